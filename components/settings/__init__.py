@@ -1,0 +1,1 @@
+"""What users write. Pure: no Pulumi import anywhere below this package."""

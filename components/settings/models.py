@@ -1,0 +1,348 @@
+"""What a stack file says, as frozen pydantic models. Pure: no Pulumi import.
+
+Owns: the shape, the units and the defaults of `gpu-tenancy:platform`. YAML is camelCase, Python is snake_case.
+Leaves to others: rules across fields (`rules.py`), reading files and wording mistakes (`load.py`), the JSON Schema
+(`schema.py`).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from components.settings.types import CpuQuantity, DnsLabel, GpuAmount, MemoryQuantity, Port, Section
+
+
+class HostProvider(StrEnum):
+    """Where the host cluster comes from. `lab` is a simulation and never a real cluster."""
+
+    EXISTING = "existing"
+    KIND = "kind"
+    MICROK8S = "microk8s"
+    K3S = "k3s"
+    LAB = "lab"
+
+
+class GpuStack(StrEnum):
+    """Who brings `nvidia.com/gpu` to the nodes. `fake`: something else advertises GPUs that are not there."""
+
+    DEVICE_PLUGIN = "devicePlugin"
+    GPU_OPERATOR = "gpuOperator"
+    FAKE = "fake"
+
+
+class Owner(StrEnum):
+    """Whose object it is: `ours` is created and deleted by this program, `cluster` is there already and left alone.
+
+    Declared, not discovered: a live look that flips between create and read makes the engine delete our own object on
+    the second run.
+    """
+
+    OURS = "ours"
+    CLUSTER = "cluster"
+
+
+class SchedulerMode(StrEnum):
+    """`virtual`: the team's own KAI in its virtual cluster. `host`: the one KAI on the host. `default`: no KAI."""
+
+    VIRTUAL = "virtual"
+    HOST = "host"
+    DEFAULT = "default"
+
+
+class TeamPriority(StrEnum):
+    """A team's order on the host, as one PriorityClass per team. It orders pods that wait for CPU and memory on the
+    host; it does not compare with KAI's queue priorities, which live inside one scheduler each."""
+
+    HIGH = "high"
+    STANDARD = "standard"
+    BEST_EFFORT = "bestEffort"
+
+
+class Isolation(StrEnum):
+    """The Pod Security level of a team's workloads, enforced on the host namespace."""
+
+    RESTRICTED = "restricted"
+    BASELINE = "baseline"
+    PRIVILEGED = "privileged"
+
+
+class Headroom(Section):
+    """What stays free on every node for the host's own pods."""
+
+    cpu: CpuQuantity = "500m"
+    memory: MemoryQuantity = "1Gi"
+    pods: int = Field(default=15, ge=0)
+
+
+class SharedScheduler(Section):
+    """The one KAI on the host, for teams with `scheduler.mode: host`."""
+
+    version: str
+    owner: Owner = Owner.OURS
+
+
+class Host(Section):
+    """The host cluster."""
+
+    provider: HostProvider
+    context: str | None = Field(default=None, description="kubeconfig context; default: the file's current context")
+    kubeconfig: str | None = Field(default=None, description="path; default: $KUBECONFIG, then ~/.kube/config")
+    name: DnsLabel = Field(default="gpu-tenancy", description="name of the kind cluster that `kind` makes")
+    address: str | None = Field(
+        default=None, description="host name or IP where tenants reach NodePorts; goes into the API certificates"
+    )
+    headroom: Headroom = Headroom()
+    storage_class: str | None = Field(
+        default=None, description="StorageClass of the virtual clusters' data; default: the cluster's default class"
+    )
+    scheduler: SharedScheduler | None = None
+
+
+def _runtime_class(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class RuntimeClass(Section):
+    """The RuntimeClass that GPU pods run with. k3s and the GPU Operator bring their own: `owner: cluster`."""
+
+    name: DnsLabel = "nvidia"
+    handler: str = "nvidia"
+    owner: Owner = Owner.OURS
+
+
+class Gpu(Section):
+    """The GPU software on the nodes."""
+
+    stack: GpuStack
+    owner: Owner = Field(default=Owner.OURS, description="whose the device plugin or the GPU Operator is")
+    version: str | None = Field(default=None, description="chart version; default: the newest in releases.py")
+    runtime_class: Annotated[RuntimeClass, BeforeValidator(_runtime_class)] = RuntimeClass()
+
+
+class Replicas(Section):
+    """Each GPU of the node is advertised this many times."""
+
+    replicas: int = Field(ge=2, le=48)
+
+
+class Sharing(Section):
+    """How the device plugin shares GPUs. Neither isolates faults; MPS bounds memory, time-slicing bounds nothing."""
+
+    time_slicing: Replicas | None = None
+    mps: Replicas | None = None
+
+
+class Pool(Section):
+    """A set of nodes with the same GPUs. Pools are disjoint; quotas are checked against these numbers."""
+
+    nodes: tuple[str, ...] = Field(default=(), description="host nodes by name; we label (and taint) them")
+    selector: dict[str, str] | None = Field(
+        default=None, description="instead of nodes: labels that the pool's nodes have already"
+    )
+    node_count: int | None = Field(default=None, ge=1, description="with selector: how many nodes it finds")
+    gpus_per_node: int = Field(ge=0, le=64, description="physical GPUs of each node; 0 is a CPU pool")
+    gpu_memory_mib: int | None = Field(
+        default=None, ge=1, description="memory of one GPU in MiB; without it gpu-memory requests are refused"
+    )
+    product: str | None = Field(default=None, description="as nvidia.com/gpu.product says it, like NVIDIA-H200")
+    architecture: Literal["amd64", "arm64"] | None = None
+    cpu_per_node: CpuQuantity | None = Field(default=None, description="allocatable; absent: preflight asks the nodes")
+    memory_per_node: MemoryQuantity | None = None
+    pods_per_node: int = Field(default=110, ge=1, description="the kubelet's --max-pods")
+    sharing: Sharing = Sharing()
+    taint: bool = Field(default=False, description="keep everything but GPU teams off the nodes: nvidia.com/gpu:NoSchedule")
+
+    @property
+    def replicas(self) -> int:
+        """How often each physical GPU is advertised: 1 without sharing."""
+        shared = self.sharing.time_slicing or self.sharing.mps
+        return shared.replicas if shared else 1
+
+    @property
+    def size(self) -> int:
+        """Number of nodes."""
+        return len(self.nodes) or (self.node_count or 0)
+
+    @property
+    def gpus_allocatable_per_node(self) -> int:
+        """What one node advertises as `nvidia.com/gpu`: GPUs, or replicas of them."""
+        return self.gpus_per_node * self.replicas
+
+    @property
+    def gpus_allocatable(self) -> int:
+        """What all the pool's nodes together advertise as `nvidia.com/gpu`."""
+        return self.size * self.gpus_allocatable_per_node
+
+    @property
+    def unit(self) -> str:
+        """What a quota on this pool counts: `GPU` or `replica`."""
+        return "replica" if self.replicas > 1 else "GPU"
+
+
+class GpuQuota(Section):
+    """A team's GPUs: quota is guaranteed, limit is the hard cap. The unit is the pool's: GPU, or replica."""
+
+    quota: int = Field(default=0, ge=-1)
+    limit: int = Field(default=0, ge=-1)
+
+
+def _gpu_quota(value: Any) -> Any:
+    """`gpus: 2` means quota and limit 2; `{quota: 2}` alone means limit 2, too."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"quota": value, "limit": value}
+    if isinstance(value, dict) and "quota" in value and "limit" not in value:
+        return {**value, "limit": value["quota"]}
+    return value
+
+
+class TeamResources(Section):
+    """What a team's workloads may use. Tenancy's own pods (control plane, DNS, KAI) are counted on top."""
+
+    gpus: Annotated[GpuQuota, BeforeValidator(_gpu_quota)] = GpuQuota()
+    cpu: CpuQuantity = "4"
+    memory: MemoryQuantity = "8Gi"
+    pods: int = Field(default=50, ge=1)
+    storage: MemoryQuantity = "100Gi"
+
+
+class QueueResource(Section):
+    """One resource of a queue in KAI's terms. quota is deserved, limit the hard cap; -1 is unlimited."""
+
+    quota: GpuAmount = 0
+    limit: GpuAmount = 0
+    over_quota_weight: float = Field(default=1, ge=0)
+
+
+def _queue_gpu(value: Any) -> Any:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return {"quota": value, "limit": value}
+    if isinstance(value, dict) and "quota" in value and "limit" not in value:
+        return {**value, "limit": value["quota"]}
+    return value
+
+
+class Queue(Section):
+    """A leaf queue below the team's parent queue. CPU and memory are bounded by the host's ResourceQuota."""
+
+    gpu: Annotated[QueueResource, BeforeValidator(_queue_gpu)] = QueueResource()
+    priority: int = Field(default=100, description="KAI: higher is served first and reclaimed last, within one scheduler")
+
+
+class Canary(Section):
+    """A second virtual cluster of the team with another KAI version, to try it on real GPUs before switching."""
+
+    version: str
+    gpus: int = Field(default=1, ge=0, description="quota and limit of the canary; they count in the pool like a team's")
+
+
+class Scheduler(Section):
+    """Which scheduler a team's pods get."""
+
+    mode: SchedulerMode = SchedulerMode.DEFAULT
+    version: str | None = Field(default=None, description="KAI release, like v0.9.3; only with mode virtual")
+    gpu_sharing: bool = Field(default=False, description="allow GPU fractions (gpu-fraction, gpu-memory annotations)")
+    canary: Canary | None = None
+
+
+class Expose(StrEnum):
+    """How a tenant reaches its API server. `none`: only from inside the host cluster."""
+
+    NODE_PORT = "nodePort"
+    LOAD_BALANCER = "loadBalancer"
+    NONE = "none"
+
+
+class Access(Section):
+    """A team's way to its API server."""
+
+    expose: Expose = Expose.NONE
+    port: Port | None = Field(default=None, description="NodePort; default: derived from the team's name")
+    host_names: tuple[str, ...] = Field(default=(), description="further names in the API server's certificate")
+    user_kubeconfig: bool = Field(default=False, description="also make a kubeconfig without admin rights")
+
+
+class Vcluster(Section):
+    """The team's virtual cluster."""
+
+    version: str | None = Field(default=None, description="chart version without v; default: the newest in releases.py")
+    kubernetes_version: str | None = Field(default=None, description="inside; default: what its KAI was built for")
+    backing_store: Literal["sqlite", "etcd"] = "sqlite"
+    persistence: bool = Field(default=True, description="off loses the tenant at the next restart of its control plane")
+
+
+class TeamCheck(Section):
+    """How the GPU check asks: as the team's own workloads would. At most one of fraction and gpuMemoryMib."""
+
+    enabled: bool = True
+    gpus: int = Field(default=1, ge=1, description="whole GPUs (or replicas)")
+    fraction: float | None = Field(default=None, gt=0, le=1)
+    gpu_memory_mib: int | None = Field(default=None, ge=1)
+    queue: DnsLabel | None = Field(default=None, description="leaf queue; default: the team's first")
+
+
+class Team(Section):
+    """A tenant."""
+
+    pool: DnsLabel | None = None
+    nodes: tuple[str, ...] = Field(default=(), description="only these nodes of the pool; default: all of them")
+    scheduler: Scheduler = Scheduler()
+    resources: TeamResources = TeamResources()
+    queues: dict[DnsLabel, Queue] = Field(default_factory=dict)
+    priority: TeamPriority = TeamPriority.STANDARD
+    isolation: Isolation = Isolation.BASELINE
+    access: Access = Access()
+    vcluster: Vcluster = Vcluster()
+    check: TeamCheck = TeamCheck()
+
+
+class OnFailure(StrEnum):
+    """Which verdict of a check fails the deploy: `fail` only a failure, `warn` a warning, too."""
+
+    FAIL = "fail"
+    WARN = "warn"
+
+
+class Check(Section):
+    """The GPU check that runs in every GPU team after a deploy."""
+
+    image: str | None = Field(default=None, description="with Python and torch; default: the pinned one in releases.py")
+    gpu_memory_fraction: float = Field(default=0.5, gt=0, le=0.95, description="share of GPU memory to allocate")
+    deadline_seconds: int = Field(default=600, ge=30, description="hard end of a check, waiting for a GPU included")
+    on_failure: OnFailure = OnFailure.FAIL
+    host: bool = Field(default=True, description="first prove driver, runtime and plugin on every GPU node")
+
+
+class Artifacts(Section):
+    """Where charts and images come from, for hosts without internet."""
+
+    charts: dict[str, str] = Field(
+        default_factory=dict,
+        description="by chart name and version ('kai-scheduler' or 'kai-scheduler@v0.9.3'): an oci:// URL or a local path",
+    )
+    image_registry: str | None = Field(default=None, description="mirror that replaces the registry of every image")
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+
+
+class Override(Section):
+    """Lets one dangerous change of one team through, until a date. Used by `protect` and by the preview gate."""
+
+    team: DnsLabel
+    allow: tuple[Literal["delete", "replace", "lowerLimit"], ...] = Field(min_length=1)
+    until: date
+    reason: str = Field(min_length=10)
+
+
+class Platform(Section):
+    """The whole stack file: `config` key `gpu-tenancy:platform`."""
+
+    host: Host
+    gpu: Gpu
+    pools: dict[DnsLabel, Pool] = Field(min_length=1)
+    teams: dict[DnsLabel, Team] = Field(default_factory=dict)
+    check: Check = Check()
+    artifacts: Artifacts = Artifacts()
+    overrides: tuple[Override, ...] = ()
