@@ -151,4 +151,5 @@ class GpuCheck(Component):
             id=self.finished.id.apply(lambda _: f"{request.namespace}/{request.report}"),
             opts=self._opts([self.finished]),
         )
-        return found.data.apply(lambda data: str((data or {}).get("report.json", "{}")))
+        report: pulumi.Output[str] = found.data.apply(lambda data: str((data or {}).get("report.json", "{}")))
+        return report

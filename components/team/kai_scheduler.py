@@ -71,7 +71,7 @@ class KaiScheduler(Component):
             opts=self.child(provider=args.provider, deleted_with=args.vcluster),
         )
 
-    def _cluster_policy_crd(self, name: str, args: KaiSchedulerArgs) -> pulumi.Resource:
+    def _cluster_policy_crd(self, name: str, args: KaiSchedulerArgs) -> k8s.apiextensions.v1.CustomResourceDefinition:
         # the operator of these releases watches ClusterPolicy, which only the GPU Operator brings; without the kind it
         # times out and restarts for ever, while helm is content
         return k8s.apiextensions.v1.CustomResourceDefinition(
@@ -135,7 +135,7 @@ class KaiScheduler(Component):
 
 
 def _sweep(name: str, kubeconfig: pulumi.Output[str]) -> pulumi.ResourceHook:
-    async def sweep(hook: pulumi.ResourceHookArgs) -> None:
+    async def sweep(_: pulumi.ResourceHookArgs) -> None:
         text = await kubeconfig.future()
         if text is not None:
             await asyncio.to_thread(kube.delete_leftovers, text, leftovers())

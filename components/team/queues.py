@@ -88,7 +88,7 @@ class Queues(Component):
 
 
 def webhook_is_coming(error: pulumi.ErrorHookArgs) -> bool:
-    """Whether to try again: KAI's queue webhook, or the Queue kind itself, is not there yet. Waits before it says so."""
+    """Whether to try again: KAI's queue webhook, or the Queue kind, is not there yet. Waits before it says so."""
     newest = error.errors[0] if error.errors else ""
     transient = ("failed calling webhook", "no matches for kind", "connection refused", "no endpoints available")
     if len(error.errors) > WEBHOOK_RETRIES or not any(text in newest for text in transient):

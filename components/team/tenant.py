@@ -120,7 +120,7 @@ def _node_selector(name: str, team: Team, pool: Pool | None) -> dict[str, str]:
 
 def _server(platform: Platform, name: str, team: Team, port: int | None) -> str:
     if team.access.expose is Expose.NODE_PORT:
-        return f"https://{platform.host.address}:{port}"
+        return f"https://{platform.host.reachable_at}:{port}"
     if team.access.expose is Expose.LOAD_BALANCER:
         return f"https://{team.access.host_names[0]}"
     return f"https://{name}.{names.team_namespace(name)}.svc"
@@ -129,8 +129,8 @@ def _server(platform: Platform, name: str, team: Team, port: int | None) -> str:
 def _certificate_names(platform: Platform, name: str, team: Team) -> tuple[str, ...]:
     # vCluster's own certificate has <name> and <name>.<namespace>, not <name>.<namespace>.svc
     found = [f"{name}.{names.team_namespace(name)}.svc", *team.access.host_names]
-    if team.access.expose is Expose.NODE_PORT and platform.host.address:
-        found.append(platform.host.address)
+    if team.access.expose is Expose.NODE_PORT and platform.host.reachable_at:
+        found.append(platform.host.reachable_at)
     return tuple(dict.fromkeys(found))
 
 

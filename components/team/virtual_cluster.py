@@ -62,7 +62,7 @@ class VirtualCluster(Component):
         self.kubeconfig = pulumi.Output.secret(
             self.secret.data.apply(lambda data: kube.team_kubeconfig(tenant.name, tenant.server, data))
         )
-        self.provider = self._provider(name, args)
+        self.provider = self._inner_provider(name, args)
         self.register_outputs({"server": tenant.server})
 
     def _release(self, name: str, args: VirtualClusterArgs) -> k8s.helm.v3.Release:
@@ -110,7 +110,7 @@ class VirtualCluster(Component):
     def _secret(self, name: str, args: VirtualClusterArgs) -> k8s.core.v1.Secret:
         namespace, secret = args.tenant.namespace, names.team_secret(args.tenant.name)
 
-        async def when_there(known: tuple[str, str]) -> str:
+        async def when_there(known: list[str]) -> str:
             # the Secret lags the Release under load, and a read of a missing one ends the update for all teams
             if not pulumi.runtime.is_dry_run():
                 await asyncio.to_thread(kube.wait_for_secret, known[1], namespace, secret)
@@ -127,7 +127,7 @@ class VirtualCluster(Component):
             opts=self.child(provider=args.provider, depends_on=[self.release]),
         )
 
-    def _provider(self, name: str, args: VirtualClusterArgs) -> k8s.Provider:
+    def _inner_provider(self, name: str, args: VirtualClusterArgs) -> k8s.Provider:
         return k8s.Provider(
             f"{name}-inner",
             kubeconfig=self.kubeconfig,
@@ -138,7 +138,7 @@ class VirtualCluster(Component):
         )
 
 
-def values(args: VirtualClusterArgs) -> dict[str, object]:
+def values(args: VirtualClusterArgs) -> dict[str, releases.JSON]:
     """The chart values of a tenant's virtual cluster."""
     tenant = args.tenant
     mode = tenant.team.scheduler.mode
