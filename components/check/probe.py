@@ -91,7 +91,7 @@ class Floor:
 
     tflops: float
     gbs: float
-    tflops_share: float = 0.6
+    tflops_share: float = 0.55
     gbs_share: float = 0.7
 
 
@@ -147,7 +147,7 @@ class Expect:
 
     @classmethod
     def parse(cls, raw: object) -> Expect:
-        """The expectation in a decoded JSON object; raises ProbeInputError for an unknown key or a value outside its rule."""
+        """The expectation in a decoded JSON object; ProbeInputError for an unknown key or a value off its rule."""
         if not isinstance(raw, dict):
             raise ProbeInputError(f"the expectation must be a JSON object, got {type(raw).__name__}")
         names = {camel(f.name): f.name for f in fields(cls)}
@@ -158,10 +158,9 @@ class Expect:
             if value is not None and not right(value):
                 raise ProbeInputError(f"expectation key {key!r} must be {rule}, got {value!r}")
         expect = cls(**{names[key]: value for key, value in raw.items() if value is not None})
-        if (expect.mode == "fraction" and not expect.fraction) or (
-            expect.mode == "gpu-memory" and not expect.gpu_memory_mib
-        ):
-            raise ProbeInputError(f"expectation mode {expect.mode!r} needs 'fraction' or 'gpuMemoryMib' with it")
+        for mode, key in (("fraction", "fraction"), ("gpu-memory", "gpuMemoryMib")):
+            if expect.mode == mode and raw.get(key) is None:
+                raise ProbeInputError(f"expectation mode {mode!r} needs {key!r}")
         return expect
 
     def as_json(self) -> Facts:
@@ -369,9 +368,8 @@ def nvml_gpu(nvml: Any, index: int) -> Facts:
     facts: Facts = {"index": index, "uuid": None, "name": None, "migs": []}
     if handle is not None:
         facts.update(ask.all(handle, FIXED), **nvml_health(ask, handle))
-        facts.update(
-            nvlinks=nvml_links(ask, handle), fabric=nvml_fabric(ask, handle), mig=bool((facts["mig"] or [0])[0])
-        )
+        facts["mig"] = bool((facts["mig"] or [0])[0])
+        facts.update(nvlinks=nvml_links(ask, handle), fabric=nvml_fabric(ask, handle))
         for slot in range((quiet("nvmlDeviceGetMaxMigDeviceCount", handle) or 0) if facts["mig"] else 0):
             part = quiet("nvmlDeviceGetMigDeviceHandleByIndex", handle, slot)  # an empty slot is no finding
             if part is not None:
@@ -437,11 +435,8 @@ def gather_import(context: Context) -> Facts:
     # a pod with a CPU limit sees all of the node's cores; as many threads would only be throttled
     torch.set_num_threads(max(1, int(context.facts["runtime"]["cpus"])))
     cuda = torch.version.cuda
-    return {
-        "version": str(torch.__version__),
-        "cuda": cuda,
-        "architectures": torch.cuda.get_arch_list() if cuda else [],
-    }
+    architectures = torch.cuda.get_arch_list() if cuda else []
+    return {"version": str(torch.__version__), "cuda": cuda, "architectures": architectures}
 
 
 def gather_cuda(context: Context) -> Facts:
@@ -494,9 +489,8 @@ def gather_memory(context: Context) -> Facts:
         free, total = memory_mib(torch, index)
         granted = granted_mib(expect, total, free)
         result: Facts = {"index": index, "totalMib": total, "freeMib": free, "grantedMib": granted}
-        result.update(
-            askedMib=int(granted * expect.memory_fraction), gotMib=0, checkedMib=0, wrongWords=0, outOfMemory=None
-        )
+        result["askedMib"] = int(granted * expect.memory_fraction)
+        result.update(gotMib=0, checkedMib=0, wrongWords=0, outOfMemory=None)
         results.append(result)
         if expect.mode in FRACTIONS:
             torch.cuda.set_per_process_memory_fraction(min(1.0, granted / total), index)
@@ -557,7 +551,7 @@ def pattern_test(torch: Any, device: int, result: Facts, progress: Callable[[], 
 
 
 def limiter_test(torch: Any, device: int, granted: int) -> Facts:
-    """Whether torch's limiter refuses one allocation just beyond the share, and whether the GPU still had the memory."""
+    """Whether torch's limiter refuses one allocation just beyond the share, and what the GPU still had free."""
     facts: Facts = {"limitMib": granted, "triedMib": granted + 256, "freeMib": memory_mib(torch, device)[0]}
     try:
         torch.empty((granted + 256) << 20, dtype=torch.uint8, device=device)
@@ -571,7 +565,7 @@ def limiter_test(torch: Any, device: int, granted: int) -> Facts:
 
 
 def distance(product: Any, reference: Any) -> list[float] | None:
-    """[relative error in the Frobenius norm, worst element over the root mean square]; None if it is no finite number."""
+    """[relative error in the Frobenius norm, worst element over the root mean square]; None if not finite."""
     difference = product.double().cpu() - reference
     worst = difference.abs().max() / reference.square().mean().sqrt()
     both = [float(difference.norm() / reference.norm()), float(worst)]
@@ -714,12 +708,8 @@ def gather_allreduce(context: Context) -> Facts:
         # all ranks are in this pod: NCCL's handshake needs no interface but loopback
         environment = {"NCCL_SOCKET_IFNAME": "lo", **os.environ}
         command = [sys.executable, __file__, "--world", str(ranks), "--rendezvous", folder, "--rank"]
-        started = [
-            subprocess.Popen(
-                [*command, str(rank)], env=environment, stdout=sys.stderr, stderr=subprocess.PIPE, text=True
-            )
-            for rank in range(ranks)
-        ]
+        pipes: Facts = {"env": environment, "stdout": sys.stderr, "stderr": subprocess.PIPE, "text": True}
+        started = [subprocess.Popen([*command, str(rank)], **pipes) for rank in range(ranks)]
         for rank, process in enumerate(started):
             last = (process.communicate()[1].strip().splitlines() or ["no output"])[-1]
             if process.returncode:
@@ -838,7 +828,7 @@ def load_json(text_or_path: str, what: str) -> Facts:
 
 
 def load_simulation(path: str) -> Facts:
-    """A recording: {name, description, base?, expect, steps: {step: facts}, faults: {step: {hang | signal | error}}}."""
+    """A recording: {name, description, base?, expect, steps: {step: facts}, faults: {step: hang, signal or error}}."""
     recorded = load_json(path, "simulation")
     base = recorded.pop("base", None)
     if base:
@@ -869,7 +859,7 @@ def worker_main(expect: Expect, simulation: Facts | None, channel: int) -> None:
         out.flush()
 
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # so that torch numbers GPUs as NVML does
-    with contextlib.suppress(OSError):  # if the pod runs out of memory, the worker is to die and the supervisor to tell
+    with contextlib.suppress(OSError):  # out of memory, the worker is to die and the supervisor to tell
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")
     context = Context(expect=expect, progress=lambda _: None)
     for step in STEPS:
@@ -896,8 +886,11 @@ def worker_main(expect: Expect, simulation: Facts | None, channel: int) -> None:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. id: stable name. severity: fail, unknown (could not tell), warn or info. value, bound: what was
-    seen and what it was held against. advice: what to do, empty for info. gpu: the GPU's index, null for all."""
+    """One thing looked at.
+
+    id: stable name. severity: fail, unknown (could not tell), warn or info. value, bound: what was seen and what it was
+    held against. advice: one sentence on what to do, empty for info. gpu: the GPU's index, null for all.
+    """
 
     id: str
     severity: str
@@ -911,19 +904,21 @@ class Finding:
 RESET = "Drain the node and reset the GPU or reboot; if it comes back, have the GPU replaced."
 REPLACE = "Drain the node now and have the GPU replaced."
 KERNEL_LOG = "Read the node's kernel log for NVRM lines; if another node of the pool passes, drain this one."
-NEIGHBOUR = "Find who holds the GPU's memory (nvidia-smi on the node): nothing enforces shares, so each workload must keep to its own."
+NEIGHBOUR = (
+    "Find who holds it (nvidia-smi on the node): nothing enforces shares, so each workload must keep to its own."
+)
 ADVICE = {  # what to do, by finding
     "identity.driver": KERNEL_LOG,
-    "identity.smi": "Two drivers' files are mixed in this container: look for libnvidia-ml in the image and remove it.",
-    "identity.count": "Look at the device plugin's log on this node for an unhealthy GPU, and at NVIDIA_VISIBLE_DEVICES of the pod.",
+    "identity.smi": "Two drivers' files are mixed in this container: look for libnvidia-ml in the image, remove it.",
+    "identity.count": "Read the device plugin's log on this node; look at the pod's NVIDIA_VISIBLE_DEVICES.",
     "identity.mig": "Say MIG in the stack file, or change the node's MIG layout back.",
-    "identity.product": "Correct the pool's product in the stack file, or move the node to the pool that it belongs to.",
+    "identity.product": "Correct the pool's product in the stack file, or move the node to its own pool.",
     "identity.memory": "Correct the pool's gpuMemoryMib: quotas and gpu-memory requests are computed from it.",
     "identity.cuda": "Update the node's driver, or use an image whose torch is built for an older CUDA.",
-    "identity.torch": "Run python3 -c 'import torch; torch.cuda.init()' in this image; with NVSwitch, see that the fabric manager runs.",
-    "identity.uuid": "CUDA and NVML disagree: look for CUDA_VISIBLE_DEVICES or a second driver's files in this container.",
+    "identity.torch": "Run python3 -c 'import torch; torch.cuda.init()' here; with NVSwitch, see to its fabric manager.",
+    "identity.uuid": "CUDA and NVML disagree: look for a second driver's files in this container.",
     "identity.architecture": "Use a torch that is built for this GPU.",
-    "memory.alone": "End the other workload, or find who bypasses the device plugin (a pod or image that sets NVIDIA_VISIBLE_DEVICES).",
+    "memory.alone": "End the other workload, or find who bypasses the device plugin (who sets NVIDIA_VISIBLE_DEVICES).",
     "memory.share": "Find who holds the GPU's memory (nvidia-smi on the node).",
     "memory.pattern": f"The GPU's memory or its bus corrupts data. {REPLACE}",
     "health.nvml": RESET,
@@ -935,24 +930,24 @@ ADVICE = {  # what to do, by finding
     "health.pcie": "Drain the node, reseat the GPU or its riser, and compare LnkSta in lspci -vv on the node.",
     "health.nvlink": "Read nvidia-smi nvlink --status on the node; bridges that are not fitted count as down.",
     "health.fabric": "See that nvidia-fabricmanager runs on the node and has the driver's version.",
-    "health.throttle": "Check the node's cooling and power supply (nvidia-smi -q -d PERFORMANCE); drain it if this lasts.",
+    "health.throttle": "Check the node's cooling and power (nvidia-smi -q -d PERFORMANCE); drain it if this lasts.",
     "health.clock": "Look for a power limit or locked clocks: nvidia-smi -q -d CLOCK,POWER on the node.",
     "health.temperature": "Check the node's fans and inlet temperature.",
     "work": f"The GPU computes wrong results. {REPLACE}",
     "speed": "Look at health.throttle, health.clock and health.pcie first, then compare with another node of the pool.",
-    "peers.access": "These GPUs talk through host memory: check NVLink, the IOMMU and PCIe ACS if the machine should do better.",
+    "peers.access": "These GPUs talk through host memory: check NVLink, IOMMU and PCIe ACS if they should do better.",
     "peers.copy": "The link between these GPUs corrupts data: drain the node; on bare metal turn PCIe ACS off.",
-    "allreduce.sum": "Run it with NCCL_DEBUG=INFO in this image; look at the size of /dev/shm, NVLink and the fabric manager.",
+    "allreduce.sum": "Run it with NCCL_DEBUG=INFO; look at the size of /dev/shm, NVLink and the fabric manager.",
     "sharing.granted": "Look at the pod's annotations, its schedulerName and the log of KAI's binder.",
-    "sharing.uuid": "The pod is on another GPU than KAI accounts for: see that the nvidia runtime honours NVIDIA_VISIBLE_DEVICES.",
-    "sharing.limiter": "This torch does not keep to set_per_process_memory_fraction: hold workloads to their share another way.",
+    "sharing.uuid": "KAI accounts for another GPU: the nvidia runtime must honour the pod's NVIDIA_VISIBLE_DEVICES.",
+    "sharing.limiter": "This torch ignores set_per_process_memory_fraction: hold workloads to their share another way.",
     "run.stopped": "Raise the deadline or find what slowed the check down, then run it again.",
     "run.incomplete": "Run it again.",
 }
 NVML_ADVICE = {  # nvmlReturn_t
     4: "Give the container access to the device nodes: check the nvidia runtime and the pod's security policy.",
     9: "Load the NVIDIA driver on the node (lsmod | grep nvidia), then restart the device plugin.",
-    12: "The pod got no driver: set its RuntimeClass to nvidia, or make nvidia the node's default runtime; the node needs a driver.",
+    12: "The pod got no driver: set its RuntimeClass to nvidia or make nvidia the node's default runtime.",
     15: "A GPU fell off the bus: drain the node and reboot it; if it comes back, have the GPU replaced.",
     18: "The node's driver was updated under a running kernel module: drain the node and reboot it.",
 }
@@ -974,12 +969,10 @@ def normalised(product: str) -> str:
 
 def visible(facts: dict[str, Facts]) -> list[Facts]:
     """The devices that NVML shows this pod: MIG slices where a GPU has any, else the GPU."""
-    gpus = facts.get("nvml", {}).get("gpus", [])
-    return [
-        seen
-        for gpu in gpus
-        for seen in [{**part, "index": gpu["index"], "slice": True} for part in gpu["migs"]] or [gpu]
-    ]
+    seen: list[Facts] = []
+    for gpu in facts.get("nvml", {}).get("gpus", []):
+        seen += [{**part, "index": gpu["index"], "slice": True} for part in gpu["migs"]] or [gpu]
+    return seen
 
 
 def version(text: str | None) -> tuple[int, ...]:
@@ -989,7 +982,7 @@ def version(text: str | None) -> tuple[int, ...]:
 def judge_identity(expect: Expect, facts: dict[str, Facts], found: Findings) -> None:
     nvml, smi, seen = facts.get("nvml"), facts.get("smi"), visible(facts)
     if nvml is None:
-        return None
+        return
     if nvml.get("error"):
         error, advice = nvml["error"], NVML_ADVICE.get(nvml["error"]["code"], "")
         text = f"NVML does not start: {error['message']}."
@@ -1002,7 +995,7 @@ def judge_identity(expect: Expect, facts: dict[str, Facts], found: Findings) -> 
         listed = sorted(device["uuid"] for gpu in smi["gpus"] for device in gpu["migs"] or [gpu])
         names = {gpu["uuid"]: gpu["name"] for gpu in smi["gpus"]}
         differ = listed != uuids or any(names.get(gpu["uuid"], gpu["name"]) != gpu["name"] for gpu in nvml["gpus"])
-        text = f"nvidia-smi -L lists {', '.join(listed) or smi['error'] or 'nothing'}; NVML {', '.join(uuids) or 'nothing'}."
+        text = f"nvidia-smi -L lists {', '.join(listed) or smi['error'] or 'nothing'}; NVML {', '.join(uuids)}."
         found.add("identity.smi", differ, text, listed, uuids)
     elif smi:
         advice = "Let NVIDIA_DRIVER_CAPABILITIES contain utility."
@@ -1041,12 +1034,13 @@ def judge_torch(facts: dict[str, Facts], found: Findings) -> None:
     if torch and not torch["cuda"]:
         text, advice = f"torch {torch['version']} is built without CUDA.", "Use a torch image that is built for CUDA."
         found.add("identity.torch", "unknown", text, torch["version"], "a CUDA build", advice=advice)
-    if not torch or not cuda:
-        return None
+    if not torch or not torch["cuda"] or not cuda:
+        return
     error, ours, theirs = cuda.get("error"), version(torch["cuda"])[:2], version(nvml["cuda"])[:2]
     older = theirs and ours[0] > theirs[0]
     too_old = bool(version(nvml["driver"])) and version(nvml["driver"]) < OLDEST_DRIVER.get(ours[0], ())
-    text = f"torch {torch['version']} is built for CUDA {torch['cuda']}; driver {nvml['driver']} offers CUDA {nvml['cuda']}."
+    text = f"torch {torch['version']} is built for CUDA {torch['cuda']}"
+    text += f"; driver {nvml['driver']} offers CUDA {nvml['cuda']}."
     if (older or too_old) and not error:
         text += " It works through a forward compatibility package."
     bad = "info" if not (older or too_old) else "fail" if error else "warn"
@@ -1056,9 +1050,7 @@ def judge_torch(facts: dict[str, Facts], found: Findings) -> None:
     wanted = min(1, len(seen)) if sliced else len(seen)
     hidden = facts["runtime"]["environment"].get("CUDA_VISIBLE_DEVICES")
     advice = (
-        ""
-        if hidden is None
-        else f"CUDA_VISIBLE_DEVICES={hidden!r} hides GPUs from CUDA: remove it from the pod or its image."
+        "" if hidden is None else f"CUDA_VISIBLE_DEVICES={hidden!r} hides GPUs: remove it from the pod or its image."
     )
     text = f"torch sees {cuda['count']} of {wanted} GPUs" + (f": {error.rstrip('.')}." if error else ".")
     found.add("identity.torch", cuda["count"] != wanted, text, cuda["count"], wanted, advice=advice)
@@ -1102,7 +1094,7 @@ def judge_memory(expect: Expect, facts: dict[str, Facts], found: Findings) -> No
             )
             advice = NEIGHBOUR if expect.mode not in ALONE else ""
             if asked > total:
-                advice = f"More was asked for than there is: lower memoryFraction ({expect.memory_fraction:g}) or the request."
+                advice = f"That is more than there is: lower memoryFraction ({expect.memory_fraction:g})."
             found.add(
                 "memory.share", True, text + others.get(uuids.get(index), ""), got, asked, advice=advice, gpu=index
             )
@@ -1221,7 +1213,7 @@ def judge_work(expect: Expect, facts: dict[str, Facts], found: Findings) -> None
             right = error is not None and error[0] <= bounds[0] and error[1] <= bounds[1]
             shown = f"{error[0]:.1e}, worst element {error[1]:.1e}" if error else "no finite number"
             if kind == "fp32" and error and error[0] <= TOLERANCES["tf32"][0]:
-                advice = "fp32 products have tf32's precision: look for NVIDIA_TF32_OVERRIDE or a changed default in the image."
+                advice = "That is tf32's precision: look for NVIDIA_TF32_OVERRIDE or a changed default in the image."
             text = f"{kind} product against the CPU: relative error {shown}."
             found.add(f"work.{kind}", not right, text, error, list(bounds), advice=advice, gpu=result["index"])
         same = result["repeatable"]
@@ -1284,7 +1276,7 @@ def judge_sharing(expect: Expect, facts: dict[str, Facts], found: Findings) -> N
     granted = float(portion) if re.fullmatch(r"\d*\.?\d+", portion) else None
     # KAI counts memory in whole hundreds of MiB: a share asked for in MiB comes out slightly different
     differs = granted is not None and abs(granted - (asked or 0)) > MEMORY_TOLERANCE
-    text = f"{'No fraction' if granted is None else format(granted, 'g')} of a GPU was granted (GPU_PORTION); {asked:.3g} asked for."
+    text = f"{'Nothing' if granted is None else format(granted, 'g')} of a GPU was granted; {asked:.3g} asked for."
     found.add("sharing.granted", "unknown" if granted is None else differs, text, granted, asked)
     other = bool(reserved) and not set(reserved.split(",")) <= set(uuids)
     text = f"The reservation names {reserved or 'no GPU'}; the pod sees {', '.join(uuids)}."
@@ -1319,11 +1311,7 @@ def judge_run(states: list[Facts], stopped: str, found: Findings) -> None:
             advice = (
                 "CUDA or the driver crashed: read the node's kernel log for NVRM lines, try another driver or image."
             )
-            advice = (
-                advice
-                if crash
-                else "Give the pod more memory (8 GiB do for one GPU); the kernel log names who was killed."
-            )
+            advice = advice if crash else "Give the pod more memory: 4 GiB, and 2 more for each further GPU."
             how = f"by signal {state['signal']}" if state["signal"] else f"with exit code {state['exit']}"
             text = f"The probe's worker was ended {how} in step {name}{how_far}."
             found.add("run.killed", "fail" if crash else "unknown", text, name, advice=advice)
@@ -1370,7 +1358,7 @@ def verdict_of(findings: list[Finding], fake: bool) -> str:
 # --- the report -------------------------------------------------------------------------------------------------------
 
 
-def sentence_of(verdict: str, expect: Expect, findings: list[Finding], facts: dict[str, Facts], seconds: float) -> str:
+def sentence_of(verdict: str, expect: Expect, findings: list[Finding], facts: dict[str, Facts]) -> str:
     """The first thing a person reads: the verdict, for whom, the cause and what to do."""
     parties = (("team", expect.team), ("queue", expect.queue), ("node", expect.node))
     whom = ", ".join(f"{what} {name}" for what, name in parties if name)
@@ -1406,7 +1394,9 @@ class Run:
 
     def report(self, running: str = "") -> Facts:
         """The report as things stand; with `running`, the one to be found if everything is killed in that step."""
-        stopped = self.stopped or (f"killed in step {running}" if running else "")
+        stopped = self.stopped or (
+            f"killed in step {running}; OOMKilled means that the pod needs more memory" if running else ""
+        )
         states = list(self.states.values())
         findings = judge(self.expect, self.facts, states, stopped)
         verdict = verdict_of(findings, bool(fake_reason(self.expect, self.facts)))
@@ -1417,7 +1407,7 @@ class Run:
         return {
             "schemaVersion": SCHEMA_VERSION,
             "verdict": verdict,
-            "sentence": sentence_of(verdict, self.expect, findings, self.facts, seconds),
+            "sentence": sentence_of(verdict, self.expect, findings, self.facts),
             **{key: expect[key] for key in ("team", "queue", "mode", "pool", "node", "schedulerVersion", "stamp")},
             "startedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started)),
             "seconds": seconds,
@@ -1467,7 +1457,7 @@ class ConfigMap:
 
     @classmethod
     def from_environment(cls) -> ConfigMap | None:
-        """None where GPU_CHECK_CONFIGMAP is not set; ConfigMapError if the rest is missing or a token would go in clear."""
+        """None without GPU_CHECK_CONFIGMAP; ConfigMapError if the rest is missing or a token would go in clear."""
         name, namespace = os.environ.get("GPU_CHECK_CONFIGMAP"), os.environ.get("GPU_CHECK_NAMESPACE", "")
         if not name:
             return None
@@ -1523,7 +1513,7 @@ class Outlets:
             complain(str(error))
 
     def interim(self, report: Facts) -> None:
-        """What is found if nothing more can be said: a container out of memory may be killed whole, supervisor and all."""
+        """What is found if nothing more can be said: out of memory, a container may be killed whole."""
         self.files(report)
         if self.reachable:  # after one failure not again at every step: only the final report tries afresh
             self.reachable = self.patched(report, timeout=3)
@@ -1594,7 +1584,7 @@ def end_group(worker: subprocess.Popen[bytes]) -> None:
 
 
 def supervise(run: Run, outlets: Outlets, arguments: list[str], step_limit: float) -> None:
-    """Runs the worker to its end, or to the first step that outlasts its limit, the deadline or a signal; fills `run`."""
+    """Runs the worker to its end or to an outlasted limit, the deadline or a signal; fills `run`."""
     limits = {step.name: min(step.limit, step_limit) for step in STEPS}
     deadline = run.clock + run.expect.deadline_seconds
     inbox: queue.SimpleQueue[Facts] = queue.SimpleQueue()
