@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
+import functools
 import glob
 import http.client
 import importlib
@@ -690,7 +691,7 @@ def gather_peers(context: Context) -> Facts:
         data = torch.randint(0, 255, (256 << 20,), dtype=torch.uint8, device=source)
         there = torch.empty_like(data, device=target)
         with torch.cuda.device(source):
-            spent = milliseconds(torch, lambda data=data, there=there: there.copy_(data), 5)
+            spent = milliseconds(torch, functools.partial(there.copy_, data), 5)
         torch.cuda.synchronize(target)
         pair = {"from": source, "to": target, "access": bool(torch.cuda.can_device_access_peer(source, target))}
         pairs.append({**pair, "same": bool(torch.equal(there.cpu(), data.cpu())), "gbs": data.numel() / 1e6 / spent})
@@ -915,7 +916,7 @@ ADVICE = {  # what to do, by finding
     "identity.product": "Correct the pool's product in the stack file, or move the node to its own pool.",
     "identity.memory": "Correct the pool's gpuMemoryMib: quotas and gpu-memory requests are computed from it.",
     "identity.cuda": "Update the node's driver, or use an image whose torch is built for an older CUDA.",
-    "identity.torch": "Run python3 -c 'import torch; torch.cuda.init()' here; with NVSwitch, see to its fabric manager.",
+    "identity.torch": "Run python3 -c 'import torch; torch.cuda.init()' here; with NVSwitch, see to the fabric manager.",
     "identity.uuid": "CUDA and NVML disagree: look for a second driver's files in this container.",
     "identity.architecture": "Use a torch that is built for this GPU.",
     "memory.alone": "End the other workload, or find who bypasses the device plugin (who sets NVIDIA_VISIBLE_DEVICES).",
@@ -1359,23 +1360,24 @@ def verdict_of(findings: list[Finding], fake: bool) -> str:
 
 
 def sentence_of(verdict: str, expect: Expect, findings: list[Finding], facts: dict[str, Facts]) -> str:
-    """The first thing a person reads: the verdict, for whom, the cause and what to do."""
-    parties = (("team", expect.team), ("queue", expect.queue), ("node", expect.node))
-    whom = ", ".join(f"{what} {name}" for what, name in parties if name)
-    start = f"{verdict} [{whom}]: " if whom else f"{verdict}: "
+    """The cause and what to do, or what was proven."""
     telling = [finding for finding in findings if finding.severity != "info"]
     if verdict == "simulated":
-        return (
-            f"{start}the GPUs are fake, so nothing is proven about CUDA; the check's pod ran where the team's pods run."
-        )
+        return "The GPUs are fake, so nothing is proven about CUDA; the check's pod ran where the team's pods run."
     if telling:
         first, others = telling[0], ", ".join(dict.fromkeys(finding.id for finding in telling[1:]))
         where = f"GPU {first.gpu}: " if first.gpu is not None else ""
-        return f"{start}{where}{first.message} {first.advice}" + (f" (Also: {others}.)" if others else "")
+        return f"{where}{first.message} {first.advice}" + (f" (Also: {others}.)" if others else "")
     names = [str(device["name"]) for device in visible(facts)]
     tested = sum(result["checkedMib"] for result in facts.get("memory", {}).get("gpus", []))
     rates = ", ".join(f"{result['matrixTflops']:.0f}" for result in facts.get("speed", {}).get("gpus", []))
-    return f"{start}{len(names)} x {names[0]} ({expect.mode}): {tested} MiB tested, products right at {rates} TFLOP/s."
+    return f"{len(names)} x {names[0]} ({expect.mode}): {tested} MiB tested, products right at {rates} TFLOP/s."
+
+
+def headline(report: Facts) -> str:
+    """The first thing a person reads: verdict, for whom, and the sentence."""
+    whom = ", ".join(f"{what} {report[what]}" for what in ("team", "queue", "node") if report[what])
+    return f"{report['verdict']}{f' [{whom}]' if whom else ''}: {report['sentence']}"
 
 
 @dataclass
@@ -1448,7 +1450,10 @@ class ConfigMapError(RuntimeError):
 
 @dataclass(frozen=True)
 class ConfigMap:
-    """One existing ConfigMap, patched with the pod's own service account; its Role needs `patch` on that one name."""
+    """The one ConfigMap that the report goes to, with the pod's own service account.
+
+    Written by server-side apply, so that it may exist or not; its Role needs `create` and `patch` on that one name.
+    """
 
     name: str
     namespace: str
@@ -1473,20 +1478,21 @@ class ConfigMap:
             raise ConfigMapError("the API server's address must begin with https")
         return cls(name, namespace, server, mounted)
 
-    def patch(self, report: Facts, timeout: float) -> None:
-        """One merge patch of data; raises ConfigMapError."""
+    def apply(self, data: dict[str, str], timeout: float) -> None:
+        """Makes `data` all that this ConfigMap holds; raises ConfigMapError."""
         url, folder = urllib.parse.urlsplit(self.server), Path(self.credentials)
         address = (url.hostname or "", url.port or 443)
         connection = http.client.HTTPConnection(*address, timeout=timeout)
         path = f"/api/v1/namespaces/{urllib.parse.quote(self.namespace)}/configmaps/{urllib.parse.quote(self.name)}"
-        body = json.dumps({"data": {"report.json": json.dumps(report), "verdict": report["verdict"]}})
+        named = {"name": self.name, "namespace": self.namespace}
+        body = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": named, "data": data})
         try:
             if url.scheme == "https":
                 trust = ssl.create_default_context(cafile=str(folder / "ca.crt"))
                 connection = http.client.HTTPSConnection(*address, timeout=timeout, context=trust)
             token = (folder / "token").read_text(encoding="utf-8").strip()  # read anew: the kubelet renews it
-            headers = {"Content-Type": "application/merge-patch+json", "Authorization": f"Bearer {token}"}
-            connection.request("PATCH", path, body, headers)
+            headers = {"Content-Type": "application/apply-patch+yaml", "Authorization": f"Bearer {token}"}
+            connection.request("PATCH", f"{path}?fieldManager=gpu-check&force=true", body, headers)
             answer = connection.getresponse()
             said = re.search(rb'"message"\s*:\s*"([^"]*)"', answer.read(4096))
         except (OSError, http.client.HTTPException) as error:
@@ -1513,22 +1519,23 @@ class Outlets:
             complain(str(error))
 
     def interim(self, report: Facts) -> None:
-        """What is found if nothing more can be said: out of memory, a container may be killed whole."""
+        """What is found if nothing more can be said: out of memory, a container may be killed whole. In the ConfigMap it
+        has a key of its own, so that whoever waits for report.json is not content with it."""
         self.files(report)
         if self.reachable:  # after one failure not again at every step: only the final report tries afresh
-            self.reachable = self.patched(report, timeout=3)
+            self.reachable = self.applied({"progress.json": json.dumps(report)}, timeout=3)
 
     def final(self, report: Facts) -> None:
         self.files(report)
         for pause in (1, 2, 0):
-            if self.patched(report, timeout=5):
+            if self.applied({"report.json": json.dumps(report), "verdict": report["verdict"]}, timeout=5):
                 return
             time.sleep(pause)
 
-    def patched(self, report: Facts, timeout: float) -> bool:
+    def applied(self, data: dict[str, str], timeout: float) -> bool:
         try:
             if self.config_map:
-                self.config_map.patch(report, timeout)
+                self.config_map.apply(data, timeout)
         except ConfigMapError as error:
             complain(str(error))
             return False
@@ -1541,7 +1548,7 @@ class Outlets:
                 part.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
                 part.replace(self.path)
             if self.log:
-                Path(self.log).write_bytes(report["sentence"].encode()[:TERMINATION_LOG_BYTES])
+                Path(self.log).write_bytes(headline(report).encode()[:TERMINATION_LOG_BYTES])
         except OSError as error:
             complain(f"the report could not be written: {error}")
 
@@ -1651,7 +1658,7 @@ def cut_short(
 
 
 def summary(report: Facts) -> str:
-    lines = [report["sentence"], ""]
+    lines = [headline(report), ""]
     for finding in report["findings"]:
         where = "" if finding["gpu"] is None else f"GPU {finding['gpu']}"
         line = f"  {finding['severity']:<8}{finding['id']:<22}{where:<6} {finding['message']} {finding['advice']}"
