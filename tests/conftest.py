@@ -14,7 +14,7 @@ from typing import Any
 import pulumi
 import pytest
 import yaml
-from pulumi.runtime import mocks, rpc
+from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.proto import resource_pb2
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,11 +54,25 @@ class Registered:
 
 
 @dataclass
+class Hooks:
+    """Takes the place of the SDK's callback server: keeps the hooks, so that a test can call them."""
+
+    by_name: dict[str, Any] = field(default_factory=dict)
+
+    def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
+        self.by_name[hook.name] = hook
+
+    def register_error_hook(self, hook: pulumi.ErrorHook) -> None:
+        self.by_name[hook.name] = hook
+
+
+@dataclass
 class Recorder(mocks.Mocks):
     """Answers registrations like a cluster on which everything works at once."""
 
     resources: list[Registered] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
+    hooks: Hooks = field(default_factory=Hooks)
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         return {}, None
@@ -153,6 +167,9 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
             {"gpu-tenancy:platform": json.dumps(data), "gpu-tenancy:kubeconfig": KUBECONFIG},
             ["gpu-tenancy:kubeconfig"],
         )
+
+        # hooks register with a callback server, which mocks lack
+        settings.SETTINGS.callbacks = recorder.hooks  # type: ignore[assignment]
 
         @pulumi.runtime.test
         def program() -> None:
