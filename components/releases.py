@@ -202,13 +202,8 @@ class VclusterRelease:
     """One more pod with `backing_store="etcd"`."""
     traps: tuple[Trap, ...]
 
-    @property
-    def footprint(self) -> Footprint:
-        """Requests and number of its pods with sqlite: control plane and CoreDNS."""
-        return _sum(self.operands)
-
-    def footprint_with(self, backing_store: str) -> Footprint:
-        """Requests and number of its pods with that backing store."""
+    def footprint(self, backing_store: str = "sqlite") -> Footprint:
+        """Requests and number of its pods: control plane, CoreDNS and, where chosen, etcd."""
         return _sum((*self.operands, self.etcd) if backing_store == "etcd" else self.operands)
 
 
@@ -407,8 +402,8 @@ _SHARD_STAYS: Final = Trap(
     source="KAI@v0.17.0:docs/migrationguides/v0.13.0/README.md; the second scheduler is inferred",
     flag="leftovers",
 )
-# the same in 0.10 to 0.12.21 and 0.13 to 0.14.5 also leaves the scheduler, which is the shard's there, with the token of
-# a ServiceAccount that is gone: 401 for 48 minutes, and Ready all the while. those releases are not listed for that
+# the same in 0.10 to 0.12.21 and 0.13 to 0.14.5 also leaves the scheduler, which is the shard's there, with the token
+# of a ServiceAccount that is gone: 401 for 48 minutes, Ready all the while. that is why those are not listed
 _REMADE_OPERANDS: Final = Trap(
     id="remade-operands",
     sentence="every upgrade deletes and remakes kai-config: admission, pod-grouper and controllers go and come back",
@@ -1350,8 +1345,8 @@ def markdown() -> str:
         "",
         "## KAI scheduler",
         "",
-        f"Default: {DEFAULT_KAI}. Releases of one line are upgraded in place. A change of line is a replacement: the old",
-        "release is removed, then what its hooks left, then the new one comes; queues and running pods stay.",
+        f"Default: {DEFAULT_KAI}. Releases of one line are upgraded in place. A change of line is a replacement: the",
+        "old release is removed, then what its hooks left, then the new one comes; queues and running pods stay.",
         "`helm rollback` is never used.",
         "",
         *_table_head("version", "line", "support ends", "Kubernetes", "each team's KAI costs", "GPU fractions"),
@@ -1383,8 +1378,8 @@ def markdown() -> str:
             v.version,
             v.support_ends,
             f"{v.kubernetes_versions[-1]} to {v.default_kubernetes}",
-            _cost(v.footprint),
-            _cost(v.footprint_with("etcd")),
+            _cost(v.footprint()),
+            _cost(v.footprint("etcd")),
         )
         for v in VCLUSTER.values()
     ]

@@ -340,14 +340,14 @@ def test_the_volume_is_claimed_where_the_data_is(store: str, claim: str) -> None
 
 def test_etcd_is_one_more_pod_in_the_footprint() -> None:
     release = VCLUSTER[DEFAULT_VCLUSTER]
-    with_etcd = release.footprint_with("etcd")
-    assert release.footprint_with("sqlite") == release.footprint
-    assert with_etcd.pods == release.footprint.pods + 1
-    assert with_etcd.memory_mib == release.footprint.memory_mib + release.etcd.memory_mib
+    plain, with_etcd = release.footprint("sqlite"), release.footprint("etcd")
+    assert release.footprint() == plain
+    assert with_etcd.pods == plain.pods + 1
+    assert with_etcd.memory_mib == plain.memory_mib + release.etcd.memory_mib
 
 
 def test_footprints_add_up() -> None:
-    kai, vcluster = KAI[DEFAULT_KAI].footprint, VCLUSTER[DEFAULT_VCLUSTER].footprint
+    kai, vcluster = KAI[DEFAULT_KAI].footprint, VCLUSTER[DEFAULT_VCLUSTER].footprint()
     total = kai + vcluster
     assert total.cpu_millicores == kai.cpu_millicores + vcluster.cpu_millicores
     assert total.memory_mib == kai.memory_mib + vcluster.memory_mib
