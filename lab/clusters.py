@@ -8,6 +8,7 @@ A server that does not answer, or that lost one of its processes, is made anew r
 simulated, and the engine puts back whatever is recorded for a server that no longer exists.
 """
 
+import base64
 import contextlib
 import fcntl
 import json
@@ -136,19 +137,15 @@ class Clusters:
             return self._verified[name]
 
     def by_kubeconfig(self, text: str, what: str) -> str:
-        """Name of the server that a kubeconfig points at. Raises LabError where that is none of this lab's."""
-        try:
-            document = yaml.safe_load(text)
-            context = next(c for c in document["contexts"] if c["name"] == document["current-context"])["context"]
-            entry = next(c for c in document["clusters"] if c["name"] == context["cluster"])
-            server = str(entry["cluster"]["server"])
-        except (yaml.YAMLError, KeyError, TypeError, StopIteration):
-            raise LabError(
-                f"lab: {what} has a kubeconfig without a usable current context.",
-                "give it the kubeconfig that the lab hands out.",
-            ) from None
-        for name, record in self._read().clusters.items():
-            if server.rstrip("/") == self._server(record):
+        """Name of the server that a kubeconfig trusts. Raises LabError where that is none of this lab's.
+
+        Each server has a certificate authority of its own, so that one tells them apart; a stack file may give a
+        team's API an address that only a real cluster would serve.
+        """
+        authority, server = _authority(text, what)
+        for name in self.names():
+            file = self.kubeconfig(name)
+            if file.exists() and authority == _authority(file.read_text(), name)[0]:
                 return name
         raise LabError(
             f"lab: {what} names the cluster {server}, which this lab did not start; nothing was sent to it.",
@@ -167,15 +164,16 @@ class Clusters:
 
     # making and ending
 
-    def ensure(self, name: str) -> Cluster:
-        """The server `name`, started if it does not run. Raises LabError when it cannot be."""
+    def ensure(self, name: str, port: int | None = None) -> Cluster:
+        """The server `name`, started if it does not run, at `port` if one is asked for. Raises LabError."""
         found = self.find(name)
-        if found:
+        if found and (not port or found.server.endswith(f":{port}")):
             return found
         self._end(name)
         with self._guard:
             lab = self._read()
             record = lab.clusters.get(name) or Record(ports=self._free_ports(lab))
+            record.ports["kubeApiserver"] = port or record.ports["kubeApiserver"]
             record.uid = ""  # not ready: whoever finds it so makes it anew
             lab.clusters[name] = record
             self._write(lab)
@@ -360,6 +358,24 @@ class Clusters:
             shutil.rmtree(self._folder(name), ignore_errors=True)
             self.kubeconfig(name).unlink(missing_ok=True)
             (self.home / f"kwok-{name}.yaml").unlink(missing_ok=True)
+
+
+def _authority(text: str, what: str) -> tuple[str, str]:
+    """Certificate authority (PEM) and address of the cluster of a kubeconfig's current context."""
+    try:
+        document = yaml.safe_load(text)
+        context = next(c for c in document["contexts"] if c["name"] == document["current-context"])["context"]
+        cluster = next(c for c in document["clusters"] if c["name"] == context["cluster"])["cluster"]
+        server = str(cluster["server"])
+    except (yaml.YAMLError, KeyError, TypeError, StopIteration):
+        raise LabError(
+            f"lab: {what} has a kubeconfig without a usable current context.",
+            "give it the kubeconfig that the lab hands out.",
+        ) from None
+    if data := cluster.get("certificate-authority-data"):
+        return base64.b64decode(data).decode(errors="replace").strip(), server
+    file = Path(cluster.get("certificate-authority") or "/nonexistent")
+    return (file.read_text().strip() if file.is_file() else f"none: {server}"), server
 
 
 def _is_free(port: int) -> bool:
