@@ -111,6 +111,10 @@ class Clusters:
 
     # asking
 
+    @property
+    def lab_id(self) -> str:
+        return self._read().id
+
     def names(self) -> list[str]:
         return list(self._read().clusters)
 
@@ -204,6 +208,8 @@ class Clusters:
         """End whatever this lab ever started, whatever state it is in, and remove its folder."""
         self._end(None)
         shutil.rmtree(self.home, ignore_errors=True)
+        with contextlib.suppress(OSError):  # other stacks' labs may lie beside this one
+            self.home.parent.rmdir()
 
     # records
 

@@ -15,7 +15,7 @@ import yaml
 
 from components import names
 from components.settings.models import Owner, Platform, Pool
-from lab.clusters import HOST, LOOPBACK, Clusters
+from lab.clusters import LOOPBACK, Clusters
 from lab.objects import APPEAR_SECONDS, Json, Objects, Reference
 
 SIMULATED = "simulated"
@@ -193,7 +193,10 @@ def _copy(obj: Json) -> Json:
     """An object as the syncer would show it inside: without what belongs to the server it comes from."""
     meta = obj["metadata"]
     kept = {key: meta[key] for key in ("name", "labels", "annotations") if key in meta}
-    found = {**{key: value for key, value in obj.items() if key not in ("metadata", "spec", "status")}, "metadata": kept}
+    found = {
+        **{key: value for key, value in obj.items() if key not in ("metadata", "spec", "status")},
+        "metadata": kept,
+    }
     if obj["kind"] == "Node":
         if taints := [t for t in (obj.get("spec") or {}).get("taints") or [] if "node.kubernetes.io" not in t["key"]]:
             found["spec"] = {"taints": taints}
@@ -218,7 +221,9 @@ def settle(objects: Objects, obj: Json) -> Json:
         objects.wait(lambda: _established(objects.get(reference)), APPEAR_SECONDS, f"{reference} is not established")
     elif reference.kind == "Secret" and obj.get("type") == "kubernetes.io/service-account-token":
         wait = f"{reference} gets no token"
-        objects.wait(lambda: bool(((objects.get(reference) or {}).get("data") or {}).get("token")), APPEAR_SECONDS, wait)
+        objects.wait(
+            lambda: bool(((objects.get(reference) or {}).get("data") or {}).get("token")), APPEAR_SECONDS, wait
+        )
     elif reference.kind == "Job" and not skip:
         objects.wait(lambda: _ended(objects.get(reference)), JOB_SECONDS, f"{reference} does not end")
         _verdict(objects, obj)
