@@ -31,7 +31,7 @@ from lightkube import ApiError, Client, KubeConfig
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import ConfigMap, Namespace
 
-from lab.binaries import PROGRAMS, Binaries
+from lab.binaries import Binaries
 from lab.errors import LabError
 
 HOST = "host"
@@ -43,7 +43,8 @@ PORTS = range(21000, 31000)
 START_SECONDS = 120  # on two busy cores; an idle machine needs 6 to 10
 PROBE_SECONDS = 5.0
 LISTENERS = ("kubeApiserver", "etcd", "etcdPeer", "kubeControllerManager", "kubeScheduler", "kwokController")
-SERVER_PROGRAMS = frozenset(PROGRAMS) - {"kwokctl"}
+# as kwokctl names the processes of one server
+SERVER_PROGRAMS = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller"}
 # what the lab's objects need: namespaces that go away, quotas that count, jobs that run, tokens that appear
 CONTROLLERS = (
     "namespace-controller,garbage-collector-controller,resourcequota-controller,job-controller,"
@@ -183,6 +184,7 @@ class Clusters:
             self._write(lab)
         self._check_ports(name, record)
         self._start(name, record)
+        _inline(self.kubeconfig(name))
         uid = self._mark(name, lab.id)
         with self._guard:
             lab = self._read()
@@ -339,7 +341,7 @@ class Clusters:
         for pid, command in _commands():
             program = Path(command[0]).name
             line = " ".join(command)
-            if program in PROGRAMS and (within in line or (program == "kwokctl" and starter in line)):
+            if (program in SERVER_PROGRAMS and within in line) or (program == "kwokctl" and starter in line):
                 found.append((pid, program))
         return found
 
@@ -367,7 +369,7 @@ class Clusters:
 
 
 def _authority(text: str, what: str) -> tuple[str, str]:
-    """Certificate authority (PEM) and address of the cluster of a kubeconfig's current context."""
+    """Certificate authority and address of the cluster of a kubeconfig's current context."""
     try:
         document = yaml.safe_load(text)
         context = next(c for c in document["contexts"] if c["name"] == document["current-context"])["context"]
@@ -378,10 +380,21 @@ def _authority(text: str, what: str) -> tuple[str, str]:
             f"lab: {what} has a kubeconfig without a usable current context.",
             "give it the kubeconfig that the lab hands out.",
         ) from None
-    if data := cluster.get("certificate-authority-data"):
-        return base64.b64decode(data).decode(errors="replace").strip(), server
-    file = Path(cluster.get("certificate-authority") or "/nonexistent")
-    return (file.read_text().strip() if file.is_file() else f"none: {server}"), server
+    # a server without one in its kubeconfig is none of ours
+    return str(cluster.get("certificate-authority-data") or f"none: {server}"), server
+
+
+def _inline(kubeconfig: Path) -> None:
+    """Put keys and certificates into the kubeconfig itself, so that its text is all that anyone needs."""
+    document = yaml.safe_load(kubeconfig.read_text())
+    for holder in (document["clusters"][0]["cluster"], document["users"][0]["user"]):
+        for key in ("certificate-authority", "client-certificate", "client-key"):
+            if file := holder.pop(key, None):
+                holder[f"{key}-data"] = base64.b64encode(Path(file).read_bytes()).decode()
+    draft = kubeconfig.with_name(f"{kubeconfig.name}.new")
+    draft.touch(mode=0o600)
+    draft.write_text(yaml.safe_dump(document))
+    draft.replace(kubeconfig)
 
 
 def _is_free(port: int) -> bool:

@@ -169,20 +169,10 @@ def _loopback_port(values: Json) -> int | None:
 
 def _certificates(file: Path) -> Json:
     """The data of a `vc-<name>` Secret, as vCluster writes it: the kubeconfig and its parts, base64."""
-    text = file.read_text()
-    document = yaml.safe_load(text)
+    document = yaml.safe_load(file.read_text())
     cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
-
-    def part(holder: Json, key: str) -> str:
-        inline = holder.get(f"{key}-data")
-        return str(inline) if inline else base64.b64encode(Path(holder[key]).read_bytes()).decode()
-
-    for holder, keys in ((cluster, ["certificate-authority"]), (user, ["client-certificate", "client-key"])):
-        for key in keys:
-            holder[f"{key}-data"] = part(holder, key)
-            holder.pop(key, None)
     return {
-        "config": base64.b64encode(yaml.safe_dump(document).encode()).decode(),
+        "config": base64.b64encode(file.read_bytes()).decode(),
         "certificate-authority": cluster["certificate-authority-data"],
         "client-certificate": user["client-certificate-data"],
         "client-key": user["client-key-data"],
