@@ -45,9 +45,10 @@ PROBE_SECONDS = 5.0
 LISTENERS = ("kubeApiserver", "etcd", "etcdPeer", "kubeControllerManager", "kubeScheduler", "kwokController")
 # as kwokctl names the processes of one server
 SERVER_PROGRAMS = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller"}
-# what the lab's objects need: namespaces that go away, quotas that count, jobs that run, tokens that appear
+# what the lab's objects need: namespaces that go away, quotas that count, jobs that run on ready nodes, tokens
 CONTROLLERS = (
     "namespace-controller,garbage-collector-controller,resourcequota-controller,job-controller,"
+    "node-lifecycle-controller,"
     "serviceaccount-controller,serviceaccount-token-controller,root-ca-certificate-publisher-controller,"
     "clusterrole-aggregation-controller"
 )

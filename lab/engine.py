@@ -298,6 +298,8 @@ def run(program: Callable[[], None], monitor: Monitor, *, stack: str, dry_run: b
 
     def inside() -> None:
         loop = asyncio.new_event_loop()
+        # outputs of failed resources that nobody awaits any more; the failures themselves are in the summary
+        loop.set_exception_handler(lambda *_: None)
         asyncio.set_event_loop(loop)
         try:
             # what set_mocks does, less the root resource: run_in_stack makes its own and registers the outputs

@@ -118,13 +118,12 @@ class Objects:
             raise RefusedError(self.cluster, reference, error) from error
         self.wait(lambda: self.get(reference) is None, DELETE_SECONDS, f"{reference} is deleted but does not go away")
 
-    def wait(self, ready: Callable[[], bool], seconds: float, otherwise: str) -> None:
+    def wait(self, ready: Callable[[], bool], seconds: float, otherwise: str | Callable[[], str]) -> None:
         deadline = time.monotonic() + seconds
         while not ready():
             if time.monotonic() > deadline:
-                raise LabError(
-                    f"{otherwise} (API server `{self.cluster}`, {seconds:.0f} s).", "look at it with kubectl."
-                )
+                cause = otherwise if isinstance(otherwise, str) else otherwise()
+                raise LabError(f"{cause} (API server `{self.cluster}`, {seconds:.0f} s).", "look at it with kubectl.")
             time.sleep(0.1)
 
     def _kind(self, api_version: str, kind: str) -> GenericKind:

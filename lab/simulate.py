@@ -215,7 +215,8 @@ def settle(objects: Objects, obj: Json) -> Json:
             lambda: bool(((objects.get(reference) or {}).get("data") or {}).get("token")), APPEAR_SECONDS, wait
         )
     elif reference.kind == "Job" and not skip:
-        objects.wait(lambda: _ended(objects.get(reference)), JOB_SECONDS, f"{reference} does not end")
+        why = lambda: f"{reference} does not end: {_waiting(objects, reference)}"  # noqa: E731
+        objects.wait(lambda: _ended(objects.get(reference)), JOB_SECONDS, why)
         _verdict(objects, obj)
     return objects.get(reference) or obj
 
@@ -223,6 +224,14 @@ def settle(objects: Objects, obj: Json) -> Json:
 def _ended(job: Json | None) -> bool:
     conditions = ((job or {}).get("status") or {}).get("conditions") or []
     return any(c["type"] in ("Complete", "Failed") and c["status"] == "True" for c in conditions)
+
+
+def _waiting(objects: Objects, job: Reference) -> str:
+    """Why a Job's pods do not run, in the scheduler's words."""
+    pods = objects.list("v1", "Pod", {"batch.kubernetes.io/job-name": job.name})
+    conditions = [c for pod in pods for c in (pod.get("status") or {}).get("conditions") or []]
+    said = [c["message"] for c in conditions if c["type"] == "PodScheduled" and c.get("message")]
+    return said[0] if said else f"it has {len(pods)} pods"
 
 
 def _verdict(objects: Objects, job: Json) -> None:
