@@ -5,7 +5,6 @@ registrations (`engine.py`).
 """
 
 import hashlib
-import threading
 from dataclasses import asdict
 
 from lab import simulate
@@ -27,7 +26,7 @@ class LabBackend(Backend):
         self.dry_run = dry_run
         self._clusters, self._state = clusters, state
         self._releases = simulate.Releases(clusters, self.objects)
-        self._guard = threading.Lock()
+        self._going: list[tuple[Objects, Entry, Reference]] = []
 
     def objects(self, cluster: str) -> Objects:
         return Objects(cluster, self._clusters.client(cluster))
@@ -176,8 +175,20 @@ class LabBackend(Backend):
             elif _is_patch(entry.type):
                 self._release_fields(objects, entry)
             else:
-                objects.delete(Reference(**entry.object))
+                reference = Reference(**entry.object)
+                # an emptied namespace takes 5 s to go; several may do so at once
+                objects.delete(reference, wait=reference.kind != "Namespace")
+                if reference.kind == "Namespace":
+                    self._going.append((objects, entry, reference))
+                    return
         self._state.drop(entry.urn)
+
+    def finish_deletes(self) -> None:
+        """Wait for what goes away slowly, and forget it."""
+        while self._going:
+            objects, entry, reference = self._going.pop()
+            objects.wait_gone(reference)
+            self._state.drop(entry.urn)
 
     def _release_fields(self, objects: Objects, entry: Entry) -> None:
         """Take our fields back out of an object that is not ours: apply nothing, as the same manager."""

@@ -56,6 +56,7 @@ CONTROLLERS = (
 SCHEDULER_CONFIG = {
     "apiVersion": "kubescheduler.config.k8s.io/v1",
     "kind": "KubeSchedulerConfiguration",
+    "leaderElection": {"leaderElect": False},  # there is one of each; electing it costs seconds
     "profiles": [{"schedulerName": "default-scheduler"}, {"schedulerName": "kai-scheduler"}],
 }
 
@@ -447,6 +448,8 @@ def _kwokctl_config(programs: Binaries, record: Record, scheduler: Path) -> dict
         },
         "componentsPatches": [
             extra("etcd", unsafe_no_fsync="true"),  # nothing in a lab has to survive a power cut
-            extra("kube-controller-manager", controllers=CONTROLLERS),
+            extra("kube-controller-manager", controllers=CONTROLLERS, leader_elect="false"),
+            # etcd 3.5.1 lacks what streamed lists need; kwok would retry them with growing pauses and see nothing
+            {"name": "kwok-controller", "extraEnvs": [{"name": "KUBE_FEATURE_WatchListClient", "value": "false"}]},
         ],
     }

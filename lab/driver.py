@@ -231,6 +231,10 @@ class LabDriver:
                 failures.append(f"{entry.name}: {error}")
             else:
                 done.append(_deleted(entry.urn, entry.type, entry.name, entry.inputs))
+        try:
+            backend.finish_deletes()
+        except LabError as error:
+            failures.append(str(error))
         return done
 
     def _keep_outputs(self, outputs: Json) -> None:

@@ -105,8 +105,8 @@ class Objects:
             for item in self._client.list(found, namespace=where, labels=selector)
         ]
 
-    def delete(self, reference: Reference) -> None:
-        """Delete and wait until it is gone; fine if it is not there."""
+    def delete(self, reference: Reference, *, wait: bool = True) -> None:
+        """Delete, and wait until it is gone; fine if it is not there."""
         try:
             kind = self._kind(reference.api_version, reference.kind)
             self._client.delete(kind, reference.name, namespace=reference.namespace or None)
@@ -116,6 +116,10 @@ class Objects:
             if error.status.code == 404:
                 return
             raise RefusedError(self.cluster, reference, error) from error
+        if wait:
+            self.wait_gone(reference)
+
+    def wait_gone(self, reference: Reference) -> None:
         self.wait(lambda: self.get(reference) is None, DELETE_SECONDS, f"{reference} is deleted but does not go away")
 
     def wait(self, ready: Callable[[], bool], seconds: float, otherwise: str | Callable[[], str]) -> None:
