@@ -448,8 +448,8 @@ def _kwokctl_config(programs: Binaries, record: Record, scheduler: Path) -> dict
         },
         "componentsPatches": [
             extra("etcd", unsafe_no_fsync="true"),  # nothing in a lab has to survive a power cut
+            # etcd 3.5.1 lacks what streamed lists need; clients would retry them with growing pauses instead of listing
+            extra("kube-apiserver", feature_gates="WatchList=false"),
             extra("kube-controller-manager", controllers=CONTROLLERS, leader_elect="false"),
-            # etcd 3.5.1 lacks what streamed lists need; kwok would retry them with growing pauses and see nothing
-            {"name": "kwok-controller", "extraEnvs": [{"name": "KUBE_FEATURE_WatchListClient", "value": "false"}]},
         ],
     }
