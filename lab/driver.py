@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from components.settings import load_stack_file
+from components.settings.load import load_stack_file
 from lab import binaries, simulate
 from lab.backend import LabBackend
 from lab.clusters import HOST, Cluster, Clusters
