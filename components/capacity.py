@@ -15,7 +15,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Final, Literal, TypeAlias
 
 from components.releases import Footprint
@@ -27,6 +27,8 @@ Mode: TypeAlias = Literal["virtual", "host", "default"]
 
 NODE_PORTS: Final = range(30000, 32768)
 """The API server's default --service-node-port-range."""
+
+NOTHING: Final = Footprint(cpu_millicores=0, memory_mib=0, pods=0)
 
 _MIB: Final = 1024**2
 _NAMED: Final = 6
@@ -99,7 +101,7 @@ class PoolCapacity:
     """None where the file doesn't say; then nothing is claimed about it. Likewise memory."""
     memory_mib: int | None = None
     pods: int | None = None
-    headroom: Footprint = Footprint(cpu_millicores=0, memory_mib=0, pods=0)
+    headroom: Footprint = NOTHING
     """What stays free on each node for the host's own pods."""
 
     @property
@@ -128,8 +130,8 @@ class TenantClaim:
     """GPUs (replicas) guaranteed; -1 is all that it sees."""
     limit: int
     """GPUs (replicas) at most; -1 is all that it sees."""
-    workload: Footprint = Footprint(cpu_millicores=0, memory_mib=0, pods=0)
-    tenancy: Footprint = Footprint(cpu_millicores=0, memory_mib=0, pods=0)
+    workload: Footprint = NOTHING
+    tenancy: Footprint = NOTHING
     """Its control plane, DNS and scheduler."""
 
 
@@ -248,7 +250,7 @@ def node_claims(pools: Iterable[PoolCapacity], claims: Iterable[TenantClaim]) ->
 
 def _node_claims(pool: PoolCapacity, nodes: tuple[str, ...], who: Sequence[TenantClaim]) -> NodeClaims:
     caps = {c.name: min(hard_cap(c.limit, visible_gpus(c, pool)), pool.gpus_per_node) for c in who}
-    schedulers = [((c.name,), caps[c.name]) for c in who if c.mode == "virtual"]
+    schedulers: list[tuple[tuple[str, ...], int]] = [((c.name,), caps[c.name]) for c in who if c.mode == "virtual"]
     # the host's schedulers see every pod that is bound, so together they never give away more than the node has
     shared = tuple(c.name for c in who if c.mode != "virtual")
     if shared:
