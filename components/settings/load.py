@@ -21,6 +21,8 @@ from components.settings.problems import Lines, Path, Problem, SettingsError, ov
 from components.settings.rules import RULES
 from components.settings.types import Section
 
+__all__ = ["KUBECONFIG_KEY", "PLATFORM_KEY", "SettingsError", "load_stack_file", "parse_platform"]
+
 PLATFORM_KEY: Final = "gpu-tenancy:platform"
 KUBECONFIG_KEY: Final = "gpu-tenancy:kubeconfig"
 _OUR_KEYS: Final = (PLATFORM_KEY, KUBECONFIG_KEY)
@@ -416,7 +418,7 @@ def _problems_of_the_sound_part(raw: object, details: Sequence[ErrorDetails]) ->
 _STAND_INS: Final[Mapping[str, Mapping[str, object]]] = {
     "host": {"provider": "existing"},
     "gpu": {"stack": "devicePlugin"},
-    "pools": {},
+    "pools": {"stand-in": {"nodes": ["stand-in"], "gpusPerNode": 0}},
 }
 """What takes the place of a broken required section, so that the rules about the others can run."""
 

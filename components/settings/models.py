@@ -248,6 +248,10 @@ class Canary(Section):
     gpus: int = Field(
         default=1, ge=0, description="quota and limit of the canary; they count in the pool like a team's"
     )
+    nodes: tuple[str, ...] = Field(default=(), description="only these nodes of the pool; default: the team's")
+    host_names: tuple[str, ...] = Field(
+        default=(), description="names of the canary's API server; needed where the team's expose is loadBalancer"
+    )
 
 
 class Scheduler(Section):
@@ -332,11 +336,7 @@ class Artifacts(Section):
 
     charts: dict[str, str] = Field(
         default_factory=dict,
-<<<<<<< HEAD
-        description="by chart ('kai-scheduler' or 'kai-scheduler@v0.9.3'): an oci:// URL or a local path",
-=======
-        description="by chart, with or without version ('kai-scheduler', 'vcluster@0.36.1'): an oci:// URL or a local path",
->>>>>>> dc928fd (Capacity: the arithmetic on nodes, quotas, queues and ports)
+        description="by chart, with or without version ('vcluster', 'vcluster@0.36.1'): an oci:// URL or a local path",
     )
     image_registry: str | None = Field(default=None, description="mirror that replaces the registry of every image")
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None

@@ -14,6 +14,17 @@ from pydantic.alias_generators import to_camel
 
 from components.capacity import QUANTITY, UNLIMITED, parse_quantity
 
+__all__ = [
+    "UNLIMITED",
+    "CpuQuantity",
+    "DnsLabel",
+    "GpuAmount",
+    "MemoryQuantity",
+    "Port",
+    "Section",
+    "parse_quantity",
+]
+
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
