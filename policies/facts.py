@@ -77,7 +77,12 @@ def team_name(team: PolicyResource) -> str:
 
 def team_gpus(team: PolicyResource) -> Cap:
     """Return a tenant's own quota and limit."""
-    return Cap(quota=number(team.properties, "gpuQuota"), limit=number(team.properties, "gpuLimit"))
+    try:
+        return Cap(quota=number(team.properties, "gpuQuota"), limit=number(team.properties, "gpuLimit"))
+    except Unreadable as reason:
+        # the subject of the rule may be the pool: say whose number it is
+        message = f"team {team.name}: {reason}"
+        raise Unreadable(message) from None
 
 
 def team_queues(team: PolicyResource) -> dict[str, Cap]:
@@ -175,7 +180,8 @@ def _gpus(container: Mapping[str, object]) -> Number:
     limits = mapping(container, "resources", "limits")
     for name in sorted({*requests, *limits}):
         if name.startswith(names.GPU_PREFIXES):
-            value = get(limits, name) if name in limits else get(requests, name)
+            # the way has dots of its own, so read it in one step
+            value = get(limits if name in limits else requests, name)
             total += _count(name, value)
     return total
 

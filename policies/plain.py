@@ -27,6 +27,9 @@ _SENTINELS: Final = frozenset(
         proxy.UNKNOWN_ASSET_VALUE,
         proxy.UNKNOWN_ARCHIVE_VALUE,
         proxy.UNKNOWN_OBJECT_VALUE,
+        # what the lab and `pulumi policy analyze` write in their place
+        "[unknown]",
+        "[secret]",
     }
 )
 # how a state file and the engine's wire format mark a value's kind (pulumi sdk/go/common/resource/properties.go)
@@ -93,13 +96,14 @@ def get(properties: Mapping[str, object], *path: str) -> object | None:
         if not isinstance(value, Mapping):
             return None
         value = value.get(key)
-        if value is UNKNOWN:
-            message = (
-                f"{'.'.join(path[: depth + 1])} is not known at preview, so this cannot be checked; "
-                "pass a literal value, not an output"
-            )
-            raise Unreadable(message)
+        if isinstance(value, Unknown):
+            raise unknown(".".join(path[: depth + 1]))
     return value
+
+
+def unknown(path: str) -> Unreadable:
+    """Return the answer for a value that is not known."""
+    return Unreadable(f"{path} is not known at preview, so this cannot be checked; pass a literal value, not an output")
 
 
 def _missing(path: Sequence[str]) -> Unreadable:
@@ -166,8 +170,10 @@ def mappings(properties: Mapping[str, object], *path: str) -> list[Mapping[str, 
     value = get(properties, *path)
     if value is None:
         return []
-    if not isinstance(value, list) or any(not isinstance(item, Mapping) for item in value):
+    if not isinstance(value, list) or any(not isinstance(item, (Mapping, Unknown)) for item in value):
         raise _wrong(path, "a list of mappings", value)
+    if any(isinstance(item, Unknown) for item in value):
+        raise unknown(f"an item of {'.'.join(path)}")
     return value
 
 
@@ -176,8 +182,10 @@ def texts(properties: Mapping[str, object], *path: str) -> list[str]:
     value = get(properties, *path)
     if value is None:
         return []
-    if not isinstance(value, list) or any(not isinstance(item, str) for item in value):
+    if not isinstance(value, list) or any(not isinstance(item, (str, Unknown)) for item in value):
         raise _wrong(path, "a list of texts", value)
+    if any(isinstance(item, Unknown) for item in value):
+        raise unknown(f"an item of {'.'.join(path)}")
     return value
 
 

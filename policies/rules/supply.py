@@ -11,7 +11,7 @@ from components.releases import KAI, VCLUSTER, KaiRelease, VclusterRelease
 from policies import names
 from policies.facts import containers
 from policies.inventory import PolicyResource
-from policies.plain import UNKNOWN, Unreadable, mapping, maybe_text, text
+from policies.plain import Unknown, mapping, maybe_text, text, unknown
 from policies.rule import Group, Rule, Scene, Stage, describe
 
 _EXACT_VERSION: Final = re.compile(r"v?\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?")
@@ -88,11 +88,8 @@ def qualified(repository: str) -> str:
 def chart_images(release: PolicyResource, scene: Scene) -> Iterator[str]:
     """Images that a chart's values name are pinned and from an allowed registry, too."""
     for path, key, value in _leaves(mapping(release.properties, "values"), ""):
-        if value is UNKNOWN and key in ("image", "tag", "registry", "repository"):
-            message = (
-                f"value {path} is not known at preview, so this cannot be checked; pass a literal value, not an output"
-            )
-            raise Unreadable(message)
+        if isinstance(value, Unknown) and key in ("image", "tag", "registry", "repository"):
+            raise unknown(f"value {path}")
         if not isinstance(value, str):
             continue
         if key == "image":
