@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from components.capacity import PoolCapacity, TenantClaim
 from policies import names
 from policies.inventory import Inventory, PolicyResource
 from policies.plain import (
@@ -17,9 +18,9 @@ from policies.plain import (
     maybe_number,
     maybe_text,
     number,
-    say,
     text,
     texts,
+    whole,
 )
 
 
@@ -31,58 +32,52 @@ class Cap:
     limit: Number
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PoolFacts:
-    """A node pool's numbers, from its inputs."""
+def pool_capacity(pool: PolicyResource) -> PoolCapacity:
+    """Return the GPU numbers of a NodePool, for `components.capacity`.
 
-    name: str
-    nodes: tuple[str, ...]
-    size: Number
-    gpus_per_node: Number
-    replicas: Number
-    unit: str
-
-    @property
-    def per_node(self) -> Number:
-        """What one node advertises."""
-        return self.gpus_per_node * self.replicas
-
-    @property
-    def total(self) -> Number:
-        """What all nodes together advertise. Computed, so that a wrong `gpusAllocatable` cannot widen a quota."""
-        return self.size * self.per_node
-
-    def count(self, value: Number) -> str:
-        """Return `value` with the unit: `1 GPU`, `4 replicas`."""
-        return f"{say(value)} {self.unit}{'' if value == 1 else 's'}"
-
-
-def pool_facts(pool: PolicyResource) -> PoolFacts:
-    """Return the numbers of a NodePool."""
+    What a node advertises is computed, so that a wrong `gpusAllocatable` cannot widen a quota.
+    """
     inputs = pool.properties
-    return PoolFacts(
+    return PoolCapacity(
         name=text(inputs, "name"),
         nodes=tuple(texts(inputs, "nodes")),
-        size=number(inputs, "size"),
-        gpus_per_node=number(inputs, "gpusPerNode"),
-        replicas=number(inputs, "replicas"),
+        size=whole(inputs, "size"),
+        gpus_per_node=whole(inputs, "gpusPerNode") * whole(inputs, "replicas"),
         unit=maybe_text(inputs, "unit") or "GPU",
     )
+
+
+def claim_of(team: PolicyResource) -> TenantClaim:
+    """Return what a tenant claims of its pool, for `components.capacity`."""
+    inputs = team.properties
+    try:
+        mode = text(inputs, "mode")
+        if mode not in ("virtual", "host", "default"):
+            message = f"mode must be virtual, host or default, got {mode!r}"
+            raise Unreadable(message)
+        return TenantClaim(
+            name=text(inputs, "name"),
+            owner=maybe_text(inputs, "canaryOf") or text(inputs, "name"),
+            pool=text(inputs, "pool") if get(inputs, "pool") is not None else None,
+            nodes=tuple(texts(inputs, "nodes")),
+            mode=mode,  # type: ignore[arg-type]  # just checked
+            quota=whole(inputs, "gpuQuota"),
+            limit=whole(inputs, "gpuLimit"),
+        )
+    except Unreadable as reason:
+        # the subject of the rule may be the pool: say whose number it is
+        message = f"team {team.name}: {reason}"
+        raise Unreadable(message) from None
+
+
+def claims_on(pool: str, inventory: Inventory) -> list[TenantClaim]:
+    """Return the claims of a pool's tenants."""
+    return [claim_of(team) for team in inventory.teams_by_pool[pool]]
 
 
 def team_name(team: PolicyResource) -> str:
     """Return a tenant's name."""
     return text(team.properties, "name")
-
-
-def team_gpus(team: PolicyResource) -> Cap:
-    """Return a tenant's own quota and limit."""
-    try:
-        return Cap(quota=number(team.properties, "gpuQuota"), limit=number(team.properties, "gpuLimit"))
-    except Unreadable as reason:
-        # the subject of the rule may be the pool: say whose number it is
-        message = f"team {team.name}: {reason}"
-        raise Unreadable(message) from None
 
 
 def team_queues(team: PolicyResource) -> dict[str, Cap]:
@@ -98,11 +93,6 @@ def queue_label(team: PolicyResource, leaf: str) -> str:
     if maybe_text(team.properties, "mode") == "host":
         return f"{team_name(team)}-{leaf}"
     return leaf
-
-
-def team_nodes(team: PolicyResource, pool: PoolFacts) -> tuple[str, ...]:
-    """Return the names of the nodes that a tenant sees; all of the pool's when it names none."""
-    return tuple(texts(team.properties, "nodes")) or pool.nodes
 
 
 def team_name_in(resource: PolicyResource) -> str | None:
@@ -130,19 +120,14 @@ def team_of(resource: PolicyResource, inventory: Inventory) -> PolicyResource:
     return inventory.teams[name]
 
 
-def pool_of(team: PolicyResource, inventory: Inventory) -> PoolFacts:
+def pool_of(team: PolicyResource, inventory: Inventory) -> PoolCapacity:
     """Return the pool of a tenant. Raises `Unreadable` when it has none that this stack knows."""
     name = maybe_text(team.properties, "pool")
     if name is None or name not in inventory.pools:
-        message = (
-            f"team {team_name(team)} has no pool of this stack (pool: {name}); name one of {_list(inventory.pools)}"
-        )
+        known = ", ".join(sorted(inventory.pools)) or "none"
+        message = f"team {team_name(team)} has no pool of this stack (pool: {name}); name one of: {known}"
         raise Unreadable(message)
-    return pool_facts(inventory.pools[name])
-
-
-def _list(items: Mapping[str, object]) -> str:
-    return ", ".join(sorted(items)) or "none"
+    return pool_capacity(inventory.pools[name])
 
 
 def pod_template(workload: PolicyResource) -> Mapping[str, object]:

@@ -45,5 +45,3 @@ SCHEDULER_NAME: Final = "kai-scheduler"
 GPU: Final = "nvidia.com/gpu"
 GPU_PREFIXES: Final = ("nvidia.com/gpu", "nvidia.com/mig-")
 """How every GPU resource name begins: whole and renamed shared GPUs, and MIG slices."""
-
-UNLIMITED: Final = -1

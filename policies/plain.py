@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from pulumi.output import Unknown as SdkUnknown
 from pulumi_policy import proxy
 
-from components.settings.types import parse_quantity
+from components.capacity import parse_quantity
 
 Number: TypeAlias = int | float
 
@@ -27,11 +27,11 @@ _SENTINELS: Final = frozenset(
         proxy.UNKNOWN_ASSET_VALUE,
         proxy.UNKNOWN_ARCHIVE_VALUE,
         proxy.UNKNOWN_OBJECT_VALUE,
-        # what the lab and `pulumi policy analyze` write in their place
-        "[unknown]",
-        "[secret]",
     }
 )
+# what the lab and `pulumi policy analyze` write in the place of a value; the lab adds a hash to a secret
+_UNKNOWN_TEXT: Final = "[unknown]"
+_SECRET_PREFIX: Final = "[secret]"
 # how a state file and the engine's wire format mark a value's kind (pulumi sdk/go/common/resource/properties.go)
 _SIGNATURE_KEY: Final = "4dabf18193072939515e22adb298388d"
 _SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"
@@ -54,13 +54,16 @@ class Unreadable(Exception):  # noqa: N818  # it is an answer of a reader, not a
 
 def plain(value: object) -> object:
     """Return `value` as dicts, lists and scalars, with `UNKNOWN` wherever a value is not known or is secret."""
-    if isinstance(value, (Unknown, SdkUnknown)) or (isinstance(value, str) and value in _SENTINELS):
+    if isinstance(value, (Unknown, SdkUnknown)):
         return UNKNOWN
+    if isinstance(value, str):
+        hidden = value in _SENTINELS or value == _UNKNOWN_TEXT or value.startswith(_SECRET_PREFIX)
+        return UNKNOWN if hidden else value
     if isinstance(value, Mapping):
         if _SIGNATURE_KEY in value:
             return _signed(value)
         return {str(key): _item(value, key) for key in value}
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
         return [_item(value, index) for index in range(len(value))]
     return value
 
@@ -131,6 +134,14 @@ def maybe_number(properties: Mapping[str, object], *path: str) -> Number | None:
         raise _wrong(path, "a number", value)
     # the engine's wire format knows only doubles
     return int(value) if float(value).is_integer() else value
+
+
+def whole(properties: Mapping[str, object], *path: str) -> int:
+    """Return the whole number at `path`. Raises `Unreadable` when there is none."""
+    found = number(properties, *path)
+    if isinstance(found, float):
+        raise _wrong(path, "a whole number", found)
+    return found
 
 
 def text(properties: Mapping[str, object], *path: str) -> str:

@@ -5,22 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from components.capacity import (
+    UNLIMITED,
+    LeafClaim,
+    Verdict,
+    collisions,
+    gpus_within_nodes,
+    hard_cap,
+    leaf_queues,
+    listed,
+    pool_quotas,
+    quota_against_limit,
+    visible_gpus,
+)
 from policies import names
 from policies.facts import (
     Cap,
     annotation,
+    claim_of,
+    claims_on,
     decimal_annotation,
     gpu_request,
     is_host_check,
     maybe_fraction,
-    pool_facts,
+    pool_capacity,
     pool_of,
     queue_label,
     queue_of,
     shares_gpus,
-    team_gpus,
     team_name,
-    team_nodes,
     team_of,
     team_queues,
     uses_gpu,
@@ -35,87 +48,50 @@ from policies.plain import (
     quantity,
     say,
     text,
-    texts,
 )
 from policies.rule import Group, Rule, Scene, Stage, describe
 
 REQUEST_KEYS: Final = ("requests.nvidia.com/gpu", "requests.nvidia.com/gpu.shared")
 """What a host ResourceQuota must bound at least; MIG names besides, as far as the components list them."""
 
+_ENDLESS: Final = 10**6
+"""Stands for the GPUs of an unlimited team where its pool does not matter."""
+
 
 # --- pools ----------------------------------------------------------------------------------------------------------
 
 
 def gpu_collision(pool: PolicyResource, scene: Scene) -> Iterator[str]:
-    """Per node, the limits of the tenants that can see it fit, once one of them has a scheduler of its own."""
-    facts = pool_facts(pool)
-    tenants = [team for team in scene.inventory.teams_by_pool[facts.name] if team_gpus(team).limit != 0]
-    # nodes that no tenant tells apart have the same sum: judge each set of tenants once
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for node in facts.nodes or (f"each node of pool {facts.name}",):
-        here = tuple(team_name(team) for team in tenants if not facts.nodes or node in team_nodes(team, facts))
-        groups.setdefault(here, []).append(node)
-    for here, nodes in groups.items():
-        members = [team for team in tenants if team_name(team) in here]
-        if len(members) < 2 or all(maybe_text(team.properties, "mode") == "host" for team in members):
-            continue
-        limits = {team_name(team): team_gpus(team).limit for team in members}
-        unlimited = [name for name, limit in limits.items() if limit == names.UNLIMITED]
-        total = sum(limits.values())
-        if not unlimited and total <= facts.per_node:
-            continue
-        terms = " + ".join(f"{name} {'unlimited' if limit < 0 else say(limit)}" for name, limit in limits.items())
-        excess = "" if unlimited else f" = {say(total)}, {say(total - facts.per_node)} too many"
-        yield (
-            f"{_nodes(nodes)}: limits {terms}{excess}; a node of pool {facts.name} has "
-            f"{facts.count(facts.per_node)}, and "
-            "schedulers in virtual clusters do not see each other's pods; lower a limit, give the teams nodes of their "
-            "own, or use scheduler mode host"
-        )
-
-
-def _nodes(nodes: list[str]) -> str:
-    return nodes[0] if len(nodes) == 1 else f"{nodes[0]} and {len(nodes) - 1} more nodes"
+    """No two schedulers can give away the same GPU of a node."""
+    capacity = pool_capacity(pool)
+    for verdict in collisions([capacity], claims_on(capacity.name, scene.inventory)):
+        yield f"teams {listed(verdict.about)}: {verdict.text}"
 
 
 def pool_gpu_quota(pool: PolicyResource, scene: Scene) -> Iterator[str]:
     """The quotas of a pool's tenants add up to at most its GPUs."""
-    facts = pool_facts(pool)
-    quotas = {team_name(team): team_gpus(team).quota for team in scene.inventory.teams_by_pool[facts.name]}
-    total = sum(quota for quota in quotas.values() if quota > 0)
-    if total > facts.total:
-        terms = " + ".join(f"{name} {say(quota)}" for name, quota in quotas.items() if quota > 0)
-        yield (
-            f"pool {facts.name}: quotas {terms} = {say(total)}, {say(total - facts.total)} more than its "
-            f"{facts.count(facts.total)}; lower a quota or add nodes"
-        )
+    capacity = pool_capacity(pool)
+    for verdict in pool_quotas([capacity], claims_on(capacity.name, scene.inventory)):
+        yield f"teams {listed(verdict.about)}: {verdict.text}"
 
 
 def team_gpus_exist(team: PolicyResource, scene: Scene) -> Iterator[str]:
-    """A tenant with GPUs has a pool of this stack, and its limit is within the nodes that it sees."""
-    gpus = team_gpus(team)
-    name = team_name(team)
-    if gpus.quota < names.UNLIMITED or gpus.limit < names.UNLIMITED:
-        yield f"team {name}: quota {say(gpus.quota)}, limit {say(gpus.limit)}: must be -1 or more"
-    if gpus.limit != names.UNLIMITED and not 0 <= gpus.quota <= gpus.limit:
-        yield (
-            f"team {name}: quota {_amount(gpus.quota)} is above its limit {say(gpus.limit)}; raise the limit or "
-            "lower the "
-            "quota"
-        )
-    if gpus.limit == 0:
+    """A tenant with GPUs has a pool of this stack, and its numbers are within the nodes that it sees."""
+    claim = claim_of(team)
+    for key, value in (("quota", claim.quota), ("limit", claim.limit)):
+        if value < UNLIMITED:
+            yield f"team {claim.name}: {key} must be -1 or more, got {value}; write 0 for no GPUs"
+    for verdict in quota_against_limit(claim.name, claim.quota, claim.limit):
+        yield f"team {claim.name}: {_words(verdict)}"
+    if claim.quota == claim.limit == 0:
         return
     pool = pool_of(team, scene.inventory)
-    own = texts(team.properties, "nodes")
-    strangers = sorted(set(own) - set(pool.nodes)) if pool.nodes else []
+    strangers = sorted(set(claim.nodes) - set(pool.node_names))
     if strangers:
-        yield f"team {name}: nodes {', '.join(strangers)} are not in pool {pool.name}; name nodes of that pool"
-    seen = pool.per_node * len(set(own)) if own else pool.total
-    if gpus.limit > seen:
-        yield (
-            f"team {name}: limit {say(gpus.limit)} is above the {pool.count(seen)} of "
-            f"{'its nodes in' if own else 'all nodes of'} pool {pool.name}; lower the limit to {say(seen)}"
-        )
+        yield f"team {claim.name}: nodes {listed(strangers)} are not in pool {pool.name}; name nodes of that pool"
+        return
+    for verdict in gpus_within_nodes(claim, pool):
+        yield f"team {claim.name}: {_words(verdict)}"
 
 
 def replicas_maximum(pool: PolicyResource, scene: Scene) -> Iterator[str]:
@@ -131,58 +107,41 @@ def replicas_maximum(pool: PolicyResource, scene: Scene) -> Iterator[str]:
 
 def no_fractions_on_replicas(pool: PolicyResource, scene: Scene) -> Iterator[str]:
     """No tenant on a pool with replicas asks for fractions: a fraction of a replica is nobody's number."""
-    facts = pool_facts(pool)
-    if facts.replicas <= 1:
+    replicas = number(pool.properties, "replicas")
+    if replicas <= 1:
         return
-    for team in scene.inventory.teams_by_pool[facts.name]:
+    name = text(pool.properties, "name")
+    members = {team_name(team): team for team in scene.inventory.teams_by_pool[name]}
+    for member, team in members.items():
         if shares_gpus(team):
             yield (
-                f"team {team_name(team)}: gpuSharing on pool {facts.name} with {say(facts.replicas)} replicas of "
-                "each GPU; "
-                "turn gpuSharing off, or use a pool without replicas"
+                f"team {member}: gpuSharing on pool {name} with {say(replicas)} replicas of each GPU; turn gpuSharing "
+                "off, or use a pool without replicas"
             )
     for check in scene.inventory.of_type(names.GPU_CHECK):
-        asks = maybe_fraction(check) is not None or maybe_number(check.properties, "gpuMemoryMib") is not None
-        if asks and maybe_text(check.properties, "team") in {
-            team_name(team) for team in scene.inventory.teams_by_pool[facts.name]
-        }:
-            yield (
-                f"{describe(check)}: asks for a part of a GPU on pool {facts.name} with replicas; ask for whole "
-                "replicas"
-            )
+        if asks_for_part(check) and maybe_text(check.properties, "team") in members:
+            yield f"{describe(check)}: asks for a part of a GPU on pool {name} with replicas; ask for whole replicas"
 
 
 # --- tenants --------------------------------------------------------------------------------------------------------
 
 
-def leaf_queues(team: PolicyResource, _: Scene) -> Iterator[str]:
+def leaf_queues_within_team(team: PolicyResource, _: Scene) -> Iterator[str]:
     """Leaf quotas add up to at most the tenant's quota, and no leaf's limit is above the tenant's."""
-    name, gpus, queues = team_name(team), team_gpus(team), team_queues(team)
-    total = sum(leaf.quota for leaf in queues.values() if leaf.quota > 0)
-    if gpus.quota != names.UNLIMITED and total > gpus.quota:
-        terms = " + ".join(f"{leaf} {say(cap.quota)}" for leaf, cap in queues.items() if cap.quota > 0)
-        yield (
-            f"team {name}: leaf quotas {terms} = {say(total)}, above the team's quota {say(gpus.quota)}; lower a "
-            "leaf's "
-            "quota or raise the team's"
-        )
-    for leaf, cap in queues.items():
-        yield from _cap(f"team {name}, queue {leaf}", cap)
-        if gpus.limit != names.UNLIMITED and cap.limit > gpus.limit:
-            yield f"team {name}, queue {leaf}: limit {say(cap.limit)} is above the team's {say(gpus.limit)}; lower it"
+    claim = claim_of(team)
+    leaves = [LeafClaim(name=leaf, quota=cap.quota, limit=cap.limit) for leaf, cap in team_queues(team).items()]
+    quota, limit = (hard_cap(value, _ENDLESS) for value in (claim.quota, claim.limit))
+    for verdict in leaf_queues(claim.name, quota, limit, leaves):
+        where = f"team {claim.name}, queue {verdict.queue}" if verdict.queue else f"team {claim.name}"
+        yield f"{where}: {_words(verdict)}"
 
 
-def _cap(where: str, cap: Cap) -> Iterator[str]:
-    if cap.limit != names.UNLIMITED and (cap.limit < cap.quota or cap.quota == names.UNLIMITED):
-        yield (
-            f"{where}: limit {say(cap.limit)} is below the quota {_amount(cap.quota)}; KAI counts the limit in "
-            "total, so "
-            "set it to the quota or more, or to -1"
-        )
+def _words(verdict: Verdict) -> str:
+    return f"{verdict.field} {verdict.text}" if verdict.rule.startswith("must ") else verdict.text
 
 
 def _amount(value: Number) -> str:
-    return "unlimited" if value == names.UNLIMITED else say(value)
+    return "unlimited" if value == UNLIMITED else say(value)
 
 
 def queue_resources(queue: PolicyResource, _: Scene) -> Iterator[str]:
@@ -196,16 +155,17 @@ def queue_resources(queue: PolicyResource, _: Scene) -> Iterator[str]:
             quota=number(queue.properties, "spec", "resources", kind, "quota"),
             limit=number(queue.properties, "spec", "resources", kind, "limit"),
         )
-        yield from _cap(f"{describe(queue)}, {kind}", cap)
+        for verdict in quota_against_limit(queue.name, cap.quota, cap.limit):
+            yield f"{describe(queue)}, {kind}: {_words(verdict)}"
 
 
 def queue_within_team(queue: PolicyResource, scene: Scene) -> Iterator[str]:
     """A Queue object promises no more than the team's declared numbers."""
     team = team_of(queue, scene.inventory)
-    gpus = team_gpus(team)
+    gpus = claim_of(team)
     for key, most in (("quota", gpus.quota), ("limit", gpus.limit)):
         value = number(queue.properties, "spec", "resources", "gpu", key)
-        if most != names.UNLIMITED and (value > most or value == names.UNLIMITED):
+        if most != UNLIMITED and (value > most or value == UNLIMITED):
             yield (
                 f"{describe(queue)}: GPU {key} {_amount(value)} is above the {say(most)} of team {team_name(team)}; "
                 f"lower it to {say(most)}"
@@ -217,7 +177,9 @@ def no_unlimited_gpu(resource: PolicyResource, scene: Scene) -> Iterator[str]:
     if scene.limits.allow_unlimited:
         return
     if resource.type == names.TEAM:
-        caps = {"the team": team_gpus(resource)} | {f"queue {leaf}": cap for leaf, cap in team_queues(resource).items()}
+        claim = claim_of(resource)
+        caps = {"the team": Cap(quota=claim.quota, limit=claim.limit)}
+        caps |= {f"queue {leaf}": cap for leaf, cap in team_queues(resource).items()}
     else:
         caps = {
             "the queue": Cap(
@@ -227,35 +189,34 @@ def no_unlimited_gpu(resource: PolicyResource, scene: Scene) -> Iterator[str]:
         }
     for what, cap in caps.items():
         for key, value in (("quota", cap.quota), ("limit", cap.limit)):
-            if value == names.UNLIMITED:
+            if value == UNLIMITED:
                 yield f"{describe(resource)}: the GPU {key} of {what} is -1, unlimited; write a number"
 
 
 def host_resource_quota(team: PolicyResource, scene: Scene) -> Iterator[str]:
     """The tenant's host namespace has a ResourceQuota with the declared limit, and every GPU resource name in it."""
-    name, limit = team_name(team), team_gpus(team).limit
+    claim = claim_of(team)
+    name, limit = claim.name, claim.limit
+    if limit == UNLIMITED:
+        limit = visible_gpus(claim, pool_of(team, scene.inventory))
     quotas = scene.inventory.in_namespace(names.RESOURCE_QUOTA, f"team-{name}")
     if not quotas:
         yield (
-            f"team {name}: no ResourceQuota in host namespace team-{name} whose numbers are known, so nothing on the "
-            "host "
-            f"holds it to {_amount(limit)} GPUs; create one with {REQUEST_KEYS[0]}: {say(limit)}"
+            f"team {name}: no ResourceQuota in host namespace team-{name}, so nothing on the host holds it to "
+            f"{limit} GPUs; create one with {REQUEST_KEYS[0]}: {limit}"
         )
-        return
     for quota in quotas:
         hard = mapping(quota.properties, "spec", "hard")
         for key in sorted({*REQUEST_KEYS, *(key for key in hard if _is_gpu(key))}):
             wanted = limit if key == REQUEST_KEYS[0] else 0
             value = quantity(hard, key)
-            if value is None and wanted != names.UNLIMITED:
+            if value is None:
                 yield (
-                    f"team {name}: {describe(quota)} lacks {key}, and a missing key is unlimited; set it to "
-                    f"{say(wanted)}"
+                    f"team {name}: {describe(quota)} lacks {key}, and a missing key is unlimited; set it to {wanted}"
                 )
-            elif value is not None and wanted != names.UNLIMITED and value != wanted:
+            elif value != wanted:
                 yield (
-                    f"team {name}: {describe(quota)} has {key}: {say(value)}, declared is {say(wanted)}; set it to "
-                    f"{say(wanted)}"
+                    f"team {name}: {describe(quota)} has {key}: {say(value)}, declared is {wanted}; set it to {wanted}"
                 )
 
 
@@ -297,12 +258,12 @@ def asks_for_part(resource: PolicyResource) -> bool:
 def workload_within_quota(resource: PolicyResource, scene: Scene) -> Iterator[str]:
     """What a workload of ours asks for is within the hard caps of its queue and of its team."""
     team = team_of(resource, scene.inventory)
-    name, gpus = team_name(team), team_gpus(team)
+    name, gpus = team_name(team), claim_of(team)
     asked, queue = _asked(resource)
-    if gpus.limit != names.UNLIMITED and asked > gpus.limit:
+    if gpus.limit != UNLIMITED and asked > gpus.limit:
         yield f"{describe(resource)}: asks for {say(asked)}, team {name} has a limit of {say(gpus.limit)}; ask for less"
     for leaf, cap in team_queues(team).items():
-        if queue in (leaf, queue_label(team, leaf)) and cap.limit != names.UNLIMITED and asked > cap.limit:
+        if queue in (leaf, queue_label(team, leaf)) and cap.limit != UNLIMITED and asked > cap.limit:
             yield (
                 f"{describe(resource)}: asks for {say(asked)}, queue {leaf} of team {name} has a limit of "
                 f"{say(cap.limit)}; ask for less, or use another queue"
@@ -384,7 +345,7 @@ RULES: Final = (
         stage=Stage.RESOURCE,
         sentence="Leaf queues are within their team's quota and limit.",
         types=(names.TEAM,),
-        check=leaf_queues,
+        check=leaf_queues_within_team,
     ),
     Rule(
         name="queue-resources",

@@ -28,11 +28,9 @@ from tests.policies.world import (
 
 def test_two_virtual_teams_whose_limits_exceed_a_node_collide() -> None:
     found = messages("gpu-collision", [pool(), team("ml", gpuLimit=6), team("vision", gpuLimit=3)])
-    assert found == [
-        "gpu-0: limits ml 6 + vision 3 = 9, 1 too many; a node of pool a100 has 8 GPUs, and schedulers in virtual "
-        "clusters do not see each other's pods; lower a limit, give the teams nodes of their own, or use scheduler "
-        "mode host"
-    ]
+    assert len(found) == 1
+    assert found[0].startswith("teams ml, vision: the GPU limits ")
+    assert found[0].endswith("got node gpu-0: ml 6 + vision 3 = 9 of 8; lower the limits by 1 in all")
 
 
 def test_two_virtual_teams_that_fill_a_node_exactly_do_not_collide() -> None:
@@ -54,20 +52,20 @@ def test_a_team_on_all_nodes_collides_on_the_node_that_another_named() -> None:
     teams = [team("ml", gpuLimit=8), team("vision", gpuLimit=8, nodes=["gpu-1"])]
     found = messages("gpu-collision", [two, *teams])
     assert len(found) == 1
-    assert found[0].startswith("gpu-1: limits ml 8 + vision 8 = 16, 8 too many;")
+    assert "node gpu-1: ml 8 + vision 8 = 16 of 8; lower the limits by 8 in all" in found[0]
 
 
 def test_nodes_with_the_same_teams_are_named_in_one_message() -> None:
     three = pool(nodes=["gpu-0", "gpu-1", "gpu-2"], size=3)
     found = messages("gpu-collision", [three, team("ml", gpuLimit=8), team("vision", gpuLimit=1)])
     assert len(found) == 1
-    assert found[0].startswith("gpu-0 and 2 more nodes: ")
+    assert "each of the nodes gpu-0, gpu-1, gpu-2: ml 8 + vision 1 = 9 of 8" in found[0]
 
 
 def test_a_pool_that_is_found_by_labels_is_judged_as_one_kind_of_node() -> None:
     selected = pool(nodes=[], size=4)
     found = messages("gpu-collision", [selected, team("ml", gpuLimit=8), team("vision", gpuLimit=1)])
-    assert found[0].startswith("each node of pool a100: ")
+    assert "each of the 4 nodes of pool a100: ml 8 + vision 1 = 9 of 8" in found[0]
 
 
 def test_host_teams_share_a_node_because_one_scheduler_counts_for_all() -> None:
@@ -85,12 +83,13 @@ def test_replicas_are_what_a_node_offers() -> None:
     teams = [team("ml", gpuLimit=2), team("vision", gpuLimit=2)]
     assert messages("gpu-collision", [shared, *teams]) == []
     found = messages("gpu-collision", [shared, *teams, team("canary", gpuLimit=1)])
-    assert "limits ml 2 + vision 2 + canary 1 = 5, 1 too many; a node of pool a100 has 4 replicas" in found[0]
+    assert "the replica limits" in found[0]
+    assert "node gpu-0: ml 2 + vision 2 + canary 1 = 5 of 4" in found[0]
 
 
 def test_an_unlimited_team_collides_with_any_other() -> None:
     found = messages("gpu-collision", [pool(), team("ml", gpuLimit=-1), team("vision", gpuLimit=1)])
-    assert "limits ml unlimited + vision 1; " in found[0]
+    assert "node gpu-0: ml 8 + vision 1 = 9 of 8" in found[0]
 
 
 def test_teams_without_gpus_and_of_other_pools_do_not_count() -> None:
@@ -117,7 +116,9 @@ def test_an_unknown_limit_is_a_violation_in_words() -> None:
 def test_quotas_above_the_pool_are_refused_with_the_sum() -> None:
     found = messages("pool-gpu-quota", [pool(), team("ml", gpuQuota=6), team("vision", gpuQuota=3)])
     assert found == [
-        "pool a100: quotas ml 6 + vision 3 = 9, 1 more than its 8 GPUs; lower a quota or add nodes",
+        "teams ml, vision: the GPU quotas on pool a100 must add up to at most its 8, got ml 6 + vision 3 = 9 of 8; "
+        "lower "
+        "the quotas by 1 in all (a limit may be higher than a quota)"
     ]
 
 
@@ -128,11 +129,13 @@ def test_quotas_that_fill_the_pool_exactly_pass() -> None:
 
 
 def test_a_wrong_total_in_the_inputs_does_not_widen_the_pool() -> None:
-    assert len(messages("pool-gpu-quota", [pool(gpusAllocatable=80), team(gpuQuota=9)])) == 1
+    teams = [team("ml", gpuQuota=6), team("vision", gpuQuota=3)]
+    assert len(messages("pool-gpu-quota", [pool(gpusAllocatable=80), *teams])) == 1
 
 
-def test_an_unlimited_quota_does_not_lower_the_sum() -> None:
-    assert len(messages("pool-gpu-quota", [pool(), team("ml", gpuQuota=9), team("vision", gpuQuota=-1)])) == 1
+def test_an_unlimited_quota_counts_as_all_that_the_team_sees() -> None:
+    teams = [team("ml", gpuQuota=1), team("vision", gpuQuota=-1, gpuLimit=-1)]
+    assert "ml 1 + vision 8 = 9 of 8" in messages("pool-gpu-quota", [pool(), *teams])[0]
 
 
 def test_teams_of_another_pool_do_not_count() -> None:
@@ -144,13 +147,18 @@ def test_teams_of_another_pool_do_not_count() -> None:
 
 def test_a_limit_above_all_nodes_of_the_pool_is_refused() -> None:
     found = messages("team-gpus-exist", [pool(), team(gpuLimit=9)])
-    assert found == ["team ml: limit 9 is above the 8 GPUs of all nodes of pool a100; lower the limit to 8"]
+    assert found == [
+        "team ml: limit must be at most the 8 GPUs of pool a100 (1 x 8), got 9; lower it to 8, or write -1 for all"
+    ]
 
 
 def test_a_limit_above_the_teams_own_nodes_is_refused() -> None:
     two = pool(nodes=["gpu-0", "gpu-1"], size=2)
     found = messages("team-gpus-exist", [two, team(gpuLimit=9, nodes=["gpu-1"])])
-    assert found == ["team ml: limit 9 is above the 8 GPUs of its nodes in pool a100; lower the limit to 8"]
+    assert found == [
+        "team ml: limit must be at most the 8 GPUs of its nodes gpu-1 (1 x 8), got 9; lower it to 8, or write -1 for "
+        "all"
+    ]
     assert messages("team-gpus-exist", [two, team(gpuLimit=16)]) == []
 
 
@@ -162,7 +170,7 @@ def test_a_node_of_another_pool_is_refused() -> None:
 @pytest.mark.parametrize("place", ["l4", None])
 def test_a_gpu_team_without_a_pool_of_this_stack_is_refused(place: str | None) -> None:
     found = messages("team-gpus-exist", [pool(), team(pool=place)])
-    assert found == [f"Team ml: team ml has no pool of this stack (pool: {place}); name one of a100"]
+    assert found == [f"Team ml: team ml has no pool of this stack (pool: {place}); name one of: a100"]
 
 
 def test_a_cpu_team_needs_no_pool() -> None:
@@ -171,23 +179,23 @@ def test_a_cpu_team_needs_no_pool() -> None:
 
 def test_a_quota_above_the_limit_is_refused() -> None:
     found = messages("team-gpus-exist", [pool(), team(gpuQuota=5, gpuLimit=4)])
-    assert found == ["team ml: quota 5 is above its limit 4; raise the limit or lower the quota"]
+    assert found == [
+        "team ml: limit must be -1 (unlimited) or at least the quota 5, got 4; raise the limit to 5, or lower the quota"
+    ]
     assert messages("team-gpus-exist", [pool(), team(gpuQuota=4, gpuLimit=4)]) == []
 
 
 def test_an_unlimited_quota_needs_an_unlimited_limit() -> None:
     found = messages("team-gpus-exist", [pool(), team(gpuQuota=-1, gpuLimit=4)])
-    assert found == ["team ml: quota unlimited is above its limit 4; raise the limit or lower the quota"]
+    assert found == ["team ml: limit must be -1 (unlimited), got 4; raise the limit to -1, or lower the quota"]
     assert messages("team-gpus-exist", [pool(), team(gpuQuota=-1, gpuLimit=-1)]) == []
 
 
-def test_less_than_unlimited_is_no_number_of_gpus() -> None:
-    assert messages("team-gpus-exist", [pool(), team(gpuQuota=-2, gpuLimit=-1)]) == [
-        "team ml: quota -2, limit -1: must be -1 or more"
-    ]
-    assert "team ml: quota -1, limit -2: must be -1 or more" in messages(
-        "team-gpus-exist", [pool(), team(gpuQuota=-1, gpuLimit=-2)]
-    )
+@pytest.mark.parametrize("key", ["quota", "limit"])
+def test_less_than_unlimited_is_no_number_of_gpus(key: str) -> None:
+    numbers = {"gpuQuota": -1, "gpuLimit": -1, f"gpu{key.title()}": -2}
+    found = messages("team-gpus-exist", [pool(), team(**numbers)])
+    assert f"team ml: {key} must be -1 or more, got -2; write 0 for no GPUs" in found
 
 
 # --- leaf-queues-within-team ----------------------------------------------------------------------------------------
@@ -200,7 +208,8 @@ def leaf(quota: object, limit: object) -> dict[str, object]:
 def test_leaf_quotas_above_the_teams_are_refused_with_the_sum() -> None:
     found = messages("leaf-queues-within-team", [team(queues={"a": leaf(3, 4), "b": leaf(2, 4), "c": leaf(0, 1)})])
     assert found == [
-        "team ml: leaf quotas a 3 + b 2 = 5, above the team's quota 4; lower a leaf's quota or raise the team's"
+        "team ml: the leaf queues' GPU quotas must add up to at most the team's quota 4, got a 3 + b 2 = 5 of 4; lower "
+        "them by 1 in all, or raise the team's quota"
     ]
 
 
@@ -210,16 +219,19 @@ def test_leaf_quotas_that_fill_the_teams_exactly_pass() -> None:
 
 def test_a_leaf_limit_above_the_teams_is_refused() -> None:
     found = messages("leaf-queues-within-team", [team(queues={"a": leaf(1, 7)})])
-    assert found == ["team ml, queue a: limit 7 is above the team's 6; lower it"]
+    assert found == [
+        "team ml, queue a: limit must be at most the team's limit 6, got 7; lower it to 6, or write -1 (the team's "
+        "limit "
+        "holds anyway)"
+    ]
     assert messages("leaf-queues-within-team", [team(queues={"a": leaf(1, 6)})]) == []
 
 
 def test_a_leaf_limit_below_its_quota_is_refused() -> None:
     found = messages("leaf-queues-within-team", [team(queues={"a": leaf(2, 1)})])
     assert found == [
-        "team ml, queue a: limit 1 is below the quota 2; KAI counts the limit in total, so set it to the quota or "
-        "more, or "
-        "to -1"
+        "team ml, queue a: limit must be -1 (unlimited) or at least the quota 2, got 1; raise the limit to 2, or lower "
+        "the quota"
     ]
     assert messages("leaf-queues-within-team", [team(queues={"a": leaf(2, 2)})]) == []
     assert messages("leaf-queues-within-team", [team(queues={"a": leaf(2, -1)})]) == []
@@ -227,11 +239,12 @@ def test_a_leaf_limit_below_its_quota_is_refused() -> None:
 
 def test_an_unlimited_leaf_quota_needs_an_unlimited_limit() -> None:
     found = messages("leaf-queues-within-team", [team(queues={"a": leaf(-1, 1)})])
-    assert found[0].startswith("team ml, queue a: limit 1 is below the quota unlimited;")
+    assert found[0].startswith("team ml, queue a: limit must be -1 (unlimited), got 1;")
 
 
-def test_an_unlimited_leaf_quota_does_not_lower_the_sum() -> None:
-    assert len(messages("leaf-queues-within-team", [team(queues={"a": leaf(5, 6), "b": leaf(-1, -1)})])) == 1
+def test_an_unlimited_leaf_quota_counts_as_all_of_the_teams() -> None:
+    found = messages("leaf-queues-within-team", [team(queues={"a": leaf(1, 6), "b": leaf(-1, -1)})])
+    assert "got a 1 + b 4 = 5 of 4" in found[0]
 
 
 def test_an_unlimited_team_bounds_no_leaf() -> None:
@@ -263,9 +276,10 @@ def test_a_queue_whose_limit_is_missing_is_refused_because_kai_takes_it_as_zero(
 
 
 def test_a_queue_whose_limit_is_below_its_quota_is_refused() -> None:
-    assert messages("queue-resources", [queue(quota=3, limit=2)])[0].startswith(
-        "Queue ml-training, gpu: limit 2 is below"
-    )
+    assert messages("queue-resources", [queue(quota=3, limit=2)]) == [
+        "Queue ml-training, gpu: limit must be -1 (unlimited) or at least the quota 3, got 2; raise the limit to 3, or "
+        "lower the quota"
+    ]
     assert messages("queue-resources", [queue(quota=3, limit=3)]) == []
 
 
@@ -316,9 +330,9 @@ def test_unlimited_is_refused_unless_the_stack_allows_it(subject: PolicyResource
 
 def test_a_team_without_a_host_quota_is_refused() -> None:
     assert messages("host-resource-quota", without(names.RESOURCE_QUOTA)) == [
-        "team ml: no ResourceQuota in host namespace team-ml whose numbers are known, so nothing on the host holds "
-        "it to 6 "
-        "GPUs; create one with requests.nvidia.com/gpu: 6"
+        "team ml: no ResourceQuota in host namespace team-ml, so nothing on the host holds it to 6 GPUs; create one "
+        "with "
+        "requests.nvidia.com/gpu: 6"
     ]
 
 
@@ -364,8 +378,11 @@ def test_a_cpu_team_is_held_to_zero_gpus() -> None:
     assert len(messages("host-resource-quota", [dev, *guardrails(limit=1)])) == 1
 
 
-def test_an_unlimited_team_is_held_to_no_number() -> None:
-    assert messages("host-resource-quota", [team(gpuLimit=-1), *guardrails(limit=99)]) == []
+def test_an_unlimited_team_is_held_to_what_it_sees() -> None:
+    assert messages("host-resource-quota", [pool(), team(gpuLimit=-1), *guardrails(limit=8)]) == []
+    assert messages("host-resource-quota", [pool(), team(gpuLimit=-1), *guardrails(limit=9)]) == [
+        "team ml: ResourceQuota ml-quota has requests.nvidia.com/gpu: 9, declared is 8; set it to 8"
+    ]
 
 
 def test_an_unknown_number_in_the_host_quota_is_a_violation() -> None:
