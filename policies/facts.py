@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from components.capacity import PoolCapacity, TenantClaim
+from components.names import KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM, team_node_label
 from policies import names
 from policies.inventory import Inventory, PolicyResource
 from policies.plain import (
@@ -96,13 +97,20 @@ def queue_label(team: PolicyResource, leaf: str) -> str:
 
 
 def team_name_in(resource: PolicyResource) -> str | None:
-    """Return the name of the team that a component or an object of ours says it belongs to."""
+    """Return the name of the team that a component or an object of ours says it belongs to; None for the host's."""
     labels = pod_template(resource) if resource.type in names.WORKLOADS else resource.properties
-    return (
-        maybe_text(labels, "metadata", "labels", names.TEAM_LABEL)
-        or maybe_text(resource.properties, "metadata", "labels", names.TEAM_LABEL)
+    name = (
+        maybe_text(labels, "metadata", "labels", LABEL_TEAM)
+        or maybe_text(resource.properties, "metadata", "labels", LABEL_TEAM)
         or maybe_text(resource.properties, "team")
     )
+    return None if name == names.HOST else name
+
+
+def owner_of(resource: PolicyResource) -> str:
+    """Return for whom a component is, for messages: `team ml` or `the host`."""
+    name = team_name_in(resource)
+    return "the host" if name is None else f"team {name}"
 
 
 def team_of(resource: PolicyResource, inventory: Inventory) -> PolicyResource:
@@ -112,12 +120,37 @@ def team_of(resource: PolicyResource, inventory: Inventory) -> PolicyResource:
     """
     name = team_name_in(resource)
     if name is None:
-        message = f"names no team; add the label {names.TEAM_LABEL}"
+        message = f"names no team; add the label {LABEL_TEAM}"
         raise Unreadable(message)
     if name not in inventory.teams:
         message = f"names team {name!r}, which this stack does not have"
         raise Unreadable(message)
     return inventory.teams[name]
+
+
+def own_nodes(team: PolicyResource, inventory: Inventory) -> list[Mapping[str, object]]:
+    """Return the node selectors that keep a pod on a tenant's own nodes; one of them must be in a pod's selector.
+
+    The tenant's own label always does; the pool's only where the tenant has all of the pool's nodes.
+    """
+    name, pool = team_name(team), pool_of(team, inventory)
+    selectors: list[Mapping[str, object]] = [{team_node_label(name): "true"}]
+    if not pool.nodes:
+        chosen = mapping(inventory.pools[pool.name].properties, "selector")
+        selectors += [chosen] if chosen else []
+    if set(texts(team.properties, "nodes")) in (set(), set(pool.nodes)):
+        selectors.append({LABEL_POOL: pool.name})
+    return selectors
+
+
+def contains(labels: Mapping[str, object], selector: Mapping[str, object]) -> bool:
+    """Say whether a selector asks for at least what another one does."""
+    return all(get(labels, key) == value for key, value in selector.items())
+
+
+def selector_text(selector: Mapping[str, object]) -> str:
+    """Return a selector as kubectl writes it."""
+    return ",".join(f"{key}={value}" for key, value in selector.items())
 
 
 def pool_of(team: PolicyResource, inventory: Inventory) -> PoolCapacity:
@@ -194,11 +227,11 @@ def uses_gpu(workload: PolicyResource) -> bool:
     )
 
 
-def is_host_check(workload: PolicyResource) -> bool:
+def is_host_check(resource: PolicyResource) -> bool:
     """Say whether this is the host's own GPU check, which runs before there are teams and queues."""
-    return maybe_text(pod_template(workload), "metadata", "labels", names.CHECK_LABEL) == "host" or (
-        maybe_text(workload.properties, "metadata", "labels", names.CHECK_LABEL) == "host"
-    )
+    if resource.type == names.GPU_CHECK:
+        return maybe_text(resource.properties, "team") == names.HOST
+    return maybe_text(pod_template(resource), "metadata", "labels", LABEL_CHECK) == names.HOST
 
 
 def shares_gpus(team: PolicyResource) -> bool:
@@ -208,7 +241,7 @@ def shares_gpus(team: PolicyResource) -> bool:
 
 def queue_of(workload: PolicyResource) -> str | None:
     """Return the queue label of a workload's pod."""
-    return maybe_text(pod_template(workload), "metadata", "labels", names.QUEUE_LABEL)
+    return maybe_text(pod_template(workload), "metadata", "labels", KAI_QUEUE_LABEL)
 
 
 def decimal_annotation(workload: PolicyResource, key: str) -> Number | None:

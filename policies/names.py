@@ -1,4 +1,4 @@
-"""Names that the rules match on: resource tokens, labels, annotations, Kubernetes' own resource names.
+"""Names that the rules match on, besides those in `components.names`: resource tokens, Kubernetes' and KAI's own.
 
 Every token is checked by a test against the SDK or against what the program registers, so a typing mistake here fails
 the build instead of making a rule match nothing.
@@ -30,10 +30,6 @@ DAEMON_SET: Final = "kubernetes:apps/v1:DaemonSet"
 STATEFUL_SET: Final = "kubernetes:apps/v1:StatefulSet"
 WORKLOADS: Final = (POD, JOB, CRON_JOB, DEPLOYMENT, DAEMON_SET, STATEFUL_SET)
 
-TEAM_LABEL: Final = "gpu-tenancy/team"
-POOL_LABEL: Final = "gpu-tenancy/pool"
-CHECK_LABEL: Final = "gpu-tenancy/check"
-QUEUE_LABEL: Final = "kai.scheduler/queue"
 POD_SECURITY_LABEL: Final = "pod-security.kubernetes.io/enforce"
 HOST_NAME_LABEL: Final = "kubernetes.io/hostname"
 
@@ -41,7 +37,8 @@ FRACTION_ANNOTATION: Final = "gpu-fraction"
 GPU_MEMORY_ANNOTATION: Final = "gpu-memory"
 """In MiB (KAI docs/gpu-sharing)."""
 
-SCHEDULER_NAME: Final = "kai-scheduler"
-GPU: Final = "nvidia.com/gpu"
 GPU_PREFIXES: Final = ("nvidia.com/gpu", "nvidia.com/mig-")
 """How every GPU resource name begins: whole and renamed shared GPUs, and MIG slices."""
+
+HOST: Final = "host"
+"""What stands in the place of a team's name on the host's own checks."""

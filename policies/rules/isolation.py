@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from components.names import team_namespace
 from policies import names
-from policies.facts import containers, pod_template, team_name, team_name_in, team_of
+from policies.facts import (
+    containers,
+    contains,
+    own_nodes,
+    pod_template,
+    selector_text,
+    team_name,
+    team_name_in,
+    team_of,
+)
 from policies.inventory import PolicyResource
 from policies.plain import Unreadable, flag, get, mapping, mappings, maybe_text, text, texts
 from policies.rule import Group, Rule, Scene, Stage, describe
@@ -78,14 +88,14 @@ PERSISTENCE: Final = (
 def limit_range(team: PolicyResource, scene: Scene) -> Iterator[str]:
     """The team's namespace has a LimitRange, without which a pod without requests is refused or unbounded."""
     name = team_name(team)
-    if not scene.inventory.in_namespace(names.LIMIT_RANGE, f"team-{name}"):
+    if not scene.inventory.in_namespace(names.LIMIT_RANGE, team_namespace(name)):
         yield f"team {name}: no LimitRange in host namespace team-{name}; create one with default requests and limits"
 
 
 def default_deny(team: PolicyResource, scene: Scene) -> Iterator[str]:
     """A NetworkPolicy selects every pod of the namespace for both directions, and none allows everything."""
     name = team_name(team)
-    policies = scene.inventory.in_namespace(names.NETWORK_POLICY, f"team-{name}")
+    policies = scene.inventory.in_namespace(names.NETWORK_POLICY, team_namespace(name))
     if not any(_denies_by_default(policy) for policy in policies):
         yield (
             f"team {name}: no default-deny NetworkPolicy in host namespace team-{name}; create one with an empty "
@@ -94,8 +104,22 @@ def default_deny(team: PolicyResource, scene: Scene) -> Iterator[str]:
         )
     for policy in policies:
         for direction, peers in (("ingress", "from"), ("egress", "to")):
-            if any(not mappings(rule, peers) for rule in mappings(policy.properties, "spec", direction)):
-                yield f"team {name}: {describe(policy)} allows {direction} of any peer; name the peers in {peers!r}"
+            for rule in mappings(policy.properties, "spec", direction):
+                if not mappings(rule, "ports") and (
+                    not mappings(rule, peers) or any(_is_everybody(peer) for peer in mappings(rule, peers))
+                ):
+                    yield (
+                        f"team {name}: {describe(policy)} allows {direction} of every peer on every port; name peers "
+                        "in "
+                        f"{peers!r}, or ports"
+                    )
+
+
+def _is_everybody(peer: Mapping[str, object]) -> bool:
+    selector = peer.get("namespaceSelector")
+    if selector is not None and not selector and not mapping(peer, "podSelector"):
+        return True
+    return maybe_text(peer, "ipBlock", "cidr") in ("0.0.0.0/0", "::/0") and not texts(peer, "ipBlock", "except")
 
 
 def _denies_by_default(policy: PolicyResource) -> bool:
@@ -112,7 +136,7 @@ def pod_security(team: PolicyResource, scene: Scene) -> Iterator[str]:
         yield f"team {name}: isolation {declared!r} is none of {', '.join(POD_SECURITY_ORDER)}"
         return
     for namespace in scene.inventory.of_type(names.NAMESPACE):
-        if _name_of(namespace) != f"team-{name}":
+        if _name_of(namespace) != team_namespace(name):
             continue
         level = maybe_text(namespace.properties, "metadata", "labels", names.POD_SECURITY_LABEL) or "privileged"
         if level not in POD_SECURITY_ORDER or POD_SECURITY_ORDER.index(level) < POD_SECURITY_ORDER.index(declared):
@@ -157,7 +181,7 @@ def plain_workload(workload: PolicyResource, scene: Scene) -> Iterator[str]:
             yield f"{describe(workload)}: container {name} adds capabilities {', '.join(added)}; drop them"
 
 
-def vcluster_values(release: PolicyResource, _: Scene) -> Iterator[str]:
+def vcluster_values(release: PolicyResource, scene: Scene) -> Iterator[str]:
     """vCluster's values open no door to the host and show a tenant only its own pool's nodes."""
     values = mapping(release.properties, "values")
     team = text(release.properties, "name")
@@ -168,13 +192,25 @@ def vcluster_values(release: PolicyResource, _: Scene) -> Iterator[str]:
         if get(values, *path.split(".")):
             yield f"team {team}: vCluster value {path} is set: {reason}; remove it"
     nodes = mapping(values, "sync", "fromHost", "nodes")
-    if flag(nodes, "enabled"):
-        labels = mapping(nodes, "selector", "labels")
-        if flag(nodes, "selector", "all") or not {names.POOL_LABEL, names.TEAM_LABEL} & set(labels):
-            yield (
-                f"team {team}: vCluster shows every node of the host; set sync.fromHost.nodes.selector.labels to the "
-                f"pool's, {names.POOL_LABEL}"
-            )
+    if not flag(nodes, "enabled"):
+        return
+    labels = mapping(nodes, "selector", "labels")
+    wanted = own_nodes(tenant_of(release, scene), scene.inventory)
+    if flag(nodes, "selector", "all") or not any(contains(labels, selector) for selector in wanted):
+        yield (
+            f"team {team}: vCluster shows nodes of others; set sync.fromHost.nodes.selector.labels to "
+            f"{selector_text(wanted[-1])}"
+        )
+
+
+def tenant_of(release: PolicyResource, scene: Scene) -> PolicyResource:
+    """Return the Team of a virtual cluster's Release, by the namespace that it goes to."""
+    namespace = text(release.properties, "namespace")
+    for name, team in scene.inventory.teams.items():
+        if namespace == team_namespace(name):
+            return team
+    message = f"goes to namespace {namespace}, which belongs to no team of this stack"
+    raise Unreadable(message)
 
 
 def persistence(release: PolicyResource, scene: Scene) -> Iterator[str]:

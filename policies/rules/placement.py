@@ -5,8 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from components.names import KAI_QUEUE_LABEL, KAI_SCHEDULER_NAME
 from policies import names
-from policies.facts import is_host_check, pod_template, queue_label, queue_of, team_name, team_of, team_queues, uses_gpu
+from policies.facts import (
+    contains,
+    is_host_check,
+    own_nodes,
+    pod_template,
+    queue_label,
+    queue_of,
+    selector_text,
+    team_name,
+    team_of,
+    team_queues,
+    uses_gpu,
+)
 from policies.inventory import PolicyResource
 from policies.plain import mapping, maybe_text, text
 from policies.rule import Group, Rule, Scene, Stage, describe
@@ -24,7 +37,7 @@ def queue_of_own_team(workload: PolicyResource, scene: Scene) -> Iterator[str]:
     queue = queue_of(workload)
     if queue not in own:
         yield (
-            f"{describe(workload)}: queue label {names.QUEUE_LABEL} is {queue!r}, which is no queue of team "
+            f"{describe(workload)}: queue label {KAI_QUEUE_LABEL} is {queue!r}, which is no queue of team "
             f"{team_name(team)}; use one of {', '.join(own) or 'its queues, once it has any'}"
         )
 
@@ -35,34 +48,39 @@ def scheduler_name(workload: PolicyResource, scene: Scene) -> Iterator[str]:
     if maybe_text(team.properties, "mode") == "default":
         return
     name = maybe_text(pod_template(workload), "spec", "schedulerName")
-    if name != names.SCHEDULER_NAME:
+    if name != KAI_SCHEDULER_NAME:
         yield (
             f"{describe(workload)}: schedulerName is {name or 'not set'!r}, so the queues of team {team_name(team)} "
             "do not "
-            f"count it; set it to {names.SCHEDULER_NAME}"
+            f"count it; set it to {KAI_SCHEDULER_NAME}"
         )
 
 
 def pool_selector(workload: PolicyResource, scene: Scene) -> Iterator[str]:
-    """The node selector keeps the workload on the nodes of its team's pool."""
+    """The node selector keeps the workload on the nodes of its team."""
     team = team_of(workload, scene.inventory)
-    pool = text(team.properties, "pool")
-    spec = mapping(pod_template(workload), "spec")
-    chosen = maybe_text(spec, "nodeSelector", names.POOL_LABEL)
-    if chosen != pool:
+    chosen = mapping(pod_template(workload), "spec", "nodeSelector")
+    wanted = own_nodes(team, scene.inventory)
+    if not any(contains(chosen, selector) for selector in wanted):
         yield (
-            f"{describe(workload)}: nodeSelector {names.POOL_LABEL} is {chosen or 'not set'!r}, team "
-            f"{team_name(team)} has "
-            f"pool {pool}; set it to {pool}"
+            f"{describe(workload)}: nodeSelector is {selector_text(chosen) or 'not set'}, which does not keep it on "
+            "the "
+            f"nodes of team {team_name(team)}; set it to {selector_text(wanted[-1])}"
         )
 
 
-def host_check_is_pinned(workload: PolicyResource, _: Scene) -> Iterator[str]:
-    """The host's own check names the node that it proves."""
+def host_check_is_pinned(workload: PolicyResource, scene: Scene) -> Iterator[str]:
+    """The host's own check names the node, or by its labels the pool, that it proves."""
     spec = mapping(pod_template(workload), "spec")
-    if not (maybe_text(spec, "nodeName") or maybe_text(spec, "nodeSelector", names.HOST_NAME_LABEL)):
+    if maybe_text(spec, "nodeName") or maybe_text(spec, "nodeSelector", names.HOST_NAME_LABEL):
+        return
+    chosen = mapping(spec, "nodeSelector")
+    pools = (mapping(pool.properties, "selector") for pool in scene.inventory.pools.values())
+    if not any(selector and contains(chosen, selector) for selector in pools):
         yield (
-            f"{describe(workload)}: names no node; set nodeSelector {names.HOST_NAME_LABEL} to the node that it checks"
+            f"{describe(workload)}: names neither a node nor a pool; set nodeSelector {names.HOST_NAME_LABEL} to the "
+            "node, "
+            "or to the pool's selector"
         )
 
 
@@ -122,8 +140,8 @@ RULES: Final = (
     Rule(
         name="host-check-node",
         group=Group.PLACEMENT,
-        stage=Stage.RESOURCE,
-        sentence="The host's own GPU check names the node that it proves.",
+        stage=Stage.STACK,
+        sentence="The host's own GPU check names the node or the pool that it proves.",
         types=names.WORKLOADS,
         check=host_check_is_pinned,
         applies=host_gpu_check,

@@ -18,6 +18,7 @@ from components.capacity import (
     quota_against_limit,
     visible_gpus,
 )
+from components.names import GPU_RESOURCES
 from policies import names
 from policies.facts import (
     Cap,
@@ -51,8 +52,8 @@ from policies.plain import (
 )
 from policies.rule import Group, Rule, Scene, Stage, describe
 
-REQUEST_KEYS: Final = ("requests.nvidia.com/gpu", "requests.nvidia.com/gpu.shared")
-"""What a host ResourceQuota must bound at least; MIG names besides, as far as the components list them."""
+REQUEST_KEYS: Final = tuple(f"requests.{resource}" for resource in GPU_RESOURCES)
+"""What a host ResourceQuota must bound: whole GPUs first, then every other name of a GPU or a part of one."""
 
 _ENDLESS: Final = 10**6
 """Stands for the GPUs of an unlimited team where its pool does not matter."""
@@ -207,14 +208,16 @@ def host_resource_quota(team: PolicyResource, scene: Scene) -> Iterator[str]:
         )
     for quota in quotas:
         hard = mapping(quota.properties, "spec", "hard")
-        for key in sorted({*REQUEST_KEYS, *(key for key in hard if _is_gpu(key))}):
+        missing = [key for key in REQUEST_KEYS if quantity(hard, key) is None]
+        if missing:
+            yield (
+                f"team {name}: {describe(quota)} lacks {listed(missing)}, and a missing key is unlimited; set "
+                f"{REQUEST_KEYS[0]} to {limit} and every other one to 0"
+            )
+        for key in sorted(key for key in hard if _is_gpu(key)):
             wanted = limit if key == REQUEST_KEYS[0] else 0
             value = quantity(hard, key)
-            if value is None:
-                yield (
-                    f"team {name}: {describe(quota)} lacks {key}, and a missing key is unlimited; set it to {wanted}"
-                )
-            elif value != wanted:
+            if value is not None and value != wanted:
                 yield (
                     f"team {name}: {describe(quota)} has {key}: {say(value)}, declared is {wanted}; set it to {wanted}"
                 )
@@ -311,7 +314,9 @@ def asks_for_memory(resource: PolicyResource) -> bool:
 
 def asks_gpu_of_a_team(resource: PolicyResource) -> bool:
     """Say whether a GpuCheck or a workload asks for GPUs of a team; the host's own check has no team."""
-    return resource.type == names.GPU_CHECK or (uses_gpu(resource) and not is_host_check(resource))
+    if is_host_check(resource):
+        return False
+    return resource.type == names.GPU_CHECK or uses_gpu(resource)
 
 
 RULES: Final = (

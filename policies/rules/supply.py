@@ -9,7 +9,7 @@ from typing import Final
 
 from components.releases import KAI, VCLUSTER, KaiRelease, VclusterRelease
 from policies import names
-from policies.facts import containers
+from policies.facts import containers, owner_of
 from policies.inventory import PolicyResource
 from policies.plain import Unknown, mapping, maybe_text, text, unknown
 from policies.rule import Group, Rule, Scene, Stage, describe
@@ -24,7 +24,8 @@ def pinned_chart(release: PolicyResource, scene: Scene) -> Iterator[str]:
     chart = text(release.properties, "chart")
     version = maybe_text(release.properties, "version")
     local = _is_local(chart)
-    if not (local and chart.endswith(".tgz")) and (version is None or _EXACT_VERSION.fullmatch(version) is None):
+    archive = local or chart.endswith(".tgz")
+    if not archive and (version is None or _EXACT_VERSION.fullmatch(version) is None):
         yield (
             f"{describe(release)}: chart {chart} has version {version or 'none'!r}; write one exact version, like 1.2.3"
         )
@@ -123,15 +124,15 @@ def _leaves(values: Mapping[str, object], path: str) -> Iterator[tuple[str, str,
 def supported_version(resource: PolicyResource, scene: Scene) -> Iterator[str]:
     """KAI and vCluster run a version that we know and that its makers still support."""
     what, version, release = _release(resource)
-    team = text(resource.properties, "team")
+    owner = owner_of(resource)
     if release is None:
-        yield f"team {team}: {what} {version} is not in components/releases.py; use a version that is, or add it there"
+        yield f"{owner}: {what} {version} is not in components/releases.py; use a version that is, or add it there"
     elif release.support_ends is None:
-        yield f"team {team}: {what} {version} was never supported by its makers; move to a supported version"
+        yield f"{owner}: {what} {version} was never supported by its makers; move to a supported version"
     elif release.support_ends < scene.today:
         days = (scene.today - release.support_ends).days
         yield (
-            f"team {team}: support of {what} {version} ended on {release.support_ends}, {days} days ago; move to a "
+            f"{owner}: support of {what} {version} ended on {release.support_ends}, {days} days ago; move to a "
             "supported "
             "version"
         )
@@ -143,7 +144,7 @@ def support_ends_soon(resource: PolicyResource, scene: Scene) -> Iterator[str]:
     ends: date | None = release.support_ends if release else None
     if ends is not None and 0 <= (ends - scene.today).days <= scene.limits.warn_days:
         yield (
-            f"team {text(resource.properties, 'team')}: support of {what} {version} ends on {ends}, in "
+            f"{owner_of(resource)}: support of {what} {version} ends on {ends}, in "
             f"{(ends - scene.today).days} days; plan the move to a newer version"
         )
 
@@ -155,24 +156,16 @@ def _release(resource: PolicyResource) -> tuple[str, str, KaiRelease | VclusterR
     return "vCluster", version, VCLUSTER.get(version)
 
 
-def kai_line(scheduler: PolicyResource, scene: Scene) -> Iterator[str]:
-    """A scheduler's line is its version's, and its Release has the line in its name: another line, another Release.
+def kai_line(scheduler: PolicyResource, _: Scene) -> Iterator[str]:
+    """A scheduler declares the line of its version: a change of the line makes the engine replace its Release.
 
-    Helm cannot upgrade KAI across lines, and a pack never sees the version that runs now. A name that changes with the
-    line makes the engine delete the one and create the other.
+    A pack never sees the version that runs now; the preview's gate does, and refuses an update in place (`gate.py`).
     """
     version, line = text(scheduler.properties, "version"), text(scheduler.properties, "line")
-    team = text(scheduler.properties, "team")
     known = KAI.get(version)
-    if known is not None and known.line != line:
-        yield f"team {team}: KAI {version} belongs to line {known.line}, declared is {line}; declare {known.line}"
-    for release in scene.inventory.of_type(names.RELEASE):
-        if release.parent and release.parent == scheduler.urn and line not in release.name:
-            yield (
-                f"team {team}: Release {release.name} of KAI {version} would be upgraded in place by a change of "
-                "line, which "
-                f"Helm cannot do; put the line {line} into its name"
-            )
+    if known is None or known.line != line:
+        right = known.line if known else "none that components/releases.py knows"
+        yield f"{owner_of(scheduler)}: KAI {version} belongs to line {right}, declared is {line}; declare its line"
 
 
 RULES: Final = (
@@ -222,7 +215,7 @@ RULES: Final = (
     Rule(
         name="kai-line",
         group=Group.SUPPLY,
-        stage=Stage.STACK,
+        stage=Stage.RESOURCE,
         sentence="KAI is never upgraded in place from one line to another.",
         types=(names.KAI_SCHEDULER,),
         check=kai_line,

@@ -6,7 +6,7 @@ import pytest
 
 from policies import names
 from policies.inventory import PolicyResource
-from policies.plain import UNKNOWN
+from policies.plain import UNKNOWN, mapping
 from tests.policies.world import (
     ABSENT,
     changed,
@@ -352,20 +352,21 @@ def test_a_host_quota_other_than_the_limit_is_refused(value: object) -> None:
     ]
 
 
-@pytest.mark.parametrize(("key", "wanted"), [("requests.nvidia.com/gpu", "6"), ("requests.nvidia.com/gpu.shared", "0")])
-def test_a_gpu_name_that_the_host_quota_lacks_is_refused(key: str, wanted: str) -> None:
+@pytest.mark.parametrize("key", ["requests.nvidia.com/gpu", "requests.nvidia.com/mig-7g.80gb"])
+def test_a_gpu_name_that_the_host_quota_lacks_is_refused(key: str) -> None:
     quotas = guardrails()
-    hard = dict(quotas[1].properties["spec"]["hard"])  # type: ignore[index]
-    del hard[key]
+    hard = {name: value for name, value in mapping(quotas[1].properties, "spec", "hard").items() if name != key}
     quotas[1] = changed(quotas[1], "spec/hard", hard)
     assert messages("host-resource-quota", [team(), *quotas]) == [
-        f"team ml: ResourceQuota ml-quota lacks {key}, and a missing key is unlimited; set it to {wanted}"
+        f"team ml: ResourceQuota ml-quota lacks {key}, and a missing key is unlimited; set requests.nvidia.com/gpu "
+        "to 6 and "
+        "every other one to 0"
     ]
 
 
 def test_another_gpu_name_must_be_zero() -> None:
     quotas = guardrails()
-    hard = {**quotas[1].properties["spec"]["hard"], "requests.nvidia.com/mig-1g.5gb": "7"}  # type: ignore[index]
+    hard = {**mapping(quotas[1].properties, "spec", "hard"), "requests.nvidia.com/mig-1g.5gb": "7"}
     quotas[1] = changed(quotas[1], "spec/hard", hard)
     assert messages("host-resource-quota", [team(), *quotas]) == [
         "team ml: ResourceQuota ml-quota has requests.nvidia.com/mig-1g.5gb: 7, declared is 0; set it to 0"

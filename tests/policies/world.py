@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from datetime import date
 
+from components.names import KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM
 from components.releases import KAI
 from policies import names
 from policies.config import Limits, PolicyConfig
 from policies.inventory import PolicyResource
+from policies.rules.quota import REQUEST_KEYS
 from policies.run import RuleResult, evaluate
 
 TODAY = date(2026, 1, 10)
@@ -77,7 +79,7 @@ def guardrails(name: str = "ml", limit: object = 6) -> list[PolicyResource]:
             f"{name}-quota",
             {
                 "metadata": meta,
-                "spec": {"hard": {"requests.nvidia.com/gpu": limit, "requests.nvidia.com/gpu.shared": "0"}},
+                "spec": {"hard": dict.fromkeys(REQUEST_KEYS, "0") | {"requests.nvidia.com/gpu": limit}},
             },
         ),
         resource(names.LIMIT_RANGE, f"{name}-limits", {"metadata": meta, "spec": {"limits": [{"type": "Container"}]}}),
@@ -104,14 +106,14 @@ def job(name: str = "ml-job", /, spec: Mapping[str, object] | None = None, **pod
         names.JOB,
         name,
         {
-            "metadata": {"name": "gpu-check", "namespace": "gpu-check", "labels": {names.TEAM_LABEL: "ml"}},
+            "metadata": {"name": "gpu-check", "namespace": "gpu-check", "labels": {LABEL_TEAM: "ml"}},
             "spec": {
                 "template": {
-                    "metadata": {"labels": {names.TEAM_LABEL: "ml", names.QUEUE_LABEL: "training"}},
+                    "metadata": {"labels": {LABEL_TEAM: "ml", KAI_QUEUE_LABEL: "training"}},
                     "spec": {
                         "schedulerName": "kai-scheduler",
                         "runtimeClassName": "nvidia",
-                        "nodeSelector": {names.POOL_LABEL: "a100"},
+                        "nodeSelector": {LABEL_POOL: "a100"},
                         "containers": [
                             {
                                 "name": "check",
@@ -133,10 +135,10 @@ def host_check() -> PolicyResource:
         names.JOB,
         "gpu-check-gpu-0",
         {
-            "metadata": {"name": "gpu-check-gpu-0", "namespace": "gpu-tenancy", "labels": {names.CHECK_LABEL: "host"}},
+            "metadata": {"name": "gpu-check-gpu-0", "namespace": "gpu-tenancy", "labels": {LABEL_CHECK: "host"}},
             "spec": {
                 "template": {
-                    "metadata": {"labels": {names.CHECK_LABEL: "host"}},
+                    "metadata": {"labels": {LABEL_CHECK: "host"}},
                     "spec": {
                         "runtimeClassName": "nvidia",
                         "nodeSelector": {names.HOST_NAME_LABEL: "gpu-0"},
@@ -161,7 +163,7 @@ def queue(name: str = "training", /, **gpu: object) -> PolicyResource:
         names.QUEUE,
         f"ml-{name}",
         {
-            "metadata": {"name": name, "labels": {names.TEAM_LABEL: "ml"}},
+            "metadata": {"name": name, "labels": {LABEL_TEAM: "ml"}},
             "spec": {
                 "parentQueue": "ml",
                 "resources": {"gpu": block | gpu, "cpu": dict(everything), "memory": dict(everything)},
@@ -188,7 +190,7 @@ def vcluster(**values: object) -> PolicyResource:
                     }
                 },
                 "sync": {
-                    "fromHost": {"nodes": {"enabled": True, "selector": {"labels": {names.POOL_LABEL: "a100"}}}},
+                    "fromHost": {"nodes": {"enabled": True, "selector": {"labels": {LABEL_POOL: "a100"}}}},
                     "toHost": {"pods": {"enforceTolerations": ["nvidia.com/gpu=present:NoSchedule"]}},
                 },
             }
