@@ -482,7 +482,8 @@ def test_a_check_for_a_part_of_a_replica_is_refused(asks: dict[str, object]) -> 
 
 def asking(count: object, **spec: object) -> PolicyResource:
     return job(
-        spec=spec,
+        "ml-job",
+        spec,
         containers=[
             {"name": "c", "image": "docker.io/library/a:1.0", "resources": {"limits": {"nvidia.com/gpu": count}}}
         ],

@@ -100,7 +100,7 @@ def check(name: str = "ml-check", /, **changes: object) -> PolicyResource:
     )
 
 
-def job(name: str = "ml-job", /, spec: Mapping[str, object] | None = None, **pod: object) -> PolicyResource:
+def job(name: str = "ml-job", spec: Mapping[str, object] | None = None, /, **pod: object) -> PolicyResource:
     """A Job of team ml that asks for one GPU. `pod` replaces fields of the pod's spec; `spec` of the Job's."""
     return resource(
         names.JOB,
