@@ -8,7 +8,8 @@ from components import platform as build
 from components.host.cluster import HostCluster, HostClusterArgs
 from components.host.kubeconfig import kubeconfig_of
 from components.kube import KubeconfigError
-from components.settings.load import SettingsError, parse_platform
+from components.settings.load import parse_platform
+from components.settings.problems import SettingsError
 from components.team.tenant import resolve
 
 

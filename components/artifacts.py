@@ -76,7 +76,8 @@ def chart_for(name: str, version: str, artifacts: Artifacts, *, root: Path = _RO
     one_chart = _is_local(place) or place.endswith(".tgz")
     if one_chart and exact is None and not _names(place, version):
         message = (
-            f"artifacts.charts.{name}: {place!r} does not say that it is version {version}; "
+            # only the path: a URL may hold a password
+            f"artifacts.charts.{name}: {urlsplit(place).path!r} does not say that it is version {version}; "
             f"write '{name}@{version}', or put {_VERSION} into the path"
         )
         raise ValueError(message)

@@ -19,7 +19,8 @@ GPU_COUNT: Final = "nvidia.com/gpu.count"
 GPU_PRODUCT: Final = "nvidia.com/gpu.product"
 
 MIG_PROFILES: Final = (
-    "1g.5gb", "1g.6gb", "1g.10gb", "1g.12gb", "1g.18gb", "1g.20gb", "1g.23gb", "1g.24gb", "1g.35gb", "1g.45gb", "1g.47gb",
+    "1g.5gb", "1g.6gb", "1g.10gb", "1g.12gb", "1g.18gb", "1g.20gb", "1g.23gb", "1g.24gb", "1g.35gb", "1g.45gb",
+    "1g.47gb",
     "2g.10gb", "2g.12gb", "2g.20gb", "2g.24gb", "2g.35gb", "2g.45gb", "2g.47gb",
     "3g.20gb", "3g.40gb", "3g.47gb", "3g.48gb", "3g.71gb", "3g.90gb", "3g.93gb", "3g.95gb",
     "4g.20gb", "4g.24gb", "4g.40gb", "4g.47gb", "4g.48gb", "4g.71gb", "4g.90gb", "4g.95gb",
@@ -71,7 +72,7 @@ def parent_queue(team: str) -> str:
 
 
 def leaf_queue(team: str, leaf: str, *, on_host: bool) -> str:
-    """A leaf queue's object name: its own in a virtual cluster, prefixed with the team where all teams share one KAI."""
+    """A leaf queue's object name: its own in a virtual cluster, with the team before it where all share one KAI."""
     return f"{team}-{leaf}" if on_host else leaf
 
 

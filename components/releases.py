@@ -23,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
@@ -133,8 +134,8 @@ class KaiRelease:
     """An operator makes the other pods after Helm is done: `helm --wait` is no readiness."""
     needs_cluster_policy_crd: bool
     """Its operator hangs unless the CRD clusterpolicies.nvidia.com exists."""
-    restart_scheduler_after_upgrade: bool
-    """An upgrade remakes the operands' ServiceAccounts: the scheduler answers 401 until its pod is restarted."""
+    upgrade_remakes_operands: bool
+    """An upgrade in place, of values alone, too, takes admission, pod-grouper and controllers away for a while."""
     gpu_sharing_key: str
     reservation_runtime_class_keys: tuple[str, ...]
     """Where the RuntimeClass of the reservation pods goes: without it they find no NVML and fractions hang."""
@@ -323,6 +324,9 @@ _QUEUE_CONTROLLER: Final = Operand(
 )
 _ADMISSION: Final = Operand(name="admission", cpu_millicores=50, memory_mib=256, memory_limit_mib=512, key=None)
 
+CLUSTER_POLICY_CRD: Final = "clusterpolicies.nvidia.com"
+"""The CRD behind `needs_cluster_policy_crd`: nvidia.com/v1, kind ClusterPolicy, cluster-scoped; any schema will do."""
+
 RESERVATION_POD: Final = Operand(
     # upstream's own example (KAI@v0.12.23:deployments/kai-scheduler/values.yaml), with room in memory for NVML
     name="gpu-reservation",
@@ -393,17 +397,19 @@ _CONFIG_STAYS: Final = Trap(
 )
 _SHARD_STAYS: Final = Trap(
     id="shard-stays",
-    sentence="the SchedulingShard `default` stays after uninstalling, and is a second scheduler under an older chart",
+    sentence="the SchedulingShard `default` stays after uninstalling: a second scheduler under an older chart",
     handling="leftovers are deleted between two lines",
     source="KAI@v0.17.0:docs/migrationguides/v0.13.0/README.md; the second scheduler is inferred",
     flag="leftovers",
 )
-_STALE_TOKEN: Final = Trap(
-    id="stale-token",
-    sentence="an upgrade remakes kai-config and the operands' ServiceAccounts: the scheduler gets 401 while Ready",
-    handling="the scheduler's Deployment is restarted after an upgrade in place",
-    source="https://github.com/kai-scheduler/KAI-Scheduler/issues/1536",
-    flag="restart_scheduler_after_upgrade",
+# the same in 0.10 to 0.12.21 and 0.13 to 0.14.5 also leaves the scheduler, which is the shard's there, with the token
+# of a ServiceAccount that is gone: 401 for 48 minutes, Ready all the while. that is why those are not listed
+_REMADE_OPERANDS: Final = Trap(
+    id="remade-operands",
+    sentence="every upgrade deletes and remakes kai-config: admission, pod-grouper and controllers go and come back",
+    handling="Queues are retried and a check through the queue follows every change",
+    source="https://github.com/kai-scheduler/KAI-Scheduler/issues/1536; 0.9's chart owns its scheduler: inferred",
+    flag="upgrade_remakes_operands",
 )
 _EMPTY_RESERVATION_CLASS: Final = Trap(
     id="empty-reservation-runtime-class",
@@ -421,7 +427,7 @@ _FORCED_CLASS: Final = Trap(
 )
 _DEFAULT_QUEUE: Final = Trap(
     id="default-queue",
-    sentence="the chart makes a default queue without a limit, so pods without a queue escape every quota of ours",
+    sentence="the chart makes a default queue without limit, where pods without a queue escape the team's queues",
     handling="kai_values switches it off",
     source="KAI@v0.12.23:deployments/kai-scheduler/templates/default-queue.yaml",
     flag="default_queue_key",
@@ -452,7 +458,7 @@ _V0_7_11: Final = KaiRelease(
     ),
     operator=False,
     needs_cluster_policy_crd=False,
-    restart_scheduler_after_upgrade=False,
+    upgrade_remakes_operands=False,
     gpu_sharing_key="global.gpuSharing",
     reservation_runtime_class_keys=(),
     reservation_runtime_class=None,
@@ -513,7 +519,7 @@ _V0_9_3: Final = KaiRelease(
     ),
     operator=True,
     needs_cluster_policy_crd=True,
-    restart_scheduler_after_upgrade=False,
+    upgrade_remakes_operands=False,
     gpu_sharing_key="global.gpuSharing",
     reservation_runtime_class_keys=(),
     # hard-coded: KAI@v0.9.3:pkg/binder/binding/resourcereservation/resource_reservation.go
@@ -560,7 +566,7 @@ _V0_9_8: Final = replace(
         _QUEUE_CONTROLLER,
         _ADMISSION,
     ),
-    restart_scheduler_after_upgrade=True,
+    upgrade_remakes_operands=True,
     reservation_runtime_class_keys=("global.resourceReservation.runtimeClassName",),
     reservation_runtime_class=None,
     pod_runtime_class_key="admission.gpuPodRuntimeClassName",
@@ -576,7 +582,7 @@ _V0_9_8: Final = replace(
         _OFF_MAIN,
         _REQUESTS_MISPLACED,
         _CONFIG_STAYS,
-        _STALE_TOKEN,
+        _REMADE_OPERANDS,
         _EMPTY_RESERVATION_CLASS,
         _FORCED_CLASS,
         _ACCOUNTING,
@@ -818,7 +824,7 @@ _VCLUSTER_TRAPS: Final = (
     Trap(
         id="empty-dir",
         sentence="without persistence a restart of the control plane's pod loses everything inside",
-        handling="persistence",
+        handling="persistence is on outside the lab",
         source="observed (0.29.0)",
     ),
     Trap(
@@ -1312,3 +1318,105 @@ def support(release: KaiRelease | VclusterRelease, today: date) -> Support:
 
 CHECK_IMAGE: Final = "docker.io/pytorch/pytorch:2.9.1-cuda12.8-cudnn9-runtime"
 """Python, torch and CUDA 12.8 (Blackwell, too) for the GPU check; some 3 GB. By tag: its digest is not known here."""
+
+
+# --- the page for people --------------------------------------------------------------------------------------------
+
+
+def _row(*cells: object) -> str:
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def _table_head(*cells: str) -> list[str]:
+    return [_row(*cells), _row(*("---" for _ in cells))]
+
+
+def _cost(footprint: Footprint) -> str:
+    return f"{footprint.pods} pods, {footprint.cpu_millicores}m, {footprint.memory_mib} MiB"
+
+
+def markdown() -> str:
+    """Return docs/versions.md. It holds no date of today, so that it changes only when the data does."""
+    lines = [
+        "# Versions",
+        "",
+        "Written by `python -m components.releases` from `components/releases.py`, where each fact has a source and",
+        f"where a version is raised. Support ends are the vendors' own; {ENDING_DAYS} days before, it is `ending`.",
+        "",
+        "## KAI scheduler",
+        "",
+        f"Default: {DEFAULT_KAI}. Releases of one line are upgraded in place. A change of line is a replacement: the",
+        "old release is removed, then what its hooks left, then the new one comes; queues and running pods stay.",
+        "`helm rollback` is never used.",
+        "",
+        *_table_head("version", "line", "support ends", "Kubernetes", "each team's KAI costs", "GPU fractions"),
+    ]
+    for kai in KAI.values():
+        fractions = "memory limited" if kai.fractions_enforced else "accounting only"
+        if kai.fractions_need_default_runtime:
+            fractions += ", RuntimeClass on every pod of the team"
+        lines.append(
+            _row(
+                kai.version,
+                kai.line,
+                kai.support_ends or "never supported",
+                f"up to {kai.kubernetes_max}, {kai.kubernetes_default} by default",
+                _cost(kai.footprint),
+                fractions,
+            )
+        )
+    lines += [
+        "",
+        "## vCluster",
+        "",
+        f"Default: {DEFAULT_VCLUSTER}. The open source image; no key needs a licence.",
+        "",
+        *_table_head("version", "support ends", "Kubernetes inside", "each team costs", "with etcd"),
+    ]
+    lines += [
+        _row(
+            v.version,
+            v.support_ends,
+            f"{v.kubernetes_versions[-1]} to {v.default_kubernetes}",
+            _cost(v.footprint()),
+            _cost(v.footprint("etcd")),
+        )
+        for v in VCLUSTER.values()
+    ]
+    lines += [
+        "",
+        "## GPU software on the host",
+        "",
+        *_table_head("chart", "version", "default", "Kubernetes"),
+        *(_row("nvidia-device-plugin", v, "yes" if v == DEFAULT_DEVICE_PLUGIN else "", "any") for v in DEVICE_PLUGIN),
+        *(
+            _row("gpu-operator", v, "yes" if v == DEFAULT_GPU_OPERATOR else "", r.kubernetes or "not looked up")
+            for v, r in GPU_OPERATOR.items()
+        ),
+        "",
+        f"GPU check: `{CHECK_IMAGE}`.",
+        "",
+        "## Traps",
+        "",
+        *_table_head("where", "what goes wrong", "what handles it here", "source"),
+    ]
+    for name, releases in (
+        ("KAI", KAI),
+        ("vCluster", VCLUSTER),
+        ("device plugin", DEVICE_PLUGIN),
+        ("GPU Operator", GPU_OPERATOR),
+    ):
+        holders: dict[Trap, list[str]] = {}
+        for version, release in releases.items():
+            for trap in release.traps:
+                holders.setdefault(trap, []).append(version)
+        for trap, versions in holders.items():
+            where = f"{name}, all" if len(versions) == len(releases) else f"{name} {', '.join(versions)}"
+            lines.append(_row(where, trap.sentence, trap.handling, trap.source))
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    page = Path(__file__).resolve().parents[1] / "docs" / "versions.md"
+    page.parent.mkdir(exist_ok=True)
+    page.write_text(markdown(), encoding="utf-8")

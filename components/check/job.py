@@ -12,6 +12,7 @@ import importlib.util
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -81,6 +82,7 @@ class Request:
         return "replica" if self.replicas else "whole"
 
 
+@cache
 def files() -> dict[str, str]:
     """The files that the pods run: the probe, the verdict, and the NVML binding of the installed package."""
     here = Path(__file__).parent

@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import ssl
 import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Json = dict[str, Any]
 
 POLL_SECONDS = 1.0
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -24,18 +29,19 @@ FAILING = {"fail": ("fail", "could-not-tell"), "warn": ("fail", "could-not-tell"
 class Api:
     """The few calls that are needed, with the pod's own account."""
 
-    def __init__(self, server=None, account=None):
-        self.account = account or os.environ.get("GPU_CHECK_ACCOUNT_DIR", ACCOUNT)
+    def __init__(self, server: str | None = None, account: str | None = None) -> None:
+        self.account = pathlib.Path(account or os.environ.get("GPU_CHECK_ACCOUNT_DIR", ACCOUNT))
         host = os.environ.get("KUBERNETES_SERVICE_HOST", "")
         bracketed = f"[{host}]" if ":" in host else host
         self.server = server or f"https://{bracketed}:{os.environ.get('KUBERNETES_SERVICE_PORT', '443')}"
-        authority = os.path.join(self.account, "ca.crt")
-        self.context = ssl.create_default_context(cafile=authority) if os.path.exists(authority) else None
+        authority = self.account / "ca.crt"
+        self.context = ssl.create_default_context(cafile=str(authority)) if authority.exists() else None
 
-    def call(self, path, method="GET", body=None, content_type="application/json"):
+    def call(
+        self, path: str, method: str = "GET", body: Json | None = None, content_type: str = "application/json"
+    ) -> Json | None:
         """Return the decoded answer; None for 404."""
-        with open(os.path.join(self.account, "token")) as token:
-            bearer = token.read().strip()
+        bearer = (self.account / "token").read_text().strip()
         request = urllib.request.Request(
             self.server + path,
             method=method,
@@ -44,14 +50,15 @@ class Api:
         )
         try:
             with urllib.request.urlopen(request, timeout=15, context=self.context) as answer:
-                return json.load(answer)
+                decoded: Json = json.load(answer)
+                return decoded
         except urllib.error.HTTPError as error:
             if error.code == 404:
                 return None
             raise
 
 
-def why_no_report(pods, events):
+def why_no_report(pods: Sequence[Json], events: Sequence[Json]) -> tuple[str, str]:
     """Return (verdict, sentence) for an asking pod that wrote no report, from its pods and the namespace's events."""
     for pod in pods:
         status = pod.get("status", {})
@@ -93,16 +100,16 @@ def why_no_report(pods, events):
     return "fail", "no scheduler looked at the check's pod; are the scheduler's own pods running in kai-scheduler?"
 
 
-def report_of(configmap, mark):
+def report_of(configmap: Json | None, mark: object) -> Json | None:
     """Return the report that belongs to this run, or None."""
     text = ((configmap or {}).get("data") or {}).get("report.json")
     if not text:
         return None
-    report = json.loads(text)
+    report: Json = json.loads(text)
     return report if report.get("stamp") == mark else None
 
 
-def made_here(expect, verdict, sentence):
+def made_here(expect: Mapping[str, Any], verdict: str, sentence: str) -> Json:
     """A report for a check that could not write one."""
     return {
         "schemaVersion": SCHEMA_VERSION,
@@ -115,11 +122,19 @@ def made_here(expect, verdict, sentence):
     }
 
 
-def wait(api, namespace, job, report, expect, sleep=time.sleep, clock=time.monotonic):
+def wait(
+    api: Api,
+    namespace: str,
+    job: str,
+    report: str,
+    expect: Mapping[str, Any],
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> tuple[Json, bool]:
     """Return (report, whether it was made here)."""
     mark, end = expect.get("stamp"), clock() + float(expect.get("deadlineSeconds", 600))
     base = f"/api/v1/namespaces/{namespace}"
-    ended_at = None
+    ended_at: float | None = None
     while True:
         try:
             found = report_of(api.call(f"{base}/configmaps/{report}"), mark)
@@ -143,7 +158,7 @@ def wait(api, namespace, job, report, expect, sleep=time.sleep, clock=time.monot
         sleep(POLL_SECONDS)
 
 
-def main():
+def main() -> int:
     """Wait, write the report where it is ours, and exit by the verdict."""
     expect = json.loads(os.environ["GPU_CHECK_EXPECT"])
     namespace, name = os.environ["GPU_CHECK_NAMESPACE"], os.environ["GPU_CHECK_CONFIGMAP"]
@@ -165,8 +180,7 @@ def main():
     print(sentence)
     log = os.environ.get("GPU_CHECK_TERMINATION_LOG", "/dev/termination-log")
     try:
-        with open(log, "w") as target:
-            target.write(f"team {expect.get('team')}: GPU check {sentence}"[:4096])
+        pathlib.Path(log).write_text(f"team {expect.get('team')}: GPU check {sentence}"[:4096])
     except OSError:
         pass
     return 1 if report["verdict"] in FAILING.get(str(expect.get("onFailure")), FAILING["fail"]) else 0

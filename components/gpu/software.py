@@ -7,6 +7,7 @@ Leaves to others: drivers and container toolkit on the hosts (the GPU Operator c
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -80,23 +81,32 @@ class GpuSoftware(Component):
         )
 
     @staticmethod
-    def _values(args: GpuSoftwareArgs, found: str) -> dict[str, object]:
-        shared = {name: pool.sharing for name, pool in args.pools.items()}
+    def _values(args: GpuSoftwareArgs, found: str) -> dict[str, releases.JSON]:
+        configs = [config for name, pool in args.pools.items() if (config := sharing_config(name, pool))]
         if args.gpu.stack is GpuStack.DEVICE_PLUGIN:
             return releases.device_plugin_values(
                 releases.DEVICE_PLUGIN[found],
+                configs=configs,
                 runtime_class=args.gpu.runtime_class.name,
-                sharing=shared,
                 image_registry=args.artifacts.image_registry,
                 pull_policy=args.artifacts.image_pull_policy,
             )
         return releases.gpu_operator_values(
             releases.GPU_OPERATOR[found],
-            host=args.host,
-            sharing=shared,
+            configs=configs,
+            runtime_class=args.gpu.runtime_class.name,
+            microk8s=args.host is HostProvider.MICROK8S,
             image_registry=args.artifacts.image_registry,
             pull_policy=args.artifacts.image_pull_policy,
         )
+
+
+def sharing_config(name: str, pool: Pool) -> releases.SharingConfig | None:
+    """How the device plugin shares a pool's GPUs; None where it does not."""
+    if pool.replicas == 1:
+        return None
+    strategy: Literal["timeSlicing", "mps"] = "mps" if pool.sharing.mps else "timeSlicing"
+    return releases.SharingConfig(name=name, strategy=strategy, replicas=pool.replicas)
 
 
 def version(gpu: Gpu) -> str | None:

@@ -31,7 +31,7 @@ class HostCluster(Component):
     kubeconfig: pulumi.Output[str]
 
     def __init__(self, name: str, args: HostClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__(name, {"context": args.context, "provider": args.provider}, opts)
+        super().__init__(name, {"context": args.context, "hostProvider": args.provider}, opts)
         self.kubeconfig = args.kubeconfig
         self.provider = k8s.Provider(
             f"{name}-provider",

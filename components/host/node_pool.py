@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import names
+from components import names, releases
 from components.base import Component
 from components.settings.models import Pool
 
@@ -79,4 +79,8 @@ def node_labels(name: str, pool: Pool, teams: Sequence[str], *, label_gpus: bool
             found[names.GPU_MEMORY] = str(pool.gpu_memory_mib)
         if pool.product is not None:
             found[names.GPU_PRODUCT] = pool.product
+    if pool.replicas > 1:
+        found[releases.NODE_LABEL_SHARING_CONFIG] = name
+    if pool.sharing.mps:
+        found.update([releases.NODE_LABEL_MPS_CAPABLE])
     return found

@@ -28,34 +28,23 @@ DNS_PORTS: Final = (53, 1053)
 
 def policies(team: str) -> dict[str, Policy]:
     """Return the specs by object name."""
-    control_plane = {"matchLabels": {"app": "vcluster", "release": team}}
     dns = [{"port": port, "protocol": protocol} for port in DNS_PORTS for protocol in ("UDP", "TCP")]
+    below = [{"port": port, "protocol": "TCP"} for port in (*API_SERVER_PORTS, KUBELET_PORT)]
     return {
-        "default-deny": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
-        "same-tenant": {
+        "tenant": {
             "podSelector": {},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [{"from": [{"podSelector": {}}]}],
-            "egress": [{"to": [{"podSelector": {}}]}],
-        },
-        "dns": {
-            "podSelector": {},
-            "policyTypes": ["Egress"],
-            "egress": [{"to": [{"namespaceSelector": {}}], "ports": dns}],
-        },
-        "internet": {
-            "podSelector": {},
-            "policyTypes": ["Egress"],
-            "egress": [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": list(PRIVATE_RANGES)}}]}],
-        },
-        "tenant-api": {
-            "podSelector": control_plane,
-            "policyTypes": ["Ingress"],
-            "ingress": [{"ports": [{"port": TENANT_API_PORT, "protocol": "TCP"}]}],
+            "egress": [
+                {"to": [{"podSelector": {}}]},
+                {"to": [{"namespaceSelector": {}}], "ports": dns},
+                {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": list(PRIVATE_RANGES)}}]},
+            ],
         },
         "control-plane": {
-            "podSelector": control_plane,
-            "policyTypes": ["Egress"],
-            "egress": [{"ports": [{"port": port, "protocol": "TCP"} for port in (*API_SERVER_PORTS, KUBELET_PORT)]}],
+            "podSelector": {"matchLabels": {"app": "vcluster", "release": team}},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [{"ports": [{"port": TENANT_API_PORT, "protocol": "TCP"}]}],
+            "egress": [{"ports": below}],
         },
     }

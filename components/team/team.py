@@ -38,12 +38,12 @@ class TeamArgs:
 
 
 class Team(Component):
-    """One tenant."""
+    """One tenant. No attribute may have the name of a fact: the SDK sets each fact as an attribute, too."""
 
     guardrails: Guardrails
     virtual_cluster: VirtualCluster
     scheduler: KaiScheduler | None = None
-    queues: Queues | None = None
+    team_queues: Queues | None = None
     access: Access | None = None
     check: GpuCheck | None = None
 
@@ -55,7 +55,7 @@ class Team(Component):
         )
         self.virtual_cluster = self._virtual_cluster(name)
         self.scheduler = self._scheduler(name)
-        self.queues = self._queues(name)
+        self.team_queues = self._queues(name)
         self.access = self._access(name)
         self.check = self._check(name)
         self.register_outputs(self.outputs())
@@ -137,7 +137,7 @@ class Team(Component):
                 request=check_request(tenant, self._args.platform),
                 checked={"team": facts(tenant), "gpu": self._args.platform.gpu.model_dump(mode="json")},
                 provider=inner.provider,
-                depends_on=[self.queues] if self.queues else [inner],
+                depends_on=[self.team_queues] if self.team_queues else [inner],
                 own_namespace=True,
                 own_priority=True,
                 vcluster=inner.release,

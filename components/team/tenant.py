@@ -79,7 +79,9 @@ def _tenant(platform: Platform, name: str, team: Team) -> Tenant:
         kai=kai,
         vcluster=vcluster,
         kubernetes=team.vcluster.kubernetes_version or (kai.kubernetes_default if kai else vcluster.default_kubernetes),
-        cost=_cost(vcluster, kai if team.scheduler.mode is SchedulerMode.VIRTUAL else None),
+        cost=_cost(
+            vcluster, team.vcluster.backing_store, kai if team.scheduler.mode is SchedulerMode.VIRTUAL else None
+        ),
         node_port=port,
         server=_server(platform, name, team, port),
         certificate_names=_certificate_names(platform, name, team),
@@ -94,8 +96,8 @@ def _kai(platform: Platform, team: Team) -> releases.KaiRelease | None:
     return None
 
 
-def _cost(vcluster: releases.VclusterRelease, kai: releases.KaiRelease | None) -> releases.Footprint:
-    parts = [vcluster.footprint, *([kai.footprint] if kai else [])]
+def _cost(vcluster: releases.VclusterRelease, store: str, kai: releases.KaiRelease | None) -> releases.Footprint:
+    parts = [vcluster.footprint(store), *([kai.footprint] if kai else [])]
     return releases.Footprint(
         cpu_millicores=sum(part.cpu_millicores for part in parts),
         memory_mib=sum(part.memory_mib for part in parts),

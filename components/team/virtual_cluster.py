@@ -118,9 +118,8 @@ class VirtualCluster(Component):
 
         # keyed on the Release's id, never its status: a change of values makes the status unknown at preview, and with
         # it every inner object a false "update"
-        found = pulumi.Output.all(self.release.id, args.host_kubeconfig).apply(
-            lambda both: when_there((both[0], both[1]))
-        )
+        known: pulumi.Output[list[str]] = pulumi.Output.all(self.release.id, args.host_kubeconfig)
+        found: pulumi.Output[str] = known.apply(when_there)
         return k8s.core.v1.Secret.get(
             f"{name}-certificates",
             id=pulumi.Output.unsecret(found),
