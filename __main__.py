@@ -18,13 +18,16 @@ def main() -> None:
     config = pulumi.Config("gpu-tenancy")
     try:
         platform = parse_platform(config.require_object("platform"), f"Pulumi.{pulumi.get_stack()}.yaml")
-        kubeconfig, context = kubeconfig_of(platform.host, config.get_secret("kubeconfig"))
+        kubeconfig, context = kubeconfig_of(platform.host, pulumi.runtime.get_config("gpu-tenancy:kubeconfig"))
     except (SettingsError, KubeconfigError) as error:
         raise pulumi.RunError(str(error)) from None
 
     tenants = resolve(platform)
     cluster = HostCluster(
-        "host", HostClusterArgs(kubeconfig=kubeconfig, context=context, provider=platform.host.provider.value)
+        "host",
+        HostClusterArgs(
+            kubeconfig=pulumi.Output.secret(kubeconfig), context=context, provider=platform.host.provider.value
+        ),
     )
     parts = build.host(platform, cluster, tenants)
     teams = build.teams(platform, parts, tenants)

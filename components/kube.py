@@ -32,8 +32,8 @@ class KubeconfigError(Exception):
     """A kubeconfig that can't be used; the text names the file, what is wrong, and the fix."""
 
 
-def one_context(text: str, context: str | None, where: str, base: Path | None = None) -> str:
-    """Return a kubeconfig (JSON) that holds only `context`, with certificate files read in.
+def one_context(text: str, context: str | None, where: str, base: Path | None = None) -> tuple[str, str]:
+    """Return a kubeconfig (JSON) that holds only `context`, with certificate files read in, and the context's name.
 
     Other clusters' credentials in the same file must not travel into this stack's state. `base` is the folder that
     relative certificate paths start from. Raises `KubeconfigError`.
@@ -57,7 +57,7 @@ def one_context(text: str, context: str | None, where: str, base: Path | None = 
     user = _named(loaded, "users", "user", picked.get("user"), where)
     for holder in (cluster, user):
         _inline_files(holder, base, where)
-    return json.dumps(
+    cut = json.dumps(
         {
             "apiVersion": "v1",
             "kind": "Config",
@@ -68,6 +68,7 @@ def one_context(text: str, context: str | None, where: str, base: Path | None = 
         },
         sort_keys=True,
     )
+    return cut, str(wanted)
 
 
 def _named(config: Mapping[str, object], section: str, key: str, name: object, where: str) -> dict[str, object]:

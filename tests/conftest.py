@@ -20,16 +20,20 @@ from pulumi.runtime.proto import resource_pb2
 ROOT = Path(__file__).resolve().parents[1]
 SECRET_MARK = "4dabf18193072939515e22adb298388d"
 """How the SDK wraps a secret in inputs."""
-KUBECONFIG = json.dumps(
-    {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "unit",
-        "contexts": [{"name": "unit", "context": {"cluster": "unit", "user": "unit"}}],
-        "clusters": [{"name": "unit", "cluster": {"server": "https://127.0.0.1:1"}}],
-        "users": [{"name": "unit", "user": {"token": "canary-host-token"}}],
-    }
-)
+
+
+def kubeconfig(context: str) -> str:
+    """A kubeconfig that leads nowhere, with a token that must never show up in clear."""
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": context,
+            "contexts": [{"name": context, "context": {"cluster": "unit", "user": "unit"}}],
+            "clusters": [{"name": "unit", "cluster": {"server": "https://127.0.0.1:1"}}],
+            "users": [{"name": "unit", "user": {"token": "canary-host-token"}}],
+        }
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,15 +118,15 @@ class RecordingMonitor(mocks.MockMonitor):
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802  the SDK's own name
         if request.type != "pulumi:pulumi:Stack":
             self._keep(request, rpc.deserialize_properties(request.object), request.deletedWith, read=False)
-        return super().RegisterResource(request)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802
         self._keep(request, {"id": request.id}, "", read=True)
-        return super().ReadResource(request)
+        return super().ReadResource(request)  # type: ignore[no-untyped-call]
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
         self._recorder.outputs[request.urn] = rpc.deserialize_properties(request.outputs)
-        return super().RegisterResourceOutputs(request)
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
     def _keep(self, request: Any, inputs: Mapping[str, Any], deleted_with: str, *, read: bool) -> None:
         self._recorder.resources.append(
@@ -150,13 +154,31 @@ def platform_of(stack: str) -> dict[str, Any]:
     return found
 
 
+_DECLARED: dict[str, Recorder] = {}
+"""Programs that have run already: the same platform registers the same things, and most tests ask for the lab's."""
+
+
+def not_waiting(*_: object) -> None:
+    """Takes the place of the wait for a Secret."""
+
+
 @pytest.fixture
 def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
     """Run the program on a platform (plain data, or the name of a stack file) and return what it registered."""
-    monkeypatch.setattr("components.kube.wait_for_secret", lambda *_: None)
 
-    def run(platform: str | Mapping[str, Any], *, preview: bool = False, stack: str = "unit") -> Recorder:
+    def run(
+        platform: str | Mapping[str, Any],
+        *,
+        preview: bool = False,
+        stack: str = "unit",
+        wait: Callable[..., None] = not_waiting,
+    ) -> Recorder:
+        monkeypatch.setattr("components.kube.wait_for_secret", wait)
         data = platform_of(platform) if isinstance(platform, str) else dict(platform)
+        context = data["host"].get("context") or "unit"
+        key = json.dumps([data, preview, stack], sort_keys=True, default=str)
+        if wait is not_waiting and key in _DECLARED:
+            return _DECLARED[key]
         recorder = Recorder()
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
@@ -164,14 +186,14 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
             recorder, project="gpu-tenancy", stack=stack, preview=preview, monitor=RecordingMonitor(recorder)
         )
         pulumi.runtime.set_all_config(
-            {"gpu-tenancy:platform": json.dumps(data), "gpu-tenancy:kubeconfig": KUBECONFIG},
+            {"gpu-tenancy:platform": json.dumps(data), "gpu-tenancy:kubeconfig": kubeconfig(context)},
             ["gpu-tenancy:kubeconfig"],
         )
 
         # hooks register with a callback server, which mocks lack
-        settings.SETTINGS.callbacks = recorder.hooks  # type: ignore[assignment]
+        settings.SETTINGS.callbacks = recorder.hooks
 
-        @pulumi.runtime.test
+        @pulumi.runtime.test  # type: ignore[untyped-decorator]  # the SDK's own decorator
         def program() -> None:
             runpy.run_path(str(ROOT / "__main__.py"), run_name=f"program-{uuid.uuid4().hex}")
 
@@ -179,6 +201,8 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
             program()
         finally:
             loop.close()
+        if wait is not_waiting:
+            _DECLARED[key] = recorder
         return recorder
 
     return run

@@ -851,25 +851,19 @@ def replay(recorded: Facts, step: str) -> Facts:
     return dict(recorded["steps"].get(step, {}))
 
 
-def worker_main(expect: Expect, simulation: Facts | None, channel: int) -> None:
-    """Runs the steps and writes one line of JSON for each thing that happens; the supervisor reads them."""
-    out = os.fdopen(channel, "w", encoding="utf-8")
+def run_steps(expect: Expect, simulation: Facts | None, tell: Callable[[Facts], None]) -> None:
+    """Runs the steps one after another and tells what happens; what is told is what `Run.take` understands."""
 
     def send(**message: Any) -> None:
-        out.write(json.dumps(message) + "\n")
-        out.flush()
+        tell({**message, "at": time.monotonic()})
 
-    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # so that torch numbers GPUs as NVML does
-    with contextlib.suppress(OSError):  # out of memory, the worker is to die and the supervisor to tell
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")
-    context = Context(expect=expect, progress=lambda _: None)
+    context = Context(expect=expect, progress=lambda facts: send(partial=facts))
     for step in STEPS:
         reason = step.skip(context)
         if reason:
             send(skip=step.name, reason=reason)
             continue
         send(begin=step.name)
-        context.progress = lambda facts: send(partial=facts)
         try:
             facts = replay(simulation, step.name) if simulation else step.gather(context)
         except Exception as error:
@@ -880,6 +874,14 @@ def worker_main(expect: Expect, simulation: Facts | None, channel: int) -> None:
         context.facts[step.name] = facts
         send(end=step.name, facts=facts)
     send(done=True)
+
+
+def worker_main(expect: Expect, simulation: Facts | None, channel: int) -> None:
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # so that torch numbers GPUs as NVML does
+    with contextlib.suppress(OSError):  # out of memory, the worker is to die and the supervisor to tell
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")
+    with os.fdopen(channel, "w", encoding="utf-8", buffering=1) as out:
+        run_steps(expect, simulation, lambda message: print(json.dumps(message), file=out))
 
 
 # --- judging: pure functions from facts to findings -------------------------------------------------------------------
@@ -916,7 +918,7 @@ ADVICE = {  # what to do, by finding
     "identity.product": "Correct the pool's product in the stack file, or move the node to its own pool.",
     "identity.memory": "Correct the pool's gpuMemoryMib: quotas and gpu-memory requests are computed from it.",
     "identity.cuda": "Update the node's driver, or use an image whose torch is built for an older CUDA.",
-    "identity.torch": "Run python3 -c 'import torch; torch.cuda.init()' here; with NVSwitch, see to the fabric manager.",
+    "identity.torch": "Try torch.cuda.init() in this image; with NVSwitch, see that the fabric manager runs.",
     "identity.uuid": "CUDA and NVML disagree: look for a second driver's files in this container.",
     "identity.architecture": "Use a torch that is built for this GPU.",
     "memory.alone": "End the other workload, or find who bypasses the device plugin (who sets NVIDIA_VISIBLE_DEVICES).",
@@ -1394,11 +1396,34 @@ class Run:
         default_factory=lambda: {s.name: {"step": s.name, "state": "not-run", "blames": s.blames} for s in STEPS}
     )
 
-    def report(self, running: str = "") -> Facts:
-        """The report as things stand; with `running`, the one to be found if everything is killed in that step."""
-        stopped = self.stopped or (
-            f"killed in step {running}; OOMKilled means that the pod needs more memory" if running else ""
-        )
+    step: str = ""  # the running one
+    began: float = 0.0  # on the monotonic clock, which the worker shares
+    partial: Facts = field(default_factory=dict)
+
+    def take(self, message: Facts) -> None:
+        """Notes one message of the worker."""
+        if "begin" in message:
+            self.step, self.began, self.partial = message["begin"], message["at"], {}
+        elif "partial" in message:
+            self.partial = message["partial"]
+        elif "skip" in message:
+            self.states[message["skip"]].update(state="skipped", reason=message["reason"])
+        elif "facts" in message:
+            self.facts[self.step] = message["facts"]
+            self.leave(message["at"], state="done")
+        elif "error" in message:
+            self.leave(message["at"], state="error", **{key: message[key] for key in ("error", "outOfMemory")})
+
+    def leave(self, at: float, **outcome: Any) -> None:
+        how_far = f" after {json.dumps(self.partial)[:400]}" if self.partial and outcome["state"] != "done" else ""
+        self.states[self.step].update(outcome, seconds=round(at - self.began, 2), detail=how_far)
+        self.step = ""
+
+    def report(self) -> Facts:
+        """The report as things stand: in the middle of a step, the one to be found if everything is killed there."""
+        stopped = self.stopped
+        if self.step:
+            stopped = f"killed in step {self.step}; OOMKilled means that the pod needs more memory"
         states = list(self.states.values())
         findings = judge(self.expect, self.facts, states, stopped)
         verdict = verdict_of(findings, bool(fake_reason(self.expect, self.facts)))
@@ -1519,8 +1544,8 @@ class Outlets:
             complain(str(error))
 
     def interim(self, report: Facts) -> None:
-        """What is found if nothing more can be said: out of memory, a container may be killed whole. In the ConfigMap it
-        has a key of its own, so that whoever waits for report.json is not content with it."""
+        """What is found if nothing more can be said: out of memory, a container may be killed whole. The ConfigMap
+        has it under a key of its own: whoever waits for report.json must not be content with it."""
         self.files(report)
         if self.reachable:  # after one failure not again at every step: only the final report tries afresh
             self.reachable = self.applied({"progress.json": json.dumps(report)}, timeout=3)
@@ -1598,49 +1623,25 @@ def supervise(run: Run, outlets: Outlets, arguments: list[str], step_limit: floa
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda received, _: inbox.put({"signal": received}))
     worker = start_worker(arguments, inbox)
-    step, began, partial = "", run.clock, Facts()
-    while True:
-        until = min(deadline, began + limits[step]) if step else deadline
+    message: Facts = {}
+    while not message.keys() & {"done", "signal", "closed", "expired"}:
+        until = min(deadline, run.began + limits[run.step]) if run.step else deadline
         try:
             message = inbox.get(timeout=max(0.0, until - time.monotonic()))
         except queue.Empty:
-            message = {"expired": True}
+            message = {"expired": limits[run.step] if run.step and until < deadline else None}
+        run.take(message)
         if "begin" in message:
-            step, began, partial = message["begin"], time.monotonic(), {}
-            print(f"[{began - run.clock:6.2f} s] {step}", file=sys.stderr, flush=True)
-            outlets.interim(run.report(running=step))
-        elif "partial" in message:
-            partial = message["partial"]
-        elif "skip" in message:
-            run.states[message["skip"]].update(state="skipped", reason=message["reason"])
-        elif "end" in message:
-            if "facts" in message:
-                run.facts[step] = message["facts"]
-                run.states[step]["state"] = "done"
-            else:
-                run.states[step].update(state="error", error=message["error"], outOfMemory=message["outOfMemory"])
-            run.states[step].update(
-                seconds=round(time.monotonic() - began, 2), detail=how_far(partial, "error" in message)
-            )
-            step = ""
-        else:
-            break
+            print(f"[{run.began - run.clock:6.2f} s] {run.step}", file=sys.stderr, flush=True)
+            outlets.interim(run.report())
     if "done" not in message:
-        cut_short(run, message, step, began, limits, worker, partial)
+        cut_short(run, message, worker)
     end_group(worker)
 
 
-def how_far(partial: Facts, wanted: bool = True) -> str:
-    return f" after {json.dumps(partial)[:400]}" if partial and wanted else ""
-
-
-def cut_short(
-    run: Run, message: Facts, step: str, began: float, limits: Facts, worker: subprocess.Popen[bytes], partial: Facts
-) -> None:
+def cut_short(run: Run, message: Facts, worker: subprocess.Popen[bytes]) -> None:
     """Writes down why the run ended early, and in which step."""
-    spent = time.monotonic() - began
-    in_step = f" in step {step}" if step else ""
-    outcome: Facts = {"state": "stopped"}
+    now, in_step, outcome = time.monotonic(), f" in step {run.step}" if run.step else "", Facts(state="stopped")
     if "signal" in message:
         run.stopped = f"signal {message['signal']} came{in_step}"
     elif "closed" in message:
@@ -1648,13 +1649,15 @@ def cut_short(
             worker.wait(5)
         code = worker.returncode or 0
         outcome = {"state": "killed", "signal": max(0, -code), "exit": code}
-        step = step or next((state["step"] for state in run.states.values() if state["state"] == "not-run"), "after")
-    elif step and spent >= limits[step]:
-        outcome = {"state": "hung", "limit": limits[step]}
+        # between two steps, or before the first
+        not_run = (state["step"] for state in run.states.values() if state["state"] == "not-run")
+        run.step, run.began = (run.step, run.began) if run.step else (next(not_run, "after"), now)
+    elif message["expired"]:
+        outcome = {"state": "hung", "limit": message["expired"]}
     else:
         run.stopped = f"the deadline of {run.expect.deadline_seconds:g} s passed{in_step}"
-    if step:
-        run.states[step].update(outcome, seconds=round(spent, 2), detail=how_far(partial))
+    if run.step:
+        run.leave(now, **outcome)
 
 
 def summary(report: Facts) -> str:

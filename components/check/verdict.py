@@ -7,6 +7,7 @@ no-capacity (the scheduler looked and found no room; never a failure) and fail (
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -179,10 +180,8 @@ def main() -> int:
     sentence = f"{report['verdict']}: {report.get('sentence', '')}"
     print(sentence)
     log = os.environ.get("GPU_CHECK_TERMINATION_LOG", "/dev/termination-log")
-    try:
+    with contextlib.suppress(OSError):
         pathlib.Path(log).write_text(f"team {expect.get('team')}: GPU check {sentence}"[:4096])
-    except OSError:
-        pass
     return 1 if report["verdict"] in FAILING.get(str(expect.get("onFailure")), FAILING["fail"]) else 0
 
 

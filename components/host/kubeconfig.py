@@ -1,7 +1,7 @@
 """Where the host's kubeconfig comes from.
 
 Owns: the order (config secret, stack file, $KUBECONFIG, the provider's usual place) and cutting it to one context.
-Leaves to others: making a cluster.
+Leaves to others: making a cluster. Pure: no Pulumi import.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Final
-
-import pulumi
 
 from components.kube import KubeconfigError, one_context
 from components.settings.models import Host, HostProvider
@@ -22,14 +20,13 @@ USUAL_PLACES: Final = {
 DEFAULT_PLACE: Final = "~/.kube/config"
 
 
-def kubeconfig_of(host: Host, secret: pulumi.Output[str] | None) -> tuple[pulumi.Output[str], str]:
-    """Return the kubeconfig as a secret text of one context, and the context's name for people.
+def kubeconfig_of(host: Host, secret: str | None) -> tuple[str, str]:
+    """Return the kubeconfig's text, cut to one context, and the context's name.
 
     The config secret `gpu-tenancy:kubeconfig` goes first: a runner in CI has no file. Raises `KubeconfigError`.
     """
     if secret is not None:
-        cut = secret.apply(lambda text: one_context(text, host.context, "config gpu-tenancy:kubeconfig"))
-        return pulumi.Output.secret(cut), host.context or "current"
+        return one_context(secret, context_of(host), "config gpu-tenancy:kubeconfig")
     path = kubeconfig_path(host)
     try:
         text = path.read_text()
@@ -39,8 +36,7 @@ def kubeconfig_of(host: Host, secret: pulumi.Output[str] | None) -> tuple[pulumi
             "$KUBECONFIG, or `pulumi config set --secret gpu-tenancy:kubeconfig`"
         )
         raise KubeconfigError(message) from error
-    cut_text = one_context(text, context_of(host), str(path), base=path.parent)
-    return pulumi.Output.secret(cut_text), host.context or "current"
+    return one_context(text, context_of(host), str(path), base=path.parent)
 
 
 def kubeconfig_path(host: Host) -> Path:
