@@ -1,0 +1,106 @@
+"""The changed inputs of one resource as lines of a ```diff block. Pure.
+
+Owns: flattening, comparing and shortening inputs; every value passes the redactor before it becomes a line.
+Leaves to others: order, grouping and the size budget (`comment.py`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import JsonValue
+
+from report.preview import Op, Step
+from report.redact import SECRET, Redactor
+
+LONGEST_VALUE: Final = 160
+MOST_LINES: Final = 40
+"""Per resource. Beyond it a reviewer opens the whole report."""
+
+_NOISE: Final = frozenset({"__defaults", "__inputs", "__fieldManager", "__initialApiVersion"})
+"""Keys that providers keep for themselves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Leaf:
+    shown: str
+    raw: str
+    """As JSON; compared, never shown: two secrets look the same and still differ."""
+
+
+def _walk(raw: JsonValue, masked: JsonValue, path: str) -> Iterator[tuple[str, _Leaf]]:
+    if isinstance(raw, dict) and isinstance(masked, dict) and raw:
+        for key in sorted(raw.keys() - _NOISE):
+            # quotes keep the dots of a label's name apart from the path's own
+            step = f'["{key}"]' if "." in key or "/" in key else (f".{key}" if path else key)
+            yield from _walk(raw[key], masked.get(key), path + step)
+    elif isinstance(raw, list) and isinstance(masked, list) and raw:
+        for index, item in enumerate(raw):
+            yield from _walk(item, masked[index], f"{path}[{index}]")
+    else:
+        shown = masked if isinstance(masked, str) else json.dumps(masked, sort_keys=True)
+        yield path, _Leaf(shown=shown, raw=json.dumps(raw, sort_keys=True))
+
+
+def _leaves(inputs: dict[str, JsonValue] | None, resource_type: str, redactor: Redactor) -> dict[str, _Leaf]:
+    if inputs is None:
+        return {}
+    return dict(_walk(inputs, redactor.value(inputs, resource_type=resource_type), ""))
+
+
+def _short(text: str) -> str:
+    if "\n" in text:
+        lines = text.splitlines()
+        return f"({len(lines)} lines, {len(text)} characters)"
+    if len(text) > LONGEST_VALUE:
+        return f"{text[:LONGEST_VALUE]}… ({len(text) - LONGEST_VALUE} more characters)"
+    return text
+
+
+def _text_diff(path: str, old: str, new: str) -> list[str]:
+    """Two texts of several lines, line by line with one line of context."""
+    lines = list(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=1))[2:]
+    return [f"! {path}:", *(f"{line[:1]}   {_short(line[1:])}" if not line.startswith("@@") else "    …" for line in lines)]
+
+
+def _updated(before: dict[str, _Leaf], after: dict[str, _Leaf]) -> Iterator[str]:
+    for path in sorted({*before, *after}):
+        old, new = before.get(path), after.get(path)
+        if old is None and new is not None:
+            yield f"+ {path}: {_short(new.shown)}"
+        elif new is None and old is not None:
+            yield f"- {path}: {_short(old.shown)}"
+        elif old is not None and new is not None and old.raw != new.raw:
+            if old.shown == new.shown:
+                yield f"! {path}: {old.shown} (changes, not shown)"
+            elif "\n" in old.shown and "\n" in new.shown:
+                yield from _text_diff(path, old.shown, new.shown)
+            else:
+                yield f"- {path}: {_short(old.shown)}"
+                yield f"+ {path}: {_short(new.shown)}"
+
+
+def diff_lines(step: Step, redactor: Redactor) -> list[str]:
+    """The lines of one step: `+`, `-` or `!` at column 0, at most `MOST_LINES`, with a line that says what was cut."""
+    before = _leaves(step.old, step.type, redactor)
+    after = _leaves(step.new, step.type, redactor)
+    if step.op is Op.DELETE:
+        return []
+    lines = [f"+ {path}: {_short(leaf.shown)}" for path, leaf in after.items()] if step.op is Op.CREATE else list(_updated(before, after))
+    if not lines and step.changed:
+        # the engine says that these differ and its states do not show how: secrets, or what the provider computes
+        lines = [f"! {path}: {SECRET if _secret_at(path, after) else 'changes'}" for path in step.changed]
+    if step.replace_reasons and step.op is Op.REPLACE:
+        lines = [f"! replaced because of {', '.join(step.replace_reasons)}", *lines]
+    if len(lines) > MOST_LINES:
+        lines = [*lines[:MOST_LINES], f"# cut: {len(lines) - MOST_LINES} more lines"]
+    # a value never breaks out of its line
+    return [redactor.text(line.replace("\r", " ").replace("\n", " ")) for line in lines]
+
+
+def _secret_at(path: str, leaves: dict[str, _Leaf]) -> bool:
+    return path in leaves and leaves[path].shown == SECRET
