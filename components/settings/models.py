@@ -154,7 +154,9 @@ class Pool(Section):
     memory_per_node: MemoryQuantity | None = None
     pods_per_node: int = Field(default=110, ge=1, description="the kubelet's --max-pods")
     sharing: Sharing = Sharing()
-    taint: bool = Field(default=False, description="keep everything but GPU teams off the nodes: nvidia.com/gpu:NoSchedule")
+    taint: bool = Field(
+        default=False, description="keep everything but GPU teams off the nodes: nvidia.com/gpu:NoSchedule"
+    )
 
     @property
     def replicas(self) -> int:
@@ -229,14 +231,18 @@ class Queue(Section):
     """A leaf queue below the team's parent queue. CPU and memory are bounded by the host's ResourceQuota."""
 
     gpu: Annotated[QueueResource, BeforeValidator(_queue_gpu)] = QueueResource()
-    priority: int = Field(default=100, description="KAI: higher is served first and reclaimed last, within one scheduler")
+    priority: int = Field(
+        default=100, description="KAI: higher is served first and reclaimed last, within one scheduler"
+    )
 
 
 class Canary(Section):
     """A second virtual cluster of the team with another KAI version, to try it on real GPUs before switching."""
 
     version: str
-    gpus: int = Field(default=1, ge=0, description="quota and limit of the canary; they count in the pool like a team's")
+    gpus: int = Field(
+        default=1, ge=0, description="quota and limit of the canary; they count in the pool like a team's"
+    )
 
 
 class Scheduler(Section):
