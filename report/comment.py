@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Final
+from urllib.parse import quote
 
 from components.settings.models import Platform
 from components.settings.types import UNLIMITED
-from report.diff import diff_lines
+from report.diff import diff_lines, learn_step
 from report.impact import EVERYONE, Gravity, Impact, Owners, impacts
 from report.preview import Op, PolicyResult, Preview, Step
 from report.quota import PoolState, TeamState, both, pool_states, team_states
@@ -57,8 +59,7 @@ def render(report: Report, redactor: Redactor, *, budget: int = BUDGET) -> str:
     """
     for step in report.preview.steps:
         # every secret is known before the first line is written, wherever it sits
-        redactor.value(step.old, resource_type=step.type)
-        redactor.value(step.new, resource_type=step.type)
+        learn_step(step, redactor)
     head = ""
     foot = _foot(report)
     for rows in _ROW_LIMITS:
@@ -90,8 +91,8 @@ def code(text: str, longest: int = 300) -> str:
 
 def prose(text: str, longest: int = 400) -> str:
     """A sentence with names in it, escaped."""
-    escaped = re.sub(r"([\\`*_\[\]<>|#~])", r"\\\1", _clean(text, longest))
-    return escaped.replace("&", "&amp;").replace("@", "@\u200b").replace("://", ":\u200b//")
+    escaped = re.sub(r"([\\`*_\[\]|#~])", r"\\\1", _clean(text, longest))
+    return escape(escaped, quote=False).replace("@", "@\u200b").replace("://", ":\u200b//")
 
 
 def fence(lines: Sequence[str], language: str = "") -> str:
@@ -99,6 +100,11 @@ def fence(lines: Sequence[str], language: str = "") -> str:
     longest = max((len(run) for line in lines for run in re.findall(r"`+", line)), default=0)
     bar = "`" * max(3, longest + 1)
     return "\n".join([f"{bar}{language}", *lines, bar])
+
+
+def _target(address: str) -> str:
+    """A link's target inside <>, with nothing in it that ends it."""
+    return quote(_clean(address, 2000), safe="/:?&=#%.~_+,@-")
 
 
 def _names(names: Sequence[str], most: int = 6) -> str:
@@ -157,10 +163,12 @@ def _headline(report: Report) -> str:
     preview = report.preview
     words = {Op.CREATE: "create", Op.UPDATE: "update", Op.REPLACE: "replace", Op.DELETE: "delete"}
     counts = ", ".join(
-        f"**{preview.count(op)} to {word}**" if op in (Op.REPLACE, Op.DELETE) and preview.count(op) else f"{preview.count(op)} to {word}"
+        f"**{preview.count(op)} to {word}**"
+        if op in (Op.REPLACE, Op.DELETE) and preview.count(op)
+        else f"{preview.count(op)} to {word}"
         for op, word in words.items()
     )
-    if preview.errors or not preview.complete:
+    if not preview.sound:
         return f"## {code(report.stack)}: the preview failed"
     return f"## {code(report.stack)}: {counts}" if preview.changes else f"## {code(report.stack)}: no changes"
 
@@ -168,20 +176,36 @@ def _headline(report: Report) -> str:
 def _summary(report: Report, felt: Sequence[Impact], limit: int) -> list[str]:
     lines: list[str] = []
     preview = report.preview
-    failed = [result for result in report.policies if result.violations and _blocks(result)]
-    if preview.errors or not preview.complete:
-        lines += ["> [!CAUTION]", "> The preview did not end well, so this report is not the whole change. Errors are below.", ""]
+    failed = [result for result in report.policies if blocks(result)]
+    if not preview.sound:
+        lines += [
+            "> [!CAUTION]",
+            "> The preview did not end well, so this report is not the whole change. Errors are below.",
+            "",
+        ]
     if failed:
-        lines += ["> [!CAUTION]", f"> {_plural(len(failed), 'mandatory policy').replace('policys', 'policies')} violated: this change is refused.", ""]
+        lines += [
+            "> [!CAUTION]",
+            f"> This change is refused, mandatory policies are violated: {len(failed)}.",
+            "",
+        ]
     disruptive = [impact for impact in felt if impact.gravity in (Gravity.LOSS, Gravity.AWAY)]
     if disruptive:
         loses = sorted({impact.team for impact in disruptive if impact.gravity is Gravity.LOSS})
         waits = sorted({impact.team for impact in disruptive} - set(loses))
-        words = [f"{verb}: {_whom(teams)}." for verb, teams in (("removed or made anew", loses), ("interrupted for a moment", waits)) if teams]
-        lines += ["> [!CAUTION]" if loses else "> [!WARNING]", f"> Disruptive. {' '.join(word[0].upper() + word[1:] for word in words)}", ""]
-    elif preview.changes and not (preview.errors or not preview.complete):
+        words = [
+            f"{verb}: {_whom(teams)}."
+            for verb, teams in (("removed or made anew", loses), ("interrupted for a moment", waits))
+            if teams
+        ]
+        lines += [
+            "> [!CAUTION]" if loses else "> [!WARNING]",
+            f"> Disruptive. {' '.join(word[0].upper() + word[1:] for word in words)}",
+            "",
+        ]
+    elif preview.changes and preview.sound:
         lines += ["Disruptive for nobody.", ""]
-    lines += [f"> {note}\n" for note in report.notes]
+    lines += [f"> {prose(note)}\n" for note in report.notes]
     groups: dict[tuple[Gravity, str], list[str]] = {}
     for impact in felt:
         groups.setdefault((impact.gravity, impact.text), []).append(impact.team)
@@ -192,11 +216,26 @@ def _summary(report: Report, felt: Sequence[Impact], limit: int) -> list[str]:
     return [*lines, ""]
 
 
-def _blocks(result: PolicyResult) -> bool:
+def _mandatory(result: PolicyResult) -> bool:
     return result.level in ("mandatory", "remediate")
 
 
-_NOTABLE: Final = ("Team", "VirtualCluster", "KaiScheduler", "HostCluster", "NodePool", "Release", "Namespace", "Queue", "ResourceQuota")
+def blocks(result: PolicyResult) -> bool:
+    """Whether this result refuses the change."""
+    return bool(result.violations) and _mandatory(result)
+
+
+_NOTABLE: Final = (
+    "Team",
+    "VirtualCluster",
+    "KaiScheduler",
+    "HostCluster",
+    "NodePool",
+    "Release",
+    "Namespace",
+    "Queue",
+    "ResourceQuota",
+)
 
 
 def _kind(step: Step) -> str:
@@ -222,7 +261,11 @@ def _removals(report: Report, owners: Owners, limit: int) -> list[str]:
                 by_team.setdefault(owners.team_of(step), []).append(step)
         for team, steps in sorted(by_team.items()):
             reasons = sorted({reason for step in steps for reason in step.replace_reasons})
-            what = f"{code(steps[0].name, 80)} ({prose(_kind(steps[0]))})" if len(steps) == 1 else f"{len(steps)} resources: {_kinds(steps)}"
+            what = (
+                f"{code(steps[0].name, 80)} ({prose(_kind(steps[0]))})"
+                if len(steps) == 1
+                else f"{len(steps)} resources: {_kinds(steps)}"
+            )
             why = ", ".join(code(reason, 60) for reason in reasons[:4]) if reasons else ""
             rows.append([f"**{op.value}**", code(team) if team else "the host's", what, why])
     if not rows:
@@ -255,7 +298,9 @@ def _pools(report: Report, limit: int) -> list[str]:
     rows = []
     for name, before, after in both(pool_states(report.base), pool_states(report.head)):
 
-        def cell(read: Callable[[PoolState], str], before: PoolState | None = before, after: PoolState | None = after) -> str:
+        def cell(
+            read: Callable[[PoolState], str], before: PoolState | None = before, after: PoolState | None = after
+        ) -> str:
             return _changed(None if before is None else read(before), None if after is None else read(after))
 
         rows.append(
@@ -273,7 +318,8 @@ def _pools(report: Report, limit: int) -> list[str]:
 
 
 def _teams(report: Report, limit: int) -> list[str]:
-    changed, same = [], []
+    changed: list[list[str]] = []
+    same: list[list[str]] = []
     for name, before, after in both(team_states(report.base), team_states(report.head)):
         state = after or before
         if state is None or (state.pool is None and (before is None or before.pool is None)):
@@ -296,7 +342,14 @@ def _teams(report: Report, limit: int) -> list[str]:
 def _versions(changes: Sequence[VersionChange], limit: int) -> list[str]:
     rows = []
     for change in changes:
-        rows.append([_names(change.teams, 4) or "the host", prose(change.what), _changed(change.before, change.after), prose(change.means)])
+        rows.append(
+            [
+                _names(change.teams, 4) or "the host",
+                prose(change.what),
+                _changed(change.before, change.after),
+                prose(change.means),
+            ]
+        )
     table = _table(["Team", "", "Version", "What happens"], rows, limit)
     return ["### Versions", "", *table] if table else []
 
@@ -305,11 +358,13 @@ def _policies(report: Report, limit: int) -> list[str]:
     if not report.policies:
         return ["### Policies", "", "**not run**: no policy results came with this preview.", ""]
     loud, quiet = [], []
-    for result in sorted(report.policies, key=lambda r: (not r.violations, not _blocks(r), r.name)):
+    for result in sorted(report.policies, key=lambda r: (not r.violations, not _mandatory(r), r.name)):
         level = prose(result.level) or "–"
         if result.violations:
-            word = "FAIL" if _blocks(result) else "warn"
-            loud.append([code(result.name), level, f"**{word}** ({len(result.violations)} of {result.checked} checked)"])
+            word = "FAIL" if blocks(result) else "warn"
+            loud.append(
+                [code(result.name), level, f"**{word}** ({len(result.violations)} of {result.checked} checked)"]
+            )
         elif result.checked == 0:
             loud.append([code(result.name), level, "nothing to check (0 checked)"])
         else:
@@ -317,7 +372,8 @@ def _policies(report: Report, limit: int) -> list[str]:
     head = ["Policy", "Level", "Result"]
     lines = ["### Policies", "", *_table(head, loud, limit)]
     messages = [
-        f"{result.name}: {_clean(violation.message, 500)}" + (f"\n    at {_clean(violation.where, 200)}" if violation.where else "")
+        f"{result.name}: {_clean(violation.message, 500)}"
+        + (f"\n    at {_clean(violation.where, 200)}" if violation.where else "")
         for result in report.policies
         for violation in result.violations
     ]
@@ -325,14 +381,22 @@ def _policies(report: Report, limit: int) -> list[str]:
         shown = messages[:limit] + ([f"cut: {len(messages) - limit} more"] if len(messages) > limit else [])
         lines += [fence([line for message in shown for line in message.split("\n")], "text"), ""]
     checked = sum(result.checked for result in report.policies)
-    return [*lines, *_details(f"{len(quiet)} of {len(report.policies)} pass ({checked} checked in all)", _table(head, quiet, limit))]
+    return [
+        *lines,
+        *_details(
+            f"{len(quiet)} of {len(report.policies)} pass ({checked} checked in all)", _table(head, quiet, limit)
+        ),
+    ]
 
 
 def _diagnostics(report: Report, limit: int) -> list[str]:
     order = sorted(report.preview.diagnostics, key=lambda d: (d.severity != "error", d.urn, d.message))
     if not order:
         return []
-    shown = [f"{d.severity}: {_clean(d.message, 1000)}" + (f"\n    at {_clean(d.urn, 200)}" if d.urn else "") for d in order[: min(limit, 12)]]
+    shown = [
+        f"{d.severity}: {_clean(d.message, 1000)}" + (f"\n    at {_clean(d.urn, 200)}" if d.urn else "")
+        for d in order[: min(limit, 12)]
+    ]
     if len(order) > len(shown):
         shown.append(f"cut: {len(order) - len(shown)} more")
     body = [fence([line for message in shown for line in message.split("\n")], "text"), ""]
@@ -344,7 +408,7 @@ def _diagnostics(report: Report, limit: int) -> list[str]:
 def _head(report: Report, limit: int) -> str:
     felt = impacts(report.base, report.head, report.preview)
     owners = Owners(report.preview, frozenset({*team_states(report.base), *team_states(report.head)}))
-    picture = [f"![Pools and their teams after this change]({report.picture})", ""] if report.picture else []
+    picture = [f"![Pools and their teams after this change](<{_target(report.picture)}>)", ""] if report.picture else []
     lines = [
         marker(report.stack),
         _headline(report),
@@ -367,7 +431,10 @@ def _head(report: Report, limit: int) -> str:
 def _foot(report: Report) -> str:
     operations = len(report.preview.operations())
     by = {"lab": "the lab (a simulation)"}.get(report.preview.made_by, "the engine")
-    return f"<sub>Preview by {by}. {_plural(operations, 'operation')}, digest `{report.preview.digest()}`: a merge is applied only if a fresh preview has the same.</sub>\n"
+    return (
+        f"<sub>Preview by {by}. {_plural(operations, 'operation')}, digest `{report.preview.digest()}`: "
+        "a merge is applied only if a fresh preview has the same.</sub>\n"
+    )
 
 
 # --- diffs -----------------------------------------------------------------------------------------------------------
@@ -396,7 +463,11 @@ def _blocks_of(report: Report, redactor: Redactor) -> list[_Block]:
     merged: dict[tuple[tuple[str, ...], ...], _Block] = {}
     for team, steps in sorted(by_team.items()):
         chunks = tuple(
-            (redactor.text(f"@@ {step.op.value} {_kind(step)} {_clean(step.name, 120)} @@"), *diff_lines(step, redactor)) for step in steps
+            (
+                redactor.text(f"@@ {step.op.value} {_kind(step)} {_clean(step.name, 120)} @@"),
+                *diff_lines(step, redactor),
+            )
+            for step in steps
         )
         key = tuple(tuple(_blank(line, team) for line in chunk) for chunk in chunks)
         counts = ", ".join(f"{n} to {op.value}" for op in Op if (n := sum(step.op is op for step in steps)))
@@ -416,14 +487,21 @@ def _diffs(report: Report, redactor: Redactor, *, room: int) -> str:
     parts: list[str] = []
     cut = 0
     for block in blocks:
-        whom = "the host" if block.teams == (EVERYONE,) else ", ".join(f"<b>{_html(name)}</b>" for name in block.teams[:4])
+        whom = (
+            "the host" if block.teams == (EVERYONE,) else ", ".join(f"<b>{_html(name)}</b>" for name in block.teams[:4])
+        )
         if len(block.teams) > 4:
             whom += f" and {len(block.teams) - 4} more"
         each = " each, the same in all; shown for the first" if len(block.teams) > 1 else ""
         open_, close = f"<details>\n<summary>{whom}: {block.counts}{each}</summary>\n\n", "\n\n</details>\n\n"
         lines: list[str] = []
         # the fence may need more backticks than three: reserve for the worst line
-        size = len(open_) + len(close) + 40 + max((len(line) for chunk in block.chunks for line in chunk if "`" in line), default=0) * 2
+        size = (
+            len(open_)
+            + len(close)
+            + 40
+            + max((len(line) for chunk in block.chunks for line in chunk if "`" in line), default=0) * 2
+        )
         taken = 0
         for chunk in block.chunks:
             cost = sum(len(line) + 1 for line in chunk)
@@ -440,9 +518,13 @@ def _diffs(report: Report, redactor: Redactor, *, room: int) -> str:
         part = open_ + fence(lines, "diff") + close
         left -= len(part)
         parts.append(part)
-    note = f"**cut: {cut} more changed resources**, for the size limit of a comment; all of them are in `full.md` beside it.\n\n" if cut else ""
+    note = (
+        f"**cut: {cut} more changed resources**, a comment has a size limit; all are in `full.md` of the report.\n\n"
+        if cut
+        else ""
+    )
     return title + "".join(parts) + note
 
 
 def _html(text: str) -> str:
-    return _clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "@\u200b")
+    return escape(_clean(text), quote=False).replace("@", "@\u200b")

@@ -52,6 +52,21 @@ def _leaves(inputs: dict[str, JsonValue] | None, resource_type: str, redactor: R
     return dict(_walk(inputs, redactor.value(inputs, resource_type=resource_type), ""))
 
 
+def learn_step(step: Step, redactor: Redactor) -> None:
+    """Remember every secret in a step's inputs.
+
+    Also the other side of a property that is secret on one side only: the engine shows the old value of one that turns
+    secret in clear (pulumi#4957).
+    """
+    before = _leaves(step.old, step.type, redactor)
+    after = _leaves(step.new, step.type, redactor)
+    for one, other in ((before, after), (after, before)):
+        hidden = [path for path, leaf in one.items() if leaf.shown == SECRET]
+        for path, leaf in other.items():
+            if leaf.shown != SECRET and any(path == h or path.startswith((f"{h}.", f"{h}[")) for h in hidden):
+                redactor.learn(json.loads(leaf.raw))
+
+
 def _short(text: str) -> str:
     if "\n" in text:
         lines = text.splitlines()
@@ -64,7 +79,10 @@ def _short(text: str) -> str:
 def _text_diff(path: str, old: str, new: str) -> list[str]:
     """Two texts of several lines, line by line with one line of context."""
     lines = list(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=1))[2:]
-    return [f"! {path}:", *(f"{line[:1]}   {_short(line[1:])}" if not line.startswith("@@") else "    …" for line in lines)]
+    return [
+        f"! {path}:",
+        *(f"{line[:1]}   {_short(line[1:])}" if not line.startswith("@@") else "    …" for line in lines),
+    ]
 
 
 def _updated(before: dict[str, _Leaf], after: dict[str, _Leaf]) -> Iterator[str]:
@@ -75,8 +93,8 @@ def _updated(before: dict[str, _Leaf], after: dict[str, _Leaf]) -> Iterator[str]
         elif new is None and old is not None:
             yield f"- {path}: {_short(old.shown)}"
         elif old is not None and new is not None and old.raw != new.raw:
-            if old.shown == new.shown:
-                yield f"! {path}: {old.shown} (changes, not shown)"
+            if SECRET in (old.shown, new.shown):
+                yield f"! {path}: {SECRET} (changes, not shown)"
             elif "\n" in old.shown and "\n" in new.shown:
                 yield from _text_diff(path, old.shown, new.shown)
             else:
@@ -90,7 +108,11 @@ def diff_lines(step: Step, redactor: Redactor) -> list[str]:
     after = _leaves(step.new, step.type, redactor)
     if step.op is Op.DELETE:
         return []
-    lines = [f"+ {path}: {_short(leaf.shown)}" for path, leaf in after.items()] if step.op is Op.CREATE else list(_updated(before, after))
+    lines = (
+        [f"+ {path}: {_short(leaf.shown)}" for path, leaf in after.items()]
+        if step.op is Op.CREATE
+        else list(_updated(before, after))
+    )
     if not lines and step.changed:
         # the engine says that these differ and its states do not show how: secrets, or what the provider computes
         lines = [f"! {path}: {SECRET if _secret_at(path, after) else 'changes'}" for path in step.changed]

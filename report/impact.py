@@ -119,10 +119,13 @@ def impacts(base: Platform | None, head: Platform | None, preview: Preview) -> t
         if was is None:
             continue
         if was.pool != state.pool:
-            text = f"moves from pool {was.pool or '(none)'} to {state.pool or '(none)'}: pods on the old nodes have to be started anew"
+            pools = f"from pool {was.pool or '(none)'} to {state.pool or '(none)'}"
+            text = f"moves {pools}: pods on the old nodes have to be started anew"
             found.add(Impact(gravity=Gravity.LESS, team=name, text=text))
         elif _lower(state.limit, was.limit):
-            text = f"limit {_amount(was.limit)} → {_amount(state.limit)}: pods that run go on, new ones wait until it fits"
+            text = (
+                f"limit {_amount(was.limit)} → {_amount(state.limit)}: pods that run go on, new ones wait until it fits"
+            )
             found.add(Impact(gravity=Gravity.LESS, team=name, text=text))
         elif _lower(state.quota, was.quota):
             text = f"quota {_amount(was.quota)} → {_amount(state.quota)}: less is guaranteed, the rest may be reclaimed"
@@ -161,7 +164,9 @@ def _of_team(step: Step, team: str, *, gone: bool) -> Impact | None:
         return None
     if step.type == RELEASE and KAI_SCHEDULER in chain:
         if step.op is Op.DELETE:
-            return Impact(gravity=Gravity.AWAY, team=team, text="its KAI scheduler goes: pods that name it wait for ever")
+            return Impact(
+                gravity=Gravity.AWAY, team=team, text="its KAI scheduler goes: pods that name it wait for ever"
+            )
         if step.op is Op.REPLACE:
             return Impact(gravity=Gravity.AWAY, team=team, text=f"scheduler replaced: {SCHEDULER_AWAY}")
         if step.op is Op.UPDATE:
@@ -190,9 +195,13 @@ def _of_host(step: Step) -> Impact | None:
         return Impact(gravity=Gravity.LOSS, team=EVERYONE, text="the host cluster goes, with every team in it")
     if step.type == RELEASE and KAI_SCHEDULER in step.type_chain and step.op is not Op.CREATE:
         how = "replaced" if taken else "upgraded in place"
-        return Impact(gravity=Gravity.AWAY, team=EVERYONE, text=f"the host's shared KAI is {how}: its teams' new pods wait meanwhile")
+        return Impact(
+            gravity=Gravity.AWAY,
+            team=EVERYONE,
+            text=f"the host's shared KAI is {how}: its teams' new pods wait meanwhile",
+        )
     if GPU_SOFTWARE in step.type_chain and step.type == RELEASE and step.op is not Op.CREATE:
-        text = "the GPU software on the nodes is changed: pods that run keep their GPUs, new GPU pods wait until it is back"
+        text = "the GPU software on the nodes changes: pods that run keep their GPUs, new ones wait until it is back"
         return Impact(gravity=Gravity.AWAY, team=EVERYONE, text=text)
     if step.type == NODE_POOL and taken:
         return Impact(gravity=Gravity.AWAY, team=EVERYONE, text=f"pool {step.name} goes or is made anew")

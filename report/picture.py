@@ -92,7 +92,10 @@ def _cells(before: PoolState | None, after: PoolState | None) -> Iterator[_Cell]
         if now is None:
             state, note = "gone", "removed"
         elif was is None:
-            state, note = ("new" if before is not None else "same"), (f"{amounts} new" if before is not None else amounts)
+            state, note = (
+                ("new" if before is not None else "same"),
+                (f"{amounts} new" if before is not None else amounts),
+            )
         elif (was.quota, was.limit) != (now.quota, now.limit):
             state, note = "changed", f"{_amount(was.quota)} / {_amount(was.limit)} → {amounts}"
         else:
@@ -111,14 +114,21 @@ def _pool(before: PoolState | None, after: PoolState | None, top: float) -> tupl
     # one scale for a pool; the largest team still leaves half a line to its neighbours
     unit = min(28.0, _INNER / 2 / max([1, *(largest if c.limit == UNLIMITED else c.limit for c in cells)]))
     shared = f" × {pool.replicas} replicas" if pool.replicas > 1 else ""
-    what = f"{pool.size} node{'s' if pool.size != 1 else ''} × {pool.gpus_per_node} GPU{shared} = {_units(pool.capacity, pool)}"
+    nodes = f"{pool.size} node{'s' if pool.size != 1 else ''}"
+    what = f"{nodes} × {pool.gpus_per_node} GPU{shared} = {_units(pool.capacity, pool)}"
     y = top + 26
     lines = [_text(_MARGIN, y, pool.name, "title"), _text(_MARGIN + 10 + len(pool.name) * 9, y, what, "dim")]
     if after is None:
         lines.append(_text(WIDTH - _MARGIN, y, "pool removed", "over", "end"))
     else:
         left = pool.left
-        word = "a quota is unlimited" if left is None else f"{pool.quota} promised, {left} left" if left >= 0 else f"{-left} too many promised"
+        word = (
+            "a quota is unlimited"
+            if left is None
+            else f"{pool.quota} promised, {left} left"
+            if left >= 0
+            else f"{-left} too many promised"
+        )
         lines.append(_text(WIDTH - _MARGIN, y, word, "over" if left is None or left < 0 else "dim", "end"))
     y += 10
     lines.append(_rect(_MARGIN, y, _INNER, 8, "track"))
@@ -180,7 +190,8 @@ def draw(base: Platform | None, head: Platform | None, *, stack: str) -> str:
     title = f"GPU pools of {stack}"
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:g}" viewBox="0 0 {WIDTH} {height:g}" role="img">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:g}" '
+            f'viewBox="0 0 {WIDTH} {height:g}" role="img">',
             f"<title>{_clean(title)}</title>",
             f"<style>{_STYLE}</style>",
             f'<rect class="card" x=".5" y=".5" width="{WIDTH - 1}" height="{height - 1:g}" rx="6"/>',

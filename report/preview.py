@@ -147,12 +147,17 @@ class Preview:
         """What made the preview fail."""
         return tuple(d for d in self.diagnostics if d.severity == "error")
 
+    @property
+    def sound(self) -> bool:
+        """Whether the preview ended well, so that its steps are the whole change."""
+        return self.complete and not self.errors
+
     def operations(self) -> tuple[str, ...]:
         """What is approved with a pull request: each change as `<op> <urn>`, sorted."""
         return tuple(sorted(f"{step.op} {step.urn}" for step in self.changes))
 
     def digest(self) -> str:
-        """SHA-256 of the operations, like `sha256:12ab…`. Equal digests mean: the same operations on the same resources."""
+        """SHA-256 of the operations, like `sha256:12ab…`. Equal: the same operations on the same resources."""
         return "sha256:" + hashlib.sha256("\n".join(self.operations()).encode()).hexdigest()
 
 
@@ -216,12 +221,10 @@ class _Builder:
 
 def _merge(known: Step, step: Step) -> Step:
     """Two steps of one URN are the halves of a replacement, or two replaced generations of one resource."""
+    ops = {known.op, step.op}
     order = list(Op)
-    op = min(known.op, step.op, key=order.index)
-    if {known.op, step.op} == {Op.DELETE, Op.CREATE}:
-        op = Op.REPLACE
-    elif Op.DELETE in (known.op, step.op) and known.op is not step.op:
-        # what is deleted is an old generation that an earlier run left; the resource itself lives on
+    op = min(ops, key=order.index)
+    if op is Op.DELETE and ops & {Op.CREATE, Op.UPDATE, Op.REPLACE}:
         op = Op.REPLACE
     return Step(
         op=op,
@@ -252,9 +255,14 @@ def read_preview(text: str, *, where: str = "preview") -> Preview:
     where: how error messages name the file. Raises `PreviewError` when the text is none of these, is cut in the middle
     of a value, or has an operation that this module does not know.
     """
-    documents = _documents(text, where)
+    documents: list[Object] = []
+    for value in _values(text, where):
+        if not isinstance(value, dict):
+            message = f"{where}: is not a preview: a JSON {type(value).__name__} where an object belongs"
+            raise PreviewError(message)
+        documents.append(value)
     if not documents:
-        message = f"{where}: is empty; make it with `pulumi preview --json > FILE` or `make preview-json`"
+        message = f"{where}: is empty; make it with `pulumi preview --json --show-sames > FILE`"
         raise PreviewError(message)
     builder = _Builder()
     if any(_is_event(document) for document in documents):
@@ -285,65 +293,68 @@ def read_preview(text: str, *, where: str = "preview") -> Preview:
 
 
 def read_policies(text: str, *, where: str = "policies") -> tuple[PolicyResult, ...]:
-    """Read policy results as JSON: a list of `{name, level, checked, violations: [{message, where}]}`.
+    """Read policy results: a JSON list of `{rule, level, checked, violations: [{message, resource, urn}]}`.
 
     Raises `PreviewError` when it is something else.
     """
-    documents = _documents(text, where, any_value=True)
-    results = []
-    for raw in _list(documents[0] if documents else None) or _list(_object(documents[0]).get("results") if documents else None):
-        result = _object(raw)
-        name, checked = result.get("name"), result.get("checked")
-        if not isinstance(name, str) or not isinstance(checked, int):
-            message = f"{where}: each result needs a `name` and a number `checked`"
-            raise PreviewError(message)
-        level = _text(result.get("level"))
-        results.append(
-            PolicyResult(
-                name=name,
-                level=level,
-                checked=checked,
-                violations=tuple(
-                    Violation(
-                        policy=name,
-                        level=level,
-                        message=_text(_object(item).get("message")) or _text(item),
-                        where=_text(_object(item).get("where")) or _text(_object(item).get("urn")),
-                    )
-                    for item in _list(result.get("violations"))
-                ),
-            )
+    documents = _values(text, where)
+    if len(documents) != 1 or not isinstance(documents[0], list):
+        message = f"{where}: is not a list of policy results"
+        raise PreviewError(message)
+    return tuple(_policy(_object(raw), where) for raw in documents[0])
+
+
+def _policy(result: Object, where: str) -> PolicyResult:
+    name, checked = result.get("rule"), result.get("checked")
+    if not isinstance(name, str) or not isinstance(checked, int):
+        message = f"{where}: each policy result needs a `rule` and a number `checked`"
+        raise PreviewError(message)
+    level = _text(result.get("level"))
+    violations = tuple(
+        Violation(
+            policy=name,
+            level=level,
+            message=_text(_object(item).get("message")),
+            where=_text(_object(item).get("resource")) or _text(_object(item).get("urn")),
         )
-    return tuple(results)
+        for item in _list(result.get("violations"))
+    )
+    return PolicyResult(name=name, level=level, checked=checked, violations=violations)
 
 
 def _list(value: JsonValue) -> list[JsonValue]:
     return value if isinstance(value, list) else []
 
 
-def _documents(text: str, where: str, *, any_value: bool = False) -> list[Object]:
+def _values(text: str, where: str) -> list[JsonValue]:
     """All JSON values of the text, one after the other: a digest is pretty-printed, events come one a line."""
     decoder = json.JSONDecoder()
-    documents: list[Object] = []
+    values: list[JsonValue] = []
     position = 0
     while True:
         while position < len(text) and text[position].isspace():
             position += 1
         if position == len(text):
-            return documents
+            return values
         try:
             value, position = decoder.raw_decode(text, position)
         except json.JSONDecodeError as error:
             # the text itself may hold a secret: say the place, never the content
-            message = f"{where}: is not JSON at line {error.lineno}, column {error.colno}; was its writer stopped in the middle?"
+            place = f"line {error.lineno}, column {error.colno}"
+            message = f"{where}: is not JSON at {place}; was its writer stopped in the middle?"
             raise PreviewError(message) from None
-        if not isinstance(value, dict) and not any_value:
-            message = f"{where}: is not a preview: a JSON {type(value).__name__} where an object belongs"
-            raise PreviewError(message)
-        documents.append(value)
+        values.append(value)
 
 
-_EVENTS: Final = ("resourcePreEvent", "resOutputsEvent", "summaryEvent", "preludeEvent", "diagnosticEvent", "policyEvent", "cancelEvent")
+_EVENTS: Final = (
+    "resourcePreEvent",
+    "resOutputsEvent",
+    "summaryEvent",
+    "preludeEvent",
+    "diagnosticEvent",
+    "policyEvent",
+    "cancelEvent",
+)
 
 
 def _is_event(document: Mapping[str, JsonValue]) -> bool:
@@ -358,7 +369,9 @@ def _event(builder: _Builder, event: Object, where: str) -> None:
         # outputs events repeat the step; only a refresh has news in them
         if name == "resOutputsEvent" and metadata.get("op") not in ("update", "delete"):
             continue
-        builder.step(metadata, old=metadata.get("old"), new=metadata.get("new"), reasons=metadata.get("keys"), where=where)
+        builder.step(
+            metadata, old=metadata.get("old"), new=metadata.get("new"), reasons=metadata.get("keys"), where=where
+        )
     policy = _object(event.get("policyEvent"))
     if policy:
         builder.violation(
@@ -377,8 +390,8 @@ def _event(builder: _Builder, event: Object, where: str) -> None:
             builder.failed[failed] = builder.failed.get(failed, 0) + 1
     if _object(event.get("diagnosticEvent")):
         _diagnostic(builder, _object(event.get("diagnosticEvent")))
-    summary = _object(event.get("summaryEvent"))
-    if summary:
+    if "summaryEvent" in event:
+        summary = _object(event["summaryEvent"])
         builder.complete = summary.get("result") in (None, "", "succeeded")
 
 

@@ -2,7 +2,8 @@
 
 Owns: the numbers of both tables and of the picture, and what is left in a pool. Units are the pool's: GPU, or replica
 on a shared one.
-Leaves to others: whether the numbers are allowed (`components/capacity.py`), how they look (`comment.py`, `picture.py`).
+Leaves to others: whether the numbers are allowed (`components/capacity.py`), how they look (`comment.py`,
+`picture.py`).
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class PoolState:
 
     @property
     def left(self) -> int | None:
-        """What is promised to nobody; negative when too much is promised. None: a quota is unlimited, nobody can tell."""
+        """What is promised to nobody; negative when too much is promised. None: a quota is unlimited."""
         return None if self.quota == UNLIMITED else self.capacity - self.quota
 
 

@@ -37,9 +37,10 @@ _UNKNOWN_VALUES: Final = frozenset(
 )
 
 _SECRET_KEY: Final = re.compile(
-    r"(?ix) ^ ( .*kube_?-?config.* | .*token | .*passw(or)?d | .*passphrase | .*private_?-?key | client_?-?key(_?-?data)?"
-    r" | .*client_?-?secret | .*secret | .*credentials? | .*api_?-?key | .*access_?-?key | (.*_)?auth(orization)?"
-    r" | .*bearer.* | \.?dockerconfigjson | \.dockercfg | .*certificate_?-?(authority_?-?)?data | (tls|ca|server)\.key ) $"
+    r"(?ix) ^ ( .*kube_?-?config.* | .*token | .*passw(or)?d | .*passphrase | .*private_?-?key"
+    r" | client_?-?key(_?-?data)? | .*client_?-?secret | .*secret | .*credentials? | .*api_?-?key | .*access_?-?key"
+    r" | (.*_)?auth(orization)? | .*bearer.* | \.?dockerconfigjson | \.dockercfg"
+    r" | .*certificate_?-?(authority_?-?)?data | (tls|ca|server)\.key ) $"
 )
 # a key may be named like a secret and hold a name, a flag or a path that reviewers need
 _PLAIN_TEXT: Final = re.compile(r"(?i)^(true|false|null|-?\d+(\.\d+)?|)$")
@@ -62,8 +63,9 @@ _LOOKS: Final = tuple(
 )
 _KUBECONFIG: Final = re.compile(r"(?s)(clusters\s*[\"']?:.*users\s*[\"']?:|users\s*[\"']?:.*clusters\s*[\"']?:)")
 _OPAQUE: Final = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{40,}={0,2}(?![A-Za-z0-9+/=_-])")
-_SHORTEST: Final = 6
-"""Texts shorter than this are masked in their place only: taking `4` out of all prose would destroy the report."""
+_PAIR: Final = re.compile(r"""["']?([\w.-]+)["']?\s*:\s*["']?([^"'\s,}\]]+)""")
+_SHORTEST: Final = 8
+"""Shorter texts are masked in their place only: taking `4` or `default` out of all prose would destroy the report."""
 
 
 def _is_opaque(text: str) -> bool:
@@ -98,19 +100,25 @@ class Redactor:
 
     def __init__(self) -> None:
         self._known: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
 
     def learn(self, value: JsonValue) -> None:
-        """Remember every text in `value` as a secret, line by line, too (a kubeconfig is shown line by line in a diff)."""
+        """Remember every text in `value` as a secret, and what a longer text (a kubeconfig, a key file) has inside."""
+        self._pattern = None
         for text in _strings(value):
-            for part in {text, *text.splitlines()}:
-                word = part.strip()
-                if len(word) < _SHORTEST or word == SECRET or _PLAIN_TEXT.match(word) or word in _UNKNOWN_VALUES:
-                    continue
-                self._known.add(word)
-                # `token: abc` leaks as `abc`, too
-                _, colon, rest = word.partition(": ")
-                if colon and is_secret_key(word.split(":")[0].strip("- ")) and len(rest.strip("'\"")) >= _SHORTEST:
-                    self._known.add(rest.strip("'\""))
+            inside = [found for key, found in _PAIR.findall(text) if is_secret_key(key)]
+            # a key's lines; a kubeconfig's own lines have blanks, and `apiVersion: v1` is no secret
+            lines = [
+                line for line in map(str.strip, text.splitlines()) if len(line) >= 2 * _SHORTEST and " " not in line
+            ]
+            for word in (text.strip(), *inside, *lines):
+                if (
+                    len(word) >= _SHORTEST
+                    and word != SECRET
+                    and word not in _UNKNOWN_VALUES
+                    and not _PLAIN_TEXT.match(word)
+                ):
+                    self._known.add(word)
 
     def value(self, value: JsonValue, *, key: str = "", resource_type: str = "") -> JsonValue:
         """Return `value` with every secret in it replaced by `[secret]`.
@@ -163,9 +171,9 @@ class Redactor:
     def text(self, text: str) -> str:
         """Return `text` without anything that looks like a secret or was masked before, in clear or in base64."""
         text = self._looks(text)
-        # the longest first, so that no tail of a longer secret stays
-        for secret in sorted(self._known, key=len, reverse=True):
-            for form in (secret, base64.b64encode(secret.encode()).decode()):
-                if form in text:
-                    text = text.replace(form, SECRET)
-        return text
+        if self._pattern is None:
+            encoded = {base64.b64encode(secret.encode()).decode() for secret in self._known}
+            # the longest first, so that no tail of a longer secret stays
+            forms = sorted(self._known | encoded, key=lambda form: (-len(form), form))
+            self._pattern = re.compile("|".join(map(re.escape, forms)) or r"(?!)")
+        return self._pattern.sub(SECRET, text)

@@ -19,7 +19,14 @@ from report.redact import Redactor
 from tests.report.world import digest, platform, team
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "examples" / "pull-request"
-RULES: Final = ("gpu-limits-per-node", "gpu-quota-per-pool", "host-resource-quota", "leaf-queues", "pinned-images", "replicas-and-fractions")
+RULES: Final = (
+    "gpu-limits-per-node",
+    "gpu-quota-per-pool",
+    "host-resource-quota",
+    "leaf-queues",
+    "pinned-images",
+    "replicas-and-fractions",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +39,10 @@ class Example:
 
 
 def _base_teams() -> dict[str, object]:
-    training = {"training": {"gpu": {"quota": 6, "limit": 8}, "priority": 100}, "notebooks": {"gpu": {"quota": 2, "limit": 4}}}
+    training = {
+        "training": {"gpu": {"quota": 6, "limit": 8}, "priority": 100},
+        "notebooks": {"gpu": {"quota": 2, "limit": 4}},
+    }
     return {
         "ml": team("a100", 8, 8, queues=training, nodes=["gpu-0"]),
         "vision": team("a100", 4, 6, nodes=["gpu-1"]),
@@ -59,9 +69,14 @@ def _removal() -> Example:
     head = {name: found for name, found in _base_teams().items() if name != "research"}
     message = (
         "team research: would be deleted, with everything in its virtual cluster. Fix: if this is meant, add "
-        "overrides: [{team: research, allow: [delete], until: <date>, reason: ...}] to the stack file in this pull request"
+        "overrides: [{team: research, allow: [delete], until: <date>, reason: ...}] to the stack file"
     )
-    violation = Violation(policy="no-team-is-deleted", level="mandatory", message=message, where="urn:pulumi:prod::gpu-tenancy::gpu-tenancy:index:Team::research")
+    violation = Violation(
+        policy="no-team-is-deleted",
+        level="mandatory",
+        message=message,
+        where="urn:pulumi:prod::gpu-tenancy::gpu-tenancy:index:Team::research",
+    )
     return Example(base=platform(_base_teams()), head=platform(head), violations=(violation,))
 
 
@@ -70,7 +85,11 @@ def _fifty() -> Example:
 
     def stack(version: str, grown: bool) -> Platform:
         pools = {
-            name: {"nodes": [f"{name}-{n:02}" for n in range(nodes + (1 if grown and nodes > 4 else 0))], "gpusPerNode": gpus, **more}
+            name: {
+                "nodes": [f"{name}-{n:02}" for n in range(nodes + (1 if grown and nodes > 4 else 0))],
+                "gpusPerNode": gpus,
+                **more,
+            }
             for name, nodes, gpus, more in (
                 ("a100", 12, 8, {}),
                 ("h200", 8, 8, {}),
@@ -110,10 +129,20 @@ def files(name: str) -> dict[str, str]:
     example = EXAMPLES[name]()
     preview = read_preview(json.dumps(digest(example.base, example.head)), where=name)
     teams = len(example.head.teams)
-    policies = [PolicyResult(name=rule, level="mandatory", checked=count) for rule, count in zip(RULES, (teams, 2, teams, 2 * teams, 3 * teams, 0), strict=True)]
+    policies = [
+        PolicyResult(name=rule, level="mandatory", checked=count)
+        for rule, count in zip(RULES, (teams, 2, teams, 2 * teams, 3 * teams, 0), strict=True)
+    ]
     for violation in example.violations:
         policies.append(PolicyResult(name=violation.policy, level=violation.level, checked=1, violations=(violation,)))
-    report = Report(stack="prod", base=example.base, head=example.head, preview=preview, policies=tuple(policies), picture="picture.svg")
+    report = Report(
+        stack="prod",
+        base=example.base,
+        head=example.head,
+        preview=preview,
+        policies=tuple(policies),
+        picture="picture.svg",
+    )
     return {"comment.md": render(report, Redactor()), "picture.svg": draw(example.base, example.head, stack="prod")}
 
 

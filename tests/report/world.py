@@ -31,7 +31,12 @@ def platform(
             "gpu": {"stack": "devicePlugin"},
             "pools": pools
             or {
-                "a100": {"nodes": ["gpu-0", "gpu-1"], "gpusPerNode": 8, "gpuMemoryMib": 81920, "product": "NVIDIA-A100"},
+                "a100": {
+                    "nodes": ["gpu-0", "gpu-1"],
+                    "gpusPerNode": 8,
+                    "gpuMemoryMib": 81920,
+                    "product": "NVIDIA-A100",
+                },
                 "l4": {"nodes": ["gpu-2"], "gpusPerNode": 1, "sharing": {"timeSlicing": {"replicas": 4}}},
             },
             "teams": teams,
@@ -74,14 +79,23 @@ class World:
         host = self.add("HostCluster", "host", {"provider": settings.host.provider.value})
         self.add("pulumi:providers:kubernetes", "host", {"kubeconfig": "[secret]"}, host)
         for name, pool in settings.pools.items():
-            facts = {"name": name, "nodes": list(pool.nodes), "gpusPerNode": pool.gpus_per_node, "replicas": pool.replicas}
+            facts = {
+                "name": name,
+                "nodes": list(pool.nodes),
+                "gpusPerNode": pool.gpus_per_node,
+                "replicas": pool.replicas,
+            }
             parent = self.add("NodePool", name, facts)
             for node in pool.nodes:
                 inputs = self._object("v1", "Node", node, labels={"gpu-tenancy/pool": name})
                 self.add("kubernetes:core/v1:NodePatch", f"{name}-{node}", inputs, parent)
         software = self.add("GpuSoftware", "gpu-software", {"stack": settings.gpu.stack.value})
         self.add("kubernetes:node.k8s.io/v1:RuntimeClass", "runtime-class", {"handler": "nvidia"}, software)
-        chart = {"name": "nvidia-device-plugin", "chart": "nvidia-device-plugin", "version": releases.DEFAULT_DEVICE_PLUGIN}
+        chart = {
+            "name": "nvidia-device-plugin",
+            "chart": "nvidia-device-plugin",
+            "version": releases.DEFAULT_DEVICE_PLUGIN,
+        }
         self.add("kubernetes:helm.sh/v3:Release", "device-plugin", chart, software)
         for name, found in tenants(settings).items():
             self._team(name, found)
@@ -99,7 +113,9 @@ class World:
         self.resources[urn] = {"inputs": inputs, "parent": parent or self.root, **more}
         return urn
 
-    def _object(self, version: str, kind: str, name: str, namespace: str = "", labels: dict[str, str] | None = None) -> dict[str, Any]:
+    def _object(
+        self, version: str, kind: str, name: str, namespace: str = "", labels: dict[str, str] | None = None
+    ) -> dict[str, Any]:
         metadata: dict[str, Any] = {"name": name, "labels": {**LABELS, **(labels or {})}}
         if namespace:
             metadata["namespace"] = namespace
@@ -120,7 +136,12 @@ class World:
         owner = self.add("Team", name, facts)
         guards = self.add("Guardrails", f"{name}-guardrails", {"team": name}, owner)
         pod_security = {"pod-security.kubernetes.io/enforce": settings.isolation.value}
-        self.add("kubernetes:core/v1:Namespace", f"{name}-namespace", self._object("v1", "Namespace", space, labels={**labels, **pod_security}), guards)
+        self.add(
+            "kubernetes:core/v1:Namespace",
+            f"{name}-namespace",
+            self._object("v1", "Namespace", space, labels={**labels, **pod_security}),
+            guards,
+        )
         hard = {
             "requests.nvidia.com/gpu": str(gpus.limit),
             "requests.cpu": settings.resources.cpu,
@@ -129,7 +150,12 @@ class World:
         }
         quota = {**self._object("v1", "ResourceQuota", "tenant", space, labels), "spec": {"hard": hard}}
         self.add("kubernetes:core/v1:ResourceQuota", f"{name}-quota", quota, guards)
-        self.add("kubernetes:core/v1:LimitRange", f"{name}-limits", self._object("v1", "LimitRange", "tenant", space, labels), guards)
+        self.add(
+            "kubernetes:core/v1:LimitRange",
+            f"{name}-limits",
+            self._object("v1", "LimitRange", "tenant", space, labels),
+            guards,
+        )
         for policy in ("deny-all", "same-team", "dns"):
             inputs = self._object("networking.k8s.io/v1", "NetworkPolicy", policy, space, labels)
             self.add("kubernetes:networking.k8s.io/v1:NetworkPolicy", f"{name}-{policy}", inputs, guards)
@@ -147,16 +173,32 @@ class World:
 
     def _scheduler(self, name: str, version: str, owner: str, labels: dict[str, str]) -> None:
         line = releases.KAI[version].line if version in releases.KAI else version
-        scheduler = self.add("KaiScheduler", f"{name}-scheduler", {"team": name, "version": version, "line": line}, owner)
-        self.add("kubernetes:core/v1:Namespace", f"{name}-scheduler-kai-scheduler", self._object("v1", "Namespace", "kai-scheduler", labels=labels), scheduler)
+        scheduler = self.add(
+            "KaiScheduler", f"{name}-scheduler", {"team": name, "version": version, "line": line}, owner
+        )
+        self.add(
+            "kubernetes:core/v1:Namespace",
+            f"{name}-scheduler-kai-scheduler",
+            self._object("v1", "Namespace", "kai-scheduler", labels=labels),
+            scheduler,
+        )
         chart = {"name": "kai-scheduler", "namespace": "kai-scheduler", "chart": "kai-scheduler", "version": version}
         values = {"global": {"gpuSharing": False, "registry": "ghcr.io/kai-scheduler"}, "admission": {"replicas": 1}}
-        self.add("kubernetes:helm.sh/v3:Release", f"{name}-scheduler-release", {**chart, "values": values}, scheduler, trigger=line)
+        self.add(
+            "kubernetes:helm.sh/v3:Release",
+            f"{name}-scheduler-release",
+            {**chart, "values": values},
+            scheduler,
+            trigger=line,
+        )
 
     def _queues(self, name: str, settings: Team, owner: str, labels: dict[str, str]) -> None:
         queues = self.add("Queues", f"{name}-queues", {"team": name}, owner)
         gpus = settings.resources.gpus
-        parent = {**self._object("scheduling.run.ai/v2", "Queue", name, labels=labels), "spec": {"resources": {"gpu": {"quota": gpus.quota, "limit": gpus.limit}}}}
+        parent = {
+            **self._object("scheduling.run.ai/v2", "Queue", name, labels=labels),
+            "spec": {"resources": {"gpu": {"quota": gpus.quota, "limit": gpus.limit}}},
+        }
         self.add("kubernetes:scheduling.run.ai/v2:Queue", f"{name}-queue", parent, queues)
         for leaf, queue in settings.queues.items():
             gpu = queue.gpu.model_dump(by_alias=True)
@@ -166,7 +208,12 @@ class World:
 
     def _check(self, name: str, owner: str, labels: dict[str, str]) -> None:
         check = self.add("GpuCheck", f"{name}-check", {"team": name, "gpus": 1}, owner)
-        self.add("kubernetes:core/v1:Namespace", f"{name}-check-namespace", self._object("v1", "Namespace", "gpu-check", labels=labels), check)
+        self.add(
+            "kubernetes:core/v1:Namespace",
+            f"{name}-check-namespace",
+            self._object("v1", "Namespace", "gpu-check", labels=labels),
+            check,
+        )
         job = self._object("batch/v1", "Job", "gpu-check", "gpu-check", labels)
         self.add("kubernetes:batch/v1:Job", f"{name}-check-job", job, check)
 
@@ -207,8 +254,12 @@ def diff(before: World, after: World) -> dict[str, Any]:
             op = "replace"
         elif old["inputs"] != new["inputs"]:
             one, two = dict(_paths(old["inputs"])), dict(_paths(new["inputs"]))
-            changed = {path: {"kind": "update", "inputDiff": True} for path in {*one, *two} if one.get(path) != two.get(path)}
-            step("update", urn, old, new, detailed=changed, diffReasons=sorted({path.split(".")[0] for path in changed}))
+            changed = {
+                path: {"kind": "update", "inputDiff": True} for path in {*one, *two} if one.get(path) != two.get(path)
+            }
+            step(
+                "update", urn, old, new, detailed=changed, diffReasons=sorted({path.split(".")[0] for path in changed})
+            )
             op = "update"
         else:
             step("same", urn, old, new)
@@ -217,4 +268,9 @@ def diff(before: World, after: World) -> dict[str, Any]:
     for urn in reversed([urn for urn in before.resources if urn not in after.resources]):
         step("delete", urn, before.resources[urn], None)
         summary["delete"] = summary.get("delete", 0) + 1
-    return {"config": {"gpu-tenancy:kubeconfig": "[secret]"}, "steps": steps, "duration": 5000000000, "changeSummary": summary}
+    return {
+        "config": {"gpu-tenancy:kubeconfig": "[secret]"},
+        "steps": steps,
+        "duration": 5000000000,
+        "changeSummary": summary,
+    }
