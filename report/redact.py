@@ -63,7 +63,7 @@ _LOOKS: Final = tuple(
 )
 _KUBECONFIG: Final = re.compile(r"(?s)(clusters\s*[\"']?:.*users\s*[\"']?:|users\s*[\"']?:.*clusters\s*[\"']?:)")
 _OPAQUE: Final = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{40,}={0,2}(?![A-Za-z0-9+/=_-])")
-_PAIR: Final = re.compile(r"""["']?([\w.-]+)["']?\s*:\s*["']?([^"'\s,}\]]+)""")
+_PAIR: Final = re.compile(r"""["']?([\w.-]+)["']?[ \t]*:[ \t]*["']?([^"'\s,}\]]+)""")
 _SHORTEST: Final = 8
 """Shorter texts are masked in their place only: taking `4` or `default` out of all prose would destroy the report."""
 
