@@ -101,6 +101,11 @@ class Host(Section):
     )
     scheduler: SharedScheduler | None = None
 
+    @property
+    def reachable_at(self) -> str | None:
+        """Where tenants reach NodePorts. The lab's API servers listen on this machine alone."""
+        return self.address or ("127.0.0.1" if self.provider is HostProvider.LAB else None)
+
 
 def _runtime_class(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
@@ -265,7 +270,7 @@ class Expose(StrEnum):
 class Access(Section):
     """A team's way to its API server."""
 
-    expose: Expose = Expose.NONE
+    expose: Expose = Field(default=Expose.NODE_PORT, description="nodePort needs host.address, loadBalancer hostNames")
     port: Port | None = Field(default=None, description="NodePort; default: derived from the team's name")
     host_names: tuple[str, ...] = Field(default=(), description="further names in the API server's certificate")
     user_kubeconfig: bool = Field(default=False, description="also make a kubeconfig without admin rights")
@@ -327,7 +332,11 @@ class Artifacts(Section):
 
     charts: dict[str, str] = Field(
         default_factory=dict,
-        description="by chart name and version ('kai-scheduler' or 'kai-scheduler@v0.9.3'): an oci:// URL or a local path",
+<<<<<<< HEAD
+        description="by chart ('kai-scheduler' or 'kai-scheduler@v0.9.3'): an oci:// URL or a local path",
+=======
+        description="by chart, with or without version ('kai-scheduler', 'vcluster@0.36.1'): an oci:// URL or a local path",
+>>>>>>> settings
     )
     image_registry: str | None = Field(default=None, description="mirror that replaces the registry of every image")
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None

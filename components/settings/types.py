@@ -1,37 +1,20 @@
 """The small types that the settings are made of. Pure: no Pulumi import.
 
 Owns: names, quantities and counts as `Annotated` types, each with a message that says the rule and gives an example.
-Leaves to others: rules that need more than one field (`rules.py`).
+Leaves to others: rules that need more than one field (`rules.py`), what a quantity is (`components/capacity.py`).
 """
 
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-UNLIMITED: Final = -1
-"""KAI's own word for "no bound" in a quota or a limit (KAI docs/queues)."""
+from components.capacity import QUANTITY, UNLIMITED, parse_quantity
 
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_SUFFIXES: Final[dict[str, Decimal]] = {
-    "": Decimal(1),
-    "m": Decimal("0.001"),
-    "k": Decimal(1000),
-    "M": Decimal(1000) ** 2,
-    "G": Decimal(1000) ** 3,
-    "T": Decimal(1000) ** 4,
-    "P": Decimal(1000) ** 5,
-    "Ki": Decimal(1024),
-    "Mi": Decimal(1024) ** 2,
-    "Gi": Decimal(1024) ** 3,
-    "Ti": Decimal(1024) ** 4,
-    "Pi": Decimal(1024) ** 5,
-}
-_QUANTITY: Final = re.compile(r"(\d+(?:\.\d+)?)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?")
 
 
 class Section(BaseModel):
@@ -44,23 +27,6 @@ class Section(BaseModel):
         frozen=True,
         str_strip_whitespace=True,
     )
-
-
-def parse_quantity(text: str) -> Decimal:
-    """Return a Kubernetes quantity (`8`, `0.5`, `500m`, `512Gi`) in its base unit: cores, or bytes.
-
-    Raises `ValueError` when the text is not a quantity. Exponents (`1e3`) and signs are not accepted: nobody writes
-    a quota that way on purpose.
-    """
-    match = _QUANTITY.fullmatch(text)
-    if match is None:
-        message = f"is not a quantity, got {text!r}; write a number with an optional suffix, like 8, 0.5, 500m or 512Gi"
-        raise ValueError(message)
-    try:
-        return Decimal(match.group(1)) * _SUFFIXES[match.group(2) or ""]
-    except InvalidOperation as error:
-        message = f"is not a quantity, got {text!r}"
-        raise ValueError(message) from error
 
 
 def _quantity(value: Any) -> str:
@@ -83,7 +49,7 @@ def _dns_label(value: Any) -> str:
 
 
 _QUANTITY_SCHEMA: Final = {
-    "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": f"^{_QUANTITY.pattern}$"}]
+    "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": f"^{QUANTITY.pattern}$"}]
 }
 
 DnsLabel = Annotated[str, BeforeValidator(_dns_label), Field(pattern=f"^{_DNS_LABEL.pattern}$", max_length=63)]

@@ -1,0 +1,32 @@
+"""What all components share.
+
+Owns: the type token and the one way to make child options.
+Leaves to others: everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pulumi
+
+
+class Component(pulumi.ComponentResource):
+    """A component of this program: token `gpu-tenancy:index:<Class>`.
+
+    `facts` are literal numbers and names, never Outputs: a policy can read them at preview, even where the inner
+    cluster does not exist yet.
+    """
+
+    def __init__(self, name: str, facts: Mapping[str, object], opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(f"gpu-tenancy:index:{type(self).__name__}", name, dict(facts), opts)
+
+    def child(
+        self,
+        *,
+        provider: pulumi.ProviderResource | None = None,
+        depends_on: list[pulumi.Resource] | None = None,
+        deleted_with: pulumi.Resource | None = None,
+    ) -> pulumi.ResourceOptions:
+        """Options of a child. The caller's options belong to this component alone and are never merged in here."""
+        return pulumi.ResourceOptions(parent=self, provider=provider, depends_on=depends_on, deleted_with=deleted_with)

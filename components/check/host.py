@@ -1,0 +1,67 @@
+"""The host's own checks: one pod per GPU node, before any team exists.
+
+Owns: what those pods ask for. A driver, runtime or plugin that is broken on a node must not be reported as a fault of
+some team's scheduler.
+Leaves to others: the check itself (`gpu_check.py`).
+"""
+
+from __future__ import annotations
+
+from components import names, releases
+from components.check.job import PodSettings, Request
+from components.settings.models import GpuStack, Platform, Pool
+
+
+def host_requests(platform: Platform) -> dict[str, Request]:
+    """Return the checks by node: one for each named GPU node, one for a pool that is found by a selector."""
+    found: dict[str, Request] = {}
+    for name, pool in platform.pools.items():
+        if pool.gpus_per_node == 0:
+            continue
+        for node in pool.nodes:
+            found[node] = _request(platform, name, pool, node, {"kubernetes.io/hostname": node})
+        if pool.selector:
+            found[f"pool-{name}"] = _request(platform, name, pool, None, pool.selector)
+    return found
+
+
+def _request(platform: Platform, name: str, pool: Pool, node: str | None, selector: dict[str, str]) -> Request:
+    suffix = node or f"pool-{name}"
+    return Request(
+        name=f"{names.CHECK_NAME}-{suffix}",
+        namespace=names.HOST_NAMESPACE,
+        report=f"{names.CHECK_REPORT}-{suffix}",
+        team="host",
+        pool=name,
+        node=node,
+        node_selector=selector,
+        queue=None,
+        scheduler_name=None,
+        scheduler_version=None,
+        priority_class=None,
+        kai_priority=None,
+        gpus=1,
+        fraction=None,
+        gpu_memory_mib=None,
+        replicas=pool.replicas > 1,
+        tainted=pool.taint,
+        product=pool.product,
+        pool_gpu_memory_mib=pool.gpu_memory_mib,
+        pod=pod_settings(platform),
+        kind="host",
+    )
+
+
+def pod_settings(platform: Platform) -> PodSettings:
+    """What is the same in every check pod of a platform."""
+    fake = platform.gpu.stack is GpuStack.FAKE
+    return PodSettings(
+        # whatever fakes a GPU brings no runtime for it
+        runtime_class=None if fake else platform.gpu.runtime_class.name,
+        image=platform.check.image or releases.CHECK_IMAGE,
+        pull_policy=platform.artifacts.image_pull_policy,
+        memory_fraction=platform.check.gpu_memory_fraction,
+        deadline_seconds=platform.check.deadline_seconds,
+        on_failure=platform.check.on_failure.value,
+        fake=fake,
+    )

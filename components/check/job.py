@@ -1,0 +1,274 @@
+"""The objects of a GPU check, as data. Pure: no Pulumi import.
+
+Two pods. The asking pod goes through the team's queue as the team's own work would, holds the GPU and runs `probe.py`.
+The verdict pod holds nothing: it waits for the asking pod's report, or for the deadline, and its own exit is what the
+deploy sees. So "no capacity" is a verdict and not a failed deploy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from components import names
+
+Spec = dict[str, Any]
+
+VERDICT_GRACE_SECONDS: Final = 60
+"""How long the asking Job outlives the deadline: its end deletes the pod, and with it the reason why it waits."""
+RETRIES: Final = 4
+"""A preempted pod and one that a webhook refused while it was starting both count as a failed try."""
+PROBE_FOLDER: Final = "/opt/gpu-check"
+USER: Final = 65532
+"""Any user but root: CUDA needs no rights, and the restricted Pod Security level wants this."""
+PRIORITY: Final = 10
+"""KAI: below 100 is preemptible, and its own lowest class (train) has 50: a team's work always comes first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodSettings:
+    """What is the same in every check pod of a platform. Deadline in seconds, memory as a share of the GPU's."""
+
+    runtime_class: str | None
+    image: str
+    pull_policy: str | None
+    memory_fraction: float
+    deadline_seconds: int
+    on_failure: str
+    fake: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What one check asks for, and of whom. `namespace` is where its objects live."""
+
+    name: str
+    namespace: str
+    report: str
+    team: str
+    pool: str | None
+    node: str | None
+    node_selector: Mapping[str, str]
+    queue: str | None
+    scheduler_name: str | None
+    scheduler_version: str | None
+    priority_class: str | None
+    kai_priority: str | None
+    gpus: int
+    fraction: float | None
+    gpu_memory_mib: int | None
+    replicas: bool
+    tainted: bool
+    product: str | None
+    pool_gpu_memory_mib: int | None
+    pod: PodSettings
+    kind: str
+
+    @property
+    def mode(self) -> str:
+        """How the GPU is asked for, in the probe's words."""
+        if self.kind == "host":
+            return "host"
+        if self.fraction is not None:
+            return "fraction"
+        if self.gpu_memory_mib is not None:
+            return "gpu-memory"
+        return "replica" if self.replicas else "whole"
+
+
+@cache
+def files() -> dict[str, str]:
+    """The files that the pods run: the probe, the verdict, and the NVML binding of the installed package."""
+    here = Path(__file__).parent
+    binding = importlib.util.find_spec("pynvml")
+    if binding is None or binding.origin is None:
+        message = "pynvml is not installed; run `make clean` and try again"
+        raise RuntimeError(message)
+    return {
+        "probe.py": (here / "probe.py").read_text(),
+        "verdict.py": (here / "verdict.py").read_text(),
+        "pynvml.py": Path(binding.origin).read_text(),
+    }
+
+
+def stamp(request: Request, checked: Mapping[str, object]) -> str:
+    """Changes when, and only when, what the check proves has changed: what it asks for, how it looks, and `checked`
+    (scheduler, queues, pool, GPU software)."""
+    text = json.dumps([asdict(request), dict(checked), files()], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def expectation(request: Request, mark: str) -> dict[str, object]:
+    """What the probe compares with."""
+    return {
+        "team": request.team,
+        "pool": request.pool,
+        "node": request.node,
+        "queue": request.queue,
+        "schedulerVersion": request.scheduler_version,
+        "mode": request.mode,
+        "gpus": request.gpus,
+        "fraction": request.fraction,
+        "gpuMemoryMib": request.gpu_memory_mib,
+        "product": request.product,
+        "poolGpuMemoryMib": request.pool_gpu_memory_mib,
+        "memoryFraction": request.pod.memory_fraction,
+        "onFailure": request.pod.on_failure,
+        "deadlineSeconds": request.pod.deadline_seconds,
+        "fake": request.pod.fake,
+        "stamp": mark,
+    }
+
+
+def asking_job(request: Request, mark: str) -> Spec:
+    """The Job whose pod holds the GPU."""
+    labels, annotations = _pod_metadata(request, mark)
+    pod: Spec = {
+        "serviceAccountName": request.name,
+        "restartPolicy": "Never",
+        "securityContext": _pod_security(),
+        "containers": [_asking_container(request, mark)],
+        "volumes": [_code_volume(request), {"name": "shm", "emptyDir": {"medium": "Memory"}}],
+    }
+    if request.scheduler_name is not None:
+        pod["schedulerName"] = request.scheduler_name
+    if request.priority_class is not None:
+        pod["priorityClassName"] = request.priority_class
+    if request.pod.runtime_class is not None:
+        pod["runtimeClassName"] = request.pod.runtime_class
+    if request.node_selector:
+        pod["nodeSelector"] = dict(request.node_selector)
+    if request.tainted:
+        pod["tolerations"] = [{"key": names.GPU, "operator": "Exists", "effect": "NoSchedule"}]
+    return {
+        "backoffLimit": RETRIES,
+        "activeDeadlineSeconds": request.pod.deadline_seconds + VERDICT_GRACE_SECONDS,
+        "template": {"metadata": {"labels": labels, "annotations": annotations}, "spec": pod},
+    }
+
+
+def _pod_metadata(request: Request, mark: str) -> tuple[dict[str, str], dict[str, str]]:
+    labels = {**names.labels(team=request.team), names.LABEL_CHECK: request.kind}
+    annotations = {"gpu-tenancy/stamp": mark}
+    if request.queue is not None:
+        labels[names.KAI_QUEUE_LABEL] = request.queue
+    if request.kai_priority is not None:
+        labels["priorityClassName"] = request.kai_priority
+    if request.fraction is not None:
+        annotations["gpu-fraction"] = str(request.fraction)
+    if request.gpu_memory_mib is not None:
+        annotations["gpu-memory"] = str(request.gpu_memory_mib)
+    return labels, annotations
+
+
+def _asking_container(request: Request, mark: str) -> Spec:
+    resources: Spec = {"requests": {"cpu": "250m", "memory": "1Gi"}}
+    if request.fraction is None and request.gpu_memory_mib is None:
+        resources["limits"] = {names.GPU: str(request.gpus)}
+    return {
+        "name": "probe",
+        "image": request.pod.image,
+        **_pull(request),
+        "command": ["python3", f"{PROBE_FOLDER}/probe.py"],
+        "env": [
+            {"name": "GPU_CHECK_EXPECT", "value": json.dumps(expectation(request, mark), sort_keys=True)},
+            {"name": "GPU_CHECK_IN_JOB", "value": "1"},
+            {"name": "GPU_CHECK_CONFIGMAP", "value": request.report},
+            {"name": "GPU_CHECK_NAMESPACE", "value": request.namespace},
+            {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
+            # torch and triton look for a home, and this user has none
+            {"name": "HOME", "value": "/tmp"},
+        ],
+        "resources": resources,
+        "securityContext": _container_security(),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            {"name": "code", "mountPath": PROBE_FOLDER, "readOnly": True},
+            {"name": "shm", "mountPath": "/dev/shm"},
+        ],
+    }
+
+
+def verdict_job(request: Request, mark: str) -> Spec:
+    """The Job that the deploy waits for."""
+    pod: Spec = {
+        "serviceAccountName": f"{request.name}-verdict",
+        "restartPolicy": "Never",
+        "securityContext": _pod_security(),
+        "containers": [
+            {
+                "name": "verdict",
+                "image": request.pod.image,
+                **_pull(request),
+                "command": ["python3", f"{PROBE_FOLDER}/verdict.py"],
+                "env": [
+                    {"name": "GPU_CHECK_EXPECT", "value": json.dumps(expectation(request, mark), sort_keys=True)},
+                    {"name": "GPU_CHECK_JOB", "value": request.name},
+                    {"name": "GPU_CHECK_CONFIGMAP", "value": request.report},
+                    {"name": "GPU_CHECK_NAMESPACE", "value": request.namespace},
+                ],
+                "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
+                "securityContext": _container_security(),
+                "terminationMessagePolicy": "FallbackToLogsOnError",
+                "volumeMounts": [{"name": "code", "mountPath": PROBE_FOLDER, "readOnly": True}],
+            }
+        ],
+        "volumes": [_code_volume(request)],
+    }
+    if request.tainted:
+        pod["tolerations"] = [{"key": names.GPU, "operator": "Exists", "effect": "NoSchedule"}]
+    return {
+        "backoffLimit": 0,
+        "activeDeadlineSeconds": request.pod.deadline_seconds + 2 * VERDICT_GRACE_SECONDS,
+        "template": {
+            "metadata": {
+                "labels": {**names.labels(team=request.team), names.LABEL_CHECK: "verdict"},
+                "annotations": {"gpu-tenancy/stamp": mark},
+            },
+            "spec": pod,
+        },
+    }
+
+
+def probe_rules(request: Request) -> list[Spec]:
+    """All that the asking pod's account may do: write its own report. (A create by server-side apply carries the
+    object's name, so the one name bounds it, too.)"""
+    return [
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": [request.report],
+            "verbs": ["create", "get", "patch"],
+        }
+    ]
+
+
+def verdict_rules(request: Request) -> list[Spec]:
+    """The verdict pod also sees why a pod waits."""
+    return [
+        *probe_rules(request),
+        {"apiGroups": [""], "resources": ["pods", "events"], "verbs": ["list"]},
+        {"apiGroups": ["batch"], "resources": ["jobs"], "resourceNames": [request.name], "verbs": ["get"]},
+    ]
+
+
+def _pull(request: Request) -> Spec:
+    return {"imagePullPolicy": request.pod.pull_policy} if request.pod.pull_policy else {}
+
+
+def _code_volume(request: Request) -> Spec:
+    return {"name": "code", "configMap": {"name": f"{request.name}-code"}}
+
+
+def _pod_security() -> Spec:
+    return {"runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
+def _container_security() -> Spec:
+    return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}

@@ -1,0 +1,119 @@
+"""The GPU software on the nodes: the device plugin or the GPU Operator, and the RuntimeClass.
+
+Owns: their namespace and Helm release where the stack file says that they are ours.
+Leaves to others: drivers and container toolkit on the hosts (the GPU Operator can bring them, the device plugin not).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components import names, releases
+from components.artifacts import chart_for
+from components.base import Component
+from components.gpu.runtime_class import runtime_class
+from components.settings.models import Artifacts, Gpu, GpuStack, HostProvider, Owner, Pool
+
+NAMESPACES = {GpuStack.DEVICE_PLUGIN: "nvidia-device-plugin", GpuStack.GPU_OPERATOR: "gpu-operator"}
+CHARTS = {GpuStack.DEVICE_PLUGIN: "nvidia-device-plugin", GpuStack.GPU_OPERATOR: "gpu-operator"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuSoftwareArgs:
+    """`pools` decide how GPUs are shared."""
+
+    gpu: Gpu
+    host: HostProvider
+    pools: dict[str, Pool]
+    artifacts: Artifacts
+    provider: k8s.Provider
+    depends_on: list[pulumi.Resource]
+
+
+class GpuSoftware(Component):
+    """What makes `nvidia.com/gpu` appear on the nodes."""
+
+    release: k8s.helm.v3.Release | None = None
+    runtime_class: k8s.node.v1.RuntimeClass | None = None
+
+    def __init__(self, name: str, args: GpuSoftwareArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, {"stack": args.gpu.stack, "owner": args.gpu.owner, "version": version(args.gpu)}, opts)
+        if args.gpu.runtime_class.owner is Owner.OURS and args.gpu.stack is not GpuStack.GPU_OPERATOR:
+            self.runtime_class = runtime_class(args.gpu.runtime_class, args.provider, self)
+        if args.gpu.owner is Owner.OURS and args.gpu.stack is not GpuStack.FAKE:
+            self.release = self._release(args)
+        self.register_outputs({"version": version(args.gpu)})
+
+    def _release(self, args: GpuSoftwareArgs) -> k8s.helm.v3.Release:
+        stack, found = args.gpu.stack, version(args.gpu)
+        namespace = k8s.core.v1.Namespace(
+            NAMESPACES[stack],
+            metadata={
+                "name": NAMESPACES[stack],
+                # the plugin mounts the kubelet's device socket, the operator loads kernel modules
+                "labels": {**names.labels(), "pod-security.kubernetes.io/enforce": "privileged"},
+            },
+            opts=self.child(provider=args.provider),
+        )
+        chart = chart_for(CHARTS[stack], found or "", args.artifacts)
+        needs: list[pulumi.Resource] = [
+            namespace,
+            *([self.runtime_class] if self.runtime_class else []),
+            *args.depends_on,
+        ]
+        return k8s.helm.v3.Release(
+            CHARTS[stack],
+            name=CHARTS[stack],
+            namespace=NAMESPACES[stack],
+            chart=chart.chart,
+            version=chart.version,
+            repository_opts={"repo": chart.repo} if chart.repo else None,
+            values=self._values(args, found or ""),
+            atomic=True,
+            cleanup_on_fail=True,
+            max_history=5,
+            timeout=600,
+            opts=self.child(provider=args.provider, depends_on=needs),
+        )
+
+    @staticmethod
+    def _values(args: GpuSoftwareArgs, found: str) -> dict[str, releases.JSON]:
+        configs = [config for name, pool in args.pools.items() if (config := sharing_config(name, pool))]
+        if args.gpu.stack is GpuStack.DEVICE_PLUGIN:
+            return releases.device_plugin_values(
+                releases.DEVICE_PLUGIN[found],
+                configs=configs,
+                runtime_class=args.gpu.runtime_class.name,
+                image_registry=args.artifacts.image_registry,
+                pull_policy=args.artifacts.image_pull_policy,
+            )
+        return releases.gpu_operator_values(
+            releases.GPU_OPERATOR[found],
+            configs=configs,
+            runtime_class=args.gpu.runtime_class.name,
+            microk8s=args.host is HostProvider.MICROK8S,
+            image_registry=args.artifacts.image_registry,
+            pull_policy=args.artifacts.image_pull_policy,
+        )
+
+
+def sharing_config(name: str, pool: Pool) -> releases.SharingConfig | None:
+    """How the device plugin shares a pool's GPUs; None where it does not."""
+    if pool.replicas == 1:
+        return None
+    strategy: Literal["timeSlicing", "mps"] = "mps" if pool.sharing.mps else "timeSlicing"
+    return releases.SharingConfig(name=name, strategy=strategy, replicas=pool.replicas)
+
+
+def version(gpu: Gpu) -> str | None:
+    """The chart version: the stack file's, else the newest known. `None` where nothing of ours is installed."""
+    defaults = {
+        GpuStack.DEVICE_PLUGIN: releases.DEFAULT_DEVICE_PLUGIN,
+        GpuStack.GPU_OPERATOR: releases.DEFAULT_GPU_OPERATOR,
+        GpuStack.FAKE: None,
+    }
+    return gpu.version or defaults[gpu.stack]

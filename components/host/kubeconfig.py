@@ -1,0 +1,52 @@
+"""Where the host's kubeconfig comes from.
+
+Owns: the order (config secret, stack file, $KUBECONFIG, the provider's usual place) and cutting it to one context.
+Leaves to others: making a cluster. Pure: no Pulumi import.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from components.kube import KubeconfigError, one_context
+from components.settings.models import Host, HostProvider
+
+USUAL_PLACES: Final = {
+    HostProvider.K3S: "/etc/rancher/k3s/k3s.yaml",
+    HostProvider.MICROK8S: "/var/snap/microk8s/current/credentials/client.config",
+}
+DEFAULT_PLACE: Final = "~/.kube/config"
+
+
+def kubeconfig_of(host: Host, secret: str | None) -> tuple[str, str]:
+    """Return the kubeconfig's text, cut to one context, and the context's name.
+
+    The config secret `gpu-tenancy:kubeconfig` goes first: a runner in CI has no file. Raises `KubeconfigError`.
+    """
+    if secret is not None:
+        return one_context(secret, context_of(host), "config gpu-tenancy:kubeconfig")
+    path = kubeconfig_path(host)
+    try:
+        text = path.read_text()
+    except OSError as error:
+        message = (
+            f"{path}: the kubeconfig can't be read ({error.strerror}). Set host.kubeconfig in the stack file, "
+            "$KUBECONFIG, or `pulumi config set --secret gpu-tenancy:kubeconfig`"
+        )
+        raise KubeconfigError(message) from error
+    return one_context(text, context_of(host), str(path), base=path.parent)
+
+
+def kubeconfig_path(host: Host) -> Path:
+    """The file that is read when there is no config secret. Of several files in $KUBECONFIG, the first."""
+    named = host.kubeconfig or os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
+    return Path(named or USUAL_PLACES.get(host.provider, DEFAULT_PLACE)).expanduser()
+
+
+def context_of(host: Host) -> str | None:
+    """The context to use: the stack file's, else kind's own for its cluster, else the file's current one."""
+    if host.context is None and host.provider is HostProvider.KIND:
+        return f"kind-{host.name}"
+    return host.context

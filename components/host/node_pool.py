@@ -1,0 +1,86 @@
+"""A pool's nodes.
+
+Owns: the labels and the taint that we put on named nodes; they go when the pool goes.
+Leaves to others: the nodes themselves; nodes found by a selector keep the labels that they have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components import names, releases
+from components.base import Component
+from components.settings.models import Pool
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodePoolArgs:
+    """`teams_of_node`: which tenants see a node by its name, where the pool is divided.
+
+    `label_gpus`: whether we write the labels that the device plugin and KAI read (nobody else discovers them)."""
+
+    pool: Pool
+    provider: k8s.Provider
+    teams_of_node: Mapping[str, Sequence[str]]
+    label_gpus: bool
+
+
+class NodePool(Component):
+    """A set of nodes with the same GPUs."""
+
+    facts: dict[str, object]
+    patches: dict[str, k8s.core.v1.NodePatch]
+
+    def __init__(self, name: str, args: NodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        self.facts = facts(name, args.pool)
+        super().__init__(name, self.facts, opts)
+        self.patches = {node: self._patch(name, node, args) for node in args.pool.nodes}
+        self.register_outputs({"gpusAllocatable": args.pool.gpus_allocatable})
+
+    def _patch(self, name: str, node: str, args: NodePoolArgs) -> k8s.core.v1.NodePatch:
+        found = node_labels(name, args.pool, args.teams_of_node.get(node, ()), label_gpus=args.label_gpus)
+        taints = [{"key": names.GPU, "value": names.GPU_TAINT_VALUE, "effect": "NoSchedule"}]
+        # no patchForce: a label that somebody else set to another value is a contradiction between the stack file and
+        # the node, and the taints are one list with one owner: both must be seen, not overwritten
+        return k8s.core.v1.NodePatch(
+            f"{name}-{node}",
+            metadata={"name": node, "labels": found},
+            spec={"taints": taints} if args.pool.taint else None,
+            opts=self.child(provider=args.provider),
+        )
+
+
+def facts(name: str, pool: Pool) -> dict[str, object]:
+    """What a policy may read about a pool."""
+    return {
+        "name": name,
+        "nodes": list(pool.nodes),
+        "size": pool.size,
+        "gpusPerNode": pool.gpus_per_node,
+        "replicas": pool.replicas,
+        "gpusAllocatable": pool.gpus_allocatable,
+        "gpuMemoryMib": pool.gpu_memory_mib,
+        "product": pool.product,
+        "unit": pool.unit,
+    }
+
+
+def node_labels(name: str, pool: Pool, teams: Sequence[str], *, label_gpus: bool) -> dict[str, str]:
+    """The labels of one of the pool's nodes."""
+    found = {names.LABEL_POOL: name, **{names.team_node_label(team): "true" for team in teams}}
+    if pool.gpus_per_node and label_gpus:
+        found[names.GPU_PRESENT] = "true"
+        found[names.GPU_COUNT] = str(pool.gpus_per_node)
+        if pool.gpu_memory_mib is not None:
+            found[names.GPU_MEMORY] = str(pool.gpu_memory_mib)
+        if pool.product is not None:
+            found[names.GPU_PRODUCT] = pool.product
+    if pool.replicas > 1:
+        found[releases.NODE_LABEL_SHARING_CONFIG] = name
+    if pool.sharing.mps:
+        found.update([releases.NODE_LABEL_MPS_CAPABLE])
+    return found

@@ -1,0 +1,185 @@
+"""The few live calls that the program makes itself, and kubeconfig texts. No Pulumi import.
+
+Owns: making a kubeconfig hold one context and nothing else; building a team's kubeconfig from its certificates;
+waiting for a vCluster's Secret; deleting what KAI's hooks leave behind.
+Leaves to others: every object that Pulumi can own.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final, cast
+
+import httpx2
+import yaml
+from lightkube import ApiError, Client, KubeConfig
+from lightkube.generic_resource import GenericGlobalResource, create_global_resource
+from lightkube.resources.core_v1 import Secret
+
+from components.releases import Leftover
+
+SECRET_DEADLINE_SECONDS: Final = 180.0
+"""The Secret lags its Release by seconds, under load by a minute (ten teams at once on two cores)."""
+LEFTOVER_DEADLINE_SECONDS: Final = 120.0
+POLL_SECONDS: Final = 0.5
+
+
+class KubeconfigError(Exception):
+    """A kubeconfig that can't be used; the text names the file, what is wrong, and the fix."""
+
+
+def one_context(text: str, context: str | None, where: str, base: Path | None = None) -> tuple[str, str]:
+    """Return a kubeconfig (JSON) that holds only `context`, with certificate files read in, and the context's name.
+
+    Other clusters' credentials in the same file must not travel into this stack's state. `base` is the folder that
+    relative certificate paths start from. Raises `KubeconfigError`.
+    """
+    try:
+        loaded = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        message = f"{where}: not a kubeconfig (not YAML); check host.kubeconfig"
+        raise KubeconfigError(message) from error
+    if not isinstance(loaded, dict) or not isinstance(loaded.get("contexts"), list):
+        message = f"{where}: not a kubeconfig (no contexts); check host.kubeconfig"
+        raise KubeconfigError(message)
+    wanted = context or loaded.get("current-context")
+    names = [entry.get("name") for entry in loaded["contexts"]]
+    if wanted not in names:
+        known = ", ".join(str(name) for name in names) or "none"
+        message = f"{where}: no context {wanted!r}; it has: {known}. Set host.context to one of them"
+        raise KubeconfigError(message)
+    picked = next(entry["context"] for entry in loaded["contexts"] if entry.get("name") == wanted)
+    cluster = _named(loaded, "clusters", "cluster", picked.get("cluster"), where)
+    user = _named(loaded, "users", "user", picked.get("user"), where)
+    for holder in (cluster, user):
+        _inline_files(holder, base, where)
+    cut = json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": wanted,
+            "contexts": [{"name": wanted, "context": picked}],
+            "clusters": [{"name": picked["cluster"], "cluster": cluster}],
+            "users": [{"name": picked["user"], "user": user}],
+        },
+        sort_keys=True,
+    )
+    return cut, str(wanted)
+
+
+def _named(config: Mapping[str, object], section: str, key: str, name: object, where: str) -> dict[str, object]:
+    for entry in cast(list[dict[str, object]], config.get(section) or []):
+        if entry.get("name") == name:
+            return dict(cast(dict[str, object], entry.get(key) or {}))
+    message = f"{where}: the context names {key} {name!r}, which is not in {section}; repair the kubeconfig"
+    raise KubeconfigError(message)
+
+
+def _inline_files(holder: dict[str, object], base: Path | None, where: str) -> None:
+    for key in ("certificate-authority", "client-certificate", "client-key"):
+        named = holder.pop(key, None)
+        if isinstance(named, str) and f"{key}-data" not in holder:
+            path = (base or Path()) / named
+            try:
+                holder[f"{key}-data"] = base64.b64encode(path.read_bytes()).decode()
+            except OSError as error:
+                message = f"{where}: {key} {path} can't be read ({error.strerror}); repair the kubeconfig"
+                raise KubeconfigError(message) from error
+
+
+def team_kubeconfig(team: str, server: str, secret: Mapping[str, str]) -> str:
+    """Return a tenant's admin kubeconfig (JSON) from the data of its `vc-<team>` Secret (base64 values)."""
+    return _kubeconfig(
+        team,
+        server,
+        ca=secret["certificate-authority"],
+        user={"client-certificate-data": secret["client-certificate"], "client-key-data": secret["client-key"]},
+    )
+
+
+def user_kubeconfig(team: str, server: str, ca: str, token: str) -> str:
+    """Return a tenant's kubeconfig without admin rights (JSON). `ca` and `token` are base64, as a Secret has them."""
+    return _kubeconfig(team, server, ca=ca, user={"token": base64.b64decode(token).decode()})
+
+
+def _kubeconfig(team: str, server: str, *, ca: str, user: Mapping[str, str]) -> str:
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": team,
+            "contexts": [{"name": team, "context": {"cluster": team, "user": team}}],
+            "clusters": [{"name": team, "cluster": {"server": server, "certificate-authority-data": ca}}],
+            "users": [{"name": team, "user": dict(user)}],
+        },
+        sort_keys=True,
+    )
+
+
+def client(kubeconfig: str) -> Client:
+    """Return a client for the current context of a kubeconfig text."""
+    config = KubeConfig.from_dict(yaml.safe_load(kubeconfig))
+    return Client(config=config.get(), timeout=httpx2.Timeout(15.0))
+
+
+def wait_for_secret(kubeconfig: str, namespace: str, name: str, deadline: float = SECRET_DEADLINE_SECONDS) -> None:
+    """Return once the Secret exists. Raises `TimeoutError` that names it and what to look at."""
+    end = time.monotonic() + deadline
+    api = client(kubeconfig)
+    while True:
+        try:
+            api.get(Secret, name, namespace=namespace)
+        except ApiError as error:
+            if error.status.code != 404:
+                raise
+        else:
+            return
+        if time.monotonic() > end:
+            message = (
+                f"Secret {namespace}/{name} did not appear within {deadline:.0f} s, though its vCluster is installed. "
+                f"See the log of pod {name.removeprefix('vc-')}-0 in namespace {namespace}"
+            )
+            raise TimeoutError(message)
+        time.sleep(POLL_SECONDS)
+
+
+def delete_leftovers(
+    kubeconfig: str, leftovers: Iterable[Leftover], deadline: float = LEFTOVER_DEADLINE_SECONDS
+) -> list[str]:
+    """Delete what a Helm release's hooks made and its removal left, and wait until it is gone.
+
+    Returns the names of what was deleted. An object or a kind that does not exist is fine. Raises `TimeoutError`.
+    """
+    api = client(kubeconfig)
+    deleted: list[str] = []
+    end = time.monotonic() + deadline
+    for leftover in leftovers:
+        group, version = leftover.api_version.rsplit("/", 1)
+        kind = create_global_resource(group, version, leftover.kind, f"{leftover.kind.lower()}s")
+        try:
+            api.delete(kind, leftover.name)
+        except ApiError as error:
+            if error.status.code != 404:
+                raise
+            continue
+        deleted.append(f"{leftover.kind} {leftover.name}")
+        while _exists(api, kind, leftover.name):
+            if time.monotonic() > end:
+                message = f"{deleted[-1]} was deleted but is still there after {deadline:.0f} s; look at its finalizers"
+                raise TimeoutError(message)
+            time.sleep(POLL_SECONDS)
+    return deleted
+
+
+def _exists(api: Client, kind: type[GenericGlobalResource], name: str) -> bool:
+    try:
+        api.get(kind, name)
+    except ApiError as error:
+        if error.status.code == 404:
+            return False
+        raise
+    return True

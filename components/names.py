@@ -1,0 +1,86 @@
+"""Every label, name and resource key that more than one part must agree on. Pure: no Pulumi import."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "gpu-tenancy"}
+LABEL_TEAM: Final = "gpu-tenancy/team"
+LABEL_POOL: Final = "gpu-tenancy/pool"
+LABEL_CHECK: Final = "gpu-tenancy/check"
+
+GPU: Final = "nvidia.com/gpu"
+GPU_TAINT_VALUE: Final = "present"
+GPU_PRESENT: Final = "nvidia.com/gpu.present"
+"""The device plugin's DaemonSet asks for this label where node feature discovery is absent (its chart's affinity)."""
+GPU_MEMORY: Final = "nvidia.com/gpu.memory"
+"""MiB of one GPU. KAI assumes 100 MiB where it is missing (KAI node_info.go)."""
+GPU_COUNT: Final = "nvidia.com/gpu.count"
+GPU_PRODUCT: Final = "nvidia.com/gpu.product"
+
+MIG_PROFILES: Final = (
+    "1g.5gb", "1g.6gb", "1g.10gb", "1g.12gb", "1g.18gb", "1g.20gb", "1g.23gb", "1g.24gb", "1g.35gb", "1g.45gb",
+    "1g.47gb",
+    "2g.10gb", "2g.12gb", "2g.20gb", "2g.24gb", "2g.35gb", "2g.45gb", "2g.47gb",
+    "3g.20gb", "3g.40gb", "3g.47gb", "3g.48gb", "3g.71gb", "3g.90gb", "3g.93gb", "3g.95gb",
+    "4g.20gb", "4g.24gb", "4g.40gb", "4g.47gb", "4g.48gb", "4g.71gb", "4g.90gb", "4g.95gb",
+    "7g.40gb", "7g.80gb", "7g.94gb", "7g.96gb", "7g.141gb", "7g.180gb", "7g.186gb", "7g.189gb",
+)  # fmt: skip
+"""MIG slices of A30 to GB200 (NVIDIA MIG user guide, supported profiles). A ResourceQuota key that is missing means
+unlimited, so each name that a node could advertise is in every team's quota."""
+
+GPU_RESOURCES: Final = (GPU, "nvidia.com/gpu.shared", *(f"nvidia.com/mig-{profile}" for profile in MIG_PROFILES))
+"""Every extended resource name that stands for a GPU or a part of one."""
+
+HOST_NAMESPACE: Final = "gpu-tenancy"
+KAI_NAMESPACE: Final = "kai-scheduler"
+KAI_RESERVATION_NAMESPACE: Final = "kai-resource-reservation"
+KAI_RELEASE: Final = "kai-scheduler"
+KAI_SCHEDULER_NAME: Final = "kai-scheduler"
+KAI_QUEUE_LABEL: Final = "kai.scheduler/queue"
+QUEUE_API_VERSION: Final = "scheduling.run.ai/v2"
+CHECK_NAMESPACE: Final = "gpu-check"
+CHECK_NAME: Final = "gpu-check"
+CHECK_REPORT: Final = "gpu-check-report"
+QUOTA_NAME: Final = "tenant"
+
+
+def team_namespace(team: str) -> str:
+    """The host namespace that holds a tenant's virtual cluster and all its pods."""
+    return f"team-{team}"
+
+
+def team_secret(team: str) -> str:
+    """The Secret that a vCluster writes its certificates into (vCluster's own naming)."""
+    return f"vc-{team}"
+
+
+def team_priority_class(team: str) -> str:
+    """The host PriorityClass that all pods of a tenant get."""
+    return f"team-{team}"
+
+
+def team_node_label(team: str) -> str:
+    """The label on the nodes that a tenant sees where a pool is divided by node names. One key per tenant, because two
+    tenants (a team and its canary) may see the same node."""
+    return f"gpu-tenancy/team-{team}"
+
+
+def parent_queue(team: str) -> str:
+    """The team's parent queue."""
+    return team
+
+
+def leaf_queue(team: str, leaf: str, *, on_host: bool) -> str:
+    """A leaf queue's object name: its own in a virtual cluster, with the team before it where all share one KAI."""
+    return f"{team}-{leaf}" if on_host else leaf
+
+
+def labels(*, team: str | None = None, pool: str | None = None) -> dict[str, str]:
+    """The labels of an object of ours."""
+    found = dict(MANAGED_BY)
+    if team is not None:
+        found[LABEL_TEAM] = team
+    if pool is not None:
+        found[LABEL_POOL] = pool
+    return found

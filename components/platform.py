@@ -1,0 +1,150 @@
+"""The whole platform, in the order that it comes up in: host, GPU software, host checks, teams.
+
+Owns: the order, and what one part hands to the next.
+Leaves to others: reading config (`__main__.py`), every object (the components).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components import names, releases
+from components.check.gpu_check import GpuCheck, GpuCheckArgs
+from components.check.host import host_requests
+from components.gpu.software import GpuSoftware, GpuSoftwareArgs
+from components.host.cluster import HostCluster
+from components.host.node_pool import NodePool, NodePoolArgs
+from components.settings.models import GpuStack, Owner, Platform
+from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
+from components.team.team import Team, TeamArgs
+from components.team.tenant import Tenant
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostParts:
+    """What every team stands on."""
+
+    cluster: HostCluster
+    pools: Mapping[str, NodePool]
+    software: GpuSoftware
+    kai: KaiScheduler | None
+    checks: Mapping[str, GpuCheck]
+
+
+def host(platform: Platform, cluster: HostCluster, tenants: Mapping[str, Tenant]) -> HostParts:
+    """Declare everything that is there before any team."""
+    pools = _pools(platform, cluster, tenants)
+    software = GpuSoftware(
+        "gpu-software",
+        GpuSoftwareArgs(
+            gpu=platform.gpu,
+            host=platform.host.provider,
+            pools=dict(platform.pools),
+            artifacts=platform.artifacts,
+            provider=cluster.provider,
+            depends_on=list(pools.values()),
+        ),
+    )
+    kai = _host_kai(platform, cluster, software)
+    return HostParts(
+        cluster=cluster,
+        pools=pools,
+        software=software,
+        kai=kai,
+        checks=_host_checks(platform, cluster, software, pools),
+    )
+
+
+def _pools(platform: Platform, cluster: HostCluster, tenants: Mapping[str, Tenant]) -> dict[str, NodePool]:
+    divided = {name: tenant for name, tenant in tenants.items() if tenant.team.nodes}
+    return {
+        name: NodePool(
+            name,
+            NodePoolArgs(
+                pool=pool,
+                provider=cluster.provider,
+                teams_of_node={
+                    node: [tenant for tenant, found in divided.items() if node in found.nodes] for node in pool.nodes
+                },
+                # the GPU Operator's feature discovery writes these itself
+                label_gpus=platform.gpu.stack is not GpuStack.GPU_OPERATOR,
+            ),
+        )
+        for name, pool in platform.pools.items()
+    }
+
+
+def _host_kai(platform: Platform, cluster: HostCluster, software: GpuSoftware) -> KaiScheduler | None:
+    shared = platform.host.scheduler
+    if shared is None or shared.owner is Owner.CLUSTER:
+        return None
+    return KaiScheduler(
+        "host-scheduler",
+        KaiSchedulerArgs(
+            team=None,
+            release=releases.KAI[shared.version],
+            gpu_sharing=any(team.scheduler.gpu_sharing for team in platform.teams.values()),
+            runtime_class=platform.gpu.runtime_class.name,
+            fake_gpus=platform.gpu.stack is GpuStack.FAKE,
+            artifacts=platform.artifacts,
+            provider=cluster.provider,
+            kubeconfig=cluster.kubeconfig,
+        ),
+        pulumi.ResourceOptions(depends_on=[software]),
+    )
+
+
+def _host_checks(
+    platform: Platform, cluster: HostCluster, software: GpuSoftware, pools: Mapping[str, NodePool]
+) -> dict[str, GpuCheck]:
+    requests = host_requests(platform) if platform.check.host else {}
+    if not requests:
+        return {}
+    namespace = k8s.core.v1.Namespace(
+        "host-check-namespace",
+        metadata={"name": names.HOST_NAMESPACE, "labels": names.labels()},
+        opts=pulumi.ResourceOptions(provider=cluster.provider, parent=cluster),
+    )
+    return {
+        suffix: GpuCheck(
+            f"host-check-{suffix}",
+            GpuCheckArgs(
+                request=request,
+                checked={"gpu": platform.gpu.model_dump(mode="json")},
+                provider=cluster.provider,
+                depends_on=[namespace, software, pools[request.pool]] if request.pool else [namespace, software],
+                own_namespace=False,
+                own_priority=False,
+            ),
+        )
+        for suffix, request in requests.items()
+    }
+
+
+def teams(platform: Platform, parts: HostParts, tenants: Mapping[str, Tenant]) -> dict[str, Team]:
+    """Declare every tenant. Each stands on the host checks of the nodes that it sees, and on no other team."""
+    return {
+        name: Team(
+            name,
+            TeamArgs(
+                tenant=tenant,
+                platform=platform,
+                provider=parts.cluster.provider,
+                host_kubeconfig=parts.cluster.kubeconfig,
+                host_kai=parts.kai,
+                depends_on=[
+                    *([parts.pools[tenant.pool_name]] if tenant.pool_name else []),
+                    *(
+                        check.finished
+                        for suffix, check in parts.checks.items()
+                        if suffix in tenant.nodes or suffix == f"pool-{tenant.pool_name}"
+                    ),
+                ],
+            ),
+        )
+        for name, tenant in tenants.items()
+    }

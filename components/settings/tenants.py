@@ -1,0 +1,44 @@
+"""Every tenant of a stack file: its teams, and a team's canary as a tenant of its own. Pure: no Pulumi import."""
+
+from __future__ import annotations
+
+from components.settings.models import GpuQuota, Platform, Queue, QueueResource, Scheduler, Team
+
+CANARY_SUFFIX = "-canary"
+CANARY_QUEUE = "default"
+
+
+def tenants(platform: Platform) -> dict[str, Team]:
+    """Return teams and canaries by name. A canary is its team with another KAI version and its own, few GPUs."""
+    found = dict(platform.teams)
+    for name, team in platform.teams.items():
+        if team.scheduler.canary is not None:
+            found[name + CANARY_SUFFIX] = _canary(team)
+    return found
+
+
+def canary_of(platform: Platform, tenant: str) -> str | None:
+    """Return the team that a tenant is the canary of, or None."""
+    team = tenant.removesuffix(CANARY_SUFFIX)
+    found = platform.teams.get(team)
+    is_canary = tenant not in platform.teams and found is not None and found.scheduler.canary is not None
+    return team if is_canary else None
+
+
+def _canary(team: Team) -> Team:
+    canary = team.scheduler.canary
+    if canary is None:
+        raise ValueError("team has no canary")
+    gpus = canary.gpus
+    return team.model_copy(
+        update={
+            "scheduler": Scheduler(
+                mode=team.scheduler.mode, version=canary.version, gpu_sharing=team.scheduler.gpu_sharing
+            ),
+            "resources": team.resources.model_copy(update={"gpus": GpuQuota(quota=gpus, limit=gpus)}),
+            "queues": {CANARY_QUEUE: Queue(gpu=QueueResource(quota=gpus, limit=gpus))},
+            # the team's own port, names and queue are not the canary's
+            "access": team.access.model_copy(update={"port": None, "host_names": ()}),
+            "check": team.check.model_copy(update={"queue": CANARY_QUEUE}),
+        }
+    )

@@ -1,0 +1,106 @@
+"""What bounds a tenant on the host, where the tenant has no rights.
+
+Owns: Namespace, ResourceQuota, LimitRange, NetworkPolicies, PriorityClass.
+Leaves to others: admission rules (`admission.py`), anything inside the virtual cluster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components import names
+from components.base import Component
+from components.settings.models import TeamPriority
+from components.team import network
+from components.team.tenant import Tenant, quota_hard
+
+PRIORITY_VALUES: Final = {TeamPriority.HIGH: 1000, TeamPriority.STANDARD: 500, TeamPriority.BEST_EFFORT: 0}
+"""Far below the system's own classes (2 * 10^9); only their order matters."""
+DEFAULT_REQUEST: Final = {"cpu": "50m", "memory": "64Mi"}
+"""For containers that ask for nothing: a ResourceQuota on requests refuses a pod without any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardrailsArgs:
+    """`provider` is the host's."""
+
+    tenant: Tenant
+    provider: k8s.Provider
+
+
+class Guardrails(Component):
+    """The host's side of a tenant."""
+
+    namespace: k8s.core.v1.Namespace
+    quota: k8s.core.v1.ResourceQuota
+
+    def __init__(self, name: str, args: GuardrailsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, {"team": args.tenant.name}, opts)
+        self.namespace = self._namespace(name, args)
+        self.quota = self._quota(name, args)
+        self._limit_range(name, args)
+        self._network(name, args)
+        self._priority_class(name, args)
+        self.register_outputs({"namespace": args.tenant.namespace, "hard": quota_hard(args.tenant)})
+
+    def _namespace(self, name: str, args: GuardrailsArgs) -> k8s.core.v1.Namespace:
+        level = args.tenant.team.isolation.value
+        return k8s.core.v1.Namespace(
+            f"{name}-namespace",
+            metadata={
+                "name": args.tenant.namespace,
+                "labels": {
+                    **names.labels(team=args.tenant.name, pool=args.tenant.pool_name),
+                    "pod-security.kubernetes.io/enforce": level,
+                    "pod-security.kubernetes.io/warn": level,
+                },
+            },
+            opts=self.child(provider=args.provider),
+        )
+
+    def _quota(self, name: str, args: GuardrailsArgs) -> k8s.core.v1.ResourceQuota:
+        return k8s.core.v1.ResourceQuota(
+            f"{name}-quota",
+            metadata=self._metadata(args, "tenant"),
+            spec={"hard": quota_hard(args.tenant)},
+            opts=self.child(provider=args.provider, depends_on=[self.namespace]),
+        )
+
+    def _limit_range(self, name: str, args: GuardrailsArgs) -> None:
+        k8s.core.v1.LimitRange(
+            f"{name}-limit-range",
+            metadata=self._metadata(args, "tenant"),
+            spec={"limits": [{"type": "Container", "defaultRequest": DEFAULT_REQUEST}]},
+            opts=self.child(provider=args.provider, depends_on=[self.namespace]),
+        )
+
+    def _network(self, name: str, args: GuardrailsArgs) -> None:
+        for policy, spec in network.policies(args.tenant.name).items():
+            k8s.networking.v1.NetworkPolicy(
+                f"{name}-network-{policy}",
+                metadata=self._metadata(args, policy),
+                spec=spec,
+                opts=self.child(provider=args.provider, depends_on=[self.namespace]),
+            )
+
+    def _priority_class(self, name: str, args: GuardrailsArgs) -> None:
+        priority = args.tenant.team.priority
+        k8s.scheduling.v1.PriorityClass(
+            f"{name}-priority",
+            metadata={
+                "name": names.team_priority_class(args.tenant.name),
+                "labels": names.labels(team=args.tenant.name),
+            },
+            value=PRIORITY_VALUES[priority],
+            preemption_policy="Never" if priority is TeamPriority.BEST_EFFORT else "PreemptLowerPriority",
+            description=f"all pods of tenant {args.tenant.name}; not comparable with KAI's queue priorities",
+            opts=self.child(provider=args.provider),
+        )
+
+    @staticmethod
+    def _metadata(args: GuardrailsArgs, name: str) -> dict[str, object]:
+        return {"name": name, "namespace": args.tenant.namespace, "labels": names.labels(team=args.tenant.name)}

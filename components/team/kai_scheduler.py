@@ -1,0 +1,148 @@
+"""One KAI, in a virtual cluster or on the host.
+
+Owns: its namespaces, the CRD that some releases wait for, the Helm release, what must happen between two lines.
+Leaves to others: queues, and anything that KAI's operator makes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components import kube, names, releases
+from components.artifacts import chart_for
+from components.base import Component
+from components.settings.models import Artifacts
+
+CLUSTER_POLICY_SCHEMA = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
+
+@dataclass(frozen=True, kw_only=True)
+class KaiSchedulerArgs:
+    """`provider` and `kubeconfig` are those of the cluster that KAI runs in; `team` is None on the host.
+
+    `vcluster` goes away with everything inside, so inner objects need no delete of their own then."""
+
+    team: str | None
+    release: releases.KaiRelease
+    gpu_sharing: bool
+    runtime_class: str
+    fake_gpus: bool
+    artifacts: Artifacts
+    provider: k8s.Provider
+    kubeconfig: pulumi.Output[str]
+    vcluster: k8s.helm.v3.Release | None = None
+
+
+class KaiScheduler(Component):
+    """A KAI scheduler of one version."""
+
+    release: k8s.helm.v3.Release
+
+    def __init__(self, name: str, args: KaiSchedulerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(
+            name,
+            {
+                "team": args.team,
+                "version": args.release.version,
+                "line": args.release.line,
+                "gpuSharing": args.gpu_sharing,
+                "namespace": names.KAI_NAMESPACE,
+            },
+            opts,
+        )
+        needs: list[pulumi.Resource] = [
+            self._namespace(name, args, names.KAI_NAMESPACE),
+            # the chart makes this one only where it is missing, and keeps it on removal: ours, so that it goes
+            self._namespace(name, args, names.KAI_RESERVATION_NAMESPACE),
+        ]
+        if args.release.needs_cluster_policy_crd and args.team is not None:
+            needs.append(self._cluster_policy_crd(name, args))
+        self.release = self._release(name, args, needs)
+        self.register_outputs({"version": args.release.version})
+
+    def _namespace(self, name: str, args: KaiSchedulerArgs, namespace: str) -> k8s.core.v1.Namespace:
+        return k8s.core.v1.Namespace(
+            f"{name}-{namespace}",
+            metadata={"name": namespace, "labels": names.labels(team=args.team)},
+            opts=self.child(provider=args.provider, deleted_with=args.vcluster),
+        )
+
+    def _cluster_policy_crd(self, name: str, args: KaiSchedulerArgs) -> k8s.apiextensions.v1.CustomResourceDefinition:
+        # the operator of these releases watches ClusterPolicy, which only the GPU Operator brings; without the kind it
+        # times out and restarts for ever, while helm is content
+        return k8s.apiextensions.v1.CustomResourceDefinition(
+            f"{name}-cluster-policy",
+            metadata={"name": "clusterpolicies.nvidia.com", "labels": names.labels(team=args.team)},
+            spec={
+                "group": "nvidia.com",
+                "scope": "Cluster",
+                "names": {
+                    "kind": "ClusterPolicy",
+                    "listKind": "ClusterPolicyList",
+                    "plural": "clusterpolicies",
+                    "singular": "clusterpolicy",
+                },
+                "versions": [
+                    {
+                        "name": "v1",
+                        "served": True,
+                        "storage": True,
+                        "schema": {"openAPIV3Schema": CLUSTER_POLICY_SCHEMA},
+                    }
+                ],
+            },
+            opts=self.child(provider=args.provider, deleted_with=args.vcluster),
+        )
+
+    def _release(self, name: str, args: KaiSchedulerArgs, needs: list[pulumi.Resource]) -> k8s.helm.v3.Release:
+        chart = chart_for("kai-scheduler", args.release.version, args.artifacts)
+        return k8s.helm.v3.Release(
+            f"{name}-release",
+            name=names.KAI_RELEASE,
+            namespace=names.KAI_NAMESPACE,
+            chart=chart.chart,
+            version=chart.version,
+            repository_opts={"repo": chart.repo} if chart.repo else None,
+            values=releases.kai_values(
+                args.release,
+                gpu_sharing=args.gpu_sharing,
+                runtime_class=args.runtime_class,
+                fake_gpus=args.fake_gpus,
+                image_registry=args.artifacts.image_registry,
+                pull_policy=args.artifacts.image_pull_policy,
+            ),
+            cleanup_on_fail=True,
+            # a failed first install is uninstalled: kept, it would be "upgraded" by a chart that can't upgrade it
+            atomic=True,
+            max_history=5,
+            timeout=600,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                provider=args.provider,
+                depends_on=needs,
+                deleted_with=args.vcluster,
+                # two lines can't be upgraded into each other: the old one goes first, then what its hooks made, then
+                # the new one comes. queues and workloads are not the release's, so they stay
+                replacement_trigger=args.release.line,
+                delete_before_replace=True,
+                hooks=pulumi.ResourceHookBinding(before_create=[_sweep(name, args.kubeconfig)]),
+            ),
+        )
+
+
+def _sweep(name: str, kubeconfig: pulumi.Output[str]) -> pulumi.ResourceHook:
+    async def sweep(_: pulumi.ResourceHookArgs) -> None:
+        text = await kubeconfig.future()
+        if text is not None:
+            await asyncio.to_thread(kube.delete_leftovers, text, leftovers())
+
+    return pulumi.ResourceHook(f"{name}-sweep", sweep)
+
+
+def leftovers() -> list[releases.Leftover]:
+    """What any known release's hooks leave behind: the older line is gone by then, so nothing tells which it was."""
+    return list(dict.fromkeys(left for release in releases.KAI.values() for left in release.leftovers))

@@ -1,0 +1,133 @@
+"""A tenant's KAI queues: one parent, and leaves below it.
+
+Owns: the Queue objects. Exactly two levels (KAI up to 0.12 orders jobs by leaf and direct parent only), all three
+resources, each with an explicit limit (an absent limit is zero, an absent resource blocks every pod that asks for it).
+Leaves to others: the host's hard caps. A tenant is admin in its virtual cluster and can edit these.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components import names
+from components.base import Component
+from components.settings.types import UNLIMITED
+from components.team.tenant import Tenant
+
+WEBHOOK_RETRIES: Final = 36
+WEBHOOK_PAUSE_SECONDS: Final = 5.0
+"""Together three minutes, on top of the provider's own retries: KAI's operator makes the webhook's Deployment 30 to 45
+seconds after helm is content, and later where the node is busy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueuesArgs:
+    """`provider` is that of the cluster that the KAI runs in."""
+
+    tenant: Tenant
+    on_host: bool
+    provider: k8s.Provider
+    depends_on: list[pulumi.Resource]
+    vcluster: k8s.helm.v3.Release | None = None
+
+
+class Queues(Component):
+    """A parent queue with the team's numbers, and its leaves."""
+
+    parent: k8s.apiextensions.CustomResource
+    leaves: dict[str, k8s.apiextensions.CustomResource]
+
+    def __init__(self, name: str, args: QueuesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        tenant = args.tenant
+        super().__init__(name, {"team": tenant.name, "gpuQuota": tenant.gpu_quota, "gpuLimit": tenant.gpu_limit}, opts)
+        retry = pulumi.ErrorHook(f"{name}-webhook", webhook_is_coming)
+        self.parent = self._queue(
+            f"{name}-parent", args, retry, names.parent_queue(tenant.name), parent_spec(tenant), args.depends_on
+        )
+        self.leaves = {
+            leaf: self._queue(
+                f"{name}-{leaf}",
+                args,
+                retry,
+                names.leaf_queue(tenant.name, leaf, on_host=args.on_host),
+                leaf_spec(tenant, leaf),
+                [*args.depends_on, self.parent],
+            )
+            for leaf in tenant.team.queues
+        }
+        self.register_outputs({"parent": names.parent_queue(tenant.name), "leaves": sorted(self.leaves)})
+
+    def _queue(
+        self,
+        name: str,
+        args: QueuesArgs,
+        retry: pulumi.ErrorHook,
+        queue: str,
+        spec: dict[str, object],
+        depends_on: list[pulumi.Resource],
+    ) -> k8s.apiextensions.CustomResource:
+        return k8s.apiextensions.CustomResource(
+            name,
+            api_version=names.QUEUE_API_VERSION,
+            kind="Queue",
+            metadata={"name": queue, "labels": names.labels(team=args.tenant.name)},
+            spec=spec,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                provider=args.provider,
+                depends_on=depends_on,
+                deleted_with=args.vcluster,
+                hooks=pulumi.ResourceHookBinding(on_error=[retry]),
+            ),
+        )
+
+
+def webhook_is_coming(error: pulumi.ErrorHookArgs) -> bool:
+    """Whether to try again: KAI's queue webhook, or the Queue kind, is not there yet. Waits before it says so."""
+    newest = error.errors[0] if error.errors else ""
+    transient = ("failed calling webhook", "no matches for kind", "connection refused", "no endpoints available")
+    if len(error.errors) > WEBHOOK_RETRIES or not any(text in newest for text in transient):
+        return False
+    time.sleep(WEBHOOK_PAUSE_SECONDS)
+    return True
+
+
+def parent_spec(tenant: Tenant) -> dict[str, object]:
+    """The parent queue: the team's quota, and as limit the number of the host's ResourceQuota, so that KAI itself says
+    why a pod waits instead of binding one that the host then refuses."""
+    return {
+        "displayName": tenant.name,
+        "resources": {
+            "gpu": {"quota": tenant.gpu_quota, "limit": tenant.gpu_limit, "overQuotaWeight": 1},
+            **_unbounded(),
+        },
+    }
+
+
+def leaf_spec(tenant: Tenant, leaf: str) -> dict[str, object]:
+    """A leaf queue with the stack file's numbers."""
+    queue = tenant.team.queues[leaf]
+    return {
+        "displayName": leaf,
+        "parentQueue": names.parent_queue(tenant.name),
+        "priority": queue.priority,
+        "resources": {
+            "gpu": {
+                "quota": queue.gpu.quota,
+                "limit": queue.gpu.limit,
+                "overQuotaWeight": queue.gpu.over_quota_weight,
+            },
+            **_unbounded(),
+        },
+    }
+
+
+def _unbounded() -> dict[str, object]:
+    # the host's ResourceQuota bounds both
+    free = {"quota": UNLIMITED, "limit": UNLIMITED, "overQuotaWeight": 1}
+    return {"cpu": free, "memory": dict(free)}

@@ -1,0 +1,194 @@
+"""A team: everything that one tenant gets, in the order that it comes up in.
+
+Owns: the order. Guardrails first, because a virtual cluster must never be there without its bounds.
+Leaves to others: each step is a component of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components import names
+from components.base import Component
+from components.check import job
+from components.check.gpu_check import GpuCheck, GpuCheckArgs
+from components.check.host import pod_settings
+from components.settings.models import GpuStack, Platform, SchedulerMode
+from components.team.access import Access, AccessArgs
+from components.team.guardrails import Guardrails, GuardrailsArgs
+from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
+from components.team.queues import Queues, QueuesArgs
+from components.team.tenant import Tenant, facts
+from components.team.virtual_cluster import VirtualCluster, VirtualClusterArgs
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeamArgs:
+    """`host_kai` is the one KAI on the host, for mode `host`. `depends_on`: the host's own checks."""
+
+    tenant: Tenant
+    platform: Platform
+    provider: k8s.Provider
+    host_kubeconfig: pulumi.Output[str]
+    host_kai: KaiScheduler | None
+    depends_on: list[pulumi.Resource]
+
+
+class Team(Component):
+    """One tenant. No attribute may have the name of a fact: the SDK sets each fact as an attribute, too."""
+
+    guardrails: Guardrails
+    virtual_cluster: VirtualCluster
+    scheduler: KaiScheduler | None = None
+    team_queues: Queues | None = None
+    access: Access | None = None
+    check: GpuCheck | None = None
+
+    def __init__(self, name: str, args: TeamArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, facts(args.tenant), opts)
+        self._args = args
+        self.guardrails = Guardrails(
+            f"{name}-guardrails", GuardrailsArgs(tenant=args.tenant, provider=args.provider), self.child()
+        )
+        self.virtual_cluster = self._virtual_cluster(name)
+        self.scheduler = self._scheduler(name)
+        self.team_queues = self._queues(name)
+        self.access = self._access(name)
+        self.check = self._check(name)
+        self.register_outputs(self.outputs())
+
+    def _virtual_cluster(self, name: str) -> VirtualCluster:
+        args = self._args
+        return VirtualCluster(
+            f"{name}-virtual-cluster",
+            VirtualClusterArgs(
+                tenant=args.tenant,
+                host=args.platform.host,
+                runtime_class=args.platform.gpu.runtime_class,
+                artifacts=args.platform.artifacts,
+                provider=args.provider,
+                host_kubeconfig=args.host_kubeconfig,
+                depends_on=[self.guardrails, *args.depends_on],
+            ),
+            self.child(),
+        )
+
+    def _scheduler(self, name: str) -> KaiScheduler | None:
+        args, inner = self._args, self.virtual_cluster
+        if not args.tenant.own_kai or args.tenant.kai is None:
+            return None
+        return KaiScheduler(
+            f"{name}-scheduler",
+            KaiSchedulerArgs(
+                team=args.tenant.name,
+                release=args.tenant.kai,
+                gpu_sharing=args.tenant.team.scheduler.gpu_sharing,
+                runtime_class=args.platform.gpu.runtime_class.name,
+                fake_gpus=args.platform.gpu.stack is GpuStack.FAKE,
+                artifacts=args.platform.artifacts,
+                provider=inner.provider,
+                kubeconfig=inner.kubeconfig,
+                vcluster=inner.release,
+            ),
+            self.child(),
+        )
+
+    def _queues(self, name: str) -> Queues | None:
+        args = self._args
+        if not args.tenant.team.queues:
+            return None
+        if args.tenant.team.scheduler.mode is SchedulerMode.HOST and args.host_kai is not None:
+            queues = QueuesArgs(
+                tenant=args.tenant, on_host=True, provider=args.provider, depends_on=[args.host_kai.release]
+            )
+        elif self.scheduler is not None:
+            queues = QueuesArgs(
+                tenant=args.tenant,
+                on_host=False,
+                provider=self.virtual_cluster.provider,
+                depends_on=[self.scheduler.release],
+                vcluster=self.virtual_cluster.release,
+            )
+        else:
+            return None
+        return Queues(f"{name}-queues", queues, self.child())
+
+    def _access(self, name: str) -> Access | None:
+        if not self._args.tenant.team.access.user_kubeconfig:
+            return None
+        inner = self.virtual_cluster
+        return Access(
+            f"{name}-access",
+            AccessArgs(tenant=self._args.tenant, provider=inner.provider, vcluster=inner.release),
+            self.child(),
+        )
+
+    def _check(self, name: str) -> GpuCheck | None:
+        tenant = self._args.tenant
+        if not tenant.team.check.enabled or tenant.gpu_limit == 0:
+            return None
+        inner = self.virtual_cluster
+        return GpuCheck(
+            f"{name}-check",
+            GpuCheckArgs(
+                request=check_request(tenant, self._args.platform),
+                checked={"team": facts(tenant), "gpu": self._args.platform.gpu.model_dump(mode="json")},
+                provider=inner.provider,
+                depends_on=[self.team_queues] if self.team_queues else [inner],
+                own_namespace=True,
+                own_priority=True,
+                vcluster=inner.release,
+            ),
+            self.child(),
+        )
+
+    def outputs(self) -> dict[str, pulumi.Input[object]]:
+        """What `make outputs` says of this tenant; no secret among it."""
+        tenant = self._args.tenant
+        found: dict[str, pulumi.Input[object]] = {
+            **facts(tenant),
+            "namespace": tenant.namespace,
+            "endpoint": tenant.server,
+            "check": self.check.report if self.check else None,
+        }
+        return found
+
+    def kubeconfigs(self) -> dict[str, pulumi.Input[str]]:
+        """The tenant's own credentials, and nothing of any other tenant."""
+        found: dict[str, pulumi.Input[str]] = {"admin": self.virtual_cluster.kubeconfig}
+        if self.access is not None:
+            found["user"] = self.access.kubeconfig
+        return found
+
+
+def check_request(tenant: Tenant, platform: Platform) -> job.Request:
+    """What a tenant's check asks for: the same way that its own work would."""
+    ask, mode, pool = tenant.team.check, tenant.team.scheduler.mode, tenant.pool
+    kai = mode is not SchedulerMode.DEFAULT
+    return job.Request(
+        name=names.CHECK_NAME,
+        namespace=names.CHECK_NAMESPACE,
+        report=names.CHECK_REPORT,
+        team=tenant.name,
+        pool=tenant.pool_name,
+        node=None,
+        node_selector={},
+        queue=tenant.first_queue if kai else None,
+        scheduler_name=names.KAI_SCHEDULER_NAME if kai else None,
+        scheduler_version=tenant.kai.version if tenant.kai else None,
+        # on the host, KAI would look for a class of the host's; its own lowest one is there with every KAI
+        priority_class=None if mode is SchedulerMode.HOST else names.CHECK_NAME,
+        kai_priority="train" if mode is SchedulerMode.HOST else names.CHECK_NAME if kai else None,
+        gpus=min(ask.gpus, tenant.gpu_limit),
+        fraction=ask.fraction,
+        gpu_memory_mib=ask.gpu_memory_mib,
+        replicas=bool(pool and pool.replicas > 1),
+        tainted=bool(pool and pool.taint),
+        product=pool.product if pool else None,
+        pool_gpu_memory_mib=pool.gpu_memory_mib if pool else None,
+        pod=pod_settings(platform),
+        kind="team",
+    )

@@ -1,0 +1,194 @@
+"""A tenant, with everything that follows from the stack file worked out. Pure: no Pulumi import.
+
+Owns: which nodes a tenant sees, its literal GPU numbers, its releases, what tenancy itself costs it, its endpoint.
+Leaves to others: checking that the stack file makes sense (settings), making objects (the other files here).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from components import capacity, names, releases
+from components.settings.models import Expose, Platform, Pool, SchedulerMode, Team
+from components.settings.tenants import canary_of, tenants
+from components.settings.types import UNLIMITED, parse_quantity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tenant:
+    """`gpu_limit` is a literal: -1 in the stack file is here what the tenant's nodes have."""
+
+    name: str
+    team: Team
+    canary_of: str | None
+    pool_name: str | None
+    pool: Pool | None
+    nodes: tuple[str, ...]
+    node_selector: Mapping[str, str]
+    gpu_quota: int
+    gpu_limit: int
+    kai: releases.KaiRelease | None
+    vcluster: releases.VclusterRelease
+    kubernetes: str
+    cost: releases.Footprint
+    node_port: int | None
+    server: str
+    certificate_names: tuple[str, ...]
+
+    @property
+    def namespace(self) -> str:
+        """The tenant's namespace on the host."""
+        return names.team_namespace(self.name)
+
+    @property
+    def own_kai(self) -> bool:
+        """Whether a KAI runs inside the virtual cluster."""
+        return self.team.scheduler.mode is SchedulerMode.VIRTUAL
+
+    @property
+    def first_queue(self) -> str | None:
+        """The leaf queue that the check goes through."""
+        leaf = self.team.check.queue or next(iter(self.team.queues), None)
+        if leaf is None:
+            return None
+        return names.leaf_queue(self.name, leaf, on_host=self.team.scheduler.mode is SchedulerMode.HOST)
+
+
+def resolve(platform: Platform) -> dict[str, Tenant]:
+    """Return every tenant of a valid stack file, canaries included, by name."""
+    return {name: _tenant(platform, name, team) for name, team in tenants(platform).items()}
+
+
+def _tenant(platform: Platform, name: str, team: Team) -> Tenant:
+    pool = platform.pools[team.pool] if team.pool else None
+    kai = _kai(platform, team)
+    vcluster = releases.VCLUSTER[team.vcluster.version or releases.DEFAULT_VCLUSTER]
+    port = (team.access.port or capacity.node_port(name)) if team.access.expose is Expose.NODE_PORT else None
+    return Tenant(
+        name=name,
+        team=team,
+        canary_of=canary_of(platform, name),
+        pool_name=team.pool,
+        pool=pool,
+        nodes=(team.nodes or pool.nodes) if pool else (),
+        node_selector=_node_selector(name, team, pool),
+        gpu_quota=_literal(team.resources.gpus.quota, team, pool),
+        gpu_limit=_literal(team.resources.gpus.limit, team, pool),
+        kai=kai,
+        vcluster=vcluster,
+        kubernetes=team.vcluster.kubernetes_version or (kai.kubernetes_default if kai else vcluster.default_kubernetes),
+        cost=_cost(
+            vcluster, team.vcluster.backing_store, kai if team.scheduler.mode is SchedulerMode.VIRTUAL else None
+        ),
+        node_port=port,
+        server=_server(platform, name, team, port),
+        certificate_names=_certificate_names(platform, name, team),
+    )
+
+
+def _kai(platform: Platform, team: Team) -> releases.KaiRelease | None:
+    if team.scheduler.mode is SchedulerMode.VIRTUAL and team.scheduler.version:
+        return releases.KAI[team.scheduler.version]
+    if team.scheduler.mode is SchedulerMode.HOST and platform.host.scheduler:
+        return releases.KAI[platform.host.scheduler.version]
+    return None
+
+
+def _cost(vcluster: releases.VclusterRelease, store: str, kai: releases.KaiRelease | None) -> releases.Footprint:
+    parts = [vcluster.footprint(store), *([kai.footprint] if kai else [])]
+    return releases.Footprint(
+        cpu_millicores=sum(part.cpu_millicores for part in parts),
+        memory_mib=sum(part.memory_mib for part in parts),
+        pods=sum(part.pods for part in parts),
+    )
+
+
+def _literal(number: int, team: Team, pool: Pool | None) -> int:
+    if pool is None:
+        return 0
+    seen = (len(team.nodes) or pool.size) * pool.gpus_allocatable_per_node
+    return seen if number == UNLIMITED else number
+
+
+def _node_selector(name: str, team: Team, pool: Pool | None) -> dict[str, str]:
+    if pool is None:
+        return {}
+    if team.nodes:
+        return {names.team_node_label(name): "true"}
+    return dict(pool.selector) if pool.selector else {names.LABEL_POOL: team.pool or ""}
+
+
+def _server(platform: Platform, name: str, team: Team, port: int | None) -> str:
+    if team.access.expose is Expose.NODE_PORT:
+        return f"https://{platform.host.reachable_at}:{port}"
+    if team.access.expose is Expose.LOAD_BALANCER:
+        return f"https://{team.access.host_names[0]}"
+    return f"https://{name}.{names.team_namespace(name)}.svc"
+
+
+def _certificate_names(platform: Platform, name: str, team: Team) -> tuple[str, ...]:
+    # vCluster's own certificate has <name> and <name>.<namespace>, not <name>.<namespace>.svc
+    found = [f"{name}.{names.team_namespace(name)}.svc", *team.access.host_names]
+    if team.access.expose is Expose.NODE_PORT and platform.host.reachable_at:
+        found.append(platform.host.reachable_at)
+    return tuple(dict.fromkeys(found))
+
+
+def quota_hard(tenant: Tenant) -> dict[str, str]:
+    """The hard numbers of the tenant's ResourceQuota: the team's own, plus what tenancy itself costs.
+
+    Every GPU resource name is there: a missing key means unlimited. In mode `virtual` KAI's reservation pod for a
+    fraction lands in this namespace and counts as a whole GPU.
+    """
+    team, cost = tenant.team.resources, tenant.cost
+    cpu = parse_quantity(team.cpu) * 1000 + cost.cpu_millicores
+    memory = parse_quantity(team.memory) / 2**20 + cost.memory_mib
+    hard = {
+        "requests.cpu": f"{_whole(cpu)}m",
+        "requests.memory": f"{_whole(memory)}Mi",
+        "requests.storage": team.storage,
+        "count/pods": str(team.pods + cost.pods),
+        # the one way in from outside is ours; a tenant that opens another would be reachable past it
+        "services.nodeports": "1" if tenant.team.access.expose is not Expose.NONE else "0",
+        "services.loadbalancers": "1" if tenant.team.access.expose is Expose.LOAD_BALANCER else "0",
+    }
+    hard.update({f"requests.{resource}": "0" for resource in names.GPU_RESOURCES})
+    hard[f"requests.{names.GPU}"] = str(tenant.gpu_limit)
+    return hard
+
+
+def _whole(amount: Decimal) -> int:
+    return int(amount.to_integral_value(rounding="ROUND_CEILING"))
+
+
+def facts(tenant: Tenant) -> dict[str, object]:
+    """What a policy may read about a tenant: literals, known at every preview."""
+    team = tenant.team
+    return {
+        "name": tenant.name,
+        "pool": tenant.pool_name,
+        "nodes": list(tenant.nodes),
+        "mode": team.scheduler.mode.value,
+        "schedulerVersion": tenant.kai.version if tenant.kai else None,
+        "vclusterVersion": tenant.vcluster.version,
+        "gpuQuota": tenant.gpu_quota,
+        "gpuLimit": tenant.gpu_limit,
+        "cpu": team.resources.cpu,
+        "memory": team.resources.memory,
+        "pods": team.resources.pods,
+        "isolation": team.isolation.value,
+        "priority": team.priority.value,
+        "gpuSharing": team.scheduler.gpu_sharing,
+        "canaryOf": tenant.canary_of,
+        "queues": {
+            name: {
+                "quota": queue.gpu.quota,
+                "limit": queue.gpu.limit,
+                "overQuotaWeight": queue.gpu.over_quota_weight,
+                "priority": queue.priority,
+            }
+            for name, queue in team.queues.items()
+        },
+    }

@@ -1,0 +1,257 @@
+"""Resources become objects: what a registration creates, updates, replaces, leaves alone, or would.
+
+Owns: the choice of the operation, the dry run, deletion. Leaves to others: the wire (`objects.py`), the bookkeeping of
+registrations (`engine.py`).
+"""
+
+import hashlib
+from dataclasses import asdict
+
+from lab import simulate
+from lab.clusters import FIELD_MANAGER, Clusters
+from lab.engine import Backend, Done, Entry, Json, Provider, Recorded, State, has_unknown, secret
+from lab.errors import LabError
+from lab.objects import Objects, Reference, RefusedError, UnknownKindError
+
+RELEASE_TYPE = "kubernetes:helm.sh/v3:Release"
+KUBERNETES = "kubernetes:"
+# inputs that steer the provider and are no part of the object
+NOT_OBJECT = ("__defaults",)
+
+
+class LabBackend(Backend):
+    """Applies to the lab's servers; with `dry_run` only asks them, and what they cannot judge yet it says."""
+
+    def __init__(self, clusters: Clusters, state: State, *, dry_run: bool) -> None:
+        self.dry_run = dry_run
+        self._clusters, self._state = clusters, state
+        self._releases = simulate.Releases(clusters, self.objects)
+        self._going: list[tuple[Objects, Entry, Reference]] = []
+
+    def objects(self, cluster: str) -> Objects:
+        return Objects(cluster, self._clusters.client(cluster))
+
+    def cluster(self, kubeconfig: str, what: str) -> str:
+        # without a running lab there is only a placeholder, and nothing to send anything to
+        return self._clusters.by_kubeconfig(kubeconfig, what) if self._clusters.names() else ""
+
+    # create and update
+
+    def resource(self, recorded: Recorded, inputs: Json, entry: Entry | None, provider: Provider | None) -> Done:
+        if not recorded.type.startswith(KUBERNETES):
+            return self._only_recorded(recorded, inputs, entry)
+        if provider is None:
+            raise LabError(
+                "it has no Kubernetes provider, and the lab has no default one.", "pass `provider=` or inherit it."
+            )
+        if recorded.type == RELEASE_TYPE:
+            return self._release(recorded, inputs, entry, provider)
+        if not provider.cluster:
+            return _unvalidated(recorded, inputs, entry, "its API server does not run")
+        if has_unknown(inputs):
+            return _unvalidated(recorded, inputs, entry, "its inputs are not known yet")
+        return self._object(recorded, inputs, entry, provider)
+
+    def _only_recorded(self, recorded: Recorded, inputs: Json, entry: Entry | None) -> Done:
+        op = _plan(recorded, entry)
+        if not self.dry_run and op != "same":
+            self._state.put(_entry(recorded, id=recorded.name))
+        known = not self.dry_run or op == "same"
+        return Done(id=recorded.name if known else "", outputs=inputs, op=op, note="recorded only")
+
+    def _release(self, recorded: Recorded, inputs: Json, entry: Entry | None, provider: Provider) -> Done:
+        release = {**inputs, "name": inputs.get("name") or _auto_name(recorded)}
+        release["namespace"] = inputs.get("namespace") or provider.namespace
+        server = self._releases.server_of(release)
+        held = self._uid(provider)
+        op = _plan(recorded, entry if entry and entry.cluster_uid == held else None)
+        if server and op == "same" and not self._clusters.find(server):
+            op = "update"  # its API server is gone: bring it back
+        release_id = f"{release['namespace']}/{release['name']}"
+        outputs = {
+            **release,
+            "status": {"name": release["name"], "namespace": release["namespace"], "status": "deployed"},
+        }
+        if self.dry_run:
+            note = "" if op == "same" else "simulated, a chart is not validated"
+            return Done(
+                id="" if op == "create" else release_id, outputs=inputs if op == "create" else outputs, op=op, note=note
+            )
+        if op != "same":
+            mark = {"chart": release.get("chart"), "name": release["name"], "namespace": release["namespace"]}
+            made = _entry(recorded, id=release_id, cluster=provider.cluster, cluster_uid=held, object=mark)
+            self._state.put(_begun(made, entry))
+            self._releases.install(provider.cluster, release)
+            self._state.put(made)
+        return Done(id=release_id, outputs=outputs, op=op)
+
+    def _object(self, recorded: Recorded, inputs: Json, entry: Entry | None, provider: Provider) -> Done:
+        obj = {key: value for key, value in inputs.items() if value is not None and key not in NOT_OBJECT}
+        obj["metadata"] = {"name": _auto_name(recorded), **(inputs.get("metadata") or {})}
+        if not self._clusters.find(provider.cluster):
+            return _unvalidated(recorded, inputs, entry, f"the API server `{provider.cluster}` does not run")
+        objects, held = self.objects(provider.cluster), self._uid(provider)
+        try:
+            reference = objects.reference(obj, provider.namespace)
+        except UnknownKindError as error:
+            if self.dry_run:
+                return _unvalidated(recorded, inputs, entry, error.cause)
+            raise
+        if reference.namespace:
+            obj["metadata"]["namespace"] = reference.namespace
+        here = entry if entry and entry.cluster_uid == held else None
+        live = objects.get(reference)
+        if _is_patch(recorded.type) and live is None:
+            raise LabError(f"{reference} does not exist in the cluster, so it cannot be patched.", "correct its name.")
+        moved = here is not None and here.object != asdict(reference)
+        op = "replace" if moved else _plan(recorded, here if live else None)
+        if op == "same" and live:
+            return Done(id=reference.id, outputs=_outputs(live), op=op)
+        if self.dry_run:
+            return self._dry_run(recorded, objects, obj, reference, op)
+        made = _entry(recorded, id=reference.id, cluster=provider.cluster, cluster_uid=held, object=asdict(reference))
+        self._state.put(_begun(made, entry))
+        try:
+            objects.apply(obj, manager=_manager(recorded), force=_forced(obj))
+        except RefusedError as error:
+            if not _immutable(error):
+                raise
+            op = "replace"
+            objects.delete(reference)
+            objects.apply(obj, manager=_manager(recorded), force=_forced(obj))
+        live = simulate.settle(objects, obj)
+        if moved and here:
+            objects.delete(Reference(**here.object))
+        self._state.put(made)
+        return Done(id=reference.id, outputs=_outputs(live), op=op)
+
+    def _dry_run(self, recorded: Recorded, objects: Objects, obj: Json, reference: Reference, op: str) -> Done:
+        new = op in ("create", "replace")
+        done = Done(id="" if new else reference.id, outputs=obj, op=op)
+        try:
+            objects.apply(obj, manager=_manager(recorded), force=_forced(obj), dry_run=True)
+        except RefusedError as error:
+            if error.code == 404:  # its namespace is made by this very run
+                return Done(id=done.id, outputs=obj, op=op, note="not validated: its namespace is not there yet")
+            if not _immutable(error):
+                raise
+            return Done(id="", outputs=obj, op="replace", note="not validated: it has to be replaced")
+        return done
+
+    def _uid(self, provider: Provider) -> str:
+        found = self._clusters.find(provider.cluster) if provider.cluster else None
+        return found.uid if found else ""
+
+    # reads
+
+    def read(self, recorded: Recorded, resource_id: str, provider: Provider | None) -> Json:
+        """The live object. In a dry run an empty one where it cannot be there yet."""
+        if provider is None or not provider.cluster or not self._clusters.find(provider.cluster):
+            if self.dry_run:
+                return {}
+            raise LabError(f"{recorded.name} reads from a cluster that does not run.", "run `make up` again.")
+        objects = self.objects(provider.cluster)
+        group_version, _, kind = recorded.type.removeprefix(KUBERNETES).rpartition(":")
+        api_version = group_version.removeprefix("core/")
+        namespace, _, name = resource_id.rpartition("/")
+        reference = Reference(api_version=api_version, kind=kind, namespace=namespace, name=name)
+        live = objects.get(reference)
+        if live is None and not self.dry_run:
+            raise LabError(
+                f"{reference} does not exist in the cluster `{provider.cluster}`.", "see what should have made it."
+            )
+        return _outputs({"apiVersion": api_version, "kind": kind, **live}) if live else {}
+
+    # deletion
+
+    def delete(self, entry: Entry, gone: set[str]) -> None:
+        """Delete what an entry stands for, unless it went away with something else, and forget it."""
+        cluster = self._clusters.find(entry.cluster) if entry.cluster else None
+        # nothing to delete: with it went what held it, or the server was made anew, or it was never an object
+        if cluster and cluster.uid == entry.cluster_uid and entry.deleted_with not in gone and entry.object:
+            objects = self.objects(entry.cluster)
+            if entry.type == RELEASE_TYPE:
+                self._releases.uninstall(entry.cluster, entry.object)
+            elif _is_patch(entry.type):
+                self._release_fields(objects, entry)
+            else:
+                reference = Reference(**entry.object)
+                # an emptied namespace takes 5 s to go; several may do so at once
+                objects.delete(reference, wait=reference.kind != "Namespace")
+                if reference.kind == "Namespace":
+                    self._going.append((objects, entry, reference))
+                    return
+        self._state.drop(entry.urn)
+
+    def finish_deletes(self) -> None:
+        """Wait for what goes away slowly, and forget it."""
+        while self._going:
+            objects, entry, reference = self._going.pop()
+            objects.wait_gone(reference)
+            self._state.drop(entry.urn)
+
+    def _release_fields(self, objects: Objects, entry: Entry) -> None:
+        """Take our fields back out of an object that is not ours: apply nothing, as the same manager."""
+        reference = Reference(**entry.object)
+        if objects.get(reference):
+            bare = {"apiVersion": reference.api_version, "kind": reference.kind, "metadata": {"name": reference.name}}
+            if reference.namespace:
+                bare["metadata"] = {"name": reference.name, "namespace": reference.namespace}
+            objects.apply(bare, manager=_manager(entry))
+
+
+def _plan(recorded: Recorded, entry: Entry | None) -> str:
+    if entry is None:
+        return "create"
+    return "same" if entry.inputs == recorded.inputs else "update"
+
+
+def _entry(recorded: Recorded, **what: object) -> Entry:
+    return Entry(
+        urn=recorded.urn,
+        type=recorded.type,
+        name=recorded.name,
+        inputs=recorded.inputs,
+        provider=recorded.provider,
+        parent=recorded.parent,
+        deleted_with=recorded.deleted_with,
+        **what,  # type: ignore[arg-type]  # id, cluster, cluster_uid, object
+    )
+
+
+def _begun(made: Entry, before: Entry | None) -> Entry:
+    """What stands in the state while an object is being sent: known, but like nothing that a program could ask for."""
+    kept = before.object if before and before.cluster_uid == made.cluster_uid and before.object else made.object
+    return Entry(**{**vars(made), "inputs": {}, "object": kept})
+
+
+def _unvalidated(recorded: Recorded, inputs: Json, entry: Entry | None, why: str) -> Done:
+    return Done(id="", outputs=inputs, op=_plan(recorded, entry), note=f"not validated: {why}")
+
+
+def _outputs(live: Json) -> Json:
+    if live.get("kind") != "Secret":
+        return live
+    return {key: secret(value) if key in ("data", "stringData") else value for key, value in live.items()}
+
+
+def _auto_name(recorded: Recorded) -> str:
+    """As Pulumi names what has no name: the logical one and a suffix; here always the same for the same resource."""
+    return f"{recorded.name}-{hashlib.sha256(recorded.urn.encode()).hexdigest()[:8]}"
+
+
+def _is_patch(type_: str) -> bool:
+    return type_.endswith("Patch")
+
+
+def _manager(item: Recorded | Entry) -> str:
+    """Each patch has a manager of its own, so that taking it back takes its fields and no other's."""
+    return f"{FIELD_MANAGER}-{item.name}" if _is_patch(item.type) else FIELD_MANAGER
+
+
+def _forced(obj: Json) -> bool:
+    return (obj["metadata"].get("annotations") or {}).get("pulumi.com/patchForce") == "true"
+
+
+def _immutable(error: RefusedError) -> bool:
+    return error.code == 422 and "immutable" in error.cause

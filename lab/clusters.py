@@ -1,0 +1,455 @@
+"""The lab's API servers: one stands in for the host cluster, one for each team's virtual cluster.
+
+Owns their processes, ports, kubeconfigs and the record of what this lab started, all under one folder (`.lab`).
+Leaves what is put into them to `engine.py` and `simulate.py`.
+
+Each is made by kwokctl from the programs of `binaries.py`: etcd, kube-apiserver, controller manager, scheduler, kwok.
+A server that does not answer, or that lost one of its processes, is made anew rather than mended: its content is
+simulated, and the engine puts back whatever is recorded for a server that no longer exists.
+"""
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import httpx2
+import yaml
+from lightkube import ApiError, Client, KubeConfig
+from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.core_v1 import ConfigMap, Namespace
+
+from lab.binaries import Binaries
+from lab.errors import LabError
+
+HOST = "host"
+LOOPBACK = "127.0.0.1"
+FIELD_MANAGER = "gpu-tenancy-lab"
+MARKER = "gpu-tenancy-lab"  # ConfigMap in kube-system of every server that a lab started
+# below the range that Linux and macOS give to outgoing connections, so that none of those can take a remembered port
+PORTS = range(21000, 31000)
+START_SECONDS = 120  # on two busy cores; an idle machine needs 6 to 10
+PROBE_SECONDS = 5.0
+LISTENERS = ("kubeApiserver", "etcd", "etcdPeer", "kubeControllerManager", "kubeScheduler", "kwokController")
+# as kwokctl names the processes of one server
+SERVER_PROGRAMS = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller"}
+# what the lab's objects need: namespaces that go away, quotas that count, jobs that run on ready nodes, tokens
+CONTROLLERS = (
+    "namespace-controller,garbage-collector-controller,resourcequota-controller,job-controller,"
+    "node-lifecycle-controller,"
+    "serviceaccount-controller,serviceaccount-token-controller,root-ca-certificate-publisher-controller,"
+    "clusterrole-aggregation-controller"
+)
+# the default scheduler also answers to KAI's name: queues are stored and validated, but not scheduled by
+SCHEDULER_CONFIG = {
+    "apiVersion": "kubescheduler.config.k8s.io/v1",
+    "kind": "KubeSchedulerConfiguration",
+    "leaderElection": {"leaderElect": False},  # there is one of each; electing it costs seconds
+    "profiles": [{"schedulerName": "default-scheduler"}, {"schedulerName": "kai-scheduler"}],
+}
+
+
+@dataclass(kw_only=True)
+class Record:
+    """What this lab knows of one server; `uid` is empty until it was ready once."""
+
+    ports: dict[str, int]
+    uid: str = ""
+
+
+@dataclass(kw_only=True)
+class LabRecord:
+    id: str
+    clusters: dict[str, Record] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A server that this lab started and that answered just now. `uid` is the UID of its kube-system namespace."""
+
+    name: str
+    server: str
+    uid: str
+    kubeconfig: Path
+
+    @property
+    def context(self) -> str:
+        return f"kwok-{self.name}"
+
+
+class Clusters:
+    """Every server of the lab in `home`. Safe to use from several threads, by one process at a time (see `held`)."""
+
+    def __init__(self, home: Path, binaries: Callable[[], Binaries]) -> None:
+        self.home = home.absolute()
+        self._binaries = binaries
+        self._guard = threading.RLock()
+        self._clients: dict[str, Client] = {}
+        self._verified: dict[str, Cluster] = {}
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other runs away from this lab. Raises LabError when one is at work."""
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self.home / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LabError(
+                    f"lab: another command is at work on {self.home}.", "wait for it to end, then run this one again."
+                ) from None
+            yield
+
+    # asking
+
+    @property
+    def lab_id(self) -> str:
+        return self._read().id
+
+    def names(self) -> list[str]:
+        return list(self._read().clusters)
+
+    def find(self, name: str) -> Cluster | None:
+        """The server `name` if it runs, else None. Raises LabError where another one answers in its place."""
+        with self._guard:
+            if name in self._verified:
+                return self._verified[name]
+            record = self._read().clusters.get(name)
+            if not record or not record.uid or self._running(name) != SERVER_PROGRAMS:
+                return None
+            uid = self._identity(name)
+            if uid is None:
+                return None
+            if uid != record.uid:
+                raise LabError(
+                    f"lab: the API server at {self._server(record)} is not the one that this lab started"
+                    f" (its UID is {uid}, expected {record.uid}).",
+                    "stop that server, or choose new ports with `make lab-reset`.",
+                )
+            self._verified[name] = Cluster(
+                name=name, server=self._server(record), uid=uid, kubeconfig=self.kubeconfig(name)
+            )
+            return self._verified[name]
+
+    def by_kubeconfig(self, text: str, what: str) -> str:
+        """Name of the server that a kubeconfig trusts. Raises LabError where that is none of this lab's.
+
+        Each server has a certificate authority of its own, so that one tells them apart; a stack file may give a
+        team's API an address that only a real cluster would serve.
+        """
+        authority, server = _authority(text, what)
+        for name in self.names():
+            file = self.kubeconfig(name)
+            if file.exists() and authority == _authority(file.read_text(), name)[0]:
+                return name
+        raise LabError(
+            f"lab: {what} names the cluster {server}, which this lab did not start; nothing was sent to it.",
+            "use the real engine for real clusters (a stack whose host.provider is not `lab`).",
+        )
+
+    def client(self, name: str) -> Client:
+        """A client for a server that `find` or `ensure` vouched for."""
+        with self._guard:
+            if name not in self._clients:
+                self._clients[name] = self._connect(name, 30.0)
+            return self._clients[name]
+
+    def kubeconfig(self, name: str) -> Path:
+        return self.home / f"kubeconfig-{name}"
+
+    # making and ending
+
+    def ensure(self, name: str, port: int | None = None) -> Cluster:
+        """The server `name`, started if it does not run, at `port` if one is asked for. Raises LabError."""
+        found = self.find(name)
+        if found and (not port or found.server.endswith(f":{port}")):
+            return found
+        self._end(name)
+        with self._guard:
+            lab = self._read()
+            record = lab.clusters.get(name) or Record(ports=self._free_ports(lab))
+            record.ports["kubeApiserver"] = port or record.ports["kubeApiserver"]
+            record.uid = ""  # not ready: whoever finds it so makes it anew
+            lab.clusters[name] = record
+            self._write(lab)
+        self._check_ports(name, record)
+        self._start(name, record)
+        _inline(self.kubeconfig(name))
+        uid = self._mark(name, lab.id)
+        with self._guard:
+            lab = self._read()
+            lab.clusters[name].uid = uid
+            self._write(lab)
+        cluster = self.find(name)
+        if not cluster:
+            raise LabError(
+                f"lab: the API server `{name}` started and went away again.",
+                f"read the logs in {self._folder(name) / 'logs'}, then run `make lab-reset`.",
+            )
+        return cluster
+
+    def stop(self, name: str) -> None:
+        """End the server and forget it; fine if there is none."""
+        self._end(name)
+        with self._guard:
+            lab = self._read()
+            if lab.clusters.pop(name, None):
+                self._write(lab)
+
+    def stop_all(self) -> None:
+        """End whatever this lab ever started, whatever state it is in, and remove its folder."""
+        self._end(None)
+        shutil.rmtree(self.home, ignore_errors=True)
+        with contextlib.suppress(OSError):  # other stacks' labs may lie beside this one
+            self.home.parent.rmdir()
+
+    # records
+
+    def _read(self) -> LabRecord:
+        with self._guard:
+            try:
+                raw = json.loads((self.home / "lab.json").read_text())
+                return LabRecord(id=raw["id"], clusters={k: Record(**v) for k, v in raw["clusters"].items()})
+            except FileNotFoundError:
+                return LabRecord(id=str(uuid.uuid4()))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise LabError(
+                    f"lab: {self.home / 'lab.json'} is damaged.", "run `make lab-reset`, then `make up`."
+                ) from None
+
+    def _write(self, lab: LabRecord) -> None:
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = self.home / "lab.json.new"
+        draft.write_text(json.dumps(asdict(lab), indent=1))
+        draft.replace(self.home / "lab.json")
+
+    def _folder(self, name: str) -> Path:
+        return self.home / "kwok" / "clusters" / name
+
+    def _server(self, record: Record) -> str:
+        return f"https://{LOOPBACK}:{record.ports['kubeApiserver']}"
+
+    # ports
+
+    def _free_ports(self, lab: LabRecord) -> dict[str, int]:
+        taken = {port for record in lab.clusters.values() for port in record.ports.values()}
+        free = (port for port in random.sample(PORTS, len(PORTS)) if port not in taken and _is_free(port))
+        return {listener: next(free) for listener in LISTENERS}
+
+    def _check_ports(self, name: str, record: Record) -> None:
+        for listener, port in record.ports.items():
+            if not _is_free(port):
+                raise LabError(
+                    f"lab: port {port} ({listener} of the API server `{name}`) is taken by another program.",
+                    "stop that program, or choose new ports with `make lab-reset`.",
+                )
+
+    # starting
+
+    def _start(self, name: str, record: Record) -> None:
+        programs = self._binaries()
+        config = self.home / f"kwok-{name}.yaml"
+        scheduler = self.home / "scheduler.yaml"
+        scheduler.write_text(yaml.safe_dump(SCHEDULER_CONFIG))
+        config.write_text(yaml.safe_dump(_kwokctl_config(programs, record, scheduler)))
+        env = {**os.environ, "KWOK_WORKDIR": str(self.home / "kwok")}
+        env.pop("KUBECONFIG", None)
+        child = subprocess.Popen(
+            [
+                *(str(programs.kwokctl), "create", "cluster", "--name", name, "--wait", f"{START_SECONDS}s"),
+                *("--config", str(config), "--kubeconfig", str(self.kubeconfig(name))),
+            ],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            umask=0o077,  # keys and kubeconfig are the user's alone from their first byte
+            start_new_session=True,  # ctrl-c comes to us; we decide what happens to it
+        )
+        try:
+            _, said = child.communicate(timeout=START_SECONDS + 30)
+        except BaseException:
+            self._end(name)
+            child.wait()
+            raise
+        if child.returncode:
+            lines = [line.strip() for line in said.splitlines() if line.startswith(("ERROR", "Error", "Usage"))]
+            cause = lines[0] if lines else (said.strip().splitlines() or ["no output"])[-1]
+            raise LabError(f"lab: the API server `{name}` does not start: {cause}", "run `make lab-reset`, then again.")
+
+    def _mark(self, name: str, lab_id: str) -> str:
+        client = self.client(name)
+        meta = ObjectMeta(name=MARKER, namespace="kube-system")
+        deadline = time.monotonic() + START_SECONDS
+        while True:  # kube-system appears a moment after the server says that it is ready
+            try:
+                client.apply(ConfigMap(metadata=meta, data={"lab": lab_id}), field_manager=FIELD_MANAGER)
+                break
+            except ApiError as error:
+                if time.monotonic() > deadline:
+                    raise LabError(
+                        f"lab: the API server `{name}` does not take objects: {error.status.message}",
+                        "run `make lab-reset`, then again.",
+                    ) from error
+                time.sleep(0.1)
+        uid = self._identity(name)
+        if not uid:
+            raise LabError(f"lab: the API server `{name}` does not answer.", "run `make lab-reset`, then again.")
+        return uid
+
+    def _connect(self, name: str, seconds: float) -> Client:
+        config = KubeConfig.from_file(self.kubeconfig(name)).get()
+        # trust_env off: no proxy and no in-cluster account of the surroundings may redirect the lab
+        return Client(config=config, field_manager=FIELD_MANAGER, timeout=httpx2.Timeout(seconds), trust_env=False)
+
+    def _identity(self, name: str) -> str | None:
+        """UID of kube-system, if the server answers and carries the marker of this very lab."""
+        try:
+            with self._connect(name, PROBE_SECONDS) as client:
+                marker = client.get(ConfigMap, MARKER, namespace="kube-system")
+                if (marker.data or {}).get("lab") != self._read().id:
+                    return "another lab's"
+                space = client.get(Namespace, "kube-system")
+                return space.metadata.uid if space.metadata else None
+        except (httpx2.HTTPError, OSError):
+            return None
+
+    # ending
+
+    def _running(self, name: str) -> set[str]:
+        return {program for _, program in self._processes(name)}
+
+    def _processes(self, name: str | None) -> list[tuple[int, str]]:
+        """Pid and program of what this lab runs for `name`, or for any server: known by its command line alone.
+
+        A recorded pid may by now be anyone's; a program of ours that was given a path in this lab's folder is not.
+        """
+        within = f"{self.home / 'kwok' / 'clusters'}/" + (f"{name}/" if name else "")
+        starter = str(self.home / (f"kwok-{name}.yaml" if name else "kwok-"))
+        found = []
+        for pid, command in _commands():
+            program = Path(command[0]).name
+            line = " ".join(command)
+            if (program in SERVER_PROGRAMS and within in line) or (program == "kwokctl" and starter in line):
+                found.append((pid, program))
+        return found
+
+    def _end(self, name: str | None) -> None:
+        deadline = time.monotonic() + 15
+        # kwokctl first: it could start others while they are being ended. killed outright: nothing of theirs is kept
+        while alive := sorted(self._processes(name), key=lambda entry: entry[1] != "kwokctl"):
+            for pid, _ in alive:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if time.monotonic() > deadline:
+                raise LabError(
+                    f"lab: processes {sorted(pid for pid, _ in alive)} do not end.", "end them by hand, then run again."
+                )
+            time.sleep(0.05)
+        with self._guard:
+            for known in [name] if name else list(self._clients):
+                self._verified.pop(known, None)
+                if client := self._clients.pop(known, None):
+                    client.close()
+        if name:
+            shutil.rmtree(self._folder(name), ignore_errors=True)
+            self.kubeconfig(name).unlink(missing_ok=True)
+            (self.home / f"kwok-{name}.yaml").unlink(missing_ok=True)
+
+
+def _authority(text: str, what: str) -> tuple[str, str]:
+    """Certificate authority and address of the cluster of a kubeconfig's current context."""
+    try:
+        document = yaml.safe_load(text)
+        context = next(c for c in document["contexts"] if c["name"] == document["current-context"])["context"]
+        cluster = next(c for c in document["clusters"] if c["name"] == context["cluster"])["cluster"]
+        server = str(cluster["server"])
+    except (yaml.YAMLError, KeyError, TypeError, StopIteration):
+        raise LabError(
+            f"lab: {what} has a kubeconfig without a usable current context.",
+            "give it the kubeconfig that the lab hands out.",
+        ) from None
+    # a server without one in its kubeconfig is none of ours
+    return str(cluster.get("certificate-authority-data") or f"none: {server}"), server
+
+
+def _inline(kubeconfig: Path) -> None:
+    """Put keys and certificates into the kubeconfig itself, so that its text is all that anyone needs."""
+    document = yaml.safe_load(kubeconfig.read_text())
+    for holder in (document["clusters"][0]["cluster"], document["users"][0]["user"]):
+        for key in ("certificate-authority", "client-certificate", "client-key"):
+            if file := holder.pop(key, None):
+                holder[f"{key}-data"] = base64.b64encode(Path(file).read_bytes()).decode()
+    draft = kubeconfig.with_name(f"{kubeconfig.name}.new")
+    draft.touch(mode=0o600)
+    draft.write_text(yaml.safe_dump(document))
+    draft.replace(kubeconfig)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # as the servers themselves do; a port in TIME_WAIT counts as free, one that is listened on does not
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def _commands() -> Iterator[tuple[int, list[str]]]:
+    """Every process of this user and its command line, from /proc where there is one, else from ps."""
+    proc = Path("/proc")
+    if (proc / "self" / "cmdline").exists():
+        for entry in proc.iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):  # it ended meanwhile, or is not ours to read
+                    words = (entry / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
+                    if words[0] and entry.stat().st_uid == os.getuid():
+                        yield int(entry.name), words
+        return
+    listing = subprocess.run(["ps", "-xww", "-o", "pid=,command="], capture_output=True, text=True, check=True)
+    for line in listing.stdout.splitlines():
+        pid, _, command = line.strip().partition(" ")
+        if command.strip():
+            yield int(pid), command.split()
+
+
+def _kwokctl_config(programs: Binaries, record: Record, scheduler: Path) -> dict[str, object]:
+    def extra(name: str, **args: str) -> dict[str, object]:
+        return {"name": name, "extraArgs": [{"key": k.replace("_", "-"), "value": v} for k, v in args.items()]}
+
+    return {
+        "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+        "kind": "KwokctlConfiguration",
+        "options": {
+            "runtime": "binary",
+            "bindAddress": LOOPBACK,
+            "etcdBinary": str(programs.etcd),
+            "kubeApiserverBinary": str(programs.kube_apiserver),
+            "kubeControllerManagerBinary": str(programs.kube_controller_manager),
+            "kubeSchedulerBinary": str(programs.kube_scheduler),
+            "kubeSchedulerConfig": str(scheduler),
+            "kwokControllerBinary": str(programs.kwok),
+            **{f"{listener}Port": port for listener, port in record.ports.items()},
+        },
+        "componentsPatches": [
+            extra("etcd", unsafe_no_fsync="true"),  # nothing in a lab has to survive a power cut
+            # etcd 3.5.1 lacks what streamed lists need; clients would retry them with growing pauses instead of listing
+            extra("kube-apiserver", feature_gates="WatchList=false"),
+            extra("kube-controller-manager", controllers=CONTROLLERS, leader_elect="false"),
+        ],
+    }

@@ -1,0 +1,271 @@
+"""Drives the lab: up, preview, outputs, status, down, reset.
+
+Owns: the order of things for one stack, what is said meanwhile, and the files beside the servers' own. Leaves to
+others: everything that touches a server.
+"""
+
+import json
+import runpy
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from components.settings.load import load_stack_file
+from lab import binaries, simulate
+from lab.backend import LabBackend
+from lab.clusters import HOST, Cluster, Clusters
+from lab.engine import PROJECT, SECRET_HIDDEN, SECRET_KEY, Json, Monitor, Recorded, State, plain, run, tally
+from lab.errors import LabError
+from lab.objects import Objects
+from lab.show import Show
+
+# what a program gets where no server runs yet: well-formed, and nobody answers there
+PLACEHOLDER = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "current-context": "kwok-host",
+    "contexts": [{"name": "kwok-host", "context": {"cluster": "kwok-host", "user": "kwok-host"}}],
+    "clusters": [{"name": "kwok-host", "cluster": {"server": "https://127.0.0.1:1"}}],
+    "users": [{"name": "kwok-host", "user": {}}],
+}
+Policies = Callable[[Sequence[Recorded]], Sequence[str]]  # violations, one line each
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a run did, or a preview would do. `failures` and `violations` are one line each, cause first."""
+
+    stack: str
+    recorded: tuple[Recorded, ...]
+    counts: dict[str, int]
+    failures: tuple[str, ...] = ()
+    violations: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        return not self.failures and not self.violations
+
+    @property
+    def changes(self) -> int:
+        return sum(count for op, count in self.counts.items() if op != "same")
+
+    @property
+    def unvalidated(self) -> int:
+        return sum("not validated" in item.note for item in self.recorded)
+
+    def steps(self) -> list[Json]:
+        """As `pulumi preview --json` lists them."""
+        return [item.step() for item in self.recorded]
+
+    def text(self) -> str:
+        ops = ", ".join(f"{count} {op}" for op, count in sorted(self.counts.items())) or "nothing"
+        open_ones = f", {self.unvalidated} not validated" if self.unvalidated else ""
+        return f"{ops}: {self.changes} changes{open_ones}, in {self.seconds:.0f} s"
+
+
+Preview = Summary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """What runs. `servers` are by lab name: `host`, and one for each virtual cluster."""
+
+    stack: str
+    context: str
+    uid: str
+    servers: dict[str, Cluster] = field(default_factory=dict)
+    resources: int = 0
+
+
+class LabDriver:
+    """The lab of one stack. Its files lie in `<root>/.lab/<stack>`; `root` holds the program's `__main__.py`."""
+
+    def __init__(
+        self, stack_name: str, stack_file: Path, root: Path, show: Show | None = None, policies: Policies | None = None
+    ) -> None:
+        self.stack, self.stack_file, self.root = stack_name, stack_file, root.absolute()
+        self.home = self.root / ".lab" / stack_name
+        self.show = show or Show()
+        self._policies = policies
+        self.clusters = Clusters(self.home, lambda: binaries.ensure(self.show))
+
+    # commands
+
+    def up(self) -> Summary:
+        """Make the lab what the stack file says. Raises LabError where it cannot even begin."""
+        started = time.monotonic()
+        platform = load_stack_file(self.stack_file)  # every mistake of the file comes before anything is started
+        with self.clusters.held():
+            self._first_line(self.clusters.find(HOST))
+            if self._policies:
+                planned, monitor = self._run(dry_run=True)
+                violations = tuple(self._policies(planned))
+                if violations:
+                    return self._summary(started, planned, monitor.failures, violations)
+            fresh = self.clusters.find(HOST) is None
+            if fresh:
+                binaries.ensure(self.show)
+                with self.show.task("lab: starting the host's API server"):
+                    host = self.clusters.ensure(HOST)
+                self.show.line(f"lab: cluster UID {host.uid}")
+            simulate.place(Objects(HOST, self.clusters.client(HOST)), simulate.world(platform))
+            recorded, monitor = self._run(dry_run=False)
+            failures = list(monitor.failures)
+            if not failures:
+                state = State(self.home / "state.json")
+                backend = LabBackend(self.clusters, state, dry_run=False)
+                recorded += self._delete_absent(backend, state, recorded, failures)
+                self._keep_outputs(monitor.outputs)
+            return self._summary(started, recorded, failures)
+
+    def preview(self) -> Preview:
+        """What `up` would do; changes nothing, and needs neither a running lab nor its programs."""
+        started = time.monotonic()
+        load_stack_file(self.stack_file)
+        with self.clusters.held():
+            host = self.clusters.find(HOST)
+            self._first_line(host)
+            if not host:
+                self.show.line("lab: no API server runs, so nothing is validated against one (`make up` starts them)")
+            recorded, monitor = self._run(dry_run=True)
+            state = State(self.home / "state.json")
+            kept = {item.urn for item in recorded}
+            gone = [entry for urn, entry in state.entries.items() if urn not in kept]
+            recorded += [_deleted(entry.urn, entry.type, entry.name, entry.inputs) for entry in reversed(gone)]
+            violations = tuple(self._policies(recorded)) if self._policies else ()
+            summary = self._summary(started, recorded, monitor.failures, violations)
+        if not self.clusters.names():
+            self.clusters.stop_all()  # only the lock was there: a preview leaves nothing
+        return summary
+
+    def outputs(self, *, show_secrets: bool = False) -> Json:
+        """The outputs of the last `up`; secrets only where they are asked for. Raises LabError before the first."""
+        try:
+            found = json.loads((self.home / "outputs.json").read_text())
+        except FileNotFoundError:
+            raise LabError(f"lab: stack {self.stack} has no outputs yet.", "run `make up`.") from None
+        shown = plain(found) if show_secrets else _hidden(found)
+        return dict(shown)
+
+    def status(self) -> Status:
+        """What runs now; starts nothing."""
+        servers = {name: found for name in self.clusters.names() if (found := self.clusters.find(name))}
+        host = servers.get(HOST)
+        return Status(
+            stack=self.stack,
+            context=host.context if host else "",
+            uid=host.uid if host else "",
+            servers=servers,
+            resources=len(State(self.home / "state.json").entries),
+        )
+
+    def down(self) -> None:
+        """Delete everything in reverse, end every server, remove the lab's files. Fine where there is nothing."""
+        if not self.home.exists():
+            self.show.line(f"lab: stack {self.stack} has no lab; nothing to do")
+            return
+        with self.clusters.held():
+            self._first_line(self.clusters.find(HOST))
+            failures: list[str] = []
+            state = State(self.home / "state.json")
+            self._delete_absent(LabBackend(self.clusters, state, dry_run=False), state, [], failures)
+            for failure in failures:  # the servers go away all the same, and with them whatever would not
+                self.show.line(f"lab: {failure}")
+            self.clusters.stop_all()
+        self.show.line("lab: every API server is ended and the lab's files are removed")
+
+    def reset(self) -> None:
+        """Throw the lab away, whatever state it is in."""
+        self.clusters.stop_all()
+        self.show.line(f"lab: the lab of stack {self.stack} is gone")
+
+    # steps
+
+    def _first_line(self, host: Cluster | None) -> None:
+        uid = f"cluster UID {host.uid}" if host else "cluster not started yet"
+        context = host.context if host else f"kwok-{HOST}"
+        self.show.line(f"SIMULATION (the lab, no real cluster, no GPU): stack {self.stack}, context {context}, {uid}")
+
+    def _run(self, *, dry_run: bool) -> tuple[list[Recorded], Monitor]:
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state = State(self.home / "state.json")
+        backend = LabBackend(self.clusters, state, dry_run=dry_run)
+        with self.show.task("lab: preview" if dry_run else "lab: apply") as task:
+            monitor = Monitor(
+                backend, state, self.clusters.lab_id, lambda item: task.tell(item.name, len(monitor.recorded))
+            )
+            run(self._program, monitor, stack=self.stack, dry_run=dry_run, config=self._config())
+        return list(monitor.recorded.values()), monitor
+
+    def _program(self) -> None:
+        sys.path.insert(0, str(self.root))
+        try:
+            runpy.run_path(str(self.root / "__main__.py"), run_name="__main__")
+        finally:
+            sys.path.remove(str(self.root))
+
+    def _config(self) -> dict[str, str]:
+        """The program's configuration, as the real engine would hand it over: text, objects as JSON."""
+        written = yaml.safe_load(self.stack_file.read_text()).get("config") or {}
+        text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in written.items()}
+        host = self.clusters.find(HOST)
+        kubeconfig = host.kubeconfig.read_text() if host else yaml.safe_dump(PLACEHOLDER)
+        return {**text, f"{PROJECT}:kubeconfig": kubeconfig}
+
+    def _delete_absent(
+        self, backend: LabBackend, state: State, recorded: Sequence[Recorded], failures: list[str]
+    ) -> list[Recorded]:
+        kept = {item.urn for item in recorded}
+        absent = [entry for urn, entry in state.entries.items() if urn not in kept]
+        gone = {entry.urn for entry in absent}
+        done = []
+        for entry in reversed(absent):
+            try:
+                backend.delete(entry, gone)
+            except LabError as error:
+                failures.append(f"{entry.name}: {error}")
+            else:
+                done.append(_deleted(entry.urn, entry.type, entry.name, entry.inputs))
+        try:
+            backend.finish_deletes()
+        except LabError as error:
+            failures.append(str(error))
+        return done
+
+    def _keep_outputs(self, outputs: Json) -> None:
+        # holds the teams' kubeconfigs, like the files beside it: for this user alone
+        draft = self.home / "outputs.new"
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(outputs))
+        draft.replace(self.home / "outputs.json")
+
+    def _summary(
+        self, started: float, recorded: list[Recorded], failures: Sequence[str], violations: tuple[str, ...] = ()
+    ) -> Summary:
+        return Summary(
+            stack=self.stack,
+            recorded=tuple(recorded),
+            counts=tally(recorded),
+            failures=tuple(failures),
+            violations=violations,
+            seconds=time.monotonic() - started,
+        )
+
+
+def _deleted(urn: str, type_: str, name: str, inputs: Json) -> Recorded:
+    return Recorded(urn=urn, type=type_, name=name, inputs={}, op="delete", old_inputs=inputs)
+
+
+def _hidden(value: object) -> Json:
+    def hide(item: object) -> object:
+        if isinstance(item, dict):
+            return SECRET_HIDDEN if SECRET_KEY in item else {key: hide(inner) for key, inner in item.items()}
+        return [hide(inner) for inner in item] if isinstance(item, list) else item
+
+    found = hide(value)
+    return found if isinstance(found, dict) else {}

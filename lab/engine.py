@@ -1,0 +1,419 @@
+"""A small engine behind the Pulumi SDK's mock monitor: the same program, real API servers.
+
+Owns: registration order, what is created, updated, left alone, replaced or deleted, and the state file.
+Leaves to others: servers (`clusters.py`), objects on them (`objects.py`), what no API server does by itself
+(`simulate.py`).
+
+The SDK awaits a resource's dependencies before it registers it, so registering is applying. Every object is recorded
+in the state before it is sent: a killed run leaves nothing that a next one does not know.
+"""
+
+import asyncio
+import contextvars
+import hashlib
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi.runtime import mocks, rpc, settings
+from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.stack import ResourceRegistrationFailed, run_in_stack, wait_for_rpcs
+from pulumi.runtime.sync_await import _ensure_event_loop, _sync_await
+
+from lab.errors import LabError
+
+PROJECT = "gpu-tenancy"
+STACK_TYPE = "pulumi:pulumi:Stack"
+PROVIDER_TYPE = "pulumi:providers:kubernetes"
+SECRET_HIDDEN = "[secret]"
+UNKNOWN = "[unknown]"
+# how the SDK marks a secret inside plain data (pulumi.runtime.rpc._special_sig_key and _special_secret_sig)
+SECRET_KEY, SECRET_MARK = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
+
+Json = dict[str, Any]  # an object of the Kubernetes API or of the engine protocol: shapes that only their servers know
+
+
+@dataclass(kw_only=True)
+class Recorded:
+    """One registered resource, and what happened or would happen to it. `inputs` hold no secret in clear."""
+
+    urn: str
+    type: str
+    name: str
+    inputs: Json
+    custom: bool = True
+    provider: str = ""
+    parent: str = ""
+    dependencies: tuple[str, ...] = ()
+    deleted_with: str = ""
+    op: str = "same"  # create | update | replace | same | delete | read
+    old_inputs: Json | None = None
+    note: str = ""  # why a step was not validated
+    outputs: Json = field(default_factory=dict)  # of components: what they registered
+
+    def step(self) -> Json:
+        """This resource as a step of `pulumi preview --json`."""
+        state = {"urn": self.urn, "type": self.type, "custom": self.custom, "parent": self.parent}
+        step: Json = {"op": self.op, "urn": self.urn, "provider": self.provider}
+        if self.old_inputs is not None:
+            step["oldState"] = {**state, "inputs": self.old_inputs}
+        if self.op != "delete":
+            step["newState"] = {**state, "inputs": self.inputs, "dependencies": list(self.dependencies)}
+        if self.op in ("update", "replace"):
+            step["detailedDiff"] = difference(self.old_inputs or {}, self.inputs)
+        if self.note:
+            step["note"] = self.note
+        return step
+
+
+@dataclass(kw_only=True)
+class Entry:
+    """What the state file keeps of a resource. `inputs` empty: it was begun and its end was never seen."""
+
+    urn: str
+    type: str
+    name: str
+    id: str = ""
+    inputs: Json = field(default_factory=dict)
+    provider: str = ""
+    parent: str = ""
+    deleted_with: str = ""
+    cluster: str = ""  # the lab's name for the server that holds the object
+    cluster_uid: str = ""  # another uid later: the server was made anew and the object is gone
+    object: Json = field(default_factory=dict)  # apiVersion, kind, namespace, name
+
+
+class State:
+    """The state file: what the last runs made, in the order of registration."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._guard = threading.Lock()
+        try:
+            raw = json.loads(path.read_text())
+            self.entries = {entry["urn"]: Entry(**entry) for entry in raw["resources"]}
+        except FileNotFoundError:
+            self.entries = {}
+        except (ValueError, KeyError, TypeError):
+            raise LabError(f"lab: {path} is damaged.", "run `make lab-reset`, then `make up`.") from None
+
+    def put(self, entry: Entry) -> None:
+        with self._guard:
+            self.entries[entry.urn] = entry
+            self._save()
+
+    def drop(self, urn: str) -> None:
+        with self._guard:
+            self.entries.pop(urn, None)
+            self._save()
+
+    def _save(self) -> None:
+        draft = self._path.with_suffix(".new")
+        draft.write_text(json.dumps({"resources": [vars(entry) for entry in self.entries.values()]}))
+        draft.chmod(0o600)
+        draft.replace(self._path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What a backend did or would do: the physical id (empty: not known yet), the outputs, and the operation."""
+
+    id: str
+    outputs: Json
+    op: str
+    note: str = ""
+
+
+class Backend:
+    """Where resources become objects. `dry_run` and `offline` backends change nothing."""
+
+    dry_run = False
+
+    def resource(self, recorded: Recorded, inputs: Json, entry: Entry | None, provider: "Provider | None") -> Done:
+        raise NotImplementedError
+
+    def read(self, recorded: Recorded, resource_id: str, provider: "Provider | None") -> Json:
+        raise NotImplementedError
+
+    def cluster(self, kubeconfig: str, what: str) -> str:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider:
+    """A Kubernetes provider: which of the lab's servers it means (empty: not known in this preview)."""
+
+    urn: str
+    cluster: str
+    namespace: str = "default"
+
+
+class Monitor(mocks.MockMonitor):
+    """Takes registrations, has the backend act on them, and remembers them for policies, reports and the summary.
+
+    A resource that fails is reported to the SDK as failed: what depends on it is skipped, all else goes on.
+    """
+
+    def __init__(self, backend: Backend, state: State, salt: str, on_step: Callable[[Recorded], None]) -> None:
+        super().__init__(_NoMocks())
+        self.recorded: dict[str, Recorded] = {}
+        self.failures: list[str] = []
+        self.outputs: Json = {}
+        self.stopped = threading.Event()
+        self._backend, self._state, self._salt, self._on_step = backend, state, salt, on_step
+        self._providers: dict[str, Provider] = {}
+        self._guard = threading.Lock()
+
+    # the engine protocol, as far as a program uses it
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802
+        urn = self.make_urn(request.parent, request.type, request.name)
+        if request.type == STACK_TYPE:
+            return resource_pb2.RegisterResourceResponse(urn=urn)
+        _ensure_event_loop()  # type: ignore[no-untyped-call]  # the SDK's (de)serialisers want one in this thread
+        inputs = rpc.deserialize_properties(request.object)
+        recorded = self._record(urn, request, inputs)
+        try:
+            if self.stopped.is_set():
+                raise LabError(f"{request.name}: not begun, the run was interrupted.", "run the command again.")
+            done = self._act(recorded, request.custom, plain(inputs))
+        except Exception as error:  # whatever it is must reach the summary, and must not end the other resources
+            self._fail(recorded, error)
+            return resource_pb2.RegisterResourceResponse(urn=urn, result=resource_pb2.Result.FAIL)
+        recorded.op, recorded.note = done.op, done.note
+        self._on_step(recorded)
+        self.resources[urn] = mocks.MockMonitor.ResourceRegistration(urn, done.id, done.outputs)
+        outputs = _sync_await(rpc.serialize_properties(done.outputs, {}))
+        return resource_pb2.RegisterResourceResponse(urn=urn, id=done.id, object=outputs)
+
+    def ReadResource(self, request: Any) -> Any:  # noqa: N802
+        _ensure_event_loop()  # type: ignore[no-untyped-call]
+        urn = self.make_urn(request.parent, request.type, request.name)
+        recorded = self._record(urn, request, {"id": request.id}, op="read")
+        try:
+            known = request.id and request.id != rpc.UNKNOWN
+            outputs = self._backend.read(recorded, request.id, self._provider_of(recorded)) if known else {}
+        except Exception as error:
+            self._fail(recorded, error)
+            raise
+        serialized = _sync_await(rpc.serialize_properties(outputs, {}))
+        self.resources[urn] = mocks.MockMonitor.ResourceRegistration(urn, request.id, outputs)
+        return resource_pb2.ReadResourceResponse(urn=urn, properties=serialized)
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
+        _ensure_event_loop()  # type: ignore[no-untyped-call]
+        outputs = rpc.deserialize_properties(request.outputs)
+        if f"::{STACK_TYPE}::" in request.urn:
+            self.outputs = outputs
+        elif request.urn in self.recorded:
+            self.recorded[request.urn].outputs = masked(outputs, self._salt)
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
+
+    def Invoke(self, request: Any) -> Any:  # noqa: N802
+        raise LabError(f"lab: the function {request.tok} is not simulated.", "leave it out of lab stacks.")
+
+    # ours
+
+    def _record(self, urn: str, request: Any, inputs: Json, op: str = "same") -> Recorded:
+        old = self._state.entries.get(urn)
+        recorded = Recorded(
+            urn=urn,
+            type=request.type,
+            name=request.name,
+            inputs=masked(hide_secret_data(inputs), self._salt),
+            custom=bool(getattr(request, "custom", True)),
+            provider=str(request.provider).rpartition("::")[0],
+            parent=request.parent,
+            dependencies=tuple(request.dependencies),
+            deleted_with=str(getattr(request, "deletedWith", "")),
+            op=op,
+            old_inputs=old.inputs if old else None,
+        )
+        with self._guard:
+            if urn in self.recorded:
+                raise LabError(f"lab: two resources have the URN {urn}.", "give one of them another name.")
+            self.recorded[urn] = recorded
+        return recorded
+
+    def _act(self, recorded: Recorded, custom: bool, inputs: Json) -> Done:
+        if not custom:
+            return Done(id="", outputs=inputs, op="same")
+        if recorded.type == PROVIDER_TYPE:
+            kubeconfig = inputs.get("kubeconfig")
+            what = f"provider {recorded.name}"
+            cluster = self._backend.cluster(kubeconfig, what) if isinstance(kubeconfig, str) else ""
+            namespace = str(inputs.get("namespace") or "default")
+            with self._guard:
+                self._providers[recorded.urn] = Provider(urn=recorded.urn, cluster=cluster, namespace=namespace)
+            return Done(id=hashlib.sha256(recorded.urn.encode()).hexdigest()[:16], outputs=inputs, op="same")
+        return self._backend.resource(
+            recorded, inputs, self._state.entries.get(recorded.urn), self._provider_of(recorded)
+        )
+
+    def _provider_of(self, recorded: Recorded) -> Provider | None:
+        return self._providers.get(recorded.provider)
+
+    def _fail(self, recorded: Recorded, error: Exception) -> None:
+        cause = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
+        with self._guard:
+            self.failures.append(f"{recorded.name} ({recorded.type.rpartition(':')[2]}): {cause}")
+
+
+class _NoMocks(mocks.Mocks):
+    def call(self, args: mocks.MockCallArgs) -> Any:
+        raise NotImplementedError
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> Any:
+        raise NotImplementedError
+
+
+class _NoHooks:
+    """Takes the place of the SDK's callback server. Hooks mend what charts leave behind; the lab runs no chart."""
+
+    def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
+        pass
+
+    def register_error_hook(self, hook: pulumi.ErrorHook) -> None:
+        pass
+
+
+def run(program: Callable[[], None], monitor: Monitor, *, stack: str, dry_run: bool, config: Mapping[str, str]) -> None:
+    """Run a Pulumi program against `monitor` until everything that it registers is settled.
+
+    It runs in a thread and a context of its own, so that nothing of the SDK's global state outlives it. On Ctrl-C the
+    resources at work are let finish, and nothing new is begun. Raises whatever the program itself raised.
+    """
+    raised: list[BaseException] = []
+    quiet = logging.getLogger("gpu-tenancy.lab.program")
+    quiet.addHandler(logging.NullHandler())
+    quiet.propagate = False  # the SDK logs each failure again; the summary says it once, cause first
+
+    async def settle() -> None:
+        try:
+            await run_in_stack(program)
+        except ResourceRegistrationFailed:
+            # what depends on a failed resource fails with it; wait for all that does not
+            while True:
+                settings.SETTINGS.rpc_manager.unhandled_exception = None
+                try:
+                    await wait_for_rpcs()
+                    return
+                except ResourceRegistrationFailed:
+                    continue
+
+    def inside() -> None:
+        loop = asyncio.new_event_loop()
+        # outputs of failed resources that nobody awaits any more; the failures themselves are in the summary
+        loop.set_exception_handler(lambda *_: None)
+        asyncio.set_event_loop(loop)
+        try:
+            # what set_mocks does, less the root resource: run_in_stack makes its own and registers the outputs
+            settings.configure(
+                mocks.MockSettings(  # type: ignore[no-untyped-call]
+                    monitor=monitor, engine=mocks.MockEngine(quiet), project=PROJECT, stack=stack, dry_run=dry_run
+                )
+            )
+            settings.SETTINGS.callbacks = _NoHooks()
+            pulumi.runtime.set_all_config(dict(config), [f"{PROJECT}:kubeconfig"])
+            loop.run_until_complete(settle())
+        except BaseException as error:  # carried to the calling thread
+            raised.append(error)
+        finally:
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+
+    thread = threading.Thread(target=contextvars.Context().run, args=(inside,), name="pulumi-program", daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(0.2)
+    except KeyboardInterrupt:
+        monitor.stopped.set()
+        thread.join()
+        raise
+    if raised and not monitor.failures:
+        raise raised[0]
+
+
+# plain data
+
+
+def plain(value: Any) -> Any:
+    """A value without the SDK's secret wrappers, with whole floats as ints (protobuf knows no integers)."""
+    if isinstance(value, dict):
+        if value.get(SECRET_KEY) == SECRET_MARK:
+            return plain(value.get("value"))
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def masked(value: Any, salt: str) -> Any:
+    """Plain JSON data with each secret replaced by a salted hash, so that a change still shows."""
+    if isinstance(value, dict):
+        if value.get(SECRET_KEY) == SECRET_MARK:
+            text = json.dumps(masked(value.get("value"), ""), sort_keys=True)
+            digest = hashlib.sha256(f"{salt}{text}".encode()).hexdigest()[:12]
+            return f"{SECRET_HIDDEN} {digest}" if salt else text
+        return {str(key): masked(item, salt) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked(item, salt) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, str | int | float | bool | None) else UNKNOWN
+
+
+def secret(value: Any) -> Json:
+    """Mark a value as secret, as the SDK does."""
+    return {SECRET_KEY: SECRET_MARK, "value": value}
+
+
+def hide_secret_data(inputs: Json) -> Json:
+    """A Secret's content is secret even where the program did not say so."""
+    if inputs.get("kind") != "Secret":
+        return inputs
+    return {key: secret(item) if key in ("data", "stringData") else item for key, item in inputs.items()}
+
+
+def has_unknown(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(has_unknown(item) for item in value.values())
+    if isinstance(value, list):
+        return any(has_unknown(item) for item in value)
+    return not isinstance(value, str | int | float | bool | None)
+
+
+def difference(old: Any, new: Any, path: str = "") -> Json:
+    """Paths that differ, in the shape of a `detailedDiff`."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        found: Json = {}
+        for key in sorted({*old, *new}):
+            below = f"{path}.{key}" if path else key
+            if key not in new:
+                found[below] = {"kind": "delete", "inputDiff": True}
+            elif key not in old:
+                found[below] = {"kind": "add", "inputDiff": True}
+            else:
+                found.update(difference(old[key], new[key], below))
+        return found
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        found = {}
+        for index, pair in enumerate(zip(old, new, strict=True)):
+            found.update(difference(*pair, f"{path}[{index}]"))
+        return found
+    return {} if old == new else {path: {"kind": "update", "inputDiff": True}}
+
+
+def tally(recorded: Sequence[Recorded]) -> dict[str, int]:
+    """How many resources each operation is for; components and reads are not counted."""
+    counts: dict[str, int] = {}
+    for item in recorded:
+        if item.custom and item.op != "read" and item.type != PROVIDER_TYPE:
+            counts[item.op] = counts.get(item.op, 0) + 1
+    return counts

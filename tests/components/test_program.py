@@ -1,0 +1,378 @@
+"""What the program registers, and the trap that each choice avoids."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pulumi
+import pytest
+
+from components import names, releases
+from components.team import kai_scheduler, queues
+from tests.conftest import SECRET_MARK, Declare, Recorder, Registered, platform_of
+
+TEAM = "gpu-tenancy:index:Team"
+RELEASE = "kubernetes:helm.sh/v3:Release"
+SECRET = "kubernetes:core/v1:Secret"
+PROVIDER = "pulumi:providers:kubernetes"
+QUEUE = "kubernetes:scheduling.run.ai/v2:Queue"
+QUOTA = "kubernetes:core/v1:ResourceQuota"
+NAMESPACE = "kubernetes:core/v1:Namespace"
+JOB = "kubernetes:batch/v1:Job"
+CRD = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
+PATCH = "kubernetes:core/v1:NodePatch"
+RUNTIME_CLASS = "kubernetes:node.k8s.io/v1:RuntimeClass"
+SERVICE = "kubernetes:core/v1:Service"
+PRIORITY = "kubernetes:scheduling.k8s.io/v1:PriorityClass"
+
+
+def lab(**changes: Any) -> dict[str, Any]:
+    """The lab's platform with teams (or other sections) changed."""
+    data = copy.deepcopy(platform_of("lab"))
+    for path, value in changes.items():
+        holder = data
+        *steps, last = path.split("__")
+        for step in steps:
+            holder = holder[step]
+        holder[last] = value
+    return data
+
+
+def names_of(found: list[Registered]) -> set[str]:
+    return {str(resource.metadata.get("name")) for resource in found}
+
+
+def depends_on(resource: Registered, other: str) -> bool:
+    return any(urn.endswith(f"::{other}") for urn in resource.dependencies)
+
+
+class TestVirtualCluster:
+    """The inner provider must neither read too early nor make every inner object look changed."""
+
+    def test_the_certificates_are_read_by_the_releases_id_and_not_by_its_status(self, declare: Declare) -> None:
+        # an unknown id is never read at preview, and a status is unknown at every change of values
+        read = [found for found in declare("lab").of_type(SECRET) if found.read]
+        assert {found.inputs["id"] for found in read} == {f"team-{t}/vc-{t}" for t in ("ml", "research", "dev")}
+
+    def test_the_read_waits_until_the_secret_is_there(self, declare: Declare, monkeypatch: pytest.MonkeyPatch) -> None:
+        waited: list[tuple[str, str]] = []
+        recorder = declare("lab", wait=lambda _, namespace, name: waited.append((namespace, name)))
+        assert recorder.of_type(SECRET)
+        assert set(waited) == {(f"team-{t}", f"vc-{t}") for t in ("ml", "research", "dev")}
+
+    def test_nothing_is_waited_for_in_a_preview(self, declare: Declare) -> None:
+        waited: list[str] = []
+        declare("lab", preview=True, wait=lambda *_: waited.append("waited"))
+        assert waited == []
+
+    def test_each_inner_provider_has_a_cluster_identifier_that_no_kubeconfig_changes(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        identifiers = {p.name: p.inputs["clusterIdentifier"] for p in recorder.of_type(PROVIDER)}
+        assert identifiers == {
+            "host-provider": "gpu-tenancy/unit/host",
+            "ml-virtual-cluster-inner": "gpu-tenancy/unit/ml",
+            "research-virtual-cluster-inner": "gpu-tenancy/unit/research",
+            "dev-virtual-cluster-inner": "gpu-tenancy/unit/dev",
+        }
+
+    def test_everything_inside_goes_with_the_virtual_cluster(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        inner = [r for r in recorder.resources if "-inner::" in r.provider and not r.read]
+        assert len(inner) > 20
+        left = [r.name for r in inner if not r.deleted_with.endswith("-virtual-cluster-vcluster")]
+        assert left == [], "a delete of these would wait for an API that is gone already"
+
+    def test_a_failed_first_install_is_taken_back(self, declare: Declare) -> None:
+        for release in declare("lab").of_type(RELEASE):
+            assert release.inputs["atomic"] is True, f"{release.name} would stay in the state, and wedge every preview"
+
+    def test_the_tenants_data_outlive_its_control_plane(self, declare: Declare) -> None:
+        release = declare("lab").one(RELEASE, "ml-virtual-cluster-vcluster")
+        stateful = release.inputs["values"]["controlPlane"]["statefulSet"]
+        assert stateful.get("persistence", {}).get("volumeClaim", {}).get("enabled", "auto") in (True, "auto")
+
+    def test_the_kubeconfig_points_at_the_teams_own_port(self, declare: Declare) -> None:
+        recorder = declare(lab(teams__ml__access={"port": 31000}))
+        kubeconfig = json.loads(unwrap(recorder.one(PROVIDER, "ml-virtual-cluster-inner").inputs["kubeconfig"]))
+        assert kubeconfig["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:31000"
+        assert recorder.one(SERVICE, "ml-virtual-cluster-api").inputs["spec"]["ports"][0]["nodePort"] == 31000
+
+    def test_a_port_does_not_depend_on_which_other_teams_there_are(self, declare: Declare) -> None:
+        with_all = declare("lab").one(SERVICE, "research-virtual-cluster-api").inputs["spec"]["ports"]
+        data = lab()
+        del data["teams"]["ml"]
+        assert declare(data).one(SERVICE, "research-virtual-cluster-api").inputs["spec"]["ports"] == with_all
+
+
+def unwrap(value: Any) -> Any:
+    """The plaintext of a secret input; fails where it is none."""
+    assert isinstance(value, dict), "this must be a secret"
+    assert SECRET_MARK in value, "this must be a secret"
+    return value["value"]
+
+
+class TestSecrets:
+    """Credentials are secrets from source to sink."""
+
+    def test_every_providers_kubeconfig_is_a_secret(self, declare: Declare) -> None:
+        providers = declare("lab").of_type(PROVIDER)
+        assert len(providers) == 4
+        for provider in providers:
+            assert "apiVersion" in unwrap(provider.inputs["kubeconfig"])
+
+    def test_no_credential_is_an_input_of_a_component_or_a_plain_output(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        for canary in ("canary-host-token", "S0VZ", "VE9LRU4="):
+            for resource in recorder.resources:
+                if resource.type == PROVIDER:
+                    continue
+                assert canary not in json.dumps(resource.inputs, default=str), f"{canary} in {resource.name}"
+
+
+class TestKaiScheduler:
+    """KAI's versions are not one line."""
+
+    @pytest.mark.parametrize(("version", "needed"), [("v0.9.2", True), ("v0.9.3", True), ("v0.7.11", False)])
+    def test_the_kind_that_0_9s_operator_waits_for_is_there_before_it(
+        self, declare: Declare, version: str, needed: bool
+    ) -> None:
+        recorder = declare(lab(teams__ml__scheduler={"mode": "virtual", "version": version}))
+        crds = [crd for crd in recorder.of_type(CRD) if crd.name.startswith("ml-")]
+        assert bool(crds) is needed
+        if needed:
+            assert depends_on(recorder.one(RELEASE, "ml-scheduler-release"), crds[0].name)
+
+    def test_a_change_of_line_replaces_the_release_and_the_old_one_goes_first(self, declare: Declare) -> None:
+        triggers = {}
+        for version in ("v0.9.2", "v0.9.3", "v0.9.8"):
+            recorder = declare(lab(teams__ml__scheduler={"mode": "virtual", "version": version}))
+            options = recorder.one(RELEASE, "ml-scheduler-release").options
+            assert options.deleteBeforeReplace is True
+            triggers[version] = options.replacement_trigger.string_value
+        assert triggers["v0.9.2"] == triggers["v0.9.3"], "one line: Helm upgrades in place"
+        assert triggers["v0.9.3"] != triggers["v0.9.8"], "two lines: Helm refuses"
+
+    def test_what_an_older_lines_hooks_left_is_swept_before_the_next_install(
+        self, declare: Declare, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        recorder = declare("lab")
+        hooks = recorder.one(RELEASE, "ml-scheduler-release").options.hooks.before_create
+        assert list(hooks) == ["ml-scheduler-sweep"]
+        assert ("Config", "kai-config") in {(left.kind, left.name) for left in kai_scheduler.leftovers()}
+
+    def test_both_of_kais_namespaces_are_ours_so_that_destroy_removes_them(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        inner = [n for n in recorder.of_type(NAMESPACE) if "ml-virtual-cluster-inner" in n.provider]
+        assert {"kai-scheduler", "kai-resource-reservation"} <= names_of(inner)
+
+    def test_two_teams_run_two_versions(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        assert recorder.one(RELEASE, "ml-scheduler-release").inputs["version"] == "v0.9.3"
+        assert recorder.one(RELEASE, "research-scheduler-release").inputs["version"] == "v0.7.11"
+
+    def test_a_team_on_the_default_scheduler_gets_no_kai_and_no_queue(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        assert not [r for r in recorder.resources if r.name.startswith(("dev-scheduler", "dev-queues"))]
+
+
+class TestQueues:
+    """Exactly two levels, all three resources, explicit limits."""
+
+    def test_leaves_hang_below_one_parent_with_the_teams_numbers(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        parent = recorder.one(QUEUE, "ml-queues-parent").inputs["spec"]
+        assert "parentQueue" not in parent
+        assert parent["resources"]["gpu"] == {"quota": 3, "limit": 4, "overQuotaWeight": 1}
+        leaf = recorder.one(QUEUE, "ml-queues-training").inputs["spec"]
+        assert leaf["parentQueue"] == recorder.one(QUEUE, "ml-queues-parent").metadata["name"]
+        assert leaf["resources"]["gpu"] == {"quota": 2, "limit": 4, "overQuotaWeight": 2}
+
+    def test_every_queue_bounds_every_resource(self, declare: Declare) -> None:
+        found = declare("lab").of_type(QUEUE)
+        assert len(found) == 5
+        for queue in found:
+            for resource in ("cpu", "memory", "gpu"):
+                assert set(queue.inputs["spec"]["resources"][resource]) == {"quota", "limit", "overQuotaWeight"}
+
+    def test_the_parents_limit_is_the_hosts_hard_number(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        for team in ("ml", "research"):
+            limit = recorder.one(QUEUE, f"{team}-queues-parent").inputs["spec"]["resources"]["gpu"]["limit"]
+            hard = recorder.one(QUOTA, f"{team}-guardrails-quota").inputs["spec"]["hard"]
+            assert str(int(limit)) == hard["requests.nvidia.com/gpu"], "else KAI binds what the host then refuses"
+
+    def test_a_webhook_that_is_not_up_yet_is_waited_for_and_a_real_refusal_is_not(
+        self, declare: Declare, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("time.sleep", lambda _: None)
+        assert list(declare("lab").one(QUEUE, "ml-queues-parent").options.hooks.on_error) == ["ml-queues-webhook"]
+
+        def retried(errors: list[str]) -> bool:
+            return queues.webhook_is_coming(pulumi.ErrorHookArgs("urn", "", "q", QUEUE, errors=errors))
+
+        not_up = 'failed calling webhook "kai-queue-validation-v2": no endpoints available'
+        assert retried([not_up])
+        assert not retried(["spec.resources must be specified"])
+        assert not retried([not_up] * (queues.WEBHOOK_RETRIES + 1)), "it must end"
+
+
+class TestGuardrails:
+    """What stands on the host, where the tenant has no rights."""
+
+    def test_every_gpu_name_is_in_every_quota(self, declare: Declare) -> None:
+        for team in ("ml", "research", "dev"):
+            hard = declare("lab").one(QUOTA, f"{team}-guardrails-quota").inputs["spec"]["hard"]
+            missing = [name for name in names.GPU_RESOURCES if f"requests.{name}" not in hard]
+            assert missing == [], "a missing key means unlimited"
+
+    def test_a_cpu_team_gets_no_gpu_of_any_name(self, declare: Declare) -> None:
+        hard = declare("lab").one(QUOTA, "dev-guardrails-quota").inputs["spec"]["hard"]
+        assert {value for key, value in hard.items() if "nvidia.com" in key} == {"0"}
+
+    def test_tenancys_own_cost_is_added_to_what_the_team_asked_for(self, declare: Declare) -> None:
+        hard = declare("lab").one(QUOTA, "dev-guardrails-quota").inputs["spec"]["hard"]
+        cost = releases.VCLUSTER[releases.DEFAULT_VCLUSTER].footprint("sqlite")
+        assert hard["requests.cpu"] == f"{8000 + cost.cpu_millicores}m"
+        assert hard["requests.memory"] == f"{16 * 1024 + cost.memory_mib}Mi"
+        assert hard["count/pods"] == str(30 + cost.pods)
+
+    def test_the_virtual_cluster_never_comes_before_its_bounds(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        release = recorder.one(RELEASE, "ml-virtual-cluster-vcluster")
+        for bound in ("ml-guardrails-quota", "ml-guardrails-limit-range", "ml-guardrails-network-tenant"):
+            assert depends_on(release, bound), bound
+
+    def test_the_teams_order_is_a_priority_class_each(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        value = {p.metadata["name"]: p.inputs["value"] for p in recorder.of_type(PRIORITY)}
+        assert value["team-ml"] > value["team-research"] > value["team-dev"]
+        never = recorder.one(PRIORITY, "dev-guardrails-priority").inputs["preemptionPolicy"]
+        assert never == "Never", "best effort must not push anybody out"
+
+
+class TestHost:
+    """What exists is declared, not discovered."""
+
+    def test_a_runtime_class_of_the_clusters_own_is_left_alone(self, declare: Declare) -> None:
+        assert names_of(declare("lab").of_type(RUNTIME_CLASS)) == {"nvidia"}
+        theirs = {"stack": "fake", "runtimeClass": {"name": "nvidia", "owner": "cluster"}}
+        assert declare(lab(gpu=theirs)).of_type(RUNTIME_CLASS) == []
+
+    def test_gpu_nodes_carry_the_labels_that_plugin_and_kai_read(self, declare: Declare) -> None:
+        labels = declare("lab").one(PATCH, "a100-gpu-0").metadata["labels"]
+        assert labels[names.GPU_PRESENT] == "true"
+        assert labels[names.GPU_MEMORY] == "81920"
+        assert labels[names.LABEL_POOL] == "a100"
+        assert names.GPU_PRESENT not in declare("lab").one(PATCH, "cpu-cpu-0").metadata["labels"]
+
+    def test_a_time_sliced_pool_tells_the_plugin_how_to_share(self, declare: Declare) -> None:
+        recorder = declare("dev")
+        plugin = next(r for r in recorder.of_type(RELEASE) if r.inputs["name"] == "nvidia-device-plugin")
+        (pool,) = platform_of("dev")["pools"]
+        patch = next(p for p in recorder.of_type(PATCH) if p.name.startswith(f"{pool}-"))
+        label = patch.metadata["labels"][releases.NODE_LABEL_SHARING_CONFIG]
+        assert '"replicas": 4' in json.dumps(plugin.inputs["values"]) or "replicas: 4" in json.dumps(
+            plugin.inputs["values"]
+        )
+        assert label in plugin.inputs["values"]["config"]["map"]
+
+    def test_a_canary_is_a_tenant_of_its_own_with_the_other_version(self, declare: Declare) -> None:
+        scheduler = {
+            "mode": "virtual",
+            "version": "v0.9.3",
+            "gpuSharing": True,
+            "canary": {"version": "v0.9.8", "gpus": 1},
+        }
+        data = lab(teams__ml__scheduler=scheduler, teams__ml__resources={"gpus": 3, "cpu": 16, "memory": "64Gi"})
+        data["teams"]["ml"]["queues"] = {"notebooks": {"gpu": 1}}
+        recorder = declare(data)
+        assert recorder.one(RELEASE, "ml-canary-scheduler-release").inputs["version"] == "v0.9.8"
+        assert recorder.one(RELEASE, "ml-scheduler-release").inputs["version"] == "v0.9.3"
+        hard = recorder.one(QUOTA, "ml-canary-guardrails-quota").inputs["spec"]["hard"]
+        assert hard["requests.nvidia.com/gpu"] == "1"
+
+
+class TestCheck:
+    """The check asks as the team's own work does."""
+
+    def pod(self, recorder: Recorder, team: str) -> Any:
+        return recorder.one(JOB, f"{team}-check-job").inputs["spec"]["template"]
+
+    def test_a_fraction_is_asked_for_by_annotation_and_holds_no_whole_gpu(self, declare: Declare) -> None:
+        template = self.pod(declare("lab"), "ml")
+        assert template["metadata"]["annotations"]["gpu-fraction"] == "0.5"
+        assert "limits" not in template["spec"]["containers"][0]["resources"]
+
+    def test_whole_gpus_are_asked_for_by_limit_through_the_teams_queue(self, declare: Declare) -> None:
+        template = self.pod(declare("lab"), "research")
+        assert template["spec"]["containers"][0]["resources"]["limits"] == {"nvidia.com/gpu": "1"}
+        assert template["spec"]["schedulerName"] == "kai-scheduler"
+        assert template["metadata"]["labels"]["kai.scheduler/queue"] == "experiments"
+
+    def test_a_cpu_team_has_no_check(self, declare: Declare) -> None:
+        assert not [r for r in declare("lab").of_type(JOB) if r.name.startswith("dev-")]
+
+    def test_a_pod_that_waits_for_a_gpu_is_not_what_the_deploy_waits_for(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        asking, verdict = recorder.one(JOB, "ml-check-job"), recorder.one(JOB, "ml-check-verdict")
+        assert asking.metadata["annotations"]["pulumi.com/skipAwait"] == "true"
+        assert "pulumi.com/skipAwait" not in verdict.metadata["annotations"]
+        assert asking.inputs["spec"]["backoffLimit"] > 0, "a webhook that is not up yet refuses the first pods"
+        assert "limits" not in verdict.inputs["spec"]["template"]["spec"]["containers"][0]["resources"]
+
+    def test_it_goes_through_queues_that_exist(self, declare: Declare) -> None:
+        assert depends_on(declare("lab").one(JOB, "ml-check-job"), "ml-queues-notebooks")
+
+    def test_it_is_the_first_to_be_pushed_out(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        own = recorder.one(PRIORITY, "ml-check-priority")
+        assert self.pod(recorder, "ml")["spec"]["priorityClassName"] == own.metadata["name"]
+        assert own.inputs["value"] < 50, "KAI's own lowest class"
+
+    def test_teams_wait_for_the_checks_of_their_own_nodes_alone(self, declare: Declare) -> None:
+        release = declare("lab").one(RELEASE, "ml-virtual-cluster-vcluster")
+        assert depends_on(release, "host-check-gpu-0-verdict")
+        assert not depends_on(release, "host-check-gpu-1-verdict")
+
+    def stamp(self, recorder: Recorder, team: str) -> str:
+        found: str = self.pod(recorder, team)["metadata"]["annotations"]["gpu-tenancy/stamp"]
+        return found
+
+    def test_it_runs_again_when_what_it_checks_changed_and_not_otherwise(self, declare: Declare) -> None:
+        before = declare("lab")
+        other_team = declare(lab(teams__dev__resources={"cpu": 4, "memory": "8Gi"}))
+        assert self.stamp(other_team, "ml") == self.stamp(before, "ml")
+        version = declare(lab(teams__ml__scheduler={"mode": "virtual", "version": "v0.9.2", "gpuSharing": True}))
+        assert self.stamp(version, "ml") != self.stamp(before, "ml")
+        assert self.stamp(version, "research") == self.stamp(before, "research")
+        queue = declare(lab(teams__ml__queues__training={"gpu": {"quota": 1, "limit": 4}}))
+        assert self.stamp(queue, "ml") != self.stamp(before, "ml")
+
+
+class TestComponents:
+    """Every component shows its facts at preview, and registers what it made."""
+
+    def test_a_teams_numbers_are_literals_at_preview(self, declare: Declare) -> None:
+        facts = declare("lab", preview=True).one(TEAM, "ml").inputs
+        assert (facts["gpuQuota"], facts["gpuLimit"], facts["schedulerVersion"]) == (3, 4, "v0.9.3")
+        assert facts["queues"]["training"] == {"quota": 2, "limit": 4, "overQuotaWeight": 2, "priority": 100}
+
+    def test_every_component_registers_its_outputs(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        components = {r.name for r in recorder.resources if r.type.startswith("gpu-tenancy:index:")}
+        registered = {urn.rpartition("::")[2] for urn in recorder.outputs}
+        assert components - registered == set()
+
+    def test_every_object_of_ours_says_so(self, declare: Declare) -> None:
+        for resource in declare("lab").resources:
+            if resource.read or not resource.metadata or resource.type == PATCH:
+                continue
+            labels = resource.metadata.get("labels") or {}
+            assert labels.get("app.kubernetes.io/managed-by") == "gpu-tenancy", resource.name
+
+    def test_a_preview_of_a_new_stack_shows_what_up_will_make(self, declare: Declare) -> None:
+        planned = {(r.type, r.name) for r in declare("lab", preview=True).resources if not r.read}
+        made = {(r.type, r.name) for r in declare("lab").resources if not r.read}
+        assert planned == made, "nothing may be made inside an apply"

@@ -1,0 +1,208 @@
+"""Fixtures: a recorder of everything that the program registers, fresh for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import runpy
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+from pulumi.runtime import mocks, rpc, settings
+from pulumi.runtime.proto import resource_pb2
+
+ROOT = Path(__file__).resolve().parents[1]
+SECRET_MARK = "4dabf18193072939515e22adb298388d"
+"""How the SDK wraps a secret in inputs."""
+
+
+def kubeconfig(context: str) -> str:
+    """A kubeconfig that leads nowhere, with a token that must never show up in clear."""
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": context,
+            "contexts": [{"name": context, "context": {"cluster": "unit", "user": "unit"}}],
+            "clusters": [{"name": "unit", "cluster": {"server": "https://127.0.0.1:1"}}],
+            "users": [{"name": "unit", "user": {"token": "canary-host-token"}}],
+        }
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """One registration, as the engine would get it."""
+
+    type: str
+    name: str
+    inputs: Mapping[str, Any]
+    parent: str
+    provider: str
+    dependencies: Sequence[str]
+    deleted_with: str
+    options: resource_pb2.RegisterResourceRequest | resource_pb2.ReadResourceRequest
+    read: bool
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The object's metadata, for Kubernetes objects."""
+        found: Mapping[str, Any] = self.inputs.get("metadata") or {}
+        return found
+
+
+@dataclass
+class Hooks:
+    """Takes the place of the SDK's callback server: keeps the hooks, so that a test can call them."""
+
+    by_name: dict[str, Any] = field(default_factory=dict)
+
+    def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
+        self.by_name[hook.name] = hook
+
+    def register_error_hook(self, hook: pulumi.ErrorHook) -> None:
+        self.by_name[hook.name] = hook
+
+
+@dataclass
+class Recorder(mocks.Mocks):
+    """Answers registrations like a cluster on which everything works at once."""
+
+    resources: list[Registered] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    hooks: Hooks = field(default_factory=Hooks)
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        return {}, None
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        state = dict(args.inputs)
+        if args.typ == "kubernetes:core/v1:Secret":
+            state["data"] = {
+                "certificate-authority": "Q0E=",
+                "client-certificate": "Q0VSVA==",
+                "client-key": "S0VZ",
+                "ca.crt": "Q0E=",
+                "token": "VE9LRU4=",
+            }
+        if args.typ == "kubernetes:core/v1:Namespace" and args.resource_id == "kube-system":
+            state["metadata"] = {"name": "kube-system", "uid": "uid-of-unit"}
+        if args.typ == "kubernetes:core/v1:ConfigMap" and args.resource_id:
+            state["data"] = {"report.json": json.dumps({"verdict": "pass", "sentence": "all well"})}
+        return args.resource_id or f"{args.name}-id", state
+
+    def of_type(self, token: str) -> list[Registered]:
+        """Everything of one type; no result is a mistyped token until another test shows it is not."""
+        return [found for found in self.resources if found.type == token]
+
+    def one(self, token: str, name: str) -> Registered:
+        """The one registration of that type and logical name."""
+        found = [resource for resource in self.of_type(token) if resource.name == name]
+        assert len(found) == 1, f"{token} {name}: {len(found)} among {[r.name for r in self.of_type(token)]}"
+        return found[0]
+
+
+class RecordingMonitor(mocks.MockMonitor):
+    """Keeps what plain mocks throw away: parent, options, registered outputs."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self._recorder = recorder
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802  the SDK's own name
+        if request.type != "pulumi:pulumi:Stack":
+            self._keep(request, rpc.deserialize_properties(request.object), request.deletedWith, read=False)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+
+    def ReadResource(self, request: Any) -> Any:  # noqa: N802
+        self._keep(request, {"id": request.id}, "", read=True)
+        return super().ReadResource(request)  # type: ignore[no-untyped-call]
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
+        self._recorder.outputs[request.urn] = rpc.deserialize_properties(request.outputs)
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
+
+    def _keep(self, request: Any, inputs: Mapping[str, Any], deleted_with: str, *, read: bool) -> None:
+        self._recorder.resources.append(
+            Registered(
+                type=request.type,
+                name=request.name,
+                inputs=inputs,
+                parent=request.parent,
+                provider=request.provider,
+                dependencies=list(request.dependencies),
+                deleted_with=deleted_with,
+                options=request,
+                read=read,
+            )
+        )
+
+
+Declare = Callable[..., Recorder]
+
+
+def platform_of(stack: str) -> dict[str, Any]:
+    """The platform section of one of the stack files in the repository, as plain data."""
+    loaded = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())
+    found: dict[str, Any] = loaded["config"]["gpu-tenancy:platform"]
+    return found
+
+
+_DECLARED: dict[str, Recorder] = {}
+"""Programs that have run already: the same platform registers the same things, and most tests ask for the lab's."""
+
+
+def not_waiting(*_: object) -> None:
+    """Takes the place of the wait for a Secret."""
+
+
+@pytest.fixture
+def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
+    """Run the program on a platform (plain data, or the name of a stack file) and return what it registered."""
+
+    def run(
+        platform: str | Mapping[str, Any],
+        *,
+        preview: bool = False,
+        stack: str = "unit",
+        wait: Callable[..., None] = not_waiting,
+    ) -> Recorder:
+        monkeypatch.setattr("components.kube.wait_for_secret", wait)
+        data = platform_of(platform) if isinstance(platform, str) else dict(platform)
+        context = data["host"].get("context") or "unit"
+        key = json.dumps([data, preview, stack], sort_keys=True, default=str)
+        if wait is not_waiting and key in _DECLARED:
+            return _DECLARED[key]
+        recorder = Recorder()
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        pulumi.runtime.set_mocks(
+            recorder, project="gpu-tenancy", stack=stack, preview=preview, monitor=RecordingMonitor(recorder)
+        )
+        pulumi.runtime.set_all_config(
+            {"gpu-tenancy:platform": json.dumps(data), "gpu-tenancy:kubeconfig": kubeconfig(context)},
+            ["gpu-tenancy:kubeconfig"],
+        )
+
+        # hooks register with a callback server, which mocks lack
+        settings.SETTINGS.callbacks = recorder.hooks
+
+        @pulumi.runtime.test  # type: ignore[untyped-decorator]  # the SDK's own decorator
+        def program() -> None:
+            runpy.run_path(str(ROOT / "__main__.py"), run_name=f"program-{uuid.uuid4().hex}")
+
+        try:
+            program()
+        finally:
+            loop.close()
+        if wait is not_waiting:
+            _DECLARED[key] = recorder
+        return recorder
+
+    return run
