@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from components.settings.models import Platform
+from components.settings.tenants import tenants
 from components.settings.types import UNLIMITED
-from report.tenants import tenants
 
 _T = TypeVar("_T")
 

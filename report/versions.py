@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from components import releases
 from components.settings.models import Platform, SchedulerMode, Team
+from components.settings.tenants import tenants
 from report.impact import SCHEDULER_AWAY
-from report.tenants import tenants
 
 
 @dataclass(frozen=True, kw_only=True)

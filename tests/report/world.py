@@ -12,7 +12,7 @@ from typing import Any
 
 from components import releases
 from components.settings.models import Platform, Team
-from report.tenants import tenants
+from components.settings.tenants import tenants
 from report.versions import kai_version
 
 Resource = dict[str, Any]
