@@ -332,11 +332,7 @@ class Artifacts(Section):
 
     charts: dict[str, str] = Field(
         default_factory=dict,
-<<<<<<< HEAD
-        description="by chart ('kai-scheduler' or 'kai-scheduler@v0.9.3'): an oci:// URL or a local path",
-=======
         description="by chart, with or without version ('kai-scheduler', 'vcluster@0.36.1'): an oci:// URL or a local path",
->>>>>>> settings
     )
     image_registry: str | None = Field(default=None, description="mirror that replaces the registry of every image")
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None

@@ -16,7 +16,7 @@ import pulumi_kubernetes as k8s
 
 from components import names
 from components.base import Component
-from components.settings.types import UNLIMITED
+from components.capacity import UNLIMITED
 from components.team.tenant import Tenant
 
 WEBHOOK_RETRIES: Final = 36

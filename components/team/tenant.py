@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from components import capacity, names, releases
+from components.capacity import UNLIMITED, parse_quantity
 from components.settings.models import Expose, Platform, Pool, SchedulerMode, Team
 from components.settings.tenants import canary_of, tenants
-from components.settings.types import UNLIMITED, parse_quantity
 
 
 @dataclass(frozen=True, kw_only=True)
