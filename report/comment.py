@@ -14,10 +14,10 @@ from html import escape
 from typing import Final
 from urllib.parse import quote
 
+from components.capacity import UNLIMITED
 from components.settings.models import Platform
-from components.settings.types import UNLIMITED
 from report.diff import diff_lines, learn_step
-from report.impact import EVERYONE, Gravity, Impact, Owners, impacts
+from report.impact import EVERYONE, Gravity, Impact, Owners, impacts, runs_again
 from report.preview import Op, PolicyResult, Preview, Step
 from report.quota import PoolState, TeamState, both, pool_states, team_states
 from report.redact import Redactor
@@ -57,6 +57,8 @@ def render(report: Report, redactor: Redactor, *, budget: int = BUDGET) -> str:
 
     Raises `ValueError` for a budget in which not even the tables' heads fit (some 4,000 characters).
     """
+    redactor.keep({report.stack, *team_states(report.base), *team_states(report.head)})
+    redactor.keep({*pool_states(report.base), *pool_states(report.head)})
     for step in report.preview.steps:
         # every secret is known before the first line is written, wherever it sits
         learn_step(step, redactor)
@@ -254,10 +256,12 @@ def _kinds(steps: Sequence[Step], most: int = 7) -> str:
 
 def _removals(report: Report, owners: Owners, limit: int) -> list[str]:
     rows = []
+    again = sorted({owners.team_of(step) for step in report.preview.changes if runs_again(step)})
+    note = [f"The GPU check runs again for {_names([name or 'the host' for name in again])}.", ""] if again else []
     for op in (Op.DELETE, Op.REPLACE):
         by_team: dict[str, list[Step]] = {}
         for step in report.preview.changes:
-            if step.op is op:
+            if step.op is op and not runs_again(step):
                 by_team.setdefault(owners.team_of(step), []).append(step)
         for team, steps in sorted(by_team.items()):
             reasons = sorted({reason for step in steps for reason in step.replace_reasons})
@@ -269,10 +273,12 @@ def _removals(report: Report, owners: Owners, limit: int) -> list[str]:
             why = ", ".join(code(reason, 60) for reason in reasons[:4]) if reasons else ""
             rows.append([f"**{op.value}**", code(team) if team else "the host's", what, why])
     if not rows:
-        return []
-    if not any(row[3] for row in rows):
-        return ["### Deleted and replaced", "", *_table(["", "Team", "What"], [row[:3] for row in rows], limit)]
-    return ["### Deleted and replaced", "", *_table(["", "Team", "What", "Because of"], rows, limit)]
+        return note
+    if any(row[3] for row in rows):
+        table = _table(["", "Team", "What", "Because of"], rows, limit)
+    else:
+        table = _table(["", "Team", "What"], [row[:3] for row in rows], limit)
+    return ["### Deleted and replaced", "", *table, *note]
 
 
 _BAR: Final = 24
@@ -297,6 +303,8 @@ def _capacity(pool: PoolState) -> str:
 def _pools(report: Report, limit: int) -> list[str]:
     rows = []
     for name, before, after in both(pool_states(report.base), pool_states(report.head)):
+        if not any(found.capacity for found in (before, after) if found):
+            continue  # a CPU pool
 
         def cell(
             read: Callable[[PoolState], str], before: PoolState | None = before, after: PoolState | None = after
@@ -322,7 +330,7 @@ def _teams(report: Report, limit: int) -> list[str]:
     same: list[list[str]] = []
     for name, before, after in both(team_states(report.base), team_states(report.head)):
         state = after or before
-        if state is None or (state.pool is None and (before is None or before.pool is None)):
+        if state is None or not any(found.quota or found.limit for found in (before, after) if found):
             continue
         label = code(name) + (" (new)" if before is None else " (removed)" if after is None else "")
         row = [
@@ -430,11 +438,12 @@ def _head(report: Report, limit: int) -> str:
 
 def _foot(report: Report) -> str:
     operations = len(report.preview.operations())
-    by = {"lab": "the lab (a simulation)"}.get(report.preview.made_by, "the engine")
-    return (
-        f"<sub>Preview by {by}. {_plural(operations, 'operation')}, digest `{report.preview.digest()}`: "
-        "a merge is applied only if a fresh preview has the same.</sub>\n"
-    )
+    count = _plural(operations, "operation")
+    if report.preview.made_by == "engine":
+        digest = f"digest `{report.preview.digest()}`: a merge is applied only if a fresh preview has the same"
+        return f"<sub>Previewed on the cluster. {count}, {digest}.</sub>\n"
+    by = prose(report.preview.made_by)
+    return f"<sub>Previewed by {by}, which asked no real cluster. {count}; they approve nothing.</sub>\n"
 
 
 # --- diffs -----------------------------------------------------------------------------------------------------------

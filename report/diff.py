@@ -19,7 +19,11 @@ from report.redact import SECRET, Redactor
 
 LONGEST_VALUE: Final = 160
 MOST_LINES: Final = 40
-"""Per resource. Beyond it a reviewer opens the whole report."""
+"""Per changed resource. Beyond it a reviewer opens the whole report."""
+MOST_LINES_NEW: Final = 16
+"""Per new resource: what is changed is read line by line, what is new is skimmed."""
+_ALIKE: Final = 4
+"""More neighbours than this with one value become one line: a ResourceQuota names 40 MIG profiles, each 0."""
 
 _NOISE: Final = frozenset({"__defaults", "__inputs", "__fieldManager", "__initialApiVersion"})
 """Keys that providers keep for themselves."""
@@ -76,6 +80,15 @@ def _short(text: str) -> str:
     return text
 
 
+def _short_pair(old: str, new: str) -> tuple[str, str]:
+    """Both, from shortly before their first difference on, so that a long value shows what differs."""
+    same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    if max(len(old), len(new)) <= LONGEST_VALUE or same <= LONGEST_VALUE // 2 or "\n" in old + new:
+        return _short(old), _short(new)
+    start = same - LONGEST_VALUE // 4
+    return f"…{_short(old[start:])}", f"…{_short(new[start:])}"
+
+
 def _text_diff(path: str, old: str, new: str) -> list[str]:
     """Two texts of several lines, line by line with one line of context."""
     lines = list(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=1))[2:]
@@ -98,28 +111,48 @@ def _updated(before: dict[str, _Leaf], after: dict[str, _Leaf]) -> Iterator[str]
             elif "\n" in old.shown and "\n" in new.shown:
                 yield from _text_diff(path, old.shown, new.shown)
             else:
-                yield f"- {path}: {_short(old.shown)}"
-                yield f"+ {path}: {_short(new.shown)}"
+                one, two = _short_pair(old.shown, new.shown)
+                yield f"- {path}: {one}"
+                yield f"+ {path}: {two}"
+
+
+def _folded(lines: list[str]) -> list[str]:
+    """Lines that differ in their last key only, as one."""
+    folded: list[str] = []
+    runs: list[tuple[str, str, list[str]]] = []
+    for line in lines:
+        path, colon, value = line.partition(": ")
+        head = path[: path.rindex("[")] if colon and path.endswith("]") and "[" in path else ""
+        if head and runs and runs[-1][:2] == (head, value):
+            runs[-1][2].append(line)
+        else:
+            runs.append((head, value, [line]))
+    for head, value, same in runs:
+        folded += same if len(same) <= _ALIKE else [f"{head}[…]: {value} ({len(same)} keys)"]
+    return folded
+
+
+def _new(after: dict[str, _Leaf]) -> list[str]:
+    """What a new resource says, without what its headline says already."""
+    known = ("apiVersion", "kind", 'metadata.labels["app.kubernetes.io/managed-by"]')
+    return [f"+ {path}: {_short(leaf.shown)}" for path, leaf in after.items() if path not in known]
 
 
 def diff_lines(step: Step, redactor: Redactor) -> list[str]:
-    """The lines of one step: `+`, `-` or `!` at column 0, at most `MOST_LINES`, with a line that says what was cut."""
+    """The lines of one step: `+`, `-` or `!` at column 0, not too many, with a line that says what was cut."""
     before = _leaves(step.old, step.type, redactor)
     after = _leaves(step.new, step.type, redactor)
     if step.op is Op.DELETE:
         return []
-    lines = (
-        [f"+ {path}: {_short(leaf.shown)}" for path, leaf in after.items()]
-        if step.op is Op.CREATE
-        else list(_updated(before, after))
-    )
+    lines = _folded(_new(after) if step.op is Op.CREATE else list(_updated(before, after)))
     if not lines and step.changed:
         # the engine says that these differ and its states do not show how: secrets, or what the provider computes
         lines = [f"! {path}: {SECRET if _secret_at(path, after) else 'changes'}" for path in step.changed]
     if step.replace_reasons and step.op is Op.REPLACE:
         lines = [f"! replaced because of {', '.join(step.replace_reasons)}", *lines]
-    if len(lines) > MOST_LINES:
-        lines = [*lines[:MOST_LINES], f"# cut: {len(lines) - MOST_LINES} more lines"]
+    most = MOST_LINES_NEW if step.op is Op.CREATE else MOST_LINES
+    if len(lines) > most:
+        lines = [*lines[:most], f"# cut: {len(lines) - most} more lines"]
     # a value never breaks out of its line
     return [redactor.text(line.replace("\r", " ").replace("\n", " ")) for line in lines]
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from components.capacity import UNLIMITED
 from components.settings.models import Platform
-from components.settings.types import UNLIMITED
 from report.preview import Op, Preview, Step
 from report.quota import team_states
 
@@ -29,6 +29,8 @@ RELEASE: Final = "kubernetes:helm.sh/v3:Release"
 NAMESPACE: Final = "kubernetes:core/v1:Namespace"
 QUEUE: Final = "kubernetes:scheduling.run.ai/v2:Queue"
 TEAM_LABEL: Final = "gpu-tenancy/team"
+GPU_CHECK: Final = "gpu-tenancy:index:GpuCheck"
+JOB: Final = "kubernetes:batch/v1:Job"
 EVERYONE: Final = ""
 
 SCHEDULER_AWAY: Final = "away for about 40 s; pods that run go on, new ones wait, queues are kept"
@@ -90,18 +92,15 @@ class Owners:
 
     def _by_inputs(self, step: Step) -> str:
         inputs = step.inputs
-        if step.type.startswith("gpu-tenancy:") and isinstance(inputs.get("team"), str):
-            return str(inputs["team"])
+        candidates = [inputs.get("team")] if step.type.startswith("gpu-tenancy:") else []
         metadata = inputs.get("metadata")
-        if not isinstance(metadata, dict):
-            return EVERYONE
-        labels = metadata.get("labels")
-        if isinstance(labels, dict) and isinstance(labels.get(TEAM_LABEL), str):
-            return str(labels[TEAM_LABEL])
-        for place in (metadata.get("namespace"), metadata.get("name")):
-            if isinstance(place, str) and place.startswith("team-") and place[5:] in self._names:
-                return place[5:]
-        return EVERYONE
+        if isinstance(metadata, dict):
+            labels = metadata.get("labels")
+            candidates += [labels.get(TEAM_LABEL)] if isinstance(labels, dict) else []
+            places = (metadata.get("namespace"), metadata.get("name"))
+            candidates += [place.removeprefix("team-") for place in places if isinstance(place, str)]
+        # the host's own checks are labelled with a team that is none
+        return next((name for name in candidates if isinstance(name, str) and name in self._names), EVERYONE)
 
 
 def impacts(base: Platform | None, head: Platform | None, preview: Preview) -> tuple[Impact, ...]:
@@ -133,6 +132,12 @@ def impacts(base: Platform | None, head: Platform | None, preview: Preview) -> t
     lost = {impact.team for impact in found if impact.gravity is Gravity.LOSS}
     # who loses the whole virtual cluster need not hear that its scheduler is away
     return tuple(sorted(i for i in found if i.gravity is Gravity.LOSS or i.team not in lost))
+
+
+def runs_again(step: Step) -> bool:
+    """Whether this replacement is a GPU check that runs again. A Job can't be changed, so it is replaced; it holds
+    nothing, and nobody misses the old one."""
+    return step.op is Op.REPLACE and step.type == JOB and GPU_CHECK in step.type_chain
 
 
 def _lower(after: int, before: int) -> bool:

@@ -25,19 +25,36 @@ MOST_LINES: Final = 200
 
 def to_json(stack: str, preview: Preview) -> str:
     """The operations of a stack's preview as a file, to be held against a later preview."""
-    content = {"schema": SCHEMA, "stack": stack, "digest": preview.digest(), "operations": preview.operations()}
+    content = {
+        "schema": SCHEMA,
+        "stack": stack,
+        "madeBy": preview.made_by,
+        "digest": preview.digest(),
+        "operations": preview.operations(),
+    }
     return json.dumps(content, indent=1) + "\n"
 
 
-def from_json(text: str, *, where: str) -> frozenset[str]:
-    """The operations in such a file. Raises `UsageError` when it is something else."""
+def from_json(text: str, *, where: str, made_by: str) -> frozenset[str]:
+    """The operations in such a file.
+
+    Raises `UsageError` when it is something else, or its preview was made by another than `made_by`: what a rehearsal
+    found approves nothing on a cluster.
+    """
     try:
         content = json.loads(text)
     except json.JSONDecodeError:
         content = None
-    operations = content.get("operations") if isinstance(content, dict) and content.get("schema") == SCHEMA else None
+    operations = (
+        content.get("operations")
+        if isinstance(content, dict) and content.get("schema") == SCHEMA and "madeBy" in content
+        else None
+    )
     if not isinstance(operations, list) or not all(isinstance(line, str) for line in operations):
         message = f"{where}: is not the operations.json of a report (schema {SCHEMA})"
+        raise UsageError(message)
+    if content["madeBy"] != made_by:
+        message = f"{where}: comes from {content['madeBy']}, which approves nothing for {made_by}"
         raise UsageError(message)
     return frozenset(operations)
 
@@ -54,7 +71,8 @@ def _compare(options: argparse.Namespace, redactor: Redactor) -> int:
     if options.digest is not None:
         same, lines = options.digest == digest, [f"approved {options.digest}", f"now      {digest}"]
     else:
-        now, approved = set(preview.operations()), from_json(read_text(options.approved), where=options.approved.name)
+        now, text = set(preview.operations()), read_text(options.approved)
+        approved = from_json(text, where=options.approved.name, made_by=preview.made_by)
         same = now == approved
         lines = [f"+ {line}" for line in sorted(now - approved)] + [f"- {line}" for line in sorted(approved - now)]
         lines = ["+ only now, - only when it was approved:", *lines]

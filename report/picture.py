@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
+from components.capacity import UNLIMITED
 from components.settings.models import Platform
-from components.settings.types import UNLIMITED
 from report.quota import PoolState, TeamState, both, pool_states
 
 WIDTH: Final = 960
@@ -184,6 +184,8 @@ def draw(base: Platform | None, head: Platform | None, *, stack: str) -> str:
     body: list[str] = []
     y = 50.0
     for _, before, after in both(pool_states(base), pool_states(head)):
+        if not any(pool.capacity for pool in (before, after) if pool):
+            continue  # a CPU pool
         lines, y = _pool(before, after, y)
         body += lines
     height = y + 8

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from components.capacity import UNLIMITED
 from components.settings.models import Platform
 from components.settings.tenants import tenants
-from components.settings.types import UNLIMITED
 
 _T = TypeVar("_T")
 

@@ -129,6 +129,11 @@ class TestOperations:
         Path(files["--preview"]).write_text(json.dumps(failed))
         assert operations.main(["--preview", files["--preview"], "--approved", approved]) == 1
 
+    def test_a_rehearsal_approves_nothing(self, files: dict[str, str], approved: str) -> None:
+        content = json.loads(Path(approved).read_text()) | {"madeBy": "a rehearsal"}
+        Path(approved).write_text(json.dumps(content))
+        assert operations.main(["--preview", files["--preview"], "--approved", approved]) == 2
+
     @pytest.mark.parametrize("text", ["", "[]", '{"schema": 2, "operations": []}', '{"schema": 1, "operations": [1]}'])
     def test_another_file_as_approval_is_exit_2(self, files: dict[str, str], approved: str, text: str) -> None:
         Path(approved).write_text(text)

@@ -81,7 +81,7 @@ class TestRemovals:
     def test_a_replacement_says_because_of_what(self) -> None:
         text = change(research=team("l4", 2, version="v0.7.11"))
         row = rows(text, "**replace**")[0]
-        assert row[1:] == ["`research`", "`research-scheduler-release` (Release)", "`replacementTrigger`, `version`"]
+        assert row[1:] == ["`research`", "`research-scheduler-release` (Release)", "`version`"]
 
     def test_without_any_the_section_is_left_out(self) -> None:
         assert "### Deleted" not in change(ml=team("a100", 4, 8))

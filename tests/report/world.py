@@ -7,12 +7,13 @@ type tokens against the components' own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from components import releases
 from components.settings.models import Platform, Team
 from components.settings.tenants import tenants
+from report.rehearsal import Resource as Recorded
+from report.rehearsal import compare
 from report.versions import kai_version
 
 Resource = dict[str, Any]
@@ -112,6 +113,13 @@ class World:
         urn = self._urn(token, name, parent)
         self.resources[urn] = {"inputs": inputs, "parent": parent or self.root, **more}
         return urn
+
+    def recording(self) -> dict[str, Recorded]:
+        """The resources as a rehearsal records them."""
+        return {
+            urn: Recorded(inputs=found["inputs"], parent=found["parent"], replace_key=found.get("trigger", ""))
+            for urn, found in self.resources.items()
+        }
 
     def _object(
         self, version: str, kind: str, name: str, namespace: str = "", labels: dict[str, str] | None = None
@@ -218,59 +226,16 @@ class World:
         self.add("kubernetes:batch/v1:Job", f"{name}-check-job", job, check)
 
 
-def _paths(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            yield from _paths(item, f"{path}.{key}" if path else str(key))
-    else:
-        yield path, value
-
-
 def digest(base: Platform | None, head: Platform | None, *, stack: str = "prod") -> dict[str, Any]:
     """What the engine would print for the way from `base` to `head`."""
     return diff(World(stack, base), World(stack, head))
 
 
 def diff(before: World, after: World) -> dict[str, Any]:
-    """The steps between two worlds, in the engine's order and words: a replacement is three steps of one URN."""
+    """The steps between two worlds, in the engine's words: a replacement is three steps of one URN."""
+    found = compare(before.recording(), after.recording(), made_by="engine")
     steps: list[dict[str, Any]] = []
-    summary: dict[str, int] = {}
-
-    def step(op: str, urn: str, old: Resource | None, new: Resource | None, **more: Any) -> None:
-        made: dict[str, Any] = {"op": op, "urn": urn, "detailedDiff": more.pop("detailed", None), **more}
-        for key, state in (("oldState", old), ("newState", new)):
-            if state is not None:
-                made[key] = {"urn": urn, "custom": True, "inputs": state["inputs"], "parent": state["parent"]}
-        steps.append(made)
-
-    for urn, new in after.resources.items():
-        old = before.resources.get(urn)
-        if old is None:
-            step("create", urn, None, new)
-            op = "create"
-        elif old.get("trigger") != new.get("trigger"):
-            for half in ("create-replacement", "replace", "delete-replaced"):
-                step(half, urn, old, new, replaceReasons=["replacementTrigger", "version"])
-            op = "replace"
-        elif old["inputs"] != new["inputs"]:
-            one, two = dict(_paths(old["inputs"])), dict(_paths(new["inputs"]))
-            changed = {
-                path: {"kind": "update", "inputDiff": True} for path in {*one, *two} if one.get(path) != two.get(path)
-            }
-            step(
-                "update", urn, old, new, detailed=changed, diffReasons=sorted({path.split(".")[0] for path in changed})
-            )
-            op = "update"
-        else:
-            step("same", urn, old, new)
-            op = "same"
-        summary[op] = summary.get(op, 0) + 1
-    for urn in reversed([urn for urn in before.resources if urn not in after.resources]):
-        step("delete", urn, before.resources[urn], None)
-        summary["delete"] = summary.get("delete", 0) + 1
-    return {
-        "config": {"gpu-tenancy:kubeconfig": "[secret]"},
-        "steps": steps,
-        "duration": 5000000000,
-        "changeSummary": summary,
-    }
+    for step in found["steps"]:
+        halves = ("create-replacement", "replace", "delete-replaced") if step["op"] == "replace" else (step["op"],)
+        steps += [{**step, "op": half} for half in halves]
+    return {**found, "steps": steps, "config": {"gpu-tenancy:kubeconfig": "[secret]"}, "duration": 5_000_000_000}
