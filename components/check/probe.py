@@ -705,16 +705,26 @@ ALL_REDUCE_MIB = 256
 def gather_allreduce(context: Context) -> Facts:
     """One process a GPU; NCCL's environment variables are passed on untouched."""
     ranks, errors = context.facts["cuda"]["count"], []
-    with tempfile.TemporaryDirectory(prefix="gpu-check-") as folder:
+    # /dev/shm is there where the root filesystem is read-only, and NCCL needs it anyway
+    shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="gpu-check-", dir=shared) as folder, contextlib.ExitStack() as logs:
         # all ranks are in this pod: NCCL's handshake needs no interface but loopback
         environment = {"NCCL_SOCKET_IFNAME": "lo", **os.environ}
         command = [sys.executable, __file__, "--world", str(ranks), "--rendezvous", folder, "--rank"]
-        pipes: Facts = {"env": environment, "stdout": sys.stderr, "stderr": subprocess.PIPE, "text": True}
-        started = [subprocess.Popen([*command, str(rank)], **pipes) for rank in range(ranks)]
+        started = []
+        for rank in range(ranks):
+            log = logs.enter_context(Path(folder, f"rank-{rank}.log").open("w", encoding="utf-8"))
+            started.append(subprocess.Popen([*command, str(rank)], env=environment, stdout=log, stderr=log))
+        # when one rank dies, the others wait for it for ever
+        while None in [process.poll() for process in started] and not any(process.poll() for process in started):
+            time.sleep(0.05)
         for rank, process in enumerate(started):
-            last = (process.communicate()[1].strip().splitlines() or ["no output"])[-1]
-            if process.returncode:
+            if process.poll():
+                last = ((read_text(f"{folder}/rank-{rank}.log") or "").strip().splitlines() or ["no output"])[-1]
                 errors.append(f"rank {rank} ended with {process.returncode}: {last[:300]}")
+        for process in started:
+            process.kill()
+            process.wait()
         answers = [read_text(f"{folder}/rank-{rank}.json") for rank in range(ranks)]
     done: list[Facts] = [json.loads(answer) for answer in answers if answer]
     facts: Facts = {"ranks": ranks, "errors": errors, "mib": ALL_REDUCE_MIB, "wrongWords": None, "busGbs": None}
@@ -944,7 +954,7 @@ ADVICE = {  # what to do, by finding
     "sharing.granted": "Look at the pod's annotations, its schedulerName and the log of KAI's binder.",
     "sharing.uuid": "KAI accounts for another GPU: the nvidia runtime must honour the pod's NVIDIA_VISIBLE_DEVICES.",
     "sharing.limiter": "This torch ignores set_per_process_memory_fraction: hold workloads to their share another way.",
-    "run.stopped": "Raise the deadline or find what slowed the check down, then run it again.",
+    "run.stopped": "Give the check more time or memory, or find what slowed it down, and run it again.",
     "run.incomplete": "Run it again.",
 }
 NVML_ADVICE = {  # nvmlReturn_t
