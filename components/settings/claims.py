@@ -7,7 +7,7 @@ from decimal import ROUND_FLOOR
 from components import releases
 from components.capacity import NOTHING, PoolCapacity, TenantClaim, amounts, mebibytes, millicores
 from components.releases import Footprint
-from components.settings.models import Platform, SchedulerMode, Team
+from components.settings.models import Owner, Platform, SchedulerMode, Team
 from components.settings.tenants import canary_of, tenants
 
 
@@ -32,12 +32,15 @@ def pool_capacities(platform: Platform) -> list[PoolCapacity]:
 
 
 def tenant_claims(platform: Platform) -> list[TenantClaim]:
-    """Return what every tenant, canaries included, claims, in the file's order."""
+    """Return what every tenant, canaries included, claims, in the file's order.
+
+    Where a tenant's nodes are not its pool's, nobody knows what it would see: it claims nothing of a pool.
+    """
     return [
         TenantClaim(
             name=name,
             owner=canary_of(platform, name) or name,
-            pool=team.pool,
+            pool=team.pool if _resolves(platform, team) else None,
             nodes=team.nodes,
             mode=team.scheduler.mode.value,
             quota=team.resources.gpus.quota,
@@ -49,6 +52,11 @@ def tenant_claims(platform: Platform) -> list[TenantClaim]:
     ]
 
 
+def _resolves(platform: Platform, team: Team) -> bool:
+    pool = platform.pools.get(team.pool or "")
+    return pool is not None and set(team.nodes) <= set(pool.nodes)
+
+
 def tenancy_cost(team: Team) -> Footprint:
     """Return what a tenant's control plane, DNS and own KAI ask for. A version that nobody knows costs nothing here."""
     vcluster = releases.VCLUSTER.get(team.vcluster.version or releases.DEFAULT_VCLUSTER)
@@ -58,7 +66,8 @@ def tenancy_cost(team: Team) -> Footprint:
 
 
 def shared_cost(platform: Platform) -> Footprint | None:
-    """Return what the host's own KAI asks for, where we bring one."""
+    """Return what the host's own KAI asks for, where we bring one. The cluster's own is in the headroom."""
     scheduler = platform.host.scheduler
-    kai = releases.KAI.get(scheduler.version) if scheduler is not None else None
+    ours = scheduler is not None and scheduler.owner is Owner.OURS
+    kai = releases.KAI.get(scheduler.version) if scheduler is not None and ours else None
     return kai.footprint if kai else None

@@ -349,7 +349,7 @@ def tenants_can_be_reached(platform: Platform) -> Iterator[Problem]:
                 fix=f"write hostNames: [{name}.example.com] with the name that will point at it",
             )
     for verdict in capacity.port_clashes(ports):
-        yield _told(platform, verdict, (*path_of(platform, verdict.about[-1]), "access", "port"))
+        yield _told(verdict, (*path_of(platform, verdict.about[-1]), "access", "port"))
 
 
 # --- teams: scheduler, queues, check --------------------------------------------------------------------------------
@@ -578,25 +578,30 @@ def _check_within_limits(name: str, team: Team, path: Path) -> Iterator[Problem]
 
 
 def gpus_fit_the_nodes(platform: Platform) -> Iterator[Problem]:
-    """Quotas and limits of each tenant, and of all on a pool, are within what the nodes advertise."""
+    """Quota and limit of each tenant are within what its nodes advertise."""
     pools = {pool.name: pool for pool in pool_capacities(platform)}
     claims = tenant_claims(platform)
     for claim in claims:
         path = path_of(platform, claim.name)
         gpus = (*path, "gpus") if claim.owner != claim.name else (*path, "resources", "gpus")
         for verdict in capacity.quota_against_limit(claim.name, claim.quota, claim.limit):
-            yield _told(platform, verdict, (*gpus, "limit"))
+            yield _told(verdict, (*gpus, "limit"))
         if claim.pool in pools:
             for verdict in capacity.gpus_within_nodes(claim, pools[claim.pool]):
-                yield _told(platform, verdict, gpus if claim.owner != claim.name else (*gpus, verdict.field))
-    for verdict in capacity.pool_quotas(list(pools.values()), claims):
-        yield _told(platform, verdict, ("pools", verdict.pool or ""))
+                yield _told(verdict, gpus if claim.owner != claim.name else (*gpus, verdict.field))
 
 
-def no_two_schedulers_collide(platform: Platform) -> Iterator[Problem]:
-    """The collision invariant, per node."""
-    for verdict in capacity.collisions(pool_capacities(platform), tenant_claims(platform)):
-        yield _told(platform, verdict, ("pools", verdict.pool or ""))
+def gpus_add_up(platform: Platform) -> Iterator[Problem]:
+    """The collision invariant, per node; and what is guaranteed on a pool is there."""
+    pools, claims = pool_capacities(platform), tenant_claims(platform)
+    collisions = capacity.collisions(pools, claims)
+    for verdict in collisions:
+        yield _told(verdict, ("pools", verdict.pool or ""))
+    over = {verdict.pool for verdict in collisions if verdict.field == "limit"}
+    for verdict in capacity.pool_quotas(pools, claims):
+        # limits that are too high are told already; quotas are never above them
+        if verdict.pool not in over:
+            yield _told(verdict, ("pools", verdict.pool or ""))
 
 
 def queues_fit_their_team(platform: Platform) -> Iterator[Problem]:
@@ -609,8 +614,8 @@ def queues_fit_their_team(platform: Platform) -> Iterator[Problem]:
         if team.scheduler.mode is SchedulerMode.DEFAULT:
             continue
         pool = pools.get(claim.pool or "")
-        if claim.pool is not None and pool is None:
-            continue  # what the team has is unknown
+        if pool is None and (team.pool is not None or UNLIMITED in (claim.quota, claim.limit)):
+            continue  # what the team sees is unknown, and told elsewhere
         seen = capacity.visible_gpus(claim, pool) if pool is not None else 0
         leaves = [LeafClaim(name=leaf, quota=q.gpu.quota, limit=q.gpu.limit) for leaf, q in team.queues.items()]
         quota, limit = hard_cap(claim.quota, seen), hard_cap(claim.limit, seen)
@@ -618,21 +623,18 @@ def queues_fit_their_team(platform: Platform) -> Iterator[Problem]:
             path: Path = ("teams", claim.name, "queues")
             if verdict.queue is not None:
                 path = (*path, verdict.queue, "gpu", verdict.field)
-            yield _told(platform, verdict, path)
+            yield _told(verdict, path)
 
 
 def everything_has_room(platform: Platform) -> Iterator[Problem]:
     """CPU, memory and pods, tenancy's own included, fit the nodes."""
     for verdict in capacity.room(pool_capacities(platform), tenant_claims(platform), shared_cost(platform)):
         path: Path = ("pools",) if verdict.pool is None else ("pools", verdict.pool)
-        yield _told(platform, verdict, path, reads=(("host", "headroom"), ("host", "scheduler")))
+        yield _told(verdict, path, reads=(("host", "headroom"), ("host", "scheduler")))
 
 
-def _told(platform: Platform, verdict: Verdict, path: Path, reads: tuple[Path, ...] = ()) -> Problem:
-    about = tuple(path_of(platform, name)[:2] for name in verdict.about)
-    # a sum over teams is no smaller without its broken ones, so only what a single team says rests on that team
-    rests_on = about if len(about) == 1 else ()
-    return Problem(path=path, rule=verdict.rule, got=verdict.got, fix=verdict.fix, reads=(*rests_on, *reads))
+def _told(verdict: Verdict, path: Path, reads: tuple[Path, ...] = ()) -> Problem:
+    return Problem(path=path, rule=verdict.rule, got=verdict.got, fix=verdict.fix, reads=reads)
 
 
 # --- words ----------------------------------------------------------------------------------------------------------
@@ -668,7 +670,7 @@ RULES: Final[tuple[Rule, ...]] = (
     checks_can_run,
     tenants_can_be_reached,
     gpus_fit_the_nodes,
-    no_two_schedulers_collide,
+    gpus_add_up,
     queues_fit_their_team,
     everything_has_room,
     artifacts_are_known,
