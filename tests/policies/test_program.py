@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""The rules over what the real program registers. A mistyped token or key shows here as a rule without subjects."""
-=======
 """The rules over what the real program registers. A mistyped token or label shows here: a rule without subjects."""
->>>>>>> policies
 
 from __future__ import annotations
 
