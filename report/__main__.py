@@ -1,0 +1,102 @@
+"""From two stack files and a preview to one comment and a picture.
+
+Writes into --out: comment.md (for the pull request), full.md (nothing cut), picture.svg, operations.json (what a merge
+is compared with, see `python -m report.operations`).
+
+Exit codes: 0 written; 1 written, and a mandatory policy is violated or the preview failed; 2 could not be written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from components.settings.load import load_stack_file
+from components.settings.models import Platform
+from report.command import NO, YES, UsageError, read_text, run
+from report.comment import BUDGET, Report, blocks, render
+from report.operations import to_json
+from report.picture import draw
+from report.preview import merge_policies, read_policies, read_preview
+from report.redact import Redactor
+from report.stackfile import learn_secrets, read_raw
+
+
+def _stack_name(options: argparse.Namespace) -> str:
+    if options.stack:
+        return str(options.stack)
+    for path in (options.head, options.base):
+        found = re.fullmatch(r"Pulumi\.(.+)\.ya?ml", path.name) if path else None
+        if found:
+            return found.group(1)
+    message = "the stack's name is not in a file name like Pulumi.<name>.yaml; say it with --stack"
+    raise UsageError(message)
+
+
+def _platform(path: Path | None, redactor: Redactor) -> Platform | None:
+    if path is None:
+        return None
+    learn_secrets(read_raw(path), redactor)
+    return load_stack_file(path)
+
+
+def _report(options: argparse.Namespace, redactor: Redactor) -> int:
+    if options.base is None and options.head is None:
+        message = "nothing to report on: give --base, --head, or both"
+        raise UsageError(message)
+    stack = _stack_name(options)
+    base, head = _platform(options.base, redactor), _platform(options.head, redactor)
+    preview = read_preview(read_text(options.preview), where=options.preview.name)
+    extra = read_policies(read_text(options.policies), where=options.policies.name) if options.policies else ()
+    report = Report(
+        stack=stack,
+        base=base,
+        head=head,
+        preview=preview,
+        policies=merge_policies(preview.policies, extra),
+        notes=tuple(options.note),
+        picture=options.picture,
+    )
+    comment = render(report, redactor)
+    files = {
+        "comment.md": comment,
+        # a hundred comments long: everything that the comment cuts, and still a file that a browser opens
+        "full.md": render(report, redactor, budget=100 * BUDGET),
+        "picture.svg": redactor.text(draw(base, head, stack=stack)),
+        "operations.json": to_json(stack, preview),
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (options.out / name).write_text(text, encoding="utf-8")
+    print(f"{options.out}: {', '.join(files)}; the comment has {len(comment)} characters")
+    broken = [result.name for result in report.policies if blocks(result)]
+    if broken:
+        print(f"violated: {', '.join(broken)}", file=sys.stderr)
+    if not preview.sound:
+        print("the preview failed; its errors are in the comment", file=sys.stderr)
+    return NO if broken or not preview.sound else YES
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--base", type=Path, help="the stack file before; left out for a new stack")
+    parser.add_argument("--head", type=Path, help="the stack file after; left out when the stack goes")
+    parser.add_argument(
+        "--preview", type=Path, required=True, help="`pulumi preview --json --show-sames`, or the lab's"
+    )
+    parser.add_argument("--policies", type=Path, help="policy results as JSON, besides the preview's own")
+    parser.add_argument("--stack", help="name; default: from the file's name, Pulumi.<name>.yaml")
+    parser.add_argument("--note", action="append", default=[], help="a sentence for the top; may be given again")
+    parser.add_argument("--picture", help="where the comment finds the picture: a URL or a relative path")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the files")
+    return run(parser, arguments, _report)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

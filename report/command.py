@@ -1,0 +1,49 @@
+"""What the report's commands share: exit codes, and errors as one clean line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from components.settings.problems import SettingsError
+from report.redact import Redactor
+
+YES: Final = 0
+"""Done, and nothing speaks against the change."""
+NO: Final = 1
+"""Done, and something does: a violation, a failed preview, other operations, a file that may not meet credentials."""
+COULD_NOT_TELL: Final = 2
+"""A file is missing or is not what it should be."""
+
+
+class UsageError(ValueError):
+    """The arguments do not make sense together."""
+
+
+def read_text(path: Path) -> str:
+    """The file's text. Raises `UsageError`, which never quotes the file."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        message = f"{path}: no such file"
+    except UnicodeDecodeError:
+        message = f"{path}: is not UTF-8 text"
+    raise UsageError(message)
+
+
+def run(
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+    command: Callable[[argparse.Namespace, Redactor], int],
+) -> int:
+    """Parse, run, and turn every foreseen mistake into one error without anything that looks like a secret."""
+    options = parser.parse_args(arguments)
+    redactor = Redactor()
+    try:
+        return command(options, redactor)
+    except (SettingsError, ValueError, OSError) as error:
+        print(redactor.text(f"error: {error}"), file=sys.stderr)
+        return COULD_NOT_TELL

@@ -1,0 +1,161 @@
+"""The changed inputs of one resource as lines of a ```diff block. Pure.
+
+Owns: flattening, comparing and shortening inputs; every value passes the redactor before it becomes a line.
+Leaves to others: order, grouping and the size budget (`comment.py`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import JsonValue
+
+from report.preview import Op, Step
+from report.redact import SECRET, Redactor
+
+LONGEST_VALUE: Final = 160
+MOST_LINES: Final = 40
+"""Per changed resource. Beyond it a reviewer opens the whole report."""
+MOST_LINES_NEW: Final = 16
+"""Per new resource: what is changed is read line by line, what is new is skimmed."""
+_ALIKE: Final = 4
+"""More neighbours than this with one value become one line: a ResourceQuota names 40 MIG profiles, each 0."""
+
+_NOISE: Final = frozenset({"__defaults", "__inputs", "__fieldManager", "__initialApiVersion"})
+"""Keys that providers keep for themselves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Leaf:
+    shown: str
+    raw: str
+    """As JSON; compared, never shown: two secrets look the same and still differ."""
+
+
+def _walk(raw: JsonValue, masked: JsonValue, path: str) -> Iterator[tuple[str, _Leaf]]:
+    if isinstance(raw, dict) and isinstance(masked, dict) and raw:
+        for key in sorted(raw.keys() - _NOISE):
+            # quotes keep the dots of a label's name apart from the path's own
+            step = f'["{key}"]' if "." in key or "/" in key else (f".{key}" if path else key)
+            yield from _walk(raw[key], masked.get(key), path + step)
+    elif isinstance(raw, list) and isinstance(masked, list) and raw:
+        for index, item in enumerate(raw):
+            yield from _walk(item, masked[index], f"{path}[{index}]")
+    else:
+        shown = masked if isinstance(masked, str) else json.dumps(masked, sort_keys=True)
+        yield path, _Leaf(shown=shown, raw=json.dumps(raw, sort_keys=True))
+
+
+def _leaves(inputs: dict[str, JsonValue] | None, resource_type: str, redactor: Redactor) -> dict[str, _Leaf]:
+    if inputs is None:
+        return {}
+    return dict(_walk(inputs, redactor.value(inputs, resource_type=resource_type), ""))
+
+
+def learn_step(step: Step, redactor: Redactor) -> None:
+    """Remember every secret in a step's inputs.
+
+    Also the other side of a property that is secret on one side only: the engine shows the old value of one that turns
+    secret in clear (pulumi#4957).
+    """
+    before = _leaves(step.old, step.type, redactor)
+    after = _leaves(step.new, step.type, redactor)
+    for one, other in ((before, after), (after, before)):
+        hidden = [path for path, leaf in one.items() if leaf.shown == SECRET]
+        for path, leaf in other.items():
+            if leaf.shown != SECRET and any(path == h or path.startswith((f"{h}.", f"{h}[")) for h in hidden):
+                redactor.learn(json.loads(leaf.raw))
+
+
+def _short(text: str) -> str:
+    if "\n" in text:
+        lines = text.splitlines()
+        return f"({len(lines)} lines, {len(text)} characters)"
+    if len(text) > LONGEST_VALUE:
+        return f"{text[:LONGEST_VALUE]}… ({len(text) - LONGEST_VALUE} more characters)"
+    return text
+
+
+def _short_pair(old: str, new: str) -> tuple[str, str]:
+    """Both, from shortly before their first difference on, so that a long value shows what differs."""
+    same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    if max(len(old), len(new)) <= LONGEST_VALUE or same <= LONGEST_VALUE // 2 or "\n" in old + new:
+        return _short(old), _short(new)
+    start = same - LONGEST_VALUE // 4
+    return f"…{_short(old[start:])}", f"…{_short(new[start:])}"
+
+
+def _text_diff(path: str, old: str, new: str) -> list[str]:
+    """Two texts of several lines, line by line with one line of context."""
+    lines = list(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=1))[2:]
+    return [
+        f"! {path}:",
+        *(f"{line[:1]}   {_short(line[1:])}" if not line.startswith("@@") else "    …" for line in lines),
+    ]
+
+
+def _updated(before: dict[str, _Leaf], after: dict[str, _Leaf]) -> Iterator[str]:
+    for path in sorted({*before, *after}):
+        old, new = before.get(path), after.get(path)
+        if old is None and new is not None:
+            yield f"+ {path}: {_short(new.shown)}"
+        elif new is None and old is not None:
+            yield f"- {path}: {_short(old.shown)}"
+        elif old is not None and new is not None and old.raw != new.raw:
+            if SECRET in (old.shown, new.shown):
+                yield f"! {path}: {SECRET} (changes, not shown)"
+            elif "\n" in old.shown and "\n" in new.shown:
+                yield from _text_diff(path, old.shown, new.shown)
+            else:
+                one, two = _short_pair(old.shown, new.shown)
+                yield f"- {path}: {one}"
+                yield f"+ {path}: {two}"
+
+
+def _folded(lines: list[str]) -> list[str]:
+    """Lines that differ in their last key only, as one."""
+    folded: list[str] = []
+    runs: list[tuple[str, str, list[str]]] = []
+    for line in lines:
+        path, colon, value = line.partition(": ")
+        head = path[: path.rindex("[")] if colon and path.endswith("]") and "[" in path else ""
+        if head and runs and runs[-1][:2] == (head, value):
+            runs[-1][2].append(line)
+        else:
+            runs.append((head, value, [line]))
+    for head, value, same in runs:
+        folded += same if len(same) <= _ALIKE else [f"{head}[…]: {value} ({len(same)} keys)"]
+    return folded
+
+
+def _new(after: dict[str, _Leaf]) -> list[str]:
+    """What a new resource says, without what its headline says already."""
+    known = ("apiVersion", "kind", 'metadata.labels["app.kubernetes.io/managed-by"]')
+    return [f"+ {path}: {_short(leaf.shown)}" for path, leaf in after.items() if path not in known]
+
+
+def diff_lines(step: Step, redactor: Redactor) -> list[str]:
+    """The lines of one step: `+`, `-` or `!` at column 0, not too many, with a line that says what was cut."""
+    before = _leaves(step.old, step.type, redactor)
+    after = _leaves(step.new, step.type, redactor)
+    if step.op is Op.DELETE:
+        return []
+    lines = _folded(_new(after) if step.op is Op.CREATE else list(_updated(before, after)))
+    if not lines and step.changed:
+        # the engine says that these differ and its states do not show how: secrets, or what the provider computes
+        lines = [f"! {path}: {SECRET if _secret_at(path, after) else 'changes'}" for path in step.changed]
+    if step.replace_reasons and step.op is Op.REPLACE:
+        lines = [f"! replaced because of {', '.join(step.replace_reasons)}", *lines]
+    most = MOST_LINES_NEW if step.op is Op.CREATE else MOST_LINES
+    if len(lines) > most:
+        lines = [*lines[:most], f"# cut: {len(lines) - most} more lines"]
+    # a value never breaks out of its line
+    return [redactor.text(line.replace("\r", " ").replace("\n", " ")) for line in lines]
+
+
+def _secret_at(path: str, leaves: dict[str, _Leaf]) -> bool:
+    return path in leaves and leaves[path].shown == SECRET

@@ -1,0 +1,102 @@
+"""Are these the operations that were approved?
+
+`python -m report.operations --preview FILE` prints a preview's operations, sorted, and their digest.
+With `--approved operations.json` or `--digest sha256:...` it compares, and says what is new and what is missing.
+
+Exit codes: 0 the same (or printed), 1 not the same or the preview failed, 2 could not tell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from report.command import NO, YES, UsageError, read_text, run
+from report.preview import Preview, read_preview
+from report.redact import Redactor
+
+SCHEMA: Final = 1
+MOST_LINES: Final = 200
+
+
+def to_json(stack: str, preview: Preview) -> str:
+    """The operations of a stack's preview as a file, to be held against a later preview."""
+    content = {
+        "schema": SCHEMA,
+        "stack": stack,
+        "madeBy": preview.made_by,
+        "digest": preview.digest(),
+        "operations": preview.operations(),
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
+def from_json(text: str, *, where: str, made_by: str) -> frozenset[str]:
+    """The operations in such a file.
+
+    Raises `UsageError` when it is something else, or its preview was made by another than `made_by`: what a rehearsal
+    found approves nothing on a cluster.
+    """
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError:
+        content = None
+    operations = (
+        content.get("operations")
+        if isinstance(content, dict) and content.get("schema") == SCHEMA and "madeBy" in content
+        else None
+    )
+    if not isinstance(operations, list) or not all(isinstance(line, str) for line in operations):
+        message = f"{where}: is not the operations.json of a report (schema {SCHEMA})"
+        raise UsageError(message)
+    if content["madeBy"] != made_by:
+        message = f"{where}: comes from {content['madeBy']}, which approves nothing for {made_by}"
+        raise UsageError(message)
+    return frozenset(operations)
+
+
+def _compare(options: argparse.Namespace, redactor: Redactor) -> int:
+    preview = read_preview(read_text(options.preview), where=options.preview.name)
+    if not preview.sound:
+        print("the preview failed: what it lists is not the whole change", file=sys.stderr)
+        return NO
+    digest = preview.digest()
+    if options.approved is None and options.digest is None:
+        print(redactor.text("\n".join((*preview.operations(), digest))))
+        return YES
+    if options.digest is not None:
+        same, lines = options.digest == digest, [f"approved {options.digest}", f"now      {digest}"]
+    else:
+        now, text = set(preview.operations()), read_text(options.approved)
+        approved = from_json(text, where=options.approved.name, made_by=preview.made_by)
+        same = now == approved
+        lines = [f"+ {line}" for line in sorted(now - approved)] + [f"- {line}" for line in sorted(approved - now)]
+        lines = ["+ only now, - only when it was approved:", *lines]
+    if same:
+        print(f"the same operations as approved ({len(preview.operations())}): {digest}")
+        return YES
+    shown = lines[:MOST_LINES] + ([f"cut: {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else [])
+    print(redactor.text("\n".join(["not the operations that were approved", *shown])), file=sys.stderr)
+    return NO
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m report.operations",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--preview", type=Path, required=True, help="of `pulumi preview --json`, or the lab's")
+    approved = parser.add_mutually_exclusive_group()
+    approved.add_argument("--approved", type=Path, help="operations.json of the approved report")
+    approved.add_argument("--digest", help="the approved digest, as the comment's last line has it")
+    return run(parser, arguments, _compare)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""GPU quota and limit per team and pool, before and after. Pure.
+
+Owns: the numbers of both tables and of the picture, and what is left in a pool. Units are the pool's: GPU, or replica
+on a shared one.
+Leaves to others: whether the numbers are allowed (`components/capacity.py`), how they look (`comment.py`,
+`picture.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from components.capacity import UNLIMITED
+from components.settings.models import Platform
+from components.settings.tenants import tenants
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeamState:
+    """A tenant's GPUs in one stack file. quota is guaranteed, limit is the hard cap; -1 is unlimited."""
+
+    name: str
+    pool: str | None
+    unit: str
+    quota: int
+    limit: int
+    mode: str
+    nodes: tuple[str, ...] = ()
+    """The pool's nodes that are this tenant's alone; empty: all of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolState:
+    """A pool and its tenants in one stack file. All amounts in `unit`."""
+
+    name: str
+    unit: str
+    size: int
+    gpus_per_node: int
+    replicas: int
+    teams: tuple[TeamState, ...]
+
+    @property
+    def capacity(self) -> int:
+        """What all the pool's nodes advertise as `nvidia.com/gpu`."""
+        return self.size * self.gpus_per_node * self.replicas
+
+    @property
+    def quota(self) -> int:
+        """Sum of the teams' quotas; -1 when one of them is unlimited."""
+        return _total([team.quota for team in self.teams])
+
+    @property
+    def limit(self) -> int:
+        """Sum of the teams' limits; -1 when one of them is unlimited. Under one KAI it may be above the capacity."""
+        return _total([team.limit for team in self.teams])
+
+    @property
+    def left(self) -> int | None:
+        """What is promised to nobody; negative when too much is promised. None: a quota is unlimited."""
+        return None if self.quota == UNLIMITED else self.capacity - self.quota
+
+
+def _total(amounts: list[int]) -> int:
+    return UNLIMITED if UNLIMITED in amounts else sum(amounts)
+
+
+def team_states(platform: Platform | None) -> dict[str, TeamState]:
+    """Every tenant of a stack file, canaries too. No file: none."""
+    if platform is None:
+        return {}
+    return {
+        name: TeamState(
+            name=name,
+            pool=team.pool,
+            unit=platform.pools[team.pool].unit if team.pool in platform.pools else "GPU",
+            quota=team.resources.gpus.quota,
+            limit=team.resources.gpus.limit,
+            mode=team.scheduler.mode.value,
+            nodes=team.nodes,
+        )
+        for name, team in sorted(tenants(platform).items())
+    }
+
+
+def pool_states(platform: Platform | None) -> dict[str, PoolState]:
+    """Every pool of a stack file with its tenants, both by name. No file: none."""
+    if platform is None:
+        return {}
+    teams = team_states(platform)
+    return {
+        name: PoolState(
+            name=name,
+            unit=pool.unit,
+            size=pool.size,
+            gpus_per_node=pool.gpus_per_node,
+            replicas=pool.replicas,
+            teams=tuple(team for team in teams.values() if team.pool == name),
+        )
+        for name, pool in sorted(platform.pools.items())
+    }
+
+
+def both(before: Mapping[str, _T], after: Mapping[str, _T]) -> list[tuple[str, _T | None, _T | None]]:
+    """The names of either side, each with what it is before and after."""
+    return [(name, before.get(name), after.get(name)) for name in sorted({*before, *after})]

@@ -1,0 +1,116 @@
+"""May this pull request's stack file be previewed with the stack's credentials?
+
+`python -m report.stackfile --base FILE --head FILE`. Exit codes: 0 it may, 1 it may not, 2 could not tell.
+
+Owns: which differences between base and head may be previewed by the base branch's program with the stack's
+credentials. Everything that makes the program talk to another place, or decrypt with another key, may not: a person
+with the credentials previews that by hand.
+Leaves to others: whether the file is valid (`components/settings`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import yaml
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from components.settings.load import PLATFORM_KEY
+from report.command import NO, YES, run
+from report.redact import Redactor, is_secret_key
+
+_REFUSED: Final = {
+    "host": "where the program connects to",
+    "artifacts": "where charts and images come from; the engine renders charts with the cluster's credentials",
+}
+"""Sections of the platform that a pull request may change only without credentials, and why."""
+
+_JSON: Final[TypeAdapter[JsonValue]] = TypeAdapter(JsonValue)
+
+
+class StackFileError(ValueError):
+    """The file is not a stack file."""
+
+
+def read_raw(path: Path) -> dict[str, JsonValue]:
+    """The whole file as plain data. Raises `StackFileError`; its text never quotes the file, which may hold secrets."""
+    try:
+        # dates of overrides are no JSON: as text they compare just as well
+        value = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+    except FileNotFoundError:
+        message = f"{path.name}: no such file"
+        raise StackFileError(message) from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        message = f"{path.name}: is not readable YAML ({type(error).__name__})"
+        raise StackFileError(message) from None
+    try:
+        data = _JSON.validate_python(value)
+    except (ValidationError, RecursionError):
+        message = f"{path.name}: has something in it that is neither text, list nor mapping"
+        raise StackFileError(message) from None
+    if not isinstance(data, dict):
+        message = f"{path.name}: is not a stack file: a mapping with `config` belongs there"
+        raise StackFileError(message)
+    return data
+
+
+def learn_secrets(raw: dict[str, JsonValue], redactor: Redactor) -> None:
+    """Remember what is secret in a stack file: every config value but the platform's, encrypted or not."""
+    config = raw.get("config")
+    for key, value in config.items() if isinstance(config, dict) else ():
+        if key != PLATFORM_KEY and (is_secret_key(key.rsplit(":", 1)[-1]) or isinstance(value, dict)):
+            redactor.learn(value)
+    redactor.learn(raw.get("encryptionsalt"))
+    redactor.learn(raw.get("encryptedkey"))
+
+
+def refusals(base: dict[str, JsonValue], head: dict[str, JsonValue]) -> tuple[str, ...]:
+    """Why head's file must not be previewed with the credentials; empty: it may be. Names keys, never values."""
+    found = [
+        f"`{key}` differs: only `config` may"
+        for key in sorted({*base, *head} - {"config"})
+        if base.get(key) != head.get(key)
+    ]
+    before, after = base.get("config"), head.get("config")
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return (*found, "`config` is missing or no mapping in base or head")
+    found += [
+        f"`config.{key}` differs: only `{PLATFORM_KEY}` may"
+        for key in sorted({*before, *after} - {PLATFORM_KEY})
+        if before.get(key) != after.get(key)
+    ]
+    old, new = before.get(PLATFORM_KEY), after.get(PLATFORM_KEY)
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return (*found, f"`config.{PLATFORM_KEY}` is missing or no mapping in base or head")
+    found += [f"`{PLATFORM_KEY}.{key}` differs: {why}" for key, why in _REFUSED.items() if old.get(key) != new.get(key)]
+    return tuple(found)
+
+
+def _admit(options: argparse.Namespace, _: Redactor) -> int:
+    found = refusals(read_raw(options.base), read_raw(options.head))
+    if not found:
+        print("may be previewed with the credentials: the same host, the same places of charts and images")
+        return YES
+    lines = [f"not with the credentials: {reason}" for reason in found]
+    print("\n".join([*lines, "who has the credentials previews it by hand (docs/pull-request.md)"]), file=sys.stderr)
+    return NO
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m report.stackfile",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--base", type=Path, required=True, help="the base branch's stack file")
+    parser.add_argument("--head", type=Path, required=True, help="the pull request's")
+    return run(parser, arguments, _admit)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,281 @@
+"""What a reviewer reads."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from components.settings.models import Platform
+from report.comment import BUDGET, GITHUB_LIMIT, Report, marker, render
+from report.preview import PolicyResult, Violation, read_preview
+from report.redact import Redactor
+from tests.report.world import World, diff, digest, platform, team
+
+SAME = {"ml": team("a100", 4, 6), "research": team("l4", 2)}
+
+
+def comment(
+    base: Platform | None,
+    head: Platform | None,
+    *,
+    raw: dict[str, Any] | None = None,
+    budget: int = BUDGET,
+    **more: Any,
+) -> str:
+    preview = read_preview(json.dumps(raw or digest(base, head)))
+    return render(Report(stack="prod", base=base, head=head, preview=preview, **more), Redactor(), budget=budget)
+
+
+def change(**teams: Any) -> str:
+    return comment(platform(SAME), platform({**SAME, **teams}))
+
+
+def rows(text: str, first: str) -> list[list[str]]:
+    """The cells of each table row that begins with `first`."""
+    found = [line for line in text.splitlines() if line.startswith(f"| {first} |")]
+    return [[cell.strip().replace("\u00a0", " ") for cell in line.strip("|").split("|")] for line in found]
+
+
+class TestHeadline:
+    """The first lines say how much, and for whom it is bad."""
+
+    def test_it_begins_with_the_marker_that_the_poster_looks_for(self) -> None:
+        assert change().splitlines()[0] == marker("prod")
+
+    def test_operations_are_counted(self) -> None:
+        text = change(research=team("l4", 2, version="v0.7.11"))
+        assert text.splitlines()[1] == "## `prod`: 0 to create, 2 to update, **1 to replace**, 0 to delete"
+
+    def test_no_change_says_so(self) -> None:
+        assert "## `prod`: no changes" in change()
+
+    def test_a_harmless_change_disrupts_nobody(self) -> None:
+        assert "Disruptive for nobody." in change(ml=team("a100", 4, 8))
+
+    def test_a_removal_names_who_loses(self) -> None:
+        text = comment(platform(SAME), platform({"ml": SAME["ml"]}))
+        assert "> [!CAUTION]\n> Disruptive. Removed or made anew: **research**." in text
+
+    def test_a_failed_preview_never_reads_like_a_small_change(self) -> None:
+        raw = digest(platform(SAME), platform(SAME)) | {"diagnostics": [{"severity": "error", "message": "no cluster"}]}
+        text = comment(platform(SAME), platform(SAME), raw=raw)
+        assert "## `prod`: the preview failed" in text
+        assert "to create" not in text.split("###")[0]
+        assert "Disruptive for nobody" not in text
+        assert "error: no cluster" in text
+
+
+class TestRemovals:
+    """Deletes and replacements stand above everything that is created or updated."""
+
+    def test_they_come_before_the_tables_and_the_diffs(self) -> None:
+        text = comment(platform(SAME), platform({"ml": team("a100", 4, 8)}))
+        order = [text.index(part) for part in ("### Deleted", "### GPU quota", "### Changes, team by team")]
+        assert order == sorted(order)
+        diffs = text[text.index("### Changes") :]
+        assert diffs.index("<b>research</b>: ") < diffs.index("<b>ml</b>: ")
+
+    def test_a_replacement_says_because_of_what(self) -> None:
+        text = change(research=team("l4", 2, version="v0.7.11"))
+        row = rows(text, "**replace**")[0]
+        assert row[1:] == ["`research`", "`research-scheduler-release` (Release)", "`version`"]
+
+    def test_without_any_the_section_is_left_out(self) -> None:
+        assert "### Deleted" not in change(ml=team("a100", 4, 8))
+
+
+class TestQuotaTables:
+    """Before and after, and what is left."""
+
+    def test_a_changed_team_shows_both_numbers(self) -> None:
+        row = rows(change(ml=team("a100", 6, 8)), "`ml`")[0]
+        assert row == ["`ml`", "a100", "4 → **6**", "6 → **8**", "GPU", "virtual"]
+
+    def test_an_unchanged_team_is_folded_away(self) -> None:
+        text = change(ml=team("a100", 6, 8))
+        assert text.index("<details>") < text.index("| `research` |") < text.index("</details>")
+
+    def test_a_pool_shows_its_capacity_and_what_is_left(self) -> None:
+        row = rows(change(ml=team("a100", 6, 8)), "`a100`")[0]
+        assert row[1:5] == ["16 GPU: 2 nodes × 8 GPU", "4 → **6**", "12 → **10**", "6 → **8**"]
+
+    def test_a_shared_pool_counts_replicas(self) -> None:
+        text = change(research=team("l4", 3))
+        assert rows(text, "`research`")[0][4] == "replica"
+        assert rows(text, "`l4`")[0][1:4] == ["4 replicas: 1 node × 1 GPU × 4 replicas", "2 → **3**", "2 → **1**"]
+
+    def test_new_and_removed_teams_are_marked(self) -> None:
+        text = comment(platform(SAME), platform({"ml": SAME["ml"], "vision": team("a100", 2)}))
+        assert rows(text, "`vision` (new)")[0][2] == "2"
+        assert rows(text, "`research` (removed)")[0][2] == "~~2~~"
+
+    def test_unlimited_is_said_and_nothing_is_left_to_tell(self) -> None:
+        text = change(ml=team("a100", -1))
+        assert rows(text, "`ml`")[0][2] == "4 → **unlimited**"
+        assert rows(text, "`a100`")[0][3] == "12 → **–**"
+
+    def test_a_canary_has_its_own_row(self) -> None:
+        scheduler = {"mode": "virtual", "version": "v0.9.2", "canary": {"version": "v0.9.3", "gpus": 2}}
+        assert rows(change(ml=team("a100", 4, 6, scheduler=scheduler)), "`ml-canary` (new)")[0][2:4] == ["2", "2"]
+
+    def test_a_new_stack_has_no_before(self) -> None:
+        text = comment(None, platform(SAME))
+        assert rows(text, "`a100`")[0][2] == "4"
+        assert "~~" not in text
+
+
+class TestVersions:
+    """Scheduler versions before and after, and what that does."""
+
+    def test_another_line_says_that_the_scheduler_is_away(self) -> None:
+        text = change(research=team("l4", 2, version="v0.7.11"))
+        row = rows(text, "**research**")[0]
+        assert row[1:3] == ["KAI", "v0.9.3 → **v0.7.11**"]
+        assert row[3].startswith("another release line: scheduler replaced, away for about 40 s")
+
+    def test_equal_changes_share_a_row(self) -> None:
+        text = change(**{name: {**found, "vcluster": {"version": "0.29.9"}} for name, found in SAME.items()})
+        assert rows(text, "**ml**, **research**")[0][1] == "vCluster"
+
+    def test_without_any_the_section_is_left_out(self) -> None:
+        assert "### Versions" not in change(ml=team("a100", 6, 8))
+
+
+class TestPolicies:
+    """A rule that matched nothing is seen, a broken one first."""
+
+    BROKEN = Violation(policy="pinned", level="mandatory", message="team ml: no tag", where="Job ml-check")
+    RESULTS = (
+        PolicyResult(name="quota", level="mandatory", checked=4),
+        PolicyResult(name="empty", level="mandatory"),
+        PolicyResult(name="pinned", level="mandatory", checked=3, violations=(BROKEN,)),
+        PolicyResult(name="old", level="advisory", checked=3, violations=(BROKEN,)),
+    )
+
+    @pytest.fixture
+    def text(self) -> str:
+        return comment(platform(SAME), platform(SAME), policies=self.RESULTS)
+
+    def test_each_says_how_much_it_checked(self, text: str) -> None:
+        assert rows(text, "`quota`")[0][2] == "pass (4 checked)"
+        assert rows(text, "`empty`")[0][2] == "nothing to check (0 checked)"
+        assert rows(text, "`pinned`")[0][2] == "**FAIL** (1 of 3 checked)"
+        assert rows(text, "`old`")[0][2] == "**warn** (1 of 3 checked)"
+
+    def test_the_broken_ones_come_first_with_their_message(self, text: str) -> None:
+        order = [
+            text.index(part) for part in ("| `pinned` |", "| `old` |", "| `empty` |", "team ml: no tag", "| `quota` |")
+        ]
+        assert order == sorted(order)
+
+    def test_only_a_mandatory_one_refuses_the_change(self, text: str) -> None:
+        assert "mandatory policies are violated: 1." in text
+
+    def test_no_results_at_all_are_not_a_pass(self) -> None:
+        assert "**not run**" in change()
+
+
+class TestBudget:
+    """Long comments are cut honestly: GitHub refuses more than 65,536 characters."""
+
+    def test_three_hundred_changed_teams_fit(self) -> None:
+        pools = {"big": {"nodes": [f"n{i}" for i in range(300)], "gpusPerNode": 8}}
+
+        def stack(quota: int) -> Platform:
+            return platform({f"t{i:03}": team("big", quota, quota + i % 7) for i in range(300)}, pools)
+
+        assert len(comment(stack(2), stack(4))) <= BUDGET < GITHUB_LIMIT
+
+    @pytest.mark.parametrize("budget", [12_000, 20_000, 40_000])
+    def test_any_budget_is_kept_and_everything_that_is_cut_is_counted(self, budget: int) -> None:
+        head = platform({f"t{i:02}": team("a100", i % 3, 4 + i) for i in range(40)})
+        text = comment(None, head, budget=budget)
+        assert len(text) <= budget
+        diffs = text[text.index("### Changes") :]
+        total = sum(step["op"] == "create" for step in digest(None, head)["steps"])
+        shown = len(re.findall(r"^@@ create ", diffs, re.MULTILINE))
+        cut = re.search(r"\*\*cut: (\d+) more changed resources\*\*", diffs)
+        assert shown < total
+        assert cut is not None
+        assert shown + int(cut.group(1)) == total
+
+    def test_what_is_cut_leaves_the_markup_closed(self) -> None:
+        text = comment(None, platform({f"t{i:02}": team("a100", i % 3, 4 + i) for i in range(40)}), budget=20_000)
+        assert text.count("<details>") == text.count("</details>")
+        assert sum(line.startswith("```") for line in text.splitlines()) % 2 == 0
+
+    def test_equal_changes_of_many_teams_are_shown_once(self) -> None:
+        def stack(version: str) -> Platform:
+            return platform({f"t{i}": team("a100", 1, version=version) for i in range(12)})
+
+        text = comment(stack("v0.9.2"), stack("v0.9.3"))
+        assert "<b>t0</b>, <b>t1</b>, <b>t10</b>, <b>t11</b> and 8 more: 3 to update each, the same in all" in text
+        assert text.count("@@ update Release") == 1
+
+    def test_a_long_value_is_cut_in_its_line(self) -> None:
+        assert "… (" in self._with_value("word " * 200)
+
+    def test_a_hopeless_budget_is_an_error_not_a_broken_comment(self) -> None:
+        with pytest.raises(ValueError, match="too small"):
+            comment(platform(SAME), platform(SAME), budget=500)
+
+    def _with_value(self, value: str) -> str:
+        settings = platform(SAME)
+        old, new = World("prod", settings), World("prod", settings)
+        new.add("kubernetes:core/v1:ConfigMap", "extra", {"data": {"key": value}})
+        return comment(settings, settings, raw=diff(old, new))
+
+
+class TestHostileText:
+    """Names, values and messages of a pull request cannot pretend to be the report."""
+
+    HOSTILE = "x`|@octocat <!-- --> </details>\n## `prod`: no changes\n[click](https://evil.example) <img src=x>"
+
+    @pytest.fixture
+    def text(self) -> str:
+        settings = platform(SAME)
+        old, new = World("prod", settings), World("prod", settings)
+        old.add("kubernetes:core/v1:Service", self.HOSTILE, {})
+        new.add(
+            "kubernetes:core/v1:ConfigMap",
+            f"y{self.HOSTILE}",
+            {"data": {"k": f"```\n{self.HOSTILE}\n````", self.HOSTILE: "v"}},
+        )
+        raw = diff(old, new) | {"diagnostics": [{"severity": "warning", "message": self.HOSTILE, "urn": self.HOSTILE}]}
+        broken = Violation(policy=self.HOSTILE, level="mandatory", message=self.HOSTILE, where=self.HOSTILE)
+        policies = (PolicyResult(name=self.HOSTILE, level=self.HOSTILE, checked=1, violations=(broken,)),)
+        return comment(settings, settings, raw=raw, policies=policies, notes=(self.HOSTILE,))
+
+    def _prose(self, text: str) -> str:
+        """What Markdown makes live: everything outside fences and code spans."""
+        text = re.sub(r"^(`{3,})[a-z]*\n.*?^\1$", "", text, flags=re.DOTALL | re.MULTILINE)
+        return re.sub(r"`[^`\n]+`", "", text)
+
+    def test_no_line_of_it_begins_a_heading(self, text: str) -> None:
+        assert sum(line.startswith("## ") for line in self._prose(text).splitlines()) == 1
+
+    def test_markup_mentions_and_links_are_dead(self, text: str) -> None:
+        prose = self._prose(text)
+        for live in ("@octocat", "<img", "<!-- -->"):
+            assert live not in prose, live
+        assert not re.search(r"(?<!\\)\]\(", prose)
+        assert "https://evil" not in prose
+
+    def test_it_neither_opens_nor_closes_a_section(self, text: str) -> None:
+        prose = self._prose(text)
+        assert prose.count("<details>") == prose.count("</details>")
+
+    def test_table_rows_keep_their_columns(self, text: str) -> None:
+        for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+            counts = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
+            assert len(counts) == 1, block
+
+
+def test_the_order_of_steps_changes_nothing() -> None:
+    base, head = platform(SAME), platform({"ml": team("a100", 8), "vision": team("a100", 1)})
+    raw = digest(base, head)
+    backwards = {**raw, "steps": raw["steps"][::-1]}
+    assert comment(base, head, raw=raw) == comment(base, head, raw=backwards)
