@@ -33,7 +33,7 @@ from lightkube.resources.core_v1 import Secret
 
 from cli import say
 from cli.causes import explain, without_noise
-from cli.cluster import Target, connected, target_of
+from cli.cluster import Identity, Target, connected, target_of
 from cli.driver import Json, Place, TeamState
 from cli.errors import CommandError, InputError, InterruptedRunError
 from cli.files import write_private
@@ -91,6 +91,10 @@ class EngineDriver:
             self._env["PULUMI_BACKEND_URL"] = f"file://{place.root / LOCAL_STATE}"
 
     # --- the protocol -----------------------------------------------------------------------------------------------
+
+    def own_cluster(self) -> Identity | None:
+        """The engine starts none."""
+        return None
 
     def use(self, host: Target | None) -> None:
         """Take the host's connection, to clear what a killed run left there."""

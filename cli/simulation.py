@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cli import say
-from cli.cluster import Target
+from cli.cluster import Identity, Target
 from cli.driver import Json, Place, TeamState
 from cli.engine import HIDDEN_OUTPUTS, MASKED
 from cli.errors import CommandError
@@ -36,6 +36,12 @@ class LabBridge:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._lab = LabDriver(place.stack, place.stack_file, place.root)
+
+    def own_cluster(self) -> Identity | None:
+        """The lab's host, where it runs."""
+        with _in_words():
+            found = self._lab.status()
+        return Identity(context=found.context, uid=found.uid, server_version="") if found.uid else None
 
     def use(self, host: Target | None) -> None:
         """The lab connects by itself."""
