@@ -738,6 +738,7 @@ def gather_allreduce(context: Context) -> Facts:
 
 def rank_main(rank: int, world: int, folder: str) -> None:
     """One process of the all-reduce; every word's sum is known beforehand, exactly."""
+    die_with_parent()
     torch, dist = importlib.import_module("torch"), importlib.import_module("torch.distributed")
     torch.cuda.set_device(rank)
     dist.init_process_group("nccl", init_method=f"file://{folder}/store", rank=rank, world_size=world)
@@ -886,7 +887,13 @@ def run_steps(expect: Expect, simulation: Facts | None, tell: Callable[[Facts], 
     send(done=True)
 
 
+def die_with_parent() -> None:
+    """Whatever ends the supervisor, nothing stays behind on the GPU."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 def worker_main(expect: Expect, simulation: Facts | None, channel: int) -> None:
+    die_with_parent()
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # so that torch numbers GPUs as NVML does
     with contextlib.suppress(OSError):  # out of memory, the worker is to die and the supervisor to tell
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")
@@ -1634,19 +1641,21 @@ def supervise(run: Run, outlets: Outlets, arguments: list[str], step_limit: floa
         signal.signal(name, lambda received, _: inbox.put({"signal": received}))
     worker = start_worker(arguments, inbox)
     message: Facts = {}
-    while not message.keys() & {"done", "signal", "closed", "expired"}:
-        until = min(deadline, run.began + limits[run.step]) if run.step else deadline
-        try:
-            message = inbox.get(timeout=max(0.0, until - time.monotonic()))
-        except queue.Empty:
-            message = {"expired": limits[run.step] if run.step and until < deadline else None}
-        run.take(message)
-        if "begin" in message:
-            print(f"[{run.began - run.clock:6.2f} s] {run.step}", file=sys.stderr, flush=True)
-            outlets.interim(run.report())
-    if "done" not in message:
-        cut_short(run, message, worker)
-    end_group(worker)
+    try:
+        while not message.keys() & {"done", "signal", "closed", "expired"}:
+            until = min(deadline, run.began + limits[run.step]) if run.step else deadline
+            try:
+                message = inbox.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                message = {"expired": limits[run.step] if run.step and until < deadline else None}
+            run.take(message)
+            if "begin" in message:
+                print(f"[{run.began - run.clock:6.2f} s] {run.step}", file=sys.stderr, flush=True)
+                outlets.interim(run.report())
+        if "done" not in message:
+            cut_short(run, message, worker)
+    finally:
+        end_group(worker)
 
 
 def cut_short(run: Run, message: Facts, worker: subprocess.Popen[bytes]) -> None:

@@ -98,7 +98,7 @@ class Admission(Component):
         self.binding = k8s.admissionregistration.v1.ValidatingAdmissionPolicyBinding(
             f"{name}-binding",
             metadata=metadata,
-            spec={"policyName": policy_name(tenant.name), "validationActions": ["Deny"]},
+            spec=binding_spec(tenant),
             opts=self.child(provider=args.provider, depends_on=[self.policy]),
         )
         self.register_outputs({"policy": policy_name(tenant.name)})
@@ -140,6 +140,11 @@ def policy_spec(tenant: Tenant, found: Sequence[Rule]) -> Spec:
             for rule in found
         ],
     }
+
+
+def binding_spec(tenant: Tenant) -> Spec:
+    """The binding's spec: what breaks a rule is refused."""
+    return {"policyName": policy_name(tenant.name), "validationActions": ["Deny"]}
 
 
 def rules(

@@ -1,4 +1,4 @@
-"""The rules over what the real program registers. A mistyped token or key shows here as a rule without subjects."""
+"""The rules over what the real program registers. A mistyped token or label shows here: a rule without subjects."""
 
 from __future__ import annotations
 
