@@ -414,7 +414,9 @@ class Override(Section):
     allow: tuple[Literal["delete", "replace", "lowerLimit"], ...] = Field(
         min_length=1, description="what may happen to it"
     )
-    until: Annotated[date, BeforeValidator(_day)] = Field(description="last day that it holds, YYYY-MM-DD; later it is as if it were not there")
+    until: Annotated[date, BeforeValidator(_day)] = Field(
+        description="last day that it holds, YYYY-MM-DD; later it is as if it were not there"
+    )
     reason: str = Field(min_length=10, description="why, for the reviewer; at least 10 characters")
 
 
