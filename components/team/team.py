@@ -18,6 +18,7 @@ from components.check.gpu_check import GpuCheck, GpuCheckArgs
 from components.check.host import pod_settings
 from components.settings.models import GpuStack, Platform, SchedulerMode
 from components.team.access import Access, AccessArgs
+from components.team.admission import Admission, AdmissionArgs
 from components.team.guardrails import Guardrails, GuardrailsArgs
 from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
 from components.team.queues import Queues, QueuesArgs
@@ -27,13 +28,17 @@ from components.team.virtual_cluster import VirtualCluster, VirtualClusterArgs
 
 @dataclass(frozen=True, kw_only=True)
 class TeamArgs:
-    """`host_kai` is the one KAI on the host, for mode `host`. `depends_on`: the host's own checks."""
+    """`host_kai` is the one KAI on the host, for mode `host`. `nodes_of_others` and `queues_of_others` are what only
+    other tenants have. `protect`: refuse to delete or replace the tenant. `depends_on`: the host's own checks."""
 
     tenant: Tenant
     platform: Platform
     provider: k8s.Provider
     host_kubeconfig: pulumi.Output[str]
     host_kai: KaiScheduler | None
+    nodes_of_others: list[str]
+    queues_of_others: list[str]
+    protect: bool
     depends_on: list[pulumi.Resource]
 
 
@@ -41,6 +46,7 @@ class Team(Component):
     """One tenant. No attribute may have the name of a fact: the SDK sets each fact as an attribute, too."""
 
     guardrails: Guardrails
+    admission: Admission
     virtual_cluster: VirtualCluster
     scheduler: KaiScheduler | None = None
     team_queues: Queues | None = None
@@ -53,12 +59,28 @@ class Team(Component):
         self.guardrails = Guardrails(
             f"{name}-guardrails", GuardrailsArgs(tenant=args.tenant, provider=args.provider), self.child()
         )
+        self.admission = self._admission(name)
         self.virtual_cluster = self._virtual_cluster(name)
         self.scheduler = self._scheduler(name)
         self.team_queues = self._queues(name)
         self.access = self._access(name)
         self.check = self._check(name)
         self.register_outputs(self.outputs())
+
+    def _admission(self, name: str) -> Admission:
+        args = self._args
+        return Admission(
+            f"{name}-admission",
+            AdmissionArgs(
+                tenant=args.tenant,
+                provider=args.provider,
+                runtime_class=args.platform.gpu.runtime_class.name,
+                nodes_of_others=args.nodes_of_others,
+                queues_of_others=args.queues_of_others,
+                depends_on=[self.guardrails.namespace],
+            ),
+            self.child(),
+        )
 
     def _virtual_cluster(self, name: str) -> VirtualCluster:
         args = self._args
@@ -71,9 +93,10 @@ class Team(Component):
                 artifacts=args.platform.artifacts,
                 provider=args.provider,
                 host_kubeconfig=args.host_kubeconfig,
-                depends_on=[self.guardrails, *args.depends_on],
+                protect=args.protect,
+                depends_on=[self.guardrails, self.admission, *args.depends_on],
             ),
-            self.child(),
+            self.child(protect=args.protect),
         )
 
     def _scheduler(self, name: str) -> KaiScheduler | None:
