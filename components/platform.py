@@ -19,6 +19,7 @@ from components.gpu.software import GpuSoftware, GpuSoftwareArgs
 from components.host.cluster import HostCluster
 from components.host.node_pool import NodePool, NodePoolArgs
 from components.settings.models import GpuStack, Owner, Platform
+from components.team.admission import others
 from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
 from components.team.team import Team, TeamArgs
 from components.team.tenant import Tenant
@@ -132,6 +133,7 @@ def teams(platform: Platform, parts: HostParts, tenants: Mapping[str, Tenant]) -
             name,
             TeamArgs(
                 tenant=tenant,
+                others=others(tenants, name),
                 platform=platform,
                 provider=parts.cluster.provider,
                 host_kubeconfig=parts.cluster.kubeconfig,

@@ -18,6 +18,7 @@ from components.check.gpu_check import GpuCheck, GpuCheckArgs
 from components.check.host import pod_settings
 from components.settings.models import GpuStack, Platform, SchedulerMode
 from components.team.access import Access, AccessArgs
+from components.team.admission import Admission, AdmissionArgs, Others
 from components.team.guardrails import Guardrails, GuardrailsArgs
 from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
 from components.team.queues import Queues, QueuesArgs
@@ -27,9 +28,11 @@ from components.team.virtual_cluster import VirtualCluster, VirtualClusterArgs
 
 @dataclass(frozen=True, kw_only=True)
 class TeamArgs:
-    """`host_kai` is the one KAI on the host, for mode `host`. `depends_on`: the host's own checks."""
+    """`host_kai` is the one KAI on the host, for mode `host`. `others` is what the tenant's pods must leave alone.
+    `depends_on`: the host's own checks."""
 
     tenant: Tenant
+    others: Others
     platform: Platform
     provider: k8s.Provider
     host_kubeconfig: pulumi.Output[str]
@@ -41,6 +44,7 @@ class Team(Component):
     """One tenant. No attribute may have the name of a fact: the SDK sets each fact as an attribute, too."""
 
     guardrails: Guardrails
+    admission: Admission
     virtual_cluster: VirtualCluster
     scheduler: KaiScheduler | None = None
     team_queues: Queues | None = None
@@ -52,6 +56,16 @@ class Team(Component):
         self._args = args
         self.guardrails = Guardrails(
             f"{name}-guardrails", GuardrailsArgs(tenant=args.tenant, provider=args.provider), self.child()
+        )
+        self.admission = Admission(
+            f"{name}-admission",
+            AdmissionArgs(
+                tenant=args.tenant,
+                provider=args.provider,
+                runtime_class=args.platform.gpu.runtime_class.name,
+                others=args.others,
+            ),
+            self.child(),
         )
         self.virtual_cluster = self._virtual_cluster(name)
         self.scheduler = self._scheduler(name)
@@ -71,7 +85,7 @@ class Team(Component):
                 artifacts=args.platform.artifacts,
                 provider=args.provider,
                 host_kubeconfig=args.host_kubeconfig,
-                depends_on=[self.guardrails, *args.depends_on],
+                depends_on=[self.guardrails, self.admission, *args.depends_on],
             ),
             self.child(),
         )
