@@ -28,8 +28,8 @@ from components.team.virtual_cluster import VirtualCluster, VirtualClusterArgs
 
 @dataclass(frozen=True, kw_only=True)
 class TeamArgs:
-    """`host_kai` is the one KAI on the host, for mode `host`. `others` is what the tenant's pods must leave alone.
-    `depends_on`: the host's own checks."""
+    """`host_kai` is the one KAI on the host, for mode `host`. `others`: what the tenant's pods must leave alone.
+    `protect`: refuse to delete or replace the tenant. `depends_on`: the host's own checks."""
 
     tenant: Tenant
     others: Others
@@ -37,6 +37,7 @@ class TeamArgs:
     provider: k8s.Provider
     host_kubeconfig: pulumi.Output[str]
     host_kai: KaiScheduler | None
+    protect: bool
     depends_on: list[pulumi.Resource]
 
 
@@ -57,7 +58,17 @@ class Team(Component):
         self.guardrails = Guardrails(
             f"{name}-guardrails", GuardrailsArgs(tenant=args.tenant, provider=args.provider), self.child()
         )
-        self.admission = Admission(
+        self.admission = self._admission(name)
+        self.virtual_cluster = self._virtual_cluster(name)
+        self.scheduler = self._scheduler(name)
+        self.team_queues = self._queues(name)
+        self.access = self._access(name)
+        self.check = self._check(name)
+        self.register_outputs(self.outputs())
+
+    def _admission(self, name: str) -> Admission:
+        args = self._args
+        return Admission(
             f"{name}-admission",
             AdmissionArgs(
                 tenant=args.tenant,
@@ -67,12 +78,6 @@ class Team(Component):
             ),
             self.child(),
         )
-        self.virtual_cluster = self._virtual_cluster(name)
-        self.scheduler = self._scheduler(name)
-        self.team_queues = self._queues(name)
-        self.access = self._access(name)
-        self.check = self._check(name)
-        self.register_outputs(self.outputs())
 
     def _virtual_cluster(self, name: str) -> VirtualCluster:
         args = self._args
@@ -85,9 +90,10 @@ class Team(Component):
                 artifacts=args.platform.artifacts,
                 provider=args.provider,
                 host_kubeconfig=args.host_kubeconfig,
+                protect=args.protect,
                 depends_on=[self.guardrails, self.admission, *args.depends_on],
             ),
-            self.child(),
+            self.child(protect=args.protect),
         )
 
     def _scheduler(self, name: str) -> KaiScheduler | None:

@@ -28,7 +28,7 @@ def platform(
     """A stack file with these teams; two pools unless said otherwise."""
     return Platform.model_validate(
         {
-            "host": {"provider": "existing", "context": "gpu-host", **(host or {})},
+            "host": {"provider": "existing", "context": "gpu-host", "address": "10.0.0.5", **(host or {})},
             "gpu": {"stack": "devicePlugin"},
             "pools": pools
             or {
