@@ -1398,6 +1398,9 @@ def markdown() -> str:
         "",
         "## Traps",
         "",
+        "Sources are `REPOSITORY@TAG:path` (KAI: kai-scheduler/KAI-Scheduler, VC: loft-sh/vcluster, DP:",
+        "NVIDIA/k8s-device-plugin, GO: NVIDIA/gpu-operator, on GitHub), a URL, or what was seen by running (observed).",
+        "",
         *_table_head("where", "what goes wrong", "what handles it here", "source"),
     ]
     for name, releases in (

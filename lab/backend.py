@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from lab import simulate
 from lab.clusters import FIELD_MANAGER, Clusters
-from lab.engine import Backend, Done, Entry, Json, Provider, Recorded, State, has_unknown, secret
+from lab.engine import Backend, Done, Entry, Json, Provider, Recorded, State, has_unknown, secret, short
 from lab.errors import LabError
 from lab.objects import Objects, Reference, RefusedError, UnknownKindError
 
@@ -203,7 +203,7 @@ class LabBackend(Backend):
 def _plan(recorded: Recorded, entry: Entry | None) -> str:
     if entry is None:
         return "create"
-    return "same" if entry.inputs == recorded.inputs else "update"
+    return "same" if entry.inputs == short(recorded.inputs) else "update"
 
 
 def _entry(recorded: Recorded, **what: object) -> Entry:
@@ -211,7 +211,7 @@ def _entry(recorded: Recorded, **what: object) -> Entry:
         urn=recorded.urn,
         type=recorded.type,
         name=recorded.name,
-        inputs=recorded.inputs,
+        inputs=short(recorded.inputs),
         provider=recorded.provider,
         parent=recorded.parent,
         deleted_with=recorded.deleted_with,

@@ -42,6 +42,7 @@ MARKER = "gpu-tenancy-lab"  # ConfigMap in kube-system of every server that a la
 PORTS = range(21000, 31000)
 START_SECONDS = 120  # on two busy cores; an idle machine needs 6 to 10
 PROBE_SECONDS = 5.0
+CLOSE_SECONDS = 3.0  # a killed process loses its command line before the kernel closes its sockets
 LISTENERS = ("kubeApiserver", "etcd", "etcdPeer", "kubeControllerManager", "kubeScheduler", "kwokController")
 # as kwokctl names the processes of one server
 SERVER_PROGRAMS = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller"}
@@ -264,7 +265,8 @@ class Clusters:
         scheduler = self.home / "scheduler.yaml"
         scheduler.write_text(yaml.safe_dump(SCHEDULER_CONFIG))
         config.write_text(yaml.safe_dump(_kwokctl_config(programs, record, scheduler)))
-        env = {**os.environ, "KWOK_WORKDIR": str(self.home / "kwok")}
+        # a home of its own, too: kwokctl keeps a discovery cache in ~/.kube
+        env = {**os.environ, "KWOK_WORKDIR": str(self.home / "kwok"), "HOME": str(self.home / "kwok")}
         env.pop("KUBECONFIG", None)
         child = subprocess.Popen(
             [
@@ -359,6 +361,7 @@ class Clusters:
                     f"lab: processes {sorted(pid for pid, _ in alive)} do not end.", "end them by hand, then run again."
                 )
             time.sleep(0.05)
+        self._await_ports(name)
         with self._guard:
             for known in [name] if name else list(self._clients):
                 self._verified.pop(known, None)
@@ -368,6 +371,17 @@ class Clusters:
             shutil.rmtree(self._folder(name), ignore_errors=True)
             self.kubeconfig(name).unlink(missing_ok=True)
             (self.home / f"kwok-{name}.yaml").unlink(missing_ok=True)
+
+    def _await_ports(self, name: str | None) -> None:
+        """Wait until what was just ended no longer listens; another program's port stays taken, and is said later."""
+        try:
+            records = self._read().clusters
+        except LabError:  # a damaged record must not keep a reset from working
+            return
+        ports = [port for known, record in records.items() if name in (None, known) for port in record.ports.values()]
+        deadline = time.monotonic() + CLOSE_SECONDS
+        while not all(map(_is_free, ports)) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
 
 def _authority(text: str, what: str) -> tuple[str, str]:

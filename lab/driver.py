@@ -241,7 +241,7 @@ class LabDriver:
         # holds the teams' kubeconfigs, like the files beside it: for this user alone
         draft = self.home / "outputs.new"
         draft.touch(mode=0o600)
-        draft.write_text(json.dumps(outputs))
+        draft.write_text(json.dumps(plain(outputs, unwrap=False)))
         draft.replace(self.home / "outputs.json")
 
     def _summary(

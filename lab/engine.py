@@ -32,6 +32,7 @@ STACK_TYPE = "pulumi:pulumi:Stack"
 PROVIDER_TYPE = "pulumi:providers:kubernetes"
 SECRET_HIDDEN = "[secret]"
 UNKNOWN = "[unknown]"
+LONG_TEXT = 1024  # whole programs lie in ConfigMaps; no name or number is longer
 # how the SDK marks a secret inside plain data (pulumi.runtime.rpc._special_sig_key and _special_secret_sig)
 SECRET_KEY, SECRET_MARK = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 
@@ -65,7 +66,7 @@ class Recorded:
         if self.op != "delete":
             step["newState"] = {**state, "inputs": self.inputs, "dependencies": list(self.dependencies)}
         if self.op in ("update", "replace"):
-            step["detailedDiff"] = difference(self.old_inputs or {}, self.inputs)
+            step["detailedDiff"] = difference(self.old_inputs or {}, short(self.inputs))
         if self.note:
             step["note"] = self.note
         return step
@@ -343,15 +344,26 @@ def run(program: Callable[[], None], monitor: Monitor, *, stack: str, dry_run: b
 # plain data
 
 
-def plain(value: Any) -> Any:
-    """A value without the SDK's secret wrappers, with whole floats as ints (protobuf knows no integers)."""
+def plain(value: Any, *, unwrap: bool = True) -> Any:
+    """A value with whole floats as ints (protobuf knows no integers), and without the SDK's secret wrappers."""
     if isinstance(value, dict):
-        if value.get(SECRET_KEY) == SECRET_MARK:
+        if unwrap and value.get(SECRET_KEY) == SECRET_MARK:
             return plain(value.get("value"))
-        return {key: plain(item) for key, item in value.items()}
+        return {key: plain(item, unwrap=unwrap) for key, item in value.items()}
     if isinstance(value, list):
-        return [plain(item) for item in value]
+        return [plain(item, unwrap=unwrap) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def short(value: Any) -> Any:
+    """Masked inputs with long texts as hashes: enough to see a change, and what the state file keeps."""
+    if isinstance(value, dict):
+        return {key: short(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [short(item) for item in value]
+    if isinstance(value, str) and len(value) > LONG_TEXT:
+        return f"[{len(value)} characters] {hashlib.sha256(value.encode()).hexdigest()[:12]}"
+    return value
 
 
 def masked(value: Any, salt: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +21,7 @@ from components.releases import (
     GPU_OPERATOR,
     JSON,
     KAI,
+    RESERVATION_POD,
     VCLUSTER,
     GpuOperatorRelease,
     KaiRelease,
@@ -157,6 +159,11 @@ def test_an_old_vcluster_gives_an_older_kubernetes_than_its_kai_would_like() -> 
     assert kubernetes_for(VCLUSTER["0.36.1"], KAI["v0.9.3"]) == KAI["v0.9.3"].kubernetes_default
 
 
+def test_a_kubernetes_that_a_vcluster_does_not_know_gives_way_to_the_newest_that_fits() -> None:
+    picky = replace(KAI["v0.9.3"], kubernetes_default="v1.33.99")
+    assert kubernetes_for(VCLUSTER["0.36.1"], picky) == "v1.34.0"
+
+
 def test_a_team_without_kai_runs_vclusters_own_kubernetes() -> None:
     release = VCLUSTER[DEFAULT_VCLUSTER]
     assert kubernetes_for(release, None) == release.default_kubernetes
@@ -274,6 +281,22 @@ def test_a_pull_policy_reaches_each_image_of_kai(release: KaiRelease) -> None:
     never = {path for path in paths(values) if at(values, path) == "Never"}
     assert never == set(release.pull_policy_keys)
     assert {"binder.image.pullPolicy", "scheduler.image.pullPolicy", "crdupgrader.image.pullPolicy"} <= never
+
+
+@pytest.mark.parametrize("version", ["v0.12.23", "v0.14.7", "v0.16.8"])
+def test_reservation_pods_ask_for_next_to_nothing(version: str) -> None:
+    requests = at(kai_values(KAI[version], gpu_sharing=True), "binder.resourceReservationPodResources.requests")
+    assert requests == {"cpu": f"{RESERVATION_POD.cpu_millicores}m", "memory": f"{RESERVATION_POD.memory_mib}Mi"}
+
+
+@pytest.mark.parametrize("release", KAI.values(), ids=list(KAI))
+def test_kai_goes_where_it_is_told(release: KaiRelease) -> None:
+    toleration: JSON = {"key": "nvidia.com/gpu", "operator": "Exists"}
+    told = kai_values(release, gpu_sharing=False, tolerations=[toleration], node_selector={"role": "cpu"})
+    assert at(told, "global.tolerations") == [toleration]
+    assert at(told, "global.nodeSelector") == {"role": "cpu"}
+    untold = kai_values(release, gpu_sharing=False)
+    assert (at(untold, "global.tolerations"), at(untold, "global.nodeSelector")) == (None, None)
 
 
 # --- vCluster's values ---
@@ -471,6 +494,22 @@ def test_the_device_plugins_images_come_from_the_mirror() -> None:
     assert at(values, "image.repository") == f"{MIRROR}/nvidia/k8s-device-plugin"
     assert at(values, "nfd.image.repository") == f"{MIRROR}/nfd/node-feature-discovery"
     assert (at(values, "runtimeClassName"), at(values, "nvidiaDriverRoot")) == ("nvidia", "/")
+
+
+def test_the_device_plugin_tolerates_what_it_is_told_instead_of_the_charts_own() -> None:
+    toleration: JSON = {"key": "nvidia.com/gpu", "operator": "Exists"}
+    release = DEVICE_PLUGIN[DEFAULT_DEVICE_PLUGIN]
+    assert at(device_plugin_values(release, tolerations=[toleration]), "tolerations") == [toleration]
+    assert at(device_plugin_values(release), "tolerations") is None
+
+
+@pytest.mark.parametrize("release", GPU_OPERATOR.values(), ids=list(GPU_OPERATOR))
+def test_the_operator_brings_what_the_host_lacks(release: GpuOperatorRelease) -> None:
+    usual = gpu_operator_values(release)
+    assert (at(usual, "toolkit.enabled"), at(usual, "nfd.enabled")) == (True, True)
+    host_has_it = gpu_operator_values(release, toolkit=False, node_feature_discovery=False, runtime_class="gpu")
+    assert (at(host_has_it, "toolkit.enabled"), at(host_has_it, "nfd.enabled")) == (False, False)
+    assert at(host_has_it, "operator.runtimeClass") == "gpu"
 
 
 @pytest.mark.parametrize("release", GPU_OPERATOR.values(), ids=list(GPU_OPERATOR))

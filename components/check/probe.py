@@ -705,16 +705,26 @@ ALL_REDUCE_MIB = 256
 def gather_allreduce(context: Context) -> Facts:
     """One process a GPU; NCCL's environment variables are passed on untouched."""
     ranks, errors = context.facts["cuda"]["count"], []
-    with tempfile.TemporaryDirectory(prefix="gpu-check-") as folder:
+    # /dev/shm is there where the root filesystem is read-only, and NCCL needs it anyway
+    shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="gpu-check-", dir=shared) as folder, contextlib.ExitStack() as logs:
         # all ranks are in this pod: NCCL's handshake needs no interface but loopback
         environment = {"NCCL_SOCKET_IFNAME": "lo", **os.environ}
         command = [sys.executable, __file__, "--world", str(ranks), "--rendezvous", folder, "--rank"]
-        pipes: Facts = {"env": environment, "stdout": sys.stderr, "stderr": subprocess.PIPE, "text": True}
-        started = [subprocess.Popen([*command, str(rank)], **pipes) for rank in range(ranks)]
+        started = []
+        for rank in range(ranks):
+            log = logs.enter_context(Path(folder, f"rank-{rank}.log").open("w", encoding="utf-8"))
+            started.append(subprocess.Popen([*command, str(rank)], env=environment, stdout=log, stderr=log))
+        # when one rank dies, the others wait for it for ever
+        while None in [process.poll() for process in started] and not any(process.poll() for process in started):
+            time.sleep(0.05)
         for rank, process in enumerate(started):
-            last = (process.communicate()[1].strip().splitlines() or ["no output"])[-1]
-            if process.returncode:
+            if process.poll():
+                last = ((read_text(f"{folder}/rank-{rank}.log") or "").strip().splitlines() or ["no output"])[-1]
                 errors.append(f"rank {rank} ended with {process.returncode}: {last[:300]}")
+        for process in started:
+            process.kill()
+            process.wait()
         answers = [read_text(f"{folder}/rank-{rank}.json") for rank in range(ranks)]
     done: list[Facts] = [json.loads(answer) for answer in answers if answer]
     facts: Facts = {"ranks": ranks, "errors": errors, "mib": ALL_REDUCE_MIB, "wrongWords": None, "busGbs": None}
@@ -728,6 +738,7 @@ def gather_allreduce(context: Context) -> Facts:
 
 def rank_main(rank: int, world: int, folder: str) -> None:
     """One process of the all-reduce; every word's sum is known beforehand, exactly."""
+    die_with_parent()
     torch, dist = importlib.import_module("torch"), importlib.import_module("torch.distributed")
     torch.cuda.set_device(rank)
     dist.init_process_group("nccl", init_method=f"file://{folder}/store", rank=rank, world_size=world)
@@ -876,7 +887,13 @@ def run_steps(expect: Expect, simulation: Facts | None, tell: Callable[[Facts], 
     send(done=True)
 
 
+def die_with_parent() -> None:
+    """Whatever ends the supervisor, nothing stays behind on the GPU."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 def worker_main(expect: Expect, simulation: Facts | None, channel: int) -> None:
+    die_with_parent()
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # so that torch numbers GPUs as NVML does
     with contextlib.suppress(OSError):  # out of memory, the worker is to die and the supervisor to tell
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")
@@ -944,7 +961,7 @@ ADVICE = {  # what to do, by finding
     "sharing.granted": "Look at the pod's annotations, its schedulerName and the log of KAI's binder.",
     "sharing.uuid": "KAI accounts for another GPU: the nvidia runtime must honour the pod's NVIDIA_VISIBLE_DEVICES.",
     "sharing.limiter": "This torch ignores set_per_process_memory_fraction: hold workloads to their share another way.",
-    "run.stopped": "Raise the deadline or find what slowed the check down, then run it again.",
+    "run.stopped": "Give the check more time or memory, or find what slowed it down, and run it again.",
     "run.incomplete": "Run it again.",
 }
 NVML_ADVICE = {  # nvmlReturn_t
@@ -1624,19 +1641,21 @@ def supervise(run: Run, outlets: Outlets, arguments: list[str], step_limit: floa
         signal.signal(name, lambda received, _: inbox.put({"signal": received}))
     worker = start_worker(arguments, inbox)
     message: Facts = {}
-    while not message.keys() & {"done", "signal", "closed", "expired"}:
-        until = min(deadline, run.began + limits[run.step]) if run.step else deadline
-        try:
-            message = inbox.get(timeout=max(0.0, until - time.monotonic()))
-        except queue.Empty:
-            message = {"expired": limits[run.step] if run.step and until < deadline else None}
-        run.take(message)
-        if "begin" in message:
-            print(f"[{run.began - run.clock:6.2f} s] {run.step}", file=sys.stderr, flush=True)
-            outlets.interim(run.report())
-    if "done" not in message:
-        cut_short(run, message, worker)
-    end_group(worker)
+    try:
+        while not message.keys() & {"done", "signal", "closed", "expired"}:
+            until = min(deadline, run.began + limits[run.step]) if run.step else deadline
+            try:
+                message = inbox.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                message = {"expired": limits[run.step] if run.step and until < deadline else None}
+            run.take(message)
+            if "begin" in message:
+                print(f"[{run.began - run.clock:6.2f} s] {run.step}", file=sys.stderr, flush=True)
+                outlets.interim(run.report())
+        if "done" not in message:
+            cut_short(run, message, worker)
+    finally:
+        end_group(worker)
 
 
 def cut_short(run: Run, message: Facts, worker: subprocess.Popen[bytes]) -> None:

@@ -41,7 +41,16 @@ class GpuSoftware(Component):
     runtime_class: k8s.node.v1.RuntimeClass | None = None
 
     def __init__(self, name: str, args: GpuSoftwareArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__(name, {"stack": args.gpu.stack, "owner": args.gpu.owner, "version": version(args.gpu)}, opts)
+        super().__init__(
+            name,
+            {
+                "stack": args.gpu.stack,
+                "owner": args.gpu.owner,
+                "version": version(args.gpu),
+                "runtimeClass": None if args.gpu.stack is GpuStack.FAKE else args.gpu.runtime_class.name,
+            },
+            opts,
+        )
         if args.gpu.runtime_class.owner is Owner.OURS and args.gpu.stack is not GpuStack.GPU_OPERATOR:
             self.runtime_class = runtime_class(args.gpu.runtime_class, args.provider, self)
         if args.gpu.owner is Owner.OURS and args.gpu.stack is not GpuStack.FAKE:

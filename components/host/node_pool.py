@@ -59,6 +59,7 @@ def facts(name: str, pool: Pool) -> dict[str, object]:
     return {
         "name": name,
         "nodes": list(pool.nodes),
+        "selector": dict(pool.selector) if pool.selector else None,
         "size": pool.size,
         "gpusPerNode": pool.gpus_per_node,
         "replicas": pool.replicas,

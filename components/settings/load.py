@@ -7,7 +7,8 @@ across fields on whatever part of the file is sound. Leaves to others: the rules
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Final, Union, get_args, get_origin
@@ -20,6 +21,8 @@ from components.settings.models import Platform
 from components.settings.problems import Lines, Path, Problem, SettingsError, overlaps, shown
 from components.settings.rules import RULES
 from components.settings.types import Section
+
+__all__ = ["KUBECONFIG_KEY", "PLATFORM_KEY", "SettingsError", "load_stack_file", "parse_platform"]
 
 PLATFORM_KEY: Final = "gpu-tenancy:platform"
 KUBECONFIG_KEY: Final = "gpu-tenancy:kubeconfig"
@@ -191,7 +194,7 @@ def _parse(raw: object, where: str, lines: Lines) -> Platform:
         platform = Platform.model_validate(raw)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        shape = list(_merged(_reworded(detail) for detail in details))
+        shape = _shape_problems(raw, details)
         across = _problems_of_the_sound_part(raw, details)
         raise SettingsError(where, [*shape, *across], lines) from None  # pydantic's own text repeats whole sections
     problems = list(_rule_problems(platform))
@@ -205,19 +208,34 @@ def _rule_problems(platform: Platform) -> Iterator[Problem]:
         yield from rule(platform)
 
 
-def _merged(problems: Iterable[Problem]) -> Iterator[Problem]:
-    """A bad name is reported by pydantic once; the same path and rule twice would be noise."""
-    seen: set[tuple[Path, str]] = set()
-    for problem in problems:
-        if (problem.path, problem.rule) not in seen:
-            seen.add((problem.path, problem.rule))
-            yield problem
+def _shape_problems(raw: object, details: Sequence[ErrorDetails]) -> list[Problem]:
+    """Every mistake of the shape, each once.
+
+    A short form (`gpus: 2`) is spelt out before pydantic looks, so its mistakes come for keys that nobody wrote: these
+    are told at what was written, and only where that has not been told already.
+    """
+    problems: list[Problem] = []
+    echoes: list[Problem] = []
+    for detail in details:
+        path = tuple(step for step in detail["loc"] if step != "[key]")
+        problem = _WORDING.get(detail["type"], _other)(detail, path)
+        written = path if detail["type"] == "missing" else _written(raw, path)
+        (problems if written == path else echoes).append(replace(problem, path=written))
+    for echo in echoes:
+        if not any(one.rule == echo.rule and one.path[: len(echo.path)] == echo.path for one in problems):
+            problems.append(echo)
+    return problems
 
 
-def _reworded(detail: ErrorDetails) -> Problem:
-    path = tuple(step for step in detail["loc"] if step != "[key]")
-    word = _WORDING.get(detail["type"], _other)
-    return word(detail, path)
+def _written(raw: object, path: Path) -> Path:
+    """The longest part of the path that the file has."""
+    here: Any = raw
+    for length, step in enumerate(path):
+        try:
+            here = here[step]
+        except (KeyError, IndexError, TypeError):
+            return path[:length]
+    return path
 
 
 def _unknown_key(_: ErrorDetails, path: Path) -> Problem:
@@ -401,9 +419,11 @@ def _problems_of_the_sound_part(raw: object, details: Sequence[ErrorDetails]) ->
             removed.add(unit)
             _remove(sound, unit)
     for key, stand_in in _STAND_INS.items():
-        if any(unit[0] == key for unit in removed):
-            section = sound.get(key)
-            sound[key] = {**stand_in, **(section if isinstance(section, dict) else {})}
+        section = sound.get(key)
+        sound[key] = {**stand_in, **section} if isinstance(section, dict) and section else stand_in
+    if not sound.get("pools"):
+        sound["pools"] = _STAND_IN_POOLS
+        removed.add(("pools",))
     try:
         platform = Platform.model_validate(sound)
     except ValidationError:
@@ -416,9 +436,11 @@ def _problems_of_the_sound_part(raw: object, details: Sequence[ErrorDetails]) ->
 _STAND_INS: Final[Mapping[str, Mapping[str, object]]] = {
     "host": {"provider": "existing"},
     "gpu": {"stack": "devicePlugin"},
-    "pools": {},
 }
-"""What takes the place of a broken required section, so that the rules about the others can run."""
+"""What takes the place of a broken required key, so that the rules about the others can run."""
+
+_STAND_IN_POOLS: Final = {"stand-in": {"nodes": ["stand-in"], "gpusPerNode": 0}}
+"""Likewise where no pool is left: what would be said about it rests on `pools`, and is left out."""
 
 
 def _unit(path: Path) -> Path:

@@ -7,13 +7,25 @@ Leaves to others: rules across fields (`rules.py`), reading files and wording mi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
+from pydantic.config import JsonDict
 
 from components.settings.types import CpuQuantity, DnsLabel, GpuAmount, MemoryQuantity, Port, Section
+
+
+def _or(short: JsonDict) -> Callable[[JsonDict], None]:
+    """For editors: the field may also be written in its short form."""
+
+    def widen(schema: JsonDict) -> None:
+        full: JsonDict = {"$ref": schema.pop("$ref")}
+        schema["anyOf"] = [short, full]
+
+    return widen
 
 
 class HostProvider(StrEnum):
@@ -73,33 +85,35 @@ class Isolation(StrEnum):
 class Headroom(Section):
     """What stays free on every node for the host's own pods."""
 
-    cpu: CpuQuantity = "500m"
-    memory: MemoryQuantity = "1Gi"
-    pods: int = Field(default=15, ge=0)
+    cpu: CpuQuantity = Field(default="500m", description="CPU of each node, in cores (0.5 or 500m)")
+    memory: MemoryQuantity = Field(default="1Gi", description="memory of each node, in bytes (1Gi)")
+    pods: int = Field(default=15, ge=0, description="pods of each node")
 
 
 class SharedScheduler(Section):
     """The one KAI on the host, for teams with `scheduler.mode: host`."""
 
-    version: str
-    owner: Owner = Owner.OURS
+    version: str = Field(description="KAI release with v, like v0.16.8; known ones: docs/versions.md")
+    owner: Owner = Field(default=Owner.OURS, description="ours: we install it; cluster: it is there already")
 
 
 class Host(Section):
     """The host cluster."""
 
-    provider: HostProvider
+    provider: HostProvider = Field(description="where the host cluster comes from; lab is a simulation")
     context: str | None = Field(default=None, description="kubeconfig context; default: the file's current context")
     kubeconfig: str | None = Field(default=None, description="path; default: $KUBECONFIG, then ~/.kube/config")
     name: DnsLabel = Field(default="gpu-tenancy", description="name of the kind cluster that `kind` makes")
     address: str | None = Field(
         default=None, description="host name or IP where tenants reach NodePorts; goes into the API certificates"
     )
-    headroom: Headroom = Headroom()
+    headroom: Headroom = Field(default=Headroom(), description="what stays free on every node for the host's own pods")
     storage_class: str | None = Field(
         default=None, description="StorageClass of the virtual clusters' data; default: the cluster's default class"
     )
-    scheduler: SharedScheduler | None = None
+    scheduler: SharedScheduler | None = Field(
+        default=None, description="the KAI that teams with mode host share; only needed with such teams"
+    )
 
     @property
     def reachable_at(self) -> str | None:
@@ -114,31 +128,39 @@ def _runtime_class(value: Any) -> Any:
 class RuntimeClass(Section):
     """The RuntimeClass that GPU pods run with. k3s and the GPU Operator bring their own: `owner: cluster`."""
 
-    name: DnsLabel = "nvidia"
-    handler: str = "nvidia"
-    owner: Owner = Owner.OURS
+    name: DnsLabel = Field(default="nvidia", description="name of the RuntimeClass")
+    handler: str = Field(default="nvidia", description="the container runtime's own name for it, in its config")
+    owner: Owner = Field(default=Owner.OURS, description="cluster where k3s or the GPU Operator brings it")
 
 
 class Gpu(Section):
     """The GPU software on the nodes."""
 
-    stack: GpuStack
+    stack: GpuStack = Field(description="what advertises nvidia.com/gpu on the nodes")
     owner: Owner = Field(default=Owner.OURS, description="whose the device plugin or the GPU Operator is")
     version: str | None = Field(default=None, description="chart version; default: the newest in releases.py")
-    runtime_class: Annotated[RuntimeClass, BeforeValidator(_runtime_class)] = RuntimeClass()
+    runtime_class: Annotated[RuntimeClass, BeforeValidator(_runtime_class)] = Field(
+        default=RuntimeClass(),
+        description="what GPU pods run with; a name alone means ours",
+        json_schema_extra=_or({"type": "string"}),
+    )
 
 
 class Replicas(Section):
     """Each GPU of the node is advertised this many times."""
 
-    replicas: int = Field(ge=2, le=48)
+    replicas: int = Field(ge=2, le=48, description="how often each physical GPU is advertised; quotas count these")
 
 
 class Sharing(Section):
     """How the device plugin shares GPUs. Neither isolates faults; MPS bounds memory, time-slicing bounds nothing."""
 
-    time_slicing: Replicas | None = None
-    mps: Replicas | None = None
+    time_slicing: Replicas | None = Field(
+        default=None, description="GPUs shared by taking turns; nothing keeps memory or faults apart"
+    )
+    mps: Replicas | None = Field(
+        default=None, description="GPUs shared by NVIDIA's MPS; memory is divided evenly, faults are not kept apart"
+    )
 
 
 class Pool(Section):
@@ -154,11 +176,19 @@ class Pool(Section):
         default=None, ge=1, description="memory of one GPU in MiB; without it gpu-memory requests are refused"
     )
     product: str | None = Field(default=None, description="as nvidia.com/gpu.product says it, like NVIDIA-H200")
-    architecture: Literal["amd64", "arm64"] | None = None
-    cpu_per_node: CpuQuantity | None = Field(default=None, description="allocatable; absent: preflight asks the nodes")
-    memory_per_node: MemoryQuantity | None = None
-    pods_per_node: int = Field(default=110, ge=1, description="the kubelet's --max-pods")
-    sharing: Sharing = Sharing()
+    architecture: Literal["amd64", "arm64"] | None = Field(
+        default=None, description="the nodes' CPU architecture; default: any"
+    )
+    cpu_per_node: CpuQuantity | None = Field(
+        default=None, description="allocatable CPU in cores; absent: preflight asks the nodes"
+    )
+    memory_per_node: MemoryQuantity | None = Field(
+        default=None, description="allocatable memory in bytes (512Gi); absent: preflight asks"
+    )
+    pods_per_node: int = Field(default=110, ge=1, description="pods that a node takes: the kubelet's --max-pods")
+    sharing: Sharing = Field(
+        default=Sharing(), description="how the device plugin shares each GPU; default: not at all"
+    )
     taint: bool = Field(
         default=False, description="keep everything but GPU teams off the nodes: nvidia.com/gpu:NoSchedule"
     )
@@ -193,8 +223,10 @@ class Pool(Section):
 class GpuQuota(Section):
     """A team's GPUs: quota is guaranteed, limit is the hard cap. The unit is the pool's: GPU, or replica."""
 
-    quota: int = Field(default=0, ge=-1)
-    limit: int = Field(default=0, ge=-1)
+    quota: int = Field(default=0, ge=-1, description="guaranteed, in GPUs (replicas) of the pool; -1: all it sees")
+    limit: int = Field(
+        default=0, ge=-1, description="hard cap, in GPUs (replicas); default: the quota; -1: all that the team sees"
+    )
 
 
 def _gpu_quota(value: Any) -> Any:
@@ -209,19 +241,27 @@ def _gpu_quota(value: Any) -> Any:
 class TeamResources(Section):
     """What a team's workloads may use. Tenancy's own pods (control plane, DNS, KAI) are counted on top."""
 
-    gpus: Annotated[GpuQuota, BeforeValidator(_gpu_quota)] = GpuQuota()
-    cpu: CpuQuantity = "4"
-    memory: MemoryQuantity = "8Gi"
-    pods: int = Field(default=50, ge=1)
-    storage: MemoryQuantity = "100Gi"
+    gpus: Annotated[GpuQuota, BeforeValidator(_gpu_quota)] = Field(
+        default=GpuQuota(),
+        description="GPUs (replicas) of the pool; a number alone is both quota and limit",
+        json_schema_extra=_or({"type": "integer", "minimum": -1}),
+    )
+    cpu: CpuQuantity = Field(default="4", description="CPU requests of all its pods together, in cores")
+    memory: MemoryQuantity = Field(default="8Gi", description="memory requests of all its pods together, in bytes")
+    pods: int = Field(default=50, ge=1, description="number of its pods")
+    storage: MemoryQuantity = Field(default="100Gi", description="requests of all its volumes together, in bytes")
 
 
 class QueueResource(Section):
     """One resource of a queue in KAI's terms. quota is deserved, limit the hard cap; -1 is unlimited."""
 
-    quota: GpuAmount = 0
-    limit: GpuAmount = 0
-    over_quota_weight: float = Field(default=1, ge=0)
+    quota: GpuAmount = Field(default=0, description="guaranteed, in GPUs (replicas); 0.5 is half a GPU; -1: unlimited")
+    limit: GpuAmount = Field(
+        default=0, description="at most, in GPUs (replicas); default: the quota; -1: up to the team's limit"
+    )
+    over_quota_weight: float = Field(
+        default=1, ge=0, description="share of what others leave, relative to the other queues; 0: none"
+    )
 
 
 def _queue_gpu(value: Any) -> Any:
@@ -235,7 +275,11 @@ def _queue_gpu(value: Any) -> Any:
 class Queue(Section):
     """A leaf queue below the team's parent queue. CPU and memory are bounded by the host's ResourceQuota."""
 
-    gpu: Annotated[QueueResource, BeforeValidator(_queue_gpu)] = QueueResource()
+    gpu: Annotated[QueueResource, BeforeValidator(_queue_gpu)] = Field(
+        default=QueueResource(),
+        description="GPUs (replicas) of the team; a number alone is both quota and limit",
+        json_schema_extra=_or({"type": "number", "minimum": -1}),
+    )
     priority: int = Field(
         default=100, description="KAI: higher is served first and reclaimed last, within one scheduler"
     )
@@ -244,19 +288,25 @@ class Queue(Section):
 class Canary(Section):
     """A second virtual cluster of the team with another KAI version, to try it on real GPUs before switching."""
 
-    version: str
+    version: str = Field(description="KAI release with v, like v0.16.8")
     gpus: int = Field(
         default=1, ge=0, description="quota and limit of the canary; they count in the pool like a team's"
+    )
+    nodes: tuple[str, ...] = Field(default=(), description="only these nodes of the pool; default: the team's")
+    host_names: tuple[str, ...] = Field(
+        default=(), description="names of the canary's API server; needed where the team's expose is loadBalancer"
     )
 
 
 class Scheduler(Section):
     """Which scheduler a team's pods get."""
 
-    mode: SchedulerMode = SchedulerMode.DEFAULT
+    mode: SchedulerMode = Field(
+        default=SchedulerMode.DEFAULT, description="virtual: a KAI of its own; host: the host's KAI; default: no KAI"
+    )
     version: str | None = Field(default=None, description="KAI release, like v0.9.3; only with mode virtual")
     gpu_sharing: bool = Field(default=False, description="allow GPU fractions (gpu-fraction, gpu-memory annotations)")
-    canary: Canary | None = None
+    canary: Canary | None = Field(default=None, description="a second virtual cluster with another KAI version")
 
 
 class Expose(StrEnum):
@@ -281,33 +331,41 @@ class Vcluster(Section):
 
     version: str | None = Field(default=None, description="chart version without v; default: the newest in releases.py")
     kubernetes_version: str | None = Field(default=None, description="inside; default: what its KAI was built for")
-    backing_store: Literal["sqlite", "etcd"] = "sqlite"
+    backing_store: Literal["sqlite", "etcd"] = Field(
+        default="sqlite", description="where the virtual cluster keeps its objects; etcd is one more pod"
+    )
     persistence: bool = Field(default=True, description="off loses the tenant at the next restart of its control plane")
 
 
 class TeamCheck(Section):
     """How the GPU check asks: as the team's own workloads would. At most one of fraction and gpuMemoryMib."""
 
-    enabled: bool = True
+    enabled: bool = Field(default=True, description="whether this team is checked")
     gpus: int = Field(default=1, ge=1, description="whole GPUs (or replicas)")
-    fraction: float | None = Field(default=None, gt=0, le=1)
-    gpu_memory_mib: int | None = Field(default=None, ge=1)
+    fraction: float | None = Field(default=None, gt=0, le=1, description="share of one GPU; needs gpuSharing")
+    gpu_memory_mib: int | None = Field(default=None, ge=1, description="memory of one GPU in MiB; needs gpuSharing")
     queue: DnsLabel | None = Field(default=None, description="leaf queue; default: the team's first")
 
 
 class Team(Section):
     """A tenant."""
 
-    pool: DnsLabel | None = None
+    pool: DnsLabel | None = Field(default=None, description="the nodes that the team uses; needed for GPUs")
     nodes: tuple[str, ...] = Field(default=(), description="only these nodes of the pool; default: all of them")
-    scheduler: Scheduler = Scheduler()
-    resources: TeamResources = TeamResources()
-    queues: dict[DnsLabel, Queue] = Field(default_factory=dict)
-    priority: TeamPriority = TeamPriority.STANDARD
-    isolation: Isolation = Isolation.BASELINE
-    access: Access = Access()
-    vcluster: Vcluster = Vcluster()
-    check: TeamCheck = TeamCheck()
+    scheduler: Scheduler = Field(
+        default=Scheduler(), description="which scheduler its pods get; default: the host's own, no KAI"
+    )
+    resources: TeamResources = Field(default=TeamResources(), description="what its workloads may use")
+    queues: dict[DnsLabel, Queue] = Field(
+        default_factory=dict, description="leaf queues by name; with mode virtual and host at least one"
+    )
+    priority: TeamPriority = Field(
+        default=TeamPriority.STANDARD, description="its order on the host when pods wait for CPU and memory"
+    )
+    isolation: Isolation = Field(default=Isolation.BASELINE, description="Pod Security level of its workloads")
+    access: Access = Field(default=Access(), description="how it reaches its API server")
+    vcluster: Vcluster = Field(default=Vcluster(), description="its virtual cluster")
+    check: TeamCheck = Field(default=TeamCheck(), description="what its GPU check asks for")
 
 
 class OnFailure(StrEnum):
@@ -321,9 +379,13 @@ class Check(Section):
     """The GPU check that runs in every GPU team after a deploy."""
 
     image: str | None = Field(default=None, description="with Python and torch; default: the pinned one in releases.py")
-    gpu_memory_fraction: float = Field(default=0.5, gt=0, le=0.95, description="share of GPU memory to allocate")
-    deadline_seconds: int = Field(default=600, ge=30, description="hard end of a check, waiting for a GPU included")
-    on_failure: OnFailure = OnFailure.FAIL
+    gpu_memory_fraction: float = Field(
+        default=0.5, gt=0, le=0.95, description="share of one GPU's memory to allocate, 0 to 0.95"
+    )
+    deadline_seconds: int = Field(
+        default=600, ge=30, description="seconds until a check ends in any case, waiting for a GPU included"
+    )
+    on_failure: OnFailure = Field(default=OnFailure.FAIL, description="which verdict fails the deploy")
     host: bool = Field(default=True, description="first prove driver, runtime and plugin on every GPU node")
 
 
@@ -332,28 +394,34 @@ class Artifacts(Section):
 
     charts: dict[str, str] = Field(
         default_factory=dict,
-        description="by chart, with or without version ('kai-scheduler', 'vcluster@0.36.1'): an oci:// URL or a local path",
+        description="by chart, with or without version ('vcluster', 'vcluster@0.36.1'): an oci:// URL or a local path",
     )
     image_registry: str | None = Field(default=None, description="mirror that replaces the registry of every image")
-    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
+        default=None, description="of every image; default: each chart's own"
+    )
 
 
 class Override(Section):
     """Lets one dangerous change of one team through, until a date. Used by `protect` and by the preview gate."""
 
-    team: DnsLabel
-    allow: tuple[Literal["delete", "replace", "lowerLimit"], ...] = Field(min_length=1)
-    until: date
-    reason: str = Field(min_length=10)
+    team: DnsLabel = Field(description="tenant that it is for; may be one that this change removes")
+    allow: tuple[Literal["delete", "replace", "lowerLimit"], ...] = Field(
+        min_length=1, description="what may happen to it"
+    )
+    until: date = Field(description="last day that it holds, YYYY-MM-DD; later it is as if it were not there")
+    reason: str = Field(min_length=10, description="why, for the reviewer; at least 10 characters")
 
 
 class Platform(Section):
     """The whole stack file: `config` key `gpu-tenancy:platform`."""
 
-    host: Host
-    gpu: Gpu
-    pools: dict[DnsLabel, Pool] = Field(min_length=1)
-    teams: dict[DnsLabel, Team] = Field(default_factory=dict)
-    check: Check = Check()
-    artifacts: Artifacts = Artifacts()
-    overrides: tuple[Override, ...] = ()
+    host: Host = Field(description="the host cluster")
+    gpu: Gpu = Field(description="the GPU software on the nodes")
+    pools: dict[DnsLabel, Pool] = Field(min_length=1, description="sets of nodes by name, no node in two")
+    teams: dict[DnsLabel, Team] = Field(default_factory=dict, description="tenants by name, some 30 in a stack")
+    check: Check = Field(default=Check(), description="the GPU check that runs in every GPU team")
+    artifacts: Artifacts = Field(default=Artifacts(), description="mirrors of charts and images")
+    overrides: tuple[Override, ...] = Field(
+        default=(), description="dangerous changes that are let through, each until a date"
+    )

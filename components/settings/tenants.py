@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from components.settings.models import GpuQuota, Platform, Queue, QueueResource, Scheduler, Team
+from components.settings.types import parse_quantity
 
 CANARY_SUFFIX = "-canary"
 CANARY_QUEUE = "default"
+CANARY_CPU = "4"
+CANARY_MEMORY = "16Gi"
+CANARY_PODS = 15
 
 
 def tenants(platform: Platform) -> dict[str, Team]:
@@ -25,20 +29,35 @@ def canary_of(platform: Platform, tenant: str) -> str | None:
     return team if is_canary else None
 
 
+def path_of(platform: Platform, tenant: str) -> tuple[str, ...]:
+    """Return where a stack file says this tenant: `teams.ml`, or for a canary `teams.ml.scheduler.canary`."""
+    team = canary_of(platform, tenant)
+    return ("teams", tenant) if team is None else ("teams", team, "scheduler", "canary")
+
+
 def _canary(team: Team) -> Team:
     canary = team.scheduler.canary
     if canary is None:
         raise ValueError("team has no canary")
-    gpus = canary.gpus
+    gpus, asked = canary.gpus, team.resources
     return team.model_copy(
         update={
+            "nodes": canary.nodes or team.nodes,
             "scheduler": Scheduler(
                 mode=team.scheduler.mode, version=canary.version, gpu_sharing=team.scheduler.gpu_sharing
             ),
-            "resources": team.resources.model_copy(update={"gpus": GpuQuota(quota=gpus, limit=gpus)}),
+            # room for its check and a trial, not a second share of the team's size
+            "resources": asked.model_copy(
+                update={
+                    "gpus": GpuQuota(quota=gpus, limit=gpus),
+                    "cpu": min(CANARY_CPU, asked.cpu, key=parse_quantity),
+                    "memory": min(CANARY_MEMORY, asked.memory, key=parse_quantity),
+                    "pods": min(CANARY_PODS, asked.pods),
+                }
+            ),
             "queues": {CANARY_QUEUE: Queue(gpu=QueueResource(quota=gpus, limit=gpus))},
             # the team's own port, names and queue are not the canary's
-            "access": team.access.model_copy(update={"port": None, "host_names": ()}),
-            "check": team.check.model_copy(update={"queue": CANARY_QUEUE}),
+            "access": team.access.model_copy(update={"port": None, "host_names": canary.host_names}),
+            "check": team.check.model_copy(update={"queue": CANARY_QUEUE, "gpus": min(team.check.gpus, max(gpus, 1))}),
         }
     )

@@ -9,10 +9,22 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
 
 from components.capacity import QUANTITY, UNLIMITED, parse_quantity
+
+__all__ = [
+    "UNLIMITED",
+    "CpuQuantity",
+    "DnsLabel",
+    "GpuAmount",
+    "MemoryQuantity",
+    "Port",
+    "Section",
+    "parse_quantity",
+]
 
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
@@ -48,17 +60,17 @@ def _dns_label(value: Any) -> str:
     return value
 
 
-_QUANTITY_SCHEMA: Final = {
+_QUANTITY_SCHEMA: Final[JsonSchemaValue] = {
     "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": f"^{QUANTITY.pattern}$"}]
 }
 
 DnsLabel = Annotated[str, BeforeValidator(_dns_label), Field(pattern=f"^{_DNS_LABEL.pattern}$", max_length=63)]
 """A name that Kubernetes accepts for namespaces and services (RFC 1123 label)."""
 
-CpuQuantity = Annotated[str, BeforeValidator(_quantity), Field(json_schema_extra=_QUANTITY_SCHEMA)]
+CpuQuantity = Annotated[str, BeforeValidator(_quantity), WithJsonSchema(_QUANTITY_SCHEMA)]
 """CPU in cores: `8`, `0.5` or `500m`."""
 
-MemoryQuantity = Annotated[str, BeforeValidator(_quantity), Field(json_schema_extra=_QUANTITY_SCHEMA)]
+MemoryQuantity = Annotated[str, BeforeValidator(_quantity), WithJsonSchema(_QUANTITY_SCHEMA)]
 """Memory or storage in bytes: `512Gi`, `1G`."""
 
 GpuAmount = Annotated[float, Field(ge=UNLIMITED)]

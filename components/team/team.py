@@ -175,7 +175,8 @@ def check_request(tenant: Tenant, platform: Platform) -> job.Request:
         team=tenant.name,
         pool=tenant.pool_name,
         node=None,
-        node_selector={},
+        # the tenant's nodes are all that a virtual cluster shows; on the host nothing else keeps the pod there
+        node_selector=tenant.node_selector,
         queue=tenant.first_queue if kai else None,
         scheduler_name=names.KAI_SCHEDULER_NAME if kai else None,
         scheduler_version=tenant.kai.version if tenant.kai else None,

@@ -138,7 +138,7 @@ class TestKaiScheduler:
     def test_the_kind_that_0_9s_operator_waits_for_is_there_before_it(
         self, declare: Declare, version: str, needed: bool
     ) -> None:
-        recorder = declare(lab(teams__ml__scheduler={"mode": "virtual", "version": version}))
+        recorder = declare(lab(teams__ml__scheduler={"mode": "virtual", "version": version, "gpuSharing": True}))
         crds = [crd for crd in recorder.of_type(CRD) if crd.name.startswith("ml-")]
         assert bool(crds) is needed
         if needed:
@@ -147,7 +147,7 @@ class TestKaiScheduler:
     def test_a_change_of_line_replaces_the_release_and_the_old_one_goes_first(self, declare: Declare) -> None:
         triggers = {}
         for version in ("v0.9.2", "v0.9.3", "v0.9.8"):
-            recorder = declare(lab(teams__ml__scheduler={"mode": "virtual", "version": version}))
+            recorder = declare(lab(teams__ml__scheduler={"mode": "virtual", "version": version, "gpuSharing": True}))
             options = recorder.one(RELEASE, "ml-scheduler-release").options
             assert options.deleteBeforeReplace is True
             triggers[version] = options.replacement_trigger.string_value

@@ -1,0 +1,181 @@
+"""The command line: reads arguments, keeps the order of things, turns every error into words and an exit code.
+
+The order of every command: the stack file (all its mistakes at once), which cluster it is about (the first line), what
+the driver needs (`pulumi`), preflight where something is to be made, then the work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from cli import say
+from cli.driver import Driver, Place, driver_for
+from cli.errors import CommandError, Exit, InputError
+from cli.files import write_private
+from cli.host import Host
+from components.settings.load import load_stack_file
+from components.settings.models import HostProvider
+from components.settings.problems import SettingsError
+from components.settings.tenants import tenants
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+STACK_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+"""What the engine takes as a stack's name; it becomes part of a file's name, too."""
+
+
+def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
+    """Run one command and return its exit code: 0 done, 1 failed, 2 bad input and nothing touched, 130 interrupted."""
+    options = parser().parse_args(arguments)
+    try:
+        run: Callable[[argparse.Namespace, Path], None] = options.run
+        run(options, root)
+    except SettingsError as error:
+        say.line(str(error))
+        return Exit.BAD_INPUT
+    except CommandError as error:
+        say.complain(error)
+        return error.code
+    except KeyboardInterrupt:
+        say.line("\ninterrupted; a rerun is safe")
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # whoever read our output has gone; python would complain once more when it closes stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.FAILED
+    return Exit.OK
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    result = argparse.ArgumentParser(prog="python -m cli", description="GPU hosts into isolated per-team clusters.")
+    result.add_argument("--stack", required=True, metavar="NAME", help="reads Pulumi.NAME.yaml")
+    commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace, Path], None], words: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=words, description=words)
+        command.set_defaults(run=run)
+        return command
+
+    add("up", _up, "make the platform what the stack file says")
+    add("preview", _preview, "show what `up` would change")
+    add("outputs", _outputs, "print the outputs as JSON, without secrets")
+    status = add("status", _status, "show teams, versions, quotas and the last check")
+    kubeconfig = add("kubeconfig", _kubeconfig, "write a team's kubeconfig (mode 0600)")
+    kubeconfig.add_argument("--team", required=True, help="a team of the stack file")
+    kubeconfig.add_argument("--user", action="store_true", help="the one without admin rights")
+    preflight = add("preflight", _preflight, "compare the stack file with the cluster")
+    for command in (status, preflight):
+        command.add_argument("--json", action="store_true", help="print JSON on standard output instead of a table")
+    add("down", _down, "remove everything that `up` made")
+    add("lab-reset", _lab_reset, "throw the lab away, whatever state it is in")
+    return result
+
+
+def place_of(options: argparse.Namespace, root: Path) -> Place:
+    """Return what the command works on. Raises `InputError` or `SettingsError`; touches nothing."""
+    stack = str(options.stack)
+    if STACK_NAME.fullmatch(stack) is None:
+        raise InputError(f"{stack!r} is not a stack name.", "use letters, digits, '-', '_' and '.', for example `dev`")
+    stack_file = root / f"Pulumi.{stack}.yaml"
+    return Place(stack=stack, stack_file=stack_file, root=root, platform=load_stack_file(stack_file))
+
+
+def _begin(options: argparse.Namespace, root: Path, *, must_reach: bool) -> tuple[Place, Driver, Host]:
+    place = place_of(options, root)
+    driver = driver_for(place)
+    host = Host.of(place, driver)
+    host.find(must_reach=must_reach)
+    driver.use(host.target)
+    if not (driver.says_first_line and options.command in ("up", "preview", "down")):
+        say.line(host.headline())
+    return place, driver, host
+
+
+def _up(options: argparse.Namespace, root: Path) -> None:
+    place, driver, host = _begin(options, root, must_reach=True)
+    driver.ready()
+    host.refuse_another_cluster(driver)
+    host.preflight(place, refuse=True)
+    driver.up()
+
+
+def _preview(options: argparse.Namespace, root: Path) -> None:
+    _place, driver, host = _begin(options, root, must_reach=True)
+    driver.ready()
+    host.refuse_another_cluster(driver)
+    driver.preview()
+
+
+def _down(options: argparse.Namespace, root: Path) -> None:
+    _place, driver, host = _begin(options, root, must_reach=True)
+    driver.ready()
+    host.refuse_another_cluster(driver)
+    driver.down()
+
+
+def _outputs(options: argparse.Namespace, root: Path) -> None:
+    _place, driver, _host = _begin(options, root, must_reach=False)
+    driver.ready()
+    print(json.dumps(driver.outputs(), indent=2, sort_keys=True))
+
+
+def _status(options: argparse.Namespace, root: Path) -> None:
+    from cli.status import rows, show
+
+    place, driver, _host = _begin(options, root, must_reach=False)
+    driver.ready()
+    table = rows(place.platform, driver.states())
+    if options.json:
+        print(json.dumps([row.as_json() for row in table], indent=2))
+    else:
+        show(table)
+
+
+def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
+    place = place_of(options, root)
+    names = sorted(tenants(place.platform))
+    if options.team not in names:
+        got = f"there is no team {options.team!r}" if options.team else "no team is named"
+        raise InputError(
+            f"{got} in {place.stack_file.name}.",
+            f"`make kubeconfig STACK={place.stack} TEAM=<team>` with one of: {', '.join(names) or '(none)'}",
+        )
+    driver = driver_for(place)
+    host = Host.of(place, driver)
+    host.find(must_reach=False)
+    say.line(host.headline())
+    driver.ready()
+    text = driver.kubeconfig(options.team, user=options.user)
+    kind = "-user" if options.user else ""
+    target = root / f"kubeconfig-{place.stack}-{options.team}{kind}.yaml"
+    try:
+        write_private(target, text)
+    except OSError as error:
+        raise CommandError(
+            f"{target.name} can't be written: {error.strerror}.", "free some space, or check the folder"
+        ) from None
+    say.line(f"wrote {target.name} (mode 0600): KUBECONFIG={target.name} kubectl get pods")
+
+
+def _preflight(options: argparse.Namespace, root: Path) -> None:
+    place, _driver, host = _begin(options, root, must_reach=True)
+    host.preflight(place, refuse=True, as_json=options.json, whole=True)
+
+
+def _lab_reset(options: argparse.Namespace, root: Path) -> None:
+    place = place_of(options, root)
+    if place.platform.host.provider is not HostProvider.LAB:
+        raise InputError(
+            f"stack {place.stack} is not a lab: its provider is {place.platform.host.provider}.",
+            f"`make lab-reset` resets the lab; to remove stack {place.stack}: `make down STACK={place.stack}`",
+        )
+    from cli.simulation import LabBridge
+
+    LabBridge(place).reset()

@@ -1,0 +1,88 @@
+"""Who does the work: the lab for `host.provider: lab`, the real engine for every other provider.
+
+Owns: the protocol that both keep, so that the commands do not care which one they talk to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from cli.cluster import Target
+from components.settings.models import HostProvider, Platform
+
+Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"
+"""What outputs are made of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What a driver works on. `platform` is the stack file's, already valid."""
+
+    stack: str
+    stack_file: Path
+    root: Path
+    platform: Platform
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeamState:
+    """What `status` shows of one tenant beside what the stack file says. None: not known."""
+
+    api: str
+    """`up`, `not made`, or `down: <why>`."""
+    scheduler_version: str | None = None
+    verdict: str | None = None
+    checked_at: datetime | None = None
+    note: str = ""
+
+
+class Driver(Protocol):
+    """What both the lab and the engine can do. Every method raises `CommandError` and says progress on stderr."""
+
+    says_first_line: bool
+    """Whether `up`, `preview` and `down` say the first line themselves."""
+
+    def use(self, host: Target | None) -> None:
+        """Take the host's connection where there is one."""
+
+    def ready(self) -> None:
+        """Find what the driver itself needs, before anything is touched."""
+
+    def secret_kubeconfig(self) -> str | None:
+        """Return the host's kubeconfig where the stack file holds it as a secret."""
+
+    def known_uid(self) -> str | None:
+        """Return the UID of the cluster that the stack was made on, None where nothing was made yet."""
+
+    def up(self) -> None:
+        """Make the platform what the stack file says."""
+
+    def preview(self) -> None:
+        """Show what `up` would change; change nothing."""
+
+    def outputs(self) -> dict[str, Json]:
+        """Return the outputs without secrets; at least `teams`."""
+
+    def kubeconfig(self, team: str, *, user: bool) -> str:
+        """Return a team's kubeconfig, the non-admin one with `user`. The caller never prints it."""
+
+    def states(self) -> dict[str, TeamState]:
+        """Return what is known about each tenant now; a dead team is an entry, not an error."""
+
+    def down(self) -> None:
+        """Remove everything that `up` made."""
+
+
+def driver_for(place: Place) -> Driver:
+    """Return who drives this stack. Chosen by the stack file's provider, never by the stack's name."""
+    if place.platform.host.provider is HostProvider.LAB:
+        from cli.simulation import LabBridge  # the lab's own imports only where it is used
+
+        return LabBridge(place)
+    from cli.engine import EngineDriver
+
+    return EngineDriver(place)

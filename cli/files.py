@@ -1,0 +1,32 @@
+"""Files that hold secrets."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+PRIVATE = 0o600
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write `text` to `path` with mode 0600, all of it or nothing.
+
+    A new file is made beside it with the mode already set and then takes its name: no moment at which others could
+    read it, none at which half of it is there, and a link that somebody left at `path` is replaced, not followed.
+    Raises `OSError`.
+    """
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), PRIVATE)  # a narrow umask could have taken the owner's own rights
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            fresh.unlink()
+        raise

@@ -1,0 +1,161 @@
+"""What a killed engine left half-made on a cluster, and how the next run gets past it.
+
+Owns: reading the state's pending operations, deciding what stands in the way, removing exactly that.
+Leaves to others: the state itself and its lock (`engine.py`).
+
+What the engine does by itself after a kill (seen with 3.259 and the Kubernetes provider 4.32): it warns, keeps the
+pending operation for ever, and creates again. That fails: a plain object "already exists", a Helm release's name "is
+still in use". `refresh --import-pending-creates` did not take the objects over. So before the next run, for each
+pending operation whose resource is not in the state:
+ - a plain object that carries our label is deleted: nobody has seen it finished, and the run makes it again;
+ - of a Helm release only its record is deleted: Helm then installs over its own, annotated objects;
+and of a Helm release that is in the state, only the record of the revision that never came to an end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lightkube import ApiError, Client
+from lightkube.core.exceptions import LoadResourceError
+from lightkube.core.resource_registry import resource_registry
+from lightkube.generic_resource import create_global_resource, create_namespaced_resource
+from lightkube.resources.core_v1 import Secret
+
+from cli.errors import CommandError
+from components.names import MANAGED_BY
+
+RELEASE: Final = "kubernetes:helm.sh/v3:Release"
+HOST_PROVIDER: Final = "host-provider"
+"""Name of the host's provider (`components/host/cluster.py`)."""
+INNER_PROVIDER: Final = re.compile(r"(?P<tenant>.+)-virtual-cluster-inner")
+"""Name of a tenant's provider (`components/team/virtual_cluster.py` below `team.py`)."""
+UNFINISHED: Final = re.compile(r"pending-.*|uninstalling|unknown")
+"""Helm's own words for a revision that never came to an end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pending:
+    """An operation that a killed run had begun and nobody saw the end of. `known`: the state has its resource."""
+
+    urn: str
+    kind: str
+    operation: str
+    inputs: Mapping[str, Any]
+    provider: str = ""
+    known: bool = False
+
+    @property
+    def name(self) -> str:
+        """The resource's name: the last part of its URN."""
+        return self.urn.rsplit("::", 1)[-1]
+
+    @property
+    def tenant(self) -> str | None:
+        """The tenant inside whose virtual cluster it is; None on the host, or where nobody can say."""
+        match = INNER_PROVIDER.fullmatch(self.provider)
+        return match["tenant"] if match else None
+
+    @property
+    def on_host(self) -> bool:
+        """Whether it is on the host."""
+        return self.provider == HOST_PROVIDER
+
+
+Connect = Callable[[Pending], AbstractContextManager[Client] | None]
+"""Opens the cluster that an operation is on; None where that can't be told."""
+
+
+def pending_operations(exported: Mapping[str, Any]) -> list[Pending]:
+    """Return the pending operations of an exported state."""
+    deployment = exported.get("deployment") or {}
+    known = {entry.get("urn") for entry in deployment.get("resources") or ()}
+    return [
+        Pending(
+            urn=str(entry["resource"]["urn"]),
+            kind=str(entry["resource"]["type"]),
+            operation=str(entry["type"]),
+            inputs=entry["resource"].get("inputs") or {},
+            provider=_provider_name(entry["resource"].get("provider") or ""),
+            known=entry["resource"]["urn"] in known,
+        )
+        for entry in deployment.get("pending_operations") or []
+    ]
+
+
+def _provider_name(reference: str) -> str:
+    """A provider's reference is its URN and its id: the name is the last part but one."""
+    parts = reference.split("::")
+    return parts[-2] if len(parts) > 1 else ""
+
+
+def clear(pending: list[Pending], connect: Connect) -> Iterator[str]:
+    """Remove what stands in the way of the next run; yields a line for each thing done or not to be had."""
+    for operation in pending:
+        if not _matters(operation):
+            continue
+        try:
+            opened = connect(operation)
+            if opened is None:
+                continue
+            with opened as client:
+                yield from _release(client, operation) if operation.kind == RELEASE else _object(client, operation)
+        except CommandError as error:
+            # a dead virtual cluster: either it comes back with its objects, or it goes and they with it
+            yield f"{operation.name}: could not be looked at ({error.cause})"
+
+
+def _matters(operation: Pending) -> bool:
+    if operation.kind == RELEASE:
+        return operation.operation in ("creating", "updating", "deleting")
+    # a patch is applied again as it is; a read changes nothing
+    is_patch = operation.kind.endswith("Patch")
+    return operation.operation == "creating" and not operation.known and not is_patch
+
+
+def _object(client: Client, operation: Pending) -> Iterator[str]:
+    inputs = operation.inputs
+    metadata = inputs.get("metadata") or {}
+    name, namespace = metadata.get("name"), metadata.get("namespace")
+    version, kind = inputs.get("apiVersion"), inputs.get("kind")
+    if not (name and version and kind):
+        return
+    resource = _resource(str(version), str(kind), namespaced=bool(namespace))
+    place = {"namespace": namespace} if namespace else {}
+    try:
+        found = client.get(resource, name, **place)
+        labels = (found.metadata.labels if found.metadata else None) or {}
+        if not MANAGED_BY.items() <= labels.items():
+            return  # not ours: the run says "already exists", and that is right
+        client.delete(resource, name, **place)
+    except ApiError as error:
+        if error.status.code != 404:
+            raise
+        return
+    yield f"removed the half-made {kind} {f'{namespace}/' if namespace else ''}{name}"
+
+
+def _release(client: Client, operation: Pending) -> Iterator[str]:
+    name, namespace = operation.inputs.get("name"), operation.inputs.get("namespace")
+    if not (name and namespace):
+        return
+    for record in list(client.list(Secret, namespace=str(namespace), labels={"owner": "helm", "name": str(name)})):
+        found = record.metadata
+        status = ((found.labels if found else None) or {}).get("status", "")
+        if found is None or not found.name or (operation.known and not UNFINISHED.fullmatch(status)):
+            continue
+        client.delete(Secret, found.name, namespace=str(namespace))
+        yield f"removed the record of the unfinished Helm release {namespace}/{name} ({status})"
+
+
+def _resource(version: str, kind: str, *, namespaced: bool) -> Any:
+    try:
+        return resource_registry.load(version, kind)
+    except LoadResourceError:
+        group, _, short = version.rpartition("/")
+        make = create_namespaced_resource if namespaced else create_global_resource
+        return make(group, short, kind, f"{kind.lower()}s")

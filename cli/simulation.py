@@ -1,0 +1,117 @@
+"""The lab behind the commands' protocol: words and errors as the other commands have them.
+
+Owns: turning the lab's summaries into lines and its errors into `CommandError`.
+Leaves to others: the lab itself (`lab/driver.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cli import say
+from cli.cluster import Target
+from cli.driver import Json, Place, TeamState
+from cli.engine import HIDDEN_OUTPUTS, MASKED
+from cli.errors import CommandError
+from cli.status import kubeconfig_in, team_states
+from components.settings.load import load_stack_file
+from lab.driver import LabDriver, Summary
+from lab.errors import LabError
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
+    except LabError as error:
+        raise CommandError(error.cause, error.fix) from None
+
+
+class LabBridge:
+    """Drives a stack in the lab."""
+
+    says_first_line = True
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._lab = LabDriver(place.stack, place.stack_file, place.root)
+
+    def use(self, host: Target | None) -> None:
+        """The lab connects by itself."""
+
+    def ready(self) -> None:
+        """The lab fetches its programs itself when it needs them."""
+
+    def secret_kubeconfig(self) -> str | None:
+        """The lab knows its own servers."""
+        return None
+
+    def known_uid(self) -> str | None:
+        """The lab refuses servers that it did not start by itself."""
+        return None
+
+    def up(self) -> None:
+        """Make the lab what the stack file says."""
+        with _in_words():
+            self._report(self._lab.up(), "up")
+
+    def preview(self) -> None:
+        """Show what `up` would change."""
+        with _in_words():
+            summary = self._lab.preview()
+        for item in summary.recorded:
+            if item.op not in ("same", "read"):
+                note = f"  ({item.note})" if item.note else ""
+                say.line(f"  {SIGNS.get(item.op, item.op)} {item.type} {item.name}{note}")
+        self._report(summary, "preview")
+
+    def _report(self, summary: Summary, what: str) -> None:
+        say.line(f"lab: {what}: {summary.text()}")
+        for line in (*summary.violations, *summary.failures):
+            say.line(f"  {line}")
+        if summary.violations:
+            raise CommandError(
+                f"the policies refuse this: {summary.violations[0]}",
+                "change what the violations name, or add a named override with an end date to the stack file",
+            )
+        if summary.failures:
+            raise CommandError(
+                f"{len(summary.failures)} resources of the simulation failed; first: {summary.failures[0]}",
+                f"mend it and run `make {what} STACK={self._place.stack}` again; the rest is as it should be",
+            )
+
+    def outputs(self) -> dict[str, Json]:
+        """Return the last `up`'s outputs without secrets."""
+        with _in_words():
+            found = self._lab.outputs()
+        shown = {key: value for key, value in found.items() if key not in HIDDEN_OUTPUTS and value != MASKED}
+        shown.setdefault("teams", {})
+        return shown
+
+    def kubeconfig(self, team: str, *, user: bool) -> str:
+        """Return a team's kubeconfig from the secret outputs."""
+        with _in_words():
+            return kubeconfig_in(self._lab.outputs(show_secrets=True), team, user=user, stack=self._place.stack)
+
+    def states(self) -> dict[str, TeamState]:
+        """Return what is known about each tenant."""
+        with _in_words():
+            try:
+                outputs = self._lab.outputs(show_secrets=True)
+            except LabError:
+                outputs = {}
+        return team_states(outputs, load_stack_file(self._place.stack_file))
+
+    def down(self) -> None:
+        """Remove everything."""
+        with _in_words():
+            self._lab.down()
+
+    def reset(self) -> None:
+        """Throw the lab away, whatever state it is in."""
+        with _in_words():
+            self._lab.reset()
+
+
+SIGNS = {"create": "+", "update": "~", "replace": "±", "delete": "-"}

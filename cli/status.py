@@ -1,0 +1,205 @@
+"""The table of `status`: what the stack file says of each team beside what is known of it now.
+
+Owns: reading the outputs and each team's API, the rows. A team whose API is down is a row that says so, no error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import httpx2
+from lightkube import ApiError
+from lightkube.resources.core_v1 import ConfigMap
+from rich.table import Table
+
+from cli import say
+from cli.cluster import connected, target_of
+from cli.driver import TeamState
+from cli.errors import CommandError
+from components.settings.models import Platform, SchedulerMode, Team
+from components.settings.tenants import tenants
+
+REPORT_NAMESPACE: Final = "gpu-check"
+REPORT: Final = "gpu-check-report"
+QUICK: Final = httpx2.Timeout(4.0, connect=2.0)
+"""Seconds for each team's API; all teams are asked at once, so a dead one costs this once."""
+ASKED_AT_ONCE: Final = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One tenant in the table."""
+
+    team: str
+    pool: str
+    mode: str
+    version: str
+    gpus: str
+    queues: str
+    resources: str
+    api: str
+    check: str
+
+    def as_json(self) -> dict[str, str]:
+        """The row as JSON."""
+        return dict(vars(self))
+
+
+def rows(platform: Platform, states: Mapping[str, TeamState], *, now: datetime | None = None) -> list[Row]:
+    """Return one row a tenant."""
+    moment = now or datetime.now(UTC)
+    return [_row(platform, name, team, states.get(name), moment) for name, team in tenants(platform).items()]
+
+
+def _row(platform: Platform, name: str, team: Team, state: TeamState | None, now: datetime) -> Row:
+    gpus = team.resources.gpus
+    unit = platform.pools[team.pool].unit if team.pool else "GPU"
+    version = (state.scheduler_version if state else None) or team.scheduler.version
+    if version is None and team.scheduler.mode is SchedulerMode.HOST and platform.host.scheduler is not None:
+        version = platform.host.scheduler.version
+    return Row(
+        team=name,
+        pool=team.pool or "-",
+        mode=team.scheduler.mode.value,
+        version=version or "-",
+        gpus=f"{gpus.quota} of {gpus.limit} {unit}s" if gpus.limit else "-",
+        queues=", ".join(f"{leaf} {_number(q.gpu.quota)}/{_number(q.gpu.limit)}" for leaf, q in team.queues.items())
+        or "-",
+        resources=f"{team.resources.cpu} CPU, {team.resources.memory}, {team.resources.pods} pods",
+        api=state.api if state else "not made",
+        check=_check(state, now),
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:g}"
+
+
+def _check(state: TeamState | None, now: datetime) -> str:
+    if state is None or state.verdict is None:
+        return (state.note if state else "") or "-"
+    return f"{state.verdict}, {age(now - state.checked_at)} ago" if state.checked_at else state.verdict
+
+
+def age(passed: Any) -> str:
+    """A duration in its largest unit: `40 s`, `12 min`, `3 h`, `5 d`."""
+    seconds = max(0, int(passed.total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def show(table_rows: list[Row]) -> None:
+    """Say the table."""
+    table = Table(box=None, pad_edge=False)
+    headers = (
+        "team",
+        "pool",
+        "scheduler",
+        "version",
+        "GPUs (quota of limit)",
+        "queues (quota/limit)",
+        "resources",
+        "API",
+        "check",
+    )
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    for row in table_rows:
+        table.add_row(
+            row.team, row.pool, row.mode, row.version, row.gpus, row.queues, row.resources, row.api, row.check
+        )
+    say.console().print(table)
+
+
+# --- what is known now ------------------------------------------------------------------------------------------------
+
+
+def kubeconfig_in(outputs: Mapping[str, Any], team: str, *, user: bool, stack: str) -> str:
+    """Return a team's kubeconfig from the outputs. Raises `CommandError` where there is none."""
+    text = _kubeconfigs(outputs, team).get("user" if user else "admin")
+    if isinstance(text, str) and text:
+        return text
+    which = "user kubeconfig" if user else "kubeconfig"
+    fix = f"`make up STACK={stack}` first"
+    if user:
+        fix = f"set teams.{team}.access.userKubeconfig: true, then `make up STACK={stack}`"
+    raise CommandError(f"the outputs of stack {stack} have no {which} of team {team}.", fix)
+
+
+def _kubeconfigs(outputs: Mapping[str, Any], team: str) -> Mapping[str, Any]:
+    """A team's kubeconfigs; empty where they can't be read."""
+    every = outputs.get("kubeconfigs")
+    found = every.get(team) if isinstance(every, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def team_states(outputs: Mapping[str, Any], platform: Platform) -> dict[str, TeamState]:
+    """Return the state of each tenant: from the outputs, and from its API where that answers."""
+    made = outputs.get("teams") or {}
+    names = [name for name in tenants(platform) if name in made]
+
+    def ask(name: str) -> TeamState:
+        return team_state(made[name], _kubeconfigs(outputs, name).get("admin"))
+
+    with ThreadPoolExecutor(max_workers=ASKED_AT_ONCE) as pool:
+        return dict(zip(names, pool.map(ask, names), strict=True))
+
+
+def team_state(output: Mapping[str, Any], kubeconfig: str | None) -> TeamState:
+    """Return what is known of one tenant. A report on its API is newer than the one in the outputs."""
+    verdict, checked_at = _verdict(_json(output.get("check")))
+    version = output.get("schedulerVersion")
+    if not isinstance(kubeconfig, str):
+        return TeamState(api="not asked", scheduler_version=version, verdict=verdict, checked_at=checked_at)
+    try:
+        target = target_of(kubeconfig, "the stack's outputs")
+        with connected(target, timeout=QUICK) as client:
+            try:
+                report = client.get(ConfigMap, REPORT, namespace=REPORT_NAMESPACE)
+            except ApiError as error:
+                if error.status.code != 404:
+                    raise
+                return TeamState(api="up", scheduler_version=version, verdict=verdict, checked_at=checked_at)
+    except CommandError as error:
+        return TeamState(api=f"down: {error.cause}", scheduler_version=version, verdict=verdict, checked_at=checked_at)
+    data = report.data or {}
+    newer, at = _verdict(_json(data.get("report.json")))
+    return TeamState(
+        api="up",
+        scheduler_version=version,
+        verdict=data.get("verdict") or newer or verdict,
+        checked_at=at or _written(report) or checked_at,
+    )
+
+
+def _written(report: ConfigMap) -> datetime | None:
+    """When the report was written last: a check that never ran far enough says no time itself."""
+    entries = (report.metadata.managedFields if report.metadata else None) or ()
+    return max((entry.time for entry in entries if entry.time), default=None)
+
+
+def _json(text: Any) -> dict[str, Any]:
+    try:
+        parsed = json.loads(text or "{}")
+    except (TypeError, ValueError):
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _verdict(report: Mapping[str, Any]) -> tuple[str | None, datetime | None]:
+    verdict = report.get("verdict")
+    moment: datetime | None = None
+    value = report.get("startedAt")
+    if isinstance(value, str):
+        with suppress(ValueError):
+            moment = datetime.fromisoformat(value)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (verdict if isinstance(verdict, str) else None), moment

@@ -1,0 +1,73 @@
+"""A stack file as the plain numbers that `components/capacity.py` calculates with. Pure: no Pulumi import."""
+
+from __future__ import annotations
+
+from decimal import ROUND_FLOOR
+
+from components import releases
+from components.capacity import NOTHING, PoolCapacity, TenantClaim, amounts, mebibytes, millicores
+from components.releases import Footprint
+from components.settings.models import Owner, Platform, SchedulerMode, Team
+from components.settings.tenants import canary_of, tenants
+
+
+def pool_capacities(platform: Platform) -> list[PoolCapacity]:
+    """Return every pool's numbers. What a node has is rounded down."""
+    headroom = platform.host.headroom
+    free = amounts(cpu=headroom.cpu, memory=headroom.memory, pods=headroom.pods)
+    return [
+        PoolCapacity(
+            name=name,
+            nodes=pool.nodes,
+            size=pool.size,
+            gpus_per_node=pool.gpus_allocatable_per_node,
+            unit=pool.unit,
+            cpu_millicores=None if pool.cpu_per_node is None else millicores(pool.cpu_per_node, rounding=ROUND_FLOOR),
+            memory_mib=None if pool.memory_per_node is None else mebibytes(pool.memory_per_node, rounding=ROUND_FLOOR),
+            pods=pool.pods_per_node,
+            headroom=free,
+        )
+        for name, pool in platform.pools.items()
+    ]
+
+
+def tenant_claims(platform: Platform) -> list[TenantClaim]:
+    """Return what every tenant, canaries included, claims, in the file's order.
+
+    Where a tenant's nodes are not its pool's, nobody knows what it would see: it claims nothing of a pool.
+    """
+    return [
+        TenantClaim(
+            name=name,
+            owner=canary_of(platform, name) or name,
+            pool=team.pool if _resolves(platform, team) else None,
+            nodes=team.nodes,
+            mode=team.scheduler.mode.value,
+            quota=team.resources.gpus.quota,
+            limit=team.resources.gpus.limit,
+            workload=amounts(cpu=team.resources.cpu, memory=team.resources.memory, pods=team.resources.pods),
+            tenancy=tenancy_cost(team),
+        )
+        for name, team in tenants(platform).items()
+    ]
+
+
+def _resolves(platform: Platform, team: Team) -> bool:
+    pool = platform.pools.get(team.pool or "")
+    return pool is not None and set(team.nodes) <= set(pool.nodes)
+
+
+def tenancy_cost(team: Team) -> Footprint:
+    """Return what a tenant's control plane, DNS and own KAI ask for. A version that nobody knows costs nothing here."""
+    vcluster = releases.VCLUSTER.get(team.vcluster.version or releases.DEFAULT_VCLUSTER)
+    cost = vcluster.footprint(team.vcluster.backing_store) if vcluster else NOTHING
+    kai = releases.KAI.get(team.scheduler.version or "") if team.scheduler.mode is SchedulerMode.VIRTUAL else None
+    return cost + kai.footprint if kai else cost
+
+
+def shared_cost(platform: Platform) -> Footprint | None:
+    """Return what the host's own KAI asks for, where we bring one. The cluster's own is in the headroom."""
+    scheduler = platform.host.scheduler
+    ours = scheduler is not None and scheduler.owner is Owner.OURS
+    kai = releases.KAI.get(scheduler.version) if scheduler is not None and ours else None
+    return kai.footprint if kai else None

@@ -1,0 +1,80 @@
+"""The JSON Schema of a whole stack file, for editors. `make schema` writes it; a test says when it is stale.
+
+Owns: the wrapping of the models' schema into Pulumi's own file (`config`, `gpu-tenancy:platform`).
+Leaves to others: what the keys mean (`models.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from components.settings.load import KUBECONFIG_KEY, PLATFORM_KEY
+from components.settings.models import Platform
+
+SCHEMA_FILE: Final = Path(__file__).parents[2] / "docs" / "stack-file.schema.json"
+
+
+class _Untitled(GenerateJsonSchema):
+    """Without the titles that pydantic makes out of names: an editor would show them in place of the description."""
+
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's signature
+        return False
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        model = super().model_schema(schema)
+        model.pop("title", None)
+        return model
+
+    def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
+        enum = super().enum_schema(schema)
+        enum.pop("title", None)
+        return enum
+
+
+def stack_file_schema() -> dict[str, object]:
+    """Return the schema of `Pulumi.<stack>.yaml`. Keys of Pulumi and of other providers are let through."""
+    platform = Platform.model_json_schema(schema_generator=_Untitled)
+    definitions = platform.pop("$defs")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "stack file of gpu-tenancy",
+        "type": "object",
+        "required": ["config"],
+        "properties": {
+            "config": {
+                "type": "object",
+                "required": [PLATFORM_KEY],
+                "properties": {
+                    PLATFORM_KEY: platform,
+                    KUBECONFIG_KEY: {
+                        "type": "object",
+                        "description": "the host's kubeconfig, encrypted by `pulumi config set --secret`",
+                        "required": ["secure"],
+                        "additionalProperties": False,
+                        "properties": {"secure": {"type": "string", "description": "ciphertext"}},
+                    },
+                },
+            }
+        },
+        "$defs": definitions,
+    }
+
+
+def schema_text() -> str:
+    """Return the schema as it stands in the file."""
+    return json.dumps(stack_file_schema(), indent=2) + "\n"
+
+
+def main() -> None:
+    """Write the schema."""
+    SCHEMA_FILE.write_text(schema_text(), encoding="utf-8")
+    print(f"wrote {SCHEMA_FILE.relative_to(Path.cwd()) if SCHEMA_FILE.is_relative_to(Path.cwd()) else SCHEMA_FILE}")
+
+
+if __name__ == "__main__":
+    main()

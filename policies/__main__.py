@@ -1,0 +1,15 @@
+"""Starts the policy pack. The engine runs this file; nothing may import it: `PolicyPack` serves until it is ended."""
+
+import sys
+from pathlib import Path
+
+# the engine starts the pack by its folder, so that folder is on the path instead of the repository's root
+_FOLDER = Path(__file__).resolve().parent
+sys.path[:] = [str(_FOLDER.parent), *(entry for entry in sys.path if Path(entry).resolve() != _FOLDER)]
+
+from pulumi_policy import PolicyPack  # noqa: E402
+
+from policies.pack import NAME, build_policies  # noqa: E402
+
+if __name__ == "__main__":
+    PolicyPack(name=NAME, policies=build_policies())

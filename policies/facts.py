@@ -1,0 +1,261 @@
+"""What our own components say about themselves, read from their literal inputs. Every reader raises `Unreadable`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from components.capacity import PoolCapacity, TenantClaim
+from components.names import KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM, team_node_label
+from policies import names
+from policies.inventory import Inventory, PolicyResource
+from policies.plain import (
+    Number,
+    Unreadable,
+    flag,
+    get,
+    mapping,
+    mappings,
+    maybe_number,
+    maybe_text,
+    number,
+    text,
+    texts,
+    whole,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cap:
+    """A quota and a limit in the pool's unit; -1 is unlimited."""
+
+    quota: Number
+    limit: Number
+
+
+def pool_capacity(pool: PolicyResource) -> PoolCapacity:
+    """Return the GPU numbers of a NodePool, for `components.capacity`.
+
+    What a node advertises is computed, so that a wrong `gpusAllocatable` cannot widen a quota.
+    """
+    inputs = pool.properties
+    return PoolCapacity(
+        name=text(inputs, "name"),
+        nodes=tuple(texts(inputs, "nodes")),
+        size=whole(inputs, "size"),
+        gpus_per_node=whole(inputs, "gpusPerNode") * whole(inputs, "replicas"),
+        unit=maybe_text(inputs, "unit") or "GPU",
+    )
+
+
+def claim_of(team: PolicyResource) -> TenantClaim:
+    """Return what a tenant claims of its pool, for `components.capacity`."""
+    inputs = team.properties
+    try:
+        mode = text(inputs, "mode")
+        if mode not in ("virtual", "host", "default"):
+            message = f"mode must be virtual, host or default, got {mode!r}"
+            raise Unreadable(message)
+        return TenantClaim(
+            name=text(inputs, "name"),
+            owner=maybe_text(inputs, "canaryOf") or text(inputs, "name"),
+            pool=text(inputs, "pool") if get(inputs, "pool") is not None else None,
+            nodes=tuple(texts(inputs, "nodes")),
+            mode=mode,  # type: ignore[arg-type]  # just checked
+            quota=whole(inputs, "gpuQuota"),
+            limit=whole(inputs, "gpuLimit"),
+        )
+    except Unreadable as reason:
+        # the subject of the rule may be the pool: say whose number it is
+        message = f"team {team.name}: {reason}"
+        raise Unreadable(message) from None
+
+
+def claims_on(pool: str, inventory: Inventory) -> list[TenantClaim]:
+    """Return the claims of a pool's tenants."""
+    return [claim_of(team) for team in inventory.teams_by_pool[pool]]
+
+
+def team_name(team: PolicyResource) -> str:
+    """Return a tenant's name."""
+    return text(team.properties, "name")
+
+
+def team_queues(team: PolicyResource) -> dict[str, Cap]:
+    """Return quota and limit of a tenant's leaf queues."""
+    queues = mapping(team.properties, "queues")
+    return {
+        leaf: Cap(quota=number(queues, leaf, "quota"), limit=number(queues, leaf, "limit")) for leaf in sorted(queues)
+    }
+
+
+def queue_label(team: PolicyResource, leaf: str) -> str:
+    """Return what a pod writes into its queue label: on the host the team's name comes first."""
+    if maybe_text(team.properties, "mode") == "host":
+        return f"{team_name(team)}-{leaf}"
+    return leaf
+
+
+def team_name_in(resource: PolicyResource) -> str | None:
+    """Return the name of the team that a component or an object of ours says it belongs to; None for the host's."""
+    labels = pod_template(resource) if resource.type in names.WORKLOADS else resource.properties
+    name = (
+        maybe_text(labels, "metadata", "labels", LABEL_TEAM)
+        or maybe_text(resource.properties, "metadata", "labels", LABEL_TEAM)
+        or maybe_text(resource.properties, "team")
+    )
+    return None if name == names.HOST else name
+
+
+def owner_of(resource: PolicyResource) -> str:
+    """Return for whom a component is, for messages: `team ml` or `the host`."""
+    name = team_name_in(resource)
+    return "the host" if name is None else f"team {name}"
+
+
+def team_of(resource: PolicyResource, inventory: Inventory) -> PolicyResource:
+    """Return the Team that a component or an object of ours names.
+
+    Raises `Unreadable` when it names none, or one that this stack does not have.
+    """
+    name = team_name_in(resource)
+    if name is None:
+        message = f"names no team; add the label {LABEL_TEAM}"
+        raise Unreadable(message)
+    if name not in inventory.teams:
+        message = f"names team {name!r}, which this stack does not have"
+        raise Unreadable(message)
+    return inventory.teams[name]
+
+
+def own_nodes(team: PolicyResource, inventory: Inventory) -> list[Mapping[str, object]]:
+    """Return the node selectors that keep a pod on a tenant's own nodes; one of them must be in a pod's selector.
+
+    The tenant's own label always does; the pool's only where the tenant has all of the pool's nodes.
+    """
+    name, pool = team_name(team), pool_of(team, inventory)
+    selectors: list[Mapping[str, object]] = [{team_node_label(name): "true"}]
+    if not pool.nodes:
+        chosen = mapping(inventory.pools[pool.name].properties, "selector")
+        selectors += [chosen] if chosen else []
+    if set(texts(team.properties, "nodes")) in (set(), set(pool.nodes)):
+        selectors.append({LABEL_POOL: pool.name})
+    return selectors
+
+
+def contains(labels: Mapping[str, object], selector: Mapping[str, object]) -> bool:
+    """Say whether a selector asks for at least what another one does."""
+    return all(get(labels, key) == value for key, value in selector.items())
+
+
+def selector_text(selector: Mapping[str, object]) -> str:
+    """Return a selector as kubectl writes it."""
+    return ",".join(f"{key}={value}" for key, value in selector.items())
+
+
+def pool_of(team: PolicyResource, inventory: Inventory) -> PoolCapacity:
+    """Return the pool of a tenant. Raises `Unreadable` when it has none that this stack knows."""
+    name = maybe_text(team.properties, "pool")
+    if name is None or name not in inventory.pools:
+        known = ", ".join(sorted(inventory.pools)) or "none"
+        message = f"team {team_name(team)} has no pool of this stack (pool: {name}); name one of: {known}"
+        raise Unreadable(message)
+    return pool_capacity(inventory.pools[name])
+
+
+def pod_template(workload: PolicyResource) -> Mapping[str, object]:
+    """Return the pod (`metadata` and `spec`) that a workload makes."""
+    if workload.type == names.POD:
+        return workload.properties
+    if workload.type == names.CRON_JOB:
+        return mapping(workload.properties, "spec", "jobTemplate", "spec", "template")
+    return mapping(workload.properties, "spec", "template")
+
+
+def containers(workload: PolicyResource) -> list[Mapping[str, object]]:
+    """Return all containers of a workload's pod, init containers too."""
+    pod = pod_template(workload)
+    return [
+        container
+        for kind in ("initContainers", "containers", "ephemeralContainers")
+        for container in mappings(pod, "spec", kind)
+    ]
+
+
+def gpu_request(workload: PolicyResource) -> Number:
+    """Return how many whole GPUs (or replicas, or MIG slices) one pod of a workload asks for."""
+    pod = pod_template(workload)
+    # Kubernetes takes the larger of what init containers and containers need, as they do not run together
+    return max(
+        sum(_gpus(container) for container in mappings(pod, "spec", "containers")),
+        max((_gpus(container) for container in mappings(pod, "spec", "initContainers")), default=0),
+    )
+
+
+def _gpus(container: Mapping[str, object]) -> Number:
+    total: Number = 0
+    requests = mapping(container, "resources", "requests")
+    limits = mapping(container, "resources", "limits")
+    for name in sorted({*requests, *limits}):
+        if name.startswith(names.GPU_PREFIXES):
+            # the way has dots of its own, so read it in one step
+            value = get(limits if name in limits else requests, name)
+            total += _count(name, value)
+    return total
+
+
+def _count(name: str, value: object) -> Number:
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    message = f"asks for {value!r} of {name}, which is not a whole number"
+    raise Unreadable(message)
+
+
+def annotation(workload: PolicyResource, key: str) -> str | None:
+    """Return an annotation of a workload's pod."""
+    return maybe_text(pod_template(workload), "metadata", "annotations", key)
+
+
+def uses_gpu(workload: PolicyResource) -> bool:
+    """Say whether a workload's pods ask for a GPU or for a part of one."""
+    return (
+        gpu_request(workload) > 0
+        or annotation(workload, names.FRACTION_ANNOTATION) is not None
+        or annotation(workload, names.GPU_MEMORY_ANNOTATION) is not None
+    )
+
+
+def is_host_check(resource: PolicyResource) -> bool:
+    """Say whether this is the host's own GPU check, which runs before there are teams and queues."""
+    if resource.type == names.GPU_CHECK:
+        return maybe_text(resource.properties, "team") == names.HOST
+    return maybe_text(pod_template(resource), "metadata", "labels", LABEL_CHECK) == names.HOST
+
+
+def shares_gpus(team: PolicyResource) -> bool:
+    """Say whether a tenant's KAI allows fractions."""
+    return flag(team.properties, "gpuSharing")
+
+
+def queue_of(workload: PolicyResource) -> str | None:
+    """Return the queue label of a workload's pod."""
+    return maybe_text(pod_template(workload), "metadata", "labels", KAI_QUEUE_LABEL)
+
+
+def decimal_annotation(workload: PolicyResource, key: str) -> Number | None:
+    """Return an annotation that must be a number; None when absent."""
+    value = annotation(workload, key)
+    if value is None:
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        message = f"annotation {key} must be a number, got {value!r}"
+        raise Unreadable(message) from None
+
+
+def maybe_fraction(check: PolicyResource) -> Number | None:
+    """Return the fraction of a GPU that a GpuCheck asks for."""
+    return maybe_number(check.properties, "fraction")

@@ -1,0 +1,98 @@
+"""What a rule is. A rule judges one resource at a time and may look at those around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Protocol
+
+from policies.config import Limits
+from policies.inventory import Inventory, PolicyResource
+from policies.plain import Unreadable
+
+
+class Group(StrEnum):
+    """What a rule is about."""
+
+    QUOTA = "quota"
+    PLACEMENT = "placement"
+    ISOLATION = "isolation"
+    SUPPLY = "supply"
+
+
+class Stage(StrEnum):
+    """When the engine can judge it.
+
+    `resource`: as soon as the resource is registered; needs nothing but the resource and its ancestors, so a violation
+    stops it before it is created. `stack`: needs other resources, so it is judged when all are registered.
+    """
+
+    RESOURCE = "resource"
+    STACK = "stack"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scene:
+    """What a rule may look at besides its subject."""
+
+    inventory: Inventory
+    limits: Limits
+    today: date
+
+
+class Check(Protocol):
+    """The pure part of a rule: yields one message for each thing that is wrong, nothing when all is well.
+
+    May raise `Unreadable`; `Rule.judge` makes a violation of it.
+    """
+
+    def __call__(self, subject: PolicyResource, scene: Scene, /) -> Iterable[str]: ...
+
+
+def always(_: PolicyResource) -> bool:
+    """The `applies` of a rule that is about every resource of its types."""
+    return True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """A rule with everything that engines and reports say about it."""
+
+    name: str
+    group: Group
+    stage: Stage
+    sentence: str
+    """What must be true, for the reader of a violation."""
+    types: tuple[str, ...]
+    check: Check
+    applies: Callable[[PolicyResource], bool] = always
+    """Whether a resource of these types is a subject. One for which this cannot be read is."""
+    limits: tuple[str, ...] = ()
+    """The fields of `Limits` that a stack may set for this rule."""
+
+    def subject(self, resource: PolicyResource) -> bool:
+        """Say whether this rule judges `resource`."""
+        if resource.type not in self.types:
+            return False
+        try:
+            return self.applies(resource)
+        except Unreadable:
+            return True
+
+    def judge(self, resource: PolicyResource, scene: Scene) -> list[str]:
+        """Return what is wrong with `resource`. What cannot be read is wrong: rules fail closed."""
+        messages: list[str] = []
+        try:
+            for message in self.check(resource, scene):
+                messages.append(message)  # keeps what was found before an unreadable value
+        except Unreadable as reason:
+            messages.append(f"{describe(resource)}: {reason}")
+        return messages
+
+
+def describe(resource: PolicyResource) -> str:
+    """Return how people call a resource: `Team ml`."""
+    kind = resource.type.rsplit(":", 1)[-1]
+    return f"{kind} {resource.name}"

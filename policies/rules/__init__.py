@@ -1,0 +1,13 @@
+"""All rules, in the order in which they are reported."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from policies.rule import Rule
+from policies.rules import isolation, placement, quota, supply
+
+RULES: Final[tuple[Rule, ...]] = (*quota.RULES, *placement.RULES, *isolation.RULES, *supply.RULES)
+
+LIMITS: Final = {rule.name: rule.limits for rule in RULES}
+"""Which limits each rule takes, for `policies.config`."""

@@ -1,0 +1,158 @@
+"""Placement: GPU workloads of ours run where their team's numbers are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from components.names import KAI_QUEUE_LABEL, KAI_SCHEDULER_NAME
+from policies import names
+from policies.facts import (
+    contains,
+    is_host_check,
+    own_nodes,
+    pod_template,
+    queue_label,
+    queue_of,
+    selector_text,
+    team_name,
+    team_of,
+    team_queues,
+    uses_gpu,
+)
+from policies.inventory import PolicyResource
+from policies.plain import mapping, maybe_text, text
+from policies.rule import Group, Rule, Scene, Stage, describe
+
+NEEDS_RUNTIME_CLASS: Final = ("devicePlugin", "gpuOperator")
+"""GPU stacks whose containers see a GPU only through the runtime class; `fake` has no runtime."""
+
+
+def queue_of_own_team(workload: PolicyResource, scene: Scene) -> Iterator[str]:
+    """The queue label is there and names a leaf queue of the workload's own team."""
+    team = team_of(workload, scene.inventory)
+    if maybe_text(team.properties, "mode") == "default":
+        return
+    own = [queue_label(team, leaf) for leaf in team_queues(team)]
+    queue = queue_of(workload)
+    if queue not in own:
+        yield (
+            f"{describe(workload)}: queue label {KAI_QUEUE_LABEL} is {queue!r}, which is no queue of team "
+            f"{team_name(team)}; use one of {', '.join(own) or 'its queues, once it has any'}"
+        )
+
+
+def scheduler_name(workload: PolicyResource, scene: Scene) -> Iterator[str]:
+    """A team with KAI gets its pods scheduled by KAI, else no queue counts them."""
+    team = team_of(workload, scene.inventory)
+    if maybe_text(team.properties, "mode") == "default":
+        return
+    name = maybe_text(pod_template(workload), "spec", "schedulerName")
+    if name != KAI_SCHEDULER_NAME:
+        yield (
+            f"{describe(workload)}: schedulerName is {name or 'not set'!r}, so the queues of team {team_name(team)} "
+            "do not "
+            f"count it; set it to {KAI_SCHEDULER_NAME}"
+        )
+
+
+def pool_selector(workload: PolicyResource, scene: Scene) -> Iterator[str]:
+    """The node selector keeps the workload on the nodes of its team."""
+    team = team_of(workload, scene.inventory)
+    chosen = mapping(pod_template(workload), "spec", "nodeSelector")
+    wanted = own_nodes(team, scene.inventory)
+    if not any(contains(chosen, selector) for selector in wanted):
+        yield (
+            f"{describe(workload)}: nodeSelector is {selector_text(chosen) or 'not set'}, which does not keep it on "
+            "the "
+            f"nodes of team {team_name(team)}; set it to {selector_text(wanted[-1])}"
+        )
+
+
+def host_check_is_pinned(workload: PolicyResource, scene: Scene) -> Iterator[str]:
+    """The host's own check names the node, or by its labels the pool, that it proves."""
+    spec = mapping(pod_template(workload), "spec")
+    if maybe_text(spec, "nodeName") or maybe_text(spec, "nodeSelector", names.HOST_NAME_LABEL):
+        return
+    chosen = mapping(spec, "nodeSelector")
+    pools = (mapping(pool.properties, "selector") for pool in scene.inventory.pools.values())
+    if not any(selector and contains(chosen, selector) for selector in pools):
+        yield (
+            f"{describe(workload)}: names neither a node nor a pool; set nodeSelector {names.HOST_NAME_LABEL} to the "
+            "node, "
+            "or to the pool's selector"
+        )
+
+
+def runtime_class(workload: PolicyResource, scene: Scene) -> Iterator[str]:
+    """GPU workloads have the runtime class that the GPU software declares, where it needs one."""
+    for software in scene.inventory.of_type(names.GPU_SOFTWARE):
+        stack = text(software.properties, "stack")
+        if stack not in NEEDS_RUNTIME_CLASS:
+            continue
+        wanted = text(software.properties, "runtimeClass")
+        got = maybe_text(pod_template(workload), "spec", "runtimeClassName")
+        if got != wanted:
+            yield (
+                f"{describe(workload)}: runtimeClassName is {got or 'not set'!r}, and with GPU stack {stack} only "
+                f"{wanted!r} shows a container its GPU; set it to {wanted}"
+            )
+
+
+def team_gpu_workload(resource: PolicyResource) -> bool:
+    """Say whether this is a GPU workload in a team."""
+    return uses_gpu(resource) and not is_host_check(resource)
+
+
+def host_gpu_check(resource: PolicyResource) -> bool:
+    """Say whether this is the host's own GPU check."""
+    return uses_gpu(resource) and is_host_check(resource)
+
+
+RULES: Final = (
+    Rule(
+        name="queue-of-own-team",
+        group=Group.PLACEMENT,
+        stage=Stage.RESOURCE,
+        sentence="A GPU workload is in a queue of its own team.",
+        types=names.WORKLOADS,
+        check=queue_of_own_team,
+        applies=team_gpu_workload,
+    ),
+    Rule(
+        name="scheduler-name",
+        group=Group.PLACEMENT,
+        stage=Stage.RESOURCE,
+        sentence="A GPU workload of a team with KAI is scheduled by KAI.",
+        types=names.WORKLOADS,
+        check=scheduler_name,
+        applies=team_gpu_workload,
+    ),
+    Rule(
+        name="pool-selector",
+        group=Group.PLACEMENT,
+        stage=Stage.RESOURCE,
+        sentence="A GPU workload stays on the nodes of its team's pool.",
+        types=names.WORKLOADS,
+        check=pool_selector,
+        applies=team_gpu_workload,
+    ),
+    Rule(
+        name="host-check-node",
+        group=Group.PLACEMENT,
+        stage=Stage.STACK,
+        sentence="The host's own GPU check names the node or the pool that it proves.",
+        types=names.WORKLOADS,
+        check=host_check_is_pinned,
+        applies=host_gpu_check,
+    ),
+    Rule(
+        name="runtime-class",
+        group=Group.PLACEMENT,
+        stage=Stage.STACK,
+        sentence="A GPU workload has the runtime class that the GPU software needs.",
+        types=names.WORKLOADS,
+        check=runtime_class,
+        applies=uses_gpu,
+    ),
+)

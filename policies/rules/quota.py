@@ -1,0 +1,432 @@
+"""Quota: what is promised fits what is there, and stands on the host as well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from components.capacity import (
+    UNLIMITED,
+    LeafClaim,
+    Verdict,
+    collisions,
+    gpus_within_nodes,
+    hard_cap,
+    leaf_queues,
+    listed,
+    pool_quotas,
+    quota_against_limit,
+    visible_gpus,
+)
+from components.names import GPU_RESOURCES
+from policies import names
+from policies.facts import (
+    Cap,
+    annotation,
+    claim_of,
+    claims_on,
+    decimal_annotation,
+    gpu_request,
+    is_host_check,
+    maybe_fraction,
+    pool_capacity,
+    pool_of,
+    queue_label,
+    queue_of,
+    shares_gpus,
+    team_name,
+    team_of,
+    team_queues,
+    uses_gpu,
+)
+from policies.inventory import PolicyResource
+from policies.plain import (
+    Number,
+    mapping,
+    maybe_number,
+    maybe_text,
+    number,
+    quantity,
+    say,
+    text,
+)
+from policies.rule import Group, Rule, Scene, Stage, describe
+
+REQUEST_KEYS: Final = tuple(f"requests.{resource}" for resource in GPU_RESOURCES)
+"""What a host ResourceQuota must bound: whole GPUs first, then every other name of a GPU or a part of one."""
+
+_ENDLESS: Final = 10**6
+"""Stands for the GPUs of an unlimited team where its pool does not matter."""
+
+
+# --- pools ----------------------------------------------------------------------------------------------------------
+
+
+def gpu_collision(pool: PolicyResource, scene: Scene) -> Iterator[str]:
+    """No two schedulers can give away the same GPU of a node."""
+    capacity = pool_capacity(pool)
+    for verdict in collisions([capacity], claims_on(capacity.name, scene.inventory)):
+        yield f"teams {listed(verdict.about)}: {verdict.text}"
+
+
+def pool_gpu_quota(pool: PolicyResource, scene: Scene) -> Iterator[str]:
+    """The quotas of a pool's tenants add up to at most its GPUs."""
+    capacity = pool_capacity(pool)
+    for verdict in pool_quotas([capacity], claims_on(capacity.name, scene.inventory)):
+        yield f"teams {listed(verdict.about)}: {verdict.text}"
+
+
+def team_gpus_exist(team: PolicyResource, scene: Scene) -> Iterator[str]:
+    """A tenant with GPUs has a pool of this stack, and its numbers are within the nodes that it sees."""
+    claim = claim_of(team)
+    for key, value in (("quota", claim.quota), ("limit", claim.limit)):
+        if value < UNLIMITED:
+            yield f"team {claim.name}: {key} must be -1 or more, got {value}; write 0 for no GPUs"
+    for verdict in quota_against_limit(claim.name, claim.quota, claim.limit):
+        yield f"team {claim.name}: {_words(verdict)}"
+    if claim.quota == claim.limit == 0:
+        return
+    pool = pool_of(team, scene.inventory)
+    strangers = sorted(set(claim.nodes) - set(pool.node_names))
+    if strangers:
+        yield f"team {claim.name}: nodes {listed(strangers)} are not in pool {pool.name}; name nodes of that pool"
+        return
+    for verdict in gpus_within_nodes(claim, pool):
+        yield f"team {claim.name}: {_words(verdict)}"
+
+
+def replicas_maximum(pool: PolicyResource, scene: Scene) -> Iterator[str]:
+    """A GPU is not shared into more replicas than the stack allows."""
+    replicas = number(pool.properties, "replicas")
+    most = scene.limits.max_replicas
+    if not 1 <= replicas <= most:
+        yield (
+            f"pool {text(pool.properties, 'name')}: {say(replicas)} replicas of a GPU, allowed are 1 to {most}; set "
+            "fewer"
+        )
+
+
+def no_fractions_on_replicas(pool: PolicyResource, scene: Scene) -> Iterator[str]:
+    """No tenant on a pool with replicas asks for fractions: a fraction of a replica is nobody's number."""
+    replicas = number(pool.properties, "replicas")
+    if replicas <= 1:
+        return
+    name = text(pool.properties, "name")
+    members = {team_name(team): team for team in scene.inventory.teams_by_pool[name]}
+    for member, team in members.items():
+        if shares_gpus(team):
+            yield (
+                f"team {member}: gpuSharing on pool {name} with {say(replicas)} replicas of each GPU; turn gpuSharing "
+                "off, or use a pool without replicas"
+            )
+    for check in scene.inventory.of_type(names.GPU_CHECK):
+        if asks_for_part(check) and maybe_text(check.properties, "team") in members:
+            yield f"{describe(check)}: asks for a part of a GPU on pool {name} with replicas; ask for whole replicas"
+
+
+# --- tenants --------------------------------------------------------------------------------------------------------
+
+
+def leaf_queues_within_team(team: PolicyResource, _: Scene) -> Iterator[str]:
+    """Leaf quotas add up to at most the tenant's quota, and no leaf's limit is above the tenant's."""
+    claim = claim_of(team)
+    leaves = [LeafClaim(name=leaf, quota=cap.quota, limit=cap.limit) for leaf, cap in team_queues(team).items()]
+    quota, limit = (hard_cap(value, _ENDLESS) for value in (claim.quota, claim.limit))
+    for verdict in leaf_queues(claim.name, quota, limit, leaves):
+        where = f"team {claim.name}, queue {verdict.queue}" if verdict.queue else f"team {claim.name}"
+        yield f"{where}: {_words(verdict)}"
+
+
+def _words(verdict: Verdict) -> str:
+    return f"{verdict.field} {verdict.text}" if verdict.rule.startswith("must ") else verdict.text
+
+
+def _amount(value: Number) -> str:
+    return "unlimited" if value == UNLIMITED else say(value)
+
+
+def queue_resources(queue: PolicyResource, _: Scene) -> Iterator[str]:
+    """A Queue says quota and limit for GPU, CPU and memory: KAI takes a limit that is not there as zero."""
+    for kind in ("gpu", "cpu", "memory"):
+        block = mapping(queue.properties, "spec", "resources", kind)
+        if not block:
+            yield f"{describe(queue)}: no {kind} resources, so KAI admits no pod that asks for any; set quota and limit"
+            continue
+        cap = Cap(
+            quota=number(queue.properties, "spec", "resources", kind, "quota"),
+            limit=number(queue.properties, "spec", "resources", kind, "limit"),
+        )
+        for verdict in quota_against_limit(queue.name, cap.quota, cap.limit):
+            yield f"{describe(queue)}, {kind}: {_words(verdict)}"
+
+
+def queue_within_team(queue: PolicyResource, scene: Scene) -> Iterator[str]:
+    """A Queue object promises no more than the team's declared numbers."""
+    team = team_of(queue, scene.inventory)
+    gpus = claim_of(team)
+    for key, most in (("quota", gpus.quota), ("limit", gpus.limit)):
+        value = number(queue.properties, "spec", "resources", "gpu", key)
+        if most != UNLIMITED and (value > most or value == UNLIMITED):
+            yield (
+                f"{describe(queue)}: GPU {key} {_amount(value)} is above the {say(most)} of team {team_name(team)}; "
+                f"lower it to {say(most)}"
+            )
+
+
+def no_unlimited_gpu(resource: PolicyResource, scene: Scene) -> Iterator[str]:
+    """No GPU quota or limit is -1."""
+    if scene.limits.allow_unlimited:
+        return
+    if resource.type == names.TEAM:
+        claim = claim_of(resource)
+        caps = {"the team": Cap(quota=claim.quota, limit=claim.limit)}
+        caps |= {f"queue {leaf}": cap for leaf, cap in team_queues(resource).items()}
+    else:
+        caps = {
+            "the queue": Cap(
+                quota=number(resource.properties, "spec", "resources", "gpu", "quota"),
+                limit=number(resource.properties, "spec", "resources", "gpu", "limit"),
+            )
+        }
+    for what, cap in caps.items():
+        for key, value in (("quota", cap.quota), ("limit", cap.limit)):
+            if value == UNLIMITED:
+                yield f"{describe(resource)}: the GPU {key} of {what} is -1, unlimited; write a number"
+
+
+def host_resource_quota(team: PolicyResource, scene: Scene) -> Iterator[str]:
+    """The tenant's host namespace has a ResourceQuota with the declared limit, and every GPU resource name in it."""
+    claim = claim_of(team)
+    name, limit = claim.name, claim.limit
+    if limit == UNLIMITED:
+        limit = visible_gpus(claim, pool_of(team, scene.inventory))
+    quotas = scene.inventory.in_namespace(names.RESOURCE_QUOTA, f"team-{name}")
+    if not quotas:
+        yield (
+            f"team {name}: no ResourceQuota in host namespace team-{name}, so nothing on the host holds it to "
+            f"{limit} GPUs; create one with {REQUEST_KEYS[0]}: {limit}"
+        )
+    for quota in quotas:
+        hard = mapping(quota.properties, "spec", "hard")
+        missing = [key for key in REQUEST_KEYS if quantity(hard, key) is None]
+        if missing:
+            yield (
+                f"team {name}: {describe(quota)} lacks {listed(missing)}, and a missing key is unlimited; set "
+                f"{REQUEST_KEYS[0]} to {limit} and every other one to 0"
+            )
+        for key in sorted(key for key in hard if _is_gpu(key)):
+            wanted = limit if key == REQUEST_KEYS[0] else 0
+            value = quantity(hard, key)
+            if value is not None and value != wanted:
+                yield (
+                    f"team {name}: {describe(quota)} has {key}: {say(value)}, declared is {wanted}; set it to {wanted}"
+                )
+
+
+def _is_gpu(key: str) -> bool:
+    return key.startswith(tuple(f"requests.{prefix}" for prefix in names.GPU_PREFIXES))
+
+
+# --- what workloads of ours ask for ---------------------------------------------------------------------------------
+
+
+def fraction_range(resource: PolicyResource, scene: Scene) -> Iterator[str]:
+    """A fraction is above 0 and at most 1, and its team's KAI allows fractions."""
+    if resource.type == names.GPU_CHECK:
+        fraction, memory = maybe_fraction(resource), maybe_number(resource.properties, "gpuMemoryMib")
+    else:
+        fraction = decimal_annotation(resource, names.FRACTION_ANNOTATION)
+        memory = decimal_annotation(resource, names.GPU_MEMORY_ANNOTATION)
+    if fraction is not None and not 0 < fraction <= 1:
+        yield f"{describe(resource)}: fraction {say(fraction)} of a GPU; it must be above 0 and at most 1"
+    if fraction is not None and memory is not None:
+        yield f"{describe(resource)}: asks for a fraction and for GPU memory; ask for one of them"
+    if not shares_gpus(team_of(resource, scene.inventory)):
+        yield (
+            f"{describe(resource)}: asks for a part of a GPU, but its team has gpuSharing off; turn it on, or ask "
+            "for GPUs"
+        )
+
+
+def asks_for_part(resource: PolicyResource) -> bool:
+    """Say whether a GpuCheck or a workload asks for a part of a GPU."""
+    if resource.type == names.GPU_CHECK:
+        return maybe_fraction(resource) is not None or maybe_number(resource.properties, "gpuMemoryMib") is not None
+    return (
+        annotation(resource, names.FRACTION_ANNOTATION) is not None
+        or annotation(resource, names.GPU_MEMORY_ANNOTATION) is not None
+    )
+
+
+def workload_within_quota(resource: PolicyResource, scene: Scene) -> Iterator[str]:
+    """What a workload of ours asks for is within the hard caps of its queue and of its team."""
+    team = team_of(resource, scene.inventory)
+    name, gpus = team_name(team), claim_of(team)
+    asked, queue = _asked(resource)
+    if gpus.limit != UNLIMITED and asked > gpus.limit:
+        yield f"{describe(resource)}: asks for {say(asked)}, team {name} has a limit of {say(gpus.limit)}; ask for less"
+    for leaf, cap in team_queues(team).items():
+        if queue in (leaf, queue_label(team, leaf)) and cap.limit != UNLIMITED and asked > cap.limit:
+            yield (
+                f"{describe(resource)}: asks for {say(asked)}, queue {leaf} of team {name} has a limit of "
+                f"{say(cap.limit)}; ask for less, or use another queue"
+            )
+
+
+def _asked(resource: PolicyResource) -> tuple[Number, str | None]:
+    if resource.type == names.GPU_CHECK:
+        fraction = maybe_fraction(resource)
+        asked = number(resource.properties, "gpus") if fraction is None else fraction
+        return asked, maybe_text(resource.properties, "queue")
+    fraction = decimal_annotation(resource, names.FRACTION_ANNOTATION)
+    pods = maybe_number(resource.properties, "spec", "parallelism")
+    if pods is None:
+        pods = maybe_number(resource.properties, "spec", "replicas")
+    each = gpu_request(resource) if fraction is None else fraction
+    return each * (1 if pods is None else pods), queue_of(resource)
+
+
+def gpu_memory(resource: PolicyResource, scene: Scene) -> Iterator[str]:
+    """GPU memory that is asked for is within one GPU of the pool."""
+    if resource.type == names.GPU_CHECK:
+        asked: Number | None = number(resource.properties, "gpuMemoryMib")
+    else:
+        asked = decimal_annotation(resource, names.GPU_MEMORY_ANNOTATION)
+    if asked is None:
+        return
+    pool = pool_of(team_of(resource, scene.inventory), scene.inventory)
+    memory = maybe_number(scene.inventory.pools[pool.name].properties, "gpuMemoryMib")
+    if memory is None:
+        yield f"{describe(resource)}: asks for {say(asked)} MiB, but pool {pool.name} does not say gpuMemoryMib; set it"
+    elif not 0 < asked <= memory:
+        yield (
+            f"{describe(resource)}: asks for {say(asked)} MiB, a GPU of pool {pool.name} has {say(memory)} MiB; ask "
+            "for less"
+        )
+
+
+def asks_for_memory(resource: PolicyResource) -> bool:
+    """Say whether a GpuCheck or a workload asks for GPU memory."""
+    if resource.type == names.GPU_CHECK:
+        return maybe_number(resource.properties, "gpuMemoryMib") is not None
+    return annotation(resource, names.GPU_MEMORY_ANNOTATION) is not None
+
+
+def asks_gpu_of_a_team(resource: PolicyResource) -> bool:
+    """Say whether a GpuCheck or a workload asks for GPUs of a team; the host's own check has no team."""
+    if is_host_check(resource):
+        return False
+    return resource.type == names.GPU_CHECK or uses_gpu(resource)
+
+
+RULES: Final = (
+    Rule(
+        name="gpu-collision",
+        group=Group.QUOTA,
+        stage=Stage.STACK,
+        sentence="On each node, the GPU limits of teams that schedule for themselves fit together.",
+        types=(names.NODE_POOL,),
+        check=gpu_collision,
+    ),
+    Rule(
+        name="pool-gpu-quota",
+        group=Group.QUOTA,
+        stage=Stage.STACK,
+        sentence="The GPU quotas of a pool's teams are within the pool's GPUs.",
+        types=(names.NODE_POOL,),
+        check=pool_gpu_quota,
+    ),
+    Rule(
+        name="team-gpus-exist",
+        group=Group.QUOTA,
+        stage=Stage.STACK,
+        sentence="A team's GPU quota and limit are within the nodes that it sees.",
+        types=(names.TEAM,),
+        check=team_gpus_exist,
+    ),
+    Rule(
+        name="leaf-queues-within-team",
+        group=Group.QUOTA,
+        stage=Stage.RESOURCE,
+        sentence="Leaf queues are within their team's quota and limit.",
+        types=(names.TEAM,),
+        check=leaf_queues_within_team,
+    ),
+    Rule(
+        name="queue-resources",
+        group=Group.QUOTA,
+        stage=Stage.RESOURCE,
+        sentence="A Queue says quota and limit for GPU, CPU and memory.",
+        types=(names.QUEUE,),
+        check=queue_resources,
+    ),
+    Rule(
+        name="queue-within-team",
+        group=Group.QUOTA,
+        stage=Stage.RESOURCE,
+        sentence="A Queue promises no more GPUs than its team declares.",
+        types=(names.QUEUE,),
+        check=queue_within_team,
+    ),
+    Rule(
+        name="host-resource-quota",
+        group=Group.QUOTA,
+        stage=Stage.STACK,
+        sentence="On the host, a ResourceQuota holds each team to its declared GPU limit.",
+        types=(names.TEAM,),
+        check=host_resource_quota,
+    ),
+    Rule(
+        name="no-unlimited-gpu",
+        group=Group.QUOTA,
+        stage=Stage.RESOURCE,
+        sentence="No GPU quota or limit is unlimited.",
+        types=(names.TEAM, names.QUEUE),
+        check=no_unlimited_gpu,
+        limits=("allow_unlimited",),
+    ),
+    Rule(
+        name="fraction-range",
+        group=Group.QUOTA,
+        stage=Stage.RESOURCE,
+        sentence="A GPU fraction is above 0 and at most 1, of a team that may share GPUs.",
+        types=(names.GPU_CHECK, *names.WORKLOADS),
+        check=fraction_range,
+        applies=asks_for_part,
+    ),
+    Rule(
+        name="workload-within-quota",
+        group=Group.QUOTA,
+        stage=Stage.RESOURCE,
+        sentence="What our own workloads ask for is within their queue and team.",
+        types=(names.GPU_CHECK, *names.WORKLOADS),
+        check=workload_within_quota,
+        applies=asks_gpu_of_a_team,
+    ),
+    Rule(
+        name="gpu-memory",
+        group=Group.QUOTA,
+        stage=Stage.STACK,
+        sentence="GPU memory that is asked for is within one GPU of the pool.",
+        types=(names.GPU_CHECK, *names.WORKLOADS),
+        check=gpu_memory,
+        applies=asks_for_memory,
+    ),
+    Rule(
+        name="replicas-maximum",
+        group=Group.QUOTA,
+        stage=Stage.RESOURCE,
+        sentence="A GPU is shared into no more replicas than allowed.",
+        types=(names.NODE_POOL,),
+        check=replicas_maximum,
+        limits=("max_replicas",),
+    ),
+    Rule(
+        name="no-fractions-on-replicas",
+        group=Group.QUOTA,
+        stage=Stage.STACK,
+        sentence="No fractions of GPUs that are shared into replicas.",
+        types=(names.NODE_POOL,),
+        check=no_fractions_on_replicas,
+    ),
+)

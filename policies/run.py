@@ -1,0 +1,106 @@
+"""Runs the rules over resources, whatever engine they come from, and says what was looked at.
+
+The lab, the offline run and the report all call `evaluate`; the real engine calls the same rules through `pack.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from policies import config as policy_config
+from policies.config import Level, PolicyConfig
+from policies.inventory import Inventory, PolicyResource
+from policies.rule import Group, Scene
+from policies.rules import LIMITS, RULES
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Violation:
+    """One thing that is wrong."""
+
+    rule: str
+    resource: str
+    """Type and name of the resource, as people call it."""
+    urn: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RuleResult:
+    """What a rule found. `checked` says how many resources it judged, so that a rule that matched nothing is seen."""
+
+    rule: str
+    group: Group
+    level: Level
+    sentence: str
+    checked: int
+    violations: tuple[Violation, ...]
+
+    @property
+    def verdict(self) -> str:
+        """`pass (n checked)`, `2 violations (n checked)`, or that it matched nothing or was off."""
+        if self.level is Level.DISABLED:
+            return "off"
+        if not self.checked:
+            return "nothing to check"
+        if self.violations:
+            count = len(self.violations)
+            return f"{count} violation{'s' if count != 1 else ''} ({self.checked} checked)"
+        return f"pass ({self.checked} checked)"
+
+    @property
+    def blocks(self) -> bool:
+        """Whether this must stop an update."""
+        return bool(self.violations) and self.level is Level.MANDATORY
+
+
+def evaluate(
+    resources: Sequence[PolicyResource], config: PolicyConfig, *, today: date | None = None
+) -> list[RuleResult]:
+    """Judge `resources` by every rule that `config` does not switch off; one result a rule, in a fixed order.
+
+    `today` is the clock for support windows; default: today.
+    """
+    scene = Scene(inventory=Inventory.of(resources), limits=config.limits, today=today or date.today())
+    results = []
+    for rule in RULES:
+        level = config.level(rule.name)
+        subjects: list[PolicyResource] = []
+        if level is not Level.DISABLED:
+            subjects = [resource for resource in scene.inventory.of_type(*rule.types) if rule.subject(resource)]
+        results.append(
+            RuleResult(
+                rule=rule.name,
+                group=rule.group,
+                level=level,
+                sentence=rule.sentence,
+                checked=len(subjects),
+                violations=tuple(
+                    Violation(
+                        rule=rule.name, resource=f"{subject.type} {subject.name}", urn=subject.urn, message=message
+                    )
+                    for subject in subjects
+                    for message in rule.judge(subject, scene)
+                ),
+            )
+        )
+    return results
+
+
+def config_for(stack: str) -> PolicyConfig:
+    """Return levels and limits of a stack: its own file in `policies/config`, else the one of `prod`."""
+    return policy_config.load(policy_config.path_for(stack), LIMITS)
+
+
+def lines(results: Sequence[RuleResult]) -> list[str]:
+    """Return results as text: one line a rule, violations below it, a summary last."""
+    out = []
+    for result in results:
+        out.append(f"{result.group:<9} {result.rule:<24} {result.verdict}")
+        out += [f"  {result.level}: {violation.message}" for violation in result.violations]
+    broken = sum(bool(result.violations) for result in results)
+    blocking = sum(result.blocks for result in results)
+    out.append(f"policies: {len(results)} rules, {broken} with violations, {blocking} of them mandatory")
+    return out

@@ -1,0 +1,150 @@
+"""A small Kubernetes API on loopback: it answers reads from plain data, and access reviews from a list of denials."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+UID = "11111111-2222-3333-4444-555555555555"
+
+Objects = dict[str, list[dict[str, Any]]]
+
+KINDS = {
+    "/api/v1/namespaces": ("v1", "Namespace"),
+    "/api/v1/nodes": ("v1", "Node"),
+    "/api/v1/pods": ("v1", "Pod"),
+    "/api/v1/services": ("v1", "Service"),
+    "/apis/apps/v1/daemonsets": ("apps/v1", "DaemonSet"),
+    "/apis/apps/v1/deployments": ("apps/v1", "Deployment"),
+    "/apis/node.k8s.io/v1/runtimeclasses": ("node.k8s.io/v1", "RuntimeClass"),
+    "/apis/storage.k8s.io/v1/storageclasses": ("storage.k8s.io/v1", "StorageClass"),
+}
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+@dataclass
+class FakeApi:
+    """`objects` by list path, `named` by full path, `refused` status code by path; `seen` is every request."""
+
+    objects: Objects = field(default_factory=dict)
+    named: dict[str, dict[str, Any]] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+    denied: set[tuple[str, str]] = field(default_factory=set)
+    version: str = "v1.34.4"
+    seen: list[tuple[str, str]] = field(default_factory=list)
+    url: str = ""
+
+    def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        self.seen.append((method, path))
+        if path in self.refused:
+            return self.refused[path], failure(self.refused[path], f"refused: {path}")
+        if path == "/version":
+            return 200, {"gitVersion": self.version}
+        if path == "/api/v1/namespaces/kube-system":
+            return 200, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system", "uid": UID}}
+        if path == REVIEWS and method == "POST":
+            asked = body["spec"]["resourceAttributes"]
+            allowed = (asked["verb"], asked["resource"]) not in self.denied
+            return 201, {**body, "status": {"allowed": allowed}}
+        if path in KINDS and method == "GET":
+            version, kind = KINDS[path]
+            items = self.objects.get(path, [])
+            return 200, {"apiVersion": version, "kind": f"{kind}List", "metadata": {}, "items": items}
+        if path in self.named and method == "GET":
+            return 200, self.named[path]
+        return 404, failure(404, f"{path} not found")
+
+
+def failure(code: int, message: str) -> dict[str, Any]:
+    """A Kubernetes Status."""
+    return {"apiVersion": "v1", "kind": "Status", "status": "Failure", "message": message, "code": code}
+
+
+@contextmanager
+def running(api: FakeApi) -> Iterator[FakeApi]:
+    """Serve the API until the end of the block."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1  # header and body in one packet: two would wait for each other
+
+        def _reply(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length) or b"{}")
+            code, answer = api.answer(self.command, self.path.split("?")[0], body)
+            data = json.dumps(answer).encode()
+            self.send_response(code)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST = _reply  # noqa: N815  (names that http.server looks for)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    api.url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield api
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def kubeconfig(server: str, *, context: str = "here", token: str = "not-a-real-token") -> str:
+    """A kubeconfig for one server."""
+    return yaml.safe_dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": context,
+            "contexts": [{"name": context, "context": {"cluster": "c", "user": "u"}}],
+            "clusters": [{"name": "c", "cluster": {"server": server}}],
+            "users": [{"name": "u", "user": {"token": token}}],
+        }
+    )
+
+
+def write_kubeconfig(folder: Path, server: str, *, context: str = "here") -> Path:
+    """Write one and return its path."""
+    path = folder / "kubeconfig"
+    path.write_text(kubeconfig(server, context=context))
+    return path
+
+
+def node(
+    name: str, *, gpus: int | None = None, labels: Mapping[str, str] | None = None, **changes: Any
+) -> dict[str, Any]:
+    """A Ready node with 64 CPUs, 512 GiB, 110 pods."""
+    allocatable = {"cpu": "64", "memory": "512Gi", "pods": "110"}
+    if gpus is not None:
+        allocatable["nvidia.com/gpu"] = str(gpus)
+    body: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"kubernetes.io/arch": "amd64", **(labels or {})}},
+        "spec": {},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}], "allocatable": allocatable},
+    }
+    for key, value in changes.items():
+        body[key] = {**body[key], **value}
+    return body
+
+
+def named(kind: str, version: str, name: str, **more: Any) -> dict[str, Any]:
+    """Any object with a name."""
+    metadata = {"name": name, **more.pop("metadata", {})}
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, **more}

@@ -1,0 +1,366 @@
+"""The order of things in a command, streams and exit codes; `pulumi` is a stub that keeps its calls."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import STACK_FILE, Project
+from tests.cli.fake_api import UID, kubeconfig
+
+BROKEN = STACK_FILE.replace("gpusPerNode: 4", "gpusPerNode: many").replace("pool: a", "pool: b\n        colour: red")
+
+
+def test_a_broken_stack_file_reports_every_mistake_before_pulumi_or_the_cluster_is_asked(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.write(BROKEN)
+    assert project.run("up") == 2
+    said = capsys.readouterr().err
+    assert "gpusPerNode" in said
+    assert "colour" in said
+    assert project.calls() == []
+    assert project.api.seen == []
+    assert not (project.root / ".pulumi").exists()
+
+
+def test_a_missing_pulumi_is_one_line_with_the_way_to_install_it(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert project.run("up") == 1
+    said = capsys.readouterr().err
+    assert "`pulumi` is not on PATH" in said
+    assert "https://www.pulumi.com/docs/install/" in said
+    assert "the lab needs none" in said
+    assert {method for method, _ in project.api.seen} == {"GET"}
+
+
+@pytest.mark.parametrize("name", ["../dev", "", "a b", ".x"])
+def test_a_stack_name_that_is_no_name_is_refused(project: Project, name: str) -> None:
+    assert project.run("outputs", stack=name) == 2
+    assert project.calls() == []
+
+
+def test_the_first_line_names_stack_context_cluster_and_provider(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert project.run("up") == 0
+    assert capsys.readouterr().err.splitlines()[0] == f"stack one | context here | cluster {UID} | provider existing"
+
+
+def test_up_makes_backend_passphrase_and_stack_then_runs_the_engine(project: Project) -> None:
+    assert project.run("up") == 0
+    calls = [" ".join(call[:2]) for call in project.calls()]
+    assert calls.index("stack init") < calls.index("up --yes")
+    up = next(call for call in project.calls() if call[0] == "up")
+    assert {"--yes", "--continue-on-error"} <= set(up)
+    assert up[-2:] == ["--stack", "one"]
+    key = project.root / ".pulumi/passphrase"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    last = project.environments()[-1]
+    assert last["PULUMI_BACKEND_URL"] == f"file://{project.root}/.pulumi/state"
+    assert last["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(key)
+
+
+def test_no_secret_is_on_a_command_line(project: Project) -> None:
+    assert project.run("up") == 0
+    key = (project.root / ".pulumi/passphrase").read_text().strip()
+    assert key
+    assert key not in json.dumps(project.calls())
+
+
+def test_a_second_up_keeps_stack_and_passphrase(project: Project) -> None:
+    assert project.run("up") == 0
+    key = (project.root / ".pulumi/passphrase").read_text()
+    assert project.run("up") == 0
+    assert sum(call[:2] == ["stack", "init"] for call in project.calls()) == 1
+    assert (project.root / ".pulumi/passphrase").read_text() == key
+
+
+def test_a_backend_of_the_user_needs_a_passphrase_from_the_user(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{project.home}")
+    assert project.run("up") == 2
+    assert "PULUMI_CONFIG_PASSPHRASE" in capsys.readouterr().err
+    assert not project.did("up")
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "theirs")
+    assert project.run("up") == 0
+    assert not (project.root / ".pulumi").exists()
+
+
+def test_a_stack_file_with_another_passphrase_s_salt_gets_no_new_passphrase(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.write(STACK_FILE + "encryptionsalt: v1:abc:v1:def:ghi\n")
+    assert project.run("up") == 2
+    assert "encryptionsalt" in capsys.readouterr().err
+    assert not (project.root / ".pulumi/passphrase").exists()
+
+
+@pytest.mark.parametrize(("version", "code"), [("v3.259.0", 0), ("v3.1.0", 0), ("v4.0.0", 1), ("v2.9.9", 1)])
+def test_an_engine_of_another_major_version_is_refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch, version: str, code: int
+) -> None:
+    monkeypatch.setenv("STUB_VERSION", version)
+    assert project.run("up") == code
+    assert project.did("up") is (code == 0)
+
+
+def test_an_older_engine_is_named(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STUB_VERSION", "v3.1.0")
+    project.run("up")
+    assert "older than the SDK's" in capsys.readouterr().err
+
+
+def test_outputs_are_json_with_teams_and_nothing_else_on_standard_output(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.outputs({"teams": {"ml": {"pool": "a"}}, "kubeconfigs": {"ml": {"admin": "CANARY"}}, "token": "[secret]"})
+    assert project.run("outputs") == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"teams": {"ml": {"pool": "a"}}}
+    assert "CANARY" not in said.err
+    assert "stack one" in said.err
+
+
+def test_outputs_of_a_stack_that_is_not_there_say_how_to_make_it(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert project.run("outputs") == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "`make up STACK=one`" in said.err
+
+
+def test_outputs_work_while_the_cluster_is_away(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "kubeconfig").write_text(kubeconfig(f"http://127.0.0.1:{closed_port()}"))
+    project.outputs({"teams": {}})
+    assert project.run("outputs") == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"teams": {}}
+    assert "not reachable" in said.err.splitlines()[0]
+
+
+def test_a_kubeconfig_is_written_for_the_owner_alone_and_never_printed(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.outputs({"teams": {"ml": {}}, "kubeconfigs": {"ml": {"admin": "CANARY"}}})
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    before = os.umask(0)
+    try:
+        assert project.run("kubeconfig", "--team", "ml") == 0
+    finally:
+        os.umask(before)
+    written = project.root / "kubeconfig-one-ml.yaml"
+    assert written.read_text() == "CANARY"
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    assert sorted(path.name for path in project.root.iterdir() if "kubeconfig" in path.name) == [written.name]
+    said = capsys.readouterr()
+    assert "CANARY" not in said.out + said.err
+
+
+def test_an_open_kubeconfig_left_by_somebody_is_replaced_by_a_private_one(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.outputs({"teams": {"ml": {}}, "kubeconfigs": {"ml": {"admin": "CANARY"}}})
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    elsewhere = project.root / "elsewhere"
+    elsewhere.write_text("")
+    (project.root / "kubeconfig-one-ml.yaml").symlink_to(elsewhere)
+    assert project.run("kubeconfig", "--team", "ml") == 0
+    assert elsewhere.read_text() == ""
+    assert stat.S_IMODE((project.root / "kubeconfig-one-ml.yaml").lstat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("team", ["research", ""])
+def test_an_unknown_team_lists_the_teams_before_anything_is_asked(
+    project: Project, capsys: pytest.CaptureFixture[str], team: str
+) -> None:
+    assert project.run("kubeconfig", "--team", team) == 2
+    assert "one of: ml" in capsys.readouterr().err
+    assert project.calls() == []
+
+
+def test_a_user_kubeconfig_that_was_not_asked_for_names_the_setting(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.outputs({"teams": {"ml": {}}, "kubeconfigs": {"ml": {"admin": "CANARY"}}})
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    assert project.run("kubeconfig", "--team", "ml", "--user") == 1
+    assert "access.userKubeconfig: true" in capsys.readouterr().err
+
+
+def test_a_preflight_error_stops_up_before_the_engine_runs(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.api.objects["/api/v1/nodes"] = []
+    assert project.run("up") == 1
+    said = capsys.readouterr().err
+    assert "pool a, node gpu-0: the cluster has no such node" in said
+    assert not project.did("up")
+    assert not (project.root / ".pulumi/passphrase").exists()
+
+
+def test_preflight_needs_no_pulumi_and_changes_nothing(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert project.run("preflight", "--json") == 0
+    said = capsys.readouterr()
+    assert {entry["id"] for entry in json.loads(said.out)} >= {"version", "pool", "storage", "rights"}
+    assert {method for method, path in project.api.seen if "accessreviews" not in path} == {"GET"}
+
+
+def test_a_stack_made_on_another_cluster_is_left_alone(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.outputs({"cluster": {"uid": "another"}})
+    for command in ("up", "preview", "down"):
+        assert project.run(command) == 1
+        assert "was made on cluster another" in capsys.readouterr().err
+    assert not project.did("up")
+    assert not project.did("destroy")
+
+
+def test_a_failed_up_says_the_cause_first_then_the_engine_s_words(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = (
+        "Diagnostics:\n"
+        "  kubernetes:scheduling.run.ai/v2:Queue (ml-training):\n"
+        '    error: admission webhook: failed calling webhook "queue.kai": no endpoints\n'
+        "  pulumi:pulumi:Stack (one):\n    error: update failed\n"
+        "    Traceback (most recent call last):\n      File x\n    KeyboardInterrupt\n"
+    )
+    monkeypatch.setenv("STUB_SAYS", words)
+    monkeypatch.setenv("STUB_CODE", "255")
+    assert project.run("up") == 1
+    said = capsys.readouterr().err
+    cause = said.index("error: team ml, the queues: KAI's webhook queue.kai does not answer")
+    assert cause < said.index("  fix: ") < said.index("--- the engine's own words ---") < said.index("Diagnostics:")
+    assert "KeyboardInterrupt" not in said
+
+
+def test_down_of_a_stack_that_was_never_made_is_fine(project: Project) -> None:
+    assert project.run("down") == 0
+    assert not project.did("destroy")
+
+
+def test_down_destroys(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    project.outputs({})
+    assert project.run("down") == 0
+    assert next(call for call in project.calls() if call[0] == "destroy")[1] == "--yes"
+
+
+def test_lab_reset_is_refused_for_a_stack_that_is_no_lab(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert project.run("lab-reset") == 2
+    assert "is not a lab" in capsys.readouterr().err
+
+
+# --- after a killed run -----------------------------------------------------------------------------------------------
+
+
+def lock(project: Project, *, pid: int, host: str) -> None:
+    """A lock as the file backend writes it."""
+    folder = project.root / ".pulumi/state/.pulumi/locks/organization/gpu-tenancy/one"
+    folder.mkdir(parents=True)
+    said = {"pid": pid, "username": "me", "hostname": host, "timestamp": "2026-01-01T00:00:00Z"}
+    (folder / "x.json").write_text(json.dumps(said))
+
+
+def test_the_lock_of_a_dead_engine_is_removed(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    lock(project, pid=gone.pid, host=socket.gethostname())
+    assert project.run("up") == 0
+    calls = [call[0] for call in project.calls()]
+    assert calls.index("cancel") < calls.index("up")
+    assert "was killed: its lock is removed" in capsys.readouterr().err
+
+
+def test_a_lock_whose_number_another_program_has_by_now_is_removed(project: Project) -> None:
+    lock(project, pid=os.getpid(), host=socket.gethostname())
+    assert project.run("up") == 0
+    assert project.did("cancel")
+
+
+def test_the_lock_of_a_living_engine_is_left_alone(
+    project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    binary = tmp_path / "pulumi"
+    binary.symlink_to("/bin/sleep")
+    with subprocess.Popen([str(binary), "30"]) as living:
+        try:
+            lock(project, pid=living.pid, host=socket.gethostname())
+            assert project.run("up") == 1
+        finally:
+            living.kill()
+    assert f"process {living.pid}" in capsys.readouterr().err
+    assert not project.did("cancel")
+    assert not project.did("up")
+
+
+def test_the_lock_of_another_machine_is_left_alone(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    lock(project, pid=1, host="another-machine")
+    assert project.run("up") == 1
+    assert "another-machine" in capsys.readouterr().err
+    assert not project.did("cancel")
+
+
+def test_pending_operations_are_named_and_dropped_from_the_state(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resource = {"urn": "urn:pulumi:one::gpu-tenancy::t::ml-kai", "type": "kubernetes:helm.sh/v3:Release"}
+    deployment = {"resources": [{"urn": "kept"}], "pending_operations": [{"resource": resource, "type": "creating"}]}
+    project.export({"version": 3, "deployment": deployment})
+    assert project.run("up") == 0
+    assert "creating kubernetes:helm.sh/v3:Release ml-kai" in capsys.readouterr().err
+    imported = json.loads((project.home / "imported").read_text())
+    assert imported["deployment"] == {"resources": [{"urn": "kept"}]}
+
+
+def test_a_state_without_pending_operations_is_not_written(project: Project) -> None:
+    assert project.run("up") == 0
+    assert not (project.home / "imported").exists()
+
+
+def test_ctrl_c_reaches_the_engine_once_and_waits_for_it(project: Project) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom cli.app import main\n"
+        f"sys.exit(main(['--stack', 'one', 'up'], root=Path({str(project.root)!r})))"
+    )
+    environment = {**os.environ, "STUB_WAIT": "30", "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as command:
+        deadline = time.monotonic() + 20
+        while not project.did("up") and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.3)  # the stub is in its sleep by now
+        # as a terminal does it: to the whole foreground group
+        os.killpg(command.pid, 2)
+        _, said = command.communicate(timeout=20)
+    assert command.returncode == 130
+    assert (project.home / "interrupts").read_text() == "x"
+    assert "Traceback" not in said
+    assert "`make up STACK=one` goes on from here" in said
+
+
+def closed_port() -> int:
+    """A port of loopback on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,104 @@
+"""What the lab's tests run on: labs in folders of their own, with ports of their own, away from the user's."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.settings.load import PLATFORM_KEY
+from lab import binaries
+from lab.clusters import LOOPBACK, _commands, _is_free
+from lab.driver import LabDriver
+from lab.errors import LabError
+from lab.objects import Json, Objects
+from lab.show import Show
+
+ROOT = Path(__file__).resolve().parents[2]
+# a host with one GPU node and no team: enough for programs that bring their own objects
+SMALL: Json = {
+    "host": {"provider": "lab"},
+    "gpu": {"stack": "fake"},
+    "pools": {"a100": {"nodes": ["gpu-0"], "gpusPerNode": 4, "gpuMemoryMib": 40960}},
+}
+
+
+class Lab:
+    """A lab of one test or module: a folder with a program and a stack file, and the driver on them."""
+
+    def __init__(self, root: Path, program: str, platform: Mapping[str, Any], **options: Any) -> None:
+        self.root, self.stack_file = root, root / "Pulumi.lab.yaml"
+        root.mkdir(parents=True, exist_ok=True)
+        self.program(program)
+        self.platform(platform)
+        self.driver = LabDriver("lab", self.stack_file, root, **options)
+
+    def program(self, text: str) -> None:
+        (self.root / "__main__.py").write_text(text)
+
+    def platform(self, platform: Mapping[str, Any]) -> None:
+        self.stack_file.write_text(yaml.safe_dump({"config": {PLATFORM_KEY: dict(platform)}}))
+
+    def again(self) -> LabDriver:
+        """A driver that knows nothing but what is on disk, as the next command's would."""
+        self.driver = LabDriver("lab", self.stack_file, self.root)
+        return self.driver
+
+    def objects(self, server: str = "host") -> Objects:
+        assert self.driver.clusters.find(server), f"no API server `{server}`"
+        return Objects(server, self.driver.clusters.client(server))
+
+    def processes(self) -> list[str]:
+        return [" ".join(words)[:200] for _, words in _commands() if str(self.root / ".lab") in " ".join(words)]
+
+
+@pytest.fixture(scope="session")
+def programs(request: pytest.FixtureRequest) -> binaries.Binaries:
+    """The lab's programs. Building them takes minutes once, so the progress goes past pytest's capture."""
+    capture: Any = request.config.pluginmanager.getplugin("capturemanager")
+    try:
+        with capture.global_and_fixture_disabled():
+            return binaries.ensure(Show())
+    except LabError as error:
+        pytest.skip(f"the lab cannot run on this machine: {error}")
+
+
+@pytest.fixture(scope="module")
+def labs(programs: binaries.Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lab]]:
+    """Makes labs, and throws each away at the end, whatever became of it."""
+    made: list[Lab] = []
+
+    def make(program: str, platform: Mapping[str, Any] = SMALL, **options: Any) -> Lab:
+        lab = Lab(tmp_path_factory.mktemp("lab"), program, platform, **options)
+        made.append(lab)
+        return lab
+
+    yield make
+    for lab in made:
+        lab.driver.clusters.stop_all()
+        shutil.rmtree(lab.root, ignore_errors=True)
+
+
+def example(**teams: Mapping[str, Any]) -> Json:
+    """The lab's own stack file, with NodePorts that are free here and now: the user's lab may hold the usual ones."""
+    loaded = yaml.safe_load((ROOT / "Pulumi.lab.yaml").read_text())
+    platform: Json = loaded["config"][PLATFORM_KEY]
+    platform["teams"].update(teams)
+    ports = free_ports()
+    for team in platform["teams"].values():
+        team.setdefault("access", {})["port"] = next(ports)
+    return platform
+
+
+def free_ports() -> Iterator[int]:
+    return (port for port in range(32100, 32768) if _is_free(port))
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0

@@ -1,0 +1,193 @@
+"""The engine's side: wrappers call the same rules, on inputs, and fail closed where the SDK would fail open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from pulumi_policy import (
+    EnforcementLevel,
+    Policy,
+    PolicyResourceOptions,
+    ResourceValidationArgs,
+    ResourceValidationPolicy,
+    StackValidationArgs,
+    StackValidationPolicy,
+    proxy,
+)
+from pulumi_policy import PolicyResource as EngineResource
+
+from policies.config import PolicyConfig
+from policies.inventory import PolicyResource
+from policies.pack import build_policies
+from policies.plain import UNKNOWN, Unknown
+from policies.rule import Stage
+from policies.rules import RULES
+from policies.run import evaluate
+from tests.policies.world import TODAY, changed, healthy, host_check, pool, scheduler, team
+
+OPTIONS = PolicyResourceOptions(False, [], False, None, [], None, [])  # type: ignore[arg-type]
+
+
+def on_the_wire(value: object) -> object:
+    """Return plain data as the engine sends it: doubles for numbers, sentinels for unknowns."""
+    if isinstance(value, Unknown):
+        return proxy.UNKNOWN_STRING_VALUE
+    if isinstance(value, Mapping):
+        return {key: on_the_wire(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [on_the_wire(item) for item in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def checked_properties(subject: PolicyResource) -> Mapping[str, object]:
+    sent = on_the_wire(subject.properties)
+    assert isinstance(sent, dict)
+    return proxy.unknown_checking_proxy(sent)
+
+
+def run_engine(
+    resources: list[PolicyResource],
+    policies: list[Policy] | None = None,
+    config: Mapping[str, Mapping[str, object]] | None = None,
+    outputs: Mapping[str, object] | None = None,
+) -> list[tuple[str, str, str | None]]:
+    """Do what the engine does: each resource by its inputs, then the stack by its outputs."""
+    found: list[tuple[str, str, str | None]] = []
+    policies = policies or build_policies(lambda: TODAY)
+    config = config or {}
+
+    def reporter(policy: Policy, subject: str | None) -> object:
+        return lambda message, urn=None: found.append((policy.name, message, urn or subject))
+
+    for subject in resources:
+        for policy in policies:
+            if isinstance(policy, ResourceValidationPolicy):
+                args = ResourceValidationArgs(
+                    subject.type,
+                    checked_properties(subject),
+                    subject.urn,
+                    subject.name,
+                    OPTIONS,
+                    None,
+                    config.get(policy.name),
+                )
+                policy.validate(args, reporter(policy, subject.urn))  # type: ignore[arg-type]
+    stack = [
+        EngineResource(
+            r.type,
+            checked_properties(r) if outputs is None else proxy.unknown_checking_proxy(dict(outputs)),
+            r.urn,
+            r.name,
+            OPTIONS,
+            None,
+            None,
+            [],
+            {},
+        )
+        for r in resources
+    ]
+    for policy in policies:
+        if isinstance(policy, StackValidationPolicy):
+            policy.validate(StackValidationArgs(stack, config.get(policy.name)), reporter(policy, None))  # type: ignore[arg-type]
+    return found
+
+
+def test_there_is_a_policy_for_every_rule_and_it_blocks_unless_configured_otherwise() -> None:
+    policies = {policy.name: policy for policy in build_policies()}
+    assert list(policies) == [rule.name for rule in RULES]
+    for rule in RULES:
+        policy = policies[rule.name]
+        kind = ResourceValidationPolicy if rule.stage is Stage.RESOURCE else StackValidationPolicy
+        assert isinstance(policy, kind)
+        assert policy.description == rule.sentence
+        assert policy.enforcement_level is EnforcementLevel.MANDATORY
+        properties = policy.config_schema.properties if policy.config_schema else {}
+        assert len(properties) == len(rule.limits)
+    maximum = policies["replicas-maximum"].config_schema
+    assert maximum is not None
+    assert maximum.properties["maxReplicas"] == {
+        "default": 8,
+        "description": "most replicas of one GPU",
+        "maximum": 48,
+        "minimum": 1,
+        "title": "Maxreplicas",
+        "type": "integer",
+    }
+
+
+def test_the_engine_finds_nothing_on_the_healthy_platform() -> None:
+    assert run_engine(healthy()) == []
+
+
+def broken() -> list[PolicyResource]:
+    """The healthy platform with something wrong for each stage."""
+    world = [
+        team(gpuLimit=9, queues={"training": {"quota": 5, "limit": -1}}) if r.name == "ml" else r for r in healthy()
+    ]
+    return [*(r for r in world if not r.type.endswith(("LimitRange", "VirtualCluster"))), pool("l4", replicas=9)]
+
+
+def test_the_engine_finds_what_the_runner_finds() -> None:
+    world = broken()
+    wanted = [(v.rule, v.message, v.urn) for r in evaluate(world, PolicyConfig(), today=TODAY) for v in r.violations]
+    assert len(wanted) > 5
+    assert sorted(run_engine(world)) == sorted(wanted)
+
+
+def test_stack_rules_judge_inputs_where_a_provider_has_no_outputs_yet() -> None:
+    world = broken()
+    wanted = [(v.rule, v.message, v.urn) for r in evaluate(world, PolicyConfig(), today=TODAY) for v in r.violations]
+    assert sorted(run_engine(world, outputs={})) == sorted(wanted)
+
+
+def test_stack_rules_judge_outputs_of_what_did_not_pass_by() -> None:
+    policies = [policy for policy in build_policies() if isinstance(policy, StackValidationPolicy)]
+    found = run_engine([pool(), team("ml", gpuLimit=6), team("vision", gpuLimit=3)], list(policies))
+    assert [message for rule, message, _ in found if rule == "gpu-collision"] == [
+        "teams ml, vision: the GPU limits of the teams that see a node must add up to at most what it has (each "
+        "team's own "
+        "scheduler believes that all of it is free), got node gpu-0: ml 6 + vision 3 = 9 of 8; lower the limits by 1 "
+        "in all"
+    ]
+
+
+def test_an_unknown_number_is_a_violation_where_the_sdk_would_only_note_it() -> None:
+    for path in ("gpuLimit", "queues", "name"):
+        found = run_engine([pool(), changed(team(), path, UNKNOWN)])
+        assert any(f"{path} is not known at preview" in message for _, message, _ in found)
+
+
+def test_limits_come_from_the_configuration() -> None:
+    world = [pool(replicas=9), *healthy()[1:]]
+    strict = run_engine(world, config={"replicas-maximum": {"maxReplicas": 2.0}})
+    assert [message for rule, message, _ in strict if rule == "replicas-maximum"] == [
+        "pool a100: 9 replicas of a GPU, allowed are 1 to 2; set fewer"
+    ]
+    lax = run_engine(world, config={"replicas-maximum": {"maxReplicas": 9.0}})
+    assert [message for rule, message, _ in lax if rule == "replicas-maximum"] == []
+
+
+def test_the_clock_is_an_input() -> None:
+    from datetime import date
+
+    old = build_policies(lambda: date(2020, 1, 1))
+    new = build_policies(lambda: date(2040, 1, 1))
+    assert [rule for rule, _, _ in run_engine([scheduler()], old)] == []
+    assert [rule for rule, _, _ in run_engine([scheduler()], new)] == ["supported-version"]
+
+
+def test_two_packs_do_not_share_what_they_saw() -> None:
+    run_engine(healthy())
+    found = run_engine([host_check()])
+    assert all(rule in ("runtime-class", "host-check-node") for rule, _, _ in found)
+
+
+@pytest.mark.parametrize("module", ["policies.pack", "policies.run", "policies.offline", "policies.rules"])
+def test_importing_the_policies_starts_nothing(module: str) -> None:
+    import importlib
+    import threading
+
+    before = threading.active_count()
+    importlib.import_module(module)
+    assert threading.active_count() == before

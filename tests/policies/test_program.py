@@ -1,0 +1,63 @@
+"""The rules over what the real program registers. A mistyped token or label shows here: a rule without subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from datetime import date
+from typing import Any
+
+import pytest
+
+from policies.config import PolicyConfig
+from policies.inventory import PolicyResource
+from policies.plain import plain_properties
+from policies.rules import RULES
+from policies.run import RuleResult, config_for, evaluate
+from tests.conftest import Declare, platform_of
+
+TODAY = date(2026, 11, 22)
+"""The clock of these tests: support windows move on, and a test must not."""
+
+
+def resources(
+    declare: Declare, stack: str, *, preview: bool = False, platform: Mapping[str, Any] | None = None
+) -> list[PolicyResource]:
+    return [
+        PolicyResource(
+            type=found.type,
+            name=found.name,
+            properties=plain_properties(found.inputs),
+            urn=found.name,
+            parent=found.parent,
+        )
+        for found in declare(platform or stack, preview=preview, stack=stack).resources
+        if not found.read
+    ]
+
+
+def judged(declare: Declare, stack: str, *, preview: bool = False) -> dict[str, RuleResult]:
+    return {r.rule: r for r in evaluate(resources(declare, stack, preview=preview), config_for(stack), today=TODAY)}
+
+
+def test_every_rule_has_subjects_in_the_real_program(declare: Declare) -> None:
+    by_memory = deepcopy(platform_of("prod"))
+    by_memory["teams"]["speech"]["check"] = {"queue": "notebooks", "gpuMemoryMib": 2000}
+    checked = {rule.name: 0 for rule in RULES}
+    for world in (resources(declare, "lab"), resources(declare, "prod", platform=by_memory)):
+        for found in evaluate(world, PolicyConfig(), today=TODAY):
+            checked[found.rule] += found.checked
+    assert [rule for rule, count in checked.items() if not count] == []
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_the_production_stack_breaks_no_rule(declare: Declare, preview: bool) -> None:
+    found = judged(declare, "prod", preview=preview)
+    assert [v.message for r in found.values() for v in r.violations if r.rule != "support-ends-soon"] == []
+
+
+@pytest.mark.parametrize("stack", ["lab", "dev", "versions"])
+def test_the_other_stacks_break_only_rules_about_old_versions(declare: Declare, stack: str) -> None:
+    config = PolicyConfig(limits=config_for("lab").limits)
+    broken = {r.rule for r in evaluate(resources(declare, stack), config, today=TODAY) if r.violations}
+    assert broken <= {"supported-version", "support-ends-soon"}

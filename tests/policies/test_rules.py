@@ -1,0 +1,215 @@
+"""What holds for every rule: it has subjects, keeps to its types, survives anything, and fails closed."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+
+import pulumi_kubernetes as k8s
+import pytest
+
+from components.names import QUEUE_API_VERSION
+from policies import names
+from policies.config import Level, PolicyConfig
+from policies.inventory import Inventory, PolicyResource
+from policies.plain import UNKNOWN
+from policies.rule import Group, Rule, Scene
+from policies.rules import LIMITS, RULES
+from policies.run import RuleResult, evaluate, lines
+from tests.policies.world import TODAY, changed, guardrails, healthy, pool, resource, result, team
+
+OTHER = resource("kubernetes:core/v1:Service", "other", {"metadata": {"name": "other"}, "spec": {"gpuLimit": -1}})
+every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+
+
+def scene(resources: list[PolicyResource]) -> Scene:
+    return Scene(inventory=Inventory.of(resources), limits=PolicyConfig().limits, today=TODAY)
+
+
+def test_the_healthy_platform_breaks_no_rule_and_every_rule_looks_at_something() -> None:
+    for found in evaluate(healthy(), PolicyConfig(), today=TODAY):
+        assert found.violations == (), found.rule
+        assert found.checked > 0, found.rule
+
+
+def test_names_of_rules_are_unique_and_fit_the_engine() -> None:
+    assert len({rule.name for rule in RULES}) == len(RULES)
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", rule.name) for rule in RULES)
+    assert {rule.group for rule in RULES} == set(Group)
+    assert set(LIMITS) == {rule.name for rule in RULES}
+
+
+@every_rule
+def test_a_rule_ignores_other_types(rule: Rule) -> None:
+    assert not rule.subject(OTHER)
+    with_other = result(rule.name, [*healthy(), OTHER])
+    assert with_other.checked == result(rule.name, healthy()).checked
+    assert with_other.violations == ()
+
+
+@every_rule
+def test_a_rule_survives_missing_properties(rule: Rule) -> None:
+    for type_ in rule.types:
+        bare = resource(type_, "bare", {})
+        for world in ([bare], [*healthy(), bare]):
+            if rule.subject(bare):
+                assert all(isinstance(message, str) for message in rule.judge(bare, scene(world)))
+
+
+def emptied(value: object) -> Iterator[tuple[str, object]]:
+    """Yield every way to replace one value somewhere below with something of another type."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if "/" not in key:
+                yield key, None
+                yield key, ["odd"]
+                yield key, "odd"
+                yield key, UNKNOWN
+                yield key, {"odd": UNKNOWN}
+                for path, other in emptied(item):
+                    yield f"{key}/{path}", other
+
+
+@every_rule
+def test_a_rule_survives_values_of_any_type(rule: Rule) -> None:
+    world = healthy()
+    for position, subject in enumerate(world):
+        for path, odd in emptied(subject.properties):
+            spoiled = [*world[:position], changed(subject, path, odd), *world[position + 1 :]]
+            setting = scene(spoiled)
+            for candidate in setting.inventory.of_type(*rule.types):
+                if rule.subject(candidate):
+                    assert all(isinstance(message, str) for message in rule.judge(candidate, setting))
+
+
+QUOTA_INPUTS = {
+    names.NODE_POOL: ("name", "nodes", "size", "gpusPerNode", "replicas"),
+    names.TEAM: ("name", "pool", "mode", "gpuQuota", "gpuLimit", "queues", "nodes", "gpuSharing"),
+    names.RESOURCE_QUOTA: ("spec", "spec/hard"),
+    names.QUEUE: (
+        "spec",
+        "spec/resources",
+        "spec/resources/gpu",
+        "spec/resources/gpu/limit",
+        "spec/resources/cpu/quota",
+    ),
+    names.GPU_CHECK: ("gpus", "fraction", "gpuMemoryMib", "queue", "team"),
+    names.JOB: ("spec/template/spec/containers", "spec/template/spec/containers/0/resources", "spec/parallelism"),
+}
+
+
+@pytest.mark.parametrize(
+    ("type_", "path"), [(type_, path) for type_, paths in QUOTA_INPUTS.items() for path in paths], ids=str
+)
+def test_an_unknown_in_what_a_quota_rule_reads_is_a_violation_in_words(type_: str, path: str) -> None:
+    world = [changed(r, path, UNKNOWN) if r.type == type_ else r for r in healthy()]
+    found = evaluate(world, PolicyConfig(), today=TODAY)
+    said = [v.message for r in found if r.group is Group.QUOTA for v in r.violations]
+    assert any(
+        "is not known at preview, so this cannot be checked; pass a literal value" in message for message in said
+    )
+
+
+@pytest.mark.parametrize("key", ["gpuQuota", "gpuLimit"])
+def test_a_missing_quota_number_is_a_violation_and_not_a_zero(key: str) -> None:
+    bare = team()
+    bare = PolicyResource(
+        type=bare.type, name=bare.name, properties={k: v for k, v in bare.properties.items() if k != key}
+    )
+    for rule in (
+        "gpu-collision",
+        "pool-gpu-quota",
+        "team-gpus-exist",
+        "host-resource-quota",
+        "leaf-queues-within-team",
+    ):
+        assert f"{key} is missing, so this cannot be checked" in result(rule, [pool(), bare]).violations[0].message
+
+
+# --- tokens ---------------------------------------------------------------------------------------------------------
+
+KUBERNETES = re.compile(r"kubernetes:(?P<group>[a-z0-9.]+)/(?P<version>v\w+):(?P<kind>\w+)")
+
+
+@pytest.mark.parametrize(
+    "token", sorted({token for rule in RULES for token in rule.types if token.startswith("kubernetes:")})
+)
+def test_a_kubernetes_token_is_one_of_the_sdk(token: str) -> None:
+    if token == names.QUEUE:
+        assert token == f"kubernetes:{QUEUE_API_VERSION}:Queue"
+        return
+    parts = KUBERNETES.fullmatch(token)
+    assert parts is not None
+    module = getattr(getattr(k8s, parts["group"].split(".")[0]), parts["version"])
+    kind = getattr(module, parts["kind"])
+    assert kind.pulumi_type == token
+
+
+# --- the runner -----------------------------------------------------------------------------------------------------
+
+
+def test_results_say_what_was_checked_and_what_blocks() -> None:
+    collide = [pool(), team("ml", gpuLimit=6), team("vision", gpuQuota=2, gpuLimit=3)]
+    config = PolicyConfig(levels={"pool-gpu-quota": Level.DISABLED, "gpu-collision": Level.ADVISORY})
+    found = {r.rule: r for r in evaluate(collide, config, today=TODAY)}
+    assert found["gpu-collision"].verdict == "1 violation (1 checked)"
+    assert not found["gpu-collision"].blocks
+    assert found["pool-gpu-quota"].verdict == "off"
+    assert found["limit-range"].verdict == "2 violations (2 checked)"
+    assert found["limit-range"].blocks
+    assert found["team-gpus-exist"].verdict == "pass (2 checked)"
+    assert not found["team-gpus-exist"].blocks
+    assert found["queue-resources"].verdict == "nothing to check"
+    assert [r.rule for r in evaluate(collide, config, today=TODAY)] == [rule.name for rule in RULES]
+
+
+def test_a_violation_says_which_resource_it_is_about() -> None:
+    found = result("limit-range", [team()]).violations[0]
+    assert (found.rule, found.resource, found.urn) == (
+        "limit-range",
+        "gpu-tenancy:index:Team ml",
+        "urn:gpu-tenancy:index:Team::ml",
+    )
+
+
+def test_lines_show_every_rule_and_a_summary() -> None:
+    text = lines(evaluate([team(), *guardrails()[:2]], PolicyConfig(), today=TODAY))
+    assert any(re.fullmatch(r"isolation +limit-range +1 violation \(1 checked\)", line) for line in text)
+    assert (
+        "  mandatory: team ml: no LimitRange in host namespace team-ml; create one with default requests and limits"
+        in text
+    )
+    broken = sum(bool(r.violations) for r in evaluate([team(), *guardrails()[:2]], PolicyConfig(), today=TODAY))
+    assert text[-1] == f"policies: {len(RULES)} rules, {broken} with violations, {broken} of them mandatory"
+
+
+def platform(teams: int) -> list[PolicyResource]:
+    """A generated platform: pools of ten nodes, each team on a node of its own."""
+    world: list[PolicyResource] = []
+    for index in range(teams):
+        if index % 10 == 0:
+            nodes = [f"node-{index + offset}" for offset in range(10)]
+            world.append(pool(f"pool-{index // 10}", nodes=nodes, size=10))
+        name = f"team-{index}"
+        world += [team(name, pool=f"pool-{index // 10}", nodes=[f"node-{index}"]), *guardrails(name)]
+        for resource_ in healthy():
+            if resource_.type in (names.QUEUE, names.GPU_CHECK, names.JOB, names.KAI_SCHEDULER, names.RELEASE):
+                world.append(PolicyResource(type=resource_.type, name=name, properties=resource_.properties))
+    return world
+
+
+def test_three_hundred_teams_take_less_than_five_seconds() -> None:
+    world = platform(300)
+    began = time.perf_counter()
+    found = {r.rule: r for r in evaluate(world, PolicyConfig(), today=TODAY)}
+    assert time.perf_counter() - began < 5
+    assert found["gpu-collision"] == RuleResult(
+        rule="gpu-collision",
+        group=Group.QUOTA,
+        level=Level.MANDATORY,
+        sentence=next(rule.sentence for rule in RULES if rule.name == "gpu-collision"),
+        checked=30,
+        violations=(),
+    )
+    assert found["host-resource-quota"].verdict == "pass (300 checked)"

@@ -1,0 +1,312 @@
+"""A small platform as plain data that breaks no rule, and the means to break it in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from datetime import date
+
+from components.names import KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM
+from components.releases import KAI
+from policies import names
+from policies.config import Limits, PolicyConfig
+from policies.inventory import PolicyResource
+from policies.rules.quota import REQUEST_KEYS
+from policies.run import RuleResult, evaluate
+
+TODAY = date(2026, 1, 10)
+ABSENT = object()
+
+
+def resource(type_: str, name: str, properties: Mapping[str, object], parent: str = "") -> PolicyResource:
+    return PolicyResource(
+        type=type_, name=name, properties=deepcopy(dict(properties)), urn=f"urn:{type_}::{name}", parent=parent
+    )
+
+
+def pool(name: str = "a100", /, **changes: object) -> PolicyResource:
+    return resource(
+        names.NODE_POOL,
+        name,
+        {
+            "name": name,
+            "nodes": ["gpu-0"],
+            "size": 1,
+            "gpusPerNode": 8,
+            "replicas": 1,
+            "gpusAllocatable": 8,
+            "gpuMemoryMib": 81920,
+            "unit": "GPU",
+        }
+        | changes,
+    )
+
+
+def team(name: str = "ml", /, **changes: object) -> PolicyResource:
+    return resource(
+        names.TEAM,
+        name,
+        {
+            "name": name,
+            "pool": "a100",
+            "nodes": [],
+            "mode": "virtual",
+            "schedulerVersion": "v0.9.3",
+            "gpuQuota": 4,
+            "gpuLimit": 6,
+            "isolation": "baseline",
+            "gpuSharing": True,
+            "queues": {
+                "training": {"quota": 3, "limit": 6, "overQuotaWeight": 2, "priority": 100},
+                "notebooks": {"quota": 1, "limit": 2, "overQuotaWeight": 1, "priority": 50},
+            },
+        }
+        | changes,
+    )
+
+
+def guardrails(name: str = "ml", limit: object = 6) -> list[PolicyResource]:
+    namespace = f"team-{name}"
+    meta: dict[str, object] = {"name": "tenant", "namespace": namespace}
+    return [
+        resource(
+            names.NAMESPACE,
+            namespace,
+            {"metadata": {"name": namespace, "labels": {names.POD_SECURITY_LABEL: "baseline"}}},
+        ),
+        resource(
+            names.RESOURCE_QUOTA,
+            f"{name}-quota",
+            {
+                "metadata": meta,
+                "spec": {"hard": dict.fromkeys(REQUEST_KEYS, "0") | {"requests.nvidia.com/gpu": limit}},
+            },
+        ),
+        resource(names.LIMIT_RANGE, f"{name}-limits", {"metadata": meta, "spec": {"limits": [{"type": "Container"}]}}),
+        resource(
+            names.NETWORK_POLICY,
+            f"{name}-deny",
+            {"metadata": meta, "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}},
+        ),
+    ]
+
+
+def check(name: str = "ml-check", /, **changes: object) -> PolicyResource:
+    return resource(
+        names.GPU_CHECK,
+        name,
+        {"team": "ml", "node": None, "queue": "training", "gpus": 1, "image": "docker.io/pytorch/pytorch:2.7.1"}
+        | changes,
+    )
+
+
+def job(name: str = "ml-job", spec: Mapping[str, object] | None = None, /, **pod: object) -> PolicyResource:
+    """A Job of team ml that asks for one GPU. `pod` replaces fields of the pod's spec; `spec` of the Job's."""
+    return resource(
+        names.JOB,
+        name,
+        {
+            "metadata": {"name": "gpu-check", "namespace": "gpu-check", "labels": {LABEL_TEAM: "ml"}},
+            "spec": {
+                "template": {
+                    "metadata": {"labels": {LABEL_TEAM: "ml", KAI_QUEUE_LABEL: "training"}},
+                    "spec": {
+                        "schedulerName": "kai-scheduler",
+                        "runtimeClassName": "nvidia",
+                        "nodeSelector": {LABEL_POOL: "a100"},
+                        "containers": [
+                            {
+                                "name": "check",
+                                "image": "docker.io/pytorch/pytorch:2.7.1",
+                                "resources": {"limits": {"nvidia.com/gpu": "1"}},
+                            }
+                        ],
+                    }
+                    | pod,
+                }
+            }
+            | dict(spec or {}),
+        },
+    )
+
+
+def host_check() -> PolicyResource:
+    return resource(
+        names.JOB,
+        "gpu-check-gpu-0",
+        {
+            "metadata": {"name": "gpu-check-gpu-0", "namespace": "gpu-tenancy", "labels": {LABEL_CHECK: "host"}},
+            "spec": {
+                "template": {
+                    "metadata": {"labels": {LABEL_CHECK: "host"}},
+                    "spec": {
+                        "runtimeClassName": "nvidia",
+                        "nodeSelector": {names.HOST_NAME_LABEL: "gpu-0"},
+                        "containers": [
+                            {
+                                "name": "check",
+                                "image": "docker.io/pytorch/pytorch:2.7.1",
+                                "resources": {"limits": {"nvidia.com/gpu": 8}},
+                            }
+                        ],
+                    },
+                }
+            },
+        },
+    )
+
+
+def queue(name: str = "training", /, **gpu: object) -> PolicyResource:
+    block = {"quota": 3, "limit": 6, "overQuotaWeight": 1}
+    everything = {"quota": -1, "limit": -1, "overQuotaWeight": 1}
+    return resource(
+        names.QUEUE,
+        f"ml-{name}",
+        {
+            "metadata": {"name": name, "labels": {LABEL_TEAM: "ml"}},
+            "spec": {
+                "parentQueue": "ml",
+                "resources": {"gpu": block | gpu, "cpu": dict(everything), "memory": dict(everything)},
+            },
+        },
+    )
+
+
+def vcluster(**values: object) -> PolicyResource:
+    return resource(
+        names.RELEASE,
+        "ml-vcluster",
+        {
+            "name": "ml",
+            "namespace": "team-ml",
+            "chart": "vcluster",
+            "version": "0.29.3",
+            "repositoryOpts": {"repo": "https://charts.loft.sh"},
+            "values": {
+                "controlPlane": {
+                    "statefulSet": {
+                        "image": {"repository": "loft-sh/vcluster-oss"},
+                        "persistence": {"volumeClaim": {"enabled": True}},
+                    }
+                },
+                "sync": {
+                    "fromHost": {"nodes": {"enabled": True, "selector": {"labels": {LABEL_POOL: "a100"}}}},
+                    "toHost": {"pods": {"enforceTolerations": ["nvidia.com/gpu=present:NoSchedule"]}},
+                },
+            }
+            | values,
+        },
+    )
+
+
+def scheduler(**changes: object) -> PolicyResource:
+    return resource(
+        names.KAI_SCHEDULER,
+        "ml-kai",
+        {
+            "team": "ml",
+            "version": "v0.9.3",
+            "line": KAI["v0.9.3"].line,
+            "gpuSharing": True,
+            "namespace": "kai-scheduler",
+        }
+        | changes,
+    )
+
+
+def kai_release(name: str = f"ml-kai-{KAI['v0.9.3'].line}", **changes: object) -> PolicyResource:
+    return resource(
+        names.RELEASE,
+        name,
+        {
+            "name": "kai-scheduler",
+            "chart": "oci://ghcr.io/nvidia/kai-scheduler/kai-scheduler",
+            "version": "v0.9.3",
+            "values": {"global": {"gpuSharing": True, "registry": "ghcr.io/nvidia/kai-scheduler"}},
+        }
+        | changes,
+        parent=scheduler().urn,
+    )
+
+
+def virtual_cluster(**changes: object) -> PolicyResource:
+    return resource(names.VIRTUAL_CLUSTER, "ml", {"team": "ml", "version": "0.29.3", "persistence": True} | changes)
+
+
+def software(**changes: object) -> PolicyResource:
+    return resource(names.GPU_SOFTWARE, "gpu", {"stack": "devicePlugin", "runtimeClass": "nvidia"} | changes)
+
+
+def healthy() -> list[PolicyResource]:
+    """Every kind of resource once."""
+    return [
+        pool(),
+        software(),
+        host_check(),
+        team(),
+        *guardrails(),
+        virtual_cluster(),
+        vcluster(),
+        scheduler(),
+        kai_release(),
+        queue(),
+        check(),
+        check("ml-part", gpus=1, fraction=0.5, queue="notebooks"),
+        check("ml-memory", gpus=1, gpuMemoryMib=2000, queue="notebooks"),
+        job(),
+    ]
+
+
+def put(properties: Mapping[str, object], path: str, value: object) -> dict[str, object]:
+    """Return a copy of `properties` with the value at `path` (keys by `/`, indices as numbers) replaced or removed."""
+    copy: dict[str, object] = deepcopy(dict(properties))
+    *way, last = path.split("/")
+    place: object = copy
+    for key in way:
+        if isinstance(place, list):
+            place = place[int(key)]
+        elif isinstance(place, dict):
+            place = place.setdefault(key, {})
+    if value is ABSENT:
+        assert isinstance(place, dict)
+        place.pop(last, None)
+    elif isinstance(place, list):
+        place[int(last)] = value
+    else:
+        assert isinstance(place, dict)
+        place[last] = value
+    return copy
+
+
+def changed(subject: PolicyResource, path: str, value: object) -> PolicyResource:
+    """Return `subject` with one property replaced (or removed, with `ABSENT`)."""
+    return PolicyResource(
+        type=subject.type,
+        name=subject.name,
+        urn=subject.urn,
+        parent=subject.parent,
+        properties=put(subject.properties, path, value),
+    )
+
+
+def result(rule: str, resources: Sequence[PolicyResource], **limits: object) -> RuleResult:
+    """Return what one rule says about `resources`."""
+    config = PolicyConfig(limits=Limits.model_validate(limits))
+    return next(r for r in evaluate(resources, config, today=TODAY) if r.rule == rule)
+
+
+def messages(rule: str, resources: Sequence[PolicyResource], **limits: object) -> list[str]:
+    """Return the messages of one rule about `resources`."""
+    return [violation.message for violation in result(rule, resources, **limits).violations]
+
+
+def with_(replacement: PolicyResource, resources: Sequence[PolicyResource] | None = None) -> list[PolicyResource]:
+    """Return the healthy platform with the resource of the same type and name replaced."""
+    world = healthy() if resources is None else list(resources)
+    kept = [r for r in world if (r.type, r.name) != (replacement.type, replacement.name)]
+    return [*kept, replacement]
+
+
+def without(*types: str) -> list[PolicyResource]:
+    """Return the healthy platform without the resources of these types."""
+    return [r for r in healthy() if r.type not in types]
