@@ -1027,7 +1027,7 @@ def judge_identity(expect: Expect, facts: dict[str, Facts], found: Findings) -> 
     for gpu in nvml["gpus"]:
         name, memory, pool = gpu["name"], gpu.get("memoryMib"), expect.pool_gpu_memory_mib
         if expect.product and name:
-            text = f"The GPU is a {name}; the pool says {expect.product}."
+            text = f"The GPU calls itself {name}; the pool says {expect.product}."
             wrong = normalised(name) != normalised(expect.product)
             found.add("identity.product", wrong, text, name, expect.product, gpu=gpu["index"])
         if pool and memory and not slices:
@@ -1274,7 +1274,9 @@ def judge_several(facts: dict[str, Facts], found: Findings) -> None:
             or f"{result['wrongWords']} wrong words, bus bandwidth {result['busGbs']:.1f} GB/s"
         )
         found.add("allreduce.sum", bool(result["errors"] or result["wrongWords"]), text + ".", result["wrongWords"], 0)
-        found.add("allreduce.speed", False, "All-reduce bus bandwidth, GB/s.", result["busGbs"])
+        found.add(
+            "allreduce.speed", False, "Bus bandwidth of the all-reduce in GB/s; it has no floor.", result["busGbs"]
+        )
 
 
 def judge_sharing(expect: Expect, facts: dict[str, Facts], found: Findings) -> None:
