@@ -1148,8 +1148,8 @@ def judge_health(expect: Expect, facts: dict[str, Facts], found: Findings) -> No
             judge_clocks(gpu, {**gpu, **then}, under_load(facts, gpu), found)
     xids, before = after.get("xids"), nvml.get("xidsBefore")
     if nvml.get("gpus"):
-        # one under our own work is the GPU's; one in the log may be a program's own fault
-        bad = "fail" if xids else "warn" if before else "info"
+        # one under our own work is the GPU's; one in the log, or on a shared GPU, may be another program's own fault
+        bad = "fail" if xids and expect.mode in ALONE else "warn" if xids or before else "info"
         text = f"Xids while it ran: {'not available' if xids is None else xids or 'none'}; in the kernel's log: "
         text += f"{'not readable from here' if before is None else before or 'none'}."
         found.add("health.xid", bad, text, None if xids is before is None else [*(xids or []), *(before or [])], [])
