@@ -135,19 +135,17 @@ def teams(platform: Platform, parts: HostParts, tenants: Mapping[str, Tenant], t
 
 def _team(platform: Platform, parts: HostParts, tenants: Mapping[str, Tenant], name: str, today: date) -> Team:
     tenant = tenants[name]
-    nodes, queues = others(tenants, name)
     # a canary comes and goes; a team does not
     protect = tenant.canary_of is None and protected(name, platform.overrides, today)
     return Team(
         name,
         TeamArgs(
             tenant=tenant,
+            others=others(tenants, name),
             platform=platform,
             provider=parts.cluster.provider,
             host_kubeconfig=parts.cluster.kubeconfig,
             host_kai=parts.kai,
-            nodes_of_others=nodes,
-            queues_of_others=queues,
             protect=protect,
             depends_on=[
                 *([parts.pools[tenant.pool_name]] if tenant.pool_name else []),

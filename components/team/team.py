@@ -18,7 +18,7 @@ from components.check.gpu_check import GpuCheck, GpuCheckArgs
 from components.check.host import pod_settings
 from components.settings.models import GpuStack, Platform, SchedulerMode
 from components.team.access import Access, AccessArgs
-from components.team.admission import Admission, AdmissionArgs
+from components.team.admission import Admission, AdmissionArgs, Others
 from components.team.guardrails import Guardrails, GuardrailsArgs
 from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
 from components.team.queues import Queues, QueuesArgs
@@ -28,16 +28,15 @@ from components.team.virtual_cluster import VirtualCluster, VirtualClusterArgs
 
 @dataclass(frozen=True, kw_only=True)
 class TeamArgs:
-    """`host_kai` is the one KAI on the host, for mode `host`. `nodes_of_others` and `queues_of_others` are what only
-    other tenants have. `protect`: refuse to delete or replace the tenant. `depends_on`: the host's own checks."""
+    """`host_kai` is the one KAI on the host, for mode `host`. `others`: what the tenant's pods must leave alone.
+    `protect`: refuse to delete or replace the tenant. `depends_on`: the host's own checks."""
 
     tenant: Tenant
+    others: Others
     platform: Platform
     provider: k8s.Provider
     host_kubeconfig: pulumi.Output[str]
     host_kai: KaiScheduler | None
-    nodes_of_others: list[str]
-    queues_of_others: list[str]
     protect: bool
     depends_on: list[pulumi.Resource]
 
@@ -75,9 +74,7 @@ class Team(Component):
                 tenant=args.tenant,
                 provider=args.provider,
                 runtime_class=args.platform.gpu.runtime_class.name,
-                nodes_of_others=args.nodes_of_others,
-                queues_of_others=args.queues_of_others,
-                depends_on=[self.guardrails.namespace],
+                others=args.others,
             ),
             self.child(),
         )
