@@ -125,6 +125,13 @@ KNOWN: Final[tuple[Known, ...]] = (
         "the policy pack refuses this change; nothing was changed",
         "change what the violation names (below), or add a named override with an end date to the stack file",
     ),
+    _known(
+        "protected",
+        r"because it is protected|protected resource",
+        "the team is protected: leaving it out of the stack file, or replacing it, is refused",
+        "write an override for it (overrides: [{{team: ..., allow: [delete], until: ..., reason: ...}}]), `make up` "
+        "with the team still in the file, then leave it out",
+    ),
     # --- rights and reach ---
     _known(
         "forbidden",

@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import date
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +43,7 @@ from cli.status import kubeconfig_in, team_states
 from components.kube import team_kubeconfig
 from components.names import team_secret
 from components.settings.tenants import tenants
+from components.team.protection import override_for
 from components.team.tenant import resolve
 from policies.config import path_for
 
@@ -53,6 +55,7 @@ NO_SUCH_STACK: Final = 6
 """The engine's exit code for a stack that does not exist (seen with 3.259)."""
 
 QUIET_ENV: Final = {"PULUMI_SKIP_UPDATE_CHECK": "true"}
+TEAM_TYPE: Final = "gpu-tenancy:index:Team"
 HIDDEN_OUTPUTS: Final = frozenset({"kubeconfigs"})
 SECRET_KUBECONFIG: Final = "gpu-tenancy:kubeconfig"
 STACK_ROW: Final = re.compile(r"^.{4}pulumi:pulumi:Stack ")
@@ -169,7 +172,21 @@ class EngineDriver:
             say.line(f"stack {self._place.stack} does not exist: nothing to remove")
             return
         self._take_up()
-        self._go("destroy", "--yes", "--continue-on-error")
+        lifted = self._lift_protection()
+        self._go("destroy", "--yes", "--continue-on-error", *lifted)
+
+    def _lift_protection(self) -> list[str]:
+        """Teams are protected; the stack file's overrides lift that, for `down` as for leaving a team out."""
+        teams = protected_teams(json.loads(self._capture("stack", "export", "--stack", self._place.stack) or "{}"))
+        overrides, today = self._place.platform.overrides, date.today()
+        kept = [team for team in teams if override_for(team, "delete", overrides, today) is None]
+        if kept:
+            example = f"{{team: {kept[0]}, allow: [delete], until: {today}, reason: the stack is taken down}}"
+            raise InputError(
+                f"protected against deletion: {', '.join(kept)}; nothing was removed.",
+                f"add one line for each below overrides in {self._place.stack_file.name}, like `- {example}`",
+            )
+        return ["--ignore-protect"] if teams else []
 
     # --- backend and stack ------------------------------------------------------------------------------------------
 
@@ -461,6 +478,22 @@ def end_orphans(engine: int) -> None:
                     os.kill(pid, signal.SIGTERM)
             return
         time.sleep(0.5)
+
+
+def protected_teams(exported: Mapping[str, Any]) -> list[str]:
+    """Return the teams that the state protects. What is protected elsewhere goes by its own name."""
+    resources = (exported.get("deployment") or {}).get("resources") or []
+    parents = {entry.get("urn"): entry for entry in resources}
+    found: dict[str, None] = {}
+    for entry in resources:
+        if not entry.get("protect"):
+            continue
+        owner = entry
+        while owner.get("type") != TEAM_TYPE and owner.get("parent") in parents:
+            owner = parents[owner["parent"]]
+        named = owner if owner.get("type") == TEAM_TYPE else entry
+        found[str(named["urn"]).rsplit("::", 1)[-1]] = None
+    return list(found)
 
 
 class Progress:

@@ -265,6 +265,25 @@ def test_down_destroys(project: Project, monkeypatch: pytest.MonkeyPatch) -> Non
     assert next(call for call in project.calls() if call[0] == "destroy")[1] == "--yes"
 
 
+def test_down_leaves_protected_teams_alone_until_an_override_names_them(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    project.outputs({})
+    team = {"urn": "urn:pulumi:one::p::gpu-tenancy:index:Team::ml", "type": "gpu-tenancy:index:Team", "protect": True}
+    inner = {"urn": "urn:pulumi:one::p::x::ml-vc", "type": "x", "protect": True, "parent": team["urn"]}
+    project.export({"version": 3, "deployment": {"resources": [team, inner]}})
+    assert project.run("down") == 2
+    said = capsys.readouterr().err
+    assert "protected against deletion: ml; nothing was removed" in said
+    assert "- {team: ml, allow: [delete]" in said
+    assert not project.did("destroy")
+    override = "{team: ml, allow: [delete], until: 2099-01-01, reason: taken down by a test}"
+    project.write(STACK_FILE + f"    overrides: [{override}]\n")
+    assert project.run("down") == 0
+    assert "--ignore-protect" in next(call for call in project.calls() if call[0] == "destroy")
+
+
 def test_lab_reset_is_refused_for_a_stack_that_is_no_lab(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert project.run("lab-reset") == 2
     assert "is not a lab" in capsys.readouterr().err
