@@ -519,7 +519,7 @@ class Progress:
     def take(self, line: str) -> None:
         """Take one line, or the beginning of one."""
         self._parts.append(line)
-        if line.startswith("Diagnostics:"):
+        if line.startswith(("Diagnostics:", "Policies:")):
             self._holding = True
         elif self._holding and line.startswith(("Updating (", "Destroying (", "Previewing ")):
             self.release()

@@ -111,7 +111,6 @@ def test_every_entry_of_the_table_has_an_example_here() -> None:
         "passphrase-missing",
         "locked",
         "plugin-missing",
-        "policy",
     }
     assert {known.id for known in KNOWN} == shown
 
@@ -165,3 +164,26 @@ def test_the_interrupted_host_s_traceback_is_left_out_and_a_real_one_is_kept() -
     assert without_noise(twice) == "a\nb"
     real = "a\nTraceback (most recent call last):\n  x\nValueError: broken\nb"
     assert without_noise(real) == real
+
+
+HOST_ECHO = """\
+error: Program failed with an unhandled exception:
+Traceback (most recent call last):
+  File "exec", line 232, in <module>
+    data = await self._data
+pulumi.runtime.stack.ResourceRegistrationFailed: resource ml-scheduler-release [x] failed to register"""
+
+
+def test_the_program_s_echo_of_a_failed_resource_is_no_cause_and_is_left_out() -> None:
+    text = said("pulumi:pulumi:Stack", "gpu-tenancy-one", HOST_ECHO) + said(
+        RELEASE, "ml-scheduler-release", "error: new"
+    )
+    assert [failure.cause for failure in explain(text, tenants=TENANTS, stack="one")] == ["new"]
+    assert "await" not in without_noise(text)
+    assert "error: new" in without_noise(text)
+
+
+def test_a_fault_of_the_program_itself_is_shown_by_its_last_line() -> None:
+    fault = HOST_ECHO.rsplit("\n", 1)[0] + "\nKeyError: 'pool'"
+    found = explain(said("pulumi:pulumi:Stack", "gpu-tenancy-one", fault), tenants=TENANTS, stack="one")
+    assert [(failure.step, failure.cause) for failure in found] == [("the program", "KeyError: 'pool'")]
