@@ -155,7 +155,14 @@ class EngineDriver:
         """Return the team's kubeconfig from the secret output."""
         self._open_backend(create=False)
         self._need_passphrase()
-        return kubeconfig_in(self._outputs("--show-secrets"), team, user=user, stack=self._place.stack)
+        outputs = self._outputs("--show-secrets") if self._stack_exists() else {}
+        try:
+            return kubeconfig_in(outputs, team, user=user, stack=self._place.stack)
+        except CommandError:
+            text = None if user else self._from_certificates(team)
+            if text is None:
+                raise
+            return text
 
     def states(self) -> dict[str, TeamState]:
         """Return each tenant's check from the outputs, and whether its API answers."""
@@ -163,7 +170,8 @@ class EngineDriver:
         if not self._stack_exists():
             return {}
         readable = self._has_passphrase() or not self._asks_for_passphrase()
-        return team_states(self._outputs(*(["--show-secrets"] if readable else [])), self._place.platform)
+        outputs = self._outputs(*(["--show-secrets"] if readable else []))
+        return team_states(outputs, self._place.platform, self._from_certificates)
 
     def down(self) -> None:
         """Destroy everything; the empty stack stays, so that the next `up` needs no init."""
@@ -315,13 +323,20 @@ class EngineDriver:
             return None
         if operation.on_host:
             return connected(self._host)
-        tenant = resolve(self._place.platform).get(operation.tenant or "")
-        if tenant is None:
+        text = self._from_certificates(operation.tenant or "")
+        return connected(target_of(text, f"Secret {team_secret(operation.tenant or '')}")) if text else None
+
+    def _from_certificates(self, team: str) -> str | None:
+        """A tenant's admin kubeconfig from the Secret that its virtual cluster wrote on the host; None without one."""
+        tenant = resolve(self._place.platform).get(team)
+        if tenant is None or self._host is None:
             return None
-        with connected(self._host) as host:
-            secret = host.get(Secret, team_secret(tenant.name), namespace=tenant.namespace)
-        text = team_kubeconfig(tenant.name, tenant.server, secret.data or {})
-        return connected(target_of(text, f"Secret {tenant.namespace}/{team_secret(tenant.name)}"))
+        try:
+            with connected(self._host) as host:
+                secret = host.get(Secret, team_secret(team), namespace=tenant.namespace)
+            return team_kubeconfig(team, tenant.server, secret.data or {})
+        except (CommandError, KeyError):
+            return None
 
     # --- running the engine -----------------------------------------------------------------------------------------
 

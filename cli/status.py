@@ -6,7 +6,7 @@ Owns: reading the outputs and each team's API, the rows. A team whose API is dow
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -141,13 +141,20 @@ def _kubeconfigs(outputs: Mapping[str, Any], team: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def team_states(outputs: Mapping[str, Any], platform: Platform) -> dict[str, TeamState]:
-    """Return the state of each tenant: from the outputs, and from its API where that answers."""
+def team_states(
+    outputs: Mapping[str, Any], platform: Platform, otherwise: Callable[[str], str | None] = lambda _: None
+) -> dict[str, TeamState]:
+    """Return the state of each tenant: from the outputs, and from its API where that answers.
+
+    `otherwise` gives a team's kubeconfig where the outputs have none: they are written only at the end of an `up` in
+    which nothing failed.
+    """
     made = outputs.get("teams") or {}
-    names = [name for name in tenants(platform) if name in made]
+    found = {name: _kubeconfigs(outputs, name).get("admin") or otherwise(name) for name in tenants(platform)}
+    names = [name for name, kubeconfig in found.items() if name in made or kubeconfig]
 
     def ask(name: str) -> TeamState:
-        return team_state(made[name], _kubeconfigs(outputs, name).get("admin"))
+        return team_state(made.get(name) or {}, found[name])
 
     with ThreadPoolExecutor(max_workers=ASKED_AT_ONCE) as pool:
         return dict(zip(names, pool.map(ask, names), strict=True))

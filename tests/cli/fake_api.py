@@ -108,6 +108,12 @@ def running(api: FakeApi) -> Iterator[FakeApi]:
         thread.join()
 
 
+def certificates() -> dict[str, Any]:
+    """A Secret as a virtual cluster writes it; the values are no certificates."""
+    keys = ("certificate-authority", "client-certificate", "client-key")
+    return named("Secret", "v1", "vc-ml", data=dict.fromkeys(keys, "bm90IHJlYWw="))
+
+
 def kubeconfig(server: str, *, context: str = "here", token: str = "not-a-real-token") -> str:
     """A kubeconfig for one server."""
     return yaml.safe_dump(

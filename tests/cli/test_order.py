@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import STACK_FILE, Project
-from tests.cli.fake_api import UID, kubeconfig
+from tests.cli.fake_api import UID, certificates, kubeconfig
 
 BROKEN = STACK_FILE.replace("gpusPerNode: 4", "gpusPerNode: many").replace("pool: a", "pool: b\n        colour: red")
 
@@ -184,6 +184,17 @@ def test_an_open_kubeconfig_left_by_somebody_is_replaced_by_a_private_one(
     assert project.run("kubeconfig", "--team", "ml") == 0
     assert elsewhere.read_text() == ""
     assert stat.S_IMODE((project.root / "kubeconfig-one-ml.yaml").lstat().st_mode) == 0o600
+
+
+def test_a_kubeconfig_can_be_had_though_the_first_up_failed_before_its_outputs(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    project.outputs({})
+    project.api.named["/api/v1/namespaces/team-ml/secrets/vc-ml"] = certificates()
+    assert project.run("kubeconfig", "--team", "ml") == 0
+    written = json.loads((project.root / "kubeconfig-one-ml.yaml").read_text())
+    assert written["users"][0]["user"]["client-key-data"] == "bm90IHJlYWw="
 
 
 @pytest.mark.parametrize("team", ["research", ""])
