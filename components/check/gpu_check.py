@@ -88,7 +88,6 @@ class GpuCheck(Component):
                     f"{name}-priority",
                     metadata={"name": request.priority_class, "labels": names.labels(team=request.team)},
                     value=job.PRIORITY,
-                    preemption_policy="Never",
                     description="the GPU check: any of the team's own work goes first",
                     opts=self._opts(args.depends_on),
                 )

@@ -248,8 +248,13 @@ class TestGuardrails:
         recorder = declare("lab")
         value = {p.metadata["name"]: p.inputs["value"] for p in recorder.of_type(PRIORITY)}
         assert value["team-ml"] > value["team-research"] > value["team-dev"]
-        never = recorder.one(PRIORITY, "dev-guardrails-priority").inputs["preemptionPolicy"]
-        assert never == "Never", "best effort must not push anybody out"
+        assert value["team-dev"] == 0, "best effort must not push anybody out"
+
+    def test_no_class_has_a_preemption_policy_of_its_own(self, declare: Declare) -> None:
+        # seen: "the string value of PreemptionPolicy (Never) must not be provided in pod spec"
+        found = declare("lab").of_type(PRIORITY)
+        assert len(found) == 5
+        assert [p.name for p in found if "preemptionPolicy" in p.inputs] == []
 
 
 class TestProtection:
