@@ -250,8 +250,13 @@ class TestGuardrails:
         assert value["team-ml"] > value["team-research"] > value["team-dev"]
         assert value["team-dev"] == 0, "best effort must not push anybody out"
 
+    def test_a_changed_order_replaces_the_class_whose_value_kubernetes_never_changes(self, declare: Declare) -> None:
+        for found in declare("lab").of_type(PRIORITY):
+            assert "value" in list(found.options.replaceOnChanges), found.name
+            assert found.options.deleteBeforeReplace, "the new one has the old one's name"
+
     def test_no_class_has_a_preemption_policy_of_its_own(self, declare: Declare) -> None:
-        # seen: "the string value of PreemptionPolicy (Never) must not be provided in pod spec"
+        # the host's API server refuses a synced pod whose policy is not that of its class
         found = declare("lab").of_type(PRIORITY)
         assert len(found) == 5
         assert [p.name for p in found if "preemptionPolicy" in p.inputs] == []
