@@ -54,7 +54,8 @@ class Lab:
         return Objects(server, self.driver.clusters.client(server))
 
     def processes(self) -> list[str]:
-        return [" ".join(words)[:200] for _, words in _commands() if str(self.root / ".lab") in " ".join(words)]
+        lines = [" ".join(words) for _, words in _commands()]
+        return [line for line in lines if str(self.root / ".lab") in line]
 
 
 @pytest.fixture(scope="session")
