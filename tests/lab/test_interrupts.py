@@ -158,9 +158,9 @@ def test_a_taken_port_is_one_clear_error_and_nothing_is_begun(labs: Callable[...
     with socket.create_server((LOOPBACK, port)):
         refused = lab.driver.up()
     assert len(refused.failures) == 1
-    assert (
-        f"port {port} (kubeApiserver of the API server `space-ml`) is taken by another program" in refused.failures[0]
-    )
+    said = refused.failures[0]
+    assert f"port {port} (kubeApiserver of the API server `space-ml`) is taken by another program" in said
+    assert "give the team another `access.port`" in said
     assert not any("space-ml" in line for line in lab.processes())
     assert lab.again().up().ok
 
