@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import asdict
 
 from lab import simulate
-from lab.clusters import FIELD_MANAGER, Clusters
+from lab.clusters import FIELD_MANAGER, HOST, Clusters
 from lab.engine import Backend, Done, Entry, Json, Provider, Recorded, State, has_unknown, secret, short
 from lab.errors import LabError
 from lab.objects import Objects, Reference, RefusedError, UnknownKindError
@@ -32,8 +32,8 @@ class LabBackend(Backend):
         return Objects(cluster, self._clusters.client(cluster))
 
     def cluster(self, kubeconfig: str, what: str) -> str:
-        # without a running lab there is only a placeholder, and nothing to send anything to
-        return self._clusters.by_kubeconfig(kubeconfig, what) if self._clusters.names() else ""
+        # where no host runs (a preview), the program got a placeholder, and nothing is sent to anyone
+        return self._clusters.by_kubeconfig(kubeconfig, what) if self._clusters.find(HOST) else ""
 
     # create and update
 

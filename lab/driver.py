@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pulumi
 import yaml
 
 from components.settings.load import load_stack_file
@@ -199,7 +200,10 @@ class LabDriver:
             monitor = Monitor(
                 backend, state, self.clusters.lab_id, lambda item: task.tell(item.name, len(monitor.recorded))
             )
-            run(self._program, monitor, stack=self.stack, dry_run=dry_run, config=self._config())
+            try:
+                run(self._program, monitor, stack=self.stack, dry_run=dry_run, config=self._config())
+            except pulumi.RunError as error:  # the program's own words for what is wrong
+                raise LabError(f"{error}.", "correct it, then run again.") from None
         return list(monitor.recorded.values()), monitor
 
     def _program(self) -> None:
