@@ -19,9 +19,9 @@ from components.settings.load import load_stack_file
 from lab import binaries, simulate
 from lab.backend import LabBackend
 from lab.clusters import HOST, Cluster, Clusters
-from lab.engine import PROJECT, SECRET_HIDDEN, SECRET_KEY, Json, Monitor, Recorded, State, plain, run, tally
+from lab.engine import PROJECT, SECRET_HIDDEN, SECRET_KEY, Monitor, Recorded, State, plain, run, tally
 from lab.errors import LabError
-from lab.objects import Objects
+from lab.objects import Json, Objects
 from lab.show import Show
 
 # what a program gets where no server runs yet: well-formed, and nobody answers there

@@ -27,7 +27,7 @@ from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lab.clusters import FIELD_MANAGER
 from lab.errors import LabError
 
-Json = dict[str, Any]  # an object of the Kubernetes API: its shape is the server's to know
+Json = dict[str, Any]  # an object of the Kubernetes API, or its inputs: shapes that only their servers know
 GenericKind: TypeAlias = Any  # a class made by _generic; the client's overloads know only its own
 
 DELETE_SECONDS = 60.0

@@ -11,6 +11,7 @@ import pytest
 from lab import engine, simulate
 from lab.driver import LabDriver, Summary
 from lab.engine import SECRET_KEY, SECRET_MARK, Recorded
+from lab.objects import Json
 from lab.show import Show
 from tests.lab.conftest import ROOT
 
@@ -78,13 +79,11 @@ def test_a_step_has_the_shape_of_the_engines_own() -> None:
         ({"a": 1}, {"a": None}, {"a": "update"}),
     ],
 )
-def test_a_difference_names_each_path_and_nothing_else(
-    old: engine.Json, new: engine.Json, paths: dict[str, str]
-) -> None:
+def test_a_difference_names_each_path_and_nothing_else(old: Json, new: Json, paths: dict[str, str]) -> None:
     assert {path: entry["kind"] for path, entry in engine.difference(old, new).items()} == paths
 
 
-def secret(value: object) -> engine.Json:
+def secret(value: object) -> Json:
     return {SECRET_KEY: SECRET_MARK, "value": value}
 
 
