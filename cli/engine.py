@@ -43,6 +43,7 @@ from components.kube import team_kubeconfig
 from components.names import team_secret
 from components.settings.tenants import tenants
 from components.team.tenant import resolve
+from policies.config import path_for
 
 INSTALL: Final = "https://www.pulumi.com/docs/install/"
 LOCAL_STATE: Final = Path(".pulumi/state")
@@ -240,8 +241,10 @@ class EngineDriver:
         return any(str(entry.get("name", "")).rsplit("/", 1)[-1] == self._place.stack for entry in listed)
 
     def _policies(self) -> list[str]:
-        there = (self._place.root / POLICY_PACK / "PulumiPolicy.yaml").is_file()
-        return ["--policy-pack", str(POLICY_PACK)] if there else []
+        if not (self._place.root / POLICY_PACK / "PulumiPolicy.yaml").is_file():
+            return []
+        levels = path_for(self._place.stack, self._place.root / POLICY_PACK / "config")
+        return ["--policy-pack", str(POLICY_PACK), "--policy-pack-config", str(levels)]
 
     # --- what a killed run left behind ------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ Leaves to others: the lab itself (`lab/driver.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from cli import say
@@ -17,7 +17,9 @@ from cli.errors import CommandError
 from cli.status import kubeconfig_in, team_states
 from components.settings.load import load_stack_file
 from lab.driver import LabDriver, Summary
+from lab.engine import Recorded
 from lab.errors import LabError
+from policies.run import config_for, evaluate, lines, resources_of
 
 
 @contextmanager
@@ -35,7 +37,8 @@ class LabBridge:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._lab = LabDriver(place.stack, place.stack_file, place.root)
+        self._judged: list[str] = []
+        self._lab = LabDriver(place.stack, place.stack_file, place.root, policies=self._judge)
 
     def use(self, host: Target | None) -> None:
         """The lab connects by itself."""
@@ -51,6 +54,12 @@ class LabBridge:
         """The lab refuses servers that it did not start by itself."""
         return None
 
+    def _judge(self, recorded: Sequence[Recorded]) -> list[str]:
+        """Run the policy pack's rules on what a run registered; return what must stop it."""
+        results = evaluate(resources_of(recorded), config_for(self._place.stack))
+        self._judged = lines(results)
+        return [violation.message for result in results if result.blocks for violation in result.violations]
+
     def up(self) -> None:
         """Make the lab what the stack file says."""
         with _in_words():
@@ -64,6 +73,8 @@ class LabBridge:
             if item.op not in ("same", "read"):
                 note = f"  ({item.note})" if item.note else ""
                 say.line(f"  {SIGNS.get(item.op, item.op)} {item.type} {item.name}{note}")
+        for line in self._judged:
+            say.line(f"  {line}")
         self._report(summary, "preview")
 
     def _report(self, summary: Summary, what: str) -> None:
