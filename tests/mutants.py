@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Final, TypeAlias
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 EQUIVALENT: Final = ROOT / "tests" / "mutants_equivalent.txt"
@@ -94,6 +94,10 @@ _KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.:/-]*")
 """Texts that name something: a property, a label, a token. Wording has spaces."""
 
 
+_Path: TypeAlias = tuple[tuple[str, int | None], ...]
+"""The way from a module's root to a node: fields, and positions in those that are lists."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mutant:
     """One change of one file. `name` says which, and stays the same when lines move."""
@@ -102,7 +106,14 @@ class Mutant:
     name: str
     line: int
     change: str
-    tree: ast.Module
+    path: _Path
+    replacement: ast.AST
+
+    def tree(self) -> ast.Module:
+        """The file with the change."""
+        tree = ast.parse((ROOT / self.file).read_text(encoding="utf-8"))
+        _put(tree, self.path, self.replacement)
+        return ast.fix_missing_locations(tree)
 
     @property
     def entry(self) -> str:
@@ -118,8 +129,6 @@ def mutants(file: str) -> list[Mutant]:
     for path, scope in _sites(tree):
         node = _at(tree, path)
         for replacement, change in _changes(node):
-            copy = deepcopy(tree)
-            _put(copy, path, replacement)
             key = f"{file}::{scope} {change}"
             seen[key] += 1
             found.append(
@@ -128,13 +137,11 @@ def mutants(file: str) -> list[Mutant]:
                     name=f"{file}::{scope}#{seen[key]}",
                     line=getattr(node, "lineno", 0),
                     change=change,
-                    tree=ast.fix_missing_locations(copy),
+                    path=path,
+                    replacement=replacement,
                 )
             )
     return found
-
-
-_Path = tuple[tuple[str, int | None], ...]
 
 
 def _sites(tree: ast.Module) -> Iterator[tuple[_Path, str]]:
@@ -247,7 +254,7 @@ class _Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        exec(compile(self._mutant.tree, self._mutant.file, "exec"), module.__dict__)
+        exec(compile(self._mutant.tree(), self._mutant.file, "exec"), module.__dict__)
 
 
 def preload() -> None:
@@ -354,10 +361,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     os.chdir(ROOT)
     preload()
-    for tests in {TESTS[file] for file in files}:
-        _, status = os.waitpid(noticed(None, tests), 0)
-        if os.waitstatus_to_exitcode(status):
-            sys.exit(f"the tests fail without any mutant: {' '.join(tests)}")
+    tests = sorted({test for file in files for test in TESTS[file]})
+    _, status = os.waitpid(noticed(None, tests), 0)
+    if os.waitstatus_to_exitcode(status):
+        sys.exit(f"the tests fail without any mutant: {' '.join(tests)}")
     print(
         f"{len(todo)} mutants of {len(files)} files, {len(known)} known as equivalent, {WORKERS} at a time", flush=True
     )
