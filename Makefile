@@ -10,6 +10,8 @@ RUN     = $(PY) -m cli --stack $(STACK)
 .DEFAULT_GOAL := help
 .PHONY: help up preview outputs status kubeconfig preflight down lab-reset check test bench mutants schema lock clean
 
+-include report/targets.mk
+
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 

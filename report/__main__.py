@@ -66,7 +66,7 @@ def _report(options: argparse.Namespace, redactor: Redactor) -> int:
         # a hundred comments long: everything that the comment cuts, and still a file that a browser opens
         "full.md": render(report, redactor, budget=100 * BUDGET),
         "picture.svg": redactor.text(draw(base, head, stack=stack)),
-        "operations.json": to_json(stack, preview),
+        "operations.json": to_json(stack, preview, read_text(options.head) if options.head else None),
     }
     options.out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():

@@ -9,9 +9,11 @@ Exit codes: 0 the same (or printed), 1 not the same or the preview failed, 2 cou
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,11 +25,20 @@ SCHEMA: Final = 1
 MOST_LINES: Final = 200
 
 
-def to_json(stack: str, preview: Preview) -> str:
-    """The operations of a stack's preview as a file, to be held against a later preview."""
+def file_digest(text: str) -> str:
+    """SHA-256 of a stack file's text."""
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def to_json(stack: str, preview: Preview, stack_file: str | None) -> str:
+    """The operations of a stack's preview as a file, to be held against a later preview.
+
+    stack_file: the text of head's stack file; None when the stack goes.
+    """
     content = {
         "schema": SCHEMA,
         "stack": stack,
+        "stackFile": None if stack_file is None else file_digest(stack_file),
         "madeBy": preview.made_by,
         "digest": preview.digest(),
         "operations": preview.operations(),
@@ -35,8 +46,17 @@ def to_json(stack: str, preview: Preview) -> str:
     return json.dumps(content, indent=1) + "\n"
 
 
-def from_json(text: str, *, where: str, made_by: str) -> frozenset[str]:
-    """The operations in such a file.
+@dataclass(frozen=True, kw_only=True)
+class Approved:
+    """What a report was approved for."""
+
+    operations: frozenset[str]
+    stack_file: str | None
+    """Digest of the stack file that was previewed."""
+
+
+def from_json(text: str, *, where: str, made_by: str) -> Approved:
+    """Read such a file.
 
     Raises `UsageError` when it is something else, or its preview was made by another than `made_by`: what a rehearsal
     found approves nothing on a cluster.
@@ -56,7 +76,7 @@ def from_json(text: str, *, where: str, made_by: str) -> frozenset[str]:
     if content["madeBy"] != made_by:
         message = f"{where}: comes from {content['madeBy']}, which approves nothing for {made_by}"
         raise UsageError(message)
-    return frozenset(operations)
+    return Approved(operations=frozenset(operations), stack_file=content.get("stackFile"))
 
 
 def _compare(options: argparse.Namespace, redactor: Redactor) -> int:
@@ -71,17 +91,26 @@ def _compare(options: argparse.Namespace, redactor: Redactor) -> int:
     if options.digest is not None:
         same, lines = options.digest == digest, [f"approved {options.digest}", f"now      {digest}"]
     else:
-        now, text = set(preview.operations()), read_text(options.approved)
-        approved = from_json(text, where=options.approved.name, made_by=preview.made_by)
-        same = now == approved
-        lines = [f"+ {line}" for line in sorted(now - approved)] + [f"- {line}" for line in sorted(approved - now)]
-        lines = ["+ only now, - only when it was approved:", *lines]
+        approved = from_json(read_text(options.approved), where=options.approved.name, made_by=preview.made_by)
+        same, lines = _held_against(approved, preview, options.stack_file)
     if same:
         print(f"the same operations as approved ({len(preview.operations())}): {digest}")
         return YES
     shown = lines[:MOST_LINES] + ([f"cut: {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else [])
     print(redactor.text("\n".join(["not the operations that were approved", *shown])), file=sys.stderr)
     return NO
+
+
+def _held_against(approved: Approved, preview: Preview, stack_file: Path | None) -> tuple[bool, list[str]]:
+    """Whether nothing differs, and what does."""
+    now = set(preview.operations())
+    lines = [f"+ {line}" for line in sorted(now - approved.operations)]
+    lines += [f"- {line}" for line in sorted(approved.operations - now)]
+    if lines:
+        lines = ["+ only now, - only when it was approved:", *lines]
+    if stack_file is not None and file_digest(read_text(stack_file)) != approved.stack_file:
+        lines.append(f"{stack_file.name} is not the file that was previewed: another change was merged in between")
+    return not lines, lines
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,6 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     approved = parser.add_mutually_exclusive_group()
     approved.add_argument("--approved", type=Path, help="operations.json of the approved report")
     approved.add_argument("--digest", help="the approved digest, as the comment's last line has it")
+    parser.add_argument("--stack-file", type=Path, help="with --approved: must be the file that was previewed, too")
     return run(parser, arguments, _compare)
 
 

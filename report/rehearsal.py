@@ -2,11 +2,12 @@
 
 `record` runs the program of the checkout that it is called in, under the lab's mocks, with a placeholder for a
 kubeconfig, and writes every resource with its inputs. `compare` holds base's recording against head's and writes a
-preview in the engine's shape. Only `record` runs a pull request's code; `compare` reads data.
+preview in the engine's shape; `reports` does that for every stack and writes the reports of those that change. Only
+`record` runs a pull request's code; the others read data.
 
 What it cannot know, because it asks no cluster: drift, and what a provider would refuse or replace on its own account.
 
-Exit codes: 0 written, 2 could not.
+Exit codes: 0 written, 2 could not; `reports` also 1, as `python -m report`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from pydantic import JsonValue
 
 from components.settings.load import PLATFORM_KEY
 from components.settings.problems import SettingsError
+from report.__main__ import main as write_report
 from report.command import YES, UsageError, read_text, run
+from report.github import STACK_FILE
 from report.impact import JOB, KAI_SCHEDULER, RELEASE
 from report.redact import SECRET, Redactor
 
@@ -209,13 +212,36 @@ def _compare(options: argparse.Namespace, _: Redactor) -> int:
     return YES
 
 
+def _reports(options: argparse.Namespace, _: Redactor) -> int:
+    worst = YES
+    files = {path.name for side in ("base", "head") for path in (options.recordings / side).glob("Pulumi.*.json")}
+    for name in sorted(files):
+        stack_file = f"{name.removesuffix('.json')}.yaml"
+        if not STACK_FILE.fullmatch(stack_file):
+            continue  # recordings come from a pull request's job: whatever else lies there is not ours
+        sides = {side: options.recordings / side / name for side in ("base", "head")}
+        before, after = (
+            from_json(read_text(path), where=f"{side}/{name}") if path.is_file() else {} for side, path in sides.items()
+        )
+        preview = compare(before, after, made_by="a rehearsal")
+        stack_files = {side: getattr(options, side) / stack_file for side in ("base", "head")}
+        same_file = len({path.read_bytes() if path.is_file() else None for path in stack_files.values()}) == 1
+        if same_file and set(preview["changeSummary"]) <= {"same"}:
+            continue
+        out = options.out / stack_file.split(".")[1]
+        _write(out / "preview.json", preview)
+        found = [word for side, path in stack_files.items() if path.is_file() for word in (f"--{side}", str(path))]
+        worst = max(worst, write_report([*found, "--preview", str(out / "preview.json"), "--out", str(out)]))
+    return worst
+
+
 def _write(path: Path, content: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _command(options: argparse.Namespace, redactor: Redactor) -> int:
-    return _record(options, redactor) if options.command == "record" else _compare(options, redactor)
+    return {"record": _record, "compare": _compare, "reports": _reports}[options.command](options, redactor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -234,6 +260,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     comparison.add_argument("--base", type=Path, help="left out for a new stack")
     comparison.add_argument("--head", type=Path, help="left out when the stack goes")
     comparison.add_argument("--out", type=Path, required=True)
+    reports = commands.add_parser("reports", help="the reports of all stacks that change")
+    reports.add_argument("--recordings", type=Path, required=True, help="folder with base/ and head/")
+    reports.add_argument("--base", type=Path, required=True, help="folder with base's stack files")
+    reports.add_argument("--head", type=Path, required=True, help="folder with head's")
+    reports.add_argument("--out", type=Path, required=True, help="folder for a folder for each stack")
     return run(parser, arguments, _command)
 
 

@@ -19,6 +19,7 @@ from components.capacity import (
     gpus_within_nodes,
     hard_cap,
     leaf_queues,
+    listed,
     mebibytes,
     millicores,
     node_claims,
@@ -170,6 +171,57 @@ class TestCollisions:
         assert verdict.rule.startswith("the replica limits")
 
 
+class TestFixes:
+    """Each verdict says what to do, with the right number."""
+
+    def test_a_collision_on_one_node_is_lowered_by_what_is_over(self) -> None:
+        [verdict] = collisions([ONE_NODE], [claim("ml", 4), claim("vision", 3)])
+        assert verdict.fix == "lower the limits by 3 in all"
+
+    def test_a_collision_on_several_nodes_may_be_divided_instead(self) -> None:
+        [verdict] = collisions([TWO_NODES], [claim("ml", 8), claim("vision", 3)])
+        assert verdict.fix.startswith("lower the limits by 3 in all, or give each team nodes of its own")
+
+    def test_a_team_and_its_canary_need_not_divide_what_they_fit(self) -> None:
+        assert said(TWO_NODES, claim("ml", 7), claim("ml-canary", 1, owner="ml")) == []
+
+    def test_a_pool_of_one_node_found_by_labels_is_called_so(self) -> None:
+        single = replace(FOUND, size=1)
+        got = said(single, claim("ml", 4, pool="l4"), claim("vision", 1, pool="l4"))
+        assert got == ["the node of pool l4: ml 4 + vision 1 = 5 of 4"]
+
+    def test_an_unlimited_quota_asks_for_an_unlimited_limit(self) -> None:
+        [verdict] = quota_against_limit("ml", -1, 4)
+        assert (verdict.rule, verdict.fix) == (
+            "must be -1 (unlimited)",
+            "raise the limit to -1, or lower the quota",
+        )
+
+    def test_quotas_are_lowered_by_what_is_over(self) -> None:
+        teams = [claim("a", -1, quota=10, mode="host"), claim("b", -1, quota=9, mode="host")]
+        [verdict] = pool_quotas([TWO_NODES], teams)
+        assert verdict.rule == "the GPU quotas on pool gpu must add up to at most its 16"
+        assert verdict.fix.startswith("lower the quotas by 3 in all")
+
+    def test_one_team_alone_is_told_by_its_own_nodes(self) -> None:
+        assert pool_quotas([TWO_NODES], [claim("a", 17)]) == []
+
+    def test_leaf_quotas_are_lowered_by_what_is_over(self) -> None:
+        [verdict] = leaf_queues("ml", 1, 4, [LeafClaim(name="a", quota=3, limit=4)])
+        assert verdict.fix.startswith("lower them by 2 in all")
+
+    def test_a_limit_above_is_told_before_the_quota(self) -> None:
+        [verdict] = gpus_within_nodes(claim("ml", 16, quota=17), TWO_NODES)
+        assert (verdict.field, verdict.got) == ("quota", "17")
+
+    def test_seven_names_are_cut_after_six_and_six_are_not(self) -> None:
+        assert listed(list("abcdef")) == "a, b, c, d, e, f"
+        assert listed(list("abcdefg")) == "a, b, c, d, e, f and 1 more"
+
+    def test_a_pool_has_the_gpus_of_all_its_nodes(self) -> None:
+        assert TWO_NODES.gpus == 16
+
+
 class TestQuotas:
     """Quota, limit, pool and leaf queues."""
 
@@ -264,6 +316,9 @@ class TestRoom:
 
     def test_a_long_sum_is_cut_and_counted(self) -> None:
         teams = [self.tenant(f"t{i}", 500, 0, 0) for i in range(10)]
+        [verdict] = room([replace(self.POOL, memory_mib=None)], teams[:6])
+        assert "t5 0.5 + tenancy 3 = 6 of 3.5" in verdict.got
+        assert verdict.rule == "the teams' CPU and tenancy's own must fit pool gpu"
         [verdict] = room([replace(self.POOL, memory_mib=None)], teams)
         assert "t5 0.5 + 4 more teams + tenancy 5 = 10 of 3.5" in verdict.got
 

@@ -206,7 +206,7 @@ def check_request(tenant: Tenant, platform: Platform) -> job.Request:
         gpus=min(ask.gpus, tenant.gpu_limit),
         fraction=ask.fraction,
         gpu_memory_mib=ask.gpu_memory_mib,
-        replicas=bool(pool and pool.replicas > 1),
+        replicas=pool.replicas if pool else 1,
         tainted=bool(pool and pool.taint),
         product=pool.product if pool else None,
         pool_gpu_memory_mib=pool.gpu_memory_mib if pool else None,

@@ -129,6 +129,15 @@ class TestOperations:
         Path(files["--preview"]).write_text(json.dumps(failed))
         assert operations.main(["--preview", files["--preview"], "--approved", approved]) == 1
 
+    def test_another_stack_file_with_the_same_operations_is_refused(
+        self, files: dict[str, str], approved: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        command = ["--preview", files["--preview"], "--approved", approved, "--stack-file", files["--head"]]
+        assert operations.main(command) == 0
+        Path(files["--head"]).write_text(Path(files["--head"]).read_text().replace("quota: 8", "quota: 7"))
+        assert operations.main(command) == 1
+        assert "Pulumi.prod.yaml is not the file that was previewed" in capsys.readouterr().err
+
     def test_a_rehearsal_approves_nothing(self, files: dict[str, str], approved: str) -> None:
         content = json.loads(Path(approved).read_text()) | {"madeBy": "a rehearsal"}
         Path(approved).write_text(json.dumps(content))
