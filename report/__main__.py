@@ -22,6 +22,7 @@ from report.operations import to_json
 from report.picture import draw
 from report.preview import merge_policies, read_policies, read_preview
 from report.redact import Redactor
+from report.rules import judge, lists_everything
 from report.stackfile import learn_secrets, read_raw
 
 
@@ -51,6 +52,8 @@ def _report(options: argparse.Namespace, redactor: Redactor) -> int:
     base, head = _platform(options.base, redactor), _platform(options.head, redactor)
     preview = read_preview(read_text(options.preview), where=options.preview.name)
     extra = read_policies(read_text(options.policies), where=options.policies.name) if options.policies else ()
+    if not (preview.policies or extra) and head is not None and lists_everything(preview, head):
+        extra = judge(preview, stack)
     report = Report(
         stack=stack,
         base=base,
@@ -90,7 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--preview", type=Path, required=True, help="`pulumi preview --json --show-sames`, or the lab's"
     )
-    parser.add_argument("--policies", type=Path, help="policy results as JSON, besides the preview's own")
+    parser.add_argument(
+        "--policies", type=Path, help="policy results as JSON; default: the preview's own, or the pack's here"
+    )
     parser.add_argument("--stack", help="name; default: from the file's name, Pulumi.<name>.yaml")
     parser.add_argument("--note", action="append", default=[], help="a sentence for the top; may be given again")
     parser.add_argument("--picture", help="where the comment finds the picture: a URL or a relative path")
