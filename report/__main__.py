@@ -52,7 +52,7 @@ def _report(options: argparse.Namespace, redactor: Redactor) -> int:
     base, head = _platform(options.base, redactor), _platform(options.head, redactor)
     preview = read_preview(read_text(options.preview), where=options.preview.name)
     extra = read_policies(read_text(options.policies), where=options.policies.name) if options.policies else ()
-    if not (preview.policies or extra) and head is not None and lists_everything(preview, head):
+    if not options.policies and not preview.policies and head is not None and lists_everything(preview, head):
         extra = judge(preview, stack)
     report = Report(
         stack=stack,
