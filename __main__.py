@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pulumi
 
 from components import platform as build
@@ -30,7 +32,7 @@ def main() -> None:
         ),
     )
     parts = build.host(platform, cluster, tenants)
-    teams = build.teams(platform, parts, tenants)
+    teams = build.teams(platform, parts, tenants, date.today())
 
     pulumi.export("cluster", {"context": context, "provider": platform.host.provider.value, "uid": cluster.uid})
     pulumi.export("pools", {name: pool.facts for name, pool in parts.pools.items()})

@@ -54,7 +54,7 @@ UNKNOWN: Final = "unknown"
 _STEPS: Final[tuple[tuple[str, str, str], ...]] = (
     # (part of the type token, part of the name, the step in words); the first that fits
     ("helm.sh/v3:Release", "vcluster", "the virtual cluster"),
-    ("helm.sh/v3:Release", "kai", "the KAI scheduler"),
+    ("helm.sh/v3:Release", "scheduler", "the KAI scheduler"),
     ("helm.sh/v3:Release", "device-plugin", "the device plugin"),
     ("helm.sh/v3:Release", "gpu-operator", "the GPU Operator"),
     ("helm.sh/v3:Release", "", "the virtual cluster"),
@@ -101,7 +101,7 @@ KNOWN: Final[tuple[Known, ...]] = (
     ),
     _known(
         "locked",
-        r"stack is currently locked by .*?(?:created by (?P<who>\S+ \(pid \d+\)))?\s*(?:at|$)",
+        r"stack is currently locked by",
         "another run holds the stack",
         "wait for it; if it is surely gone: `pulumi cancel --stack {stack}`, then run again",
     ),
@@ -171,8 +171,8 @@ KNOWN: Final[tuple[Known, ...]] = (
     _known(
         "no-room",
         r"OutOf(?P<resource>cpu|memory|pods|nvidia\.com/gpu)"
-        r"|\d+/\d+ nodes are available[^\n]*Insufficient (?P<short>[\w./-]+)"
-        r"|\d+ Insufficient (?P<lack>[\w./-]+)",
+        r"|\d+/\d+ nodes are available[^\n]*Insufficient (?P<short>[\w/-]+(?:\.[\w/-]+)*)"
+        r"|\d+ Insufficient (?P<lack>[\w/-]+(?:\.[\w/-]+)*)",
         "a node is full ({room}): pods of this team can't start, and what they serve (webhooks) can't answer",
         "give the team another node, lower requests, or remove a team; `make preflight` shows what is free",
     ),
@@ -191,6 +191,12 @@ KNOWN: Final[tuple[Known, ...]] = (
         "run `make up` again; if it stays: `kubectl -n {namespace} get pods` shows what keeps it from starting",
     ),
     _known(
+        "secret-late",
+        r"Secret (?P<namespace>[\w-]+)/(?P<object>vc-[\w.-]+) did not appear",
+        "the virtual cluster did not come up in time: its Secret {object} is missing",
+        "see the log of its pod (`kubectl -n {namespace} logs {team}-0`); on a busy node `make up` again is enough",
+    ),
+    _known(
         "port-taken",
         r"(?:nodePort: Invalid value: (?P<port>\d+): )?provided port is already allocated",
         "the team's NodePort {port} is taken by another Service",
@@ -201,6 +207,12 @@ KNOWN: Final[tuple[Known, ...]] = (
         r"exceeded quota: (?P<quota>[\w.-]+)(?P<rest>[^\n]*)",
         "the host's quota {quota} refuses a pod{rest}",
         "lower what the queue asks for, or raise the team's resources in the stack file",
+    ),
+    _known(
+        "label-conflict",
+        r"conflict with \\?\"(?P<other>[^\"\\]+)\\?\"[^\n]*?(?P<object>\.(?:metadata|spec)\.[\w./-]+)",
+        "somebody else ({other}) set {object} to another value",
+        "make the stack file say what is there, or remove theirs; `make preflight STACK={stack}` shows both values",
     ),
     _known(
         "already-exists",
@@ -220,6 +232,12 @@ KNOWN: Final[tuple[Known, ...]] = (
         r"unbound immediate PersistentVolumeClaims|no persistent volumes available|no default StorageClass",
         "the virtual cluster's volume is not provided: no StorageClass does it",
         "set host.storageClass to one that exists, or make one the default",
+    ),
+    _known(
+        "check-verdict",
+        r"team (?P<of>[\w-]+): GPU check (?P<verdict>[\w-]+): (?P<sentence>[^\n]+)",
+        "the GPU check says {verdict}: {sentence}",
+        "`make status STACK={stack}` shows every team's verdict; the report in `make outputs` names each finding",
     ),
     _known(
         "check-failed",
@@ -314,10 +332,14 @@ def without_noise(text: str) -> str:
 def explain(text: str, *, tenants: Sequence[str], stack: str) -> list[Failure]:
     """Return what went wrong, the most telling first: known causes in the table's order, then unknown ones.
 
-    One failure per team and cause. `text` is the engine's whole output; without a single diagnostic the text itself is
-    looked at, and then nothing known means an empty list.
+    One failure per team and cause. `text` is the engine's whole output; where its diagnostics say nothing (a policy's
+    refusal stands elsewhere) the text itself is looked at.
     """
-    entries = diagnostics(text) or [Diagnostic(token="pulumi:pulumi:Stack", name=stack, text=text)]
+    whole = Diagnostic(token="pulumi:pulumi:Stack", name=stack, text=text)
+    return _explain(diagnostics(text), tenants, stack) or _explain([whole], tenants, stack)
+
+
+def _explain(entries: Sequence[Diagnostic], tenants: Sequence[str], stack: str) -> list[Failure]:
     ranked: list[tuple[int, Failure]] = []
     for entry in entries:
         team = team_of(entry.name, tenants)

@@ -485,7 +485,7 @@ def _runtime_class(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]
             "is declared as the cluster's, and the cluster has none",
             "set gpu.runtimeClass.owner: ours, or install the NVIDIA container toolkit for this cluster",
         )
-    elif found is not None and found.detail != declared.handler:
+    elif declared.owner is Owner.CLUSTER and found is not None and found.detail != declared.handler:
         yield _error(
             "runtime-class-handler",
             subject,

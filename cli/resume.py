@@ -34,7 +34,7 @@ HOST_PROVIDER: Final = "host-provider"
 """Name of the host's provider (`components/host/cluster.py`)."""
 INNER_PROVIDER: Final = re.compile(r"(?P<tenant>.+)-virtual-cluster-inner")
 """Name of a tenant's provider (`components/team/virtual_cluster.py` below `team.py`)."""
-UNFINISHED: Final = re.compile(r"pending-.*|uninstalling|unknown")
+UNFINISHED: Final = re.compile(r"pending-.*")
 """Helm's own words for a revision that never came to an end."""
 
 
@@ -73,7 +73,12 @@ Connect = Callable[[Pending], AbstractContextManager[Client] | None]
 def pending_operations(exported: Mapping[str, Any]) -> list[Pending]:
     """Return the pending operations of an exported state."""
     deployment = exported.get("deployment") or {}
-    known = {entry.get("urn") for entry in deployment.get("resources") or ()}
+    # an old one that is deleted already, or is to be, says nothing about the new one in the middle of being made
+    known = {
+        entry.get("urn")
+        for entry in deployment.get("resources") or ()
+        if not entry.get("pendingReplacement") and not entry.get("delete")
+    }
     return [
         Pending(
             urn=str(entry["resource"]["urn"]),
@@ -111,7 +116,8 @@ def clear(pending: list[Pending], connect: Connect) -> Iterator[str]:
 
 def _matters(operation: Pending) -> bool:
     if operation.kind == RELEASE:
-        return operation.operation in ("creating", "updating", "deleting")
+        # an interrupted uninstall is simply done again
+        return operation.operation in ("creating", "updating")
     # a patch is applied again as it is; a read changes nothing
     is_patch = operation.kind.endswith("Patch")
     return operation.operation == "creating" and not operation.known and not is_patch

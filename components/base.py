@@ -27,6 +27,13 @@ class Component(pulumi.ComponentResource):
         provider: pulumi.ProviderResource | None = None,
         depends_on: list[pulumi.Resource] | None = None,
         deleted_with: pulumi.Resource | None = None,
+        protect: bool = False,
     ) -> pulumi.ResourceOptions:
-        """Options of a child. The caller's options belong to this component alone and are never merged in here."""
-        return pulumi.ResourceOptions(parent=self, provider=provider, depends_on=depends_on, deleted_with=deleted_with)
+        """Options of a child. The caller's options belong to this component alone and are never merged in here.
+
+        `protect` is said for each child, because it is inherited otherwise: a protected team whose check Job can't be
+        replaced could never be checked again.
+        """
+        return pulumi.ResourceOptions(
+            parent=self, provider=provider, depends_on=depends_on, deleted_with=deleted_with, protect=protect
+        )

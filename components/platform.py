@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -19,7 +20,9 @@ from components.gpu.software import GpuSoftware, GpuSoftwareArgs
 from components.host.cluster import HostCluster
 from components.host.node_pool import NodePool, NodePoolArgs
 from components.settings.models import GpuStack, Owner, Platform
+from components.team.admission import others
 from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
+from components.team.protection import protected
 from components.team.team import Team, TeamArgs
 from components.team.tenant import Tenant
 
@@ -125,26 +128,33 @@ def _host_checks(
     }
 
 
-def teams(platform: Platform, parts: HostParts, tenants: Mapping[str, Tenant]) -> dict[str, Team]:
+def teams(platform: Platform, parts: HostParts, tenants: Mapping[str, Tenant], today: date) -> dict[str, Team]:
     """Declare every tenant. Each stands on the host checks of the nodes that it sees, and on no other team."""
-    return {
-        name: Team(
-            name,
-            TeamArgs(
-                tenant=tenant,
-                platform=platform,
-                provider=parts.cluster.provider,
-                host_kubeconfig=parts.cluster.kubeconfig,
-                host_kai=parts.kai,
-                depends_on=[
-                    *([parts.pools[tenant.pool_name]] if tenant.pool_name else []),
-                    *(
-                        check.finished
-                        for suffix, check in parts.checks.items()
-                        if suffix in tenant.nodes or suffix == f"pool-{tenant.pool_name}"
-                    ),
-                ],
-            ),
-        )
-        for name, tenant in tenants.items()
-    }
+    return {name: _team(platform, parts, tenants, name, today) for name in tenants}
+
+
+def _team(platform: Platform, parts: HostParts, tenants: Mapping[str, Tenant], name: str, today: date) -> Team:
+    tenant = tenants[name]
+    # a canary comes and goes; a team does not
+    protect = tenant.canary_of is None and protected(name, platform.overrides, today)
+    return Team(
+        name,
+        TeamArgs(
+            tenant=tenant,
+            others=others(tenants, name),
+            platform=platform,
+            provider=parts.cluster.provider,
+            host_kubeconfig=parts.cluster.kubeconfig,
+            host_kai=parts.kai,
+            protect=protect,
+            depends_on=[
+                *([parts.pools[tenant.pool_name]] if tenant.pool_name else []),
+                *(
+                    check.finished
+                    for suffix, check in parts.checks.items()
+                    if suffix in tenant.nodes or suffix == f"pool-{tenant.pool_name}"
+                ),
+            ],
+        ),
+        pulumi.ResourceOptions(protect=protect),
+    )

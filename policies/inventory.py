@@ -73,7 +73,8 @@ class Inventory:
     def teams_by_pool(self) -> Mapping[str, list[PolicyResource]]:
         """The tenants of each pool. One whose pool cannot be read is with every pool: it may be anywhere."""
         index: dict[str, list[PolicyResource]] = {pool: [] for pool in self.pools}
-        for team in self.of_type(names.TEAM):
+        # by name, because engines register in no fixed order, and messages must not change from run to run
+        for team in sorted(self.of_type(names.TEAM), key=lambda team: team.name):
             try:
                 pool = maybe_text(team.properties, "pool")
             except Unreadable:

@@ -43,7 +43,7 @@ def _request(platform: Platform, name: str, pool: Pool, node: str | None, select
         gpus=1,
         fraction=None,
         gpu_memory_mib=None,
-        replicas=pool.replicas > 1,
+        replicas=pool.replicas,
         tainted=pool.taint,
         product=pool.product,
         pool_gpu_memory_mib=pool.gpu_memory_mib,

@@ -22,6 +22,9 @@ Spec = dict[str, Any]
 
 VERDICT_GRACE_SECONDS: Final = 60
 """How long the asking Job outlives the deadline: its end deletes the pod, and with it the reason why it waits."""
+MEMORY_GIB: Final = 1
+MEMORY_GIB_PER_FURTHER_GPU: Final = 2
+"""Host memory that the probe touched at most on H200s: 966 MiB with one GPU, 2535 MiB with two."""
 RETRIES: Final = 4
 """A preempted pod and one that a webhook refused while it was starting both count as a failed try."""
 PROBE_FOLDER: Final = "/opt/gpu-check"
@@ -63,7 +66,7 @@ class Request:
     gpus: int
     fraction: float | None
     gpu_memory_mib: int | None
-    replicas: bool
+    replicas: int
     tainted: bool
     product: str | None
     pool_gpu_memory_mib: int | None
@@ -79,7 +82,7 @@ class Request:
             return "fraction"
         if self.gpu_memory_mib is not None:
             return "gpu-memory"
-        return "replica" if self.replicas else "whole"
+        return "replica" if self.replicas > 1 else "whole"
 
 
 @cache
@@ -116,6 +119,7 @@ def expectation(request: Request, mark: str) -> dict[str, object]:
         "gpus": request.gpus,
         "fraction": request.fraction,
         "gpuMemoryMib": request.gpu_memory_mib,
+        "replicas": request.replicas,
         "product": request.product,
         "poolGpuMemoryMib": request.pool_gpu_memory_mib,
         "memoryFraction": request.pod.memory_fraction,
@@ -168,7 +172,10 @@ def _pod_metadata(request: Request, mark: str) -> tuple[dict[str, str], dict[str
 
 
 def _asking_container(request: Request, mark: str) -> Spec:
-    resources: Spec = {"requests": {"cpu": "250m", "memory": "1Gi"}}
+    gib = MEMORY_GIB + (request.gpus - 1) * MEMORY_GIB_PER_FURTHER_GPU
+    # without a GPU the probe does not get as far as torch
+    memory = "64Mi" if request.pod.fake else f"{gib}Gi"
+    resources: Spec = {"requests": {"cpu": "50m" if request.pod.fake else "250m", "memory": memory}}
     if request.fraction is None and request.gpu_memory_mib is None:
         resources["limits"] = {names.GPU: str(request.gpus)}
     return {

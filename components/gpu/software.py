@@ -51,7 +51,7 @@ class GpuSoftware(Component):
             },
             opts,
         )
-        if args.gpu.runtime_class.owner is Owner.OURS and args.gpu.stack is not GpuStack.GPU_OPERATOR:
+        if args.gpu.runtime_class.owner is Owner.OURS:
             self.runtime_class = runtime_class(args.gpu.runtime_class, args.provider, self)
         if args.gpu.owner is Owner.OURS and args.gpu.stack is not GpuStack.FAKE:
             self.release = self._release(args)

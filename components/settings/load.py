@@ -80,7 +80,7 @@ def _no_such_file(path: FilePath) -> Problem:
         other.name.removeprefix("Pulumi.").removesuffix(".yaml") for other in path.parent.glob("Pulumi.*.yaml")
     )
     there = f"the stacks here are {', '.join(stacks)}" if stacks else "there is no stack file here"
-    return Problem(path=(), rule="does not exist", got=None, fix=f"{there}; name one of them, or write {path.name}")
+    return Problem(path=(), rule="no such file", got=None, fix=f"{there}; name one of them, or write {path.name}")
 
 
 def _syntax_problem(error: yaml.YAMLError) -> Problem:

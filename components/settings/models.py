@@ -402,6 +402,11 @@ class Artifacts(Section):
     )
 
 
+def _day(value: Any) -> Any:
+    # the engine's own reader hands an unquoted date on as "2026-12-31 00:00:00 +0000 UTC"
+    return value.removesuffix(" 00:00:00 +0000 UTC") if isinstance(value, str) else value
+
+
 class Override(Section):
     """Lets one dangerous change of one team through, until a date. Used by `protect` and by the preview gate."""
 
@@ -409,7 +414,9 @@ class Override(Section):
     allow: tuple[Literal["delete", "replace", "lowerLimit"], ...] = Field(
         min_length=1, description="what may happen to it"
     )
-    until: date = Field(description="last day that it holds, YYYY-MM-DD; later it is as if it were not there")
+    until: Annotated[date, BeforeValidator(_day)] = Field(
+        description="last day that it holds, YYYY-MM-DD; later it is as if it were not there"
+    )
     reason: str = Field(min_length=10, description="why, for the reviewer; at least 10 characters")
 
 

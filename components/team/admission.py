@@ -61,16 +61,21 @@ class Rule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Others:
+    """What only other tenants have, by name: nodes, and queues of the host's KAI."""
+
+    nodes: tuple[str, ...]
+    queues: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class AdmissionArgs:
-    """`provider` is the host's. `runtime_class` is the platform's. `nodes_of_others` and `queues_of_others` are what
-    only other tenants have, see `others`."""
+    """`provider` is the host's, `runtime_class` the platform's."""
 
     tenant: Tenant
     provider: k8s.Provider
     runtime_class: str
-    nodes_of_others: Sequence[str]
-    queues_of_others: Sequence[str]
-    depends_on: Sequence[pulumi.Resource] = ()
+    others: Others
 
 
 class Admission(Component):
@@ -81,19 +86,14 @@ class Admission(Component):
 
     def __init__(self, name: str, args: AdmissionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         tenant = args.tenant
-        found = rules(
-            tenant,
-            runtime_class=args.runtime_class,
-            nodes_of_others=args.nodes_of_others,
-            queues_of_others=args.queues_of_others,
-        )
+        found = rules(tenant, args.others, args.runtime_class)
         super().__init__(name, {"team": tenant.name, "rules": [rule.name for rule in found]}, opts)
         metadata = {"name": policy_name(tenant.name), "labels": names.labels(team=tenant.name)}
         self.policy = k8s.admissionregistration.v1.ValidatingAdmissionPolicy(
             f"{name}-policy",
             metadata=metadata,
             spec=policy_spec(tenant, found),
-            opts=self.child(provider=args.provider, depends_on=list(args.depends_on)),
+            opts=self.child(provider=args.provider),
         )
         self.binding = k8s.admissionregistration.v1.ValidatingAdmissionPolicyBinding(
             f"{name}-binding",
@@ -147,14 +147,12 @@ def binding_spec(tenant: Tenant) -> Spec:
     return {"policyName": policy_name(tenant.name), "validationActions": ["Deny"]}
 
 
-def rules(
-    tenant: Tenant, *, runtime_class: str, nodes_of_others: Sequence[str], queues_of_others: Sequence[str]
-) -> list[Rule]:
+def rules(tenant: Tenant, strangers: Others, runtime_class: str) -> list[Rule]:
     """Return the rules of a tenant's namespace."""
     return [
         *_isolation(tenant.team.isolation),
-        *_nodes(tenant, nodes_of_others),
-        *_queues(tenant, queues_of_others),
+        *_nodes(tenant, strangers),
+        *_queues(tenant, strangers),
         *_runtime_class(tenant, runtime_class),
     ]
 
@@ -206,7 +204,7 @@ def _every_container(condition: str) -> str:
 # --- where it may run -----------------------------------------------------------------------------------------------
 
 
-def _nodes(tenant: Tenant, nodes_of_others: Sequence[str]) -> list[Rule]:
+def _nodes(tenant: Tenant, strangers: Others) -> list[Rule]:
     if not tenant.node_selector:
         return []
     selected = " && ".join(
@@ -218,8 +216,8 @@ def _nodes(tenant: Tenant, nodes_of_others: Sequence[str]) -> list[Rule]:
         where = f"the nodes {', '.join(tenant.nodes)}"
     elif tenant.own_kai:
         # the pool is found by labels, which admission cannot look up: refuse at least what is known to be another's
-        strangers = _list(sorted(set(nodes_of_others)))
-        chosen = f"object.spec.?nodeName.orValue('') != '' && !(object.spec.nodeName in {strangers})"
+        taken = _list(strangers.nodes)
+        chosen = f"object.spec.?nodeName.orValue('') != '' && !(object.spec.nodeName in {taken})"
         where = "nodes that are no other team's"
     else:
         chosen, where = "false", "its pool's nodes"
@@ -236,15 +234,15 @@ def _nodes(tenant: Tenant, nodes_of_others: Sequence[str]) -> list[Rule]:
 # --- which queue counts it ------------------------------------------------------------------------------------------
 
 
-def _queues(tenant: Tenant, queues_of_others: Sequence[str]) -> list[Rule]:
+def _queues(tenant: Tenant, strangers: Others) -> list[Rule]:
     label = f"variables.labels[?{_text(names.KAI_QUEUE_LABEL)}].orValue('')"
     by_kai = f"object.spec.?schedulerName.orValue('') == {_text(names.KAI_SCHEDULER_NAME)}"
     if tenant.team.scheduler.mode is not SchedulerMode.HOST:
-        if not queues_of_others:
+        if not strangers.queues:
             return []
         # the syncer copies the labels, and the host's KAI would count the pod in that queue
         named = " || ".join(
-            f"variables.labels[?{_text(key)}].orValue('') in {_list(sorted(set(queues_of_others)))}"
+            f"variables.labels[?{_text(key)}].orValue('') in {_list(strangers.queues)}"
             for key in (names.KAI_QUEUE_LABEL, OLD_QUEUE_LABEL)
         )
         return [
@@ -326,14 +324,16 @@ def _list(values: Iterable[str]) -> str:
     return json.dumps(list(values))
 
 
-def others(tenants: Mapping[str, Tenant], name: str) -> tuple[list[str], list[str]]:
-    """Return the nodes and the host queues that only other tenants have, by name."""
-    own = tenants[name]
-    nodes = {node for tenant in tenants.values() for node in tenant.nodes} - set(own.nodes)
-    queues = [
-        queue
-        for tenant in tenants.values()
-        if tenant.name != name and tenant.team.scheduler.mode is SchedulerMode.HOST
-        for queue in (names.parent_queue(tenant.name), *_host_queues(tenant))
-    ]
-    return sorted(nodes), queues
+def others(tenants: Mapping[str, Tenant], name: str) -> Others:
+    """Return what the other tenants have and this one has not."""
+    own = set(tenants[name].nodes)
+    strangers = [tenant for tenant in tenants.values() if tenant.name != name]
+    return Others(
+        nodes=tuple(sorted({node for tenant in strangers for node in tenant.nodes} - own)),
+        queues=tuple(
+            queue
+            for tenant in strangers
+            if tenant.team.scheduler.mode is SchedulerMode.HOST
+            for queue in (names.parent_queue(tenant.name), *_host_queues(tenant))
+        ),
+    )

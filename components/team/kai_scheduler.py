@@ -125,6 +125,7 @@ class KaiScheduler(Component):
                 provider=args.provider,
                 depends_on=needs,
                 deleted_with=args.vcluster,
+                protect=False,
                 # two lines can't be upgraded into each other: the old one goes first, then what its hooks made, then
                 # the new one comes. queues and workloads are not the release's, so they stay
                 replacement_trigger=args.release.line,

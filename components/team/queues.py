@@ -82,6 +82,7 @@ class Queues(Component):
                 provider=args.provider,
                 depends_on=depends_on,
                 deleted_with=args.vcluster,
+                protect=False,
                 hooks=pulumi.ResourceHookBinding(on_error=[retry]),
             ),
         )

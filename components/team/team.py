@@ -18,6 +18,7 @@ from components.check.gpu_check import GpuCheck, GpuCheckArgs
 from components.check.host import pod_settings
 from components.settings.models import GpuStack, Platform, SchedulerMode
 from components.team.access import Access, AccessArgs
+from components.team.admission import Admission, AdmissionArgs, Others
 from components.team.guardrails import Guardrails, GuardrailsArgs
 from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
 from components.team.queues import Queues, QueuesArgs
@@ -27,13 +28,16 @@ from components.team.virtual_cluster import VirtualCluster, VirtualClusterArgs
 
 @dataclass(frozen=True, kw_only=True)
 class TeamArgs:
-    """`host_kai` is the one KAI on the host, for mode `host`. `depends_on`: the host's own checks."""
+    """`host_kai` is the one KAI on the host, for mode `host`. `others`: what the tenant's pods must leave alone.
+    `protect`: refuse to delete or replace the tenant. `depends_on`: the host's own checks."""
 
     tenant: Tenant
+    others: Others
     platform: Platform
     provider: k8s.Provider
     host_kubeconfig: pulumi.Output[str]
     host_kai: KaiScheduler | None
+    protect: bool
     depends_on: list[pulumi.Resource]
 
 
@@ -41,6 +45,7 @@ class Team(Component):
     """One tenant. No attribute may have the name of a fact: the SDK sets each fact as an attribute, too."""
 
     guardrails: Guardrails
+    admission: Admission
     virtual_cluster: VirtualCluster
     scheduler: KaiScheduler | None = None
     team_queues: Queues | None = None
@@ -53,12 +58,26 @@ class Team(Component):
         self.guardrails = Guardrails(
             f"{name}-guardrails", GuardrailsArgs(tenant=args.tenant, provider=args.provider), self.child()
         )
+        self.admission = self._admission(name)
         self.virtual_cluster = self._virtual_cluster(name)
         self.scheduler = self._scheduler(name)
         self.team_queues = self._queues(name)
         self.access = self._access(name)
         self.check = self._check(name)
         self.register_outputs(self.outputs())
+
+    def _admission(self, name: str) -> Admission:
+        args = self._args
+        return Admission(
+            f"{name}-admission",
+            AdmissionArgs(
+                tenant=args.tenant,
+                provider=args.provider,
+                runtime_class=args.platform.gpu.runtime_class.name,
+                others=args.others,
+            ),
+            self.child(),
+        )
 
     def _virtual_cluster(self, name: str) -> VirtualCluster:
         args = self._args
@@ -71,9 +90,10 @@ class Team(Component):
                 artifacts=args.platform.artifacts,
                 provider=args.provider,
                 host_kubeconfig=args.host_kubeconfig,
-                depends_on=[self.guardrails, *args.depends_on],
+                protect=args.protect,
+                depends_on=[self.guardrails, self.admission, *args.depends_on],
             ),
-            self.child(),
+            self.child(protect=args.protect),
         )
 
     def _scheduler(self, name: str) -> KaiScheduler | None:
@@ -186,7 +206,7 @@ def check_request(tenant: Tenant, platform: Platform) -> job.Request:
         gpus=min(ask.gpus, tenant.gpu_limit),
         fraction=ask.fraction,
         gpu_memory_mib=ask.gpu_memory_mib,
-        replicas=bool(pool and pool.replicas > 1),
+        replicas=pool.replicas if pool else 1,
         tainted=bool(pool and pool.taint),
         product=pool.product if pool else None,
         pool_gpu_memory_mib=pool.gpu_memory_mib if pool else None,

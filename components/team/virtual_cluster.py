@@ -32,6 +32,7 @@ class VirtualClusterArgs:
     artifacts: Artifacts
     provider: k8s.Provider
     host_kubeconfig: pulumi.Output[str]
+    protect: bool
     depends_on: list[pulumi.Resource]
 
 
@@ -82,7 +83,8 @@ class VirtualCluster(Component):
             cleanup_on_fail=True,
             max_history=5,
             timeout=600,
-            opts=self.child(provider=args.provider, depends_on=args.depends_on),
+            # with it goes everything that the team has inside
+            opts=self.child(provider=args.provider, depends_on=args.depends_on, protect=args.protect),
         )
 
     def _service(self, name: str, args: VirtualClusterArgs) -> None:
@@ -133,7 +135,7 @@ class VirtualCluster(Component):
             cluster_identifier=f"{pulumi.get_project()}/{pulumi.get_stack()}/{args.tenant.name}",
             # a dead tenant API must fail fast, and alone
             kube_client_settings={"timeout": 60},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.release], deleted_with=self.release),
+            opts=self.child(depends_on=[self.release], deleted_with=self.release),
         )
 
 

@@ -309,6 +309,8 @@ def test_a_low_clock_under_load_is_a_warning() -> None:
 
 def test_an_xid_under_our_own_work_fails_and_an_old_one_is_a_warning() -> None:
     assert severities(report_on(steps={"after": {"xids": [79]}})) == {"health.xid": "fail"}
+    shared = report_on("fraction", {"after": {"xids": [31]}})
+    assert severities(shared) == {"health.xid": "warn"}, "a neighbour's fault shows here, too"
     report = report_on(steps={"nvml": {"xidsBefore": [31]}})
     assert severities(report) == {"health.xid": "warn"}
     assert finding(report, "health.xid")["value"] == [31]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -164,6 +166,7 @@ class ApiServer:
     status: int = 200
     requests: list[tuple[str, str, dict[str, str], dict[str, Any]]] = field(default_factory=list)
     address: str = ""
+    server: http.server.ThreadingHTTPServer = field(init=False)
 
 
 @pytest.fixture
@@ -181,12 +184,13 @@ def api() -> Iterator[ApiServer]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    kept.address = f"http://127.0.0.1:{server.server_port}"
+    kept.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    kept.server.handle_error = lambda *_: None  # type: ignore[method-assign]
+    threading.Thread(target=kept.server.serve_forever, daemon=True).start()
+    kept.address = f"http://127.0.0.1:{kept.server.server_port}"
     yield kept
-    server.shutdown()
-    server.server_close()
+    kept.server.shutdown()
+    kept.server.server_close()
 
 
 @pytest.fixture
@@ -255,6 +259,37 @@ def test_a_token_never_goes_out_in_clear_text(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv(f"GPU_CHECK_{key}", value)
     with pytest.raises(probe.ConfigMapError, match="https"):
         probe.ConfigMap.from_environment()
+
+
+def certificate(folder: Path, name: str) -> Path:
+    """A certificate for 127.0.0.1 that signs itself; its key lies beside it."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not on the PATH: the report over https was not tried")
+    made, key = folder / f"{name}.crt", folder / f"{name}.key"
+    subject = ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(made)]
+    subprocess.run([*command, *subject], check=True, capture_output=True)
+    return made
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_the_token_goes_only_to_an_api_server_that_the_pods_ca_vouches_for(
+    api: ApiServer, tmp_path: Path, trusted: bool
+) -> None:
+    server, other = certificate(tmp_path, "server"), certificate(tmp_path, "other")
+    (tmp_path / "token").write_text("s3cret-token")
+    (tmp_path / "ca.crt").write_text((server if trusted else other).read_text())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(server, server.with_suffix(".key"))
+    api.server.socket = context.wrap_socket(api.server.socket, server_side=True)
+    config_map = probe.ConfigMap("report", "team-ml", api.address.replace("http:", "https:"), str(tmp_path))
+    if trusted:
+        config_map.apply({"verdict": "pass"}, timeout=5)
+        assert api.requests[0][3]["data"] == {"verdict": "pass"}
+    else:
+        with pytest.raises(probe.ConfigMapError, match="CERTIFICATE_VERIFY_FAILED"):
+            config_map.apply({"verdict": "pass"}, timeout=5)
+        assert api.requests == []
 
 
 @pytest.mark.parametrize(

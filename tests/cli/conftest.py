@@ -17,7 +17,7 @@ from tests.cli.fake_api import FakeApi, named, node, running, write_kubeconfig
 STACK_FILE = """\
 config:
   gpu-tenancy:platform:
-    host: {provider: existing, context: here}
+    host: {provider: existing, context: here, address: 127.0.0.1}
     gpu: {stack: fake}
     pools:
       a: {nodes: [gpu-0], gpusPerNode: 4}

@@ -252,6 +252,26 @@ class TestGuardrails:
         assert never == "Never", "best effort must not push anybody out"
 
 
+class TestProtection:
+    """What a team has inside goes only with a named override."""
+
+    def protected(self, recorder: Recorder) -> set[str]:
+        return {r.name for r in recorder.resources if not r.read and r.options.protect}
+
+    def test_team_and_virtual_cluster_are_protected_and_what_must_be_replaceable_is_not(self, declare: Declare) -> None:
+        found = {name for name in self.protected(declare("lab")) if name.startswith("ml")}
+        assert found == {"ml", "ml-virtual-cluster", "ml-virtual-cluster-vcluster"}
+
+    def test_an_override_lifts_it_for_one_team_until_its_date(self, declare: Declare) -> None:
+        override = {"team": "ml", "allow": ["delete"], "until": "2099-01-01", "reason": "the team is dissolved"}
+        lifted = self.protected(declare(lab(overrides=[override])))
+        assert "ml" not in lifted
+        assert "research" in lifted
+
+    def test_the_virtual_cluster_comes_after_its_admission_rules(self, declare: Declare) -> None:
+        assert depends_on(declare("lab").one(RELEASE, "ml-virtual-cluster-vcluster"), "ml-admission-binding")
+
+
 class TestHost:
     """What exists is declared, not discovered."""
 

@@ -84,7 +84,7 @@ def test_replicas_are_what_a_node_offers() -> None:
     assert messages("gpu-collision", [shared, *teams]) == []
     found = messages("gpu-collision", [shared, *teams, team("canary", gpuLimit=1)])
     assert "the replica limits" in found[0]
-    assert "node gpu-0: ml 2 + vision 2 + canary 1 = 5 of 4" in found[0]
+    assert "node gpu-0: canary 1 + ml 2 + vision 2 = 5 of 4" in found[0]
 
 
 def test_an_unlimited_team_collides_with_any_other() -> None:

@@ -48,7 +48,7 @@ class TestFiles:
         (tmp_path / "Pulumi.dev.yaml").touch()
         (tmp_path / "Pulumi.lab.yaml").touch()
         (tmp_path / "Pulumi.yaml").touch()
-        with pytest.raises(SettingsError, match="does not exist; the stacks here are dev, lab; name one of them"):
+        with pytest.raises(SettingsError, match="no such file; the stacks here are dev, lab; name one of them"):
             load_stack_file(tmp_path / "Pulumi.prod.yaml")
 
     def test_bad_yaml_is_told_with_its_line(self, tmp_path: Path) -> None:

@@ -1,0 +1,124 @@
+"""Finding the cluster: one clear error for each way in which it fails, cause first, no credential in any."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.cli.conftest import STACK_FILE, Project
+from tests.cli.fake_api import kubeconfig
+
+TOKEN = "not-a-real-token"
+
+
+def complaint(project: Project, capsys: pytest.CaptureFixture[str], code: int) -> str:
+    """What `preflight` says when it can't go on."""
+    assert project.run("preflight") == code
+    said = capsys.readouterr()
+    assert TOKEN not in said.err
+    assert "Traceback" not in said.err
+    assert said.out == ""
+    return said.err
+
+
+def rewrite(tmp_path: Path, text: str) -> None:
+    (tmp_path / "kubeconfig").write_text(text)
+
+
+def test_a_missing_kubeconfig_is_named(project: Project, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "kubeconfig").unlink()
+    said = complaint(project, capsys, 2)
+    assert str(tmp_path / "kubeconfig") in said
+    assert "make up STACK=lab" in said
+
+
+def test_a_context_that_does_not_exist_lists_those_that_do(
+    project: Project, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    rewrite(tmp_path, kubeconfig(project.api.url, context="elsewhere"))
+    said = complaint(project, capsys, 2)
+    assert "no context 'here'" in said
+    assert "elsewhere" in said
+    assert project.api.seen == []
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "contexts: 3", "- x", "\x00"])
+def test_a_file_that_is_no_kubeconfig_is_named_and_not_quoted(
+    project: Project, capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str
+) -> None:
+    rewrite(tmp_path, text + f"\n# {TOKEN}")
+    assert str(tmp_path / "kubeconfig") in complaint(project, capsys, 2)
+
+
+def test_a_context_without_a_user_is_named(
+    project: Project, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    broken = yaml.safe_load(kubeconfig(project.api.url))
+    broken["users"] = []
+    rewrite(tmp_path, yaml.safe_dump(broken))
+    assert "user 'u'" in complaint(project, capsys, 2)
+
+
+def test_a_cluster_that_is_not_reachable_is_named_with_its_address(
+    project: Project, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    rewrite(tmp_path, kubeconfig(f"http://127.0.0.1:{port}"))
+    said = complaint(project, capsys, 1)
+    assert "the cluster is not reachable" in said
+    assert f"127.0.0.1:{port}" in said
+
+
+@pytest.mark.parametrize(("code", "words"), [(401, "does not accept the credentials"), (403, "may not do this")])
+def test_refused_credentials_and_missing_rights_are_told_apart(
+    project: Project, capsys: pytest.CaptureFixture[str], code: int, words: str
+) -> None:
+    project.api.refused["/api/v1/namespaces/kube-system"] = code
+    assert words in complaint(project, capsys, 1)
+
+
+def test_something_that_is_no_kubernetes_api_is_named(
+    project: Project, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    page = b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(page)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        rewrite(tmp_path, kubeconfig(f"http://127.0.0.1:{server.getsockname()[1]}"))
+        said = complaint(project, capsys, 1)
+        thread.join(5)
+    assert "is not a Kubernetes API: HTTP 502" in said
+
+
+def test_a_kubeconfig_path_of_the_stack_file_is_relative_to_the_project(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project.root / "mine.yaml").write_text(kubeconfig(project.api.url))
+    project.write(STACK_FILE.replace("context: here}", "context: here, kubeconfig: mine.yaml}"))
+    assert project.run("preflight") == 0
+
+
+def test_a_login_command_that_fails_says_so(
+    project: Project, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    config = yaml.safe_load(kubeconfig(project.api.url))
+    login = {"apiVersion": "client.authentication.k8s.io/v1", "command": "false"}
+    config["users"] = [{"name": "u", "user": {"exec": login}}]
+    rewrite(tmp_path, yaml.safe_dump(config))
+    assert "credentials" in complaint(project, capsys, 1)
+    login["command"] = "there-is-no-such-login-command"
+    rewrite(tmp_path, yaml.safe_dump(config))
+    assert "there-is-no-such-login-command" in complaint(project, capsys, 1)

@@ -1,0 +1,114 @@
+"""Admission as objects: which rules a tenant gets. That a real API server keeps them is tested in tests/lab."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from components.settings.load import parse_platform
+from components.team.admission import Others, others, policy_spec, rules
+from components.team.tenant import Tenant, resolve
+from tests.conftest import Declare, platform_of
+
+NOBODY = Others(nodes=(), queues=())
+ISOLATION = ["not-privileged", "no-host-path", "no-host-namespaces", "no-added-capabilities"]
+
+
+def tenants(**teams: dict[str, Any]) -> dict[str, Tenant]:
+    platform = platform_of("prod")
+    for name, change in teams.items():
+        platform["teams"][name] = {**platform["teams"][name], **change}
+    return resolve(parse_platform(platform, "test"))
+
+
+def rule_names(found: dict[str, Tenant], team: str) -> list[str]:
+    return [rule.name for rule in rules(found[team], others(found, team), "nvidia")]
+
+
+def test_each_tenant_gets_a_policy_and_a_binding_before_its_virtual_cluster(declare: Declare) -> None:
+    recorder = declare("prod", stack="prod")
+    policies = recorder.of_type("kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy")
+    bindings = recorder.of_type("kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicyBinding")
+    teams = {found.inputs["name"] for found in recorder.of_type("gpu-tenancy:index:Team")}
+    assert {found.metadata["labels"]["gpu-tenancy/team"] for found in policies} == teams
+    bound = [found.inputs["spec"] for found in bindings]
+    for policy in policies:
+        assert {"policyName": policy.metadata["name"], "validationActions": ["Deny"]} in bound
+    assert len(bound) == len(policies)
+    release = recorder.one("kubernetes:helm.sh/v3:Release", "vision-virtual-cluster-vcluster")
+    assert any(urn.endswith("::vision-admission-binding") for urn in release.dependencies)
+
+
+def test_a_policy_is_about_its_own_namespace_and_fails_closed() -> None:
+    tenant = tenants()["vision"]
+    spec = policy_spec(tenant, rules(tenant, NOBODY, "nvidia"))
+    match = spec["matchConstraints"]
+    assert match["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "team-vision"}}
+    assert match["resourceRules"][0]["resources"] == ["pods", "pods/ephemeralcontainers"]
+    assert spec["failurePolicy"] == "Fail"
+
+
+def test_every_message_names_rule_and_team() -> None:
+    for name, tenant in tenants().items():
+        found = rules(tenant, NOBODY, "nvidia")
+        for rule, validation in zip(found, policy_spec(tenant, found)["validations"], strict=True):
+            assert validation["message"].startswith(f"gpu-tenancy rule {rule.name}, team {name}: ")
+
+
+def test_rules_follow_mode_and_level() -> None:
+    found = tenants(web={"isolation": "privileged"})
+    virtual = [*ISOLATION, "own-nodes", "not-the-hosts-queues", "runtime-class-for-gpus"]
+    assert rule_names(found, "vision") == virtual
+    assert rule_names(found, "speech-canary") == virtual
+    assert rule_names(found, "serving") == [
+        *ISOLATION,
+        "own-nodes",
+        "own-queues",
+        "gpus-through-kai",
+        "runtime-class-for-gpus",
+    ]
+    assert rule_names(found, "web") == ["own-nodes", "not-the-hosts-queues", "runtime-class-for-gpus"]
+
+
+def test_without_a_scheduler_on_the_host_there_are_no_queues_to_guard() -> None:
+    found = resolve(parse_platform(platform_of("lab"), "test"))
+    assert all("not-the-hosts-queues" not in rule_names(found, team) for team in found)
+
+
+def test_a_team_without_a_pool_runs_where_the_host_puts_it() -> None:
+    web = tenants()["web"]
+    assert "own-nodes" in [rule.name for rule in rules(web, NOBODY, "nvidia")]
+    anywhere = replace(web, pool_name=None, pool=None, nodes=(), node_selector={})
+    assert "own-nodes" not in [rule.name for rule in rules(anywhere, NOBODY, "nvidia")]
+
+
+def test_a_kai_that_needs_the_default_runtime_gives_every_pod_the_runtime_class() -> None:
+    platform = platform_of("dev")
+    found = resolve(parse_platform(platform, "test"))
+    assert found["research"].kai is not None
+    assert found["research"].kai.fractions_need_default_runtime
+    assert "runtime-class-for-gpus" not in rule_names(found, "research")
+    assert "runtime-class-for-gpus" in rule_names(found, "ml")
+    assert "runtime-class-for-gpus" in rule_names(found, "dev")
+
+
+def test_others_are_told_apart_by_name() -> None:
+    found = tenants()
+    strangers = others(found, "vision")
+    assert "h200-3" not in strangers.nodes
+    assert {"h200-0", "a100-0"} <= set(strangers.nodes)
+    assert strangers.queues == ("serving", "serving-online", "batch", "batch-nightly")
+    assert others(found, "serving").queues == ("batch", "batch-nightly")
+    # a canary stands on its team's node: that node is not a stranger's
+    assert "a100-0" not in others(found, "speech").nodes
+
+
+@pytest.mark.parametrize("level", ["restricted", "baseline"])
+def test_levels_differ_in_what_a_container_may_add(level: str) -> None:
+    found = tenants(web={"isolation": level})["web"]
+    added = next(rule for rule in rules(found, NOBODY, "nvidia") if rule.name == "no-added-capabilities")
+    assert ('"CHOWN"' in added.expression) is (level == "baseline")
+    assert '"NET_BIND_SERVICE"' in added.expression
+    assert "SYS_ADMIN" not in added.expression

@@ -1,0 +1,156 @@
+"""The real engine on a real cluster, where there is one.
+
+Needs `pulumi` with the kubernetes plugin, and GPU_TENANCY_ENGINE_STACK: the path of a stack file that is valid for a
+cluster which the tests may fill and empty. It must have at least two teams in mode `virtual`, and say where charts and
+the check's image come from. The tests work on a copy, with a state of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+STACK_FILE = os.environ.get("GPU_TENANCY_ENGINE_STACK")
+STACK = "engine"
+UP_SECONDS = 1500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """A copy of the project with a stack and a state of its own."""
+
+    folder: Path
+    platform: dict[str, Any]
+    environment: Mapping[str, str]
+
+    def write(self, platform: Mapping[str, Any]) -> None:
+        """Make this the stack file."""
+        text = yaml.safe_dump({"config": {"gpu-tenancy:platform": dict(platform)}})
+        kept = (self.folder / f"Pulumi.{STACK}.yaml").read_text() if self._has_file() else ""
+        salt = yaml.safe_load(kept).get("encryptionsalt") if kept else None
+        if salt:
+            text = f"encryptionsalt: {salt}\n{text}"
+        (self.folder / f"Pulumi.{STACK}.yaml").write_text(text)
+
+    def _has_file(self) -> bool:
+        return (self.folder / f"Pulumi.{STACK}.yaml").exists()
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start the engine in a process group of its own."""
+        return subprocess.Popen(
+            ["pulumi", *words, "--stack", STACK, "--non-interactive"],
+            cwd=self.folder,
+            env=dict(self.environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *words: str, ok: bool = True) -> str:
+        """Run the engine to its end; its whole text."""
+        process = self.start(*words)
+        text, _ = process.communicate(timeout=UP_SECONDS)
+        assert (process.returncode == 0) is ok, f"pulumi {' '.join(words)}: exit {process.returncode}\n{text[-6000:]}"
+        return text
+
+    def up(self, *, ok: bool = True) -> str:
+        """`up`, as the commands do it."""
+        return self.run("up", "--yes", "--continue-on-error", "--skip-preview", ok=ok)
+
+    def steps(self) -> dict[str, str]:
+        """What a preview would change: operation by logical name; nothing for what stays the same."""
+        process = subprocess.run(
+            ["pulumi", "preview", "--json", "--stack", STACK, "--non-interactive"],
+            cwd=self.folder,
+            env=dict(self.environment),
+            capture_output=True,
+            text=True,
+            timeout=UP_SECONDS,
+            check=False,
+        )
+        assert process.returncode == 0, process.stdout[-3000:] + process.stderr[-3000:]
+        found = json.loads(process.stdout)["steps"]
+        return {
+            step["urn"].rpartition("::")[2]: step["op"]
+            for step in found
+            if step["op"] not in ("same", "read", "refresh")
+        }
+
+    def outputs(self, *, secrets: bool = False) -> dict[str, Any]:
+        """The stack's outputs."""
+        text = subprocess.run(
+            ["pulumi", "stack", "output", "--json", "--stack", STACK, *(["--show-secrets"] if secrets else [])],
+            cwd=self.folder,
+            env=dict(self.environment),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def exported(self) -> str:
+        """The state as it is stored."""
+        return self.run("stack", "export")
+
+    def kubectl(self, *words: str, kubeconfig: str | None = None, check: bool = True) -> str:
+        """Ask the host cluster, or a team's."""
+        host = self.platform["host"]
+        place = ["--kubeconfig", kubeconfig or host["kubeconfig"]]
+        context = [] if kubeconfig else ["--context", host["context"]]
+        return subprocess.run(
+            ["kubectl", *place, *context, *words], capture_output=True, text=True, check=check, timeout=120
+        ).stdout
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A fresh stack; destroyed at the end, whatever happened."""
+    missing = [tool for tool in ("pulumi", "kubectl") if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"no {' and no '.join(missing)} on PATH: the real engine was not tried")
+    if STACK_FILE is None:
+        pytest.skip("GPU_TENANCY_ENGINE_STACK names no stack file of a cluster to try the engine on")
+    folder = tmp_path_factory.mktemp("engine")
+    project = folder / "project"
+    ignore = shutil.ignore_patterns(".git", ".venv", ".lab", ".pulumi", "tests", "docs", "__pycache__", "Pulumi.*.yaml")
+    shutil.copytree(ROOT, project, ignore=ignore)
+    settings = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
+    settings["runtime"]["options"]["virtualenv"] = sys.prefix
+    (project / "Pulumi.yaml").write_text(yaml.safe_dump(settings))
+    (folder / "state").mkdir()
+    environment = {
+        **os.environ,
+        "PULUMI_BACKEND_URL": f"file://{folder}/state",
+        "PULUMI_CONFIG_PASSPHRASE": "only-for-this-test",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }
+    platform = yaml.safe_load(Path(STACK_FILE).read_text())["config"]["gpu-tenancy:platform"]
+    found = Engine(folder=project, platform=platform, environment=environment)
+    found.run("stack", "init")
+    try:
+        yield found
+    finally:
+        everything_unprotected(found)
+        found.run("destroy", "--yes", "--continue-on-error")
+
+
+def everything_unprotected(engine: Engine) -> None:
+    """Lift every protection: this stack is the tests' own."""
+    engine.run("state", "unprotect", "--all", "--yes")
+
+
+Change = Callable[[dict[str, Any]], None]

@@ -1,0 +1,168 @@
+"""The real engine, from nothing to nothing. The tests follow one stack, in this order."""
+
+from __future__ import annotations
+
+import copy
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.conftest import Engine, everything_unprotected
+
+pytestmark = pytest.mark.engine
+
+
+def changed(engine: Engine, **values: Any) -> dict[str, Any]:
+    """The stack file's platform with some values changed, by path."""
+    data = copy.deepcopy(engine.platform)
+    for path, value in values.items():
+        holder = data
+        *steps, last = path.split("__")
+        for step in steps:
+            holder = holder[step]
+        holder[last] = value
+    return data
+
+
+def teams_of(engine: Engine) -> list[str]:
+    """The teams with a KAI of their own, in the file's order."""
+    found = [n for n, t in engine.platform["teams"].items() if t.get("scheduler", {}).get("mode") == "virtual"]
+    assert len(found) >= 2, "the stack file needs two teams in mode virtual"
+    return found
+
+
+def team_kubeconfig(engine: Engine, team: str, folder: Path) -> str:
+    path = folder / f"{team}.json"
+    path.write_text(engine.outputs(secrets=True)["kubeconfigs"][team]["admin"])
+    path.chmod(0o600)
+    return str(path)
+
+
+def test_a_preview_of_nothing_plans_every_team_and_touches_nothing(engine: Engine) -> None:
+    engine.write(engine.platform)
+    steps = engine.steps()
+    for team in teams_of(engine):
+        assert steps[f"{team}-virtual-cluster-vcluster"] == "create"
+        assert steps[f"{team}-check-verdict"] == "create"
+    assert "team-" not in engine.kubectl("get", "namespaces", "-o", "name")
+
+
+def test_up_brings_every_team_to_a_check_that_ran_through_its_own_queue(engine: Engine, tmp_path: Path) -> None:
+    engine.up()
+    found = engine.outputs()["teams"]
+    for team in teams_of(engine):
+        assert '"verdict"' in found[team]["check"], found[team]["check"]
+        kubeconfig = team_kubeconfig(engine, team, tmp_path)
+        pod = engine.kubectl(
+            "-n",
+            "gpu-check",
+            "get",
+            "pods",
+            "-l",
+            "gpu-tenancy/check=team",
+            "-o",
+            "jsonpath={.items[*].spec.schedulerName}",
+            kubeconfig=kubeconfig,
+        )
+        assert "kai-scheduler" in pod
+
+
+def test_an_unchanged_preview_has_no_changes(engine: Engine) -> None:
+    assert engine.steps() == {}
+
+
+def test_no_key_is_in_the_state_in_clear(engine: Engine) -> None:
+    keys = [found["admin"] for found in engine.outputs(secrets=True)["kubeconfigs"].values()]
+    state = engine.exported()
+    for kubeconfig in keys:
+        key = kubeconfig.split('"client-key-data": "')[1].split('"')[0]
+        assert key not in state
+
+
+def test_a_changed_quota_changes_that_teams_numbers_alone(engine: Engine) -> None:
+    team = teams_of(engine)[0]
+    memory = {**engine.platform["teams"][team]["resources"], "memory": "3Gi"}
+    engine.write(changed(engine, **{f"teams__{team}__resources": memory}))
+    steps = engine.steps()
+    assert f"{team}-guardrails-quota" in steps
+    others = [name for name in steps if not name.startswith(team)]
+    assert others == []
+    assert not [name for name, op in steps.items() if "vcluster" in name or "scheduler" in name]
+    engine.up()
+    assert engine.steps() == {}
+
+
+def test_a_dead_tenant_api_does_not_stop_another_team(engine: Engine) -> None:
+    dead, alive = teams_of(engine)[:2]
+    engine.kubectl("-n", f"team-{dead}", "scale", "statefulset", dead, "--replicas=0")
+    engine.kubectl("-n", f"team-{dead}", "wait", "--for=delete", f"pod/{dead}-0", "--timeout=100s")
+    data = changed(engine)
+    for team in (dead, alive):
+        queue = next(iter(data["teams"][team]["queues"].values()))
+        queue["priority"] = 90
+    engine.write(data)
+    engine.up(ok=False)
+    engine.kubectl("-n", f"team-{dead}", "scale", "statefulset", dead, "--replicas=1")
+    engine.kubectl("-n", f"team-{dead}", "rollout", "status", f"statefulset/{dead}", "--timeout=180s")
+    left = engine.steps()
+    assert left, "the dead team's change is still to be made"
+    assert [name for name in left if name.startswith(alive)] == []
+    engine.up()
+    assert engine.steps() == {}
+
+
+def test_a_killed_engine_can_be_run_again(engine: Engine) -> None:
+    team = teams_of(engine)[0]
+    engine.write(changed(engine, **{f"teams__{team}__isolation": "privileged"}))
+    process = engine.start("up", "--yes", "--skip-preview")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "updating" in line or "replacing" in line or "creating" in line:
+            break
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    time.sleep(2)
+    engine.run("cancel", "--yes")
+    engine.up()
+    assert engine.steps() == {}
+
+
+def test_a_protected_team_is_not_removed_by_leaving_it_out(engine: Engine) -> None:
+    team = teams_of(engine)[1]
+    data = changed(engine)
+    del data["teams"][team]
+    engine.write(data)
+    text = engine.run("up", "--yes", "--skip-preview", ok=False)
+    assert "protect" in text
+    assert f"team-{team}" in engine.kubectl("get", "namespaces", "-o", "name")
+
+
+def test_an_override_lets_a_team_go_with_everything_that_it_had(engine: Engine) -> None:
+    team = teams_of(engine)[1]
+    override = {"team": team, "allow": ["delete"], "until": "2099-01-01", "reason": "removed by a test"}
+    engine.write(changed(engine, overrides=[override]))
+    engine.up()
+    data = changed(engine, overrides=[override])
+    del data["teams"][team]
+    engine.write(data)
+    engine.up()
+    assert f"team-{team}" not in engine.kubectl("get", "namespaces,priorityclasses,clusterroles", "-o", "name")
+    assert engine.steps() == {}
+
+
+def test_destroy_leaves_nothing_of_ours(engine: Engine) -> None:
+    everything_unprotected(engine)
+    engine.run("destroy", "--yes")
+    kinds = (
+        "namespaces,priorityclasses,runtimeclasses,clusterroles,clusterrolebindings,crds,validatingadmissionpolicies"
+    )
+    left = engine.kubectl("get", kinds, "-o", "name", "-l", "app.kubernetes.io/managed-by=gpu-tenancy")
+    assert left.strip() == ""
+    everything = engine.kubectl("get", kinds, "-o", "name")
+    assert [line for line in everything.splitlines() if "/team-" in line or "kai" in line or "vc-" in line] == []
+    nodes = engine.kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.labels}")
+    assert "gpu-tenancy/" not in nodes
