@@ -23,7 +23,7 @@ from report.picture import draw
 from report.preview import read_preview
 from report.redact import Redactor
 from report.rehearsal import Resource, compare, record
-from report.rules import judge
+from report.rules import gated, judge
 from tests.report.world import platform, team
 
 ROOT: Final = Path(__file__).parents[2]
@@ -150,7 +150,7 @@ def files(name: str) -> dict[str, str]:
         base=example.base,
         head=example.head,
         preview=preview,
-        policies=judge(preview, "prod", today=TODAY),
+        policies=(*judge(preview, "prod", today=TODAY), gated(preview, example.head, today=TODAY)),
         picture="picture.svg",
     )
     return {"comment.md": render(report, Redactor()), "picture.svg": draw(example.base, example.head, stack="prod")}
