@@ -162,8 +162,9 @@ def delete_leftovers(
         kind = create_global_resource(group, version, leftover.kind, f"{leftover.kind.lower()}s")
         try:
             api.delete(kind, leftover.name)
-        except ApiError as error:
-            if error.status.code != 404:
+        except httpx2.HTTPStatusError as error:
+            # a kind that the server does not know is answered in plain text, which is no ApiError
+            if error.response.status_code != 404:
                 raise
             continue
         deleted.append(f"{leftover.kind} {leftover.name}")
@@ -178,8 +179,8 @@ def delete_leftovers(
 def _exists(api: Client, kind: type[GenericGlobalResource], name: str) -> bool:
     try:
         api.get(kind, name)
-    except ApiError as error:
-        if error.status.code == 404:
+    except httpx2.HTTPStatusError as error:
+        if error.response.status_code == 404:
             return False
         raise
     return True

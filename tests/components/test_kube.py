@@ -1,0 +1,161 @@
+"""Kubeconfigs, and the few calls that the program makes itself, against a server on this machine."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components import kube
+from components.releases import Leftover
+
+CONFIG = Leftover(api_version="kai.scheduler/v1", kind="Config", name="kai-config")
+PATH = "/apis/kai.scheduler/v1/configs/kai-config"
+
+
+def kubeconfig(url: str = "https://10.0.0.1", **user: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "one",
+        "contexts": [{"name": n, "context": {"cluster": n, "user": n}} for n in ("one", "two")],
+        "clusters": [{"name": n, "cluster": {"server": url}} for n in ("one", "two")],
+        "users": [{"name": "one", "user": user}, {"name": "two", "user": {"token": "of-another-cluster"}}],
+    }
+
+
+class TestOneContext:
+    """Credentials of other clusters must not travel into a stack's state."""
+
+    def test_only_the_wanted_context_is_kept(self) -> None:
+        text, name = kube.one_context(yaml.safe_dump(kubeconfig(token="mine")), None, "here")
+        assert name == "one"
+        assert "mine" in text
+        assert "of-another-cluster" not in text
+
+    def test_a_context_that_does_not_exist_lists_those_that_do(self) -> None:
+        with pytest.raises(kube.KubeconfigError, match=r"here: no context 'three'; it has: one, two"):
+            kube.one_context(yaml.safe_dump(kubeconfig()), "three", "here")
+
+    @pytest.mark.parametrize("text", ["", "a: [", "just words"])
+    def test_what_is_no_kubeconfig_says_so(self, text: str) -> None:
+        with pytest.raises(kube.KubeconfigError, match="not a kubeconfig"):
+            kube.one_context(text, None, "here")
+
+    def test_certificates_named_by_a_relative_path_are_read_in(self, tmp_path: Path) -> None:
+        (tmp_path / "me.crt").write_text("CERT")
+        given = kubeconfig(**{"client-certificate": "me.crt"})
+        text, _ = kube.one_context(yaml.safe_dump(given), None, "here", base=tmp_path)
+        user = json.loads(text)["users"][0]["user"]
+        assert user == {"client-certificate-data": base64.b64encode(b"CERT").decode()}
+
+    def test_a_certificate_that_is_not_there_is_named(self, tmp_path: Path) -> None:
+        given = kubeconfig(**{"client-key": "gone.key"})
+        with pytest.raises(kube.KubeconfigError, match=r"client-key .*gone\.key can't be read"):
+            kube.one_context(yaml.safe_dump(given), None, "here", base=tmp_path)
+
+
+class Server(BaseHTTPRequestHandler):
+    """Answers with what `answers` holds: (method, path) to a list of (code, body), the last one for ever."""
+
+    answers: dict[tuple[str, str], list[tuple[int, object]]]
+    asked: list[str]
+
+    def _answer(self) -> None:
+        path = self.path.partition("?")[0]
+        self.asked.append(f"{self.command} {path}")
+        found = self.answers.get((self.command, path), [(404, "404 page not found")])
+        code, body = found.pop(0) if len(found) > 1 else found[0]
+        text = body if isinstance(body, str) else json.dumps(body)
+        self.send_response(code)
+        self.send_header("Content-Type", "text/plain" if isinstance(body, str) else "application/json")
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    do_GET = do_DELETE = _answer  # noqa: N815  the library's names
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Not on the console."""
+
+
+@contextmanager
+def serving(answers: dict[tuple[str, str], list[tuple[int, object]]]) -> Iterator[tuple[str, list[str]]]:
+    asked: list[str] = []
+    handler = type("Handler", (Server,), {"answers": answers, "asked": asked})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield json.dumps(kubeconfig(f"http://127.0.0.1:{server.server_port}", token="t")), asked
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+MISSING = {"kind": "Status", "code": 404, "status": "Failure", "reason": "NotFound", "message": "not found"}
+THERE = {"apiVersion": "kai.scheduler/v1", "kind": "Config", "metadata": {"name": "kai-config"}}
+SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "vc-ml"}, "data": {}}
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kube, "POLL_SECONDS", 0.01)
+
+
+class TestLeftovers:
+    """What a Helm release's hooks left behind."""
+
+    def test_a_server_that_does_not_know_the_kind_is_fine(self) -> None:
+        with serving({}) as (text, _):
+            assert kube.delete_leftovers(text, [CONFIG]) == []
+
+    def test_an_object_that_is_not_there_is_fine(self) -> None:
+        with serving({("DELETE", PATH): [(404, MISSING)]}) as (text, _):
+            assert kube.delete_leftovers(text, [CONFIG]) == []
+
+    def test_one_that_is_there_is_deleted_and_waited_for(self) -> None:
+        answers: dict[tuple[str, str], list[tuple[int, object]]] = {
+            ("DELETE", PATH): [(200, THERE)],
+            ("GET", PATH): [(200, THERE), (200, THERE), (404, MISSING)],
+        }
+        with serving(answers) as (text, asked):
+            assert kube.delete_leftovers(text, [CONFIG]) == ["Config kai-config"]
+        assert asked.count(f"GET {PATH}") == 3
+
+    def test_one_that_never_goes_is_an_error_that_names_it(self) -> None:
+        answers: dict[tuple[str, str], list[tuple[int, object]]] = {
+            ("DELETE", PATH): [(200, THERE)],
+            ("GET", PATH): [(200, THERE)],
+        }
+        with serving(answers) as (text, _), pytest.raises(TimeoutError, match="Config kai-config .* finalizers"):
+            kube.delete_leftovers(text, [CONFIG], deadline=0.05)
+
+    def test_a_refusal_is_not_taken_for_gone(self) -> None:
+        refusal = {**MISSING, "code": 403, "reason": "Forbidden", "message": "no"}
+        with serving({("DELETE", PATH): [(403, refusal)]}) as (text, _), pytest.raises(Exception, match="no"):
+            kube.delete_leftovers(text, [CONFIG])
+
+
+class TestWaitForSecret:
+    """The Secret lags its Release."""
+
+    PATH = "/api/v1/namespaces/team-ml/secrets/vc-ml"
+
+    def test_it_returns_once_the_secret_is_there(self) -> None:
+        with serving({("GET", self.PATH): [(404, MISSING), (404, MISSING), (200, SECRET)]}) as (text, asked):
+            kube.wait_for_secret(text, "team-ml", "vc-ml")
+        assert len(asked) == 3
+
+    def test_a_secret_that_never_comes_names_it_and_the_pod_to_look_at(self) -> None:
+        with (
+            serving({("GET", self.PATH): [(404, MISSING)]}) as (text, _),
+            pytest.raises(TimeoutError, match="pod ml-0"),
+        ):
+            kube.wait_for_secret(text, "team-ml", "vc-ml", deadline=0.05)
