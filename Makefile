@@ -43,6 +43,7 @@ check: $(READY)       ## format, lint, strict types, tests without needs
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+	@$(MAKE) --no-print-directory lint-workflows
 	$(PY) -m pytest -q -m "not lab and not engine and not gpu"
 test: $(READY)        ## every test that this machine can run
 	$(PY) -m pytest

@@ -9,6 +9,7 @@ Exit codes: 0 written; 1 written, and a mandatory policy is violated or the prev
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -16,12 +17,14 @@ from pathlib import Path
 
 from components.settings.load import load_stack_file
 from components.settings.models import Platform
+from policies.gate import GateError, Usage, usage_of
 from report.command import NO, YES, UsageError, read_text, run
 from report.comment import BUDGET, Report, blocks, render
 from report.operations import to_json
 from report.picture import draw
 from report.preview import merge_policies, read_policies, read_preview
 from report.redact import Redactor
+from report.rules import gated, judge, lists_everything
 from report.stackfile import learn_secrets, read_raw
 
 
@@ -43,6 +46,14 @@ def _platform(path: Path | None, redactor: Redactor) -> Platform | None:
     return load_stack_file(path)
 
 
+def _usage(path: Path) -> Usage:
+    try:
+        return usage_of(json.loads(read_text(path)))
+    except (json.JSONDecodeError, GateError) as error:
+        message = f"{path.name}: is no list of what runs now: {error}"
+        raise UsageError(message) from None
+
+
 def _report(options: argparse.Namespace, redactor: Redactor) -> int:
     if options.base is None and options.head is None:
         message = "nothing to report on: give --base, --head, or both"
@@ -51,12 +62,15 @@ def _report(options: argparse.Namespace, redactor: Redactor) -> int:
     base, head = _platform(options.base, redactor), _platform(options.head, redactor)
     preview = read_preview(read_text(options.preview), where=options.preview.name)
     extra = read_policies(read_text(options.policies), where=options.policies.name) if options.policies else ()
+    if not options.policies and not preview.policies and head is not None and lists_everything(preview, head):
+        extra = judge(preview, stack)
+    usage = _usage(options.usage) if options.usage else None
     report = Report(
         stack=stack,
         base=base,
         head=head,
         preview=preview,
-        policies=merge_policies(preview.policies, extra),
+        policies=merge_policies(preview.policies, extra, [gated(preview, head, usage=usage)]),
         notes=tuple(options.note),
         picture=options.picture,
     )
@@ -90,7 +104,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--preview", type=Path, required=True, help="`pulumi preview --json --show-sames`, or the lab's"
     )
-    parser.add_argument("--policies", type=Path, help="policy results as JSON, besides the preview's own")
+    parser.add_argument(
+        "--policies", type=Path, help="policy results as JSON; default: the preview's own, or the pack's here"
+    )
+    parser.add_argument("--usage", type=Path, help="what runs now: `kubectl get resourcequota -A -o json`")
     parser.add_argument("--stack", help="name; default: from the file's name, Pulumi.<name>.yaml")
     parser.add_argument("--note", action="append", default=[], help="a sentence for the top; may be given again")
     parser.add_argument("--picture", help="where the comment finds the picture: a URL or a relative path")

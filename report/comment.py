@@ -8,6 +8,7 @@ Leaves to others: numbers (`quota.py`), meaning (`impact.py`), secrets (`redact.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -188,7 +189,8 @@ def _summary(report: Report, felt: Sequence[Impact], limit: int) -> list[str]:
     if failed:
         lines += [
             "> [!CAUTION]",
-            f"> This change is refused, mandatory policies are violated: {len(failed)}.",
+            f"> This change is refused by {', '.join(code(result.name, 60) for result in failed[:6])}"
+            + (f" and {len(failed) - 6} more." if len(failed) > 6 else "."),
             "",
         ]
     disruptive = [impact for impact in felt if impact.gravity in (Gravity.LOSS, Gravity.AWAY)]
@@ -380,8 +382,10 @@ def _policies(report: Report, limit: int) -> list[str]:
     head = ["Policy", "Level", "Result"]
     lines = ["### Policies", "", *_table(head, loud, limit)]
     messages = [
-        f"{result.name}: {_clean(violation.message, 500)}"
-        + (f"\n    at {_clean(violation.where, 200)}" if violation.where else "")
+        "\n".join(
+            textwrap.wrap(f"{result.name}: {_clean(violation.message, 500)}", 110, subsequent_indent="    ")
+            + ([f"    at {_clean(violation.where, 200)}"] if violation.where else [])
+        )
         for result in report.policies
         for violation in result.violations
     ]

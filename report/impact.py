@@ -15,7 +15,7 @@ from enum import IntEnum
 from typing import Final
 
 from components.capacity import UNLIMITED
-from components.settings.models import Platform
+from components.settings.models import Platform, SchedulerMode
 from report.preview import Op, Preview, Step
 from report.quota import team_states
 
@@ -110,9 +110,17 @@ def impacts(base: Platform | None, head: Platform | None, preview: Preview) -> t
     found: set[Impact] = set()
     for step in preview.changes:
         team = owners.team_of(step)
-        impact = _of_team(step, team, gone=team not in after) if team else _of_host(step)
-        if impact is not None:
-            found.add(impact)
+        if team:
+            impact = _of_team(step, team, gone=team not in after)
+            found |= {impact} if impact else set()
+        elif step.type == RELEASE and KAI_SCHEDULER in step.type_chain:
+            sharing = [
+                name for name, state in after.items() if state.mode == SchedulerMode.HOST.value and name in before
+            ]
+            found |= {impact for name in sharing if (impact := _of_shared_scheduler(step, name))}
+        else:
+            impact = _of_host(step)
+            found |= {impact} if impact else set()
     for name, state in after.items():
         was = before.get(name)
         if was is None:
@@ -186,6 +194,15 @@ def _of_team(step: Step, team: str, *, gone: bool) -> Impact | None:
     return None
 
 
+def _of_shared_scheduler(step: Step, team: str) -> Impact | None:
+    """What a change of the one KAI on the host means for a team that is scheduled by it."""
+    if step.op is Op.CREATE:
+        return None
+    how = "upgraded in place" if step.op is Op.UPDATE else "replaced"
+    text = f"the host's shared scheduler is {how}: pods that run go on, new ones wait meanwhile"
+    return Impact(gravity=Gravity.AWAY, team=team, text=text)
+
+
 def _object_name(step: Step) -> str:
     """The Kubernetes object's own name."""
     metadata = step.inputs.get("metadata")
@@ -198,13 +215,6 @@ def _of_host(step: Step) -> Impact | None:
     taken = step.op in (Op.DELETE, Op.REPLACE)
     if step.type == HOST_CLUSTER and taken:
         return Impact(gravity=Gravity.LOSS, team=EVERYONE, text="the host cluster goes, with every team in it")
-    if step.type == RELEASE and KAI_SCHEDULER in step.type_chain and step.op is not Op.CREATE:
-        how = "replaced" if taken else "upgraded in place"
-        return Impact(
-            gravity=Gravity.AWAY,
-            team=EVERYONE,
-            text=f"the host's shared KAI is {how}: its teams' new pods wait meanwhile",
-        )
     if GPU_SOFTWARE in step.type_chain and step.type == RELEASE and step.op is not Op.CREATE:
         text = "the GPU software on the nodes changes: pods that run keep their GPUs, new ones wait until it is back"
         return Impact(gravity=Gravity.AWAY, team=EVERYONE, text=text)

@@ -10,8 +10,9 @@ APPROVED   ?=
 .PHONY: pr-approved ops-digest ops-check drift engine-version lint-workflows examples
 
 pr-record: $(READY)     # every resource of each stack file, as the program here declares it, into OUT; no cluster
-	@set -e; for file in Pulumi.*.yaml; do \
-	  $(PY) -m report.rehearsal record --stack-file "$$file" --out "$(OUT)/$${file%.yaml}.json"; done
+	@status=0; for file in Pulumi.*.yaml; do \
+	  $(PY) -m report.rehearsal record --stack-file "$$file" --out "$(OUT)/$${file%.yaml}.json" || status=$$?; \
+	done; exit $$status
 pr-rehearse: $(READY)   ## what this checkout would change against the one in BASE=<folder>: reports in OUT; no cluster
 	@rm -rf "$(RECORDINGS)"
 	@$(MAKE) --no-print-directory -C "$(BASE)" pr-record OUT="$(abspath $(RECORDINGS))/base"

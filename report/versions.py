@@ -46,6 +46,16 @@ def _kai_means(before: str | None, after: str | None) -> str:
     return f"another release line: scheduler replaced, {SCHEDULER_AWAY}"
 
 
+def kubernetes_version(team: Team, shared: str | None) -> str:
+    """What runs inside the virtual cluster. shared: version of the host's KAI, which schedules teams of mode host."""
+    kai = shared if team.scheduler.mode is SchedulerMode.HOST else kai_version(team)
+    vcluster = releases.VCLUSTER.get(team.vcluster.version or releases.DEFAULT_VCLUSTER)
+    inside = team.vcluster.kubernetes_version
+    if kai is not None and kai in releases.KAI:
+        return inside or releases.KAI[kai].kubernetes_default
+    return inside or (vcluster.default_kubernetes if vcluster else "unknown")
+
+
 def _vcluster_means(before: str | None, after: str | None) -> str:
     if before is None:
         return "new virtual cluster"
@@ -56,23 +66,26 @@ def version_changes(base: Platform | None, head: Platform | None) -> tuple[Versi
     """Every changed version; a removed team's are left out (what goes with it stands above)."""
     before: Mapping[str, Team] = tenants(base) if base else {}
     after: Mapping[str, Team] = tenants(head) if head else {}
+    old_shared = base.host.scheduler.version if base and base.host.scheduler else None
+    new_shared = head.host.scheduler.version if head and head.host.scheduler else None
     found: dict[tuple[str, str | None, str | None], VersionChange] = {}
     for name, team in sorted(after.items()):
         was = before.get(name)
         old_kai, new_kai = kai_version(was) if was else None, kai_version(team)
         old_vcluster = (was.vcluster.version or releases.DEFAULT_VCLUSTER) if was else None
         new_vcluster = team.vcluster.version or releases.DEFAULT_VCLUSTER
+        old_inside = kubernetes_version(was, old_shared) if was else None
+        new_inside = kubernetes_version(team, new_shared)
         for what, old, new, means in (
+            ("Kubernetes inside", old_inside, new_inside, _vcluster_means(old_inside, new_inside)),
             ("KAI", old_kai, new_kai, _kai_means(old_kai, new_kai)),
             ("vCluster", old_vcluster, new_vcluster, _vcluster_means(old_vcluster, new_vcluster)),
         ):
-            if old == new:
+            if old == new or (was is None and what == "Kubernetes inside"):
                 continue
             change = VersionChange(teams=(name,), what=what, before=old, after=new, means=means)
             known = found.get((what, old, new))
             found[what, old, new] = change if known is None else replace(known, teams=(*known.teams, name))
-    old_shared = base.host.scheduler.version if base and base.host.scheduler else None
-    new_shared = head.host.scheduler.version if head and head.host.scheduler else None
     if base and head and old_shared != new_shared:
         means = _kai_means(old_shared, new_shared)
         found["shared", old_shared, new_shared] = VersionChange(

@@ -29,7 +29,10 @@ def write(folder: Path, settings: Platform, *, name: str = "Pulumi.prod.yaml", *
 def files(tmp_path: Path) -> dict[str, str]:
     preview = tmp_path / "preview.json"
     preview.write_text(json.dumps(digest(BASE, HEAD)))
+    policies = tmp_path / "policies.json"
+    policies.write_text(json.dumps([{"rule": "quota", "level": "mandatory", "checked": 2, "violations": []}]))
     return {
+        "--policies": str(policies),
         "--base": write(tmp_path / "base", BASE),
         "--head": write(tmp_path / "head", HEAD),
         "--preview": str(preview),
@@ -59,8 +62,32 @@ class TestComment:
     ) -> None:
         broken = [{"rule": "quota", "level": "mandatory", "checked": 1, "violations": [{"message": "too much"}]}]
         (tmp_path / "policies.json").write_text(json.dumps(broken))
-        assert comment.main([*arguments(files), "--policies", str(tmp_path / "policies.json")]) == 1
+        assert comment.main(arguments(files)) == 1
         assert "too much" in (Path(files["--out"]) / "comment.md").read_text()
+
+    def test_without_policy_results_the_pack_judges_the_preview(self, files: dict[str, str]) -> None:
+        del files["--policies"]
+        # the stand-in has no pod's labels, so the pack has something to say
+        assert comment.main(arguments(files)) == 1
+        assert "`host-resource-quota`" in (Path(files["--out"]) / "comment.md").read_text()
+
+    def test_a_removal_without_an_override_is_refused(self, files: dict[str, str], tmp_path: Path) -> None:
+        Path(files["--preview"]).write_text(json.dumps(digest(BASE, platform({}))))
+        files["--head"] = write(tmp_path / "gone", platform({}))
+        assert comment.main(arguments(files)) == 1
+        text = (Path(files["--out"]) / "comment.md").read_text()
+        assert "`allowed-changes`" in text
+        assert "if that is meant, add to overrides: {team: ml, allow: [delete]" in text
+
+    @pytest.mark.parametrize(("running", "code"), [({"ml": 3}, 1), ({"ml": 1}, 0), ({}, 0)])
+    def test_a_limit_below_what_runs_is_refused(
+        self, files: dict[str, str], tmp_path: Path, running: dict[str, int], code: int
+    ) -> None:
+        lower = platform({"ml": team("a100", 2, nodes=["gpu-0"])})
+        Path(files["--preview"]).write_text(json.dumps(digest(BASE, lower)))
+        files["--head"] = write(tmp_path / "lower", lower)
+        (tmp_path / "usage.json").write_text(json.dumps(running))
+        assert comment.main([*arguments(files), "--usage", str(tmp_path / "usage.json")]) == code
 
     def test_a_failed_preview_is_exit_1_with_the_report_written(self, files: dict[str, str]) -> None:
         Path(files["--preview"]).write_text(json.dumps({"diagnostics": [{"severity": "error", "message": "no"}]}))

@@ -172,7 +172,7 @@ class TestPolicies:
         assert order == sorted(order)
 
     def test_only_a_mandatory_one_refuses_the_change(self, text: str) -> None:
-        assert "mandatory policies are violated: 1." in text
+        assert "This change is refused by `pinned`." in text
 
     def test_no_results_at_all_are_not_a_pass(self) -> None:
         assert "**not run**" in change()

@@ -7,13 +7,15 @@ import pytest
 from tests.report.examples import EXAMPLES, FOLDER, files
 
 
+# marked for its minutes alone: the program is run eight times, twice with 50 teams
+@pytest.mark.lab
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_example_is_up_to_date(name: str) -> None:
     made = files(name)
     assert {path.name for path in (FOLDER / name).iterdir()} == made.keys()
     for file, text in made.items():
         there = (FOLDER / name / file).read_text(encoding="utf-8")
-        assert there == text, f"{name}/{file} is stale: python -m tests.report.examples"
+        assert there == text, f"{name}/{file} is stale: make examples"
 
 
 def test_no_other_folder_lies_there() -> None:

@@ -107,6 +107,16 @@ class TestHost:
         assert impact.team == ""
         assert "GPU software" in impact.text
 
+    def test_the_shared_scheduler_is_felt_by_the_teams_that_it_schedules(self) -> None:
+        settings = platform({"ml": team("a100", 4), "batch": team("l4", 1, scheduler={"mode": "host"})})
+        old, new = World("prod", settings), World("prod", settings)
+        for world, version in ((old, "v0.14.7"), (new, "v0.16.8")):
+            parent = world.add("KaiScheduler", "host-scheduler", {"team": None, "version": version})
+            world.add(RELEASE, "host-scheduler-release", {"version": version}, parent, trigger=version)
+        impact = only(impacts(settings, settings, read_preview(json.dumps(diff(old, new)))))
+        assert (impact.team, impact.gravity) == ("batch", Gravity.AWAY)
+        assert "the host's shared scheduler is replaced" in impact.text
+
 
 class TestOwners:
     """Every resource is some team's or the host's, with and without unchanged parents in the preview."""

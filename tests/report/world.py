@@ -23,12 +23,16 @@ LABELS = {"app.kubernetes.io/managed-by": "gpu-tenancy"}
 
 
 def platform(
-    teams: dict[str, Any], pools: dict[str, Any] | None = None, *, host: dict[str, Any] | None = None
+    teams: dict[str, Any],
+    pools: dict[str, Any] | None = None,
+    *,
+    host: dict[str, Any] | None = None,
+    check: dict[str, Any] | None = None,
 ) -> Platform:
     """A stack file with these teams; two pools unless said otherwise."""
     return Platform.model_validate(
         {
-            "host": {"provider": "existing", "context": "gpu-host", "address": "10.0.0.5", **(host or {})},
+            "host": {"provider": "existing", "context": "gpu-host", "address": "gpu-host.example.com", **(host or {})},
             "gpu": {"stack": "devicePlugin"},
             "pools": pools
             or {
@@ -41,6 +45,7 @@ def platform(
                 "l4": {"nodes": ["gpu-2"], "gpusPerNode": 1, "sharing": {"timeSlicing": {"replicas": 4}}},
             },
             "teams": teams,
+            "check": check or {},
         }
     )
 
@@ -56,12 +61,12 @@ def team(
 ) -> dict[str, Any]:
     """A team of a stack file, as YAML would say it."""
     if pool is None:
-        return {"scheduler": {"mode": "default"}, "resources": {"cpu": 8, "memory": "16Gi"}, **more}
+        return {"scheduler": {"mode": "default"}, "resources": {"cpu": 4, "memory": "8Gi", "pods": 10}, **more}
     limit = quota if limit is None else limit
     return {
         "pool": pool,
         "scheduler": {"mode": "virtual", "version": version},
-        "resources": {"gpus": {"quota": quota, "limit": limit}, "cpu": 32, "memory": "256Gi"},
+        "resources": {"gpus": {"quota": quota, "limit": limit}, "cpu": 4, "memory": "8Gi", "pods": 20},
         "queues": queues or {"default": {"gpu": {"quota": quota, "limit": limit}}},
         **more,
     }

@@ -1,0 +1,80 @@
+"""The policy pack's verdict on a preview's resources, for previews without policy results, and the gate's on its steps.
+
+Owns: handing resources and steps over, and the question whether the preview lists enough of them to judge.
+Leaves to others: the rules and the gate (`policies/`).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final
+
+from components.settings.models import Platform
+from components.settings.tenants import tenants
+from policies import run
+from policies.config import Level
+from policies.gate import Usage, gate
+from policies.inventory import PolicyResource
+from policies.plain import plain_properties
+from report.impact import TEAM
+from report.preview import Op, PolicyResult, Preview, Violation
+
+
+def lists_everything(preview: Preview, head: Platform) -> bool:
+    """Whether unchanged resources are in the preview, too. Rules that add up over teams are wrong about a part."""
+    listed = {step.name for step in preview.steps if step.type == TEAM and step.op is not Op.DELETE}
+    return preview.sound and set(tenants(head)) <= listed
+
+
+def judge(preview: Preview, stack: str, *, today: date | None = None) -> tuple[PolicyResult, ...]:
+    """Every rule's result on what will be there after the preview's steps. today: for support windows."""
+    resources = [
+        PolicyResource(
+            type=step.type,
+            name=step.name,
+            properties=plain_properties(step.new),
+            urn=step.urn,
+            parent=step.parent or "",
+        )
+        for step in preview.steps
+        if step.op is not Op.DELETE and step.new is not None
+    ]
+    return tuple(
+        PolicyResult(
+            name=result.rule,
+            level=result.level.value,
+            checked=result.checked,
+            violations=tuple(
+                Violation(policy=result.rule, level=result.level.value, message=found.message, where=found.resource)
+                for found in result.violations
+            ),
+        )
+        for result in run.evaluate(resources, run.config_for(stack), today=today)
+        if result.level is not Level.DISABLED
+    )
+
+
+GATE: Final = "allowed-changes"
+
+
+def gated(
+    preview: Preview, head: Platform | None, *, usage: Usage | None = None, today: date | None = None
+) -> PolicyResult:
+    """What the gate refuses of a preview's steps: what no pack sees, because it never gets deletes or old values.
+
+    usage: GPUs that each team uses now; None: not known, so every lower limit counts as below.
+    """
+    steps = [
+        {"op": step.op.value, "urn": step.urn, "oldState": {"inputs": step.old}, "newState": {"inputs": step.new}}
+        for step in preview.changes
+    ]
+    refusals = gate(steps, head.overrides if head else (), today or date.today(), usage)
+    return PolicyResult(
+        name=GATE,
+        level=Level.MANDATORY.value,
+        checked=len(steps),
+        violations=tuple(
+            Violation(policy=GATE, level=Level.MANDATORY.value, message=f"team {found.team}: {found.reason}")
+            for found in refusals
+        ),
+    )
