@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from cli.cluster import Target, target_of
 from cli.driver import TeamState
 from cli.status import age, rows, team_state
 from components.settings.load import load_stack_file
@@ -23,6 +24,11 @@ OUTPUT = {
 }
 
 
+def at(url: str) -> Target:
+    """A team's API."""
+    return target_of(kubeconfig(url), "here")
+
+
 def report(verdict: str, **body: Any) -> dict[str, Any]:
     """The check's ConfigMap."""
     data = {"verdict": verdict, "report.json": json.dumps({"verdict": verdict, **body})}
@@ -32,18 +38,18 @@ def report(verdict: str, **body: Any) -> dict[str, Any]:
 
 def test_a_report_in_the_cluster_is_newer_than_the_one_in_the_outputs(api: FakeApi) -> None:
     api.named[REPORT] = report("pass", startedAt="2026-11-22T11:00:00Z")
-    state = team_state(OUTPUT, kubeconfig(api.url))
+    state = team_state(OUTPUT, at(api.url))
     assert (state.api, state.verdict, state.scheduler_version) == ("up", "pass", "v0.9.3")
     assert state.checked_at == datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
 
 
 def test_a_report_without_a_time_is_as_old_as_its_last_writing(api: FakeApi) -> None:
     api.named[REPORT] = report("no-capacity")
-    assert team_state(OUTPUT, kubeconfig(api.url)).checked_at == datetime(2026, 11, 22, 11, 58, tzinfo=UTC)
+    assert team_state(OUTPUT, at(api.url)).checked_at == datetime(2026, 11, 22, 11, 58, tzinfo=UTC)
 
 
 def test_a_team_that_was_not_checked_lately_shows_the_outputs_verdict(api: FakeApi) -> None:
-    state = team_state(OUTPUT, kubeconfig(api.url))
+    state = team_state(OUTPUT, at(api.url))
     assert (state.api, state.verdict) == ("up", "warn")
 
 
@@ -51,14 +57,14 @@ def test_a_team_whose_api_is_down_says_so_and_keeps_its_last_verdict() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         dead = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    state = team_state(OUTPUT, kubeconfig(dead))
+    state = team_state(OUTPUT, at(dead))
     assert state.api.startswith("down: ")
     assert state.verdict == "warn"
 
 
 def test_a_refused_team_api_is_down_too(api: FakeApi) -> None:
     api.refused[REPORT] = 401
-    assert "does not accept the credentials" in team_state(OUTPUT, kubeconfig(api.url)).api
+    assert "does not accept the credentials" in team_state(OUTPUT, at(api.url)).api
 
 
 def test_without_the_secret_the_team_is_not_asked() -> None:
