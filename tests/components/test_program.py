@@ -93,6 +93,10 @@ class TestVirtualCluster:
         stateful = release.inputs["values"]["controlPlane"]["statefulSet"]
         assert stateful.get("persistence", {}).get("volumeClaim", {}).get("enabled", "auto") in (True, "auto")
 
+    def test_a_tenants_tokens_are_no_annotations_on_the_host(self, declare: Declare) -> None:
+        release = declare("lab").one(RELEASE, "ml-virtual-cluster-vcluster")
+        assert release.inputs["values"]["sync"]["toHost"]["pods"]["useSecretsForSATokens"] is True
+
     def test_the_kubeconfig_points_at_the_teams_own_port(self, declare: Declare) -> None:
         recorder = declare(lab(teams__ml__access={"port": 31000}))
         kubeconfig = json.loads(unwrap(recorder.one(PROVIDER, "ml-virtual-cluster-inner").inputs["kubeconfig"]))
