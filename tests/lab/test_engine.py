@@ -93,6 +93,15 @@ def test_what_depends_on_a_refused_object_is_not_begun(up: Callable[[str], Summa
     assert lab.objects().get(gone) is None
 
 
+def test_a_failure_does_not_cut_short_what_does_not_depend_on_it(up: Callable[[str], Summary]) -> None:
+    bad = 'bad = k8s.core.v1.Namespace("bad", metadata={"name": "Not_A_Name"}, opts=on_host())\n'
+    chain = [in_space("core.v1.ConfigMap", f"c{index}", needs=f"c{index - 1}") for index in range(1, 8)]
+    bad += in_space("core.v1.ConfigMap", "after", needs="bad, space")
+    wrong = up(SPACE + in_space("core.v1.ConfigMap", "c0") + "".join(chain) + bad)
+    assert len(wrong.failures) == 1
+    assert ops(wrong).get("c7") == "create"
+
+
 def test_a_cluster_that_the_lab_did_not_start_is_refused(up: Callable[[str], Summary]) -> None:
     foreign = yaml.safe_dump(
         {
