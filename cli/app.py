@@ -150,6 +150,7 @@ def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
     driver = driver_for(place)
     host = Host.of(place, driver)
     host.find(must_reach=False)
+    driver.use(host.target)
     say.line(host.headline())
     driver.ready()
     text = driver.kubeconfig(options.team, user=options.user)

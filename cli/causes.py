@@ -81,6 +81,12 @@ NOISE: Final = re.compile(
 """After a failed resource the Python host is interrupted and prints a long traceback; it says nothing."""
 
 
+ECHO: Final = re.compile(r"^\s*(?:KeyboardInterrupt\b|[\w.]*ResourceRegistrationFailed\b)")
+"""How a traceback of the Python host ends that says nothing new."""
+
+UNHANDLED: Final = "Program failed with an unhandled exception"
+
+
 def _known(id_: str, pattern: str, cause: str, fix: str) -> Known:
     return Known(id=id_, pattern=re.compile(pattern, re.IGNORECASE), cause=cause, fix=fix)
 
@@ -120,10 +126,11 @@ KNOWN: Final[tuple[Known, ...]] = (
         "free some space and run again; what was made so far is in the state",
     ),
     _known(
-        "policy",
-        r"\[mandatory\]|mandatory policy violation|policy violations? (?:found|detected)",
-        "the policy pack refuses this change; nothing was changed",
-        "change what the violation names (below), or add a named override with an end date to the stack file",
+        "protected",
+        r"because it is protected|protected resource",
+        "the team is protected: leaving it out of the stack file, or replacing it, is refused",
+        "write an override for it (overrides: [{{team: ..., allow: [delete], until: ..., reason: ...}}]), `make up` "
+        "with the team still in the file, then leave it out",
     ),
     # --- rights and reach ---
     _known(
@@ -321,8 +328,8 @@ def without_noise(text: str) -> str:
             kept.append(line)
             continue
         block.append(line)
-        if re.match(r"^\s*KeyboardInterrupt\b", line):
-            block = None  # an interrupted host, not a cause
+        if ECHO.match(line):
+            block = None  # an interrupted host, or its echo of a failed resource: not a cause
         elif re.match(r"^\s*[\w.]*(?:Error|Exception)\b", line):
             kept += block  # a real traceback
             block = None
@@ -335,8 +342,51 @@ def explain(text: str, *, tenants: Sequence[str], stack: str) -> list[Failure]:
     One failure per team and cause. `text` is the engine's whole output; where its diagnostics say nothing (a policy's
     refusal stands elsewhere) the text itself is looked at.
     """
+    refused = policy_violations(text, tenants)
+    if refused:
+        return refused
     whole = Diagnostic(token="pulumi:pulumi:Stack", name=stack, text=text)
     return _explain(diagnostics(text), tenants, stack) or _explain([whole], tenants, stack)
+
+
+_VIOLATION: Final = re.compile(r"\[mandatory\]\s+(?P<rule>\S+)\s+\((?P<resource>[^)]+)\)(?P<sentence>[^\n]*)")
+
+
+def policy_violations(text: str, tenants: Sequence[str]) -> list[Failure]:
+    """Return the mandatory violations of the policy pack, in the order of the engine's output.
+
+    The engine has two layouts: rule, sentence and message each on a line of their own (`up`), or the sentence right
+    behind the resource and the message on the next line (`preview --diff`).
+    """
+    found: dict[str, Failure] = {}
+    lines = text.splitlines()
+    for index, line in enumerate(lines):
+        match = _VIOLATION.search(line)
+        if match is None:
+            continue
+        below = iter(lines[index + 1 :])
+        if match["sentence"]:
+            message = next(below, "").strip()
+        else:
+            block = []
+            for entry in below:
+                if not entry.startswith(" " * 10) or "[" in entry[:12]:
+                    break
+                block.append(entry.strip())
+            message = " ".join(block[1:]) or " ".join(block)
+        # the same fault is found on a component and on what it makes
+        cause = message or match["rule"]
+        found.setdefault(
+            cause,
+            Failure(
+                id="policy",
+                team=team_of(match["resource"].rsplit(": ", 1)[-1], tenants),
+                step=f"policy {match['rule']}",
+                cause=cause,
+                fix="do what the violation says; nothing was changed",
+            ),
+        )
+    return list(found.values())
 
 
 def _explain(entries: Sequence[Diagnostic], tenants: Sequence[str], stack: str) -> list[Failure]:
@@ -360,7 +410,7 @@ def _explain(entries: Sequence[Diagnostic], tenants: Sequence[str], stack: str) 
         else:
             said = _first_error(entry.text)
             # the stack's own "update failed" only says that something else did
-            if said and said != "update failed" and said != "preview failed":
+            if said and said not in ("update failed", "preview failed"):
                 fix = f"see the engine's own words below, then `make up STACK={stack}` goes on from here"
                 ranked.append((len(KNOWN), Failure(id=UNKNOWN, team=team, step=step, cause=said, fix=fix)))
     ranked.sort(key=lambda pair: pair[0])
@@ -391,7 +441,10 @@ def _words(match: re.Match[str], *, team: str | None, stack: str) -> dict[str, s
 
 
 def _first_error(text: str) -> str:
-    """The first error's first line of substance: `error:` alone may be followed by the message on the next lines."""
+    """The first error's first line of substance; of a fault in the program the last line, where Python names it."""
+    if UNHANDLED in text:
+        last = [line.strip() for line in text.splitlines() if line.strip()][-1]
+        return "" if ECHO.match(last) else last
     body = text[text.find("error:") + len("error:") :] if "error:" in text else ""
     for line in body.splitlines():
         if line.strip(" \t*-"):

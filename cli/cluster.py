@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx2
 import yaml
@@ -150,6 +150,27 @@ def identify(client: Client, context: str) -> Identity:
     namespace = client.get(Namespace, UID_NAMESPACE)
     uid = namespace.metadata.uid if namespace.metadata else None
     return Identity(context=context, uid=uid or "unknown", server_version=server_version(client))
+
+
+def get_json(target: Target, path: str, *, timeout: httpx2.Timeout) -> dict[str, Any] | None:
+    """Return an object as plain JSON, None for 404. Raises `CommandError`.
+
+    For use in threads: the typed client's decoder (msgspec 0.22) crashes when two meet a type for the first time.
+    """
+    where = f"context {target.context!r}, {target.config.cluster.server}"
+    try:
+        with client_adapter.Client(target.config, client_adapter.ConnectionParams(timeout=timeout)) as http:
+            answer = http.get(path)
+    except (httpx2.HTTPError, OSError, ConfigError, ValueError) as error:
+        raise CommandError(f"not reachable ({where}): {_reason(error)}") from None
+    if answer.status_code == 404:
+        return None
+    if answer.status_code == 401:
+        raise CommandError(f"does not accept the credentials of {where}")
+    if not answer.is_success:
+        raise CommandError(f"answers HTTP {answer.status_code} ({where})")
+    found = answer.json()
+    return found if isinstance(found, dict) else None
 
 
 def server_version(client: Client) -> str:

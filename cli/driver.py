@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from cli.cluster import Target
+from cli.cluster import Identity, Target
 from components.settings.models import HostProvider, Platform
 
 Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"
@@ -51,6 +51,9 @@ class Driver(Protocol):
 
     def ready(self) -> None:
         """Find what the driver itself needs, before anything is touched."""
+
+    def own_cluster(self) -> Identity | None:
+        """Return the cluster that the driver itself started, where it runs; None for a cluster of the user's."""
 
     def secret_kubeconfig(self) -> str | None:
         """Return the host's kubeconfig where the stack file holds it as a secret."""

@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import date
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +34,7 @@ from lightkube.resources.core_v1 import Secret
 
 from cli import say
 from cli.causes import explain, without_noise
-from cli.cluster import Target, connected, target_of
+from cli.cluster import Identity, Target, connected, target_of
 from cli.driver import Json, Place, TeamState
 from cli.errors import CommandError, InputError, InterruptedRunError
 from cli.files import write_private
@@ -42,7 +43,9 @@ from cli.status import kubeconfig_in, team_states
 from components.kube import team_kubeconfig
 from components.names import team_secret
 from components.settings.tenants import tenants
+from components.team.protection import override_for
 from components.team.tenant import resolve
+from policies.config import path_for
 
 INSTALL: Final = "https://www.pulumi.com/docs/install/"
 LOCAL_STATE: Final = Path(".pulumi/state")
@@ -52,6 +55,7 @@ NO_SUCH_STACK: Final = 6
 """The engine's exit code for a stack that does not exist (seen with 3.259)."""
 
 QUIET_ENV: Final = {"PULUMI_SKIP_UPDATE_CHECK": "true"}
+TEAM_TYPE: Final = "gpu-tenancy:index:Team"
 HIDDEN_OUTPUTS: Final = frozenset({"kubeconfigs"})
 SECRET_KUBECONFIG: Final = "gpu-tenancy:kubeconfig"
 STACK_ROW: Final = re.compile(r"^.{4}pulumi:pulumi:Stack ")
@@ -91,6 +95,10 @@ class EngineDriver:
             self._env["PULUMI_BACKEND_URL"] = f"file://{place.root / LOCAL_STATE}"
 
     # --- the protocol -----------------------------------------------------------------------------------------------
+
+    def own_cluster(self) -> Identity | None:
+        """The engine starts none."""
+        return None
 
     def use(self, host: Target | None) -> None:
         """Take the host's connection, to clear what a killed run left there."""
@@ -147,7 +155,14 @@ class EngineDriver:
         """Return the team's kubeconfig from the secret output."""
         self._open_backend(create=False)
         self._need_passphrase()
-        return kubeconfig_in(self._outputs("--show-secrets"), team, user=user, stack=self._place.stack)
+        outputs = self._outputs("--show-secrets") if self._stack_exists() else {}
+        try:
+            return kubeconfig_in(outputs, team, user=user, stack=self._place.stack)
+        except CommandError:
+            text = None if user else self._from_certificates(team)
+            if text is None:
+                raise
+            return text
 
     def states(self) -> dict[str, TeamState]:
         """Return each tenant's check from the outputs, and whether its API answers."""
@@ -155,7 +170,8 @@ class EngineDriver:
         if not self._stack_exists():
             return {}
         readable = self._has_passphrase() or not self._asks_for_passphrase()
-        return team_states(self._outputs(*(["--show-secrets"] if readable else [])), self._place.platform)
+        outputs = self._outputs(*(["--show-secrets"] if readable else []))
+        return team_states(outputs, self._place.platform, self._from_certificates)
 
     def down(self) -> None:
         """Destroy everything; the empty stack stays, so that the next `up` needs no init."""
@@ -164,7 +180,21 @@ class EngineDriver:
             say.line(f"stack {self._place.stack} does not exist: nothing to remove")
             return
         self._take_up()
-        self._go("destroy", "--yes", "--continue-on-error")
+        lifted = self._lift_protection()
+        self._go("destroy", "--yes", "--continue-on-error", *lifted)
+
+    def _lift_protection(self) -> list[str]:
+        """Teams are protected; the stack file's overrides lift that, for `down` as for leaving a team out."""
+        teams = protected_teams(json.loads(self._capture("stack", "export", "--stack", self._place.stack) or "{}"))
+        overrides, today = self._place.platform.overrides, date.today()
+        kept = [team for team in teams if override_for(team, "delete", overrides, today) is None]
+        if kept:
+            example = f"{{team: {kept[0]}, allow: [delete], until: {today}, reason: the stack is taken down}}"
+            raise InputError(
+                f"protected against deletion: {', '.join(kept)}; nothing was removed.",
+                f"add one line for each below overrides in {self._place.stack_file.name}, like `- {example}`",
+            )
+        return ["--ignore-protect"] if teams else []
 
     # --- backend and stack ------------------------------------------------------------------------------------------
 
@@ -241,7 +271,9 @@ class EngineDriver:
 
     def _policies(self) -> list[str]:
         there = (self._place.root / POLICY_PACK / "PulumiPolicy.yaml").is_file()
-        return ["--policy-pack", str(POLICY_PACK)] if there else []
+        if not there:
+            return []
+        return ["--policy-pack", str(POLICY_PACK), "--policy-pack-config", str(path_for(self._place.stack))]
 
     # --- what a killed run left behind ------------------------------------------------------------------------------
 
@@ -291,13 +323,20 @@ class EngineDriver:
             return None
         if operation.on_host:
             return connected(self._host)
-        tenant = resolve(self._place.platform).get(operation.tenant or "")
-        if tenant is None:
+        text = self._from_certificates(operation.tenant or "")
+        return connected(target_of(text, f"Secret {team_secret(operation.tenant or '')}")) if text else None
+
+    def _from_certificates(self, team: str) -> str | None:
+        """A tenant's admin kubeconfig from the Secret that its virtual cluster wrote on the host; None without one."""
+        tenant = resolve(self._place.platform).get(team)
+        if tenant is None or self._host is None:
             return None
-        with connected(self._host) as host:
-            secret = host.get(Secret, team_secret(tenant.name), namespace=tenant.namespace)
-        text = team_kubeconfig(tenant.name, tenant.server, secret.data or {})
-        return connected(target_of(text, f"Secret {tenant.namespace}/{team_secret(tenant.name)}"))
+        try:
+            with connected(self._host) as host:
+                secret = host.get(Secret, team_secret(team), namespace=tenant.namespace)
+            return team_kubeconfig(team, tenant.server, secret.data or {})
+        except (CommandError, KeyError):
+            return None
 
     # --- running the engine -----------------------------------------------------------------------------------------
 
@@ -456,6 +495,22 @@ def end_orphans(engine: int) -> None:
         time.sleep(0.5)
 
 
+def protected_teams(exported: Mapping[str, Any]) -> list[str]:
+    """Return the teams that the state protects. What is protected elsewhere goes by its own name."""
+    resources = (exported.get("deployment") or {}).get("resources") or []
+    parents = {entry.get("urn"): entry for entry in resources}
+    found: dict[str, None] = {}
+    for entry in resources:
+        if not entry.get("protect"):
+            continue
+        owner = entry
+        while owner.get("type") != TEAM_TYPE and owner.get("parent") in parents:
+            owner = parents[owner["parent"]]
+        named = owner if owner.get("type") == TEAM_TYPE else entry
+        found[str(named["urn"]).rsplit("::", 1)[-1]] = None
+    return list(found)
+
+
 class Progress:
     """The engine's output, shown as it comes, except "Diagnostics": those are held back, so that after a failure the
     cause can stand first. A later phase (the update after its preview) releases what an earlier one held."""
@@ -479,7 +534,7 @@ class Progress:
     def take(self, line: str) -> None:
         """Take one line, or the beginning of one."""
         self._parts.append(line)
-        if line.startswith("Diagnostics:"):
+        if line.startswith(("Diagnostics:", "Policies:")):
             self._holding = True
         elif self._holding and line.startswith(("Updating (", "Destroying (", "Previewing ")):
             self.release()

@@ -24,17 +24,17 @@ MARKS: Final = {Level.OK: "ok", Level.NOTE: "note", Level.WARNING: "WARN", Level
 class Host:
     """What a command knows about its cluster."""
 
-    def __init__(self, place: Place, *, secret: str | None) -> None:
+    def __init__(self, place: Place, *, secret: str | None, own: Identity | None) -> None:
         self._place = place
         self._secret = secret
         self._target: Target | None = None
-        self._identity: Identity | None = None
+        self._identity = own
         self._why_not = ""
 
     @classmethod
     def of(cls, place: Place, driver: Driver) -> Host:
         """The stack file's host."""
-        return cls(place, secret=driver.secret_kubeconfig())
+        return cls(place, secret=driver.secret_kubeconfig(), own=driver.own_cluster())
 
     @property
     def target(self) -> Target | None:
@@ -59,7 +59,10 @@ class Host:
         """The first line of every command: what it is about to touch."""
         provider = self._place.platform.host.provider
         if provider is HostProvider.LAB:
-            return f"stack {self._place.stack} | provider lab: a simulation, no GPU and no real cluster"
+            where = (
+                f"context {self._identity.context} | cluster {self._identity.uid}" if self._identity else "not started"
+            )
+            return f"stack {self._place.stack} | {where} | provider lab: a simulation, no GPU and no real cluster"
         context = self._target.context if self._target else context_of(self._place.platform.host) or "current"
         uid = self._identity.uid if self._identity else self._why_not or "unknown"
         return f"stack {self._place.stack} | context {context} | cluster {uid} | provider {provider}"
@@ -79,6 +82,8 @@ class Host:
         """Compare, show, and raise `CommandError` for the first error. `whole` shows what is well, too."""
         findings = self._findings(place)
         if findings is None:
+            if whole:
+                say.line("preflight: the lab makes its nodes from the stack file, so there is nothing to compare")
             return
         if as_json:
             print(json.dumps([vars_of(finding) for finding in findings], indent=2))
@@ -97,7 +102,6 @@ class Host:
 
     def _findings(self, place: Place) -> list[Finding] | None:
         if self._target is None or self._identity is None:
-            say.line("preflight: the lab makes its nodes from the stack file, so there is nothing to compare")
             return None
         with connected(self._target) as client:
             facts = read_facts(client, needed_rights(place.platform), version=self._identity.server_version)

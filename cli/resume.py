@@ -20,7 +20,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lightkube import ApiError, Client
+import httpx2
+from lightkube import Client
 from lightkube.core.exceptions import LoadResourceError
 from lightkube.core.resource_registry import resource_registry
 from lightkube.generic_resource import create_global_resource, create_namespaced_resource
@@ -138,8 +139,9 @@ def _object(client: Client, operation: Pending) -> Iterator[str]:
         if not MANAGED_BY.items() <= labels.items():
             return  # not ours: the run says "already exists", and that is right
         client.delete(resource, name, **place)
-    except ApiError as error:
-        if error.status.code != 404:
+    except httpx2.HTTPStatusError as error:
+        # not only `ApiError`: a kind that the server does not know (yet) is answered in plain text
+        if error.response.status_code != 404:
             raise
         return
     yield f"removed the half-made {kind} {f'{namespace}/' if namespace else ''}{name}"

@@ -6,18 +6,22 @@ Leaves to others: the lab itself (`lab/driver.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from cli import say
-from cli.cluster import Target
+from cli.cluster import Identity, Target
 from cli.driver import Json, Place, TeamState
 from cli.engine import HIDDEN_OUTPUTS, MASKED
 from cli.errors import CommandError
 from cli.status import kubeconfig_in, team_states
 from components.settings.load import load_stack_file
 from lab.driver import LabDriver, Summary
+from lab.engine import Recorded
 from lab.errors import LabError
+from policies.inventory import PolicyResource
+from policies.plain import plain_properties
+from policies.run import config_for, evaluate, lines
 
 
 @contextmanager
@@ -35,7 +39,13 @@ class LabBridge:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._lab = LabDriver(place.stack, place.stack_file, place.root)
+        self._lab = LabDriver(place.stack, place.stack_file, place.root, policies=self._judged)
+
+    def own_cluster(self) -> Identity | None:
+        """The lab's host, where it runs."""
+        with _in_words():
+            found = self._lab.status()
+        return Identity(context=found.context, uid=found.uid, server_version="") if found.uid else None
 
     def use(self, host: Target | None) -> None:
         """The lab connects by itself."""
@@ -65,6 +75,27 @@ class LabBridge:
                 note = f"  ({item.note})" if item.note else ""
                 say.line(f"  {SIGNS.get(item.op, item.op)} {item.type} {item.name}{note}")
         self._report(summary, "preview")
+
+    def _judged(self, recorded: Sequence[Recorded]) -> list[str]:
+        """Run the policy pack's rules; return what blocks, say what does not."""
+        resources = [
+            PolicyResource(
+                type=item.type,
+                name=item.name,
+                properties=plain_properties(item.inputs),
+                urn=item.urn,
+                parent=item.parent,
+            )
+            for item in recorded
+            if item.op != "delete"
+        ]
+        results = evaluate(resources, config_for(self._place.stack))
+        for result in results:
+            if not result.blocks:
+                for violation in result.violations:
+                    say.line(f"  policy {result.rule}, advisory: {violation.message}")
+        say.line(lines(results)[-1])
+        return [f"policy {r.rule}: {v.message}" for r in results if r.blocks for v in r.violations]
 
     def _report(self, summary: Summary, what: str) -> None:
         say.line(f"lab: {what}: {summary.text()}")

@@ -6,27 +6,24 @@ Owns: reading the outputs and each team's API, the rows. A team whose API is dow
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import httpx2
-from lightkube import ApiError
-from lightkube.resources.core_v1 import ConfigMap
 from rich.table import Table
 
 from cli import say
-from cli.cluster import connected, target_of
+from cli.cluster import Target, get_json, target_of
 from cli.driver import TeamState
 from cli.errors import CommandError
+from components.names import CHECK_NAMESPACE, CHECK_REPORT
 from components.settings.models import Platform, SchedulerMode, Team
 from components.settings.tenants import tenants
 
-REPORT_NAMESPACE: Final = "gpu-check"
-REPORT: Final = "gpu-check-report"
+REPORT_PATH: Final = f"/api/v1/namespaces/{CHECK_NAMESPACE}/configmaps/{CHECK_REPORT}"
 QUICK: Final = httpx2.Timeout(4.0, connect=2.0)
 """Seconds for each team's API; all teams are asked at once, so a dead one costs this once."""
 ASKED_AT_ONCE: Final = 16
@@ -141,49 +138,70 @@ def _kubeconfigs(outputs: Mapping[str, Any], team: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def team_states(outputs: Mapping[str, Any], platform: Platform) -> dict[str, TeamState]:
-    """Return the state of each tenant: from the outputs, and from its API where that answers."""
+def team_states(
+    outputs: Mapping[str, Any], platform: Platform, otherwise: Callable[[str], str | None] = lambda _: None
+) -> dict[str, TeamState]:
+    """Return the state of each tenant: from the outputs, and from its API where that answers.
+
+    `otherwise` gives a team's kubeconfig where the outputs have none: they are written only at the end of an `up` in
+    which nothing failed.
+    """
     made = outputs.get("teams") or {}
-    names = [name for name in tenants(platform) if name in made]
+    found = {name: _kubeconfigs(outputs, name).get("admin") or otherwise(name) for name in tenants(platform)}
+    names = [name for name, kubeconfig in found.items() if name in made or kubeconfig]
+    # parsed here and not in the threads: the parser (msgspec 0.22) is not safe there
+    targets = {name: _target(found[name]) for name in names}
 
     def ask(name: str) -> TeamState:
-        return team_state(made[name], _kubeconfigs(outputs, name).get("admin"))
+        return team_state(made.get(name) or {}, targets[name])
 
     with ThreadPoolExecutor(max_workers=ASKED_AT_ONCE) as pool:
         return dict(zip(names, pool.map(ask, names), strict=True))
 
 
-def team_state(output: Mapping[str, Any], kubeconfig: str | None) -> TeamState:
+def _target(kubeconfig: Any) -> Target | None:
+    try:
+        return target_of(kubeconfig, "the stack's outputs") if isinstance(kubeconfig, str) else None
+    except CommandError:
+        return None
+
+
+def team_state(output: Mapping[str, Any], target: Target | None) -> TeamState:
     """Return what is known of one tenant. A report on its API is newer than the one in the outputs."""
     verdict, checked_at = _verdict(_json(output.get("check")))
     version = output.get("schedulerVersion")
-    if not isinstance(kubeconfig, str):
-        return TeamState(api="not asked", scheduler_version=version, verdict=verdict, checked_at=checked_at)
+    known = TeamState(api="not asked", scheduler_version=version, verdict=verdict, checked_at=checked_at)
+    if target is None:
+        return known
     try:
-        target = target_of(kubeconfig, "the stack's outputs")
-        with connected(target, timeout=QUICK) as client:
-            try:
-                report = client.get(ConfigMap, REPORT, namespace=REPORT_NAMESPACE)
-            except ApiError as error:
-                if error.status.code != 404:
-                    raise
-                return TeamState(api="up", scheduler_version=version, verdict=verdict, checked_at=checked_at)
+        report = get_json(target, REPORT_PATH, timeout=QUICK)
     except CommandError as error:
-        return TeamState(api=f"down: {error.cause}", scheduler_version=version, verdict=verdict, checked_at=checked_at)
-    data = report.data or {}
+        return replace(known, api=f"down: {error.cause}")
+    if report is None:
+        return replace(known, api="up")
+    data = report.get("data") or {}
     newer, at = _verdict(_json(data.get("report.json")))
-    return TeamState(
+    return replace(
+        known,
         api="up",
-        scheduler_version=version,
         verdict=data.get("verdict") or newer or verdict,
         checked_at=at or _written(report) or checked_at,
     )
 
 
-def _written(report: ConfigMap) -> datetime | None:
+def _written(report: Mapping[str, Any]) -> datetime | None:
     """When the report was written last: a check that never ran far enough says no time itself."""
-    entries = (report.metadata.managedFields if report.metadata else None) or ()
-    return max((entry.time for entry in entries if entry.time), default=None)
+    entries = (report.get("metadata") or {}).get("managedFields") or ()
+    times = [_moment(entry["time"]) for entry in entries if entry.get("time")]
+    return max((time for time in times if time is not None), default=None)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _json(text: Any) -> dict[str, Any]:
@@ -196,10 +214,6 @@ def _json(text: Any) -> dict[str, Any]:
 
 def _verdict(report: Mapping[str, Any]) -> tuple[str | None, datetime | None]:
     verdict = report.get("verdict")
-    moment: datetime | None = None
     value = report.get("startedAt")
-    if isinstance(value, str):
-        with suppress(ValueError):
-            moment = datetime.fromisoformat(value)
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    moment = _moment(value) if isinstance(value, str) else None
     return (verdict if isinstance(verdict, str) else None), moment

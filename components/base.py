@@ -28,12 +28,20 @@ class Component(pulumi.ComponentResource):
         depends_on: list[pulumi.Resource] | None = None,
         deleted_with: pulumi.Resource | None = None,
         protect: bool = False,
+        replace_on_changes: list[str] | None = None,
     ) -> pulumi.ResourceOptions:
         """Options of a child. The caller's options belong to this component alone and are never merged in here.
 
         `protect` is said for each child, because it is inherited otherwise: a protected team whose check Job can't be
-        replaced could never be checked again.
+        replaced could never be checked again. `replace_on_changes`: properties that Kubernetes never lets change; the
+        old object goes first, because the new one has its name.
         """
         return pulumi.ResourceOptions(
-            parent=self, provider=provider, depends_on=depends_on, deleted_with=deleted_with, protect=protect
+            parent=self,
+            provider=provider,
+            depends_on=depends_on,
+            deleted_with=deleted_with,
+            protect=protect,
+            replace_on_changes=replace_on_changes,
+            delete_before_replace=True if replace_on_changes else None,
         )

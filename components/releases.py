@@ -1004,6 +1004,8 @@ def vcluster_values(
         _put(values, "sync.toHost.pods.runtimeClassName", runtime_class)
     if priority_class is not None:
         _put(values, "sync.toHost.pods.priorityClassName", priority_class)
+    # else a tenant's tokens stand in clear in the annotations of its pods on the host
+    _put(values, "sync.toHost.pods.useSecretsForSATokens", True)
     if not set_owner:
         _put(values, "experimental.syncSettings.setOwner", False)
 

@@ -8,18 +8,16 @@ import hashlib
 from dataclasses import asdict
 
 from lab import simulate
-from lab.clusters import FIELD_MANAGER, Clusters
-from lab.engine import Backend, Done, Entry, Json, Provider, Recorded, State, has_unknown, secret, short
+from lab.clusters import FIELD_MANAGER, HOST, Clusters
+from lab.engine import Done, Entry, Provider, Recorded, State, has_unknown, secret, short
 from lab.errors import LabError
-from lab.objects import Objects, Reference, RefusedError, UnknownKindError
+from lab.objects import Json, Objects, Reference, RefusedError, UnknownKindError
 
 RELEASE_TYPE = "kubernetes:helm.sh/v3:Release"
 KUBERNETES = "kubernetes:"
-# inputs that steer the provider and are no part of the object
-NOT_OBJECT = ("__defaults",)
 
 
-class LabBackend(Backend):
+class LabBackend:
     """Applies to the lab's servers; with `dry_run` only asks them, and what they cannot judge yet it says."""
 
     def __init__(self, clusters: Clusters, state: State, *, dry_run: bool) -> None:
@@ -32,8 +30,8 @@ class LabBackend(Backend):
         return Objects(cluster, self._clusters.client(cluster))
 
     def cluster(self, kubeconfig: str, what: str) -> str:
-        # without a running lab there is only a placeholder, and nothing to send anything to
-        return self._clusters.by_kubeconfig(kubeconfig, what) if self._clusters.names() else ""
+        # where no host runs (a preview), the program got a placeholder, and nothing is sent to anyone
+        return self._clusters.by_kubeconfig(kubeconfig, what) if self._clusters.find(HOST) else ""
 
     # create and update
 
@@ -86,7 +84,7 @@ class LabBackend(Backend):
         return Done(id=release_id, outputs=outputs, op=op)
 
     def _object(self, recorded: Recorded, inputs: Json, entry: Entry | None, provider: Provider) -> Done:
-        obj = {key: value for key, value in inputs.items() if value is not None and key not in NOT_OBJECT}
+        obj = {key: value for key, value in inputs.items() if value is not None}
         obj["metadata"] = {"name": _auto_name(recorded), **(inputs.get("metadata") or {})}
         if not self._clusters.find(provider.cluster):
             return _unvalidated(recorded, inputs, entry, f"the API server `{provider.cluster}` does not run")

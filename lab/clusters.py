@@ -185,7 +185,7 @@ class Clusters:
             record.uid = ""  # not ready: whoever finds it so makes it anew
             lab.clusters[name] = record
             self._write(lab)
-        self._check_ports(name, record)
+        self._check_ports(name, record, asked=port)
         self._start(name, record)
         _inline(self.kubeconfig(name))
         uid = self._mark(name, lab.id)
@@ -249,12 +249,14 @@ class Clusters:
         free = (port for port in random.sample(PORTS, len(PORTS)) if port not in taken and _is_free(port))
         return {listener: next(free) for listener in LISTENERS}
 
-    def _check_ports(self, name: str, record: Record) -> None:
+    def _check_ports(self, name: str, record: Record, asked: int | None) -> None:
         for listener, port in record.ports.items():
             if not _is_free(port):
+                # a port that the stack file promises to a team is not ours to change
+                other = "give the team another `access.port`" if port == asked else "choose new ports: `make lab-reset`"
                 raise LabError(
                     f"lab: port {port} ({listener} of the API server `{name}`) is taken by another program.",
-                    "stop that program, or choose new ports with `make lab-reset`.",
+                    f"stop that program (it may be another checkout's lab), or {other}.",
                 )
 
     # starting

@@ -12,15 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pulumi
 import yaml
 
 from components.settings.load import load_stack_file
 from lab import binaries, simulate
 from lab.backend import LabBackend
 from lab.clusters import HOST, Cluster, Clusters
-from lab.engine import PROJECT, SECRET_HIDDEN, SECRET_KEY, Json, Monitor, Recorded, State, plain, run, tally
+from lab.engine import PROJECT, SECRET_HIDDEN, SECRET_KEY, Monitor, Recorded, State, plain, run, tally
 from lab.errors import LabError
-from lab.objects import Objects
+from lab.objects import Json, Objects
 from lab.show import Show
 
 # what a program gets where no server runs yet: well-formed, and nobody answers there
@@ -199,7 +200,10 @@ class LabDriver:
             monitor = Monitor(
                 backend, state, self.clusters.lab_id, lambda item: task.tell(item.name, len(monitor.recorded))
             )
-            run(self._program, monitor, stack=self.stack, dry_run=dry_run, config=self._config())
+            try:
+                run(self._program, monitor, stack=self.stack, dry_run=dry_run, config=self._config())
+            except pulumi.RunError as error:  # the program's own words for what is wrong
+                raise LabError(f"{error}.", "correct it, then run again.") from None
         return list(monitor.recorded.values()), monitor
 
     def _program(self) -> None:

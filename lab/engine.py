@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pulumi
 from pulumi.runtime import mocks, rpc, settings
@@ -26,6 +26,7 @@ from pulumi.runtime.stack import ResourceRegistrationFailed, run_in_stack, wait_
 from pulumi.runtime.sync_await import _ensure_event_loop, _sync_await
 
 from lab.errors import LabError
+from lab.objects import Json
 
 PROJECT = "gpu-tenancy"
 STACK_TYPE = "pulumi:pulumi:Stack"
@@ -35,8 +36,6 @@ UNKNOWN = "[unknown]"
 LONG_TEXT = 1024  # whole programs lie in ConfigMaps; no name or number is longer
 # how the SDK marks a secret inside plain data (pulumi.runtime.rpc._special_sig_key and _special_secret_sig)
 SECRET_KEY, SECRET_MARK = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
-
-Json = dict[str, Any]  # an object of the Kubernetes API or of the engine protocol: shapes that only their servers know
 
 
 @dataclass(kw_only=True)
@@ -130,21 +129,6 @@ class Done:
     note: str = ""
 
 
-class Backend:
-    """Where resources become objects. `dry_run` and `offline` backends change nothing."""
-
-    dry_run = False
-
-    def resource(self, recorded: Recorded, inputs: Json, entry: Entry | None, provider: "Provider | None") -> Done:
-        raise NotImplementedError
-
-    def read(self, recorded: Recorded, resource_id: str, provider: "Provider | None") -> Json:
-        raise NotImplementedError
-
-    def cluster(self, kubeconfig: str, what: str) -> str:
-        raise NotImplementedError
-
-
 @dataclass(frozen=True, kw_only=True)
 class Provider:
     """A Kubernetes provider: which of the lab's servers it means (empty: not known in this preview)."""
@@ -152,6 +136,19 @@ class Provider:
     urn: str
     cluster: str
     namespace: str = "default"
+
+
+class Backend(Protocol):
+    """Where resources become objects."""
+
+    def resource(self, recorded: Recorded, inputs: Json, entry: Entry | None, provider: Provider | None) -> Done:
+        """Create, update, replace or leave alone; `entry` is what the state has of it."""
+
+    def read(self, recorded: Recorded, resource_id: str, provider: Provider | None) -> Json:
+        """The live object of that id."""
+
+    def cluster(self, kubeconfig: str, what: str) -> str:
+        """The lab's name for the server that a kubeconfig means; raises LabError where that is none of its own."""
 
 
 class Monitor(mocks.MockMonitor):

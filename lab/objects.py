@@ -5,10 +5,12 @@ wrote: typed client models would drop a misspelt field before the server could r
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import httpx2
 from lightkube import ApiError, Client
 from lightkube.core.exceptions import LoadResourceError
 from lightkube.core.resource import ApiInfo, NamespacedResource, ResourceDef, api_info
@@ -25,7 +27,7 @@ from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lab.clusters import FIELD_MANAGER
 from lab.errors import LabError
 
-Json = dict[str, Any]  # an object of the Kubernetes API: its shape is the server's to know
+Json = dict[str, Any]  # an object of the Kubernetes API, or its inputs: shapes that only their servers know
 GenericKind: TypeAlias = Any  # a class made by _generic; the client's overloads know only its own
 
 DELETE_SECONDS = 60.0
@@ -72,11 +74,9 @@ class Objects:
         reference = self.reference(obj)
         kind = self._kind(reference.api_version, reference.kind)
         meta = {**(obj.get("metadata") or {}), **({"namespace": reference.namespace} if reference.namespace else {})}
-        try:
+        with self._asking(reference):
             body = kind({**obj, "metadata": meta})
             return _clean(self._client.apply(body, field_manager=manager, force=force, dry_run=dry_run))
-        except ApiError as error:
-            raise RefusedError(self.cluster, reference, error) from error
 
     def apply_status(self, obj: Json) -> None:
         """Write the status of an object; for the simulation alone."""
@@ -84,16 +84,14 @@ class Objects:
         kind = self._kind(reference.api_version, reference.kind)
         body = kind.Status(obj)
         client: Any = self._client  # its overloads know no generic status
-        client.apply(body, reference.name, field_manager=FIELD_MANAGER, force=True)
+        with self._asking(reference):
+            client.apply(body, reference.name, field_manager=FIELD_MANAGER, force=True)
 
     def get(self, reference: Reference) -> Json | None:
         kind = self._kind(reference.api_version, reference.kind)
-        try:
+        with self._asking(reference, missing_is_fine=True):
             return _clean(self._client.get(kind, reference.name, namespace=reference.namespace or None))
-        except ApiError as error:
-            if error.status.code == 404:
-                return None
-            raise RefusedError(self.cluster, reference, error) from error
+        return None
 
     def list(self, api_version: str, kind: str, labels: dict[str, str] | None = None) -> list[Json]:
         """Every object of a kind, in all namespaces."""
@@ -109,13 +107,10 @@ class Objects:
         """Delete, and wait until it is gone; fine if it is not there."""
         try:
             kind = self._kind(reference.api_version, reference.kind)
-            self._client.delete(kind, reference.name, namespace=reference.namespace or None)
-        except UnknownKindError:
+        except UnknownKindError:  # it went with its definition
             return
-        except ApiError as error:
-            if error.status.code == 404:
-                return
-            raise RefusedError(self.cluster, reference, error) from error
+        with self._asking(reference, missing_is_fine=True):
+            self._client.delete(kind, reference.name, namespace=reference.namespace or None)
         if wait:
             self.wait_gone(reference)
 
@@ -129,6 +124,20 @@ class Objects:
                 cause = otherwise if isinstance(otherwise, str) else otherwise()
                 raise LabError(f"{cause} (API server `{self.cluster}`, {seconds:.0f} s).", "look at it with kubectl.")
             time.sleep(0.1)
+
+    @contextmanager
+    def _asking(self, reference: Reference, *, missing_is_fine: bool = False) -> Iterator[None]:
+        """Put the server's refusal, or its silence, into words."""
+        try:
+            yield
+        except ApiError as error:
+            if not (missing_is_fine and error.status.code == 404):
+                raise RefusedError(self.cluster, reference, error) from error
+        except httpx2.HTTPError as error:
+            raise LabError(
+                f"The API server `{self.cluster}` does not answer ({type(error).__name__}, at {reference}).",
+                "run `make up` again: the lab makes a dead server anew.",
+            ) from error
 
     def _kind(self, api_version: str, kind: str) -> GenericKind:
         group, _, version = api_version.rpartition("/")

@@ -1,4 +1,4 @@
-"""Judges a state without an engine: `python -m policies.offline STATE.json [--config FILE | --stack NAME]`.
+"""Judges a state without an engine: `python -m policies.offline STATE.json [--config FILE | --stack NAME] [--json]`.
 
 STATE.json is what `pulumi stack export` writes (`deployment.resources`), or a bare list of such resources. Exit status:
 0 no mandatory violation, 1 at least one, 2 could not run.
@@ -17,7 +17,7 @@ from policies.config import ConfigError, load
 from policies.inventory import PolicyResource
 from policies.plain import plain_properties
 from policies.rules import LIMITS
-from policies.run import config_for, evaluate, lines
+from policies.run import as_json, config_for, evaluate, lines
 
 
 class StateError(ValueError):
@@ -63,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("state", type=Path)
     parser.add_argument("--config", type=Path, help="a policy configuration; default: the one of --stack")
     parser.add_argument("--stack", default="prod")
+    parser.add_argument("--json", action="store_true", help="results as JSON, for the report")
     parser.add_argument("--today", type=date.fromisoformat, help="the clock for support windows, like 2026-11-22")
     options = parser.parse_args(arguments)
     try:
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{options.state}: {error}", file=sys.stderr)
         return 2
     results = evaluate(resources, config, today=options.today)
-    print("\n".join(lines(results)))
+    print(json.dumps(as_json(results), indent=1) if options.json else "\n".join(lines(results)))
     return 1 if any(result.blocks for result in results) else 0
 
 

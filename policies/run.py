@@ -5,13 +5,15 @@ The lab, the offline run and the report all call `evaluate`; the real engine cal
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date
+from typing import Protocol
 
 from policies import config as policy_config
 from policies.config import Level, PolicyConfig
 from policies.inventory import Inventory, PolicyResource
+from policies.plain import plain_properties
 from policies.rule import Group, Scene
 from policies.rules import LIMITS, RULES
 
@@ -87,6 +89,39 @@ def evaluate(
             )
         )
     return results
+
+
+class Registered(Protocol):
+    """What the lab records of a resource."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def urn(self) -> str: ...
+    @property
+    def parent(self) -> str: ...
+    @property
+    def inputs(self) -> Mapping[str, object]: ...
+    @property
+    def op(self) -> str: ...
+
+
+def resources_of(recorded: Iterable[Registered]) -> list[PolicyResource]:
+    """Return what the lab recorded as resources to judge, without what is deleted or only read."""
+    return [
+        PolicyResource(
+            type=item.type, name=item.name, urn=item.urn, parent=item.parent, properties=plain_properties(item.inputs)
+        )
+        for item in recorded
+        if item.op not in ("delete", "read")
+    ]
+
+
+def as_json(results: Sequence[RuleResult]) -> list[dict[str, object]]:
+    """Return results as plain JSON data, for the report."""
+    return [asdict(result) | {"verdict": result.verdict} for result in results]
 
 
 def config_for(stack: str) -> PolicyConfig:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,12 +69,15 @@ def ours(teams: int) -> float:
     return run(lambda: runpy.run_path(str(ROOT / "__main__.py")) and None, mocks.MockMonitor(answers), answers, config)
 
 
-def record(teams: int) -> list[dict[str, Any]]:
-    """What the real program registers."""
+def record(data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the real program registers for a platform."""
     from components import kube
 
     setattr(kube, "wait_for_secret", not_waiting)  # noqa: B010  a plain assignment is of another type
-    config = {"gpu-tenancy:platform": json.dumps(platform(teams)), "gpu-tenancy:kubeconfig": kubeconfig("unit")}
+    config = {
+        "gpu-tenancy:platform": json.dumps(data, default=str),
+        "gpu-tenancy:kubeconfig": kubeconfig(data["host"].get("context") or "unit"),
+    }
     answers = Recorder()
     run(lambda: runpy.run_path(str(ROOT / "__main__.py")) and None, RecordingMonitor(answers), answers, config)
     return [{"type": r.type, "name": r.name, "inputs": r.inputs, "read": r.read} for r in answers.resources]
@@ -141,6 +145,7 @@ def measured(what: str, teams: int, file: Path) -> tuple[float, float]:
 
 def main() -> None:
     """Measure, and print the table and the one line."""
+    on_the_real_engine()
     seconds: dict[tuple[str, int], float] = {}
     with tempfile.TemporaryDirectory() as folder:
         for teams in SIZES:
@@ -158,11 +163,23 @@ def main() -> None:
     print(f"bench ratio={ratio:.2f} growth={growth:.2f}")
 
 
+def on_the_real_engine() -> None:
+    """One and three teams on a real cluster, where there is one."""
+    from tests.engine import bench, conftest
+
+    why_not = bench.available()
+    if why_not is not None:
+        print(f"real  not measured: {why_not}", flush=True)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        bench.run(conftest.fresh(Path(folder)), Path(folder))
+
+
 def one() -> None:
     """The measured process."""
     what, teams, file = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
     if what == "record":
-        file.write_text(json.dumps(record(teams), default=str))
+        file.write_text(json.dumps(record(platform(teams)), default=str))
         return
     seconds = ours(teams) if what == "ours" else bare(json.loads(file.read_text()))
     print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

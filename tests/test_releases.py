@@ -409,6 +409,7 @@ def test_the_runtime_class_of_every_synced_pod_and_the_tolerations_are_the_hosts
     assert at(values, "sync.toHost.pods") == {
         "enforceTolerations": ["nvidia.com/gpu=present:NoSchedule"],
         "runtimeClassName": "nvidia",
+        "useSecretsForSATokens": True,
     }
 
 

@@ -88,9 +88,13 @@ class GpuCheck(Component):
                     f"{name}-priority",
                     metadata={"name": request.priority_class, "labels": names.labels(team=request.team)},
                     value=job.PRIORITY,
-                    preemption_policy="Never",
                     description="the GPU check: any of the team's own work goes first",
-                    opts=self._opts(args.depends_on),
+                    opts=self.child(
+                        provider=args.provider,
+                        depends_on=args.depends_on,
+                        deleted_with=args.vcluster,
+                        replace_on_changes=["value", "preemptionPolicy"],
+                    ),
                 )
             )
         code = k8s.core.v1.ConfigMap(

@@ -94,18 +94,29 @@ def why_no_report(pods: Sequence[Json], events: Sequence[Json]) -> tuple[str, st
                 return "fail", f"the check ended with exit code {ended.get('exitCode')} and wrote no report: {text}"
             if "running" in container.get("state", {}):
                 return "fail", "the check was still running at its deadline; raise check.deadlineSeconds or see its log"
+        # a virtual cluster's syncer says on the pod why the host would not have it
+        refused = [
+            event.get("message", "") for event in events if _about(event, latest) and event.get("reason") == "SyncError"
+        ]
+        if refused and "exceeded quota" in refused[-1]:
+            return "no-capacity", f"the team's own quota on the host is used up: {refused[-1]}"
+        if refused:
+            return "fail", f"the host refused the check's pod: {refused[-1]}"
         return "fail", "the check's pod was bound to a node and never started; see the kubelet there"
-    name = latest.get("metadata", {}).get("name")
     said = [
         event.get("message", "")
         for event in events
-        if event.get("involvedObject", {}).get("name") == name
-        and event.get("reason") in ("FailedScheduling", "Unschedulable")
+        if _about(event, latest) and event.get("reason") in ("FailedScheduling", "Unschedulable")
     ]
     reason = scheduled.get("message") or (said[-1] if said else "")
     if reason:
         return "no-capacity", f"no GPU was free before the deadline: {reason}"
     return "fail", "no scheduler looked at the check's pod; are the scheduler's own pods running in kai-scheduler?"
+
+
+def _about(event: Json, pod: Json) -> bool:
+    named = event.get("involvedObject", {}).get("name")
+    return bool(named == pod.get("metadata", {}).get("name"))
 
 
 def how_far(configmap: Json | None) -> str:

@@ -19,7 +19,8 @@ from components.team import network
 from components.team.tenant import Tenant, quota_hard
 
 PRIORITY_VALUES: Final = {TeamPriority.HIGH: 1000, TeamPriority.STANDARD: 500, TeamPriority.BEST_EFFORT: 0}
-"""Far below the system's own classes (2 * 10^9); only their order matters."""
+"""Far below the system's own classes (2 * 10^9); only their order matters. 0 is what a pod without any class has, so
+best effort pushes nobody out."""
 DEFAULT_REQUEST: Final = {"cpu": "50m", "memory": "64Mi"}
 """For containers that ask for nothing: a ResourceQuota on requests refuses a pod without any."""
 
@@ -88,17 +89,17 @@ class Guardrails(Component):
             )
 
     def _priority_class(self, name: str, args: GuardrailsArgs) -> None:
-        priority = args.tenant.team.priority
         k8s.scheduling.v1.PriorityClass(
             f"{name}-priority",
             metadata={
                 "name": names.team_priority_class(args.tenant.name),
                 "labels": names.labels(team=args.tenant.name),
             },
-            value=PRIORITY_VALUES[priority],
-            preemption_policy="Never" if priority is TeamPriority.BEST_EFFORT else "PreemptLowerPriority",
+            # no preemptionPolicy: a tenant's pod brings its own cluster's default, and the host refuses a pod whose
+            # policy is not its class's
+            value=PRIORITY_VALUES[args.tenant.team.priority],
             description=f"all pods of tenant {args.tenant.name}; not comparable with KAI's queue priorities",
-            opts=self.child(provider=args.provider),
+            opts=self.child(provider=args.provider, replace_on_changes=["value"]),
         )
 
     @staticmethod

@@ -69,6 +69,14 @@ class TestWhyNoReport:
         assert "137" in sentence
         assert "OOMKilled" in sentence
 
+    @pytest.mark.parametrize(
+        ("said", "found"), [("exceeded quota: tenant", "no-capacity"), ("PreemptionPolicy (Never)", "fail")]
+    )
+    def test_a_pod_that_the_host_would_not_have_says_why(self, said: str, found: str) -> None:
+        event = {"reason": "SyncError", "message": said, "involvedObject": {"name": "p"}}
+        assert verdict.why_no_report([pod(scheduled="True")], [event])[0] == found
+        assert said in verdict.why_no_report([pod(scheduled="True")], [event])[1]
+
     def test_a_check_that_still_runs_at_its_deadline_is_a_failure(self) -> None:
         found, sentence = verdict.why_no_report([pod(scheduled="True", container={"running": {}})], [])
         assert found == "fail"

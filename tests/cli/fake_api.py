@@ -58,8 +58,12 @@ class FakeApi:
             version, kind = KINDS[path]
             items = self.objects.get(path, [])
             return 200, {"apiVersion": version, "kind": f"{kind}List", "metadata": {}, "items": items}
+        if path in self.objects and method == "GET":
+            return 200, {"apiVersion": "v1", "kind": "List", "metadata": {}, "items": self.objects[path]}
         if path in self.named and method == "GET":
             return 200, self.named[path]
+        if method == "DELETE" and (path in self.named or path.rpartition("/")[0] in self.objects):
+            return 200, {"apiVersion": "v1", "kind": "Status", "status": "Success"}
         return 404, failure(404, f"{path} not found")
 
 
@@ -87,7 +91,7 @@ def running(api: FakeApi) -> Iterator[FakeApi]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = _reply  # noqa: N815  (names that http.server looks for)
+        do_GET = do_POST = do_DELETE = _reply  # noqa: N815  (names that http.server looks for)
 
         def log_message(self, *_: object) -> None:
             """Quiet."""
@@ -102,6 +106,12 @@ def running(api: FakeApi) -> Iterator[FakeApi]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def certificates() -> dict[str, Any]:
+    """A Secret as a virtual cluster writes it; the values are no certificates."""
+    keys = ("certificate-authority", "client-certificate", "client-key")
+    return named("Secret", "v1", "vc-ml", data=dict.fromkeys(keys, "bm90IHJlYWw="))
 
 
 def kubeconfig(server: str, *, context: str = "here", token: str = "not-a-real-token") -> str:

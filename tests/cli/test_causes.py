@@ -76,6 +76,9 @@ SEEN = [
      "errors on GPU 0; drain the node", "ECC errors on GPU 0; drain the node"),
     ("check-failed", "kubernetes:batch/v1:Job", "ml-check-verdict",
      "error: BackoffLimitExceeded: Job has reached the specified backoff limit", "the GPU check failed"),
+    ("protected", "gpu-tenancy:index:Team", "ml",
+     'error: resource "urn:pulumi:one::gpu-tenancy::gpu-tenancy:index:Team::ml" cannot be deleted\n'
+     "because it is protected. To unprotect the resource, either remove the `protect` flag", "write an override"),
     ("disk-full", RELEASE, "ml-virtual-cluster-vcluster",
      "error: write /x: no space left on device", "the disk is full"),
 ]  # fmt: skip
@@ -88,7 +91,7 @@ def test_a_known_message_gets_its_cause_and_its_team(id_: str, token: str, name:
     assert words in f"{first.cause} {first.fix}"
     assert first.team == ("ml" if name.startswith("ml") else None)
     assert first.fix
-    assert "{" not in first.cause + first.fix
+    assert "{team}" not in first.cause + first.fix
 
 
 def test_a_message_outside_diagnostics_is_known_too() -> None:
@@ -108,7 +111,6 @@ def test_every_entry_of_the_table_has_an_example_here() -> None:
         "passphrase-missing",
         "locked",
         "plugin-missing",
-        "policy",
     }
     assert {known.id for known in KNOWN} == shown
 
@@ -162,3 +164,26 @@ def test_the_interrupted_host_s_traceback_is_left_out_and_a_real_one_is_kept() -
     assert without_noise(twice) == "a\nb"
     real = "a\nTraceback (most recent call last):\n  x\nValueError: broken\nb"
     assert without_noise(real) == real
+
+
+HOST_ECHO = """\
+error: Program failed with an unhandled exception:
+Traceback (most recent call last):
+  File "exec", line 232, in <module>
+    data = await self._data
+pulumi.runtime.stack.ResourceRegistrationFailed: resource ml-scheduler-release [x] failed to register"""
+
+
+def test_the_program_s_echo_of_a_failed_resource_is_no_cause_and_is_left_out() -> None:
+    text = said("pulumi:pulumi:Stack", "gpu-tenancy-one", HOST_ECHO) + said(
+        RELEASE, "ml-scheduler-release", "error: new"
+    )
+    assert [failure.cause for failure in explain(text, tenants=TENANTS, stack="one")] == ["new"]
+    assert "await" not in without_noise(text)
+    assert "error: new" in without_noise(text)
+
+
+def test_a_fault_of_the_program_itself_is_shown_by_its_last_line() -> None:
+    fault = HOST_ECHO.rsplit("\n", 1)[0] + "\nKeyError: 'pool'"
+    found = explain(said("pulumi:pulumi:Stack", "gpu-tenancy-one", fault), tenants=TENANTS, stack="one")
+    assert [(failure.step, failure.cause) for failure in found] == [("the program", "KeyError: 'pool'")]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import STACK_FILE, Project
-from tests.cli.fake_api import UID, kubeconfig
+from tests.cli.fake_api import UID, certificates, kubeconfig
 
 BROKEN = STACK_FILE.replace("gpusPerNode: 4", "gpusPerNode: many").replace("pool: a", "pool: b\n        colour: red")
 
@@ -186,6 +186,17 @@ def test_an_open_kubeconfig_left_by_somebody_is_replaced_by_a_private_one(
     assert stat.S_IMODE((project.root / "kubeconfig-one-ml.yaml").lstat().st_mode) == 0o600
 
 
+def test_a_kubeconfig_can_be_had_though_the_first_up_failed_before_its_outputs(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    project.outputs({})
+    project.api.named["/api/v1/namespaces/team-ml/secrets/vc-ml"] = certificates()
+    assert project.run("kubeconfig", "--team", "ml") == 0
+    written = json.loads((project.root / "kubeconfig-one-ml.yaml").read_text())
+    assert written["users"][0]["user"]["client-key-data"] == "bm90IHJlYWw="
+
+
 @pytest.mark.parametrize("team", ["research", ""])
 def test_an_unknown_team_lists_the_teams_before_anything_is_asked(
     project: Project, capsys: pytest.CaptureFixture[str], team: str
@@ -263,6 +274,25 @@ def test_down_destroys(project: Project, monkeypatch: pytest.MonkeyPatch) -> Non
     project.outputs({})
     assert project.run("down") == 0
     assert next(call for call in project.calls() if call[0] == "destroy")[1] == "--yes"
+
+
+def test_down_leaves_protected_teams_alone_until_an_override_names_them(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    project.outputs({})
+    team = {"urn": "urn:pulumi:one::p::gpu-tenancy:index:Team::ml", "type": "gpu-tenancy:index:Team", "protect": True}
+    inner = {"urn": "urn:pulumi:one::p::x::ml-vc", "type": "x", "protect": True, "parent": team["urn"]}
+    project.export({"version": 3, "deployment": {"resources": [team, inner]}})
+    assert project.run("down") == 2
+    said = capsys.readouterr().err
+    assert "protected against deletion: ml; nothing was removed" in said
+    assert "- {team: ml, allow: [delete]" in said
+    assert not project.did("destroy")
+    override = "{team: ml, allow: [delete], until: 2099-01-01, reason: taken down by a test}"
+    project.write(STACK_FILE + f"    overrides: [{override}]\n")
+    assert project.run("down") == 0
+    assert "--ignore-protect" in next(call for call in project.calls() if call[0] == "destroy")
 
 
 def test_lab_reset_is_refused_for_a_stack_that_is_no_lab(project: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -134,7 +134,7 @@ class TestLeftovers:
             ("DELETE", PATH): [(200, THERE)],
             ("GET", PATH): [(200, THERE)],
         }
-        with serving(answers) as (text, _), pytest.raises(TimeoutError, match="Config kai-config .* finalizers"):
+        with serving(answers) as (text, _), pytest.raises(TimeoutError, match=r"Config kai-config .* finalizers"):
             kube.delete_leftovers(text, [CONFIG], deadline=0.05)
 
     def test_a_refusal_is_not_taken_for_gone(self) -> None:

@@ -93,6 +93,10 @@ class TestVirtualCluster:
         stateful = release.inputs["values"]["controlPlane"]["statefulSet"]
         assert stateful.get("persistence", {}).get("volumeClaim", {}).get("enabled", "auto") in (True, "auto")
 
+    def test_a_tenants_tokens_are_no_annotations_on_the_host(self, declare: Declare) -> None:
+        release = declare("lab").one(RELEASE, "ml-virtual-cluster-vcluster")
+        assert release.inputs["values"]["sync"]["toHost"]["pods"]["useSecretsForSATokens"] is True
+
     def test_the_kubeconfig_points_at_the_teams_own_port(self, declare: Declare) -> None:
         recorder = declare(lab(teams__ml__access={"port": 31000}))
         kubeconfig = json.loads(unwrap(recorder.one(PROVIDER, "ml-virtual-cluster-inner").inputs["kubeconfig"]))
@@ -248,8 +252,18 @@ class TestGuardrails:
         recorder = declare("lab")
         value = {p.metadata["name"]: p.inputs["value"] for p in recorder.of_type(PRIORITY)}
         assert value["team-ml"] > value["team-research"] > value["team-dev"]
-        never = recorder.one(PRIORITY, "dev-guardrails-priority").inputs["preemptionPolicy"]
-        assert never == "Never", "best effort must not push anybody out"
+        assert value["team-dev"] == 0, "best effort must not push anybody out"
+
+    def test_a_changed_order_replaces_the_class_whose_value_kubernetes_never_changes(self, declare: Declare) -> None:
+        for found in declare("lab").of_type(PRIORITY):
+            assert "value" in list(found.options.replaceOnChanges), found.name
+            assert found.options.deleteBeforeReplace, "the new one has the old one's name"
+
+    def test_no_class_has_a_preemption_policy_of_its_own(self, declare: Declare) -> None:
+        # the host's API server refuses a synced pod whose policy is not that of its class
+        found = declare("lab").of_type(PRIORITY)
+        assert len(found) == 5
+        assert [p.name for p in found if "preemptionPolicy" in p.inputs] == []
 
 
 class TestProtection:

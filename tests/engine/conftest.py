@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,15 +116,9 @@ class Engine:
         ).stdout
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """A fresh stack; destroyed at the end, whatever happened."""
-    missing = [tool for tool in ("pulumi", "kubectl") if shutil.which(tool) is None]
-    if missing:
-        pytest.skip(f"no {' and no '.join(missing)} on PATH: the real engine was not tried")
-    if STACK_FILE is None:
-        pytest.skip("GPU_TENANCY_ENGINE_STACK names no stack file of a cluster to try the engine on")
-    folder = tmp_path_factory.mktemp("engine")
+def fresh(folder: Path) -> Engine:
+    """A copy of the project with an empty stack, for the cluster of GPU_TENANCY_ENGINE_STACK."""
+    assert STACK_FILE is not None
     project = folder / "project"
     ignore = shutil.ignore_patterns(".git", ".venv", ".lab", ".pulumi", "tests", "docs", "__pycache__", "Pulumi.*.yaml")
     shutil.copytree(ROOT, project, ignore=ignore)
@@ -141,6 +135,18 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     platform = yaml.safe_load(Path(STACK_FILE).read_text())["config"]["gpu-tenancy:platform"]
     found = Engine(folder=project, platform=platform, environment=environment)
     found.run("stack", "init")
+    return found
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A fresh stack; destroyed at the end, whatever happened."""
+    missing = [tool for tool in ("pulumi", "kubectl") if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"no {' and no '.join(missing)} on PATH: the real engine was not tried")
+    if STACK_FILE is None:
+        pytest.skip("GPU_TENANCY_ENGINE_STACK names no stack file of a cluster to try the engine on")
+    found = fresh(tmp_path_factory.mktemp("engine"))
     try:
         yield found
     finally:
@@ -151,6 +157,3 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 def everything_unprotected(engine: Engine) -> None:
     """Lift every protection: this stack is the tests' own."""
     engine.run("state", "unprotect", "--all", "--yes")
-
-
-Change = Callable[[dict[str, Any]], None]

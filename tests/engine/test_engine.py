@@ -160,9 +160,10 @@ def test_destroy_leaves_nothing_of_ours(engine: Engine) -> None:
     kinds = (
         "namespaces,priorityclasses,runtimeclasses,clusterroles,clusterrolebindings,crds,validatingadmissionpolicies"
     )
-    left = engine.kubectl("get", kinds, "-o", "name", "-l", "app.kubernetes.io/managed-by=gpu-tenancy")
-    assert left.strip() == ""
-    everything = engine.kubectl("get", kinds, "-o", "name")
-    assert [line for line in everything.splitlines() if "/team-" in line or "kai" in line or "vc-" in line] == []
-    nodes = engine.kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.labels}")
-    assert "gpu-tenancy/" not in nodes
+    everything = engine.kubectl("get", kinds, "-o", "name").splitlines()
+    ours = [f"team-{team}" for team in engine.platform["teams"]] + [f"vc-{t}-v" for t in engine.platform["teams"]]
+    assert [line for line in everything if any(name in line for name in ours)] == []
+    assert "namespace/gpu-tenancy" not in everything
+    assert "runtimeclass.node.k8s.io/nvidia" not in everything
+    managers = engine.kubectl("get", "nodes", "-o", "json", "--show-managed-fields")
+    assert f'"gpu-tenancy/team-{teams_of(engine)[0]}"' not in managers

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +56,22 @@ class Lab:
         return Objects(server, self.driver.clusters.client(server))
 
     def processes(self) -> list[str]:
-        return [" ".join(words)[:200] for _, words in _commands() if str(self.root / ".lab") in " ".join(words)]
+        lines = [" ".join(words) for _, words in _commands()]
+        return [line for line in lines if str(self.root / ".lab") in line]
+
+
+def uncaptured(request: pytest.FixtureRequest) -> AbstractContextManager[None]:
+    """What is printed inside reaches the person who runs the tests."""
+    capture: Any = request.config.pluginmanager.getplugin("capturemanager")
+    found: AbstractContextManager[None] = capture.global_and_fixture_disabled()
+    return found
 
 
 @pytest.fixture(scope="session")
 def programs(request: pytest.FixtureRequest) -> binaries.Binaries:
     """The lab's programs. Building them takes minutes once, so the progress goes past pytest's capture."""
-    capture: Any = request.config.pluginmanager.getplugin("capturemanager")
     try:
-        with capture.global_and_fixture_disabled():
+        with uncaptured(request):
             return binaries.ensure(Show())
     except LabError as error:
         pytest.skip(f"the lab cannot run on this machine: {error}")
@@ -96,7 +105,8 @@ def example(**teams: Mapping[str, Any]) -> Json:
 
 
 def free_ports() -> Iterator[int]:
-    return (port for port in range(32100, 32768) if _is_free(port))
+    """Free ports of the NodePorts' range, in no order, so that two test runs on one machine rarely meet."""
+    return (port for port in random.sample(range(30000, 32768), 2768) if _is_free(port))
 
 
 def listens(port: int) -> bool:

@@ -1,0 +1,165 @@
+"""After a killed engine: exactly what stands in the way of the next run is removed from the cluster, and nothing else.
+
+The states and Helm's labels are as the real engine and provider left them when they were killed.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+from lightkube import Client
+
+from cli.cluster import connected, target_of
+from cli.errors import CommandError
+from cli.resume import Pending, clear, pending_operations
+from tests.cli.fake_api import FakeApi, kubeconfig, named
+
+OURS = {"app.kubernetes.io/managed-by": "gpu-tenancy"}
+HOST = "urn:pulumi:one::gpu-tenancy::pulumi:providers:kubernetes::host-provider::1234"
+INNER = "urn:pulumi:one::gpu-tenancy::pulumi:providers:kubernetes::ml-virtual-cluster-inner::1234"
+JOBS = "/apis/batch/v1/namespaces/team-ml/jobs/check"
+
+
+def job(**labels: str) -> dict[str, Any]:
+    """A Job as an input and as an object."""
+    metadata = {"name": "check", "namespace": "team-ml", "labels": labels}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata}
+
+
+def operation(kind: str, inputs: dict[str, Any], *, what: str = "creating", provider: str = HOST) -> dict[str, Any]:
+    """A pending operation as the state has it."""
+    urn = f"urn:pulumi:one::gpu-tenancy::{kind}::it"
+    return {"type": what, "resource": {"urn": urn, "type": kind, "inputs": inputs, "provider": provider}}
+
+
+def state(pending: dict[str, Any], *resources: dict[str, Any]) -> dict[str, Any]:
+    """An exported state."""
+    return {"version": 3, "deployment": {"resources": list(resources), "pending_operations": [pending]}}
+
+
+def cleared(api: FakeApi, exported: dict[str, Any]) -> list[str]:
+    """What is said, after all of it is done."""
+
+    def connect(_: Pending) -> AbstractContextManager[Client]:
+        return connected(target_of(kubeconfig(api.url), "here"))
+
+    return list(clear(pending_operations(exported), connect))
+
+
+def deleted(api: FakeApi) -> list[str]:
+    """Paths that were deleted."""
+    return [path for method, path in api.seen if method == "DELETE"]
+
+
+JOB = "kubernetes:batch/v1:Job"
+RELEASE = "kubernetes:helm.sh/v3:Release"
+
+
+def test_a_half_made_object_of_ours_is_removed(api: FakeApi) -> None:
+    api.named[JOBS] = job(**OURS)
+    assert cleared(api, state(operation(JOB, job(**OURS)))) == ["removed the half-made Job team-ml/check"]
+    assert deleted(api) == [JOBS]
+
+
+def test_an_object_of_somebody_else_is_left_alone(api: FakeApi) -> None:
+    api.named[JOBS] = job(**{"app.kubernetes.io/managed-by": "Helm"})
+    assert cleared(api, state(operation(JOB, job(**OURS)))) == []
+    assert deleted(api) == []
+
+
+def test_an_object_that_was_never_made_is_fine(api: FakeApi) -> None:
+    assert cleared(api, state(operation(JOB, job(**OURS)))) == []
+
+
+def test_an_object_that_the_state_has_is_left_alone(api: FakeApi) -> None:
+    api.named[JOBS] = job(**OURS)
+    pending = operation(JOB, job(**OURS))
+    assert cleared(api, state(pending, {"urn": pending["resource"]["urn"]})) == []
+    assert deleted(api) == []
+
+
+@pytest.mark.parametrize("mark", ["pendingReplacement", "delete"])
+def test_in_the_middle_of_a_replacement_the_new_object_is_the_half_made_one(api: FakeApi, mark: str) -> None:
+    api.named[JOBS] = job(**OURS)
+    pending = operation(JOB, job(**OURS))
+    cleared(api, state(pending, {"urn": pending["resource"]["urn"], mark: True}))
+    assert deleted(api) == [JOBS]
+
+
+@pytest.mark.parametrize("what", ["updating", "deleting", "reading"])
+def test_what_was_being_changed_or_read_is_simply_done_again(api: FakeApi, what: str) -> None:
+    api.named[JOBS] = job(**OURS)
+    assert cleared(api, state(operation(JOB, job(**OURS), what=what))) == []
+    assert deleted(api) == []
+
+
+def test_a_node_is_never_deleted_for_a_pending_patch(api: FakeApi) -> None:
+    api.named["/api/v1/nodes/gpu-0"] = named("Node", "v1", "gpu-0", metadata={"labels": OURS})
+    inputs = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "gpu-0"}}
+    assert cleared(api, state(operation("kubernetes:core/v1:NodePatch", inputs))) == []
+    assert deleted(api) == []
+
+
+def test_a_queue_is_found_though_its_kind_is_no_kubernetes_kind(api: FakeApi) -> None:
+    path = "/apis/scheduling.run.ai/v2/queues/ml"
+    queue = {"apiVersion": "scheduling.run.ai/v2", "kind": "Queue", "metadata": {"name": "ml", "labels": OURS}}
+    api.named[path] = queue
+    assert cleared(api, state(operation("kubernetes:scheduling.run.ai/v2:Queue", queue, provider=INNER)))
+    assert deleted(api) == [path]
+
+
+def helm(api: FakeApi, *statuses: str) -> None:
+    """Helm's records of release `ml`, one a revision."""
+    api.objects["/api/v1/namespaces/team-ml/secrets"] = [
+        named("Secret", "v1", f"sh.helm.release.v1.ml.v{number}", metadata={"labels": {"status": status}})
+        for number, status in enumerate(statuses, 1)
+    ]
+
+
+def record(number: int) -> str:
+    return f"/api/v1/namespaces/team-ml/secrets/sh.helm.release.v1.ml.v{number}"
+
+
+INPUTS = {"name": "ml", "namespace": "team-ml"}
+
+
+@pytest.mark.parametrize("status", ["pending-install", "deployed", "failed"])
+def test_of_a_release_that_the_state_lacks_the_record_is_removed(api: FakeApi, status: str) -> None:
+    helm(api, status)
+    said = cleared(api, state(operation(RELEASE, INPUTS)))
+    assert said == [f"removed the record of the unfinished Helm release team-ml/ml ({status})"]
+    assert deleted(api) == [record(1)]
+
+
+def test_of_a_known_release_only_the_unfinished_revision_is_removed(api: FakeApi) -> None:
+    helm(api, "superseded", "deployed", "pending-upgrade")
+    pending = operation(RELEASE, INPUTS, what="updating")
+    cleared(api, state(pending, {"urn": pending["resource"]["urn"]}))
+    assert deleted(api) == [record(3)]
+
+
+def test_an_interrupted_uninstall_is_simply_done_again(api: FakeApi) -> None:
+    helm(api, "uninstalling")
+    pending = operation(RELEASE, INPUTS, what="deleting")
+    assert cleared(api, state(pending, {"urn": pending["resource"]["urn"]})) == []
+    assert deleted(api) == []
+
+
+def test_the_cluster_of_an_operation_follows_from_its_provider() -> None:
+    host, inner, other = (
+        pending_operations(state(operation(JOB, {}, provider=provider)))[0]
+        for provider in (HOST, INNER, HOST.replace("host-provider", "default_4_32_0"))
+    )
+    assert (host.on_host, host.tenant) == (True, None)
+    assert (inner.on_host, inner.tenant) == (False, "ml")
+    assert (other.on_host, other.tenant) == (False, None)
+
+
+def test_a_dead_virtual_cluster_does_not_stop_the_run() -> None:
+    def connect(_: Pending) -> AbstractContextManager[Client]:
+        raise CommandError("it is away")
+
+    exported = state(operation(JOB, job(**OURS), provider=INNER))
+    assert list(clear(pending_operations(exported), connect)) == ["it: could not be looked at (it is away)"]

@@ -1,0 +1,110 @@
+"""The table of `status`, and what is read of a team's API; a dead one is a row and no error."""
+
+from __future__ import annotations
+
+import json
+import socket
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cli.cluster import Target, target_of
+from cli.driver import TeamState
+from cli.status import age, rows, team_state
+from components.settings.load import load_stack_file
+from tests.cli.conftest import STACK_FILE, Project
+from tests.cli.fake_api import FakeApi, kubeconfig, named
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+REPORT = "/api/v1/namespaces/gpu-check/configmaps/gpu-check-report"
+OUTPUT = {
+    "schedulerVersion": "v0.9.3",
+    "check": json.dumps({"verdict": "warn", "startedAt": "2026-11-22T09:00:00Z"}),
+}
+
+
+def at(url: str) -> Target:
+    """A team's API."""
+    return target_of(kubeconfig(url), "here")
+
+
+def report(verdict: str, **body: Any) -> dict[str, Any]:
+    """The check's ConfigMap."""
+    data = {"verdict": verdict, "report.json": json.dumps({"verdict": verdict, **body})}
+    manager = {"manager": "gpu-check", "operation": "Apply", "time": "2026-11-22T11:58:00Z"}
+    return named("ConfigMap", "v1", "gpu-check-report", data=data, metadata={"managedFields": [manager]})
+
+
+def test_a_report_in_the_cluster_is_newer_than_the_one_in_the_outputs(api: FakeApi) -> None:
+    api.named[REPORT] = report("pass", startedAt="2026-11-22T11:00:00Z")
+    state = team_state(OUTPUT, at(api.url))
+    assert (state.api, state.verdict, state.scheduler_version) == ("up", "pass", "v0.9.3")
+    assert state.checked_at == datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
+
+
+def test_a_report_without_a_time_is_as_old_as_its_last_writing(api: FakeApi) -> None:
+    api.named[REPORT] = report("no-capacity")
+    assert team_state(OUTPUT, at(api.url)).checked_at == datetime(2026, 11, 22, 11, 58, tzinfo=UTC)
+
+
+def test_a_team_that_was_not_checked_lately_shows_the_outputs_verdict(api: FakeApi) -> None:
+    state = team_state(OUTPUT, at(api.url))
+    assert (state.api, state.verdict) == ("up", "warn")
+
+
+def test_a_team_whose_api_is_down_says_so_and_keeps_its_last_verdict() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    state = team_state(OUTPUT, at(dead))
+    assert state.api.startswith("down: ")
+    assert state.verdict == "warn"
+
+
+def test_a_refused_team_api_is_down_too(api: FakeApi) -> None:
+    api.refused[REPORT] = 401
+    assert "does not accept the credentials" in team_state(OUTPUT, at(api.url)).api
+
+
+def test_without_the_secret_the_team_is_not_asked() -> None:
+    assert team_state(OUTPUT, None).api == "not asked"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "0 s"), (59, "59 s"), (60, "1 min"), (7200, "2 h"), (90000, "1 d"), (-5, "0 s")]
+)
+def test_an_age_is_told_in_its_largest_unit(seconds: int, words: str) -> None:
+    assert age(timedelta(seconds=seconds)) == words
+
+
+def test_a_row_shows_quota_limit_queues_and_the_last_check(project: Project) -> None:
+    project.write(
+        STACK_FILE.replace("gpus: 2", "gpus: {quota: 1, limit: 2}").replace("gpu: 2", "gpu: {quota: 1, limit: 2}")
+    )
+    state = TeamState(api="up", scheduler_version="v0.9.3", verdict="pass", checked_at=NOW - timedelta(hours=3))
+    row = rows(load_stack_file(project.root / "Pulumi.one.yaml"), {"ml": state}, now=NOW)[0]
+    assert (row.gpus, row.queues, row.check) == ("1 of 2 GPUs", "training 1/2", "pass, 3 h ago")
+
+
+def test_status_of_a_stack_that_was_never_made_shows_what_the_file_says(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert project.run("status", "--json") == 0
+    row = json.loads(capsys.readouterr().out)[0]
+    assert (row["team"], row["api"], row["check"]) == ("ml", "not made", "-")
+
+
+def test_status_reads_every_team_and_prints_no_kubeconfig(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    project.api.named[REPORT] = report("pass")
+    project.outputs({"teams": {"ml": OUTPUT}, "kubeconfigs": {"ml": {"admin": kubeconfig(project.api.url)}}})
+    assert project.run("status") == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "not-a-real-token" not in said.err
+    row = next(line for line in said.err.splitlines() if line.startswith("ml"))
+    assert "up" in row
+    assert "pass" in row

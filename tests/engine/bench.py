@@ -1,0 +1,127 @@
+"""One and three teams on the real engine, from nothing to a passed check, beside helm and kubectl by hand.
+
+Called by `make bench` where GPU_TENANCY_ENGINE_STACK names a stack file (see conftest.py). Both sides install the same
+charts with the same values and apply the same objects; the script does it one team after the other, as a person would.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from tests.bench import record
+from tests.conftest import ROOT
+from tests.engine.conftest import Engine, everything_unprotected
+
+SIZES: Final = (1, 3)
+
+
+def platform(base: Mapping[str, Any], teams: int) -> dict[str, Any]:
+    """The stack file's platform with so many alike teams, one GPU each."""
+    data = copy.deepcopy(dict(base))
+    first = next(team for team in data["teams"].values() if team.get("scheduler", {}).get("mode") == "virtual")
+    team = {
+        **first,
+        "resources": {"gpus": 1, "cpu": "200m", "memory": "1Gi"},
+        "queues": {"work": {"gpu": 1}},
+        "check": {},
+        "access": {},
+    }
+    data["teams"] = {f"bench-{index}": copy.deepcopy(team) for index in range(teams)}
+    data["check"]["host"] = False
+    data.pop("overrides", None)
+    return data
+
+
+def by_hand(engine: Engine, data: Mapping[str, Any], folder: Path) -> float:
+    """Seconds for the script; everything it made is deleted again."""
+    write_objects(record(data), folder)
+    shutil.copy(data["host"]["kubeconfig"], folder / "kubeconfig")
+    began = time.monotonic()
+    subprocess.run([str(ROOT / "tests/engine/by_hand.sh"), str(folder), *data["teams"]], check=True)
+    seconds = time.monotonic() - began
+    for team in data["teams"]:
+        subprocess.run(
+            ["helm", "--kubeconfig", str(folder / "kubeconfig"), "uninstall", team, "-n", f"team-{team}", "--wait"],
+            check=True,
+            capture_output=True,
+        )
+        engine.kubectl("delete", "-f", str(folder / team / "host.yaml"), "--wait", "--ignore-not-found")
+    engine.kubectl("delete", "-f", str(folder / "shared.yaml"), "--wait", "--ignore-not-found")
+    return seconds
+
+
+def write_objects(recorded: list[dict[str, Any]], folder: Path) -> None:
+    """Lay the program's own objects out as files for the script."""
+    groups: dict[Path, list[dict[str, Any]]] = {}
+    for entry in recorded:
+        token, inputs, name = entry["type"], entry["inputs"], entry["name"]
+        if entry["read"] or not token.startswith("kubernetes:") or token.endswith("NodePatch"):
+            continue
+        team = "-".join(name.split("-")[:2]) if name.startswith("bench-") else ""
+        if token.endswith(":Release"):
+            kind = "vcluster" if inputs["name"] == team else "kai"
+            place = folder / team
+            place.mkdir(parents=True, exist_ok=True)
+            (place / f"{kind}.values").write_text(yaml.safe_dump(inputs["values"]))
+            (place / f"{kind}.chart").write_text(inputs["chart"])
+            continue
+        groups.setdefault(folder / team / f"{_group(name, team)}.yaml", []).append(_manifest(token, inputs))
+    for path, manifests in groups.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump_all(manifests))
+
+
+def _group(name: str, team: str) -> str:
+    if not team:
+        return "shared"
+    if "-queues-" in name:
+        return "queues"
+    if "-check-" in name:
+        return "check"
+    return "inside" if "-scheduler-" in name else "host"
+
+
+def _manifest(token: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    _, module, kind = token.split(":")
+    version = module.removeprefix("core/")
+    found = {key: value for key, value in inputs.items() if key not in ("compat",)}
+    # the SDK's inputs are floats where the object has whole numbers
+    whole = json.loads(
+        json.dumps(found), parse_float=lambda text: int(float(text)) if float(text) == int(float(text)) else float(text)
+    )
+    return {"apiVersion": version, "kind": kind, **whole}
+
+
+def run(engine: Engine, folder: Path) -> None:
+    """Print the table."""
+    for teams in SIZES:
+        data = platform(engine.platform, teams)
+        engine.write(data)
+        began = time.monotonic()
+        engine.up()
+        ours = time.monotonic() - began
+        everything_unprotected(engine)
+        engine.run("destroy", "--yes")
+        hand = by_hand(engine, data, folder / str(teams))
+        print(
+            f"real  {teams:4} teams: ours {ours:6.0f} s, by hand {hand:6.0f} s, {hand / ours:.1f} times as fast",
+            flush=True,
+        )
+
+
+def available() -> str | None:
+    """Why the real part can't run; None where it can."""
+    missing = [tool for tool in ("pulumi", "helm", "kubectl") if shutil.which(tool) is None]
+    if missing:
+        return f"no {', '.join(missing)} on PATH"
+    return None if os.environ.get("GPU_TENANCY_ENGINE_STACK") else "GPU_TENANCY_ENGINE_STACK names no stack file"

@@ -1,0 +1,191 @@
+"""Interrupted anywhere, the next `up` or `down` works: real kills of real runs."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+from lab.clusters import HOST, LOOPBACK
+from lab.errors import LabError
+from tests.lab.conftest import ROOT, SMALL, Lab, free_ports
+from tests.lab.test_engine import SPACE, START, in_space
+
+pytestmark = pytest.mark.lab
+
+RUN = """
+import sys
+from pathlib import Path
+from lab.driver import LabDriver
+root = Path(sys.argv[1])
+LabDriver("lab", root / "Pulumi.lab.yaml", root).up()
+"""
+SETTLE_SECONDS = 90
+
+
+def with_a_team(port: int) -> str:
+    """A program that starts one virtual cluster after ten objects of its own: something to interrupt."""
+    values = f'{{"exportKubeConfig": {{"server": "https://127.0.0.1:{port}"}}}}'
+    release = f'chart="vcluster", name="ml", namespace="space", values={values}, opts=on_host(space)'
+    before = "".join(in_space("core.v1.ConfigMap", f"c{index}") for index in range(10))
+    after = in_space("core.v1.ConfigMap", "last", needs="team")
+    return f'{SPACE}{before}team = k8s.helm.v3.Release("team", {release})\n{after}'
+
+
+def begin(lab: Lab) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN, str(lab.root)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def when(lab: Lab, moment: str) -> None:
+    """Wait for a moment in the life of a run, seen from outside."""
+
+    def state() -> dict[str, object]:
+        try:
+            return {e["name"]: e for e in json.loads((lab.driver.home / "state.json").read_text())["resources"]}
+        except (OSError, ValueError):
+            return {}
+
+    moments = {
+        "the host's server starts": lambda: any("kube-apiserver" in line for line in lab.processes()),
+        "objects are applied": lambda: "c3" in state(),
+        "the team's server starts": lambda: any("space-ml/etcd" in line for line in lab.processes()),
+        "the team's release is applied": lambda: (lab.driver.home / "kubeconfig-space-ml").exists(),
+    }
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while not moments[moment]():
+        assert time.monotonic() < deadline, f"never came: {moment}"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "the host's server starts",
+        "objects are applied",
+        "the team's server starts",
+        "the team's release is applied",
+    ],
+)
+def test_after_a_killed_up_the_next_one_works_and_down_leaves_nothing(labs: Callable[..., Lab], moment: str) -> None:
+    lab = labs(with_a_team(next(free_ports())))
+    run = begin(lab)
+    when(lab, moment)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    again = lab.again().up()
+    assert again.failures == ()
+    assert sorted(lab.driver.status().servers) == [HOST, "space-ml"]
+    assert lab.again().up().changes == 0
+    lab.again().down()
+    assert lab.processes() == []
+    assert not (lab.root / ".lab").exists()
+
+
+@pytest.mark.parametrize("moment", ["the host's server starts", "the team's server starts"])
+@pytest.mark.parametrize("command", ["down", "reset"])
+def test_after_a_killed_up_down_or_reset_leaves_nothing(labs: Callable[..., Lab], moment: str, command: str) -> None:
+    lab = labs(with_a_team(next(free_ports())))
+    run = begin(lab)
+    when(lab, moment)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    getattr(lab.again(), command)()
+    assert lab.processes() == []
+    assert not (lab.root / ".lab").exists()
+
+
+@pytest.mark.parametrize("moment", ["the host's server starts", "the team's server starts"])
+def test_ctrl_c_ends_the_run_soon_and_the_next_one_works(labs: Callable[..., Lab], moment: str) -> None:
+    lab = labs(with_a_team(next(free_ports())))
+    run = begin(lab)
+    when(lab, moment)
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=SETTLE_SECONDS)
+    assert run.returncode != 0
+    assert said.rstrip().endswith("KeyboardInterrupt"), said[-2000:]
+    assert lab.again().up().failures == ()
+    lab.again().down()
+    assert lab.processes() == []
+
+
+def test_reset_works_with_damaged_records(labs: Callable[..., Lab]) -> None:
+    lab = labs(START)
+    assert lab.driver.up().ok
+    (lab.driver.home / "lab.json").write_text("{")
+    (lab.driver.home / "state.json").write_text("[]")
+    with pytest.raises(LabError, match=r"lab\.json is damaged\. Fix: run `make lab-reset`"):
+        lab.again().up()
+    lab.again().reset()
+    assert lab.processes() == []
+    assert not (lab.root / ".lab").exists()
+
+
+def test_reset_ends_nothing_that_the_lab_did_not_start(labs: Callable[..., Lab]) -> None:
+    lab = labs(START)
+    assert lab.driver.up().ok
+    # somebody looks at the lab's log, and runs a program whose name is like one of the lab's
+    bystanders = [
+        subprocess.Popen(["tail", "-f", str(lab.driver.home / "kwok/clusters/host/logs/etcd.log")]),
+        subprocess.Popen(["bash", "-c", "exec -a /usr/bin/etcd sleep 60"]),
+    ]
+    try:
+        lab.again().reset()
+        assert lab.processes() == [f"tail -f {lab.driver.home}/kwok/clusters/host/logs/etcd.log"]
+        assert all(process.poll() is None for process in bystanders)
+    finally:
+        for process in bystanders:
+            process.kill()
+            process.wait()
+
+
+def test_a_taken_port_is_one_clear_error_and_nothing_is_begun(labs: Callable[..., Lab]) -> None:
+    port = next(free_ports())
+    lab = labs(with_a_team(port))
+    with socket.create_server((LOOPBACK, port)):
+        refused = lab.driver.up()
+    assert len(refused.failures) == 1
+    said = refused.failures[0]
+    assert f"port {port} (kubeApiserver of the API server `space-ml`) is taken by another program" in said
+    assert "give the team another `access.port`" in said
+    assert not any("space-ml" in line for line in lab.processes())
+    assert lab.again().up().ok
+
+
+def test_a_server_that_is_not_the_recorded_one_is_refused(labs: Callable[..., Lab]) -> None:
+    lab = labs(SPACE)
+    assert lab.driver.up().ok
+    record = lab.driver.home / "lab.json"
+    data = json.loads(record.read_text())
+    data["clusters"][HOST]["uid"] = "11111111-2222-3333-4444-555555555555"
+    record.write_text(json.dumps(data))
+    with pytest.raises(LabError, match="is not the one that this lab started"):
+        lab.again().up()
+
+
+def test_a_second_command_at_the_same_time_is_refused(labs: Callable[..., Lab]) -> None:
+    lab = labs(START)
+    lab.driver.home.mkdir(parents=True)
+    with (lab.driver.home / "lock").open("w") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        with pytest.raises(LabError, match="another command is at work"):
+            lab.driver.up()
+    assert lab.processes() == []
+
+
+def test_down_without_a_lab_says_so_and_is_fine(labs: Callable[..., Lab], capsys: pytest.CaptureFixture[str]) -> None:
+    labs(START, SMALL).driver.down()
+    assert "nothing to do" in capsys.readouterr().err

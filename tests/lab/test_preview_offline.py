@@ -1,0 +1,142 @@
+"""A preview needs no running lab and none of its programs. Here, too: the engine's plain data. No server is started."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lab import engine, simulate
+from lab.driver import LabDriver, Summary
+from lab.engine import SECRET_KEY, SECRET_MARK, Recorded
+from lab.objects import Json
+from lab.show import Show
+from tests.lab.conftest import ROOT
+
+
+@pytest.fixture
+def said() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def preview(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: io.StringIO) -> Summary:
+    """The lab's own stack on a machine where nothing was ever built."""
+    monkeypatch.setenv("GPU_TENANCY_CACHE", str(tmp_path / "empty"))
+    for name in ("__main__.py", "Pulumi.lab.yaml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    return LabDriver("lab", tmp_path / "Pulumi.lab.yaml", tmp_path, Show(said)).preview()
+
+
+def test_a_preview_without_a_lab_lists_everything_and_says_that_nothing_was_validated(
+    preview: Summary, tmp_path: Path
+) -> None:
+    assert preview.ok
+    assert set(preview.counts) == {"create"}
+    assert preview.unvalidated == preview.counts["create"]
+    assert f"{preview.unvalidated} not validated" in preview.text()
+    assert not (tmp_path / ".lab").exists(), "a preview leaves nothing"
+    assert not (tmp_path / "empty").exists(), "a preview builds nothing"
+
+
+def test_a_preview_without_a_lab_still_sees_what_policies_need(preview: Summary) -> None:
+    quotas = [item for item in preview.recorded if item.type == "kubernetes:core/v1:ResourceQuota"]
+    assert {item.inputs["spec"]["hard"]["requests.nvidia.com/gpu"] for item in quotas} == {"4", "8", "0"}
+    teams = {item.name: item for item in preview.recorded if item.type == "gpu-tenancy:index:Team"}
+    assert set(teams) == {"ml", "research", "dev"}
+    assert teams["ml"].outputs["name"] == "ml"
+    queue = next(item for item in preview.recorded if item.name == "ml-queues-parent")
+    release = next(item for item in preview.recorded if item.name == "ml-virtual-cluster-vcluster")
+    assert queue.deleted_with == release.urn
+    assert queue.provider == next(item.urn for item in preview.recorded if item.name == "ml-virtual-cluster-inner")
+
+
+def test_the_first_line_says_simulation_stack_and_context(preview: Summary, said: io.StringIO) -> None:
+    first = said.getvalue().splitlines()[0]
+    assert first.startswith("SIMULATION (the lab, no real cluster, no GPU): stack lab, context kwok-host, cluster ")
+
+
+def test_a_step_has_the_shape_of_the_engines_own() -> None:
+    item = Recorded(urn="u", type="t", name="n", inputs={"a": 1, "b": 2}, op="update", old_inputs={"a": 1, "b": 3})
+    step = item.step()
+    assert (step["op"], step["urn"]) == ("update", "u")
+    assert step["oldState"]["inputs"] == {"a": 1, "b": 3}
+    assert step["newState"]["inputs"] == {"a": 1, "b": 2}
+    assert step["detailedDiff"] == {"b": {"kind": "update", "inputDiff": True}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "paths"),
+    [
+        ({"a": {"b": 1}}, {"a": {"b": 1}}, {}),
+        ({"a": {"b": 1}}, {"a": {"b": 2}}, {"a.b": "update"}),
+        ({"a": 1}, {"a": 1, "c": 2}, {"c": "add"}),
+        ({"a": 1, "c": 2}, {"a": 1}, {"c": "delete"}),
+        ({"a": [1, {"x": 1}]}, {"a": [1, {"x": 2}]}, {"a[1].x": "update"}),
+        ({"a": [1]}, {"a": [1, 2]}, {"a": "update"}),
+        ({"a": 1}, {"a": None}, {"a": "update"}),
+    ],
+)
+def test_a_difference_names_each_path_and_nothing_else(old: Json, new: Json, paths: dict[str, str]) -> None:
+    assert {path: entry["kind"] for path, entry in engine.difference(old, new).items()} == paths
+
+
+def secret(value: object) -> Json:
+    return {SECRET_KEY: SECRET_MARK, "value": value}
+
+
+def test_a_masked_secret_shows_only_that_it_changed() -> None:
+    one, same, other = (engine.masked({"k": secret(text)}, "salt") for text in ("hunter2", "hunter2", "hunter3"))
+    assert one == same
+    assert one != other
+    assert "hunter" not in str(one)
+    assert engine.masked({"k": secret("hunter2")}, "another lab's salt") != one, "a hash can't be looked up"
+
+
+def test_a_secret_is_masked_wherever_it_hides() -> None:
+    nested = {"list": [{"deep": secret({"inner": secret("canary")})}], "object": secret({"k": "canary"})}
+    assert "canary" not in str(engine.masked(nested, "salt"))
+
+
+def test_a_secret_objects_content_is_hidden_though_the_program_did_not_say_so() -> None:
+    inputs = {"kind": "Secret", "stringData": {"k": "canary"}, "data": {"k": "Y2FuYXJ5"}, "metadata": {"name": "s"}}
+    shown = str(engine.masked(engine.hide_secret_data(inputs), "salt"))
+    assert "canary" not in shown
+    assert "Y2FuYXJ5" not in shown
+    assert "'name': 's'" in shown
+
+
+def test_whole_numbers_stay_whole_and_halves_stay_halves() -> None:
+    assert repr(engine.plain({"gpu": 4.0, "share": [0.5, secret(2.0)]})) == "{'gpu': 4, 'share': [0.5, 2]}"
+
+
+@pytest.mark.parametrize(
+    ("chart", "name"),
+    [
+        ("vcluster", "vcluster"),
+        ("oci://registry.example/kai-scheduler/kai-scheduler", "kai-scheduler"),
+        ("/srv/charts/kai-scheduler-v0.9.3.tgz", "kai-scheduler"),
+        ("./charts/nvidia-device-plugin-0.17.1.tgz", "nvidia-device-plugin"),
+        ("./charts/gpu-operator/", "gpu-operator"),
+        ("./charts/vcluster-0.36.1-rc.1.tgz", "vcluster"),
+    ],
+)
+def test_a_chart_is_known_by_the_last_part_of_its_place(chart: str, name: str) -> None:
+    assert simulate.chart_name(chart) == name
+
+
+@pytest.mark.parametrize(
+    ("server", "port"),
+    [
+        ("https://127.0.0.1:30101", 30101),
+        ("https://localhost:30101/", 30101),
+        ("https://10.0.0.5:30101", None),
+        ("https://ml.team-ml.svc", None),
+        ("https://127.0.0.1.example:30101", None),
+        (None, None),
+    ],
+)
+def test_only_an_address_of_this_machine_is_served_at_its_port(server: str | None, port: int | None) -> None:
+    assert simulate._loopback_port({"exportKubeConfig": {"server": server}} if server else {}) == port

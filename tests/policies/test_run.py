@@ -1,0 +1,58 @@
+"""The runner's edges: what the lab recorded goes in, plain JSON for the report comes out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from policies.config import PolicyConfig
+from policies.offline import main
+from policies.plain import UNKNOWN
+from policies.run import as_json, evaluate, resources_of
+from tests.policies.world import TODAY, pool, team
+
+
+@dataclass
+class Recorded:
+    """As the lab records a resource."""
+
+    op: str = "create"
+    type: str = "gpu-tenancy:index:Team"
+    name: str = "ml"
+    urn: str = "urn:ml"
+    parent: str = "urn:stack"
+    inputs: Mapping[str, object] = field(default_factory=dict)
+
+
+def test_what_the_lab_recorded_is_judged_by_its_inputs() -> None:
+    found = resources_of([Recorded(inputs={"gpuLimit": "[unknown]", "name": "ml"})])
+    assert [(r.type, r.name, r.urn, r.parent) for r in found] == [
+        ("gpu-tenancy:index:Team", "ml", "urn:ml", "urn:stack")
+    ]
+    assert found[0].properties == {"gpuLimit": UNKNOWN, "name": "ml"}
+
+
+@pytest.mark.parametrize(("op", "judged"), [("create", 1), ("update", 1), ("same", 1), ("delete", 0), ("read", 0)])
+def test_what_goes_or_is_only_read_is_not_judged(op: str, judged: int) -> None:
+    assert len(resources_of([Recorded(op=op)])) == judged
+
+
+def test_results_are_plain_json() -> None:
+    results = evaluate([pool(), team("ml", gpuLimit=6), team("vision", gpuLimit=3)], PolicyConfig(), today=TODAY)
+    found = {entry["rule"]: entry for entry in json.loads(json.dumps(as_json(results)))}
+    collision = found["gpu-collision"]
+    assert (collision["level"], collision["group"], collision["checked"]) == ("mandatory", "quota", 1)
+    assert collision["verdict"] == "1 violation (1 checked)"
+    assert "9 of 8" in collision["violations"][0]["message"]
+    assert collision["violations"][0]["resource"] == "gpu-tenancy:index:NodePool a100"
+
+
+def test_the_offline_run_writes_json_for_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "state.json"
+    path.write_text('{"deployment": {"resources": []}}', encoding="utf-8")
+    assert main([str(path), "--json"]) == 0
+    assert {entry["verdict"] for entry in json.loads(capsys.readouterr().out)} == {"nothing to check"}
