@@ -117,6 +117,10 @@ class TestQuotaTables:
         assert rows(text, "`ml`")[0][2] == "4 → **unlimited**"
         assert rows(text, "`a100`")[0][3] == "12 → **–**"
 
+    def test_one_unlimited_team_makes_the_pools_sum_unlimited(self) -> None:
+        text = change(ml=team("a100", -1), vision=team("a100", 4))
+        assert rows(text, "`a100`")[0][2] == "4 → **unlimited**"
+
     def test_a_canary_has_its_own_row(self) -> None:
         scheduler = {"mode": "virtual", "version": "v0.9.2", "canary": {"version": "v0.9.3", "gpus": 2}}
         assert rows(change(ml=team("a100", 4, 6, scheduler=scheduler)), "`ml-canary` (new)")[0][2:4] == ["2", "2"]
@@ -201,6 +205,18 @@ class TestBudget:
         assert shown < total
         assert cut is not None
         assert shown + int(cut.group(1)) == total
+
+    def test_what_is_cut_of_equal_changes_counts_for_each_team(self) -> None:
+        pools = {"big": {"nodes": ["n0"], "gpusPerNode": 64}}
+        queues = {f"q{i:02}": {"gpu": 1} for i in range(60)}
+        base = platform({f"t{i}": team("big", 60) for i in range(9)}, pools)
+        head = platform({f"t{i}": team("big", 60, queues=queues) for i in range(9)}, pools)
+        text = comment(base, head, budget=9_000)
+        diffs = text[text.index("### Changes") :]
+        cut = re.search(r"\*\*cut: (\d+) more changed resources\*\*", diffs)
+        assert cut is not None
+        changed = sum(step["op"] not in ("same",) for step in digest(base, head)["steps"])
+        assert 9 * len(re.findall(r"^@@ ", diffs, re.MULTILINE)) + int(cut.group(1)) == changed
 
     def test_what_is_cut_leaves_the_markup_closed(self) -> None:
         text = comment(None, platform({f"t{i:02}": team("a100", i % 3, 4 + i) for i in range(40)}), budget=20_000)

@@ -65,6 +65,13 @@ class TestRemoval:
         assert (impact.team, impact.gravity) == ("ml", Gravity.LOSS)
         assert "made anew: everything in it is lost" in impact.text
 
+    def test_who_loses_everything_need_not_hear_that_the_scheduler_is_away(self) -> None:
+        before, after = with_ml(version="v0.7.11"), with_ml(version="v0.9.3")
+        old, new = World("prod", before), World("prod", after)
+        urn = next(u for u in new.resources if u.endswith("::ml-virtual-cluster-vcluster"))
+        new.resources[urn] = {**new.resources[urn], "trigger": "new"}
+        assert only(impacts(before, after, read_preview(json.dumps(diff(old, new))))).gravity is Gravity.LOSS
+
     def test_a_removed_queue_leaves_its_pods_waiting(self) -> None:
         queues = {"a": {"gpu": 2}, "b": {"gpu": 2}}
         impact = only(between(with_ml(queues=queues), with_ml(queues={"a": {"gpu": 2}})))

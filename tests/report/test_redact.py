@@ -106,6 +106,7 @@ class TestNothingLeaks:
             {"severity": "warning", "message": f"was sent: {base64.b64encode(b'canary-password-2').decode()}"},
             {"severity": "warning", "message": "config has canary-plain-config, canary-ciphertext and canary-salt"},
             {"severity": "warning", "message": "unauthorized: canary-2-user-token"},
+            {"severity": "warning", "message": "the note was canary-was-plain once"},
         ]
         (tmp_path / "preview.json").write_text(json.dumps(digest))
         violations = [{"message": "image from https://x/canary-env-2 is not pinned", "resource": "Job canary-apikey-2"}]
@@ -212,6 +213,16 @@ class TestPlaces:
             resource_type="kubernetes:core/v1:Secret",
         )
         assert redactor.text("near second-line-of-a-key") == f"near {SECRET}"
+
+    def test_below_a_secret_key_only_whereabouts_are_shown(self) -> None:
+        inputs: dict[str, JsonValue] = {"auth": {"enabled": True, "name": "robot", "anything": "canary-inside"}}
+        assert Redactor().value(inputs) == {"auth": {"enabled": True, "name": "robot", "anything": SECRET}}
+
+    def test_a_teams_name_stays_readable_even_where_it_is_somebodys_password(self) -> None:
+        redactor = Redactor()
+        redactor.keep(["research"])
+        assert redactor.value({"password": "research"}) == {"password": SECRET}
+        assert redactor.text("team research") == "team research"
 
     def test_a_list_under_a_secret_key_is_masked(self) -> None:
         assert Redactor().value({"token": ["abcdefgh"]}) == {"token": SECRET}
