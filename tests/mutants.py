@@ -318,6 +318,7 @@ def run(todo: Sequence[Mutant]) -> list[Mutant]:
             done += 1
             if os.waitstatus_to_exitcode(status) == 0:
                 survived.append(mutant)
+                print(f"survived: {mutant.file}:{mutant.line}: {mutant.entry}", flush=True)
             if done % 50 == 0:
                 print(
                     f"{done} of {len(todo)} in {time.monotonic() - began:.0f} s, {len(survived)} survived", flush=True
@@ -369,8 +370,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{len(todo)} mutants of {len(files)} files, {len(known)} known as equivalent, {WORKERS} at a time", flush=True
     )
     survived = run(todo)
-    for mutant in sorted(survived, key=lambda mutant: (mutant.file, mutant.line)):
-        print(f"survived: {mutant.file}:{mutant.line}: {mutant.entry}")
     print(f"mutants killed={len(todo) - len(survived)} survived={len(survived)}")
     return 1 if survived else 0
 

@@ -177,6 +177,15 @@ def test_a_workload_that_reaches_the_host_is_refused(pod: dict[str, object], sai
     assert messages("plain-workload", [team(isolation="privileged"), job("ml-job", None, **pod)]) == []
 
 
+def test_baseline_lets_a_container_add_what_it_has_anyway() -> None:
+    # Kubernetes' Pod Security Standards, baseline, "Capabilities"
+    has = [
+        *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP"),
+        *("SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"),
+    ]
+    assert messages("plain-workload", [team(), job(containers=[container(capabilities={"add": has})])]) == []
+
+
 def test_what_baseline_adds_is_too_much_for_restricted() -> None:
     adds = job(containers=[container(capabilities={"add": ["CHOWN", "NET_BIND_SERVICE"]})])
     assert messages("plain-workload", [team(), adds]) == []
@@ -208,6 +217,35 @@ def test_a_workload_of_an_unknown_team_is_a_violation_and_not_skipped() -> None:
 
 def test_values_of_a_plain_virtual_cluster_pass() -> None:
     assert messages("vcluster-values", healthy()) == []
+
+
+def test_the_doors_are_those_of_vclusters_chart() -> None:
+    # written a second time on purpose: a path that is mistyped in the rule would never match
+    assert {path.rpartition(".")[0] if path.endswith(".enabled") else path for path in OPEN_DOORS} == {
+        *(
+            f"sync.toHost.{kind}"
+            for kind in ("persistentVolumes", "storageClasses", "priorityClasses", "networkPolicies")
+        ),
+        *(f"sync.toHost.{kind}" for kind in ("serviceAccounts", "namespaces", "ingresses", "gatewayApi")),
+        "sync.toHost.pods.hybridScheduling",
+        "sync.fromHost.secrets",
+        "sync.fromHost.configMaps",
+        "controlPlane.hostPathMapper",
+        "networking.advanced.proxyKubelets.byIP",
+    }
+    assert set(FORBIDDEN_VALUES) == {
+        "sync.toHost.customResources",
+        "sync.fromHost.customResources",
+        *(f"rbac.{scope}.{key}" for scope in ("role", "clusterRole") for key in ("extraRules", "overwriteRules")),
+        "experimental.deploy.host.manifests",
+        "experimental.genericSync",
+        "networking.replicateServices.fromHost",
+        "plugins",
+    }
+    assert PERSISTENCE == (
+        "controlPlane.statefulSet.persistence.volumeClaim.enabled",
+        "controlPlane.backingStore.etcd.deploy.statefulSet.persistence.volumeClaim.enabled",
+    )
 
 
 @pytest.mark.parametrize("path", OPEN_DOORS)
