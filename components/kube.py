@@ -8,17 +8,22 @@ Leaves to others: every object that Pulumi can own.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, cast
 
 import httpx2
+import msgspec
 import yaml
 from lightkube import ApiError, Client, KubeConfig
 from lightkube.generic_resource import GenericGlobalResource, create_global_resource
-from lightkube.resources.core_v1 import Secret
+from lightkube.models.meta_v1 import ObjectMeta, Status
+from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
+from lightkube.resources.core_v1 import ConfigMap, Namespace, Secret
 
 from components.releases import Leftover
 
@@ -26,6 +31,7 @@ SECRET_DEADLINE_SECONDS: Final = 180.0
 """The Secret lags its Release by seconds, under load by a minute (ten teams at once on two cores)."""
 LEFTOVER_DEADLINE_SECONDS: Final = 120.0
 POLL_SECONDS: Final = 0.5
+_MEETING: Final = threading.Lock()
 
 
 class KubeconfigError(Exception):
@@ -120,8 +126,21 @@ def _kubeconfig(team: str, server: str, *, ca: str, user: Mapping[str, str]) -> 
     )
 
 
+def meet_types() -> None:
+    """Decode every type that threads of ours meet, once, before there are threads.
+
+    The client's decoder (msgspec 0.22) crashes the interpreter when two threads meet a type for the first time at once.
+    """
+    with _MEETING:
+        for known in (Secret, ConfigMap, Namespace, CustomResourceDefinition, Status, ObjectMeta):
+            # the type is built before the text is looked at, so one that lacks a field will do
+            with contextlib.suppress(msgspec.ValidationError):
+                msgspec.json.decode(b"{}", type=known)
+
+
 def client(kubeconfig: str) -> Client:
     """Return a client for the current context of a kubeconfig text."""
+    meet_types()
     config = KubeConfig.from_dict(yaml.safe_load(kubeconfig))
     return Client(config=config.get(), timeout=httpx2.Timeout(15.0))
 

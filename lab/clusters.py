@@ -31,6 +31,7 @@ from lightkube import ApiError, Client, KubeConfig
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import ConfigMap, Namespace
 
+from components.kube import meet_types
 from lab.binaries import Binaries
 from lab.errors import LabError
 
@@ -315,6 +316,7 @@ class Clusters:
         return uid
 
     def _connect(self, name: str, seconds: float) -> Client:
+        meet_types()
         config = KubeConfig.from_file(self.kubeconfig(name)).get()
         # trust_env off: no proxy and no in-cluster account of the surroundings may redirect the lab
         return Client(config=config, field_manager=FIELD_MANAGER, timeout=httpx2.Timeout(seconds), trust_env=False)
