@@ -78,7 +78,9 @@ def _tenant(platform: Platform, name: str, team: Team) -> Tenant:
         gpu_limit=_literal(team.resources.gpus.limit, team, pool),
         kai=kai,
         vcluster=vcluster,
-        kubernetes=team.vcluster.kubernetes_version or (kai.kubernetes_default if kai else vcluster.default_kubernetes),
+        # the KAI on the host is no reason to change what runs inside: raising it would restart every tenant's API server
+        kubernetes=team.vcluster.kubernetes_version
+        or releases.kubernetes_for(vcluster, kai if team.scheduler.mode is SchedulerMode.VIRTUAL else None),
         cost=_cost(
             vcluster, team.vcluster.backing_store, kai if team.scheduler.mode is SchedulerMode.VIRTUAL else None
         ),

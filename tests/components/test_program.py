@@ -93,6 +93,17 @@ class TestVirtualCluster:
         stateful = release.inputs["values"]["controlPlane"]["statefulSet"]
         assert stateful.get("persistence", {}).get("volumeClaim", {}).get("enabled", "auto") in (True, "auto")
 
+    def test_raising_the_hosts_kai_restarts_no_tenants_api_server(self, declare: Declare) -> None:
+        def inside(version: str) -> dict[str, Any]:
+            data = lab(host={"provider": "lab", "scheduler": {"version": version}})
+            data["teams"]["research"]["scheduler"] = {"mode": "host"}
+            values: dict[str, Any] = (
+                declare(data).one(RELEASE, "research-virtual-cluster-vcluster").inputs["values"]["controlPlane"]
+            )
+            return values
+
+        assert inside("v0.9.8") == inside("v0.16.8")
+
     def test_a_tenants_tokens_are_no_annotations_on_the_host(self, declare: Declare) -> None:
         release = declare("lab").one(RELEASE, "ml-virtual-cluster-vcluster")
         assert release.inputs["values"]["sync"]["toHost"]["pods"]["useSecretsForSATokens"] is True
