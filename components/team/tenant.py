@@ -78,7 +78,7 @@ def _tenant(platform: Platform, name: str, team: Team) -> Tenant:
         gpu_limit=_literal(team.resources.gpus.limit, team, pool),
         kai=kai,
         vcluster=vcluster,
-        # the KAI on the host is no reason to change what runs inside: raising it would restart every tenant's API server
+        # the host's KAI is no reason to change what runs inside: raising it would restart every tenant's API server
         kubernetes=team.vcluster.kubernetes_version
         or releases.kubernetes_for(vcluster, kai if team.scheduler.mode is SchedulerMode.VIRTUAL else None),
         cost=_cost(
