@@ -51,7 +51,7 @@ KWOK_PROGRAMS = ("kwok", "kwokctl")
 PROGRAMS = (*KUBERNETES_PROGRAMS, *KWOK_PROGRAMS, "etcd")
 
 REACH_SECONDS = 5.0  # how long an official address may take to answer before we build instead
-BUILD_DISK_BYTES = 6 << 30  # sources, compiler cache, linker scratch and results of a cold build, with room to spare
+BUILD_DISK_BYTES = 6 << 30  # a cold build used 4.9 GB: sources 1, compiler cache 3.5, results 0.4
 GO_FIX = "install Go 1.26 or newer (https://go.dev/dl) so that `go version` works, and run the command again"
 
 

@@ -43,6 +43,7 @@ MARKER = "gpu-tenancy-lab"  # ConfigMap in kube-system of every server that a la
 PORTS = range(21000, 31000)
 START_SECONDS = 120  # on two busy cores; an idle machine needs 6 to 10
 PROBE_SECONDS = 5.0
+ARRIVE_SECONDS = 0.5  # a connection to this very machine
 CLOSE_SECONDS = 3.0  # a killed process loses its command line before the kernel closes its sockets
 LISTENERS = ("kubeApiserver", "etcd", "etcdPeer", "kubeControllerManager", "kubeScheduler", "kwokController")
 # as kwokctl names the processes of one server
@@ -257,7 +258,7 @@ class Clusters:
                 other = "give the team another `access.port`" if port == asked else "choose new ports: `make lab-reset`"
                 raise LabError(
                     f"lab: port {port} ({listener} of the API server `{name}`) is taken by another program.",
-                    f"stop that program (it may be another checkout's lab), or {other}.",
+                    f"stop that program (another checkout's lab? a NodePort of a Kubernetes here?), or {other}.",
                 )
 
     # starting
@@ -286,6 +287,14 @@ class Clusters:
         )
         try:
             _, said = child.communicate(timeout=START_SECONDS + 30)
+        except subprocess.TimeoutExpired:
+            cause = self._last_words(name)
+            self._end(name)
+            child.wait()
+            raise LabError(
+                f"lab: the API server `{name}` does not start within {START_SECONDS} s: {cause}",
+                "give the machine some air, or run `make lab-reset`, then again.",
+            ) from None
         except BaseException:
             self._end(name)
             child.wait()
@@ -294,6 +303,13 @@ class Clusters:
             lines = [line.strip() for line in said.splitlines() if line.startswith(("ERROR", "Error", "Usage"))]
             cause = lines[0] if lines else (said.strip().splitlines() or ["no output"])[-1]
             raise LabError(f"lab: the API server `{name}` does not start: {cause}", "run `make lab-reset`, then again.")
+
+    def _last_words(self, name: str) -> str:
+        """The newest error in a server's log."""
+        log = self._folder(name) / "logs" / "kube-apiserver.log"
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        wrong = [line.partition("] ")[2] for line in lines if line.startswith(("E", "F"))]
+        return wrong[-1][:300] if wrong else "its log has no error"
 
     def _mark(self, name: str, lab_id: str) -> str:
         client = self.client(name)
@@ -418,14 +434,23 @@ def _inline(kubeconfig: Path) -> None:
 
 
 def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
+    """Whether a server here at `port` would be the one that is reached there.
+
+    Binding is not enough: a Kubernetes on this machine takes its NodePorts by packet filter, with nobody listening.
+    """
+    with socket.socket() as server:
         # as the servers themselves do; a port in TIME_WAIT counts as free, one that is listened on does not
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.settimeout(ARRIVE_SECONDS)
         try:
-            probe.bind((LOOPBACK, port))
+            server.bind((LOOPBACK, port))
+            server.listen(1)
+            with socket.create_connection((LOOPBACK, port), timeout=ARRIVE_SECONDS) as client:
+                arrived, peer = server.accept()
+                arrived.close()
+                return bool(peer == client.getsockname())
         except OSError:
             return False
-    return True
 
 
 def _commands() -> Iterator[tuple[int, list[str]]]:

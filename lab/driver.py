@@ -53,7 +53,7 @@ class Summary:
 
     @property
     def changes(self) -> int:
-        return sum(count for op, count in self.counts.items() if op != "same")
+        return sum(count for op, count in self.counts.items() if op not in ("same", "failed"))
 
     @property
     def unvalidated(self) -> int:
@@ -61,7 +61,7 @@ class Summary:
 
     def steps(self) -> list[Json]:
         """As `pulumi preview --json` lists them."""
-        return [item.step() for item in self.recorded]
+        return [item.step() for item in self.recorded if item.op != "failed"]
 
     def text(self) -> str:
         ops = ", ".join(f"{count} {op}" for op, count in sorted(self.counts.items())) or "nothing"

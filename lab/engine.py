@@ -51,7 +51,7 @@ class Recorded:
     parent: str = ""
     dependencies: tuple[str, ...] = ()
     deleted_with: str = ""
-    op: str = "same"  # create | update | replace | same | delete | read
+    op: str = "same"  # create | update | replace | same | delete | read | failed
     old_inputs: Json | None = None
     note: str = ""  # why a step was not validated
     outputs: Json = field(default_factory=dict)  # of components: what they registered
@@ -258,6 +258,7 @@ class Monitor(mocks.MockMonitor):
 
     def _fail(self, recorded: Recorded, error: Exception) -> None:
         cause = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
+        recorded.op = "failed"
         with self._guard:
             self.failures.append(f"{recorded.name} ({recorded.type.rpartition(':')[2]}): {cause}")
 

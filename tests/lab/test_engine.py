@@ -74,6 +74,7 @@ def test_a_misspelt_queue_field_is_refused_with_the_cause_first(up: Callable[[st
     assert ".spec.resources.gpu.limits: field not declared in schema" in wrong.failures[0]
     assert "API server `host`" in wrong.failures[0]
     assert "\n" not in wrong.failures[0]
+    assert ops(wrong)["typo"] == "failed"
     assert ops(wrong)["right"] == "create", "what does not depend on the wrong one goes on"
 
 
