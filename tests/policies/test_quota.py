@@ -66,6 +66,9 @@ def test_a_pool_that_is_found_by_labels_is_judged_as_one_kind_of_node() -> None:
     selected = pool(nodes=[], size=4)
     found = messages("gpu-collision", [selected, team("ml", gpuLimit=8), team("vision", gpuLimit=1)])
     assert "each of the 4 nodes of pool a100: ml 8 + vision 1 = 9 of 8" in found[0]
+    for size, said in ((1, "the node of pool a100: "), (2, "each of the 2 nodes of pool a100: ")):
+        few = pool(nodes=[], size=size)
+        assert said in messages("gpu-collision", [few, team("ml", gpuLimit=8), team("vision", gpuLimit=1)])[0]
 
 
 def test_host_teams_share_a_node_because_one_scheduler_counts_for_all() -> None:

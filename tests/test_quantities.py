@@ -1,0 +1,45 @@
+"""Quantities: every suffix that Kubernetes knows, by its value."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from components.capacity import PoolCapacity, TenantClaim, parse_quantity, room
+from components.releases import Footprint
+
+
+@pytest.mark.parametrize(
+    ("suffix", "value"),
+    [
+        ("", "1"),
+        ("m", "0.001"),
+        ("k", "1000"),
+        ("M", "1000000"),
+        ("G", "1000000000"),
+        ("T", "1000000000000"),
+        ("P", "1000000000000000"),
+        ("Ki", "1024"),
+        ("Mi", "1048576"),
+        ("Gi", "1073741824"),
+        ("Ti", "1099511627776"),
+        ("Pi", "1125899906842624"),
+    ],
+)
+def test_a_suffix_has_kubernetes_value(suffix: str, value: str) -> None:
+    assert parse_quantity(f"3{suffix}") == 3 * Decimal(value)
+    assert parse_quantity(f"0.5{suffix}") == Decimal(value) / 2
+
+
+@pytest.mark.parametrize("text", ["", "1e3", "-1", "+1", "1 Gi", "1gi", "Gi", "1.", ".5", "1K", "1Ei"])
+def test_what_is_no_quantity_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a quantity"):
+        parse_quantity(text)
+
+
+def test_a_tenant_that_fills_a_node_to_the_last_fits() -> None:
+    everything = Footprint(cpu_millicores=1000, memory_mib=512, pods=10)
+    node = PoolCapacity(name="a", size=1, gpus_per_node=1, cpu_millicores=1000, memory_mib=512, pods=10)
+    claim = TenantClaim(name="ml", owner="ml", pool="a", mode="virtual", quota=1, limit=1, workload=everything)
+    assert room([node], [claim]) == []
