@@ -1,4 +1,4 @@
-"""Quantities: every suffix that Kubernetes knows, by its value."""
+"""Quantities, every suffix by its value; and what a verdict points at."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ from decimal import Decimal
 
 import pytest
 
-from components.capacity import PoolCapacity, TenantClaim, parse_quantity, room
+from components.capacity import (
+    LeafClaim,
+    PoolCapacity,
+    TenantClaim,
+    leaf_queues,
+    parse_quantity,
+    plural,
+    pool_quotas,
+    port_clashes,
+    room,
+)
 from components.releases import Footprint
 
 
@@ -43,3 +53,18 @@ def test_a_tenant_that_fills_a_node_to_the_last_fits() -> None:
     node = PoolCapacity(name="a", size=1, gpus_per_node=1, cpu_millicores=1000, memory_mib=512, pods=10)
     claim = TenantClaim(name="ml", owner="ml", pool="a", mode="virtual", quota=1, limit=1, workload=everything)
     assert room([node], [claim]) == []
+
+
+def test_a_verdict_points_at_the_number_to_change() -> None:
+    node = PoolCapacity(name="a", size=1, gpus_per_node=1)
+    claims = [
+        TenantClaim(name=name, owner=name, pool="a", mode="virtual", quota=1, limit=1) for name in ("ml", "vision")
+    ]
+    assert [verdict.field for verdict in pool_quotas([node], claims)] == ["quota"]
+    leaves = [LeafClaim(name="a", quota=2, limit=2)]
+    assert [verdict.field for verdict in leaf_queues("ml", 1, 2, leaves)] == ["quota"]
+    assert [verdict.field for verdict in port_clashes({"ml": 30000, "vision": 30000})] == ["port"]
+
+
+def test_one_is_singular_and_everything_else_plural() -> None:
+    assert [plural("GPU", count) for count in (0, 0.5, 1, 2)] == ["GPUs", "GPUs", "GPU", "GPUs"]
