@@ -57,7 +57,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "policies/inventory.py": _first("quota", "placement", "isolation", "rules"),
     "policies/plain.py": _first("plain", "quota"),
     "policies/rule.py": _first("rules", "quota"),
-    "policies/run.py": (*_first("rules"), f"{_POLICIES}/test_config.py", f"{_POLICIES}/test_offline.py"),
+    "policies/run.py": (*_first("rules"), f"{_POLICIES}/test_run.py", f"{_POLICIES}/test_offline.py"),
     "policies/config.py": (f"{_POLICIES}/test_config.py", *_ALL_RULES),
     "policies/offline.py": (f"{_POLICIES}/test_offline.py",),
     "policies/gate.py": (f"{_POLICIES}/test_gate.py",),
