@@ -175,11 +175,7 @@ def pod_template(workload: PolicyResource) -> Mapping[str, object]:
 def containers(workload: PolicyResource) -> list[Mapping[str, object]]:
     """Return all containers of a workload's pod, init containers too."""
     pod = pod_template(workload)
-    return [
-        container
-        for kind in ("initContainers", "containers", "ephemeralContainers")
-        for container in mappings(pod, "spec", kind)
-    ]
+    return [container for kind in ("initContainers", "containers") for container in mappings(pod, "spec", kind)]
 
 
 def gpu_request(workload: PolicyResource) -> Number:

@@ -78,21 +78,22 @@ def _of_step(step: Step, overrides: Sequence[Override], today: date, usage: Usag
     if not isinstance(op, str) or not isinstance(urn, str):
         message = f"the preview has a step without op or urn: {step!r:.120}"
         raise GateError(message)
-    type_ = urn.rsplit("::", 2)[-2].rsplit("$", 1)[-1] if urn.count("::") >= 2 else ""
+    # urn:pulumi:STACK::PROJECT::PARENT'S TYPE$TYPE::NAME
+    type_ = urn.rpartition("::")[0].rpartition("::")[2].rpartition("$")[2]
     old, new = _inputs(step, "oldState"), _inputs(step, "newState")
     try:
         team = _tenant(type_, old or new)
         if team is not None and op in DELETES | REPLACES:
             change: Change = "delete" if op in DELETES else "replace"
-            what = f"{type_.rsplit(':', 1)[-1]} {urn.rsplit('::', 1)[-1]}"
+            what = f"{type_.rpartition(':')[2]} {urn.rpartition('::')[2]}"
             reason = f"{change}s {what}, and with it everything in the team's virtual cluster"
             yield from _unless_allowed(team, change, reason, overrides, today)
-        if op == "update" or (op in REPLACES and new):
+        if op == "update" or op in REPLACES:
             yield from _lowered(type_, old, new, overrides, today, usage)
         if op == "update":
             yield from _across_lines(type_, urn, old, new)
     except Unreadable as reason:
-        yield Refusal(team=urn.rsplit("::", 1)[-1], change="unreadable", reason=f"{op} of {urn}: {reason}")
+        yield Refusal(team=urn.rpartition("::")[2], change="unreadable", reason=f"{op} of {urn}: {reason}")
 
 
 def _inputs(step: Step, key: str) -> Mapping[str, object]:
@@ -109,7 +110,7 @@ def _tenant(type_: str, inputs: Mapping[str, object]) -> str | None:
         return maybe_text(inputs, "team") or "?"
     if type_ == names.NAMESPACE:
         return _team_of_namespace(maybe_text(inputs, "metadata", "name"))
-    if type_ == names.RELEASE and "vcluster" in (maybe_text(inputs, "chart") or "").rsplit("/", 1)[-1]:
+    if type_ == names.RELEASE and "vcluster" in (maybe_text(inputs, "chart") or "").rpartition("/")[2]:
         return _team_of_namespace(maybe_text(inputs, "namespace"))
     return None
 
@@ -176,7 +177,7 @@ def _across_lines(type_: str, urn: str, old: Mapping[str, object], new: Mapping[
     lines = [KAI[version].line if version and version in KAI else None for version in (before, after)]
     if None in lines or lines[0] != lines[1]:
         yield Refusal(
-            team=urn.rsplit("::", 1)[-1],
+            team=urn.rpartition("::")[2],
             change="upgrade",
             reason=f"updates KAI in place from {before} to {after}, which are not of one line; Helm cannot do that, so "
             "the release must be replaced",

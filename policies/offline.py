@@ -48,7 +48,7 @@ def resources_of(state: object) -> list[PolicyResource]:
         found.append(
             PolicyResource(
                 type=entry["type"],
-                name=urn.rsplit("::", 1)[-1],
+                name=urn.rpartition("::")[2],
                 properties=plain_properties(properties),
                 urn=urn,
                 parent=str(entry.get("parent", "")),
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{options.state}: {error}", file=sys.stderr)
         return 2
     results = evaluate(resources, config, today=options.today)
-    print(json.dumps(as_json(results), indent=1) if options.json else "\n".join(lines(results)))
+    print(json.dumps(as_json(results)) if options.json else "\n".join(lines(results)))
     return 1 if any(result.blocks for result in results) else 0
 
 

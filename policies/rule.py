@@ -94,5 +94,5 @@ class Rule:
 
 def describe(resource: PolicyResource) -> str:
     """Return how people call a resource: `Team ml`."""
-    kind = resource.type.rsplit(":", 1)[-1]
+    kind = resource.type.rpartition(":")[2]
     return f"{kind} {resource.name}"

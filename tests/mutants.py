@@ -57,12 +57,17 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "policies/inventory.py": _first("quota", "placement", "isolation", "rules"),
     "policies/plain.py": _first("plain", "quota"),
     "policies/rule.py": _first("rules", "quota"),
-    "policies/run.py": (*_first("rules"), f"{_POLICIES}/test_config.py", f"{_POLICIES}/test_offline.py"),
+    "policies/run.py": (*_first("rules"), f"{_POLICIES}/test_run.py", f"{_POLICIES}/test_offline.py"),
     "policies/config.py": (f"{_POLICIES}/test_config.py", *_ALL_RULES),
     "policies/offline.py": (f"{_POLICIES}/test_offline.py",),
     "policies/gate.py": (f"{_POLICIES}/test_gate.py",),
     "policies/pack.py": _first("pack"),
-    "components/capacity.py": ("tests/test_capacity.py", f"{_POLICIES}/test_quota.py", "tests/settings/test_rules.py"),
+    "components/capacity.py": (
+        "tests/test_capacity.py",
+        "tests/test_quantities.py",
+        f"{_POLICIES}/test_quota.py",
+        "tests/settings/test_rules.py",
+    ),
     "components/team/protection.py": ("tests/components/test_protection.py", f"{_POLICIES}/test_gate.py"),
 }
 
@@ -171,6 +176,8 @@ def _is_wording(node: ast.AST) -> bool:
     if isinstance(node, (ast.Import, ast.ImportFrom)):
         return True
     if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test):
+        return True
+    if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias":
         return True
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 

@@ -229,7 +229,7 @@ def persistence(release: PolicyResource, scene: Scene) -> Iterator[str]:
 
 def is_vcluster(release: PolicyResource) -> bool:
     """Say whether a Release is a virtual cluster's."""
-    return "vcluster" in (maybe_text(release.properties, "chart") or "").rsplit("/", 1)[-1]
+    return "vcluster" in (maybe_text(release.properties, "chart") or "").rpartition("/")[2]
 
 
 RULES: Final = (

@@ -289,11 +289,9 @@ def _asked(resource: PolicyResource) -> tuple[Number, str | None]:
 def gpu_memory(resource: PolicyResource, scene: Scene) -> Iterator[str]:
     """GPU memory that is asked for is within one GPU of the pool."""
     if resource.type == names.GPU_CHECK:
-        asked: Number | None = number(resource.properties, "gpuMemoryMib")
+        asked = number(resource.properties, "gpuMemoryMib")
     else:
-        asked = decimal_annotation(resource, names.GPU_MEMORY_ANNOTATION)
-    if asked is None:
-        return
+        asked = decimal_annotation(resource, names.GPU_MEMORY_ANNOTATION) or 0
     pool = pool_of(team_of(resource, scene.inventory), scene.inventory)
     memory = maybe_number(scene.inventory.pools[pool.name].properties, "gpuMemoryMib")
     if memory is None:

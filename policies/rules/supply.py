@@ -61,7 +61,7 @@ def pinned_image(resource: PolicyResource, scene: Scene) -> Iterator[str]:
 def image_problems(image: str, scene: Scene) -> Iterator[str]:
     """Yield what is wrong with an image reference."""
     name, _, digest = image.partition("@")
-    repository, _, tag = name.rpartition(":") if ":" in name.rsplit("/", 1)[-1] else (name, "", "")
+    repository, _, tag = name.rpartition(":") if ":" in name.rpartition("/")[2] else (name, "", "")
     if digest and _DIGEST.fullmatch(digest) is None:
         yield "has a digest that is not sha256 with 64 digits; copy it anew"
     if not digest and scene.limits.require_digest:

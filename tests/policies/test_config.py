@@ -50,6 +50,7 @@ def test_limits_are_read_by_their_names_in_the_file() -> None:
             {"all": {"enforcementLevel": "remediate"}},
             "policy config: all.enforcementLevel: must be one of advisory, mandatory, disabled, got 'remediate'",
         ),
+        ({"zzz": {"maxReplicas": 3}}, "policy config: zzz: no such rule"),
         ({"limit-range": {"maxReplicas": 2}}, "policy config: limit-range.maxReplicas: no such limit; it has none"),
         (
             {"pinned-chart": {"registries": []}},
@@ -109,6 +110,19 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     bad.write_text(json.dumps({"zzz": "advisory"}), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"^bad\.json: zzz: no such rule"):
         load(bad, LIMITS)
+
+
+def test_what_is_allowed_where_a_stack_says_nothing() -> None:
+    assert Limits().chart_sources == (
+        "oci://ghcr.io/nvidia/",
+        "oci://ghcr.io/kai-scheduler/",
+        "https://charts.loft.sh",
+        "https://nvidia.github.io/k8s-device-plugin",
+        "https://helm.ngc.nvidia.com/nvidia",
+    )
+    assert Limits().registries == (
+        *("docker.io/pytorch/", "docker.io/library/", "ghcr.io/", "nvcr.io/nvidia/", "registry.k8s.io/"),
+    )
 
 
 def test_every_limit_belongs_to_exactly_one_rule_and_has_a_schema() -> None:

@@ -70,6 +70,16 @@ def test_an_override_that_ended_is_named_with_its_last_day() -> None:
     assert gate([step("delete", team())], late, TODAY)[0].reason.endswith(" (its override ended on 2026-11-21)")
 
 
+def test_an_override_of_another_team_or_change_is_no_ended_one() -> None:
+    late = [override("delete", team_="vision", days=-1), override("lowerLimit", days=-1)]
+    assert gate([step("delete", team())], late, TODAY)[0].reason.endswith("reason: ...}")
+
+
+def test_an_upgrade_across_lines_is_told_even_where_the_team_goes() -> None:
+    across = step("update", kai_release("ml"), kai_release("ml", version="v0.9.8"))
+    assert [r.change for r in gate([step("delete", team()), across], [], TODAY)] == ["delete", "upgrade"]
+
+
 def test_a_team_is_refused_once_and_teams_come_in_order() -> None:
     steps = [
         step("delete", team("vision")),
@@ -96,6 +106,7 @@ def test_a_team_is_refused_once_and_teams_come_in_order() -> None:
         ("delete", changed(NAMESPACE, "metadata/name", "gpu-check")),
         ("delete", changed(vcluster(), "namespace", "elsewhere")),
         ("delete", QUOTA),
+        ("delete", changed(kai_release(), "namespace", "team-ml")),
         ("replace", kai_release()),
     ],
 )
@@ -136,6 +147,7 @@ def test_a_limit_below_what_runs_needs_an_override(runs: int, fires: bool) -> No
 def test_a_lower_limit_is_refused_when_nobody_knows_what_runs() -> None:
     assert "and what runs now is not known (pass --usage); if" in gate(lowered(6, 5), [], TODAY)[0].reason
     assert gate(lowered(6, 5), [], TODAY, {}) == []
+    assert gate(lowered(6, 0), [], TODAY, {}) == []
 
 
 @pytest.mark.parametrize(("before", "after"), [(6, 6), (6, 7), (6, -1), (-1, -1), (None, 4), (6, None)])
@@ -224,10 +236,11 @@ def test_usage_is_read_from_a_mapping_or_from_kubectl() -> None:
             {"metadata": {"namespace": "team-ml"}, "status": {"used": {"requests.nvidia.com/gpu": "3"}}},
             {"metadata": {"namespace": "team-ml"}, "status": {"used": {"requests.nvidia.com/gpu": "2"}}},
             {"metadata": {"namespace": "team-dev"}, "status": {"used": {"pods": "2"}}},
+            {"metadata": {"namespace": "team-idle"}, "status": {"used": {"requests.nvidia.com/gpu": "0"}}},
             {"metadata": {"namespace": "kube-system"}, "status": {"used": {"requests.nvidia.com/gpu": "9"}}},
         ]
     }
-    assert usage_of(listed) == {"ml": 3}
+    assert usage_of(listed) == {"ml": 3, "idle": 0}
 
 
 @pytest.mark.parametrize("content", [[], {"ml": "3"}, {"ml": True}, 3])
@@ -297,3 +310,11 @@ def test_a_gate_that_cannot_run_is_no_pass(
     said = capsys.readouterr()
     assert said.err.startswith("gate: could not run: ")
     assert said.out == ""
+
+
+@pytest.mark.parametrize("left_out", ["--preview", "--stack-file"])
+def test_what_is_judged_must_be_named(files: dict[str, Path], left_out: str) -> None:
+    given = {"--preview": files["preview.json"], "--stack-file": files["Pulumi.prod.yaml"]}
+    with pytest.raises(SystemExit) as raised:
+        main([text for key, path in given.items() if key != left_out for text in (key, str(path))])
+    assert raised.value.code == 2

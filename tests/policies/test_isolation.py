@@ -258,8 +258,9 @@ def test_an_open_door_is_refused_with_its_reason(path: str, value: object) -> No
 
 
 @pytest.mark.parametrize("path", OPEN_DOORS)
-def test_a_closed_door_passes(path: str) -> None:
-    assert messages("vcluster-values", with_(changed(vcluster(), f"values/{path.replace('.', '/')}", False))) == []
+@pytest.mark.parametrize("value", [False, "false", None])
+def test_a_closed_door_passes(path: str, value: object) -> None:
+    assert messages("vcluster-values", with_(changed(vcluster(), f"values/{path.replace('.', '/')}", value))) == []
 
 
 @pytest.mark.parametrize("path", FORBIDDEN_VALUES)

@@ -19,7 +19,7 @@ from pulumi_policy import PolicyResource as EngineResource
 
 from policies.config import PolicyConfig
 from policies.inventory import PolicyResource
-from policies.pack import build_policies
+from policies.pack import NAME, build_policies
 from policies.plain import UNKNOWN, Unknown
 from policies.rule import Stage
 from policies.rules import RULES
@@ -96,6 +96,7 @@ def run_engine(
 def test_there_is_a_policy_for_every_rule_and_it_blocks_unless_configured_otherwise() -> None:
     policies = {policy.name: policy for policy in build_policies()}
     assert list(policies) == [rule.name for rule in RULES]
+    assert NAME == "gpu-tenancy"
     for rule in RULES:
         policy = policies[rule.name]
         kind = ResourceValidationPolicy if rule.stage is Stage.RESOURCE else StackValidationPolicy

@@ -61,6 +61,7 @@ def test_every_mark_of_the_unknown_is_understood(hidden: object) -> None:
     for container in ({"a": hidden}, {"a": {"b": [hidden]}}):
         assert "UNKNOWN" in repr(plain_properties(container))
     assert isinstance(plain(hidden), Unknown)
+    assert repr(plain(hidden)) == "UNKNOWN"
 
 
 def test_a_secret_or_output_with_its_value_is_that_value() -> None:

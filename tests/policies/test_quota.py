@@ -66,6 +66,9 @@ def test_a_pool_that_is_found_by_labels_is_judged_as_one_kind_of_node() -> None:
     selected = pool(nodes=[], size=4)
     found = messages("gpu-collision", [selected, team("ml", gpuLimit=8), team("vision", gpuLimit=1)])
     assert "each of the 4 nodes of pool a100: ml 8 + vision 1 = 9 of 8" in found[0]
+    for size, said in ((1, "the node of pool a100: "), (2, "each of the 2 nodes of pool a100: ")):
+        few = pool(nodes=[], size=size)
+        assert said in messages("gpu-collision", [few, team("ml", gpuLimit=8), team("vision", gpuLimit=1)])[0]
 
 
 def test_host_teams_share_a_node_because_one_scheduler_counts_for_all() -> None:
@@ -76,6 +79,32 @@ def test_host_teams_share_a_node_because_one_scheduler_counts_for_all() -> None:
 def test_a_host_team_beside_a_virtual_team_counts() -> None:
     teams = [team("ml", gpuLimit=8, mode="host"), team("vision", gpuLimit=1)]
     assert len(messages("gpu-collision", [pool(), *teams])) == 1
+
+
+def test_a_canary_may_share_all_nodes_with_its_team_and_a_stranger_may_not() -> None:
+    two = pool(nodes=["gpu-0", "gpu-1"], size=2)
+    canary = team("ml-canary", gpuLimit=1, canaryOf="ml")
+    assert messages("gpu-collision", [two, team("ml", gpuLimit=7), canary]) == []
+    assert len(messages("gpu-collision", [two, team("ml", gpuLimit=7), team("vision", gpuLimit=1)])) == 1
+
+
+def test_a_team_without_kai_counts_beside_a_virtual_team() -> None:
+    teams = [team("ml", gpuLimit=8, mode="default"), team("vision", gpuLimit=1)]
+    found = messages("gpu-collision", [pool(), *teams])
+    assert len(found) == 1
+    assert "9 of 8" in found[0]
+
+
+def test_a_mode_that_does_not_exist_is_a_violation() -> None:
+    assert messages("gpu-collision", [pool(), team(mode="shared")]) == [
+        "NodePool a100: team ml: mode must be virtual, host or default, got 'shared'"
+    ]
+
+
+def test_a_pool_that_does_not_say_its_unit_counts_gpus() -> None:
+    bare = changed(pool(), "unit", ABSENT)
+    found = messages("gpu-collision", [bare, team("ml", gpuLimit=8), team("vision", gpuLimit=1)])
+    assert found[0].startswith("teams ml, vision: the GPU limits ")
 
 
 def test_replicas_are_what_a_node_offers() -> None:
@@ -171,6 +200,10 @@ def test_a_node_of_another_pool_is_refused() -> None:
 def test_a_gpu_team_without_a_pool_of_this_stack_is_refused(place: str | None) -> None:
     found = messages("team-gpus-exist", [pool(), team(pool=place)])
     assert found == [f"Team ml: team ml has no pool of this stack (pool: {place}); name one of: a100"]
+
+
+def test_where_there_are_no_pools_the_message_says_so() -> None:
+    assert messages("team-gpus-exist", [team()])[0].endswith("name one of: none")
 
 
 def test_a_cpu_team_needs_no_pool() -> None:

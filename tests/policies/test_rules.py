@@ -36,7 +36,7 @@ def test_the_healthy_platform_breaks_no_rule_and_every_rule_looks_at_something()
 def test_names_of_rules_are_unique_and_fit_the_engine() -> None:
     assert len({rule.name for rule in RULES}) == len(RULES)
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", rule.name) for rule in RULES)
-    assert {rule.group for rule in RULES} == set(Group)
+    assert {str(rule.group) for rule in RULES} == set(Group) == {"quota", "placement", "isolation", "supply"}
     assert set(LIMITS) == {rule.name for rule in RULES}
 
 

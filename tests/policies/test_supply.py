@@ -73,7 +73,9 @@ def test_a_local_chart_is_allowed_only_where_the_stack_says_so(chart: str) -> No
     assert messages("pinned-chart", [local]) == [
         f"Release ml-vcluster: chart {chart} is a local path; use an allowed registry, or set allowLocalCharts"
     ]
-    assert messages("pinned-chart", [local], allowLocalCharts=True) == []
+    without_repository = changed(local, "repositoryOpts", ABSENT)
+    for allowed in (local, without_repository):
+        assert messages("pinned-chart", [allowed], allowLocalCharts=True) == []
 
 
 def test_an_archive_by_url_is_pinned_by_its_name() -> None:
@@ -103,7 +105,13 @@ def test_a_pinned_image_of_an_allowed_registry_passes(image: str) -> None:
     assert messages("pinned-image", with_image(image)) == []
 
 
-@pytest.mark.parametrize(("image", "tag"), [("pytorch/pytorch", "latest"), ("pytorch/pytorch:main", "main")])
+@pytest.mark.parametrize(
+    ("image", "tag"),
+    [
+        ("pytorch/pytorch", "latest"),
+        *((f"pytorch/pytorch:{tag}", tag) for tag in ("latest", "main", "master", "nightly", "dev", "edge", "stable")),
+    ],
+)
 def test_a_moving_tag_is_refused(image: str, tag: str) -> None:
     assert messages("pinned-image", with_image(image)) == [
         f"GpuCheck ml-check: image {image} has tag {tag!r}, which moves; write a version or a digest",
