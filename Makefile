@@ -37,7 +37,7 @@ preflight: $(READY)   ## compare the stack file with the cluster
 down: $(READY)        ## remove everything that `make up` made
 	@$(RUN) down
 lab-reset: $(READY)   ## throw the lab away, whatever state it is in
-	@$(PY) -m cli --stack lab lab-reset
+	@$(RUN) lab-reset
 
 check: $(READY)       ## format, lint, strict types, tests without needs
 	$(VENV)/bin/ruff format --check .

@@ -136,6 +136,7 @@ class EngineDriver:
         """Preview, then update; every team is tried even when one fails."""
         self._open_backend(create=True)
         self._take_up()
+        self._let_go()
         self._go("up", "--yes", "--continue-on-error", *self._policies())
 
     def preview(self) -> None:
@@ -182,6 +183,27 @@ class EngineDriver:
         self._take_up()
         lifted = self._lift_protection()
         self._go("destroy", "--yes", "--continue-on-error", *lifted)
+
+    def _let_go(self) -> None:
+        """Refuse a team left out of the stack file without an override; lift the protection of one with.
+
+        The engine itself would first delete everything of the team that is not protected (its scheduler, its queues,
+        its bounds) and only then refuse to delete the rest.
+        """
+        exported = json.loads(self._capture("stack", "export", "--stack", self._place.stack) or "{}")
+        there = tenants(self._place.platform)
+        leaving = {team: urns for team, urns in protected_urns(exported).items() if team not in there}
+        overrides, today = self._place.platform.overrides, date.today()
+        kept = [team for team in leaving if override_for(team, "delete", overrides, today) is None]
+        if kept:
+            example = f"{{team: {kept[0]}, allow: [delete], until: {today}, reason: the team is dissolved}}"
+            raise InputError(
+                f"left out of the stack file, but protected against deletion: {', '.join(kept)}; nothing was changed.",
+                f"put it back, or add a line for each below overrides in {self._place.stack_file.name}: `- {example}`",
+            )
+        for urns in leaving.values():
+            for urn in urns:
+                self._capture("state", "unprotect", urn, "--yes", "--stack", self._place.stack)
 
     def _lift_protection(self) -> list[str]:
         """Teams are protected; the stack file's overrides lift that, for `down` as for leaving a team out."""
@@ -495,11 +517,11 @@ def end_orphans(engine: int) -> None:
         time.sleep(0.5)
 
 
-def protected_teams(exported: Mapping[str, Any]) -> list[str]:
-    """Return the teams that the state protects. What is protected elsewhere goes by its own name."""
+def protected_urns(exported: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return what the state protects, by team. What is protected elsewhere goes by its own name."""
     resources = (exported.get("deployment") or {}).get("resources") or []
     parents = {entry.get("urn"): entry for entry in resources}
-    found: dict[str, None] = {}
+    found: dict[str, list[str]] = {}
     for entry in resources:
         if not entry.get("protect"):
             continue
@@ -507,8 +529,13 @@ def protected_teams(exported: Mapping[str, Any]) -> list[str]:
         while owner.get("type") != TEAM_TYPE and owner.get("parent") in parents:
             owner = parents[owner["parent"]]
         named = owner if owner.get("type") == TEAM_TYPE else entry
-        found[str(named["urn"]).rsplit("::", 1)[-1]] = None
-    return list(found)
+        found.setdefault(str(named["urn"]).rsplit("::", 1)[-1], []).append(str(entry["urn"]))
+    return found
+
+
+def protected_teams(exported: Mapping[str, Any]) -> list[str]:
+    """Return the teams that the state protects."""
+    return list(protected_urns(exported))
 
 
 class Progress:

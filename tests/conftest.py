@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import runpy
+import signal
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -145,6 +146,12 @@ class RecordingMonitor(mocks.MockMonitor):
 
 
 Declare = Callable[..., Recorder]
+
+
+def pytest_configure() -> None:
+    """Ctrl-C works in what the tests start, even where the tests themselves were started in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def platform_of(stack: str) -> dict[str, Any]:

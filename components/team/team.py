@@ -155,7 +155,7 @@ class Team(Component):
             f"{name}-check",
             GpuCheckArgs(
                 request=check_request(tenant, self._args.platform),
-                checked={"team": facts(tenant), "gpu": self._args.platform.gpu.model_dump(mode="json")},
+                checked={"team": checked(tenant), "gpu": self._args.platform.gpu.model_dump(mode="json")},
                 provider=inner.provider,
                 depends_on=[self.team_queues] if self.team_queues else [inner],
                 own_namespace=True,
@@ -182,6 +182,25 @@ class Team(Component):
         if self.access is not None:
             found["user"] = self.access.kubeconfig
         return found
+
+
+CHECKED = (
+    "pool",
+    "nodes",
+    "mode",
+    "schedulerVersion",
+    "vclusterVersion",
+    "gpuQuota",
+    "gpuLimit",
+    "gpuSharing",
+    "queues",
+)
+
+
+def checked(tenant: Tenant) -> dict[str, object]:
+    """What of a tenant its check proves. CPU, memory and the like are none of it: changing them runs nothing again."""
+    found = facts(tenant)
+    return {name: found[name] for name in CHECKED}
 
 
 def check_request(tenant: Tenant, platform: Platform) -> job.Request:

@@ -295,6 +295,24 @@ def test_down_leaves_protected_teams_alone_until_an_override_names_them(
     assert "--ignore-protect" in next(call for call in project.calls() if call[0] == "destroy")
 
 
+def test_up_refuses_to_leave_out_a_protected_team_before_anything_of_it_is_deleted(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    urn = "urn:pulumi:one::p::gpu-tenancy:index:Team::gone"
+    team = {"urn": urn, "type": "gpu-tenancy:index:Team", "protect": True}
+    project.export({"version": 3, "deployment": {"resources": [team]}})
+    assert project.run("up") == 2
+    said = capsys.readouterr().err
+    assert "protected against deletion: gone; nothing was changed" in said
+    assert "- {team: gone, allow: [delete]" in said
+    assert not project.did("up")
+    override = "{team: gone, allow: [delete], until: 2099-01-01, reason: removed by a test}"
+    project.write(STACK_FILE + f"    overrides: [{override}]\n")
+    assert project.run("up") == 0
+    assert ["state", "unprotect", urn] in [call[:3] for call in project.calls()]
+
+
 def test_lab_reset_is_refused_for_a_stack_that_is_no_lab(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert project.run("lab-reset") == 2
     assert "is not a lab" in capsys.readouterr().err

@@ -389,6 +389,8 @@ class TestCheck:
         before = declare("lab")
         other_team = declare(lab(teams__dev__resources={"cpu": 4, "memory": "8Gi"}))
         assert self.stamp(other_team, "ml") == self.stamp(before, "ml")
+        more_cpu = declare(lab(teams__ml__resources={"gpus": {"quota": 3, "limit": 4}, "cpu": 40, "memory": "256Gi"}))
+        assert self.stamp(more_cpu, "ml") == self.stamp(before, "ml"), "no GPU check proves anything about CPU"
         version = declare(lab(teams__ml__scheduler={"mode": "virtual", "version": "v0.9.2", "gpuSharing": True}))
         assert self.stamp(version, "ml") != self.stamp(before, "ml")
         assert self.stamp(version, "research") == self.stamp(before, "research")

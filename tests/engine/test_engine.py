@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.engine.conftest import Engine, everything_unprotected
+from cli.app import main
+from tests.engine.conftest import STACK, Engine, everything_unprotected
 
 pytestmark = pytest.mark.engine
 
@@ -154,25 +155,25 @@ def test_a_killed_engine_can_be_run_again(engine: Engine) -> None:
     assert engine.steps() == {}
 
 
-def test_a_protected_team_is_not_removed_by_leaving_it_out(engine: Engine) -> None:
+def test_a_team_left_out_stays_whole_until_an_override_lets_it_go(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in engine.environment.items():
+        monkeypatch.setenv(name, value)
     team = teams_of(engine)[1]
+    engine.write(engine.platform)
+    engine.up()
     data = changed(engine)
     del data["teams"][team]
     engine.write(data)
-    text = engine.run("up", "--yes", "--skip-preview", ok=False)
-    assert "protect" in text
-    assert f"team-{team}" in engine.kubectl("get", "namespaces", "-o", "name")
+    assert main(["--stack", STACK, "up"], root=engine.folder) == 2
+    assert f"protected against deletion: {team}; nothing was changed" in capsys.readouterr().err
+    engine.write(engine.platform)
+    assert engine.steps() == {}
 
-
-def test_an_override_lets_a_team_go_with_everything_that_it_had(engine: Engine) -> None:
-    team = teams_of(engine)[1]
-    override = {"team": team, "allow": ["delete"], "until": "2099-01-01", "reason": "removed by a test"}
-    engine.write(changed(engine, overrides=[override]))
-    engine.up()
-    data = changed(engine, overrides=[override])
-    del data["teams"][team]
+    data["overrides"] = [{"team": team, "allow": ["delete"], "until": "2099-01-01", "reason": "removed by a test"}]
     engine.write(data)
-    engine.up()
+    assert main(["--stack", STACK, "up"], root=engine.folder) == 0, capsys.readouterr().err[-3000:]
     assert f"team-{team}" not in engine.kubectl("get", "namespaces,priorityclasses,clusterroles", "-o", "name")
     assert engine.steps() == {}
 
