@@ -1,0 +1,30 @@
+"""The README's stack file is a valid one, and its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from components.settings.load import parse_platform
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_readmes_stack_file_is_valid() -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+    platform = parse_platform(yaml.safe_load(block)["config"]["gpu-tenancy:platform"], "README.md")
+    assert set(platform.teams) == {"ml", "research", "dev"}
+
+
+def test_every_link_of_the_docs_leads_to_a_file() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "adr").glob("*.md")]
+    assert len(pages) > 8
+    broken = [
+        f"{page.name}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text())
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+    assert broken == []
