@@ -122,9 +122,8 @@ def fresh(folder: Path) -> Engine:
     project = folder / "project"
     ignore = shutil.ignore_patterns(".git", ".venv", ".lab", ".pulumi", "tests", "docs", "__pycache__", "Pulumi.*.yaml")
     shutil.copytree(ROOT, project, ignore=ignore)
-    settings = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
-    settings["runtime"]["options"]["virtualenv"] = sys.prefix
-    (project / "Pulumi.yaml").write_text(yaml.safe_dump(settings))
+    # program and policy pack both look for their packages here
+    (project / ".venv").symlink_to(sys.prefix)
     (folder / "state").mkdir()
     environment = {
         **os.environ,
