@@ -295,7 +295,8 @@ class EngineDriver:
         there = (self._place.root / POLICY_PACK / "PulumiPolicy.yaml").is_file()
         if not there:
             return []
-        return ["--policy-pack", str(POLICY_PACK), "--policy-pack-config", str(path_for(self._place.stack))]
+        levels = path_for(self._place.stack, self._place.root / POLICY_PACK / "config")
+        return ["--policy-pack", str(POLICY_PACK), "--policy-pack-config", str(levels)]
 
     # --- what a killed run left behind ------------------------------------------------------------------------------
 
