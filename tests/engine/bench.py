@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import yaml
 
+from components.names import LABEL_POOL
 from tests.bench import record
 from tests.conftest import ROOT
 from tests.engine.conftest import Engine, everything_unprotected
@@ -46,9 +47,16 @@ def by_hand(engine: Engine, data: Mapping[str, Any], folder: Path) -> float:
     """Seconds for the script; everything it made is deleted again."""
     write_objects(record(data), folder)
     shutil.copy(data["host"]["kubeconfig"], folder / "kubeconfig")
+    labels = [
+        (node, f"{LABEL_POOL}={pool}") for pool, found in data["pools"].items() for node in found.get("nodes", ())
+    ]
     began = time.monotonic()
+    for node, label in labels:
+        engine.kubectl("label", "node", node, label)
     subprocess.run([str(ROOT / "tests/engine/by_hand.sh"), str(folder), *data["teams"]], check=True)
     seconds = time.monotonic() - began
+    for node, label in labels:
+        engine.kubectl("label", "node", node, f"{label.partition('=')[0]}-")
     for team in data["teams"]:
         subprocess.run(
             ["helm", "--kubeconfig", str(folder / "kubeconfig"), "uninstall", team, "-n", f"team-{team}", "--wait"],
