@@ -120,7 +120,9 @@ def fresh(folder: Path) -> Engine:
     """A copy of the project with an empty stack, for the cluster of GPU_TENANCY_ENGINE_STACK."""
     assert STACK_FILE is not None
     project = folder / "project"
-    ignore = shutil.ignore_patterns(".git", ".venv", ".lab", ".pulumi", "tests", "docs", "__pycache__", "Pulumi.*.yaml")
+    ignore = shutil.ignore_patterns(
+        ".git", ".venv", ".lab", ".pulumi", ".*_cache", "tests", "docs", "__pycache__", "Pulumi.*.yaml"
+    )
     shutil.copytree(ROOT, project, ignore=ignore)
     # program and policy pack both look for their packages here
     (project / ".venv").symlink_to(sys.prefix)
