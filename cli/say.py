@@ -14,12 +14,12 @@ WIDTH_IN_A_LOG: Final = 200
 """Columns where nobody is looking: tables keep their lines whole in a log."""
 
 
-def console() -> Console:
-    """A console on standard error; in a log it is wide instead of 80 columns."""
-    plain = Console(stderr=True, highlight=False, markup=False, soft_wrap=False)
+def console(*, result: bool = False) -> Console:
+    """A console on standard error, or on standard output for a result; in a log it is wide instead of 80 columns."""
+    plain = Console(stderr=not result, highlight=False, markup=False, soft_wrap=False)
     if plain.is_terminal:
         return plain
-    return Console(stderr=True, highlight=False, markup=False, soft_wrap=False, width=WIDTH_IN_A_LOG)
+    return Console(stderr=not result, highlight=False, markup=False, soft_wrap=False, width=WIDTH_IN_A_LOG)
 
 
 def line(text: str) -> None:

@@ -113,7 +113,7 @@ def show(table_rows: list[Row]) -> None:
         table.add_row(
             row.team, row.pool, row.mode, row.version, row.gpus, row.queues, row.resources, row.api, row.check
         )
-    say.console().print(table)
+    say.console(result=True).print(table)
 
 
 # --- what is known now ------------------------------------------------------------------------------------------------

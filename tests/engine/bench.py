@@ -32,7 +32,7 @@ def platform(base: Mapping[str, Any], teams: int) -> dict[str, Any]:
     first = next(team for team in data["teams"].values() if team.get("scheduler", {}).get("mode") == "virtual")
     team = {
         **first,
-        "resources": {"gpus": 1, "cpu": "200m", "memory": "1Gi"},
+        "resources": {"gpus": 1, "cpu": "200m", "memory": "1Gi", "pods": 10},
         "queues": {"work": {"gpu": 1}},
         "check": {},
         "access": {},
