@@ -19,7 +19,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
@@ -190,16 +190,12 @@ class EngineDriver:
         The engine itself would first delete everything of the team that is not protected (its scheduler, its queues,
         its bounds) and only then refuse to delete the rest.
         """
-        exported = json.loads(self._capture("stack", "export", "--stack", self._place.stack) or "{}")
         there = tenants(self._place.platform)
-        leaving = {team: urns for team, urns in protected_urns(exported).items() if team not in there}
-        overrides, today = self._place.platform.overrides, date.today()
-        kept = [team for team in leaving if override_for(team, "delete", overrides, today) is None]
-        if kept:
-            example = f"{{team: {kept[0]}, allow: [delete], until: {today}, reason: the team is dissolved}}"
+        leaving = {team: urns for team, urns in self._protected().items() if team not in there}
+        if kept := self._not_overridden(leaving):
             raise InputError(
                 f"left out of the stack file, but protected against deletion: {', '.join(kept)}; nothing was changed.",
-                f"put it back, or add a line for each below overrides in {self._place.stack_file.name}: `- {example}`",
+                f"put it back, or add a line for each below {self._override_for(kept[0], 'the team is dissolved')}",
             )
         for urns in leaving.values():
             for urn in urns:
@@ -207,16 +203,24 @@ class EngineDriver:
 
     def _lift_protection(self) -> list[str]:
         """Teams are protected; the stack file's overrides lift that, for `down` as for leaving a team out."""
-        teams = protected_teams(json.loads(self._capture("stack", "export", "--stack", self._place.stack) or "{}"))
-        overrides, today = self._place.platform.overrides, date.today()
-        kept = [team for team in teams if override_for(team, "delete", overrides, today) is None]
-        if kept:
-            example = f"{{team: {kept[0]}, allow: [delete], until: {today}, reason: the stack is taken down}}"
+        teams = self._protected()
+        if kept := self._not_overridden(teams):
             raise InputError(
                 f"protected against deletion: {', '.join(kept)}; nothing was removed.",
-                f"add one line for each below overrides in {self._place.stack_file.name}, like `- {example}`",
+                f"add one line for each below {self._override_for(kept[0], 'the stack is taken down')}",
             )
         return ["--ignore-protect"] if teams else []
+
+    def _protected(self) -> dict[str, list[str]]:
+        return protected_urns(json.loads(self._capture("stack", "export", "--stack", self._place.stack) or "{}"))
+
+    def _not_overridden(self, teams: Iterable[str]) -> list[str]:
+        overrides, today = self._place.platform.overrides, date.today()
+        return [team for team in teams if override_for(team, "delete", overrides, today) is None]
+
+    def _override_for(self, team: str, reason: str) -> str:
+        line = f"{{team: {team}, allow: [delete], until: {date.today()}, reason: {reason}}}"
+        return f"overrides in {self._place.stack_file.name}, like `- {line}`"
 
     # --- backend and stack ------------------------------------------------------------------------------------------
 
@@ -532,11 +536,6 @@ def protected_urns(exported: Mapping[str, Any]) -> dict[str, list[str]]:
         named = owner if owner.get("type") == TEAM_TYPE else entry
         found.setdefault(str(named["urn"]).rsplit("::", 1)[-1], []).append(str(entry["urn"]))
     return found
-
-
-def protected_teams(exported: Mapping[str, Any]) -> list[str]:
-    """Return the teams that the state protects."""
-    return list(protected_urns(exported))
 
 
 class Progress:

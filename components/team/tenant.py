@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
 from components import capacity, names, releases
-from components.capacity import UNLIMITED, parse_quantity
+from components.capacity import UNLIMITED
+from components.settings.claims import tenancy_cost
 from components.settings.models import Expose, Platform, Pool, SchedulerMode, Team
 from components.settings.tenants import canary_of, tenants
 
@@ -81,9 +81,7 @@ def _tenant(platform: Platform, name: str, team: Team) -> Tenant:
         # the host's KAI is no reason to change what runs inside: raising it would restart every tenant's API server
         kubernetes=team.vcluster.kubernetes_version
         or releases.kubernetes_for(vcluster, kai if team.scheduler.mode is SchedulerMode.VIRTUAL else None),
-        cost=_cost(
-            vcluster, team.vcluster.backing_store, kai if team.scheduler.mode is SchedulerMode.VIRTUAL else None
-        ),
+        cost=tenancy_cost(team),
         node_port=port,
         server=_server(platform, name, team, port),
         certificate_names=_certificate_names(platform, name, team),
@@ -96,15 +94,6 @@ def _kai(platform: Platform, team: Team) -> releases.KaiRelease | None:
     if team.scheduler.mode is SchedulerMode.HOST and platform.host.scheduler:
         return releases.KAI[platform.host.scheduler.version]
     return None
-
-
-def _cost(vcluster: releases.VclusterRelease, store: str, kai: releases.KaiRelease | None) -> releases.Footprint:
-    parts = [vcluster.footprint(store), *([kai.footprint] if kai else [])]
-    return releases.Footprint(
-        cpu_millicores=sum(part.cpu_millicores for part in parts),
-        memory_mib=sum(part.memory_mib for part in parts),
-        pods=sum(part.pods for part in parts),
-    )
 
 
 def _literal(number: int, team: Team, pool: Pool | None) -> int:
@@ -145,14 +134,13 @@ def quota_hard(tenant: Tenant) -> dict[str, str]:
     Every GPU resource name is there: a missing key means unlimited. In mode `virtual` KAI's reservation pod for a
     fraction lands in this namespace and counts as a whole GPU.
     """
-    team, cost = tenant.team.resources, tenant.cost
-    cpu = parse_quantity(team.cpu) * 1000 + cost.cpu_millicores
-    memory = parse_quantity(team.memory) / 2**20 + cost.memory_mib
+    team = tenant.team.resources
+    total = capacity.amounts(cpu=team.cpu, memory=team.memory, pods=team.pods) + tenant.cost
     hard = {
-        "requests.cpu": f"{_whole(cpu)}m",
-        "requests.memory": f"{_whole(memory)}Mi",
+        "requests.cpu": f"{total.cpu_millicores}m",
+        "requests.memory": f"{total.memory_mib}Mi",
         "requests.storage": team.storage,
-        "count/pods": str(team.pods + cost.pods),
+        "count/pods": str(total.pods),
         # the one way in from outside is ours; a tenant that opens another would be reachable past it
         "services.nodeports": "1" if tenant.team.access.expose is not Expose.NONE else "0",
         "services.loadbalancers": "1" if tenant.team.access.expose is Expose.LOAD_BALANCER else "0",
@@ -160,10 +148,6 @@ def quota_hard(tenant: Tenant) -> dict[str, str]:
     hard.update({f"requests.{resource}": "0" for resource in names.GPU_RESOURCES})
     hard[f"requests.{names.GPU}"] = str(tenant.gpu_limit)
     return hard
-
-
-def _whole(amount: Decimal) -> int:
-    return int(amount.to_integral_value(rounding="ROUND_CEILING"))
 
 
 def facts(tenant: Tenant) -> dict[str, object]:
