@@ -214,11 +214,19 @@ def settle(objects: Objects, obj: Json) -> Json:
         objects.wait(
             lambda: bool(((objects.get(reference) or {}).get("data") or {}).get("token")), APPEAR_SECONDS, wait
         )
+    elif reference.kind == "ResourceQuota":
+        # until it is counted, everything is refused as "status unknown for quota"
+        objects.wait(lambda: _counted(objects.get(reference)), APPEAR_SECONDS, f"{reference} is not counted")
     elif reference.kind == "Job" and not skip:
         why = lambda: f"{reference} does not end: {_waiting(objects, reference)}"  # noqa: E731
         objects.wait(lambda: _ended(objects.get(reference)), JOB_SECONDS, why)
         _verdict(objects, obj)
     return objects.get(reference) or obj
+
+
+def _counted(quota: Json | None) -> bool:
+    found = quota or {}
+    return bool((found.get("status") or {}).get("hard") == (found.get("spec") or {}).get("hard"))
 
 
 def _ended(job: Json | None) -> bool:
