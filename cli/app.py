@@ -127,15 +127,17 @@ def _outputs(options: argparse.Namespace, root: Path) -> None:
 
 
 def _status(options: argparse.Namespace, root: Path) -> None:
-    from cli.status import rows, show
+    from cli.status import pairs, rows, show
 
     place, driver, _host = _begin(options, root, must_reach=False)
     driver.ready()
-    table = rows(place.platform, driver.states())
+    states = driver.states()
+    table = rows(place.platform, states)
     if options.json:
         print(json.dumps([row.as_json() for row in table], indent=2))
     else:
         show(table)
+        print(pairs(states), end="")
 
 
 def _kubeconfig(options: argparse.Namespace, root: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from cli.cluster import Identity, Target
 from components.settings.models import HostProvider, Platform
@@ -38,6 +38,8 @@ class TeamState:
     verdict: str | None = None
     checked_at: datetime | None = None
     note: str = ""
+    pods: tuple[dict[str, Any], ...] = ()
+    """Of a check that asked for a pair: the pods as its report lists them."""
 
 
 class Driver(Protocol):

@@ -19,6 +19,7 @@ from cli import say
 from cli.cluster import Target, get_json, target_of
 from cli.driver import TeamState
 from cli.errors import CommandError
+from components.check.verdict import LISTED, listing
 from components.names import CHECK_NAMESPACE, CHECK_REPORT
 from components.settings.models import Platform, SchedulerMode, Team
 from components.settings.tenants import tenants
@@ -116,6 +117,11 @@ def show(table_rows: list[Row]) -> None:
     say.console(result=True).print(table)
 
 
+def pairs(states: Mapping[str, TeamState]) -> str:
+    """Who ran where when a team's check asked for two shares of one GPU; empty where none did."""
+    return "".join(f"\nthe pair of {name}\n{listing(state.pods)}\n" for name, state in states.items() if state.pods)
+
+
 # --- what is known now ------------------------------------------------------------------------------------------------
 
 
@@ -170,7 +176,8 @@ def team_state(output: Mapping[str, Any], target: Target | None) -> TeamState:
     """Return what is known of one tenant. A report on its API is newer than the one in the outputs."""
     verdict, checked_at = _verdict(_json(output.get("check")))
     version = output.get("schedulerVersion")
-    known = TeamState(api="not asked", scheduler_version=version, verdict=verdict, checked_at=checked_at)
+    pods = _pods(_json(output.get("check")))
+    known = TeamState(api="not asked", scheduler_version=version, verdict=verdict, checked_at=checked_at, pods=pods)
     if target is None:
         return known
     try:
@@ -180,10 +187,12 @@ def team_state(output: Mapping[str, Any], target: Target | None) -> TeamState:
     if report is None:
         return replace(known, api="up")
     data = report.get("data") or {}
-    newer, at = _verdict(_json(data.get("report.json")))
+    latest = _json(data.get("report.json"))
+    newer, at = _verdict(latest)
     return replace(
         known,
         api="up",
+        pods=_pods(latest),
         verdict=data.get("verdict") or newer or verdict,
         checked_at=at or _written(report) or checked_at,
     )
@@ -210,6 +219,13 @@ def _json(text: Any) -> dict[str, Any]:
     except (TypeError, ValueError):
         return {}
     return parsed if isinstance(parsed, dict) else {}
+
+
+def _pods(report: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    """The listing of a pair. Read from a team's own cluster, where the team may have written anything."""
+    found = report.get("pods")
+    rows = found if isinstance(found, list) else []
+    return tuple({key: row.get(key) for key in LISTED} for row in rows if isinstance(row, dict))
 
 
 def _verdict(report: Mapping[str, Any]) -> tuple[str | None, datetime | None]:

@@ -42,6 +42,10 @@ QUEUE_API_VERSION: Final = "scheduling.run.ai/v2"
 CHECK_NAMESPACE: Final = "gpu-check"
 CHECK_NAME: Final = "gpu-check"
 CHECK_REPORT: Final = "gpu-check-report"
+CHECK_PAIR_NAMESPACE: Final = "gpu-check-2"
+"""The second namespace of a check that asks for two shares of one GPU."""
+CHECK_THIRD: Final = "gpu-check-third"
+"""The pod that must find no room beside such a pair."""
 QUOTA_NAME: Final = "tenant"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -48,7 +48,8 @@ class GpuCheck(Component):
                 "node": request.node,
                 "queue": request.queue,
                 "gpus": request.gpus,
-                "fraction": request.fraction,
+                # of a pair, what both take together
+                "fraction": round(sum(request.pair), 6) if request.pair else request.fraction,
                 "gpuMemoryMib": request.gpu_memory_mib,
                 "image": request.pod.image,
                 "onFailure": request.pod.on_failure,
@@ -58,8 +59,8 @@ class GpuCheck(Component):
         self._args = args
         self._mark = job.stamp(request, args.checked)
         needs = self._surroundings(name)
-        asking = self._asking_job(name, needs)
-        self.finished = self._verdict_job(name, [*needs, asking])
+        asking = self._asking_jobs(name, needs)
+        self.finished = self._verdict_job(name, needs, asking)
         self.report = self._read_report(name)
         self.verdict = self.report.apply(lambda text: str(json.loads(text).get("verdict", "could-not-tell")))
         self.register_outputs({"verdict": self.verdict})
@@ -67,21 +68,26 @@ class GpuCheck(Component):
     def _opts(self, depends_on: list[pulumi.Resource]) -> pulumi.ResourceOptions:
         return self.child(provider=self._args.provider, depends_on=depends_on, deleted_with=self._args.vcluster)
 
-    def _metadata(self, name: str) -> dict[str, object]:
+    def _metadata(self, name: str, namespace: str | None = None) -> dict[str, object]:
         request = self._args.request
-        return {"name": name, "namespace": request.namespace, "labels": names.labels(team=request.team)}
+        return {
+            "name": name,
+            "namespace": namespace or request.namespace,
+            "labels": names.labels(team=request.team),
+        }
 
     def _surroundings(self, name: str) -> list[pulumi.Resource]:
         args, request = self._args, self._args.request
         first = list(args.depends_on)
         if args.own_namespace:
-            first.append(
+            first += [
                 k8s.core.v1.Namespace(
-                    f"{name}-namespace",
-                    metadata={"name": request.namespace, "labels": names.labels(team=request.team)},
+                    f"{name}-namespace{suffix}",
+                    metadata={"name": half.namespace, "labels": names.labels(team=request.team)},
                     opts=self._opts(args.depends_on),
                 )
-            )
+                for suffix, half in self._halves()
+            ]
         if args.own_priority and request.priority_class:
             first.append(
                 k8s.scheduling.v1.PriorityClass(
@@ -97,55 +103,96 @@ class GpuCheck(Component):
                     ),
                 )
             )
-        code = k8s.core.v1.ConfigMap(
-            f"{name}-code", metadata=self._metadata(f"{request.name}-code"), data=job.files(), opts=self._opts(first)
-        )
-        accounts = [
-            *self._account(f"{name}-probe", request.name, job.probe_rules(request), first),
-            *self._account(f"{name}-verdict", f"{request.name}-verdict", job.verdict_rules(request), first),
-        ]
-        return [*first, code, *accounts]
+        found = list(first)
+        for suffix, half in self._halves():
+            found.append(
+                k8s.core.v1.ConfigMap(
+                    f"{name}-code{suffix}",
+                    metadata=self._metadata(f"{request.name}-code", half.namespace),
+                    data=job.files(),
+                    opts=self._opts(first),
+                )
+            )
+            found += self._account(f"{name}-probe{suffix}", half, job.probe_rules(half), first)
+        return found + self._verdict_account(f"{name}-verdict", first)
+
+    def _halves(self) -> list[tuple[str, job.Request]]:
+        """What is asked for, each with the end of its resources' names."""
+        return [(f"-{index}" if index else "", half) for index, half in enumerate(job.asked(self._args.request))]
 
     def _account(
-        self, name: str, account: str, rules: list[job.Spec], depends_on: list[pulumi.Resource]
+        self, name: str, half: job.Request, rules: list[job.Spec], depends_on: list[pulumi.Resource]
     ) -> list[pulumi.Resource]:
-        namespace = self._args.request.namespace
+        """An asking pod's account; what it may do, it may do where the reports are."""
+        account = k8s.core.v1.ServiceAccount(
+            f"{name}-account", metadata=self._metadata(half.name, half.namespace), opts=self._opts(depends_on)
+        )
+        role = half.name if half.namespace == half.report_namespace else half.namespace
+        return [account, *self._may(name, half, role, half.report_namespace, rules, depends_on)]
+
+    def _verdict_account(self, name: str, depends_on: list[pulumi.Resource]) -> list[pulumi.Resource]:
+        request = self._args.request
+        half = replace(request, name=f"{request.name}-verdict")
+        found = self._account(name, half, job.verdict_rules(request), depends_on)
+        if request.pair is not None:
+            second = names.CHECK_PAIR_NAMESPACE
+            found += self._may(f"{name}-1", half, half.name, second, job.third_rules(request), depends_on)
+        return found
+
+    def _may(
+        self,
+        name: str,
+        half: job.Request,
+        role: str,
+        namespace: str,
+        rules: list[job.Spec],
+        depends_on: list[pulumi.Resource],
+    ) -> list[pulumi.Resource]:
+        metadata = self._metadata(role, namespace)
         return [
-            k8s.core.v1.ServiceAccount(
-                f"{name}-account", metadata=self._metadata(account), opts=self._opts(depends_on)
-            ),
-            k8s.rbac.v1.Role(
-                f"{name}-role", metadata=self._metadata(account), rules=rules, opts=self._opts(depends_on)
-            ),
+            k8s.rbac.v1.Role(f"{name}-role", metadata=metadata, rules=rules, opts=self._opts(depends_on)),
             k8s.rbac.v1.RoleBinding(
                 f"{name}-binding",
-                metadata=self._metadata(account),
-                role_ref={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account},
-                subjects=[{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
+                metadata=metadata,
+                role_ref={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role},
+                subjects=[{"kind": "ServiceAccount", "name": half.name, "namespace": half.namespace}],
                 opts=self._opts(depends_on),
             ),
         ]
 
-    def _asking_job(self, name: str, depends_on: list[pulumi.Resource]) -> k8s.batch.v1.Job:
-        metadata = self._metadata(self._args.request.name)
-        # a pod that waits for a GPU is not a failed deploy: the verdict's Job is what the engine waits for
-        metadata["annotations"] = {"pulumi.com/skipAwait": "true"}
-        return k8s.batch.v1.Job(
-            f"{name}-job",
-            metadata=metadata,
-            spec=job.asking_job(self._args.request, self._mark),
-            opts=self._opts(depends_on),
-        )
+    def _asking_jobs(self, name: str, depends_on: list[pulumi.Resource]) -> list[k8s.batch.v1.Job]:
+        return [
+            k8s.batch.v1.Job(
+                f"{name}-job{suffix}",
+                metadata={
+                    **self._metadata(half.name, half.namespace),
+                    "annotations": {
+                        # a pod that waits for a GPU is not a failed deploy: the engine waits for the verdict
+                        "pulumi.com/skipAwait": "true",
+                        # failed, or no GPU was free: asked again by the next `up`, without anybody's hand
+                        "pulumi.com/replaceUnready": "true",
+                    },
+                },
+                spec=job.asking_job(half, self._mark),
+                opts=self._opts(depends_on),
+            )
+            for suffix, half in self._halves()
+        ]
 
-    def _verdict_job(self, name: str, depends_on: list[pulumi.Resource]) -> k8s.batch.v1.Job:
+    def _verdict_job(
+        self, name: str, depends_on: list[pulumi.Resource], asking: list[k8s.batch.v1.Job]
+    ) -> k8s.batch.v1.Job:
         metadata = self._metadata(f"{self._args.request.name}-verdict")
-        # a failed verdict is asked again by the next `up`, without anybody's hand
         metadata["annotations"] = {"pulumi.com/replaceUnready": "true"}
+        # with a new asking Job comes a new verdict
+        runs = pulumi.Output.all(*(each.metadata for each in asking)).apply(
+            lambda found: " ".join(str(each.get("uid")) for each in found)
+        )
         return k8s.batch.v1.Job(
             f"{name}-verdict",
             metadata=metadata,
-            spec=job.verdict_job(self._args.request, self._mark),
-            opts=self._opts(depends_on),
+            spec=job.verdict_job(self._args.request, self._mark, runs),
+            opts=self._opts([*depends_on, *asking]),
         )
 
     def _read_report(self, name: str) -> pulumi.Output[str]:

@@ -30,6 +30,7 @@ def _request(platform: Platform, name: str, pool: Pool, node: str | None, select
     return Request(
         name=f"{names.CHECK_NAME}-{suffix}",
         namespace=names.HOST_NAMESPACE,
+        report_namespace=names.HOST_NAMESPACE,
         report=f"{names.CHECK_REPORT}-{suffix}",
         team="host",
         pool=name,
@@ -42,6 +43,7 @@ def _request(platform: Platform, name: str, pool: Pool, node: str | None, select
         kai_priority=None,
         gpus=1,
         fraction=None,
+        pair=None,
         gpu_memory_mib=None,
         replicas=pool.replicas,
         tainted=pool.taint,

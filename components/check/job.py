@@ -3,6 +3,9 @@
 Two pods. The asking pod goes through the team's queue as the team's own work would, holds the GPU and runs `probe.py`.
 The verdict pod holds nothing: it waits for the asking pod's report, or for the deadline, and its own exit is what the
 deploy sees. So "no capacity" is a verdict and not a failed deploy.
+
+A pair is two asking pods, in two namespaces, that must share one GPU at the same time: each stays in place until the
+verdict is there. The verdict pod makes a third one, which has no room beside them, and takes it away again.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +31,10 @@ MEMORY_GIB_PER_FURTHER_GPU: Final = 2
 RETRIES: Final = 4
 """A preempted pod and one that a webhook refused while it was starting both count as a failed try."""
 PROBE_FOLDER: Final = "/opt/gpu-check"
+RUN_LABEL: Final = "batch.kubernetes.io/controller-uid"
+"""Kubernetes puts the Job's UID there on each of its pods: a report says which run it is of."""
+THIRD_STEP: Final = 0.1
+"""How much more than what a pair leaves of its GPU the third pod asks for: 0.3 and 0.5 leave 0.2, it asks for 0.3."""
 USER: Final = 65532
 """Any user but root: CUDA needs no rights, and the restricted Pod Security level wants this."""
 PRIORITY: Final = 10
@@ -49,10 +56,12 @@ class PodSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What one check asks for, and of whom. `namespace` is where its objects live."""
+    """What one check asks for, and of whom. `namespace` is where its pods run, `report_namespace` where the report is
+    written. `pair`: two shares of one GPU that must be had at the same time; then there is no `fraction`."""
 
     name: str
     namespace: str
+    report_namespace: str
     report: str
     team: str
     pool: str | None
@@ -65,6 +74,7 @@ class Request:
     kai_priority: str | None
     gpus: int
     fraction: float | None
+    pair: tuple[float, float] | None
     gpu_memory_mib: int | None
     replicas: int
     tainted: bool
@@ -78,7 +88,7 @@ class Request:
         """How the GPU is asked for, in the probe's words."""
         if self.kind == "host":
             return "host"
-        if self.fraction is not None:
+        if self.fraction is not None or self.pair is not None:
             return "fraction"
         if self.gpu_memory_mib is not None:
             return "gpu-memory"
@@ -105,6 +115,22 @@ def stamp(request: Request, checked: Mapping[str, object]) -> str:
     (scheduler, queues, pool, GPU software)."""
     text = json.dumps([asdict(request), dict(checked), files()], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def asked(request: Request) -> tuple[Request, ...]:
+    """What each asking pod asks for: the request itself, or the two halves of a pair, each in its own namespace."""
+    if request.pair is None:
+        return (request,)
+    first, second = request.pair
+    return (
+        replace(request, fraction=first, report=f"{request.report}-1"),
+        replace(request, fraction=second, report=f"{request.report}-2", namespace=names.CHECK_PAIR_NAMESPACE),
+    )
+
+
+def third_fraction(pair: tuple[float, float]) -> float:
+    """The share of a GPU that has no room beside a pair."""
+    return round(min(1.0, 1 - sum(pair) + THIRD_STEP), 2)
 
 
 def expectation(request: Request, mark: str) -> dict[str, object]:
@@ -150,6 +176,9 @@ def asking_job(request: Request, mark: str) -> Spec:
         pod["nodeSelector"] = dict(request.node_selector)
     if request.tainted:
         pod["tolerations"] = [{"key": names.GPU, "operator": "Exists", "effect": "NoSchedule"}]
+    if request.pair is not None:
+        pod["containers"][0]["command"] = ["python3", f"{PROBE_FOLDER}/verdict.py", "hold"]
+        pod["containers"][0]["env"].append({"name": "GPU_CHECK_HELD_UNTIL", "value": names.CHECK_REPORT})
     return {
         "backoffLimit": RETRIES,
         "activeDeadlineSeconds": request.pod.deadline_seconds + VERDICT_GRACE_SECONDS,
@@ -187,7 +216,8 @@ def _asking_container(request: Request, mark: str) -> Spec:
             {"name": "GPU_CHECK_EXPECT", "value": json.dumps(expectation(request, mark), sort_keys=True)},
             {"name": "GPU_CHECK_IN_JOB", "value": "1"},
             {"name": "GPU_CHECK_CONFIGMAP", "value": request.report},
-            {"name": "GPU_CHECK_NAMESPACE", "value": request.namespace},
+            {"name": "GPU_CHECK_NAMESPACE", "value": request.report_namespace},
+            {"name": "GPU_CHECK_RUN", "valueFrom": {"fieldRef": {"fieldPath": f"metadata.labels['{RUN_LABEL}']"}}},
             {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
             # torch and triton look for a home, and this user has none
             {"name": "HOME", "value": "/tmp"},
@@ -202,8 +232,39 @@ def _asking_container(request: Request, mark: str) -> Spec:
     }
 
 
-def verdict_job(request: Request, mark: str) -> Spec:
-    """The Job that the deploy waits for."""
+def third_pod(request: Request, mark: str) -> Spec:
+    """A pod like the pair's, that asks for more than the pair leaves of the GPU. It does nothing where it runs."""
+    assert request.pair is not None
+    half = replace(asked(request)[1], fraction=third_fraction(request.pair))
+    template = asking_job(half, mark)["template"]
+    container = template["spec"]["containers"][0]
+    kept = ("name", "image", "imagePullPolicy", "resources", "securityContext")
+    spec = {
+        **template["spec"],
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 0,
+        "containers": [{**{k: container[k] for k in kept if k in container}, "command": ["python3", "-c", "pass"]}],
+        "volumes": [],
+    }
+    metadata = {**template["metadata"], "name": names.CHECK_THIRD, "namespace": half.namespace}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def verdict_job(request: Request, mark: str, runs: object) -> Spec:
+    """The Job that the deploy waits for. `runs`: the UIDs of the asking Jobs; with new ones it runs, too."""
+    env: list[Spec] = [
+        {"name": "GPU_CHECK_EXPECT", "value": json.dumps(expectation(request, mark), sort_keys=True)},
+        {
+            "name": "GPU_CHECK_ASKED",
+            "value": json.dumps(
+                [{"namespace": half.namespace, "job": half.name, "report": half.report} for half in asked(request)]
+            ),
+        },
+        {"name": "GPU_CHECK_CONFIGMAP", "value": request.report},
+        {"name": "GPU_CHECK_NAMESPACE", "value": request.report_namespace},
+    ]
+    if request.pair is not None:
+        env.append({"name": "GPU_CHECK_THIRD", "value": json.dumps(third_pod(request, mark), sort_keys=True)})
     pod: Spec = {
         "serviceAccountName": f"{request.name}-verdict",
         "restartPolicy": "Never",
@@ -214,12 +275,7 @@ def verdict_job(request: Request, mark: str) -> Spec:
                 "image": request.pod.image,
                 **_pull(request),
                 "command": ["python3", f"{PROBE_FOLDER}/verdict.py"],
-                "env": [
-                    {"name": "GPU_CHECK_EXPECT", "value": json.dumps(expectation(request, mark), sort_keys=True)},
-                    {"name": "GPU_CHECK_JOB", "value": request.name},
-                    {"name": "GPU_CHECK_CONFIGMAP", "value": request.report},
-                    {"name": "GPU_CHECK_NAMESPACE", "value": request.namespace},
-                ],
+                "env": env,
                 "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
                 "securityContext": _container_security(),
                 "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -236,7 +292,7 @@ def verdict_job(request: Request, mark: str) -> Spec:
         "template": {
             "metadata": {
                 "labels": {**names.labels(team=request.team), names.LABEL_CHECK: "verdict"},
-                "annotations": {"gpu-tenancy/stamp": mark},
+                "annotations": {"gpu-tenancy/stamp": mark, "gpu-tenancy/runs": runs},
             },
             "spec": pod,
         },
@@ -244,25 +300,37 @@ def verdict_job(request: Request, mark: str) -> Spec:
 
 
 def probe_rules(request: Request) -> list[Spec]:
-    """All that the asking pod's account may do: write its own report. (A create by server-side apply carries the
-    object's name, so the one name bounds it, too.)"""
-    return [
-        {
-            "apiGroups": [""],
-            "resources": ["configmaps"],
-            "resourceNames": [request.report],
-            "verbs": ["create", "get", "patch"],
-        }
-    ]
+    """All that an asking pod's account may do: write its own report. (A create by server-side apply carries the
+    object's name, so the one name bounds it, too.) Half of a pair also sees when it may go."""
+    own = [_configmap(request.report, "create", "get", "patch")]
+    return own if request.pair is None else [*own, _configmap(names.CHECK_REPORT, "get")]
 
 
 def verdict_rules(request: Request) -> list[Spec]:
-    """The verdict pod also sees why a pod waits."""
+    """The verdict pod writes the report where nobody else did, and sees why a pod waits."""
+    reports = [_configmap(half.report, "get") for half in asked(request) if half.report != request.report]
+    return [_configmap(request.report, "create", "get", "patch"), *reports, *watch_rules(request)]
+
+
+def watch_rules(request: Request) -> list[Spec]:
+    """What the verdict pod sees of a namespace with an asking pod."""
     return [
-        *probe_rules(request),
         {"apiGroups": [""], "resources": ["pods", "events"], "verbs": ["list"]},
         {"apiGroups": ["batch"], "resources": ["jobs"], "resourceNames": [request.name], "verbs": ["get"]},
     ]
+
+
+def third_rules(request: Request) -> list[Spec]:
+    """What it may do in a pair's second namespace: there it makes one pod, and takes it away again."""
+    return [
+        *watch_rules(request),
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]},
+        {"apiGroups": [""], "resources": ["pods"], "resourceNames": [names.CHECK_THIRD], "verbs": ["get", "delete"]},
+    ]
+
+
+def _configmap(name: str, *verbs: str) -> Spec:
+    return {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [name], "verbs": list(verbs)}
 
 
 def _pull(request: Request) -> Spec:

@@ -47,7 +47,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 Facts = dict[str, Any]  # JSON as measured: its keys differ by driver, GPU and torch, so no tighter type fits
 
 # --- what is expected and what is bounded -----------------------------------------------------------------------------
@@ -1455,6 +1455,7 @@ class Run:
             "verdict": verdict,
             "sentence": sentence_of(verdict, self.expect, findings, self.facts),
             **{key: expect[key] for key in ("team", "queue", "mode", "pool", "node", "schedulerVersion", "stamp")},
+            "run": os.environ.get("GPU_CHECK_RUN"),
             "startedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started)),
             "seconds": seconds,
             "timings": {state["step"]: state["seconds"] for state in states if "seconds" in state},

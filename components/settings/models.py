@@ -338,13 +338,23 @@ class Vcluster(Section):
 
 
 class TeamCheck(Section):
-    """How the GPU check asks: as the team's own workloads would. At most one of fraction and gpuMemoryMib."""
+    """How the GPU check asks: as the team's own workloads would. At most one of fraction, gpuMemoryMib and pair."""
 
     enabled: bool = Field(default=True, description="whether this team is checked")
     gpus: int = Field(default=1, ge=1, description="whole GPUs (or replicas)")
     fraction: float | None = Field(default=None, gt=0, le=1, description="share of one GPU; needs gpuSharing")
     gpu_memory_mib: int | None = Field(default=None, ge=1, description="memory of one GPU in MiB; needs gpuSharing")
+    pair: tuple[Annotated[float, Field(gt=0, lt=1)], Annotated[float, Field(gt=0, lt=1)]] | None = Field(
+        default=None,
+        description="two shares of one GPU, together at most 1: two pods in two namespaces must run on it at the same "
+        "time, and a third must find no room beside them; needs gpuSharing",
+    )
     queue: DnsLabel | None = Field(default=None, description="leaf queue; default: the team's first")
+
+    @property
+    def share(self) -> float | None:
+        """The share of one GPU that is taken in all: the fraction, or both of a pair; None where it is not said so."""
+        return self.fraction if self.pair is None else round(sum(self.pair), 6)
 
 
 class Team(Section):

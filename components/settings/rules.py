@@ -36,11 +36,11 @@ Rule: TypeAlias = Callable[[Platform], Iterable[Problem]]
 LONGEST_NAME: Final = 63
 """Kubernetes' limit for a name that is a DNS label, and for a label's value."""
 
-_CHECK_POD: Final = f"{names.CHECK_NAME}-xxxxx-x-{names.CHECK_NAMESPACE}-x-"
+_CHECK_POD: Final = f"{names.CHECK_NAME}-xxxxx-x-{names.CHECK_PAIR_NAMESPACE}-x-"
 """vCluster's name on the host for the check's pod (`<pod>-x-<namespace>-x-<virtual cluster>`), up to the team."""
 
 LONGEST_TEAM_NAME: Final = LONGEST_NAME - len(_CHECK_POD)
-"""33. Beyond it vCluster cuts the check pod's name on the host and puts a hash in the team's place, and nobody sees any
+"""31. Beyond it vCluster cuts the check pod's name on the host and puts a hash in the team's place, and nobody sees any
 more whose pod it is. It is the tightest of our names: a Helm release may have 53 characters, `team-<name>` 63."""
 
 _KAI_OWN_QUEUES: Final = ("default-parent-queue", "default-queue")
@@ -511,9 +511,19 @@ def checks_can_run(platform: Platform) -> Iterator[Problem]:
 
 def _parts_of_a_gpu(platform: Platform, team: Team, path: Path) -> Iterator[Problem]:
     check, pool = team.check, platform.pools.get(team.pool or "")
-    if check.fraction is not None and check.gpu_memory_mib is not None:
-        yield Problem(path=path, rule="asks for fraction or gpuMemoryMib", got="both", fix="remove one of them")
-    for key, there in (("fraction", check.fraction), ("gpuMemoryMib", check.gpu_memory_mib)):
+    parts = {"fraction": check.fraction, "gpuMemoryMib": check.gpu_memory_mib, "pair": check.pair}
+    given = [key for key, there in parts.items() if there is not None]
+    if len(given) > 1:
+        rule = "asks for one of fraction, gpuMemoryMib and pair"
+        yield Problem(path=path, rule=rule, got=" and ".join(given), fix="keep one of them")
+    if check.pair is not None and (check.share or 0) > 1:
+        rule = "both shares of a pair are of one GPU, so together at most 1"
+        got = f"{number(check.pair[0])} + {number(check.pair[1])} = {number(check.share or 0)}"
+        yield Problem(path=(*path, "pair"), rule=rule, got=got, fix="lower one of them")
+    if check.pair is not None and team.scheduler.mode is SchedulerMode.HOST:
+        rule = "a pair needs mode virtual: what KAI on the host writes on its pods is not seen inside"
+        yield Problem(path=(*path, "pair"), rule=rule, got=shown("host"), fix="ask for a fraction")
+    for key, there in parts.items():
         if there is not None and not team.scheduler.gpu_sharing:
             fix = "write scheduler.gpuSharing: true" if pool is None or pool.replicas == 1 else "ask for whole replicas"
             yield Problem(
@@ -545,8 +555,8 @@ def _parts_of_a_gpu(platform: Platform, team: Team, path: Path) -> Iterator[Prob
 
 def _asked_by(check: TeamCheck, pool: Pool | None) -> float:
     """GPUs (replicas) that the check takes from its queue."""
-    if check.fraction is not None:
-        return check.fraction
+    if check.share is not None:
+        return check.share
     if check.gpu_memory_mib is not None:
         return check.gpu_memory_mib / pool.gpu_memory_mib if pool is not None and pool.gpu_memory_mib else 0
     return check.gpus
@@ -565,7 +575,7 @@ def _check_within_limits(name: str, team: Team, path: Path) -> Iterator[Problem]
     for whose, limit in limits:
         if limit != UNLIMITED and asked > limit:
             yield Problem(
-                path=(*path, "gpus" if check.fraction is None else "fraction"),
+                path=(*path, "pair" if check.pair else "gpus" if check.fraction is None else "fraction"),
                 rule=f"must be at most {whose} {number(limit)}, or the check could never run",
                 got=number(asked),
                 fix="lower it, raise that limit, or name another queue (check.queue)",

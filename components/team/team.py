@@ -210,6 +210,7 @@ def check_request(tenant: Tenant, platform: Platform) -> job.Request:
     return job.Request(
         name=names.CHECK_NAME,
         namespace=names.CHECK_NAMESPACE,
+        report_namespace=names.CHECK_NAMESPACE,
         report=names.CHECK_REPORT,
         team=tenant.name,
         pool=tenant.pool_name,
@@ -224,6 +225,7 @@ def check_request(tenant: Tenant, platform: Platform) -> job.Request:
         kai_priority="train" if mode is SchedulerMode.HOST else names.CHECK_NAME if kai else None,
         gpus=min(ask.gpus, tenant.gpu_limit),
         fraction=ask.fraction,
+        pair=ask.pair,
         gpu_memory_mib=ask.gpu_memory_mib,
         replicas=pool.replicas if pool else 1,
         tainted=bool(pool and pool.taint),

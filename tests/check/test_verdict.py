@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import sys
 from typing import Any
 
 import jsonschema
@@ -12,6 +14,7 @@ from components.check import verdict
 from tests.conftest import ROOT
 
 Json = dict[str, Any]
+SCHEMA: Json = json.loads((ROOT / "components" / "check" / "report.schema.json").read_text())
 EXPECT: Json = {"team": "ml", "stamp": "s1", "deadlineSeconds": 5, "onFailure": "fail", "mode": "whole", "fake": False}
 
 
@@ -84,20 +87,23 @@ class TestWhyNoReport:
 
 
 class FakeApi(verdict.Api):
-    """An API server that answers from a script, by the last part of the path."""
+    """An API server that answers from a script, by a part of the path. Of a list, one each time; its last for ever."""
 
     def __init__(self, answers: dict[str, Any]) -> None:
         self.answers = answers
+        self.calls: list[tuple[str, str, Json | None]] = []
 
     def call(
         self, path: str, method: str = "GET", body: Json | None = None, content_type: str = "application/json"
     ) -> Json | None:
+        self.calls.append((method, path, body))
         for key, answer in self.answers.items():
-            if key in path:
-                if isinstance(answer, Exception):
-                    raise answer
-                found: Json | None = answer
-                return found
+            wanted, _, part = key.rpartition(" ")
+            if part in path and wanted in ("", method):
+                found = answer if not isinstance(answer, list) else answer.pop(0) if len(answer) > 1 else answer[0]
+                if isinstance(found, Exception):
+                    raise found
+                return found  # type: ignore[no-any-return]
         return None
 
 
@@ -113,9 +119,18 @@ class Clock:
         return self.now
 
 
+ASKED = verdict.Asked(namespace="n", job="j", report="r")
+JOB: Json = {"metadata": {"uid": "run1"}}
+
+
+def watch(answers: dict[str, Any], clock: Clock, **expect: Any) -> verdict.Watch:
+    wanted = {**EXPECT, **expect}
+    return verdict.Watch(FakeApi(answers), "n", wanted, wanted["deadlineSeconds"], clock.sleep, clock)
+
+
 def wait(answers: dict[str, Any], **expect: Any) -> tuple[Json, bool, float]:
     clock = Clock()
-    report, ours = verdict.wait(FakeApi(answers), "n", "j", "r", {**EXPECT, **expect}, clock.sleep, clock)
+    report, ours = watch({"/jobs/": JOB, **answers}, clock, **expect).report(ASKED)
     return report, ours, clock.now
 
 
@@ -123,44 +138,198 @@ def configmap(report: Json, **more: Json) -> Json:
     return {"data": {"report.json": json.dumps(report), **{k: json.dumps(v) for k, v in more.items()}}}
 
 
+def report(**values: Any) -> Json:
+    return {"verdict": "pass", "sentence": "all well", "stamp": "s1", "run": "run1", **values}
+
+
 class TestWait:
     """Until the report of this very run, or the deadline."""
 
     def test_the_probes_own_report_is_taken_at_once(self) -> None:
-        report, ours, seconds = wait({"configmaps/": configmap({"verdict": "pass", "stamp": "s1"})})
-        assert (report["verdict"], ours, seconds) == ("pass", False, 0.0)
+        found, ours, seconds = wait({"configmaps/": configmap(report())})
+        assert (found["verdict"], ours, seconds) == ("pass", False, 0.0)
 
-    def test_the_report_of_an_earlier_run_does_not_count(self) -> None:
-        report, ours, _ = wait({"configmaps/": configmap({"verdict": "pass", "stamp": "old"})})
+    @pytest.mark.parametrize("earlier", [{"stamp": "old"}, {"run": "run0"}, {"run": None}])
+    def test_the_report_of_an_earlier_run_does_not_count(self, earlier: Json) -> None:
+        found, ours, _ = wait({"configmaps/": configmap(report(**earlier))})
         assert ours
-        assert report["verdict"] == "fail"
+        assert found["verdict"] == "fail"
 
     def test_a_waiting_pod_is_judged_at_the_deadline_and_not_before(self) -> None:
-        report, ours, seconds = wait({"/pods": {"items": [pod(scheduled="False", why="full")]}})
-        assert (report["verdict"], ours) == ("no-capacity", True)
+        found, ours, seconds = wait({"/pods": {"items": [pod(scheduled="False", why="full")]}})
+        assert (found["verdict"], ours) == ("no-capacity", True)
         assert 5 <= seconds < 8
 
     def test_a_job_that_is_over_is_not_waited_for(self) -> None:
-        failed = {"status": {"conditions": [{"type": "Failed", "status": "True"}]}}
+        failed = {**JOB, "status": {"conditions": [{"type": "Failed", "status": "True"}]}}
         ended = {"terminated": {"exitCode": 1, "message": "boom"}}
         answers = {"/jobs/": failed, "/pods": {"items": [pod(scheduled="True", container=ended)]}}
-        report, _, seconds = wait(answers, deadlineSeconds=600)
-        assert report["verdict"] == "fail"
+        found, _, seconds = wait(answers, deadlineSeconds=600)
+        assert found["verdict"] == "fail"
         assert seconds < 10
 
     def test_an_api_server_that_never_answers_is_could_not_tell(self) -> None:
-        report, _, _ = wait({"configmaps/": OSError("no route")})
-        assert report["verdict"] == "could-not-tell"
+        found, _, _ = wait({"configmaps/": OSError("no route")})
+        assert found["verdict"] == "could-not-tell"
 
     def test_how_far_the_probe_came_is_told(self) -> None:
         progress = {"data": {"progress.json": json.dumps({"sentence": "in step fp32"})}}
         ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
-        report, _, _ = wait({"configmaps/": progress, "/pods": {"items": [pod(scheduled="True", container=ended)]}})
-        assert "in step fp32" in report["sentence"]
+        found, _, _ = wait({"configmaps/": progress, "/pods": {"items": [pod(scheduled="True", container=ended)]}})
+        assert "in step fp32" in found["sentence"]
 
     def test_a_report_that_is_made_here_keeps_to_the_published_schema(self) -> None:
-        schema = json.loads((ROOT / "components" / "check" / "report.schema.json").read_text())
-        jsonschema.validate(verdict.made_here(EXPECT, "no-capacity", "no GPU was free"), schema)
+        jsonschema.validate(verdict.made_here(EXPECT, "no-capacity", "no GPU was free"), SCHEMA)
+
+    def test_the_gpu_is_given_back_before_the_deploy_goes_on(self) -> None:
+        clock, done = Clock(), {**JOB, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+        watch({"/jobs/": [JOB, JOB, done]}, clock).linger([ASKED])
+        assert clock.now == 2 * verdict.POLL_SECONDS
+
+    def test_a_job_that_never_ends_is_not_waited_for_long(self) -> None:
+        clock = Clock()
+        watch({"/jobs/": JOB}, clock).linger([ASKED])
+        assert clock.now == verdict.LINGER_SECONDS
+
+
+def half(fraction: str, *, group: str | None = "g1", phase: str = "Running", node: str | None = "gpu-0") -> Json:
+    """A pod of a pair, or the third."""
+    labels = {"runai-gpu-group": group} if group else {}
+    metadata = {"name": f"p{fraction}", "namespace": "n", "labels": labels, "annotations": {"gpu-fraction": fraction}}
+    return {"metadata": metadata, "spec": {"nodeName": node}, "status": {"phase": phase}}
+
+
+def waiting_third(why: str = "the queue is over its limit") -> Json:
+    conditions = [{"type": "PodScheduled", "status": "False", "message": why}]
+    found = half("0.3", group=None, phase="Pending", node=None)
+    return {**found, "status": {"phase": "Pending", "conditions": conditions}}
+
+
+def rows(*uuids: str | None, **second: Any) -> list[Json]:
+    one, two = uuids or (None, None)
+    first = verdict.row(half("0.3"), {"coverage": {"uuids": [one]}})
+    return [first, verdict.row(half("0.5", **second), {"coverage": {"uuids": [two]}})]
+
+
+class TestPair:
+    """Two shares of one GPU, at the same time, and no room for a third."""
+
+    @pytest.mark.parametrize(
+        ("found", "severity", "words"),
+        [
+            (rows("GPU-1", "GPU-1"), "info", "on one GPU: GPU-1, GPU-1"),
+            (rows("GPU-1", "GPU-2"), "fail", "on different GPU: GPU-1, GPU-2"),
+            (rows(), "info", "on one GPU group: g1, g1"),
+            (rows(group="g2"), "fail", "on different GPU group"),
+            (rows(node="gpu-1"), "fail", "on different GPU group"),
+            (rows(group=None), "unknown", "neither GPU nor GPU group is known"),
+            (rows(phase="Failed"), "unknown", "did not run at the same time: p0.3 is Running, p0.5 is Failed"),
+        ],
+    )
+    def test_one_gpu_is_what_both_must_see(self, found: list[Json], severity: str, words: str) -> None:
+        (judged,) = verdict.judge_pair(found)
+        assert judged["severity"] == severity
+        assert words in judged["message"]
+
+    @pytest.mark.parametrize(
+        ("third", "severity", "words"),
+        [
+            (waiting_third(), "info", "stayed Pending: the queue is over its limit"),
+            (half("0.3", group="g1"), "fail", "placed on the pair's GPU, which has no room"),
+            (half("0.3", group="g2"), "info", "was placed on another GPU"),
+            (half("0.3", group=None, phase="Pending", node=None), "unknown", "No scheduler said anything"),
+        ],
+    )
+    def test_a_third_has_no_room_beside_them(self, third: Json, severity: str, words: str) -> None:
+        judged = verdict.judge_third(third, rows())
+        assert judged["severity"] == severity
+        assert words in judged["message"]
+
+    def together(self, third: Any, *halves: Json, second: Json | None = None) -> tuple[Json, FakeApi, float]:
+        two = verdict.Asked(namespace="n2", job="j", report="r2")
+        answers = {
+            "/n/pods?": {"items": [half("0.3", phase="Failed"), half("0.3")]},
+            "/n2/pods?": {"items": [second or half("0.5")]},
+            "GET /n2/pods/": third,
+            "POST /n2/pods": half("0.3", group=None, phase="Pending", node=None),
+        }
+        clock, manifest = Clock(), {"metadata": {"name": "third", "namespace": "n2"}}
+        watching = watch(answers, clock)
+        made = verdict.together(watching, [ASKED, two], halves or (report(), report()), manifest)
+        jsonschema.validate({**made, "halves": []}, SCHEMA)
+        assert isinstance(watching.api, FakeApi)
+        return made, watching.api, clock.now
+
+    def test_both_on_one_gpu_and_the_third_pending_is_a_pass_with_a_listing(self) -> None:
+        made, api, seconds = self.together(waiting_third())
+        assert made["verdict"] == "pass"
+        assert "on one GPU group" in made["sentence"]
+        assert "stayed Pending" in made["sentence"]
+        assert [r["status"] for r in made["pods"]] == ["Running", "Running", "Pending"]
+        assert seconds == verdict.THIRD_SECONDS
+        assert api.calls[-1][:2] == ("DELETE", "/api/v1/namespaces/n2/pods/third"), "the third is taken away"
+        lines = verdict.listing(made["pods"]).splitlines()
+        assert lines[0].split() == ["NAMESPACE", "NAME", "STATUS", "NODE", "FRACTION", "GPUGROUP", "GPU"]
+        assert lines[1].split() == ["n", "p0.3", "Running", "gpu-0", "0.3", "g1", "-"]
+
+    def test_a_third_that_is_placed_is_not_watched_any_longer(self) -> None:
+        made, _, seconds = self.together(half("0.3", group="g1"))
+        assert made["verdict"] == "fail"
+        assert "no room for it" in made["sentence"]
+        assert seconds < verdict.THIRD_SECONDS
+
+    def test_the_worst_of_all_is_the_verdict(self) -> None:
+        made, _, _ = self.together(waiting_third(), report(), report(verdict="warn", sentence="slow copies"))
+        assert (made["verdict"], made["sentence"]) == ("warn", "slow copies")
+        spread = half("0.5", group="g2")
+        made, _, _ = self.together(waiting_third(), report(), report(verdict="warn", sentence="slow"), second=spread)
+        assert made["verdict"] == "fail"
+        assert "different GPU group" in made["sentence"]
+
+    def test_fake_gpus_stay_simulated_and_still_show_how_they_were_shared(self) -> None:
+        fake = report(verdict="simulated", sentence="The GPUs are fake.")
+        made, _, _ = self.together(waiting_third(), fake, fake)
+        assert made["verdict"] == "simulated"
+        assert made["sentence"].startswith("The GPUs are fake. Shares 0.3 in n and 0.5 in n ran")
+
+    def test_a_third_that_could_not_be_made_is_not_taken_for_one_without_room(self) -> None:
+        watching = watch({"POST /pods": OSError("exceeded quota"), "/pods?": {"items": [half("0.3")]}}, Clock())
+        manifest = {"metadata": {"name": "third", "namespace": "n"}}
+        made = verdict.together(watching, [ASKED, ASKED], (report(), report()), manifest)
+        assert made["verdict"] == "could-not-tell"
+        assert "exceeded quota" in made["sentence"]
+
+
+class TestHold:
+    """Half of a pair stays in place until it was seen beside the other."""
+
+    @pytest.fixture(autouse=True)
+    def environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in {
+            "GPU_CHECK_EXPECT": json.dumps(EXPECT),
+            "GPU_CHECK_NAMESPACE": "n",
+            "GPU_CHECK_HELD_UNTIL": "r",
+            "GPU_CHECK_RUN": "run1",
+        }.items():
+            monkeypatch.setenv(name, value)
+
+    def hold(self, *seen: Any) -> tuple[int, float]:
+        clock = Clock()
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            code = verdict.hold(
+                [sys.executable, "-c", "raise SystemExit(3)"], FakeApi({"/r": list(seen)}), clock.sleep, clock
+            )
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        return code, clock.now
+
+    def test_it_goes_when_the_verdict_names_its_run_and_with_the_probes_exit_code(self) -> None:
+        earlier, own = configmap({"runs": ["run0"]}), configmap({"runs": ["run2", "run1"]})
+        assert self.hold(None, earlier, OSError("no route"), own) == (3, 3 * verdict.POLL_SECONDS)
+
+    def test_it_goes_at_the_deadline_in_any_case(self) -> None:
+        assert self.hold(None) == (3, EXPECT["deadlineSeconds"])
 
 
 class TestFails:

@@ -11,7 +11,7 @@ import pytest
 
 from cli.cluster import Target, target_of
 from cli.driver import TeamState
-from cli.status import age, rows, team_state
+from cli.status import age, pairs, rows, team_state
 from components.settings.load import load_stack_file
 from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.fake_api import FakeApi, kubeconfig, named
@@ -107,3 +107,14 @@ def test_status_reads_every_team_and_prints_no_kubeconfig(
     row = next(line for line in said.out.splitlines() if line.startswith("ml"))
     assert "up" in row
     assert "pass" in row
+
+
+def test_who_shared_a_gpu_with_whom_is_listed(api: FakeApi) -> None:
+    pod = {"namespace": "gpu-check", "name": "p", "status": "Running", "node": "gpu-0", "fraction": "0.3"}
+    pods = [{**pod, "gpuGroup": "g1", "gpu": "GPU-1"}, {**pod, "namespace": "gpu-check-2"}, "no pod"]
+    api.named[REPORT] = report("pass", pods=pods)
+    text = pairs({"ml": team_state(OUTPUT, at(api.url)), "research": team_state(OUTPUT, None)})
+    assert text.startswith("\nthe pair of ml\nNAMESPACE")
+    assert text.splitlines()[3].split() == ["gpu-check", "p", "Running", "gpu-0", "0.3", "g1", "GPU-1"]
+    assert text.splitlines()[4].split() == ["gpu-check-2", "p", "Running", "gpu-0", "0.3", "-", "-"]
+    assert "research" not in text

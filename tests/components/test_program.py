@@ -346,7 +346,7 @@ class TestCheck:
         return recorder.one(JOB, f"{team}-check-job").inputs["spec"]["template"]
 
     def test_a_fraction_is_asked_for_by_annotation_and_holds_no_whole_gpu(self, declare: Declare) -> None:
-        template = self.pod(declare("lab"), "ml")
+        template = self.pod(declare(lab(teams__ml__check={"queue": "notebooks", "fraction": 0.5})), "ml")
         assert template["metadata"]["annotations"]["gpu-fraction"] == "0.5"
         assert "limits" not in template["spec"]["containers"][0]["resources"]
 
@@ -355,6 +355,32 @@ class TestCheck:
         assert template["spec"]["containers"][0]["resources"]["limits"] == {"nvidia.com/gpu": "1"}
         assert template["spec"]["schedulerName"] == "kai-scheduler"
         assert template["metadata"]["labels"]["kai.scheduler/queue"] == "experiments"
+
+    def test_a_pair_asks_for_two_shares_in_two_namespaces_and_stays_until_it_was_seen(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        halves = [recorder.one(JOB, "ml-check-job"), recorder.one(JOB, "ml-check-job-1")]
+        assert [half.metadata["namespace"] for half in halves] == ["gpu-check", "gpu-check-2"]
+        pods = [half.inputs["spec"]["template"] for half in halves]
+        assert [pod["metadata"]["annotations"]["gpu-fraction"] for pod in pods] == ["0.3", "0.5"]
+        for pod in pods:
+            assert pod["spec"]["containers"][0]["command"][-1] == "hold"
+            assert pod["metadata"]["labels"]["kai.scheduler/queue"] == "notebooks"
+            assert pod["spec"]["priorityClassName"] == "gpu-check"
+
+    def test_the_third_pod_is_like_the_pair_and_has_no_room_beside_it(self, declare: Declare) -> None:
+        container = declare("lab").one(JOB, "ml-check-verdict").inputs["spec"]["template"]["spec"]["containers"][0]
+        third = json.loads({item["name"]: item["value"] for item in container["env"]}["GPU_CHECK_THIRD"])
+        assert third["metadata"]["annotations"]["gpu-fraction"] == "0.3", "the pair leaves 0.2"
+        assert third["metadata"]["labels"]["kai.scheduler/queue"] == "notebooks"
+        assert third["spec"]["schedulerName"] == "kai-scheduler"
+        assert third["spec"]["containers"][0]["command"] == ["python3", "-c", "pass"]
+
+    def test_a_check_that_failed_or_found_no_gpu_is_asked_again_by_the_next_up(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        asking, verdict = recorder.one(JOB, "research-check-job"), recorder.one(JOB, "research-check-verdict")
+        assert asking.metadata["annotations"]["pulumi.com/replaceUnready"] == "true"
+        runs = verdict.inputs["spec"]["template"]["metadata"]["annotations"]["gpu-tenancy/runs"]
+        assert runs == "uid-of-research-check-job", "a new asking Job must bring a new verdict"
 
     def test_a_cpu_team_has_no_check(self, declare: Declare) -> None:
         assert not [r for r in declare("lab").of_type(JOB) if r.name.startswith("dev-")]

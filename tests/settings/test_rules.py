@@ -280,9 +280,9 @@ class TestNames:
 
     def test_the_longest_team_name_leaves_the_check_pods_name_whole(self) -> None:
         longest = "m" * LONGEST_TEAM_NAME
-        assert len(f"gpu-check-abcde-x-gpu-check-x-{longest}") == 63
+        assert len(f"gpu-check-abcde-x-gpu-check-2-x-{longest}") == 63
         fine({f"teams.{longest}": {}})
-        told({f"teams.{longest}m": {}}, "a team's name has at most 33 characters", "got 34 characters")
+        told({f"teams.{longest}m": {}}, "a team's name has at most 31 characters", "got 32 characters")
 
     def test_a_canary_shortens_what_its_team_may_be_called(self) -> None:
         team = {
@@ -291,8 +291,8 @@ class TestNames:
             "resources": {"pods": 5},
             "queues": {"work": {}},
         }
-        fine({"teams." + "m" * 26: team})
-        told({"teams." + "m" * 27: team}, "a team's name has at most 26 characters", "its canary's -canary")
+        fine({"teams." + "m" * 24: team})
+        told({"teams." + "m" * 25: team}, "a team's name has at most 24 characters", "its canary's -canary")
 
     def test_a_teams_name_starts_with_a_letter(self) -> None:
         told({"teams.3d": {}}, "teams.3d: a team's name starts with a letter", "write 'team-3d'")
@@ -462,8 +462,24 @@ class TestChecks:
     def test_fraction_and_memory_exclude_each_other(self) -> None:
         told(
             {"teams.ml.scheduler.gpuSharing": True, "teams.ml.check": {"fraction": 0.5, "gpuMemoryMib": 100}},
-            "asks for fraction or gpuMemoryMib, got both",
+            "asks for one of fraction, gpuMemoryMib and pair, got fraction and gpuMemoryMib",
         )
+
+    def test_a_pair_shares_one_gpu(self) -> None:
+        sharing = {"teams.ml.scheduler.gpuSharing": True}
+        fine({**sharing, "teams.ml.check.pair": [0.3, 0.5]})
+        fine({**sharing, "teams.ml.check.pair": [0.7, 0.3]})
+        told({**sharing, "teams.ml.check.pair": [0.7, 0.4]}, "together at most 1, got 0.7 + 0.4 = 1.1")
+        told({**sharing, "teams.ml.check.pair": [0.7, 1]}, "teams.ml.check.pair[1]: must be less than 1.0")
+        told({"teams.ml.check.pair": [0.3, 0.5]}, "teams.ml.check.pair: a part of a GPU needs scheduler.gpuSharing")
+
+    def test_a_pair_is_seen_only_where_the_team_has_its_own_kai(self) -> None:
+        changes = {
+            "host.scheduler": {"version": "v0.16.8"},
+            "teams.ml.scheduler": {"mode": "host", "gpuSharing": True},
+            "teams.ml.check.pair": [0.3, 0.5],
+        }
+        told(changes, "teams.ml.check.pair: a pair needs mode virtual")
 
     def test_a_check_above_its_queues_limit_is_refused(self) -> None:
         two = {"teams.ml.check": {"gpus": 2, "queue": "notebooks"}}
