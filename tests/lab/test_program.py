@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from base64 import b64decode
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from lightkube import Client, KubeConfig
-from lightkube.resources.core_v1 import Namespace
+from lightkube import ApiError, Client, KubeConfig
+from lightkube.config.models import User
+from lightkube.models.authentication_v1 import TokenRequestSpec
+from lightkube.models.authorization_v1 import SelfSubjectRulesReviewSpec
+from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.authorization_v1 import SelfSubjectRulesReview
+from lightkube.resources.batch_v1 import Job
+from lightkube.resources.core_v1 import ConfigMap, Namespace, ServiceAccountToken
 
 from lab.binaries import cache_dir
 from lab.clusters import HOST
@@ -129,6 +139,104 @@ def test_no_key_is_in_the_state_file_and_no_file_is_for_others(story: Story) -> 
     assert home.stat().st_mode & 0o077 == 0
     for path in (*home.glob("kubeconfig-*"), home / "state.json", home / "outputs.json"):
         assert path.stat().st_mode & 0o077 == 0, path.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckPod:
+    """A pod of a check as its account sees the team's API server, run here instead of there."""
+
+    client: Client
+    environment: Mapping[str, str]
+
+    def run(self, script: str, *words: str) -> subprocess.CompletedProcess[str]:
+        program = [sys.executable, str(ROOT / "components" / "check" / script), *words]
+        return subprocess.run(program, env=dict(self.environment), capture_output=True, text=True, check=False)
+
+    def rights(self, namespace: str) -> set[tuple[str, str, str]]:
+        """(verb, resource, name) of all that the account may do there, less what every account may ask of itself."""
+        answer = self.client.create(SelfSubjectRulesReview(spec=SelfSubjectRulesReviewSpec(namespace=namespace)))
+        assert answer.status is not None
+        return {
+            (verb, resource, name)
+            for rule in answer.status.resourceRules
+            for verb in rule.verbs
+            for resource in rule.resources or ()
+            for name in rule.resourceNames or ("",)
+            if not {"authorization.k8s.io", "authentication.k8s.io"} & set(rule.apiGroups or ())
+        }
+
+
+def check_pod(story: Story, folder: Path, job: str, namespace: str) -> CheckPod:
+    """The pod of one of ml's check Jobs, with the token that the kubelet would give it."""
+    server = story.lab.driver.clusters.kubeconfig("team-ml-ml")
+    admin = story.lab.driver.clusters.client("team-ml-ml")
+    found = admin.get(Job, job, namespace=namespace)
+    assert found.spec is not None
+    spec = found.spec.template.spec
+    assert spec is not None
+    assert spec.serviceAccountName is not None
+    request = ServiceAccountToken(metadata=ObjectMeta(), spec=TokenRequestSpec(audiences=[]))
+    answer = admin.create(request, spec.serviceAccountName, namespace=namespace)
+    assert answer.status is not None
+    token = answer.status.token
+    assert token is not None
+    cluster = KubeConfig.from_file(server).get().cluster  # type: ignore[union-attr]
+    folder.mkdir()
+    (folder / "token").write_text(token)
+    (folder / "ca.crt").write_bytes(b64decode(cluster.certificate_auth_data or ""))
+    address = urlsplit(cluster.server)
+    environment = {item.name: item.value for item in spec.containers[0].env or () if item.value is not None}
+    return CheckPod(
+        client=Client(config=KubeConfig.from_one(cluster=cluster, user=User(token=token)), trust_env=False),
+        environment={
+            "PATH": os.environ["PATH"],
+            **environment,
+            "GPU_CHECK_RUN": str(found.metadata.uid),  # type: ignore[union-attr]
+            "GPU_CHECK_SERVICEACCOUNT_DIR": str(folder),
+            "GPU_CHECK_TERMINATION_LOG": str(folder / "log"),
+            "KUBERNETES_SERVICE_HOST": str(address.hostname),
+            "KUBERNETES_SERVICE_PORT": str(address.port),
+        },
+    )
+
+
+def test_a_checks_account_may_write_its_own_report_and_do_nothing_else(story: Story, tmp_path: Path) -> None:
+    own = {(verb, "configmaps", "gpu-check-report-2") for verb in ("create", "get", "patch")}
+    pod = check_pod(story, tmp_path / "half", "gpu-check", "gpu-check-2")
+    assert pod.rights("gpu-check") == {*own, ("get", "configmaps", "gpu-check-report")}
+    for elsewhere in ("gpu-check-2", "default", "kube-system"):
+        assert pod.rights(elsewhere) == set()
+    with pytest.raises(ApiError, match="forbidden"):
+        pod.client.create(ConfigMap(metadata=ObjectMeta(name="other")), namespace="gpu-check")
+
+    verdict = check_pod(story, tmp_path / "verdict", "gpu-check-verdict", "gpu-check")
+    watching = {("list", "pods", ""), ("list", "events", ""), ("get", "jobs", "gpu-check")}
+    reports = {(verb, "configmaps", "gpu-check-report") for verb in ("create", "get", "patch")}
+    halves = {("get", "configmaps", f"gpu-check-report-{index}") for index in (1, 2)}
+    assert verdict.rights("gpu-check") == watching | reports | halves
+    third = {("create", "pods", ""), ("get", "pods", "gpu-check-third"), ("delete", "pods", "gpu-check-third")}
+    assert verdict.rights("gpu-check-2") == watching | third
+    assert verdict.rights("default") == set()
+
+
+def test_the_reports_of_a_pair_go_by_the_pods_own_accounts(story: Story, tmp_path: Path) -> None:
+    for index, namespace in enumerate(("gpu-check", "gpu-check-2"), start=1):
+        half = check_pod(story, tmp_path / namespace, "gpu-check", namespace)
+        done = half.run("probe.py", "--simulate", str(ROOT / "components/check/simulations/fraction.json"))
+        assert "configmap" not in done.stderr.lower(), done.stderr
+        admin = story.lab.driver.clusters.client("team-ml-ml")
+        report = admin.get(ConfigMap, f"gpu-check-report-{index}", namespace="gpu-check").data or {}
+        assert json.loads(report["report.json"])["run"] == half.environment["GPU_CHECK_RUN"]
+
+    # the lab's pods end at once, so they were not seen together; all the calls on the way to that word are real
+    verdict = check_pod(story, tmp_path / "verdict", "gpu-check-verdict", "gpu-check")
+    told = verdict.run("verdict.py")
+    assert "could-not-tell: The two pods did not run at the same time" in told.stdout, told.stdout + told.stderr
+    assert "could not be written" not in told.stderr
+    assert "gpu-check-third" in told.stdout
+    assert told.returncode == 1, "not to know is no pass"
+    pods = story.lab.objects("team-ml-ml").list("v1", "Pod")
+    assert "gpu-check-third" not in [found["metadata"]["name"] for found in pods]
 
 
 def test_a_second_up_changes_nothing_and_writes_nothing(story: Story) -> None:
