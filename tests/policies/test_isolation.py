@@ -228,6 +228,8 @@ def test_the_doors_are_those_of_vclusters_chart() -> None:
         ),
         *(f"sync.toHost.{kind}" for kind in ("serviceAccounts", "namespaces", "ingresses", "gatewayApi")),
         "sync.toHost.pods.hybridScheduling",
+        "sync.toHost.volumeSnapshotContents",
+        "sync.fromHost.nodes.syncBackChanges",
         "sync.fromHost.secrets",
         "sync.fromHost.configMaps",
         "controlPlane.hostPathMapper",
@@ -237,9 +239,10 @@ def test_the_doors_are_those_of_vclusters_chart() -> None:
         "sync.toHost.customResources",
         "sync.fromHost.customResources",
         *(f"rbac.{scope}.{key}" for scope in ("role", "clusterRole") for key in ("extraRules", "overwriteRules")),
-        "experimental.deploy.host.manifests",
+        *(f"experimental.deploy.host.{key}" for key in ("manifests", "manifestsTemplate")),
+        "experimental.syncSettings.targetNamespace",
         "experimental.genericSync",
-        "networking.replicateServices.fromHost",
+        *(f"networking.replicateServices.{way}" for way in ("fromHost", "toHost")),
         "plugins",
     }
     assert PERSISTENCE == (
