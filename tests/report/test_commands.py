@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from components.settings.load import load_stack_file
 from components.settings.models import Platform
 from report import __main__ as comment
 from report import operations, stackfile
@@ -214,6 +215,16 @@ class TestAdmission:
             update={"artifacts": HEAD.artifacts.model_copy(update={"image_registry": "evil.example"})}
         )
         assert self._code(tmp_path, files["--base"], write(tmp_path / "other", raw)) == 1
+
+    def test_a_merge_key_may_not_bring_them_either(self, files: dict[str, str], tmp_path: Path) -> None:
+        raw = yaml.safe_load(Path(files["--base"]).read_text())
+        sly = {"artifacts": {"imageRegistry": "evil.example"}}
+        text = yaml.safe_dump(raw).replace("gpu-tenancy:platform:\n", f"gpu-tenancy:platform:\n    <<: {sly}\n")
+        (tmp_path / "sly").mkdir()
+        head = tmp_path / "sly" / "Pulumi.prod.yaml"
+        head.write_text(text)
+        assert load_stack_file(head).artifacts.image_registry == "evil.example"
+        assert self._code(tmp_path, files["--base"], str(head)) == 1
 
     @pytest.mark.parametrize(
         "text", ["", "- a", "a: &a [*a]", "config: !!python/object/apply:os.system [id]", "config: ]"]
