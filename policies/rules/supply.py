@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Final
 
@@ -36,11 +36,16 @@ def pinned_chart(release: PolicyResource, scene: Scene) -> Iterator[str]:
             )
         return
     source = chart if "://" in chart else maybe_text(release.properties, "repositoryOpts", "repo")
-    if source is None or not source.startswith(scene.limits.chart_sources):
+    if source is None or not _below(source, scene.limits.chart_sources):
         yield (
             f"{describe(release)}: chart {chart} comes from {source or 'no repository'}, allowed are "
             f"{', '.join(scene.limits.chart_sources)}; use one of them, or add it to chartSources"
         )
+
+
+def _below(place: str, allowed: Iterable[str]) -> bool:
+    # up to a whole part of the path: https://charts.example is no beginning of https://charts.example.evil
+    return any(f"{place}/".startswith(f"{beginning.rstrip('/')}/") for beginning in allowed)
 
 
 def _is_local(chart: str) -> bool:
@@ -69,7 +74,7 @@ def image_problems(image: str, scene: Scene) -> Iterator[str]:
     if not digest and tag in _MOVING_TAGS:
         yield f"has tag {tag or 'latest'!r}, which moves; write a version or a digest"
     full = qualified(repository)
-    if not full.startswith(scene.limits.registries):
+    if not _below(full, scene.limits.registries):
         yield (
             f"is not from an allowed registry ({', '.join(scene.limits.registries)}); use one of them, or add it to "
             "registries"

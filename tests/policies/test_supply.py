@@ -60,6 +60,19 @@ def test_a_chart_from_elsewhere_is_refused() -> None:
         )
 
 
+def test_a_place_whose_name_only_begins_like_an_allowed_one_is_refused() -> None:
+    for repo in (
+        "https://charts.loft.sh.evil.example",
+        "https://charts.loft.sh@evil.example/",
+        "https://charts.loft.shx",
+    ):
+        assert len(messages("pinned-chart", [changed(vcluster(), "repositoryOpts/repo", repo)])) == 1
+    for repo in ("https://charts.loft.sh/", "https://charts.loft.sh/stable"):
+        assert messages("pinned-chart", [changed(vcluster(), "repositoryOpts/repo", repo)]) == []
+    for image, wrong in (("ghcr.io.evil.example/a:1.0", 2), ("ghcr.io/a:1.0", 0)):
+        assert len(messages("pinned-image", with_image(image), registries=["ghcr.io"])) == wrong
+
+
 def test_a_registry_that_the_stack_adds_is_allowed() -> None:
     mirrored = kai_release(chart="oci://mirror.example/kai-scheduler")
     assert messages("pinned-chart", [mirrored], chartSources=["oci://mirror.example/"]) == []
