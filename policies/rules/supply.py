@@ -83,12 +83,14 @@ def image_problems(image: str, scene: Scene) -> Iterator[str]:
 
 def qualified(repository: str) -> str:
     """Return an image's name with the registry that container runtimes add."""
-    host, slash, _ = repository.partition("/")
-    if not slash:
-        return f"docker.io/library/{repository}"
-    if "." in host or ":" in host or host == "localhost":
+    if _names_host(repository):
         return repository
-    return f"docker.io/{repository}"
+    return f"docker.io/{repository}" if "/" in repository else f"docker.io/library/{repository}"
+
+
+def _names_host(repository: str) -> bool:
+    host, slash, _ = repository.partition("/")
+    return bool(slash) and ("." in host or ":" in host or host == "localhost")
 
 
 def chart_images(release: PolicyResource, scene: Scene) -> Iterator[str]:
@@ -103,7 +105,10 @@ def chart_images(release: PolicyResource, scene: Scene) -> Iterator[str]:
                 yield f"{describe(release)}: value {path}: image {value} {problem}"
         elif key == "tag" and value in _MOVING_TAGS - {""}:
             yield f"{describe(release)}: value {path} is {value!r}, a tag that moves; write a version"
-        elif key in ("registry", "defaultImageRegistry") and value and not _allowed(value, scene):
+        elif (key in ("registry", "defaultImageRegistry") and value and not _allowed(value, scene)) or (
+            # without a host in it, it is the registry beside it that counts
+            key == "repository" and _names_host(value) and not _below(value, scene.limits.registries)
+        ):
             yield (
                 f"{describe(release)}: value {path} is {value}, not an allowed registry "
                 f"({', '.join(scene.limits.registries)}); use one of them, or add it to registries"

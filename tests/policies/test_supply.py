@@ -200,6 +200,11 @@ def test_a_registry_with_a_port_and_no_tag_has_no_tag() -> None:
         ("image/tag", "latest", "value image.tag is 'latest', a tag that moves; write a version"),
         ("a/registry", "evil.example", "value a.registry is evil.example, not an allowed registry (ghcr.io/); use"),
         ("a/defaultImageRegistry", "evil.example/x", "value a.defaultImageRegistry is evil.example/x, not an allowed"),
+        (
+            "a/repository",
+            "evil.example/x/y",
+            "value a.repository is evil.example/x/y, not an allowed registry (ghcr.io/)",
+        ),
         ("a/image", "ghcr.io/x", "value a.image: image ghcr.io/x has tag 'latest', which moves"),
         ("a/image", "evil.example/x:1.0", "value a.image: image evil.example/x:1.0 is not from an allowed registry"),
     ],
@@ -222,6 +227,9 @@ def test_fine_images_in_values_pass() -> None:
         ("a/registry", "ghcr.io/nvidia/kai-scheduler"),
         ("a/registry", "ghcr.io"),
         ("a/registry", ""),
+        ("a/repository", "loft-sh/kubernetes"),
+        ("a/repository", "nvcr.io/nvidia/k8s-device-plugin"),
+        ("a/repository", "python"),
         ("a/image", "ghcr.io/x:1.0"),
         ("a/name", "latest"),
     ):
