@@ -42,6 +42,7 @@ from policies.facts import (
 from policies.inventory import PolicyResource
 from policies.plain import (
     Number,
+    get,
     mapping,
     maybe_number,
     maybe_text,
@@ -200,11 +201,16 @@ def host_resource_quota(team: PolicyResource, scene: Scene) -> Iterator[str]:
     name, limit = claim.name, claim.limit
     if limit == UNLIMITED:
         limit = visible_gpus(claim, pool_of(team, scene.inventory))
-    quotas = scene.inventory.in_namespace(names.RESOURCE_QUOTA, f"team-{name}")
+    quotas = [
+        quota
+        for quota in scene.inventory.in_namespace(names.RESOURCE_QUOTA, f"team-{name}")
+        # one with scopes holds some pods and lets the others through
+        if not get(quota.properties, "spec", "scopes") and not get(quota.properties, "spec", "scopeSelector")
+    ]
     if not quotas:
         yield (
-            f"team {name}: no ResourceQuota in host namespace team-{name}, so nothing on the host holds it to "
-            f"{limit} GPUs; create one with {REQUEST_KEYS[0]}: {limit}"
+            f"team {name}: no ResourceQuota for every pod in host namespace team-{name}, so nothing on the host holds "
+            f"it to {limit} GPUs; create one with {REQUEST_KEYS[0]}: {limit}"
         )
     for quota in quotas:
         hard = mapping(quota.properties, "spec", "hard")

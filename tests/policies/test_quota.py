@@ -363,14 +363,26 @@ def test_unlimited_is_refused_unless_the_stack_allows_it(subject: PolicyResource
 
 def test_a_team_without_a_host_quota_is_refused() -> None:
     assert messages("host-resource-quota", without(names.RESOURCE_QUOTA)) == [
-        "team ml: no ResourceQuota in host namespace team-ml, so nothing on the host holds it to 6 GPUs; create one "
-        "with "
-        "requests.nvidia.com/gpu: 6"
+        "team ml: no ResourceQuota for every pod in host namespace team-ml, so nothing on the host holds it to 6 GPUs; "
+        "create one with requests.nvidia.com/gpu: 6"
     ]
 
 
 def test_a_host_quota_in_another_namespace_does_not_count() -> None:
     assert len(messages("host-resource-quota", [team(), *guardrails("vision")])) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("scopes", ["Terminating"]),
+        ("scopeSelector", {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "Exists"}]}),
+    ],
+)
+def test_a_host_quota_for_some_pods_does_not_count(key: str, value: object) -> None:
+    quotas = guardrails()
+    quotas[1] = changed(quotas[1], f"spec/{key}", value)
+    assert "no ResourceQuota for every pod" in messages("host-resource-quota", [team(), *quotas])[0]
 
 
 @pytest.mark.parametrize("value", ["6", 6, 6.0])
