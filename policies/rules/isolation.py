@@ -121,17 +121,19 @@ def default_deny(team: PolicyResource, scene: Scene) -> Iterator[str]:
 
 
 def _is_everybody(peer: Mapping[str, object]) -> bool:
-    selector = peer.get("namespaceSelector")
-    if selector is not None and not selector and not mapping(peer, "podSelector"):
-        return True
+    if get(peer, "namespaceSelector") is not None and _selects_all(peer, "namespaceSelector"):
+        return _selects_all(peer, "podSelector")
     return maybe_text(peer, "ipBlock", "cidr") in ("0.0.0.0/0", "::/0") and not texts(peer, "ipBlock", "except")
 
 
 def _denies_by_default(policy: PolicyResource) -> bool:
     spec = mapping(policy.properties, "spec")
-    selector = mapping(spec, "podSelector")
-    everything = not mapping(selector, "matchLabels") and not mappings(selector, "matchExpressions")
-    return everything and {"Ingress", "Egress"} <= set(texts(spec, "policyTypes"))
+    return _selects_all(spec, "podSelector") and {"Ingress", "Egress"} <= set(texts(spec, "policyTypes"))
+
+
+def _selects_all(properties: Mapping[str, object], key: str) -> bool:
+    selector = mapping(properties, key)
+    return not mapping(selector, "matchLabels") and not mappings(selector, "matchExpressions")
 
 
 def pod_security(team: PolicyResource, scene: Scene) -> Iterator[str]:
