@@ -115,6 +115,11 @@ def chart_images(release: PolicyResource, scene: Scene) -> Iterator[str]:
             )
 
 
+def every_image(resource: PolicyResource, scene: Scene) -> Iterator[str]:
+    """Images of ours, and those in a chart's values."""
+    return (chart_images if resource.type == names.RELEASE else pinned_image)(resource, scene)
+
+
 def _allowed(registry: str, scene: Scene) -> bool:
     wanted = registry.rstrip("/") + "/"
     return any(wanted.startswith(allowed) or allowed.startswith(wanted) for allowed in scene.limits.registries)
@@ -192,18 +197,11 @@ RULES: Final = (
         name="pinned-image",
         group=Group.SUPPLY,
         stage=Stage.RESOURCE,
-        sentence="An image does not move and comes from an allowed registry.",
-        types=(names.GPU_CHECK, *names.WORKLOADS),
-        check=pinned_image,
+        sentence="An image, of ours or in a chart's values, does not move and comes from an allowed registry.",
+        # one rule for both: the engine shows each policy only its own limits
+        types=(names.GPU_CHECK, *names.WORKLOADS, names.RELEASE),
+        check=every_image,
         limits=("registries", "require_digest"),
-    ),
-    Rule(
-        name="chart-images",
-        group=Group.SUPPLY,
-        stage=Stage.RESOURCE,
-        sentence="Images that a chart's values name do not move and come from an allowed registry.",
-        types=(names.RELEASE,),
-        check=chart_images,
     ),
     Rule(
         name="supported-version",

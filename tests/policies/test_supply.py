@@ -210,14 +210,14 @@ def test_a_registry_with_a_port_and_no_tag_has_no_tag() -> None:
     ],
 )
 def test_an_image_in_a_charts_values_is_looked_at(path: str, value: str, said: str) -> None:
-    found = messages("chart-images", [changed(vcluster(), f"values/{path}", value)], registries=["ghcr.io/"])
+    found = messages("pinned-image", [changed(vcluster(), f"values/{path}", value)], registries=["ghcr.io/"])
     assert len(found) == 1
     assert found[0].startswith(f"Release ml-vcluster: {said}")
 
 
 def test_lists_in_values_are_looked_into() -> None:
     listed = changed(vcluster(), "values/pods", [{"image": "python"}, {"image": "python:3.12"}, "text"])
-    assert len(messages("chart-images", [listed])) == 1
+    assert len(messages("pinned-image", [listed])) == 1
 
 
 def test_fine_images_in_values_pass() -> None:
@@ -233,17 +233,17 @@ def test_fine_images_in_values_pass() -> None:
         ("a/image", "ghcr.io/x:1.0"),
         ("a/name", "latest"),
     ):
-        assert messages("chart-images", [changed(vcluster(), f"values/{path}", value)]) == []
+        assert messages("pinned-image", [changed(vcluster(), f"values/{path}", value)]) == []
 
 
 @pytest.mark.parametrize("key", ["image", "tag", "registry", "repository"])
 def test_an_unknown_image_in_values_is_a_violation_and_an_unknown_port_is_not(key: str) -> None:
-    assert messages("chart-images", [changed(vcluster(), f"values/a/{key}", UNKNOWN)]) == [
+    assert messages("pinned-image", [changed(vcluster(), f"values/a/{key}", UNKNOWN)]) == [
         f"Release ml-vcluster: value a.{key} is not known at preview, so this cannot be checked; pass a literal "
         "value, not "
         "an output"
     ]
-    assert messages("chart-images", [changed(vcluster(), "values/a/port", UNKNOWN)]) == []
+    assert messages("pinned-image", [changed(vcluster(), "values/a/port", UNKNOWN)]) == []
 
 
 # --- support --------------------------------------------------------------------------------------------------------
