@@ -285,10 +285,12 @@ def _asked(resource: PolicyResource) -> tuple[Number, str | None]:
         asked = number(resource.properties, "gpus") if fraction is None else fraction
         return asked, maybe_text(resource.properties, "queue")
     fraction = decimal_annotation(resource, names.FRACTION_ANNOTATION)
-    pods = maybe_number(resource.properties, "spec", "parallelism")
+    devices = decimal_annotation(resource, names.FRACTION_DEVICES_ANNOTATION)
+    job = ("spec", "jobTemplate", "spec") if resource.type == names.CRON_JOB else ("spec",)
+    pods = maybe_number(resource.properties, *job, "parallelism")
     if pods is None:
         pods = maybe_number(resource.properties, "spec", "replicas")
-    each = gpu_request(resource) if fraction is None else fraction
+    each = gpu_request(resource) if fraction is None else fraction * (1 if devices is None else devices)
     return each * (1 if pods is None else pods), queue_of(resource)
 
 

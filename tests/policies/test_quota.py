@@ -570,6 +570,25 @@ def test_a_fraction_counts_as_its_share() -> None:
     assert len(messages("workload-within-quota", [small, part_job(fraction="0.6")])) == 1
 
 
+def test_a_fraction_of_several_gpus_counts_for_each() -> None:
+    small = team(gpuLimit=1, queues={"training": leaf(1, 1)})
+    assert (
+        messages("workload-within-quota", [small, part_job(**{"fraction": "0.5", "fraction-num-devices": "2"})]) == []
+    )
+    found = messages("workload-within-quota", [small, part_job(**{"fraction": "0.5", "fraction-num-devices": "3"})])
+    assert "asks for 1.5, team ml has a limit of 1" in found[0]
+
+
+def test_the_pods_of_a_cron_job_are_counted() -> None:
+    nightly = asking(1, parallelism=7)
+    cron = PolicyResource(
+        type=names.CRON_JOB,
+        name="ml-cron",
+        properties={"metadata": nightly.properties["metadata"], "spec": {"jobTemplate": nightly.properties}},
+    )
+    assert "asks for 7, team ml has a limit of 6" in messages("workload-within-quota", [team(), cron])[0]
+
+
 def test_an_unlimited_team_lets_any_number_through() -> None:
     free = team(gpuLimit=-1, queues={"training": leaf(1, -1)})
     assert messages("workload-within-quota", [free, check(gpus=64)]) == []
