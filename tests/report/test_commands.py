@@ -80,7 +80,7 @@ class TestComment:
         assert "`allowed-changes`" in text
         assert "if that is meant, add to overrides: {team: ml, allow: [delete]" in text
 
-    @pytest.mark.parametrize(("running", "code"), [({"ml": 3}, 1), ({"ml": 1}, 0), ({}, 0)])
+    @pytest.mark.parametrize(("running", "code"), [({"ml": 3}, 1), ({"ml": 1}, 0), ({}, 1)])
     def test_a_limit_below_what_runs_is_refused(
         self, files: dict[str, str], tmp_path: Path, running: dict[str, int], code: int
     ) -> None:
