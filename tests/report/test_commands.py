@@ -72,6 +72,18 @@ class TestComment:
         assert comment.main(arguments(files)) == 1
         assert "`host-resource-quota`" in (Path(files["--out"]) / "comment.md").read_text()
 
+    def test_a_preview_that_no_rule_could_judge_is_no_pass(
+        self, files: dict[str, str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        del files["--policies"]
+        # as the engine's plain `--json` has it: without policy events, and without what stays as it is
+        raw = digest(BASE, BASE)
+        raw["steps"] = [step for step in raw["steps"] if step["op"] != "same"]
+        Path(files["--preview"]).write_text(json.dumps(raw))
+        assert comment.main(arguments(files | {"--head": files["--base"]})) == 1
+        assert "violated: policy-pack" in capsys.readouterr().err
+        assert "so no rule could be judged" in (Path(files["--out"]) / "comment.md").read_text()
+
     def test_a_removal_without_an_override_is_refused(self, files: dict[str, str], tmp_path: Path) -> None:
         Path(files["--preview"]).write_text(json.dumps(digest(BASE, platform({}))))
         files["--head"] = write(tmp_path / "gone", platform({}))
