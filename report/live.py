@@ -58,8 +58,8 @@ def _engine(arguments: Sequence[str], *, root: Path, out: Path | None, redactor:
         message = "`pulumi` is not on PATH; a stack of the lab needs none (STACK=lab)"
         raise UsageError(message) from None
     assert words is not None, "a pipe was asked for"
-    for line in words:
-        print(redactor.text(line.rstrip()), file=sys.stderr, flush=True)
+    for line in redactor.lines(words):
+        print(line.rstrip(), file=sys.stderr, flush=True)
     return pipes.wait()
 
 
