@@ -58,8 +58,8 @@ def gate(
 ) -> list[Refusal]:
     """Return what is refused, one for each team and change, by team.
 
-    `usage` says how many GPUs (replicas) each team uses now. None: not known, so every lower limit counts as below. A
-    step that cannot be read is refused: the gate fails closed.
+    `usage` says how many GPUs (replicas) each team uses now. None, or a team that is not in it: not known, so every
+    lower limit counts as below. A step that cannot be read is refused: the gate fails closed.
     """
     found: dict[tuple[str, str], Refusal] = {}
     for step in steps:
@@ -154,10 +154,12 @@ def _lowered(
         return
     if before is None or after is None or after == -1 or (before != -1 and after >= before):
         return
-    runs = None if usage is None else usage.get(team, 0)
+    # who is not in it may run anything: the list may come from another cluster, or from an account that sees little
+    runs = None if usage is None else usage.get(team)
     if runs is not None and after >= runs:
         return
-    now = "what runs now is not known (pass --usage)" if runs is None else f"{say(runs)} run now"
+    unknown = "pass --usage" if usage is None else "the usage does not name the team"
+    now = f"what runs now is not known ({unknown})" if runs is None else f"{say(runs)} run now"
     was = "unlimited" if before == -1 else say(before)
     reason = f"lowers the GPU limit from {was} to {say(after)}, and {now}"
     yield from _unless_allowed(team, "lowerLimit", reason, overrides, today)

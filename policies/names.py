@@ -34,6 +34,8 @@ POD_SECURITY_LABEL: Final = "pod-security.kubernetes.io/enforce"
 HOST_NAME_LABEL: Final = "kubernetes.io/hostname"
 
 FRACTION_ANNOTATION: Final = "gpu-fraction"
+FRACTION_DEVICES_ANNOTATION: Final = "gpu-fraction-num-devices"
+"""Of how many GPUs the pod gets that fraction; KAI takes one where it is absent."""
 GPU_MEMORY_ANNOTATION: Final = "gpu-memory"
 """In MiB (KAI docs/gpu-sharing)."""
 

@@ -24,7 +24,7 @@ from report.operations import to_json
 from report.picture import draw
 from report.preview import merge_policies, read_policies, read_preview
 from report.redact import Redactor
-from report.rules import gated, judge, lists_everything
+from report.rules import gated, judge, lists_everything, not_run
 from report.stackfile import learn_secrets, read_raw
 
 
@@ -62,8 +62,8 @@ def _report(options: argparse.Namespace, redactor: Redactor) -> int:
     base, head = _platform(options.base, redactor), _platform(options.head, redactor)
     preview = read_preview(read_text(options.preview), where=options.preview.name)
     extra = read_policies(read_text(options.policies), where=options.policies.name) if options.policies else ()
-    if not options.policies and not preview.policies and head is not None and lists_everything(preview, head):
-        extra = judge(preview, stack)
+    if not options.policies and not preview.policies and head is not None and preview.sound:
+        extra = judge(preview, stack) if lists_everything(preview, head) else (not_run(),)
     usage = _usage(options.usage) if options.usage else None
     report = Report(
         stack=stack,

@@ -22,6 +22,7 @@ from typing import Final
 
 from components.settings.load import load_stack_file
 from components.settings.models import HostProvider
+from policies.config import path_for
 from report.command import NO, YES, UsageError, run
 from report.preview import PreviewError, read_preview
 from report.redact import Redactor
@@ -32,9 +33,9 @@ POLICIES: Final = Path("policies")
 
 
 def policy_arguments(stack: str, root: Path) -> list[str]:
-    """The pack and the stack's own levels and limits, where it has some."""
-    config = root / POLICIES / "config" / f"{stack}.json"
-    return ["--policy-pack", str(POLICIES), *(["--policy-pack-config", str(config)] if config.is_file() else [])]
+    """The pack with the levels and limits of the stack; one without a file of its own gets prod's."""
+    levels = path_for(stack, root / POLICIES / "config")
+    return ["--policy-pack", str(POLICIES), "--policy-pack-config", str(levels)]
 
 
 def _engine(arguments: Sequence[str], *, root: Path, out: Path | None, redactor: Redactor) -> int:
@@ -57,8 +58,8 @@ def _engine(arguments: Sequence[str], *, root: Path, out: Path | None, redactor:
         message = "`pulumi` is not on PATH; a stack of the lab needs none (STACK=lab)"
         raise UsageError(message) from None
     assert words is not None, "a pipe was asked for"
-    for line in words:
-        print(redactor.text(line.rstrip()), file=sys.stderr, flush=True)
+    for line in redactor.lines(words):
+        print(line.rstrip(), file=sys.stderr, flush=True)
     return pipes.wait()
 
 

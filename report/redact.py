@@ -59,7 +59,8 @@ _LOOKS: Final = tuple(
         r"(?i)\bbearer\s+[A-Za-z0-9._~+/-]{6,}=*",
         r"\b(gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{20,}|glpat-[\w-]{16,}|pul-[0-9a-f]{20,}|xox[a-z]-[\w-]{10,}|hf_[A-Za-z0-9]{16,}"
         r"|nvapi-[\w-]{16,}|sk-[\w-]{20,}|AKIA[0-9A-Z]{12,}|dckr_pat_[\w-]{16,})",
-        r"(?i)\b[a-z0-9_.-]*(token|password|passwd|secret|client-key-data|client-certificate-data|api[_-]?key)[\"']?\s*[:=]\s*"
+        r"(?i)\b[a-z0-9_.-]*(token|password|passwd|passphrase|secret|client-key-data|client-certificate-data"
+        r"|(api|access|secret|private)[_-]?key)[\"']?\s*[:=]\s*"
         r"[\"']?(?!\[secret\]|\(known)[^\s\"',;]{6,}",
         r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)",  # user:password in a URL
         r"K10[0-9a-f]{64}::\S+",  # a k3s node token
@@ -67,6 +68,7 @@ _LOOKS: Final = tuple(
 )
 _KUBECONFIG: Final = re.compile(r"(?s)(clusters\s*[\"']?:.*users\s*[\"']?:|users\s*[\"']?:.*clusters\s*[\"']?:)")
 _OPAQUE: Final = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{40,}={0,2}(?![A-Za-z0-9+/=_-])")
+_PEM_LINE: Final = re.compile(r"[\s>|+~-]*[A-Za-z0-9+/=]*\s*$")
 _PAIR: Final = re.compile(r"""["']?([\w.-]+)["']?[ \t]*:[ \t]*["']?([^"'\s,}\]]+)""")
 _SHORTEST: Final = 8
 """Shorter texts are masked in their place only: taking `4` or `default` out of all prose would destroy the report."""
@@ -184,6 +186,15 @@ class Redactor:
         for pattern in _LOOKS:
             text = pattern.sub(SECRET, text)
         return _OPAQUE.sub(lambda match: SECRET if _is_opaque(match.group()) else match.group(), text)
+
+    def lines(self, lines: Iterable[str]) -> Iterator[str]:
+        """Return each line of a stream like `text`, and the lines of a key file not at all: one alone has no look."""
+        inside = False
+        for line in lines:
+            ends = "-----END" in line
+            inside = ("-----BEGIN" in line and not ends) or (inside and (ends or bool(_PEM_LINE.match(line))))
+            yield SECRET if inside else self.text(line)
+            inside = inside and not ends
 
     def text(self, text: str) -> str:
         """Return `text` without anything that looks like a secret or was masked before, in clear or in base64."""

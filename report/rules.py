@@ -54,6 +54,17 @@ def judge(preview: Preview, stack: str, *, today: date | None = None) -> tuple[P
     )
 
 
+def not_run() -> PolicyResult:
+    """What stands in the pack's place when nobody ran it: no result is no pass."""
+    message = (
+        "the preview has no policy results and leaves unchanged resources out, so no rule could be judged; make it "
+        "with `make pr-preview`, or with `pulumi preview --json --show-sames`"
+    )
+    level = Level.MANDATORY.value
+    return PolicyResult(name=PACK, level=level, violations=(Violation(policy=PACK, level=level, message=message),))
+
+
+PACK: Final = "policy-pack"
 GATE: Final = "allowed-changes"
 
 

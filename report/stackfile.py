@@ -26,6 +26,7 @@ from report.redact import Redactor, is_secret_key
 _REFUSED: Final = {
     "host": "where the program connects to",
     "artifacts": "where charts and images come from; the engine renders charts with the cluster's credentials",
+    "<<": "a merge key brings sections that are not compared here, but the program reads them",
 }
 """Sections of the platform that a pull request may change only without credentials, and why."""
 

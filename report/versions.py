@@ -46,14 +46,12 @@ def _kai_means(before: str | None, after: str | None) -> str:
     return f"another release line: scheduler replaced, {SCHEDULER_AWAY}"
 
 
-def kubernetes_version(team: Team, shared: str | None) -> str:
-    """What runs inside the virtual cluster. shared: version of the host's KAI, which schedules teams of mode host."""
-    kai = shared if team.scheduler.mode is SchedulerMode.HOST else kai_version(team)
+def kubernetes_version(team: Team) -> str:
+    """What runs inside the virtual cluster. The host's KAI has no say in it (`components/team/tenant.py`)."""
     vcluster = releases.VCLUSTER.get(team.vcluster.version or releases.DEFAULT_VCLUSTER)
-    inside = team.vcluster.kubernetes_version
-    if kai is not None and kai in releases.KAI:
-        return inside or releases.KAI[kai].kubernetes_default
-    return inside or (vcluster.default_kubernetes if vcluster else "unknown")
+    if team.vcluster.kubernetes_version or vcluster is None:
+        return team.vcluster.kubernetes_version or "unknown"
+    return releases.kubernetes_for(vcluster, releases.KAI.get(kai_version(team) or ""))
 
 
 def _vcluster_means(before: str | None, after: str | None) -> str:
@@ -74,8 +72,8 @@ def version_changes(base: Platform | None, head: Platform | None) -> tuple[Versi
         old_kai, new_kai = kai_version(was) if was else None, kai_version(team)
         old_vcluster = (was.vcluster.version or releases.DEFAULT_VCLUSTER) if was else None
         new_vcluster = team.vcluster.version or releases.DEFAULT_VCLUSTER
-        old_inside = kubernetes_version(was, old_shared) if was else None
-        new_inside = kubernetes_version(team, new_shared)
+        old_inside = kubernetes_version(was) if was else None
+        new_inside = kubernetes_version(team)
         for what, old, new, means in (
             ("Kubernetes inside", old_inside, new_inside, _vcluster_means(old_inside, new_inside)),
             ("KAI", old_kai, new_kai, _kai_means(old_kai, new_kai)),

@@ -44,6 +44,8 @@ OLD_QUEUE_LABEL: Final = "project"
 """Where KAI looks for a queue when its own label is not there."""
 FRACTION_LABEL: Final = "runai-gpu-group"
 """KAI's binder writes it, alone or with `/<group>` behind it, on a pod that it bound to a part of a GPU."""
+_NAMES_GPU: Final = f"k.startsWith('{names.GPU}') || k.startsWith('nvidia.com/mig-')"
+"""In CEL: whether the resource name `k` stands for a GPU or a part of one."""
 FRACTION_ANNOTATIONS: Final = ("gpu-fraction", "gpu-memory")
 
 
@@ -153,6 +155,7 @@ def rules(tenant: Tenant, strangers: Others, runtime_class: str) -> list[Rule]:
         *_isolation(tenant.team.isolation),
         *_nodes(tenant, strangers),
         *_queues(tenant, strangers),
+        _counted_gpus(),
         *_runtime_class(tenant, runtime_class),
     ]
 
@@ -277,25 +280,38 @@ def _host_queues(tenant: Tenant) -> list[str]:
 # --- who may see a GPU ----------------------------------------------------------------------------------------------
 
 
+def _counted_gpus() -> Rule:
+    known = _list(names.GPU_RESOURCES)
+    return Rule(
+        name="counted-gpus",
+        # the ResourceQuota overlooks a name that it does not list, and a kubelet one that its node does not have: the
+        # pod would pass for one that asks for a GPU, and ask for nothing
+        expression=_every_container(f"c.?resources.?limits.orValue({{}}).all(k, !({_NAMES_GPU}) || k in {known})"),
+        fix=f"a pod asks for GPUs by a name that the team's ResourceQuota counts; ask for {names.GPU}",
+    )
+
+
 def _runtime_class(tenant: Tenant, runtime_class: str) -> list[Rule]:
     if tenant.gpu_limit > 0 and tenant.kai is not None and tenant.kai.fractions_need_default_runtime:
         # this KAI's reservation pods name no class, so the syncer gives every pod of the tenant the GPUs' one
         return []
     classes = sorted({*GPU_RUNTIME_CLASSES, runtime_class})
+    asks, whom = ["variables.asksGpu"], "pods that ask for a GPU, and gpuSharing is off"
+    if tenant.team.scheduler.gpu_sharing:
+        # elsewhere no pod is bound to a part of a GPU, so the mark is the tenant's own invention
+        asks, whom = [*asks, "variables.asksPart"], "pods that ask for a GPU or a part of one"
     return [
         Rule(
             name="runtime-class-for-gpus",
-            expression=f"!(object.spec.?runtimeClassName.orValue('') in {_list(classes)}) || variables.asksGpu || "
-            "variables.asksPart",
-            fix=f"runtime class {runtime_class} is for pods that ask for a GPU or a part of one; remove it",
+            expression=" || ".join([f"!(object.spec.?runtimeClassName.orValue('') in {_list(classes)})", *asks]),
+            fix=f"runtime class {runtime_class} is for {whom}; remove it",
         )
     ]
 
 
 def _asks_gpu() -> str:
-    names_gpu = f"k.startsWith({_text(names.GPU)}) || k.startsWith('nvidia.com/mig-')"
     # KAI's reservation pod asks for a whole GPU, so it needs no rule of its own
-    one = f"c.?resources.?limits.orValue({{}}).exists(k, ({names_gpu}) && string(c.resources.limits[k]) != '0')"
+    one = f"c.?resources.?limits.orValue({{}}).exists(k, ({_NAMES_GPU}) && string(c.resources.limits[k]) != '0')"
     return " || ".join(
         f"object.spec.?{field}.orValue([]).exists(c, {one})" for field in ("containers", "initContainers")
     )

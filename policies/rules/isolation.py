@@ -57,6 +57,8 @@ OPEN_DOORS: Final[Mapping[str, str]] = {
     "sync.toHost.ingresses.enabled": "a tenant could take host names of others",
     "sync.toHost.gatewayApi.enabled": "a tenant could take host names of others",
     "sync.toHost.pods.hybridScheduling.enabled": "pods would be scheduled past the team's own queues",
+    "sync.toHost.volumeSnapshotContents.enabled": "a tenant could restore a snapshot of anybody's volume",
+    "sync.fromHost.nodes.syncBackChanges": "a tenant could change labels and taints of the host's nodes",
     "sync.fromHost.secrets.enabled": "a tenant could read secrets of the host",
     "sync.fromHost.configMaps.enabled": "a tenant could read objects of the host",
     "controlPlane.hostPathMapper.enabled": "a tenant could read logs and volumes of the host's nodes",
@@ -72,8 +74,11 @@ FORBIDDEN_VALUES: Final[Mapping[str, str]] = {
     "rbac.role.overwriteRules": "the tenant's control plane would get other rights on the host",
     "rbac.clusterRole.overwriteRules": "the tenant's control plane would get other rights on all of the host",
     "experimental.deploy.host.manifests": "objects would be made on the host that no policy sees",
+    "experimental.deploy.host.manifestsTemplate": "objects would be made on the host that no policy sees",
+    "experimental.syncSettings.targetNamespace": "pods would land where no ResourceQuota holds the team",
     "experimental.genericSync": "objects of the tenant's choice would appear on the host",
     "networking.replicateServices.fromHost": "a tenant would reach services of the host",
+    "networking.replicateServices.toHost": "services of the tenant would appear in namespaces of the host",
     "plugins": "code that no policy sees would run beside the control plane",
 }
 """Values of vCluster's chart that must be absent or empty, with the reason."""
@@ -116,17 +121,19 @@ def default_deny(team: PolicyResource, scene: Scene) -> Iterator[str]:
 
 
 def _is_everybody(peer: Mapping[str, object]) -> bool:
-    selector = peer.get("namespaceSelector")
-    if selector is not None and not selector and not mapping(peer, "podSelector"):
-        return True
+    if get(peer, "namespaceSelector") is not None and _selects_all(peer, "namespaceSelector"):
+        return _selects_all(peer, "podSelector")
     return maybe_text(peer, "ipBlock", "cidr") in ("0.0.0.0/0", "::/0") and not texts(peer, "ipBlock", "except")
 
 
 def _denies_by_default(policy: PolicyResource) -> bool:
     spec = mapping(policy.properties, "spec")
-    selector = mapping(spec, "podSelector")
-    everything = not mapping(selector, "matchLabels") and not mappings(selector, "matchExpressions")
-    return everything and {"Ingress", "Egress"} <= set(texts(spec, "policyTypes"))
+    return _selects_all(spec, "podSelector") and {"Ingress", "Egress"} <= set(texts(spec, "policyTypes"))
+
+
+def _selects_all(properties: Mapping[str, object], key: str) -> bool:
+    selector = mapping(properties, key)
+    return not mapping(selector, "matchLabels") and not mappings(selector, "matchExpressions")
 
 
 def pod_security(team: PolicyResource, scene: Scene) -> Iterator[str]:

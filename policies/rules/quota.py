@@ -42,6 +42,7 @@ from policies.facts import (
 from policies.inventory import PolicyResource
 from policies.plain import (
     Number,
+    get,
     mapping,
     maybe_number,
     maybe_text,
@@ -200,11 +201,16 @@ def host_resource_quota(team: PolicyResource, scene: Scene) -> Iterator[str]:
     name, limit = claim.name, claim.limit
     if limit == UNLIMITED:
         limit = visible_gpus(claim, pool_of(team, scene.inventory))
-    quotas = scene.inventory.in_namespace(names.RESOURCE_QUOTA, f"team-{name}")
+    quotas = [
+        quota
+        for quota in scene.inventory.in_namespace(names.RESOURCE_QUOTA, f"team-{name}")
+        # one with scopes holds some pods and lets the others through
+        if not get(quota.properties, "spec", "scopes") and not get(quota.properties, "spec", "scopeSelector")
+    ]
     if not quotas:
         yield (
-            f"team {name}: no ResourceQuota in host namespace team-{name}, so nothing on the host holds it to "
-            f"{limit} GPUs; create one with {REQUEST_KEYS[0]}: {limit}"
+            f"team {name}: no ResourceQuota for every pod in host namespace team-{name}, so nothing on the host holds "
+            f"it to {limit} GPUs; create one with {REQUEST_KEYS[0]}: {limit}"
         )
     for quota in quotas:
         hard = mapping(quota.properties, "spec", "hard")
@@ -279,10 +285,12 @@ def _asked(resource: PolicyResource) -> tuple[Number, str | None]:
         asked = number(resource.properties, "gpus") if fraction is None else fraction
         return asked, maybe_text(resource.properties, "queue")
     fraction = decimal_annotation(resource, names.FRACTION_ANNOTATION)
-    pods = maybe_number(resource.properties, "spec", "parallelism")
+    devices = decimal_annotation(resource, names.FRACTION_DEVICES_ANNOTATION)
+    job = ("spec", "jobTemplate", "spec") if resource.type == names.CRON_JOB else ("spec",)
+    pods = maybe_number(resource.properties, *job, "parallelism")
     if pods is None:
         pods = maybe_number(resource.properties, "spec", "replicas")
-    each = gpu_request(resource) if fraction is None else fraction
+    each = gpu_request(resource) if fraction is None else fraction * (1 if devices is None else devices)
     return each * (1 if pods is None else pods), queue_of(resource)
 
 

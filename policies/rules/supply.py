@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Final
 
@@ -36,11 +36,16 @@ def pinned_chart(release: PolicyResource, scene: Scene) -> Iterator[str]:
             )
         return
     source = chart if "://" in chart else maybe_text(release.properties, "repositoryOpts", "repo")
-    if source is None or not source.startswith(scene.limits.chart_sources):
+    if source is None or not _below(source, scene.limits.chart_sources):
         yield (
             f"{describe(release)}: chart {chart} comes from {source or 'no repository'}, allowed are "
             f"{', '.join(scene.limits.chart_sources)}; use one of them, or add it to chartSources"
         )
+
+
+def _below(place: str, allowed: Iterable[str]) -> bool:
+    # up to a whole part of the path: https://charts.example is no beginning of https://charts.example.evil
+    return any(f"{place}/".startswith(f"{beginning.rstrip('/')}/") for beginning in allowed)
 
 
 def _is_local(chart: str) -> bool:
@@ -69,7 +74,7 @@ def image_problems(image: str, scene: Scene) -> Iterator[str]:
     if not digest and tag in _MOVING_TAGS:
         yield f"has tag {tag or 'latest'!r}, which moves; write a version or a digest"
     full = qualified(repository)
-    if not full.startswith(scene.limits.registries):
+    if not _below(full, scene.limits.registries):
         yield (
             f"is not from an allowed registry ({', '.join(scene.limits.registries)}); use one of them, or add it to "
             "registries"
@@ -78,12 +83,14 @@ def image_problems(image: str, scene: Scene) -> Iterator[str]:
 
 def qualified(repository: str) -> str:
     """Return an image's name with the registry that container runtimes add."""
-    host, slash, _ = repository.partition("/")
-    if not slash:
-        return f"docker.io/library/{repository}"
-    if "." in host or ":" in host or host == "localhost":
+    if _names_host(repository):
         return repository
-    return f"docker.io/{repository}"
+    return f"docker.io/{repository}" if "/" in repository else f"docker.io/library/{repository}"
+
+
+def _names_host(repository: str) -> bool:
+    host, slash, _ = repository.partition("/")
+    return bool(slash) and ("." in host or ":" in host or host == "localhost")
 
 
 def chart_images(release: PolicyResource, scene: Scene) -> Iterator[str]:
@@ -98,11 +105,19 @@ def chart_images(release: PolicyResource, scene: Scene) -> Iterator[str]:
                 yield f"{describe(release)}: value {path}: image {value} {problem}"
         elif key == "tag" and value in _MOVING_TAGS - {""}:
             yield f"{describe(release)}: value {path} is {value!r}, a tag that moves; write a version"
-        elif key in ("registry", "defaultImageRegistry") and value and not _allowed(value, scene):
+        elif (key in ("registry", "defaultImageRegistry") and value and not _allowed(value, scene)) or (
+            # without a host in it, it is the registry beside it that counts
+            key == "repository" and _names_host(value) and not _below(value, scene.limits.registries)
+        ):
             yield (
                 f"{describe(release)}: value {path} is {value}, not an allowed registry "
                 f"({', '.join(scene.limits.registries)}); use one of them, or add it to registries"
             )
+
+
+def every_image(resource: PolicyResource, scene: Scene) -> Iterator[str]:
+    """Images of ours, and those in a chart's values."""
+    return (chart_images if resource.type == names.RELEASE else pinned_image)(resource, scene)
 
 
 def _allowed(registry: str, scene: Scene) -> bool:
@@ -182,18 +197,11 @@ RULES: Final = (
         name="pinned-image",
         group=Group.SUPPLY,
         stage=Stage.RESOURCE,
-        sentence="An image does not move and comes from an allowed registry.",
-        types=(names.GPU_CHECK, *names.WORKLOADS),
-        check=pinned_image,
+        sentence="An image, of ours or in a chart's values, does not move and comes from an allowed registry.",
+        # one rule for both: the engine shows each policy only its own limits
+        types=(names.GPU_CHECK, *names.WORKLOADS, names.RELEASE),
+        check=every_image,
         limits=("registries", "require_digest"),
-    ),
-    Rule(
-        name="chart-images",
-        group=Group.SUPPLY,
-        stage=Stage.RESOURCE,
-        sentence="Images that a chart's values name do not move and come from an allowed registry.",
-        types=(names.RELEASE,),
-        check=chart_images,
     ),
     Rule(
         name="supported-version",

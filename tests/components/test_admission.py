@@ -59,7 +59,7 @@ def test_every_message_names_rule_and_team() -> None:
 
 def test_rules_follow_mode_and_level() -> None:
     found = tenants(web={"isolation": "privileged"})
-    virtual = [*ISOLATION, "own-nodes", "not-the-hosts-queues", "runtime-class-for-gpus"]
+    virtual = [*ISOLATION, "own-nodes", "not-the-hosts-queues", "counted-gpus", "runtime-class-for-gpus"]
     assert rule_names(found, "vision") == virtual
     assert rule_names(found, "speech-canary") == virtual
     assert rule_names(found, "serving") == [
@@ -67,9 +67,10 @@ def test_rules_follow_mode_and_level() -> None:
         "own-nodes",
         "own-queues",
         "gpus-through-kai",
+        "counted-gpus",
         "runtime-class-for-gpus",
     ]
-    assert rule_names(found, "web") == ["own-nodes", "not-the-hosts-queues", "runtime-class-for-gpus"]
+    assert rule_names(found, "web") == ["own-nodes", "not-the-hosts-queues", "counted-gpus", "runtime-class-for-gpus"]
 
 
 def test_without_a_scheduler_on_the_host_there_are_no_queues_to_guard() -> None:
@@ -92,6 +93,14 @@ def test_a_kai_that_needs_the_default_runtime_gives_every_pod_the_runtime_class(
     assert "runtime-class-for-gpus" not in rule_names(found, "research")
     assert "runtime-class-for-gpus" in rule_names(found, "ml")
     assert "runtime-class-for-gpus" in rule_names(found, "dev")
+
+
+def test_a_part_of_a_gpu_earns_the_runtime_class_only_where_the_team_shares_gpus() -> None:
+    found = tenants()
+    for team, shares in (("speech", True), ("vision", False), ("web", False)):
+        assert found[team].team.scheduler.gpu_sharing is shares
+        rule = next(rule for rule in rules(found[team], NOBODY, "nvidia") if rule.name == "runtime-class-for-gpus")
+        assert ("variables.asksPart" in rule.expression) is shares
 
 
 def test_others_are_told_apart_by_name() -> None:

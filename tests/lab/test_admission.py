@@ -50,7 +50,12 @@ PLATFORM: dict[str, Any] = {
         "ml": {**TEAM, "pool": "a100", "nodes": ["gpu-0"], "scheduler": VIRTUAL},
         "tight": {**TEAM, "pool": "a100", "nodes": ["gpu-1"], "scheduler": VIRTUAL, "isolation": "restricted"},
         "open": {**TEAM, "pool": "any", "scheduler": VIRTUAL, "isolation": "privileged"},
-        "serving": {**TEAM, "pool": "l4", "scheduler": {"mode": "host"}, "queues": {"online": {"gpu": 1}}},
+        "serving": {
+            **TEAM,
+            "pool": "l4",
+            "scheduler": {"mode": "host", "gpuSharing": True},
+            "queues": {"online": {"gpu": 1}},
+        },
         "batch": {**TEAM, "pool": "l4", "scheduler": {"mode": "host"}, "queues": {"nightly": {"gpu": 1}}},
         "web": {"pool": "cpu", "resources": {"cpu": 1, "memory": "1Gi", "pods": 10}},
         "free": {"resources": {"cpu": 1, "memory": "1Gi", "pods": 10}},
@@ -246,6 +251,18 @@ REFUSED = [
         ),
     ),
     ("free", "runtime-class-for-gpus", synced("free", runtimeClassName="nvidia")),
+    # a name that no quota counts: of nothing at all, and of a slice that is not in the list
+    *(
+        (
+            "ml",
+            "counted-gpus",
+            synced("ml", **ON, runtimeClassName="nvidia", containers=[container(resources={"limits": {name: "1"}})]),
+        )
+        for name in ("nvidia.com/gpu-of-nobody", "nvidia.com/mig-1g.5gb.me")
+    ),
+    # a mark of KAI's where the team has no KAI that shares GPUs
+    ("free", "runtime-class-for-gpus", synced("free", runtimeClassName="nvidia", labels={"runai-gpu-group": "g"})),
+    ("free", "runtime-class-for-gpus", synced("free", runtimeClassName="nvidia", annotations={"gpu-fraction": "0.5"})),
 ]
 
 ADMITTED = [

@@ -146,8 +146,9 @@ def test_a_limit_below_what_runs_needs_an_override(runs: int, fires: bool) -> No
 
 def test_a_lower_limit_is_refused_when_nobody_knows_what_runs() -> None:
     assert "and what runs now is not known (pass --usage); if" in gate(lowered(6, 5), [], TODAY)[0].reason
-    assert gate(lowered(6, 5), [], TODAY, {}) == []
-    assert gate(lowered(6, 0), [], TODAY, {}) == []
+    for usage in ({}, {"vision": 0}, usage_of({"items": []})):
+        assert "not known (the usage does not name the team); if" in gate(lowered(6, 5), [], TODAY, usage)[0].reason
+    assert gate(lowered(6, 0), [], TODAY, {"ml": 0}) == []
 
 
 @pytest.mark.parametrize(("before", "after"), [(6, 6), (6, 7), (6, -1), (-1, -1), (None, 4), (6, None)])

@@ -69,6 +69,7 @@ def test_a_policy_that_leaves_a_pod_or_a_direction_out_is_no_default_deny(spec: 
         ("egress", {}),
         ("ingress", {"from": []}),
         ("ingress", {"from": [{"namespaceSelector": {}}]}),
+        ("ingress", {"from": [{"namespaceSelector": {"matchLabels": {}}, "podSelector": {"matchExpressions": []}}]}),
         ("egress", {"to": [{"podSelector": {}}, {"ipBlock": {"cidr": "0.0.0.0/0"}}]}),
         ("egress", {"to": [{"ipBlock": {"cidr": "::/0", "except": []}}]}),
     ],
@@ -96,6 +97,11 @@ def test_a_rule_that_lets_every_peer_in_or_out_is_refused(direction: str, rule: 
 )
 def test_a_rule_with_named_peers_or_ports_passes(direction: str, rule: object) -> None:
     assert messages("default-deny-network", [*healthy(), network(DENY | {direction: [rule]}, "ml-more")]) == []
+
+
+def test_a_peer_that_is_not_known_is_a_violation() -> None:
+    opened = network(DENY | {"ingress": [{"from": [{"namespaceSelector": UNKNOWN}]}]}, "ml-open")
+    assert "namespaceSelector is not known at preview" in messages("default-deny-network", [*healthy(), opened])[0]
 
 
 def namespace(level: str | None, name: str = "team-ml") -> PolicyResource:
@@ -228,6 +234,8 @@ def test_the_doors_are_those_of_vclusters_chart() -> None:
         ),
         *(f"sync.toHost.{kind}" for kind in ("serviceAccounts", "namespaces", "ingresses", "gatewayApi")),
         "sync.toHost.pods.hybridScheduling",
+        "sync.toHost.volumeSnapshotContents",
+        "sync.fromHost.nodes.syncBackChanges",
         "sync.fromHost.secrets",
         "sync.fromHost.configMaps",
         "controlPlane.hostPathMapper",
@@ -237,9 +245,10 @@ def test_the_doors_are_those_of_vclusters_chart() -> None:
         "sync.toHost.customResources",
         "sync.fromHost.customResources",
         *(f"rbac.{scope}.{key}" for scope in ("role", "clusterRole") for key in ("extraRules", "overwriteRules")),
-        "experimental.deploy.host.manifests",
+        *(f"experimental.deploy.host.{key}" for key in ("manifests", "manifestsTemplate")),
+        "experimental.syncSettings.targetNamespace",
         "experimental.genericSync",
-        "networking.replicateServices.fromHost",
+        *(f"networking.replicateServices.{way}" for way in ("fromHost", "toHost")),
         "plugins",
     }
     assert PERSISTENCE == (

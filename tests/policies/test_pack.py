@@ -17,14 +17,14 @@ from pulumi_policy import (
 )
 from pulumi_policy import PolicyResource as EngineResource
 
-from policies.config import PolicyConfig
-from policies.inventory import PolicyResource
+from policies.config import Limits, PolicyConfig
+from policies.inventory import Inventory, PolicyResource
 from policies.pack import NAME, build_policies
 from policies.plain import UNKNOWN, Unknown
-from policies.rule import Stage
+from policies.rule import Rule, Scene, Stage
 from policies.rules import RULES
 from policies.run import evaluate
-from tests.policies.world import TODAY, changed, healthy, host_check, pool, scheduler, team
+from tests.policies.world import TODAY, changed, healthy, host_check, pool, scheduler, team, vcluster
 
 OPTIONS = PolicyResourceOptions(False, [], False, None, [], None, [])  # type: ignore[arg-type]
 
@@ -167,6 +167,33 @@ def test_limits_come_from_the_configuration() -> None:
     ]
     lax = run_engine(world, config={"replicas-maximum": {"maxReplicas": 9.0}})
     assert [message for rule, message, _ in lax if rule == "replicas-maximum"] == []
+
+
+def test_a_mirror_is_named_once_for_images_of_ours_and_in_charts() -> None:
+    mirrored = changed(vcluster(), "values/controlPlane/advanced/defaultImageRegistry", "mirror.example")
+    world = [mirrored if r.type == mirrored.type and r.name == mirrored.name else r for r in healthy()]
+    allowed = ["mirror.example/", "docker.io/pytorch/", "ghcr.io/"]
+    assert [rule for rule, _, _ in run_engine(world)] == ["pinned-image"]
+    assert run_engine(world, config={"pinned-image": {"registries": allowed}}) == []
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_a_rule_asks_for_no_limit_but_its_own(rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
+    # the engine shows a policy nothing else: another rule's limit would be the default there, whatever the stack says
+    asked = set()
+    read = Limits.__getattribute__
+
+    def record(limits: Limits, name: str) -> object:
+        asked.add(name)
+        return read(limits, name)
+
+    monkeypatch.setattr(Limits, "__getattribute__", record)
+    for world in (healthy(), broken()):
+        scene = Scene(inventory=Inventory.of(world), limits=Limits(), today=TODAY)
+        for subject in scene.inventory.of_type(*rule.types):
+            if rule.subject(subject):
+                rule.judge(subject, scene)
+    assert asked & set(Limits.model_fields) <= set(rule.limits)
 
 
 def test_the_clock_is_an_input() -> None:

@@ -363,14 +363,26 @@ def test_unlimited_is_refused_unless_the_stack_allows_it(subject: PolicyResource
 
 def test_a_team_without_a_host_quota_is_refused() -> None:
     assert messages("host-resource-quota", without(names.RESOURCE_QUOTA)) == [
-        "team ml: no ResourceQuota in host namespace team-ml, so nothing on the host holds it to 6 GPUs; create one "
-        "with "
-        "requests.nvidia.com/gpu: 6"
+        "team ml: no ResourceQuota for every pod in host namespace team-ml, so nothing on the host holds it to 6 GPUs; "
+        "create one with requests.nvidia.com/gpu: 6"
     ]
 
 
 def test_a_host_quota_in_another_namespace_does_not_count() -> None:
     assert len(messages("host-resource-quota", [team(), *guardrails("vision")])) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("scopes", ["Terminating"]),
+        ("scopeSelector", {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "Exists"}]}),
+    ],
+)
+def test_a_host_quota_for_some_pods_does_not_count(key: str, value: object) -> None:
+    quotas = guardrails()
+    quotas[1] = changed(quotas[1], f"spec/{key}", value)
+    assert "no ResourceQuota for every pod" in messages("host-resource-quota", [team(), *quotas])[0]
 
 
 @pytest.mark.parametrize("value", ["6", 6, 6.0])
@@ -556,6 +568,25 @@ def test_a_fraction_counts_as_its_share() -> None:
     assert len(messages("workload-within-quota", [small, check(gpus=1, fraction=0.6)])) == 1
     assert messages("workload-within-quota", [small, part_job(fraction="0.5")]) == []
     assert len(messages("workload-within-quota", [small, part_job(fraction="0.6")])) == 1
+
+
+def test_a_fraction_of_several_gpus_counts_for_each() -> None:
+    small = team(gpuLimit=1, queues={"training": leaf(1, 1)})
+    assert (
+        messages("workload-within-quota", [small, part_job(**{"fraction": "0.5", "fraction-num-devices": "2"})]) == []
+    )
+    found = messages("workload-within-quota", [small, part_job(**{"fraction": "0.5", "fraction-num-devices": "3"})])
+    assert "asks for 1.5, team ml has a limit of 1" in found[0]
+
+
+def test_the_pods_of_a_cron_job_are_counted() -> None:
+    nightly = asking(1, parallelism=7)
+    cron = PolicyResource(
+        type=names.CRON_JOB,
+        name="ml-cron",
+        properties={"metadata": nightly.properties["metadata"], "spec": {"jobTemplate": nightly.properties}},
+    )
+    assert "asks for 7, team ml has a limit of 6" in messages("workload-within-quota", [team(), cron])[0]
 
 
 def test_an_unlimited_team_lets_any_number_through() -> None:

@@ -60,6 +60,19 @@ def test_a_chart_from_elsewhere_is_refused() -> None:
         )
 
 
+def test_a_place_whose_name_only_begins_like_an_allowed_one_is_refused() -> None:
+    for repo in (
+        "https://charts.loft.sh.evil.example",
+        "https://charts.loft.sh@evil.example/",
+        "https://charts.loft.shx",
+    ):
+        assert len(messages("pinned-chart", [changed(vcluster(), "repositoryOpts/repo", repo)])) == 1
+    for repo in ("https://charts.loft.sh/", "https://charts.loft.sh/stable"):
+        assert messages("pinned-chart", [changed(vcluster(), "repositoryOpts/repo", repo)]) == []
+    for image, wrong in (("ghcr.io.evil.example/a:1.0", 2), ("ghcr.io/a:1.0", 0)):
+        assert len(messages("pinned-image", with_image(image), registries=["ghcr.io"])) == wrong
+
+
 def test_a_registry_that_the_stack_adds_is_allowed() -> None:
     mirrored = kai_release(chart="oci://mirror.example/kai-scheduler")
     assert messages("pinned-chart", [mirrored], chartSources=["oci://mirror.example/"]) == []
@@ -187,19 +200,24 @@ def test_a_registry_with_a_port_and_no_tag_has_no_tag() -> None:
         ("image/tag", "latest", "value image.tag is 'latest', a tag that moves; write a version"),
         ("a/registry", "evil.example", "value a.registry is evil.example, not an allowed registry (ghcr.io/); use"),
         ("a/defaultImageRegistry", "evil.example/x", "value a.defaultImageRegistry is evil.example/x, not an allowed"),
+        (
+            "a/repository",
+            "evil.example/x/y",
+            "value a.repository is evil.example/x/y, not an allowed registry (ghcr.io/)",
+        ),
         ("a/image", "ghcr.io/x", "value a.image: image ghcr.io/x has tag 'latest', which moves"),
         ("a/image", "evil.example/x:1.0", "value a.image: image evil.example/x:1.0 is not from an allowed registry"),
     ],
 )
 def test_an_image_in_a_charts_values_is_looked_at(path: str, value: str, said: str) -> None:
-    found = messages("chart-images", [changed(vcluster(), f"values/{path}", value)], registries=["ghcr.io/"])
+    found = messages("pinned-image", [changed(vcluster(), f"values/{path}", value)], registries=["ghcr.io/"])
     assert len(found) == 1
     assert found[0].startswith(f"Release ml-vcluster: {said}")
 
 
 def test_lists_in_values_are_looked_into() -> None:
     listed = changed(vcluster(), "values/pods", [{"image": "python"}, {"image": "python:3.12"}, "text"])
-    assert len(messages("chart-images", [listed])) == 1
+    assert len(messages("pinned-image", [listed])) == 1
 
 
 def test_fine_images_in_values_pass() -> None:
@@ -209,20 +227,23 @@ def test_fine_images_in_values_pass() -> None:
         ("a/registry", "ghcr.io/nvidia/kai-scheduler"),
         ("a/registry", "ghcr.io"),
         ("a/registry", ""),
+        ("a/repository", "loft-sh/kubernetes"),
+        ("a/repository", "nvcr.io/nvidia/k8s-device-plugin"),
+        ("a/repository", "python"),
         ("a/image", "ghcr.io/x:1.0"),
         ("a/name", "latest"),
     ):
-        assert messages("chart-images", [changed(vcluster(), f"values/{path}", value)]) == []
+        assert messages("pinned-image", [changed(vcluster(), f"values/{path}", value)]) == []
 
 
 @pytest.mark.parametrize("key", ["image", "tag", "registry", "repository"])
 def test_an_unknown_image_in_values_is_a_violation_and_an_unknown_port_is_not(key: str) -> None:
-    assert messages("chart-images", [changed(vcluster(), f"values/a/{key}", UNKNOWN)]) == [
+    assert messages("pinned-image", [changed(vcluster(), f"values/a/{key}", UNKNOWN)]) == [
         f"Release ml-vcluster: value a.{key} is not known at preview, so this cannot be checked; pass a literal "
         "value, not "
         "an output"
     ]
-    assert messages("chart-images", [changed(vcluster(), "values/a/port", UNKNOWN)]) == []
+    assert messages("pinned-image", [changed(vcluster(), "values/a/port", UNKNOWN)]) == []
 
 
 # --- support --------------------------------------------------------------------------------------------------------

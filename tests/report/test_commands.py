@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from components.settings.load import load_stack_file
 from components.settings.models import Platform
 from report import __main__ as comment
 from report import operations, stackfile
@@ -71,6 +72,18 @@ class TestComment:
         assert comment.main(arguments(files)) == 1
         assert "`host-resource-quota`" in (Path(files["--out"]) / "comment.md").read_text()
 
+    def test_a_preview_that_no_rule_could_judge_is_no_pass(
+        self, files: dict[str, str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        del files["--policies"]
+        # as the engine's plain `--json` has it: without policy events, and without what stays as it is
+        raw = digest(BASE, BASE)
+        raw["steps"] = [step for step in raw["steps"] if step["op"] != "same"]
+        Path(files["--preview"]).write_text(json.dumps(raw))
+        assert comment.main(arguments(files | {"--head": files["--base"]})) == 1
+        assert "violated: policy-pack" in capsys.readouterr().err
+        assert "so no rule could be judged" in (Path(files["--out"]) / "comment.md").read_text()
+
     def test_a_removal_without_an_override_is_refused(self, files: dict[str, str], tmp_path: Path) -> None:
         Path(files["--preview"]).write_text(json.dumps(digest(BASE, platform({}))))
         files["--head"] = write(tmp_path / "gone", platform({}))
@@ -79,7 +92,7 @@ class TestComment:
         assert "`allowed-changes`" in text
         assert "if that is meant, add to overrides: {team: ml, allow: [delete]" in text
 
-    @pytest.mark.parametrize(("running", "code"), [({"ml": 3}, 1), ({"ml": 1}, 0), ({}, 0)])
+    @pytest.mark.parametrize(("running", "code"), [({"ml": 3}, 1), ({"ml": 1}, 0), ({}, 1)])
     def test_a_limit_below_what_runs_is_refused(
         self, files: dict[str, str], tmp_path: Path, running: dict[str, int], code: int
     ) -> None:
@@ -214,6 +227,16 @@ class TestAdmission:
             update={"artifacts": HEAD.artifacts.model_copy(update={"image_registry": "evil.example"})}
         )
         assert self._code(tmp_path, files["--base"], write(tmp_path / "other", raw)) == 1
+
+    def test_a_merge_key_may_not_bring_them_either(self, files: dict[str, str], tmp_path: Path) -> None:
+        raw = yaml.safe_load(Path(files["--base"]).read_text())
+        sly = {"artifacts": {"imageRegistry": "evil.example"}}
+        text = yaml.safe_dump(raw).replace("gpu-tenancy:platform:\n", f"gpu-tenancy:platform:\n    <<: {sly}\n")
+        (tmp_path / "sly").mkdir()
+        head = tmp_path / "sly" / "Pulumi.prod.yaml"
+        head.write_text(text)
+        assert load_stack_file(head).artifacts.image_registry == "evil.example"
+        assert self._code(tmp_path, files["--base"], str(head)) == 1
 
     @pytest.mark.parametrize(
         "text", ["", "- a", "a: &a [*a]", "config: !!python/object/apply:os.system [id]", "config: ]"]

@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
+from components.settings.load import parse_platform
 from components.settings.models import Platform
+from components.team.tenant import resolve
 from report.comment import BUDGET, GITHUB_LIMIT, Report, marker, render
 from report.preview import PolicyResult, Violation, read_preview
 from report.redact import Redactor
+from report.versions import kubernetes_version
+from tests.conftest import platform_of
 from tests.report.world import World, diff, digest, platform, team
 
 SAME = {"ml": team("a100", 4, 6), "research": team("l4", 2)}
@@ -142,7 +146,23 @@ class TestVersions:
 
     def test_equal_changes_share_a_row(self) -> None:
         text = change(**{name: {**found, "vcluster": {"version": "0.29.9"}} for name, found in SAME.items()})
-        assert rows(text, "**ml**, **research**")[0][1] == "vCluster"
+        assert "vCluster" in [row[1] for row in rows(text, "**ml**, **research**")]
+
+    def test_the_hosts_kai_changes_nothing_inside_a_virtual_cluster(self) -> None:
+        batch = team("l4", 1, scheduler={"mode": "host"})
+        before, after = (
+            platform({"batch": batch}, host={"scheduler": {"version": version}}) for version in ("v0.14.7", "v0.16.8")
+        )
+        text = comment(before, after)
+        assert rows(text, "the host")[0][1:3] == ["shared KAI on the host", "v0.14.7 → **v0.16.8**"]
+        assert "Kubernetes inside" not in text
+
+    @pytest.mark.parametrize("stack", ["lab", "dev", "prod", "versions"])
+    def test_kubernetes_inside_is_what_the_program_installs(self, stack: str) -> None:
+        found = resolve(parse_platform(platform_of(stack), stack))
+        assert found
+        for name, tenant in found.items():
+            assert kubernetes_version(tenant.team) == tenant.kubernetes, name
 
     def test_without_any_the_section_is_left_out(self) -> None:
         assert "### Versions" not in change(ml=team("a100", 6, 8))

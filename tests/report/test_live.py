@@ -45,6 +45,12 @@ def test_the_preview_lists_everything_and_runs_the_policies(root: Path) -> None:
     assert not {"--show-secrets", "--save-plan"} & set(words)
 
 
+@pytest.mark.parametrize(("stack", "file"), [("lab", "lab"), ("prod", "prod"), ("customer-7", "prod")])
+def test_a_stack_without_levels_of_its_own_gets_those_of_prod(stack: str, file: str) -> None:
+    levels = str(Path("policies", "config", f"{file}.json").resolve())
+    assert live.policy_arguments(stack, Path.cwd()) == ["--policy-pack", "policies", "--policy-pack-config", levels]
+
+
 def test_a_preview_that_a_policy_refused_is_still_written(root: Path) -> None:
     pulumi(root, f"cat {root}/digest.json; exit 255")
     assert preview(root) == 0

@@ -152,6 +152,9 @@ class TestLooks:
             "AKIAIOSFODNN7EXAMPLE",
             "pul-0123456789abcdef0123456789abcdef01234567",
             "password=hunter2hunter2",
+            "PULUMI_CONFIG_PASSPHRASE=hunter2hunter2",
+            "aws_secret_access_key = hunter2/hunter2",
+            "private_key: hunter2hunter2",
             '"client-key-data": "abcdefgh"',
             "https://user:pa55word@registry.example/charts",
             "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY12345678",
@@ -179,6 +182,25 @@ class TestLooks:
     )
     def test_what_reviewers_need_is_not(self, text: str) -> None:
         assert Redactor().text(text) == text
+
+
+class TestLines:
+    """A stream that is shown line by line, as the engine writes it."""
+
+    def test_a_key_file_goes_whole_and_what_follows_stays(self) -> None:
+        # a line of base64 with many slashes, and a short last one, look like nothing by themselves
+        key = [
+            "  -----BEGIN EC PRIVATE KEY-----\n",
+            "    MHcC/AQE/EIB/aaaa\n",
+            "  | oAoG\n",
+            "  -----END EC PRIVATE KEY-----\n",
+        ]
+        shown = list(Redactor().lines(["before\n", *key, "oAoG\n", "after: 1\n"]))
+        assert shown == ["before\n", SECRET, SECRET, SECRET, SECRET, "oAoG\n", "after: 1\n"]
+
+    def test_a_key_file_without_its_end_hides_no_more_than_its_lines(self) -> None:
+        shown = list(Redactor().lines(["-----BEGIN CERTIFICATE-----\n", "MIIB\n", "error: it was cut\n", "b\n"]))
+        assert shown == [SECRET, SECRET, "error: it was cut\n", "b\n"]
 
 
 class TestPlaces:
