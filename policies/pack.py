@@ -29,39 +29,58 @@ from policies.rule import Rule, Scene, Stage
 from policies.rules import RULES
 
 NAME = "gpu-tenancy"
+OURS = "gpu-tenancy:index:"
 
 
 class Seen:
-    """The resources of one update, by URN, as they were registered."""
+    """The resources of one update, by URN, as they were registered last.
+
+    The engine shows each of them once a policy, so nothing is read here before a rule wants it.
+    """
 
     def __init__(self) -> None:
-        self._resources: dict[str, PolicyResource] = {}
+        self._shown: dict[str, ResourceValidationArgs] = {}
+        self._inputs: dict[str, dict[str, object]] = {}
+        self._components: dict[str, PolicyResource] = {}
+        self._around: Inventory | None = None
 
-    def add(self, args: ResourceValidationArgs) -> PolicyResource:
+    def add(self, args: ResourceValidationArgs) -> None:
         """Remember a resource with its inputs."""
-        resource = PolicyResource(
-            type=args.resource_type, name=args.name, urn=args.urn, properties=plain_properties(args.props)
-        )
-        self._resources[args.urn] = resource
-        return resource
+        self._shown[args.urn] = args
+        self._inputs.pop(args.urn, None)
+        if args.resource_type.startswith(OURS) and self._components.get(args.urn) != (found := resource_of(args)):
+            self._components[args.urn] = found
+            self._around = None
 
-    def so_far(self) -> Inventory:
-        """Return what was registered until now: a resource's ancestors come before it."""
-        return Inventory.of(tuple(self._resources.values()))
+    def components(self) -> Inventory:
+        """Return our components that were registered until now: those that a resource stands below came before it, and
+        no rule of the resource stage looks at anything else."""
+        if self._around is None:
+            self._around = Inventory.of(self._components.values())
+        return self._around
 
     def stack(self, resources: list[EngineResource]) -> Inventory:
         """Return all resources of the stack, with inputs where they were seen, else with outputs."""
         return Inventory.of(self._of(resource) for resource in resources)
 
     def _of(self, resource: EngineResource) -> PolicyResource:
-        seen = self._resources.get(resource.urn)
+        urn, shown = resource.urn, self._shown.get(resource.urn)
+        if shown and urn not in self._inputs:
+            self._inputs[urn] = plain_properties(shown.props)
         return PolicyResource(
             type=resource.resource_type,
             name=resource.name,
-            urn=resource.urn,
+            urn=urn,
             parent=resource.parent.urn if resource.parent else "",
-            properties=seen.properties if seen else plain_properties(resource.props),
+            properties=self._inputs[urn] if shown else plain_properties(resource.props),
         )
+
+
+def resource_of(args: ResourceValidationArgs) -> PolicyResource:
+    """Return a resource as it is being registered, in the rules' words."""
+    return PolicyResource(
+        type=args.resource_type, name=args.name, urn=args.urn, properties=plain_properties(args.props)
+    )
 
 
 def build_policies(today: Callable[[], date] = date.today) -> list[Policy]:
@@ -77,9 +96,9 @@ def _policy(rule: Rule, seen: Seen, today: Callable[[], date]) -> Policy:
         return Scene(inventory=inventory, limits=Limits.model_validate(config), today=today())
 
     def resource(args: ResourceValidationArgs, report: ReportViolation) -> None:
-        subject = seen.add(args)
-        if rule.subject(subject):
-            for message in rule.judge(subject, scene(seen.so_far(), args.get_config())):
+        seen.add(args)
+        if args.resource_type in rule.types and rule.subject(subject := resource_of(args)):
+            for message in rule.judge(subject, scene(seen.components(), args.get_config())):
                 report(message, None)
 
     def stack(args: StackValidationArgs, report: ReportViolation) -> None:
