@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.app import main
 from lab import engine, simulate
 from lab.driver import LabDriver, Summary
 from lab.engine import SECRET_KEY, SECRET_MARK, Recorded
@@ -140,3 +141,26 @@ def test_a_chart_is_known_by_the_last_part_of_its_place(chart: str, name: str) -
 )
 def test_only_an_address_of_this_machine_is_served_at_its_port(server: str | None, port: int | None) -> None:
     assert simulate._loopback_port({"exportKubeConfig": {"server": server}} if server else {}) == port
+
+
+@pytest.mark.parametrize(
+    ("stack", "code", "word"),
+    [
+        ("lab", 0, "policy supported-version, advisory: team research: KAI v0.7.11"),
+        ("strict", 1, "the policies refuse"),
+    ],
+)
+def test_the_command_shows_what_the_policies_say_without_engine_or_lab(
+    stack: str,
+    code: int,
+    word: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # a stack without levels of its own gets prod's
+    monkeypatch.setenv("GPU_TENANCY_CACHE", str(tmp_path / "empty"))
+    for source, target in (("__main__.py", "__main__.py"), ("Pulumi.lab.yaml", f"Pulumi.{stack}.yaml")):
+        shutil.copy(ROOT / source, tmp_path / target)
+    assert main(["--stack", stack, "preview"], root=tmp_path) == code
+    assert word in capsys.readouterr().err
