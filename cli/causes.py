@@ -174,6 +174,14 @@ KNOWN: Final[tuple[Known, ...]] = (
         "an earlier, interrupted Helm operation left its release locked",
         "run `make up` again: it removes releases that an interrupted run left half-installed",
     ),
+    _known(
+        "helm-hook",
+        # helm writes the second part on a line of its own
+        r"failed (?P<when>(?:pre|post)-[\w-]+)[^\n]*\n?[^\n]*?job (?P<hook>[\w.-]+) failed",
+        "the chart's own {when} job {hook} failed, so nothing of it was installed or changed",
+        "see why its pod failed (its events stay on the host: `kubectl -n team-<team> get events | grep {hook}`), "
+        "most often an image or a right; then `make up` again",
+    ),
     # --- room on the nodes: above the webhook's message, which it causes ---
     _known(
         "no-room",

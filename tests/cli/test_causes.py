@@ -66,6 +66,9 @@ SEEN = [
     ("unreachable", RELEASE, "ml-scheduler-release",
      'error: configured Kubernetes cluster is unreachable: unable to load schema: Get "https://1.2.3.4:1/openapi": '
      "dial tcp 1.2.3.4:1: connect: connection refused", "API server can't be reached"),
+    ("helm-hook", RELEASE, "ml-scheduler-release",
+     "error: release kai-scheduler failed, and has been uninstalled due to atomic being set: failed pre-install: 1 "
+     "error occurred:\n\t* job crd-upgrader failed: BackoffLimitExceeded", "own pre-install job crd-upgrader failed"),
     ("image", RELEASE, "ml-virtual-cluster-vcluster",
      "error: ImagePullBackOff: Back-off pulling image", "can't be pulled"),
     ("storage", RELEASE, "ml-virtual-cluster-vcluster",
