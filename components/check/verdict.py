@@ -32,6 +32,8 @@ ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 SCHEMA_VERSION = "1.1"
 THIRD_SECONDS = 10.0
 """How long a pod with no room is watched. KAI looks once a second and had placed pods with room within three."""
+SYNC_SECONDS = 15.0
+"""How long a pod that has written its report may still be shown as Pending."""
 LINGER_SECONDS = 30.0
 """How long an asking Job is waited for after its report: `up` must not end while the GPU is still held."""
 SEVERITIES = ("fail", "unknown", "warn", "info")
@@ -222,6 +224,20 @@ class Watch:
             while self.clock() < end and not all(over(self.job(each)) for each in asked):
                 self.sleep(POLL_SECONDS)
 
+    def side_by_side(self, asked: Sequence[Asked], halves: Sequence[Json]) -> list[Json]:
+        """The rows of both pods when both are seen to run, or after a while. A virtual cluster's syncer is a second or
+        two behind a pod that already wrote its report."""
+        end = self.clock() + SYNC_SECONDS
+        while True:
+            rows = []
+            for each, half in zip(asked, halves, strict=True):
+                pods = self.pods(each)
+                running = [pod for pod in pods if pod.get("status", {}).get("phase") == "Running"]
+                rows.append(row((running or pods or [{}])[-1], half))
+            if self.clock() > end or all(r["status"] == "Running" for r in rows):
+                return rows
+            self.sleep(POLL_SECONDS)
+
     def third(self, manifest: Json) -> Json:
         """Make the pod that has no room beside the pair, and return it as it is when it is placed, or after a while."""
         place = f"/api/v1/namespaces/{manifest['metadata']['namespace']}/pods"
@@ -321,11 +337,7 @@ def finding(id_: str, severity: str, message: str, value: object, advice: str) -
 
 def together(watch: Watch, asked: Sequence[Asked], halves: Sequence[Json], manifest: Json) -> Json:
     """The report of a pair of which both halves left theirs."""
-    rows = []
-    for each, half in zip(asked, halves, strict=True):
-        pods = watch.pods(each)
-        running = [pod for pod in pods if pod.get("status", {}).get("phase") == "Running"]
-        rows.append(row((running or pods or [{}])[-1], half))
+    rows = watch.side_by_side(asked, halves)
     found = judge_pair(rows)
     try:
         third = watch.third(manifest)
@@ -417,10 +429,15 @@ def hold(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> int:
-    """Run the probe, then keep the pod in place until the pair's verdict is there, or the deadline."""
-    run, name = os.environ["GPU_CHECK_RUN"], os.environ["GPU_CHECK_HELD_UNTIL"]
-    path = f"/api/v1/namespaces/{os.environ['GPU_CHECK_NAMESPACE']}/configmaps/{name}"
-    end = clock() + float(json.loads(os.environ["GPU_CHECK_EXPECT"]).get("deadlineSeconds", 600))
+    """Run the probe, then keep the pod in place until the pair's verdict is there, or the deadline.
+
+    A pair that failed fails both its Jobs: only a Job that is not complete is made anew by the next `up`.
+    """
+    expect = json.loads(os.environ["GPU_CHECK_EXPECT"])
+    end = clock() + float(expect.get("deadlineSeconds", 600))
+    told = pairs_verdict(api)
+    if told is not None:  # this pod is a second try, and there is nothing left to be seen
+        return int(fails(told, expect))
     probe = subprocess.Popen(command)
 
     def preempted(*_: object) -> None:
@@ -429,13 +446,20 @@ def hold(
 
     signal.signal(signal.SIGTERM, preempted)
     code = probe.wait()
-    while clock() < end:
-        with contextlib.suppress(OSError, ValueError):
-            data = (api.call(path) or {}).get("data") or {}
-            if run in json.loads(data.get("report.json", "{}")).get("runs", ()):
-                break
+    while clock() < end and (told := pairs_verdict(api)) is None:
         sleep(POLL_SECONDS)
-    return code
+    return code or int(told is not None and fails(told, expect))
+
+
+def pairs_verdict(api: Api) -> str | None:
+    """The verdict about this pod's own run; None while there is none, or while nobody answers."""
+    name = os.environ["GPU_CHECK_HELD_UNTIL"]
+    path = f"/api/v1/namespaces/{os.environ['GPU_CHECK_NAMESPACE']}/configmaps/{name}"
+    with contextlib.suppress(OSError, ValueError):
+        report = json.loads(((api.call(path) or {}).get("data") or {}).get("report.json", "{}"))
+        if os.environ["GPU_CHECK_RUN"] in report.get("runs", ()):
+            return str(report["verdict"])
+    return None
 
 
 if __name__ == "__main__":

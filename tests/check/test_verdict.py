@@ -245,11 +245,13 @@ class TestPair:
         assert judged["severity"] == severity
         assert words in judged["message"]
 
-    def together(self, third: Any, *halves: Json, second: Json | None = None) -> tuple[Json, FakeApi, float]:
+    def together(
+        self, third: Any, *halves: Json, second: Json | None = None, seen: list[Json] | None = None
+    ) -> tuple[Json, FakeApi, float]:
         two = verdict.Asked(namespace="n2", job="j", report="r2")
         answers = {
             "/n/pods?": {"items": [half("0.3", phase="Failed"), half("0.3")]},
-            "/n2/pods?": {"items": [second or half("0.5")]},
+            "/n2/pods?": [{"items": [found]} for found in (seen or [second or half("0.5")])],
             "GET /n2/pods/": third,
             "POST /n2/pods": half("0.3", group=None, phase="Pending", node=None),
         }
@@ -271,6 +273,15 @@ class TestPair:
         lines = verdict.listing(made["pods"]).splitlines()
         assert lines[0].split() == ["NAMESPACE", "NAME", "STATUS", "NODE", "FRACTION", "GPUGROUP", "GPU"]
         assert lines[1].split() == ["n", "p0.3", "Running", "gpu-0", "0.3", "g1", "-"]
+
+    def test_a_pod_whose_status_lags_its_report_is_waited_for_and_not_for_ever(self) -> None:
+        late = half("0.5", phase="Pending")
+        made, _, seconds = self.together(waiting_third(), seen=[late, late, half("0.5")])
+        assert made["verdict"] == "pass"
+        assert seconds == verdict.THIRD_SECONDS + 2 * verdict.POLL_SECONDS
+        made, _, seconds = self.together(waiting_third(), seen=[late])
+        assert made["verdict"] == "could-not-tell"
+        assert seconds < verdict.THIRD_SECONDS + verdict.SYNC_SECONDS + 2
 
     def test_a_third_that_is_placed_is_not_watched_any_longer(self) -> None:
         made, _, seconds = self.together(half("0.3", group="g1"))
@@ -313,23 +324,31 @@ class TestHold:
         }.items():
             monkeypatch.setenv(name, value)
 
-    def hold(self, *seen: Any) -> tuple[int, float]:
+    def hold(self, *seen: Any, probe: int = 0) -> tuple[int, float]:
         clock = Clock()
         before = signal.getsignal(signal.SIGTERM)
+        command = [sys.executable, "-c", f"raise SystemExit({probe})"]
         try:
-            code = verdict.hold(
-                [sys.executable, "-c", "raise SystemExit(3)"], FakeApi({"/r": list(seen)}), clock.sleep, clock
-            )
+            code = verdict.hold(command, FakeApi({"/r": list(seen)}), clock.sleep, clock)
         finally:
             signal.signal(signal.SIGTERM, before)
         return code, clock.now
 
-    def test_it_goes_when_the_verdict_names_its_run_and_with_the_probes_exit_code(self) -> None:
-        earlier, own = configmap({"runs": ["run0"]}), configmap({"runs": ["run2", "run1"]})
-        assert self.hold(None, earlier, OSError("no route"), own) == (3, 3 * verdict.POLL_SECONDS)
+    def test_it_goes_when_the_verdict_names_its_run(self) -> None:
+        earlier, own = configmap({"runs": ["run0"]}), configmap({"runs": ["run2", "run1"], "verdict": "pass"})
+        assert self.hold(None, None, earlier, OSError("no route"), own) == (0, 3 * verdict.POLL_SECONDS)
+
+    @pytest.mark.parametrize(("said", "code"), [("fail", 1), ("could-not-tell", 1), ("no-capacity", 0), ("warn", 0)])
+    def test_a_pair_that_failed_fails_its_jobs_so_that_the_next_up_makes_them_anew(self, said: str, code: int) -> None:
+        own = configmap({"runs": ["run1"], "verdict": said})
+        assert self.hold(None, own)[0] == code
+        assert self.hold(own, probe=3) == (code, 0), "a second try runs no probe"
+
+    def test_the_probes_own_exit_code_counts(self) -> None:
+        assert self.hold(None, configmap({"runs": ["run1"], "verdict": "pass"}), probe=3)[0] == 3
 
     def test_it_goes_at_the_deadline_in_any_case(self) -> None:
-        assert self.hold(None) == (3, EXPECT["deadlineSeconds"])
+        assert self.hold(None) == (0, EXPECT["deadlineSeconds"])
 
 
 class TestFails:
