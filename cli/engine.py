@@ -45,12 +45,11 @@ from components.names import team_secret
 from components.settings.tenants import tenants
 from components.team.protection import override_for
 from components.team.tenant import resolve
-from policies.config import path_for
+from policies.config import PACK, pack_arguments
 
 INSTALL: Final = "https://www.pulumi.com/docs/install/"
 LOCAL_STATE: Final = Path(".pulumi/state")
 PASSPHRASE_FILE: Final = Path(".pulumi/passphrase")
-POLICY_PACK: Final = Path("policies")
 NO_SUCH_STACK: Final = 6
 """The engine's exit code for a stack that does not exist (seen with 3.259)."""
 
@@ -95,6 +94,11 @@ class EngineDriver:
             self._env["PULUMI_BACKEND_URL"] = f"file://{place.root / LOCAL_STATE}"
 
     # --- the protocol -----------------------------------------------------------------------------------------------
+
+    def environment(self) -> Env:
+        """Return the environment in which the engine finds this stack's backend and passphrase."""
+        self._open_backend(create=False)
+        return dict(self._env)
 
     def own_cluster(self) -> Identity | None:
         """The engine starts none."""
@@ -296,11 +300,8 @@ class EngineDriver:
         return any(str(entry.get("name", "")).rsplit("/", 1)[-1] == self._place.stack for entry in listed)
 
     def _policies(self) -> list[str]:
-        there = (self._place.root / POLICY_PACK / "PulumiPolicy.yaml").is_file()
-        if not there:
-            return []
-        levels = path_for(self._place.stack, self._place.root / POLICY_PACK / "config")
-        return ["--policy-pack", str(POLICY_PACK), "--policy-pack-config", str(levels)]
+        there = (self._place.root / PACK / "PulumiPolicy.yaml").is_file()
+        return pack_arguments(self._place.stack, self._place.root) if there else []
 
     # --- what a killed run left behind ------------------------------------------------------------------------------
 

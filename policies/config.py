@@ -20,6 +20,8 @@ from pydantic import Field, ValidationError
 from components.settings.types import Section
 
 FOLDER: Final = Path(__file__).parent / "config"
+PACK: Final = "policies"
+"""The pack's folder in a project."""
 FALLBACK: Final = "prod"
 """A stack without a file of its own gets the strictest levels."""
 
@@ -132,6 +134,12 @@ def load(path: Path, known: Mapping[str, tuple[str, ...]]) -> PolicyConfig:
         message = f"{path.name}: is not JSON: {error}"
         raise ConfigError(message) from error
     return parse(data, known, where=path.name)
+
+
+def pack_arguments(stack: str, root: Path) -> list[str]:
+    """Return the engine's arguments for the pack in `root`, with the levels and limits of the stack."""
+    levels = path_for(stack, root / PACK / "config")
+    return ["--policy-pack", PACK, "--policy-pack-config", str(levels)]
 
 
 def path_for(stack: str, folder: Path = FOLDER) -> Path:

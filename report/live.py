@@ -3,7 +3,7 @@
 `preview` writes what `make up` would do now: by the engine with its policy events, or by the lab for a lab's stack.
 `drift` asks whether the cluster still is what the state says; it changes nothing.
 
-The engine needs its backend and passphrase in the environment: PULUMI_BACKEND_URL or a login, PULUMI_CONFIG_PASSPHRASE.
+The engine's backend and passphrase are those of `make up`: what the environment says, else the project's own.
 
 Exit codes: `preview` 0 written (also when the preview itself failed: the report says so), `drift` 0 none, 1 drift;
 both 2 when it could not run.
@@ -13,35 +13,29 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from cli.driver import Place
+from cli.engine import EngineDriver
 from components.settings.load import load_stack_file
 from components.settings.models import HostProvider
-from policies.config import path_for
+from policies.config import pack_arguments
 from report.command import NO, YES, UsageError, run
 from report.preview import PreviewError, read_preview
 from report.redact import Redactor
 
 # the digest of a plain --json drops policy events (pkg/backend/display/json.go), the stream has them
 _STREAM: Final = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true", "PULUMI_SKIP_UPDATE_CHECK": "true"}
-POLICIES: Final = Path("policies")
 
 
-def policy_arguments(stack: str, root: Path) -> list[str]:
-    """The pack with the levels and limits of the stack; one without a file of its own gets prod's."""
-    levels = path_for(stack, root / POLICIES / "config")
-    return ["--policy-pack", str(POLICIES), "--policy-pack-config", str(levels)]
-
-
-def _engine(arguments: Sequence[str], *, root: Path, out: Path | None, redactor: Redactor) -> int:
+def _engine(arguments: Sequence[str], place: Place, *, out: Path | None, redactor: Redactor) -> int:
     """Run `pulumi`; its words go to stderr without secrets, its JSON to `out`. Returns its exit code."""
     command = ["pulumi", "--non-interactive", *arguments]
-    environment = {**os.environ, **_STREAM}
+    root, environment = place.root, {**EngineDriver(place).environment(), **_STREAM}
     try:
         if out is None:
             pipes = subprocess.Popen(
@@ -63,14 +57,19 @@ def _engine(arguments: Sequence[str], *, root: Path, out: Path | None, redactor:
     return pipes.wait()
 
 
+def _place(options: argparse.Namespace) -> Place:
+    root = options.root.absolute()
+    stack_file = root / f"Pulumi.{options.stack}.yaml"
+    return Place(root=root, stack=options.stack, stack_file=stack_file, platform=load_stack_file(stack_file))
+
+
 def _preview(options: argparse.Namespace, redactor: Redactor) -> int:
-    stack_file = options.root / f"Pulumi.{options.stack}.yaml"
-    provider = load_stack_file(stack_file).host.provider
+    place = _place(options)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    if provider is HostProvider.LAB:
+    if place.platform.host.provider is HostProvider.LAB:
         from lab.driver import LabDriver  # the SDK's mocks: seconds that no other command should wait for
 
-        summary = LabDriver(options.stack, stack_file, options.root).preview()
+        summary = LabDriver(place.stack, place.stack_file, place.root).preview()
         failures = [{"severity": "error", "message": failure} for failure in summary.failures]
         digest = {
             "madeBy": "the lab",
@@ -86,9 +85,9 @@ def _preview(options: argparse.Namespace, redactor: Redactor) -> int:
         options.stack,
         "--json",
         "--show-sames",
-        *policy_arguments(options.stack, options.root),
+        *pack_arguments(place.stack, place.root),
     ]
-    code = _engine(arguments, root=options.root, out=options.out, redactor=redactor)
+    code = _engine(arguments, place, out=options.out, redactor=redactor)
     try:
         read_preview(options.out.read_text(encoding="utf-8"), where=options.out.name)
     except PreviewError as error:
@@ -98,8 +97,8 @@ def _preview(options: argparse.Namespace, redactor: Redactor) -> int:
 
 
 def _drift(options: argparse.Namespace, redactor: Redactor) -> int:
-    provider = load_stack_file(options.root / f"Pulumi.{options.stack}.yaml").host.provider
-    if provider is HostProvider.LAB:
+    place = _place(options)
+    if place.platform.host.provider is HostProvider.LAB:
         message = f"stack {options.stack} is a lab: nobody else changes it, so there is no drift to look for"
         raise UsageError(message)
     # the inner providers' kubeconfigs are read by the program, so a refresh has to run it
@@ -112,7 +111,7 @@ def _drift(options: argparse.Namespace, redactor: Redactor) -> int:
         "--run-program",
         "--diff",
     ]
-    code = _engine(arguments, root=options.root, out=None, redactor=redactor)
+    code = _engine(arguments, place, out=None, redactor=redactor)
     if code == 0:
         print(f"{options.stack}: the cluster is what the state says")
         return YES

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from policies.config import pack_arguments
 from report import live
 from report.preview import Op, read_preview
 from tests.report.test_rehearsal import stack_file
@@ -21,6 +22,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     stack_file(tmp_path, SETTINGS)
+    (tmp_path / "Pulumi.yaml").write_text("name: gpu-tenancy\nruntime: python\n")
     (tmp_path / "digest.json").write_text(json.dumps(digest(None, SETTINGS)))
     return tmp_path
 
@@ -48,7 +50,7 @@ def test_the_preview_lists_everything_and_runs_the_policies(root: Path) -> None:
 @pytest.mark.parametrize(("stack", "file"), [("lab", "lab"), ("prod", "prod"), ("customer-7", "prod")])
 def test_a_stack_without_levels_of_its_own_gets_those_of_prod(stack: str, file: str) -> None:
     levels = str(Path("policies", "config", f"{file}.json").resolve())
-    assert live.policy_arguments(stack, Path.cwd()) == ["--policy-pack", "policies", "--policy-pack-config", levels]
+    assert pack_arguments(stack, Path.cwd()) == ["--policy-pack", "policies", "--policy-pack-config", levels]
 
 
 def test_a_preview_that_a_policy_refused_is_still_written(root: Path) -> None:
@@ -88,3 +90,14 @@ def test_drift_is_exit_1_and_changes_nothing(root: Path, code: int, expected: in
 def test_a_lab_has_no_drift_to_look_for(root: Path) -> None:
     stack_file(root, platform({}, host={"provider": "lab"}), "Pulumi.lab.yaml")
     assert live.main(["drift", "--stack", "lab", "--root", str(root)]) == 2
+
+
+def test_the_engine_finds_the_state_that_make_up_made(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    passphrase = root / ".pulumi" / "passphrase"
+    passphrase.parent.mkdir()
+    passphrase.write_text("only for this test\n")
+    pulumi(root, f'echo "$PULUMI_BACKEND_URL $PULUMI_CONFIG_PASSPHRASE_FILE" > {root}/found')
+    assert live.main(["drift", "--stack", "prod", "--root", str(root)]) == 0
+    assert (root / "found").read_text().split() == [f"file://{root}/.pulumi/state", str(passphrase)]
