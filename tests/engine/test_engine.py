@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import signal
 import time
@@ -98,6 +99,53 @@ def test_a_changed_quota_changes_that_teams_numbers_alone(engine: Engine) -> Non
     assert not [name for name, op in steps.items() if "vcluster" in name or "scheduler" in name]
     engine.up()
     assert engine.steps() == {}
+
+
+def test_a_check_that_found_no_gpu_fails_nothing_and_is_asked_again(engine: Engine, tmp_path: Path) -> None:
+    team = teams_of(engine)[1]
+    inside = team_kubeconfig(engine, team, tmp_path)
+    config = engine.platform["teams"][team]
+    image = engine.platform["check"]["image"]
+    hog = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "hog", "labels": {"kai.scheduler/queue": next(iter(config["queues"]))}},
+        "spec": {
+            "schedulerName": "kai-scheduler",
+            "terminationGracePeriodSeconds": 0,
+            "containers": [
+                {
+                    "name": "hog",
+                    "image": image,
+                    "command": ["python3", "-c", "import time; time.sleep(3600)"],
+                    "resources": {
+                        "requests": {"cpu": "10m", "memory": "16Mi"},
+                        "limits": {"nvidia.com/gpu": str(engine.outputs()["teams"][team]["gpuLimit"])},
+                    },
+                }
+            ],
+        },
+    }
+    (tmp_path / "hog.json").write_text(json.dumps(hog))
+    engine.kubectl("apply", "-f", str(tmp_path / "hog.json"), kubeconfig=inside)
+    engine.kubectl("wait", "--for=condition=Ready", "pod/hog", "--timeout=100s", kubeconfig=inside)
+    engine.write(changed(engine, check__deadlineSeconds=30))
+    engine.up()
+    report = json.loads(engine.outputs()["teams"][team]["check"])
+    assert report["verdict"] == "no-capacity", report
+    engine.kubectl(
+        "-n", "gpu-check", "wait", "--for=condition=Failed", "job/gpu-check", "--timeout=100s", kubeconfig=inside
+    )
+    engine.kubectl("delete", "pod", "hog", kubeconfig=inside)
+    steps = engine.steps()
+    assert {name for name in steps if name.startswith(team)} >= {f"{team}-check-job", f"{team}-check-verdict"}
+    assert [name for name in steps if "-check" not in name] == []
+    engine.up()
+    report = json.loads(engine.outputs()["teams"][team]["check"])
+    assert report["verdict"] in ("pass", "warn", "simulated"), report
+    assert engine.steps() == {}
+    engine.write(engine.platform)
+    engine.up()
 
 
 def test_a_scheduler_goes_to_another_line_and_back_and_its_queues_stay(engine: Engine, tmp_path: Path) -> None:
