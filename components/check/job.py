@@ -218,6 +218,8 @@ def _asking_container(request: Request, mark: str) -> Spec:
             {"name": "GPU_CHECK_CONFIGMAP", "value": request.report},
             {"name": "GPU_CHECK_NAMESPACE", "value": request.report_namespace},
             {"name": "GPU_CHECK_RUN", "valueFrom": {"fieldRef": {"fieldPath": f"metadata.labels['{RUN_LABEL}']"}}},
+            # which node of a pool was it? a team's check runs on any of them, the host's own on each
+            {"name": "GPU_CHECK_NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
             {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
             # torch and triton look for a home, and this user has none
             {"name": "HOME", "value": "/tmp"},

@@ -361,7 +361,7 @@ def paired(expect: Mapping[str, Any], halves: Sequence[Json], rows: Sequence[Jso
     telling += [f"{f['message']} {f['advice']}" for f in found if f["severity"] == worst and worst != "info"]
     shown = " ".join(f["message"] for f in found)
     sentence = shown if not telling else telling[0] if verdict != "simulated" else f"{telling[0]} {shown}"
-    keys = ("schedulerVersion", "startedAt", "gpus", "driver")
+    keys = ("node", "schedulerVersion", "startedAt", "gpus", "driver")
     return {
         **made_here(expect, verdict, sentence),
         **{key: halves[0][key] for key in keys if key in halves[0]},

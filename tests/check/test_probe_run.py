@@ -389,3 +389,10 @@ def test_without_a_driver_the_real_probe_says_which_piece_is_missing() -> None:
     assert (code, report["verdict"]) == (2, "fail")
     assert report["findings"][0]["id"] == "identity.driver"
     assert "RuntimeClass" in report["sentence"]
+
+
+def test_a_report_says_which_run_it_is_of_and_on_which_node_it_ran() -> None:
+    where = {"GPU_CHECK_RUN": "run1", "GPU_CHECK_NODE": "gpu-3"}
+    _, report, _ = run_probe("--simulate", str(SIMULATIONS / "healthy.json"), **where)
+    assert report is not None
+    assert (report["run"], report["node"]) == ("run1", "gpu-3")
