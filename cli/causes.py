@@ -127,7 +127,8 @@ KNOWN: Final[tuple[Known, ...]] = (
     ),
     _known(
         "protected",
-        r"because it is protected|protected resource",
+        # the provider's advice on another error speaks of protected resources, too
+        r"because it is protected|protected resource(?!s \(e\.g\.)",
         "the team is protected: leaving it out of the stack file, or replacing it, is refused",
         "write an override for it (overrides: [{{team: ..., allow: [delete], until: ..., reason: ...}}]), `make up` "
         "with the team still in the file, then leave it out",
@@ -228,6 +229,13 @@ KNOWN: Final[tuple[Known, ...]] = (
         r"conflict with \\?\"(?P<other>[^\"\\]+)\\?\"[^\n]*?(?P<object>\.(?:metadata|spec)\.[\w./-]+)",
         "somebody else ({other}) set {object} to another value",
         "make the stack file say what is there, or remove theirs; `make preflight STACK={stack}` shows both values",
+    ),
+    _known(
+        "being-deleted",
+        r"object is being deleted: (?P<object>[^\n]+?) already exists",
+        "{object} is still being deleted; in a team's cluster that waits for KAI's webhook, which comes late after KAI "
+        "was replaced",
+        "run `make up` again in a minute; if it stays, look at KAI's pods in kai-scheduler of the team's cluster",
     ),
     _known(
         "already-exists",

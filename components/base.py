@@ -29,12 +29,13 @@ class Component(pulumi.ComponentResource):
         deleted_with: pulumi.Resource | None = None,
         protect: bool = False,
         replace_on_changes: list[str] | None = None,
+        retry: pulumi.ErrorHook | None = None,
     ) -> pulumi.ResourceOptions:
         """Options of a child. The caller's options belong to this component alone and are never merged in here.
 
         `protect` is said for each child, because it is inherited otherwise: a protected team whose check Job can't be
         replaced could never be checked again. `replace_on_changes`: properties that Kubernetes never lets change; the
-        old object goes first, because the new one has its name.
+        old object goes first, because the new one has its name. `retry`: see `retry.py`.
         """
         return pulumi.ResourceOptions(
             parent=self,
@@ -44,4 +45,5 @@ class Component(pulumi.ComponentResource):
             protect=protect,
             replace_on_changes=replace_on_changes,
             delete_before_replace=True if replace_on_changes else None,
+            hooks=pulumi.ResourceHookBinding(on_error=[retry]) if retry else None,
         )

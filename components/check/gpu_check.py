@@ -16,6 +16,7 @@ import pulumi_kubernetes as k8s
 from components import names
 from components.base import Component
 from components.check import job
+from components.retry import when_it_comes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +162,8 @@ class GpuCheck(Component):
         ]
 
     def _asking_jobs(self, name: str, depends_on: list[pulumi.Resource]) -> list[k8s.batch.v1.Job]:
+        # what is not awaited when it comes is not awaited when it goes: its successor may find it still there
+        retry = when_it_comes(f"{name}-asking")
         return [
             k8s.batch.v1.Job(
                 f"{name}-job{suffix}",
@@ -174,7 +177,12 @@ class GpuCheck(Component):
                     },
                 },
                 spec=job.asking_job(half, self._mark),
-                opts=self._opts(depends_on),
+                opts=self.child(
+                    provider=self._args.provider,
+                    depends_on=depends_on,
+                    deleted_with=self._args.vcluster,
+                    retry=retry,
+                ),
             )
             for suffix, half in self._halves()
         ]

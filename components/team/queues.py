@@ -7,9 +7,7 @@ Leaves to others: the host's hard caps. A tenant is admin in its virtual cluster
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from typing import Final
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -17,12 +15,8 @@ import pulumi_kubernetes as k8s
 from components import names
 from components.base import Component
 from components.capacity import UNLIMITED
+from components.retry import when_it_comes
 from components.team.tenant import Tenant
-
-WEBHOOK_RETRIES: Final = 36
-WEBHOOK_PAUSE_SECONDS: Final = 5.0
-"""Together three minutes, on top of the provider's own retries: KAI's operator makes the webhook's Deployment 30 to 45
-seconds after helm is content, and later where the node is busy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +39,7 @@ class Queues(Component):
     def __init__(self, name: str, args: QueuesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         tenant = args.tenant
         super().__init__(name, {"team": tenant.name, "gpuQuota": tenant.gpu_quota, "gpuLimit": tenant.gpu_limit}, opts)
-        retry = pulumi.ErrorHook(f"{name}-webhook", webhook_is_coming)
+        retry = when_it_comes(f"{name}-webhook")
         self.parent = self._queue(
             f"{name}-parent", args, retry, names.parent_queue(tenant.name), parent_spec(tenant), args.depends_on
         )
@@ -86,16 +80,6 @@ class Queues(Component):
                 hooks=pulumi.ResourceHookBinding(on_error=[retry]),
             ),
         )
-
-
-def webhook_is_coming(error: pulumi.ErrorHookArgs) -> bool:
-    """Whether to try again: KAI's queue webhook, or the Queue kind, is not there yet. Waits before it says so."""
-    newest = error.errors[0] if error.errors else ""
-    transient = ("failed calling webhook", "no matches for kind", "connection refused", "no endpoints available")
-    if len(error.errors) > WEBHOOK_RETRIES or not any(text in newest for text in transient):
-        return False
-    time.sleep(WEBHOOK_PAUSE_SECONDS)
-    return True
 
 
 def parent_spec(tenant: Tenant) -> dict[str, object]:

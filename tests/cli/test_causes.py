@@ -66,6 +66,10 @@ SEEN = [
     ("unreachable", RELEASE, "ml-scheduler-release",
      'error: configured Kubernetes cluster is unreachable: unable to load schema: Get "https://1.2.3.4:1/openapi": '
      "dial tcp 1.2.3.4:1: connect: connection refused", "API server can't be reached"),
+    ("being-deleted", "kubernetes:batch/v1:Job", "ml-check-job",
+     'error: resource "urn" was not successfully created by the Kubernetes API server: object is being deleted: '
+     'jobs.batch "gpu-check" already exists\n    \n    The resource already exists in the cluster. Note that\n'
+     "protected resources (e.g. kube-system) cannot be deleted on destroy.", 'jobs.batch "gpu-check" is still being'),
     ("helm-hook", RELEASE, "ml-scheduler-release",
      "error: release kai-scheduler failed, and has been uninstalled due to atomic being set: failed pre-install: 1 "
      "error occurred:\n\t* job crd-upgrader failed: BackoffLimitExceeded", "own pre-install job crd-upgrader failed"),

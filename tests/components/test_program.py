@@ -9,8 +9,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from components import names, releases
-from components.team import kai_scheduler, queues
+from components import names, releases, retry
+from components.team import kai_scheduler
 from tests.conftest import SECRET_MARK, Declare, Recorder, Registered, platform_of
 
 TEAM = "gpu-tenancy:index:Team"
@@ -225,12 +225,21 @@ class TestQueues:
         assert list(declare("lab").one(QUEUE, "ml-queues-parent").options.hooks.on_error) == ["ml-queues-webhook"]
 
         def retried(errors: list[str]) -> bool:
-            return queues.webhook_is_coming(pulumi.ErrorHookArgs("urn", "", "q", QUEUE, errors=errors))
+            return retry.is_coming(pulumi.ErrorHookArgs("urn", "", "q", QUEUE, errors=errors))
 
         not_up = 'failed calling webhook "kai-queue-validation-v2": no endpoints available'
         assert retried([not_up])
         assert not retried(["spec.resources must be specified"])
-        assert not retried([not_up] * (queues.WEBHOOK_RETRIES + 1)), "it must end"
+        assert not retried([not_up] * (retry.RETRIES + 1)), "it must end"
+
+    def test_a_check_whose_predecessor_is_still_going_is_waited_for(
+        self, declare: Declare, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("time.sleep", lambda _: None)
+        for job in ("ml-check-job", "ml-check-job-1"):
+            assert list(declare("lab").one(JOB, job).options.hooks.on_error) == ["ml-check-asking"]
+        going = 'object is being deleted: jobs.batch "gpu-check" already exists'
+        assert retry.is_coming(pulumi.ErrorHookArgs("urn", "", "j", JOB, errors=[going]))
 
 
 class TestGuardrails:
