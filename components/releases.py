@@ -151,7 +151,8 @@ class KaiRelease:
     """Whether an empty value switches that off; else it falls back to `nvidia`."""
     cdi_key: str | None
     fake_gpu_args: Mapping[str, tuple[str, ...]]
-    """Extra arguments by value path for fake GPUs; where empty the node label run.ai/fake.gpu=true is enough."""
+    """Extra arguments by value path for fake GPUs; where empty the node label run.ai/fake.gpu=true does the same. Then
+    the reservation pod only sleeps, and whatever fakes the GPUs must name its GPU in its annotation (not tried)."""
     node_selector_reaches_operands: bool
     pull_policy_keys: tuple[str, ...]
     default_queue_key: str | None
