@@ -174,9 +174,10 @@ def _target(kubeconfig: Any) -> Target | None:
 
 def team_state(output: Mapping[str, Any], target: Target | None) -> TeamState:
     """Return what is known of one tenant. A report on its API is newer than the one in the outputs."""
-    verdict, checked_at = _verdict(_json(output.get("check")))
+    last = _json(output.get("check"))
+    verdict, checked_at = _verdict(last)
     version = output.get("schedulerVersion")
-    pods = _pods(_json(output.get("check")))
+    pods = _pods(last)
     known = TeamState(api="not asked", scheduler_version=version, verdict=verdict, checked_at=checked_at, pods=pods)
     if target is None:
         return known

@@ -66,8 +66,11 @@ class GpuCheck(Component):
         self.verdict = self.report.apply(lambda text: str(json.loads(text).get("verdict", "could-not-tell")))
         self.register_outputs({"verdict": self.verdict})
 
-    def _opts(self, depends_on: list[pulumi.Resource]) -> pulumi.ResourceOptions:
-        return self.child(provider=self._args.provider, depends_on=depends_on, deleted_with=self._args.vcluster)
+    def _opts(
+        self, depends_on: list[pulumi.Resource], *, retry: pulumi.ErrorHook | None = None
+    ) -> pulumi.ResourceOptions:
+        args = self._args
+        return self.child(provider=args.provider, depends_on=depends_on, deleted_with=args.vcluster, retry=retry)
 
     def _metadata(self, name: str, namespace: str | None = None) -> dict[str, object]:
         request = self._args.request
@@ -177,12 +180,7 @@ class GpuCheck(Component):
                     },
                 },
                 spec=job.asking_job(half, self._mark),
-                opts=self.child(
-                    provider=self._args.provider,
-                    depends_on=depends_on,
-                    deleted_with=self._args.vcluster,
-                    retry=retry,
-                ),
+                opts=self._opts(depends_on, retry=retry),
             )
             for suffix, half in self._halves()
         ]

@@ -71,14 +71,7 @@ class Queues(Component):
             kind="Queue",
             metadata={"name": queue, "labels": names.labels(team=args.tenant.name)},
             spec=spec,
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                provider=args.provider,
-                depends_on=depends_on,
-                deleted_with=args.vcluster,
-                protect=False,
-                hooks=pulumi.ResourceHookBinding(on_error=[retry]),
-            ),
+            opts=self.child(provider=args.provider, depends_on=depends_on, deleted_with=args.vcluster, retry=retry),
         )
 
 
