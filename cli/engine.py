@@ -63,6 +63,11 @@ ORPHANS_SECONDS: Final = 5.0
 """How long the plugins of a killed engine may finish the call that they are in before they are ended: the Kubernetes
 provider would wait on for minutes, for nobody."""
 
+PARALLEL: Final = 32
+"""Steps that the engine works at together. Each team waits in two at most (a release and its Service, then a Job), and
+waiting costs nothing: sixteen teams come up at once. The engine's own number is four for each core of the machine that
+it runs on, so on a small runner the fifth team would wait for the first. PULUMI_PARALLEL overrides it."""
+
 Env = dict[str, str]
 
 MAKE_TARGET: Final = {"destroy": "down"}
@@ -86,7 +91,7 @@ class EngineDriver:
 
     def __init__(self, place: Place, *, env: Mapping[str, str] | None = None) -> None:
         self._place = place
-        self._env: Env = {**(os.environ if env is None else env), **QUIET_ENV}
+        self._env: Env = {"PULUMI_PARALLEL": str(PARALLEL), **(os.environ if env is None else env), **QUIET_ENV}
         self._binary: str | None = None
         self._host: Target | None = None
         self._is_ours = self._backend_url() is None

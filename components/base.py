@@ -29,13 +29,15 @@ class Component(pulumi.ComponentResource):
         deleted_with: pulumi.Resource | None = None,
         protect: bool = False,
         replace_on_changes: list[str] | None = None,
+        first: pulumi.ResourceHook | None = None,
         retry: pulumi.ErrorHook | None = None,
     ) -> pulumi.ResourceOptions:
         """Options of a child. The caller's options belong to this component alone and are never merged in here.
 
         `protect` is said for each child, because it is inherited otherwise: a protected team whose check Job can't be
         replaced could never be checked again. `replace_on_changes`: properties that Kubernetes never lets change; the
-        old object goes first, because the new one has its name. `retry`: see `retry.py`.
+        old object goes first, because the new one has its name. `first` (before a create or update) and `retry`: see
+        `retry.py`.
         """
         return pulumi.ResourceOptions(
             parent=self,
@@ -45,5 +47,11 @@ class Component(pulumi.ComponentResource):
             protect=protect,
             replace_on_changes=replace_on_changes,
             delete_before_replace=True if replace_on_changes else None,
-            hooks=pulumi.ResourceHookBinding(on_error=[retry]) if retry else None,
+            hooks=pulumi.ResourceHookBinding(
+                before_create=[first] if first else None,
+                before_update=[first] if first else None,
+                on_error=[retry] if retry else None,
+            )
+            if first or retry
+            else None,
         )

@@ -1,7 +1,7 @@
 """The few live calls that the program makes itself, and kubeconfig texts. No Pulumi import.
 
 Owns: making a kubeconfig hold one context and nothing else; building a team's kubeconfig from its certificates;
-waiting for a vCluster's Secret; deleting what KAI's hooks leave behind.
+waiting for a vCluster's Secret and for KAI's webhooks; deleting what KAI's hooks leave behind.
 Leaves to others: every object that Pulumi can own.
 """
 
@@ -23,15 +23,27 @@ from lightkube import ApiError, Client, KubeConfig
 from lightkube.generic_resource import GenericGlobalResource, create_global_resource
 from lightkube.models.meta_v1 import ObjectMeta, Status
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
-from lightkube.resources.core_v1 import ConfigMap, Namespace, Secret
+from lightkube.resources.core_v1 import ConfigMap, Namespace, Pod, Secret
 
 from components.releases import Leftover
 
 SECRET_DEADLINE_SECONDS: Final = 180.0
 """The Secret lags its Release by seconds, under load by a minute (ten teams at once on two cores)."""
 LEFTOVER_DEADLINE_SECONDS: Final = 120.0
+ADMITTED_DEADLINE_SECONDS: Final = 180.0
+"""KAI's admission is ready 15 s after helm is content (v0.16.8, idle node), and later where the node is busy."""
 POLL_SECONDS: Final = 0.5
 _MEETING: Final = threading.Lock()
+
+TRANSIENT: Final = (
+    # KAI's webhooks are not up yet, or its kinds are not there yet
+    "failed calling webhook",
+    "no matches for kind",
+    "connection refused",
+    "no endpoints available",
+    # the Job that is replaced goes when its pods do, and those go by the same webhook
+    "object is being deleted",
+)
 
 
 class KubeconfigError(Exception):
@@ -132,7 +144,7 @@ def meet_types() -> None:
     The client's decoder (msgspec 0.22) crashes the interpreter when two threads meet a type for the first time at once.
     """
     with _MEETING:
-        for known in (Secret, ConfigMap, Namespace, CustomResourceDefinition, Status, ObjectMeta):
+        for known in (Secret, ConfigMap, Namespace, Pod, CustomResourceDefinition, Status, ObjectMeta):
             # the type is built before the text is looked at, so one that lacks a field will do
             with contextlib.suppress(msgspec.ValidationError):
                 msgspec.json.decode(b"{}", type=known)
@@ -166,6 +178,39 @@ def wait_for_secret(kubeconfig: str, namespace: str, name: str, deadline: float 
         time.sleep(POLL_SECONDS)
 
 
+def comes_later(error: str) -> bool:
+    """Whether an API server's refusal is of the kind that passes by itself after KAI was installed or replaced."""
+    return any(text in error for text in TRANSIENT)
+
+
+def wait_until_admitted(
+    kubeconfig: str, manifest: Mapping[str, object], deadline: float = ADMITTED_DEADLINE_SECONDS
+) -> None:
+    """Return once the API server would take this object, by a dry run, which asks the webhooks and keeps nothing.
+
+    Returns at the deadline, too, and at any answer that waiting does not change: whoever makes the object hears it
+    again. `manifest`: a Pod, or an object without a namespace.
+    """
+    end = time.monotonic() + deadline
+    api = client(kubeconfig)
+    while time.monotonic() < end:
+        try:
+            if manifest["kind"] == "Pod":
+                api.create(msgspec.convert(manifest, Pod), dry_run=True)
+            else:
+                api.create(
+                    _generic(str(manifest["apiVersion"]), str(manifest["kind"])).from_dict(dict(manifest)), dry_run=True
+                )
+        except httpx2.HTTPStatusError as error:
+            if not comes_later(str(error)):
+                return
+        except httpx2.TransportError:
+            pass  # a webhook that hangs takes longer than we wait for one answer
+        else:
+            return
+        time.sleep(POLL_SECONDS)
+
+
 def delete_leftovers(
     kubeconfig: str, leftovers: Iterable[Leftover], deadline: float = LEFTOVER_DEADLINE_SECONDS
 ) -> list[str]:
@@ -177,8 +222,7 @@ def delete_leftovers(
     deleted: list[str] = []
     end = time.monotonic() + deadline
     for leftover in leftovers:
-        group, version = leftover.api_version.rsplit("/", 1)
-        kind = create_global_resource(group, version, leftover.kind, f"{leftover.kind.lower()}s")
+        kind = _generic(leftover.api_version, leftover.kind)
         try:
             api.delete(kind, leftover.name)
         except httpx2.HTTPStatusError as error:
@@ -193,6 +237,11 @@ def delete_leftovers(
                 raise TimeoutError(message)
             time.sleep(POLL_SECONDS)
     return deleted
+
+
+def _generic(api_version: str, kind: str) -> type[GenericGlobalResource]:
+    group, version = api_version.rsplit("/", 1)
+    return create_global_resource(group, version, kind, f"{kind.lower()}s")
 
 
 def _exists(api: Client, kind: type[GenericGlobalResource], name: str) -> bool:

@@ -119,6 +119,7 @@ def _host_checks(
                 request=request,
                 checked={"gpu": platform.gpu.model_dump(mode="json")},
                 provider=cluster.provider,
+                kubeconfig=cluster.kubeconfig,
                 depends_on=[namespace, software, pools[request.pool]] if request.pool else [namespace, software],
                 own_namespace=False,
                 own_priority=False,

@@ -357,7 +357,7 @@ _CLUSTER_POLICY: Final = Trap(
 _WAIT: Final = Trap(
     id="helm-wait",
     sentence="Helm is content 30 to 45 seconds before the operator has made binder, admission and queue-controller",
-    handling="Queues are retried and a check through the queue follows every change",
+    handling="Queues and checks wait until the webhooks let them in, and a check follows every change",
     source="observed (0.9.3)",
     flag="operator",
 )
@@ -408,7 +408,7 @@ _SHARD_STAYS: Final = Trap(
 _REMADE_OPERANDS: Final = Trap(
     id="remade-operands",
     sentence="every upgrade deletes and remakes kai-config: admission, pod-grouper and controllers go and come back",
-    handling="Queues are retried and a check through the queue follows every change",
+    handling="Queues and checks wait until the webhooks let them in, and a check follows every change",
     source="https://github.com/kai-scheduler/KAI-Scheduler/issues/1536; 0.9's chart owns its scheduler: inferred",
     flag="upgrade_remakes_operands",
 )

@@ -1,30 +1,24 @@
-"""What is tried again inside an update, and for how long.
+"""What an update waits for, or tries again, and for how long.
 
-Owns: the one hook that waits for what comes a little later in a cluster whose KAI was just installed or replaced.
-Leaves to others: which resources need it.
+Owns: the two hooks that wait for what comes a little later in a cluster whose KAI was just installed or replaced.
+Leaves to others: which resources need them. Neither may block: all hooks of a program run in one event loop, and so do
+the other teams' registrations.
 """
 
 from __future__ import annotations
 
-import time
+import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 import pulumi
+
+from components import kube
 
 RETRIES: Final = 36
 PAUSE_SECONDS: Final = 5.0
 """Together three minutes, on top of the provider's own retries: KAI's operator makes the webhook's Deployment 30 to 45
 seconds after helm is content, and later where the node is busy."""
-
-TRANSIENT: Final = (
-    # KAI's webhooks are not up yet, or its kinds are not there yet
-    "failed calling webhook",
-    "no matches for kind",
-    "connection refused",
-    "no endpoints available",
-    # the Job that is replaced goes when its pods do, and those go by the same webhook
-    "object is being deleted",
-)
 
 
 def when_it_comes(name: str) -> pulumi.ErrorHook:
@@ -32,10 +26,25 @@ def when_it_comes(name: str) -> pulumi.ErrorHook:
     return pulumi.ErrorHook(name, is_coming)
 
 
-def is_coming(error: pulumi.ErrorHookArgs) -> bool:
+async def is_coming(error: pulumi.ErrorHookArgs) -> bool:
     """Whether to try again: what is missing will be there in a moment. Waits before it says so."""
     newest = error.errors[0] if error.errors else ""
-    if len(error.errors) > RETRIES or not any(text in newest for text in TRANSIENT):
+    if len(error.errors) > RETRIES or not kube.comes_later(newest):
         return False
-    time.sleep(PAUSE_SECONDS)
+    await asyncio.sleep(PAUSE_SECONDS)
     return True
+
+
+def when_admitted(name: str, kubeconfig: pulumi.Output[str], manifest: Mapping[str, object]) -> pulumi.ResourceHook:
+    """A hook that waits until the cluster would take this object.
+
+    For a Queue, so that a start that takes its time is no error. For a Job's pod: the Job itself is taken earlier, but
+    its controller, refused a pod, tries again after 1, 2, 4, 8... seconds.
+    """
+
+    async def admitted(_: pulumi.ResourceHookArgs) -> None:
+        text = await kubeconfig.future()
+        if text is not None:
+            await asyncio.to_thread(kube.wait_until_admitted, text, manifest)
+
+    return pulumi.ResourceHook(name, admitted)

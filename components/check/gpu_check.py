@@ -15,18 +15,19 @@ import pulumi_kubernetes as k8s
 
 from components import names
 from components.base import Component
-from components.check import job
-from components.retry import when_it_comes
+from components.check import code, job
+from components.retry import when_admitted, when_it_comes
 
 
 @dataclass(frozen=True, kw_only=True)
 class GpuCheckArgs:
     """`checked` is what else the check proves: a change of it runs the check again. `namespace` is made by the
-    caller where it is shared."""
+    caller where it is shared. `provider` and `kubeconfig` are those of the cluster that the pods are made in."""
 
     request: job.Request
     checked: Mapping[str, object]
     provider: k8s.Provider
+    kubeconfig: pulumi.Output[str]
     depends_on: list[pulumi.Resource]
     own_namespace: bool
     own_priority: bool
@@ -67,10 +68,16 @@ class GpuCheck(Component):
         self.register_outputs({"verdict": self.verdict})
 
     def _opts(
-        self, depends_on: list[pulumi.Resource], *, retry: pulumi.ErrorHook | None = None
+        self,
+        depends_on: list[pulumi.Resource],
+        *,
+        first: pulumi.ResourceHook | None = None,
+        retry: pulumi.ErrorHook | None = None,
     ) -> pulumi.ResourceOptions:
         args = self._args
-        return self.child(provider=args.provider, depends_on=depends_on, deleted_with=args.vcluster, retry=retry)
+        return self.child(
+            provider=args.provider, depends_on=depends_on, deleted_with=args.vcluster, first=first, retry=retry
+        )
 
     def _metadata(self, name: str, namespace: str | None = None) -> dict[str, object]:
         request = self._args.request
@@ -113,7 +120,7 @@ class GpuCheck(Component):
                 k8s.core.v1.ConfigMap(
                     f"{name}-code{suffix}",
                     metadata=self._metadata(f"{request.name}-code", half.namespace),
-                    data=job.files(),
+                    data=code.files(),
                     opts=self._opts(first),
                 )
             )
@@ -180,10 +187,15 @@ class GpuCheck(Component):
                     },
                 },
                 spec=job.asking_job(half, self._mark),
-                opts=self._opts(depends_on, retry=retry),
+                opts=self._opts(depends_on, first=self._admitted(f"{name}-admitted{suffix}", half), retry=retry),
             )
             for suffix, half in self._halves()
         ]
+
+    def _admitted(self, name: str, half: job.Request) -> pulumi.ResourceHook | None:
+        if half.scheduler_name is None:
+            return None  # Kubernetes' own scheduler has no webhook
+        return when_admitted(name, self._args.kubeconfig, job.asking_pod(half, self._mark))
 
     def _verdict_job(
         self, name: str, depends_on: list[pulumi.Resource], asking: list[k8s.batch.v1.Job]

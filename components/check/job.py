@@ -11,15 +11,13 @@ verdict is there. The verdict pod makes a third one, which has no room beside th
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cache
-from pathlib import Path
 from typing import Any, Final
 
 from components import names
+from components.check import code
 
 Spec = dict[str, Any]
 
@@ -95,25 +93,10 @@ class Request:
         return "replica" if self.replicas > 1 else "whole"
 
 
-@cache
-def files() -> dict[str, str]:
-    """The files that the pods run: the probe, the verdict, and the NVML binding of the installed package."""
-    here = Path(__file__).parent
-    binding = importlib.util.find_spec("pynvml")
-    if binding is None or binding.origin is None:
-        message = "pynvml is not installed; run `make clean` and try again"
-        raise RuntimeError(message)
-    return {
-        "probe.py": (here / "probe.py").read_text(),
-        "verdict.py": (here / "verdict.py").read_text(),
-        "pynvml.py": Path(binding.origin).read_text(),
-    }
-
-
 def stamp(request: Request, checked: Mapping[str, object]) -> str:
     """Changes when, and only when, what the check proves has changed: what it asks for, how it looks, and `checked`
     (scheduler, queues, pool, GPU software)."""
-    text = json.dumps([asdict(request), dict(checked), files()], sort_keys=True, default=str)
+    text = json.dumps([asdict(request), dict(checked), code.files()], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -232,6 +215,13 @@ def _asking_container(request: Request, mark: str) -> Spec:
             {"name": "shm", "mountPath": "/dev/shm"},
         ],
     }
+
+
+def asking_pod(request: Request, mark: str) -> Spec:
+    """The pod that the asking Job makes, as an object of its own."""
+    template = asking_job(request, mark)["template"]
+    metadata = {**template["metadata"], "name": request.name, "namespace": request.namespace}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
 
 
 def third_pod(request: Request, mark: str) -> Spec:

@@ -15,17 +15,18 @@ import pulumi_kubernetes as k8s
 from components import names
 from components.base import Component
 from components.capacity import UNLIMITED
-from components.retry import when_it_comes
+from components.retry import when_admitted, when_it_comes
 from components.team.tenant import Tenant
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueuesArgs:
-    """`provider` is that of the cluster that the KAI runs in."""
+    """`provider` and `kubeconfig` are those of the cluster that the KAI runs in."""
 
     tenant: Tenant
     on_host: bool
     provider: k8s.Provider
+    kubeconfig: pulumi.Output[str]
     depends_on: list[pulumi.Resource]
     vcluster: k8s.helm.v3.Release | None = None
 
@@ -65,13 +66,21 @@ class Queues(Component):
         spec: dict[str, object],
         depends_on: list[pulumi.Resource],
     ) -> k8s.apiextensions.CustomResource:
+        metadata = {"name": queue, "labels": names.labels(team=args.tenant.name)}
+        manifest = {"apiVersion": names.QUEUE_API_VERSION, "kind": "Queue", "metadata": metadata, "spec": spec}
         return k8s.apiextensions.CustomResource(
             name,
             api_version=names.QUEUE_API_VERSION,
             kind="Queue",
-            metadata={"name": queue, "labels": names.labels(team=args.tenant.name)},
+            metadata=metadata,
             spec=spec,
-            opts=self.child(provider=args.provider, depends_on=depends_on, deleted_with=args.vcluster, retry=retry),
+            opts=self.child(
+                provider=args.provider,
+                depends_on=depends_on,
+                deleted_with=args.vcluster,
+                first=when_admitted(f"{name}-admitted", args.kubeconfig, manifest),
+                retry=retry,
+            ),
         )
 
 

@@ -122,13 +122,18 @@ class Team(Component):
             return None
         if args.tenant.team.scheduler.mode is SchedulerMode.HOST and args.host_kai is not None:
             queues = QueuesArgs(
-                tenant=args.tenant, on_host=True, provider=args.provider, depends_on=[args.host_kai.release]
+                tenant=args.tenant,
+                on_host=True,
+                provider=args.provider,
+                kubeconfig=args.host_kubeconfig,
+                depends_on=[args.host_kai.release],
             )
         elif self.scheduler is not None:
             queues = QueuesArgs(
                 tenant=args.tenant,
                 on_host=False,
                 provider=self.virtual_cluster.provider,
+                kubeconfig=self.virtual_cluster.kubeconfig,
                 depends_on=[self.scheduler.release],
                 vcluster=self.virtual_cluster.release,
             )
@@ -157,6 +162,7 @@ class Team(Component):
                 request=check_request(tenant, self._args.platform),
                 checked={"team": checked(tenant), "gpu": self._args.platform.gpu.model_dump(mode="json")},
                 provider=inner.provider,
+                kubeconfig=inner.kubeconfig,
                 depends_on=[self.team_queues] if self.team_queues else [inner],
                 own_namespace=True,
                 own_priority=True,

@@ -71,6 +71,16 @@ def test_up_makes_backend_passphrase_and_stack_then_runs_the_engine(project: Pro
     assert last["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(key)
 
 
+def test_teams_come_up_together_on_a_small_machine_too_unless_the_user_says_how_many(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert project.run("up") == 0
+    assert project.environments()[-1]["PULUMI_PARALLEL"] == "32"
+    monkeypatch.setenv("PULUMI_PARALLEL", "5")
+    assert project.run("up") == 0
+    assert project.environments()[-1]["PULUMI_PARALLEL"] == "5"
+
+
 def test_no_secret_is_on_a_command_line(project: Project) -> None:
     assert project.run("up") == 0
     key = (project.root / ".pulumi/passphrase").read_text().strip()

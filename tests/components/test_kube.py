@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -70,8 +71,9 @@ class Server(BaseHTTPRequestHandler):
     asked: list[str]
 
     def _answer(self) -> None:
-        path = self.path.partition("?")[0]
-        self.asked.append(f"{self.command} {path}")
+        path, _, query = self.path.partition("?")
+        self.asked.append(f"{self.command} {path}" if self.command != "POST" else f"POST {path} {query}")
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
         found = self.answers.get((self.command, path), [(404, "404 page not found")])
         code, body = found.pop(0) if len(found) > 1 else found[0]
         text = body if isinstance(body, str) else json.dumps(body)
@@ -80,7 +82,7 @@ class Server(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text.encode())
 
-    do_GET = do_DELETE = _answer  # noqa: N815  the library's names
+    do_GET = do_POST = do_DELETE = _answer  # noqa: N815  the library's names
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Not on the console."""
@@ -159,3 +161,55 @@ class TestWaitForSecret:
             pytest.raises(TimeoutError, match="pod ml-0"),
         ):
             kube.wait_for_secret(text, "team-ml", "vc-ml", deadline=0.05)
+
+
+NOT_UP = {
+    **MISSING,
+    "code": 500,
+    "reason": "InternalError",
+    "message": 'Internal error occurred: failed calling webhook "admission": no endpoints available for service',
+}
+QUEUE = {"apiVersion": "scheduling.run.ai/v2", "kind": "Queue", "metadata": {"name": "ml"}, "spec": {}}
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "gpu-check", "namespace": "gpu-check"},
+    "spec": {"containers": [{"name": "probe", "image": "i", "env": [{"name": "A", "value": "1"}]}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "path"),
+    [(QUEUE, "/apis/scheduling.run.ai/v2/queues"), (POD, "/api/v1/namespaces/gpu-check/pods")],
+    ids=["queue", "pod"],
+)
+class TestWaitUntilAdmitted:
+    """KAI's webhooks answer some time after its release is installed."""
+
+    def test_it_returns_once_the_webhook_answers_and_makes_nothing(self, manifest: dict[str, Any], path: str) -> None:
+        with serving({("POST", path): [(500, NOT_UP), (500, NOT_UP), (201, manifest)]}) as (text, asked):
+            kube.wait_until_admitted(text, manifest)
+        assert asked == [f"POST {path} dryRun=All"] * 3
+
+    def test_a_refusal_that_waiting_does_not_change_is_left_to_whoever_makes_the_object(
+        self, manifest: dict[str, Any], path: str
+    ) -> None:
+        for code, answer in (
+            (403, {**MISSING, "code": 403, "reason": "Forbidden", "message": "no"}),
+            (404, "not found"),
+        ):
+            with serving({("POST", path): [(code, answer)]}) as (text, asked):
+                kube.wait_until_admitted(text, manifest)
+            assert len(asked) == 1
+
+    def test_it_ends_at_the_deadline_without_an_error(self, manifest: dict[str, Any], path: str) -> None:
+        with serving({("POST", path): [(500, NOT_UP)]}) as (text, asked):
+            kube.wait_until_admitted(text, manifest, deadline=0.2)
+        assert len(asked) > 1
+
+    def test_an_api_server_that_restarts_is_waited_for(self, manifest: dict[str, Any], path: str) -> None:
+        with serving({}) as (text, _):
+            pass
+        began = time.monotonic()
+        kube.wait_until_admitted(text, manifest, deadline=0.2)
+        assert time.monotonic() - began >= 0.2

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
+import time
 from typing import Any
 
 import pulumi
@@ -218,28 +220,36 @@ class TestQueues:
             hard = recorder.one(QUOTA, f"{team}-guardrails-quota").inputs["spec"]["hard"]
             assert str(int(limit)) == hard["requests.nvidia.com/gpu"], "else KAI binds what the host then refuses"
 
+    def test_a_queue_waits_for_its_webhook_before_it_is_made_or_changed(self, declare: Declare) -> None:
+        for queue in ("parent", "training"):
+            hooks = declare("lab").one(QUEUE, f"ml-queues-{queue}").options.hooks
+            assert list(hooks.before_create) == list(hooks.before_update) == [f"ml-queues-{queue}-admitted"]
+            assert list(hooks.on_error) == ["ml-queues-webhook"]
+
     def test_a_webhook_that_is_not_up_yet_is_waited_for_and_a_real_refusal_is_not(
-        self, declare: Declare, monkeypatch: pytest.MonkeyPatch
+        self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("time.sleep", lambda _: None)
-        assert list(declare("lab").one(QUEUE, "ml-queues-parent").options.hooks.on_error) == ["ml-queues-webhook"]
+        monkeypatch.setattr(retry, "PAUSE_SECONDS", 0.0)
 
         def retried(errors: list[str]) -> bool:
-            return retry.is_coming(pulumi.ErrorHookArgs("urn", "", "q", QUEUE, errors=errors))
+            return asyncio.run(retry.is_coming(pulumi.ErrorHookArgs("urn", "", "q", QUEUE, errors=errors)))
 
         not_up = 'failed calling webhook "kai-queue-validation-v2": no endpoints available'
         assert retried([not_up])
         assert not retried(["spec.resources must be specified"])
         assert not retried([not_up] * (retry.RETRIES + 1)), "it must end"
+        assert retried(['object is being deleted: jobs.batch "gpu-check" already exists']), "its predecessor goes late"
 
-    def test_a_check_whose_predecessor_is_still_going_is_waited_for(
-        self, declare: Declare, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("time.sleep", lambda _: None)
-        for job in ("ml-check-job", "ml-check-job-1"):
-            assert list(declare("lab").one(JOB, job).options.hooks.on_error) == ["ml-check-asking"]
-        going = 'object is being deleted: jobs.batch "gpu-check" already exists'
-        assert retry.is_coming(pulumi.ErrorHookArgs("urn", "", "j", JOB, errors=[going]))
+    def test_one_team_that_waits_does_not_hold_up_the_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(retry, "PAUSE_SECONDS", 0.2)
+        error = pulumi.ErrorHookArgs("urn", "", "q", QUEUE, errors=["connection refused"])
+
+        async def ten_teams() -> list[bool]:
+            return await asyncio.gather(*(retry.is_coming(error) for _ in range(10)))
+
+        began = time.monotonic()
+        assert all(asyncio.run(ten_teams()))
+        assert time.monotonic() - began < 1, "their hooks run in one event loop: whoever blocks it blocks all"
 
 
 class TestGuardrails:
@@ -350,6 +360,21 @@ class TestHost:
 
 class TestCheck:
     """The check asks as the team's own work does."""
+
+    def test_a_check_is_asked_when_its_pod_would_be_let_in_and_its_predecessor_is_gone(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        for job in ("ml-check-job", "ml-check-job-1"):
+            hooks = recorder.one(JOB, job).options.hooks
+            assert list(hooks.before_create) == [job.replace("-job", "-admitted")]
+            assert list(hooks.on_error) == ["ml-check-asking"]
+
+    def test_a_check_without_a_kai_waits_for_no_webhook(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        host = [
+            job for job in recorder.of_type(JOB) if job.name.startswith("host-check-") and job.name.endswith("-job")
+        ]
+        assert host
+        assert not any(list(job.options.hooks.before_create) for job in host)
 
     def pod(self, recorder: Recorder, team: str) -> Any:
         return recorder.one(JOB, f"{team}-check-job").inputs["spec"]["template"]

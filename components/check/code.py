@@ -1,0 +1,77 @@
+"""The code that a check's pods run, as their ConfigMap holds it.
+
+Owns: which files, and which part of pynvml. The engine's state holds a ConfigMap three times and is written anew after
+every step: with what the probe never calls (nine tenths of pynvml), that code was four fifths of every team's state.
+Leaves to others: who runs it, with which arguments (`job.py`).
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+MADE_FROM: Final = "# The part of nvidia-ml-py's pynvml that probe.py uses, its statements as they are there.\n"
+LOOKED_UP_BY_PREFIX: Final = re.compile(r"NVML_ERROR_\w+")
+"""pynvml makes an exception class of each of these, by looking through its own names."""
+
+
+@cache
+def files() -> dict[str, str]:
+    """The files by name: the probe, the verdict, and the part of the installed NVML binding that the probe uses."""
+    here = Path(__file__).parent
+    binding = importlib.util.find_spec("pynvml")
+    if binding is None or binding.origin is None:
+        message = "pynvml is not installed; run `make clean` and try again"
+        raise RuntimeError(message)
+    probe = (here / "probe.py").read_text()
+    return {
+        "probe.py": probe,
+        "verdict.py": (here / "verdict.py").read_text(),
+        "pynvml.py": MADE_FROM + part(Path(binding.origin).read_text(), probe),
+    }
+
+
+def part(module: str, user: str) -> str:
+    """Return of a module's text what the words of `user` name, what that needs in turn, and all that is no definition
+    (imports, calls). Comments above the first statement stay: the licence is there."""
+    body = ast.parse(module).body
+    defining: dict[str, list[int]] = {}
+    for index, statement in enumerate(body):
+        for name in _defined(statement):
+            defining.setdefault(name, []).append(index)
+    words = set(re.findall(r"\w+", user))
+    wanted = [i for name, found in defining.items() if name in words or LOOKED_UP_BY_PREFIX.match(name) for i in found]
+    wanted += [i for i, statement in enumerate(body) if not _defined(statement) and not _is_text(statement)]
+    kept: set[int] = set()
+    while wanted:
+        index = wanted.pop()
+        if index not in kept:
+            kept.add(index)
+            used = (node.id for node in ast.walk(body[index]) if isinstance(node, ast.Name))
+            wanted += [i for name in used for i in defining.get(name, ())]
+    lines = module.splitlines(keepends=True)
+    head = "".join(lines[: _first_line(body[0]) - 1])
+    return head + "".join(
+        "".join(lines[_first_line(body[index]) - 1 : body[index].end_lineno]) for index in sorted(kept)
+    )
+
+
+def _defined(statement: ast.stmt) -> list[str]:
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        return [statement.name]
+    if isinstance(statement, ast.Assign):
+        return [target.id for target in statement.targets if isinstance(target, ast.Name)]
+    return []
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _first_line(statement: ast.stmt) -> int:
+    decorators = statement.decorator_list if isinstance(statement, ast.FunctionDef | ast.ClassDef) else []
+    return min([statement.lineno, *(decorator.lineno for decorator in decorators)])
