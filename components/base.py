@@ -1,12 +1,13 @@
 """What all components share.
 
-Owns: the type token and the one way to make child options.
+Owns: the type token, the one way to make child options, and the one way to make a live call before a resource.
 Leaves to others: everything else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 
 import pulumi
 
@@ -55,3 +56,18 @@ class Component(pulumi.ComponentResource):
             if first or retry
             else None,
         )
+
+
+def live_hook(name: str, kubeconfig: pulumi.Output[str], call: Callable[[str], object]) -> pulumi.ResourceHook:
+    """A hook that calls a cluster; its name must be unique in the stack.
+
+    `call` gets the kubeconfig's text, in a thread: all hooks of a program run in one event loop, and so do the other
+    teams' registrations.
+    """
+
+    async def run(_: pulumi.ResourceHookArgs) -> None:
+        text = await kubeconfig.future()
+        if text is not None:
+            await asyncio.to_thread(call, text)
+
+    return pulumi.ResourceHook(name, run)

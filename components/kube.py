@@ -13,6 +13,7 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
@@ -193,14 +194,14 @@ def wait_until_admitted(
     """
     end = time.monotonic() + deadline
     api = client(kubeconfig)
+    if manifest["kind"] == "Pod":
+        create = partial(api.create, msgspec.convert(manifest, Pod), dry_run=True)
+    else:
+        kind = _generic(str(manifest["apiVersion"]), str(manifest["kind"]))
+        create = partial(api.create, kind.from_dict(dict(manifest)), dry_run=True)
     while time.monotonic() < end:
         try:
-            if manifest["kind"] == "Pod":
-                api.create(msgspec.convert(manifest, Pod), dry_run=True)
-            else:
-                api.create(
-                    _generic(str(manifest["apiVersion"]), str(manifest["kind"])).from_dict(dict(manifest)), dry_run=True
-                )
+            create()
         except httpx2.HTTPStatusError as error:
             if not comes_later(str(error)):
                 return
@@ -241,7 +242,8 @@ def delete_leftovers(
 
 def _generic(api_version: str, kind: str) -> type[GenericGlobalResource]:
     group, version = api_version.rsplit("/", 1)
-    return create_global_resource(group, version, kind, f"{kind.lower()}s")
+    with _MEETING:  # the client keeps one class for each kind, and refuses the second that two threads make at once
+        return create_global_resource(group, version, kind, f"{kind.lower()}s")
 
 
 def _exists(api: Client, kind: type[GenericGlobalResource], name: str) -> bool:

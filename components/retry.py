@@ -1,8 +1,7 @@
 """What an update waits for, or tries again, and for how long.
 
 Owns: the two hooks that wait for what comes a little later in a cluster whose KAI was just installed or replaced.
-Leaves to others: which resources need them. Neither may block: all hooks of a program run in one event loop, and so do
-the other teams' registrations.
+Leaves to others: which resources need them. Neither may block (`base.live_hook` says why).
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import Final
 import pulumi
 
 from components import kube
+from components.base import live_hook
 
 RETRIES: Final = 36
 PAUSE_SECONDS: Final = 5.0
@@ -41,10 +41,4 @@ def when_admitted(name: str, kubeconfig: pulumi.Output[str], manifest: Mapping[s
     For a Queue, so that a start that takes its time is no error. For a Job's pod: the Job itself is taken earlier, but
     its controller, refused a pod, tries again after 1, 2, 4, 8... seconds.
     """
-
-    async def admitted(_: pulumi.ResourceHookArgs) -> None:
-        text = await kubeconfig.future()
-        if text is not None:
-            await asyncio.to_thread(kube.wait_until_admitted, text, manifest)
-
-    return pulumi.ResourceHook(name, admitted)
+    return live_hook(name, kubeconfig, lambda text: kube.wait_until_admitted(text, manifest))

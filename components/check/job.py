@@ -228,18 +228,17 @@ def third_pod(request: Request, mark: str) -> Spec:
     """A pod like the pair's, that asks for more than the pair leaves of the GPU. It does nothing where it runs."""
     assert request.pair is not None
     half = replace(asked(request)[1], fraction=third_fraction(request.pair))
-    template = asking_job(half, mark)["template"]
-    container = template["spec"]["containers"][0]
+    pod = asking_pod(half, mark)
+    container = pod["spec"]["containers"][0]
     kept = ("name", "image", "imagePullPolicy", "resources", "securityContext")
     spec = {
-        **template["spec"],
+        **pod["spec"],
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 0,
         "containers": [{**{k: container[k] for k in kept if k in container}, "command": ["python3", "-c", "pass"]}],
         "volumes": [],
     }
-    metadata = {**template["metadata"], "name": names.CHECK_THIRD, "namespace": half.namespace}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    return {**pod, "metadata": {**pod["metadata"], "name": names.CHECK_THIRD}, "spec": spec}
 
 
 def verdict_job(request: Request, mark: str, runs: object) -> Spec:

@@ -6,7 +6,6 @@ Leaves to others: queues, and anything that KAI's operator makes.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 import pulumi
@@ -14,7 +13,7 @@ import pulumi_kubernetes as k8s
 
 from components import kube, names, releases
 from components.artifacts import chart_for
-from components.base import Component
+from components.base import Component, live_hook
 from components.settings.models import Artifacts
 
 CLUSTER_POLICY_SCHEMA = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
@@ -100,6 +99,7 @@ class KaiScheduler(Component):
 
     def _release(self, name: str, args: KaiSchedulerArgs, needs: list[pulumi.Resource]) -> k8s.helm.v3.Release:
         chart = chart_for("kai-scheduler", args.release.version, args.artifacts)
+        sweep = live_hook(f"{name}-sweep", args.kubeconfig, lambda text: kube.delete_leftovers(text, leftovers()))
         return k8s.helm.v3.Release(
             f"{name}-release",
             name=names.KAI_RELEASE,
@@ -130,18 +130,9 @@ class KaiScheduler(Component):
                 # the new one comes. queues and workloads are not the release's, so they stay
                 replacement_trigger=args.release.line,
                 delete_before_replace=True,
-                hooks=pulumi.ResourceHookBinding(before_create=[_sweep(name, args.kubeconfig)]),
+                hooks=pulumi.ResourceHookBinding(before_create=[sweep]),
             ),
         )
-
-
-def _sweep(name: str, kubeconfig: pulumi.Output[str]) -> pulumi.ResourceHook:
-    async def sweep(_: pulumi.ResourceHookArgs) -> None:
-        text = await kubeconfig.future()
-        if text is not None:
-            await asyncio.to_thread(kube.delete_leftovers, text, leftovers())
-
-    return pulumi.ResourceHook(f"{name}-sweep", sweep)
 
 
 def leftovers() -> list[releases.Leftover]:

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from lightkube.generic_resource import GenericGlobalResource, create_global_resource
 
 from components import kube
 from components.releases import Leftover
@@ -143,6 +145,20 @@ class TestLeftovers:
         refusal = {**MISSING, "code": 403, "reason": "Forbidden", "message": "no"}
         with serving({("DELETE", PATH): [(403, refusal)]}) as (text, _), pytest.raises(Exception, match="no"):
             kube.delete_leftovers(text, [CONFIG])
+
+
+def test_teams_that_meet_a_kind_at_once_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slowly(*words: str) -> type[GenericGlobalResource]:
+        inside.append(threading.get_ident())
+        assert len(inside) == 1, "the client refuses a kind that two threads make at once"
+        time.sleep(0.01)
+        inside.pop()
+        return create_global_resource(*words)
+
+    inside: list[int] = []
+    monkeypatch.setattr(kube, "create_global_resource", slowly)
+    with ThreadPoolExecutor(5) as pool, serving({}) as (text, _):
+        assert list(pool.map(lambda _: kube.delete_leftovers(text, [CONFIG]), range(5))) == [[]] * 5
 
 
 class TestWaitForSecret:
