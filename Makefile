@@ -49,10 +49,10 @@ test: $(READY)        ## every test that this machine can run
 	$(PY) -m pytest
 bench: $(READY)       ## cost of 3, 30 and 300 teams
 	@$(PY) -m tests.bench
-mutants: $(READY)     ## mutation over policies/ and components/capacity.py
+mutants: $(READY)     ## mutation over policies/ and capacity/
 	@$(PY) -m tests.mutants
 schema: $(READY)      ## write the JSON Schema of the stack file
-	@$(PY) -m components.settings.schema
+	@$(PY) -m settings.schema
 lock:                 ## resolve pyproject.toml into requirements.lock (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
 clean:                ## remove the virtual environment and caches

@@ -8,11 +8,11 @@ import pulumi
 
 from components import platform as build
 from components.host.cluster import HostCluster, HostClusterArgs
-from components.host.kubeconfig import kubeconfig_of
-from components.kube import KubeconfigError
-from components.settings.load import parse_platform
-from components.settings.problems import SettingsError
 from components.team.tenant import resolve
+from kube import KubeconfigError
+from kube.stack import kubeconfig_of
+from settings.load import parse_platform
+from settings.problems import SettingsError
 
 
 def main() -> None:

@@ -20,10 +20,10 @@ from cli.driver import Driver, Place, driver_for
 from cli.errors import CommandError, Exit, InputError
 from cli.files import write_private
 from cli.host import Host
-from components.settings.load import load_stack_file
-from components.settings.models import HostProvider
-from components.settings.problems import SettingsError
-from components.settings.tenants import tenants
+from settings.load import load_stack_file
+from settings.models import HostProvider
+from settings.problems import SettingsError
+from settings.tenants import tenants
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 STACK_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")

@@ -21,9 +21,9 @@ from lightkube.core.exceptions import ConfigError
 from lightkube.resources.core_v1 import Namespace
 
 from cli.errors import CommandError, InputError
-from components.host.kubeconfig import kubeconfig_of, kubeconfig_path
-from components.kube import KubeconfigError
-from components.settings.models import Host
+from kube import KubeconfigError
+from kube.stack import kubeconfig_of, kubeconfig_path
+from settings.models import Host
 
 TIMEOUT: Final = httpx2.Timeout(10.0, connect=5.0)
 """Seconds. A command that shows a table must not hang on a dead address."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from cli.cluster import Identity, Target
-from components.settings.models import HostProvider, Platform
+from settings.models import HostProvider, Platform
 
 Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"
 """What outputs are made of."""

@@ -40,12 +40,12 @@ from cli.errors import CommandError, InputError, InterruptedRunError
 from cli.files import write_private
 from cli.resume import Pending, clear, pending_operations
 from cli.status import kubeconfig_in, team_states
-from components.kube import team_kubeconfig
-from components.names import team_secret
-from components.settings.tenants import tenants
 from components.team.protection import override_for
 from components.team.tenant import resolve
+from kube import team_kubeconfig
+from names import team_secret
 from policies.config import PACK, pack_arguments
+from settings.tenants import tenants
 
 INSTALL: Final = "https://www.pulumi.com/docs/install/"
 LOCAL_STATE: Final = Path(".pulumi/state")

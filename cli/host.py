@@ -13,10 +13,10 @@ from cli.driver import Driver, Place
 from cli.errors import CommandError
 from cli.live import read_facts
 from cli.preflight import Finding, Level, compare, needed_rights, worst
-from components.host.kubeconfig import context_of
-from components.settings.models import HostProvider
-from components.settings.tenants import tenants
 from components.team.tenant import resolve
+from kube.stack import context_of
+from settings.models import HostProvider
+from settings.tenants import tenants
 
 MARKS: Final = {Level.OK: "ok", Level.NOTE: "note", Level.WARNING: "WARN", Level.ERROR: "ERROR"}
 

@@ -22,7 +22,7 @@ from lightkube.resources.storage_v1 import StorageClass
 from lightkube.utils.quantity import parse_quantity
 
 from cli.preflight import ClusterFacts, NodeFacts, ObjectFacts, Right
-from components.names import GPU, MANAGED_BY
+from names import GPU, MANAGED_BY
 
 OUR_MANAGERS: Final = ("pulumi-kubernetes",)
 """Field managers of server-side apply that are ours (the engine's provider adds a random suffix)."""

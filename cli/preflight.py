@@ -1,7 +1,7 @@
 """Does the cluster have what the stack file says? Pure comparison of plain data.
 
 Owns: the facts that are compared (`ClusterFacts`), the rules, one fix for each finding.
-Leaves to others: reading the facts (`live.py`), rules that need no cluster (`components/settings`), showing (`app.py`).
+Leaves to others: reading the facts (`live.py`), rules that need no cluster (`settings`), showing (`app.py`).
 
 Objects that an earlier run of ours made are fine: they are told by the label
 `app.kubernetes.io/managed-by: gpu-tenancy`, or by Helm's annotation that their release is in a namespace of ours.
@@ -17,9 +17,9 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Final
 
-from components.capacity import parse_quantity
-from components.names import GPU, GPU_COUNT, GPU_MEMORY, GPU_PRODUCT, team_namespace
-from components.settings.models import (
+from capacity import parse_quantity
+from names import GPU, GPU_COUNT, GPU_MEMORY, GPU_PRODUCT, team_namespace
+from settings.models import (
     GpuStack,
     HostProvider,
     Owner,

@@ -28,7 +28,7 @@ from lightkube.generic_resource import create_global_resource, create_namespaced
 from lightkube.resources.core_v1 import Secret
 
 from cli.errors import CommandError
-from components.names import MANAGED_BY
+from names import MANAGED_BY
 
 RELEASE: Final = "kubernetes:helm.sh/v3:Release"
 HOST_PROVIDER: Final = "host-provider"

@@ -15,13 +15,13 @@ from cli.driver import Json, Place, TeamState
 from cli.engine import HIDDEN_OUTPUTS, MASKED
 from cli.errors import CommandError
 from cli.status import kubeconfig_in, team_states
-from components.settings.load import load_stack_file
 from lab.driver import LabDriver, Summary
 from lab.engine import Recorded
 from lab.errors import LabError
 from policies.inventory import PolicyResource
 from policies.plain import plain_properties
 from policies.run import config_for, evaluate, lines
+from settings.load import load_stack_file
 
 
 @contextmanager

@@ -19,10 +19,10 @@ from cli import say
 from cli.cluster import Target, get_json, target_of
 from cli.driver import TeamState
 from cli.errors import CommandError
-from components.check.verdict import LISTED, listing
-from components.names import CHECK_NAMESPACE, CHECK_REPORT
-from components.settings.models import Platform, SchedulerMode, Team
-from components.settings.tenants import tenants
+from names import CHECK_NAMESPACE, CHECK_REPORT
+from probe.verdict import LISTED, listing
+from settings.models import Platform, SchedulerMode, Team
+from settings.tenants import tenants
 
 REPORT_PATH: Final = f"/api/v1/namespaces/{CHECK_NAMESPACE}/configmaps/{CHECK_REPORT}"
 QUICK: Final = httpx2.Timeout(4.0, connect=2.0)

@@ -13,18 +13,19 @@ from datetime import date
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import names, releases
+import names
+import releases
 from components.check.gpu_check import GpuCheck, GpuCheckArgs
 from components.check.host import host_requests
 from components.gpu.software import GpuSoftware, GpuSoftwareArgs
 from components.host.cluster import HostCluster
 from components.host.node_pool import NodePool, NodePoolArgs
-from components.settings.models import GpuStack, Owner, Platform
 from components.team.admission import others
 from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
 from components.team.protection import protected
 from components.team.team import Team, TeamArgs
 from components.team.tenant import Tenant
+from settings.models import GpuStack, Owner, Platform
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Final
 
 import pulumi
 
-from components import kube
+import kube
 from components.base import live_hook
 
 RETRIES: Final = 36

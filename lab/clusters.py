@@ -31,7 +31,7 @@ from lightkube import ApiError, Client, KubeConfig
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import ConfigMap, Namespace
 
-from components.kube import meet_types
+from kube import meet_types
 from lab.binaries import Binaries
 from lab.errors import LabError
 

@@ -15,7 +15,6 @@ from pathlib import Path
 import pulumi
 import yaml
 
-from components.settings.load import load_stack_file
 from lab import binaries, simulate
 from lab.backend import LabBackend
 from lab.clusters import HOST, Cluster, Clusters
@@ -23,6 +22,7 @@ from lab.engine import PROJECT, SECRET_HIDDEN, SECRET_KEY, Monitor, Recorded, St
 from lab.errors import LabError
 from lab.objects import Json, Objects
 from lab.show import Show
+from settings.load import load_stack_file
 
 # what a program gets where no server runs yet: well-formed, and nobody answers there
 PLACEHOLDER = {

@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
-from components import names
-from components.settings.models import Owner, Platform, Pool
+import names
 from lab.clusters import LOOPBACK, Clusters
 from lab.objects import APPEAR_SECONDS, Json, Objects, Reference
+from settings.models import Owner, Platform, Pool
 
 SIMULATED = "simulated"
 CPU_NODE = "lab-cpu-0"

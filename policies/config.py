@@ -17,7 +17,7 @@ from typing import Final
 
 from pydantic import Field, ValidationError
 
-from components.settings.types import Section
+from settings.types import Section
 
 FOLDER: Final = Path(__file__).parent / "config"
 PACK: Final = "policies"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from components.capacity import PoolCapacity, TenantClaim
-from components.names import KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM, team_node_label
+from capacity import PoolCapacity, TenantClaim
+from names import KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM, team_node_label
 from policies import names
 from policies.inventory import Inventory, PolicyResource
 from policies.plain import (
@@ -34,7 +34,7 @@ class Cap:
 
 
 def pool_capacity(pool: PolicyResource) -> PoolCapacity:
-    """Return the GPU numbers of a NodePool, for `components.capacity`.
+    """Return the GPU numbers of a NodePool, for `capacity`.
 
     What a node advertises is computed, so that a wrong `gpusAllocatable` cannot widen a quota.
     """
@@ -49,7 +49,7 @@ def pool_capacity(pool: PolicyResource) -> PoolCapacity:
 
 
 def claim_of(team: PolicyResource) -> TenantClaim:
-    """Return what a tenant claims of its pool, for `components.capacity`."""
+    """Return what a tenant claims of its pool, for `capacity`."""
     inputs = team.properties
     try:
         mode = text(inputs, "mode")

@@ -22,13 +22,13 @@ from datetime import date
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from components.names import GPU, team_namespace
-from components.releases import KAI
-from components.settings.load import SettingsError, load_stack_file
-from components.settings.models import Override
 from components.team.protection import Change, override_for
+from names import GPU, team_namespace
 from policies import names
 from policies.plain import Number, Unreadable, get, maybe_number, maybe_text, plain_properties, quantity, say
+from releases import KAI
+from settings.load import SettingsError, load_stack_file
+from settings.models import Override
 
 Step: TypeAlias = Mapping[str, object]
 Usage: TypeAlias = Mapping[str, Number]

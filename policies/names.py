@@ -1,4 +1,4 @@
-"""Names that the rules match on, besides those in `components.names`: resource tokens, Kubernetes' and KAI's own.
+"""Names that the rules match on, besides those in `names`: resource tokens, Kubernetes' and KAI's own.
 
 Every token is checked by a test against the SDK or against what the program registers, so a typing mistake here fails
 the build instead of making a rule match nothing.

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from pulumi.output import Unknown as SdkUnknown
 from pulumi_policy import proxy
 
-from components.capacity import parse_quantity
+from capacity import parse_quantity
 
 Number: TypeAlias = int | float
 

@@ -15,8 +15,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.settings.load import load_stack_file
-from components.settings.models import Platform
 from policies.gate import GateError, Usage, usage_of
 from report.command import NO, YES, UsageError, read_text, run
 from report.comment import BUDGET, Report, blocks, render
@@ -26,6 +24,8 @@ from report.preview import merge_policies, read_policies, read_preview
 from report.redact import Redactor
 from report.rules import gated, judge, lists_everything, not_run
 from report.stackfile import learn_secrets, read_raw
+from settings.load import load_stack_file
+from settings.models import Platform
 
 
 def _stack_name(options: argparse.Namespace) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from components.settings.problems import SettingsError
 from report.redact import Redactor
+from settings.problems import SettingsError
 
 YES: Final = 0
 """Done, and nothing speaks against the change."""

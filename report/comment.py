@@ -15,14 +15,14 @@ from html import escape
 from typing import Final
 from urllib.parse import quote
 
-from components.capacity import UNLIMITED
-from components.settings.models import Platform
+from capacity import UNLIMITED
 from report.diff import diff_lines, learn_step
 from report.impact import EVERYONE, Gravity, Impact, Owners, impacts, runs_again
 from report.preview import Op, PolicyResult, Preview, Step
 from report.quota import PoolState, TeamState, both, pool_states, team_states
 from report.redact import Redactor
 from report.versions import VersionChange, version_changes
+from settings.models import Platform
 
 GITHUB_LIMIT: Final = 65_536
 """Characters of a comment; GitHub answers a longer one with 422."""

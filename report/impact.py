@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from components.capacity import UNLIMITED
-from components.settings.models import Platform, SchedulerMode
+from capacity import UNLIMITED
 from report.preview import Op, Preview, Step
 from report.quota import team_states
+from settings.models import Platform, SchedulerMode
 
 TEAM: Final = "gpu-tenancy:index:Team"
 VIRTUAL_CLUSTER: Final = "gpu-tenancy:index:VirtualCluster"

@@ -21,12 +21,12 @@ from typing import Final
 
 from cli.driver import Place
 from cli.engine import EngineDriver
-from components.settings.load import load_stack_file
-from components.settings.models import HostProvider
 from policies.config import pack_arguments
 from report.command import NO, YES, UsageError, run
 from report.preview import PreviewError, read_preview
 from report.redact import Redactor
+from settings.load import load_stack_file
+from settings.models import HostProvider
 
 # the digest of a plain --json drops policy events (pkg/backend/display/json.go), the stream has them
 _STREAM: Final = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true", "PULUMI_SKIP_UPDATE_CHECK": "true"}

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from components.capacity import UNLIMITED
-from components.settings.models import Platform
+from capacity import UNLIMITED
 from report.quota import PoolState, TeamState, both, pool_states
+from settings.models import Platform
 
 WIDTH: Final = 960
 _MARGIN: Final = 24

@@ -2,7 +2,7 @@
 
 Owns: the numbers of both tables and of the picture, and what is left in a pool. Units are the pool's: GPU, or replica
 on a shared one.
-Leaves to others: whether the numbers are allowed (`components/capacity.py`), how they look (`comment.py`,
+Leaves to others: whether the numbers are allowed (`capacity`), how they look (`comment.py`,
 `picture.py`).
 """
 
@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from components.capacity import UNLIMITED
-from components.settings.models import Platform
-from components.settings.tenants import tenants
+from capacity import UNLIMITED
+from settings.models import Platform
+from settings.tenants import tenants
 
 _T = TypeVar("_T")
 

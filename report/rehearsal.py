@@ -26,13 +26,13 @@ from typing import Any, Final
 import yaml
 from pydantic import JsonValue
 
-from components.settings.load import PLATFORM_KEY
-from components.settings.problems import SettingsError
 from report.__main__ import main as write_report
 from report.command import YES, UsageError, read_text, run
 from report.github import STACK_FILE
 from report.impact import JOB, KAI_SCHEDULER, RELEASE
 from report.redact import SECRET, Redactor
+from settings.load import PLATFORM_KEY
+from settings.problems import SettingsError
 
 SCHEMA: Final = 1
 _HASHED: Final = re.compile(r"^\[secret\] [0-9a-f]+$")

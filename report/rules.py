@@ -9,8 +9,6 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
-from components.settings.models import Platform
-from components.settings.tenants import tenants
 from policies import run
 from policies.config import Level
 from policies.gate import Usage, gate
@@ -18,6 +16,8 @@ from policies.inventory import PolicyResource
 from policies.plain import plain_properties
 from report.impact import TEAM
 from report.preview import Op, PolicyResult, Preview, Violation
+from settings.models import Platform
+from settings.tenants import tenants
 
 
 def lists_everything(preview: Preview, head: Platform) -> bool:

@@ -5,7 +5,7 @@
 Owns: which differences between base and head may be previewed by the base branch's program with the stack's
 credentials. Everything that makes the program talk to another place, or decrypt with another key, may not: a person
 with the credentials previews that by hand.
-Leaves to others: whether the file is valid (`components/settings`).
+Leaves to others: whether the file is valid (`settings`).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Final
 import yaml
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from components.settings.load import PLATFORM_KEY
 from report.command import NO, YES, run
 from report.redact import Redactor, is_secret_key
+from settings.load import PLATFORM_KEY
 
 _REFUSED: Final = {
     "host": "where the program connects to",

@@ -1,7 +1,7 @@
 """Which versions change for whom, and what that means. Pure.
 
 Owns: scheduler, virtual cluster and shared-KAI versions before and after, equal changes of several teams in one row.
-Leaves to others: what a release needs and which line it is in (`components/releases.py`).
+Leaves to others: what a release needs and which line it is in (`releases`).
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from components import releases
-from components.settings.models import Platform, SchedulerMode, Team
-from components.settings.tenants import tenants
+import releases
 from report.impact import SCHEDULER_AWAY
+from settings.models import Platform, SchedulerMode, Team
+from settings.tenants import tenants
 
 
 @dataclass(frozen=True, kw_only=True)

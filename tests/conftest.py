@@ -182,7 +182,7 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         stack: str = "unit",
         wait: Callable[..., None] = not_waiting,
     ) -> Recorder:
-        monkeypatch.setattr("components.kube.wait_for_secret", wait)
+        monkeypatch.setattr("kube.wait_for_secret", wait)
         data = platform_of(platform) if isinstance(platform, str) else dict(platform)
         context = data["host"].get("context") or "unit"
         key = json.dumps([data, preview, stack], sort_keys=True, default=str)

@@ -62,7 +62,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "policies/offline.py": (f"{_POLICIES}/test_offline.py",),
     "policies/gate.py": (f"{_POLICIES}/test_gate.py",),
     "policies/pack.py": _first("pack"),
-    "components/capacity.py": (
+    "capacity/__init__.py": (
         "tests/test_capacity.py",
         "tests/test_quantities.py",
         f"{_POLICIES}/test_quota.py",
@@ -271,7 +271,7 @@ def preload() -> None:
         "pulumi",
         "pulumi_policy",
         "pulumi_kubernetes",
-        "components.settings.load",
+        "settings.load",
         "components.team.protection",
     ):
         importlib.import_module(name)
@@ -292,8 +292,9 @@ def noticed(mutant: Mutant | None, tests: Sequence[str]) -> int:
 
         if mutant is not None:
             sys.meta_path.insert(0, _Mutated(mutant))
-            for name in [name for name in sys.modules if name.startswith("components")]:
-                if mutant.file.startswith("components/"):
+            if not mutant.file.startswith("policies/"):
+                ours = ("components", "settings", "capacity", "releases", "kube", "names")
+                for name in [name for name in sys.modules if name.split(".")[0] in ours]:
                     del sys.modules[name]
         status = 0
         for test in tests:

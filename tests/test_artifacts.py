@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from components.artifacts import KNOWN_CHARTS, ChartRef, chart_for, image, mistakes
-from components.releases import KAI
-from components.settings.models import Artifacts
+from releases import KAI
+from settings.artifacts import KNOWN_CHARTS, ChartRef, chart_for, image, mistakes
+from settings.models import Artifacts
 
 
 def charts(**places: str) -> Artifacts:

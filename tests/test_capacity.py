@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from components.capacity import (
+from capacity import (
     NODE_PORTS,
     LeafClaim,
     PoolCapacity,
@@ -32,7 +32,7 @@ from components.capacity import (
     visible_gpus,
     visible_nodes,
 )
-from components.releases import Footprint
+from releases import Footprint
 
 ONE_NODE = PoolCapacity(name="gpu", nodes=("gpu-0",), size=1, gpus_per_node=4)
 TWO_NODES = PoolCapacity(name="gpu", nodes=("gpu-0", "gpu-1"), size=2, gpus_per_node=8)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from components.capacity import (
+from capacity import (
     LeafClaim,
     PoolCapacity,
     TenantClaim,
@@ -17,7 +17,7 @@ from components.capacity import (
     port_clashes,
     room,
 )
-from components.releases import Footprint
+from releases import Footprint
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import re
 
 import yaml
 
-from components.settings.load import parse_platform
+from settings.load import parse_platform
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()

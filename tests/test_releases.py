@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components import releases
-from components.releases import (
+import releases
+from releases import (
     DEFAULT_DEVICE_PLUGIN,
     DEFAULT_GPU_OPERATOR,
     DEFAULT_KAI,
@@ -587,7 +587,7 @@ def test_a_release_lists_a_trap_exactly_when_its_flag_is_up(trap: str, flag: str
 
 def test_the_page_of_versions_is_written_from_the_data() -> None:
     page = Path(__file__).resolve().parents[1] / "docs" / "versions.md"
-    assert page.read_text(encoding="utf-8") == releases.markdown(), "stale: run `python -m components.releases`"
+    assert page.read_text(encoding="utf-8") == releases.markdown(), "stale: run `python -m releases`"
 
 
 def test_the_page_names_every_version_and_every_trap() -> None:

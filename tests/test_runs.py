@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from components import releases
+import releases
 from tests.conftest import ROOT
 
 RECORD = (ROOT / "docs" / "runs.md").read_text()

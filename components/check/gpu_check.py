@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import names
+import names
 from components.base import Component
-from components.check import code, job
+from components.check import job
 from components.retry import when_admitted, when_it_comes
+from probe import code
 
 
 @dataclass(frozen=True, kw_only=True)

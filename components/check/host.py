@@ -7,9 +7,10 @@ Leaves to others: the check itself (`gpu_check.py`).
 
 from __future__ import annotations
 
-from components import names, releases
+import names
+import releases
 from components.check.job import PodSettings, Request
-from components.settings.models import GpuStack, Platform, Pool
+from settings.models import GpuStack, Platform, Pool
 
 
 def host_requests(platform: Platform) -> dict[str, Request]:

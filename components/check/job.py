@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from components import names
-from components.check import code
+import names
+from probe import code
 
 Spec = dict[str, Any]
 

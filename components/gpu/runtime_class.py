@@ -9,8 +9,8 @@ from __future__ import annotations
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import names
-from components.settings.models import RuntimeClass
+import names
+from settings.models import RuntimeClass
 
 
 def runtime_class(settings: RuntimeClass, provider: k8s.Provider, parent: pulumi.Resource) -> k8s.node.v1.RuntimeClass:

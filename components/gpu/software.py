@@ -12,11 +12,12 @@ from typing import Literal
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import names, releases
-from components.artifacts import chart_for
+import names
+import releases
 from components.base import Component
 from components.gpu.runtime_class import runtime_class
-from components.settings.models import Artifacts, Gpu, GpuStack, HostProvider, Owner, Pool
+from settings.artifacts import chart_for
+from settings.models import Artifacts, Gpu, GpuStack, HostProvider, Owner, Pool
 
 NAMESPACES = {GpuStack.DEVICE_PLUGIN: "nvidia-device-plugin", GpuStack.GPU_OPERATOR: "gpu-operator"}
 CHARTS = {GpuStack.DEVICE_PLUGIN: "nvidia-device-plugin", GpuStack.GPU_OPERATOR: "gpu-operator"}

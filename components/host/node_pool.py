@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import names, releases
+import names
+import releases
 from components.base import Component
-from components.settings.models import Pool
+from settings.models import Pool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import kube, names
+import kube
+import names
 from components.base import Component
 from components.team.tenant import Tenant
 

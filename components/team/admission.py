@@ -20,10 +20,10 @@ from typing import Any, Final
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import names
+import names
 from components.base import Component
-from components.settings.models import Isolation, SchedulerMode
 from components.team.tenant import Tenant
+from settings.models import Isolation, SchedulerMode
 
 Spec = dict[str, Any]
 

@@ -12,11 +12,11 @@ from typing import Final
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import names
+import names
 from components.base import Component
-from components.settings.models import TeamPriority
 from components.team import network
 from components.team.tenant import Tenant, quota_hard
+from settings.models import TeamPriority
 
 PRIORITY_VALUES: Final = {TeamPriority.HIGH: 1000, TeamPriority.STANDARD: 500, TeamPriority.BEST_EFFORT: 0}
 """Far below the system's own classes (2 * 10^9); only their order matters. 0 is what a pod without any class has, so

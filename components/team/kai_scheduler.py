@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import kube, names, releases
-from components.artifacts import chart_for
+import kube
+import names
+import releases
 from components.base import Component, live_hook
-from components.settings.models import Artifacts
+from settings.artifacts import chart_for
+from settings.models import Artifacts
 
 CLUSTER_POLICY_SCHEMA = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 

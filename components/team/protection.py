@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Literal, TypeAlias
 
-from components.settings.models import Override
+from settings.models import Override
 
 Change: TypeAlias = Literal["delete", "replace", "lowerLimit"]
 """What an override can allow, in the stack file's words."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import names
+import names
+from capacity import UNLIMITED
 from components.base import Component
-from components.capacity import UNLIMITED
 from components.retry import when_admitted, when_it_comes
 from components.team.tenant import Tenant
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from components import capacity, names, releases
-from components.capacity import UNLIMITED
-from components.settings.claims import tenancy_cost
-from components.settings.models import Expose, Platform, Pool, SchedulerMode, Team
-from components.settings.tenants import canary_of, tenants
+import capacity
+import names
+import releases
+from capacity import UNLIMITED
+from settings.claims import tenancy_cost
+from settings.models import Expose, Platform, Pool, SchedulerMode, Team
+from settings.tenants import canary_of, tenants
 
 
 @dataclass(frozen=True, kw_only=True)

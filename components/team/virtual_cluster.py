@@ -12,12 +12,14 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import kube, names, releases
-from components.artifacts import chart_for
+import kube
+import names
+import releases
 from components.base import Component
-from components.settings.models import Artifacts, Expose, Host, RuntimeClass, SchedulerMode
 from components.team import network
 from components.team.tenant import Tenant
+from settings.artifacts import chart_for
+from settings.models import Artifacts, Expose, Host, RuntimeClass, SchedulerMode
 
 GPU_TAINT = f"{names.GPU}={names.GPU_TAINT_VALUE}:NoSchedule"
 

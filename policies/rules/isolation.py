@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from components.names import team_namespace
+from names import team_namespace
 from policies import names
 from policies.facts import (
     containers,

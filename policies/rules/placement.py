@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from components.names import KAI_QUEUE_LABEL, KAI_SCHEDULER_NAME
+from names import KAI_QUEUE_LABEL, KAI_SCHEDULER_NAME
 from policies import names
 from policies.facts import (
     contains,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from components.capacity import (
+from capacity import (
     UNLIMITED,
     LeafClaim,
     Verdict,
@@ -18,7 +18,7 @@ from components.capacity import (
     quota_against_limit,
     visible_gpus,
 )
-from components.names import GPU_RESOURCES
+from names import GPU_RESOURCES
 from policies import names
 from policies.facts import (
     Cap,

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Final
 
-from components.releases import KAI, VCLUSTER, KaiRelease, VclusterRelease
 from policies import names
 from policies.facts import containers, owner_of
 from policies.inventory import PolicyResource
 from policies.plain import Unknown, mapping, maybe_text, text, unknown
 from policies.rule import Group, Rule, Scene, Stage, describe
+from releases import KAI, VCLUSTER, KaiRelease, VclusterRelease
 
 _EXACT_VERSION: Final = re.compile(r"v?\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
@@ -141,7 +141,7 @@ def supported_version(resource: PolicyResource, scene: Scene) -> Iterator[str]:
     what, version, release = _release(resource)
     owner = owner_of(resource)
     if release is None:
-        yield f"{owner}: {what} {version} is not in components/releases.py; use a version that is, or add it there"
+        yield f"{owner}: {what} {version} is not in releases; use a version that is, or add it there"
     elif release.support_ends is None:
         yield f"{owner}: {what} {version} was never supported by its makers; move to a supported version"
     elif release.support_ends < scene.today:
@@ -179,7 +179,7 @@ def kai_line(scheduler: PolicyResource, _: Scene) -> Iterator[str]:
     version, line = text(scheduler.properties, "version"), text(scheduler.properties, "line")
     known = KAI.get(version)
     if known is None or known.line != line:
-        right = known.line if known else "none that components/releases.py knows"
+        right = known.line if known else "none that releases knows"
         yield f"{owner_of(scheduler)}: KAI {version} belongs to line {right}, declared is {line}; declare its line"
 
 

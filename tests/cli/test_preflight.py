@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from cli.preflight import ClusterFacts, Finding, Level, NodeFacts, ObjectFacts, Right, compare, needed_rights
-from components.names import GPU_COUNT, GPU_MEMORY, GPU_PRODUCT
-from components.settings.load import parse_platform
-from components.settings.models import Platform
-from components.settings.tenants import tenants
+from names import GPU_COUNT, GPU_MEMORY, GPU_PRODUCT
+from settings.load import parse_platform
+from settings.models import Platform
+from settings.tenants import tenants
 from tests.cli.conftest import Project
 from tests.cli.fake_api import named, node
 

@@ -12,7 +12,7 @@ import pytest
 from cli.cluster import Target, target_of
 from cli.driver import TeamState
 from cli.status import age, pairs, rows, team_state
-from components.settings.load import load_stack_file
+from settings.load import load_stack_file
 from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.fake_api import FakeApi, kubeconfig, named
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from components.settings.load import parse_platform
 from components.team.admission import Others, others, policy_spec, rules
 from components.team.tenant import Tenant, resolve
+from settings.load import parse_platform
 from tests.conftest import Declare, platform_of
 
 NOBODY = Others(nodes=(), queues=())

@@ -17,8 +17,8 @@ import pytest
 import yaml
 from lightkube.generic_resource import GenericGlobalResource, create_global_resource
 
-from components import kube
-from components.releases import Leftover
+import kube
+from releases import Leftover
 
 CONFIG = Leftover(api_version="kai.scheduler/v1", kind="Config", name="kai-config")
 PATH = "/apis/kai.scheduler/v1/configs/kai-config"

@@ -11,7 +11,9 @@ from typing import Any
 import pulumi
 import pytest
 
-from components import names, releases, retry
+import names
+import releases
+from components import retry
 from components.team import kai_scheduler
 from tests.conftest import SECRET_MARK, Declare, Recorder, Registered, platform_of
 

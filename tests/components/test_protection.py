@@ -6,8 +6,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from components.settings.models import Override
 from components.team.protection import Change, override_for, protected
+from settings.models import Override
 
 LAST = date(2026, 12, 24)
 

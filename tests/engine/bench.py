@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import yaml
 
-from components.names import LABEL_POOL
+from names import LABEL_POOL
 from tests.bench import record
 from tests.conftest import ROOT
 from tests.engine.conftest import Engine, everything_unprotected

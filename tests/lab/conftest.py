@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import yaml
 
-from components.settings.load import PLATFORM_KEY
 from lab import binaries
 from lab.clusters import LOOPBACK, _commands, _is_free
 from lab.driver import LabDriver
 from lab.errors import LabError
 from lab.objects import Json, Objects
 from lab.show import Show
+from settings.load import PLATFORM_KEY
 
 ROOT = Path(__file__).resolve().parents[2]
 # a host with one GPU node and no team: enough for programs that bring their own objects

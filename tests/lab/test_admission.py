@@ -21,11 +21,11 @@ from lightkube.resources.node_v1 import RuntimeClass
 from lightkube.resources.rbac_authorization_v1 import Role, RoleBinding
 from lightkube.types import PatchType
 
-from components.settings.load import parse_platform
 from components.team.admission import SYNCED_LABEL, binding_spec, others, policy_name, policy_spec, rules
 from components.team.tenant import Tenant, resolve
 from lab.binaries import Binaries
 from lab.clusters import Clusters
+from settings.load import parse_platform
 
 pytestmark = pytest.mark.lab
 

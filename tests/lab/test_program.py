@@ -149,7 +149,7 @@ class CheckPod:
     environment: Mapping[str, str]
 
     def run(self, script: str, *words: str) -> subprocess.CompletedProcess[str]:
-        program = [sys.executable, str(ROOT / "components" / "check" / script), *words]
+        program = [sys.executable, str(ROOT / "probe" / script), *words]
         return subprocess.run(program, env=dict(self.environment), capture_output=True, text=True, check=False)
 
     def rights(self, namespace: str) -> set[tuple[str, str, str]]:
@@ -222,7 +222,7 @@ def test_a_checks_account_may_write_its_own_report_and_do_nothing_else(story: St
 def test_the_reports_of_a_pair_go_by_the_pods_own_accounts(story: Story, tmp_path: Path) -> None:
     for index, namespace in enumerate(("gpu-check", "gpu-check-2"), start=1):
         half = check_pod(story, tmp_path / namespace, "gpu-check", namespace)
-        done = half.run("probe.py", "--simulate", str(ROOT / "components/check/simulations/fraction.json"))
+        done = half.run("probe.py", "--simulate", str(ROOT / "probe/simulations/fraction.json"))
         assert "configmap" not in done.stderr.lower(), done.stderr
         admin = story.lab.driver.clusters.client("team-ml-ml")
         report = admin.get(ConfigMap, f"gpu-check-report-{index}", namespace="gpu-check").data or {}

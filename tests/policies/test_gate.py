@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.releases import KAI
-from components.settings.models import Override
 from components.team.protection import Change
 from policies import names
 from policies.gate import GateError, Refusal, gate, main, steps_of, usage_of
 from policies.inventory import PolicyResource
 from policies.plain import UNKNOWN
+from releases import KAI
+from settings.models import Override
 from tests.policies.world import changed, guardrails, kai_release, team, vcluster, virtual_cluster
 
 TODAY = date(2026, 11, 22)

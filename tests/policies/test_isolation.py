@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from components.names import LABEL_POOL
+from names import LABEL_POOL
 from policies import names
 from policies.inventory import PolicyResource
 from policies.plain import UNKNOWN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from components.names import KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM
+from names import KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM
 from policies import names
 from policies.inventory import PolicyResource
 from tests.policies.world import ABSENT, changed, check, host_check, job, messages, pool, result, software, team

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 import pulumi_kubernetes as k8s
 import pytest
 
-from components.names import QUEUE_API_VERSION
+from names import QUEUE_API_VERSION
 from policies import names
 from policies.config import Level, PolicyConfig
 from policies.inventory import Inventory, PolicyResource

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from components.releases import KAI, VCLUSTER
 from policies.config import Limits, PolicyConfig
 from policies.inventory import PolicyResource
 from policies.plain import UNKNOWN
 from policies.rules.supply import qualified
 from policies.run import evaluate
+from releases import KAI, VCLUSTER
 from tests.policies.world import (
     ABSENT,
     changed,
@@ -301,8 +301,8 @@ def test_a_version_that_was_never_supported_is_refused_and_not_warned_of() -> No
 
 def test_a_version_that_nobody_knows_is_refused() -> None:
     assert messages("supported-version", [scheduler(version="v9.9.9"), virtual_cluster(version="9.9.9")]) == [
-        "team ml: KAI v9.9.9 is not in components/releases.py; use a version that is, or add it there",
-        "team ml: vCluster 9.9.9 is not in components/releases.py; use a version that is, or add it there",
+        "team ml: KAI v9.9.9 is not in releases; use a version that is, or add it there",
+        "team ml: vCluster 9.9.9 is not in releases; use a version that is, or add it there",
     ]
     assert messages("support-ends-soon", [scheduler(version="v9.9.9")]) == []
 
@@ -334,5 +334,5 @@ def test_a_scheduler_declares_the_line_of_its_version(version: str) -> None:
 
 def test_a_version_without_a_known_line_is_refused() -> None:
     assert messages("kai-line", [scheduler(version="v9.9.9", line="9.9")]) == [
-        "team ml: KAI v9.9.9 belongs to line none that components/releases.py knows, declared is 9.9; declare its line"
+        "team ml: KAI v9.9.9 belongs to line none that releases knows, declared is 9.9; declare its line"
     ]

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from datetime import date
 
-from components.names import KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM
-from components.releases import KAI
+from names import KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM
 from policies import names
 from policies.config import Limits, PolicyConfig
 from policies.inventory import PolicyResource
 from policies.rules.quota import REQUEST_KEYS
 from policies.run import RuleResult, evaluate
+from releases import KAI
 
 TODAY = date(2026, 1, 10)
 ABSENT = object()

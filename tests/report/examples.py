@@ -16,14 +16,14 @@ from typing import Any, Final
 
 import yaml
 
-from components.settings.load import PLATFORM_KEY, parse_platform
-from components.settings.models import Platform
 from report.comment import Report, render
 from report.picture import draw
 from report.preview import read_preview
 from report.redact import Redactor
 from report.rehearsal import Resource, compare, record
 from report.rules import gated, judge
+from settings.load import PLATFORM_KEY, parse_platform
+from settings.models import Platform
 from tests.report.world import platform, team
 
 ROOT: Final = Path(__file__).parents[2]

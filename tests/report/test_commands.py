@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from components.settings.load import load_stack_file
-from components.settings.models import Platform
 from report import __main__ as comment
 from report import operations, stackfile
+from settings.load import load_stack_file
+from settings.models import Platform
 from tests.report.world import digest, platform, team
 
 BASE = platform({"ml": team("a100", 4, nodes=["gpu-0"])})

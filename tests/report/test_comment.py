@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from components.settings.load import parse_platform
-from components.settings.models import Platform
 from components.team.tenant import resolve
 from report.comment import BUDGET, GITHUB_LIMIT, Report, marker, render
 from report.preview import PolicyResult, Violation, read_preview
 from report.redact import Redactor
 from report.versions import kubernetes_version
+from settings.load import parse_platform
+from settings.models import Platform
 from tests.conftest import platform_of
 from tests.report.world import World, diff, digest, platform, team
 

@@ -68,7 +68,7 @@ class TestWhichStacks:
 
     @pytest.mark.parametrize(
         "other",
-        ["components/releases.py", "Makefile", ".github/workflows/deploy.yml", "Pulumi.yaml", "a/Pulumi.prod.yaml"],
+        ["releases", "Makefile", ".github/workflows/deploy.yml", "Pulumi.yaml", "a/Pulumi.prod.yaml"],
     )
     def test_with_anything_else_it_may_not(self, other: str) -> None:
         assert self.ask("Pulumi.prod.yaml", other) == []

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from components import releases
-from components.settings.models import Platform, Team
-from components.settings.tenants import tenants
+import releases
 from report.rehearsal import Resource as Recorded
 from report.rehearsal import compare
 from report.versions import kai_version
+from settings.models import Platform, Team
+from settings.tenants import tenants
 
 Resource = dict[str, Any]
 PROJECT = "gpu-tenancy"

@@ -6,8 +6,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from components.settings.load import parse_platform
-from components.settings.problems import SettingsError
+from settings.load import parse_platform
+from settings.problems import SettingsError
 
 WHERE = "Pulumi.unit.yaml"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.settings.rules import LONGEST_TEAM_NAME
-from components.settings.tenants import CANARY_SUFFIX
+from settings.rules import LONGEST_TEAM_NAME
+from settings.tenants import CANARY_SUFFIX
 from tests.settings.build import mistakes_of, raw
 
 TEXT = (Path(__file__).parents[2] / "docs" / "stack-file.md").read_text()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from components.settings.models import Override
+from settings.models import Override
 
 
 def test_an_unquoted_date_is_read_as_the_engine_hands_it_on() -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from components import releases
-from components.capacity import collisions, node_claims
-from components.settings.claims import pool_capacities, tenant_claims
-from components.settings.load import load_stack_file
-from components.settings.models import GpuStack, HostProvider, Platform, SchedulerMode
-from components.settings.tenants import tenants
+import releases
+from capacity import collisions, node_claims
+from settings.claims import pool_capacities, tenant_claims
+from settings.load import load_stack_file
+from settings.models import GpuStack, HostProvider, Platform, SchedulerMode
+from settings.tenants import tenants
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ("lab", "dev", "prod", "versions")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from components.settings.load import load_stack_file
-from components.settings.problems import SettingsError
+from settings.load import load_stack_file
+from settings.problems import SettingsError
 from tests.settings.build import mistakes, mistakes_of, raw
 
 GOOD = """\

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from components import capacity
-from components.settings.rules import LONGEST_TEAM_NAME
+import capacity
+from settings.rules import LONGEST_TEAM_NAME
 from tests.settings.build import mistakes
 
 

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
-from components.settings.schema import SCHEMA_FILE, schema_text, stack_file_schema
+from settings.schema import SCHEMA_FILE, schema_text, stack_file_schema
 from tests.settings.build import mistakes_of, raw
 
 ROOT = Path(__file__).parents[2]

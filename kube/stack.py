@@ -10,8 +10,8 @@ import os
 from pathlib import Path
 from typing import Final
 
-from components.kube import KubeconfigError, one_context
-from components.settings.models import Host, HostProvider
+from kube import KubeconfigError, one_context
+from settings.models import Host, HostProvider
 
 USUAL_PLACES: Final = {
     HostProvider.K3S: "/etc/rancher/k3s/k3s.yaml",

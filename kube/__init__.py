@@ -26,7 +26,7 @@ from lightkube.models.meta_v1 import ObjectMeta, Status
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.core_v1 import ConfigMap, Namespace, Pod, Secret
 
-from components.releases import Leftover
+from releases import Leftover
 
 SECRET_DEADLINE_SECONDS: Final = 180.0
 """The Secret lags its Release by seconds, under load by a minute (ten teams at once on two cores)."""

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic.config import JsonDict
 
-from components.settings.types import CpuQuantity, DnsLabel, GpuAmount, MemoryQuantity, Port, Section
+from settings.types import CpuQuantity, DnsLabel, GpuAmount, MemoryQuantity, Port, Section
 
 
 def _or(short: JsonDict) -> Callable[[JsonDict], None]:

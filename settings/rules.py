@@ -1,7 +1,7 @@
 """Rules across the fields of a stack file, as pure functions. No Pulumi import.
 
 Owns: what may not stand together, and which place of the file a broken sum is told at.
-Leaves to others: the arithmetic and its words (`components/capacity.py`), the shape (`models.py`).
+Leaves to others: the arithmetic and its words (`capacity`), the shape (`models.py`).
 
 No rule asks a clock: a file that was valid yesterday is valid today (an override whose date has passed is simply no
 longer in force).
@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Final, TypeAlias
 
-from components import capacity, names, releases
-from components.capacity import NODE_PORTS, UNLIMITED, LeafClaim, Verdict, hard_cap, listed, number
-from components.settings.claims import pool_capacities, shared_cost, tenant_claims
-from components.settings.models import (
+import capacity
+import names
+import releases
+from capacity import NODE_PORTS, UNLIMITED, LeafClaim, Verdict, hard_cap, listed, number
+from settings.claims import pool_capacities, shared_cost, tenant_claims
+from settings.models import (
     Expose,
     GpuStack,
     HostProvider,
@@ -28,8 +30,8 @@ from components.settings.models import (
     Team,
     TeamCheck,
 )
-from components.settings.problems import Path, Problem, shown
-from components.settings.tenants import CANARY_SUFFIX, canary_of, path_of, tenants
+from settings.problems import Path, Problem, shown
+from settings.tenants import CANARY_SUFFIX, canary_of, path_of, tenants
 
 Rule: TypeAlias = Callable[[Platform], Iterable[Problem]]
 

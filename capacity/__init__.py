@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Final, Literal, TypeAlias
 
-from components.releases import Footprint
+from releases import Footprint
 
 UNLIMITED: Final = -1
 """KAI's own word for "no bound" in a quota or a limit (KAI docs/queues)."""

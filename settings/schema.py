@@ -13,10 +13,10 @@ from typing import Final
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from components.settings.load import KUBECONFIG_KEY, PLATFORM_KEY
-from components.settings.models import Platform
+from settings.load import KUBECONFIG_KEY, PLATFORM_KEY
+from settings.models import Platform
 
-SCHEMA_FILE: Final = Path(__file__).parents[2] / "docs" / "stack-file.schema.json"
+SCHEMA_FILE: Final = Path(__file__).parents[1] / "docs" / "stack-file.schema.json"
 
 
 class _Untitled(GenerateJsonSchema):

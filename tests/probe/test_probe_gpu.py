@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from components.check.code import files
+from probe.code import files
 
 GPUS = len(list(Path("/dev").glob("nvidia[0-9]*")))
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pynvml
 import pytest
 
-from components.check import code
+from probe import code
 
 NEEDED = re.compile(r"\b(?:nvml|NVML_|c_nvml)\w+")
 

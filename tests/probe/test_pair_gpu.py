@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-CHECK = Path(__file__).parents[2] / "components" / "check"
+CHECK = Path(__file__).parents[2] / "probe"
 GPUS = len(list(Path("/dev").glob("nvidia[0-9]*")))
 SHARES = {"gpu-check": "0.3", "gpu-check-2": "0.5"}
 

@@ -1,7 +1,7 @@
 """The small types that the settings are made of. Pure: no Pulumi import.
 
 Owns: names, quantities and counts as `Annotated` types, each with a message that says the rule and gives an example.
-Leaves to others: rules that need more than one field (`rules.py`), what a quantity is (`components/capacity.py`).
+Leaves to others: rules that need more than one field (`rules.py`), what a quantity is (`capacity`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 
-from components.capacity import QUANTITY, UNLIMITED, parse_quantity
+from capacity import QUANTITY, UNLIMITED, parse_quantity
 
 __all__ = [
     "UNLIMITED",

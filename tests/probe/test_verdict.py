@@ -10,11 +10,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from components.check import verdict
+from probe import verdict
 from tests.conftest import ROOT
 
 Json = dict[str, Any]
-SCHEMA: Json = json.loads((ROOT / "components" / "check" / "report.schema.json").read_text())
+SCHEMA: Json = json.loads((ROOT / "probe" / "report.schema.json").read_text())
 EXPECT: Json = {"team": "ml", "stamp": "s1", "deadlineSeconds": 5, "onFailure": "fail", "mode": "whole", "fake": False}
 
 

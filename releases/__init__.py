@@ -8,7 +8,7 @@ To raise a version, all in this file:
  1. add an entry to `KAI`, `VCLUSTER`, `DEVICE_PLUGIN` or `GPU_OPERATOR` (its neighbour with `replace`); compare values
     and templates of the chart between the two tags, and read upstream's SUPPORT.md and migration guides;
  2. point the `DEFAULT_...` below it at the new entry;
- 3. `python -m components.releases` (writes docs/versions.md), `make test`, one run on a real cluster for docs/runs.md.
+ 3. `python -m releases` (writes docs/versions.md), `make test`, one run on a real cluster for docs/runs.md.
 
 Each fact names its source: `REPO@TAG:path`, a public URL, or "observed" (seen by running that version). Repositories:
 KAI = github.com/kai-scheduler/KAI-Scheduler, VC = github.com/loft-sh/vcluster, VD = github.com/loft-sh/vcluster-docs,
@@ -23,7 +23,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
@@ -813,7 +812,7 @@ _VCLUSTER_TRAPS: Final = (
     Trap(
         id="gpus-of-others-look-free",
         sentence="a virtual scheduler sees every GPU of a node as free: other tenants' are never netted out",
-        handling="the collision invariant in components.capacity",
+        handling="the collision invariant in capacity",
         source="observed; VC@v0.29.3:pkg/controllers/resources/nodes/translate.go",
     ),
     Trap(
@@ -1343,7 +1342,7 @@ def markdown() -> str:
     lines = [
         "# Versions",
         "",
-        "Written by `python -m components.releases` from `components/releases.py`, where each fact has a source and",
+        "Written by `python -m releases` from `releases`, where each fact has a source and",
         f"where a version is raised. Support ends are the vendors' own; {ENDING_DAYS} days before, it is `ending`.",
         "",
         "## KAI scheduler",
@@ -1420,9 +1419,3 @@ def markdown() -> str:
             where = f"{name}, all" if len(versions) == len(releases) else f"{name} {', '.join(versions)}"
             lines.append(_row(where, trap.sentence, trap.handling, trap.source))
     return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    page = Path(__file__).resolve().parents[1] / "docs" / "versions.md"
-    page.parent.mkdir(exist_ok=True)
-    page.write_text(markdown(), encoding="utf-8")

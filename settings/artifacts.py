@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from components.releases import DEVICE_PLUGIN, GPU_OPERATOR, KAI, VCLUSTER, mirrored
-from components.settings.models import Artifacts
+from releases import DEVICE_PLUGIN, GPU_OPERATOR, KAI, VCLUSTER, mirrored
+from settings.models import Artifacts
 
 _ROOT: Final = Path(__file__).resolve().parents[1]
 """Relative paths in a stack file are relative to the project, wherever the command was called."""

@@ -20,7 +20,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from components.check import probe
+from probe import probe
 
 CHECK = Path(probe.__file__).parent
 SIMULATIONS = CHECK / "simulations"
@@ -383,7 +383,7 @@ def test_a_recording_of_a_run_plays_back_as_the_same_findings(tmp_path: Path) ->
 
 def test_without_a_driver_the_real_probe_says_which_piece_is_missing() -> None:
     if list(Path("/dev").glob("nvidia[0-9]*")):
-        pytest.skip("an NVIDIA GPU is here: tests/check/test_probe_gpu.py runs the probe on it")
+        pytest.skip("an NVIDIA GPU is here: tests/probe/test_probe_gpu.py runs the probe on it")
     pytest.importorskip("pynvml", reason="pynvml is not installed")
     code, report, _ = run_probe()
     assert (code, report["verdict"]) == (2, "fail")

@@ -1,14 +1,14 @@
-"""A stack file as the plain numbers that `components/capacity.py` calculates with. Pure: no Pulumi import."""
+"""A stack file as the plain numbers that `capacity` calculates with. Pure: no Pulumi import."""
 
 from __future__ import annotations
 
 from decimal import ROUND_FLOOR
 
-from components import releases
-from components.capacity import NOTHING, PoolCapacity, TenantClaim, amounts, mebibytes, millicores
-from components.releases import Footprint
-from components.settings.models import Owner, Platform, SchedulerMode, Team
-from components.settings.tenants import canary_of, tenants
+import releases
+from capacity import NOTHING, PoolCapacity, TenantClaim, amounts, mebibytes, millicores
+from releases import Footprint
+from settings.models import Owner, Platform, SchedulerMode, Team
+from settings.tenants import canary_of, tenants
 
 
 def pool_capacities(platform: Platform) -> list[PoolCapacity]:

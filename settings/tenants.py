@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from components.settings.models import GpuQuota, Platform, Queue, QueueResource, Scheduler, Team
-from components.settings.types import parse_quantity
+from settings.models import GpuQuota, Platform, Queue, QueueResource, Scheduler, Team
+from settings.types import parse_quantity
 
 CANARY_SUFFIX = "-canary"
 CANARY_QUEUE = "default"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from components.check import probe
+from probe import probe
 
 NOT_SUPPORTED, UNKNOWN = 3, 999
 

@@ -17,10 +17,10 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from components.settings.models import Platform
-from components.settings.problems import Lines, Path, Problem, SettingsError, overlaps, shown
-from components.settings.rules import RULES
-from components.settings.types import Section
+from settings.models import Platform
+from settings.problems import Lines, Path, Problem, SettingsError, overlaps, shown
+from settings.rules import RULES
+from settings.types import Section
 
 __all__ = ["KUBECONFIG_KEY", "PLATFORM_KEY", "SettingsError", "load_stack_file", "parse_platform"]
 
