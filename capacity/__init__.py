@@ -28,7 +28,15 @@ from capacity.gpus import (
     visible_nodes,
 )
 from capacity.ports import NODE_PORTS, node_port, port_clashes
-from capacity.quantity import QUANTITY, amounts, mebibytes, millicores, parse_quantity
+from capacity.quantity import (
+    QUANTITY,
+    amounts,
+    api_quantity,
+    mebibytes,
+    millicores,
+    parse_quantity,
+    pod_request,
+)
 from capacity.room import room
 from capacity.words import added, listed, number, plural
 
@@ -45,6 +53,7 @@ __all__ = [
     "Verdict",
     "added",
     "amounts",
+    "api_quantity",
     "collisions",
     "gpus_within_nodes",
     "hard_cap",
@@ -57,6 +66,7 @@ __all__ = [
     "number",
     "parse_quantity",
     "plural",
+    "pod_request",
     "pool_quotas",
     "port_clashes",
     "quota_against_limit",
