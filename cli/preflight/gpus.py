@@ -56,8 +56,9 @@ def users_of(platform: Platform, pool: str, tenants: Mapping[str, Team]) -> User
         version = team.scheduler.version
         if team.scheduler.mode is SchedulerMode.HOST and platform.host.scheduler is not None:
             version = platform.host.scheduler.version
-        if team.scheduler.mode is not SchedulerMode.DEFAULT and version in releases.KAI:
-            kais[version] = releases.KAI[version]
+        kai = releases.KAI.get(version or "")
+        if team.scheduler.mode is not SchedulerMode.DEFAULT and kai is not None:
+            kais[kai.version] = kai
             fractions = fractions or team.scheduler.gpu_sharing
     return Users(kais=kais, fractions=fractions)
 

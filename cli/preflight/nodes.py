@@ -58,11 +58,11 @@ def _in_two_pools(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
     for name, pool in platform.pools.items():
         for node in pool_nodes(pool, facts):
             homes.setdefault(node.name, []).append(name)
-    for node, names in homes.items():
+    for found, names in homes.items():
         if len(names) > 1:
             yield error(
                 "node-two-pools",
-                f"node {node}",
+                f"node {found}",
                 f"is in pools {' and '.join(names)}: each counts its GPUs as its own",
                 f"take it out of one of them (pools.{names[-1]}: another selector, or nodes by name)",
             )
