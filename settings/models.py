@@ -424,7 +424,8 @@ class Artifacts(Section):
 
     charts: dict[str, str] = Field(
         default_factory=dict,
-        description="by chart, with or without version ('vcluster', 'vcluster@0.36.1'): an oci:// URL or a local path",
+        description="by chart, with or without version ('vcluster', 'vcluster@0.36.1'): an oci:// or https:// URL, or "
+        "a local path; {version} in it stands for the version",
     )
     image_registry: str | None = Field(default=None, description="mirror that replaces the registry of every image")
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(

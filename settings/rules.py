@@ -17,6 +17,7 @@ import capacity
 import names
 import releases
 from capacity import NODE_PORTS, UNLIMITED, LeafClaim, Verdict, hard_cap, listed, number
+from settings import artifacts
 from settings.claims import pool_capacities, shared_cost, tenant_claims
 from settings.models import (
     Expose,
@@ -47,8 +48,6 @@ more whose pod it is. It is the tightest of our names: a Helm release may have 5
 
 _KAI_OWN_QUEUES: Final = ("default-parent-queue", "default-queue")
 """KAI's chart has queues of these names since 0.10; ours would be overwritten by them."""
-
-_CHARTS: Final = ("gpu-operator", "kai-scheduler", "nvidia-device-plugin", "vcluster")
 
 
 # --- host and GPU software ------------------------------------------------------------------------------------------
@@ -96,19 +95,8 @@ def gpu_software_is_known(platform: Platform) -> Iterator[Problem]:
 
 
 def artifacts_are_known(platform: Platform) -> Iterator[Problem]:
-    """A mirror is for a chart that we install, and it is an oci:// URL or a path."""
-    for key, where in platform.artifacts.charts.items():
-        path = ("artifacts", "charts", key)
-        chart = key.partition("@")[0]
-        if chart not in _CHARTS:
-            yield Problem(path=path, rule="is no chart of this program", got=shown(key), fix=_choose(chart, _CHARTS))
-        if "://" in where and not where.startswith("oci://"):
-            yield Problem(
-                path=path,
-                rule="must be an oci:// URL or a local path",
-                got=shown(where.partition("://")[0] + "://..."),
-                fix="push the chart to an OCI registry, or give the path of the .tgz",
-            )
+    """Charts and images come from places that the program can use, without a password, each chart in its version."""
+    return artifacts.problems(platform)
 
 
 # --- pools ----------------------------------------------------------------------------------------------------------
