@@ -5,7 +5,7 @@ policies call the same functions with plain numbers, so that both say the same.
 Leaves to others: where the numbers come from, and which place in a file a verdict points at.
 
 `quantity.py` reads Kubernetes quantities, `claims.py` holds what goes in and what comes out, `gpus.py`, `room.py` and
-`ports.py` add up.
+`ports.py` add up, `sets.py` says over which nodes.
 
 Why the sums are per node: each virtual cluster's scheduler sees a node as if no other tenant used its GPUs. vCluster
 nets other tenants' CPU, memory and pods out of a node, never GPUs, so two schedulers can give away the same GPU and the
@@ -25,7 +25,6 @@ from capacity.gpus import (
     pool_quotas,
     quota_against_limit,
     visible_gpus,
-    visible_nodes,
 )
 from capacity.ports import NODE_PORTS, node_port, port_clashes
 from capacity.quantity import (
@@ -38,6 +37,7 @@ from capacity.quantity import (
     pod_request,
 )
 from capacity.room import room
+from capacity.sets import visible_nodes
 from capacity.words import added, listed, number, plural
 
 __all__ = [
