@@ -127,13 +127,15 @@ def can_be_kept(free: dict[str, int], promises: Iterable[tuple[tuple[str, ...], 
 
 
 def promised(seed: int) -> tuple[PoolCapacity, list[TenantClaim]]:
-    """Three or four nodes of up to 3 GPUs, up to 5 teams on the host's scheduler with nodes that overlap."""
+    """Three to five nodes of 1 or 2 GPUs, up to 6 teams on the host's scheduler with nodes that overlap."""
     draw = random.Random(seed)
-    pool = pool_of(draw, "gpu", sizes=(3, 4), gpus=3)
+    pool = pool_of(draw, "gpu", sizes=(3, 5), gpus=2)
+    left = pool.gpus + 1  # near to full, where it is decided by who sees what
     claims = []
-    for index in range(draw.randint(2, 5)):
+    for index in range(draw.randint(3, 6)):
         nodes = tuple(sorted(draw.sample(pool.nodes, draw.choice((1, 2, 2, 2, 3)))))
-        quota = draw.randint(0, len(nodes) * pool.gpus_per_node)
+        quota = min(left, draw.randint(0, len(nodes) * pool.gpus_per_node))
+        left -= quota
         claims.append(
             TenantClaim(name=f"team-{index}", owner="", pool="gpu", nodes=nodes, mode="host", quota=quota, limit=quota)
         )
@@ -166,6 +168,18 @@ def test_some_quotas_fit_every_set_and_no_union() -> None:
         "lower the quotas by 3 in all (a limit may be higher than a quota)"
     )
     assert verdict.about == ("ml", "nlp", "vision")
+
+
+def test_a_team_that_moved_away_makes_no_room_a_second_time() -> None:
+    """nlp and vision need all of a, b and c but one; ml can leave a for d once only."""
+    pool = PoolCapacity(name="gpu", nodes=("a", "b", "c", "d"), size=4, gpus_per_node=2)
+    seen = {"ml": (("a", "c", "d"), 1), "nlp": (("a", "c"), 3), "vision": (("a", "b"), 4)}
+    claims = [
+        TenantClaim(name=name, owner=name, pool="gpu", nodes=nodes, mode="host", quota=quota, limit=quota)
+        for name, (nodes, quota) in seen.items()
+    ]
+    [verdict] = pool_quotas([pool], claims)
+    assert verdict.got == "nlp 3 + vision 4 = 7 of 6"
 
 
 def crowded(seed: int) -> tuple[list[PoolCapacity], list[TenantClaim]]:
