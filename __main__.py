@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 
 import pulumi
@@ -9,6 +10,7 @@ import pulumi
 from components import platform as build
 from components.host.cluster import HostCluster, HostClusterArgs
 from components.team.tenant import resolve
+from components.workloads.secrets import MissingSecretError, workload_secrets
 from kube import KubeconfigError
 from kube.stack import kubeconfig_of
 from settings.load import parse_platform
@@ -21,7 +23,8 @@ def main() -> None:
     try:
         platform = parse_platform(config.require_object("platform"), f"Pulumi.{pulumi.get_stack()}.yaml")
         kubeconfig, context = kubeconfig_of(platform.host, pulumi.runtime.get_config("gpu-tenancy:kubeconfig"))
-    except (SettingsError, KubeconfigError) as error:
+        secrets = workload_secrets(platform, config, os.environ)
+    except (SettingsError, KubeconfigError, MissingSecretError) as error:
         raise pulumi.RunError(str(error)) from None
 
     tenants = resolve(platform)
@@ -32,7 +35,7 @@ def main() -> None:
         ),
     )
     parts = build.host(platform, cluster, tenants)
-    teams = build.teams(platform, parts, tenants, date.today())
+    teams = build.teams(platform, parts, tenants, date.today(), secrets)
 
     pulumi.export("cluster", {"context": context, "provider": platform.host.provider.value, "uid": cluster.uid})
     pulumi.export("pools", {name: pool.facts for name, pool in parts.pools.items()})

@@ -130,12 +130,25 @@ def _host_checks(
     }
 
 
-def teams(platform: Platform, parts: HostParts, tenants: Mapping[str, Tenant], today: date) -> dict[str, Team]:
+def teams(
+    platform: Platform,
+    parts: HostParts,
+    tenants: Mapping[str, Tenant],
+    today: date,
+    secrets: Mapping[str, pulumi.Output[str]],
+) -> dict[str, Team]:
     """Declare every tenant. Each stands on the host checks of the nodes that it sees, and on no other team."""
-    return {name: _team(platform, parts, tenants, name, today) for name in tenants}
+    return {name: _team(platform, parts, tenants, name, today, secrets) for name in tenants}
 
 
-def _team(platform: Platform, parts: HostParts, tenants: Mapping[str, Tenant], name: str, today: date) -> Team:
+def _team(
+    platform: Platform,
+    parts: HostParts,
+    tenants: Mapping[str, Tenant],
+    name: str,
+    today: date,
+    secrets: Mapping[str, pulumi.Output[str]],
+) -> Team:
     tenant = tenants[name]
     # a canary comes and goes; a team does not
     protect = tenant.canary_of is None and protected(name, platform.overrides, today)
@@ -149,6 +162,7 @@ def _team(platform: Platform, parts: HostParts, tenants: Mapping[str, Tenant], n
             host_kubeconfig=parts.cluster.kubeconfig,
             host_kai=parts.kai,
             protect=protect,
+            secrets=secrets,
             depends_on=[
                 *([parts.pools[tenant.pool_name]] if tenant.pool_name else []),
                 *(

@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field
 from pydantic.config import JsonDict
 
 from settings.types import CpuQuantity, DnsLabel, GpuAmount, MemoryQuantity, Port, Section
+from settings.workloads import Workload
 
 
 def _or(short: JsonDict) -> Callable[[JsonDict], None]:
@@ -376,6 +377,9 @@ class Team(Section):
     access: Access = Field(default=Access(), description="how it reaches its API server")
     vcluster: Vcluster = Field(default=Vcluster(), description="its virtual cluster")
     check: TeamCheck = Field(default=TeamCheck(), description="what its GPU check asks for")
+    workloads: dict[DnsLabel, Workload] = Field(
+        default_factory=dict, description="servers and apps that run as the team's own, each tested after a deploy"
+    )
 
 
 class OnFailure(StrEnum):

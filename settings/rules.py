@@ -32,6 +32,7 @@ from settings.models import (
 )
 from settings.problems import Path, Problem, shown
 from settings.tenants import CANARY_SUFFIX, canary_of, path_of, tenants
+from settings.workload_rules import RULES as WORKLOAD_RULES
 
 Rule: TypeAlias = Callable[[Platform], Iterable[Problem]]
 
@@ -686,5 +687,6 @@ RULES: Final[tuple[Rule, ...]] = (
     queues_fit_their_team,
     everything_has_room,
     artifacts_are_known,
+    *WORKLOAD_RULES,
 )
 """Every rule, in the order of the file. All run, whatever the others say."""
