@@ -9,8 +9,8 @@ import pulumi
 
 from components import platform as build
 from components.host.cluster import HostCluster, HostClusterArgs
+from components.secrets import MissingSecretError, stack_secrets
 from components.team.tenant import resolve
-from components.workloads.secrets import MissingSecretError, workload_secrets
 from kube import KubeconfigError
 from kube.stack import kubeconfig_of
 from settings.load import parse_platform
@@ -23,7 +23,7 @@ def main() -> None:
     try:
         platform = parse_platform(config.require_object("platform"), f"Pulumi.{pulumi.get_stack()}.yaml")
         kubeconfig, context = kubeconfig_of(platform.host, pulumi.runtime.get_config("gpu-tenancy:kubeconfig"))
-        secrets = workload_secrets(platform, config, os.environ)
+        secrets = stack_secrets(platform, config, os.environ)
     except (SettingsError, KubeconfigError, MissingSecretError) as error:
         raise pulumi.RunError(str(error)) from None
 
@@ -35,6 +35,7 @@ def main() -> None:
         ),
     )
     parts = build.host(platform, cluster, tenants)
+    build.slurm(platform, secrets)
     teams = build.teams(platform, parts, tenants, date.today(), secrets)
 
     pulumi.export("cluster", {"context": context, "provider": platform.host.provider.value, "uid": cluster.uid})

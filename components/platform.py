@@ -20,6 +20,7 @@ from components.check.host import host_requests
 from components.gpu.software import GpuSoftware, GpuSoftwareArgs
 from components.host.cluster import HostCluster
 from components.host.node_pool import NodePool, NodePoolArgs
+from components.slurm.cluster import SlurmCluster, SlurmClusterArgs
 from components.team.admission import others
 from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
 from components.team.protection import protected
@@ -128,6 +129,15 @@ def _host_checks(
         )
         for suffix, request in requests.items()
     }
+
+
+def slurm(platform: Platform, secrets: Mapping[str, pulumi.Output[str]]) -> SlurmCluster | None:
+    """Declare SLURM on its host, where the stack file has it. It stands on nothing of the Kubernetes cluster."""
+    declared = platform.slurm
+    if declared is None:
+        return None
+    ssh = declared.connection.ssh
+    return SlurmCluster("slurm", SlurmClusterArgs(slurm=declared, key=secrets[f"config/{ssh.key}"] if ssh else None))
 
 
 def teams(

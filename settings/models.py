@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic.config import JsonDict
 
+from settings.slurm import Slurm
 from settings.types import CpuQuantity, DnsLabel, GpuAmount, MemoryQuantity, Port, Section
 from settings.workloads import Workload
 
@@ -441,6 +442,7 @@ class Platform(Section):
     gpu: Gpu = Field(description="the GPU software on the nodes")
     pools: dict[DnsLabel, Pool] = Field(min_length=1, description="sets of nodes by name, no node in two")
     teams: dict[DnsLabel, Team] = Field(default_factory=dict, description="tenants by name, some 30 in a stack")
+    slurm: Slurm | None = Field(default=None, description="SLURM on a GPU host beside the cluster; default: none")
     check: Check = Field(default=Check(), description="the GPU check that runs in every GPU team")
     artifacts: Artifacts = Field(default=Artifacts(), description="mirrors of charts and images")
     overrides: tuple[Override, ...] = Field(

@@ -31,6 +31,7 @@ from settings.models import (
     TeamCheck,
 )
 from settings.problems import Path, Problem, shown
+from settings.slurm import slurm_has_its_own_gpus
 from settings.tenants import CANARY_SUFFIX, canary_of, path_of, tenants
 from settings.workload_rules import RULES as WORKLOAD_RULES
 
@@ -688,5 +689,6 @@ RULES: Final[tuple[Rule, ...]] = (
     everything_has_room,
     artifacts_are_known,
     *WORKLOAD_RULES,
+    slurm_has_its_own_gpus,
 )
 """Every rule, in the order of the file. All run, whatever the others say."""

@@ -25,7 +25,7 @@ PAGE_CODE = Path(__file__).parents[2] / "probe" / "page.py"
 
 @dataclass(frozen=True, kw_only=True)
 class AppServerArgs:
-    """`provider` is the tenant's, `host_provider` the host's. `secrets`: values by source (`secrets.py`)."""
+    """`provider` is the tenant's, `host_provider` the host's. `secrets`: values by source (`components/secrets.py`)."""
 
     name: str
     workload: App

@@ -25,8 +25,8 @@ from settings.workloads import App, Inference
 
 @dataclass(frozen=True, kw_only=True)
 class WorkloadsArgs:
-    """`provider` is the tenant's, `host_provider` the host's. `secrets`: values by source (`secrets.py`), all of them
-    Pulumi secrets. `depends_on`: the team's queues and check, because what fails for the check fails for them."""
+    """`provider` is the tenant's, `host_provider` the host's. `secrets`: values by source
+    (`components/secrets.py`). `depends_on`: the team's queues and check: what fails for it fails for them."""
 
     tenant: Tenant
     platform: Platform

@@ -1,7 +1,7 @@
-"""The values of workloads' secrets, from the stack's config and the environment, as Pulumi secrets.
+"""The values of the stack file's secrets, from the stack's config and the environment, as Pulumi secrets.
 
 Owns: finding them all before anything is registered, and one error that names all that are missing.
-Leaves to others: who uses them (`inference.py`, `app.py`). Called once, by `__main__.py`.
+Leaves to others: who uses them (workloads, ssh connections). Called once, by `__main__.py`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from settings.workloads import SECRET_KEY_PREFIX, environment_names, secret_name
 
 
 class MissingSecretError(Exception):
-    """A workload names a secret that is not there. The text names every one, with its fix, and no value."""
+    """The stack file names a secret that is not there. The text names every one, with its fix, and no value."""
 
 
-def workload_secrets(
+def stack_secrets(
     platform: Platform, config: pulumi.Config, environment: Mapping[str, str]
 ) -> dict[str, pulumi.Output[str]]:
     """Return the values by source: `config/<name>` and `environment/<NAME>`. Raises `MissingSecretError`."""
@@ -44,6 +44,16 @@ def workload_secrets(
                         f"{where}: needs the environment variable {variable}, which is not set; "
                         f"set it, or write {{config: name}} and use a secret of the stack"
                     )
+    ssh = platform.slurm.connection.ssh if platform.slurm else None
+    if ssh is not None:
+        private = config.get_secret(f"{SECRET_KEY_PREFIX.removeprefix('gpu-tenancy:')}{ssh.key}")
+        if private is None:
+            missing.append(
+                f"slurm.connection.ssh.key: needs the secret {ssh.key}, which the stack does not have; "
+                f"run `pulumi config set --secret {SECRET_KEY_PREFIX}{ssh.key} < keyfile`"
+            )
+        else:
+            found[f"config/{ssh.key}"] = private
     if missing:
         count = len(missing)
         raise MissingSecretError(
