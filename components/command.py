@@ -11,11 +11,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 import pulumi
 import pulumi_command as command
 
 from settings.connection import Connection
+
+COMMON: Final = Path(__file__).parent / "scripts" / "common.sh"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +34,50 @@ class Script:
         """What runs: the variables, then the body, by bash whatever the user's shell is."""
         head = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in sorted(self.variables.items()))
         return f"{'sudo -n ' if sudo else ''}bash -c {shlex.quote(head + body)}"
+
+
+def joined(*parts: Path) -> str:
+    """The text of several script files, behind what all of them share."""
+    return "\n".join(path.read_text() for path in (COMMON, *parts))
+
+
+def read(
+    name: str,
+    text: str,
+    connection: Connection,
+    key: pulumi.Output[str] | None,
+    opts: pulumi.ResourceOptions,
+) -> pulumi.Output[str]:
+    """Declare a command that prints a secret, and return what it printed. Nothing of it reaches a log."""
+    opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=["stdout", "stderr"]))
+    command_text = f"{'sudo -n ' if connection.sudo else ''}{text}"
+    if connection.ssh is None:
+        found: pulumi.Output[str] = command.local.Command(
+            name, create=command_text, logging=command.local.Logging.NONE, add_previous_output_in_env=False, opts=opts
+        ).stdout
+        return found
+    printed: pulumi.Output[str] = command.remote.Command(
+        name,
+        connection=_ssh(connection, key),
+        create=command_text,
+        logging=command.remote.Logging.NONE,
+        add_previous_output_in_env=False,
+        opts=opts,
+    ).stdout
+    return printed
+
+
+def _ssh(connection: Connection, key: pulumi.Output[str] | None) -> command.remote.ConnectionArgs:
+    ssh = connection.ssh
+    assert ssh is not None
+    return command.remote.ConnectionArgs(
+        host=ssh.host,
+        user=ssh.user,
+        port=ssh.port,
+        private_key=key,
+        # without it nobody asks whose host it is that answers
+        host_key=ssh.host_key,
+    )
 
 
 def run(
@@ -52,17 +100,9 @@ def run(
             add_previous_output_in_env=False,
             opts=opts,
         )
-    ssh = connection.ssh
     return command.remote.Command(
         name,
-        connection=command.remote.ConnectionArgs(
-            host=ssh.host,
-            user=ssh.user,
-            port=ssh.port,
-            private_key=key,
-            # without it nobody asks whose host it is that answers
-            host_key=ssh.host_key,
-        ),
+        connection=_ssh(connection, key),
         create=install,
         delete=remove,
         logging=command.remote.Logging.STDERR,

@@ -18,7 +18,8 @@ import releases
 from components.check.gpu_check import GpuCheck, GpuCheckArgs
 from components.check.host import host_requests
 from components.gpu.software import GpuSoftware, GpuSoftwareArgs
-from components.host.cluster import HostCluster
+from components.host.cluster import HostCluster, HostClusterArgs
+from components.host.install import WAYS, InstalledHost, InstalledHostArgs
 from components.host.node_pool import NodePool, NodePoolArgs
 from components.slurm.cluster import SlurmCluster, SlurmClusterArgs
 from components.team.admission import others
@@ -27,6 +28,7 @@ from components.team.protection import protected
 from components.team.team import Team, TeamArgs
 from components.team.tenant import Tenant
 from settings.models import GpuStack, Owner, Platform
+from settings.workloads import App
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,40 @@ class HostParts:
     software: GpuSoftware
     kai: KaiScheduler | None
     checks: Mapping[str, GpuCheck]
+
+
+def cluster(
+    platform: Platform,
+    tenants: Mapping[str, Tenant],
+    known: tuple[str, str] | None,
+    secrets: Mapping[str, pulumi.Output[str]],
+) -> HostCluster:
+    """Declare the host cluster: the one of `known` (kubeconfig and context), or one that is made."""
+    provider = platform.host.provider
+    if known is not None:
+        kubeconfig, context = pulumi.Output.secret(known[0]), known[1]
+    else:
+        ssh = platform.host.connection.ssh if platform.host.connection else None
+        made = InstalledHost(
+            "host-install",
+            InstalledHostArgs(
+                platform=platform,
+                ports=published_ports(platform, tenants),
+                key=secrets[f"config/{ssh.key}"] if ssh else None,
+            ),
+        )
+        kubeconfig, context = made.kubeconfig, WAYS[provider].context(platform)
+    return HostCluster("host", HostClusterArgs(kubeconfig=kubeconfig, context=context, provider=provider.value))
+
+
+def published_ports(platform: Platform, tenants: Mapping[str, Tenant]) -> tuple[int, ...]:
+    """The NodePorts that people reach from outside: each team's API server, and apps that are exposed."""
+    found = {tenant.node_port for tenant in tenants.values() if tenant.node_port is not None}
+    for team in platform.teams.values():
+        for workload in team.workloads.values():
+            if isinstance(workload, App) and workload.expose.node_port is not None:
+                found.add(workload.expose.node_port)
+    return tuple(sorted(found | set(platform.host.kind.ports if platform.host.kind else ())))
 
 
 def host(platform: Platform, cluster: HostCluster, tenants: Mapping[str, Tenant]) -> HostParts:

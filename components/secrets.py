@@ -44,12 +44,17 @@ def stack_secrets(
                         f"{where}: needs the environment variable {variable}, which is not set; "
                         f"set it, or write {{config: name}} and use a secret of the stack"
                     )
-    ssh = platform.slurm.connection.ssh if platform.slurm else None
-    if ssh is not None:
+    for where, connection in (
+        ("slurm", platform.slurm.connection if platform.slurm else None),
+        ("host", platform.host.connection),
+    ):
+        ssh = connection.ssh if connection else None
+        if ssh is None:
+            continue
         private = config.get_secret(f"{SECRET_KEY_PREFIX.removeprefix('gpu-tenancy:')}{ssh.key}")
         if private is None:
             missing.append(
-                f"slurm.connection.ssh.key: needs the secret {ssh.key}, which the stack does not have; "
+                f"{where}.connection.ssh.key: needs the secret {ssh.key}, which the stack does not have; "
                 f"run `pulumi config set --secret {SECRET_KEY_PREFIX}{ssh.key} < keyfile`"
             )
         else:

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic.config import JsonDict
 
+from settings.connection import Connection
+from settings.hosts import Install, K3s, Kind, Microk8s
 from settings.slurm import Slurm
 from settings.types import CpuQuantity, DnsLabel, GpuAmount, MemoryQuantity, Port, Section
 from settings.workloads import Workload
@@ -116,6 +118,17 @@ class Host(Section):
     scheduler: SharedScheduler | None = Field(
         default=None, description="the KAI that teams with mode host share; only needed with such teams"
     )
+    kind: Kind | None = Field(default=None, description="make a kind cluster of this name; default: it is there")
+    microk8s: Microk8s | None = Field(default=None, description="install microk8s; default: it is there")
+    k3s: K3s | None = Field(default=None, description="install k3s; default: it is there")
+    connection: Connection | None = Field(
+        default=None, description="where the cluster is made; default: the machine that `pulumi up` runs on"
+    )
+
+    @property
+    def install(self) -> Install | None:
+        """How the program makes the cluster; None where it is there already."""
+        return self.kind or self.microk8s or self.k3s
 
     @property
     def reachable_at(self) -> str | None:

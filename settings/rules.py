@@ -18,6 +18,7 @@ import names
 import releases
 from capacity import NODE_PORTS, UNLIMITED, LeafClaim, Verdict, hard_cap, listed, number
 from settings.claims import pool_capacities, shared_cost, tenant_claims
+from settings.hosts import hosts_are_made_in_one_way
 from settings.models import (
     Expose,
     GpuStack,
@@ -690,5 +691,6 @@ RULES: Final[tuple[Rule, ...]] = (
     artifacts_are_known,
     *WORKLOAD_RULES,
     slurm_has_its_own_gpus,
+    hosts_are_made_in_one_way,
 )
 """Every rule, in the order of the file. All run, whatever the others say."""

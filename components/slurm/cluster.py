@@ -13,7 +13,7 @@ from pathlib import Path
 import pulumi
 
 from components.base import Component
-from components.command import Script, run
+from components.command import Script, joined, run
 from settings.slurm import Slurm
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -39,11 +39,12 @@ class SlurmCluster(Component):
 
 def script(slurm: Slurm) -> Script:
     """The two texts and their variables."""
-    common = (SCRIPTS / "common.sh").read_text()
+    daemons = SCRIPTS / "daemons.sh"
     return Script(
-        install=common + (SCRIPTS / "install.sh").read_text(),
-        remove=common + (SCRIPTS / "remove.sh").read_text(),
+        install=joined(daemons, SCRIPTS / "install.sh"),
+        remove=joined(daemons, SCRIPTS / "remove.sh"),
         variables={
+            "PART": "slurm",
             "SLURM_HOST": slurm.host,
             "SLURM_PARTITION": slurm.partition,
             "SLURM_GPU_COUNT": str(slurm.gpus),

@@ -17,7 +17,7 @@ devices() {
 
 # everything that can be seen to be wrong, before anything is changed
 check_host() {
-    [ "$(id -u)" = 0 ] || refuse "root is needed, this is user $(id -un); connect as root, or through sudo"
+    need_root
     command -v apt-get >/dev/null || refuse "Debian or Ubuntu is needed, there is no apt-get on this host"
     local name
     name=$(hostname -s)

@@ -34,6 +34,5 @@ if [ ${#ours[@]} -gt 0 ]; then
         rmdir "$CONF" 2>/dev/null || true
     fi
 fi
-rm -rf -- "$STATE"
-rmdir "$(dirname "$STATE")" 2>/dev/null || true
+forget
 say "removed"
