@@ -19,6 +19,7 @@ import releases
 from capacity import NODE_PORTS, UNLIMITED, LeafClaim, Verdict, hard_cap, listed, number
 from settings import artifacts
 from settings.claims import pool_capacities, shared_cost, tenant_claims
+from settings.hosts import hosts_are_made_in_one_way
 from settings.models import (
     Expose,
     GpuStack,
@@ -32,7 +33,9 @@ from settings.models import (
     TeamCheck,
 )
 from settings.problems import Path, Problem, shown
+from settings.slurm import slurm_has_its_own_gpus
 from settings.tenants import CANARY_SUFFIX, canary_of, path_of, tenants
+from settings.workload_rules import RULES as WORKLOAD_RULES
 
 Rule: TypeAlias = Callable[[Platform], Iterable[Problem]]
 
@@ -673,5 +676,8 @@ RULES: Final[tuple[Rule, ...]] = (
     queues_fit_their_team,
     everything_has_room,
     artifacts_are_known,
+    *WORKLOAD_RULES,
+    slurm_has_its_own_gpus,
+    hosts_are_made_in_one_way,
 )
 """Every rule, in the order of the file. All run, whatever the others say."""
