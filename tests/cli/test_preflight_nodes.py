@@ -492,3 +492,35 @@ class TestPoolsAndSizes:
         what = base.model_copy(update={"teams": {"ml": changed}})
         told_as = [(finding.id, finding.level) for finding in found(what, facts(version=host))]
         assert told_as == ([("kubernetes-inside", Level.WARNING)] if told else [])
+
+    @pytest.mark.parametrize(
+        ("running", "wanted", "kai", "fix"),
+        [
+            ("v1.36.0", None, "v0.16.8", "set teams.ml.vcluster.kubernetesVersion: v1.36.0; for an older one"),
+            ("v1.36.0", "v1.35.0", "v0.16.8", "set teams.ml.vcluster.kubernetesVersion: v1.36.0; for an older one"),
+            ("v1.36.0", None, "v0.9.3", "v1.36.0, and a KAI that runs on it (v0.16.8 or newer); for an older one"),
+            ("v1.99.0", None, "v0.16.8", "v1.99.0, and leave KAI as it is; for an older one"),
+            ("v1.36.0", "v1.36.0", "v0.16.8", None),
+            ("v1.34.9", None, "v0.16.8", None),
+            ("v1.33.4", None, "v0.16.8", None),
+        ],
+    )
+    def test_kubernetes_inside_is_not_taken_back_a_minor(
+        self, running: str, wanted: str | None, kai: str, fix: str | None
+    ) -> None:
+        base = platform()
+        team = base.teams["ml"]
+        changed = team.model_copy(
+            update={
+                "scheduler": team.scheduler.model_copy(update={"version": kai}),
+                "vcluster": team.vcluster.model_copy(update={"kubernetes_version": wanted}),
+            }
+        )
+        what = base.model_copy(update={"teams": {"ml": changed}})
+        told = found(what, facts(kubernetes_inside={"team-ml": running, "team-other": "v1.99.0"}))
+        if fix is None:
+            assert told == []
+        else:
+            [finding] = told
+            assert (finding.id, finding.level) == ("kubernetes-older", Level.ERROR)
+            assert fix in finding.fix
