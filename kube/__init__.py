@@ -15,12 +15,8 @@ import time
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-<<<<<<< HEAD
 from typing import Final, TypeAlias, cast
-=======
-from typing import Final, cast
 from urllib.parse import urlsplit
->>>>>>> hosts
 
 import httpx2
 import msgspec
