@@ -20,6 +20,7 @@ from components.check.host import host_requests
 from components.gpu.software import GpuSoftware, GpuSoftwareArgs
 from components.host.cluster import HostCluster, HostClusterArgs
 from components.host.install import WAYS, InstalledHost, InstalledHostArgs
+from components.host.metrics_server import MetricsServer, MetricsServerArgs
 from components.host.node_pool import NodePool, NodePoolArgs
 from components.slurm.cluster import SlurmCluster, SlurmClusterArgs
 from components.team.admission import others
@@ -63,7 +64,10 @@ def cluster(
             ),
         )
         kubeconfig, context = made.kubeconfig, WAYS[provider].context(platform)
-    return HostCluster("host", HostClusterArgs(kubeconfig=kubeconfig, context=context, provider=provider.value))
+    found = HostCluster("host", HostClusterArgs(kubeconfig=kubeconfig, context=context, provider=provider.value))
+    if platform.host.kind is not None and platform.host.kind.metrics_server:
+        MetricsServer("metrics-server", MetricsServerArgs(provider=found.provider))
+    return found
 
 
 def published_ports(platform: Platform, tenants: Mapping[str, Tenant]) -> tuple[int, ...]:

@@ -105,3 +105,11 @@ def test_only_known_providers_are_made() -> None:
 def test_the_new_clusters_provider_waits_for_its_kubeconfig(declare: Declare) -> None:
     provider = declare(raw(kind())).one(PROVIDER, "host-provider")
     assert provider.inputs["clusterIdentifier"] == "gpu-tenancy/unit/host"
+
+
+def test_metrics_server_comes_with_kinds_settings_where_asked(declare: Declare) -> None:
+    release = "kubernetes:helm.sh/v3:Release"
+    assert [r for r in declare(raw(kind())).of_type(release) if "metrics" in r.name] == []
+    found = declare(raw(kind(metricsServer=True))).one(release, "metrics-server-release")
+    assert found.inputs["values"] == {"args": ["--kubelet-insecure-tls"]}
+    assert found.inputs["repositoryOpts"] == {"repo": "https://kubernetes-sigs.github.io/metrics-server"}
