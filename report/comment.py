@@ -16,9 +16,9 @@ from typing import Final
 from urllib.parse import quote
 
 from capacity import UNLIMITED
+from preview.steps import Op, PolicyResult, Preview, Step
 from report.diff import diff_lines, learn_step
 from report.impact import EVERYONE, Gravity, Impact, Owners, impacts, runs_again
-from report.preview import Op, PolicyResult, Preview, Step
 from report.quota import PoolState, TeamState, both, pool_states, team_states
 from report.redact import Redactor
 from report.versions import VersionChange, version_changes

@@ -14,7 +14,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from report.preview import Op, Step
+from preview.steps import Op, Step
 from report.redact import SECRET, Redactor
 
 LONGEST_VALUE: Final = 160

@@ -15,7 +15,7 @@ from enum import IntEnum
 from typing import Final
 
 from capacity import UNLIMITED
-from report.preview import Op, Preview, Step
+from preview.steps import Op, Preview, Step
 from report.quota import team_states
 from settings.models import Platform, SchedulerMode
 

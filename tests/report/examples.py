@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import yaml
 
+from preview.read import read_preview
 from report.comment import Report, render
 from report.picture import draw
-from report.preview import read_preview
 from report.redact import Redactor
 from report.rehearsal import Resource, compare, record
 from report.rules import gated, judge

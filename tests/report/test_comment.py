@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from components.team.tenant import resolve
+from preview.read import read_preview
+from preview.steps import PolicyResult, Violation
 from report.comment import BUDGET, GITHUB_LIMIT, Report, marker, render
-from report.preview import PolicyResult, Violation, read_preview
 from report.redact import Redactor
 from report.versions import kubernetes_version
 from settings.load import parse_platform

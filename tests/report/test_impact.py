@@ -8,8 +8,9 @@ from typing import Any
 import pulumi_kubernetes as k8s
 import pytest
 
+from preview.read import read_preview
+from preview.steps import Preview
 from report.impact import NAMESPACE, QUEUE, RELEASE, Gravity, Impact, Owners, impacts
-from report.preview import Preview, read_preview
 from settings.models import Platform
 from tests.report.world import INDEX, World, diff, digest, platform, team
 

@@ -8,15 +8,8 @@ from typing import Any
 
 import pytest
 
-from report.preview import (
-    Op,
-    PolicyResult,
-    PreviewError,
-    Violation,
-    merge_policies,
-    read_policies,
-    read_preview,
-)
+from preview.read import PreviewError, read_policies, read_preview
+from preview.steps import Op, PolicyResult, Violation, merge_policies
 from tests.report.world import digest, platform, team
 
 URN = "urn:pulumi:prod::gpu-tenancy::kubernetes:core/v1:Namespace::"
