@@ -14,7 +14,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from preview.differences import differences
-from preview.facts import CANARY_OF, DERIVED, HARD, Facts, Known
+from preview.facts import CANARY_OF, CLUSTER_UID, DERIVED, HARD, Facts, Known
 from preview.fields import NOT_IN_TABLE, row_of
 from preview.judges import numbers
 from preview.kinds import Allow, Edit, Effect, Kind, Row
@@ -66,6 +66,10 @@ def _use(usage: Usage | None, tenant: str) -> Use | None:
 
 
 def _of_the_stack(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]:
+    before, after = old.stack.get(CLUSTER_UID), new.stack.get(CLUSTER_UID)
+    if before is not None and after is not None and before != after:
+        # the same names, and still another cluster
+        yield from _for_all("host.name", before, after, old, new, usage, among=sorted(old.tenants))
     for path, before, after in _edits(old.stack, new.stack):
         yield from _for_all(path, before, after, old, new, usage, among=sorted(old.tenants))
 

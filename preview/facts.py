@@ -1,8 +1,7 @@
 """What a stack is made of, as flat facts: the settings that hold, by the paths that a stack file has them under.
 
-Owns: facts of a stack file, and the way to JSON and back (the stack keeps them in its outputs, so that a later run of
-the program knows what was there). Leaves to others: facts out of a preview's steps (`observed.py`), what a change of
-one means (`fields.py`).
+Owns: facts of a stack file. Leaves to others: facts out of a preview's steps and out of a state (`observed.py`), what a
+change of one means (`fields.py`).
 
 A fact that is absent is not known: nothing is concluded from it. A team's facts are keyed by the path below the team
 (`vcluster.backingStore`), with defaults filled in and -1 resolved, so that a new default shows as the change that it
@@ -27,8 +26,6 @@ from settings.types import Section
 
 Known: TypeAlias = Mapping[str, JsonValue]
 """Facts by path; what is absent is not known."""
-
-SCHEMA: Final = 1
 
 HARD: Final = "hard"
 """Derived: the numbers of a tenant's ResourceQuota, by its keys."""
@@ -55,33 +52,6 @@ class Facts:
     stack: Known = field(default_factory=dict)
     pools: Mapping[str, Known] = field(default_factory=dict)
     tenants: Mapping[str, Known] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, JsonValue]:
-        """The facts as plain data, for a stack's outputs. No secret is among them."""
-        return {
-            "schema": SCHEMA,
-            "stack": dict(self.stack),
-            "pools": {name: dict(known) for name, known in self.pools.items()},
-            "tenants": {name: dict(known) for name, known in self.tenants.items()},
-        }
-
-
-def from_json(content: JsonValue) -> Facts | None:
-    """Return the facts that an earlier run kept; None where there are none, or none that this program can read."""
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        return None
-    pools, teams = _sections(content.get("pools")), _sections(content.get("tenants"))
-    stack = content.get("stack")
-    if pools is None or teams is None or not isinstance(stack, dict):
-        return None
-    return Facts(stack=stack, pools=pools, tenants=teams)
-
-
-def _sections(value: JsonValue) -> dict[str, Known] | None:
-    if not isinstance(value, dict):
-        return None
-    found: dict[str, Known] = {name: known for name, known in value.items() if isinstance(known, dict)}
-    return found if len(found) == len(value) else None
 
 
 def facts_of(platform: Platform, *, cluster_uid: str | None = None) -> Facts:
@@ -123,7 +93,8 @@ def _team_facts(platform: Platform, name: str, team: Team, tenant: Tenant | None
     if team.scheduler.mode is not SchedulerMode.VIRTUAL:
         found["scheduler.version"] = None
     if tenant is None:
-        found.pop("vcluster.kubernetesVersion")
+        for path in _RESOLVED:
+            found.pop(path)
         return found
     found["nodes"] = list(tenant.nodes)
     found["resources.gpus.quota"], found["resources.gpus.limit"] = tenant.gpu_quota, tenant.gpu_limit
@@ -131,6 +102,16 @@ def _team_facts(platform: Platform, name: str, team: Team, tenant: Tenant | None
     found["access.port"] = tenant.node_port
     found[HARD] = bounds(quota_hard(tenant))
     return found
+
+
+_RESOLVED: Final = (
+    "nodes",
+    "resources.gpus.quota",
+    "resources.gpus.limit",
+    "vcluster.kubernetesVersion",
+    "access.port",
+)
+"""Facts that only a resolved tenant has: what the file says of them may be left to a default."""
 
 
 def bounds(hard: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

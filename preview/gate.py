@@ -24,6 +24,7 @@ from preview.judges.numbers import gpus
 from preview.kinds import Allow
 from preview.observed import (
     KAI_SCHEDULER,
+    NAMESPACE,
     RELEASE,
     TEAM,
     VIRTUAL_CLUSTER,
@@ -35,7 +36,6 @@ from preview.usage import Usage, Use
 from preview.values import UnreadableError, get, plain, text
 from settings.models import Override
 
-NAMESPACE: Final = "kubernetes:core/v1:Namespace"
 QUEUE: Final = f"kubernetes:{names.QUEUE_API_VERSION}:Queue"
 
 SUGGESTED_DAYS: Final = 7

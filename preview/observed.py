@@ -1,4 +1,4 @@
-"""Facts out of the inputs of resources: what a preview's steps, or a stack's outputs, say of a stack. Pure.
+"""Facts out of resources: what a preview's steps, or a stack's state, say of a stack. Pure.
 
 Owns: which input of which component or object is which fact. Each side of a preview is read by the same rules, so a
 difference between the two is a change and never another way of writing.
@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from pydantic import JsonValue
 
 from names import team_namespace
-from preview.facts import CANARY_OF, CLUSTER_UID, HARD, REPLICAS, Facts, bounds, from_json
+from preview.facts import CANARY_OF, CLUSTER_UID, HARD, REPLICAS, Facts, bounds
 from preview.steps import Op, Preview, Step
 from preview.values import UnreadableError, get, plain, text
 
@@ -26,10 +26,7 @@ KAI_SCHEDULER: Final = "gpu-tenancy:index:KaiScheduler"
 RELEASE: Final = "kubernetes:helm.sh/v3:Release"
 RESOURCE_QUOTA: Final = "kubernetes:core/v1:ResourceQuota"
 SERVICE: Final = "kubernetes:core/v1:Service"
-STACK: Final = "pulumi:pulumi:Stack"
-
-FACTS_OUTPUT: Final = "facts"
-"""The stack's output that keeps the facts of its last update."""
+NAMESPACE: Final = "kubernetes:core/v1:Namespace"
 
 _TEAM_FIELDS: Final = {
     "pool": "pool",
@@ -73,6 +70,10 @@ _SOFTWARE_FIELDS: Final = {
     "version": "gpu.version",
     "runtimeClass": "gpu.runtimeClass.name",
 }
+_MAY_BE_NONE: Final = frozenset(
+    {"pool", CANARY_OF, "schedulerVersion", "selector", "gpuMemoryMib", "product", "version", "runtimeClass"}
+)
+"""Inputs that a component leaves out where there is nothing: the SDK sends no null."""
 _HOST_FIELDS: Final = {"hostProvider": "host.provider", "context": "host.context"}
 _EXPOSED: Final = {"NodePort": "nodePort", "LoadBalancer": "loadBalancer"}
 
@@ -103,9 +104,8 @@ class _Collector:
     def team(self, inputs: Inputs) -> None:
         found = self.tenant(text(inputs, "name") or "?")
         found.update(_picked(inputs, _TEAM_FIELDS))
-        if "schedulerVersion" in inputs:
-            own = inputs.get("mode") == "virtual"
-            found["scheduler.version"] = inputs["schedulerVersion"] if own else None
+        own = inputs.get("mode") == "virtual"
+        found["scheduler.version"] = inputs.get("schedulerVersion") if own else None
         queues = inputs.get("queues")
         for leaf, queue in queues.items() if isinstance(queues, dict) else ():
             if isinstance(queue, dict):
@@ -128,14 +128,22 @@ class _Collector:
             self.stack["host.scheduler.version"] = inputs["version"]
 
     def release(self, inputs: Inputs) -> None:
-        if not text(inputs, "chart").rpartition("/")[2].startswith("vcluster"):
+        team = _team_of(inputs)
+        if team is None or not text(inputs, "chart").rpartition("/")[2].startswith("vcluster"):
             return
-        claims = [
-            get(inputs, "values", "controlPlane", *way, "persistence", "volumeClaim")
-            for way in (("statefulSet",), ("backingStore", "etcd", "deploy", "statefulSet"))
-        ]
-        for claim in claims:
-            if isinstance(claim, dict) and claim.get("enabled") is True:
+        plane = get(inputs, "values", "controlPlane")
+        values = plane if isinstance(plane, dict) else {}
+        etcd = get(values, "backingStore", "etcd", "deploy", "enabled") is True
+        store = ("backingStore", "etcd", "deploy", "statefulSet") if etcd else ("statefulSet",)
+        claim = get(values, *store, "persistence", "volumeClaim")
+        found = self.beside.setdefault(team, {})
+        found["vcluster.version"] = inputs.get("version")
+        found["vcluster.backingStore"] = "etcd" if etcd else "sqlite"
+        if inside := get(values, "distro", "k8s", "image", "tag"):
+            found["vcluster.kubernetesVersion"] = inside
+        if isinstance(claim, dict):
+            found["vcluster.persistence"] = claim.get("enabled")
+            if claim.get("enabled") is True:
                 self.stack["host.storageClass"] = claim.get("storageClass")
 
     def quota(self, inputs: Inputs) -> None:
@@ -172,6 +180,17 @@ _READERS: Final[Mapping[str, Callable[[_Collector, Inputs], None]]] = {
 }
 
 
+_TELLS_ITSELF: Final = {
+    TEAM: "name",
+    VIRTUAL_CLUSTER: "team",
+    NODE_POOL: "name",
+    HOST_CLUSTER: "hostProvider",
+    GPU_SOFTWARE: "stack",
+    KAI_SCHEDULER: "line",
+}
+"""A fact that is among a component's outputs where all of them are: an older program kept only some."""
+
+
 def facts_before(preview: Preview) -> Facts:
     """What was there before a preview's change, as far as it says so."""
     return _side(preview.steps, lambda step: step.old)
@@ -179,7 +198,7 @@ def facts_before(preview: Preview) -> Facts:
 
 def facts_after(preview: Preview) -> Facts:
     """What will be there after a preview's change, as far as it says so."""
-    return _side(preview.steps, lambda step: None if step.op is Op.DELETE else step.new)
+    return _side(preview.steps, lambda step: None if step.op is Op.DELETE else step.inputs)
 
 
 def _side(steps: Iterable[Step], of: Callable[[Step], Mapping[str, JsonValue] | None]) -> Facts:
@@ -198,36 +217,35 @@ def _side(steps: Iterable[Step], of: Callable[[Step], Mapping[str, JsonValue] | 
     return found.facts()
 
 
-def from_outputs(outputs: Mapping[str, JsonValue]) -> Facts | None:
-    """Return the facts that a stack's outputs keep of its last update; None for a stack that was never updated.
+def facts_in_state(resources: Mapping[str, JsonValue]) -> Facts | None:
+    """Return the facts that a stack's state has of its last update; None where no part of the platform is in it.
 
-    A stack that an older program made has no `facts` output: then they are what its other outputs say, and what these
-    do not say is not known.
+    `resources` are the state's, by URN, each with `type` and `outputs` (as the engine's `readStackResourceOutputs`
+    gives them). The outputs of a component are its facts, those of a Kubernetes object and of a Helm release what was
+    asked for. What an older program did not keep is not known.
     """
-    kept = from_json(outputs.get(FACTS_OUTPUT))
-    if kept is not None:
-        return kept
-    teams, pools, cluster = (outputs.get(name) for name in ("teams", "pools", "cluster"))
-    if not any(isinstance(section, dict) for section in (teams, pools, cluster)):
-        return None
     found = _Collector()
-    for read, section in ((found.team, teams), (found.pool, pools)):
-        for name, inputs in section.items() if isinstance(section, dict) else ():
-            if isinstance(inputs, dict):
-                read({"name": name, **inputs})
-    if isinstance(cluster, dict):
-        found.host_cluster({"hostProvider": cluster.get("provider"), "context": cluster.get("context")})
-        found.stack[CLUSTER_UID] = cluster.get("uid")
-    return found.facts()
+    for entry in resources.values():
+        if not isinstance(entry, dict) or not isinstance(outputs := entry.get("outputs"), dict):
+            continue
+        kind = str(entry.get("type"))
+        if kind == NAMESPACE and get(outputs, "metadata", "name") == "kube-system":
+            found.stack[CLUSTER_UID] = get(outputs, "metadata", "uid")
+        elif (read := _READERS.get(kind)) and _TELLS_ITSELF.get(kind, "") in ("", *outputs):
+            try:
+                read(found, {key: plain(value) for key, value in outputs.items()})
+            except UnreadableError:
+                continue
+    return found.facts() if found.tenants or found.stack else None
 
 
 def _picked(inputs: Inputs, fields: Mapping[str, str]) -> dict[str, JsonValue]:
-    return {fact: inputs[name] for name, fact in fields.items() if name in inputs}
+    return {fact: inputs.get(name) for name, fact in fields.items() if name in inputs or name in _MAY_BE_NONE}
 
 
 def _team_of(inputs: Inputs) -> str | None:
     """The tenant in whose host namespace an object is."""
-    namespace, prefix = get(inputs, "metadata", "namespace"), team_namespace("")
+    namespace, prefix = get(inputs, "metadata", "namespace") or inputs.get("namespace"), team_namespace("")
     if not isinstance(namespace, str) or not namespace.startswith(prefix):
         return None
     return namespace.removeprefix(prefix)

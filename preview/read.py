@@ -19,8 +19,6 @@ from pydantic import JsonValue
 
 from preview.steps import OPS, Diagnostic, Object, Op, PolicyResult, Preview, Step, Violation, merged
 
-STACK: Final = "pulumi:pulumi:Stack"
-
 
 class PreviewError(ValueError):
     """The file is not a preview, or not a whole one."""
@@ -56,7 +54,6 @@ class _Builder:
             replace_reasons=_texts(reasons),
             parent=_text((after or before).get("parent")) or None,
             note=_text(raw.get("note")),
-            outputs=_object(before.get("outputs")) if f"::{STACK}::" in urn and before else None,
         )
         known = self.steps.get(urn)
         self.steps[urn] = step if known is None else merged(known, step)

@@ -72,8 +72,6 @@ class Step:
     parent: str | None = None
     note: str = ""
     """What the maker says about the step, such as why it could not be validated."""
-    outputs: Object | None = None
-    """Of the stack alone: its outputs before this change."""
 
     @property
     def type(self) -> str:
@@ -202,7 +200,6 @@ def merged(known: Step, step: Step) -> Step:
         replace_reasons=tuple(dict.fromkeys((*known.replace_reasons, *step.replace_reasons))),
         parent=step.parent or known.parent,
         note=step.note or known.note,
-        outputs=known.outputs if known.outputs is not None else step.outputs,
     )
 
 

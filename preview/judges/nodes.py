@@ -26,6 +26,8 @@ def lost(edit: Edit) -> Effect | None:
     if pool_was == pool_is and nodes_were and nodes_are and not lost:
         return None
     by_name = bool(nodes_were) and (bool(nodes_are) or pool_was != pool_is)
+    if by_name and not lost:
+        return _renamed(edit, str(pool_was), pool_is, nodes_were)
     taken = (
         f"loses node{'' if len(lost) == 1 else 's'} {_listed(lost)}" if by_name else f"loses nodes of pool {pool_was}"
     )
@@ -41,6 +43,17 @@ def lost(edit: Edit) -> Effect | None:
         return Effect(kind=Kind.DISRUPTIVE, means=f"{taken}; none of its pods run there", topic="nodes")
     there = f"{run} of its pods run there now" if known else f"{_where_not_known(edit.use)}"
     return Effect(kind=Kind.LOSING, means=f"{taken}, and {there}", allow="lowerLimit", topic="nodes")
+
+
+def _renamed(edit: Edit, pool_was: str, pool_is: str | None, nodes: list[str]) -> Effect:
+    """The same nodes under another pool's label: until its virtual cluster looks for that one, it sees none of them."""
+    moves = f"moves from pool {pool_was} to {pool_is or 'none'}: the label of its nodes {_listed(nodes)} changes"
+    run, known = _pods_there(edit, nodes)
+    if known and run == 0:
+        return Effect(kind=Kind.DISRUPTIVE, means=f"{moves}; none of its pods run there", topic="nodes")
+    there = f"{run} of its pods run there now" if known else _where_not_known(edit.use)
+    means = f"{moves} before its virtual cluster looks for the new one, and {there}"
+    return Effect(kind=Kind.LOSING, means=means, allow="lowerLimit", topic="nodes")
 
 
 def _pool_and_nodes(tenant: Mapping[str, JsonValue]) -> tuple[str | None, list[str]] | None:

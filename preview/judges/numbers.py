@@ -18,6 +18,7 @@ GPUS: Final = "gpus"
 """The topic of a team's number of GPUs."""
 
 _WORDS: Final = {
+    GPU_BOUND: ("GPU", Decimal(1), ""),
     "requests.cpu": ("CPU", Decimal(1), "cores"),
     "requests.memory": ("memory", Decimal(1024**3), "GiB"),
     "requests.storage": ("storage", Decimal(1024**3), "GiB"),

@@ -95,9 +95,9 @@ def same_cluster(edit: Edit) -> Effect | None:
 
 def another_cluster(edit: Edit) -> Effect | None:
     """Another cluster under the same stack."""
-    means = (
-        f"{edit.path} {edit.before} → {edit.after}: another cluster under this stack, everything of the team is lost"
-    )
+    uids = [facts.stack.get(CLUSTER_UID) for facts in (edit.old, edit.new)]
+    what = f"{edit.path} {edit.before} → {edit.after}" if None in uids else f"cluster {uids[0]} → {uids[1]}"
+    means = f"{what}: another cluster under this stack, everything of the team is lost"
     return Effect(kind=Kind.LOSING, means=means, allow="replace", topic="host cluster")
 
 
