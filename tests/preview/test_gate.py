@@ -374,6 +374,12 @@ def test_a_queue_with_work_in_it_is_neither_removed_nor_lowered(after: PolicyRes
     assert len(refused(steps)) == len(refused(steps, usage=usage_of({"ml": 3}))) == 1
 
 
+def test_a_queue_that_still_holds_all_that_the_team_uses_may_be_lowered() -> None:
+    steps = [step("update", with_queues(training=6), with_queues(training=2))]
+    assert refused(steps, usage=usage_of({"ml": 2})) == []
+    assert len(refused(steps, usage=usage_of({"ml": 3}))) == 1
+
+
 def test_in_mode_host_a_queue_is_known_by_its_name_there() -> None:
     was, now = (
         changed(changed(subject, "mode", "host"), "schedulerVersion", None)
