@@ -23,6 +23,7 @@ from lightkube.generic_resource import (
     create_api_info,
 )
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
+from lightkube.types import CascadeType
 
 from lab.clusters import FIELD_MANAGER
 from lab.errors import LabError
@@ -110,7 +111,9 @@ class Objects:
         except UnknownKindError:  # it went with its definition
             return
         with self._asking(reference, missing_is_fine=True):
-            self._client.delete(kind, reference.name, namespace=reference.namespace or None)
+            # the API itself would leave a deleted Job's pods where they are; the engine asks for this, too
+            cascade = CascadeType.FOREGROUND if reference.kind in ("Job", "CronJob") else None
+            self._client.delete(kind, reference.name, namespace=reference.namespace or None, cascade=cascade)
         if wait:
             self.wait_gone(reference)
 

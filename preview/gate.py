@@ -23,6 +23,7 @@ from preview.facts import CANARY_OF, Facts
 from preview.judges.numbers import gpus
 from preview.kinds import Allow
 from preview.observed import (
+    COMPONENT,
     KAI_SCHEDULER,
     NAMESPACE,
     RELEASE,
@@ -179,7 +180,6 @@ _HARMLESS: Final = frozenset(
 )
 """Types whose deletion or replacement loses nothing that a tenant keeps or runs. A type that is neither here nor judged
 below is not known, and its deletion is refused."""
-_OURS: Final = "gpu-tenancy:index:"
 _JUDGED: Final = frozenset({NAMESPACE, QUEUE, RELEASE})
 _CRD: Final = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
 
@@ -256,17 +256,17 @@ class _Steps:
         yield from self._unless(team, "lowerLimit", f"deletes {what}, and {run}", about=f"queue {name}")
 
     def _told_by_facts(self, team: str, name: str) -> bool:
-        """Whether the team's own facts say that the queue goes, and so judge it."""
+        """Whether the team's own facts say that the queue goes, or that the whole team does, and so judge it."""
         was, now = self.before.tenants.get(team), self.after.tenants.get(team)
         if was is None or now is None:
-            return False
+            return was is not None
         leaves = {name, name.removeprefix(f"{team}-")}
         keys = {f"queues.{leaf}.gpu.limit" for leaf in leaves}
         return was.get("scheduler.mode") != now.get("scheduler.mode") or bool(keys & (was.keys() - now.keys()))
 
 
 def _loses_nothing(step: Step) -> bool:
-    if step.type.startswith(_OURS) or step.type in _HARMLESS or step.type in _JUDGED:
+    if step.type.startswith(COMPONENT) or step.type in _HARMLESS or step.type in _JUDGED:
         return True
     # KAI's operator waits for this one, and nobody makes an object of it
     return step.type == _CRD and KAI_SCHEDULER in step.type_chain

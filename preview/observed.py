@@ -17,6 +17,8 @@ from preview.facts import CANARY_OF, CLUSTER_UID, HARD, REPLICAS, Facts, bounds
 from preview.steps import Op, Preview, Step
 from preview.values import UnreadableError, get, plain, text
 
+COMPONENT: Final = "gpu-tenancy:index:"
+"""How the type of every component of this program begins."""
 TEAM: Final = "gpu-tenancy:index:Team"
 NODE_POOL: Final = "gpu-tenancy:index:NodePool"
 HOST_CLUSTER: Final = "gpu-tenancy:index:HostCluster"

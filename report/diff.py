@@ -115,6 +115,25 @@ def _updated(before: dict[str, _Leaf], after: dict[str, _Leaf]) -> Iterator[str]
                 yield f"+ {path}: {two}"
 
 
+def value_changes(step: Step, redactor: Redactor) -> list[str]:
+    """Each changed value of a step in a line, `path: old → new`; what only one side has stands beside `(none)`."""
+    before = _leaves(step.old, step.type, redactor)
+    after = _leaves(step.new, step.type, redactor)
+    found = []
+    for path in sorted({*before, *after}):
+        old, new = before.get(path), after.get(path)
+        if old is not None and new is not None and old.raw == new.raw:
+            continue
+        if SECRET in {leaf.shown for leaf in (old, new) if leaf is not None}:
+            found.append(f"{path}: {SECRET} (changes, not shown)")
+            continue
+        one, other = _short_pair(old.shown if old else "(none)", new.shown if new else "(none)")
+        found.append(f"{path}: {one} → {other}")
+    if not found and step.changed:
+        found = [f"{path}: {SECRET if _secret_at(path, after) else 'changes'}" for path in step.changed]
+    return [redactor.text(line.replace("\r", " ").replace("\n", " ")) for line in found]
+
+
 def _folded(lines: list[str]) -> list[str]:
     """Lines that differ in their last key only, as one."""
     folded: list[str] = []

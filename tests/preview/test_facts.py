@@ -10,11 +10,12 @@ from pydantic import JsonValue
 
 from components.team.tenant import facts as team_facts
 from components.team.tenant import resolve
+from lab.recording import record
 from preview.changes import changes
 from preview.facts import CANARY_OF, DERIVED, Facts, facts_of, replicas
 from preview.observed import facts_after, facts_before, facts_in_state
 from preview.read import read_preview
-from report.rehearsal import compare, record
+from report.rehearsal import compare
 from settings.load import parse_platform
 from tests.conftest import ROOT, platform_of
 from tests.report.world import platform, team

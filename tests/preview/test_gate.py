@@ -79,6 +79,13 @@ def test_a_team_that_goes_needs_an_override(subject: PolicyResource, op: str, ch
     assert len(refused(steps, [override(other, "lowerLimit")])) == 1
 
 
+def test_one_override_lets_a_team_go_with_everything_that_is_its_own() -> None:
+    labelled = changed(queue(), "metadata/labels", {"gpu-tenancy/team": "ml"})
+    steps = [step("delete", subject) for subject in (team(), virtual_cluster(), vcluster(), NAMESPACE, QUOTA, labelled)]
+    assert said(refused(steps)) == [("ml", "delete")]
+    assert refused(steps, [override("delete")]) == []
+
+
 def test_an_override_that_ended_is_named_with_its_last_day() -> None:
     late = [override("delete", days=-1), override("delete", days=-9)]
     assert refused([step("delete", team())], late)[0].reason.endswith(" (its override ended on 2026-11-21)")
