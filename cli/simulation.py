@@ -135,4 +135,3 @@ class LabBridge:
         """Throw the lab away, whatever state it is in."""
         with _in_words():
             self._lab.reset()
-

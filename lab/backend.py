@@ -30,7 +30,7 @@ class LabBackend:
         self._going: list[tuple[Objects, Entry, Reference]] = []
 
     def objects(self, cluster: str) -> Objects:
-        return Objects(cluster, self._clusters.client(cluster))
+        return Objects(cluster, self._clusters.client(cluster), lambda: self._clusters.mend(cluster))
 
     def cluster(self, kubeconfig: str, what: str) -> str:
         # where no host runs (a preview), the program got a placeholder, and nothing is sent to anyone

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pulumi
-from google.protobuf import json_format
 from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.stack import ResourceRegistrationFailed, run_in_stack, wait_for_rpcs
@@ -226,7 +225,10 @@ def _trigger(request: Any) -> Any:
     """The option replacement_trigger of a registration; None where there is none."""
     if not hasattr(request, "replacement_trigger") or not request.HasField("replacement_trigger"):
         return None
-    return plain(json_format.MessageToDict(request.replacement_trigger))
+    value = request.replacement_trigger
+    kind = value.WhichOneof("kind")
+    # of a mapping or a list its text: all that is ever asked is whether it is the same
+    return plain(getattr(value, kind)) if kind in ("string_value", "number_value", "bool_value") else str(value)
 
 
 class _NoMocks(mocks.Mocks):

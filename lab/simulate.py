@@ -15,8 +15,9 @@ from typing import Any
 import yaml
 
 import names
-from lab.clusters import LOOPBACK, Clusters
+from lab.clusters import Clusters
 from lab.objects import APPEAR_SECONDS, Json, Objects, Reference
+from lab.processes import LOOPBACK
 from settings.models import Owner, Platform, Pool
 
 SIMULATED = "simulated"

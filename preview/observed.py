@@ -219,7 +219,7 @@ def _side(steps: Iterable[Step], of: Callable[[Step], Mapping[str, JsonValue] | 
     return found.facts()
 
 
-def facts_in_state(resources: Mapping[str, JsonValue]) -> Facts | None:
+def facts_in_state(resources: Mapping[str, object]) -> Facts | None:
     """Return the facts that a stack's state has of its last update; None where no part of the platform is in it.
 
     `resources` are the state's, by URN, each with `type` and `outputs` (as the engine's `readStackResourceOutputs`

@@ -50,15 +50,15 @@ class UsageError(ValueError):
     """A list of what runs now that is none."""
 
 
-def usage_of(content: JsonValue) -> dict[str, Use]:
+def usage_of(content: object) -> dict[str, Use]:
     """Return what each tenant uses, from `{"ml": 3}` or from a list that kubectl wrote. Raises `UsageError`.
 
     kubectl get resourcequota,pods -A -o json
     """
-    if isinstance(content, dict) and isinstance(items := content.get("items"), list):
+    if isinstance(content, Mapping) and isinstance(items := content.get("items"), list):
         return _of_list([item for item in items if isinstance(item, dict)])
-    if isinstance(content, dict) and all(type(value) in (int, float) for value in content.values()):
-        return {team: Use(bounds={GPU_BOUND: Decimal(str(value))}) for team, value in content.items()}
+    if isinstance(content, Mapping) and all(type(value) in (int, float) for value in content.values()):
+        return {str(team): Use(bounds={GPU_BOUND: Decimal(str(value))}) for team, value in content.items()}
     message = (
         'must be {"team": GPUs, ...} or a list from kubectl; write it with: kubectl get resourcequota,pods -A -o json'
     )

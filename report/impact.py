@@ -17,7 +17,7 @@ from typing import Final
 
 from preview.changes import EVERYONE, Change, changes
 from preview.facts import facts_of
-from preview.gate import NAMESPACE, QUEUE
+from preview.gate import QUEUE
 from preview.judges.numbers import GPUS, topic_of
 from preview.judges.versions import SCHEDULER_AWAY
 from preview.kinds import Kind
@@ -25,6 +25,7 @@ from preview.observed import (
     GPU_SOFTWARE,
     HOST_CLUSTER,
     KAI_SCHEDULER,
+    NAMESPACE,
     NODE_POOL,
     RELEASE,
     TEAM,

@@ -110,7 +110,11 @@ def test_another_kai_line_is_a_replacement_as_on_the_engine(made: Made) -> None:
 
 
 def test_the_same_kai_line_is_an_update_and_a_component_shows_its_old_and_new_numbers(made: Made) -> None:
-    made.write(with_teams(lambda teams: (set_version(teams, "ml", "v0.9.2"), teams["dev"]["resources"].update(cpu=12))))
+    def change(teams: dict[str, Json]) -> None:
+        set_version(teams, "ml", "v0.9.2")
+        teams["dev"]["resources"].update(cpu=12)
+
+    made.write(with_teams(change))
     preview = made.driver().preview()
     assert {item.name: item.op for item in preview.recorded}["ml-scheduler-release"] == "update"
     step = next(step for step in preview.steps() if step["urn"].endswith("index:Team::dev"))

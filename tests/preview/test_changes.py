@@ -66,8 +66,8 @@ def test_an_edit_of_a_team_has_a_kind(head: dict[str, Any], kind: Kind, words: s
     ],
 )
 def test_kai_goes_both_ways_alike(before: str, after: str, kind: Kind) -> None:
-    pinned = {"vcluster": {"kubernetesVersion": "v1.34.0"}}
-    one, other = (platform({"ml": team("a100", 4, version=v, **pinned)}) for v in (before, after))
+    pinned = {"kubernetesVersion": "v1.34.0"}
+    one, other = (platform({"ml": team("a100", 4, version=v, vcluster=pinned)}) for v in (before, after))
     assert only(list(changes(facts_of(one), facts_of(other)))).kind is kind
 
 

@@ -232,15 +232,17 @@ def test_every_bound_of_the_hosts_quota_is_held_against_what_is_used(
     key: str, before: str, after: str, used: str, words: str
 ) -> None:
     one, other = (changed(QUOTA, "spec/hard", {key: value}) for value in (before, after))
-    listed = {"items": [{"metadata": {"namespace": "team-ml"}, "status": {"used": {key: used}}}]}
+
+    def listed(amount: str) -> Usage:
+        return usage_of({"items": [{"metadata": {"namespace": "team-ml"}, "status": {"used": {key: amount}}}]})
+
     steps = [step("update", one, other)]
-    (found,) = refused(steps, usage=usage_of(listed))
+    (found,) = refused(steps, usage=listed(used))
     assert found.change == "lowerLimit"
     assert words in found.reason
     assert refused(steps, [override("lowerLimit")]) == []
     assert len(refused(steps)) == 1, "not known is no pass"
-    listed["items"][0]["status"] = {"used": {key: after}}
-    assert refused(steps, usage=usage_of(listed)) == [], "what is used still fits"
+    assert refused(steps, usage=listed(after)) == [], "what is used still fits"
     assert refused([step("update", other, one)]) == [], "more is no loss"
 
 

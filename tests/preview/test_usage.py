@@ -46,7 +46,8 @@ def test_a_list_of_quotas_says_every_bound_and_no_node() -> None:
         }
     )
     assert found["ml"].gpus == 3, "of two quotas the one that counts more"
-    assert (found["ml"].bounds["requests.cpu"], found["ml"].bounds["requests.memory"]) == (Decimal("1.5"), 1024**3)
+    assert found["ml"].bounds["requests.cpu"] == Decimal("1.5")
+    assert found["ml"].bounds["requests.memory"] == 1024**3
     assert found["ml"].nodes is None
     assert found["dev"].gpus is None
     assert found.keys() == {"ml", "dev"}

@@ -8,8 +8,8 @@ from typing import Any
 import pulumi_kubernetes as k8s
 import pytest
 
-from preview.gate import NAMESPACE, QUEUE
-from preview.observed import RELEASE
+from preview.gate import QUEUE
+from preview.observed import NAMESPACE, RELEASE
 from preview.read import read_preview
 from preview.steps import Preview
 from preview.usage import Usage, usage_of
