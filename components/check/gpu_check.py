@@ -121,7 +121,8 @@ class GpuCheck(Component):
                 k8s.core.v1.ConfigMap(
                     f"{name}-code{suffix}",
                     metadata=self._metadata(f"{request.name}-code", half.namespace),
-                    data=code.files(),
+                    data=code.data(),
+                    binary_data=code.binary_data(),
                     opts=self._opts(first),
                 )
             )

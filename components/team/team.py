@@ -15,7 +15,7 @@ import names
 from components.base import Component
 from components.check import job
 from components.check.gpu_check import GpuCheck, GpuCheckArgs
-from components.check.host import pod_settings
+from components.check.host import pod_settings, sharing
 from components.team.access import Access, AccessArgs
 from components.team.admission import Admission, AdmissionArgs, Others
 from components.team.guardrails import Guardrails, GuardrailsArgs
@@ -234,6 +234,7 @@ def check_request(tenant: Tenant, platform: Platform) -> job.Request:
         pair=ask.pair,
         gpu_memory_mib=ask.gpu_memory_mib,
         replicas=pool.replicas if pool else 1,
+        sharing=sharing(pool) if pool else None,
         tainted=bool(pool and pool.taint),
         product=pool.product if pool else None,
         pool_gpu_memory_mib=pool.gpu_memory_mib if pool else None,
