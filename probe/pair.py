@@ -41,7 +41,8 @@ def listing(rows: Sequence[Json]) -> str:
     """The rows as a table."""
     lines = [tuple(key.upper() for key in LISTED), *(tuple(str(r[key] or "-") for key in LISTED) for r in rows)]
     widths = [max(len(line[index]) for line in lines) for index in range(len(LISTED))]
-    return "\n".join("  ".join(text.ljust(w) for text, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+    padded = ([text.ljust(width) for text, width in zip(line, widths)] for line in lines)  # noqa: B905 (3.9)
+    return "\n".join("  ".join(cells).rstrip() for cells in padded)
 
 
 def judge_pair(rows: Sequence[Json]) -> list[Json]:

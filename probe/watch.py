@@ -98,7 +98,7 @@ class Watch:
         end = self.clock() + SYNC_SECONDS
         while True:
             rows = []
-            for each, half in zip(asked, halves, strict=True):
+            for each, half in zip(asked, halves):  # noqa: B905 (3.9)
                 pods = self.pods(each)
                 running = [pod for pod in pods if pod.get("status", {}).get("phase") == "Running"]
                 rows.append(row((running or pods or [{}])[-1], half))

@@ -37,7 +37,7 @@ def memory_mib(torch: Any, device: int) -> tuple[int, int]:
 def nvml_mib(context: Context, device: int) -> int | None:
     """MiB that NVML says a device of torch's has; None where it does not say, or lists MIG slices."""
     uuids = {found["index"]: found["uuid"] for found in context.facts["cuda"]["devices"]}
-    for gpu in context.facts["nvml"]["gpus"]:
+    for gpu in context.facts["nvml"].get("gpus", []):
         if uuids.get(device) == gpu["uuid"]:
             found: int | None = gpu.get("memoryMib")
             return found

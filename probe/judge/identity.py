@@ -23,7 +23,7 @@ def visible(facts: dict[str, Facts]) -> list[Facts]:
     """The devices that NVML shows this pod: MIG slices where a GPU has any, else the GPU."""
     seen: list[Facts] = []
     for gpu in facts.get("nvml", {}).get("gpus", []):
-        seen += [{**part, "index": gpu["index"], "slice": True} for part in gpu["migs"]] or [gpu]
+        seen += [{**part, "index": gpu["index"], "slice": True} for part in gpu.get("migs") or ()] or [gpu]
     return seen
 
 

@@ -73,7 +73,7 @@ def judge_work(expect: Expect, facts: dict[str, Facts], found: Findings) -> None
 
 
 def judge_rates(expect: Expect, device: Facts, gpu: Facts, result: Facts, found: Findings) -> None:
-    floor = FLOORS.get(normalised(device.get("name", "")))
+    floor = FLOORS.get(normalised(device.get("name") or ""))
     lane = PCIE_LANE_GBS.get(gpu.get("pcieGenMax") or 0, 0.0)
     pcie = round(lane * (gpu.get("pcieWidthMax") or 0) * PCIE_SHARE, 1) or None
     for name, unit, bound, what in (

@@ -28,8 +28,9 @@ pytestmark = [
 PROGRAM = """
 import sys
 sys.path.insert(0, {folder!r})
-import verdict
-api = verdict.Api({server!r}, {account!r})
+from probe import verdict
+from probe.api import Api
+api = Api({server!r}, {account!r})
 verdict.Api = lambda: api
 sys.exit(verdict.hold([sys.executable, {probe!r}], api) if sys.argv[1:] == ["hold"] else verdict.main())
 """
@@ -91,7 +92,7 @@ def test_both_shares_work_at_the_same_time_on_one_gpu_and_go_when_that_was_seen(
     (tmp_path / "token").write_text("not a token")
     program = tmp_path / "program.py"
     program.write_text(
-        PROGRAM.format(folder=str(CHECK), server=server, account=str(tmp_path), probe=str(CHECK / "probe.py"))
+        PROGRAM.format(folder=str(CHECK.parent), server=server, account=str(tmp_path), probe=str(CHECK / "probe.py"))
     )
     uuid = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True).stdout
     uuid = re.findall(r"UUID: (GPU-[^)]+)\)", uuid)[0]

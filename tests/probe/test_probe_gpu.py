@@ -8,13 +8,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from base64 import b64decode
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from probe.code import files
+from probe.code import START, data, packed
+from probe.start import PACKED
 
 GPUS = len(list(Path("/dev").glob("nvidia[0-9]*")))
 
@@ -35,15 +37,15 @@ sys.stdin.read()
 
 @cache
 def probe() -> Path:
-    """The probe beside its part of pynvml, as the pods have it: an installed pynvml would hide what the part lacks."""
+    """The code as a pod's ConfigMap holds it: an installed pynvml would hide what our part of it lacks."""
     folder = Path(tempfile.mkdtemp(prefix="gpu-check-"))
-    for name, text in files().items():
-        (folder / name).write_text(text)
-    return folder / "probe.py"
+    (folder / START).write_text(data()[START])
+    (folder / PACKED).write_bytes(b64decode(packed()))
+    return folder / START
 
 
 def run_probe(expect: dict[str, Any], *arguments: str, **variables: str) -> tuple[int, dict[str, Any]]:
-    command = [sys.executable, str(probe()), "--report", "-", "--expect", json.dumps(expect), *arguments]
+    command = [sys.executable, str(probe()), "probe", "--report", "-", "--expect", json.dumps(expect), *arguments]
     done = subprocess.run(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, **variables}, timeout=300, check=False
     )
@@ -120,7 +122,7 @@ def test_two_shares_of_one_gpu_run_side_by_side_on_the_same_uuid() -> None:
     for share in (0.3, 0.5):
         environment = {**os.environ, "GPU_PORTION": str(share), "NVIDIA_VISIBLE_DEVICES": uuid}
         expect = json.dumps({"mode": "fraction", "fraction": share, "gpus": GPUS})
-        command = [sys.executable, str(probe()), "--report", "-", "--expect", expect]
+        command = [sys.executable, str(probe()), "probe", "--report", "-", "--expect", expect]
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment))
     reports = [json.loads(process.communicate(timeout=300)[0]) for process in started]
     for report in reports:
@@ -131,7 +133,7 @@ def test_two_shares_of_one_gpu_run_side_by_side_on_the_same_uuid() -> None:
 
 
 def test_a_worker_stuck_in_its_cuda_work_is_ended_and_reported() -> None:
-    command = [sys.executable, str(probe()), "--report", "-", "--step-limit", "20"]
+    command = [sys.executable, str(probe()), "probe", "--report", "-", "--step-limit", "20"]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert running.stderr is not None
     for line in running.stderr:
