@@ -25,6 +25,7 @@ from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
 from components.team.protection import protected
 from components.team.team import Team, TeamArgs
 from components.team.tenant import Tenant
+from releases import injection
 from settings.models import GpuStack, Owner, Platform
 
 
@@ -94,6 +95,7 @@ def _host_kai(platform: Platform, cluster: HostCluster, software: GpuSoftware) -
             gpu_sharing=any(team.scheduler.gpu_sharing for team in platform.teams.values()),
             runtime_class=platform.gpu.runtime_class.name,
             fake_gpus=platform.gpu.stack is GpuStack.FAKE,
+            cdi=injection.kai_cdi(platform.gpu.injection),
             artifacts=platform.artifacts,
             provider=cluster.provider,
             kubeconfig=cluster.kubeconfig,

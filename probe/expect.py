@@ -32,7 +32,8 @@ class Expect:
     gpus: devices or slices that must be in sight, null for as many as there are. fraction: share of one GPU, in (0, 1].
     gpu_memory_mib, pool_gpu_memory_mib: MiB. memory_fraction: share of the granted memory that is allocated and tested.
     replicas: how many pods share one GPU. sharing: by which of SHARINGS they do. runtime_class: the pod's, for the
-    words of a report. on_failure: the lowest verdict that fails the Job.
+    words of a report. injection: the way that GPUs come on these hosts, as a report calls it. on_failure: the lowest
+    verdict that fails the Job.
     """
 
     team: str = ""
@@ -44,6 +45,7 @@ class Expect:
     replicas: int | None = None
     sharing: str | None = None
     runtime_class: str | None = None
+    injection: str | None = None
     product: str | None = None
     pool_gpu_memory_mib: int | None = None
     memory_fraction: float = 0.5

@@ -34,7 +34,9 @@ def sentence_of(
     names = [str(device["name"]) for device in visible(facts)]
     tested = sum(result["checkedMib"] for result in facts.get("memory", {}).get("gpus", []))
     rates = ", ".join(f"{result['matrixTflops']:.0f}" for result in facts.get("speed", {}).get("gpus", []))
-    proven = f"{len(names)} x {names[0]} ({expect.mode}): {tested} MiB tested, products right at {rates} TFLOP/s."
+    how = injection(facts).mode
+    way = "" if how == "unknown" else f", by {how}"
+    proven = f"{len(names)} x {names[0]} ({expect.mode}{way}): {tested} MiB tested, products right at {rates} TFLOP/s."
     return proven + (f" Not available here: {', '.join(not_judged)}." if not_judged else "")
 
 

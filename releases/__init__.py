@@ -26,6 +26,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
+from releases import injection
+
 JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
 """What Helm values are made of."""
 
@@ -1116,6 +1118,7 @@ def device_plugin_values(
     configs: Sequence[SharingConfig] = (),
     runtime_class: str | None = None,
     driver_root: str | None = None,
+    device_list_strategy: str | None = None,
     gpu_feature_discovery: bool = False,
     tolerations: Sequence[JSON] = (),
     image_registry: str | None = None,
@@ -1124,7 +1127,8 @@ def device_plugin_values(
     """Return the Helm values of the device plugin.
 
     `configs`: one entry per way of sharing; nodes choose by the label NODE_LABEL_SHARING_CONFIG, those without it get
-    `NO_SHARING`. `driver_root` only where the driver is not at the usual place (`/` for CDI on kind).
+    `NO_SHARING`. `driver_root` only where the driver is not at the usual place, or where the plugin writes a CDI spec.
+    `device_list_strategy`: how it tells which GPU a container gets (`releases.injection`).
     """
     values: dict[str, JSON] = {"gfd": {"enabled": gpu_feature_discovery}}
     # GFD would bring NFD with it; without NFD the label gpu.present (ours) is what the affinity finds
@@ -1137,6 +1141,8 @@ def device_plugin_values(
         values["runtimeClassName"] = runtime_class
     if driver_root is not None:
         values["nvidiaDriverRoot"] = driver_root
+    if device_list_strategy is not None:
+        values["deviceListStrategy"] = device_list_strategy
     if tolerations:
         # Helm replaces a list: the chart's own toleration of nvidia.com/gpu has to be among them
         values["tolerations"] = list(tolerations)
@@ -1397,6 +1403,7 @@ def markdown() -> str:
         ),
         "",
         f"GPU check: `{CHECK_IMAGE}`.",
+        *injection.page(),
         "",
         "## Traps",
         "",

@@ -46,6 +46,21 @@ class GpuStack(StrEnum):
     FAKE = "fake"
 
 
+class Injection(StrEnum):
+    """How a GPU gets into a container, in the vendors' own words; docs/versions.md says what each needs.
+
+    legacy, cdi, jit-cdi, csv: modes of NVIDIA's container runtime. cdi-cri, cdi-annotations: CDI by the kubelet, as the
+    device plugin names the device.
+    """
+
+    LEGACY = "legacy"
+    CDI = "cdi"
+    JIT_CDI = "jit-cdi"
+    CSV = "csv"
+    CDI_CRI = "cdi-cri"
+    CDI_ANNOTATIONS = "cdi-annotations"
+
+
 class Owner(StrEnum):
     """Whose object it is: `ours` is created and deleted by this program, `cluster` is there already and left alone.
 
@@ -143,6 +158,11 @@ class Gpu(Section):
         default=RuntimeClass(),
         description="what GPU pods run with; a name alone means ours",
         json_schema_extra=_or({"type": "string"}),
+    )
+    injection: Injection | None = Field(
+        default=None,
+        description="how a GPU gets into a container on these hosts: docs/versions.md; default: any mode of NVIDIA's "
+        "container runtime",
     )
 
 

@@ -75,4 +75,5 @@ def pod_settings(platform: Platform) -> PodSettings:
         deadline_seconds=platform.check.deadline_seconds,
         on_failure=platform.check.on_failure.value,
         fake=fake,
+        injection=platform.gpu.injection,
     )

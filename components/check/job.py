@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import names
 from probe import code, injection
+from releases import injection as modes
 
 Spec = dict[str, Any]
 
@@ -43,7 +44,8 @@ PRIORITY: Final = 10
 
 @dataclass(frozen=True, kw_only=True)
 class PodSettings:
-    """What is the same in every check pod of a platform. Deadline in seconds, memory as a share of the GPU's."""
+    """What is the same in every check pod of a platform. Deadline in seconds, memory as a share of the GPU's.
+    `injection` as the stack file says it."""
 
     runtime_class: str | None
     image: str
@@ -52,6 +54,7 @@ class PodSettings:
     deadline_seconds: int
     on_failure: str
     fake: bool
+    injection: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +138,7 @@ def expectation(request: Request, mark: str) -> dict[str, object]:
         "replicas": request.replicas,
         "sharing": request.sharing,
         "runtimeClass": request.pod.runtime_class,
+        "injection": modes.seen(request.pod.injection, fraction=request.mode in ("fraction", "gpu-memory")),
         "product": request.product,
         "poolGpuMemoryMib": request.pool_gpu_memory_mib,
         "memoryFraction": request.pod.memory_fraction,

@@ -23,6 +23,7 @@ from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
 from components.team.queues import Queues, QueuesArgs
 from components.team.tenant import Tenant, facts
 from components.team.virtual_cluster import VirtualCluster, VirtualClusterArgs
+from releases import injection
 from settings.models import GpuStack, Platform, SchedulerMode
 
 
@@ -108,6 +109,7 @@ class Team(Component):
                 gpu_sharing=args.tenant.team.scheduler.gpu_sharing,
                 runtime_class=args.platform.gpu.runtime_class.name,
                 fake_gpus=args.platform.gpu.stack is GpuStack.FAKE,
+                cdi=injection.kai_cdi(args.platform.gpu.injection),
                 artifacts=args.platform.artifacts,
                 provider=inner.provider,
                 kubeconfig=inner.kubeconfig,

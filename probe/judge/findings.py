@@ -39,6 +39,7 @@ FRACTION_RUNTIME = (
     "by CDI alone (Bottlerocket, NRI) fractions can't work: use whole GPUs or time-slicing there."
 )
 ADVICE = {  # what to do, by finding
+    "runtime.injection": "Correct gpu.injection in the stack file, or the mode of the node's container runtime.",
     "identity.driver": KERNEL_LOG,
     "identity.smi": "Two drivers' files are mixed in this container: look for libnvidia-ml in the image, remove it.",
     "identity.count": "Read the device plugin's log on this node; look at the pod's NVIDIA_VISIBLE_DEVICES.",

@@ -6,7 +6,7 @@ import re
 
 from probe.bounds import MEMORY_TOLERANCE, OLDEST_DRIVER
 from probe.expect import FRACTIONS, Expect, Facts
-from probe.injection import Grant, grant, injection
+from probe.injection import Grant, Injection, grant, injection
 from probe.judge.findings import FRACTION_RUNTIME, NVML_ADVICE, RUNTIME, Findings
 
 NO_LIBRARY = (9, 12)
@@ -47,8 +47,7 @@ def version(text: str | None) -> tuple[int, ...]:
 
 def judge_identity(expect: Expect, facts: dict[str, Facts], found: Findings) -> None:
     nvml, seen, how = facts.get("nvml"), visible(facts), injection(facts)
-    if how.mode != "none":
-        found.add("runtime.injection", False, f"How the GPU came: {how.words}.", how.mode)
+    judge_injection(expect, how, found)
     if nvml is None:
         return
     if nvml.get("error"):
@@ -70,6 +69,19 @@ def judge_identity(expect: Expect, facts: dict[str, Facts], found: Findings) -> 
         judge_product(expect, facts, gpu, found)
         if expect.pool_gpu_memory_mib and not slices:
             judge_pool_memory(expect.pool_gpu_memory_mib, facts, gpu, found)
+
+
+def judge_injection(expect: Expect, how: Injection, found: Findings) -> None:
+    """How the GPU came, against what the stack file says. That none came is for NVML's words."""
+    if how.mode == "none":
+        return
+    text = f"How the GPU came: {how.words}"
+    if how.mode == "unknown":
+        found.missing("runtime.injection", "info", f"{text}.", expect.injection)
+        return
+    other = expect.injection not in (None, how.mode)
+    text += f"; the stack file says {expect.injection}." if other else "."
+    found.add("runtime.injection", "warn" if other else "info", text, how.mode, expect.injection)
 
 
 def judge_no_driver(expect: Expect, facts: dict[str, Facts], error: Facts, found: Findings) -> None:
