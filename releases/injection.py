@@ -155,23 +155,23 @@ def page() -> list[str]:
         "",
         "## How a GPU gets into a container",
         "",
-        "`gpu.injection` says which way the host has. Without it nothing is set: device plugin and KAI then name GPUs in",
-        "NVIDIA_VISIBLE_DEVICES, which NVIDIA's container runtime acts on in each of its own modes. The check is told by",
-        "the kubelet which GPU was granted, so it needs no value in any mode; its report says in `injection` what it saw.",
+        "`gpu.injection` says which way the host has. Without it nothing is set: device plugin and KAI then name GPUs",
+        "in NVIDIA_VISIBLE_DEVICES, which NVIDIA's container runtime acts on in each of its own modes. The kubelet tells",
+        "the check which GPU was granted, so it needs no value in any mode; its report says in `injection` what it saw.",
         "",
         "| `gpu.injection` | who puts the GPU in | device plugin: deviceListStrategy | KAI: `cdi` | variable inside | "
         "the check sees | the node needs | tried | source |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for mode in INJECTION.values():
+        fractions = "" if mode.seen == mode.seen_of_fractions else f"; fractions `{mode.seen_of_fractions}`"
         cells = (
             f"`{mode.name}`",
             mode.by,
             mode.device_list_strategy or "the chart's own",
             str(mode.kai_cdi).lower(),
             mode.variable,
-            f"`{mode.seen}`"
-            + ("" if mode.seen == mode.seen_of_fractions else f"; fractions `{mode.seen_of_fractions}`"),
+            f"`{mode.seen}`{fractions}",
             mode.node,
             mode.tried,
             mode.source,
