@@ -156,8 +156,9 @@ def page() -> list[str]:
         "## How a GPU gets into a container",
         "",
         "`gpu.injection` says which way the host has. Without it nothing is set: device plugin and KAI then name GPUs",
-        "in NVIDIA_VISIBLE_DEVICES, which NVIDIA's container runtime acts on in each of its own modes. The kubelet tells",
-        "the check which GPU was granted, so it needs no value in any mode; its report says in `injection` what it saw.",
+        "in NVIDIA_VISIBLE_DEVICES, which NVIDIA's container runtime acts on in each of its modes. The kubelet tells",
+        "the check which GPU was granted, so it needs no value in any mode; its report says in `injection` what it",
+        "saw.",
         "",
         "| `gpu.injection` | who puts the GPU in | device plugin: deviceListStrategy | KAI: `cdi` | variable inside | "
         "the check sees | the node needs | tried | source |",
