@@ -217,6 +217,23 @@ class TestAskingJob:
         template["metadata"]["labels"] = {k: v for k, v in LABELS.items() if "/" in k and "kai" not in k}
         assert job.asking_job(bare, "mark") == wanted
 
+    @pytest.mark.parametrize(
+        ("changes", "mode"),
+        [
+            ({}, "whole"),
+            ({"replicas": 2}, "replica"),
+            ({"fraction": 0.5, "replicas": 2}, "fraction"),
+            ({"pair": (0.3, 0.5)}, "fraction"),
+            ({"gpu_memory_mib": 1}, "gpu-memory"),
+            ({"kind": "host", "replicas": 2}, "host"),
+        ],
+    )
+    def test_the_way_of_asking_has_the_probes_word(self, changes: Spec, mode: str) -> None:
+        assert job.expectation(replace(REQUEST, **changes), "m")["mode"] == mode
+
+    def test_any_work_of_the_teams_goes_first(self) -> None:
+        assert job.PRIORITY == 10, "KAI's own lowest class has 50"
+
     def test_fake_gpus_cost_little(self) -> None:
         fake = replace(REQUEST, gpus=1, pod=replace(REQUEST.pod, fake=True, runtime_class=None))
         container = job.asking_job(fake, "mark")["template"]["spec"]["containers"][0]
@@ -293,7 +310,7 @@ class TestVerdictJob:
         expected = {**EXPECTED, "gpus": 1, "mode": "fraction"}
         assert found == self.wanted(expected, asked, env[-1])
         annotations = {"gpu-tenancy/stamp": "mark", "gpu-fraction": "0.3"}
-        assert json.loads(env[-1]["value"]) == {
+        third = {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {
@@ -326,8 +343,11 @@ class TestVerdictJob:
                 ],
             },
         }
+        assert env[-1]["value"] == text(third)
 
-    @pytest.mark.parametrize(("pair", "third"), [((0.3, 0.5), 0.3), ((0.5, 0.5), 0.1), ((0.05, 0.05), 1.0)])
+    @pytest.mark.parametrize(
+        ("pair", "third"), [((0.3, 0.5), 0.3), ((0.5, 0.5), 0.1), ((0.05, 0.05), 1.0), ((0.333, 0.333), 0.43)]
+    )
     def test_the_third_asks_for_more_than_the_pair_leaves(self, pair: tuple[float, float], third: float) -> None:
         assert job.third_fraction(pair) == third
 
@@ -370,6 +390,8 @@ class TestStamp:
     def test_everything_that_it_asks_for_changes_it(self) -> None:
         before = job.stamp(REQUEST, {"version": "v1"})
         assert job.stamp(replace(REQUEST), {"version": "v1"}) == before
+        assert len(before) == 16, "part of names and annotations"
+        assert job.stamp(REQUEST, {"b": 1, "a": 2}) == job.stamp(REQUEST, {"a": 2, "b": 1})
         assert job.stamp(replace(REQUEST, product="NVIDIA-L4"), {"version": "v1"}) != before
         assert job.stamp(replace(REQUEST, pod=replace(REQUEST.pod, image="other")), {"version": "v1"}) != before
         assert job.stamp(REQUEST, {"version": "v2"}) != before
