@@ -158,7 +158,7 @@ def page() -> list[str]:
         "`gpu.injection` says which way the host has. Without it nothing is set: device plugin and KAI then name GPUs",
         "in NVIDIA_VISIBLE_DEVICES, which NVIDIA's container runtime acts on in each of its modes. The kubelet tells",
         "the check which GPU was granted, so it needs no value in any mode; its report says in `injection` what it",
-        "saw.",
+        "saw. KAI v0.9.2 and v0.9.3 take no `cdi`: they go by the GPU Operator's ClusterPolicy.",
         "",
         "| `gpu.injection` | who puts the GPU in | device plugin: deviceListStrategy | KAI: `cdi` | variable inside | "
         "the check sees | the node needs | tried | source |",
