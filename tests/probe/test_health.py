@@ -106,7 +106,7 @@ def test_pages_that_are_pending_fail_even_where_their_number_is_not_known() -> N
 
 def test_a_gpu_that_nvml_lists_and_does_not_let_be_read_is_no_pass() -> None:
     simulation = recorded("two-gpus")
-    lost = {"uuid": None, "name": None, "unavailable": ["HandleByIndex"], "errors": {}}
+    lost: Report = {"uuid": None, "name": None, "unavailable": ["HandleByIndex"], "errors": {}}
     simulation["steps"]["nvml"]["gpus"][1].update(lost)
     report = judged(simulation)
     assert severities(report)["health.nvml"] == "unknown"

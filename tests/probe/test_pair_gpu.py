@@ -32,7 +32,7 @@ from probe import verdict
 from probe.api import Api
 api = Api({server!r}, {account!r})
 verdict.Api = lambda: api
-sys.exit(verdict.hold([sys.executable, {probe!r}], api) if sys.argv[1:] == ["hold"] else verdict.main())
+sys.exit(verdict.hold([sys.executable, {probe!r}, *sys.argv[2:]], api) if sys.argv[1:2] == ["hold"] else verdict.main())
 """
 
 
@@ -98,10 +98,11 @@ def test_both_shares_work_at_the_same_time_on_one_gpu_and_go_when_that_was_seen(
     uuid = re.findall(r"UUID: (GPU-[^)]+)\)", uuid)[0]
     asked = [{"namespace": n, "job": "gpu-check", "report": f"report-{n}"} for n in SHARES]
     base = {"mode": "fraction", "stamp": "s1", "deadlineSeconds": 120, "gpus": 1}
+    told = ["--granted", f"NVIDIA_VISIBLE_DEVICES={uuid}"]
     common = {
         **os.environ,
         "CUDA_VISIBLE_DEVICES": "0",
-        "NVIDIA_VISIBLE_DEVICES": uuid,
+        "NVIDIA_VISIBLE_DEVICES": "void",  # as every CDI spec leaves it
         "GPU_CHECK_NAMESPACE": "gpu-check",
         "GPU_CHECK_API_SERVER": server,
         "GPU_CHECK_SERVICEACCOUNT_DIR": str(tmp_path),
@@ -109,7 +110,7 @@ def test_both_shares_work_at_the_same_time_on_one_gpu_and_go_when_that_was_seen(
     }
     halves = [
         subprocess.Popen(
-            [sys.executable, str(program), "hold"],
+            [sys.executable, str(program), "hold", *told, "--granted", f"GPU_PORTION={share}"],
             env={
                 **common,
                 "GPU_PORTION": share,

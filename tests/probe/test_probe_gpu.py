@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from base64 import b64decode
 from functools import cache
 from pathlib import Path
@@ -65,14 +64,11 @@ def uuids() -> list[str]:
     return [line.split("UUID: ")[1].rstrip(")") for line in listing.splitlines() if line.startswith("GPU")]
 
 
-def test_every_gpu_here_passes_and_one_takes_less_than_25_seconds() -> None:
-    began = time.monotonic()
+def test_every_gpu_here_passes() -> None:
     code, report = run_probe({"gpus": GPUS})
     assert (code, report["verdict"]) in [(0, "pass"), (1, "warn")], report["sentence"]
     assert report["coverage"]["complete"]
     assert sorted(report["coverage"]["uuids"]) == sorted(uuids())
-    if GPUS == 1:
-        assert time.monotonic() - began < 25, report["timings"]
 
 
 def test_a_gpu_hidden_from_cuda_is_named() -> None:
@@ -116,13 +112,17 @@ def test_a_process_that_holds_most_of_the_memory_is_named() -> None:
     assert any(f["id"] == "memory.share" and f["severity"] == "fail" for f in report["findings"])
 
 
-def test_two_shares_of_one_gpu_run_side_by_side_on_the_same_uuid() -> None:
+@pytest.mark.parametrize("here", ["as granted", "void"])
+def test_two_shares_of_one_gpu_run_side_by_side_on_the_same_uuid(here: str) -> None:
+    """As in mode legacy, where the variable stays; and as in mode cdi, where only the kubelet's word is left."""
     uuid = uuids()[0]
     started = []
     for share in (0.3, 0.5):
-        environment = {**os.environ, "GPU_PORTION": str(share), "NVIDIA_VISIBLE_DEVICES": uuid}
+        visible = uuid if here == "as granted" else here
+        environment = {**os.environ, "GPU_PORTION": str(share), "NVIDIA_VISIBLE_DEVICES": visible}
+        told = ["--granted", f"NVIDIA_VISIBLE_DEVICES={uuid}", "--granted", f"GPU_PORTION={share}"]
         expect = json.dumps({"mode": "fraction", "fraction": share, "gpus": GPUS})
-        command = [sys.executable, str(probe()), "probe", "--report", "-", "--expect", expect]
+        command = [sys.executable, str(probe()), "probe", "--report", "-", "--expect", expect, *told]
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment))
     reports = [json.loads(process.communicate(timeout=300)[0]) for process in started]
     for report in reports:
@@ -130,6 +130,7 @@ def test_two_shares_of_one_gpu_run_side_by_side_on_the_same_uuid() -> None:
         assert uuid in report["coverage"]["uuids"]
         assert value(report, "sharing.limiter") is True, "torch kept to its share while the GPU had more"
         assert value(report, "sharing.isolation") is False
+        assert report["injection"] == ("legacy" if here == "as granted" else "cdi")
 
 
 def test_a_worker_stuck_in_its_cuda_work_is_ended_and_reported() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from probe import pair, verdict, why
 from probe import watch as watching
+from probe.api import Api
 from tests.conftest import ROOT
 
 Json = dict[str, Any]
@@ -25,7 +26,7 @@ def pod(*, scheduled: str | None = None, why: str = "", container: Json | None =
     return {"metadata": {"name": "p"}, "status": {"conditions": conditions, "containerStatuses": containers, **status}}
 
 
-class FakeApi(verdict.Api):
+class FakeApi(Api):
     """An API server that answers from a script, by a part of the path. Of a list, one each time; its last for ever."""
 
     def __init__(self, answers: dict[str, Any]) -> None:
@@ -33,7 +34,12 @@ class FakeApi(verdict.Api):
         self.calls: list[tuple[str, str, Json | None]] = []
 
     def call(
-        self, path: str, method: str = "GET", body: Json | None = None, content_type: str = "application/json"
+        self,
+        path: str,
+        method: str = "GET",
+        body: Json | None = None,
+        content_type: str = "application/json",
+        timeout: float = 15,
     ) -> Json | None:
         self.calls.append((method, path, body))
         for key, answer in self.answers.items():
