@@ -157,7 +157,7 @@ def asking_job(request: Request, mark: str) -> Spec:
         "restartPolicy": "Never",
         "securityContext": _pod_security(),
         "containers": [_asking_container(request, mark)],
-        "volumes": [_code_volume(request), {"name": "shm", "emptyDir": {"medium": "Memory"}}],
+        "volumes": [_code_volume(), {"name": "shm", "emptyDir": {"medium": "Memory"}}],
     }
     if request.scheduler_name is not None:
         pod["schedulerName"] = request.scheduler_name
@@ -284,7 +284,7 @@ def verdict_job(request: Request, mark: str, runs: object) -> Spec:
                 "volumeMounts": [{"name": "code", "mountPath": CODE_FOLDER, "readOnly": True}],
             }
         ],
-        "volumes": [_code_volume(request)],
+        "volumes": [_code_volume()],
     }
     if request.tainted:
         pod["tolerations"] = [{"key": names.GPU, "operator": "Exists", "effect": "NoSchedule"}]
@@ -344,8 +344,8 @@ def _pull(request: Request) -> Spec:
     return {"imagePullPolicy": request.pod.pull_policy} if request.pod.pull_policy else {}
 
 
-def _code_volume(request: Request) -> Spec:
-    return {"name": "code", "configMap": {"name": f"{request.name}-code"}}
+def _code_volume() -> Spec:
+    return {"name": "code", "configMap": {"name": names.CHECK_CODE}}
 
 
 def _pod_security() -> Spec:

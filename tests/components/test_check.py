@@ -78,6 +78,19 @@ class TestComponent:
             assert each.inputs["data"] == code.data()
             assert each.inputs["binaryData"] == code.binary_data()
 
+    def test_the_hosts_checks_share_one_copy_of_the_code(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        (found,) = self.of_check(recorder, CONFIG_MAP, "host-check")
+        assert (found.name, found.metadata["namespace"], found.metadata["name"]) == (
+            "host-check-code",
+            "gpu-tenancy",
+            "gpu-check-code",
+        )
+        for name in ("host-check-gpu-0-job", "host-check-gpu-0-verdict", "host-check-gpu-1-job"):
+            job_ = recorder.one("kubernetes:batch/v1:Job", name)
+            assert job_.inputs["spec"]["template"]["spec"]["volumes"][0]["configMap"] == {"name": "gpu-check-code"}
+            assert any(urn.endswith("::host-check-code") for urn in job_.dependencies), "a pod without it hangs"
+
     def test_every_account_has_its_own_role_where_the_reports_are(self, declare: Declare) -> None:
         recorder = declare("lab")
         accounts = {each.name: each.metadata for each in self.of_check(recorder, ACCOUNT)}
