@@ -53,6 +53,10 @@ def judge_coverage(facts: dict[str, Facts], states: list[Facts], stopped: str, f
         if done != devices:
             text = f"Step {step} has results for {done or 'no'} of the devices {devices}."
             found.add("run.incomplete", "unknown", text, done, devices)
+    pairs = facts.get("peers", {}).get("pairs")
+    if pairs is not None and len(pairs) != len(devices) * (len(devices) - 1):
+        text = f"{len(pairs)} copies between the {len(devices)} devices were tried."
+        found.add("run.incomplete", "unknown", text, len(pairs), len(devices) * (len(devices) - 1))
     missing = [state["step"] for state in states if state["state"] == "not-run"]
     if missing and not stopped and all(finding.severity in ("info", "warn") for finding in found):
         found.add("run.incomplete", "unknown", f"Not run: {', '.join(missing)}.", missing, [])

@@ -92,6 +92,7 @@ def test_each_way_is_told_by_its_traces(facts: Report, mode: str, words: str) ->
         (container("void", MOUNTED), None, "is no UUID"),
         (container("void", None), None, "not set for this pod"),
         (container("void", "void"), None, "every CDI spec sets"),
+        (container("void", "none"), None, "every CDI spec sets"),
         (container("void", "0,1"), None, "names 0,1, which is no UUID"),
         (container("void", "all"), ["all"], ""),
         (container("void"), None, "every CDI spec sets"),
@@ -107,6 +108,11 @@ def test_what_was_granted_is_the_clusters_word_and_not_the_containers(
     assert found.uuids == uuids
     assert why in found.why
     assert bool(found.why) is (uuids is None)
+
+
+def test_who_said_it_is_named() -> None:
+    assert grant(container("void", UUID)).by == "the kubelet"
+    assert grant(container(UUID)).by == "this container's environment"
 
 
 @pytest.mark.parametrize(

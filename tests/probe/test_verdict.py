@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -291,6 +293,29 @@ class TestHold:
 
     def test_the_probes_own_exit_code_counts(self) -> None:
         assert self.hold(None, configmap({"runs": ["run1"], "verdict": "pass"}), probe=3)[0] == 3
+
+    def test_the_words_after_hold_reach_the_probe(self, tmp_path: Path) -> None:
+        (tmp_path / "token").write_text("not a token")
+        simulation = json.loads((ROOT / "probe/simulations/fraction.json").read_text())
+        recorded = tmp_path / "recorded.json"
+        here = {"granted": {"NVIDIA_VISIBLE_DEVICES": "GPU-other", "GPU_PORTION": "0.3"}}
+        simulation["base"] = str(ROOT / "probe/simulations" / simulation["base"])
+        simulation["steps"]["runtime"].update(here)
+        recorded.write_text(json.dumps(simulation))
+        report = tmp_path / "report.json"
+        command = [sys.executable, str(ROOT / "probe/verdict.py"), "hold", "--simulate", str(recorded)]
+        environment = {
+            "PATH": "",
+            "GPU_CHECK_EXPECT": json.dumps({**EXPECT, "deadlineSeconds": 0.1, "mode": "fraction", "fraction": 0.3}),
+            "GPU_CHECK_NAMESPACE": "n",
+            "GPU_CHECK_HELD_UNTIL": "r",
+            "GPU_CHECK_RUN": "run1",
+            "GPU_CHECK_API_SERVER": "http://127.0.0.1:1",
+            "GPU_CHECK_SERVICEACCOUNT_DIR": str(tmp_path),
+        }
+        subprocess.run([*command, "--report", str(report), "--deadline", "60"], env=environment, check=False)
+        (uuid,) = [f for f in json.loads(report.read_text())["findings"] if f["id"] == "sharing.uuid"]
+        assert (uuid["severity"], uuid["value"]) == ("fail", "GPU-other")
 
     def test_it_goes_at_the_deadline_in_any_case(self) -> None:
         assert self.hold(None) == (0, EXPECT["deadlineSeconds"])

@@ -143,3 +143,9 @@ def test_an_all_reduce_without_every_ranks_answer_is_no_pass() -> None:
     simulation = recorded("two-gpus")
     simulation["steps"]["allreduce"].update({"errors": [], "wrongWords": None, "busGbs": None})
     assert severities(judged(simulation)) == {"allreduce.sum": "unknown"}
+
+
+def test_a_pair_of_gpus_without_a_copy_between_them_is_no_pass() -> None:
+    simulation = recorded("two-gpus")
+    del simulation["steps"]["peers"]["pairs"][1]
+    assert severities(judged(simulation)) == {"run.incomplete": "unknown"}
