@@ -20,7 +20,7 @@ from cli.cluster import Target, get_json, target_of
 from cli.driver import TeamState
 from cli.errors import CommandError
 from names import CHECK_NAMESPACE, CHECK_REPORT
-from probe.verdict import LISTED, listing
+from probe.pair import LISTED, listing
 from settings.models import Platform, SchedulerMode, Team
 from settings.tenants import tenants
 

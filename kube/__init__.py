@@ -260,13 +260,14 @@ def delete_leftovers(
     return deleted
 
 
-_Generic: TypeAlias = type[GenericGlobalResource] | type[GenericNamespacedResource]
+_Generic: TypeAlias = type[GenericNamespacedResource]
+"""A cluster-scoped kind, too: the client asks for those with namespace None in the same way."""
 
 
 def _kind_of(leftover: Leftover) -> _Generic:
     # never the library's typed kinds: their decoder is not safe in threads (see meet_types)
     if leftover.namespace is None:
-        return _generic(leftover.api_version, leftover.kind)
+        return cast(_Generic, _generic(leftover.api_version, leftover.kind))
     group, _, version = leftover.api_version.rpartition("/")
     with _MEETING:
         return create_namespaced_resource(group, version, leftover.kind, f"{leftover.kind.lower()}s")

@@ -81,6 +81,10 @@ def gpu_software_is_known(platform: Platform) -> Iterator[Problem]:
             yield from _known("GPU Operator", gpu.version, releases.GPU_OPERATOR, path)
         else:
             yield Problem(path=path, rule="has no meaning with stack fake", got=shown(gpu.version), fix="remove it")
+    if gpu.injection is not None and gpu.stack is GpuStack.FAKE:
+        yield Problem(
+            path=("gpu", "injection"), rule="has no meaning with stack fake", got=gpu.injection.value, fix="remove it"
+        )
     brings = {
         "k3s": platform.host.provider is HostProvider.K3S,
         "the GPU Operator": gpu.stack is GpuStack.GPU_OPERATOR,

@@ -23,7 +23,8 @@ CLUSTER_POLICY_SCHEMA = {"type": "object", "x-kubernetes-preserve-unknown-fields
 
 @dataclass(frozen=True, kw_only=True)
 class KaiSchedulerArgs:
-    """`provider` and `kubeconfig` are those of the cluster that KAI runs in; `team` is None on the host.
+    """`provider` and `kubeconfig` are those of the cluster that KAI runs in; `team` is None on the host. `cdi`: whether
+    it names a fraction's GPU by its CDI name (`releases.injection`); None leaves that to the release.
 
     `vcluster` goes away with everything inside, so inner objects need no delete of their own then."""
 
@@ -32,6 +33,7 @@ class KaiSchedulerArgs:
     gpu_sharing: bool
     runtime_class: str
     fake_gpus: bool
+    cdi: bool | None
     artifacts: Artifacts
     provider: k8s.Provider
     kubeconfig: pulumi.Output[str]
@@ -115,6 +117,7 @@ class KaiScheduler(Component):
                 gpu_sharing=args.gpu_sharing,
                 runtime_class=args.runtime_class,
                 fake_gpus=args.fake_gpus,
+                cdi=args.cdi,
                 image_registry=args.artifacts.image_registry,
                 pull_policy=args.artifacts.image_pull_policy,
             ),

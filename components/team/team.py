@@ -16,7 +16,7 @@ import names
 from components.base import Component
 from components.check import job
 from components.check.gpu_check import GpuCheck, GpuCheckArgs
-from components.check.host import pod_settings
+from components.check.host import pod_settings, sharing
 from components.team.access import Access, AccessArgs
 from components.team.admission import Admission, AdmissionArgs, Others
 from components.team.guardrails import Guardrails, GuardrailsArgs
@@ -25,6 +25,7 @@ from components.team.queues import Queues, QueuesArgs
 from components.team.tenant import Tenant, facts
 from components.team.virtual_cluster import VirtualCluster, VirtualClusterArgs
 from components.workloads.workloads import Workloads, WorkloadsArgs
+from releases import injection
 from settings.models import GpuStack, Platform, SchedulerMode
 
 
@@ -114,6 +115,7 @@ class Team(Component):
                 gpu_sharing=args.tenant.team.scheduler.gpu_sharing,
                 runtime_class=args.platform.gpu.runtime_class.name,
                 fake_gpus=args.platform.gpu.stack is GpuStack.FAKE,
+                cdi=injection.kai_cdi(args.platform.gpu.injection),
                 artifacts=args.platform.artifacts,
                 provider=inner.provider,
                 kubeconfig=inner.kubeconfig,
@@ -264,6 +266,7 @@ def check_request(tenant: Tenant, platform: Platform) -> job.Request:
         pair=ask.pair,
         gpu_memory_mib=ask.gpu_memory_mib,
         replicas=pool.replicas if pool else 1,
+        sharing=sharing(pool) if pool else None,
         tainted=bool(pool and pool.taint),
         product=pool.product if pool else None,
         pool_gpu_memory_mib=pool.gpu_memory_mib if pool else None,
