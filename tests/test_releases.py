@@ -159,7 +159,7 @@ def test_no_release_is_from_the_future_of_a_newer_one() -> None:
     for table in (KAI, VCLUSTER, DEVICE_PLUGIN, GPU_OPERATOR):
         for release in table.values():
             ends = getattr(release, "support_ends", None)
-            assert ends is None or release.released < ends, release.version  # type: ignore[attr-defined]
+            assert ends is None or release.released < ends, release.version
 
 
 def test_a_retracted_tag_is_no_release() -> None:
