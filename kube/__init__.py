@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeAlias, cast
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 import httpx2
@@ -242,17 +242,15 @@ def delete_leftovers(
     deleted: list[str] = []
     end = time.monotonic() + deadline
     for leftover in leftovers:
-        kind = _kind_of(leftover)
         try:
-            # a Job's pods go with it; left to itself the API would keep them
-            api.delete(kind, leftover.name, namespace=leftover.namespace, cascade=CascadeType.BACKGROUND)
+            _delete(api, leftover)
         except httpx2.HTTPStatusError as error:
             # a kind that the server does not know is answered in plain text, which is no ApiError
             if error.response.status_code != 404:
                 raise
             continue
         deleted.append(f"{leftover.kind} {leftover.name}")
-        while _exists(api, kind, leftover):
+        while _exists(api, leftover):
             if time.monotonic() > end:
                 message = f"{deleted[-1]} was deleted but is still there after {deadline:.0f} s; look at its finalizers"
                 raise TimeoutError(message)
@@ -260,17 +258,26 @@ def delete_leftovers(
     return deleted
 
 
-_Generic: TypeAlias = type[GenericNamespacedResource]
-"""A cluster-scoped kind, too: the client asks for those with namespace None in the same way."""
-
-
-def _kind_of(leftover: Leftover) -> _Generic:
-    # never the library's typed kinds: their decoder is not safe in threads (see meet_types)
+def _delete(api: Client, leftover: Leftover) -> None:
+    # a Job's pods go with it; left to itself the API would keep them
     if leftover.namespace is None:
-        return cast(_Generic, _generic(leftover.api_version, leftover.kind))
-    group, _, version = leftover.api_version.rpartition("/")
-    with _MEETING:
-        return create_namespaced_resource(group, version, leftover.kind, f"{leftover.kind.lower()}s")
+        api.delete(_generic(leftover.api_version, leftover.kind), leftover.name, cascade=CascadeType.BACKGROUND)
+    else:
+        kind = _namespaced(leftover.api_version, leftover.kind)
+        api.delete(kind, leftover.name, namespace=leftover.namespace, cascade=CascadeType.BACKGROUND)
+
+
+def _exists(api: Client, leftover: Leftover) -> bool:
+    try:
+        if leftover.namespace is None:
+            api.get(_generic(leftover.api_version, leftover.kind), leftover.name)
+        else:
+            api.get(_namespaced(leftover.api_version, leftover.kind), leftover.name, namespace=leftover.namespace)
+    except httpx2.HTTPStatusError as error:
+        if error.response.status_code == 404:
+            return False
+        raise
+    return True
 
 
 def _generic(api_version: str, kind: str) -> type[GenericGlobalResource]:
@@ -279,11 +286,8 @@ def _generic(api_version: str, kind: str) -> type[GenericGlobalResource]:
         return create_global_resource(group, version, kind, f"{kind.lower()}s")
 
 
-def _exists(api: Client, kind: _Generic, leftover: Leftover) -> bool:
-    try:
-        api.get(kind, leftover.name, namespace=leftover.namespace)
-    except httpx2.HTTPStatusError as error:
-        if error.response.status_code == 404:
-            return False
-        raise
-    return True
+def _namespaced(api_version: str, kind: str) -> type[GenericNamespacedResource]:
+    # never the library's typed kinds: their decoder is not safe in threads (see meet_types)
+    group, _, version = api_version.rpartition("/")
+    with _MEETING:
+        return create_namespaced_resource(group, version, kind, f"{kind.lower()}s")

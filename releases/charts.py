@@ -80,9 +80,9 @@ def kai_values(
 ) -> dict[str, JSON]:
     """Return the Helm values for one KAI.
 
-    `runtime_class` is the RuntimeClass of GPU pods; keys that a release lacks are left out. `cdi` None leaves it to the
-    release, whose look at the host's ClusterPolicy finds none inside a virtual cluster. `image_registry` replaces
-    the registry host of every image.
+    `runtime_class` is the RuntimeClass of GPU pods; keys that a release lacks are left out. `cdi`: whether the binder
+    names GPUs by CDI; None leaves it to the release, whose look at the GPU Operator's ClusterPolicy finds nothing in a
+    virtual cluster. `image_registry` replaces the registry host of every image.
     """
     values: dict[str, JSON] = {}
     put(values, release.gpu_sharing_key, release.gpu_sharing_words[gpu_sharing])
@@ -247,7 +247,7 @@ def device_plugin_values(
 
     `configs`: one entry per way of sharing; nodes choose by the label NODE_LABEL_SHARING_CONFIG, those without it get
     `NO_SHARING`. `driver_root` only where the driver is not at the usual place, or where the plugin writes a CDI spec.
-    `device_list_strategy`: how it tells which GPU a container gets (`releases.injection`).
+    `device_list_strategy`: how it tells which GPU a container gets (`envvar` by default, `cdi-cri`, `cdi-annotations`).
     """
     # GFD would bring NFD with it; without NFD the label gpu.present (ours) is what the affinity finds
     values: dict[str, JSON] = {"gfd": {"enabled": False}, "nfd": {"enabled": False}}

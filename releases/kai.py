@@ -289,8 +289,7 @@ _V0_9_3: Final = KaiRelease(
     pod_runtime_class_key=None,
     pod_runtime_class_scope="none",
     pod_runtime_class_can_be_off=True,
-    # no key: it follows the ClusterPolicy of the GPU Operator (KAI@v0.9.3:pkg/operator/operands/binder/resources.go)
-    cdi_key=None,
+    cdi_key=None,  # KAI@v0.9.3:pkg/operator/operands/binder/resources.go
     fake_gpu_args=_NO_ARGS,
     pull_policy_keys=(
         "operator.image.pullPolicy",

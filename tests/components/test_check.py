@@ -42,7 +42,7 @@ class TestHost:
         )
         assert (one.mode, one.gpus, one.scheduler_name, one.queue, one.team) == ("host", 1, None, None, "host")
 
-    def test_the_pinned_image_comes_from_the_mirror_and_an_own_one_as_it_is_written(self) -> None:
+    def test_every_image_comes_from_the_mirror_an_own_one_too(self) -> None:
         data = platform_of("lab")
         data["artifacts"] = {"imageRegistry": "mirror.example:5000"}
         mirrored = parse_platform(data, "Pulumi.unit.yaml")
@@ -50,7 +50,7 @@ class TestHost:
         own = parse_platform(data, "Pulumi.unit.yaml")
         images = [found.pod.image for platform in (mirrored, own) for found in host_requests(platform).values()]
         pinned = releases.CHECK_IMAGE.partition("/")[2]
-        assert set(images) == {f"mirror.example:5000/{pinned}", "registry.example/torch:1"}
+        assert set(images) == {f"mirror.example:5000/{pinned}", "mirror.example:5000/torch:1"}
 
     @pytest.mark.parametrize(
         ("said", "found"),
