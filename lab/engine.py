@@ -51,6 +51,7 @@ class Recorded:
     parent: str = ""
     dependencies: tuple[str, ...] = ()
     deleted_with: str = ""
+    retained: bool = False
     op: str = "same"  # create | update | replace | same | delete | read | failed
     old_inputs: Json | None = None
     note: str = ""  # why a step was not validated
@@ -83,6 +84,7 @@ class Entry:
     provider: str = ""
     parent: str = ""
     deleted_with: str = ""
+    retained: bool = False
     cluster: str = ""  # the lab's name for the server that holds the object
     cluster_uid: str = ""  # another uid later: the server was made anew and the object is gone
     object: Json = field(default_factory=dict)  # apiVersion, kind, namespace, name
@@ -229,6 +231,7 @@ class Monitor(mocks.MockMonitor):
             parent=request.parent,
             dependencies=tuple(request.dependencies),
             deleted_with=str(getattr(request, "deletedWith", "")),
+            retained=bool(getattr(request, "retainOnDelete", False)),
             op=op,
             old_inputs=old.inputs if old else None,
         )
@@ -295,12 +298,14 @@ def run(program: Callable[[], None], monitor: Monitor, *, stack: str, dry_run: b
     async def settle() -> None:
         try:
             await run_in_stack(program)
-        except ResourceRegistrationFailed:
+        except ResourceRegistrationFailed as failed:
             # what depends on a failed resource fails with it; wait for all that does not
             while True:
                 settings.SETTINGS.rpc_manager.unhandled_exception = None
                 try:
                     await wait_for_rpcs()
+                    if not monitor.failures:  # the program's own wait failed, and no resource was asked for
+                        monitor.failures.append(str(failed))
                     return
                 except ResourceRegistrationFailed:
                     continue

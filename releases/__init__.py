@@ -56,7 +56,7 @@ from releases.shapes import (
     VclusterRelease,
     support,
 )
-from releases.vcluster import DEFAULT_VCLUSTER, VCLUSTER, fits, kubernetes_for
+from releases.vcluster import DEFAULT_VCLUSTER, STORE_SIZE, VCLUSTER, fits, kubernetes_for
 
 __all__ = [
     "CHECK_IMAGE",
@@ -75,6 +75,7 @@ __all__ = [
     "NODE_LABEL_SHARING_CONFIG",
     "NO_SHARING",
     "RESERVATION_POD",
+    "STORE_SIZE",
     "VCLUSTER",
     "DevicePluginRelease",
     "Footprint",

@@ -24,6 +24,7 @@ from releases.shapes import (
     PullPolicy,
     VclusterRelease,
 )
+from releases.vcluster import STORE_SIZE
 
 # --- small tools ----------------------------------------------------------------------------------------------------
 
@@ -68,10 +69,25 @@ def table(items: Mapping[str, str]) -> dict[str, JSON]:
     return dict(items)
 
 
+_RUN_AS: Final[dict[str, JSON]] = {"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532}
+"""Any user but root. A control plane that runs so writes to its volume by `fsGroup`."""
+
+
+def _restricted_container() -> dict[str, JSON]:
+    """A container's security context that the Pod Security level `restricted` admits."""
+    return {
+        **_RUN_AS,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
 def kai_values(
     release: KaiRelease,
     *,
     gpu_sharing: bool,
+    restricted: bool = False,
     runtime_class: str | None = None,
     cdi: bool | None = None,
     fake_gpus: bool = False,
@@ -85,9 +101,15 @@ def kai_values(
     `runtime_class` is the RuntimeClass of GPU pods; keys that a release lacks are left out, and without one
     `fixed_runtime_class` says which must exist all the same. `cdi` None leaves it to the release, whose look at the
     GPU Operator's ClusterPolicy finds nothing in a virtual cluster: name it there. `image_registry` replaces the
-    registry host of every image.
+    registry host of every image. `restricted`: its pods fit that Pod Security level; raises `ValueError` where the
+    release's can't.
     """
     values: dict[str, JSON] = {}
+    if restricted:
+        if not release.restricted:
+            message = f"KAI {release.version} can't run under the Pod Security level restricted"
+            raise ValueError(message)
+        put(values, "global.securityContext", _restricted_container())
     put(values, release.gpu_sharing_key, gpu_sharing)
     if runtime_class is not None:
         for key in release.reservation_runtime_class_keys:
@@ -138,7 +160,7 @@ def vcluster_values(
     runtime_class: str | None = None,
     persistence: bool = True,
     storage_class: str | None = None,
-    storage_size: str = "5Gi",
+    storage_size: str = STORE_SIZE,
     backing_store: Literal["sqlite", "etcd"] = "sqlite",
     server: str | None = None,
     extra_sans: Sequence[str] = (),
@@ -146,6 +168,7 @@ def vcluster_values(
     service_type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP",
     node_port: int | None = None,
     set_owner: bool = True,
+    restricted: bool = False,
     priority_class: str | None = None,
     node_selector: Mapping[str, str] = MappingProxyType({}),
     tolerations: Sequence[JSON] = (),
@@ -158,7 +181,8 @@ def vcluster_values(
     plane (and etcd). `enforce_tolerations` (`key=value:Effect`) go to every synced pod and hide the taint inside.
     `runtime_class` goes to every synced pod. `priority_class` (of the host) goes to the control plane and to every
     synced pod, whatever class it names inside: that needs no sync of PriorityClasses. `server` is the URL in the
-    kubeconfig Secret `vc-<team>`; default: the Service's name in the host cluster.
+    kubeconfig Secret `vc-<team>`; default: the Service's name in the host cluster. `restricted`: control plane, etcd
+    and CoreDNS fit that Pod Security level (the chart's control plane runs as root otherwise).
 
     Raises `ValueError` for a backing store that the release lacks, and for `sync_priority_classes` beside a scheduler
     inside: the syncer would delete the PriorityClasses that KAI's chart makes.
@@ -203,6 +227,14 @@ def vcluster_values(
     for operand in operands:
         if operand.key is not None:
             put(values, operand.key, requests(operand))
+
+    if restricted:
+        put(values, "controlPlane.distro.k8s.securityContext", _restricted_container())
+        for stateful_set in stateful_sets:
+            put(values, f"{stateful_set}.security.podSecurityContext", {"fsGroup": _RUN_AS["runAsGroup"]})
+            put(values, f"{stateful_set}.security.containerSecurityContext", _restricted_container())
+        # the rest of what the level asks for is the chart's own
+        put(values, "controlPlane.coredns.security.podSecurityContext", {"seccompProfile": {"type": "RuntimeDefault"}})
 
     # without real nodes the syncer makes fake ones, and a scheduler inside has nothing to go by
     put(values, "sync.fromHost.nodes.enabled", virtual_scheduler or bool(node_selector_labels))

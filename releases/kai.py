@@ -11,6 +11,7 @@ from datetime import date
 from types import MappingProxyType
 from typing import Final
 
+from names import KAI_NAMESPACE
 from releases.shapes import NVIDIA, KaiRelease, Leftover, Operand, Trap
 
 _NO_ARGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
@@ -62,6 +63,20 @@ RESERVATION_POD: Final = Operand(
 
 _KAI_CONFIG: Final = Leftover(api_version="kai.scheduler/v1", kind="Config", name="kai-config")
 _DEFAULT_SHARD: Final = Leftover(api_version="kai.scheduler/v1", kind="SchedulingShard", name="default")
+_CRD_UPGRADER: Final = Leftover(api_version="batch/v1", kind="Job", name="crd-upgrader", namespace=KAI_NAMESPACE)
+_CLEANUP: Final = tuple(
+    Leftover(api_version=api_version, kind=kind, name="post-delete-cleanup", namespace=namespace)
+    for api_version, kind, namespace in (
+        ("batch/v1", "Job", KAI_NAMESPACE),
+        ("v1", "ServiceAccount", KAI_NAMESPACE),
+        ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", None),
+        ("rbac.authorization.k8s.io/v1", "ClusterRole", None),
+    )
+)
+
+# what the charts' own crds/ and their crd-upgrader bring: KAI@<version>:deployments/{,kai-scheduler/}crds
+_QUEUE_KINDS: Final = ("bindrequests.scheduling.run.ai", "podgroups.scheduling.run.ai", "queues.scheduling.run.ai")
+_OPERATOR_KINDS: Final = ("configs.kai.scheduler", "schedulingshards.kai.scheduler")
 
 _ORPHANED_NAMESPACE: Final = Trap(
     id="reservation-namespace-stays",
@@ -117,6 +132,20 @@ _CONFIG_STAYS: Final = Trap(
     handling="leftovers are deleted between two lines",
     source='observed (0.9.8 to 0.9.3: Config "kai-config" cannot be imported into the current release)',
     flag="leftovers",
+)
+_HOOK_JOB_STAYS: Final = Trap(
+    id="hook-job-stays",
+    sentence="a hook's Job that failed stays, and every later install is refused: its name exists already",
+    handling="what earlier hooks left is deleted before an install",
+    source="KAI@v0.14.7:deployments/kai-scheduler/templates/hooks/{pre/crd-upgrader,post/post-delete-job}.yaml",
+    flag="leftovers",
+)
+_KINDS_STAY: Final = Trap(
+    id="kinds-stay",
+    sentence="its CRDs stay after uninstalling, and with them the Config that owns webhooks which refuse every pod",
+    handling="the CRDs are owned by KAI's namespace, which is ours: Kubernetes removes them when it goes",
+    source="observed; KAI@v0.9.8:pkg/operator/operands/deployable/deployable.go (owner references)",
+    flag="crds",
 )
 _SHARD_STAYS: Final = Trap(
     id="shard-stays",
@@ -205,7 +234,9 @@ _V0_7_11: Final = KaiRelease(
     default_queue_key=None,
     fractions_enforced=False,
     fractions_need_default_runtime=True,
-    leftovers=(),
+    leftovers=(_CRD_UPGRADER,),
+    crds=_QUEUE_KINDS,
+    restricted=False,
     webhooks=("kai-binder", "kai-queuecontroller"),
     traps=(
         Trap(
@@ -217,7 +248,9 @@ _V0_7_11: Final = KaiRelease(
         ),
         _ACCOUNTING,
         _ROLLBACK,
+        _HOOK_JOB_STAYS,
         _ORPHANED_NAMESPACE,
+        _KINDS_STAY,
     ),
 )
 
@@ -267,9 +300,22 @@ _V0_9_3: Final = KaiRelease(
     default_queue_key=None,
     fractions_enforced=False,
     fractions_need_default_runtime=False,
-    leftovers=(),  # kai-config is an object of the release here, and goes with it
+    leftovers=(_CRD_UPGRADER,),  # kai-config is an object of the release here, and goes with it
+    crds=(*_OPERATOR_KINDS, *_QUEUE_KINDS),
+    # the operator's pod takes no security context before 0.16 (KAI@v0.14.7:.../templates/services/operator.yaml)
+    restricted=False,
     webhooks=("validating-kai-admission", "kai-queue-validation-v2"),
-    traps=(_CLUSTER_POLICY, _WAIT, _OFF_MAIN, _REQUESTS_MISPLACED, _ACCOUNTING, _ROLLBACK, _ORPHANED_NAMESPACE),
+    traps=(
+        _CLUSTER_POLICY,
+        _WAIT,
+        _OFF_MAIN,
+        _REQUESTS_MISPLACED,
+        _ACCOUNTING,
+        _ROLLBACK,
+        _HOOK_JOB_STAYS,
+        _ORPHANED_NAMESPACE,
+        _KINDS_STAY,
+    ),
 )
 _V0_9_2: Final = replace(_V0_9_3, version="v0.9.2")
 
@@ -298,7 +344,7 @@ _V0_9_8: Final = replace(
     cdi_key="binder.cdi",
     # its binder is not the operator's, so nobody looks at the nodes' labels
     fake_gpu_args=MappingProxyType({"binder.additionalArgs": ("--fake-gpu-nodes=true",)}),
-    leftovers=(_KAI_CONFIG,),
+    leftovers=(_KAI_CONFIG, _CRD_UPGRADER),
     traps=(
         _CLUSTER_POLICY,
         _WAIT,
@@ -310,7 +356,9 @@ _V0_9_8: Final = replace(
         _FORCED_CLASS,
         _ACCOUNTING,
         _ROLLBACK,
+        _HOOK_JOB_STAYS,
         _ORPHANED_NAMESPACE,
+        _KINDS_STAY,
     ),
 )
 
@@ -360,7 +408,8 @@ _V0_12_23: Final = replace(
         *_HOOK_PULL_POLICY_KEYS,
     ),
     default_queue_key="defaultQueue.createDefaultQueue",
-    leftovers=(_KAI_CONFIG, _DEFAULT_SHARD),
+    leftovers=(_KAI_CONFIG, _DEFAULT_SHARD, _CRD_UPGRADER, *_CLEANUP),
+    crds=(*_OPERATOR_KINDS, "topologies.kai.scheduler", *_QUEUE_KINDS),
     webhooks=("validating-kai-admission", "kai-queue-validation-v2", "kai-podgroup-validation-v2alpha2"),
     traps=(
         _WAIT,
@@ -371,7 +420,9 @@ _V0_12_23: Final = replace(
         _CLEANUP_NAMESPACE,
         _ACCOUNTING,
         _ROLLBACK,
+        _HOOK_JOB_STAYS,
         _ORPHANED_NAMESPACE,
+        _KINDS_STAY,
     ),
 )
 
@@ -401,7 +452,17 @@ _V0_14_7: Final = replace(
         "binder.resourceReservationImage.pullPolicy",
     ),
     # from 0.13 a hook deletes kai-config, too; it is here for when that hook did not run
-    traps=(_WAIT, _SHARD_STAYS, _DEFAULT_QUEUE, _CLEANUP_NAMESPACE, _ACCOUNTING, _ROLLBACK, _ORPHANED_NAMESPACE),
+    traps=(
+        _WAIT,
+        _SHARD_STAYS,
+        _DEFAULT_QUEUE,
+        _CLEANUP_NAMESPACE,
+        _ACCOUNTING,
+        _ROLLBACK,
+        _HOOK_JOB_STAYS,
+        _ORPHANED_NAMESPACE,
+        _KINDS_STAY,
+    ),
 )
 
 _V0_16_8: Final = replace(
@@ -418,6 +479,8 @@ _V0_16_8: Final = replace(
     reservation_runtime_class=None,
     pod_runtime_class_key="admission.gpuFractionRuntimeClassName",
     pod_runtime_class_scope="fraction pods",
+    leftovers=(_KAI_CONFIG, _DEFAULT_SHARD, *_CLEANUP),
+    restricted=True,
     traps=(
         _WAIT,
         _SHARD_STAYS,
@@ -425,14 +488,16 @@ _V0_16_8: Final = replace(
         Trap(
             id="whole-gpu-pods-without-class",
             sentence="admission names no RuntimeClass on whole-GPU pods: they need one where nvidia is not the default",
-            handling="our pods name it; users are told",
+            handling="our pods name it; README and docs/tenants.md tell users to",
             source="KAI@v0.16.8:CHANGELOG.md (0.16.0)",
             flag="pod_runtime_class_scope",
         ),
         _DEFAULT_QUEUE,
         _ACCOUNTING,
         _ROLLBACK,
+        _HOOK_JOB_STAYS,
         _ORPHANED_NAMESPACE,
+        _KINDS_STAY,
     ),
 )
 

@@ -54,11 +54,13 @@ class Operand:
 
 @dataclass(frozen=True, kw_only=True)
 class Leftover:
-    """A cluster-scoped object that a chart's hooks made and uninstalling leaves: delete it between two lines."""
+    """An object that a chart's hooks made and that stays: delete it before the next install. Without a namespace it is
+    cluster-scoped."""
 
     api_version: str
     kind: str
     name: str
+    namespace: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +146,10 @@ class KaiRelease:
     fractions_need_default_runtime: bool
     """Fractions work only where `nvidia` is the default runtime, or every pod gets the RuntimeClass on the host."""
     leftovers: tuple[Leftover, ...]
+    crds: tuple[str, ...]
+    """Its kinds. Helm never removes them, and with them stay its Queues, and the Config that owns its webhooks."""
+    restricted: bool
+    """Whether values can make all of its pods fit the Pod Security level `restricted`, but for reservation pods."""
     webhooks: tuple[str, ...]
     """Validating webhook configurations; while one does not answer, Queues or pods are refused."""
     traps: tuple[Trap, ...]

@@ -36,6 +36,9 @@ _ETCD: Final = Operand(
     key="controlPlane.backingStore.etcd.deploy.statefulSet.resources",
 )
 
+STORE_SIZE: Final = "5Gi"
+"""The volume that holds a virtual cluster's objects (the chart's own size); in the team's storage quota like any."""
+
 _VCLUSTER_TRAPS: Final = (
     Trap(
         id="gpus-of-others-look-free",
@@ -60,6 +63,18 @@ _VCLUSTER_TRAPS: Final = (
         sentence="with fromHost sync of RuntimeClasses or PriorityClasses on, those made inside are deleted",
         handling="RuntimeClasses are made on the host; PriorityClasses are not synced beside KAI, which brings its own",
         source="VC@v0.36.1:pkg/controllers/resources/{priorityclasses,runtimeclasses}/syncer.go (SyncToHost)",
+    ),
+    Trap(
+        id="runs-as-root",
+        sentence="the chart's control plane runs as root: the Pod Security level restricted refuses it",
+        handling="with `isolation: restricted` it runs as another user",
+        source="VC@v0.36.1:chart/values.yaml (controlPlane.statefulSet.security)",
+    ),
+    Trap(
+        id="port-lags",
+        sentence="a NodePort is served a moment after its pod is ready: the first objects inside are refused",
+        handling="nothing is sent to a tenant's API before it answers at the address that we use",
+        source="observed (0.36.1)",
     ),
     Trap(
         id="secret-lags",

@@ -181,12 +181,15 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         preview: bool = False,
         stack: str = "unit",
         wait: Callable[..., None] = not_waiting,
+        answer: Callable[..., None] = not_waiting,
     ) -> Recorder:
         monkeypatch.setattr("kube.wait_for_secret", wait)
+        monkeypatch.setattr("kube.wait_until_it_answers", answer)
         data = platform_of(platform) if isinstance(platform, str) else dict(platform)
         context = data["host"].get("context") or "unit"
         key = json.dumps([data, preview, stack], sort_keys=True, default=str)
-        if wait is not_waiting and key in _DECLARED:
+        plain = wait is not_waiting and answer is not_waiting
+        if plain and key in _DECLARED:
             return _DECLARED[key]
         recorder = Recorder()
         loop = asyncio.new_event_loop()
@@ -210,7 +213,7 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
             program()
         finally:
             loop.close()
-        if wait is not_waiting:
+        if plain:
             _DECLARED[key] = recorder
         return recorder
 

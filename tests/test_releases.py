@@ -89,7 +89,16 @@ def test_a_change_of_line_is_no_upgrade(old: str, new: str) -> None:
 def test_going_back_from_098_deletes_the_config_that_its_hook_made() -> None:
     left = {(leftover.api_version, leftover.kind, leftover.name) for leftover in KAI["v0.9.8"].leftovers}
     assert ("kai.scheduler/v1", "Config", "kai-config") in left
-    assert KAI["v0.9.3"].leftovers == ()
+    assert "Config" not in {leftover.kind for leftover in KAI["v0.9.3"].leftovers}, "an object of the release there"
+
+
+def test_a_failed_hooks_job_is_swept_with_its_pods_wherever_the_chart_leaves_it() -> None:
+    for version, release in KAI.items():
+        jobs = {left.name for left in release.leftovers if left.kind == "Job"}
+        assert all(left.namespace == "kai-scheduler" for left in release.leftovers if left.kind == "Job")
+        # v0.16.8's crd-upgrader has the policy before-hook-creation; a post-delete hook came with 0.12
+        assert ("crd-upgrader" in jobs) is (version != "v0.16.8"), version
+        assert ("post-delete-cleanup" in jobs) is (release.line in ("0.12", "0.14", "0.16")), version
 
 
 def test_releases_with_a_shard_of_their_own_leave_it_behind() -> None:
