@@ -30,6 +30,13 @@ from settings.models import (
     Team,
     TeamCheck,
 )
+from settings.own_pods import (
+    check_queues_are_free,
+    restricted_teams_can_run,
+    storage_holds_the_control_plane,
+    team_names_are_free,
+    virtual_schedulers_have_nodes,
+)
 from settings.problems import Path, Problem, shown
 from settings.tenants import CANARY_SUFFIX, canary_of, path_of, tenants
 
@@ -686,5 +693,10 @@ RULES: Final[tuple[Rule, ...]] = (
     queues_fit_their_team,
     everything_has_room,
     artifacts_are_known,
+    team_names_are_free,
+    storage_holds_the_control_plane,
+    virtual_schedulers_have_nodes,
+    restricted_teams_can_run,
+    check_queues_are_free,
 )
 """Every rule, in the order of the file. All run, whatever the others say."""
