@@ -109,8 +109,8 @@ class Component(pulumi.ComponentResource):
             replacement_trigger=replacement_trigger,
             delete_before_replace=True if replace_on_changes or replacement_trigger else None,
             hooks=pulumi.ResourceHookBinding(
-                before_create=creating or None,
-                before_update=updating or None,
+                before_create=[*creating],
+                before_update=[*updating],
                 on_error=[retry] if retry else None,
             )
             if creating or updating or retry
