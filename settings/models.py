@@ -146,10 +146,28 @@ class Gpu(Section):
     )
 
 
+MOST_MPS_CLIENTS = 48
+"""Clients of one GPU since Volta (NVIDIA MPS; device plugin v0.20.0:cmd/mps-control-daemon/mps/device.go refuses more).
+"""
+MOST_TIME_SLICES = 1000
+"""The plugin lists every replica to the kubelet in one message of at most 4 MiB, some 60 bytes each: 64 GPUs shared
+1000 ways fill it. Time-slicing itself has no bound."""
+
+
 class Replicas(Section):
     """Each GPU of the node is advertised this many times."""
 
-    replicas: int = Field(ge=2, le=48, description="how often each physical GPU is advertised; quotas count these")
+    replicas: int = Field(
+        ge=2, le=MOST_TIME_SLICES, description="how often each physical GPU is advertised; quotas count these"
+    )
+
+
+class MpsReplicas(Replicas):
+    """Each GPU of the node is shared by this many MPS clients."""
+
+    replicas: int = Field(
+        ge=2, le=MOST_MPS_CLIENTS, description="how often each physical GPU is advertised; quotas count these"
+    )
 
 
 class Sharing(Section):
@@ -158,7 +176,7 @@ class Sharing(Section):
     time_slicing: Replicas | None = Field(
         default=None, description="GPUs shared by taking turns; nothing keeps memory or faults apart"
     )
-    mps: Replicas | None = Field(
+    mps: MpsReplicas | None = Field(
         default=None, description="GPUs shared by NVIDIA's MPS; memory is divided evenly, faults are not kept apart"
     )
 
@@ -332,7 +350,9 @@ class Vcluster(Section):
     """The team's virtual cluster."""
 
     version: str | None = Field(default=None, description="chart version without v; default: the newest in releases.py")
-    kubernetes_version: str | None = Field(default=None, description="inside; default: what its KAI was built for")
+    kubernetes_version: str | None = Field(
+        default=None, description="Kubernetes inside, like v1.34.4; default: what was run (docs/versions.md)"
+    )
     backing_store: Literal["sqlite", "etcd"] = Field(
         default="sqlite", description="where the virtual cluster keeps its objects; etcd is one more pod"
     )
@@ -409,7 +429,8 @@ class Artifacts(Section):
 
     charts: dict[str, str] = Field(
         default_factory=dict,
-        description="by chart, with or without version ('vcluster', 'vcluster@0.36.1'): an oci:// URL or a local path",
+        description="by chart, with or without version ('vcluster', 'vcluster@0.36.1'): an oci:// or https:// URL, or "
+        "a local path; {version} in it stands for the version",
     )
     image_registry: str | None = Field(default=None, description="mirror that replaces the registry of every image")
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(

@@ -33,7 +33,7 @@ def team_names_are_free(platform: Platform) -> Iterator[Problem]:
 
 def storage_holds_the_control_plane(platform: Platform) -> Iterator[Problem]:
     """The volume of a virtual cluster's objects counts in the team's storage."""
-    own = releases.STORE_SIZE
+    own = releases.CONTROL_PLANE_STORAGE
     for name, team in tenants(platform).items():
         too_small = parse_quantity(team.resources.storage) < parse_quantity(own)
         if team.vcluster.persistence and too_small and canary_of(platform, name) is None:
@@ -72,7 +72,7 @@ def restricted_teams_can_run(platform: Platform) -> Iterator[Problem]:
                 path=(*path, "version") if canary_of(platform, name) else (*path, "scheduler", "version"),
                 rule=f"isolation: restricted needs a KAI whose own pods fit that level ({', '.join(fitting)})",
                 got=shown(kai.version),
-                fix=f"write {fitting[-1]}, or isolation: baseline",
+                fix=f"write {releases.DEFAULT_KAI}, or isolation: baseline",
                 reads=(("teams", name, "isolation"),),
             )
         elif team.scheduler.gpu_sharing and canary_of(platform, name) is None:

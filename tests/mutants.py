@@ -70,7 +70,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
             f"{_POLICIES}/test_quota.py",
             "tests/settings/test_rules.py",
         )
-        for room in ("quantity", "claims", "gpus", "room", "ports", "words")
+        for room in ("quantity", "claims", "gpus", "room", "ports", "sets", "words")
     },
     "components/team/protection.py": ("tests/components/test_protection.py", f"{_POLICIES}/test_gate.py"),
 }

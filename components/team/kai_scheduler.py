@@ -105,8 +105,7 @@ class KaiScheduler(Component):
     def _release(self, name: str, args: KaiSchedulerArgs, needs: list[pulumi.Resource]) -> k8s.helm.v3.Release:
         chart = chart_for("kai-scheduler", args.release.version, args.artifacts)
         sweep = live_hook(f"{name}-sweep", args.kubeconfig, lambda text: kube.delete_leftovers(text, leftovers()))
-        # while a KAI runs, its Config and shard are no leftovers
-        jobs = live_hook(f"{name}-jobs", args.kubeconfig, lambda text: kube.delete_leftovers(text, hook_jobs()))
+        clear = live_hook(f"{name}-clear", args.kubeconfig, lambda text: kube.delete_leftovers(text, hook_objects()))
         return k8s.helm.v3.Release(
             f"{name}-release",
             name=names.KAI_RELEASE,
@@ -135,7 +134,8 @@ class KaiScheduler(Component):
                 # the new one comes. queues and workloads are not the release's, so they stay
                 replacement_trigger=args.release.line,
                 before_create=sweep,
-                before_update=jobs,
+                # an upgrade runs the same hooks as an install; what makes the operands stays
+                before_update=clear,
             ),
         )
 
@@ -162,9 +162,10 @@ class KaiScheduler(Component):
 
 def leftovers() -> list[releases.Leftover]:
     """What any known release's hooks leave behind: the older line is gone by then, so nothing tells which it was."""
-    return list(dict.fromkeys(left for release in releases.KAI.values() for left in release.leftovers))
+    known = [left for release in releases.KAI.values() for left in release.leftovers]
+    return list(dict.fromkeys([*hook_objects(), *known]))
 
 
-def hook_jobs() -> list[releases.Leftover]:
-    """The Jobs among them: one that failed stays, and the next run of the same hook is refused its name."""
-    return [left for left in leftovers() if left.kind == "Job"]
+def hook_objects() -> list[releases.Leftover]:
+    """What a failed hook of any known release leaves, and keeps the next run from beginning."""
+    return list(dict.fromkeys(left for release in releases.KAI.values() for left in release.hook_objects))

@@ -144,11 +144,11 @@ def test_every_kai_says_which_kinds_are_its_own() -> None:
         assert ("configs.kai.scheduler" in release.crds) is release.operator, "the kind that its webhooks hang on"
 
 
-def test_before_an_install_what_earlier_ones_left_goes_and_before_an_upgrade_only_jobs_do(declare: Declare) -> None:
+def test_before_an_install_all_that_was_left_goes_and_before_an_upgrade_what_hooks_left(declare: Declare) -> None:
     found = made(declare("lab"), "ml-scheduler")["release"]
     assert found.before_create == (ANSWERS, "ml-scheduler-sweep")
-    assert found.before_update == (ANSWERS, "ml-scheduler-jobs")
-    assert {left.kind for left in kai_scheduler.hook_jobs()} == {"Job"}
+    assert found.before_update == (ANSWERS, "ml-scheduler-clear")
+    assert not {left.kind for left in kai_scheduler.hook_objects()} & {"Config", "SchedulingShard"}
     assert {left.kind for left in kai_scheduler.leftovers()} >= {"Job", "Config", "SchedulingShard"}
 
 
