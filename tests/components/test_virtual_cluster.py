@@ -39,7 +39,7 @@ def values(**changes: Any) -> dict[str, Any]:
         "controlPlane": {
             "backingStore": {"database": {"embedded": {"enabled": True}}},
             "coredns": {"deployment": {"resources": resources("20m", "64Mi", "170Mi")}},
-            "distro": {"k8s": {"enabled": True, "image": {"tag": "v1.34.0"}, "scheduler": {"enabled": True}}},
+            "distro": {"k8s": {"enabled": True, "image": {"tag": "v1.34.4"}, "scheduler": {"enabled": True}}},
             "proxy": {"extraSANs": ["ml.team-ml.svc", "ml.team-ml.svc", "127.0.0.1"]},
             "service": {"spec": {"type": "ClusterIP"}},
             "statefulSet": {
@@ -145,7 +145,7 @@ class TestSpecs:
         assert release(declare(data))["values"] == values(
             controlPlane__distro__k8s={
                 "enabled": True,
-                "image": {"tag": "v1.36.0"},
+                "image": {"tag": "v1.34.4"},
                 "scheduler": {"enabled": False},
             },
             experimental={"syncSettings": {"setOwner": False}},
