@@ -68,10 +68,25 @@ def table(items: Mapping[str, str]) -> dict[str, JSON]:
     return dict(items)
 
 
+_RUN_AS: Final[dict[str, JSON]] = {"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532}
+"""Any user but root. A control plane that runs so writes to its volume by `fsGroup`."""
+
+
+def _restricted_container() -> dict[str, JSON]:
+    """A container's security context that the Pod Security level `restricted` admits."""
+    return {
+        **_RUN_AS,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
 def kai_values(
     release: KaiRelease,
     *,
     gpu_sharing: bool,
+    restricted: bool = False,
     runtime_class: str | None = None,
     cdi: bool | None = None,
     fake_gpus: bool = False,
@@ -83,8 +98,15 @@ def kai_values(
     `runtime_class` is the RuntimeClass of GPU pods; keys that a release lacks are left out. `cdi`: whether the binder
     names GPUs by CDI; None leaves it to the release, whose look at the GPU Operator's ClusterPolicy finds nothing in a
     virtual cluster. `image_registry` replaces the registry host of every image.
+    `restricted`: its pods fit that Pod Security level; raises `ValueError` where the
+    release's can't.
     """
     values: dict[str, JSON] = {}
+    if restricted:
+        if not release.restricted:
+            message = f"KAI {release.version} can't run under the Pod Security level restricted"
+            raise ValueError(message)
+        put(values, "global.securityContext", _restricted_container())
     put(values, release.gpu_sharing_key, release.gpu_sharing_words[gpu_sharing])
     if runtime_class is not None:
         for key in release.reservation_runtime_class_keys:
@@ -138,6 +160,7 @@ def vcluster_values(
     server: str | None = None,
     extra_sans: Sequence[str] = (),
     set_owner: bool = True,
+    restricted: bool = False,
     priority_class: str | None = None,
     image_registry: str | None = None,
     pull_policy: PullPolicy | None = None,
@@ -148,7 +171,8 @@ def vcluster_values(
     synced pod and hide the taint inside. `runtime_class` goes to every synced pod. `priority_class` (of the host) goes
     to the control plane and to every synced pod, whatever class it names inside: that needs no sync of PriorityClasses,
     and beside KAI the syncer would delete those that its chart makes. `server` is the URL in the kubeconfig Secret
-    `vc-<team>`; default: the Service's name in the host cluster.
+    `vc-<team>`; default: the Service's name in the host cluster. `restricted`: control plane, etcd and CoreDNS fit that
+    Pod Security level (the chart's control plane runs as root otherwise).
 
     Raises `ValueError` for a backing store that the release lacks.
     """
@@ -188,6 +212,14 @@ def vcluster_values(
     for operand in operands:
         if operand.key is not None:
             put(values, operand.key, requests(operand))
+
+    if restricted:
+        put(values, "controlPlane.distro.k8s.securityContext", _restricted_container())
+        for stateful_set in stateful_sets:
+            put(values, f"{stateful_set}.security.podSecurityContext", {"fsGroup": _RUN_AS["runAsGroup"]})
+            put(values, f"{stateful_set}.security.containerSecurityContext", _restricted_container())
+        # the rest of what the level asks for is the chart's own
+        put(values, "controlPlane.coredns.security.podSecurityContext", {"seccompProfile": {"type": "RuntimeDefault"}})
 
     # without real nodes the syncer makes fake ones, and a scheduler inside has nothing to go by
     put(values, "sync.fromHost.nodes.enabled", virtual_scheduler or bool(node_selector_labels))

@@ -134,6 +134,10 @@ class KaiRelease:
     """Delete them between two lines: they are of use while the release is there."""
     hook_objects: tuple[Leftover, ...]
     """Delete them before every install and upgrade: a hook that failed leaves them, and its next run can't begin."""
+    crds: tuple[str, ...]
+    """Its kinds. Helm never removes them, and with them stay its Queues, and the Config that owns its webhooks."""
+    restricted: bool
+    """Whether values can make all of its pods fit the Pod Security level `restricted`, but for reservation pods."""
     webhooks: tuple[str, ...]
     """Validating webhook configurations; while one does not answer, Queues or pods are refused."""
     traps: tuple[Trap, ...]

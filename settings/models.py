@@ -303,8 +303,10 @@ class TeamResources(Section):
     )
     cpu: CpuQuantity = Field(default="4", description="CPU requests of all its pods together, in cores")
     memory: MemoryQuantity = Field(default="8Gi", description="memory requests of all its pods together, in bytes")
-    pods: int = Field(default=50, ge=1, description="number of its pods")
-    storage: MemoryQuantity = Field(default="100Gi", description="requests of all its volumes together, in bytes")
+    pods: int = Field(default=50, ge=1, description="number of its pods that have not ended")
+    storage: MemoryQuantity = Field(
+        default="100Gi", description="requests of all its volumes together, the control plane's 5Gi too, in bytes"
+    )
 
 
 class QueueResource(Section):
@@ -406,7 +408,10 @@ class TeamCheck(Section):
         description="two shares of one GPU, together at most 1: two pods in two namespaces must run on it at the same "
         "time, and a third must find no room beside them; needs gpuSharing",
     )
-    queue: DnsLabel | None = Field(default=None, description="leaf queue; default: the team's first")
+    queue: DnsLabel | None = Field(
+        default=None,
+        description="leaf queue; default: the team's first, with mode host one of its own that takes only what is free",
+    )
 
     @property
     def share(self) -> float | None:

@@ -92,7 +92,7 @@ def test_a_change_of_line_is_no_upgrade(old: str, new: str) -> None:
 def test_going_back_from_098_deletes_the_config_that_its_hook_made() -> None:
     left = {(leftover.api_version, leftover.kind, leftover.name) for leftover in KAI["v0.9.8"].leftovers}
     assert ("kai.scheduler/v1", "Config", "kai-config") in left
-    assert KAI["v0.9.3"].leftovers == ()
+    assert "Config" not in {leftover.kind for leftover in KAI["v0.9.3"].leftovers}, "an object of the release there"
 
 
 def test_a_failed_hook_of_every_kai_is_swept_and_never_what_a_running_release_needs() -> None:

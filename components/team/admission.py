@@ -274,7 +274,7 @@ def _queues(tenant: Tenant, strangers: Others) -> list[Rule]:
 
 
 def _host_queues(tenant: Tenant) -> list[str]:
-    return [names.leaf_queue(tenant.name, leaf, on_host=True) for leaf in tenant.team.queues]
+    return [names.leaf_queue(tenant.name, leaf, on_host=True) for leaf in tenant.queues]
 
 
 # --- who may see a GPU ----------------------------------------------------------------------------------------------

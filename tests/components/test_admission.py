@@ -108,8 +108,11 @@ def test_others_are_told_apart_by_name() -> None:
     strangers = others(found, "vision")
     assert "h200-3" not in strangers.nodes
     assert {"h200-0", "a100-0"} <= set(strangers.nodes)
-    assert strangers.queues == ("serving", "serving-online", "batch", "batch-nightly")
-    assert others(found, "serving").queues == ("batch", "batch-nightly")
+    assert strangers.queues == (
+        *("serving", "serving-online", "serving-gpu-check"),
+        *("batch", "batch-nightly", "batch-gpu-check"),
+    )
+    assert others(found, "serving").queues == ("batch", "batch-nightly", "batch-gpu-check")
     # a canary stands on its team's node: that node is not a stranger's
     assert "a100-0" not in others(found, "speech").nodes
 
