@@ -102,6 +102,10 @@ def _host_kai(platform: Platform, cluster: HostCluster, software: GpuSoftware) -
     )
 
 
+def _foreign_kai(platform: Platform) -> bool:
+    return platform.host.scheduler is not None and platform.host.scheduler.owner is Owner.CLUSTER
+
+
 def _host_checks(
     platform: Platform, cluster: HostCluster, software: GpuSoftware, pools: Mapping[str, NodePool]
 ) -> dict[str, GpuCheck]:
@@ -143,7 +147,7 @@ def _team(platform: Platform, parts: HostParts, tenants: Mapping[str, Tenant], n
         name,
         TeamArgs(
             tenant=tenant,
-            others=others(tenants, name),
+            others=others(tenants, name, foreign_kai=_foreign_kai(platform)),
             platform=platform,
             provider=parts.cluster.provider,
             host_kubeconfig=parts.cluster.kubeconfig,

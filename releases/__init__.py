@@ -732,13 +732,16 @@ def kai_values(
     pull_policy: PullPolicy | None = None,
     tolerations: Sequence[JSON] = (),
     node_selector: Mapping[str, str] = MappingProxyType({}),
+    namespace_labels: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, JSON]:
     """Return the Helm values for one KAI.
 
     `runtime_class` is the RuntimeClass of GPU pods; keys that a release lacks are left out, and without one
     `fixed_runtime_class` says which must exist all the same. `cdi` None leaves it to the release, whose look at the
     GPU Operator's ClusterPolicy finds nothing in a virtual cluster: name it there. `image_registry` replaces the
-    registry host of every image.
+    registry host of every image. `namespace_labels`: KAI groups, and its webhooks see, only pods of namespaces with
+    these (KAI@v0.16.8:pkg/podgrouper/pod_controller.go, pkg/operator/operands/admission/resources.go; all releases have
+    the key). Without, a pod elsewhere that names this scheduler is counted in whatever queue its label says.
     """
     values: dict[str, JSON] = {}
     _put(values, release.gpu_sharing_key, gpu_sharing)
@@ -771,6 +774,8 @@ def kai_values(
         _put(values, "global.tolerations", list(tolerations))
     if node_selector:
         _put(values, "global.nodeSelector", _table(node_selector))
+    if namespace_labels:
+        _put(values, "global.namespaceLabelSelector", _table(namespace_labels))
     return values
 
 

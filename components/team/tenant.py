@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import capacity
 import names
@@ -16,6 +17,10 @@ from capacity import UNLIMITED
 from settings.claims import tenancy_cost
 from settings.models import Expose, Platform, Pool, SchedulerMode, Team
 from settings.tenants import canary_of, tenants
+
+DISK_PER_POD_GIB: Final = 100
+"""What a tenant's pods may write to their nodes' disks is bounded by this, times its pods: twice the default limit of a
+container (`guardrails.py`), so that pods with a sidecar fit and one pod may have the share of many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +147,7 @@ def quota_hard(tenant: Tenant) -> dict[str, str]:
         "requests.cpu": f"{total.cpu_millicores}m",
         "requests.memory": f"{total.memory_mib}Mi",
         "requests.storage": team.storage,
+        "limits.ephemeral-storage": f"{total.pods * DISK_PER_POD_GIB}Gi",
         "count/pods": str(total.pods),
         # the one way in from outside is ours; a tenant that opens another would be reachable past it
         "services.nodeports": "1" if tenant.team.access.expose is not Expose.NONE else "0",
