@@ -22,8 +22,8 @@ PRIORITY_VALUES: Final = {TeamPriority.HIGH: 1000, TeamPriority.STANDARD: 500, T
 """Far below the system's own classes (2 * 10^9); only their order matters. 0 is what a pod without any class has, so
 best effort pushes nobody out."""
 DEFAULT_REQUEST: Final = {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": "0"}
-"""For containers that ask for nothing: a ResourceQuota on requests refuses a pod without any. Left out here, the request
-for disk would be the default limit."""
+"""For containers that ask for nothing: a ResourceQuota on requests refuses a pod without any. Left out, the request for
+disk would be the default limit."""
 DEFAULT_LIMIT: Final = {"ephemeral-storage": "50Gi"}
 """What a container without a limit may write to its node's disk (its own files, logs, emptyDirs) before the kubelet
 evicts its pod. One that needs more says so, within the team's quota."""
