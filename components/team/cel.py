@@ -4,9 +4,9 @@ Owns: how a condition is written and what it says when it does not hold.
 Leaves to others: which conditions there are (`pod_rules.py`, `object_rules.py`), the policy that carries them
 (`admission.py`).
 
-An object is a map here: the API server declares it `dyn` when a rule runs. So a rule can go through the *keys* that
-somebody wrote, and refuse each one that it does not know. `dyn(...)` says so to the server's type checker, too, which
-otherwise warns that a Pod's spec is no map.
+An object is a map when a rule runs, so a rule can go through the *keys* that somebody wrote, and refuse each one that
+it does not know. The variable `spec` is the object's spec as such a map: to the server's type checker a Pod's spec is
+no map, and it would say so in the policy's status.
 """
 
 from __future__ import annotations

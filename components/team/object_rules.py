@@ -18,23 +18,23 @@ OLD_CLASS: Final = "volume.beta.kubernetes.io/storage-class"
 
 def own_volumes() -> Rule:
     """A claim of the tenant's gets a volume that is made for it, and picks none that is there already."""
-    named = "object.spec.?volumeName.orValue('')"
+    named = "variables.spec.?volumeName.orValue('')"
     sources = " && ".join(
-        f"(!has(object.spec.{field}) || (object.spec.{field}.kind in {listed(CLONED)}"
-        f" && object.spec.{field}.?namespace.orValue('') == ''))"
+        f"(!has(variables.spec.{field}) || (variables.spec.{field}.kind in {listed(CLONED)}"
+        f" && variables.spec.{field}.?namespace.orValue('') == ''))"
         for field in ("dataSource", "dataSourceRef")
     )
     made = " && ".join(
         (
             f"{named} == ''",
-            "!has(object.spec.selector)",
+            "!has(variables.spec.selector)",
             # explicitly none: only volumes that somebody made by hand
-            "object.spec.?storageClassName.orValue('any') != ''",
+            "variables.spec.?storageClassName.orValue('any') != ''",
             f"variables.annotations[?{text(OLD_CLASS)}].orValue('any') != ''",
             sources,
         )
     )
-    kept = f"!variables.byTenant || {named} == oldObject.?spec.?volumeName.orValue('')"
+    kept = f"!variables.byTenant || {named} == dyn(oldObject).?spec.?volumeName.orValue('')"
     return Rule(
         name="own-volumes",
         kinds=(Kind.CLAIM,),
@@ -49,7 +49,7 @@ def no_external_ips() -> Rule:
     return Rule(
         name="no-external-ips",
         kinds=(Kind.SERVICE,),
-        expression="!variables.fromTenant || object.spec.?externalIPs.orValue([]).size() == 0",
+        expression="!variables.fromTenant || variables.spec.?externalIPs.orValue([]).size() == 0",
         fix="a Service with externalIPs would take traffic that is for others; remove externalIPs",
     )
 
@@ -58,7 +58,7 @@ def own_bindings(tenant: Tenant, others: tuple[str, ...]) -> list[Rule]:
     """A pod is bound to a node of its tenant's, whoever binds it. The control plane's pods may be anywhere."""
     if not tenant.node_selector:
         return []
-    node = "object.target.?name.orValue('')"
+    node = "dyn(object).?target.?name.orValue('')"
     if tenant.nodes:
         fits, where = f"{node} in {listed(tenant.nodes)}", f"the nodes {', '.join(tenant.nodes)}"
     else:

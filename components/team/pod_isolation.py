@@ -24,12 +24,12 @@ def isolation(level: Isolation) -> list[Rule]:
             fix="a container must not be privileged; remove securityContext.privileged",
         ),
         without(
-            "object.spec.?volumes.orValue([]).filter(v, has(v.hostPath)).map(v, v.name)",
+            "variables.spec.?volumes.orValue([]).filter(v, has(v.hostPath)).map(v, v.name)",
             name="no-host-path",
             fix="a pod must not mount a path of the node; use an emptyDir or a PersistentVolumeClaim",
         ),
         without(
-            f"{listed(('hostNetwork', 'hostPID', 'hostIPC'))}.filter(k, dyn(object.spec)[?k].orValue(false))",
+            f"{listed(('hostNetwork', 'hostPID', 'hostIPC'))}.filter(k, variables.spec[?k].orValue(false))",
             name="no-host-namespaces",
             fix="a pod must not use the node's network, processes or IPC; remove hostNetwork, hostPID and hostIPC",
         ),
@@ -60,7 +60,7 @@ def _known_volumes() -> Rule:
         )
     )
     return without(
-        f"object.spec.?volumes.orValue([]).filter(v, !({known})).map(v, v.name)",
+        f"variables.spec.?volumes.orValue([]).filter(v, !({known})).map(v, v.name)",
         name="known-volumes",
         fix=f"a pod mounts only volumes of the kinds {', '.join(podspec.VOLUMES)}; a network volume comes by a "
         "PersistentVolumeClaim",
@@ -80,7 +80,7 @@ def _known_security() -> Rule:
             )
         )
 
-    pod, container = "object.spec.?securityContext", "c.?securityContext"
+    pod, container = "variables.spec.?securityContext", "c.?securityContext"
     of_pod = " && ".join(
         (
             only(f"{pod}.orValue({{}})", podspec.POD_SECURITY_FIELDS),
@@ -117,7 +117,7 @@ def _probed_hosts() -> tuple[str, ...]:
 
 def known_fields() -> Rule:
     """A pod uses only fields that these rules know."""
-    unknown_of_pod = f"dyn(object.spec).filter(k, !(k in {listed(podspec.POD_FIELDS)}))"
+    unknown_of_pod = f"variables.spec.filter(k, !(k in {listed(podspec.POD_FIELDS)}))"
     odd = containers(f"!{only('c', podspec.CONTAINER_FIELDS)}")
     return without(
         f"{unknown_of_pod} + {odd}",

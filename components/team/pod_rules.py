@@ -28,7 +28,7 @@ NAMES_GPU: Final = f"k.startsWith('{names.GPU}') || k.startsWith('nvidia.com/mig
 """In CEL: whether the resource name `k` stands for a GPU or a part of one."""
 FRACTION_ANNOTATIONS: Final = ("gpu-fraction", "gpu-memory")
 DEFAULT_SCHEDULER: Final = "default-scheduler"
-NODE_NAME: Final = "object.spec.?nodeName.orValue('')"
+NODE_NAME: Final = "variables.spec.?nodeName.orValue('')"
 
 
 def own_account(tenant: Tenant) -> Rule:
@@ -36,7 +36,7 @@ def own_account(tenant: Tenant) -> Rule:
     accounts = (*WORKLOAD_ACCOUNTS, f"vc-workload-{tenant.name}")
     return Rule(
         name="own-account",
-        expression="!variables.fromTenant || object.spec.?serviceAccountName.orValue('') in " + listed(accounts),
+        expression="!variables.fromTenant || variables.spec.?serviceAccountName.orValue('') in " + listed(accounts),
         fix=f"on the host, pods run under vc-workload-{tenant.name} or default; another account has rights there",
         spec_only=True,
     )
@@ -47,7 +47,7 @@ def own_priority(tenant: Tenant) -> Rule:
     known = names.team_priority_class(tenant.name)
     return Rule(
         name="own-priority",
-        expression=f"object.spec.?priorityClassName.orValue('') in {listed(('', known))}",
+        expression=f"variables.spec.?priorityClassName.orValue('') in {listed(('', known))}",
         fix=f"on the host, the team's pods have the PriorityClass {known}; leave the others to the system",
         spec_only=True,
     )
@@ -58,7 +58,7 @@ def nodes(tenant: Tenant, others: tuple[str, ...]) -> list[Rule]:
     if not tenant.node_selector:
         return [_unplaced()]
     selected = " && ".join(
-        f"object.spec.?nodeSelector[?{text(key)}].orValue('') == {text(value)}"
+        f"variables.spec.?nodeSelector[?{text(key)}].orValue('') == {text(value)}"
         for key, value in sorted(tenant.node_selector.items())
     )
     if tenant.nodes:
@@ -87,7 +87,7 @@ def _unplaced() -> Rule:
     fits = " && ".join(
         (
             f"(request.operation != 'CREATE' || {NODE_NAME} == '')",
-            "object.spec.?tolerations.orValue([]).all(t, t.?key.orValue('').startsWith('node.kubernetes.io/'))",
+            "variables.spec.?tolerations.orValue([]).all(t, t.?key.orValue('').startsWith('node.kubernetes.io/'))",
         )
     )
     return Rule(
@@ -102,7 +102,7 @@ def _unplaced() -> Rule:
 def queues(tenant: Tenant, foreign: tuple[str, ...]) -> list[Rule]:
     """Which queue counts a pod. `foreign`: queues of a KAI on the host that is not ours, so that it counts all pods."""
     label = f"variables.labels[?{text(names.KAI_QUEUE_LABEL)}].orValue('')"
-    by_kai = f"object.spec.?schedulerName.orValue('') == {text(names.KAI_SCHEDULER_NAME)}"
+    by_kai = f"variables.spec.?schedulerName.orValue('') == {text(names.KAI_SCHEDULER_NAME)}"
     if tenant.team.scheduler.mode is not SchedulerMode.HOST:
         scheduler = _own_scheduler((DEFAULT_SCHEDULER,))
         if not foreign:
@@ -155,7 +155,7 @@ def _own_scheduler(known: tuple[str, ...]) -> Rule:
     return Rule(
         name="own-scheduler",
         expression=f"!variables.fromTenant || {NODE_NAME} != '' || "
-        f"object.spec.?schedulerName.orValue('') in {listed(('', *known))}",
+        f"variables.spec.?schedulerName.orValue('') in {listed(('', *known))}",
         fix=f"on the host, pods without a node are scheduled by {' or '.join(known)}; no other scheduler is for this "
         "team",
         spec_only=True,
@@ -179,7 +179,7 @@ def counted_resources() -> Rule:
         )
 
     return without(
-        f"(({asked('object.spec')}) ? ['the pod'] : []) + {containers(asked('c'))}",
+        f"(({asked('variables.spec')}) ? ['the pod'] : []) + {containers(asked('c'))}",
         name="counted-gpus",
         fix=f"a pod asks for {', '.join(podspec.RESOURCES)}, and for GPUs by a name that the team's ResourceQuota "
         f"counts; ask for {names.GPU}",
@@ -188,7 +188,7 @@ def counted_resources() -> Rule:
 
 def no_resource_claims() -> Rule:
     """A device by claim (DRA) is in no ResourceQuota."""
-    asked = "object.spec.?resourceClaims.orValue([])"
+    asked = "variables.spec.?resourceClaims.orValue([])"
     of_containers = containers("c.?resources.?claims.orValue([]).size() > 0")
     return without(
         f"{asked}.map(r, r.name) + {of_containers}",
@@ -221,7 +221,7 @@ def no_devices_by_name(tenant: Tenant) -> Rule:
 
 def runtime_class(tenant: Tenant, own: str) -> Rule:
     """The one class of the platform, for pods that ask for a GPU; no other class."""
-    chosen = "object.spec.?runtimeClassName.orValue('')"
+    chosen = "variables.spec.?runtimeClassName.orValue('')"
     if tenant.gpu_limit > 0 and tenant.kai is not None and tenant.kai.fractions_need_default_runtime:
         # this KAI's reservation pods name no class, so the syncer gives every pod of the tenant the GPUs' one
         fits, whom = "true", "this team's pods"
@@ -241,16 +241,18 @@ def variables(tenant: Tenant) -> dict[str, str]:
     """What the rules share, by name. The API server evaluates each when a rule first asks for it."""
     account = f"system:serviceaccount:{tenant.namespace}:"
     every_container = " + ".join(
-        f"dyn(object.spec.?{field}.orValue([]))" for field in ("containers", "initContainers", "ephemeralContainers")
+        f"variables.spec.?{field}.orValue([])" for field in ("containers", "initContainers", "ephemeralContainers")
     )
-    gpu = f"({NAMES_GPU}) && quantity(string(c.resources.limits[k])).sign() > 0"
+    gpu = f"({NAMES_GPU}) && quantity(string(c.resources.limits[k])).isGreaterThan(quantity('0'))"
     return {
+        # without a type: the server's checker would look for a Pod's fields in a Service, and warn
+        "spec": "dyn(object).?spec.orValue({})",
         "labels": "object.?metadata.?labels.orValue({})",
         "oldLabels": "request.operation == 'UPDATE' ? oldObject.?metadata.?labels.orValue({}) : {}",
         "annotations": "object.?metadata.?annotations.orValue({})",
         "byTenant": f"request.userInfo.username.startsWith({text(account)})",
         "fromTenant": f"{text(SYNCED_LABEL)} in variables.labels || variables.byTenant",
-        "sameSpec": "request.operation == 'UPDATE' && dyn(object.?spec) == dyn(oldObject.?spec)",
+        "sameSpec": "request.operation == 'UPDATE' && variables.spec == dyn(oldObject).?spec.orValue({})",
         "containers": every_container,
         "gpuNames": listed(names.GPU_RESOURCES),
         # KAI's reservation pod asks for a whole GPU, so it needs no rule of its own

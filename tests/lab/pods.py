@@ -465,7 +465,7 @@ ORDINARY: list[tuple[str, str, Pod]] = [
         "open",
         synced(
             "open",
-            containers=[container(securityContext={"privileged": True, "procMount": "Unmasked"})],
+            containers=[container(securityContext={"privileged": True})],
             hostNetwork=True,
             hostUsers=True,
             volumes=[{"name": "v", "hostPath": {"path": "/etc"}}, {"name": "n", "nfs": {"server": "s", "path": "/"}}],
@@ -540,7 +540,6 @@ ATTACKS: list[tuple[str, str, Pod]] = [
                     }
                 }
             },
-            {"projected": {"sources": [{"clusterTrustBundle": {"path": "p", "name": "n"}}]}},
         )
     ),
     *(
