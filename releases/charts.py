@@ -92,14 +92,17 @@ def kai_values(
     fake_gpus: bool = False,
     image_registry: str | None = None,
     pull_policy: PullPolicy | None = None,
+    namespace_labels: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, JSON]:
     """Return the Helm values for one KAI.
 
     `runtime_class` is the RuntimeClass of GPU pods; keys that a release lacks are left out. `cdi`: whether the binder
     names GPUs by CDI; None leaves it to the release, whose look at the GPU Operator's ClusterPolicy finds nothing in a
-    virtual cluster. `image_registry` replaces the registry host of every image.
-    `restricted`: its pods fit that Pod Security level; raises `ValueError` where the
-    release's can't.
+    virtual cluster. `image_registry` replaces the registry host of every image. `restricted`: its pods fit that Pod
+    Security level; raises `ValueError` where the release's can't. `namespace_labels`: KAI groups, and its webhooks see,
+    only pods of namespaces with these (KAI@v0.16.8:pkg/podgrouper/pod_controller.go,
+    pkg/operator/operands/admission/resources.go; all releases have the key). Without, a pod elsewhere that names this
+    scheduler is counted in whatever queue its label says.
     """
     values: dict[str, JSON] = {}
     if restricted:
@@ -133,6 +136,8 @@ def kai_values(
     if pull_policy is not None:
         for key in release.pull_policy_keys:
             put(values, key, pull_policy)
+    if namespace_labels:
+        put(values, "global.namespaceLabelSelector", table(namespace_labels))
     return values
 
 

@@ -124,6 +124,9 @@ class KaiScheduler(Component):
                 restricted=args.restricted,
                 image_registry=args.artifacts.image_registry,
                 pull_policy=args.artifacts.image_pull_policy,
+                # a virtual cluster is one tenant's; on the host, pods of teams with a KAI of their own name the same
+                # scheduler and may have a queue of the same name
+                namespace_labels={names.LABEL_SCHEDULER: names.SCHEDULED_BY_HOST} if args.team is None else {},
             ),
             cleanup_on_fail=True,
             # a failed first install is uninstalled: kept, it would be "upgraded" by a chart that can't upgrade it

@@ -22,6 +22,10 @@ from settings.workloads import App
 CHECK_QUEUE_PRIORITY: Final = 1
 """Below every queue of the team's own (100 unless the stack file says otherwise)."""
 
+DISK_PER_POD_GIB: Final = 100
+"""What a tenant's pods may write to their nodes' disks is bounded by this, times its pods: twice the default limit of a
+container (`guardrails.py`), so that pods with a sidecar fit and one pod may have the share of many."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tenant:
@@ -167,6 +171,7 @@ def quota_hard(tenant: Tenant) -> dict[str, str]:
         "requests.storage": team.storage,
         # not `count/pods`, which also counts pods that have ended: a team's finished Jobs would block its next ones
         "pods": str(total.pods),
+        "limits.ephemeral-storage": f"{total.pods * DISK_PER_POD_GIB}Gi",
         # the one way in from outside is ours; a tenant that opens another would be reachable past it
         "services.nodeports": str((1 if tenant.team.access.expose is not Expose.NONE else 0) + _exposed(tenant.team)),
         "services.loadbalancers": "1" if tenant.team.access.expose is Expose.LOAD_BALANCER else "0",
