@@ -390,7 +390,7 @@ CONTROL_PLANE: Data = {
 
 def control_plane(team: str) -> Pod:
     labels = {"app": "vcluster", "release": team, "statefulset.kubernetes.io/pod-name": f"{team}-0"}
-    spec = {key: value.format(team=team) if isinstance(value, str) else value for key, value in CONTROL_PLANE.items()}
+    spec: Data = {key: value.format(team=team) if isinstance(value, str) else value for key, value in CONTROL_PLANE.items()}
     return pod(labels=labels, nodeSelector={"kubernetes.io/os": "linux"}, **spec)
 
 
