@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Collection, Iterator
 from typing import Final
+
+from pydantic import JsonValue
 
 SECRET: Final = "[secret]"
 
@@ -53,9 +56,10 @@ _LOOKS: Final = tuple(
         r"(?i:(?<=authorization: ))(?!\[secret)(?i:(?:basic|token|digest|negotiate|apikey|key)\s+)?[^\s\"']+",
         r"(?i)\b(?:set-)?cookie: [^\r\n\"']+",
         rf"\b(?:{_SERVICES})",
-        r"(?<=://)[^\s/?#@:\"']*:(?!\d{1,5}(?:[/?#\s\"']|$))[^\s\"'<>]+(?=@)",  # user:password in a URL
+        # user:password in a URL; bounded, because each URL begins a search for an @
+        r"(?<=://)[^\s/?#@:\"']{0,128}:(?!\d{1,5}(?:[/?#\s\"']|$))[^\s\"'<>]{1,512}(?=@)",
         r"(?<=://)[A-Za-z0-9_-]{16,}(?=@)",  # a key in its place
-        r"\b[\w.-]+:[^\s:@\"']+(?=@(?:tcp|unix)\()",  # user:password in a DSN of Go's
+        r"\b[\w.-]{1,64}:[^\s:@\"']+(?=@(?:tcp|unix)\()",  # user:password in a DSN of Go's
         r"(?i)(?<=-u )[^\s:\"']+:[^\s\"']+|(?i:(?<=--user )|(?<=--user=))[^\s:\"']+:[^\s\"']+",
         _WEBHOOKS,
         r"K10[0-9a-f]{64}::\S+",  # a k3s node token
@@ -63,7 +67,7 @@ _LOOKS: Final = tuple(
     )
 )
 _ASSIGNED: Final = re.compile(
-    rf"""(?i)(?P<name>[a-z0-9_.-]*{_NAMES_SECRET})(?P<sign>\\?["']?\s*(?P<equals>[:=]+)\s*){_VALUE}"""
+    rf"""(?i)(?P<name>(?<![a-z0-9_.-])[a-z0-9_.-]*{_NAMES_SECRET})(?P<sign>\\?["']?\s*(?P<equals>[:=]+)\s*){_VALUE}"""
 )
 _FLAG: Final = re.compile(rf"""(?i)(?P<name>(?<![\w-])--?[a-z0-9-]*{_NAMES_SECRET})(?P<sign>[\s=]+){_VALUE}""")
 _FLAG_ALONE: Final = re.compile(rf"(?i)--?[a-z0-9-]*{_NAMES_SECRET}")
@@ -144,20 +148,18 @@ def _is_opaque(text: str) -> bool:
     )
 
 
-def objects(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where the outermost JSON objects of a text may begin and end, by their braces."""
-    depth, start, quoted, escaped = 0, 0, False, False
-    for index, char in enumerate(text):
-        if escaped:
-            escaped = False
-        elif char == "\\":
-            escaped = quoted
-        elif char == '"' and depth:
-            quoted = not quoted
-        elif not quoted and char == "{":
-            start = start if depth else index
-            depth += 1
-        elif not quoted and char == "}" and depth:
-            depth -= 1
-            if not depth:
-                yield start, index + 1
+def objects(text: str) -> Iterator[tuple[int, int, JsonValue]]:
+    """Yield the outermost JSON objects in a text: where each begins and ends, and what it is."""
+    decoder, place, failures = json.JSONDecoder(), text.find("{"), 0
+    while place >= 0 and failures < _MOST_FAILURES:
+        try:
+            found, end = decoder.raw_decode(text, place)
+            yield place, end, found
+        except (ValueError, RecursionError):
+            failures += 1
+            end = place + 1
+        place = text.find("{", end)
+
+
+_MOST_FAILURES: Final = 100
+"""Braces that begin nothing: a long text of them must not cost a minute."""

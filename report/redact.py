@@ -185,11 +185,7 @@ class Redactor:
         """Mask what stands in JSON inside a text, by its place: what kubectl applied last, a registry's credentials."""
         if "{" not in text:
             return text
-        for start, end in reversed(list(objects(text))):
-            try:
-                found: JsonValue = json.loads(text[start:end])
-            except ValueError:
-                continue
+        for start, end, found in reversed(list(objects(text))):
             shown = self.value(found)
             if shown != found:
                 text = text[:start] + json.dumps(shown) + text[end:]

@@ -13,9 +13,11 @@ from pydantic import JsonValue
 
 from report.__main__ import main
 from report.diff import learn_step
+from report.looks import objects
 from report.preview import Op, Step
 from report.redact import SECRET, SIGNATURE_KEY, Redactor
 from report.stackfile import learn_secrets, read_raw
+from tests.policies.work import calls
 from tests.report.world import INDEX, World, diff, platform, team
 
 WRAPPED = {SIGNATURE_KEY: "1b47061264138c4ac30d75fd1eb44270"}
@@ -269,6 +271,14 @@ class TestLooks:
         assert Redactor().text(error) == (
             f'apply failed: {{"kind": "Secret", "stringData": "{SECRET}"}} and {{"kind":"Pod","a":{{"b":"c"}}}}: no'
         )
+
+    @pytest.mark.parametrize("before", ["", "{", "{ not json } ", '{"cut": {"off": ', "{" * 50, '{"a": [' * 50])
+    def test_json_is_found_behind_what_only_begins_like_it(self, before: str) -> None:
+        assert "canary" not in Redactor().text(before + '{"kind": "Secret", "data": {"any": "canary"}}')
+
+    def test_braces_that_begin_nothing_are_given_up(self) -> None:
+        few, many = (calls(lambda text: list(objects(text)), "{" * count) for count in (1_000, 10_000))
+        assert few == many
 
     def test_a_registrys_credentials_are_known_by_their_key(self) -> None:
         config = json.dumps({"auths": {"r.example": {"auth": "cm9ib3Q6aHVudGVyMg==", "email": "a@b"}}})
