@@ -47,6 +47,8 @@ CHECK_PAIR_NAMESPACE: Final = "gpu-check-2"
 CHECK_THIRD: Final = "gpu-check-third"
 """The pod that must find no room beside such a pair."""
 QUOTA_NAME: Final = "tenant"
+PROTECTED_OUTPUT: Final = "protectedInState"
+"""The output of a Team that says whether the engine refuses to delete it."""
 
 
 def team_namespace(team: str) -> str:

@@ -21,6 +21,11 @@ class Component(pulumi.ComponentResource):
 
     def __init__(self, name: str, facts: Mapping[str, object], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(f"gpu-tenancy:index:{type(self).__name__}", name, dict(facts), opts)
+        self._literals = dict(facts)
+
+    def register_outputs(self, outputs: pulumi.Inputs) -> None:
+        """Register the outputs, and the facts with them: a later run can read outputs in the state, but no inputs."""
+        super().register_outputs({**self._literals, **outputs})
 
     def child(
         self,

@@ -27,6 +27,10 @@ def kubeconfig_of(host: Host, secret: str | None) -> tuple[str, str]:
     """
     if secret is not None:
         return one_context(secret, context_of(host), "config gpu-tenancy:kubeconfig")
+    if host.provider is HostProvider.LAB:
+        # never a file of the user's: whoever runs a lab hands over the kubeconfig of the lab's own API server
+        message = "a lab (host.provider: lab) has API servers of its own and takes no kubeconfig; `make up STACK=<lab>`"
+        raise KubeconfigError(message)
     path = kubeconfig_path(host)
     try:
         text = path.read_text()

@@ -30,6 +30,7 @@ from settings.models import (
     Team,
     TeamCheck,
 )
+from settings.overrides import overrides_say_what_they_are_about
 from settings.problems import Path, Problem, shown
 from settings.tenants import CANARY_SUFFIX, canary_of, path_of, tenants
 
@@ -686,5 +687,6 @@ RULES: Final[tuple[Rule, ...]] = (
     queues_fit_their_team,
     everything_has_room,
     artifacts_are_known,
+    overrides_say_what_they_are_about,
 )
 """Every rule, in the order of the file. All run, whatever the others say."""

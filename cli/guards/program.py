@@ -1,0 +1,93 @@
+"""The guards of a plain `pulumi preview` and `pulumi up`: everything is asked before anything is registered.
+
+Owns: whether an engine listens at all, asking it for this stack's own state, the order, the one error.
+Leaves to others: what is refused (the other files here).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import date
+from typing import Final
+
+import pulumi
+from pulumi.runtime import mocks, settings
+
+from cli.cluster import target_of
+from cli.errors import CommandError
+from cli.guards.live import Cluster, cluster_refusals, look
+from cli.guards.memory import another_cluster, left_out, losses, remembered
+from cli.guards.quota import quota_refusals
+from cli.guards.refusal import Refusal, RefusedError
+from cli.guards.stamp import VARIABLE, holds
+from cli.preflight import Level
+from settings.models import HostProvider, Platform
+
+READ_STATE: Final = "pulumi:pulumi:readStackResourceOutputs"
+"""The engine's own function that returns the outputs of all resources of a stack, on every backend. It may be asked for
+the very stack that is running: the answer is the state as the last run left it."""
+
+RELEASED: Final = "GPU_TENANCY_RELEASED"
+"""The environment variable in which the commands name the teams whose protection they have lifted in the state."""
+
+
+def is_simulated() -> bool:
+    """Whether the SDK's mocks listen instead of an engine: the lab, a rehearsal, a test. Nothing real is made then, and
+    whoever runs them judges for himself."""
+    return isinstance(settings.SETTINGS, mocks.MockSettings)
+
+
+def refuse_the_lab(platform: Platform, stack: str, *, simulated: bool) -> None:
+    """Refuse a lab under an engine: its GPUs are not real, and the cluster would be. Raises `RefusedError`."""
+    if platform.host.provider is HostProvider.LAB and not simulated:
+        cause = f"stack {stack} is a lab (host.provider: lab), and the engine drives real clusters"
+        raise RefusedError([Refusal(cause=cause, fix=f"`make up STACK={stack}` runs it, on API servers of its own")])
+
+
+def guard(platform: Platform, stack: str, kubeconfig: str, *, today: date) -> None:
+    """Ask everything. Raises `RefusedError` with all that is refused.
+
+    `kubeconfig` is the host's, cut to one context.
+    """
+    changing = not pulumi.runtime.is_dry_run()
+    was = remembered(own_state())
+    found = [
+        *quota_refusals(platform, stack, today),
+        *left_out(was, platform, stack, today, released=frozenset(os.environ.get(RELEASED, "").split())),
+    ]
+    word = os.environ.get(VARIABLE)
+
+    def wanted(uid: str) -> bool:
+        return (was.uid is None or was.uid == uid) and not holds(word, platform, uid)
+
+    try:
+        target = target_of(kubeconfig, "of the stack")
+        cluster = look(platform, target, wanted)
+    except CommandError as error:
+        raise RefusedError([Refusal(cause=error.cause.removesuffix("."), fix=error.fix), *found]) from None
+    _tell(cluster)
+    if elsewhere := another_cluster(was, cluster.uid, target.context, platform, stack, today):
+        raise RefusedError([*elsewhere, *found])
+    found += losses(was, platform, stack, today, cluster.usage)
+    found += cluster_refusals(cluster.findings or (), platform, today, changing=changing)
+    if found:
+        raise RefusedError(found)
+
+
+def own_state() -> Mapping[str, object]:
+    """The resources of this stack's state by URN, each with its type and outputs; empty where nothing was made yet.
+
+    The outputs hold secrets in clear: they are read here and never shown.
+    """
+    name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    answer = pulumi.runtime.invoke(READ_STATE, {"stackName": name}).value
+    found = answer.get("outputs") if isinstance(answer, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _tell(cluster: Cluster) -> None:
+    """Say what needs a look and stops nothing."""
+    for finding in cluster.findings or ():
+        if finding.level is Level.WARNING:
+            pulumi.log.warn(f"preflight, {finding.subject}: {finding.message}; {finding.fix}")
