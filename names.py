@@ -33,6 +33,8 @@ GPU_RESOURCES: Final = (GPU, "nvidia.com/gpu.shared", *(f"nvidia.com/mig-{profil
 """Every extended resource name that stands for a GPU or a part of one."""
 
 HOST_NAMESPACE: Final = "gpu-tenancy"
+DEVICE_PLUGIN_NAMESPACE: Final = "nvidia-device-plugin"
+GPU_OPERATOR_NAMESPACE: Final = "gpu-operator"
 KAI_NAMESPACE: Final = "kai-scheduler"
 KAI_RESERVATION_NAMESPACE: Final = "kai-resource-reservation"
 KAI_RELEASE: Final = "kai-scheduler"

@@ -14,6 +14,7 @@ from cli.cluster import Identity, Target
 from cli.driver import Json, Place, TeamState
 from cli.engine import HIDDEN_OUTPUTS, MASKED
 from cli.errors import CommandError
+from cli.guards.memory import Remembered
 from cli.status import kubeconfig_in, team_states
 from lab.driver import LabDriver, Summary
 from lab.engine import Recorded
@@ -57,9 +58,16 @@ class LabBridge:
         """The lab knows its own servers."""
         return None
 
-    def known_uid(self) -> str | None:
+    def remembered(self) -> Remembered:
         """The lab refuses servers that it did not start by itself."""
-        return None
+        return Remembered()
+
+    def exports(self) -> str:
+        """No engine, no state of one."""
+        return ""
+
+    def compared(self, word: str) -> None:
+        """The lab makes its nodes from the stack file: there is nothing to compare."""
 
     def up(self) -> None:
         """Make the lab what the stack file says."""

@@ -11,7 +11,7 @@ bounds) and only then refuses to delete the rest.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
 
@@ -51,6 +51,11 @@ class Remembered:
 
     uid: str | None = None
     teams: Mapping[str, RememberedTeam] = field(default_factory=dict)
+
+    def with_protection(self, protected: frozenset[str]) -> Remembered:
+        """Return the same, with the protection that an exported state has for each resource."""
+        teams = {name: replace(team, protected=name in protected) for name, team in self.teams.items()}
+        return replace(self, teams=teams)
 
 
 def remembered(resources: Mapping[str, object]) -> Remembered:

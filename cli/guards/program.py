@@ -20,16 +20,13 @@ from cli.guards.live import Cluster, cluster_refusals, look
 from cli.guards.memory import another_cluster, left_out, losses, remembered
 from cli.guards.quota import quota_refusals
 from cli.guards.refusal import Refusal, RefusedError
-from cli.guards.stamp import VARIABLE, holds
+from cli.guards.stamp import RELEASED, VARIABLE, holds
 from cli.preflight import Level
 from settings.models import HostProvider, Platform
 
 READ_STATE: Final = "pulumi:pulumi:readStackResourceOutputs"
 """The engine's own function that returns the outputs of all resources of a stack, on every backend. It may be asked for
 the very stack that is running: the answer is the state as the last run left it."""
-
-RELEASED: Final = "GPU_TENANCY_RELEASED"
-"""The environment variable in which the commands name the teams whose protection they have lifted in the state."""
 
 
 def is_simulated() -> bool:

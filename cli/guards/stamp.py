@@ -1,4 +1,4 @@
-"""The commands' word to the program that they have just compared a stack file with a cluster.
+"""The commands' word to the program: what they have just compared, and which teams they let go.
 
 Owns: what the word binds together, and for how long it is taken. So `make up` compares once and not twice, and a word
 that is left over in some shell's environment changes nothing. Pure: no Pulumi import.
@@ -15,6 +15,9 @@ from settings.models import Platform
 
 VARIABLE: Final = "GPU_TENANCY_COMPARED"
 """The environment variable that the commands hand the word on in."""
+
+RELEASED: Final = "GPU_TENANCY_RELEASED"
+"""The environment variable in which the commands name the teams whose protection they have lifted in the state."""
 
 GOOD_FOR: Final = 120.0
 """Seconds: the engine's start and its preview. A program that comes later compares again."""

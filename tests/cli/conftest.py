@@ -45,10 +45,10 @@ elif args[:2] == ["stack", "ls"]:
     print(json.dumps([{"name": name} for name in known]))
 elif args[:2] == ["stack", "init"]:
     open(stacks, "a").write(args[2] + "\\n")
+elif args[:2] in (["stack", "output"], ["stack", "export"]) and not known:
+    sys.stderr.write("error: no stack named 'one' found\\n")
+    sys.exit(6)
 elif args[:2] == ["stack", "output"]:
-    if not known:
-        sys.stderr.write("error: no stack named 'one' found\\n")
-        sys.exit(6)
     outputs = json.load(open(os.path.join(home, "outputs")))
     if "--show-secrets" not in args and "kubeconfigs" in outputs:
         outputs["kubeconfigs"] = "[secret]"
@@ -104,7 +104,9 @@ class Project:
         (self.home / "stacks").write_text("one\n")
 
     def export(self, value: dict[str, object]) -> None:
+        """What the stub's stack has as state; makes the stack."""
         (self.home / "export").write_text(json.dumps(value))
+        (self.home / "stacks").write_text("one\n")
 
 
 @pytest.fixture
@@ -131,8 +133,8 @@ def project(tmp_path: Path, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Pr
     made = Project(root=root, home=home, api=api)
     made.write(STACK_FILE)
     made.outputs({})
-    (home / "stacks").unlink()
     made.export({"version": 3, "deployment": {}})
+    (home / "stacks").unlink()
     stub = bin_ / "pulumi"
     stub.write_text(f"#!{sys.executable} -IS\n{STUB}")
     stub.chmod(0o755)
