@@ -16,6 +16,7 @@ from pulumi.runtime import mocks, settings
 
 from cli.cluster import target_of
 from cli.errors import CommandError
+from cli.guards.killed import asked
 from cli.guards.live import Cluster, cluster_refusals, look
 from cli.guards.memory import another_cluster, left_out, losses, remembered
 from cli.guards.quota import quota_refusals
@@ -58,11 +59,15 @@ def guard(platform: Platform, stack: str, kubeconfig: str, *, today: date) -> No
     def wanted(uid: str) -> bool:
         return (was.uid is None or was.uid == uid) and not holds(word, platform, uid)
 
-    try:
-        target = target_of(kubeconfig, "of the stack")
-        cluster = look(platform, target, wanted)
-    except CommandError as error:
-        raise RefusedError([Refusal(cause=error.cause.removesuffix("."), fix=error.fix), *found]) from None
+    with asked(stack) as killed:
+        try:
+            target = target_of(kubeconfig, "of the stack")
+            cluster = look(platform, target, wanted)
+        except CommandError as error:
+            raise RefusedError([Refusal(cause=error.cause.removesuffix("."), fix=error.fix), *found]) from None
+        # `make up` has cleared what a killed run left
+        if killed is not None and RELEASED not in os.environ:
+            found += killed.refusals()
     _tell(cluster)
     if elsewhere := another_cluster(was, cluster.uid, target.context, platform, stack, today):
         raise RefusedError([*elsewhere, *found])
