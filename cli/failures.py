@@ -26,7 +26,8 @@ MOST_LINES: Final = 30
 VAGUE: Final = frozenset({"timeout", "unknown", "secret-missing", "secret-late", "check-failed", "helm-hook"})
 """Causes that only say that something did not come. What was seen while it was waited for says why."""
 
-_DIAGNOSTICS: Final = re.compile(r"^(?:Diagnostics|Policies):", re.MULTILINE)
+_OWN_WORDS: Final = (re.compile(r"^Diagnostics:", re.MULTILINE), re.compile(r"^ *error: ", re.MULTILINE))
+"""Where the engine begins to speak of faults: its last section, or the first error between the steps of a preview."""
 
 
 def refused(refusals: Sequence[Refusal], *, code: Exit = Exit.BAD_INPUT) -> CommandError:
@@ -60,7 +61,7 @@ def explained(
     """
     failures = explain(text, tenants=tenants, stack=stack)
     troubles = list(seen)
-    words = _own_words(text, kept)
+    words = _own_words(text, kept, known=bool(failures) and failures[0].id == "policy")
     if not failures:
         return CommandError(f"{otherwise}.", "see the engine's own words", detail=_join([*map(_saw, troubles), words]))
     first, others = failures[0], failures[1:]
@@ -90,15 +91,15 @@ def _saw(trouble: Trouble) -> str:
     return f"seen meanwhile: {trouble}"
 
 
-def _own_words(text: str, kept: Path | None) -> str:
-    found = _DIAGNOSTICS.search(text)
-    shown = without_noise(text[found.start() :] if found else text).strip().splitlines()
-    if not shown:
-        return ""
-    cut = shown[:MOST_LINES]
+def _own_words(text: str, kept: Path | None, *, known: bool) -> str:
+    """What the engine said of faults; of a violated policy the file's name alone, because the error has its words."""
+    starts = [match.start() for pattern in _OWN_WORDS if (match := pattern.search(text))]
+    shown = [] if known else without_noise(text[starts[0] :] if starts else text).strip().splitlines()
     where = f" (all of them: {kept})" if kept else ""
-    more = [f"... {len(shown) - len(cut)} more lines"] if len(shown) > len(cut) else []
-    return "\n".join([f"--- the engine's own words{where} ---", *cut, *more])
+    if not shown:
+        return f"the engine's own words: {kept}" if kept else ""
+    more = [f"... {len(shown) - MOST_LINES} more lines"] if len(shown) > MOST_LINES else []
+    return "\n".join([f"--- the engine's own words{where} ---", *shown[:MOST_LINES], *more])
 
 
 def _join(parts: Iterable[str]) -> str:

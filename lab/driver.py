@@ -15,6 +15,7 @@ from pathlib import Path
 import pulumi
 import yaml
 
+from components.team.tenant import resolve
 from lab import binaries, simulate
 from lab.backend import LabBackend
 from lab.clusters import HOST, Cluster, Clusters
@@ -108,6 +109,8 @@ class LabDriver:
                 violations = tuple(self._policies(planned))
                 if violations:
                     return self._summary(started, planned, monitor.failures, violations)
+            ports = {name: tenant.node_port for name, tenant in resolve(platform).items()}
+            self.clusters.refuse_taken({name: port for name, port in ports.items() if port is not None})
             fresh = self.clusters.find(HOST) is None
             if fresh:
                 binaries.ensure(self.show)
