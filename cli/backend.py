@@ -84,7 +84,7 @@ def _of_login(env: Mapping[str, str]) -> str | None:
         found = json.loads(text)
     except ValueError:
         return READ_BY_THE_ENGINE
-    if isinstance(found, dict) and ("current" in found or "accessTokens" in found or "accounts" in found):
+    if isinstance(found, dict) and (not found or found.keys() & {"current", "accessTokens", "accounts"}):
         return str(found.get("current") or "") or None
     return READ_BY_THE_ENGINE
 

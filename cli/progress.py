@@ -34,6 +34,10 @@ STEP: Final = re.compile(r"^.{1,4}\S+:\S+ \S+ .*(?:\b(?:created|updated|deleted|
 STACK_ROW: Final = re.compile(r"^.{1,4}pulumi:pulumi:Stack ")
 
 
+TICK: Final = 5.0
+"""Seconds after which the caller gets its turn."""
+
+
 class Progress:
     """The engine's output: all of it in `text`, the part that people need while it runs on standard error."""
 
@@ -99,6 +103,7 @@ def run_shown(
     env: Mapping[str, str],
     progress: Progress | None = None,
     hopeless: Callable[[Progress], str] = lambda _: "",
+    tick: float = TICK,
 ) -> Run:
     """Run the engine to its end, with its progress shown.
 
@@ -119,7 +124,7 @@ def run_shown(
     ) as child:
         assert child.stdout is not None
         with handed_on(child.send_signal) as came:
-            for line in lines(child.stdout.fileno()):
+            for line in lines(child.stdout.fileno(), tick):
                 if line is not None:
                     shown.take(line)
                 elif not stopped and not came and (stopped := hopeless(shown)):
@@ -147,10 +152,6 @@ def handed_on(send: Callable[[int], None]) -> Iterator[list[int]]:
     finally:
         for number, old in before.items():
             signal.signal(number, old)
-
-
-TICK: Final = 5.0
-"""Seconds after which the caller gets its turn."""
 
 
 def lines(descriptor: int, tick: float = TICK) -> Iterator[str | None]:

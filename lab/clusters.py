@@ -262,7 +262,7 @@ class Clusters:
             if not ours and not _is_free(port):
                 raise LabError(
                     f"lab: port {port}, which team {team}'s API server gets, is taken by another program here.",
-                    f"stop that program (a NodePort of another Kubernetes?), or set teams.{team}.access.port to another.",
+                    f"stop it (a NodePort of another Kubernetes?), or set teams.{team}.access.port to another port.",
                 )
 
     def _check_ports(self, name: str, record: Record, asked: int | None) -> None:

@@ -33,7 +33,7 @@ the very stack that is running: the answer is the state as the last run left it.
 def is_simulated() -> bool:
     """Whether the SDK's mocks listen instead of an engine: the lab, a rehearsal, a test. Nothing real is made then, and
     whoever runs them judges for himself."""
-    return isinstance(settings.SETTINGS, mocks.MockSettings)
+    return isinstance(settings.SETTINGS.monitor, mocks.MockMonitor)
 
 
 def refuse_the_lab(platform: Platform, stack: str, *, simulated: bool) -> None:

@@ -26,7 +26,7 @@ from settings.models import Platform
 
 def quota_refusals(platform: Platform, stack: str, today: date) -> list[Refusal]:
     """Return what the mandatory quota rules refuse of the stack file, each message once."""
-    levels = f"policies/config/{path_for(stack).name}"
+    levels = _levels(stack)
     try:
         config = config_for(stack)
     except ConfigError as error:
@@ -42,6 +42,12 @@ def quota_refusals(platform: Platform, stack: str, today: date) -> list[Refusal]
             cause = f"policy {result.rule}: {violation.message}"
             found.setdefault(violation.message, Refusal(cause=cause, fix=fix))
     return list(found.values())
+
+
+def _levels(stack: str) -> str:
+    """The file to change a rule's level in: the stack's own, also where it does not have one yet."""
+    own, holds = f"policies/config/{stack}.json", path_for(stack).name
+    return own if own.endswith(f"/{holds}") else f"{own} (a copy of {holds}, which holds until it is there)"
 
 
 def declared(platform: Platform) -> Iterator[PolicyResource]:

@@ -142,5 +142,6 @@ def project(tmp_path: Path, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Pr
         monkeypatch.delenv(name)
     monkeypatch.setenv("PATH", f"{bin_}{os.pathsep}/usr/bin{os.pathsep}/bin")
     monkeypatch.setenv("STUB_HOME", str(home))
+    monkeypatch.setenv("PULUMI_HOME", str(home / "not-logged-in"))
     monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path, api.url)))
     return made
