@@ -50,7 +50,10 @@ def kubeconfig_path(host: Host) -> Path:
 
 
 def context_of(host: Host) -> str | None:
-    """The context to use: the stack file's, else kind's own for its cluster, else the file's current one."""
+    """The context to use: the stack file's, else kind's own for its cluster, else the file's current one. A lab has one
+    of its own, whatever the stack file says."""
+    if host.provider is HostProvider.LAB:
+        return None
     if host.context is None and host.provider is HostProvider.KIND:
         return f"kind-{host.name}"
     return host.context
