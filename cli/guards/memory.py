@@ -1,8 +1,8 @@
 """What the state remembers of the last run, and what a run may not undo without an override.
 
-Owns: reading the cluster's UID and every team's facts in a state; refusing another cluster, a team that is left out,
-and a change that loses something. Leaves to others: getting the state (`program.py` asks the engine, the commands
-export it), which change loses what (`policies/gate.py`). Pure: no Pulumi import.
+Owns: reading the cluster's UID and every team's facts in a state; refusing another cluster and a team that is left out.
+Leaves to others: getting the state (`program.py` asks the engine, the commands export it), changes that lose something
+(`losses.py`). Pure: no Pulumi import.
 
 The engine has no word for "before anything": it deletes what of a team is not protected (its scheduler, its queues, its
 bounds) and only then refuses to delete the rest.
@@ -10,19 +10,17 @@ bounds) and only then refuses to delete the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
 
 from cli.guards.refusal import Refusal, lifted, line_for, line_for_team
 from components.team.protection import override_for
-from components.team.tenant import facts, resolve
+from components.team.tenant import resolve
 from names import PROTECTED_OUTPUT
 from policies import names as tokens
-from policies.gate import Step, Usage, gate
 from settings.models import Platform
-from settings.overrides import OF_A_TEAM
 
 CLUSTER: Final = "host-uid"
 """The name of the namespace kube-system as the program reads it (`components/host/cluster.py`); its UID is the
@@ -124,32 +122,3 @@ def left_out(
                 )
             )
     return found
-
-
-def losses(was: Remembered, platform: Platform, stack: str, today: date, usage: Usage | None) -> list[Refusal]:
-    """Refuse a change of a team's facts that loses something without an override.
-
-    `usage`: GPUs that each team uses now; None where that is not known.
-    """
-    found = []
-    for refusal in gate(_steps(was, platform), platform.overrides, today, usage):
-        fix = f"undo it in Pulumi.{stack}.yaml"
-        if refusal.change in OF_A_TEAM:
-            line = line_for_team(refusal.team, refusal.change, today, "agreed with the team")
-            fix += f", or add there below overrides {line}"
-        reason = refusal.reason.partition("; if that is meant")[0]
-        found.append(Refusal(cause=f"team {refusal.team}: {reason}", fix=fix))
-    return found
-
-
-def _steps(was: Remembered, platform: Platform) -> Iterator[Step]:
-    """Each team that stays, as the step of a preview that the gate judges: the old facts and the new ones."""
-    for name, tenant in resolve(platform).items():
-        team = was.teams.get(name)
-        if team is not None and team.facts:
-            yield {
-                "op": "update",
-                "urn": team.urn,
-                "oldState": {"inputs": team.facts},
-                "newState": {"inputs": facts(tenant)},
-            }

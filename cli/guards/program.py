@@ -7,27 +7,55 @@ Leaves to others: what is refused (the other files here).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
 import pulumi
 from pulumi.runtime import mocks, settings
 
-from cli.cluster import target_of
+from cli.cluster import Target, connected, identify, target_of
 from cli.errors import CommandError
 from cli.guards.killed import asked
-from cli.guards.live import Cluster, cluster_refusals, look
-from cli.guards.memory import another_cluster, left_out, losses, remembered
+from cli.guards.live import cluster_refusals, compared
+from cli.guards.losses import losses, usage_now
+from cli.guards.memory import another_cluster, left_out, remembered
 from cli.guards.quota import quota_refusals
 from cli.guards.refusal import Refusal, RefusedError
 from cli.guards.stamp import RELEASED, VARIABLE, holds
-from cli.preflight import Level
+from cli.preflight import Finding, Level
+from policies.gate import Usage
 from settings.models import HostProvider, Platform
 
 READ_STATE: Final = "pulumi:pulumi:readStackResourceOutputs"
 """The engine's own function that returns the outputs of all resources of a stack, on every backend. It may be asked for
 the very stack that is running: the answer is the state as the last run left it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """The cluster now. `findings`: None where they were not asked for. `usage`: GPUs in use by team, None where the
+    account may not read it."""
+
+    uid: str
+    findings: Sequence[Finding] | None
+    usage: Usage | None
+
+
+def look(platform: Platform, target: Target, wanted: Callable[[str], bool]) -> Cluster:
+    """Ask the cluster. Raises `CommandError` where it can't be asked.
+
+    `wanted` says, by the cluster's UID, whether the stack file is to be compared with it.
+    """
+    with connected(target) as client:
+        identity = identify(client, target.context)
+        compare_it = wanted(identity.uid)
+        return Cluster(
+            uid=identity.uid,
+            findings=compared(platform, client, identity.server_version) if compare_it else None,
+            usage=usage_now(client),
+        )
 
 
 def is_simulated() -> bool:

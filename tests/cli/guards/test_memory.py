@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from cli.guards.memory import Remembered, another_cluster, left_out, losses, remembered
+from cli.guards.losses import losses
+from cli.guards.memory import Remembered, another_cluster, left_out, remembered
 from components.team.tenant import facts, resolve
 from settings.load import parse_platform
 from settings.models import Platform
