@@ -41,6 +41,8 @@ HEADERS: Final = (
     "check",
 )
 INDENT: Final = "  "
+WIDEST: Final = 10_000
+"""Columns: wider than any table of ours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +147,8 @@ def show(table_rows: Sequence[Row], *, stack: str, now: datetime) -> None:
         table.add_row(
             row.team, row.pool, row.mode, row.version, row.gpus, row.queues, row.resources, row.api, row.check
         )
-    if out.measure(table).maximum <= out.width:
+    # measured without the limit of the console's own width, which would cut what does not fit
+    if out.measure(table, options=out.options.update(max_width=WIDEST)).maximum <= out.width:
         out.print(table)
         return
     for row in table_rows:

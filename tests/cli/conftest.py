@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +103,7 @@ class Project:
         (self.home / "outputs").write_text(json.dumps(value))
         (self.home / "stacks").write_text("one\n")
 
-    def export(self, value: dict[str, object]) -> None:
+    def export(self, value: Mapping[str, object]) -> None:
         """What the stub's stack has as state; makes the stack."""
         (self.home / "export").write_text(json.dumps(value))
         (self.home / "stacks").write_text("one\n")

@@ -165,7 +165,7 @@ def test_what_is_hopeless_is_so_only_while_it_is_there_and_after_a_while(
     api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [1000.0]
-    monkeypatch.setattr(watch.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("cli.watch.time.monotonic", lambda: clock[0])
     api.objects[PODS] = [pod(**waiting("ErrImagePull", "not found"))]
     looker = Watch(lambda: [place(api)])
     looker.look()

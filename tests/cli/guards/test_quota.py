@@ -9,6 +9,7 @@ import pytest
 
 from cli.guards import quota
 from cli.guards.quota import declared, quota_refusals
+from policies.config import ConfigError
 from policies.inventory import PolicyResource
 from policies.plain import plain_properties
 from policies.rule import Group
@@ -66,7 +67,7 @@ def test_an_override_lets_one_rule_through_by_its_name_and_no_other() -> None:
 def test_levels_that_cannot_be_read_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: str) -> object:
         message = "prod.json: is not JSON"
-        raise quota.ConfigError(message)
+        raise ConfigError(message)
 
     monkeypatch.setattr(quota, "config_for", broken)
     (refusal,) = quota_refusals(platform(), "prod", TODAY)
