@@ -118,13 +118,18 @@ def _begin(
 
 
 def _up(options: argparse.Namespace, root: Path) -> None:
-    _place, driver, host = _begin(options, root, must_reach=True)
+    place, driver, host = _begin(options, root, must_reach=True)
     driver.ready()
     was = driver.remembered()
     host.refuse_another_cluster(was)
     host.refuse_to_leave_out(was)
     driver.compared(host.preflight())
     driver.up()
+    team = next(iter(place.platform.teams), "<team>")
+    say.line(
+        f"next: `make status STACK={place.stack}` shows every team and its check, "
+        f"`make kubeconfig STACK={place.stack} TEAM={team}` writes a team's kubeconfig"
+    )
 
 
 def _preview(options: argparse.Namespace, root: Path) -> None:

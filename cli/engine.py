@@ -112,10 +112,6 @@ class EngineDriver:
         released = self._let_go()
         with policy_arguments(self._place.platform, self._place.stack, self._place.root, date.today()) as policies:
             self._go("up", "--yes", "--continue-on-error", *policies, more={RELEASED: " ".join(released)})
-        say.line(
-            f"next: `make status STACK={self._place.stack}` shows every team and its check, "
-            f"`make kubeconfig STACK={self._place.stack} TEAM=<team>` writes a team's kubeconfig"
-        )
 
     def preview(self) -> None:
         """Print the update's steps in detail on standard output."""

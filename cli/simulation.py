@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 
 from cli import say
 from cli.cluster import Identity, Target
 from cli.driver import Json, Place, TeamState
 from cli.engine import HIDDEN_OUTPUTS, MASKED
 from cli.errors import CommandError
+from cli.guards.levels import levels_of
 from cli.guards.memory import Remembered
 from cli.status import kubeconfig_in, team_states
 from lab.driver import LabDriver, Summary
@@ -21,7 +23,7 @@ from lab.engine import Recorded
 from lab.errors import LabError
 from policies.inventory import PolicyResource
 from policies.plain import plain_properties
-from policies.run import config_for, evaluate, lines
+from policies.run import evaluate, lines
 from settings.load import load_stack_file
 
 
@@ -97,7 +99,7 @@ class LabBridge:
             for item in recorded
             if item.op != "delete"
         ]
-        results = evaluate(resources, config_for(self._place.stack))
+        results = evaluate(resources, levels_of(self._place.platform, self._place.stack, date.today()))
         for result in results:
             if not result.blocks:
                 for violation in result.violations:
@@ -112,7 +114,7 @@ class LabBridge:
         if summary.violations:
             raise CommandError(
                 f"the policies refuse this: {summary.violations[0]}",
-                "change what the violations name, or add a named override with an end date to the stack file",
+                f"do what it says, or set the rule's level in policies/config/{self._place.stack}.json",
             )
         if summary.failures:
             raise CommandError(

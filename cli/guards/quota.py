@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 
 import names
-from cli.guards.refusal import Refusal, lifted, line_for
+from cli.guards.levels import levels_of
+from cli.guards.refusal import Refusal, line_for
 from components.check import gpu_check
 from components.host import node_pool
 from components.team import queues, team
@@ -20,7 +21,7 @@ from policies.config import ConfigError, path_for
 from policies.inventory import PolicyResource
 from policies.plain import plain_properties
 from policies.rule import Group
-from policies.run import config_for, evaluate
+from policies.run import evaluate
 from settings.models import Platform
 
 
@@ -28,13 +29,12 @@ def quota_refusals(platform: Platform, stack: str, today: date) -> list[Refusal]
     """Return what the mandatory quota rules refuse of the stack file, each message once."""
     levels = _levels(stack)
     try:
-        config = config_for(stack)
+        config = levels_of(platform, stack, today)
     except ConfigError as error:
         return [Refusal(cause=f"the levels of the policy rules can't be read: {error}", fix=f"mend {levels}")]
-    free = lifted("quotaRules", platform.overrides, today) or frozenset()
     found: dict[str, Refusal] = {}
     for result in evaluate(list(declared(platform)), config, today=today):
-        if result.group is not Group.QUOTA or not result.blocks or result.rule in free:
+        if result.group is not Group.QUOTA or not result.blocks:
             continue
         line = line_for("quotaRules", [result.rule], today, "...")
         fix = f"do what it says; or set {result.rule} in {levels}; or for a while {line} below overrides"

@@ -65,11 +65,11 @@ def test_an_override_lets_one_rule_through_by_its_name_and_no_other() -> None:
 
 
 def test_levels_that_cannot_be_read_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_: str) -> object:
+    def broken(*_: object) -> object:
         message = "prod.json: is not JSON"
         raise ConfigError(message)
 
-    monkeypatch.setattr(quota, "config_for", broken)
+    monkeypatch.setattr(quota, "levels_of", broken)
     (refusal,) = quota_refusals(platform(), "prod", TODAY)
     assert refusal.cause == "the levels of the policy rules can't be read: prod.json: is not JSON"
 

@@ -45,7 +45,7 @@ def test_a_suggested_override_has_days_left_and_is_a_valid_one() -> None:
 
 
 def test_an_override_holds_on_its_last_day_and_for_what_it_names() -> None:
-    assert lifted("preflight", [override("preflight", of=("a", "b"))], TODAY) == {"a", "b"}
+    assert lifted("preflight", [override("preflight", of=("a", "b"))], TODAY) == frozenset({"a", "b"})
     assert lifted("preflight", [override("preflight", of=("a",), until=date(2026, 11, 25))], TODAY) is None
     assert lifted("preflight", [override("quotaRules", of=("a",))], TODAY) is None
     assert lifted("anotherCluster", [override("anotherCluster")], TODAY) == frozenset()
