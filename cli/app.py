@@ -173,7 +173,7 @@ def _status(options: argparse.Namespace, root: Path) -> None:
         print(json.dumps([row.as_json() for row in table], indent=2))
     else:
         show(table, stack=place.stack, now=now)
-        print(pairs(states), end="")
+        print(pairs(states, say.console(result=True).width), end="")
 
 
 def _kubeconfig(options: argparse.Namespace, root: Path) -> None:

@@ -289,9 +289,13 @@ class EngineDriver:
         if refusals := from_words(run.text):
             raise refused(refusals)
         kept = keep_words(self._place.root, self._place.stack, what, run.text)
+        troubles = list(seen)
         if run.stopped:
+            why = next((trouble for trouble in troubles if str(trouble) == run.stopped), None)
+            others = [f"seen meanwhile: {trouble}" for trouble in troubles if trouble is not why]
             cause = f"{run.stopped}; waiting would not have mended it, so the run was stopped."
-            raise CommandError(cause, f"mend it; {again}", detail=f"the engine's own words: {kept}")
+            detail = "\n".join([*others, f"the engine's own words: {kept}"])
+            raise CommandError(cause, f"{why.fix if why else 'mend it'}; {again}", detail=detail)
         if run.code < 0:
             raise CommandError(
                 f"the engine was killed (signal {-run.code}); what it had finished is in the state.", again
@@ -302,5 +306,5 @@ class EngineDriver:
             tenants=sorted(tenants(self._place.platform)),
             stack=self._place.stack,
             kept=kept,
-            seen=seen,
+            seen=troubles,
         )

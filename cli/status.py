@@ -176,9 +176,26 @@ def paragraph(row: Row, width: int) -> str:
     return "\n".join(lines)
 
 
-def pairs(states: Mapping[str, TeamState]) -> str:
-    """Who ran where when a team's check asked for two shares of one GPU; empty where none did."""
-    return "".join(f"\nthe pair of {name}\n{listing(state.pods)}\n" for name, state in states.items() if state.pods)
+def pairs(states: Mapping[str, TeamState], width: int = WIDEST) -> str:
+    """Who ran where when a team's check asked for two shares of one GPU; empty where none did.
+
+    A table where it fits `width` columns, else a line or two for each pod.
+    """
+    return "".join(
+        f"\nthe pair of {name}\n{_listed(state.pods, width)}\n" for name, state in states.items() if state.pods
+    )
+
+
+def _listed(pods: Sequence[Mapping[str, Any]], width: int) -> str:
+    table = listing(tuple(dict(pod) for pod in pods))
+    if all(len(line) <= width for line in table.splitlines()):
+        return table
+    said = (", ".join(f"{key} {pod[key]}" for key in LISTED if pod.get(key)) for pod in pods)
+    return "\n".join(
+        line
+        for text in said
+        for line in wrap(text, width, subsequent_indent=INDENT, break_long_words=False, break_on_hyphens=False)
+    )
 
 
 # --- what is known now ------------------------------------------------------------------------------------------------

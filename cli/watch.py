@@ -59,6 +59,10 @@ EVENTS: Final[Mapping[str, str]] = {
 }
 """Warnings of controllers that say why a pod is not even there, in words. Others echo what the pod itself says."""
 
+SEEN_AGAIN: Final = {"FailedMount": 3}
+"""How often an event must have come before it is news: a kubelet is refused a new pod's volumes and tokens for seconds,
+because it asks before the API server knows that the pod is its own. Every other one: twice."""
+
 OUR_NAMESPACES: Final = ("kube-system", names.KAI_NAMESPACE, names.CHECK_NAMESPACE, names.CHECK_PAIR_NAMESPACE)
 """Inside a virtual cluster: where tenancy's own pods are. A team's other pods are its own affair."""
 
@@ -76,13 +80,15 @@ class Trouble:
     team: str | None
     place: str
     words: str
+    sign: str = ""
+    """What it is told from others by, where its words differ from one look to the next."""
     hopeless: bool = False
     fix: str = "`make preflight` shows what is free; see docs/troubleshooting.md, while `up` runs"
 
     @property
     def key(self) -> tuple[str | None, str]:
         """One line is said for each."""
-        return (self.team, self.words)
+        return (self.team, self.sign or self.words)
 
     def __str__(self) -> str:
         where = f"team {self.team}, {self.place}" if self.team else self.place
@@ -113,9 +119,11 @@ def troubles(
         reason, about = str(event.get("reason")), event.get("involvedObject") or {}
         name = str(about.get("name", "?"))
         theirs = "-x-" in name and not any(f"-x-{space}-x-" in name for space in OUR_NAMESPACES)
-        if event.get("type") == "Warning" and reason in EVENTS and not theirs:
+        often = int(event.get("count") or (event.get("series") or {}).get("count") or 1) >= SEEN_AGAIN.get(reason, 2)
+        if event.get("type") == "Warning" and reason in EVENTS and often and not theirs:
             place = f"{about.get('kind', 'object')} {name}"
-            yield Trouble(team=team, place=place, words=f"{EVENTS[reason]}: {_short(event.get('message'))}")
+            words = f"{EVENTS[reason]}: {_short(event.get('message'))}"
+            yield Trouble(team=team, place=place, words=words, sign=f"{reason} {place}")
 
 
 def _pod(pod: Mapping[str, Any], team: str | None, now: datetime) -> Iterator[Trouble]:

@@ -42,7 +42,8 @@ def unscheduled(seconds: int) -> dict[str, Any]:
 
 
 def event(reason: str, name: str, message: str) -> dict[str, Any]:
-    return {"type": "Warning", "reason": reason, "message": message, "involvedObject": {"kind": "Job", "name": name}}
+    about = {"kind": "Job", "name": name}
+    return {"type": "Warning", "reason": reason, "message": message, "involvedObject": about, "count": 3}
 
 
 def told(pods: Sequence[dict[str, Any]] = (), events: Sequence[dict[str, Any]] = ()) -> list[str]:
@@ -98,6 +99,18 @@ def test_a_pod_that_is_on_its_way_is_no_news(status: dict[str, Any]) -> None:
 )
 def test_what_keeps_a_pod_from_being_there_at_all_is_told(reason: str, words: str) -> None:
     assert told(events=[event(reason, "check", "exceeded quota")]) == [f"team ml, Job check: {words}"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "count", "told_of"), [("FailedMount", 2, 0), ("FailedMount", 3, 1), ("SyncError", 1, 0)]
+)
+def test_what_a_new_pod_meets_for_a_moment_is_no_news(reason: str, count: int, told_of: int) -> None:
+    assert len(told(events=[{**event(reason, "x", "m"), "count": count}])) == told_of
+
+
+def test_an_event_whose_words_change_is_told_once() -> None:
+    first, second = (list(troubles([], [event("FailedMount", "x", words)], team="ml", now=NOW)) for words in "ab")
+    assert first[0].key == second[0].key
 
 
 def test_events_that_echo_what_the_pod_says_are_left_out() -> None:
