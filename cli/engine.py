@@ -1,8 +1,8 @@
 """The real engine: runs that change something, that can be interrupted, and that are taken up again.
 
 Owns: which command is run with which arguments, what a killed run left behind, telling a failure.
-Leaves to others: the stack and its state (`stack.py`), progress (`progress.py`), what can't start (`watch.py`), what is
-refused (`guards`), what a message means (`causes.py`), what is created (`__main__.py` of the project).
+Leaves to others: the stack and its state (`stack.py`), progress (`progress.py`), what can't start (`waiting.py`), what
+is refused (`guards`), what a message means (`causes.py`), what is created (`__main__.py` of the project).
 
 The SDK's Automation API is not used: it neither waits for the engine after Ctrl-C nor keeps stdout and stderr in order.
 """
@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from datetime import date
 from typing import Final
 
@@ -21,10 +21,11 @@ from lightkube import Client
 
 from cli import say
 from cli.backend import Env, exports, has_passphrase, project
+from cli.causes import Failure
 from cli.cluster import TIMEOUT, Identity, Target, connected, get_json, target_of
 from cli.driver import Json, Place, TeamState
 from cli.errors import CommandError, InputError, InterruptedRunError
-from cli.failures import explained, keep_words, refused
+from cli.failures import also, explained, keep_words, refused
 from cli.guards.memory import Remembered, remembered
 from cli.guards.refusal import ends, from_words
 from cli.guards.stamp import RELEASED, VARIABLE
@@ -34,12 +35,18 @@ from cli.progress import Progress, Run, run_shown
 from cli.resume import Pending, clear, pending_operations
 from cli.stack import Stack, protected_urns
 from cli.status import kubeconfig_in, team_states
-from cli.watch import Place as WatchedPlace
-from cli.watch import Trouble, Watch, host_places, inner_places
+from cli.waiting import Json as Thing
+from cli.waiting import Watch, inner_reader, reader
 from components.team.protection import override_for
 from components.team.tenant import resolve
 from kube import team_kubeconfig
-from names import team_secret
+from names import (
+    DEVICE_PLUGIN_NAMESPACE,
+    GPU_OPERATOR_NAMESPACE,
+    HOST_NAMESPACE,
+    KAI_NAMESPACE,
+    team_secret,
+)
 from settings.load import KUBECONFIG_KEY
 from settings.tenants import tenants
 
@@ -48,6 +55,11 @@ MASKED: Final = "[secret]"
 
 IDLE_SECONDS: Final = 45.0
 """Without the end of any step for this long, nothing but waiting is going on."""
+
+SHARED_NAMESPACES: Final = (HOST_NAMESPACE, KAI_NAMESPACE, DEVICE_PLUGIN_NAMESPACE, GPU_OPERATOR_NAMESPACE)
+"""Where the host's checks, its KAI and the GPU software run."""
+
+Reader = Callable[[], tuple[list[Thing], list[Thing]]]
 
 MAKE_TARGET: Final = {"destroy": "down"}
 """Our word for the engine's command where it is another."""
@@ -62,7 +74,7 @@ class EngineDriver:
         self._place = place
         self._stack = Stack(place, env)
         self._host: Target | None = None
-        self._inside: dict[str, Target] = {}
+        self._inside: dict[str, Reader] = {}
 
     # --- the protocol -----------------------------------------------------------------------------------------------
 
@@ -255,31 +267,41 @@ class EngineDriver:
     def _go(self, *arguments: str, more: Mapping[str, str] | None = None) -> None:
         """Run a long command of the engine with its progress shown and the clusters watched; explain its failure."""
         command = self._stack.command(*arguments, "--stack", self._place.stack)
-        with Watch(self._watched) as watch:
+        if arguments[0] != "up" or self._host is None:
+            # what is removed has nothing to start
+            self._judge(arguments[0], run_shown(command, cwd=self._place.root, env={**self._stack.env, **(more or {})}))
+            return
+        spaces = {tenant.namespace: name for name, tenant in resolve(self._place.platform).items()}
+        host = reader(self._host, [*spaces, *SHARED_NAMESPACES])
+
+        def read() -> tuple[list[Thing], list[Thing]]:
+            pods, events = host()
+            for inner in self._inner_readers():
+                with suppress(CommandError):  # a virtual cluster that is not up yet, or goes down
+                    more_pods, more_events = inner()
+                    pods, events = [*pods, *more_pods], [*events, *more_events]
+            return pods, events
+
+        with Watch(read, teams=spaces, stack=self._place.stack) as watch:
 
             def hopeless(progress: Progress) -> str:
-                trouble = watch.hopeless()
+                failure = watch.hopeless()
                 idle = time.monotonic() - progress.last_step
-                return str(trouble) if trouble and idle > IDLE_SECONDS and progress.phase == "Updating" else ""
+                return str(failure) if failure and idle > IDLE_SECONDS and progress.phase == "Updating" else ""
 
             env = {**self._stack.env, **(more or {})}
             run = run_shown(command, cwd=self._place.root, env=env, hopeless=hopeless)
-        self._judge(arguments[0], run, watch.kept)
+        self._judge(arguments[0], run, watch.failures)
 
-    def _watched(self) -> list[WatchedPlace]:
-        """Where to look for what can't start: the host, and each virtual cluster once its certificates are there."""
-        if self._host is None:
-            return []
-        tenants = resolve(self._place.platform)
-        found = host_places(self._place.platform, tenants, self._host)
-        for name in tenants:
+    def _inner_readers(self) -> Iterator[Reader]:
+        """What reads each virtual cluster, once its certificates are there."""
+        for name in resolve(self._place.platform):
             if name not in self._inside and (text := self._from_certificates(name)):
-                self._inside[name] = target_of(text, f"Secret {team_secret(name)}")
+                self._inside[name] = inner_reader(name, target_of(text, f"Secret {team_secret(name)}"))
             if name in self._inside:
-                found += inner_places(name, self._inside[name])
-        return found
+                yield self._inside[name]
 
-    def _judge(self, what: str, run: Run, seen: Iterable[Trouble] = ()) -> None:
+    def _judge(self, what: str, run: Run, seen: Sequence[Failure] = ()) -> None:
         """Say what a run came to. Raises `CommandError` unless all went well."""
         if run.code == 0:
             return
@@ -289,13 +311,14 @@ class EngineDriver:
         if refusals := from_words(run.text):
             raise refused(refusals)
         kept = keep_words(self._place.root, self._place.stack, what, run.text)
-        troubles = list(seen)
         if run.stopped:
-            why = next((trouble for trouble in troubles if str(trouble) == run.stopped), None)
-            others = [f"seen meanwhile: {trouble}" for trouble in troubles if trouble is not why]
-            cause = f"{run.stopped}; waiting would not have mended it, so the run was stopped."
-            detail = "\n".join([*others, f"the engine's own words: {kept}"])
-            raise CommandError(cause, f"{why.fix if why else 'mend it'}; {again}", detail=detail)
+            first = next((failure for failure in seen if str(failure) == run.stopped), None)
+            others = [failure for failure in seen if failure is not first]
+            raise CommandError(
+                f"{run.stopped}; waiting would not have mended it, so the run was stopped.",
+                f"{first.fix if first else 'mend it'}; {again}",
+                detail="\n".join([*also(others), f"the engine's own words: {kept}"]),
+            )
         if run.code < 0:
             raise CommandError(
                 f"the engine was killed (signal {-run.code}); what it had finished is in the state.", again
@@ -306,5 +329,5 @@ class EngineDriver:
             tenants=sorted(tenants(self._place.platform)),
             stack=self._place.stack,
             kept=kept,
-            seen=troubles,
+            seen=seen,
         )

@@ -48,6 +48,7 @@ class Host:
         host = self._place.platform.host
         if host.provider is HostProvider.LAB:
             return
+        must_reach = must_reach and host.install is None  # the program makes it: before the first `up` it is not there
         try:
             self._target = find_target(host, root=self._place.root, secret=self._secret)
             with connected(self._target) as client:

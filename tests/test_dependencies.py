@@ -13,7 +13,6 @@ import yaml
 from tests.conftest import ROOT
 
 NOT_IMPORTED = {
-    "pulumi-command": "the host providers that set up a machine",
     "ruff": "a tool",
     "mypy": "a tool",
     "zizmor": "a tool",

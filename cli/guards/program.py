@@ -20,7 +20,7 @@ from cli.errors import CommandError
 from cli.guards.killed import asked
 from cli.guards.live import cluster_refusals, compared
 from cli.guards.losses import losses, usage_now
-from cli.guards.memory import another_cluster, left_out, remembered
+from cli.guards.memory import Remembered, another_cluster, left_out, remembered
 from cli.guards.quota import quota_refusals
 from cli.guards.refusal import Refusal, RefusedError
 from cli.guards.stamp import RELEASED, VARIABLE, holds
@@ -71,10 +71,11 @@ def refuse_the_lab(platform: Platform, stack: str, *, simulated: bool) -> None:
         raise RefusedError([Refusal(cause=cause, fix=f"`make up STACK={stack}` runs it, on API servers of its own")])
 
 
-def guard(platform: Platform, stack: str, kubeconfig: str, *, today: date) -> None:
+def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date) -> None:
     """Ask everything. Raises `RefusedError` with all that is refused.
 
-    `kubeconfig` is the host's, cut to one context.
+    `kubeconfig` is the host's, cut to one context; None where the program itself makes the host, which then may not be
+    there yet.
     """
     changing = not pulumi.runtime.is_dry_run()
     was = remembered(own_state())
@@ -82,27 +83,36 @@ def guard(platform: Platform, stack: str, kubeconfig: str, *, today: date) -> No
         *quota_refusals(platform, stack, today),
         *left_out(was, platform, stack, today, released=frozenset(os.environ.get(RELEASED, "").split())),
     ]
+    with asked(stack) as killed:
+        cluster = _looked(platform, stack, kubeconfig, was, found, today) if kubeconfig is not None else None
+        # `make up` has cleared what a killed run left
+        if killed is not None and RELEASED not in os.environ:
+            found += killed.refusals()
+    found += losses(was, platform, stack, today, cluster.usage if cluster else None)
+    if cluster is not None:
+        found += cluster_refusals(cluster.findings or (), platform, today, changing=changing)
+    if found:
+        raise RefusedError(found)
+
+
+def _looked(
+    platform: Platform, stack: str, kubeconfig: str, was: Remembered, found: Sequence[Refusal], today: date
+) -> Cluster:
+    """Look at the cluster. Raises `RefusedError`, with what was found before, where it can't be asked or is another."""
     word = os.environ.get(VARIABLE)
 
     def wanted(uid: str) -> bool:
         return (was.uid is None or was.uid == uid) and not holds(word, platform, uid)
 
-    with asked(stack) as killed:
-        try:
-            target = target_of(kubeconfig, "of the stack")
-            cluster = look(platform, target, wanted)
-        except CommandError as error:
-            raise RefusedError([Refusal(cause=error.cause.removesuffix("."), fix=error.fix), *found]) from None
-        # `make up` has cleared what a killed run left
-        if killed is not None and RELEASED not in os.environ:
-            found += killed.refusals()
+    try:
+        target = target_of(kubeconfig, "of the stack")
+        cluster = look(platform, target, wanted)
+    except CommandError as error:
+        raise RefusedError([Refusal(cause=error.cause.removesuffix("."), fix=error.fix), *found]) from None
     _tell(cluster)
     if elsewhere := another_cluster(was, cluster.uid, target.context, platform, stack, today):
         raise RefusedError([*elsewhere, *found])
-    found += losses(was, platform, stack, today, cluster.usage)
-    found += cluster_refusals(cluster.findings or (), platform, today, changing=changing)
-    if found:
-        raise RefusedError(found)
+    return cluster
 
 
 def own_state() -> Mapping[str, object]:
