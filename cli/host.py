@@ -46,9 +46,8 @@ class Host:
     def find(self, *, must_reach: bool) -> None:
         """Find context and UID. Without `must_reach` (reading the state needs no cluster) a dead one is named."""
         host = self._place.platform.host
-        if host.provider is HostProvider.LAB:
-            return
-        must_reach = must_reach and host.install is None  # the program makes it: before the first `up` it is not there
+        if host.provider is HostProvider.LAB or host.install is not None:
+            return  # the program makes it; whatever a kubeconfig names is another cluster
         try:
             self._target = find_target(host, root=self._place.root, secret=self._secret)
             with connected(self._target) as client:
@@ -72,7 +71,8 @@ class Host:
             )
             return f"stack {self._place.stack} | {where} | provider lab: a simulation, no GPU and no real cluster"
         context = self._target.context if self._target else context_of(self._place.platform.host) or "current"
-        why_not = f"not reachable ({self._why_not.cause})" if self._why_not else "unknown"
+        otherwise = "made by the program" if self._place.platform.host.install else "unknown"
+        why_not = f"not reachable ({self._why_not.cause})" if self._why_not else otherwise
         uid = self._identity.uid if self._identity else why_not
         return f"stack {self._place.stack} | context {context} | cluster {uid} | provider {provider}"
 
@@ -99,7 +99,9 @@ class Host:
         findings = self._findings()
         if findings is None or self._identity is None:
             if whole:
-                say.line("preflight: the lab makes its nodes from the stack file, so there is nothing to compare")
+                say.line(
+                    "preflight: the program makes this cluster from the stack file, so there is nothing to compare"
+                )
             return ""
         if as_json:
             print(json.dumps([vars_of(finding) for finding in findings], indent=2))
