@@ -17,6 +17,7 @@ from typing import Any
 import pulumi
 import yaml
 
+from components.team.tenant import resolve
 from lab import binaries, simulate
 from lab.backend import LabBackend
 from lab.clusters import HOST, Cluster, Clusters
@@ -126,6 +127,8 @@ class LabDriver:
                 planned = self._planned(started, platform.overrides)
                 if planned.violations or planned.refusals:
                     return planned
+            ports = {name: tenant.node_port for name, tenant in resolve(platform).items()}
+            self.clusters.refuse_taken({name: port for name, port in ports.items() if port is not None})
             fresh = self.clusters.find(HOST) is None
             if fresh:
                 binaries.ensure(self.show)

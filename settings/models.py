@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 from pydantic.config import JsonDict
@@ -483,12 +483,25 @@ def _day(value: Any) -> Any:
     return value.removesuffix(" 00:00:00 +0000 UTC") if isinstance(value, str) else value
 
 
-class Override(Section):
-    """Lets one dangerous change of one team through, until a date. Used by `protect` and by the preview gate."""
+TeamChange: TypeAlias = Literal["delete", "replace", "lowerLimit"]
+"""What an override can let happen to one team."""
 
-    team: DnsLabel = Field(description="tenant that it is for; may be one that this change removes")
-    allow: tuple[Literal["delete", "replace", "lowerLimit"], ...] = Field(
-        min_length=1, description="what may happen to it"
+StackChange: TypeAlias = Literal["anotherCluster", "preflight", "quotaRules"]
+"""What an override can let through for the whole stack."""
+
+
+class Override(Section):
+    """Lets one thing through that is refused otherwise, until a date: a dangerous change of one team, or a finding of a
+    guard. `protect`, the preview gate and the guards use it."""
+
+    team: DnsLabel | None = Field(
+        default=None,
+        description="with delete, replace and lowerLimit: the tenant; may be one that this change removes",
+    )
+    allow: tuple[TeamChange | StackChange, ...] = Field(min_length=1, description="what may happen")
+    of: tuple[str, ...] = Field(
+        default=(),
+        description="with preflight: the findings that are let through, with quotaRules: the rules; each by its name",
     )
     until: Annotated[date, BeforeValidator(_day)] = Field(
         description="last day that it holds, YYYY-MM-DD; later it is as if it were not there"
@@ -507,5 +520,5 @@ class Platform(Section):
     check: Check = Field(default=Check(), description="the GPU check that runs in every GPU team")
     artifacts: Artifacts = Field(default=Artifacts(), description="mirrors of charts and images")
     overrides: tuple[Override, ...] = Field(
-        default=(), description="dangerous changes that are let through, each until a date"
+        default=(), description="what is let through that is refused otherwise, each until a date"
     )

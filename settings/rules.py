@@ -32,6 +32,7 @@ from settings.models import (
     Team,
     TeamCheck,
 )
+from settings.overrides import overrides_say_what_they_are_about
 from settings.own_pods import (
     check_queues_are_free,
     restricted_teams_can_run,
@@ -687,6 +688,7 @@ RULES: Final[tuple[Rule, ...]] = (
     queues_fit_their_team,
     everything_has_room,
     artifacts_are_known,
+    overrides_say_what_they_are_about,
     *WORKLOAD_RULES,
     slurm_has_its_own_gpus,
     hosts_are_made_in_one_way,
