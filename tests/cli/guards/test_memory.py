@@ -113,7 +113,7 @@ def test_the_protection_of_an_exported_state_is_the_state_s_own_word() -> None:
     assert {name for name, team in was.teams.items() if team.protected} == {"ml"}
 
 
-@pytest.mark.parametrize(("runs", "refused"), [({"ml": 3.0}, True), ({"ml": 1.0}, False), (None, True), ({}, True)])
+@pytest.mark.parametrize(("runs", "refused"), [({"ml": 3.0}, True), ({"ml": 0.0}, False), (None, True), ({}, True)])
 def test_a_limit_below_what_runs_or_may_run_is_refused(runs: dict[str, float] | None, refused: bool) -> None:
     usage = None if runs is None else usage_of(runs)
     less = {"resources": {"gpus": 2, "cpu": 48, "memory": "256Gi"}, "queues": {"notebooks": {"gpu": 1}}}
