@@ -45,6 +45,8 @@ class TeamState:
     note: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What the outputs say of it: the numbers of the last `up`."""
+    failed: tuple[str, ...] = ()
+    """What of it failed in the last update."""
     pods: tuple[dict[str, Any], ...] = ()
     """Of a check that asked for a pair: the pods as its report lists them."""
 

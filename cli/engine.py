@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 from lightkube import Client
 
@@ -34,7 +34,7 @@ from cli.locks import Lock, end_orphans, is_engine, read_locks
 from cli.progress import Progress, Run, run_shown
 from cli.resume import Pending, clear, pending_operations
 from cli.stack import Stack, protected_urns
-from cli.status import kubeconfig_in, team_states
+from cli.status import kubeconfig_in, team_states, teams_in_state
 from cli.waiting import Json as Thing
 from cli.waiting import Watch, inner_reader, reader
 from components.team.protection import override_for
@@ -139,8 +139,11 @@ class EngineDriver:
         """Return what the state says; no secret, so no passphrase is needed."""
         outputs = self._stack.outputs()
         shown = {key: value for key, value in outputs.items() if key not in HIDDEN_OUTPUTS and value != MASKED}
-        shown.setdefault("teams", {})
-        return shown
+        return {**shown, "teams": self._teams(outputs)}
+
+    def _teams(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Each team's outputs, also after an update that did not get as far as the stack's."""
+        return teams_in_state(self._stack.exported) or outputs.get("teams") or {}
 
     def kubeconfig(self, team: str, *, user: bool) -> str:
         """Return the team's kubeconfig from the secret output."""
@@ -160,6 +163,7 @@ class EngineDriver:
             return {}
         readable = self._place.whole and (has_passphrase(self._stack.env) or not self._stack.asks_for_passphrase())
         outputs = self._stack.outputs(*(["--show-secrets"] if readable else []))
+        outputs["teams"] = self._teams(outputs)
         return team_states(outputs, self._place.platform, self._from_certificates)
 
     def down(self) -> None:

@@ -15,7 +15,7 @@ import pulumi_kubernetes as k8s
 
 import names
 import releases
-from components.check.gpu_check import GpuCheck, GpuCheckArgs
+from components.check.gpu_check import GpuCheck, GpuCheckArgs, code_map
 from components.check.host import host_requests
 from components.gpu.software import GpuSoftware, GpuSoftwareArgs
 from components.host.cluster import HostCluster, HostClusterArgs
@@ -28,6 +28,7 @@ from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
 from components.team.protection import protected
 from components.team.team import Team, TeamArgs
 from components.team.tenant import Tenant
+from releases import injection
 from settings.models import GpuStack, Owner, Platform
 from settings.workloads import App
 
@@ -135,12 +136,17 @@ def _host_kai(platform: Platform, cluster: HostCluster, software: GpuSoftware) -
             gpu_sharing=any(team.scheduler.gpu_sharing for team in platform.teams.values()),
             runtime_class=platform.gpu.runtime_class.name,
             fake_gpus=platform.gpu.stack is GpuStack.FAKE,
+            cdi=injection.kai_cdi(platform.gpu.injection),
             artifacts=platform.artifacts,
             provider=cluster.provider,
             kubeconfig=cluster.kubeconfig,
         ),
         pulumi.ResourceOptions(depends_on=[software]),
     )
+
+
+def _foreign_kai(platform: Platform) -> bool:
+    return platform.host.scheduler is not None and platform.host.scheduler.owner is Owner.CLUSTER
 
 
 def _host_checks(
@@ -154,6 +160,12 @@ def _host_checks(
         metadata={"name": names.HOST_NAMESPACE, "labels": names.labels()},
         opts=pulumi.ResourceOptions(provider=cluster.provider, parent=cluster),
     )
+    code = code_map(
+        "host-check-code",
+        names.HOST_NAMESPACE,
+        "host",
+        pulumi.ResourceOptions(provider=cluster.provider, parent=cluster, depends_on=[namespace]),
+    )
     return {
         suffix: GpuCheck(
             f"host-check-{suffix}",
@@ -162,7 +174,7 @@ def _host_checks(
                 checked={"gpu": platform.gpu.model_dump(mode="json")},
                 provider=cluster.provider,
                 kubeconfig=cluster.kubeconfig,
-                depends_on=[namespace, software, pools[request.pool]] if request.pool else [namespace, software],
+                depends_on=[namespace, code, software, *([pools[request.pool]] if request.pool else [])],
                 own_namespace=False,
                 own_priority=False,
             ),
@@ -206,7 +218,7 @@ def _team(
         name,
         TeamArgs(
             tenant=tenant,
-            others=others(tenants, name),
+            others=others(tenants, name, foreign_kai=_foreign_kai(platform)),
             platform=platform,
             provider=parts.cluster.provider,
             host_kubeconfig=parts.cluster.kubeconfig,

@@ -33,6 +33,13 @@ from settings.models import (
     TeamCheck,
 )
 from settings.overrides import overrides_say_what_they_are_about
+from settings.own_pods import (
+    check_queues_are_free,
+    restricted_teams_can_run,
+    storage_holds_the_control_plane,
+    team_names_are_free,
+    virtual_schedulers_have_nodes,
+)
 from settings.problems import Path, Problem, shown
 from settings.slurm import slurm_has_its_own_gpus
 from settings.tenants import CANARY_SUFFIX, canary_of, path_of, tenants
@@ -82,6 +89,10 @@ def gpu_software_is_known(platform: Platform) -> Iterator[Problem]:
             yield from _known("GPU Operator", gpu.version, releases.GPU_OPERATOR, path)
         else:
             yield Problem(path=path, rule="has no meaning with stack fake", got=shown(gpu.version), fix="remove it")
+    if gpu.injection is not None and gpu.stack is GpuStack.FAKE:
+        yield Problem(
+            path=("gpu", "injection"), rule="has no meaning with stack fake", got=gpu.injection.value, fix="remove it"
+        )
     brings = {
         "k3s": platform.host.provider is HostProvider.K3S,
         "the GPU Operator": gpu.stack is GpuStack.GPU_OPERATOR,
@@ -681,5 +692,10 @@ RULES: Final[tuple[Rule, ...]] = (
     *WORKLOAD_RULES,
     slurm_has_its_own_gpus,
     hosts_are_made_in_one_way,
+    team_names_are_free,
+    storage_holds_the_control_plane,
+    virtual_schedulers_have_nodes,
+    restricted_teams_can_run,
+    check_queues_are_free,
 )
 """Every rule, in the order of the file. All run, whatever the others say."""

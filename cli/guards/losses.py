@@ -1,66 +1,70 @@
 """Changes that lose something, by what the state remembers and by what runs now.
 
-Owns: the old and the new facts side by side, GPUs in use. Leaves to others: which change loses what, and its words
-(`policies/gate.py`).
+Owns: asking the cluster what runs, and only where something depends on it. Leaves to others: the facts of a state and
+of a stack file, which change loses what, and its words (`preview`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from datetime import date
+from typing import Final
 
-from lightkube import ApiError, Client
-from lightkube.resources.core_v1 import ResourceQuota
+import httpx2
+from pydantic import JsonValue
 
-from cli.guards.memory import Remembered
+from cli.cluster import Target, get_json
+from cli.errors import CommandError
 from cli.guards.refusal import Refusal, line_for_team
-from components.team.tenant import facts, resolve
-from names import GPU, LABEL_TEAM
-from policies.gate import Step, Usage, gate
-from policies.plain import quantity
+from names import LABEL_TEAM, team_namespace
+from preview.facts import Facts, facts_of
+from preview.gate import Refusal as Judged
+from preview.gate import gate
+from preview.observed import facts_in_state
+from preview.usage import Usage, usage_of
 from settings.models import Platform
 from settings.overrides import OF_A_TEAM
 
+QUICK: Final = httpx2.Timeout(10.0, connect=5.0)
 
-def losses(was: Remembered, platform: Platform, stack: str, today: date, usage: Usage | None) -> list[Refusal]:
-    """Refuse a change of a team's facts that loses something without an override.
 
-    `usage`: GPUs that each team uses now; None where that is not known.
+def losses(
+    resources: Mapping[str, JsonValue], platform: Platform, stack: str, today: date, host: Target | None
+) -> list[Refusal]:
+    """Refuse what a change from the state to the stack file loses without an override.
+
+    `resources` are the state's. A team that is left out as a whole is not among it (`memory.py`). `host`: where to ask
+    what runs; None where it can't be asked, and then whatever depends on that counts as a loss.
     """
-    found = []
-    for refusal in gate(_steps(was, platform), platform.overrides, today, usage):
-        fix = f"undo it in Pulumi.{stack}.yaml"
-        if refusal.change in OF_A_TEAM:
-            line = line_for_team(refusal.team, refusal.change, today, "agreed with the team")
-            fix += f", or add there below overrides {line}"
-        reason = refusal.reason.partition("; if that is meant")[0]
-        found.append(Refusal(cause=f"team {refusal.team}: {reason}", fix=fix))
-    return found
+    old, new = facts_in_state(resources), facts_of(platform)
+    found = _judged(old, new, platform, today, None)
+    if found and host is not None:
+        found = _judged(old, new, platform, today, usage_now(host, platform))
+    return [_refusal(one, stack, today) for one in found if not one.team or one.team in new.tenants]
 
 
-def _steps(was: Remembered, platform: Platform) -> Iterator[Step]:
-    """Each team that stays, as the step of a preview that the gate judges: the old facts and the new ones."""
-    for name, tenant in resolve(platform).items():
-        team = was.teams.get(name)
-        if team is not None and team.facts:
-            yield {
-                "op": "update",
-                "urn": team.urn,
-                "oldState": {"inputs": team.facts},
-                "newState": {"inputs": facts(tenant)},
-            }
+def _judged(old: Facts | None, new: Facts, platform: Platform, today: date, usage: Usage | None) -> list[Judged]:
+    return gate(old, new, usage=usage, overrides=platform.overrides, today=today)
 
 
-def usage_now(client: Client) -> Usage | None:
-    """GPUs (replicas) in use by team, from the host's ResourceQuotas; None where they can't be listed."""
+def _refusal(judged: Judged, stack: str, today: date) -> Refusal:
+    fix = f"undo it in Pulumi.{stack}.yaml"
+    if judged.change in OF_A_TEAM and judged.team:
+        line = line_for_team(judged.team, judged.change, today, "agreed with the team")
+        fix += f", or add there below overrides {line}"
+    reason = judged.reason.partition("; if that is meant")[0]
+    return Refusal(cause=f"team {judged.team}: {reason}" if judged.team else reason, fix=fix)
+
+
+def usage_now(host: Target, platform: Platform) -> Usage | None:
+    """What each tenant uses now, from its ResourceQuotas and pods on the host; None where they can't be listed."""
+    items: list[JsonValue] = []
+    paths = {f"/api/v1/resourcequotas?labelSelector={LABEL_TEAM.replace('/', '%2F')}": "ResourceQuota"}
+    paths |= {f"/api/v1/namespaces/{team_namespace(team)}/pods": "Pod" for team in platform.teams}
     try:
-        quotas = list(client.list(ResourceQuota, namespace="*", labels={LABEL_TEAM: None}))
-    except ApiError:
+        for path, kind in paths.items():
+            answer = get_json(host, path, timeout=QUICK) or {}
+            items += [{**item, "kind": kind} for item in answer.get("items") or ()]
+    except CommandError:
         return None
-    found: dict[str, float] = {}
-    for quota in quotas:
-        team = ((quota.metadata.labels if quota.metadata else None) or {}).get(LABEL_TEAM)
-        used = quantity((quota.status.used if quota.status else None) or {}, f"requests.{GPU}")
-        if team and used is not None:
-            found[team] = max(found.get(team, 0.0), float(used))
-    return found
+    return usage_of({"items": items})

@@ -42,10 +42,7 @@ def test_the_examples_pass_at_their_own_levels(stack: str) -> None:
 def test_a_mandatory_rule_refuses_in_the_pack_s_words_and_names_the_file_with_its_level() -> None:
     endless = platform(teams__ml__queues__training={"gpu": {"quota": 1, "limit": -1}})
     found = quota_refusals(endless, "prod", TODAY)
-    assert {refusal.cause.partition(":")[0] for refusal in found} == {
-        "policy no-unlimited-gpu",
-        "policy queue-within-team",
-    }
+    assert {refusal.cause.partition(":")[0] for refusal in found} == {"policy no-unlimited-gpu"}
     assert any("the GPU limit of queue training is -1, unlimited; write a number" in r.cause for r in found)
     assert all("policies/config/prod.json" in refusal.fix for refusal in found)
     assert quota_refusals(endless, "lab", TODAY) == [], "lab's levels are advisory"
@@ -59,9 +56,15 @@ def test_a_stack_without_levels_of_its_own_is_told_which_file_to_make() -> None:
 
 def test_an_override_lets_one_rule_through_by_its_name_and_no_other() -> None:
     let_through = {"allow": ["quotaRules"], "of": ["no-unlimited-gpu"]}
-    endless = platform("lab", let_through, teams__ml__queues__training={"gpu": {"quota": 1, "limit": -1}})
-    found = quota_refusals(endless, "prod", TODAY)
-    assert {refusal.cause.partition(":")[0] for refusal in found} == {"policy queue-within-team"}
+    both = {
+        "teams__ml__queues__training": {"gpu": {"quota": 1, "limit": -1}},
+        "pools__gpu__sharing": {"timeSlicing": {"replicas": 12}},
+    }
+    found = quota_refusals(platform("dev", **both), "prod", TODAY)
+    rules = {refusal.cause.partition(":")[0] for refusal in found}
+    assert rules == {"policy no-unlimited-gpu", "policy replicas-maximum"}
+    found = quota_refusals(platform("dev", let_through, **both), "prod", TODAY)
+    assert {refusal.cause.partition(":")[0] for refusal in found} == {"policy replicas-maximum"}
 
 
 def test_levels_that_cannot_be_read_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
