@@ -43,10 +43,10 @@ class TeamState:
     verdict: str | None = None
     checked_at: datetime | None = None
     note: str = ""
-    failed: tuple[str, ...] = ()
-    """What of it failed in the last update."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What the outputs say of it: the numbers of the last `up`."""
+    failed: tuple[str, ...] = ()
+    """What of it failed in the last update."""
     pods: tuple[dict[str, Any], ...] = ()
     """Of a check that asked for a pair: the pods as its report lists them."""
 

@@ -38,6 +38,7 @@ from cli.driver import Place
 from cli.errors import CommandError, InputError
 from cli.failures import explained
 from cli.files import write_private
+from cli.status import TEAM_TYPE
 from settings.tenants import tenants
 
 INSTALL: Final = "https://www.pulumi.com/docs/install/"
@@ -45,7 +46,6 @@ NO_SUCH_STACK: Final = 6
 """The engine's exit code for a stack that does not exist (seen with 3.259)."""
 
 QUIET_ENV: Final = {"PULUMI_SKIP_UPDATE_CHECK": "true"}
-TEAM_TYPE: Final = "gpu-tenancy:index:Team"
 
 PARALLEL: Final = 32
 """Steps that the engine works at together. Each team waits in two at most (a release and its Service, then a Job), and

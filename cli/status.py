@@ -29,8 +29,6 @@ REPORT_PATH: Final = f"/api/v1/namespaces/{CHECK_NAMESPACE}/configmaps/{CHECK_RE
 QUICK: Final = httpx2.Timeout(4.0, connect=2.0)
 """Seconds for each team's API; all teams are asked at once, so a dead one costs this once."""
 ASKED_AT_ONCE: Final = 16
-TEAM_TYPE: Final = "gpu-tenancy:index:Team"
-UNFINISHED: Final = {"failed": ["the last update ended before this team was whole"]}
 HEADERS: Final = (
     "team",
     "pool",
@@ -45,6 +43,8 @@ HEADERS: Final = (
 INDENT: Final = "  "
 WIDEST: Final = 10_000
 """Columns: wider than any table of ours."""
+TEAM_TYPE: Final = "gpu-tenancy:index:Team"
+UNFINISHED: Final = {"failed": ["the last update ended before this team was whole"]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,14 +273,13 @@ def team_state(output: Mapping[str, Any], target: Target | None) -> TeamState:
     last = _json(output.get("check"))
     verdict, checked_at = _verdict(last)
     version = output.get("schedulerVersion")
-    pods = _pods(last)
     known = TeamState(
         api="not asked",
         scheduler_version=version,
         verdict=verdict,
         checked_at=checked_at,
         failed=tuple(output.get("failed") or ()),
-        pods=pods,
+        pods=_pods(last),
         facts=dict(output),
     )
     if target is None:

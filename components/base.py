@@ -56,10 +56,14 @@ class Component(pulumi.ComponentResource):
     """
 
     def __init__(self, name: str, facts: Mapping[str, object], opts: pulumi.ResourceOptions | None = None) -> None:
-        self._made: list[pulumi.Resource] = []
         self._literals = dict(facts)
+        self._made: list[pulumi.Resource] = []
         noted = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(transformations=[self._note]))
-        super().__init__(f"gpu-tenancy:index:{type(self).__name__}", name, self._literals, noted)
+        super().__init__(f"gpu-tenancy:index:{type(self).__name__}", name, dict(facts), noted)
+
+    def register_outputs(self, outputs: pulumi.Inputs) -> None:
+        """Register the outputs, and the facts with them: a later run can read outputs in the state, but no inputs."""
+        super().register_outputs({**self._literals, **outputs})
 
     def _note(self, made: pulumi.ResourceTransformationArgs) -> None:
         """Remember what is made below this component, at any depth; changes nothing."""
@@ -70,10 +74,6 @@ class Component(pulumi.ComponentResource):
         """What failed of all that was made below this component so far; empty where nothing did."""
         each = [made.urn.apply(lambda _: "").recover(str) for made in self._made]
         return pulumi.Output.all(*each).apply(lambda found: sorted({why for why in found if why}))
-
-    def register_outputs(self, outputs: pulumi.Inputs) -> None:
-        """Register the outputs, and the facts with them: a later run can read outputs in the state, but no inputs."""
-        super().register_outputs({**self._literals, **outputs})
 
     def child(
         self,

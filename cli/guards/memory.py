@@ -20,8 +20,6 @@ from components.team.protection import override_for
 from components.team.tenant import resolve
 from names import PROTECTED_OUTPUT
 from policies import names as tokens
-from preview.facts import Facts
-from preview.observed import facts_in_state
 from settings.models import Platform
 
 CLUSTER: Final = "host-uid"
@@ -51,8 +49,6 @@ class Remembered:
 
     uid: str | None = None
     teams: Mapping[str, RememberedTeam] = field(default_factory=dict)
-    facts: Facts | None = None
-    """Everything that the state says of the last run; None where it says nothing of a platform."""
 
     def with_protection(self, protected: frozenset[str]) -> Remembered:
         """Return the same, with the protection that an exported state has for each resource."""
@@ -76,7 +72,7 @@ def remembered(resources: Mapping[str, object]) -> Remembered:
         elif entry.get("type") == tokens.TEAM:
             protected = said.get(PROTECTED_OUTPUT, not said.get("canaryOf")) is not False
             teams[name] = RememberedTeam(name=name, urn=urn, facts=said, protected=protected)
-    return Remembered(uid=uid, teams=teams, facts=facts_in_state(resources))
+    return Remembered(uid=uid, teams=teams)
 
 
 def another_cluster(

@@ -14,18 +14,18 @@ from typing import Final
 
 import pulumi
 from pulumi.runtime import mocks, settings
+from pydantic import JsonValue
 
 from cli.cluster import Target, connected, identify, target_of
 from cli.errors import CommandError
 from cli.guards.killed import asked
 from cli.guards.live import cluster_refusals, compared
-from cli.guards.losses import losses, usage_now
+from cli.guards.losses import losses
 from cli.guards.memory import Remembered, another_cluster, left_out, remembered
 from cli.guards.quota import quota_refusals
 from cli.guards.refusal import Refusal, RefusedError
 from cli.guards.stamp import RELEASED, VARIABLE, holds
 from cli.preflight import Finding, Level
-from preview.usage import Usage
 from settings.models import HostProvider, Platform
 
 READ_STATE: Final = "pulumi:pulumi:readStackResourceOutputs"
@@ -35,12 +35,11 @@ the very stack that is running: the answer is the state as the last run left it.
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """The cluster now. `findings`: None where they were not asked for. `usage`: GPUs in use by team, None where the
-    account may not read it."""
+    """The cluster now. `findings`: None where they were not asked for."""
 
+    target: Target
     uid: str
     findings: Sequence[Finding] | None
-    usage: Usage | None
 
 
 def look(platform: Platform, target: Target, wanted: Callable[[str], bool]) -> Cluster:
@@ -50,12 +49,8 @@ def look(platform: Platform, target: Target, wanted: Callable[[str], bool]) -> C
     """
     with connected(target) as client:
         identity = identify(client, target.context)
-        compare_it = wanted(identity.uid)
-        return Cluster(
-            uid=identity.uid,
-            findings=compared(platform, client, identity.server_version) if compare_it else None,
-            usage=usage_now(client),
-        )
+        findings = compared(platform, client, identity.server_version) if wanted(identity.uid) else None
+        return Cluster(target=target, uid=identity.uid, findings=findings)
 
 
 def is_simulated() -> bool:
@@ -78,7 +73,8 @@ def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date
     there yet.
     """
     changing = not pulumi.runtime.is_dry_run()
-    was = remembered(own_state())
+    state = own_state()
+    was = remembered(state)
     found = [
         *quota_refusals(platform, stack, today),
         *left_out(was, platform, stack, today, released=frozenset(os.environ.get(RELEASED, "").split())),
@@ -88,7 +84,7 @@ def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date
         # `make up` has cleared what a killed run left
         if killed is not None and RELEASED not in os.environ:
             found += killed.refusals()
-    found += losses(was, platform, stack, today, cluster.usage if cluster else None)
+    found += losses(state, platform, stack, today, cluster.target if cluster else None)
     if cluster is not None:
         found += cluster_refusals(cluster.findings or (), platform, today, changing=changing)
     if found:
@@ -115,7 +111,7 @@ def _looked(
     return cluster
 
 
-def own_state() -> Mapping[str, object]:
+def own_state() -> Mapping[str, JsonValue]:
     """The resources of this stack's state by URN, each with its type and outputs; empty where nothing was made yet.
 
     The outputs hold secrets in clear: they are read here and never shown.

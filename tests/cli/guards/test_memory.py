@@ -5,12 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-import pytest
-
-from cli.guards.losses import losses
 from cli.guards.memory import Remembered, another_cluster, left_out, remembered
 from components.team.tenant import facts, resolve
-from preview.usage import usage_of
 from settings.load import parse_platform
 from settings.models import Platform
 from tests.conftest import platform_of
@@ -61,7 +57,6 @@ def test_an_empty_state_remembers_nothing_and_refuses_nothing() -> None:
     assert was == Remembered()
     assert another_cluster(was, "other", "here", platform(), "dev", TODAY) == []
     assert left_out(was, platform(), "dev", TODAY) == []
-    assert losses(was, platform(), "dev", TODAY, None) == []
 
 
 def test_another_cluster_is_refused_by_name_until_an_override_says_that_it_is_meant() -> None:
@@ -111,20 +106,3 @@ def test_a_team_whose_run_never_came_to_its_end_is_protected_all_the_same() -> N
 def test_the_protection_of_an_exported_state_is_the_state_s_own_word() -> None:
     was = remembered(state()).with_protection(frozenset({"ml"}))
     assert {name for name, team in was.teams.items() if team.protected} == {"ml"}
-
-
-@pytest.mark.parametrize(("runs", "refused"), [({"ml": 3.0}, True), ({"ml": 0.0}, False), (None, True), ({}, True)])
-def test_a_limit_below_what_runs_or_may_run_is_refused(runs: dict[str, float] | None, refused: bool) -> None:
-    usage = None if runs is None else usage_of(runs)
-    less = {"resources": {"gpus": 2, "cpu": 48, "memory": "256Gi"}, "queues": {"notebooks": {"gpu": 1}}}
-    found = losses(remembered(state()), platform(ml=less), "dev", TODAY, usage)
-    assert bool(found) is refused
-    if refused:
-        assert "team ml: lowers the GPU limit from 4 to 2" in found[0].cause
-        assert "allow: [lowerLimit]" in found[0].fix
-    allowed = platform({"team": "ml", "allow": ["lowerLimit"]}, ml=less)
-    assert losses(remembered(state()), allowed, "dev", TODAY, usage) == []
-
-
-def test_what_stays_as_it_was_loses_nothing() -> None:
-    assert losses(remembered(state()), platform(), "dev", TODAY, None) == []

@@ -55,11 +55,16 @@ def test_a_stack_without_levels_of_its_own_is_told_which_file_to_make() -> None:
 
 
 def test_an_override_lets_one_rule_through_by_its_name_and_no_other() -> None:
-    for rule, left in (("no-unlimited-gpu", set[str]()), ("queue-within-team", {"policy no-unlimited-gpu"})):
-        let_through = {"allow": ["quotaRules"], "of": [rule]}
-        endless = platform("lab", let_through, teams__ml__queues__training={"gpu": {"quota": 1, "limit": -1}})
-        found = quota_refusals(endless, "prod", TODAY)
-        assert {refusal.cause.partition(":")[0] for refusal in found} == left
+    let_through = {"allow": ["quotaRules"], "of": ["no-unlimited-gpu"]}
+    both = {
+        "teams__ml__queues__training": {"gpu": {"quota": 1, "limit": -1}},
+        "pools__gpu__sharing": {"timeSlicing": {"replicas": 12}},
+    }
+    found = quota_refusals(platform("dev", **both), "prod", TODAY)
+    rules = {refusal.cause.partition(":")[0] for refusal in found}
+    assert rules == {"policy no-unlimited-gpu", "policy replicas-maximum"}
+    found = quota_refusals(platform("dev", let_through, **both), "prod", TODAY)
+    assert {refusal.cause.partition(":")[0] for refusal in found} == {"policy replicas-maximum"}
 
 
 def test_levels_that_cannot_be_read_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
