@@ -175,7 +175,8 @@ class LabBackend:
         """Delete what an entry stands for, unless it went away with something else, and forget it."""
         cluster = self._clusters.find(entry.cluster) if entry.cluster else None
         # nothing to delete: with it went what held it, or the server was made anew, or it was never an object
-        if cluster and cluster.uid == entry.cluster_uid and entry.deleted_with not in gone and entry.object:
+        here = cluster and cluster.uid == entry.cluster_uid and entry.deleted_with not in gone
+        if here and entry.object and not entry.retained:
             objects = self.objects(entry.cluster)
             if entry.type == RELEASE_TYPE:
                 self._releases.uninstall(entry.cluster, entry.object)
@@ -232,6 +233,8 @@ def _entry(recorded: Recorded, **what: object) -> Entry:
         deleted_with=recorded.deleted_with,
         trigger=recorded.trigger,
         **what,  # type: ignore[arg-type]  # id, cluster, cluster_uid, object, custom
+        retained=recorded.retained,
+        **what,  # type: ignore[arg-type]  # id, cluster, cluster_uid, object
     )
 
 

@@ -139,6 +139,7 @@ class LabDriver:
                 state = State(self.home / "state.json")
                 backend = LabBackend(self.clusters, state, dry_run=False)
                 recorded += self._delete_absent(backend, state, recorded, failures)
+            if monitor.outputs:  # after a failure, too: what did well has its outputs
                 self._keep_outputs(monitor.outputs)
             return self._summary(started, recorded, failures)
 

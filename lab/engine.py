@@ -47,6 +47,7 @@ class Recorded:
     parent: str = ""
     dependencies: tuple[str, ...] = ()
     deleted_with: str = ""
+    retained: bool = False
     op: str = "same"  # create | update | replace | same | delete | read | failed
     old_inputs: Json | None = None
     note: str = ""  # why a step was not validated
@@ -185,6 +186,7 @@ class Monitor(mocks.MockMonitor):
             parent=request.parent,
             dependencies=tuple(request.dependencies),
             deleted_with=str(getattr(request, "deletedWith", "")),
+            retained=bool(getattr(request, "retainOnDelete", False)),
             op=op,
             old_inputs=old.inputs if old else None,
             trigger=_trigger(request),
@@ -263,12 +265,14 @@ def run(program: Callable[[], None], monitor: Monitor, *, stack: str, dry_run: b
     async def settle() -> None:
         try:
             await run_in_stack(program)
-        except ResourceRegistrationFailed:
+        except ResourceRegistrationFailed as failed:
             # what depends on a failed resource fails with it; wait for all that does not
             while True:
                 settings.SETTINGS.rpc_manager.unhandled_exception = None
                 try:
                     await wait_for_rpcs()
+                    if not monitor.failures:  # the program's own wait failed, and no resource was asked for
+                        monitor.failures.append(str(failed))
                     return
                 except ResourceRegistrationFailed:
                     continue

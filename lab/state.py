@@ -22,6 +22,7 @@ class Entry:
     provider: str = ""
     parent: str = ""
     deleted_with: str = ""
+    retained: bool = False
     cluster: str = ""  # the lab's name for the server that holds the object
     cluster_uid: str = ""  # another uid later: the server was made anew and the object is gone
     object: Json = field(default_factory=dict)  # apiVersion, kind, namespace, name
