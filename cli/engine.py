@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version as installed_version
@@ -33,17 +33,18 @@ from lightkube import Client
 from lightkube.resources.core_v1 import Secret
 
 from cli import say
-from cli.causes import explain, without_noise
+from cli.causes import Failure, explain, without_noise
 from cli.cluster import Identity, Target, connected, target_of
 from cli.driver import Json, Place, TeamState
 from cli.errors import CommandError, InputError, InterruptedRunError
 from cli.files import write_private
 from cli.resume import Pending, clear, pending_operations
 from cli.status import kubeconfig_in, team_states
+from cli.waiting import Watch, reader
 from components.team.protection import override_for
 from components.team.tenant import resolve
 from kube import team_kubeconfig
-from names import team_secret
+from names import HOST_NAMESPACE, KAI_NAMESPACE, team_secret
 from policies.config import PACK, pack_arguments
 from settings.tenants import tenants
 
@@ -67,6 +68,9 @@ PARALLEL: Final = 32
 """Steps that the engine works at together. Each team waits in two at most (a release and its Service, then a Job), and
 waiting costs nothing: sixteen teams come up at once. The engine's own number is four for each core of the machine that
 it runs on, so on a small runner the fifth team would wait for the first. PULUMI_PARALLEL overrides it."""
+
+SHARED_NAMESPACES: Final = (HOST_NAMESPACE, KAI_NAMESPACE, "nvidia-device-plugin", "gpu-operator")
+"""Where the host's checks, its KAI and the GPU software run (components/gpu/software.py)."""
 
 Env = dict[str, str]
 
@@ -408,7 +412,9 @@ class EngineDriver:
     def _go(self, *arguments: str) -> None:
         """Run a long command of the engine with its progress shown; explain its failure."""
         command = self._command(*arguments, "--stack", self._place.stack)
-        code, progress, interrupted = run_shown(command, cwd=self._place.root, env=self._env)
+        # a preview waits for no pod, and what is removed has nothing to start
+        with self._watch() if arguments[0] == "up" else nullcontext() as watch:
+            code, progress, interrupted = run_shown(command, cwd=self._place.root, env=self._env)
         again = f"`make {MAKE_TARGET.get(arguments[0], arguments[0])} STACK={self._place.stack}` goes on from here"
         if interrupted:
             raise InterruptedRunError("interrupted; what the engine had finished is in the state.", again)
@@ -418,12 +424,24 @@ class EngineDriver:
         if code < 0:
             raise CommandError(f"the engine was killed (signal {-code}); what it had finished is in the state.", again)
         raise self._explained(
-            progress.text, f"`pulumi {arguments[0]}` failed with exit code {code}", held=progress.held
+            progress.text,
+            f"`pulumi {arguments[0]}` failed with exit code {code}",
+            held=progress.held,
+            seen=watch.failures if watch else (),
         )
 
-    def _explained(self, text: str, otherwise: str, *, held: str | None = None) -> CommandError:
+    def _watch(self) -> AbstractContextManager[Watch | None]:
+        """Look at the teams' pods while the engine waits for them."""
+        if self._host is None:
+            return nullcontext()
+        spaces = {tenant.namespace: name for name, tenant in resolve(self._place.platform).items()}
+        return Watch(reader(self._host, [*spaces, *SHARED_NAMESPACES]), teams=spaces, stack=self._place.stack)
+
+    def _explained(
+        self, text: str, otherwise: str, *, held: str | None = None, seen: Sequence[Failure] = ()
+    ) -> CommandError:
         names = sorted(tenants(self._place.platform))
-        failures = explain(text, tenants=names, stack=self._place.stack)
+        failures = explain(text, tenants=names, stack=self._place.stack, seen=seen)
         detail = without_noise(text if held is None else held).strip()
         if detail:
             detail = f"--- the engine's own words ---\n{detail}"

@@ -15,16 +15,23 @@ import time
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
+from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
 import yaml
 from lightkube import ApiError, Client, KubeConfig
-from lightkube.generic_resource import GenericGlobalResource, create_global_resource
+from lightkube.generic_resource import (
+    GenericGlobalResource,
+    GenericNamespacedResource,
+    create_global_resource,
+    create_namespaced_resource,
+)
 from lightkube.models.meta_v1 import ObjectMeta, Status
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.core_v1 import ConfigMap, Namespace, Pod, Secret
+from lightkube.types import CascadeType
 
 from releases import Leftover
 
@@ -88,6 +95,18 @@ def one_context(text: str, context: str | None, where: str, base: Path | None = 
         sort_keys=True,
     )
     return cut, str(wanted)
+
+
+def at_address(text: str, address: str | None) -> str:
+    """Return a kubeconfig (JSON) of one cluster with the server's host replaced: k3s and microk8s say 127.0.0.1."""
+    if address is None:
+        return text
+    loaded = json.loads(text)
+    for entry in loaded["clusters"]:
+        url = urlsplit(entry["cluster"]["server"])
+        host = f"[{address}]" if ":" in address else address
+        entry["cluster"]["server"] = f"{url.scheme}://{host}:{url.port or 443}"
+    return json.dumps(loaded, sort_keys=True)
 
 
 def _named(config: Mapping[str, object], section: str, key: str, name: object, where: str) -> dict[str, object]:
@@ -223,21 +242,34 @@ def delete_leftovers(
     deleted: list[str] = []
     end = time.monotonic() + deadline
     for leftover in leftovers:
-        kind = _generic(leftover.api_version, leftover.kind)
+        kind = _kind_of(leftover)
         try:
-            api.delete(kind, leftover.name)
+            # a Job's pods go with it; left to itself the API would keep them
+            api.delete(kind, leftover.name, namespace=leftover.namespace, cascade=CascadeType.BACKGROUND)
         except httpx2.HTTPStatusError as error:
             # a kind that the server does not know is answered in plain text, which is no ApiError
             if error.response.status_code != 404:
                 raise
             continue
         deleted.append(f"{leftover.kind} {leftover.name}")
-        while _exists(api, kind, leftover.name):
+        while _exists(api, kind, leftover):
             if time.monotonic() > end:
                 message = f"{deleted[-1]} was deleted but is still there after {deadline:.0f} s; look at its finalizers"
                 raise TimeoutError(message)
             time.sleep(POLL_SECONDS)
     return deleted
+
+
+_Generic: TypeAlias = type[GenericGlobalResource] | type[GenericNamespacedResource]
+
+
+def _kind_of(leftover: Leftover) -> _Generic:
+    # never the library's typed kinds: their decoder is not safe in threads (see meet_types)
+    if leftover.namespace is None:
+        return _generic(leftover.api_version, leftover.kind)
+    group, _, version = leftover.api_version.rpartition("/")
+    with _MEETING:
+        return create_namespaced_resource(group, version, leftover.kind, f"{leftover.kind.lower()}s")
 
 
 def _generic(api_version: str, kind: str) -> type[GenericGlobalResource]:
@@ -246,9 +278,9 @@ def _generic(api_version: str, kind: str) -> type[GenericGlobalResource]:
         return create_global_resource(group, version, kind, f"{kind.lower()}s")
 
 
-def _exists(api: Client, kind: type[GenericGlobalResource], name: str) -> bool:
+def _exists(api: Client, kind: _Generic, leftover: Leftover) -> bool:
     try:
-        api.get(kind, name)
+        api.get(kind, leftover.name, namespace=leftover.namespace)
     except httpx2.HTTPStatusError as error:
         if error.response.status_code == 404:
             return False

@@ -15,7 +15,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic.config import JsonDict
 
+from settings.connection import Connection
+from settings.hosts import Install, K3s, Kind, Microk8s
+from settings.slurm import Slurm
 from settings.types import CpuQuantity, DnsLabel, GpuAmount, MemoryQuantity, Port, Section
+from settings.workloads import Workload
 
 
 def _or(short: JsonDict) -> Callable[[JsonDict], None]:
@@ -129,6 +133,17 @@ class Host(Section):
     scheduler: SharedScheduler | None = Field(
         default=None, description="the KAI that teams with mode host share; only needed with such teams"
     )
+    kind: Kind | None = Field(default=None, description="make a kind cluster of this name; default: it is there")
+    microk8s: Microk8s | None = Field(default=None, description="install microk8s; default: it is there")
+    k3s: K3s | None = Field(default=None, description="install k3s; default: it is there")
+    connection: Connection | None = Field(
+        default=None, description="where the cluster is made; default: the machine that `pulumi up` runs on"
+    )
+
+    @property
+    def install(self) -> Install | None:
+        """How the program makes the cluster; None where it is there already."""
+        return self.kind or self.microk8s or self.k3s
 
     @property
     def reachable_at(self) -> str | None:
@@ -166,10 +181,28 @@ class Gpu(Section):
     )
 
 
+MOST_MPS_CLIENTS = 48
+"""Clients of one GPU since Volta (NVIDIA MPS; device plugin v0.20.0:cmd/mps-control-daemon/mps/device.go refuses more).
+"""
+MOST_TIME_SLICES = 1000
+"""The plugin lists every replica to the kubelet in one message of at most 4 MiB, some 60 bytes each: 64 GPUs shared
+1000 ways fill it. Time-slicing itself has no bound."""
+
+
 class Replicas(Section):
     """Each GPU of the node is advertised this many times."""
 
-    replicas: int = Field(ge=2, le=48, description="how often each physical GPU is advertised; quotas count these")
+    replicas: int = Field(
+        ge=2, le=MOST_TIME_SLICES, description="how often each physical GPU is advertised; quotas count these"
+    )
+
+
+class MpsReplicas(Replicas):
+    """Each GPU of the node is shared by this many MPS clients."""
+
+    replicas: int = Field(
+        ge=2, le=MOST_MPS_CLIENTS, description="how often each physical GPU is advertised; quotas count these"
+    )
 
 
 class Sharing(Section):
@@ -178,7 +211,7 @@ class Sharing(Section):
     time_slicing: Replicas | None = Field(
         default=None, description="GPUs shared by taking turns; nothing keeps memory or faults apart"
     )
-    mps: Replicas | None = Field(
+    mps: MpsReplicas | None = Field(
         default=None, description="GPUs shared by NVIDIA's MPS; memory is divided evenly, faults are not kept apart"
     )
 
@@ -350,7 +383,9 @@ class Vcluster(Section):
     """The team's virtual cluster."""
 
     version: str | None = Field(default=None, description="chart version without v; default: the newest in releases.py")
-    kubernetes_version: str | None = Field(default=None, description="inside; default: what its KAI was built for")
+    kubernetes_version: str | None = Field(
+        default=None, description="Kubernetes inside, like v1.34.4; default: what was run (docs/versions.md)"
+    )
     backing_store: Literal["sqlite", "etcd"] = Field(
         default="sqlite", description="where the virtual cluster keeps its objects; etcd is one more pod"
     )
@@ -396,6 +431,9 @@ class Team(Section):
     access: Access = Field(default=Access(), description="how it reaches its API server")
     vcluster: Vcluster = Field(default=Vcluster(), description="its virtual cluster")
     check: TeamCheck = Field(default=TeamCheck(), description="what its GPU check asks for")
+    workloads: dict[DnsLabel, Workload] = Field(
+        default_factory=dict, description="servers and apps that run as the team's own, each tested after a deploy"
+    )
 
 
 class OnFailure(StrEnum):
@@ -424,7 +462,8 @@ class Artifacts(Section):
 
     charts: dict[str, str] = Field(
         default_factory=dict,
-        description="by chart, with or without version ('vcluster', 'vcluster@0.36.1'): an oci:// URL or a local path",
+        description="by chart, with or without version ('vcluster', 'vcluster@0.36.1'): an oci:// or https:// URL, or "
+        "a local path; {version} in it stands for the version",
     )
     image_registry: str | None = Field(default=None, description="mirror that replaces the registry of every image")
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
@@ -457,6 +496,7 @@ class Platform(Section):
     gpu: Gpu = Field(description="the GPU software on the nodes")
     pools: dict[DnsLabel, Pool] = Field(min_length=1, description="sets of nodes by name, no node in two")
     teams: dict[DnsLabel, Team] = Field(default_factory=dict, description="tenants by name, some 30 in a stack")
+    slurm: Slurm | None = Field(default=None, description="SLURM on a GPU host beside the cluster; default: none")
     check: Check = Field(default=Check(), description="the GPU check that runs in every GPU team")
     artifacts: Artifacts = Field(default=Artifacts(), description="mirrors of charts and images")
     overrides: tuple[Override, ...] = Field(

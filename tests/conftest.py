@@ -96,6 +96,8 @@ class Recorder(mocks.Mocks):
             state["metadata"] = {"name": "kube-system", "uid": "uid-of-unit"}
         if args.typ == "kubernetes:core/v1:ConfigMap" and args.resource_id:
             state["data"] = {"report.json": json.dumps({"verdict": "pass", "sentence": "all well"})}
+        if args.typ.startswith("command:") and str(state.get("create")).startswith("kind get kubeconfig --name "):
+            state["stdout"] = kubeconfig("kind-" + str(state["create"]).split()[-1])
         if args.typ == "kubernetes:batch/v1:Job":
             state["metadata"] = {**state["metadata"], "uid": f"uid-of-{args.name}"}
         return args.resource_id or f"{args.name}-id", state

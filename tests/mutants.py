@@ -66,18 +66,18 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "policies/offline.py": (f"{_POLICIES}/test_offline.py",),
     "policies/gate.py": (f"{_POLICIES}/test_gate.py",),
     "policies/pack.py": _first("pack"),
-    "capacity/__init__.py": (
-        "tests/test_capacity.py",
-        "tests/test_quantities.py",
-        f"{_POLICIES}/test_quota.py",
-        "tests/settings/test_rules.py",
-    ),
+    **{
+        f"capacity/{room}.py": (
+            "tests/test_capacity.py",
+            "tests/test_quantities.py",
+            "tests/test_capacity_search.py",
+            f"{_POLICIES}/test_quota.py",
+            "tests/settings/test_rules.py",
+        )
+        for room in ("quantity", "claims", "gpus", "room", "ports", "sets", "words")
+    },
     "components/check/job.py": ("tests/components/test_job.py",),
-    "probe/injection.py": (
-        "tests/probe/test_injection.py",
-        "tests/probe/test_sharing.py",
-        "tests/components/test_job.py",
-    ),
+    "probe/injection.py": ("tests/probe/test_injection.py", "tests/probe/test_sharing.py"),
     "probe/judge/sharing.py": ("tests/probe/test_sharing.py", *_PROBE),
     "probe/judge/run.py": ("tests/probe/test_recordings.py", *_PROBE),
     "probe/why.py": ("tests/probe/test_why.py", "tests/probe/test_verdict.py"),

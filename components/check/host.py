@@ -10,6 +10,7 @@ from __future__ import annotations
 import names
 import releases
 from components.check.job import PodSettings, Request
+from settings import artifacts
 from settings.models import GpuStack, Platform, Pool
 
 
@@ -69,7 +70,7 @@ def pod_settings(platform: Platform) -> PodSettings:
     return PodSettings(
         # whatever fakes a GPU brings no runtime for it
         runtime_class=None if fake else platform.gpu.runtime_class.name,
-        image=platform.check.image or _default_image(platform.artifacts.image_registry),
+        image=artifacts.image(platform.check.image or releases.CHECK_IMAGE, platform.artifacts),
         pull_policy=platform.artifacts.image_pull_policy,
         memory_fraction=platform.check.gpu_memory_fraction,
         deadline_seconds=platform.check.deadline_seconds,
@@ -77,8 +78,3 @@ def pod_settings(platform: Platform) -> PodSettings:
         fake=fake,
         injection=platform.gpu.injection,
     )
-
-
-def _default_image(registry: str | None) -> str:
-    """The pinned image, from the mirror where there is one. An image of the user's own is taken as it is written."""
-    return releases.mirrored(releases.CHECK_IMAGE, registry) if registry else releases.CHECK_IMAGE

@@ -104,6 +104,7 @@ class KaiScheduler(Component):
     def _release(self, name: str, args: KaiSchedulerArgs, needs: list[pulumi.Resource]) -> k8s.helm.v3.Release:
         chart = chart_for("kai-scheduler", args.release.version, args.artifacts)
         sweep = live_hook(f"{name}-sweep", args.kubeconfig, lambda text: kube.delete_leftovers(text, leftovers()))
+        clear = live_hook(f"{name}-clear", args.kubeconfig, lambda text: kube.delete_leftovers(text, hook_objects()))
         return k8s.helm.v3.Release(
             f"{name}-release",
             name=names.KAI_RELEASE,
@@ -135,11 +136,18 @@ class KaiScheduler(Component):
                 # the new one comes. queues and workloads are not the release's, so they stay
                 replacement_trigger=args.release.line,
                 delete_before_replace=True,
-                hooks=pulumi.ResourceHookBinding(before_create=[sweep]),
+                # an upgrade runs the same hooks as an install; what makes the operands stays
+                hooks=pulumi.ResourceHookBinding(before_create=[sweep], before_update=[clear]),
             ),
         )
 
 
 def leftovers() -> list[releases.Leftover]:
     """What any known release's hooks leave behind: the older line is gone by then, so nothing tells which it was."""
-    return list(dict.fromkeys(left for release in releases.KAI.values() for left in release.leftovers))
+    known = [left for release in releases.KAI.values() for left in release.leftovers]
+    return list(dict.fromkeys([*hook_objects(), *known]))
+
+
+def hook_objects() -> list[releases.Leftover]:
+    """What a failed hook of any known release leaves, and keeps the next run from beginning."""
+    return list(dict.fromkeys(left for release in releases.KAI.values() for left in release.hook_objects))

@@ -6,6 +6,7 @@ Leaves to others: each step is a component of its own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -23,6 +24,7 @@ from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
 from components.team.queues import Queues, QueuesArgs
 from components.team.tenant import Tenant, facts
 from components.team.virtual_cluster import VirtualCluster, VirtualClusterArgs
+from components.workloads.workloads import Workloads, WorkloadsArgs
 from releases import injection
 from settings.models import GpuStack, Platform, SchedulerMode
 
@@ -30,7 +32,8 @@ from settings.models import GpuStack, Platform, SchedulerMode
 @dataclass(frozen=True, kw_only=True)
 class TeamArgs:
     """`host_kai` is the one KAI on the host, for mode `host`. `others`: what the tenant's pods must leave alone.
-    `protect`: refuse to delete or replace the tenant. `depends_on`: the host's own checks."""
+    `protect`: refuse to delete or replace the tenant. `depends_on`: the host's own checks.
+    `secrets`: what its workloads need, by source."""
 
     tenant: Tenant
     others: Others
@@ -40,6 +43,7 @@ class TeamArgs:
     host_kai: KaiScheduler | None
     protect: bool
     depends_on: list[pulumi.Resource]
+    secrets: Mapping[str, pulumi.Output[str]]
 
 
 class Team(Component):
@@ -52,6 +56,7 @@ class Team(Component):
     team_queues: Queues | None = None
     access: Access | None = None
     check: GpuCheck | None = None
+    workloads: Workloads | None = None
 
     def __init__(self, name: str, args: TeamArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, facts(args.tenant), opts)
@@ -65,6 +70,7 @@ class Team(Component):
         self.team_queues = self._queues(name)
         self.access = self._access(name)
         self.check = self._check(name)
+        self.workloads = self._workloads(name)
         self.register_outputs(self.outputs())
 
     def _admission(self, name: str) -> Admission:
@@ -169,6 +175,30 @@ class Team(Component):
                 own_namespace=True,
                 own_priority=True,
                 vcluster=inner.release,
+            ),
+            self.child(),
+        )
+
+    def _workloads(self, name: str) -> Workloads | None:
+        args, inner = self._args, self.virtual_cluster
+        if not args.tenant.team.workloads:
+            return None
+        return Workloads(
+            f"{name}-workloads",
+            WorkloadsArgs(
+                tenant=args.tenant,
+                platform=args.platform,
+                provider=inner.provider,
+                host_provider=args.provider,
+                vcluster=inner.release,
+                namespace=self.guardrails.namespace,
+                secrets=args.secrets,
+                # a team whose check fails gets no server on top of it
+                depends_on=[self.check.finished]
+                if self.check
+                else [self.team_queues]
+                if self.team_queues
+                else [inner.release],
             ),
             self.child(),
         )

@@ -16,6 +16,7 @@ from capacity import UNLIMITED
 from settings.claims import tenancy_cost
 from settings.models import Expose, Platform, Pool, SchedulerMode, Team
 from settings.tenants import canary_of, tenants
+from settings.workloads import App
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,12 +145,17 @@ def quota_hard(tenant: Tenant) -> dict[str, str]:
         "requests.storage": team.storage,
         "count/pods": str(total.pods),
         # the one way in from outside is ours; a tenant that opens another would be reachable past it
-        "services.nodeports": "1" if tenant.team.access.expose is not Expose.NONE else "0",
+        "services.nodeports": str((1 if tenant.team.access.expose is not Expose.NONE else 0) + _exposed(tenant.team)),
         "services.loadbalancers": "1" if tenant.team.access.expose is Expose.LOAD_BALANCER else "0",
     }
     hard.update({f"requests.{resource}": "0" for resource in names.GPU_RESOURCES})
     hard[f"requests.{names.GPU}"] = str(tenant.gpu_limit)
     return hard
+
+
+def _exposed(team: Team) -> int:
+    """How many of a team's apps have a NodePort, by a Service of ours on the host."""
+    return sum(1 for w in team.workloads.values() if isinstance(w, App) and w.expose.node_port is not None)
 
 
 def facts(tenant: Tenant) -> dict[str, object]:

@@ -74,7 +74,7 @@ class Server(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         path, _, query = self.path.partition("?")
-        self.asked.append(f"{self.command} {path}" if self.command != "POST" else f"POST {path} {query}")
+        self.asked.append(f"{self.command} {path}" if self.command == "GET" else f"{self.command} {path} {query}")
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         found = self.answers.get((self.command, path), [(404, "404 page not found")])
         code, body = found.pop(0) if len(found) > 1 else found[0]
@@ -140,6 +140,25 @@ class TestLeftovers:
         }
         with serving(answers) as (text, _), pytest.raises(TimeoutError, match=r"Config kai-config .* finalizers"):
             kube.delete_leftovers(text, [CONFIG], deadline=0.05)
+
+    def test_a_job_of_a_namespace_goes_with_its_pods(self) -> None:
+        path = "/apis/batch/v1/namespaces/kai-scheduler/jobs/crd-upgrader"
+        job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "crd-upgrader"}}
+        left = Leftover(api_version="batch/v1", kind="Job", name="crd-upgrader", namespace="kai-scheduler")
+        answers: dict[tuple[str, str], list[tuple[int, object]]] = {
+            ("DELETE", path): [(200, job)],
+            ("GET", path): [(200, job), (404, MISSING)],
+        }
+        with serving(answers) as (text, asked):
+            assert kube.delete_leftovers(text, [left]) == ["Job crd-upgrader"]
+        assert asked[0] == f"DELETE {path} propagationPolicy=Background"
+
+    def test_objects_of_the_core_api_are_found_there(self) -> None:
+        path = "/api/v1/namespaces/kai-scheduler/serviceaccounts/post-delete-cleanup"
+        left = Leftover(api_version="v1", kind="ServiceAccount", name="post-delete-cleanup", namespace="kai-scheduler")
+        with serving({("DELETE", path): [(404, MISSING)]}) as (text, asked):
+            assert kube.delete_leftovers(text, [left]) == []
+        assert asked[0].split()[1] == path
 
     def test_a_refusal_is_not_taken_for_gone(self) -> None:
         refusal = {**MISSING, "code": 403, "reason": "Forbidden", "message": "no"}

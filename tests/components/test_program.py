@@ -179,7 +179,17 @@ class TestKaiScheduler:
         recorder = declare("lab")
         hooks = recorder.one(RELEASE, "ml-scheduler-release").options.hooks.before_create
         assert list(hooks) == ["ml-scheduler-sweep"]
-        assert ("Config", "kai-config") in {(left.kind, left.name) for left in kai_scheduler.leftovers()}
+        left = {(left.kind, left.name) for left in kai_scheduler.leftovers()}
+        assert {("Config", "kai-config"), ("Job", "crd-upgrader")} <= left
+
+    def test_a_failed_hook_is_cleared_before_an_upgrade_and_what_makes_the_operands_is_not(
+        self, declare: Declare
+    ) -> None:
+        hooks = declare("lab").one(RELEASE, "ml-scheduler-release").options.hooks
+        assert list(hooks.before_update) == ["ml-scheduler-clear"]
+        cleared = {(left.kind, left.name) for left in kai_scheduler.hook_objects()}
+        assert ("Job", "crd-upgrader") in cleared
+        assert not cleared & {("Config", "kai-config"), ("SchedulingShard", "default")}
 
     def test_both_of_kais_namespaces_are_ours_so_that_destroy_removes_them(self, declare: Declare) -> None:
         recorder = declare("lab")

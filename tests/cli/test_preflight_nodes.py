@@ -1,0 +1,494 @@
+"""What a node's resources, taints and labels mean together: one finding, one fix that the next run does not undo."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from cli.preflight import ClusterFacts, Finding, Level, NodeFacts, ObjectFacts, Taint, compare
+from cli.preflight.nodes import cores, gibibytes
+from names import GPU_COUNT, GPU_MEMORY
+from settings.load import parse_platform
+from settings.models import Platform
+from settings.tenants import tenants
+
+GIB = 1024**3
+OURS = Taint(key="nvidia.com/gpu", value="present")
+MIXED = {"nvidia.com/mig.strategy": "mixed", GPU_COUNT: "8"}
+PLUGIN = ObjectFacts(name="kube-system/nvidia-gpu-device-plugin-large-cos", ours=False)
+OPERATOR = ObjectFacts(name="gpu-operator/gpu-operator", ours=False)
+BY_OPERATOR = ObjectFacts(name="gpu-operator/nvidia-device-plugin-daemonset", ours=False, detail="operator")
+
+
+def platform(
+    pool: dict[str, Any] | None = None,
+    gpu: dict[str, Any] | None = None,
+    *,
+    kai: str | None = "v0.16.8",
+    sharing: bool = False,
+) -> Platform:
+    """One pool `a` of the node gpu-0 with 8 GPUs, and one team with a KAI of its own, or with none."""
+    scheduler = {"mode": "virtual", "version": kai, "gpuSharing": sharing} if kai else {"mode": "default"}
+    team = {"pool": "a", "scheduler": scheduler, "resources": {"gpus": 1}}
+    return parse_platform(
+        {
+            "host": {"provider": "existing", "address": "10.0.0.5"},
+            "gpu": {"stack": "devicePlugin", **(gpu or {})},
+            "pools": {"a": {"nodes": ["gpu-0"], "gpusPerNode": 8, **(pool or {})}},
+            "teams": {"ml": {**team, **({"queues": {"work": {"gpu": 1}}} if kai else {})}},
+        },
+        "here",
+    )
+
+
+def node(**changes: Any) -> NodeFacts:
+    """A Ready node with 8 GPUs."""
+    healthy = NodeFacts(
+        name="gpu-0",
+        ready=True,
+        labels={},
+        gpus=8,
+        gpu_capacity=8,
+        cpu=Decimal(64),
+        memory=Decimal(512 * GIB),
+        pods=110,
+    )
+    return replace(healthy, **changes)
+
+
+def facts(*nodes: NodeFacts, **changes: Any) -> ClusterFacts:
+    """A healthy cluster after an `up` of ours."""
+    found = nodes or (node(),)
+    healthy = ClusterFacts(
+        version="v1.34.4",
+        nodes={entry.name: entry for entry in found},
+        runtime_classes={"nvidia": ObjectFacts(name="nvidia", ours=True, detail="nvidia")},
+        storage_classes={"standard": True},
+        namespaces={},
+        node_ports={},
+        device_plugins=[ObjectFacts(name="nvidia-device-plugin/nvidia-device-plugin", ours=True)],
+        gpu_operators=[],
+    )
+    return replace(healthy, **changes)
+
+
+def found(what: Platform, where: ClusterFacts) -> list[Finding]:
+    """Everything but what is well."""
+    every = compare(what, where, ports={}, tenants=tenants(what))
+    return [finding for finding in every if finding.level is not Level.OK and finding.id != "default-runtime"]
+
+
+def one(what: Platform, where: ClusterFacts) -> Finding:
+    """The only finding."""
+    findings = found(what, where)
+    assert len(findings) == 1, findings
+    return findings[0]
+
+
+class TestHowManyGpus:
+    """Allocatable, capacity, feature discovery's label and the file are one question."""
+
+    def test_a_gpu_that_the_plugin_holds_back_is_no_reason_to_count_fewer(self) -> None:
+        lost = node(gpus=7, labels={GPU_COUNT: "8"})
+        finding = one(platform(gpu={"owner": "cluster"}), facts(lost, device_plugins=[PLUGIN]))
+        assert (finding.id, finding.level) == ("gpus-fewer", Level.ERROR)
+        assert "has 8, of which 7 are allocatable: the device plugin holds 1 for unhealthy (Xid)" in finding.message
+        assert "gpusPerNode stays 8" in finding.fix
+        assert "gpusPerNode: 7" not in finding.message + finding.fix
+
+    def test_a_file_that_counts_the_unhealthy_gpu_out_hides_it(self) -> None:
+        finding = one(platform({"gpusPerNode": 7}), facts(node(gpus=7)))
+        assert (finding.id, finding.level) == ("gpus-unhealthy", Level.WARNING)
+        assert "gpusPerNode: 7 hides it" in finding.message
+
+    def test_an_unhealthy_gpu_takes_all_its_replicas_with_it(self) -> None:
+        shared = platform({"gpusPerNode": 2, "sharing": {"timeSlicing": {"replicas": 4}}})
+        finding = one(shared, facts(node(gpus=4, gpu_capacity=8)))
+        assert "has 8, of which 4 are allocatable: the device plugin holds 4" in finding.message
+        assert "gpusPerNode stays 2" in finding.fix
+
+    def test_a_wrong_file_beside_an_unhealthy_gpu_is_told_the_capacity(self) -> None:
+        finding = one(platform({"gpusPerNode": 4}), facts(node(gpus=7)))
+        assert "the file says 4" in finding.message
+        assert finding.fix.endswith("gpusPerNode counts the unhealthy, too: 8")
+
+    @pytest.mark.parametrize("holders", [[PLUGIN], []])
+    def test_all_gpus_held_back_are_told_as_such(self, holders: list[ObjectFacts]) -> None:
+        finding = found(platform(gpu={"owner": "cluster"}), facts(node(gpus=0), device_plugins=holders))[0]
+        assert "has 8, of which none is allocatable" in finding.message
+        assert "its pod is gone" in finding.message
+
+    @pytest.mark.parametrize("capacity", [0, 8])
+    def test_a_name_left_over_at_zero_comes_back_with_up(self, capacity: int) -> None:
+        after_down = facts(node(gpus=0, gpu_capacity=capacity, plugins=()), device_plugins=[], runtime_classes={})
+        finding = one(platform(), after_down)
+        assert (finding.id, finding.level) == ("gpus-not-yet", Level.NOTE)
+        assert "comes with `up`" in finding.message
+        assert "left over" in finding.message
+
+    def test_a_node_that_our_plugin_does_not_serve_yet_comes_with_up(self) -> None:
+        joined = node(gpus=0, plugins=())
+        assert one(platform(), facts(joined)).id == "gpus-not-yet"
+
+    def test_a_plugin_of_ours_that_gives_nothing_is_an_error_that_does_not_ask_for_what_is_so(self) -> None:
+        serving = (ObjectFacts(name="nvidia-device-plugin/nvidia-device-plugin", ours=True),)
+        finding = one(platform(), facts(node(gpus=0, gpu_capacity=0, plugins=serving)))
+        assert (finding.id, finding.level) == ("gpus-none", Level.ERROR)
+        assert "gpu.owner: ours" not in finding.fix
+
+    def test_a_labelled_node_without_a_pod_of_our_plugin_is_looked_at_there(self) -> None:
+        labelled = node(gpus=0, gpu_capacity=0, plugins=(), ours=frozenset({"nvidia.com/gpu.present"}))
+        assert "no pod of the device plugin runs there" in one(platform(), facts(labelled)).fix
+
+    def test_a_label_that_says_what_the_file_says_is_not_advised_against(self) -> None:
+        fallen_off = node(gpus=7, gpu_capacity=7, labels={GPU_COUNT: "8"})
+        finding = one(platform(), facts(fallen_off))
+        assert "nvidia-smi -L" in finding.fix
+        assert "gpusPerNode: 7" not in finding.fix
+
+    def test_a_wrong_file_and_a_right_label_are_one_finding(self) -> None:
+        finding = one(platform({"gpusPerNode": 4}), facts(node(labels={GPU_COUNT: "8"})))
+        assert (finding.id, finding.level) == ("gpus-more", Level.WARNING)
+        assert "gpusPerNode: 8" in finding.fix
+
+    def test_a_wrong_label_is_removed_and_not_written_into_the_file(self) -> None:
+        finding = one(platform(), facts(node(labels={GPU_COUNT: "3"})))
+        assert finding.id == "gpu-count-label"
+        assert "gpusPerNode: 3" not in finding.fix
+        assert f"kubectl label node gpu-0 {GPU_COUNT}-" in finding.fix
+
+    def test_a_label_that_sharing_explains_says_so(self) -> None:
+        finding = one(platform(), facts(node(labels={GPU_COUNT: "4"})))
+        assert "gpusPerNode: 4 and replicas: 2" in finding.fix
+
+    @pytest.mark.parametrize(
+        ("resource", "id_", "level"),
+        [
+            ("nvidia.com/gpu.shared", "gpus-renamed", Level.ERROR),
+            ("nvidia.com/mig-1g.10gb.me", "mig-slices", Level.ERROR),
+        ],
+    )
+    def test_gpus_under_another_name_are_named(self, resource: str, id_: str, level: Level) -> None:
+        other = node(gpus=0, gpu_capacity=0, resources={resource: 32}, labels=MIXED)
+        finding = found(platform(gpu={"owner": "cluster"}), facts(other, device_plugins=[PLUGIN]))[0]
+        assert (finding.id, finding.level) == (id_, level)
+        assert f"32 x {resource.removeprefix('nvidia.com/') if 'mig' in resource else resource}" in finding.message
+
+    def test_a_name_that_no_quota_bounds_is_told(self) -> None:
+        vgpu = node(resources={"nvidia.com/gpumem": 80, "example.com/fpga": 2, "nvidia.com/mig-1g.10gb": 0})
+        finding = one(platform(), facts(vgpu))
+        assert (finding.id, finding.level) == ("gpu-name-unknown", Level.WARNING)
+        assert "80 x nvidia.com/gpumem" in finding.message
+        assert "fpga" not in finding.message
+
+    def test_gpus_that_others_hold_are_told_where_a_kai_would_give_them_away_again(self) -> None:
+        busy = node(used_gpus={"default/train": 2, "lab/notebook": 1})
+        finding = one(platform(), facts(busy))
+        assert (finding.id, finding.level) == ("gpus-in-use", Level.WARNING)
+        assert "hold 3 nvidia.com/gpu (default/train, lab/notebook)" in finding.message
+        assert found(platform(kai=None), facts(busy)) == []
+
+
+class TestMig:
+    """KAI refuses whole-GPU pods on a node with MIG by name."""
+
+    @pytest.mark.parametrize(
+        ("gpus", "slices"), [(5, {"nvidia.com/mig-1g.10gb": 21}), (0, {"nvidia.com/mig-1g.10gb": 56})]
+    )
+    def test_slices_beside_whole_gpus_explain_the_number(self, gpus: int, slices: dict[str, int]) -> None:
+        cut = node(gpus=gpus, gpu_capacity=gpus, resources=slices, labels=MIXED)
+        finding = one(platform(gpu={"owner": "cluster"}), facts(cut, device_plugins=[PLUGIN]))
+        assert (finding.id, finding.level) == ("mig-slices", Level.ERROR)
+        assert f"{next(iter(slices.values()))} x mig-1g.10gb" in finding.message
+        assert "every KAI refuses whole-GPU pods" in finding.message
+        assert "switch MIG off on that node, use strategy single, or take another node" in finding.fix
+        assert "nvidia-smi" not in finding.fix
+
+    def test_slices_are_told_even_where_the_number_is_right(self) -> None:
+        cut = node(gpus=5, gpu_capacity=5, resources={"nvidia.com/mig-1g.10gb": 21}, labels=MIXED)
+        assert one(platform({"gpusPerNode": 5}), facts(cut)).id == "mig-slices"
+
+    def test_without_a_kai_the_whole_gpus_can_be_used(self) -> None:
+        cut = node(gpus=5, gpu_capacity=5, resources={"nvidia.com/mig-1g.10gb": 21}, labels={})
+        assert found(platform({"gpusPerNode": 5}, kai=None), facts(cut)) == []
+        finding = one(platform(kai=None), facts(cut))
+        assert (
+            "has 5 whole nvidia.com/gpu and MIG slices by name (21 x mig-1g.10gb); the file says 8" in finding.message
+        )
+
+    @pytest.mark.parametrize("kai", ["v0.7.11", "v0.9.2", "v0.9.3", "v0.9.8"])
+    def test_a_name_left_at_zero_is_mig_to_an_old_kai(self, kai: str) -> None:
+        off_again = node(resources={"nvidia.com/mig-1g.24gb": 0}, labels=MIXED)
+        finding = one(platform(kai=kai), facts(off_again))
+        assert (finding.id, finding.level) == ("mig-left-over", Level.WARNING)
+        assert kai in finding.message
+        assert "KAI v0.12.23 or newer" in finding.fix
+
+    @pytest.mark.parametrize("kai", ["v0.12.23", "v0.14.7", "v0.16.8", "v0.18.6", None])
+    def test_a_newer_kai_does_not_mind(self, kai: str | None) -> None:
+        off_again = node(resources={"nvidia.com/mig-1g.24gb": 0}, labels=MIXED)
+        assert found(platform(kai=kai), facts(off_again)) == []
+
+    def test_strategy_single_costs_an_old_kai_fractions_alone(self) -> None:
+        off_again = node(resources={"nvidia.com/mig-1g.24gb": 0}, labels={"nvidia.com/mig.strategy": "single"})
+        assert found(platform(kai="v0.9.8"), facts(off_again)) == []
+        assert "refuses fractions" in one(platform(kai="v0.9.8", sharing=True), facts(off_again)).message
+
+    def test_the_label_that_kai_asks_alone_settles_it(self) -> None:
+        labels = {**MIXED, "node-role.kubernetes.io/mig-enabled": "false"}
+        off = node(resources={"nvidia.com/mig-1g.24gb": 3}, labels=labels)
+        assert found(platform(), facts(off)) == []
+
+    def test_the_host_s_kai_counts_for_teams_that_share_it(self) -> None:
+        shared = parse_platform(
+            {
+                "host": {"provider": "existing", "address": "10.0.0.5", "scheduler": {"version": "v0.9.8"}},
+                "gpu": {"stack": "devicePlugin"},
+                "pools": {"a": {"nodes": ["gpu-0"], "gpusPerNode": 8}},
+                "teams": {
+                    "ml": {
+                        "pool": "a",
+                        "scheduler": {"mode": "host"},
+                        "resources": {"gpus": 1},
+                        "queues": {"work": {"gpu": 1}},
+                    }
+                },
+            },
+            "here",
+        )
+        off_again = node(resources={"nvidia.com/mig-1g.24gb": 0}, labels=MIXED)
+        assert one(shared, facts(off_again)).id == "mig-left-over"
+
+
+class TestTaints:
+    """A taint is key, value and effect; the list has one owner."""
+
+    def test_the_same_taint_of_a_cloud_wants_taint_true(self) -> None:
+        finding = one(platform(), facts(node(taints=(OURS,))))
+        assert (finding.id, finding.level) == ("node-taint", Level.ERROR)
+        assert finding.message == (
+            "has nvidia.com/gpu=present:NoSchedule, and taint: false leaves the team's pods without a toleration"
+        )
+        assert finding.fix == "set taint: true (same key, value, effect: no conflict)"
+        assert found(platform({"taint": True}), facts(node(taints=(OURS,)))) == []
+
+    @pytest.mark.parametrize("taint", [False, True])
+    def test_another_value_is_tolerated_by_nobody(self, taint: bool) -> None:
+        theirs = Taint(key="nvidia.com/gpu", value="true")
+        finding = one(platform({"taint": taint}), facts(node(taints=(theirs,))))
+        assert (finding.id, finding.level) == ("node-taint", Level.ERROR)
+        assert "its taint has value 'true', ours has 'present': pods tolerate present alone" in finding.message
+        assert ("409" in finding.message) == taint
+        assert "remove the taint (`kubectl taint node gpu-0 nvidia.com/gpu:NoSchedule-`)" in finding.fix
+
+    def test_another_effect_is_tolerated_by_nobody(self) -> None:
+        theirs = replace(OURS, effect="NoExecute")
+        finding = one(platform({"taint": True}), facts(node(taints=(theirs,))))
+        assert "its taint has effect NoExecute, ours has NoSchedule" in finding.message
+
+    def test_a_taint_that_only_asks_keeps_nobody_off_but_owns_the_list(self) -> None:
+        asks = Taint(key="dedicated", effect="PreferNoSchedule")
+        assert found(platform(), facts(node(taints=(asks,)))) == []
+        finding = one(platform({"taint": True}), facts(node(taints=(asks,))))
+        assert "dedicated:PreferNoSchedule" in finding.message
+        assert "409" in finding.message
+
+    def test_what_we_set_ourselves_is_ours_to_take_away(self) -> None:
+        ours = node(taints=(OURS,), taints_are_ours=True)
+        assert found(platform(), facts(ours)) == []
+        assert found(platform({"taint": True}), facts(ours)) == []
+
+    def test_the_same_taint_among_others_is_not_promised_to_be_free_of_conflict(self) -> None:
+        both = node(taints=(OURS, Taint(key="dedicated", value="gpu")))
+        finding = one(platform(), facts(both))
+        assert "no conflict" not in finding.fix
+        assert "dedicated-" in finding.fix
+
+    def test_a_cordoned_node_cannot_take_our_taint_yet(self) -> None:
+        cordoned = node(cordoned=True, taints=(Taint(key="node.kubernetes.io/unschedulable"),))
+        assert [finding.id for finding in found(platform(), facts(cordoned))] == ["node-cordoned"]
+        ids = [(finding.id, finding.level) for finding in found(platform({"taint": True}), facts(cordoned))]
+        assert ids == [("node-cordoned", Level.WARNING), ("node-taint", Level.ERROR)]
+
+
+class TestMemoryLabel:
+    """Feature discovery's label is MiB, and was bytes once."""
+
+    @pytest.mark.parametrize(("owner", "level"), [("devicePlugin", Level.ERROR), ("gpuOperator", Level.WARNING)])
+    def test_bytes_are_never_repeated_as_advice(self, owner: str, level: Level) -> None:
+        gpu = {"stack": owner, "owner": "cluster", "runtimeClass": {"owner": "cluster"}}
+        where = facts(
+            node(labels={GPU_MEMORY: str(81920 * 1024**2)}), device_plugins=[BY_OPERATOR],
+            gpu_operators=[OPERATOR] if owner == "gpuOperator" else [],
+        )  # fmt: skip
+        finding = one(platform({"gpuMemoryMib": 81920}, gpu), where)
+        assert (finding.id, finding.level) == ("gpu-memory", level)
+        assert "which is bytes: 81920 MiB" in finding.message
+        assert "gpuMemoryMib stays 81920" in finding.fix
+        assert "gpuMemoryMib: 85899345920" not in finding.fix
+
+    def test_gibibytes_are_what_kai_takes_for_mebibytes(self) -> None:
+        finding = one(platform({"gpuMemoryMib": 81920}), facts(node(labels={GPU_MEMORY: "80"})))
+        assert "which is GiB: 81920 MiB" in finding.message
+        assert "gpuMemoryMib: 80" not in finding.fix
+
+    def test_bytes_of_another_gpu_are_both(self) -> None:
+        finding = one(platform({"gpuMemoryMib": 81920}), facts(node(labels={GPU_MEMORY: str(24576 * 1024**2)})))
+        assert "24576 MiB of another GPU" in finding.message
+        assert finding.level is Level.ERROR
+
+    def test_what_is_no_number_is_told(self) -> None:
+        finding = one(platform({"gpuMemoryMib": 81920}), facts(node(labels={GPU_MEMORY: "80GB"})))
+        assert "is no number" in finding.message
+
+
+class TestOwners:
+    """Whoever advertises the GPUs is there once, and is what the file says."""
+
+    @pytest.mark.parametrize(
+        ("gpu", "plugins", "id_", "level"),
+        [
+            ({"stack": "devicePlugin", "owner": "ours"}, [PLUGIN], "plugin-exists", Level.ERROR),
+            ({"stack": "gpuOperator", "owner": "ours"}, [PLUGIN], "plugin-besides-operator", Level.ERROR),
+            ({"stack": "devicePlugin", "owner": "cluster"}, [], "plugin-unseen", Level.NOTE),
+            ({"stack": "devicePlugin", "owner": "ours"}, [], "plugin-unseen", Level.WARNING),
+            ({"stack": "gpuOperator", "owner": "ours"}, [], "plugin-unseen", Level.WARNING),
+        ],
+    )
+    def test_a_node_that_advertises_already(
+        self, gpu: dict[str, Any], plugins: list[ObjectFacts], id_: str, level: Level
+    ) -> None:
+        finding = one(platform(gpu={**gpu, "runtimeClass": {"owner": "cluster"}}), facts(device_plugins=plugins))
+        assert (finding.id, finding.level) == (id_, level)
+        if plugins:
+            assert "kube-system/nvidia-gpu-device-plugin-large-cos" in finding.message
+
+    def test_a_managed_plugin_of_the_cluster_s_is_well(self) -> None:
+        assert found(platform(gpu={"owner": "cluster"}), facts(device_plugins=[PLUGIN])) == []
+
+    def test_nothing_that_advertises_and_nothing_seen_is_missing(self) -> None:
+        bare = facts(node(gpus=None, gpu_capacity=None), device_plugins=[])
+        ids = [(finding.id, finding.level) for finding in found(platform(gpu={"owner": "cluster"}), bare)]
+        assert ("plugin-missing", Level.ERROR) in ids
+
+    @pytest.mark.parametrize("stack", ["devicePlugin", "gpuOperator"])
+    def test_an_operator_and_a_separate_plugin_side_by_side(self, stack: str) -> None:
+        gpu = {"stack": stack, "owner": "cluster", "runtimeClass": {"owner": "cluster"}}
+        both = facts(device_plugins=[BY_OPERATOR, PLUGIN], gpu_operators=[OPERATOR])
+        finding = one(platform(gpu=gpu), both)
+        assert (finding.id, finding.level) == ("plugin-besides-operator", Level.ERROR)
+        assert PLUGIN.name in finding.message
+        assert OPERATOR.name in finding.message
+
+    def test_an_operator_whose_plugin_is_off_may_stand_beside_one(self) -> None:
+        gpu = {"stack": "gpuOperator", "owner": "cluster", "runtimeClass": {"owner": "cluster"}}
+        assert found(platform(gpu=gpu), facts(device_plugins=[PLUGIN], gpu_operators=[OPERATOR])) == []
+
+    def test_two_plugins_matter_where_they_meet(self) -> None:
+        other = ObjectFacts(name="kube-system/nvidia-gpu-device-plugin-medium-cos", ours=False)
+        apart = facts(node(plugins=(PLUGIN,)), device_plugins=[PLUGIN, other])
+        assert found(platform(gpu={"owner": "cluster"}), apart) == []
+        met = facts(node(plugins=(PLUGIN, other)), device_plugins=[PLUGIN, other])
+        finding = one(platform(gpu={"owner": "cluster"}), met)
+        assert (finding.id, finding.level) == ("plugins-on-one-node", Level.ERROR)
+
+    def test_the_operator_that_is_a_plugin_is_told_which(self) -> None:
+        gpu = {"stack": "gpuOperator", "owner": "cluster", "runtimeClass": {"owner": "cluster"}}
+        finding = one(platform(gpu=gpu), facts(device_plugins=[PLUGIN]))
+        assert (finding.id, finding.fix) == ("operator-missing", "set gpu.stack: devicePlugin")
+
+    def test_a_kai_that_names_a_runtime_class_of_its_own_must_find_it(self) -> None:
+        fast = {"runtimeClass": {"name": "nvidia-fast"}}
+        where = facts(runtime_classes={})
+        assert one(platform(gpu=fast, kai="v0.9.3", sharing=True), where).id == "kai-runtime-class"
+        for what in (platform(gpu=fast, kai="v0.9.3"), platform(gpu=fast, kai="v0.9.8", sharing=True)):
+            assert found(what, where) == []
+
+
+class TestPoolsAndSizes:
+    """Real nodes: in one pool each, and as large as the file says, rounded so that the file then holds."""
+
+    def test_a_node_that_two_selectors_find_is_refused(self) -> None:
+        two = parse_platform(
+            {
+                "host": {"provider": "existing", "address": "10.0.0.5"},
+                "gpu": {"stack": "devicePlugin"},
+                "pools": {
+                    "a": {"selector": {"zone": "x"}, "nodeCount": 1, "gpusPerNode": 8},
+                    "b": {"selector": {"kind": "h100"}, "nodeCount": 2, "gpusPerNode": 8},
+                },
+                "teams": {},
+            },
+            "here",
+        )
+        where = facts(node(labels={"zone": "x", "kind": "h100"}), node(name="gpu-1", labels={"kind": "h100"}))
+        finding = one(two, where)
+        assert (finding.id, finding.level, finding.subject) == ("node-two-pools", Level.ERROR, "node gpu-0")
+        assert "is in pools a and b" in finding.message
+
+    def test_a_node_by_name_that_a_selector_finds_too_is_refused(self) -> None:
+        two = parse_platform(
+            {
+                "host": {"provider": "existing", "address": "10.0.0.5"},
+                "gpu": {"stack": "devicePlugin"},
+                "pools": {
+                    "a": {"nodes": ["gpu-0"], "gpusPerNode": 8},
+                    "b": {"selector": {"kind": "h100"}, "nodeCount": 1, "gpusPerNode": 8},
+                },
+                "teams": {},
+            },
+            "here",
+        )
+        assert one(two, facts(node(labels={"kind": "h100"}))).id == "node-two-pools"
+
+    @pytest.mark.parametrize(
+        ("pool", "change", "key"),
+        [
+            ({"cpuPerNode": 64}, {"cpu": Decimal("63.996")}, "cpuPerNode"),
+            ({"memoryPerNode": "16Gi"}, {"memory": Decimal(16 * GIB - 1)}, "memoryPerNode"),
+        ],
+    )
+    def test_the_size_that_is_advised_is_one_that_the_node_has(
+        self, pool: dict[str, Any], change: dict[str, Any], key: str
+    ) -> None:
+        small = facts(node(**change))
+        advice = next(f.fix for f in found(platform(pool), small) if f.id in ("node-cpu", "node-memory"))
+        value = advice.removeprefix(f"set {key}: ")
+        again = [f.id for f in found(platform({key: value}), small)]
+        assert "node-cpu" not in again
+        assert "node-memory" not in again
+
+    def test_sizes_are_rounded_down_in_the_unit_that_shows_them(self) -> None:
+        assert [cores(Decimal(text)) for text in ("63.999", "64", "0.25")] == ["63.99", "64", "0.25"]
+        assert [gibibytes(Decimal(size)) for size in (2 * GIB - 1, GIB, GIB - 1)] == ["1Gi", "1Gi", "1023Mi"]
+
+    @pytest.mark.parametrize(
+        ("vcluster", "host", "told"),
+        [
+            ({"version": "0.33.4", "kubernetesVersion": "v1.33.4"}, "v1.34.4", True),
+            ({"version": "0.33.4"}, "v1.34.4", False),
+            ({"version": "0.33.4", "kubernetesVersion": "v1.33.4"}, "v1.33.9", False),
+            ({"version": "0.36.1", "kubernetesVersion": "v1.33.4"}, "v1.34.4", False),
+        ],
+    )
+    def test_an_older_kubernetes_inside_is_told_where_its_pods_stay_unready(
+        self, vcluster: dict[str, str], host: str, told: bool
+    ) -> None:
+        base = platform()
+        team = base.teams["ml"]
+        changed = team.model_copy(
+            update={
+                "vcluster": team.vcluster.model_copy(
+                    update={
+                        "version": vcluster["version"],
+                        "kubernetes_version": vcluster.get("kubernetesVersion"),
+                    }
+                )
+            }
+        )
+        what = base.model_copy(update={"teams": {"ml": changed}})
+        told_as = [(finding.id, finding.level) for finding in found(what, facts(version=host))]
+        assert told_as == ([("kubernetes-inside", Level.WARNING)] if told else [])
