@@ -8,6 +8,7 @@ from datetime import date
 import pulumi
 
 from components import platform as build
+from components.base import unless_failed
 from components.secrets import MissingSecretError, stack_secrets
 from components.team.tenant import resolve
 from kube import KubeconfigError
@@ -34,7 +35,7 @@ def main() -> None:
 
     pulumi.export("cluster", {"context": cluster.context, "provider": platform.host.provider.value, "uid": cluster.uid})
     pulumi.export("pools", {name: pool.facts for name, pool in parts.pools.items()})
-    pulumi.export("hostChecks", {node: check.report for node, check in parts.checks.items()})
+    pulumi.export("hostChecks", {node: unless_failed(check.report) for node, check in parts.checks.items()})
     pulumi.export("teams", {name: team.outputs() for name, team in teams.items()})
     pulumi.export("kubeconfigs", pulumi.Output.secret({name: team.kubeconfigs() for name, team in teams.items()}))
 

@@ -8,6 +8,7 @@ union of sets that overlap is searched for, as of three teams on a+b, b+c and a+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from capacity.claims import PoolCapacity, TenantClaim
 
@@ -28,60 +29,74 @@ def overfilled(
 ) -> Iterator[tuple[str, ...]]:
     """Yield the sets of the pool's nodes that are asked for more than `per_node` of each: the pool and the sets that
     tenants see, or, where these fit, a union of them. `asks` is what each tenant wants of them by name, 0 or more."""
-    members = [claim for claim in claims if claim.pool == pool.name and visible_nodes(claim, pool)]
-    sets = dict.fromkeys([frozenset(pool.node_names), *(frozenset(visible_nodes(c, pool)) for c in members)])
+    wanted: dict[frozenset[str], int] = {}
+    for claim in claims:
+        if claim.pool == pool.name and (visible := frozenset(visible_nodes(claim, pool))):
+            wanted[visible] = wanted.get(visible, 0) + asks[claim.name]
+    sets = dict.fromkeys([frozenset(pool.node_names), *wanted])
     full = [
         nodes
         for nodes in sets
-        if sum(asks[c.name] for c in seeing_only([*nodes], pool, members)) > len(nodes) * per_node
+        if sum(amount for inner, amount in wanted.items() if inner <= nodes) > len(nodes) * per_node
     ]
     if not full:
-        union = _union(pool, members, asks, per_node)
+        union = _union(pool, wanted, per_node)
         full = [] if union is None else [frozenset(union)]
     for nodes in full:
         yield tuple(node for node in pool.node_names if node in nodes)
 
 
-def _union(
-    pool: PoolCapacity, members: Sequence[TenantClaim], asks: Mapping[str, int], per_node: int
-) -> set[str] | None:
-    """Give every tenant what it asks, moving others where that makes room (augmenting paths, Ford and Fulkerson). Where
-    nothing can be moved any more, the nodes that were looked at are full of what sees nothing else."""
-    wanted: dict[frozenset[str], int] = {}
-    for claim in members:
-        nodes = frozenset(visible_nodes(claim, pool))
-        wanted[nodes] = wanted.get(nodes, 0) + asks[claim.name]
-    # nodes that the same tenants see are one place, so the work doesn't grow with the pool
-    places: dict[tuple[frozenset[str], ...], list[str]] = {}
+_Seen: TypeAlias = frozenset[str]
+"""A set of nodes that tenants see."""
+_Place: TypeAlias = tuple[_Seen, ...]
+"""The nodes that the same sets hold: one place, so that the work doesn't grow with the pool."""
+
+
+def _union(pool: PoolCapacity, wanted: Mapping[_Seen, int], per_node: int) -> set[str] | None:
+    """Give everyone what it asks, moving others where that makes room (augmenting paths, Ford and Fulkerson). Where
+    nothing can be moved any more, the nodes that were looked at are full of what sees nothing else: return these."""
+    nodes_of: dict[_Place, list[str]] = {}
     for node in pool.node_names:
-        places.setdefault(tuple(nodes for nodes in wanted if node in nodes), []).append(node)
-    free = {place: len(nodes) * per_node for place, nodes in places.items()}
-    given: dict[tuple[frozenset[str], ...], dict[frozenset[str], int]] = {place: {} for place in places}
-
-    def give(who: frozenset[str], amount: int, looked_at: set[tuple[frozenset[str], ...]]) -> int:
-        """Return how much of `amount` found a place."""
-        left = amount
-        for place in places:
-            if who not in place or place in looked_at:
-                continue
-            looked_at.add(place)
-            into = min(left, free[place])
-            free[place] -= into
-            for other, there in [*given[place].items()]:
-                if other != who and left > into and there:
-                    moved = give(other, min(left - into, there), looked_at)
-                    given[place][other] -= moved
-                    into += moved
-            given[place][who] = given[place].get(who, 0) + into
-            left -= into
-        return amount - left
-
-    for who, amount in wanted.items():
+        nodes_of.setdefault(tuple(seen for seen in wanted if node in seen), []).append(node)
+    free = {place: len(nodes) * per_node for place, nodes in nodes_of.items()}
+    given: dict[_Place, dict[_Seen, int]] = {place: {} for place in nodes_of}
+    for start, amount in wanted.items():
         left = amount
         while left > 0:
-            looked_at: set[tuple[frozenset[str], ...]] = set()
-            moved = give(who, left, looked_at)
-            if moved == 0:
-                return {node for place in looked_at for node in places[place]}
+            leaves, takes, end = _search(start, free, given)
+            if end is None:
+                return {node for place in takes for node in nodes_of[place]}
+            steps = []
+            place: _Place | None = end
+            while place is not None:
+                steps.append((takes[place], leaves[takes[place]], place))
+                place = leaves[takes[place]]
+            moved = min(left, free[end], *(given[old][who] for who, old, _ in steps if old is not None))
+            for who, old, new in steps:
+                given[new][who] = given[new].get(who, 0) + moved
+                if old is not None:
+                    given[old][who] -= moved
+            free[end] -= moved
             left -= moved
     return None
+
+
+def _search(
+    start: _Seen, free: Mapping[_Place, int], given: Mapping[_Place, Mapping[_Seen, int]]
+) -> tuple[dict[_Seen, _Place | None], dict[_Place, _Seen], _Place | None]:
+    """Return from where each would leave, who would take each place then, and the free place at the end, if any."""
+    leaves: dict[_Seen, _Place | None] = {start: None}
+    takes: dict[_Place, _Seen] = {}
+    asking = [start]
+    for who in asking:  # grows while it is walked
+        for place in free:
+            if who not in place or place in takes:
+                continue
+            takes[place] = who
+            if free[place]:
+                return leaves, takes, place
+            for other, amount in given[place].items():
+                if amount and other not in leaves:
+                    leaves[other] = place
+                    asking.append(other)
+    return leaves, takes, None

@@ -39,7 +39,7 @@ from cli.driver import Json, Place, TeamState
 from cli.errors import CommandError, InputError, InterruptedRunError
 from cli.files import write_private
 from cli.resume import Pending, clear, pending_operations
-from cli.status import kubeconfig_in, team_states
+from cli.status import TEAM_TYPE, kubeconfig_in, team_states, teams_in_state
 from cli.waiting import Watch, reader
 from components.team.protection import override_for
 from components.team.tenant import resolve
@@ -55,7 +55,6 @@ NO_SUCH_STACK: Final = 6
 """The engine's exit code for a stack that does not exist (seen with 3.259)."""
 
 QUIET_ENV: Final = {"PULUMI_SKIP_UPDATE_CHECK": "true"}
-TEAM_TYPE: Final = "gpu-tenancy:index:Team"
 HIDDEN_OUTPUTS: Final = frozenset({"kubeconfigs"})
 SECRET_KUBECONFIG: Final = "gpu-tenancy:kubeconfig"
 STACK_ROW: Final = re.compile(r"^.{4}pulumi:pulumi:Stack ")
@@ -162,8 +161,11 @@ class EngineDriver:
         self._open_backend(create=False)
         outputs = self._outputs()
         shown = {key: value for key, value in outputs.items() if key not in HIDDEN_OUTPUTS and value != MASKED}
-        shown.setdefault("teams", {})
-        return shown
+        return {**shown, "teams": self._teams(outputs)}
+
+    def _teams(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Each team's outputs, also after an update that did not get as far as the stack's."""
+        return teams_in_state(self._exported()) or outputs.get("teams") or {}
 
     def kubeconfig(self, team: str, *, user: bool) -> str:
         """Return the team's kubeconfig from the secret output."""
@@ -185,6 +187,7 @@ class EngineDriver:
             return {}
         readable = self._has_passphrase() or not self._asks_for_passphrase()
         outputs = self._outputs(*(["--show-secrets"] if readable else []))
+        outputs["teams"] = self._teams(outputs)
         return team_states(outputs, self._place.platform, self._from_certificates)
 
     def down(self) -> None:
@@ -225,7 +228,11 @@ class EngineDriver:
         return ["--ignore-protect"] if teams else []
 
     def _protected(self) -> dict[str, list[str]]:
-        return protected_urns(json.loads(self._capture("stack", "export", "--stack", self._place.stack) or "{}"))
+        return protected_urns(self._exported())
+
+    def _exported(self) -> dict[str, Any]:
+        found = json.loads(self._capture("stack", "export", "--stack", self._place.stack) or "{}")
+        return found if isinstance(found, dict) else {}
 
     def _not_overridden(self, teams: Iterable[str]) -> list[str]:
         overrides, today = self._place.platform.overrides, date.today()
@@ -341,7 +348,7 @@ class EngineDriver:
 
     def _settle(self) -> None:
         """Clear what a killed run had begun, on the cluster and in the state: the engine keeps it for ever."""
-        deployment = json.loads(self._capture("stack", "export", "--stack", self._place.stack) or "{}")
+        deployment = self._exported()
         pending = pending_operations(deployment)
         if not pending:
             return

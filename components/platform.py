@@ -145,6 +145,10 @@ def _host_kai(platform: Platform, cluster: HostCluster, software: GpuSoftware) -
     )
 
 
+def _foreign_kai(platform: Platform) -> bool:
+    return platform.host.scheduler is not None and platform.host.scheduler.owner is Owner.CLUSTER
+
+
 def _host_checks(
     platform: Platform, cluster: HostCluster, software: GpuSoftware, pools: Mapping[str, NodePool]
 ) -> dict[str, GpuCheck]:
@@ -214,7 +218,7 @@ def _team(
         name,
         TeamArgs(
             tenant=tenant,
-            others=others(tenants, name),
+            others=others(tenants, name, foreign_kai=_foreign_kai(platform)),
             platform=platform,
             provider=parts.cluster.provider,
             host_kubeconfig=parts.cluster.kubeconfig,

@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from releases.gpu_software import NO_SHARING, SharingConfig, sharing_config
-from releases.injection import InjectionMode
 from releases.kai import RESERVATION_POD
 from releases.shapes import (
     JSON,
@@ -69,23 +68,48 @@ def table(items: Mapping[str, str]) -> dict[str, JSON]:
     return dict(items)
 
 
+_RUN_AS: Final[dict[str, JSON]] = {"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532}
+"""Any user but root. A control plane that runs so writes to its volume by `fsGroup`."""
+
+
+def _restricted_container() -> dict[str, JSON]:
+    """A container's security context that the Pod Security level `restricted` admits."""
+    return {
+        **_RUN_AS,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
 def kai_values(
     release: KaiRelease,
     *,
     gpu_sharing: bool,
+    restricted: bool = False,
     runtime_class: str | None = None,
     cdi: bool | None = None,
     fake_gpus: bool = False,
     image_registry: str | None = None,
     pull_policy: PullPolicy | None = None,
+    namespace_labels: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, JSON]:
     """Return the Helm values for one KAI.
 
-    `runtime_class` is the RuntimeClass of GPU pods; keys that a release lacks are left out. `cdi`: whether a fraction's
-    GPU is named by its CDI name; None leaves that to the release, which asks the GPU Operator's ClusterPolicy.
-    `image_registry` replaces the registry host of every image.
+    `runtime_class` is the RuntimeClass of GPU pods; keys that a release lacks are left out. `cdi`: whether the binder
+    names GPUs by CDI; None leaves it to the release, whose look at the GPU Operator's ClusterPolicy finds nothing in a
+    virtual cluster. `image_registry` replaces the registry host of every image. `restricted`: its pods fit that Pod
+    Security level; raises `ValueError` where the release's can't. `namespace_labels`: KAI groups, and its webhooks see,
+    only pods of namespaces with these (KAI@v0.16.8:pkg/podgrouper/pod_controller.go,
+    pkg/operator/operands/admission/resources.go; all releases have the key). Without, a pod elsewhere that names this
+    scheduler is counted in whatever queue its label says.
     """
     values: dict[str, JSON] = {}
+    if restricted:
+        if not release.restricted:
+            message = f"KAI {release.version} can't run under the Pod Security level restricted"
+            raise ValueError(message)
+        put(values, "global.securityContext", _restricted_container())
     put(values, release.gpu_sharing_key, release.gpu_sharing_words[gpu_sharing])
     if runtime_class is not None:
         for key in release.reservation_runtime_class_keys:
@@ -112,6 +136,8 @@ def kai_values(
     if pull_policy is not None:
         for key in release.pull_policy_keys:
             put(values, key, pull_policy)
+    if namespace_labels:
+        put(values, "global.namespaceLabelSelector", table(namespace_labels))
     return values
 
 
@@ -139,6 +165,7 @@ def vcluster_values(
     server: str | None = None,
     extra_sans: Sequence[str] = (),
     set_owner: bool = True,
+    restricted: bool = False,
     priority_class: str | None = None,
     image_registry: str | None = None,
     pull_policy: PullPolicy | None = None,
@@ -149,7 +176,8 @@ def vcluster_values(
     synced pod and hide the taint inside. `runtime_class` goes to every synced pod. `priority_class` (of the host) goes
     to the control plane and to every synced pod, whatever class it names inside: that needs no sync of PriorityClasses,
     and beside KAI the syncer would delete those that its chart makes. `server` is the URL in the kubeconfig Secret
-    `vc-<team>`; default: the Service's name in the host cluster.
+    `vc-<team>`; default: the Service's name in the host cluster. `restricted`: control plane, etcd and CoreDNS fit that
+    Pod Security level (the chart's control plane runs as root otherwise).
 
     Raises `ValueError` for a backing store that the release lacks.
     """
@@ -189,6 +217,14 @@ def vcluster_values(
     for operand in operands:
         if operand.key is not None:
             put(values, operand.key, requests(operand))
+
+    if restricted:
+        put(values, "controlPlane.distro.k8s.securityContext", _restricted_container())
+        for stateful_set in stateful_sets:
+            put(values, f"{stateful_set}.security.podSecurityContext", {"fsGroup": _RUN_AS["runAsGroup"]})
+            put(values, f"{stateful_set}.security.containerSecurityContext", _restricted_container())
+        # the rest of what the level asks for is the chart's own
+        put(values, "controlPlane.coredns.security.podSecurityContext", {"seccompProfile": {"type": "RuntimeDefault"}})
 
     # without real nodes the syncer makes fake ones, and a scheduler inside has nothing to go by
     put(values, "sync.fromHost.nodes.enabled", virtual_scheduler or bool(node_selector_labels))
@@ -239,14 +275,16 @@ def device_plugin_values(
     *,
     configs: Sequence[SharingConfig] = (),
     runtime_class: str | None = None,
-    injection: InjectionMode | None = None,
+    driver_root: str | None = None,
+    device_list_strategy: str | None = None,
     image_registry: str | None = None,
     pull_policy: PullPolicy | None = None,
 ) -> dict[str, JSON]:
     """Return the Helm values of the device plugin.
 
     `configs`: one entry per way of sharing; nodes choose by the label NODE_LABEL_SHARING_CONFIG, those without it get
-    `NO_SHARING`. `injection`: how it tells which GPU a container gets; None leaves that to the chart.
+    `NO_SHARING`. `driver_root` only where the driver is not at the usual place, or where the plugin writes a CDI spec.
+    `device_list_strategy`: how it tells which GPU a container gets (`envvar` by default, `cdi-cri`, `cdi-annotations`).
     """
     # GFD would bring NFD with it; without NFD the label gpu.present (ours) is what the affinity finds
     values: dict[str, JSON] = {"gfd": {"enabled": False}, "nfd": {"enabled": False}}
@@ -256,9 +294,10 @@ def device_plugin_values(
         put(values, "config.default", NO_SHARING.name)
     if runtime_class is not None:
         values["runtimeClassName"] = runtime_class
-    if injection is not None and injection.device_list_strategy is not None:
-        values["deviceListStrategy"] = injection.device_list_strategy
-        values["nvidiaDriverRoot"] = injection.driver_root
+    if driver_root is not None:
+        values["nvidiaDriverRoot"] = driver_root
+    if device_list_strategy is not None:
+        values["deviceListStrategy"] = device_list_strategy
     if image_registry is not None:
         for key, images in release.images.items():
             put(values, key, mirrored(images, image_registry))

@@ -72,6 +72,17 @@ _POST_DELETE: Final = (
     Leftover(api_version="rbac.authorization.k8s.io/v1", kind="ClusterRoleBinding", name="post-delete-cleanup"),
 )
 
+# what the charts' own crds/ and their crd-upgrader bring: KAI@<version>:deployments/{,kai-scheduler/}crds
+_QUEUE_KINDS: Final = ("bindrequests.scheduling.run.ai", "podgroups.scheduling.run.ai", "queues.scheduling.run.ai")
+_OPERATOR_KINDS: Final = ("configs.kai.scheduler", "schedulingshards.kai.scheduler")
+
+_KINDS_STAY: Final = Trap(
+    id="kinds-stay",
+    sentence="its CRDs stay after uninstalling, and with them the Config that owns webhooks which refuse every pod",
+    handling="the CRDs are owned by KAI's namespace, which is ours: Kubernetes removes them when it goes",
+    source="observed; KAI@v0.9.8:pkg/operator/operands/deployable/deployable.go (owner references)",
+    flag="crds",
+)
 _HOOK_STAYS: Final = Trap(
     id="failed-hook-stays",
     sentence="a hook's Job that failed (crd-upgrader) stays, and the next install or upgrade ends at `already exists`",
@@ -241,6 +252,8 @@ _V0_7_11: Final = KaiRelease(
     mig_names_count_at_zero=True,
     leftovers=(),
     hook_objects=(_CRD_UPGRADER,),
+    crds=_QUEUE_KINDS,
+    restricted=False,
     webhooks=("kai-binder", "kai-queuecontroller"),
     traps=(
         Trap(
@@ -255,6 +268,7 @@ _V0_7_11: Final = KaiRelease(
         _ACCOUNTING,
         _ROLLBACK,
         _ORPHANED_NAMESPACE,
+        _KINDS_STAY,
     ),
 )
 
@@ -289,8 +303,7 @@ _V0_9_3: Final = KaiRelease(
     pod_runtime_class_key=None,
     pod_runtime_class_scope="none",
     pod_runtime_class_can_be_off=True,
-    # it follows the ClusterPolicy of the GPU Operator (KAI@v0.9.3:pkg/operator/operands/binder/resources.go)
-    cdi_key=None,
+    cdi_key=None,  # KAI@v0.9.3:pkg/operator/operands/binder/resources.go
     fake_gpu_args=_NO_ARGS,
     pull_policy_keys=(
         "operator.image.pullPolicy",
@@ -307,6 +320,9 @@ _V0_9_3: Final = KaiRelease(
     mig_names_count_at_zero=True,
     hook_objects=(_CRD_UPGRADER,),
     leftovers=(),  # kai-config is an object of the release here, and goes with it
+    crds=(*_OPERATOR_KINDS, *_QUEUE_KINDS),
+    # the operator's pod takes no security context before 0.16 (KAI@v0.14.7:.../templates/services/operator.yaml)
+    restricted=False,
     webhooks=("validating-kai-admission", "kai-queue-validation-v2"),
     traps=(
         _CLUSTER_POLICY,
@@ -318,6 +334,7 @@ _V0_9_3: Final = KaiRelease(
         _ACCOUNTING,
         _ROLLBACK,
         _ORPHANED_NAMESPACE,
+        _KINDS_STAY,
     ),
 )
 _V0_9_2: Final = replace(_V0_9_3, version="v0.9.2", released=date(2025, 9, 15))
@@ -363,6 +380,7 @@ _V0_9_8: Final = replace(
         _ACCOUNTING,
         _ROLLBACK,
         _ORPHANED_NAMESPACE,
+        _KINDS_STAY,
     ),
 )
 
@@ -417,6 +435,7 @@ _V0_12_23: Final = replace(
     mig_names_count_at_zero=False,
     leftovers=(_KAI_CONFIG, _DEFAULT_SHARD),
     hook_objects=(_CRD_UPGRADER, *_POST_DELETE),
+    crds=(*_OPERATOR_KINDS, "topologies.kai.scheduler", *_QUEUE_KINDS),
     webhooks=("validating-kai-admission", "kai-queue-validation-v2", "kai-podgroup-validation-v2alpha2"),
     traps=(
         _WAIT,
@@ -430,6 +449,7 @@ _V0_12_23: Final = replace(
         _ACCOUNTING,
         _ROLLBACK,
         _ORPHANED_NAMESPACE,
+        _KINDS_STAY,
     ),
 )
 
@@ -468,13 +488,14 @@ _V0_14_7: Final = replace(
         _ACCOUNTING,
         _ROLLBACK,
         _ORPHANED_NAMESPACE,
+        _KINDS_STAY,
     ),
 )
 
 _WHOLE_GPU_PODS: Final = Trap(
     id="whole-gpu-pods-without-class",
     sentence="admission names no RuntimeClass on whole-GPU pods: they need one where nvidia is not the default",
-    handling="our pods name it; users are told",
+    handling="our pods name it; README and docs/tenants.md tell users to",
     source="KAI@v0.16.8:CHANGELOG.md (0.16.0)",
     flag="pod_runtime_class_scope",
 )
@@ -509,6 +530,7 @@ _V0_16_8: Final = replace(
     pod_runtime_class_scope="fraction pods",
     # its crd-upgrader is replaced by the next one (before-hook-creation)
     hook_objects=_POST_DELETE,
+    restricted=True,
     traps=(
         _WAIT,
         _SHARD_STAYS,
@@ -519,6 +541,7 @@ _V0_16_8: Final = replace(
         _ACCOUNTING,
         _ROLLBACK,
         _ORPHANED_NAMESPACE,
+        _KINDS_STAY,
     ),
 )
 
@@ -544,6 +567,7 @@ _V0_18_6: Final = replace(
         _ACCOUNTING,
         _ROLLBACK,
         _ORPHANED_NAMESPACE,
+        _KINDS_STAY,
     ),
 )
 

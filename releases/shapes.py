@@ -117,7 +117,7 @@ class KaiRelease:
     pod_runtime_class_can_be_off: bool
     """Whether an empty value switches that off; else it falls back to `nvidia`."""
     cdi_key: str | None
-    """Whether a fraction's GPU is named as the device plugin's CDI spec does (`injection.py`)."""
+    """Where it goes whether the binder names GPUs by CDI; None: it follows the GPU Operator's ClusterPolicy."""
     fake_gpu_args: Mapping[str, tuple[str, ...]]
     """Extra arguments by value path for fake GPUs; where empty the node label run.ai/fake.gpu=true does the same. Then
     the reservation pod only sleeps, and whatever fakes the GPUs must name its GPU in its annotation (not tried)."""
@@ -134,6 +134,10 @@ class KaiRelease:
     """Delete them between two lines: they are of use while the release is there."""
     hook_objects: tuple[Leftover, ...]
     """Delete them before every install and upgrade: a hook that failed leaves them, and its next run can't begin."""
+    crds: tuple[str, ...]
+    """Its kinds. Helm never removes them, and with them stay its Queues, and the Config that owns its webhooks."""
+    restricted: bool
+    """Whether values can make all of its pods fit the Pod Security level `restricted`, but for reservation pods."""
     webhooks: tuple[str, ...]
     """Validating webhook configurations; while one does not answer, Queues or pods are refused."""
     traps: tuple[Trap, ...]

@@ -62,6 +62,18 @@ _VCLUSTER_TRAPS: Final = (
         source="VC@v0.36.1:pkg/controllers/resources/{priorityclasses,runtimeclasses}/syncer.go (SyncToHost)",
     ),
     Trap(
+        id="runs-as-root",
+        sentence="the chart's control plane runs as root: the Pod Security level restricted refuses it",
+        handling="with `isolation: restricted` it runs as another user",
+        source="VC@v0.36.1:chart/values.yaml (controlPlane.statefulSet.security)",
+    ),
+    Trap(
+        id="port-lags",
+        sentence="a NodePort is served a moment after its pod is ready: the first objects inside are refused",
+        handling="nothing is sent to a tenant's API before it answers at the address that we use",
+        source="observed (0.36.1)",
+    ),
+    Trap(
         id="secret-lags",
         sentence="the kubeconfig Secret comes some time after Helm is content, later on a busy host",
         handling="whatever reads it waits for it, and survives that it is missing",

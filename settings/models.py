@@ -134,8 +134,10 @@ class Host(Section):
         default=None, description="the KAI that teams with mode host share; only needed with such teams"
     )
     kind: Kind | None = Field(default=None, description="make a kind cluster of this name; default: it is there")
-    microk8s: Microk8s | None = Field(default=None, description="install microk8s; default: it is there")
-    k3s: K3s | None = Field(default=None, description="install k3s; default: it is there")
+    microk8s: Microk8s | None = Field(
+        default=None, alias="microk8s", description="install microk8s; default: it is there"
+    )
+    k3s: K3s | None = Field(default=None, alias="k3s", description="install k3s; default: it is there")
     connection: Connection | None = Field(
         default=None, description="where the cluster is made; default: the machine that `pulumi up` runs on"
     )
@@ -301,8 +303,10 @@ class TeamResources(Section):
     )
     cpu: CpuQuantity = Field(default="4", description="CPU requests of all its pods together, in cores")
     memory: MemoryQuantity = Field(default="8Gi", description="memory requests of all its pods together, in bytes")
-    pods: int = Field(default=50, ge=1, description="number of its pods")
-    storage: MemoryQuantity = Field(default="100Gi", description="requests of all its volumes together, in bytes")
+    pods: int = Field(default=50, ge=1, description="number of its pods that have not ended")
+    storage: MemoryQuantity = Field(
+        default="100Gi", description="requests of all its volumes together, the control plane's 5Gi too, in bytes"
+    )
 
 
 class QueueResource(Section):
@@ -404,7 +408,10 @@ class TeamCheck(Section):
         description="two shares of one GPU, together at most 1: two pods in two namespaces must run on it at the same "
         "time, and a third must find no room beside them; needs gpuSharing",
     )
-    queue: DnsLabel | None = Field(default=None, description="leaf queue; default: the team's first")
+    queue: DnsLabel | None = Field(
+        default=None,
+        description="leaf queue; default: the team's first, with mode host one of its own that takes only what is free",
+    )
 
     @property
     def share(self) -> float | None:

@@ -32,6 +32,13 @@ from settings.models import (
     Team,
     TeamCheck,
 )
+from settings.own_pods import (
+    check_queues_are_free,
+    restricted_teams_can_run,
+    storage_holds_the_control_plane,
+    team_names_are_free,
+    virtual_schedulers_have_nodes,
+)
 from settings.problems import Path, Problem, shown
 from settings.slurm import slurm_has_its_own_gpus
 from settings.tenants import CANARY_SUFFIX, canary_of, path_of, tenants
@@ -683,5 +690,10 @@ RULES: Final[tuple[Rule, ...]] = (
     *WORKLOAD_RULES,
     slurm_has_its_own_gpus,
     hosts_are_made_in_one_way,
+    team_names_are_free,
+    storage_holds_the_control_plane,
+    virtual_schedulers_have_nodes,
+    restricted_teams_can_run,
+    check_queues_are_free,
 )
 """Every rule, in the order of the file. All run, whatever the others say."""

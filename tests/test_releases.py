@@ -92,7 +92,7 @@ def test_a_change_of_line_is_no_upgrade(old: str, new: str) -> None:
 def test_going_back_from_098_deletes_the_config_that_its_hook_made() -> None:
     left = {(leftover.api_version, leftover.kind, leftover.name) for leftover in KAI["v0.9.8"].leftovers}
     assert ("kai.scheduler/v1", "Config", "kai-config") in left
-    assert KAI["v0.9.3"].leftovers == ()
+    assert "Config" not in {leftover.kind for leftover in KAI["v0.9.3"].leftovers}, "an object of the release there"
 
 
 def test_a_failed_hook_of_every_kai_is_swept_and_never_what_a_running_release_needs() -> None:
@@ -159,7 +159,7 @@ def test_no_release_is_from_the_future_of_a_newer_one() -> None:
     for table in (KAI, VCLUSTER, DEVICE_PLUGIN, GPU_OPERATOR):
         for release in table.values():
             ends = getattr(release, "support_ends", None)
-            assert ends is None or release.released < ends, release.version  # type: ignore[attr-defined]
+            assert ends is None or release.released < ends, release.version
 
 
 def test_a_retracted_tag_is_no_release() -> None:
@@ -478,6 +478,33 @@ def test_without_sharing_there_is_no_config_map() -> None:
     # feature discovery is on neither here nor by another way: our labels are what the chart's affinity finds
     assert (at(values, "gfd.enabled"), at(values, "nfd.enabled")) == (False, False)
     assert at(values, "runtimeClassName") is None
+
+
+@pytest.mark.parametrize(
+    ("version", "key"),
+    [
+        ("v0.7.11", "binder.cdi"),
+        ("v0.9.8", "binder.cdi"),
+        ("v0.16.8", "binder.cdiEnabled"),
+        ("v0.18.6", "binder.cdiEnabled"),
+    ],
+)
+def test_cdi_is_named_where_the_version_has_a_key_and_left_alone_unless_asked(version: str, key: str) -> None:
+    assert at(kai_values(KAI[version], gpu_sharing=True, cdi=True), key) is True
+    assert at(kai_values(KAI[version], gpu_sharing=True, cdi=False), key) is False
+    assert at(kai_values(KAI[version], gpu_sharing=True), key) is None
+
+
+def test_093_has_no_key_for_cdi() -> None:
+    values = kai_values(KAI["v0.9.3"], gpu_sharing=True, cdi=True)
+    assert not [path for path in paths(values) if "cdi" in path.lower()]
+
+
+def test_how_the_device_plugin_names_gpus_is_left_to_it_unless_asked() -> None:
+    release = DEVICE_PLUGIN[DEFAULT_DEVICE_PLUGIN]
+    assert not {"nvidiaDriverRoot", "deviceListStrategy"} & set(device_plugin_values(release))
+    values = device_plugin_values(release, driver_root="/", device_list_strategy="cdi-cri")
+    assert (values["nvidiaDriverRoot"], values["deviceListStrategy"]) == ("/", "cdi-cri")
 
 
 def test_the_device_plugins_images_come_from_the_mirror() -> None:

@@ -13,7 +13,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 import names
-from components.base import Component
+from components.base import Component, unless_failed
 from components.check import job
 from components.check.gpu_check import GpuCheck, GpuCheckArgs
 from components.check.host import pod_settings, sharing
@@ -26,7 +26,7 @@ from components.team.tenant import Tenant, facts
 from components.team.virtual_cluster import VirtualCluster, VirtualClusterArgs
 from components.workloads.workloads import Workloads, WorkloadsArgs
 from releases import injection
-from settings.models import GpuStack, Platform, SchedulerMode
+from settings.models import GpuStack, Isolation, Platform, SchedulerMode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +57,7 @@ class Team(Component):
     access: Access | None = None
     check: GpuCheck | None = None
     workloads: Workloads | None = None
+    failed: pulumi.Output[list[str]]
 
     def __init__(self, name: str, args: TeamArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, facts(args.tenant), opts)
@@ -71,6 +72,7 @@ class Team(Component):
         self.access = self._access(name)
         self.check = self._check(name)
         self.workloads = self._workloads(name)
+        self.failed = self.failures()
         self.register_outputs(self.outputs())
 
     def _admission(self, name: str) -> Admission:
@@ -119,22 +121,23 @@ class Team(Component):
                 artifacts=args.platform.artifacts,
                 provider=inner.provider,
                 kubeconfig=inner.kubeconfig,
-                vcluster=inner.release,
+                restricted=args.tenant.team.isolation is Isolation.RESTRICTED,
             ),
             self.child(),
         )
 
     def _queues(self, name: str) -> Queues | None:
         args = self._args
-        if not args.tenant.team.queues:
+        if not args.tenant.queues:
             return None
-        if args.tenant.team.scheduler.mode is SchedulerMode.HOST and args.host_kai is not None:
+        if args.tenant.on_host:
             queues = QueuesArgs(
                 tenant=args.tenant,
                 on_host=True,
                 provider=args.provider,
                 kubeconfig=args.host_kubeconfig,
-                depends_on=[args.host_kai.release],
+                # a KAI of the cluster's own is there already
+                depends_on=[args.host_kai.release] if args.host_kai else [],
             )
         elif self.scheduler is not None:
             queues = QueuesArgs(
@@ -143,7 +146,6 @@ class Team(Component):
                 provider=self.virtual_cluster.provider,
                 kubeconfig=self.virtual_cluster.kubeconfig,
                 depends_on=[self.scheduler.release],
-                vcluster=self.virtual_cluster.release,
             )
         else:
             return None
@@ -155,7 +157,7 @@ class Team(Component):
         inner = self.virtual_cluster
         return Access(
             f"{name}-access",
-            AccessArgs(tenant=self._args.tenant, provider=inner.provider, vcluster=inner.release),
+            AccessArgs(tenant=self._args.tenant, provider=inner.provider),
             self.child(),
         )
 
@@ -204,21 +206,26 @@ class Team(Component):
         )
 
     def outputs(self) -> dict[str, pulumi.Input[object]]:
-        """What `make outputs` says of this tenant; no secret among it."""
+        """What `make outputs` says of this tenant; no secret among it.
+
+        All of it resolves after an update in which something failed, too: else the stack would have no outputs at all.
+        `failed` is what failed, by the engine's names; empty after an update in which the tenant did well.
+        """
         tenant = self._args.tenant
         found: dict[str, pulumi.Input[object]] = {
             **facts(tenant),
             "namespace": tenant.namespace,
             "endpoint": tenant.server,
-            "check": self.check.report if self.check else None,
+            "check": unless_failed(self.check.report) if self.check else None,
+            "failed": self.failed,
         }
         return found
 
-    def kubeconfigs(self) -> dict[str, pulumi.Input[str]]:
-        """The tenant's own credentials, and nothing of any other tenant."""
-        found: dict[str, pulumi.Input[str]] = {"admin": self.virtual_cluster.kubeconfig}
+    def kubeconfigs(self) -> dict[str, pulumi.Input[str | None]]:
+        """The tenant's own credentials, and nothing of any other tenant; None for what could not be made."""
+        found: dict[str, pulumi.Input[str | None]] = {"admin": unless_failed(self.virtual_cluster.kubeconfig)}
         if self.access is not None:
-            found["user"] = self.access.kubeconfig
+            found["user"] = unless_failed(self.access.kubeconfig)
         return found
 
 
@@ -255,7 +262,7 @@ def check_request(tenant: Tenant, platform: Platform) -> job.Request:
         node=None,
         # the tenant's nodes are all that a virtual cluster shows; on the host nothing else keeps the pod there
         node_selector=tenant.node_selector,
-        queue=tenant.first_queue if kai else None,
+        queue=tenant.check_queue if kai else None,
         scheduler_name=names.KAI_SCHEDULER_NAME if kai else None,
         scheduler_version=tenant.kai.version if tenant.kai else None,
         # on the host, KAI would look for a class of the host's; its own lowest one is there with every KAI

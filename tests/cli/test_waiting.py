@@ -130,7 +130,12 @@ def test_the_watch_looks_until_the_end_and_an_api_that_does_not_answer_ends_noth
 ) -> None:
     said: list[str] = []
     named_it = threading.Event()
-    monkeypatch.setattr(say, "line", lambda text: (said.append(text), named_it.set()))
+
+    def line(text: str) -> None:
+        said.append(text)
+        named_it.set()
+
+    monkeypatch.setattr(say, "line", line)
     looks: list[int] = []
 
     def read() -> tuple[list[Json], list[Json]]:

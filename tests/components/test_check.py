@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import releases
 from components.check import job
 from components.check.host import host_requests, sharing
 from probe import code
@@ -40,6 +41,16 @@ class TestHost:
             "gpu-tenancy",
         )
         assert (one.mode, one.gpus, one.scheduler_name, one.queue, one.team) == ("host", 1, None, None, "host")
+
+    def test_every_image_comes_from_the_mirror_an_own_one_too(self) -> None:
+        data = platform_of("lab")
+        data["artifacts"] = {"imageRegistry": "mirror.example:5000"}
+        mirrored = parse_platform(data, "Pulumi.unit.yaml")
+        data["check"] = {"image": "registry.example/torch:1"}
+        own = parse_platform(data, "Pulumi.unit.yaml")
+        images = [found.pod.image for platform in (mirrored, own) for found in host_requests(platform).values()]
+        pinned = releases.CHECK_IMAGE.partition("/")[2]
+        assert set(images) == {f"mirror.example:5000/{pinned}", "mirror.example:5000/torch:1"}
 
     @pytest.mark.parametrize(
         ("said", "found"),

@@ -223,6 +223,8 @@ class TestQuotas:
     def test_a_cpu_team_has_no_gpu_in_its_queues(self) -> None:
         told(
             {
+                "pools.cpu": {"nodes": ["cpu-0"], "gpusPerNode": 0},
+                "teams.dev.pool": "cpu",
                 "teams.dev.scheduler": {"mode": "virtual", "version": "v0.9.3"},
                 "teams.dev.queues": {"work": {"gpu": {"quota": 0, "limit": 1}}},
             },
