@@ -43,6 +43,8 @@ ANY_GPU: Final = re.compile(r"gpu")
 OTHER_VENDOR: Final = re.compile(r"\bamd|amdgpu|intel|habana|gaudi|ascend|cambricon|mthreads|rocm")
 OPERATOR: Final = re.compile(r"\bgpu-operator\b")
 
+_KUBERNETES_TAG: Final = re.compile(r":(v\d+\.\d+\.\d+)\b")
+
 _KEY: Final = next(iter(MANAGED_BY))
 
 T = TypeVar("T")
@@ -116,6 +118,7 @@ def read_facts(client: Client, rights: Iterable[Right], *, version: str) -> Clus
             "deployments",
             lambda: [owned(d.metadata) for d in client.list(Deployment, namespace="*") if _is_gpu_operator(d)],
         ),
+        kubernetes_inside=_inside(pods or (), our_spaces),
         denied=attempt("rights", lambda: _denied(client, rights)) or (),
         unreadable=unreadable,
     )
@@ -176,6 +179,21 @@ def _loads(pods: Iterable[Pod], our_spaces: set[str]) -> dict[str, _Load]:
         load.pods += 1
         if gpus := int(request(pod.spec, GPU)):
             load.gpus[_full_name(pod.metadata)] = gpus
+    return found
+
+
+def _inside(pods: Iterable[Pod], our_spaces: set[str]) -> dict[str, str]:
+    """What Kubernetes the control planes of our namespaces run: vCluster copies its binaries out of an image of that
+    tag (chart/templates/_init-containers.tpl)."""
+    found: dict[str, str] = {}
+    for pod in pods:
+        metadata = pod.metadata
+        if metadata is None or (metadata.labels or {}).get("app") != "vcluster" or metadata.namespace not in our_spaces:
+            continue
+        for container in (pod.spec.initContainers if pod.spec else None) or ():
+            tag = _KUBERNETES_TAG.search(container.image or "")
+            if container.name == "kubernetes" and tag:
+                found[metadata.namespace] = tag[1]
     return found
 
 

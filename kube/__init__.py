@@ -8,12 +8,13 @@ Leaves to others: every object that Pulumi can own.
 from __future__ import annotations
 
 from kube.client import meet_types
-from kube.kubeconfig import KubeconfigError, one_context, team_kubeconfig, user_kubeconfig
+from kube.kubeconfig import KubeconfigError, at_address, one_context, team_kubeconfig, user_kubeconfig
 from kube.leftovers import delete_leftovers
 from kube.waits import comes_later, wait_for_secret, wait_until_admitted, wait_until_it_answers
 
 __all__ = [
     "KubeconfigError",
+    "at_address",
     "comes_later",
     "delete_leftovers",
     "meet_types",

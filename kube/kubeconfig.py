@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -56,6 +57,18 @@ def one_context(text: str, context: str | None, where: str, base: Path | None = 
         sort_keys=True,
     )
     return cut, str(wanted)
+
+
+def at_address(text: str, address: str | None) -> str:
+    """Return a kubeconfig (JSON) of one cluster with the server's host replaced: k3s and microk8s say 127.0.0.1."""
+    if address is None:
+        return text
+    loaded = json.loads(text)
+    for entry in loaded["clusters"]:
+        url = urlsplit(entry["cluster"]["server"])
+        host = f"[{address}]" if ":" in address else address
+        entry["cluster"]["server"] = f"{url.scheme}://{host}:{url.port or 443}"
+    return json.dumps(loaded, sort_keys=True)
 
 
 def _named(config: Mapping[str, object], section: str, key: str, name: object, where: str) -> dict[str, object]:

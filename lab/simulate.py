@@ -8,14 +8,16 @@ import base64
 import json
 import re
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 import names
-from lab.clusters import LOOPBACK, Clusters
+from lab.clusters import Clusters
 from lab.objects import APPEAR_SECONDS, Json, Objects, Reference
+from lab.processes import LOOPBACK
 from releases import KAI, KaiRelease, Kind
 from settings.models import Owner, Platform, Pool
 
@@ -152,13 +154,32 @@ class Releases:
         objects.apply(queue_kind, force=True)
         crd = objects.reference(queue_kind)
         objects.wait(lambda: _established(objects.get(crd)), APPEAR_SECONDS, "the Queue kind is not established")
-        for kind in known.kinds if known else ():
-            if kind.crd != queue_kind["metadata"]["name"]:
-                objects.apply(_stand_in(kind), force=True)
+        for own in known.kinds if known else ():
+            if own.crd != queue_kind["metadata"]["name"]:
+                objects.apply(_stand_in(own), force=True)
         for name, value in KAI_PRIORITIES.items():
             meta = {"name": name}
             kind = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass"}
             objects.apply({**kind, "metadata": meta, "value": value}, force=True)
+
+
+def mark_of(release: Json) -> Json:
+    """What the state keeps of a release: where it is, and where its data lie."""
+    plane = (release.get("values") or {}).get("controlPlane") or {}
+    etcd = (((plane.get("backingStore") or {}).get("etcd") or {}).get("deploy") or {}) if plane else {}
+    store = (etcd if etcd.get("enabled") else plane).get("statefulSet") or {}
+    volume = ((store.get("persistence") or {}).get("volumeClaim") or {}).get("enabled", True)
+    return {
+        "chart": release.get("chart"),
+        "name": release["name"],
+        "namespace": release["namespace"],
+        "store": f"{'etcd' if etcd.get('enabled') else 'sqlite'}, {'on a volume' if volume else 'in the pod'}",
+    }
+
+
+def starts_empty(before: Json, after: Json) -> bool:
+    """Whether a virtual cluster's data stay behind: another store is an empty one."""
+    return "store" in before and before["store"] != after["store"]
 
 
 def _secret_of(release: Json) -> Reference:
@@ -274,9 +295,15 @@ def _verdict(objects: Objects, job: Json) -> None:
     env: dict[str, Any] = {
         item["name"]: item.get("value") for box in template["spec"]["containers"] for item in box.get("env") or []
     }
-    if names.LABEL_CHECK not in (template["metadata"].get("labels") or {}) or "GPU_CHECK_CONFIGMAP" not in env:
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    if names.LABEL_CHECK not in labels or "GPU_CHECK_CONFIGMAP" not in env:
         return
-    report = {"verdict": SIMULATED, "reason": "the lab has no GPU: its nodes are simulated, so nothing was proven"}
+    report = {
+        "verdict": SIMULATED,
+        "reason": "the lab has no GPU: its nodes are simulated, so nothing was proven",
+        # an applied object keeps the time of its first writing where nothing else in it changes
+        "startedAt": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
     meta = {"name": env["GPU_CHECK_CONFIGMAP"], "namespace": env["GPU_CHECK_NAMESPACE"]}
     data = {"report.json": json.dumps(report, sort_keys=True), "verdict": SIMULATED}
     objects.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}, force=True)

@@ -88,15 +88,21 @@ def kai_values(
     gpu_sharing: bool,
     restricted: bool = False,
     runtime_class: str | None = None,
+    cdi: bool | None = None,
     fake_gpus: bool = False,
     image_registry: str | None = None,
     pull_policy: PullPolicy | None = None,
+    namespace_labels: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, JSON]:
     """Return the Helm values for one KAI.
 
-    `runtime_class` is the RuntimeClass of GPU pods; keys that a release lacks are left out. `image_registry` replaces
-    the registry host of every image. `restricted`: its pods fit that Pod Security level; raises `ValueError` where the
-    release's can't.
+    `runtime_class` is the RuntimeClass of GPU pods; keys that a release lacks are left out. `cdi`: whether the binder
+    names GPUs by CDI; None leaves it to the release, whose look at the GPU Operator's ClusterPolicy finds nothing in a
+    virtual cluster. `image_registry` replaces the registry host of every image. `restricted`: its pods fit that Pod
+    Security level; raises `ValueError` where the release's can't. `namespace_labels`: KAI groups, and its webhooks see,
+    only pods of namespaces with these (KAI@v0.16.8:pkg/podgrouper/pod_controller.go,
+    pkg/operator/operands/admission/resources.go; all releases have the key). Without, a pod elsewhere that names this
+    scheduler is counted in whatever queue its label says.
     """
     values: dict[str, JSON] = {}
     if restricted:
@@ -115,6 +121,8 @@ def kai_values(
         put(values, release.pod_runtime_class_key, "")
     if release.reservation_resources_key is not None:
         put(values, release.reservation_resources_key, requests(RESERVATION_POD))
+    if cdi is not None and release.cdi_key is not None:
+        put(values, release.cdi_key, cdi)
     if fake_gpus:
         for key, args in release.fake_gpu_args.items():
             put(values, key, strings(args))
@@ -128,6 +136,8 @@ def kai_values(
     if pull_policy is not None:
         for key in release.pull_policy_keys:
             put(values, key, pull_policy)
+    if namespace_labels:
+        put(values, "global.namespaceLabelSelector", table(namespace_labels))
     return values
 
 
@@ -265,13 +275,16 @@ def device_plugin_values(
     *,
     configs: Sequence[SharingConfig] = (),
     runtime_class: str | None = None,
+    driver_root: str | None = None,
+    device_list_strategy: str | None = None,
     image_registry: str | None = None,
     pull_policy: PullPolicy | None = None,
 ) -> dict[str, JSON]:
     """Return the Helm values of the device plugin.
 
     `configs`: one entry per way of sharing; nodes choose by the label NODE_LABEL_SHARING_CONFIG, those without it get
-    `NO_SHARING`.
+    `NO_SHARING`. `driver_root` only where the driver is not at the usual place, or where the plugin writes a CDI spec.
+    `device_list_strategy`: how it tells which GPU a container gets (`envvar` by default, `cdi-cri`, `cdi-annotations`).
     """
     # GFD would bring NFD with it; without NFD the label gpu.present (ours) is what the affinity finds
     values: dict[str, JSON] = {"gfd": {"enabled": False}, "nfd": {"enabled": False}}
@@ -281,6 +294,10 @@ def device_plugin_values(
         put(values, "config.default", NO_SHARING.name)
     if runtime_class is not None:
         values["runtimeClassName"] = runtime_class
+    if driver_root is not None:
+        values["nvidiaDriverRoot"] = driver_root
+    if device_list_strategy is not None:
+        values["deviceListStrategy"] = device_list_strategy
     if image_registry is not None:
         for key, images in release.images.items():
             put(values, key, mirrored(images, image_registry))

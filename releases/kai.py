@@ -243,6 +243,7 @@ _V0_7_11: Final = KaiRelease(
     pod_runtime_class_key=None,
     pod_runtime_class_scope="none",
     pod_runtime_class_can_be_off=True,
+    cdi_key="binder.cdi",
     # it does not look at the nodes' labels: KAI@v0.7.11:cmd/binder/app/options.go
     fake_gpu_args=MappingProxyType({"binder.additionalArgs": ("--fake-gpu-nodes=true",)}),
     pull_policy_keys=(
@@ -311,6 +312,7 @@ _V0_9_3: Final = KaiRelease(
     pod_runtime_class_key=None,
     pod_runtime_class_scope="none",
     pod_runtime_class_can_be_off=True,
+    cdi_key=None,  # KAI@v0.9.3:pkg/operator/operands/binder/resources.go
     fake_gpu_args=_NO_ARGS,
     pull_policy_keys=(
         "operator.image.pullPolicy",
@@ -369,6 +371,7 @@ _V0_9_8: Final = replace(
     pod_runtime_class_key="admission.gpuPodRuntimeClassName",
     pod_runtime_class_scope="gpu pods",
     pod_runtime_class_can_be_off=False,
+    cdi_key="binder.cdi",
     # its binder is not the operator's, so nobody looks at the nodes' labels
     fake_gpu_args=MappingProxyType({"binder.additionalArgs": ("--fake-gpu-nodes=true",)}),
     leftovers=(_KAI_CONFIG,),
@@ -426,6 +429,7 @@ _V0_12_23: Final = replace(
     pod_runtime_class_key="admission.gpuPodRuntimeClassName",
     pod_runtime_class_scope="gpu pods",
     pod_runtime_class_can_be_off=False,
+    cdi_key="binder.cdiEnabled",
     pull_policy_keys=(
         "operator.image.pullPolicy",
         "binder.image.pullPolicy",

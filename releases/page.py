@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from releases import injection
 from releases.ages import STALE_DAYS, ages
 from releases.gpu_software import (
     CHECK_IMAGE,
@@ -109,6 +110,7 @@ def markdown() -> str:
         ),
         "",
         f"GPU check: `{CHECK_IMAGE}`.",
+        *injection.page(),
         "",
         "## Traps",
         "",

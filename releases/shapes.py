@@ -131,6 +131,8 @@ class KaiRelease:
     """Which pods admission puts it on."""
     pod_runtime_class_can_be_off: bool
     """Whether an empty value switches that off; else it falls back to `nvidia`."""
+    cdi_key: str | None
+    """Where it goes whether the binder names GPUs by CDI; None: it follows the GPU Operator's ClusterPolicy."""
     fake_gpu_args: Mapping[str, tuple[str, ...]]
     """Extra arguments by value path for fake GPUs; where empty the node label run.ai/fake.gpu=true does the same. Then
     the reservation pod only sleeps, and whatever fakes the GPUs must name its GPU in its annotation (not tried)."""

@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 from pydantic.config import JsonDict
 
+from settings.connection import Connection
+from settings.hosts import Install, K3s, Kind, Microk8s
+from settings.slurm import Slurm
 from settings.types import CpuQuantity, DnsLabel, GpuAmount, MemoryQuantity, Port, Section
+from settings.workloads import Workload
 
 
 def _or(short: JsonDict) -> Callable[[JsonDict], None]:
@@ -44,6 +48,21 @@ class GpuStack(StrEnum):
     DEVICE_PLUGIN = "devicePlugin"
     GPU_OPERATOR = "gpuOperator"
     FAKE = "fake"
+
+
+class Injection(StrEnum):
+    """How a GPU gets into a container, in the vendors' own words; docs/versions.md says what each needs.
+
+    legacy, cdi, jit-cdi, csv: modes of NVIDIA's container runtime. cdi-cri, cdi-annotations: CDI by the kubelet, as the
+    device plugin names the device.
+    """
+
+    LEGACY = "legacy"
+    CDI = "cdi"
+    JIT_CDI = "jit-cdi"
+    CSV = "csv"
+    CDI_CRI = "cdi-cri"
+    CDI_ANNOTATIONS = "cdi-annotations"
 
 
 class Owner(StrEnum):
@@ -114,6 +133,19 @@ class Host(Section):
     scheduler: SharedScheduler | None = Field(
         default=None, description="the KAI that teams with mode host share; only needed with such teams"
     )
+    kind: Kind | None = Field(default=None, description="make a kind cluster of this name; default: it is there")
+    microk8s: Microk8s | None = Field(
+        default=None, alias="microk8s", description="install microk8s; default: it is there"
+    )
+    k3s: K3s | None = Field(default=None, alias="k3s", description="install k3s; default: it is there")
+    connection: Connection | None = Field(
+        default=None, description="where the cluster is made; default: the machine that `pulumi up` runs on"
+    )
+
+    @property
+    def install(self) -> Install | None:
+        """How the program makes the cluster; None where it is there already."""
+        return self.kind or self.microk8s or self.k3s
 
     @property
     def reachable_at(self) -> str | None:
@@ -143,6 +175,11 @@ class Gpu(Section):
         default=RuntimeClass(),
         description="what GPU pods run with; a name alone means ours",
         json_schema_extra=_or({"type": "string"}),
+    )
+    injection: Injection | None = Field(
+        default=None,
+        description="how a GPU gets into a container on these hosts: docs/versions.md; default: any mode of NVIDIA's "
+        "container runtime",
     )
 
 
@@ -401,6 +438,9 @@ class Team(Section):
     access: Access = Field(default=Access(), description="how it reaches its API server")
     vcluster: Vcluster = Field(default=Vcluster(), description="its virtual cluster")
     check: TeamCheck = Field(default=TeamCheck(), description="what its GPU check asks for")
+    workloads: dict[DnsLabel, Workload] = Field(
+        default_factory=dict, description="servers and apps that run as the team's own, each tested after a deploy"
+    )
 
 
 class OnFailure(StrEnum):
@@ -443,12 +483,25 @@ def _day(value: Any) -> Any:
     return value.removesuffix(" 00:00:00 +0000 UTC") if isinstance(value, str) else value
 
 
-class Override(Section):
-    """Lets one dangerous change of one team through, until a date. Used by `protect` and by the preview gate."""
+TeamChange: TypeAlias = Literal["delete", "replace", "lowerLimit"]
+"""What an override can let happen to one team."""
 
-    team: DnsLabel = Field(description="tenant that it is for; may be one that this change removes")
-    allow: tuple[Literal["delete", "replace", "lowerLimit"], ...] = Field(
-        min_length=1, description="what may happen to it"
+StackChange: TypeAlias = Literal["anotherCluster", "preflight", "quotaRules"]
+"""What an override can let through for the whole stack."""
+
+
+class Override(Section):
+    """Lets one thing through that is refused otherwise, until a date: a dangerous change of one team, or a finding of a
+    guard. `protect`, the preview gate and the guards use it."""
+
+    team: DnsLabel | None = Field(
+        default=None,
+        description="with delete, replace and lowerLimit: the tenant; may be one that this change removes",
+    )
+    allow: tuple[TeamChange | StackChange, ...] = Field(min_length=1, description="what may happen")
+    of: tuple[str, ...] = Field(
+        default=(),
+        description="with preflight: the findings that are let through, with quotaRules: the rules; each by its name",
     )
     until: Annotated[date, BeforeValidator(_day)] = Field(
         description="last day that it holds, YYYY-MM-DD; later it is as if it were not there"
@@ -463,8 +516,9 @@ class Platform(Section):
     gpu: Gpu = Field(description="the GPU software on the nodes")
     pools: dict[DnsLabel, Pool] = Field(min_length=1, description="sets of nodes by name, no node in two")
     teams: dict[DnsLabel, Team] = Field(default_factory=dict, description="tenants by name, some 30 in a stack")
+    slurm: Slurm | None = Field(default=None, description="SLURM on a GPU host beside the cluster; default: none")
     check: Check = Field(default=Check(), description="the GPU check that runs in every GPU team")
     artifacts: Artifacts = Field(default=Artifacts(), description="mirrors of charts and images")
     overrides: tuple[Override, ...] = Field(
-        default=(), description="dangerous changes that are let through, each until a date"
+        default=(), description="what is let through that is refused otherwise, each until a date"
     )

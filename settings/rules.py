@@ -19,6 +19,7 @@ import releases
 from capacity import NODE_PORTS, UNLIMITED, LeafClaim, Verdict, hard_cap, listed, number
 from settings import artifacts
 from settings.claims import pool_capacities, shared_cost, tenant_claims
+from settings.hosts import hosts_are_made_in_one_way
 from settings.models import (
     Expose,
     GpuStack,
@@ -31,6 +32,7 @@ from settings.models import (
     Team,
     TeamCheck,
 )
+from settings.overrides import overrides_say_what_they_are_about
 from settings.own_pods import (
     check_queues_are_free,
     restricted_teams_can_run,
@@ -39,7 +41,9 @@ from settings.own_pods import (
     virtual_schedulers_have_nodes,
 )
 from settings.problems import Path, Problem, shown
+from settings.slurm import slurm_has_its_own_gpus
 from settings.tenants import CANARY_SUFFIX, canary_of, path_of, tenants
+from settings.workload_rules import RULES as WORKLOAD_RULES
 
 Rule: TypeAlias = Callable[[Platform], Iterable[Problem]]
 
@@ -85,6 +89,10 @@ def gpu_software_is_known(platform: Platform) -> Iterator[Problem]:
             yield from _known("GPU Operator", gpu.version, releases.GPU_OPERATOR, path)
         else:
             yield Problem(path=path, rule="has no meaning with stack fake", got=shown(gpu.version), fix="remove it")
+    if gpu.injection is not None and gpu.stack is GpuStack.FAKE:
+        yield Problem(
+            path=("gpu", "injection"), rule="has no meaning with stack fake", got=gpu.injection.value, fix="remove it"
+        )
     brings = {
         "k3s": platform.host.provider is HostProvider.K3S,
         "the GPU Operator": gpu.stack is GpuStack.GPU_OPERATOR,
@@ -680,6 +688,10 @@ RULES: Final[tuple[Rule, ...]] = (
     queues_fit_their_team,
     everything_has_room,
     artifacts_are_known,
+    overrides_say_what_they_are_about,
+    *WORKLOAD_RULES,
+    slurm_has_its_own_gpus,
+    hosts_are_made_in_one_way,
     team_names_are_free,
     storage_holds_the_control_plane,
     virtual_schedulers_have_nodes,

@@ -101,6 +101,8 @@ class Recorder(mocks.Mocks):
             state["metadata"] = {"name": "kube-system", **(state.get("metadata") or {}), "uid": f"uid-of-{of}"}
         if args.typ == "kubernetes:core/v1:ConfigMap" and args.resource_id:
             state["data"] = {"report.json": json.dumps({"verdict": "pass", "sentence": "all well"})}
+        if args.typ.startswith("command:") and str(state.get("create")).startswith("kind get kubeconfig --name "):
+            state["stdout"] = kubeconfig("kind-" + str(state["create"]).split()[-1])
         if args.typ == "kubernetes:batch/v1:Job":
             state["metadata"] = {**state["metadata"], "uid": f"uid-of-{args.name}"}
         return args.resource_id or f"{args.name}-id", state
@@ -161,9 +163,14 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def shipped(stack: str) -> Path:
+    """One of the stack files as they come with the program. The one at the top may be the user's own by now."""
+    return ROOT / "tests" / "stacks" / f"Pulumi.{stack}.yaml"
+
+
 def platform_of(stack: str) -> dict[str, Any]:
-    """The platform section of one of the stack files in the repository, as plain data."""
-    loaded = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())
+    """The platform section of one of the stack files that come with the program, as plain data."""
+    loaded = yaml.safe_load(shipped(stack).read_text())
     found: dict[str, Any] = loaded["config"]["gpu-tenancy:platform"]
     return found
 

@@ -6,7 +6,7 @@ The platforms are drawn from seeds, so that a failure names the one that shows i
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache
 from itertools import product
 from typing import Final
@@ -69,21 +69,21 @@ def a_gpu_is_given_twice(pool: PoolCapacity, claims: list[TenantClaim]) -> bool:
     places = [(team, node) for team, claim in enumerate(claims) for node in visible_nodes(claim, pool)]
     caps = [hard_cap(claim.limit, visible_gpus(claim, pool)) for claim in claims]
 
-    def total(bound: tuple[int, ...], wanted: Callable[[int, str], bool]) -> int:
-        return sum(count for count, (team, node) in zip(bound, places, strict=True) if wanted(team, node))
+    def pods(bound: tuple[int, ...], *, of: int | None = None, on: str | None = None) -> int:
+        """The pods of one team, or on one node."""
+        counted = zip(bound, places, strict=True)
+        return sum(count for count, (team, node) in counted if of in (None, team) and on in (None, node))
 
     waiting = [tuple(0 for _ in places)]
     known = set(waiting)
     while waiting:
         bound = waiting.pop()
         for index, (team, node) in enumerate(places):
-            blind = claims[team].mode == "virtual"
-            busy = total(bound, lambda other, there, n=node, t=team, b=blind: there == n and (other == t or not b))
-            held = total(bound, lambda other, _, t=team: other == t)
-            if busy >= pool.gpus_per_node or held >= caps[team]:
+            busy = pods(bound, on=node, of=team if claims[team].mode == "virtual" else None)
+            if busy >= pool.gpus_per_node or pods(bound, of=team) >= caps[team]:
                 continue
             after = (*bound[:index], bound[index] + 1, *bound[index + 1 :])
-            if total(after, lambda _, there, n=node: there == n) > pool.gpus_per_node:
+            if pods(after, on=node) > pool.gpus_per_node:
                 return True
             if after not in known:
                 known.add(after)

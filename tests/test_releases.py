@@ -159,7 +159,7 @@ def test_no_release_is_from_the_future_of_a_newer_one() -> None:
     for table in (KAI, VCLUSTER, DEVICE_PLUGIN, GPU_OPERATOR):
         for release in table.values():
             ends = getattr(release, "support_ends", None)
-            assert ends is None or release.released < ends, release.version  # type: ignore[attr-defined]
+            assert ends is None or release.released < ends, release.version
 
 
 def test_a_retracted_tag_is_no_release() -> None:
@@ -478,6 +478,33 @@ def test_without_sharing_there_is_no_config_map() -> None:
     # feature discovery is on neither here nor by another way: our labels are what the chart's affinity finds
     assert (at(values, "gfd.enabled"), at(values, "nfd.enabled")) == (False, False)
     assert at(values, "runtimeClassName") is None
+
+
+@pytest.mark.parametrize(
+    ("version", "key"),
+    [
+        ("v0.7.11", "binder.cdi"),
+        ("v0.9.8", "binder.cdi"),
+        ("v0.16.8", "binder.cdiEnabled"),
+        ("v0.18.6", "binder.cdiEnabled"),
+    ],
+)
+def test_cdi_is_named_where_the_version_has_a_key_and_left_alone_unless_asked(version: str, key: str) -> None:
+    assert at(kai_values(KAI[version], gpu_sharing=True, cdi=True), key) is True
+    assert at(kai_values(KAI[version], gpu_sharing=True, cdi=False), key) is False
+    assert at(kai_values(KAI[version], gpu_sharing=True), key) is None
+
+
+def test_093_has_no_key_for_cdi() -> None:
+    values = kai_values(KAI["v0.9.3"], gpu_sharing=True, cdi=True)
+    assert not [path for path in paths(values) if "cdi" in path.lower()]
+
+
+def test_how_the_device_plugin_names_gpus_is_left_to_it_unless_asked() -> None:
+    release = DEVICE_PLUGIN[DEFAULT_DEVICE_PLUGIN]
+    assert not {"nvidiaDriverRoot", "deviceListStrategy"} & set(device_plugin_values(release))
+    values = device_plugin_values(release, driver_root="/", device_list_strategy="cdi-cri")
+    assert (values["nvidiaDriverRoot"], values["deviceListStrategy"]) == ("/", "cdi-cri")
 
 
 def test_the_device_plugins_images_come_from_the_mirror() -> None:

@@ -1,7 +1,7 @@
 """Does the cluster have what the stack file says? Pure comparison of plain data.
 
 Owns: the facts that are compared (`facts.py`), the rules by subject (`nodes.py`, `gpus.py`, `software.py`, `teams.py`,
-`rights.py`), one fix for each finding (`findings.py`).
+`charts.py`, `rights.py`), one fix for each finding (`findings.py`).
 Leaves to others: reading the facts (`cli/live.py`), rules that need no cluster (`settings`), showing (`cli/host.py`).
 
 Objects that an earlier run of ours made are fine: they are told by the label
@@ -10,9 +10,11 @@ Objects that an earlier run of ours made are fine: they are told by the label
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 
 from cli.preflight import nodes, software, teams
+from cli.preflight.charts import is_chart, local_charts
 from cli.preflight.facts import ClusterFacts, NodeFacts, ObjectFacts, Right, Taint
 from cli.preflight.findings import Finding, Level, warning, worst
 from cli.preflight.rights import needed_rights, rights
@@ -33,11 +35,18 @@ __all__ = [
 
 
 def compare(
-    platform: Platform, facts: ClusterFacts, *, ports: Mapping[str, int], tenants: Mapping[str, Team]
+    platform: Platform,
+    facts: ClusterFacts,
+    *,
+    ports: Mapping[str, int],
+    tenants: Mapping[str, Team],
+    chart_is_there: Callable[[str], bool] = is_chart,
+    today: date | None = None,
 ) -> list[Finding]:
-    """Return every finding, in the order of the table: the cluster, pools and nodes, shared objects, teams, rights.
+    """Return every finding, in the order of the table: cluster, pools and nodes, shared objects, teams, charts, rights.
 
-    `ports` are the tenants' NodePorts, `tenants` the teams and their canaries.
+    `ports` are the tenants' NodePorts, `tenants` the teams and their canaries, `chart_is_there` looks at a local path;
+    `today` is for overrides (default: today).
     """
     return [
         *teams.version(facts),
@@ -48,9 +57,10 @@ def compare(
         *software.gpu_software(platform, facts),
         *software.default_runtime(platform),
         *teams.storage(platform, facts, tenants),
-        *teams.kubernetes_inside(facts, tenants),
+        *teams.kubernetes_inside(platform, facts, tenants, today or date.today()),
         *teams.namespaces(facts, tenants),
         *teams.node_ports(facts, ports),
+        *local_charts(platform, chart_is_there),
         *rights(facts),
     ]
 

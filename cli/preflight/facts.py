@@ -110,6 +110,8 @@ class ClusterFacts:
     """DaemonSets of a device plugin for NVIDIA's GPUs, as namespace/name. Detail is `operator` where the GPU Operator
     made it."""
     gpu_operators: Sequence[ObjectFacts] | None
+    kubernetes_inside: Mapping[str, str] = field(default_factory=dict)
+    """What each virtual cluster runs now, by its namespace: `v1.34.4`."""
     denied: Sequence[Right] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """What could not be read, and why."""

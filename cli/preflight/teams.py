@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Final
 
 import releases
 from cli.preflight.facts import ClusterFacts
 from cli.preflight.findings import Finding, error, note, ok, warning
+from components.team.protection import override_for
 from names import team_namespace
 from settings.models import Platform, SchedulerMode, Team
 
@@ -39,24 +41,53 @@ def _minor(version: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
-def kubernetes_inside(facts: ClusterFacts, tenants: Mapping[str, Team]) -> Iterator[Finding]:
-    """Yield the tenants whose pods would never be shown as ready, because their Kubernetes is older than the host's."""
-    host = _minor(facts.version)
+def kubernetes_inside(
+    platform: Platform, facts: ClusterFacts, tenants: Mapping[str, Team], today: date
+) -> Iterator[Finding]:
+    """Yield the tenants whose Kubernetes would go back a minor, and those whose pods would never be shown as ready,
+    because theirs is older than the host's."""
     for name, team in tenants.items():
         release = releases.VCLUSTER.get(team.vcluster.version or releases.DEFAULT_VCLUSTER)
-        if release is None or host is None or host < OBSERVED_GENERATION or not release.older_kubernetes_stays_unready:
+        if release is None:
             continue
         kai = releases.KAI.get(team.scheduler.version or "") if team.scheduler.mode is SchedulerMode.VIRTUAL else None
-        inside = team.vcluster.kubernetes_version or releases.kubernetes_for(release, kai)
-        if (_minor(inside) or host) < OBSERVED_GENERATION:
-            yield warning(
-                "kubernetes-inside",
-                f"team {name}",
-                f"vCluster {release.version} with Kubernetes {inside} inside may show no pod as ready on a host with "
-                f"{facts.version}",
-                f"set vcluster.kubernetesVersion: {releases.DEFAULT_KUBERNETES}, or vcluster.version: "
-                f"{releases.DEFAULT_VCLUSTER}",
-            )
+        wanted = team.vcluster.kubernetes_version or releases.kubernetes_for(release, kai)
+        running = facts.kubernetes_inside.get(team_namespace(name))
+        if running is not None and releases.minor(running) > releases.minor(wanted):
+            allowed = override_for(name, "replace", platform.overrides, today) is not None
+            yield _goes_back(name, running, wanted, kai, allowed=allowed)
+        else:
+            yield from _stays_unready(name, facts.version, release, wanted)
+
+
+def _goes_back(name: str, running: str, wanted: str, kai: releases.KaiRelease | None, *, allowed: bool) -> Finding:
+    keep = f"set teams.{name}.vcluster.kubernetesVersion: {running}"
+    if kai is not None and not releases.fits(running, kai):
+        newer = next((one.version for one in releases.KAI.values() if releases.fits(running, one)), None)
+        keep += f", and a KAI that runs on it ({newer} or newer)" if newer else ", and leave KAI as it is"
+    said = (
+        f"runs Kubernetes {running} inside, and {wanted} would come: an older one may not read what a newer one stored"
+    )
+    if allowed:
+        return warning("kubernetes-older", f"team {name}", f"{said} (an override allows it)", keep)
+    return error(
+        "kubernetes-older", f"team {name}", said, f"{keep}; to go back all the same an override for it with replace"
+    )
+
+
+def _stays_unready(name: str, version: str, release: releases.VclusterRelease, inside: str) -> Iterator[Finding]:
+    host = _minor(version)
+    if host is None or host < OBSERVED_GENERATION or not release.older_kubernetes_stays_unready:
+        return
+    if releases.minor(inside) < OBSERVED_GENERATION:
+        yield warning(
+            "kubernetes-inside",
+            f"team {name}",
+            f"vCluster {release.version} with Kubernetes {inside} inside may show no pod as ready on a host with "
+            f"{version}",
+            f"set vcluster.kubernetesVersion: {releases.DEFAULT_KUBERNETES}, or vcluster.version: "
+            f"{releases.DEFAULT_VCLUSTER}",
+        )
 
 
 def storage(platform: Platform, facts: ClusterFacts, tenants: Mapping[str, Team]) -> Iterator[Finding]:

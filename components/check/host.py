@@ -48,12 +48,20 @@ def _request(platform: Platform, name: str, pool: Pool, node: str | None, select
         pair=None,
         gpu_memory_mib=None,
         replicas=pool.replicas,
+        sharing=sharing(pool),
         tainted=pool.taint,
         product=pool.product,
         pool_gpu_memory_mib=pool.gpu_memory_mib,
         pod=pod_settings(platform),
         kind="host",
     )
+
+
+def sharing(pool: Pool) -> str | None:
+    """How a pool's replicas are made, in the stack file's words; None without replicas."""
+    if pool.sharing.mps:
+        return "mps"
+    return "timeSlicing" if pool.sharing.time_slicing else None
 
 
 def pod_settings(platform: Platform) -> PodSettings:
@@ -68,4 +76,5 @@ def pod_settings(platform: Platform) -> PodSettings:
         deadline_seconds=platform.check.deadline_seconds,
         on_failure=platform.check.on_failure.value,
         fake=fake,
+        injection=platform.gpu.injection,
     )

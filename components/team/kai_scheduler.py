@@ -24,7 +24,8 @@ CLUSTER_POLICY_SCHEMA = {"type": "object", "x-kubernetes-preserve-unknown-fields
 
 @dataclass(frozen=True, kw_only=True)
 class KaiSchedulerArgs:
-    """`provider` and `kubeconfig` are those of the cluster that KAI runs in; `team` is None on the host.
+    """`provider` and `kubeconfig` are those of the cluster that KAI runs in; `team` is None on the host. `cdi`: whether
+    it names a fraction's GPU by its CDI name (`releases.injection`); None leaves that to the release.
 
     `restricted`: its pods must fit that Pod Security level."""
 
@@ -33,6 +34,7 @@ class KaiSchedulerArgs:
     gpu_sharing: bool
     runtime_class: str
     fake_gpus: bool
+    cdi: bool | None
     artifacts: Artifacts
     provider: k8s.Provider
     kubeconfig: pulumi.Output[str]
@@ -118,9 +120,13 @@ class KaiScheduler(Component):
                 gpu_sharing=args.gpu_sharing,
                 runtime_class=args.runtime_class,
                 fake_gpus=args.fake_gpus,
+                cdi=args.cdi,
                 restricted=args.restricted,
                 image_registry=args.artifacts.image_registry,
                 pull_policy=args.artifacts.image_pull_policy,
+                # a virtual cluster is one tenant's; on the host, pods of teams with a KAI of their own name the same
+                # scheduler and may have a queue of the same name
+                namespace_labels={names.LABEL_SCHEDULER: names.SCHEDULED_BY_HOST} if args.team is None else {},
             ),
             cleanup_on_fail=True,
             # a failed first install is uninstalled: kept, it would be "upgraded" by a chart that can't upgrade it

@@ -6,6 +6,7 @@ Leaves to others: each step is a component of its own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -15,7 +16,7 @@ import names
 from components.base import Component, unless_failed
 from components.check import job
 from components.check.gpu_check import GpuCheck, GpuCheckArgs
-from components.check.host import pod_settings
+from components.check.host import pod_settings, sharing
 from components.team.access import Access, AccessArgs
 from components.team.admission import Admission, AdmissionArgs, Others
 from components.team.guardrails import Guardrails, GuardrailsArgs
@@ -23,13 +24,16 @@ from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
 from components.team.queues import Queues, QueuesArgs
 from components.team.tenant import Tenant, facts
 from components.team.virtual_cluster import VirtualCluster, VirtualClusterArgs
+from components.workloads.workloads import Workloads, WorkloadsArgs
+from releases import injection
 from settings.models import GpuStack, Isolation, Platform, SchedulerMode
 
 
 @dataclass(frozen=True, kw_only=True)
 class TeamArgs:
     """`host_kai` is the one KAI on the host, for mode `host`. `others`: what the tenant's pods must leave alone.
-    `protect`: refuse to delete or replace the tenant. `depends_on`: the host's own checks."""
+    `protect`: refuse to delete or replace the tenant. `depends_on`: the host's own checks.
+    `secrets`: what its workloads need, by source."""
 
     tenant: Tenant
     others: Others
@@ -39,6 +43,7 @@ class TeamArgs:
     host_kai: KaiScheduler | None
     protect: bool
     depends_on: list[pulumi.Resource]
+    secrets: Mapping[str, pulumi.Output[str]]
 
 
 class Team(Component):
@@ -51,6 +56,7 @@ class Team(Component):
     team_queues: Queues | None = None
     access: Access | None = None
     check: GpuCheck | None = None
+    workloads: Workloads | None = None
     failed: pulumi.Output[list[str]]
 
     def __init__(self, name: str, args: TeamArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -65,8 +71,10 @@ class Team(Component):
         self.team_queues = self._queues(name)
         self.access = self._access(name)
         self.check = self._check(name)
+        self.workloads = self._workloads(name)
         self.failed = self.failures()
-        self.register_outputs(self.outputs())
+        # a later run reads in the state whether it may leave this team out (cli/guards/memory.py)
+        self.register_outputs({**self.outputs(), names.PROTECTED_OUTPUT: args.protect})
 
     def _admission(self, name: str) -> Admission:
         args = self._args
@@ -110,6 +118,7 @@ class Team(Component):
                 gpu_sharing=args.tenant.team.scheduler.gpu_sharing,
                 runtime_class=args.platform.gpu.runtime_class.name,
                 fake_gpus=args.platform.gpu.stack is GpuStack.FAKE,
+                cdi=injection.kai_cdi(args.platform.gpu.injection),
                 artifacts=args.platform.artifacts,
                 provider=inner.provider,
                 kubeconfig=inner.kubeconfig,
@@ -155,7 +164,7 @@ class Team(Component):
 
     def _check(self, name: str) -> GpuCheck | None:
         tenant = self._args.tenant
-        if not tenant.team.check.enabled or tenant.gpu_limit == 0:
+        if not is_checked(tenant):
             return None
         inner = self.virtual_cluster
         return GpuCheck(
@@ -169,6 +178,30 @@ class Team(Component):
                 own_namespace=True,
                 own_priority=True,
                 vcluster=inner.release,
+            ),
+            self.child(),
+        )
+
+    def _workloads(self, name: str) -> Workloads | None:
+        args, inner = self._args, self.virtual_cluster
+        if not args.tenant.team.workloads:
+            return None
+        return Workloads(
+            f"{name}-workloads",
+            WorkloadsArgs(
+                tenant=args.tenant,
+                platform=args.platform,
+                provider=inner.provider,
+                host_provider=args.provider,
+                vcluster=inner.release,
+                namespace=self.guardrails.namespace,
+                secrets=args.secrets,
+                # a team whose check fails gets no server on top of it
+                depends_on=[self.check.finished]
+                if self.check
+                else [self.team_queues]
+                if self.team_queues
+                else [inner.release],
             ),
             self.child(),
         )
@@ -195,6 +228,11 @@ class Team(Component):
         if self.access is not None:
             found["user"] = unless_failed(self.access.kubeconfig)
         return found
+
+
+def is_checked(tenant: Tenant) -> bool:
+    """Whether a tenant has a check."""
+    return tenant.team.check.enabled and tenant.gpu_limit != 0
 
 
 CHECKED = (
@@ -241,6 +279,7 @@ def check_request(tenant: Tenant, platform: Platform) -> job.Request:
         pair=ask.pair,
         gpu_memory_mib=ask.gpu_memory_mib,
         replicas=pool.replicas if pool else 1,
+        sharing=sharing(pool) if pool else None,
         tainted=bool(pool and pool.taint),
         product=pool.product if pool else None,
         pool_gpu_memory_mib=pool.gpu_memory_mib if pool else None,

@@ -17,9 +17,14 @@ from capacity import UNLIMITED
 from settings.claims import tenancy_cost
 from settings.models import Expose, Platform, Pool, Queue, QueueResource, SchedulerMode, Team
 from settings.tenants import canary_of, tenants
+from settings.workloads import App
 
 CHECK_QUEUE_PRIORITY: Final = 1
 """Below every queue of the team's own (100 unless the stack file says otherwise)."""
+
+DISK_PER_POD_GIB: Final = 100
+"""What a tenant's pods may write to their nodes' disks is bounded by this, times its pods: twice the default limit of a
+container (`guardrails.py`), so that pods with a sidecar fit and one pod may have the share of many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,13 +171,30 @@ def quota_hard(tenant: Tenant) -> dict[str, str]:
         "requests.storage": team.storage,
         # not `count/pods`, which also counts pods that have ended: a team's finished Jobs would block its next ones
         "pods": str(total.pods),
+        "limits.ephemeral-storage": f"{total.pods * DISK_PER_POD_GIB}Gi",
         # the one way in from outside is ours; a tenant that opens another would be reachable past it
-        "services.nodeports": "1" if tenant.team.access.expose is not Expose.NONE else "0",
+        "services.nodeports": str((1 if tenant.team.access.expose is not Expose.NONE else 0) + _exposed(tenant.team)),
         "services.loadbalancers": "1" if tenant.team.access.expose is Expose.LOAD_BALANCER else "0",
     }
     hard.update({f"requests.{resource}": "0" for resource in names.GPU_RESOURCES})
     hard[f"requests.{names.GPU}"] = str(tenant.gpu_limit)
     return hard
+
+
+def _exposed(team: Team) -> int:
+    """How many of a team's apps have a NodePort, by a Service of ours on the host."""
+    return sum(1 for w in team.workloads.values() if isinstance(w, App) and w.expose.node_port is not None)
+
+
+def cluster_facts(tenant: Tenant) -> dict[str, object]:
+    """What a policy may read about a tenant's virtual cluster, and a later run in the state."""
+    return {
+        "team": tenant.name,
+        "version": tenant.vcluster.version,
+        "kubernetesVersion": tenant.kubernetes,
+        "persistence": tenant.team.vcluster.persistence,
+        "backingStore": tenant.team.vcluster.backing_store,
+    }
 
 
 def facts(tenant: Tenant) -> dict[str, object]:

@@ -272,3 +272,24 @@ def test_sidecars_fill_a_node(project: Project, capsys: pytest.CaptureFixture[st
     ]
     project.api.objects["/api/v1/nodes"] = [gpu_node({"nvidia.com/gpu": "4"})]
     assert "64 of its 64 CPUs" in findings(project, capsys)["node-full"]["message"]
+
+
+def test_the_kubernetes_inside_is_read_from_our_control_planes_alone(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def control_plane(space: str, image: str, **labels: str) -> dict[str, Any]:
+        return named(
+            "Pod", "v1", "ml-0", metadata={"namespace": space, "labels": labels},
+            spec={"containers": [], "initContainers": [{"name": "kubernetes", "image": image}]},
+        )  # fmt: skip
+
+    project.api.objects["/api/v1/nodes"] = [gpu_node({"nvidia.com/gpu": "4"})]
+    project.api.objects["/api/v1/namespaces"] = [named("Namespace", "v1", "team-ml", metadata=OURS)]
+    mirrored = control_plane("team-ml", "mirror.example:5000/loft-sh/kubernetes:v1.36.0@sha256:00", app="vcluster")
+    of_the_team = control_plane("team-ml", "registry.example/kubernetes:v1.37.0")
+    of_others = control_plane("other", "registry.example/kubernetes:v1.38.0", app="vcluster")
+    for pods in ([mirrored, of_the_team, of_others], [of_the_team, mirrored]):
+        project.api.objects["/api/v1/pods"] = pods
+        assert "runs Kubernetes v1.36.0 inside" in findings(project, capsys)["kubernetes-older"]["message"]
+    project.api.objects["/api/v1/pods"] = [of_the_team, of_others]
+    assert "kubernetes-older" not in findings(project, capsys)

@@ -35,6 +35,7 @@ SPECS = {
                 "requests.cpu": "48380m",
                 "requests.memory": "263462Mi",
                 "requests.storage": "100Gi",
+                "limits.ephemeral-storage": "5900Gi",
                 "pods": "59",
                 "services.nodeports": "1",
                 "services.loadbalancers": "0",
@@ -45,7 +46,15 @@ SPECS = {
     },
     "limit-range": {
         "metadata": {**ML, "name": "tenant"},
-        "spec": {"limits": [{"type": "Container", "defaultRequest": {"cpu": "50m", "memory": "64Mi"}}]},
+        "spec": {
+            "limits": [
+                {
+                    "type": "Container",
+                    "default": {"ephemeral-storage": "50Gi"},
+                    "defaultRequest": {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": "0"},
+                }
+            ]
+        },
     },
     "network-tenant": {
         "metadata": {**ML, "name": "tenant"},

@@ -1,164 +1,27 @@
-"""What a preview says, whoever made it: normalised steps, policy events, diagnostics. Pure.
+"""Reads a preview: the one place that knows the shapes in which engine and lab write it. Pure.
 
-Owns: reading the engine's `pulumi preview --json` (one PreviewDigest), its streaming JSON (one event a line, with
-PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true, the only one with policy events) and the lab's, which has the digest's shape;
-one operation per resource; the digest of the operations that a merge is compared with.
-Leaves to others: what a step means for a team (`impact.py`), which values may be shown (`redact.py`).
+Owns: the engine's `pulumi preview --json` (one PreviewDigest), its streaming JSON (one event a line, with
+PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true, the only one with policy events), the lab's, which has the digest's shape,
+and policy results in a file of their own.
+Leaves to others: what a step means, which values may be shown (`report/redact.py`).
 
 Shapes: pkg/display/json.go (PreviewDigest) and sdk/go/common/apitype/events.go (EngineEvent) of Pulumi 3.259.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final
 
 from pydantic import JsonValue
 
-Object = dict[str, JsonValue]
+from preview.steps import OPS, Diagnostic, Object, Op, PolicyResult, Preview, Step, Violation, merged
 
 
 class PreviewError(ValueError):
     """The file is not a preview, or not a whole one."""
-
-
-class Op(StrEnum):
-    """What happens to a resource. The engine's many words for a replacement are one here."""
-
-    DELETE = "delete"
-    REPLACE = "replace"
-    CREATE = "create"
-    UPDATE = "update"
-    SAME = "same"
-
-
-_OPS: Final[dict[str, Op]] = {
-    "create": Op.CREATE,
-    "import": Op.CREATE,
-    "update": Op.UPDATE,
-    "delete": Op.DELETE,
-    "replace": Op.REPLACE,
-    "create-replacement": Op.REPLACE,
-    "delete-replaced": Op.REPLACE,
-    "import-replacement": Op.REPLACE,
-    "read-replacement": Op.REPLACE,
-    "discard-replaced": Op.REPLACE,
-    "remove-pending-replace": Op.REPLACE,
-    "same": Op.SAME,
-    "read": Op.SAME,
-    "refresh": Op.SAME,
-    "read-discard": Op.SAME,
-    "discard": Op.SAME,
-}
-"""pkg/resource/deploy/step.go. A word that is not here is an error: guessing would hide an operation."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One resource of the preview. `old` and `new` are its inputs; absent where there is no such state."""
-
-    op: Op
-    urn: str
-    old: Object | None = None
-    new: Object | None = None
-    changed: tuple[str, ...] = ()
-    """Property paths that the provider says differ; empty: the engine did not say."""
-    replace_reasons: tuple[str, ...] = ()
-    parent: str | None = None
-
-    @property
-    def type(self) -> str:
-        """Pulumi type token of the resource, without its parents' types."""
-        return self.urn.split("::")[2].rsplit("$", 1)[-1]
-
-    @property
-    def type_chain(self) -> tuple[str, ...]:
-        """Type tokens from the outermost parent to the resource."""
-        return tuple(self.urn.split("::")[2].split("$"))
-
-    @property
-    def name(self) -> str:
-        """Logical name of the resource."""
-        return self.urn.split("::", 3)[3]
-
-    @property
-    def inputs(self) -> Object:
-        """The inputs that count: the new ones, or the old ones of what goes away."""
-        return self.new if self.new is not None else (self.old or {})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Violation:
-    """One broken policy."""
-
-    policy: str
-    level: str
-    message: str
-    where: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PolicyResult:
-    """One policy's outcome. `checked` is the number of resources (or stacks) that it looked at."""
-
-    name: str
-    level: str = ""
-    checked: int = 0
-    violations: tuple[Violation, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Diagnostic:
-    """A warning or an error of the preview."""
-
-    severity: str
-    message: str
-    urn: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Preview:
-    """A whole preview."""
-
-    steps: tuple[Step, ...] = ()
-    policies: tuple[PolicyResult, ...] = ()
-    diagnostics: tuple[Diagnostic, ...] = ()
-    complete: bool = True
-    """False when the preview ended before its summary: what it does not say may happen all the same."""
-    made_by: str = "engine"
-
-    @property
-    def changes(self) -> tuple[Step, ...]:
-        """The steps that change something, deletes and replacements first."""
-        order = list(Op)
-        changing = (step for step in self.steps if step.op is not Op.SAME)
-        return tuple(sorted(changing, key=lambda step: (order.index(step.op), step.urn)))
-
-    def count(self, op: Op) -> int:
-        """How many resources have this operation."""
-        return sum(step.op is op for step in self.steps)
-
-    @property
-    def errors(self) -> tuple[Diagnostic, ...]:
-        """What made the preview fail."""
-        return tuple(d for d in self.diagnostics if d.severity == "error")
-
-    @property
-    def sound(self) -> bool:
-        """Whether the preview ended well, so that its steps are the whole change."""
-        return self.complete and not self.errors
-
-    def operations(self) -> tuple[str, ...]:
-        """What is approved with a pull request: each change as `<op> <urn>`, sorted."""
-        return tuple(sorted(f"{step.op} {step.urn}" for step in self.changes))
-
-    def digest(self) -> str:
-        """SHA-256 of the operations, like `sha256:12ab…`. Equal: the same operations on the same resources."""
-        return "sha256:" + hashlib.sha256("\n".join(self.operations()).encode()).hexdigest()
 
 
 @dataclass(kw_only=True)
@@ -178,23 +41,22 @@ class _Builder:
         if not isinstance(word, str) or not isinstance(urn, str) or urn.count("::") < 3:
             message = f"{where}: a step needs an `op` and a `urn` like urn:pulumi:<stack>::<project>::<type>::<name>"
             raise PreviewError(message)
-        if word not in _OPS:
-            message = f"{where}: operation {word!r} of {urn} is unknown; known are {', '.join(_OPS)}"
-            raise PreviewError(message)
-        op = _OPS[word]
+        op = OPS.get(word, Op.UNKNOWN)
         before, after = _object(old), _object(new)
         detailed = _object(raw.get("detailedDiff"))
         step = Step(
             op=op,
             urn=urn,
+            word=word,
             old=_object(before.get("inputs")) if before else None,
             new=_object(after.get("inputs")) if after and op is not Op.DELETE else None,
             changed=tuple(sorted(detailed)),
             replace_reasons=_texts(reasons),
             parent=_text((after or before).get("parent")) or None,
+            note=_text(raw.get("note")),
         )
         known = self.steps.get(urn)
-        self.steps[urn] = step if known is None else _merge(known, step)
+        self.steps[urn] = step if known is None else merged(known, step)
 
     def violation(self, violation: Violation) -> None:
         self.violations.append(violation)
@@ -219,24 +81,6 @@ class _Builder:
         )
 
 
-def _merge(known: Step, step: Step) -> Step:
-    """Two steps of one URN are the halves of a replacement, or two replaced generations of one resource."""
-    ops = {known.op, step.op}
-    order = list(Op)
-    op = min(ops, key=order.index)
-    if op is Op.DELETE and ops & {Op.CREATE, Op.UPDATE, Op.REPLACE}:
-        op = Op.REPLACE
-    return Step(
-        op=op,
-        urn=step.urn,
-        old=known.old if known.old is not None else step.old,
-        new=step.new if step.new is not None else known.new,
-        changed=tuple(sorted({*known.changed, *step.changed})),
-        replace_reasons=tuple(dict.fromkeys((*known.replace_reasons, *step.replace_reasons))),
-        parent=step.parent or known.parent,
-    )
-
-
 def _object(value: JsonValue) -> Object:
     return value if isinstance(value, dict) else {}
 
@@ -252,17 +96,12 @@ def _texts(value: JsonValue) -> tuple[str, ...]:
 def read_preview(text: str, *, where: str = "preview") -> Preview:
     """Read a preview: a PreviewDigest, streaming JSON events, or the lab's steps.
 
-    where: how error messages name the file. Raises `PreviewError` when the text is none of these, is cut in the middle
-    of a value, or has an operation that this module does not know.
+    where: how error messages name the file. Raises `PreviewError` when the text is none of these or is cut in the
+    middle of a value. An operation that nobody here knows is read as `Op.UNKNOWN`, and the gate refuses it.
     """
-    documents: list[Object] = []
-    for value in _values(text, where):
-        if not isinstance(value, dict):
-            message = f"{where}: is not a preview: a JSON {type(value).__name__} where an object belongs"
-            raise PreviewError(message)
-        documents.append(value)
+    documents = [_object(value) for value in _values(text, where, begins="{")]
     if not documents:
-        message = f"{where}: is empty; make it with `pulumi preview --json --show-sames > FILE`"
+        message = f"{where}: has no JSON object in it; make it with `pulumi preview --json --show-sames > FILE`"
         raise PreviewError(message)
     builder = _Builder()
     if any(_is_event(document) for document in documents):
@@ -297,7 +136,7 @@ def read_policies(text: str, *, where: str = "policies") -> tuple[PolicyResult, 
 
     Raises `PreviewError` when it is something else.
     """
-    documents = _values(text, where)
+    documents = _values(text, where, begins="[")
     if len(documents) != 1 or not isinstance(documents[0], list):
         message = f"{where}: is not a list of policy results"
         raise PreviewError(message)
@@ -326,8 +165,12 @@ def _list(value: JsonValue) -> list[JsonValue]:
     return value if isinstance(value, list) else []
 
 
-def _values(text: str, where: str) -> list[JsonValue]:
-    """All JSON values of the text, one after the other: a digest is pretty-printed, events come one a line."""
+def _values(text: str, where: str, *, begins: str) -> list[JsonValue]:
+    """All JSON values of the text, one after the other: a digest is pretty-printed, events come one a line.
+
+    Plugins print lines of text before and between them (pulumi#19775): a line that does not begin as a value does is
+    left out.
+    """
     decoder = json.JSONDecoder()
     values: list[JsonValue] = []
     position = 0
@@ -336,6 +179,10 @@ def _values(text: str, where: str) -> list[JsonValue]:
             position += 1
         if position == len(text):
             return values
+        if text[position] != begins:
+            end = text.find("\n", position)
+            position = len(text) if end < 0 else end
+            continue
         try:
             value, position = decoder.raw_decode(text, position)
         except json.JSONDecodeError as error:
@@ -408,14 +255,3 @@ def _plain(text: str) -> str:
     while (start := text.find("<{%")) >= 0 and (end := text.find("%}>", start)) >= 0:
         text = text[:start] + text[end + 3 :]
     return text
-
-
-def merge_policies(*sources: Iterable[PolicyResult]) -> tuple[PolicyResult, ...]:
-    """The results of several sources; of a policy that two of them ran, the one that looked at more."""
-    best: dict[str, PolicyResult] = {}
-    for source in sources:
-        for result in source:
-            known = best.get(result.name)
-            if known is None or (bool(result.violations), result.checked) > (bool(known.violations), known.checked):
-                best[result.name] = result
-    return tuple(best[name] for name in sorted(best))

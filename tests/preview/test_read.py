@@ -8,15 +8,8 @@ from typing import Any
 
 import pytest
 
-from report.preview import (
-    Op,
-    PolicyResult,
-    PreviewError,
-    Violation,
-    merge_policies,
-    read_policies,
-    read_preview,
-)
+from preview.read import PreviewError, read_policies, read_preview
+from preview.steps import Op, PolicyResult, Violation, merge_policies
 from tests.report.world import digest, platform, team
 
 URN = "urn:pulumi:prod::gpu-tenancy::kubernetes:core/v1:Namespace::"
@@ -57,9 +50,16 @@ class TestOneOperationPerResource:
     def test_an_import_counts_as_a_create(self) -> None:
         assert read(step("import")).count(Op.CREATE) == 1
 
-    def test_an_unknown_operation_is_an_error(self) -> None:
-        with pytest.raises(PreviewError, match=r"'explode' of urn.*is unknown"):
-            read(step("explode"))
+    def test_an_unknown_operation_is_kept_and_comes_first(self) -> None:
+        preview = read(step("delete", "a"), step("explode", "b"))
+        assert [(s.op, s.operation) for s in preview.changes] == [(Op.UNKNOWN, "explode"), (Op.DELETE, "delete")]
+        assert preview.operations()[-1].startswith("explode urn:"), "it is approved by its own word or not at all"
+
+    def test_every_word_of_the_engine_is_known(self) -> None:
+        # pulumi v3.259.0, pkg/resource/deploy/step.go, StepOps
+        words = "same create update delete replace create-replacement delete-replaced read read-replacement refresh "
+        words += "discard discard-replaced remove-pending-replace import import-replacement diff extend-parameterize"
+        assert read(*(step(word, word) for word in words.split())).count(Op.UNKNOWN) == 0
 
     def test_deletes_and_replacements_come_first(self) -> None:
         preview = read(step("create", "a"), step("update", "b"), step("replace", "c"), step("delete", "d"))
@@ -114,10 +114,11 @@ class TestNotAPreview:
     @pytest.mark.parametrize(
         ("text", "rule"),
         [
-            ("", "is empty"),
+            ("", "has no JSON object in it"),
+            ("warning: nothing here", "has no JSON object in it"),
             ('{"steps": [{"op": "cre', "is not JSON at line 1, column"),
             ('{"kind": "List"}', "neither `steps` nor `changeSummary`"),
-            ("[]", "a JSON list where an object belongs"),
+            ("[]", "has no JSON object in it"),
             ('{"steps": []} {"steps": []}', "2 JSON documents"),
             ('{"steps": [{"op": "create"}]}', "needs an `op` and a `urn`"),
             ('{"steps": [{"op": "create", "urn": "ml"}]}', "needs an `op` and a `urn`"),
@@ -132,6 +133,20 @@ class TestNotAPreview:
         with pytest.raises(PreviewError) as caught:
             read_preview('{"steps": "canary')
         assert "canary" not in str(caught.value)
+
+
+class TestTextAround:
+    """Plugins print lines of text where only JSON should be (pulumi#19775)."""
+
+    def test_a_line_before_and_after_a_digest_is_left_out(self) -> None:
+        text = json.dumps(digest(BEFORE, AFTER), indent=4)
+        around = f"warning: a plugin is old\n[resource plugin kubernetes] installing\n{text}\nbye\n"
+        assert read_preview(around) == read_preview(text)
+
+    def test_a_line_between_events_is_left_out(self) -> None:
+        text = events(digest(BEFORE, AFTER))
+        lines = text.splitlines()
+        assert read_preview("\n".join([lines[0], "I0101 plugin: hello {", *lines[1:]])) == read_preview(text)
 
 
 class TestSoundness:
