@@ -59,7 +59,7 @@ test: $(READY)        ## every test that this machine can run
 	$(PY) -m pytest
 bench: $(READY)       ## cost of 3, 30 and 300 teams
 	@$(PY) -m tests.bench
-mutants: $(READY)     ## mutation over policies/ and capacity/
+mutants: $(READY)     ## mutation over rules, arithmetic and the GPU check
 	@$(PY) -m tests.mutants
 schema: $(READY)      ## write the JSON Schema of the stack file
 	@$(PY) -m settings.schema

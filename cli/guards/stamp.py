@@ -25,7 +25,8 @@ GOOD_FOR: Final = 120.0
 
 def stamp(platform: Platform, uid: str, at: float | None = None) -> str:
     """Return the word for this platform and this cluster."""
-    moment = f"{time.time() if at is None else at:.0f}"
+    # rounded down: a word from the future holds for nobody
+    moment = str(int(time.time() if at is None else at))
     return f"{moment}:{_digest(platform, uid, moment)}"
 
 
