@@ -141,7 +141,12 @@ def test_a_second_state_for_the_same_cluster_is_not_made_by_a_change_of_backend(
 
 # --- a stack file that is broken or gone ------------------------------------------------------------------------------
 
-TEAM = {"urn": "urn:pulumi:one::p::gpu-tenancy:index:Team::ml", "type": "gpu-tenancy:index:Team", "protect": True}
+TEAM = {
+    "urn": "urn:pulumi:one::p::gpu-tenancy:index:Team::ml",
+    "type": "gpu-tenancy:index:Team",
+    "protect": True,
+    "outputs": {"namespace": "team-ml", "pool": "a", "gpuQuota": 2, "gpuLimit": 2, "mode": "virtual"},
+}
 STATE = {
     "deployment": {"secrets_providers": {"type": "passphrase", "state": {"salt": "v1:the-salt"}}, "resources": [TEAM]}
 }
@@ -152,7 +157,7 @@ def test_down_and_status_go_on_without_the_stack_file(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str | None
 ) -> None:
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
-    project.outputs({"teams": {"ml": {"pool": "a", "gpuQuota": 2, "gpuLimit": 2, "mode": "virtual"}}})
+    project.outputs({})
     project.export(STATE)
     file = project.root / "Pulumi.one.yaml"
     if text is None:
