@@ -64,7 +64,7 @@ def known_fields(subject: PolicyResource, scene: Scene) -> Iterator[str]:
     if fields is None:
         return
     kind = subject.type.rpartition(":")[2]
-    found = list(strangers(subject.properties, (*METADATA, *fields)))
+    found = list(strangers(subject.properties, (*METADATA, *fields), zeros=True))
     if subject.type in names.WORKLOADS:
         found += _fields_of_pod(subject)
     allowed = scene.limits.allowed_fields
