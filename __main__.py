@@ -1,13 +1,17 @@
-"""The program. Reads the stack file once, then declares host, GPU software and teams."""
+"""The program. Reads the stack file once, asks the guards, then declares host, GPU software and teams."""
 
 from __future__ import annotations
 
+import os
 from datetime import date
 
 import pulumi
 
+from cli.guards import program as guards
+from cli.guards.refusal import RefusedError
 from components import platform as build
-from components.host.cluster import HostCluster, HostClusterArgs
+from components.base import unless_failed
+from components.secrets import MissingSecretError, stack_secrets
 from components.team.tenant import resolve
 from kube import KubeconfigError
 from kube.stack import kubeconfig_of
@@ -17,26 +21,26 @@ from settings.problems import SettingsError
 
 def main() -> None:
     """Declare the platform of this stack."""
-    config = pulumi.Config("gpu-tenancy")
+    config, stack, simulated = pulumi.Config("gpu-tenancy"), pulumi.get_stack(), guards.is_simulated()
     try:
-        platform = parse_platform(config.require_object("platform"), f"Pulumi.{pulumi.get_stack()}.yaml")
-        kubeconfig, context = kubeconfig_of(platform.host, pulumi.runtime.get_config("gpu-tenancy:kubeconfig"))
-    except (SettingsError, KubeconfigError) as error:
+        platform = parse_platform(config.require_object("platform"), f"Pulumi.{stack}.yaml")
+        guards.refuse_the_lab(platform, stack, simulated=simulated)
+        secrets = stack_secrets(platform, config, os.environ)
+        known = None if platform.host.install else kubeconfig_of(platform.host, config.get("kubeconfig"))
+        if not simulated:
+            guards.guard(platform, stack, known[0] if known else None, today=date.today())
+    except (SettingsError, KubeconfigError, MissingSecretError, RefusedError) as error:
         raise pulumi.RunError(str(error)) from None
 
     tenants = resolve(platform)
-    cluster = HostCluster(
-        "host",
-        HostClusterArgs(
-            kubeconfig=pulumi.Output.secret(kubeconfig), context=context, provider=platform.host.provider.value
-        ),
-    )
+    cluster = build.cluster(platform, tenants, known, secrets)
     parts = build.host(platform, cluster, tenants)
-    teams = build.teams(platform, parts, tenants, date.today())
+    build.slurm(platform, secrets)
+    teams = build.teams(platform, parts, tenants, date.today(), secrets)
 
-    pulumi.export("cluster", {"context": context, "provider": platform.host.provider.value, "uid": cluster.uid})
+    pulumi.export("cluster", {"context": cluster.context, "provider": platform.host.provider.value, "uid": cluster.uid})
     pulumi.export("pools", {name: pool.facts for name, pool in parts.pools.items()})
-    pulumi.export("hostChecks", {node: check.report for node, check in parts.checks.items()})
+    pulumi.export("hostChecks", {node: unless_failed(check.report) for node, check in parts.checks.items()})
     pulumi.export("teams", {name: team.outputs() for name, team in teams.items()})
     pulumi.export("kubeconfigs", pulumi.Output.secret({name: team.kubeconfigs() for name, team in teams.items()}))
 

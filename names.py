@@ -36,6 +36,8 @@ GPU_RESOURCES: Final = (GPU, "nvidia.com/gpu.shared", *(f"nvidia.com/mig-{profil
 """Every extended resource name that stands for a GPU or a part of one."""
 
 HOST_NAMESPACE: Final = "gpu-tenancy"
+DEVICE_PLUGIN_NAMESPACE: Final = "nvidia-device-plugin"
+GPU_OPERATOR_NAMESPACE: Final = "gpu-operator"
 KAI_NAMESPACE: Final = "kai-scheduler"
 KAI_RESERVATION_NAMESPACE: Final = "kai-resource-reservation"
 KAI_RELEASE: Final = "kai-scheduler"
@@ -44,12 +46,18 @@ KAI_QUEUE_LABEL: Final = "kai.scheduler/queue"
 QUEUE_API_VERSION: Final = "scheduling.run.ai/v2"
 CHECK_NAMESPACE: Final = "gpu-check"
 CHECK_NAME: Final = "gpu-check"
+CHECK_QUEUE: Final = "gpu-check"
+"""The leaf queue of a team's check under the host's KAI, which takes nothing from any other queue."""
 CHECK_REPORT: Final = "gpu-check-report"
+CHECK_CODE: Final = "gpu-check-code"
+"""The ConfigMap with the check's programs, one in each namespace with a check's pods."""
 CHECK_PAIR_NAMESPACE: Final = "gpu-check-2"
 """The second namespace of a check that asks for two shares of one GPU."""
 CHECK_THIRD: Final = "gpu-check-third"
 """The pod that must find no room beside such a pair."""
 QUOTA_NAME: Final = "tenant"
+PROTECTED_OUTPUT: Final = "protectedInState"
+"""The output of a Team that says whether the engine refuses to delete it."""
 
 
 def team_namespace(team: str) -> str:

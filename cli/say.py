@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
 from rich.console import Console
+from rich.text import Text
 
 from cli.errors import CommandError
+from report.plan import Line, Tone
 
 WIDTH_IN_A_LOG: Final = 200
-"""Columns where nobody is looking: tables keep their lines whole in a log."""
+"""Columns where nobody is looking, unless COLUMNS says so: tables keep their lines whole in a log."""
 
 
 def console(*, result: bool = False) -> Console:
@@ -19,13 +23,39 @@ def console(*, result: bool = False) -> Console:
     plain = Console(stderr=not result, highlight=False, markup=False, soft_wrap=False)
     if plain.is_terminal:
         return plain
-    return Console(stderr=not result, highlight=False, markup=False, soft_wrap=False, width=WIDTH_IN_A_LOG)
+    columns = os.environ.get("COLUMNS", "")
+    width = int(columns) if columns.isdecimal() and int(columns) else WIDTH_IN_A_LOG
+    return Console(stderr=not result, highlight=False, markup=False, soft_wrap=False, width=width)
+
+
+_STYLES: Final = {
+    Tone.PLAIN: "",
+    Tone.HEAD: "bold",
+    Tone.QUIET: "dim",
+    Tone.GOOD: "green",
+    Tone.CHANGED: "yellow",
+    Tone.BAD: "red",
+}
+
+
+def plan(lines: Iterable[Line]) -> None:
+    """Print a result line by line on standard output; colours only where that is a terminal."""
+    found = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    with suppress(BrokenPipeError):
+        for each in lines:
+            found.print(Text(each.text, style=_STYLES[each.tone]), soft_wrap=True)
 
 
 def line(text: str) -> None:
     """Say one line."""
     with suppress(BrokenPipeError):  # a reader that has gone (`| head`) must not end an update in the middle
         print(text, file=sys.stderr, flush=True)
+
+
+def result(text: str) -> None:
+    """Write a command's result, on standard output."""
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    sys.stdout.flush()
 
 
 def complain(error: CommandError) -> None:

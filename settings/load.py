@@ -21,6 +21,7 @@ from settings.models import Platform
 from settings.problems import Lines, Path, Problem, SettingsError, overlaps, shown
 from settings.rules import RULES
 from settings.types import Section
+from settings.workloads import SECRET_KEY_PREFIX
 
 __all__ = ["KUBECONFIG_KEY", "PLATFORM_KEY", "SettingsError", "load_stack_file", "parse_platform"]
 
@@ -108,7 +109,9 @@ def _config_problems(whole: object) -> Iterator[Problem]:
         )
         return
     for key in config:
-        if str(key).startswith("gpu-tenancy:") and key not in _OUR_KEYS:
+        if str(key).startswith(SECRET_KEY_PREFIX):
+            yield from _secret_problems(str(key), config[key])
+        elif str(key).startswith("gpu-tenancy:") and key not in _OUR_KEYS:
             near = _nearest(str(key), _OUR_KEYS) or PLATFORM_KEY
             yield Problem(path=("config", key), rule="is not a key of this program", got=None, fix=f"write {near}")
     if PLATFORM_KEY not in config:
@@ -118,13 +121,17 @@ def _config_problems(whole: object) -> Iterator[Problem]:
             got=None,
             fix="put the platform (host, gpu, pools, teams) below it",
         )
-    kubeconfig = config.get(KUBECONFIG_KEY)
-    if kubeconfig is not None and not (isinstance(kubeconfig, dict) and set(kubeconfig) == {"secure"}):
+    if config.get(KUBECONFIG_KEY) is not None:
+        yield from _secret_problems(KUBECONFIG_KEY, config[KUBECONFIG_KEY])
+
+
+def _secret_problems(key: str, value: object) -> Iterator[Problem]:
+    if not (isinstance(value, dict) and set(value) == {"secure"}):
         yield Problem(
-            path=("config", KUBECONFIG_KEY),
+            path=("config", key),
             rule="must be encrypted, it holds credentials",
             got="plain text",
-            fix=f"remove it and run `pulumi config set --secret {KUBECONFIG_KEY}`, and treat what stood here as leaked",
+            fix=f"remove it and run `pulumi config set --secret {key}`, and treat what stood here as leaked",
         )
 
 

@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 from pydantic.config import JsonDict
 
+from settings.connection import Connection
+from settings.hosts import Install, K3s, Kind, Microk8s
+from settings.slurm import Slurm
 from settings.types import CpuQuantity, DnsLabel, GpuAmount, MemoryQuantity, Port, Section
+from settings.workloads import Workload
 
 
 def _or(short: JsonDict) -> Callable[[JsonDict], None]:
@@ -44,6 +48,21 @@ class GpuStack(StrEnum):
     DEVICE_PLUGIN = "devicePlugin"
     GPU_OPERATOR = "gpuOperator"
     FAKE = "fake"
+
+
+class Injection(StrEnum):
+    """How a GPU gets into a container, in the vendors' own words; docs/versions.md says what each needs.
+
+    legacy, cdi, jit-cdi, csv: modes of NVIDIA's container runtime. cdi-cri, cdi-annotations: CDI by the kubelet, as the
+    device plugin names the device.
+    """
+
+    LEGACY = "legacy"
+    CDI = "cdi"
+    JIT_CDI = "jit-cdi"
+    CSV = "csv"
+    CDI_CRI = "cdi-cri"
+    CDI_ANNOTATIONS = "cdi-annotations"
 
 
 class Owner(StrEnum):
@@ -114,6 +133,19 @@ class Host(Section):
     scheduler: SharedScheduler | None = Field(
         default=None, description="the KAI that teams with mode host share; only needed with such teams"
     )
+    kind: Kind | None = Field(default=None, description="make a kind cluster of this name; default: it is there")
+    microk8s: Microk8s | None = Field(
+        default=None, alias="microk8s", description="install microk8s; default: it is there"
+    )
+    k3s: K3s | None = Field(default=None, alias="k3s", description="install k3s; default: it is there")
+    connection: Connection | None = Field(
+        default=None, description="where the cluster is made; default: the machine that `pulumi up` runs on"
+    )
+
+    @property
+    def install(self) -> Install | None:
+        """How the program makes the cluster; None where it is there already."""
+        return self.kind or self.microk8s or self.k3s
 
     @property
     def reachable_at(self) -> str | None:
@@ -144,12 +176,35 @@ class Gpu(Section):
         description="what GPU pods run with; a name alone means ours",
         json_schema_extra=_or({"type": "string"}),
     )
+    injection: Injection | None = Field(
+        default=None,
+        description="how a GPU gets into a container on these hosts: docs/versions.md; default: any mode of NVIDIA's "
+        "container runtime",
+    )
+
+
+MOST_MPS_CLIENTS = 48
+"""Clients of one GPU since Volta (NVIDIA MPS; device plugin v0.20.0:cmd/mps-control-daemon/mps/device.go refuses more).
+"""
+MOST_TIME_SLICES = 1000
+"""The plugin lists every replica to the kubelet in one message of at most 4 MiB, some 60 bytes each: 64 GPUs shared
+1000 ways fill it. Time-slicing itself has no bound."""
 
 
 class Replicas(Section):
     """Each GPU of the node is advertised this many times."""
 
-    replicas: int = Field(ge=2, le=48, description="how often each physical GPU is advertised; quotas count these")
+    replicas: int = Field(
+        ge=2, le=MOST_TIME_SLICES, description="how often each physical GPU is advertised; quotas count these"
+    )
+
+
+class MpsReplicas(Replicas):
+    """Each GPU of the node is shared by this many MPS clients."""
+
+    replicas: int = Field(
+        ge=2, le=MOST_MPS_CLIENTS, description="how often each physical GPU is advertised; quotas count these"
+    )
 
 
 class Sharing(Section):
@@ -158,7 +213,7 @@ class Sharing(Section):
     time_slicing: Replicas | None = Field(
         default=None, description="GPUs shared by taking turns; nothing keeps memory or faults apart"
     )
-    mps: Replicas | None = Field(
+    mps: MpsReplicas | None = Field(
         default=None, description="GPUs shared by NVIDIA's MPS; memory is divided evenly, faults are not kept apart"
     )
 
@@ -248,8 +303,10 @@ class TeamResources(Section):
     )
     cpu: CpuQuantity = Field(default="4", description="CPU requests of all its pods together, in cores")
     memory: MemoryQuantity = Field(default="8Gi", description="memory requests of all its pods together, in bytes")
-    pods: int = Field(default=50, ge=1, description="number of its pods")
-    storage: MemoryQuantity = Field(default="100Gi", description="requests of all its volumes together, in bytes")
+    pods: int = Field(default=50, ge=1, description="number of its pods that have not ended")
+    storage: MemoryQuantity = Field(
+        default="100Gi", description="requests of all its volumes together, the control plane's 5Gi too, in bytes"
+    )
 
 
 class QueueResource(Section):
@@ -330,7 +387,9 @@ class Vcluster(Section):
     """The team's virtual cluster."""
 
     version: str | None = Field(default=None, description="chart version without v; default: the newest in releases.py")
-    kubernetes_version: str | None = Field(default=None, description="inside; default: what its KAI was built for")
+    kubernetes_version: str | None = Field(
+        default=None, description="Kubernetes inside, like v1.34.4; default: what was run (docs/versions.md)"
+    )
     backing_store: Literal["sqlite", "etcd"] = Field(
         default="sqlite", description="where the virtual cluster keeps its objects; etcd is one more pod"
     )
@@ -349,7 +408,10 @@ class TeamCheck(Section):
         description="two shares of one GPU, together at most 1: two pods in two namespaces must run on it at the same "
         "time, and a third must find no room beside them; needs gpuSharing",
     )
-    queue: DnsLabel | None = Field(default=None, description="leaf queue; default: the team's first")
+    queue: DnsLabel | None = Field(
+        default=None,
+        description="leaf queue; default: the team's first, with mode host one of its own that takes only what is free",
+    )
 
     @property
     def share(self) -> float | None:
@@ -376,6 +438,9 @@ class Team(Section):
     access: Access = Field(default=Access(), description="how it reaches its API server")
     vcluster: Vcluster = Field(default=Vcluster(), description="its virtual cluster")
     check: TeamCheck = Field(default=TeamCheck(), description="what its GPU check asks for")
+    workloads: dict[DnsLabel, Workload] = Field(
+        default_factory=dict, description="servers and apps that run as the team's own, each tested after a deploy"
+    )
 
 
 class OnFailure(StrEnum):
@@ -404,7 +469,8 @@ class Artifacts(Section):
 
     charts: dict[str, str] = Field(
         default_factory=dict,
-        description="by chart, with or without version ('vcluster', 'vcluster@0.36.1'): an oci:// URL or a local path",
+        description="by chart, with or without version ('vcluster', 'vcluster@0.36.1'): an oci:// or https:// URL, or "
+        "a local path; {version} in it stands for the version",
     )
     image_registry: str | None = Field(default=None, description="mirror that replaces the registry of every image")
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
@@ -417,12 +483,25 @@ def _day(value: Any) -> Any:
     return value.removesuffix(" 00:00:00 +0000 UTC") if isinstance(value, str) else value
 
 
-class Override(Section):
-    """Lets one dangerous change of one team through, until a date. Used by `protect` and by the preview gate."""
+TeamChange: TypeAlias = Literal["delete", "replace", "lowerLimit"]
+"""What an override can let happen to one team."""
 
-    team: DnsLabel = Field(description="tenant that it is for; may be one that this change removes")
-    allow: tuple[Literal["delete", "replace", "lowerLimit"], ...] = Field(
-        min_length=1, description="what may happen to it"
+StackChange: TypeAlias = Literal["anotherCluster", "preflight", "quotaRules"]
+"""What an override can let through for the whole stack."""
+
+
+class Override(Section):
+    """Lets one thing through that is refused otherwise, until a date: a dangerous change of one team, or a finding of a
+    guard. `protect`, the preview gate and the guards use it."""
+
+    team: DnsLabel | None = Field(
+        default=None,
+        description="with delete, replace and lowerLimit: the tenant; may be one that this change removes",
+    )
+    allow: tuple[TeamChange | StackChange, ...] = Field(min_length=1, description="what may happen")
+    of: tuple[str, ...] = Field(
+        default=(),
+        description="with preflight: the findings that are let through, with quotaRules: the rules; each by its name",
     )
     until: Annotated[date, BeforeValidator(_day)] = Field(
         description="last day that it holds, YYYY-MM-DD; later it is as if it were not there"
@@ -437,8 +516,9 @@ class Platform(Section):
     gpu: Gpu = Field(description="the GPU software on the nodes")
     pools: dict[DnsLabel, Pool] = Field(min_length=1, description="sets of nodes by name, no node in two")
     teams: dict[DnsLabel, Team] = Field(default_factory=dict, description="tenants by name, some 30 in a stack")
+    slurm: Slurm | None = Field(default=None, description="SLURM on a GPU host beside the cluster; default: none")
     check: Check = Field(default=Check(), description="the GPU check that runs in every GPU team")
     artifacts: Artifacts = Field(default=Artifacts(), description="mirrors of charts and images")
     overrides: tuple[Override, ...] = Field(
-        default=(), description="dangerous changes that are let through, each until a date"
+        default=(), description="what is let through that is refused otherwise, each until a date"
     )

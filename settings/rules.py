@@ -17,7 +17,9 @@ import capacity
 import names
 import releases
 from capacity import NODE_PORTS, UNLIMITED, LeafClaim, Verdict, hard_cap, listed, number
+from settings import artifacts
 from settings.claims import pool_capacities, shared_cost, tenant_claims
+from settings.hosts import hosts_are_made_in_one_way
 from settings.models import (
     Expose,
     GpuStack,
@@ -30,8 +32,18 @@ from settings.models import (
     Team,
     TeamCheck,
 )
+from settings.overrides import overrides_say_what_they_are_about
+from settings.own_pods import (
+    check_queues_are_free,
+    restricted_teams_can_run,
+    storage_holds_the_control_plane,
+    team_names_are_free,
+    virtual_schedulers_have_nodes,
+)
 from settings.problems import Path, Problem, shown
+from settings.slurm import slurm_has_its_own_gpus
 from settings.tenants import CANARY_SUFFIX, canary_of, path_of, tenants
+from settings.workload_rules import RULES as WORKLOAD_RULES
 
 Rule: TypeAlias = Callable[[Platform], Iterable[Problem]]
 
@@ -47,8 +59,6 @@ more whose pod it is. It is the tightest of our names: a Helm release may have 5
 
 _KAI_OWN_QUEUES: Final = ("default-parent-queue", "default-queue")
 """KAI's chart has queues of these names since 0.10; ours would be overwritten by them."""
-
-_CHARTS: Final = ("gpu-operator", "kai-scheduler", "nvidia-device-plugin", "vcluster")
 
 
 # --- host and GPU software ------------------------------------------------------------------------------------------
@@ -79,6 +89,10 @@ def gpu_software_is_known(platform: Platform) -> Iterator[Problem]:
             yield from _known("GPU Operator", gpu.version, releases.GPU_OPERATOR, path)
         else:
             yield Problem(path=path, rule="has no meaning with stack fake", got=shown(gpu.version), fix="remove it")
+    if gpu.injection is not None and gpu.stack is GpuStack.FAKE:
+        yield Problem(
+            path=("gpu", "injection"), rule="has no meaning with stack fake", got=gpu.injection.value, fix="remove it"
+        )
     brings = {
         "k3s": platform.host.provider is HostProvider.K3S,
         "the GPU Operator": gpu.stack is GpuStack.GPU_OPERATOR,
@@ -96,19 +110,8 @@ def gpu_software_is_known(platform: Platform) -> Iterator[Problem]:
 
 
 def artifacts_are_known(platform: Platform) -> Iterator[Problem]:
-    """A mirror is for a chart that we install, and it is an oci:// URL or a path."""
-    for key, where in platform.artifacts.charts.items():
-        path = ("artifacts", "charts", key)
-        chart = key.partition("@")[0]
-        if chart not in _CHARTS:
-            yield Problem(path=path, rule="is no chart of this program", got=shown(key), fix=_choose(chart, _CHARTS))
-        if "://" in where and not where.startswith("oci://"):
-            yield Problem(
-                path=path,
-                rule="must be an oci:// URL or a local path",
-                got=shown(where.partition("://")[0] + "://..."),
-                fix="push the chart to an OCI registry, or give the path of the .tgz",
-            )
+    """Charts and images come from places that the program can use, without a password, each chart in its version."""
+    return artifacts.problems(platform)
 
 
 # --- pools ----------------------------------------------------------------------------------------------------------
@@ -440,27 +443,26 @@ def virtual_clusters_fit_their_kai(platform: Platform) -> Iterator[Problem]:
                 fix=f"write {vcluster.backing_stores[0]}",
             )
         kubernetes = team.vcluster.kubernetes_version
-        if kubernetes is not None and kubernetes not in vcluster.kubernetes_versions:
+        if kubernetes is not None and not vcluster.takes(kubernetes):
             if written:
+                minors = sorted({releases.minor(tag) for tag in vcluster.kubernetes_versions}, reverse=True)
+                known = ", ".join(f"v{major}.{minor}" for major, minor in minors)
                 yield Problem(
                     path=(*path, "kubernetesVersion"),
-                    rule=f"must be one that vCluster {wanted} knows ({', '.join(vcluster.kubernetes_versions)})",
+                    rule=f"must be one that vCluster {wanted} knows (any patch release of {known})",
                     got=shown(kubernetes),
-                    fix=_choose(kubernetes, vcluster.kubernetes_versions),
+                    fix=_choose(kubernetes, (releases.DEFAULT_KUBERNETES, *vcluster.kubernetes_versions)),
                 )
             continue
         kai = releases.KAI.get(team.scheduler.version or "")
         if kai is None or team.scheduler.mode is not SchedulerMode.VIRTUAL:
             continue
-        if not any(releases.fits(one, kai) for one in ([kubernetes] if kubernetes else vcluster.kubernetes_versions)):
-            fitting = [one for one in vcluster.kubernetes_versions if releases.fits(one, kai)]
+        if kubernetes is not None and not releases.fits(kubernetes, kai):
             yield Problem(
                 path=(*path, "kubernetesVersion"),
                 rule=f"KAI {kai.version} of {name} runs on Kubernetes {kai.kubernetes_max} at most",
-                got=shown(kubernetes or f"{vcluster.kubernetes_versions[0]} and newer"),
-                fix=f"write {fitting[0]}, or choose a newer KAI"
-                if fitting
-                else "choose an older vCluster or a newer KAI",
+                got=shown(kubernetes),
+                fix=f"write {releases.kubernetes_for(vcluster, kai)}, or choose a newer KAI",
             )
 
 
@@ -686,5 +688,14 @@ RULES: Final[tuple[Rule, ...]] = (
     queues_fit_their_team,
     everything_has_room,
     artifacts_are_known,
+    overrides_say_what_they_are_about,
+    *WORKLOAD_RULES,
+    slurm_has_its_own_gpus,
+    hosts_are_made_in_one_way,
+    team_names_are_free,
+    storage_holds_the_control_plane,
+    virtual_schedulers_have_nodes,
+    restricted_teams_can_run,
+    check_queues_are_free,
 )
 """Every rule, in the order of the file. All run, whatever the others say."""

@@ -164,7 +164,7 @@ def _own_scheduler(known: tuple[str, ...]) -> Rule:
 
 def host_queues(tenant: Tenant) -> list[str]:
     """The tenant's leaf queues in the host's KAI."""
-    return [names.leaf_queue(tenant.name, leaf, on_host=True) for leaf in tenant.team.queues]
+    return [names.leaf_queue(tenant.name, leaf, on_host=True) for leaf in tenant.queues]
 
 
 def counted_resources() -> Rule:

@@ -14,12 +14,13 @@ import pytest
 import yaml
 
 from lab import binaries
-from lab.clusters import LOOPBACK, _commands, _is_free
 from lab.driver import LabDriver
 from lab.errors import LabError
 from lab.objects import Json, Objects
+from lab.processes import LOOPBACK, commands, is_free
 from lab.show import Show
 from settings.load import PLATFORM_KEY
+from tests.conftest import shipped
 
 ROOT = Path(__file__).resolve().parents[2]
 # a host with one GPU node and no team: enough for programs that bring their own objects
@@ -56,7 +57,7 @@ class Lab:
         return Objects(server, self.driver.clusters.client(server))
 
     def processes(self) -> list[str]:
-        lines = [" ".join(words) for _, words in _commands()]
+        lines = [" ".join(words) for _, words in commands()]
         return [line for line in lines if str(self.root / ".lab") in line]
 
 
@@ -95,7 +96,7 @@ def labs(programs: binaries.Binaries, tmp_path_factory: pytest.TempPathFactory) 
 
 def example(**teams: Mapping[str, Any]) -> Json:
     """The lab's own stack file, with NodePorts that are free here and now: the user's lab may hold the usual ones."""
-    loaded = yaml.safe_load((ROOT / "Pulumi.lab.yaml").read_text())
+    loaded = yaml.safe_load(shipped("lab").read_text())
     platform: Json = loaded["config"][PLATFORM_KEY]
     platform["teams"].update(teams)
     ports = free_ports()
@@ -106,7 +107,7 @@ def example(**teams: Mapping[str, Any]) -> Json:
 
 def free_ports() -> Iterator[int]:
     """Free ports of the NodePorts' range, in no order, so that two test runs on one machine rarely meet."""
-    return (port for port in random.sample(range(30000, 32768), 2768) if _is_free(port))
+    return (port for port in random.sample(range(30000, 32768), 2768) if is_free(port))
 
 
 def listens(port: int) -> bool:

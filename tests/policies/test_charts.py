@@ -107,8 +107,6 @@ def test_our_values_of_every_kai_are_known(version: str, fake: bool) -> None:
         fake_gpus=fake,
         image_registry="mirror.example",
         pull_policy="Never",
-        tolerations=[{"key": "k", "operator": "Exists"}],
-        node_selector={"a.b/c": "d"},
         namespace_labels={"e.f/g": "h"},
     )
     assert list(strangers(values, VALUES[names.KAI_SCHEDULER])) == []
@@ -127,11 +125,8 @@ def test_our_values_of_every_virtual_cluster_are_known(version: str, store: str)
         runtime_class="nvidia",
         storage_class="fast",
         backing_store="etcd" if store == "etcd" else "sqlite",
-        node_port=30001,
         set_owner=False,
         priority_class="team-ml",
-        node_selector={"e.f/g": "h"},
-        tolerations=[{"key": "k", "operator": "Exists"}],
         image_registry="mirror.example",
         pull_policy="Never",
     )
@@ -146,8 +141,6 @@ def test_our_values_of_the_gpu_software_are_known() -> None:
             configs=sharing,
             runtime_class="nvidia",
             driver_root="/",
-            gpu_feature_discovery=True,
-            tolerations=[{"key": "k", "operator": "Exists"}],
             image_registry="mirror.example",
             pull_policy="Never",
         )
@@ -155,7 +148,7 @@ def test_our_values_of_the_gpu_software_are_known() -> None:
     ]
     found += [
         releases.gpu_operator_values(
-            release, configs=sharing, driver=True, microk8s=True, image_registry="mirror.example", pull_policy="Never"
+            release, configs=sharing, microk8s=True, image_registry="mirror.example", pull_policy="Never"
         )
         for release in releases.GPU_OPERATOR.values()
     ]

@@ -11,10 +11,10 @@ import pytest
 import yaml
 from pydantic import JsonValue
 
+from preview.steps import Op, Step
 from report.__main__ import main
 from report.diff import learn_step
 from report.looks import objects
-from report.preview import Op, Step
 from report.redact import SECRET, SIGNATURE_KEY, Redactor
 from report.stackfile import learn_secrets, read_raw
 from tests.policies.work import calls
