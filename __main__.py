@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import pulumi
 
@@ -11,7 +12,7 @@ from components.host.cluster import HostCluster, HostClusterArgs
 from components.team.tenant import resolve
 from kube import KubeconfigError
 from kube.stack import kubeconfig_of
-from settings.load import parse_platform
+from settings.load import parse_config
 from settings.problems import SettingsError
 
 
@@ -19,7 +20,7 @@ def main() -> None:
     """Declare the platform of this stack."""
     config = pulumi.Config("gpu-tenancy")
     try:
-        platform = parse_platform(config.require_object("platform"), f"Pulumi.{pulumi.get_stack()}.yaml")
+        platform = parse_config(config.get("platform"), Path(f"Pulumi.{pulumi.get_stack()}.yaml"))
         kubeconfig, context = kubeconfig_of(platform.host, pulumi.runtime.get_config("gpu-tenancy:kubeconfig"))
     except (SettingsError, KubeconfigError) as error:
         raise pulumi.RunError(str(error)) from None

@@ -45,7 +45,9 @@ from components.team.tenant import resolve
 from kube import team_kubeconfig
 from names import team_secret
 from policies.config import PACK, pack_arguments
+from settings.load import raw_config
 from settings.tenants import tenants
+from settings.values import Value
 
 INSTALL: Final = "https://www.pulumi.com/docs/install/"
 LOCAL_STATE: Final = Path(".pulumi/state")
@@ -126,7 +128,8 @@ class EngineDriver:
 
     def secret_kubeconfig(self) -> str | None:
         """Return `gpu-tenancy:kubeconfig` of the stack file, decrypted, where it is set."""
-        if SECRET_KUBECONFIG not in (self._raw_stack_file().get("config") or {}):
+        config = self._raw_stack_file().get("config")
+        if not isinstance(config, dict) or SECRET_KUBECONFIG not in config:
             return None
         self.ready()
         self._open_backend(create=True)
@@ -296,8 +299,8 @@ class EngineDriver:
         parsed = yaml.safe_load((self._place.root / "Pulumi.yaml").read_text(encoding="utf-8"))
         return parsed if isinstance(parsed, dict) else {}
 
-    def _raw_stack_file(self) -> dict[str, Any]:
-        parsed = yaml.safe_load(self._place.stack_file.read_text(encoding="utf-8"))
+    def _raw_stack_file(self) -> dict[str, Value]:
+        parsed = raw_config(self._place.stack_file)
         return parsed if isinstance(parsed, dict) else {}
 
     def _stack_exists(self) -> bool:

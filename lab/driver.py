@@ -22,7 +22,7 @@ from lab.engine import PROJECT, SECRET_HIDDEN, SECRET_KEY, Monitor, Recorded, St
 from lab.errors import LabError
 from lab.objects import Json, Objects
 from lab.show import Show
-from settings.load import load_stack_file
+from settings.load import engine_config, load_stack_file
 
 # what a program gets where no server runs yet: well-formed, and nobody answers there
 PLACEHOLDER = {
@@ -215,8 +215,7 @@ class LabDriver:
 
     def _config(self) -> dict[str, str]:
         """The program's configuration, as the real engine would hand it over: text, objects as JSON."""
-        written = yaml.safe_load(self.stack_file.read_text()).get("config") or {}
-        text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in written.items()}
+        text = engine_config(self.stack_file)
         host = self.clusters.find(HOST)
         kubeconfig = host.kubeconfig.read_text() if host else yaml.safe_dump(PLACEHOLDER)
         return {**text, f"{PROJECT}:kubeconfig": kubeconfig}

@@ -909,6 +909,11 @@ def fits(kubernetes_version: str, kai: KaiRelease) -> bool:
     return _minor(kubernetes_version) <= _minor(kai.kubernetes_max)
 
 
+VCLUSTER_STORAGE: Final = "5Gi"
+"""The volume that one virtual cluster claims for its objects, with either backing store. The claim lies in the team's
+namespace, so the team's quota for storage counts it."""
+
+
 def vcluster_values(
     release: VclusterRelease,
     *,
@@ -923,7 +928,7 @@ def vcluster_values(
     runtime_class: str | None = None,
     persistence: bool = True,
     storage_class: str | None = None,
-    storage_size: str = "5Gi",
+    storage_size: str = VCLUSTER_STORAGE,
     backing_store: Literal["sqlite", "etcd"] = "sqlite",
     server: str | None = None,
     extra_sans: Sequence[str] = (),

@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from pydantic import JsonValue
 
 from report.__main__ import main as write_report
@@ -31,7 +30,7 @@ from report.command import YES, UsageError, read_text, run
 from report.github import STACK_FILE
 from report.impact import JOB, KAI_SCHEDULER, RELEASE
 from report.redact import SECRET, Redactor
-from settings.load import PLATFORM_KEY
+from settings.load import PLATFORM_KEY, load_stack_file, raw_config
 from settings.problems import SettingsError
 
 SCHEMA: Final = 1
@@ -113,8 +112,8 @@ def from_json(text: str, *, where: str) -> dict[str, Resource]:
 # --- record: runs the program ----------------------------------------------------------------------------------------
 
 
-def as_lab(stack_file: dict[str, Any]) -> dict[str, Any]:
-    """The stack file with the lab for a host: everything as it is, but no word on how to reach a real one."""
+def as_lab(stack_file: Any) -> dict[str, Any]:
+    """A valid stack file with the lab for a host: everything as it is, but no word on how to reach a real one."""
     platform = dict(stack_file["config"][PLATFORM_KEY])
     host = {key: value for key, value in dict(platform["host"]).items() if key not in _CONNECTION}
     platform["host"] = {**host, "provider": "lab"}
@@ -132,15 +131,12 @@ def record(stack_file: Path, root: Path) -> dict[str, Resource]:
     from lab.driver import LabDriver
 
     stack = stack_file.name.removeprefix("Pulumi.").removesuffix(".yaml")
-    raw = yaml.safe_load(read_text(stack_file))
-    try:
-        rewritten = as_lab(raw)
-    except (TypeError, KeyError, ValueError):
-        message = f"{stack_file.name}: is not a stack file: config, {PLATFORM_KEY} and its host belong there"
-        raise UsageError(message) from None
+    load_stack_file(stack_file)  # its mistakes, at their own lines
+    rewritten = as_lab(raw_config(stack_file))
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
         file = Path(folder) / stack_file.name
-        file.write_text(yaml.safe_dump(rewritten), encoding="utf-8")
+        # JSON is YAML, and every reader takes its texts for texts
+        file.write_text(json.dumps(rewritten, ensure_ascii=False), encoding="utf-8")
         driver = LabDriver(stack, file, root)
         # an empty home: nothing runs there and nothing was made, so every resource is recorded as the program says it
         driver.home = Path(folder) / "home"

@@ -237,7 +237,7 @@ class TestQuotas:
         assert gpus_within_nodes(claim("ml", 16), TWO_NODES) == []
         [verdict] = gpus_within_nodes(claim("ml", 17), TWO_NODES)
         assert verdict.text == (
-            "must be at most the 16 GPUs of pool gpu (2 x 8), got 17; lower it to 16, or write -1 for all"
+            "must be at most the 16 GPUs of pool gpu (2 x 8), got 17; lower it to 16"
         )
 
     def test_a_quota_above_what_is_seen_is_refused_under_an_unlimited_limit(self) -> None:

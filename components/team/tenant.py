@@ -52,7 +52,7 @@ class Tenant:
     @property
     def first_queue(self) -> str | None:
         """The leaf queue that the check goes through."""
-        leaf = self.team.check.queue or next(iter(self.team.queues), None)
+        leaf = self.team.checked_queue
         if leaf is None:
             return None
         return names.leaf_queue(self.name, leaf, on_host=self.team.scheduler.mode is SchedulerMode.HOST)

@@ -546,7 +546,7 @@ class TestHostAndSoftware:
 
     def test_a_mirror_is_for_a_chart_of_ours(self) -> None:
         told({"artifacts": {"charts": {"kai": "oci://r/kai"}}}, "is no chart of this program, got 'kai'")
-        told({"artifacts": {"charts": {"vcluster": "https://u:hunter2@r"}}}, "must be an oci:// URL or a local path")
+        told({"artifacts": {"charts": {"vcluster": "https://u:hunter2@r"}}}, "must not hold a user or password")
         assert "hunter2" not in mistakes({"artifacts": {"charts": {"vcluster": "https://u:hunter2@r"}}})[0]
         fine({"artifacts": {"charts": {"kai-scheduler@v0.9.3": "oci://r/kai", "vcluster": "./vcluster.tgz"}}})
 

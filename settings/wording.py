@@ -1,0 +1,170 @@
+"""pydantic's errors in the words of the file. Pure: no Pulumi import.
+
+Owns: one mistake for each thing that somebody wrote, at the place where it was written.
+Leaves to others: finding them (pydantic), the messages of our own types (`texts.py`, `types.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, TypeAlias
+
+from pydantic_core import ErrorDetails
+
+from settings.kinds import fields, section_at
+from settings.problems import Path, Problem, shown
+from settings.values import Value, written
+from settings.words import nearest
+
+_Wording: TypeAlias = Callable[[ErrorDetails, Path], Problem]
+
+KEY: Final = "[key]"
+"""pydantic's last step of a path for a key of a mapping that is wrong itself."""
+
+
+def path_of(detail: ErrorDetails) -> Path:
+    """Return where an error is, as a path of the file."""
+    return tuple(step for step in detail["loc"] if step != KEY)
+
+
+def shape_problems(raw: Value, details: Sequence[ErrorDetails]) -> list[Problem]:
+    """Return every mistake of the shape, each once.
+
+    A short form (`gpus: 2`) is spelt out before pydantic looks, so its mistakes come for keys that nobody wrote: they
+    are told at what was written, and only where that has not been told already. A key that is missing because it was
+    mistyped is told as mistyped.
+    """
+    problems: list[Problem] = []
+    echoes: list[Problem] = []
+    meant = {(*path_of(detail)[:-1], name) for detail in details if (name := mistyped(detail)) is not None}
+    for detail in details:
+        path = path_of(detail)
+        if detail["type"] == "missing" and path in meant:
+            continue
+        problem = _WORDING.get(detail["type"], _other)(detail, path)
+        at = path if detail["type"] == "missing" else written(raw, path)
+        (problems if at == path else echoes).append(replace(problem, path=at))
+    for echo in echoes:
+        if not any(one.rule == echo.rule and one.path[: len(echo.path)] == echo.path for one in problems):
+            problems.append(echo)
+    return problems
+
+
+def mistyped(detail: ErrorDetails) -> str | None:
+    """Return the key that an unknown key was probably meant to be; None if it resembles none, or nothing is unknown."""
+    path = path_of(detail)
+    if detail["type"] != "extra_forbidden" or not path:
+        return None
+    section = section_at(path[:-1])
+    return nearest(str(path[-1]), list(fields(section))) if section else None
+
+
+def _unknown_key(detail: ErrorDetails, path: Path) -> Problem:
+    section = section_at(path[:-1])
+    near = mistyped(detail)
+    known = ", ".join(fields(section)) if section else "none"
+    fix = f"did you mean {near!r}?" if near else f"known here are {known}"
+    return Problem(path=path, rule="is not a known key", got=None, fix=fix)
+
+
+def _missing(_: ErrorDetails, path: Path) -> Problem:
+    section = section_at(path[:-1])
+    field = fields(section).get(str(path[-1])) if section else None
+    what = f" ({field.description})" if field and field.description else ""
+    return Problem(path=path, rule="is missing", got=None, fix=f"write it{what}")
+
+
+def _not_a_choice(detail: ErrorDetails, path: Path) -> Problem:
+    allowed = str(detail.get("ctx", {}).get("expected", "")).replace("'", "").replace(" or ", ", ")
+    near = nearest(str(detail["input"]), allowed.split(", "))
+    fix = f"did you mean {near!r}?" if near else "write one of them"
+    return Problem(path=path, rule=f"must be one of {allowed}", got=shown(detail["input"]), fix=fix)
+
+
+def _own_message(detail: ErrorDetails, path: Path) -> Problem:
+    return Problem.of(path, str(detail.get("ctx", {}).get("error", detail["msg"])))
+
+
+def _bound(word: str, key: str) -> _Wording:
+    def reword(detail: ErrorDetails, path: Path) -> Problem:
+        bound = detail.get("ctx", {}).get(key)
+        return Problem(
+            path=path, rule=f"must be {word} {bound}", got=shown(detail["input"]), fix=f"write a number {word} {bound}"
+        )
+
+    return reword
+
+
+def _kind(rule: str, fix: str) -> _Wording:
+    def reword(detail: ErrorDetails, path: Path) -> Problem:
+        quoted = isinstance(detail["input"], str) and detail["input"].strip("+-.0123456789") == ""
+        return Problem(
+            path=path, rule=rule, got=shown(detail["input"]), fix="write it without quotes" if quoted else fix
+        )
+
+    return reword
+
+
+def _text(detail: ErrorDetails, path: Path) -> Problem:
+    value = detail["input"]
+    plain = isinstance(value, str | int | float) or hasattr(value, "isoformat")
+    fix = f"put it in quotes, like '{shown(value)}'" if plain else "write a text"
+    return Problem(path=path, rule="must be text", got=shown(value), fix=fix)
+
+
+def _mapping(detail: ErrorDetails, path: Path) -> Problem:
+    section = section_at(path)
+    shorthand = {"gpus": "a whole number or quota and limit", "gpu": "a number or quota and limit"}.get(
+        str(path[-1]) if path else ""
+    )
+    known = ", ".join(fields(section)) if section else "name: value"
+    empty = detail["input"] is None
+    return Problem(
+        path=path,
+        rule=f"must be {shorthand}" if shorthand else "must be a mapping",
+        got=shown(detail["input"]),
+        fix=f"remove the key, or put keys below it ({known})" if empty else f"put keys below it ({known})",
+    )
+
+
+def _amount(word: str, key: str) -> _Wording:
+    def reword(detail: ErrorDetails, path: Path) -> Problem:
+        context = detail.get("ctx", {})
+        bound, there = context.get(key), context.get("actual_length")
+        fix = "fill it in" if word == "at least" else "take some out"
+        got = shown(detail["input"]) if not there else str(there)
+        return Problem(path=path, rule=f"needs {word} {bound} {'entry' if bound == 1 else 'entries'}", got=got, fix=fix)
+
+    return reword
+
+
+def _other(detail: ErrorDetails, path: Path) -> Problem:
+    return Problem(path=path, rule=f"is not valid ({detail['msg']})", got=shown(detail["input"]), fix="correct it")
+
+
+_WHOLE_NUMBER: Final = _kind("must be a whole number", "write it without a fraction or a unit")
+_NUMBER: Final = _kind("must be a number", "write it without a unit")
+_TRUE_OR_FALSE: Final = _kind("must be true or false", "write true or false")
+_WORDING: Final[Mapping[str, _Wording]] = {
+    "extra_forbidden": _unknown_key,
+    "missing": _missing,
+    "enum": _not_a_choice,
+    "literal_error": _not_a_choice,
+    "value_error": _own_message,
+    "greater_than_equal": _bound("at least", "ge"),
+    "greater_than": _bound("more than", "gt"),
+    "less_than_equal": _bound("at most", "le"),
+    "less_than": _bound("less than", "lt"),
+    "int_type": _WHOLE_NUMBER,
+    "float_type": _NUMBER,
+    "finite_number": _kind("must be a finite number", "write a number"),
+    "bool_type": _TRUE_OR_FALSE,
+    "string_type": _text,
+    "model_type": _mapping,
+    "model_attributes_type": _mapping,
+    "dict_type": _mapping,
+    "tuple_type": _kind("must be a list", "write it like [a, b]"),
+    "too_short": _amount("at least", "min_length"),
+    "too_long": _amount("at most", "max_length"),
+}
