@@ -62,12 +62,16 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "policies/offline.py": (f"{_POLICIES}/test_offline.py",),
     "policies/gate.py": (f"{_POLICIES}/test_gate.py",),
     "policies/pack.py": _first("pack"),
-    "capacity/__init__.py": (
-        "tests/test_capacity.py",
-        "tests/test_quantities.py",
-        f"{_POLICIES}/test_quota.py",
-        "tests/settings/test_rules.py",
-    ),
+    **{
+        f"capacity/{room}.py": (
+            "tests/test_capacity.py",
+            "tests/test_quantities.py",
+            "tests/test_capacity_search.py",
+            f"{_POLICIES}/test_quota.py",
+            "tests/settings/test_rules.py",
+        )
+        for room in ("quantity", "claims", "gpus", "room", "ports", "words")
+    },
     "components/team/protection.py": ("tests/components/test_protection.py", f"{_POLICIES}/test_gate.py"),
 }
 

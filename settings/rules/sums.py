@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import capacity
-import releases
 from capacity import UNLIMITED, LeafClaim, hard_cap, parse_quantity
+from releases.charts import VCLUSTER_STORAGE
 from settings.claims import pool_capacities, shared_cost, tenant_claims
 from settings.models import Platform, SchedulerMode
 from settings.problems import Path, Problem
@@ -80,7 +80,7 @@ def volumes_have_room(platform: Platform) -> Iterator[Problem]:
 
     Where it doesn't fit, the claim is refused and the control plane never starts.
     """
-    own = releases.VCLUSTER_STORAGE
+    own = VCLUSTER_STORAGE
     for name, team in platform.teams.items():
         if team.vcluster.persistence and parse_quantity(team.resources.storage) < parse_quantity(own):
             yield Problem(

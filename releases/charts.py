@@ -1,0 +1,348 @@
+"""The Helm values of every chart that the program installs, from a release and what a stack file says.
+
+Owns: which value goes to which key; the mirror of an image. A release's own keys stand in its data.
+Leaves to others: the data (`kai.py`, `vcluster.py`, `gpu_software.py`), where a chart comes from (`settings`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, Literal
+
+from releases.gpu_software import NO_SHARING, SharingConfig, sharing_config
+from releases.kai import RESERVATION_POD
+from releases.shapes import (
+    JSON,
+    NVIDIA,
+    DevicePluginRelease,
+    GpuOperatorRelease,
+    KaiRelease,
+    Operand,
+    PullPolicy,
+    VclusterRelease,
+)
+
+# --- small tools ----------------------------------------------------------------------------------------------------
+
+
+def put(values: dict[str, JSON], path: str, value: JSON) -> None:
+    """Set a dotted value path, making the tables on its way. Dots inside a key do not occur in these charts."""
+    *tables, last = path.split(".")
+    for name in tables:
+        table = values.setdefault(name, {})
+        if not isinstance(table, dict):
+            message = f"value path {path!r} runs through {name!r}, which is {table!r}"
+            raise ValueError(message)
+        values = table
+    values[last] = value
+
+
+def requests(operand: Operand) -> JSON:
+    return {
+        "requests": {"cpu": f"{operand.cpu_millicores}m", "memory": f"{operand.memory_mib}Mi"},
+        "limits": {"memory": f"{operand.memory_limit_mib}Mi"},
+    }
+
+
+def mirrored(reference: str, registry: str) -> str:
+    """Return an image reference, or the path of several images, with the registry host replaced; the rest stays.
+
+    Short names are Docker Hub's: `ubuntu:24.04` is `docker.io/library/ubuntu:24.04`.
+    """
+    host, slash, path = reference.partition("/")
+    if not slash or not ("." in host or ":" in host or host == "localhost"):
+        host, path = "docker.io", reference
+    if host in {"docker.io", "index.docker.io"} and "/" not in path:
+        path = f"library/{path}"
+    return f"{registry.rstrip('/')}/{path}"
+
+
+def strings(items: Sequence[str]) -> list[JSON]:
+    return list(items)
+
+
+def table(items: Mapping[str, str]) -> dict[str, JSON]:
+    return dict(items)
+
+
+def kai_values(
+    release: KaiRelease,
+    *,
+    gpu_sharing: bool,
+    runtime_class: str | None = None,
+    cdi: bool | None = None,
+    fake_gpus: bool = False,
+    image_registry: str | None = None,
+    pull_policy: PullPolicy | None = None,
+    tolerations: Sequence[JSON] = (),
+    node_selector: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, JSON]:
+    """Return the Helm values for one KAI.
+
+    `runtime_class` is the RuntimeClass of GPU pods; keys that a release lacks are left out, and without one
+    `fixed_runtime_class` says which must exist all the same. `cdi` None leaves it to the release, whose look at the
+    GPU Operator's ClusterPolicy finds nothing in a virtual cluster: name it there. `image_registry` replaces the
+    registry host of every image.
+    """
+    values: dict[str, JSON] = {}
+    put(values, release.gpu_sharing_key, gpu_sharing)
+    if runtime_class is not None:
+        for key in release.reservation_runtime_class_keys:
+            put(values, key, runtime_class)
+        if release.pod_runtime_class_key is not None:
+            put(values, release.pod_runtime_class_key, runtime_class)
+    elif release.pod_runtime_class_key is not None and release.pod_runtime_class_can_be_off:
+        # the chart's own value is nvidia, and admission would name a class that is not there
+        put(values, release.pod_runtime_class_key, "")
+    if release.reservation_resources_key is not None:
+        put(values, release.reservation_resources_key, requests(RESERVATION_POD))
+    if cdi is not None and release.cdi_key is not None:
+        put(values, release.cdi_key, cdi)
+    if fake_gpus:
+        for key, args in release.fake_gpu_args.items():
+            put(values, key, strings(args))
+    if release.default_queue_key is not None:
+        put(values, release.default_queue_key, False)
+    for operand in release.operands:
+        if operand.key is not None:
+            put(values, operand.key, requests(operand))
+    if image_registry is not None:
+        put(values, "global.registry", mirrored(release.images, image_registry))
+    if pull_policy is not None:
+        for key in release.pull_policy_keys:
+            put(values, key, pull_policy)
+    if tolerations:
+        put(values, "global.tolerations", list(tolerations))
+    if node_selector:
+        put(values, "global.nodeSelector", table(node_selector))
+    return values
+
+
+_OSS_IMAGE: Final = "loft-sh/vcluster-oss"
+
+
+VCLUSTER_STORAGE: Final = "5Gi"
+"""The volume that one virtual cluster claims for its objects, with either backing store. The claim lies in the team's
+namespace, so the team's quota for storage counts it."""
+
+
+def vcluster_values(
+    release: VclusterRelease,
+    *,
+    team: str,
+    namespace: str,
+    kubernetes_version: str | None = None,
+    virtual_scheduler: bool,
+    node_selector_labels: Mapping[str, str] = MappingProxyType({}),
+    sync_runtime_classes: bool = False,
+    sync_priority_classes: bool = False,
+    enforce_tolerations: Sequence[str] = (),
+    runtime_class: str | None = None,
+    persistence: bool = True,
+    storage_class: str | None = None,
+    storage_size: str = VCLUSTER_STORAGE,
+    backing_store: Literal["sqlite", "etcd"] = "sqlite",
+    server: str | None = None,
+    extra_sans: Sequence[str] = (),
+    context: str | None = None,
+    service_type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP",
+    node_port: int | None = None,
+    set_owner: bool = True,
+    priority_class: str | None = None,
+    node_selector: Mapping[str, str] = MappingProxyType({}),
+    tolerations: Sequence[JSON] = (),
+    image_registry: str | None = None,
+    pull_policy: PullPolicy | None = None,
+) -> dict[str, JSON]:
+    """Return the Helm values for one team's virtual cluster. Only keys that work without a licence.
+
+    `node_selector_labels` are the host nodes that the team sees; `node_selector` and `tolerations` place its control
+    plane (and etcd). `enforce_tolerations` (`key=value:Effect`) go to every synced pod and hide the taint inside.
+    `runtime_class` goes to every synced pod. `priority_class` (of the host) goes to the control plane and to every
+    synced pod, whatever class it names inside: that needs no sync of PriorityClasses. `server` is the URL in the
+    kubeconfig Secret `vc-<team>`; default: the Service's name in the host cluster.
+
+    Raises `ValueError` for a backing store that the release lacks, and for `sync_priority_classes` beside a scheduler
+    inside: the syncer would delete the PriorityClasses that KAI's chart makes.
+    """
+    if sync_priority_classes and virtual_scheduler:
+        message = "sync_priority_classes would delete KAI's own PriorityClasses; give the team a priority_class instead"
+        raise ValueError(message)
+    if backing_store not in release.backing_stores:
+        known = ", ".join(release.backing_stores)
+        message = f"vCluster {release.version} has no backing store {backing_store!r}; use one of {known}"
+        raise ValueError(message)
+    values: dict[str, JSON] = {}
+    put(values, "controlPlane.distro.k8s.enabled", True)
+    put(values, "controlPlane.distro.k8s.image.tag", kubernetes_version or release.default_kubernetes)
+    put(values, "controlPlane.distro.k8s.scheduler.enabled", virtual_scheduler)
+    # the default image carries the paid features, switched off; one stray key and it wants a licence
+    put(values, "controlPlane.statefulSet.image.repository", _OSS_IMAGE)
+    service_host = f"{team}.{namespace}"
+    put(values, "controlPlane.proxy.extraSANs", strings([f"{service_host}.svc", *extra_sans]))
+    put(values, "exportKubeConfig.server", server or f"https://{service_host}.svc:443")
+    put(values, "exportKubeConfig.context", context or team)
+    put(values, "controlPlane.service.spec.type", service_type)
+    if node_port is not None:
+        put(values, "controlPlane.service.httpsNodePort", node_port)
+
+    control_plane = "controlPlane.statefulSet"
+    etcd = "controlPlane.backingStore.etcd.deploy"
+    operands, stateful_sets, store = release.operands, [control_plane], control_plane
+    if backing_store == "etcd":
+        put(values, f"{etcd}.enabled", True)
+        operands, store = (*operands, release.etcd), f"{etcd}.statefulSet"
+        stateful_sets.append(store)
+    else:
+        put(values, "controlPlane.backingStore.database.embedded.enabled", True)
+    claim = f"{store}.persistence.volumeClaim"
+    put(values, f"{claim}.enabled", persistence)
+    if persistence:
+        put(values, f"{claim}.size", storage_size)
+        if storage_class is not None:
+            put(values, f"{claim}.storageClass", storage_class)
+
+    for operand in operands:
+        if operand.key is not None:
+            put(values, operand.key, requests(operand))
+
+    # without real nodes the syncer makes fake ones, and a scheduler inside has nothing to go by
+    put(values, "sync.fromHost.nodes.enabled", virtual_scheduler or bool(node_selector_labels))
+    if node_selector_labels:
+        put(values, "sync.fromHost.nodes.selector.labels", table(node_selector_labels))
+    if virtual_scheduler or node_selector_labels:
+        # which images other tenants run is not this one's business
+        put(values, "sync.fromHost.nodes.clearImageStatus", True)
+    put(values, "sync.fromHost.runtimeClasses.enabled", sync_runtime_classes)
+    put(values, "sync.fromHost.priorityClasses.enabled", sync_priority_classes)
+    if enforce_tolerations:
+        put(values, "sync.toHost.pods.enforceTolerations", strings(enforce_tolerations))
+    if runtime_class is not None:
+        put(values, "sync.toHost.pods.runtimeClassName", runtime_class)
+    if priority_class is not None:
+        put(values, "sync.toHost.pods.priorityClassName", priority_class)
+    # else a tenant's tokens stand in clear in the annotations of its pods on the host
+    put(values, "sync.toHost.pods.useSecretsForSATokens", True)
+    if not set_owner:
+        put(values, "experimental.syncSettings.setOwner", False)
+
+    # one Service per node, and a second NodePort, for metrics that nobody here reads
+    put(values, "networking.advanced.proxyKubelets.byHostname", False)
+    put(values, "networking.advanced.proxyKubelets.byIP", False)
+    # ours, so that previews and policies see them
+    put(values, "policies.resourceQuota.enabled", False)
+    put(values, "policies.limitRange.enabled", False)
+    put(values, "policies.networkPolicy.enabled", False)
+
+    for stateful_set in stateful_sets:
+        if node_selector:
+            put(values, f"{stateful_set}.scheduling.nodeSelector", table(node_selector))
+        if tolerations:
+            put(values, f"{stateful_set}.scheduling.tolerations", list(tolerations))
+        if priority_class is not None:
+            put(values, f"{stateful_set}.scheduling.priorityClassName", priority_class)
+        if pull_policy is not None:
+            put(values, f"{stateful_set}.imagePullPolicy", pull_policy)
+    if pull_policy is not None:
+        put(values, "controlPlane.distro.k8s.imagePullPolicy", pull_policy)
+    if image_registry is not None:
+        put(values, "controlPlane.advanced.defaultImageRegistry", image_registry.rstrip("/"))
+    return values
+
+
+def config_map(configs: Sequence[SharingConfig]) -> dict[str, JSON]:
+    return {c.name: sharing_config(c) for c in (NO_SHARING, *configs)}
+
+
+def device_plugin_values(
+    release: DevicePluginRelease,
+    *,
+    configs: Sequence[SharingConfig] = (),
+    runtime_class: str | None = None,
+    driver_root: str | None = None,
+    gpu_feature_discovery: bool = False,
+    tolerations: Sequence[JSON] = (),
+    image_registry: str | None = None,
+    pull_policy: PullPolicy | None = None,
+) -> dict[str, JSON]:
+    """Return the Helm values of the device plugin.
+
+    `configs`: one entry per way of sharing; nodes choose by the label NODE_LABEL_SHARING_CONFIG, those without it get
+    `NO_SHARING`. `driver_root` only where the driver is not at the usual place (`/` for CDI on kind).
+    """
+    values: dict[str, JSON] = {"gfd": {"enabled": gpu_feature_discovery}}
+    # GFD would bring NFD with it; without NFD the label gpu.present (ours) is what the affinity finds
+    put(values, "nfd.enabled", gpu_feature_discovery)
+    if configs:
+        put(values, "config.map", config_map(configs))
+        # with more than one entry the chart refuses to guess
+        put(values, "config.default", NO_SHARING.name)
+    if runtime_class is not None:
+        values["runtimeClassName"] = runtime_class
+    if driver_root is not None:
+        values["nvidiaDriverRoot"] = driver_root
+    if tolerations:
+        # Helm replaces a list: the chart's own toleration of nvidia.com/gpu has to be among them
+        values["tolerations"] = list(tolerations)
+    if image_registry is not None:
+        for key, images in release.images.items():
+            put(values, key, mirrored(images, image_registry))
+    if pull_policy is not None:
+        for key in release.pull_policy_keys:
+            put(values, key, pull_policy)
+    return values
+
+
+# where MicroK8s keeps containerd (docs.nvidia.com/datacenter/cloud-native/gpu-operator, getting started, MicroK8s)
+_MICROK8S_TOOLKIT_ENV: Final = {
+    "CONTAINERD_CONFIG": "/var/snap/microk8s/current/args/containerd-template.toml",
+    "CONTAINERD_SOCKET": "/var/snap/microk8s/common/run/containerd.sock",
+    "RUNTIME_CONFIG_SOURCE": "file=/var/snap/microk8s/current/args/containerd.toml",
+}
+
+
+def gpu_operator_values(
+    release: GpuOperatorRelease,
+    *,
+    configs: Sequence[SharingConfig] = (),
+    runtime_class: str = NVIDIA,
+    driver: bool = False,
+    toolkit: bool = True,
+    microk8s: bool = False,
+    node_feature_discovery: bool = True,
+    service_monitor: bool = False,
+    image_registry: str | None = None,
+    pull_policy: PullPolicy | None = None,
+) -> dict[str, JSON]:
+    """Return the Helm values of the GPU Operator.
+
+    `driver`: whether it installs the kernel driver; off where the host has one. `toolkit`: off where the host has the
+    container toolkit (k3s). `runtime_class` is the RuntimeClass that it makes. `configs` as in `device_plugin_values`.
+    """
+    values: dict[str, JSON] = {}
+    put(values, "operator.runtimeClass", runtime_class)
+    put(values, "driver.enabled", driver)
+    put(values, "toolkit.enabled", toolkit)
+    put(values, "nfd.enabled", node_feature_discovery)
+    put(values, "dcgmExporter.serviceMonitor.enabled", service_monitor)
+    if microk8s and toolkit:
+        environment: list[JSON] = [{"name": name, "value": value} for name, value in _MICROK8S_TOOLKIT_ENV.items()]
+        put(values, "toolkit.env", environment)
+    if configs:
+        data = config_map(configs)
+        digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:8]
+        # the operator does not watch the ConfigMap: a new name rolls the plugin's pods
+        put(values, "devicePlugin.config.name", f"gpu-sharing-{digest}")
+        put(values, "devicePlugin.config.create", True)
+        put(values, "devicePlugin.config.default", NO_SHARING.name)
+        put(values, "devicePlugin.config.data", data)
+    if image_registry is not None:
+        for key, images in release.images.items():
+            put(values, key, mirrored(images, image_registry))
+    if pull_policy is not None:
+        for key in release.pull_policy_keys:
+            put(values, key, pull_policy)
+    return values

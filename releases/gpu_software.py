@@ -1,0 +1,175 @@
+"""NVIDIA's device plugin and GPU Operator: data, and how they are told to share GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final, Literal
+
+from releases.shapes import DevicePluginRelease, GpuOperatorRelease, Trap
+
+_DP_0_20: Final = DevicePluginRelease(
+    version="0.20.0",
+    repo="https://nvidia.github.io/k8s-device-plugin",
+    images=MappingProxyType(
+        {
+            "image.repository": "nvcr.io/nvidia/k8s-device-plugin",
+            "nfd.image.repository": "registry.k8s.io/nfd/node-feature-discovery",
+        }
+    ),
+    pull_policy_keys=("image.pullPolicy", "nfd.image.pullPolicy"),
+    source="DP@v0.20.0:deployments/helm/nvidia-device-plugin",
+    traps=(
+        Trap(
+            id="affinity",
+            sentence="without NFD its pods go only to nodes with nvidia.com/gpu.present=true: else nowhere, silently",
+            handling="NODE_LABEL_GPU_PRESENT on every GPU node",
+            source="DP@v0.20.0:deployments/helm/nvidia-device-plugin/values.yaml (affinity)",
+        ),
+        Trap(
+            id="mps-label",
+            sentence="the MPS daemon goes only to nodes with nvidia.com/mps.capable=true, which only GFD writes",
+            handling="NODE_LABEL_MPS_CAPABLE on MPS nodes where GFD is off",
+            source="DP@v0.20.0:internal/lm/nvml.go",
+        ),
+    ),
+)
+
+DEVICE_PLUGIN: Final[Mapping[str, DevicePluginRelease]] = MappingProxyType({r.version: r for r in (_DP_0_20,)})
+DEFAULT_DEVICE_PLUGIN: Final = "0.20.0"
+
+NODE_LABEL_GPU_PRESENT: Final = ("nvidia.com/gpu.present", "true")
+"""Without NFD the device plugin's affinity needs it on every GPU node."""
+
+NODE_LABEL_MPS_CAPABLE: Final = ("nvidia.com/mps.capable", "true")
+"""Without GFD the MPS daemon's node selector needs it."""
+
+NODE_LABEL_SHARING_CONFIG: Final = "nvidia.com/device-plugin.config"
+"""Node label that names the node's entry of the plugin's configs (device plugin and GPU Operator alike)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharingConfig:
+    """How the plugin advertises the GPUs of a set of nodes. `name` is the value of NODE_LABEL_SHARING_CONFIG there."""
+
+    name: str
+    strategy: Literal["none", "timeSlicing", "mps"]
+    replicas: int = 1
+
+
+NO_SHARING: Final = SharingConfig(name="default", strategy="none")
+"""What nodes without the label get."""
+
+
+def sharing_config(config: SharingConfig) -> str:
+    """Return one file of the plugin's ConfigMap as YAML (config v1)."""
+    lines = ["version: v1"]
+    if config.strategy != "none":
+        lines += [
+            "sharing:",
+            f"  {config.strategy}:",
+            # renamed to nvidia.com/gpu.shared a replica is no GPU to KAI
+            "    renameByDefault: false",
+            # two replicas may be the same GPU: a pod that asks for more gets no more of it
+            "    failRequestsGreaterThanOne: true",
+            "    resources:",
+            "      - name: nvidia.com/gpu",
+            f"        replicas: {config.replicas}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+_NVCR: Final = "nvcr.io/nvidia"
+_NVCR_NATIVE: Final = "nvcr.io/nvidia/cloud-native"
+_NVCR_K8S: Final = "nvcr.io/nvidia/k8s"
+
+# only what runs with our values: no vGPU, no virtual machines (GO@v25.10.1:deployments/gpu-operator/values.yaml)
+_OPERATOR_IMAGES: Final = {
+    "validator.repository": _NVCR,
+    "operator.repository": _NVCR,
+    "driver.repository": _NVCR,
+    "driver.manager.repository": _NVCR_NATIVE,
+    "toolkit.repository": _NVCR_K8S,
+    "devicePlugin.repository": _NVCR,
+    "dcgm.repository": _NVCR_NATIVE,
+    "dcgmExporter.repository": _NVCR_K8S,
+    "gfd.repository": _NVCR,
+    "migManager.repository": _NVCR_NATIVE,
+    "node-feature-discovery.image.repository": "registry.k8s.io/nfd/node-feature-discovery",
+}
+_OPERATOR_PULL_POLICY_KEYS: Final = (
+    *(
+        key.replace(".repository", ".imagePullPolicy")
+        for key in _OPERATOR_IMAGES
+        if not key.startswith("node-feature-discovery")
+    ),
+    "node-feature-discovery.image.pullPolicy",
+)
+
+_OPERATOR_TRAPS: Final = (
+    Trap(
+        id="config-map-alone",
+        sentence="a time-slicing ConfigMap does nothing until the ClusterPolicy names it; its changes are not watched",
+        handling="gpu_operator_values names it, and its name changes with its content",
+        source="https://docs.nvidia.com/datacenter/cloud-native/gpu-operator/latest/gpu-sharing.html",
+    ),
+    Trap(
+        id="gpu-present-is-its-own",
+        sentence="it keeps nvidia.com/gpu.present in step with NFD's labels: nobody else may set that label",
+        handling="our pools set it only for the device plugin alone",
+        source="GO@v26.7.0:controllers/nodelabeling_controller.go",
+    ),
+    Trap(
+        id="crds-stay",
+        sentence="its CRDs stay after uninstalling, the one that KAI 0.9 waits for among them",
+        handling="left there: nobody else's objects hang on them",
+        source="GO@v25.10.1:deployments/gpu-operator/values.yaml (operator.cleanupCRD: false)",
+        flag="crds",
+    ),
+)
+_SERVICE_MONITOR: Final = Trap(
+    id="service-monitor-default",
+    sentence="dcgm-exporter's ServiceMonitor is on by default, for a CRD that only a Prometheus operator brings",
+    handling="gpu_operator_values says which, off by default",
+    source="GO@v26.7.0:deployments/gpu-operator/values.yaml (dcgmExporter.serviceMonitor)",
+)
+
+_GO_25_10_1: Final = GpuOperatorRelease(
+    version="v25.10.1",
+    repo="https://helm.ngc.nvidia.com/nvidia",
+    kubernetes=None,
+    images=MappingProxyType(
+        {**_OPERATOR_IMAGES, "operator.initContainer.repository": _NVCR},
+    ),
+    pull_policy_keys=(*_OPERATOR_PULL_POLICY_KEYS, "operator.initContainer.imagePullPolicy"),
+    crds=("clusterpolicies.nvidia.com", "nvidiadrivers.nvidia.com"),
+    source="GO@v25.10.1:deployments/gpu-operator",
+    traps=_OPERATOR_TRAPS,
+)
+_GO_26_7_0: Final = replace(
+    _GO_25_10_1,
+    version="v26.7.0",
+    # https://docs.nvidia.com/datacenter/cloud-native/gpu-operator/latest/platform-support.html
+    kubernetes="1.33 to 1.36",
+    images=MappingProxyType(_OPERATOR_IMAGES),
+    pull_policy_keys=_OPERATOR_PULL_POLICY_KEYS,
+    crds=(
+        *_GO_25_10_1.crds,
+        "gpuclusters.nvidia.com",
+        "computedomains.resource.nvidia.com",
+        "computedomaincliques.resource.nvidia.com",
+    ),
+    source="GO@v26.7.0:deployments/gpu-operator",
+    traps=(*_OPERATOR_TRAPS, _SERVICE_MONITOR),
+)
+
+GPU_OPERATOR: Final[Mapping[str, GpuOperatorRelease]] = MappingProxyType(
+    {r.version: r for r in (_GO_25_10_1, _GO_26_7_0)}
+)
+"""By version, oldest first."""
+
+DEFAULT_GPU_OPERATOR: Final = "v26.7.0"
+
+CHECK_IMAGE: Final = "docker.io/pytorch/pytorch:2.9.1-cuda12.8-cudnn9-runtime"
+"""Python, torch and CUDA 12.8 (Blackwell, too) for the GPU check; some 3 GB. By tag: its digest is not known here."""

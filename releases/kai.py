@@ -1,0 +1,449 @@
+"""Every release of KAI that we know: data, with the source of each fact.
+
+Sources are `REPO@TAG:path`, a public URL, or "observed" (seen by running that version); see `releases/__init__.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from types import MappingProxyType
+from typing import Final
+
+from releases.shapes import NVIDIA, KaiRelease, Leftover, Operand, Trap
+
+_NO_ARGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+
+# the organisation changed in March 2026; what was published before stays where it was
+# (KAI@v0.9.15 and @v0.9.16:.github/workflows/push-artifacts.yaml)
+_CHART_OLD: Final = "oci://ghcr.io/nvidia/kai-scheduler/kai-scheduler"
+_IMAGES_OLD: Final = "ghcr.io/nvidia/kai-scheduler"
+_CHART_NEW: Final = "oci://ghcr.io/kai-scheduler/kai-scheduler/kai-scheduler"
+_IMAGES_NEW: Final = "ghcr.io/kai-scheduler/kai-scheduler"
+
+
+def _small(name: str, key: str, memory_limit_mib: int = 256) -> Operand:
+    """Requests for one tenant's KAI. Upstream's are for whole clusters (0.7.11: 250m for each of five pods); limits
+    leave room for bursts, and CPU has none of ours."""
+    return Operand(name=name, cpu_millicores=20, memory_mib=64, memory_limit_mib=memory_limit_mib, key=key)
+
+
+# the scheduler keeps a snapshot of all nodes and pods
+def _small_scheduler(name: str) -> Operand:
+    return Operand(name=name, cpu_millicores=50, memory_mib=128, memory_limit_mib=1024, key="scheduler.resources")
+
+
+# the operator's own defaults, where the chart takes no requests
+# (KAI@v0.9.3:pkg/apis/kai/v1/{binder/binder,pod_grouper/pod_grouper,pod_group_controller/pod_group_controller,
+# queue_controller/queue_controller,common/resources}.go; the same numbers at v0.9.8 and v0.12.23)
+_BINDER: Final = Operand(name="binder", cpu_millicores=50, memory_mib=200, memory_limit_mib=200, key=None)
+_POD_GROUPER: Final = Operand(name="pod-grouper", cpu_millicores=50, memory_mib=200, memory_limit_mib=200, key=None)
+_GROUP_CONTROLLER: Final = Operand(
+    name="podgroup-controller", cpu_millicores=20, memory_mib=100, memory_limit_mib=100, key=None
+)
+_QUEUE_CONTROLLER: Final = Operand(
+    name="queue-controller", cpu_millicores=20, memory_mib=50, memory_limit_mib=100, key=None
+)
+_ADMISSION: Final = Operand(name="admission", cpu_millicores=50, memory_mib=256, memory_limit_mib=512, key=None)
+
+CLUSTER_POLICY_CRD: Final = "clusterpolicies.nvidia.com"
+"""The CRD behind `needs_cluster_policy_crd`: nvidia.com/v1, kind ClusterPolicy, cluster-scoped; any schema will do."""
+
+RESERVATION_POD: Final = Operand(
+    # upstream's own example (KAI@v0.12.23:deployments/kai-scheduler/values.yaml), with room in memory for NVML
+    name="gpu-reservation",
+    cpu_millicores=1,
+    memory_mib=10,
+    memory_limit_mib=128,
+    key="binder.resourceReservationPodResources",
+)
+"""One for each GPU that fractions share. Releases without a key for it take the namespace's defaults (LimitRange)."""
+
+_KAI_CONFIG: Final = Leftover(api_version="kai.scheduler/v1", kind="Config", name="kai-config")
+_DEFAULT_SHARD: Final = Leftover(api_version="kai.scheduler/v1", kind="SchedulingShard", name="default")
+
+_ORPHANED_NAMESPACE: Final = Trap(
+    id="reservation-namespace-stays",
+    sentence="the namespace kai-resource-reservation stays after the chart is gone (resource-policy keep)",
+    handling="our own object where KAI is on the host; it goes with a virtual cluster",
+    source="observed; KAI@v0.9.3:deployments/kai-scheduler/templates/services/resourcereservation-namespace.yaml",
+)
+_CLUSTER_POLICY: Final = Trap(
+    id="cluster-policy-crd",
+    sentence="the operator restarts for ever without the CRD clusterpolicies.nvidia.com, which the GPU Operator brings",
+    handling="a minimal CRD of that name before the chart, where nobody else brings it",
+    source="observed (0.9.3); from 0.12.0 it looks first: KAI@v0.12.23:pkg/operator/controller/config_controller.go",
+    flag="needs_cluster_policy_crd",
+)
+_WAIT: Final = Trap(
+    id="helm-wait",
+    sentence="Helm is content 30 to 45 seconds before the operator has made binder, admission and queue-controller",
+    handling="Queues and checks wait until the webhooks let them in, and a check follows every change",
+    source="observed (0.9.3)",
+    flag="operator",
+)
+_ACCOUNTING: Final = Trap(
+    id="fractions-are-accounting",
+    sentence="a GPU fraction is a number in the scheduler: a pod may use all memory of the GPU that it shares",
+    handling="said in docs and check reports; users bound their own memory",
+    source="https://github.com/kai-scheduler/KAI-Scheduler/issues/49",
+    flag="fractions_enforced",
+)
+_ROLLBACK: Final = Trap(
+    id="helm-rollback",
+    sentence="`helm rollback` fails and leaves the release broken, in every version",
+    handling="the way back is a replacement",
+    source="KAI@v0.17.0:docs/migrationguides/README.md",
+    flag="line",
+)
+_OFF_MAIN: Final = Trap(
+    id="off-main",
+    sentence="0.9.2 and 0.9.3 were tagged off main: Helm refuses to upgrade them to 0.9.4 and later, and back",
+    handling="a change of line is a replacement",
+    source='observed (0.9.3 to 0.9.8: ServiceAccount "binder" cannot be imported into the current release)',
+    flag="line",
+)
+_REQUESTS_MISPLACED: Final = Trap(
+    id="operand-requests-misplaced",
+    sentence="the chart indents the operands' requests wrongly: with them it renders invalid YAML or drops them",
+    handling="those operands have no key; their requests are the operator's own",
+    source="KAI@v0.9.3:deployments/kai-scheduler/templates/kai-config.yaml (nindent 6), likewise @v0.9.8",
+    flag="operands",
+)
+_CONFIG_STAYS: Final = Trap(
+    id="config-stays",
+    sentence="kai-config is a hook's object: uninstalling leaves it and its pods, and an older chart is then refused",
+    handling="leftovers are deleted between two lines",
+    source='observed (0.9.8 to 0.9.3: Config "kai-config" cannot be imported into the current release)',
+    flag="leftovers",
+)
+_SHARD_STAYS: Final = Trap(
+    id="shard-stays",
+    sentence="the SchedulingShard `default` stays after uninstalling: a second scheduler under an older chart",
+    handling="leftovers are deleted between two lines",
+    source="KAI@v0.17.0:docs/migrationguides/v0.13.0/README.md; the second scheduler is inferred",
+    flag="leftovers",
+)
+# the same in 0.10 to 0.12.21 and 0.13 to 0.14.5 also leaves the scheduler, which is the shard's there, with the token
+# of a ServiceAccount that is gone: 401 for 48 minutes, Ready all the while. that is why those are not listed
+_REMADE_OPERANDS: Final = Trap(
+    id="remade-operands",
+    sentence="every upgrade deletes and remakes kai-config: admission, pod-grouper and controllers go and come back",
+    handling="Queues and checks wait until the webhooks let them in, and a check follows every change",
+    source="https://github.com/kai-scheduler/KAI-Scheduler/issues/1536; 0.9's chart owns its scheduler: inferred",
+    flag="upgrade_remakes_operands",
+)
+_EMPTY_RESERVATION_CLASS: Final = Trap(
+    id="empty-reservation-runtime-class",
+    sentence="the reservation pod has no RuntimeClass unless a value names it: fractions then find no NVML",
+    handling="kai_values sets the key",
+    source="KAI@v0.9.8:deployments/kai-scheduler/templates/services/binder.yaml; KAI@v0.16.8:CHANGELOG.md (0.16.0)",
+    flag="reservation_runtime_class_keys",
+)
+_FORCED_CLASS: Final = Trap(
+    id="forced-pod-runtime-class",
+    sentence="admission puts the RuntimeClass nvidia on every GPU pod, and an empty value does not switch it off",
+    handling="the class must exist in the virtual cluster",
+    source="KAI@v0.9.8:deployments/kai-scheduler/templates/kai-config.yaml (default nvidia), likewise @v0.12.23",
+    flag="fixed_runtime_class",
+)
+_DEFAULT_QUEUE: Final = Trap(
+    id="default-queue",
+    sentence="the chart makes a default queue without limit, where pods without a queue escape the team's queues",
+    handling="kai_values switches it off",
+    source="KAI@v0.12.23:deployments/kai-scheduler/templates/default-queue.yaml",
+    flag="default_queue_key",
+)
+_CLEANUP_NAMESPACE: Final = Trap(
+    id="cleanup-namespace",
+    sentence="uninstalling deletes every Deployment of the namespace kai-scheduler, whatever namespace KAI was in",
+    handling="KAI lives in the namespace kai-scheduler, and nothing else does",
+    source="KAI@v0.12.23:deployments/kai-scheduler/templates/hooks/post/post-delete-job.yaml",
+)
+
+_V0_7_11: Final = KaiRelease(
+    version="v0.7.11",
+    line="0.7",
+    chart=_CHART_OLD,
+    images=_IMAGES_OLD,
+    support_ends=None,
+    support_source="KAI@v0.17.0:SUPPORT.md does not list 0.7",
+    kubernetes_max="1.34",
+    kubernetes_default="v1.34.0",
+    kubernetes_source="observed on 1.34.4 (CPU only); built with client-go 0.32.5 (KAI@v0.7.11:go.mod)",
+    operands=(
+        _small_scheduler("scheduler"),
+        _small("binder", "binder.resources"),
+        _small("podgrouper", "podgrouper.resources"),
+        _small("podgroup-controller", "podgroupcontroller.resources"),
+        _small("queuecontroller", "queuecontroller.resources"),
+    ),
+    operator=False,
+    needs_cluster_policy_crd=False,
+    upgrade_remakes_operands=False,
+    gpu_sharing_key="global.gpuSharing",
+    reservation_runtime_class_keys=(),
+    reservation_runtime_class=None,
+    reservation_resources_key=None,
+    pod_runtime_class_key=None,
+    pod_runtime_class_scope="none",
+    pod_runtime_class_can_be_off=True,
+    cdi_key="binder.cdi",
+    # it does not look at the nodes' labels: KAI@v0.7.11:cmd/binder/app/options.go
+    fake_gpu_args=MappingProxyType({"binder.additionalArgs": ("--fake-gpu-nodes=true",)}),
+    node_selector_reaches_operands=True,
+    pull_policy_keys=(
+        "binder.image.pullPolicy",
+        "scheduler.image.pullPolicy",
+        "podgrouper.image.pullPolicy",
+        "podgroupcontroller.image.pullPolicy",
+        "queuecontroller.image.pullPolicy",
+        "webhookmanager.image.pullPolicy",
+        "crdupgrader.image.pullPolicy",
+    ),
+    default_queue_key=None,
+    fractions_enforced=False,
+    fractions_need_default_runtime=True,
+    leftovers=(),
+    webhooks=("kai-binder", "kai-queuecontroller"),
+    traps=(
+        Trap(
+            id="reservation-without-runtime-class",
+            sentence="the reservation pod has no RuntimeClass: fractions fail unless nvidia is the default runtime",
+            handling="the RuntimeClass goes to every synced pod (vcluster_values runtime_class)",
+            source="https://github.com/kai-scheduler/KAI-Scheduler/issues/349 (fixed in 0.7.12); our way: inferred",
+            flag="fractions_need_default_runtime",
+        ),
+        _ACCOUNTING,
+        _ROLLBACK,
+        _ORPHANED_NAMESPACE,
+    ),
+)
+
+_V0_9_3: Final = KaiRelease(
+    version="v0.9.3",
+    line="0.9.2-0.9.3",
+    chart=_CHART_OLD,
+    images=_IMAGES_OLD,
+    support_ends=date(2026, 9, 30),
+    support_source="KAI@v0.17.0:SUPPORT.md (0.9: Sep 2026)",
+    kubernetes_max="1.34",
+    kubernetes_default="v1.34.0",
+    kubernetes_source="observed on 1.34.4 (advertised GPUs, not real ones); client-go 0.32.5 (KAI@v0.9.3:go.mod)",
+    operands=(
+        _small("kai-operator", "operator.resources", memory_limit_mib=512),
+        _small_scheduler("scheduler"),
+        _BINDER,
+        _POD_GROUPER,
+        _GROUP_CONTROLLER,
+        _QUEUE_CONTROLLER,
+        _ADMISSION,
+    ),
+    operator=True,
+    needs_cluster_policy_crd=True,
+    upgrade_remakes_operands=False,
+    gpu_sharing_key="global.gpuSharing",
+    reservation_runtime_class_keys=(),
+    # hard-coded: KAI@v0.9.3:pkg/binder/binding/resourcereservation/resource_reservation.go
+    reservation_runtime_class=NVIDIA,
+    reservation_resources_key=None,
+    pod_runtime_class_key=None,
+    pod_runtime_class_scope="none",
+    pod_runtime_class_can_be_off=True,
+    # no key: it follows the ClusterPolicy of the GPU Operator (KAI@v0.9.3:pkg/operator/operands/binder/resources.go)
+    cdi_key=None,
+    fake_gpu_args=_NO_ARGS,
+    node_selector_reaches_operands=False,
+    pull_policy_keys=(
+        "operator.image.pullPolicy",
+        "binder.image.pullPolicy",
+        "scheduler.image.pullPolicy",
+        "podgroupcontroller.image.pullPolicy",
+        "queuecontroller.image.pullPolicy",
+        "admission.image.pullPolicy",
+        "crdupgrader.image.pullPolicy",
+    ),
+    default_queue_key=None,
+    fractions_enforced=False,
+    fractions_need_default_runtime=False,
+    leftovers=(),  # kai-config is an object of the release here, and goes with it
+    webhooks=("validating-kai-admission", "kai-queue-validation-v2"),
+    traps=(_CLUSTER_POLICY, _WAIT, _OFF_MAIN, _REQUESTS_MISPLACED, _ACCOUNTING, _ROLLBACK, _ORPHANED_NAMESPACE),
+)
+_V0_9_2: Final = replace(_V0_9_3, version="v0.9.2")
+
+_V0_9_8: Final = replace(
+    _V0_9_3,
+    version="v0.9.8",
+    # the v0.9 branch, 0.9.4 to 0.9.20: binder and scheduler are Deployments of the chart
+    # (KAI@v0.9.8:pkg/operator/controller/config_controller.go)
+    line="0.9.4-0.9.20",
+    kubernetes_source="observed on 1.34.4; client-go 0.34.1 (KAI@v0.9.8:go.mod)",
+    operands=(
+        _small("kai-operator", "operator.resources", memory_limit_mib=512),
+        _small_scheduler("scheduler"),
+        _small("binder", "binder.resources"),
+        _POD_GROUPER,
+        _GROUP_CONTROLLER,
+        _QUEUE_CONTROLLER,
+        _ADMISSION,
+    ),
+    upgrade_remakes_operands=True,
+    reservation_runtime_class_keys=("global.resourceReservation.runtimeClassName",),
+    reservation_runtime_class=None,
+    pod_runtime_class_key="admission.gpuPodRuntimeClassName",
+    pod_runtime_class_scope="gpu pods",
+    pod_runtime_class_can_be_off=False,
+    cdi_key="binder.cdi",
+    # its binder is not the operator's, so nobody looks at the nodes' labels
+    fake_gpu_args=MappingProxyType({"binder.additionalArgs": ("--fake-gpu-nodes=true",)}),
+    leftovers=(_KAI_CONFIG,),
+    traps=(
+        _CLUSTER_POLICY,
+        _WAIT,
+        _OFF_MAIN,
+        _REQUESTS_MISPLACED,
+        _CONFIG_STAYS,
+        _REMADE_OPERANDS,
+        _EMPTY_RESERVATION_CLASS,
+        _FORCED_CLASS,
+        _ACCOUNTING,
+        _ROLLBACK,
+        _ORPHANED_NAMESPACE,
+    ),
+)
+
+_HOOK_PULL_POLICY_KEYS: Final = (
+    "crdupgrader.image.pullPolicy",
+    "kaiConfigDeployer.image.pullPolicy",
+    "topologyMigration.image.pullPolicy",
+    "postCleanup.image.pullPolicy",
+)
+
+_V0_12_23: Final = replace(
+    _V0_9_3,
+    version="v0.12.23",
+    # upstream upgrades from minor to minor in place (its migration guides), but all pods stayed pending after one such
+    # step (issue 1124) and none was run here: each minor is a line of its own, and a replacement keeps the queues
+    line="0.12",
+    chart=_CHART_NEW,
+    images=_IMAGES_NEW,
+    support_ends=date(2026, 12, 31),
+    support_source="KAI@v0.17.0:SUPPORT.md (0.12: Dec 2026)",
+    kubernetes_source="client-go 0.34.3 (KAI@v0.12.23:go.mod); 0.12.17 observed to start on 1.34.4",
+    operands=(
+        _small("kai-operator", "operator.resources", memory_limit_mib=512),
+        _small_scheduler("kai-scheduler-default"),
+        _small("binder", "binder.resources"),
+        _POD_GROUPER,  # the chart has no key for it before 0.13
+        _small("podgroup-controller", "podgroupcontroller.resources"),
+        _small("queue-controller", "queuecontroller.resources"),
+        _small("admission", "admission.resources", memory_limit_mib=512),
+    ),
+    needs_cluster_policy_crd=False,
+    reservation_runtime_class_keys=("binder.runtimeClassName",),
+    # KAI@v0.12.23:pkg/apis/kai/v1/binder/binder.go
+    reservation_runtime_class=NVIDIA,
+    reservation_resources_key=RESERVATION_POD.key,
+    pod_runtime_class_key="admission.gpuPodRuntimeClassName",
+    pod_runtime_class_scope="gpu pods",
+    pod_runtime_class_can_be_off=False,
+    cdi_key="binder.cdiEnabled",
+    pull_policy_keys=(
+        "operator.image.pullPolicy",
+        "binder.image.pullPolicy",
+        "scheduler.image.pullPolicy",
+        "podgroupcontroller.image.pullPolicy",
+        "queuecontroller.image.pullPolicy",
+        "admission.image.pullPolicy",
+        *_HOOK_PULL_POLICY_KEYS,
+    ),
+    default_queue_key="defaultQueue.createDefaultQueue",
+    leftovers=(_KAI_CONFIG, _DEFAULT_SHARD),
+    webhooks=("validating-kai-admission", "kai-queue-validation-v2", "kai-podgroup-validation-v2alpha2"),
+    traps=(
+        _WAIT,
+        _CONFIG_STAYS,
+        _SHARD_STAYS,
+        _FORCED_CLASS,
+        _DEFAULT_QUEUE,
+        _CLEANUP_NAMESPACE,
+        _ACCOUNTING,
+        _ROLLBACK,
+        _ORPHANED_NAMESPACE,
+    ),
+)
+
+_V0_14_7: Final = replace(
+    _V0_12_23,
+    version="v0.14.7",
+    line="0.14",
+    support_ends=date(2027, 3, 31),
+    support_source="KAI@v0.17.0:SUPPORT.md (0.14: Mar 2027)",
+    kubernetes_max="1.35",
+    kubernetes_default="v1.35.0",
+    kubernetes_source="KAI@v0.17.0:SUPPORT.md (1.31 to 1.35)",
+    operands=(
+        _small("kai-operator", "operator.resources", memory_limit_mib=512),
+        _small_scheduler("kai-scheduler-default"),
+        _small("binder", "binder.resources"),
+        _small("pod-grouper", "podgrouper.resources"),
+        _small("podgroup-controller", "podgroupcontroller.resources"),
+        _small("queue-controller", "queuecontroller.resources"),
+        _small("admission", "admission.resources", memory_limit_mib=512),
+    ),
+    pod_runtime_class_can_be_off=True,
+    node_selector_reaches_operands=True,
+    pull_policy_keys=(
+        *_V0_12_23.pull_policy_keys,
+        "podgrouper.image.pullPolicy",
+        "binder.resourceReservationImage.pullPolicy",
+    ),
+    # from 0.13 a hook deletes kai-config, too; it is here for when that hook did not run
+    traps=(_WAIT, _SHARD_STAYS, _DEFAULT_QUEUE, _CLEANUP_NAMESPACE, _ACCOUNTING, _ROLLBACK, _ORPHANED_NAMESPACE),
+)
+
+_V0_16_8: Final = replace(
+    _V0_14_7,
+    version="v0.16.8",
+    line="0.16",
+    support_ends=date(2027, 6, 30),
+    support_source="KAI@v0.17.0:SUPPORT.md (0.16: Jun 2027)",
+    kubernetes_max="1.36",
+    kubernetes_default="v1.36.0",
+    kubernetes_source="KAI@v0.17.0:SUPPORT.md (1.28 to 1.36)",
+    # since 0.16.0 whole-GPU pods are left alone, and the reservation pod's class is empty by default
+    # (KAI@v0.16.8:CHANGELOG.md, pkg/apis/kai/v1/{admission/admission,binder/binder}.go)
+    reservation_runtime_class=None,
+    pod_runtime_class_key="admission.gpuFractionRuntimeClassName",
+    pod_runtime_class_scope="fraction pods",
+    traps=(
+        _WAIT,
+        _SHARD_STAYS,
+        _EMPTY_RESERVATION_CLASS,
+        Trap(
+            id="whole-gpu-pods-without-class",
+            sentence="admission names no RuntimeClass on whole-GPU pods: they need one where nvidia is not the default",
+            handling="our pods name it; users are told",
+            source="KAI@v0.16.8:CHANGELOG.md (0.16.0)",
+            flag="pod_runtime_class_scope",
+        ),
+        _DEFAULT_QUEUE,
+        _ACCOUNTING,
+        _ROLLBACK,
+        _ORPHANED_NAMESPACE,
+    ),
+)
+
+KAI: Final[Mapping[str, KaiRelease]] = MappingProxyType(
+    {r.version: r for r in (_V0_7_11, _V0_9_2, _V0_9_3, _V0_9_8, _V0_12_23, _V0_14_7, _V0_16_8)}
+)
+"""By version, oldest first."""
+
+DEFAULT_KAI: Final = "v0.16.8"  # the newest supported long-term line
+
+
+def same_line(a: KaiRelease, b: KaiRelease) -> bool:
+    """Whether Helm may upgrade one to the other in place. Else: uninstall, delete the leftovers of `a`, install `b`."""
+    return a.line == b.line

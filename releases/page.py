@@ -1,0 +1,110 @@
+"""docs/versions.md, written from the data."""
+
+from __future__ import annotations
+
+from releases.gpu_software import (
+    CHECK_IMAGE,
+    DEFAULT_DEVICE_PLUGIN,
+    DEFAULT_GPU_OPERATOR,
+    DEVICE_PLUGIN,
+    GPU_OPERATOR,
+)
+from releases.kai import DEFAULT_KAI, KAI
+from releases.shapes import ENDING_DAYS, Footprint, Trap
+from releases.vcluster import DEFAULT_VCLUSTER, VCLUSTER
+
+
+def _row(*cells: object) -> str:
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def _table_head(*cells: str) -> list[str]:
+    return [_row(*cells), _row(*("---" for _ in cells))]
+
+
+def _cost(footprint: Footprint) -> str:
+    return f"{footprint.pods} pods, {footprint.cpu_millicores}m, {footprint.memory_mib} MiB"
+
+
+def markdown() -> str:
+    """Return docs/versions.md. It holds no date of today, so that it changes only when the data does."""
+    lines = [
+        "# Versions",
+        "",
+        "Written by `python -m releases` from `releases`, where each fact has a source and",
+        f"where a version is raised. Support ends are the vendors' own; {ENDING_DAYS} days before, it is `ending`.",
+        "",
+        "## KAI scheduler",
+        "",
+        f"Default: {DEFAULT_KAI}. Releases of one line are upgraded in place. A change of line is a replacement: the",
+        "old release is removed, then what its hooks left, then the new one comes; queues and running pods stay.",
+        "`helm rollback` is never used.",
+        "",
+        *_table_head("version", "line", "support ends", "Kubernetes", "each team's KAI costs", "GPU fractions"),
+    ]
+    for kai in KAI.values():
+        fractions = "memory limited" if kai.fractions_enforced else "accounting only"
+        if kai.fractions_need_default_runtime:
+            fractions += ", RuntimeClass on every pod of the team"
+        lines.append(
+            _row(
+                kai.version,
+                kai.line,
+                kai.support_ends or "never supported",
+                f"up to {kai.kubernetes_max}, {kai.kubernetes_default} by default",
+                _cost(kai.footprint),
+                fractions,
+            )
+        )
+    lines += [
+        "",
+        "## vCluster",
+        "",
+        f"Default: {DEFAULT_VCLUSTER}. The open source image; no key needs a licence.",
+        "",
+        *_table_head("version", "support ends", "Kubernetes inside", "each team costs", "with etcd"),
+    ]
+    lines += [
+        _row(
+            v.version,
+            v.support_ends,
+            f"{v.kubernetes_versions[-1]} to {v.default_kubernetes}",
+            _cost(v.footprint()),
+            _cost(v.footprint("etcd")),
+        )
+        for v in VCLUSTER.values()
+    ]
+    lines += [
+        "",
+        "## GPU software on the host",
+        "",
+        *_table_head("chart", "version", "default", "Kubernetes"),
+        *(_row("nvidia-device-plugin", v, "yes" if v == DEFAULT_DEVICE_PLUGIN else "", "any") for v in DEVICE_PLUGIN),
+        *(
+            _row("gpu-operator", v, "yes" if v == DEFAULT_GPU_OPERATOR else "", r.kubernetes or "not looked up")
+            for v, r in GPU_OPERATOR.items()
+        ),
+        "",
+        f"GPU check: `{CHECK_IMAGE}`.",
+        "",
+        "## Traps",
+        "",
+        "Sources are `REPOSITORY@TAG:path` (KAI: kai-scheduler/KAI-Scheduler, VC: loft-sh/vcluster, DP:",
+        "NVIDIA/k8s-device-plugin, GO: NVIDIA/gpu-operator, on GitHub), a URL, or what was seen by running (observed).",
+        "",
+        *_table_head("where", "what goes wrong", "what handles it here", "source"),
+    ]
+    for name, releases in (
+        ("KAI", KAI),
+        ("vCluster", VCLUSTER),
+        ("device plugin", DEVICE_PLUGIN),
+        ("GPU Operator", GPU_OPERATOR),
+    ):
+        holders: dict[Trap, list[str]] = {}
+        for version, release in releases.items():
+            for trap in release.traps:
+                holders.setdefault(trap, []).append(version)
+        for trap, versions in holders.items():
+            where = f"{name}, all" if len(versions) == len(releases) else f"{name} {', '.join(versions)}"
+            lines.append(_row(where, trap.sentence, trap.handling, trap.source))
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,250 @@
+"""The shapes that releases are written in: frozen data, and what follows from one release alone.
+
+Owns: `KaiRelease`, `VclusterRelease`, `DevicePluginRelease`, `GpuOperatorRelease` and the small parts they hold.
+Leaves to others: the releases themselves (`kai.py`, `vcluster.py`, `gpu_software.py`), Helm values (`charts.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Final, Literal, TypeAlias
+
+JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
+"""What Helm values are made of."""
+
+PullPolicy: TypeAlias = Literal["Always", "IfNotPresent", "Never"]
+
+NVIDIA: Final = "nvidia"
+"""The usual name of the RuntimeClass, and of its handler."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footprint:
+    """What tenancy itself asks of the nodes: summed requests and a number of pods, without short-lived hook pods."""
+
+    cpu_millicores: int
+    memory_mib: int
+    pods: int
+
+    def __add__(self, other: Footprint) -> Footprint:
+        return Footprint(
+            cpu_millicores=self.cpu_millicores + other.cpu_millicores,
+            memory_mib=self.memory_mib + other.memory_mib,
+            pods=self.pods + other.pods,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operand:
+    """One long-running pod of a chart and its requests.
+
+    `key` is the value path where the chart takes them. None where it takes none (or renders them broken): then the
+    numbers are what the release asks for by itself.
+    """
+
+    name: str
+    cpu_millicores: int
+    memory_mib: int
+    memory_limit_mib: int
+    key: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leftover:
+    """A cluster-scoped object that a chart's hooks made and uninstalling leaves: delete it between two lines."""
+
+    api_version: str
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trap:
+    """Something that goes wrong with a release, in one sentence, and what handles it here."""
+
+    id: str
+    sentence: str
+    handling: str
+    source: str
+    flag: str | None = None
+    """The release's attribute by which code knows of it; None where our values or another part handle it always."""
+
+
+class SupportState(StrEnum):
+    """`ending`: less than `ENDING_DAYS` left."""
+
+    SUPPORTED = "supported"
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Support:
+    """Where a release stands with its vendor on a day. `days` left (negative: gone by); None without a known end."""
+
+    state: SupportState
+    days: int | None
+    ends: date | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KaiRelease:
+    """A release of the KAI scheduler. Value paths are dotted; None or empty where the release has no such knob."""
+
+    version: str
+    """With v, as chart version and image tag."""
+    line: str
+    """Releases of one line may be upgraded in place by Helm; a change of line is a replacement: uninstall, delete the
+    leftovers, install."""
+    chart: str
+    """oci URL without version."""
+    images: str
+    """Registry and path of its images; what `global.registry` says."""
+    support_ends: date | None
+    """Last day; None: upstream never promised any support."""
+    support_source: str
+    kubernetes_max: str
+    """Newest Kubernetes minor that it was validated or seen with."""
+    kubernetes_default: str
+    """What a virtual cluster for it runs, as a tag of vCluster's Kubernetes image."""
+    kubernetes_source: str
+    operands: tuple[Operand, ...]
+    operator: bool
+    """An operator makes the other pods after Helm is done: `helm --wait` is no readiness."""
+    needs_cluster_policy_crd: bool
+    """Its operator hangs unless the CRD clusterpolicies.nvidia.com exists."""
+    upgrade_remakes_operands: bool
+    """An upgrade in place, of values alone, too, takes admission, pod-grouper and controllers away for a while."""
+    gpu_sharing_key: str
+    reservation_runtime_class_keys: tuple[str, ...]
+    """Where the RuntimeClass of the reservation pods goes: without it they find no NVML and fractions hang."""
+    reservation_runtime_class: str | None
+    """What it is when no key says it; None: the node's default runtime."""
+    reservation_resources_key: str | None
+    """Where the requests of the reservation pods go (one pod for each GPU that fractions share)."""
+    pod_runtime_class_key: str | None
+    """Where the RuntimeClass goes that admission puts on GPU pods."""
+    pod_runtime_class_scope: Literal["none", "gpu pods", "fraction pods"]
+    """Which pods admission puts it on."""
+    pod_runtime_class_can_be_off: bool
+    """Whether an empty value switches that off; else it falls back to `nvidia`."""
+    cdi_key: str | None
+    fake_gpu_args: Mapping[str, tuple[str, ...]]
+    """Extra arguments by value path for fake GPUs; where empty the node label run.ai/fake.gpu=true does the same. Then
+    the reservation pod only sleeps, and whatever fakes the GPUs must name its GPU in its annotation (not tried)."""
+    node_selector_reaches_operands: bool
+    pull_policy_keys: tuple[str, ...]
+    default_queue_key: str | None
+    """The chart's own default queue, which we switch off: ours are the only queues."""
+    fractions_enforced: bool
+    """Whether a fraction's GPU memory is a limit. Where not, it is accounting."""
+    fractions_need_default_runtime: bool
+    """Fractions work only where `nvidia` is the default runtime, or every pod gets the RuntimeClass on the host."""
+    leftovers: tuple[Leftover, ...]
+    webhooks: tuple[str, ...]
+    """Validating webhook configurations; while one does not answer, Queues or pods are refused."""
+    traps: tuple[Trap, ...]
+
+    @property
+    def footprint(self) -> Footprint:
+        """Requests and number of its pods, without the reservation pods of shared GPUs."""
+        return total(self.operands)
+
+    @property
+    def fixed_runtime_class(self) -> str | None:
+        """A RuntimeClass that must exist where it runs, even if none is asked for: the release names it by itself."""
+        forced = self.pod_runtime_class_key is not None and not self.pod_runtime_class_can_be_off
+        return NVIDIA if forced else self.reservation_runtime_class
+
+    @property
+    def supported(self) -> bool:
+        """Whether upstream ever promised support; see `support` for a day."""
+        return self.support_ends is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VclusterRelease:
+    """A release of vCluster."""
+
+    version: str
+    """Without v, as chart version."""
+    repo: str
+    support_ends: date
+    support_source: str
+    default_kubernetes: str
+    """The chart's own default tag of its Kubernetes image."""
+    kubernetes_versions: tuple[str, ...]
+    """Tags of ghcr.io/loft-sh/kubernetes that this release knows, newest first."""
+    kubernetes_source: str
+    backing_stores: tuple[str, ...]
+    operands: tuple[Operand, ...]
+    etcd: Operand
+    """One more pod with `backing_store="etcd"`."""
+    traps: tuple[Trap, ...]
+
+    def footprint(self, backing_store: str = "sqlite") -> Footprint:
+        """Requests and number of its pods: control plane, CoreDNS and, where chosen, etcd."""
+        return total((*self.operands, self.etcd) if backing_store == "etcd" else self.operands)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DevicePluginRelease:
+    """A release of NVIDIA's device plugin."""
+
+    version: str
+    """Without v, as chart version."""
+    repo: str
+    images: Mapping[str, str]
+    """Images without tag by value path."""
+    pull_policy_keys: tuple[str, ...]
+    source: str
+    traps: tuple[Trap, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuOperatorRelease:
+    """A release of NVIDIA's GPU Operator."""
+
+    version: str
+    """With v, as chart version."""
+    repo: str
+    kubernetes: str | None
+    """Range that upstream validated; None: not looked up."""
+    images: Mapping[str, str]
+    """Registry and path of its images by value path."""
+    pull_policy_keys: tuple[str, ...]
+    crds: tuple[str, ...]
+    """They stay after uninstalling, unless operator.cleanupCRD."""
+    source: str
+    traps: tuple[Trap, ...]
+
+
+def total(operands: Sequence[Operand]) -> Footprint:
+    return Footprint(
+        cpu_millicores=sum(o.cpu_millicores for o in operands),
+        memory_mib=sum(o.memory_mib for o in operands),
+        pods=len(operands),
+    )
+
+
+ENDING_DAYS: Final = 60
+"""From so many days before its end a release is `ending`: time for a canary and a change window."""
+
+
+def support(release: KaiRelease | VclusterRelease, today: date) -> Support:
+    """Return where a release stands on a day. A release that was never supported is `ended`."""
+    ends = release.support_ends
+    if ends is None:
+        return Support(state=SupportState.ENDED, days=None, ends=None)
+    left = ends - today
+    state = (
+        SupportState.ENDED
+        if left < timedelta(0)
+        else SupportState.ENDING
+        if left < timedelta(days=ENDING_DAYS)
+        else SupportState.SUPPORTED
+    )
+    return Support(state=state, days=left.days, ends=ends)
