@@ -40,6 +40,11 @@ class PoolCapacity:
         """The nodes' names; of a pool found by labels, stand-ins that can't be names."""
         return self.nodes or tuple(f"{self.name}[{index}]" for index in range(self.size))
 
+    @cached_property
+    def node_set(self) -> frozenset[str]:
+        """The same, to look a node up."""
+        return frozenset(self.node_names)
+
     @property
     def gpus(self) -> int:
         """What all the pool's nodes advertise together."""

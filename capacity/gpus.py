@@ -15,7 +15,7 @@ from capacity.words import added, listed, number, plural
 
 def visible_nodes(claim: TenantClaim, pool: PoolCapacity) -> tuple[str, ...]:
     """The nodes that a tenant sees: its own ones of the pool, else all."""
-    return tuple(node for node in claim.nodes if node in pool.node_names) if claim.nodes else pool.node_names
+    return tuple(node for node in claim.nodes if node in pool.node_set) if claim.nodes else pool.node_names
 
 
 def visible_gpus(claim: TenantClaim, pool: PoolCapacity) -> int:
@@ -83,15 +83,18 @@ def node_claims(pools: Iterable[PoolCapacity], claims: Iterable[TenantClaim]) ->
             by_pool.setdefault(claim.pool, []).append(claim)
     result = []
     for pool in pools:
-        seers: dict[str, list[TenantClaim]] = {node: [] for node in pool.node_names}
-        for claim in by_pool.get(pool.name, []):
-            for node in visible_nodes(claim, pool):
-                seers[node].append(claim)
-        alike: dict[tuple[str, ...], list[str]] = {}
+        members = by_pool.get(pool.name, [])
+        everywhere = [place for place, claim in enumerate(members) if not claim.nodes]
+        seers: dict[str, list[int]] = {node: [] for node in pool.node_names}
+        for place, claim in enumerate(members):
+            for node in visible_nodes(claim, pool) if claim.nodes else ():
+                seers[node].append(place)
+        alike: dict[tuple[int, ...], list[str]] = {}
         for node, who in seers.items():
-            alike.setdefault(tuple(claim.name for claim in who), []).append(node)
-        for nodes in alike.values():
-            result.append(_node_claims(pool, tuple(nodes), seers[nodes[0]]))
+            alike.setdefault(tuple(who), []).append(node)
+        for named, nodes in alike.items():
+            in_order = [members[place] for place in sorted((*everywhere, *named))]
+            result.append(_node_claims(pool, tuple(nodes), in_order))
     return result
 
 
@@ -283,9 +286,9 @@ def node_sets(
     for pool in pools:
         members = [claim for claim in claims if claim.pool == pool.name]
         yield pool, pool.node_names, members
-        seen = {frozenset(pool.node_names)}
-        for claim in members:
-            nodes = visible_nodes(claim, pool)
-            if frozenset(nodes) not in seen:
-                seen.add(frozenset(nodes))
-                yield pool, nodes, [c for c in members if set(visible_nodes(c, pool)) <= set(nodes)]
+        seen = {pool.node_set}
+        sets = [(claim, frozenset(visible_nodes(claim, pool)) if claim.nodes else pool.node_set) for claim in members]
+        for claim, mine in sets:
+            if mine not in seen:
+                seen.add(mine)
+                yield pool, visible_nodes(claim, pool), [other for other, theirs in sets if theirs <= mine]

@@ -236,10 +236,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--today", type=date.fromisoformat, default=None, help="the clock for overrides")
     options = parser.parse_args(arguments)
     try:
-        overrides = load_stack_file(options.stack_file).overrides
+        today = options.today or date.today()
+        overrides = load_stack_file(options.stack_file, today=today).overrides
         steps = steps_of(_json(options.preview))
         usage = usage_of(_json(options.usage)) if options.usage else None
-        refusals = gate(steps, overrides, options.today or date.today(), usage)
+        refusals = gate(steps, overrides, today, usage)
     except (GateError, SettingsError) as error:
         print(f"gate: could not run: {error}", file=sys.stderr)
         return 2

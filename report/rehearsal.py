@@ -131,8 +131,13 @@ def record(stack_file: Path, root: Path) -> dict[str, Resource]:
     from lab.driver import LabDriver
 
     stack = stack_file.name.removeprefix("Pulumi.").removesuffix(".yaml")
+    raw = raw_config(stack_file)
+    config = raw.get("config") if isinstance(raw, dict) else None
+    if not isinstance(config, dict) or PLATFORM_KEY not in config:
+        message = f"{stack_file.name}: is not a stack file: config with {PLATFORM_KEY} belongs there"
+        raise UsageError(message)
     load_stack_file(stack_file)  # its mistakes, at their own lines
-    rewritten = as_lab(raw_config(stack_file))
+    rewritten = as_lab(raw)
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
         file = Path(folder) / stack_file.name
         # JSON is YAML, and every reader takes its texts for texts

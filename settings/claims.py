@@ -18,7 +18,7 @@ def pool_capacities(platform: Platform) -> list[PoolCapacity]:
     return [
         PoolCapacity(
             name=name,
-            nodes=pool.nodes,
+            nodes=tuple(dict.fromkeys(pool.nodes)),
             size=pool.size,
             gpus_per_node=pool.gpus_allocatable_per_node,
             unit=pool.unit,
@@ -41,7 +41,7 @@ def tenant_claims(platform: Platform) -> list[TenantClaim]:
             name=name,
             owner=canary_of(platform, name) or name,
             pool=team.pool if _resolves(platform, team) else None,
-            nodes=team.nodes,
+            nodes=tuple(dict.fromkeys(team.nodes)),
             mode=team.scheduler.mode.value,
             quota=team.resources.gpus.quota,
             limit=team.resources.gpus.limit,

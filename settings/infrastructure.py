@@ -215,8 +215,8 @@ class Pool(Section):
 
     @property
     def size(self) -> int:
-        """Number of nodes."""
-        return len(self.nodes) or (self.node_count or 0)
+        """Number of nodes. One that is named twice is one."""
+        return len(set(self.nodes)) or (self.node_count or 0)
 
     @property
     def gpus_allocatable_per_node(self) -> int:

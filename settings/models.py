@@ -32,6 +32,7 @@ from settings.shorthand import or_short
 from settings.texts import ChartPlace, DnsLabel, HostName, ImageReference, NodeName, Reason, Version
 from settings.types import (
     MOST_GPUS,
+    UNLIMITED,
     CpuQuantity,
     Day,
     Flag,
@@ -79,7 +80,7 @@ __all__ = [
     "Vcluster",
 ]
 
-MOST_ENTRIES: Final = 1000
+MOST_ENTRIES: Final = 500
 """Teams, pools, queues of a team, overrides: some 30 teams are one stack, and what is checked in pairs stays quick."""
 MOST_PODS: Final = 150_000
 """Kubernetes' own bound for the pods of a cluster (kubernetes.io/docs/setup/best-practices/cluster-large)."""
@@ -268,7 +269,9 @@ class TeamCheck(Section):
         description="two shares of one GPU, together at most 1: two pods in two namespaces must run on it at the same "
         "time, and a third must find no room beside them; needs gpuSharing",
     )
-    queue: DnsLabel | None = Field(default=None, description="leaf queue; default: the team's first by name")
+    queue: DnsLabel | None = Field(
+        default=None, description="leaf queue; default: the team's first by name that has room"
+    )
 
     @property
     def share(self) -> float | None:
@@ -302,8 +305,15 @@ class Team(Section):
 
     @property
     def checked_queue(self) -> str | None:
-        """The leaf queue that the check goes through. By name and not by place: the engine sorts the keys of a file."""
-        return self.check.queue or min(self.queues, default=None)
+        """The leaf queue of the check; by default the first by name that has room for it, else the first by name.
+
+        By name and not by place: the engine sorts the keys of a file.
+        """
+        asked = self.check.gpus if self.check.share is None else self.check.share
+        roomy = [
+            leaf for leaf, queue in self.queues.items() if queue.gpu.limit == UNLIMITED or queue.gpu.limit >= asked
+        ]
+        return self.check.queue or min(roomy or self.queues, default=None)
 
 
 class OnFailure(StrEnum):

@@ -23,6 +23,9 @@ MOST_TOLD: Final = 100
 _LONGEST_VALUE: Final = 80
 """A value is quoted up to here: enough to recognise it, too short to spill a pasted kubeconfig into a log."""
 
+_MOST_LINES: Final = 3
+"""A text of more lines is no value any more but a pasted file: it is counted and not quoted."""
+
 _LONGEST_NUMBER: Final = 64
 """Bits. Longer integers are counted and not printed: Python refuses to print one of 5,000 digits."""
 
@@ -117,7 +120,7 @@ def shown(value: object) -> str:
     if isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER:
         return f"a number of some {int(value.bit_length() * 0.30103) + 1} digits"
     if isinstance(value, str):
-        if "\n" in value:
+        if value.count("\n") >= _MOST_LINES:
             return f"text of {value.count(chr(10)) + 1} lines"
         # a password may be longer than what is shown of it, so it is taken away before anything is cut
         return _cut(repr(_CREDENTIALS.sub("[...]", value[: 100 * _LONGEST_VALUE])))

@@ -122,6 +122,8 @@ def _stacks_there(path: FilePath) -> str:
 class _Leaf:
     text: str
     plain: bool
+    in_flow: bool
+    """Between brackets or braces."""
     line: int
     tag: str | None
     done: bool = True
@@ -130,6 +132,7 @@ class _Leaf:
 @dataclass(slots=True, eq=False)
 class _Branch:
     mapping: bool
+    flow: bool
     line: int
     tag: str | None
     children: list[_Node] = field(default_factory=list)
@@ -168,9 +171,11 @@ def _composed(text: str) -> _Node | None:
                 open_branches.pop().done = True
                 continue
             case yaml.ScalarEvent():
-                node = anchored = _Leaf(event.value, not event.style, line, event.tag)
+                in_flow = bool(open_branches) and open_branches[-1].flow
+                node = anchored = _Leaf(event.value, not event.style, in_flow, line, event.tag)
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
-                node = anchored = _Branch(isinstance(event, yaml.MappingStartEvent), line, event.tag)
+                mapping = isinstance(event, yaml.MappingStartEvent)
+                node = anchored = _Branch(mapping, bool(event.flow_style), line, event.tag)
             case yaml.AliasEvent():
                 node = _Alias(_anchor(anchors, event.anchor or "", line), line)
             case _:
@@ -275,10 +280,17 @@ class _Reader:
     def _scalar(self, node: _Leaf, path: Path) -> Value:
         if not node.plain or node.tag is not None:
             return node.text
+        self._no_question(node, path)
         meant = resolve(node.text)
         if meant.rule is not None:
             self._tell(path, meant.rule, meant.fix, node, got=shown(node.text))
         return meant.value
+
+    def _no_question(self, node: _Leaf, path: Path) -> None:
+        # yaml.v3 takes it for the mark of a key there, and stops
+        if node.plain and node.in_flow and "?" in node.text:
+            rule = "has a '?' in a text without quotes between brackets or braces, which the engine can't read"
+            self._tell(path, rule, "put it in quotes", node, got=shown(node.text))
 
     def _mapping(self, node: _Branch, path: Path) -> dict[str, Value]:
         found: dict[str, Value] = {}
@@ -300,12 +312,18 @@ class _Reader:
             self._count(node, path)
             if not isinstance(key_node, _Leaf):
                 raise StopError("has a key that is not plain text", "write a name", key_node.line)
-            if key_node.plain and key_node.text == _MERGE and key_node.tag is None:
+            if key_node.text == _MERGE and not (key_node.plain and key_node.tag is None):
+                # the engine writes the file anew before it reads it again, and leaves the quotes out
+                raise StopError(
+                    "has the key '<<' in quotes or with a tag, a merge to the engine", "rename it", key_node.line
+                )
+            if key_node.text == _MERGE:
                 if merges_at:
                     self._twice(path, key_node, merges_at)
                 merges_at = key_node.line
                 merged += self._merged(value_node, key_node.line)
                 continue
+            self._no_question(key_node, (*path, key_node.text))
             if first.setdefault(key_node.text, key_node.line) and key_node.text in own:
                 self._twice(path, key_node, first[key_node.text])
             elif key_node.tag is not None or (key_node.plain and not isinstance(resolve_key(key_node), str)):

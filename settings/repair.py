@@ -23,7 +23,7 @@ from pydantic_core import ErrorDetails
 
 from settings.kinds import Kind, as_section, fields, kind, kind_at
 from settings.models import Platform
-from settings.problems import Path, Problem, below
+from settings.problems import Path, Problem
 from settings.texts import ANY_NAME, Text
 from settings.types import GpuNumber, Quantity
 from settings.values import Value, child, copied, written
@@ -49,6 +49,8 @@ class _Absent(Enum):
 _ABSENT: Final = _Absent.ABSENT
 _MARK: Final = "stand-in"
 """Part of every text that stands in. A message with it in would speak of what nobody wrote."""
+_MOST_DOUBTS: Final = 500
+"""A file with more is no stack file any more; its shape is what is to be mended."""
 _MOST_ROUNDS: Final = 8
 """A value that stands in is valid by itself. Where it is not after all, what is around it is replaced, up to here."""
 
@@ -67,26 +69,29 @@ class Doubts:
     def of(cls, raw: Value, details: Sequence[ErrorDetails], unsure: Iterable[Path] = ()) -> Doubts:
         """Return the doubts of pydantic's errors, and those of the text."""
         found = cls(values=set(unsure))
+        meant = mistyped(details)
         for detail in details:
             path = path_of(detail)
-            meant = mistyped(detail)
             if KEY in detail["loc"]:
                 found.keys.add(path)
             elif detail["type"] == "extra_forbidden":
                 found.unknown.add(path)
-                if meant is not None and written(raw, (*path[:-1], meant)) == path[:-1]:
-                    found.values.add((*path[:-1], meant))
+                if path in meant and written(raw, meant[path]) != meant[path]:
+                    found.values.add(meant[path])
             else:
                 found.values.add(path if detail["type"] == "missing" else written(raw, path))
         return found
 
     def hide(self, path: Path) -> bool:
         """Whether something said at the path is about what is in doubt."""
-        return path in self.keys or any(below(path, top) for top in (*self.values, *self.unknown))
+        tops = {path[:end] for end in range(len(path) + 1)}
+        return path in self.keys or not tops.isdisjoint(self.values) or not tops.isdisjoint(self.unknown)
 
 
 def problems_beside(raw: Value, doubts: Doubts, judge: Judge) -> list[Problem]:
     """Return what the rules say about the rest of the file."""
+    if len(doubts.values) > _MOST_DOUBTS:
+        return []
     heard: list[list[Problem]] = []
     numbers = itertools.count()
     for variant in _Variant:
@@ -121,11 +126,8 @@ def _repaired(raw: Value, doubts: Doubts, variant: _Variant, numbers: Iterator[i
 
 
 def _outermost(paths: Iterable[Path]) -> list[Path]:
-    found: list[Path] = []
-    for path in sorted(set(paths), key=len):
-        if not any(below(path, top) for top in found):
-            found.append(path)
-    return found
+    every = set(paths)
+    return [path for path in every if not any(path[:end] in every for end in range(len(path)))]
 
 
 def _put(tree: Value, path: Path, value: Value | _Absent) -> Value:

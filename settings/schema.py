@@ -13,14 +13,20 @@ from typing import Final
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from settings.load import KUBECONFIG_KEY, PLATFORM_KEY
+from settings.load import KUBECONFIG_KEY, NAMESPACE, PLATFORM_KEY
 from settings.models import Platform
 
 SCHEMA_FILE: Final = Path(__file__).parents[1] / "docs" / "stack-file.schema.json"
 
 
+_NAMES: Final = "|".join(key.partition(":")[2] for key in (PLATFORM_KEY, KUBECONFIG_KEY))
+_ALSO_OURS: Final = rf"^(?:{NAMESPACE}:(?!(?:{_NAMES})$)(?:config:)?[^:]*|[^:]*)$"
+"""Keys that the engine takes for ours, but for those that are."""
+
+
 class _Untitled(GenerateJsonSchema):
-    """Without the titles that pydantic makes out of names: an editor would show them in place of the description."""
+    """Without the titles that pydantic makes out of names: an editor would show them in place of the description. And
+    with every key of a mapping checked: pydantic lets those through that don't match."""
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's signature
         return False
@@ -29,6 +35,13 @@ class _Untitled(GenerateJsonSchema):
         model = super().model_schema(schema)
         model.pop("title", None)
         return model
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        mapping = super().dict_schema(schema)
+        for pattern, values in mapping.pop("patternProperties", {}).items():
+            mapping["additionalProperties"] = values
+            mapping["propertyNames"] = {**mapping.get("propertyNames", {}), "pattern": pattern}
+        return mapping
 
     def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
         enum = super().enum_schema(schema)
@@ -49,6 +62,7 @@ def stack_file_schema() -> dict[str, object]:
             "config": {
                 "type": "object",
                 "required": [PLATFORM_KEY],
+                "patternProperties": {_ALSO_OURS: False},
                 "properties": {
                     PLATFORM_KEY: platform,
                     KUBECONFIG_KEY: {

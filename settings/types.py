@@ -19,7 +19,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from capacity import QUANTITY, UNLIMITED, parse_quantity
+from capacity import QUANTITY, UNLIMITED, number, parse_quantity
 from settings import grammar
 from settings.problems import shown
 
@@ -84,7 +84,7 @@ class GpuNumber:
             return value
         rule = f"must be -1 or at least 0, and at most {MOST_GPUS:,}" if value > 0 else "must be -1 or at least 0"
         # -1 is a rule, not advice: a stack's policies may refuse it
-        message = f"{rule}, got {shown(value)}; write a number of GPUs, 0 or more"
+        message = f"{rule}, got {number(value)}; write a number of GPUs, 0 or more"
         raise ValueError(message)
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:

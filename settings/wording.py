@@ -22,6 +22,9 @@ _Wording: TypeAlias = Callable[[ErrorDetails, Path], Problem]
 KEY: Final = "[key]"
 """pydantic's last step of a path for a key of a mapping that is wrong itself."""
 
+_MOST_COMPARED: Final = 500
+"""So many unknown keys are compared with the known ones: a file with more has another fault."""
+
 
 def path_of(detail: ErrorDetails) -> Path:
     """Return where an error is, as a path of the file."""
@@ -37,34 +40,42 @@ def shape_problems(raw: Value, details: Sequence[ErrorDetails]) -> list[Problem]
     """
     problems: list[Problem] = []
     echoes: list[Problem] = []
-    meant = {(*path_of(detail)[:-1], name) for detail in details if (name := mistyped(detail)) is not None}
+    meant = mistyped(details)
+    known_by_now = set(meant.values())
     for detail in details:
         path = path_of(detail)
-        if detail["type"] == "missing" and path in meant:
+        if detail["type"] == "missing" and path in known_by_now:
             continue
-        problem = _WORDING.get(detail["type"], _other)(detail, path)
+        if detail["type"] == "extra_forbidden":
+            problem = _unknown_key(path, meant.get(path))
+        else:
+            problem = _WORDING.get(detail["type"], _other)(detail, path)
         at = path if detail["type"] == "missing" else written(raw, path)
         (problems if at == path else echoes).append(replace(problem, path=at))
+    told = {(one.rule, one.path[:end]) for one in problems for end in range(len(one.path) + 1)}
     for echo in echoes:
-        if not any(one.rule == echo.rule and one.path[: len(echo.path)] == echo.path for one in problems):
+        if (echo.rule, echo.path) not in told:
+            told.add((echo.rule, echo.path))
             problems.append(echo)
     return problems
 
 
-def mistyped(detail: ErrorDetails) -> str | None:
-    """Return the key that an unknown key was probably meant to be; None if it resembles none, or nothing is unknown."""
-    path = path_of(detail)
-    if detail["type"] != "extra_forbidden" or not path:
-        return None
-    section = section_at(path[:-1])
-    return nearest(str(path[-1]), list(fields(section))) if section else None
+def mistyped(details: Sequence[ErrorDetails]) -> dict[Path, Path]:
+    """Return where unknown keys are, and where each was probably meant to be, for those that resemble a known one."""
+    unknown = [path for detail in details if detail["type"] == "extra_forbidden" and (path := path_of(detail))]
+    found: dict[Path, Path] = {}
+    for path in unknown[:_MOST_COMPARED]:
+        section = section_at(path[:-1])
+        near = nearest(str(path[-1]), tuple(fields(section))) if section else None
+        if near is not None:
+            found[path] = (*path[:-1], near)
+    return found
 
 
-def _unknown_key(detail: ErrorDetails, path: Path) -> Problem:
+def _unknown_key(path: Path, meant: Path | None) -> Problem:
     section = section_at(path[:-1])
-    near = mistyped(detail)
     known = ", ".join(fields(section)) if section else "none"
-    fix = f"did you mean {near!r}?" if near else f"known here are {known}"
+    fix = f"did you mean {meant[-1]!r}?" if meant else f"known here are {known}"
     return Problem(path=path, rule="is not a known key", got=None, fix=fix)
 
 
@@ -77,7 +88,7 @@ def _missing(_: ErrorDetails, path: Path) -> Problem:
 
 def _not_a_choice(detail: ErrorDetails, path: Path) -> Problem:
     allowed = str(detail.get("ctx", {}).get("expected", "")).replace("'", "").replace(" or ", ", ")
-    near = nearest(str(detail["input"]), allowed.split(", "))
+    near = nearest(str(detail["input"]), tuple(allowed.split(", ")))
     fix = f"did you mean {near!r}?" if near else "write one of them"
     return Problem(path=path, rule=f"must be one of {allowed}", got=shown(detail["input"]), fix=fix)
 
@@ -131,9 +142,9 @@ def _mapping(detail: ErrorDetails, path: Path) -> Problem:
 def _amount(word: str, key: str) -> _Wording:
     def reword(detail: ErrorDetails, path: Path) -> Problem:
         context = detail.get("ctx", {})
-        bound, there = context.get(key), context.get("actual_length")
+        bound, there = context.get(key), detail["input"]
         fix = "fill it in" if word == "at least" else "take some out"
-        got = shown(detail["input"]) if not there else str(there)
+        got = str(len(there)) if isinstance(there, list | dict) and there else shown(there)
         return Problem(path=path, rule=f"needs {word} {bound} {'entry' if bound == 1 else 'entries'}", got=got, fix=fix)
 
     return reword
@@ -147,7 +158,6 @@ _WHOLE_NUMBER: Final = _kind("must be a whole number", "write it without a fract
 _NUMBER: Final = _kind("must be a number", "write it without a unit")
 _TRUE_OR_FALSE: Final = _kind("must be true or false", "write true or false")
 _WORDING: Final[Mapping[str, _Wording]] = {
-    "extra_forbidden": _unknown_key,
     "missing": _missing,
     "enum": _not_a_choice,
     "literal_error": _not_a_choice,

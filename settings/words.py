@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Final
 
 from capacity import listed
@@ -16,7 +17,8 @@ _LONGEST_WORD: Final = 100
 _NUMBERS: Final = re.compile(r"v?([0-9]{1,9})\.([0-9]{1,9})(?:\.([0-9]{1,9}))?")
 
 
-def nearest(word: str, known: Sequence[str]) -> str | None:
+@lru_cache(maxsize=1024)
+def nearest(word: str, known: tuple[str, ...]) -> str | None:
     """Return the known name that a mistyped one resembles, whatever its case, `_` and `-`; None if there is none."""
     if len(word) > _LONGEST_WORD:
         return None
@@ -31,7 +33,7 @@ def _folded(word: str) -> str:
 
 def choose(word: str, known: Sequence[str]) -> str:
     """Return the fix for a name that is not one of these."""
-    near = nearest(word, known)
+    near = nearest(word, tuple(known))
     if near:
         return f"did you mean {near!r}?"
     return f"write one of {listed(known)}" if known else "there is none to choose from"
@@ -45,7 +47,7 @@ def nearest_version(word: str, known: Sequence[str]) -> str | None:
     wanted = _parts(word)
     candidates = {name: parts for name in known if (parts := _parts(name)) is not None}
     if wanted is None or not candidates:
-        return nearest(word, known)
+        return nearest(word, tuple(known))
 
     def distance(name: str) -> tuple[int, int, int, tuple[int, ...]]:
         major, minor, patch = (abs(mine - theirs) for mine, theirs in zip(wanted, candidates[name], strict=True))

@@ -107,18 +107,25 @@ def _selects_by_its_own_labels(selector: Mapping[str, str], path: Path) -> Itera
 def _selects_apart(
     selector: Mapping[str, str], others: Mapping[str, Mapping[str, str]], path: Path
 ) -> Iterator[Problem]:
-    for other, labels in others.items():
-        if not any(labels.get(key, value) != value for key, value in selector.items()):
-            if selector == labels:
-                how = "equals"
-            else:
-                how = "overlaps" if selector.keys() & labels.keys() else "has no label in common with"
-            yield Problem(
-                path=path,
-                rule="must not find another pool's nodes",
-                got=f"a selector that {how} that of pool {other}, so a node can match both",
-                fix="give both the same label with different values, or name the nodes of one of them",
-            )
+    near = [other for other, labels in others.items() if not _apart(selector, labels)]
+    if not near:
+        return
+    labels = others[near[0]]
+    if selector == labels:
+        how = "equals"
+    else:
+        how = "overlaps" if selector.keys() & labels.keys() else "has no label in common with"
+    yield Problem(
+        path=path,
+        rule="must not find another pool's nodes",
+        got=f"a selector that {how} that of pool {listed(near)}, so a node can match both",
+        fix="give them the same label with different values, or name the nodes",
+    )
+
+
+def _apart(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether no node can match both: it would need two values of one label."""
+    return any(other.get(key, value) != value for key, value in one.items())
 
 
 def _selects_no_named_node(selector: Mapping[str, str], platform: Platform, path: Path) -> Iterator[Problem]:
