@@ -44,7 +44,7 @@ check: $(READY)       ## format, lint, strict types, tests without needs
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	@$(MAKE) --no-print-directory lint-workflows
-	$(PY) -m pytest -q -m "not lab and not engine and not gpu"
+	$(PY) -m pytest -q -m "not lab and not engine and not gpu and not fuzz"
 test: $(READY)        ## every test that this machine can run
 	$(PY) -m pytest
 bench: $(READY)       ## cost of 3, 30 and 300 teams

@@ -23,7 +23,8 @@ def anchored(pattern: str) -> str:
 DNS_LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 DNS_SUBDOMAIN: Final = rf"{DNS_LABEL}(?:\.{DNS_LABEL})*"
 _LABEL_NAME: Final = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-LABEL_KEY: Final = rf"(?:(?=[^/]{{1,253}}/){DNS_SUBDOMAIN}/)?{_LABEL_NAME}"
+# `{secure: text}` alone is an encrypted value to the engine
+LABEL_KEY: Final = rf"(?!secure$)(?:(?=[^/]{{1,253}}/){DNS_SUBDOMAIN}/)?{_LABEL_NAME}"
 LABEL_VALUE: Final = _LABEL_NAME
 VERSION: Final = r"v?[0-9]+(?:\.[0-9]+){0,3}(?:[-+][0-9A-Za-z][-+.0-9A-Za-z]*)?"
 

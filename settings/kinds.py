@@ -33,7 +33,8 @@ def kind(annotation: Annotation, metadata: tuple[object, ...] = ()) -> Kind:
     while True:
         if get_origin(annotation) is Annotated:
             annotation, *more = get_args(annotation)
-            metadata = (*metadata, *more)
+            for said in more:
+                metadata = (*metadata, *(said.metadata if isinstance(said, FieldInfo) else (said,)))
         elif get_origin(annotation) in (Union, types.UnionType):
             members = [member for member in get_args(annotation) if member is not type(None)]
             optional = optional or len(members) < len(get_args(annotation))

@@ -21,7 +21,7 @@ from settings.reader import StackText, read_stack_file
 from settings.repair import Doubts, problems_beside
 from settings.rules import problems_of
 from settings.values import Value
-from settings.wording import shape_problems
+from settings.wording import choices_first, shape_problems
 from settings.words import nearest
 
 __all__ = [
@@ -256,8 +256,7 @@ def _parse(
     if platform is not None and not taken:
         known += problems_of(platform, day)
     else:
-        # what the text or the data has told already is not told once more as a wrong type
-        known += [problem for problem in shape_problems(value, details) if problem.path not in taken]
+        known = choices_first(known, shape_problems(value, details))
         doubts = Doubts.of(value, details, taken)
         known += problems_beside(value, doubts, lambda sound: problems_of(sound, day))
     if known:

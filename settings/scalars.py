@@ -18,6 +18,9 @@ from typing import Final, TypeAlias
 
 Scalar: TypeAlias = bool | int | float | str | date | None
 
+OR_QUOTED: Final = ", or put it in quotes"
+"""End of a fix where either a text or something else may be meant."""
+
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS: Final = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -66,7 +69,7 @@ def resolve(text: str) -> Resolved:
         return Resolved(value=_BOOLEANS[text])
     if text in _OLD_BOOLEANS:
         meant = "true" if text.lower() in ("yes", "on") else "false"
-        return _differs(text, f"write {meant}, or put it in quotes: '{text}'")
+        return _differs(text, f"write {meant}{OR_QUOTED}")
     if _NOT_FINITE.fullmatch(text):
         return Resolved(value=text, rule="must be a finite number", fix="write a number")
     if _INTEGER.fullmatch(text) or _FLOAT.fullmatch(text):
@@ -74,9 +77,9 @@ def resolve(text: str) -> Resolved:
     if _DATE.fullmatch(text):
         return Resolved(value=_date(text))
     if _SOME_TIME.fullmatch(text):
-        return _differs(text, "write a date as YYYY-MM-DD, or put it in quotes")
+        return _differs(text, f"write a date as YYYY-MM-DD{OR_QUOTED}")
     if _SOME_NUMBER.fullmatch(text):
-        return _differs(text, "write a plain decimal number, or put it in quotes")
+        return _differs(text, f"write a plain decimal number{OR_QUOTED}")
     return Resolved(value=text)
 
 
@@ -101,7 +104,7 @@ def _too_large(text: str) -> Resolved:
     return Resolved(
         value=text,
         rule="has more digits than a number keeps (64 bits)",
-        fix="write a smaller number, or put it in quotes",
+        fix=f"write a smaller number{OR_QUOTED}",
     )
 
 

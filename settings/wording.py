@@ -12,8 +12,10 @@ from typing import Final, TypeAlias
 
 from pydantic_core import ErrorDetails
 
-from settings.kinds import fields, section_at
+from settings.kinds import fields, kind_at, section_at
 from settings.problems import Path, Problem, shown
+from settings.scalars import OR_QUOTED
+from settings.types import Quantity
 from settings.values import Value, written
 from settings.words import nearest
 
@@ -22,6 +24,7 @@ _Wording: TypeAlias = Callable[[ErrorDetails, Path], Problem]
 KEY: Final = "[key]"
 """pydantic's last step of a path for a key of a mapping that is wrong itself."""
 
+_ONE_OF: Final = "must be one of"
 _MOST_COMPARED: Final = 500
 """So many unknown keys are compared with the known ones: a file with more has another fault."""
 
@@ -44,7 +47,7 @@ def shape_problems(raw: Value, details: Sequence[ErrorDetails]) -> list[Problem]
     known_by_now = set(meant.values())
     for detail in details:
         path = path_of(detail)
-        if detail["type"] == "missing" and path in known_by_now:
+        if (detail["type"] == "missing" and path in known_by_now) or _counts_only_the_good(detail):
             continue
         if detail["type"] == "extra_forbidden":
             problem = _unknown_key(path, meant.get(path))
@@ -58,6 +61,33 @@ def shape_problems(raw: Value, details: Sequence[ErrorDetails]) -> list[Problem]
             told.add((echo.rule, echo.path))
             problems.append(echo)
     return problems
+
+
+def _counts_only_the_good(detail: ErrorDetails) -> bool:
+    """Whether a list is long enough as it was written: entries that are wrong are told by themselves."""
+    least = detail.get("ctx", {}).get("min_length")
+    return detail["type"] == "too_short" and isinstance(detail["input"], list) and len(detail["input"]) >= (least or 0)
+
+
+def for_its_kind(problem: Problem) -> Problem:
+    """Return a mistake of the text with the one fix that fits what stands at its place: only a text goes in quotes."""
+    other, or_quoted, _ = problem.fix.partition(OR_QUOTED)
+    here = kind_at(problem.path)
+    if not or_quoted or here is None:
+        return problem
+    is_text = here.bare is str and not any(isinstance(said, Quantity) for said in here.metadata)
+    return replace(problem, fix="put it in quotes" if is_text else other)
+
+
+def choices_first(text: Sequence[Problem], shape: Sequence[Problem]) -> list[Problem]:
+    """Return the mistakes of the text and of the shape, each place once: what the text has said is not said again as a
+    wrong type, but where a word must be one of a few, these are what helps."""
+    choices = {problem.path for problem in shape if problem.rule.startswith(_ONE_OF)}
+    told = {problem.path for problem in text} - choices
+    return [
+        *(for_its_kind(problem) for problem in text if problem.path not in choices),
+        *(problem for problem in shape if problem.path not in told),
+    ]
 
 
 def mistyped(details: Sequence[ErrorDetails]) -> dict[Path, Path]:
@@ -90,7 +120,7 @@ def _not_a_choice(detail: ErrorDetails, path: Path) -> Problem:
     allowed = str(detail.get("ctx", {}).get("expected", "")).replace("'", "").replace(" or ", ", ")
     near = nearest(str(detail["input"]), tuple(allowed.split(", ")))
     fix = f"did you mean {near!r}?" if near else "write one of them"
-    return Problem(path=path, rule=f"must be one of {allowed}", got=shown(detail["input"]), fix=fix)
+    return Problem(path=path, rule=f"{_ONE_OF} {allowed}", got=shown(detail["input"]), fix=fix)
 
 
 def _own_message(detail: ErrorDetails, path: Path) -> Problem:

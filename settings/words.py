@@ -40,7 +40,7 @@ def choose(word: str, known: Sequence[str]) -> str:
 
 
 def nearest_version(word: str, known: Sequence[str]) -> str | None:
-    """Return the known version with the least distance: first by major, then by minor, then by patch number.
+    """Return the known version that is next to this one: the one before or the one after, whichever has less between.
 
     v0.17.0 is near v0.16.8 and far from v0.7.11, which looks more alike. Of two equally far ones the newer is taken.
     """
@@ -49,11 +49,13 @@ def nearest_version(word: str, known: Sequence[str]) -> str | None:
     if wanted is None or not candidates:
         return nearest(word, tuple(known))
 
-    def distance(name: str) -> tuple[int, int, int, tuple[int, ...]]:
-        major, minor, patch = (abs(mine - theirs) for mine, theirs in zip(wanted, candidates[name], strict=True))
-        return major, minor, patch, tuple(-part for part in candidates[name])
+    def distance(name: str) -> list[int]:
+        return [abs(mine - theirs) for mine, theirs in zip(wanted, candidates[name], strict=True)]
 
-    return min(candidates, key=distance)
+    in_order = sorted(candidates, key=lambda name: candidates[name])
+    before = [name for name in in_order if candidates[name] <= wanted][-1:]
+    after = [name for name in in_order if candidates[name] > wanted][:1]
+    return min([*after, *before], key=distance)
 
 
 def _parts(version: str) -> tuple[int, int, int] | None:

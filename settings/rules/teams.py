@@ -170,8 +170,10 @@ def tenants_can_be_reached(platform: Platform) -> Iterator[Problem]:
         path, access = path_of(platform, name), team.access
         written = canary_of(platform, name) is None
         if access.expose is Expose.NODE_PORT:
-            ports[name] = access.port or capacity.node_port(name)
-            if access.port is not None and access.port not in NODE_PORTS:
+            port = access.port or capacity.node_port(name)
+            if port in NODE_PORTS:
+                ports[name] = port
+            else:
                 yield Problem(
                     path=(*path, "access", "port"),
                     rule=f"must be a NodePort, {NODE_PORTS.start} to {NODE_PORTS.stop - 1}",
