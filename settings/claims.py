@@ -8,7 +8,7 @@ import releases
 from capacity import NOTHING, PoolCapacity, TenantClaim, amounts, mebibytes, millicores
 from releases import Footprint
 from settings.models import Owner, Platform, SchedulerMode, Team
-from settings.tenants import canary_of, tenants
+from settings.tenants import owner_of, tenants
 
 
 def pool_capacities(platform: Platform) -> list[PoolCapacity]:
@@ -39,7 +39,7 @@ def tenant_claims(platform: Platform) -> list[TenantClaim]:
     return [
         TenantClaim(
             name=name,
-            owner=canary_of(platform, name) or name,
+            owner=owner_of(platform, name),
             pool=team.pool if _resolves(platform, team) else None,
             nodes=tuple(dict.fromkeys(team.nodes)),
             mode=team.scheduler.mode.value,

@@ -8,7 +8,7 @@ import releases
 from capacity import number
 from settings.models import Platform, Pool, Scheduler, SchedulerMode, Team
 from settings.problems import Path, Problem, shown
-from settings.tenants import canary_of, tenants
+from settings.tenants import canary_of, owner_of, tenants
 from settings.words import choose_version, known_version
 
 
@@ -76,7 +76,7 @@ def _without_own_kai(scheduler: Scheduler, path: Path) -> Iterator[Problem]:
 def virtual_clusters_fit_their_kai(platform: Platform) -> Iterator[Problem]:
     """vCluster's release is known, and its Kubernetes is one that the tenant's KAI runs on."""
     for name, team in tenants(platform).items():
-        path: Path = ("teams", canary_of(platform, name) or name, "vcluster")
+        path: Path = ("teams", owner_of(platform, name), "vcluster")
         wanted = team.vcluster.version or releases.DEFAULT_VCLUSTER
         written = canary_of(platform, name) is None
         if written:

@@ -1,8 +1,8 @@
 """Stack files by chance, each with what must be said about it. It calls nothing of ours: what is right is known from
 how a file is made, not from reading it.
 
-Three kinds: sound files, in any YAML style; sound files with mistakes planted in places that don't touch; and sound
-files whose text is damaged, about which only the manner of the answer is known.
+Four kinds: sound files, in any YAML style; sound files with mistakes planted in places that don't touch; and sound
+files whose data or text is damaged, about which only the manner of the answer is known.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ class Told:
 
     path: str
     words: str
+    underlined: bool = False
+    """Whether the JSON Schema sees it, too: one value that is wrong by itself, the same one to every reader."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,23 +237,27 @@ def _set(tree: Tree, path: str, value: Any) -> str:
     return ".".join(path.split("/"))
 
 
-def _field(path: str, values: tuple[Any, ...], words: str) -> Plant:
-    """A wrong value at a path below the team or pool."""
+def _field(path: str, values: tuple[Any, ...], words: str, *, rule: bool = False) -> Plant:
+    """A wrong value at a path below the team or pool. `rule`: it is wrong beside other values only."""
 
     def plant(tree: Tree, name: str, random: Random) -> Told:
         where = path.format(name)
-        return Told(path=_set(tree, where, random.choice(values)), words=words)
+        return Told(
+            path=_set(tree, where, random.choice(values)),
+            words=words,
+            underlined=not rule and words != READ_DIFFERENTLY,
+        )
 
     return plant
 
 
-def _override(key: str, values: tuple[Any, ...], words: str) -> Plant:
+def _override(key: str, values: tuple[Any, ...], words: str, *, rule: bool = False) -> Plant:
     """A wrong value in the one override."""
 
     def plant(tree: Tree, name: str, random: Random) -> Told:
         override = {"team": "gone", "allow": ["delete"], "until": "2026-12-24", "reason": "moved elsewhere"}
         tree["overrides"] = [{**override, key: random.choice(values)}]
-        return Told(path=f"overrides[0].{key}", words=words)
+        return Told(path=f"overrides[0].{key}", words=words, underlined=not rule and words != READ_DIFFERENTLY)
 
     return plant
 
@@ -266,7 +272,7 @@ _NOT_WHOLE = ("50", True, 1.5, [1], Bare("'7'"))
 _DIFFERENT = (Bare("1:20"), Bare("0x10"), Bare("1_0"), Bare("010"), Bare("1e1"))
 _BIDI = "a\u202eb"
 _BAD_NAMES = ("", "GPU-0", "a b", "n\nx", "\x1b[31m", _BIDI, "x\u200b", "-a", "a" * 254, "ä")
-_READ = "is read differently by different YAML readers"
+READ_DIFFERENTLY = "is read differently by different YAML readers"
 
 TEAM_PLANTS: tuple[tuple[str, Plant], ...] = (
     ("priority", _field("teams/{}/priority", ("urgent", 5, "High", None), "must be one of high, standard, bestEffort")),
@@ -274,7 +280,7 @@ TEAM_PLANTS: tuple[tuple[str, Plant], ...] = (
     ("isolation", _field("teams/{}/isolation", (Bare("off"), Bare("Yes")), "must be one of restricted, ")),
     ("pods", _field("teams/{}/resources/pods", _NOT_WHOLE, "must be a whole number")),
     ("pods", _field("teams/{}/resources/pods", (0, -1), "must be at least 1")),
-    ("pods", _field("teams/{}/resources/pods", _DIFFERENT, _READ)),
+    ("pods", _field("teams/{}/resources/pods", _DIFFERENT, READ_DIFFERENTLY)),
     ("pods", _field("teams/{}/resources/pods", (10**19, Bare("9" * 5000)), "has more digits than a number keeps")),
     ("cpu", _field("teams/{}/resources/cpu", ("5x", "1e3", "-1", "", "8 cores"), "is not a quantity")),
     ("cpu", _field("teams/{}/resources/cpu", ("8Gi", "4k", -1, 10**7, True, [8], None), "must be CPU in cores")),
@@ -283,13 +289,13 @@ TEAM_PLANTS: tuple[tuple[str, Plant], ...] = (
         _field("teams/{}/resources/memory", ("512m", 8, 0.5, "99999P", "8", True), "must be bytes, with a unit"),
     ),
     ("vcluster", _too_little_storage),
-    ("port", _field("teams/{}/access/port", (8443, 65535), "must be a NodePort, 30000 to 32767")),
+    ("port", _field("teams/{}/access/port", (8443, 65535), "must be a NodePort, 30000 to 32767", rule=True)),
     ("port", _field("teams/{}/access/port", (70000,), "must be at most 65535")),
     ("kubeconfig", _field("teams/{}/access/userKubeconfig", ("yes", 1, "true"), "must be true or false")),
-    ("kubeconfig", _field("teams/{}/access/userKubeconfig", (Bare("yes"), Bare("OFF"), Bare("on")), _READ)),
+    ("kubeconfig", _field("teams/{}/access/userKubeconfig", (Bare("yes"), Bare("OFF"), Bare("on")), READ_DIFFERENTLY)),
     ("hosts", _field("teams/{}/access/hostNames", (["https://a.example"], ["a_b"], ["*.x"]), "")),
     ("vcluster", _field("teams/{}/vcluster/version", (0.36, 1, True), "must be text")),
-    ("vcluster", _field("teams/{}/vcluster/version", ("0.99.0", "9.9.9"), "did you mean '0.36.1'?")),
+    ("vcluster", _field("teams/{}/vcluster/version", ("0.99.0", "9.9.9"), "did you mean '0.36.1'?", rule=True)),
     ("store", _field("teams/{}/vcluster/backingStore", ("mysql", Bare("~1")), "must be one of sqlite, etcd")),
     (
         "weight",
@@ -301,7 +307,7 @@ TEAM_PLANTS: tuple[tuple[str, Plant], ...] = (
     ("queue", _field("teams/{}/queues/w2/gpu/over_quota_weight", (1,), "did you mean 'overQuotaWeight'?")),
     ("queue name", _field("teams/{}/queues/W_3", ({"gpu": 0},), "must be a DNS label")),
     ("canary", _field("teams/{}/scheduler/gpu_sharing", (True,), "is not a known key; did you mean 'gpuSharing'?")),
-    ("check", _field("teams/{}/check/queue", ("nowhere", "trainin"), "must be a leaf queue of the team")),
+    ("check", _field("teams/{}/check/queue", ("nowhere", "trainin"), "must be a leaf queue of the team", rule=True)),
     ("check", _field("teams/{}/check/deadline", (5,), "is not a known key")),
 )
 
@@ -313,7 +319,7 @@ POOL_PLANTS: tuple[tuple[str, Plant], ...] = (
     ("memory", _field("pools/{}/gpuMemoryMib", (2**40,), "must be at most 16777216")),
     ("memory", _field("pools/{}/gpu_memory_mib", (4,), "is not a known key; did you mean 'gpuMemoryMib'?")),
     ("taint", _field("pools/{}/taint", ("true", 1, []), "must be true or false")),
-    ("taint", _field("pools/{}/taint", (Bare("no"), Bare("On")), _READ)),
+    ("taint", _field("pools/{}/taint", (Bare("no"), Bare("On")), READ_DIFFERENTLY)),
 )
 
 OTHER_PLANTS: tuple[tuple[str, Plant], ...] = (
@@ -326,21 +332,22 @@ OTHER_PLANTS: tuple[tuple[str, Plant], ...] = (
     ("kubeconfig", _field("host/kubeconfig", ("apiVersion: v1\ntoken: hunter2", "a\nb"), "must be a path")),
     ("provider", _field("host/provider", ("exsting", 3, None), "must be one of existing, kind, microk8s, k3s, lab")),
     ("gpu", _field("gpu/stack", ("plugin", Bare("1e3")), "")),
-    ("gpu", _field("gpu/version", ("0.1", "v9"), "is not a device plugin that this program knows")),
+    ("gpu", _field("gpu/version", ("0.1", "v9"), "is not a device plugin that this program knows", rule=True)),
     ("handler", _field("gpu/runtimeClass", ({"name": "nvidia", "handler": "a b"},), "")),
     ("image", _field("check/image", ("x/UPPER", "a b", "x:tag:tag", "x@sha256:1", "x\u200b"), "must be an image")),
     ("fraction", _field("check/gpuMemoryFraction", (0.99, 7), "must be at most 0.95")),
     ("deadline", _field("check/deadlineSeconds", (10**6,), "must be at most 86400")),
     ("extra", _field("artefacts", ({}, 3), "is not a known key; did you mean 'artifacts'?")),
     ("overrides", _field("overrides", (5, "x"), "must be a list")),
-    ("overrides", _override("until", ("9999-12-31", Bare("2027-06-01")), "must be at most 90 days ahead")),
+    ("overrides", _override("until", ("9999-12-31", Bare("2027-06-01")), "must be at most 90 days ahead", rule=True)),
     ("overrides", _override("until", ("2026-02-30", Bare("2026-13-01"), 20261231, True, None), "must be a date")),
-    ("overrides", _override("until", (Bare("2026-1-2"), Bare("2026-12-31T00:00:00Z")), _READ)),
+    ("overrides", _override("until", (Bare("2026-1-2"), Bare("2026-12-31T00:00:00Z")), READ_DIFFERENTLY)),
     (
         "overrides",
         _override("reason", ("short", "  a blank reason", f"{_BIDI} is no reason", "x" * 501), "must be 10 to"),
     ),
-    ("overrides", _override("reason", (Bare("2026-12-31"), True, 12345678901), "must be text")),
+    ("overrides", _override("reason", (True, 12345678901), "must be text")),
+    ("overrides", _override("reason", (Bare("2026-12-31"),), "must be text", rule=True)),
     ("overrides", _override("allow", (["remove"], [None]), "must be one of delete, replace, lowerLimit")),
     ("overrides", _override("allow", ([],), "needs at least 1 entry")),
     ("overrides", _override("team", ("A", "a b", ""), "must be a DNS label")),
@@ -368,6 +375,35 @@ def planted(random: Random) -> File:
 def sound(random: Random) -> File:
     """A file without a mistake."""
     return File(text=text_of(sound_platform(random), random))
+
+
+_JUNK: tuple[Any, ...] = (
+    *(None, True, False, 0, 1, -1, 1.5, 2**63, "", "x", "-1", [], {}, [None], [{}], [[]], {"a": {}}, {"": None}),
+    *(Bare(text) for text in (".inf", "0x_", "1:20", "~", "=", "2026-12-31", "1e999", "!!int abc", "*nowhere", "<<")),
+)
+
+
+def twisted(random: Random) -> File:
+    """A sound platform in which some parts are something else altogether, are missing, or have strange neighbours."""
+    tree = sound_platform(random)
+    for _ in range(random.randint(1, 6)):
+        here: Any = tree
+        while True:
+            keys = list(here) if isinstance(here, dict) else list(range(len(here)))
+            if not keys:
+                break
+            key = random.choice(keys)
+            if not isinstance(here[key], dict | list) or random.random() < 0.3:
+                match random.randrange(4):
+                    case 0:
+                        del here[key]
+                    case 1 if isinstance(here, dict):
+                        here[random.choice(("", "x", "A", "1", "secure", "<<", "a\u200bb", "ä"))] = here[key]
+                    case _:
+                        here[key] = random.choice(_JUNK)
+                break
+            here = here[key]
+    return File(text=text_of(tree, random))
 
 
 _DAMAGE = "\t\r\n :{}[],&*#|>'\"%@`!-?abc01.\u202e\x00\x1b\u00e4"
