@@ -184,8 +184,10 @@ def test_a_day_of_the_calendar_is_one(until: str) -> None:
         "26-01-02",
         "",
         "x",
-    ]
-    + ["2026-12-24T00:00:00Z", "2026-12-24\n", "tomorrow"],
+        "2026-12-24T00:00:00Z",
+        "2026-12-24\n",
+        "tomorrow",
+    ],
 )
 def test_what_is_no_day_is_refused_by_both(until: str) -> None:
     changes = {"overrides": [{"team": "x", "allow": ["delete"], "until": until, "reason": "long enough"}]}
