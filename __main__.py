@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from pathlib import Path
 
 import pulumi
 
 from components import platform as build
-from components.host.cluster import HostCluster, HostClusterArgs
+from components.base import unless_failed
+from components.secrets import MissingSecretError, stack_secrets
 from components.team.tenant import resolve
 from kube import KubeconfigError
 from kube.stack import kubeconfig_of
@@ -21,23 +23,20 @@ def main() -> None:
     config = pulumi.Config("gpu-tenancy")
     try:
         platform = parse_config(config.get("platform"), Path(f"Pulumi.{pulumi.get_stack()}.yaml"))
-        kubeconfig, context = kubeconfig_of(platform.host, pulumi.runtime.get_config("gpu-tenancy:kubeconfig"))
-    except (SettingsError, KubeconfigError) as error:
+        secrets = stack_secrets(platform, config, os.environ)
+        known = None if platform.host.install else kubeconfig_of(platform.host, config.get("kubeconfig"))
+    except (SettingsError, KubeconfigError, MissingSecretError) as error:
         raise pulumi.RunError(str(error)) from None
 
     tenants = resolve(platform)
-    cluster = HostCluster(
-        "host",
-        HostClusterArgs(
-            kubeconfig=pulumi.Output.secret(kubeconfig), context=context, provider=platform.host.provider.value
-        ),
-    )
+    cluster = build.cluster(platform, tenants, known, secrets)
     parts = build.host(platform, cluster, tenants)
-    teams = build.teams(platform, parts, tenants, date.today())
+    build.slurm(platform, secrets)
+    teams = build.teams(platform, parts, tenants, date.today(), secrets)
 
-    pulumi.export("cluster", {"context": context, "provider": platform.host.provider.value, "uid": cluster.uid})
+    pulumi.export("cluster", {"context": cluster.context, "provider": platform.host.provider.value, "uid": cluster.uid})
     pulumi.export("pools", {name: pool.facts for name, pool in parts.pools.items()})
-    pulumi.export("hostChecks", {node: check.report for node, check in parts.checks.items()})
+    pulumi.export("hostChecks", {node: unless_failed(check.report) for node, check in parts.checks.items()})
     pulumi.export("teams", {name: team.outputs() for name, team in teams.items()})
     pulumi.export("kubeconfigs", pulumi.Output.secret({name: team.kubeconfigs() for name, team in teams.items()}))
 

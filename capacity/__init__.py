@@ -5,7 +5,7 @@ policies call the same functions with plain numbers, so that both say the same.
 Leaves to others: where the numbers come from, and which place in a file a verdict points at.
 
 `quantity.py` reads Kubernetes quantities, `claims.py` holds what goes in and what comes out, `gpus.py`, `room.py` and
-`ports.py` add up.
+`ports.py` add up, `sets.py` says over which nodes.
 
 Why the sums are per node: each virtual cluster's scheduler sees a node as if no other tenant used its GPUs. vCluster
 nets other tenants' CPU, memory and pods out of a node, never GPUs, so two schedulers can give away the same GPU and the
@@ -25,11 +25,19 @@ from capacity.gpus import (
     pool_quotas,
     quota_against_limit,
     visible_gpus,
-    visible_nodes,
 )
 from capacity.ports import NODE_PORTS, node_port, port_clashes
-from capacity.quantity import QUANTITY, amounts, mebibytes, millicores, parse_quantity
+from capacity.quantity import (
+    QUANTITY,
+    amounts,
+    api_quantity,
+    mebibytes,
+    millicores,
+    parse_quantity,
+    pod_request,
+)
 from capacity.room import room
+from capacity.sets import visible_nodes
 from capacity.words import added, listed, number, plural
 
 __all__ = [
@@ -45,6 +53,7 @@ __all__ = [
     "Verdict",
     "added",
     "amounts",
+    "api_quantity",
     "collisions",
     "gpus_within_nodes",
     "hard_cap",
@@ -57,6 +66,7 @@ __all__ = [
     "number",
     "parse_quantity",
     "plural",
+    "pod_request",
     "pool_quotas",
     "port_clashes",
     "quota_against_limit",

@@ -10,12 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from capacity.claims import UNLIMITED, LeafClaim, PoolCapacity, TenantClaim, Verdict
+from capacity.sets import overfilled, seeing_only, visible_nodes
 from capacity.words import added, listed, number, plural
-
-
-def visible_nodes(claim: TenantClaim, pool: PoolCapacity) -> tuple[str, ...]:
-    """The nodes that a tenant sees: its own ones of the pool, else all."""
-    return tuple(node for node in claim.nodes if node in pool.node_set) if claim.nodes else pool.node_names
 
 
 def visible_gpus(claim: TenantClaim, pool: PoolCapacity) -> int:
@@ -223,13 +219,15 @@ def gpus_within_nodes(claim: TenantClaim, pool: PoolCapacity) -> list[Verdict]:
 
 
 def pool_quotas(pools: Sequence[PoolCapacity], claims: Sequence[TenantClaim]) -> list[Verdict]:
-    """What is guaranteed on a pool, and on each set of its nodes given by name, is at most what is there."""
+    """What is guaranteed on a pool, and on each set of its nodes, is at most what is there."""
     verdicts = []
-    for pool, nodes, who in node_sets(pools, claims):
-        quotas = [(c.name, hard_cap(c.quota, visible_gpus(c, pool))) for c in who if c.quota != 0]
-        total, there = sum(quota for _, quota in quotas), len(nodes) * pool.gpus_per_node
-        # one tenant alone is told by gpus_within_nodes
-        if total > there and len(quotas) > 1:
+    for pool in pools:
+        asked = {c.name: hard_cap(c.quota, visible_gpus(c, pool)) for c in claims}
+        # more than a tenant sees is told by gpus_within_nodes
+        alone = {c.name: min(asked[c.name], visible_gpus(c, pool)) for c in claims}
+        for nodes in overfilled(pool, claims, alone, pool.gpus_per_node):
+            quotas = [(c.name, asked[c.name]) for c in seeing_only(nodes, pool, claims) if c.quota != 0]
+            total, there = sum(quota for _, quota in quotas), len(nodes) * pool.gpus_per_node
             place = f"pool {pool.name}" if len(nodes) == pool.size else f"nodes {listed(nodes)}"
             verdicts.append(
                 Verdict(
@@ -277,18 +275,3 @@ def leaf_queues(team: str, quota: int, limit: int, leaves: Sequence[LeafClaim]) 
             )
         )
     return verdicts
-
-
-def node_sets(
-    pools: Sequence[PoolCapacity], claims: Sequence[TenantClaim]
-) -> Iterable[tuple[PoolCapacity, tuple[str, ...], list[TenantClaim]]]:
-    """Every pool, and every set of its nodes given by name, with the tenants that see nothing else."""
-    for pool in pools:
-        members = [claim for claim in claims if claim.pool == pool.name]
-        yield pool, pool.node_names, members
-        seen = {pool.node_set}
-        sets = [(claim, frozenset(visible_nodes(claim, pool)) if claim.nodes else pool.node_set) for claim in members]
-        for claim, mine in sets:
-            if mine not in seen:
-                seen.add(mine)
-                yield pool, visible_nodes(claim, pool), [other for other, theirs in sets if theirs <= mine]

@@ -7,7 +7,7 @@ Two readers, one table of suffixes: `parse_quantity` for what users write, which
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
@@ -16,20 +16,30 @@ from releases import Footprint
 _MIB: Final = 1024**2
 
 _SUFFIXES: Final[Mapping[str, Decimal]] = {
-    "": Decimal(1),
+    "n": Decimal("0.000000001"),
+    "u": Decimal("0.000001"),
     "m": Decimal("0.001"),
+    "": Decimal(1),
     "k": Decimal(1000),
     "M": Decimal(1000) ** 2,
     "G": Decimal(1000) ** 3,
     "T": Decimal(1000) ** 4,
     "P": Decimal(1000) ** 5,
+    "E": Decimal(1000) ** 6,
     "Ki": Decimal(1024),
     "Mi": Decimal(1024) ** 2,
     "Gi": Decimal(1024) ** 3,
     "Ti": Decimal(1024) ** 4,
     "Pi": Decimal(1024) ** 5,
+    "Ei": Decimal(1024) ** 6,
 }
 QUANTITY: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?")
+"""What users may write."""
+
+_API: Final = re.compile(
+    r"(?P<number>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:[eE](?P<exponent>[+-]?[0-9]{1,3})|(?P<suffix>[numkMGTPE]|[KMGTPE]i))?"
+)
+"""Kubernetes' own grammar (apimachinery, pkg/api/resource/quantity.go)."""
 
 
 def parse_quantity(text: str) -> Decimal:
@@ -45,6 +55,21 @@ def parse_quantity(text: str) -> Decimal:
     return Decimal(match.group(1)) * _SUFFIXES[match.group(2) or ""]
 
 
+def api_quantity(text: str | None) -> Decimal:
+    """Return a quantity as an API server writes it, in its base unit; a missing one is 0.
+
+    Raises `ValueError` when the text is not a quantity.
+    """
+    if text is None:
+        return Decimal(0)
+    match = _API.fullmatch(text)
+    if match is None:
+        message = f"is not a quantity, got {text!r}"
+        raise ValueError(message)
+    number = Decimal(match["number"])
+    return number.scaleb(int(match["exponent"])) if match["exponent"] else number * _SUFFIXES[match["suffix"] or ""]
+
+
 def millicores(text: str, *, rounding: str = ROUND_CEILING) -> int:
     """Return a CPU quantity in thousandths of a core. Rounds up: what is asked for must fit."""
     return int((parse_quantity(text) * 1000).to_integral_value(rounding))
@@ -58,3 +83,26 @@ def mebibytes(text: str, *, rounding: str = ROUND_CEILING) -> int:
 def amounts(*, cpu: str, memory: str, pods: int) -> Footprint:
     """Return what is asked for, as numbers, rounded up."""
     return Footprint(cpu_millicores=millicores(cpu), memory_mib=mebibytes(memory), pods=pods)
+
+
+def pod_request(
+    containers: Sequence[Decimal],
+    init_containers: Sequence[tuple[Decimal, bool]] = (),
+    *,
+    overhead: Decimal = Decimal(0),
+    whole: Decimal | None = None,
+) -> Decimal:
+    """Return what one pod asks of a node, as scheduler, quota and kubelet count it (Kubernetes' resource helpers,
+    PodRequests).
+
+    `init_containers` in their order, each with whether it is a sidecar (`restartPolicy: Always`): a sidecar runs beside
+    all that start after it, the others one at a time before the containers. `whole` is the request of the pod as such,
+    which stands in for the sum. `overhead` is its RuntimeClass's.
+    """
+    if whole is not None:
+        return whole + overhead
+    sidecars = highest = Decimal(0)
+    for asked, is_sidecar in init_containers:
+        highest = max(highest, sidecars + asked)
+        sidecars += asked if is_sidecar else 0
+    return max(sum(containers, sidecars), highest) + overhead

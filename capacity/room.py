@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from capacity.claims import PoolCapacity, TenantClaim, Verdict
-from capacity.gpus import node_sets
+from capacity.sets import overfilled, seeing_only
 from capacity.words import NAMED, listed, number
 from releases import Footprint
 
@@ -17,18 +17,22 @@ def room(
 ) -> list[Verdict]:
     """CPU, memory and pods of the tenants, tenancy's own included, fit the nodes' allocatable minus headroom.
 
-    Looked at per pool, per set of nodes given by name, and in all; `shared` is what the host's own KAI asks for, which
-    counts in all. Tenants without a pool count in all only. Nothing is claimed about a number that a pool doesn't say.
+    Looked at per pool, per set of its nodes, and in all; `shared` is what the host's own KAI asks for, which counts in
+    all. Tenants without a pool count in all only. Nothing is claimed about a number that a pool doesn't say.
     """
     verdicts = []
     for kind in _KINDS:
         tight = []
-        for pool, nodes, who in node_sets(pools, claims):
+        asked = {claim.name: kind.of(claim.workload) + kind.of(claim.tenancy) for claim in claims}
+        for pool in pools:
             free = _free_per_node(pool, kind)
-            if free is None or not who:
+            if free is None:
                 continue
-            place = f"pool {pool.name}" if len(nodes) == pool.size else f"nodes {listed(nodes)}"
-            tight += _over(kind, who, 0, len(nodes) * free, place, f"{len(nodes)} x {kind.shown(free)}", pool.name)
+            for nodes in overfilled(pool, claims, asked, free):
+                who = seeing_only(nodes, pool, claims)
+                place = f"pool {pool.name}" if len(nodes) == pool.size else f"nodes {listed(nodes)}"
+                sums = f"{len(nodes)} x {kind.shown(free)}"
+                tight += _over(kind, who, 0, len(nodes) * free, place, sums, pool.name)
         verdicts += tight
         frees = [(pool.size, _free_per_node(pool, kind)) for pool in pools]
         if not tight and all(free is not None for _, free in frees):

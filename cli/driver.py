@@ -38,6 +38,8 @@ class TeamState:
     verdict: str | None = None
     checked_at: datetime | None = None
     note: str = ""
+    failed: tuple[str, ...] = ()
+    """What of it failed in the last update."""
     pods: tuple[dict[str, Any], ...] = ()
     """Of a check that asked for a pair: the pods as its report lists them."""
 

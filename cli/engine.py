@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version as installed_version
@@ -33,17 +33,18 @@ from lightkube import Client
 from lightkube.resources.core_v1 import Secret
 
 from cli import say
-from cli.causes import explain, without_noise
+from cli.causes import Failure, explain, without_noise
 from cli.cluster import Identity, Target, connected, target_of
 from cli.driver import Json, Place, TeamState
 from cli.errors import CommandError, InputError, InterruptedRunError
 from cli.files import write_private
 from cli.resume import Pending, clear, pending_operations
-from cli.status import kubeconfig_in, team_states
+from cli.status import TEAM_TYPE, kubeconfig_in, team_states, teams_in_state
+from cli.waiting import Watch, reader
 from components.team.protection import override_for
 from components.team.tenant import resolve
 from kube import team_kubeconfig
-from names import team_secret
+from names import HOST_NAMESPACE, KAI_NAMESPACE, team_secret
 from policies.config import PACK, pack_arguments
 from settings.load import raw_config
 from settings.tenants import tenants
@@ -56,7 +57,6 @@ NO_SUCH_STACK: Final = 6
 """The engine's exit code for a stack that does not exist (seen with 3.259)."""
 
 QUIET_ENV: Final = {"PULUMI_SKIP_UPDATE_CHECK": "true"}
-TEAM_TYPE: Final = "gpu-tenancy:index:Team"
 HIDDEN_OUTPUTS: Final = frozenset({"kubeconfigs"})
 SECRET_KUBECONFIG: Final = "gpu-tenancy:kubeconfig"
 STACK_ROW: Final = re.compile(r"^.{4}pulumi:pulumi:Stack ")
@@ -69,6 +69,9 @@ PARALLEL: Final = 32
 """Steps that the engine works at together. Each team waits in two at most (a release and its Service, then a Job), and
 waiting costs nothing: sixteen teams come up at once. The engine's own number is four for each core of the machine that
 it runs on, so on a small runner the fifth team would wait for the first. PULUMI_PARALLEL overrides it."""
+
+SHARED_NAMESPACES: Final = (HOST_NAMESPACE, KAI_NAMESPACE, "nvidia-device-plugin", "gpu-operator")
+"""Where the host's checks, its KAI and the GPU software run (components/gpu/software.py)."""
 
 Env = dict[str, str]
 
@@ -161,8 +164,11 @@ class EngineDriver:
         self._open_backend(create=False)
         outputs = self._outputs()
         shown = {key: value for key, value in outputs.items() if key not in HIDDEN_OUTPUTS and value != MASKED}
-        shown.setdefault("teams", {})
-        return shown
+        return {**shown, "teams": self._teams(outputs)}
+
+    def _teams(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Each team's outputs, also after an update that did not get as far as the stack's."""
+        return teams_in_state(self._exported()) or outputs.get("teams") or {}
 
     def kubeconfig(self, team: str, *, user: bool) -> str:
         """Return the team's kubeconfig from the secret output."""
@@ -184,6 +190,7 @@ class EngineDriver:
             return {}
         readable = self._has_passphrase() or not self._asks_for_passphrase()
         outputs = self._outputs(*(["--show-secrets"] if readable else []))
+        outputs["teams"] = self._teams(outputs)
         return team_states(outputs, self._place.platform, self._from_certificates)
 
     def down(self) -> None:
@@ -224,7 +231,11 @@ class EngineDriver:
         return ["--ignore-protect"] if teams else []
 
     def _protected(self) -> dict[str, list[str]]:
-        return protected_urns(json.loads(self._capture("stack", "export", "--stack", self._place.stack) or "{}"))
+        return protected_urns(self._exported())
+
+    def _exported(self) -> dict[str, Any]:
+        found = json.loads(self._capture("stack", "export", "--stack", self._place.stack) or "{}")
+        return found if isinstance(found, dict) else {}
 
     def _not_overridden(self, teams: Iterable[str]) -> list[str]:
         overrides, today = self._place.platform.overrides, date.today()
@@ -340,7 +351,7 @@ class EngineDriver:
 
     def _settle(self) -> None:
         """Clear what a killed run had begun, on the cluster and in the state: the engine keeps it for ever."""
-        deployment = json.loads(self._capture("stack", "export", "--stack", self._place.stack) or "{}")
+        deployment = self._exported()
         pending = pending_operations(deployment)
         if not pending:
             return
@@ -411,7 +422,9 @@ class EngineDriver:
     def _go(self, *arguments: str) -> None:
         """Run a long command of the engine with its progress shown; explain its failure."""
         command = self._command(*arguments, "--stack", self._place.stack)
-        code, progress, interrupted = run_shown(command, cwd=self._place.root, env=self._env)
+        # a preview waits for no pod, and what is removed has nothing to start
+        with self._watch() if arguments[0] == "up" else nullcontext() as watch:
+            code, progress, interrupted = run_shown(command, cwd=self._place.root, env=self._env)
         again = f"`make {MAKE_TARGET.get(arguments[0], arguments[0])} STACK={self._place.stack}` goes on from here"
         if interrupted:
             raise InterruptedRunError("interrupted; what the engine had finished is in the state.", again)
@@ -421,12 +434,24 @@ class EngineDriver:
         if code < 0:
             raise CommandError(f"the engine was killed (signal {-code}); what it had finished is in the state.", again)
         raise self._explained(
-            progress.text, f"`pulumi {arguments[0]}` failed with exit code {code}", held=progress.held
+            progress.text,
+            f"`pulumi {arguments[0]}` failed with exit code {code}",
+            held=progress.held,
+            seen=watch.failures if watch else (),
         )
 
-    def _explained(self, text: str, otherwise: str, *, held: str | None = None) -> CommandError:
+    def _watch(self) -> AbstractContextManager[Watch | None]:
+        """Look at the teams' pods while the engine waits for them."""
+        if self._host is None:
+            return nullcontext()
+        spaces = {tenant.namespace: name for name, tenant in resolve(self._place.platform).items()}
+        return Watch(reader(self._host, [*spaces, *SHARED_NAMESPACES]), teams=spaces, stack=self._place.stack)
+
+    def _explained(
+        self, text: str, otherwise: str, *, held: str | None = None, seen: Sequence[Failure] = ()
+    ) -> CommandError:
         names = sorted(tenants(self._place.platform))
-        failures = explain(text, tenants=names, stack=self._place.stack)
+        failures = explain(text, tenants=names, stack=self._place.stack, seen=seen)
         detail = without_noise(text if held is None else held).strip()
         if detail:
             detail = f"--- the engine's own words ---\n{detail}"

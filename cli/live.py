@@ -5,8 +5,9 @@ A kind that may not be listed is left out and named with its reason; only nodes 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, TypeVar
 
@@ -19,10 +20,11 @@ from lightkube.resources.authorization_v1 import SelfSubjectAccessReview
 from lightkube.resources.core_v1 import Namespace, Node, Pod, Service
 from lightkube.resources.node_v1 import RuntimeClass
 from lightkube.resources.storage_v1 import StorageClass
-from lightkube.utils.quantity import parse_quantity
 
-from cli.preflight import ClusterFacts, NodeFacts, ObjectFacts, Right
-from names import GPU, MANAGED_BY
+from capacity import api_quantity, pod_request
+from cli.preflight import ClusterFacts, NodeFacts, ObjectFacts, Right, Taint
+from cli.preflight.software import BY_OPERATOR
+from names import GPU, LABEL_POOL, MANAGED_BY
 
 OUR_MANAGERS: Final = ("pulumi-kubernetes",)
 """Field managers of server-side apply that are ours (the engine's provider adds a random suffix)."""
@@ -31,9 +33,32 @@ DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
 PRESSURES: Final = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 ENDED: Final = ("Succeeded", "Failed")
 
+PLUGIN_SOCKETS: Final = re.compile(r"/device-plugins/?$")
+"""Every device plugin registers in the kubelet's folder of that name, whatever the plugin is called."""
+PLUGIN_NAME: Final = re.compile(r"device-?plugin")
+NO_PLUGIN: Final = re.compile(r"feature-discovery|mps-control|validat")
+"""Beside the plugin in the same chart, and named after it."""
+NVIDIA_GPU: Final = re.compile(r"nvidia|nvdp|cuda")
+ANY_GPU: Final = re.compile(r"gpu")
+OTHER_VENDOR: Final = re.compile(r"\bamd|amdgpu|intel|habana|gaudi|ascend|cambricon|mthreads|rocm")
+OPERATOR: Final = re.compile(r"\bgpu-operator\b")
+
+_KUBERNETES_TAG: Final = re.compile(r":(v\d+\.\d+\.\d+)\b")
+
 _KEY: Final = next(iter(MANAGED_BY))
 
 T = TypeVar("T")
+
+
+@dataclass
+class _Load:
+    """What pods that are not our tenants' ask of one node, and whose device plugin runs there."""
+
+    cpu: Decimal = Decimal(0)
+    memory: Decimal = Decimal(0)
+    pods: int = 0
+    gpus: dict[str, int] = field(default_factory=dict)
+    plugins: list[ObjectFacts] = field(default_factory=list)
 
 
 def read_facts(client: Client, rights: Iterable[Right], *, version: str) -> ClusterFacts:
@@ -49,14 +74,15 @@ def read_facts(client: Client, rights: Iterable[Right], *, version: str) -> Clus
 
     spaces = attempt("namespaces", lambda: list(client.list(Namespace)))
     our_spaces = {_name(space.metadata) for space in spaces or () if _labelled_ours(space.metadata)}
-    used = attempt("pods", lambda: _used(client, our_spaces)) or {}
+    pods = attempt("pods", lambda: list(client.list(Pod, namespace="*")))
+    loads = None if pods is None else _loads(pods, our_spaces)
 
     def owned(metadata: ObjectMeta | None, detail: str = "") -> ObjectFacts:
         return ObjectFacts(name=_full_name(metadata), ours=_is_ours(metadata, our_spaces), detail=detail)
 
     return ClusterFacts(
         version=version,
-        nodes={_name(node.metadata): _node(node, used) for node in client.list(Node)},
+        nodes={_name(node.metadata): _node(node, loads) for node in client.list(Node)},
         runtime_classes=attempt(
             "runtimeclasses",
             lambda: {_name(rc.metadata): owned(rc.metadata, rc.handler) for rc in client.list(RuntimeClass)},
@@ -82,67 +108,121 @@ def read_facts(client: Client, rights: Iterable[Right], *, version: str) -> Clus
         ),
         device_plugins=attempt(
             "daemonsets",
-            lambda: [owned(ds.metadata) for ds in client.list(DaemonSet, namespace="*") if _is_device_plugin(ds)],
+            lambda: [
+                owned(ds.metadata, BY_OPERATOR if _made_by_operator(ds.metadata) else "")
+                for ds in client.list(DaemonSet, namespace="*")
+                if is_device_plugin(_name(ds.metadata), ds.spec.template.spec if ds.spec else None)
+            ],
         ),
         gpu_operators=attempt(
             "deployments",
             lambda: [owned(d.metadata) for d in client.list(Deployment, namespace="*") if _is_gpu_operator(d)],
         ),
+        kubernetes_inside=_inside(pods or (), our_spaces),
         denied=attempt("rights", lambda: _denied(client, rights)) or (),
         unreadable=unreadable,
     )
 
 
-def _node(node: Node, used: Mapping[str, tuple[Decimal, Decimal, int]]) -> NodeFacts:
+# --- nodes and pods ---------------------------------------------------------------------------------------------------
+
+
+def _node(node: Node, loads: Mapping[str, _Load] | None) -> NodeFacts:
     status, spec = node.status, node.spec
     conditions = {c.type: c.status for c in (status.conditions if status and status.conditions else ())}
     allocatable = (status.allocatable if status else None) or {}
-    cpu, memory, pods = used.get(_name(node.metadata), (Decimal(0), Decimal(0), 0))
+    capacity = (status.capacity if status else None) or {}
+    load = (loads or {}).get(_name(node.metadata)) or _Load()
+    labels, taints = _held_by_us(node.metadata)
     return NodeFacts(
         name=_name(node.metadata),
         ready=conditions.get("Ready") == "True",
         cordoned=bool(spec and spec.unschedulable),
         pressures=tuple(kind for kind in PRESSURES if conditions.get(kind) == "True"),
         taints=tuple(
-            taint.key
+            Taint(key=taint.key, value=taint.value or "", effect=taint.effect)
             for taint in (spec.taints if spec and spec.taints else ())
-            if taint.effect in ("NoSchedule", "NoExecute")
         ),
+        taints_are_ours=taints,
         labels=dict((node.metadata.labels if node.metadata else None) or {}),
-        ours=_our_labels(node.metadata),
-        gpus=int(_amount(allocatable[GPU])) if GPU in allocatable else None,
-        cpu=_amount(allocatable.get("cpu")),
-        memory=_amount(allocatable.get("memory")),
-        pods=int(_amount(allocatable.get("pods"))),
-        used_cpu=cpu,
-        used_memory=memory,
-        used_pods=pods,
+        ours=labels,
+        gpus=int(api_quantity(allocatable[GPU])) if GPU in allocatable else None,
+        gpu_capacity=int(api_quantity(capacity[GPU])) if GPU in capacity else None,
+        resources={
+            name: int(api_quantity(amount)) for name, amount in allocatable.items() if "/" in name and name != GPU
+        },
+        plugins=None if loads is None else tuple(load.plugins),
+        cpu=api_quantity(allocatable.get("cpu")),
+        memory=api_quantity(allocatable.get("memory")),
+        pods=int(api_quantity(allocatable.get("pods"))),
+        used_cpu=load.cpu,
+        used_memory=load.memory,
+        used_pods=load.pods,
+        used_gpus=load.gpus,
     )
 
 
-def _used(client: Client, our_spaces: set[str]) -> dict[str, tuple[Decimal, Decimal, int]]:
-    """Requests by node of running pods that are not our tenants': (cores, bytes, pods)."""
-    sums: dict[str, tuple[Decimal, Decimal, int]] = defaultdict(lambda: (Decimal(0), Decimal(0), 0))
-    for pod in client.list(Pod, namespace="*"):
+def _loads(pods: Iterable[Pod], our_spaces: set[str]) -> dict[str, _Load]:
+    """What runs on each node, without our tenants' pods and those that have ended."""
+    found: dict[str, _Load] = {}
+    for pod in pods:
         space = pod.metadata.namespace if pod.metadata else None
-        if pod.spec is None or not pod.spec.nodeName or space in our_spaces:
+        if pod.spec is None or not pod.spec.nodeName or (pod.status is not None and pod.status.phase in ENDED):
             continue
-        if pod.status is not None and pod.status.phase in ENDED:
+        load = found.setdefault(pod.spec.nodeName, _Load())
+        if is_device_plugin(_name(pod.metadata), pod.spec):
+            load.plugins.append(ObjectFacts(name=_owner(pod), ours=_is_ours(pod.metadata, our_spaces)))
+        if space in our_spaces:
             continue
-        cpu, memory, count = sums[pod.spec.nodeName]
-        sums[pod.spec.nodeName] = (cpu + _request(pod.spec, "cpu"), memory + _request(pod.spec, "memory"), count + 1)
-    return dict(sums)
+        load.cpu += request(pod.spec, "cpu")
+        load.memory += request(pod.spec, "memory")
+        load.pods += 1
+        if gpus := int(request(pod.spec, GPU)):
+            load.gpus[_full_name(pod.metadata)] = gpus
+    return found
 
 
-def _request(spec: PodSpec, resource: str) -> Decimal:
-    """What the scheduler counts: the sum of the containers, or the largest init container where that is more."""
+def _inside(pods: Iterable[Pod], our_spaces: set[str]) -> dict[str, str]:
+    """What Kubernetes the control planes of our namespaces run: vCluster copies its binaries out of an image of that
+    tag (chart/templates/_init-containers.tpl)."""
+    found: dict[str, str] = {}
+    for pod in pods:
+        metadata = pod.metadata
+        if metadata is None or (metadata.labels or {}).get("app") != "vcluster" or metadata.namespace not in our_spaces:
+            continue
+        for container in (pod.spec.initContainers if pod.spec else None) or ():
+            tag = _KUBERNETES_TAG.search(container.image or "")
+            if container.name == "kubernetes" and tag:
+                found[metadata.namespace] = tag[1]
+    return found
+
+
+def _owner(pod: Pod) -> str:
+    """The DaemonSet of a pod as namespace/name; a static pod by itself."""
+    holders = (pod.metadata.ownerReferences if pod.metadata else None) or ()
+    name = next((holder.name for holder in holders if holder.kind == "DaemonSet"), _name(pod.metadata))
+    return f"{pod.metadata.namespace if pod.metadata else ''}/{name}"
+
+
+def request(spec: PodSpec, resource: str) -> Decimal:
+    """Return what a pod asks of a node, in the resource's base unit."""
 
     def asked(container: Container) -> Decimal:
         requests = container.resources.requests if container.resources else None
-        return _amount((requests or {}).get(resource))
+        limits = container.resources.limits if container.resources else None
+        # the API server copies a limit where there is no request; an extended resource may be written as limit alone
+        return api_quantity((requests or {}).get(resource) or (limits or {}).get(resource))
 
-    together = sum((asked(c) for c in spec.containers), Decimal(0))
-    return max([together, *(asked(c) for c in spec.initContainers or ())])
+    whole = (spec.resources.requests if spec.resources else None) or {}
+    return pod_request(
+        [asked(container) for container in spec.containers],
+        [(asked(container), container.restartPolicy == "Always") for container in spec.initContainers or ()],
+        overhead=api_quantity((spec.overhead or {}).get(resource)),
+        whole=api_quantity(whole[resource]) if resource in whole else None,
+    )
+
+
+# --- rights -----------------------------------------------------------------------------------------------------------
 
 
 def _denied(client: Client, rights: Iterable[Right]) -> list[Right]:
@@ -160,20 +240,73 @@ def _allowed(client: Client, right: Right) -> bool:
     return bool(answer.status and answer.status.allowed)
 
 
-def _is_device_plugin(daemon_set: DaemonSet) -> bool:
-    """By name or image, as the official plugin's manifests, its chart and the GPU Operator say them."""
-    template = daemon_set.spec.template.spec if daemon_set.spec else None
-    images = " ".join(container.image or "" for container in (template.containers if template else ()))
-    return "nvidia-device-plugin" in _name(daemon_set.metadata) or "k8s-device-plugin" in images
+# --- GPU software -----------------------------------------------------------------------------------------------------
+
+
+def is_device_plugin(name: str, spec: PodSpec | None) -> bool:
+    """Return whether pods of this kind advertise NVIDIA's GPUs to the kubelet.
+
+    By what a device plugin must do (mount the kubelet's plugin folder), or by its name and image where the mount is
+    not told; and by what it says of GPUs anywhere in names, images, arguments and environment. Clouds, vendors and
+    forks name theirs as they like.
+    """
+    if NO_PLUGIN.search(name):
+        return False
+    words = " ".join(_words(name, spec)).lower()
+    named = PLUGIN_NAME.search(" ".join([name, *(c.image or "" for c in _main(spec))]).lower()) is not None
+    volumes = (spec.volumes if spec else None) or ()
+    mounts = any(volume.hostPath is not None and PLUGIN_SOCKETS.search(volume.hostPath.path) for volume in volumes)
+    if not (named or mounts):
+        return False
+    if NVIDIA_GPU.search(words):
+        return True
+    return ANY_GPU.search(words) is not None and OTHER_VENDOR.search(words) is None
+
+
+def _words(name: str, spec: PodSpec | None) -> Iterator[str]:
+    """What a pod says of itself; not its tolerations: everybody tolerates nvidia.com/gpu."""
+    yield name
+    if spec is None:
+        return
+    yield spec.runtimeClassName or ""
+    yield from (f"{key}={value}" for key, value in (spec.nodeSelector or {}).items())
+    for container in spec.containers:
+        yield container.name
+        yield container.image or ""
+        yield from _texts(container.command)
+        yield from _texts(container.args)
+        yield from (variable.name for variable in container.env or ())
+
+
+def _texts(found: Sequence[str] | None) -> Sequence[str]:
+    return found or ()
+
+
+def _made_by_operator(metadata: ObjectMeta | None) -> bool:
+    """The GPU Operator owns what it makes by its ClusterPolicy (or one of its other kinds of nvidia.com)."""
+    owners = (metadata.ownerReferences if metadata else None) or ()
+    labels = (metadata.labels if metadata else None) or {}
+    return any(owner.apiVersion.startswith("nvidia.com/") for owner in owners) or bool(
+        OPERATOR.search(labels.get(_KEY, ""))
+    )
 
 
 def _is_gpu_operator(deployment: Deployment) -> bool:
     labels = (deployment.metadata.labels if deployment.metadata else None) or {}
-    return _name(deployment.metadata) == "gpu-operator" or labels.get("app.kubernetes.io/component") == "gpu-operator"
+    template = deployment.spec.template.spec if deployment.spec else None
+    said = [
+        _name(deployment.metadata),
+        labels.get("app.kubernetes.io/component", ""),
+        *((container.image or "").split("@")[0].split(":")[0].rpartition("/")[2] for container in _main(template)),
+    ]
+    return any(text == "gpu-operator" for text in said)
 
 
-def _amount(text: str | None) -> Decimal:
-    return parse_quantity(text) or Decimal(0)
+def _main(spec: PodSpec | None) -> Sequence[Container]:
+    return spec.containers if spec is not None else ()
+
+
+# --- whose ------------------------------------------------------------------------------------------------------------
 
 
 def _name(metadata: ObjectMeta | None) -> str:
@@ -185,14 +318,31 @@ def _full_name(metadata: ObjectMeta | None) -> str:
     return f"{space}/{_name(metadata)}" if space else _name(metadata)
 
 
-def _our_labels(metadata: ObjectMeta | None) -> frozenset[str]:
-    """Keys of the labels that server-side apply holds for us."""
-    held: set[str] = set()
+def _held_by_us(metadata: ObjectMeta | None) -> tuple[frozenset[str], bool]:
+    """Keys of a node's labels, and whether its list of taints, that server-side apply holds for us.
+
+    Another program on the same engine has managers of the same name: ours holds our label, too.
+    """
+    labels: set[str] = set()
+    taints = False
     for entry in (metadata.managedFields if metadata else None) or ():
-        if (entry.manager or "").startswith(OUR_MANAGERS) and isinstance(entry.fieldsV1, Mapping):
-            labels = entry.fieldsV1.get("f:metadata", {}).get("f:labels", {})
-            held |= {key.removeprefix("f:") for key in labels}
-    return frozenset(held)
+        fields = entry.fieldsV1
+        if not (entry.manager or "").startswith(OUR_MANAGERS) or not isinstance(fields, Mapping):
+            continue
+        keys = {key.removeprefix("f:") for key in _below(fields, "f:metadata", "f:labels")}
+        if LABEL_POOL in keys:
+            labels |= keys
+            taints = taints or "f:taints" in _below(fields, "f:spec")
+    return frozenset(labels), taints
+
+
+def _below(fields: Mapping[str, object], *path: str) -> Mapping[str, object]:
+    for key in path:
+        inner = fields.get(key)
+        if not isinstance(inner, Mapping):
+            return {}
+        fields = inner
+    return fields
 
 
 def _annotations(metadata: ObjectMeta | None) -> Mapping[str, str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
 from rich.console import Console
+from rich.text import Text
 
 from cli.errors import CommandError
+from report.plan import Line, Tone
 
 WIDTH_IN_A_LOG: Final = 200
 """Columns where nobody is looking: tables keep their lines whole in a log."""
@@ -20,6 +23,24 @@ def console(*, result: bool = False) -> Console:
     if plain.is_terminal:
         return plain
     return Console(stderr=not result, highlight=False, markup=False, soft_wrap=False, width=WIDTH_IN_A_LOG)
+
+
+_STYLES: Final = {
+    Tone.PLAIN: "",
+    Tone.HEAD: "bold",
+    Tone.QUIET: "dim",
+    Tone.GOOD: "green",
+    Tone.CHANGED: "yellow",
+    Tone.BAD: "red",
+}
+
+
+def plan(lines: Iterable[Line]) -> None:
+    """Print a result line by line on standard output; colours only where that is a terminal."""
+    found = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    with suppress(BrokenPipeError):
+        for each in lines:
+            found.print(Text(each.text, style=_STYLES[each.tone]), soft_wrap=True)
 
 
 def line(text: str) -> None:

@@ -13,14 +13,15 @@ from cli import say
 from cli.cluster import Identity, Target
 from cli.driver import Json, Place, TeamState
 from cli.engine import HIDDEN_OUTPUTS, MASKED
-from cli.errors import CommandError
+from cli.errors import CommandError, InputError
 from cli.status import kubeconfig_in, team_states
 from lab.driver import LabDriver, Summary
 from lab.engine import Recorded
-from lab.errors import LabError
-from policies.inventory import PolicyResource
-from policies.plain import plain_properties
-from policies.run import config_for, evaluate, lines
+from lab.errors import LabError, RefusedChangeError
+from policies.run import config_for, evaluate, lines, resources_of
+from preview.grouped import grouped
+from report.plan import plan
+from report.redact import Redactor
 from settings.load import load_stack_file
 
 
@@ -28,6 +29,8 @@ from settings.load import load_stack_file
 def _in_words() -> Iterator[None]:
     try:
         yield
+    except RefusedChangeError as error:
+        raise InputError(error.cause, error.fix) from None
     except LabError as error:
         raise CommandError(error.cause, error.fix) from None
 
@@ -62,7 +65,7 @@ class LabBridge:
         return None
 
     def up(self) -> None:
-        """Make the lab what the stack file says."""
+        """Make the lab what the stack file says. What loses something without an override is refused."""
         with _in_words():
             self._report(self._lab.up(), "up")
 
@@ -70,37 +73,26 @@ class LabBridge:
         """Show what `up` would change."""
         with _in_words():
             summary = self._lab.preview()
-        for item in summary.recorded:
-            if item.op not in ("same", "read"):
-                note = f"  ({item.note})" if item.note else ""
-                say.line(f"  {SIGNS.get(item.op, item.op)} {item.type} {item.name}{note}")
-        self._report(summary, "preview")
+            say.plan(plan(summary.read(), self._place.platform, Redactor()))
+            self._report(summary, "preview")
 
     def _judged(self, recorded: Sequence[Recorded]) -> list[str]:
         """Run the policy pack's rules; return what blocks, say what does not."""
-        resources = [
-            PolicyResource(
-                type=item.type,
-                name=item.name,
-                properties=plain_properties(item.inputs),
-                urn=item.urn,
-                parent=item.parent,
-            )
-            for item in recorded
-            if item.op != "delete"
-        ]
-        results = evaluate(resources, config_for(self._place.stack))
+        results = evaluate(resources_of(recorded), config_for(self._place.stack))
         for result in results:
             if not result.blocks:
-                for violation in result.violations:
-                    say.line(f"  policy {result.rule}, advisory: {violation.message}")
+                for message in grouped(violation.message for violation in result.violations):
+                    say.line(f"  policy {result.rule}, advisory: {message}")
         say.line(lines(results)[-1])
-        return [f"policy {r.rule}: {v.message}" for r in results if r.blocks for v in r.violations]
+        return [f"policy {r.rule}: {m}" for r in results if r.blocks for m in grouped(v.message for v in r.violations)]
 
     def _report(self, summary: Summary, what: str) -> None:
-        say.line(f"lab: {what}: {summary.text()}")
-        for line in (*summary.violations, *summary.failures):
+        if what != "preview":
+            say.line(f"lab: {what}: {summary.text()}")
+        for line in (*(refusal.text for refusal in summary.refusals), *summary.violations, *summary.failures):
             say.line(f"  {line}")
+        if summary.refusals:
+            raise RefusedChangeError(summary.refusals)
         if summary.violations:
             raise CommandError(
                 f"the policies refuse this: {summary.violations[0]}",
@@ -143,6 +135,3 @@ class LabBridge:
         """Throw the lab away, whatever state it is in."""
         with _in_words():
             self._lab.reset()
-
-
-SIGNS = {"create": "+", "update": "~", "replace": "±", "delete": "-"}

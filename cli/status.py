@@ -20,7 +20,7 @@ from cli.cluster import Target, get_json, target_of
 from cli.driver import TeamState
 from cli.errors import CommandError
 from names import CHECK_NAMESPACE, CHECK_REPORT
-from probe.verdict import LISTED, listing
+from probe.pair import LISTED, listing
 from settings.models import Platform, SchedulerMode, Team
 from settings.tenants import tenants
 
@@ -28,6 +28,8 @@ REPORT_PATH: Final = f"/api/v1/namespaces/{CHECK_NAMESPACE}/configmaps/{CHECK_RE
 QUICK: Final = httpx2.Timeout(4.0, connect=2.0)
 """Seconds for each team's API; all teams are asked at once, so a dead one costs this once."""
 ASKED_AT_ONCE: Final = 16
+TEAM_TYPE: Final = "gpu-tenancy:index:Team"
+UNFINISHED: Final = {"failed": ["the last update ended before this team was whole"]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +82,8 @@ def _number(value: float) -> str:
 
 
 def _check(state: TeamState | None, now: datetime) -> str:
+    if state is not None and state.failed:
+        return f"not whole: {state.failed[0]}"
     if state is None or state.verdict is None:
         return (state.note if state else "") or "-"
     return f"{state.verdict}, {age(now - state.checked_at)} ago" if state.checked_at else state.verdict
@@ -144,6 +148,21 @@ def _kubeconfigs(outputs: Mapping[str, Any], team: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def teams_in_state(exported: Mapping[str, Any]) -> dict[str, Any]:
+    """Return each team's own outputs from an exported state.
+
+    They are there as soon as the team is whole. The stack's own outputs come at the end of an update, and not at all
+    where it stopped at its first error or was interrupted.
+    """
+    entries = (exported.get("deployment") or {}).get("resources") or []
+    found = {}
+    for entry in entries:
+        if entry.get("type") == TEAM_TYPE and not entry.get("delete"):
+            facts, own = entry.get("inputs") or {}, entry.get("outputs") or {}
+            found[str(entry["urn"]).rpartition("::")[2]] = own if "namespace" in own else {**facts, **UNFINISHED}
+    return found
+
+
 def team_states(
     outputs: Mapping[str, Any], platform: Platform, otherwise: Callable[[str], str | None] = lambda _: None
 ) -> dict[str, TeamState]:
@@ -177,8 +196,14 @@ def team_state(output: Mapping[str, Any], target: Target | None) -> TeamState:
     last = _json(output.get("check"))
     verdict, checked_at = _verdict(last)
     version = output.get("schedulerVersion")
-    pods = _pods(last)
-    known = TeamState(api="not asked", scheduler_version=version, verdict=verdict, checked_at=checked_at, pods=pods)
+    known = TeamState(
+        api="not asked",
+        scheduler_version=version,
+        verdict=verdict,
+        checked_at=checked_at,
+        failed=tuple(output.get("failed") or ()),
+        pods=_pods(last),
+    )
     if target is None:
         return known
     try:

@@ -1,15 +1,51 @@
 """What all components share.
 
-Owns: the type token, the one way to make child options, and the one way to make a live call before a resource.
+Owns: the type token, the one way to make child options, a tenant's provider, the one way to make a live call before a
+resource, and what becomes of a wait that failed.
 Leaves to others: everything else.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 import pulumi
+import pulumi_kubernetes as k8s
+from pulumi.runtime.stack import ResourceRegistrationFailed
+
+T = TypeVar("T")
+
+
+class TenantProvider(k8s.Provider):  # type: ignore[misc]  # mypy does not follow the generated SDK
+    """The provider of a tenant's API, with what everything made by it needs.
+
+    `vcluster`: the Release that everything inside goes away with. `answers`: waits until the API answers.
+    """
+
+    vcluster: k8s.helm.v3.Release
+    answers: pulumi.ResourceHook
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        kubeconfig: pulumi.Output[str],
+        cluster_identifier: str,
+        timeout_seconds: int,
+        vcluster: k8s.helm.v3.Release,
+        answers: pulumi.ResourceHook,
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        super().__init__(
+            name,
+            kubeconfig=kubeconfig,
+            cluster_identifier=cluster_identifier,
+            kube_client_settings={"timeout": timeout_seconds},
+            opts=opts,
+        )
+        self.vcluster, self.answers = vcluster, answers
 
 
 class Component(pulumi.ComponentResource):
@@ -20,7 +56,19 @@ class Component(pulumi.ComponentResource):
     """
 
     def __init__(self, name: str, facts: Mapping[str, object], opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__(f"gpu-tenancy:index:{type(self).__name__}", name, dict(facts), opts)
+        self._made: list[pulumi.Resource] = []
+        noted = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(transformations=[self._note]))
+        super().__init__(f"gpu-tenancy:index:{type(self).__name__}", name, dict(facts), noted)
+
+    def _note(self, made: pulumi.ResourceTransformationArgs) -> None:
+        """Remember what is made below this component, at any depth; changes nothing."""
+        if made.resource is not self:
+            self._made.append(made.resource)
+
+    def failures(self) -> pulumi.Output[list[str]]:
+        """What failed of all that was made below this component so far; empty where nothing did."""
+        each = [made.urn.apply(lambda _: "").recover(str) for made in self._made]
+        return pulumi.Output.all(*each).apply(lambda found: sorted({why for why in found if why}))
 
     def child(
         self,
@@ -30,32 +78,48 @@ class Component(pulumi.ComponentResource):
         deleted_with: pulumi.Resource | None = None,
         protect: bool = False,
         replace_on_changes: list[str] | None = None,
+        replacement_trigger: str | None = None,
+        retain_on_delete: bool | None = None,
         first: pulumi.ResourceHook | None = None,
+        before_create: pulumi.ResourceHook | None = None,
+        before_update: pulumi.ResourceHook | None = None,
         retry: pulumi.ErrorHook | None = None,
     ) -> pulumi.ResourceOptions:
         """Options of a child. The caller's options belong to this component alone and are never merged in here.
 
-        `protect` is said for each child, because it is inherited otherwise: a protected team whose check Job can't be
-        replaced could never be checked again. `replace_on_changes`: properties that Kubernetes never lets change; the
-        old object goes first, because the new one has its name. `first` (before a create or update) and `retry`: see
-        `retry.py`.
+        What a `TenantProvider` makes waits for the tenant's API before each create and update, and goes away with the
+        virtual cluster. `protect` is always set: children inherit it, and a protected Job can't be replaced.
+        `replace_on_changes`: properties that Kubernetes never lets change. `replacement_trigger`: the child is replaced
+        when this changes. In both cases the old object goes first, because the new one has its name. `first` (before a
+        create or update) and `retry`: see `retry.py`.
         """
+        always = _given(first)
+        if isinstance(provider, TenantProvider):
+            always.insert(0, provider.answers)
+            deleted_with = deleted_with or provider.vcluster
+        creating, updating = [*always, *_given(before_create)], [*always, *_given(before_update)]
         return pulumi.ResourceOptions(
             parent=self,
             provider=provider,
             depends_on=depends_on,
             deleted_with=deleted_with,
             protect=protect,
+            retain_on_delete=retain_on_delete,
             replace_on_changes=replace_on_changes,
-            delete_before_replace=True if replace_on_changes else None,
+            replacement_trigger=replacement_trigger,
+            delete_before_replace=True if replace_on_changes or replacement_trigger else None,
             hooks=pulumi.ResourceHookBinding(
-                before_create=[first] if first else None,
-                before_update=[first] if first else None,
+                before_create=[*creating],
+                before_update=[*updating],
                 on_error=[retry] if retry else None,
             )
-            if first or retry
+            if creating or updating or retry
             else None,
         )
+
+
+def _given(hook: pulumi.ResourceHook | None) -> list[pulumi.ResourceHook]:
+    return [] if hook is None else [hook]
 
 
 def live_hook(name: str, kubeconfig: pulumi.Output[str], call: Callable[[str], object]) -> pulumi.ResourceHook:
@@ -71,3 +135,24 @@ def live_hook(name: str, kubeconfig: pulumi.Output[str], call: Callable[[str], o
             await asyncio.to_thread(call, text)
 
     return pulumi.ResourceHook(name, run)
+
+
+def unless_failed(output: pulumi.Output[T]) -> pulumi.Output[T | None]:
+    """The same value; None where what it comes from failed."""
+    found: pulumi.Output[T | None] = output.apply(lambda value: value)
+    return found.recover(lambda _: None)
+
+
+async def or_failed(awaited: Awaitable[T], whose: pulumi.Resource) -> T:
+    """Await something inside an `apply`; when it fails, what depends on it fails, and nothing else.
+
+    Any other exception in an `apply` ends the program at once, and with it every other team's update. The reason is
+    told once, beside the resource `whose` it is.
+    """
+    try:
+        return await awaited
+    except ResourceRegistrationFailed:
+        raise  # told already
+    except Exception as error:
+        pulumi.log.error(str(error), whose)
+        raise ResourceRegistrationFailed(str(error)) from None

@@ -15,17 +15,22 @@ import pulumi_kubernetes as k8s
 
 import names
 import releases
-from components.check.gpu_check import GpuCheck, GpuCheckArgs
+from components.check.gpu_check import GpuCheck, GpuCheckArgs, code_map
 from components.check.host import host_requests
 from components.gpu.software import GpuSoftware, GpuSoftwareArgs
-from components.host.cluster import HostCluster
+from components.host.cluster import HostCluster, HostClusterArgs
+from components.host.install import WAYS, InstalledHost, InstalledHostArgs
+from components.host.metrics_server import MetricsServer, MetricsServerArgs
 from components.host.node_pool import NodePool, NodePoolArgs
+from components.slurm.cluster import SlurmCluster, SlurmClusterArgs
 from components.team.admission import others
 from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
 from components.team.protection import protected
 from components.team.team import Team, TeamArgs
 from components.team.tenant import Tenant
+from releases import injection
 from settings.models import GpuStack, Owner, Platform
+from settings.workloads import App
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +42,43 @@ class HostParts:
     software: GpuSoftware
     kai: KaiScheduler | None
     checks: Mapping[str, GpuCheck]
+
+
+def cluster(
+    platform: Platform,
+    tenants: Mapping[str, Tenant],
+    known: tuple[str, str] | None,
+    secrets: Mapping[str, pulumi.Output[str]],
+) -> HostCluster:
+    """Declare the host cluster: the one of `known` (kubeconfig and context), or one that is made."""
+    provider = platform.host.provider
+    if known is not None:
+        kubeconfig, context = pulumi.Output.secret(known[0]), known[1]
+    else:
+        ssh = platform.host.connection.ssh if platform.host.connection else None
+        made = InstalledHost(
+            "host-install",
+            InstalledHostArgs(
+                platform=platform,
+                ports=published_ports(platform, tenants),
+                key=secrets[f"config/{ssh.key}"] if ssh else None,
+            ),
+        )
+        kubeconfig, context = made.kubeconfig, WAYS[provider].context(platform)
+    found = HostCluster("host", HostClusterArgs(kubeconfig=kubeconfig, context=context, provider=provider.value))
+    if platform.host.kind is not None and platform.host.kind.metrics_server:
+        MetricsServer("metrics-server", MetricsServerArgs(provider=found.provider))
+    return found
+
+
+def published_ports(platform: Platform, tenants: Mapping[str, Tenant]) -> tuple[int, ...]:
+    """The NodePorts that people reach from outside: each team's API server, and apps that are exposed."""
+    found = {tenant.node_port for tenant in tenants.values() if tenant.node_port is not None}
+    for team in platform.teams.values():
+        for workload in team.workloads.values():
+            if isinstance(workload, App) and workload.expose.node_port is not None:
+                found.add(workload.expose.node_port)
+    return tuple(sorted(found | set(platform.host.kind.ports if platform.host.kind else ())))
 
 
 def host(platform: Platform, cluster: HostCluster, tenants: Mapping[str, Tenant]) -> HostParts:
@@ -94,12 +136,17 @@ def _host_kai(platform: Platform, cluster: HostCluster, software: GpuSoftware) -
             gpu_sharing=any(team.scheduler.gpu_sharing for team in platform.teams.values()),
             runtime_class=platform.gpu.runtime_class.name,
             fake_gpus=platform.gpu.stack is GpuStack.FAKE,
+            cdi=injection.kai_cdi(platform.gpu.injection),
             artifacts=platform.artifacts,
             provider=cluster.provider,
             kubeconfig=cluster.kubeconfig,
         ),
         pulumi.ResourceOptions(depends_on=[software]),
     )
+
+
+def _foreign_kai(platform: Platform) -> bool:
+    return platform.host.scheduler is not None and platform.host.scheduler.owner is Owner.CLUSTER
 
 
 def _host_checks(
@@ -113,6 +160,12 @@ def _host_checks(
         metadata={"name": names.HOST_NAMESPACE, "labels": names.labels()},
         opts=pulumi.ResourceOptions(provider=cluster.provider, parent=cluster),
     )
+    code = code_map(
+        "host-check-code",
+        names.HOST_NAMESPACE,
+        "host",
+        pulumi.ResourceOptions(provider=cluster.provider, parent=cluster, depends_on=[namespace]),
+    )
     return {
         suffix: GpuCheck(
             f"host-check-{suffix}",
@@ -121,7 +174,7 @@ def _host_checks(
                 checked={"gpu": platform.gpu.model_dump(mode="json")},
                 provider=cluster.provider,
                 kubeconfig=cluster.kubeconfig,
-                depends_on=[namespace, software, pools[request.pool]] if request.pool else [namespace, software],
+                depends_on=[namespace, code, software, *([pools[request.pool]] if request.pool else [])],
                 own_namespace=False,
                 own_priority=False,
             ),
@@ -130,12 +183,34 @@ def _host_checks(
     }
 
 
-def teams(platform: Platform, parts: HostParts, tenants: Mapping[str, Tenant], today: date) -> dict[str, Team]:
+def slurm(platform: Platform, secrets: Mapping[str, pulumi.Output[str]]) -> SlurmCluster | None:
+    """Declare SLURM on its host, where the stack file has it. It stands on nothing of the Kubernetes cluster."""
+    declared = platform.slurm
+    if declared is None:
+        return None
+    ssh = declared.connection.ssh
+    return SlurmCluster("slurm", SlurmClusterArgs(slurm=declared, key=secrets[f"config/{ssh.key}"] if ssh else None))
+
+
+def teams(
+    platform: Platform,
+    parts: HostParts,
+    tenants: Mapping[str, Tenant],
+    today: date,
+    secrets: Mapping[str, pulumi.Output[str]],
+) -> dict[str, Team]:
     """Declare every tenant. Each stands on the host checks of the nodes that it sees, and on no other team."""
-    return {name: _team(platform, parts, tenants, name, today) for name in tenants}
+    return {name: _team(platform, parts, tenants, name, today, secrets) for name in tenants}
 
 
-def _team(platform: Platform, parts: HostParts, tenants: Mapping[str, Tenant], name: str, today: date) -> Team:
+def _team(
+    platform: Platform,
+    parts: HostParts,
+    tenants: Mapping[str, Tenant],
+    name: str,
+    today: date,
+    secrets: Mapping[str, pulumi.Output[str]],
+) -> Team:
     tenant = tenants[name]
     # a canary comes and goes; a team does not
     protect = tenant.canary_of is None and protected(name, platform.overrides, today)
@@ -143,12 +218,13 @@ def _team(platform: Platform, parts: HostParts, tenants: Mapping[str, Tenant], n
         name,
         TeamArgs(
             tenant=tenant,
-            others=others(tenants, name),
+            others=others(tenants, name, foreign_kai=_foreign_kai(platform)),
             platform=platform,
             provider=parts.cluster.provider,
             host_kubeconfig=parts.cluster.kubeconfig,
             host_kai=parts.kai,
             protect=protect,
+            secrets=secrets,
             depends_on=[
                 *([parts.pools[tenant.pool_name]] if tenant.pool_name else []),
                 *(

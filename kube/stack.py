@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from kube import KubeconfigError, one_context
+from kube.kubeconfig import KubeconfigError, one_context
 from settings.models import Host, HostProvider
 
 USUAL_PLACES: Final = {

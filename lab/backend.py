@@ -9,9 +9,12 @@ from dataclasses import asdict
 
 from lab import simulate
 from lab.clusters import FIELD_MANAGER, HOST, Clusters
-from lab.engine import Done, Entry, Provider, Recorded, State, has_unknown, secret, short
+from lab.data import has_unknown, secret, short
+from lab.engine import Done, Provider, Recorded
 from lab.errors import LabError
 from lab.objects import Json, Objects, Reference, RefusedError, UnknownKindError
+from lab.state import Entry, State
+from preview.replaces import reasons
 
 RELEASE_TYPE = "kubernetes:helm.sh/v3:Release"
 KUBERNETES = "kubernetes:"
@@ -27,13 +30,20 @@ class LabBackend:
         self._going: list[tuple[Objects, Entry, Reference]] = []
 
     def objects(self, cluster: str) -> Objects:
-        return Objects(cluster, self._clusters.client(cluster))
+        return Objects(cluster, self._clusters.client(cluster), lambda: self._clusters.mend(cluster))
 
     def cluster(self, kubeconfig: str, what: str) -> str:
         # where no host runs (a preview), the program got a placeholder, and nothing is sent to anyone
         return self._clusters.by_kubeconfig(kubeconfig, what) if self._clusters.find(HOST) else ""
 
     # create and update
+
+    def component(self, recorded: Recorded, inputs: Json, entry: Entry | None) -> Done:
+        """As the engine does: what a component says of itself is kept, so that a later run knows what was there."""
+        op = _plan(recorded, entry)
+        if not self.dry_run and op != "same":
+            self._state.put(_entry(recorded, custom=False))
+        return Done(id="", outputs=inputs, op=op)
 
     def resource(self, recorded: Recorded, inputs: Json, entry: Entry | None, provider: Provider | None) -> Done:
         if not recorded.type.startswith(KUBERNETES):
@@ -71,14 +81,17 @@ class LabBackend:
             "status": {"name": release["name"], "namespace": release["namespace"], "status": "deployed"},
         }
         if self.dry_run:
-            note = "" if op == "same" else "simulated, a chart is not validated"
+            note = "" if op == "same" else "not validated: charts are simulated"
             return Done(
                 id="" if op == "create" else release_id, outputs=inputs if op == "create" else outputs, op=op, note=note
             )
         if op != "same":
-            mark = {"chart": release.get("chart"), "name": release["name"], "namespace": release["namespace"]}
+            mark = simulate.mark_of(release)
             made = _entry(recorded, id=release_id, cluster=provider.cluster, cluster_uid=held, object=mark)
+            here = entry.object if entry and entry.cluster_uid == held else {}
             self._state.put(_begun(made, entry))
+            if here and (op == "replace" or simulate.starts_empty(here, mark)):
+                self._releases.uninstall(provider.cluster, here)
             self._releases.install(provider.cluster, release)
             self._state.put(made)
         return Done(id=release_id, outputs=outputs, op=op)
@@ -102,21 +115,17 @@ class LabBackend:
         if _is_patch(recorded.type) and live is None:
             raise LabError(f"{reference} does not exist in the cluster, so it cannot be patched.", "correct its name.")
         moved = here is not None and here.object != asdict(reference)
-        op = "replace" if moved else _plan(recorded, here if live else None)
+        op = _plan(recorded, here if live or moved else None)
+        op = "replace" if moved else op  # the namespace may also come from the provider
         if op == "same" and live:
             return Done(id=reference.id, outputs=_outputs(live), op=op)
         if self.dry_run:
             return self._dry_run(recorded, objects, obj, reference, op)
         made = _entry(recorded, id=reference.id, cluster=provider.cluster, cluster_uid=held, object=asdict(reference))
         self._state.put(_begun(made, entry))
-        try:
-            objects.apply(obj, manager=_manager(recorded), force=_forced(obj))
-        except RefusedError as error:
-            if not _immutable(error):
-                raise
-            op = "replace"
-            objects.delete(reference)
-            objects.apply(obj, manager=_manager(recorded), force=_forced(obj))
+        if op == "replace" and live and not moved and not _is_patch(recorded.type):
+            objects.delete(reference)  # the new one has its name
+        objects.apply(obj, manager=_manager(recorded), force=_forced(obj))
         live = simulate.settle(objects, obj)
         if moved and here:
             objects.delete(Reference(**here.object))
@@ -131,9 +140,9 @@ class LabBackend:
         except RefusedError as error:
             if error.code == 404:  # its namespace is made by this very run
                 return Done(id=done.id, outputs=obj, op=op, note="not validated: its namespace is not there yet")
-            if not _immutable(error):
+            if op != "replace" or not _immutable(error):
                 raise
-            return Done(id="", outputs=obj, op="replace", note="not validated: it has to be replaced")
+            return Done(id="", outputs=obj, op=op, note="not validated: the old one has to go first")
         return done
 
     def _uid(self, provider: Provider) -> str:
@@ -166,7 +175,8 @@ class LabBackend:
         """Delete what an entry stands for, unless it went away with something else, and forget it."""
         cluster = self._clusters.find(entry.cluster) if entry.cluster else None
         # nothing to delete: with it went what held it, or the server was made anew, or it was never an object
-        if cluster and cluster.uid == entry.cluster_uid and entry.deleted_with not in gone and entry.object:
+        here = cluster and cluster.uid == entry.cluster_uid and entry.deleted_with not in gone
+        if here and entry.object and not entry.retained:
             objects = self.objects(entry.cluster)
             if entry.type == RELEASE_TYPE:
                 self._releases.uninstall(entry.cluster, entry.object)
@@ -199,9 +209,17 @@ class LabBackend:
 
 
 def _plan(recorded: Recorded, entry: Entry | None) -> str:
+    """The operation, as the engine would choose it; the reasons of a replacement go into the record."""
     if entry is None:
         return "create"
-    return "same" if entry.inputs == short(recorded.inputs) else "update"
+    inputs = short(recorded.inputs)
+    trigger = (entry.trigger, recorded.trigger)
+    # begun and never ended: what is there is like nothing that could be compared
+    old = entry.inputs or inputs
+    recorded.replace_reasons = reasons(recorded.type, old, inputs, on_changes=recorded.replace_on, trigger=trigger)
+    if recorded.replace_reasons:
+        return "replace"
+    return "same" if entry.inputs == inputs else "update"
 
 
 def _entry(recorded: Recorded, **what: object) -> Entry:
@@ -213,6 +231,9 @@ def _entry(recorded: Recorded, **what: object) -> Entry:
         provider=recorded.provider,
         parent=recorded.parent,
         deleted_with=recorded.deleted_with,
+        trigger=recorded.trigger,
+        **what,  # type: ignore[arg-type]  # id, cluster, cluster_uid, object, custom
+        retained=recorded.retained,
         **what,  # type: ignore[arg-type]  # id, cluster, cluster_uid, object
     )
 

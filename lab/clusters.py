@@ -4,25 +4,22 @@ Owns their processes, ports, kubeconfigs and the record of what this lab started
 Leaves what is put into them to `engine.py` and `simulate.py`.
 
 Each is made by kwokctl from the programs of `binaries.py`: etcd, kube-apiserver, controller manager, scheduler, kwok.
-A server that does not answer, or that lost one of its processes, is made anew rather than mended: its content is
-simulated, and the engine puts back whatever is recorded for a server that no longer exists.
+The last three give up where they are not answered for some seconds, as on a busy machine: they are started again. A
+server that lost its API server or its etcd is made anew rather than mended: its content is simulated, and the engine
+puts back whatever is recorded for a server that no longer exists.
 """
 
-import base64
 import contextlib
 import fcntl
-import json
 import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
@@ -34,48 +31,30 @@ from lightkube.resources.core_v1 import ConfigMap, Namespace
 from kube import meet_types
 from lab.binaries import Binaries
 from lab.errors import LabError
+from lab.kwok import (
+    CORE_PROGRAMS,
+    HELPER_PROGRAMS,
+    LISTENERS,
+    SCHEDULER_CONFIG,
+    SERVER_PROGRAMS,
+    authority,
+    forget,
+    inline,
+    kwokctl_config,
+    last_words,
+)
+from lab.processes import LOOPBACK, commands, is_free
+from lab.record import LabRecord, Record, read, write
 
 HOST = "host"
-LOOPBACK = "127.0.0.1"
 FIELD_MANAGER = "gpu-tenancy-lab"
 MARKER = "gpu-tenancy-lab"  # ConfigMap in kube-system of every server that a lab started
 # below the range that Linux and macOS give to outgoing connections, so that none of those can take a remembered port
 PORTS = range(21000, 31000)
-START_SECONDS = 120  # on two busy cores; an idle machine needs 6 to 10
+START_SECONDS = 300  # an idle machine needs 6 to 10; a busy one is slow, not broken
+MOST_RESTARTS = 8  # of one server's helpers in one run: what gives up more often does not do so for lack of time
 PROBE_SECONDS = 5.0
-ARRIVE_SECONDS = 0.5  # a connection to this very machine
 CLOSE_SECONDS = 3.0  # a killed process loses its command line before the kernel closes its sockets
-LISTENERS = ("kubeApiserver", "etcd", "etcdPeer", "kubeControllerManager", "kubeScheduler", "kwokController")
-# as kwokctl names the processes of one server
-SERVER_PROGRAMS = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller"}
-# what the lab's objects need: namespaces that go away, quotas that count, jobs that run on ready nodes, tokens
-CONTROLLERS = (
-    "namespace-controller,garbage-collector-controller,resourcequota-controller,job-controller,"
-    "node-lifecycle-controller,"
-    "serviceaccount-controller,serviceaccount-token-controller,root-ca-certificate-publisher-controller,"
-    "clusterrole-aggregation-controller"
-)
-# the default scheduler also answers to KAI's name: queues are stored and validated, but not scheduled by
-SCHEDULER_CONFIG = {
-    "apiVersion": "kubescheduler.config.k8s.io/v1",
-    "kind": "KubeSchedulerConfiguration",
-    "leaderElection": {"leaderElect": False},  # there is one of each; electing it costs seconds
-    "profiles": [{"schedulerName": "default-scheduler"}, {"schedulerName": "kai-scheduler"}],
-}
-
-
-@dataclass(kw_only=True)
-class Record:
-    """What this lab knows of one server; `uid` is empty until it was ready once."""
-
-    ports: dict[str, int]
-    uid: str = ""
-
-
-@dataclass(kw_only=True)
-class LabRecord:
-    id: str
-    clusters: dict[str, Record] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +79,7 @@ class Clusters:
         self._binaries = binaries
         self._guard = threading.RLock()
         self._clients: dict[str, Client] = {}
+        self._restarts: dict[str, int] = {}
         self._verified: dict[str, Cluster] = {}
 
     @contextlib.contextmanager
@@ -152,10 +132,10 @@ class Clusters:
         Each server has a certificate authority of its own, so that one tells them apart; a stack file may give a
         team's API an address that only a real cluster would serve.
         """
-        authority, server = _authority(text, what)
+        trusted, server = authority(text, what)
         for name in self.names():
             file = self.kubeconfig(name)
-            if file.exists() and authority == _authority(file.read_text(), name)[0]:
+            if file.exists() and trusted == authority(file.read_text(), name)[0]:
                 return name
         raise LabError(
             f"lab: {what} names the cluster {server}, which this lab did not start; nothing was sent to it.",
@@ -176,6 +156,8 @@ class Clusters:
 
     def ensure(self, name: str, port: int | None = None) -> Cluster:
         """The server `name`, started if it does not run, at `port` if one is asked for. Raises LabError."""
+        if self.names().count(name):
+            self.mend(name)
         found = self.find(name)
         if found and (not port or found.server.endswith(f":{port}")):
             return found
@@ -189,19 +171,42 @@ class Clusters:
             self._write(lab)
         self._check_ports(name, record, asked=port)
         self._start(name, record)
-        _inline(self.kubeconfig(name))
+        inline(self.kubeconfig(name))
         uid = self._mark(name, lab.id)
+        while self._running(name) != SERVER_PROGRAMS and self._running(name) >= CORE_PROGRAMS:
+            self.mend(name)
         with self._guard:
             lab = self._read()
             lab.clusters[name].uid = uid
             self._write(lab)
         cluster = self.find(name)
         if not cluster:
+            gone = sorted(SERVER_PROGRAMS - self._running(name)) or ["kube-apiserver"]
             raise LabError(
-                f"lab: the API server `{name}` started and went away again.",
-                f"read the logs in {self._folder(name) / 'logs'}, then run `make lab-reset`.",
+                f"lab: {gone[0]} of the API server `{name}` ended right after its start:"
+                f" {last_words(self._folder(name), gone[0])}",
+                f"run the command again; its logs are in {self._folder(name) / 'logs'}.",
             )
         return cluster
+
+    def mend(self, name: str) -> None:
+        """Start again what gave up beside a living API server. Raises LabError where it does so again and again."""
+        running = self._running(name)
+        missing = HELPER_PROGRAMS - running
+        if not missing or not running >= CORE_PROGRAMS:
+            return
+        with self._guard:
+            self._restarts[name] = self._restarts.get(name, 0) + 1
+            program = min(missing)
+            if self._restarts[name] > MOST_RESTARTS:
+                raise LabError(
+                    f"lab: {program} of the API server `{name}` gives up again and again:"
+                    f" {last_words(self._folder(name), program)}",
+                    "give the machine some air and run the command again, or run `make lab-reset`.",
+                )
+            for each in missing:
+                forget(self._folder(name), each)
+            self._kwokctl(name, "start", "cluster", "--name", name)
 
     def stop(self, name: str) -> None:
         """End the server and forget it; fine if there is none."""
@@ -218,25 +223,13 @@ class Clusters:
         with contextlib.suppress(OSError):  # other stacks' labs may lie beside this one
             self.home.parent.rmdir()
 
-    # records
-
     def _read(self) -> LabRecord:
         with self._guard:
-            try:
-                raw = json.loads((self.home / "lab.json").read_text())
-                return LabRecord(id=raw["id"], clusters={k: Record(**v) for k, v in raw["clusters"].items()})
-            except FileNotFoundError:
-                return LabRecord(id=str(uuid.uuid4()))
-            except (ValueError, KeyError, TypeError, AttributeError):
-                raise LabError(
-                    f"lab: {self.home / 'lab.json'} is damaged.", "run `make lab-reset`, then `make up`."
-                ) from None
+            return read(self.home)
 
     def _write(self, lab: LabRecord) -> None:
-        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self.home / "lab.json.new"
-        draft.write_text(json.dumps(asdict(lab), indent=1))
-        draft.replace(self.home / "lab.json")
+        with self._guard:
+            write(self.home, lab)
 
     def _folder(self, name: str) -> Path:
         return self.home / "kwok" / "clusters" / name
@@ -248,12 +241,12 @@ class Clusters:
 
     def _free_ports(self, lab: LabRecord) -> dict[str, int]:
         taken = {port for record in lab.clusters.values() for port in record.ports.values()}
-        free = (port for port in random.sample(PORTS, len(PORTS)) if port not in taken and _is_free(port))
+        free = (port for port in random.sample(PORTS, len(PORTS)) if port not in taken and is_free(port))
         return {listener: next(free) for listener in LISTENERS}
 
     def _check_ports(self, name: str, record: Record, asked: int | None) -> None:
         for listener, port in record.ports.items():
-            if not _is_free(port):
+            if not is_free(port):
                 # a port that the stack file promises to a team is not ours to change
                 other = "give the team another `access.port`" if port == asked else "choose new ports: `make lab-reset`"
                 raise LabError(
@@ -268,15 +261,22 @@ class Clusters:
         config = self.home / f"kwok-{name}.yaml"
         scheduler = self.home / "scheduler.yaml"
         scheduler.write_text(yaml.safe_dump(SCHEDULER_CONFIG))
-        config.write_text(yaml.safe_dump(_kwokctl_config(programs, record, scheduler)))
+        config.write_text(yaml.safe_dump(kwokctl_config(programs, record.ports, scheduler)))
+        where = ("--config", str(config), "--kubeconfig", str(self.kubeconfig(name)))
+        # it waits until the API is served; that all of the server's programs run is seen to here (`mend`)
+        code, said = self._kwokctl(name, "create", "cluster", "--name", name, *where)
+        if code:
+            lines = [line.strip() for line in said.splitlines() if line.startswith(("ERROR", "Error", "Usage"))]
+            cause = lines[0] if lines else (said.strip().splitlines() or ["no output"])[-1]
+            raise LabError(f"lab: the API server `{name}` does not start: {cause}", "run `make lab-reset`, then again.")
+
+    def _kwokctl(self, name: str, *arguments: str) -> tuple[int, str]:
+        """Run kwokctl for one server; return its exit code and what it said. Raises LabError where it does not end."""
         # a home of its own, too: kwokctl keeps a discovery cache in ~/.kube
         env = {**os.environ, "KWOK_WORKDIR": str(self.home / "kwok"), "HOME": str(self.home / "kwok")}
         env.pop("KUBECONFIG", None)
         child = subprocess.Popen(
-            [
-                *(str(programs.kwokctl), "create", "cluster", "--name", name, "--wait", f"{START_SECONDS}s"),
-                *("--config", str(config), "--kubeconfig", str(self.kubeconfig(name))),
-            ],
+            [str(self._binaries().kwokctl), *arguments],
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -286,9 +286,9 @@ class Clusters:
             start_new_session=True,  # ctrl-c comes to us; we decide what happens to it
         )
         try:
-            _, said = child.communicate(timeout=START_SECONDS + 30)
+            _, said = child.communicate(timeout=START_SECONDS)
         except subprocess.TimeoutExpired:
-            cause = self._last_words(name)
+            cause = last_words(self._folder(name), "kube-apiserver")
             self._end(name)
             child.wait()
             raise LabError(
@@ -299,17 +299,7 @@ class Clusters:
             self._end(name)
             child.wait()
             raise
-        if child.returncode:
-            lines = [line.strip() for line in said.splitlines() if line.startswith(("ERROR", "Error", "Usage"))]
-            cause = lines[0] if lines else (said.strip().splitlines() or ["no output"])[-1]
-            raise LabError(f"lab: the API server `{name}` does not start: {cause}", "run `make lab-reset`, then again.")
-
-    def _last_words(self, name: str) -> str:
-        """The newest error in a server's log."""
-        log = self._folder(name) / "logs" / "kube-apiserver.log"
-        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-        wrong = [line.partition("] ")[2] for line in lines if line.startswith(("E", "F"))]
-        return wrong[-1][:300] if wrong else "its log has no error"
+        return child.returncode, said
 
     def _mark(self, name: str, lab_id: str) -> str:
         client = self.client(name)
@@ -362,7 +352,7 @@ class Clusters:
         within = f"{self.home / 'kwok' / 'clusters'}/" + (f"{name}/" if name else "")
         starter = str(self.home / (f"kwok-{name}.yaml" if name else "kwok-"))
         found = []
-        for pid, command in _commands():
+        for pid, command in commands():
             program = Path(command[0]).name
             line = " ".join(command)
             if (program in SERVER_PROGRAMS and within in line) or (program == "kwokctl" and starter in line):
@@ -400,99 +390,5 @@ class Clusters:
             return
         ports = [port for known, record in records.items() if name in (None, known) for port in record.ports.values()]
         deadline = time.monotonic() + CLOSE_SECONDS
-        while not all(map(_is_free, ports)) and time.monotonic() < deadline:
+        while not all(map(is_free, ports)) and time.monotonic() < deadline:
             time.sleep(0.05)
-
-
-def _authority(text: str, what: str) -> tuple[str, str]:
-    """Certificate authority and address of the cluster of a kubeconfig's current context."""
-    try:
-        document = yaml.safe_load(text)
-        context = next(c for c in document["contexts"] if c["name"] == document["current-context"])["context"]
-        cluster = next(c for c in document["clusters"] if c["name"] == context["cluster"])["cluster"]
-        server = str(cluster["server"])
-    except (yaml.YAMLError, KeyError, TypeError, StopIteration):
-        raise LabError(
-            f"lab: {what} has a kubeconfig without a usable current context.",
-            "give it the kubeconfig that the lab hands out.",
-        ) from None
-    # a server without one in its kubeconfig is none of ours
-    return str(cluster.get("certificate-authority-data") or f"none: {server}"), server
-
-
-def _inline(kubeconfig: Path) -> None:
-    """Put keys and certificates into the kubeconfig itself, so that its text is all that anyone needs."""
-    document = yaml.safe_load(kubeconfig.read_text())
-    for holder in (document["clusters"][0]["cluster"], document["users"][0]["user"]):
-        for key in ("certificate-authority", "client-certificate", "client-key"):
-            if file := holder.pop(key, None):
-                holder[f"{key}-data"] = base64.b64encode(Path(file).read_bytes()).decode()
-    draft = kubeconfig.with_name(f"{kubeconfig.name}.new")
-    draft.touch(mode=0o600)
-    draft.write_text(yaml.safe_dump(document))
-    draft.replace(kubeconfig)
-
-
-def _is_free(port: int) -> bool:
-    """Whether a server here at `port` would be the one that is reached there.
-
-    Binding is not enough: a Kubernetes on this machine takes its NodePorts by packet filter, with nobody listening.
-    """
-    with socket.socket() as server:
-        # as the servers themselves do; a port in TIME_WAIT counts as free, one that is listened on does not
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server.settimeout(ARRIVE_SECONDS)
-        try:
-            server.bind((LOOPBACK, port))
-            server.listen(1)
-            with socket.create_connection((LOOPBACK, port), timeout=ARRIVE_SECONDS) as client:
-                arrived, peer = server.accept()
-                arrived.close()
-                return bool(peer == client.getsockname())
-        except OSError:
-            return False
-
-
-def _commands() -> Iterator[tuple[int, list[str]]]:
-    """Every process of this user and its command line, from /proc where there is one, else from ps."""
-    proc = Path("/proc")
-    if (proc / "self" / "cmdline").exists():
-        for entry in proc.iterdir():
-            if entry.name.isdigit():
-                with contextlib.suppress(OSError):  # it ended meanwhile, or is not ours to read
-                    words = (entry / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
-                    if words[0] and entry.stat().st_uid == os.getuid():
-                        yield int(entry.name), words
-        return
-    listing = subprocess.run(["ps", "-xww", "-o", "pid=,command="], capture_output=True, text=True, check=True)
-    for line in listing.stdout.splitlines():
-        pid, _, command = line.strip().partition(" ")
-        if command.strip():
-            yield int(pid), command.split()
-
-
-def _kwokctl_config(programs: Binaries, record: Record, scheduler: Path) -> dict[str, object]:
-    def extra(name: str, **args: str) -> dict[str, object]:
-        return {"name": name, "extraArgs": [{"key": k.replace("_", "-"), "value": v} for k, v in args.items()]}
-
-    return {
-        "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
-        "kind": "KwokctlConfiguration",
-        "options": {
-            "runtime": "binary",
-            "bindAddress": LOOPBACK,
-            "etcdBinary": str(programs.etcd),
-            "kubeApiserverBinary": str(programs.kube_apiserver),
-            "kubeControllerManagerBinary": str(programs.kube_controller_manager),
-            "kubeSchedulerBinary": str(programs.kube_scheduler),
-            "kubeSchedulerConfig": str(scheduler),
-            "kwokControllerBinary": str(programs.kwok),
-            **{f"{listener}Port": port for listener, port in record.ports.items()},
-        },
-        "componentsPatches": [
-            extra("etcd", unsafe_no_fsync="true"),  # nothing in a lab has to survive a power cut
-            # etcd 3.5.1 lacks what streamed lists need; clients would retry them with growing pauses instead of listing
-            extra("kube-apiserver", feature_gates="WatchList=false"),
-            extra("kube-controller-manager", controllers=CONTROLLERS, leader_elect="false"),
-        ],
-    }

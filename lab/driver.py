@@ -9,7 +9,8 @@ import runpy
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 
 import pulumi
@@ -18,11 +19,19 @@ import yaml
 from lab import binaries, simulate
 from lab.backend import LabBackend
 from lab.clusters import HOST, Cluster, Clusters
-from lab.engine import PROJECT, SECRET_HIDDEN, SECRET_KEY, Monitor, Recorded, State, plain, run, tally
-from lab.errors import LabError
+from lab.data import SECRET_HIDDEN, SECRET_KEY, plain
+from lab.engine import PROJECT, Monitor, Recorded, run, tally
+from lab.errors import LabError, RefusedChangeError
 from lab.objects import Json, Objects
 from lab.show import Show
+from lab.state import Entry, State
+from lab.usage import usage_now
+from preview.gate import Refusal, gate_preview
+from preview.read import read_preview
+from preview.steps import Preview
 from settings.load import engine_config, load_stack_file
+from settings.models import Override
+from settings.problems import SettingsError
 
 # what a program gets where no server runs yet: well-formed, and nobody answers there
 PLACEHOLDER = {
@@ -33,6 +42,7 @@ PLACEHOLDER = {
     "clusters": [{"name": "kwok-host", "cluster": {"server": "https://127.0.0.1:1"}}],
     "users": [{"name": "kwok-host", "user": {}}],
 }
+MADE_BY = "the lab"
 Policies = Callable[[Sequence[Recorded]], Sequence[str]]  # violations, one line each
 
 
@@ -45,11 +55,12 @@ class Summary:
     counts: dict[str, int]
     failures: tuple[str, ...] = ()
     violations: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()  # what the gate does not let through; then nothing was changed
     seconds: float = 0.0
 
     @property
     def ok(self) -> bool:
-        return not self.failures and not self.violations
+        return not self.failures and not self.violations and not self.refusals
 
     @property
     def changes(self) -> int:
@@ -63,13 +74,19 @@ class Summary:
         """As `pulumi preview --json` lists them."""
         return [item.step() for item in self.recorded if item.op != "failed"]
 
+    def digest(self) -> Json:
+        """The whole in the shape of `pulumi preview --json`."""
+        failures = [{"severity": "error", "message": failure} for failure in self.failures]
+        return {"madeBy": MADE_BY, "steps": self.steps(), "changeSummary": self.counts, "diagnostics": failures}
+
+    def read(self) -> Preview:
+        """The same as the one reader of previews reads it."""
+        return read_preview(json.dumps(self.digest()), where="the lab's preview")
+
     def text(self) -> str:
         ops = ", ".join(f"{count} {op}" for op, count in sorted(self.counts.items())) or "nothing"
         open_ones = f", {self.unvalidated} not validated" if self.unvalidated else ""
         return f"{ops}: {self.changes} changes{open_ones}, in {self.seconds:.0f} s"
-
-
-Preview = Summary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,11 +120,11 @@ class LabDriver:
         platform = load_stack_file(self.stack_file)  # every mistake of the file comes before anything is started
         with self.clusters.held():
             self._first_line(self.clusters.find(HOST))
-            if self._policies:
-                planned, monitor = self._run(dry_run=True)
-                violations = tuple(self._policies(planned))
-                if violations:
-                    return self._summary(started, planned, monitor.failures, violations)
+            state = State(self.home / "state.json")
+            if self._policies or state.entries:
+                planned = self._planned(started, platform.overrides)
+                if planned.violations or planned.refusals:
+                    return planned
             fresh = self.clusters.find(HOST) is None
             if fresh:
                 binaries.ensure(self.show)
@@ -121,26 +138,21 @@ class LabDriver:
                 state = State(self.home / "state.json")
                 backend = LabBackend(self.clusters, state, dry_run=False)
                 recorded += self._delete_absent(backend, state, recorded, failures)
+            if monitor.outputs:  # after a failure, too: what did well has its outputs
                 self._keep_outputs(monitor.outputs)
             return self._summary(started, recorded, failures)
 
-    def preview(self) -> Preview:
+    def preview(self) -> Summary:
         """What `up` would do; changes nothing, and needs neither a running lab nor its programs."""
         started = time.monotonic()
-        load_stack_file(self.stack_file)
+        platform = load_stack_file(self.stack_file)
         with self.clusters.held():
             host = self.clusters.find(HOST)
             self._first_line(host)
             if not host:
                 self.show.line("lab: no API server runs, so nothing is validated against one (`make up` starts them)")
-            recorded, monitor = self._run(dry_run=True)
-            state = State(self.home / "state.json")
-            kept = {item.urn for item in recorded}
-            gone = [entry for urn, entry in state.entries.items() if urn not in kept]
-            recorded += [_deleted(entry.urn, entry.type, entry.name, entry.inputs) for entry in reversed(gone)]
-            violations = tuple(self._policies(recorded)) if self._policies else ()
-            summary = self._summary(started, recorded, monitor.failures, violations)
-        if not self.clusters.names():
+            summary = self._planned(started, platform.overrides)
+        if not self.clusters.names() and not State(self.home / "state.json").entries:
             self.clusters.stop_all()  # only the lock was there: a preview leaves nothing
         return summary
 
@@ -166,7 +178,10 @@ class LabDriver:
         )
 
     def down(self) -> None:
-        """Delete everything in reverse, end every server, remove the lab's files. Fine where there is nothing."""
+        """Delete everything in reverse, end every server, remove the lab's files. Fine where there is nothing.
+
+        Raises RefusedChangeError, and touches nothing, where a team may not go: teams are protected, as the engine's.
+        """
         if not self.home.exists():
             self.show.line(f"lab: stack {self.stack} has no lab; nothing to do")
             return
@@ -174,6 +189,9 @@ class LabDriver:
             self._first_line(self.clusters.find(HOST))
             failures: list[str] = []
             state = State(self.home / "state.json")
+            everything = [_deleted(entry) for entry in reversed(state.entries.values())]
+            if refusals := self._refused(self._summary(time.monotonic(), everything, ()), self._overrides()):
+                raise RefusedChangeError(refusals)
             self._delete_absent(LabBackend(self.clusters, state, dry_run=False), state, [], failures)
             for failure in failures:  # the servers go away all the same, and with them whatever would not
                 self.show.line(f"lab: {failure}")
@@ -186,6 +204,31 @@ class LabDriver:
         self.show.line(f"lab: the lab of stack {self.stack} is gone")
 
     # steps
+
+    def _planned(self, started: float, overrides: Sequence[Override]) -> Summary:
+        """What a run would do, with what the policies and the gate say of it."""
+        recorded, monitor = self._run(dry_run=True)
+        kept = {item.urn for item in recorded}
+        entries = State(self.home / "state.json").entries
+        recorded += [_deleted(entry) for urn, entry in reversed(entries.items()) if urn not in kept]
+        violations = tuple(self._policies(recorded)) if self._policies else ()
+        summary = self._summary(started, recorded, monitor.failures, violations)
+        return replace(summary, refusals=self._refused(summary, overrides))
+
+    def _refused(self, planned: Summary, overrides: Sequence[Override]) -> tuple[Refusal, ...]:
+        """What the gate does not let through. Where nothing was made yet, nothing can be lost."""
+        if not State(self.home / "state.json").entries:
+            return ()
+        preview = planned.read()
+        found = gate_preview(preview, usage=usage_now(self.clusters), overrides=overrides, today=date.today())
+        return tuple(found)
+
+    def _overrides(self) -> tuple[Override, ...]:
+        """The stack file's overrides; none of a file that is broken or gone."""
+        try:
+            return load_stack_file(self.stack_file).overrides
+        except SettingsError:
+            return ()
 
     def _first_line(self, host: Cluster | None) -> None:
         uid = f"cluster UID {host.uid}" if host else "cluster not started yet"
@@ -233,7 +276,7 @@ class LabDriver:
             except LabError as error:
                 failures.append(f"{entry.name}: {error}")
             else:
-                done.append(_deleted(entry.urn, entry.type, entry.name, entry.inputs))
+                done.append(_deleted(entry))
         try:
             backend.finish_deletes()
         except LabError as error:
@@ -260,8 +303,17 @@ class LabDriver:
         )
 
 
-def _deleted(urn: str, type_: str, name: str, inputs: Json) -> Recorded:
-    return Recorded(urn=urn, type=type_, name=name, inputs={}, op="delete", old_inputs=inputs)
+def _deleted(entry: Entry) -> Recorded:
+    return Recorded(
+        urn=entry.urn,
+        type=entry.type,
+        name=entry.name,
+        inputs={},
+        custom=entry.custom,
+        parent=entry.parent,
+        op="delete",
+        old_inputs=entry.inputs,
+    )
 
 
 def _hidden(value: object) -> Json:

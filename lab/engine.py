@@ -2,7 +2,7 @@
 
 Owns: registration order, what is created, updated, left alone, replaced or deleted, and the state file.
 Leaves to others: servers (`clusters.py`), objects on them (`objects.py`), what no API server does by itself
-(`simulate.py`).
+(`simulate.py`), what is kept between runs (`state.py`).
 
 The SDK awaits a resource's dependencies before it registers it, so registering is applying. Every object is recorded
 in the state before it is sent: a killed run leaves nothing that a next one does not know.
@@ -11,12 +11,10 @@ in the state before it is sent: a killed run leaves nothing that a next one does
 import asyncio
 import contextvars
 import hashlib
-import json
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import pulumi
@@ -25,17 +23,15 @@ from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.stack import ResourceRegistrationFailed, run_in_stack, wait_for_rpcs
 from pulumi.runtime.sync_await import _ensure_event_loop, _sync_await
 
+from lab.data import hide_secret_data, masked, plain, short
 from lab.errors import LabError
 from lab.objects import Json
+from lab.state import Entry, State
+from preview.differences import detailed_diff, differences
 
 PROJECT = "gpu-tenancy"
 STACK_TYPE = "pulumi:pulumi:Stack"
 PROVIDER_TYPE = "pulumi:providers:kubernetes"
-SECRET_HIDDEN = "[secret]"
-UNKNOWN = "[unknown]"
-LONG_TEXT = 1024  # whole programs lie in ConfigMaps; no name or number is longer
-# how the SDK marks a secret inside plain data (pulumi.runtime.rpc._special_sig_key and _special_secret_sig)
-SECRET_KEY, SECRET_MARK = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 
 
 @dataclass(kw_only=True)
@@ -51,10 +47,14 @@ class Recorded:
     parent: str = ""
     dependencies: tuple[str, ...] = ()
     deleted_with: str = ""
+    retained: bool = False
     op: str = "same"  # create | update | replace | same | delete | read | failed
     old_inputs: Json | None = None
     note: str = ""  # why a step was not validated
     outputs: Json = field(default_factory=dict)  # of components: what they registered
+    trigger: Any = None  # the option replacement_trigger
+    replace_on: tuple[str, ...] = ()  # the option replace_on_changes
+    replace_reasons: tuple[str, ...] = ()
 
     def step(self) -> Json:
         """This resource as a step of `pulumi preview --json`."""
@@ -65,58 +65,12 @@ class Recorded:
         if self.op != "delete":
             step["newState"] = {**state, "inputs": self.inputs, "dependencies": list(self.dependencies)}
         if self.op in ("update", "replace"):
-            step["detailedDiff"] = difference(self.old_inputs or {}, short(self.inputs))
+            step["detailedDiff"] = detailed_diff(differences(self.old_inputs or {}, short(self.inputs)))
+        if self.replace_reasons:
+            step["replaceReasons"] = list(self.replace_reasons)
         if self.note:
             step["note"] = self.note
         return step
-
-
-@dataclass(kw_only=True)
-class Entry:
-    """What the state file keeps of a resource. `inputs` empty: it was begun and its end was never seen."""
-
-    urn: str
-    type: str
-    name: str
-    id: str = ""
-    inputs: Json = field(default_factory=dict)
-    provider: str = ""
-    parent: str = ""
-    deleted_with: str = ""
-    cluster: str = ""  # the lab's name for the server that holds the object
-    cluster_uid: str = ""  # another uid later: the server was made anew and the object is gone
-    object: Json = field(default_factory=dict)  # apiVersion, kind, namespace, name
-
-
-class State:
-    """The state file: what the last runs made, in the order of registration."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._guard = threading.Lock()
-        try:
-            raw = json.loads(path.read_text())
-            self.entries = {entry["urn"]: Entry(**entry) for entry in raw["resources"]}
-        except FileNotFoundError:
-            self.entries = {}
-        except (ValueError, KeyError, TypeError):
-            raise LabError(f"lab: {path} is damaged.", "run `make lab-reset`, then `make up`.") from None
-
-    def put(self, entry: Entry) -> None:
-        with self._guard:
-            self.entries[entry.urn] = entry
-            self._save()
-
-    def drop(self, urn: str) -> None:
-        with self._guard:
-            self.entries.pop(urn, None)
-            self._save()
-
-    def _save(self) -> None:
-        draft = self._path.with_suffix(".new")
-        draft.write_text(json.dumps({"resources": [vars(entry) for entry in self.entries.values()]}))
-        draft.chmod(0o600)
-        draft.replace(self._path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +94,9 @@ class Provider:
 
 class Backend(Protocol):
     """Where resources become objects."""
+
+    def component(self, recorded: Recorded, inputs: Json, entry: Entry | None) -> Done:
+        """Remember what a component says of itself; there is no object to it."""
 
     def resource(self, recorded: Recorded, inputs: Json, entry: Entry | None, provider: Provider | None) -> Done:
         """Create, update, replace or leave alone; `entry` is what the state has of it."""
@@ -229,8 +186,11 @@ class Monitor(mocks.MockMonitor):
             parent=request.parent,
             dependencies=tuple(request.dependencies),
             deleted_with=str(getattr(request, "deletedWith", "")),
+            retained=bool(getattr(request, "retainOnDelete", False)),
             op=op,
             old_inputs=old.inputs if old else None,
+            trigger=_trigger(request),
+            replace_on=tuple(getattr(request, "replaceOnChanges", ())),
         )
         with self._guard:
             if urn in self.recorded:
@@ -240,7 +200,7 @@ class Monitor(mocks.MockMonitor):
 
     def _act(self, recorded: Recorded, custom: bool, inputs: Json) -> Done:
         if not custom:
-            return Done(id="", outputs=inputs, op="same")
+            return self._backend.component(recorded, inputs, self._state.entries.get(recorded.urn))
         if recorded.type == PROVIDER_TYPE:
             kubeconfig = inputs.get("kubeconfig")
             what = f"provider {recorded.name}"
@@ -261,6 +221,16 @@ class Monitor(mocks.MockMonitor):
         recorded.op = "failed"
         with self._guard:
             self.failures.append(f"{recorded.name} ({recorded.type.rpartition(':')[2]}): {cause}")
+
+
+def _trigger(request: Any) -> Any:
+    """The option replacement_trigger of a registration; None where there is none."""
+    if not hasattr(request, "replacement_trigger") or not request.HasField("replacement_trigger"):
+        return None
+    value = request.replacement_trigger
+    kind = value.WhichOneof("kind")
+    # of a mapping or a list its text: all that is ever asked is whether it is the same
+    return plain(getattr(value, kind)) if kind in ("string_value", "number_value", "bool_value") else str(value)
 
 
 class _NoMocks(mocks.Mocks):
@@ -295,12 +265,14 @@ def run(program: Callable[[], None], monitor: Monitor, *, stack: str, dry_run: b
     async def settle() -> None:
         try:
             await run_in_stack(program)
-        except ResourceRegistrationFailed:
+        except ResourceRegistrationFailed as failed:
             # what depends on a failed resource fails with it; wait for all that does not
             while True:
                 settings.SETTINGS.rpc_manager.unhandled_exception = None
                 try:
                     await wait_for_rpcs()
+                    if not monitor.failures:  # the program's own wait failed, and no resource was asked for
+                        monitor.failures.append(str(failed))
                     return
                 except ResourceRegistrationFailed:
                     continue
@@ -337,87 +309,6 @@ def run(program: Callable[[], None], monitor: Monitor, *, stack: str, dry_run: b
         raise
     if raised and not monitor.failures:
         raise raised[0]
-
-
-# plain data
-
-
-def plain(value: Any, *, unwrap: bool = True) -> Any:
-    """A value with whole floats as ints (protobuf knows no integers), and without the SDK's secret wrappers."""
-    if isinstance(value, dict):
-        if unwrap and value.get(SECRET_KEY) == SECRET_MARK:
-            return plain(value.get("value"))
-        return {key: plain(item, unwrap=unwrap) for key, item in value.items()}
-    if isinstance(value, list):
-        return [plain(item, unwrap=unwrap) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def short(value: Any) -> Any:
-    """Masked inputs with long texts as hashes: enough to see a change, and what the state file keeps."""
-    if isinstance(value, dict):
-        return {key: short(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [short(item) for item in value]
-    if isinstance(value, str) and len(value) > LONG_TEXT:
-        return f"[{len(value)} characters] {hashlib.sha256(value.encode()).hexdigest()[:12]}"
-    return value
-
-
-def masked(value: Any, salt: str) -> Any:
-    """Plain JSON data with each secret replaced by a salted hash, so that a change still shows."""
-    if isinstance(value, dict):
-        if value.get(SECRET_KEY) == SECRET_MARK:
-            text = json.dumps(masked(value.get("value"), ""), sort_keys=True)
-            digest = hashlib.sha256(f"{salt}{text}".encode()).hexdigest()[:12]
-            return f"{SECRET_HIDDEN} {digest}" if salt else text
-        return {str(key): masked(item, salt) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [masked(item, salt) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if isinstance(value, str | int | float | bool | None) else UNKNOWN
-
-
-def secret(value: Any) -> Json:
-    """Mark a value as secret, as the SDK does."""
-    return {SECRET_KEY: SECRET_MARK, "value": value}
-
-
-def hide_secret_data(inputs: Json) -> Json:
-    """A Secret's content is secret even where the program did not say so."""
-    if inputs.get("kind") != "Secret":
-        return inputs
-    return {key: secret(item) if key in ("data", "stringData") else item for key, item in inputs.items()}
-
-
-def has_unknown(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(has_unknown(item) for item in value.values())
-    if isinstance(value, list):
-        return any(has_unknown(item) for item in value)
-    return not isinstance(value, str | int | float | bool | None)
-
-
-def difference(old: Any, new: Any, path: str = "") -> Json:
-    """Paths that differ, in the shape of a `detailedDiff`."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        found: Json = {}
-        for key in sorted({*old, *new}):
-            below = f"{path}.{key}" if path else key
-            if key not in new:
-                found[below] = {"kind": "delete", "inputDiff": True}
-            elif key not in old:
-                found[below] = {"kind": "add", "inputDiff": True}
-            else:
-                found.update(difference(old[key], new[key], below))
-        return found
-    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        found = {}
-        for index, pair in enumerate(zip(old, new, strict=True)):
-            found.update(difference(*pair, f"{path}[{index}]"))
-        return found
-    return {} if old == new else {path: {"kind": "update", "inputDiff": True}}
 
 
 def tally(recorded: Sequence[Recorded]) -> dict[str, int]:

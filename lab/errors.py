@@ -4,6 +4,10 @@ Every error is one line, cause first, then what to do about it. It never carries
 that could quote one are built from the status alone.
 """
 
+from collections.abc import Sequence
+
+from preview.gate import Refusal
+
 
 class LabError(Exception):
     """The lab cannot go on: `cause` names the thing and what is wrong with it, `fix` what to do."""
@@ -12,3 +16,14 @@ class LabError(Exception):
         super().__init__(f"{cause} Fix: {fix}")
         self.cause = cause
         self.fix = fix
+
+
+class RefusedChangeError(LabError):
+    """Something would be lost, and no override lets it; nothing was changed."""
+
+    def __init__(self, refusals: Sequence[Refusal]) -> None:
+        super().__init__(
+            f"lab: refused, nothing was changed: {'; '.join(refusal.text for refusal in refusals)}.",
+            "add the overrides to the stack file, or throw the lab away with `make lab-reset`.",
+        )
+        self.refusals = tuple(refusals)

@@ -23,6 +23,7 @@ from lightkube.generic_resource import (
     create_api_info,
 )
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
+from lightkube.types import CascadeType
 
 from lab.clusters import FIELD_MANAGER
 from lab.errors import LabError
@@ -32,6 +33,7 @@ GenericKind: TypeAlias = Any  # a class made by _generic; the client's overloads
 
 DELETE_SECONDS = 60.0
 APPEAR_SECONDS = 30.0
+MEND_SECONDS = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +61,9 @@ class UnknownKindError(LabError):
 class Objects:
     """The objects of one API server."""
 
-    def __init__(self, cluster: str, client: Client) -> None:
-        self.cluster, self._client = cluster, client
+    def __init__(self, cluster: str, client: Client, mend: Callable[[], None] = lambda: None) -> None:
+        """`mend` is called now and then while something is waited for: what brings it about may have given up."""
+        self.cluster, self._client, self._mend = cluster, client, mend
 
     def reference(self, obj: Json, default_namespace: str = "default") -> Reference:
         """Raises UnknownKindError where the server does not know the kind."""
@@ -110,7 +113,9 @@ class Objects:
         except UnknownKindError:  # it went with its definition
             return
         with self._asking(reference, missing_is_fine=True):
-            self._client.delete(kind, reference.name, namespace=reference.namespace or None)
+            # the API itself would leave a deleted Job's pods where they are; the engine asks for this, too
+            cascade = CascadeType.FOREGROUND if reference.kind in ("Job", "CronJob") else None
+            self._client.delete(kind, reference.name, namespace=reference.namespace or None, cascade=cascade)
         if wait:
             self.wait_gone(reference)
 
@@ -118,9 +123,13 @@ class Objects:
         self.wait(lambda: self.get(reference) is None, DELETE_SECONDS, f"{reference} is deleted but does not go away")
 
     def wait(self, ready: Callable[[], bool], seconds: float, otherwise: str | Callable[[], str]) -> None:
-        deadline = time.monotonic() + seconds
+        started = looked = time.monotonic()
         while not ready():
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now - looked > MEND_SECONDS:
+                self._mend()
+                looked = now
+            if now > started + seconds:
                 cause = otherwise if isinstance(otherwise, str) else otherwise()
                 raise LabError(f"{cause} (API server `{self.cluster}`, {seconds:.0f} s).", "look at it with kubectl.")
             time.sleep(0.1)

@@ -7,15 +7,18 @@ starts an API server, a KAI Release brings the Queue kind, any other one is only
 import base64
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 import names
-from lab.clusters import LOOPBACK, Clusters
+from lab.clusters import Clusters
 from lab.objects import APPEAR_SECONDS, Json, Objects, Reference
+from lab.processes import LOOPBACK
+from releases import KAI, KaiRelease
 from settings.models import Owner, Platform, Pool
 
 SIMULATED = "simulated"
@@ -122,7 +125,7 @@ class Releases:
         if server := self.server_of(release):
             self._virtual_cluster(cluster, server, release)
         elif chart_name(str(release.get("chart", ""))) == "kai-scheduler":
-            self._kai(cluster)
+            self._kai(cluster, KAI.get(str(release.get("version"))))
 
     def uninstall(self, cluster: str, release: Json) -> None:
         """As Helm would: a KAI Release leaves its kinds and queues behind, a vCluster takes all with it."""
@@ -137,23 +140,46 @@ class Releases:
         selector = ((wanted.get("sync") or {}).get("fromHost") or {}).get("nodes") or {}
         labels = (selector.get("selector") or {}).get("labels")
         # nodes and runtime classes as the syncer shows them to a tenant
-        place(inside, [_copy(node) for node in host.list("v1", "Node", labels)])
+        tolerated = ((wanted.get("sync") or {}).get("toHost") or {}).get("pods", {}).get("enforceTolerations") or []
+        place(inside, [_copy(node, tolerated) for node in host.list("v1", "Node", labels)])
         place(inside, [_copy(found) for found in host.list("node.k8s.io/v1", "RuntimeClass")])
         file = self._clusters.kubeconfig(server)
         reference = _secret_of(release)
         meta = {"name": reference.name, "namespace": reference.namespace}
         host.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": _certificates(file)}, force=True)
 
-    def _kai(self, cluster: str) -> None:
+    def _kai(self, cluster: str, known: KaiRelease | None) -> None:
         objects = self._objects(cluster)
         queue_kind = yaml.safe_load((Path(__file__).parent / "queue_crd.yaml").read_text())
         objects.apply(queue_kind, force=True)
         crd = objects.reference(queue_kind)
         objects.wait(lambda: _established(objects.get(crd)), APPEAR_SECONDS, "the Queue kind is not established")
+        for name in known.crds if known else ():
+            if name != queue_kind["metadata"]["name"]:
+                objects.apply(_stand_in(name), force=True)
         for name, value in KAI_PRIORITIES.items():
             meta = {"name": name}
             kind = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass"}
             objects.apply({**kind, "metadata": meta, "value": value}, force=True)
+
+
+def mark_of(release: Json) -> Json:
+    """What the state keeps of a release: where it is, and where its data lie."""
+    plane = (release.get("values") or {}).get("controlPlane") or {}
+    etcd = (((plane.get("backingStore") or {}).get("etcd") or {}).get("deploy") or {}) if plane else {}
+    store = (etcd if etcd.get("enabled") else plane).get("statefulSet") or {}
+    volume = ((store.get("persistence") or {}).get("volumeClaim") or {}).get("enabled", True)
+    return {
+        "chart": release.get("chart"),
+        "name": release["name"],
+        "namespace": release["namespace"],
+        "store": f"{'etcd' if etcd.get('enabled') else 'sqlite'}, {'on a volume' if volume else 'in the pod'}",
+    }
+
+
+def starts_empty(before: Json, after: Json) -> bool:
+    """Whether a virtual cluster's data stay behind: another store is an empty one."""
+    return "store" in before and before["store"] != after["store"]
 
 
 def _secret_of(release: Json) -> Reference:
@@ -179,8 +205,28 @@ def _certificates(file: Path) -> Json:
     }
 
 
-def _copy(obj: Json) -> Json:
-    """An object as the syncer would show it inside: without what belongs to the server it comes from."""
+def _stand_in(name: str) -> Json:
+    """A kind of KAI's that nothing in the lab has objects of: only its name is right."""
+    plural, _, group = name.partition(".")
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": name},
+        "spec": {
+            "group": group,
+            "scope": "Cluster",
+            "names": {"plural": plural, "singular": plural.removesuffix("s"), "kind": plural.capitalize()},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        },
+    }
+
+
+def _copy(obj: Json, tolerated: Collection[str] = ()) -> Json:
+    """An object as the syncer would show it inside: without what belongs to the server it comes from.
+
+    `tolerated`: taints (`key=value:Effect`) that every synced pod tolerates, so that the syncer hides them.
+    """
     meta = obj["metadata"]
     kept = {key: meta[key] for key in ("name", "labels", "annotations") if key in meta}
     found = {
@@ -188,8 +234,10 @@ def _copy(obj: Json) -> Json:
         "metadata": kept,
     }
     if obj["kind"] == "Node":
-        if taints := [t for t in (obj.get("spec") or {}).get("taints") or [] if "node.kubernetes.io" not in t["key"]]:
-            found["spec"] = {"taints": taints}
+        taints = [t for t in (obj.get("spec") or {}).get("taints") or [] if "node.kubernetes.io" not in t["key"]]
+        shown = [t for t in taints if f"{t['key']}={t.get('value', '')}:{t['effect']}" not in tolerated]
+        # an empty list, too: what was shown before must go
+        found["spec"] = {"taints": shown}
         status = obj.get("status") or {}
         found["status"] = {key: status[key] for key in ("capacity", "allocatable") if key in status}
     return found
@@ -250,7 +298,12 @@ def _verdict(objects: Objects, job: Json) -> None:
     }
     if names.LABEL_CHECK not in (template["metadata"].get("labels") or {}) or "GPU_CHECK_CONFIGMAP" not in env:
         return
-    report = {"verdict": SIMULATED, "reason": "the lab has no GPU: its nodes are simulated, so nothing was proven"}
+    report = {
+        "verdict": SIMULATED,
+        "reason": "the lab has no GPU: its nodes are simulated, so nothing was proven",
+        # an applied object keeps the time of its first writing where nothing else in it changes
+        "startedAt": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
     meta = {"name": env["GPU_CHECK_CONFIGMAP"], "namespace": env["GPU_CHECK_NAMESPACE"]}
     data = {"report.json": json.dumps(report, sort_keys=True), "verdict": SIMULATED}
     objects.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}, force=True)

@@ -26,6 +26,10 @@ FALLBACK: Final = "prod"
 """A stack without a file of its own gets the strictest levels."""
 
 
+LEVELS: Final = f"{PACK}/config/<stack>.json"
+"""Where a stack's levels and limits stand, for messages that don't know the stack."""
+
+
 class Level(StrEnum):
     """What a violation does. Pulumi's own words; `remediate` is left out because no rule changes a resource."""
 
@@ -57,6 +61,15 @@ class Limits(Section):
     )
     require_digest: bool = Field(default=False, description="images need a digest, a tag is not enough")
     warn_days: int = Field(default=60, ge=0, description="warn this many days before support of a version ends")
+    allowed_kinds: tuple[str, ...] = Field(
+        default=(), description="kinds of Kubernetes' objects that this stack may have besides the known ones, by token"
+    )
+    allowed_fields: tuple[str, ...] = Field(
+        default=(), description="fields besides the known ones, like Service.spec.externalIPs or Pod.spec.hostNetwork"
+    )
+    allowed_values: tuple[str, ...] = Field(
+        default=(), description="paths in our charts' values besides the known ones; ** for everything below"
+    )
 
 
 class ConfigError(ValueError):
@@ -70,6 +83,8 @@ class PolicyConfig:
     default: Level = Level.MANDATORY
     levels: Mapping[str, Level] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    source: str = LEVELS
+    """The file to change, for messages."""
 
     def level(self, rule: str) -> Level:
         """Return the level of a rule."""
@@ -116,6 +131,14 @@ def parse(data: object, known: Mapping[str, tuple[str, ...]], *, where: str = "p
     if mistakes:
         raise ConfigError("\n".join(f"{where}: {mistake}" for mistake in mistakes))
     return PolicyConfig(default=default, levels=levels, limits=limits)
+
+
+def own_file(stack: str) -> str:
+    """Return the file that a stack's own levels and limits belong in, as messages call it."""
+    own = f"{PACK}/config/{stack}.json"
+    if path_for(stack).name != f"{stack}.json":
+        own += f" (a copy of {FALLBACK}.json, which holds while there is none)"
+    return own
 
 
 def alias(name: str) -> str:

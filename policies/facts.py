@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from capacity import PoolCapacity, TenantClaim
-from names import KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM, team_node_label
+from names import LABEL_CHECK, LABEL_POOL, LABEL_TEAM, team_node_label
 from policies import names
 from policies.inventory import Inventory, PolicyResource
 from policies.plain import (
@@ -15,7 +15,6 @@ from policies.plain import (
     flag,
     get,
     mapping,
-    mappings,
     maybe_number,
     maybe_text,
     number,
@@ -23,6 +22,7 @@ from policies.plain import (
     texts,
     whole,
 )
+from policies.pods import pod_template
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,6 +143,11 @@ def own_nodes(team: PolicyResource, inventory: Inventory) -> list[Mapping[str, o
     return selectors
 
 
+def team_nodes(team: PolicyResource, inventory: Inventory) -> list[str]:
+    """Return the names of a tenant's nodes; empty where its pool is found by labels."""
+    return texts(team.properties, "nodes") or list(pool_of(team, inventory).nodes)
+
+
 def contains(labels: Mapping[str, object], selector: Mapping[str, object]) -> bool:
     """Say whether a selector asks for at least what another one does."""
     return all(get(labels, key) == value for key, value in selector.items())
@@ -163,66 +168,6 @@ def pool_of(team: PolicyResource, inventory: Inventory) -> PoolCapacity:
     return pool_capacity(inventory.pools[name])
 
 
-def pod_template(workload: PolicyResource) -> Mapping[str, object]:
-    """Return the pod (`metadata` and `spec`) that a workload makes."""
-    if workload.type == names.POD:
-        return workload.properties
-    if workload.type == names.CRON_JOB:
-        return mapping(workload.properties, "spec", "jobTemplate", "spec", "template")
-    return mapping(workload.properties, "spec", "template")
-
-
-def containers(workload: PolicyResource) -> list[Mapping[str, object]]:
-    """Return all containers of a workload's pod, init containers too."""
-    pod = pod_template(workload)
-    return [container for kind in ("initContainers", "containers") for container in mappings(pod, "spec", kind)]
-
-
-def gpu_request(workload: PolicyResource) -> Number:
-    """Return how many whole GPUs (or replicas, or MIG slices) one pod of a workload asks for."""
-    pod = pod_template(workload)
-    # Kubernetes takes the larger of what init containers and containers need, as they do not run together
-    return max(
-        sum(_gpus(container) for container in mappings(pod, "spec", "containers")),
-        max((_gpus(container) for container in mappings(pod, "spec", "initContainers")), default=0),
-    )
-
-
-def _gpus(container: Mapping[str, object]) -> Number:
-    total: Number = 0
-    requests = mapping(container, "resources", "requests")
-    limits = mapping(container, "resources", "limits")
-    for name in sorted({*requests, *limits}):
-        if name.startswith(names.GPU_PREFIXES):
-            # the way has dots of its own, so read it in one step
-            value = get(limits if name in limits else requests, name)
-            total += _count(name, value)
-    return total
-
-
-def _count(name: str, value: object) -> Number:
-    if isinstance(value, str) and value.isdecimal():
-        return int(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value
-    message = f"asks for {value!r} of {name}, which is not a whole number"
-    raise Unreadable(message)
-
-
-def annotation(workload: PolicyResource, key: str) -> str | None:
-    """Return an annotation of a workload's pod."""
-    return maybe_text(pod_template(workload), "metadata", "annotations", key)
-
-
-def uses_gpu(workload: PolicyResource) -> bool:
-    """Say whether a workload's pods ask for a GPU or for a part of one."""
-    return (
-        gpu_request(workload) > 0
-        or annotation(workload, names.FRACTION_ANNOTATION) is not None
-        or annotation(workload, names.GPU_MEMORY_ANNOTATION) is not None
-    )
-
-
 def is_host_check(resource: PolicyResource) -> bool:
     """Say whether this is the host's own GPU check, which runs before there are teams and queues."""
     if resource.type == names.GPU_CHECK:
@@ -233,23 +178,6 @@ def is_host_check(resource: PolicyResource) -> bool:
 def shares_gpus(team: PolicyResource) -> bool:
     """Say whether a tenant's KAI allows fractions."""
     return flag(team.properties, "gpuSharing")
-
-
-def queue_of(workload: PolicyResource) -> str | None:
-    """Return the queue label of a workload's pod."""
-    return maybe_text(pod_template(workload), "metadata", "labels", KAI_QUEUE_LABEL)
-
-
-def decimal_annotation(workload: PolicyResource, key: str) -> Number | None:
-    """Return an annotation that must be a number; None when absent."""
-    value = annotation(workload, key)
-    if value is None:
-        return None
-    try:
-        return float(value)
-    except ValueError:
-        message = f"annotation {key} must be a number, got {value!r}"
-        raise Unreadable(message) from None
 
 
 def maybe_fraction(check: PolicyResource) -> Number | None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 
 from policies import names
 from policies.plain import Unreadable, maybe_text
@@ -26,52 +25,86 @@ class PolicyResource:
     parent: str = ""
 
     @property
+    def component(self) -> str:
+        """The token of the component that it belongs to, by its parent; empty where it has none.
+
+        A URN holds the tokens of all ancestors: `urn:pulumi:<stack>::<project>::<A>$<B>$<type>::<name>`.
+        """
+        if self.parent:
+            return tokens(self.parent)[-1]
+        above = tokens(self.urn)[:-1]
+        return above[-1] if above else ""
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is of this program's project, or stands below a component of ours in another."""
+        parts = self.urn.split("::")
+        project = parts[1] if len(parts) > 2 else ""
+        return project == names.PROJECT or any(
+            token.startswith(names.OURS) for token in (self.type, *tokens(self.urn), *tokens(self.parent))
+        )
+
+    @property
     def namespace(self) -> str | None:
         """The Kubernetes namespace of the object, if it says one that is known."""
-        try:
-            return maybe_text(self.properties, "metadata", "namespace")
-        except Unreadable:
-            return None
+        return _text(self, "metadata", "namespace")
 
 
-@dataclass(frozen=True)
+def tokens(urn: str) -> list[str]:
+    """Return the type tokens in a URN, from the outermost ancestor to the resource's own."""
+    parts = urn.split("::")
+    return (parts[2] if len(parts) > 3 else parts[0]).split("$")
+
+
 class Inventory:
-    """Resources with the look-ups that rules need. Lists are in the order of registration."""
+    """Resources with the look-ups that rules need. Lists are in the order of registration.
 
-    resources: tuple[PolicyResource, ...] = field(default=())
+    Adding one costs the same however many there are, because an engine registers them one by one.
+    """
+
+    def __init__(self, resources: Iterable[PolicyResource] = ()) -> None:
+        self._by_type: defaultdict[str, list[PolicyResource]] = defaultdict(list)
+        self._by_place: defaultdict[tuple[str, str | None], list[PolicyResource]] = defaultdict(list)
+        self._by_name: defaultdict[tuple[str, str | None], list[PolicyResource]] = defaultdict(list)
+        self._by_team: defaultdict[tuple[str, str | None], list[PolicyResource]] = defaultdict(list)
+        self._named: dict[str, dict[str, PolicyResource]] = {names.TEAM: {}, names.NODE_POOL: {}}
+        self._pools: Mapping[str, list[PolicyResource]] | None = None
+        for resource in resources:
+            self.add(resource)
 
     @classmethod
     def of(cls, resources: Iterable[PolicyResource]) -> Inventory:
         """Return the inventory of `resources`."""
-        return cls(tuple(resources))
+        return cls(resources)
 
-    @cached_property
-    def _by_type(self) -> Mapping[str, list[PolicyResource]]:
-        index: dict[str, list[PolicyResource]] = defaultdict(list)
-        for resource in self.resources:
-            index[resource.type].append(resource)
-        return index
+    def add(self, resource: PolicyResource) -> None:
+        """Add one more."""
+        self._by_type[resource.type].append(resource)
+        self._by_place[(resource.type, resource.namespace)].append(resource)
+        self._by_name[(resource.type, _text(resource, "metadata", "name"))].append(resource)
+        self._by_team[(resource.type, _text(resource, "team"))].append(resource)
+        if resource.type in self._named:
+            self._named[resource.type][_text(resource, "name") or resource.name] = resource
+            self._pools = None
 
-    @cached_property
-    def _by_place(self) -> Mapping[tuple[str, str | None], list[PolicyResource]]:
-        index: dict[tuple[str, str | None], list[PolicyResource]] = defaultdict(list)
-        for resource in self.resources:
-            index[(resource.type, resource.namespace)].append(resource)
-        return index
-
-    @cached_property
+    @property
     def teams(self) -> Mapping[str, PolicyResource]:
         """The tenants by name."""
-        return self._named(names.TEAM)
+        return self._named[names.TEAM]
 
-    @cached_property
+    @property
     def pools(self) -> Mapping[str, PolicyResource]:
         """The node pools by name."""
-        return self._named(names.NODE_POOL)
+        return self._named[names.NODE_POOL]
 
-    @cached_property
+    @property
     def teams_by_pool(self) -> Mapping[str, list[PolicyResource]]:
         """The tenants of each pool. One whose pool cannot be read is with every pool: it may be anywhere."""
+        if self._pools is None:
+            self._pools = self._teams_by_pool()
+        return self._pools
+
+    def _teams_by_pool(self) -> Mapping[str, list[PolicyResource]]:
         index: dict[str, list[PolicyResource]] = {pool: [] for pool in self.pools}
         # by name, because engines register in no fixed order, and messages must not change from run to run
         for team in sorted(self.of_type(names.TEAM), key=lambda team: team.name):
@@ -86,19 +119,29 @@ class Inventory:
         return index
 
     def of_type(self, *types: str) -> list[PolicyResource]:
-        """Return the resources of these types."""
-        return [resource for wanted in types for resource in self._by_type.get(wanted, [])]
+        """Return the resources of these types. A type that ends with a colon stands for all that begin with it."""
+        return [resource for wanted in types for found in self._types(wanted) for resource in self._by_type[found]]
+
+    def _types(self, wanted: str) -> list[str]:
+        if wanted.endswith(":"):
+            return [found for found in self._by_type if found.startswith(wanted)]
+        return [wanted] if wanted in self._by_type else []
 
     def in_namespace(self, type_: str, namespace: str) -> list[PolicyResource]:
         """Return the objects of one type in one namespace."""
         return self._by_place.get((type_, namespace), [])
 
-    def _named(self, type_: str) -> Mapping[str, PolicyResource]:
-        index: dict[str, PolicyResource] = {}
-        for resource in self.of_type(type_):
-            try:
-                name = maybe_text(resource.properties, "name")
-            except Unreadable:
-                name = None
-            index[name or resource.name] = resource
-        return index
+    def of_name(self, type_: str, name: str) -> list[PolicyResource]:
+        """Return the objects of one type with one name (`metadata.name`), of all namespaces."""
+        return self._by_name.get((type_, name), [])
+
+    def of_team(self, type_: str, team: str) -> list[PolicyResource]:
+        """Return the components of one type that say they are this tenant's (`team`)."""
+        return self._by_team.get((type_, team), [])
+
+
+def _text(resource: PolicyResource, *path: str) -> str | None:
+    try:
+        return maybe_text(resource.properties, *path)
+    except Unreadable:
+        return None

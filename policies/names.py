@@ -8,36 +8,77 @@ from __future__ import annotations
 
 from typing import Final
 
-TEAM: Final = "gpu-tenancy:index:Team"
-NODE_POOL: Final = "gpu-tenancy:index:NodePool"
-GPU_SOFTWARE: Final = "gpu-tenancy:index:GpuSoftware"
-VIRTUAL_CLUSTER: Final = "gpu-tenancy:index:VirtualCluster"
-KAI_SCHEDULER: Final = "gpu-tenancy:index:KaiScheduler"
-GPU_CHECK: Final = "gpu-tenancy:index:GpuCheck"
+OURS: Final = "gpu-tenancy:index:"
+"""How the token of each component of ours begins."""
+PROJECT: Final = "gpu-tenancy"
+"""The program's own project."""
+KUBERNETES: Final = "kubernetes:"
+"""How the token of each object of Kubernetes begins; a rule of this type is about all of them."""
 
-NAMESPACE: Final = "kubernetes:core/v1:Namespace"
-RESOURCE_QUOTA: Final = "kubernetes:core/v1:ResourceQuota"
+TEAM: Final = f"{OURS}Team"
+NODE_POOL: Final = f"{OURS}NodePool"
+GPU_SOFTWARE: Final = f"{OURS}GpuSoftware"
+VIRTUAL_CLUSTER: Final = f"{OURS}VirtualCluster"
+KAI_SCHEDULER: Final = f"{OURS}KaiScheduler"
+GPU_CHECK: Final = f"{OURS}GpuCheck"
+ADMISSION: Final = f"{OURS}Admission"
+
+CONFIG_MAP: Final = "kubernetes:core/v1:ConfigMap"
+CUSTOM_RESOURCE_DEFINITION: Final = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
 LIMIT_RANGE: Final = "kubernetes:core/v1:LimitRange"
+NAMESPACE: Final = "kubernetes:core/v1:Namespace"
 NETWORK_POLICY: Final = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
-RELEASE: Final = "kubernetes:helm.sh/v3:Release"
+NODE_PATCH: Final = "kubernetes:core/v1:NodePatch"
+PRIORITY_CLASS: Final = "kubernetes:scheduling.k8s.io/v1:PriorityClass"
 QUEUE: Final = "kubernetes:scheduling.run.ai/v2:Queue"
+RELEASE: Final = "kubernetes:helm.sh/v3:Release"
+RESOURCE_QUOTA: Final = "kubernetes:core/v1:ResourceQuota"
+RUNTIME_CLASS: Final = "kubernetes:node.k8s.io/v1:RuntimeClass"
+SECRET: Final = "kubernetes:core/v1:Secret"
+SERVICE: Final = "kubernetes:core/v1:Service"
+SERVICE_ACCOUNT: Final = "kubernetes:core/v1:ServiceAccount"
+
+ROLE: Final = "kubernetes:rbac.authorization.k8s.io/v1:Role"
+CLUSTER_ROLE: Final = "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole"
+ROLE_BINDING: Final = "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding"
+CLUSTER_ROLE_BINDING: Final = "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding"
+ADMISSION_POLICY: Final = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy"
+ADMISSION_BINDING: Final = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicyBinding"
 
 POD: Final = "kubernetes:core/v1:Pod"
+POD_TEMPLATE: Final = "kubernetes:core/v1:PodTemplate"
+REPLICATION_CONTROLLER: Final = "kubernetes:core/v1:ReplicationController"
 JOB: Final = "kubernetes:batch/v1:Job"
 CRON_JOB: Final = "kubernetes:batch/v1:CronJob"
 DEPLOYMENT: Final = "kubernetes:apps/v1:Deployment"
+REPLICA_SET: Final = "kubernetes:apps/v1:ReplicaSet"
 DAEMON_SET: Final = "kubernetes:apps/v1:DaemonSet"
 STATEFUL_SET: Final = "kubernetes:apps/v1:StatefulSet"
-WORKLOADS: Final = (POD, JOB, CRON_JOB, DEPLOYMENT, DAEMON_SET, STATEFUL_SET)
+WORKLOADS: Final = (
+    POD,
+    POD_TEMPLATE,
+    REPLICATION_CONTROLLER,
+    JOB,
+    CRON_JOB,
+    DEPLOYMENT,
+    REPLICA_SET,
+    DAEMON_SET,
+    STATEFUL_SET,
+)
+"""Everything of Kubernetes' own that makes pods."""
 
 POD_SECURITY_LABEL: Final = "pod-security.kubernetes.io/enforce"
 HOST_NAME_LABEL: Final = "kubernetes.io/hostname"
+AGGREGATION_LABEL: Final = "rbac.authorization.k8s.io/aggregate-to-"
+"""A ClusterRole with such a label adds its rights to another one (`admin`, `edit`, `view`)."""
 
 FRACTION_ANNOTATION: Final = "gpu-fraction"
 FRACTION_DEVICES_ANNOTATION: Final = "gpu-fraction-num-devices"
 """Of how many GPUs the pod gets that fraction; KAI takes one where it is absent."""
 GPU_MEMORY_ANNOTATION: Final = "gpu-memory"
 """In MiB (KAI docs/gpu-sharing)."""
+KAI_PRIORITY_CLASSES: Final = ("train", "build-preemptible", "build", "inference")
+"""What KAI's chart makes (all releases); values 50 to 125."""
 
 GPU_PREFIXES: Final = ("nvidia.com/gpu", "nvidia.com/mig-")
 """How every GPU resource name begins: whole and renamed shared GPUs, and MIG slices."""

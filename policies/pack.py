@@ -3,11 +3,15 @@
 The engine shows a resource policy the inputs of one resource, and a stack policy the outputs of all: at preview those
 are empty for objects behind a provider that is not configured yet. So each resource that passes by is remembered with
 its inputs, and stack rules judge those; outputs serve only for what did not pass by (`pulumi policy analyze`).
+
+A pack may be required of an organisation's every stack. Resources of other programs are none of its business: until a
+resource of ours passes by (`PolicyResource.ours`), nothing is judged, and then everything is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 
 from pulumi_policy import (
@@ -22,64 +26,101 @@ from pulumi_policy import (
 )
 from pulumi_policy import PolicyResource as EngineResource
 
-from policies.config import Limits, schema
+from policies.config import LEVELS, Limits, own_file, schema
 from policies.inventory import Inventory, PolicyResource
+from policies.names import OURS
 from policies.plain import plain_properties
-from policies.rule import Rule, Scene, Stage
+from policies.rule import Rule, Scene, Shared, Stage
 from policies.rules import RULES
 
 NAME = "gpu-tenancy"
-OURS = "gpu-tenancy:index:"
+STACK_VARIABLE = "PULUMI_STACK"
+"""The engine sets it where it starts a pack (pulumi_policy, `_configure_runtime_settings`)."""
 
 
 class Seen:
     """The resources of one update, by URN, as they were registered last.
 
-    The engine shows each of them once a policy, so nothing is read here before a rule wants it.
+    The engine shows each of them once a policy, so a resource is read once for all of them.
     """
 
     def __init__(self) -> None:
-        self._shown: dict[str, ResourceValidationArgs] = {}
-        self._inputs: dict[str, dict[str, object]] = {}
+        self.ours = False
+        self._found: dict[str, PolicyResource] = {}
+        self._judges: dict[str, set[str]] = {}
         self._components: dict[str, PolicyResource] = {}
-        self._around: Inventory | None = None
+        self._around = Inventory()
+        self._waiting: dict[str, list[PolicyResource]] = {}
+        self._told: set[tuple[str, str]] = set()
 
-    def add(self, args: ResourceValidationArgs) -> None:
-        """Remember a resource with its inputs."""
-        self._shown[args.urn] = args
-        self._inputs.pop(args.urn, None)
-        if args.resource_type.startswith(OURS) and self._components.get(args.urn) != (found := resource_of(args)):
-            self._components[args.urn] = found
-            self._around = None
+    def look(self, rule: Rule, args: ResourceValidationArgs) -> PolicyResource:
+        """Return a resource that a rule is shown, with its inputs."""
+        judges = self._judges.setdefault(args.urn, set())
+        if rule.name in judges or args.urn not in self._found:
+            # a rule that is shown it again is shown another registration
+            judges.clear()
+            self._remember(resource_of(args))
+        judges.add(rule.name)
+        return self._found[args.urn]
+
+    def _remember(self, found: PolicyResource) -> None:
+        self._found[found.urn] = found
+        self.ours = self.ours or found.ours
+        if not found.type.startswith(OURS):
+            return
+        known = self._components.get(found.urn)
+        self._components[found.urn] = found
+        if known is None:
+            self._around.add(found)
+        elif known != found:
+            self._around = Inventory.of(self._components.values())
+
+    def turn(self, rule: Rule, shown: PolicyResource) -> list[PolicyResource]:
+        """Return what the rule is to judge now: nothing in other programs' stacks, and once one of ours has passed by,
+        all that came before it, too."""
+        waiting = self._waiting.setdefault(rule.name, [])
+        if rule.subject(shown):
+            waiting.append(shown)
+        if not self.ours:
+            return []
+        self._waiting[rule.name] = []
+        return waiting
 
     def components(self) -> Inventory:
         """Return our components that were registered until now: those that a resource stands below came before it, and
         no rule of the resource stage looks at anything else."""
-        if self._around is None:
-            self._around = Inventory.of(self._components.values())
         return self._around
 
     def stack(self, resources: list[EngineResource]) -> Inventory:
-        """Return all resources of the stack, with inputs where they were seen, else with outputs."""
-        return Inventory.of(self._of(resource) for resource in resources)
+        """Return all resources of the stack, with inputs where they were seen, else with outputs; none where nothing of
+        it is ours."""
+        found = [self._found.get(resource.urn) or _with_outputs(resource) for resource in resources]
+        return Inventory.of(found if any(resource.ours for resource in found) else ())
 
-    def _of(self, resource: EngineResource) -> PolicyResource:
-        urn, shown = resource.urn, self._shown.get(resource.urn)
-        if shown and urn not in self._inputs:
-            self._inputs[urn] = plain_properties(shown.props)
-        return PolicyResource(
-            type=resource.resource_type,
-            name=resource.name,
-            urn=urn,
-            parent=resource.parent.urn if resource.parent else "",
-            properties=self._inputs[urn] if shown else plain_properties(resource.props),
-        )
+    def news(self, rule: Rule, subject: PolicyResource, scene: Scene) -> Iterator[str]:
+        """Yield what the rule has to say of a resource; what many share, only once."""
+        for finding in rule.judge(subject, scene):
+            if not isinstance(finding, Shared):
+                yield finding
+            elif (key := (rule.name, finding.text)) not in self._told:
+                self._told.add(key)
+                yield f"{finding.text} ({finding.user})"
 
 
 def resource_of(args: ResourceValidationArgs) -> PolicyResource:
     """Return a resource as it is being registered, in the rules' words."""
     return PolicyResource(
         type=args.resource_type, name=args.name, urn=args.urn, properties=plain_properties(args.props)
+    )
+
+
+def _with_outputs(resource: EngineResource) -> PolicyResource:
+    return PolicyResource(
+        type=resource.resource_type,
+        name=resource.name,
+        urn=resource.urn,
+        parent=resource.parent.urn if resource.parent else "",
+        properties=plain_properties(resource.props),
     )
 
 
@@ -93,19 +134,25 @@ def _policy(rule: Rule, seen: Seen, today: Callable[[], date]) -> Policy:
     config_schema = PolicyConfigSchema(properties=schema(rule.limits)) if rule.limits else None
 
     def scene(inventory: Inventory, config: Mapping[str, object]) -> Scene:
-        return Scene(inventory=inventory, limits=Limits.model_validate(config), today=today())
+        stack = os.environ.get(STACK_VARIABLE)
+        return Scene(
+            inventory=inventory,
+            limits=Limits.model_validate(config),
+            today=today(),
+            levels=own_file(stack) if stack else LEVELS,
+        )
 
     def resource(args: ResourceValidationArgs, report: ReportViolation) -> None:
-        seen.add(args)
-        if args.resource_type in rule.types and rule.subject(subject := resource_of(args)):
-            for message in rule.judge(subject, scene(seen.components(), args.get_config())):
-                report(message, None)
+        shown = seen.look(rule, args)
+        for subject in seen.turn(rule, shown):
+            for message in seen.news(rule, subject, scene(seen.components(), args.get_config())):
+                report(message, None if subject is shown else subject.urn)
 
     def stack(args: StackValidationArgs, report: ReportViolation) -> None:
         inventory = seen.stack(args.resources)
         for subject in inventory.of_type(*rule.types):
             if rule.subject(subject):
-                for message in rule.judge(subject, scene(inventory, args.get_config())):
+                for message in seen.news(rule, subject, scene(inventory, args.get_config())):
                     report(message, subject.urn)
 
     # levels come from the configuration file; without one, everything blocks

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from policies.config import Limits
+from policies.config import LEVELS, Limits, alias
 from policies.inventory import Inventory, PolicyResource
 from policies.plain import Unreadable
 
@@ -40,6 +40,23 @@ class Scene:
     inventory: Inventory
     limits: Limits
     today: date
+    levels: str = LEVELS
+    """The file that holds this stack's levels and limits, for messages."""
+
+    def option(self, rule: str, limit: str) -> str:
+        """Return where a limit of a rule is set: `maxReplicas of replicas-maximum in policies/config/prod.json`."""
+        return f"{alias(limit)} of {rule} in {self.levels}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shared:
+    """Something wrong that many resources share, like an image: told once, with those who have it."""
+
+    text: str
+    user: str
+
+
+Finding: TypeAlias = str | Shared
 
 
 class Check(Protocol):
@@ -48,7 +65,7 @@ class Check(Protocol):
     May raise `Unreadable`; `Rule.judge` makes a violation of it.
     """
 
-    def __call__(self, subject: PolicyResource, scene: Scene, /) -> Iterable[str]: ...
+    def __call__(self, subject: PolicyResource, scene: Scene, /) -> Iterable[Finding]: ...
 
 
 def always(_: PolicyResource) -> bool:
@@ -66,24 +83,28 @@ class Rule:
     sentence: str
     """What must be true, for the reader of a violation."""
     types: tuple[str, ...]
+    """Tokens; one that ends with a colon stands for all that begin with it."""
     check: Check
     applies: Callable[[PolicyResource], bool] = always
-    """Whether a resource of these types is a subject. One for which this cannot be read is."""
+    """Whether a resource of these types is a subject. If it can't be read, it is."""
     limits: tuple[str, ...] = ()
     """The fields of `Limits` that a stack may set for this rule."""
 
     def subject(self, resource: PolicyResource) -> bool:
         """Say whether this rule judges `resource`."""
-        if resource.type not in self.types:
+        if not any(
+            resource.type.startswith(wanted) if wanted.endswith(":") else resource.type == wanted
+            for wanted in self.types
+        ):
             return False
         try:
             return self.applies(resource)
         except Unreadable:
             return True
 
-    def judge(self, resource: PolicyResource, scene: Scene) -> list[str]:
+    def judge(self, resource: PolicyResource, scene: Scene) -> list[Finding]:
         """Return what is wrong with `resource`. What cannot be read is wrong: rules fail closed."""
-        messages: list[str] = []
+        messages: list[Finding] = []
         try:
             for message in self.check(resource, scene):
                 messages.append(message)  # keeps what was found before an unreadable value

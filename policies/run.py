@@ -5,16 +5,16 @@ The lab, the offline run and the report all call `evaluate`; the real engine cal
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import date
-from typing import Protocol
+from typing import Final, Protocol
 
 from policies import config as policy_config
 from policies.config import Level, PolicyConfig
 from policies.inventory import Inventory, PolicyResource
 from policies.plain import plain_properties
-from policies.rule import Group, Scene
+from policies.rule import Group, Rule, Scene, Shared
 from policies.rules import LIMITS, RULES
 
 
@@ -65,7 +65,12 @@ def evaluate(
 
     `today` is the clock for support windows; default: today.
     """
-    scene = Scene(inventory=Inventory.of(resources), limits=config.limits, today=today or date.today())
+    scene = Scene(
+        inventory=Inventory.of(resources),
+        limits=config.limits,
+        today=today or date.today(),
+        levels=config.source,
+    )
     results = []
     for rule in RULES:
         level = config.level(rule.name)
@@ -79,16 +84,38 @@ def evaluate(
                 level=level,
                 sentence=rule.sentence,
                 checked=len(subjects),
-                violations=tuple(
-                    Violation(
-                        rule=rule.name, resource=f"{subject.type} {subject.name}", urn=subject.urn, message=message
-                    )
-                    for subject in subjects
-                    for message in rule.judge(subject, scene)
-                ),
+                violations=tuple(_violations(rule, subjects, scene)),
             )
         )
     return results
+
+
+def _violations(rule: Rule, subjects: Sequence[PolicyResource], scene: Scene) -> Iterator[Violation]:
+    users: dict[str, list[str]] = {}
+    first: dict[str, PolicyResource] = {}
+    for subject in subjects:
+        for finding in rule.judge(subject, scene):
+            if isinstance(finding, Shared):
+                users.setdefault(finding.text, []).append(finding.user)
+                first.setdefault(finding.text, subject)
+            else:
+                yield _violation(rule, subject, finding)
+    for text, all_users in users.items():
+        yield _violation(rule, first[text], f"{text} ({_some(all_users)})")
+
+
+def _violation(rule: Rule, subject: PolicyResource, message: str) -> Violation:
+    return Violation(rule=rule.name, resource=f"{subject.type} {subject.name}", urn=subject.urn, message=message)
+
+
+def _some(users: Sequence[str]) -> str:
+    known = list(dict.fromkeys(users))
+    shown, more = known[:SHOWN], len(known) - SHOWN
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+SHOWN: Final = 3
+"""How many of those who share a finding are named."""
 
 
 class Registered(Protocol):
@@ -126,7 +153,8 @@ def as_json(results: Sequence[RuleResult]) -> list[dict[str, object]]:
 
 def config_for(stack: str) -> PolicyConfig:
     """Return levels and limits of a stack: its own file in `policies/config`, else the one of `prod`."""
-    return policy_config.load(policy_config.path_for(stack), LIMITS)
+    found = policy_config.load(policy_config.path_for(stack), LIMITS)
+    return replace(found, source=policy_config.own_file(stack))
 
 
 def lines(results: Sequence[RuleResult]) -> list[str]:

@@ -1,38 +1,81 @@
 """The code that a check's pods run, as their ConfigMap holds it.
 
-Owns: which files, and which part of pynvml. The engine's state holds a ConfigMap three times and is written anew after
-every step: with what the probe never calls (nine tenths of pynvml), that code was four fifths of every team's state.
-Leaves to others: who runs it, with which arguments (`job.py`).
+Owns: which files, which part of pynvml, and how they are packed. The engine's state holds a ConfigMap several times and
+is written anew after every step: plain, and with what the probe never calls (nine tenths of pynvml), that code was four
+fifths of every team's state.
+Leaves to others: who runs it, with which arguments (`components/check/job.py`); unpacking it (`start.py`).
 """
 
 from __future__ import annotations
 
 import ast
+import bz2
+import hashlib
 import importlib.util
+import json
 import re
+from base64 import b64encode
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-MADE_FROM: Final = "# The part of nvidia-ml-py's pynvml that probe.py uses, its statements as they are there.\n"
+from probe.start import PACKED
+
+START: Final = "start.py"
+"""The one file of the ConfigMap that a pod's command names."""
+STAY: Final = ("code.py", START)
+"""Files beside the programs that no program needs."""
+MADE_FROM: Final = "# The part of nvidia-ml-py's pynvml that the probe uses, its statements as they are there.\n"
 LOOKED_UP_BY_PREFIX: Final = re.compile(r"NVML_ERROR_\w+")
 """pynvml makes an exception class of each of these, by looking through its own names."""
 
 
 @cache
-def files() -> dict[str, str]:
-    """The files by name: the probe, the verdict, and the part of the installed NVML binding that the probe uses."""
+def sources() -> dict[str, str]:
+    """The programs' files by path: our own, and the part of the installed NVML binding that they use.
+
+    Raises RuntimeError without pynvml.
+    """
     here = Path(__file__).parent
     binding = importlib.util.find_spec("pynvml")
     if binding is None or binding.origin is None:
         message = "pynvml is not installed; run `make clean` and try again"
         raise RuntimeError(message)
-    probe = (here / "probe.py").read_text()
-    return {
-        "probe.py": probe,
-        "verdict.py": (here / "verdict.py").read_text(),
-        "pynvml.py": MADE_FROM + part(Path(binding.origin).read_text(), probe),
+    ours = {
+        f"{here.name}/{path.relative_to(here)}": path.read_text(encoding="utf-8")
+        for path in sorted(here.rglob("*.py"))
+        if path.name not in STAY
     }
+    return {**ours, "pynvml.py": MADE_FROM + part(Path(binding.origin).read_text(), "\n".join(ours.values()))}
+
+
+@cache
+def digest() -> str:
+    """Changes when, and only when, one of the files does."""
+    return hashlib.sha256(json.dumps(sources(), sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def start() -> str:
+    """The file that unpacks the others."""
+    return Path(__file__).with_name(START).read_text(encoding="utf-8")
+
+
+@cache
+def packed() -> str:
+    """All files in one, compressed, as base64: what a ConfigMap's `binaryData` takes."""
+    text = json.dumps(sources(), sort_keys=True)
+    return b64encode(bz2.compress(text.encode())).decode()
+
+
+def data() -> dict[str, str]:
+    """The ConfigMap's `data`."""
+    return {START: start()}
+
+
+def binary_data() -> dict[str, str]:
+    """The ConfigMap's `binaryData`."""
+    return {PACKED: packed()}
 
 
 def part(module: str, user: str) -> str:

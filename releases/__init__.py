@@ -18,7 +18,9 @@ DP = github.com/NVIDIA/k8s-device-plugin, GO = github.com/NVIDIA/gpu-operator.
 
 from __future__ import annotations
 
+from releases.ages import STALE_DAYS, Age, ages
 from releases.charts import (
+    CONTROL_PLANE_STORAGE,
     device_plugin_values,
     gpu_operator_values,
     kai_values,
@@ -38,10 +40,9 @@ from releases.gpu_software import (
     SharingConfig,
     sharing_config,
 )
-from releases.kai import CLUSTER_POLICY_CRD, DEFAULT_KAI, KAI, RESERVATION_POD, same_line
+from releases.kai import CLUSTER_POLICY_CRD, DEFAULT_KAI, KAI, RESERVATION_POD, RETRACTED_KAI, same_line
 from releases.page import markdown
 from releases.shapes import (
-    ENDING_DAYS,
     JSON,
     DevicePluginRelease,
     Footprint,
@@ -50,23 +51,22 @@ from releases.shapes import (
     Leftover,
     Operand,
     PullPolicy,
-    Support,
-    SupportState,
     Trap,
     VclusterRelease,
-    support,
+    minor,
 )
-from releases.vcluster import DEFAULT_VCLUSTER, VCLUSTER, fits, kubernetes_for
+from releases.vcluster import DEFAULT_KUBERNETES, DEFAULT_VCLUSTER, VCLUSTER, fits, kubernetes_for
 
 __all__ = [
     "CHECK_IMAGE",
     "CLUSTER_POLICY_CRD",
+    "CONTROL_PLANE_STORAGE",
     "DEFAULT_DEVICE_PLUGIN",
     "DEFAULT_GPU_OPERATOR",
     "DEFAULT_KAI",
+    "DEFAULT_KUBERNETES",
     "DEFAULT_VCLUSTER",
     "DEVICE_PLUGIN",
-    "ENDING_DAYS",
     "GPU_OPERATOR",
     "JSON",
     "KAI",
@@ -75,7 +75,10 @@ __all__ = [
     "NODE_LABEL_SHARING_CONFIG",
     "NO_SHARING",
     "RESERVATION_POD",
+    "RETRACTED_KAI",
+    "STALE_DAYS",
     "VCLUSTER",
+    "Age",
     "DevicePluginRelease",
     "Footprint",
     "GpuOperatorRelease",
@@ -84,19 +87,18 @@ __all__ = [
     "Operand",
     "PullPolicy",
     "SharingConfig",
-    "Support",
-    "SupportState",
     "Trap",
     "VclusterRelease",
+    "ages",
     "device_plugin_values",
     "fits",
     "gpu_operator_values",
     "kai_values",
     "kubernetes_for",
     "markdown",
+    "minor",
     "mirrored",
     "same_line",
     "sharing_config",
-    "support",
     "vcluster_values",
 ]

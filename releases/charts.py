@@ -68,27 +68,49 @@ def table(items: Mapping[str, str]) -> dict[str, JSON]:
     return dict(items)
 
 
+_RUN_AS: Final[dict[str, JSON]] = {"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532}
+"""Any user but root. A control plane that runs so writes to its volume by `fsGroup`."""
+
+
+def _restricted_container() -> dict[str, JSON]:
+    """A container's security context that the Pod Security level `restricted` admits."""
+    return {
+        **_RUN_AS,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
 def kai_values(
     release: KaiRelease,
     *,
     gpu_sharing: bool,
+    restricted: bool = False,
     runtime_class: str | None = None,
     cdi: bool | None = None,
     fake_gpus: bool = False,
     image_registry: str | None = None,
     pull_policy: PullPolicy | None = None,
-    tolerations: Sequence[JSON] = (),
-    node_selector: Mapping[str, str] = MappingProxyType({}),
+    namespace_labels: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, JSON]:
     """Return the Helm values for one KAI.
 
-    `runtime_class` is the RuntimeClass of GPU pods; keys that a release lacks are left out, and without one
-    `fixed_runtime_class` says which must exist all the same. `cdi` None leaves it to the release, whose look at the
-    GPU Operator's ClusterPolicy finds nothing in a virtual cluster: name it there. `image_registry` replaces the
-    registry host of every image.
+    `runtime_class` is the RuntimeClass of GPU pods; keys that a release lacks are left out. `cdi`: whether the binder
+    names GPUs by CDI; None leaves it to the release, whose look at the GPU Operator's ClusterPolicy finds nothing in a
+    virtual cluster. `image_registry` replaces the registry host of every image. `restricted`: its pods fit that Pod
+    Security level; raises `ValueError` where the release's can't. `namespace_labels`: KAI groups, and its webhooks see,
+    only pods of namespaces with these (KAI@v0.16.8:pkg/podgrouper/pod_controller.go,
+    pkg/operator/operands/admission/resources.go; all releases have the key). Without, a pod elsewhere that names this
+    scheduler is counted in whatever queue its label says.
     """
     values: dict[str, JSON] = {}
-    put(values, release.gpu_sharing_key, gpu_sharing)
+    if restricted:
+        if not release.restricted:
+            message = f"KAI {release.version} can't run under the Pod Security level restricted"
+            raise ValueError(message)
+        put(values, "global.securityContext", _restricted_container())
+    put(values, release.gpu_sharing_key, release.gpu_sharing_words[gpu_sharing])
     if runtime_class is not None:
         for key in release.reservation_runtime_class_keys:
             put(values, key, runtime_class)
@@ -114,19 +136,16 @@ def kai_values(
     if pull_policy is not None:
         for key in release.pull_policy_keys:
             put(values, key, pull_policy)
-    if tolerations:
-        put(values, "global.tolerations", list(tolerations))
-    if node_selector:
-        put(values, "global.nodeSelector", table(node_selector))
+    if namespace_labels:
+        put(values, "global.namespaceLabelSelector", table(namespace_labels))
     return values
 
 
 _OSS_IMAGE: Final = "loft-sh/vcluster-oss"
 
-
-VCLUSTER_STORAGE: Final = "5Gi"
-"""The volume that one virtual cluster claims for its objects, with either backing store. The claim lies in the team's
-namespace, so the team's quota for storage counts it."""
+CONTROL_PLANE_STORAGE: Final = "5Gi"
+"""What the control plane (or its etcd) claims of the team's storage quota: the chart's own size
+(VC@v0.36.1:chart/values.yaml, volumeClaim.size)."""
 
 
 def vcluster_values(
@@ -138,39 +157,30 @@ def vcluster_values(
     virtual_scheduler: bool,
     node_selector_labels: Mapping[str, str] = MappingProxyType({}),
     sync_runtime_classes: bool = False,
-    sync_priority_classes: bool = False,
     enforce_tolerations: Sequence[str] = (),
     runtime_class: str | None = None,
     persistence: bool = True,
     storage_class: str | None = None,
-    storage_size: str = VCLUSTER_STORAGE,
     backing_store: Literal["sqlite", "etcd"] = "sqlite",
     server: str | None = None,
     extra_sans: Sequence[str] = (),
-    context: str | None = None,
-    service_type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP",
-    node_port: int | None = None,
     set_owner: bool = True,
+    restricted: bool = False,
     priority_class: str | None = None,
-    node_selector: Mapping[str, str] = MappingProxyType({}),
-    tolerations: Sequence[JSON] = (),
     image_registry: str | None = None,
     pull_policy: PullPolicy | None = None,
 ) -> dict[str, JSON]:
     """Return the Helm values for one team's virtual cluster. Only keys that work without a licence.
 
-    `node_selector_labels` are the host nodes that the team sees; `node_selector` and `tolerations` place its control
-    plane (and etcd). `enforce_tolerations` (`key=value:Effect`) go to every synced pod and hide the taint inside.
-    `runtime_class` goes to every synced pod. `priority_class` (of the host) goes to the control plane and to every
-    synced pod, whatever class it names inside: that needs no sync of PriorityClasses. `server` is the URL in the
-    kubeconfig Secret `vc-<team>`; default: the Service's name in the host cluster.
+    `node_selector_labels` are the host nodes that the team sees. `enforce_tolerations` (`key=value:Effect`) go to every
+    synced pod and hide the taint inside. `runtime_class` goes to every synced pod. `priority_class` (of the host) goes
+    to the control plane and to every synced pod, whatever class it names inside: that needs no sync of PriorityClasses,
+    and beside KAI the syncer would delete those that its chart makes. `server` is the URL in the kubeconfig Secret
+    `vc-<team>`; default: the Service's name in the host cluster. `restricted`: control plane, etcd and CoreDNS fit that
+    Pod Security level (the chart's control plane runs as root otherwise).
 
-    Raises `ValueError` for a backing store that the release lacks, and for `sync_priority_classes` beside a scheduler
-    inside: the syncer would delete the PriorityClasses that KAI's chart makes.
+    Raises `ValueError` for a backing store that the release lacks.
     """
-    if sync_priority_classes and virtual_scheduler:
-        message = "sync_priority_classes would delete KAI's own PriorityClasses; give the team a priority_class instead"
-        raise ValueError(message)
     if backing_store not in release.backing_stores:
         known = ", ".join(release.backing_stores)
         message = f"vCluster {release.version} has no backing store {backing_store!r}; use one of {known}"
@@ -184,10 +194,9 @@ def vcluster_values(
     service_host = f"{team}.{namespace}"
     put(values, "controlPlane.proxy.extraSANs", strings([f"{service_host}.svc", *extra_sans]))
     put(values, "exportKubeConfig.server", server or f"https://{service_host}.svc:443")
-    put(values, "exportKubeConfig.context", context or team)
-    put(values, "controlPlane.service.spec.type", service_type)
-    if node_port is not None:
-        put(values, "controlPlane.service.httpsNodePort", node_port)
+    put(values, "exportKubeConfig.context", team)
+    # tenants come in by a Service of ours
+    put(values, "controlPlane.service.spec.type", "ClusterIP")
 
     control_plane = "controlPlane.statefulSet"
     etcd = "controlPlane.backingStore.etcd.deploy"
@@ -201,13 +210,21 @@ def vcluster_values(
     claim = f"{store}.persistence.volumeClaim"
     put(values, f"{claim}.enabled", persistence)
     if persistence:
-        put(values, f"{claim}.size", storage_size)
+        put(values, f"{claim}.size", CONTROL_PLANE_STORAGE)
         if storage_class is not None:
             put(values, f"{claim}.storageClass", storage_class)
 
     for operand in operands:
         if operand.key is not None:
             put(values, operand.key, requests(operand))
+
+    if restricted:
+        put(values, "controlPlane.distro.k8s.securityContext", _restricted_container())
+        for stateful_set in stateful_sets:
+            put(values, f"{stateful_set}.security.podSecurityContext", {"fsGroup": _RUN_AS["runAsGroup"]})
+            put(values, f"{stateful_set}.security.containerSecurityContext", _restricted_container())
+        # the rest of what the level asks for is the chart's own
+        put(values, "controlPlane.coredns.security.podSecurityContext", {"seccompProfile": {"type": "RuntimeDefault"}})
 
     # without real nodes the syncer makes fake ones, and a scheduler inside has nothing to go by
     put(values, "sync.fromHost.nodes.enabled", virtual_scheduler or bool(node_selector_labels))
@@ -217,7 +234,7 @@ def vcluster_values(
         # which images other tenants run is not this one's business
         put(values, "sync.fromHost.nodes.clearImageStatus", True)
     put(values, "sync.fromHost.runtimeClasses.enabled", sync_runtime_classes)
-    put(values, "sync.fromHost.priorityClasses.enabled", sync_priority_classes)
+    put(values, "sync.fromHost.priorityClasses.enabled", False)
     if enforce_tolerations:
         put(values, "sync.toHost.pods.enforceTolerations", strings(enforce_tolerations))
     if runtime_class is not None:
@@ -238,10 +255,6 @@ def vcluster_values(
     put(values, "policies.networkPolicy.enabled", False)
 
     for stateful_set in stateful_sets:
-        if node_selector:
-            put(values, f"{stateful_set}.scheduling.nodeSelector", table(node_selector))
-        if tolerations:
-            put(values, f"{stateful_set}.scheduling.tolerations", list(tolerations))
         if priority_class is not None:
             put(values, f"{stateful_set}.scheduling.priorityClassName", priority_class)
         if pull_policy is not None:
@@ -263,19 +276,18 @@ def device_plugin_values(
     configs: Sequence[SharingConfig] = (),
     runtime_class: str | None = None,
     driver_root: str | None = None,
-    gpu_feature_discovery: bool = False,
-    tolerations: Sequence[JSON] = (),
+    device_list_strategy: str | None = None,
     image_registry: str | None = None,
     pull_policy: PullPolicy | None = None,
 ) -> dict[str, JSON]:
     """Return the Helm values of the device plugin.
 
     `configs`: one entry per way of sharing; nodes choose by the label NODE_LABEL_SHARING_CONFIG, those without it get
-    `NO_SHARING`. `driver_root` only where the driver is not at the usual place (`/` for CDI on kind).
+    `NO_SHARING`. `driver_root` only where the driver is not at the usual place, or where the plugin writes a CDI spec.
+    `device_list_strategy`: how it tells which GPU a container gets (`envvar` by default, `cdi-cri`, `cdi-annotations`).
     """
-    values: dict[str, JSON] = {"gfd": {"enabled": gpu_feature_discovery}}
     # GFD would bring NFD with it; without NFD the label gpu.present (ours) is what the affinity finds
-    put(values, "nfd.enabled", gpu_feature_discovery)
+    values: dict[str, JSON] = {"gfd": {"enabled": False}, "nfd": {"enabled": False}}
     if configs:
         put(values, "config.map", config_map(configs))
         # with more than one entry the chart refuses to guess
@@ -284,9 +296,8 @@ def device_plugin_values(
         values["runtimeClassName"] = runtime_class
     if driver_root is not None:
         values["nvidiaDriverRoot"] = driver_root
-    if tolerations:
-        # Helm replaces a list: the chart's own toleration of nvidia.com/gpu has to be among them
-        values["tolerations"] = list(tolerations)
+    if device_list_strategy is not None:
+        values["deviceListStrategy"] = device_list_strategy
     if image_registry is not None:
         for key, images in release.images.items():
             put(values, key, mirrored(images, image_registry))
@@ -309,26 +320,23 @@ def gpu_operator_values(
     *,
     configs: Sequence[SharingConfig] = (),
     runtime_class: str = NVIDIA,
-    driver: bool = False,
-    toolkit: bool = True,
     microk8s: bool = False,
-    node_feature_discovery: bool = True,
-    service_monitor: bool = False,
     image_registry: str | None = None,
     pull_policy: PullPolicy | None = None,
 ) -> dict[str, JSON]:
     """Return the Helm values of the GPU Operator.
 
-    `driver`: whether it installs the kernel driver; off where the host has one. `toolkit`: off where the host has the
-    container toolkit (k3s). `runtime_class` is the RuntimeClass that it makes. `configs` as in `device_plugin_values`.
+    The driver is the host's; container toolkit and node feature discovery are the operator's. `runtime_class` is the
+    RuntimeClass that it makes. `configs` as in `device_plugin_values`.
     """
     values: dict[str, JSON] = {}
     put(values, "operator.runtimeClass", runtime_class)
-    put(values, "driver.enabled", driver)
-    put(values, "toolkit.enabled", toolkit)
-    put(values, "nfd.enabled", node_feature_discovery)
-    put(values, "dcgmExporter.serviceMonitor.enabled", service_monitor)
-    if microk8s and toolkit:
+    put(values, "driver.enabled", False)
+    put(values, "toolkit.enabled", True)
+    put(values, "nfd.enabled", True)
+    # its CRD is a Prometheus operator's
+    put(values, "dcgmExporter.serviceMonitor.enabled", False)
+    if microk8s:
         environment: list[JSON] = [{"name": name, "value": value} for name, value in _MICROK8S_TOOLKIT_ENV.items()]
         put(values, "toolkit.env", environment)
     if configs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -11,6 +12,7 @@ from releases.shapes import DevicePluginRelease, GpuOperatorRelease, Trap
 
 _DP_0_20: Final = DevicePluginRelease(
     version="0.20.0",
+    released=date(2026, 8, 19),
     repo="https://nvidia.github.io/k8s-device-plugin",
     images=MappingProxyType(
         {
@@ -131,12 +133,13 @@ _OPERATOR_TRAPS: Final = (
 _SERVICE_MONITOR: Final = Trap(
     id="service-monitor-default",
     sentence="dcgm-exporter's ServiceMonitor is on by default, for a CRD that only a Prometheus operator brings",
-    handling="gpu_operator_values says which, off by default",
+    handling="gpu_operator_values switches it off",
     source="GO@v26.7.0:deployments/gpu-operator/values.yaml (dcgmExporter.serviceMonitor)",
 )
 
 _GO_25_10_1: Final = GpuOperatorRelease(
     version="v25.10.1",
+    released=date(2025, 12, 3),
     repo="https://helm.ngc.nvidia.com/nvidia",
     kubernetes=None,
     images=MappingProxyType(
@@ -150,6 +153,7 @@ _GO_25_10_1: Final = GpuOperatorRelease(
 _GO_26_7_0: Final = replace(
     _GO_25_10_1,
     version="v26.7.0",
+    released=date(2026, 8, 20),
     # https://docs.nvidia.com/datacenter/cloud-native/gpu-operator/latest/platform-support.html
     kubernetes="1.33 to 1.36",
     images=MappingProxyType(_OPERATOR_IMAGES),

@@ -63,6 +63,50 @@ RESERVATION_POD: Final = Operand(
 _KAI_CONFIG: Final = Leftover(api_version="kai.scheduler/v1", kind="Config", name="kai-config")
 _DEFAULT_SHARD: Final = Leftover(api_version="kai.scheduler/v1", kind="SchedulingShard", name="default")
 
+_CRD_UPGRADER: Final = Leftover(api_version="batch/v1", kind="Job", name="crd-upgrader", namespace="kai-scheduler")
+# post-delete hooks, which these charts delete only after success
+_POST_DELETE: Final = (
+    Leftover(api_version="batch/v1", kind="Job", name="post-delete-cleanup", namespace="kai-scheduler"),
+    Leftover(api_version="v1", kind="ServiceAccount", name="post-delete-cleanup", namespace="kai-scheduler"),
+    Leftover(api_version="rbac.authorization.k8s.io/v1", kind="ClusterRole", name="post-delete-cleanup"),
+    Leftover(api_version="rbac.authorization.k8s.io/v1", kind="ClusterRoleBinding", name="post-delete-cleanup"),
+)
+
+# what the charts' own crds/ and their crd-upgrader bring: KAI@<version>:deployments/{,kai-scheduler/}crds
+_QUEUE_KINDS: Final = ("bindrequests.scheduling.run.ai", "podgroups.scheduling.run.ai", "queues.scheduling.run.ai")
+_OPERATOR_KINDS: Final = ("configs.kai.scheduler", "schedulingshards.kai.scheduler")
+
+_KINDS_STAY: Final = Trap(
+    id="kinds-stay",
+    sentence="its CRDs stay after uninstalling, and with them the Config that owns webhooks which refuse every pod",
+    handling="the CRDs are owned by KAI's namespace, which is ours: Kubernetes removes them when it goes",
+    source="observed; KAI@v0.9.8:pkg/operator/operands/deployable/deployable.go (owner references)",
+    flag="crds",
+)
+_HOOK_STAYS: Final = Trap(
+    id="failed-hook-stays",
+    sentence="a hook's Job that failed (crd-upgrader) stays, and the next install or upgrade ends at `already exists`",
+    handling="hook_objects are deleted before every install and upgrade",
+    source="KAI@v0.14.7:deployments/kai-scheduler/templates/hooks/pre/crd-upgrader.yaml (hook-succeeded alone); "
+    "https://github.com/kai-scheduler/KAI-Scheduler/issues/1404",
+    flag="hook_objects",
+)
+_CLEANUP_HOOK_STAYS: Final = Trap(
+    id="failed-cleanup-stays",
+    sentence="a post-delete hook that failed leaves its Job and rights, and the next removal ends at `already exists`",
+    handling="hook_objects are deleted before every install and upgrade",
+    source="KAI@v0.16.8:deployments/kai-scheduler/templates/hooks/post/post-delete-job.yaml (hook-succeeded alone)",
+    flag="hook_objects",
+)
+_MIG_AT_ZERO: Final = Trap(
+    id="mig-name-at-zero",
+    sentence="a MIG resource name that stays at 0 on a node makes it one with MIG: whole-GPU pods are refused there",
+    handling="preflight names the node and the name",
+    source="KAI@v0.9.8:pkg/scheduler/api/node_info/node_info.go (IsMIGEnabled); "
+    "https://github.com/kai-scheduler/KAI-Scheduler/issues/1120",
+    flag="mig_names_count_at_zero",
+)
+
 _ORPHANED_NAMESPACE: Final = Trap(
     id="reservation-namespace-stays",
     sentence="the namespace kai-resource-reservation stays after the chart is gone (resource-policy keep)",
@@ -146,7 +190,7 @@ _FORCED_CLASS: Final = Trap(
     sentence="admission puts the RuntimeClass nvidia on every GPU pod, and an empty value does not switch it off",
     handling="the class must exist in the virtual cluster",
     source="KAI@v0.9.8:deployments/kai-scheduler/templates/kai-config.yaml (default nvidia), likewise @v0.12.23",
-    flag="fixed_runtime_class",
+    flag="pod_runtime_class_can_be_off",
 )
 _DEFAULT_QUEUE: Final = Trap(
     id="default-queue",
@@ -164,13 +208,13 @@ _CLEANUP_NAMESPACE: Final = Trap(
 
 _V0_7_11: Final = KaiRelease(
     version="v0.7.11",
+    released=date(2025, 7, 29),
     line="0.7",
     chart=_CHART_OLD,
     images=_IMAGES_OLD,
     support_ends=None,
     support_source="KAI@v0.17.0:SUPPORT.md does not list 0.7",
     kubernetes_max="1.34",
-    kubernetes_default="v1.34.0",
     kubernetes_source="observed on 1.34.4 (CPU only); built with client-go 0.32.5 (KAI@v0.7.11:go.mod)",
     operands=(
         _small_scheduler("scheduler"),
@@ -183,6 +227,7 @@ _V0_7_11: Final = KaiRelease(
     needs_cluster_policy_crd=False,
     upgrade_remakes_operands=False,
     gpu_sharing_key="global.gpuSharing",
+    gpu_sharing_words=(False, True),
     reservation_runtime_class_keys=(),
     reservation_runtime_class=None,
     reservation_resources_key=None,
@@ -192,7 +237,6 @@ _V0_7_11: Final = KaiRelease(
     cdi_key="binder.cdi",
     # it does not look at the nodes' labels: KAI@v0.7.11:cmd/binder/app/options.go
     fake_gpu_args=MappingProxyType({"binder.additionalArgs": ("--fake-gpu-nodes=true",)}),
-    node_selector_reaches_operands=True,
     pull_policy_keys=(
         "binder.image.pullPolicy",
         "scheduler.image.pullPolicy",
@@ -205,7 +249,11 @@ _V0_7_11: Final = KaiRelease(
     default_queue_key=None,
     fractions_enforced=False,
     fractions_need_default_runtime=True,
+    mig_names_count_at_zero=True,
     leftovers=(),
+    hook_objects=(_CRD_UPGRADER,),
+    crds=_QUEUE_KINDS,
+    restricted=False,
     webhooks=("kai-binder", "kai-queuecontroller"),
     traps=(
         Trap(
@@ -215,21 +263,24 @@ _V0_7_11: Final = KaiRelease(
             source="https://github.com/kai-scheduler/KAI-Scheduler/issues/349 (fixed in 0.7.12); our way: inferred",
             flag="fractions_need_default_runtime",
         ),
+        _HOOK_STAYS,
+        _MIG_AT_ZERO,
         _ACCOUNTING,
         _ROLLBACK,
         _ORPHANED_NAMESPACE,
+        _KINDS_STAY,
     ),
 )
 
 _V0_9_3: Final = KaiRelease(
     version="v0.9.3",
+    released=date(2025, 9, 17),
     line="0.9.2-0.9.3",
     chart=_CHART_OLD,
     images=_IMAGES_OLD,
     support_ends=date(2026, 9, 30),
     support_source="KAI@v0.17.0:SUPPORT.md (0.9: Sep 2026)",
     kubernetes_max="1.34",
-    kubernetes_default="v1.34.0",
     kubernetes_source="observed on 1.34.4 (advertised GPUs, not real ones); client-go 0.32.5 (KAI@v0.9.3:go.mod)",
     operands=(
         _small("kai-operator", "operator.resources", memory_limit_mib=512),
@@ -244,6 +295,7 @@ _V0_9_3: Final = KaiRelease(
     needs_cluster_policy_crd=True,
     upgrade_remakes_operands=False,
     gpu_sharing_key="global.gpuSharing",
+    gpu_sharing_words=(False, True),
     reservation_runtime_class_keys=(),
     # hard-coded: KAI@v0.9.3:pkg/binder/binding/resourcereservation/resource_reservation.go
     reservation_runtime_class=NVIDIA,
@@ -251,10 +303,8 @@ _V0_9_3: Final = KaiRelease(
     pod_runtime_class_key=None,
     pod_runtime_class_scope="none",
     pod_runtime_class_can_be_off=True,
-    # no key: it follows the ClusterPolicy of the GPU Operator (KAI@v0.9.3:pkg/operator/operands/binder/resources.go)
-    cdi_key=None,
+    cdi_key=None,  # KAI@v0.9.3:pkg/operator/operands/binder/resources.go
     fake_gpu_args=_NO_ARGS,
-    node_selector_reaches_operands=False,
     pull_policy_keys=(
         "operator.image.pullPolicy",
         "binder.image.pullPolicy",
@@ -267,15 +317,32 @@ _V0_9_3: Final = KaiRelease(
     default_queue_key=None,
     fractions_enforced=False,
     fractions_need_default_runtime=False,
+    mig_names_count_at_zero=True,
+    hook_objects=(_CRD_UPGRADER,),
     leftovers=(),  # kai-config is an object of the release here, and goes with it
+    crds=(*_OPERATOR_KINDS, *_QUEUE_KINDS),
+    # the operator's pod takes no security context before 0.16 (KAI@v0.14.7:.../templates/services/operator.yaml)
+    restricted=False,
     webhooks=("validating-kai-admission", "kai-queue-validation-v2"),
-    traps=(_CLUSTER_POLICY, _WAIT, _OFF_MAIN, _REQUESTS_MISPLACED, _ACCOUNTING, _ROLLBACK, _ORPHANED_NAMESPACE),
+    traps=(
+        _CLUSTER_POLICY,
+        _WAIT,
+        _OFF_MAIN,
+        _REQUESTS_MISPLACED,
+        _HOOK_STAYS,
+        _MIG_AT_ZERO,
+        _ACCOUNTING,
+        _ROLLBACK,
+        _ORPHANED_NAMESPACE,
+        _KINDS_STAY,
+    ),
 )
-_V0_9_2: Final = replace(_V0_9_3, version="v0.9.2")
+_V0_9_2: Final = replace(_V0_9_3, version="v0.9.2", released=date(2025, 9, 15))
 
 _V0_9_8: Final = replace(
     _V0_9_3,
     version="v0.9.8",
+    released=date(2025, 11, 14),
     # the v0.9 branch, 0.9.4 to 0.9.20: binder and scheduler are Deployments of the chart
     # (KAI@v0.9.8:pkg/operator/controller/config_controller.go)
     line="0.9.4-0.9.20",
@@ -308,9 +375,12 @@ _V0_9_8: Final = replace(
         _REMADE_OPERANDS,
         _EMPTY_RESERVATION_CLASS,
         _FORCED_CLASS,
+        _HOOK_STAYS,
+        _MIG_AT_ZERO,
         _ACCOUNTING,
         _ROLLBACK,
         _ORPHANED_NAMESPACE,
+        _KINDS_STAY,
     ),
 )
 
@@ -324,6 +394,7 @@ _HOOK_PULL_POLICY_KEYS: Final = (
 _V0_12_23: Final = replace(
     _V0_9_3,
     version="v0.12.23",
+    released=date(2026, 7, 8),
     # upstream upgrades from minor to minor in place (its migration guides), but all pods stayed pending after one such
     # step (issue 1124) and none was run here: each minor is a line of its own, and a replacement keeps the queues
     line="0.12",
@@ -360,7 +431,11 @@ _V0_12_23: Final = replace(
         *_HOOK_PULL_POLICY_KEYS,
     ),
     default_queue_key="defaultQueue.createDefaultQueue",
+    # names at 0 are skipped: KAI@v0.12.23:pkg/scheduler/api/resource_info/resource_info.go
+    mig_names_count_at_zero=False,
     leftovers=(_KAI_CONFIG, _DEFAULT_SHARD),
+    hook_objects=(_CRD_UPGRADER, *_POST_DELETE),
+    crds=(*_OPERATOR_KINDS, "topologies.kai.scheduler", *_QUEUE_KINDS),
     webhooks=("validating-kai-admission", "kai-queue-validation-v2", "kai-podgroup-validation-v2alpha2"),
     traps=(
         _WAIT,
@@ -369,20 +444,23 @@ _V0_12_23: Final = replace(
         _FORCED_CLASS,
         _DEFAULT_QUEUE,
         _CLEANUP_NAMESPACE,
+        _HOOK_STAYS,
+        _CLEANUP_HOOK_STAYS,
         _ACCOUNTING,
         _ROLLBACK,
         _ORPHANED_NAMESPACE,
+        _KINDS_STAY,
     ),
 )
 
 _V0_14_7: Final = replace(
     _V0_12_23,
     version="v0.14.7",
+    released=date(2026, 7, 8),
     line="0.14",
     support_ends=date(2027, 3, 31),
     support_source="KAI@v0.17.0:SUPPORT.md (0.14: Mar 2027)",
     kubernetes_max="1.35",
-    kubernetes_default="v1.35.0",
     kubernetes_source="KAI@v0.17.0:SUPPORT.md (1.31 to 1.35)",
     operands=(
         _small("kai-operator", "operator.resources", memory_limit_mib=512),
@@ -394,54 +472,122 @@ _V0_14_7: Final = replace(
         _small("admission", "admission.resources", memory_limit_mib=512),
     ),
     pod_runtime_class_can_be_off=True,
-    node_selector_reaches_operands=True,
     pull_policy_keys=(
         *_V0_12_23.pull_policy_keys,
         "podgrouper.image.pullPolicy",
         "binder.resourceReservationImage.pullPolicy",
     ),
     # from 0.13 a hook deletes kai-config, too; it is here for when that hook did not run
-    traps=(_WAIT, _SHARD_STAYS, _DEFAULT_QUEUE, _CLEANUP_NAMESPACE, _ACCOUNTING, _ROLLBACK, _ORPHANED_NAMESPACE),
+    traps=(
+        _WAIT,
+        _SHARD_STAYS,
+        _DEFAULT_QUEUE,
+        _CLEANUP_NAMESPACE,
+        _HOOK_STAYS,
+        _CLEANUP_HOOK_STAYS,
+        _ACCOUNTING,
+        _ROLLBACK,
+        _ORPHANED_NAMESPACE,
+        _KINDS_STAY,
+    ),
+)
+
+_WHOLE_GPU_PODS: Final = Trap(
+    id="whole-gpu-pods-without-class",
+    sentence="admission names no RuntimeClass on whole-GPU pods: they need one where nvidia is not the default",
+    handling="our pods name it; README and docs/tenants.md tell users to",
+    source="KAI@v0.16.8:CHANGELOG.md (0.16.0)",
+    flag="pod_runtime_class_scope",
+)
+_SHARING_BY_DEFAULT: Final = Trap(
+    id="sharing-by-default",
+    sentence="without a word about it fractions are on; global.gpuSharing is deprecated for global.gpuSharingMode",
+    handling="kai_values writes global.gpuSharingMode, Disabled or NonMemoryEnforced",
+    source="https://github.com/kai-scheduler/KAI-Scheduler/pull/2043; chart read on main, September 2026",
+    flag="gpu_sharing_key",
+)
+_DEPLOYMENTS_GROUPED: Final = Trap(
+    id="deployments-grouped",
+    sentence="the pods of a new Deployment are one PodGroup (minMember 1) where each pod had its own: queue, priority "
+    "and preemption hold for the Deployment",
+    handling="nothing of ours is a Deployment; users are told here",
+    source="https://github.com/kai-scheduler/KAI-Scheduler/pull/2130, issue 2109",
 )
 
 _V0_16_8: Final = replace(
     _V0_14_7,
     version="v0.16.8",
+    released=date(2026, 7, 29),
     line="0.16",
     support_ends=date(2027, 6, 30),
     support_source="KAI@v0.17.0:SUPPORT.md (0.16: Jun 2027)",
     kubernetes_max="1.36",
-    kubernetes_default="v1.36.0",
     kubernetes_source="KAI@v0.17.0:SUPPORT.md (1.28 to 1.36)",
     # since 0.16.0 whole-GPU pods are left alone, and the reservation pod's class is empty by default
     # (KAI@v0.16.8:CHANGELOG.md, pkg/apis/kai/v1/{admission/admission,binder/binder}.go)
     reservation_runtime_class=None,
     pod_runtime_class_key="admission.gpuFractionRuntimeClassName",
     pod_runtime_class_scope="fraction pods",
+    # its crd-upgrader is replaced by the next one (before-hook-creation)
+    hook_objects=_POST_DELETE,
+    restricted=True,
     traps=(
         _WAIT,
         _SHARD_STAYS,
         _EMPTY_RESERVATION_CLASS,
-        Trap(
-            id="whole-gpu-pods-without-class",
-            sentence="admission names no RuntimeClass on whole-GPU pods: they need one where nvidia is not the default",
-            handling="our pods name it; users are told",
-            source="KAI@v0.16.8:CHANGELOG.md (0.16.0)",
-            flag="pod_runtime_class_scope",
-        ),
+        _WHOLE_GPU_PODS,
         _DEFAULT_QUEUE,
+        _CLEANUP_HOOK_STAYS,
         _ACCOUNTING,
         _ROLLBACK,
         _ORPHANED_NAMESPACE,
+        _KINDS_STAY,
+    ),
+)
+
+_V0_18_6: Final = replace(
+    _V0_16_8,
+    version="v0.18.6",
+    released=date(2026, 10, 18),
+    line="0.18",
+    support_ends=date(2027, 9, 30),
+    support_source="an even minor is supported for a year (KAI@v0.17.0:SUPPORT.md), and 0.18.0 came on 2026-09-23",
+    kubernetes_source="KAI@main (2026-08-07):SUPPORT.md (next line: 1.28 to 1.36)",
+    gpu_sharing_key="global.gpuSharingMode",
+    gpu_sharing_words=("Disabled", "NonMemoryEnforced"),
+    traps=(
+        _WAIT,
+        _SHARD_STAYS,
+        _EMPTY_RESERVATION_CLASS,
+        _WHOLE_GPU_PODS,
+        _DEFAULT_QUEUE,
+        _SHARING_BY_DEFAULT,
+        _DEPLOYMENTS_GROUPED,
+        _CLEANUP_HOOK_STAYS,
+        _ACCOUNTING,
+        _ROLLBACK,
+        _ORPHANED_NAMESPACE,
+        _KINDS_STAY,
     ),
 )
 
 KAI: Final[Mapping[str, KaiRelease]] = MappingProxyType(
-    {r.version: r for r in (_V0_7_11, _V0_9_2, _V0_9_3, _V0_9_8, _V0_12_23, _V0_14_7, _V0_16_8)}
+    {r.version: r for r in (_V0_7_11, _V0_9_2, _V0_9_3, _V0_9_8, _V0_12_23, _V0_14_7, _V0_16_8, _V0_18_6)}
 )
-"""By version, oldest first."""
+"""By version, oldest first. 0.17 is not here: an odd minor is supported until the next one, so no longer. The chart of
+0.18 was read on its main branch of September 2026, between its release candidate and 0.18.6."""
 
-DEFAULT_KAI: Final = "v0.16.8"  # the newest supported long-term line
+RETRACTED_KAI: Final[Mapping[str, str]] = MappingProxyType(
+    dict.fromkeys(
+        ("v0.20.0", "v0.20.1"),
+        "was tagged by mistake in November 2025 and is retracted: it is older than 0.12 "
+        "(KAI@v0.20 branch, pull request 701)",
+    )
+)
+"""Versions that exist as tags and are none. A release 0.20 is in no public source that could be read here."""
+
+DEFAULT_KAI: Final = "v0.16.8"
+"""The newest supported long-term line that was run (docs/runs.md)."""
 
 
 def same_line(a: KaiRelease, b: KaiRelease) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from releases import injection
+from releases.ages import STALE_DAYS, ages
 from releases.gpu_software import (
     CHECK_IMAGE,
     DEFAULT_DEVICE_PLUGIN,
@@ -9,9 +11,9 @@ from releases.gpu_software import (
     DEVICE_PLUGIN,
     GPU_OPERATOR,
 )
-from releases.kai import DEFAULT_KAI, KAI
-from releases.shapes import ENDING_DAYS, Footprint, Trap
-from releases.vcluster import DEFAULT_VCLUSTER, VCLUSTER
+from releases.kai import DEFAULT_KAI, KAI, RETRACTED_KAI
+from releases.shapes import Footprint, Trap, VclusterRelease, minor
+from releases.vcluster import DEFAULT_KUBERNETES, DEFAULT_VCLUSTER, VCLUSTER
 
 
 def _row(*cells: object) -> str:
@@ -26,13 +28,28 @@ def _cost(footprint: Footprint) -> str:
     return f"{footprint.pods} pods, {footprint.cpu_millicores}m, {footprint.memory_mib} MiB"
 
 
+def _minors(release: VclusterRelease) -> str:
+    """The minors of Kubernetes that can run inside, and those of them that it does not name but was seen with."""
+    named = [f"1.{minor(tag)[1]}" for tag in release.kubernetes_versions]
+    seen = "".join(f", {tag} seen" for tag in release.kubernetes_observed)
+    return f"{named[-1]} to {named[0]}{seen}"
+
+
 def markdown() -> str:
     """Return docs/versions.md. It holds no date of today, so that it changes only when the data does."""
     lines = [
         "# Versions",
         "",
         "Written by `python -m releases` from `releases`, where each fact has a source and",
-        f"where a version is raised. Support ends are the vendors' own; {ENDING_DAYS} days before, it is `ending`.",
+        "where a version is raised. Support ends are the vendors' own.",
+        "",
+        "## How old the defaults are",
+        "",
+        "A default is the newest that was run ([runs.md](runs.md)). `make test` warns when one is older than",
+        f"{STALE_DAYS} days and a newer one is known.",
+        "",
+        *_table_head("what", "default", "released", "newest known", "released"),
+        *(_row(age.what, age.default, age.released, age.newest, age.newest_released) for age in ages()),
         "",
         "## KAI scheduler",
         "",
@@ -51,16 +68,23 @@ def markdown() -> str:
                 kai.version,
                 kai.line,
                 kai.support_ends or "never supported",
-                f"up to {kai.kubernetes_max}, {kai.kubernetes_default} by default",
+                f"up to {kai.kubernetes_max}",
                 _cost(kai.footprint),
                 fractions,
             )
         )
     lines += [
         "",
+        *(f"{version} {why}." for version, why in RETRACTED_KAI.items()),
+        "",
         "## vCluster",
         "",
         f"Default: {DEFAULT_VCLUSTER}. The open source image; no key needs a licence.",
+        "",
+        f"Inside runs Kubernetes {DEFAULT_KUBERNETES} unless `vcluster.kubernetesVersion` says otherwise: any patch",
+        "release of a minor in the table that the team's KAI goes with. The default was v1.35.0 or v1.36.0 before,",
+        "which nobody had run. A team that runs these already keeps them by writing `kubernetesVersion`: a virtual",
+        "cluster is not taken back to an older Kubernetes.",
         "",
         *_table_head("version", "support ends", "Kubernetes inside", "each team costs", "with etcd"),
     ]
@@ -68,7 +92,7 @@ def markdown() -> str:
         _row(
             v.version,
             v.support_ends,
-            f"{v.kubernetes_versions[-1]} to {v.default_kubernetes}",
+            _minors(v),
             _cost(v.footprint()),
             _cost(v.footprint("etcd")),
         )
@@ -86,6 +110,7 @@ def markdown() -> str:
         ),
         "",
         f"GPU check: `{CHECK_IMAGE}`.",
+        *injection.page(),
         "",
         "## Traps",
         "",

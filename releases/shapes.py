@@ -6,10 +6,10 @@ Leaves to others: the releases themselves (`kai.py`, `vcluster.py`, `gpu_softwar
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
-from enum import StrEnum
+from datetime import date
 from typing import Final, Literal, TypeAlias
 
 JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
@@ -54,11 +54,12 @@ class Operand:
 
 @dataclass(frozen=True, kw_only=True)
 class Leftover:
-    """A cluster-scoped object that a chart's hooks made and uninstalling leaves: delete it between two lines."""
+    """An object that a chart's hooks made and that stays when it should not. Cluster-scoped without a `namespace`."""
 
     api_version: str
     kind: str
     name: str
+    namespace: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,29 +74,13 @@ class Trap:
     """The release's attribute by which code knows of it; None where our values or another part handle it always."""
 
 
-class SupportState(StrEnum):
-    """`ending`: less than `ENDING_DAYS` left."""
-
-    SUPPORTED = "supported"
-    ENDING = "ending"
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Support:
-    """Where a release stands with its vendor on a day. `days` left (negative: gone by); None without a known end."""
-
-    state: SupportState
-    days: int | None
-    ends: date | None
-
-
 @dataclass(frozen=True, kw_only=True)
 class KaiRelease:
     """A release of the KAI scheduler. Value paths are dotted; None or empty where the release has no such knob."""
 
     version: str
     """With v, as chart version and image tag."""
+    released: date
     line: str
     """Releases of one line may be upgraded in place by Helm; a change of line is a replacement: uninstall, delete the
     leftovers, install."""
@@ -108,8 +93,6 @@ class KaiRelease:
     support_source: str
     kubernetes_max: str
     """Newest Kubernetes minor that it was validated or seen with."""
-    kubernetes_default: str
-    """What a virtual cluster for it runs, as a tag of vCluster's Kubernetes image."""
     kubernetes_source: str
     operands: tuple[Operand, ...]
     operator: bool
@@ -119,6 +102,8 @@ class KaiRelease:
     upgrade_remakes_operands: bool
     """An upgrade in place, of values alone, too, takes admission, pod-grouper and controllers away for a while."""
     gpu_sharing_key: str
+    gpu_sharing_words: tuple[JSON, JSON]
+    """What the key says where fractions are off, and where they are on."""
     reservation_runtime_class_keys: tuple[str, ...]
     """Where the RuntimeClass of the reservation pods goes: without it they find no NVML and fractions hang."""
     reservation_runtime_class: str | None
@@ -132,10 +117,10 @@ class KaiRelease:
     pod_runtime_class_can_be_off: bool
     """Whether an empty value switches that off; else it falls back to `nvidia`."""
     cdi_key: str | None
+    """Where it goes whether the binder names GPUs by CDI; None: it follows the GPU Operator's ClusterPolicy."""
     fake_gpu_args: Mapping[str, tuple[str, ...]]
     """Extra arguments by value path for fake GPUs; where empty the node label run.ai/fake.gpu=true does the same. Then
     the reservation pod only sleeps, and whatever fakes the GPUs must name its GPU in its annotation (not tried)."""
-    node_selector_reaches_operands: bool
     pull_policy_keys: tuple[str, ...]
     default_queue_key: str | None
     """The chart's own default queue, which we switch off: ours are the only queues."""
@@ -143,7 +128,16 @@ class KaiRelease:
     """Whether a fraction's GPU memory is a limit. Where not, it is accounting."""
     fractions_need_default_runtime: bool
     """Fractions work only where `nvidia` is the default runtime, or every pod gets the RuntimeClass on the host."""
+    mig_names_count_at_zero: bool
+    """Whether a MIG resource name whose amount is 0 makes a node one with MIG, where whole-GPU pods are refused."""
     leftovers: tuple[Leftover, ...]
+    """Delete them between two lines: they are of use while the release is there."""
+    hook_objects: tuple[Leftover, ...]
+    """Delete them before every install and upgrade: a hook that failed leaves them, and its next run can't begin."""
+    crds: tuple[str, ...]
+    """Its kinds. Helm never removes them, and with them stay its Queues, and the Config that owns its webhooks."""
+    restricted: bool
+    """Whether values can make all of its pods fit the Pod Security level `restricted`, but for reservation pods."""
     webhooks: tuple[str, ...]
     """Validating webhook configurations; while one does not answer, Queues or pods are refused."""
     traps: tuple[Trap, ...]
@@ -154,15 +148,9 @@ class KaiRelease:
         return total(self.operands)
 
     @property
-    def fixed_runtime_class(self) -> str | None:
-        """A RuntimeClass that must exist where it runs, even if none is asked for: the release names it by itself."""
-        forced = self.pod_runtime_class_key is not None and not self.pod_runtime_class_can_be_off
-        return NVIDIA if forced else self.reservation_runtime_class
-
-    @property
-    def supported(self) -> bool:
-        """Whether upstream ever promised support; see `support` for a day."""
-        return self.support_ends is not None
+    def hard_coded_runtime_class(self) -> str | None:
+        """The RuntimeClass of the reservation pods where no value changes it."""
+        return None if self.reservation_runtime_class_keys else self.reservation_runtime_class
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,19 +159,30 @@ class VclusterRelease:
 
     version: str
     """Without v, as chart version."""
+    released: date
     repo: str
     support_ends: date
     support_source: str
     default_kubernetes: str
     """The chart's own default tag of its Kubernetes image."""
     kubernetes_versions: tuple[str, ...]
-    """Tags of ghcr.io/loft-sh/kubernetes that this release knows, newest first."""
+    """Tags of ghcr.io/loft-sh/kubernetes that this release names itself, one for each minor, newest first."""
+    kubernetes_observed: tuple[str, ...]
+    """Tags of further minors that were seen to run."""
     kubernetes_source: str
+    older_kubernetes_stays_unready: bool
+    """Whether pods may stay unready inside, where Kubernetes is older than 1.34 and the host's is not."""
     backing_stores: tuple[str, ...]
     operands: tuple[Operand, ...]
     etcd: Operand
     """One more pod with `backing_store="etcd"`."""
     traps: tuple[Trap, ...]
+
+    def takes(self, kubernetes: str) -> bool:
+        """Whether a Kubernetes can run inside: any patch release of a minor that this release knows. There is an image
+        for each of them (https://github.com/loft-sh/kubernetes: built daily for all stable releases)."""
+        known = {minor(tag) for tag in (*self.kubernetes_versions, *self.kubernetes_observed)}
+        return KUBERNETES.fullmatch(kubernetes) is not None and minor(kubernetes) in known
 
     def footprint(self, backing_store: str = "sqlite") -> Footprint:
         """Requests and number of its pods: control plane, CoreDNS and, where chosen, etcd."""
@@ -196,6 +195,7 @@ class DevicePluginRelease:
 
     version: str
     """Without v, as chart version."""
+    released: date
     repo: str
     images: Mapping[str, str]
     """Images without tag by value path."""
@@ -210,6 +210,7 @@ class GpuOperatorRelease:
 
     version: str
     """With v, as chart version."""
+    released: date
     repo: str
     kubernetes: str | None
     """Range that upstream validated; None: not looked up."""
@@ -222,29 +223,19 @@ class GpuOperatorRelease:
     traps: tuple[Trap, ...]
 
 
+KUBERNETES: Final = re.compile(r"v1\.[0-9]{1,2}\.[0-9]{1,2}")
+"""A tag of vCluster's Kubernetes image: one stable patch release."""
+
+
+def minor(version: str) -> tuple[int, int]:
+    """Return major and minor of a version, with or without v."""
+    major, second, *_ = version.removeprefix("v").split(".")
+    return int(major), int(second)
+
+
 def total(operands: Sequence[Operand]) -> Footprint:
     return Footprint(
         cpu_millicores=sum(o.cpu_millicores for o in operands),
         memory_mib=sum(o.memory_mib for o in operands),
         pods=len(operands),
     )
-
-
-ENDING_DAYS: Final = 60
-"""From so many days before its end a release is `ending`: time for a canary and a change window."""
-
-
-def support(release: KaiRelease | VclusterRelease, today: date) -> Support:
-    """Return where a release stands on a day. A release that was never supported is `ended`."""
-    ends = release.support_ends
-    if ends is None:
-        return Support(state=SupportState.ENDED, days=None, ends=None)
-    left = ends - today
-    state = (
-        SupportState.ENDED
-        if left < timedelta(0)
-        else SupportState.ENDING
-        if left < timedelta(days=ENDING_DAYS)
-        else SupportState.SUPPORTED
-    )
-    return Support(state=state, days=left.days, ends=ends)

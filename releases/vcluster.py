@@ -7,7 +7,7 @@ from datetime import date
 from types import MappingProxyType
 from typing import Final
 
-from releases.shapes import KaiRelease, Operand, Trap, VclusterRelease
+from releases.shapes import KaiRelease, Operand, Trap, VclusterRelease, minor
 
 _VCLUSTER_REPO: Final = (
     "https://charts.loft.sh"  # VC@v0.29.3:.github/workflows/release.yaml publishes to no OCI registry
@@ -62,6 +62,18 @@ _VCLUSTER_TRAPS: Final = (
         source="VC@v0.36.1:pkg/controllers/resources/{priorityclasses,runtimeclasses}/syncer.go (SyncToHost)",
     ),
     Trap(
+        id="runs-as-root",
+        sentence="the chart's control plane runs as root: the Pod Security level restricted refuses it",
+        handling="with `isolation: restricted` it runs as another user",
+        source="VC@v0.36.1:chart/values.yaml (controlPlane.statefulSet.security)",
+    ),
+    Trap(
+        id="port-lags",
+        sentence="a NodePort is served a moment after its pod is ready: the first objects inside are refused",
+        handling="nothing is sent to a tenant's API before it answers at the address that we use",
+        source="observed (0.36.1)",
+    ),
+    Trap(
         id="secret-lags",
         sentence="the kubeconfig Secret comes some time after Helm is content, later on a busy host",
         handling="whatever reads it waits for it, and survives that it is missing",
@@ -75,59 +87,130 @@ _VCLUSTER_TRAPS: Final = (
     ),
 )
 
+_STAYS_UNREADY: Final = Trap(
+    id="older-kubernetes-stays-unready",
+    sentence="with Kubernetes 1.33 or older inside and 1.34 or newer on the host, pods may never be shown as ready",
+    handling="preflight says so; the default inside is 1.34",
+    source="https://github.com/loft-sh/vcluster/pull/4037 (fixed in 0.35.3 and 0.36.1)",
+    flag="older_kubernetes_stays_unready",
+)
+
 _KNOWN_KUBERNETES: Final = ("v1.36.0", "v1.35.0", "v1.34.0", "v1.33.4", "v1.32.1", "v1.31.1", "v1.30.2")
 
+DEFAULT_KUBERNETES: Final = "v1.34.4"
+"""What runs inside a virtual cluster unless the stack file says otherwise: what docs/runs.md ran, with every release of
+vCluster and KAI there. A newer one that vCluster knows can be written; it becomes the default when it was run. Released
+2026-02-10; upstream ended 1.34 on 2026-10-27 (https://kubernetes.io/releases/1.34)."""
 
-def _vcluster(version: str, *, kubernetes: str, ends: date) -> VclusterRelease:
+DEFAULT_KUBERNETES_RELEASED: Final = date(2026, 2, 10)
+
+
+def _vcluster(
+    version: str,
+    *,
+    released: date,
+    kubernetes: str,
+    ends: date,
+    ends_source: str = "VD@HEAD (2026-08-21):static/api/lifecycle/vcluster.json (eolDate)",
+    read_at: str | None = None,
+    observed: tuple[str, ...] = (),
+    stays_unready: bool = False,
+) -> VclusterRelease:
+    """`read_at`: the tag whose chart was read, where it is not the release's own."""
     return VclusterRelease(
         version=version,
+        released=released,
         repo=_VCLUSTER_REPO,
         support_ends=ends,
-        support_source="VD@HEAD (2026-08-21):static/api/lifecycle/vcluster.json (eolDate)",
+        support_source=ends_source,
         default_kubernetes=kubernetes,
         kubernetes_versions=_KNOWN_KUBERNETES[_KNOWN_KUBERNETES.index(kubernetes) :],
-        kubernetes_source=f"VC@v{version}:config/default_extra_values.go, chart/values.yaml",
+        kubernetes_observed=observed,
+        kubernetes_source=f"VC@v{read_at or version}:config/default_extra_values.go, chart/values.yaml",
+        older_kubernetes_stays_unready=stays_unready,
         backing_stores=("sqlite", "etcd"),
         operands=(_CONTROL_PLANE, _COREDNS),
         etcd=_ETCD,
-        traps=_VCLUSTER_TRAPS,
+        traps=(*_VCLUSTER_TRAPS, *([_STAYS_UNREADY] if stays_unready else [])),
     )
 
 
+# dates of release: the tags of VC
 VCLUSTER: Final[Mapping[str, VclusterRelease]] = MappingProxyType(
     {
         r.version: r
         for r in (
-            _vcluster("0.29.3", kubernetes="v1.33.4", ends=date(2026, 4, 1)),
-            _vcluster("0.30.5", kubernetes="v1.34.0", ends=date(2026, 4, 28)),
-            _vcluster("0.31.3", kubernetes="v1.34.0", ends=date(2026, 7, 29)),
-            _vcluster("0.32.3", kubernetes="v1.35.0", ends=date(2026, 8, 18)),
-            _vcluster("0.33.4", kubernetes="v1.35.0", ends=date(2026, 9, 13)),
-            _vcluster("0.34.7", kubernetes="v1.35.0", ends=date(2026, 10, 29)),
-            _vcluster("0.35.3", kubernetes="v1.36.0", ends=date(2026, 12, 16)),
-            _vcluster("0.36.1", kubernetes="v1.36.0", ends=date(2027, 1, 22)),
+            _vcluster(
+                "0.29.3",
+                released=date(2025, 12, 17),
+                kubernetes="v1.33.4",
+                ends=date(2026, 4, 1),
+                observed=("v1.34.4",),  # docs/runs.md
+                stays_unready=True,
+            ),
+            _vcluster(
+                "0.30.5",
+                released=date(2026, 4, 7),
+                kubernetes="v1.34.0",
+                ends=date(2026, 4, 28),
+                stays_unready=True,
+            ),
+            _vcluster(
+                "0.31.3",
+                released=date(2026, 4, 20),
+                kubernetes="v1.34.0",
+                ends=date(2026, 7, 29),
+                stays_unready=True,
+            ),
+            _vcluster(
+                "0.32.3",
+                released=date(2026, 5, 29),
+                kubernetes="v1.35.0",
+                ends=date(2026, 8, 18),
+                stays_unready=True,
+            ),
+            _vcluster(
+                "0.33.4",
+                released=date(2026, 6, 18),
+                kubernetes="v1.35.0",
+                ends=date(2026, 9, 13),
+                stays_unready=True,
+            ),
+            _vcluster(
+                "0.34.7",
+                released=date(2026, 7, 30),
+                kubernetes="v1.35.0",
+                ends=date(2026, 10, 29),
+                stays_unready=True,
+            ),
+            _vcluster("0.35.3", released=date(2026, 8, 7), kubernetes="v1.36.0", ends=date(2026, 12, 16)),
+            _vcluster("0.36.1", released=date(2026, 7, 29), kubernetes="v1.36.0", ends=date(2027, 1, 22)),
+            _vcluster(
+                "0.37.1",
+                released=date(2026, 9, 19),
+                kubernetes="v1.36.0",
+                # a minor ends six months after its first release, as those above do
+                ends=date(2027, 3, 8),
+                ends_source="six months after 0.37.0 (2026-09-08); the vendor's own date was not seen",
+                read_at="0.37.0-rc.1",
+            ),
         )
     }
 )
-"""By version, oldest first; the latest patch of each minor. Every key of `vcluster_values` is in all their charts."""
+"""By version, oldest first; the latest known patch of each minor. Every key of `vcluster_values` is in all their
+charts. The chart of 0.37 was read at its release candidate; 0.38 is in no public source that could be read here."""
 
 DEFAULT_VCLUSTER: Final = "0.36.1"
-
-
-def minor(version: str) -> tuple[int, int]:
-    major, minor, *_ = version.removeprefix("v").split(".")
-    return int(major), int(minor)
+"""The newest that was run (docs/runs.md)."""
 
 
 def kubernetes_for(vcluster: VclusterRelease, kai: KaiRelease | None) -> str:
-    """Return the Kubernetes of a virtual cluster, as a tag of vCluster's image: what its KAI was built for, where this
-    vCluster knows it, else the newest below. Without a KAI it is vCluster's own default."""
-    if kai is None:
-        return vcluster.default_kubernetes
-    if kai.kubernetes_default in vcluster.kubernetes_versions:
-        return kai.kubernetes_default
-    fitting = [v for v in vcluster.kubernetes_versions if minor(v) <= minor(kai.kubernetes_max)]
-    return max(fitting, key=minor)
+    """Return the Kubernetes of a virtual cluster, as a tag of vCluster's image: the one that our runs used, where this
+    vCluster and its KAI go with it, else the newest below that this vCluster names."""
+    if vcluster.takes(DEFAULT_KUBERNETES) and (kai is None or fits(DEFAULT_KUBERNETES, kai)):
+        return DEFAULT_KUBERNETES
+    named = [v for v in vcluster.kubernetes_versions if minor(v) < minor(DEFAULT_KUBERNETES)]
+    return max((v for v in named if kai is None or fits(v, kai)), key=minor)
 
 
 def fits(kubernetes_version: str, kai: KaiRelease) -> bool:

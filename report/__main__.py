@@ -9,18 +9,18 @@ Exit codes: 0 written; 1 written, and a mandatory policy is violated or the prev
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from policies.gate import GateError, Usage, usage_of
+from policies.gate import read_usage
+from preview.read import read_policies, read_preview
+from preview.steps import merge_policies
 from report.command import NO, YES, UsageError, read_text, run
-from report.comment import BUDGET, Report, blocks, render
+from report.comment import BUDGET, Report, render
 from report.operations import to_json
 from report.picture import draw
-from report.preview import merge_policies, read_policies, read_preview
 from report.redact import Redactor
 from report.rules import gated, judge, lists_everything, not_run
 from report.stackfile import learn_secrets, read_raw
@@ -46,14 +46,6 @@ def _platform(path: Path | None, redactor: Redactor) -> Platform | None:
     return load_stack_file(path)
 
 
-def _usage(path: Path) -> Usage:
-    try:
-        return usage_of(json.loads(read_text(path)))
-    except (json.JSONDecodeError, GateError) as error:
-        message = f"{path.name}: is no list of what runs now: {error}"
-        raise UsageError(message) from None
-
-
 def _report(options: argparse.Namespace, redactor: Redactor) -> int:
     if options.base is None and options.head is None:
         message = "nothing to report on: give --base, --head, or both"
@@ -64,15 +56,16 @@ def _report(options: argparse.Namespace, redactor: Redactor) -> int:
     extra = read_policies(read_text(options.policies), where=options.policies.name) if options.policies else ()
     if not options.policies and not preview.policies and head is not None and preview.sound:
         extra = judge(preview, stack) if lists_everything(preview, head) else (not_run(),)
-    usage = _usage(options.usage) if options.usage else None
+    usage = read_usage(options.usage) if options.usage else None
     report = Report(
         stack=stack,
         base=base,
         head=head,
         preview=preview,
-        policies=merge_policies(preview.policies, extra, [gated(preview, head, usage=usage)]),
+        policies=merge_policies(preview.policies, extra, [gated(preview, head, base=base, usage=usage)]),
         notes=tuple(options.note),
         picture=options.picture,
+        usage=usage,
     )
     comment = render(report, redactor)
     files = {
@@ -86,7 +79,7 @@ def _report(options: argparse.Namespace, redactor: Redactor) -> int:
     for name, text in files.items():
         (options.out / name).write_text(text, encoding="utf-8")
     print(f"{options.out}: {', '.join(files)}; the comment has {len(comment)} characters")
-    broken = [result.name for result in report.policies if blocks(result)]
+    broken = [result.name for result in report.policies if result.blocks]
     if broken:
         print(f"violated: {', '.join(broken)}", file=sys.stderr)
     if not preview.sound:

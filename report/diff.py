@@ -14,7 +14,8 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from report.preview import Op, Step
+from preview.differences import ABSENT, at, leaves, written
+from preview.steps import Op, Step
 from report.redact import SECRET, Redactor
 
 LONGEST_VALUE: Final = 160
@@ -36,24 +37,22 @@ class _Leaf:
     """As JSON; compared, never shown: two secrets look the same and still differ."""
 
 
-def _walk(raw: JsonValue, masked: JsonValue, path: str) -> Iterator[tuple[str, _Leaf]]:
-    if isinstance(raw, dict) and isinstance(masked, dict) and raw:
-        for key in sorted(raw.keys() - _NOISE):
-            # quotes keep the dots of a label's name apart from the path's own
-            step = f'["{key}"]' if "." in key or "/" in key else (f".{key}" if path else key)
-            yield from _walk(raw[key], masked.get(key), path + step)
-    elif isinstance(raw, list) and isinstance(masked, list) and raw:
-        for index, item in enumerate(raw):
-            yield from _walk(item, masked[index], f"{path}[{index}]")
-    else:
-        shown = masked if isinstance(masked, str) else json.dumps(masked, sort_keys=True)
-        yield path, _Leaf(shown=shown, raw=json.dumps(raw, sort_keys=True))
-
-
 def _leaves(inputs: dict[str, JsonValue] | None, resource_type: str, redactor: Redactor) -> dict[str, _Leaf]:
+    """Every value by its path, as it may be shown and as it is. What is masked as a whole is one value."""
     if inputs is None:
         return {}
-    return dict(_walk(inputs, redactor.value(inputs, resource_type=resource_type), ""))
+    found = {}
+    for path, shown in leaves(_without_noise(redactor.value(inputs, resource_type=resource_type))):
+        text = shown if isinstance(shown, str) else json.dumps(shown, sort_keys=True)
+        raw = at(inputs, path)
+        found[written(path)] = _Leaf(shown=text, raw="" if raw is ABSENT else json.dumps(raw, sort_keys=True))
+    return found
+
+
+def _without_noise(value: JsonValue) -> JsonValue:
+    if isinstance(value, dict):
+        return {key: _without_noise(item) for key, item in value.items() if key not in _NOISE}
+    return [_without_noise(item) for item in value] if isinstance(value, list) else value
 
 
 def learn_step(step: Step, redactor: Redactor) -> None:
@@ -114,6 +113,25 @@ def _updated(before: dict[str, _Leaf], after: dict[str, _Leaf]) -> Iterator[str]
                 one, two = _short_pair(old.shown, new.shown)
                 yield f"- {path}: {one}"
                 yield f"+ {path}: {two}"
+
+
+def value_changes(step: Step, redactor: Redactor) -> list[str]:
+    """Each changed value of a step in a line, `path: old → new`; what only one side has stands beside `(none)`."""
+    before = _leaves(step.old, step.type, redactor)
+    after = _leaves(step.new, step.type, redactor)
+    found = []
+    for path in sorted({*before, *after}):
+        old, new = before.get(path), after.get(path)
+        if old is not None and new is not None and old.raw == new.raw:
+            continue
+        if SECRET in {leaf.shown for leaf in (old, new) if leaf is not None}:
+            found.append(f"{path}: {SECRET} (changes, not shown)")
+            continue
+        one, other = _short_pair(old.shown if old else "(none)", new.shown if new else "(none)")
+        found.append(f"{path}: {one} → {other}")
+    if not found and step.changed:
+        found = [f"{path}: {SECRET if _secret_at(path, after) else 'changes'}" for path in step.changed]
+    return [redactor.text(line.replace("\r", " ").replace("\n", " ")) for line in found]
 
 
 def _folded(lines: list[str]) -> list[str]:

@@ -1,46 +1,58 @@
-"""What a preview's steps mean for the teams that work on the platform. Pure.
+"""What a change means for the teams that work on the platform. Pure.
 
-Owns: which team a resource belongs to, and what a team notices when it changes.
-Leaves to others: what is allowed (`policies/`), how it looks (`comment.py`).
+Owns: which team a resource belongs to, what a team notices, each thing once.
+Leaves to others: what a change of a setting does (`preview/fields.py`), what is allowed (`preview/gate.py`), how it
+looks (`comment.py`).
 
-The times are from runs on a real cluster (docs/runs.md): another KAI line on a 2-core host, 40 s from the old
-scheduler's end to the new one's first bound pod.
+Two sources: the settings that change, as the table of fields judges them, and the steps, which also show what no
+setting asked for. Where both say the same of a team, the table's words stay: they have the two values in them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from capacity import UNLIMITED
-from report.preview import Op, Preview, Step
+from preview.changes import EVERYONE, Change, changes
+from preview.facts import facts_of
+from preview.gate import QUEUE
+from preview.judges.numbers import GPUS, topic_of
+from preview.judges.versions import SCHEDULER_AWAY
+from preview.kinds import Kind
+from preview.observed import (
+    GPU_SOFTWARE,
+    HOST_CLUSTER,
+    KAI_SCHEDULER,
+    NAMESPACE,
+    NODE_POOL,
+    RELEASE,
+    TEAM,
+    VIRTUAL_CLUSTER,
+    facts_after,
+    facts_before,
+)
+from preview.steps import Op, Preview, Step
+from preview.usage import Usage
 from report.quota import team_states
 from settings.models import Platform, SchedulerMode
 
-TEAM: Final = "gpu-tenancy:index:Team"
-VIRTUAL_CLUSTER: Final = "gpu-tenancy:index:VirtualCluster"
-KAI_SCHEDULER: Final = "gpu-tenancy:index:KaiScheduler"
-GPU_SOFTWARE: Final = "gpu-tenancy:index:GpuSoftware"
-HOST_CLUSTER: Final = "gpu-tenancy:index:HostCluster"
-NODE_POOL: Final = "gpu-tenancy:index:NodePool"
-RELEASE: Final = "kubernetes:helm.sh/v3:Release"
-NAMESPACE: Final = "kubernetes:core/v1:Namespace"
-QUEUE: Final = "kubernetes:scheduling.run.ai/v2:Queue"
 TEAM_LABEL: Final = "gpu-tenancy/team"
 GPU_CHECK: Final = "gpu-tenancy:index:GpuCheck"
 JOB: Final = "kubernetes:batch/v1:Job"
-EVERYONE: Final = ""
 
-SCHEDULER_AWAY: Final = "away for about 40 s; pods that run go on, new ones wait, queues are kept"
+_NUMBERS: Final = frozenset(
+    {GPUS, "quota", *map(topic_of, ("requests.cpu", "requests.memory", "requests.storage", "count/pods"))}
+)
+"""Topics of numbers: a lower one takes nothing from what runs, it only bounds what comes."""
 
 
 class Gravity(IntEnum):
     """How bad it is for the team, worst first."""
 
     LOSS = 0
-    """What the team has there is gone afterwards."""
+    """What the team has there is gone afterwards, or nobody knows that it is not."""
     AWAY = 1
     """Something that the team uses does not answer for a while."""
     LESS = 2
@@ -54,6 +66,8 @@ class Impact:
     gravity: Gravity
     team: str
     text: str
+    topic: str = ""
+    """What it is about; of two impacts of one topic on one team the first is told."""
 
 
 class Owners:
@@ -103,43 +117,71 @@ class Owners:
         return next((name for name in candidates if isinstance(name, str) and name in self._names), EVERYONE)
 
 
-def impacts(base: Platform | None, head: Platform | None, preview: Preview) -> tuple[Impact, ...]:
+def changed_settings(
+    base: Platform | None, head: Platform | None, preview: Preview, usage: Usage | None = None
+) -> tuple[Change, ...]:
+    """What changes between two stack files; where there is only one, what the preview's steps show of it."""
+    if base is not None and head is not None:
+        return changes(facts_of(base), facts_of(head), usage=usage)
+    return changes(facts_before(preview), facts_after(preview), usage=usage)
+
+
+def impacts(
+    base: Platform | None, head: Platform | None, preview: Preview, *, usage: Usage | None = None
+) -> tuple[Impact, ...]:
     """What each team notices, the worst first."""
     before, after = team_states(base), team_states(head)
     owners = Owners(preview, frozenset({*before, *after}))
-    found: set[Impact] = set()
+    settings = [*_of_settings(changed_settings(base, head, preview, usage))]
+    steps: list[Impact] = []
+    sharing = [name for name, state in after.items() if state.mode == SchedulerMode.HOST.value and name in before]
     for step in preview.changes:
         team = owners.team_of(step)
-        if team:
-            impact = _of_team(step, team, gone=team not in after)
-            found |= {impact} if impact else set()
+        if step.op is Op.UNKNOWN:
+            text = f"{step.kind} {step.name}: the operation {step.operation} is none that this program knows"
+            steps.append(Impact(gravity=Gravity.LOSS, team=team, text=text, topic=step.urn))
+        elif team:
+            steps += _of_team(step, team, gone=team not in after)
         elif step.type == RELEASE and KAI_SCHEDULER in step.type_chain:
-            sharing = [
-                name for name, state in after.items() if state.mode == SchedulerMode.HOST.value and name in before
-            ]
-            found |= {impact for name in sharing if (impact := _of_shared_scheduler(step, name))}
+            steps += [impact for name in sharing for impact in _of_shared_scheduler(step, name)]
         else:
-            impact = _of_host(step)
-            found |= {impact} if impact else set()
-    for name, state in after.items():
-        was = before.get(name)
-        if was is None:
+            steps += _of_host(step)
+    return tuple(sorted(_once(settings, steps)))
+
+
+def _once(settings: Iterable[Impact], steps: Iterable[Impact]) -> Iterator[Impact]:
+    """Each thing once, by its topic. Who loses the whole virtual cluster need not hear that its scheduler is away."""
+    first = {(impact.team, impact.topic): impact for impact in settings}
+    said = {*first, *((team, _API) for team, topic in first if topic in _RESTARTS_API)}
+    for impact in steps:
+        if not {(impact.team, impact.topic), (EVERYONE, impact.topic)} & said:
+            first.setdefault((impact.team, impact.topic), impact)
+    gone = {impact.team for impact in first.values() if impact.topic == _WHOLE}
+    for impact in first.values():
+        if impact.topic == _WHOLE or impact.team not in gone:
+            yield impact
+
+
+_WHOLE: Final = "team"
+_API: Final = "api"
+_SCHEDULER: Final = "scheduler"
+_SHARED: Final = "shared scheduler"
+_SOFTWARE: Final = "gpu software"
+_RESTARTS_API: Final = ("api vCluster", "api Kubernetes", "address", "cluster")
+"""Topics of settings whose change also updates the vCluster's release."""
+
+
+def _of_settings(found: Iterable[Change]) -> Iterator[Impact]:
+    for change in found:
+        if change.kind is Kind.IN_PLACE or not change.means:
             continue
-        if was.pool != state.pool:
-            pools = f"from pool {was.pool or '(none)'} to {state.pool or '(none)'}"
-            text = f"moves {pools}: pods on the old nodes have to be started anew"
-            found.add(Impact(gravity=Gravity.LESS, team=name, text=text))
-        elif _lower(state.limit, was.limit):
-            text = (
-                f"limit {_amount(was.limit)} → {_amount(state.limit)}: pods that run go on, new ones wait until it fits"
-            )
-            found.add(Impact(gravity=Gravity.LESS, team=name, text=text))
-        elif _lower(state.quota, was.quota):
-            text = f"quota {_amount(was.quota)} → {_amount(state.quota)}: less is guaranteed, the rest may be reclaimed"
-            found.add(Impact(gravity=Gravity.LESS, team=name, text=text))
-    lost = {impact.team for impact in found if impact.gravity is Gravity.LOSS}
-    # who loses the whole virtual cluster need not hear that its scheduler is away
-    return tuple(sorted(i for i in found if i.gravity is Gravity.LOSS or i.team not in lost))
+        yield Impact(gravity=_gravity(change), team=change.tenant, text=change.means, topic=change.topic or change.path)
+
+
+def _gravity(change: Change) -> Gravity:
+    if change.topic in _NUMBERS or change.topic.startswith("queue "):
+        return Gravity.LESS
+    return Gravity.LOSS if change.kind.refused else Gravity.AWAY
 
 
 def runs_again(step: Step) -> bool:
@@ -148,59 +190,54 @@ def runs_again(step: Step) -> bool:
     return step.op is Op.REPLACE and step.type == JOB and GPU_CHECK in step.type_chain
 
 
-def _lower(after: int, before: int) -> bool:
-    if after == UNLIMITED:
-        return False
-    return before == UNLIMITED or after < before
-
-
-def _amount(value: int) -> str:
-    return "unlimited" if value == UNLIMITED else str(value)
-
-
-def _of_team(step: Step, team: str, *, gone: bool) -> Impact | None:
+def _of_team(step: Step, team: str, *, gone: bool) -> Iterator[Impact]:
     """What one changed resource of a team means for it."""
-    taken = step.op in (Op.DELETE, Op.REPLACE)
-    chain = step.type_chain
-    whole = (
-        step.type in (TEAM, VIRTUAL_CLUSTER)
-        or (step.type == RELEASE and VIRTUAL_CLUSTER in chain)
-        or (step.type == NAMESPACE and _object_name(step) == f"team-{team}")
-    )
-    if whole and taken:
+
+    def told(gravity: Gravity, text: str, topic: str) -> Impact:
+        return Impact(gravity=gravity, team=team, text=text, topic=topic)
+
+    taken, chain = step.op in (Op.DELETE, Op.REPLACE), step.type_chain
+    if taken and _is_whole(step, team):
         if gone:
             text = "removed: its virtual cluster and its namespace, with everything in them"
         else:
             text = "its virtual cluster is made anew: everything in it is lost, and its kubeconfig stops working"
-        return Impact(gravity=Gravity.LOSS, team=team, text=text)
-    if gone:
-        return None
-    if step.type == RELEASE and KAI_SCHEDULER in chain:
-        if step.op is Op.DELETE:
-            return Impact(
-                gravity=Gravity.AWAY, team=team, text="its KAI scheduler goes: pods that name it wait for ever"
-            )
-        if step.op is Op.REPLACE:
-            return Impact(gravity=Gravity.AWAY, team=team, text=f"scheduler replaced: {SCHEDULER_AWAY}")
-        if step.op is Op.UPDATE:
-            text = "scheduler upgraded in place: its pods roll, pods that wait are bound some seconds later"
-            return Impact(gravity=Gravity.AWAY, team=team, text=text)
-    if step.type == RELEASE and VIRTUAL_CLUSTER in chain and step.op is Op.UPDATE:
-        text = "its API server restarts: kubectl does not answer meanwhile, pods that run go on"
-        return Impact(gravity=Gravity.AWAY, team=team, text=text)
-    if step.type == QUEUE and taken:
-        text = f"queue {step.name} goes" if step.op is Op.DELETE else f"queue {step.name} is made anew"
-        return Impact(gravity=Gravity.AWAY, team=team, text=f"{text}: pods in it wait")
-    return None
+        yield told(Gravity.LOSS, text, _WHOLE)
+    elif gone:
+        return
+    elif step.type == RELEASE and KAI_SCHEDULER in chain:
+        text = {
+            Op.DELETE: "its KAI scheduler goes: pods that name it wait for ever",
+            Op.REPLACE: f"scheduler replaced: {SCHEDULER_AWAY}",
+            Op.UPDATE: "scheduler upgraded in place: its pods roll, pods that wait are bound some seconds later",
+        }.get(step.op, "")
+        if text:
+            yield told(Gravity.AWAY, text, _SCHEDULER)
+    elif step.type == RELEASE and VIRTUAL_CLUSTER in chain and step.op is Op.UPDATE:
+        yield told(
+            Gravity.AWAY, "its API server restarts: kubectl does not answer meanwhile, pods that run go on", _API
+        )
+    elif step.type == QUEUE and taken:
+        goes = "goes" if step.op is Op.DELETE else "is made anew"
+        leaf = _object_name(step).removeprefix(f"{team}-")
+        yield told(Gravity.AWAY, f"queue {step.name} {goes}: pods in it wait", f"queue {leaf}")
 
 
-def _of_shared_scheduler(step: Step, team: str) -> Impact | None:
+def _is_whole(step: Step, team: str) -> bool:
+    """Whether a team stands and falls with this resource."""
+    return (
+        step.type in (TEAM, VIRTUAL_CLUSTER)
+        or (step.type == RELEASE and VIRTUAL_CLUSTER in step.type_chain)
+        or (step.type == NAMESPACE and _object_name(step) == f"team-{team}")
+    )
+
+
+def _of_shared_scheduler(step: Step, team: str) -> Iterator[Impact]:
     """What a change of the one KAI on the host means for a team that is scheduled by it."""
-    if step.op is Op.CREATE:
-        return None
-    how = "upgraded in place" if step.op is Op.UPDATE else "replaced"
-    text = f"the host's shared scheduler is {how}: pods that run go on, new ones wait meanwhile"
-    return Impact(gravity=Gravity.AWAY, team=team, text=text)
+    if step.op is not Op.CREATE:
+        how = "upgraded in place" if step.op is Op.UPDATE else "replaced"
+        text = f"the host's shared scheduler is {how}: pods that run go on, new ones wait meanwhile"
+        yield Impact(gravity=Gravity.AWAY, team=team, text=text, topic=_SHARED)
 
 
 def _object_name(step: Step) -> str:
@@ -210,14 +247,16 @@ def _object_name(step: Step) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _of_host(step: Step) -> Impact | None:
+def _of_host(step: Step) -> Iterator[Impact]:
     """What one changed resource of the host means for everyone."""
     taken = step.op in (Op.DELETE, Op.REPLACE)
     if step.type == HOST_CLUSTER and taken:
-        return Impact(gravity=Gravity.LOSS, team=EVERYONE, text="the host cluster goes, with every team in it")
-    if GPU_SOFTWARE in step.type_chain and step.type == RELEASE and step.op is not Op.CREATE:
-        text = "the GPU software on the nodes changes: pods that run keep their GPUs, new ones wait until it is back"
-        return Impact(gravity=Gravity.AWAY, team=EVERYONE, text=text)
-    if step.type == NODE_POOL and taken:
-        return Impact(gravity=Gravity.AWAY, team=EVERYONE, text=f"pool {step.name} goes or is made anew")
-    return None
+        yield Impact(
+            gravity=Gravity.LOSS, team=EVERYONE, text="the host cluster goes, with every team in it", topic=_WHOLE
+        )
+    elif GPU_SOFTWARE in step.type_chain and step.type == RELEASE and step.op is not Op.CREATE:
+        text = "the nodes' GPU software changes: pods that run keep their GPUs, new ones wait until it is back"
+        yield Impact(gravity=Gravity.AWAY, team=EVERYONE, text=text, topic=_SOFTWARE)
+    elif step.type == NODE_POOL and taken:
+        text = f"pool {step.name} goes or is made anew"
+        yield Impact(gravity=Gravity.AWAY, team=EVERYONE, text=text, topic=step.urn)

@@ -22,8 +22,8 @@ from typing import Final
 from cli.driver import Place
 from cli.engine import EngineDriver
 from policies.config import pack_arguments
+from preview.read import PreviewError, read_preview
 from report.command import NO, YES, UsageError, run
-from report.preview import PreviewError, read_preview
 from report.redact import Redactor
 from settings.load import load_stack_file
 from settings.models import HostProvider

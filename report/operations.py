@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from preview.read import read_preview
+from preview.steps import Preview
 from report.command import NO, YES, UsageError, read_text, run
-from report.preview import Preview, read_preview
 from report.redact import Redactor
 
 SCHEMA: Final = 1

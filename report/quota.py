@@ -1,4 +1,4 @@
-"""GPU quota and limit per team and pool, before and after. Pure.
+"""Quota and limits per team and pool, before and after. Pure.
 
 Owns: the numbers of both tables and of the picture, and what is left in a pool. Units are the pool's: GPU, or replica
 on a shared one.
@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from decimal import Decimal
+from typing import Final, TypeVar
 
-from capacity import UNLIMITED
+from capacity import UNLIMITED, parse_quantity
 from settings.models import Platform
 from settings.tenants import tenants
 
@@ -21,7 +22,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, kw_only=True)
 class TeamState:
-    """A tenant's GPUs in one stack file. quota is guaranteed, limit is the hard cap; -1 is unlimited."""
+    """A tenant in one stack file. Of GPUs, quota is guaranteed, limit is the hard cap; -1 is unlimited."""
 
     name: str
     pool: str | None
@@ -31,6 +32,21 @@ class TeamState:
     mode: str
     nodes: tuple[str, ...] = ()
     """The pool's nodes that are this tenant's alone; empty: all of them."""
+    cpu: str = ""
+    """In cores, as a plain number, however the file writes it. Memory and storage likewise, in GiB."""
+    memory: str = ""
+    pods: int = 0
+    storage: str = ""
+
+    @property
+    def gpus(self) -> tuple[object, ...]:
+        """What the table of GPUs shows."""
+        return self.pool, self.unit, self.quota, self.limit, self.mode, self.nodes
+
+    @property
+    def resources(self) -> tuple[object, ...]:
+        """What the table of the other resources shows."""
+        return self.cpu, self.memory, self.pods, self.storage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +81,14 @@ class PoolState:
         return None if self.quota == UNLIMITED else self.capacity - self.quota
 
 
+_GIB: Final = Decimal(1024**3)
+
+
+def _number(quantity: str, unit: Decimal = Decimal(1)) -> str:
+    """A quantity in one unit: 2000m and 2 are both 2."""
+    return f"{float(round(parse_quantity(quantity) / unit, 2)):g}"
+
+
 def _total(amounts: list[int]) -> int:
     return UNLIMITED if UNLIMITED in amounts else sum(amounts)
 
@@ -82,6 +106,10 @@ def team_states(platform: Platform | None) -> dict[str, TeamState]:
             limit=team.resources.gpus.limit,
             mode=team.scheduler.mode.value,
             nodes=team.nodes,
+            cpu=_number(team.resources.cpu),
+            memory=_number(team.resources.memory, _GIB),
+            pods=team.resources.pods,
+            storage=_number(team.resources.storage, _GIB),
         )
         for name, team in sorted(tenants(platform).items())
     }

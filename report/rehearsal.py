@@ -1,11 +1,10 @@
 """What would a pull request change? Found without a cluster, an engine or any credential, for forks and changed code.
 
-`record` runs the program of the checkout that it is called in, under the lab's mocks, with a placeholder for a
-kubeconfig, and writes every resource with its inputs. `compare` holds base's recording against head's and writes a
-preview in the engine's shape; `reports` does that for every stack and writes the reports of those that change. Only
-`record` runs a pull request's code; the others read data.
+`python -m lab.recording` runs a checkout's program and records every resource. `compare` holds base's recording against
+head's and writes a preview in the engine's shape; `reports` does that for every stack and writes the reports of those
+that change. Both read data: none of a pull request's code runs here.
 
-What it cannot know, because it asks no cluster: drift, and what a provider would refuse or replace on its own account.
+What it cannot know, because it asks no cluster: drift, and what a provider would refuse.
 
 Exit codes: 0 written, 2 could not; `reports` also 1, as `python -m report`.
 """
@@ -14,28 +13,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
-import tempfile
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import JsonValue
 
+from preview.differences import detailed_diff, differences
+from preview.replaces import TRIGGER, reasons
 from report.__main__ import main as write_report
 from report.command import YES, UsageError, read_text, run
 from report.github import STACK_FILE
-from report.impact import JOB, KAI_SCHEDULER, RELEASE
-from report.redact import SECRET, Redactor
-from settings.load import PLATFORM_KEY, load_stack_file, raw_config
-from settings.problems import SettingsError
+from report.redact import Redactor
 
 SCHEMA: Final = 1
-_HASHED: Final = re.compile(r"^\[secret\] [0-9a-f]+$")
-_CONNECTION: Final = ("context", "kubeconfig")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,22 +38,8 @@ class Resource:
     inputs: dict[str, JsonValue]
     parent: str = ""
     replace_key: str = ""
-
-
-# --- compare: pure ---------------------------------------------------------------------------------------------------
-
-
-def differences(old: JsonValue, new: JsonValue, path: str = "") -> Iterator[str]:
-    """The property paths at which two inputs differ."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted({*old, *new}):
-            below = f"{path}.{key}" if path else key
-            if key not in old or key not in new:
-                yield below
-            else:
-                yield from differences(old[key], new[key], below)
-    elif old != new:
-        yield path
+    replace_on: tuple[str, ...] = ()
+    """Properties whose change is a replacement because the program says so."""
 
 
 def compare(before: Mapping[str, Resource], after: Mapping[str, Resource], *, made_by: str) -> dict[str, Any]:
@@ -72,14 +51,14 @@ def compare(before: Mapping[str, Resource], after: Mapping[str, Resource], *, ma
         changed = list(differences(old.inputs, new.inputs)) if old else []
         if old is None:
             op = "create"
-        elif old.replace_key != new.replace_key:
+        elif old.replace_key != new.replace_key or _is_replaced(urn, old, new):
             op = "replace"
         else:
             op = "update" if changed else "same"
         step: dict[str, Any] = {"op": op, "urn": urn, **_state("oldState", urn, old), **_state("newState", urn, new)}
-        step["detailedDiff"] = {path: {"kind": "update", "inputDiff": True} for path in changed} or None
+        step["detailedDiff"] = detailed_diff(changed) or None
         if op == "replace":
-            step["replaceReasons"] = sorted({path.split(".")[0] for path in changed}) or ["replacementTrigger"]
+            step["replaceReasons"] = sorted({str(found.path[0]) for found in changed}) or [TRIGGER]
         steps.append(step)
         summary[op] = summary.get(op, 0) + 1
     for urn in reversed([urn for urn in before if urn not in after]):
@@ -88,8 +67,29 @@ def compare(before: Mapping[str, Resource], after: Mapping[str, Resource], *, ma
     return {"madeBy": made_by, "steps": steps, "changeSummary": summary}
 
 
+def _is_replaced(urn: str, old: Resource, new: Resource) -> bool:
+    type_ = urn.split("::")[2].rpartition("$")[2]
+    return bool(reasons(type_, old.inputs, new.inputs, on_changes=new.replace_on))
+
+
 def _state(key: str, urn: str, resource: Resource | None) -> dict[str, Any]:
     return {} if resource is None else {key: {"urn": urn, "inputs": resource.inputs, "parent": resource.parent}}
+
+
+def to_json(resources: Mapping[str, Resource]) -> dict[str, Any]:
+    """A recording as plain data."""
+    return {
+        "schema": SCHEMA,
+        "resources": {
+            urn: {
+                "inputs": found.inputs,
+                "parent": found.parent,
+                "replaceKey": found.replace_key,
+                "replaceOn": list(found.replace_on),
+            }
+            for urn, found in resources.items()
+        },
+    }
 
 
 def from_json(text: str, *, where: str) -> dict[str, Resource]:
@@ -100,116 +100,26 @@ def from_json(text: str, *, where: str) -> dict[str, Resource]:
             raise ValueError
         return {
             str(urn): Resource(
-                inputs=dict(found["inputs"]), parent=str(found["parent"]), replace_key=str(found["replaceKey"])
+                inputs=dict(found["inputs"]),
+                parent=str(found["parent"]),
+                replace_key=str(found["replaceKey"]),
+                # a recording of an older program has none
+                replace_on=tuple(str(name) for name in found.get("replaceOn", ())),
             )
             for urn, found in raw["resources"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError):
-        message = f"{where}: is no recording of `python -m report.rehearsal record` (schema {SCHEMA})"
+        message = f"{where}: is no recording of `python -m lab.recording` (schema {SCHEMA})"
         raise UsageError(message) from None
-
-
-# --- record: runs the program ----------------------------------------------------------------------------------------
-
-
-def as_lab(stack_file: Any) -> dict[str, Any]:
-    """A valid stack file with the lab for a host: everything as it is, but no word on how to reach a real one."""
-    platform = dict(stack_file["config"][PLATFORM_KEY])
-    host = {key: value for key, value in dict(platform["host"]).items() if key not in _CONNECTION}
-    platform["host"] = {**host, "provider": "lab"}
-    return {"config": {PLATFORM_KEY: platform}}
-
-
-def record(stack_file: Path, root: Path) -> dict[str, Resource]:
-    """Run the program of `root` on the stack file and return every resource that it declares.
-
-    Raises `UsageError` when the program fails, and whatever the settings raise for an invalid file.
-    """
-    # the SDK and its mocks: seconds that no other command should wait for
-    from lab import binaries
-    from lab.clusters import Clusters
-    from lab.driver import LabDriver
-
-    stack = stack_file.name.removeprefix("Pulumi.").removesuffix(".yaml")
-    raw = raw_config(stack_file)
-    config = raw.get("config") if isinstance(raw, dict) else None
-    if not isinstance(config, dict) or PLATFORM_KEY not in config:
-        message = f"{stack_file.name}: is not a stack file: config with {PLATFORM_KEY} belongs there"
-        raise UsageError(message)
-    load_stack_file(stack_file)  # its mistakes, at their own lines
-    rewritten = as_lab(raw)
-    with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
-        file = Path(folder) / stack_file.name
-        # JSON is YAML, and every reader takes its texts for texts
-        file.write_text(json.dumps(rewritten, ensure_ascii=False), encoding="utf-8")
-        driver = LabDriver(stack, file, root)
-        # an empty home: nothing runs there and nothing was made, so every resource is recorded as the program says it
-        driver.home = Path(folder) / "home"
-        driver.clusters = Clusters(driver.home, lambda: binaries.ensure(driver.show))
-        try:
-            summary = driver.preview()
-        except SettingsError:
-            raise
-        except Exception as error:  # it is a pull request's code: whatever it raises is its author's to read
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            message = (
-                f"the program failed: {type(error).__name__}: {error} (in {Path(place.filename).name}:{place.lineno})"
-            )
-            raise UsageError(message) from error
-    if summary.failures:
-        message = f"the program failed on {stack_file.name}: {'; '.join(summary.failures[:3])}"
-        raise UsageError(message)
-    inputs = {item.urn: item.inputs for item in summary.recorded}
-    return {
-        item.urn: Resource(
-            inputs=_without_hashes(item.inputs),
-            parent=item.parent,
-            replace_key=_replace_key(item.type, item.inputs, inputs.get(item.parent, {}), item.parent),
-        )
-        for item in summary.recorded
-    }
-
-
-def _without_hashes(value: Any) -> Any:
-    """The lab salts the hashes of secrets anew in each home, so they differ where nothing does."""
-    if isinstance(value, dict):
-        return {key: _without_hashes(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_hashes(item) for item in value]
-    return SECRET if isinstance(value, str) and _HASHED.match(value) else value
-
-
-def _replace_key(type_: str, inputs: Mapping[str, Any], parent: Mapping[str, Any], parent_urn: str) -> str:
-    """What the engine would replace the resource for: KAI's release line, and what Kubernetes lets nobody change."""
-    if type_ == RELEASE and f"{KAI_SCHEDULER}::" in parent_urn:
-        return str(parent.get("line", ""))
-    if type_ == JOB:
-        return json.dumps(_without_hashes(inputs.get("spec")), sort_keys=True)
-    metadata = inputs.get("metadata")
-    named = metadata if isinstance(metadata, Mapping) else inputs
-    return f"{named.get('namespace', '')}/{named.get('name', '')}"
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
 
 
-def _record(options: argparse.Namespace, _: Redactor) -> int:
-    resources = record(options.stack_file, options.root)
-    content = {
-        "schema": SCHEMA,
-        "resources": {
-            urn: {"inputs": found.inputs, "parent": found.parent, "replaceKey": found.replace_key}
-            for urn, found in resources.items()
-        },
-    }
-    _write(options.out, content)
-    return YES
-
-
 def _compare(options: argparse.Namespace, _: Redactor) -> int:
     before = from_json(read_text(options.base), where=options.base.name) if options.base else {}
     after = from_json(read_text(options.head), where=options.head.name) if options.head else {}
-    _write(options.out, compare(before, after, made_by="a rehearsal"))
+    write(options.out, compare(before, after, made_by="a rehearsal"))
     return YES
 
 
@@ -230,19 +140,20 @@ def _reports(options: argparse.Namespace, _: Redactor) -> int:
         if same_file and set(preview["changeSummary"]) <= {"same"}:
             continue
         out = options.out / stack_file.split(".")[1]
-        _write(out / "preview.json", preview)
+        write(out / "preview.json", preview)
         found = [word for side, path in stack_files.items() if path.is_file() for word in (f"--{side}", str(path))]
         worst = max(worst, write_report([*found, "--preview", str(out / "preview.json"), "--out", str(out)]))
     return worst
 
 
-def _write(path: Path, content: object) -> None:
+def write(path: Path, content: object) -> None:
+    """Write plain data as JSON, with the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _command(options: argparse.Namespace, redactor: Redactor) -> int:
-    return {"record": _record, "compare": _compare, "reports": _reports}[options.command](options, redactor)
+    return {"compare": _compare, "reports": _reports}[options.command](options, redactor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -253,10 +164,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    recording = commands.add_parser("record", help="run the program here on a stack file")
-    recording.add_argument("--stack-file", type=Path, required=True)
-    recording.add_argument("--root", type=Path, default=Path.cwd(), help="the checkout; default: the current folder")
-    recording.add_argument("--out", type=Path, required=True)
     comparison = commands.add_parser("compare", help="a preview from two recordings")
     comparison.add_argument("--base", type=Path, help="left out for a new stack")
     comparison.add_argument("--head", type=Path, help="left out when the stack goes")

@@ -11,11 +11,13 @@ from typing import Final
 
 from policies import run
 from policies.config import Level
-from policies.gate import Usage, gate
 from policies.inventory import PolicyResource
 from policies.plain import plain_properties
-from report.impact import TEAM
-from report.preview import Op, PolicyResult, Preview, Violation
+from preview.facts import facts_of
+from preview.gate import gate_preview
+from preview.observed import TEAM
+from preview.steps import Op, PolicyResult, Preview, Violation
+from preview.usage import Usage
 from settings.models import Platform
 from settings.tenants import tenants
 
@@ -69,23 +71,31 @@ GATE: Final = "allowed-changes"
 
 
 def gated(
-    preview: Preview, head: Platform | None, *, usage: Usage | None = None, today: date | None = None
+    preview: Preview,
+    head: Platform | None,
+    *,
+    base: Platform | None = None,
+    usage: Usage | None = None,
+    today: date | None = None,
 ) -> PolicyResult:
-    """What the gate refuses of a preview's steps: what no pack sees, because it never gets deletes or old values.
+    """What the gate refuses: what no pack sees, because it never gets deletions or old values.
 
-    usage: GPUs that each team uses now; None: not known, so every lower limit counts as below.
+    base: the stack file before; with it the two files are compared beside the steps. usage: what runs now; None: not
+    known, so whatever depends on that counts as a loss.
     """
-    steps = [
-        {"op": step.op.value, "urn": step.urn, "oldState": {"inputs": step.old}, "newState": {"inputs": step.new}}
-        for step in preview.changes
-    ]
-    refusals = gate(steps, head.overrides if head else (), today or date.today(), usage)
+    refusals = gate_preview(
+        preview,
+        usage=usage,
+        overrides=head.overrides if head else (),
+        today=today or date.today(),
+        old=facts_of(base) if base else None,
+        new=facts_of(head) if head else None,
+    )
     return PolicyResult(
         name=GATE,
         level=Level.MANDATORY.value,
-        checked=len(steps),
+        checked=len(preview.changes),
         violations=tuple(
-            Violation(policy=GATE, level=Level.MANDATORY.value, message=f"team {found.team}: {found.reason}")
-            for found in refusals
+            Violation(policy=GATE, level=Level.MANDATORY.value, message=refusal.text) for refusal in refusals
         ),
     )

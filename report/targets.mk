@@ -11,7 +11,7 @@ APPROVED   ?=
 
 pr-record: $(READY)     # every resource of each stack file, as the program here declares it, into OUT; no cluster
 	@status=0; for file in Pulumi.*.yaml; do \
-	  $(PY) -m report.rehearsal record --stack-file "$$file" --out "$(OUT)/$${file%.yaml}.json" || status=$$?; \
+	  $(PY) -m lab.recording --stack-file "$$file" --out "$(OUT)/$${file%.yaml}.json" || status=$$?; \
 	done; exit $$status
 pr-rehearse: $(READY)   ## what this checkout would change against the one in BASE=<folder>: reports in OUT; no cluster
 	@rm -rf "$(RECORDINGS)"

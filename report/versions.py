@@ -1,16 +1,18 @@
 """Which versions change for whom, and what that means. Pure.
 
 Owns: scheduler, virtual cluster and shared-KAI versions before and after, equal changes of several teams in one row.
-Leaves to others: what a release needs and which line it is in (`releases`).
+Leaves to others: what a change of a version does (`preview/judges/versions.py`), lines (`releases`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import releases
-from report.impact import SCHEDULER_AWAY
+from preview.changes import Change
+from preview.judges.versions import SCHEDULER_AWAY
 from settings.models import Platform, SchedulerMode, Team
 from settings.tenants import tenants
 
@@ -33,19 +35,6 @@ def kai_version(team: Team) -> str | None:
     return team.scheduler.version or releases.DEFAULT_KAI
 
 
-def _kai_means(before: str | None, after: str | None) -> str:
-    if before is None:
-        return "new scheduler"
-    if after is None:
-        return "its own scheduler goes"
-    old, new = releases.KAI.get(before), releases.KAI.get(after)
-    if old is None or new is None:
-        return "a release that this program does not know: no word on lines"
-    if releases.same_line(old, new):
-        return "the same release line: upgraded in place, pods that wait are bound some seconds later"
-    return f"another release line: scheduler replaced, {SCHEDULER_AWAY}"
-
-
 def kubernetes_version(team: Team) -> str:
     """What runs inside the virtual cluster. The host's KAI has no say in it (`components/team/tenant.py`)."""
     vcluster = releases.VCLUSTER.get(team.vcluster.version or releases.DEFAULT_VCLUSTER)
@@ -54,39 +43,73 @@ def kubernetes_version(team: Team) -> str:
     return releases.kubernetes_for(vcluster, releases.KAI.get(kai_version(team) or ""))
 
 
-def _vcluster_means(before: str | None, after: str | None) -> str:
-    if before is None:
-        return "new virtual cluster"
-    return "removed with the team" if after is None else "its API server restarts; pods that run go on"
+_WHAT: Final = {
+    "vcluster.kubernetesVersion": "Kubernetes inside",
+    "scheduler.version": "KAI",
+    "vcluster.version": "vCluster",
+}
+"""A team's fields that are versions, and what people call them."""
 
 
-def version_changes(base: Platform | None, head: Platform | None) -> tuple[VersionChange, ...]:
-    """Every changed version; a removed team's are left out (what goes with it stands above)."""
-    before: Mapping[str, Team] = tenants(base) if base else {}
-    after: Mapping[str, Team] = tenants(head) if head else {}
-    old_shared = base.host.scheduler.version if base and base.host.scheduler else None
-    new_shared = head.host.scheduler.version if head and head.host.scheduler else None
+def version_changes(
+    base: Platform | None, head: Platform | None, settings: Sequence[Change]
+) -> tuple[VersionChange, ...]:
+    """Every changed version; a removed team's are left out (what goes with it stands above).
+
+    `settings`: what changes between the two, with what that does.
+    """
     found: dict[tuple[str, str | None, str | None], VersionChange] = {}
-    for name, team in sorted(after.items()):
-        was = before.get(name)
-        old_kai, new_kai = kai_version(was) if was else None, kai_version(team)
-        old_vcluster = (was.vcluster.version or releases.DEFAULT_VCLUSTER) if was else None
-        new_vcluster = team.vcluster.version or releases.DEFAULT_VCLUSTER
-        old_inside = kubernetes_version(was) if was else None
-        new_inside = kubernetes_version(team)
-        for what, old, new, means in (
-            ("Kubernetes inside", old_inside, new_inside, _vcluster_means(old_inside, new_inside)),
-            ("KAI", old_kai, new_kai, _kai_means(old_kai, new_kai)),
-            ("vCluster", old_vcluster, new_vcluster, _vcluster_means(old_vcluster, new_vcluster)),
-        ):
-            if old == new or (was is None and what == "Kubernetes inside"):
-                continue
-            change = VersionChange(teams=(name,), what=what, before=old, after=new, means=means)
-            known = found.get((what, old, new))
-            found[what, old, new] = change if known is None else replace(known, teams=(*known.teams, name))
-    if base and head and old_shared != new_shared:
-        means = _kai_means(old_shared, new_shared)
-        found["shared", old_shared, new_shared] = VersionChange(
-            teams=(), what="shared KAI on the host", before=old_shared, after=new_shared, means=means
-        )
+    for change in (*_new(base, head), *_edited(settings)):
+        key = (change.what, change.before, change.after)
+        known = found.get(key)
+        found[key] = change if known is None else replace(known, teams=(*known.teams, *change.teams))
+    if base and head and (shared := _shared(base, head)):
+        found["shared", shared.before, shared.after] = shared
     return tuple(found[key] for key in sorted(found, key=str))
+
+
+def _new(base: Platform | None, head: Platform | None) -> Iterator[VersionChange]:
+    """What a new team comes with."""
+    before: Mapping[str, Team] = tenants(base) if base else {}
+    for name, team in sorted(tenants(head).items() if head else ()):
+        if name in before:
+            continue
+        vcluster = team.vcluster.version or releases.DEFAULT_VCLUSTER
+        for what, version, means in (
+            ("KAI", kai_version(team), "new scheduler"),
+            ("vCluster", vcluster, "new virtual cluster"),
+        ):
+            if version is not None:
+                yield VersionChange(teams=(name,), what=what, before=None, after=version, means=means)
+
+
+def _edited(settings: Sequence[Change]) -> Iterator[VersionChange]:
+    for change in sorted(settings, key=lambda change: change.tenant):
+        what = _WHAT.get(change.path.removeprefix(f"teams.{change.tenant}."))
+        if what is not None:
+            before, after = (None if value is None else str(value) for value in (change.before, change.after))
+            means = _without_versions(change.means) or ("its own scheduler goes" if after is None else "new scheduler")
+            yield VersionChange(teams=(change.tenant,), what=what, before=before, after=after, means=means)
+
+
+def _without_versions(means: str) -> str:
+    """The words of a change without the two versions, which have a column of their own."""
+    head, colon, rest = means.partition(": ")
+    return rest if colon and "→" in head and "downgrade" not in head else means
+
+
+def _shared(base: Platform, head: Platform) -> VersionChange | None:
+    """Another version of the one KAI on the host."""
+    before, after = (found.host.scheduler.version if found.host.scheduler else None for found in (base, head))
+    if before == after:
+        return None
+    old, new = releases.KAI.get(before or ""), releases.KAI.get(after or "")
+    if before is None or after is None:
+        means = "new scheduler" if before is None else "the shared scheduler goes"
+    elif old is None or new is None:
+        means = "a release that this program does not know: no word on lines"
+    elif releases.same_line(old, new):
+        means = "the same release line: upgraded in place, pods that wait are bound some seconds later"
+    else:
+        means = f"another release line: scheduler replaced, {SCHEDULER_AWAY}"
+    return VersionChange(teams=(), what="shared KAI on the host", before=before, after=after, means=means)

@@ -56,6 +56,9 @@ IMAGE: Final = (
     r"(?::[A-Za-z0-9_][-A-Za-z0-9_.]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
 
+REGISTRY: Final = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*/?"
+"""Where images come from: a host, perhaps a port and a path."""
+
 # --- text for people ------------------------------------------------------------------------------------------------
 
 INVISIBLE: Final = (
@@ -66,7 +69,10 @@ INVISIBLE: Final = (
     "\U000110bd\U000110cd\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 """Inside of a character class."""
+CHART_PLACE: Final = rf"(?:oci|https?)://[^\s@?#/{INVISIBLE}]+(?:/[^\s?#{INVISIBLE}]*)?|(?!.*://)[^\s{INVISIBLE}]+"
 PLAIN: Final = rf"[^{INVISIBLE}]+"
+LINES: Final = rf"(?:[\n\t]|[^{INVISIBLE}])*"
+"""The same with line breaks, and nothing is enough."""
 REASON: Final = rf"(?! )[^{INVISIBLE}]{{9,499}}[^ {INVISIBLE}]"
 
 # --- quantities -----------------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from pydantic import BeforeValidator, Field
 from pydantic.config import JsonDict
 
 from settings import grammar
+from settings.connection import Connection
+from settings.hosts import Install, K3s, Kind, Microk8s
 from settings.shorthand import or_short
 from settings.texts import (
     ContextName,
@@ -36,9 +38,11 @@ MOST_MEMORY_MIB: Final = 16 * 1024 * 1024
 """16 TiB: far more than any GPU has. A larger number is one in bytes."""
 MOST_LABELS: Final = 20
 MOST_MPS_CLIENTS: Final = 48
-"""Of one GPU since Volta (k8s-device-plugin v0.20.0: cmd/mps-control-daemon/mps/device.go)."""
-MOST_TURNS: Final = 1000
-"""The device plugin has no bound for time-slicing; nobody waits for the thousandth turn."""
+"""Clients of one GPU since Volta (NVIDIA MPS; device plugin v0.20.0:cmd/mps-control-daemon/mps/device.go refuses more).
+"""
+MOST_TIME_SLICES: Final = 1000
+"""The plugin lists every replica to the kubelet in one message of at most 4 MiB, some 60 bytes each: 64 GPUs shared
+1000 ways fill it. Time-slicing itself has no bound."""
 
 
 class HostProvider(StrEnum):
@@ -57,6 +61,21 @@ class GpuStack(StrEnum):
     DEVICE_PLUGIN = "devicePlugin"
     GPU_OPERATOR = "gpuOperator"
     FAKE = "fake"
+
+
+class Injection(StrEnum):
+    """How a GPU gets into a container, in the vendors' own words; docs/versions.md says what each needs.
+
+    legacy, cdi, jit-cdi, csv: modes of NVIDIA's container runtime. cdi-cri, cdi-annotations: CDI by the kubelet, as the
+    device plugin names the device.
+    """
+
+    LEGACY = "legacy"
+    CDI = "cdi"
+    JIT_CDI = "jit-cdi"
+    CSV = "csv"
+    CDI_CRI = "cdi-cri"
+    CDI_ANNOTATIONS = "cdi-annotations"
 
 
 class Owner(StrEnum):
@@ -106,6 +125,19 @@ class Host(Section):
     scheduler: SharedScheduler | None = Field(
         default=None, description="the KAI that teams with mode host share; only needed with such teams"
     )
+    kind: Kind | None = Field(default=None, description="make a kind cluster of this name; default: it is there")
+    microk8s: Microk8s | None = Field(
+        default=None, alias="microk8s", description="install microk8s; default: it is there"
+    )
+    k3s: K3s | None = Field(default=None, alias="k3s", description="install k3s; default: it is there")
+    connection: Connection | None = Field(
+        default=None, description="where the cluster is made; default: the machine that `pulumi up` runs on"
+    )
+
+    @property
+    def install(self) -> Install | None:
+        """How the program makes the cluster; None where it is there already."""
+        return self.kind or self.microk8s or self.k3s
 
     @property
     def reachable_at(self) -> str | None:
@@ -139,18 +171,23 @@ class Gpu(Section):
         description="what GPU pods run with; a name alone means ours",
         json_schema_extra=or_short(_NAME_ALONE),
     )
-
-
-class TimeSlicing(Section):
-    """GPUs shared by taking turns. Each is advertised this many times."""
-
-    replicas: Whole = Field(
-        ge=2, le=MOST_TURNS, description="how often each physical GPU is advertised; quotas count these"
+    injection: Injection | None = Field(
+        default=None,
+        description="how a GPU gets into a container on these hosts: docs/versions.md; default: any mode of NVIDIA's "
+        "container runtime",
     )
 
 
-class Mps(Section):
-    """GPUs shared by NVIDIA's MPS. Each is advertised this many times."""
+class Replicas(Section):
+    """Each GPU of the node is advertised this many times."""
+
+    replicas: Whole = Field(
+        ge=2, le=MOST_TIME_SLICES, description="how often each physical GPU is advertised; quotas count these"
+    )
+
+
+class MpsReplicas(Replicas):
+    """Each GPU of the node is shared by this many MPS clients."""
 
     replicas: Whole = Field(
         ge=2, le=MOST_MPS_CLIENTS, description="how often each physical GPU is advertised; quotas count these"
@@ -160,10 +197,10 @@ class Mps(Section):
 class Sharing(Section):
     """How the device plugin shares GPUs. Neither isolates faults; MPS bounds memory, time-slicing bounds nothing."""
 
-    time_slicing: TimeSlicing | None = Field(
+    time_slicing: Replicas | None = Field(
         default=None, description="GPUs shared by taking turns; nothing keeps memory or faults apart"
     )
-    mps: Mps | None = Field(
+    mps: MpsReplicas | None = Field(
         default=None, description="GPUs shared by NVIDIA's MPS; memory is divided evenly, faults are not kept apart"
     )
 

@@ -23,6 +23,7 @@ from settings.rules import problems_of
 from settings.values import Value
 from settings.wording import choices_first, shape_problems
 from settings.words import nearest
+from settings.workloads import SECRET_KEY_PREFIX
 
 __all__ = [
     "KUBECONFIG_KEY",
@@ -162,7 +163,7 @@ def _around(whole: Value) -> Iterator[Problem]:
         )
         return
     for key in config:
-        yield from _our_key(key)
+        yield from _our_key(key, config[key])
     if PLATFORM_KEY not in config:
         yield Problem(
             path=("config",),
@@ -170,19 +171,9 @@ def _around(whole: Value) -> Iterator[Problem]:
             got=None,
             fix="put the platform (host, gpu, pools, teams) below it",
         )
-    kubeconfig = config.get(KUBECONFIG_KEY)
-    if kubeconfig is not None and not (
-        isinstance(kubeconfig, dict) and set(kubeconfig) == {"secure"} and isinstance(kubeconfig["secure"], str)
-    ):
-        yield Problem(
-            path=("config", KUBECONFIG_KEY),
-            rule="must be encrypted, it holds credentials",
-            got="plain text",
-            fix=f"remove it and run `pulumi config set --secret {KUBECONFIG_KEY}`, and treat what stood here as leaked",
-        )
 
 
-def _our_key(key: str) -> Iterator[Problem]:
+def _our_key(key: str, value: Value) -> Iterator[Problem]:
     """The engine takes `platform` and `gpu-tenancy:config:platform` for `gpu-tenancy:platform`, and of two such keys
     any one (pulumi v3.259.0: sdk/go/common/workspace/loaders.go, sdk/go/common/resource/config/key.go)."""
     match key.split(":"):
@@ -190,7 +181,16 @@ def _our_key(key: str) -> Iterator[Problem]:
             meant = f"{NAMESPACE}:{name}"
         case _:
             return
-    if meant not in _OUR_KEYS:
+    secret = meant == KUBECONFIG_KEY or meant.startswith(SECRET_KEY_PREFIX)
+    encrypted = isinstance(value, dict) and set(value) == {"secure"} and isinstance(value["secure"], str)
+    if secret and value is not None and not encrypted:
+        yield Problem(
+            path=("config", key),
+            rule="must be encrypted, it holds credentials",
+            got="plain text",
+            fix=f"remove it and run `pulumi config set --secret {meant}`, and treat what stood here as leaked",
+        )
+    if meant not in _OUR_KEYS and not secret:
         near = nearest(meant, _OUR_KEYS) or PLATFORM_KEY
         yield Problem(path=("config", key), rule="is not a key of this program", got=None, fix=f"write {near}")
     elif key != meant:
@@ -256,7 +256,7 @@ def _parse(
     if platform is not None and not taken:
         known += problems_of(platform, day)
     else:
-        known = choices_first(known, shape_problems(value, details))
+        known = choices_first(value, known, shape_problems(value, details))
         doubts = Doubts.of(value, details, taken)
         known += problems_beside(value, doubts, lambda sound: problems_of(sound, day))
     if known:

@@ -20,16 +20,28 @@ from settings.infrastructure import (
     Headroom,
     Host,
     HostProvider,
-    Mps,
+    Injection,
+    MpsReplicas,
     Owner,
     Pool,
+    Replicas,
     RuntimeClass,
     SharedScheduler,
     Sharing,
-    TimeSlicing,
 )
 from settings.shorthand import or_short
-from settings.texts import ChartPlace, DnsLabel, HostName, ImageReference, NodeName, Reason, Version
+from settings.slurm import Slurm
+from settings.texts import (
+    ChartKey,
+    ChartPlace,
+    DnsLabel,
+    HostName,
+    ImageReference,
+    NodeName,
+    Reason,
+    Registry,
+    Version,
+)
 from settings.types import (
     MOST_GPUS,
     UNLIMITED,
@@ -45,6 +57,7 @@ from settings.types import (
     Whole,
     gpu_numbers,
 )
+from settings.workloads import Workload
 
 __all__ = [
     "Access",
@@ -58,8 +71,9 @@ __all__ = [
     "Headroom",
     "Host",
     "HostProvider",
+    "Injection",
     "Isolation",
-    "Mps",
+    "MpsReplicas",
     "OnFailure",
     "Override",
     "Owner",
@@ -67,6 +81,7 @@ __all__ = [
     "Pool",
     "Queue",
     "QueueResource",
+    "Replicas",
     "RuntimeClass",
     "Scheduler",
     "SchedulerMode",
@@ -76,7 +91,6 @@ __all__ = [
     "TeamCheck",
     "TeamPriority",
     "TeamResources",
-    "TimeSlicing",
     "Vcluster",
 ]
 
@@ -146,10 +160,9 @@ class TeamResources(Section):
     )
     cpu: CpuQuantity = Field(default="4", description="CPU requests of all its pods together, in cores")
     memory: MemoryQuantity = Field(default="8Gi", description="memory requests of all its pods together, in bytes")
-    pods: Whole = Field(default=50, ge=1, le=MOST_PODS, description="number of its pods")
+    pods: Whole = Field(default=50, ge=1, le=MOST_PODS, description="number of its pods that have not ended")
     storage: MemoryQuantity = Field(
-        default="100Gi",
-        description="requests of all its volumes together, in bytes; the control plane's own volume takes part of it",
+        default="100Gi", description="requests of all its volumes together, the control plane's 5Gi too, in bytes"
     )
 
 
@@ -245,7 +258,9 @@ class Vcluster(Section):
     version: Version | None = Field(
         default=None, description="chart version without v; default: the newest in releases.py"
     )
-    kubernetes_version: Version | None = Field(default=None, description="inside; default: what its KAI was built for")
+    kubernetes_version: Version | None = Field(
+        default=None, description="Kubernetes inside, like v1.34.4; default: what was run (docs/versions.md)"
+    )
     backing_store: Literal["sqlite", "etcd"] = Field(
         default="sqlite", description="where the virtual cluster keeps its objects; etcd is one more pod"
     )
@@ -270,7 +285,9 @@ class TeamCheck(Section):
         "time, and a third must find no room beside them; needs gpuSharing",
     )
     queue: DnsLabel | None = Field(
-        default=None, description="leaf queue; default: the team's first by name that has room"
+        default=None,
+        description="leaf queue; default: the team's first by name that has room, with mode host one of its own that "
+        "takes only what is free",
     )
 
     @property
@@ -302,6 +319,16 @@ class Team(Section):
     access: Access = Field(default=Access(), description="how it reaches its API server")
     vcluster: Vcluster = Field(default=Vcluster(), description="its virtual cluster")
     check: TeamCheck = Field(default=TeamCheck(), description="what its GPU check asks for")
+    workloads: dict[DnsLabel, Workload] = Field(
+        default_factory=dict,
+        max_length=MOST_ENTRIES,
+        description="servers and apps that run as the team's own, each tested after a deploy",
+    )
+
+    @property
+    def first_queue(self) -> str | None:
+        """The leaf queue of a workload that names none: by name, since the engine sorts the keys of a file."""
+        return min(self.queues, default=None)
 
     @property
     def checked_queue(self) -> str | None:
@@ -345,12 +372,13 @@ class Check(Section):
 class Artifacts(Section):
     """Where charts and images come from, for hosts without internet."""
 
-    charts: dict[ChartPlace, ChartPlace] = Field(
+    charts: dict[ChartKey, ChartPlace] = Field(
         default_factory=dict,
         max_length=MOST_ENTRIES,
-        description="by chart, with or without version ('vcluster', 'vcluster@0.36.1'): an oci:// URL or a local path",
+        description="by chart, with or without version ('vcluster', 'vcluster@0.36.1'): an oci:// or https:// URL, or "
+        "a local path; {version} in it stands for the version",
     )
-    image_registry: ChartPlace | None = Field(
+    image_registry: Registry | None = Field(
         default=None, description="mirror that replaces the registry of every image"
     )
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
@@ -382,6 +410,7 @@ class Platform(Section):
     teams: dict[DnsLabel, Team] = Field(
         default_factory=dict, max_length=MOST_ENTRIES, description="tenants by name, some 30 in a stack"
     )
+    slurm: Slurm | None = Field(default=None, description="SLURM on a GPU host beside the cluster; default: none")
     check: Check = Field(default=Check(), description="the GPU check that runs in every GPU team")
     artifacts: Artifacts = Field(default=Artifacts(), description="mirrors of charts and images")
     overrides: tuple[Override, ...] = Field(

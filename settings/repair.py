@@ -21,13 +21,13 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from settings.kinds import Kind, as_section, fields, kind, kind_at
+from settings.kinds import KEY, Kind, as_section, fields, kind, kind_at
 from settings.models import Platform
 from settings.problems import Path, Problem
 from settings.texts import ANY_NAME, Text
 from settings.types import GpuNumber, Quantity
 from settings.values import Value, child, copied, written
-from settings.wording import KEY, mistyped, path_of
+from settings.wording import mistyped, path_of
 
 Judge: TypeAlias = Callable[[Platform], Iterable[Problem]]
 
@@ -155,7 +155,7 @@ def _put(tree: Value, path: Path, value: Value | _Absent) -> Value:
 
 
 def _stand_in_at(path: Path, variant: _Variant, numbers: Iterator[int], raw: Value) -> Value | _Absent:
-    here = kind_at(path)
+    here = kind_at(path, raw)
     if here is None:
         return _ABSENT
     if path == ("pools",):

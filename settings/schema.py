@@ -15,12 +15,14 @@ from pydantic_core import core_schema
 
 from settings.load import KUBECONFIG_KEY, NAMESPACE, PLATFORM_KEY
 from settings.models import Platform
+from settings.workloads import SECRET_KEY_PREFIX
 
 SCHEMA_FILE: Final = Path(__file__).parents[1] / "docs" / "stack-file.schema.json"
 
 
 _NAMES: Final = "|".join(key.partition(":")[2] for key in (PLATFORM_KEY, KUBECONFIG_KEY))
-_ALSO_OURS: Final = rf"^(?:{NAMESPACE}:(?!(?:{_NAMES})$)(?:config:)?[^:]*|[^:]*)$"
+_SECRETS: Final = SECRET_KEY_PREFIX.partition(":")[2]
+_ALSO_OURS: Final = rf"^(?:{NAMESPACE}:(?!(?:{_NAMES}|{_SECRETS}.*)$)(?:config:)?[^:]*|[^:]*)$"
 """Keys that the engine takes for ours, but for those that are."""
 
 
@@ -49,6 +51,16 @@ class _Untitled(GenerateJsonSchema):
         return enum
 
 
+def _encrypted(what: str) -> dict[str, object]:
+    return {
+        "type": "object",
+        "description": f"{what}, encrypted by `pulumi config set --secret`",
+        "required": ["secure"],
+        "additionalProperties": False,
+        "properties": {"secure": {"type": "string", "description": "ciphertext"}},
+    }
+
+
 def stack_file_schema() -> dict[str, object]:
     """Return the schema of `Pulumi.<stack>.yaml`. Keys of Pulumi and of other providers are let through."""
     platform = Platform.model_json_schema(schema_generator=_Untitled)
@@ -62,16 +74,13 @@ def stack_file_schema() -> dict[str, object]:
             "config": {
                 "type": "object",
                 "required": [PLATFORM_KEY],
-                "patternProperties": {_ALSO_OURS: False},
+                "patternProperties": {
+                    rf"^{SECRET_KEY_PREFIX}": _encrypted("a secret of a workload or of a host"),
+                    _ALSO_OURS: False,
+                },
                 "properties": {
                     PLATFORM_KEY: platform,
-                    KUBECONFIG_KEY: {
-                        "type": "object",
-                        "description": "the host's kubeconfig, encrypted by `pulumi config set --secret`",
-                        "required": ["secure"],
-                        "additionalProperties": False,
-                        "properties": {"secure": {"type": "string", "description": "ciphertext"}},
-                    },
+                    KUBECONFIG_KEY: _encrypted("the host's kubeconfig"),
                 },
             }
         },

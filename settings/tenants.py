@@ -61,6 +61,8 @@ def _canary(team: Team) -> Team:
                     "pods": min(CANARY_PODS, asked.pods),
                 }
             ),
+            # its ports and GPUs are the team's
+            "workloads": {},
             "queues": {CANARY_QUEUE: Queue(gpu=QueueResource(quota=gpus, limit=gpus))},
             # the team's own port, names and queue are not the canary's
             "access": team.access.model_copy(update={"port": None, "host_names": canary.host_names}),

@@ -32,12 +32,14 @@ class Text:
     """Without anchors. Understood by Python and by the readers of JSON Schema (ECMA 262)."""
     longest: int
     example: str
+    by_rule: bool = False
+    """The schema says it; the loader leaves the words to a rule that has more than one (`artifacts.py`)."""
     stand_in: str = "stand-in-{}"
     """A valid text that nobody writes, with a number in it (`repair.py`)."""
 
     def check(self, value: object, info: core_schema.ValidationInfo) -> object:
         """Raise `ValueError` for a text that breaks the rule. What is no text is refused by the next step."""
-        if not isinstance(value, str) or (info.context and info.context.get(ANY_NAME)):
+        if not isinstance(value, str) or self.by_rule or (info.context and info.context.get(ANY_NAME)):
             return value
         if len(value) <= self.longest and re.fullmatch(self.pattern, value) is not None:
             return value
@@ -136,6 +138,27 @@ HostAddress = Annotated[
     ),
 ]
 
+UserName = Annotated[
+    str,
+    Text(
+        rule="a user's name (lower-case letters, digits, '-' and '_', at most 32 characters)",
+        pattern=r"[a-z_][-a-z0-9_]{0,31}",
+        longest=32,
+        example="'ubuntu'",
+    ),
+]
+
+EnvName = Annotated[
+    str,
+    Text(
+        rule="an environment variable's name (letters, digits and '_')",
+        pattern=r"[A-Za-z_][A-Za-z0-9_]*",
+        longest=128,
+        example="'API_TOKEN'",
+        stand_in="stand_in_{}",
+    ),
+]
+
 Version = Annotated[
     str,
     Text(
@@ -169,16 +192,38 @@ ContextName = Annotated[
     ),
 ]
 
+ChartKey = Annotated[
+    str,
+    Text(
+        rule="a chart of this program, perhaps with @ and a version",
+        pattern=grammar.PLAIN,
+        longest=300,
+        example="'vcluster@0.36.1'",
+        by_rule=True,
+    ),
+]
+
 ChartPlace = Annotated[
     str,
     Text(
-        rule=f"text {_PLAIN_RULE}",
-        pattern=grammar.PLAIN,
+        rule="an oci:// or https:// URL or a local path, without spaces",
+        pattern=grammar.CHART_PLACE,
         longest=1000,
         example="'oci://registry.example.com/charts/vcluster'",
+        by_rule=True,
     ),
 ]
-"""Anything of `artifacts` that is written on one line; what it must be further is said in `artifacts.py`."""
+
+Registry = Annotated[
+    str,
+    Text(
+        rule="a host, perhaps with a port and a path in lower case",
+        pattern=grammar.REGISTRY,
+        longest=300,
+        example="'registry.example.com:5000/mirror'",
+        by_rule=True,
+    ),
+]
 
 Reason = Annotated[
     str,

@@ -6,32 +6,36 @@ Leaves to others: finding them (pydantic), the messages of our own types (`texts
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
 from pydantic_core import ErrorDetails
 
-from settings.kinds import fields, kind_at, section_at
+from settings.kinds import as_section, fields, kind_at, walk
 from settings.problems import Path, Problem, shown
 from settings.scalars import OR_QUOTED
-from settings.types import Quantity
+from settings.types import Quantity, Section
 from settings.values import Value, written
 from settings.words import nearest
 
 _Wording: TypeAlias = Callable[[ErrorDetails, Path], Problem]
 
-KEY: Final = "[key]"
-"""pydantic's last step of a path for a key of a mapping that is wrong itself."""
-
 _ONE_OF: Final = "must be one of"
+_ABOUT_WHAT_IS_MISSING: Final = frozenset({"missing", "union_tag_not_found"})
 _MOST_COMPARED: Final = 500
 """So many unknown keys are compared with the known ones: a file with more has another fault."""
 
 
 def path_of(detail: ErrorDetails) -> Path:
     """Return where an error is, as a path of the file."""
-    return tuple(step for step in detail["loc"] if step != KEY)
+    return walk(detail["loc"])[0]
+
+
+def _section_around(detail: ErrorDetails) -> type[Section] | None:
+    """Return the section that an unknown or missing key is about."""
+    around = walk(detail["loc"][:-1])[1]
+    return None if around is None else as_section(around.bare)
 
 
 def shape_problems(raw: Value, details: Sequence[ErrorDetails]) -> list[Problem]:
@@ -50,11 +54,11 @@ def shape_problems(raw: Value, details: Sequence[ErrorDetails]) -> list[Problem]
         if (detail["type"] == "missing" and path in known_by_now) or _counts_only_the_good(detail):
             continue
         if detail["type"] == "extra_forbidden":
-            problem = _unknown_key(path, meant.get(path))
+            problem = _unknown_key(detail, path, meant.get(path))
         else:
             problem = _WORDING.get(detail["type"], _other)(detail, path)
-        at = path if detail["type"] == "missing" else written(raw, path)
-        (problems if at == path else echoes).append(replace(problem, path=at))
+        at = problem.path if detail["type"] in _ABOUT_WHAT_IS_MISSING else written(raw, problem.path)
+        (problems if at == problem.path else echoes).append(replace(problem, path=at))
     told = {(one.rule, one.path[:end]) for one in problems for end in range(len(one.path) + 1)}
     for echo in echoes:
         if (echo.rule, echo.path) not in told:
@@ -69,48 +73,48 @@ def _counts_only_the_good(detail: ErrorDetails) -> bool:
     return detail["type"] == "too_short" and isinstance(detail["input"], list) and len(detail["input"]) >= (least or 0)
 
 
-def for_its_kind(problem: Problem) -> Problem:
+def for_its_kind(problem: Problem, raw: Value) -> Problem:
     """Return a mistake of the text with the one fix that fits what stands at its place: only a text goes in quotes."""
     other, or_quoted, _ = problem.fix.partition(OR_QUOTED)
-    here = kind_at(problem.path)
+    here = kind_at(problem.path, raw)
     if not or_quoted or here is None:
         return problem
     is_text = here.bare is str and not any(isinstance(said, Quantity) for said in here.metadata)
     return replace(problem, fix="put it in quotes" if is_text else other)
 
 
-def choices_first(text: Sequence[Problem], shape: Sequence[Problem]) -> list[Problem]:
+def choices_first(raw: Value, text: Sequence[Problem], shape: Sequence[Problem]) -> list[Problem]:
     """Return the mistakes of the text and of the shape, each place once: what the text has said is not said again as a
     wrong type, but where a word must be one of a few, these are what helps."""
     choices = {problem.path for problem in shape if problem.rule.startswith(_ONE_OF)}
     told = {problem.path for problem in text} - choices
     return [
-        *(for_its_kind(problem) for problem in text if problem.path not in choices),
+        *(for_its_kind(problem, raw) for problem in text if problem.path not in choices),
         *(problem for problem in shape if problem.path not in told),
     ]
 
 
 def mistyped(details: Sequence[ErrorDetails]) -> dict[Path, Path]:
     """Return where unknown keys are, and where each was probably meant to be, for those that resemble a known one."""
-    unknown = [path for detail in details if detail["type"] == "extra_forbidden" and (path := path_of(detail))]
+    unknown = [detail for detail in details if detail["type"] == "extra_forbidden"]
     found: dict[Path, Path] = {}
-    for path in unknown[:_MOST_COMPARED]:
-        section = section_at(path[:-1])
+    for detail in unknown[:_MOST_COMPARED]:
+        path, section = path_of(detail), _section_around(detail)
         near = nearest(str(path[-1]), tuple(fields(section))) if section else None
         if near is not None:
             found[path] = (*path[:-1], near)
     return found
 
 
-def _unknown_key(path: Path, meant: Path | None) -> Problem:
-    section = section_at(path[:-1])
+def _unknown_key(detail: ErrorDetails, path: Path, meant: Path | None) -> Problem:
+    section = _section_around(detail)
     known = ", ".join(fields(section)) if section else "none"
     fix = f"did you mean {meant[-1]!r}?" if meant else f"known here are {known}"
     return Problem(path=path, rule="is not a known key", got=None, fix=fix)
 
 
-def _missing(_: ErrorDetails, path: Path) -> Problem:
-    section = section_at(path[:-1])
+def _missing(detail: ErrorDetails, path: Path) -> Problem:
+    section = _section_around(detail)
     field = fields(section).get(str(path[-1])) if section else None
     what = f" ({field.description})" if field and field.description else ""
     return Problem(path=path, rule="is missing", got=None, fix=f"write it{what}")
@@ -121,6 +125,23 @@ def _not_a_choice(detail: ErrorDetails, path: Path) -> Problem:
     near = nearest(str(detail["input"]), tuple(allowed.split(", ")))
     fix = f"did you mean {near!r}?" if near else "write one of them"
     return Problem(path=path, rule=f"{_ONE_OF} {allowed}", got=shown(detail["input"]), fix=fix)
+
+
+def _no_such_kind(detail: ErrorDetails, path: Path) -> Problem:
+    """Several sections may stand there, and the one that is meant is not said, or is none of them."""
+    context = detail.get("ctx", {})
+    tag = context.get("tag")
+    allowed = str(context.get("expected_tags", "")).replace("'", "") or ", ".join(_tags(detail))
+    if tag is None:
+        return Problem(path=(*path, "kind"), rule="is missing", got=None, fix=f"write one of {allowed}")
+    near = nearest(str(tag), tuple(allowed.split(", ")))
+    fix = f"did you mean {near!r}?" if near else "write one of them"
+    return Problem(path=(*path, "kind"), rule=f"{_ONE_OF} {allowed}", got=shown(tag), fix=fix)
+
+
+def _tags(detail: ErrorDetails) -> Iterator[str]:
+    there = walk(detail["loc"])[1]
+    return iter(there.choices if there else ())
 
 
 def _own_message(detail: ErrorDetails, path: Path) -> Problem:
@@ -155,7 +176,8 @@ def _text(detail: ErrorDetails, path: Path) -> Problem:
 
 
 def _mapping(detail: ErrorDetails, path: Path) -> Problem:
-    section = section_at(path)
+    there = walk(detail["loc"])[1]
+    section = None if there is None else as_section(there.bare)
     shorthand = {"gpus": "a whole number or quota and limit", "gpu": "a number or quota and limit"}.get(
         str(path[-1]) if path else ""
     )
@@ -205,6 +227,8 @@ _WORDING: Final[Mapping[str, _Wording]] = {
     "model_attributes_type": _mapping,
     "dict_type": _mapping,
     "tuple_type": _kind("must be a list", "write it like [a, b]"),
+    "union_tag_not_found": _no_such_kind,
+    "union_tag_invalid": _no_such_kind,
     "too_short": _amount("at least", "min_length"),
     "too_long": _amount("at most", "max_length"),
 }

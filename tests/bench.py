@@ -63,7 +63,8 @@ def ours(teams: int) -> float:
     # nothing here waits for a cluster
     import kube
 
-    setattr(kube, "wait_for_secret", not_waiting)  # noqa: B010  a plain assignment is of another type
+    for wait in ("wait_for_secret", "wait_until_it_answers"):
+        setattr(kube, wait, not_waiting)  # a plain assignment is of another type
     config = {"gpu-tenancy:platform": json.dumps(platform(teams)), "gpu-tenancy:kubeconfig": kubeconfig("unit")}
     answers = Recorder()
     return run(lambda: runpy.run_path(str(ROOT / "__main__.py")) and None, mocks.MockMonitor(answers), answers, config)
@@ -73,7 +74,8 @@ def record(data: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the real program registers for a platform."""
     import kube
 
-    setattr(kube, "wait_for_secret", not_waiting)  # noqa: B010  a plain assignment is of another type
+    for wait in ("wait_for_secret", "wait_until_it_answers"):
+        setattr(kube, wait, not_waiting)  # a plain assignment is of another type
     config = {
         "gpu-tenancy:platform": json.dumps(data, default=str),
         "gpu-tenancy:kubeconfig": kubeconfig(data["host"].get("context") or "unit"),

@@ -8,15 +8,17 @@ import runpy
 import signal
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 import pytest
 import yaml
 from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.stack import ResourceRegistrationFailed, Stack
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRET_MARK = "4dabf18193072939515e22adb298388d"
@@ -73,10 +75,12 @@ class Hooks:
 
 @dataclass
 class Recorder(mocks.Mocks):
-    """Answers registrations like a cluster on which everything works at once."""
+    """Answers registrations like a cluster on which everything works at once. `outputs` are those of components by URN,
+    `exports` the stack's."""
 
     resources: list[Registered] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
+    exports: dict[str, Any] = field(default_factory=dict)
     hooks: Hooks = field(default_factory=Hooks)
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
@@ -92,10 +96,13 @@ class Recorder(mocks.Mocks):
                 "ca.crt": "Q0E=",
                 "token": "VE9LRU4=",
             }
-        if args.typ == "kubernetes:core/v1:Namespace" and args.resource_id == "kube-system":
-            state["metadata"] = {"name": "kube-system", "uid": "uid-of-unit"}
+        if args.typ == "kubernetes:core/v1:Namespace":
+            of = "unit" if args.resource_id == "kube-system" else args.name
+            state["metadata"] = {"name": "kube-system", **(state.get("metadata") or {}), "uid": f"uid-of-{of}"}
         if args.typ == "kubernetes:core/v1:ConfigMap" and args.resource_id:
             state["data"] = {"report.json": json.dumps({"verdict": "pass", "sentence": "all well"})}
+        if args.typ.startswith("command:") and str(state.get("create")).startswith("kind get kubeconfig --name "):
+            state["stdout"] = kubeconfig("kind-" + str(state["create"]).split()[-1])
         if args.typ == "kubernetes:batch/v1:Job":
             state["metadata"] = {**state["metadata"], "uid": f"uid-of-{args.name}"}
         return args.resource_id or f"{args.name}-id", state
@@ -181,15 +188,21 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         preview: bool = False,
         stack: str = "unit",
         wait: Callable[..., None] = not_waiting,
+        answer: Callable[..., None] = not_waiting,
+        failing: bool = False,
     ) -> Recorder:
         monkeypatch.setattr("kube.wait_for_secret", wait)
+        monkeypatch.setattr("kube.wait_until_it_answers", answer)
         data = platform_of(platform) if isinstance(platform, str) else dict(platform)
         context = data["host"].get("context") or "unit"
         key = json.dumps([data, preview, stack], sort_keys=True, default=str)
-        if wait is not_waiting and key in _DECLARED:
+        plain = wait is not_waiting and answer is not_waiting
+        if plain and key in _DECLARED:
             return _DECLARED[key]
         recorder = Recorder()
         loop = asyncio.new_event_loop()
+        # outputs of failed resources that nobody awaits
+        loop.set_exception_handler((lambda *_: None) if failing else None)
         asyncio.set_event_loop(loop)
         pulumi.runtime.set_mocks(
             recorder, project="gpu-tenancy", stack=stack, preview=preview, monitor=RecordingMonitor(recorder)
@@ -205,12 +218,16 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         @pulumi.runtime.test  # type: ignore[untyped-decorator]  # the SDK's own decorator
         def program() -> None:
             runpy.run_path(str(ROOT / "__main__.py"), run_name=f"program-{uuid.uuid4().hex}")
+            exported = cast(Stack, pulumi.runtime.get_root_resource()).outputs
+            pulumi.Output.from_input(exported).apply(recorder.exports.update)
 
         try:
-            program()
+            # what the SDK raises at the end of a program in which a resource failed; all others went on
+            with suppress(ResourceRegistrationFailed) if failing else nullcontext():
+                program()
         finally:
             loop.close()
-        if wait is not_waiting:
+        if plain:
             _DECLARED[key] = recorder
         return recorder
 

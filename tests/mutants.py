@@ -48,6 +48,10 @@ def _first(*names: str) -> tuple[str, ...]:
     return (*best, *(test for test in _ALL_RULES if test not in best))
 
 
+_PROBE: Final = tuple(
+    f"tests/probe/test_{name}.py" for name in ("recordings", "identity", "health", "work", "sharing", "report")
+)
+
 TESTS: Final[dict[str, tuple[str, ...]]] = {
     "policies/rules/quota.py": _first("quota", "rules"),
     "policies/rules/placement.py": _first("placement", "rules"),
@@ -70,8 +74,23 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
             f"{_POLICIES}/test_quota.py",
             "tests/settings/test_rules.py",
         )
-        for room in ("quantity", "claims", "gpus", "room", "ports", "words")
+        for room in ("quantity", "claims", "gpus", "room", "ports", "sets", "words")
     },
+    "components/check/job.py": ("tests/components/test_job.py",),
+    "probe/injection.py": (
+        "tests/probe/test_injection.py",
+        "tests/probe/test_sharing.py",
+        "tests/components/test_job.py",
+    ),
+    "probe/expect.py": ("tests/probe/test_report.py", *_PROBE),
+    "probe/judge/findings.py": _PROBE,
+    "probe/judge/identity.py": ("tests/probe/test_identity.py", *_PROBE),
+    "probe/judge/health.py": ("tests/probe/test_health.py", *_PROBE),
+    "probe/judge/work.py": ("tests/probe/test_work.py", *_PROBE),
+    "probe/judge/sharing.py": ("tests/probe/test_sharing.py", *_PROBE),
+    "probe/judge/run.py": ("tests/probe/test_recordings.py", *_PROBE),
+    "probe/why.py": ("tests/probe/test_why.py", "tests/probe/test_verdict.py"),
+    "probe/pair.py": ("tests/probe/test_verdict.py",),
     "components/team/protection.py": ("tests/components/test_protection.py", f"{_POLICIES}/test_gate.py"),
 }
 
@@ -297,7 +316,7 @@ def noticed(mutant: Mutant | None, tests: Sequence[str]) -> int:
         if mutant is not None:
             sys.meta_path.insert(0, _Mutated(mutant))
             if not mutant.file.startswith("policies/"):
-                ours = ("components", "settings", "capacity", "releases", "kube", "names")
+                ours = ("components", "settings", "capacity", "releases", "kube", "probe", "names")
                 for name in [name for name in sys.modules if name.split(".")[0] in ours]:
                     del sys.modules[name]
         status = 0

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from releases import KAI
-from settings.artifacts import KNOWN_CHARTS, ChartRef, chart_for, image, mistakes
-from settings.models import Artifacts
+from components.check.host import pod_settings
+from releases import CHECK_IMAGE, KAI
+from settings.artifacts import KNOWN_CHARTS, ChartRef, chart_for, image, installed_charts, mistakes
+from settings.load import parse_platform
+from settings.models import Artifacts, Platform
+from tests.settings.build import raw
+
+
+def platform(changes: Mapping[str, object]) -> Platform:
+    """The small valid platform of the settings' tests, with `changes`."""
+    return parse_platform(raw(changes), "here")
 
 
 def charts(**places: str) -> Artifacts:
@@ -119,7 +128,56 @@ def test_without_a_mirror_an_image_stays_as_it_is() -> None:
     assert image("ubuntu:24.04", Artifacts()) == "ubuntu:24.04"
 
 
+def test_an_image_that_names_the_mirror_already_is_not_mirrored_twice() -> None:
+    mirror = Artifacts(image_registry="m.example:5000/proxy")
+    assert image("m.example:5000/proxy/a/b:1", mirror) == "m.example:5000/proxy/a/b:1"
+    assert image("m.example:5000/proxying/b:1", mirror) == "m.example:5000/proxy/proxying/b:1"
+
+
+def test_the_check_s_pods_come_from_the_mirror_too() -> None:
+    def check_image(**artifacts: str) -> str:
+        return pod_settings(platform({"artifacts": artifacts} if artifacts else {})).image
+
+    assert check_image() == CHECK_IMAGE
+    assert check_image(imageRegistry="m.example") == CHECK_IMAGE.replace("docker.io/", "m.example/")
+    own = platform({"artifacts": {"imageRegistry": "m.example"}, "check": {"image": "ghcr.io/a/torch:1"}})
+    assert pod_settings(own).image == "m.example/a/torch:1"
+
+
 # --- mistakes ---
+
+
+def test_every_chart_of_a_platform_is_asked_for_in_its_version() -> None:
+    assert installed_charts(platform({})) == [
+        ("vcluster", "0.36.1"),
+        ("kai-scheduler", "v0.9.3"),
+        ("kai-scheduler", "v0.7.11"),
+        ("nvidia-device-plugin", "0.20.0"),
+    ]
+    assert ("nvidia-device-plugin", "0.20.0") not in installed_charts(platform({"gpu.owner": "cluster"}))
+    shared = installed_charts(platform({"host.scheduler": {"version": "v0.14.7"}}))
+    assert ("kai-scheduler", "v0.14.7") in shared
+    theirs = installed_charts(platform({"host.scheduler": {"version": "v0.14.7", "owner": "cluster"}}))
+    assert ("kai-scheduler", "v0.14.7") not in theirs
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("oci://mirror.example", "must name the chart after the host"),
+        ("oci://mirror.example/kai@sha256:0", "must not end in a tag or a digest"),
+        ("https://mirror.example/x.tgz?token=hunter2", "must not hold a query, which may be a token"),
+        ("file:///srv/charts", "must be an oci:// or https:// URL or a local path"),
+        ("https://mirror.example:port/x", "got a broken URL"),
+        ("./charts/my chart", "without spaces"),
+        ("./charts\nx", "without spaces"),
+        ("", "got ''"),
+    ],
+)
+def test_a_place_that_helm_could_not_use_or_that_holds_a_secret_is_told(place: str, words: str) -> None:
+    (found,) = mistakes(Artifacts(charts={"vcluster": place}))
+    assert words in found
+    assert "hunter2" not in found
 
 
 def test_good_artifacts_have_no_mistakes() -> None:

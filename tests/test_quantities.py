@@ -10,6 +10,7 @@ from capacity import (
     LeafClaim,
     PoolCapacity,
     TenantClaim,
+    api_quantity,
     leaf_queues,
     parse_quantity,
     plural,
@@ -46,6 +47,39 @@ def test_a_suffix_has_kubernetes_value(suffix: str, value: str) -> None:
 def test_what_is_no_quantity_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a quantity"):
         parse_quantity(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("131891176Ki", "135056564224"),
+        ("1e3", "1000"),
+        ("12E6", "12000000"),
+        ("1.5e-3", "0.0015"),
+        ("2E", "2000000000000000000"),
+        ("1Ei", "1152921504606846976"),
+        ("100n", "0.0000001"),
+        ("5u", "0.000005"),
+        ("-1", "-1"),
+        (".5", "0.5"),
+        ("1.", "1"),
+        ("3920m", "3.92"),
+    ],
+)
+def test_what_an_api_server_writes_is_read(text: str, value: str) -> None:
+    assert api_quantity(text) == Decimal(value)
+
+
+def test_a_missing_quantity_is_nothing_and_a_broken_one_is_refused() -> None:
+    assert api_quantity(None) == 0
+    for text in ("", "1 Gi", "Gi", "1KiB", "one", "1e"):
+        with pytest.raises(ValueError, match="is not a quantity"):
+            api_quantity(text)
+
+
+def test_whatever_users_may_write_means_the_same_to_the_api() -> None:
+    for text in ("8", "0.5", "500m", "512Gi", "1k", "2Ti", "3P"):
+        assert parse_quantity(text) == api_quantity(text)
 
 
 def test_a_tenant_that_fills_a_node_to_the_last_fits() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
@@ -12,29 +13,31 @@ import yaml
 
 import releases
 from releases import (
+    CONTROL_PLANE_STORAGE,
     DEFAULT_DEVICE_PLUGIN,
     DEFAULT_GPU_OPERATOR,
     DEFAULT_KAI,
+    DEFAULT_KUBERNETES,
     DEFAULT_VCLUSTER,
     DEVICE_PLUGIN,
-    ENDING_DAYS,
     GPU_OPERATOR,
     JSON,
     KAI,
     RESERVATION_POD,
+    RETRACTED_KAI,
+    STALE_DAYS,
     VCLUSTER,
     GpuOperatorRelease,
     KaiRelease,
     SharingConfig,
-    SupportState,
     VclusterRelease,
+    ages,
     device_plugin_values,
     fits,
     gpu_operator_values,
     kai_values,
     kubernetes_for,
     same_line,
-    support,
     vcluster_values,
 )
 
@@ -89,7 +92,30 @@ def test_a_change_of_line_is_no_upgrade(old: str, new: str) -> None:
 def test_going_back_from_098_deletes_the_config_that_its_hook_made() -> None:
     left = {(leftover.api_version, leftover.kind, leftover.name) for leftover in KAI["v0.9.8"].leftovers}
     assert ("kai.scheduler/v1", "Config", "kai-config") in left
-    assert KAI["v0.9.3"].leftovers == ()
+    assert "Config" not in {leftover.kind for leftover in KAI["v0.9.3"].leftovers}, "an object of the release there"
+
+
+def test_a_failed_hook_of_every_kai_is_swept_and_never_what_a_running_release_needs() -> None:
+    crd_upgrader = {v for v, kai in KAI.items() if any(o.name == "crd-upgrader" for o in kai.hook_objects)}
+    # the others replace their own Job (before-hook-creation)
+    assert set(KAI) - crd_upgrader == {"v0.16.8", "v0.18.6"}
+    for version, kai in KAI.items():
+        assert not set(kai.hook_objects) & set(kai.leftovers), version
+        for left in kai.hook_objects:
+            assert (left.namespace == "kai-scheduler") == (left.kind in {"Job", "ServiceAccount"}), version
+        cleans = any(o.name == "post-delete-cleanup" for o in kai.hook_objects)
+        assert cleans == (version not in {"v0.7.11", "v0.9.2", "v0.9.3", "v0.9.8"})
+
+
+def test_only_old_kais_take_a_mig_name_at_zero_for_mig() -> None:
+    assert [v for v, kai in KAI.items() if kai.mig_names_count_at_zero] == ["v0.7.11", "v0.9.2", "v0.9.3", "v0.9.8"]
+
+
+@pytest.mark.parametrize(
+    ("version", "name"), [("v0.7.11", None), ("v0.9.3", "nvidia"), ("v0.9.8", None), ("v0.16.8", None)]
+)
+def test_a_release_says_which_runtime_class_nobody_can_change(version: str, name: str | None) -> None:
+    assert KAI[version].hard_coded_runtime_class == name
 
 
 def test_releases_with_a_shard_of_their_own_leave_it_behind() -> None:
@@ -98,32 +124,48 @@ def test_releases_with_a_shard_of_their_own_leave_it_behind() -> None:
         assert bool(shards) == (version not in {"v0.7.11", "v0.9.2", "v0.9.3", "v0.9.8"}), version
 
 
-def test_support_is_supported_then_ending_then_ended() -> None:
-    release = KAI[DEFAULT_KAI]
-    assert release.support_ends is not None
-    last_day = release.support_ends
-    assert support(release, last_day - timedelta(days=ENDING_DAYS)).state is SupportState.SUPPORTED
-    assert support(release, last_day - timedelta(days=ENDING_DAYS - 1)).state is SupportState.ENDING
-    assert support(release, last_day).state is SupportState.ENDING
-    gone = support(release, last_day + timedelta(days=1))
-    assert (gone.state, gone.days, gone.ends) == (SupportState.ENDED, -1, last_day)
-
-
-def test_a_release_that_was_never_supported_has_ended_without_a_day() -> None:
-    state = support(KAI["v0.7.11"], date(2025, 8, 1))
-    assert (state.state, state.days, state.ends) == (SupportState.ENDED, None, None)
-    assert not KAI["v0.7.11"].supported
-
-
 def test_monthly_support_ends_on_the_last_day_of_the_month() -> None:
     for release in KAI.values():
         if release.support_ends is not None:
             assert (release.support_ends + timedelta(days=1)).day == 1, release.version
 
 
-def test_the_defaults_are_the_newest_that_we_know() -> None:
-    newest = [[*known][-1] for known in (KAI, VCLUSTER, DEVICE_PLUGIN, GPU_OPERATOR)]
-    assert newest == [DEFAULT_KAI, DEFAULT_VCLUSTER, DEFAULT_DEVICE_PLUGIN, DEFAULT_GPU_OPERATOR]
+def test_a_default_is_the_newest_that_was_run_and_newer_ones_are_known() -> None:
+    newest = {what: [*known][-1] for what, known in (("kai", KAI), ("vcluster", VCLUSTER))}
+    assert (DEFAULT_KAI, DEFAULT_VCLUSTER) == ("v0.16.8", "0.36.1")
+    assert newest == {"kai": "v0.18.6", "vcluster": "0.37.1"}
+    assert ([*DEVICE_PLUGIN][-1], [*GPU_OPERATOR][-1]) == (DEFAULT_DEVICE_PLUGIN, DEFAULT_GPU_OPERATOR)
+
+
+def test_a_default_is_stale_when_it_is_old_and_a_newer_one_is_known() -> None:
+    kai = next(age for age in ages() if age.what == "KAI")
+    assert (kai.default, kai.newest) == (DEFAULT_KAI, [*KAI][-1])
+    assert not kai.stale(kai.released + timedelta(days=STALE_DAYS))
+    assert kai.stale(kai.released + timedelta(days=STALE_DAYS + 1))
+    assert not replace(kai, newest=kai.default).stale(kai.released + timedelta(days=10 * STALE_DAYS))
+
+
+def test_a_stale_default_is_told_and_fails_nothing() -> None:
+    for age in ages():
+        if age.stale(date.today()):
+            warnings.warn(
+                f"default {age.what} {age.default} is of {age.released}, and {age.newest} of {age.newest_released} is "
+                "known: read its chart, run it, raise the default",
+                stacklevel=1,
+            )
+
+
+def test_no_release_is_from_the_future_of_a_newer_one() -> None:
+    for table in (KAI, VCLUSTER, DEVICE_PLUGIN, GPU_OPERATOR):
+        for release in table.values():
+            ends = getattr(release, "support_ends", None)
+            assert ends is None or release.released < ends, release.version
+
+
+def test_a_retracted_tag_is_no_release() -> None:
+    assert not set(RETRACTED_KAI) & set(KAI)
+    assert "v0.20.1" in RETRACTED_KAI
+    assert "v0.20.1" in releases.markdown()
 
 
 @pytest.mark.parametrize("known", [KAI, VCLUSTER, GPU_OPERATOR], ids=["kai", "vcluster", "gpu-operator"])
@@ -150,23 +192,29 @@ def test_every_kai_gets_a_kubernetes_that_its_vcluster_has_and_it_was_built_for(
     kai: KaiRelease, vcluster: VclusterRelease
 ) -> None:
     chosen = kubernetes_for(vcluster, kai)
-    assert chosen in vcluster.kubernetes_versions
+    assert vcluster.takes(chosen)
     assert fits(chosen, kai)
 
 
-def test_an_old_vcluster_gives_an_older_kubernetes_than_its_kai_would_like() -> None:
-    assert kubernetes_for(VCLUSTER["0.29.3"], KAI["v0.16.8"]) == VCLUSTER["0.29.3"].default_kubernetes
-    assert kubernetes_for(VCLUSTER["0.36.1"], KAI["v0.9.3"]) == KAI["v0.9.3"].kubernetes_default
+@pytest.mark.parametrize("vcluster", VCLUSTER.values(), ids=list(VCLUSTER))
+def test_the_kubernetes_that_was_run_is_the_default_with_and_without_a_kai(vcluster: VclusterRelease) -> None:
+    assert DEFAULT_KUBERNETES == "v1.34.4"
+    assert {kubernetes_for(vcluster, kai) for kai in (None, *KAI.values())} == {DEFAULT_KUBERNETES}
 
 
-def test_a_kubernetes_that_a_vcluster_does_not_know_gives_way_to_the_newest_that_fits() -> None:
-    picky = replace(KAI["v0.9.3"], kubernetes_default="v1.33.99")
-    assert kubernetes_for(VCLUSTER["0.36.1"], picky) == "v1.34.0"
+def test_any_patch_of_a_known_minor_can_be_written_and_nothing_else() -> None:
+    release = VCLUSTER["0.36.1"]
+    assert all(release.takes(tag) for tag in ("v1.34.0", "v1.34.4", "v1.36.5", "v1.30.14"))
+    wrong = ("1.34.4", "v1.34", "v1.34.4-full", "v1.37.0", "v1.29.9", "v2.34.4", "v1.34.4 ", "latest", "")
+    assert not [tag for tag in wrong if release.takes(tag)]
+    assert VCLUSTER["0.29.3"].takes("v1.34.4")  # not in its own list, but seen to run
+    assert not VCLUSTER["0.29.3"].takes("v1.35.0")
 
 
-def test_a_team_without_kai_runs_vclusters_own_kubernetes() -> None:
-    release = VCLUSTER[DEFAULT_VCLUSTER]
-    assert kubernetes_for(release, None) == release.default_kubernetes
+def test_a_vcluster_or_a_kai_that_does_not_go_with_the_default_gets_the_newest_below() -> None:
+    old = replace(VCLUSTER["0.29.3"], kubernetes_observed=())
+    assert kubernetes_for(old, None) == "v1.33.4"
+    assert kubernetes_for(VCLUSTER["0.36.1"], replace(KAI["v0.9.3"], kubernetes_max="1.32")) == "v1.32.1"
 
 
 def test_a_kubernetes_newer_than_a_kai_was_built_for_does_not_fit() -> None:
@@ -179,8 +227,14 @@ def test_a_kubernetes_newer_than_a_kai_was_built_for_does_not_fit() -> None:
 
 @pytest.mark.parametrize("release", KAI.values(), ids=list(KAI))
 def test_fractions_are_allowed_only_when_asked_for(release: KaiRelease) -> None:
-    assert at(kai_values(release, gpu_sharing=True), "global.gpuSharing") is True
-    assert at(kai_values(release, gpu_sharing=False), "global.gpuSharing") is False
+    key, (off, on) = release.gpu_sharing_key, release.gpu_sharing_words
+    assert (at(kai_values(release, gpu_sharing=True), key), at(kai_values(release, gpu_sharing=False), key)) == (
+        on,
+        off,
+    )
+    # a chart that knows modes is on without a word, so the boolean alone would not say it
+    expected = ("global.gpuSharingMode", "Disabled") if release.line == "0.18" else ("global.gpuSharing", False)
+    assert (key, off) == expected
 
 
 @pytest.mark.parametrize(
@@ -192,6 +246,7 @@ def test_fractions_are_allowed_only_when_asked_for(release: KaiRelease) -> None:
         ("v0.12.23", {"binder.runtimeClassName", "admission.gpuPodRuntimeClassName"}),
         ("v0.14.7", {"binder.runtimeClassName", "admission.gpuPodRuntimeClassName"}),
         ("v0.16.8", {"binder.runtimeClassName", "admission.gpuFractionRuntimeClassName"}),
+        ("v0.18.6", {"binder.runtimeClassName", "admission.gpuFractionRuntimeClassName"}),
     ],
 )
 def test_the_runtime_class_goes_to_the_keys_that_the_version_reads(version: str, keys: set[str]) -> None:
@@ -206,30 +261,8 @@ def test_without_a_runtime_class_admission_names_none_where_the_version_lets_us(
     assert at(kai_values(KAI["v0.9.8"], gpu_sharing=True), "admission.gpuPodRuntimeClassName") is None
 
 
-@pytest.mark.parametrize(
-    ("version", "name"),
-    [("v0.7.11", None), ("v0.9.3", "nvidia"), ("v0.9.8", "nvidia"), ("v0.12.23", "nvidia"), ("v0.16.8", None)],
-)
-def test_a_release_says_which_runtime_class_it_names_by_itself(version: str, name: str | None) -> None:
-    assert KAI[version].fixed_runtime_class == name
-
-
 def test_only_0711_needs_the_default_runtime_for_fractions() -> None:
     assert [version for version, release in KAI.items() if release.fractions_need_default_runtime] == ["v0.7.11"]
-
-
-@pytest.mark.parametrize(
-    ("version", "key"), [("v0.7.11", "binder.cdi"), ("v0.9.8", "binder.cdi"), ("v0.16.8", "binder.cdiEnabled")]
-)
-def test_cdi_is_named_where_the_version_has_a_key_and_left_alone_unless_asked(version: str, key: str) -> None:
-    assert at(kai_values(KAI[version], gpu_sharing=True, cdi=True), key) is True
-    assert at(kai_values(KAI[version], gpu_sharing=True, cdi=False), key) is False
-    assert at(kai_values(KAI[version], gpu_sharing=True), key) is None
-
-
-def test_093_has_no_key_for_cdi() -> None:
-    values = kai_values(KAI["v0.9.3"], gpu_sharing=True, cdi=True)
-    assert not [path for path in paths(values) if "cdi" in path.lower()]
 
 
 @pytest.mark.parametrize("version", ["v0.7.11", "v0.9.8"])
@@ -243,7 +276,7 @@ def test_fake_gpus_need_an_argument_where_no_operator_looks_at_the_nodes(version
 @pytest.mark.parametrize("release", KAI.values(), ids=list(KAI))
 def test_our_queues_are_the_only_queues(release: KaiRelease) -> None:
     values = kai_values(release, gpu_sharing=False)
-    expected = False if release.version in {"v0.12.23", "v0.14.7", "v0.16.8"} else None
+    expected = False if release.version in {"v0.12.23", "v0.14.7", "v0.16.8", "v0.18.6"} else None
     assert at(values, "defaultQueue.createDefaultQueue") is expected
 
 
@@ -283,20 +316,10 @@ def test_a_pull_policy_reaches_each_image_of_kai(release: KaiRelease) -> None:
     assert {"binder.image.pullPolicy", "scheduler.image.pullPolicy", "crdupgrader.image.pullPolicy"} <= never
 
 
-@pytest.mark.parametrize("version", ["v0.12.23", "v0.14.7", "v0.16.8"])
+@pytest.mark.parametrize("version", ["v0.12.23", "v0.14.7", "v0.16.8", "v0.18.6"])
 def test_reservation_pods_ask_for_next_to_nothing(version: str) -> None:
     requests = at(kai_values(KAI[version], gpu_sharing=True), "binder.resourceReservationPodResources.requests")
     assert requests == {"cpu": f"{RESERVATION_POD.cpu_millicores}m", "memory": f"{RESERVATION_POD.memory_mib}Mi"}
-
-
-@pytest.mark.parametrize("release", KAI.values(), ids=list(KAI))
-def test_kai_goes_where_it_is_told(release: KaiRelease) -> None:
-    toleration: JSON = {"key": "nvidia.com/gpu", "operator": "Exists"}
-    told = kai_values(release, gpu_sharing=False, tolerations=[toleration], node_selector={"role": "cpu"})
-    assert at(told, "global.tolerations") == [toleration]
-    assert at(told, "global.nodeSelector") == {"role": "cpu"}
-    untold = kai_values(release, gpu_sharing=False)
-    assert (at(untold, "global.tolerations"), at(untold, "global.nodeSelector")) == (None, None)
 
 
 # --- vCluster's values ---
@@ -330,13 +353,6 @@ def test_a_team_without_kai_sees_no_node_of_the_host() -> None:
     assert at(values, "sync.fromHost.nodes") == {"enabled": False}
 
 
-def test_priority_classes_are_not_synced_beside_kai_because_the_syncer_would_delete_kais_own() -> None:
-    with pytest.raises(ValueError, match="KAI's own PriorityClasses"):
-        team(VCLUSTER[DEFAULT_VCLUSTER], sync_priority_classes=True)
-    values = team(VCLUSTER[DEFAULT_VCLUSTER], virtual_scheduler=False, sync_priority_classes=True)
-    assert at(values, "sync.fromHost.priorityClasses.enabled") is True
-
-
 def test_a_teams_priority_class_holds_for_its_control_plane_and_for_every_pod() -> None:
     values = team(VCLUSTER[DEFAULT_VCLUSTER], priority_class="team-high", backing_store="etcd")
     assert {path for path in paths(values) if at(values, path) == "team-high"} == {
@@ -355,8 +371,8 @@ def test_a_teams_priority_class_holds_for_its_control_plane_and_for_every_pod() 
 )
 def test_the_volume_is_claimed_where_the_data_is(store: str, claim: str) -> None:
     release = VCLUSTER[DEFAULT_VCLUSTER]
-    kept = team(release, backing_store=store, storage_class="fast", storage_size="9Gi")
-    assert at(kept, claim) == {"enabled": True, "size": "9Gi", "storageClass": "fast"}
+    kept = team(release, backing_store=store, storage_class="fast")
+    assert at(kept, claim) == {"enabled": True, "size": CONTROL_PLANE_STORAGE, "storageClass": "fast"}
     assert "storageClass" not in str(at(team(release, backing_store=store), claim))
     assert at(team(release, backing_store=store, persistence=False), claim) == {"enabled": False}
 
@@ -386,14 +402,8 @@ def test_the_api_certificate_holds_every_name_that_the_kubeconfig_may_use() -> N
     values = team(VCLUSTER[DEFAULT_VCLUSTER], extra_sans=("10.0.0.5", "gpu.example"))
     assert at(values, "controlPlane.proxy.extraSANs") == ["ml.team-ml.svc", "10.0.0.5", "gpu.example"]
     assert at(values, "exportKubeConfig") == {"server": "https://ml.team-ml.svc:443", "context": "ml"}
-    outside = team(VCLUSTER[DEFAULT_VCLUSTER], server="https://10.0.0.5:30443", context="ml-prod")
-    assert at(outside, "exportKubeConfig") == {"server": "https://10.0.0.5:30443", "context": "ml-prod"}
-
-
-def test_a_node_port_service_takes_one_port_not_two() -> None:
-    values = team(VCLUSTER[DEFAULT_VCLUSTER], service_type="NodePort", node_port=30443)
-    assert at(values, "controlPlane.service") == {"spec": {"type": "NodePort"}, "httpsNodePort": 30443}
-    assert at(values, "networking.advanced.proxyKubelets") == {"byHostname": False, "byIP": False}
+    outside = team(VCLUSTER[DEFAULT_VCLUSTER], server="https://10.0.0.5:30443")
+    assert at(outside, "exportKubeConfig") == {"server": "https://10.0.0.5:30443", "context": "ml"}
 
 
 def test_host_kai_groups_pods_by_themselves_only_when_asked() -> None:
@@ -421,18 +431,6 @@ def test_vclusters_images_come_from_the_mirror_and_keep_the_pull_policy() -> Non
         "controlPlane.distro.k8s.imagePullPolicy",
         "controlPlane.backingStore.etcd.deploy.statefulSet.imagePullPolicy",
     }
-
-
-def test_the_control_plane_and_etcd_go_where_they_are_told() -> None:
-    toleration: JSON = {"key": "nvidia.com/gpu", "operator": "Exists"}
-    values = team(
-        VCLUSTER[DEFAULT_VCLUSTER], backing_store="etcd", node_selector={"role": "cpu"}, tolerations=[toleration]
-    )
-    for stateful_set in ("controlPlane.statefulSet", "controlPlane.backingStore.etcd.deploy.statefulSet"):
-        assert at(values, f"{stateful_set}.scheduling") == {
-            "nodeSelector": {"role": "cpu"},
-            "tolerations": [toleration],
-        }
 
 
 def test_the_kubernetes_inside_is_the_one_asked_for() -> None:
@@ -477,40 +475,43 @@ def test_nodes_without_a_label_share_nothing() -> None:
 def test_without_sharing_there_is_no_config_map() -> None:
     values = device_plugin_values(DEVICE_PLUGIN[DEFAULT_DEVICE_PLUGIN])
     assert at(values, "config") is None
-    assert at(values, "nvidiaDriverRoot") is None
+    # feature discovery is on neither here nor by another way: our labels are what the chart's affinity finds
+    assert (at(values, "gfd.enabled"), at(values, "nfd.enabled")) == (False, False)
     assert at(values, "runtimeClassName") is None
 
 
-def test_gpu_feature_discovery_brings_node_feature_discovery_with_it() -> None:
+@pytest.mark.parametrize(
+    ("version", "key"),
+    [
+        ("v0.7.11", "binder.cdi"),
+        ("v0.9.8", "binder.cdi"),
+        ("v0.16.8", "binder.cdiEnabled"),
+        ("v0.18.6", "binder.cdiEnabled"),
+    ],
+)
+def test_cdi_is_named_where_the_version_has_a_key_and_left_alone_unless_asked(version: str, key: str) -> None:
+    assert at(kai_values(KAI[version], gpu_sharing=True, cdi=True), key) is True
+    assert at(kai_values(KAI[version], gpu_sharing=True, cdi=False), key) is False
+    assert at(kai_values(KAI[version], gpu_sharing=True), key) is None
+
+
+def test_093_has_no_key_for_cdi() -> None:
+    values = kai_values(KAI["v0.9.3"], gpu_sharing=True, cdi=True)
+    assert not [path for path in paths(values) if "cdi" in path.lower()]
+
+
+def test_how_the_device_plugin_names_gpus_is_left_to_it_unless_asked() -> None:
     release = DEVICE_PLUGIN[DEFAULT_DEVICE_PLUGIN]
-    for wanted in (True, False):
-        values = device_plugin_values(release, gpu_feature_discovery=wanted)
-        assert (at(values, "gfd.enabled"), at(values, "nfd.enabled")) == (wanted, wanted)
+    assert not {"nvidiaDriverRoot", "deviceListStrategy"} & set(device_plugin_values(release))
+    values = device_plugin_values(release, driver_root="/", device_list_strategy="cdi-cri")
+    assert (values["nvidiaDriverRoot"], values["deviceListStrategy"]) == ("/", "cdi-cri")
 
 
 def test_the_device_plugins_images_come_from_the_mirror() -> None:
-    values = device_plugin_values(
-        DEVICE_PLUGIN[DEFAULT_DEVICE_PLUGIN], runtime_class="nvidia", driver_root="/", image_registry=MIRROR
-    )
+    values = device_plugin_values(DEVICE_PLUGIN[DEFAULT_DEVICE_PLUGIN], runtime_class="nvidia", image_registry=MIRROR)
     assert at(values, "image.repository") == f"{MIRROR}/nvidia/k8s-device-plugin"
     assert at(values, "nfd.image.repository") == f"{MIRROR}/nfd/node-feature-discovery"
-    assert (at(values, "runtimeClassName"), at(values, "nvidiaDriverRoot")) == ("nvidia", "/")
-
-
-def test_the_device_plugin_tolerates_what_it_is_told_instead_of_the_charts_own() -> None:
-    toleration: JSON = {"key": "nvidia.com/gpu", "operator": "Exists"}
-    release = DEVICE_PLUGIN[DEFAULT_DEVICE_PLUGIN]
-    assert at(device_plugin_values(release, tolerations=[toleration]), "tolerations") == [toleration]
-    assert at(device_plugin_values(release), "tolerations") is None
-
-
-@pytest.mark.parametrize("release", GPU_OPERATOR.values(), ids=list(GPU_OPERATOR))
-def test_the_operator_brings_what_the_host_lacks(release: GpuOperatorRelease) -> None:
-    usual = gpu_operator_values(release)
-    assert (at(usual, "toolkit.enabled"), at(usual, "nfd.enabled")) == (True, True)
-    host_has_it = gpu_operator_values(release, toolkit=False, node_feature_discovery=False, runtime_class="gpu")
-    assert (at(host_has_it, "toolkit.enabled"), at(host_has_it, "nfd.enabled")) == (False, False)
-    assert at(host_has_it, "operator.runtimeClass") == "gpu"
+    assert at(values, "runtimeClassName") == "nvidia"
 
 
 @pytest.mark.parametrize("release", GPU_OPERATOR.values(), ids=list(GPU_OPERATOR))
@@ -532,7 +533,6 @@ def test_microk8s_gets_the_paths_of_its_containerd_and_nobody_else_does() -> Non
     assert len(environment) == 3
     assert all("/var/snap/microk8s/" in text for text in strings(environment) if "/" in text)
     assert at(gpu_operator_values(release), "toolkit.env") is None
-    assert at(gpu_operator_values(release, microk8s=True, toolkit=False), "toolkit.env") is None
 
 
 @pytest.mark.parametrize("release", GPU_OPERATOR.values(), ids=list(GPU_OPERATOR))
@@ -540,7 +540,7 @@ def test_the_operator_leaves_the_hosts_driver_alone_and_wants_no_prometheus(rele
     values = gpu_operator_values(release)
     assert at(values, "driver.enabled") is False
     assert at(values, "dcgmExporter.serviceMonitor.enabled") is False
-    assert at(gpu_operator_values(release, driver=True), "driver.enabled") is True
+    assert (at(values, "toolkit.enabled"), at(values, "nfd.enabled")) == (True, True)
 
 
 @pytest.mark.parametrize("release", GPU_OPERATOR.values(), ids=list(GPU_OPERATOR))
@@ -578,6 +578,7 @@ def test_each_trap_has_a_source_a_handling_and_a_flag_that_exists() -> None:
         ("default-queue", "default_queue_key"),
         ("reservation-without-runtime-class", "fractions_need_default_runtime"),
         ("helm-wait", "operator"),
+        ("mig-name-at-zero", "mig_names_count_at_zero"),
     ],
 )
 def test_a_release_lists_a_trap_exactly_when_its_flag_is_up(trap: str, flag: str) -> None:

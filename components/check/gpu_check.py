@@ -20,10 +20,22 @@ from components.retry import when_admitted, when_it_comes
 from probe import code
 
 
+def code_map(name: str, namespace: str, team: str, opts: pulumi.ResourceOptions) -> k8s.core.v1.ConfigMap:
+    """The programs of a namespace's checks. Once a namespace: it is most of what a check adds to the state."""
+    return k8s.core.v1.ConfigMap(
+        name,
+        metadata={"name": names.CHECK_CODE, "namespace": namespace, "labels": names.labels(team=team)},
+        data=code.data(),
+        binary_data=code.binary_data(),
+        opts=opts,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class GpuCheckArgs:
-    """`checked` is what else the check proves: a change of it runs the check again. `namespace` is made by the
-    caller where it is shared. `provider` and `kubeconfig` are those of the cluster that the pods are made in."""
+    """`checked` is what else the check proves: a change of it runs the check again. Namespace and code are made by the
+    caller where several checks share them (`own_namespace` false). `provider` and `kubeconfig` are those of the cluster
+    that the pods are made in."""
 
     request: job.Request
     checked: Mapping[str, object]
@@ -117,14 +129,8 @@ class GpuCheck(Component):
             )
         found = list(first)
         for suffix, half in self._halves():
-            found.append(
-                k8s.core.v1.ConfigMap(
-                    f"{name}-code{suffix}",
-                    metadata=self._metadata(f"{request.name}-code", half.namespace),
-                    data=code.files(),
-                    opts=self._opts(first),
-                )
-            )
+            if args.own_namespace:
+                found.append(code_map(f"{name}-code{suffix}", half.namespace, request.team, self._opts(first)))
             found += self._account(f"{name}-probe{suffix}", half, job.probe_rules(half), first)
         return found + self._verdict_account(f"{name}-verdict", first)
 

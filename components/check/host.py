@@ -10,6 +10,7 @@ from __future__ import annotations
 import names
 import releases
 from components.check.job import PodSettings, Request
+from settings import artifacts
 from settings.models import GpuStack, Platform, Pool
 
 
@@ -47,6 +48,7 @@ def _request(platform: Platform, name: str, pool: Pool, node: str | None, select
         pair=None,
         gpu_memory_mib=None,
         replicas=pool.replicas,
+        sharing=sharing(pool),
         tainted=pool.taint,
         product=pool.product,
         pool_gpu_memory_mib=pool.gpu_memory_mib,
@@ -55,16 +57,24 @@ def _request(platform: Platform, name: str, pool: Pool, node: str | None, select
     )
 
 
+def sharing(pool: Pool) -> str | None:
+    """How a pool's replicas are made, in the stack file's words; None without replicas."""
+    if pool.sharing.mps:
+        return "mps"
+    return "timeSlicing" if pool.sharing.time_slicing else None
+
+
 def pod_settings(platform: Platform) -> PodSettings:
     """What is the same in every check pod of a platform."""
     fake = platform.gpu.stack is GpuStack.FAKE
     return PodSettings(
         # whatever fakes a GPU brings no runtime for it
         runtime_class=None if fake else platform.gpu.runtime_class.name,
-        image=platform.check.image or releases.CHECK_IMAGE,
+        image=artifacts.image(platform.check.image or releases.CHECK_IMAGE, platform.artifacts),
         pull_policy=platform.artifacts.image_pull_policy,
         memory_fraction=platform.check.gpu_memory_fraction,
         deadline_seconds=platform.check.deadline_seconds,
         on_failure=platform.check.on_failure.value,
         fake=fake,
+        injection=platform.gpu.injection,
     )

@@ -1,6 +1,8 @@
 """The objects of a GPU check, as data. Pure: no Pulumi import.
 
 Two pods. The asking pod goes through the team's queue as the team's own work would, holds the GPU and runs `probe.py`.
+What it was granted it learns from the kubelet, by its arguments (`probe/injection.py`): it needs no right to read
+anything of KAI's, in whose namespace ever KAI keeps it.
 The verdict pod holds nothing: it waits for the asking pod's report, or for the deadline, and its own exit is what the
 deploy sees. So "no capacity" is a verdict and not a failed deploy.
 
@@ -17,7 +19,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import names
-from probe import code
+from probe import code, injection
+from releases import injection as modes
 
 Spec = dict[str, Any]
 
@@ -28,7 +31,7 @@ MEMORY_GIB_PER_FURTHER_GPU: Final = 2
 """Host memory that the probe touched at most on H200s: 966 MiB with one GPU, 2535 MiB with two."""
 RETRIES: Final = 4
 """A preempted pod and one that a webhook refused while it was starting both count as a failed try."""
-PROBE_FOLDER: Final = "/opt/gpu-check"
+CODE_FOLDER: Final = "/opt/gpu-check"
 RUN_LABEL: Final = "batch.kubernetes.io/controller-uid"
 """Kubernetes puts the Job's UID there on each of its pods: a report says which run it is of."""
 THIRD_STEP: Final = 0.1
@@ -41,7 +44,8 @@ PRIORITY: Final = 10
 
 @dataclass(frozen=True, kw_only=True)
 class PodSettings:
-    """What is the same in every check pod of a platform. Deadline in seconds, memory as a share of the GPU's."""
+    """What is the same in every check pod of a platform. Deadline in seconds, memory as a share of the GPU's.
+    `injection` as the stack file says it."""
 
     runtime_class: str | None
     image: str
@@ -50,12 +54,14 @@ class PodSettings:
     deadline_seconds: int
     on_failure: str
     fake: bool
+    injection: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What one check asks for, and of whom. `namespace` is where its pods run, `report_namespace` where the report is
-    written. `pair`: two shares of one GPU that must be had at the same time; then there is no `fraction`."""
+    written. `pair`: two shares of one GPU that must be had at the same time; then there is no `fraction`. `sharing`:
+    how the pool's replicas are made, `timeSlicing` or `mps`; None without replicas."""
 
     name: str
     namespace: str
@@ -75,6 +81,7 @@ class Request:
     pair: tuple[float, float] | None
     gpu_memory_mib: int | None
     replicas: int
+    sharing: str | None
     tainted: bool
     product: str | None
     pool_gpu_memory_mib: int | None
@@ -96,7 +103,7 @@ class Request:
 def stamp(request: Request, checked: Mapping[str, object]) -> str:
     """Changes when, and only when, what the check proves has changed: what it asks for, how it looks, and `checked`
     (scheduler, queues, pool, GPU software)."""
-    text = json.dumps([asdict(request), dict(checked), code.files()], sort_keys=True, default=str)
+    text = json.dumps([asdict(request), dict(checked), code.digest()], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -129,6 +136,9 @@ def expectation(request: Request, mark: str) -> dict[str, object]:
         "fraction": request.fraction,
         "gpuMemoryMib": request.gpu_memory_mib,
         "replicas": request.replicas,
+        "sharing": request.sharing,
+        "runtimeClass": request.pod.runtime_class,
+        "injection": modes.seen(request.pod.injection, fraction=request.mode in ("fraction", "gpu-memory")),
         "product": request.product,
         "poolGpuMemoryMib": request.pool_gpu_memory_mib,
         "memoryFraction": request.pod.memory_fraction,
@@ -147,7 +157,7 @@ def asking_job(request: Request, mark: str) -> Spec:
         "restartPolicy": "Never",
         "securityContext": _pod_security(),
         "containers": [_asking_container(request, mark)],
-        "volumes": [_code_volume(request), {"name": "shm", "emptyDir": {"medium": "Memory"}}],
+        "volumes": [_code_volume(), {"name": "shm", "emptyDir": {"medium": "Memory"}}],
     }
     if request.scheduler_name is not None:
         pod["schedulerName"] = request.scheduler_name
@@ -160,7 +170,7 @@ def asking_job(request: Request, mark: str) -> Spec:
     if request.tainted:
         pod["tolerations"] = [{"key": names.GPU, "operator": "Exists", "effect": "NoSchedule"}]
     if request.pair is not None:
-        pod["containers"][0]["command"] = ["python3", f"{PROBE_FOLDER}/verdict.py", "hold"]
+        pod["containers"][0]["command"] = [*_run("verdict"), "hold"]
         pod["containers"][0]["env"].append({"name": "GPU_CHECK_HELD_UNTIL", "value": names.CHECK_REPORT})
     return {
         "backoffLimit": RETRIES,
@@ -194,7 +204,8 @@ def _asking_container(request: Request, mark: str) -> Spec:
         "name": "probe",
         "image": request.pod.image,
         **_pull(request),
-        "command": ["python3", f"{PROBE_FOLDER}/probe.py"],
+        "command": _run("probe"),
+        "args": injection.arguments(),
         "env": [
             {"name": "GPU_CHECK_EXPECT", "value": json.dumps(expectation(request, mark), sort_keys=True)},
             {"name": "GPU_CHECK_IN_JOB", "value": "1"},
@@ -211,7 +222,7 @@ def _asking_container(request: Request, mark: str) -> Spec:
         "securityContext": _container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
-            {"name": "code", "mountPath": PROBE_FOLDER, "readOnly": True},
+            {"name": "code", "mountPath": CODE_FOLDER, "readOnly": True},
             {"name": "shm", "mountPath": "/dev/shm"},
         ],
     }
@@ -265,15 +276,15 @@ def verdict_job(request: Request, mark: str, runs: object) -> Spec:
                 "name": "verdict",
                 "image": request.pod.image,
                 **_pull(request),
-                "command": ["python3", f"{PROBE_FOLDER}/verdict.py"],
+                "command": _run("verdict"),
                 "env": env,
                 "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
                 "securityContext": _container_security(),
                 "terminationMessagePolicy": "FallbackToLogsOnError",
-                "volumeMounts": [{"name": "code", "mountPath": PROBE_FOLDER, "readOnly": True}],
+                "volumeMounts": [{"name": "code", "mountPath": CODE_FOLDER, "readOnly": True}],
             }
         ],
-        "volumes": [_code_volume(request)],
+        "volumes": [_code_volume()],
     }
     if request.tainted:
         pod["tolerations"] = [{"key": names.GPU, "operator": "Exists", "effect": "NoSchedule"}]
@@ -324,12 +335,17 @@ def _configmap(name: str, *verbs: str) -> Spec:
     return {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [name], "verbs": list(verbs)}
 
 
+def _run(program: str) -> list[str]:
+    """The command of one of the programs that the code's ConfigMap holds."""
+    return ["python3", f"{CODE_FOLDER}/{code.START}", program]
+
+
 def _pull(request: Request) -> Spec:
     return {"imagePullPolicy": request.pod.pull_policy} if request.pod.pull_policy else {}
 
 
-def _code_volume(request: Request) -> Spec:
-    return {"name": "code", "configMap": {"name": f"{request.name}-code"}}
+def _code_volume() -> Spec:
+    return {"name": "code", "configMap": {"name": names.CHECK_CODE}}
 
 
 def _pod_security() -> Spec:

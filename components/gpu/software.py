@@ -16,6 +16,7 @@ import names
 import releases
 from components.base import Component
 from components.gpu.runtime_class import runtime_class
+from releases import injection
 from settings.artifacts import chart_for
 from settings.models import Artifacts, Gpu, GpuStack, HostProvider, Owner, Pool
 
@@ -93,11 +94,14 @@ class GpuSoftware(Component):
     @staticmethod
     def _values(args: GpuSoftwareArgs, found: str) -> dict[str, releases.JSON]:
         configs = [config for name, pool in args.pools.items() if (config := sharing_config(name, pool))]
+        mode = injection.chosen(args.gpu.injection)
         if args.gpu.stack is GpuStack.DEVICE_PLUGIN:
             return releases.device_plugin_values(
                 releases.DEVICE_PLUGIN[found],
                 configs=configs,
                 runtime_class=args.gpu.runtime_class.name,
+                driver_root=mode.driver_root if mode else None,
+                device_list_strategy=mode.device_list_strategy if mode else None,
                 image_registry=args.artifacts.image_registry,
                 pull_policy=args.artifacts.image_pull_policy,
             )

@@ -29,10 +29,12 @@ class HostCluster(Component):
     provider: k8s.Provider
     uid: pulumi.Output[str]
     kubeconfig: pulumi.Output[str]
+    context: str
 
     def __init__(self, name: str, args: HostClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, {"context": args.context, "hostProvider": args.provider}, opts)
         self.kubeconfig = args.kubeconfig
+        self.context = args.context
         self.provider = k8s.Provider(
             f"{name}-provider",
             kubeconfig=args.kubeconfig,

@@ -13,7 +13,7 @@ import pulumi_kubernetes as k8s
 
 import kube
 import names
-from components.base import Component
+from components.base import Component, TenantProvider
 from components.team.tenant import Tenant
 
 ACCOUNT = "team-user"
@@ -26,8 +26,7 @@ class AccessArgs:
     """`provider` is the tenant's."""
 
     tenant: Tenant
-    provider: k8s.Provider
-    vcluster: k8s.helm.v3.Release
+    provider: TenantProvider
 
 
 class Access(Component):
@@ -37,7 +36,7 @@ class Access(Component):
 
     def __init__(self, name: str, args: AccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, {"team": args.tenant.name}, opts)
-        self._child = self.child(provider=args.provider, deleted_with=args.vcluster)
+        self._child = self.child(provider=args.provider)
         account = k8s.core.v1.ServiceAccount(
             f"{name}-account", metadata=self._metadata(args, ACCOUNT, NAMESPACE), opts=self._child
         )
@@ -49,7 +48,7 @@ class Access(Component):
                 "annotations": {"kubernetes.io/service-account.name": ACCOUNT},
             },
             type="kubernetes.io/service-account-token",
-            opts=self.child(provider=args.provider, deleted_with=args.vcluster, depends_on=[account]),
+            opts=self.child(provider=args.provider, depends_on=[account]),
         )
         server = args.tenant.server
         self.kubeconfig = pulumi.Output.secret(

@@ -1,19 +1,19 @@
 """What the host's API server refuses in a tenant's namespace, whoever asks.
 
 Owns: one ValidatingAdmissionPolicy and its binding per tenant, with the tenant's own numbers as literals.
-Leaves to others: sums (the ResourceQuota), what Pod Security already refuses, anything inside the virtual cluster.
+Leaves to others: the conditions (`pod_isolation.py`, `pod_rules.py`, `object_rules.py`), sums (the ResourceQuota),
+anything inside the virtual cluster.
 
 A tenant is admin inside its virtual cluster, so what its pods may be stands here. Its pods reach the host by the
 syncer, which copies labels, annotations and runtime class as they are, drops the node selector where the tenant's own
-scheduler has chosen a node, adds the tenant's where none has, and marks each pod with a label of its own
+scheduler has chosen a node, adds the tenant's where none has, and marks each object with a label of its own
 (vCluster pkg/controllers/resources/pods).
 What these rules cannot hold is in docs/policies.md.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,49 +22,29 @@ import pulumi_kubernetes as k8s
 
 import names
 from components.base import Component
+from components.team import object_rules, pod_isolation, pod_rules
+from components.team.cel import Rule
+from components.team.pod_rules import SYNCED_LABEL
 from components.team.tenant import Tenant
-from settings.models import Isolation, SchedulerMode
+from settings.models import SchedulerMode
+
+__all__ = ["SYNCED_LABEL", "Admission", "AdmissionArgs", "Others", "Rule", "binding_spec", "others", "policy_name",
+           "policy_spec", "rules"]  # fmt: skip
 
 Spec = dict[str, Any]
 
-SYNCED_LABEL: Final = "vcluster.loft.sh/managed-by"
-"""The syncer puts it on every pod of a tenant, over whatever the tenant wrote (vCluster pkg/util/translate)."""
-
-GPU_RUNTIME_CLASSES: Final = ("nvidia", "nvidia-cdi", "nvidia-legacy", "nvidia-experimental")
-"""What k3s and the GPU Operator register; each of them lets a container see GPUs that it did not ask for."""
-
-BASELINE_CAPABILITIES: Final = (
-    "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP",
-    "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
-)  # fmt: skip
-"""What a container has by default, so adding it adds nothing (Pod Security Standards, baseline)."""
-RESTRICTED_CAPABILITIES: Final = ("NET_BIND_SERVICE",)
-
-OLD_QUEUE_LABEL: Final = "project"
-"""Where KAI looks for a queue when its own label is not there."""
-FRACTION_LABEL: Final = "runai-gpu-group"
-"""KAI's binder writes it, alone or with `/<group>` behind it, on a pod that it bound to a part of a GPU."""
-_NAMES_GPU: Final = f"k.startsWith('{names.GPU}') || k.startsWith('nvidia.com/mig-')"
-"""In CEL: whether the resource name `k` stands for a GPU or a part of one."""
-FRACTION_ANNOTATIONS: Final = ("gpu-fraction", "gpu-memory")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """A condition in CEL that a pod must fulfil, and what to say when it does not."""
-
-    name: str
-    expression: str
-    fix: str
-
-    def message(self, team: str) -> str:
-        """What the one who asked reads: the rule, whose it is, and what to do."""
-        return f"gpu-tenancy rule {self.name}, team {team}: {self.fix}"
+JUDGED: Final = (
+    # a debug container and a resize come by subresources of their own
+    ("", ["pods", "pods/ephemeralcontainers", "pods/resize", "pods/binding", "persistentvolumeclaims", "services"]),
+    ("resource.k8s.io", ["resourceclaims", "resourceclaimtemplates"]),
+)
+"""What a policy is asked about, by API group."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Others:
-    """What only other tenants have, by name: nodes, and queues of the host's KAI."""
+    """What only other tenants have, by name: nodes, and queues that a foreign KAI on the host would count this tenant's
+    pods in."""
 
     nodes: tuple[str, ...]
     queues: tuple[str, ...]
@@ -112,7 +92,7 @@ def policy_name(team: str) -> str:
 
 
 def policy_spec(tenant: Tenant, found: Sequence[Rule]) -> Spec:
-    """The policy's spec: every pod of the tenant's namespace must fulfil every rule."""
+    """The policy's spec: every object of the tenant's namespace must fulfil every rule about its kind."""
     return {
         # a rule that cannot be evaluated refuses
         "failurePolicy": "Fail",
@@ -120,27 +100,20 @@ def policy_spec(tenant: Tenant, found: Sequence[Rule]) -> Spec:
             "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": tenant.namespace}},
             "resourceRules": [
                 {
-                    "apiGroups": [""],
-                    "apiVersions": ["v1"],
+                    "apiGroups": [group],
+                    "apiVersions": ["v1"] if group == "" else ["*"],
                     "operations": ["CREATE", "UPDATE"],
-                    # a debug container is added by a subresource of its own
-                    "resources": ["pods", "pods/ephemeralcontainers"],
+                    "resources": resources,
                 }
+                for group, resources in JUDGED
             ],
         },
-        # a pod on its way out only loses finalizers; refusing that would keep it for ever
-        "matchConditions": [{"name": "stays", "expression": "!has(object.metadata.deletionTimestamp)"}],
+        # an object on its way out only loses finalizers; refusing that would keep it for ever
+        "matchConditions": [{"name": "stays", "expression": "!object.?metadata.?deletionTimestamp.hasValue()"}],
         "variables": [
-            {"name": "labels", "expression": "object.metadata.?labels.orValue({})"},
-            {"name": "annotations", "expression": "object.metadata.?annotations.orValue({})"},
-            {"name": "fromTenant", "expression": _from_tenant(tenant)},
-            {"name": "asksGpu", "expression": _asks_gpu()},
-            {"name": "asksPart", "expression": _asks_part()},
+            {"name": name, "expression": expression} for name, expression in pod_rules.variables(tenant).items()
         ],
-        "validations": [
-            {"expression": rule.expression, "message": rule.message(tenant.name), "reason": "Forbidden"}
-            for rule in found
-        ],
+        "validations": [rule.validation(tenant.name) for rule in found],
     }
 
 
@@ -150,198 +123,30 @@ def binding_spec(tenant: Tenant) -> Spec:
 
 
 def rules(tenant: Tenant, strangers: Others, runtime_class: str) -> list[Rule]:
-    """Return the rules of a tenant's namespace."""
+    """Return the rules of a tenant's namespace. The API server tells the first one that is broken."""
     return [
-        *_isolation(tenant.team.isolation),
-        *_nodes(tenant, strangers),
-        *_queues(tenant, strangers),
-        _counted_gpus(),
-        *_runtime_class(tenant, runtime_class),
+        *pod_isolation.isolation(tenant.team.isolation),
+        pod_rules.own_account(tenant),
+        pod_rules.own_priority(tenant),
+        *pod_rules.nodes(tenant, strangers.nodes),
+        *pod_rules.queues(tenant, strangers.queues),
+        pod_rules.counted_resources(),
+        pod_rules.no_resource_claims(),
+        pod_rules.no_devices_by_name(tenant),
+        pod_rules.runtime_class(tenant, runtime_class),
+        pod_isolation.known_fields(),
+        object_rules.own_volumes(),
+        object_rules.no_external_ips(),
+        *object_rules.own_bindings(tenant, strangers.nodes),
+        object_rules.no_claims_of_devices(),
     ]
 
 
-# --- what a pod may reach -------------------------------------------------------------------------------------------
+def others(tenants: Mapping[str, Tenant], name: str, *, foreign_kai: bool = False) -> Others:
+    """Return what the other tenants have and this one has not.
 
-
-def _isolation(level: Isolation) -> list[Rule]:
-    if level is Isolation.PRIVILEGED:
-        return []
-    restricted = level is Isolation.RESTRICTED
-    allowed = RESTRICTED_CAPABILITIES if restricted else BASELINE_CAPABILITIES
-    return [
-        Rule(
-            name="not-privileged",
-            expression=_every_container("!c.?securityContext.?privileged.orValue(false)"),
-            fix="a container must not be privileged; remove securityContext.privileged",
-        ),
-        Rule(
-            name="no-host-path",
-            expression="object.spec.?volumes.orValue([]).all(v, !has(v.hostPath))",
-            fix="a pod must not mount a path of the node; use an emptyDir or a PersistentVolumeClaim",
-        ),
-        Rule(
-            name="no-host-namespaces",
-            expression=" && ".join(
-                f"!object.spec.?{key}.orValue(false)" for key in ("hostNetwork", "hostPID", "hostIPC")
-            ),
-            fix="a pod must not use the node's network, processes or IPC; remove hostNetwork, hostPID and hostIPC",
-        ),
-        Rule(
-            name="no-added-capabilities",
-            expression=_every_container(
-                f"c.?securityContext.?capabilities.?add.orValue([]).all(a, a in {_list(allowed)})"
-            ),
-            fix=f"a container may add only the capabilities {', '.join(allowed)}; remove the others",
-        ),
-    ]
-
-
-def _every_container(condition: str) -> str:
-    # three lists of two types, which CEL does not add up
-    return " && ".join(
-        f"object.spec.?{field}.orValue([]).all(c, {condition})"
-        for field in ("containers", "initContainers", "ephemeralContainers")
-    )
-
-
-# --- where it may run -----------------------------------------------------------------------------------------------
-
-
-def _nodes(tenant: Tenant, strangers: Others) -> list[Rule]:
-    if not tenant.node_selector:
-        return []
-    selected = " && ".join(
-        f"object.spec.?nodeSelector[?{_text(key)}].orValue('') == {_text(value)}"
-        for key, value in sorted(tenant.node_selector.items())
-    )
-    if tenant.nodes:
-        chosen = f"object.spec.?nodeName.orValue('') in {_list(tenant.nodes)}"
-        where = f"the nodes {', '.join(tenant.nodes)}"
-    elif tenant.own_kai:
-        # the pool is found by labels, which admission cannot look up: refuse at least what is known to be another's
-        taken = _list(strangers.nodes)
-        chosen = f"object.spec.?nodeName.orValue('') != '' && !(object.spec.nodeName in {taken})"
-        where = "nodes that are no other team's"
-    else:
-        chosen, where = "false", "its pool's nodes"
-    selector = ", ".join(f"{key}={value}" for key, value in sorted(tenant.node_selector.items()))
-    return [
-        Rule(
-            name="own-nodes",
-            expression=f"!variables.fromTenant || ({chosen}) || ({selected})",
-            fix=f"pods run on {where} only, by nodeName or by nodeSelector {selector}",
-        )
-    ]
-
-
-# --- which queue counts it ------------------------------------------------------------------------------------------
-
-
-def _queues(tenant: Tenant, strangers: Others) -> list[Rule]:
-    label = f"variables.labels[?{_text(names.KAI_QUEUE_LABEL)}].orValue('')"
-    by_kai = f"object.spec.?schedulerName.orValue('') == {_text(names.KAI_SCHEDULER_NAME)}"
-    if tenant.team.scheduler.mode is not SchedulerMode.HOST:
-        if not strangers.queues:
-            return []
-        # the syncer copies the labels, and the host's KAI would count the pod in that queue
-        named = " || ".join(
-            f"variables.labels[?{_text(key)}].orValue('') in {_list(strangers.queues)}"
-            for key in (names.KAI_QUEUE_LABEL, OLD_QUEUE_LABEL)
-        )
-        return [
-            Rule(
-                name="not-the-hosts-queues",
-                expression=f"!({named}) && !({by_kai} && object.spec.?nodeName.orValue('') == '')",
-                fix="the host's KAI is not for this team: name none of its queues, and not its scheduler",
-            )
-        ]
-    own = _host_queues(tenant)
-    return [
-        Rule(
-            name="own-queues",
-            # without the label KAI falls back to another label, and then to a queue that all share
-            expression=f"!variables.fromTenant || (!({by_kai}) && {label} == '') || {label} in {_list(own)}",
-            fix=f"a pod for KAI needs the label {names.KAI_QUEUE_LABEL} with a queue of the team: {', '.join(own)}",
-        ),
-        Rule(
-            name="gpus-through-kai",
-            # a pod that arrives with a node never meets the scheduler that counts; later the node is KAI's choice
-            expression="!variables.fromTenant || !(variables.asksGpu || variables.asksPart) || "
-            f"({by_kai} && (request.operation != 'CREATE' || object.spec.?nodeName.orValue('') == ''))",
-            fix=f"a pod that asks for a GPU needs schedulerName {names.KAI_SCHEDULER_NAME} and no nodeName",
-        ),
-    ]
-
-
-def _host_queues(tenant: Tenant) -> list[str]:
-    return [names.leaf_queue(tenant.name, leaf, on_host=True) for leaf in tenant.team.queues]
-
-
-# --- who may see a GPU ----------------------------------------------------------------------------------------------
-
-
-def _counted_gpus() -> Rule:
-    known = _list(names.GPU_RESOURCES)
-    return Rule(
-        name="counted-gpus",
-        # the ResourceQuota overlooks a name that it does not list, and a kubelet one that its node does not have: the
-        # pod would pass for one that asks for a GPU, and ask for nothing
-        expression=_every_container(f"c.?resources.?limits.orValue({{}}).all(k, !({_NAMES_GPU}) || k in {known})"),
-        fix=f"a pod asks for GPUs by a name that the team's ResourceQuota counts; ask for {names.GPU}",
-    )
-
-
-def _runtime_class(tenant: Tenant, runtime_class: str) -> list[Rule]:
-    if tenant.gpu_limit > 0 and tenant.kai is not None and tenant.kai.fractions_need_default_runtime:
-        # this KAI's reservation pods name no class, so the syncer gives every pod of the tenant the GPUs' one
-        return []
-    classes = sorted({*GPU_RUNTIME_CLASSES, runtime_class})
-    asks, whom = ["variables.asksGpu"], "pods that ask for a GPU, and gpuSharing is off"
-    if tenant.team.scheduler.gpu_sharing:
-        # elsewhere no pod is bound to a part of a GPU, so the mark is the tenant's own invention
-        asks, whom = [*asks, "variables.asksPart"], "pods that ask for a GPU or a part of one"
-    return [
-        Rule(
-            name="runtime-class-for-gpus",
-            expression=" || ".join([f"!(object.spec.?runtimeClassName.orValue('') in {_list(classes)})", *asks]),
-            fix=f"runtime class {runtime_class} is for {whom}; remove it",
-        )
-    ]
-
-
-def _asks_gpu() -> str:
-    # KAI's reservation pod asks for a whole GPU, so it needs no rule of its own
-    one = f"c.?resources.?limits.orValue({{}}).exists(k, ({_NAMES_GPU}) && string(c.resources.limits[k]) != '0')"
-    return " || ".join(
-        f"object.spec.?{field}.orValue([]).exists(c, {one})" for field in ("containers", "initContainers")
-    )
-
-
-def _asks_part() -> str:
-    bound = f"variables.labels.exists(k, k == '{FRACTION_LABEL}' || k.startsWith('{FRACTION_LABEL}/'))"
-    asked = f"variables.annotations.exists(k, k in {_list(FRACTION_ANNOTATIONS)})"
-    return f"{bound} || {asked}"
-
-
-def _from_tenant(tenant: Tenant) -> str:
-    account = f"system:serviceaccount:{tenant.namespace}:vc-{tenant.name}"
-    return f"{_text(SYNCED_LABEL)} in variables.labels || request.userInfo.username == {_text(account)}"
-
-
-# --- words ----------------------------------------------------------------------------------------------------------
-
-
-def _text(value: str) -> str:
-    """A CEL string. JSON's escapes are CEL's, too."""
-    return json.dumps(value)
-
-
-def _list(values: Iterable[str]) -> str:
-    return json.dumps(list(values))
-
-
-def others(tenants: Mapping[str, Tenant], name: str) -> Others:
-    """Return what the other tenants have and this one has not."""
+    foreign_kai: the KAI on the host is the cluster's own, so nothing here says which namespaces it looks at.
+    """
     own = set(tenants[name].nodes)
     strangers = [tenant for tenant in tenants.values() if tenant.name != name]
     return Others(
@@ -349,7 +154,7 @@ def others(tenants: Mapping[str, Tenant], name: str) -> Others:
         queues=tuple(
             queue
             for tenant in strangers
-            if tenant.team.scheduler.mode is SchedulerMode.HOST
-            for queue in (names.parent_queue(tenant.name), *_host_queues(tenant))
+            if foreign_kai and tenant.team.scheduler.mode is SchedulerMode.HOST
+            for queue in (names.parent_queue(tenant.name), *pod_rules.host_queues(tenant))
         ),
     )

@@ -16,13 +16,21 @@ import names
 from components.base import Component
 from components.team import network
 from components.team.tenant import Tenant, quota_hard
-from settings.models import TeamPriority
+from settings.models import SchedulerMode, TeamPriority
 
-PRIORITY_VALUES: Final = {TeamPriority.HIGH: 1000, TeamPriority.STANDARD: 500, TeamPriority.BEST_EFFORT: 0}
-"""Far below the system's own classes (2 * 10^9); only their order matters. 0 is what a pod without any class has, so
-best effort pushes nobody out."""
-DEFAULT_REQUEST: Final = {"cpu": "50m", "memory": "64Mi"}
-"""For containers that ask for nothing: a ResourceQuota on requests refuses a pod without any."""
+KAI_NON_PREEMPTIBLE: Final = 100
+"""From this priority on KAI takes a pod for non-preemptible: it may never go over its queue's quota
+(KAI@v0.16.8:pkg/scheduler/constants/priorities.go, PriorityBuildNumber; the same at v0.7.11)."""
+PRIORITY_VALUES: Final = {TeamPriority.HIGH: 51, TeamPriority.STANDARD: 50, TeamPriority.BEST_EFFORT: 0}
+"""The order of the teams on the host; only the order matters. Below what KAI takes for non-preemptible, because the
+host's KAI goes by this class where a pod has no label `priorityClassName`; 50 is KAI's own `train`, what it takes for
+a pod that says nothing. 0 is what a pod without any class has, so best effort pushes nobody out."""
+DEFAULT_REQUEST: Final = {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": "0"}
+"""For containers that ask for nothing: a ResourceQuota on requests refuses a pod without any. Left out, the request for
+disk would be the default limit."""
+DEFAULT_LIMIT: Final = {"ephemeral-storage": "50Gi"}
+"""What a container without a limit may write to its node's disk (its own files, logs, emptyDirs) before the kubelet
+evicts its pod. One that needs more says so, within the team's quota."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +58,14 @@ class Guardrails(Component):
 
     def _namespace(self, name: str, args: GuardrailsArgs) -> k8s.core.v1.Namespace:
         level = args.tenant.team.isolation.value
+        by_host = args.tenant.team.scheduler.mode is SchedulerMode.HOST
         return k8s.core.v1.Namespace(
             f"{name}-namespace",
             metadata={
                 "name": args.tenant.namespace,
                 "labels": {
                     **names.labels(team=args.tenant.name, pool=args.tenant.pool_name),
+                    **({names.LABEL_SCHEDULER: names.SCHEDULED_BY_HOST} if by_host else {}),
                     "pod-security.kubernetes.io/enforce": level,
                     "pod-security.kubernetes.io/warn": level,
                 },
@@ -75,7 +85,7 @@ class Guardrails(Component):
         k8s.core.v1.LimitRange(
             f"{name}-limit-range",
             metadata=self._metadata(args, "tenant"),
-            spec={"limits": [{"type": "Container", "defaultRequest": DEFAULT_REQUEST}]},
+            spec={"limits": [{"type": "Container", "default": DEFAULT_LIMIT, "defaultRequest": DEFAULT_REQUEST}]},
             opts=self.child(provider=args.provider, depends_on=[self.namespace]),
         )
 

@@ -1,6 +1,7 @@
 """One KAI, in a virtual cluster or on the host.
 
-Owns: its namespaces, the CRD that some releases wait for, the Helm release, what must happen between two lines.
+Owns: its namespaces, the CRD that some releases wait for, the Helm release, what must happen between two lines, and
+that nothing of KAI outlives its namespace.
 Leaves to others: queues, and anything that KAI's operator makes.
 """
 
@@ -23,19 +24,21 @@ CLUSTER_POLICY_SCHEMA = {"type": "object", "x-kubernetes-preserve-unknown-fields
 
 @dataclass(frozen=True, kw_only=True)
 class KaiSchedulerArgs:
-    """`provider` and `kubeconfig` are those of the cluster that KAI runs in; `team` is None on the host.
+    """`provider` and `kubeconfig` are those of the cluster that KAI runs in; `team` is None on the host. `cdi`: whether
+    it names a fraction's GPU by its CDI name (`releases.injection`); None leaves that to the release.
 
-    `vcluster` goes away with everything inside, so inner objects need no delete of their own then."""
+    `restricted`: its pods must fit that Pod Security level."""
 
     team: str | None
     release: releases.KaiRelease
     gpu_sharing: bool
     runtime_class: str
     fake_gpus: bool
+    cdi: bool | None
     artifacts: Artifacts
     provider: k8s.Provider
     kubeconfig: pulumi.Output[str]
-    vcluster: k8s.helm.v3.Release | None = None
+    restricted: bool = False
 
 
 class KaiScheduler(Component):
@@ -55,21 +58,23 @@ class KaiScheduler(Component):
             },
             opts,
         )
+        namespace = self._namespace(name, args, names.KAI_NAMESPACE)
         needs: list[pulumi.Resource] = [
-            self._namespace(name, args, names.KAI_NAMESPACE),
+            namespace,
             # the chart makes this one only where it is missing, and keeps it on removal: ours, so that it goes
             self._namespace(name, args, names.KAI_RESERVATION_NAMESPACE),
         ]
         if args.release.needs_cluster_policy_crd and args.team is not None:
             needs.append(self._cluster_policy_crd(name, args))
         self.release = self._release(name, args, needs)
+        self._own_kinds(name, args, namespace)
         self.register_outputs({"version": args.release.version})
 
     def _namespace(self, name: str, args: KaiSchedulerArgs, namespace: str) -> k8s.core.v1.Namespace:
         return k8s.core.v1.Namespace(
             f"{name}-{namespace}",
             metadata={"name": namespace, "labels": names.labels(team=args.team)},
-            opts=self.child(provider=args.provider, deleted_with=args.vcluster),
+            opts=self.child(provider=args.provider),
         )
 
     def _cluster_policy_crd(self, name: str, args: KaiSchedulerArgs) -> k8s.apiextensions.v1.CustomResourceDefinition:
@@ -96,12 +101,13 @@ class KaiScheduler(Component):
                     }
                 ],
             },
-            opts=self.child(provider=args.provider, deleted_with=args.vcluster),
+            opts=self.child(provider=args.provider),
         )
 
     def _release(self, name: str, args: KaiSchedulerArgs, needs: list[pulumi.Resource]) -> k8s.helm.v3.Release:
         chart = chart_for("kai-scheduler", args.release.version, args.artifacts)
         sweep = live_hook(f"{name}-sweep", args.kubeconfig, lambda text: kube.delete_leftovers(text, leftovers()))
+        clear = live_hook(f"{name}-clear", args.kubeconfig, lambda text: kube.delete_leftovers(text, hook_objects()))
         return k8s.helm.v3.Release(
             f"{name}-release",
             name=names.KAI_RELEASE,
@@ -114,29 +120,58 @@ class KaiScheduler(Component):
                 gpu_sharing=args.gpu_sharing,
                 runtime_class=args.runtime_class,
                 fake_gpus=args.fake_gpus,
+                cdi=args.cdi,
+                restricted=args.restricted,
                 image_registry=args.artifacts.image_registry,
                 pull_policy=args.artifacts.image_pull_policy,
+                # a virtual cluster is one tenant's; on the host, pods of teams with a KAI of their own name the same
+                # scheduler and may have a queue of the same name
+                namespace_labels={names.LABEL_SCHEDULER: names.SCHEDULED_BY_HOST} if args.team is None else {},
             ),
             cleanup_on_fail=True,
             # a failed first install is uninstalled: kept, it would be "upgraded" by a chart that can't upgrade it
             atomic=True,
             max_history=5,
             timeout=600,
-            opts=pulumi.ResourceOptions(
-                parent=self,
+            opts=self.child(
                 provider=args.provider,
                 depends_on=needs,
-                deleted_with=args.vcluster,
-                protect=False,
                 # two lines can't be upgraded into each other: the old one goes first, then what its hooks made, then
                 # the new one comes. queues and workloads are not the release's, so they stay
                 replacement_trigger=args.release.line,
-                delete_before_replace=True,
-                hooks=pulumi.ResourceHookBinding(before_create=[sweep]),
+                before_create=sweep,
+                # an upgrade runs the same hooks as an install; what makes the operands stays
+                before_update=clear,
             ),
         )
+
+    def _own_kinds(self, name: str, args: KaiSchedulerArgs, namespace: k8s.core.v1.Namespace) -> None:
+        """Make KAI's namespace the owner of its CRDs.
+
+        Helm never deletes a CRD. With it stays the Config that owns KAI's webhooks, which refuse every pod once nobody
+        answers behind them. So Kubernetes' garbage collector deletes the CRDs after the namespace, and with them all
+        that hangs on them: no webhook is asked for that, so a dead KAI holds nothing."""
+        owner = {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "name": names.KAI_NAMESPACE,
+            "uid": namespace.metadata.uid,
+        }
+        for kind in args.release.crds:
+            k8s.apiextensions.v1.CustomResourceDefinitionPatch(
+                f"{name}-owns-{kind}",
+                metadata={"name": kind, "ownerReferences": [owner]},
+                # a patch that is deleted takes its fields back, and so the owner before its end
+                opts=self.child(provider=args.provider, depends_on=[self.release], retain_on_delete=True),
+            )
 
 
 def leftovers() -> list[releases.Leftover]:
     """What any known release's hooks leave behind: the older line is gone by then, so nothing tells which it was."""
-    return list(dict.fromkeys(left for release in releases.KAI.values() for left in release.leftovers))
+    known = [left for release in releases.KAI.values() for left in release.leftovers]
+    return list(dict.fromkeys([*hook_objects(), *known]))
+
+
+def hook_objects() -> list[releases.Leftover]:
+    """What a failed hook of any known release leaves, and keeps the next run from beginning."""
+    return list(dict.fromkeys(left for release in releases.KAI.values() for left in release.hook_objects))

@@ -8,6 +8,7 @@ Leaves to others: the host's hard caps. A tenant is admin in its virtual cluster
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -17,6 +18,10 @@ from capacity import UNLIMITED
 from components.base import Component
 from components.retry import when_admitted, when_it_comes
 from components.team.tenant import Tenant
+
+DELETED_AT_ONCE: Final = {"pulumi.com/deletionPropagationPolicy": "background"}
+"""The provider's own way (foreground) puts a finalizer on the Queue, and taking that off is an update, for which KAI's
+webhook is asked: a dead KAI would hold every deletion. A plain deletion asks no webhook."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +33,6 @@ class QueuesArgs:
     provider: k8s.Provider
     kubeconfig: pulumi.Output[str]
     depends_on: list[pulumi.Resource]
-    vcluster: k8s.helm.v3.Release | None = None
 
 
 class Queues(Component):
@@ -46,14 +50,15 @@ class Queues(Component):
         )
         self.leaves = {
             leaf: self._queue(
-                f"{name}-{leaf}",
+                # the engine's name for the parent is taken
+                f"{name}-{leaf}" if leaf != "parent" else f"{name}-leaf-parent",
                 args,
                 retry,
                 names.leaf_queue(tenant.name, leaf, on_host=args.on_host),
                 leaf_spec(tenant, leaf),
                 [*args.depends_on, self.parent],
             )
-            for leaf in tenant.team.queues
+            for leaf in tenant.queues
         }
         self.register_outputs({"parent": names.parent_queue(tenant.name), "leaves": sorted(self.leaves)})
 
@@ -66,7 +71,7 @@ class Queues(Component):
         spec: dict[str, object],
         depends_on: list[pulumi.Resource],
     ) -> k8s.apiextensions.CustomResource:
-        metadata = {"name": queue, "labels": names.labels(team=args.tenant.name)}
+        metadata = {"name": queue, "labels": names.labels(team=args.tenant.name), "annotations": DELETED_AT_ONCE}
         manifest = {"apiVersion": names.QUEUE_API_VERSION, "kind": "Queue", "metadata": metadata, "spec": spec}
         return k8s.apiextensions.CustomResource(
             name,
@@ -77,7 +82,6 @@ class Queues(Component):
             opts=self.child(
                 provider=args.provider,
                 depends_on=depends_on,
-                deleted_with=args.vcluster,
                 first=when_admitted(f"{name}-admitted", args.kubeconfig, manifest),
                 retry=retry,
             ),
@@ -98,7 +102,7 @@ def parent_spec(tenant: Tenant) -> dict[str, object]:
 
 def leaf_spec(tenant: Tenant, leaf: str) -> dict[str, object]:
     """A leaf queue with the stack file's numbers."""
-    queue = tenant.team.queues[leaf]
+    queue = tenant.queues[leaf]
     return {
         "displayName": leaf,
         "parentQueue": names.parent_queue(tenant.name),

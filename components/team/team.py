@@ -6,16 +6,17 @@ Leaves to others: each step is a component of its own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 import names
-from components.base import Component
+from components.base import Component, unless_failed
 from components.check import job
 from components.check.gpu_check import GpuCheck, GpuCheckArgs
-from components.check.host import pod_settings
+from components.check.host import pod_settings, sharing
 from components.team.access import Access, AccessArgs
 from components.team.admission import Admission, AdmissionArgs, Others
 from components.team.guardrails import Guardrails, GuardrailsArgs
@@ -23,13 +24,16 @@ from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
 from components.team.queues import Queues, QueuesArgs
 from components.team.tenant import Tenant, facts
 from components.team.virtual_cluster import VirtualCluster, VirtualClusterArgs
-from settings.models import GpuStack, Platform, SchedulerMode
+from components.workloads.workloads import Workloads, WorkloadsArgs
+from releases import injection
+from settings.models import GpuStack, Isolation, Platform, SchedulerMode
 
 
 @dataclass(frozen=True, kw_only=True)
 class TeamArgs:
     """`host_kai` is the one KAI on the host, for mode `host`. `others`: what the tenant's pods must leave alone.
-    `protect`: refuse to delete or replace the tenant. `depends_on`: the host's own checks."""
+    `protect`: refuse to delete or replace the tenant. `depends_on`: the host's own checks.
+    `secrets`: what its workloads need, by source."""
 
     tenant: Tenant
     others: Others
@@ -39,6 +43,7 @@ class TeamArgs:
     host_kai: KaiScheduler | None
     protect: bool
     depends_on: list[pulumi.Resource]
+    secrets: Mapping[str, pulumi.Output[str]]
 
 
 class Team(Component):
@@ -51,6 +56,8 @@ class Team(Component):
     team_queues: Queues | None = None
     access: Access | None = None
     check: GpuCheck | None = None
+    workloads: Workloads | None = None
+    failed: pulumi.Output[list[str]]
 
     def __init__(self, name: str, args: TeamArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, facts(args.tenant), opts)
@@ -64,6 +71,8 @@ class Team(Component):
         self.team_queues = self._queues(name)
         self.access = self._access(name)
         self.check = self._check(name)
+        self.workloads = self._workloads(name)
+        self.failed = self.failures()
         self.register_outputs(self.outputs())
 
     def _admission(self, name: str) -> Admission:
@@ -108,25 +117,27 @@ class Team(Component):
                 gpu_sharing=args.tenant.team.scheduler.gpu_sharing,
                 runtime_class=args.platform.gpu.runtime_class.name,
                 fake_gpus=args.platform.gpu.stack is GpuStack.FAKE,
+                cdi=injection.kai_cdi(args.platform.gpu.injection),
                 artifacts=args.platform.artifacts,
                 provider=inner.provider,
                 kubeconfig=inner.kubeconfig,
-                vcluster=inner.release,
+                restricted=args.tenant.team.isolation is Isolation.RESTRICTED,
             ),
             self.child(),
         )
 
     def _queues(self, name: str) -> Queues | None:
         args = self._args
-        if not args.tenant.team.queues:
+        if not args.tenant.queues:
             return None
-        if args.tenant.team.scheduler.mode is SchedulerMode.HOST and args.host_kai is not None:
+        if args.tenant.on_host:
             queues = QueuesArgs(
                 tenant=args.tenant,
                 on_host=True,
                 provider=args.provider,
                 kubeconfig=args.host_kubeconfig,
-                depends_on=[args.host_kai.release],
+                # a KAI of the cluster's own is there already
+                depends_on=[args.host_kai.release] if args.host_kai else [],
             )
         elif self.scheduler is not None:
             queues = QueuesArgs(
@@ -135,7 +146,6 @@ class Team(Component):
                 provider=self.virtual_cluster.provider,
                 kubeconfig=self.virtual_cluster.kubeconfig,
                 depends_on=[self.scheduler.release],
-                vcluster=self.virtual_cluster.release,
             )
         else:
             return None
@@ -147,7 +157,7 @@ class Team(Component):
         inner = self.virtual_cluster
         return Access(
             f"{name}-access",
-            AccessArgs(tenant=self._args.tenant, provider=inner.provider, vcluster=inner.release),
+            AccessArgs(tenant=self._args.tenant, provider=inner.provider),
             self.child(),
         )
 
@@ -171,22 +181,51 @@ class Team(Component):
             self.child(),
         )
 
+    def _workloads(self, name: str) -> Workloads | None:
+        args, inner = self._args, self.virtual_cluster
+        if not args.tenant.team.workloads:
+            return None
+        return Workloads(
+            f"{name}-workloads",
+            WorkloadsArgs(
+                tenant=args.tenant,
+                platform=args.platform,
+                provider=inner.provider,
+                host_provider=args.provider,
+                vcluster=inner.release,
+                namespace=self.guardrails.namespace,
+                secrets=args.secrets,
+                # a team whose check fails gets no server on top of it
+                depends_on=[self.check.finished]
+                if self.check
+                else [self.team_queues]
+                if self.team_queues
+                else [inner.release],
+            ),
+            self.child(),
+        )
+
     def outputs(self) -> dict[str, pulumi.Input[object]]:
-        """What `make outputs` says of this tenant; no secret among it."""
+        """What `make outputs` says of this tenant; no secret among it.
+
+        All of it resolves after an update in which something failed, too: else the stack would have no outputs at all.
+        `failed` is what failed, by the engine's names; empty after an update in which the tenant did well.
+        """
         tenant = self._args.tenant
         found: dict[str, pulumi.Input[object]] = {
             **facts(tenant),
             "namespace": tenant.namespace,
             "endpoint": tenant.server,
-            "check": self.check.report if self.check else None,
+            "check": unless_failed(self.check.report) if self.check else None,
+            "failed": self.failed,
         }
         return found
 
-    def kubeconfigs(self) -> dict[str, pulumi.Input[str]]:
-        """The tenant's own credentials, and nothing of any other tenant."""
-        found: dict[str, pulumi.Input[str]] = {"admin": self.virtual_cluster.kubeconfig}
+    def kubeconfigs(self) -> dict[str, pulumi.Input[str | None]]:
+        """The tenant's own credentials, and nothing of any other tenant; None for what could not be made."""
+        found: dict[str, pulumi.Input[str | None]] = {"admin": unless_failed(self.virtual_cluster.kubeconfig)}
         if self.access is not None:
-            found["user"] = self.access.kubeconfig
+            found["user"] = unless_failed(self.access.kubeconfig)
         return found
 
 
@@ -223,7 +262,7 @@ def check_request(tenant: Tenant, platform: Platform) -> job.Request:
         node=None,
         # the tenant's nodes are all that a virtual cluster shows; on the host nothing else keeps the pod there
         node_selector=tenant.node_selector,
-        queue=tenant.first_queue if kai else None,
+        queue=tenant.check_queue if kai else None,
         scheduler_name=names.KAI_SCHEDULER_NAME if kai else None,
         scheduler_version=tenant.kai.version if tenant.kai else None,
         # on the host, KAI would look for a class of the host's; its own lowest one is there with every KAI
@@ -234,6 +273,7 @@ def check_request(tenant: Tenant, platform: Platform) -> job.Request:
         pair=ask.pair,
         gpu_memory_mib=ask.gpu_memory_mib,
         replicas=pool.replicas if pool else 1,
+        sharing=sharing(pool) if pool else None,
         tainted=bool(pool and pool.taint),
         product=pool.product if pool else None,
         pool_gpu_memory_mib=pool.gpu_memory_mib if pool else None,

@@ -8,14 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import capacity
 import names
 import releases
 from capacity import UNLIMITED
 from settings.claims import tenancy_cost
-from settings.models import Expose, Platform, Pool, SchedulerMode, Team
+from settings.models import Expose, Platform, Pool, Queue, QueueResource, SchedulerMode, Team
 from settings.tenants import canary_of, tenants
+from settings.workloads import App
+
+CHECK_QUEUE_PRIORITY: Final = 1
+"""Below every queue of the team's own (100 unless the stack file says otherwise)."""
+
+DISK_PER_POD_GIB: Final = 100
+"""What a tenant's pods may write to their nodes' disks is bounded by this, times its pods: twice the default limit of a
+container (`guardrails.py`), so that pods with a sidecar fit and one pod may have the share of many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +59,30 @@ class Tenant:
         return self.team.scheduler.mode is SchedulerMode.VIRTUAL
 
     @property
-    def first_queue(self) -> str | None:
-        """The leaf queue that the check goes through."""
-        leaf = self.team.checked_queue
-        if leaf is None:
-            return None
-        return names.leaf_queue(self.name, leaf, on_host=self.team.scheduler.mode is SchedulerMode.HOST)
+    def on_host(self) -> bool:
+        """Whether its pods are placed by the host's KAI."""
+        return self.team.scheduler.mode is SchedulerMode.HOST
+
+    @property
+    def queues(self) -> Mapping[str, Queue]:
+        """The leaf queues: the stack file's, and with mode `host` one for the check, unless the file names one.
+
+        Nothing is guaranteed to that one, and it has no share of what others leave. KAI reclaims for a queue up to its
+        fair share only, which is 0 here; so the check takes what is free and evicts nobody's pods
+        (KAI@v0.16.8:pkg/scheduler/plugins/proportion/reclaimable/reclaimable.go, the same at v0.7.11).
+        """
+        check = self.team.check
+        if not (self.on_host and check.enabled and self.gpu_limit and self.team.queues) or check.queue is not None:
+            return self.team.queues
+        most = QueueResource(quota=0, limit=min(check.gpus, self.gpu_limit), over_quota_weight=0)
+        return {**self.team.queues, names.CHECK_QUEUE: Queue(gpu=most, priority=CHECK_QUEUE_PRIORITY)}
+
+    @property
+    def check_queue(self) -> str | None:
+        """The name of the leaf queue that the check goes through."""
+        leaf = self.team.check.queue or (names.CHECK_QUEUE if names.CHECK_QUEUE in self.queues else None)
+        leaf = leaf or self.team.checked_queue
+        return None if leaf is None else names.leaf_queue(self.name, leaf, on_host=self.on_host)
 
 
 def resolve(platform: Platform) -> dict[str, Tenant]:
@@ -142,14 +169,21 @@ def quota_hard(tenant: Tenant) -> dict[str, str]:
         "requests.cpu": f"{total.cpu_millicores}m",
         "requests.memory": f"{total.memory_mib}Mi",
         "requests.storage": team.storage,
-        "count/pods": str(total.pods),
+        # not `count/pods`, which also counts pods that have ended: a team's finished Jobs would block its next ones
+        "pods": str(total.pods),
+        "limits.ephemeral-storage": f"{total.pods * DISK_PER_POD_GIB}Gi",
         # the one way in from outside is ours; a tenant that opens another would be reachable past it
-        "services.nodeports": "1" if tenant.team.access.expose is not Expose.NONE else "0",
+        "services.nodeports": str((1 if tenant.team.access.expose is not Expose.NONE else 0) + _exposed(tenant.team)),
         "services.loadbalancers": "1" if tenant.team.access.expose is Expose.LOAD_BALANCER else "0",
     }
     hard.update({f"requests.{resource}": "0" for resource in names.GPU_RESOURCES})
     hard[f"requests.{names.GPU}"] = str(tenant.gpu_limit)
     return hard
+
+
+def _exposed(team: Team) -> int:
+    """How many of a team's apps have a NodePort, by a Service of ours on the host."""
+    return sum(1 for w in team.workloads.values() if isinstance(w, App) and w.expose.node_port is not None)
 
 
 def facts(tenant: Tenant) -> dict[str, object]:
@@ -178,6 +212,6 @@ def facts(tenant: Tenant) -> dict[str, object]:
                 "overQuotaWeight": queue.gpu.over_quota_weight,
                 "priority": queue.priority,
             }
-            for name, queue in team.queues.items()
+            for name, queue in tenant.queues.items()
         },
     }

@@ -1,13 +1,16 @@
 """A tenant's virtual cluster and the provider of its API.
 
-Owns: the vCluster Release, the Service that tenants come in by, the read of its certificates, the inner provider.
+Owns: the vCluster Release, the Service that tenants come in by, the read of its certificates, the inner provider, and
+that nothing is sent to the tenant's API before it answers.
 Leaves to others: everything inside the virtual cluster.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -15,12 +18,14 @@ import pulumi_kubernetes as k8s
 import kube
 import names
 import releases
-from components.base import Component
+from components.base import Component, TenantProvider, live_hook, or_failed
 from components.team import network
 from components.team.tenant import Tenant
 from settings.artifacts import chart_for
-from settings.models import Artifacts, Expose, Host, RuntimeClass, SchedulerMode
+from settings.models import Artifacts, Expose, Host, Isolation, RuntimeClass, SchedulerMode
 
+INNER_TIMEOUT_SECONDS: Final = 60
+"""For one call of the inner provider: a dead tenant API must fail fast, and alone."""
 GPU_TAINT = f"{names.GPU}={names.GPU_TAINT_VALUE}:NoSchedule"
 
 
@@ -42,8 +47,9 @@ class VirtualCluster(Component):
     """One tenant's own Kubernetes API."""
 
     release: k8s.helm.v3.Release
+    service: k8s.core.v1.Service | None
     secret: k8s.core.v1.Secret
-    provider: k8s.Provider
+    provider: TenantProvider
     kubeconfig: pulumi.Output[str]
 
     def __init__(self, name: str, args: VirtualClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -60,11 +66,9 @@ class VirtualCluster(Component):
             opts,
         )
         self.release = self._release(name, args)
-        self._service(name, args)
+        self.service = self._service(name, args)
         self.secret = self._secret(name, args)
-        self.kubeconfig = pulumi.Output.secret(
-            self.secret.data.apply(lambda data: kube.team_kubeconfig(tenant.name, tenant.server, data))
-        )
+        self.kubeconfig = self._kubeconfig(args)
         self.provider = self._inner_provider(name, args)
         self.register_outputs({"server": tenant.server})
 
@@ -89,14 +93,14 @@ class VirtualCluster(Component):
             opts=self.child(provider=args.provider, depends_on=args.depends_on, protect=args.protect),
         )
 
-    def _service(self, name: str, args: VirtualClusterArgs) -> None:
+    def _service(self, name: str, args: VirtualClusterArgs) -> k8s.core.v1.Service | None:
         tenant = args.tenant
         if tenant.team.access.expose is Expose.NONE:
-            return
+            return None
         port: dict[str, object] = {"name": "https", "port": 443, "targetPort": network.TENANT_API_PORT}
         if tenant.node_port is not None:
             port["nodePort"] = tenant.node_port
-        k8s.core.v1.Service(
+        return k8s.core.v1.Service(
             f"{name}-api",
             metadata={
                 "name": f"{tenant.name}-api",
@@ -115,9 +119,9 @@ class VirtualCluster(Component):
         namespace, secret = args.tenant.namespace, names.team_secret(args.tenant.name)
 
         async def when_there(known: list[str]) -> str:
-            # the Secret lags the Release under load, and a read of a missing one ends the update for all teams
+            # the Secret lags the Release under load, and a read of a missing one fails
             if not pulumi.runtime.is_dry_run():
-                await asyncio.to_thread(kube.wait_for_secret, known[1], namespace, secret)
+                await or_failed(asyncio.to_thread(kube.wait_for_secret, known[1], namespace, secret), self)
             return f"{namespace}/{secret}"
 
         # keyed on the Release's id, never its status: a change of values makes the status unknown at preview, and with
@@ -130,15 +134,46 @@ class VirtualCluster(Component):
             opts=self.child(provider=args.provider, depends_on=[self.release]),
         )
 
-    def _inner_provider(self, name: str, args: VirtualClusterArgs) -> k8s.Provider:
-        return k8s.Provider(
+    def _kubeconfig(self, args: VirtualClusterArgs) -> pulumi.Output[str]:
+        """The tenant's admin kubeconfig. In an update it resolves once the API answers at the address in it, so that
+        whatever needs it comes after that; in a preview at once."""
+        tenant = args.tenant
+
+        async def when_it_answers(data: Mapping[str, str] | None) -> str:
+            text = await or_failed(_admin_kubeconfig(tenant, data), self)
+            if not pulumi.runtime.is_dry_run():
+                if self.service is not None:
+                    await self.service.id.future()  # before it nobody listens at the address
+                await or_failed(asyncio.to_thread(kube.wait_until_it_answers, text, tenant.name), self)
+            return text
+
+        return pulumi.Output.secret(self.secret.data.apply(when_it_answers))
+
+    def _inner_provider(self, name: str, args: VirtualClusterArgs) -> TenantProvider:
+        tenant = args.tenant.name
+        return TenantProvider(
             f"{name}-inner",
             kubeconfig=self.kubeconfig,
-            cluster_identifier=f"{pulumi.get_project()}/{pulumi.get_stack()}/{args.tenant.name}",
-            # a dead tenant API must fail fast, and alone
-            kube_client_settings={"timeout": 60},
+            cluster_identifier=f"{pulumi.get_project()}/{pulumi.get_stack()}/{tenant}",
+            timeout_seconds=INNER_TIMEOUT_SECONDS,
+            vcluster=self.release,
+            # the API server may also restart in the middle of an update
+            answers=live_hook(
+                f"{name}-answers", self.kubeconfig, lambda text: kube.wait_until_it_answers(text, tenant)
+            ),
             opts=self.child(depends_on=[self.release], deleted_with=self.release),
         )
+
+
+async def _admin_kubeconfig(tenant: Tenant, data: Mapping[str, str] | None) -> str:
+    # the engine answers a read that failed with an object that has no data
+    if not data or not {"certificate-authority", "client-certificate", "client-key"} <= set(data):
+        message = (
+            f"team {tenant.name}: Secret {tenant.namespace}/{names.team_secret(tenant.name)} has no certificates of "
+            "its virtual cluster. Look at the errors above it, and run the update again"
+        )
+        raise LookupError(message)
+    return kube.team_kubeconfig(tenant.name, tenant.server, data)
 
 
 def values(args: VirtualClusterArgs) -> dict[str, releases.JSON]:
@@ -167,6 +202,7 @@ def values(args: VirtualClusterArgs) -> dict[str, releases.JSON]:
         extra_sans=tenant.certificate_names,
         # KAI on the host groups pods by their owner, and the owner would be the vCluster's Service
         set_owner=mode is not SchedulerMode.HOST,
+        restricted=tenant.team.isolation is Isolation.RESTRICTED,
         priority_class=names.team_priority_class(tenant.name),
         image_registry=args.artifacts.image_registry,
         pull_policy=args.artifacts.image_pull_policy,

@@ -11,17 +11,16 @@ from policies.facts import (
     contains,
     is_host_check,
     own_nodes,
-    pod_template,
     queue_label,
-    queue_of,
     selector_text,
     team_name,
+    team_nodes,
     team_of,
     team_queues,
-    uses_gpu,
 )
 from policies.inventory import PolicyResource
 from policies.plain import mapping, maybe_text, text
+from policies.pods import pod_template, queue_of, uses_gpu
 from policies.rule import Group, Rule, Scene, Stage, describe
 
 NEEDS_RUNTIME_CLASS: Final = ("devicePlugin", "gpuOperator")
@@ -57,8 +56,19 @@ def scheduler_name(workload: PolicyResource, scene: Scene) -> Iterator[str]:
 
 
 def pool_selector(workload: PolicyResource, scene: Scene) -> Iterator[str]:
-    """The node selector keeps the workload on the nodes of its team."""
+    """The node selector keeps the workload on the nodes of its team, and a node that it names is one of them."""
     team = team_of(workload, scene.inventory)
+    node = maybe_text(pod_template(workload), "spec", "nodeName")
+    if node:
+        # its name decides, whatever the selector says
+        nodes = team_nodes(team, scene.inventory)
+        if node in nodes:
+            return
+        yield (
+            f"{describe(workload)}: nodeName is {node}, which is no node of team {team_name(team)} "
+            f"({', '.join(nodes) or 'its pool is found by labels'}); leave it to the scheduler"
+        )
+        return
     chosen = mapping(pod_template(workload), "spec", "nodeSelector")
     wanted = own_nodes(team, scene.inventory)
     if not any(contains(chosen, selector) for selector in wanted):
@@ -85,7 +95,13 @@ def host_check_is_pinned(workload: PolicyResource, scene: Scene) -> Iterator[str
 
 
 def runtime_class(workload: PolicyResource, scene: Scene) -> Iterator[str]:
-    """GPU workloads have the runtime class that the GPU software declares, where it needs one."""
+    """GPU workloads have the runtime class that the GPU software declares, where it needs one, and no other has any."""
+    if not uses_gpu(workload):
+        yield (
+            f"{describe(workload)}: runtimeClassName is "
+            f"{maybe_text(pod_template(workload), 'spec', 'runtimeClassName')!r}, and it asks for no GPU; leave it out"
+        )
+        return
     for software in scene.inventory.of_type(names.GPU_SOFTWARE):
         stack = text(software.properties, "stack")
         if stack not in NEEDS_RUNTIME_CLASS:
@@ -97,6 +113,18 @@ def runtime_class(workload: PolicyResource, scene: Scene) -> Iterator[str]:
                 f"{describe(workload)}: runtimeClassName is {got or 'not set'!r}, and with GPU stack {stack} only "
                 f"{wanted!r} shows a container its GPU; set it to {wanted}"
             )
+
+
+def placed_workload(resource: PolicyResource) -> bool:
+    """Say whether this is a workload in a team that asks for GPUs, or names its node."""
+    if is_host_check(resource):
+        return False
+    return uses_gpu(resource) or maybe_text(pod_template(resource), "spec", "nodeName") is not None
+
+
+def classed_workload(resource: PolicyResource) -> bool:
+    """Say whether this is a workload that asks for GPUs, or that names a runtime class."""
+    return uses_gpu(resource) or maybe_text(pod_template(resource), "spec", "runtimeClassName") is not None
 
 
 def team_gpu_workload(resource: PolicyResource) -> bool:
@@ -132,10 +160,10 @@ RULES: Final = (
         name="pool-selector",
         group=Group.PLACEMENT,
         stage=Stage.RESOURCE,
-        sentence="A GPU workload stays on the nodes of its team's pool.",
+        sentence="A workload stays on the nodes of its team.",
         types=names.WORKLOADS,
         check=pool_selector,
-        applies=team_gpu_workload,
+        applies=placed_workload,
     ),
     Rule(
         name="host-check-node",
@@ -150,9 +178,9 @@ RULES: Final = (
         name="runtime-class",
         group=Group.PLACEMENT,
         stage=Stage.STACK,
-        sentence="A GPU workload has the runtime class that the GPU software needs.",
+        sentence="A GPU workload has the runtime class that the GPU software needs, and no other workload has one.",
         types=names.WORKLOADS,
         check=runtime_class,
-        applies=uses_gpu,
+        applies=classed_workload,
     ),
 )

@@ -22,29 +22,19 @@ from names import GPU_RESOURCES
 from policies import names
 from policies.facts import (
     Cap,
-    annotation,
     claim_of,
     claims_on,
-    decimal_annotation,
-    gpu_request,
-    is_host_check,
-    maybe_fraction,
     pool_capacity,
     pool_of,
-    queue_label,
-    queue_of,
-    shares_gpus,
     team_name,
     team_of,
     team_queues,
-    uses_gpu,
 )
 from policies.inventory import PolicyResource
 from policies.plain import (
     Number,
     get,
     mapping,
-    maybe_number,
     maybe_text,
     number,
     quantity,
@@ -103,26 +93,8 @@ def replicas_maximum(pool: PolicyResource, scene: Scene) -> Iterator[str]:
     if not 1 <= replicas <= most:
         yield (
             f"pool {text(pool.properties, 'name')}: {say(replicas)} replicas of a GPU, allowed are 1 to {most}; set "
-            "fewer"
+            f"fewer, or raise {scene.option('replicas-maximum', 'max_replicas')}"
         )
-
-
-def no_fractions_on_replicas(pool: PolicyResource, scene: Scene) -> Iterator[str]:
-    """No tenant on a pool with replicas asks for fractions: a fraction of a replica is nobody's number."""
-    replicas = number(pool.properties, "replicas")
-    if replicas <= 1:
-        return
-    name = text(pool.properties, "name")
-    members = {team_name(team): team for team in scene.inventory.teams_by_pool[name]}
-    for member, team in members.items():
-        if shares_gpus(team):
-            yield (
-                f"team {member}: gpuSharing on pool {name} with {say(replicas)} replicas of each GPU; turn gpuSharing "
-                "off, or use a pool without replicas"
-            )
-    for check in scene.inventory.of_type(names.GPU_CHECK):
-        if asks_for_part(check) and maybe_text(check.properties, "team") in members:
-            yield f"{describe(check)}: asks for a part of a GPU on pool {name} with replicas; ask for whole replicas"
 
 
 # --- tenants --------------------------------------------------------------------------------------------------------
@@ -167,7 +139,9 @@ def queue_within_team(queue: PolicyResource, scene: Scene) -> Iterator[str]:
     gpus = claim_of(team)
     for key, most in (("quota", gpus.quota), ("limit", gpus.limit)):
         value = number(queue.properties, "spec", "resources", "gpu", key)
-        if most != UNLIMITED and (value > most or value == UNLIMITED):
+        # its parent's limit holds a leaf without one; whether that may be left out is another rule's question
+        held = key == "limit" and maybe_text(queue.properties, "spec", "parentQueue")
+        if most != UNLIMITED and (value > most or (value == UNLIMITED and not held)):
             yield (
                 f"{describe(queue)}: GPU {key} {_amount(value)} is above the {say(most)} of team {team_name(team)}; "
                 f"lower it to {say(most)}"
@@ -192,7 +166,10 @@ def no_unlimited_gpu(resource: PolicyResource, scene: Scene) -> Iterator[str]:
     for what, cap in caps.items():
         for key, value in (("quota", cap.quota), ("limit", cap.limit)):
             if value == UNLIMITED:
-                yield f"{describe(resource)}: the GPU {key} of {what} is -1, unlimited; write a number"
+                yield (
+                    f"{describe(resource)}: the GPU {key} of {what} is -1, unlimited; write a number, or set "
+                    f"{scene.option('no-unlimited-gpu', 'allow_unlimited')}"
+                )
 
 
 def host_resource_quota(team: PolicyResource, scene: Scene) -> Iterator[str]:
@@ -231,98 +208,6 @@ def host_resource_quota(team: PolicyResource, scene: Scene) -> Iterator[str]:
 
 def _is_gpu(key: str) -> bool:
     return key.startswith(tuple(f"requests.{prefix}" for prefix in names.GPU_PREFIXES))
-
-
-# --- what workloads of ours ask for ---------------------------------------------------------------------------------
-
-
-def fraction_range(resource: PolicyResource, scene: Scene) -> Iterator[str]:
-    """A fraction is above 0 and at most 1, and its team's KAI allows fractions."""
-    if resource.type == names.GPU_CHECK:
-        fraction, memory = maybe_fraction(resource), maybe_number(resource.properties, "gpuMemoryMib")
-    else:
-        fraction = decimal_annotation(resource, names.FRACTION_ANNOTATION)
-        memory = decimal_annotation(resource, names.GPU_MEMORY_ANNOTATION)
-    if fraction is not None and not 0 < fraction <= 1:
-        yield f"{describe(resource)}: fraction {say(fraction)} of a GPU; it must be above 0 and at most 1"
-    if fraction is not None and memory is not None:
-        yield f"{describe(resource)}: asks for a fraction and for GPU memory; ask for one of them"
-    if not shares_gpus(team_of(resource, scene.inventory)):
-        yield (
-            f"{describe(resource)}: asks for a part of a GPU, but its team has gpuSharing off; turn it on, or ask "
-            "for GPUs"
-        )
-
-
-def asks_for_part(resource: PolicyResource) -> bool:
-    """Say whether a GpuCheck or a workload asks for a part of a GPU."""
-    if resource.type == names.GPU_CHECK:
-        return maybe_fraction(resource) is not None or maybe_number(resource.properties, "gpuMemoryMib") is not None
-    return (
-        annotation(resource, names.FRACTION_ANNOTATION) is not None
-        or annotation(resource, names.GPU_MEMORY_ANNOTATION) is not None
-    )
-
-
-def workload_within_quota(resource: PolicyResource, scene: Scene) -> Iterator[str]:
-    """What a workload of ours asks for is within the hard caps of its queue and of its team."""
-    team = team_of(resource, scene.inventory)
-    name, gpus = team_name(team), claim_of(team)
-    asked, queue = _asked(resource)
-    if gpus.limit != UNLIMITED and asked > gpus.limit:
-        yield f"{describe(resource)}: asks for {say(asked)}, team {name} has a limit of {say(gpus.limit)}; ask for less"
-    for leaf, cap in team_queues(team).items():
-        if queue in (leaf, queue_label(team, leaf)) and cap.limit != UNLIMITED and asked > cap.limit:
-            yield (
-                f"{describe(resource)}: asks for {say(asked)}, queue {leaf} of team {name} has a limit of "
-                f"{say(cap.limit)}; ask for less, or use another queue"
-            )
-
-
-def _asked(resource: PolicyResource) -> tuple[Number, str | None]:
-    if resource.type == names.GPU_CHECK:
-        fraction = maybe_fraction(resource)
-        asked = number(resource.properties, "gpus") if fraction is None else fraction
-        return asked, maybe_text(resource.properties, "queue")
-    fraction = decimal_annotation(resource, names.FRACTION_ANNOTATION)
-    devices = decimal_annotation(resource, names.FRACTION_DEVICES_ANNOTATION)
-    job = ("spec", "jobTemplate", "spec") if resource.type == names.CRON_JOB else ("spec",)
-    pods = maybe_number(resource.properties, *job, "parallelism")
-    if pods is None:
-        pods = maybe_number(resource.properties, "spec", "replicas")
-    each = gpu_request(resource) if fraction is None else fraction * (1 if devices is None else devices)
-    return each * (1 if pods is None else pods), queue_of(resource)
-
-
-def gpu_memory(resource: PolicyResource, scene: Scene) -> Iterator[str]:
-    """GPU memory that is asked for is within one GPU of the pool."""
-    if resource.type == names.GPU_CHECK:
-        asked = number(resource.properties, "gpuMemoryMib")
-    else:
-        asked = decimal_annotation(resource, names.GPU_MEMORY_ANNOTATION) or 0
-    pool = pool_of(team_of(resource, scene.inventory), scene.inventory)
-    memory = maybe_number(scene.inventory.pools[pool.name].properties, "gpuMemoryMib")
-    if memory is None:
-        yield f"{describe(resource)}: asks for {say(asked)} MiB, but pool {pool.name} does not say gpuMemoryMib; set it"
-    elif not 0 < asked <= memory:
-        yield (
-            f"{describe(resource)}: asks for {say(asked)} MiB, a GPU of pool {pool.name} has {say(memory)} MiB; ask "
-            "for less"
-        )
-
-
-def asks_for_memory(resource: PolicyResource) -> bool:
-    """Say whether a GpuCheck or a workload asks for GPU memory."""
-    if resource.type == names.GPU_CHECK:
-        return maybe_number(resource.properties, "gpuMemoryMib") is not None
-    return annotation(resource, names.GPU_MEMORY_ANNOTATION) is not None
-
-
-def asks_gpu_of_a_team(resource: PolicyResource) -> bool:
-    """Say whether a GpuCheck or a workload asks for GPUs of a team; the host's own check has no team."""
-    if is_host_check(resource):
-        return False
-    return resource.type == names.GPU_CHECK or uses_gpu(resource)
 
 
 RULES: Final = (
@@ -392,33 +277,6 @@ RULES: Final = (
         limits=("allow_unlimited",),
     ),
     Rule(
-        name="fraction-range",
-        group=Group.QUOTA,
-        stage=Stage.RESOURCE,
-        sentence="A GPU fraction is above 0 and at most 1, of a team that may share GPUs.",
-        types=(names.GPU_CHECK, *names.WORKLOADS),
-        check=fraction_range,
-        applies=asks_for_part,
-    ),
-    Rule(
-        name="workload-within-quota",
-        group=Group.QUOTA,
-        stage=Stage.RESOURCE,
-        sentence="What our own workloads ask for is within their queue and team.",
-        types=(names.GPU_CHECK, *names.WORKLOADS),
-        check=workload_within_quota,
-        applies=asks_gpu_of_a_team,
-    ),
-    Rule(
-        name="gpu-memory",
-        group=Group.QUOTA,
-        stage=Stage.STACK,
-        sentence="GPU memory that is asked for is within one GPU of the pool.",
-        types=(names.GPU_CHECK, *names.WORKLOADS),
-        check=gpu_memory,
-        applies=asks_for_memory,
-    ),
-    Rule(
         name="replicas-maximum",
         group=Group.QUOTA,
         stage=Stage.RESOURCE,
@@ -426,13 +284,5 @@ RULES: Final = (
         types=(names.NODE_POOL,),
         check=replicas_maximum,
         limits=("max_replicas",),
-    ),
-    Rule(
-        name="no-fractions-on-replicas",
-        group=Group.QUOTA,
-        stage=Stage.STACK,
-        sentence="No fractions of GPUs that are shared into replicas.",
-        types=(names.NODE_POOL,),
-        check=no_fractions_on_replicas,
     ),
 )

@@ -8,15 +8,20 @@ from datetime import date
 from typing import Final
 
 from policies import names
-from policies.facts import containers, owner_of
+from policies.charts import REGISTRIES
+from policies.facts import owner_of
 from policies.inventory import PolicyResource
-from policies.plain import Unknown, mapping, maybe_text, text, unknown
-from policies.rule import Group, Rule, Scene, Stage, describe
+from policies.plain import Unknown, mapping, mappings, maybe_text, text, unknown
+from policies.pods import containers, pod_spec
+from policies.rule import Finding, Group, Rule, Scene, Shared, Stage, describe
 from releases import KAI, VCLUSTER, KaiRelease, VclusterRelease
 
 _EXACT_VERSION: Final = re.compile(r"v?\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
-_MOVING_TAGS: Final = frozenset({"", "latest", "main", "master", "nightly", "dev", "edge", "stable"})
+_REGISTRY_KEYS: Final = ("registry", "defaultImageRegistry")
+_IMAGE_PARTS: Final = (*_REGISTRY_KEYS, "repository", "tag", "digest")
+_FIXED_TAG: Final = re.compile(r"\d+\.\d+|[0-9a-f]{7}|\d{6}")
+"""A version of two parts, a commit or a date in a tag; without one of them it follows what its makers do."""
 
 
 def pinned_chart(release: PolicyResource, scene: Scene) -> Iterator[str]:
@@ -32,14 +37,16 @@ def pinned_chart(release: PolicyResource, scene: Scene) -> Iterator[str]:
     if local:
         if not scene.limits.allow_local_charts:
             yield (
-                f"{describe(release)}: chart {chart} is a local path; use an allowed registry, or set allowLocalCharts"
+                f"{describe(release)}: chart {chart} is a local path; use an allowed registry, or set "
+                f"{scene.option('pinned-chart', 'allow_local_charts')}"
             )
         return
     source = chart if "://" in chart else maybe_text(release.properties, "repositoryOpts", "repo")
     if source is None or not _below(source, scene.limits.chart_sources):
         yield (
             f"{describe(release)}: chart {chart} comes from {source or 'no repository'}, allowed are "
-            f"{', '.join(scene.limits.chart_sources)}; use one of them, or add it to chartSources"
+            f"{', '.join(scene.limits.chart_sources)}; use one of them, or add it to "
+            f"{scene.option('pinned-chart', 'chart_sources')}"
         )
 
 
@@ -52,33 +59,41 @@ def _is_local(chart: str) -> bool:
     return chart.startswith(("/", "./", "../", "~")) or (chart.endswith(".tgz") and "://" not in chart)
 
 
-def pinned_image(resource: PolicyResource, scene: Scene) -> Iterator[str]:
+def pinned_image(resource: PolicyResource, scene: Scene) -> Iterator[Finding]:
     """An image of ours has a tag that does not move, or a digest, and comes from an allowed registry."""
     if resource.type == names.GPU_CHECK:
         images = [text(resource.properties, "image")]
     else:
         images = [text(container, "image") for container in containers(resource)]
-    for image in images:
+        images += [
+            text(volume, "image", "reference")
+            for volume in mappings(pod_spec(resource), "volumes")
+            if mapping(volume, "image")
+        ]
+    for image in dict.fromkeys(images):
         for problem in image_problems(image, scene):
-            yield f"{describe(resource)}: image {image} {problem}"
+            yield Shared(text=f"image {image} {problem}", user=describe(resource))
 
 
-def image_problems(image: str, scene: Scene) -> Iterator[str]:
-    """Yield what is wrong with an image reference."""
+def image_problems(image: str, scene: Scene, *, tagged: bool = True) -> Iterator[str]:
+    """Yield what is wrong with an image reference. `tagged`: whether one must have a tag; a chart has its own."""
     name, _, digest = image.partition("@")
     repository, _, tag = name.rpartition(":") if ":" in name.rpartition("/")[2] else (name, "", "")
     if digest and _DIGEST.fullmatch(digest) is None:
         yield "has a digest that is not sha256 with 64 digits; copy it anew"
     if not digest and scene.limits.require_digest:
-        yield "has no digest; add @sha256:..."
-    if not digest and tag in _MOVING_TAGS:
+        yield f"has no digest; add @sha256:..., or set {scene.option('pinned-image', 'require_digest')} to false"
+    if not digest and (tagged or tag) and not _FIXED_TAG.search(tag):
         yield f"has tag {tag or 'latest'!r}, which moves; write a version or a digest"
-    full = qualified(repository)
-    if not _below(full, scene.limits.registries):
-        yield (
-            f"is not from an allowed registry ({', '.join(scene.limits.registries)}); use one of them, or add it to "
-            "registries"
-        )
+    if not _below(qualified(repository), scene.limits.registries):
+        yield _elsewhere(scene)
+
+
+def _elsewhere(scene: Scene) -> str:
+    return (
+        f"is not from an allowed registry ({', '.join(scene.limits.registries)}); use one of them, or add it to "
+        f"{scene.option('pinned-image', 'registries')}"
+    )
 
 
 def qualified(repository: str) -> str:
@@ -93,75 +108,88 @@ def _names_host(repository: str) -> bool:
     return bool(slash) and ("." in host or ":" in host or host == "localhost")
 
 
-def chart_images(release: PolicyResource, scene: Scene) -> Iterator[str]:
-    """Images that a chart's values name are pinned and from an allowed registry, too."""
-    for path, key, value in _leaves(mapping(release.properties, "values"), ""):
-        if isinstance(value, Unknown) and key in ("image", "tag", "registry", "repository"):
-            raise unknown(f"value {path}")
-        if not isinstance(value, str):
+def chart_images(release: PolicyResource, scene: Scene) -> Iterator[Finding]:
+    """Images that a chart's values name, in one value or put together from several, are pinned and allowed, too."""
+    values = mapping(release.properties, "values")
+    default = REGISTRIES.get(release.component)
+    for path, place in _places(values, ""):
+        for key in ("image", *_IMAGE_PARTS):
+            if isinstance(place.get(key), Unknown):
+                raise unknown(f"value {_at(path, key)}")
+        whole, parts = _words(place, "image")["image"], _words(place, *_IMAGE_PARTS)
+        if whole:
+            for problem in image_problems(whole, scene):
+                yield Shared(text=f"value {_at(path, 'image')}: image {whole} {problem}", user=describe(release))
+        if parts["repository"]:
+            image = _put_together(parts, default)
+            for problem in image_problems(image, scene, tagged=False):
+                yield Shared(text=f"value {path or 'repository'}: image {image} {problem}", user=describe(release))
             continue
-        if key == "image":
-            for problem in image_problems(value, scene):
-                yield f"{describe(release)}: value {path}: image {value} {problem}"
-        elif key == "tag" and value in _MOVING_TAGS - {""}:
-            yield f"{describe(release)}: value {path} is {value!r}, a tag that moves; write a version"
-        elif (key in ("registry", "defaultImageRegistry") and value and not _allowed(value, scene)) or (
-            # without a host in it, it is the registry beside it that counts
-            key == "repository" and _names_host(value) and not _below(value, scene.limits.registries)
-        ):
-            yield (
-                f"{describe(release)}: value {path} is {value}, not an allowed registry "
-                f"({', '.join(scene.limits.registries)}); use one of them, or add it to registries"
-            )
+        # without a repository beside them, they are for images whose names only the chart knows
+        if parts["tag"] and not parts["digest"] and not _FIXED_TAG.search(parts["tag"]):
+            said = f"value {_at(path, 'tag')} is {parts['tag']!r}, a tag that moves; write a version"
+            yield Shared(text=said, user=describe(release))
+        for key in _REGISTRY_KEYS:
+            if parts[key] and not _below(parts[key], scene.limits.registries):
+                yield Shared(text=f"value {_at(path, key)}: {parts[key]} {_elsewhere(scene)}", user=describe(release))
 
 
-def every_image(resource: PolicyResource, scene: Scene) -> Iterator[str]:
+def _at(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _words(place: Mapping[str, object], *keys: str) -> dict[str, str]:
+    """The texts under these keys; empty where there is none, or something else."""
+    return {key: found if isinstance(found := place.get(key), str) else "" for key in keys}
+
+
+def _put_together(parts: Mapping[str, str], default: str | None) -> str:
+    """The image that a chart makes of its values, with the registry that it puts before a repository without one."""
+    repository = parts["repository"]
+    registry = parts["registry"] or parts["defaultImageRegistry"] or ("" if _names_host(repository) else default or "")
+    name = "/".join(filter(None, (registry.rstrip("/"), repository)))
+    return f"{name}{':' * bool(parts['tag'])}{parts['tag']}{'@' * bool(parts['digest'])}{parts['digest']}"
+
+
+def every_image(resource: PolicyResource, scene: Scene) -> Iterator[Finding]:
     """Images of ours, and those in a chart's values."""
     return (chart_images if resource.type == names.RELEASE else pinned_image)(resource, scene)
 
 
-def _allowed(registry: str, scene: Scene) -> bool:
-    wanted = registry.rstrip("/") + "/"
-    return any(wanted.startswith(allowed) or allowed.startswith(wanted) for allowed in scene.limits.registries)
-
-
-def _leaves(values: Mapping[str, object], path: str) -> Iterator[tuple[str, str, object]]:
+def _places(values: Mapping[str, object], path: str) -> Iterator[tuple[str, Mapping[str, object]]]:
+    yield path, values
     for key, value in values.items():
         where = f"{path}.{key}" if path else key
-        items = value if isinstance(value, list) else [value]
-        for item in items:
+        for item in value if isinstance(value, list) else [value]:
             if isinstance(item, Mapping):
-                yield from _leaves(item, where)
-            else:
-                yield where, key, item
+                yield from _places(item, where)
 
 
-def supported_version(resource: PolicyResource, scene: Scene) -> Iterator[str]:
+def supported_version(resource: PolicyResource, scene: Scene) -> Iterator[Finding]:
     """KAI and vCluster run a version that we know and that its makers still support."""
     what, version, release = _release(resource)
-    owner = owner_of(resource)
     if release is None:
-        yield f"{owner}: {what} {version} is not in releases; use a version that is, or add it there"
+        said = "is not in releases; use a version that is, or add it there"
     elif release.support_ends is None:
-        yield f"{owner}: {what} {version} was never supported by its makers; move to a supported version"
+        said = f"was never supported by its makers; {_move(resource)}"
     elif release.support_ends < scene.today:
         days = (scene.today - release.support_ends).days
-        yield (
-            f"{owner}: support of {what} {version} ended on {release.support_ends}, {days} days ago; move to a "
-            "supported "
-            "version"
-        )
+        said = f"is supported no more: that ended on {release.support_ends}, {days} days ago; {_move(resource)}"
+    else:
+        return
+    yield Shared(text=f"{what} {version} {said}", user=owner_of(resource))
 
 
-def support_ends_soon(resource: PolicyResource, scene: Scene) -> Iterator[str]:
-    """Warn while there is time: support of a version ends within the days that the stack sets."""
+def support_ends_soon(resource: PolicyResource, scene: Scene) -> Iterator[Finding]:
+    """Warn while there is time: support ends within the days that the stack sets, and there is a newer version."""
     what, version, release = _release(resource)
     ends: date | None = release.support_ends if release else None
-    if ends is not None and 0 <= (ends - scene.today).days <= scene.limits.warn_days:
-        yield (
-            f"{owner_of(resource)}: support of {what} {version} ends on {ends}, in "
-            f"{(ends - scene.today).days} days; plan the move to a newer version"
-        )
+    if ends is None or version == _newest(resource):
+        return
+    days = (ends - scene.today).days
+    if 0 <= days <= scene.limits.warn_days:
+        said = f"support of {what} {version} ends on {ends}, in {days} days; {_move(resource)}"
+        yield Shared(text=said, user=owner_of(resource))
 
 
 def _release(resource: PolicyResource) -> tuple[str, str, KaiRelease | VclusterRelease | None]:
@@ -169,6 +197,19 @@ def _release(resource: PolicyResource) -> tuple[str, str, KaiRelease | VclusterR
     if resource.type == names.KAI_SCHEDULER:
         return "KAI", version, KAI.get(version)
     return "vCluster", version, VCLUSTER.get(version)
+
+
+def _newest(resource: PolicyResource) -> str:
+    """The newest version that `releases` knows."""
+    known = KAI if resource.type == names.KAI_SCHEDULER else VCLUSTER
+    return max(known, key=lambda version: [int(part) for part in version.removeprefix("v").split(".")])
+
+
+def _move(resource: PolicyResource) -> str:
+    newest = _newest(resource)
+    if text(resource.properties, "version") == newest:
+        return "it is the newest that releases knows: add a newer one there"
+    return f"move to a newer version (the newest here is {newest})"
 
 
 def kai_line(scheduler: PolicyResource, _: Scene) -> Iterator[str]:

@@ -10,7 +10,15 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import Final, TypeAlias
 
+from settings.hosts import hosts_are_made_in_one_way
 from settings.models import Platform
+from settings.own_pods import (
+    check_queues_are_free,
+    restricted_teams_can_run,
+    storage_holds_the_control_plane,
+    team_names_are_free,
+    virtual_schedulers_have_nodes,
+)
 from settings.problems import Problem
 from settings.rules.checks import checks_can_run
 from settings.rules.host import artifacts_are_known, gpu_software_is_known, shared_kai_is_known
@@ -22,9 +30,10 @@ from settings.rules.sums import (
     gpus_add_up,
     gpus_fit_the_nodes,
     queues_fit_their_team,
-    volumes_have_room,
 )
 from settings.rules.teams import LONGEST_TEAM_NAME, names_fit, teams_have_their_place, tenants_can_be_reached
+from settings.slurm import slurm_has_its_own_gpus
+from settings.workload_rules import RULES as WORKLOAD_RULES
 
 __all__ = ["LONGEST_TEAM_NAME", "RULES", "Rule", "problems_of"]
 
@@ -45,9 +54,16 @@ RULES: Final[tuple[Rule, ...]] = (
     gpus_fit_the_nodes,
     gpus_add_up,
     queues_fit_their_team,
-    volumes_have_room,
     everything_has_room,
     artifacts_are_known,
+    *WORKLOAD_RULES,
+    slurm_has_its_own_gpus,
+    hosts_are_made_in_one_way,
+    team_names_are_free,
+    storage_holds_the_control_plane,
+    virtual_schedulers_have_nodes,
+    restricted_teams_can_run,
+    check_queues_are_free,
 )
 """Every rule that asks no clock, in the order of the file. All run, whatever the others say."""
 

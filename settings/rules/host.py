@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import releases
-from settings.artifacts import mistakes
+from settings import artifacts
 from settings.models import GpuStack, HostProvider, Owner, Platform
 from settings.problems import Problem, shown
 from settings.words import known_version
@@ -29,6 +29,10 @@ def gpu_software_is_known(platform: Platform) -> Iterator[Problem]:
             yield from known_version("GPU Operator", gpu.version, releases.GPU_OPERATOR, path)
         else:
             yield Problem(path=path, rule="has no meaning with stack fake", got=shown(gpu.version), fix="remove it")
+    if gpu.injection is not None and gpu.stack is GpuStack.FAKE:
+        yield Problem(
+            path=("gpu", "injection"), rule="has no meaning with stack fake", got=gpu.injection.value, fix="remove it"
+        )
     brings = {
         "k3s": platform.host.provider is HostProvider.K3S,
         "the GPU Operator": gpu.stack is GpuStack.GPU_OPERATOR,
@@ -45,11 +49,5 @@ def gpu_software_is_known(platform: Platform) -> Iterator[Problem]:
 
 
 def artifacts_are_known(platform: Platform) -> Iterator[Problem]:
-    """Charts and images come from places that Helm and the nodes understand, without credentials."""
-    artifacts = platform.artifacts
-    keys = {f"artifacts.charts.{key}": ("artifacts", "charts", key) for key in artifacts.charts}
-    for sentence in mistakes(artifacts):
-        # the longest one first: a key may be the beginning of another, and may have ": " in it
-        where = max((key for key in keys if sentence.startswith(f"{key}: ")), key=len, default="")
-        path = keys[where] if where else tuple(sentence.partition(": ")[0].split("."))
-        yield Problem.of(path, sentence.removeprefix(f"{where or '.'.join(path)}: "))
+    """Charts and images come from places that the program can use, without a password, each chart in its version."""
+    return artifacts.problems(platform)

@@ -93,27 +93,26 @@ def virtual_clusters_fit_their_kai(platform: Platform) -> Iterator[Problem]:
                 fix=f"write {vcluster.backing_stores[0]}",
             )
         kubernetes = team.vcluster.kubernetes_version
-        if kubernetes is not None and kubernetes not in vcluster.kubernetes_versions:
+        if kubernetes is not None and not vcluster.takes(kubernetes):
             if written:
+                minors = sorted({releases.minor(tag) for tag in vcluster.kubernetes_versions}, reverse=True)
+                known = ", ".join(f"v{major}.{minor}" for major, minor in minors)
                 yield Problem(
                     path=(*path, "kubernetesVersion"),
-                    rule=f"must be one that vCluster {wanted} knows ({', '.join(vcluster.kubernetes_versions)})",
+                    rule=f"must be one that vCluster {wanted} knows (any patch release of {known})",
                     got=shown(kubernetes),
-                    fix=choose_version(kubernetes, vcluster.kubernetes_versions),
+                    fix=choose_version(kubernetes, (releases.DEFAULT_KUBERNETES, *vcluster.kubernetes_versions)),
                 )
             continue
         kai = releases.KAI.get(team.scheduler.version or "")
         if kai is None or team.scheduler.mode is not SchedulerMode.VIRTUAL:
             continue
-        if not any(releases.fits(one, kai) for one in ([kubernetes] if kubernetes else vcluster.kubernetes_versions)):
-            fitting = [one for one in vcluster.kubernetes_versions if releases.fits(one, kai)]
+        if kubernetes is not None and not releases.fits(kubernetes, kai):
             yield Problem(
                 path=(*path, "kubernetesVersion"),
                 rule=f"KAI {kai.version} of {name} runs on Kubernetes {kai.kubernetes_max} at most",
-                got=shown(kubernetes or f"{vcluster.kubernetes_versions[0]} and newer"),
-                fix=f"write {fitting[0]}, or choose a newer KAI"
-                if fitting
-                else "choose an older vCluster or a newer KAI",
+                got=shown(kubernetes),
+                fix=f"write {releases.kubernetes_for(vcluster, kai)}, or choose a newer KAI",
             )
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import capacity
-from capacity import UNLIMITED, LeafClaim, hard_cap, parse_quantity
-from releases.charts import VCLUSTER_STORAGE
+from capacity import UNLIMITED, LeafClaim, hard_cap
 from settings.claims import pool_capacities, shared_cost, tenant_claims
 from settings.models import Platform, SchedulerMode
 from settings.problems import Path, Problem
@@ -73,19 +72,3 @@ def everything_has_room(platform: Platform) -> Iterator[Problem]:
     for verdict in capacity.room(pool_capacities(platform), tenant_claims(platform), shared_cost(platform)):
         path: Path = ("pools",) if verdict.pool is None else ("pools", verdict.pool)
         yield told(verdict, path)
-
-
-def volumes_have_room(platform: Platform) -> Iterator[Problem]:
-    """The virtual cluster's own volume is claimed in the team's namespace, so it takes part of the team's storage.
-
-    Where it doesn't fit, the claim is refused and the control plane never starts.
-    """
-    own = VCLUSTER_STORAGE
-    for name, team in platform.teams.items():
-        if team.vcluster.persistence and parse_quantity(team.resources.storage) < parse_quantity(own):
-            yield Problem(
-                path=("teams", name, "resources", "storage"),
-                rule=f"the control plane's own volume takes {own} of it",
-                got=team.resources.storage,
-                fix=f"write at least {own} + what the team's volumes take",
-            )

@@ -25,9 +25,6 @@ LONGEST_TEAM_NAME: Final = LONGEST_NAME - len(_CHECK_POD)
 """31. Beyond it vCluster cuts the check pod's name on the host and puts a hash in the team's place, and nobody sees any
 more whose pod it is. It is the tightest of our names: a Helm release may have 53 characters, `team-<name>` 63."""
 
-RESERVED_NAMES: Final = frozenset({"host"})
-"""What stands in a team's place in labels, checks and reports of the host itself."""
-
 _KAI_OWN_QUEUES: Final = ("default-parent-queue", "default-queue")
 """KAI's chart has queues of these names since 0.10; ours would be overwritten by them."""
 
@@ -47,13 +44,6 @@ def names_fit(platform: Platform) -> Iterator[Problem]:
                 f"{_CHECK_POD!r} before it on the host{why})",
                 got=f"{len(name)} characters",
                 fix="shorten it",
-            )
-        if name in RESERVED_NAMES:
-            yield Problem(
-                path=path,
-                rule="is the name under which the host's own check and reports are kept",
-                got=shown(name),
-                fix="rename the team",
             )
         if not name[:1].isalpha():
             yield Problem(

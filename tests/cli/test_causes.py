@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cli.causes import KNOWN, UNKNOWN, explain, step_of, team_of, without_noise
+from cli.causes import KNOWN, UNKNOWN, explain, failure_of, step_of, team_of, without_noise
 
 TENANTS = ["ml", "ml-canary", "research"]
 
@@ -88,6 +88,50 @@ SEEN = [
      "because it is protected. To unprotect the resource, either remove the `protect` flag", "write an override"),
     ("disk-full", RELEASE, "ml-virtual-cluster-vcluster",
      "error: write /x: no space left on device", "the disk is full"),
+    ("helm-hook-stays", RELEASE, "ml-scheduler-release",
+     "error: release kai-scheduler failed, and has been uninstalled due to atomic being set: failed pre-install: "
+     "warning: Hook pre-install kai-scheduler/templates/hooks/pre/crd-upgrader.yaml failed: 1 error occurred:\n"
+     '\t* jobs.batch "crd-upgrader" already exists',
+     "jobs.batch crd-upgrader of the run before is still there"),
+    ("chart-local", RELEASE, "ml-scheduler-release",
+     'error: path "/srv/charts/kai-scheduler-v0.16.8.tgz" not found', "/srv/charts/kai-scheduler-v0.16.8.tgz"),
+    ("chart-pull", RELEASE, "ml-virtual-cluster-vcluster",
+     'error: failed to download "oci://ghcr.example/kai" at version "v0.16.8"', "can't be had from ghcr.example"),
+    ("pod-security", "kubernetes:apps/v1:StatefulSet", "ml-x",
+     'error: pods "ml-0" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true (pod must not',
+     "Pod Security level restricted:latest refuses a pod: runAsNonRoot"),
+    ("admission", "kubernetes:batch/v1:Job", "ml-check-verdict",
+     "error: pods is forbidden: ValidatingAdmissionPolicy 'team-ml' with binding 'team-ml' denied request: a pod names "
+     "another team's queue", "admission policy team-ml refuses it: a pod names another team's queue"),
+    ("webhook-denied", "kubernetes:scheduling.run.ai/v2:Queue", "ml-queues-a",
+     'error: admission webhook "vqueue.kb.io" denied the request: spec.resources must not be nil',
+     "webhook vqueue.kb.io refuses it: spec.resources must not be nil"),
+    ("webhook-foreign", "kubernetes:core/v1:Namespace", "ml-namespace",
+     'error: Internal error occurred: failed calling webhook "validate.policy.example": failed to call webhook: Post '
+     '"https://policy-svc.policies.svc:443/validate?timeout=10s": x509: certificate signed by unknown authority',
+     "of namespace policies does not answer: its certificate is of a CA that is not trusted"),
+    ("webhook", "kubernetes:scheduling.run.ai/v2:Queue", "ml-queues-training",
+     'error: failed calling webhook "vqueue.kb.io": Post "https://queue-controller.kai-scheduler.svc:443/x": x509: '
+     "certificate signed by unknown authority", "KAI's webhook vqueue.kb.io"),
+    ("taint", "kubernetes:batch/v1:Job", "ml-check-verdict",
+     "error: 0/3 nodes are available: 1 node(s) had untolerated taint {nvidia.com/gpu: true}. preemption: 0/3",
+     "does not tolerate the taint nvidia.com/gpu: true"),
+    ("image", RELEASE, "ml-virtual-cluster-vcluster",
+     'error: Back-off pulling image "ghcr.io/loft-sh/vcluster-oss:0.36.1": ErrImagePull: failed to resolve reference: '
+     "unexpected status from HEAD request: 401 Unauthorized",
+     "image ghcr.io/loft-sh/vcluster-oss:0.36.1 can't be pulled: it refuses the login (401)"),
+    ("image", RELEASE, "ml-virtual-cluster-vcluster",
+     "error: Failed to pull image 'registry.example/x:1': tls: failed to verify certificate: x509: certificate has "
+     "expired or is not yet valid", "its certificate has expired"),
+    ("certificate-expired", RELEASE, "ml-scheduler-release",
+     "error: x509: certificate has expired or is not yet valid: current time 2027-01-01T00:00:00Z is after 2026-12-31",
+     "has expired, or a clock is wrong. current time 2027-01-01T00:00:00Z is after 2026-12-31"),
+    ("certificate-authority", RELEASE, "ml-scheduler-release",
+     'error: Get "https://10.0.0.5:6443/api": tls: failed to verify certificate: x509: certificate signed by unknown '
+     "authority", "of a CA that the kubeconfig does not name"),
+    ("dns", RELEASE, "ml-scheduler-release",
+     'error: Get "https://gpu.example:6443/api": dial tcp: lookup gpu.example on 10.0.0.53:53: no such host',
+     "name gpu.example is not known to DNS here"),
 ]  # fmt: skip
 
 
@@ -107,6 +151,8 @@ def test_a_message_outside_diagnostics_is_known_too() -> None:
         "passphrase-missing": "error: could not create secrets manager: passphrase must be set with PULUMI_CONFIG_X",
         "locked": "error: the stack is currently locked by 1 lock(s). Either\n  file:///x: created by me (pid 3)",
         "plugin-missing": "error: no resource plugin 'pulumi-resource-kubernetes' found in the workspace",
+        "packages-missing": "error: ModuleNotFoundError: No module named 'pulumi_kubernetes'",
+        "backend": 'error: could not list stacks: blob (key ".pulumi/meta.yaml") (code=Unknown): StatusCode: 403',
         "policy": "Policies:\n    x@v0 (local)\n        - [mandatory]  quota  (gpu-tenancy:index:Team: ml)",
     }.items():
         assert explain(text, tenants=TENANTS, stack="one")[0].id == id_
@@ -118,8 +164,118 @@ def test_every_entry_of_the_table_has_an_example_here() -> None:
         "passphrase-missing",
         "locked",
         "plugin-missing",
+        "packages-missing",
+        "backend",
     }
     assert {known.id for known in KNOWN} == shown
+
+
+CHART = (
+    'error: failed to pull chart: looks like "https://charts.example.com/x" is not a valid chart repository '
+    "or cannot be "
+)
+CHARTS = {
+    "reached: failed to fetch https://charts.example.com/x/index.yaml : 401 Unauthorized": "it refuses the login (401)",
+    'reached: Get "https://charts.example.com/x/index.yaml": dial tcp: lookup charts.example.com: no such host': (
+        "its name is not known to DNS here"
+    ),
+    'reached: Get "https://charts.example.com/x/index.yaml": context deadline exceeded (Client.Timeout exceeded while '
+    "awaiting headers)": "it does not answer in time",
+    'reached: Get "https://charts.example.com/x/index.yaml": tls: failed to verify certificate: x509: certificate '
+    "signed by unknown authority": "its certificate is of a CA that is not trusted here",
+    'reached: Get "https://charts.example.com/x/index.yaml": dial tcp 192.0.2.1:443: connect: connection refused': (
+        "nothing listens there"
+    ),
+    'reached: Get "https://charts.example.com/x/index.yaml": proxyconnect tcp: dial tcp: lookup proxy: no such host': (
+        "the proxy in between"
+    ),
+}
+
+
+@pytest.mark.parametrize(("symptom", "why"), CHARTS.items())
+def test_a_chart_that_cannot_be_had_is_no_fault_of_the_cluster(symptom: str, why: str) -> None:
+    found = explain(said(RELEASE, "ml-virtual-cluster-vcluster", CHART + symptom), tenants=TENANTS, stack="one")
+    assert [failure.id for failure in found] == ["chart-pull"]
+    assert f"can't be had from charts.example.com: {why}" in found[0].cause
+    assert "nothing is wrong with the cluster" in found[0].cause
+    assert "artifacts.charts" in found[0].fix
+    assert ("helm registry login charts.example.com" in found[0].fix) == ("401" in symptom)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'failed to pull chart: GET "https://ghcr.example/token?scope=x": response status code 403: denied: denied',
+        'failed to perform "FetchReference" on source: GET "https://ghcr.example/v2/a/manifests/1": response status '
+        "code 403: denied: denied",
+        "failed to authorize: failed to fetch anonymous token: unexpected status from GET request to "
+        "https://ghcr.example/token: 403 Forbidden",
+    ],
+)
+def test_a_registry_that_denies_names_the_stale_login(text: str) -> None:
+    failure = explain(said(RELEASE, "ml-scheduler-release", f"error: {text}"), tenants=TENANTS, stack="one")[0]
+    assert failure.cause.startswith("the chart can't be had from ghcr.example: it denies access (403)")
+    assert "helm registry logout ghcr.example" in failure.fix
+
+
+def test_a_password_in_a_url_is_not_repeated() -> None:
+    text = 'error: failed to pull chart: Get "https://ann:hunter2@charts.example.com/index.yaml": 401 Unauthorized'
+    failure = explain(said(RELEASE, "ml-scheduler-release", text), tenants=TENANTS, stack="one")[0]
+    assert "from charts.example.com:" in failure.cause
+    assert "hunter2" not in failure.cause + failure.fix
+
+
+def test_teams_with_one_cause_stand_in_one_line() -> None:
+    teams = [f"team{index}" for index in range(15)]
+    text = "".join(
+        said(RELEASE, f"{team}-scheduler-release", f"error: {CHARTS_401}")
+        + said("kubernetes:core/v1:Secret", f"{team}-virtual-cluster-certificates",
+               f"error: Secret team-{team}/vc-{team} did not appear within 180 s")
+        for team in teams
+    )  # fmt: skip
+    found = explain(text, tenants=teams, stack="one")
+    assert [failure.id for failure in found] == ["chart-pull"]
+    assert found[0].teams == tuple(teams)
+    assert str(found[0]).startswith("teams team0, team1, team2, team3, team4, team5 and 9 more, the KAI scheduler: ")
+
+
+CHARTS_401 = CHART + next(iter(CHARTS))
+
+
+def test_the_same_cause_under_each_team_s_own_name_is_one() -> None:
+    text = "".join(
+        said("kubernetes:core/v1:Secret", f"{team}-certificates", f"error: Secret team-{team}/vc-{team} did not appear")
+        for team in ("ml", "research")
+    )
+    found = explain(text, tenants=TENANTS, stack="one")
+    assert [(failure.id, failure.teams) for failure in found] == [("secret-late", ("ml", "research"))]
+
+
+def test_what_only_follows_is_left_out_in_its_own_team_alone() -> None:
+    text = (
+        said(RELEASE, "ml-virtual-cluster-vcluster", "error: context deadline exceeded")
+        + said("kubernetes:batch/v1:Job", "ml-check", "error: 0/2 nodes are available: 2 Insufficient cpu.")
+        + said(RELEASE, "research-virtual-cluster-vcluster", "error: context deadline exceeded")
+    )
+    found = [(failure.id, failure.team) for failure in explain(text, tenants=TENANTS, stack="one")]
+    assert found == [("no-room", "ml"), ("timeout", "research")]
+
+
+def test_what_was_seen_of_pods_meanwhile_stands_before_the_engine_s_own_too_late() -> None:
+    image = failure_of('Back-off pulling image "x.example/a:1": not found', team="ml", step="pod ml-0", stack="one")
+    assert image is not None
+    text = said(RELEASE, "ml-virtual-cluster-vcluster", "error: context deadline exceeded")
+    found = explain(text, tenants=TENANTS, stack="one", seen=[image])
+    assert [failure.id for failure in found] == ["image"]
+    assert "x.example/a:1" in str(found[0])
+
+
+def test_a_refused_policy_names_the_file_and_the_key() -> None:
+    text = "Policies:\n    x@v0 (local)\n        - [mandatory]  pinned-chart  (gpu-tenancy:index:Team: ml)"
+    fix = explain(text, tenants=TENANTS, stack="mine")[0].fix
+    assert "policies/config/mine.json" in fix
+    assert '"pinned-chart"' in fix
+    assert "override" not in fix
 
 
 def test_a_full_node_stands_before_the_webhook_that_it_silences() -> None:

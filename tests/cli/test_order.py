@@ -148,6 +148,28 @@ def test_outputs_are_json_with_teams_and_nothing_else_on_standard_output(
     assert "stack one" in said.err
 
 
+def team_in_state(name: str, outputs: dict[str, object]) -> dict[str, object]:
+    return {
+        "urn": f"urn:pulumi:one::gpu-tenancy::gpu-tenancy:index:Team::{name}",
+        "type": "gpu-tenancy:index:Team",
+        "inputs": {"name": name, "gpuLimit": 2},
+        "outputs": outputs,
+    }
+
+
+def test_after_an_up_that_ended_early_each_whole_team_has_its_outputs_and_the_other_says_so(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole: dict[str, object] = {"name": "ml", "gpuLimit": 2, "namespace": "team-ml", "check": None, "failed": []}
+    project.outputs({})
+    project.export({"deployment": {"resources": [team_in_state("ml", whole), team_in_state("zed", {})]}})
+    assert project.run("outputs") == 0
+    assert json.loads(capsys.readouterr().out)["teams"] == {
+        "ml": whole,
+        "zed": {"name": "zed", "gpuLimit": 2, "failed": ["the last update ended before this team was whole"]},
+    }
+
+
 def test_outputs_of_a_stack_that_is_not_there_say_how_to_make_it(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -87,6 +87,12 @@ def test_a_row_shows_quota_limit_queues_and_the_last_check(project: Project) -> 
     assert (row.gpus, row.queues, row.check) == ("1 of 2 GPUs", "training 1/2", "pass, 3 h ago")
 
 
+def test_a_team_that_failed_says_so_whatever_its_last_check_was(project: Project) -> None:
+    failed = {**OUTPUT, "failed": ["resource ml-queues-parent failed to register"]}
+    row = rows(load_stack_file(project.root / "Pulumi.one.yaml"), {"ml": team_state(failed, None)}, now=NOW)[0]
+    assert row.check == "not whole: resource ml-queues-parent failed to register"
+
+
 def test_status_of_a_stack_that_was_never_made_shows_what_the_file_says(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,13 @@ from settings.load import parse_platform
 from tests.conftest import Declare, platform_of
 
 NOBODY = Others(nodes=(), queues=())
-ISOLATION = ["not-privileged", "no-host-path", "no-host-namespaces", "no-added-capabilities"]
+ISOLATION = [
+    *("not-privileged", "no-host-path", "no-host-namespaces", "no-added-capabilities"),
+    *("known-volumes", "known-security", "no-host-ports"),
+]
+ACCOUNT = ["own-account", "own-priority"]
+GPUS = ["counted-gpus", "no-resource-claims", "no-devices-by-name", "runtime-class-for-gpus", "known-fields"]
+OBJECTS = ["own-volumes", "no-external-ips", "own-binding", "no-device-claims"]
 
 
 def tenants(**teams: dict[str, Any]) -> dict[str, Tenant]:
@@ -46,7 +52,11 @@ def test_a_policy_is_about_its_own_namespace_and_fails_closed() -> None:
     spec = policy_spec(tenant, rules(tenant, NOBODY, "nvidia"))
     match = spec["matchConstraints"]
     assert match["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "team-vision"}}
-    assert match["resourceRules"][0]["resources"] == ["pods", "pods/ephemeralcontainers"]
+    judged = {resource for found in match["resourceRules"] for resource in found["resources"]}
+    # what makes, changes, extends, resizes or binds a pod, and what it may claim
+    assert {"pods", "pods/ephemeralcontainers", "pods/resize", "pods/binding"} <= judged
+    assert {"persistentvolumeclaims", "services", "resourceclaims", "resourceclaimtemplates"} <= judged
+    assert all(found["operations"] == ["CREATE", "UPDATE"] for found in match["resourceRules"])
     assert spec["failurePolicy"] == "Fail"
 
 
@@ -59,40 +69,42 @@ def test_every_message_names_rule_and_team() -> None:
 
 def test_rules_follow_mode_and_level() -> None:
     found = tenants(web={"isolation": "privileged"})
-    virtual = [*ISOLATION, "own-nodes", "not-the-hosts-queues", "counted-gpus", "runtime-class-for-gpus"]
+    virtual = [*ISOLATION, *ACCOUNT, "own-nodes", "own-scheduler", *GPUS, *OBJECTS]
     assert rule_names(found, "vision") == virtual
     assert rule_names(found, "speech-canary") == virtual
-    assert rule_names(found, "serving") == [
-        *ISOLATION,
-        "own-nodes",
-        "own-queues",
-        "gpus-through-kai",
-        "counted-gpus",
-        "runtime-class-for-gpus",
-    ]
-    assert rule_names(found, "web") == ["own-nodes", "not-the-hosts-queues", "counted-gpus", "runtime-class-for-gpus"]
+    by_kai = ["own-scheduler", "own-queues", "gpus-through-kai", "no-kai-marks"]
+    assert rule_names(found, "serving") == [*ISOLATION, *ACCOUNT, "own-nodes", *by_kai, *GPUS, *OBJECTS]
+    assert rule_names(found, "web") == [*ACCOUNT, "own-nodes", "own-scheduler", *GPUS, *OBJECTS]
 
 
-def test_without_a_scheduler_on_the_host_there_are_no_queues_to_guard() -> None:
-    found = resolve(parse_platform(platform_of("lab"), "test"))
-    assert all("not-the-hosts-queues" not in rule_names(found, team) for team in found)
+def test_only_a_kai_that_is_the_clusters_counts_pods_of_other_namespaces() -> None:
+    found = tenants()
+    assert others(found, "vision").queues == ()
+    strangers = others(found, "vision", foreign_kai=True)
+    assert strangers.queues == ("serving", "serving-online", "batch", "batch-nightly")
+    assert others(found, "serving", foreign_kai=True).queues == ("batch", "batch-nightly")
+    guarded = [rule.name for rule in rules(found["vision"], strangers, "nvidia")]
+    assert guarded.count("not-the-hosts-queues") == 1
+    assert "not-the-hosts-queues" not in rule_names(found, "vision")
 
 
-def test_a_team_without_a_pool_runs_where_the_host_puts_it() -> None:
+def test_a_team_without_a_pool_has_no_node_of_its_own() -> None:
     web = tenants()["web"]
-    assert "own-nodes" in [rule.name for rule in rules(web, NOBODY, "nvidia")]
     anywhere = replace(web, pool_name=None, pool=None, nodes=(), node_selector={})
-    assert "own-nodes" not in [rule.name for rule in rules(anywhere, NOBODY, "nvidia")]
+    placed = {rule.name: rule for rule in rules(anywhere, NOBODY, "nvidia")}
+    assert "the team has no pool" in placed["own-nodes"].fix
+    assert "own-binding" not in placed
+    assert "cpu-0" in next(rule for rule in rules(web, NOBODY, "nvidia") if rule.name == "own-nodes").fix
 
 
 def test_a_kai_that_needs_the_default_runtime_gives_every_pod_the_runtime_class() -> None:
-    platform = platform_of("dev")
-    found = resolve(parse_platform(platform, "test"))
+    found = resolve(parse_platform(platform_of("dev"), "test"))
     assert found["research"].kai is not None
     assert found["research"].kai.fractions_need_default_runtime
-    assert "runtime-class-for-gpus" not in rule_names(found, "research")
-    assert "runtime-class-for-gpus" in rule_names(found, "ml")
-    assert "runtime-class-for-gpus" in rule_names(found, "dev")
+    for team, every_pod in (("research", True), ("ml", False), ("dev", False)):
+        rule = next(rule for rule in rules(found[team], NOBODY, "nvidia") if rule.name == "runtime-class-for-gpus")
+        assert ("(true)" in rule.expression) is every_pod
+        assert '== "nvidia"' in rule.expression
 
 
 def test_a_part_of_a_gpu_earns_the_runtime_class_only_where_the_team_shares_gpus() -> None:
@@ -108,8 +120,6 @@ def test_others_are_told_apart_by_name() -> None:
     strangers = others(found, "vision")
     assert "h200-3" not in strangers.nodes
     assert {"h200-0", "a100-0"} <= set(strangers.nodes)
-    assert strangers.queues == ("serving", "serving-online", "batch", "batch-nightly")
-    assert others(found, "serving").queues == ("batch", "batch-nightly")
     # a canary stands on its team's node: that node is not a stranger's
     assert "a100-0" not in others(found, "speech").nodes
 

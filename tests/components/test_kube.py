@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
+import socket
 import threading
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
-from lightkube.generic_resource import GenericGlobalResource, create_global_resource
 
 import kube
+import kube.client
+import kube.waits
 from releases import Leftover
 
 CONFIG = Leftover(api_version="kai.scheduler/v1", kind="Config", name="kai-config")
@@ -74,7 +76,7 @@ class Server(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         path, _, query = self.path.partition("?")
-        self.asked.append(f"{self.command} {path}" if self.command != "POST" else f"POST {path} {query}")
+        self.asked.append(f"{self.command} {path} {query}".strip())
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         found = self.answers.get((self.command, path), [(404, "404 page not found")])
         code, body = found.pop(0) if len(found) > 1 else found[0]
@@ -91,10 +93,10 @@ class Server(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(answers: dict[tuple[str, str], list[tuple[int, object]]]) -> Iterator[tuple[str, list[str]]]:
+def serving(answers: dict[tuple[str, str], list[tuple[int, object]]], port: int = 0) -> Iterator[tuple[str, list[str]]]:
     asked: list[str] = []
     handler = type("Handler", (Server,), {"answers": answers, "asked": asked})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield json.dumps(kubeconfig(f"http://127.0.0.1:{server.server_port}", token="t")), asked
@@ -110,7 +112,7 @@ SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "vc-ml"}, "
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kube, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(kube.client, "POLL_SECONDS", 0.01)
 
 
 class TestLeftovers:
@@ -142,23 +144,97 @@ class TestLeftovers:
             kube.delete_leftovers(text, [CONFIG], deadline=0.05)
 
     def test_a_refusal_is_not_taken_for_gone(self) -> None:
-        refusal = {**MISSING, "code": 403, "reason": "Forbidden", "message": "no"}
-        with serving({("DELETE", PATH): [(403, refusal)]}) as (text, _), pytest.raises(Exception, match="no"):
+        refusal = {**MISSING, "code": 403, "reason": "Forbidden", "message": "not yours"}
+        with (
+            serving({("DELETE", PATH): [(403, refusal)]}) as (text, _),
+            pytest.raises(
+                RuntimeError, match="Config kai-config, left by an earlier release, can't be deleted: not yours"
+            ),
+        ):
             kube.delete_leftovers(text, [CONFIG])
 
+    def test_a_job_goes_with_its_pods(self) -> None:
+        where = "/apis/batch/v1/namespaces/kai-scheduler/jobs/crd-upgrader"
+        job = Leftover(api_version="batch/v1", kind="Job", name="crd-upgrader", namespace="kai-scheduler")
+        with serving({("DELETE", where): [(200, {"kind": "Job"})]}) as (text, asked):
+            assert kube.delete_leftovers(text, [job]) == ["Job crd-upgrader"]
+        assert asked[0] == f"DELETE {where} propagationPolicy=Background", "a Job's own way leaves them behind"
 
-def test_teams_that_meet_a_kind_at_once_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def slowly(*words: str) -> type[GenericGlobalResource]:
-        inside.append(threading.get_ident())
-        assert len(inside) == 1, "the client refuses a kind that two threads make at once"
-        time.sleep(0.01)
-        inside.pop()
-        return create_global_resource(*words)
 
-    inside: list[int] = []
-    monkeypatch.setattr(kube, "create_global_resource", slowly)
-    with ThreadPoolExecutor(5) as pool, serving({}) as (text, _):
-        assert list(pool.map(lambda _: kube.delete_leftovers(text, [CONFIG]), range(5))) == [[]] * 5
+class Late:
+    """A server that refuses every connection until somebody has tried `refusals` times, like a NodePort that is not
+    served yet."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, answers: dict[tuple[str, str], list[tuple[int, object]]]
+    ) -> None:
+        self.tries = 0
+        self._answers, self._open = answers, ExitStack()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self.text = json.dumps(kubeconfig(f"http://127.0.0.1:{self.port}", token="t"))
+        self.asked: list[str] = []
+        monkeypatch.setattr(kube.waits, "pause", self._pause)
+
+    def _pause(self) -> None:
+        """Each pause is one refused try; after the third the server is there."""
+        self.tries += 1
+        if self.tries == 3:
+            _, self.asked = self._open.enter_context(serving(self._answers, self.port))
+
+    def close(self) -> None:
+        self._open.close()
+
+
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Late]]:
+    made: list[Late] = []
+
+    def make(answers: dict[tuple[str, str], list[tuple[int, object]]]) -> Late:
+        made.append(Late(monkeypatch, answers))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+NOT_READY = "[-]etcd failed: reason withheld"
+
+
+class TestWaitUntilItAnswers:
+    """A virtual cluster's port is served a moment after its pod is ready, and not while its API server restarts."""
+
+    def test_refused_connections_are_waited_for(self, late: Callable[..., Late]) -> None:
+        server = late({("GET", "/readyz"): [(200, "ok")]})
+        kube.wait_until_it_answers(server.text, "ml")
+        assert server.tries == 3
+        assert server.asked == ["GET /readyz"]
+
+    def test_a_server_that_is_up_and_not_ready_is_waited_for(self) -> None:
+        with serving({("GET", "/readyz"): [(500, NOT_READY), (401, MISSING), (200, "ok")]}) as (text, asked):
+            kube.wait_until_it_answers(text, "ml")
+        assert len(asked) == 3
+
+    def test_an_address_that_never_answers_is_an_error_with_team_address_and_fix(
+        self, late: Callable[..., Late]
+    ) -> None:
+        server = late({})
+        with pytest.raises(TimeoutError) as caught:
+            kube.wait_until_it_answers(server.text, "ml", deadline=-1)
+        said = str(caught.value)
+        assert f"team ml: its API server does not answer at http://127.0.0.1:{server.port}" in said
+        assert "Connection refused" in said
+        assert "pod ml-0 in namespace team-ml" in said
+        assert "host.address" in said
+
+    def test_the_last_answer_is_told_and_no_credential(self) -> None:
+        with serving({("GET", "/readyz"): [(500, NOT_READY)]}) as (text, _), pytest.raises(TimeoutError) as caught:
+            kube.wait_until_it_answers(text, "ml", deadline=-1)
+        assert "etcd failed" in str(caught.value)
+        assert json.loads(text)["users"][0]["user"]["token"] == "t"
+        assert "token" not in str(caught.value)
 
 
 class TestWaitForSecret:
@@ -170,6 +246,20 @@ class TestWaitForSecret:
         with serving({("GET", self.PATH): [(404, MISSING), (404, MISSING), (200, SECRET)]}) as (text, asked):
             kube.wait_for_secret(text, "team-ml", "vc-ml")
         assert len(asked) == 3
+
+    def test_a_host_whose_api_server_restarts_is_waited_for(self, late: Callable[..., Late]) -> None:
+        server = late({("GET", self.PATH): [(200, SECRET)]})
+        kube.wait_for_secret(server.text, "team-ml", "vc-ml")
+        assert server.asked == [f"GET {self.PATH}"]
+
+    def test_a_missing_right_is_told_at_once(self) -> None:
+        refusal = {**MISSING, "code": 403, "reason": "Forbidden", "message": "may not get secrets"}
+        with (
+            serving({("GET", self.PATH): [(403, refusal)]}) as (text, asked),
+            pytest.raises(PermissionError, match="may not get secrets"),
+        ):
+            kube.wait_for_secret(text, "team-ml", "vc-ml")
+        assert len(asked) == 1
 
     def test_a_secret_that_never_comes_names_it_and_the_pod_to_look_at(self) -> None:
         with (
@@ -218,14 +308,18 @@ class TestWaitUntilAdmitted:
                 kube.wait_until_admitted(text, manifest)
             assert len(asked) == 1
 
-    def test_it_ends_at_the_deadline_without_an_error(self, manifest: dict[str, Any], path: str) -> None:
+    def test_it_ends_at_the_deadline_without_an_error(
+        self, manifest: dict[str, Any], path: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seconds = itertools.count()
+        monkeypatch.setattr(kube.waits, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
         with serving({("POST", path): [(500, NOT_UP)]}) as (text, asked):
-            kube.wait_until_admitted(text, manifest, deadline=0.2)
-        assert len(asked) > 1
+            kube.wait_until_admitted(text, manifest, deadline=3)
+        assert len(asked) == 2
 
-    def test_an_api_server_that_restarts_is_waited_for(self, manifest: dict[str, Any], path: str) -> None:
-        with serving({}) as (text, _):
-            pass
-        began = time.monotonic()
-        kube.wait_until_admitted(text, manifest, deadline=0.2)
-        assert time.monotonic() - began >= 0.2
+    def test_an_api_server_that_restarts_is_waited_for(
+        self, manifest: dict[str, Any], path: str, late: Callable[..., Late]
+    ) -> None:
+        server = late({("POST", path): [(201, manifest)]})
+        kube.wait_until_admitted(server.text, manifest)
+        assert server.asked == [f"POST {path} dryRun=All"]

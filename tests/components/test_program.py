@@ -179,7 +179,7 @@ class TestKaiScheduler:
     ) -> None:
         recorder = declare("lab")
         hooks = recorder.one(RELEASE, "ml-scheduler-release").options.hooks.before_create
-        assert list(hooks) == ["ml-scheduler-sweep"]
+        assert list(hooks) == ["ml-virtual-cluster-answers", "ml-scheduler-sweep"]
         assert ("Config", "kai-config") in {(left.kind, left.name) for left in kai_scheduler.leftovers()}
 
     def test_both_of_kais_namespaces_are_ours_so_that_destroy_removes_them(self, declare: Declare) -> None:
@@ -226,7 +226,8 @@ class TestQueues:
     def test_a_queue_waits_for_its_webhook_before_it_is_made_or_changed(self, declare: Declare) -> None:
         for queue in ("parent", "training"):
             hooks = declare("lab").one(QUEUE, f"ml-queues-{queue}").options.hooks
-            assert list(hooks.before_create) == list(hooks.before_update) == [f"ml-queues-{queue}-admitted"]
+            assert list(hooks.before_create) == ["ml-virtual-cluster-answers", f"ml-queues-{queue}-admitted"]
+            assert list(hooks.before_update) == list(hooks.before_create)
             assert list(hooks.on_error) == ["ml-queues-webhook"]
 
     def test_a_webhook_that_is_not_up_yet_is_waited_for_and_a_real_refusal_is_not(
@@ -273,7 +274,7 @@ class TestGuardrails:
         cost = releases.VCLUSTER[releases.DEFAULT_VCLUSTER].footprint("sqlite")
         assert hard["requests.cpu"] == f"{8000 + cost.cpu_millicores}m"
         assert hard["requests.memory"] == f"{16 * 1024 + cost.memory_mib}Mi"
-        assert hard["count/pods"] == str(30 + cost.pods)
+        assert hard["pods"] == str(30 + cost.pods)
 
     def test_the_virtual_cluster_never_comes_before_its_bounds(self, declare: Declare) -> None:
         recorder = declare("lab")
@@ -373,7 +374,7 @@ class TestCheck:
         recorder = declare("lab")
         for job in ("ml-check-job", "ml-check-job-1"):
             hooks = recorder.one(JOB, job).options.hooks
-            assert list(hooks.before_create) == [job.replace("-job", "-admitted")]
+            assert list(hooks.before_create) == ["ml-virtual-cluster-answers", job.replace("-job", "-admitted")]
             assert list(hooks.on_error) == ["ml-check-asking"]
 
     def test_a_check_without_a_kai_waits_for_no_webhook(self, declare: Declare) -> None:
@@ -482,7 +483,7 @@ class TestComponents:
 
     def test_every_object_of_ours_says_so(self, declare: Declare) -> None:
         for resource in declare("lab").resources:
-            if resource.read or not resource.metadata or resource.type == PATCH:
+            if resource.read or not resource.metadata or resource.type.endswith("Patch"):
                 continue
             labels = resource.metadata.get("labels") or {}
             assert labels.get("app.kubernetes.io/managed-by") == "gpu-tenancy", resource.name

@@ -29,6 +29,31 @@ UP_SECONDS = 1500
 
 
 @dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the table about real GPUs."""
+
+    what: str
+    verdict: str
+    how: str
+    seconds: float
+    sentence: str = ""
+
+
+ROWS: list[Row] = []
+"""What `test_gpus` tried, in its order."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table."""
+    if ROWS:
+        terminalreporter.section("real GPUs")
+        width = max(len(row.what) for row in ROWS)
+        for row in ROWS:
+            text = f"{row.what:<{width}}  {row.verdict:<14}  {row.how:<8}  {row.seconds:>7} s  {row.sentence}"
+            terminalreporter.write_line(text.rstrip())
+
+
+@dataclass(frozen=True, kw_only=True)
 class Engine:
     """A copy of the project with a stack and a state of its own."""
 

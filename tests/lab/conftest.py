@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 from lab import binaries
-from lab.clusters import LOOPBACK, _commands, _is_free
 from lab.driver import LabDriver
 from lab.errors import LabError
 from lab.objects import Json, Objects
+from lab.processes import LOOPBACK, commands, is_free
 from lab.show import Show
 from settings.load import PLATFORM_KEY
 
@@ -56,7 +56,7 @@ class Lab:
         return Objects(server, self.driver.clusters.client(server))
 
     def processes(self) -> list[str]:
-        lines = [" ".join(words) for _, words in _commands()]
+        lines = [" ".join(words) for _, words in commands()]
         return [line for line in lines if str(self.root / ".lab") in line]
 
 
@@ -106,7 +106,7 @@ def example(**teams: Mapping[str, Any]) -> Json:
 
 def free_ports() -> Iterator[int]:
     """Free ports of the NodePorts' range, in no order, so that two test runs on one machine rarely meet."""
-    return (port for port in random.sample(range(30000, 32768), 2768) if _is_free(port))
+    return (port for port in random.sample(range(30000, 32768), 2768) if is_free(port))
 
 
 def listens(port: int) -> bool:

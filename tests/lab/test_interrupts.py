@@ -14,8 +14,9 @@ from collections.abc import Callable
 
 import pytest
 
-from lab.clusters import HOST, LOOPBACK
+from lab.clusters import HOST
 from lab.errors import LabError
+from lab.processes import LOOPBACK
 from tests.lab.conftest import ROOT, SMALL, Lab, free_ports
 from tests.lab.test_engine import SPACE, START, in_space
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from cli.app import main
-from lab import engine, simulate
+from lab import data, simulate
+from lab.data import SECRET_KEY, SECRET_MARK
 from lab.driver import LabDriver, Summary
-from lab.engine import SECRET_KEY, SECRET_MARK, Recorded
+from lab.engine import Recorded
 from lab.objects import Json
 from lab.show import Show
 from tests.lab.conftest import ROOT
@@ -68,49 +69,33 @@ def test_a_step_has_the_shape_of_the_engines_own() -> None:
     assert step["detailedDiff"] == {"b": {"kind": "update", "inputDiff": True}}
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "paths"),
-    [
-        ({"a": {"b": 1}}, {"a": {"b": 1}}, {}),
-        ({"a": {"b": 1}}, {"a": {"b": 2}}, {"a.b": "update"}),
-        ({"a": 1}, {"a": 1, "c": 2}, {"c": "add"}),
-        ({"a": 1, "c": 2}, {"a": 1}, {"c": "delete"}),
-        ({"a": [1, {"x": 1}]}, {"a": [1, {"x": 2}]}, {"a[1].x": "update"}),
-        ({"a": [1]}, {"a": [1, 2]}, {"a": "update"}),
-        ({"a": 1}, {"a": None}, {"a": "update"}),
-    ],
-)
-def test_a_difference_names_each_path_and_nothing_else(old: Json, new: Json, paths: dict[str, str]) -> None:
-    assert {path: entry["kind"] for path, entry in engine.difference(old, new).items()} == paths
-
-
 def secret(value: object) -> Json:
     return {SECRET_KEY: SECRET_MARK, "value": value}
 
 
 def test_a_masked_secret_shows_only_that_it_changed() -> None:
-    one, same, other = (engine.masked({"k": secret(text)}, "salt") for text in ("hunter2", "hunter2", "hunter3"))
+    one, same, other = (data.masked({"k": secret(text)}, "salt") for text in ("hunter2", "hunter2", "hunter3"))
     assert one == same
     assert one != other
     assert "hunter" not in str(one)
-    assert engine.masked({"k": secret("hunter2")}, "another lab's salt") != one, "a hash can't be looked up"
+    assert data.masked({"k": secret("hunter2")}, "another lab's salt") != one, "a hash can't be looked up"
 
 
 def test_a_secret_is_masked_wherever_it_hides() -> None:
     nested = {"list": [{"deep": secret({"inner": secret("canary")})}], "object": secret({"k": "canary"})}
-    assert "canary" not in str(engine.masked(nested, "salt"))
+    assert "canary" not in str(data.masked(nested, "salt"))
 
 
 def test_a_secret_objects_content_is_hidden_though_the_program_did_not_say_so() -> None:
     inputs = {"kind": "Secret", "stringData": {"k": "canary"}, "data": {"k": "Y2FuYXJ5"}, "metadata": {"name": "s"}}
-    shown = str(engine.masked(engine.hide_secret_data(inputs), "salt"))
+    shown = str(data.masked(data.hide_secret_data(inputs), "salt"))
     assert "canary" not in shown
     assert "Y2FuYXJ5" not in shown
     assert "'name': 's'" in shown
 
 
 def test_whole_numbers_stay_whole_and_halves_stay_halves() -> None:
-    assert repr(engine.plain({"gpu": 4.0, "share": [0.5, secret(2.0)]})) == "{'gpu': 4, 'share': [0.5, 2]}"
+    assert repr(data.plain({"gpu": 4.0, "share": [0.5, secret(2.0)]})) == "{'gpu': 4, 'share': [0.5, 2]}"
 
 
 @pytest.mark.parametrize(
@@ -163,4 +148,9 @@ def test_the_command_shows_what_the_policies_say_without_engine_or_lab(
     for source, target in (("__main__.py", "__main__.py"), ("Pulumi.lab.yaml", f"Pulumi.{stack}.yaml")):
         shutil.copy(ROOT / source, tmp_path / target)
     assert main(["--stack", stack, "preview"], root=tmp_path) == code
-    assert word in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert word in said.err
+    assert said.out.startswith("team dev\n  + Team dev\n"), "the plan is the result, and goes where results go"
+    assert "\x1b[" not in said.out, "colours are for terminals"
+    assert said.out.count("not validated: its API server does not run") == 1
+    assert "not validated" not in said.err.replace("nothing is validated", "")

@@ -27,8 +27,8 @@ from lightkube.resources.core_v1 import ConfigMap, Namespace, ServiceAccountToke
 from lab.binaries import cache_dir
 from lab.clusters import HOST
 from lab.driver import Summary
-from lab.engine import State
 from lab.objects import Json, Reference
+from lab.state import State
 from tests.lab.conftest import ROOT, Lab, example, listens, uncaptured
 
 pytestmark = pytest.mark.lab

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,11 @@ def test_the_stacks_own_files_are_valid_and_only_prod_blocks(stack: str, level: 
 
 
 def test_a_stack_without_a_file_gets_the_strictest_one() -> None:
-    assert config_for("customer-7") == config_for("prod")
+    own = config_for("customer-7")
+    assert replace(own, source="") == replace(config_for("prod"), source="")
+    # what to change is a file of its own: prod's would be changed for all
+    assert own.source == "policies/config/customer-7.json (a copy of prod.json, which holds while there is none)"
+    assert config_for("prod").source == "policies/config/prod.json"
     assert path_for("customer-7") == FOLDER / "prod.json"
     assert path_for("lab") == FOLDER / "lab.json"
 

@@ -1,30 +1,13 @@
-"""Isolation rules: each fires with its words, and stays silent on what is allowed."""
+"""A team's guardrails: each rule fires with its words, and stays silent on what is allowed."""
 
 from __future__ import annotations
 
 import pytest
 
-from names import LABEL_POOL
 from policies import names
 from policies.inventory import PolicyResource
 from policies.plain import UNKNOWN
-from policies.rules.isolation import FORBIDDEN_VALUES, OPEN_DOORS, PERSISTENCE
-from tests.policies.world import (
-    ABSENT,
-    changed,
-    guardrails,
-    healthy,
-    host_check,
-    job,
-    messages,
-    pool,
-    resource,
-    result,
-    team,
-    vcluster,
-    with_,
-    without,
-)
+from tests.policies.world import changed, guardrails, healthy, messages, resource, team, with_, without
 
 # --- guardrails -----------------------------------------------------------------------------------------------------
 
@@ -35,6 +18,24 @@ def test_a_team_without_a_limit_range_is_refused() -> None:
     ]
     assert len(messages("limit-range", [team(), *guardrails("vision")])) == 1
     assert messages("limit-range", healthy()) == []
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        [{"type": "Container"}],
+        [{"type": "Container", "default": {"memory": "1Gi"}}],
+        # a pod's own bound is no default: a container without a limit would be refused
+        [{"type": "Pod", "default": {"ephemeral-storage": "50Gi"}}],
+        [],
+    ],
+)
+def test_a_limit_range_that_leaves_disk_open_is_refused(limits: object) -> None:
+    (found,) = (r for r in healthy() if r.type == names.LIMIT_RANGE)
+    assert messages("limit-range", with_(changed(found, "spec/limits", limits))) == [
+        "team ml: LimitRange ml-limits has no default limit of ephemeral-storage for containers, so one pod may fill "
+        "its node's disk; set limits[].default.ephemeral-storage"
+    ]
 
 
 def network(spec: object, name: str = "ml-deny") -> PolicyResource:
@@ -149,199 +150,3 @@ def test_a_level_that_does_not_exist_is_refused() -> None:
 def test_a_namespace_whose_name_is_not_known_hides_nothing() -> None:
     hidden = resource(names.NAMESPACE, "other", {"metadata": {"name": UNKNOWN}})
     assert messages("pod-security-level", [hidden, team(), namespace("baseline")]) == []
-
-
-# --- plain-workload -------------------------------------------------------------------------------------------------
-
-
-def container(**security: object) -> dict[str, object]:
-    return {"name": "c", "image": "docker.io/library/a:1.0", "securityContext": security}
-
-
-@pytest.mark.parametrize(
-    ("pod", "said"),
-    [
-        ({"hostNetwork": True}, "hostNetwork is on, isolation is 'baseline'; turn it off"),
-        ({"hostPID": True}, "hostPID is on, isolation is 'baseline'; turn it off"),
-        ({"hostIPC": True}, "hostIPC is on, isolation is 'baseline'; turn it off"),
-        (
-            {"volumes": [{"name": "v", "hostPath": {"path": "/etc"}}]},
-            "mounts host path '/etc', isolation is 'baseline'; use another volume",
-        ),
-        (
-            {"containers": [container(privileged=True)]},
-            "container c is privileged, isolation is 'baseline'; turn it off",
-        ),
-        (
-            {"initContainers": [container(capabilities={"add": ["SYS_ADMIN", "CHOWN", "NET_RAW"]})]},
-            "container c adds capabilities NET_RAW, SYS_ADMIN; drop them",
-        ),
-    ],
-)
-def test_a_workload_that_reaches_the_host_is_refused(pod: dict[str, object], said: str) -> None:
-    assert messages("plain-workload", [team(), job("ml-job", None, **pod)]) == [f"Job ml-job: {said}"]
-    assert messages("plain-workload", [team(isolation="privileged"), job("ml-job", None, **pod)]) == []
-
-
-def test_baseline_lets_a_container_add_what_it_has_anyway() -> None:
-    # Kubernetes' Pod Security Standards, baseline, "Capabilities"
-    has = [
-        *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP"),
-        *("SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"),
-    ]
-    assert messages("plain-workload", [team(), job(containers=[container(capabilities={"add": has})])]) == []
-
-
-def test_what_baseline_adds_is_too_much_for_restricted() -> None:
-    adds = job(containers=[container(capabilities={"add": ["CHOWN", "NET_BIND_SERVICE"]})])
-    assert messages("plain-workload", [team(), adds]) == []
-    assert messages("plain-workload", [team(isolation="restricted"), adds]) == [
-        "Job ml-job: container c adds capabilities CHOWN; drop them"
-    ]
-
-
-def test_switches_that_are_off_pass() -> None:
-    fine = job(hostNetwork=False, volumes=[{"name": "v", "emptyDir": {}}], containers=[container(privileged=False)])
-    assert messages("plain-workload", [team(), fine]) == []
-
-
-def test_a_workload_of_the_host_is_held_to_baseline() -> None:
-    sly = changed(host_check(), "spec/template/spec/hostPID", True)
-    assert messages("plain-workload", [sly]) == [
-        "Job gpu-check-gpu-0: hostPID is on, isolation is 'baseline'; turn it off"
-    ]
-
-
-def test_a_workload_of_an_unknown_team_is_a_violation_and_not_skipped() -> None:
-    assert messages("plain-workload", [team("vision"), job()]) == [
-        "Job ml-job: names team 'ml', which this stack does not have"
-    ]
-
-
-# --- vCluster -------------------------------------------------------------------------------------------------------
-
-
-def test_values_of_a_plain_virtual_cluster_pass() -> None:
-    assert messages("vcluster-values", healthy()) == []
-
-
-def test_the_doors_are_those_of_vclusters_chart() -> None:
-    # written a second time on purpose: a path that is mistyped in the rule would never match
-    assert {path.rpartition(".")[0] if path.endswith(".enabled") else path for path in OPEN_DOORS} == {
-        *(
-            f"sync.toHost.{kind}"
-            for kind in ("persistentVolumes", "storageClasses", "priorityClasses", "networkPolicies")
-        ),
-        *(f"sync.toHost.{kind}" for kind in ("serviceAccounts", "namespaces", "ingresses", "gatewayApi")),
-        "sync.toHost.pods.hybridScheduling",
-        "sync.toHost.volumeSnapshotContents",
-        "sync.fromHost.nodes.syncBackChanges",
-        "sync.fromHost.secrets",
-        "sync.fromHost.configMaps",
-        "controlPlane.hostPathMapper",
-        "networking.advanced.proxyKubelets.byIP",
-    }
-    assert set(FORBIDDEN_VALUES) == {
-        "sync.toHost.customResources",
-        "sync.fromHost.customResources",
-        *(f"rbac.{scope}.{key}" for scope in ("role", "clusterRole") for key in ("extraRules", "overwriteRules")),
-        *(f"experimental.deploy.host.{key}" for key in ("manifests", "manifestsTemplate")),
-        "experimental.syncSettings.targetNamespace",
-        "experimental.genericSync",
-        *(f"networking.replicateServices.{way}" for way in ("fromHost", "toHost")),
-        "plugins",
-    }
-    assert PERSISTENCE == (
-        "controlPlane.statefulSet.persistence.volumeClaim.enabled",
-        "controlPlane.backingStore.etcd.deploy.statefulSet.persistence.volumeClaim.enabled",
-    )
-
-
-@pytest.mark.parametrize("path", OPEN_DOORS)
-@pytest.mark.parametrize("value", [True, "true", "auto"])
-def test_an_open_door_is_refused_with_its_reason(path: str, value: object) -> None:
-    bad = changed(vcluster(), f"values/{path.replace('.', '/')}", value)
-    assert messages("vcluster-values", with_(bad)) == [
-        f"team ml: vCluster value {path} is on: {OPEN_DOORS[path]}; turn it off"
-    ]
-
-
-@pytest.mark.parametrize("path", OPEN_DOORS)
-@pytest.mark.parametrize("value", [False, "false", None])
-def test_a_closed_door_passes(path: str, value: object) -> None:
-    assert messages("vcluster-values", with_(changed(vcluster(), f"values/{path.replace('.', '/')}", value))) == []
-
-
-@pytest.mark.parametrize("path", FORBIDDEN_VALUES)
-def test_a_forbidden_value_is_refused_and_an_empty_one_passes(path: str) -> None:
-    place = f"values/{path.replace('.', '/')}"
-    assert messages("vcluster-values", with_(changed(vcluster(), place, {"some": "thing"}))) == [
-        f"team ml: vCluster value {path} is set: {FORBIDDEN_VALUES[path]}; remove it"
-    ]
-    nothing: tuple[object, ...] = ({}, [], "")
-    for empty in nothing:
-        assert messages("vcluster-values", with_(changed(vcluster(), place, empty))) == []
-
-
-NODES = "values/sync/fromHost/nodes"
-
-
-@pytest.mark.parametrize(
-    "nodes",
-    [
-        {"enabled": True},
-        {"enabled": True, "selector": {"all": True, "labels": {LABEL_POOL: "a100"}}},
-        {"enabled": True, "selector": {"labels": {LABEL_POOL: "l4"}}},
-        {"enabled": True, "selector": {"labels": {"kind": "gpu"}}},
-    ],
-)
-def test_a_virtual_cluster_that_shows_nodes_of_others_is_refused(nodes: object) -> None:
-    assert messages("vcluster-values", with_(changed(vcluster(), NODES, nodes))) == [
-        "team ml: vCluster shows nodes of others; set sync.fromHost.nodes.selector.labels to gpu-tenancy/pool=a100"
-    ]
-
-
-def test_a_virtual_cluster_without_real_nodes_needs_no_selector() -> None:
-    assert messages("vcluster-values", with_(changed(vcluster(), NODES, {"enabled": False}))) == []
-
-
-def test_a_virtual_cluster_in_a_namespace_of_no_team_is_refused() -> None:
-    stray = changed(vcluster(), "namespace", "somewhere")
-    assert messages("vcluster-values", with_(stray)) == [
-        "Release ml-vcluster: goes to namespace somewhere, which belongs to no team of this stack"
-    ]
-
-
-@pytest.mark.parametrize("path", PERSISTENCE)
-@pytest.mark.parametrize("value", [False, "false"])
-def test_data_without_a_volume_is_refused_where_the_stack_requires_one(path: str, value: object) -> None:
-    bad = changed(vcluster(), f"values/{path.replace('.', '/')}", value)
-    assert messages("vcluster-persistence", [bad]) == [
-        f"team ml: vCluster value {path} is off, so a restart of its control plane wipes the team's cluster; turn it on"
-    ]
-    assert messages("vcluster-persistence", [bad], requirePersistence=False) == []
-
-
-@pytest.mark.parametrize("value", [True, "true", "auto", ABSENT])
-def test_data_on_a_volume_passes(value: object) -> None:
-    good = changed(vcluster(), f"values/{PERSISTENCE[0].replace('.', '/')}", value)
-    assert messages("vcluster-persistence", [good]) == []
-
-
-@pytest.mark.parametrize(
-    ("chart", "subjects"),
-    [
-        ("vcluster", 1),
-        ("oci://mirror.example/charts/vcluster", 1),
-        ("/charts/vcluster-0.29.3.tgz", 1),
-        ("kai-scheduler", 0),
-    ],
-)
-def test_a_virtual_cluster_is_known_by_its_chart(chart: str, subjects: int) -> None:
-    release = changed(vcluster(), "chart", chart)
-    assert result("vcluster-values", [pool(), team(), release]).checked == subjects
-
-
-def test_a_chart_that_is_not_known_yet_may_be_a_virtual_cluster() -> None:
-    assert len(messages("vcluster-persistence", [changed(vcluster(), "chart", UNKNOWN)])) == 0
-    assert result("vcluster-persistence", [changed(vcluster(), "chart", UNKNOWN)]).checked == 1

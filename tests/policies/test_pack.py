@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -21,13 +20,26 @@ from pulumi_policy import PolicyResource as EngineResource
 
 from policies.config import Limits, PolicyConfig
 from policies.inventory import Inventory, PolicyResource
-from policies.pack import NAME, build_policies
+from policies.pack import NAME, build_policies, resource_of
 from policies.plain import UNKNOWN, Unknown
 from policies.rule import Rule, Scene, Stage
 from policies.rules import RULES
 from policies.run import evaluate
 from tests.policies.test_rules import platform
-from tests.policies.world import TODAY, changed, healthy, host_check, pool, scheduler, team, vcluster
+from tests.policies.work import SIZES, calls, grows_with_the_teams
+from tests.policies.world import (
+    TODAY,
+    changed,
+    check,
+    healthy,
+    host_check,
+    pool,
+    resource,
+    scheduler,
+    team,
+    urn,
+    vcluster,
+)
 
 OPTIONS = PolicyResourceOptions(False, [], False, None, [], None, [])  # type: ignore[arg-type]
 
@@ -166,7 +178,8 @@ def test_limits_come_from_the_configuration() -> None:
     world = [pool(replicas=9), *healthy()[1:]]
     strict = run_engine(world, config={"replicas-maximum": {"maxReplicas": 2.0}})
     assert [message for rule, message, _ in strict if rule == "replicas-maximum"] == [
-        "pool a100: 9 replicas of a GPU, allowed are 1 to 2; set fewer"
+        "pool a100: 9 replicas of a GPU, allowed are 1 to 2; set fewer, or raise maxReplicas of replicas-maximum in "
+        "policies/config/<stack>.json"
     ]
     lax = run_engine(world, config={"replicas-maximum": {"maxReplicas": 9.0}})
     assert [message for rule, message, _ in lax if rule == "replicas-maximum"] == []
@@ -224,15 +237,96 @@ def test_importing_the_policies_starts_nothing(module: str) -> None:
     assert threading.active_count() == before
 
 
-def test_what_three_hundred_teams_cost_beside_the_engines_own_work() -> None:
-    world = [named for r in platform(300) for named in [replace(r, urn=f"urn:{r.type}::{r.name}")]]
+def named_apart(count: int) -> list[PolicyResource]:
+    return [replace(found, urn=urn(found.type, f"{found.name}-{index}")) for index, found in enumerate(platform(count))]
+
+
+def test_ten_times_the_teams_are_ten_times_the_work_beside_the_engines_own() -> None:
+    work = {count: calls(run_engine, named_apart(count)) for count in SIZES}
+    assert grows_with_the_teams(work), work
+
+
+def test_a_resource_is_read_once_for_all_policies(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(
+        "policies.pack.resource_of",
+        lambda args: read.append(args.urn) or resource_of(args),  # type: ignore[func-returns-value]
+    )
+    world = named_apart(3)
+    run_engine(world)
+    assert sorted(read) == sorted(found.urn for found in world)
+
+
+def test_a_resource_that_is_registered_anew_is_judged_as_it_is_now() -> None:
     policies = build_policies(lambda: TODAY)
-    began = time.perf_counter()
-    assert run_engine(world, policies)
-    ours = time.perf_counter() - began
-    for policy in policies:
-        object.__setattr__(policy, "validate", lambda *_: None)
-    began = time.perf_counter()
-    run_engine(world, policies)
-    engines = time.perf_counter() - began
-    assert ours - engines < 5, f"{ours:.1f} s, of which the SDK's own reading takes {engines:.1f}"
+    world = healthy()
+    assert run_engine(world, policies) == []
+    worse = [team(gpuLimit=-1) if found == team() else found for found in world]
+    assert "no-unlimited-gpu" in {rule for rule, _, _ in run_engine(worse, policies)}
+
+
+# --- other programs -------------------------------------------------------------------------------------------------
+
+
+def elsewhere(found: PolicyResource) -> PolicyResource:
+    """The resource in a stack of another program."""
+    return replace(found, urn=urn(found.type, found.name, project="shop"), parent="")
+
+
+def shop() -> list[PolicyResource]:
+    """What another program's stack may hold, and these rules would refuse in ours."""
+    return [
+        elsewhere(found)
+        for found in (
+            resource("kubernetes:networking.k8s.io/v1:Ingress", "shop", {"spec": {"rules": []}}),
+            resource("kubernetes:helm.sh/v3:Release", "shop", {"chart": "shop", "version": "latest"}),
+            resource("kubernetes:yaml/v2:ConfigGroup", "shop", {"objs": []}),
+            resource("kubernetes:apps/v1:Deployment", "shop", {"spec": {"template": {"spec": {"hostNetwork": True}}}}),
+            resource("kubernetes:scheduling.run.ai/v2:Queue", "shop", {"spec": {}}),
+            resource("aws:s3/bucket:Bucket", "shop", {}),
+        )
+    ]
+
+
+def test_a_stack_of_another_program_is_none_of_our_business() -> None:
+    assert run_engine(shop()) == []
+
+
+def test_a_stack_that_uses_a_component_of_ours_is_judged_whole_and_what_came_before_it_is_not_forgotten() -> None:
+    found = run_engine([*shop(), elsewhere(team(gpuLimit=-1))])
+    refused = {(rule, subject.rpartition("::")[2] if subject else None) for rule, _, subject in found}
+    assert {("known-kinds", "shop"), ("no-unlimited-gpu", "ml"), ("pinned-chart", "shop")} <= refused
+    ingress = urn("kubernetes:networking.k8s.io/v1:Ingress", "shop", project="shop")
+    assert ("known-kinds", ingress) in {(rule, subject) for rule, _, subject in found}
+    # and only once
+    assert len([1 for rule, _, subject in found if (rule, subject) == ("known-kinds", ingress)]) == 1
+
+
+# --- words ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_image_that_many_have_is_told_once() -> None:
+    checks = [check(f"check-{index}", image="docker.io/pytorch/pytorch") for index in range(10)]
+    said = [message for rule, message, _ in run_engine([pool(), team(), *checks]) if rule == "pinned-image"]
+    assert said == [
+        "image docker.io/pytorch/pytorch has tag 'latest', which moves; write a version or a digest (GpuCheck check-0)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stack", "file"),
+    [
+        ("prod", "policies/config/prod.json"),
+        ("shop", "policies/config/shop.json (a copy of prod.json, which holds while there is none)"),
+        (None, "policies/config/<stack>.json"),
+    ],
+)
+def test_a_refusal_names_the_file_and_the_key(monkeypatch: pytest.MonkeyPatch, stack: str | None, file: str) -> None:
+    monkeypatch.delenv("PULUMI_STACK", raising=False)
+    if stack is not None:
+        monkeypatch.setenv("PULUMI_STACK", stack)
+    said = [message for rule, message, _ in run_engine([pool(replicas=9)]) if rule == "replicas-maximum"]
+    assert said == [
+        "pool a100: 9 replicas of a GPU, allowed are 1 to 8; set fewer, or raise maxReplicas of replicas-maximum in "
+        f"{file}"
+    ]

@@ -164,8 +164,31 @@ def test_gpu_software_that_does_not_say_its_runtime_class_is_a_violation() -> No
     ]
 
 
+NO_GPU: dict[str, object] = {"containers": [{"name": "c", "image": "docker.io/library/a:1.0"}]}
+
+
+@pytest.mark.parametrize("name", ["nvidia", "kata-nvidia-gpu", "runc"])
+def test_a_workload_without_gpus_has_no_runtime_class(name: str) -> None:
+    assert messages("runtime-class", [software(), job("ml-job", None, **NO_GPU, runtimeClassName=name)]) == [
+        f"Job ml-job: runtimeClassName is {name!r}, and it asks for no GPU; leave it out"
+    ]
+
+
+def test_a_node_by_name_is_one_of_the_teams_whatever_the_selector_says() -> None:
+    asks: tuple[dict[str, object], ...] = ({}, NO_GPU)
+    for pod in asks:
+        for nodes, others in (([], "gpu-0, gpu-1"), (["gpu-1"], "gpu-1")):
+            assert messages("pool-selector", [TWO, team(nodes=nodes), job("ml-job", None, **pod, nodeName="l4-0")]) == [
+                f"Job ml-job: nodeName is l4-0, which is no node of team ml ({others}); leave it to the scheduler"
+            ]
+        own = job("ml-job", None, **pod, nodeName="gpu-1", nodeSelector=None)
+        assert messages("pool-selector", [TWO, team(nodes=["gpu-1"]), own]) == []
+    found = pool(nodes=[], size=2, selector={"kind": "a100"})
+    assert "(its pool is found by labels)" in messages("pool-selector", [found, team(), job(nodeName="x")])[0]
+
+
 def test_a_workload_without_gpus_is_none_of_placements_business() -> None:
-    plain = job(containers=[{"name": "c", "image": "docker.io/library/a:1.0"}], nodeSelector=None, schedulerName=None)
+    plain = job("ml-job", None, **NO_GPU, nodeSelector=None, schedulerName=None, runtimeClassName=None)
     for rule in ("queue-of-own-team", "scheduler-name", "pool-selector", "runtime-class", "host-check-node"):
         assert result(rule, [pool(), team(), software(), plain]).checked == 0
 
@@ -189,6 +212,8 @@ def test_every_kind_of_workload_is_looked_into(type_: str) -> None:
     properties: dict[str, object] = {"spec": {"template": template}}
     if type_ == names.POD:
         properties = dict(template)
+    elif type_ == names.POD_TEMPLATE:
+        properties = {"template": template}
     elif type_ == names.CRON_JOB:
         properties = {"spec": {"jobTemplate": {"spec": {"template": template}}}}
     subject = PolicyResource(type=type_, name="w", properties=properties)

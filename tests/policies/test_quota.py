@@ -310,10 +310,20 @@ def test_a_queue_whose_limit_is_below_its_quota_is_refused() -> None:
 @pytest.mark.parametrize(("key", "most"), [("quota", 4), ("limit", 6)])
 def test_a_queue_above_its_teams_numbers_is_refused(key: str, most: int) -> None:
     assert messages("queue-within-team", [team(), queue(**{key: most})]) == []
-    for value, said in ((most + 1, str(most + 1)), (-1, "unlimited")):
-        assert messages("queue-within-team", [team(), queue(**{key: value})]) == [
+    parent = changed(queue(**{key: -1}), "spec/parentQueue", ABSENT)
+    for subject, said in ((queue(**{key: most + 1}), str(most + 1)), (parent, "unlimited")):
+        assert messages("queue-within-team", [team(), subject]) == [
             f"Queue ml-training: GPU {key} {said} is above the {most} of team ml; lower it to {most}"
         ]
+
+
+def test_a_leaf_may_go_without_a_limit_where_the_stack_allows_it_because_its_parents_limit_holds_it() -> None:
+    # one rule's question, not two: what the settings advise must pass
+    assert messages("queue-within-team", [team(), queue(limit=-1)]) == []
+    assert len(messages("no-unlimited-gpu", [queue(limit=-1)])) == 1
+    assert messages("no-unlimited-gpu", [queue(limit=-1)], allowUnlimited=True) == []
+    # a guarantee without a number is above what its team has
+    assert len(messages("queue-within-team", [team(), queue(quota=-1)])) == 1
 
 
 def test_a_queue_of_an_unlimited_team_may_be_unlimited() -> None:
@@ -345,7 +355,8 @@ def test_a_queue_of_nobody_is_refused() -> None:
     ],
 )
 def test_unlimited_is_refused_unless_the_stack_allows_it(subject: PolicyResource, expected: str) -> None:
-    assert messages("no-unlimited-gpu", [subject]) == [expected]
+    allow = ", or set allowUnlimited of no-unlimited-gpu in policies/config/<stack>.json"
+    assert messages("no-unlimited-gpu", [subject]) == [expected + allow]
     assert messages("no-unlimited-gpu", [subject], allowUnlimited=True) == []
 
 
@@ -594,6 +605,39 @@ def test_the_larger_of_init_containers_and_containers_counts() -> None:
     assert messages("workload-within-quota", [tight, both]) == []
     more = job(initContainers=[container(5)], containers=[container(2)])
     assert "asks for 5" in messages("workload-within-quota", [tight, more])[0]
+
+
+@pytest.mark.parametrize(
+    ("init", "main", "asked"),
+    [
+        # one that stays runs beside all that come later, and beside the containers
+        ([(2, True)], [2], 4),
+        ([(2, True), (2, True)], [1], 5),
+        ([(1, True), (4, False)], [1], 5),
+        ([(4, False), (1, True)], [1], 4),
+        ([(1, True), (3, False), (2, True)], [2], 5),
+    ],
+)
+def test_init_containers_that_stay_add_up_with_what_runs_beside_them(
+    init: list[tuple[int, bool]], main: list[int], asked: int
+) -> None:
+    def container(count: int, stays: bool = False) -> dict[str, object]:
+        always = {"restartPolicy": "Always"} if stays else {}
+        return {"name": "c", "resources": {"limits": {"nvidia.com/gpu": count}}, **always}
+
+    subject = job(initContainers=[container(*found) for found in init], containers=[container(n) for n in main])
+    tight = team(gpuLimit=0, gpuQuota=0, queues={"training": leaf(0, -1)})
+    assert f"asks for {asked}, team ml" in messages("workload-within-quota", [tight, subject])[0]
+
+
+def test_a_daemon_set_asks_on_each_node_that_its_team_sees() -> None:
+    each = PolicyResource(type=names.DAEMON_SET, name="d", properties=asking(1).properties)
+    pools = pool(nodes=["gpu-0", "gpu-1", "gpu-2"], size=3)
+    for nodes, asked in (([], 3), (["gpu-0", "gpu-1"], 2)):
+        tight = team(gpuLimit=1, gpuQuota=1, nodes=nodes, queues={"training": leaf(1, -1)})
+        assert f"asks for {asked}, team ml" in messages("workload-within-quota", [pools, tight, each])[0]
+    found = pool(nodes=[], size=4, selector={"kind": "a100"})
+    assert "asks for 4" in messages("workload-within-quota", [found, team(gpuLimit=1, gpuQuota=1), each])[0]
 
 
 def test_mig_slices_and_shared_gpus_are_counted_and_other_resources_are_not() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -55,8 +56,7 @@ def test_a_chart_from_elsewhere_is_refused() -> None:
         assert len(found) == 1
         assert found[0].endswith(
             f"comes from {source}, allowed are https://charts.loft.sh, oci://ghcr.io/nvidia/; use one of them, or "
-            "add it to "
-            "chartSources"
+            "add it to chartSources of pinned-chart in policies/config/<stack>.json"
         )
 
 
@@ -69,7 +69,7 @@ def test_a_place_whose_name_only_begins_like_an_allowed_one_is_refused() -> None
         assert len(messages("pinned-chart", [changed(vcluster(), "repositoryOpts/repo", repo)])) == 1
     for repo in ("https://charts.loft.sh/", "https://charts.loft.sh/stable"):
         assert messages("pinned-chart", [changed(vcluster(), "repositoryOpts/repo", repo)]) == []
-    for image, wrong in (("ghcr.io.evil.example/a:1.0", 2), ("ghcr.io/a:1.0", 0)):
+    for image, wrong in (("ghcr.io.evil.example/a:1.0", 1), ("ghcr.io/a:1.0", 0)):
         assert len(messages("pinned-image", with_image(image), registries=["ghcr.io"])) == wrong
 
 
@@ -84,7 +84,8 @@ def test_a_registry_that_the_stack_adds_is_allowed() -> None:
 def test_a_local_chart_is_allowed_only_where_the_stack_says_so(chart: str) -> None:
     local = changed(changed(vcluster(), "chart", chart), "version", ABSENT)
     assert messages("pinned-chart", [local]) == [
-        f"Release ml-vcluster: chart {chart} is a local path; use an allowed registry, or set allowLocalCharts"
+        f"Release ml-vcluster: chart {chart} is a local path; use an allowed registry, or set allowLocalCharts of "
+        "pinned-chart in policies/config/<stack>.json"
     ]
     without_repository = changed(local, "repositoryOpts", ABSENT)
     for allowed in (local, without_repository):
@@ -122,13 +123,30 @@ def test_a_pinned_image_of_an_allowed_registry_passes(image: str) -> None:
     ("image", "tag"),
     [
         ("pytorch/pytorch", "latest"),
-        *((f"pytorch/pytorch:{tag}", tag) for tag in ("latest", "main", "master", "nightly", "dev", "edge", "stable")),
+        *(
+            (f"pytorch/pytorch:{tag}", tag)
+            for tag in ("latest", "main", "nightly", "dev", "edge", "stable", "release", "v1", "cuda12", "lts-slim")
+        ),
     ],
 )
-def test_a_moving_tag_is_refused(image: str, tag: str) -> None:
+def test_a_moving_tag_is_refused_once_for_all_that_have_it(image: str, tag: str) -> None:
     assert messages("pinned-image", with_image(image)) == [
-        f"GpuCheck ml-check: image {image} has tag {tag!r}, which moves; write a version or a digest",
-        f"Job ml-job: image {image} has tag {tag!r}, which moves; write a version or a digest",
+        f"image {image} has tag {tag!r}, which moves; write a version or a digest (GpuCheck ml-check, Job ml-job)"
+    ]
+
+
+@pytest.mark.parametrize(
+    "tag", ["2.9.1-cuda12.8-cudnn9-runtime", "v0.16.8", "3.12", "main-4f2a91c", "20261122", "rc1.0"]
+)
+def test_a_tag_with_a_version_a_commit_or_a_date_stays(tag: str) -> None:
+    assert messages("pinned-image", with_image(f"pytorch/pytorch:{tag}")) == []
+
+
+def test_who_shares_an_image_is_named_up_to_three() -> None:
+    checks = [check(f"check-{index}", image="python:latest") for index in range(12)]
+    assert messages("pinned-image", checks) == [
+        "image python:latest has tag 'latest', which moves; write a version or a digest (GpuCheck check-0, "
+        "GpuCheck check-1, GpuCheck check-2 and 9 more)"
     ]
 
 
@@ -140,14 +158,16 @@ def test_an_image_of_another_registry_is_refused() -> None:
         "localhost/a:1.0",
     ):
         found = messages("pinned-image", with_image(image), registries=["docker.io/pytorch/"])
-        assert len(found) == 2
-        assert all("is not from an allowed registry (docker.io/pytorch/); use one of them, or" in m for m in found)
+        assert found == [
+            f"image {image} is not from an allowed registry (docker.io/pytorch/); use one of them, or add it to "
+            "registries of pinned-image in policies/config/<stack>.json (GpuCheck ml-check, Job ml-job)"
+        ]
 
 
 def test_a_digest_is_needed_where_the_stack_says_so() -> None:
     assert messages("pinned-image", with_image("python:3.12"), requireDigest=True) == [
-        "GpuCheck ml-check: image python:3.12 has no digest; add @sha256:...",
-        "Job ml-job: image python:3.12 has no digest; add @sha256:...",
+        "image python:3.12 has no digest; add @sha256:..., or set requireDigest of pinned-image in "
+        "policies/config/<stack>.json to false (GpuCheck ml-check, Job ml-job)",
     ]
     assert messages("pinned-image", with_image(f"python@{DIGEST}"), requireDigest=True) == []
 
@@ -167,8 +187,14 @@ def test_an_image_that_is_missing_or_not_known_is_a_violation() -> None:
 
 
 def test_init_containers_are_looked_at() -> None:
-    both = job(initContainers=[{"name": "i", "image": "python"}], containers=[{"name": "c", "image": "python:3.12"}])
-    assert len(messages("pinned-image", [both])) == 1
+    for place in ("initContainers", "ephemeralContainers"):
+        both = job("j", None, **{place: [{"name": "i", "image": "python"}], "containers": [{"image": "python:3.12"}]})
+        assert len(messages("pinned-image", [both])) == 1
+
+
+def test_an_image_that_is_mounted_is_looked_at() -> None:
+    mounts = job(volumes=[{"name": "v", "image": {"reference": "docker.io/evil/model:1.0"}}, {"name": "w"}])
+    assert messages("pinned-image", [mounts])[0].startswith("image docker.io/evil/model:1.0 is not from an allowed")
 
 
 @pytest.mark.parametrize(
@@ -193,26 +219,55 @@ def test_a_registry_with_a_port_and_no_tag_has_no_tag() -> None:
 
 # --- images in values -----------------------------------------------------------------------------------------------
 
+REGISTRY = "is not from an allowed registry (ghcr.io/); use one of them, or add it to registries of pinned-image in"
+
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("values", "said"),
     [
-        ("image/tag", "latest", "value image.tag is 'latest', a tag that moves; write a version"),
-        ("a/registry", "evil.example", "value a.registry is evil.example, not an allowed registry (ghcr.io/); use"),
-        ("a/defaultImageRegistry", "evil.example/x", "value a.defaultImageRegistry is evil.example/x, not an allowed"),
+        ({"image": {"tag": "latest"}}, "value a.image.tag is 'latest', a tag that moves; write a version"),
+        ({"registry": "evil.example"}, f"value a.registry: evil.example {REGISTRY}"),
+        ({"defaultImageRegistry": "evil.example/x"}, f"value a.defaultImageRegistry: evil.example/x {REGISTRY}"),
+        # of a registry only a part is allowed, and which images a chart puts there nobody sees
+        ({"registry": "ghcr.i"}, f"value a.registry: ghcr.i {REGISTRY}"),
+        ({"repository": "evil.example/x/y"}, f"value a: image evil.example/x/y {REGISTRY}"),
+        ({"image": "ghcr.io/x"}, "value a.image: image ghcr.io/x has tag 'latest', which moves"),
+        ({"image": "evil.example/x:1.0"}, f"value a.image: image evil.example/x:1.0 {REGISTRY}"),
+        # one image in two or three values
+        ({"registry": "evil.example", "repository": "x/y"}, f"value a: image evil.example/x/y {REGISTRY}"),
         (
-            "a/repository",
-            "evil.example/x/y",
-            "value a.repository is evil.example/x/y, not an allowed registry (ghcr.io/)",
+            {"registry": "evil.example/", "repository": "x", "tag": "1.0"},
+            f"value a: image evil.example/x:1.0 {REGISTRY}",
         ),
-        ("a/image", "ghcr.io/x", "value a.image: image ghcr.io/x has tag 'latest', which moves"),
-        ("a/image", "evil.example/x:1.0", "value a.image: image evil.example/x:1.0 is not from an allowed registry"),
+        ({"repository": "x/y", "tag": "nightly"}, "value a: image ghcr.io/x/y:nightly has tag 'nightly', which moves"),
+        ({"repository": "x", "digest": "sha256:1"}, "value a: image ghcr.io/x@sha256:1 has a digest that is not"),
     ],
 )
-def test_an_image_in_a_charts_values_is_looked_at(path: str, value: str, said: str) -> None:
-    found = messages("pinned-image", [changed(vcluster(), f"values/{path}", value)], registries=["ghcr.io/"])
+def test_an_image_in_a_charts_values_is_looked_at(values: dict[str, object], said: str) -> None:
+    found = messages("pinned-image", [changed(vcluster(), "values/a", values)], registries=["ghcr.io/"])
     assert len(found) == 1
-    assert found[0].startswith(f"Release ml-vcluster: {said}")
+    assert found[0].startswith(said)
+    assert found[0].endswith(" (Release ml-vcluster)")
+
+
+def test_a_registry_and_a_repository_are_judged_together() -> None:
+    allowed = ["ghcr.io/", "docker.io/pytorch/"]
+    for values, fine in (
+        ({"registry": "docker.io", "repository": "pytorch/pytorch", "tag": "2.7.1"}, True),
+        ({"registry": "docker.io", "repository": "evil/pytorch", "tag": "2.7.1"}, False),
+        ({"registry": "docker.io/pytorch", "repository": "pytorch"}, True),
+        # alone, everything of it would be allowed
+        ({"registry": "docker.io"}, False),
+    ):
+        found = messages("pinned-image", [changed(vcluster(), "values/a", values)], registries=allowed)
+        assert (found == []) is fine, values
+
+
+def test_a_repository_without_a_registry_is_where_its_chart_puts_it() -> None:
+    bare = {"repository": "x/y"}
+    assert messages("pinned-image", [changed(vcluster(), "values/a", bare)], registries=["ghcr.io/"]) == []
+    other = changed(kai_release(), "values/a", bare)
+    assert "image x/y is not from an allowed" in messages("pinned-image", [other], registries=["ghcr.io/"])[0]
 
 
 def test_lists_in_values_are_looked_into() -> None:
@@ -231,12 +286,21 @@ def test_fine_images_in_values_pass() -> None:
         ("a/repository", "nvcr.io/nvidia/k8s-device-plugin"),
         ("a/repository", "python"),
         ("a/image", "ghcr.io/x:1.0"),
+        ("a/image", ""),
         ("a/name", "latest"),
     ):
         assert messages("pinned-image", [changed(vcluster(), f"values/{path}", value)]) == []
 
 
-@pytest.mark.parametrize("key", ["image", "tag", "registry", "repository"])
+def test_where_a_digest_is_needed_an_image_in_values_needs_one_too() -> None:
+    values = {"repository": "nvcr.io/nvidia/k8s-device-plugin", "tag": "v0.20.0"}
+    found = messages("pinned-image", [changed(kai_release(), "values", {"a": values})], requireDigest=True)
+    assert found[0].startswith("value a: image nvcr.io/nvidia/k8s-device-plugin:v0.20.0 has no digest; add @sha256:...")
+    pinned = {"a": {**values, "digest": DIGEST}}
+    assert messages("pinned-image", [changed(kai_release(), "values", pinned)], requireDigest=True) == []
+
+
+@pytest.mark.parametrize("key", ["image", "tag", "registry", "repository", "digest", "defaultImageRegistry"])
 def test_an_unknown_image_in_values_is_a_violation_and_an_unknown_port_is_not(key: str) -> None:
     assert messages("pinned-image", [changed(vcluster(), f"values/a/{key}", UNKNOWN)]) == [
         f"Release ml-vcluster: value a.{key} is not known at preview, so this cannot be checked; pass a literal "
@@ -252,75 +316,83 @@ ENDING = next(release for release in KAI.values() if release.support_ends is not
 NEVER = next(release for release in KAI.values() if release.support_ends is None)
 
 
-def judged(rule: str, subject: PolicyResource, days_left: int, **limits: object) -> list[str]:
+def judged(rule: str, subjects: list[PolicyResource], days_left: int, **limits: object) -> list[str]:
     assert ENDING.support_ends is not None
     config = PolicyConfig(limits=Limits.model_validate(limits))
-    found = evaluate([subject], config, today=ENDING.support_ends - timedelta(days=days_left))
+    found = evaluate(subjects, config, today=ENDING.support_ends - timedelta(days=days_left))
     return [v.message for r in found if r.rule == rule for v in r.violations]
+
+
+NEWEST_KAI = max(KAI, key=lambda version: [int(part) for part in version.removeprefix("v").split(".")])
+MOVE = f"move to a newer version (the newest here is {NEWEST_KAI})"
 
 
 @pytest.mark.parametrize(("days_left", "fires"), [(1, False), (0, False), (-1, True), (-30, True)])
 def test_a_version_is_refused_from_the_day_after_its_support_ended(days_left: int, fires: bool) -> None:
-    found = judged("supported-version", scheduler(version=ENDING.version), days_left)
-    assert (
-        found
-        == [
-            f"team ml: support of KAI {ENDING.version} ended on {ENDING.support_ends}, {-days_left} days ago; move "
-            "to a supported "
-            "version"
-        ]
-        * fires
+    found = judged("supported-version", [scheduler(version=ENDING.version)], days_left)
+    said = (
+        f"KAI {ENDING.version} is supported no more: that ended on {ENDING.support_ends}, {-days_left} days ago; "
+        f"{MOVE} (team ml)"
     )
+    assert found == [said] * fires
 
 
 @pytest.mark.parametrize(("days_left", "fires"), [(61, False), (60, True), (1, True), (0, True), (-1, False)])
 def test_the_end_of_support_is_warned_of_sixty_days_before(days_left: int, fires: bool) -> None:
-    found = judged("support-ends-soon", scheduler(version=ENDING.version), days_left)
-    assert (
-        found
-        == [
-            f"team ml: support of KAI {ENDING.version} ends on {ENDING.support_ends}, in {days_left} days; plan the "
-            "move to a "
-            "newer version"
-        ]
-        * fires
-    )
+    found = judged("support-ends-soon", [scheduler(version=ENDING.version)], days_left)
+    said = f"support of KAI {ENDING.version} ends on {ENDING.support_ends}, in {days_left} days; {MOVE} (team ml)"
+    assert found == [said] * fires
+
+
+def test_a_version_is_told_once_for_all_who_run_it() -> None:
+    many = [replace(scheduler(version=ENDING.version, team=f"t{index}"), urn=f"urn::{index}") for index in range(5)]
+    for rule, days_left in (("support-ends-soon", 10), ("supported-version", -10)):
+        (said,) = judged(rule, many, days_left)
+        assert said.endswith("(team t0, team t1, team t2 and 2 more)")
+
+
+def test_nobody_is_warned_of_the_newest_version_that_is_known() -> None:
+    newest = KAI[NEWEST_KAI]
+    assert newest.support_ends is not None
+    config = PolicyConfig()
+    for subject, ends in (
+        (scheduler(version=NEWEST_KAI), newest.support_ends),
+        (virtual_cluster(version=NEWEST_VCLUSTER), VCLUSTER[NEWEST_VCLUSTER].support_ends),
+    ):
+        soon = evaluate([subject], config, today=ends - timedelta(days=5))
+        assert [v.message for r in soon if r.rule == "support-ends-soon" for v in r.violations] == []
+        # once it has ended, that is said, and what to do
+        late = evaluate([subject], config, today=ends + timedelta(days=5))
+        (said,) = [v.message for r in late if r.rule == "supported-version" for v in r.violations]
+        assert "it is the newest that releases knows: add a newer one there" in said
+
+
+NEWEST_VCLUSTER = max(VCLUSTER, key=lambda version: [int(part) for part in version.split(".")])
 
 
 def test_the_days_of_warning_are_the_stacks_choice() -> None:
-    assert judged("support-ends-soon", scheduler(version=ENDING.version), 11, warnDays=10) == []
-    assert len(judged("support-ends-soon", scheduler(version=ENDING.version), 10, warnDays=10)) == 1
+    subject = scheduler(version=ENDING.version)
+    assert judged("support-ends-soon", [subject], 11, warnDays=10) == []
+    assert len(judged("support-ends-soon", [subject], 10, warnDays=10)) == 1
 
 
 def test_a_version_that_was_never_supported_is_refused_and_not_warned_of() -> None:
     assert messages("supported-version", [scheduler(version=NEVER.version)]) == [
-        f"team ml: KAI {NEVER.version} was never supported by its makers; move to a supported version"
+        f"KAI {NEVER.version} was never supported by its makers; {MOVE} (team ml)"
     ]
     assert messages("support-ends-soon", [scheduler(version=NEVER.version)]) == []
 
 
 def test_a_version_that_nobody_knows_is_refused() -> None:
     assert messages("supported-version", [scheduler(version="v9.9.9"), virtual_cluster(version="9.9.9")]) == [
-        "team ml: KAI v9.9.9 is not in releases; use a version that is, or add it there",
-        "team ml: vCluster 9.9.9 is not in releases; use a version that is, or add it there",
+        "KAI v9.9.9 is not in releases; use a version that is, or add it there (team ml)",
+        "vCluster 9.9.9 is not in releases; use a version that is, or add it there (team ml)",
     ]
     assert messages("support-ends-soon", [scheduler(version="v9.9.9")]) == []
 
 
 def test_the_hosts_own_scheduler_is_looked_at_too() -> None:
-    found = messages("supported-version", [scheduler(team=None, version="v9.9.9")])
-    assert found[0].startswith("the host: KAI v9.9.9 ")
-
-
-def test_vcluster_has_a_support_window_of_its_own() -> None:
-    release = next(iter(VCLUSTER.values()))
-    config = PolicyConfig()
-    after = release.support_ends + timedelta(days=1)
-    found = evaluate([virtual_cluster(version=release.version)], config, today=after)
-    said = [v.message for r in found if r.rule == "supported-version" for v in r.violations]
-    assert said[0].startswith(
-        f"team ml: support of vCluster {release.version} ended on {release.support_ends}, 1 days ago"
-    )
+    assert messages("supported-version", [scheduler(team=None, version="v9.9.9")])[0].endswith(" (the host)")
 
 
 @pytest.mark.parametrize("version", KAI)

@@ -10,6 +10,7 @@ from names import KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM
 from policies import names
 from policies.config import Limits, PolicyConfig
 from policies.inventory import PolicyResource
+from policies.rules.objects import STAYS
 from policies.rules.quota import REQUEST_KEYS
 from policies.run import RuleResult, evaluate
 from releases import KAI
@@ -18,9 +19,15 @@ TODAY = date(2026, 1, 10)
 ABSENT = object()
 
 
+def urn(type_: str, name: str, *, project: str = names.PROJECT) -> str:
+    return f"urn:pulumi:unit::{project}::{type_}::{name}"
+
+
 def resource(type_: str, name: str, properties: Mapping[str, object], parent: str = "") -> PolicyResource:
+    # a URN holds the types of all ancestors, and their names not
+    above = f"{parent.split('::')[2]}$" if parent else ""
     return PolicyResource(
-        type=type_, name=name, properties=deepcopy(dict(properties)), urn=f"urn:{type_}::{name}", parent=parent
+        type=type_, name=name, properties=deepcopy(dict(properties)), urn=urn(f"{above}{type_}", name), parent=parent
     )
 
 
@@ -82,13 +89,98 @@ def guardrails(name: str = "ml", limit: object = 6) -> list[PolicyResource]:
                 "spec": {"hard": dict.fromkeys(REQUEST_KEYS, "0") | {"requests.nvidia.com/gpu": limit}},
             },
         ),
-        resource(names.LIMIT_RANGE, f"{name}-limits", {"metadata": meta, "spec": {"limits": [{"type": "Container"}]}}),
+        resource(
+            names.LIMIT_RANGE,
+            f"{name}-limits",
+            {
+                "metadata": meta,
+                "spec": {"limits": [{"type": "Container", "default": {"ephemeral-storage": "50Gi"}}]},
+            },
+        ),
         resource(
             names.NETWORK_POLICY,
             f"{name}-deny",
             {"metadata": meta, "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}},
         ),
+        *admission(name),
     ]
+
+
+def admission(name: str = "ml") -> list[PolicyResource]:
+    policy = f"gpu-tenancy-team-{name}"
+    return [
+        resource(names.ADMISSION, f"{name}-admission", {"team": name, "rules": ["no-host-path", "own-nodes"]}),
+        resource(
+            names.ADMISSION_POLICY,
+            f"{name}-admission-policy",
+            {
+                "metadata": {"name": policy},
+                "spec": {
+                    "failurePolicy": "Fail",
+                    "matchConstraints": {
+                        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": f"team-{name}"}},
+                        "resourceRules": [
+                            {
+                                "apiGroups": [""],
+                                "apiVersions": ["v1"],
+                                "operations": ["CREATE", "UPDATE"],
+                                "resources": ["pods", "pods/ephemeralcontainers"],
+                            }
+                        ],
+                    },
+                    "matchConditions": [{"name": "stays", "expression": STAYS}],
+                    "validations": [
+                        {"expression": "true", "message": f"gpu-tenancy rule {rule}, team {name}: do not"}
+                        for rule in ("no-host-path", "own-nodes")
+                    ],
+                },
+            },
+        ),
+        resource(
+            names.ADMISSION_BINDING,
+            f"{name}-admission-binding",
+            {"metadata": {"name": policy}, "spec": {"policyName": policy, "validationActions": ["Deny"]}},
+        ),
+    ]
+
+
+def role(**changes: object) -> PolicyResource:
+    rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "patch"], "resourceNames": ["report"]}
+    metadata = {"name": "gpu-check", "namespace": "gpu-check"}
+    return resource(names.ROLE, "ml-check-role", {"metadata": metadata, "rules": [rule]} | changes)
+
+
+def role_binding(type_: str = names.ROLE_BINDING, /, **changes: object) -> PolicyResource:
+    return resource(
+        type_,
+        "ml-check-binding",
+        {
+            "metadata": {"name": "gpu-check", "namespace": "gpu-check"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "gpu-check"},
+            "subjects": [{"kind": "ServiceAccount", "name": "gpu-check", "namespace": "gpu-check"}],
+        }
+        | changes,
+    )
+
+
+def priority(**changes: object) -> PolicyResource:
+    return resource(
+        names.PRIORITY_CLASS,
+        "ml-priority",
+        {"metadata": {"name": "team-ml"}, "value": 500, "description": "of team ml"} | changes,
+    )
+
+
+def node_patch(**changes: object) -> PolicyResource:
+    return resource(
+        names.NODE_PATCH,
+        "a100-gpu-0",
+        {
+            "metadata": {"name": "gpu-0", "labels": {LABEL_POOL: "a100", "nvidia.com/gpu.present": "true"}},
+            "spec": {"taints": [{"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}]},
+        }
+        | changes,
+    )
 
 
 def check(name: str = "ml-check", /, **changes: object) -> PolicyResource:
@@ -196,6 +288,7 @@ def vcluster(**values: object) -> PolicyResource:
             }
             | values,
         },
+        parent=virtual_cluster().urn,
     )
 
 
@@ -245,6 +338,10 @@ def healthy() -> list[PolicyResource]:
         host_check(),
         team(),
         *guardrails(),
+        priority(),
+        node_patch(),
+        role(),
+        role_binding(),
         virtual_cluster(),
         vcluster(),
         scheduler(),

@@ -28,10 +28,11 @@ pytestmark = [
 PROGRAM = """
 import sys
 sys.path.insert(0, {folder!r})
-import verdict
-api = verdict.Api({server!r}, {account!r})
+from probe import verdict
+from probe.api import Api
+api = Api({server!r}, {account!r})
 verdict.Api = lambda: api
-sys.exit(verdict.hold([sys.executable, {probe!r}], api) if sys.argv[1:] == ["hold"] else verdict.main())
+sys.exit(verdict.hold([sys.executable, {probe!r}, *sys.argv[2:]], api) if sys.argv[1:2] == ["hold"] else verdict.main())
 """
 
 
@@ -91,16 +92,17 @@ def test_both_shares_work_at_the_same_time_on_one_gpu_and_go_when_that_was_seen(
     (tmp_path / "token").write_text("not a token")
     program = tmp_path / "program.py"
     program.write_text(
-        PROGRAM.format(folder=str(CHECK), server=server, account=str(tmp_path), probe=str(CHECK / "probe.py"))
+        PROGRAM.format(folder=str(CHECK.parent), server=server, account=str(tmp_path), probe=str(CHECK / "probe.py"))
     )
     uuid = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True).stdout
     uuid = re.findall(r"UUID: (GPU-[^)]+)\)", uuid)[0]
     asked = [{"namespace": n, "job": "gpu-check", "report": f"report-{n}"} for n in SHARES]
     base = {"mode": "fraction", "stamp": "s1", "deadlineSeconds": 120, "gpus": 1}
+    told = ["--granted", f"NVIDIA_VISIBLE_DEVICES={uuid}"]
     common = {
         **os.environ,
         "CUDA_VISIBLE_DEVICES": "0",
-        "NVIDIA_VISIBLE_DEVICES": uuid,
+        "NVIDIA_VISIBLE_DEVICES": "void",  # as every CDI spec leaves it
         "GPU_CHECK_NAMESPACE": "gpu-check",
         "GPU_CHECK_API_SERVER": server,
         "GPU_CHECK_SERVICEACCOUNT_DIR": str(tmp_path),
@@ -108,7 +110,7 @@ def test_both_shares_work_at_the_same_time_on_one_gpu_and_go_when_that_was_seen(
     }
     halves = [
         subprocess.Popen(
-            [sys.executable, str(program), "hold"],
+            [sys.executable, str(program), "hold", *told, "--granted", f"GPU_PORTION={share}"],
             env={
                 **common,
                 "GPU_PORTION": share,

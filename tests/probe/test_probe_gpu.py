@@ -7,14 +7,15 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
+from base64 import b64decode
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from probe.code import files
+from probe.code import START, data, packed
+from probe.start import PACKED
 
 GPUS = len(list(Path("/dev").glob("nvidia[0-9]*")))
 
@@ -35,15 +36,15 @@ sys.stdin.read()
 
 @cache
 def probe() -> Path:
-    """The probe beside its part of pynvml, as the pods have it: an installed pynvml would hide what the part lacks."""
+    """The code as a pod's ConfigMap holds it: an installed pynvml would hide what our part of it lacks."""
     folder = Path(tempfile.mkdtemp(prefix="gpu-check-"))
-    for name, text in files().items():
-        (folder / name).write_text(text)
-    return folder / "probe.py"
+    (folder / START).write_text(data()[START])
+    (folder / PACKED).write_bytes(b64decode(packed()))
+    return folder / START
 
 
 def run_probe(expect: dict[str, Any], *arguments: str, **variables: str) -> tuple[int, dict[str, Any]]:
-    command = [sys.executable, str(probe()), "--report", "-", "--expect", json.dumps(expect), *arguments]
+    command = [sys.executable, str(probe()), "probe", "--report", "-", "--expect", json.dumps(expect), *arguments]
     done = subprocess.run(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, **variables}, timeout=300, check=False
     )
@@ -63,14 +64,11 @@ def uuids() -> list[str]:
     return [line.split("UUID: ")[1].rstrip(")") for line in listing.splitlines() if line.startswith("GPU")]
 
 
-def test_every_gpu_here_passes_and_one_takes_less_than_25_seconds() -> None:
-    began = time.monotonic()
+def test_every_gpu_here_passes() -> None:
     code, report = run_probe({"gpus": GPUS})
     assert (code, report["verdict"]) in [(0, "pass"), (1, "warn")], report["sentence"]
     assert report["coverage"]["complete"]
     assert sorted(report["coverage"]["uuids"]) == sorted(uuids())
-    if GPUS == 1:
-        assert time.monotonic() - began < 25, report["timings"]
 
 
 def test_a_gpu_hidden_from_cuda_is_named() -> None:
@@ -114,13 +112,17 @@ def test_a_process_that_holds_most_of_the_memory_is_named() -> None:
     assert any(f["id"] == "memory.share" and f["severity"] == "fail" for f in report["findings"])
 
 
-def test_two_shares_of_one_gpu_run_side_by_side_on_the_same_uuid() -> None:
+@pytest.mark.parametrize("here", ["as granted", "void"])
+def test_two_shares_of_one_gpu_run_side_by_side_on_the_same_uuid(here: str) -> None:
+    """As in mode legacy, where the variable stays; and as in mode cdi, where only the kubelet's word is left."""
     uuid = uuids()[0]
     started = []
     for share in (0.3, 0.5):
-        environment = {**os.environ, "GPU_PORTION": str(share), "NVIDIA_VISIBLE_DEVICES": uuid}
+        visible = uuid if here == "as granted" else here
+        environment = {**os.environ, "GPU_PORTION": str(share), "NVIDIA_VISIBLE_DEVICES": visible}
+        told = ["--granted", f"NVIDIA_VISIBLE_DEVICES={uuid}", "--granted", f"GPU_PORTION={share}"]
         expect = json.dumps({"mode": "fraction", "fraction": share, "gpus": GPUS})
-        command = [sys.executable, str(probe()), "--report", "-", "--expect", expect]
+        command = [sys.executable, str(probe()), "probe", "--report", "-", "--expect", expect, *told]
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment))
     reports = [json.loads(process.communicate(timeout=300)[0]) for process in started]
     for report in reports:
@@ -128,10 +130,11 @@ def test_two_shares_of_one_gpu_run_side_by_side_on_the_same_uuid() -> None:
         assert uuid in report["coverage"]["uuids"]
         assert value(report, "sharing.limiter") is True, "torch kept to its share while the GPU had more"
         assert value(report, "sharing.isolation") is False
+        assert report["injection"] == ("legacy" if here == "as granted" else "cdi")
 
 
 def test_a_worker_stuck_in_its_cuda_work_is_ended_and_reported() -> None:
-    command = [sys.executable, str(probe()), "--report", "-", "--step-limit", "20"]
+    command = [sys.executable, str(probe()), "probe", "--report", "-", "--step-limit", "20"]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert running.stderr is not None
     for line in running.stderr:

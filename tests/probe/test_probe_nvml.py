@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
-from probe import probe
+from probe.expect import Expect
+from probe.gather.context import Context
+from probe.gather.machine import gather_runtime, gather_smi, parse_smi_list
+from probe.gather.nvml import UNDER_LOAD, LoadSampler, gather_after, gather_nvml
 
 NOT_SUPPORTED, UNKNOWN = 3, 999
 
@@ -62,10 +65,10 @@ def stand_in(**changed: Any) -> SimpleNamespace:
     return SimpleNamespace(NVMLError=StandInError, **{name: call for name, call in calls.items() if call})
 
 
-def nvml_facts(monkeypatch: pytest.MonkeyPatch, nvml: SimpleNamespace) -> tuple[dict[str, Any], probe.Context]:
+def nvml_facts(monkeypatch: pytest.MonkeyPatch, nvml: SimpleNamespace) -> tuple[dict[str, Any], Context]:
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
-    context = probe.Context(probe.Expect(), progress=lambda _: None)
-    context.facts["nvml"] = probe.gather_nvml(context)
+    context = Context(Expect(), progress=lambda _: None)
+    context.facts["nvml"] = gather_nvml(context)
     return context.facts["nvml"], context
 
 
@@ -151,19 +154,19 @@ def test_xids_are_collected_until_there_are_none_left(monkeypatch: pytest.Monkey
         nvmlEventSetWait_v2=wait,
     )
     _, context = nvml_facts(monkeypatch, nvml)
-    assert probe.gather_after(context)["xids"] == [79, 48]
+    assert gather_after(context)["xids"] == [79, 48]
 
 
 def test_without_xid_events_they_are_not_available_rather_than_none(monkeypatch: pytest.MonkeyPatch) -> None:
     _, context = nvml_facts(monkeypatch, stand_in())
-    assert probe.gather_after(context)["xids"] is None
+    assert gather_after(context)["xids"] is None
 
 
 def test_the_sampler_keeps_highest_values_the_median_clock_and_counts_of_reasons() -> None:
-    sampler = probe.LoadSampler(stand_in(), None, 0)
+    sampler = LoadSampler(stand_in(), None, 0)
     readings = [(4, 30, 1500), (0, 55, 1600), (4 | 8, 40, None), (0, 41, 1400)]
     for reasons, temperature, clock in readings:
-        sample = dict.fromkeys(probe.UNDER_LOAD)
+        sample = dict.fromkeys(UNDER_LOAD)
         sampler.samples.append({**sample, "clockReasons": reasons, "temperatureC": temperature, "smClockMhz": clock})
     sampler.start()
     sampler.stopped.set()
@@ -182,7 +185,7 @@ GPU 1: NVIDIA H200 (UUID: GPU-7602264b)
 
 
 def test_the_listing_of_nvidia_smi_is_read_with_its_mig_slices() -> None:
-    first, second = probe.parse_smi_list(LISTING)
+    first, second = parse_smi_list(LISTING)
     assert (first["name"], first["uuid"]) == ("NVIDIA A100-SXM4-80GB", "GPU-5d5ba0d6")
     assert [mig["profile"] for mig in first["migs"]] == ["1g.10gb", "3g.40gb"]
     assert (second["index"], second["migs"]) == (1, [])
@@ -195,7 +198,7 @@ def test_an_nvidia_smi_that_knows_no_listing_leaves_its_error_as_a_fact(
     imitation.write_text("#!/bin/sh\necho 'flag provided but not defined: -L' >&2\nexit 2\n")
     imitation.chmod(imitation.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    facts = probe.gather_smi(probe.Context(probe.Expect(), progress=lambda _: None))
+    facts = gather_smi(Context(Expect(), progress=lambda _: None))
     assert facts["gpus"] == []
     assert facts["error"] == "flag provided but not defined: -L"
 
@@ -204,6 +207,6 @@ def test_no_secret_of_the_environment_gets_into_the_facts(monkeypatch: pytest.Mo
     for key in ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "NVIDIA_API_KEY", "NGC_API_KEY"):
         monkeypatch.setenv(key, "s3cret")
     monkeypatch.setenv("GPU_PORTION", "0.5")
-    facts = probe.gather_runtime(probe.Context(probe.Expect(), progress=lambda _: None))
+    facts = gather_runtime(Context(Expect(), progress=lambda _: None))
     assert facts["environment"]["GPU_PORTION"] == "0.5"
     assert "s3cret" not in str(facts)

@@ -20,11 +20,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from probe import probe
+from probe import outlets
+from probe.api import Api, ApiError, ConfigMap
+from probe.probe import arguments_of, read_expect
+from tests.probe.world import PROBE, SCHEMA, SIMULATIONS
 
-CHECK = Path(probe.__file__).parent
-SIMULATIONS = CHECK / "simulations"
-SCHEMA = json.loads((CHECK / "report.schema.json").read_text())
+PROGRAM = str(PROBE / "probe.py")
 HEALTHY = str(SIMULATIONS / "healthy.json")
 
 
@@ -35,7 +36,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 def run_probe(*arguments: str, **variables: str) -> tuple[int, dict[str, Any], str]:
     """Exit code, report (empty if none was printed) and what went to standard error."""
-    command = [sys.executable, probe.__file__, "--report", "-", *arguments]
+    command = [sys.executable, PROGRAM, "--report", "-", *arguments]
     done = subprocess.run(
         command, capture_output=True, text=True, env=environment(**variables), timeout=60, check=False
     )
@@ -56,9 +57,7 @@ def test_a_simulation_runs_the_whole_program_and_exits_by_its_verdict(name: str,
 
 
 def test_a_hung_step_is_ended_by_the_watchdog_and_the_report_says_how_far_it_came() -> None:
-    began = time.monotonic()
     code, report, _ = run_probe("--simulate", str(SIMULATIONS / "hung.json"), "--step-limit", "0.7")
-    assert time.monotonic() - began < 20
     assert (code, report["verdict"]) == (2, "fail")
     assert report["findings"][0]["id"] == "run.hung"
     assert report["findings"][0]["value"] == "matmul"
@@ -110,7 +109,7 @@ def test_the_deadline_ends_the_check_with_a_partial_report() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_check_with_a_partial_report_and_no_worker_left(tmp_path: Path, number: int) -> None:
     path = tmp_path / "report.json"
-    command = [sys.executable, probe.__file__, "--simulate", str(SIMULATIONS / "hung.json"), "--report", str(path)]
+    command = [sys.executable, PROGRAM, "--simulate", str(SIMULATIONS / "hung.json"), "--report", str(path)]
     running = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment())
     assert running.stderr is not None
     for line in running.stderr:
@@ -129,7 +128,7 @@ def test_a_signal_ends_the_check_with_a_partial_report_and_no_worker_left(tmp_pa
 
 def test_killed_whole_it_has_already_left_a_report(tmp_path: Path) -> None:
     path, log = tmp_path / "report.json", tmp_path / "termination-log"
-    command = [sys.executable, probe.__file__, "--simulate", str(SIMULATIONS / "hung.json"), "--report", str(path)]
+    command = [sys.executable, PROGRAM, "--simulate", str(SIMULATIONS / "hung.json"), "--report", str(path)]
     running = subprocess.Popen(
         command,
         stderr=subprocess.PIPE,
@@ -248,7 +247,7 @@ def test_a_missing_token_or_setting_hides_no_verdict(in_pod: dict[str, str]) -> 
     Path(in_pod["GPU_CHECK_SERVICEACCOUNT_DIR"], "token").unlink()
     code, _, errors = run_probe("--simulate", HEALTHY, **in_pod)
     assert code == 0
-    assert "did not reach the API server" in errors
+    assert "did not reach its ConfigMap" in errors
     code, _, errors = run_probe("--simulate", HEALTHY, **{**in_pod, "GPU_CHECK_NAMESPACE": ""})
     assert code == 0
     assert "GPU_CHECK_NAMESPACE" in errors
@@ -257,8 +256,8 @@ def test_a_missing_token_or_setting_hides_no_verdict(in_pod: dict[str, str]) -> 
 def test_a_token_never_goes_out_in_clear_text(monkeypatch: pytest.MonkeyPatch) -> None:
     for key, value in (("CONFIGMAP", "a"), ("NAMESPACE", "b"), ("API_SERVER", "http://api.example:80")):
         monkeypatch.setenv(f"GPU_CHECK_{key}", value)
-    with pytest.raises(probe.ConfigMapError, match="https"):
-        probe.ConfigMap.from_environment()
+    with pytest.raises(ApiError, match="https"):
+        ConfigMap.from_environment()
 
 
 def certificate(folder: Path, name: str) -> Path:
@@ -282,12 +281,12 @@ def test_the_token_goes_only_to_an_api_server_that_the_pods_ca_vouches_for(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(server, server.with_suffix(".key"))
     api.server.socket = context.wrap_socket(api.server.socket, server_side=True)
-    config_map = probe.ConfigMap("report", "team-ml", api.address.replace("http:", "https:"), str(tmp_path))
+    config_map = ConfigMap("report", "team-ml", Api(api.address.replace("http:", "https:"), str(tmp_path)))
     if trusted:
         config_map.apply({"verdict": "pass"}, timeout=5)
         assert api.requests[0][3]["data"] == {"verdict": "pass"}
     else:
-        with pytest.raises(probe.ConfigMapError, match="CERTIFICATE_VERIFY_FAILED"):
+        with pytest.raises(ApiError, match="CERTIFICATE_VERIFY_FAILED"):
             config_map.apply({"verdict": "pass"}, timeout=5)
         assert api.requests == []
 
@@ -304,9 +303,9 @@ def test_the_api_server_is_found_as_every_pod_finds_it(monkeypatch: pytest.Monke
     }
     for key, value in variables.items():
         monkeypatch.setenv(key, value)
-    found = probe.ConfigMap.from_environment()
+    found = ConfigMap.from_environment()
     assert found is not None
-    assert found.server == server
+    assert found.api.server == server
 
 
 def test_the_termination_message_begins_with_the_verdict_and_the_cause_and_fits(tmp_path: Path) -> None:
@@ -322,15 +321,15 @@ def test_the_termination_message_begins_with_the_verdict_and_the_cause_and_fits(
     )
     assert code == 2
     assert log.read_text().startswith("fail [team ml, queue training, node gpu-0]: GPU 0: ECC: 2 uncorrected errors")
-    outlets = probe.Outlets(None)
-    outlets.log = str(log)
+    written = outlets.Outlets(None)
+    written.log = str(log)
     long = {"verdict": "fail", "team": "", "queue": "", "node": None, "sentence": "x" * 9000}
-    outlets.files(long)
+    written.files(long)
     assert log.stat().st_size == 4096
 
 
 def test_a_report_that_can_not_be_written_hides_no_verdict(tmp_path: Path) -> None:
-    command = [sys.executable, probe.__file__, "--simulate", HEALTHY, "--report", str(tmp_path / "no" / "folder")]
+    command = [sys.executable, PROGRAM, "--simulate", HEALTHY, "--report", str(tmp_path / "no" / "folder")]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=60, check=False)
     assert done.returncode == 0
     assert "could not be written" in done.stderr
@@ -363,8 +362,8 @@ def test_bad_input_is_one_line_and_no_verdict(arguments: list[str], message: str
 
 
 def test_what_is_typed_outranks_the_expectation_and_that_the_recordings() -> None:
-    options = probe.arguments_of(["--expect", '{"gpus": 2, "team": "ml"}', "--gpus", "3"])
-    expect = probe.read_expect(options, {"expect": {"mode": "host", "gpus": 1}})
+    options = arguments_of(["--expect", '{"gpus": 2, "team": "ml"}', "--gpus", "3"])
+    expect = read_expect(options, {"expect": {"mode": "host", "gpus": 1}})
     assert (expect.gpus, expect.team, expect.mode) == (3, "ml", "host")
 
 

@@ -1,16 +1,20 @@
-"""What the verdict pod says where the asking pod left no report."""
+"""What the verdict pod waits for, writes and says."""
 
 from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
-from probe import verdict
+from probe import pair, verdict, why
+from probe import watch as watching
+from probe.api import Api
 from tests.conftest import ROOT
 
 Json = dict[str, Any]
@@ -24,69 +28,7 @@ def pod(*, scheduled: str | None = None, why: str = "", container: Json | None =
     return {"metadata": {"name": "p"}, "status": {"conditions": conditions, "containerStatuses": containers, **status}}
 
 
-class TestWhyNoReport:
-    """No capacity is nobody's fault; everything else names its cause."""
-
-    def test_a_pod_that_the_scheduler_found_no_room_for_is_no_capacity(self) -> None:
-        found, sentence = verdict.why_no_report([pod(scheduled="False", why="no node has 1 GPU left")], [])
-        assert found == "no-capacity"
-        assert "no node has 1 GPU left" in sentence
-
-    def test_a_schedulers_event_is_as_good_as_its_condition(self) -> None:
-        event = {"reason": "Unschedulable", "message": "queue over limit", "involvedObject": {"name": "p"}}
-        assert verdict.why_no_report([pod()], [event])[0] == "no-capacity"
-
-    def test_another_pods_event_says_nothing_about_this_one(self) -> None:
-        event = {"reason": "Unschedulable", "message": "queue over limit", "involvedObject": {"name": "other"}}
-        assert verdict.why_no_report([pod()], [event])[0] == "fail"
-
-    def test_a_pod_that_no_scheduler_looked_at_is_a_failure_and_not_no_capacity(self) -> None:
-        found, sentence = verdict.why_no_report([pod()], [])
-        assert found == "fail"
-        assert "no scheduler looked" in sentence
-
-    def test_a_pod_that_the_webhook_refused_is_a_failure_with_the_refusal(self) -> None:
-        event = {"reason": "FailedCreate", "message": 'failed calling webhook "kai"'}
-        found, sentence = verdict.why_no_report([], [event])
-        assert found == "fail"
-        assert "failed calling webhook" in sentence
-
-    @pytest.mark.parametrize("reason", ["OutOfnvidia.com/gpu", "UnexpectedAdmissionError"])
-    def test_a_gpu_that_two_schedulers_gave_away_is_named(self, reason: str) -> None:
-        dead = pod(scheduled="True", reason=reason, message="requested 1, used 1, capacity 1")
-        found, sentence = verdict.why_no_report([dead, pod(scheduled="False", why="none left")], [])
-        assert found == "fail"
-        assert "another tenant" in sentence
-
-    def test_a_container_that_does_not_start_says_why(self) -> None:
-        waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}
-        assert verdict.why_no_report([pod(scheduled="True", container=waiting)], []) == (
-            "fail",
-            "the check's container does not start (ImagePullBackOff: not found)",
-        )
-
-    def test_a_check_that_died_gives_its_last_words(self) -> None:
-        ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
-        found, sentence = verdict.why_no_report([pod(scheduled="True", container=ended)], [])
-        assert found == "fail"
-        assert "137" in sentence
-        assert "OOMKilled" in sentence
-
-    @pytest.mark.parametrize(
-        ("said", "found"), [("exceeded quota: tenant", "no-capacity"), ("PreemptionPolicy (Never)", "fail")]
-    )
-    def test_a_pod_that_the_host_would_not_have_says_why(self, said: str, found: str) -> None:
-        event = {"reason": "SyncError", "message": said, "involvedObject": {"name": "p"}}
-        assert verdict.why_no_report([pod(scheduled="True")], [event])[0] == found
-        assert said in verdict.why_no_report([pod(scheduled="True")], [event])[1]
-
-    def test_a_check_that_still_runs_at_its_deadline_is_a_failure(self) -> None:
-        found, sentence = verdict.why_no_report([pod(scheduled="True", container={"running": {}})], [])
-        assert found == "fail"
-        assert "still running" in sentence
-
-
-class FakeApi(verdict.Api):
+class FakeApi(Api):
     """An API server that answers from a script, by a part of the path. Of a list, one each time; its last for ever."""
 
     def __init__(self, answers: dict[str, Any]) -> None:
@@ -94,7 +36,12 @@ class FakeApi(verdict.Api):
         self.calls: list[tuple[str, str, Json | None]] = []
 
     def call(
-        self, path: str, method: str = "GET", body: Json | None = None, content_type: str = "application/json"
+        self,
+        path: str,
+        method: str = "GET",
+        body: Json | None = None,
+        content_type: str = "application/json",
+        timeout: float = 15,
     ) -> Json | None:
         self.calls.append((method, path, body))
         for key, answer in self.answers.items():
@@ -119,13 +66,13 @@ class Clock:
         return self.now
 
 
-ASKED = verdict.Asked(namespace="n", job="j", report="r")
+ASKED = watching.Asked(namespace="n", job="j", report="r")
 JOB: Json = {"metadata": {"uid": "run1"}}
 
 
-def watch(answers: dict[str, Any], clock: Clock, **expect: Any) -> verdict.Watch:
+def watch(answers: dict[str, Any], clock: Clock, **expect: Any) -> watching.Watch:
     wanted = {**EXPECT, **expect}
-    return verdict.Watch(FakeApi(answers), "n", wanted, wanted["deadlineSeconds"], clock.sleep, clock)
+    return watching.Watch(FakeApi(answers), "n", wanted, wanted["deadlineSeconds"], clock.sleep, clock)
 
 
 def wait(answers: dict[str, Any], **expect: Any) -> tuple[Json, bool, float]:
@@ -179,17 +126,17 @@ class TestWait:
         assert "in step fp32" in found["sentence"]
 
     def test_a_report_that_is_made_here_keeps_to_the_published_schema(self) -> None:
-        jsonschema.validate(verdict.made_here(EXPECT, "no-capacity", "no GPU was free"), SCHEMA)
+        jsonschema.validate(why.made_here(EXPECT, "no-capacity", "no GPU was free"), SCHEMA)
 
     def test_the_gpu_is_given_back_before_the_deploy_goes_on(self) -> None:
         clock, done = Clock(), {**JOB, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}
         watch({"/jobs/": [JOB, JOB, done]}, clock).linger([ASKED])
-        assert clock.now == 2 * verdict.POLL_SECONDS
+        assert clock.now == 2 * watching.POLL_SECONDS
 
     def test_a_job_that_never_ends_is_not_waited_for_long(self) -> None:
         clock = Clock()
         watch({"/jobs/": JOB}, clock).linger([ASKED])
-        assert clock.now == verdict.LINGER_SECONDS
+        assert clock.now == watching.LINGER_SECONDS
 
 
 def half(fraction: str, *, group: str | None = "g1", phase: str = "Running", node: str | None = "gpu-0") -> Json:
@@ -207,8 +154,8 @@ def waiting_third(why: str = "the queue is over its limit") -> Json:
 
 def rows(*uuids: str | None, **second: Any) -> list[Json]:
     one, two = uuids or (None, None)
-    first = verdict.row(half("0.3"), {"coverage": {"uuids": [one]}})
-    return [first, verdict.row(half("0.5", **second), {"coverage": {"uuids": [two]}})]
+    first = pair.row(half("0.3"), {"coverage": {"uuids": [one]}})
+    return [first, pair.row(half("0.5", **second), {"coverage": {"uuids": [two]}})]
 
 
 class TestPair:
@@ -227,7 +174,7 @@ class TestPair:
         ],
     )
     def test_one_gpu_is_what_both_must_see(self, found: list[Json], severity: str, words: str) -> None:
-        (judged,) = verdict.judge_pair(found)
+        (judged,) = pair.judge_pair(found)
         assert judged["severity"] == severity
         assert words in judged["message"]
 
@@ -241,14 +188,14 @@ class TestPair:
         ],
     )
     def test_a_third_has_no_room_beside_them(self, third: Json, severity: str, words: str) -> None:
-        judged = verdict.judge_third(third, rows())
+        judged = pair.judge_third(third, rows())
         assert judged["severity"] == severity
         assert words in judged["message"]
 
     def together(
         self, third: Any, *halves: Json, second: Json | None = None, seen: list[Json] | None = None
     ) -> tuple[Json, FakeApi, float]:
-        two = verdict.Asked(namespace="n2", job="j", report="r2")
+        two = watching.Asked(namespace="n2", job="j", report="r2")
         answers = {
             "/n/pods?": {"items": [half("0.3", phase="Failed"), half("0.3")]},
             "/n2/pods?": [{"items": [found]} for found in (seen or [second or half("0.5")])],
@@ -256,11 +203,11 @@ class TestPair:
             "POST /n2/pods": half("0.3", group=None, phase="Pending", node=None),
         }
         clock, manifest = Clock(), {"metadata": {"name": "third", "namespace": "n2"}}
-        watching = watch(answers, clock)
-        made = verdict.together(watching, [ASKED, two], halves or (report(), report()), manifest)
+        watcher = watch(answers, clock)
+        made = verdict.together(watcher, [ASKED, two], halves or (report(), report()), manifest)
         jsonschema.validate({**made, "halves": []}, SCHEMA)
-        assert isinstance(watching.api, FakeApi)
-        return made, watching.api, clock.now
+        assert isinstance(watcher.api, FakeApi)
+        return made, watcher.api, clock.now
 
     def test_both_on_one_gpu_and_the_third_pending_is_a_pass_with_a_listing(self) -> None:
         made, api, seconds = self.together(waiting_third())
@@ -268,9 +215,9 @@ class TestPair:
         assert "on one GPU group" in made["sentence"]
         assert "stayed Pending" in made["sentence"]
         assert [r["status"] for r in made["pods"]] == ["Running", "Running", "Pending"]
-        assert seconds == verdict.THIRD_SECONDS
+        assert seconds == pair.THIRD_SECONDS
         assert api.calls[-1][:2] == ("DELETE", "/api/v1/namespaces/n2/pods/third"), "the third is taken away"
-        lines = verdict.listing(made["pods"]).splitlines()
+        lines = pair.listing(made["pods"]).splitlines()
         assert lines[0].split() == ["NAMESPACE", "NAME", "STATUS", "NODE", "FRACTION", "GPUGROUP", "GPU"]
         assert lines[1].split() == ["n", "p0.3", "Running", "gpu-0", "0.3", "g1", "-"]
 
@@ -278,16 +225,16 @@ class TestPair:
         late = half("0.5", phase="Pending")
         made, _, seconds = self.together(waiting_third(), seen=[late, late, half("0.5")])
         assert made["verdict"] == "pass"
-        assert seconds == verdict.THIRD_SECONDS + 2 * verdict.POLL_SECONDS
+        assert seconds == pair.THIRD_SECONDS + 2 * watching.POLL_SECONDS
         made, _, seconds = self.together(waiting_third(), seen=[late])
         assert made["verdict"] == "could-not-tell"
-        assert seconds < verdict.THIRD_SECONDS + verdict.SYNC_SECONDS + 2
+        assert seconds < pair.THIRD_SECONDS + watching.SYNC_SECONDS + 2
 
     def test_a_third_that_is_placed_is_not_watched_any_longer(self) -> None:
         made, _, seconds = self.together(half("0.3", group="g1"))
         assert made["verdict"] == "fail"
         assert "no room for it" in made["sentence"]
-        assert seconds < verdict.THIRD_SECONDS
+        assert seconds < pair.THIRD_SECONDS
 
     def test_the_worst_of_all_is_the_verdict(self) -> None:
         made, _, _ = self.together(waiting_third(), report(), report(verdict="warn", sentence="slow copies"))
@@ -304,9 +251,9 @@ class TestPair:
         assert made["sentence"].startswith("The GPUs are fake. Shares 0.3 in n and 0.5 in n ran")
 
     def test_a_third_that_could_not_be_made_is_not_taken_for_one_without_room(self) -> None:
-        watching = watch({"POST /pods": OSError("exceeded quota"), "/pods?": {"items": [half("0.3")]}}, Clock())
+        watcher = watch({"POST /pods": OSError("exceeded quota"), "/pods?": {"items": [half("0.3")]}}, Clock())
         manifest = {"metadata": {"name": "third", "namespace": "n"}}
-        made = verdict.together(watching, [ASKED, ASKED], (report(), report()), manifest)
+        made = verdict.together(watcher, [ASKED, ASKED], (report(), report()), manifest)
         assert made["verdict"] == "could-not-tell"
         assert "exceeded quota" in made["sentence"]
 
@@ -336,7 +283,7 @@ class TestHold:
 
     def test_it_goes_when_the_verdict_names_its_run(self) -> None:
         earlier, own = configmap({"runs": ["run0"]}), configmap({"runs": ["run2", "run1"], "verdict": "pass"})
-        assert self.hold(None, None, earlier, OSError("no route"), own) == (0, 3 * verdict.POLL_SECONDS)
+        assert self.hold(None, None, earlier, OSError("no route"), own) == (0, 3 * watching.POLL_SECONDS)
 
     @pytest.mark.parametrize(("said", "code"), [("fail", 1), ("could-not-tell", 1), ("no-capacity", 0), ("warn", 0)])
     def test_a_pair_that_failed_fails_its_jobs_so_that_the_next_up_makes_them_anew(self, said: str, code: int) -> None:
@@ -346,6 +293,29 @@ class TestHold:
 
     def test_the_probes_own_exit_code_counts(self) -> None:
         assert self.hold(None, configmap({"runs": ["run1"], "verdict": "pass"}), probe=3)[0] == 3
+
+    def test_the_words_after_hold_reach_the_probe(self, tmp_path: Path) -> None:
+        (tmp_path / "token").write_text("not a token")
+        simulation = json.loads((ROOT / "probe/simulations/fraction.json").read_text())
+        recorded = tmp_path / "recorded.json"
+        here = {"granted": {"NVIDIA_VISIBLE_DEVICES": "GPU-other", "GPU_PORTION": "0.3"}}
+        simulation["base"] = str(ROOT / "probe/simulations" / simulation["base"])
+        simulation["steps"]["runtime"].update(here)
+        recorded.write_text(json.dumps(simulation))
+        report = tmp_path / "report.json"
+        command = [sys.executable, str(ROOT / "probe/verdict.py"), "hold", "--simulate", str(recorded)]
+        environment = {
+            "PATH": "",
+            "GPU_CHECK_EXPECT": json.dumps({**EXPECT, "deadlineSeconds": 0.1, "mode": "fraction", "fraction": 0.3}),
+            "GPU_CHECK_NAMESPACE": "n",
+            "GPU_CHECK_HELD_UNTIL": "r",
+            "GPU_CHECK_RUN": "run1",
+            "GPU_CHECK_API_SERVER": "http://127.0.0.1:1",
+            "GPU_CHECK_SERVICEACCOUNT_DIR": str(tmp_path),
+        }
+        subprocess.run([*command, "--report", str(report), "--deadline", "60"], env=environment, check=False)
+        (uuid,) = [f for f in json.loads(report.read_text())["findings"] if f["id"] == "sharing.uuid"]
+        assert (uuid["severity"], uuid["value"]) == ("fail", "GPU-other")
 
     def test_it_goes_at_the_deadline_in_any_case(self) -> None:
         assert self.hold(None) == (0, EXPECT["deadlineSeconds"])

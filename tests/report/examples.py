@@ -16,11 +16,12 @@ from typing import Any, Final
 
 import yaml
 
+from lab.recording import record
+from preview.read import read_preview
 from report.comment import Report, render
 from report.picture import draw
-from report.preview import read_preview
 from report.redact import Redactor
-from report.rehearsal import Resource, compare, record
+from report.rehearsal import Resource, compare
 from report.rules import gated, judge
 from settings.load import PLATFORM_KEY, parse_platform
 from settings.models import Platform

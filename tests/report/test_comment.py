@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from components.team.tenant import resolve
+from preview.read import read_preview
+from preview.steps import PolicyResult, Violation
+from preview.usage import usage_of
 from report.comment import BUDGET, GITHUB_LIMIT, Report, marker, render
-from report.preview import PolicyResult, Violation, read_preview
 from report.redact import Redactor
 from report.versions import kubernetes_version
 from settings.load import parse_platform
@@ -61,7 +63,9 @@ class TestHeadline:
 
     def test_a_removal_names_who_loses(self) -> None:
         text = comment(platform(SAME), platform({"ml": SAME["ml"]}))
-        assert "> [!CAUTION]\n> Disruptive. Removed or made anew: **research**." in text
+        box = text[text.index("> [!CAUTION]") : text.index("\n\n", text.index("> [!CAUTION]"))]
+        assert box.splitlines()[1] == "> Something is lost, or may be: **research**."
+        assert box.splitlines()[3].startswith("> - **research**: removed: its virtual cluster and its namespace")
 
     def test_a_failed_preview_never_reads_like_a_small_change(self) -> None:
         raw = digest(platform(SAME), platform(SAME)) | {"diagnostics": [{"severity": "error", "message": "no cluster"}]}
@@ -135,6 +139,44 @@ class TestQuotaTables:
         assert "~~" not in text
 
 
+LESS = {**SAME["ml"], "resources": {**SAME["ml"]["resources"], "cpu": "2000m", "memory": "4Gi", "pods": 10}}
+
+
+class TestOtherResources:
+    """A cut of CPU, memory or pods is no harmless change."""
+
+    def test_both_numbers_are_shown_in_one_unit(self) -> None:
+        row = rows(change(ml=LESS), "`ml`")[-1]
+        assert row == ["`ml`", "4 → **2**", "8 → **4**", "20 → **10**", "100"]
+
+    def test_a_cut_is_not_disruptive_for_nobody(self) -> None:
+        text = change(ml=LESS)
+        assert "Disruptive for nobody" not in text
+        assert "- **ml**: lowers the CPU limit from 4 cores to 2 cores, and what runs now is not known" in text
+
+    def test_what_still_holds_all_that_is_used_says_so(self) -> None:
+        used = {"requests.cpu": "1", "requests.memory": "1Gi", "count/pods": "3", "requests.nvidia.com/gpu": "0"}
+        usage = usage_of({"items": [{"metadata": {"namespace": "team-ml"}, "status": {"used": used}}]})
+        text = comment(platform(SAME), platform({**SAME, "ml": LESS}), usage=usage)
+        assert "- **ml**: lowers the CPU limit from 4 cores to 2 cores: pods that run go on" in text
+
+    def test_the_same_amount_in_other_words_is_no_change(self) -> None:
+        other = {**SAME["ml"], "resources": {**SAME["ml"]["resources"], "cpu": "4000m", "memory": "8192Mi"}}
+        assert "### CPU, memory, pods" not in change(ml=other)
+
+
+class TestUnknownOperations:
+    """What nobody here knows stands above everything else."""
+
+    def test_it_is_in_the_headline_and_in_a_box(self) -> None:
+        raw = digest(platform(SAME), platform(SAME))
+        raw["steps"][3]["op"] = "detach`|"
+        text = comment(platform(SAME), platform(SAME), raw=raw)
+        assert text.splitlines()[1].startswith("## `prod`: **1 unknown operation**, 0 to create")
+        assert "Something is lost, or may be" in text
+        assert "| **detach\\`\\|** |" in text, "and its word breaks nothing"
+
+
 class TestVersions:
     """Scheduler versions before and after, and what that does."""
 
@@ -142,7 +184,7 @@ class TestVersions:
         text = change(research=team("l4", 2, version="v0.7.11"))
         row = rows(text, "**research**")[0]
         assert row[1:3] == ["KAI", "v0.9.3 → **v0.7.11**"]
-        assert row[3].startswith("another release line: scheduler replaced, away for about 40 s")
+        assert row[3].startswith("scheduler replaced: away for about a minute (52 to 74 s on two cores)")
 
     def test_equal_changes_share_a_row(self) -> None:
         text = change(**{name: {**found, "vcluster": {"version": "0.29.9"}} for name, found in SAME.items()})
@@ -190,13 +232,44 @@ class TestPolicies:
         assert rows(text, "`old`")[0][2] == "**warn** (1 of 3 checked)"
 
     def test_the_broken_ones_come_first_with_their_message(self, text: str) -> None:
-        order = [
-            text.index(part) for part in ("| `pinned` |", "| `old` |", "| `empty` |", "team ml: no tag", "| `quota` |")
-        ]
+        parts = ("| `pinned` |", "| `old` |", "| `empty` |", "pinned: team ml: no tag", "| `quota` |")
+        order = [text.index(part) for part in parts]
         assert order == sorted(order)
 
-    def test_only_a_mandatory_one_refuses_the_change(self, text: str) -> None:
-        assert "This change is refused by `pinned`." in text
+    def test_only_a_mandatory_one_refuses_the_change_and_the_box_says_why(self, text: str) -> None:
+        box = "> [!CAUTION]\n> This change is refused by `pinned`.\n>\n> - `pinned`: team ml: no tag\n\n"
+        assert box in text
+
+    def test_one_sentence_about_ten_resources_is_one_line(self) -> None:
+        said = [f"Job check-{n}: image docker.io/x has tag 'latest', which moves" for n in range(10)]
+        found = tuple(Violation(policy="pinned", level="advisory", message=message) for message in said)
+        text = comment(
+            platform(SAME),
+            platform(SAME),
+            policies=(PolicyResult(name="pinned", level="advisory", checked=10, violations=found),),
+        )
+        assert "**warn** (10 of 10 checked)" in text
+        assert text.count("which moves") == 1
+        assert "pinned: Job check-0, Job check-1, Job check-2, Job check-3 and 6 more: image" in " ".join(text.split())
+
+    def test_a_box_names_some_reasons_and_counts_the_rest(self) -> None:
+        found = tuple(Violation(policy="p", level="mandatory", message=f"wrong in way {n}") for n in range(9))
+        broken = (PolicyResult(name="p", level="mandatory", checked=9, violations=found),)
+        text = comment(platform(SAME), platform(SAME), policies=broken)
+        assert "> - `p`: wrong in way 5\n> - and 3 more below\n" in text
+
+    def test_what_lets_a_change_through_stands_below_and_not_in_the_box(self) -> None:
+        message = "team ml: deletes Team ml; if that is meant, add to overrides: {team: ml}"
+        broken = Violation(policy="allowed-changes", level="mandatory", message=message)
+        text = comment(
+            platform(SAME),
+            platform(SAME),
+            policies=(PolicyResult(name="allowed-changes", level="mandatory", checked=1, violations=(broken,)),),
+        )
+        box = text[: text.index("### GPU quota")]
+        assert "team ml: deletes Team ml" in box
+        assert "if that is meant" not in box
+        assert "if that is meant" in text
 
     def test_no_results_at_all_are_not_a_pass(self) -> None:
         assert "**not run**" in change()

@@ -8,17 +8,36 @@ from typing import Any
 import pulumi_kubernetes as k8s
 import pytest
 
-from report.impact import NAMESPACE, QUEUE, RELEASE, Gravity, Impact, Owners, impacts
-from report.preview import Preview, read_preview
+from preview.gate import QUEUE
+from preview.observed import NAMESPACE, RELEASE
+from preview.read import read_preview
+from preview.steps import Preview
+from preview.usage import Usage, usage_of
+from report.impact import Gravity, Impact, Owners, impacts
 from settings.models import Platform
 from tests.report.world import INDEX, World, diff, digest, platform, team
 
 
-def between(base: Platform | None, head: Platform | None, *, sames: bool = True) -> tuple[Impact, ...]:
+def between(
+    base: Platform | None, head: Platform | None, *, sames: bool = True, usage: Usage | None = None
+) -> tuple[Impact, ...]:
     raw = digest(base, head)
     if not sames:
         raw["steps"] = [step for step in raw["steps"] if step["op"] != "same"]
-    return impacts(base, head, read_preview(json.dumps(raw)))
+    return impacts(base, head, read_preview(json.dumps(raw)), usage=usage)
+
+
+RESOURCES: dict[str, Any] = {"resources": {"gpus": 4, "cpu": 4, "memory": "8Gi", "pods": 20}}
+IDLE = usage_of(
+    {
+        "items": [
+            {
+                "metadata": {"namespace": "team-ml"},
+                "status": {"used": {"requests.nvidia.com/gpu": "0", "requests.cpu": "0", "count/pods": "3"}},
+            }
+        ]
+    }
+)
 
 
 def with_ml(**changes: Any) -> Platform:
@@ -34,17 +53,28 @@ def only(found: tuple[Impact, ...]) -> Impact:
 class TestVersions:
     """Releases of one line are upgraded in place, others replaced."""
 
-    def test_another_line_takes_the_scheduler_away_for_40_seconds(self) -> None:
+    def test_another_line_takes_the_scheduler_away(self) -> None:
         impact = only(between(with_ml(version="v0.7.11"), with_ml(version="v0.9.3")))
         assert (impact.team, impact.gravity) == ("ml", Gravity.AWAY)
-        assert "scheduler replaced: away for about 40 s" in impact.text
+        assert "scheduler replaced: away for about a minute (52 to 74 s" in impact.text
 
     def test_the_same_line_rolls_in_place(self) -> None:
         impact = only(between(with_ml(version="v0.9.2"), with_ml(version="v0.9.3")))
         assert "upgraded in place" in impact.text
 
     def test_another_vcluster_version_restarts_the_api(self) -> None:
-        impact = only(between(with_ml(), with_ml(vcluster={"version": "0.29.9"})))
+        newer = {"vcluster": {"version": "0.36.1"}}
+        impact = only(between(with_ml(vcluster={"version": "0.35.3"}), with_ml(**newer)))
+        assert impact.text.startswith("vCluster 0.35.3 → 0.36.1: its API server restarts")
+        older = only(between(with_ml(**newer), with_ml(vcluster={"version": "0.35.3"})))
+        assert (older.gravity, "is a downgrade" in older.text) == (Gravity.LOSS, True)
+
+    def test_a_restart_that_no_setting_asked_for_is_told_by_its_step(self) -> None:
+        settings = with_ml()
+        old, new = World("prod", settings), World("prod", settings)
+        urn = next(u for u in new.resources if u.endswith("::ml-virtual-cluster-vcluster"))
+        new.resources[urn] = {**new.resources[urn], "inputs": {**new.resources[urn]["inputs"], "atomic": False}}
+        impact = only(impacts(settings, settings, read_preview(json.dumps(diff(old, new)))))
         assert impact.text.startswith("its API server restarts")
 
 
@@ -74,8 +104,10 @@ class TestRemoval:
 
     def test_a_removed_queue_leaves_its_pods_waiting(self) -> None:
         queues = {"a": {"gpu": 2}, "b": {"gpu": 2}}
-        impact = only(between(with_ml(queues=queues), with_ml(queues={"a": {"gpu": 2}})))
-        assert impact.text == "queue ml-queue-b goes: pods in it wait"
+        less = with_ml(queues={"a": {"gpu": 2}})
+        impact = only(between(with_ml(queues=queues), less, usage=usage_of({"ml": 0})))
+        assert (impact.gravity, impact.text) == (Gravity.LESS, "queue b goes: pods that name it wait")
+        assert "and what runs now is not known" in only(between(with_ml(queues=queues), less)).text
 
 
 class TestNumbers:
@@ -84,13 +116,16 @@ class TestNumbers:
     @pytest.mark.parametrize(
         ("before", "after", "text"),
         [
-            ({"limit": 8}, {"limit": 6}, "limit 8 → 6: pods that run go on"),
-            ({"limit": -1}, {"limit": 6}, "limit unlimited → 6"),
+            ({"limit": 8}, {"limit": 6}, "lowers the GPU limit from 8 to 6: pods that run go on"),
+            ({"limit": -1}, {"limit": 6}, "lowers the GPU limit from 16 to 6: pods that run go on"),
             ({"quota": 4, "limit": 8}, {"quota": 2, "limit": 8}, "quota 4 → 2: less is guaranteed"),
+            (RESOURCES, {"resources": {**RESOURCES["resources"], "cpu": 2}}, "lowers the CPU limit from 4 cores to 2"),
+            (RESOURCES, {"resources": {**RESOURCES["resources"], "pods": 9}}, "lowers the pods limit from 20 pods to"),
         ],
     )
     def test_less_is_named(self, before: dict[str, Any], after: dict[str, Any], text: str) -> None:
-        impact = only(between(with_ml(**before), with_ml(**after)))
+        queue = {"queues": {"default": {"gpu": 1}}}
+        impact = only(between(with_ml(**before, **queue), with_ml(**after, **queue), usage=IDLE))
         assert impact.gravity is Gravity.LESS
         assert impact.text.startswith(text)
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from policies.config import pack_arguments
+from preview.read import read_preview
+from preview.steps import Op
 from report import live
-from report.preview import Op, read_preview
 from tests.report.test_rehearsal import stack_file
 from tests.report.world import digest, platform, team
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from pydantic import JsonValue
 
+from preview.steps import Op, Step
 from report.__main__ import main
-from report.preview import Op, Step
 from report.redact import SECRET, SIGNATURE_KEY, Redactor
 from tests.report.world import INDEX, World, diff, platform, team
 

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
+from lab.recording import as_lab, record
+from preview.read import read_preview
 from report import rehearsal, rehearsed
 from report.command import UsageError
 from report.impact import impacts
-from report.preview import read_preview
-from report.rehearsal import Resource, as_lab, compare, from_json, record
+from report.rehearsal import Resource, compare, from_json
 from report.rules import judge, lists_everything
 from tests.report.world import PROJECT, World, platform, team
 

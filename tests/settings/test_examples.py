@@ -15,7 +15,7 @@ from settings.models import GpuStack, HostProvider, Platform, SchedulerMode
 from settings.tenants import tenants
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = ("lab", "dev", "prod", "versions")
+EXAMPLES = ("lab", "dev", "prod", "versions", "inference")
 TODAY = date(2026, 11, 22)
 """When Pulumi.prod.yaml was last looked at. Raise its versions together with this."""
 
@@ -123,3 +123,10 @@ class TestProd:
             "node a100-0: speech 7 + speech-canary 1 = 8 of 8",
             "each of the 4 nodes of pool l40s: (serving, batch on the host's scheduler) 4 = 4 of 4",
         ]
+
+
+def test_the_inference_example_puts_two_servers_on_one_gpu() -> None:
+    platform = example("inference")
+    servers = platform.teams["ai"].workloads
+    assert [server.gpu and server.gpu.fraction for server in servers.values()] == [0.7, 0.2]
+    assert platform.pools["gpu"].gpus_allocatable == 1

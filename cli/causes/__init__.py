@@ -1,0 +1,193 @@
+"""What a failed run of the engine means: cause first, each cause once, with one fix.
+
+Owns: choosing the sentence that stands first, and putting teams with the same cause together. The table of messages is
+`known.py`, reading the engine's words is `reading.py`.
+Leaves to others: running the engine (`engine.py`), watching pods meanwhile (`waiting.py`). Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from cli.causes.known import ECHOES, KNOWN, REFUSED, Known, host_of, image_of, why_of
+from cli.causes.reading import (
+    ECHO,
+    NOISE,
+    UNHANDLED,
+    Diagnostic,
+    diagnostics,
+    first_error,
+    mandatory_violations,
+    step_of,
+    team_of,
+    without_noise,
+)
+
+__all__ = [
+    "ECHO",
+    "KNOWN",
+    "NOISE",
+    "UNHANDLED",
+    "UNKNOWN",
+    "Diagnostic",
+    "Failure",
+    "Known",
+    "diagnostics",
+    "explain",
+    "failure_of",
+    "policy_violations",
+    "step_of",
+    "team_of",
+    "without_noise",
+]
+
+UNKNOWN: Final = "unknown"
+_NAMED: Final = 6
+"""So many teams are named in one line; the rest is counted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """One thing that went wrong, in words. `team` is None where it is not about one team; `others` failed alike."""
+
+    id: str
+    team: str | None
+    step: str
+    cause: str
+    fix: str
+    others: tuple[str, ...] = ()
+
+    @property
+    def teams(self) -> tuple[str, ...]:
+        """Every team that failed in this way."""
+        return (self.team, *self.others) if self.team else ()
+
+    def __str__(self) -> str:
+        if not self.team:
+            return f"{self.step}: {self.cause}"
+        if not self.others:
+            return f"team {self.team}, {self.step}: {self.cause}"
+        rest = len(self.teams) - _NAMED
+        names = ", ".join(self.teams[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+        return f"teams {names}, {self.step}: {self.cause}"
+
+
+def explain(text: str, *, tenants: Sequence[str], stack: str, seen: Sequence[Failure] = ()) -> list[Failure]:
+    """Return what went wrong, the most telling first: known causes in the table's order, then unknown ones.
+
+    One failure for each cause; teams that share it stand in one. `text` is the engine's whole output; where its
+    diagnostics say nothing (a policy's refusal stands elsewhere) the text itself is looked at. `seen` is what was seen
+    of pods while the engine waited for them: the engine itself says only that it waited too long.
+    """
+    refused = policy_violations(text, tenants, stack)
+    if refused:
+        return refused
+    whole = Diagnostic(token="pulumi:pulumi:Stack", name=stack, text=text)
+    said = _explain(diagnostics(text), tenants, stack) or _explain([whole], tenants, stack)
+    return _together(_without_echoes([*seen, *said]), tenants)
+
+
+def failure_of(text: str, *, team: str | None, step: str, stack: str) -> Failure | None:
+    """Return what one message means, None where it is not known."""
+    for known in KNOWN:
+        match = known.pattern.search(text)
+        if match is not None:
+            return _failure(known, match, text, team=team, step=step, stack=stack)
+    return None
+
+
+def policy_violations(text: str, tenants: Sequence[str], stack: str = "<stack>") -> list[Failure]:
+    """Return the mandatory violations of the policy pack, in the order of the engine's output."""
+    # the same fault is found on a component and on what it makes
+    found: dict[str, Failure] = {}
+    for rule, resource, message in mandatory_violations(text):
+        found.setdefault(
+            message,
+            Failure(
+                id="policy",
+                team=team_of(resource, tenants),
+                step=f"policy {rule}",
+                cause=message,
+                fix="do what the violation says; nothing was changed. The rule's level and limits for this stack stand "
+                f'in policies/config/{stack}.json (else in prod.json), below "{rule}"',
+            ),
+        )
+    return list(found.values())
+
+
+def _explain(entries: Iterable[Diagnostic], tenants: Sequence[str], stack: str) -> list[Failure]:
+    ranks = {known.id: rank for rank, known in enumerate(KNOWN)}
+    result: list[Failure] = []
+    for entry in entries:
+        team, step = team_of(entry.name, tenants), step_of(entry.token, entry.name)
+        failure = failure_of(entry.text, team=team, step=step, stack=stack)
+        said = first_error(entry.text)
+        # the stack's own "update failed" only says that something else did
+        if failure is None and said and said not in ("update failed", "preview failed"):
+            fix = f"see the engine's own words below, then `make up STACK={stack}` goes on from here"
+            failure = Failure(id=UNKNOWN, team=team, step=step, cause=said, fix=fix)
+        if failure is not None:
+            result.append(failure)
+    return sorted(result, key=lambda failure: ranks.get(failure.id, len(KNOWN)))
+
+
+def _without_echoes(failures: Sequence[Failure]) -> list[Failure]:
+    """Leave out what only follows: a team whose image is missing is also "not ready in time"."""
+    telling = {failure.team for failure in failures if failure.id not in ECHOES and failure.id != UNKNOWN}
+    return [failure for failure in failures if failure.id not in ECHOES or failure.team not in telling]
+
+
+def _together(failures: Sequence[Failure], tenants: Sequence[str]) -> list[Failure]:
+    """Put teams with the same cause into one failure, in the order of the first."""
+    alike: dict[tuple[str, str, str], Failure] = {}
+    for failure in failures:
+        key = (failure.id, failure.step if failure.id == UNKNOWN else "", _of_any_team(failure, tenants))
+        first = alike.setdefault(key, failure)
+        if failure.team and failure.team not in first.teams and first.team:
+            alike[key] = replace(first, others=(*first.others, failure.team))
+    return list(alike.values())
+
+
+def _of_any_team(failure: Failure, tenants: Sequence[str]) -> str:
+    """The cause with the team's own name taken out, so that the same cause of two teams reads the same."""
+    if failure.team is None or failure.team not in tenants:
+        return failure.cause
+    return re.sub(rf"(?<![a-z0-9]){re.escape(failure.team)}(?![a-z0-9])", "<team>", failure.cause)
+
+
+def _failure(known: Known, match: re.Match[str], text: str, *, team: str | None, step: str, stack: str) -> Failure:
+    words = _words(match, text, team=team, stack=stack)
+    return Failure(
+        id=known.id,
+        team=team,
+        step=step,
+        cause=known.cause.format_map(words).strip(),
+        fix=known.fix.format_map(words),
+    )
+
+
+def _words(match: re.Match[str], text: str, *, team: str | None, stack: str) -> dict[str, str]:
+    groups = {key: value.strip().replace("\\", "") for key, value in match.groupdict().items() if value}
+    host = host_of(text)
+    image = image_of(text)
+    login = f"`helm registry login {host}`, or `helm registry logout {host}` where a stale login is kept; "
+    return {
+        **dict.fromkeys(("object", "hook", "port", "rest", "when", "module", "kind", "what", "policy", "taint"), ""),
+        "path": "no chart is there",
+        **groups,
+        "team": team or "",
+        "stack": stack,
+        "host": host or "its registry",
+        "why": why_of(text),
+        "name": groups.get("name") or groups.get("named") or "",
+        "login": login if REFUSED.search(text) and not image and host else "",
+        "image": f"image {image}" if image else "an image",
+        "thing": groups.get("object") or groups.get("other") or "an object",
+        "room": groups.get("resource")
+        or groups.get("short")
+        or groups.get("lack")
+        or ("pods" if "many" in groups else ""),
+    }

@@ -1,0 +1,69 @@
+"""Does the cluster have what the stack file says? Pure comparison of plain data.
+
+Owns: the facts that are compared (`facts.py`), the rules by subject (`nodes.py`, `gpus.py`, `software.py`, `teams.py`,
+`charts.py`, `rights.py`), one fix for each finding (`findings.py`).
+Leaves to others: reading the facts (`cli/live.py`), rules that need no cluster (`settings`), showing (`cli/host.py`).
+
+Objects that an earlier run of ours made are fine: they are told by the label
+`app.kubernetes.io/managed-by: gpu-tenancy`, or by Helm's annotation that their release is in a namespace of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from cli.preflight import nodes, software, teams
+from cli.preflight.charts import is_chart, local_charts
+from cli.preflight.facts import ClusterFacts, NodeFacts, ObjectFacts, Right, Taint
+from cli.preflight.findings import Finding, Level, warning, worst
+from cli.preflight.rights import needed_rights, rights
+from settings.models import Platform, Team
+
+__all__ = [
+    "ClusterFacts",
+    "Finding",
+    "Level",
+    "NodeFacts",
+    "ObjectFacts",
+    "Right",
+    "Taint",
+    "compare",
+    "needed_rights",
+    "worst",
+]
+
+
+def compare(
+    platform: Platform,
+    facts: ClusterFacts,
+    *,
+    ports: Mapping[str, int],
+    tenants: Mapping[str, Team],
+    chart_is_there: Callable[[str], bool] = is_chart,
+) -> list[Finding]:
+    """Return every finding, in the order of the table: cluster, pools and nodes, shared objects, teams, charts, rights.
+
+    `ports` are the tenants' NodePorts, `tenants` the teams and their canaries, `chart_is_there` looks at a local path.
+    """
+    return [
+        *teams.version(facts),
+        *_unreadable(facts),
+        *nodes.pools(platform, facts, tenants),
+        *software.runtime_class(platform, facts),
+        *software.kai_runtime_classes(platform, facts, tenants),
+        *software.gpu_software(platform, facts),
+        *software.default_runtime(platform),
+        *teams.storage(platform, facts, tenants),
+        *teams.kubernetes_inside(facts, tenants),
+        *teams.namespaces(facts, tenants),
+        *teams.node_ports(facts, ports),
+        *local_charts(platform, chart_is_there),
+        *rights(facts),
+    ]
+
+
+def _unreadable(facts: ClusterFacts) -> Iterator[Finding]:
+    for what, why in facts.unreadable.items():
+        yield warning(
+            "unreadable", what, f"could not be read, so not compared: {why}", f"let the context's user list {what}"
+        )

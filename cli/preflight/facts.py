@@ -1,0 +1,117 @@
+"""What a cluster says of itself, as plain frozen data. Nothing here decides anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+VENDOR: Final = "nvidia.com/"
+MIG_PREFIX: Final = "mig-"
+"""After the vendor's name: how the device plugin names MIG slices with strategy `mixed`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taint:
+    """A node's taint. `value` may be empty; `effect` is NoSchedule, NoExecute or PreferNoSchedule."""
+
+    key: str
+    value: str = ""
+    effect: str = "NoSchedule"
+
+    @property
+    def keeps_pods_off(self) -> bool:
+        """Whether a pod without a toleration stays off the node. PreferNoSchedule only asks."""
+        return self.effect in ("NoSchedule", "NoExecute")
+
+    def __str__(self) -> str:
+        return f"{self.key}{'=' + self.value if self.value else ''}:{self.effect}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeFacts:
+    """What a node says of itself. CPU in cores, memory in bytes; `used_*` are the requests of pods that are not our
+    tenants'."""
+
+    name: str
+    ready: bool
+    labels: Mapping[str, str]
+    gpus: int | None
+    """Allocatable `nvidia.com/gpu`; None where the node never advertised the name. After the plugin is gone the kubelet
+    keeps the name at 0."""
+    cpu: Decimal
+    memory: Decimal
+    pods: int
+    gpu_capacity: int | None = None
+    """`nvidia.com/gpu` of the node's capacity, unhealthy ones among them; None where it says none."""
+    resources: Mapping[str, int] = field(default_factory=dict)
+    """Allocatable amount of every other extended resource (a name with a `/`)."""
+    cordoned: bool = False
+    pressures: tuple[str, ...] = ()
+    taints: tuple[Taint, ...] = ()
+    taints_are_ours: bool = False
+    """Whether an earlier run of ours wrote the list of taints. The list has one owner (server-side apply, atomic)."""
+    ours: frozenset[str] = frozenset()
+    """Keys of labels that an earlier run of ours set."""
+    plugins: tuple[ObjectFacts, ...] | None = None
+    """Whose device plugin pods run there; None where pods could not be listed."""
+    used_cpu: Decimal = Decimal(0)
+    used_memory: Decimal = Decimal(0)
+    used_pods: int = 0
+    used_gpus: Mapping[str, int] = field(default_factory=dict)
+    """`nvidia.com/gpu` by pod (namespace/name) that is neither a tenant's nor the device plugin's."""
+
+    @property
+    def mig_slices(self) -> dict[str, int]:
+        """MIG slices that are advertised by their own names, like `mig-1g.10gb`; also those at 0."""
+        return {
+            name.removeprefix(VENDOR): amount
+            for name, amount in self.resources.items()
+            if name.startswith(VENDOR + MIG_PREFIX)
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectFacts:
+    """An object that somebody owns: ours, or not."""
+
+    name: str
+    ours: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Right:
+    """Something that `up` must be allowed to do. `group` is empty for the core API."""
+
+    verb: str
+    group: str
+    resource: str
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource}{'.' + self.group if self.group else ''}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterFacts:
+    """Everything that is compared. A None stands for "could not be read" and is said so."""
+
+    version: str
+    nodes: Mapping[str, NodeFacts]
+    runtime_classes: Mapping[str, ObjectFacts] | None
+    """By name; detail is the handler."""
+    storage_classes: Mapping[str, bool] | None
+    """By name: whether it is a default one."""
+    namespaces: Mapping[str, ObjectFacts] | None
+    node_ports: Mapping[int, ObjectFacts] | None
+    """By port: the Service that has it, as namespace/name."""
+    device_plugins: Sequence[ObjectFacts] | None
+    """DaemonSets of a device plugin for NVIDIA's GPUs, as namespace/name. Detail is `operator` where the GPU Operator
+    made it."""
+    gpu_operators: Sequence[ObjectFacts] | None
+    kubernetes_inside: Mapping[str, str] = field(default_factory=dict)
+    """What each virtual cluster runs now, by its namespace: `v1.34.4`."""
+    denied: Sequence[Right] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """What could not be read, and why."""

@@ -1,0 +1,369 @@
+"""How many GPUs a node has, of which kind, and whether they are the ones that the stack file counts.
+
+One finding a node says what is wrong with the number: allocatable, capacity, MIG slices, left-over and renamed names
+and feature discovery's label are looked at together, because the fix of one would undo the fix of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+import releases
+from cli.preflight.facts import VENDOR, ClusterFacts, NodeFacts
+from cli.preflight.findings import Finding, Level, error, note, warning
+from names import GPU, GPU_COUNT, GPU_MEMORY, GPU_PRESENT, GPU_PRODUCT, GPU_RESOURCES
+from releases import KaiRelease
+from settings.models import GpuStack, Owner, Platform, Pool, SchedulerMode, Team
+
+MEMORY_OF_ANOTHER_GPU: Final = Decimal("0.15")
+"""NVML's total is up to some 6 % below the number on the box (L4: 24576 on the box, 23034 by NVML); a difference above
+this is another GPU."""
+
+MIB_IN_BYTES: Final = 1024**2
+"""KAI takes a label of a TiB (in MiB) and more for bytes, because feature discovery once wrote bytes
+(KAI@v0.16.8:pkg/scheduler/api/node_info/node_info.go, gpu-feature-discovery issue 26)."""
+TIB_IN_MIB: Final = 1024**2
+MIB_IN_GIB: Final = 1024
+
+MIG_STRATEGY: Final = "nvidia.com/mig.strategy"
+MIG_SWITCH: Final = "node-role.kubernetes.io/mig-enabled"
+"""Where this label is there, KAI asks it alone whether a node has MIG (KAI@v0.16.8:pkg/common/constants)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Users:
+    """The KAI releases whose pods land on a pool, and whether one of them gives away parts of a GPU."""
+
+    kais: Mapping[str, KaiRelease]
+    fractions: bool
+
+    @property
+    def count_names_at_zero(self) -> list[str]:
+        """Versions that take a node for one with MIG because of a name whose amount is 0."""
+        return [version for version, kai in self.kais.items() if kai.mig_names_count_at_zero]
+
+
+def users_of(platform: Platform, pool: str, tenants: Mapping[str, Team]) -> Users:
+    """Return whose KAI places pods on a pool. Versions that nobody knows are told by the stack file's rules."""
+    kais: dict[str, KaiRelease] = {}
+    fractions = False
+    for team in tenants.values():
+        if team.pool != pool or team.resources.gpus.limit == 0:
+            continue
+        version = team.scheduler.version
+        if team.scheduler.mode is SchedulerMode.HOST and platform.host.scheduler is not None:
+            version = platform.host.scheduler.version
+        kai = releases.KAI.get(version or "")
+        if team.scheduler.mode is not SchedulerMode.DEFAULT and kai is not None:
+            kais[kai.version] = kai
+            fractions = fractions or team.scheduler.gpu_sharing
+    return Users(kais=kais, fractions=fractions)
+
+
+def node_gpus(
+    platform: Platform, pool: Pool, users: Users, node: NodeFacts, facts: ClusterFacts, subject: str
+) -> list[Finding]:
+    """Return what is wrong with the number of a node's GPUs: nothing, or what explains it."""
+    found = list(_numbers(platform, pool, users, node, facts, subject))
+    return [*found, *_unbounded_names(node, subject)]
+
+
+def _numbers(
+    platform: Platform, pool: Pool, users: Users, node: NodeFacts, facts: ClusterFacts, subject: str
+) -> Iterator[Finding]:
+    declared = pool.gpus_allocatable_per_node
+    advertised = node.gpus or 0
+    slices = {name: amount for name, amount in node.mig_slices.items() if amount}
+    if declared == 0:
+        if advertised or slices:
+            what = ", ".join(([f"{advertised} {GPU}"] if advertised else []) + _amounts(slices))
+            yield warning(
+                "cpu-pool-with-gpus",
+                subject,
+                f"has {what}, the file says 0",
+                f"set gpusPerNode: {advertised}, or leave it" if advertised else "take another node, or leave it",
+            )
+        return
+    mig = _mig(pool, users, node, subject, slices)
+    if mig is not None:
+        yield mig
+        return
+    if advertised == declared:
+        yield from _left_over_mig(users, node, subject)
+        if (node.gpu_capacity or 0) > advertised:
+            yield _held_back(pool, node, subject)
+        else:
+            yield from _count_label(platform, pool, node, subject)
+        return
+    renamed = _amounts({name: amount for name, amount in node.resources.items() if name in _RENAMED and amount})
+    if not advertised and renamed:
+        yield error(
+            "gpus-renamed",
+            subject,
+            f"advertises {', '.join(renamed)} and no {GPU}, the only name that KAI and our quotas count",
+            "set renameByDefault: false in the device plugin's sharing config",
+        )
+    elif not advertised and _comes_with_up(platform, node, facts):
+        yield _not_yet(platform, pool, node, subject)
+    elif pool.replicas > 1 and advertised == pool.gpus_per_node and _plugin_is_ours(platform):
+        yield note("replicas-not-yet", subject, f"shows {advertised} GPUs: its {declared} replicas come with `up`")
+    elif (node.gpu_capacity or 0) > advertised:
+        yield _held_back(pool, node, subject)
+    elif not advertised:
+        yield _none(platform, node, declared, subject)
+    else:
+        yield _differ(pool, node, declared, advertised, "advertises", subject)
+
+
+# --- MIG --------------------------------------------------------------------------------------------------------------
+
+
+def _mig(pool: Pool, users: Users, node: NodeFacts, subject: str, slices: Mapping[str, int]) -> Finding | None:
+    """What MIG slices by name explain; None where there are none, or where the numbers are right all the same."""
+    if not slices:
+        return None
+    advertised, strategy = node.gpus or 0, node.labels.get(MIG_STRATEGY)
+    what = ", ".join(_amounts(slices))
+    switched_off = node.labels.get(MIG_SWITCH, "").lower() in ("false", "f", "0")
+    if users.kais and strategy == "mixed" and not switched_off:
+        return error(
+            "mig-slices",
+            subject,
+            f"has MIG slices by name ({what}) and strategy mixed: every KAI refuses whole-GPU pods and fractions there",
+            "switch MIG off on that node, use strategy single, or take another node",
+        )
+    if advertised == pool.gpus_allocatable_per_node:
+        return None
+    return error(
+        "mig-slices",
+        subject,
+        f"has {advertised} whole {GPU} and MIG slices by name ({what}); the file says {pool.gpus_allocatable_per_node} "
+        "and no quota gives slices to a team",
+        "switch MIG off on that node, or take another node",
+    )
+
+
+def _left_over_mig(users: Users, node: NodeFacts, subject: str) -> Iterator[Finding]:
+    left = [name for name, amount in node.mig_slices.items() if amount == 0]
+    strategy = node.labels.get(MIG_STRATEGY)
+    # with strategy single these KAIs refuse fractions alone
+    matters = strategy == "mixed" or (strategy == "single" and users.fractions)
+    old = users.count_names_at_zero
+    if left and old and matters and MIG_SWITCH not in node.labels:
+        newer = next(v for v, kai in releases.KAI.items() if kai.operator and not kai.mig_names_count_at_zero)
+        yield warning(
+            "mig-left-over",
+            subject,
+            f"{', '.join(left)} stays at 0: KAI {', '.join(old)} takes the node for one with MIG and refuses "
+            f"{'whole-GPU pods' if strategy == 'mixed' else 'fractions'} there",
+            f"remove the name from the node (restart its kubelet), or take KAI {newer} or newer",
+        )
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+_RENAMED: Final = frozenset({f"{VENDOR}gpu.shared"})
+"""What the device plugin calls replicas with `renameByDefault`."""
+
+
+def _amounts(found: Mapping[str, int]) -> list[str]:
+    return [f"{amount} x {name}" for name, amount in found.items()]
+
+
+def _plugin_is_ours(platform: Platform) -> bool:
+    return platform.gpu.stack is not GpuStack.FAKE and platform.gpu.owner is Owner.OURS
+
+
+def _comes_with_up(platform: Platform, node: NodeFacts, facts: ClusterFacts) -> bool:
+    """Whether nothing of ours serves the node yet, so that its GPUs are still to come. A name at 0 is no sign: the
+    kubelet keeps it after the plugin is gone."""
+    if not _plugin_is_ours(platform):
+        return False
+    holders = [*(facts.device_plugins or ()), *(facts.gpu_operators or ())]
+    if node.gpus is None or not any(holder.ours for holder in holders):
+        return True
+    # without our label the plugin's pods do not go there; `up` sets it
+    return node.plugins is not None and not node.plugins and GPU_PRESENT not in node.ours
+
+
+def _not_yet(platform: Platform, pool: Pool, node: NodeFacts, subject: str) -> Finding:
+    counted = _counted(node)
+    if counted is not None and counted != pool.gpus_per_node:
+        return _differ(pool, node, pool.gpus_per_node, counted, "has", subject)
+    left = "" if node.gpus is None else ", the 0 there is left over from an earlier one"
+    return note("gpus-not-yet", subject, f"advertises no {GPU} yet: the {platform.gpu.stack} comes with `up`{left}")
+
+
+def _held_back(pool: Pool, node: NodeFacts, subject: str) -> Finding:
+    """Capacity counts every device that the plugin lists, allocatable the healthy ones."""
+    capacity, advertised = node.gpu_capacity or 0, node.gpus or 0
+    declared = pool.gpus_allocatable_per_node
+    healthy = f"{advertised} {'is' if advertised == 1 else 'are'}" if advertised else "none is"
+    held = f"has {capacity}, of which {healthy} allocatable: the device plugin holds {capacity - advertised} for "
+    held += "unhealthy (Xid)" if advertised else "unhealthy (Xid), or its pod is gone"
+    mend = "read the plugin's log for the UUID, restart the plugin's pod or drain the node"
+    if capacity == declared:
+        return error("gpus-fewer", subject, held, f"{mend}; gpusPerNode stays {pool.gpus_per_node}")
+    if advertised == declared:
+        message = f"{held}; gpusPerNode: {pool.gpus_per_node} hides it"
+        return warning("gpus-unhealthy", subject, message, f"{mend}, then count it in gpusPerNode again")
+    message = f"{held}; the file says {declared}"
+    whole = f"gpusPerNode counts the unhealthy, too: {capacity // pool.replicas}"
+    return error("gpus-fewer", subject, message, f"{mend}; {whole}")
+
+
+def _none(platform: Platform, node: NodeFacts, declared: int, subject: str) -> Finding:
+    if node.plugins == () and _plugin_is_ours(platform):
+        look = "no pod of the device plugin runs there: look at the node's taints, and at its DaemonSet's events"
+    else:
+        look = "look at the device plugin's pod on that node and at `nvidia-smi` there"
+    return error("gpus-none", subject, f"advertises no {GPU}, the file says {declared}", look)
+
+
+def _counted(node: NodeFacts) -> int | None:
+    """Physical GPUs as a label of somebody else says them."""
+    text = node.labels.get(GPU_COUNT, "")
+    return int(text) if text.isdigit() and GPU_COUNT not in node.ours else None
+
+
+def _differ(pool: Pool, node: NodeFacts, declared: int, found: int, verb: str, subject: str) -> Finding:
+    message = f"{verb} {found} {GPU}, the file says {declared}"
+    if pool.replicas > 1 and found % pool.gpus_per_node == 0 and found // pool.gpus_per_node > 1:
+        fix = f"set sharing replicas to {found // pool.gpus_per_node}, or mend the device plugin's sharing config"
+    elif _counted(node) == pool.gpus_per_node and found < declared:
+        # the label says what the file says: another number in the file would only move the contradiction
+        fix = f"find the GPUs that the node lost since label {GPU_COUNT} was written (`nvidia-smi -L` there)"
+    else:
+        fix = f"set gpusPerNode: {found // pool.replicas or found}, or find the GPUs that the node lacks"
+    level = Level.WARNING if found > declared else Level.ERROR
+    id_ = "gpus-more" if found > declared else "gpus-fewer"
+    return Finding(id=id_, level=level, subject=subject, message=message, fix=fix)
+
+
+def _count_label(platform: Platform, pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
+    """The number is right and the label is another: two owners of one label are refused by the API."""
+    counted = _counted(node)
+    if counted is None or counted == pool.gpus_per_node or node.gpus is None:
+        return
+    shared = node.gpus // counted if counted and node.gpus % counted == 0 and pool.replicas == 1 else 1
+    yield Finding(
+        id="gpu-count-label",
+        level=Level.ERROR if labels_are_refused(platform, pool) else Level.WARNING,
+        subject=subject,
+        message=f"label {GPU_COUNT} says {counted} physical GPUs, the file says {pool.gpus_per_node}, and "
+        f"{node.gpus} {GPU} are allocatable",
+        fix=(f"if each GPU is shared, set gpusPerNode: {counted} and replicas: {shared}; else " if shared > 1 else "")
+        + f"remove the label (`kubectl label node {node.name} {GPU_COUNT}-`)",
+    )
+
+
+def _unbounded_names(node: NodeFacts, subject: str) -> Iterator[Finding]:
+    known = set(GPU_RESOURCES)
+    free = {n: amount for n, amount in node.resources.items() if n.startswith(VENDOR) and n not in known and amount}
+    if free:
+        yield warning(
+            "gpu-name-unknown",
+            subject,
+            f"advertises {', '.join(_amounts(free))}: no team's quota names that, and a missing name is unlimited",
+            "make its plugin use NVIDIA's own names, or take another node",
+        )
+
+
+# --- labels -----------------------------------------------------------------------------------------------------------
+
+
+def labels_are_refused(platform: Platform, pool: Pool) -> bool:
+    """Whether we write GPU labels on the pool's nodes, so that another value of somebody else is refused (409)."""
+    return bool(pool.nodes) and platform.gpu.stack is not GpuStack.GPU_OPERATOR
+
+
+def gpu_labels(platform: Platform, pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
+    """Yield what feature discovery, or a hand, wrote about the GPUs and is not what the file says. What an earlier run
+    of ours wrote is changed by `up`."""
+    if pool.gpus_per_node == 0:
+        return
+    refused = labels_are_refused(platform, pool)
+    found = {key: value for key, value in node.labels.items() if key not in node.ours}
+    if GPU_MEMORY in found and pool.gpu_memory_mib is not None:
+        yield from _memory(pool.gpu_memory_mib, found[GPU_MEMORY], node, subject, refused=refused)
+    product = found.get(GPU_PRODUCT)
+    if pool.product is not None and product is not None and not _same_product(pool.product, product, exact=refused):
+        yield error(
+            "gpu-product",
+            subject,
+            f"is a {product}, the file says {pool.product}",
+            f"set product: {product}, or put the node into another pool",
+        )
+
+
+def _memory(declared: int, label: str, node: NodeFacts, subject: str, *, refused: bool) -> Iterator[Finding]:
+    mib, unit = _mebibytes(label, declared)
+    if unit == "MiB" and mib == declared:
+        return
+    another = mib is not None and _differs(mib, declared)
+    remove = f"`kubectl label node {node.name} {GPU_MEMORY}-`, or mend what writes it"
+    if mib is None:
+        message = f"label {GPU_MEMORY} says {label!r}, which is no number: KAI takes a GPU for 100 MiB"
+        fix = remove
+    elif unit != "MiB":
+        message = f"label {GPU_MEMORY} says {label}, which is {unit}: {mib} MiB" + (
+            " of another GPU" if another else ""
+        )
+        stays = f"gpuMemoryMib stays {declared}" if not another else f"gpuMemoryMib: {mib} is this node's"
+        fix = f"{remove}; {stays}"
+    else:
+        message = f"its GPUs have {mib} MiB, the file says {declared}" + (": another GPU" if another else "")
+        fix = f"set gpuMemoryMib: {mib}" + (", or put the node into another pool" if another else "")
+    harmless = mib is not None and not another and not refused and (mib >= declared or unit == "bytes")
+    level = Level.WARNING if harmless else Level.ERROR
+    yield Finding(id="gpu-memory", level=level, subject=subject, message=message, fix=fix)
+
+
+def _mebibytes(label: str, declared: int) -> tuple[int | None, str]:
+    """Read the label as KAI does, bytes from a TiB on; and recognise whole GiB, which KAI takes for MiB."""
+    if not label.isdigit():
+        return None, ""
+    value = int(label)
+    if value >= TIB_IN_MIB:
+        return value // MIB_IN_BYTES, "bytes"
+    if _differs(value, declared) and not _differs(value * MIB_IN_GIB, declared):
+        return value * MIB_IN_GIB, "GiB"
+    return value, "MiB"
+
+
+def _differs(mib: int, declared: int) -> bool:
+    return abs(Decimal(mib) - declared) / declared > MEMORY_OF_ANOTHER_GPU
+
+
+def _same_product(declared: str, label: str, *, exact: bool) -> bool:
+    """Feature discovery adds -SHARED on a node with replicas, and -MIG-... with MIG slices."""
+    plain = declared.replace(" ", "-")
+    if exact or label == plain:
+        return label == declared
+    return label.startswith((f"{plain}-SHARED", f"{plain}-MIG-"))
+
+
+def in_use(users: Users, nodes: Sequence[NodeFacts], pool: str) -> Iterator[Finding]:
+    """Yield the GPUs that pods of others hold. A virtual cluster's scheduler does not see them and gives them away
+    again; the second pod ends as OutOfnvidia.com/gpu."""
+    if not users.kais:
+        return
+    for node in nodes:
+        total = sum(node.used_gpus.values())
+        if total:
+            names = sorted(node.used_gpus)
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            yield warning(
+                "gpus-in-use",
+                f"pool {pool}, node {node.name}",
+                f"pods that are not ours hold {total} {GPU} ({', '.join(names[:_SHOWN])}{more}); a team's own KAI does "
+                "not see them and gives the same GPUs away",
+                "move them away, or give their GPUs no team: every user of a pool belongs into the stack file",
+            )
+
+
+_SHOWN: Final = 3
+"""So many pods are named; the rest is counted."""

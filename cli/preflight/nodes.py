@@ -1,0 +1,234 @@
+"""Pools and nodes: that they are there, well, in one pool each, and as large as the stack file says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import ROUND_FLOOR, Decimal
+from difflib import get_close_matches
+from typing import Final
+
+from capacity import parse_quantity
+from cli.preflight.facts import ClusterFacts, NodeFacts, Taint
+from cli.preflight.findings import Finding, Level, error, ok, warning
+from cli.preflight.gpus import gpu_labels, in_use, node_gpus, users_of
+from names import GPU, GPU_TAINT_VALUE
+from settings.models import Platform, Pool, Team
+
+LABEL_ARCH: Final = "kubernetes.io/arch"
+OUR_TAINT: Final = Taint(key=GPU, value=GPU_TAINT_VALUE, effect="NoSchedule")
+"""What `taint: true` sets, and all that our pods tolerate."""
+LIFECYCLE: Final = "node.kubernetes.io/"
+"""Taints that Kubernetes itself sets on a node that is full, cordoned or unreachable; those have findings of their
+own."""
+
+
+def pools(platform: Platform, facts: ClusterFacts, tenants: Mapping[str, Team]) -> Iterator[Finding]:
+    """Yield what is wrong with each pool and its nodes, or that it is well."""
+    yield from _in_two_pools(platform, facts)
+    for name, pool in platform.pools.items():
+        subject = f"pool {name}"
+        users = users_of(platform, name, tenants)
+        members = pool_nodes(pool, facts)
+        problems = list(_missing_nodes(subject, pool, facts))
+        for node in members:
+            where = f"{subject}, node {node.name}"
+            problems += _condition(pool, node, where)
+            problems += node_gpus(platform, pool, users, node, facts, where)
+            problems += gpu_labels(platform, pool, node, where)
+            problems += _size(pool, node, where)
+        yield from problems
+        if members and not any(p.level in (Level.ERROR, Level.WARNING) for p in problems):
+            gpus = f", {pool.gpus_allocatable_per_node} {pool.unit}s each" if pool.gpus_per_node else ""
+            yield ok("pool", subject, f"{len(members)} nodes Ready{gpus}")
+        yield from _room(platform, name, members)
+        yield from in_use(users, members, name)
+
+
+def pool_nodes(pool: Pool, facts: ClusterFacts) -> list[NodeFacts]:
+    """Return the pool's nodes that the cluster has."""
+    if pool.selector is not None:
+        wanted = pool.selector.items()
+        return [node for node in facts.nodes.values() if all(node.labels.get(key) == value for key, value in wanted)]
+    return [facts.nodes[name] for name in pool.nodes if name in facts.nodes]
+
+
+def _in_two_pools(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
+    """Selectors can't be kept apart on paper; the cluster says which node each of them finds."""
+    homes: dict[str, list[str]] = {}
+    for name, pool in platform.pools.items():
+        for node in pool_nodes(pool, facts):
+            homes.setdefault(node.name, []).append(name)
+    for found, names in homes.items():
+        if len(names) > 1:
+            yield error(
+                "node-two-pools",
+                f"node {found}",
+                f"is in pools {' and '.join(names)}: each counts its GPUs as its own",
+                f"take it out of one of them (pools.{names[-1]}: another selector, or nodes by name)",
+            )
+
+
+def _missing_nodes(subject: str, pool: Pool, facts: ClusterFacts) -> Iterator[Finding]:
+    if pool.selector is not None:
+        found = len(pool_nodes(pool, facts))
+        wanted = pool.node_count or 0
+        if found != wanted:
+            selector = ",".join(f"{key}={value}" for key, value in pool.selector.items())
+            yield error(
+                "selector",
+                subject,
+                f"selector {selector} finds {found} nodes, nodeCount says {wanted}",
+                f"set nodeCount: {found}" if found else "mend the selector, or label the nodes",
+            )
+        return
+    for name in pool.nodes:
+        if name not in facts.nodes:
+            near = get_close_matches(name, facts.nodes, n=1, cutoff=0.5)
+            there = ", ".join(sorted(facts.nodes)[:8]) or "none"
+            fix = f"write {near[0]}, the nearest name in the cluster" if near else f"the cluster's nodes are: {there}"
+            yield error("node-missing", f"{subject}, node {name}", "the cluster has no such node", fix)
+
+
+def _condition(pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
+    if not node.ready:
+        yield error("node-not-ready", subject, "is not Ready", f"look at `kubectl describe node {node.name}`")
+    if node.cordoned:
+        yield warning(
+            "node-cordoned", subject, "is cordoned", f"`kubectl uncordon {node.name}` when it is ready for work"
+        )
+    for pressure in node.pressures:
+        yield error("node-pressure", subject, f"has {pressure}", "free what it lacks; pods are evicted until then")
+    yield from _taints(pool, node, subject)
+    if pool.architecture and node.labels.get(LABEL_ARCH) not in (None, pool.architecture):
+        found = node.labels[LABEL_ARCH]
+        yield error(
+            "node-arch", subject, f"is {found}, the file says {pool.architecture}", f"set architecture: {found}"
+        )
+
+
+# --- taints -----------------------------------------------------------------------------------------------------------
+
+
+def _taints(pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
+    """A taint is its key, value and effect; the list of them has one owner, and a second one is refused (409)."""
+    others = [taint for taint in node.taints if taint != OUR_TAINT and not taint.key.startswith(LIFECYCLE)]
+    alike = [taint for taint in others if taint.key == GPU and taint.keeps_pods_off]
+    foreign = [taint for taint in others if taint.key != GPU]
+    blocking = [taint for taint in foreign if taint.keeps_pods_off]
+    sets_ours = pool.taint and bool(pool.nodes) and not node.taints_are_ours and OUR_TAINT not in node.taints
+    if alike:
+        yield _other_gpu_taint(pool, node, alike[0], subject)
+    elif OUR_TAINT in node.taints and not pool.taint and not node.taints_are_ours:
+        yield _untolerated(pool, node, foreign, subject)
+    elif sets_ours and foreign:
+        yield error(
+            "node-taint",
+            subject,
+            f"has taints of others ({_listed(foreign)}), and taint: true would set ours: the list has one owner, a "
+            "second is refused (409)",
+            f"{_remove(node, foreign[0])}, or taint: false",
+        )
+    elif sets_ours and node.taints and node.ready:
+        yield error(
+            "node-taint",
+            subject,
+            f"has {_listed(node.taints)}, and taint: true would set ours beside it: refused (409) until that is gone",
+            f"`kubectl uncordon {node.name}`, or mend what the taint names",
+        )
+    elif blocking:
+        yield warning(
+            "node-taint",
+            subject,
+            f"has taints that our pods do not tolerate: {_listed(blocking)}",
+            f"{_remove(node, blocking[0])}, or take another node",
+        )
+
+
+def _other_gpu_taint(pool: Pool, node: NodeFacts, taint: Taint, subject: str) -> Finding:
+    if taint.value != OUR_TAINT.value:
+        what = (
+            f"its taint has value {taint.value!r}, ours has {OUR_TAINT.value!r}: pods tolerate {OUR_TAINT.value} alone"
+        )
+    else:
+        what = f"its taint has effect {taint.effect}, ours has {OUR_TAINT.effect}: pods tolerate that effect alone"
+    second = ", and a second owner of the taint list is refused (409)" if pool.taint and pool.nodes else ""
+    remove = f"remove the taint (`kubectl taint node {node.name} {taint.key}:{taint.effect}-`)"
+    instead = "then taint: true sets ours" if pool.gpus_per_node else "or take another node"
+    return error("node-taint", subject, f"has {taint}: {what}{second}", f"{remove}, {instead}")
+
+
+def _untolerated(pool: Pool, node: NodeFacts, foreign: Sequence[Taint], subject: str) -> Finding:
+    message = f"has {OUR_TAINT}, and taint: false leaves the team's pods without a toleration"
+    if not pool.gpus_per_node:
+        fix = f"{_remove(node, OUR_TAINT)}, or take another node"
+    elif foreign:
+        fix = f"{_remove(node, foreign[0])}, then set taint: true"
+    else:
+        fix = "set taint: true (same key, value, effect: no conflict)"
+    return error("node-taint", subject, message, fix)
+
+
+def _listed(taints: Sequence[Taint]) -> str:
+    return ", ".join(str(taint) for taint in taints)
+
+
+def _remove(node: NodeFacts, taint: Taint) -> str:
+    return f"`kubectl taint node {node.name} {taint.key}-`"
+
+
+# --- size and room ----------------------------------------------------------------------------------------------------
+
+
+def _size(pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
+    if pool.cpu_per_node is not None and node.cpu < parse_quantity(pool.cpu_per_node):
+        yield error(
+            "node-cpu",
+            subject,
+            f"has {cores(node.cpu)} allocatable CPUs, the file says {pool.cpu_per_node}",
+            f"set cpuPerNode: {cores(node.cpu)}",
+        )
+    if pool.memory_per_node is not None and node.memory < parse_quantity(pool.memory_per_node):
+        yield error(
+            "node-memory",
+            subject,
+            f"has {gibibytes(node.memory)} allocatable memory, the file says {pool.memory_per_node}",
+            f"set memoryPerNode: {gibibytes(node.memory)}",
+        )
+    if node.pods < pool.pods_per_node:
+        yield error(
+            "node-pods",
+            subject,
+            f"takes {node.pods} pods, the file says {pool.pods_per_node}",
+            f"set podsPerNode: {node.pods}, or raise the kubelet's maxPods",
+        )
+
+
+def _room(platform: Platform, name: str, members: Sequence[NodeFacts]) -> Iterator[Finding]:
+    """What others already run there: a full node looks like a broken scheduler later."""
+    headroom = platform.host.headroom
+    for node in members:
+        if node.cpu and node.cpu - node.used_cpu < parse_quantity(headroom.cpu):
+            yield error(
+                "node-full",
+                f"pool {name}, node {node.name}",
+                f"pods that are not ours ask for {cores(node.used_cpu)} of its {cores(node.cpu)} CPUs",
+                "move them away, lower their requests, or add a node: KAI's pods would stay Pending",
+            )
+        if node.memory and node.memory - node.used_memory < parse_quantity(headroom.memory):
+            yield error(
+                "node-full-memory",
+                f"pool {name}, node {node.name}",
+                f"pods that are not ours ask for {gibibytes(node.used_memory)} of its {gibibytes(node.memory)} memory",
+                "move them away, lower their requests, or add a node",
+            )
+
+
+def cores(value: Decimal) -> str:
+    """CPU cores as a person writes them (`3.92`, `64`), rounded down: written into the file it must hold."""
+    text = str(value.quantize(Decimal("0.01"), ROUND_FLOOR))
+    return text.rstrip("0").rstrip(".")
+
+
+def gibibytes(value: Decimal) -> str:
+    """Bytes as whole GiB, below 1 GiB as whole MiB, rounded down: written into the file it must hold."""
+    return f"{int(value // 1024**3)}Gi" if value >= 1024**3 else f"{int(value // 1024**2)}Mi"

@@ -1,0 +1,141 @@
+"""What teams need of the cluster: a namespace, a port, a volume, and a Kubernetes that goes with the host's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import releases
+from cli.preflight.facts import ClusterFacts
+from cli.preflight.findings import Finding, error, note, ok, warning
+from names import team_namespace
+from settings.models import Platform, SchedulerMode, Team
+
+OLDEST_KUBERNETES: Final = (1, 30)
+"""ValidatingAdmissionPolicy is v1, and on by default, from 1.30."""
+
+OBSERVED_GENERATION: Final = (1, 34)
+"""From this Kubernetes on the host reports pods' observedGeneration, which an older API inside throws away."""
+
+
+def version(facts: ClusterFacts) -> Iterator[Finding]:
+    """Yield whether the host runs a Kubernetes that has what `up` makes."""
+    found = _minor(facts.version)
+    if found is None:
+        yield note("version", "Kubernetes", f"the server's version {facts.version!r} is not one that we know")
+        return
+    if found < OLDEST_KUBERNETES:
+        oldest = ".".join(map(str, OLDEST_KUBERNETES))
+        yield error(
+            "version", "Kubernetes", f"{facts.version} is too old", f"upgrade the host cluster to {oldest} or newer"
+        )
+    else:
+        yield ok("version", "Kubernetes", facts.version)
+
+
+def _minor(version: str) -> tuple[int, int] | None:
+    match = re.match(r"v?(\d+)\.(\d+)", version)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def kubernetes_inside(facts: ClusterFacts, tenants: Mapping[str, Team]) -> Iterator[Finding]:
+    """Yield the tenants whose Kubernetes would go back a minor, and those whose pods would never be shown as ready,
+    because theirs is older than the host's."""
+    for name, team in tenants.items():
+        release = releases.VCLUSTER.get(team.vcluster.version or releases.DEFAULT_VCLUSTER)
+        if release is None:
+            continue
+        kai = releases.KAI.get(team.scheduler.version or "") if team.scheduler.mode is SchedulerMode.VIRTUAL else None
+        wanted = team.vcluster.kubernetes_version or releases.kubernetes_for(release, kai)
+        running = facts.kubernetes_inside.get(team_namespace(name))
+        if running is not None and releases.minor(running) > releases.minor(wanted):
+            yield _goes_back(name, running, wanted, kai)
+        else:
+            yield from _stays_unready(name, facts.version, release, wanted)
+
+
+def _goes_back(name: str, running: str, wanted: str, kai: releases.KaiRelease | None) -> Finding:
+    keep = f"set teams.{name}.vcluster.kubernetesVersion: {running}"
+    if kai is not None and not releases.fits(running, kai):
+        newer = next((one.version for one in releases.KAI.values() if releases.fits(running, one)), None)
+        keep += f", and a KAI that runs on it ({newer} or newer)" if newer else ", and leave KAI as it is"
+    return error(
+        "kubernetes-older",
+        f"team {name}",
+        f"runs Kubernetes {running} inside, and {wanted} would come: what a newer one has stored an older one can't "
+        "read",
+        f"{keep}; for an older one remove the team and make it again",
+    )
+
+
+def _stays_unready(name: str, version: str, release: releases.VclusterRelease, inside: str) -> Iterator[Finding]:
+    host = _minor(version)
+    if host is None or host < OBSERVED_GENERATION or not release.older_kubernetes_stays_unready:
+        return
+    if releases.minor(inside) < OBSERVED_GENERATION:
+        yield warning(
+            "kubernetes-inside",
+            f"team {name}",
+            f"vCluster {release.version} with Kubernetes {inside} inside may show no pod as ready on a host with "
+            f"{version}",
+            f"set vcluster.kubernetesVersion: {releases.DEFAULT_KUBERNETES}, or vcluster.version: "
+            f"{releases.DEFAULT_VCLUSTER}",
+        )
+
+
+def storage(platform: Platform, facts: ClusterFacts, tenants: Mapping[str, Team]) -> Iterator[Finding]:
+    """Yield whether the volumes of the virtual clusters have a StorageClass."""
+    keep = [name for name, team in tenants.items() if team.vcluster.persistence]
+    if facts.storage_classes is None or not keep:
+        return
+    wanted = platform.host.storage_class
+    there = ", ".join(sorted(facts.storage_classes)) or "none"
+    if wanted is not None and wanted not in facts.storage_classes:
+        yield error(
+            "storage-class", f"StorageClass {wanted}", "does not exist", f"set host.storageClass to one of: {there}"
+        )
+    elif wanted is None and not any(facts.storage_classes.values()):
+        yield error(
+            "storage-default",
+            "StorageClass",
+            f"the cluster has no default one, and {len(keep)} virtual clusters keep their data on a volume",
+            f"set host.storageClass (there are: {there}), or mark one as default",
+        )
+    else:
+        yield ok(
+            "storage",
+            "StorageClass",
+            wanted or next(name for name, default in facts.storage_classes.items() if default),
+        )
+
+
+def namespaces(facts: ClusterFacts, tenants: Mapping[str, Team]) -> Iterator[Finding]:
+    """Yield the teams' namespaces that somebody else made."""
+    if facts.namespaces is None:
+        return
+    for name in tenants:
+        space = team_namespace(name)
+        found = facts.namespaces.get(space)
+        if found is not None and not found.ours:
+            yield error(
+                "namespace-exists",
+                f"team {name}",
+                f"namespace {space} exists already and is not ours{f' ({found.detail})' if found.detail else ''}",
+                "rename the team, or remove that namespace if nobody needs it",
+            )
+
+
+def node_ports(facts: ClusterFacts, ports: Mapping[str, int]) -> Iterator[Finding]:
+    """Yield the teams' ports that somebody else has."""
+    if facts.node_ports is None:
+        return
+    for tenant, port in ports.items():
+        holder = facts.node_ports.get(port)
+        if holder is not None and not holder.ours:
+            yield error(
+                "node-port",
+                f"team {tenant}",
+                f"its NodePort {port} is taken by Service {holder.name}",
+                f"set teams.{tenant}.access.port to a free one between 30000 and 32767",
+            )

@@ -1,0 +1,111 @@
+"""A script that runs on a host when it is made, and another that takes it back.
+
+Owns: the one way to run a command: local or over ssh, as text and not as a file that must be there, with what it needs
+as quoted variables in front. No secret is ever among them.
+Leaves to others: the scripts, which must be safe to run twice (an edited input runs the first one again; pulumi-command
+v1.2.1 provider/pkg/provider/util/testutil and common: no `update` means `create`).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pulumi
+import pulumi_command as command
+
+from settings.connection import Connection
+
+COMMON: Final = Path(__file__).parent / "scripts" / "common.sh"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """`install` and `remove` are texts for bash; `variables` go in front of both."""
+
+    install: str
+    remove: str
+    variables: Mapping[str, str]
+
+    def text(self, body: str, *, sudo: bool) -> str:
+        """What runs: the variables, then the body, by bash whatever the user's shell is."""
+        head = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in sorted(self.variables.items()))
+        return f"{'sudo -n ' if sudo else ''}bash -c {shlex.quote(head + body)}"
+
+
+def joined(*parts: Path) -> str:
+    """The text of several script files, behind what all of them share."""
+    return "\n".join(path.read_text() for path in (COMMON, *parts))
+
+
+def read(
+    name: str,
+    text: str,
+    connection: Connection,
+    key: pulumi.Output[str] | None,
+    opts: pulumi.ResourceOptions,
+) -> pulumi.Output[str]:
+    """Declare a command that prints a secret, and return what it printed. Nothing of it reaches a log."""
+    opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=["stdout", "stderr"]))
+    command_text = f"{'sudo -n ' if connection.sudo else ''}{text}"
+    if connection.ssh is None:
+        found: pulumi.Output[str] = command.local.Command(
+            name, create=command_text, logging=command.local.Logging.NONE, add_previous_output_in_env=False, opts=opts
+        ).stdout
+        return found
+    printed: pulumi.Output[str] = command.remote.Command(
+        name,
+        connection=_ssh(connection, key),
+        create=command_text,
+        logging=command.remote.Logging.NONE,
+        add_previous_output_in_env=False,
+        opts=opts,
+    ).stdout
+    return printed
+
+
+def _ssh(connection: Connection, key: pulumi.Output[str] | None) -> command.remote.ConnectionArgs:
+    ssh = connection.ssh
+    assert ssh is not None
+    return command.remote.ConnectionArgs(
+        host=ssh.host,
+        user=ssh.user,
+        port=ssh.port,
+        private_key=key,
+        # without it nobody asks whose host it is that answers
+        host_key=ssh.host_key,
+    )
+
+
+def run(
+    name: str,
+    script: Script,
+    connection: Connection,
+    key: pulumi.Output[str] | None,
+    opts: pulumi.ResourceOptions,
+) -> command.local.Command | command.remote.Command:
+    """Declare the command. `key` is the private key's text, a secret; only over ssh."""
+    install = script.text(script.install, sudo=connection.sudo)
+    remove = script.text(script.remove, sudo=connection.sudo)
+    if connection.ssh is None:
+        return command.local.Command(
+            name,
+            create=install,
+            delete=remove,
+            logging=command.local.Logging.STDERR,
+            # else all that the last run printed goes into the next one's environment
+            add_previous_output_in_env=False,
+            opts=opts,
+        )
+    return command.remote.Command(
+        name,
+        connection=_ssh(connection, key),
+        create=install,
+        delete=remove,
+        logging=command.remote.Logging.STDERR,
+        add_previous_output_in_env=False,
+        opts=opts,
+    )

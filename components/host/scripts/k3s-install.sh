@@ -1,0 +1,95 @@
+# shellcheck shell=bash
+# Makes this host a k3s cluster of one node. Safe to run twice, and again after it was stopped at any step.
+# From the environment: K3S_VERSION (v1.34.4+k3s1), K3S_ADDRESS (goes into the API server's certificate), K3S_GPUS,
+# K3S_BINARY, K3S_IMAGES, K3S_SCRIPT (local files; all three empty: downloaded by k3s' own script), K3S_ADOPT,
+# MIN_MEMORY_GIB, MIN_DISK_GIB.
+
+BIN=$ROOT/usr/local/bin/k3s
+CONTAINERD=$ROOT/var/lib/rancher/k3s/agent/etc/containerd/config.toml
+CONFIG=$ROOT/etc/rancher/k3s/config.yaml
+
+have_version() { "$BIN" --version 2>/dev/null | awk 'NR == 1 {print $3}'; }
+
+check_host() {
+    need_root
+    need_architecture x86_64 aarch64
+    need_memory "$MIN_MEMORY_GIB"
+    need_disk "$ROOT/var" "$MIN_DISK_GIB"
+    need_gpus "$K3S_GPUS"
+    local file
+    for file in "$K3S_BINARY" "$K3S_IMAGES" "$K3S_SCRIPT"; do
+        [ -z "$file" ] || [ -r "$file" ] || refuse "$file can't be read on this host; correct host.k3s.files"
+    done
+    if [ -e "$BIN" ] && ! marked installed && ! marked installing && [ "$K3S_ADOPT" != true ]; then
+        refuse "k3s is on this host already, and it is not ours; write host.k3s.adopt: true to use it (destroy then leaves it there)"
+    fi
+    if [ ! -e "$BIN" ] && [ -d "$ROOT/var/lib/rancher/k3s" ] && ! marked installing; then
+        refuse "$ROOT/var/lib/rancher/k3s is left from an earlier install; remove it first (k3s-uninstall.sh)"
+    fi
+    if [ ! -e "$BIN" ]; then
+        need_free_port 6443 10250
+    fi
+    if [ "$K3S_GPUS" -gt 0 ] && [ ! -e "$ROOT/usr/bin/nvidia-container-runtime" ] && [ ! -e "$ROOT/usr/local/nvidia/toolkit/nvidia-container-runtime" ]; then
+        refuse "k3s looks for nvidia-container-runtime when it starts, and there is none on this host; install NVIDIA's container toolkit first"
+    fi
+}
+
+install_k3s() {
+    if [ -e "$BIN" ] && { [ "$(have_version)" = "$K3S_VERSION" ] || ! { marked installed || marked installing; }; }; then
+        return 0
+    fi
+    mark installing
+    keep "$CONFIG"
+    install -d -m 0755 "$(dirname "$CONFIG")"
+    {
+        echo "# written by gpu-tenancy"
+        echo "write-kubeconfig-mode: \"0600\""
+        [ -z "$K3S_ADDRESS" ] || printf 'tls-san: ["%s"]\n' "$K3S_ADDRESS"
+    } >"$CONFIG.new"
+    mv -f -- "$CONFIG.new" "$CONFIG"
+    if [ -n "$K3S_BINARY" ]; then
+        install -D -m 0755 "$K3S_BINARY" "$BIN.new"
+        mv -f -- "$BIN.new" "$BIN"
+        [ "$(have_version)" = "$K3S_VERSION" ] || refuse "$K3S_BINARY is $(have_version), the stack file says $K3S_VERSION; make them equal"
+        if [ -n "$K3S_IMAGES" ]; then
+            install -D -m 0644 "$K3S_IMAGES" "$ROOT/var/lib/rancher/k3s/agent/images/$(basename "$K3S_IMAGES")"
+        fi
+        say "installing k3s $K3S_VERSION from local files"
+        INSTALL_K3S_SKIP_DOWNLOAD=true INSTALL_K3S_EXEC=server sh "$K3S_SCRIPT" || refuse "k3s' own script failed; its words stand above"
+    else
+        say "installing k3s $K3S_VERSION (downloads)"
+        curl -fsSL --max-time 60 https://get.k3s.io -o "$STATE/install.sh" || refuse "k3s' own script can't be downloaded; write host.k3s.files for a host without internet"
+        INSTALL_K3S_VERSION=$K3S_VERSION INSTALL_K3S_EXEC=server sh "$STATE/install.sh" || refuse "k3s' own script failed; its words stand above"
+    fi
+    mark installed
+}
+
+wait_ready() {
+    local _
+    for _ in $(seq 1 120); do
+        "$BIN" kubectl get nodes --no-headers 2>/dev/null | awk '$2 == "Ready" {found = 1} END {exit !found}' && return 0
+        sleep "${WAIT_STEP:-2}"
+    done
+    refuse "the node is not Ready after 240 s; see journalctl -u k3s"
+}
+
+# k3s looks for the toolkit once, at its start
+see_toolkit() {
+    [ "$K3S_GPUS" -gt 0 ] || return 0
+    grep -q nvidia "$CONTAINERD" 2>/dev/null && return 0
+    if ! marked installed && ! marked installing; then
+        refuse "the adopted k3s does not know the nvidia runtime; restart it (systemctl restart k3s) and run this again"
+    fi
+    say "restarting k3s: the container toolkit came after its start"
+    systemctl restart k3s
+    wait_ready
+    grep -q nvidia "$CONTAINERD" || refuse "k3s still does not know the nvidia runtime ($CONTAINERD); is nvidia-container-runtime below /usr/bin or /usr/local/nvidia/toolkit?"
+}
+
+check_host
+lock
+install_k3s
+marked installing && mark installed
+wait_ready
+see_toolkit
+say "ready: $("$BIN" kubectl get nodes --no-headers | head -n 1)"

@@ -1,0 +1,21 @@
+# shellcheck shell=bash
+# Removes the k3s that k3s-install.sh installed; an adopted one stays. Safe to run twice.
+
+if [ ! -d "$STATE" ]; then
+    say "nothing of ours on this host"
+    exit 0
+fi
+need_root
+lock
+if marked installed || marked installing; then
+    if [ -x "$ROOT/usr/local/bin/k3s-uninstall.sh" ]; then
+        say "removing k3s"
+        "$ROOT/usr/local/bin/k3s-uninstall.sh" || refuse "k3s-uninstall.sh failed; its words stand above"
+    fi
+    # stopped before k3s' own script had written its uninstaller
+    rm -f -- "$ROOT/usr/local/bin/k3s"
+    rm -rf -- "$ROOT/var/lib/rancher/k3s"
+    put_back "$ROOT/etc/rancher/k3s/config.yaml"
+fi
+forget
+say "removed"

@@ -1,0 +1,144 @@
+# shellcheck shell=bash
+# Makes a kind cluster on this host's Docker, with its GPUs or without. Safe to run twice, and after it was stopped.
+# From the environment: KIND_NAME, KIND_IMAGE, KIND_WORKERS, KIND_GPUS (how many), KIND_GPU_NODES (none, all: every worker
+# sees every GPU; each: one GPU a worker), KIND_CHANGE_DOCKER (true: make nvidia Docker's default runtime), KIND_TOOLKIT
+# (copy: the host's toolkit into the nodes; baked: the node image has it), KIND_PORTS, KIND_ADDRESS, KIND_IMAGES (words),
+# KIND_ADOPT, MIN_MEMORY_GIB, MIN_DISK_GIB.
+
+DAEMON=$ROOT/etc/docker/daemon.json
+TOOLKIT_CONFIG=$ROOT/etc/nvidia-container-runtime/config.toml
+DEVICES=/var/run/nvidia-container-devices
+TOOLKIT_FILES="/usr/bin/nvidia-ctk /usr/bin/nvidia-cdi-hook /usr/bin/nvidia-container-runtime /usr/bin/nvidia-container-runtime.cdi"
+
+cluster_exists() { kind get clusters 2>/dev/null | grep -qx -- "$KIND_NAME"; }
+docker_default_runtime() { docker info --format '{{.DefaultRuntime}}' 2>/dev/null; }
+
+check_host() {
+    command -v docker >/dev/null || refuse "there is no docker on this host; install Docker Engine"
+    docker info >/dev/null 2>&1 || refuse "docker does not answer; start it (systemctl start docker), or join the group docker"
+    command -v kind >/dev/null || refuse "there is no kind on this host; install it (https://kind.sigs.k8s.io)"
+    need_architecture x86_64 aarch64
+    need_memory "$MIN_MEMORY_GIB"
+    need_disk "$ROOT/var" "$MIN_DISK_GIB"
+    if cluster_exists && ! marked "made-$KIND_NAME" && [ "$KIND_ADOPT" != true ]; then
+        refuse "a kind cluster $KIND_NAME is there already, and it is not ours; write another host.name, or host.kind.adopt: true"
+    fi
+    # ports of a cluster that is there are held by itself
+    # shellcheck disable=SC2086
+    cluster_exists || need_free_port $KIND_PORTS
+    [ "$KIND_GPU_NODES" != none ] || return 0
+    need_gpus "$KIND_GPUS"
+    if [ "$KIND_GPU_NODES" = each ] && [ "$KIND_WORKERS" -gt "$KIND_GPUS" ]; then
+        refuse "gpus: each gives each of $KIND_WORKERS workers one GPU, and the stack file says $KIND_GPUS; lower workers"
+    fi
+    command -v nvidia-ctk >/dev/null || refuse "there is no nvidia-ctk on this host; install NVIDIA's container toolkit"
+    if [ "$(docker_default_runtime)" != nvidia ]; then
+        if [ "$KIND_CHANGE_DOCKER" != true ]; then
+            refuse "Docker's default runtime is $(docker_default_runtime), and kind's nodes get GPUs by nvidia alone; write host.kind.changeDocker: true (restarts Docker with all its containers; destroy reverts it)"
+        fi
+        need_root
+    fi
+}
+
+change_docker() {
+    [ "$KIND_GPU_NODES" != none ] || return 0
+    if [ "$(docker_default_runtime)" = nvidia ] && grep -q '^accept-nvidia-visible-devices-as-volume-mounts *= *true' "$TOOLKIT_CONFIG" 2>/dev/null; then
+        return 0
+    fi
+    [ "$KIND_CHANGE_DOCKER" = true ] || refuse "accept-nvidia-visible-devices-as-volume-mounts is not true in $TOOLKIT_CONFIG; write host.kind.changeDocker: true, or set it"
+    keep "$DAEMON"
+    keep "$TOOLKIT_CONFIG"
+    mark docker-changed
+    nvidia-ctk runtime configure --runtime=docker --config="$DAEMON" --set-as-default --cdi.enabled
+    nvidia-ctk config --config-file="$TOOLKIT_CONFIG" --set accept-nvidia-visible-devices-as-volume-mounts=true --in-place
+    say "restarting Docker"
+    systemctl restart docker
+    [ "$(docker_default_runtime)" = nvidia ] || refuse "Docker's default runtime is still $(docker_default_runtime) after its restart; see journalctl -u docker"
+}
+
+node_config() {
+    local port worker
+    echo "kind: Cluster"
+    echo "apiVersion: kind.x-k8s.io/v1alpha4"
+    [ -z "$KIND_ADDRESS" ] || printf 'networking: {apiServerAddress: "%s"}\n' "$KIND_ADDRESS"
+    echo "nodes:"
+    echo "  - role: control-plane"
+    echo "    image: $KIND_IMAGE"
+    if [ -n "$KIND_PORTS" ]; then
+        echo "    extraPortMappings:"
+        for port in $KIND_PORTS; do
+            printf '      - {containerPort: %s, hostPort: %s, protocol: TCP}\n' "$port" "$port"
+        done
+    fi
+    for ((worker = 0; worker < KIND_WORKERS; worker++)); do
+        echo "  - role: worker"
+        echo "    image: $KIND_IMAGE"
+        case $KIND_GPU_NODES in
+        all) printf '    extraMounts: [{hostPath: /dev/null, containerPath: %s/all}]\n' "$DEVICES" ;;
+        each) printf '    extraMounts: [{hostPath: /dev/null, containerPath: %s/%s}]\n' "$DEVICES" "$worker" ;;
+        esac
+    done
+}
+
+make_cluster() {
+    if cluster_exists; then
+        need_published_ports
+        return 0
+    fi
+    mark "made-$KIND_NAME"
+    say "creating kind cluster $KIND_NAME"
+    # a run that was killed inside kind leaves containers without a cluster
+    kind delete cluster --name "$KIND_NAME" >/dev/null 2>&1 || true
+    if ! node_config | kind create cluster --name "$KIND_NAME" --config - --wait 300s; then
+        kind delete cluster --name "$KIND_NAME" >/dev/null 2>&1 || true
+        refuse "kind could not make the cluster; its own words stand above"
+    fi
+}
+
+# kind publishes a port when it makes the cluster, and never later
+need_published_ports() {
+    local port published
+    published=$(docker port "$KIND_NAME-control-plane" 2>/dev/null || true)
+    for port in $KIND_PORTS; do
+        grep -q "^$port/tcp" <<<"$published" || refuse "port $port is not published by the cluster that is there, and kind can't add one; give the team a published port (access.port: one of $(sed -n 's#^\([0-9]*\)/tcp.*#\1#p' <<<"$published" | sort -nu | grep -vx 6443 | tr '\n' ' ')), list spare ones in host.kind.ports before the cluster is made, or destroy and up again"
+    done
+}
+
+gpu_nodes() { kind get nodes --name "$KIND_NAME" | grep -e '-worker' || true; }
+
+prepare_gpu_nodes() {
+    [ "$KIND_GPU_NODES" != none ] || return 0
+    local node file
+    for node in $(gpu_nodes); do
+        docker exec "$node" test -e /etc/gpu-tenancy-ready && continue
+        if [ "$KIND_TOOLKIT" = copy ]; then
+            for file in $TOOLKIT_FILES; do
+                [ -e "$ROOT$file" ] && docker cp -q "$ROOT$file" "$node:$file"
+            done
+        fi
+        docker exec "$node" which nvidia-ctk >/dev/null || refuse "node $node has no nvidia-ctk; write toolkit: copy, or bake it into image"
+        # before 1.19 the toolkit's hook mounts a changed /proc/driver/nvidia/params that would hide devices
+        docker exec "$node" sh -c 'grep -q "ModifyDeviceFiles: 0" /proc/driver/nvidia/params 2>/dev/null || umount -R /proc/driver/nvidia 2>/dev/null || true'
+        docker exec "$node" nvidia-ctk runtime configure --runtime=containerd --config-source=command --cdi.enabled
+        docker exec "$node" systemctl restart containerd
+        docker exec "$node" touch /etc/gpu-tenancy-ready
+    done
+}
+
+load_images() {
+    local image
+    for image in $KIND_IMAGES; do
+        docker image inspect "$image" >/dev/null 2>&1 || docker pull -q "$image" || refuse "image $image can't be pulled; correct host.kind.images, or docker load it"
+        marked "loaded-$(tr / _ <<<"$image")" && continue
+        kind load docker-image --name "$KIND_NAME" "$image"
+        mark "loaded-$(tr / _ <<<"$image")"
+    done
+}
+
+check_host
+lock
+change_docker
+make_cluster
+prepare_gpu_nodes
+load_images
+say "ready: $(kind get nodes --name "$KIND_NAME" | wc -l) nodes"

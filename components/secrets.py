@@ -1,0 +1,67 @@
+"""The values of the stack file's secrets, from the stack's config and the environment, as Pulumi secrets.
+
+Owns: finding them all before anything is registered, and one error that names all that are missing.
+Leaves to others: who uses them (workloads, ssh connections). Called once, by `__main__.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pulumi
+
+from settings.models import Platform
+from settings.workloads import SECRET_KEY_PREFIX, environment_names, secret_names
+
+
+class MissingSecretError(Exception):
+    """The stack file names a secret that is not there. The text names every one, with its fix, and no value."""
+
+
+def stack_secrets(
+    platform: Platform, config: pulumi.Config, environment: Mapping[str, str]
+) -> dict[str, pulumi.Output[str]]:
+    """Return the values by source: `config/<name>` and `environment/<NAME>`. Raises `MissingSecretError`."""
+    found: dict[str, pulumi.Output[str]] = {}
+    missing: list[str] = []
+    for team_name, team in platform.teams.items():
+        for key, workload in team.workloads.items():
+            where = f"teams.{team_name}.workloads.{key}"
+            for name in secret_names(workload):
+                value = config.get_secret(f"{SECRET_KEY_PREFIX.removeprefix('gpu-tenancy:')}{name}")
+                if value is None:
+                    missing.append(
+                        f"{where}: needs the secret {name}, which the stack does not have; "
+                        f"run `pulumi config set --secret {SECRET_KEY_PREFIX}{name}`"
+                    )
+                else:
+                    found[f"config/{name}"] = value
+            for variable in environment_names(workload):
+                if environment.get(variable):
+                    found[f"environment/{variable}"] = pulumi.Output.secret(environment[variable])
+                else:
+                    missing.append(
+                        f"{where}: needs the environment variable {variable}, which is not set; "
+                        f"set it, or write {{config: name}} and use a secret of the stack"
+                    )
+    for where, connection in (
+        ("slurm", platform.slurm.connection if platform.slurm else None),
+        ("host", platform.host.connection),
+    ):
+        ssh = connection.ssh if connection else None
+        if ssh is None:
+            continue
+        private = config.get_secret(f"{SECRET_KEY_PREFIX.removeprefix('gpu-tenancy:')}{ssh.key}")
+        if private is None:
+            missing.append(
+                f"{where}.connection.ssh.key: needs the secret {ssh.key}, which the stack does not have; "
+                f"run `pulumi config set --secret {SECRET_KEY_PREFIX}{ssh.key} < keyfile`"
+            )
+        else:
+            found[f"config/{ssh.key}"] = private
+    if missing:
+        count = len(missing)
+        raise MissingSecretError(
+            "\n".join([f"{count} secret{'' if count == 1 else 's'} missing, nothing was changed", *missing])
+        )
+    return found

@@ -1,0 +1,38 @@
+# shellcheck shell=bash
+# Takes back what install.sh did on this host: daemons, files as they were before, packages that were not there before.
+# Safe to run twice, and on a host where install.sh stopped half-way or never ran.
+
+if [ ! -d "$STATE" ]; then
+    say "nothing of ours on this host"
+    exit 0
+fi
+lock
+stop_daemon slurmd slurmd
+stop_daemon slurmctld slurmctld
+for file in slurm.conf gres.conf cgroup.conf; do put_back "$CONF/$file"; done
+
+ours=()
+if [ -s "$STATE/packages" ]; then
+    while read -r package; do installed "$package" && ours+=("$package"); done < <(sort -u "$STATE/packages")
+fi
+case " ${ours[*]-} " in
+*" munge "*) stop_daemon munge munged ;;
+esac
+put_back "$MUNGE_KEY"
+if [ ${#ours[@]} -gt 0 ]; then
+    say "removing ${ours[*]}"
+    # a purge deletes the whole folder, what somebody else put there included
+    if [ -d "$CONF" ] && [ ! -d "$STATE/conf" ]; then cp -a -- "$CONF" "$STATE/conf"; fi
+    apt-get purge -y -q --autoremove "${ours[@]}" >"$STATE/apt.log" 2>&1 ||
+        refuse "the packages can't be removed: $(grep -m1 '^E:' "$STATE/apt.log" || tail -n 1 "$STATE/apt.log")"
+    # what the daemons wrote; purge leaves folders that are not empty
+    rm -rf /var/lib/slurm /var/log/slurm /run/slurm
+    if [ -n "$(ls -A "$STATE/conf" 2>/dev/null)" ]; then
+        install -d "$CONF"
+        cp -a -- "$STATE/conf/." "$CONF/"
+    else
+        rmdir "$CONF" 2>/dev/null || true
+    fi
+fi
+forget
+say "removed"

@@ -1,0 +1,85 @@
+"""What other objects in a tenant's namespace on the host may be: claims, Services, bindings. Pure, conditions in CEL.
+
+A virtual cluster's account may make claims and Services (vCluster chart/templates/role.yaml); bindings and
+ResourceClaims it may not, unless somebody opens that door: then these rules still hold.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from components.team.cel import Kind, Rule, listed, text
+from components.team.tenant import Tenant
+
+CLONED: Final = ("PersistentVolumeClaim", "VolumeSnapshot")
+"""What a claim may be filled from: objects of its own namespace."""
+OLD_CLASS: Final = "volume.beta.kubernetes.io/storage-class"
+
+
+def own_volumes() -> Rule:
+    """A claim of the tenant's gets a volume that is made for it, and picks none that is there already."""
+    named = "variables.spec.?volumeName.orValue('')"
+    sources = " && ".join(
+        f"(!has(variables.spec.{field}) || (variables.spec.{field}.kind in {listed(CLONED)}"
+        f" && variables.spec.{field}.?namespace.orValue('') == ''))"
+        for field in ("dataSource", "dataSourceRef")
+    )
+    made = " && ".join(
+        (
+            f"{named} == ''",
+            "!has(variables.spec.selector)",
+            # explicitly none: only volumes that somebody made by hand
+            "variables.spec.?storageClassName.orValue('any') != ''",
+            f"variables.annotations[?{text(OLD_CLASS)}].orValue('any') != ''",
+            sources,
+        )
+    )
+    kept = f"!variables.byTenant || {named} == dyn(oldObject).?spec.?volumeName.orValue('')"
+    return Rule(
+        name="own-volumes",
+        kinds=(Kind.CLAIM,),
+        expression=f"request.operation == 'CREATE' ? (!variables.fromTenant || ({made})) : ({kept})",
+        fix="a claim gets a new volume of a storage class: remove volumeName, selector, an empty storageClassName, and "
+        f"data sources other than {' and '.join(CLONED)} of the same namespace",
+    )
+
+
+def no_external_ips() -> Rule:
+    """A Service of the tenant's takes no address that may be another's."""
+    return Rule(
+        name="no-external-ips",
+        kinds=(Kind.SERVICE,),
+        expression="!variables.fromTenant || variables.spec.?externalIPs.orValue([]).size() == 0",
+        fix="a Service with externalIPs would take traffic that is for others; remove externalIPs",
+    )
+
+
+def own_bindings(tenant: Tenant, others: tuple[str, ...]) -> list[Rule]:
+    """A pod is bound to a node of its tenant's, whoever binds it. The control plane's pods may be anywhere."""
+    if not tenant.node_selector:
+        return []
+    node = "dyn(object).?target.?name.orValue('')"
+    if tenant.nodes:
+        fits, where = f"{node} in {listed(tenant.nodes)}", f"the nodes {', '.join(tenant.nodes)}"
+    else:
+        fits, where = f"!({node} in {listed(others)})", "nodes that are no other team's"
+    control_plane = f"^{tenant.name}(-etcd)?-[0-9]+$"
+    return [
+        Rule(
+            name="own-binding",
+            kinds=(Kind.BINDING,),
+            # the name is the pod's; the server fills it in from the request's path where the body has none
+            expression=f"request.name.matches({text(control_plane)}) || {fits}",
+            fix=f"pods run on {where} only",
+        )
+    ]
+
+
+def no_claims_of_devices() -> Rule:
+    """The tenant makes no ResourceClaim; the host's scheduler may, for a resource name that the quota counts."""
+    return Rule(
+        name="no-device-claims",
+        kinds=(Kind.RESOURCE_CLAIM, Kind.RESOURCE_CLAIM_TEMPLATE),
+        expression="!variables.fromTenant",
+        fix="devices by claim are in no ResourceQuota; ask for GPUs by resource name",
+    )

@@ -1,0 +1,266 @@
+"""What a pod in a tenant's namespace on the host may be, ask for and be counted in. Pure: conditions in CEL.
+
+Owns: account, priority, node, queue, scheduler, resources, devices and runtime class of a pod.
+Leaves to others: what a pod reaches of its node (`pod_isolation.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import names
+import podspec
+from components.team.cel import Rule, containers, listed, only, text, without
+from components.team.tenant import Tenant
+from settings.models import SchedulerMode
+
+SYNCED_LABEL: Final = "vcluster.loft.sh/managed-by"
+"""The syncer puts it on every object of a tenant, over whatever the tenant wrote (vCluster pkg/util/translate)."""
+
+WORKLOAD_ACCOUNTS: Final = ("", "default")
+"""Service accounts without rights. vCluster's own for workloads, `vc-workload-<release>`, has none either."""
+
+OLD_QUEUE_LABEL: Final = "project"
+"""Where KAI looks for a queue when its own label is not there."""
+FRACTION_LABEL: Final = "runai-gpu-group"
+"""KAI's binder writes it, alone or with `/<group>` behind it, on a pod that it bound to a part of a GPU."""
+NAMES_GPU: Final = f"k.startsWith('{names.GPU}') || k.startsWith('nvidia.com/mig-')"
+"""In CEL: whether the resource name `k` stands for a GPU or a part of one."""
+FRACTION_ANNOTATIONS: Final = ("gpu-fraction", "gpu-memory")
+DEFAULT_SCHEDULER: Final = "default-scheduler"
+NODE_NAME: Final = "variables.spec.?nodeName.orValue('')"
+
+
+def own_account(tenant: Tenant) -> Rule:
+    """A tenant's pod runs under an account without rights on the host; the syncer gives it one."""
+    accounts = (*WORKLOAD_ACCOUNTS, f"vc-workload-{tenant.name}")
+    return Rule(
+        name="own-account",
+        expression="!variables.fromTenant || variables.spec.?serviceAccountName.orValue('') in " + listed(accounts),
+        fix=f"on the host, pods run under vc-workload-{tenant.name} or default; another account has rights there",
+        spec_only=True,
+    )
+
+
+def own_priority(tenant: Tenant) -> Rule:
+    """A pod has its tenant's class: another one would go before the other teams, or before the node's own pods."""
+    known = names.team_priority_class(tenant.name)
+    return Rule(
+        name="own-priority",
+        expression=f"variables.spec.?priorityClassName.orValue('') in {listed(('', known))}",
+        fix=f"on the host, the team's pods have the PriorityClass {known}; leave the others to the system",
+        spec_only=True,
+    )
+
+
+def nodes(tenant: Tenant, others: tuple[str, ...]) -> list[Rule]:
+    """Where a pod may run. `others`: nodes that are known to be other teams'."""
+    if not tenant.node_selector:
+        return [_unplaced()]
+    selected = " && ".join(
+        f"variables.spec.?nodeSelector[?{text(key)}].orValue('') == {text(value)}"
+        for key, value in sorted(tenant.node_selector.items())
+    )
+    if tenant.nodes:
+        # by name first: a selector says nothing about a pod that names its node
+        fits = f"({NODE_NAME} != '' ? {NODE_NAME} in {listed(tenant.nodes)} : {selected})"
+        where = f"the nodes {', '.join(tenant.nodes)}"
+    elif tenant.own_kai:
+        # the pool is found by labels, which admission cannot look up: refuse at least what is known to be another's
+        fits = f"({NODE_NAME} != '' ? !({NODE_NAME} in {listed(others)}) : {selected})"
+        where = "nodes that are no other team's"
+    else:
+        fits = f"({selected}) && (request.operation != 'CREATE' || {NODE_NAME} == '')"
+        where = "its pool's nodes, which the host's scheduler chooses,"
+    selector = ", ".join(f"{key}={value}" for key, value in sorted(tenant.node_selector.items()))
+    return [
+        Rule(
+            name="own-nodes",
+            expression=f"!variables.fromTenant || {fits}",
+            fix=f"pods run on {where} only, by nodeName or by nodeSelector {selector}",
+            spec_only=True,
+        )
+    ]
+
+
+def _unplaced() -> Rule:
+    fits = " && ".join(
+        (
+            f"(request.operation != 'CREATE' || {NODE_NAME} == '')",
+            "variables.spec.?tolerations.orValue([]).all(t, t.?key.orValue('').startsWith('node.kubernetes.io/'))",
+        )
+    )
+    return Rule(
+        name="own-nodes",
+        expression=f"!variables.fromTenant || ({fits})",
+        fix="the team has no pool, so its pods run where the host's scheduler puts them: without nodeName, and with no "
+        "toleration but those of node.kubernetes.io/; give the team a pool for more",
+        spec_only=True,
+    )
+
+
+def queues(tenant: Tenant, foreign: tuple[str, ...]) -> list[Rule]:
+    """Which queue counts a pod. `foreign`: queues of a KAI on the host that is not ours, so that it counts all pods."""
+    label = f"variables.labels[?{text(names.KAI_QUEUE_LABEL)}].orValue('')"
+    by_kai = f"variables.spec.?schedulerName.orValue('') == {text(names.KAI_SCHEDULER_NAME)}"
+    if tenant.team.scheduler.mode is not SchedulerMode.HOST:
+        scheduler = _own_scheduler((DEFAULT_SCHEDULER,))
+        if not foreign:
+            # a KAI of ours looks at the namespaces of mode-host teams only, so a label means nothing to it here
+            return [scheduler]
+        fallback = f"variables.labels[?{text(OLD_QUEUE_LABEL)}].orValue('')"
+        queue = f"({label} != '' ? {label} : {fallback})"
+        return [
+            scheduler,
+            Rule(
+                name="not-the-hosts-queues",
+                expression=f"!({by_kai}) || !({queue} in {listed(foreign)})",
+                fix=f"the KAI on the host would count this pod in a queue of another team; call the team's own queue "
+                f"otherwise (label {names.KAI_QUEUE_LABEL}, without it {OLD_QUEUE_LABEL})",
+            ),
+        ]
+    own = host_queues(tenant)
+    return [
+        _own_scheduler((DEFAULT_SCHEDULER, names.KAI_SCHEDULER_NAME)),
+        Rule(
+            name="own-queues",
+            # without the label KAI falls back to another label, and then to a queue that all share
+            expression=f"!variables.fromTenant || (!({by_kai}) && {label} == '') || {label} in {listed(own)}",
+            fix=f"a pod for KAI needs the label {names.KAI_QUEUE_LABEL} with a queue of the team: {', '.join(own)}",
+        ),
+        Rule(
+            name="gpus-through-kai",
+            # a pod that arrives with a node never meets the scheduler that counts; later the node is KAI's choice
+            expression="!variables.fromTenant || !(variables.asksGpu || variables.asksPart) || "
+            f"({by_kai} && (request.operation != 'CREATE' || {NODE_NAME} == ''))",
+            fix=f"a pod that asks for a GPU needs schedulerName {names.KAI_SCHEDULER_NAME} and no nodeName",
+        ),
+        Rule(
+            name="no-kai-marks",
+            # with the mark of another team's GPU it would pass for bound to it
+            expression="request.operation == 'CREATE' ? "
+            f"!variables.fromTenant || !variables.labels.exists(k, {_mark()}) : "
+            f"!variables.byTenant || ({_kept('variables.oldLabels', 'variables.labels')} && "
+            f"{_kept('variables.labels', 'variables.oldLabels')})",
+            fix=f"only KAI writes the label {FRACTION_LABEL}, when it binds a pod to a part of a GPU; leave it alone",
+        ),
+    ]
+
+
+def _kept(here: str, there: str) -> str:
+    return f"{here}.all(k, !{_mark()} || {there}[?k].orValue('') == {here}[k])"
+
+
+def _own_scheduler(known: tuple[str, ...]) -> Rule:
+    return Rule(
+        name="own-scheduler",
+        expression=f"!variables.fromTenant || {NODE_NAME} != '' || "
+        f"variables.spec.?schedulerName.orValue('') in {listed(('', *known))}",
+        fix=f"on the host, pods without a node are scheduled by {' or '.join(known)}; no other scheduler is for this "
+        "team",
+        spec_only=True,
+    )
+
+
+def host_queues(tenant: Tenant) -> list[str]:
+    """The tenant's leaf queues in the host's KAI."""
+    return [names.leaf_queue(tenant.name, leaf, on_host=True) for leaf in tenant.queues]
+
+
+def counted_resources() -> Rule:
+    """A container asks for nothing that no quota counts."""
+    # the ResourceQuota overlooks a name that it does not list, and a kubelet one that its node does not have: the pod
+    # would pass for one that asks for a GPU, and ask for nothing
+    unknown = f"k, !(k in {listed(podspec.RESOURCES)}) && !(k in variables.gpuNames)"
+
+    def asked(where: str) -> str:
+        return " || ".join(
+            f"{where}.?resources.?{which}.orValue({{}}).exists({unknown})" for which in ("limits", "requests")
+        )
+
+    return without(
+        f"(({asked('variables.spec')}) ? ['the pod'] : []) + {containers(asked('c'))}",
+        name="counted-gpus",
+        fix=f"a pod asks for {', '.join(podspec.RESOURCES)}, and for GPUs by a name that the team's ResourceQuota "
+        f"counts; ask for {names.GPU}",
+    )
+
+
+def no_resource_claims() -> Rule:
+    """A device by claim (DRA) is in no ResourceQuota."""
+    asked = "variables.spec.?resourceClaims.orValue([])"
+    of_containers = containers("c.?resources.?claims.orValue([]).size() > 0")
+    return without(
+        f"{asked}.map(r, r.name) + {of_containers}",
+        name="no-resource-claims",
+        fix=f"a pod gets devices by {names.GPU}, which the team's ResourceQuota counts, and by no ResourceClaim; "
+        "remove resourceClaims",
+    )
+
+
+def no_devices_by_name(tenant: Tenant) -> Rule:
+    """No container names a device to NVIDIA's runtime itself; KAI does so for a fraction, through its ConfigMap."""
+    by_kai = f"{only('e.valueFrom', ('configMapKeyRef',))} && variables.asksPart"
+    if not tenant.team.scheduler.gpu_sharing:
+        by_kai = "false"
+    bad_variable = (
+        f"c.?env.orValue([]).exists(e, e.name in {listed(podspec.DEVICE_VARIABLES)} && "
+        f"(has(e.valueFrom) ? !({by_kai}) : !(e.?value.orValue('') in {listed(podspec.NO_DEVICES)})))"
+    )
+    bad_mount = f"c.?volumeMounts.orValue([]).exists(m, m.mountPath.contains({text(podspec.DEVICE_MOUNTS)}))"
+    annotations = f"variables.annotations.filter(k, k.matches({text(podspec.RUNTIME_ANNOTATIONS)}))"
+    offenders = f"{annotations} + {containers(f'{bad_variable} || {bad_mount}')}"
+    return Rule(
+        name="no-devices-by-name",
+        expression=f"!variables.fromTenant || ({offenders}).size() == 0",
+        offenders=offenders,
+        fix=f"a pod names no device: ask for {names.GPU}, and remove the annotations, mounts and variables "
+        f"{', '.join(podspec.DEVICE_VARIABLES)} (void and none may stay) of what is named here",
+    )
+
+
+def runtime_class(tenant: Tenant, own: str) -> Rule:
+    """The one class of the platform, for pods that ask for a GPU; no other class."""
+    chosen = "variables.spec.?runtimeClassName.orValue('')"
+    if tenant.gpu_limit > 0 and tenant.kai is not None and tenant.kai.fractions_need_default_runtime:
+        # this KAI's reservation pods name no class, so the syncer gives every pod of the tenant the GPUs' one
+        fits, whom = "true", "this team's pods"
+    elif tenant.team.scheduler.gpu_sharing:
+        fits, whom = "variables.asksGpu || variables.asksPart", "pods that ask for a GPU or a part of one"
+    else:
+        # no pod is bound to a part of a GPU here, so the mark is the tenant's own invention
+        fits, whom = "variables.asksGpu", "pods that ask for a GPU, and gpuSharing is off"
+    return Rule(
+        name="runtime-class-for-gpus",
+        expression=f"{chosen} == '' || ({chosen} == {text(own)} && ({fits}))",
+        fix=f"runtime class {own} is for {whom}, and no other class is for this team; remove it",
+    )
+
+
+def variables(tenant: Tenant) -> dict[str, str]:
+    """What the rules share, by name. The API server evaluates each when a rule first asks for it."""
+    account = f"system:serviceaccount:{tenant.namespace}:"
+    every_container = " + ".join(
+        f"variables.spec.?{field}.orValue([])" for field in ("containers", "initContainers", "ephemeralContainers")
+    )
+    gpu = f"({NAMES_GPU}) && quantity(string(c.resources.limits[k])).isGreaterThan(quantity('0'))"
+    return {
+        # without a type: the server's checker would look for a Pod's fields in a Service, and warn
+        "spec": "dyn(object).?spec.orValue({})",
+        "labels": "object.?metadata.?labels.orValue({})",
+        "oldLabels": "request.operation == 'UPDATE' ? oldObject.?metadata.?labels.orValue({}) : {}",
+        "annotations": "object.?metadata.?annotations.orValue({})",
+        "byTenant": f"request.userInfo.username.startsWith({text(account)})",
+        "fromTenant": f"{text(SYNCED_LABEL)} in variables.labels || variables.byTenant",
+        "sameSpec": "request.operation == 'UPDATE' && variables.spec == dyn(oldObject).?spec.orValue({})",
+        "containers": every_container,
+        "gpuNames": listed(names.GPU_RESOURCES),
+        # KAI's reservation pod asks for a whole GPU, so it needs no rule of its own
+        "asksGpu": f"variables.containers.exists(c, c.?resources.?limits.orValue({{}}).exists(k, {gpu}))",
+        "asksPart": f"variables.labels.exists(k, {_mark()}) || "
+        f"variables.annotations.exists(k, k in {listed(FRACTION_ANNOTATIONS)})",
+    }
+
+
+def _mark() -> str:
+    return f"(k == '{FRACTION_LABEL}' || k.startsWith('{FRACTION_LABEL}/'))"

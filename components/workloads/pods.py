@@ -1,0 +1,165 @@
+"""What the pods of all workloads share, as data. Pure: no Pulumi import.
+
+Owns: how a workload's pod asks for its GPU through the team's queue, its security context, its labels.
+Leaves to others: what runs in it (`inference_spec.py`, `app_spec.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import names
+from components.team.tenant import Tenant
+from settings.models import GpuStack, Platform, SchedulerMode
+from settings.workloads import GpuShare
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+Spec: TypeAlias = dict[str, Json]
+
+NAMESPACE: Final = "workloads"
+"""All workloads of a team are in this namespace of its virtual cluster."""
+LABEL: Final = "gpu-tenancy/workload"
+STAMP: Final = "gpu-tenancy/stamp"
+CODE_FOLDER: Final = "/opt/workload"
+USER: Final = 65532
+"""Any user but root: so a pod is let in at every isolation level."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """What the platform and the tenant say of every workload's pod."""
+
+    team: str
+    labels: Mapping[str, str]
+    scheduler_name: str | None
+    runtime_class: str | None
+    node_selector: Mapping[str, str]
+    tainted: bool
+    image_pull_policy: str | None
+    default_queue: str | None
+    on_host: bool
+    gpu_memory_mib: int | None
+
+    def queue(self, leaf: str | None) -> str | None:
+        """The queue object of a leaf; None without KAI."""
+        if self.scheduler_name is None:
+            return None
+        return self.default_queue if leaf is None else names.leaf_queue(self.team, leaf, on_host=self.on_host)
+
+
+def placement(tenant: Tenant, platform: Platform) -> Placement:
+    """Return where and how a tenant's workloads run."""
+    mode, pool = tenant.team.scheduler.mode, tenant.pool
+    fake = platform.gpu.stack is GpuStack.FAKE
+    on_host = mode is SchedulerMode.HOST
+    first = tenant.team.first_queue
+    return Placement(
+        team=tenant.name,
+        labels=names.labels(team=tenant.name),
+        scheduler_name=None if mode is SchedulerMode.DEFAULT else names.KAI_SCHEDULER_NAME,
+        runtime_class=None if fake else platform.gpu.runtime_class.name,
+        node_selector=tenant.node_selector,
+        tainted=bool(pool and pool.taint),
+        image_pull_policy=platform.artifacts.image_pull_policy,
+        default_queue=None if first is None else names.leaf_queue(tenant.name, first, on_host=on_host),
+        on_host=on_host,
+        gpu_memory_mib=pool.gpu_memory_mib if pool else None,
+    )
+
+
+def selector(name: str) -> dict[str, str]:
+    """The label that Deployment, Services and network policies find a workload's pods by."""
+    return {LABEL: name}
+
+
+def metadata(place: Placement, name: str) -> Spec:
+    """Metadata of an object in the workloads' namespace."""
+    return {"name": name, "namespace": NAMESPACE, "labels": {**place.labels, **selector(name)}}
+
+
+def pod_template(
+    place: Placement, name: str, gpu: GpuShare | None, queue: str | None, container: Spec, volumes: list[Json]
+) -> Spec:
+    """A pod template that asks for its GPU as the team's own work does."""
+    labels: Spec = {**place.labels, **selector(name)}
+    annotations: Spec = {}
+    found = place.queue(queue)
+    if found is not None:
+        labels[names.KAI_QUEUE_LABEL] = found
+    if gpu is not None and gpu.fraction is not None:
+        annotations["gpu-fraction"] = f"{gpu.fraction:g}"
+    if gpu is not None and gpu.memory_mib is not None:
+        annotations["gpu-memory"] = str(gpu.memory_mib)
+    pod: Spec = {
+        "automountServiceAccountToken": False,
+        # a Service called vllm would set VLLM_PORT=tcp://..., which the server reads as its own setting
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container],
+        "volumes": volumes,
+    }
+    if place.scheduler_name is not None:
+        pod["schedulerName"] = place.scheduler_name
+    if place.node_selector:
+        pod["nodeSelector"] = dict(place.node_selector)
+    if gpu is not None and place.runtime_class is not None:
+        pod["runtimeClassName"] = place.runtime_class
+    if place.tainted:
+        pod["tolerations"] = [{"key": names.GPU, "operator": "Exists", "effect": "NoSchedule"}]
+    return {"metadata": {"labels": labels, "annotations": annotations}, "spec": pod}
+
+
+def resources(cpu: str, memory: str, memory_limit: str, gpu: GpuShare | None) -> Spec:
+    """Requests and limits. A part of a GPU is asked for by annotation, so it has no limit here."""
+    limits: Spec = {"memory": memory_limit}
+    if gpu is not None and gpu.count is not None:
+        limits[names.GPU] = str(gpu.count)
+    return {"requests": {"cpu": cpu, "memory": memory}, "limits": limits}
+
+
+def container_security() -> Spec:
+    """What the restricted Pod Security level wants of a container."""
+    return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+
+
+def pull(place: Placement) -> Spec:
+    """The pull policy, where the stack file says one."""
+    return {"imagePullPolicy": place.image_pull_policy} if place.image_pull_policy else {}
+
+
+def service_spec(name: str, port: int) -> Spec:
+    """A Service inside the team's cluster: port 80 to the container's."""
+    return {"type": "ClusterIP", "selector": dict(selector(name)), "ports": [_port(port)]}
+
+
+def host_service_spec(team: str, name: str, port: int, node_port: int | None) -> Spec:
+    """A Service on the host, to the synced pods of one workload. vCluster drops the node port of a Service inside, and
+    a Service of ours shows in previews (vCluster pkg/controllers/resources/services/translate.go)."""
+    entry = _port(port)
+    if node_port is not None:
+        entry["nodePort"] = node_port
+    return {
+        "type": "NodePort" if node_port is not None else "ClusterIP",
+        # the syncer keeps a pod's labels, and adds whose it is and of which namespace
+        "selector": {**selector(name), "vcluster.loft.sh/managed-by": team, "vcluster.loft.sh/namespace": NAMESPACE},
+        "ports": [entry],
+    }
+
+
+def _port(port: int) -> Spec:
+    return {"name": "http", "port": 80, "targetPort": port, "protocol": "TCP"}
+
+
+def stamp(*parts: object) -> str:
+    """Changes when, and only when, one of the parts does."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -1,0 +1,87 @@
+"""A team's workloads: the namespace that they share, and one component for each.
+
+Owns: the namespace, and the choice by kind. A new kind is a model in `settings/workloads.py`, a file here, and a line
+below.
+Leaves to others: each kind's objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+import names
+from components.base import Component
+from components.team.tenant import Tenant
+from components.workloads.app import AppServer, AppServerArgs
+from components.workloads.inference import InferenceServer, InferenceServerArgs
+from components.workloads.pods import NAMESPACE, placement
+from settings.models import Platform
+from settings.workloads import App, Inference
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadsArgs:
+    """`provider` is the tenant's, `host_provider` the host's. `secrets`: values by source
+    (`components/secrets.py`). `depends_on`: the team's queues and check: what fails for it fails for them."""
+
+    tenant: Tenant
+    platform: Platform
+    provider: k8s.Provider
+    host_provider: k8s.Provider
+    vcluster: k8s.helm.v3.Release
+    namespace: pulumi.Resource
+    secrets: Mapping[str, pulumi.Output[str]]
+    depends_on: list[pulumi.Resource]
+
+
+class Workloads(Component):
+    """All workloads of one team."""
+
+    def __init__(self, name: str, args: WorkloadsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        tenant = args.tenant
+        super().__init__(name, {"team": tenant.name, "workloads": sorted(tenant.team.workloads)}, opts)
+        namespace = k8s.core.v1.Namespace(
+            f"{name}-namespace",
+            metadata={"name": NAMESPACE, "labels": names.labels(team=tenant.name)},
+            opts=self.child(provider=args.provider, deleted_with=args.vcluster, depends_on=args.depends_on),
+        )
+        place = placement(tenant, args.platform)
+        for key, workload in tenant.team.workloads.items():
+            if isinstance(workload, Inference):
+                InferenceServer(
+                    f"{name}-{key}",
+                    InferenceServerArgs(
+                        name=key,
+                        workload=workload,
+                        place=place,
+                        platform=args.platform,
+                        provider=args.provider,
+                        vcluster=args.vcluster,
+                        token=args.secrets[f"config/{workload.token}"] if workload.token else None,
+                        depends_on=[namespace],
+                    ),
+                    self.child(),
+                )
+            elif isinstance(workload, App):
+                AppServer(
+                    f"{name}-{key}",
+                    AppServerArgs(
+                        name=key,
+                        workload=workload,
+                        place=place,
+                        platform=args.platform,
+                        provider=args.provider,
+                        host_provider=args.host_provider,
+                        host_namespace=tenant.namespace,
+                        vcluster=args.vcluster,
+                        secrets=args.secrets,
+                        depends_on=[namespace],
+                        host_depends_on=[args.namespace],
+                    ),
+                    self.child(),
+                )
+        self.register_outputs({})

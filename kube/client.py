@@ -1,0 +1,78 @@
+"""The one way in which the program itself calls an API server: plain HTTP with a kubeconfig's credentials.
+
+Owns: the connection, the path of an object, and an answer in words.
+Leaves to others: what is asked (`waits.py`, `leftovers.py`).
+
+Hooks run in threads, and the typed client's decoder (msgspec 0.22) crashes the interpreter when two threads meet a type
+for the first time at once. So answers are plain JSON here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx2
+import msgspec
+import yaml
+from lightkube import KubeConfig
+from lightkube.config import client_adapter
+from lightkube.config.kubeconfig import SingleConfig
+from lightkube.models.meta_v1 import ObjectMeta, Status
+from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
+from lightkube.resources.core_v1 import ConfigMap, Namespace, Pod, Secret
+
+TIMEOUT: Final = httpx2.Timeout(15.0)
+"""Seconds for one answer: a webhook may take 10 of them (Kubernetes' default)."""
+LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+POLL_SECONDS: Final = 0.5
+"""Between two looks at what is awaited."""
+_MEETING: Final = threading.Lock()
+
+
+def target(kubeconfig: str) -> SingleConfig:
+    """Return the current context of a kubeconfig text. It holds credentials: never print it."""
+    found = KubeConfig.from_dict(yaml.safe_load(kubeconfig)).get()
+    assert found is not None, "a kubeconfig of ours has a current context"
+    return found
+
+
+def connect(kubeconfig: str, timeout: httpx2.Timeout = TIMEOUT) -> httpx2.Client:
+    """Return a client for the current context of a kubeconfig text."""
+    found = target(kubeconfig)
+    # a proxy of the surroundings is for other machines, as it is for kubectl and the engine's provider
+    elsewhere = urlsplit(found.cluster.server).hostname not in LOOPBACK
+    return client_adapter.Client(found, client_adapter.ConnectionParams(timeout=timeout, trust_env=elsewhere))
+
+
+def pause() -> None:
+    """Wait a moment before another look."""
+    time.sleep(POLL_SECONDS)
+
+
+def path(api_version: str, kind: str, name: str = "", namespace: str | None = None) -> str:
+    """Return the path of an object, or without a name that of its collection. For kinds whose plural ends in `s`."""
+    root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+    place = f"/namespaces/{namespace}" if namespace else ""
+    return f"{root}{place}/{kind.lower()}s" + (f"/{name}" if name else "")
+
+
+def said(answer: httpx2.Response) -> str:
+    """Return a refusal in the API server's words; they hold no credential."""
+    with contextlib.suppress(ValueError):
+        status = answer.json()
+        if isinstance(status, dict) and status.get("message"):
+            return str(status["message"])
+    return f"HTTP {answer.status_code}: {answer.text.strip()[:200]}"
+
+
+def meet_types() -> None:
+    """Decode every type that threads of a typed client meet, once, before there are threads."""
+    with _MEETING:
+        for known in (Secret, ConfigMap, Namespace, Pod, CustomResourceDefinition, Status, ObjectMeta):
+            # the type is built before the text is looked at, so one that lacks a field will do
+            with contextlib.suppress(msgspec.ValidationError):
+                msgspec.json.decode(b"{}", type=known)

@@ -1,0 +1,122 @@
+"""What an update waits for, with an end: a vCluster's Secret, a tenant's API, KAI's webhooks.
+
+Owns: when each of them is there, how long that may take, and what is said when it takes longer.
+Leaves to others: which resources wait (`components/`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+import httpx2
+
+from kube.client import connect, path, pause, said, target
+from names import team_namespace
+
+SECRET_DEADLINE_SECONDS: Final = 180.0
+"""The Secret lags its Release by seconds, under load by a minute (ten teams at once on two cores)."""
+ANSWER_DEADLINE_SECONDS: Final = 180.0
+"""A NodePort is served a second after its pod is ready, a load balancer minutes after its Service was made, and a
+control plane that was restarted answers after half a minute, later on a busy node."""
+ANSWER_TIMEOUT: Final = httpx2.Timeout(5.0)
+"""Seconds for one try: an address that swallows packets must not use up the deadline in a few tries."""
+ADMITTED_DEADLINE_SECONDS: Final = 180.0
+"""KAI's admission is ready 15 s after helm is content (v0.16.8, idle node), and later where the node is busy."""
+
+TRANSIENT: Final = (
+    # KAI's webhooks are not up yet, or its kinds are not there yet
+    "failed calling webhook",
+    "no matches for kind",
+    "connection refused",
+    "no endpoints available",
+    # the Job that is replaced goes when its pods do, and those go by the same webhook
+    "object is being deleted",
+)
+
+
+def wait_for_secret(kubeconfig: str, namespace: str, name: str, deadline: float = SECRET_DEADLINE_SECONDS) -> None:
+    """Return once the Secret exists. Raises `TimeoutError` that names it and what to look at."""
+    end = time.monotonic() + deadline
+    with connect(kubeconfig) as api:
+        while (why := _missing(api, path("v1", "Secret", name, namespace))) is not None:
+            if time.monotonic() > end:
+                message = (
+                    f"Secret {namespace}/{name} did not appear within {deadline:.0f} s, though its vCluster is "
+                    f"installed ({why}). See the log of pod {name.removeprefix('vc-')}-0 in namespace {namespace}"
+                )
+                raise TimeoutError(message)
+            pause()
+
+
+def _missing(api: httpx2.Client, where: str) -> str | None:
+    """Why an object can't be had yet, None where it is there. Raises `PermissionError`: waiting changes no rights."""
+    try:
+        answer = api.get(where)
+    except httpx2.TransportError as error:
+        return _reason(error)  # the API server restarts, too
+    if answer.is_success:
+        return None
+    if answer.status_code in (401, 403):
+        raise PermissionError(said(answer))
+    return said(answer)
+
+
+def wait_until_it_answers(kubeconfig: str, whose: str, deadline: float = ANSWER_DEADLINE_SECONDS) -> None:
+    """Return once the API server says at the kubeconfig's address, to its credentials, that it is ready.
+
+    Ready is not enough: a Service's port is served a moment after the pod behind it is ready. Raises `TimeoutError`
+    that names the team `whose` API it is, the address, the last answer and what to look at.
+    """
+    end = time.monotonic() + deadline
+    server = target(kubeconfig).cluster.server
+    with connect(kubeconfig, ANSWER_TIMEOUT) as api:
+        while (why := _not_ready(api)) is not None:
+            if time.monotonic() > end:
+                message = (
+                    f"team {whose}: its API server does not answer at {server} within {deadline:.0f} s ({why}). "
+                    f"Look at pod {whose}-0 in namespace {team_namespace(whose)}; if it is Ready, this machine can't "
+                    "reach that address: see host.address and the team's access.expose. Then run the update again"
+                )
+                raise TimeoutError(message)
+            pause()
+
+
+def _not_ready(api: httpx2.Client) -> str | None:
+    try:
+        answer = api.get("/readyz")
+    except httpx2.TransportError as error:
+        return _reason(error)
+    return None if answer.is_success else said(answer)
+
+
+def _reason(error: httpx2.TransportError) -> str:
+    return "no answer in time" if isinstance(error, httpx2.TimeoutException) else str(error) or type(error).__name__
+
+
+def comes_later(error: str) -> bool:
+    """Whether an API server's refusal is of the kind that passes by itself after KAI was installed or replaced."""
+    return any(text in error for text in TRANSIENT)
+
+
+def wait_until_admitted(
+    kubeconfig: str, manifest: Mapping[str, object], deadline: float = ADMITTED_DEADLINE_SECONDS
+) -> None:
+    """Return once the API server would take this object, by a dry run, which asks the webhooks and keeps nothing.
+
+    Also returns at the deadline and at any answer that waiting does not change: the real create reports it.
+    """
+    end = time.monotonic() + deadline
+    metadata = cast(Mapping[str, Any], manifest["metadata"])
+    where = path(str(manifest["apiVersion"]), str(manifest["kind"]), namespace=metadata.get("namespace"))
+    with connect(kubeconfig) as api:
+        while time.monotonic() < end:
+            try:
+                answer = api.post(where, params={"dryRun": "All"}, json=dict(manifest))
+            except httpx2.TransportError:
+                pass  # a webhook that hangs takes longer than we wait for one answer
+            else:
+                if answer.is_success or not comes_later(said(answer)):
+                    return
+            pause()

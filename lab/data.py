@@ -1,0 +1,73 @@
+"""Plain data out of what the SDK hands over: without secrets in clear, short enough to be kept.
+
+Owns: the marks of secrets and unknowns, and what takes their place in the state and in steps.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from lab.objects import Json
+
+SECRET_HIDDEN = "[secret]"
+UNKNOWN = "[unknown]"
+LONG_TEXT = 1024  # whole programs lie in ConfigMaps; no name or number is longer
+# how the SDK marks a secret inside plain data (pulumi.runtime.rpc._special_sig_key and _special_secret_sig)
+SECRET_KEY, SECRET_MARK = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
+
+
+def plain(value: Any, *, unwrap: bool = True) -> Any:
+    """A value with whole floats as ints (protobuf knows no integers), and without the SDK's secret wrappers."""
+    if isinstance(value, dict):
+        if unwrap and value.get(SECRET_KEY) == SECRET_MARK:
+            return plain(value.get("value"))
+        return {key: plain(item, unwrap=unwrap) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item, unwrap=unwrap) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def short(value: Any) -> Any:
+    """Masked inputs with long texts as hashes: enough to see a change, and what the state file keeps."""
+    if isinstance(value, dict):
+        return {key: short(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [short(item) for item in value]
+    if isinstance(value, str) and len(value) > LONG_TEXT:
+        return f"[{len(value)} characters] {hashlib.sha256(value.encode()).hexdigest()[:12]}"
+    return value
+
+
+def masked(value: Any, salt: str) -> Any:
+    """Plain JSON data with each secret replaced by a salted hash, so that a change still shows."""
+    if isinstance(value, dict):
+        if value.get(SECRET_KEY) == SECRET_MARK:
+            text = json.dumps(masked(value.get("value"), ""), sort_keys=True)
+            digest = hashlib.sha256(f"{salt}{text}".encode()).hexdigest()[:12]
+            return f"{SECRET_HIDDEN} {digest}" if salt else text
+        return {str(key): masked(item, salt) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked(item, salt) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, str | int | float | bool | None) else UNKNOWN
+
+
+def secret(value: Any) -> Json:
+    """Mark a value as secret, as the SDK does."""
+    return {SECRET_KEY: SECRET_MARK, "value": value}
+
+
+def hide_secret_data(inputs: Json) -> Json:
+    """A Secret's content is secret even where the program did not say so."""
+    if inputs.get("kind") != "Secret":
+        return inputs
+    return {key: secret(item) if key in ("data", "stringData") else item for key, item in inputs.items()}
+
+
+def has_unknown(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(has_unknown(item) for item in value.values())
+    if isinstance(value, list):
+        return any(has_unknown(item) for item in value)
+    return not isinstance(value, str | int | float | bool | None)

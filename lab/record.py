@@ -1,0 +1,43 @@
+"""What a lab knows of the servers that it started, in one file in its folder."""
+
+import json
+import uuid
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from lab.errors import LabError
+
+FILE = "lab.json"
+
+
+@dataclass(kw_only=True)
+class Record:
+    """What this lab knows of one server; `uid` is empty until it was ready once."""
+
+    ports: dict[str, int]
+    uid: str = ""
+
+
+@dataclass(kw_only=True)
+class LabRecord:
+    id: str
+    clusters: dict[str, Record] = field(default_factory=dict)
+
+
+def read(home: Path) -> LabRecord:
+    """The record; a new one where there is none. Raises LabError where it is damaged."""
+    try:
+        raw = json.loads((home / FILE).read_text())
+        return LabRecord(id=raw["id"], clusters={k: Record(**v) for k, v in raw["clusters"].items()})
+    except FileNotFoundError:
+        return LabRecord(id=str(uuid.uuid4()))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise LabError(f"lab: {home / FILE} is damaged.", "run `make lab-reset`, then `make up`.") from None
+
+
+def write(home: Path, lab: LabRecord) -> None:
+    """Keep the record; never half of it."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = home / f"{FILE}.new"
+    draft.write_text(json.dumps(asdict(lab), indent=1))
+    draft.replace(home / FILE)

@@ -1,0 +1,130 @@
+"""Records what a checkout's program declares for a stack file, without a cluster, an engine or any credential.
+
+    python -m lab.recording --stack-file Pulumi.dev.yaml --out FILE [--root CHECKOUT]
+
+Owns: running the program under the lab's mocks, with a placeholder for a kubeconfig, and writing every resource with
+its inputs. This is the one part of a rehearsal that runs a pull request's code.
+Leaves to others: comparing two recordings (`report/rehearsal.py`).
+
+Exit codes: 0 written, 2 could not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from lab import binaries
+from lab.clusters import Clusters
+from lab.driver import LabDriver
+from lab.engine import Recorded
+from report.command import YES, UsageError, run
+from report.redact import SECRET, Redactor
+from report.rehearsal import Resource, to_json, write
+from settings.hosts import INSTALLS
+from settings.load import PLATFORM_KEY, load_stack_file, raw_config
+from settings.problems import SettingsError
+
+_HASHED: Final = re.compile(r"^\[secret\] [0-9a-f]+$")
+_CONNECTION: Final = ("context", "kubeconfig", "connection", *INSTALLS)
+JOB: Final = "kubernetes:batch/v1:Job"
+
+
+def as_lab(stack_file: Any) -> dict[str, Any]:
+    """A stack file with the lab for a host: everything as it is, but no word on how to reach or make a real one."""
+    platform = dict(stack_file["config"][PLATFORM_KEY])
+    host = {key: value for key, value in dict(platform["host"]).items() if key not in _CONNECTION}
+    platform["host"] = {**host, "provider": "lab"}
+    return {"config": {PLATFORM_KEY: platform}}
+
+
+def record(stack_file: Path, root: Path) -> dict[str, Resource]:
+    """Run the program of `root` on the stack file and return every resource that it declares.
+
+    Raises `UsageError` when the program fails, and whatever the settings raise for an invalid file.
+    """
+    stack = stack_file.name.removeprefix("Pulumi.").removesuffix(".yaml")
+    raw = raw_config(stack_file)
+    config = raw.get("config") if isinstance(raw, dict) else None
+    if not isinstance(config, dict) or PLATFORM_KEY not in config:
+        message = f"{stack_file.name}: is not a stack file: config with {PLATFORM_KEY} belongs there"
+        raise UsageError(message)
+    load_stack_file(stack_file)  # its mistakes, at their own lines
+    rewritten = as_lab(raw)
+    with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
+        file = Path(folder) / stack_file.name
+        # JSON is YAML, and every reader takes its texts for texts
+        file.write_text(json.dumps(rewritten, ensure_ascii=False), encoding="utf-8")
+        driver = LabDriver(stack, file, root)
+        # an empty home: nothing runs there and nothing was made, so every resource is recorded as the program says it
+        driver.home = Path(folder) / "home"
+        driver.clusters = Clusters(driver.home, lambda: binaries.ensure(driver.show))
+        try:
+            summary = driver.preview()
+        except SettingsError:
+            raise
+        except Exception as error:  # it is a pull request's code: whatever it raises is its author's to read
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            message = (
+                f"the program failed: {type(error).__name__}: {error} (in {Path(place.filename).name}:{place.lineno})"
+            )
+            raise UsageError(message) from error
+    if summary.failures:
+        message = f"the program failed on {stack_file.name}: {'; '.join(summary.failures[:3])}"
+        raise UsageError(message)
+    return {
+        item.urn: Resource(
+            inputs=_without_hashes(item.inputs),
+            parent=item.parent,
+            replace_key=_replace_key(item),
+            replace_on=item.replace_on,
+        )
+        for item in summary.recorded
+    }
+
+
+def _without_hashes(value: Any) -> Any:
+    """The lab salts the hashes of secrets anew in each home, so they differ where nothing does."""
+    if isinstance(value, dict):
+        return {key: _without_hashes(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_hashes(item) for item in value]
+    return SECRET if isinstance(value, str) and _HASHED.match(value) else value
+
+
+def _replace_key(item: Recorded) -> str:
+    """What the engine would replace the resource for besides its inputs: the trigger that the program gave it."""
+    if item.trigger is not None:
+        return str(item.trigger)
+    if item.type == JOB:
+        return json.dumps(_without_hashes(item.inputs.get("spec")), sort_keys=True)
+    metadata = item.inputs.get("metadata")
+    named = metadata if isinstance(metadata, Mapping) else item.inputs
+    return f"{named.get('namespace', '')}/{named.get('name', '')}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lab.recording", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--stack-file", type=Path, required=True)
+    parser.add_argument("--root", type=Path, default=Path.cwd(), help="the checkout; default: the current folder")
+    parser.add_argument("--out", type=Path, required=True)
+
+    def command(options: argparse.Namespace, _: Redactor) -> int:
+        write(options.out, to_json(record(options.stack_file, options.root)))
+        return YES
+
+    return run(parser, arguments, command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

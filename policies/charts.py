@@ -1,0 +1,137 @@
+"""What the rules know of our charts' values: which paths there are, which of them open a door, and where images stand.
+
+Data. A path that is in none of these is refused (`known-values`): a chart has hundreds of values, and each release
+brings more. `**` stands for everything below a path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import releases
+from policies import names
+
+_SECURITY: Final = (
+    *("runAsNonRoot", "runAsUser", "runAsGroup", "fsGroup", "allowPrivilegeEscalation", "readOnlyRootFilesystem"),
+    *("capabilities.drop", "seccompProfile.type"),
+)
+"""What a securityContext may say: each takes something away."""
+_IMAGE: Final = ("image.registry", "image.repository", "image.tag", "imagePullPolicy")
+
+
+def _below(path: str, keys: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{path}.{key}" for key in keys)
+
+
+_STATEFUL_SET: Final = (
+    *_IMAGE,
+    "resources.**",
+    *_below("scheduling", ("nodeSelector.**", "tolerations.**", "priorityClassName")),
+    *_below("persistence.volumeClaim", ("enabled", "size", "storageClass")),
+    *_below("security.podSecurityContext", _SECURITY),
+    *_below("security.containerSecurityContext", _SECURITY),
+)
+
+_VCLUSTER: Final = (
+    *_below("controlPlane.distro.k8s", (*_IMAGE, "enabled", "version", "scheduler.enabled", "resources.**")),
+    *_below("controlPlane.distro.k8s.securityContext", _SECURITY),
+    *_below("controlPlane.statefulSet", _STATEFUL_SET),
+    "controlPlane.backingStore.database.embedded.enabled",
+    "controlPlane.backingStore.etcd.deploy.enabled",
+    *_below("controlPlane.backingStore.etcd.deploy.statefulSet", _STATEFUL_SET),
+    *_below("controlPlane.coredns.deployment", ("image", "resources.**")),
+    *_below("controlPlane.coredns.security.podSecurityContext", _SECURITY),
+    *_below("controlPlane.coredns.security.containerSecurityContext", _SECURITY),
+    *_below("controlPlane", ("proxy.extraSANs", "service.spec.type", "service.httpsNodePort")),
+    "controlPlane.advanced.defaultImageRegistry",
+    *_below("exportKubeConfig", ("server", "context")),
+    *_below("sync.fromHost.nodes", ("enabled", "clearImageStatus", "selector.all", "selector.labels.**")),
+    *_below("sync.fromHost", ("runtimeClasses.enabled", "priorityClasses.enabled")),
+    *_below(
+        "sync.toHost.pods", ("enforceTolerations", "runtimeClassName", "priorityClassName", "useSecretsForSATokens")
+    ),
+    "experimental.syncSettings.setOwner",
+    *_below("networking.advanced.proxyKubelets", ("byHostname", "byIP")),
+    *_below("policies", ("resourceQuota.enabled", "limitRange.enabled", "networkPolicy.enabled")),
+)
+
+
+def _kai() -> tuple[str, ...]:
+    """What our values of any release of KAI may hold (`releases.kai_values`)."""
+    keys = ["global.registry", "global.tolerations.**", "global.nodeSelector.**", "global.namespaceLabelSelector.**"]
+    keys += _below("global.securityContext", _SECURITY)
+    for release in releases.KAI.values():
+        keys += [release.gpu_sharing_key, *release.reservation_runtime_class_keys, *release.pull_policy_keys]
+        keys += [*release.fake_gpu_args, *(f"{operand.key}.**" for operand in release.operands if operand.key)]
+        keys += filter(None, (release.pod_runtime_class_key, release.cdi_key, release.default_queue_key))
+        keys += [f"{release.reservation_resources_key}.**"] if release.reservation_resources_key else []
+    return tuple(dict.fromkeys(keys))
+
+
+def _gpu_software() -> tuple[str, ...]:
+    """What our values of the device plugin and of the GPU Operator may hold."""
+    keys = ["gfd.enabled", "nfd.enabled", "runtimeClassName", "nvidiaDriverRoot", "tolerations.**"]
+    keys += ["config.map.**", "config.default", "operator.runtimeClass", "driver.enabled", "toolkit.enabled"]
+    keys += ["toolkit.env.name", "toolkit.env.value", "dcgmExporter.serviceMonitor.enabled"]
+    keys += _below("devicePlugin.config", ("name", "create", "default", "data.**"))
+    for plugin in releases.DEVICE_PLUGIN.values():
+        keys += [*plugin.images, *plugin.pull_policy_keys]
+    for operator in releases.GPU_OPERATOR.values():
+        keys += [*operator.images, *operator.pull_policy_keys]
+    return tuple(dict.fromkeys(keys))
+
+
+VALUES: Final[Mapping[str, tuple[str, ...]]] = {
+    names.VIRTUAL_CLUSTER: _VCLUSTER,
+    names.KAI_SCHEDULER: _kai(),
+    names.GPU_SOFTWARE: _gpu_software(),
+}
+"""The known values of a Release, by the token of the component that it belongs to."""
+
+REGISTRIES: Final[Mapping[str, str]] = {names.VIRTUAL_CLUSTER: "ghcr.io"}
+"""The registry that a chart puts before a repository without one (vCluster chart/values.yaml); docker.io elsewhere."""
+
+OPEN_DOORS: Final[Mapping[str, str]] = {
+    "sync.toHost.persistentVolumes.enabled": "a tenant could mount any host path through a volume of its own",
+    "sync.toHost.storageClasses.enabled": "a tenant could use any provisioner of the host",
+    "sync.toHost.priorityClasses.enabled": "a tenant could place its pods before every other team's",
+    "sync.toHost.networkPolicies.enabled": "a tenant could allow what the host's default-deny policy forbids",
+    "sync.toHost.serviceAccounts.enabled": "a tenant could name accounts that the host trusts",
+    "sync.toHost.namespaces.enabled": "a tenant could make namespaces without its ResourceQuota",
+    "sync.toHost.ingresses.enabled": "a tenant could take host names of others",
+    "sync.toHost.gatewayApi.enabled": "a tenant could take host names of others",
+    "sync.toHost.resourceClaims.enabled": "a tenant could claim devices that no ResourceQuota counts",
+    "sync.toHost.resourceClaimTemplates.enabled": "a tenant could claim devices that no ResourceQuota counts",
+    "sync.toHost.pods.hybridScheduling.enabled": "pods would be scheduled past the team's own queues",
+    "sync.toHost.volumeSnapshotContents.enabled": "a tenant could restore a snapshot of anybody's volume",
+    "sync.fromHost.nodes.syncBackChanges": "a tenant could change labels and taints of the host's nodes",
+    "sync.fromHost.secrets.enabled": "a tenant could read secrets of the host",
+    "sync.fromHost.configMaps.enabled": "a tenant could read objects of the host",
+    "controlPlane.hostPathMapper.enabled": "a tenant could read logs and volumes of the host's nodes",
+    "networking.advanced.proxyKubelets.byIP": "each node would cost a host Service and open its kubelet",
+}
+"""Switches in vCluster's values that must be off, with the reason (vCluster chart 0.29 to 0.36, values.yaml)."""
+
+FORBIDDEN_VALUES: Final[Mapping[str, str]] = {
+    "sync.toHost.customResources": "objects of the tenant's choice would appear on the host",
+    "sync.fromHost.customResources": "a tenant could read objects of the host",
+    "rbac.role.extraRules": "the tenant's control plane would get more rights on the host",
+    "rbac.clusterRole.extraRules": "the tenant's control plane would get rights on all of the host",
+    "rbac.role.overwriteRules": "the tenant's control plane would get other rights on the host",
+    "rbac.clusterRole.overwriteRules": "the tenant's control plane would get other rights on all of the host",
+    "experimental.deploy.host.manifests": "objects would be made on the host that no policy sees",
+    "experimental.deploy.host.manifestsTemplate": "objects would be made on the host that no policy sees",
+    "experimental.syncSettings.targetNamespace": "pods would land where no ResourceQuota holds the team",
+    "experimental.genericSync": "objects of the tenant's choice would appear on the host",
+    "networking.replicateServices.fromHost": "a tenant would reach services of the host",
+    "networking.replicateServices.toHost": "services of the tenant would appear in namespaces of the host",
+    "plugins": "code that no policy sees would run beside the control plane",
+}
+"""Values of vCluster's chart that must be absent or empty, with the reason."""
+
+PERSISTENCE: Final = (
+    "controlPlane.statefulSet.persistence.volumeClaim.enabled",
+    "controlPlane.backingStore.etcd.deploy.statefulSet.persistence.volumeClaim.enabled",
+)
+"""Where vCluster's data is: with the embedded database, and with a deployed etcd."""

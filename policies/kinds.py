@@ -1,0 +1,131 @@
+"""Which kinds of Kubernetes' objects the pack knows, and which of their fields. Data.
+
+A kind that is not here is refused (`known-kinds`), and so is a field (`known-fields`): nothing says what it does to
+pods, quotas, rights or admission. A path has a key a part; `*` stands for any one key, `**` for everything below; the
+items of a list have their list's path. What a workload's pod may have stands in `podspec.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from policies import names
+
+METADATA: Final = (
+    "apiVersion",
+    "kind",
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.labels.**",
+    "metadata.annotations.**",
+)
+"""What every object may have."""
+
+_CLAIM: Final = (
+    "metadata.name",
+    "metadata.labels.**",
+    "metadata.annotations.**",
+    "spec.accessModes",
+    "spec.resources.requests.storage",
+    "spec.storageClassName",
+    "spec.volumeMode",
+)
+"""Of a claim that makes a new volume: `volumeName` and `selector` would take one that is there."""
+_JOB: Final = (
+    "activeDeadlineSeconds", "backoffLimit", "backoffLimitPerIndex", "completionMode", "completions", "manualSelector",
+    "maxFailedIndexes", "parallelism", "podFailurePolicy.**", "podReplacementPolicy", "selector.**",
+    "successPolicy.**", "suspend", "template.**", "ttlSecondsAfterFinished",
+)  # fmt: skip
+_QUEUED: Final = ("gpu", "cpu", "memory")
+_RIGHTS: Final = ("apiGroups", "resources", "resourceNames", "verbs")
+_BINDING: Final = (
+    *(f"roleRef.{key}" for key in ("apiGroup", "kind", "name")),
+    *(f"subjects.{key}" for key in ("apiGroup", "kind", "name", "namespace")),
+)
+
+
+def _spec(*fields: str) -> tuple[str, ...]:
+    return tuple(f"spec.{field}" for field in fields)
+
+
+FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    names.CONFIG_MAP: ("data.**", "binaryData.**", "immutable"),
+    names.SECRET: ("data.**", "stringData.**", "immutable", "type"),
+    names.SERVICE_ACCOUNT: ("automountServiceAccountToken", "imagePullSecrets.name"),
+    # no externalIPs, no externalName: traffic that is for others
+    names.SERVICE: _spec(
+        *("type", "selector.**", "clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "sessionAffinity"),
+        *(f"ports.{key}" for key in ("name", "port", "targetPort", "nodePort", "protocol", "appProtocol")),
+        *("externalTrafficPolicy", "internalTrafficPolicy", "loadBalancerSourceRanges", "publishNotReadyAddresses"),
+    ),
+    names.NAMESPACE: (),
+    names.RESOURCE_QUOTA: _spec("hard.**", "scopes", "scopeSelector.**"),
+    names.LIMIT_RANGE: _spec(
+        "limits.type", *(f"limits.{key}.**" for key in ("default", "defaultRequest", "max", "min")),
+        "limits.maxLimitRequestRatio.**",
+    ),
+    names.NETWORK_POLICY: _spec("podSelector.**", "policyTypes", "ingress.**", "egress.**"),
+    # no globalDefault: it would be every pod's on the cluster
+    names.PRIORITY_CLASS: ("value", "description", "preemptionPolicy"),
+    names.RUNTIME_CLASS: ("handler",),
+    # a patch is seen in part only, so it may set nothing but these
+    names.NODE_PATCH: _spec("taints.key", "taints.value", "taints.effect"),
+    # no conversion: a webhook that sees every object of the kind
+    names.CUSTOM_RESOURCE_DEFINITION: _spec("group", "scope", "names.**", "versions.**"),
+    names.QUEUE: _spec(
+        "displayName", "parentQueue", "priority", "preemptMinRuntime", "reclaimMinRuntime",
+        *(f"resources.{kind}.{key}" for kind in _QUEUED for key in ("quota", "limit", "overQuotaWeight")),
+    ),
+    names.ROLE: tuple(f"rules.{key}" for key in _RIGHTS),
+    # no aggregationRule: the rights would come from roles that no rule sees
+    names.CLUSTER_ROLE: tuple(f"rules.{key}" for key in _RIGHTS),
+    names.ROLE_BINDING: _BINDING,
+    names.CLUSTER_ROLE_BINDING: _BINDING,
+    # no paramKind, and no resource rule that excludes: what is judged stands in the policy itself
+    names.ADMISSION_POLICY: _spec(
+        "failurePolicy",
+        *("matchConstraints.namespaceSelector.matchLabels.**", "matchConstraints.resourceRules.**"),
+        *("matchConditions.**", "variables.**", "validations.**"),
+    ),
+    names.ADMISSION_BINDING: _spec("policyName", "validationActions"),
+    names.POD: _spec("**"),
+    names.POD_TEMPLATE: ("template.**",),
+    names.REPLICATION_CONTROLLER: _spec("minReadySeconds", "replicas", "selector.**", "template.**"),
+    names.REPLICA_SET: _spec("minReadySeconds", "replicas", "selector.**", "template.**"),
+    names.DEPLOYMENT: _spec(
+        "minReadySeconds", "paused", "progressDeadlineSeconds", "replicas", "revisionHistoryLimit", "selector.**",
+        "strategy.**", "template.**",
+    ),
+    names.DAEMON_SET: _spec(
+        "minReadySeconds", "revisionHistoryLimit", "selector.**", "template.**", "updateStrategy.**",
+    ),
+    names.STATEFUL_SET: _spec(
+        "minReadySeconds", "ordinals.**", "persistentVolumeClaimRetentionPolicy.**", "podManagementPolicy", "replicas",
+        "revisionHistoryLimit", "selector.**", "serviceName", "template.**", "updateStrategy.**",
+        *(f"volumeClaimTemplates.{field}" for field in ("apiVersion", "kind", *_CLAIM)),
+    ),
+    names.JOB: _spec(*_JOB),
+    names.CRON_JOB: _spec(
+        "concurrencyPolicy", "failedJobsHistoryLimit", "schedule", "startingDeadlineSeconds",
+        "successfulJobsHistoryLimit", "suspend", "timeZone", "jobTemplate.metadata.labels.**",
+        "jobTemplate.metadata.annotations.**", *(f"jobTemplate.spec.{field}" for field in _JOB),
+    ),
+    # not valueYamlFiles and not postrender: values and objects that no rule sees; not reuseValues: those of before
+    names.RELEASE: (
+        "atomic", "chart", "cleanupOnFail", "compat", "description", "disableCRDHooks", "disableOpenapiValidation",
+        "disableWebhooks", "lint", "maxHistory", "name", "namespace", "skipAwait", "skipCrds", "timeout", "values.**",
+        "version", "waitForJobs", *(f"repositoryOpts.{key}" for key in ("repo", "caFile", "username", "password")),
+    ),
+}  # fmt: skip
+"""The fields of each known kind, besides those of `METADATA`."""
+
+MAKERS: Final[Mapping[str, str]] = {
+    "Patch": "a patch changes an object that no rule sees whole",
+    "List": "a list holds objects that no rule sees",
+    "ConfigGroup": "it makes objects that no rule sees before",
+    "ConfigFile": "it makes objects that no rule sees before",
+    "Chart": "it makes objects that no rule sees before; a chart comes by a component's Release",
+    "Directory": "it makes objects that no rule sees before",
+}
+"""Why a kind is refused, by the end of its name, where there is more to say than that nobody knows it."""

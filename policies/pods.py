@@ -1,0 +1,108 @@
+"""The pods that a workload makes, read from its literal inputs. Every reader raises `Unreadable`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from names import KAI_QUEUE_LABEL
+from policies import names
+from policies.inventory import PolicyResource
+from policies.plain import Number, Unreadable, get, mapping, mappings, maybe_text
+
+CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
+"""Where a pod's containers stand: each of the three runs with the pod's rights."""
+
+
+def pod_template(workload: PolicyResource) -> Mapping[str, object]:
+    """Return the pod (`metadata` and `spec`) that a workload makes."""
+    if workload.type == names.POD:
+        return workload.properties
+    if workload.type == names.POD_TEMPLATE:
+        return mapping(workload.properties, "template")
+    if workload.type == names.CRON_JOB:
+        return mapping(workload.properties, "spec", "jobTemplate", "spec", "template")
+    return mapping(workload.properties, "spec", "template")
+
+
+def pod_spec(workload: PolicyResource) -> Mapping[str, object]:
+    """Return the spec of a workload's pod."""
+    return mapping(pod_template(workload), "spec")
+
+
+def containers(workload: PolicyResource) -> list[Mapping[str, object]]:
+    """Return all containers of a workload's pod, init and debug containers too."""
+    pod = pod_template(workload)
+    return [container for kind in CONTAINERS for container in mappings(pod, "spec", kind)]
+
+
+def asked_resources(place: Mapping[str, object]) -> list[str]:
+    """Return the resource names that a container or a pod asks for, by `requests` or `limits`."""
+    return sorted({*mapping(place, "resources", "requests"), *mapping(place, "resources", "limits")})
+
+
+def gpu_request(workload: PolicyResource) -> Number:
+    """Return how many whole GPUs (or replicas, or MIG slices) one pod of a workload asks for.
+
+    As Kubernetes adds up: init containers run one after the other, and those that stay (`restartPolicy: Always`) beside
+    all that come later.
+    """
+    pod = pod_template(workload)
+    staying: Number = 0
+    most: Number = 0
+    for container in mappings(pod, "spec", "initContainers"):
+        asked = _gpus(container)
+        most = max(most, staying + asked)
+        if maybe_text(container, "restartPolicy") == "Always":
+            staying += asked
+    return max(most, staying + sum(_gpus(container) for container in mappings(pod, "spec", "containers")))
+
+
+def _gpus(container: Mapping[str, object]) -> Number:
+    requests = mapping(container, "resources", "requests")
+    limits = mapping(container, "resources", "limits")
+    return sum(
+        # the way has dots of its own, so read it in one step
+        _count(name, get(limits if name in limits else requests, name))
+        for name in asked_resources(container)
+        if name.startswith(names.GPU_PREFIXES)
+    )
+
+
+def _count(name: str, value: object) -> Number:
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    message = f"asks for {value!r} of {name}, which is not a whole number"
+    raise Unreadable(message)
+
+
+def annotation(workload: PolicyResource, key: str) -> str | None:
+    """Return an annotation of a workload's pod."""
+    return maybe_text(pod_template(workload), "metadata", "annotations", key)
+
+
+def decimal_annotation(workload: PolicyResource, key: str) -> Number | None:
+    """Return an annotation that must be a number; None when absent."""
+    value = annotation(workload, key)
+    if value is None:
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        message = f"annotation {key} must be a number, got {value!r}"
+        raise Unreadable(message) from None
+
+
+def uses_gpu(workload: PolicyResource) -> bool:
+    """Say whether a workload's pods ask for a GPU or for a part of one."""
+    return (
+        gpu_request(workload) > 0
+        or annotation(workload, names.FRACTION_ANNOTATION) is not None
+        or annotation(workload, names.GPU_MEMORY_ANNOTATION) is not None
+    )
+
+
+def queue_of(workload: PolicyResource) -> str | None:
+    """Return the queue label of a workload's pod."""
+    return maybe_text(pod_template(workload), "metadata", "labels", KAI_QUEUE_LABEL)

@@ -1,0 +1,123 @@
+"""Charts: a Release belongs to a component of ours, holds values that the rules know, and opens no door to the host.
+
+A Release is judged by the component that it belongs to, never by its chart's name: a mirror may call a chart anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from names import team_namespace
+from policies import names
+from policies.charts import FORBIDDEN_VALUES, OPEN_DOORS, PERSISTENCE, VALUES
+from policies.facts import contains, own_nodes, selector_text
+from policies.inventory import PolicyResource
+from policies.paths import strangers
+from policies.plain import Unreadable, flag, get, mapping, text
+from policies.rule import Group, Rule, Scene, Stage, describe
+
+
+def known_values(release: PolicyResource, scene: Scene) -> Iterator[str]:
+    """A value that the pack doesn't know is refused, and so is a Release that belongs to no component of ours."""
+    known = VALUES.get(release.component)
+    if known is None:
+        owners = ", ".join(token.removeprefix(names.OURS) for token in VALUES)
+        yield (
+            f"{describe(release)}: belongs to no component whose charts the rules know ({owners}), so nothing judges "
+            "what its chart makes; register it as that component's child"
+        )
+        return
+    doors = (*OPEN_DOORS, *(f"{path}.**" for path in FORBIDDEN_VALUES)) if is_vcluster(release) else ()
+    # what is open among the doors is told with its reason, by another rule
+    for path in dict.fromkeys(
+        strangers(mapping(release.properties, "values"), (*known, *doors, *scene.limits.allowed_values))
+    ):
+        yield (
+            f"{describe(release)}: value {path} is none that the rules know, so nothing judges what it does; remove "
+            f"it, or add it to {scene.option('known-values', 'allowed_values')}"
+        )
+
+
+def vcluster_values(release: PolicyResource, scene: Scene) -> Iterator[str]:
+    """vCluster's values open no door to the host and show a tenant only its own pool's nodes."""
+    values = mapping(release.properties, "values")
+    team = text(release.properties, "name")
+    for path, reason in OPEN_DOORS.items():
+        if get(values, *path.split(".")) not in (None, False, "false"):
+            yield f"team {team}: vCluster value {path} is on: {reason}; turn it off"
+    for path, reason in FORBIDDEN_VALUES.items():
+        if get(values, *path.split(".")):
+            yield f"team {team}: vCluster value {path} is set: {reason}; remove it"
+    nodes = mapping(values, "sync", "fromHost", "nodes")
+    if not flag(nodes, "enabled"):
+        return
+    labels = mapping(nodes, "selector", "labels")
+    wanted = own_nodes(tenant_of(release, scene), scene.inventory)
+    if flag(nodes, "selector", "all") or not any(contains(labels, selector) for selector in wanted):
+        yield (
+            f"team {team}: vCluster shows nodes of others; set sync.fromHost.nodes.selector.labels to "
+            f"{selector_text(wanted[-1])}"
+        )
+
+
+def tenant_of(release: PolicyResource, scene: Scene) -> PolicyResource:
+    """Return the Team of a virtual cluster's Release, by the namespace that it goes to."""
+    namespace = text(release.properties, "namespace")
+    team = scene.inventory.teams.get(namespace.removeprefix(team_namespace("")))
+    if team is not None and namespace.startswith(team_namespace("")):
+        return team
+    message = f"goes to namespace {namespace}, which belongs to no team of this stack"
+    raise Unreadable(message)
+
+
+def persistence(release: PolicyResource, scene: Scene) -> Iterator[str]:
+    """The virtual cluster's data is on a volume: without, the next restart of its control plane loses the tenant."""
+    if not scene.limits.require_persistence:
+        return
+    values = mapping(release.properties, "values")
+    for path in PERSISTENCE:
+        # absent or "auto": the chart's own choice is a volume claim
+        if get(values, *path.split(".")) not in (None, True, "auto", "true"):
+            yield (
+                f"team {text(release.properties, 'name')}: vCluster value {path} is off, so a restart of its control "
+                "plane wipes the team's cluster; turn it on, or set "
+                f"{scene.option('vcluster-persistence', 'require_persistence')} to false"
+            )
+
+
+def is_vcluster(release: PolicyResource) -> bool:
+    """Say whether a Release is a virtual cluster's, by the component that it belongs to."""
+    return release.component == names.VIRTUAL_CLUSTER
+
+
+RULES: Final = (
+    Rule(
+        name="known-values",
+        group=Group.ISOLATION,
+        stage=Stage.RESOURCE,
+        sentence="A Release belongs to a component of ours and has only values that the rules know.",
+        types=(names.RELEASE,),
+        check=known_values,
+        limits=("allowed_values",),
+    ),
+    Rule(
+        name="vcluster-values",
+        group=Group.ISOLATION,
+        stage=Stage.RESOURCE,
+        sentence="A virtual cluster syncs nothing that lets its tenant out.",
+        types=(names.RELEASE,),
+        check=vcluster_values,
+        applies=is_vcluster,
+    ),
+    Rule(
+        name="vcluster-persistence",
+        group=Group.ISOLATION,
+        stage=Stage.RESOURCE,
+        sentence="A virtual cluster keeps its data over restarts.",
+        types=(names.RELEASE,),
+        check=persistence,
+        applies=is_vcluster,
+        limits=("require_persistence",),
+    ),
+)

@@ -1,0 +1,255 @@
+"""Objects of Kubernetes: each is of a kind and has fields that the pack knows, and gives no rights away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import podspec
+from names import LABEL_POOL, team_namespace
+from policies import names
+from policies.facts import team_name
+from policies.inventory import PolicyResource
+from policies.kinds import FIELDS, MAKERS, METADATA
+from policies.paths import strangers
+from policies.plain import flag, get, mapping, mappings, maybe_text, text, texts, whole
+from policies.pods import CONTAINERS, pod_spec
+from policies.rule import Group, Rule, Scene, Stage, describe
+
+MOST_PRIORITY: Final = 1000
+"""The highest value of a class of ours; the system's own begin at 2 * 10^9."""
+
+READ: Final = ("get", "list", "watch")
+READABLE: Final[Mapping[str, tuple[str, ...]]] = {
+    "": (
+        *("configmaps", "endpoints", "events", "limitranges", "namespaces", "nodes", "persistentvolumeclaims"),
+        *("pods", "pods/log", "pods/status", "replicationcontrollers", "resourcequotas", "services"),
+    ),
+    "apps": ("daemonsets", "deployments", "replicasets", "statefulsets"),
+    "batch": ("cronjobs", "jobs"),
+    "events.k8s.io": ("events",),
+    "kai.scheduler": ("configs", "schedulingshards", "topologies"),
+    "metrics.k8s.io": ("nodes", "pods"),
+    "node.k8s.io": ("runtimeclasses",),
+    "scheduling.k8s.io": ("priorityclasses",),
+    "scheduling.run.ai": ("bindrequests", "podgroups", "queues"),
+}
+"""What a role of ours may let somebody read, by API group. No Secrets: they are rights."""
+WRITABLE: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
+    ("", "configmaps"): ("create", "patch", "update"),
+    ("", "pods"): ("create", "delete"),
+}
+"""What it may let somebody change."""
+BINDABLE: Final = ("edit", "view")
+"""Kubernetes' own roles that may be given, within a namespace."""
+STAYS: Final = "!object.?metadata.?deletionTimestamp.hasValue()"
+"""The one condition of an admission policy of ours: what is on its way out is not judged."""
+
+
+def known_kinds(subject: PolicyResource, scene: Scene) -> Iterator[str]:
+    """A kind that the pack doesn't know is refused: nothing says what it does to pods, quotas, rights or admission."""
+    if subject.type in FIELDS or subject.type in scene.limits.allowed_kinds:
+        return
+    kind = subject.type.rpartition(":")[2]
+    why = next((reason for end, reason in MAKERS.items() if kind.endswith(end)), "nothing says what it does")
+    yield (
+        f"{describe(subject)}: {subject.type} is no kind that the rules know: {why}; register objects of a known kind, "
+        f"or add it to {scene.option('known-kinds', 'allowed_kinds')}"
+    )
+
+
+def known_fields(subject: PolicyResource, scene: Scene) -> Iterator[str]:
+    """A field that the pack doesn't know is refused, of an object as of a workload's pod."""
+    fields = FIELDS.get(subject.type)
+    if fields is None:
+        return
+    kind = subject.type.rpartition(":")[2]
+    found = list(strangers(subject.properties, (*METADATA, *fields)))
+    if subject.type in names.WORKLOADS:
+        found += _fields_of_pod(subject)
+    allowed = scene.limits.allowed_fields
+    for field in dict.fromkeys(field for field in found if f"{kind}.{field}" not in allowed):
+        yield (
+            f"{describe(subject)}: {field} is no field that the rules know, so nothing judges it; remove it, or add "
+            f"{kind}.{field} to {scene.option('known-fields', 'allowed_fields')}"
+        )
+
+
+def _fields_of_pod(workload: PolicyResource) -> list[str]:
+    spec = pod_spec(workload)
+    found = [f"spec.{key}" for key in spec if key not in podspec.POD_FIELDS]
+    for place in CONTAINERS:
+        for container in mappings(spec, place):
+            found += [f"spec.{place}.{key}" for key in container if key not in podspec.CONTAINER_FIELDS]
+    return found
+
+
+def plain_rights(subject: PolicyResource, _: Scene) -> Iterator[str]:
+    """A role gives rights from a short list, and a binding gives known roles to service accounts."""
+    who = describe(subject)
+    if subject.type in (names.ROLE, names.CLUSTER_ROLE):
+        for label in mapping(subject.properties, "metadata", "labels"):
+            if label.startswith(names.AGGREGATION_LABEL):
+                yield f"{who}: label {label} adds its rights to a role that others have; remove it"
+        for rule in mappings(subject.properties, "rules"):
+            yield from (f"{who}: {said}" for said in _rights(rule))
+        return
+    role, kind = text(subject.properties, "roleRef", "name"), text(subject.properties, "roleRef", "kind")
+    everywhere = subject.type == names.CLUSTER_ROLE_BINDING
+    if kind == "ClusterRole" and (everywhere or role not in BINDABLE) and _is_kubernetes_own(role):
+        yield f"{who}: gives ClusterRole {role}; give a role of ours, or within a namespace {' or '.join(BINDABLE)}"
+    for account in mappings(subject.properties, "subjects"):
+        if text(account, "kind") != "ServiceAccount":
+            yield f"{who}: gives rights to {text(account, 'kind')} {maybe_text(account, 'name')}; name a ServiceAccount"
+
+
+def _is_kubernetes_own(role: str) -> bool:
+    return role in ("cluster-admin", "admin", "edit", "view") or role.startswith("system:")
+
+
+def _rights(rule: Mapping[str, object]) -> Iterator[str]:
+    if get(rule, "nonResourceURLs"):
+        yield "gives rights to URLs of the API server; name resources"
+    for group in texts(rule, "apiGroups"):
+        for resource in texts(rule, "resources"):
+            allowed = set(READ) if resource in READABLE.get(group, ()) else set()
+            allowed |= set(WRITABLE.get((group, resource), ()))
+            more = [verb for verb in texts(rule, "verbs") if verb not in allowed]
+            if more:
+                yield (
+                    f"gives {', '.join(more)} on {group or 'core'}/{resource}, which is none of the rights that are "
+                    "known to be harmless (READABLE and WRITABLE in policies/rules/objects.py); give less"
+                )
+
+
+def known_roles(binding: PolicyResource, scene: Scene) -> Iterator[str]:
+    """What a binding gives is a role of this stack, whose rights are judged, or a harmless one of Kubernetes' own."""
+    role, kind = text(binding.properties, "roleRef", "name"), text(binding.properties, "roleRef", "kind")
+    if kind == "ClusterRole" and binding.type == names.ROLE_BINDING and role in BINDABLE:
+        return
+    type_ = names.CLUSTER_ROLE if kind == "ClusterRole" else names.ROLE
+    if not any(
+        kind == "ClusterRole" or found.namespace == binding.namespace for found in scene.inventory.of_name(type_, role)
+    ):
+        yield f"{describe(binding)}: gives {kind} {role}, which is none of this stack's; nothing judges its rights"
+
+
+def plain_priority(subject: PolicyResource, _: Scene) -> Iterator[str]:
+    """A PriorityClass of ours is far below the system's, and nobody's default."""
+    value = whole(subject.properties, "value")
+    if value > MOST_PRIORITY:
+        yield f"{describe(subject)}: value {value} is above {MOST_PRIORITY}; lower it, only the order of teams matters"
+    if flag(subject.properties, "globalDefault"):
+        yield f"{describe(subject)}: is every pod's default; remove globalDefault"
+
+
+def plain_node(subject: PolicyResource, _: Scene) -> Iterator[str]:
+    """What we write on a node says where it belongs, and keeps other pods off."""
+    for key in mapping(subject.properties, "metadata", "labels"):
+        if not key.startswith((f"{LABEL_POOL.partition('/')[0]}/", "nvidia.com/", "run.ai/")):
+            yield f"{describe(subject)}: label {key} is none of ours; the node's own labels are not ours to change"
+
+
+def team_admission(team: PolicyResource, scene: Scene) -> Iterator[str]:
+    """The host refuses in the team's namespace what its rules forbid: a policy that fails closed, and a binding."""
+    name = team_name(team)
+    wanted = f"gpu-tenancy-{team_namespace(name)}"
+    policies = scene.inventory.of_name(names.ADMISSION_POLICY, wanted)
+    if not policies:
+        yield f"team {name}: no ValidatingAdmissionPolicy {wanted}, so the host lets every pod in; create it"
+    for policy in policies:
+        yield from (f"team {name}: {describe(policy)} {said}" for said in _policy(policy, name, scene))
+    bindings = scene.inventory.of_name(names.ADMISSION_BINDING, wanted)
+    if not any(
+        maybe_text(found.properties, "spec", "policyName") == wanted
+        and texts(found.properties, "spec", "validationActions") == ["Deny"]
+        for found in bindings
+    ):
+        yield f"team {name}: no binding of {wanted} with validationActions [Deny], so nothing is refused; create it"
+
+
+def _policy(policy: PolicyResource, team: str, scene: Scene) -> Iterator[str]:
+    spec = mapping(policy.properties, "spec")
+    if maybe_text(spec, "failurePolicy") != "Fail":
+        yield "lets in what it can't judge; set failurePolicy: Fail"
+    selector = mapping(spec, "matchConstraints", "namespaceSelector", "matchLabels")
+    if dict(selector) != {"kubernetes.io/metadata.name": team_namespace(team)}:
+        yield f"is not about namespace {team_namespace(team)}; select it by kubernetes.io/metadata.name"
+    if any(text(found, "expression") != STAYS for found in mappings(spec, "matchConditions")):
+        yield f"leaves objects out by a condition of its own; keep {STAYS} alone"
+    if not any(
+        {"CREATE", "UPDATE"} <= set(texts(found, "operations")) and "pods" in texts(found, "resources")
+        for found in mappings(spec, "matchConstraints", "resourceRules")
+    ):
+        yield "does not judge pods that are made and changed; match CREATE and UPDATE of pods"
+    said = {text(found, "message") for found in mappings(spec, "validations")}
+    declared = [
+        rule
+        for admission in scene.inventory.of_team(names.ADMISSION, team)
+        for rule in texts(admission.properties, "rules")
+    ]
+    for rule in declared or ["(any)"]:
+        if not any(message.startswith(f"gpu-tenancy rule {rule}, team {team}: ") for message in said):
+            yield f"lacks the rule {rule} that its Admission declares; add it"
+
+
+RULES: Final = (
+    Rule(
+        name="known-kinds",
+        group=Group.ISOLATION,
+        stage=Stage.RESOURCE,
+        sentence="Every object of Kubernetes is of a kind that the rules know.",
+        types=(names.KUBERNETES,),
+        check=known_kinds,
+        limits=("allowed_kinds",),
+    ),
+    Rule(
+        name="known-fields",
+        group=Group.ISOLATION,
+        stage=Stage.RESOURCE,
+        sentence="Every object of Kubernetes has only fields that the rules know.",
+        types=(names.KUBERNETES,),
+        check=known_fields,
+        limits=("allowed_fields",),
+    ),
+    Rule(
+        name="plain-rights",
+        group=Group.ISOLATION,
+        stage=Stage.RESOURCE,
+        sentence="Roles and bindings of ours give no rights but those that are known to be harmless.",
+        types=(names.ROLE, names.CLUSTER_ROLE, names.ROLE_BINDING, names.CLUSTER_ROLE_BINDING),
+        check=plain_rights,
+    ),
+    Rule(
+        name="known-roles",
+        group=Group.ISOLATION,
+        stage=Stage.STACK,
+        sentence="A binding gives a role whose rights the rules have judged.",
+        types=(names.ROLE_BINDING, names.CLUSTER_ROLE_BINDING),
+        check=known_roles,
+    ),
+    Rule(
+        name="plain-priority",
+        group=Group.ISOLATION,
+        stage=Stage.RESOURCE,
+        sentence="A PriorityClass of ours goes before no pod of the system's.",
+        types=(names.PRIORITY_CLASS,),
+        check=plain_priority,
+    ),
+    Rule(
+        name="plain-node",
+        group=Group.ISOLATION,
+        stage=Stage.RESOURCE,
+        sentence="On a node we write labels of ours and of the GPU's vendor only.",
+        types=(names.NODE_PATCH,),
+        check=plain_node,
+    ),
+    Rule(
+        name="team-admission",
+        group=Group.ISOLATION,
+        stage=Stage.STACK,
+        sentence="The host has each team's admission rules, and they refuse.",
+        types=(names.TEAM,),
+        check=team_admission,
+    ),
+)

@@ -1,0 +1,180 @@
+"""Requests: what checks and workloads of ours ask for is within their queue, their team and a GPU of their pool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from capacity import UNLIMITED
+from policies import names
+from policies.facts import (
+    claim_of,
+    is_host_check,
+    maybe_fraction,
+    pool_of,
+    queue_label,
+    shares_gpus,
+    team_name,
+    team_of,
+    team_queues,
+)
+from policies.inventory import PolicyResource
+from policies.plain import Number, maybe_number, maybe_text, number, say, text, texts
+from policies.pods import annotation, decimal_annotation, gpu_request, queue_of, uses_gpu
+from policies.rule import Group, Rule, Scene, Stage, describe
+
+
+def fraction_range(resource: PolicyResource, scene: Scene) -> Iterator[str]:
+    """A fraction is above 0 and at most 1, and its team's KAI allows fractions."""
+    if resource.type == names.GPU_CHECK:
+        fraction, memory = maybe_fraction(resource), maybe_number(resource.properties, "gpuMemoryMib")
+    else:
+        fraction = decimal_annotation(resource, names.FRACTION_ANNOTATION)
+        memory = decimal_annotation(resource, names.GPU_MEMORY_ANNOTATION)
+    if fraction is not None and not 0 < fraction <= 1:
+        yield f"{describe(resource)}: fraction {say(fraction)} of a GPU; it must be above 0 and at most 1"
+    if fraction is not None and memory is not None:
+        yield f"{describe(resource)}: asks for a fraction and for GPU memory; ask for one of them"
+    if not shares_gpus(team_of(resource, scene.inventory)):
+        yield (
+            f"{describe(resource)}: asks for a part of a GPU, but its team has gpuSharing off; turn it on, or ask "
+            "for GPUs"
+        )
+
+
+def asks_for_part(resource: PolicyResource) -> bool:
+    """Say whether a GpuCheck or a workload asks for a part of a GPU."""
+    if resource.type == names.GPU_CHECK:
+        return maybe_fraction(resource) is not None or maybe_number(resource.properties, "gpuMemoryMib") is not None
+    return (
+        annotation(resource, names.FRACTION_ANNOTATION) is not None
+        or annotation(resource, names.GPU_MEMORY_ANNOTATION) is not None
+    )
+
+
+def workload_within_quota(resource: PolicyResource, scene: Scene) -> Iterator[str]:
+    """What a workload of ours asks for is within the hard caps of its queue and of its team."""
+    team = team_of(resource, scene.inventory)
+    name, gpus = team_name(team), claim_of(team)
+    asked, queue = _asked(resource, scene)
+    if gpus.limit != UNLIMITED and asked > gpus.limit:
+        yield f"{describe(resource)}: asks for {say(asked)}, team {name} has a limit of {say(gpus.limit)}; ask for less"
+    for leaf, cap in team_queues(team).items():
+        if queue in (leaf, queue_label(team, leaf)) and cap.limit != UNLIMITED and asked > cap.limit:
+            yield (
+                f"{describe(resource)}: asks for {say(asked)}, queue {leaf} of team {name} has a limit of "
+                f"{say(cap.limit)}; ask for less, or use another queue"
+            )
+
+
+def _asked(resource: PolicyResource, scene: Scene) -> tuple[Number, str | None]:
+    if resource.type == names.GPU_CHECK:
+        fraction = maybe_fraction(resource)
+        asked = number(resource.properties, "gpus") if fraction is None else fraction
+        return asked, maybe_text(resource.properties, "queue")
+    fraction = decimal_annotation(resource, names.FRACTION_ANNOTATION)
+    devices = decimal_annotation(resource, names.FRACTION_DEVICES_ANNOTATION)
+    each = gpu_request(resource) if fraction is None else fraction * (1 if devices is None else devices)
+    return each * _pods(resource, scene), queue_of(resource)
+
+
+def _pods(workload: PolicyResource, scene: Scene) -> Number:
+    """How many pods of a workload run side by side; a DaemonSet has one on each node that its team sees."""
+    if workload.type == names.DAEMON_SET:
+        team = team_of(workload, scene.inventory)
+        nodes = texts(team.properties, "nodes")
+        return len(nodes) or pool_of(team, scene.inventory).size
+    job = ("spec", "jobTemplate", "spec") if workload.type == names.CRON_JOB else ("spec",)
+    for key in ("parallelism", "replicas"):
+        pods = maybe_number(workload.properties, *job, key)
+        if pods is not None:
+            return pods
+    return 1
+
+
+def gpu_memory(resource: PolicyResource, scene: Scene) -> Iterator[str]:
+    """GPU memory that is asked for is within one GPU of the pool."""
+    if resource.type == names.GPU_CHECK:
+        asked = number(resource.properties, "gpuMemoryMib")
+    else:
+        asked = decimal_annotation(resource, names.GPU_MEMORY_ANNOTATION) or 0
+    pool = pool_of(team_of(resource, scene.inventory), scene.inventory)
+    memory = maybe_number(scene.inventory.pools[pool.name].properties, "gpuMemoryMib")
+    if memory is None:
+        yield f"{describe(resource)}: asks for {say(asked)} MiB, but pool {pool.name} does not say gpuMemoryMib; set it"
+    elif not 0 < asked <= memory:
+        yield (
+            f"{describe(resource)}: asks for {say(asked)} MiB, a GPU of pool {pool.name} has {say(memory)} MiB; ask "
+            "for less"
+        )
+
+
+def asks_for_memory(resource: PolicyResource) -> bool:
+    """Say whether a GpuCheck or a workload asks for GPU memory."""
+    if resource.type == names.GPU_CHECK:
+        return maybe_number(resource.properties, "gpuMemoryMib") is not None
+    return annotation(resource, names.GPU_MEMORY_ANNOTATION) is not None
+
+
+def asks_gpu_of_a_team(resource: PolicyResource) -> bool:
+    """Say whether a GpuCheck or a workload asks for GPUs of a team; the host's own check has no team."""
+    if is_host_check(resource):
+        return False
+    return resource.type == names.GPU_CHECK or uses_gpu(resource)
+
+
+def no_fractions_on_replicas(pool: PolicyResource, scene: Scene) -> Iterator[str]:
+    """No tenant on a pool with replicas asks for fractions: a fraction of a replica is nobody's number."""
+    replicas = number(pool.properties, "replicas")
+    if replicas <= 1:
+        return
+    name = text(pool.properties, "name")
+    members = {team_name(team): team for team in scene.inventory.teams_by_pool[name]}
+    for member, team in members.items():
+        if shares_gpus(team):
+            yield (
+                f"team {member}: gpuSharing on pool {name} with {say(replicas)} replicas of each GPU; turn gpuSharing "
+                "off, or use a pool without replicas"
+            )
+    for check in scene.inventory.of_type(names.GPU_CHECK):
+        if asks_for_part(check) and maybe_text(check.properties, "team") in members:
+            yield f"{describe(check)}: asks for a part of a GPU on pool {name} with replicas; ask for whole replicas"
+
+
+RULES: Final = (
+    Rule(
+        name="fraction-range",
+        group=Group.QUOTA,
+        stage=Stage.RESOURCE,
+        sentence="A GPU fraction is above 0 and at most 1, of a team that may share GPUs.",
+        types=(names.GPU_CHECK, *names.WORKLOADS),
+        check=fraction_range,
+        applies=asks_for_part,
+    ),
+    Rule(
+        name="workload-within-quota",
+        group=Group.QUOTA,
+        stage=Stage.RESOURCE,
+        sentence="What our own workloads ask for is within their queue and team.",
+        types=(names.GPU_CHECK, *names.WORKLOADS),
+        check=workload_within_quota,
+        applies=asks_gpu_of_a_team,
+    ),
+    Rule(
+        name="gpu-memory",
+        group=Group.QUOTA,
+        stage=Stage.STACK,
+        sentence="GPU memory that is asked for is within one GPU of the pool.",
+        types=(names.GPU_CHECK, *names.WORKLOADS),
+        check=gpu_memory,
+        applies=asks_for_memory,
+    ),
+    Rule(
+        name="no-fractions-on-replicas",
+        group=Group.QUOTA,
+        stage=Stage.STACK,
+        sentence="No fractions of GPUs that are shared into replicas.",
+        types=(names.NODE_POOL,),
+        check=no_fractions_on_replicas,
+    ),
+)

@@ -1,0 +1,249 @@
+"""What changes between two states of a stack, and what that does to whom. Pure.
+
+Owns: finding the edits, asking the table about each, saying each thing once.
+Leaves to others: what a field's change does (`fields.py`, `numbers.py`), what is refused (`gate.py`), how it looks
+(`report/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import JsonValue
+
+from preview.differences import differences
+from preview.facts import CANARY_OF, CLUSTER_UID, DERIVED, HARD, Facts, Known
+from preview.fields import NOT_IN_TABLE, row_of
+from preview.judges import numbers
+from preview.kinds import Allow, Edit, Effect, Kind, Row
+from preview.usage import Usage, Use
+from preview.values import UnreadableError, is_known
+
+EVERYONE = ""
+"""Stands in the place of a tenant for what all of them notice."""
+
+_SEVERITY = (Kind.LOSING, Kind.UNKNOWN, Kind.REPLACING, Kind.DISRUPTIVE, Kind.IN_PLACE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One thing that an edit does. `path` is the stack file's; empty for what is no field (a tenant that goes)."""
+
+    tenant: str
+    kind: Kind
+    means: str
+    path: str = ""
+    before: JsonValue = None
+    after: JsonValue = None
+    allow: Allow | None = None
+    topic: str = ""
+
+
+def changes(old: Facts, new: Facts, *, usage: Usage | None = None) -> tuple[Change, ...]:
+    """Return what changes for whom, the gravest first; of what is said twice of one tenant the graver one.
+
+    A fact that only one side has is not compared: what is not known is not concluded from. `usage` says what runs now;
+    without it, whatever depends on that counts as a loss.
+    """
+    found = [
+        *_of_the_stack(old, new, usage),
+        *_of_pools(old, new, usage),
+        *_of_tenants(old, new, usage),
+        *_removed(old, new, usage),
+    ]
+    found.sort(key=lambda change: (_SEVERITY.index(change.kind), change.tenant, change.path))
+    once: dict[tuple[str, str], Change] = {}
+    for change in found:
+        once.setdefault((change.tenant, change.topic or change.path), change)
+    return tuple(once.values())
+
+
+def _use(usage: Usage | None, tenant: str) -> Use | None:
+    """What a tenant uses. One that a listing does not name may use anything."""
+    return None if usage is None else usage.get(tenant, Use())
+
+
+def _of_the_stack(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]:
+    before, after = old.stack.get(CLUSTER_UID), new.stack.get(CLUSTER_UID)
+    if before is not None and after is not None and before != after:
+        # the same names, and still another cluster
+        yield from _for_all("host.name", before, after, old, new, usage, among=sorted(old.tenants))
+    for path, before, after in _edits(old.stack, new.stack):
+        yield from _for_all(path, before, after, old, new, usage, among=sorted(old.tenants))
+
+
+def _of_pools(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]:
+    for name in sorted(old.pools.keys() & new.pools.keys()):
+        on_it = [t for t in sorted(old.tenants) if name in (_pool(old, t), _pool(new, t))]
+        for path, before, after in _edits(old.pools[name], new.pools[name]):
+            yield from _for_all(f"pools.{name}.{path}", before, after, old, new, usage, among=on_it)
+
+
+def _pool(facts: Facts, tenant: str) -> JsonValue:
+    return facts.tenants.get(tenant, {}).get("pool")
+
+
+def _for_all(
+    path: str,
+    before: JsonValue,
+    after: JsonValue,
+    old: Facts,
+    new: Facts,
+    usage: Usage | None,
+    *,
+    among: Sequence[str],
+) -> Iterator[Change]:
+    """An edit of what several tenants stand on. What could be a loss is judged for each of them."""
+    row = row_of(path)
+    edit = Edit(path=path, before=before, after=after, old=old, new=new)
+    if row is None or (row.allow is None and row.judge is None):
+        yield from _changed(row, edit)
+        return
+    told = False
+    for tenant in among:
+        if tenant in new.tenants:
+            its_own = Edit(
+                path=path, tenant=tenant, before=before, after=after, old=old, new=new, use=_use(usage, tenant)
+            )
+            of_tenant = list(_changed(row, its_own))
+            told = told or bool(of_tenant)
+            yield from of_tenant
+    if not told:
+        yield Change(tenant=EVERYONE, kind=Kind.IN_PLACE, means="", path=path, before=before, after=after)
+
+
+def _of_tenants(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]:
+    for name in sorted(old.tenants.keys() & new.tenants.keys()):
+        was, now = old.tenants[name], new.tenants[name]
+        found = list(_edits(was, now))
+        other_mode = any(path == "scheduler.mode" for path, _, _ in found)
+        found += [] if other_mode else _queues_that_go(was, now)
+        for path, before, after in found:
+            if other_mode and path.startswith("queues."):
+                continue  # all of its queues go with the mode, and that says it
+            edit = Edit(
+                path=f"teams.{name}.{path}",
+                tenant=name,
+                before=before,
+                after=after,
+                old=old,
+                new=new,
+                use=_use(usage, name),
+            )
+            yield from _changed(row_of(edit.path), edit)
+        yield from _of_bounds(name, old, new, _use(usage, name))
+
+
+def _queues_that_go(was: Known, now: Known) -> list[tuple[str, JsonValue, JsonValue]]:
+    """The limits of queues that only the old side has, where the new side lists its queues at all."""
+    listed = any(path.startswith("queues.") for path in now) or "pool" in now
+    gone = [p for p in was if p.startswith("queues.") and p.endswith(".gpu.limit") and p not in now]
+    return [(path, was[path], None) for path in gone if listed]
+
+
+def _of_bounds(name: str, old: Facts, new: Facts, use: Use | None) -> Iterator[Change]:
+    """A unit that changes under the limit, and numbers of the ResourceQuota that no field of the settings shows."""
+    was, now = old.tenants[name], new.tenants[name]
+    edit = _edit_of(name, "resources.gpus.limit", old, new, use)
+    try:
+        if effect := numbers.unit(edit):
+            yield _change(effect, edit)
+        before, after = was.get(HARD), now.get(HARD)
+        if not isinstance(before, dict) or not isinstance(after, dict):
+            return
+        for key in sorted(before):
+            if key.startswith(_WAYS_IN) or _asked_as_before(key, was, now):
+                continue
+            # a name of a GPU part that is left out of the facts is bounded by 0
+            later = after.get(key, "0" if key.startswith("requests.nvidia.com/") else None)
+            if effect := numbers.lowered(key, before[key], later, use):
+                yield _change(effect, _edit_of(name, _FIELD_OF.get(key, f"resources ({key})"), old, new, use))
+    except UnreadableError as error:
+        yield _unreadable(edit, error)
+
+
+def _edit_of(name: str, path: str, old: Facts, new: Facts, use: Use | None) -> Edit:
+    was, now = old.tenants[name].get(path), new.tenants[name].get(path)
+    return Edit(path=f"teams.{name}.{path}", tenant=name, before=was, after=now, old=old, new=new, use=use)
+
+
+_WAYS_IN: Final = "services."
+"""The ways in from outside are ours, and `access` says them."""
+_FIELD_OF: Final = {
+    "requests.cpu": "resources.cpu",
+    "requests.memory": "resources.memory",
+    "count/pods": "resources.pods",
+    "requests.storage": "resources.storage",
+}
+
+
+def _asked_as_before(key: str, was: Known, now: Known) -> bool:
+    """Whether the team's own number is the same, so that the bound differs by what tenancy costs: another scheduler
+    asks for less, and takes nothing from the team."""
+    path = _FIELD_OF.get(key)
+    return path is not None and path in was and path in now and was[path] == now[path]
+
+
+def _removed(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]:
+    for name in sorted(old.tenants.keys() - new.tenants.keys()):
+        use = _use(usage, name)
+        canary = old.tenants[name].get(CANARY_OF) is not None
+        words = "removed: its virtual cluster and its namespace, with everything in them"
+        idle = canary and use is not None and use.gpus == 0
+        # a canary comes and goes; only what runs in it is held on to
+        yield Change(
+            tenant=name,
+            kind=Kind.DISRUPTIVE if idle else Kind.LOSING,
+            means=words,
+            allow=None if idle else "delete",
+            topic="team",
+        )
+
+
+def _edits(was: Known, now: Known) -> Iterator[tuple[str, JsonValue, JsonValue]]:
+    """The facts that both sides know and that differ. A queue that is new on one side is known to be none there."""
+    for path in sorted(was.keys() | now.keys()):
+        if path in DERIVED:
+            continue
+        if path in was and path in now:
+            if any(True for _ in differences(was[path], now[path])):
+                yield path, was[path], now[path]
+        elif path not in was and path.startswith("queues.") and path.endswith(".gpu.limit"):
+            yield path, None, now[path]
+
+
+def _changed(row: Row | None, edit: Edit) -> Iterator[Change]:
+    if row is None:
+        yield _change(Effect(kind=Kind.UNKNOWN, means=f"{edit.path}: {NOT_IN_TABLE}", allow="replace"), edit)
+        return
+    try:
+        if not is_known(edit.before) or not is_known(edit.after):
+            message = f"{edit.path} is not known at preview, so it can't be judged; pass a literal value, not an output"
+            raise UnreadableError(message)
+        effect = row.effect(edit)
+    except UnreadableError as error:
+        yield _unreadable(edit, error)
+        return
+    if effect is not None:
+        yield _change(effect, edit)
+    elif row.judge is None or edit.tenant:
+        yield _change(Effect(kind=Kind.IN_PLACE, means=""), edit)
+
+
+def _unreadable(edit: Edit, error: UnreadableError) -> Change:
+    return _change(Effect(kind=Kind.UNKNOWN, means=str(error), topic=f"unreadable {edit.path}"), edit)
+
+
+def _change(effect: Effect, edit: Edit) -> Change:
+    return Change(
+        tenant=edit.tenant,
+        kind=effect.kind,
+        means=effect.means,
+        path=edit.path,
+        before=edit.before,
+        after=edit.after,
+        allow=effect.allow,
+        topic=effect.topic,
+    )

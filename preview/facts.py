@@ -1,0 +1,188 @@
+"""What a stack is made of, as flat facts: the settings that hold, by the paths that a stack file has them under.
+
+Owns: facts of a stack file. Leaves to others: facts out of a preview's steps and out of a state (`observed.py`), what a
+change of one means (`fields.py`).
+
+A fact that is absent is not known: nothing is concluded from it. A team's facts are keyed by the path below the team
+(`vcluster.backingStore`), with defaults filled in and -1 resolved, so that a new default shows as the change that it
+is. A canary is a tenant of its own.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, TypeAlias, Union, get_args, get_origin
+
+from pydantic import JsonValue
+
+import releases
+from components.team.tenant import Tenant, quota_hard, resolve
+from names import GPU
+from settings.models import GpuStack, Platform, Pool, SchedulerMode, Team
+from settings.tenants import canary_of, tenants
+from settings.types import Section
+
+Known: TypeAlias = Mapping[str, JsonValue]
+"""Facts by path; what is absent is not known."""
+
+HARD: Final = "hard"
+"""Derived: the numbers of a tenant's ResourceQuota, by its keys."""
+CANARY_OF: Final = "canaryOf"
+"""Derived: the team that a tenant is the canary of."""
+REPLICAS: Final = "replicas"
+"""Derived: how often each GPU of a pool is advertised, where it is not known by which kind of sharing."""
+CLUSTER_UID: Final = "cluster.uid"
+"""Derived: UID of the host cluster's namespace kube-system."""
+DERIVED: Final = frozenset({HARD, CANARY_OF, REPLICAS, CLUSTER_UID})
+"""Facts that no user edits."""
+
+GPU_BOUND: Final = f"requests.{GPU}"
+"""The key of a ResourceQuota that bounds GPUs (replicas)."""
+
+_SHARING: Final = ("sharing.timeSlicing.replicas", "sharing.mps.replicas")
+_CANARY: Final = "scheduler.canary."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What is known of a stack. `stack` has what stands outside of pools and teams, like `host.context`."""
+
+    stack: Known = field(default_factory=dict)
+    pools: Mapping[str, Known] = field(default_factory=dict)
+    tenants: Mapping[str, Known] = field(default_factory=dict)
+
+
+def facts_of(platform: Platform, *, cluster_uid: str | None = None) -> Facts:
+    """Return the facts of a stack file. `cluster_uid` is the host cluster's, where it is known."""
+    stack = dict(_stack_facts(platform))
+    if cluster_uid is not None:
+        stack[CLUSTER_UID] = cluster_uid
+    try:
+        resolved = resolve(platform)
+    except KeyError:  # a version that this program does not know: what follows from it is not known either
+        resolved = {}
+    return Facts(
+        stack=stack,
+        pools={name: dict(_values(Pool, _dump(pool))) for name, pool in platform.pools.items()},
+        tenants={
+            name: _team_facts(platform, name, team, resolved.get(name)) for name, team in tenants(platform).items()
+        },
+    )
+
+
+def _stack_facts(platform: Platform) -> Iterator[tuple[str, JsonValue]]:
+    for path, value in _values(Platform, _dump(platform)):
+        section = path.partition(".")[0]
+        # without a context the file's current one is used, and which that is changes nothing here
+        if section not in ("pools", "teams") and not (path == "host.context" and value is None):
+            yield path, value
+    if platform.gpu.version is None:
+        newest = {
+            GpuStack.DEVICE_PLUGIN: releases.DEFAULT_DEVICE_PLUGIN,
+            GpuStack.GPU_OPERATOR: releases.DEFAULT_GPU_OPERATOR,
+        }
+        yield "gpu.version", newest.get(platform.gpu.stack)
+
+
+def _team_facts(platform: Platform, name: str, team: Team, tenant: Tenant | None) -> dict[str, JsonValue]:
+    found = {path: value for path, value in _values(Team, _dump(team)) if not path.startswith(_CANARY)}
+    found["vcluster.version"] = team.vcluster.version or releases.DEFAULT_VCLUSTER
+    found[CANARY_OF] = canary_of(platform, name)
+    if team.scheduler.mode is not SchedulerMode.VIRTUAL:
+        found["scheduler.version"] = None
+    if tenant is None:
+        for path in _RESOLVED:
+            found.pop(path)
+        return found
+    found["nodes"] = list(tenant.nodes)
+    found["resources.gpus.quota"], found["resources.gpus.limit"] = tenant.gpu_quota, tenant.gpu_limit
+    found["vcluster.kubernetesVersion"] = tenant.kubernetes
+    found["access.port"] = tenant.node_port
+    found[HARD] = bounds(quota_hard(tenant))
+    return found
+
+
+_RESOLVED: Final = (
+    "nodes",
+    "resources.gpus.quota",
+    "resources.gpus.limit",
+    "vcluster.kubernetesVersion",
+    "access.port",
+)
+"""Facts that only a resolved tenant has: what the file says of them may be left to a default."""
+
+
+def bounds(hard: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """The numbers of a ResourceQuota that say something: without the names of GPU parts that nobody may have."""
+    return {key: value for key, value in hard.items() if key == GPU_BOUND or not _is_none_of(key, value)}
+
+
+def _is_none_of(key: str, value: JsonValue) -> bool:
+    """Whether this is a bound of 0 on one of the many names that stand for a GPU or a part of one."""
+    return key.startswith("requests.nvidia.com/") and str(value) == "0"
+
+
+def replicas(pool: Known) -> int | None:
+    """How often each GPU of a pool is advertised: 1 without sharing, None where it is not known."""
+    for path in (REPLICAS, *_SHARING):
+        value = pool.get(path)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+    return 1 if all(path in pool for path in _SHARING) else None
+
+
+# --- the settings' own shape ----------------------------------------------------------------------------------------
+
+
+def field_paths(kind: type[Section] = Platform) -> Iterator[str]:
+    """Yield the path of every field that a user can edit, like `teams.*.vcluster.backingStore`; `*` is any name."""
+    for name, found in kind.model_fields.items():
+        alias, inner = found.alias or name, _bare(found.annotation)
+        if _is_section(inner):
+            yield from (f"{alias}.{path}" for path in field_paths(inner))
+        elif _is_section(by_name := _by_name(inner)):
+            yield from (f"{alias}.*.{path}" for path in field_paths(by_name))
+        else:
+            yield alias
+
+
+def _values(kind: type[Section], data: JsonValue) -> Iterator[tuple[str, JsonValue]]:
+    """Yield every field below a section with its value; None for all of a section that is not there."""
+    given = data if isinstance(data, dict) else {}
+    for name, found in kind.model_fields.items():
+        alias, inner = found.alias or name, _bare(found.annotation)
+        value = given.get(alias)
+        if _is_section(inner):
+            yield from ((f"{alias}.{path}", item) for path, item in _values(inner, value))
+        elif _is_section(by_name := _by_name(inner)):
+            for key, section in value.items() if isinstance(value, dict) else ():
+                yield from ((f"{alias}.{key}.{path}", item) for path, item in _values(by_name, section))
+        else:
+            yield alias, value
+
+
+def _dump(section: Section) -> JsonValue:
+    found: JsonValue = section.model_dump(mode="json", by_alias=True)
+    return found
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Section)
+
+
+def _by_name(kind: Any) -> Any:
+    """What a mapping by name holds; None for everything else."""
+    return _bare(get_args(kind)[1]) if get_origin(kind) is dict else None
+
+
+def _bare(kind: Any) -> Any:
+    """The type without `Annotated` and without `| None`."""
+    while True:
+        if get_origin(kind) is Annotated:
+            kind = get_args(kind)[0]
+        elif get_origin(kind) in (Union, types.UnionType):
+            kind = next((part for part in get_args(kind) if part is not type(None)), None)
+        else:
+            return kind

@@ -1,0 +1,315 @@
+"""What a change may not do without an override. Pure.
+
+Owns: the judgement, on facts (`gate`) and on a preview's steps (`gate_preview`), and the words of a refusal.
+Leaves to others: the command on files (`policies/gate.py`), where old facts and usage come from.
+
+Two roads, one judgement: the program calls `gate` with the facts that its stack kept, a report calls `gate_preview`
+with the steps that an engine or the lab would take. What neither knows is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Final
+
+import names
+import releases
+from components.team.protection import override_for
+from preview.changes import Change, changes
+from preview.facts import CANARY_OF, Facts
+from preview.judges.numbers import gpus
+from preview.kinds import Allow
+from preview.observed import (
+    COMPONENT,
+    KAI_SCHEDULER,
+    NAMESPACE,
+    RELEASE,
+    TEAM,
+    VIRTUAL_CLUSTER,
+    facts_after,
+    facts_before,
+)
+from preview.steps import Object, Op, Preview, Step
+from preview.usage import Usage, Use
+from preview.values import UnreadableError, get, plain, text
+from settings.models import Override
+
+QUEUE: Final = f"kubernetes:{names.QUEUE_API_VERSION}:Queue"
+
+SUGGESTED_DAYS: Final = 7
+"""How long a suggested override holds: long enough for a review, short enough to be forgotten safely."""
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Refusal:
+    """A change that must not go through, and what would let it."""
+
+    team: str
+    change: str
+    """`delete`, `replace` or `lowerLimit`, as in an override; `upgrade`, `unknown` and `unreadable` have none."""
+    reason: str
+    about: str = ""
+    """What of the team it is about; one refusal for each."""
+
+    @property
+    def text(self) -> str:
+        """The refusal as one line."""
+        return f"team {self.team}: {self.reason}" if self.team else self.reason
+
+
+def gate(
+    old: Facts | None, new: Facts, *, usage: Usage | None, overrides: Sequence[Override], today: date
+) -> list[Refusal]:
+    """Return what a change from the old facts to the new ones must not do, by team.
+
+    `old` None: nothing was there, or nobody knows what was, and then only the steps can be judged. `usage` None: not
+    known, so whatever depends on what runs counts as a loss.
+    """
+    found: list[Refusal] = []
+    for change in changes(old, new, usage=usage) if old is not None else ():
+        if change.kind.refused:
+            found += _of_change(change, overrides, today)
+    return sorted(_once(found))
+
+
+def gate_preview(
+    preview: Preview,
+    *,
+    usage: Usage | None,
+    overrides: Sequence[Override],
+    today: date,
+    old: Facts | None = None,
+    new: Facts | None = None,
+) -> list[Refusal]:
+    """Return what a preview's change must not do, by team: by its steps, by the facts that these show, and by the facts
+    of two stack files where these are given."""
+    before, after = facts_before(preview), facts_after(preview)
+    judge = _Steps(before=before, after=after, usage=usage, overrides=tuple(overrides), today=today)
+    found = [refusal for step in preview.changes for refusal in judge.step(step)]
+    found += gate(before, after, usage=usage, overrides=overrides, today=today)
+    if old is not None and new is not None:
+        found += gate(old, new, usage=usage, overrides=overrides, today=today)
+    return sorted(_once(found))
+
+
+def _once(found: Sequence[Refusal]) -> list[Refusal]:
+    """One refusal for each thing. A team that goes is not also replaced, and loses nothing else."""
+    first: dict[tuple[str, str, str], Refusal] = {}
+    for refusal in found:
+        first.setdefault((refusal.team, refusal.change, refusal.about), refusal)
+    gone = {refusal.team for refusal in first.values() if refusal.change == "delete" and refusal.about == _WHOLE}
+    anew = {refusal.team for refusal in first.values() if refusal.change == "replace" and refusal.about == _WHOLE}
+
+    def told(refusal: Refusal) -> bool:
+        """Whether a graver refusal of the same team says it already."""
+        if refusal.change in _WITHOUT_OVERRIDE or (refusal.change == "delete" and refusal.about == _WHOLE):
+            return False
+        return refusal.team in gone or (
+            refusal.about != _WHOLE and refusal.change == "replace" and refusal.team in anew
+        )
+
+    return [refusal for refusal in first.values() if not told(refusal)]
+
+
+_WITHOUT_OVERRIDE: Final = ("upgrade", "unknown", "unreadable")
+_WHOLE: Final = "team"
+"""What a refusal is about when it is the tenant as a whole."""
+
+
+# --- facts ----------------------------------------------------------------------------------------------------------
+
+
+def _of_change(change: Change, overrides: Sequence[Override], today: date) -> Iterator[Refusal]:
+    about = change.topic or change.path
+    if change.allow is None:
+        kind = "unreadable" if change.topic.startswith("unreadable") else "unknown"
+        yield Refusal(team=change.tenant, change=kind, reason=change.means, about=about)
+        return
+    yield from _unless_allowed(change.tenant, change.allow, change.means, overrides, today, about=about)
+
+
+def _unless_allowed(
+    team: str, change: Allow, reason: str, overrides: Sequence[Override], today: date, *, about: str
+) -> Iterator[Refusal]:
+    if override_for(team, change, overrides, today) is not None:
+        return
+    ended = [o.until for o in overrides if o.team == team and change in o.allow]
+    late = f" (its override ended on {max(ended)})" if ended else ""
+    yield Refusal(
+        team=team,
+        change=change,
+        reason=f"{reason}; if that is meant, add to overrides: {suggested(team, change, today)}{late}",
+        about=about,
+    )
+
+
+def suggested(team: str, change: Allow, today: date) -> str:
+    """An override that lets a change through, ready to be pasted; only the reason is left to write."""
+    until = today + timedelta(days=SUGGESTED_DAYS)
+    return f"{{team: {team}, allow: [{change}], until: {until}, reason: ...}}"
+
+
+# --- steps ----------------------------------------------------------------------------------------------------------
+
+_HARMLESS: Final = frozenset(
+    {
+        # what bounds or serves a tenant and holds nothing of its own; a bound that goes is the policy pack's
+        "kubernetes:core/v1:ConfigMap",
+        "kubernetes:core/v1:LimitRange",
+        "kubernetes:core/v1:NodePatch",
+        "kubernetes:core/v1:ResourceQuota",
+        "kubernetes:core/v1:Secret",
+        "kubernetes:core/v1:Service",
+        "kubernetes:core/v1:ServiceAccount",
+        "kubernetes:networking.k8s.io/v1:NetworkPolicy",
+        "kubernetes:node.k8s.io/v1:RuntimeClass",
+        "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole",
+        "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding",
+        "kubernetes:rbac.authorization.k8s.io/v1:Role",
+        "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding",
+        "kubernetes:scheduling.k8s.io/v1:PriorityClass",
+        "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy",
+        "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicyBinding",
+        "kubernetes:batch/v1:Job",
+        "pulumi:providers:kubernetes",
+        "pulumi:pulumi:Stack",
+    }
+)
+"""Types whose deletion or replacement loses nothing that a tenant keeps or runs. A type that is neither here nor judged
+below is not known, and its deletion is refused."""
+_JUDGED: Final = frozenset({NAMESPACE, QUEUE, RELEASE})
+_CRD: Final = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Steps:
+    """Judges one step at a time, beside the facts that all of them show."""
+
+    before: Facts
+    after: Facts
+    usage: Usage | None
+    overrides: tuple[Override, ...]
+    today: date
+
+    def step(self, step: Step) -> Iterator[Refusal]:
+        """What this step must not do."""
+        what = f"{step.kind} {step.name}"
+        if step.op is Op.UNKNOWN:
+            reason = f"{what}: the operation {step.operation!r} is none that this program knows, so it can't be judged"
+            yield Refusal(team="", change="unknown", reason=reason, about=step.urn)
+            return
+        old, new = ({key: plain(value) for key, value in (side or {}).items()} for side in (step.old, step.new))
+        try:
+            if step.op in (Op.DELETE, Op.REPLACE):
+                yield from self._taken(step, old or new, what)
+            elif step.op is Op.UPDATE:
+                yield from _across_lines(step, old, new)
+        except UnreadableError as error:
+            reason = f"{step.op} of {step.urn}: {error}"
+            yield Refusal(team=step.name, change="unreadable", reason=reason, about=step.urn)
+
+    def _taken(self, step: Step, inputs: Object, what: str) -> Iterator[Refusal]:
+        """A resource that is deleted, or deleted and made anew."""
+        change: Allow = "delete" if step.op is Op.DELETE else "replace"
+        team = _tenant(step.type, inputs)
+        if team is not None:
+            if not self._is_idle_canary(team):
+                reason = f"{change}s {what}, and with it everything in the team's virtual cluster"
+                yield from self._unless(team, change, reason, about=_WHOLE)
+        elif step.type == QUEUE:
+            yield from self._queue(step, inputs, what)
+        elif not _loses_nothing(step):
+            owner = _labelled(inputs)
+            reason = f"{change}s {what}, and this program has no word on what is lost with a {step.type}"
+            if owner:
+                yield from self._unless(owner, change, reason, about=step.urn)
+            else:
+                yield Refusal(team="", change="unknown", reason=reason, about=step.urn)
+
+    def _unless(self, team: str, change: Allow, reason: str, *, about: str) -> Iterator[Refusal]:
+        yield from _unless_allowed(team, change, reason, self.overrides, self.today, about=about)
+
+    def _is_idle_canary(self, team: str) -> bool:
+        """A canary comes and goes; only what runs in it is held on to."""
+        known = self.before.tenants.get(team, {}).get(CANARY_OF)
+        use = self._use(team)
+        return known is not None and use is not None and use.gpus == 0
+
+    def _use(self, team: str) -> Use | None:
+        return None if self.usage is None else self.usage.get(team, Use())
+
+    def _queue(self, step: Step, inputs: Object, what: str) -> Iterator[Refusal]:
+        """A Queue that is deleted. One that is made anew under its name is found again by the pods in it."""
+        team, name = _labelled(inputs), text(inputs, "metadata", "name")
+        if step.op is Op.REPLACE or not team or self._told_by_facts(team, name):
+            return
+        use = self._use(team)
+        in_it: Decimal | None = None
+        if use is not None:
+            in_it = use.queues.get(name, Decimal(0)) if use.queues is not None else use.gpus
+        if in_it == 0:
+            return
+        run = "nobody knows what runs in it" if in_it is None else f"up to {gpus(in_it)} run in it now"
+        yield from self._unless(team, "lowerLimit", f"deletes {what}, and {run}", about=f"queue {name}")
+
+    def _told_by_facts(self, team: str, name: str) -> bool:
+        """Whether the team's own facts say that the queue goes, or that the whole team does, and so judge it."""
+        was, now = self.before.tenants.get(team), self.after.tenants.get(team)
+        if was is None or now is None:
+            return was is not None
+        leaves = {name, name.removeprefix(f"{team}-")}
+        keys = {f"queues.{leaf}.gpu.limit" for leaf in leaves}
+        return was.get("scheduler.mode") != now.get("scheduler.mode") or bool(keys & (was.keys() - now.keys()))
+
+
+def _loses_nothing(step: Step) -> bool:
+    if step.type.startswith(COMPONENT) or step.type in _HARMLESS or step.type in _JUDGED:
+        return True
+    # KAI's operator waits for this one, and nobody makes an object of it
+    return step.type == _CRD and KAI_SCHEDULER in step.type_chain
+
+
+def _tenant(type_: str, inputs: Object) -> str | None:
+    """The team that stands and falls with a resource: its components, its namespace, its vCluster."""
+    if type_ == TEAM:
+        return text(inputs, "name") or "?"
+    if type_ == VIRTUAL_CLUSTER:
+        return text(inputs, "team") or "?"
+    if type_ == NAMESPACE:
+        return _team_of_namespace(text(inputs, "metadata", "name"))
+    if type_ == RELEASE and text(inputs, "chart").rpartition("/")[2].startswith("vcluster"):
+        return _team_of_namespace(text(inputs, "namespace"))
+    return None
+
+
+def _team_of_namespace(namespace: str) -> str | None:
+    prefix = names.team_namespace("")
+    return namespace.removeprefix(prefix) if namespace.startswith(prefix) else None
+
+
+def _labelled(inputs: Object) -> str:
+    """The team that an object of ours is labelled with."""
+    labels = get(inputs, "metadata", "labels")
+    found = labels.get(names.LABEL_TEAM) if isinstance(labels, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+def _across_lines(step: Step, old: Object, new: Object) -> Iterator[Refusal]:
+    """A KAI that would be upgraded in place from one line to another: Helm can't, whatever the overrides say."""
+    if step.type != RELEASE or "kai-scheduler" not in text(new, "chart"):
+        return
+    before, after = text(old, "version"), text(new, "version")
+    if before == after:
+        return
+    lines = [releases.KAI[version].line if version in releases.KAI else None for version in (before, after)]
+    if None in lines or lines[0] != lines[1]:
+        yield Refusal(
+            team=step.name,
+            change="upgrade",
+            reason=f"updates KAI in place from {before or 'none'} to {after or 'none'}, which are not of one line; "
+            "Helm cannot do that, so the release must be replaced",
+            about=step.urn,
+        )

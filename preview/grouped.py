@@ -1,0 +1,35 @@
+"""Messages that differ only in their subject, as one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+_NAMED: Final = 4
+"""So many subjects are named; the rest is counted."""
+_LONGEST_SUBJECT: Final = 100
+"""A subject is a kind and a name, like `Job ml-check` or `team ml`; what is longer is a sentence."""
+
+
+def grouped(messages: Iterable[str]) -> list[str]:
+    """Return the messages, those of one sentence about several subjects as one: `team a, team b: the sentence`.
+
+    A message is `subject: sentence`; one without a subject stays as it is. The order is that of the first of each.
+    """
+    found: dict[str, list[str]] = {}
+    for message in messages:
+        subject, colon, rest = message.partition(": ")
+        if not colon or len(subject) > _LONGEST_SUBJECT:
+            subject, rest = "", message
+        found.setdefault(rest, []).append(subject)
+    return [_line(list(dict.fromkeys(subjects)), rest) for rest, subjects in found.items()]
+
+
+def _line(subjects: list[str], rest: str) -> str:
+    named = [subject for subject in subjects if subject]
+    if not named:
+        return rest
+    shown = ", ".join(named[:_NAMED])
+    if len(named) > _NAMED:
+        shown += f" and {len(named) - _NAMED} more"
+    return f"{shown}: {rest}"

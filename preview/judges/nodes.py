@@ -1,0 +1,120 @@
+"""Judges nodes: what a team no longer sees, and what of it runs there. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
+from preview.facts import GPU_BOUND, Facts
+from preview.judges.numbers import not_known
+from preview.kinds import Edit, Effect, Kind
+from preview.usage import Use
+from preview.values import UnreadableError, is_known
+
+
+def lost(edit: Edit) -> Effect | None:
+    """Nodes that a team no longer sees. In a virtual cluster a node that goes takes the pods on it along: the control
+    plane's pod garbage collector deletes pods of nodes that are not there."""
+    old, new = _pool_and_nodes(edit.was), _pool_and_nodes(edit.now)
+    if old is None or new is None:
+        return None
+    (pool_was, nodes_were), (pool_is, nodes_are) = old, new
+    if pool_was is None or (pool_was == pool_is and _same_nodes(edit, nodes_were, nodes_are)):
+        return None
+    lost = [node for node in nodes_were if node not in nodes_are]
+    if pool_was == pool_is and nodes_were and nodes_are and not lost:
+        return None
+    by_name = bool(nodes_were) and (bool(nodes_are) or pool_was != pool_is)
+    if by_name and not lost:
+        return _renamed(edit, str(pool_was), pool_is, nodes_were)
+    taken = (
+        f"loses node{'' if len(lost) == 1 else 's'} {_listed(lost)}" if by_name else f"loses nodes of pool {pool_was}"
+    )
+    if pool_was != pool_is:
+        taken = f"moves from pool {pool_was} to {pool_is or 'none'} and {taken}"
+    elif not by_name:
+        taken = f"sees other nodes of pool {pool_was}"
+    given = _given_to(edit, lost)
+    if given:
+        taken += f" ({given})"
+    run, known = _pods_there(edit, lost if by_name else None)
+    if known and run == 0:
+        return Effect(kind=Kind.DISRUPTIVE, means=f"{taken}; none of its pods run there", topic="nodes")
+    there = f"{run} of its pods run there now" if known else f"{_where_not_known(edit.use)}"
+    return Effect(kind=Kind.LOSING, means=f"{taken}, and {there}", allow="lowerLimit", topic="nodes")
+
+
+def _renamed(edit: Edit, pool_was: str, pool_is: str | None, nodes: list[str]) -> Effect:
+    """The same nodes under another pool's label: until its virtual cluster looks for that one, it sees none of them."""
+    moves = f"moves from pool {pool_was} to {pool_is or 'none'}: the label of its nodes {_listed(nodes)} changes"
+    run, known = _pods_there(edit, nodes)
+    if known and run == 0:
+        return Effect(kind=Kind.DISRUPTIVE, means=f"{moves}; none of its pods run there", topic="nodes")
+    there = f"{run} of its pods run there now" if known else _where_not_known(edit.use)
+    means = f"{moves} before its virtual cluster looks for the new one, and {there}"
+    return Effect(kind=Kind.LOSING, means=means, allow="lowerLimit", topic="nodes")
+
+
+def _pool_and_nodes(tenant: Mapping[str, JsonValue]) -> tuple[str | None, list[str]] | None:
+    if "pool" not in tenant or "nodes" not in tenant:
+        return None
+    pool, found = tenant["pool"], tenant["nodes"]
+    if not is_known(pool) or not is_known(found):
+        message = "pool or nodes are not known at preview, so it can't be judged; pass literal values, not outputs"
+        raise UnreadableError(message)
+    listed = [node for node in found if isinstance(node, str)] if isinstance(found, list) else []
+    return (pool if isinstance(pool, str) else None), listed
+
+
+def _same_nodes(edit: Edit, were: list[str], are: list[str]) -> bool:
+    """Whether a tenant sees the same nodes of the same pool."""
+    if were or are:
+        return set(were) == set(are)
+    # a pool found by labels: it is the same set as long as the labels are the same
+    before, after = (
+        facts.pools.get(str(known.get("pool")), {}).get("selector")
+        for facts, known in ((edit.old, edit.was), (edit.new, edit.now))
+    )
+    return before == after
+
+
+def _given_to(edit: Edit, lost: list[str]) -> str:
+    """Who gets the nodes that this tenant loses."""
+    takers = [
+        name
+        for name, known in sorted(edit.new.tenants.items())
+        if name != edit.tenant
+        and isinstance(found := known.get("nodes"), list)
+        and set(lost) & {node for node in found if isinstance(node, str)}
+        and not set(lost) & _nodes_of(edit.old, name)
+    ]
+    return f"{_listed(takers)} {'gets' if len(takers) == 1 else 'get'} {'it' if len(lost) == 1 else 'them'}" * bool(
+        takers
+    )
+
+
+def _nodes_of(facts: Facts, tenant: str) -> set[str]:
+    found = facts.tenants.get(tenant, {}).get("nodes")
+    return {node for node in found if isinstance(node, str)} if isinstance(found, list) else set()
+
+
+def _pods_there(edit: Edit, lost: list[str] | None) -> tuple[int, bool]:
+    """How many of its pods run on these nodes (None: on any), and whether that is known."""
+    use = edit.use
+    if use is None:
+        return 0, False
+    if use.nodes is not None:
+        return sum(count for node, count in use.nodes.items() if lost is None or node in lost), True
+    # somebody counted GPUs by hand and says that none is in use
+    return 0, use.gpus == 0 and set(use.bounds) == {GPU_BOUND}
+
+
+def _where_not_known(use: Use | None) -> str:
+    if use is None:
+        return not_known(use)
+    return "where its pods run is not known (list the pods, too: kubectl get resourcequota,pods -A -o json)"
+
+
+def _listed(found: list[str]) -> str:
+    return ", ".join(found) if len(found) <= 6 else f"{', '.join(found[:6])} and {len(found) - 6} more"

@@ -1,0 +1,112 @@
+"""Judges the settings of a team and of its cluster: mode, isolation, storage, access, and which cluster it is. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from preview.facts import CLUSTER_UID
+from preview.judges.numbers import gpus, in_use, not_known
+from preview.kinds import Edit, Effect, Kind
+
+
+def mode(edit: Edit) -> Effect | None:
+    """Another scheduler for a team: its queues are other objects under other names."""
+    means = f"scheduler mode {edit.before} → {edit.after}: its scheduler and its queues go, pods that name them wait"
+    used = in_use(edit.use)
+    if edit.before == "default":
+        means = "it gets KAI: its API server restarts, pods that run go on"
+        return Effect(kind=Kind.DISRUPTIVE, means=means, topic="scheduler")
+    if used == 0:
+        return Effect(kind=Kind.DISRUPTIVE, means=means, topic="scheduler")
+    run = f"{gpus(used)} in use under them now" if used is not None else not_known(edit.use)
+    return Effect(kind=Kind.LOSING, means=f"{means}, and {run}", allow="replace", topic="scheduler")
+
+
+def shared_owner(edit: Edit) -> Effect | None:
+    """The host's KAI changes hands; where there is none before or after, its version says it."""
+    if edit.before is None or edit.after is None:
+        return None
+    means = "the host's shared scheduler changes hands: pods that run go on, new ones wait until the other is there"
+    return Effect(kind=Kind.DISRUPTIVE, means=means, topic="shared scheduler")
+
+
+def backing_store(edit: Edit) -> Effect | None:
+    """Another store is an empty one."""
+    means = (
+        f"backing store {edit.before} → {edit.after}: its virtual cluster starts empty, or vCluster refuses to "
+        "start; its makers support no move between the two"
+    )
+    return Effect(kind=Kind.LOSING, means=means, allow="replace", topic="cluster")
+
+
+def persistence(edit: Edit) -> Effect | None:
+    """Volume to pod or back: the other place is empty."""
+    to = (
+        "off: its virtual cluster moves into its pod"
+        if edit.after is False
+        else "on: its virtual cluster moves to a volume"
+    )
+    means = f"persistence {to} and starts empty, everything in it is lost"
+    return Effect(kind=Kind.LOSING, means=means, allow="replace", topic="cluster")
+
+
+def sharing(edit: Edit) -> Effect | None:
+    """Fractions switched off: what asks for one is refused."""
+    if edit.after is not False:
+        return Effect(kind=Kind.DISRUPTIVE, means="its scheduler's pods roll", topic="scheduler")
+    means = "GPU fractions are switched off: pods that run go on, new ones that ask for a fraction are refused"
+    return Effect(kind=Kind.DISRUPTIVE, means=means, topic="fractions")
+
+
+_STRICTNESS: Final = ("privileged", "baseline", "restricted")
+
+
+def isolation(edit: Edit) -> Effect | None:
+    """Stricter: pods that run stay, what restarts may be refused."""
+    levels = [_STRICTNESS.index(level) if level in _STRICTNESS else -1 for level in (edit.before, edit.after)]
+    if levels[1] <= levels[0]:
+        return None
+    means = f"isolation {edit.before} → {edit.after}: pods that run stay, new ones that do not comply are refused"
+    return Effect(kind=Kind.DISRUPTIVE, means=means, topic="isolation")
+
+
+def user_kubeconfig(edit: Edit) -> Effect | None:
+    """Off: the account goes, and with it every kubeconfig of it."""
+    if edit.after is not False:
+        return None
+    return Effect(kind=Kind.DISRUPTIVE, means="its kubeconfig without admin rights stops working", topic="user access")
+
+
+def same_cluster(edit: Edit) -> Effect | None:
+    """A change of where the host cluster is found: harmless as long as it is the same cluster."""
+    if edit.old.stack.get("host.provider") == edit.new.stack.get("host.provider") == "lab":
+        return None  # the lab finds its servers by itself
+    before, after = edit.old.stack.get(CLUSTER_UID), edit.new.stack.get(CLUSTER_UID)
+    if before is not None and before == after:
+        return None
+    if before is not None and after is not None:
+        return another_cluster(edit)
+    means = (
+        f"{edit.path} changes from {edit.before or 'none'} to {edit.after or 'none'}: if that is another cluster, "
+        "everything of the team is lost to this stack, and nothing here says that it is not"
+    )
+    return Effect(kind=Kind.UNKNOWN, means=means, allow="replace", topic="host cluster")
+
+
+def another_cluster(edit: Edit) -> Effect | None:
+    """Another cluster under the same stack."""
+    uids = [facts.stack.get(CLUSTER_UID) for facts in (edit.old, edit.new)]
+    what = f"{edit.path} {edit.before} → {edit.after}" if None in uids else f"cluster {uids[0]} → {uids[1]}"
+    means = f"{what}: another cluster under this stack, everything of the team is lost"
+    return Effect(kind=Kind.LOSING, means=means, allow="replace", topic="host cluster")
+
+
+def storage_class(edit: Edit) -> Effect | None:
+    """A StatefulSet's claims can't be changed: Kubernetes refuses the update."""
+    if edit.was.get("vcluster.persistence") is False:
+        return None  # it has no volume
+    means = (
+        f"storage class {edit.before or 'default'} → {edit.after or 'default'}: the volume of a virtual cluster can't "
+        "change, so Kubernetes refuses the update, and only a new virtual cluster gets it: an empty one"
+    )
+    return Effect(kind=Kind.LOSING, means=means, allow="replace", topic="cluster")

@@ -1,0 +1,86 @@
+"""Judges versions: upgrades in place, replacements, downgrades. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Final
+
+from pydantic import JsonValue
+
+import releases
+from preview.kinds import Edit, Effect, Kind
+
+SCHEDULER_AWAY: Final = (
+    "away for about a minute (52 to 74 s on two cores); pods that run go on, new ones wait, queues are kept"
+)
+"""Measured from an old scheduler's end to the first pod that the new one binds."""
+
+_VERSION: Final = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
+
+
+def _numbers(version: JsonValue) -> tuple[int, int, int] | None:
+    found = _VERSION.match(version) if isinstance(version, str) else None
+    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
+
+
+def kai_version(edit: Edit) -> Effect | None:
+    """Another KAI: within its line Helm upgrades it, across lines it is replaced; both ways alike."""
+    topic = "scheduler"
+    if edit.before is None or edit.after is None:
+        return None  # the mode changes, and that says it
+    old, new = (releases.KAI.get(str(version)) for version in (edit.before, edit.after))
+    if old is None or new is None:
+        means = "KAI changes to or from a release that this program does not know: nobody can say how"
+        return Effect(kind=Kind.UNKNOWN, means=means, allow="replace", topic=topic)
+    if releases.same_line(old, new):
+        means = "scheduler upgraded in place: its pods roll, pods that wait are bound some seconds later"
+        return Effect(kind=Kind.DISRUPTIVE, means=means, topic=topic)
+    return Effect(kind=Kind.REPLACING, means=f"scheduler replaced: {SCHEDULER_AWAY}", topic=topic)
+
+
+def shared_kai(edit: Edit) -> Effect | None:
+    """Another version of the one KAI on the host, for a team that it schedules."""
+    if edit.was.get("scheduler.mode") != "host":
+        return None
+    effect = kai_version(edit)
+    if effect is None:
+        goes = edit.after is None
+        words = (
+            "the host's shared scheduler goes: pods that name it wait" if goes else "the host gets a shared scheduler"
+        )
+        return Effect(kind=Kind.DISRUPTIVE if goes else Kind.IN_PLACE, means=words, topic="shared scheduler")
+    means = effect.means.replace("scheduler ", "the host's shared scheduler is ", 1)
+    return Effect(kind=effect.kind, means=means, allow=effect.allow, topic="shared scheduler")
+
+
+def vcluster_version(edit: Edit) -> Effect | None:
+    """Another vCluster: up it restarts, down nobody supports."""
+    return _upgrade(edit, "vCluster", "its makers test steps of one minor version")
+
+
+def kubernetes_version(edit: Edit) -> Effect | None:
+    """Another Kubernetes inside: up it restarts, down the API server may not read what it stored."""
+    effect = _upgrade(edit, "Kubernetes", "an API server is upgraded one minor version at a time")
+    kai = releases.KAI.get(str(edit.now.get("scheduler.version")))
+    if effect and effect.kind is Kind.LOSING and (kai is None or releases.fits(str(edit.before), kai)):
+        # an older KAI brings an older default along, which nobody asked for
+        keep = f"{effect.means}; to keep the newer one write vcluster.kubernetesVersion: {edit.before}"
+        return replace(effect, means=keep)
+    return effect
+
+
+def _upgrade(edit: Edit, what: str, one_step: str) -> Effect | None:
+    old, new = _numbers(edit.before), _numbers(edit.after)
+    words = f"{what} {edit.before} → {edit.after}"
+    if old is None or new is None:
+        return Effect(
+            kind=Kind.UNKNOWN, means=f"{words}: these can't be compared", allow="replace", topic=f"api {what}"
+        )
+    if new < old and new[:2] != old[:2]:
+        means = f"{words} is a downgrade: nobody supports it, and what the newer one stored may not be readable"
+        return Effect(kind=Kind.LOSING, means=means, allow="replace", topic=f"api {what}")
+    restart = f"{words}: its API server restarts, kubectl does not answer meanwhile, pods that run go on"
+    if new[0] == old[0] and new[1] - old[1] > 1:
+        restart += f"; it skips minor versions, and {one_step}"
+    return Effect(kind=Kind.DISRUPTIVE, means=restart, topic=f"api {what}")

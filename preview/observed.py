@@ -1,0 +1,253 @@
+"""Facts out of resources: what a preview's steps, or a stack's state, say of a stack. Pure.
+
+Owns: which input of which component or object is which fact. Each side of a preview is read by the same rules, so a
+difference between the two is a change and never another way of writing.
+Leaves to others: facts of a stack file (`facts.py`), what a difference means (`fields.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, TypeAlias
+
+from pydantic import JsonValue
+
+from names import team_namespace
+from preview.facts import CANARY_OF, CLUSTER_UID, HARD, REPLICAS, Facts, bounds
+from preview.steps import Op, Preview, Step
+from preview.values import UnreadableError, get, plain, text
+
+COMPONENT: Final = "gpu-tenancy:index:"
+"""How the type of every component of this program begins."""
+TEAM: Final = "gpu-tenancy:index:Team"
+NODE_POOL: Final = "gpu-tenancy:index:NodePool"
+HOST_CLUSTER: Final = "gpu-tenancy:index:HostCluster"
+GPU_SOFTWARE: Final = "gpu-tenancy:index:GpuSoftware"
+VIRTUAL_CLUSTER: Final = "gpu-tenancy:index:VirtualCluster"
+KAI_SCHEDULER: Final = "gpu-tenancy:index:KaiScheduler"
+RELEASE: Final = "kubernetes:helm.sh/v3:Release"
+RESOURCE_QUOTA: Final = "kubernetes:core/v1:ResourceQuota"
+SERVICE: Final = "kubernetes:core/v1:Service"
+NAMESPACE: Final = "kubernetes:core/v1:Namespace"
+
+_TEAM_FIELDS: Final = {
+    "pool": "pool",
+    "nodes": "nodes",
+    "mode": "scheduler.mode",
+    "gpuSharing": "scheduler.gpuSharing",
+    "gpuQuota": "resources.gpus.quota",
+    "gpuLimit": "resources.gpus.limit",
+    "cpu": "resources.cpu",
+    "memory": "resources.memory",
+    "pods": "resources.pods",
+    "isolation": "isolation",
+    "priority": "priority",
+    "vclusterVersion": "vcluster.version",
+    CANARY_OF: CANARY_OF,
+}
+"""A Team's inputs, and the facts that they are (`components/team/tenant.py`, `facts`)."""
+_QUEUE_FIELDS: Final = {
+    "quota": "gpu.quota",
+    "limit": "gpu.limit",
+    "overQuotaWeight": "gpu.overQuotaWeight",
+    "priority": "priority",
+}
+_CLUSTER_FIELDS: Final = {
+    "version": "vcluster.version",
+    "kubernetesVersion": "vcluster.kubernetesVersion",
+    "persistence": "vcluster.persistence",
+    "backingStore": "vcluster.backingStore",
+}
+_POOL_FIELDS: Final = {
+    "nodes": "nodes",
+    "selector": "selector",
+    "gpusPerNode": "gpusPerNode",
+    "gpuMemoryMib": "gpuMemoryMib",
+    "product": "product",
+    "replicas": REPLICAS,
+}
+_SOFTWARE_FIELDS: Final = {
+    "stack": "gpu.stack",
+    "owner": "gpu.owner",
+    "version": "gpu.version",
+    "runtimeClass": "gpu.runtimeClass.name",
+}
+_MAY_BE_NONE: Final = frozenset(
+    {"pool", CANARY_OF, "schedulerVersion", "selector", "gpuMemoryMib", "product", "version", "runtimeClass"}
+)
+"""Inputs that a component leaves out where there is nothing: the SDK sends no null."""
+_HOST_FIELDS: Final = {"hostProvider": "host.provider", "context": "host.context"}
+_EXPOSED: Final = {"NodePort": "nodePort", "LoadBalancer": "loadBalancer"}
+
+Inputs: TypeAlias = Mapping[str, JsonValue]
+
+
+class _Collector:
+    """Facts of one side, resource by resource."""
+
+    def __init__(self) -> None:
+        self.stack: dict[str, JsonValue] = {}
+        self.pools: dict[str, dict[str, JsonValue]] = {}
+        self.tenants: dict[str, dict[str, JsonValue]] = {}
+        self.beside: dict[str, dict[str, JsonValue]] = {}
+        """Of objects in a tenant's namespace."""
+        self.stays: set[str] = set()
+        """Tenants of whom an object is on both sides: they are there, whatever else the preview lists of them."""
+
+    def facts(self) -> Facts:
+        for name, found in self.beside.items():
+            if name in self.tenants or name in self.stays:
+                self.tenants.setdefault(name, {}).update(found)
+        return Facts(stack=self.stack, pools=self.pools, tenants=self.tenants)
+
+    def tenant(self, name: str) -> dict[str, JsonValue]:
+        return self.tenants.setdefault(name, {})
+
+    def team(self, inputs: Inputs) -> None:
+        found = self.tenant(text(inputs, "name") or "?")
+        found.update(_picked(inputs, _TEAM_FIELDS))
+        own = inputs.get("mode") == "virtual"
+        found["scheduler.version"] = inputs.get("schedulerVersion") if own else None
+        queues = inputs.get("queues")
+        for leaf, queue in queues.items() if isinstance(queues, dict) else ():
+            if isinstance(queue, dict):
+                found.update({f"queues.{leaf}.{k}": v for k, v in _picked(queue, _QUEUE_FIELDS).items()})
+
+    def virtual_cluster(self, inputs: Inputs) -> None:
+        self.tenant(text(inputs, "team") or "?").update(_picked(inputs, _CLUSTER_FIELDS))
+
+    def pool(self, inputs: Inputs) -> None:
+        self.pools.setdefault(text(inputs, "name") or "?", {}).update(_picked(inputs, _POOL_FIELDS))
+
+    def host_cluster(self, inputs: Inputs) -> None:
+        self.stack.update(_picked(inputs, _HOST_FIELDS))
+
+    def software(self, inputs: Inputs) -> None:
+        self.stack.update(_picked(inputs, _SOFTWARE_FIELDS))
+
+    def scheduler(self, inputs: Inputs) -> None:
+        if inputs.get("team") is None and "version" in inputs:
+            self.stack["host.scheduler.version"] = inputs["version"]
+
+    def release(self, inputs: Inputs) -> None:
+        team = _team_of(inputs)
+        if team is None or not text(inputs, "chart").rpartition("/")[2].startswith("vcluster"):
+            return
+        plane = get(inputs, "values", "controlPlane")
+        values = plane if isinstance(plane, dict) else {}
+        etcd = get(values, "backingStore", "etcd", "deploy", "enabled") is True
+        store = ("backingStore", "etcd", "deploy", "statefulSet") if etcd else ("statefulSet",)
+        claim = get(values, *store, "persistence", "volumeClaim")
+        found = self.beside.setdefault(team, {})
+        found["vcluster.version"] = inputs.get("version")
+        found["vcluster.backingStore"] = "etcd" if etcd else "sqlite"
+        if inside := get(values, "distro", "k8s", "image", "tag"):
+            found["vcluster.kubernetesVersion"] = inside
+        if isinstance(claim, dict):
+            found["vcluster.persistence"] = claim.get("enabled")
+            if claim.get("enabled") is True:
+                self.stack["host.storageClass"] = claim.get("storageClass")
+
+    def quota(self, inputs: Inputs) -> None:
+        team, hard = _team_of(inputs), get(inputs, "spec", "hard")
+        if team is None or not isinstance(hard, dict):
+            return
+        found = self.beside.setdefault(team, {})
+        found[HARD] = bounds(hard)
+        if "requests.storage" in hard:
+            found["resources.storage"] = hard["requests.storage"]
+
+    def service(self, inputs: Inputs) -> None:
+        team, kind = _team_of(inputs), get(inputs, "spec", "type")
+        if team is None or get(inputs, "metadata", "name") != f"{team}-api":
+            return
+        found = self.beside.setdefault(team, {})
+        found["access.expose"] = _EXPOSED.get(str(kind), kind)
+        ports = get(inputs, "spec", "ports")
+        first = ports[0] if isinstance(ports, list) and ports else None
+        if isinstance(first, dict):
+            found["access.port"] = first.get("nodePort")
+
+
+_READERS: Final[Mapping[str, Callable[[_Collector, Inputs], None]]] = {
+    TEAM: _Collector.team,
+    VIRTUAL_CLUSTER: _Collector.virtual_cluster,
+    NODE_POOL: _Collector.pool,
+    HOST_CLUSTER: _Collector.host_cluster,
+    GPU_SOFTWARE: _Collector.software,
+    KAI_SCHEDULER: _Collector.scheduler,
+    RELEASE: _Collector.release,
+    RESOURCE_QUOTA: _Collector.quota,
+    SERVICE: _Collector.service,
+}
+
+
+_TELLS_ITSELF: Final = {
+    TEAM: "name",
+    VIRTUAL_CLUSTER: "team",
+    NODE_POOL: "name",
+    HOST_CLUSTER: "hostProvider",
+    GPU_SOFTWARE: "stack",
+    KAI_SCHEDULER: "line",
+}
+"""A fact that is among a component's outputs where all of them are: an older program kept only some."""
+
+
+def facts_before(preview: Preview) -> Facts:
+    """What was there before a preview's change, as far as it says so."""
+    return _side(preview.steps, lambda step: step.old)
+
+
+def facts_after(preview: Preview) -> Facts:
+    """What will be there after a preview's change, as far as it says so."""
+    return _side(preview.steps, lambda step: None if step.op is Op.DELETE else step.inputs)
+
+
+def _side(steps: Iterable[Step], of: Callable[[Step], Mapping[str, JsonValue] | None]) -> Facts:
+    found = _Collector()
+    for step in steps:
+        inputs, read = of(step), _READERS.get(step.type)
+        if inputs is None or read is None:
+            continue
+        try:
+            read(found, values := {key: plain(value) for key, value in inputs.items()})
+            team = _team_of(values)
+            if team is not None and step.old is not None and step.new is not None:
+                found.stays.add(team)
+        except UnreadableError:
+            continue  # the steps' own judgement refuses a tenant whose name is not known (`gate.py`)
+    return found.facts()
+
+
+def facts_in_state(resources: Mapping[str, object]) -> Facts | None:
+    """Return the facts that a stack's state has of its last update; None where no part of the platform is in it.
+
+    `resources` are the state's, by URN, each with `type` and `outputs` (as the engine's `readStackResourceOutputs`
+    gives them). The outputs of a component are its facts, those of a Kubernetes object and of a Helm release what was
+    asked for. What an older program did not keep is not known.
+    """
+    found = _Collector()
+    for entry in resources.values():
+        if not isinstance(entry, dict) or not isinstance(outputs := entry.get("outputs"), dict):
+            continue
+        kind = str(entry.get("type"))
+        if kind == NAMESPACE and get(outputs, "metadata", "name") == "kube-system":
+            found.stack[CLUSTER_UID] = get(outputs, "metadata", "uid")
+        elif (read := _READERS.get(kind)) and _TELLS_ITSELF.get(kind, "") in ("", *outputs):
+            try:
+                read(found, {key: plain(value) for key, value in outputs.items()})
+            except UnreadableError:
+                continue
+    return found.facts() if found.tenants or found.stack else None
+
+
+def _picked(inputs: Inputs, fields: Mapping[str, str]) -> dict[str, JsonValue]:
+    return {fact: inputs.get(name) for name, fact in fields.items() if name in inputs or name in _MAY_BE_NONE}
+
+
+def _team_of(inputs: Inputs) -> str | None:
+    """The tenant in whose host namespace an object is."""
+    namespace, prefix = get(inputs, "metadata", "namespace") or inputs.get("namespace"), team_namespace("")
+    if not isinstance(namespace, str) or not namespace.startswith(prefix):
+        return None
+    return namespace.removeprefix(prefix)

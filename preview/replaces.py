@@ -1,0 +1,80 @@
+"""Which change of a resource the engine makes by a replacement. Pure.
+
+Owns: what the Kubernetes provider never updates in place, and the engine's own reasons. The lab and a rehearsal ask no
+provider, and with this they say `replace` where the engine would.
+Leaves to others: what a replacement means for a team.
+
+Source: pulumi-kubernetes v4.32.0, provider/pkg/provider/diff.go (forceNew) and helm_release.go; pulumi v3.259.0,
+pkg/resource/deploy/step_generator.go (shouldTriggerReplace, applyReplaceOnChanges).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from pydantic import JsonValue
+
+from preview.differences import Path, differences, written
+
+_SELECTOR: Final = ("spec.selector",)
+FORCED: Final[Mapping[str, tuple[str, ...]]] = {
+    "kubernetes:core/v1:ConfigMap": ("data", "binaryData"),
+    "kubernetes:core/v1:Secret": ("type", "data", "stringData"),
+    "kubernetes:core/v1:Service": ("spec.clusterIP",),
+    "kubernetes:core/v1:ResourceQuota": ("spec.scopes",),
+    "kubernetes:core/v1:Pod": ("spec",),
+    "kubernetes:core/v1:PersistentVolumeClaim": (
+        "spec.accessModes",
+        "spec.selector",
+        "spec.storageClassName",
+        "spec.volumeName",
+    ),
+    "kubernetes:apps/v1:Deployment": _SELECTOR,
+    "kubernetes:apps/v1:DaemonSet": _SELECTOR,
+    "kubernetes:apps/v1:StatefulSet": (
+        "spec.podManagementPolicy",
+        "spec.revisionHistoryLimit",
+        "spec.selector",
+        "spec.serviceName",
+        "spec.volumeClaimTemplates",
+    ),
+    "kubernetes:batch/v1:Job": ("spec.completions", "spec.parallelism", "spec.selector", "spec.template"),
+    "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding": ("roleRef",),
+    "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding": ("roleRef",),
+    "kubernetes:storage.k8s.io/v1:StorageClass": ("parameters", "provisioner"),
+    "kubernetes:helm.sh/v3:Release": ("name", "namespace"),
+}
+"""Properties that the provider never updates in place, by type."""
+_NAME: Final = ("metadata.name", "metadata.namespace")
+"""Of every Kubernetes object."""
+TRIGGER: Final = "replacementTrigger"
+"""The engine's word for a replacement that the program asked for."""
+
+
+def reasons(
+    type_: str,
+    old: JsonValue,
+    new: JsonValue,
+    *,
+    on_changes: Sequence[str] = (),
+    trigger: tuple[JsonValue, JsonValue] = (None, None),
+) -> tuple[str, ...]:
+    """Return why a change of inputs is a replacement; nothing where it is an update in place.
+
+    `on_changes`: properties of the option `replace_on_changes`. `trigger`: the option `replacement_trigger` before and
+    now; null on either side is no trigger.
+    """
+    before, after = trigger
+    if before is not None and after is not None and before != after:
+        return (TRIGGER,)
+    forced = (*FORCED.get(type_, ()), *(_NAME if type_.startswith("kubernetes:") else ()), *on_changes)
+    found = [each.path for each in differences(old, new)]
+    return tuple(written(path) for path in found if any(_touches(path, name) for name in forced))
+
+
+def _touches(path: Path, forced: str) -> bool:
+    """Whether a difference is at a property, in it, or in something that holds it."""
+    steps = forced.split(".")
+    found = [step for step in path if isinstance(step, str)][: len(steps)]
+    return bool(found) and found == steps[: len(found)] and (len(found) == len(steps) or len(path) == len(found))

@@ -1,0 +1,147 @@
+"""What runs now, by tenant: the numbers that a change is held against. Pure.
+
+Owns: reading them from `{"ml": 3}` (GPUs) or from what kubectl lists (ResourceQuotas, Pods).
+Leaves to others: asking a cluster, and what a change takes away (`judges.py`).
+
+What is not in the listing is not known: it may come from another cluster, or from an account that sees little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Final, TypeAlias
+
+from pydantic import JsonValue
+
+from names import GPU, KAI_QUEUE_LABEL, team_namespace
+from preview.facts import GPU_BOUND
+from preview.values import UnreadableError, get, quantity
+
+_NAMESPACE: Final = team_namespace("")
+_OVER: Final = ("Succeeded", "Failed")
+"""Phases in which a pod holds nothing any more."""
+_CONTROL_PLANE: Final = ("app", "vcluster")
+"""vCluster's own label on its control plane, which is no tenant's pod (VC@v0.36.1:chart/templates/statefulset.yaml)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """What one tenant uses now. None: not known."""
+
+    bounds: Mapping[str, Decimal] = field(default_factory=dict)
+    """By the ResourceQuota's keys, as its `status.used` says them."""
+    nodes: Mapping[str, int] | None = None
+    """How many of its pods run on each node."""
+    queues: Mapping[str, Decimal] | None = None
+    """GPUs of its running pods by the queue that they name."""
+
+    @property
+    def gpus(self) -> Decimal | None:
+        """GPUs (replicas) in use."""
+        return self.bounds.get(GPU_BOUND)
+
+
+Usage: TypeAlias = Mapping[str, Use]
+
+
+class UsageError(ValueError):
+    """A list of what runs now that is none."""
+
+
+def usage_of(content: object) -> dict[str, Use]:
+    """Return what each tenant uses, from `{"ml": 3}` or from a list that kubectl wrote. Raises `UsageError`.
+
+    kubectl get resourcequota,pods -A -o json
+    """
+    if isinstance(content, Mapping) and isinstance(items := content.get("items"), list):
+        return _of_list([item for item in items if isinstance(item, dict)])
+    if isinstance(content, Mapping) and all(type(value) in (int, float) for value in content.values()):
+        return {str(team): Use(bounds={GPU_BOUND: Decimal(str(value))}) for team, value in content.items()}
+    message = (
+        'must be {"team": GPUs, ...} or a list from kubectl; write it with: kubectl get resourcequota,pods -A -o json'
+    )
+    raise UsageError(message)
+
+
+def _of_list(items: list[dict[str, JsonValue]]) -> dict[str, Use]:
+    found: dict[str, Use] = {}
+    pods: dict[str, list[dict[str, JsonValue]]] = {}
+    for item in items:
+        team = _team(item)
+        kind = item.get("kind")
+        if team is None:
+            continue
+        if kind == "Pod":
+            pods.setdefault(team, []).append(item)
+        elif kind in (None, "ResourceQuota"):
+            used = _used(item)
+            known = found.get(team, Use()).bounds
+            # several quotas of one namespace count the same pods
+            found[team] = Use(bounds={**known, **{k: max(v, known.get(k, v)) for k, v in used.items()}})
+    if any(item.get("kind") == "Pod" for item in items):
+        for team in {*found, *pods}:
+            seen = use_of_pods(pods.get(team, []))
+            bounds = found.get(team, Use()).bounds
+            found[team] = Use(bounds={**seen.bounds, **bounds}, nodes=seen.nodes, queues=seen.queues)
+    return found
+
+
+def _team(item: Mapping[str, JsonValue]) -> str | None:
+    namespace = get(item, "metadata", "namespace")
+    if not isinstance(namespace, str) or not namespace.startswith(_NAMESPACE):
+        return None
+    return namespace.removeprefix(_NAMESPACE)
+
+
+def _used(quota: Mapping[str, JsonValue]) -> dict[str, Decimal]:
+    used = get(quota, "status", "used")
+    found = {}
+    for key, value in used.items() if isinstance(used, dict) else ():
+        try:
+            found[key] = quantity(value, key)
+        except UnreadableError:
+            continue  # not known, and so nothing is below it
+    return found
+
+
+def use_of_pods(pods: Iterable[Mapping[str, JsonValue]]) -> Use:
+    """Return what pods of one tenant hold: GPUs, nodes, queues. Those that are over hold nothing."""
+    nodes: dict[str, int] = {}
+    queues: dict[str, Decimal] = {}
+    gpus = Decimal(0)
+    for pod in pods:
+        labels = get(pod, "metadata", "labels")
+        label, value = _CONTROL_PLANE
+        if get(pod, "status", "phase") in _OVER or (isinstance(labels, dict) and labels.get(label) == value):
+            continue
+        node, holds = get(pod, "spec", "nodeName"), _gpus(pod)
+        if not isinstance(node, str) or not node:
+            continue  # it waits: it holds nothing yet
+        nodes[node] = nodes.get(node, 0) + 1
+        gpus += holds
+        queue = labels.get(KAI_QUEUE_LABEL) if isinstance(labels, dict) else None
+        if isinstance(queue, str):
+            queues[queue] = queues.get(queue, Decimal(0)) + holds
+    return Use(bounds={GPU_BOUND: gpus}, nodes=nodes, queues=queues)
+
+
+def _gpus(pod: Mapping[str, JsonValue]) -> Decimal:
+    """GPUs that a pod holds: whole ones, or its fraction of one."""
+    annotations = get(pod, "metadata", "annotations")
+    if isinstance(annotations, dict) and "gpu-fraction" in annotations:
+        try:
+            return Decimal(str(annotations["gpu-fraction"]))
+        except InvalidOperation:
+            return Decimal(1)
+    if isinstance(annotations, dict) and "gpu-memory" in annotations:
+        return Decimal(1)  # how much of which GPU it is stands nowhere here: at most one
+    total = Decimal(0)
+    containers = get(pod, "spec", "containers")
+    for container in containers if isinstance(containers, list) else ():
+        limits = get(container, "resources", "limits") if isinstance(container, dict) else None
+        for key, value in limits.items() if isinstance(limits, dict) else ():
+            if key == GPU or key.startswith("nvidia.com/mig-"):
+                total += quantity(value, key)
+    return total

@@ -1,0 +1,103 @@
+"""Reads a value out of a resource's inputs, so that what is not known never passes for known. Pure.
+
+Owns: the marks by which engine and lab say that a value is not known or is secret, and the readers that raise for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+from pydantic import JsonValue
+
+from capacity import parse_quantity
+
+SIGNATURE_KEY: Final = "4dabf18193072939515e22adb298388d"
+"""How the engine marks a value's kind inside plain data (pulumi sdk/go/common/resource/properties.go)."""
+_WRAPPED: Final = frozenset(
+    {
+        "1b47061264138c4ac30d75fd1eb44270",  # a secret: its value lies beside the mark, or its ciphertext
+        "d0e6a833031e9bbcd3f4e8bde6ca49a4",  # an output value
+    }
+)
+_UNKNOWN: Final = frozenset(
+    {
+        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",  # a boolean
+        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",  # a number
+        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",  # a text
+        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",  # a list
+        "030794c1-ac77-496b-92df-f27374a8bd58",  # an asset
+        "e48ece36-62e2-4504-bad9-02848725956a",  # an archive
+        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",  # a mapping
+        "[unknown]",
+    }
+)
+"""What stands in the place of a value that is not known at preview: the engine's marks (pulumi v3.259.0,
+sdk/go/common/resource/plugin/rpc.go), and the lab's."""
+_SECRET: Final = "[secret]"
+
+
+class UnreadableError(ValueError):
+    """A value that a judgement needs is not known, is secret, or is of another type. The text says which."""
+
+
+def plain(value: JsonValue) -> JsonValue:
+    """Return the value without the engine's wrappers; what is not known stays the mark that it is."""
+    if isinstance(value, dict):
+        if SIGNATURE_KEY in value:
+            inner = value.get("value") if value[SIGNATURE_KEY] in _WRAPPED else None
+            return _SECRET if inner is None else plain(inner)
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def is_known(value: JsonValue) -> bool:
+    """Whether a value and everything in it can be judged."""
+    if isinstance(value, dict):
+        return SIGNATURE_KEY not in value and all(is_known(item) for item in value.values())
+    if isinstance(value, list):
+        return all(is_known(item) for item in value)
+    return not (isinstance(value, str) and (value in _UNKNOWN or value.startswith(_SECRET)))
+
+
+def known(value: JsonValue, where: str) -> JsonValue:
+    """Return the value. Raises `UnreadableError` when it is not known."""
+    if not is_known(value):
+        message = f"{where} is not known at preview, so it can't be judged; pass a literal value, not an output"
+        raise UnreadableError(message)
+    return value
+
+
+def get(inputs: Mapping[str, JsonValue], *path: str) -> JsonValue:
+    """Return what lies at the path, None where there is nothing. Raises `UnreadableError` on a way not known."""
+    value: JsonValue = dict(inputs)
+    for depth, key in enumerate(path):
+        if isinstance(value, str):
+            known(value, ".".join(path[:depth]))
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
+    return value
+
+
+def text(inputs: Mapping[str, JsonValue], *path: str) -> str:
+    """Return the text at the path, empty where there is none. Raises `UnreadableError` when it is not known."""
+    value = known(get(inputs, *path), ".".join(path))
+    return value if isinstance(value, str) else ""
+
+
+def quantity(value: JsonValue, where: str) -> Decimal:
+    """Return a number or a Kubernetes quantity in its base unit. Raises `UnreadableError` when it is none."""
+    known(value, where)
+    try:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError
+        return Decimal(str(value)) if isinstance(value, int | float) else _decimal(value)
+    except ValueError:
+        message = f"{where} must be a number or a quantity, got {value!r:.60}, so it can't be judged"
+        raise UnreadableError(message) from None
+
+
+def _decimal(value: str) -> Decimal:
+    return Decimal(-1) if value == "-1" else parse_quantity(value)

@@ -1,0 +1,128 @@
+"""Allocates the pod's share of each GPU, tests it, and tries one allocation beyond it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from probe.bounds import MEMORY_TOLERANCE
+from probe.expect import FRACTIONS, Expect, Facts
+from probe.gather.context import Context, first_line, out_of_memory
+
+
+def granted_mib(expect: Expect, total_mib: int, free_mib: int, whole_mib: int | None = None) -> int:
+    """MiB of one device that this pod may use: all of it, its fraction, its own number, or its part of replicas.
+
+    `total_mib` is what CUDA shows this process, `whole_mib` what the GPU has; a limit of MPS makes the first smaller.
+    """
+    if expect.mode == "fraction":
+        return int(total_mib * (expect.fraction or 1.0))
+    if expect.mode == "gpu-memory":
+        return min(expect.gpu_memory_mib or total_mib, total_mib)
+    if expect.mode == "replica":
+        if not expect.replicas:  # where nobody says how many there are: no more than what is free now
+            return free_mib
+        part = (whole_mib or total_mib) // expect.replicas
+        return total_mib if total_mib <= part * (1 + MEMORY_TOLERANCE) else total_mib // expect.replicas
+    return total_mib
+
+
+def memory_mib(torch: Any, device: int) -> tuple[int, int]:
+    """(free, total) MiB of a device."""
+    free, total = torch.cuda.mem_get_info(device)
+    return free >> 20, total >> 20
+
+
+def nvml_mib(context: Context, device: int) -> int | None:
+    """MiB that NVML says a device of torch's has; None where it does not say, or lists MIG slices."""
+    uuids = {found["index"]: found["uuid"] for found in context.facts["cuda"]["devices"]}
+    for gpu in context.facts["nvml"].get("gpus", []):
+        if uuids.get(device) == gpu["uuid"]:
+            found: int | None = gpu.get("memoryMib")
+            return found
+    return None
+
+
+def gather_memory(context: Context) -> Facts:
+    """Allocates the asked share of each GPU and tests it. On a fraction, torch is held to the share by its own limiter
+    first, and one allocation beyond it is tried."""
+    torch, expect, results = context.torch, context.expect, []
+    for index in (device["index"] for device in context.facts["cuda"]["devices"]):
+        torch.cuda.set_device(index)
+        free, total = memory_mib(torch, index)
+        granted = granted_mib(expect, total, free, nvml_mib(context, index))
+        result: Facts = {"index": index, "totalMib": total, "freeMib": free, "grantedMib": granted}
+        result["askedMib"] = int(granted * expect.memory_fraction)
+        result.update(gotMib=0, checkedMib=0, wrongWords=0, outOfMemory=None)
+        results.append(result)
+        if expect.mode in FRACTIONS:
+            torch.cuda.set_per_process_memory_fraction(min(1.0, granted / total), index)
+        try:
+            pattern_test(torch, index, result, lambda: context.progress({"gpus": results}))
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            result["outOfMemory"] = first_line(error)
+        torch.cuda.empty_cache()
+        if expect.mode in FRACTIONS:
+            result["limiter"] = limiter_test(torch, index, granted)
+    return {"gpus": results}
+
+
+PATTERN_MIB, ROWS = 64, 8  # one row of the pattern is longer than any cache; a block has so many rows
+
+
+def pattern_test(torch: Any, device: int, result: Facts, progress: Callable[[], None]) -> None:
+    """Fills memory with rows that all differ, reads them back as they are and inverted: on the device in full, over the
+    bus in samples. Fills in `result` as it goes, so that an error or a kill shows how far it came."""
+    row_mib = max(1, min(PATTERN_MIB, result["askedMib"] // 64))
+    words = row_mib << 18  # of 4 bytes
+    generator = torch.Generator().manual_seed(time.time_ns() & 0xFFFFFFFF)
+    pattern_here = torch.randint(-(2**31), 2**31 - 1, (words,), dtype=torch.int32, generator=generator)
+    pattern = pattern_here.to(device)
+    blocks = []
+
+    def block() -> Any:
+        made = torch.empty((ROWS, words), dtype=torch.int32, device=device)
+        result["gotMib"] += ROWS * row_mib
+        return made
+
+    scratch = block()
+    # what is asked for includes the pattern, the scratch block and the booleans of a comparison
+    for _ in range(max(1, (result["askedMib"] - row_mib - ROWS * row_mib * 5 // 4) // (ROWS * row_mib))):
+        blocks.append(block())
+    progress()
+    keys = torch.arange(len(blocks) * ROWS, dtype=torch.int32, device=device).mul_(0x9E3779).view(-1, ROWS, 1)
+    wrong = torch.zeros((), dtype=torch.int64, device=device)
+    for number_, block_ in enumerate(blocks):
+        torch.add(pattern, keys[number_], out=block_)
+    for inverted in (False, True):
+        for number_, block_ in enumerate(blocks):
+            torch.add(pattern, keys[number_], out=scratch)
+            if inverted:
+                torch.bitwise_not(scratch, out=scratch)
+            wrong += torch.ne(block_, scratch).sum()
+            if not inverted:
+                torch.bitwise_not(block_, out=block_)
+    sample, keys_here = 1 << 16, keys.cpu()
+    for number_, block_ in enumerate(blocks):
+        row, start = number_ % ROWS, (number_ * 7919 * 4096) % (words - sample + 1)
+        right = (pattern_here[start : start + sample] + keys_here[number_, row]).bitwise_not()
+        wrong += int((block_[row, start : start + sample].cpu() != right).sum())
+    result["wrongWords"] = int(wrong.item())
+    result["checkedMib"] = len(blocks) * ROWS * row_mib
+
+
+def limiter_test(torch: Any, device: int, granted: int) -> Facts:
+    """Whether torch's limiter refuses one allocation just beyond the share, and what the GPU still had free."""
+    facts: Facts = {"limitMib": granted, "triedMib": granted + 256, "freeMib": memory_mib(torch, device)[0]}
+    try:
+        torch.empty((granted + 256) << 20, dtype=torch.uint8, device=device)
+        facts["refused"] = False
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        facts["refused"] = True
+    torch.cuda.empty_cache()
+    return facts

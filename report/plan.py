@@ -1,0 +1,120 @@
+"""What `make preview` prints: every change with its old and new values, team by team. Pure.
+
+Owns: the order, the marks, which lines a terminal colours.
+Leaves to others: printing and colours (`cli`), what a change means (`impact.py`), secrets (`redact.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from preview.changes import EVERYONE
+from preview.observed import COMPONENT, TEAM
+from preview.steps import Op, Preview, Step
+from preview.usage import Usage
+from report.diff import learn_step, value_changes
+from report.impact import Gravity, Impact, Owners, impacts
+from report.quota import team_states
+from report.redact import Redactor
+from settings.models import Platform
+
+MARKS: Final = {Op.CREATE: "+", Op.UPDATE: "~", Op.REPLACE: "±", Op.DELETE: "-", Op.UNKNOWN: "?"}
+"""One for each operation: a replacement is a deletion and a creation."""
+
+MOST_VALUES: Final = 20
+"""Lines of one changed resource; beyond it the count is enough."""
+
+
+class Tone(StrEnum):
+    """How a terminal shows a line."""
+
+    PLAIN = "plain"
+    HEAD = "head"
+    QUIET = "quiet"
+    GOOD = "good"
+    CHANGED = "changed"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of text."""
+
+    text: str
+    tone: Tone = Tone.PLAIN
+
+
+_TONES: Final = {
+    Op.CREATE: Tone.GOOD,
+    Op.UPDATE: Tone.CHANGED,
+    Op.REPLACE: Tone.BAD,
+    Op.DELETE: Tone.BAD,
+    Op.UNKNOWN: Tone.BAD,
+}
+_FELT: Final = {Gravity.LOSS: "LOSS", Gravity.AWAY: "interrupted", Gravity.LESS: "less"}
+
+
+def plan(preview: Preview, head: Platform, redactor: Redactor, *, usage: Usage | None = None) -> list[Line]:
+    """The lines. A reader who stops early has seen the teams that lose something."""
+    for step in preview.steps:
+        learn_step(step, redactor)  # every secret is known before the first line is written
+    felt = impacts(None, head, preview, usage=usage)
+    owners = Owners(preview, frozenset({*team_states(head), *(impact.team for impact in felt)}))
+    by_team: dict[str, list[Step]] = {}
+    for step in preview.changes:
+        by_team.setdefault(owners.team_of(step), []).append(step)
+    worst = {team: min((i.gravity for i in felt if i.team == team), default=len(Gravity)) for team in by_team}
+    lines: list[Line] = []
+    for team in sorted(by_team, key=lambda team: (worst[team], team == EVERYONE, team)):
+        lines += _team(team, by_team[team], [impact for impact in felt if impact.team == team], redactor)
+    return [*lines, *_foot(preview)]
+
+
+def _team(team: str, steps: Sequence[Step], felt: Sequence[Impact], redactor: Redactor) -> Iterator[Line]:
+    yield Line(text=f"team {team}" if team else "the host", tone=Tone.HEAD)
+    for impact in felt:
+        bad = impact.gravity is Gravity.LOSS
+        yield Line(text=f"  {_FELT[impact.gravity]}: {impact.text}", tone=Tone.BAD if bad else Tone.CHANGED)
+    for step in sorted(steps, key=_place):
+        yield from _step(step, redactor)
+    yield Line(text="")
+
+
+def _place(step: Step) -> tuple[int, int, str]:
+    """Where a step stands: by its operation, and the component before its parts, because it says the change in the
+    team's own numbers."""
+    kind = 0 if step.type == TEAM else 1 if step.type.startswith(COMPONENT) else 2
+    return list(Op).index(step.op), kind, step.urn
+
+
+def _step(step: Step, redactor: Redactor) -> Iterator[Line]:
+    why = f"  because of {', '.join(step.replace_reasons[:4])}" if step.replace_reasons else ""
+    word = f" ({step.operation})" if step.op is Op.UNKNOWN else ""
+    text = redactor.text(f"  {MARKS[step.op]} {step.kind} {step.name}{word}{why}")
+    yield Line(text=text, tone=_TONES[step.op])
+    if step.op not in (Op.UPDATE, Op.REPLACE):
+        return
+    values = value_changes(step, redactor)
+    for value in values[:MOST_VALUES]:
+        yield Line(text=f"      {value}")
+    if len(values) > MOST_VALUES:
+        yield Line(text=f"      and {len(values) - MOST_VALUES} more", tone=Tone.QUIET)
+
+
+def _foot(preview: Preview) -> Iterator[Line]:
+    """What is to be said once of all of them."""
+    if not preview.changes:
+        yield Line(text="no changes")
+        return
+    counts = ", ".join(
+        f"{preview.count(op)} to {op.value}" for op in MARKS if preview.count(op) and op is not Op.UNKNOWN
+    )
+    unknown = preview.count(Op.UNKNOWN)
+    yield Line(text=", ".join(part for part in (counts, f"{unknown} unknown" if unknown else "") if part))
+    notes = Counter(step.note for step in preview.changes if step.note)
+    for note, count in notes.most_common():
+        yield Line(text=f"{note} ({count} resource{'' if count == 1 else 's'})", tone=Tone.QUIET)

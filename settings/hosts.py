@@ -1,0 +1,189 @@
+"""What a host is made of, where the program makes it. Pure: no Pulumi import.
+
+Owns: the shape of `host.kind`, `host.microk8s` and `host.k3s`, and what they need beside them.
+Leaves to others: the commands (`components/host`), the pinned versions (`releases/hosts.py`).
+
+A provider is one model and one line in `INSTALLS` here, one entry in `components/host/install.py`, and two scripts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from pydantic import Field
+
+from releases.hosts import K3S_VERSION, KIND_NODE_IMAGE, MICROK8S_CHANNEL, MIN_DISK_GIB, MIN_MEMORY_GIB
+from settings.problems import Problem, shown
+from settings.texts import DnsLabel, ImageReference, Text, UserName
+from settings.types import Flag, Port, Section, Whole
+
+if TYPE_CHECKING:
+    from settings.models import Platform
+
+FilePath = Annotated[
+    str,
+    Text(
+        rule="an absolute path of letters, digits and ._/+-",
+        pattern=r"/[A-Za-z0-9._/+-]+",
+        longest=500,
+        example="'/opt/k3s/k3s'",
+        stand_in="/stand-in-{}",
+    ),
+]
+Channel = Annotated[
+    str,
+    Text(
+        rule="a channel of the snap",
+        pattern=r"[0-9]+\.[0-9]+(?:-strict)?/(?:stable|candidate|beta|edge)",
+        longest=50,
+        example="'1.34/stable'",
+        stand_in="0.{}/stable",
+    ),
+]
+K3sRelease = Annotated[
+    str,
+    Text(
+        rule="a k3s release",
+        pattern=r"v1\.[0-9]+\.[0-9]+\+k3s[0-9]+",
+        longest=50,
+        example=f"'{K3S_VERSION}'",
+        stand_in="v1.0.{}+k3s1",
+    ),
+]
+
+
+class Install(Section):
+    """What all ways have in common."""
+
+    adopt: Flag = Field(
+        default=False, description="use one that somebody else installed; destroy leaves it there, less what we changed"
+    )
+    min_memory_gib: Whole = Field(default=MIN_MEMORY_GIB, ge=1, le=4096, description="refuse a host with less, in GiB")
+    min_disk_gib: Whole = Field(default=MIN_DISK_GIB, ge=1, le=65536, description="refuse less free below /var, in GiB")
+
+
+class Kind(Install):
+    """A kind cluster on the host's Docker."""
+
+    image: ImageReference = Field(default=KIND_NODE_IMAGE, description="node image")
+    workers: Whole = Field(default=1, ge=1, le=16, description="worker nodes; pools name them <host.name>-worker, ...")
+    gpus: Literal["none", "all", "each"] = Field(
+        default="none", description="none; all: every worker sees every GPU; each: one GPU a worker"
+    )
+    change_docker: Flag = Field(
+        default=False,
+        description="make nvidia Docker's default runtime: restarts Docker and all its containers; destroy reverts it",
+    )
+    toolkit: Literal["copy", "baked"] = Field(
+        default="copy", description="NVIDIA's toolkit in the nodes: copied from the host, or baked into the image"
+    )
+    ports: tuple[Port, ...] = Field(
+        default=(), max_length=64, description="spare NodePorts, for teams that come later: kind can't add one"
+    )
+    images: tuple[ImageReference, ...] = Field(
+        default=(), max_length=64, description="images that are loaded into the nodes"
+    )
+    metrics_server: Flag = Field(default=False, description="also install metrics-server, with kind's settings")
+
+
+class Microk8s(Install):
+    """microk8s from its snap."""
+
+    channel: Channel = Field(default=MICROK8S_CHANNEL, description="snap channel")
+    addons: tuple[DnsLabel, ...] = Field(
+        default=("dns", "helm3", "hostpath-storage"), max_length=32, description="addons that are enabled, in order"
+    )
+    user: UserName | None = Field(default=None, description="joins the group microk8s; default: nobody")
+    nvidia_addon: Flag = Field(
+        default=False, description="the addon nvidia (x86_64) brings the GPU Operator; then gpu.owner: cluster"
+    )
+
+
+class K3sFiles(Section):
+    """Local files for a host without internet."""
+
+    binary: FilePath = Field(description="the k3s binary, on the host")
+    script: FilePath = Field(description="k3s' own install.sh, on the host")
+    images: FilePath | None = Field(default=None, description="archive of its images, on the host")
+
+
+class K3s(Install):
+    """k3s from its own script, or from local files."""
+
+    version: K3sRelease = Field(default=K3S_VERSION, description="k3s release")
+    files: K3sFiles | None = Field(default=None, description="local files; default: downloaded")
+
+
+INSTALLS: Final = ("kind", "microk8s", "k3s")
+"""Keys below `host` that make a cluster; each goes with the provider of its name."""
+
+
+def hosts_are_made_in_one_way(platform: Platform) -> Iterator[Problem]:
+    """A section that makes a cluster goes with its provider, and the GPU software with what it brings."""
+    host = platform.host
+    for key in INSTALLS:
+        if getattr(host, key) is not None and host.provider.value != key:
+            yield Problem(
+                path=("host", key),
+                rule=f"makes a {key} cluster, and provider says another",
+                got=f"provider: {host.provider.value}",
+                fix=f"write provider: {key}, or remove it",
+            )
+            return
+    install = host.install
+    if install is None:
+        if host.connection is not None:
+            yield Problem(
+                path=("host", "connection"),
+                rule="is for a cluster that this program makes",
+                got="no host.kind, host.microk8s or host.k3s",
+                fix="remove it, or write one of them",
+            )
+        return
+    for key in ("kubeconfig", "context"):
+        if getattr(host, key) is not None:
+            yield Problem(
+                path=("host", key),
+                rule=f"comes from the cluster that host.{host.provider.value} makes",
+                got="one of your own",
+                fix="remove it",
+            )
+    if host.connection is not None and host.connection.ssh is not None and host.address is None:
+        yield Problem(
+            path=("host", "address"),
+            rule="is needed with connection.ssh: the kubeconfig's server is that host, not this machine",
+            got="nothing",
+            fix="write the host's name or IP",
+        )
+    yield from _gpus_fit_the_way(platform, install)
+
+
+def _gpus_fit_the_way(platform: Platform, install: Install) -> Iterator[Problem]:
+    wanted = sum(pool.size * pool.gpus_per_node for pool in platform.pools.values())
+    fake = platform.gpu.stack.value == "fake"
+    if isinstance(install, Kind) and wanted and not fake and install.gpus == "none":
+        yield Problem(
+            path=("host", "kind", "gpus"),
+            rule="gives the nodes their GPUs, and the pools say that they have some",
+            got="none",
+            fix="write gpus: all (or each: one GPU a worker), or gpusPerNode: 0",
+        )
+    if isinstance(install, Microk8s) and install.nvidia_addon and platform.gpu.owner.value == "ours":
+        yield Problem(
+            path=("host", "microk8s", "nvidiaAddon"),
+            rule="brings the GPU Operator itself: two owners of one device plugin are a race",
+            got="gpu.owner: ours",
+            fix="write gpu.owner: cluster, or nvidiaAddon: false",
+        )
+    if isinstance(install, Kind):
+        known = {f"{platform.host.name}-worker{number or ''}" for number in (0, *range(2, install.workers + 1))}
+        for name, pool in platform.pools.items():
+            for node in pool.nodes:
+                if node not in known:
+                    yield Problem(
+                        path=("pools", name, "nodes"),
+                        rule="names the workers that kind makes",
+                        got=shown(node),
+                        fix=f"write one of {', '.join(sorted(known))}",
+                    )

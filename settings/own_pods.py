@@ -1,0 +1,106 @@
+"""Rules that keep a team's settings from refusing our own objects and pods. Pure: no Pulumi import.
+
+Owns: what a name, a volume, a Pod Security level and a missing pool would do to the control plane, to the team's KAI
+and to its check. Leaves to others: all other rules (`rules.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import names
+import releases
+from settings.models import Isolation, Platform, SchedulerMode, Team
+from settings.problems import Problem, shown
+from settings.tenants import canary_of, path_of, tenants
+from settings.types import parse_quantity
+
+RESERVED_TEAM_NAMES: Final = {"host": "the host's own checks have it"}
+
+
+def team_names_are_free(platform: Platform) -> Iterator[Problem]:
+    """No team has a name that the program uses itself."""
+    for name in platform.teams:
+        if name in RESERVED_TEAM_NAMES:
+            yield Problem(
+                path=("teams", name),
+                rule=f"a team can't be called {name}, {RESERVED_TEAM_NAMES[name]}",
+                got=shown(name),
+                fix="rename the team",
+            )
+
+
+def storage_holds_the_control_plane(platform: Platform) -> Iterator[Problem]:
+    """The volume of a virtual cluster's objects counts in the team's storage."""
+    own = releases.CONTROL_PLANE_STORAGE
+    for name, team in tenants(platform).items():
+        too_small = parse_quantity(team.resources.storage) < parse_quantity(own)
+        if team.vcluster.persistence and too_small and canary_of(platform, name) is None:
+            yield Problem(
+                path=("teams", name, "resources", "storage"),
+                rule=f"the control plane's own volume takes {own} of it",
+                got=shown(team.resources.storage),
+                fix=f"write at least {own} and what the team's volumes take",
+            )
+
+
+def virtual_schedulers_have_nodes(platform: Platform) -> Iterator[Problem]:
+    """Without a pool a virtual cluster shows every node of the host, and its scheduler binds pods to any of them."""
+    for name, team in platform.teams.items():
+        if team.scheduler.mode is SchedulerMode.VIRTUAL and team.pool is None:
+            yield Problem(
+                path=("teams", name, "pool"),
+                rule="mode virtual needs a pool, else the team's own scheduler binds pods to every node of the host",
+                got="none",
+                fix="write pool (one with gpusPerNode: 0 is for CPU alone), or mode: default",
+            )
+
+
+def restricted_teams_can_run(platform: Platform) -> Iterator[Problem]:
+    """Every pod in a restricted team's namespace is held to that level, its KAI's and its reservation pods, too."""
+    fitting = [version for version, kai in releases.KAI.items() if kai.restricted]
+    for name, team in tenants(platform).items():
+        kai = releases.KAI.get(team.scheduler.version or "")
+        restricted = team.isolation is Isolation.RESTRICTED and team.scheduler.mode is SchedulerMode.VIRTUAL
+        if not restricted or kai is None:
+            continue
+        path = path_of(platform, name)
+        if not kai.restricted:
+            yield Problem(
+                path=(*path, "version") if canary_of(platform, name) else (*path, "scheduler", "version"),
+                rule=f"isolation: restricted needs a KAI whose own pods fit that level ({', '.join(fitting)})",
+                got=shown(kai.version),
+                fix=f"write {releases.DEFAULT_KAI}, or isolation: baseline",
+            )
+        elif team.scheduler.gpu_sharing and canary_of(platform, name) is None:
+            yield Problem(
+                path=(*path, "scheduler", "gpuSharing"),
+                rule="and isolation: restricted exclude each other, the level refuses KAI's reservation pods",
+                got="true",
+                fix="remove gpuSharing, or write isolation: baseline or mode: host",
+            )
+
+
+def check_queues_are_free(platform: Platform) -> Iterator[Problem]:
+    """With mode host a team's check has a leaf queue of its own, and no other queue there has its name."""
+    taken: dict[str, tuple[str, ...]] = {}
+    for name, team in platform.teams.items():
+        if team.scheduler.mode is SchedulerMode.HOST:
+            taken[names.parent_queue(name)] = ("teams", name)
+            for leaf in team.queues:
+                taken[names.leaf_queue(name, leaf, on_host=True)] = ("teams", name, "queues", leaf)
+    for name, team in platform.teams.items():
+        queue = names.leaf_queue(name, names.CHECK_QUEUE, on_host=True)
+        if _has_check_queue(team) and queue in taken:
+            yield Problem(
+                path=taken[queue],
+                rule=f"{queue} is the queue of the check of team {name}",
+                got=shown(taken[queue][-1]),
+                fix=f"rename it, or write teams.{name}.check.queue",
+            )
+
+
+def _has_check_queue(team: Team) -> bool:
+    check = team.check
+    return team.scheduler.mode is SchedulerMode.HOST and check.enabled and check.queue is None and bool(team.queues)

@@ -1,0 +1,135 @@
+"""What a GPU check registers, and what the host's own checks ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import releases
+from components.check import job
+from components.check.host import host_requests, sharing
+from probe import code
+from settings.load import parse_platform
+from settings.models import Platform, Pool
+from tests.components.test_job import PAIR
+from tests.conftest import Declare, Recorder, Registered, platform_of
+
+ROLE, BINDING = "kubernetes:rbac.authorization.k8s.io/v1:Role", "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding"
+CONFIG_MAP, ACCOUNT = "kubernetes:core/v1:ConfigMap", "kubernetes:core/v1:ServiceAccount"
+
+
+class TestHost:
+    """The host's own checks."""
+
+    def platform(self, **pools: Any) -> Platform:
+        data = platform_of("lab")
+        data["pools"] = {**data["pools"], **pools}
+        return parse_platform(data, "Pulumi.unit.yaml")
+
+    def test_one_for_each_named_node_and_one_for_a_selector_and_none_for_cpus(self) -> None:
+        selected = {"selector": {"gpu": "l4"}, "nodeCount": 2, "gpusPerNode": 1}
+        found = host_requests(self.platform(l4s=selected))
+        assert {"gpu-0", "gpu-1", "pool-l4s"} <= set(found)
+        assert "cpu" not in " ".join(found)
+        one, some = found["gpu-0"], found["pool-l4s"]
+        assert (one.node, one.node_selector) == ("gpu-0", {"kubernetes.io/hostname": "gpu-0"})
+        assert (some.node, some.node_selector, some.pool) == (None, {"gpu": "l4"}, "l4s")
+        assert (one.name, one.report, one.namespace) == (
+            "gpu-check-gpu-0",
+            "gpu-check-report-gpu-0",
+            "gpu-tenancy",
+        )
+        assert (one.mode, one.gpus, one.scheduler_name, one.queue, one.team) == ("host", 1, None, None, "host")
+
+    def test_every_image_comes_from_the_mirror_an_own_one_too(self) -> None:
+        data = platform_of("lab")
+        data["artifacts"] = {"imageRegistry": "mirror.example:5000"}
+        mirrored = parse_platform(data, "Pulumi.unit.yaml")
+        data["check"] = {"image": "registry.example/torch:1"}
+        own = parse_platform(data, "Pulumi.unit.yaml")
+        images = [found.pod.image for platform in (mirrored, own) for found in host_requests(platform).values()]
+        pinned = releases.CHECK_IMAGE.partition("/")[2]
+        assert set(images) == {f"mirror.example:5000/{pinned}", "mirror.example:5000/torch:1"}
+
+    @pytest.mark.parametrize(
+        ("said", "found"),
+        [({}, None), ({"timeSlicing": {"replicas": 4}}, "timeSlicing"), ({"mps": {"replicas": 4}}, "mps")],
+    )
+    def test_how_a_pools_replicas_are_made_is_told_to_the_probe(self, said: dict[str, Any], found: str | None) -> None:
+        pool = Pool.model_validate({"nodes": ["n"], "gpusPerNode": 1, "sharing": said})
+        assert sharing(pool) == found
+
+
+class TestComponent:
+    """What the component registers around those specs."""
+
+    def of_check(self, recorder: Recorder, token: str, name: str = "ml-check") -> list[Registered]:
+        return [found for found in recorder.of_type(token) if found.name.startswith(name) and not found.read]
+
+    def test_the_code_lies_in_each_namespace_with_a_pod_compressed_beside_its_start(self, declare: Declare) -> None:
+        found = self.of_check(declare("lab"), CONFIG_MAP)
+        assert [(each.name, each.metadata["namespace"]) for each in found] == [
+            ("ml-check-code", "gpu-check"),
+            ("ml-check-code-1", "gpu-check-2"),
+        ]
+        for each in found:
+            assert each.metadata["name"] == "gpu-check-code"
+            assert each.inputs["data"] == code.data()
+            assert each.inputs["binaryData"] == code.binary_data()
+
+    def test_the_hosts_checks_share_one_copy_of_the_code(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        (found,) = self.of_check(recorder, CONFIG_MAP, "host-check")
+        assert (found.name, found.metadata["namespace"], found.metadata["name"]) == (
+            "host-check-code",
+            "gpu-tenancy",
+            "gpu-check-code",
+        )
+        for name in ("host-check-gpu-0-job", "host-check-gpu-0-verdict", "host-check-gpu-1-job"):
+            job_ = recorder.one("kubernetes:batch/v1:Job", name)
+            assert job_.inputs["spec"]["template"]["spec"]["volumes"][0]["configMap"] == {"name": "gpu-check-code"}
+            assert any(urn.endswith("::host-check-code") for urn in job_.dependencies), "a pod without it hangs"
+
+    def test_every_account_has_its_own_role_where_the_reports_are(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        accounts = {each.name: each.metadata for each in self.of_check(recorder, ACCOUNT)}
+        assert {name: (m["namespace"], m["name"]) for name, m in accounts.items()} == {
+            "ml-check-probe-account": ("gpu-check", "gpu-check"),
+            "ml-check-probe-1-account": ("gpu-check-2", "gpu-check"),
+            "ml-check-verdict-account": ("gpu-check", "gpu-check-verdict"),
+        }
+        roles = {
+            each.name: (each.metadata["namespace"], each.inputs["rules"]) for each in self.of_check(recorder, ROLE)
+        }
+        assert platform_of("lab")["teams"]["ml"]["check"]["pair"] == [0.3, 0.5]
+        first, second = job.asked(PAIR)
+        assert roles == {
+            "ml-check-probe-role": ("gpu-check", job.probe_rules(first)),
+            "ml-check-probe-1-role": ("gpu-check", job.probe_rules(second)),
+            "ml-check-verdict-role": ("gpu-check", job.verdict_rules(PAIR)),
+            "ml-check-verdict-1-role": ("gpu-check-2", job.third_rules(PAIR)),
+        }
+        bound = {}
+        for each in self.of_check(recorder, BINDING):
+            (subject,) = each.inputs["subjects"]
+            reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": each.metadata["name"]}
+            assert each.inputs["roleRef"] == reference
+            assert recorder.one(ROLE, each.name.replace("-binding", "-role")).metadata == each.metadata
+            bound[each.name] = (subject["kind"], subject["namespace"], subject["name"])
+        assert bound == {
+            "ml-check-probe-binding": ("ServiceAccount", "gpu-check", "gpu-check"),
+            "ml-check-probe-1-binding": ("ServiceAccount", "gpu-check-2", "gpu-check"),
+            "ml-check-verdict-binding": ("ServiceAccount", "gpu-check", "gpu-check-verdict"),
+            "ml-check-verdict-1-binding": ("ServiceAccount", "gpu-check", "gpu-check-verdict"),
+        }
+
+    def test_everything_of_a_teams_check_goes_with_its_virtual_cluster(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        found = [each for each in recorder.resources if each.name.startswith("ml-check-") and not each.read]
+        assert len(found) > 12
+        assert [each.name for each in found if not each.deleted_with.endswith("ml-virtual-cluster-vcluster")] == []
+
+    def test_a_preemptible_class_of_its_own_below_every_class_of_kai(self, declare: Declare) -> None:
+        found = declare("lab").one("kubernetes:scheduling.k8s.io/v1:PriorityClass", "ml-check-priority")
+        assert (found.inputs["value"], found.metadata["name"]) == (10, "gpu-check")

@@ -1,0 +1,99 @@
+"""The host cluster, its nodes and its GPU software: whole specs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.components.specs import OURS, made, parsed
+from tests.components.test_program import lab
+from tests.conftest import Declare, kubeconfig
+
+TAINT = [{"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}]
+
+
+def test_the_hosts_provider_is_known_by_the_stack_and_not_by_its_kubeconfig(declare: Declare) -> None:
+    found = made(declare("lab"), "host")
+    assert set(found) == {"provider", "check-namespace"}
+    provider = dict(found["provider"].spec)
+    assert parsed(provider.pop("kubeconfig")) == parsed(kubeconfig("unit"))
+    assert provider == {"clusterIdentifier": "gpu-tenancy/unit/host"}
+    assert found["check-namespace"].spec == {"metadata": {"name": "gpu-tenancy", "labels": OURS}}
+
+
+def test_a_pools_nodes_get_labels_and_taint_and_lose_them_with_the_pool(declare: Declare) -> None:
+    recorder = declare("lab")
+    gpu, cpu = made(recorder, "a100")["gpu-0"], made(recorder, "cpu")["cpu-0"]
+    assert gpu.spec == {
+        "metadata": {
+            "name": "gpu-0",
+            "labels": {
+                "gpu-tenancy/pool": "a100",
+                "nvidia.com/gpu.present": "true",
+                "nvidia.com/gpu.count": "4",
+                "nvidia.com/gpu.memory": "81920",
+                "nvidia.com/gpu.product": "NVIDIA-A100-SXM4-80GB",
+            },
+        },
+        "spec": {"taints": TAINT},
+    }
+    assert cpu.spec == {"metadata": {"name": "cpu-0", "labels": {"gpu-tenancy/pool": "cpu"}}}
+    for each in (gpu, cpu):
+        assert (each.provider, each.retained, each.goes_with) == ("host-provider", False, "")
+
+
+def test_a_divided_pools_nodes_say_whose_they_are_and_a_shared_gpu_how(declare: Declare) -> None:
+    recorder = declare("prod")
+    labels = made(recorder, "h200")["h200-3"].spec["metadata"]["labels"]
+    # the GPU Operator's feature discovery writes the rest
+    assert labels == {"gpu-tenancy/pool": "h200", "gpu-tenancy/team-vision": "true"}
+    shared = next(iter(made(declare("dev"), "gpu").values())).spec["metadata"]["labels"]
+    assert shared["nvidia.com/device-plugin.config"] == "gpu"
+    assert "nvidia.com/mps.capable" not in shared
+
+
+def plugin(**artifacts: Any) -> dict[str, Any]:
+    """The lab with a real device plugin on two GPUs a piece."""
+    return lab(gpu={"stack": "devicePlugin"}, artifacts=artifacts, teams={})
+
+
+def test_the_device_plugin_is_a_release_in_a_namespace_that_admits_it(declare: Declare) -> None:
+    found = made(declare(plugin()), "gpu-software")
+    assert {name: each.spec for name, each in found.items()} == {
+        "runtime-class-nvidia": {"metadata": {"name": "nvidia", "labels": OURS}, "handler": "nvidia"},
+        # two children of its namespace's name: the Namespace and the Release
+        "nvidia-device-plugin": {
+            "name": "nvidia-device-plugin",
+            "namespace": "nvidia-device-plugin",
+            "chart": "nvidia-device-plugin",
+            "version": "0.20.0",
+            "repositoryOpts": {"repo": "https://nvidia.github.io/k8s-device-plugin"},
+            "values": {"gfd": {"enabled": False}, "nfd": {"enabled": False}, "runtimeClassName": "nvidia"},
+            "atomic": True,
+            "cleanupOnFail": True,
+            "maxHistory": 5,
+            "timeout": 600,
+        },
+    }
+    needs = found["nvidia-device-plugin"].needs
+    assert {"a100-gpu-0", "h200-gpu-1", "runtime-class-nvidia"} <= needs, "its pods go by the nodes' labels"
+    namespace = declare(plugin()).one("kubernetes:core/v1:Namespace", "nvidia-device-plugin")
+    assert namespace.metadata["labels"] == {**OURS, "pod-security.kubernetes.io/enforce": "privileged"}
+
+
+def test_a_mirror_is_where_chart_and_images_come_from(declare: Declare) -> None:
+    mirror = "registry.example.com"
+    data = plugin(
+        charts={"nvidia-device-plugin": f"oci://{mirror}/charts/nvidia-device-plugin"},
+        imageRegistry=mirror,
+        imagePullPolicy="IfNotPresent",
+    )
+    spec = made(declare(data), "gpu-software")["nvidia-device-plugin"].spec
+    assert spec["chart"] == f"oci://{mirror}/charts/nvidia-device-plugin"
+    assert "repositoryOpts" not in spec
+    assert spec["values"]["image"]["repository"] == f"{mirror}/nvidia/k8s-device-plugin"
+    assert spec["values"]["image"]["pullPolicy"] == "IfNotPresent"
+
+
+def test_what_is_the_clusters_own_is_left_alone(declare: Declare) -> None:
+    recorder = declare("prod")
+    assert not [each for each in recorder.resources if each.parent.endswith("::gpu-software")]

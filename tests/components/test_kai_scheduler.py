@@ -1,0 +1,184 @@
+"""One KAI: whole specs, and that nothing of it outlives its namespace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import releases
+from components.team import kai_scheduler
+from tests.components.specs import OURS, made, of_team
+from tests.components.test_program import lab
+from tests.conftest import Declare
+
+OPERATOR = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}}
+SMALL = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}
+SCHEDULER = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1024Mi"}}
+RESERVATION = {"requests": {"cpu": "1m", "memory": "10Mi"}, "limits": {"memory": "128Mi"}}
+ANSWERS = "ml-virtual-cluster-answers"
+
+
+def owned(kind: str, namespace_uid: str) -> dict[str, Any]:
+    owner = {"apiVersion": "v1", "kind": "Namespace", "name": "kai-scheduler", "uid": namespace_uid}
+    return {"metadata": {"name": kind, "ownerReferences": [owner]}}
+
+
+def release(version: str, chart: str, values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": "kai-scheduler",
+        "namespace": "kai-scheduler",
+        "chart": chart,
+        "version": version,
+        "values": values,
+        "atomic": True,
+        "cleanupOnFail": True,
+        "maxHistory": 5,
+        "timeout": 600,
+    }
+
+
+def test_a_teams_kai_of_the_line_that_needs_most(declare: Declare) -> None:
+    found = made(declare("lab"), "ml-scheduler")
+    assert {name: each.spec for name, each in found.items()} == {
+        "kai-scheduler": {"metadata": {"name": "kai-scheduler", "labels": of_team("ml")}},
+        "kai-resource-reservation": {"metadata": {"name": "kai-resource-reservation", "labels": of_team("ml")}},
+        "cluster-policy": {
+            "metadata": {"name": "clusterpolicies.nvidia.com", "labels": of_team("ml")},
+            "spec": {
+                "group": "nvidia.com",
+                "scope": "Cluster",
+                "names": {
+                    "kind": "ClusterPolicy",
+                    "listKind": "ClusterPolicyList",
+                    "plural": "clusterpolicies",
+                    "singular": "clusterpolicy",
+                },
+                "versions": [
+                    {
+                        "name": "v1",
+                        "served": True,
+                        "storage": True,
+                        "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+                    }
+                ],
+            },
+        },
+        "release": release(
+            "v0.9.3",
+            "oci://ghcr.io/nvidia/kai-scheduler/kai-scheduler",
+            {
+                "global": {"gpuSharing": True},
+                "operator": {"resources": OPERATOR},
+                "scheduler": {"resources": SCHEDULER},
+            },
+        ),
+        **{
+            f"owns-{kind}": owned(kind, "uid-of-ml-scheduler-kai-scheduler")
+            for kind in (
+                "configs.kai.scheduler",
+                "schedulingshards.kai.scheduler",
+                "bindrequests.scheduling.run.ai",
+                "podgroups.scheduling.run.ai",
+                "queues.scheduling.run.ai",
+            )
+        },
+    }
+    for each in found.values():
+        assert (each.provider, each.goes_with) == ("ml-virtual-cluster-inner", "ml-virtual-cluster-vcluster")
+        assert not each.protected, "it must be replaceable"
+    needs = {"ml-scheduler-kai-scheduler", "ml-scheduler-kai-resource-reservation", "ml-scheduler-cluster-policy"}
+    assert needs <= found["release"].needs
+
+
+def test_the_hosts_kai(declare: Declare) -> None:
+    data = lab(host={"provider": "lab", "scheduler": {"version": "v0.16.8"}}, gpu={"stack": "devicePlugin"})
+    found = made(declare(data), "host-scheduler")
+    assert found["release"].spec == release(
+        "v0.16.8",
+        "oci://ghcr.io/kai-scheduler/kai-scheduler/kai-scheduler",
+        {
+            "global": {"gpuSharing": True},
+            "admission": {"gpuFractionRuntimeClassName": "nvidia", "resources": OPERATOR},
+            "binder": {
+                "runtimeClassName": "nvidia",
+                "resourceReservationPodResources": RESERVATION,
+                "resources": SMALL,
+            },
+            "defaultQueue": {"createDefaultQueue": False},
+            "operator": {"resources": OPERATOR},
+            "scheduler": {"resources": SCHEDULER},
+            "podgrouper": {"resources": SMALL},
+            "podgroupcontroller": {"resources": SMALL},
+            "queuecontroller": {"resources": SMALL},
+        },
+    )
+    assert found["kai-scheduler"].spec == {"metadata": {"name": "kai-scheduler", "labels": OURS}}
+    assert {name for name in found if name.startswith("owns-")} == {
+        "owns-configs.kai.scheduler",
+        "owns-schedulingshards.kai.scheduler",
+        "owns-topologies.kai.scheduler",
+        "owns-bindrequests.scheduling.run.ai",
+        "owns-podgroups.scheduling.run.ai",
+        "owns-queues.scheduling.run.ai",
+    }
+    assert found["owns-queues.scheduling.run.ai"].spec == owned(
+        "queues.scheduling.run.ai", "uid-of-host-scheduler-kai-scheduler"
+    )
+    for each in found.values():
+        assert (each.provider, each.goes_with) == ("host-provider", "")
+
+
+def test_the_owner_of_kais_kinds_is_not_taken_back_when_the_stack_goes(declare: Declare) -> None:
+    # a patch that is deleted takes its fields back; then the CRDs would have no owner when its namespace goes
+    found = made(declare("lab"), "ml-scheduler")
+    for name, each in found.items():
+        assert each.retained is name.startswith("owns-"), name
+        if each.retained:
+            assert "ml-scheduler-release" in each.needs, "the chart brings the CRDs"
+
+
+def test_every_kai_says_which_kinds_are_its_own() -> None:
+    for version, release in releases.KAI.items():
+        assert "queues.scheduling.run.ai" in release.crds, version
+        assert ("configs.kai.scheduler" in release.crds) is release.operator, "the kind that its webhooks hang on"
+
+
+def test_before_an_install_all_that_was_left_goes_and_before_an_upgrade_what_hooks_left(declare: Declare) -> None:
+    found = made(declare("lab"), "ml-scheduler")["release"]
+    assert found.before_create == (ANSWERS, "ml-scheduler-sweep")
+    assert found.before_update == (ANSWERS, "ml-scheduler-clear")
+    assert not {left.kind for left in kai_scheduler.hook_objects()} & {"Config", "SchedulingShard"}
+    assert {left.kind for left in kai_scheduler.leftovers()} >= {"Job", "Config", "SchedulingShard"}
+
+
+@pytest.mark.parametrize("version", ["v0.9.3", "v0.14.7"])
+def test_a_kai_that_cannot_run_restricted_says_so(version: str) -> None:
+    with pytest.raises(ValueError, match=f"KAI {version} can't run under the Pod Security level restricted"):
+        releases.kai_values(releases.KAI[version], gpu_sharing=False, restricted=True)
+
+
+def test_a_restricted_teams_kai_runs_as_the_level_wants(declare: Declare) -> None:
+    data = lab(
+        teams__ml__isolation="restricted",
+        teams__ml__scheduler={"mode": "virtual", "version": "v0.16.8"},
+        teams__ml__check={},
+    )
+    assert made(declare(data), "ml-scheduler")["release"].spec["values"]["global"]["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def test_a_mirror_is_where_chart_and_images_come_from(declare: Declare) -> None:
+    artifacts = {
+        "charts": {"kai-scheduler@v0.9.3": "oci://registry.example.com/charts/kai-scheduler"},
+        "imageRegistry": "registry.example.com",
+    }
+    spec = made(declare(lab(artifacts=artifacts)), "ml-scheduler")["release"].spec
+    assert spec["chart"] == "oci://registry.example.com/charts/kai-scheduler"
+    assert spec["values"]["global"]["registry"] == "registry.example.com/nvidia/kai-scheduler"

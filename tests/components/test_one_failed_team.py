@@ -1,0 +1,51 @@
+"""One team that fails hides no other: each that did well is whole and has its outputs, the failed one says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.components.specs import made, plain
+from tests.conftest import Declare, Recorder
+
+NO_ANSWER = "team ml: its API server does not answer at https://127.0.0.1:30868"
+
+
+def ml_is_silent(_: str, team: str) -> None:
+    if team == "ml":
+        raise TimeoutError(NO_ANSWER)
+
+
+@pytest.fixture
+def recorder(declare: Declare) -> Recorder:
+    return declare("lab", answer=ml_is_silent, failing=True)
+
+
+def test_nothing_is_sent_to_an_api_that_does_not_answer(recorder: Recorder) -> None:
+    assert [each.name for each in recorder.resources if "ml-virtual-cluster-inner" in each.provider] == []
+    assert "ml-virtual-cluster-inner" not in {each.name for each in recorder.resources}
+
+
+def test_the_other_teams_are_made_whole(recorder: Recorder, declare: Declare) -> None:
+    whole = declare("lab")
+    for team in ("research", "dev"):
+        planned = {each.name for each in whole.resources if each.name.startswith(team)}
+        assert {each.name for each in recorder.resources if each.name.startswith(team)} == planned
+    assert "release" in made(recorder, "research-scheduler")
+
+
+def test_each_has_its_outputs_and_the_failed_one_says_why(recorder: Recorder, declare: Declare) -> None:
+    found, whole = recorder.exports["teams"], declare("lab").exports["teams"]
+    assert found["research"] == whole["research"]
+    assert found["dev"] == whole["dev"]
+    assert found["research"]["failed"] == []
+    assert found["ml"] == {**whole["ml"], "check": None, "failed": [NO_ANSWER]}
+
+
+def test_a_failed_teams_kubeconfig_is_missing_and_no_other(recorder: Recorder, declare: Declare) -> None:
+    found, whole = recorder.exports["kubeconfigs"], declare("lab").exports["kubeconfigs"]
+    assert found == {**whole, "ml": {"admin": None, "user": None}}
+
+
+def test_the_teams_own_outputs_in_the_state_say_the_same(recorder: Recorder) -> None:
+    own = {urn.rpartition("::")[2]: plain(out) for urn, out in recorder.outputs.items() if "index:Team::" in urn}
+    assert {team: out["failed"] for team, out in own.items()} == {"ml": [NO_ANSWER], "research": [], "dev": []}

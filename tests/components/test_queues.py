@@ -1,0 +1,107 @@
+"""A tenant's KAI queues: whole specs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.components.specs import Made, made, of_team
+from tests.components.test_program import lab
+from tests.conftest import Declare
+
+FREE = {"quota": -1, "limit": -1, "overQuotaWeight": 1}
+AT_ONCE = {"pulumi.com/deletionPropagationPolicy": "background"}
+
+
+def queue(team: str, name: str, gpu: dict[str, float], **more: Any) -> dict[str, Any]:
+    """A whole Queue; `gpu` is quota, limit and weight."""
+    return {
+        "metadata": {"name": name, "labels": of_team(team), "annotations": AT_ONCE},
+        "spec": {"resources": {"gpu": gpu, "cpu": FREE, "memory": FREE}, **more},
+    }
+
+
+def gpu(quota: float, limit: float, weight: float = 1) -> dict[str, float]:
+    return {"quota": quota, "limit": limit, "overQuotaWeight": weight}
+
+
+def host_mode(**changes: Any) -> dict[str, Any]:
+    """The lab with `research` under the host's KAI."""
+    data = lab(host={"provider": "lab", "scheduler": {"version": "v0.16.8"}})
+    data["teams"]["research"]["scheduler"] = {"mode": "host"}
+    data["teams"]["research"].update(changes)
+    return data
+
+
+def specs(found: dict[str, Made]) -> dict[str, Any]:
+    return {name: each.spec for name, each in found.items()}
+
+
+def test_in_a_virtual_cluster_a_leaf_has_its_own_name_and_goes_with_the_cluster(declare: Declare) -> None:
+    found = made(declare("lab"), "ml-queues")
+    assert specs(found) == {
+        "parent": queue("ml", "ml", gpu(3, 4), displayName="ml"),
+        "training": queue("ml", "training", gpu(2, 4, 2), displayName="training", parentQueue="ml", priority=100),
+        "notebooks": queue("ml", "notebooks", gpu(1, 2), displayName="notebooks", parentQueue="ml", priority=50),
+    }
+    for name, each in found.items():
+        assert each.provider == "ml-virtual-cluster-inner"
+        assert each.goes_with == "ml-virtual-cluster-vcluster"
+        assert "ml-scheduler-release" in each.needs
+        assert ("ml-queues-parent" in each.needs) is (name != "parent"), "a leaf without its parent is dropped by KAI"
+
+
+def test_on_the_host_the_team_stands_before_a_leafs_name_and_the_check_has_a_leaf_of_its_own(declare: Declare) -> None:
+    found = made(declare(host_mode()), "research-queues")
+    leaf = {"parentQueue": "research"}
+    assert specs(found) == {
+        "parent": queue("research", "research", gpu(8, 8), displayName="research"),
+        "experiments": queue(
+            "research", "research-experiments", gpu(8, 8), displayName="experiments", priority=100, **leaf
+        ),
+        # nothing guaranteed and no share of the rest: KAI reclaims nothing for it
+        "gpu-check": queue("research", "research-gpu-check", gpu(0, 1, 0), displayName="gpu-check", priority=1, **leaf),
+    }
+    for each in found.values():
+        assert (each.provider, each.goes_with) == ("host-provider", "")
+        assert "host-scheduler-release" in each.needs
+
+
+def test_a_check_that_names_a_queue_goes_through_it_and_needs_none_of_its_own(declare: Declare) -> None:
+    recorder = declare(host_mode(check={"queue": "experiments"}))
+    assert set(made(recorder, "research-queues")) == {"parent", "experiments"}
+    job = made(recorder, "research-check")["job"].spec["spec"]["template"]["metadata"]["labels"]
+    assert job["kai.scheduler/queue"] == "research-experiments"
+
+
+def test_the_check_of_a_team_on_the_host_asks_through_its_own_leaf_and_may_be_preempted(declare: Declare) -> None:
+    template = made(declare(host_mode()), "research-check")["job"].spec["spec"]["template"]
+    assert template["metadata"]["labels"]["kai.scheduler/queue"] == "research-gpu-check"
+    assert template["metadata"]["labels"]["priorityClassName"] == "train"
+
+
+def test_a_team_without_a_check_has_no_queue_for_one(declare: Declare) -> None:
+    assert set(made(declare(host_mode(check={"enabled": False})), "research-queues")) == {"parent", "experiments"}
+
+
+def test_under_a_kai_that_is_the_clusters_own_a_team_has_its_queues_too(declare: Declare) -> None:
+    data = host_mode()
+    data["host"]["scheduler"]["owner"] = "cluster"
+    found = made(declare(data), "research-queues")
+    assert set(found) == {"parent", "experiments", "gpu-check"}
+    assert not any("host-scheduler-release" in each.needs for each in found.values())
+
+
+def test_a_leaf_that_is_called_parent_is_a_queue_like_any(declare: Declare) -> None:
+    data = lab(teams__research__queues={"parent": {"gpu": 8}})
+    found = made(declare(data), "research-queues")
+    assert {name: each.spec["metadata"]["name"] for name, each in found.items()} == {
+        "parent": "research",
+        "leaf-parent": "parent",
+    }
+
+
+def test_a_dead_kai_holds_no_queues_deletion(declare: Declare) -> None:
+    # in the foreground a deletion ends with an update, and for updates KAI's webhook is asked
+    for data in ("lab", host_mode()):
+        for resource in declare(data).of_type("kubernetes:scheduling.run.ai/v2:Queue"):
+            assert resource.metadata["annotations"]["pulumi.com/deletionPropagationPolicy"] == "background"

@@ -1,0 +1,241 @@
+"""A platform with one team for each way to have a GPU, and the check's own pod with a fault planted in it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.engine.conftest import Engine
+
+Json = dict[str, Any]
+
+REPLICAS = 4
+POD_SECONDS = 240
+PLANT = """
+import os, signal, subprocess, sys
+probe = subprocess.Popen([sys.executable, *sys.argv[3:]], stderr=subprocess.PIPE, text=True)
+for line in probe.stderr:
+    print(line, end="", file=sys.stderr, flush=True)
+    if sys.argv[2] in line:
+        with open(f"/proc/{probe.pid}/task/{probe.pid}/children") as children:
+            os.kill(int(children.read().split()[0]), getattr(signal, sys.argv[1]))
+        break
+sys.exit(probe.wait())
+"""
+"""Starts the probe, and sends its worker a signal when a step begins: what a hung or dead driver call looks like."""
+HOLDER = """
+import sys, time, torch
+held = [torch.ones(256 << 20, dtype=torch.uint8, device=0) for _ in range(int(sys.argv[1]) // 256)]
+torch.cuda.synchronize()
+print("held", flush=True)
+time.sleep(3600)
+"""
+"""A neighbour that holds its first argument's MiB of GPU 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """What the stack file's cluster offers: the pool with GPUs, and the team that tries it."""
+
+    pool: str
+    team: str
+    gpus: int
+    """Physical GPUs of one node."""
+    memory_mib: int | None
+    owner: str
+    """Whose the device plugin is."""
+
+
+def ground(platform: Mapping[str, Any]) -> Ground:
+    """The first team in mode virtual with a pool. Fails where there is none."""
+    for name, team in platform["teams"].items():
+        if team.get("scheduler", {}).get("mode") == "virtual" and team.get("pool"):
+            pool = platform["pools"][team["pool"]]
+            return Ground(
+                pool=team["pool"],
+                team=name,
+                gpus=pool["gpusPerNode"],
+                memory_mib=pool.get("gpuMemoryMib"),
+                owner=platform["gpu"].get("owner", "ours"),
+            )
+    raise AssertionError("the stack file needs a team in mode virtual with a pool")
+
+
+def platform_for(engine: Engine, check: Mapping[str, Any], replicas: int = 1) -> Json:
+    """The stack file with that team alone, all GPUs of its pool in one queue, and this check."""
+    found, data = ground(engine.platform), copy.deepcopy(engine.platform)
+    pool, team = data["pools"][found.pool], data["teams"][found.team]
+    pool.pop("sharing", None)
+    if replicas > 1:
+        pool["sharing"] = {"timeSlicing": {"replicas": replicas}}
+    nodes = len(pool.get("nodes", ())) or pool.get("nodeCount", 1)
+    all_of_it = found.gpus * nodes * replicas
+    team["scheduler"] = {**team["scheduler"], "gpuSharing": replicas == 1}
+    team["resources"] = {**team.get("resources", {}), "gpus": all_of_it}
+    team["queues"] = {"work": {"gpu": all_of_it}}
+    team["check"] = {"queue": "work", **check}
+    data["teams"] = {found.team: team}
+    return data
+
+
+def report_of(engine: Engine) -> Json:
+    """The report of that team's check."""
+    text = engine.outputs()["teams"][ground(engine.platform).team]["check"]
+    report: Json = json.loads(text)
+    return report
+
+
+def finding(report: Mapping[str, Any], id_: str) -> Json:
+    """The first finding of that name. Fails with all names where there is none."""
+    for found in report["findings"]:
+        if found["id"] == id_:
+            return dict(found)
+    raise AssertionError(f"{id_} is not among {sorted({f['id'] for f in report['findings']})}")
+
+
+@dataclass
+class Pods:
+    """Pods like the check's own, in a team's cluster."""
+
+    engine: Engine
+    kubeconfig: str
+    folder: Path
+    made: list[str] = field(default_factory=list)
+
+    def kubectl(self, *words: str, check: bool = True) -> str:
+        return self.engine.kubectl("-n", "gpu-check", *words, kubeconfig=self.kubeconfig, check=check)
+
+    def like_the_check(self, name: str, change: Callable[[Json], None]) -> Json:
+        """The asking Job's pod under another name, that prints its report, with `change` made to it."""
+        job = json.loads(self.kubectl("get", "job", "gpu-check", "-o", "json"))
+        template = job["spec"]["template"]
+        spec, labels = template["spec"], template["metadata"]["labels"]
+        spec["restartPolicy"] = "Never"
+        container = spec["containers"][0]
+        kept = ("GPU_CHECK_CONFIGMAP", "GPU_CHECK_RUN", "GPU_CHECK_HELD_UNTIL")
+        container["env"] = [item for item in container["env"] if item["name"] not in kept]
+        container["args"] = [*container["args"], "--report", "-"]
+        container["terminationMessagePolicy"] = "File"
+        ours = {key: value for key, value in labels.items() if "batch.kubernetes.io" not in key and key != "job-name"}
+        pod: Json = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": name,
+                "namespace": "gpu-check",
+                "labels": {k: v for k, v in ours.items() if k != "controller-uid"},
+                "annotations": dict(template["metadata"].get("annotations", {})),
+            },
+            "spec": spec,
+        }
+        change(pod)
+        return pod
+
+    def start(self, pod: Json) -> str:
+        """Make a pod; its name."""
+        name: str = pod["metadata"]["name"]
+        path = self.folder / f"{name}.json"
+        path.write_text(json.dumps(pod))
+        self.kubectl("delete", "pod", name, "--ignore-not-found", "--wait=true")
+        self.kubectl("apply", "-f", str(path))
+        self.made.append(name)
+        return name
+
+    def until(self, name: str, *phases: str) -> None:
+        """Until a pod is in one of these phases; fails with its status when that takes too long."""
+        end = time.monotonic() + POD_SECONDS
+        while (phase := self.kubectl("get", "pod", name, "-o", "jsonpath={.status.phase}")) not in phases:
+            assert time.monotonic() < end, self.kubectl("get", "pod", name, "-o", "jsonpath={.status}")
+            assert phase not in ("Succeeded", "Failed"), self.kubectl("logs", name)
+            time.sleep(1)
+
+    def wait_for_word(self, name: str, word: str) -> None:
+        """Until a pod has printed a word: follows its log, and fails where the log ends without it."""
+        words = ["kubectl", "--kubeconfig", self.kubeconfig, "-n", "gpu-check", "logs", "--follow", name]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as following:
+            assert following.stdout is not None
+            found = any(word in line for line in following.stdout)
+            following.terminate()
+        assert found, f"{name} ended without the word {word}"
+
+    def report(self, name: str) -> Json:
+        """What the pod printed when it has ended."""
+        self.until(name, "Succeeded", "Failed")
+        lines = self.kubectl("logs", name).splitlines()
+        assert "{" in lines, "\n".join(lines[-20:])
+        start = lines.index("{")
+        end = max(index for index, line in enumerate(lines) if line == "}")
+        report: Json = json.loads("\n".join(lines[start : end + 1]))
+        return report
+
+    def planted(self, name: str, change: Callable[[Json], None]) -> Json:
+        """The report of the check's pod with a fault planted."""
+        return self.report(self.start(self.like_the_check(name, change)))
+
+    def clear(self) -> None:
+        """Take away what was made here."""
+        for name in self.made:
+            self.kubectl("delete", "pod", name, "--ignore-not-found", "--grace-period=0", check=False)
+        self.made.clear()
+
+
+# changes to plant
+
+
+def container_of(pod: Json) -> Json:
+    """The pod's one container."""
+    found: Json = pod["spec"]["containers"][0]
+    return found
+
+
+def expecting(**changes: Any) -> Callable[[Json], None]:
+    """The probe is promised something else than the pod asked for."""
+
+    def change(pod: Json) -> None:
+        for item in container_of(pod)["env"]:
+            if item["name"] == "GPU_CHECK_EXPECT":
+                item["value"] = json.dumps({**json.loads(item["value"]), **changes})
+
+    return change
+
+
+def with_env(name: str, value: str) -> Callable[[Json], None]:
+    """A variable in the pod's spec."""
+
+    def change(pod: Json) -> None:
+        container_of(pod)["env"].append({"name": name, "value": value})
+
+    return change
+
+
+def without_runtime_class(pod: Json) -> None:
+    """Nobody puts the GPU in, unless nvidia is the node's default runtime."""
+    pod["spec"].pop("runtimeClassName", None)
+
+
+def signalled(signal: str, step: str, *words: str) -> Callable[[Json], None]:
+    """The worker gets a signal when a step begins."""
+
+    def change(pod: Json) -> None:
+        container = container_of(pod)
+        program = container["command"][1:]
+        container["command"] = ["python3", "-c", PLANT, signal, step, *program]
+        container["args"] = [*container["args"], *words]
+
+    return change
+
+
+def holding(mib: int) -> Callable[[Json], None]:
+    """Instead of the check: a neighbour that takes that much of the GPU's memory and stays."""
+
+    def change(pod: Json) -> None:
+        container = container_of(pod)
+        container["command"], container["args"] = ["python3", "-c", HOLDER], [str(mib)]
+
+    return change

@@ -1,0 +1,216 @@
+"""Real GPUs: every way to have one through a team's own KAI, and planted faults, each in a pod of the team's.
+
+Needs what the engine tier needs, and nodes with NVIDIA GPUs below GPU_TENANCY_ENGINE_STACK. At the end it prints one
+table. No test changes a setting of a GPU, so MPS and MIG are not tried.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine import gpus
+from tests.engine.conftest import ROWS, Engine, Row
+from tests.engine.gpus import Ground, Pods, finding, ground
+
+pytestmark = pytest.mark.engine
+
+GOOD = ("pass", "warn")
+
+
+@pytest.fixture(scope="module")
+def node(engine: Engine) -> Ground:
+    """The pool with real GPUs; skips in words where there is none."""
+    if engine.platform["gpu"]["stack"] == "fake":
+        pytest.skip("the stack file declares fake GPUs: nothing was proven on hardware")
+    found = ground(engine.platform)
+    if not found.gpus:
+        pytest.skip(f"pool {found.pool} has no GPUs: nothing was proven on hardware")
+    nodes = json.loads(engine.kubectl("get", "nodes", "-o", "json"))["items"]
+    there = [int(each["status"]["allocatable"].get("nvidia.com/gpu", 0)) for each in nodes]
+    if found.owner == "cluster" and not any(there):
+        pytest.skip("no node advertises nvidia.com/gpu, and the device plugin is the cluster's: nothing was proven")
+    return found
+
+
+def tried(engine: Engine, what: str, check: dict[str, Any], replicas: int = 1) -> dict[str, Any]:
+    """Deploy with this check, keep the row for the table, and return the report."""
+    engine.write(gpus.platform_for(engine, check, replicas))
+    began = time.monotonic()
+    engine.up()
+    report = gpus.report_of(engine)
+    ROWS.append(
+        Row(
+            what=what,
+            verdict=report["verdict"],
+            how=report.get("injection") or "-",
+            seconds=round(time.monotonic() - began, 1),
+            sentence=report["sentence"],
+        )
+    )
+    return report
+
+
+def held_to_its_grant(report: dict[str, Any], *ids: str) -> None:
+    """The check passed, and compared with what the cluster granted rather than leaving it out."""
+    assert report["verdict"] in GOOD, report["sentence"]
+    for id_ in ids:
+        assert finding(report, id_)["severity"] == "info"
+        assert id_ not in report["coverage"]["notJudged"], finding(report, id_)["message"]
+
+
+class TestEveryWay:
+    """One team, one `up` for each way to ask for a GPU."""
+
+    def test_a_whole_gpu_and_the_host_before_it(self, engine: Engine, node: Ground) -> None:
+        report = tried(engine, "whole GPU", {})
+        held_to_its_grant(report, "identity.count")
+        assert report["injection"] not in ("none", None)
+        for name, text in engine.outputs().get("hostChecks", {}).items():
+            host = json.loads(text)
+            ROWS.append(Row(what=f"host, {name}", verdict=host["verdict"], how=host["injection"], seconds=0.0))
+            assert host["verdict"] in GOOD, host["sentence"]
+
+    def test_two_gpus_in_one_pod(self, engine: Engine, node: Ground) -> None:
+        if node.gpus < 2:
+            pytest.skip(f"a node of pool {node.pool} has one GPU: no all-reduce was tried")
+        report = tried(engine, "two GPUs", {"gpus": 2})
+        held_to_its_grant(report, "identity.count", "allreduce.sum")
+        assert len(report["coverage"]["uuids"]) == 2
+
+    def test_a_fraction(self, engine: Engine, node: Ground) -> None:
+        report = tried(engine, "fraction 0.3", {"fraction": 0.3})
+        held_to_its_grant(report, "sharing.granted", "sharing.uuid")
+        assert finding(report, "sharing.granted")["value"] == pytest.approx(0.3, abs=0.02)
+
+    def test_a_share_in_mib(self, engine: Engine, node: Ground) -> None:
+        if node.memory_mib is None:
+            pytest.skip(f"pool {node.pool} has no gpuMemoryMib: no request by memory was tried")
+        report = tried(engine, "a quarter in MiB", {"gpuMemoryMib": node.memory_mib // 4})
+        held_to_its_grant(report, "sharing.granted", "sharing.uuid")
+
+    def test_a_pair_on_one_gpu_and_a_third_without_room(self, engine: Engine, node: Ground) -> None:
+        report = tried(engine, "pair 0.3 and 0.5", {"pair": [0.3, 0.5]})
+        assert report["verdict"] in GOOD, report["sentence"]
+        for half in report["halves"]:
+            held_to_its_grant(half, "sharing.granted", "sharing.uuid")
+        assert "on one GPU: " in finding(report, "sharing.together")["message"], "by UUID, not by KAI's group"
+        assert finding(report, "sharing.third")["severity"] == "info"
+
+    def test_time_slicing(self, engine: Engine, node: Ground) -> None:
+        if node.owner == "cluster":
+            pytest.skip("the device plugin is the cluster's: its sharing is not ours to change")
+        report = tried(engine, f"one of {gpus.REPLICAS} replicas", {}, replicas=gpus.REPLICAS)
+        held_to_its_grant(report, "sharing.replica")
+        assert "time-slicing" in finding(report, "sharing.replica")["message"]
+
+
+@pytest.fixture(scope="module")
+def whole(engine: Engine, node: Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pods]:
+    """The team's cluster after a check of a whole GPU."""
+    engine.write(gpus.platform_for(engine, {}))
+    engine.up()
+    folder = tmp_path_factory.mktemp("pods")
+    yield from _pods(engine, node, folder)
+
+
+@pytest.fixture(scope="module")
+def share(engine: Engine, node: Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pods]:
+    """The team's cluster after a check of 0.3 of a GPU."""
+    engine.write(gpus.platform_for(engine, {"fraction": 0.3}))
+    engine.up()
+    folder = tmp_path_factory.mktemp("pods")
+    yield from _pods(engine, node, folder)
+
+
+def _pods(engine: Engine, node: Ground, folder: Path) -> Iterator[Pods]:
+    kubeconfig = folder / "kubeconfig"
+    kubeconfig.touch(mode=0o600)
+    kubeconfig.write_text(engine.outputs(secrets=True)["kubeconfigs"][node.team]["admin"])
+    pods = Pods(engine=engine, kubeconfig=str(kubeconfig), folder=folder)
+    yield pods
+    pods.clear()
+
+
+def caught(what: str, report: dict[str, Any], id_: str) -> None:
+    """The fault was named first; a row for the table."""
+    ROWS.append(
+        Row(
+            what=f"planted: {what}",
+            verdict=report["verdict"],
+            how=report.get("injection") or "-",
+            seconds=report["seconds"],
+            sentence=report["sentence"],
+        )
+    )
+    assert report["findings"][0]["id"] == id_, report["sentence"]
+    assert report["verdict"] != "pass"
+
+
+class TestPlantedInAWholeGpu:
+    """Faults in a pod that holds a GPU alone."""
+
+    def test_a_gpu_hidden_from_cuda(self, whole: Pods) -> None:
+        caught("hidden GPU", whole.planted("hidden", gpus.with_env("CUDA_VISIBLE_DEVICES", "")), "identity.torch")
+
+    def test_more_memory_than_there_is(self, whole: Pods) -> None:
+        caught("1.2 of the memory", whole.planted("memory", gpus.expecting(memoryFraction=1.2)), "memory.share")
+
+    def test_one_gpu_fewer_than_promised(self, whole: Pods) -> None:
+        caught("one GPU fewer", whole.planted("fewer", gpus.expecting(gpus=2)), "identity.count")
+
+    def test_another_product_than_the_pools(self, whole: Pods) -> None:
+        caught("another product", whole.planted("product", gpus.expecting(product="NVIDIA T4")), "identity.product")
+
+    def test_a_worker_that_is_stuck_in_its_work(self, whole: Pods) -> None:
+        stuck = gpus.signalled("SIGSTOP", "matmul", "--step-limit", "20")
+        caught("stuck worker", whole.planted("stuck", stuck), "run.hung")
+
+    def test_a_worker_that_dies(self, whole: Pods) -> None:
+        caught("dead worker", whole.planted("dead", gpus.signalled("SIGKILL", "matmul")), "run.killed")
+
+    def test_a_pod_without_the_runtime_class_gets_no_device_and_is_told_so(self, whole: Pods) -> None:
+        report = whole.planted("classless", gpus.without_runtime_class)
+        if report["verdict"] in GOOD:
+            pytest.skip(f"the GPU came without a RuntimeClass ({report['injection']}): this node needs none")
+        caught("no RuntimeClass", report, "identity.driver")
+        assert "No GPU arrived in this container" in report["sentence"]
+
+    def test_every_gpu_of_the_node_by_a_variable(self, whole: Pods, node: Ground) -> None:
+        report = whole.planted("all", gpus.with_env("NVIDIA_VISIBLE_DEVICES", "all"))
+        first = "identity.count" if node.gpus > 1 and report["injection"] != "cdi-cri" else "identity.granted"
+        caught("NVIDIA_VISIBLE_DEVICES=all", report, first)
+
+    def test_a_device_plugin_that_restarts_in_the_middle_harms_no_running_check(
+        self, whole: Pods, engine: Engine, node: Ground
+    ) -> None:
+        if node.owner == "cluster":
+            pytest.skip("the device plugin is the cluster's: it was not restarted")
+        name = whole.start(whole.like_the_check("plugin", lambda pod: None))
+        whole.until(name, "Running")
+        engine.kubectl("-n", "nvidia-device-plugin", "delete", "pods", "--all", "--wait=true")
+        report = whole.report(name)
+        ROWS.append(Row(what="device plugin restarts", verdict=report["verdict"], how=report["injection"], seconds=0.0))
+        assert report["verdict"] in GOOD, report["sentence"]
+        engine.kubectl("-n", "nvidia-device-plugin", "rollout", "status", "daemonset", "--timeout=180s")
+
+
+class TestPlantedInAShare:
+    """Faults in a pod that holds a part of a GPU."""
+
+    def test_another_share_than_kai_granted(self, share: Pods) -> None:
+        caught("another share", share.planted("share", gpus.expecting(fraction=0.6)), "sharing.granted")
+
+    def test_a_neighbour_that_takes_more_than_its_share(self, share: Pods, node: Ground) -> None:
+        if node.memory_mib is None:
+            pytest.skip(f"pool {node.pool} has no gpuMemoryMib: how much a neighbour must take is not known")
+        name = share.start(share.like_the_check("neighbour", gpus.holding(int(node.memory_mib * 0.9))))
+        share.until(name, "Running")
+        share.wait_for_word(name, "held")
+        caught("greedy neighbour", share.planted("robbed", lambda pod: None), "memory.share")
+        share.clear()

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Stands for docker, kind, snap, microk8s, k3s and others: writes each call down and keeps a little state, as they do.
+# STUB_HOME: folder with `calls`, and `state/`. STUB_KILL_AT=N: end the caller with SIGKILL in call N, after its effect.
+# STUB_FAIL="name words": that call fails with exit code 1 and does nothing.
+name=$(basename "$0")
+state=$STUB_HOME/state
+mkdir -p "$state"
+input=""
+if [ "$name" = kind ] && [[ " $* " == *" --config - "* ]]; then input=$(cat); fi
+printf '%s\n' "$name $*" >>"$STUB_HOME/calls"
+if [ -n "${STUB_FAIL:-}" ] && [[ "$name $*" == "$STUB_FAIL"* ]]; then
+    echo "stub: told to fail" >&2
+    exit 1
+fi
+ask() { [ -e "$state/$1" ]; }
+code=0
+case "$name $*" in
+"docker info --format"*) cat "$state/default-runtime" 2>/dev/null || echo runc ;;
+"docker port"*) [ ! -e "$state/kind-config" ] || sed -n 's/.*hostPort: \([0-9]*\),.*/\1\/tcp -> 0.0.0.0:\1/p' "$state/kind-config" ;;
+"docker exec "*" test -e /etc/gpu-tenancy-ready") ask "ready-$2" || code=1 ;;
+"docker exec "*" touch /etc/gpu-tenancy-ready") touch "$state/ready-$2" ;;
+"docker exec "*" which nvidia-ctk") ask "toolkit-$2" || code=1 ;;
+"docker cp"*) node=${*: -1}; touch "$state/toolkit-${node%%:*}" ;;
+"docker image inspect"*) code=1 ;;
+"kind get clusters") [ ! -e "$state/cluster" ] || cat "$state/cluster" ;;
+"kind create cluster"*) printf '%s\n' "$4" >"$state/cluster"; printf '%s\n' "$input" >"$state/kind-config" ;;
+"kind delete cluster"*) rm -f "$state/cluster" "$state"/ready-* "$state"/toolkit-* ;;
+"kind get nodes"*) printf '%s-control-plane\n' "$4"; grep -c 'role: worker' "$state/kind-config" | { read -r n; for ((i = 1; i <= n; i++)); do printf '%s-worker%s\n' "$4" "$([ $i = 1 ] || echo $i)"; done; } ;;
+"nvidia-ctk runtime configure --runtime=docker"*) config=$*; config=${config##*--config=}; echo '{"default-runtime": "nvidia"}' >"${config%% *}" ;;
+"nvidia-ctk config "*) config=$*; config=${config##*--config-file=}; echo 'accept-nvidia-visible-devices-as-volume-mounts = true' >"${config%% *}" ;;
+"nvidia-smi -L") for ((i = 0; i < ${STUB_GPUS:-0}; i++)); do echo "GPU $i: NVIDIA H100 (UUID: GPU-$i)"; done ;;
+"systemctl restart docker") if grep -q nvidia "$HOST_ROOT/etc/docker/daemon.json" 2>/dev/null; then echo nvidia >"$state/default-runtime"; else rm -f "$state/default-runtime"; fi ;;
+"systemctl restart k3s") cp "$STUB_HOME/nvidia.toml" "$HOST_ROOT/var/lib/rancher/k3s/agent/etc/containerd/config.toml" ;;
+"snap list microk8s") if ask snap; then printf 'Name Version Rev Tracking\nmicrok8s v1 1 %s\n' "$(cat "$state/snap")"; else code=1; fi ;;
+"snap install microk8s"*) printf '%s\n' "${*: -1}" >"$state/snap"; mkdir -p "$HOST_ROOT/var/snap/microk8s" ;;
+"snap refresh microk8s"*) printf '%s\n' "${*: -1}" >"$state/snap" ;;
+"snap remove microk8s --purge") rm -rf "$state/snap" "$state"/addon-* "$HOST_ROOT/var/snap/microk8s" ;;
+"microk8s status --addon "*) if ask "addon-$3"; then echo enabled; else echo disabled; fi ;;
+"microk8s enable "*) touch "$state/addon-$2" ;;
+"microk8s disable "*) rm -f "$state/addon-$2" ;;
+"microk8s kubectl get nodes --no-headers"*) echo "unit Ready <none> 1m v1.34.4" ;;
+"microk8s kubectl"*"get deployments"*) [ ! -e "$state/foreign-operator" ] || echo "gpu-operator gpu-operator 1/1" ;;
+"microk8s kubectl"*"get nodes -o name") echo node/unit ;;
+"microk8s kubectl"*"get node/unit"*) printf 'nvidia.com/gpu.count\nkubernetes.io/hostname\nfeature.node.kubernetes.io/pci-10de.present\nmine.example/nvidia.com\n' ;;
+"id -nG"*) cat "$state/groups" 2>/dev/null || echo users ;;
+"usermod -a -G microk8s"*) echo "users microk8s" >"$state/groups" ;;
+"gpasswd -d"*) echo users >"$state/groups" ;;
+"getent group microk8s") ;;
+"getent passwd "*) [ "$2" != nobody-here ] || code=2 ;;
+"ss -Hltn "*) [ "${STUB_BUSY_PORT:-}" = "" ] || [[ "$*" != *":$STUB_BUSY_PORT" ]] || echo "LISTEN 0 4096 0.0.0.0:$STUB_BUSY_PORT" ;;
+"ss -Hltnp "*) echo 'LISTEN users:(("nginx",pid=7,fd=3))' ;;
+"uname -m") echo "${STUB_ARCH:-x86_64}" ;;
+"df -Pk"*) printf 'Filesystem 1024-blocks Used Available Capacity Mounted\n/dev/x 9 9 %s 9%% /\n' "$((${STUB_DISK_GIB:-100} * 1048576))" ;;
+"id -u") echo "${STUB_UID:-0}" ;;
+"id -un") echo somebody ;;
+"k3s --version") cat "$STUB_HOME/k3s-version" 2>/dev/null || echo "k3s version v1.34.4+k3s1 (abc)" ;;
+"k3s kubectl get nodes --no-headers") echo "unit Ready control-plane 1m v1.34.4+k3s1" ;;
+esac
+calls=$(wc -l <"$STUB_HOME/calls")
+if [ -n "${STUB_KILL_AT:-}" ] && [ "$calls" = "$STUB_KILL_AT" ]; then
+    kill -9 -- "-$(ps -o pgid= $$ | tr -d ' ')"
+fi
+exit "$code"

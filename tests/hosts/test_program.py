@@ -1,0 +1,115 @@
+"""What the program registers for a host that it makes, and which stack files are refused."""
+
+from __future__ import annotations
+
+import copy
+import shlex
+from typing import Any
+
+import pytest
+
+from components.host.install import WAYS
+from kube import at_address
+from settings.hosts import INSTALLS
+from settings.models import HostProvider
+from tests.conftest import Declare
+from tests.settings.build import mistakes, raw
+
+COMMAND = "command:local:Command"
+REMOTE = "command:remote:Command"
+PROVIDER = "pulumi:providers:kubernetes"
+
+
+def kind(**more: object) -> dict[str, Any]:
+    return {
+        "host": {"provider": "kind", "address": "127.0.0.1", "kind": {"gpus": "all", **more}},
+        "pools.gpu": {"nodes": ["gpu-tenancy-worker"], "gpusPerNode": 4, "podsPerNode": 250},
+    }
+
+
+def test_every_provider_that_is_made_is_in_both_tables() -> None:
+    assert {provider.value for provider in WAYS} == set(INSTALLS)
+
+
+def test_a_provider_without_its_section_runs_no_command(declare: Declare) -> None:
+    platform = raw()
+    platform["host"] = {"provider": "kind", "address": "127.0.0.1", "context": "unit"}
+    recorder = declare(platform)
+    assert recorder.of_type(COMMAND) == recorder.of_type(REMOTE) == []
+
+
+def test_the_cluster_is_made_first_and_its_kubeconfig_is_a_secret(declare: Declare) -> None:
+    recorder = declare(raw(kind()))
+    made = recorder.one(COMMAND, "host-install-cluster")
+    printed = recorder.one(COMMAND, "host-install-kubeconfig")
+    assert printed.inputs["create"] == "kind get kubeconfig --name gpu-tenancy"
+    assert printed.inputs["logging"] == "none"
+    assert set(printed.options.additionalSecretOutputs) == {"stdout", "stderr"}
+    assert any(urn.endswith("::host-install-cluster") for urn in printed.dependencies)
+    text = shlex.split(made.inputs["create"])[2]
+    ports = next(line for line in text.splitlines() if line.startswith("export KIND_PORTS="))
+    assert len(shlex.split(ports)[1].partition("=")[2].split()) == 3, "one for each team's API server"
+    assert "export KIND_GPUS=4\n" in text
+
+
+def test_an_edit_of_a_team_runs_nothing_on_the_host_again(declare: Declare) -> None:
+    changed = copy.deepcopy(kind())
+    changed["teams.dev.resources"] = {"cpu": 3}
+    commands = [
+        {found.name: dict(found.inputs) for found in declare(raw(tree)).of_type(COMMAND)} for tree in (kind(), changed)
+    ]
+    assert commands[0] == commands[1]
+
+
+def test_the_kubeconfig_of_another_machine_names_that_machine() -> None:
+    text = '{"clusters": [{"cluster": {"server": "https://127.0.0.1:16443"}}]}'
+    assert "https://10.0.0.5:16443" in at_address(text, "10.0.0.5")
+    assert "https://[fd00::5]:16443" in at_address(text, "fd00::5")
+    assert at_address(text, None) == text
+
+
+@pytest.mark.parametrize("provider", ["kind", "microk8s", "k3s"])
+def test_a_section_goes_with_its_provider(provider: str) -> None:
+    found = mistakes({"host": {"provider": "existing", "address": "10.0.0.5", provider: {}}})
+    assert len(found) == 1
+    assert found[0].startswith(f"host.{provider}: makes a {provider} cluster, and provider says another")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"host": {"provider": "existing", "address": "a", "connection": {}}}, "is for a cluster that this program"),
+        ({**kind(), "host": {**kind()["host"], "context": "x"}}, "comes from the cluster that host.kind makes"),
+        ({**kind(gpus="none")}, "gives the nodes their GPUs, and the pools say that they have some, got none"),
+        ({**kind(), "pools.gpu": {"nodes": ["gpu-0"], "gpusPerNode": 4, "podsPerNode": 250}}, "names the workers"),
+        ({**kind(image="x; reboot")}, "host.kind.image"),
+        (
+            {"host": {"provider": "microk8s", "address": "a", "microk8s": {"nvidiaAddon": True}}},
+            "two owners of one device plugin are a race",
+        ),
+        ({"host": {"provider": "microk8s", "address": "a", "microk8s": {"channel": "latest"}}}, "microk8s.channel"),
+        ({"host": {"provider": "microk8s", "address": "a", "microk8s": {"user": "$(id)"}}}, "host.microk8s.user"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_clear_error(changes: dict[str, Any], said: str) -> None:
+    found = mistakes(changes)
+    assert len(found) == 1, found
+    assert said in found[0]
+
+
+def test_only_known_providers_are_made() -> None:
+    assert HostProvider.EXISTING not in WAYS
+    assert HostProvider.LAB not in WAYS
+
+
+def test_the_new_clusters_provider_waits_for_its_kubeconfig(declare: Declare) -> None:
+    provider = declare(raw(kind())).one(PROVIDER, "host-provider")
+    assert provider.inputs["clusterIdentifier"] == "gpu-tenancy/unit/host"
+
+
+def test_metrics_server_comes_with_kinds_settings_where_asked(declare: Declare) -> None:
+    release = "kubernetes:helm.sh/v3:Release"
+    assert [r for r in declare(raw(kind())).of_type(release) if "metrics" in r.name] == []
+    found = declare(raw(kind(metricsServer=True))).one(release, "metrics-server-release")
+    assert found.inputs["values"] == {"args": ["--kubelet-insecure-tls"]}
+    assert found.inputs["repositoryOpts"] == {"repo": "https://kubernetes-sigs.github.io/metrics-server"}

@@ -1,0 +1,271 @@
+"""Charts: a Release is judged by the component that it belongs to, and holds only values that the rules know."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+import releases
+from names import LABEL_POOL
+from policies import names
+from policies.charts import FORBIDDEN_VALUES, OPEN_DOORS, PERSISTENCE, VALUES
+from policies.paths import strangers
+from policies.plain import UNKNOWN
+from tests.policies.world import (
+    ABSENT,
+    changed,
+    healthy,
+    kai_release,
+    messages,
+    pool,
+    resource,
+    result,
+    software,
+    team,
+    vcluster,
+    with_,
+)
+
+# --- by component ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("chart", ["vcluster", "oci://mirror.example/charts/tenant", "/charts/a.tgz", "", UNKNOWN])
+def test_a_virtual_cluster_is_known_by_its_component_whatever_a_mirror_calls_its_chart(chart: object) -> None:
+    release = changed(vcluster(), "chart", chart)
+    for rule in ("vcluster-values", "vcluster-persistence"):
+        assert result(rule, [pool(), team(), release]).checked == 1
+    assert result("vcluster-values", [pool(), team(), changed(kai_release(), "chart", "vcluster")]).checked == 0
+    opened = changed(release, "values/sync/fromHost/secrets/enabled", True)
+    assert len(messages("vcluster-values", [pool(), team(), opened])) == 1
+
+
+def test_a_component_is_known_by_the_parent_and_without_one_by_the_urn() -> None:
+    release = vcluster()
+    for found in (release, replace(release, parent=""), replace(release, urn="x")):
+        assert found.component == names.VIRTUAL_CLUSTER
+    assert replace(release, parent="", urn="x").component == ""
+
+
+@pytest.mark.parametrize("parent", ["", team().urn])
+def test_a_release_of_no_component_is_refused(parent: str) -> None:
+    stray = resource(names.RELEASE, "stray", vcluster().properties, parent=parent)
+    assert messages("known-values", [stray]) == [
+        "Release stray: belongs to no component whose charts the rules know (VirtualCluster, KaiScheduler, "
+        "GpuSoftware), so nothing judges what its chart makes; register it as that component's child"
+    ]
+
+
+# --- known-values ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("controlPlane/statefulSet/security/containerSecurityContext/privileged", True),
+        ("controlPlane/statefulSet/security/containerSecurityContext/capabilities/add", ["SYS_ADMIN"]),
+        ("controlPlane/statefulSet/persistence/addVolumes", [{"name": "v", "hostPath": {"path": "/"}}]),
+        ("controlPlane/statefulSet/args", ["--x"]),
+        ("controlPlane/coredns/overwriteManifests", "kind: Pod"),
+        ("sync/toHost/pods/translateImage", {"a": "b"}),
+        ("sync/toHost/pods/patches", [{"path": "spec"}]),
+        ("experimental/isolatedControlPlane", {"enabled": True}),
+        ("policies/resourceQuota/quota", {"pods": 9}),
+        ("rbac/clusterRole/enabled", False),
+        ("made-up-later", 1),
+    ],
+)
+def test_a_value_that_the_rules_do_not_know_is_refused(path: str, value: object) -> None:
+    said = messages("known-values", [changed(vcluster(), f"values/{path}", value)])
+    assert said == [
+        f"Release ml-vcluster: value {path.replace('/', '.')} is none that the rules know, so nothing judges what it "
+        "does; remove it, or add it to allowedValues of known-values in policies/config/<stack>.json"
+    ]
+
+
+def test_a_stack_may_add_a_value() -> None:
+    more = changed(vcluster(), "values/logging", {"encoding": "json"})
+    assert len(messages("known-values", [more])) == 1
+    for allowed in ("logging.encoding", "logging.**"):
+        assert messages("known-values", [more], allowedValues=[allowed]) == []
+
+
+def test_values_that_are_not_known_at_preview_are_a_violation() -> None:
+    assert "values is not known at preview" in messages("known-values", [changed(vcluster(), "values", UNKNOWN)])[0]
+    hidden = changed(vcluster(), "values/sync", UNKNOWN)
+    assert messages("known-values", [hidden])[0].startswith("Release ml-vcluster: sync is not known at preview")
+
+
+@pytest.mark.parametrize("version", releases.KAI)
+@pytest.mark.parametrize("fake", [False, True])
+def test_our_values_of_every_kai_are_known(version: str, fake: bool) -> None:
+    values = releases.kai_values(
+        releases.KAI[version],
+        gpu_sharing=True,
+        runtime_class="nvidia",
+        cdi=True,
+        fake_gpus=fake,
+        image_registry="mirror.example",
+        pull_policy="Never",
+        namespace_labels={"e.f/g": "h"},
+    )
+    assert list(strangers(values, VALUES[names.KAI_SCHEDULER])) == []
+
+
+@pytest.mark.parametrize("version", releases.VCLUSTER)
+@pytest.mark.parametrize("store", ["sqlite", "etcd"])
+def test_our_values_of_every_virtual_cluster_are_known(version: str, store: str) -> None:
+    values = releases.vcluster_values(
+        releases.VCLUSTER[version],
+        team="ml",
+        namespace="team-ml",
+        virtual_scheduler=True,
+        node_selector_labels={"a.b/c": "d"},
+        enforce_tolerations=("k=v:NoSchedule",),
+        runtime_class="nvidia",
+        storage_class="fast",
+        backing_store="etcd" if store == "etcd" else "sqlite",
+        set_owner=False,
+        priority_class="team-ml",
+        image_registry="mirror.example",
+        pull_policy="Never",
+    )
+    assert list(strangers(values, VALUES[names.VIRTUAL_CLUSTER])) == []
+
+
+def test_our_values_of_the_gpu_software_are_known() -> None:
+    sharing = [releases.NO_SHARING]
+    found = [
+        releases.device_plugin_values(
+            release,
+            configs=sharing,
+            runtime_class="nvidia",
+            driver_root="/",
+            image_registry="mirror.example",
+            pull_policy="Never",
+        )
+        for release in releases.DEVICE_PLUGIN.values()
+    ]
+    found += [
+        releases.gpu_operator_values(
+            release, configs=sharing, microk8s=True, image_registry="mirror.example", pull_policy="Never"
+        )
+        for release in releases.GPU_OPERATOR.values()
+    ]
+    assert len(found) > 1
+    for values in found:
+        assert list(strangers(values, VALUES[names.GPU_SOFTWARE])) == []
+        judged = resource(names.RELEASE, "gpu", {"values": values}, parent=software().urn)
+        assert messages("known-values", [judged]) == []
+
+
+# --- vCluster -------------------------------------------------------------------------------------------------------
+
+
+def test_values_of_a_plain_virtual_cluster_pass() -> None:
+    assert messages("vcluster-values", healthy()) == []
+
+
+def test_the_doors_are_those_of_vclusters_chart() -> None:
+    # written a second time on purpose: a path that is mistyped in the rule would never match
+    assert {path.rpartition(".")[0] if path.endswith(".enabled") else path for path in OPEN_DOORS} == {
+        *(
+            f"sync.toHost.{kind}"
+            for kind in ("persistentVolumes", "storageClasses", "priorityClasses", "networkPolicies")
+        ),
+        *(f"sync.toHost.{kind}" for kind in ("resourceClaims", "resourceClaimTemplates")),
+        *(f"sync.toHost.{kind}" for kind in ("serviceAccounts", "namespaces", "ingresses", "gatewayApi")),
+        "sync.toHost.pods.hybridScheduling",
+        "sync.toHost.volumeSnapshotContents",
+        "sync.fromHost.nodes.syncBackChanges",
+        "sync.fromHost.secrets",
+        "sync.fromHost.configMaps",
+        "controlPlane.hostPathMapper",
+        "networking.advanced.proxyKubelets.byIP",
+    }
+    assert set(FORBIDDEN_VALUES) == {
+        "sync.toHost.customResources",
+        "sync.fromHost.customResources",
+        *(f"rbac.{scope}.{key}" for scope in ("role", "clusterRole") for key in ("extraRules", "overwriteRules")),
+        *(f"experimental.deploy.host.{key}" for key in ("manifests", "manifestsTemplate")),
+        "experimental.syncSettings.targetNamespace",
+        "experimental.genericSync",
+        *(f"networking.replicateServices.{way}" for way in ("fromHost", "toHost")),
+        "plugins",
+    }
+    assert PERSISTENCE == (
+        "controlPlane.statefulSet.persistence.volumeClaim.enabled",
+        "controlPlane.backingStore.etcd.deploy.statefulSet.persistence.volumeClaim.enabled",
+    )
+
+
+@pytest.mark.parametrize("path", OPEN_DOORS)
+@pytest.mark.parametrize("value", [True, "true", "auto"])
+def test_an_open_door_is_refused_with_its_reason(path: str, value: object) -> None:
+    bad = changed(vcluster(), f"values/{path.replace('.', '/')}", value)
+    assert messages("vcluster-values", with_(bad)) == [
+        f"team ml: vCluster value {path} is on: {OPEN_DOORS[path]}; turn it off"
+    ]
+
+
+@pytest.mark.parametrize("path", OPEN_DOORS)
+@pytest.mark.parametrize("value", [False, "false", None])
+def test_a_closed_door_passes(path: str, value: object) -> None:
+    assert messages("vcluster-values", with_(changed(vcluster(), f"values/{path.replace('.', '/')}", value))) == []
+
+
+@pytest.mark.parametrize("path", FORBIDDEN_VALUES)
+def test_a_forbidden_value_is_refused_and_an_empty_one_passes(path: str) -> None:
+    place = f"values/{path.replace('.', '/')}"
+    assert messages("vcluster-values", with_(changed(vcluster(), place, {"some": "thing"}))) == [
+        f"team ml: vCluster value {path} is set: {FORBIDDEN_VALUES[path]}; remove it"
+    ]
+    nothing: tuple[object, ...] = ({}, [], "")
+    for empty in nothing:
+        assert messages("vcluster-values", with_(changed(vcluster(), place, empty))) == []
+
+
+NODES = "values/sync/fromHost/nodes"
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        {"enabled": True},
+        {"enabled": True, "selector": {"all": True, "labels": {LABEL_POOL: "a100"}}},
+        {"enabled": True, "selector": {"labels": {LABEL_POOL: "l4"}}},
+        {"enabled": True, "selector": {"labels": {"kind": "gpu"}}},
+    ],
+)
+def test_a_virtual_cluster_that_shows_nodes_of_others_is_refused(nodes: object) -> None:
+    assert messages("vcluster-values", with_(changed(vcluster(), NODES, nodes))) == [
+        "team ml: vCluster shows nodes of others; set sync.fromHost.nodes.selector.labels to gpu-tenancy/pool=a100"
+    ]
+
+
+def test_a_virtual_cluster_without_real_nodes_needs_no_selector() -> None:
+    assert messages("vcluster-values", with_(changed(vcluster(), NODES, {"enabled": False}))) == []
+
+
+def test_a_virtual_cluster_in_a_namespace_of_no_team_is_refused() -> None:
+    stray = changed(vcluster(), "namespace", "somewhere")
+    assert messages("vcluster-values", with_(stray)) == [
+        "Release ml-vcluster: goes to namespace somewhere, which belongs to no team of this stack"
+    ]
+
+
+@pytest.mark.parametrize("path", PERSISTENCE)
+@pytest.mark.parametrize("value", [False, "false"])
+def test_data_without_a_volume_is_refused_where_the_stack_requires_one(path: str, value: object) -> None:
+    bad = changed(vcluster(), f"values/{path.replace('.', '/')}", value)
+    assert messages("vcluster-persistence", [bad]) == [
+        f"team ml: vCluster value {path} is off, so a restart of its control plane wipes the team's cluster; turn it "
+        "on, or set requirePersistence of vcluster-persistence in policies/config/<stack>.json to false"
+    ]
+    assert messages("vcluster-persistence", [bad], requirePersistence=False) == []
+
+
+@pytest.mark.parametrize("value", [True, "true", "auto", ABSENT])
+def test_data_on_a_volume_passes(value: object) -> None:
+    good = changed(vcluster(), f"values/{PERSISTENCE[0].replace('.', '/')}", value)
+    assert messages("vcluster-persistence", [good]) == []

@@ -1,0 +1,123 @@
+"""What an edit of a stack file does to whom: the kind, and the words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from preview.changes import EVERYONE, Change, changes
+from preview.facts import facts_of
+from preview.kinds import Kind
+from preview.usage import usage_of
+from tests.report.world import platform, team
+
+BASE: dict[str, Any] = {"ml": team("a100", 4, 6, version="v0.14.7", queues={"a": {"gpu": 2}, "b": {"gpu": 2}})}
+
+
+def between(head: dict[str, Any], running: dict[str, Any] | None = None, **more: Any) -> list[Change]:
+    usage = None if running is None else usage_of(running)
+    return list(changes(facts_of(platform(BASE)), facts_of(platform(head, **more)), usage=usage))
+
+
+def ml(**more: Any) -> dict[str, Any]:
+    """The team with something else: a section is replaced as a whole."""
+    return {"ml": {**BASE["ml"], **more}}
+
+
+def only(found: list[Change]) -> Change:
+    told = [change for change in found if change.kind is not Kind.IN_PLACE]
+    assert len(told) == 1, found
+    return told[0]
+
+
+@pytest.mark.parametrize(
+    ("head", "kind", "words"),
+    [
+        (ml(scheduler={"mode": "virtual", "version": "v0.9.3"}), Kind.LOSING, "Kubernetes v1.35.0 → v1.34.0"),
+        (ml(scheduler={"mode": "virtual", "version": "v0.14.7", "gpuSharing": True}), Kind.DISRUPTIVE, "pods roll"),
+        (ml(isolation="restricted"), Kind.DISRUPTIVE, "new ones that do not comply are refused"),
+        (ml(access={"expose": "none"}), Kind.DISRUPTIVE, "reached at another address"),
+        (ml(access={"hostNames": ["a.example"]}), Kind.DISRUPTIVE, "reached at another address"),
+        (ml(priority="high"), Kind.REPLACING, "PriorityClass is made anew"),
+        (ml(vcluster={"version": "0.35.3"}), Kind.LOSING, "vCluster 0.36.1 → 0.35.3 is a downgrade"),
+        (ml(vcluster={"kubernetesVersion": "v1.34.0"}), Kind.LOSING, "write vcluster.kubernetesVersion: v1.35.0"),
+        (ml(vcluster={"persistence": False}), Kind.LOSING, "starts empty"),
+        (ml(vcluster={"backingStore": "etcd"}), Kind.LOSING, "starts empty"),
+        (ml(check={"gpus": 2}), Kind.IN_PLACE, ""),
+        (ml(isolation="privileged"), Kind.IN_PLACE, ""),
+    ],
+)
+def test_an_edit_of_a_team_has_a_kind(head: dict[str, Any], kind: Kind, words: str) -> None:
+    worst = between(head)[0]
+    assert (worst.tenant, worst.kind) == ("ml", kind)
+    assert words in worst.means
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kind"),
+    [
+        ("v0.9.2", "v0.9.3", Kind.DISRUPTIVE),
+        ("v0.9.3", "v0.9.2", Kind.DISRUPTIVE),
+        ("v0.9.3", "v0.9.8", Kind.REPLACING),
+        ("v0.9.8", "v0.9.3", Kind.REPLACING),
+        ("v0.9.8", "v9.9.9", Kind.UNKNOWN),
+        ("v9.9.9", "v0.9.8", Kind.UNKNOWN),
+    ],
+)
+def test_kai_goes_both_ways_alike(before: str, after: str, kind: Kind) -> None:
+    pinned = {"kubernetesVersion": "v1.34.0"}
+    one, other = (platform({"ml": team("a100", 4, version=v, vcluster=pinned)}) for v in (before, after))
+    assert only(list(changes(facts_of(one), facts_of(other)))).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("host", "kind"),
+    [
+        ({"address": "elsewhere.example"}, Kind.DISRUPTIVE),
+        ({"headroom": {"pods": 3}}, Kind.IN_PLACE),
+        ({"storageClass": "fast"}, Kind.LOSING),
+        ({"context": "other"}, Kind.UNKNOWN),
+    ],
+)
+def test_an_edit_of_the_host_has_a_kind(host: dict[str, Any], kind: Kind) -> None:
+    worst = between(BASE, host=host)[0]
+    assert worst.kind is kind
+    assert worst.tenant == ("ml" if kind.refused else EVERYONE)
+
+
+def test_the_shared_scheduler_is_felt_by_those_that_it_schedules() -> None:
+    teams = {"ml": BASE["ml"], "batch": team("l4", 1, scheduler={"mode": "host"})}
+    one, other = (platform(teams, host={"scheduler": {"version": v}}) for v in ("v0.14.7", "v0.16.8"))
+    change = only(list(changes(facts_of(one), facts_of(other))))
+    assert (change.tenant, change.kind) == ("batch", Kind.REPLACING)
+    assert change.means.startswith("the host's shared scheduler is replaced")
+
+
+@pytest.mark.parametrize(("running", "kind"), [(None, Kind.LOSING), ({"ml": 5}, Kind.LOSING), ({"ml": 2}, None)])
+def test_a_lower_limit_is_a_loss_below_what_runs(running: dict[str, Any] | None, kind: Kind | None) -> None:
+    head = {"ml": team("a100", 2, 3, version="v0.14.7", queues={"a": {"gpu": 2}, "b": {"gpu": 2}})}
+    found = {change.topic: change.kind for change in between(head, running)}
+    assert found["gpus"] is (kind or Kind.DISRUPTIVE)
+    assert found["quota"] is Kind.DISRUPTIVE
+
+
+def test_more_and_new_disrupt_nobody() -> None:
+    head = {
+        "ml": team("a100", 6, 8, version="v0.14.7", queues={"a": {"gpu": 4}, "b": {"gpu": 2}, "c": {"gpu": 0}}),
+        "new": team("l4", 1),
+    }
+    assert [change for change in between(head) if change.kind is not Kind.IN_PLACE] == []
+
+
+def test_another_mode_says_once_that_its_queues_go() -> None:
+    head = {"ml": {**BASE["ml"], "scheduler": {"mode": "default"}, "queues": {}}}
+    topics = [change.topic for change in between(head) if change.kind.refused]
+    assert topics == ["scheduler"]
+
+
+def test_the_gravest_comes_first_and_each_thing_once() -> None:
+    head = ml(vcluster={"backingStore": "etcd", "persistence": False}, isolation="restricted")
+    found = between(head)
+    assert [change.kind for change in found[:2]] == [Kind.LOSING, Kind.DISRUPTIVE]
+    assert sum(change.topic == "cluster" for change in found) == 1

@@ -1,0 +1,93 @@
+"""What runs now, read from a mapping or from kubectl's lists."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pydantic import JsonValue
+
+from preview.usage import UsageError, Use, usage_of
+
+GPU = "requests.nvidia.com/gpu"
+
+
+def quota(namespace: str, **used: str) -> dict[str, Any]:
+    named = {key.replace("__", "/").replace("_", "."): value for key, value in used.items()}
+    return {"kind": "ResourceQuota", "metadata": {"namespace": namespace}, "status": {"used": named}}
+
+
+def pod(namespace: str, node: str | None = "n1", phase: str = "Running", **more: Any) -> dict[str, Any]:
+    spec: dict[str, Any] = {"containers": [{"resources": {"limits": {"nvidia.com/gpu": 2}}}]}
+    if node:
+        spec["nodeName"] = node
+    metadata = {"namespace": namespace, **more}
+    return {"kind": "Pod", "metadata": metadata, "spec": spec, "status": {"phase": phase}}
+
+
+def test_a_mapping_is_gpus_in_use() -> None:
+    assert {team: use.gpus for team, use in usage_of({"ml": 3, "vision": 0.5}).items()} == {
+        "ml": 3,
+        "vision": Decimal("0.5"),
+    }
+
+
+def test_a_list_of_quotas_says_every_bound_and_no_node() -> None:
+    found = usage_of(
+        {
+            "items": [
+                quota("team-ml", requests_nvidia_com__gpu="3") | {"kind": None},
+                {"metadata": {"namespace": "team-ml"}, "status": {"used": {GPU: "3", "requests.cpu": "1500m"}}},
+                {"metadata": {"namespace": "team-ml"}, "status": {"used": {GPU: "2", "requests.memory": "1Gi"}}},
+                {"metadata": {"namespace": "team-dev"}, "status": {"used": {"count/pods": "2"}}},
+                {"metadata": {"namespace": "kube-system"}, "status": {"used": {GPU: "9"}}},
+            ]
+        }
+    )
+    assert found["ml"].gpus == 3, "of two quotas the one that counts more"
+    assert found["ml"].bounds["requests.cpu"] == Decimal("1.5")
+    assert found["ml"].bounds["requests.memory"] == 1024**3
+    assert found["ml"].nodes is None
+    assert found["dev"].gpus is None
+    assert found.keys() == {"ml", "dev"}
+
+
+def test_pods_say_where_they_are_and_in_which_queue() -> None:
+    labels = {"kai.scheduler/queue": "train"}
+    found = usage_of(
+        {
+            "items": [
+                quota("team-idle"),
+                pod("team-ml", labels=labels),
+                pod("team-ml", "n2", labels=labels, annotations={"gpu-fraction": "0.5"}),
+                pod("team-ml", "n2", labels=labels, annotations={"gpu-memory": "2000"}),
+                pod("team-ml", None, "Pending"),
+                pod("team-ml", "n3", "Succeeded"),
+                pod("team-ml", "n3", "Failed"),
+                pod("team-ml", "n3", labels={"app": "vcluster"}),
+                pod("default", "n4"),
+            ]
+        }
+    )
+    assert found["ml"].nodes == {"n1": 1, "n2": 2}
+    assert found["ml"].gpus == Decimal("3.5")
+    assert found["ml"].queues == {"train": Decimal("3.5")}
+    assert found["idle"].nodes == {}, "the pods were listed, and none is its own"
+    assert found.keys() == {"ml", "idle"}
+
+
+def test_the_quotas_own_number_counts_before_the_pods() -> None:
+    used = {"metadata": {"namespace": "team-ml"}, "status": {"used": {GPU: "4"}}}
+    assert usage_of({"items": [used, pod("team-ml")]})["ml"].gpus == 4
+
+
+def test_a_quantity_that_cannot_be_read_is_not_known() -> None:
+    used = {"metadata": {"namespace": "team-ml"}, "status": {"used": {GPU: "many", "requests.cpu": "1"}}}
+    assert usage_of({"items": [used]})["ml"] == Use(bounds={"requests.cpu": Decimal(1)})
+
+
+@pytest.mark.parametrize("content", [[], {"ml": "3"}, {"ml": True}, 3, None])
+def test_another_shape_is_refused(content: JsonValue) -> None:
+    with pytest.raises(UsageError, match=r"^must be \{.*kubectl get resourcequota,pods -A -o json$"):
+        usage_of(content)
