@@ -4,15 +4,15 @@ Owns: standing values in for what can't be read, so that the rules see everythin
 say because of a value that stands in.
 Leaves to others: the rules (`rules/`), the mistakes of the shape (`wording.py`).
 
-How: every value in doubt is replaced several times, by a low, a high and another value, and the rules are run on each.
-What they all say rests on no doubt, whatever the user will write there; what only some say is an echo. No rule has to
-declare what it looks at.
+How: every value in doubt is replaced several times, by a low, a high and another value, and some low while others are
+high; the rules are run on each. What they all say rests on no doubt, whatever the user will write there; what only some
+say is an echo. No rule has to declare what it looks at.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Final, Literal, TypeAlias, get_args, get_origin
@@ -51,6 +51,8 @@ _MARK: Final = "stand-in"
 """Part of every text that stands in. A message with it in would speak of what nobody wrote."""
 _MOST_DOUBTS: Final = 500
 """A file with more is no stack file any more; its shape is what is to be mended."""
+_HALVES: Final = 4
+"""Of 16 places any two differ. Of more some pairs don't, and where these stand in one sum, its echo is told."""
 _MOST_ROUNDS: Final = 8
 """A value that stands in is valid by itself. Where it is not after all, what is around it is replaced, up to here."""
 
@@ -92,32 +94,47 @@ def problems_beside(raw: Value, doubts: Doubts, judge: Judge) -> list[Problem]:
     """Return what the rules say about the rest of the file."""
     if len(doubts.values) > _MOST_DOUBTS:
         return []
-    heard: list[list[Problem]] = []
+    left: dict[tuple[Path, str], Problem] | None = None
     numbers = itertools.count()
-    for variant in _Variant:
-        platform = _repaired(raw, doubts, variant, numbers)
+    for choice in _choices(_outermost(doubts.values)):
+        platform = _repaired(raw, doubts, choice, numbers)
         if platform is None:
             return []
-        heard.append(list(judge(platform)))
-    first, *others = heard
-    agreed = set.intersection(*({(one.path, one.rule) for one in said} for said in others))
-    return [
-        problem
-        for problem in first
-        if (problem.path, problem.rule) in agreed
-        and not doubts.hide(problem.path)
-        and _MARK not in f"{problem.rule}{problem.got}{problem.fix}"
-    ]
+        said = {(problem.path, problem.rule): problem for problem in judge(platform)}
+        if left is None:
+            left = {key: problem for key, problem in said.items() if not _is_echo(problem, doubts)}
+        else:
+            left = {key: problem for key, problem in left.items() if key in said}
+        if not left:
+            return []
+    return list((left or {}).values())
 
 
-def _repaired(raw: Value, doubts: Doubts, variant: _Variant, numbers: Iterator[int]) -> Platform | None:
+def _is_echo(problem: Problem, doubts: Doubts) -> bool:
+    return doubts.hide(problem.path) or _MARK in f"{problem.rule}{problem.got}{problem.fix}"
+
+
+def _choices(paths: Sequence[Path]) -> Iterator[dict[Path, _Variant]]:
+    """Which value stands in at each place: first low everywhere, then high, then another.
+
+    Then halves: of any two places (as far as `_HALVES` goes) one is high while the other is low, and the other way
+    round. Two doubts may stand on two sides of one sum.
+    """
+    for variant in _Variant:
+        yield dict.fromkeys(paths, variant)
+    for bit in range(min(_HALVES, (len(paths) - 1).bit_length())):
+        for turned in (0, 1):
+            yield {path: _Variant.HIGH if (at >> bit & 1) ^ turned else _Variant.LOW for at, path in enumerate(paths)}
+
+
+def _repaired(raw: Value, doubts: Doubts, choice: Mapping[Path, _Variant], numbers: Iterator[int]) -> Platform | None:
     tree = copied(raw)
     for path in doubts.unknown:
         tree = _put(tree, path, _ABSENT)
-    replace = _outermost(doubts.values)
+    replace = list(choice)
     for _ in range(_MOST_ROUNDS):
         for path in replace:
-            tree = _put(tree, path, _stand_in_at(path, variant, numbers, raw))
+            tree = _put(tree, path, _stand_in_at(path, choice.get(path, _Variant.LOW), numbers, raw))
         try:
             return Platform.model_validate(tree, by_alias=True, by_name=False, context={ANY_NAME: True})
         except ValidationError as error:
@@ -127,7 +144,8 @@ def _repaired(raw: Value, doubts: Doubts, variant: _Variant, numbers: Iterator[i
 
 def _outermost(paths: Iterable[Path]) -> list[Path]:
     every = set(paths)
-    return [path for path in every if not any(path[:end] in every for end in range(len(path)))]
+    found = [path for path in every if not any(path[:end] in every for end in range(len(path)))]
+    return sorted(found, key=lambda path: [str(step) for step in path])
 
 
 def _put(tree: Value, path: Path, value: Value | _Absent) -> Value:

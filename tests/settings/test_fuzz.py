@@ -20,6 +20,8 @@ from settings.schema import stack_file_schema
 from tests.settings import fuzz
 from tests.settings.build import TODAY
 from tests.settings.engine_reader import engine_json
+from tests.settings.fuzz_text import text_of
+from tests.settings.plants import OTHER_PLANTS, POOL_PLANTS, READ_DIFFERENTLY, TEAM_PLANTS
 
 NAME = "Pulumi.fuzz.yaml"
 FILES: dict[str, Callable[[Random], fuzz.File]] = {
@@ -76,9 +78,9 @@ def must_be_right(seed: int, kind: str, folder: Path) -> None:
 
 
 PLANTS = [
-    *(("teams", plant) for _, plant in fuzz.TEAM_PLANTS),
-    *(("pools", plant) for _, plant in fuzz.POOL_PLANTS),
-    *(("host", plant) for _, plant in fuzz.OTHER_PLANTS),
+    *(("teams", plant) for _, plant in TEAM_PLANTS),
+    *(("pools", plant) for _, plant in POOL_PLANTS),
+    *(("host", plant) for _, plant in OTHER_PLANTS),
 ]
 
 
@@ -88,11 +90,11 @@ def test_each_mistake_alone_is_one_line_and_the_schema_sees_it_where_it_can(numb
     for seed in range(8):
         tree = fuzz.sound_platform(Random(seed))
         told = plant(tree, sorted(tree[kind])[0], Random(seed))
-        text = fuzz.text_of(tree, Random(seed))
+        text = text_of(tree, Random(seed))
         found = answer(tmp_path / NAME, text)
         assert isinstance(found, list), f"not told: {told}"
         assert [line.startswith(told.path) and told.words in line for line in found] == [True], f"{told}: {found}"
-        assert VALIDATOR.is_valid(engine_json(text)) is not told.underlined or told.words == fuzz.READ_DIFFERENTLY
+        assert VALIDATOR.is_valid(engine_json(text)) is not told.underlined or told.words == READ_DIFFERENTLY
 
 
 @pytest.mark.parametrize("kind", FILES)
