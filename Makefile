@@ -6,54 +6,64 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 RUN     = $(PY) -m cli --stack $(STACK)
+STACKS  = $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview outputs status kubeconfig preflight down lab-reset check test bench mutants schema lock clean
+.PHONY: help up preview outputs status kubeconfig preflight env down lab-reset check check-fast test bench mutants
+.PHONY: schema lock clean
 
 -include report/targets.mk
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@echo "make COMMAND [STACK=name] [TEAM=name]"
+	@echo "  STACK  which stack file: Pulumi.<STACK>.yaml. Now $(STACK); here are: $(STACKS)"
+	@echo "  TEAM   a team of that file: \`make kubeconfig STACK=lab TEAM=ml\`"
+	@echo
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/[$$][$$]/$$/g' | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
+# what a command prints on standard output is its result, so this speaks on standard error
 $(READY): requirements.lock
-	@echo "installing Python packages into $(VENV) (once, about a minute)"
+	@echo "installing Python packages into $(VENV) (once, about a minute)" >&2
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "Python 3.11 or newer is needed, this is %d.%d: make PYTHON=/path/to/python3.11 ..." % v[:2])'
-	@$(PYTHON) -m venv $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(PYTHON) -m venv $(VENV) >&2
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock >&2
 	@touch $@
 
 up: $(READY)          ## make the platform of STACK what its file says
 	@$(RUN) up
-preview: $(READY)     ## what `make up` would change
+preview: $(READY)     ## what `make up` would change, on standard output
 	@$(RUN) preview
 outputs: $(READY)     ## the outputs as JSON
 	@$(RUN) outputs
 status: $(READY)      ## contexts, teams, versions, quotas, last check
 	@$(RUN) status
-kubeconfig: $(READY)  ## write TEAM's kubeconfig (mode 0600)
-	@$(RUN) kubeconfig --team "$(TEAM)"
+kubeconfig: $(READY)  ## write TEAM's kubeconfig (mode 0600); USER_RIGHTS=1: the one without admin rights
+	@$(RUN) kubeconfig --team "$(TEAM)" $(if $(USER_RIGHTS),--user)
 preflight: $(READY)   ## compare the stack file with the cluster
 	@$(RUN) preflight
+env: $(READY)         ## what a shell exports so that a plain `pulumi` uses the same state: eval "$$(make -s env)"
+	@$(RUN) env
 down: $(READY)        ## remove everything that `make up` made
-	@$(RUN) down
+	@$(RUN) down $(if $(TEAM),--team "$(TEAM)")
 lab-reset: $(READY)   ## throw the lab away, whatever state it is in
 	@$(RUN) lab-reset
 
-check: $(READY)       ## format, lint, strict types, tests without needs
+check: check-fast     ## format, lint, strict types, tests without needs
+	$(VENV)/bin/mypy
+	$(PY) -m pytest -q -m "not lab and not engine and not gpu and not fuzz"
+check-fast: $(READY)  ## the half of it that takes seconds: format, lint, workflows
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy
 	@$(MAKE) --no-print-directory lint-workflows
-	$(PY) -m pytest -q -m "not lab and not engine and not gpu and not fuzz"
 test: $(READY)        ## every test that this machine can run
 	$(PY) -m pytest
 bench: $(READY)       ## cost of 3, 30 and 300 teams
 	@$(PY) -m tests.bench
-mutants: $(READY)     ## mutation over policies/ and capacity/
+mutants: $(READY)     ## mutation over rules, arithmetic and the GPU check
 	@$(PY) -m tests.mutants
 schema: $(READY)      ## write the JSON Schema of the stack file
 	@$(PY) -m settings.schema
-lock:                 ## resolve pyproject.toml into requirements.lock (needs uv)
-	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
+lock:                 ## resolve pyproject.toml into requirements.lock (needs uv); UPGRADE=1: everything to its newest
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q $(if $(UPGRADE),--upgrade) -o requirements.lock
 clean:                ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,4 +1,4 @@
-"""The program. Reads the stack file once, then declares host, GPU software and teams."""
+"""The program. Reads the stack file once, asks the guards, then declares host, GPU software and teams."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pulumi
 
+from cli.guards import program as guards
+from cli.guards.refusal import RefusedError
 from components import platform as build
 from components.base import unless_failed
 from components.secrets import MissingSecretError, stack_secrets
@@ -20,12 +22,15 @@ from settings.problems import SettingsError
 
 def main() -> None:
     """Declare the platform of this stack."""
-    config = pulumi.Config("gpu-tenancy")
+    config, stack, simulated = pulumi.Config("gpu-tenancy"), pulumi.get_stack(), guards.is_simulated()
     try:
-        platform = parse_config(config.get("platform"), Path(f"Pulumi.{pulumi.get_stack()}.yaml"))
+        platform = parse_config(config.get("platform"), Path(f"Pulumi.{stack}.yaml"))
+        guards.refuse_the_lab(platform, stack, simulated=simulated)
         secrets = stack_secrets(platform, config, os.environ)
         known = None if platform.host.install else kubeconfig_of(platform.host, config.get("kubeconfig"))
-    except (SettingsError, KubeconfigError, MissingSecretError) as error:
+        if not simulated:
+            guards.guard(platform, stack, known[0] if known else None, today=date.today())
+    except (SettingsError, KubeconfigError, MissingSecretError, RefusedError) as error:
         raise pulumi.RunError(str(error)) from None
 
     tenants = resolve(platform)

@@ -36,6 +36,8 @@ GPU_RESOURCES: Final = (GPU, "nvidia.com/gpu.shared", *(f"nvidia.com/mig-{profil
 """Every extended resource name that stands for a GPU or a part of one."""
 
 HOST_NAMESPACE: Final = "gpu-tenancy"
+DEVICE_PLUGIN_NAMESPACE: Final = "nvidia-device-plugin"
+GPU_OPERATOR_NAMESPACE: Final = "gpu-operator"
 KAI_NAMESPACE: Final = "kai-scheduler"
 KAI_RESERVATION_NAMESPACE: Final = "kai-resource-reservation"
 KAI_RELEASE: Final = "kai-scheduler"
@@ -54,6 +56,8 @@ CHECK_PAIR_NAMESPACE: Final = "gpu-check-2"
 CHECK_THIRD: Final = "gpu-check-third"
 """The pod that must find no room beside such a pair."""
 QUOTA_NAME: Final = "tenant"
+PROTECTED_OUTPUT: Final = "protectedInState"
+"""The output of a Team that says whether the engine refuses to delete it."""
 
 
 def team_namespace(team: str) -> str:

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ from cli.driver import Driver, Place, driver_for
 from cli.errors import CommandError, Exit, InputError
 from cli.files import write_private
 from cli.host import Host
+from cli.salvage import salvaged
 from settings.load import load_stack_file
 from settings.models import HostProvider
 from settings.problems import SettingsError
@@ -66,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     add("up", _up, "make the platform what the stack file says")
     add("preview", _preview, "show what `up` would change")
     add("outputs", _outputs, "print the outputs as JSON, without secrets")
+    add("env", _env, "print what a shell must export for a plain `pulumi` to use the same state")
     status = add("status", _status, "show teams, versions, quotas and the last check")
     kubeconfig = add("kubeconfig", _kubeconfig, "write a team's kubeconfig (mode 0600)")
     kubeconfig.add_argument("--team", required=True, help="a team of the stack file")
@@ -73,22 +76,38 @@ def parser() -> argparse.ArgumentParser:
     preflight = add("preflight", _preflight, "compare the stack file with the cluster")
     for command in (status, preflight):
         command.add_argument("--json", action="store_true", help="print JSON on standard output instead of a table")
-    add("down", _down, "remove everything that `up` made")
+    down = add("down", _down, "remove everything that `up` made")
+    down.add_argument(
+        "--team", default="", metavar="NAMES", help="protected teams to delete, where the stack file can't say so"
+    )
     add("lab-reset", _lab_reset, "throw the lab away, whatever state it is in")
     return result
 
 
-def place_of(options: argparse.Namespace, root: Path) -> Place:
-    """Return what the command works on. Raises `InputError` or `SettingsError`; touches nothing."""
+def place_of(options: argparse.Namespace, root: Path, *, whole: bool = True) -> Place:
+    """Return what the command works on. Raises `InputError` or `SettingsError`; touches nothing.
+
+    Without `whole` a stack file that is broken or gone is said, and what can be known otherwise takes its place.
+    """
     stack = str(options.stack)
     if STACK_NAME.fullmatch(stack) is None:
         raise InputError(f"{stack!r} is not a stack name.", "use letters, digits, '-', '_' and '.', for example `dev`")
     stack_file = root / f"Pulumi.{stack}.yaml"
-    return Place(stack=stack, stack_file=stack_file, root=root, platform=load_stack_file(stack_file))
+    try:
+        return Place(stack=stack, stack_file=stack_file, root=root, platform=load_stack_file(stack_file))
+    except SettingsError as error:
+        if whole:
+            raise
+        say.line(f"{str(error).replace(', nothing was changed', '')}\n{options.command} goes on without it")
+    named = frozenset(re.split(r"[\s,]+", getattr(options, "team", "") or "")) - {""}
+    platform = salvaged(stack, stack_file, root)
+    return Place(stack=stack, stack_file=stack_file, root=root, platform=platform, whole=False, let_go=named)
 
 
-def _begin(options: argparse.Namespace, root: Path, *, must_reach: bool) -> tuple[Place, Driver, Host]:
-    place = place_of(options, root)
+def _begin(
+    options: argparse.Namespace, root: Path, *, must_reach: bool, whole: bool = True
+) -> tuple[Place, Driver, Host]:
+    place = place_of(options, root, whole=whole)
     driver = driver_for(place)
     host = Host.of(place, driver)
     host.find(must_reach=must_reach)
@@ -101,23 +120,40 @@ def _begin(options: argparse.Namespace, root: Path, *, must_reach: bool) -> tupl
 def _up(options: argparse.Namespace, root: Path) -> None:
     place, driver, host = _begin(options, root, must_reach=True)
     driver.ready()
-    host.refuse_another_cluster(driver)
-    host.preflight(place, refuse=True)
+    was = driver.remembered()
+    host.refuse_another_cluster(was)
+    host.refuse_to_leave_out(was)
+    driver.compared(host.preflight())
     driver.up()
+    team = next(iter(place.platform.teams), "<team>")
+    say.line(
+        f"next: `make status STACK={place.stack}` shows every team and its check, "
+        f"`make kubeconfig STACK={place.stack} TEAM={team}` writes a team's kubeconfig"
+    )
 
 
 def _preview(options: argparse.Namespace, root: Path) -> None:
-    _place, driver, host = _begin(options, root, must_reach=True)
+    # the program itself asks the guards
+    _place, driver, _host = _begin(options, root, must_reach=True)
     driver.ready()
-    host.refuse_another_cluster(driver)
     driver.preview()
 
 
 def _down(options: argparse.Namespace, root: Path) -> None:
-    _place, driver, host = _begin(options, root, must_reach=True)
+    place, driver, host = _begin(options, root, must_reach=False, whole=False)
     driver.ready()
-    host.refuse_another_cluster(driver)
+    if place.whole:
+        host.must_be_reached()
+        host.refuse_another_cluster(driver.remembered())
     driver.down()
+
+
+def _env(options: argparse.Namespace, root: Path) -> None:
+    lines = driver_for(place_of(options, root)).exports()
+    if lines:
+        say.result(lines)
+    else:
+        say.line("nothing to export: a plain `pulumi` uses the same state as it is")
 
 
 def _outputs(options: argparse.Namespace, root: Path) -> None:
@@ -127,17 +163,17 @@ def _outputs(options: argparse.Namespace, root: Path) -> None:
 
 
 def _status(options: argparse.Namespace, root: Path) -> None:
-    from cli.status import pairs, rows, show
+    from cli.status import pairs, rows, rows_of_state, show
 
-    place, driver, _host = _begin(options, root, must_reach=False)
+    place, driver, _host = _begin(options, root, must_reach=False, whole=False)
     driver.ready()
-    states = driver.states()
-    table = rows(place.platform, states)
+    states, now = driver.states(), datetime.now(UTC)
+    table = rows(place.platform, states, now=now) if place.whole else rows_of_state(states, now=now)
     if options.json:
         print(json.dumps([row.as_json() for row in table], indent=2))
     else:
-        show(table)
-        print(pairs(states), end="")
+        show(table, stack=place.stack, now=now)
+        print(pairs(states, say.console(result=True).width), end="")
 
 
 def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
@@ -168,12 +204,12 @@ def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
 
 
 def _preflight(options: argparse.Namespace, root: Path) -> None:
-    place, _driver, host = _begin(options, root, must_reach=True)
-    host.preflight(place, refuse=True, as_json=options.json, whole=True)
+    _place, _driver, host = _begin(options, root, must_reach=True)
+    host.preflight(as_json=options.json, whole=True)
 
 
 def _lab_reset(options: argparse.Namespace, root: Path) -> None:
-    place = place_of(options, root)
+    place = place_of(options, root, whole=False)
     if place.platform.host.provider is not HostProvider.LAB:
         raise InputError(
             f"stack {place.stack} is not a lab: its provider is {place.platform.host.provider}.",

@@ -6,12 +6,13 @@ Owns: the protocol that both keep, so that the commands do not care which one th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from cli.cluster import Identity, Target
+from cli.guards.memory import Remembered
 from settings.models import HostProvider, Platform
 
 Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"
@@ -20,12 +21,16 @@ Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """What a driver works on. `platform` is the stack file's, already valid."""
+    """What a driver works on. `platform` is the stack file's, already valid; where the file is broken or gone and the
+    command can do without it, `whole` is off and `platform` has no team."""
 
     stack: str
     stack_file: Path
     root: Path
     platform: Platform
+    whole: bool = True
+    let_go: frozenset[str] = frozenset()
+    """Teams that the command line names as to be deleted, where no stack file can say so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +43,8 @@ class TeamState:
     verdict: str | None = None
     checked_at: datetime | None = None
     note: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the outputs say of it: the numbers of the last `up`."""
     failed: tuple[str, ...] = ()
     """What of it failed in the last update."""
     pods: tuple[dict[str, Any], ...] = ()
@@ -62,8 +69,14 @@ class Driver(Protocol):
     def secret_kubeconfig(self) -> str | None:
         """Return the host's kubeconfig where the stack file holds it as a secret."""
 
-    def known_uid(self) -> str | None:
-        """Return the UID of the cluster that the stack was made on, None where nothing was made yet."""
+    def remembered(self) -> Remembered:
+        """Return what the state says of the last run."""
+
+    def exports(self) -> str:
+        """Return what a shell must export for a plain `pulumi` to find the same state; empty where nothing."""
+
+    def compared(self, word: str) -> None:
+        """Take the word for the program that the stack file was compared with the cluster just now."""
 
     def up(self) -> None:
         """Make the platform what the stack file says."""

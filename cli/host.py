@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Final
 
 from rich.table import Table
@@ -10,13 +11,14 @@ from rich.table import Table
 from cli import say
 from cli.cluster import Identity, Target, connected, find_target, identify
 from cli.driver import Driver, Place
-from cli.errors import CommandError
-from cli.live import read_facts
-from cli.preflight import Finding, Level, compare, needed_rights, worst
-from components.team.tenant import resolve
+from cli.errors import CommandError, Exit
+from cli.failures import refused
+from cli.guards.live import cluster_refusals, compared
+from cli.guards.memory import Remembered, another_cluster, left_out
+from cli.guards.stamp import stamp
+from cli.preflight import Finding, Level
 from kube.stack import context_of
 from settings.models import HostProvider
-from settings.tenants import tenants
 
 MARKS: Final = {Level.OK: "ok", Level.NOTE: "note", Level.WARNING: "WARN", Level.ERROR: "ERROR"}
 
@@ -29,7 +31,7 @@ class Host:
         self._secret = secret
         self._target: Target | None = None
         self._identity = own
-        self._why_not = ""
+        self._why_not: CommandError | None = None
 
     @classmethod
     def of(cls, place: Place, driver: Driver) -> Host:
@@ -44,8 +46,8 @@ class Host:
     def find(self, *, must_reach: bool) -> None:
         """Find context and UID. Without `must_reach` (reading the state needs no cluster) a dead one is named."""
         host = self._place.platform.host
-        if host.provider is HostProvider.LAB:
-            return
+        if host.provider is HostProvider.LAB or host.install is not None:
+            return  # the program makes it; whatever a kubeconfig names is another cluster
         try:
             self._target = find_target(host, root=self._place.root, secret=self._secret)
             with connected(self._target) as client:
@@ -53,7 +55,12 @@ class Host:
         except CommandError as error:
             if must_reach:
                 raise
-            self._why_not = f"not reachable ({error.cause})"
+            self._why_not = error
+
+    def must_be_reached(self) -> None:
+        """Raise `CommandError` where `find` did not reach the cluster."""
+        if self._why_not is not None:
+            raise self._why_not
 
     def headline(self) -> str:
         """The first line of every command: what it is about to touch."""
@@ -64,50 +71,54 @@ class Host:
             )
             return f"stack {self._place.stack} | {where} | provider lab: a simulation, no GPU and no real cluster"
         context = self._target.context if self._target else context_of(self._place.platform.host) or "current"
-        uid = self._identity.uid if self._identity else self._why_not or "unknown"
+        otherwise = "made by the program" if self._place.platform.host.install else "unknown"
+        why_not = f"not reachable ({self._why_not.cause})" if self._why_not else otherwise
+        uid = self._identity.uid if self._identity else why_not
         return f"stack {self._place.stack} | context {context} | cluster {uid} | provider {provider}"
 
-    def refuse_another_cluster(self, driver: Driver) -> None:
-        """Refuse when the state was made on a cluster with another UID. Raises `CommandError`."""
-        known = driver.known_uid()
-        if known and self._identity is not None and known != self._identity.uid:
-            raise CommandError(
-                f"stack {self._place.stack} was made on cluster {known}, and context {self._identity.context} is "
-                f"cluster {self._identity.uid}.",
-                "choose the right context (host.context, KUBECONFIG); if the old cluster is gone for good: "
-                f"`pulumi stack rm --force {self._place.stack}`, then `make up STACK={self._place.stack}`",
-            )
+    def refuse_to_leave_out(self, was: Remembered) -> None:
+        """Refuse when a team is left out of the stack file without an override. Raises `CommandError`."""
+        place = self._place
+        if found := left_out(was, place.platform, place.stack, date.today(), released=frozenset(was.teams)):
+            raise refused(found)
 
-    def preflight(self, place: Place, *, refuse: bool, as_json: bool = False, whole: bool = False) -> None:
-        """Compare, show, and raise `CommandError` for the first error. `whole` shows what is well, too."""
-        findings = self._findings(place)
-        if findings is None:
-            if whole:
-                say.line("preflight: the lab makes its nodes from the stack file, so there is nothing to compare")
+    def refuse_another_cluster(self, was: Remembered) -> None:
+        """Refuse when the state was made on a cluster with another UID. Raises `CommandError`."""
+        if self._identity is None:
             return
+        place, today = self._place, date.today()
+        found = another_cluster(was, self._identity.uid, self._identity.context, place.platform, place.stack, today)
+        if found:
+            raise refused(found, code=Exit.FAILED)
+
+    def preflight(self, *, as_json: bool = False, whole: bool = False) -> str:
+        """Compare, show, and raise `CommandError` for the errors. `whole` shows what is well, too.
+
+        Returns the word for the program that this was done; empty where there was nothing to compare.
+        """
+        findings = self._findings()
+        if findings is None or self._identity is None:
+            if whole:
+                say.line(
+                    "preflight: the program makes this cluster from the stack file, so there is nothing to compare"
+                )
+            return ""
         if as_json:
             print(json.dumps([vars_of(finding) for finding in findings], indent=2))
         else:
-            shown = [f for f in findings if whole or f.level in (Level.WARNING, Level.ERROR)]
+            shown = [f for f in findings if whole or f.level is Level.WARNING]
             if shown:
                 say.console().print(table(shown))
-        errors = [finding for finding in findings if finding.level is Level.ERROR]
-        if errors and refuse:
-            raise CommandError(
-                f"preflight found {len(errors)} errors, nothing was changed. {errors[0].subject}: {errors[0].message}.",
-                errors[0].fix,
-            )
-        if worst(findings) is Level.OK or not errors:
-            say.line(f"preflight: {len(findings)} points, no error")
+        if refusals := cluster_refusals(findings, self._place.platform, date.today(), changing=True):
+            raise refused(refusals, code=Exit.FAILED)
+        say.line(f"preflight: {len(findings)} points, no error")
+        return stamp(self._place.platform, self._identity.uid)
 
-    def _findings(self, place: Place) -> list[Finding] | None:
+    def _findings(self) -> list[Finding] | None:
         if self._target is None or self._identity is None:
             return None
         with connected(self._target) as client:
-            facts = read_facts(client, needed_rights(place.platform), version=self._identity.server_version)
-        found = resolve(place.platform)
-        ports = {name: tenant.node_port for name, tenant in found.items() if tenant.node_port is not None}
-        return compare(place.platform, facts, ports=ports, tenants=tenants(place.platform))
+            return compared(self._place.platform, client, self._identity.server_version)
 
 
 def vars_of(finding: Finding) -> dict[str, str]:

@@ -102,7 +102,7 @@ def _provider_name(reference: str) -> str:
 def clear(pending: list[Pending], connect: Connect) -> Iterator[str]:
     """Remove what stands in the way of the next run; yields a line for each thing done or not to be had."""
     for operation in pending:
-        if not _matters(operation):
+        if not stands_in_the_way(operation):
             continue
         try:
             opened = connect(operation)
@@ -115,7 +115,8 @@ def clear(pending: list[Pending], connect: Connect) -> Iterator[str]:
             yield f"{operation.name}: could not be looked at ({error.cause})"
 
 
-def _matters(operation: Pending) -> bool:
+def stands_in_the_way(operation: Pending) -> bool:
+    """Whether what a killed run left of it makes the next run fail."""
     if operation.kind == RELEASE:
         # an interrupted uninstall is simply done again
         return operation.operation in ("creating", "updating")

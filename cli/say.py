@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,7 +15,7 @@ from cli.errors import CommandError
 from report.plan import Line, Tone
 
 WIDTH_IN_A_LOG: Final = 200
-"""Columns where nobody is looking: tables keep their lines whole in a log."""
+"""Columns where nobody is looking, unless COLUMNS says so: tables keep their lines whole in a log."""
 
 
 def console(*, result: bool = False) -> Console:
@@ -22,7 +23,9 @@ def console(*, result: bool = False) -> Console:
     plain = Console(stderr=not result, highlight=False, markup=False, soft_wrap=False)
     if plain.is_terminal:
         return plain
-    return Console(stderr=not result, highlight=False, markup=False, soft_wrap=False, width=WIDTH_IN_A_LOG)
+    columns = os.environ.get("COLUMNS", "")
+    width = int(columns) if columns.isdecimal() and int(columns) else WIDTH_IN_A_LOG
+    return Console(stderr=not result, highlight=False, markup=False, soft_wrap=False, width=width)
 
 
 _STYLES: Final = {
@@ -47,6 +50,12 @@ def line(text: str) -> None:
     """Say one line."""
     with suppress(BrokenPipeError):  # a reader that has gone (`| head`) must not end an update in the middle
         print(text, file=sys.stderr, flush=True)
+
+
+def result(text: str) -> None:
+    """Write a command's result, on standard output."""
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    sys.stdout.flush()
 
 
 def complain(error: CommandError) -> None:

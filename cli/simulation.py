@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 
 from cli import say
 from cli.cluster import Identity, Target
 from cli.driver import Json, Place, TeamState
 from cli.engine import HIDDEN_OUTPUTS, MASKED
 from cli.errors import CommandError, InputError
+from cli.guards.levels import levels_of
+from cli.guards.memory import Remembered
 from cli.status import kubeconfig_in, team_states
 from lab.driver import LabDriver, Summary
 from lab.engine import Recorded
 from lab.errors import LabError, RefusedChangeError
-from policies.run import config_for, evaluate, lines, resources_of
+from policies.run import evaluate, lines, resources_of
 from preview.grouped import grouped
 from report.plan import plan
 from report.redact import Redactor
@@ -60,9 +63,16 @@ class LabBridge:
         """The lab knows its own servers."""
         return None
 
-    def known_uid(self) -> str | None:
+    def remembered(self) -> Remembered:
         """The lab refuses servers that it did not start by itself."""
-        return None
+        return Remembered()
+
+    def exports(self) -> str:
+        """No engine, no state of one."""
+        return ""
+
+    def compared(self, word: str) -> None:
+        """The lab makes its nodes from the stack file: there is nothing to compare."""
 
     def up(self) -> None:
         """Make the lab what the stack file says. What loses something without an override is refused."""
@@ -78,7 +88,8 @@ class LabBridge:
 
     def _judged(self, recorded: Sequence[Recorded]) -> list[str]:
         """Run the policy pack's rules; return what blocks, say what does not."""
-        results = evaluate(resources_of(recorded), config_for(self._place.stack))
+        levels = levels_of(self._place.platform, self._place.stack, date.today())
+        results = evaluate(resources_of(recorded), levels)
         for result in results:
             if not result.blocks:
                 for message in grouped(violation.message for violation in result.violations):
@@ -96,7 +107,7 @@ class LabBridge:
         if summary.violations:
             raise CommandError(
                 f"the policies refuse this: {summary.violations[0]}",
-                "change what the violations name, or add a named override with an end date to the stack file",
+                f"do what it says, or set the rule's level in policies/config/{self._place.stack}.json",
             )
         if summary.failures:
             raise CommandError(

@@ -6,10 +6,11 @@ Owns: reading the outputs and each team's API, the rows. A team whose API is dow
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from textwrap import wrap
 from typing import Any, Final
 
 import httpx2
@@ -28,6 +29,20 @@ REPORT_PATH: Final = f"/api/v1/namespaces/{CHECK_NAMESPACE}/configmaps/{CHECK_RE
 QUICK: Final = httpx2.Timeout(4.0, connect=2.0)
 """Seconds for each team's API; all teams are asked at once, so a dead one costs this once."""
 ASKED_AT_ONCE: Final = 16
+HEADERS: Final = (
+    "team",
+    "pool",
+    "scheduler",
+    "version",
+    "GPUs (quota of limit)",
+    "queues (quota/limit)",
+    "resources",
+    "API",
+    "check",
+)
+INDENT: Final = "  "
+WIDEST: Final = 10_000
+"""Columns: wider than any table of ours."""
 TEAM_TYPE: Final = "gpu-tenancy:index:Team"
 UNFINISHED: Final = {"failed": ["the last update ended before this team was whole"]}
 
@@ -77,6 +92,33 @@ def _row(platform: Platform, name: str, team: Team, state: TeamState | None, now
     )
 
 
+def rows_of_state(states: Mapping[str, TeamState], *, now: datetime) -> list[Row]:
+    """Return one row a tenant from the last run's outputs alone, where there is no stack file to read."""
+    return [_row_of_facts(name, state, now) for name, state in states.items()]
+
+
+def _row_of_facts(name: str, state: TeamState, now: datetime) -> Row:
+    facts = state.facts
+
+    def said(key: str) -> str:
+        value = facts.get(key)
+        return "-" if value in (None, "") else f"{value:g}" if isinstance(value, float) else str(value)
+
+    queues = facts.get("queues") if isinstance(facts.get("queues"), Mapping) else {}
+    leaves = {leaf: q for leaf, q in (queues or {}).items() if isinstance(q, Mapping)}
+    return Row(
+        team=name,
+        pool=said("pool"),
+        mode=said("mode"),
+        version=state.scheduler_version or said("schedulerVersion"),
+        gpus=f"{said('gpuQuota')} of {said('gpuLimit')}",
+        queues=", ".join(f"{leaf} {q.get('quota')}/{q.get('limit')}" for leaf, q in leaves.items()) or "-",
+        resources=f"{said('cpu')} CPU, {said('memory')}, {said('pods')} pods",
+        api=state.api,
+        check=_check(state, now),
+    )
+
+
 def _number(value: float) -> str:
     return f"{value:g}"
 
@@ -98,32 +140,66 @@ def age(passed: Any) -> str:
     return f"{seconds} s"
 
 
-def show(table_rows: list[Row]) -> None:
-    """Say the table."""
+def show(table_rows: Sequence[Row], *, stack: str, now: datetime) -> None:
+    """Print the rows and when they were true: a table where it fits, else some lines for each team, no word broken."""
+    out = say.console(result=True)
+    out.print(f"stack {stack} at {now.astimezone().strftime('%Y-%m-%d %H:%M:%S %Z')}", soft_wrap=True)
     table = Table(box=None, pad_edge=False)
-    headers = (
-        "team",
-        "pool",
-        "scheduler",
-        "version",
-        "GPUs (quota of limit)",
-        "queues (quota/limit)",
-        "resources",
-        "API",
-        "check",
-    )
-    for header in headers:
-        table.add_column(header, overflow="fold")
+    for header in HEADERS:
+        table.add_column(header, no_wrap=True)
     for row in table_rows:
         table.add_row(
             row.team, row.pool, row.mode, row.version, row.gpus, row.queues, row.resources, row.api, row.check
         )
-    say.console(result=True).print(table)
+    # measured without the limit of the console's own width, which would cut what does not fit
+    if out.measure(table, options=out.options.update(max_width=WIDEST)).maximum <= out.width:
+        out.print(table)
+        return
+    for row in table_rows:
+        out.print(paragraph(row, out.width), soft_wrap=True)
 
 
-def pairs(states: Mapping[str, TeamState]) -> str:
-    """Who ran where when a team's check asked for two shares of one GPU; empty where none did."""
-    return "".join(f"\nthe pair of {name}\n{listing(state.pods)}\n" for name, state in states.items() if state.pods)
+def paragraph(row: Row, width: int) -> str:
+    """Return a row as lines of at most `width` columns. A word is never broken, even where it alone is longer."""
+    parts = (
+        f"{row.team}: pool {row.pool}, scheduler {row.mode} {row.version}, API {row.api}, check {row.check}",
+        f"GPUs {row.gpus}; queues (quota/limit): {row.queues}",
+        row.resources,
+    )
+    first, *others = parts
+    lines = wrap(first, width, subsequent_indent=INDENT, break_long_words=False, break_on_hyphens=False)
+    for part in others:
+        lines += wrap(
+            part,
+            width,
+            initial_indent=INDENT,
+            subsequent_indent=INDENT * 2,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return "\n".join(lines)
+
+
+def pairs(states: Mapping[str, TeamState], width: int = WIDEST) -> str:
+    """Who ran where when a team's check asked for two shares of one GPU; empty where none did.
+
+    A table where it fits `width` columns, else a line or two for each pod.
+    """
+    return "".join(
+        f"\nthe pair of {name}\n{_listed(state.pods, width)}\n" for name, state in states.items() if state.pods
+    )
+
+
+def _listed(pods: Sequence[Mapping[str, Any]], width: int) -> str:
+    table = listing(tuple(dict(pod) for pod in pods))
+    if all(len(line) <= width for line in table.splitlines()):
+        return table
+    said = (", ".join(f"{key} {pod[key]}" for key in LISTED if pod.get(key)) for pod in pods)
+    return "\n".join(
+        line
+        for text in said
+        for line in wrap(text, width, subsequent_indent=INDENT, break_long_words=False, break_on_hyphens=False)
+    )
 
 
 # --- what is known now ------------------------------------------------------------------------------------------------
@@ -172,7 +248,8 @@ def team_states(
     which nothing failed.
     """
     made = outputs.get("teams") or {}
-    found = {name: _kubeconfigs(outputs, name).get("admin") or otherwise(name) for name in tenants(platform)}
+    known = dict.fromkeys((*tenants(platform), *made))
+    found = {name: _kubeconfigs(outputs, name).get("admin") or otherwise(name) for name in known}
     names = [name for name, kubeconfig in found.items() if name in made or kubeconfig]
     # parsed here and not in the threads: the parser (msgspec 0.22) is not safe there
     targets = {name: _target(found[name]) for name in names}
@@ -203,6 +280,7 @@ def team_state(output: Mapping[str, Any], target: Target | None) -> TeamState:
         checked_at=checked_at,
         failed=tuple(output.get("failed") or ()),
         pods=_pods(last),
+        facts=dict(output),
     )
     if target is None:
         return known

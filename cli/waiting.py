@@ -3,15 +3,18 @@
 Helm takes a failed install back, and with it the pods that had the cause; the engine then says only that it waited too
 long. So the team's namespaces are looked at meanwhile.
 
-Owns: reading causes out of pods and events (pure), and the thread that looks.
+Owns: which pods are ours, reading causes out of them and of events (pure), and the thread that looks.
 Leaves to others: what a message means (`causes`), the engine (`engine.py`).
 """
 
 from __future__ import annotations
 
+import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final
 
@@ -21,6 +24,7 @@ from cli import say
 from cli.causes import Failure, failure_of
 from cli.cluster import Target, get_json
 from cli.errors import CommandError
+from names import CHECK_NAMESPACE, CHECK_PAIR_NAMESPACE, KAI_NAMESPACE
 
 Json = Mapping[str, object]
 
@@ -44,7 +48,26 @@ STUCK_REASONS: Final = frozenset(
 )
 """Reasons of a waiting container that do not pass by themselves. `ContainerCreating` and `PodInitializing` do."""
 
-STUCK_EVENTS: Final = frozenset({"FailedCreate", "FailedMount", "FailedAttachVolume", "ProvisioningFailed"})
+HOPELESS_REASONS: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+NEVER_COMES: Final = re.compile(
+    r"not found|manifest unknown|does not exist|pull access denied|unauthorized|forbidden|invalid reference"
+    r"|InvalidImageName|ErrImageNeverPull|no such host|no match for platform",
+    re.IGNORECASE,
+)
+"""In what the kubelet says of an image: trying again changes nothing."""
+HOPELESS_SECONDS: Final = 60.0
+"""What waiting does not mend is taken for so when it was seen for this long."""
+
+OUR_NAMESPACES: Final = ("kube-system", KAI_NAMESPACE, CHECK_NAMESPACE, CHECK_PAIR_NAMESPACE)
+"""Inside a virtual cluster: where tenancy's own pods are. A team's other pods are its own affair."""
+INNER_NAMESPACE: Final = "vcluster.loft.sh/object-namespace"
+"""vCluster's annotation on a pod on the host: the namespace that it has inside."""
+INSIDE: Final = "@"
+"""Between a namespace inside a virtual cluster and the team, in the name that such a namespace gets here."""
+
+STUCK_EVENTS: Final = frozenset(
+    {"FailedCreate", "FailedMount", "FailedAttachVolume", "ProvisioningFailed", "SyncError"}
+)
 """Events of something that has no pod, or no container, yet."""
 
 
@@ -55,6 +78,35 @@ class Stuck:
     of: str
     """namespace/name."""
     failure: Failure
+    hopeless: bool = False
+    """Whether waiting will not mend it."""
+
+
+def ours(pods: Iterable[Json], events: Iterable[Json], *, since: datetime) -> tuple[list[Json], list[Json]]:
+    """Return the pods of tenancy itself, and the events about such that are of this run.
+
+    A team's own pods are on the host, too, and some of them may wait for ever: that is the team's affair.
+    """
+    kept = []
+    for pod in pods:
+        annotations = _table(_table(pod.get("metadata")).get("annotations"))
+        if annotations.get(INNER_NAMESPACE, OUR_NAMESPACES[0]) in OUR_NAMESPACES:
+            kept.append(pod)
+    told = []
+    for event in events:
+        name = str(_table(event.get("involvedObject")).get("name", ""))
+        theirs = "-x-" in name and not any(f"-x-{space}-x-" in name for space in OUR_NAMESPACES)
+        if not theirs and _moment(event) >= since:
+            told.append(event)
+    return kept, told
+
+
+def _moment(event: Json) -> datetime:
+    made = _table(event.get("metadata")).get("creationTimestamp")
+    try:
+        return datetime.fromisoformat(str(event.get("lastTimestamp") or event.get("eventTime") or made))
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def stuck(
@@ -68,7 +120,7 @@ def stuck(
         messages = list(_messages(pod))
         if not messages:
             well.add(where)
-        found += [_stuck(where, message, teams, stack) for message in messages[:1]]
+        found += [_stuck(where, message, teams, stack, hopeless=_is_hopeless(pod)) for message in messages[:1]]
     for event in events:
         if event.get("reason") in STUCK_EVENTS:
             where = _where({"metadata": event.get("involvedObject")})
@@ -76,17 +128,31 @@ def stuck(
     return found, well
 
 
-def _stuck(where: str, message: str, teams: Mapping[str, str], stack: str) -> Stuck:
-    namespace, _, name = where.partition("/")
-    team, step = teams.get(namespace), f"pod {name}"
+def _is_hopeless(pod: Json) -> bool:
+    """Whether an image of the pod is one that no further try will bring."""
+    status = _table(pod.get("status"))
+    for key in ("initContainerStatuses", "containerStatuses"):
+        for container in _tables(status.get(key)):
+            waiting = _table(_table(container.get("state")).get("waiting"))
+            said = f"{waiting.get('reason')} {waiting.get('message', '')}"
+            if waiting.get("reason") in HOPELESS_REASONS and NEVER_COMES.search(said):
+                return True
+    return False
+
+
+def _stuck(where: str, message: str, teams: Mapping[str, str], stack: str, *, hopeless: bool = False) -> Stuck:
+    space, _, name = where.partition("/")
+    namespace, _, inside = space.partition(INSIDE)
+    team, step = inside or teams.get(namespace), f"pod {name}"
+    where_inside = " in the team's cluster" if inside else ""
     failure = failure_of(message, team=team, step=step, stack=stack) or Failure(
         id="waiting",
         team=team,
         step=step,
         cause=message,
-        fix=f"`kubectl -n {namespace} describe pod {name}`, its events and the container's log say more",
+        fix=f"`kubectl -n {namespace} describe pod {name}`{where_inside}, its events and the container's log say more",
     )
-    return Stuck(of=where, failure=failure)
+    return Stuck(of=where, failure=failure, hopeless=hopeless)
 
 
 def _messages(pod: Json) -> Iterator[str]:
@@ -131,14 +197,25 @@ class Seen:
     _counts: dict[tuple[str, str], int] = field(default_factory=dict)
     _kept: dict[tuple[str, str], Failure] = field(default_factory=dict)
     _said: set[tuple[str | None, str]] = field(default_factory=set)
+    _hopeless: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Since when, by the monotonic clock."""
 
     @property
     def failures(self) -> list[Failure]:
         """What could not start and was not seen well since. A pod that is gone keeps its cause: Helm removed it."""
         return list(self._kept.values())
 
+    def hopeless(self) -> Failure | None:
+        """Return what is there now, has been for a while, and will not be mended by waiting."""
+        for key, since in list(self._hopeless.items()):
+            if time.monotonic() - since >= HOPELESS_SECONDS and key in self._kept:
+                return self._kept[key]
+        return None
+
     def look(self, found: Sequence[Stuck], well: set[str]) -> list[Failure]:
         """Take one look."""
+        bad = {(one.of, one.failure.id) for one in found if one.hopeless}
+        self._hopeless = {key: self._hopeless.get(key, time.monotonic()) for key in bad}
         now = {(one.of, one.failure.id): one.failure for one in found}
         self._counts = {key: self._counts.get(key, 0) + 1 for key in now}
         self._kept = {key: failure for key, failure in self._kept.items() if key[0] not in well}
@@ -178,6 +255,10 @@ class Watch:
         """What was seen; complete after the end."""
         return self._seen.failures
 
+    def hopeless(self) -> Failure | None:
+        """Return what waiting will not mend, where something is."""
+        return self._seen.hopeless()
+
     def __enter__(self) -> Watch:
         self._thread.start()
         return self
@@ -189,9 +270,10 @@ class Watch:
         self._thread.join()
 
     def _run(self) -> None:
+        began = datetime.now(UTC)
         while not self._end.wait(self._interval):
             try:
-                pods, events = self._read()
+                pods, events = ours(*self._read(), since=began)
             except CommandError:
                 continue  # the engine says itself what it can't reach
             for failure in self._seen.look(*stuck(pods, events, teams=self._teams, stack=self._stack)):
@@ -212,3 +294,19 @@ def reader(target: Target, namespaces: Sequence[str]) -> Callable[[], tuple[list
         return pods, events
 
     return read
+
+
+def inner_reader(team: str, target: Target) -> Callable[[], tuple[list[Json], list[Json]]]:
+    """Return what reads tenancy's own pods in a team's cluster, and what is said of them; each with the team's name."""
+    read = reader(target, OUR_NAMESPACES)
+
+    def marked() -> tuple[list[Json], list[Json]]:
+        pods, events = read()
+        return [_inside(pod, "metadata", team) for pod in pods], [_inside(e, "involvedObject", team) for e in events]
+
+    return marked
+
+
+def _inside(thing: Json, key: str, team: str) -> Json:
+    place = _table(thing.get(key))
+    return {**thing, key: {**place, "namespace": f"{place.get('namespace', '')}{INSIDE}{team}"}}

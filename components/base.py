@@ -56,9 +56,14 @@ class Component(pulumi.ComponentResource):
     """
 
     def __init__(self, name: str, facts: Mapping[str, object], opts: pulumi.ResourceOptions | None = None) -> None:
+        self._literals = dict(facts)
         self._made: list[pulumi.Resource] = []
         noted = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(transformations=[self._note]))
         super().__init__(f"gpu-tenancy:index:{type(self).__name__}", name, dict(facts), noted)
+
+    def register_outputs(self, outputs: pulumi.Inputs) -> None:
+        """Register the outputs, and the facts with them: a later run can read outputs in the state, but no inputs."""
+        super().register_outputs({**self._literals, **outputs})
 
     def _note(self, made: pulumi.ResourceTransformationArgs) -> None:
         """Remember what is made below this component, at any depth; changes nothing."""

@@ -20,6 +20,9 @@ PAUSE_SECONDS: Final = 5.0
 """Together three minutes, on top of the provider's own retries: KAI's operator makes the webhook's Deployment 30 to 45
 seconds after helm is content, and later where the node is busy."""
 
+LONGEST_CAUSE: Final = 200
+"""Characters. An API server puts the cause last."""
+
 
 def when_it_comes(name: str) -> pulumi.ErrorHook:
     """A hook that tries a failed create or update again; its name must be unique in the stack."""
@@ -31,8 +34,18 @@ async def is_coming(error: pulumi.ErrorHookArgs) -> bool:
     newest = error.errors[0] if error.errors else ""
     if len(error.errors) > RETRIES or not kube.comes_later(newest):
         return False
+    if len(error.errors) == 1:
+        # the engine's own line about a retry gives no cause; said once, because the next ones are the same
+        pulumi.log.info(f"{error.name}: tried again for up to {RETRIES * PAUSE_SECONDS:.0f} s: {cause_of(newest)}")
     await asyncio.sleep(PAUSE_SECONDS)
     return True
+
+
+def cause_of(error: str) -> str:
+    """Return the cause in a provider's error: the last clause of its longest line, which names what did not answer."""
+    lines = [line.strip(" *\t") for line in error.splitlines() if line.strip()]
+    longest = max(lines, key=len, default="no reason was given")
+    return longest if len(longest) <= LONGEST_CAUSE else f"...{longest[-LONGEST_CAUSE:]}"
 
 
 def when_admitted(name: str, kubeconfig: pulumi.Output[str], manifest: Mapping[str, object]) -> pulumi.ResourceHook:

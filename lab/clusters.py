@@ -18,7 +18,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -243,6 +243,20 @@ class Clusters:
         taken = {port for record in lab.clusters.values() for port in record.ports.values()}
         free = (port for port in random.sample(PORTS, len(PORTS)) if port not in taken and is_free(port))
         return {listener: next(free) for listener in LISTENERS}
+
+    def refuse_taken(self, ports: Mapping[str, int]) -> None:
+        """Raise LabError where a port that the stack file promises a team's server is another program's.
+
+        Asked before anything is downloaded or built: on a machine with a Kubernetes of its own, that one's NodePorts.
+        """
+        for team, port in ports.items():
+            known = self._read().clusters.items()
+            ours = any(record.ports.get("kubeApiserver") == port and self.find(name) for name, record in known)
+            if not ours and not is_free(port):
+                raise LabError(
+                    f"lab: port {port}, which team {team}'s API server gets, is taken by another program here.",
+                    f"stop it (a NodePort of another Kubernetes?), or set teams.{team}.access.port to another port.",
+                )
 
     def _check_ports(self, name: str, record: Record, asked: int | None) -> None:
         for listener, port in record.ports.items():

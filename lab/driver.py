@@ -16,6 +16,7 @@ from pathlib import Path
 import pulumi
 import yaml
 
+from components.team.tenant import resolve
 from lab import binaries, simulate
 from lab.backend import LabBackend
 from lab.clusters import HOST, Cluster, Clusters
@@ -125,6 +126,8 @@ class LabDriver:
                 planned = self._planned(started, platform.overrides)
                 if planned.violations or planned.refusals:
                     return planned
+            ports = {name: tenant.node_port for name, tenant in resolve(platform).items()}
+            self.clusters.refuse_taken({name: port for name, port in ports.items() if port is not None})
             fresh = self.clusters.find(HOST) is None
             if fresh:
                 binaries.ensure(self.show)

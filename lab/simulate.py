@@ -296,7 +296,8 @@ def _verdict(objects: Objects, job: Json) -> None:
     env: dict[str, Any] = {
         item["name"]: item.get("value") for box in template["spec"]["containers"] for item in box.get("env") or []
     }
-    if names.LABEL_CHECK not in (template["metadata"].get("labels") or {}) or "GPU_CHECK_CONFIGMAP" not in env:
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    if names.LABEL_CHECK not in labels or "GPU_CHECK_CONFIGMAP" not in env:
         return
     report = {
         "verdict": SIMULATED,

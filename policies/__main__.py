@@ -7,9 +7,7 @@ from pathlib import Path
 _FOLDER = Path(__file__).resolve().parent
 sys.path[:] = [str(_FOLDER.parent), *(entry for entry in sys.path if Path(entry).resolve() != _FOLDER)]
 
-from pulumi_policy import PolicyPack  # noqa: E402
-
-from policies.pack import NAME, build_policies  # noqa: E402
+from policies.start import start  # noqa: E402
 
 if __name__ == "__main__":
-    PolicyPack(name=NAME, policies=build_policies())
+    start()

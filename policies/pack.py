@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
+from typing import Any
 
 from pulumi_policy import (
     EnforcementLevel,
@@ -26,7 +27,7 @@ from pulumi_policy import (
 )
 from pulumi_policy import PolicyResource as EngineResource
 
-from policies.config import LEVELS, Limits, own_file, schema
+from policies.config import LEVELS, Limits, PolicyConfig, alias, own_file, schema
 from policies.inventory import Inventory, PolicyResource
 from policies.names import OURS
 from policies.plain import plain_properties
@@ -128,6 +129,16 @@ def build_policies(today: Callable[[], date] = date.today) -> list[Policy]:
     """Return the policies, without starting anything. `today` is the clock for support windows."""
     seen = Seen()
     return [_policy(rule, seen, today) for rule in RULES]
+
+
+def initial_config(config: PolicyConfig) -> dict[str, EnforcementLevel | dict[str, Any]]:
+    """Return a stack's levels and limits as the pack's own, for runs that pass none (`--policy-pack-config`)."""
+    found: dict[str, EnforcementLevel | dict[str, Any]] = {"all": EnforcementLevel(config.default.value)}
+    limits = config.limits.model_dump(mode="json", by_alias=True)
+    for rule in RULES:
+        chosen = {alias(name): limits[alias(name)] for name in rule.limits}
+        found[rule.name] = {"enforcementLevel": EnforcementLevel(config.level(rule.name).value), **chosen}
+    return found
 
 
 def _policy(rule: Rule, seen: Seen, today: Callable[[], date]) -> Policy:

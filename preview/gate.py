@@ -39,6 +39,8 @@ from settings.models import Override
 
 QUEUE: Final = f"kubernetes:{names.QUEUE_API_VERSION}:Queue"
 
+_IF_MEANT: Final = "; if that is meant"
+
 SUGGESTED_DAYS: Final = 7
 """How long a suggested override holds: long enough for a review, short enough to be forgotten safely."""
 
@@ -53,6 +55,11 @@ class Refusal:
     reason: str
     about: str = ""
     """What of the team it is about; one refusal for each."""
+
+    @property
+    def cause(self) -> str:
+        """The reason without the override that would let it through."""
+        return self.reason.partition(_IF_MEANT)[0]
 
     @property
     def text(self) -> str:
@@ -141,7 +148,7 @@ def _unless_allowed(
     yield Refusal(
         team=team,
         change=change,
-        reason=f"{reason}; if that is meant, add to overrides: {suggested(team, change, today)}{late}",
+        reason=f"{reason}{_IF_MEANT}, add to overrides: {suggested(team, change, today)}{late}",
         about=about,
     )
 

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 
 from preview.differences import ABSENT, at, leaves, written
 from preview.steps import Op, Step
-from report.redact import SECRET, Redactor
+from report.redact import SECRET, SIGNATURE_KEY, Redactor
 
 LONGEST_VALUE: Final = 160
 MOST_LINES: Final = 40
@@ -64,10 +64,18 @@ def learn_step(step: Step, redactor: Redactor) -> None:
     before = _leaves(step.old, step.type, redactor)
     after = _leaves(step.new, step.type, redactor)
     for one, other in ((before, after), (after, before)):
-        hidden = [path for path, leaf in one.items() if leaf.shown == SECRET]
-        for path, leaf in other.items():
-            if leaf.shown != SECRET and any(path == h or path.startswith((f"{h}.", f"{h}[")) for h in hidden):
-                redactor.learn(json.loads(leaf.raw))
+        # a mark says that it is one; a name or a look only that it may be
+        for learn, hidden in (
+            (redactor.learn, _hidden(one, marked=True)),
+            (redactor.learn_likely, _hidden(one, marked=False)),
+        ):
+            for path, leaf in other.items():
+                if leaf.shown != SECRET and any(path == h or path.startswith((f"{h}.", f"{h}[")) for h in hidden):
+                    learn(json.loads(leaf.raw))
+
+
+def _hidden(leaves: dict[str, _Leaf], *, marked: bool) -> list[str]:
+    return [path for path, leaf in leaves.items() if leaf.shown == SECRET and (SIGNATURE_KEY in leaf.raw) is marked]
 
 
 def _short(text: str) -> str:

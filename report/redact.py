@@ -1,24 +1,34 @@
 """Keeps secrets out of everything that a report shows. Pure.
 
-Owns: which inputs are secret by their place (a Secret's data, a provider's kubeconfig, a key named `token`), by their
-mark (Pulumi's secret wrapper), or by their look (PEM, JWT, kubeconfig, tokens of well-known services).
-Leaves to others: what is shown at all. `Redactor.text` is the last step of every writer in this package.
+Owns: which inputs are secret by their place (a Secret's data, a provider's kubeconfig, a key that a chart calls
+`token`) or by their mark (Pulumi's secret wrapper), and what was masked once.
+Leaves to others: what looks like a secret (`looks.py`), and what is shown at all. `Redactor.text` is the last step of
+every writer in this package.
 
 Two nets, because each has holes: `value` masks a tree before it is shown, and remembers every text that it masked;
-`text` then takes those texts, in clear or in base64, out of whatever prose they leaked into (an error of a provider,
-a URN, an old value in clear of a property that became secret later: pulumi#4957).
+`text` then takes those texts, in clear or encoded, out of whatever prose they leaked into (an error of a provider, a
+URN, an old value in clear of a property that became secret later: pulumi#4957).
+
+A report must not be censored by what somebody calls a team, a queue or a label. So names that people choose make
+nothing secret (`CHOSEN`), and a text that only the name beside it makes secret is remembered only where it is no
+ordinary word: `{name: MODE_TOKEN, value: privileged}` hides its own value and no other.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
+from urllib.parse import quote
 
 from pydantic import JsonValue
 
-SECRET: Final = "[secret]"
+from report.looks import SECRET, decoded, is_key_file, is_plain, masked, names_secret, objects
+
+__all__ = ["SECRET", "SIGNATURE_KEY", "UNKNOWN", "Redactor", "is_secret_key"]
+
 UNKNOWN: Final = "(known after apply)"
 
 SIGNATURE_KEY: Final = "4dabf18193072939515e22adb298388d"
@@ -37,51 +47,41 @@ _UNKNOWN_VALUES: Final = frozenset(
 )
 
 _SECRET_KEY: Final = re.compile(
-    r"(?ix) ^ ( .*kube_?-?config.* | .*token | .*passw(or)?d | .*passphrase | .*private_?-?key"
+    r"(?ix) ^ ( .*kube_?-?config.* | .*token | .*passw(or)?d | (.*_)?pass | .*passphrase | .*private_?-?key"
     r" | client_?-?key(_?-?data)? | .*client_?-?secret | .*secret | .*credentials? | .*api_?-?key | .*access_?-?key"
-    r" | (.*_)?auth(orization)? | .*bearer.* | \.?dockerconfigjson | \.dockercfg"
+    r" | (.*_)?auth(orization)? | .*bearer.* | \.?dockerconfigjson | \.dockercfg | .*webhook_?-?url | .*dsn"
     r" | .*certificate_?-?(authority_?-?)?data | (tls|ca|server)\.key ) $"
 )
 # a key may be named like a secret and hold a name, a flag or a path that reviewers need
-_PLAIN_TEXT: Final = re.compile(r"(?i)^(true|false|null|-?\d+(\.\d+)?|)$")
 _PLAIN_KEY: Final = re.compile(r"(?i)(^automountServiceAccountToken$|Seconds$|^enableTokens?$)")
 
 _WHEREABOUTS: Final = frozenset(
     {"name", "namespace", "enabled", "create", "context", "server", "key", "optional", "secretName", "existingSecret"}
 )
 
-_LOOKS: Final = tuple(
-    re.compile(pattern, re.DOTALL)
-    for pattern in (
-        r"-----BEGIN [A-Z ]+-----((?!-----BEGIN).)*?-----END [A-Z ]+-----|-----BEGIN [A-Z ]+-----\S*",  # PEM
-        r"LS0tLS1CRUdJTi[A-Za-z0-9+/=]*",  # the same in base64
-        r"\beyJ[A-Za-z0-9_-]{5,}(\.[A-Za-z0-9_-]*){1,2}",  # JWT: a service account's token
-        r"(?i)\bbearer\s+[A-Za-z0-9._~+/-]{6,}=*",
-        r"\b(gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{20,}|glpat-[\w-]{16,}|pul-[0-9a-f]{20,}|xox[a-z]-[\w-]{10,}|hf_[A-Za-z0-9]{16,}"
-        r"|nvapi-[\w-]{16,}|sk-[\w-]{20,}|AKIA[0-9A-Z]{12,}|dckr_pat_[\w-]{16,})",
-        r"(?i)\b[a-z0-9_.-]*(token|password|passwd|passphrase|secret|client-key-data|client-certificate-data"
-        r"|(api|access|secret|private)[_-]?key)[\"']?\s*[:=]\s*"
-        r"[\"']?(?!\[secret\]|\(known)[^\s\"',;]{6,}",
-        r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)",  # user:password in a URL
-        r"K10[0-9a-f]{64}::\S+",  # a k3s node token
-    )
+CHOSEN: Final = frozenset(
+    {
+        *("labels", "annotations", "matchLabels", "nodeSelector", "namespaceLabelSelector", "selector"),
+        *("teams", "pools", "queues", "hard", "limits", "requests", "default", "defaultRequest", "map"),
+    }
 )
-_KUBECONFIG: Final = re.compile(r"(?s)(clusters\s*[\"']?:.*users\s*[\"']?:|users\s*[\"']?:.*clusters\s*[\"']?:)")
-_OPAQUE: Final = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{40,}={0,2}(?![A-Za-z0-9+/=_-])")
+"""Below these, keys are names that people chose: labels, annotations, queues, resources, ways of sharing. What such a
+key is called says nothing of its value."""
+_CHOSEN_PAIRS: Final = frozenset({("config", "data")})
+"""The same, by the key above: the GPU Operator's ways of sharing, each called after its pool."""
+
 _PEM_LINE: Final = re.compile(r"[\s>|+~-]*[A-Za-z0-9+/=]*\s*$")
 _PAIR: Final = re.compile(r"""["']?([\w.-]+)["']?[ \t]*:[ \t]*["']?([^"'\s,}\]]+)""")
+_WORD: Final = re.compile(r"[A-Za-z]+([-_ ./][A-Za-z]+)*")
 _SHORTEST: Final = 8
 """Shorter texts are masked in their place only: taking `4` or `default` out of all prose would destroy the report."""
+_LONGEST_WORD: Final = 15
+"""So long may an ordinary word or two be."""
 
 
-def _is_opaque(text: str) -> bool:
-    """Whether a long word looks random: upper case, lower case and digits mixed. Hex digests and paths are not."""
-    return (
-        any(c.isupper() for c in text)
-        and any(c.islower() for c in text)
-        and sum(c.isdigit() for c in text) >= 3
-        and text.count("/") <= 2
-    )
+def is_secret_key(key: str) -> bool:
+    """Whether a property of this name holds a secret, as far as a name can tell."""
+    return bool(_SECRET_KEY.match(key)) and not _PLAIN_KEY.search(key)
 
 
 def _strings(value: JsonValue) -> Iterator[str]:
@@ -96,11 +96,6 @@ def _strings(value: JsonValue) -> Iterator[str]:
                 yield from _strings(item)
 
 
-def is_secret_key(key: str) -> bool:
-    """Whether a property of this name holds a secret, as far as a name can tell."""
-    return bool(_SECRET_KEY.match(key)) and not _PLAIN_KEY.search(key)
-
-
 class Redactor:
     """Masks values and text, and remembers what it masked."""
 
@@ -110,52 +105,98 @@ class Redactor:
         self._pattern: re.Pattern[str] | None = None
 
     def keep(self, words: Iterable[str]) -> None:
-        """Never take these words out of prose: names of teams and pools, without which a report says nothing.
+        """Never take these words out of prose: what a stack file says in the open, without which a report says nothing.
 
         In the place of a secret they are masked like anything else."""
         self._open = self._open | frozenset(words)
         self._pattern = None
 
+    def keep_all(self, value: JsonValue, *, key: str = "") -> None:
+        """Keep every key and every text below `value` that is no secret by its place or its look."""
+        if isinstance(value, dict):
+            self.keep(map(str, value))
+            for name, item in value.items():
+                self.keep_all(item, key=self._own_name(key, "", name))
+        elif isinstance(value, list):
+            for item in value:
+                self.keep_all(item, key=key)
+        elif isinstance(value, str) and not is_secret_key(key) and self.looks(value) == value:
+            self.keep([value])
+
     def learn(self, value: JsonValue) -> None:
-        """Remember every text in `value` as a secret, and what a longer text (a kubeconfig, a key file) has inside."""
+        """Remember every text in `value` as a secret, and what it has inside: a kubeconfig's or a key file's lines, and
+        what it says in base64."""
         self._pattern = None
         for text in _strings(value):
-            inside = [found for key, found in _PAIR.findall(text) if is_secret_key(key)]
-            # a key's lines; a kubeconfig's own lines have blanks, and `apiVersion: v1` is no secret
-            lines = [
-                line for line in map(str.strip, text.splitlines()) if len(line) >= 2 * _SHORTEST and " " not in line
-            ]
-            for word in (text.strip(), *inside, *lines):
-                if (
-                    len(word) >= _SHORTEST
-                    and word != SECRET
-                    and word not in _UNKNOWN_VALUES
-                    and not _PLAIN_TEXT.match(word)
-                ):
-                    self._known.add(word)
+            self._learn_text(text)
+            inside = decoded(text.strip())
+            if inside is not None:
+                self._learn_text(inside)
 
-    def value(self, value: JsonValue, *, key: str = "", resource_type: str = "") -> JsonValue:
+    def _learn_text(self, text: str) -> None:
+        inside = [found for key, found in _PAIR.findall(text) if is_secret_key(key)]
+        # a key's lines; a kubeconfig's own lines have blanks, and `apiVersion: v1` is no secret
+        lines = [line for line in map(str.strip, text.splitlines()) if len(line) >= 2 * _SHORTEST and " " not in line]
+        for word in (text.strip(), *inside, *lines):
+            if len(word) >= _SHORTEST and word != SECRET and word not in _UNKNOWN_VALUES and not is_plain(word):
+                self._known.add(word)
+
+    def learn_likely(self, value: JsonValue) -> None:
+        """Remember the texts in `value` that are no ordinary words: only a name beside them makes them secret."""
+        for text in _strings(value):
+            if len(text) > _LONGEST_WORD or not _WORD.fullmatch(text.strip()):
+                self.learn(text)
+
+    def value(self, value: JsonValue, *, key: str = "", above: str = "", resource_type: str = "") -> JsonValue:
         """Return `value` with every secret in it replaced by `[secret]`.
 
-        key: the property's own name. resource_type: the Pulumi type of the resource whose inputs these are.
+        key: the property's own name. above: the name of what it stands in. resource_type: the Pulumi type of the
+        resource whose inputs these are.
         """
         if isinstance(value, dict):
-            return self._mapping(value, key=key, resource_type=resource_type)
+            return self._mapping(value, key=key, above=above, resource_type=resource_type)
         if value is not None and not isinstance(value, bool) and is_secret_key(key):
-            return self._hide(value)
+            return self._hide_named(value, key)
         if isinstance(value, list):
-            return [self.value(item, key=key, resource_type="") for item in value]
+            return self._items(value, key=key)
         if isinstance(value, str):
-            if value in _UNKNOWN_VALUES:
-                return UNKNOWN
-            if value.startswith(SECRET):
-                return SECRET  # the lab adds a salted hash, so that a change still shows
-            if _KUBECONFIG.search(value) or "-----BEGIN" in value:
-                return self._hide(value)
-            return self._looks(value)
+            return self._string(value)
         return value
 
-    def _mapping(self, value: Mapping[str, JsonValue], *, key: str, resource_type: str) -> JsonValue:
+    def _items(self, items: list[JsonValue], *, key: str) -> JsonValue:
+        found: list[JsonValue] = []
+        for index, item in enumerate(items):
+            before = items[index - 1] if index else None
+            # a command line: the word after `--password`
+            secret = isinstance(item, str) and isinstance(before, str) and names_secret(before)
+            found.append(self._hide_named(item, "") if secret else self.value(item, key=key))
+        return found
+
+    def _string(self, value: str) -> JsonValue:
+        if value in _UNKNOWN_VALUES:
+            return UNKNOWN
+        if value.startswith(SECRET):
+            return SECRET  # the lab adds a salted hash, so that a change still shows
+        if is_key_file(value):
+            return self._hide(value)
+        return self.looks(self._in_json(value))
+
+    def _in_json(self, text: str) -> str:
+        """Mask what stands in JSON inside a text, by its place: what kubectl applied last, a registry's credentials."""
+        if "{" not in text:
+            return text
+        for start, end, found in reversed(list(objects(text))):
+            shown = self.value(found)
+            if shown != found:
+                text = text[:start] + json.dumps(shown) + text[end:]
+        return text
+
+    @staticmethod
+    def _own_name(key: str, above: str, name: str) -> str:
+        """What a key says of its value: nothing, where somebody chose it."""
+        return "" if key in CHOSEN or (above, key) in _CHOSEN_PAIRS else name
+
+    def _mapping(self, value: Mapping[str, JsonValue], *, key: str, above: str, resource_type: str) -> JsonValue:
         signature = value.get(SIGNATURE_KEY)
         if signature is not None:
             if signature == _SECRET_SIGNATURE:
@@ -166,29 +207,35 @@ class Redactor:
         named = value.get("name")
         # a container's environment: the name is a value here, and says what its neighbour is
         secret_pair = isinstance(named, str) and is_secret_key(named)
-        masked: dict[str, JsonValue] = {}
+        shown: dict[str, JsonValue] = {}
         for name, item in value.items():
-            hidden = (secret_object and name in ("data", "stringData")) or (
-                secret_pair and name in ("value", "default")
-            )
+            if secret_object and name in ("data", "stringData"):
+                shown[name] = self._hide(item)
             # `secret: {name: ...}` or `auth: {enabled: ...}` says where a secret is; the rest below such a key is one
-            if hidden or (secret_key and name not in _WHEREABOUTS):
-                masked[name] = self._hide(item)
+            elif (secret_pair and name in ("value", "default")) or (secret_key and name not in _WHEREABOUTS):
+                shown[name] = self._hide_named(item, key)
             else:
-                masked[name] = self.value(item, key=name)
-        return masked
+                shown[name] = self.value(item, key=self._own_name(key, above, name), above=key)
+        return shown
 
     def _hide(self, value: JsonValue) -> JsonValue:
         self.learn(value)
         return SECRET
 
-    def _looks(self, text: str) -> str:
-        for pattern in _LOOKS:
-            text = pattern.sub(SECRET, text)
-        return _OPAQUE.sub(lambda match: SECRET if _is_opaque(match.group()) else match.group(), text)
+    def _hide_named(self, value: JsonValue, key: str) -> JsonValue:
+        if (
+            "config" in key.lower()
+        ):  # a kubeconfig, a registry's credentials: no name that a chart gives to anything else
+            return self._hide(value)
+        self.learn_likely(value)
+        return SECRET
+
+    def looks(self, text: str) -> str:
+        """Return `text` without what looks like a secret."""
+        return masked(text, names=self._open)
 
     def lines(self, lines: Iterable[str]) -> Iterator[str]:
-        """Return each line of a stream like `text`, and the lines of a key file not at all: one alone has no look."""
+        """Return each line of a stream like `text`. Blocks of a key file go whole: a line alone looks like nothing."""
         inside = False
         for line in lines:
             ends = "-----END" in line
@@ -197,12 +244,20 @@ class Redactor:
             inside = inside and not ends
 
     def text(self, text: str) -> str:
-        """Return `text` without anything that looks like a secret or was masked before, in clear or in base64."""
-        text = self._looks(text)
+        """Return `text` without anything that looks like a secret or was masked before, in clear or encoded."""
+        text = self.looks(self._in_json(text))
         if self._pattern is None:
-            known = self._known - self._open
-            encoded = {base64.b64encode(secret.encode()).decode() for secret in known}
+            forms = {form for secret in self._known - self._open for form in _forms(secret)}
             # the longest first, so that no tail of a longer secret stays
-            forms = sorted(known | encoded, key=lambda form: (-len(form), form))
-            self._pattern = re.compile("|".join(map(re.escape, forms)) or r"(?!)")
+            ordered = sorted(forms, key=lambda form: (-len(form), form))
+            self._pattern = re.compile("|".join(map(re.escape, ordered)) or r"(?!)")
         return self._pattern.sub(SECRET, text)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """A secret as it may stand in prose: in clear, in base64, in a URL, in JSON."""
+    yield secret
+    encoded = base64.b64encode(secret.encode()).decode()
+    yield from (encoded, encoded.rstrip("="), encoded.replace("+", "-").replace("/", "_"))
+    yield quote(secret, safe="")
+    yield json.dumps(secret)[1:-1]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -57,13 +57,34 @@ def read_raw(path: Path) -> dict[str, JsonValue]:
 
 
 def learn_secrets(raw: dict[str, JsonValue], redactor: Redactor) -> None:
-    """Remember what is secret in a stack file: every config value but the platform's, encrypted or not."""
+    """Remember what is secret in a stack file: what is encrypted in it, and config whose name says so.
+
+    What the platform's own section says is no secret: whoever sees the report sees that file. So none of its words is
+    ever taken out of the report.
+    """
     config = raw.get("config")
     for key, value in config.items() if isinstance(config, dict) else ():
-        if key != PLATFORM_KEY and (is_secret_key(key.rsplit(":", 1)[-1]) or isinstance(value, dict)):
-            redactor.learn(value)
+        if key == PLATFORM_KEY:
+            redactor.keep_all(value)
+            continue
+        for encrypted in _encrypted(value):
+            redactor.learn(encrypted)
+        if is_secret_key(key.rsplit(":", 1)[-1]):
+            redactor.learn_likely(value)
     redactor.learn(raw.get("encryptionsalt"))
     redactor.learn(raw.get("encryptedkey"))
+
+
+def _encrypted(value: JsonValue) -> Iterator[JsonValue]:
+    """Yield what Pulumi encrypted: `{secure: ...}`, at any depth."""
+    if isinstance(value, dict):
+        if set(value) == {"secure"}:
+            yield value["secure"]
+        for item in value.values():
+            yield from _encrypted(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _encrypted(item)
 
 
 def refusals(base: dict[str, JsonValue], head: dict[str, JsonValue]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ Leaves to others: host, GPU software and pools (`infrastructure.py`), rules acro
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field, Strict
 
@@ -305,12 +305,28 @@ class Artifacts(Section):
     )
 
 
-class Override(Section):
-    """Lets one dangerous change of one team through, until a date. Used by `protect` and by the preview gate."""
+TeamChange: TypeAlias = Literal["delete", "replace", "lowerLimit"]
+"""What an override can let happen to one team."""
 
-    team: DnsLabel = Field(description="tenant that it is for; may be one that this change removes")
-    allow: tuple[Literal["delete", "replace", "lowerLimit"], ...] = Field(
-        min_length=1, max_length=3, description="what may happen to it"
+StackChange: TypeAlias = Literal["anotherCluster", "preflight", "quotaRules"]
+"""What an override can let through for the whole stack."""
+
+
+class Override(Section):
+    """Lets one thing through that is refused otherwise, until a date: a dangerous change of one team, or a finding of a
+    guard. `protect`, the preview gate and the guards use it."""
+
+    team: DnsLabel | None = Field(
+        default=None,
+        description="with delete, replace and lowerLimit: the tenant; may be one that this change removes",
+    )
+    allow: tuple[Literal[TeamChange, StackChange], ...] = Field(
+        min_length=1, max_length=MOST_ENTRIES, description="what may happen"
+    )
+    of: tuple[DnsLabel, ...] = Field(
+        default=(),
+        max_length=MOST_ENTRIES,
+        description="with preflight: the findings that are let through, with quotaRules: the rules; each by its name",
     )
     until: Day = Field(
         description="last day that it holds, YYYY-MM-DD, at most 90 days ahead; later it is as if it were not there"
@@ -335,5 +351,5 @@ class Platform(Section):
     overrides: tuple[Override, ...] = Field(
         default=(),
         max_length=MOST_ENTRIES,
-        description="dangerous changes that are let through, each until a date",
+        description="what is let through that is refused otherwise, each until a date",
     )

@@ -77,20 +77,10 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
         for room in ("quantity", "claims", "gpus", "room", "ports", "sets", "words")
     },
     "components/check/job.py": ("tests/components/test_job.py",),
-    "probe/injection.py": (
-        "tests/probe/test_injection.py",
-        "tests/probe/test_sharing.py",
-        "tests/components/test_job.py",
-    ),
-    "probe/expect.py": ("tests/probe/test_report.py", *_PROBE),
-    "probe/judge/findings.py": _PROBE,
-    "probe/judge/identity.py": ("tests/probe/test_identity.py", *_PROBE),
-    "probe/judge/health.py": ("tests/probe/test_health.py", *_PROBE),
-    "probe/judge/work.py": ("tests/probe/test_work.py", *_PROBE),
+    "probe/injection.py": ("tests/probe/test_injection.py", "tests/probe/test_sharing.py"),
     "probe/judge/sharing.py": ("tests/probe/test_sharing.py", *_PROBE),
     "probe/judge/run.py": ("tests/probe/test_recordings.py", *_PROBE),
     "probe/why.py": ("tests/probe/test_why.py", "tests/probe/test_verdict.py"),
-    "probe/pair.py": ("tests/probe/test_verdict.py",),
     "components/team/protection.py": ("tests/components/test_protection.py", f"{_POLICIES}/test_gate.py"),
 }
 

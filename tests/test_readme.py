@@ -19,7 +19,11 @@ def test_the_readmes_stack_file_is_valid() -> None:
 
 
 def test_every_link_of_the_docs_leads_to_a_file() -> None:
-    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "adr").glob("*.md")]
+    pages = [
+        *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")),
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs" / "adr").glob("*.md"),
+    ]
     assert len(pages) > 8
     broken = [
         f"{page.name}: {target}"

@@ -11,6 +11,7 @@ Objects that an earlier run of ours made are fine: they are told by the label
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 
 from cli.preflight import nodes, software, teams
 from cli.preflight.charts import is_chart, local_charts
@@ -40,10 +41,12 @@ def compare(
     ports: Mapping[str, int],
     tenants: Mapping[str, Team],
     chart_is_there: Callable[[str], bool] = is_chart,
+    today: date | None = None,
 ) -> list[Finding]:
     """Return every finding, in the order of the table: cluster, pools and nodes, shared objects, teams, charts, rights.
 
-    `ports` are the tenants' NodePorts, `tenants` the teams and their canaries, `chart_is_there` looks at a local path.
+    `ports` are the tenants' NodePorts, `tenants` the teams and their canaries, `chart_is_there` looks at a local path;
+    `today` is for overrides (default: today).
     """
     return [
         *teams.version(facts),
@@ -54,7 +57,7 @@ def compare(
         *software.gpu_software(platform, facts),
         *software.default_runtime(platform),
         *teams.storage(platform, facts, tenants),
-        *teams.kubernetes_inside(facts, tenants),
+        *teams.kubernetes_inside(platform, facts, tenants, today or date.today()),
         *teams.namespaces(facts, tenants),
         *teams.node_ports(facts, ports),
         *local_charts(platform, chart_is_there),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Final
 
 import releases
 from cli.preflight.facts import ClusterFacts
 from cli.preflight.findings import Finding, error, note, ok, warning
+from components.team.protection import override_for
 from names import team_namespace
 from settings.models import Platform, SchedulerMode, Team
 
@@ -39,7 +41,9 @@ def _minor(version: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
-def kubernetes_inside(facts: ClusterFacts, tenants: Mapping[str, Team]) -> Iterator[Finding]:
+def kubernetes_inside(
+    platform: Platform, facts: ClusterFacts, tenants: Mapping[str, Team], today: date
+) -> Iterator[Finding]:
     """Yield the tenants whose Kubernetes would go back a minor, and those whose pods would never be shown as ready,
     because theirs is older than the host's."""
     for name, team in tenants.items():
@@ -50,22 +54,24 @@ def kubernetes_inside(facts: ClusterFacts, tenants: Mapping[str, Team]) -> Itera
         wanted = team.vcluster.kubernetes_version or releases.kubernetes_for(release, kai)
         running = facts.kubernetes_inside.get(team_namespace(name))
         if running is not None and releases.minor(running) > releases.minor(wanted):
-            yield _goes_back(name, running, wanted, kai)
+            allowed = override_for(name, "replace", platform.overrides, today) is not None
+            yield _goes_back(name, running, wanted, kai, allowed=allowed)
         else:
             yield from _stays_unready(name, facts.version, release, wanted)
 
 
-def _goes_back(name: str, running: str, wanted: str, kai: releases.KaiRelease | None) -> Finding:
+def _goes_back(name: str, running: str, wanted: str, kai: releases.KaiRelease | None, *, allowed: bool) -> Finding:
     keep = f"set teams.{name}.vcluster.kubernetesVersion: {running}"
     if kai is not None and not releases.fits(running, kai):
         newer = next((one.version for one in releases.KAI.values() if releases.fits(running, one)), None)
         keep += f", and a KAI that runs on it ({newer} or newer)" if newer else ", and leave KAI as it is"
+    said = (
+        f"runs Kubernetes {running} inside, and {wanted} would come: an older one may not read what a newer one stored"
+    )
+    if allowed:
+        return warning("kubernetes-older", f"team {name}", f"{said} (an override allows it)", keep)
     return error(
-        "kubernetes-older",
-        f"team {name}",
-        f"runs Kubernetes {running} inside, and {wanted} would come: what a newer one has stored an older one can't "
-        "read",
-        f"{keep}; for an older one remove the team and make it again",
+        "kubernetes-older", f"team {name}", said, f"{keep}; to go back all the same an override for it with replace"
     )
 
 

@@ -56,21 +56,7 @@ class GpuCheck(Component):
 
     def __init__(self, name: str, args: GpuCheckArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         request = args.request
-        super().__init__(
-            name,
-            {
-                "team": request.team,
-                "node": request.node,
-                "queue": request.queue,
-                "gpus": request.gpus,
-                # of a pair, what both take together
-                "fraction": round(sum(request.pair), 6) if request.pair else request.fraction,
-                "gpuMemoryMib": request.gpu_memory_mib,
-                "image": request.pod.image,
-                "onFailure": request.pod.on_failure,
-            },
-            opts,
-        )
+        super().__init__(name, facts(request), opts)
         self._args = args
         self._mark = job.stamp(request, args.checked)
         needs = self._surroundings(name)
@@ -229,3 +215,18 @@ class GpuCheck(Component):
         )
         report: pulumi.Output[str] = found.data.apply(lambda data: str((data or {}).get("report.json", "{}")))
         return report
+
+
+def facts(request: job.Request) -> dict[str, object]:
+    """What a policy may read about a check."""
+    return {
+        "team": request.team,
+        "node": request.node,
+        "queue": request.queue,
+        "gpus": request.gpus,
+        # of a pair, what both take together
+        "fraction": round(sum(request.pair), 6) if request.pair else request.fraction,
+        "gpuMemoryMib": request.gpu_memory_mib,
+        "image": request.pod.image,
+        "onFailure": request.pod.on_failure,
+    }

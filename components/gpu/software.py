@@ -20,7 +20,10 @@ from releases import injection
 from settings.artifacts import chart_for
 from settings.models import Artifacts, Gpu, GpuStack, HostProvider, Owner, Pool
 
-NAMESPACES = {GpuStack.DEVICE_PLUGIN: "nvidia-device-plugin", GpuStack.GPU_OPERATOR: "gpu-operator"}
+NAMESPACES = {
+    GpuStack.DEVICE_PLUGIN: names.DEVICE_PLUGIN_NAMESPACE,
+    GpuStack.GPU_OPERATOR: names.GPU_OPERATOR_NAMESPACE,
+}
 CHARTS = {GpuStack.DEVICE_PLUGIN: "nvidia-device-plugin", GpuStack.GPU_OPERATOR: "gpu-operator"}
 
 

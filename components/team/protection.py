@@ -3,20 +3,21 @@
 Owns: what an override in the stack file lifts, and until when.
 Leaves to others: setting `protect` on Team and VirtualCluster, and the gate on a preview's steps (`policies/gate.py`).
 
-The engine asks the state, not the program, whether a resource is protected. So an override must be applied (`make up`)
-while the team is still in the stack file; only then can the team be removed.
+The engine asks the state, not the program, whether a resource is protected. So an override must be applied while the
+team is still in the stack file; only then can the engine remove the team. `make up` lifts the protection in the state
+itself; with plain `pulumi up` the guards (`cli/guards/memory.py`) refuse the removal until an `up` has applied the
+override.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
-from settings.models import Override
+from settings.models import Override, TeamChange
 
-Change: TypeAlias = Literal["delete", "replace", "lowerLimit"]
-"""What an override can allow, in the stack file's words."""
+Change: TypeAlias = TeamChange
 
 
 def override_for(team: str, change: Change, overrides: Iterable[Override], today: date) -> Override | None:

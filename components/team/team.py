@@ -73,7 +73,8 @@ class Team(Component):
         self.check = self._check(name)
         self.workloads = self._workloads(name)
         self.failed = self.failures()
-        self.register_outputs(self.outputs())
+        # a later run reads in the state whether it may leave this team out (cli/guards/memory.py)
+        self.register_outputs({**self.outputs(), names.PROTECTED_OUTPUT: args.protect})
 
     def _admission(self, name: str) -> Admission:
         args = self._args
@@ -163,7 +164,7 @@ class Team(Component):
 
     def _check(self, name: str) -> GpuCheck | None:
         tenant = self._args.tenant
-        if not tenant.team.check.enabled or tenant.gpu_limit == 0:
+        if not is_checked(tenant):
             return None
         inner = self.virtual_cluster
         return GpuCheck(
@@ -227,6 +228,11 @@ class Team(Component):
         if self.access is not None:
             found["user"] = unless_failed(self.access.kubeconfig)
         return found
+
+
+def is_checked(tenant: Tenant) -> bool:
+    """Whether a tenant has a check."""
+    return tenant.team.check.enabled and tenant.gpu_limit != 0
 
 
 CHECKED = (

@@ -186,6 +186,17 @@ def _exposed(team: Team) -> int:
     return sum(1 for w in team.workloads.values() if isinstance(w, App) and w.expose.node_port is not None)
 
 
+def cluster_facts(tenant: Tenant) -> dict[str, object]:
+    """What a policy may read about a tenant's virtual cluster, and a later run in the state."""
+    return {
+        "team": tenant.name,
+        "version": tenant.vcluster.version,
+        "kubernetesVersion": tenant.kubernetes,
+        "persistence": tenant.team.vcluster.persistence,
+        "backingStore": tenant.team.vcluster.backing_store,
+    }
+
+
 def facts(tenant: Tenant) -> dict[str, object]:
     """What a policy may read about a tenant: literals, known at every preview."""
     team = tenant.team

@@ -20,7 +20,7 @@ import names
 import releases
 from components.base import Component, TenantProvider, live_hook, or_failed
 from components.team import network
-from components.team.tenant import Tenant
+from components.team.tenant import Tenant, cluster_facts
 from settings.artifacts import chart_for
 from settings.models import Artifacts, Expose, Host, Isolation, RuntimeClass, SchedulerMode
 
@@ -54,17 +54,7 @@ class VirtualCluster(Component):
 
     def __init__(self, name: str, args: VirtualClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         tenant = args.tenant
-        super().__init__(
-            name,
-            {
-                "team": tenant.name,
-                "version": tenant.vcluster.version,
-                "kubernetesVersion": tenant.kubernetes,
-                "persistence": tenant.team.vcluster.persistence,
-                "backingStore": tenant.team.vcluster.backing_store,
-            },
-            opts,
-        )
+        super().__init__(name, cluster_facts(tenant), opts)
         self.release = self._release(name, args)
         self.service = self._service(name, args)
         self.secret = self._secret(name, args)

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from settings.hosts import hosts_are_made_in_one_way
 from settings.models import Platform
+from settings.overrides import overrides_say_what_they_are_about
 from settings.own_pods import (
     check_queues_are_free,
     restricted_teams_can_run,
@@ -56,6 +57,7 @@ RULES: Final[tuple[Rule, ...]] = (
     queues_fit_their_team,
     everything_has_room,
     artifacts_are_known,
+    overrides_say_what_they_are_about,
     *WORKLOAD_RULES,
     slurm_has_its_own_gpus,
     hosts_are_made_in_one_way,

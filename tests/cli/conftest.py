@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,10 +45,10 @@ elif args[:2] == ["stack", "ls"]:
     print(json.dumps([{"name": name} for name in known]))
 elif args[:2] == ["stack", "init"]:
     open(stacks, "a").write(args[2] + "\\n")
+elif args[:2] in (["stack", "output"], ["stack", "export"]) and not known:
+    sys.stderr.write("error: no stack named 'one' found\\n")
+    sys.exit(6)
 elif args[:2] == ["stack", "output"]:
-    if not known:
-        sys.stderr.write("error: no stack named 'one' found\\n")
-        sys.exit(6)
     outputs = json.load(open(os.path.join(home, "outputs")))
     if "--show-secrets" not in args and "kubeconfigs" in outputs:
         outputs["kubeconfigs"] = "[secret]"
@@ -103,8 +103,10 @@ class Project:
         (self.home / "outputs").write_text(json.dumps(value))
         (self.home / "stacks").write_text("one\n")
 
-    def export(self, value: dict[str, object]) -> None:
+    def export(self, value: Mapping[str, object]) -> None:
+        """What the stub's stack has as state; makes the stack."""
         (self.home / "export").write_text(json.dumps(value))
+        (self.home / "stacks").write_text("one\n")
 
 
 @pytest.fixture
@@ -131,8 +133,8 @@ def project(tmp_path: Path, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Pr
     made = Project(root=root, home=home, api=api)
     made.write(STACK_FILE)
     made.outputs({})
-    (home / "stacks").unlink()
     made.export({"version": 3, "deployment": {}})
+    (home / "stacks").unlink()
     stub = bin_ / "pulumi"
     stub.write_text(f"#!{sys.executable} -IS\n{STUB}")
     stub.chmod(0o755)
@@ -140,5 +142,6 @@ def project(tmp_path: Path, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Pr
         monkeypatch.delenv(name)
     monkeypatch.setenv("PATH", f"{bin_}{os.pathsep}/usr/bin{os.pathsep}/bin")
     monkeypatch.setenv("STUB_HOME", str(home))
+    monkeypatch.setenv("PULUMI_HOME", str(home / "not-logged-in"))
     monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path, api.url)))
     return made

@@ -122,3 +122,17 @@ def test_a_login_command_that_fails_says_so(
     login["command"] = "there-is-no-such-login-command"
     rewrite(tmp_path, yaml.safe_dump(config))
     assert "there-is-no-such-login-command" in complaint(project, capsys, 1)
+
+
+def test_a_host_that_the_program_makes_is_not_looked_for_among_the_user_s_clusters(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = STACK_FILE.replace("{provider: existing, context: here, address: 127.0.0.1}", MADE)
+    project.write(made.replace("stack: fake", "stack: fake, runtimeClass: {owner: cluster}"))
+    assert project.run("up") == 0
+    said = capsys.readouterr().err
+    assert "cluster made by the program" in said.splitlines()[0]
+    assert project.api.seen == []
+
+
+MADE = "{provider: k3s, k3s: {version: v1.34.4+k3s1}, address: 127.0.0.1}"

@@ -272,8 +272,10 @@ def test_preflight_needs_no_pulumi_and_changes_nothing(
 
 
 def test_a_stack_made_on_another_cluster_is_left_alone(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    project.outputs({"cluster": {"uid": "another"}})
-    for command in ("up", "preview", "down"):
+    name = "kubernetes:core/v1:Namespace::host-uid"
+    read = {"urn": f"urn:pulumi:one::gpu-tenancy::{name}", "type": "kubernetes:core/v1:Namespace"}
+    project.export({"deployment": {"resources": [{**read, "outputs": {"metadata": {"uid": "another"}}}]}})
+    for command in ("up", "down"):
         assert project.run(command) == 1
         assert "was made on cluster another" in capsys.readouterr().err
     assert not project.did("up")
@@ -295,7 +297,9 @@ def test_a_failed_up_says_the_cause_first_then_the_engine_s_words(
     assert project.run("up") == 1
     said = capsys.readouterr().err
     cause = said.index("error: team ml, the queues: KAI's webhook queue.kai does not answer")
-    assert cause < said.index("  fix: ") < said.index("--- the engine's own words ---") < said.index("Diagnostics:")
+    own_words = "--- the engine's own words (all of them: .pulumi/logs/one-up.log) ---"
+    assert cause < said.index("  fix: ") < said.index(own_words) < said.index("Diagnostics:")
+    assert stat.S_IMODE((project.root / ".pulumi/logs/one-up.log").stat().st_mode) == 0o600
     assert "KeyboardInterrupt" not in said
 
 
@@ -339,7 +343,7 @@ def test_up_refuses_to_leave_out_a_protected_team_before_anything_of_it_is_delet
     project.export({"version": 3, "deployment": {"resources": [team]}})
     assert project.run("up") == 2
     said = capsys.readouterr().err
-    assert "protected against deletion: gone; nothing was changed" in said
+    assert "team gone is left out of the stack file, and it is protected against deletion; nothing was changed" in said
     assert "- {team: gone, allow: [delete]" in said
     assert not project.did("up")
     override = f"{{team: gone, allow: [delete], until: {SOON}, reason: removed by a test}}"
@@ -404,8 +408,9 @@ def test_the_lock_of_another_machine_is_left_alone(project: Project, capsys: pyt
 
 
 def test_pending_operations_are_named_and_dropped_from_the_state(
-    project: Project, capsys: pytest.CaptureFixture[str]
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
     resource = {"urn": "urn:pulumi:one::gpu-tenancy::t::ml-kai", "type": "kubernetes:helm.sh/v3:Release"}
     deployment = {"resources": [{"urn": "kept"}], "pending_operations": [{"resource": resource, "type": "creating"}]}
     project.export({"version": 3, "deployment": deployment})

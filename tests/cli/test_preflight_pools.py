@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from cli.preflight import Level
+from cli.preflight import Level, compare
 from cli.preflight.nodes import cores, gibibytes
 from settings.load import parse_platform
+from settings.models import Override
+from settings.tenants import tenants
 from tests.cli.test_preflight_nodes import (
     GIB,
     facts,
@@ -112,10 +115,10 @@ class TestKubernetesInside:
     @pytest.mark.parametrize(
         ("running", "wanted", "kai", "fix"),
         [
-            ("v1.36.0", None, "v0.16.8", "set teams.ml.vcluster.kubernetesVersion: v1.36.0; for an older one"),
-            ("v1.36.0", "v1.35.0", "v0.16.8", "set teams.ml.vcluster.kubernetesVersion: v1.36.0; for an older one"),
-            ("v1.36.0", None, "v0.9.3", "v1.36.0, and a KAI that runs on it (v0.16.8 or newer); for an older one"),
-            ("v1.99.0", None, "v0.16.8", "v1.99.0, and leave KAI as it is; for an older one"),
+            ("v1.36.0", None, "v0.16.8", "set teams.ml.vcluster.kubernetesVersion: v1.36.0; to go back"),
+            ("v1.36.0", "v1.35.0", "v0.16.8", "set teams.ml.vcluster.kubernetesVersion: v1.36.0; to go back"),
+            ("v1.36.0", None, "v0.9.3", "v1.36.0, and a KAI that runs on it (v0.16.8 or newer); to go back"),
+            ("v1.99.0", None, "v0.16.8", "v1.99.0, and leave KAI as it is; to go back"),
             ("v1.36.0", "v1.36.0", "v0.16.8", None),
             ("v1.34.9", None, "v0.16.8", None),
             ("v1.33.4", None, "v0.16.8", None),
@@ -140,3 +143,12 @@ class TestKubernetesInside:
             [finding] = told
             assert (finding.id, finding.level) == ("kubernetes-older", Level.ERROR)
             assert fix in finding.fix
+
+    @pytest.mark.parametrize(("until", "level"), [(date(2026, 5, 1), Level.WARNING), (date(2026, 4, 30), Level.ERROR)])
+    def test_an_override_lets_it_go_back_and_says_so(self, until: date, level: Level) -> None:
+        reason = "the team starts anew in May"
+        override = Override(team="ml", allow=("replace",), until=until, reason=reason)
+        what = platform().model_copy(update={"overrides": (override,)})
+        where = facts(kubernetes_inside={"team-ml": "v1.36.0"})
+        every = compare(what, where, ports={}, tenants=tenants(what), today=date(2026, 5, 1))
+        assert [finding.level for finding in every if finding.id == "kubernetes-older"] == [level]

@@ -11,7 +11,7 @@ import pytest
 
 from cli.cluster import Target, target_of
 from cli.driver import TeamState
-from cli.status import age, pairs, rows, team_state
+from cli.status import Row, age, pairs, rows, rows_of_state, show, team_state
 from settings.load import load_stack_file
 from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.fake_api import FakeApi, kubeconfig, named
@@ -124,3 +124,53 @@ def test_who_shared_a_gpu_with_whom_is_listed(api: FakeApi) -> None:
     assert text.splitlines()[3].split() == ["gpu-check", "p", "Running", "gpu-0", "0.3", "g1", "GPU-1"]
     assert text.splitlines()[4].split() == ["gpu-check-2", "p", "Running", "gpu-0", "0.3", "-", "-"]
     assert "research" not in text
+    narrow = pairs({"ml": team_state(OUTPUT, at(api.url))}, 40)
+    assert max(len(line) for line in narrow.splitlines()) <= 40
+    assert "namespace gpu-check, name p, status" in narrow
+
+
+LONG = {
+    "team": "vision-research-canary",
+    "pool": "a100-80gb",
+    "mode": "virtual",
+    "version": "v0.16.8",
+    "gpus": "12 of 16 replicas",
+    "queues": "training 8/16, notebooks 4/4, evaluation-nightly 0/2",
+    "resources": "64 CPU, 512Gi, 120 pods",
+    "api": "up",
+    "check": "could-not-tell, 12 min ago",
+}
+
+
+@pytest.mark.parametrize("width", [40, 80, 100])
+def test_no_word_is_broken_and_no_line_is_too_long(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    show([Row(**LONG), Row(**{**LONG, "team": "ml"})], stack="dev", now=NOW)
+    said = capsys.readouterr().out
+    assert max(len(line) for line in said.splitlines()) <= width
+    words = {word.strip(",;:") for word in said.split()}
+    assert {word.strip(",") for value in LONG.values() for word in value.split()} <= words
+
+
+def test_where_there_is_room_the_rows_are_a_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    show([Row(**LONG)], stack="dev", now=NOW)
+    heading, header, row = capsys.readouterr().out.splitlines()
+    assert header.split()[:2] == ["team", "pool"]
+    assert row.startswith("vision-research-canary")
+    assert heading.startswith("stack dev at 2026-11-22 ")
+
+
+def test_a_row_without_a_stack_file_says_what_the_last_run_made() -> None:
+    output = {**OUTPUT, "pool": "a", "mode": "virtual", "gpuQuota": 1.0, "gpuLimit": 2, "cpu": "8", "memory": "16Gi"}
+    queues = {"training": {"quota": 1, "limit": 2}, "broken": "no queue"}
+    state = team_state({**output, "pods": 30, "queues": queues}, None)
+    (row,) = rows_of_state({"ml": state}, now=NOW)
+    assert (row.pool, row.mode, row.version) == ("a", "virtual", "v0.9.3")
+    assert (row.gpus, row.queues, row.resources) == ("1 of 2", "training 1/2", "8 CPU, 16Gi, 30 pods")
+    (empty,) = rows_of_state({"ml": team_state({}, None)}, now=NOW)
+    assert (empty.pool, empty.gpus, empty.queues) == ("-", "- of -", "-")

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from cli import engine, say, waiting
+from cli.app import place_of
 from cli.causes import failure_of
 from cli.cluster import target_of
 from cli.errors import CommandError
-from cli.waiting import PATIENCE, Json, Seen, Watch, reader, stuck
+from cli.progress import Run
+from cli.waiting import PATIENCE, Json, Seen, Watch, inner_reader, ours, reader, stuck
 from tests.cli.conftest import Project
 from tests.cli.fake_api import FakeApi, kubeconfig, named, running
 
@@ -198,3 +204,105 @@ def test_a_failed_up_says_what_its_pods_waited_for_before_the_engine_s_own_words
     assert watched == [({"team-ml": "ml"}, "one")]
     project.run("preview")
     assert len(watched) == 1, "a preview waits for no pod"
+
+
+NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
+NOT_THERE = "failed to resolve reference docker.io/none/none:1: not found"
+
+
+class TestWhoseItIs:
+    """What of all that is on the host belongs to tenancy, and what is a team's own affair."""
+
+    @staticmethod
+    def synced(name: str, inside: str) -> dict[str, Any]:
+        found = pod(name, containerStatuses=[container("ErrImagePull", NOT_THERE)])
+        found["metadata"]["annotations"] = {"vcluster.loft.sh/object-namespace": inside}
+        return found
+
+    @staticmethod
+    def event(name: str, when: datetime = NOW) -> dict[str, Any]:
+        about = {"kind": "Pod", "name": name, "namespace": "team-ml"}
+        return {"reason": "FailedMount", "message": "m", "involvedObject": about, "lastTimestamp": when.isoformat()}
+
+    def test_a_team_s_own_pods_are_its_own_affair(self) -> None:
+        everything = [pod(), self.synced("train", "default"), self.synced("check", "gpu-check")]
+        kept, _ = ours(everything, [], since=NOW)
+        assert [found["metadata"]["name"] for found in kept] == ["ml-0", "check"]  # type: ignore[index]
+
+    def test_so_are_events_about_them_and_those_of_an_earlier_run_are_old(self) -> None:
+        names = ("ml-0", "train-x-default-x-ml", "kai-x-kai-scheduler-x-ml")
+        events = [*map(self.event, names), self.event("old", NOW - timedelta(hours=1)), {"reason": "FailedMount"}]
+        _, told = ours([], events, since=NOW)
+        assert [found["involvedObject"]["name"] for found in told] == [names[0], names[2]]  # type: ignore[index]
+
+    def test_what_waits_inside_a_virtual_cluster_is_told_of_its_team(self) -> None:
+        api = FakeApi()
+        waiting_pod = pod("kai-0", "kai-scheduler", containerStatuses=[container("CrashLoopBackOff", "back-off")])
+        refusal = {
+            "reason": "SyncError",
+            "message": "exceeded quota: tenant",
+            "involvedObject": {"kind": "Pod", "name": "b", "namespace": "kai-scheduler"},
+        }
+        api.objects["/api/v1/namespaces/kai-scheduler/pods"] = [waiting_pod]
+        api.objects["/api/v1/namespaces/kai-scheduler/events"] = [refusal]
+        with running(api):
+            pods, events = inner_reader("ml", target_of(kubeconfig(api.url), "inside"))()
+        found, _ = stuck(pods, events, teams={"kai-scheduler": "somebody else"}, stack="one")
+        assert [one.failure.team for one in found] == ["ml", "ml"]
+        assert "in the team's cluster" in found[0].failure.fix
+        assert {path.split("/")[4] for _, path in api.seen} == {
+            "kube-system",
+            "kai-scheduler",
+            "gpu-check",
+            "gpu-check-2",
+        }
+
+
+class TestHopeless:
+    """A start that can't succeed is not waited out; one that may is."""
+
+    @pytest.mark.parametrize(
+        ("reason", "message", "hopeless"),
+        [
+            ("ErrImagePull", NOT_THERE, True),
+            ("ImagePullBackOff", "pull access denied, repository does not exist", True),
+            ("InvalidImageName", "", True),
+            ("ErrImagePull", "toomanyrequests: you have reached your pull rate limit", False),
+            ("ErrImagePull", "context deadline exceeded", False),
+            ("CrashLoopBackOff", "not found", False),
+        ],
+    )
+    def test_only_an_image_that_no_try_will_bring_is(self, reason: str, message: str, hopeless: bool) -> None:
+        found, _ = stuck([pod(containerStatuses=[container(reason, message)])], [], teams=TEAMS, stack="one")
+        assert [one.hopeless for one in found] == [hopeless]
+
+    def test_and_only_after_a_while_and_while_it_is_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = [1000.0]
+        monkeypatch.setattr(waiting, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+        bad, _ = stuck([pod(containerStatuses=[container("ErrImagePull", NOT_THERE)])], [], teams=TEAMS, stack="one")
+        seen = Seen()
+        for _ in range(PATIENCE):
+            seen.look(bad, set())
+        assert seen.hopeless() is None
+        clock[0] += waiting.HOPELESS_SECONDS
+        failure = seen.hopeless()
+        assert failure is not None
+        assert "can't be pulled" in failure.cause
+        seen.look([], set())
+        assert seen.hopeless() is None
+
+
+def test_a_run_that_was_stopped_says_why_and_what_else_was_seen(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = failure_of(DENIED, team="ml", step="pod ml-0", stack="one")
+    assert bad is not None
+    other = replace(bad, team="research", cause="something else")
+    stopped = Run(code=1, text="Updating (one):\nerror: update canceled\n", interrupted=False, stopped=str(bad))
+    driver = engine.EngineDriver(place_of(argparse.Namespace(stack="one"), project.root))
+    with pytest.raises(CommandError) as raised:
+        driver._judge("up", stopped, [other, bad])
+    assert raised.value.cause == f"{bad}; waiting would not have mended it, so the run was stopped."
+    assert raised.value.fix == f"{bad.fix}; `make up STACK=one` goes on from here"
+    assert "also: team research, pod ml-0: something else" in raised.value.detail
+    assert ".pulumi/logs/one-up.log" in raised.value.detail

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cli.engine import PARALLEL
+from cli.stack import PARALLEL
 from tests.conftest import ROOT
 
 STACK_FILE = os.environ.get("GPU_TENANCY_ENGINE_STACK")

@@ -20,6 +20,7 @@ from lab.objects import Json, Objects
 from lab.processes import LOOPBACK, commands, is_free
 from lab.show import Show
 from settings.load import PLATFORM_KEY
+from tests.conftest import shipped
 
 ROOT = Path(__file__).resolve().parents[2]
 # a host with one GPU node and no team: enough for programs that bring their own objects
@@ -95,7 +96,7 @@ def labs(programs: binaries.Binaries, tmp_path_factory: pytest.TempPathFactory) 
 
 def example(**teams: Mapping[str, Any]) -> Json:
     """The lab's own stack file, with NodePorts that are free here and now: the user's lab may hold the usual ones."""
-    loaded = yaml.safe_load((ROOT / "Pulumi.lab.yaml").read_text())
+    loaded = yaml.safe_load(shipped("lab").read_text())
     platform: Json = loaded["config"][PLATFORM_KEY]
     platform["teams"].update(teams)
     ports = free_ports()

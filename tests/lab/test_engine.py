@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import yaml
 
+from lab.clusters import HOST, MOST_RESTARTS
 from lab.driver import LabDriver, Summary
 from lab.engine import Recorded
+from lab.errors import LabError
+from lab.kwok import HELPER_PROGRAMS, SERVER_PROGRAMS
 from lab.objects import Reference
 from tests.lab.conftest import SMALL, Lab
 
@@ -145,6 +150,64 @@ def test_an_immutable_field_means_a_replacement(up: Callable[[str], Summary], la
     assert live["data"] == {"a": "second"}
 
 
+def test_a_replaced_job_takes_its_pods_along(up: Callable[[str], Summary], lab: Lab) -> None:
+    def job(image: str) -> str:
+        container = f'{{"name": "c", "image": "{image}"}}'
+        pod = f'{{"restartPolicy": "Never", "containers": [{container}]}}'
+        return SPACE + in_space("batch.v1.Job", "work", f'spec={{"template": {{"spec": {pod}}}}},')
+
+    def images() -> list[str]:
+        return [pod["spec"]["containers"][0]["image"] for pod in lab.objects().list("v1", "Pod")]
+
+    assert up(job("first")).ok
+    assert images() == ["first"]
+    lab.program(job("second"))
+    assert ops(lab.again().preview())["work"] == "replace"
+    assert ops(up(job("second")))["work"] == "replace"
+    assert images() == ["second"]
+
+
+def test_a_trigger_and_a_property_that_the_program_names_mean_a_replacement(up: Callable[[str], Summary]) -> None:
+    quota = in_space("core.v1.ResourceQuota", "quota", 'spec={"hard": {"pods": "LIMIT"}},')
+    options = (
+        'pulumi.ResourceOptions(provider=host, depends_on=[space], replace_on_changes=["spec"], replacement_trigger=1)'
+    )
+    program = SPACE + quota.replace("on_host(space)", options)
+    assert up(program.replace("LIMIT", "1")).ok
+    assert ops(up(program.replace("LIMIT", "1"))) == {"space": "same", "quota": "same"}
+    assert ops(up(program.replace("LIMIT", "2")))["quota"] == "replace"
+    assert ops(up(program.replace("LIMIT", "2").replace("trigger=1", "trigger=2")))["quota"] == "replace"
+
+
+def test_what_gave_up_beside_a_living_server_is_started_again(up: Callable[[str], Summary], lab: Lab) -> None:
+    program = SPACE + in_space("core.v1.ConfigMap", "one")
+    assert up(program).ok
+    clusters = lab.driver.clusters
+    before = lab.driver.status().servers[HOST].uid
+    killed = [pid for pid, name in clusters._processes(HOST) if name in HELPER_PROGRAMS]
+    assert len(killed) == len(HELPER_PROGRAMS)
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    # a quota is only counted by the controller manager
+    again = up(program + in_space("core.v1.ResourceQuota", "quota", 'spec={"hard": {"pods": "1"}},'))
+    assert again.ok, again.failures
+    assert ops(again) == {"space": "same", "one": "same", "quota": "create"}
+    assert lab.driver.status().servers[HOST].uid == before, "the same server, with all that is in it"
+
+
+def test_what_gives_up_again_and_again_is_named_with_its_own_words(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    clusters = lab.again().clusters
+    monkeypatch.setattr(clusters, "_running", lambda name: SERVER_PROGRAMS - {"kube-controller-manager"})
+    monkeypatch.setattr(clusters, "_kwokctl", lambda *_: (0, ""))
+    log = clusters._folder(HOST) / "logs" / "kube-controller-manager.log"
+    log.write_text("I0101 1 x.go:1] fine\nE0101 1 x.go:2] timed out waiting for the API server\n")
+    for _ in range(MOST_RESTARTS):
+        clusters.mend(HOST)
+    with pytest.raises(LabError, match="kube-controller-manager of the API server `host` gives up again") as caught:
+        clusters.mend(HOST)
+    assert "timed out waiting for the API server" in caught.value.cause
+
+
 def test_a_renamed_object_leaves_nothing_under_its_old_name(up: Callable[[str], Summary], lab: Lab) -> None:
     program = SPACE + in_space("core.v1.ConfigMap", "one").replace('"name": "one"', '"name": "old"')
     assert up(program).ok
@@ -208,7 +271,7 @@ def test_a_secret_is_in_neither_state_nor_steps_nor_outputs(up: Callable[[str], 
     assert "canary" not in seen
     assert "hunter4-canary" in json.dumps(lab.driver.outputs(show_secrets=True))
     changed = up(program.replace("hunter2", "hunter5"))
-    assert ops(changed)["s"] == "update", "a changed secret is still a change"
+    assert ops(changed)["s"] == "replace", "a changed secret is still a change, and the provider makes it anew"
     assert ops(changed)["c"] == "same"
 
 

@@ -15,6 +15,7 @@ from lab.driver import LabDriver, Summary
 from lab.engine import Recorded
 from lab.objects import Json
 from lab.show import Show
+from tests.conftest import shipped
 from tests.lab.conftest import ROOT
 
 
@@ -27,8 +28,8 @@ def said() -> io.StringIO:
 def preview(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: io.StringIO) -> Summary:
     """The lab's own stack on a machine where nothing was ever built."""
     monkeypatch.setenv("GPU_TENANCY_CACHE", str(tmp_path / "empty"))
-    for name in ("__main__.py", "Pulumi.lab.yaml"):
-        shutil.copy(ROOT / name, tmp_path / name)
+    for source in (ROOT / "__main__.py", shipped("lab")):
+        shutil.copy(source, tmp_path)
     return LabDriver("lab", tmp_path / "Pulumi.lab.yaml", tmp_path, Show(said)).preview()
 
 
@@ -145,8 +146,8 @@ def test_the_command_shows_what_the_policies_say_without_engine_or_lab(
 ) -> None:
     # a stack without levels of its own gets prod's
     monkeypatch.setenv("GPU_TENANCY_CACHE", str(tmp_path / "empty"))
-    for source, target in (("__main__.py", "__main__.py"), ("Pulumi.lab.yaml", f"Pulumi.{stack}.yaml")):
-        shutil.copy(ROOT / source, tmp_path / target)
+    shutil.copy(ROOT / "__main__.py", tmp_path)
+    shutil.copy(shipped("lab"), tmp_path / f"Pulumi.{stack}.yaml")
     assert main(["--stack", stack, "preview"], root=tmp_path) == code
     said = capsys.readouterr()
     assert word in said.err

@@ -10,6 +10,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,13 +28,20 @@ from lightkube.resources.core_v1 import ConfigMap, Namespace, ServiceAccountToke
 from lab.binaries import cache_dir
 from lab.clusters import HOST
 from lab.driver import Summary
+from lab.errors import RefusedChangeError
 from lab.objects import Json, Reference
 from lab.state import State
+from names import CHECK_NAMESPACE, CHECK_REPORT
 from tests.lab.conftest import ROOT, Lab, example, listens, uncaptured
 
 pytestmark = pytest.mark.lab
 
 WARM_SECONDS = 60  # what people are promised on two cores; recorded, and held with room for a busy machine
+
+
+def may_go(team: str) -> Json:
+    """As the docs write it: a date without quotes."""
+    return {"team": team, "allow": ["delete"], "until": date.today() + timedelta(days=1), "reason": "a test removes it"}
 
 
 @dataclass
@@ -111,6 +119,24 @@ def test_the_check_says_simulated_and_never_pass(story: Story) -> None:
     text = json.dumps(story.lab.driver.outputs())
     assert '\\"verdict\\": \\"simulated\\"' in text
     assert '\\"pass\\"' not in text
+
+
+def test_a_checks_age_is_its_last_runs_and_a_new_run_is_another(story: Story) -> None:
+    def started(team: str) -> datetime:
+        found = story.lab.driver.clusters.client(f"team-{team}-{team}").get(
+            ConfigMap, CHECK_REPORT, namespace=CHECK_NAMESPACE
+        )
+        return datetime.fromisoformat(json.loads((found.data or {})["report.json"])["startedAt"])
+
+    first = {team: started(team) for team in ("ml", "research")}
+    story.platform["teams"]["ml"]["check"]["pair"] = [0.4, 0.5]
+    done = story.up()
+    assert "replace ml-check-verdict" in changed(done)
+    assert not [line for line in changed(done) if "research" in line]
+    assert started("ml") > first["ml"]
+    assert started("research") == first["research"]
+    pods = [pod["metadata"]["labels"] for pod in story.lab.objects("team-ml-ml").list("v1", "Pod")]
+    assert len([labels for labels in pods if labels.get("gpu-tenancy/check")]) == 3, "the old Jobs' pods are gone"
 
 
 def test_outputs_hide_secrets_until_they_are_asked_for(story: Story) -> None:
@@ -258,8 +284,9 @@ def test_a_preview_names_what_would_change_and_changes_nothing(story: Story) -> 
     story.lab.platform(platform)
     preview = story.lab.again().preview()
     assert changed(preview) == ["update dev-guardrails-quota"]
-    step = next(step for step in preview.steps() if step["op"] == "update")
-    assert list(step["detailedDiff"]) == ["spec.hard.requests.cpu"]
+    steps = {step["urn"].rpartition("::")[2]: step for step in preview.steps() if step["op"] == "update"}
+    assert steps.keys() == {"dev", "dev-guardrails-quota"}, "the team as it says itself, and its quota"
+    assert list(steps["dev-guardrails-quota"]["detailedDiff"]) == ['spec.hard["requests.cpu"]']
     assert story.versions() == before
 
 
@@ -283,6 +310,12 @@ def test_a_team_whose_server_died_gets_it_back_with_everything_in_it(story: Stor
 
 def test_a_removed_team_takes_its_objects_and_its_server(story: Story) -> None:
     port = story.platform["teams"].pop("research")["access"]["port"]
+    before = story.versions()
+    refused = story.up()
+    assert [(refusal.team, refusal.change) for refusal in refused.refusals] == [("research", "delete")]
+    assert story.versions() == before
+    assert listens(port)
+    story.platform["overrides"] = [may_go("research")]
     gone = story.up()
     assert gone.ok
     assert {item.op for item in gone.recorded if "research" in item.urn} == {"delete"}
@@ -298,6 +331,10 @@ def test_down_leaves_no_process_port_or_file(story: Story) -> None:
     record = json.loads((story.lab.driver.home / "lab.json").read_text())
     ports = [port for server in record["clusters"].values() for port in server["ports"].values()]
     assert any(map(listens, ports))
+    with pytest.raises(RefusedChangeError, match="team ml: deletes"):
+        story.lab.again().down()
+    story.platform["overrides"] = [may_go("ml"), may_go("dev")]
+    story.lab.platform(story.platform)
     story.lab.again().down()
     assert story.lab.processes() == []
     assert not any(map(listens, ports))

@@ -51,6 +51,13 @@ def test_changed_new_and_removed_teams_are_told_apart_in_words_too() -> None:
         assert f">{words}<" in svg
 
 
+def test_what_changes_stands_before_what_does_not() -> None:
+    base = platform({"a": team("a100", 1), "b": team("a100", 1), "z": team("a100", 4)})
+    head = platform({"a": team("a100", 1), "b": team("a100", 1), "y": team("a100", 1), "z": team("a100", 6)})
+    names = re.findall(r'<g class="\w+"><title>(\w+):', draw(base, head, stack="prod"))
+    assert names == ["y", "z", "a", "b"]
+
+
 def test_what_is_left_or_promised_twice_stands_at_the_pool() -> None:
     svg = draw(None, platform({"ml": team("a100", 12), "vision": team("a100", 6), "r": team("l4", 1)}), stack="prod")
     assert ">2 too many promised<" in svg

@@ -13,7 +13,11 @@ from pydantic import JsonValue
 
 from preview.steps import Op, Step
 from report.__main__ import main
+from report.diff import learn_step
+from report.looks import objects
 from report.redact import SECRET, SIGNATURE_KEY, Redactor
+from report.stackfile import learn_secrets, read_raw
+from tests.policies.work import calls
 from tests.report.world import INDEX, World, diff, platform, team
 
 WRAPPED = {SIGNATURE_KEY: "1b47061264138c4ac30d75fd1eb44270"}
@@ -158,16 +162,64 @@ class TestLooks:
             '"client-key-data": "abcdefgh"',
             "https://user:pa55word@registry.example/charts",
             "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY12345678",
+            # command lines
+            "mysql --password hunter2 --host db",
+            "helm login --password=hunter2",
+            "vault login -token hunter2hunter2",
+            "curl -u robot:hunter2 https://example.com",
+            "curl --user robot:hunter2",
+            # environments
+            "PASS=hunter2",
+            "DB_PASS=hunter2",
+            "db_pass: hunter2",
+            "MYSQL_PWD=hunter2",
+            "export TOKEN='hunter2'",
+            r"{\"password\":\"hunter2\"}",
+            # connection strings
+            "postgres://app:hunter2@db:5432/app",
+            "postgres://app:hunter2/with@odd@db:5432/app",
+            "redis://:hunter2@cache:6379",
+            "app:hunter2@tcp(db:3306)/app",
+            "Server=db;User Id=app;Password=hunter2;",
+            "Server=db;Uid=app;Pwd=hunter2;",
+            "host=db user=app password=hunter2 sslmode=off",
+            "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=hunter2hunter2==;",
+            "Endpoint=sb://a/;SharedAccessKey=hunter2hunter2",
+            "https://0123456789abcdef0123456789hunter2@o0.ingest.example/1",
+            # addresses that let in whoever has them
+            "https://hooks.slack.com/services/T0000000/B0000000/hunter2hunter2hunter2",
+            "https://discord.com/api/webhooks/123456/hunter2hunter2hunter2",
+            "https://example.webhook.office.com/webhookb2/hunter2@x/IncomingWebhook/y/z",
+            "https://ci.example/webhook/hunter2hunter2hunter2",
+            "https://chat.example/v1/spaces/a/messages?key=hunter2&token=hunter2hunter2",
+            "https://bucket.example/o?X-Amz-Signature=hunter2&X-Amz-Credential=hunter2",
+            # headers
+            "Authorization: Basic cm9ib3Q6aHVudGVyMg==",
+            "authorization: token hunter2",
+            "X-Api-Key: hunter2",
+            "X-Vault-Token: hunter2hunter2",
+            "Cookie: session=hunter2",
+            # services
+            "xoxb-123456789012-hunter2hunter2",
+            "ASIAIOSFODNN7EXAMPLE",
+            "glpat-hunter2hunter2hunter2",
+            "npm_abcdefghijklmnopqrstuvwxyz0123456789",
+            "AIzaSyAabcdefghijklmnopqrstuvwxyz012345",
+            "hvs.abcdefghijklmnopqrstuvwxyz",
+            "abcdef.0123456789abcdef",
+            # the same in base64
+            base64.b64encode(b"password=hunter2hunter2").decode(),
+            base64.b64encode(b'{"auths":{"r.example":{"auth":"x"}},"token":"hunter2"}').decode(),
+            base64.b64encode(KUBECONFIG.encode()).decode(),
         ],
     )
     def test_it_is_masked_in_prose(self, text: str) -> None:
-        masked = Redactor().text(f"before {text} after")
+        masked = Redactor().text(f"before {text}\nafter")
         assert SECRET in masked
         assert masked.startswith("before ")
-        assert masked.endswith(" after")
-        assert not any(
-            word in masked for word in ("MIIEow", "CRUdJ", "c2lnb", "abcdef", "IOSFODNN", "hunter2", "pa55", "wJalr")
-        )
+        assert masked.endswith("\nafter") or "Cookie" in text
+        for word in ("MIIEow", "CRUdJ", "c2lnb", "abcdef", "IOSFODNN", "hunter2", "pa55", "wJalr", "cm9ib3", "cGFzc3"):
+            assert word not in masked
 
     @pytest.mark.parametrize(
         "text",
@@ -178,10 +230,192 @@ class TestLooks:
             "automountServiceAccountToken: false",
             "secretName: vc-ml",
             "requests.nvidia.com/gpu: 16",
+            "pinned-image: pass (3 checked)",
+            "verdict pass: everything passed",
+            "https://gpu-host.example.com:6443/api?watch=true",
+            "http://10.0.0.5:8443/a@b",
+            "GET https://example.com:443/x?email=a@example.com",
+            "bearer of bad news",
+            "Basic authentication is off",
+            "password: true, token=null, secret=17",
+            "charts.loft.sh/vcluster@sha256:0123",
+            "PWD=/srv/gpu-tenancy",
+            "kubelet.kubernetes-internals",
+            "api.example.com/hooks/short",
+            'labels: {"app": "x"}, {not json}',
         ],
     )
     def test_what_reviewers_need_is_not(self, text: str) -> None:
         assert Redactor().text(text) == text
+
+    @pytest.mark.parametrize("team", ["token", "password", "my-secret", "x-token"])
+    def test_a_teams_name_assigns_nothing(self, team: str) -> None:
+        redactor = Redactor()
+        redactor.keep([team])
+        text = f"team {team}: support of KAI v0.9.3 ends; queue {team}: unlimited is above it"
+        assert redactor.text(text) == text
+
+    def test_what_was_applied_last_is_looked_into(self) -> None:
+        applied = {"kind": "Secret", "metadata": {"name": "s"}, "data": {"any": "aHVudGVyMmh1bnRlcjI="}}
+        annotation = "kubectl.kubernetes.io/last-applied-configuration"
+        inputs: dict[str, JsonValue] = {"metadata": {"annotations": {annotation: json.dumps(applied) + "\n"}}}
+        redactor = Redactor()
+        shown = json.dumps(redactor.value(inputs))
+        assert "aHVudGVy" not in shown
+        assert "Secret" in shown
+        # and it is known from then on, also by what it says
+        assert redactor.text("got hunter2hunter2") == f"got {SECRET}"
+
+    def test_json_in_an_error_is_looked_into(self) -> None:
+        error = 'apply failed: {"kind":"Secret","stringData":{"any":"canary one"}} and {"kind":"Pod","a":{"b":"c"}}: no'
+        assert Redactor().text(error) == (
+            f'apply failed: {{"kind": "Secret", "stringData": "{SECRET}"}} and {{"kind":"Pod","a":{{"b":"c"}}}}: no'
+        )
+
+    @pytest.mark.parametrize("before", ["", "{", "{ not json } ", '{"cut": {"off": ', "{" * 50, '{"a": [' * 50])
+    def test_json_is_found_behind_what_only_begins_like_it(self, before: str) -> None:
+        assert "canary" not in Redactor().text(before + '{"kind": "Secret", "data": {"any": "canary"}}')
+
+    def test_braces_that_begin_nothing_are_given_up(self) -> None:
+        few, many = (calls(lambda text: list(objects(text)), "{" * count) for count in (1_000, 10_000))
+        assert few == many
+
+    def test_a_registrys_credentials_are_known_by_their_key(self) -> None:
+        config = json.dumps({"auths": {"r.example": {"auth": "cm9ib3Q6aHVudGVyMg==", "email": "a@b"}}})
+        redactor = Redactor()
+        assert "cm9i" not in str(redactor.value({"data": config}))
+        assert redactor.text("robot:hunter2") == SECRET
+
+    def test_a_word_after_a_flag_is_a_secret(self) -> None:
+        command: JsonValue = ["mysql", "--host", "db", "--password", "hunter2hunter2", "-v"]
+        redactor = Redactor()
+        assert redactor.value({"command": command}) == {
+            "command": ["mysql", "--host", "db", "--password", SECRET, "-v"]
+        }
+        assert redactor.text("hunter2hunter2 is wrong") == f"{SECRET} is wrong"
+
+    @pytest.mark.parametrize("form", ["p%40ss%20w0rd%2F1", r"p@ss w0rd/1", "cEBzcyB3MHJkLzE=", "cEBzcyB3MHJkLzE"])
+    def test_a_known_secret_is_found_however_it_is_written(self, form: str) -> None:
+        redactor = Redactor()
+        redactor.learn("p@ss w0rd/1")
+        assert redactor.text(f"in {form}.") == f"in {SECRET}."
+
+    def test_a_secrets_data_is_known_by_what_it_says(self) -> None:
+        redactor = Redactor()
+        data: dict[str, JsonValue] = {"data": {"a": base64.b64encode(b"butterfly").decode()}}
+        redactor.value(data, resource_type="kubernetes:core/v1:Secret")
+        assert redactor.text("wrong: butterfly") == f"wrong: {SECRET}"
+
+
+ATTACK: JsonValue = {
+    "pools": {"c": {"selector": {"x-token": "privileged"}, "nodeCount": 1, "gpusPerNode": 0}},
+    "teams": {
+        "secret": {"isolation": "baseline", "queues": {"auth": {"gpu": {"quota": 12345678, "limit": 87654321}}}},
+        "password": {"pool": "c", "isolation": "privileged"},
+    },
+}
+
+
+class TestNamesThatPeopleChoose:
+    """A stack file must not censor its own report."""
+
+    def test_a_selectors_key_hides_no_word(self) -> None:
+        redactor = Redactor()
+        inputs: dict[str, JsonValue] = {"name": "c", "selector": {"x-token": "privileged"}}
+        assert redactor.value(inputs) == inputs
+        assert redactor.text("isolation is privileged") == "isolation is privileged"
+
+    def test_a_queue_called_auth_shows_its_numbers(self) -> None:
+        inputs: dict[str, JsonValue] = {"queues": {"auth": {"quota": 2, "limit": "twelve"}, "token": {"quota": 1}}}
+        assert Redactor().value(inputs) == inputs
+
+    @pytest.mark.parametrize("place", ["labels", "annotations", "matchLabels", "nodeSelector", "hard", "limits"])
+    def test_below_names_that_people_choose_nothing_is_secret_by_its_name(self, place: str) -> None:
+        inputs: dict[str, JsonValue] = {place: {"example.com/api-key": "privileged", "my-secret": "baseline-thing"}}
+        assert Redactor().value({"metadata": inputs}) == {"metadata": inputs}
+
+    def test_what_looks_like_a_secret_is_masked_there_too(self) -> None:
+        inputs: dict[str, JsonValue] = {"labels": {"a": "ghp_abcdefghijklmnopqrstuvwxyz0123456789"}}
+        assert Redactor().value(inputs) == {"labels": {"a": SECRET}}
+
+    def test_the_gpu_operators_ways_of_sharing_are_called_after_pools(self) -> None:
+        inputs: dict[str, JsonValue] = {"devicePlugin": {"config": {"data": {"token": "version: v1"}}}}
+        assert Redactor().value(inputs) == inputs
+        inputs = {"config": {"map": {"token": "version: v1"}}}
+        assert Redactor().value(inputs) == inputs
+
+    def test_a_variable_called_a_token_hides_its_value_and_no_ordinary_word(self) -> None:
+        redactor = Redactor()
+        env: dict[str, JsonValue] = {"name": "MODE_TOKEN", "value": "privileged"}
+        assert redactor.value(env) == {"name": "MODE_TOKEN", "value": SECRET}
+        assert redactor.text("isolation is privileged") == "isolation is privileged"
+        redactor.value({"name": "MODE_TOKEN", "value": "priv1leged"})
+        assert redactor.text("isolation is priv1leged") == f"isolation is {SECRET}"
+        redactor.value({"name": "MODE_TOKEN", "value": "correct-horse-battery"})
+        assert redactor.text("it is correct-horse-battery") == f"it is {SECRET}"
+
+    def test_a_mark_makes_any_word_a_secret(self) -> None:
+        redactor = Redactor()
+        redactor.value({"note": {**WRAPPED, "value": "butterfly"}})
+        assert redactor.text("got butterfly") == f"got {SECRET}"
+
+    def test_the_old_value_of_what_is_marked_now_is_one_whatever_word_it_is(self) -> None:
+        urn = "urn:pulumi:prod::gpu-tenancy::kubernetes:core/v1:ConfigMap::m"
+        redactor = Redactor()
+        learn_step(
+            Step(op=Op.UPDATE, urn=urn, old={"note": "butterfly"}, new={"note": {**WRAPPED, "value": "x"}}), redactor
+        )
+        assert redactor.text("got butterfly") == f"got {SECRET}"
+        redactor = Redactor()
+        learn_step(Step(op=Op.UPDATE, urn=urn, old={"note": "privileged"}, new={"note": "ghp_" + "a1" * 20}), redactor)
+        assert redactor.text("got privileged") == "got privileged"
+
+    def test_no_word_of_the_stack_file_is_taken_out_of_the_report(self, tmp_path: Path) -> None:
+        path = tmp_path / "Pulumi.prod.yaml"
+        config: dict[str, JsonValue] = {
+            "gpu-tenancy:platform": ATTACK,
+            "other:token": "privileged",
+            "other:plain": {"mode": "baseline-thing", "deep": [{"secure": "canary-cipher"}]},
+        }
+        path.write_text(yaml.safe_dump({"config": config}))
+        redactor = Redactor()
+        learn_secrets(read_raw(path), redactor)
+        for text in (
+            "team password: privileged, which is isolation privileged",
+            "team secret, queue auth: quota 12345678 of 87654321",
+            "nodeSelector x-token=privileged",
+            "baseline-thing",
+        ):
+            shown = redactor.text(text)
+            # the selector's own value may be masked; no other
+            assert shown in (text, "nodeSelector [secret]")
+        assert redactor.text("canary-cipher") == SECRET
+
+    def test_the_whole_report_of_such_a_file_can_be_read(self, tmp_path: Path) -> None:
+        """The attack as it was reported: the comment, written by the command, from two stack files and a preview."""
+        pools: dict[str, Any] = {
+            "a100": {"nodes": ["gpu-0"], "gpusPerNode": 8},
+            "c": {"selector": {"x-token": "privileged"}, "nodeCount": 1, "gpusPerNode": 0},
+        }
+        queues = {"auth": {"gpu": {"quota": 3, "limit": 4}}, "token": {"gpu": {"quota": 1, "limit": 4}}}
+        settings = platform({"ml": team("a100", 4, queues=queues, isolation="privileged")}, pools)
+        before = platform({"ml": team("a100", 4, queues=queues)}, pools)
+        for name, found in (("base", before), ("head", settings)):
+            (tmp_path / name).mkdir()
+            data = found.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+            (tmp_path / name / "Pulumi.prod.yaml").write_text(
+                yaml.safe_dump({"config": {"gpu-tenancy:platform": data}})
+            )
+        (tmp_path / "preview.json").write_text(json.dumps(diff(World("prod", before), World("prod", settings))))
+        main(
+            [
+                *("--base", str(tmp_path / "base/Pulumi.prod.yaml"), "--head", str(tmp_path / "head/Pulumi.prod.yaml")),
+                *("--preview", str(tmp_path / "preview.json"), "--out", str(tmp_path / "out")),
+            ]
+        )
+        for name in ("comment.md", "full.md", "picture.svg"):
+            assert SECRET not in (tmp_path / "out" / name).read_text(), name
+        assert "+ isolation: privileged" in (tmp_path / "out/comment.md").read_text()
 
 
 class TestLines:

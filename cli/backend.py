@@ -1,0 +1,125 @@
+"""Where the engine keeps the state of a stack, and what it is encrypted with.
+
+Owns: finding the backend and the passphrase as the engine itself does, so that `make` and `pulumi` work on one state
+whichever was typed first; a backend in the project's folder where nothing at all is chosen. What is set is never
+overridden. Leaves to others: asking the engine (`engine.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+import yaml
+
+Env = dict[str, str]
+
+LOCAL_STATE: Final = Path(".pulumi/state")
+PASSPHRASE_FILE: Final = Path(".pulumi/passphrase")
+
+BACKEND: Final = "PULUMI_BACKEND_URL"
+PASSPHRASE: Final = "PULUMI_CONFIG_PASSPHRASE"
+PASSPHRASE_IN_FILE: Final = "PULUMI_CONFIG_PASSPHRASE_FILE"
+
+CLOUD: Final = "https://api.pulumi.com"
+"""Where the engine logs in by itself when it has nothing but a token."""
+
+READ_BY_THE_ENGINE: Final = "(the engine's own login)"
+"""Stands for the URL of a login that is stored encrypted: only the engine can read it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """A backend and who chose it: a variable, `Pulumi.yaml`, `pulumi login`; or nobody, and it is the project's own."""
+
+    url: str
+    chosen_by: str
+    folder: Path | None
+    """Of a file backend; None for every other kind."""
+    is_ours: bool = False
+    """Whether it is the one in the project's folder, whose passphrase lies beside it."""
+
+    def __str__(self) -> str:
+        return f"{self.url} ({self.chosen_by})"
+
+
+def find_backend(env: Mapping[str, str], root: Path) -> Backend:
+    """Return the backend that the engine uses for the project in `root` (GetCurrentCloudURL in its pkg/workspace)."""
+    for chosen_by, url in (
+        (BACKEND, env.get(BACKEND)),
+        ("Pulumi.yaml", _of_project(root)),
+        ("pulumi login", _of_login(env)),
+        ("PULUMI_ACCESS_TOKEN", env.get("PULUMI_API", CLOUD) if env.get("PULUMI_ACCESS_TOKEN") else None),
+    ):
+        if url:
+            folder = file_backend(url, root)
+            ours = folder is not None and folder.resolve() == (root / LOCAL_STATE).resolve()
+            return Backend(url=url, chosen_by=chosen_by, folder=folder, is_ours=ours)
+    folder = root / LOCAL_STATE
+    return Backend(url=f"file://{folder}", chosen_by="this folder's own", folder=folder, is_ours=True)
+
+
+def _of_project(root: Path) -> str | None:
+    chosen = project(root).get("backend")
+    url = chosen.get("url") if isinstance(chosen, dict) else None
+    return str(url) if url else None
+
+
+def _of_login(env: Mapping[str, str]) -> str | None:
+    home = env.get("PULUMI_HOME") or str(Path(env.get("HOME") or Path.home()) / ".pulumi")
+    path = Path(env.get("PULUMI_CREDENTIALS_PATH") or home) / "credentials.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError:
+        return None
+    if not text.strip():
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return READ_BY_THE_ENGINE
+    if isinstance(found, dict) and (not found or found.keys() & {"current", "accessTokens", "accounts"}):
+        return str(found.get("current") or "") or None
+    return READ_BY_THE_ENGINE
+
+
+def project(root: Path) -> dict[str, Any]:
+    """Return what Pulumi.yaml says."""
+    parsed = yaml.safe_load((root / "Pulumi.yaml").read_text(encoding="utf-8"))
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def file_backend(url: str | None, root: Path | None = None) -> Path | None:
+    """Return the folder of a `file://` backend, None for every other kind. A relative one starts from `root`."""
+    if url is None or not url.startswith("file://"):
+        return None
+    parts = urlsplit(url)
+    folder = Path(unquote(parts.netloc + parts.path)).expanduser()
+    return folder if root is None else root / folder
+
+
+def has_passphrase(env: Mapping[str, str]) -> bool:
+    """Whether the environment says a passphrase. An empty one that is set counts: the engine takes it."""
+    return PASSPHRASE in env or bool(env.get(PASSPHRASE_IN_FILE))
+
+
+def stack_in_folder(root: Path, stack: str) -> bool:
+    """Whether the project's own folder has a state of this stack, whatever backend is chosen now."""
+    kept = root / LOCAL_STATE / ".pulumi" / "stacks" / str(project(root).get("name", ""))
+    return any((kept / f"{stack}.json{ending}").is_file() for ending in ("", ".gz", ".zst"))
+
+
+def exports(env: Mapping[str, str]) -> str:
+    """Return shell lines that make a plain `pulumi` find what the commands use; empty where it finds it by itself.
+
+    Values differ from the user's environment only for the project's own backend. No secret is among them: the
+    passphrase goes by the name of its file.
+    """
+    changed = {name: env[name] for name in (BACKEND, PASSPHRASE_IN_FILE) if env.get(name) != os.environ.get(name)}
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in changed.items())

@@ -1,0 +1,80 @@
+"""A failed run in words: the cause first, each cause once, and the rest in a file.
+
+Owns: how much is shown and in which order, the file with the engine's own words.
+Leaves to others: what a message means (`causes.py`), what was seen while it ran (`waiting.py`), what guards say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from cli.causes import Failure, explain, without_noise
+from cli.errors import CommandError, Exit
+from cli.files import write_private
+from cli.guards.refusal import Refusal
+
+LOGS: Final = Path(".pulumi/logs")
+MOST_CAUSES: Final = 8
+"""Further causes that are told; a screen, with the heading and the fix of each."""
+MOST_LINES: Final = 30
+"""Lines of the engine's own words that are shown. All of them are in the file."""
+
+_OWN_WORDS: Final = (re.compile(r"^Diagnostics:", re.MULTILINE), re.compile(r"^ *error: ", re.MULTILINE))
+"""Where the engine begins to speak of faults: its last section, or the first error between the steps of a preview."""
+
+
+def refused(refusals: Sequence[Refusal], *, code: Exit = Exit.BAD_INPUT) -> CommandError:
+    """Return the error for what a guard refused: the first one first, then the others."""
+    first, others = refusals[0], refusals[1:]
+    detail = "\n".join(f"also: {other.cause}.\n  fix: {other.fix}" for other in others[:MOST_CAUSES])
+    if len(others) > MOST_CAUSES:
+        detail += f"\nand {len(others) - MOST_CAUSES} more"
+    error = CommandError(f"{first.cause}; nothing was changed.", first.fix, detail=detail)
+    error.code = code
+    return error
+
+
+def keep_words(root: Path, stack: str, what: str, text: str) -> Path:
+    """Write the engine's words to a file for the owner alone, in place of the last run's; return its path from `root`.
+
+    The engine masks secrets; other words are kept as they are.
+    """
+    (root / LOGS).mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = LOGS / f"{stack}-{what}.log"
+    write_private(root / path, text)
+    return path
+
+
+def explained(
+    text: str, otherwise: str, *, tenants: Sequence[str], stack: str, kept: Path | None, seen: Sequence[Failure] = ()
+) -> CommandError:
+    """Return what a failed run means.
+
+    `otherwise` is said where nobody knows; `seen` is what could not start meanwhile.
+    """
+    failures = explain(text, tenants=tenants, stack=stack, seen=seen)
+    words = _own_words(text, kept, known=bool(failures) and failures[0].id == "policy")
+    if not failures:
+        return CommandError(f"{otherwise}.", "see the engine's own words", detail=words)
+    first, others = failures[0], failures[1:]
+    return CommandError(str(first), first.fix, detail="\n".join(filter(None, [*also(others), words])))
+
+
+def also(failures: Sequence[Failure]) -> list[str]:
+    """Return the further causes, a line and its fix each, and how many are left out."""
+    lines = [f"also: {failure}\n  fix: {failure.fix}" for failure in failures[:MOST_CAUSES]]
+    return [*lines, f"and {len(failures) - MOST_CAUSES} more"] if len(failures) > MOST_CAUSES else lines
+
+
+def _own_words(text: str, kept: Path | None, *, known: bool) -> str:
+    """What the engine said of faults; of a violated policy the file's name alone, because the error has its words."""
+    starts = [match.start() for pattern in _OWN_WORDS if (match := pattern.search(text))]
+    shown = [] if known else without_noise(text[starts[0] :] if starts else text).strip().splitlines()
+    where = f" (all of them: {kept})" if kept else ""
+    if not shown:
+        return f"the engine's own words: {kept}" if kept else ""
+    more = [f"... {len(shown) - MOST_LINES} more lines"] if len(shown) > MOST_LINES else []
+    return "\n".join([f"--- the engine's own words{where} ---", *shown[:MOST_LINES], *more])

@@ -1,0 +1,61 @@
+"""What a killed run left half-made stands in the way of the next one, and only the commands can clear it.
+
+Owns: asking the engine for the pending operations of this stack, beside whatever else is asked. Leaves to others: which
+of them stand in the way (`cli/resume.py`). A state that can't be had is no refusal: the engine itself warns of pending
+operations.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from cli.guards.refusal import Refusal
+from cli.resume import pending_operations, stands_in_the_way
+
+SECONDS: Final = 20.0
+"""For a state that lies far away; a file's is read in half a second."""
+NAMED: Final = 3
+
+
+class Killed:
+    """The question, asked in a process of its own; `refusals` waits for the answer."""
+
+    def __init__(self, stack: str, process: subprocess.Popen[str]) -> None:
+        self._stack = stack
+        self._process = process
+
+    def refusals(self) -> list[Refusal]:
+        """Refuse to go on over objects that nobody has seen finished: creating them again fails, in words that help
+        nobody."""
+        try:
+            text, _ = self._process.communicate(timeout=SECONDS)
+            pending = [p for p in pending_operations(json.loads(text)) if stands_in_the_way(p)]
+        except (subprocess.TimeoutExpired, ValueError, KeyError, TypeError, AttributeError):
+            return []
+        if not pending:
+            return []
+        names = ", ".join(f"{p.kind.rpartition(':')[2]} {p.name}" for p in pending[:NAMED])
+        more = f" and {len(pending) - NAMED} more" if len(pending) > NAMED else ""
+        cause = f"the last run was killed while it made {names}{more}: what it left would make this one fail"
+        return [Refusal(cause=cause, fix=f"`make up STACK={self._stack}` clears it and goes on from there")]
+
+
+@contextmanager
+def asked(stack: str) -> Iterator[Killed | None]:
+    """Ask while the block does something else; None where there is no engine to ask."""
+    binary = shutil.which("pulumi")
+    if binary is None:
+        yield None
+        return
+    command = [binary, "--non-interactive", "stack", "export", "--stack", stack]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, text=True) as process:
+        try:
+            yield Killed(stack, process)
+        finally:
+            process.kill()

@@ -1,0 +1,46 @@
+"""Whether the cluster has what the stack file says, and which of the findings are refused.
+
+Owns: reading and comparing in one step, the findings that an override lets through. Leaves to others: the comparison
+(`cli/preflight.py`), what is read for it (`cli/live.py`). Nothing is changed. No Pulumi import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Final
+
+from lightkube import Client
+
+from cli.guards.refusal import Refusal, lifted, line_for
+from cli.live import read_facts
+from cli.preflight import Finding, Level, compare, needed_rights
+from components.team.tenant import resolve
+from settings.models import Platform
+from settings.tenants import tenants
+
+RIGHTS: Final = "rights"
+"""The finding about what the account may not do."""
+
+
+def compared(platform: Platform, client: Client, version: str) -> list[Finding]:
+    """Compare the stack file with the cluster."""
+    facts = read_facts(client, needed_rights(platform), version=version)
+    ports = {name: tenant.node_port for name, tenant in resolve(platform).items() if tenant.node_port is not None}
+    return compare(platform, facts, ports=ports, tenants=tenants(platform))
+
+
+def cluster_refusals(findings: Iterable[Finding], platform: Platform, today: date, *, changing: bool) -> list[Refusal]:
+    """Return the errors among the findings, less those that an override lets through.
+
+    `changing` is off at a preview: an account that may only read can preview, too.
+    """
+    free = lifted("preflight", platform.overrides, today) or frozenset()
+    return [
+        Refusal(
+            cause=f"preflight, {finding.subject}: {finding.message}",
+            fix=f"{finding.fix}; or for a while {line_for('preflight', [finding.id], today, '...')} below overrides",
+        )
+        for finding in findings
+        if finding.level is Level.ERROR and finding.id not in free and (changing or finding.id != RIGHTS)
+    ]

@@ -1,0 +1,70 @@
+"""Changes that lose something, by what the state remembers and by what runs now.
+
+Owns: asking the cluster what runs, and only where something depends on it. Leaves to others: the facts of a state and
+of a stack file, which change loses what, and its words (`preview`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Final
+
+import httpx2
+from pydantic import JsonValue
+
+from cli.cluster import Target, get_json
+from cli.errors import CommandError
+from cli.guards.refusal import Refusal, line_for_team
+from names import LABEL_TEAM, team_namespace
+from preview.facts import Facts, facts_of
+from preview.gate import Refusal as Judged
+from preview.gate import gate
+from preview.observed import facts_in_state
+from preview.usage import Usage, usage_of
+from settings.models import Platform
+from settings.overrides import OF_A_TEAM
+
+QUICK: Final = httpx2.Timeout(10.0, connect=5.0)
+
+
+def losses(
+    resources: Mapping[str, JsonValue], platform: Platform, stack: str, today: date, host: Target | None
+) -> list[Refusal]:
+    """Refuse what a change from the state to the stack file loses without an override.
+
+    `resources` are the state's. A team that is left out as a whole is not among it (`memory.py`). `host`: where to ask
+    what runs; None where it can't be asked, and then whatever depends on that counts as a loss.
+    """
+    old, new = facts_in_state(resources), facts_of(platform)
+    found = _judged(old, new, platform, today, None)
+    if found and host is not None:
+        found = _judged(old, new, platform, today, usage_now(host, platform))
+    return [_refusal(one, stack, today) for one in found if not one.team or one.team in new.tenants]
+
+
+def _judged(old: Facts | None, new: Facts, platform: Platform, today: date, usage: Usage | None) -> list[Judged]:
+    return gate(old, new, usage=usage, overrides=platform.overrides, today=today)
+
+
+def _refusal(judged: Judged, stack: str, today: date) -> Refusal:
+    fix = f"undo it in Pulumi.{stack}.yaml"
+    if judged.change in OF_A_TEAM and judged.team:
+        line = line_for_team(judged.team, judged.change, today, "agreed with the team")
+        fix += f", or add there below overrides {line}"
+    reason = judged.reason.partition("; if that is meant")[0]
+    return Refusal(cause=f"team {judged.team}: {reason}" if judged.team else reason, fix=fix)
+
+
+def usage_now(host: Target, platform: Platform) -> Usage | None:
+    """What each tenant uses now, from its ResourceQuotas and pods on the host; None where they can't be listed."""
+    items: list[JsonValue] = []
+    paths = {f"/api/v1/resourcequotas?labelSelector={LABEL_TEAM.replace('/', '%2F')}": "ResourceQuota"}
+    paths |= {f"/api/v1/namespaces/{team_namespace(team)}/pods": "Pod" for team in platform.teams}
+    try:
+        for path, kind in paths.items():
+            answer = get_json(host, path, timeout=QUICK) or {}
+            items += [{**item, "kind": kind} for item in answer.get("items") or ()]
+    except CommandError:
+        return None
+    return usage_of({"items": items})

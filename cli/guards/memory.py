@@ -1,0 +1,124 @@
+"""What the state remembers of the last run, and what a run may not undo without an override.
+
+Owns: reading the cluster's UID and every team's facts in a state; refusing another cluster and a team that is left out.
+Leaves to others: getting the state (`program.py` asks the engine, the commands export it), changes that lose something
+(`losses.py`). Pure: no Pulumi import.
+
+The engine has no word for "before anything": it deletes what of a team is not protected (its scheduler, its queues, its
+bounds) and only then refuses to delete the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Final
+
+from cli.guards.refusal import Refusal, lifted, line_for, line_for_team
+from components.team.protection import override_for
+from components.team.tenant import resolve
+from names import PROTECTED_OUTPUT
+from policies import names as tokens
+from settings.models import Platform
+
+CLUSTER: Final = "host-uid"
+"""The name of the namespace kube-system as the program reads it (`components/host/cluster.py`); its UID is the
+cluster's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RememberedTeam:
+    """A tenant of the last run. `facts` are empty where that run did not come to its end. `protected`: whether the
+    engine refuses to delete it; a state that does not say so counts as yes."""
+
+    name: str
+    urn: str
+    facts: Mapping[str, object]
+    protected: bool
+
+    @property
+    def canary(self) -> bool:
+        """Whether it is a canary, which comes and goes."""
+        return bool(self.facts.get("canaryOf"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remembered:
+    """What a state says; nothing of it where nothing was made yet."""
+
+    uid: str | None = None
+    teams: Mapping[str, RememberedTeam] = field(default_factory=dict)
+
+    def with_protection(self, protected: frozenset[str]) -> Remembered:
+        """Return the same, with the protection that an exported state has for each resource."""
+        teams = {name: replace(team, protected=name in protected) for name, team in self.teams.items()}
+        return replace(self, teams=teams)
+
+
+def remembered(resources: Mapping[str, object]) -> Remembered:
+    """Return what the resources of a state say: by URN, each with `type` and `outputs`."""
+    uid: str | None = None
+    teams: dict[str, RememberedTeam] = {}
+    for urn, entry in resources.items():
+        if not isinstance(entry, Mapping):
+            continue
+        outputs, name = entry.get("outputs"), urn.rpartition("::")[2]
+        said: Mapping[str, object] = outputs if isinstance(outputs, Mapping) else {}
+        if entry.get("type") == tokens.NAMESPACE and name == CLUSTER:
+            metadata = said.get("metadata")
+            found = metadata.get("uid") if isinstance(metadata, Mapping) else None
+            uid = found if isinstance(found, str) else None
+        elif entry.get("type") == tokens.TEAM:
+            protected = said.get(PROTECTED_OUTPUT, not said.get("canaryOf")) is not False
+            teams[name] = RememberedTeam(name=name, urn=urn, facts=said, protected=protected)
+    return Remembered(uid=uid, teams=teams)
+
+
+def another_cluster(
+    was: Remembered, uid: str, context: str, platform: Platform, stack: str, today: date
+) -> list[Refusal]:
+    """Refuse a cluster that is not the one that the stack was made on."""
+    if was.uid is None or was.uid == uid or lifted("anotherCluster", platform.overrides, today) is not None:
+        return []
+    line = line_for("anotherCluster", [], today, "the cluster was made anew under the same address")
+    return [
+        Refusal(
+            cause=f"stack {stack} was made on cluster {was.uid}, and context {context} is cluster {uid}",
+            fix="choose the right context (host.context, KUBECONFIG); if the old cluster is gone for good: "
+            f"`pulumi stack rm --force {stack}`, then start anew; if it is the same one after all, {line} below "
+            "overrides",
+        )
+    ]
+
+
+def left_out(
+    was: Remembered, platform: Platform, stack: str, today: date, *, released: frozenset[str] = frozenset()
+) -> list[Refusal]:
+    """Refuse to leave out a team without an override, or one that the engine still protects.
+
+    `released`: teams whose protection the caller has lifted in the state just now.
+    """
+    there = resolve(platform)
+    found = []
+    for team in was.teams.values():
+        if team.name in there or team.canary:
+            continue
+        line = line_for_team(team.name, "delete", today, "the team is dissolved")
+        if override_for(team.name, "delete", platform.overrides, today) is None:
+            found.append(
+                Refusal(
+                    cause=f"team {team.name} is left out of the stack file, and it is protected against deletion",
+                    fix=f"put it back into Pulumi.{stack}.yaml, or add there below overrides {line}",
+                )
+            )
+        elif team.protected and team.name not in released:
+            found.append(
+                Refusal(
+                    cause=f"team {team.name} may go by its override, but the state still protects it: the engine would "
+                    "remove its scheduler and queues and then stop",
+                    fix=f"`make up STACK={stack}` lifts the protection first; or put the team back, `pulumi up` with "
+                    "the override, then leave it out",
+                )
+            )
+    return found

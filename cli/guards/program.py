@@ -1,0 +1,147 @@
+"""The guards of a plain `pulumi preview` and `pulumi up`: everything is asked before anything is registered.
+
+Owns: whether an engine listens at all, asking it for this stack's own state, the order, the one error.
+Leaves to others: what is refused (the other files here).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+import pulumi
+from pulumi.runtime import mocks, settings
+from pydantic import JsonValue
+
+from cli.cluster import Target, connected, identify, target_of
+from cli.errors import CommandError
+from cli.guards.killed import asked
+from cli.guards.live import cluster_refusals, compared
+from cli.guards.losses import losses
+from cli.guards.memory import Remembered, another_cluster, left_out, remembered
+from cli.guards.quota import quota_refusals
+from cli.guards.refusal import Refusal, RefusedError
+from cli.guards.stamp import RELEASED, VARIABLE, holds
+from cli.preflight import Finding, Level
+from settings.models import HostProvider, Platform
+
+READ_STATE: Final = "pulumi:pulumi:readStackResourceOutputs"
+"""The engine's own function that returns the outputs of all resources of a stack, on every backend. It may be asked for
+the very stack that is running: the answer is the state as the last run left it."""
+
+TORN: Final = "failed to load checkpoint"
+TORN_PAUSES: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds between looks at a state that is being written; a state of 300 teams is written within one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """The cluster now. `findings`: None where they were not asked for."""
+
+    target: Target
+    uid: str
+    findings: Sequence[Finding] | None
+
+
+def look(platform: Platform, target: Target, wanted: Callable[[str], bool]) -> Cluster:
+    """Ask the cluster. Raises `CommandError` where it can't be asked.
+
+    `wanted` says, by the cluster's UID, whether the stack file is to be compared with it.
+    """
+    with connected(target) as client:
+        identity = identify(client, target.context)
+        findings = compared(platform, client, identity.server_version) if wanted(identity.uid) else None
+        return Cluster(target=target, uid=identity.uid, findings=findings)
+
+
+def is_simulated() -> bool:
+    """Whether the SDK's mocks listen instead of an engine: the lab, a rehearsal, a test. Nothing real is made then, and
+    whoever runs them judges for himself."""
+    return isinstance(settings.SETTINGS.monitor, mocks.MockMonitor)
+
+
+def refuse_the_lab(platform: Platform, stack: str, *, simulated: bool) -> None:
+    """Refuse a lab under an engine: its GPUs are not real, and the cluster would be. Raises `RefusedError`."""
+    if platform.host.provider is HostProvider.LAB and not simulated:
+        cause = f"stack {stack} is a lab (host.provider: lab), and the engine drives real clusters"
+        raise RefusedError([Refusal(cause=cause, fix=f"`make up STACK={stack}` runs it, on API servers of its own")])
+
+
+def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date) -> None:
+    """Ask everything. Raises `RefusedError` with all that is refused.
+
+    `kubeconfig` is the host's, cut to one context; None where the program itself makes the host, which then may not be
+    there yet.
+    """
+    changing = not pulumi.runtime.is_dry_run()
+    state = own_state()
+    was = remembered(state)
+    found = [
+        *quota_refusals(platform, stack, today),
+        *left_out(was, platform, stack, today, released=frozenset(os.environ.get(RELEASED, "").split())),
+    ]
+    with asked(stack) as killed:
+        cluster = _looked(platform, stack, kubeconfig, was, found, today) if kubeconfig is not None else None
+        # `make up` has cleared what a killed run left
+        if killed is not None and RELEASED not in os.environ:
+            found += killed.refusals()
+    found += losses(state, platform, stack, today, cluster.target if cluster else None)
+    if cluster is not None:
+        found += cluster_refusals(cluster.findings or (), platform, today, changing=changing)
+    if found:
+        raise RefusedError(found)
+
+
+def _looked(
+    platform: Platform, stack: str, kubeconfig: str, was: Remembered, found: Sequence[Refusal], today: date
+) -> Cluster:
+    """Look at the cluster. Raises `RefusedError`, with what was found before, where it can't be asked or is another."""
+    word = os.environ.get(VARIABLE)
+
+    def wanted(uid: str) -> bool:
+        return (was.uid is None or was.uid == uid) and not holds(word, platform, uid)
+
+    try:
+        target = target_of(kubeconfig, "of the stack")
+        cluster = look(platform, target, wanted)
+    except CommandError as error:
+        raise RefusedError([Refusal(cause=error.cause.removesuffix("."), fix=error.fix), *found]) from None
+    _tell(cluster)
+    if elsewhere := another_cluster(was, cluster.uid, target.context, platform, stack, today):
+        raise RefusedError([*elsewhere, *found])
+    return cluster
+
+
+def own_state() -> Mapping[str, JsonValue]:
+    """The resources of this stack's state by URN, each with its type and outputs; empty where nothing was made yet.
+
+    The outputs hold secrets in clear: they are read here and never shown.
+    """
+    name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    answer = _read_whole(name)
+    found = answer.get("outputs") if isinstance(answer, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _read_whole(name: str) -> object:
+    """Ask the engine for the state. Where the state is a file, the engine writes it at this very moment, and not all at
+    once: on a fast machine the answer was "failed to load checkpoint: EOF". The next look finds it whole."""
+    for pause in (*TORN_PAUSES, None):
+        try:
+            return pulumi.runtime.invoke(READ_STATE, {"stackName": name}).value
+        except Exception as error:  # the SDK's own type for every failed invoke
+            if pause is None or TORN not in str(error):
+                raise
+            time.sleep(pause)
+    return None
+
+
+def _tell(cluster: Cluster) -> None:
+    """Say what needs a look and stops nothing."""
+    for finding in cluster.findings or ():
+        if finding.level is Level.WARNING:
+            pulumi.log.warn(f"preflight, {finding.subject}: {finding.message}; {finding.fix}")

@@ -1,0 +1,39 @@
+"""The pack's levels for a run: the stack's own file, less the rules that an override of the stack file lets through.
+
+Owns: the engine's arguments for the pack, and the levels written for one run. Leaves to others: what levels are
+(`policies/config.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from cli.guards.refusal import lifted
+from policies.config import PACK, Level, pack_arguments, path_for
+from settings.models import Platform
+
+
+@contextmanager
+def policy_arguments(platform: Platform, stack: str, root: Path, today: date) -> Iterator[list[str]]:
+    """The engine's arguments for the policy pack of the project; none where it has no pack."""
+    if not (root / PACK / "PulumiPolicy.yaml").is_file():
+        yield []
+        return
+    free = lifted("quotaRules", platform.overrides, today)
+    if not free:
+        yield pack_arguments(stack, root)
+        return
+    levels = json.loads(path_for(stack, root / PACK / "config").read_text(encoding="utf-8"))
+    for rule in sorted(free):
+        own = levels.get(rule)
+        kept = own if isinstance(own, dict) else {}
+        levels[rule] = {**kept, "enforcementLevel": Level.ADVISORY.value}
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"{stack}.json"
+        path.write_text(json.dumps(levels), encoding="utf-8")
+        yield ["--policy-pack", PACK, "--policy-pack-config", str(path)]

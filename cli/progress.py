@@ -1,0 +1,174 @@
+"""Running the engine with its progress shown: what is said while it works, and what is kept for the end.
+
+Owns: starting the engine in a session of its own, handing Ctrl-C on, choosing among the engine's lines.
+Leaves to others: what a failure means (`causes.py`), which command is run (`engine.py`).
+
+The engine says everything twice (its preview, then the update) and each step at its beginning and at its end. Shown are
+the ends of steps in the update, each phase's summary, and what the engine says it waits for. The rest is kept, and goes
+into a file when the run fails.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cli import say
+
+PHASE: Final = re.compile(r"^(?P<what>Previewing|Updating|Destroying|Refreshing)\b.*\(")
+HELD: Final = ("Diagnostics:", "Policies:", "Policy")
+SUMMARY: Final = re.compile(r"^(?:Resources:|Duration:|    [+~±-]|    \d+ (?:unchanged|errored))")
+"""The engine's own summary of a phase: a heading and a few lines below it."""
+STEP: Final = re.compile(r"^.{1,4}\S+:\S+ \S+ .*(?:\b(?:created|updated|deleted|replaced)\b|\*\*)")
+"""The end of a step: ` +  kubernetes:core/v1:Namespace ml-guardrails-namespace created (0.1s)`."""
+STACK_ROW: Final = re.compile(r"^.{1,4}pulumi:pulumi:Stack ")
+
+
+TICK: Final = 5.0
+"""Seconds after which the caller gets its turn."""
+
+
+class Progress:
+    """The engine's output: all of it in `text`, the part that people need while it runs on standard error."""
+
+    def __init__(self, show: Callable[[str], None] | None = None) -> None:
+        self._parts: list[str] = []
+        self._phase = ""
+        self._holding = False
+        self._show = show or show_on_stderr
+        self.last_step = time.monotonic()
+        """When a step ended last, by the monotonic clock."""
+
+    @property
+    def text(self) -> str:
+        """Everything that the engine said."""
+        return "".join(self._parts)
+
+    @property
+    def phase(self) -> str:
+        """`Previewing`, `Updating`, `Destroying`; empty before the first."""
+        return self._phase
+
+    def take(self, line: str) -> None:
+        """Take one line."""
+        self._parts.append(line)
+        if match := PHASE.match(line):
+            self._phase, self._holding = match["what"], False
+            self.last_step = time.monotonic()
+            self._show(line)
+        elif line.startswith(HELD):
+            self._holding = True
+        elif line.startswith(("Resources:", "Outputs:")):
+            self._holding = line.startswith("Outputs:")
+        if STEP.match(line) and not STACK_ROW.match(line):
+            self.last_step = time.monotonic()
+            if self._phase != "Previewing" and not self._holding:
+                self._show(line)
+        elif not self._holding and SUMMARY.match(line):
+            self._show(line)
+
+
+def show_on_stderr(text: str) -> None:
+    """Write to standard error as it is."""
+    # a reader that has gone (`| head`) must not end an update in the middle
+    with suppress(BrokenPipeError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run of the engine that is over. `stopped`: why we ended it ourselves, empty where we did not."""
+
+    code: int
+    text: str
+    interrupted: bool
+    stopped: str = ""
+
+
+def run_shown(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    progress: Progress | None = None,
+    hopeless: Callable[[Progress], str] = lambda _: "",
+    tick: float = TICK,
+) -> Run:
+    """Run the engine to its end, with its progress shown.
+
+    The engine leads its own session: a Ctrl-C in the terminal reaches us alone, and we hand it on to the engine
+    once, which then ends its plugins itself and writes its state. A second Ctrl-C is handed on, too: then the engine
+    stops at once. `hopeless` is asked a few times a minute: where it says why, the engine is interrupted likewise.
+    """
+    shown = progress or Progress()
+    stopped = ""
+    with subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as child:
+        assert child.stdout is not None
+        with handed_on(child.send_signal) as came:
+            for line in lines(child.stdout.fileno(), tick):
+                if line is not None:
+                    shown.take(line)
+                elif not stopped and not came and (stopped := hopeless(shown)):
+                    with suppress(ProcessLookupError):
+                        child.send_signal(signal.SIGINT)
+            code = child.wait()
+    return Run(code=code, text=shown.text, interrupted=bool(came), stopped=stopped)
+
+
+@contextmanager
+def handed_on(send: Callable[[int], None]) -> Iterator[list[int]]:
+    """Hand SIGINT and SIGTERM on as SIGINT, each once; yields the list of those that came."""
+    came: list[int] = []
+
+    def handler(number: int, _frame: object) -> None:
+        came.append(number)
+        if len(came) == 1:
+            say.line("\ninterrupted: the engine finishes what it is in the middle of; once more stops it at once")
+        with suppress(ProcessLookupError):
+            send(signal.SIGINT)
+
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield came
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def lines(descriptor: int, tick: float = TICK) -> Iterator[str | None]:
+    """Yield whole lines as they come, and None about every `tick` seconds: also while the engine writes its dots."""
+    rest, last = b"", time.monotonic()
+    while True:
+        ready, _, _ = select.select([descriptor], [], [], tick)
+        if time.monotonic() - last >= tick:
+            last = time.monotonic()
+            yield None
+        if not ready:
+            continue
+        chunk = os.read(descriptor, 65536)
+        if not chunk:
+            break
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line.decode(errors="replace") + "\n"
+    if rest:
+        yield rest.decode(errors="replace")

@@ -1,0 +1,269 @@
+"""One stack as the engine's short commands know it: where it is, whether it exists, what its state says.
+
+Owns: finding `pulumi`, the environment it is run in, making a missing stack with its passphrase, export and outputs.
+Leaves to others: the runs that change something (`engine.py`), which backend it is (`backend.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import yaml
+
+from cli import say
+from cli.backend import (
+    BACKEND,
+    PASSPHRASE_FILE,
+    PASSPHRASE_IN_FILE,
+    READ_BY_THE_ENGINE,
+    Backend,
+    Env,
+    find_backend,
+    has_passphrase,
+    stack_in_folder,
+)
+from cli.driver import Place
+from cli.errors import CommandError, InputError
+from cli.failures import explained
+from cli.files import write_private
+from cli.status import TEAM_TYPE
+from settings.load import raw_config
+from settings.tenants import tenants
+from settings.values import Value
+
+INSTALL: Final = "https://www.pulumi.com/docs/install/"
+NO_SUCH_STACK: Final = 6
+"""The engine's exit code for a stack that does not exist (seen with 3.259)."""
+
+QUIET_ENV: Final = {"PULUMI_SKIP_UPDATE_CHECK": "true"}
+
+PARALLEL: Final = 32
+"""Steps that the engine works at together. Each team waits in two at most (a release and its Service, then a Job), and
+waiting costs nothing: sixteen teams come up at once. The engine's own number is four for each core of the machine that
+it runs on, so on a small runner the fifth team would wait for the first. PULUMI_PARALLEL overrides it."""
+
+
+class Stack:
+    """A stack and the `pulumi` that knows it."""
+
+    def __init__(self, place: Place, env: Mapping[str, str] | None = None) -> None:
+        self._place = place
+        self._binary: str | None = None
+        self.env: Env = {"PULUMI_PARALLEL": str(PARALLEL), **(os.environ if env is None else env), **QUIET_ENV}
+        self.backend: Backend = find_backend(self.env, place.root)
+        if self.backend.is_ours:
+            self.env[BACKEND] = self.backend.url
+            kept = place.root / PASSPHRASE_FILE
+            if not has_passphrase(self.env) and kept.is_file():
+                self.env[PASSPHRASE_IN_FILE] = str(kept)
+
+    def ready(self) -> None:
+        """Find `pulumi` and check its version. Raises `CommandError`."""
+        if self._binary is not None:
+            return
+        binary = shutil.which("pulumi", path=self.env.get("PATH"))
+        if binary is None:
+            raise CommandError(
+                f"`pulumi` is not on PATH, and provider {self._place.platform.host.provider} needs it.",
+                f"install version {sdk_version()}: {INSTALL} (the lab needs none: `make up STACK=lab`)",
+            )
+        self._binary = binary
+        check_version(self.capture("version").strip(), sdk_version())
+
+    @cached_property
+    def exported(self) -> dict[str, Any]:
+        """The state as the engine exports it, secrets as ciphertext; empty where the stack does not exist."""
+        answer = self.ask("stack", "export", "--stack", self._place.stack)
+        if is_unknown_stack(answer):
+            return {}
+        found = json.loads(self._said(answer, "stack", "export") or "{}")
+        return found if isinstance(found, dict) and found else {"deployment": {}}
+
+    @property
+    def exists(self) -> bool:
+        """Whether the backend has this stack."""
+        return bool(self.exported)
+
+    def make(self) -> None:
+        """Make the stack where it does not exist yet, with a passphrase for the project's own backend."""
+        if self.exists:
+            self.need_passphrase()
+            return
+        place = self._place
+        if not self.backend.is_ours and stack_in_folder(place.root, place.stack):
+            raise InputError(
+                f"stack {place.stack} has a state in this folder (.pulumi/state), and none in {self.backend}: a second "
+                "one would be made for the same cluster.",
+                f"move it (`pulumi stack export` there, `pulumi stack import` here), or unset {self.backend.chosen_by} "
+                "to go on with the one in this folder",
+            )
+        if self.backend.folder is not None and self.backend.is_ours:
+            self.backend.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not has_passphrase(self.env):
+                self._new_passphrase()
+        self.need_passphrase()
+        self.capture("stack", "init", place.stack, "--no-select")
+        del self.exported
+        say.line(
+            f"made stack {place.stack} in {self.backend}; where the engine added encryptionsalt to "
+            f"{place.stack_file.name}, keep that line"
+        )
+
+    def _new_passphrase(self) -> None:
+        if "encryptionsalt" in self.raw_stack_file():
+            raise InputError(
+                f"{self._place.stack_file.name} has an encryptionsalt: it was used with a passphrase, and none is set.",
+                "set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to it; if it is lost and the file has "
+                "no `secure:` value, remove the line encryptionsalt",
+            )
+        path = self._place.root / PASSPHRASE_FILE
+        write_private(path, secrets.token_urlsafe(32) + "\n")
+        self.env[PASSPHRASE_IN_FILE] = str(path)
+        say.line(
+            "no backend is chosen, so the state is kept in this folder, with a passphrase of its own: "
+            f"{PASSPHRASE_FILE} (mode 0600). Keep it: without it the secrets in the state can't be read"
+        )
+        say.line(f'for a plain `pulumi` on the same state: eval "$(make -s env STACK={self._place.stack})"')
+
+    @contextmanager
+    def config_arguments(self) -> Iterator[list[str]]:
+        """The engine's arguments where the stack file can't be read: a file with nothing but the state's encryption."""
+        if self._place.whole:
+            yield []
+            return
+        provider = (self.exported.get("deployment") or {}).get("secrets_providers") or {}
+        said = provider.get("state") or {}
+        kept = {"encryptionsalt": said.get("salt"), "secretsprovider": said.get("url")}
+        kept["encryptedkey"] = said.get("encryptedkey")
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / f"Pulumi.{self._place.stack}.yaml"
+            path.write_text(yaml.safe_dump({key: value for key, value in kept.items() if value}), encoding="utf-8")
+            yield ["--config-file", str(path)]
+
+    def need_passphrase(self) -> None:
+        """Raise `InputError` where the engine would ask for a passphrase and none is set."""
+        if has_passphrase(self.env) or not self.asks_for_passphrase():
+            return
+        raise InputError(
+            f"the state in {self.backend} is encrypted with a passphrase, and none is set.",
+            "set PULUMI_CONFIG_PASSPHRASE, or PULUMI_CONFIG_PASSPHRASE_FILE to a file that has it",
+        )
+
+    def asks_for_passphrase(self) -> bool:
+        """The hosted backend and the clouds' key services encrypt without one."""
+        by_cloud = str(self.raw_stack_file().get("secretsprovider", "passphrase")) not in ("passphrase", "default")
+        return not by_cloud and not self.backend.url.startswith(("https://", READ_BY_THE_ENGINE))
+
+    def raw_stack_file(self) -> dict[str, Value]:
+        """Return the stack file as plain data."""
+        if not self._place.whole:
+            return {}
+        parsed = raw_config(self._place.stack_file)
+        return parsed if isinstance(parsed, dict) else {}
+
+    def outputs(self, *flags: str) -> dict[str, Any]:
+        """Return the stack's outputs. Raises `CommandError` where it does not exist."""
+        answer = json.loads(self.capture("stack", "output", "--json", "--stack", self._place.stack, *flags) or "{}")
+        return answer if isinstance(answer, dict) else {}
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the command line of the engine."""
+        self.ready()
+        assert self._binary is not None
+        return [self._binary, "--non-interactive", *arguments]
+
+    def capture(self, *arguments: str, given: str | None = None) -> str:
+        """Run a short command of the engine and return its standard output, which is never shown."""
+        return self._said(self.ask(*arguments, given=given), *arguments)
+
+    def ask(self, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a short command of the engine, whatever it comes to."""
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self._place.root,
+            env=self.env,
+            input=given,
+            stdin=subprocess.DEVNULL if given is None else None,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def _said(self, answer: subprocess.CompletedProcess[str], *arguments: str) -> str:
+        if answer.returncode == 0:
+            return answer.stdout
+        if is_unknown_stack(answer):
+            raise CommandError(
+                f"stack {self._place.stack} does not exist yet in {self.backend}.",
+                f"`make up STACK={self._place.stack}` makes it",
+            )
+        raise explained(
+            answer.stderr.strip(),
+            f"`pulumi {' '.join(arguments[:2])}` failed",
+            tenants=sorted(tenants(self._place.platform)),
+            stack=self._place.stack,
+            kept=None,
+        )
+
+
+# --- pieces that know nothing of a stack ------------------------------------------------------------------------------
+
+
+def is_unknown_stack(answer: subprocess.CompletedProcess[str]) -> bool:
+    """Whether the engine says that there is no such stack."""
+    return answer.returncode == NO_SUCH_STACK or "no stack named" in answer.stderr
+
+
+def sdk_version() -> str:
+    """The version of the SDK in this environment; the engine should be the same or newer."""
+    return installed_version("pulumi")
+
+
+def check_version(engine: str, sdk: str) -> None:
+    """Refuse an engine of another major version, warn of an older one. `engine` is like `v3.259.0`."""
+    found, wanted = _numbers(engine), _numbers(sdk)
+    if found is None or wanted is None:
+        say.line(f"note: the engine's version {engine!r} is not one that we can compare with the SDK's {sdk}")
+        return
+    if found[0] != wanted[0]:
+        raise CommandError(
+            f"the engine is {engine}, the Python SDK of this project is {sdk}: another major version.",
+            f"install {sdk}: {INSTALL}",
+        )
+    if found < wanted:
+        say.line(
+            f"note: the engine is {engine}, older than the SDK's {sdk}; if it refuses something, update it: {INSTALL}"
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...] | None:
+    match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version)
+    return tuple(int(part) for part in match.groups()) if match else None
+
+
+def protected_urns(exported: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return what the state protects, by team. What is protected elsewhere goes by its own name."""
+    resources = (exported.get("deployment") or {}).get("resources") or []
+    parents = {entry.get("urn"): entry for entry in resources}
+    found: dict[str, list[str]] = {}
+    for entry in resources:
+        if not entry.get("protect"):
+            continue
+        owner = entry
+        while owner.get("type") != TEAM_TYPE and owner.get("parent") in parents:
+            owner = parents[owner["parent"]]
+        named = owner if owner.get("type") == TEAM_TYPE else entry
+        found.setdefault(str(named["urn"]).rsplit("::", 1)[-1], []).append(str(entry["urn"]))
+    return found

@@ -1,0 +1,165 @@
+"""What looks like a secret, in any text. Pure: patterns, and what they find.
+
+Owns: the look of well-known keys and tokens, of assignments (`password=...`), of URLs and headers with credentials, and
+of all that in base64 or inside JSON.
+Leaves to others: secrets that only their place or mark makes secret (`redact.py`).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from pydantic import JsonValue
+
+SECRET: Final = "[secret]"
+
+_NAMES_SECRET: Final = (
+    r"(?:token|passw(?:or)?d|passphrase|secret|(?-i:PASS|Pwd)|(?<=[_-])(?:pass|pwd)"
+    r"|(?:api|access|account|secret|private|shared|signing)[_-]?(?:access[_-]?)?key|client-key-data"
+    r"|client-certificate-data)"
+)
+"""How the name of what holds a secret ends, in prose, on command lines and in connection strings. Not `pass`: that is
+a verdict; and not PWD: that is a folder."""
+
+_VALUE: Final = r"""\\?["']?(?!\[secret\]|\(known)(?P<value>[^\s"'\\,;&)}\]]{3,})"""
+
+_SERVICES: Final = (
+    r"gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{20,}|gl(?:pat|dt|rt|cbt|ptt)-[\w-]{16,}|pul-[0-9a-f]{20,}"
+    r"|xox[a-z]-[\w-]{10,}|xapp-[\w-]{10,}|hf_[A-Za-z0-9]{16,}|nvapi-[\w-]{16,}|sk-[\w-]{20,}"
+    r"|(?:sk|rk|pk)_(?:live|test)_\w{16,}|(?:AKIA|ASIA|AROA)[0-9A-Z]{12,}|dckr_(?:pat|oat)_[\w-]{16,}|npm_[A-Za-z0-9]{20,}"
+    r"|pypi-[\w-]{20,}|AIza[\w-]{30,}|ya29\.[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,}|hv[sbr]\.[\w-]{20,}"
+    r"|AGE-SECRET-KEY-1[0-9A-Z]{20,}|dop_v1_[0-9a-f]{32,}|glsa_\w{20,}"
+)
+"""Keys of well-known services, by the beginning that their makers gave them."""
+
+_WEBHOOKS: Final = (
+    r"(?<=hooks\.slack\.com/)(?:services|workflows|triggers)/[\w/-]+"
+    r"|(?<=/api/webhooks/)\d+/[\w-]+"
+    r"|(?<=webhook\.office\.com/)[\w@/.-]+"
+    r"|(?i:(?<=/webhook/)|(?<=/webhooks/)|(?<=/hooks/))[\w-]{16,}"
+    r"|(?<=[?&])(?i:[\w-]*(?:token|key|sig|signature|secret|password|credential|code))=[^\s&\"'<>]{3,}"
+)
+"""The part of an address that lets whoever has it in."""
+
+_LOOKS: Final = tuple(
+    re.compile(pattern, re.DOTALL)
+    for pattern in (
+        r"-----BEGIN [A-Z ]+-----((?!-----BEGIN).)*?-----END [A-Z ]+-----|-----BEGIN [A-Z ]+-----\S*",  # PEM
+        r"LS0tLS1CRUdJTi[A-Za-z0-9+/=]*",  # the same in base64
+        r"\beyJ[A-Za-z0-9_-]{5,}(\.[A-Za-z0-9_-]*){1,2}",  # JWT: a service account's token
+        r"(?i)\bbearer\s+[A-Za-z0-9._~+/-]{6,}=*",
+        r"(?i:(?<=authorization: ))(?!\[secret)(?i:(?:basic|token|digest|negotiate|apikey|key)\s+)?[^\s\"']+",
+        r"(?i)\b(?:set-)?cookie: [^\r\n\"']+",
+        rf"\b(?:{_SERVICES})",
+        # user:password in a URL; bounded, because each URL begins a search for an @
+        r"(?<=://)[^\s/?#@:\"']{0,128}:(?!\d{1,5}(?:[/?#\s\"']|$))[^\s\"'<>]{1,512}(?=@)",
+        r"(?<=://)[A-Za-z0-9_-]{16,}(?=@)",  # a key in its place
+        r"\b[\w.-]{1,64}:[^\s:@\"']+(?=@(?:tcp|unix)\()",  # user:password in a DSN of Go's
+        r"(?i)(?<=-u )[^\s:\"']+:[^\s\"']+|(?i:(?<=--user )|(?<=--user=))[^\s:\"']+:[^\s\"']+",
+        _WEBHOOKS,
+        r"K10[0-9a-f]{64}::\S+",  # a k3s node token
+        r"\b[a-z0-9]{6}\.(?=[a-z]*[0-9][a-z]*[0-9])[a-z0-9]{16}\b",  # a kubeadm bootstrap token
+    )
+)
+_ASSIGNED: Final = re.compile(
+    rf"""(?i)(?P<name>(?<![a-z0-9_.-])[a-z0-9_.-]*{_NAMES_SECRET})(?P<sign>\\?["']?\s*(?P<equals>[:=]+)\s*){_VALUE}"""
+)
+_FLAG: Final = re.compile(rf"""(?i)(?P<name>(?<![\w-])--?[a-z0-9-]*{_NAMES_SECRET})(?P<sign>[\s=]+){_VALUE}""")
+_FLAG_ALONE: Final = re.compile(rf"(?i)--?[a-z0-9-]*{_NAMES_SECRET}")
+_KUBECONFIG: Final = re.compile(r"(?s)(clusters\s*[\"']?:.*users\s*[\"']?:|users\s*[\"']?:.*clusters\s*[\"']?:)")
+_OPAQUE: Final = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{40,}={0,2}(?![A-Za-z0-9+/=_-])")
+_BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{24,}={0,2}(?![A-Za-z0-9+/=_-])")
+_PLAIN_TEXT: Final = re.compile(r"(?i)^(true|false|null|none|-?\d+(\.\d+)?|)$")
+_MOST_DECODED: Final = 1 << 20
+"""Bytes; a longer base64 text is masked by its look, not by what is in it."""
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text is a flag or a number, which is no secret whatever its name."""
+    return bool(_PLAIN_TEXT.match(text))
+
+
+def is_key_file(text: str) -> bool:
+    """Whether a whole text is a kubeconfig or has a key's block in it."""
+    return bool(_KUBECONFIG.search(text)) or "-----BEGIN" in text
+
+
+def names_secret(flag: str) -> bool:
+    """Whether a word of a command line says that the next one is a secret (`--password`)."""
+    return bool(_FLAG_ALONE.fullmatch(flag))
+
+
+def decoded(text: str) -> str | None:
+    """Return what a base64 text says; None where it is none, or says nothing that people read."""
+    if not 8 <= len(text) <= _MOST_DECODED or len(text.rstrip("=")) % 4 == 1:
+        return None
+    padded = text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4)
+    try:
+        found = base64.b64decode(padded.replace("-", "+").replace("_", "/"), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return None
+    return found if all(c.isprintable() or c in "\r\n\t" for c in found) else None
+
+
+def masked(text: str, *, names: Collection[str] = (), deep: bool = True) -> str:
+    """Return `text` with everything that looks like a secret replaced.
+
+    names: words that people chose for their teams, pools and queues. `team token: support ends` assigns nothing.
+    deep: look into base64, too.
+    """
+    for pattern in _LOOKS:
+        text = pattern.sub(SECRET, text)
+    text = _FLAG.sub(lambda match: f"{match['name']}{match['sign']}{SECRET}", text)
+    text = _ASSIGNED.sub(lambda match: _assigned(match, names), text)
+    text = _OPAQUE.sub(lambda match: SECRET if _is_opaque(match.group()) else match.group(), text)
+    return _BASE64.sub(_encoded, text) if deep else text
+
+
+def _assigned(match: re.Match[str], names: Collection[str]) -> str:
+    spoken = ":" in match["equals"] and match["sign"].endswith((" ", "\t"))
+    if match["name"] in names or is_plain(match["value"]) or (spoken and len(match["value"]) < _SPOKEN):
+        return match.group()
+    return SECRET
+
+
+_SPOKEN: Final = 6
+"""`token: few` may be prose; from this length on what follows a colon is taken for a value."""
+
+
+def _encoded(match: re.Match[str]) -> str:
+    inside = decoded(match.group())
+    if inside is not None and (is_key_file(inside) or masked(inside, deep=False) != inside):
+        return SECRET
+    return match.group()
+
+
+def _is_opaque(text: str) -> bool:
+    """Whether a long word looks random: upper case, lower case and digits mixed. Hex digests and paths are not."""
+    return (
+        any(c.isupper() for c in text)
+        and any(c.islower() for c in text)
+        and sum(c.isdigit() for c in text) >= 3
+        and text.count("/") <= 2
+    )
+
+
+def objects(text: str) -> Iterator[tuple[int, int, JsonValue]]:
+    """Yield the outermost JSON objects in a text: where each begins and ends, and what it is."""
+    decoder, place, failures = json.JSONDecoder(), text.find("{"), 0
+    while place >= 0 and failures < _MOST_FAILURES:
+        try:
+            found, end = decoder.raw_decode(text, place)
+            yield place, end, found
+        except (ValueError, RecursionError):
+            failures += 1
+            end = place + 1
+        place = text.find("{", end)
+
+
+_MOST_FAILURES: Final = 100
+"""Braces that begin nothing: a long text of them must not cost a minute."""

@@ -1,0 +1,57 @@
+"""The rules of one override: what it is about, and that it says so. Pure: no Pulumi import.
+
+Owns: which of `team` and `of` belongs to which change. Leaves to others: what an override lifts, and on which day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, get_args
+
+from capacity import listed
+from settings.models import Platform, TeamChange
+from settings.problems import Problem, shown
+
+OF_A_TEAM: Final[tuple[str, ...]] = get_args(TeamChange)
+OF_NAMES: Final = ("preflight", "quotaRules")
+"""Changes that name what they let through: one of many findings or rules."""
+
+
+def overrides_say_what_they_are_about(platform: Platform) -> Iterator[Problem]:
+    """An override is about one team or about the whole stack, and a finding or rule is let through by its name."""
+    for index, override in enumerate(platform.overrides):
+        of_a_team = [change for change in override.allow if change in OF_A_TEAM]
+        of_the_stack = [change for change in override.allow if change not in OF_A_TEAM]
+        path = ("overrides", index)
+        if of_a_team and of_the_stack:
+            yield Problem(
+                path=(*path, "allow"),
+                rule=f"mixes what is about a team ({listed(of_a_team)}) and about the stack ({listed(of_the_stack)})",
+                got=None,
+                fix="write two overrides",
+            )
+        elif of_a_team and override.team is None:
+            yield Problem(path=path, rule=f"{listed(of_a_team)} is about a team", got=None, fix="add its name as team")
+        elif of_the_stack and override.team is not None:
+            yield Problem(
+                path=(*path, "team"),
+                rule=f"{listed(of_the_stack)} is about the whole stack",
+                got=shown(override.team),
+                fix="leave team out",
+            )
+        named = [change for change in override.allow if change in OF_NAMES]
+        if named and not override.of:
+            what = "findings" if named == ["preflight"] else "rules"
+            yield Problem(
+                path=path,
+                rule=f"{listed(named)} lets nothing through without a name",
+                got=None,
+                fix=f"add of: [...] with the names of the {what}, as the refusal says them",
+            )
+        elif override.of and len(named) != 1:
+            yield Problem(
+                path=(*path, "of"),
+                rule="goes with preflight or with quotaRules alone",
+                got=shown(", ".join(override.of)),
+                fix="leave it out, or write an override for each",
+            )

@@ -1,0 +1,88 @@
+"""What a change loses is refused by what the state remembers, held against what runs; an override lets it through."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from cli.cluster import target_of
+from cli.guards.losses import losses
+from tests.cli.fake_api import FakeApi, kubeconfig
+from tests.cli.guards.test_memory import platform, state
+
+TODAY = date(2026, 11, 26)
+LESS = {"resources": {"gpus": 2, "cpu": 48, "memory": "256Gi"}, "queues": {"notebooks": {"gpu": 1}}}
+
+
+def runs(api: FakeApi, gpus: int) -> None:
+    """The team's ResourceQuota on the host says that so many GPUs are in use, by one pod."""
+    metadata = {"name": "tenant", "namespace": "team-ml", "labels": {"gpu-tenancy/team": "ml"}}
+    api.objects["/api/v1/resourcequotas"] = [
+        {"metadata": metadata, "status": {"used": {"requests.nvidia.com/gpu": str(gpus)}}}
+    ]
+    limits = {"resources": {"limits": {"nvidia.com/gpu": str(gpus)}}}
+    api.objects["/api/v1/namespaces/team-ml/pods"] = [
+        {
+            "metadata": {"name": "train", "namespace": "team-ml"},
+            "spec": {"nodeName": "gpu-0", "containers": [limits]},
+            "status": {"phase": "Running"},
+        }
+    ]
+
+
+def found(api: FakeApi, *overrides: dict[str, Any], **teams: Any) -> list[Any]:
+    host = target_of(kubeconfig(api.url), "here")
+    return losses(state(), platform(*overrides, **teams), "dev", TODAY, host)
+
+
+def test_what_stays_as_it_was_loses_nothing_and_asks_nobody(api: FakeApi) -> None:
+    assert found(api) == []
+    assert api.seen == []
+
+
+def test_a_limit_below_what_runs_is_refused_until_an_override_names_it(api: FakeApi) -> None:
+    runs(api, 3)
+    refusals = found(api, ml=LESS)
+    assert any("4" in one.cause and "2" in one.cause and one.cause.startswith("team ml: ") for one in refusals)
+    assert all("allow: [lowerLimit], until: 2026-12-03" in one.fix for one in refusals)
+    assert found(api, {"team": "ml", "allow": ["lowerLimit"]}, ml=LESS) == []
+
+
+def test_a_limit_that_still_holds_what_runs_is_fine(api: FakeApi) -> None:
+    runs(api, 1)
+    assert found(api, ml=LESS) == []
+
+
+def test_where_nobody_can_say_what_runs_it_counts_as_a_loss(api: FakeApi) -> None:
+    api.refused["/api/v1/resourcequotas"] = 403
+    assert found(api, ml=LESS) != []
+    assert losses(state(), platform(ml=LESS), "dev", TODAY, None) != []
+
+
+def test_a_store_that_starts_empty_is_a_loss_whatever_runs(api: FakeApi) -> None:
+    runs(api, 0)
+    was = state()
+    name = "gpu-tenancy:index:VirtualCluster"
+    facts = {"team": "ml", "version": "0.36.1", "kubernetesVersion": "v1.34.0", "persistence": True}
+    was[f"urn:x::y::{name}::ml-virtual-cluster"] = {"type": name, "outputs": {**facts, "backingStore": "sqlite"}}
+    host = target_of(kubeconfig(api.url), "here")
+    etcd = platform(ml={"vcluster": {"version": "0.36.1", "backingStore": "etcd"}})
+    causes = [one.cause for one in losses(was, etcd, "dev", TODAY, host)]
+    assert any(cause.startswith("team ml: ") and "etcd" in cause for cause in causes), causes
+
+
+def test_a_team_that_is_left_out_is_told_elsewhere(api: FakeApi) -> None:
+    host = target_of(kubeconfig(api.url), "here")
+    assert losses(state(), platform(without="ml"), "dev", TODAY, host) == []
+
+
+def test_nothing_was_there_nothing_is_lost(api: FakeApi) -> None:
+    assert losses({}, platform(), "dev", TODAY, None) == []
+
+
+@pytest.mark.parametrize("nonsense", [None, 3, {"type": 3}, {"type": "gpu-tenancy:index:Team", "outputs": []}])
+def test_a_state_with_nonsense_in_it_stops_nothing(nonsense: Any, api: FakeApi) -> None:
+    host = target_of(kubeconfig(api.url), "here")
+    assert losses({**state(), "urn:x::y::z": nonsense}, platform(), "dev", TODAY, host) == []

@@ -1,0 +1,243 @@
+"""State and passphrase are found as the engine finds them, whichever of `make` and `pulumi` was typed first."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from cli.backend import file_backend, find_backend
+from tests.cli.conftest import STACK_FILE, Project
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "Pulumi.yaml").write_text("name: gpu-tenancy\nruntime: python\n")
+    return tmp_path
+
+
+def logged_in(root: Path, text: str) -> dict[str, str]:
+    (root / "home").mkdir()
+    (root / "home/credentials.json").write_text(text)
+    return {"PULUMI_HOME": str(root / "home")}
+
+
+def test_a_variable_goes_before_the_project_and_the_project_before_the_login(root: Path) -> None:
+    env = logged_in(root, json.dumps({"current": "s3://login"}))
+    assert find_backend(env, root).url == "s3://login"
+    (root / "Pulumi.yaml").write_text("name: gpu-tenancy\nbackend: {url: 's3://project'}\n")
+    assert find_backend(env, root).url == "s3://project"
+    chosen = find_backend({**env, "PULUMI_BACKEND_URL": "s3://variable"}, root)
+    assert (chosen.url, chosen.chosen_by, chosen.is_ours) == ("s3://variable", "PULUMI_BACKEND_URL", False)
+
+
+def test_a_token_alone_means_the_hosted_backend(root: Path) -> None:
+    env = {"PULUMI_HOME": str(root), "PULUMI_ACCESS_TOKEN": "x"}
+    assert find_backend(env, root).url == "https://api.pulumi.com"
+    assert find_backend({**env, "PULUMI_API": "https://mine"}, root).url == "https://mine"
+
+
+def test_nothing_chosen_is_the_folder_s_own(root: Path) -> None:
+    found = find_backend({"PULUMI_HOME": str(root)}, root)
+    assert found.is_ours
+    assert found.url == f"file://{root}/.pulumi/state"
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"current": "", "accessTokens": {}}'])
+def test_a_login_that_was_undone_is_none(root: Path, text: str) -> None:
+    assert find_backend(logged_in(root, text), root).is_ours
+
+
+@pytest.mark.parametrize("text", ['{"version": 1, "ciphertext": "AAAA"}', "not json"])
+def test_a_login_that_only_the_engine_can_read_is_left_to_it(root: Path, text: str) -> None:
+    found = find_backend(logged_in(root, text), root)
+    assert not found.is_ours
+    assert found.url == "(the engine's own login)"
+
+
+@pytest.mark.parametrize("url", ["file://.pulumi/state", "file://./.pulumi/state"])
+def test_the_folder_s_own_by_another_way_of_writing_is_the_folder_s_own(root: Path, url: str) -> None:
+    assert find_backend({"PULUMI_BACKEND_URL": url}, root).is_ours
+
+
+def test_the_folder_of_a_file_backend_is_read_as_the_engine_reads_it(root: Path) -> None:
+    assert file_backend("file:///a%20b?no_tmp_dir=true", root) == Path("/a b")
+    assert file_backend("file://state", root) == root / "state"
+    assert file_backend("file://~", root) == Path.home()
+    assert file_backend("s3://bucket", root) is None
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+
+
+def test_make_goes_where_pulumi_login_went(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project.home / "credentials.json").write_text(json.dumps({"current": f"file://{project.home}/elsewhere"}))
+    monkeypatch.setenv("PULUMI_HOME", str(project.home))
+    assert project.run("up") == 2
+    assert "PULUMI_CONFIG_PASSPHRASE" in capsys.readouterr().err
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "theirs")
+    assert project.run("up") == 0
+    assert not any("PULUMI_BACKEND_URL" in env for env in project.environments())
+    assert not (project.root / ".pulumi/state").exists()
+
+
+def test_a_plain_pulumi_is_told_once_how_to_find_what_make_made(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert project.run("up") == 0
+    assert 'eval "$(make -s env STACK=one)"' in capsys.readouterr().err
+    assert project.run("env") == 0
+    lines = capsys.readouterr().out
+    assert lines == (
+        f"export PULUMI_BACKEND_URL=file://{project.root}/.pulumi/state\n"
+        f"export PULUMI_CONFIG_PASSPHRASE_FILE={project.root}/.pulumi/passphrase\n"
+    )
+    for line in lines.splitlines():
+        name, _, value = line.removeprefix("export ").partition("=")
+        monkeypatch.setenv(name, value)
+    before = [call for call in project.calls() if call[:2] == ["stack", "init"]]
+    assert project.run("up") == 0
+    assert [call for call in project.calls() if call[:2] == ["stack", "init"]] == before
+    assert project.run("env") == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "nothing to export" in said.err
+
+
+def test_the_folder_s_own_passphrase_is_used_when_only_the_backend_is_exported(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert project.run("up") == 0
+    monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{project.root}/.pulumi/state")
+    assert project.run("up") == 0
+    assert project.environments()[-1]["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(project.root / ".pulumi/passphrase")
+
+
+def test_a_passphrase_of_the_user_is_never_overridden(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "")
+    assert project.run("up") == 0
+    assert not (project.root / ".pulumi/passphrase").exists()
+    assert "PULUMI_CONFIG_PASSPHRASE_FILE" not in project.environments()[-1]
+
+
+def test_a_second_state_for_the_same_cluster_is_not_made_by_a_change_of_backend(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = project.root / ".pulumi/state/.pulumi/stacks/gpu-tenancy"
+    kept.mkdir(parents=True)
+    (kept / "one.json").write_text("{}")
+    monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{project.home}")
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "theirs")
+    assert project.run("up") == 2
+    said = capsys.readouterr().err
+    assert "stack one has a state in this folder (.pulumi/state), and none in" in said
+    assert "unset PULUMI_BACKEND_URL" in said
+    assert not project.did("up")
+
+
+# --- a stack file that is broken or gone ------------------------------------------------------------------------------
+
+TEAM = {"urn": "urn:pulumi:one::p::gpu-tenancy:index:Team::ml", "type": "gpu-tenancy:index:Team", "protect": True}
+STATE = {
+    "deployment": {"secrets_providers": {"type": "passphrase", "state": {"salt": "v1:the-salt"}}, "resources": [TEAM]}
+}
+
+
+@pytest.mark.parametrize("text", [None, "config: [", "config: {}", STACK_FILE.replace("gpus: 2", "gpus: many")])
+def test_down_and_status_go_on_without_the_stack_file(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str | None
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    project.outputs({"teams": {"ml": {"pool": "a", "gpuQuota": 2, "gpuLimit": 2, "mode": "virtual"}}})
+    project.export(STATE)
+    file = project.root / "Pulumi.one.yaml"
+    if text is None:
+        file.unlink()
+    else:
+        file.write_text(text)
+    assert project.run("status", "--json") == 0
+    said = capsys.readouterr()
+    (row,) = json.loads(said.out)
+    assert (row["team"], row["pool"], row["gpus"]) == ("ml", "a", "2 of 2")
+    assert "status goes on without it" in said.err
+
+    assert project.run("down") == 2
+    said = capsys.readouterr()
+    assert "protected against deletion: ml; nothing was removed" in said.err
+    assert "`make down STACK=one TEAM=ml`" in said.err
+    assert not project.did("destroy")
+    assert project.run("down", "--team", "ml") == 0
+    destroy = next(call for call in project.calls() if call[0] == "destroy")
+    assert "--ignore-protect" in destroy
+    assert "--config-file" in destroy, "the engine could not read the stack file either"
+
+
+def test_an_override_in_a_broken_file_still_counts(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    project.outputs({})
+    project.export(STATE)
+    override = "{team: ml, allow: [delete], until: 2099-01-01, reason: taken down by a test}"
+    project.write(STACK_FILE.replace("gpus: 2", "gpus: many") + f"    overrides: [{override}]\n")
+    assert project.run("down") == 0
+
+
+def test_a_lab_is_reset_whatever_its_stack_file_is(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    home = project.root / ".lab/one"
+    home.mkdir(parents=True)
+    for text in ("config: [", "config: {}"):
+        project.write(text)
+        home.mkdir(parents=True, exist_ok=True)
+        assert project.run("lab-reset") == 0
+        assert not home.exists()
+    (project.root / "Pulumi.one.yaml").unlink()
+    home.mkdir(parents=True)
+    assert project.run("lab-reset") == 0
+    assert not home.exists()
+
+
+def test_the_engine_s_words_are_kept_for_the_owner_alone(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STUB_SAYS", "\n".join(f"line {number}" for number in range(4400)))
+    monkeypatch.setenv("STUB_CODE", "255")
+    assert project.run("preview") == 1
+    said = capsys.readouterr()
+    assert said.out == "", "a preview that failed is no result"
+    assert len(said.err.splitlines()) < 50
+    log = project.root / ".pulumi/logs/one-preview.log"
+    assert "line 4399" in log.read_text()
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+
+def test_a_preview_is_a_result_on_standard_output(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STUB_SAYS", "@ previewing update....\n + kubernetes:core/v1:Namespace: (create)")
+    assert project.run("preview") == 0
+    said = capsys.readouterr()
+    assert " + kubernetes:core/v1:Namespace: (create)" in said.out
+    assert "@ previewing" not in said.out
+    assert "stack one | context here" in said.err
+    assert "kubernetes:core" not in said.err
+
+
+def test_what_the_program_refused_is_the_error_and_nothing_else(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = (
+        "Diagnostics:\n  pulumi:pulumi:Stack (gpu-tenancy-one):\n    error: refused before anything was changed:\n"
+        "    - team ml: lowers the GPU limit from 4 to 2, and 3 run now. Fix: undo it\n"
+        "    error: an unhandled error occurred: program exited with non-zero exit code: 1\n"
+    )
+    monkeypatch.setenv("STUB_SAYS", refused)
+    monkeypatch.setenv("STUB_CODE", "255")
+    assert project.run("up") == 2
+    said = capsys.readouterr().err
+    assert (
+        "error: team ml: lowers the GPU limit from 4 to 2, and 3 run now; nothing was changed.\n  fix: undo it" in said
+    )
+    assert "unhandled error" not in said

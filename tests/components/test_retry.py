@@ -1,0 +1,40 @@
+"""A retry says what it waits for, once: the engine's own line about it gives no cause."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pulumi
+import pytest
+
+from components import retry
+
+REFUSED = """\
+resource "urn" was not successfully created by the Kubernetes API server:
+    * Internal error occurred: failed calling webhook "queue.kai": no endpoints available for service "kai-admission"
+"""
+
+
+def test_the_cause_is_told_at_the_first_retry_and_not_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(retry, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(pulumi.log, "info", said.append)
+    for tries in (1, 2, 3):
+        hook = pulumi.ErrorHookArgs("urn", "", "ml-queues-training", "t", errors=[REFUSED] * tries)
+        assert asyncio.run(retry.is_coming(hook))
+    (line,) = said
+    assert line.startswith("ml-queues-training: tried again for up to")
+    assert 'failed calling webhook "queue.kai": no endpoints available' in line
+
+
+def test_an_error_that_is_not_tried_again_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "info", said.append)
+    assert not asyncio.run(retry.is_coming(pulumi.ErrorHookArgs("urn", "", "q", "t", errors=["spec is wrong"])))
+    assert said == []
+
+
+def test_a_long_cause_keeps_its_end() -> None:
+    assert retry.cause_of("x" * 500 + " connection refused").endswith("connection refused")
+    assert len(retry.cause_of("x" * 500)) <= retry.LONGEST_CAUSE + 3
+    assert retry.cause_of("") == "no reason was given"

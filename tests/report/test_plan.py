@@ -1,0 +1,76 @@
+"""What `make preview` prints."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from preview.read import read_preview
+from preview.usage import usage_of
+from report.plan import Line, Tone, plan
+from report.redact import Redactor
+from settings.models import Platform
+from tests.report.world import World, diff, digest, platform, team
+
+SAME = {"ml": team("a100", 4, 6), "research": team("l4", 2)}
+
+
+def lines(base: Platform | None, head: Platform, raw: dict[str, Any] | None = None) -> list[Line]:
+    preview = read_preview(json.dumps(raw or digest(base, head)))
+    return plan(preview, head, Redactor(), usage=usage_of({"ml": 0, "research": 0}))
+
+
+def texts(found: list[Line]) -> list[str]:
+    return [line.text for line in found]
+
+
+def test_old_and_new_values_stand_below_their_resource_by_team() -> None:
+    said = texts(lines(platform(SAME), platform({**SAME, "ml": team("a100", 4, 8)})))
+    at = said.index("  ~ Team ml")
+    assert said[said.index("team ml") + 1] == "  ~ Team ml", "the team as it says itself comes first"
+    assert said[at + 1] == "      gpuLimit: 6 → 8"
+    assert '      spec.hard["requests.nvidia.com/gpu"]: 6 → 8' in said
+    assert "team research" not in said
+
+
+def test_a_replacement_has_its_own_mark_and_its_reason() -> None:
+    found = lines(platform(SAME), platform({**SAME, "research": team("l4", 2, version="v0.7.11")}))
+    (line,) = [line for line in found if line.text.startswith("  ± ")]
+    assert line.text == "  ± Release research-scheduler-release  because of version"
+    assert line.tone is Tone.BAD
+    assert "      version: v0.9.3 → v0.7.11" in texts(found)
+
+
+def test_who_loses_something_stands_first_and_in_words() -> None:
+    said = texts(lines(platform(SAME), platform({"ml": team("a100", 4, 8)})))
+    assert said[0] == "team research"
+    assert said[1].startswith("  LOSS: removed: its virtual cluster")
+    assert said.index("team ml") > said.index("team research")
+
+
+def test_what_is_not_validated_is_said_once_for_all_of_them() -> None:
+    raw = digest(None, platform(SAME))
+    for step in raw["steps"]:
+        step["note"] = "not validated: its API server does not run"
+    found = texts(lines(None, platform(SAME), raw))
+    (line,) = [text for text in found if "not validated" in text]
+    assert line == f"not validated: its API server does not run ({len(raw['steps'])} resources)"
+
+
+def test_a_secret_stays_one() -> None:
+    settings = platform(SAME)
+    old, new = World("prod", settings), World("prod", settings)
+    for world, word in ((old, "canary-old"), (new, "canary-new")):
+        world.add("kubernetes:core/v1:Secret", "s", {"kind": "Secret", "stringData": {"password": word}})
+    said = "\n".join(texts(lines(settings, settings, diff(old, new))))
+    assert "stringData: [secret] (changes, not shown)" in said
+    assert "canary" not in said
+
+
+def test_no_change_is_one_line() -> None:
+    assert texts(lines(platform(SAME), platform(SAME))) == ["no changes"]
+
+
+def test_the_last_lines_count() -> None:
+    said = texts(lines(platform(SAME), platform({**SAME, "ml": team("a100", 4, 8)})))
+    assert said[-1] == "4 to update"

@@ -1,0 +1,36 @@
+"""The Makefile explains its two variables, and speaks on standard error while it prepares."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+from tests.conftest import ROOT
+
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+def test_help_says_what_stack_and_team_are_and_which_stacks_there_are() -> None:
+    said = subprocess.run(
+        ["make", "-C", str(ROOT), "--no-print-directory", "help"], capture_output=True, text=True, check=True
+    ).stdout
+    assert "STACK  which stack file: Pulumi.<STACK>.yaml. Now lab; here are: " in said
+    assert {"dev", "lab", "prod", "versions"} <= set(said.split("here are: ")[1].splitlines()[0].split())
+    assert "TEAM   a team of that file: `make kubeconfig STACK=lab TEAM=ml`" in said
+    assert 'eval "$(make -s env)"' in said
+
+
+def test_what_is_installed_first_leaves_standard_output_to_the_command() -> None:
+    recipe = MAKEFILE.split("$(READY): requirements.lock\n")[1].split("\n\n")[0]
+    talks = [line for line in recipe.splitlines() if re.search(r"echo|-m (?:venv|pip)", line)]
+    assert len(talks) == 3
+    assert [line for line in talks if not line.endswith(">&2")] == []
+
+
+def test_every_command_of_the_program_has_a_target() -> None:
+    from cli.app import parser
+
+    commands = next(action.choices for action in parser()._actions if action.dest == "command")
+    assert commands is not None
+    targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, flags=re.MULTILINE))
+    assert set(commands) <= targets
