@@ -12,7 +12,7 @@ from names import team_namespace
 from preview.facts import GPU_BOUND
 from preview.usage import Use, usage_of, use_of_pods
 
-_NOTHING = {key: Decimal(0) for key in ("requests.cpu", "requests.memory", "requests.storage", "count/pods")}
+_NOTHING = {key: Decimal(0) for key in ("requests.cpu", "requests.memory", "requests.storage", "pods")}
 
 
 def usage_now(clusters: Clusters) -> dict[str, Use]:

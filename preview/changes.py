@@ -174,7 +174,7 @@ _WAYS_IN: Final = "services."
 _FIELD_OF: Final = {
     "requests.cpu": "resources.cpu",
     "requests.memory": "resources.memory",
-    "count/pods": "resources.pods",
+    "pods": "resources.pods",
     "requests.storage": "resources.storage",
 }
 

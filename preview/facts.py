@@ -116,7 +116,12 @@ _RESOLVED: Final = (
 
 def bounds(hard: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """The numbers of a ResourceQuota that say something: without the names of GPU parts that nobody may have."""
-    return {key: value for key, value in hard.items() if key == GPU_BOUND or not _is_none_of(key, value)}
+    return {
+        key: value
+        for key, value in hard.items()
+        # the bound on disk follows the number of pods, which is told by itself
+        if key == GPU_BOUND or not (_is_none_of(key, value) or key == "limits.ephemeral-storage")
+    }
 
 
 def _is_none_of(key: str, value: JsonValue) -> bool:

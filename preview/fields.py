@@ -14,6 +14,7 @@ from typing import Final
 
 from preview.judges import nodes, numbers, queues, settings, versions
 from preview.kinds import Kind, Row
+from preview.made_hosts import MADE
 
 _HERE: Final = "this program"
 """The field is read by this program alone, or becomes an input whose effect its own code decides."""
@@ -93,7 +94,7 @@ _GPU: Final = (
             topic="gpu software",
             source=_ALLOCATED,
         )
-        for name in ("stack", "owner", "version")
+        for name in ("stack", "owner", "version", "injection")
     ),
     *(
         Row(
@@ -257,7 +258,7 @@ _NUMBERS: Final = (
         for name, key in (
             ("cpu", "requests.cpu"),
             ("memory", "requests.memory"),
-            ("pods", "count/pods"),
+            ("pods", "pods"),
             ("storage", "requests.storage"),
         )
     ),
@@ -380,7 +381,7 @@ _REST: Final = (
     Row(field="overrides", kind=Kind.IN_PLACE, means="what is let through, until a date", source=_HERE),
 )
 
-TABLE: Final[tuple[Row, ...]] = (*_HOST, *_GPU, *_POOLS, *_PLACE, *_NUMBERS, *_CLUSTER, *_REST)
+TABLE: Final[tuple[Row, ...]] = (*_HOST, *_GPU, *_POOLS, *_PLACE, *_NUMBERS, *_CLUSTER, *_REST, *MADE)
 
 NOT_IN_TABLE: Final = "this program has no word on what a change of it does"
 

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from pydantic import JsonValue
 
-from names import team_namespace
+from names import CHECK_QUEUE, team_namespace
 from preview.facts import CANARY_OF, CLUSTER_UID, HARD, REPLICAS, Facts, bounds
 from preview.steps import Op, Preview, Step
 from preview.values import UnreadableError, get, plain, text
@@ -110,7 +110,8 @@ class _Collector:
         found["scheduler.version"] = inputs.get("schedulerVersion") if own else None
         queues = inputs.get("queues")
         for leaf, queue in queues.items() if isinstance(queues, dict) else ():
-            if isinstance(queue, dict):
+            # the check's own leaf in mode host is ours, and in no stack file
+            if isinstance(queue, dict) and leaf != CHECK_QUEUE:
                 found.update({f"queues.{leaf}.{k}": v for k, v in _picked(queue, _QUEUE_FIELDS).items()})
 
     def virtual_cluster(self, inputs: Inputs) -> None:

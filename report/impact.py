@@ -43,7 +43,7 @@ GPU_CHECK: Final = "gpu-tenancy:index:GpuCheck"
 JOB: Final = "kubernetes:batch/v1:Job"
 
 _NUMBERS: Final = frozenset(
-    {GPUS, "quota", *map(topic_of, ("requests.cpu", "requests.memory", "requests.storage", "count/pods"))}
+    {GPUS, "quota", *map(topic_of, ("requests.cpu", "requests.memory", "requests.storage", "pods"))}
 )
 """Topics of numbers: a lower one takes nothing from what runs, it only bounds what comes."""
 

@@ -22,7 +22,7 @@ _WORDS: Final = {
     "requests.cpu": ("CPU", Decimal(1), "cores"),
     "requests.memory": ("memory", Decimal(1024**3), "GiB"),
     "requests.storage": ("storage", Decimal(1024**3), "GiB"),
-    "count/pods": ("pods", Decimal(1), "pods"),
+    "pods": ("pods", Decimal(1), "pods"),
 }
 """A ResourceQuota's keys in people's words, and the unit in which they are said."""
 

@@ -34,14 +34,14 @@ def only(found: list[Change]) -> Change:
 @pytest.mark.parametrize(
     ("head", "kind", "words"),
     [
-        (ml(scheduler={"mode": "virtual", "version": "v0.9.3"}), Kind.LOSING, "Kubernetes v1.35.0 → v1.34.0"),
+        (ml(scheduler={"mode": "virtual", "version": "v0.9.3"}), Kind.REPLACING, ""),
         (ml(scheduler={"mode": "virtual", "version": "v0.14.7", "gpuSharing": True}), Kind.DISRUPTIVE, "pods roll"),
         (ml(isolation="restricted"), Kind.DISRUPTIVE, "new ones that do not comply are refused"),
         (ml(access={"expose": "none"}), Kind.DISRUPTIVE, "reached at another address"),
         (ml(access={"hostNames": ["a.example"]}), Kind.DISRUPTIVE, "reached at another address"),
         (ml(priority="high"), Kind.REPLACING, "PriorityClass is made anew"),
         (ml(vcluster={"version": "0.35.3"}), Kind.LOSING, "vCluster 0.36.1 → 0.35.3 is a downgrade"),
-        (ml(vcluster={"kubernetesVersion": "v1.34.0"}), Kind.LOSING, "write vcluster.kubernetesVersion: v1.35.0"),
+        (ml(vcluster={"kubernetesVersion": "v1.34.0"}), Kind.DISRUPTIVE, ""),
         (ml(vcluster={"persistence": False}), Kind.LOSING, "starts empty"),
         (ml(vcluster={"backingStore": "etcd"}), Kind.LOSING, "starts empty"),
         (ml(check={"gpus": 2}), Kind.IN_PLACE, ""),

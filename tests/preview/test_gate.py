@@ -224,7 +224,7 @@ def test_a_bound_where_there_was_none_is_a_lower_limit() -> None:
         ("requests.nvidia.com/mig-1g.5gb", "4", "2", "3", "lowers the nvidia.com/mig-1g.5gb limit from 4 to 2, and 3"),
         ("requests.cpu", "8", "2500m", "3", "lowers the CPU limit from 8 cores to 2.5 cores, and 3 cores are used now"),
         ("requests.memory", "8Gi", "4Gi", "5Gi", "the memory limit from 8 GiB to 4 GiB, and 5 GiB are used now"),
-        ("count/pods", "50", "20", "30", "lowers the pods limit from 50 pods to 20 pods, and 30 pods are used now"),
+        ("pods", "50", "20", "30", "lowers the pods limit from 50 pods to 20 pods, and 30 pods are used now"),
         ("requests.storage", "100Gi", "50Gi", "60Gi", "storage limit from 100 GiB to 50 GiB, and 60 GiB are used now"),
     ],
 )
