@@ -486,7 +486,7 @@ def _day(value: Any) -> Any:
 TeamChange: TypeAlias = Literal["delete", "replace", "lowerLimit"]
 """What an override can let happen to one team."""
 
-StackChange: TypeAlias = Literal["anotherCluster", "preflight", "quotaRules"]
+StackChange: TypeAlias = Literal["anotherCluster", "slurm", "preflight", "quotaRules"]
 """What an override can let through for the whole stack."""
 
 
