@@ -39,6 +39,7 @@ from cli.errors import CommandError, InputError
 from cli.failures import explained
 from cli.files import write_private
 from cli.status import TEAM_TYPE
+from settings.load import raw_config
 from settings.tenants import tenants
 
 INSTALL: Final = "https://www.pulumi.com/docs/install/"
@@ -168,8 +169,8 @@ class Stack:
         """Return the stack file as plain data."""
         if not self._place.whole:
             return {}
-        parsed = yaml.safe_load(self._place.stack_file.read_text(encoding="utf-8"))
-        return parsed if isinstance(parsed, dict) else {}
+        found = raw_config(self._place.stack_file)
+        return dict(found) if isinstance(found, dict) else {}
 
     def outputs(self, *flags: str) -> dict[str, Any]:
         """Return the stack's outputs. Raises `CommandError` where it does not exist."""

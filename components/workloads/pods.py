@@ -55,7 +55,7 @@ def placement(tenant: Tenant, platform: Platform) -> Placement:
     mode, pool = tenant.team.scheduler.mode, tenant.pool
     fake = platform.gpu.stack is GpuStack.FAKE
     on_host = mode is SchedulerMode.HOST
-    first = next(iter(tenant.team.queues), None)
+    first = tenant.team.first_queue
     return Placement(
         team=tenant.name,
         labels=names.labels(team=tenant.name),

@@ -1,0 +1,30 @@
+"""Rules about overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Final
+
+from settings.models import Platform
+from settings.problems import Problem
+
+LONGEST_OVERRIDE: Final = timedelta(days=90)
+"""An override is for one change that somebody is about to make. One that holds for years is a guard switched off, and
+whoever needs it longer writes a new date, which a reviewer sees."""
+
+
+def overrides_end_soon(platform: Platform, today: date) -> Iterator[Problem]:
+    """An override's last day is near. One that is past is fine: it is as if it were not there.
+
+    The only rule that asks for the day; a file that was valid once stays valid.
+    """
+    for position, override in enumerate(platform.overrides):
+        ahead = override.until - today
+        if ahead > LONGEST_OVERRIDE:
+            yield Problem(
+                path=("overrides", position, "until"),
+                rule=f"must be at most {LONGEST_OVERRIDE.days} days ahead: an override is for one change, not for good",
+                got=f"{override.until} ({ahead.days:,} days)",
+                fix=f"write {today + LONGEST_OVERRIDE} or earlier",
+            )
