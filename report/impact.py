@@ -1,7 +1,7 @@
 """What a change means for the teams that work on the platform. Pure.
 
 Owns: which team a resource belongs to, what a team notices, each thing once.
-Leaves to others: what a change of a setting does (`preview/fields.py`), what is allowed (`preview/gate.py`), how it
+Leaves to others: what a change of a setting does (`preview/table`), what is allowed (`preview/gate.py`), how it
 looks (`comment.py`).
 
 Two sources: the settings that change, as the table of fields judges them, and the steps, which also show what no

@@ -40,7 +40,7 @@ def test_a_list_of_quotas_says_every_bound_and_no_node() -> None:
                 quota("team-ml", requests_nvidia_com__gpu="3") | {"kind": None},
                 {"metadata": {"namespace": "team-ml"}, "status": {"used": {GPU: "3", "requests.cpu": "1500m"}}},
                 {"metadata": {"namespace": "team-ml"}, "status": {"used": {GPU: "2", "requests.memory": "1Gi"}}},
-                {"metadata": {"namespace": "team-dev"}, "status": {"used": {"pods": "2"}}},
+                {"metadata": {"namespace": "team-dev"}, "status": {"used": {"count/pods": "2"}}},
                 {"metadata": {"namespace": "kube-system"}, "status": {"used": {GPU: "9"}}},
             ]
         }
