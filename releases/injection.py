@@ -68,7 +68,7 @@ _CDI: Final = InjectionMode(
     seen="cdi",
     seen_of_fractions="cdi",
     node=f"{_WITH_CLASS}; a CDI spec nvidia.com/gpu that names GPUs by UUID, made anew with each driver",
-    tried="2026-11-25, H100: whole, replicas, fractions (toolkit 1.20.0, KAI v0.16.8)",
+    tried="2026-11-26, H100: whole, fraction, MiB, pair (toolkit 1.20.0, KAI v0.16.8)",
     source="TK@v1.20.0:internal/modifier/cdi.go",
 )
 _JIT_CDI: Final = InjectionMode(

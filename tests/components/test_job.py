@@ -100,14 +100,10 @@ EXPECTED: Spec = {
 }
 
 
-def text(expected: Spec) -> str:
-    return json.dumps(expected, sort_keys=True)
-
-
 def asking_env(expected: Spec, report: str = "gpu-check-report") -> list[Spec]:
     uid = "metadata.labels['batch.kubernetes.io/controller-uid']"
     return [
-        {"name": "GPU_CHECK_EXPECT", "value": text(expected)},
+        {"name": "GPU_CHECK_EXPECT", "value": json.dumps(expected, sort_keys=True)},
         {"name": "GPU_CHECK_IN_JOB", "value": "1"},
         {"name": "GPU_CHECK_CONFIGMAP", "value": report},
         {"name": "GPU_CHECK_NAMESPACE", "value": "gpu-check"},
@@ -256,7 +252,7 @@ class TestVerdictJob:
 
     def wanted(self, expected: Spec, asked: list[Spec], *more: Spec) -> Spec:
         env = [
-            {"name": "GPU_CHECK_EXPECT", "value": text(expected)},
+            {"name": "GPU_CHECK_EXPECT", "value": json.dumps(expected, sort_keys=True)},
             {"name": "GPU_CHECK_ASKED", "value": json.dumps(asked)},
             {"name": "GPU_CHECK_CONFIGMAP", "value": "gpu-check-report"},
             {"name": "GPU_CHECK_NAMESPACE", "value": "gpu-check"},
@@ -343,7 +339,7 @@ class TestVerdictJob:
                 ],
             },
         }
-        assert env[-1]["value"] == text(third)
+        assert env[-1]["value"] == json.dumps(third, sort_keys=True)
 
     @pytest.mark.parametrize(
         ("pair", "third"), [((0.3, 0.5), 0.3), ((0.5, 0.5), 0.1), ((0.05, 0.05), 1.0), ((0.333, 0.333), 0.43)]
