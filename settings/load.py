@@ -136,7 +136,7 @@ def _ours(paths: Iterable[Path]) -> Iterator[Path]:
 def _of_text(text: StackText) -> Iterator[Problem]:
     """The text's mistakes that are ours to tell: other programs' values are none of them, their outer keys are."""
     for problem in text.problems:
-        outer = len(problem.path) <= _OUTER_LEVELS and problem in text.of_keys
+        outer = len(problem.path) <= _OUTER_LEVELS and problem in text.outer
         if below(problem.path, _PREFIX) or outer:
             yield problem
 
@@ -218,8 +218,8 @@ def _as_engine(value: Value) -> Value:
 
 def _same(ours: Value, theirs: object, unsure: set[Path], path: Path = ()) -> bool:
     """Whether the engine has read what we have, but for the values that readers take for different things."""
-    if path in unsure:
-        return not isinstance(theirs, dict | list)
+    if path in unsure and not isinstance(ours, dict | list) and not isinstance(theirs, dict | list):
+        return True
     if isinstance(ours, dict) and isinstance(theirs, Mapping):
         return ours.keys() == theirs.keys() and all(
             _same(item, theirs[key], unsure, (*path, key)) for key, item in ours.items()

@@ -98,6 +98,14 @@ def test_what_readers_differ_on_is_refused_in_the_program_too(file: Path) -> Non
     )
 
 
+@pytest.mark.parametrize("tail", ["---\nanother: document\n", "# \u202e\n"], ids=["two documents", "direction"])
+def test_what_the_engine_does_not_look_at_is_refused_in_the_program_too(tail: str, file: Path) -> None:
+    value = handed_on(file)
+    file.write_text(TEXT + tail)
+    [line] = refusal(value, file)
+    assert "holds more than one document" in line or "has a character that can't be seen, got U+202E" in line
+
+
 def test_a_file_that_says_something_else_than_the_engine_has_no_word(file: Path) -> None:
     other = json.dumps(raw())
     assert parse_config(other, file, today=TODAY).teams.keys() == {"ml", "research", "dev"}
