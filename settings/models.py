@@ -308,7 +308,7 @@ class Artifacts(Section):
 TeamChange: TypeAlias = Literal["delete", "replace", "lowerLimit"]
 """What an override can let happen to one team."""
 
-StackChange: TypeAlias = Literal["anotherCluster", "preflight", "quotaRules"]
+StackChange: TypeAlias = Literal["anotherCluster", "slurm", "preflight", "quotaRules"]
 """What an override can let through for the whole stack."""
 
 

@@ -22,7 +22,6 @@ Spec: TypeAlias = dict[str, Json]
 
 NAMESPACE: Final = "workloads"
 """All workloads of a team are in this namespace of its virtual cluster."""
-LABEL: Final = "gpu-tenancy/workload"
 STAMP: Final = "gpu-tenancy/stamp"
 CODE_FOLDER: Final = "/opt/workload"
 USER: Final = 65532
@@ -73,7 +72,7 @@ def placement(tenant: Tenant, platform: Platform) -> Placement:
 
 def selector(name: str) -> dict[str, str]:
     """The label that Deployment, Services and network policies find a workload's pods by."""
-    return {LABEL: name}
+    return {names.LABEL_WORKLOAD: name}
 
 
 def metadata(place: Placement, name: str) -> Spec:

@@ -7,6 +7,7 @@ node that the tenant's own scheduler chose or the pool's selector.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -32,9 +33,15 @@ PLATFORM: Data = {
         "spot": {"selector": {"kind": "spot"}, "nodeCount": 2, "gpusPerNode": 0},
     },
     "teams": {
-        # virtual: on named nodes; restricted; privileged and found by labels; without shared GPUs; KAI 0.7
+        # virtual: on named nodes; restricted, which goes without shared GPUs; privileged and found by labels
         "ml": {**TEAM, "pool": "a100", "nodes": ["gpu-0"], "scheduler": VIRTUAL},
-        "tight": {**TEAM, "pool": "a100", "nodes": ["gpu-1"], "scheduler": VIRTUAL, "isolation": "restricted"},
+        "tight": {
+            **TEAM,
+            "pool": "a100",
+            "nodes": ["gpu-1"],
+            "scheduler": {**VIRTUAL, "version": "v0.16.8", "gpuSharing": False},
+            "isolation": "restricted",
+        },
         "open": {**TEAM, "pool": "any", "scheduler": VIRTUAL, "isolation": "privileged"},
         # host
         "serving": {
@@ -390,9 +397,7 @@ CONTROL_PLANE: Data = {
 
 def control_plane(team: str) -> Pod:
     labels = {"app": "vcluster", "release": team, "statefulset.kubernetes.io/pod-name": f"{team}-0"}
-    spec: dict[str, Any] = {
-        key: value.format(team=team) if isinstance(value, str) else value for key, value in CONTROL_PLANE.items()
-    }
+    spec: Data = json.loads(json.dumps(CONTROL_PLANE).replace("{team}", team))
     return pod(labels=labels, nodeSelector={"kubernetes.io/os": "linux"}, **spec)
 
 
@@ -415,8 +420,8 @@ ORDINARY: list[tuple[str, str, Pod]] = [
     ),
     *(("whole GPU", team, asking(team)) for team in (*_KAI_TEAMS, "serving", "batch")),
     *((name, team, synced(team, **spec)) for team in _KAI_TEAMS for name, spec in (("kai", KAI),)),
-    *(("reservation", team, synced(team, **RESERVATION, labels=MARKS["labels"])) for team in _KAI_TEAMS),
-    *(("fraction", team, synced(team, **FRACTION, **MARKS)) for team in _KAI_TEAMS),
+    *(("reservation", team, synced(team, **RESERVATION, labels=MARKS["labels"])) for team in ("ml", "open")),
+    *(("fraction", team, synced(team, **FRACTION, **MARKS)) for team in ("ml", "open")),
     ("fraction in two groups", "ml", synced("ml", **FRACTION, labels={"runai-gpu-group/g-2": "g"})),
     ("fraction by memory", "ml", synced("ml", **FRACTION, annotations={"gpu-memory": "2000"})),
     (
@@ -483,6 +488,10 @@ def secure(**context: object) -> Data:
     return {"containers": [container(securityContext=context)]}
 
 
+def on(field: str) -> Data:
+    return {field: True}
+
+
 def init(**more: object) -> Data:
     return {"initContainers": [container(name="i", **more)]}
 
@@ -505,10 +514,7 @@ ATTACKS: list[tuple[str, str, Pod]] = [
     ("ml", "not-privileged", synced("ml", **init(securityContext={"privileged": True}))),
     ("ml", "not-privileged", pod(**secure(privileged=True), labels={"app": "vcluster", "release": "ml"})),
     ("ml", "no-host-path", synced("ml", **volume(hostPath={"path": "/etc"}))),
-    *(
-        ("ml", "no-host-namespaces", synced("ml", **dict[str, Any]({key: True})))
-        for key in ("hostNetwork", "hostPID", "hostIPC")
-    ),
+    *(("ml", "no-host-namespaces", synced("ml", **on(key))) for key in ("hostNetwork", "hostPID", "hostIPC")),
     ("ml", "no-added-capabilities", synced("ml", **secure(capabilities={"add": ["SYS_ADMIN"]}))),
     (
         "ml",
