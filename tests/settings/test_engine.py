@@ -131,6 +131,17 @@ def test_a_stack_without_the_platform_says_which_key_is_missing(file: Path) -> N
 class TestKeys:
     """Keys of `config` that the engine takes for ours."""
 
+    def test_the_program_refuses_it_whichever_of_the_two_the_engine_took(self, file: Path) -> None:
+        other = {
+            "host": {"provider": "lab"},
+            "gpu": {"stack": "fake"},
+            "pools": {"a": {"nodes": ["n"], "gpusPerNode": 0}},
+        }
+        file.write_text(f"{TEXT}  platform: {json.dumps(other)}\n")
+        for value in (json.dumps(other), handed_on(file)):
+            [line] = refusal(value, file)
+            assert "config.platform: is gpu-tenancy:platform to the engine; write gpu-tenancy:platform" in line
+
     @pytest.mark.parametrize("key", ["platform", "gpu-tenancy:config:platform"])
     def test_another_spelling_of_the_platform_is_refused(self, key: str, file: Path) -> None:
         # the engine would take either of the two
