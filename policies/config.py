@@ -17,6 +17,7 @@ from typing import Final
 
 from pydantic import Field, ValidationError
 
+from settings.problems import escaped
 from settings.types import Section
 
 FOLDER: Final = Path(__file__).parent / "config"
@@ -129,7 +130,7 @@ def parse(data: object, known: Mapping[str, tuple[str, ...]], *, where: str = "p
     except ValidationError as error:
         mistakes += [f"{item['loc'][0]}: {item['msg']}, got {item['input']!r}" for item in error.errors()]
     if mistakes:
-        raise ConfigError("\n".join(f"{where}: {mistake}" for mistake in mistakes))
+        raise ConfigError("\n".join(escaped(f"{where}: {mistake}") for mistake in mistakes))
     return PolicyConfig(default=default, levels=levels, limits=limits)
 
 

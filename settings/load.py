@@ -88,8 +88,11 @@ def parse_config(value: str | None, path: FilePath, *, today: date | None = None
         text = read_stack_file(path)
     except SettingsError:
         return _parse(raw, path.name, {}, today)
-    if _same(_as_engine(_at(text.value, _PREFIX)), raw, {doubt[len(_PREFIX) :] for doubt in _ours(text.doubts)}):
-        return _of_file(text, path.name, today)
+    config = _at(text.value, ("config",))
+    for key, said in config.items() if isinstance(config, dict) else ():
+        unsure = {doubt[2:] for doubt in text.doubts if below(doubt, ("config", key))}
+        if _meant(key) == PLATFORM_KEY and _same(_as_engine(said), raw, unsure):
+            return _of_file(text, path.name, today)
     return _parse(raw, path.name, {}, today)
 
 
@@ -136,7 +139,7 @@ def _ours(paths: Iterable[Path]) -> Iterator[Path]:
 def _of_text(text: StackText) -> Iterator[Problem]:
     """The text's mistakes that are ours to tell: other programs' values are none of them, their outer keys are."""
     for problem in text.problems:
-        outer = len(problem.path) <= _OUTER_LEVELS and problem in text.of_keys
+        outer = len(problem.path) <= _OUTER_LEVELS and problem in text.outer
         if below(problem.path, _PREFIX) or outer:
             yield problem
 
@@ -174,14 +177,22 @@ def _around(whole: Value) -> Iterator[Problem]:
         )
 
 
-def _our_key(key: str, value: Value) -> Iterator[Problem]:
-    """The engine takes `platform` and `gpu-tenancy:config:platform` for `gpu-tenancy:platform`, and of two such keys
-    any one (pulumi v3.259.0: sdk/go/common/workspace/loaders.go, sdk/go/common/resource/config/key.go)."""
+def _meant(key: str) -> str | None:
+    """Return the key of ours that a key of `config` is to the engine; None where it is another program's.
+
+    It takes `platform` and `gpu-tenancy:config:platform` for `gpu-tenancy:platform`, and of two such keys any one
+    (pulumi v3.259.0: sdk/go/common/workspace/loaders.go, sdk/go/common/resource/config/key.go; seen).
+    """
     match key.split(":"):
-        case [name] | [str("gpu-tenancy"), name] | [str("gpu-tenancy"), "config", name]:
-            meant = f"{NAMESPACE}:{name}"
-        case _:
-            return
+        case [name] | ["gpu-tenancy", name] | ["gpu-tenancy", "config", name]:
+            return f"{NAMESPACE}:{name}"
+    return None
+
+
+def _our_key(key: str, value: Value) -> Iterator[Problem]:
+    meant = _meant(key)
+    if meant is None:
+        return
     secret = meant == KUBECONFIG_KEY or meant.startswith(SECRET_KEY_PREFIX)
     encrypted = isinstance(value, dict) and set(value) == {"secure"} and isinstance(value["secure"], str)
     if secret and value is not None and not encrypted:
@@ -218,8 +229,8 @@ def _as_engine(value: Value) -> Value:
 
 def _same(ours: Value, theirs: object, unsure: set[Path], path: Path = ()) -> bool:
     """Whether the engine has read what we have, but for the values that readers take for different things."""
-    if path in unsure:
-        return not isinstance(theirs, dict | list)
+    if path in unsure and not isinstance(ours, dict | list) and not isinstance(theirs, dict | list):
+        return True
     if isinstance(ours, dict) and isinstance(theirs, Mapping):
         return ours.keys() == theirs.keys() and all(
             _same(item, theirs[key], unsure, (*path, key)) for key, item in ours.items()

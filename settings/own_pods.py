@@ -1,7 +1,7 @@
 """Rules that keep a team's settings from refusing our own objects and pods. Pure: no Pulumi import.
 
 Owns: what a name, a volume, a Pod Security level and a missing pool would do to the control plane, to the team's KAI
-and to its check. Leaves to others: all other rules (`rules.py`).
+and to its check. Leaves to others: all other rules (`rules/`).
 """
 
 from __future__ import annotations

@@ -49,8 +49,8 @@ class StackText:
     """The line of every key and list entry, by its path in the file."""
     problems: tuple[Problem, ...]
     """Mistakes in the text that leave the rest readable; their paths are those of the file."""
-    of_keys: tuple[Problem, ...]
-    """Those of them that are about keys."""
+    outer: tuple[Problem, ...]
+    """Those of them that are about the file as a whole or about keys."""
     doubts: frozenset[Path]
     """Where it is not sure which value is meant."""
 
@@ -61,6 +61,11 @@ class StopError(Exception):
     def __init__(self, rule: str, fix: str, line: int | None = None, got: str | None = None) -> None:
         super().__init__(rule)
         self.problem = Problem(path=(), rule=rule, got=got, fix=fix, line=line)
+
+    @classmethod
+    def of(cls, problem: Problem) -> StopError:
+        """Return the error for a mistake of the whole file."""
+        return cls(problem.rule, problem.fix, problem.line, problem.got)
 
 
 def read_stack_file(path: FilePath) -> StackText:
@@ -74,16 +79,22 @@ def read_stack_file(path: FilePath) -> StackText:
 def read_text(text: str) -> StackText:
     """Return what the text of a stack file says. Raises `StopError`, which `read_stack_file` turns into its error."""
     found = _UNSEEN.search(text)
+    unseen: list[Problem] = []
     if found is not None:
-        line = text.count("\n", 0, found.start()) + 1
-        raise StopError("has a character that can't be seen", "remove it", line, got=f"U+{ord(found[0]):04X}")
+        line, got = text.count("\n", 0, found.start()) + 1, f"U+{ord(found[0]):04X}"
+        unseen = [Problem(path=(), rule="has a character that can't be seen", got=got, fix="remove it", line=line)]
+    try:
+        root, whole = _composed(text)
+    except StopError as stop:
+        raise StopError.of(unseen[0]) if unseen else stop from None
     reader = _Reader()
-    value = reader.document(_composed(text))
+    value = reader.document(root)
+    about_keys = (problem for (node, _), problem in reader.problems.items() if node in reader.keys)
     return StackText(
         value=value,
         lines=reader.lines,
-        problems=tuple(reader.problems.values()),
-        of_keys=tuple(problem for (node, _), problem in reader.problems.items() if node in reader.keys),
+        problems=(*unseen, *whole, *reader.problems.values()),
+        outer=(*unseen, *whole, *about_keys),
         doubts=frozenset(reader.doubts),
     )
 
@@ -155,9 +166,13 @@ class _Alias:
 _Node: TypeAlias = "_Leaf | _Branch | _Alias"
 
 
-def _composed(text: str) -> _Node | None:
-    """The nodes of the one document; None for an empty one. Bounded while it is read, not after."""
+def _composed(text: str) -> tuple[_Node | None, list[Problem]]:
+    """The nodes of the first document (None for an empty one), and what is wrong around it.
+
+    Bounded while it is read, not after.
+    """
     root: _Node | None = None
+    problems: list[Problem] = []
     open_branches: list[_Branch] = []
     anchors: dict[str, _Leaf | _Branch] = {}
     documents = nodes = 0
@@ -169,9 +184,11 @@ def _composed(text: str) -> _Node | None:
             case yaml.DocumentStartEvent():
                 documents += 1
                 if documents > 1:
-                    raise StopError("holds more than one document", "remove the line ---: only the first is used", line)
+                    rule, fix = "holds more than one document", "remove the line ---: only the first is used"
+                    problems.append(Problem(path=(), rule=rule, got=None, fix=fix, line=line))
+                    break
                 if event.version or event.tags:
-                    raise StopError("has a directive (%)", "remove it", line)
+                    problems.append(Problem(path=(), rule="has a directive (%)", got=None, fix="remove it", line=line))
                 continue
             case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
                 open_branches.pop().done = True
@@ -201,7 +218,7 @@ def _composed(text: str) -> _Node | None:
             open_branches.append(node)
             if len(open_branches) > MOST_NESTED:
                 raise StopError(f"is nested deeper than {MOST_NESTED} levels", "take levels out", line)
-    return root
+    return root, problems
 
 
 def _anchor(anchors: dict[str, _Leaf | _Branch], name: str, line: int) -> _Leaf | _Branch:
@@ -323,9 +340,8 @@ class _Reader:
             self.keys.add(id(key_node))
             if key_node.text == _MERGE and not (key_node.plain and key_node.tag is None):
                 # the engine writes the file anew before it reads it again, and leaves the quotes out
-                raise StopError(
-                    "has the key '<<' in quotes or with a tag, a merge to the engine", "rename it", key_node.line
-                )
+                rule = "has the key '<<' in quotes or with a tag, which is a merge to the engine"
+                self._tell(path, rule, "rename it", key_node)
             if key_node.text == _MERGE:
                 if merges_at:
                     self._twice(path, key_node, merges_at)

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Final, Literal, TypeAlias, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -241,11 +240,9 @@ def _one_of(choices: Sequence[str], variant: _Variant) -> str:
 
 def _number(here: Kind, variant: _Variant) -> int | float:
     low, high = 0.0, 1_000_000.0
-    for said in here.metadata:
-        if isinstance(said, Ge | Gt):
-            low = float(str(said.ge if isinstance(said, Ge) else said.gt))
-        if isinstance(said, Le | Lt):
-            high = float(str(said.le if isinstance(said, Le) else said.lt))
+    for said in here.metadata:  # pydantic's bounds have one of these each
+        low = float(getattr(said, "ge", getattr(said, "gt", low)))
+        high = float(getattr(said, "le", getattr(said, "lt", high)))
     if here.bare is int:
         return int(
             {_Variant.LOW: max(low, min(high, 0)), _Variant.HIGH: high, _Variant.OTHER: (low + high) // 2}[variant]
@@ -256,7 +253,7 @@ def _number(here: Kind, variant: _Variant) -> int | float:
 
 def _collection(here: Kind, variant: _Variant, numbers: Iterator[int]) -> Value:
     arguments = get_args(here.bare)
-    least = max((said.min_length for said in here.metadata if isinstance(said, MinLen)), default=0)
+    least = max((int(getattr(said, "min_length", 0)) for said in here.metadata), default=0)
     if get_origin(here.bare) is dict:
         return {}
     if get_origin(here.bare) is tuple and Ellipsis not in arguments:

@@ -1,18 +1,19 @@
 """Rules for a team's workloads, as pure functions. No Pulumi import.
 
 Owns: whether workloads fit their team: GPUs, queue, CPU, memory, pods, storage, ports, and a model its share.
-Leaves to others: what the team's own numbers must fit (`rules.py`).
+Leaves to others: what the team's own numbers must fit (`rules/`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Final, TypeAlias
 
 import capacity
 from capacity import NODE_PORTS, mebibytes, millicores
+from releases import CONTROL_PLANE_STORAGE
 from settings.models import Expose, Platform, SchedulerMode, Team
 from settings.problems import Path, Problem, dotted, shown
 from settings.tenants import tenants
@@ -21,6 +22,8 @@ from settings.workloads import CACHE_SHARE, App, GpuShare, Inference
 
 Rule: TypeAlias = Callable[[Platform], Iterable[Problem]]
 
+_ADDENDS: Final = 6
+"""So many addends of a sum stand in a message."""
 SMOKE_CPU_MILLICORES: Final = 50
 SMOKE_MEMORY_MIB: Final = 64
 """What the pod of the completion test asks for."""
@@ -148,12 +151,14 @@ def workloads_fit_their_team(platform: Platform) -> Iterator[Problem]:
         shares = list(_gpu_shares(team, pool.gpu_memory_mib if pool else None))
         limit = _gpu_limit(platform, team)
         if shares and limit is not None:
-            needs = gpus_needed(shares)
+            # more than the limit in all needs no packing, which takes long for thousands of small parts
+            total = sum(shares, Fraction(0))
+            needs = math.ceil(total) if total > limit else gpus_needed(shares)
             if needs > limit:
                 yield Problem(
                     path=path,
                     rule=f"must fit team {name}'s GPU limit, all at the same time",
-                    got=f"{' + '.join(_share_text(share) for share in shares)}, which takes {needs} GPUs of {limit}",
+                    got=f"{_sum_text(shares)}, which takes {needs} GPUs of {limit}",
                     fix="ask for smaller shares, or raise resources.gpus.limit",
                 )
         yield from _queue_sums(name, team, pool.gpu_memory_mib if pool else None)
@@ -199,6 +204,12 @@ def _share_text(share: Fraction) -> str:
     return f"{float(share):g}"
 
 
+def _sum_text(shares: Sequence[Fraction]) -> str:
+    """`0.5 + 1`; a long sum is cut and counted."""
+    told = [_share_text(share) for share in shares[:_ADDENDS]]
+    return " + ".join([*told, *([f"{len(shares) - _ADDENDS} more"] if len(shares) > _ADDENDS else [])])
+
+
 def _gpu_limit(platform: Platform, team: Team) -> int | None:
     """The team's GPU limit as a number; None where the team sees nothing that is known."""
     limit, pool = team.resources.gpus.limit, platform.pools.get(team.pool or "")
@@ -217,8 +228,7 @@ def _queue_sums(name: str, team: Team, gpu_memory_mib: int | None) -> Iterator[P
             yield Problem(
                 path=("teams", name, "queues", leaf, "gpu", "limit"),
                 rule="must hold the workloads of this queue, all at the same time",
-                got=f"{' + '.join(_share_text(share) for share in shares)} = {_share_text(total)} of "
-                f"{queue.gpu.limit:g}",
+                got=f"{_sum_text(shares)} = {_share_text(total)} of {queue.gpu.limit:g}",
                 fix="raise it, or give a workload another queue",
             )
 
@@ -232,6 +242,8 @@ def _host_sums(name: str, team: Team, path: Path) -> Iterator[Problem]:
         if isinstance(workload, Inference):
             cpu, memory, pods = cpu + SMOKE_CPU_MILLICORES, memory + SMOKE_MEMORY_MIB, pods + 1
             storage += mebibytes(workload.cache.size) if workload.cache else 0
+    if storage and team.vcluster.persistence:
+        storage += mebibytes(CONTROL_PLANE_STORAGE)
     asked = team.resources
     sums = (
         ("cpu", cpu, millicores(asked.cpu), "m CPU"),

@@ -98,6 +98,14 @@ def test_what_readers_differ_on_is_refused_in_the_program_too(file: Path) -> Non
     )
 
 
+@pytest.mark.parametrize("tail", ["---\nanother: document\n", "# \u202e\n"], ids=["two documents", "direction"])
+def test_what_the_engine_does_not_look_at_is_refused_in_the_program_too(tail: str, file: Path) -> None:
+    value = handed_on(file)
+    file.write_text(TEXT + tail)
+    [line] = refusal(value, file)
+    assert "holds more than one document" in line or "has a character that can't be seen, got U+202E" in line
+
+
 def test_a_file_that_says_something_else_than_the_engine_has_no_word(file: Path) -> None:
     other = json.dumps(raw())
     assert parse_config(other, file, today=TODAY).teams.keys() == {"ml", "research", "dev"}
@@ -122,6 +130,17 @@ def test_a_stack_without_the_platform_says_which_key_is_missing(file: Path) -> N
 
 class TestKeys:
     """Keys of `config` that the engine takes for ours."""
+
+    def test_the_program_refuses_it_whichever_of_the_two_the_engine_took(self, file: Path) -> None:
+        other = {
+            "host": {"provider": "lab"},
+            "gpu": {"stack": "fake"},
+            "pools": {"a": {"nodes": ["n"], "gpusPerNode": 0}},
+        }
+        file.write_text(f"{TEXT}  platform: {json.dumps(other)}\n")
+        for value in (json.dumps(other), handed_on(file)):
+            [line] = refusal(value, file)
+            assert "config.platform: is gpu-tenancy:platform to the engine; write gpu-tenancy:platform" in line
 
     @pytest.mark.parametrize("key", ["platform", "gpu-tenancy:config:platform"])
     def test_another_spelling_of_the_platform_is_refused(self, key: str, file: Path) -> None:
