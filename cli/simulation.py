@@ -6,9 +6,11 @@ Leaves to others: the lab itself (`lab/driver.py`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 
 from cli import say
 from cli.cluster import Identity, Target
@@ -84,6 +86,18 @@ class LabBridge:
             summary = self._lab.preview()
             say.plan(plan(summary.read(), self._place.platform, Redactor()))
             self._report(summary, "preview")
+
+    def digest(self, out: Path) -> None:
+        """Write what `up` would change."""
+        with _in_words():
+            out.write_text(json.dumps(self._lab.preview().digest(), indent=1) + "\n", encoding="utf-8")
+
+    def drifts(self) -> bool:
+        """The lab has a cluster that nobody else changes."""
+        raise InputError(
+            f"stack {self._place.stack} is a lab: nobody else changes it, so there is no drift to look for.",
+            "ask for a stack on a cluster",
+        )
 
     def _judged(self, recorded: Sequence[Recorded]) -> list[str]:
         """Run the policy pack's rules; return what blocks, say what does not."""

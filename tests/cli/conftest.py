@@ -57,6 +57,11 @@ elif args[:2] == ["stack", "export"]:
     print(open(os.path.join(home, "export")).read())
 elif args[:2] == ["stack", "import"]:
     open(os.path.join(home, "imported"), "w").write(sys.stdin.read())
+elif "--json" in args or args[0] == "refresh":
+    if args[0] == "preview":
+        print(os.environ.get("STUB_DIGEST", ""))
+    sys.stderr.write(os.environ.get("STUB_SAYS", "") + "\\n")
+    sys.exit(int(os.environ.get("STUB_CODE", "0")))
 elif args[0] in ("up", "preview", "destroy"):
     print("Updating (one):", flush=True)
     if os.environ.get("STUB_WAIT"):

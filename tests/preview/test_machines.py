@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -144,7 +145,7 @@ def test_the_types_are_the_components_own() -> None:
     assert SLURM.rpartition(":")[2] == SlurmCluster.__name__
 
 
-def state(**components: dict[str, object]) -> dict[str, Any]:
+def state(components: Mapping[str, Mapping[str, object]]) -> dict[str, Any]:
     host = {"type": HOST_CLUSTER, "outputs": {"hostProvider": "kind", "context": "kind-lab-a"}}
     return {"urn:host": host, **{f"urn:{kind}": {"type": kind, "outputs": said} for kind, said in components.items()}}
 
@@ -152,7 +153,7 @@ def state(**components: dict[str, object]) -> dict[str, Any]:
 def test_a_state_says_what_was_made() -> None:
     was = facts_in_state(
         state(
-            **{
+            {
                 INSTALLED_HOST: {"provider": "kind", "name": "lab-a"},
                 SLURM: {"host": "gpu-1", "gpus": 4, "partition": "gpu"},
             }
@@ -170,7 +171,7 @@ def test_a_state_says_what_was_made() -> None:
 
 
 def test_a_state_with_neither_says_so() -> None:
-    was = facts_in_state(state())
+    was = facts_in_state(state({}))
     assert was is not None
     assert (was.stack[MADE], was.stack["slurm.host"]) == (None, None)
 
