@@ -69,7 +69,7 @@ class Api:
             try:
                 connection.request(method, path, sent, headers)
                 answer = connection.getresponse()
-                text = answer.read(SAID_BYTES if answer.status >= 300 else None)
+                text = answer.read(SAID_BYTES if answer.status >= 300 else -1)
             finally:
                 connection.close()
         except (OSError, http.client.HTTPException) as error:

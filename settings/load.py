@@ -100,7 +100,7 @@ def raw_config(path: FilePath) -> Value:
     that other readers take for something else.
     """
     text = read_stack_file(path)
-    problems = list(_of_text(text.problems))
+    problems = list(_of_text(text))
     if problems:
         raise SettingsError(path.name, problems, text.lines)
     return _as_engine(text.value)
@@ -120,7 +120,7 @@ def engine_config(path: FilePath) -> dict[str, str]:
 
 
 def _of_file(text: StackText, where: str, today: date | None) -> Platform:
-    around = [*_around(text.value), *_of_text(text.problems)]
+    around = [*_around(text.value), *_of_text(text)]
     config = _at(text.value, ("config",))
     if not isinstance(config, dict) or PLATFORM_KEY not in config:
         raise SettingsError(where, around, text.lines)
@@ -133,10 +133,11 @@ def _ours(paths: Iterable[Path]) -> Iterator[Path]:
     return (path for path in paths if below(path, _PREFIX))
 
 
-def _of_text(problems: Iterable[Problem]) -> Iterator[Problem]:
-    """The text's mistakes that are ours to tell: other programs' values are none of them, their keys are."""
-    for problem in problems:
-        if below(problem.path, _PREFIX) or len(problem.path) <= _OUTER_LEVELS:
+def _of_text(text: StackText) -> Iterator[Problem]:
+    """The text's mistakes that are ours to tell: other programs' values are none of them, their outer keys are."""
+    for problem in text.problems:
+        outer = len(problem.path) <= _OUTER_LEVELS and problem in text.of_keys
+        if below(problem.path, _PREFIX) or outer:
             yield problem
 
 

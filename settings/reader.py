@@ -49,6 +49,8 @@ class StackText:
     """The line of every key and list entry, by its path in the file."""
     problems: tuple[Problem, ...]
     """Mistakes in the text that leave the rest readable; their paths are those of the file."""
+    of_keys: tuple[Problem, ...]
+    """Those of them that are about keys."""
     doubts: frozenset[Path]
     """Where it is not sure which value is meant."""
 
@@ -78,7 +80,11 @@ def read_text(text: str) -> StackText:
     reader = _Reader()
     value = reader.document(_composed(text))
     return StackText(
-        value=value, lines=reader.lines, problems=tuple(reader.problems.values()), doubts=frozenset(reader.doubts)
+        value=value,
+        lines=reader.lines,
+        problems=tuple(reader.problems.values()),
+        of_keys=tuple(problem for (node, _), problem in reader.problems.items() if node in reader.keys),
+        doubts=frozenset(reader.doubts),
     )
 
 
@@ -241,6 +247,8 @@ class _Reader:
         self.lines: dict[Path, int] = {}
         self.problems: dict[tuple[int, str], Problem] = {}
         """By node and rule: what is said of an anchor's value is said once, wherever it is filled in."""
+        self.keys: set[int] = set()
+        """Nodes of keys."""
         self.doubts: set[Path] = set()
         self._nodes = 0
         self._copied = 0
@@ -312,6 +320,7 @@ class _Reader:
             self._count(node, path)
             if not isinstance(key_node, _Leaf):
                 raise StopError("has a key that is not plain text", "write a name", key_node.line)
+            self.keys.add(id(key_node))
             if key_node.text == _MERGE and not (key_node.plain and key_node.tag is None):
                 # the engine writes the file anew before it reads it again, and leaves the quotes out
                 raise StopError(

@@ -138,7 +138,7 @@ class _Pod(Section):
     image: ImageReference | None = Field(
         default=None, description="with a tag or digest; default: the pinned one in releases"
     )
-    queue: DnsLabel | None = Field(default=None, description="leaf queue of the team; default: its first")
+    queue: DnsLabel | None = Field(default=None, description="leaf queue of the team; default: the first by name")
     cpu: CpuQuantity = Field(default="1", description="CPU request, in cores")
     memory: MemoryQuantity = Field(default="2Gi", description="memory request, in bytes")
     memory_limit: MemoryQuantity | None = Field(
