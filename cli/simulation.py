@@ -19,14 +19,13 @@ from cli.engine import HIDDEN_OUTPUTS, MASKED
 from cli.errors import CommandError, InputError
 from cli.guards.levels import levels_of
 from cli.guards.memory import Remembered
+from cli.shown import advise, show_preview
 from cli.status import kubeconfig_in, team_states
 from lab.driver import LabDriver, Summary
 from lab.engine import Recorded
 from lab.errors import LabError, RefusedChangeError
 from policies.run import evaluate, lines, resources_of
 from preview.grouped import grouped
-from report.plan import plan
-from report.redact import Redactor
 
 
 @contextmanager
@@ -84,7 +83,7 @@ class LabBridge:
         """Show what `up` would change."""
         with _in_words():
             summary = self._lab.preview()
-            say.plan(plan(summary.read(), self._place.platform, Redactor()))
+            show_preview(summary.read(), self._place.platform, summary.usage)
             self._report(summary, "preview")
 
     def digest(self, out: Path) -> None:
@@ -105,8 +104,7 @@ class LabBridge:
         results = evaluate(resources_of(recorded), levels)
         for result in results:
             if not result.blocks:
-                for message in grouped(violation.message for violation in result.violations):
-                    say.line(f"  policy {result.rule}, advisory: {message}")
+                advise(result.rule, (violation.message for violation in result.violations))
         say.line(lines(results)[-1])
         return [f"policy {r.rule}: {m}" for r in results if r.blocks for m in grouped(v.message for v in r.violations)]
 

@@ -132,7 +132,7 @@ def test_only_an_address_of_this_machine_is_served_at_its_port(server: str | Non
 @pytest.mark.parametrize(
     ("stack", "code", "word"),
     [
-        ("lab", 0, "policy supported-version, advisory: team research: KAI v0.7.11"),
+        ("lab", 0, "policy supported-version, advisory: KAI v0.7.11 was never supported"),
         ("strict", 1, "the policies refuse"),
     ],
 )
