@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -186,7 +187,8 @@ def test_an_override_in_a_broken_file_still_counts(project: Project, monkeypatch
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
     project.outputs({})
     project.export(STATE)
-    override = "{team: ml, allow: [delete], until: 2099-01-01, reason: taken down by a test}"
+    soon = date.today() + timedelta(days=30)
+    override = f"{{team: ml, allow: [delete], until: {soon}, reason: taken down by a test}}"
     project.write(STACK_FILE.replace("gpus: 2", "gpus: many") + f"    overrides: [{override}]\n")
     assert project.run("down") == 0
 

@@ -33,9 +33,15 @@ PLATFORM: Data = {
         "spot": {"selector": {"kind": "spot"}, "nodeCount": 2, "gpusPerNode": 0},
     },
     "teams": {
-        # virtual: on named nodes; restricted; privileged and found by labels; without shared GPUs; KAI 0.7
+        # virtual: on named nodes; restricted, which goes without shared GPUs; privileged and found by labels
         "ml": {**TEAM, "pool": "a100", "nodes": ["gpu-0"], "scheduler": VIRTUAL},
-        "tight": {**TEAM, "pool": "a100", "nodes": ["gpu-1"], "scheduler": VIRTUAL, "isolation": "restricted"},
+        "tight": {
+            **TEAM,
+            "pool": "a100",
+            "nodes": ["gpu-1"],
+            "scheduler": {**VIRTUAL, "version": "v0.16.8", "gpuSharing": False},
+            "isolation": "restricted",
+        },
         "open": {**TEAM, "pool": "any", "scheduler": VIRTUAL, "isolation": "privileged"},
         # host
         "serving": {
@@ -414,8 +420,8 @@ ORDINARY: list[tuple[str, str, Pod]] = [
     ),
     *(("whole GPU", team, asking(team)) for team in (*_KAI_TEAMS, "serving", "batch")),
     *((name, team, synced(team, **spec)) for team in _KAI_TEAMS for name, spec in (("kai", KAI),)),
-    *(("reservation", team, synced(team, **RESERVATION, labels=MARKS["labels"])) for team in _KAI_TEAMS),
-    *(("fraction", team, synced(team, **FRACTION, **MARKS)) for team in _KAI_TEAMS),
+    *(("reservation", team, synced(team, **RESERVATION, labels=MARKS["labels"])) for team in ("ml", "open")),
+    *(("fraction", team, synced(team, **FRACTION, **MARKS)) for team in ("ml", "open")),
     ("fraction in two groups", "ml", synced("ml", **FRACTION, labels={"runai-gpu-group/g-2": "g"})),
     ("fraction by memory", "ml", synced("ml", **FRACTION, annotations={"gpu-memory": "2000"})),
     (
