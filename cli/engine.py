@@ -155,7 +155,8 @@ class EngineDriver:
         """Write the update's steps as JSON, with those that change nothing and with the policies' words."""
         self._stack.need_passphrase()
         run, _ = self._previewed(out)
-        say.line(run.text)
+        if run.text:
+            say.line(run.text)
 
     def _previewed(self, out: Path) -> tuple[Run, Preview]:
         """Write a preview to a file and read it. The run's words have those in it that stand in the file alone."""

@@ -21,12 +21,12 @@ def show_preview(preview: Preview, platform: Platform, usage: Usage | None) -> N
     """Print the plan. `usage`: what runs now, None where nobody can be asked."""
     redactor = Redactor()
     say.plan(plan(preview, platform, redactor, usage=usage))
-    for diagnostic in preview.diagnostics:
-        if diagnostic.severity == "warning":
-            say.line(redactor.text(f"  warning: {diagnostic.message.strip()}"))
+    warnings = (diagnostic.message.strip() for diagnostic in preview.diagnostics if diagnostic.severity == "warning")
+    for warning in dict.fromkeys(warnings):
+        say.line(redactor.text(f"  warning: {warning.removeprefix('warning: ')}"))
     for result in preview.policies:
         if not result.mandatory:
-            advise(result.name, (violation.message for violation in result.violations))
+            advise(result.name, (_sentence(violation) for violation in result.violations))
 
 
 def advise(rule: str, messages: Iterable[str]) -> None:
@@ -57,7 +57,14 @@ def _policies(violations: Iterable[Violation]) -> Iterator[str]:
             yield "Policies:"
         kind, name = _of(violation.where)
         yield f"        [mandatory]  {violation.policy}  ({kind}: {name}) said"
-        yield f"            {' '.join(violation.message.split())}"
+        yield f"            {_sentence(violation)}"
+
+
+def _sentence(violation: Violation) -> str:
+    """The violation itself: the SDK of policies puts the rule's description in front, on a line of its own
+    (pulumi-policy v1.21.0, proxy.py)."""
+    lines = [line.strip() for line in violation.message.splitlines() if line.strip()]
+    return " ".join(lines[1:] or lines)
 
 
 def _of(urn: str) -> tuple[str, str]:

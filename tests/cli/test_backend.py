@@ -222,12 +222,25 @@ def test_the_engine_s_words_are_kept_for_the_owner_alone(
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("command", ["up", "preview", "status", "outputs", "down"])
+def test_any_command_may_be_the_first_in_a_folder(
+    project: Project, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """The engine fails, and not with `no stack named`, where its state's folder is not there."""
+    assert project.run(command) == (1 if command == "outputs" else 0)
+    said = capsys.readouterr().err
+    assert "state directory" not in said
+    assert ("stack one does not exist yet" in said) == (command == "outputs")
+
+
 def test_a_preview_is_a_result_on_standard_output(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = world.platform({"ml": world.team("a100", 4)})
     more = world.platform({"ml": world.team("a100", 6)})
-    monkeypatch.setenv("STUB_DIGEST", json.dumps(world.digest(settings, more)))
+    warning = {"severity": "warning", "message": "warning: the provider is old\n", "urn": ""}
+    digest = {**world.digest(settings, more), "diagnostics": [warning, warning]}
+    monkeypatch.setenv("STUB_DIGEST", json.dumps(digest))
     monkeypatch.setenv("STUB_SAYS", "@ previewing update....")
     assert project.run("preview") == 0
     said = capsys.readouterr()
@@ -238,6 +251,7 @@ def test_a_preview_is_a_result_on_standard_output(
     assert "\x1b" not in said.out, "colour only on a terminal"
     assert "stack one | context here" in said.err
     assert "gpuLimit" not in said.err
+    assert said.err.count("  warning: the provider is old\n") == 1
 
 
 def test_a_preview_that_the_policies_or_the_guards_refuse_says_so(
@@ -249,14 +263,14 @@ def test_a_preview_that_the_policies_or_the_guards_refuse_says_so(
     violation = {"resourceUrn": team, "policyName": "gpu-limit-bounded", "enforcementLevel": "mandatory"}
     events = [
         {"preludeEvent": {}},
-        {"policyEvent": {**violation, "message": "team ml has no limit; write one"}},
+        {"policyEvent": {**violation, "message": "A limit is a number.\nteam ml has no limit; write one"}},
         {"summaryEvent": {"resourceChanges": {"create": 1}}},
     ]
     monkeypatch.setenv("STUB_DIGEST", "\n".join(map(json.dumps, events)))
     assert project.run("preview") == 1
     said = capsys.readouterr()
     assert said.out == "", "a preview that failed is no result"
-    assert "team ml has no limit; write one" in said.err
+    assert "error: team ml, policy gpu-limit-bounded: team ml has no limit; write one\n" in said.err
     assert 'below "gpu-limit-bounded"' in said.err
     message = "refused before anything was changed:\n- team ml: lowers the GPU limit, and 3 run now. Fix: undo it\n"
     error = {"urn": "", "severity": "error", "message": message}
