@@ -62,7 +62,7 @@ def _policies(violations: Iterable[Violation]) -> Iterator[str]:
 
 def _sentence(violation: Violation) -> str:
     """The violation itself: the SDK of policies puts the rule's description in front, on a line of its own
-    (pulumi-policy v1.21.0, proxy.py)."""
+    (pulumi-policy v1.21.0, policy.py)."""
     lines = [line.strip() for line in violation.message.splitlines() if line.strip()]
     return " ".join(lines[1:] or lines)
 
