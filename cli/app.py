@@ -66,7 +66,11 @@ def parser() -> argparse.ArgumentParser:
         return command
 
     add("up", _up, "make the platform what the stack file says")
-    add("preview", _preview, "show what `up` would change")
+    preview = add("preview", _preview, "show what `up` would change")
+    preview.add_argument(
+        "--json", type=Path, metavar="FILE", help="write it to a file instead, in the engine's own JSON"
+    )
+    add("drift", _drift, "is the cluster still what the state says? changes nothing")
     add("outputs", _outputs, "print the outputs as JSON, without secrets")
     add("env", _env, "print what a shell must export for a plain `pulumi` to use the same state")
     status = add("status", _status, "show teams, versions, quotas and the last check")
@@ -136,7 +140,27 @@ def _preview(options: argparse.Namespace, root: Path) -> None:
     # the program itself asks the guards
     _place, driver, _host = _begin(options, root, must_reach=True)
     driver.ready()
-    driver.preview()
+    if options.json is None:
+        driver.preview()
+        return
+    try:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        driver.digest(options.json)
+    except OSError as error:
+        raise CommandError(
+            f"{options.json.name} can't be written: {error.strerror}.", "free some space, or check the folder"
+        ) from None
+
+
+def _drift(options: argparse.Namespace, root: Path) -> None:
+    place, driver, _host = _begin(options, root, must_reach=False)
+    driver.ready()
+    if driver.drifts():
+        raise CommandError(
+            f"the cluster of stack {place.stack} is other than its state says.",
+            f"see what differs above; `make up STACK={place.stack}` makes it what the stack file says",
+        )
+    say.line(f"stack {place.stack}: the cluster is what the state says")
 
 
 def _down(options: argparse.Namespace, root: Path) -> None:

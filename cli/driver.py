@@ -84,6 +84,13 @@ class Driver(Protocol):
     def preview(self) -> None:
         """Show what `up` would change; change nothing."""
 
+    def digest(self, out: Path) -> None:
+        """Write what `up` would change to a file, in the engine's own JSON. A preview that fails is written, too, and
+        says why; without anything to write it is an error."""
+
+    def drifts(self) -> bool:
+        """Whether the cluster is other than the state says; change nothing."""
+
     def outputs(self) -> dict[str, Json]:
         """Return the outputs without secrets; at least `teams`."""
 

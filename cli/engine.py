@@ -14,7 +14,10 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from lightkube import Client
@@ -26,6 +29,7 @@ from cli.cluster import TIMEOUT, Identity, Target, connected, get_json, target_o
 from cli.driver import Json, Place, TeamState
 from cli.errors import CommandError, InputError, InterruptedRunError
 from cli.failures import also, explained, keep_words, refused
+from cli.guards.losses import usage_now
 from cli.guards.memory import Remembered, remembered
 from cli.guards.refusal import ends, from_words
 from cli.guards.stamp import RELEASED, VARIABLE
@@ -33,6 +37,7 @@ from cli.levels import policy_arguments
 from cli.locks import Lock, end_orphans, is_engine, read_locks
 from cli.progress import Progress, Run, run_shown
 from cli.resume import Pending, clear, pending_operations
+from cli.shown import show_preview, words
 from cli.stack import Stack, protected_urns
 from cli.status import kubeconfig_in, team_states, teams_in_state
 from cli.waiting import Json as Thing
@@ -47,6 +52,9 @@ from names import (
     KAI_NAMESPACE,
     team_secret,
 )
+from preview.read import PreviewError, read_preview
+from preview.steps import Preview
+from report.redact import Redactor
 from settings.load import KUBECONFIG_KEY
 from settings.tenants import tenants
 
@@ -61,7 +69,15 @@ SHARED_NAMESPACES: Final = (HOST_NAMESPACE, KAI_NAMESPACE, DEVICE_PLUGIN_NAMESPA
 
 Reader = Callable[[], tuple[list[Thing], list[Thing]]]
 
-MAKE_TARGET: Final = {"destroy": "down"}
+STREAM: Final = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
+"""The digest of a plain --json leaves out the policies' events (pulumi v3.259.0 pkg/backend/display/json.go)."""
+
+AS_NOT_EXPECTED: Final = 7
+"""The engine's exit code where `--expect-no-changes` found one (pulumi v3.259.0 pkg/cmd/pulumi/cmd/exit_codes.go)."""
+NOT_EXPECTED: Final = "no changes were expected"
+"""Its words, which older engines say with another code."""
+
+MAKE_TARGET: Final = {"destroy": "down", "refresh": "drift"}
 """Our word for the engine's command where it is another."""
 
 
@@ -127,14 +143,50 @@ class EngineDriver:
             self._go("up", "--yes", "--continue-on-error", *policies, more={RELEASED: " ".join(released)})
 
     def preview(self) -> None:
-        """Print the update's steps in detail on standard output."""
+        """Print the update's steps on standard output, with old and new values, team by team."""
         self._stack.make()
-        with policy_arguments(self._place.platform, self._place.stack, self._place.root, date.today()) as policies:
-            command = self._stack.command("preview", "--diff", *policies, "--stack", self._place.stack)
-            quiet = Progress(lambda _: None)
-            run = run_shown(command, cwd=self._place.root, env=self._stack.env, progress=quiet)
+        with TemporaryDirectory() as folder:
+            run, found = self._previewed(Path(folder) / "preview.json")
         self._judge("preview", run)
-        say.result("".join(line for line in run.text.splitlines(keepends=True) if not line.startswith("@ ")))
+        platform = self._place.platform
+        show_preview(found, platform, usage_now(self._host, resolve(platform)) if self._host is not None else None)
+
+    def digest(self, out: Path) -> None:
+        """Write the update's steps as JSON, with those that change nothing and with the policies' words."""
+        self._stack.need_passphrase()
+        run, _ = self._previewed(out)
+        if run.text:
+            say.line(run.text)
+
+    def _previewed(self, out: Path) -> tuple[Run, Preview]:
+        """Write a preview to a file and read it. The run's words have those in it that stand in the file alone."""
+        with policy_arguments(self._place.platform, self._place.stack, self._place.root, date.today()) as policies:
+            run = self._run_quietly("preview", "--json", "--show-sames", *policies, result=out)
+        if run.interrupted:
+            self._judge("preview", run)
+        try:
+            found = read_preview(out.read_text(encoding="utf-8"), where=out.name)
+        except PreviewError as error:
+            self._judge("preview", run)
+            raise CommandError(f"`pulumi preview` wrote no preview: {error}.", "", detail=run.text) from None
+        return replace(run, text=f"{run.text}\n{Redactor().text(words(found))}".strip()), found
+
+    def drifts(self) -> bool:
+        """Refresh without keeping anything. The program runs, because it reads the inner clusters' kubeconfigs."""
+        self._stack.need_passphrase()
+        run = self._run_quietly("refresh", "--preview-only", "--expect-no-changes", "--run-program", "--diff")
+        if run.code == AS_NOT_EXPECTED or NOT_EXPECTED in run.text:
+            say.line(run.text)
+            return True
+        self._judge("refresh", run)
+        return False
+
+    def _run_quietly(self, *arguments: str, result: Path | None = None) -> Run:
+        """Run the engine; its words come back without secrets, because a workflow's log is read by many."""
+        command = self._stack.command(*arguments, "--stack", self._place.stack)
+        env, quiet = {**self._stack.env, **STREAM}, Progress(lambda _: None)
+        run = run_shown(command, cwd=self._place.root, env=env, progress=quiet, result=result)
+        return replace(run, text="\n".join(Redactor().lines(run.text.splitlines())))
 
     def outputs(self) -> dict[str, Json]:
         """Return what the state says; no secret, so no passphrase is needed."""

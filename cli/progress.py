@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -104,8 +104,10 @@ def run_shown(
     progress: Progress | None = None,
     hopeless: Callable[[Progress], str] = lambda _: "",
     tick: float = TICK,
+    result: Path | None = None,
 ) -> Run:
-    """Run the engine to its end, with its progress shown.
+    """Run the engine to its end, with its progress shown. `result`: a file for its standard output, apart from its
+    words; None takes both together.
 
     The engine leads its own session: a Ctrl-C in the terminal reaches us alone, and we hand it on to the engine
     once, which then ends its plugins itself and writes its state. A second Ctrl-C is handed on, too: then the engine
@@ -113,18 +115,23 @@ def run_shown(
     """
     shown = progress or Progress()
     stopped = ""
-    with subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=dict(env),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    ) as child:
-        assert child.stdout is not None
+    with ExitStack() as held:
+        file = held.enter_context(result.open("wb")) if result is not None else None
+        child = held.enter_context(
+            subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=file or subprocess.PIPE,
+                stderr=subprocess.PIPE if file is not None else subprocess.STDOUT,
+                start_new_session=True,
+            )
+        )
+        words = child.stderr if file is not None else child.stdout
+        assert words is not None
         with handed_on(child.send_signal) as came:
-            for line in lines(child.stdout.fileno(), tick):
+            for line in lines(words.fileno(), tick):
                 if line is not None:
                     shown.take(line)
                 elif not stopped and not came and (stopped := hopeless(shown)):

@@ -6,9 +6,11 @@ Leaves to others: the lab itself (`lab/driver.py`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 
 from cli import say
 from cli.cluster import Identity, Target
@@ -17,14 +19,13 @@ from cli.engine import HIDDEN_OUTPUTS, MASKED
 from cli.errors import CommandError, InputError
 from cli.guards.levels import levels_of
 from cli.guards.memory import Remembered
+from cli.shown import advise, show_preview
 from cli.status import kubeconfig_in, team_states
 from lab.driver import LabDriver, Summary
 from lab.engine import Recorded
 from lab.errors import LabError, RefusedChangeError
 from policies.run import evaluate, lines, resources_of
 from preview.grouped import grouped
-from report.plan import plan
-from report.redact import Redactor
 
 
 @contextmanager
@@ -82,8 +83,20 @@ class LabBridge:
         """Show what `up` would change."""
         with _in_words():
             summary = self._lab.preview()
-            say.plan(plan(summary.read(), self._place.platform, Redactor()))
+            show_preview(summary.read(), self._place.platform, summary.usage)
             self._report(summary, "preview")
+
+    def digest(self, out: Path) -> None:
+        """Write what `up` would change."""
+        with _in_words():
+            out.write_text(json.dumps(self._lab.preview().digest(), indent=1) + "\n", encoding="utf-8")
+
+    def drifts(self) -> bool:
+        """The lab has a cluster that nobody else changes."""
+        raise InputError(
+            f"stack {self._place.stack} is a lab: nobody else changes it, so there is no drift to look for.",
+            "ask for a stack on a cluster",
+        )
 
     def _judged(self, recorded: Sequence[Recorded]) -> list[str]:
         """Run the policy pack's rules; return what blocks, say what does not."""
@@ -91,8 +104,7 @@ class LabBridge:
         results = evaluate(resources_of(recorded), levels)
         for result in results:
             if not result.blocks:
-                for message in grouped(violation.message for violation in result.violations):
-                    say.line(f"  policy {result.rule}, advisory: {message}")
+                advise(result.rule, (violation.message for violation in result.violations))
         say.line(lines(results)[-1])
         return [f"policy {r.rule}: {m}" for r in results if r.blocks for m in grouped(v.message for v in r.violations)]
 

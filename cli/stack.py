@@ -44,6 +44,7 @@ from settings.tenants import tenants
 from settings.values import Value
 
 INSTALL: Final = "https://www.pulumi.com/docs/install/"
+_NOTHING_THERE: Final = ("no stack named", "unable to open state directory")
 NO_SUCH_STACK: Final = 6
 """The engine's exit code for a stack that does not exist (seen with 3.259)."""
 
@@ -222,8 +223,8 @@ class Stack:
 
 
 def is_unknown_stack(answer: subprocess.CompletedProcess[str]) -> bool:
-    """Whether the engine says that there is no such stack."""
-    return answer.returncode == NO_SUCH_STACK or "no stack named" in answer.stderr
+    """Whether the engine says that there is no such stack, or not even a folder for one."""
+    return answer.returncode == NO_SUCH_STACK or any(words in answer.stderr for words in _NOTHING_THERE)
 
 
 def sdk_version() -> str:

@@ -30,6 +30,7 @@ from lab.usage import usage_now
 from preview.gate import Refusal, gate_preview
 from preview.read import read_preview
 from preview.steps import Preview
+from preview.usage import Usage
 from settings.load import engine_config, load_stack_file
 from settings.models import Override
 from settings.problems import SettingsError
@@ -57,6 +58,7 @@ class Summary:
     failures: tuple[str, ...] = ()
     violations: tuple[str, ...] = ()
     refusals: tuple[Refusal, ...] = ()  # what the gate does not let through; then nothing was changed
+    usage: Usage | None = None  # what ran before; None: not asked for
     seconds: float = 0.0
 
     @property
@@ -193,7 +195,8 @@ class LabDriver:
             failures: list[str] = []
             state = State(self.home / "state.json")
             everything = [_deleted(entry) for entry in reversed(state.entries.values())]
-            if refusals := self._refused(self._summary(time.monotonic(), everything, ()), self._overrides()):
+            planned = self._summary(time.monotonic(), everything, ())
+            if refusals := self._refused(planned, self._overrides(), usage_now(self.clusters)):
                 raise RefusedChangeError(refusals)
             self._delete_absent(LabBackend(self.clusters, state, dry_run=False), state, [], failures)
             for failure in failures:  # the servers go away all the same, and with them whatever would not
@@ -216,15 +219,14 @@ class LabDriver:
         recorded += [_deleted(entry) for urn, entry in reversed(entries.items()) if urn not in kept]
         violations = tuple(self._policies(recorded)) if self._policies else ()
         summary = self._summary(started, recorded, monitor.failures, violations)
-        return replace(summary, refusals=self._refused(summary, overrides))
+        usage = usage_now(self.clusters)
+        return replace(summary, usage=usage, refusals=self._refused(summary, overrides, usage))
 
-    def _refused(self, planned: Summary, overrides: Sequence[Override]) -> tuple[Refusal, ...]:
+    def _refused(self, planned: Summary, overrides: Sequence[Override], usage: Usage) -> tuple[Refusal, ...]:
         """What the gate does not let through. Where nothing was made yet, nothing can be lost."""
         if not State(self.home / "state.json").entries:
             return ()
-        preview = planned.read()
-        found = gate_preview(preview, usage=usage_now(self.clusters), overrides=overrides, today=date.today())
-        return tuple(found)
+        return tuple(gate_preview(planned.read(), usage=usage, overrides=overrides, today=date.today()))
 
     def _overrides(self) -> tuple[Override, ...]:
         """The stack file's overrides; none of a file that is broken or gone."""

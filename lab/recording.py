@@ -85,6 +85,7 @@ def record(stack_file: Path, root: Path) -> dict[str, Resource]:
             parent=item.parent,
             replace_key=_replace_key(item),
             replace_on=item.replace_on,
+            read=item.op == "read",
         )
         for item in summary.recorded
     }

@@ -33,18 +33,27 @@ kubectl get resourcequota,pods -A -o json > usage.json
 python -m policies.gate --preview preview.json --stack-file Pulumi.prod.yaml --usage usage.json
 ```
 
-An override names the team, what may happen to it, a last day and a reason:
+An override says what may happen, to which team, until when and why. `anotherCluster` and `slurm` are about all teams at
+once and name none:
 
 ```yaml
 overrides:
   - {team: ml, allow: [replace], until: 2026-12-31, reason: ml moved its work to another cluster}
+  - {allow: [anotherCluster], until: 2026-12-31, reason: the old host is given back}
 ```
 
-Adding a team, a pool or a queue, and raising a number, lose nothing. Removing a team needs `delete`; a canary comes and
+Adding a team, a pool, a queue or a workload, and raising a number, lose nothing. Removing a team needs `delete`; a canary comes and
 goes while nothing runs in it. A resource whose deletion this program has no word on is refused, and so is an operation
 of a preview that it does not know; for the latter there is no override.
 
 """
+
+
+_SOURCES: Final = (
+    "Sources, each at a tag: VC is github.com/loft-sh/vcluster, KAI github.com/kai-scheduler/KAI-Scheduler, DP\n"
+    "github.com/NVIDIA/k8s-device-plugin. VD is github.com/loft-sh/vcluster-docs, K8S the documentation of Kubernetes.\n"
+    "A path without any of them is this repository's."
+)
 
 
 def _cell(text: str) -> str:
@@ -61,4 +70,4 @@ def markdown() -> str:
     lines = [_HEAD + "| field | at worst | what happens | override | source |", "| --- | --- | --- | --- | --- |"]
     lines += [_row(row) for row in TABLE]
     counts = ", ".join(f"{sum(row.kind is kind for row in TABLE)} {kind}" for kind in Kind)
-    return "\n".join([*lines, "", f"{len(TABLE)} fields: {counts}."]) + "\n"
+    return "\n".join([*lines, "", f"{len(TABLE)} fields: {counts}.", "", _SOURCES]) + "\n"

@@ -99,6 +99,11 @@ class Step:
         return self.new if self.new is not None else (self.old or {})
 
     @property
+    def read(self) -> bool:
+        """Whether it is somebody else's, and only looked at."""
+        return self.word == "read"
+
+    @property
     def operation(self) -> str:
         """The operation in one word; of an unknown one the maker's own."""
         return self.word if self.op is Op.UNKNOWN and self.word else self.op.value

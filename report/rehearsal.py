@@ -40,6 +40,8 @@ class Resource:
     replace_key: str = ""
     replace_on: tuple[str, ...] = ()
     """Properties whose change is a replacement because the program says so."""
+    read: bool = False
+    """Whether it is somebody else's, and only looked at."""
 
 
 def compare(before: Mapping[str, Resource], after: Mapping[str, Resource], *, made_by: str) -> dict[str, Any]:
@@ -49,7 +51,9 @@ def compare(before: Mapping[str, Resource], after: Mapping[str, Resource], *, ma
     for urn, new in after.items():
         old = before.get(urn)
         changed = list(differences(old.inputs, new.inputs)) if old else []
-        if old is None:
+        if new.read:
+            op = "read"
+        elif old is None:
             op = "create"
         elif old.replace_key != new.replace_key or _is_replaced(urn, old, new):
             op = "replace"
@@ -62,8 +66,9 @@ def compare(before: Mapping[str, Resource], after: Mapping[str, Resource], *, ma
         steps.append(step)
         summary[op] = summary.get(op, 0) + 1
     for urn in reversed([urn for urn in before if urn not in after]):
-        steps.append({"op": "delete", "urn": urn, **_state("oldState", urn, before[urn]), "detailedDiff": None})
-        summary["delete"] = summary.get("delete", 0) + 1
+        op = "read-discard" if before[urn].read else "delete"
+        steps.append({"op": op, "urn": urn, **_state("oldState", urn, before[urn]), "detailedDiff": None})
+        summary[op] = summary.get(op, 0) + 1
     return {"madeBy": made_by, "steps": steps, "changeSummary": summary}
 
 
@@ -86,6 +91,7 @@ def to_json(resources: Mapping[str, Resource]) -> dict[str, Any]:
                 "parent": found.parent,
                 "replaceKey": found.replace_key,
                 "replaceOn": list(found.replace_on),
+                "read": found.read,
             }
             for urn, found in resources.items()
         },
@@ -103,8 +109,9 @@ def from_json(text: str, *, where: str) -> dict[str, Resource]:
                 inputs=dict(found["inputs"]),
                 parent=str(found["parent"]),
                 replace_key=str(found["replaceKey"]),
-                # a recording of an older program has none
+                # a recording of an older program has no word on these two; of what is read it has the id alone
                 replace_on=tuple(str(name) for name in found.get("replaceOn", ())),
+                read=bool(found.get("read", set(found["inputs"]) == {"id"})),
             )
             for urn, found in raw["resources"].items()
         }

@@ -29,7 +29,8 @@ def lists_everything(preview: Preview, head: Platform) -> bool:
 
 
 def judge(preview: Preview, stack: str, *, today: date | None = None) -> tuple[PolicyResult, ...]:
-    """Every rule's result on what will be there after the preview's steps. today: for support windows."""
+    """Every rule's result on what will be there after the preview's steps, less what is only read. today: for support
+    windows."""
     resources = [
         PolicyResource(
             type=step.type,
@@ -39,7 +40,7 @@ def judge(preview: Preview, stack: str, *, today: date | None = None) -> tuple[P
             parent=step.parent or "",
         )
         for step in preview.steps
-        if step.op is not Op.DELETE and step.new is not None
+        if step.op is not Op.DELETE and step.new is not None and not step.read
     ]
     return tuple(
         PolicyResult(

@@ -23,7 +23,7 @@ pr-reports: $(READY)    # the reports of the stacks that RECORDINGS/base and /he
 pr-admit: $(READY)      # may STACK's stack file in HEAD meet credentials, when BASE's is the one that is merged?
 	@$(PY) -m report.stackfile --base "$(BASE)/Pulumi.$(STACK).yaml" --head "$(HEAD)/Pulumi.$(STACK).yaml"
 pr-preview: $(READY)    ## what STACK's stack file would change now, as JSON in OUT
-	@$(PY) -m report.live preview --stack "$(STACK)" --out "$(OUT)/preview.json"
+	@$(PY) -m cli --stack "$(STACK)" preview --json "$(OUT)/preview.json"
 pr-report: $(READY)     ## comment and picture of STACK from OUT/preview.json; BASE holds the stack file before
 	@$(PY) -m report --base "$(BASE)/Pulumi.$(STACK).yaml" --head "Pulumi.$(STACK).yaml" \
 	  --preview "$(OUT)/preview.json" --out "$(OUT)"
@@ -34,7 +34,7 @@ ops-check: $(READY)     ## are they those of APPROVED=operations.json, or of the
 	else $(PY) -m report.operations --preview "$(OUT)/preview.json" --approved "$(APPROVED)" \
 	  --stack-file "Pulumi.$(STACK).yaml"; fi
 drift: $(READY)         ## is STACK's cluster still what the state says? changes nothing
-	@$(PY) -m report.live drift --stack "$(STACK)"
+	@$(PY) -m cli --stack "$(STACK)" drift
 engine-version:         # the engine's version that this project is run with
 	@sed -n 's/^pulumi==\([0-9.]*\) .*/\1/p' requirements.lock
 

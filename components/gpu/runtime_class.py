@@ -19,5 +19,11 @@ def runtime_class(settings: RuntimeClass, provider: k8s.Provider, parent: pulumi
         f"runtime-class-{settings.name}",
         metadata={"name": settings.name, "labels": names.labels()},
         handler=settings.handler,
-        opts=pulumi.ResourceOptions(parent=parent, provider=provider),
+        opts=pulumi.ResourceOptions(
+            parent=parent,
+            provider=provider,
+            # Kubernetes never lets it change, and the new one has the old one's name
+            replace_on_changes=["handler"],
+            delete_before_replace=True,
+        ),
     )

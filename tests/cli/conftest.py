@@ -39,6 +39,10 @@ with open(os.path.join(home, "calls"), "a") as calls:
     calls.write(json.dumps(entry) + "\\n")
 stacks = os.path.join(home, "stacks")
 known = open(stacks).read().split() if os.path.exists(stacks) else []
+url = os.environ.get("PULUMI_BACKEND_URL", "")
+if args[0] != "version" and url.startswith("file://") and not os.path.isdir(url.removeprefix("file://")):
+    sys.stderr.write(f"error: unable to open state directory {url!r}\\n")
+    sys.exit(255)
 if args[0] == "version":
     print(os.environ.get("STUB_VERSION", "v3.259.0"))
 elif args[:2] == ["stack", "ls"]:
@@ -57,6 +61,11 @@ elif args[:2] == ["stack", "export"]:
     print(open(os.path.join(home, "export")).read())
 elif args[:2] == ["stack", "import"]:
     open(os.path.join(home, "imported"), "w").write(sys.stdin.read())
+elif "--json" in args or args[0] == "refresh":
+    if args[0] == "preview":
+        print(os.environ.get("STUB_DIGEST", '{"steps": [], "changeSummary": {}}'))
+    sys.stderr.write(os.environ.get("STUB_SAYS", "") + "\\n")
+    sys.exit(int(os.environ.get("STUB_CODE", "0")))
 elif args[0] in ("up", "preview", "destroy"):
     print("Updating (one):", flush=True)
     if os.environ.get("STUB_WAIT"):
@@ -101,12 +110,16 @@ class Project:
     def outputs(self, value: dict[str, object]) -> None:
         """What the stub's stack has as outputs; makes the stack."""
         (self.home / "outputs").write_text(json.dumps(value))
-        (self.home / "stacks").write_text("one\n")
+        self._make()
 
     def export(self, value: Mapping[str, object]) -> None:
         """What the stub's stack has as state; makes the stack."""
         (self.home / "export").write_text(json.dumps(value))
+        self._make()
+
+    def _make(self) -> None:
         (self.home / "stacks").write_text("one\n")
+        (self.root / ".pulumi/state").mkdir(parents=True, exist_ok=True)
 
 
 @pytest.fixture
@@ -135,6 +148,8 @@ def project(tmp_path: Path, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Pr
     made.outputs({})
     made.export({"version": 3, "deployment": {}})
     (home / "stacks").unlink()
+    (root / ".pulumi/state").rmdir()
+    (root / ".pulumi").rmdir()
     stub = bin_ / "pulumi"
     stub.write_text(f"#!{sys.executable} -IS\n{STUB}")
     stub.chmod(0o755)

@@ -11,6 +11,7 @@ import pytest
 
 from cli.backend import file_backend, find_backend
 from tests.cli.conftest import STACK_FILE, Project
+from tests.report import world
 
 
 @pytest.fixture
@@ -211,6 +212,7 @@ def test_the_engine_s_words_are_kept_for_the_owner_alone(
 ) -> None:
     monkeypatch.setenv("STUB_SAYS", "\n".join(f"line {number}" for number in range(4400)))
     monkeypatch.setenv("STUB_CODE", "255")
+    monkeypatch.setenv("STUB_DIGEST", "")
     assert project.run("preview") == 1
     said = capsys.readouterr()
     assert said.out == "", "a preview that failed is no result"
@@ -220,16 +222,63 @@ def test_the_engine_s_words_are_kept_for_the_owner_alone(
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("command", ["up", "preview", "status", "outputs", "down"])
+def test_any_command_may_be_the_first_in_a_folder(
+    project: Project, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """The engine fails, and not with `no stack named`, where its state's folder is not there."""
+    assert project.run(command) == (1 if command == "outputs" else 0)
+    said = capsys.readouterr().err
+    assert "state directory" not in said
+    assert ("stack one does not exist yet" in said) == (command == "outputs")
+
+
 def test_a_preview_is_a_result_on_standard_output(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("STUB_SAYS", "@ previewing update....\n + kubernetes:core/v1:Namespace: (create)")
+    settings = world.platform({"ml": world.team("a100", 4)})
+    more = world.platform({"ml": world.team("a100", 6)})
+    warning = {"severity": "warning", "message": "warning: the provider is old\n", "urn": ""}
+    digest = {**world.digest(settings, more), "diagnostics": [warning, warning]}
+    monkeypatch.setenv("STUB_DIGEST", json.dumps(digest))
+    monkeypatch.setenv("STUB_SAYS", "@ previewing update....")
     assert project.run("preview") == 0
     said = capsys.readouterr()
-    assert " + kubernetes:core/v1:Namespace: (create)" in said.out
+    lines = said.out.splitlines()
+    assert lines[0] == "team ml"
+    assert "      gpuLimit: 4 → 6" in lines
     assert "@ previewing" not in said.out
+    assert "\x1b" not in said.out, "colour only on a terminal"
     assert "stack one | context here" in said.err
-    assert "kubernetes:core" not in said.err
+    assert "gpuLimit" not in said.err
+    assert said.err.count("  warning: the provider is old\n") == 1
+
+
+def test_a_preview_that_the_policies_or_the_guards_refuse_says_so(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = world.digest(None, world.platform({"ml": world.team("a100", 4)}))
+    team = next(step["urn"] for step in found["steps"] if step["urn"].endswith("index:Team::ml"))
+    monkeypatch.setenv("STUB_CODE", "255")
+    violation = {"resourceUrn": team, "policyName": "gpu-limit-bounded", "enforcementLevel": "mandatory"}
+    events = [
+        {"preludeEvent": {}},
+        {"policyEvent": {**violation, "message": "A limit is a number.\nteam ml has no limit; write one"}},
+        {"summaryEvent": {"resourceChanges": {"create": 1}}},
+    ]
+    monkeypatch.setenv("STUB_DIGEST", "\n".join(map(json.dumps, events)))
+    assert project.run("preview") == 1
+    said = capsys.readouterr()
+    assert said.out == "", "a preview that failed is no result"
+    assert "error: team ml, policy gpu-limit-bounded: team ml has no limit; write one\n" in said.err
+    assert 'below "gpu-limit-bounded"' in said.err
+    message = "refused before anything was changed:\n- team ml: lowers the GPU limit, and 3 run now. Fix: undo it\n"
+    error = {"urn": "", "severity": "error", "message": message}
+    monkeypatch.setenv("STUB_DIGEST", json.dumps({"diagnostics": [error], "changeSummary": {}}))
+    assert project.run("preview") == 2
+    said = capsys.readouterr()
+    assert "error: team ml: lowers the GPU limit, and 3 run now" in said.err
+    assert "fix: undo it" in said.err
 
 
 def test_what_the_program_refused_is_the_error_and_nothing_else(

@@ -22,7 +22,6 @@ from cli.guards import program as guards
 from cli.guards.refusal import RefusedError
 from kube import KubeconfigError
 from kube.stack import kubeconfig_of
-from report import live
 from settings.load import PLATFORM_KEY, parse_platform
 from settings.models import Host, HostProvider
 from tests.cli.fake_api import kubeconfig
@@ -87,10 +86,8 @@ COMMANDS: dict[str, Callable[[Decoy], int]] = {
     "env": lambda decoy: decoy.run("env"),
     "down": lambda decoy: decoy.run("down"),
     "lab-reset": lambda decoy: decoy.run("lab-reset"),
-    "pr-preview": lambda decoy: live.main(
-        ["preview", "--stack", "lab", "--root", str(decoy.root), "--out", str(decoy.root / "out.json")]
-    ),
-    "drift": lambda decoy: live.main(["drift", "--stack", "lab", "--root", str(decoy.root)]),
+    "pr-preview": lambda decoy: decoy.run("preview", "--json", str(decoy.root / "out.json")),
+    "drift": lambda decoy: decoy.run("drift"),
 }
 
 

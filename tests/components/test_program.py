@@ -293,6 +293,14 @@ class TestGuardrails:
             assert "value" in list(found.options.replaceOnChanges), found.name
             assert found.options.deleteBeforeReplace, "the new one has the old one's name"
 
+    def test_a_runtime_class_with_another_handler_is_made_anew_because_kubernetes_never_changes_it(
+        self, declare: Declare
+    ) -> None:
+        found = declare("prod").of_type(RUNTIME_CLASS)
+        assert [(list(r.options.replaceOnChanges), r.options.deleteBeforeReplace) for r in found] == [
+            (["handler"], True)
+        ]
+
     def test_no_class_has_a_preemption_policy_of_its_own(self, declare: Declare) -> None:
         # the host's API server refuses a synced pod whose policy is not that of its class
         found = declare("lab").of_type(PRIORITY)

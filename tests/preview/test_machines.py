@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -144,7 +145,7 @@ def test_the_types_are_the_components_own() -> None:
     assert SLURM.rpartition(":")[2] == SlurmCluster.__name__
 
 
-def state(components: dict[str, dict[str, object]]) -> dict[str, Any]:
+def state(components: Mapping[str, Mapping[str, object]]) -> dict[str, Any]:
     host = {"type": HOST_CLUSTER, "outputs": {"hostProvider": "kind", "context": "kind-lab-a"}}
     return {"urn:host": host, **{f"urn:{kind}": {"type": kind, "outputs": said} for kind, said in components.items()}}
 

@@ -15,7 +15,7 @@ from preview.read import read_preview
 from report import rehearsal, rehearsed
 from report.command import UsageError
 from report.impact import impacts
-from report.rehearsal import Resource, compare, from_json
+from report.rehearsal import Resource, compare, from_json, to_json
 from report.rules import judge, lists_everything
 from tests.report.world import PROJECT, World, platform, team
 
@@ -66,6 +66,19 @@ class TestRecord:
         results = {result.name: result for result in judge(preview, "prod")}
         assert results["gpu-collision"].checked == 2
         assert not results["gpu-collision"].violations
+        assert [name for name, result in results.items() if result.blocks] == []
+
+    def test_what_is_only_read_is_nobodys_to_judge(self, recorded: Mapping[str, Resource]) -> None:
+        reads = {urn.rpartition("::")[2] for urn, found in recorded.items() if found.read}
+        assert {"host-uid", "ml-virtual-cluster-certificates"} <= reads
+        preview = read_preview(json.dumps(compare({}, recorded, made_by="a rehearsal")))
+        assert {step.name for step in preview.steps if step.read} == reads
+        assert [step.name for step in preview.changes if step.name in reads] == []
+        # an older program's recording tells them by what it has of them, the id alone
+        older = json.loads(json.dumps(to_json(recorded)))
+        for found in older["resources"].values():
+            del found["read"]
+        assert from_json(json.dumps(older), where="older") == dict(recorded)
 
     def test_a_part_of_the_resources_is_not_judged(self, recorded: Mapping[str, Resource]) -> None:
         part = {urn: found for urn, found in recorded.items() if not urn.endswith(":Team::ml")}
@@ -113,6 +126,9 @@ class TestCompare:
             (Resource(inputs={"a": 1}), Resource(inputs={"a": 1}), "same"),
             (Resource(inputs={"a": 1}), Resource(inputs={"a": 2}), "update"),
             (Resource(inputs={}, replace_key="1"), Resource(inputs={}, replace_key="2"), "replace"),
+            (None, Resource(inputs={"id": "a"}, read=True), "read"),
+            (Resource(inputs={"id": "a"}, read=True), Resource(inputs={"id": "b"}, read=True), "read"),
+            (Resource(inputs={"id": "a"}, read=True), None, "read-discard"),
         ],
     )
     def test_each_difference_is_its_operation(self, before: Resource | None, after: Resource | None, op: str) -> None:
