@@ -18,7 +18,7 @@ import names
 from lab.clusters import Clusters
 from lab.objects import APPEAR_SECONDS, Json, Objects, Reference
 from lab.processes import LOOPBACK
-from releases import KAI, KaiRelease
+from releases import KAI, KaiRelease, Kind
 from settings.models import Owner, Platform, Pool
 
 SIMULATED = "simulated"
@@ -154,9 +154,9 @@ class Releases:
         objects.apply(queue_kind, force=True)
         crd = objects.reference(queue_kind)
         objects.wait(lambda: _established(objects.get(crd)), APPEAR_SECONDS, "the Queue kind is not established")
-        for name in known.crds if known else ():
-            if name != queue_kind["metadata"]["name"]:
-                objects.apply(_stand_in(name), force=True)
+        for own in known.kinds if known else ():
+            if own.crd != queue_kind["metadata"]["name"]:
+                objects.apply(_stand_in(own), force=True)
         for name, value in KAI_PRIORITIES.items():
             meta = {"name": name}
             kind = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass"}
@@ -205,18 +205,17 @@ def _certificates(file: Path) -> Json:
     }
 
 
-def _stand_in(name: str) -> Json:
-    """A kind of KAI's that nothing in the lab has objects of: only its name is right."""
-    plural, _, group = name.partition(".")
+def _stand_in(kind: Kind) -> Json:
+    """A kind of KAI's that nothing in the lab has objects of: any object will do."""
     schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": name},
+        "metadata": {"name": kind.crd},
         "spec": {
-            "group": group,
-            "scope": "Cluster",
-            "names": {"plural": plural, "singular": plural.removesuffix("s"), "kind": plural.capitalize()},
+            "group": kind.group,
+            "scope": kind.scope,
+            "names": {"plural": kind.plural, "singular": kind.kind.lower(), "kind": kind.kind},
             "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
         },
     }

@@ -69,7 +69,8 @@ class Api:
             try:
                 connection.request(method, path, sent, headers)
                 answer = connection.getresponse()
-                text = answer.read(SAID_BYTES if answer.status >= 300 else -1)
+                # not read(-1): Python 3.11 then waits for an end that a kept connection never has
+                text = answer.read(SAID_BYTES) if answer.status >= 300 else answer.read()
             finally:
                 connection.close()
         except (OSError, http.client.HTTPException) as error:

@@ -11,7 +11,7 @@ from datetime import date
 from types import MappingProxyType
 from typing import Final
 
-from releases.shapes import NVIDIA, KaiRelease, Leftover, Operand, Trap
+from releases.shapes import NVIDIA, KaiRelease, Kind, Leftover, Operand, Trap
 
 _NO_ARGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
@@ -73,15 +73,24 @@ _POST_DELETE: Final = (
 )
 
 # what the charts' own crds/ and their crd-upgrader bring: KAI@<version>:deployments/{,kai-scheduler/}crds
-_QUEUE_KINDS: Final = ("bindrequests.scheduling.run.ai", "podgroups.scheduling.run.ai", "queues.scheduling.run.ai")
-_OPERATOR_KINDS: Final = ("configs.kai.scheduler", "schedulingshards.kai.scheduler")
+_QUEUE_GROUP: Final = "scheduling.run.ai"
+_QUEUE_KINDS: Final = (
+    Kind(group=_QUEUE_GROUP, plural="bindrequests", kind="BindRequest", scope="Namespaced"),
+    Kind(group=_QUEUE_GROUP, plural="podgroups", kind="PodGroup", scope="Namespaced"),
+    Kind(group=_QUEUE_GROUP, plural="queues", kind="Queue"),
+)
+_OPERATOR_KINDS: Final = (
+    Kind(group="kai.scheduler", plural="configs", kind="Config"),
+    Kind(group="kai.scheduler", plural="schedulingshards", kind="SchedulingShard"),
+)
+_TOPOLOGY: Final = Kind(group="kai.scheduler", plural="topologies", kind="Topology")
 
 _KINDS_STAY: Final = Trap(
     id="kinds-stay",
     sentence="its CRDs stay after uninstalling, and with them the Config that owns webhooks which refuse every pod",
     handling="the CRDs are owned by KAI's namespace, which is ours: Kubernetes removes them when it goes",
     source="observed; KAI@v0.9.8:pkg/operator/operands/deployable/deployable.go (owner references)",
-    flag="crds",
+    flag="kinds",
 )
 _HOOK_STAYS: Final = Trap(
     id="failed-hook-stays",
@@ -252,7 +261,7 @@ _V0_7_11: Final = KaiRelease(
     mig_names_count_at_zero=True,
     leftovers=(),
     hook_objects=(_CRD_UPGRADER,),
-    crds=_QUEUE_KINDS,
+    kinds=_QUEUE_KINDS,
     restricted=False,
     webhooks=("kai-binder", "kai-queuecontroller"),
     traps=(
@@ -320,7 +329,7 @@ _V0_9_3: Final = KaiRelease(
     mig_names_count_at_zero=True,
     hook_objects=(_CRD_UPGRADER,),
     leftovers=(),  # kai-config is an object of the release here, and goes with it
-    crds=(*_OPERATOR_KINDS, *_QUEUE_KINDS),
+    kinds=(*_OPERATOR_KINDS, *_QUEUE_KINDS),
     # the operator's pod takes no security context before 0.16 (KAI@v0.14.7:.../templates/services/operator.yaml)
     restricted=False,
     webhooks=("validating-kai-admission", "kai-queue-validation-v2"),
@@ -435,7 +444,7 @@ _V0_12_23: Final = replace(
     mig_names_count_at_zero=False,
     leftovers=(_KAI_CONFIG, _DEFAULT_SHARD),
     hook_objects=(_CRD_UPGRADER, *_POST_DELETE),
-    crds=(*_OPERATOR_KINDS, "topologies.kai.scheduler", *_QUEUE_KINDS),
+    kinds=(*_OPERATOR_KINDS, _TOPOLOGY, *_QUEUE_KINDS),
     webhooks=("validating-kai-admission", "kai-queue-validation-v2", "kai-podgroup-validation-v2alpha2"),
     traps=(
         _WAIT,

@@ -63,6 +63,21 @@ class Leftover:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind that a chart brings as a CRD."""
+
+    group: str
+    plural: str
+    kind: str
+    scope: Literal["Cluster", "Namespaced"] = "Cluster"
+
+    @property
+    def crd(self) -> str:
+        """The name of its CRD."""
+        return f"{self.plural}.{self.group}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trap:
     """Something that goes wrong with a release, in one sentence, and what handles it here."""
 
@@ -134,8 +149,8 @@ class KaiRelease:
     """Delete them between two lines: they are of use while the release is there."""
     hook_objects: tuple[Leftover, ...]
     """Delete them before every install and upgrade: a hook that failed leaves them, and its next run can't begin."""
-    crds: tuple[str, ...]
-    """Its kinds. Helm never removes them, and with them stay its Queues, and the Config that owns its webhooks."""
+    kinds: tuple[Kind, ...]
+    """Its own. Helm never removes their CRDs, and with them stay its Queues, and the Config that owns its webhooks."""
     restricted: bool
     """Whether values can make all of its pods fit the Pod Security level `restricted`, but for reservation pods."""
     webhooks: tuple[str, ...]

@@ -89,8 +89,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "components/check/job.py": ("tests/components/test_job.py",),
     "probe/injection.py": ("tests/probe/test_injection.py", "tests/probe/test_sharing.py"),
     "probe/judge/sharing.py": ("tests/probe/test_sharing.py", *_PROBE),
-    "probe/judge/run.py": ("tests/probe/test_recordings.py", *_PROBE),
-    "probe/why.py": ("tests/probe/test_why.py", "tests/probe/test_verdict.py"),
+    "probe/why.py": ("tests/probe/test_why.py",),
     "components/team/protection.py": ("tests/components/test_protection.py", f"{_POLICIES}/test_gate.py"),
 }
 

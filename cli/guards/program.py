@@ -89,7 +89,7 @@ def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date
         # `make up` has cleared what a killed run left
         if killed is not None and RELEASED not in os.environ:
             found += killed.refusals()
-    found += losses(state, platform, stack, today, cluster.target if cluster else None)
+    found += losses(state, platform, stack, today, *((cluster.target, cluster.uid) if cluster else (None, None)))
     if cluster is not None:
         found += cluster_refusals(cluster.findings or (), platform, today, changing=changing)
     if found:

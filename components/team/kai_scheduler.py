@@ -157,12 +157,24 @@ class KaiScheduler(Component):
             "name": names.KAI_NAMESPACE,
             "uid": namespace.metadata.uid,
         }
-        for kind in args.release.crds:
+        for kind in args.release.kinds:
             k8s.apiextensions.v1.CustomResourceDefinitionPatch(
-                f"{name}-owns-{kind}",
-                metadata={"name": kind, "ownerReferences": [owner]},
-                # a patch that is deleted takes its fields back, and so the owner before its end
-                opts=self.child(provider=args.provider, depends_on=[self.release], retain_on_delete=True),
+                f"{name}-owns-{kind.crd}",
+                metadata={"name": kind.crd, "ownerReferences": [owner]},
+                # what the provider reads in every CRD, a patch of one, too; the same as it is
+                spec={
+                    "group": kind.group,
+                    "names": {"kind": kind.kind, "plural": kind.plural},
+                    "scope": kind.scope,
+                },
+                opts=self.child(
+                    provider=args.provider,
+                    depends_on=[self.release],
+                    # a patch that is deleted takes its fields back, and so the owner before its end
+                    retain_on_delete=True,
+                    # the provider updates a CRD by writing all of it, and a patch has not all of it
+                    replace_on_changes=["metadata", "spec"],
+                ),
             )
 
 

@@ -81,11 +81,9 @@ def test_only_a_kai_that_is_the_clusters_counts_pods_of_other_namespaces() -> No
     found = tenants()
     assert others(found, "vision").queues == ()
     strangers = others(found, "vision", foreign_kai=True)
-    assert strangers.queues == (
-        *("serving", "serving-online", "serving-gpu-check"),
-        *("batch", "batch-nightly", "batch-gpu-check"),
-    )
-    assert others(found, "serving", foreign_kai=True).queues == ("batch", "batch-nightly", "batch-gpu-check")
+    batch = ("batch", "batch-nightly", "batch-gpu-check")
+    assert strangers.queues == ("serving", "serving-online", "serving-gpu-check", *batch)
+    assert others(found, "serving", foreign_kai=True).queues == batch
     guarded = [rule.name for rule in rules(found["vision"], strangers, "nvidia")]
     assert guarded.count("not-the-hosts-queues") == 1
     assert "not-the-hosts-queues" not in rule_names(found, "vision")

@@ -22,8 +22,6 @@ TEAM: Data = {
     "queues": {"work": {"gpu": 1}},
 }
 VIRTUAL = {"mode": "virtual", "version": "v0.9.3", "gpuSharing": True}
-RESTRICTED = {"mode": "virtual", "version": "v0.16.8"}
-"""The first KAI whose own pods fit the level `restricted`; a reservation pod never does, so nothing is shared."""
 PLATFORM: Data = {
     "host": {"provider": "lab", "scheduler": {"version": "v0.9.3"}},
     "gpu": {"stack": "devicePlugin"},
@@ -37,7 +35,7 @@ PLATFORM: Data = {
     "teams": {
         # virtual: on named nodes; restricted; privileged and found by labels; without shared GPUs; KAI 0.7
         "ml": {**TEAM, "pool": "a100", "nodes": ["gpu-0"], "scheduler": VIRTUAL},
-        "tight": {**TEAM, "pool": "a100", "nodes": ["gpu-1"], "scheduler": RESTRICTED, "isolation": "restricted"},
+        "tight": {**TEAM, "pool": "a100", "nodes": ["gpu-1"], "scheduler": VIRTUAL, "isolation": "restricted"},
         "open": {**TEAM, "pool": "any", "scheduler": VIRTUAL, "isolation": "privileged"},
         # host
         "serving": {
@@ -399,7 +397,6 @@ def control_plane(team: str) -> Pod:
 
 _ALL = tuple(PLACES)
 _KAI_TEAMS = ("ml", "tight", "open")
-_SHARING_TEAMS = ("ml", "open")
 ORDINARY: list[tuple[str, str, Pod]] = [
     # of every team
     *(
@@ -417,8 +414,8 @@ ORDINARY: list[tuple[str, str, Pod]] = [
     ),
     *(("whole GPU", team, asking(team)) for team in (*_KAI_TEAMS, "serving", "batch")),
     *((name, team, synced(team, **spec)) for team in _KAI_TEAMS for name, spec in (("kai", KAI),)),
-    *(("reservation", team, synced(team, **RESERVATION, labels=MARKS["labels"])) for team in _SHARING_TEAMS),
-    *(("fraction", team, synced(team, **FRACTION, **MARKS)) for team in _SHARING_TEAMS),
+    *(("reservation", team, synced(team, **RESERVATION, labels=MARKS["labels"])) for team in _KAI_TEAMS),
+    *(("fraction", team, synced(team, **FRACTION, **MARKS)) for team in _KAI_TEAMS),
     ("fraction in two groups", "ml", synced("ml", **FRACTION, labels={"runai-gpu-group/g-2": "g"})),
     ("fraction by memory", "ml", synced("ml", **FRACTION, annotations={"gpu-memory": "2000"})),
     (

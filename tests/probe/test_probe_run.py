@@ -173,12 +173,17 @@ def api() -> Iterator[ApiServer]:
     kept = ApiServer()
 
     class Handler(http.server.BaseHTTPRequestHandler):
+        # as a real API server: an answer in chunks, on a connection that stays open after it
+        protocol_version = "HTTP/1.1"
+
         def do_PATCH(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             kept.requests.append((self.command, self.path, dict(self.headers), body))
             self.send_response(kept.status)
+            self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            self.wfile.write(b'{"kind": "Status", "message": "configmaps is forbidden"}')
+            for part in (b'{"kind": "Status", ', b'"message": "configmaps is forbidden"}', b""):
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part))
 
         def log_message(self, *_: object) -> None:
             pass
