@@ -29,6 +29,8 @@ from report.github import STACK_FILE
 from report.redact import Redactor
 
 SCHEMA: Final = 1
+_UNCHANGED: Final = frozenset({"same", "read", "discard"})
+"""The engine's words for what stays, and for what is looked up or no more looked up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,8 @@ class Resource:
     replace_key: str = ""
     replace_on: tuple[str, ...] = ()
     """Properties whose change is a replacement because the program says so."""
+    read: bool = False
+    """The program only looks it up."""
 
 
 def compare(before: Mapping[str, Resource], after: Mapping[str, Resource], *, made_by: str) -> dict[str, Any]:
@@ -49,7 +53,9 @@ def compare(before: Mapping[str, Resource], after: Mapping[str, Resource], *, ma
     for urn, new in after.items():
         old = before.get(urn)
         changed = list(differences(old.inputs, new.inputs)) if old else []
-        if old is None:
+        if new.read:
+            op, changed = "read", []
+        elif old is None or old.read:
             op = "create"
         elif old.replace_key != new.replace_key or _is_replaced(urn, old, new):
             op = "replace"
@@ -62,8 +68,9 @@ def compare(before: Mapping[str, Resource], after: Mapping[str, Resource], *, ma
         steps.append(step)
         summary[op] = summary.get(op, 0) + 1
     for urn in reversed([urn for urn in before if urn not in after]):
-        steps.append({"op": "delete", "urn": urn, **_state("oldState", urn, before[urn]), "detailedDiff": None})
-        summary["delete"] = summary.get("delete", 0) + 1
+        op = "discard" if before[urn].read else "delete"
+        steps.append({"op": op, "urn": urn, **_state("oldState", urn, before[urn]), "detailedDiff": None})
+        summary[op] = summary.get(op, 0) + 1
     return {"madeBy": made_by, "steps": steps, "changeSummary": summary}
 
 
@@ -86,6 +93,7 @@ def to_json(resources: Mapping[str, Resource]) -> dict[str, Any]:
                 "parent": found.parent,
                 "replaceKey": found.replace_key,
                 "replaceOn": list(found.replace_on),
+                "read": found.read,
             }
             for urn, found in resources.items()
         },
@@ -103,8 +111,9 @@ def from_json(text: str, *, where: str) -> dict[str, Resource]:
                 inputs=dict(found["inputs"]),
                 parent=str(found["parent"]),
                 replace_key=str(found["replaceKey"]),
-                # a recording of an older program has none
+                # a recording of an older program has neither
                 replace_on=tuple(str(name) for name in found.get("replaceOn", ())),
+                read=found.get("read") is True,
             )
             for urn, found in raw["resources"].items()
         }
@@ -137,7 +146,7 @@ def _reports(options: argparse.Namespace, _: Redactor) -> int:
         preview = compare(before, after, made_by="a rehearsal")
         stack_files = {side: getattr(options, side) / stack_file for side in ("base", "head")}
         same_file = len({path.read_bytes() if path.is_file() else None for path in stack_files.values()}) == 1
-        if same_file and set(preview["changeSummary"]) <= {"same"}:
+        if same_file and set(preview["changeSummary"]) <= _UNCHANGED:
             continue
         out = options.out / stack_file.split(".")[1]
         write(out / "preview.json", preview)

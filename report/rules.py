@@ -21,6 +21,9 @@ from preview.usage import Usage
 from settings.models import Platform
 from settings.tenants import tenants
 
+READS: Final = frozenset({"read", "read-replacement"})
+"""The engine's words for what a program looks up. It is there whatever the program says, so no rule judges it."""
+
 
 def lists_everything(preview: Preview, head: Platform) -> bool:
     """Whether unchanged resources are in the preview, too. Rules that add up over teams are wrong about a part."""
@@ -39,7 +42,7 @@ def judge(preview: Preview, stack: str, *, today: date | None = None) -> tuple[P
             parent=step.parent or "",
         )
         for step in preview.steps
-        if step.op is not Op.DELETE and step.new is not None
+        if step.op is not Op.DELETE and step.new is not None and step.word not in READS
     ]
     return tuple(
         PolicyResult(

@@ -12,10 +12,11 @@ import yaml
 
 from lab.recording import as_lab, record
 from preview.read import read_preview
+from preview.steps import Op
 from report import rehearsal, rehearsed
 from report.command import UsageError
 from report.impact import impacts
-from report.rehearsal import Resource, compare, from_json
+from report.rehearsal import Resource, compare, from_json, to_json
 from report.rules import judge, lists_everything
 from tests.report.world import PROJECT, World, platform, team
 
@@ -65,7 +66,13 @@ class TestRecord:
         assert lists_everything(preview, SETTINGS)
         results = {result.name: result for result in judge(preview, "prod")}
         assert results["gpu-collision"].checked == 2
-        assert not results["gpu-collision"].violations
+        assert not [name for name, result in results.items() if result.blocks]
+
+    def test_what_it_looks_up_is_neither_judged_nor_counted(self, recorded: Mapping[str, Resource]) -> None:
+        looked_up = {urn for urn, found in recorded.items() if found.read}
+        assert {urn.split("::")[-1] for urn in looked_up} >= {"host-uid", "ml-virtual-cluster-certificates"}
+        preview = read_preview(json.dumps(compare({}, recorded, made_by="a rehearsal")))
+        assert preview.count(Op.CREATE) == len(recorded) - len(looked_up)
 
     def test_a_part_of_the_resources_is_not_judged(self, recorded: Mapping[str, Resource]) -> None:
         part = {urn: found for urn, found in recorded.items() if not urn.endswith(":Team::ml")}
@@ -113,10 +120,18 @@ class TestCompare:
             (Resource(inputs={"a": 1}), Resource(inputs={"a": 1}), "same"),
             (Resource(inputs={"a": 1}), Resource(inputs={"a": 2}), "update"),
             (Resource(inputs={}, replace_key="1"), Resource(inputs={}, replace_key="2"), "replace"),
+            (None, Resource(inputs={"id": "a"}, read=True), "read"),
+            (Resource(inputs={"id": "a"}, read=True), Resource(inputs={"id": "b"}, read=True), "read"),
+            (Resource(inputs={"id": "a"}, read=True), Resource(inputs={}), "create"),
+            (Resource(inputs={"id": "a"}, read=True), None, "discard"),
         ],
     )
     def test_each_difference_is_its_operation(self, before: Resource | None, after: Resource | None, op: str) -> None:
         assert self.ops({URN: before} if before else {}, {URN: after} if after else {}) == [op]
+
+    def test_a_recording_is_read_as_it_was_written(self) -> None:
+        found = {URN: Resource(inputs={"a": 1}, parent="p", replace_key="k", replace_on=("a",), read=True)}
+        assert from_json(json.dumps(to_json(found)), where="x") == found
 
     @pytest.mark.parametrize(
         "text", ["", "[]", '{"schema": 2, "resources": {}}', '{"schema": 1, "resources": {"a": {}}}']
