@@ -34,6 +34,7 @@ from settings.problems import SettingsError
 
 _HASHED: Final = re.compile(r"^\[secret\] [0-9a-f]+$")
 _CONNECTION: Final = ("context", "kubeconfig", "connection", *INSTALLS)
+READ: Final = "read"
 JOB: Final = "kubernetes:batch/v1:Job"
 
 
@@ -85,7 +86,7 @@ def record(stack_file: Path, root: Path) -> dict[str, Resource]:
             parent=item.parent,
             replace_key=_replace_key(item),
             replace_on=item.replace_on,
-            read=item.op == "read",
+            read=item.op == READ,
         )
         for item in summary.recorded
     }

@@ -25,7 +25,7 @@ class StateError(ValueError):
 
 
 def resources_of(state: object) -> list[PolicyResource]:
-    """Return the resources of an exported state, without those that are marked for deletion.
+    """Return the resources of an exported state, without those that are marked for deletion or were only looked up.
 
     Raises `StateError` when it is no such state.
     """
@@ -40,7 +40,7 @@ def resources_of(state: object) -> list[PolicyResource]:
         if not isinstance(entry, Mapping) or not isinstance(entry.get("type"), str):
             message = f"has an entry without a type: {entry!r:.80}"
             raise StateError(message)
-        if entry.get("delete"):
+        if entry.get("delete") or entry.get("external"):
             continue
         urn = str(entry.get("urn", ""))
         # a component's inputs are what its constructor passed; some engines keep only what it registered as outputs

@@ -48,12 +48,14 @@ OPS: Final[dict[str, Op]] = {
     "same": Op.SAME,
     "read": Op.SAME,
     "refresh": Op.SAME,
-    "read-discard": Op.SAME,
     "discard": Op.SAME,
     "diff": Op.SAME,
     "extend-parameterize": Op.SAME,
 }
 """The engine's words (pulumi v3.259.0, pkg/resource/deploy/step.go)."""
+
+READS: Final = frozenset({"read", "read-replacement"})
+"""Of these the words for what a program only looks up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +103,7 @@ class Step:
     @property
     def read(self) -> bool:
         """Whether it is somebody else's, and only looked at."""
-        return self.word == "read"
+        return self.word in READS
 
     @property
     def operation(self) -> str:

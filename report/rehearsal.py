@@ -29,6 +29,8 @@ from report.github import STACK_FILE
 from report.redact import Redactor
 
 SCHEMA: Final = 1
+_UNCHANGED: Final = frozenset({"same", "read", "discard"})
+"""The engine's words for what stays, and for what is looked up or no more looked up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +54,8 @@ def compare(before: Mapping[str, Resource], after: Mapping[str, Resource], *, ma
         old = before.get(urn)
         changed = list(differences(old.inputs, new.inputs)) if old else []
         if new.read:
-            op = "read"
-        elif old is None:
+            op, changed = "read", []
+        elif old is None or old.read:
             op = "create"
         elif old.replace_key != new.replace_key or _is_replaced(urn, old, new):
             op = "replace"
@@ -66,7 +68,7 @@ def compare(before: Mapping[str, Resource], after: Mapping[str, Resource], *, ma
         steps.append(step)
         summary[op] = summary.get(op, 0) + 1
     for urn in reversed([urn for urn in before if urn not in after]):
-        op = "read-discard" if before[urn].read else "delete"
+        op = "discard" if before[urn].read else "delete"
         steps.append({"op": op, "urn": urn, **_state("oldState", urn, before[urn]), "detailedDiff": None})
         summary[op] = summary.get(op, 0) + 1
     return {"madeBy": made_by, "steps": steps, "changeSummary": summary}
@@ -144,7 +146,7 @@ def _reports(options: argparse.Namespace, _: Redactor) -> int:
         preview = compare(before, after, made_by="a rehearsal")
         stack_files = {side: getattr(options, side) / stack_file for side in ("base", "head")}
         same_file = len({path.read_bytes() if path.is_file() else None for path in stack_files.values()}) == 1
-        if same_file and set(preview["changeSummary"]) <= {"same"}:
+        if same_file and set(preview["changeSummary"]) <= _UNCHANGED:
             continue
         out = options.out / stack_file.split(".")[1]
         write(out / "preview.json", preview)

@@ -16,24 +16,29 @@ CLONED: Final = ("PersistentVolumeClaim", "VolumeSnapshot")
 OLD_CLASS: Final = "volume.beta.kubernetes.io/storage-class"
 
 
-def own_volumes() -> Rule:
-    """A claim of the tenant's gets a volume that is made for it, and picks none that is there already."""
-    named = "variables.spec.?volumeName.orValue('')"
+def new_volume(spec: str, annotations: str) -> str:
+    """Say in CEL that a claim gets a volume that is made for it, and picks none that is there already."""
     sources = " && ".join(
-        f"(!has(variables.spec.{field}) || (variables.spec.{field}.kind in {listed(CLONED)}"
-        f" && variables.spec.{field}.?namespace.orValue('') == ''))"
+        f"(!has({spec}.{field}) || ({spec}.{field}.kind in {listed(CLONED)}"
+        f" && {spec}.{field}.?namespace.orValue('') == ''))"
         for field in ("dataSource", "dataSourceRef")
     )
-    made = " && ".join(
+    return " && ".join(
         (
-            f"{named} == ''",
-            "!has(variables.spec.selector)",
+            f"{spec}.?volumeName.orValue('') == ''",
+            f"!has({spec}.selector)",
             # explicitly none: only volumes that somebody made by hand
-            "variables.spec.?storageClassName.orValue('any') != ''",
-            f"variables.annotations[?{text(OLD_CLASS)}].orValue('any') != ''",
+            f"{spec}.?storageClassName.orValue('any') != ''",
+            f"{annotations}[?{text(OLD_CLASS)}].orValue('any') != ''",
             sources,
         )
     )
+
+
+def own_volumes() -> Rule:
+    """A claim of the tenant's gets a new volume, and another one later neither."""
+    named = "variables.spec.?volumeName.orValue('')"
+    made = new_volume("variables.spec", "variables.annotations")
     kept = f"!variables.byTenant || {named} == dyn(oldObject).?spec.?volumeName.orValue('')"
     return Rule(
         name="own-volumes",

@@ -39,7 +39,7 @@ PLATFORM: Data = {
             **TEAM,
             "pool": "a100",
             "nodes": ["gpu-1"],
-            "scheduler": {**VIRTUAL, "version": "v0.16.8", "gpuSharing": False},
+            "scheduler": {"mode": "virtual", "version": "v0.16.8"},
             "isolation": "restricted",
         },
         "open": {**TEAM, "pool": "any", "scheduler": VIRTUAL, "isolation": "privileged"},
@@ -122,6 +122,13 @@ def asking(team: str, **more: Any) -> Pod:
     queue = {"serving": "serving-online", "batch": "batch-nightly"}.get(team, "work")
     labels = {"kai.scheduler/queue": queue, **more.pop("labels", {})}
     return synced(team, labels=labels, **(by_kai | {"containers": [container(resources=GPU)]} | more))
+
+
+def ephemeral(*, annotations: Mapping[str, str] | None = None, **spec: object) -> Data:
+    """A volume whose claim Kubernetes makes: its own accounts, without the syncer's mark."""
+    usual = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    template = {"metadata": {"annotations": dict(annotations or {})}, "spec": usual | spec}
+    return {"ephemeral": {"volumeClaimTemplate": template}}
 
 
 # --- ordinary -------------------------------------------------------------------------------------------------------
@@ -479,6 +486,10 @@ ORDINARY: list[tuple[str, str, Pod]] = [
         ),
     ),
     ("user namespace", "ml", synced("ml", hostUsers=False)),
+    *(
+        ("new volume", team, synced(team, volumes=[{"name": "v", **ephemeral(storageClassName=name)}]))
+        for team, name in (("ml", "fast"), ("web", None))
+    ),
 ]
 
 # --- attacks --------------------------------------------------------------------------------------------------------
@@ -498,6 +509,16 @@ def init(**more: object) -> Data:
 
 def volume(**source: object) -> Data:
     return {"volumes": [{"name": "v", **source}]}
+
+
+OF_SOMEBODY: list[Data] = [
+    {"volumeName": "somebodys"},
+    {"selector": {"matchLabels": {"owner": "another"}}},
+    {"storageClassName": ""},
+    {"annotations": {"volume.beta.kubernetes.io/storage-class": ""}},
+    {"dataSourceRef": {"apiGroup": "example.com", "kind": "Backup", "name": "b"}},
+]
+"""What a claim says that wants a volume that is there already, or data from elsewhere."""
 
 
 def env(name: str, **value: object) -> Data:
@@ -540,17 +561,7 @@ ATTACKS: list[tuple[str, str, Pod]] = [
             {"vsphereVolume": {"volumePath": "p"}},
             {"gitRepo": {"repository": "https://git.example/r"}},
             {"emptyDir": {"medium": "HugePages"}},
-            {
-                "ephemeral": {
-                    "volumeClaimTemplate": {
-                        "spec": {
-                            "accessModes": ["ReadWriteOnce"],
-                            "resources": {"requests": {"storage": "1Gi"}},
-                            "volumeName": "somebodys",
-                        }
-                    }
-                }
-            },
+            *(ephemeral(**claim) for claim in OF_SOMEBODY),
         )
     ),
     *(

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
+import yaml
 from lightkube import ApiError, Client, KubeConfig
 from lightkube.config.models import User
 from lightkube.models.authentication_v1 import TokenRequestSpec
@@ -39,10 +40,13 @@ from components.check import job
 from components.team.admission import SYNCED_LABEL, binding_spec, others, policy_name, policy_spec, rules
 from components.team.team import check_request
 from components.team.tenant import Tenant, resolve
+from components.workloads import app_spec, inference_spec
+from components.workloads.pods import placement
 from lab.binaries import Binaries
 from lab.clusters import Clusters
 from settings.load import parse_platform
-from tests.lab.pods import ATTACKS, ORDINARY, PLATFORM, asking, container, marked, pod, synced, volume
+from settings.workloads import App, Inference
+from tests.lab.pods import ATTACKS, OF_SOMEBODY, ORDINARY, PLATFORM, asking, container, marked, pod, synced, volume
 
 pytestmark = pytest.mark.lab
 
@@ -163,12 +167,55 @@ def test_the_programs_own_check_is_let_in(host: Host, team: str) -> None:
     tenant = tenants()[team]
     request = check_request(tenant, parse_platform(PLATFORM, "test"))
     for made in (job.asking_job(request, "mark"), job.verdict_job(request, "mark", "uid")):
-        metadata, spec = made["template"]["metadata"], dict(made["template"]["spec"])
-        # what the syncer puts something else in the place of
-        for field in ("serviceAccountName", "priorityClassName", "nodeSelector"):
-            spec.pop(field, None)
-        asked = synced(team, labels=metadata["labels"], annotations=metadata["annotations"], **spec)
-        assert host.refusal(team, asked) is None
+        assert host.refusal(team, as_synced(team, made["template"])) is None
+
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "examples" / "workloads").glob("*.yaml"))
+
+
+def templates(declared: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The pod, or the pod template, of an object."""
+    if declared["kind"] == "Pod":
+        yield declared
+    elif "template" in declared["spec"]:
+        yield declared["spec"]["template"]
+
+
+def as_synced(team: str, template: Mapping[str, Any]) -> Pod:
+    """What the syncer makes of a tenant's pod: at a place of the team's, with its account and class."""
+    metadata, spec = template["metadata"], dict(template["spec"])
+    for field in ("serviceAccountName", "priorityClassName", "nodeSelector"):
+        spec.pop(field, None)
+    return synced(team, labels=metadata.get("labels"), annotations=metadata.get("annotations"), **spec)
+
+
+@pytest.mark.parametrize("team", ["ml", "open", "serving"])
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_our_examples_are_let_in(host: Host, team: str, example: Path) -> None:
+    for declared in yaml.safe_load_all(example.read_text()):
+        for template in templates(declared):
+            template["metadata"]["labels"]["kai.scheduler/queue"] = "serving-online" if team == "serving" else "work"
+            assert host.refusal(team, as_synced(team, template)) is None
+
+
+@pytest.mark.parametrize("team", ["ml", "tight", "serving"])
+def test_the_programs_own_workloads_are_let_in(host: Host, team: str) -> None:
+    # not said of the platform: the quota of one GPU has room for one of these
+    platform, tenant = parse_platform(PLATFORM, "test"), tenants()[team]
+    place = placement(tenant, platform)
+    server = Inference.model_validate(
+        {"kind": "inference", "model": "m", "weights": "3G", "gpu": {"fraction": 0.7}, "cpu": 2, "memory": "4Gi"}
+        | {"cache": {"size": "20Gi"}, "test": {"contains": "city"}}
+    )
+    app = App.model_validate({"kind": "app", "port": 5000, "gpu": {"fraction": 0.2}})
+    serves = inference_spec.deployment_spec("chat", server, place, "example.com/i:1.0", "token")
+    made = [
+        serves,
+        inference_spec.test_job_spec("chat", server, place, "example.com/i:1.0", "code", serves),
+        app_spec.deployment_spec("demo", app, place, "example.com/i:1.0", "secret", "code"),
+    ]
+    for spec in made:
+        assert host.refusal(team, as_synced(team, cast("Mapping[str, Any]", spec["template"]))) is None
 
 
 @pytest.mark.parametrize(
@@ -318,16 +365,7 @@ def claim(team: str, *, annotations: Mapping[str, str] | None = None, **spec: An
     return made
 
 
-@pytest.mark.parametrize(
-    "spec",
-    [
-        {"volumeName": "somebodys"},
-        {"selector": {"matchLabels": {"owner": "another"}}},
-        {"storageClassName": ""},
-        {"annotations": {"volume.beta.kubernetes.io/storage-class": ""}},
-        {"dataSourceRef": {"apiGroup": "example.com", "kind": "Backup", "name": "b"}},
-    ],
-)
+@pytest.mark.parametrize("spec", OF_SOMEBODY)
 def test_a_claim_picks_no_volume_that_is_there_already(host: Host, spec: dict[str, Any]) -> None:
     expect_refusal(host.refusal("ml", claim("ml", **spec)), "own-volumes", "ml")
 

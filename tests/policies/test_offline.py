@@ -43,6 +43,11 @@ def test_a_state_gives_its_resources() -> None:
     assert resources_of({"resources": [entry(pool())]}) == resources_of([entry(pool())])
 
 
+def test_what_a_program_only_looks_up_is_left_out() -> None:
+    looked_up = entry(pool("a100"), external=True)
+    assert [r.name for r in resources_of([looked_up, entry(pool("l4"))])] == ["l4"]
+
+
 def test_what_waits_for_deletion_is_left_out_and_outputs_serve_where_there_are_no_inputs() -> None:
     gone = entry(team("gone"), delete=True)
     bare = {"urn": "urn::x", "type": "t", "outputs": {"a": 1}}

@@ -12,6 +12,7 @@ import yaml
 
 from lab.recording import as_lab, record
 from preview.read import read_preview
+from preview.steps import Op
 from report import rehearsal, rehearsed
 from report.command import UsageError
 from report.impact import impacts
@@ -128,11 +129,16 @@ class TestCompare:
             (Resource(inputs={}, replace_key="1"), Resource(inputs={}, replace_key="2"), "replace"),
             (None, Resource(inputs={"id": "a"}, read=True), "read"),
             (Resource(inputs={"id": "a"}, read=True), Resource(inputs={"id": "b"}, read=True), "read"),
-            (Resource(inputs={"id": "a"}, read=True), None, "read-discard"),
+            (Resource(inputs={"id": "a"}, read=True), Resource(inputs={}), "create"),
+            (Resource(inputs={"id": "a"}, read=True), None, "discard"),
         ],
     )
     def test_each_difference_is_its_operation(self, before: Resource | None, after: Resource | None, op: str) -> None:
         assert self.ops({URN: before} if before else {}, {URN: after} if after else {}) == [op]
+
+    def test_a_recording_is_read_as_it_was_written(self) -> None:
+        found = {URN: Resource(inputs={"a": 1}, parent="p", replace_key="k", replace_on=("a",), read=True)}
+        assert from_json(json.dumps(to_json(found)), where="x") == found
 
     @pytest.mark.parametrize(
         "text", ["", "[]", '{"schema": 2, "resources": {}}', '{"schema": 1, "resources": {"a": {}}}']
