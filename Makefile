@@ -50,7 +50,7 @@ lab-reset: $(READY)   ## throw the lab away, whatever state it is in
 
 check: check-fast     ## format, lint, strict types, tests without needs
 	$(VENV)/bin/mypy
-	$(PY) -m pytest -q -m "not lab and not engine and not gpu"
+	$(PY) -m pytest -q -m "not lab and not engine and not gpu and not fuzz"
 check-fast: $(READY)  ## the half of it that takes seconds: format, lint, workflows
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import date
+from pathlib import Path
 
 import pulumi
 
@@ -15,7 +16,7 @@ from components.secrets import MissingSecretError, stack_secrets
 from components.team.tenant import resolve
 from kube import KubeconfigError
 from kube.stack import kubeconfig_of
-from settings.load import parse_platform
+from settings.load import parse_config
 from settings.problems import SettingsError
 
 
@@ -23,7 +24,7 @@ def main() -> None:
     """Declare the platform of this stack."""
     config, stack, simulated = pulumi.Config("gpu-tenancy"), pulumi.get_stack(), guards.is_simulated()
     try:
-        platform = parse_platform(config.require_object("platform"), f"Pulumi.{stack}.yaml")
+        platform = parse_config(config.get("platform"), Path(f"Pulumi.{stack}.yaml"))
         guards.refuse_the_lab(platform, stack, simulated=simulated)
         secrets = stack_secrets(platform, config, os.environ)
         known = None if platform.host.install else kubeconfig_of(platform.host, config.get("kubeconfig"))

@@ -8,6 +8,7 @@ MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "gpu-tenancy"}
 LABEL_TEAM: Final = "gpu-tenancy/team"
 LABEL_POOL: Final = "gpu-tenancy/pool"
 LABEL_CHECK: Final = "gpu-tenancy/check"
+LABEL_WORKLOAD: Final = "gpu-tenancy/workload"
 LABEL_SCHEDULER: Final = "gpu-tenancy/scheduler"
 """On a tenant's namespace: the KAI on the host looks at those namespaces only that say `host` here."""
 SCHEDULED_BY_HOST: Final = "host"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal, TypeAlias
 
 from releases import Footprint
@@ -34,10 +35,15 @@ class PoolCapacity:
     headroom: Footprint = NOTHING
     """What stays free on each node for the host's own pods."""
 
-    @property
+    @cached_property
     def node_names(self) -> tuple[str, ...]:
         """The nodes' names; of a pool found by labels, stand-ins that can't be names."""
         return self.nodes or tuple(f"{self.name}[{index}]" for index in range(self.size))
+
+    @cached_property
+    def node_set(self) -> frozenset[str]:
+        """The same, to look a node up."""
+        return frozenset(self.node_names)
 
     @property
     def gpus(self) -> int:

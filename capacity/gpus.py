@@ -79,15 +79,18 @@ def node_claims(pools: Iterable[PoolCapacity], claims: Iterable[TenantClaim]) ->
             by_pool.setdefault(claim.pool, []).append(claim)
     result = []
     for pool in pools:
-        seers: dict[str, list[TenantClaim]] = {node: [] for node in pool.node_names}
-        for claim in by_pool.get(pool.name, []):
-            for node in visible_nodes(claim, pool):
-                seers[node].append(claim)
-        alike: dict[tuple[str, ...], list[str]] = {}
+        members = by_pool.get(pool.name, [])
+        everywhere = [place for place, claim in enumerate(members) if not claim.nodes]
+        seers: dict[str, list[int]] = {node: [] for node in pool.node_names}
+        for place, claim in enumerate(members):
+            for node in visible_nodes(claim, pool) if claim.nodes else ():
+                seers[node].append(place)
+        alike: dict[tuple[int, ...], list[str]] = {}
         for node, who in seers.items():
-            alike.setdefault(tuple(claim.name for claim in who), []).append(node)
-        for nodes in alike.values():
-            result.append(_node_claims(pool, tuple(nodes), seers[nodes[0]]))
+            alike.setdefault(tuple(who), []).append(node)
+        for named, nodes in alike.items():
+            in_order = [members[place] for place in sorted((*everywhere, *named))]
+            result.append(_node_claims(pool, tuple(nodes), in_order))
     return result
 
 
@@ -164,12 +167,22 @@ def _divided(names: Sequence[str], pool: PoolCapacity) -> str:
 # --- GPU quotas and limits ------------------------------------------------------------------------------------------
 
 
-def quota_against_limit(about: str, quota: float, limit: float, *, queue: str | None = None) -> list[Verdict]:
-    """A limit is -1 or at least the quota: KAI counts the guaranteed part in the limit, so less could never be had."""
+def quota_against_limit(
+    about: str, quota: float, limit: float, *, queue: str | None = None, most: float | None = None
+) -> list[Verdict]:
+    """A limit is -1 or at least the quota: KAI counts the guaranteed part in the limit, so less could never be had.
+
+    `most` is what the limit may be raised to. No fix names -1: a stack's policies may refuse it.
+    """
     if limit == UNLIMITED or (quota != UNLIMITED and limit >= quota):
         return []
     wanted = "-1 (unlimited)" if quota == UNLIMITED else f"-1 (unlimited) or at least the quota {number(quota)}"
-    raised = "-1" if quota == UNLIMITED else number(quota)
+    if quota == UNLIMITED:
+        fix = f"write the quota as a number, at most {number(limit)}"
+    elif most is not None and quota > most:
+        fix = f"lower the quota to {number(min(limit, most))} or less"
+    else:
+        fix = f"raise the limit to {number(quota)}, or lower the quota"
     return [
         Verdict(
             about=(about,),
@@ -177,29 +190,31 @@ def quota_against_limit(about: str, quota: float, limit: float, *, queue: str | 
             field="limit",
             rule=f"must be {wanted}",
             got=number(limit),
-            fix=f"raise the limit to {raised}, or lower the quota",
+            fix=fix,
         )
     ]
 
 
 def gpus_within_nodes(claim: TenantClaim, pool: PoolCapacity) -> list[Verdict]:
-    """A tenant's GPU quota and limit are at most what it sees."""
+    """A tenant's GPU quota and limit are at most what it sees. One number that is both is told once, as the limit."""
     visible = visible_gpus(claim, pool)
     where = f"of pool {pool.name}" if not claim.nodes else f"of its nodes {listed(claim.nodes)}"
     count = len(visible_nodes(claim, pool))
     amount = f"{visible} {plural(pool.unit, visible)} {where} ({count} x {pool.gpus_per_node})"
-    field: Literal["quota", "limit"] = "limit" if claim.limit > visible else "quota"
-    if claim.limit <= visible and claim.quota <= visible:
-        return []
+    numbers: dict[Literal["quota", "limit"], int] = {"quota": claim.quota, "limit": claim.limit}
+    if claim.quota == claim.limit:
+        del numbers["quota"]
     return [
         Verdict(
             about=(claim.name,),
             pool=pool.name,
             field=field,
             rule=f"must be at most the {amount}",
-            got=number(claim.limit if field == "limit" else claim.quota),
-            fix=f"lower it to {visible}, or write -1 for all" if visible else "choose a pool with GPUs, or write 0",
+            got=number(asked),
+            fix=f"lower it to {visible}" if visible else "choose a pool with GPUs, or write 0",
         )
+        for field, asked in numbers.items()
+        if asked > visible
     ]
 
 
@@ -235,7 +250,7 @@ def leaf_queues(team: str, quota: int, limit: int, leaves: Sequence[LeafClaim]) 
     """
     verdicts = []
     for leaf in leaves:
-        verdicts += quota_against_limit(team, leaf.quota, leaf.limit, queue=leaf.name)
+        verdicts += quota_against_limit(team, leaf.quota, leaf.limit, queue=leaf.name, most=limit)
         if leaf.limit > limit:
             verdicts.append(
                 Verdict(
@@ -244,7 +259,7 @@ def leaf_queues(team: str, quota: int, limit: int, leaves: Sequence[LeafClaim]) 
                     field="limit",
                     rule=f"must be at most the team's limit {number(limit)}",
                     got=number(leaf.limit),
-                    fix=f"lower it to {number(limit)}, or write -1 (the team's limit holds anyway)",
+                    fix=f"lower it to {number(limit)}",
                 )
             )
     parts = [(leaf.name, float(quota) if leaf.quota == UNLIMITED else leaf.quota) for leaf in leaves if leaf.quota]

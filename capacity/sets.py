@@ -15,7 +15,7 @@ from capacity.claims import PoolCapacity, TenantClaim
 
 def visible_nodes(claim: TenantClaim, pool: PoolCapacity) -> tuple[str, ...]:
     """The nodes that a tenant sees: its own ones of the pool, else all."""
-    return tuple(node for node in claim.nodes if node in pool.node_names) if claim.nodes else pool.node_names
+    return tuple(node for node in claim.nodes if node in pool.node_set) if claim.nodes else pool.node_names
 
 
 def seeing_only(nodes: Sequence[str], pool: PoolCapacity, claims: Sequence[TenantClaim]) -> list[TenantClaim]:

@@ -104,7 +104,8 @@ class EngineDriver:
 
     def secret_kubeconfig(self) -> str | None:
         """Return `gpu-tenancy:kubeconfig` of the stack file, decrypted, where it is set."""
-        if KUBECONFIG_KEY not in (self._stack.raw_stack_file().get("config") or {}):
+        config = self._stack.raw_stack_file().get("config")
+        if not isinstance(config, dict) or KUBECONFIG_KEY not in config:
             return None
         self._stack.make()
         return self._stack.capture("config", "get", KUBECONFIG_KEY, "--stack", self._place.stack)

@@ -7,15 +7,19 @@ needs a whole file.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import yaml
 from pydantic import ValidationError
 
 from settings.load import PLATFORM_KEY
 from settings.models import Gpu, GpuStack, Host, HostProvider, Override, Platform, Pool
+from settings.problems import SettingsError
+from settings.reader import read_stack_file
+from settings.rules.overrides import ends_too_late
 from settings.types import Section
+from settings.values import Value, child
 
 LABS = ".lab"
 """The folder of a project in which each lab has one of its own (`lab/driver.py`)."""
@@ -38,17 +42,18 @@ def salvaged(stack: str, stack_file: Path, root: Path) -> Platform:
     )
 
 
-def _platform(stack_file: Path) -> Mapping[str, Any]:
+def _platform(stack_file: Path) -> Mapping[str, Value]:
     try:
-        found = yaml.safe_load(stack_file.read_text(encoding="utf-8"))["config"][PLATFORM_KEY]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError):
+        config = child(read_stack_file(stack_file).value, "config")
+        found = child(config, PLATFORM_KEY)
+    except (SettingsError, LookupError):
         return {}
     return found if isinstance(found, Mapping) else {}
 
 
 def _section(model: type[T], value: object) -> T | None:
     try:
-        return model.model_validate(value)
+        return model.model_validate(value, by_alias=True, by_name=False)
     except ValidationError:
         return None
 
@@ -56,5 +61,5 @@ def _section(model: type[T], value: object) -> T | None:
 def _overrides(entries: object) -> Iterator[Override]:
     for entry in entries if isinstance(entries, list) else []:
         found = _section(Override, entry)
-        if found is not None:
+        if found is not None and not ends_too_late(found, date.today()):
             yield found

@@ -25,7 +25,6 @@ from policies.run import evaluate, lines, resources_of
 from preview.grouped import grouped
 from report.plan import plan
 from report.redact import Redactor
-from settings.load import load_stack_file
 
 
 @contextmanager
@@ -135,7 +134,7 @@ class LabBridge:
                 outputs = self._lab.outputs(show_secrets=True)
             except LabError:
                 outputs = {}
-        return team_states(outputs, load_stack_file(self._place.stack_file))
+        return team_states(outputs, self._place.platform)
 
     def down(self) -> None:
         """Remove everything."""

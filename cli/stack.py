@@ -39,7 +39,9 @@ from cli.errors import CommandError, InputError
 from cli.failures import explained
 from cli.files import write_private
 from cli.status import TEAM_TYPE
+from settings.load import raw_config
 from settings.tenants import tenants
+from settings.values import Value
 
 INSTALL: Final = "https://www.pulumi.com/docs/install/"
 NO_SUCH_STACK: Final = 6
@@ -164,11 +166,11 @@ class Stack:
         by_cloud = str(self.raw_stack_file().get("secretsprovider", "passphrase")) not in ("passphrase", "default")
         return not by_cloud and not self.backend.url.startswith(("https://", READ_BY_THE_ENGINE))
 
-    def raw_stack_file(self) -> dict[str, Any]:
+    def raw_stack_file(self) -> dict[str, Value]:
         """Return the stack file as plain data."""
         if not self._place.whole:
             return {}
-        parsed = yaml.safe_load(self._place.stack_file.read_text(encoding="utf-8"))
+        parsed = raw_config(self._place.stack_file)
         return parsed if isinstance(parsed, dict) else {}
 
     def outputs(self, *flags: str) -> dict[str, Any]:

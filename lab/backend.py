@@ -232,9 +232,8 @@ def _entry(recorded: Recorded, **what: object) -> Entry:
         parent=recorded.parent,
         deleted_with=recorded.deleted_with,
         trigger=recorded.trigger,
-        **what,  # type: ignore[arg-type]  # id, cluster, cluster_uid, object, custom
         retained=recorded.retained,
-        **what,  # type: ignore[arg-type]  # id, cluster, cluster_uid, object
+        **what,  # type: ignore[arg-type]  # id, cluster, cluster_uid, object, custom
     )
 
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pulumi
 import yaml
@@ -31,7 +30,7 @@ from lab.usage import usage_now
 from preview.gate import Refusal, gate_preview
 from preview.read import read_preview
 from preview.steps import Preview
-from settings.load import load_stack_file
+from settings.load import engine_config, load_stack_file
 from settings.models import Override
 from settings.problems import SettingsError
 
@@ -262,8 +261,7 @@ class LabDriver:
 
     def _config(self) -> dict[str, str]:
         """The program's configuration, as the real engine would hand it over: text, objects as JSON."""
-        written = _as_the_engine_reads(yaml.safe_load(self.stack_file.read_text()).get("config") or {})
-        text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in written.items()}
+        text = engine_config(self.stack_file)
         host = self.clusters.find(HOST)
         kubeconfig = host.kubeconfig.read_text() if host else yaml.safe_dump(PLACEHOLDER)
         return {**text, f"{PROJECT}:kubeconfig": kubeconfig}
@@ -319,17 +317,6 @@ def _deleted(entry: Entry) -> Recorded:
         op="delete",
         old_inputs=entry.inputs,
     )
-
-
-def _as_the_engine_reads(value: Any) -> Any:
-    """YAML's own types as the engine hands them on: it knows JSON alone, and a date is the moment that it begins at."""
-    if isinstance(value, dict):
-        return {str(key): _as_the_engine_reads(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_as_the_engine_reads(item) for item in value]
-    if isinstance(value, date):
-        return f"{value:%Y-%m-%d} 00:00:00 +0000 UTC"
-    return value
 
 
 def _hidden(value: object) -> Json:

@@ -21,25 +21,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from lab import binaries
 from lab.clusters import Clusters
 from lab.driver import LabDriver
 from lab.engine import Recorded
-from report.command import YES, UsageError, read_text, run
+from report.command import YES, UsageError, run
 from report.redact import SECRET, Redactor
 from report.rehearsal import Resource, to_json, write
-from settings.load import PLATFORM_KEY
+from settings.hosts import INSTALLS
+from settings.load import PLATFORM_KEY, load_stack_file, raw_config
 from settings.problems import SettingsError
 
 _HASHED: Final = re.compile(r"^\[secret\] [0-9a-f]+$")
-_CONNECTION: Final = ("context", "kubeconfig")
+_CONNECTION: Final = ("context", "kubeconfig", "connection", *INSTALLS)
 JOB: Final = "kubernetes:batch/v1:Job"
 
 
-def as_lab(stack_file: dict[str, Any]) -> dict[str, Any]:
-    """The stack file with the lab for a host: everything as it is, but no word on how to reach a real one."""
+def as_lab(stack_file: Any) -> dict[str, Any]:
+    """A stack file with the lab for a host: everything as it is, but no word on how to reach or make a real one."""
     platform = dict(stack_file["config"][PLATFORM_KEY])
     host = {key: value for key, value in dict(platform["host"]).items() if key not in _CONNECTION}
     platform["host"] = {**host, "provider": "lab"}
@@ -52,15 +51,17 @@ def record(stack_file: Path, root: Path) -> dict[str, Resource]:
     Raises `UsageError` when the program fails, and whatever the settings raise for an invalid file.
     """
     stack = stack_file.name.removeprefix("Pulumi.").removesuffix(".yaml")
-    raw = yaml.safe_load(read_text(stack_file))
-    try:
-        rewritten = as_lab(raw)
-    except (TypeError, KeyError, ValueError):
-        message = f"{stack_file.name}: is not a stack file: config, {PLATFORM_KEY} and its host belong there"
-        raise UsageError(message) from None
+    raw = raw_config(stack_file)
+    config = raw.get("config") if isinstance(raw, dict) else None
+    if not isinstance(config, dict) or PLATFORM_KEY not in config:
+        message = f"{stack_file.name}: is not a stack file: config with {PLATFORM_KEY} belongs there"
+        raise UsageError(message)
+    load_stack_file(stack_file)  # its mistakes, at their own lines
+    rewritten = as_lab(raw)
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
         file = Path(folder) / stack_file.name
-        file.write_text(yaml.safe_dump(rewritten), encoding="utf-8")
+        # JSON is YAML, and every reader takes its texts for texts
+        file.write_text(json.dumps(rewritten, ensure_ascii=False), encoding="utf-8")
         driver = LabDriver(stack, file, root)
         # an empty home: nothing runs there and nothing was made, so every resource is recorded as the program says it
         driver.home = Path(folder) / "home"

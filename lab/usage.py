@@ -10,9 +10,10 @@ from lab.clusters import HOST, Clusters
 from lab.objects import Json, Objects
 from names import team_namespace
 from preview.facts import GPU_BOUND
+from preview.judges.numbers import DISK
 from preview.usage import Use, usage_of, use_of_pods
 
-_NOTHING = {key: Decimal(0) for key in ("requests.cpu", "requests.memory", "requests.storage", "count/pods")}
+_NOTHING = {key: Decimal(0) for key in ("requests.cpu", "requests.memory", "requests.storage", "pods", DISK)}
 
 
 def usage_now(clusters: Clusters) -> dict[str, Use]:

@@ -68,14 +68,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--today", type=date.fromisoformat, default=None, help="the clock for overrides")
     options = parser.parse_args(arguments)
     try:
-        head = load_stack_file(options.stack_file)
-        base = load_stack_file(options.base_file) if options.base_file else None
+        today = options.today or date.today()
+        head = load_stack_file(options.stack_file, today=today)
+        base = load_stack_file(options.base_file, today=today) if options.base_file else None
         preview = read_preview(_text(options.preview), where=options.preview.name)
         refusals = gate_preview(
             preview,
             usage=read_usage(options.usage) if options.usage else None,
             overrides=head.overrides,
-            today=options.today or date.today(),
+            today=today,
             old=facts_of(base) if base else None,
             new=facts_of(head),
         )

@@ -28,20 +28,22 @@ def tree(patterns: tuple[str, ...]) -> Tree:
     return root
 
 
-def strangers(value: object, patterns: Iterable[str], path: str = "") -> Iterator[str]:
+def strangers(value: object, patterns: Iterable[str], *, zeros: bool = False) -> Iterator[str]:
     """Yield the paths in `value` that no pattern knows, each as short as it can be said. What is empty says nothing.
 
+    zeros: nor do false and 0, as in an object whose fields the provider fills in (helm.sh/v3 Release: `reuseValues`).
     Raises `Unreadable` where a value that is not known hides paths.
     """
-    yield from _walk(value, tree(tuple(patterns)), path)
+    empty: tuple[object, ...] = ("", [], {}, *((False, 0) if zeros else ()))
+    yield from _walk(value, tree(tuple(patterns)), "", empty)
 
 
-def _walk(value: object, known: Tree, path: str) -> Iterator[str]:
+def _walk(value: object, known: Tree, path: str, empty: tuple[object, ...]) -> Iterator[str]:
     if value is None or "**" in known:
         return
     if isinstance(value, list):
         for item in value:
-            yield from _walk(item, known, path)
+            yield from _walk(item, known, path, empty)
     elif isinstance(value, Mapping):
         for key, item in value.items():
             where = f"{path}.{key}" if path else str(key)
@@ -49,10 +51,15 @@ def _walk(value: object, known: Tree, path: str) -> Iterator[str]:
             if below is None:
                 below = known.get("*")
             if below is not None:
-                yield from _walk(item, below, where)
-            elif item is not None and item not in ("", [], {}):
+                yield from _walk(item, below, where, empty)
+            elif item is not None and not any(_same(item, nothing) for nothing in empty):
                 yield where
     elif "" not in known:
         if isinstance(value, Unknown):
             raise unknown(path)
         yield path
+
+
+def _same(item: object, nothing: object) -> bool:
+    # 0 is not false, and an engine's numbers are doubles
+    return isinstance(item, bool) is isinstance(nothing, bool) and item == nothing

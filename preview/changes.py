@@ -1,7 +1,7 @@
 """What changes between two states of a stack, and what that does to whom. Pure.
 
 Owns: finding the edits, asking the table about each, saying each thing once.
-Leaves to others: what a field's change does (`fields.py`, `numbers.py`), what is refused (`gate.py`), how it looks
+Leaves to others: what a field's change does (`table`, `numbers.py`), what is refused (`gate.py`), how it looks
 (`report/`).
 """
 
@@ -14,10 +14,10 @@ from typing import Final
 from pydantic import JsonValue
 
 from preview.differences import differences
-from preview.facts import CANARY_OF, CLUSTER_UID, DERIVED, HARD, Facts, Known
-from preview.fields import NOT_IN_TABLE, row_of
+from preview.facts import CANARY_OF, CLUSTER_UID, DERIVED, HARD, MADE, Facts, Known
 from preview.judges import numbers
-from preview.kinds import Allow, Edit, Effect, Kind, Row
+from preview.kinds import OF_THE_STACK, Allow, Edit, Effect, Kind, Row
+from preview.table import NOT_IN_TABLE, row_of
 from preview.usage import Usage, Use
 from preview.values import UnreadableError, is_known
 
@@ -66,10 +66,12 @@ def _use(usage: Usage | None, tenant: str) -> Use | None:
 
 
 def _of_the_stack(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]:
-    before, after = old.stack.get(CLUSTER_UID), new.stack.get(CLUSTER_UID)
-    if before is not None and after is not None and before != after:
+    uids = old.stack.get(CLUSTER_UID), new.stack.get(CLUSTER_UID)
+    if None not in uids and uids[0] != uids[1]:
         # the same names, and still another cluster
-        yield from _for_all("host.name", before, after, old, new, usage, among=sorted(old.tenants))
+        yield from _for_all("host.name", *uids, old, new, usage, among=())
+    if MADE in old.stack and MADE in new.stack and old.stack[MADE] != new.stack[MADE]:
+        yield from _for_all(MADE, old.stack[MADE], new.stack[MADE], old, new, usage, among=())
     for path, before, after in _edits(old.stack, new.stack):
         yield from _for_all(path, before, after, old, new, usage, among=sorted(old.tenants))
 
@@ -98,7 +100,7 @@ def _for_all(
     """An edit of what several tenants stand on. What could be a loss is judged for each of them."""
     row = row_of(path)
     edit = Edit(path=path, before=before, after=after, old=old, new=new)
-    if row is None or (row.allow is None and row.judge is None):
+    if row is None or row.allow in OF_THE_STACK or (row.allow is None and row.judge is None):
         yield from _changed(row, edit)
         return
     told = False
@@ -119,7 +121,7 @@ def _of_tenants(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]
         was, now = old.tenants[name], new.tenants[name]
         found = list(_edits(was, now))
         other_mode = any(path == "scheduler.mode" for path, _, _ in found)
-        found += [] if other_mode else _queues_that_go(was, now)
+        found += [each for each in _that_go(was, now) if not (other_mode and each[0].startswith("queues."))]
         for path, before, after in found:
             if other_mode and path.startswith("queues."):
                 continue  # all of its queues go with the mode, and that says it
@@ -136,11 +138,19 @@ def _of_tenants(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]
         yield from _of_bounds(name, old, new, _use(usage, name))
 
 
-def _queues_that_go(was: Known, now: Known) -> list[tuple[str, JsonValue, JsonValue]]:
-    """The limits of queues that only the old side has, where the new side lists its queues at all."""
-    listed = any(path.startswith("queues.") for path in now) or "pool" in now
-    gone = [p for p in was if p.startswith("queues.") and p.endswith(".gpu.limit") and p not in now]
-    return [(path, was[path], None) for path in gone if listed]
+_TELLS_THAT_IT_GOES: Final = (("queues.", ".gpu.limit"), ("workloads.", ".kind"))
+"""Entries by name, each with the field that tells that one goes."""
+
+
+def _that_go(was: Known, now: Known) -> list[tuple[str, JsonValue, JsonValue]]:
+    """Queues and workloads that only the old side has, where the new side lists its own at all."""
+    return [
+        (path, was[path], None)
+        for start, end in _TELLS_THAT_IT_GOES
+        if "pool" in now or any(path.startswith(start) for path in now)
+        for path in was
+        if path.startswith(start) and path.endswith(end) and path not in now
+    ]
 
 
 def _of_bounds(name: str, old: Facts, new: Facts, use: Use | None) -> Iterator[Change]:
@@ -155,6 +165,8 @@ def _of_bounds(name: str, old: Facts, new: Facts, use: Use | None) -> Iterator[C
             return
         for key in sorted(before):
             if key.startswith(_WAYS_IN) or _asked_as_before(key, was, now):
+                continue
+            if key == numbers.DISK and numbers.judged_by_pods(use):
                 continue
             # a name of a GPU part that is left out of the facts is bounded by 0
             later = after.get(key, "0" if key.startswith("requests.nvidia.com/") else None)
@@ -175,6 +187,8 @@ _FIELD_OF: Final = {
     "requests.cpu": "resources.cpu",
     "requests.memory": "resources.memory",
     "count/pods": "resources.pods",
+    "pods": "resources.pods",
+    numbers.DISK: "resources.pods",
     "requests.storage": "resources.storage",
 }
 
@@ -228,7 +242,7 @@ def _changed(row: Row | None, edit: Edit) -> Iterator[Change]:
         return
     if effect is not None:
         yield _change(effect, edit)
-    elif row.judge is None or edit.tenant:
+    elif row.judge is None or edit.tenant or row.allow in OF_THE_STACK:
         yield _change(Effect(kind=Kind.IN_PLACE, means=""), edit)
 
 

@@ -1,7 +1,7 @@
 """What a stack is made of, as flat facts: the settings that hold, by the paths that a stack file has them under.
 
 Owns: facts of a stack file. Leaves to others: facts out of a preview's steps and out of a state (`observed.py`), what a
-change of one means (`fields.py`).
+change of one means (`table`).
 
 A fact that is absent is not known: nothing is concluded from it. A team's facts are keyed by the path below the team
 (`vcluster.backingStore`), with defaults filled in and -1 resolved, so that a new default shows as the change that it
@@ -20,7 +20,7 @@ from pydantic import JsonValue
 import releases
 from components.team.tenant import Tenant, quota_hard, resolve
 from names import GPU
-from settings.models import GpuStack, Platform, Pool, SchedulerMode, Team
+from settings.models import GpuStack, Platform, Pool, Queue, SchedulerMode, Team
 from settings.tenants import canary_of, tenants
 from settings.types import Section
 
@@ -35,7 +35,9 @@ REPLICAS: Final = "replicas"
 """Derived: how often each GPU of a pool is advertised, where it is not known by which kind of sharing."""
 CLUSTER_UID: Final = "cluster.uid"
 """Derived: UID of the host cluster's namespace kube-system."""
-DERIVED: Final = frozenset({HARD, CANARY_OF, REPLICAS, CLUSTER_UID})
+MADE: Final = "host.made"
+"""Derived: the cluster that this program makes, like `kind lab-a on this machine`; None where it is there already."""
+DERIVED: Final = frozenset({HARD, CANARY_OF, REPLICAS, CLUSTER_UID, MADE})
 """Facts that no user edits."""
 
 GPU_BOUND: Final = f"requests.{GPU}"
@@ -78,12 +80,19 @@ def _stack_facts(platform: Platform) -> Iterator[tuple[str, JsonValue]]:
         # without a context the file's current one is used, and which that is changes nothing here
         if section not in ("pools", "teams") and not (path == "host.context" and value is None):
             yield path, value
+    ssh = platform.host.connection.ssh if platform.host.connection else None
+    yield MADE, made(platform.host.provider, platform.host.name, ssh.host if ssh else None, platform.host.install)
     if platform.gpu.version is None:
         newest = {
             GpuStack.DEVICE_PLUGIN: releases.DEFAULT_DEVICE_PLUGIN,
             GpuStack.GPU_OPERATOR: releases.DEFAULT_GPU_OPERATOR,
         }
         yield "gpu.version", newest.get(platform.gpu.stack)
+
+
+def made(provider: str, name: str, ssh_host: str | None, install: object) -> str | None:
+    """The words of a cluster that this program makes; None without `install`."""
+    return None if install is None else f"{provider} {name} on {ssh_host or 'this machine'}"
 
 
 def _team_facts(platform: Platform, name: str, team: Team, tenant: Tenant | None) -> dict[str, JsonValue]:
@@ -96,6 +105,9 @@ def _team_facts(platform: Platform, name: str, team: Team, tenant: Tenant | None
         for path in _RESOLVED:
             found.pop(path)
         return found
+    for leaf, queue in tenant.queues.items():
+        if leaf not in team.queues:  # the check's own
+            found.update((f"queues.{leaf}.{path}", value) for path, value in _values(Queue, _dump(queue)))
     found["nodes"] = list(tenant.nodes)
     found["resources.gpus.quota"], found["resources.gpus.limit"] = tenant.gpu_quota, tenant.gpu_limit
     found["vcluster.kubernetesVersion"] = tenant.kubernetes
@@ -139,28 +151,38 @@ def replicas(pool: Known) -> int | None:
 def field_paths(kind: type[Section] = Platform) -> Iterator[str]:
     """Yield the path of every field that a user can edit, like `teams.*.vcluster.backingStore`; `*` is any name."""
     for name, found in kind.model_fields.items():
-        alias, inner = found.alias or name, _bare(found.annotation)
-        if _is_section(inner):
-            yield from (f"{alias}.{path}" for path in field_paths(inner))
-        elif _is_section(by_name := _by_name(inner)):
-            yield from (f"{alias}.*.{path}" for path in field_paths(by_name))
+        alias, inner = found.alias or name, found.annotation
+        if sections := _sections(inner):
+            yield from (f"{alias}.{path}" for path in _once(sections))
+        elif by_name := _sections(_by_name(inner)):
+            yield from (f"{alias}.*.{path}" for path in _once(by_name))
         else:
             yield alias
+
+
+def _once(sections: tuple[type[Section], ...]) -> Iterator[str]:
+    """The fields of all kinds that a section may be of."""
+    yield from dict.fromkeys(path for section in sections for path in field_paths(section))
 
 
 def _values(kind: type[Section], data: JsonValue) -> Iterator[tuple[str, JsonValue]]:
     """Yield every field below a section with its value; None for all of a section that is not there."""
     given = data if isinstance(data, dict) else {}
     for name, found in kind.model_fields.items():
-        alias, inner = found.alias or name, _bare(found.annotation)
+        alias, inner = found.alias or name, found.annotation
         value = given.get(alias)
-        if _is_section(inner):
-            yield from ((f"{alias}.{path}", item) for path, item in _values(inner, value))
-        elif _is_section(by_name := _by_name(inner)):
+        if sections := _sections(inner):
+            yield from ((f"{alias}.{path}", item) for path, item in _of_any(sections, value))
+        elif by_name := _sections(_by_name(inner)):
             for key, section in value.items() if isinstance(value, dict) else ():
-                yield from ((f"{alias}.{key}.{path}", item) for path, item in _values(by_name, section))
+                yield from ((f"{alias}.{key}.{path}", item) for path, item in _of_any(by_name, section))
         else:
             yield alias, value
+
+
+def _of_any(sections: tuple[type[Section], ...], value: JsonValue) -> Iterator[tuple[str, JsonValue]]:
+    """The values of a section that may be of several kinds: what the kind at hand does not have is none."""
+    yield from dict(pair for section in sections for pair in _values(section, value)).items()
 
 
 def _dump(section: Section) -> JsonValue:
@@ -168,21 +190,21 @@ def _dump(section: Section) -> JsonValue:
     return found
 
 
-def _is_section(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Section)
+def _sections(kind: Any) -> tuple[type[Section], ...]:
+    """The sections that a type may be, without `Annotated` and `| None`; none for everything else."""
+    return tuple(part for part in _parts(kind) if isinstance(part, type) and issubclass(part, Section))
 
 
 def _by_name(kind: Any) -> Any:
     """What a mapping by name holds; None for everything else."""
-    return _bare(get_args(kind)[1]) if get_origin(kind) is dict else None
+    return next((get_args(part)[1] for part in _parts(kind) if get_origin(part) is dict), None)
 
 
-def _bare(kind: Any) -> Any:
-    """The type without `Annotated` and without `| None`."""
-    while True:
-        if get_origin(kind) is Annotated:
-            kind = get_args(kind)[0]
-        elif get_origin(kind) in (Union, types.UnionType):
-            kind = next((part for part in get_args(kind) if part is not type(None)), None)
-        else:
-            return kind
+def _parts(kind: Any) -> Iterator[Any]:
+    if get_origin(kind) is Annotated:
+        yield from _parts(get_args(kind)[0])
+    elif get_origin(kind) in (Union, types.UnionType):
+        for part in get_args(kind):
+            yield from _parts(part)
+    else:
+        yield kind

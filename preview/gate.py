@@ -17,16 +17,18 @@ from typing import Final
 
 import names
 import releases
-from components.team.protection import override_for
 from preview.changes import Change, changes
 from preview.facts import CANARY_OF, Facts
+from preview.judges import machines
 from preview.judges.numbers import gpus
-from preview.kinds import Allow
+from preview.kinds import OF_THE_STACK, Allow
 from preview.observed import (
     COMPONENT,
+    INSTALLED_HOST,
     KAI_SCHEDULER,
     NAMESPACE,
     RELEASE,
+    SLURM,
     TEAM,
     VIRTUAL_CLUSTER,
     facts_after,
@@ -51,7 +53,7 @@ class Refusal:
 
     team: str
     change: str
-    """`delete`, `replace` or `lowerLimit`, as in an override; `upgrade`, `unknown` and `unreadable` have none."""
+    """What an override may allow; `upgrade`, `unknown` and `unreadable` have none."""
     reason: str
     about: str = ""
     """What of the team it is about; one refusal for each."""
@@ -141,9 +143,10 @@ def _of_change(change: Change, overrides: Sequence[Override], today: date) -> It
 def _unless_allowed(
     team: str, change: Allow, reason: str, overrides: Sequence[Override], today: date, *, about: str
 ) -> Iterator[Refusal]:
-    if override_for(team, change, overrides, today) is not None:
+    its_own = [o for o in overrides if change in o.allow and (o.team == team or change in OF_THE_STACK)]
+    if any(today <= override.until for override in its_own):
         return
-    ended = [o.until for o in overrides if o.team == team and change in o.allow]
+    ended = [override.until for override in its_own]
     late = f" (its override ended on {max(ended)})" if ended else ""
     yield Refusal(
         team=team,
@@ -156,7 +159,8 @@ def _unless_allowed(
 def suggested(team: str, change: Allow, today: date) -> str:
     """An override that lets a change through, ready to be pasted; only the reason is left to write."""
     until = today + timedelta(days=SUGGESTED_DAYS)
-    return f"{{team: {team}, allow: [{change}], until: {until}, reason: ...}}"
+    whose = "" if change in OF_THE_STACK else f"team: {team}, "
+    return f"{{{whose}allow: [{change}], until: {until}, reason: ...}}"
 
 
 # --- steps ----------------------------------------------------------------------------------------------------------
@@ -181,13 +185,19 @@ _HARMLESS: Final = frozenset(
         "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy",
         "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicyBinding",
         "kubernetes:batch/v1:Job",
-        "pulumi:providers:kubernetes",
+        "kubernetes:networking.k8s.io/v1:Ingress",
+        # kept on the cluster when it is deleted here (components/team/kai_scheduler.py)
+        "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinitionPatch",
         "pulumi:pulumi:Stack",
     }
 )
 """Types whose deletion or replacement loses nothing that a tenant keeps or runs. A type that is neither here nor judged
 below is not known, and its deletion is refused."""
 _JUDGED: Final = frozenset({NAMESPACE, QUEUE, RELEASE})
+_PROVIDER: Final = "pulumi:providers:"
+_COMMANDS: Final = ("command:local:Command", "command:remote:Command")
+_DEPLOYMENT: Final = "kubernetes:apps/v1:Deployment"
+_CLAIM: Final = "kubernetes:core/v1:PersistentVolumeClaim"
 _CRD: Final = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
 
 
@@ -228,6 +238,10 @@ class _Steps:
                 yield from self._unless(team, change, reason, about=_WHOLE)
         elif step.type == QUEUE:
             yield from self._queue(step, inputs, what)
+        elif step.type in _COMMANDS:
+            yield from self._command(step, inputs, what)
+        elif step.type in (_DEPLOYMENT, _CLAIM) and _labelled(inputs) and _workload(inputs):
+            yield from self._workload(step, inputs, what)
         elif not _loses_nothing(step):
             owner = _labelled(inputs)
             reason = f"{change}s {what}, and this program has no word on what is lost with a {step.type}"
@@ -262,6 +276,38 @@ class _Steps:
         run = "nobody knows what runs in it" if in_it is None else f"up to {gpus(in_it)} run in it now"
         yield from self._unless(team, "lowerLimit", f"deletes {what}, and {run}", about=f"queue {name}")
 
+    def _command(self, step: Step, inputs: Object, what: str) -> Iterator[Refusal]:
+        """A script that made something on a host. With it goes what it made, where it has a second one for that."""
+        if not inputs.get("delete"):
+            return
+        chain = step.type_chain
+        change: Allow | None = "anotherCluster" if INSTALLED_HOST in chain else "slurm" if SLURM in chain else None
+        if change is None:
+            reason = f"{step.op}s {what}, and this program has no word on what is lost with it"
+            yield Refusal(team="", change="unknown", reason=reason, about=step.urn)
+            return
+        about = machines.HOST if change == "anotherCluster" else machines.SLURM
+        lost = "the host cluster and all that is in it" if change == "anotherCluster" else "SLURM and its jobs"
+        yield from self._unless("", change, f"{step.op}s {what}, and with it {lost}", about=about)
+
+    def _workload(self, step: Step, inputs: Object, what: str) -> Iterator[Refusal]:
+        """A workload's Deployment that is deleted, or its volume that is deleted or made anew."""
+        team, name = _labelled(inputs), _workload(inputs)
+        if self._whole_workload_goes(team, name) or (step.type == _DEPLOYMENT and step.op is Op.REPLACE):
+            return
+        if step.type == _DEPLOYMENT:
+            reason, about = f"deletes {what}, and with it workload {name}", f"workload {name}"
+            yield from self._unless(team, "lowerLimit", reason, about=about)
+        else:
+            reason = f"{step.op}s {what}, and what workload {name} keeps in it is lost"
+            yield from self._unless(team, "replace", reason, about=f"cache of {name}")
+
+    def _whole_workload_goes(self, team: str, name: str) -> bool:
+        """Whether the facts say that a workload goes, or its whole team, and so judge it."""
+        was, now = self.before.tenants.get(team), self.after.tenants.get(team)
+        key = f"workloads.{name}.kind"
+        return was is not None and (now is None or (key in was and key not in now))
+
     def _told_by_facts(self, team: str, name: str) -> bool:
         """Whether the team's own facts say that the queue goes, or that the whole team does, and so judge it."""
         was, now = self.before.tenants.get(team), self.after.tenants.get(team)
@@ -273,7 +319,7 @@ class _Steps:
 
 
 def _loses_nothing(step: Step) -> bool:
-    if step.type.startswith(COMPONENT) or step.type in _HARMLESS or step.type in _JUDGED:
+    if step.type.startswith((COMPONENT, _PROVIDER)) or step.type in _HARMLESS or step.type in _JUDGED:
         return True
     # KAI's operator waits for this one, and nobody makes an object of it
     return step.type == _CRD and KAI_SCHEDULER in step.type_chain
@@ -301,6 +347,13 @@ def _labelled(inputs: Object) -> str:
     """The team that an object of ours is labelled with."""
     labels = get(inputs, "metadata", "labels")
     found = labels.get(names.LABEL_TEAM) if isinstance(labels, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+def _workload(inputs: Object) -> str:
+    """The workload that an object is labelled with."""
+    labels = get(inputs, "metadata", "labels")
+    found = labels.get(names.LABEL_WORKLOAD) if isinstance(labels, dict) else None
     return found if isinstance(found, str) else ""
 
 

@@ -1,6 +1,6 @@
 """The words for what a change of a setting does. Pure.
 
-Owns: the kinds, and the types that the table of fields (`fields.py`) is made of.
+Owns: the kinds, and the types that the table of fields (`table`) is made of.
 """
 
 from __future__ import annotations
@@ -8,15 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Final, TypeAlias, get_args
 
 from pydantic import JsonValue
 
 from preview.facts import Facts, Known
 from preview.usage import Use
+from settings.models import StackChange, TeamChange
 
-Allow: TypeAlias = Literal["delete", "replace", "lowerLimit"]
-"""What an override of the stack file can let through (`settings.models.Override`)."""
+Allow: TypeAlias = TeamChange | StackChange
+"""What an override of the stack file can let through."""
+
+OF_THE_STACK: Final[tuple[Allow, ...]] = get_args(StackChange)
+"""What an override lets through for all at once, without a team's name."""
 
 
 class Kind(StrEnum):

@@ -2,7 +2,7 @@
 
 Owns: which input of which component or object is which fact. Each side of a preview is read by the same rules, so a
 difference between the two is a change and never another way of writing.
-Leaves to others: facts of a stack file (`facts.py`), what a difference means (`fields.py`).
+Leaves to others: facts of a stack file (`facts.py`), what a difference means (`table`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from pydantic import JsonValue
 
 from names import team_namespace
-from preview.facts import CANARY_OF, CLUSTER_UID, HARD, REPLICAS, Facts, bounds
+from preview.facts import CANARY_OF, CLUSTER_UID, HARD, MADE, REPLICAS, Facts, bounds, made
 from preview.steps import Op, Preview, Step
 from preview.values import UnreadableError, get, plain, text
 
@@ -23,6 +23,9 @@ TEAM: Final = "gpu-tenancy:index:Team"
 NODE_POOL: Final = "gpu-tenancy:index:NodePool"
 HOST_CLUSTER: Final = "gpu-tenancy:index:HostCluster"
 GPU_SOFTWARE: Final = "gpu-tenancy:index:GpuSoftware"
+INSTALLED_HOST: Final = "gpu-tenancy:index:InstalledHost"
+SLURM: Final = "gpu-tenancy:index:SlurmCluster"
+WORKLOADS: Final = "gpu-tenancy:index:Workloads"
 VIRTUAL_CLUSTER: Final = "gpu-tenancy:index:VirtualCluster"
 KAI_SCHEDULER: Final = "gpu-tenancy:index:KaiScheduler"
 RELEASE: Final = "kubernetes:helm.sh/v3:Release"
@@ -121,6 +124,22 @@ class _Collector:
 
     def host_cluster(self, inputs: Inputs) -> None:
         self.stack.update(_picked(inputs, _HOST_FIELDS))
+        # every stack has this one: what is not listed beside it is not there
+        self.stack.setdefault(MADE, None)
+        self.stack.setdefault("slurm.host", None)
+
+    def installed_host(self, inputs: Inputs) -> None:
+        ssh = inputs.get("ssh")
+        host = ssh if isinstance(ssh, str) else None
+        self.stack[MADE] = made(text(inputs, "provider"), text(inputs, "name"), host, install=inputs)
+
+    def slurm(self, inputs: Inputs) -> None:
+        self.stack.update({f"slurm.{name}": inputs[name] for name in ("host", "gpus", "partition") if name in inputs})
+
+    def workloads(self, inputs: Inputs) -> None:
+        found = inputs.get("workloads")
+        for name, kind in found.items() if isinstance(found, dict) else ():
+            self.tenant(text(inputs, "team") or "?")[f"workloads.{name}.kind"] = kind
 
     def software(self, inputs: Inputs) -> None:
         self.stack.update(_picked(inputs, _SOFTWARE_FIELDS))
@@ -174,6 +193,9 @@ _READERS: Final[Mapping[str, Callable[[_Collector, Inputs], None]]] = {
     VIRTUAL_CLUSTER: _Collector.virtual_cluster,
     NODE_POOL: _Collector.pool,
     HOST_CLUSTER: _Collector.host_cluster,
+    INSTALLED_HOST: _Collector.installed_host,
+    SLURM: _Collector.slurm,
+    WORKLOADS: _Collector.workloads,
     GPU_SOFTWARE: _Collector.software,
     KAI_SCHEDULER: _Collector.scheduler,
     RELEASE: _Collector.release,
@@ -187,6 +209,9 @@ _TELLS_ITSELF: Final = {
     VIRTUAL_CLUSTER: "team",
     NODE_POOL: "name",
     HOST_CLUSTER: "hostProvider",
+    INSTALLED_HOST: "provider",
+    SLURM: "host",
+    WORKLOADS: "workloads",
     GPU_SOFTWARE: "stack",
     KAI_SCHEDULER: "line",
 }

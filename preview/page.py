@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from preview.fields import TABLE
 from preview.kinds import Kind, Row
+from preview.table import TABLE
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "changes.md"
 
 _HEAD: Final = """\
 # What a change does
 
-Written by `python -m preview` from the table in `preview/fields.py`. Preview, gate, lab and the pull request's comment
+Written by `python -m preview` from the table in `preview/table`. Preview, gate, lab and the pull request's comment
 read that table, so they say the same.
 
 | kind | means | needs an override |

@@ -1,7 +1,7 @@
 """What a change means for the teams that work on the platform. Pure.
 
 Owns: which team a resource belongs to, what a team notices, each thing once.
-Leaves to others: what a change of a setting does (`preview/fields.py`), what is allowed (`preview/gate.py`), how it
+Leaves to others: what a change of a setting does (`preview/table`), what is allowed (`preview/gate.py`), how it
 looks (`comment.py`).
 
 Two sources: the settings that change, as the table of fields judges them, and the steps, which also show what no
@@ -43,7 +43,7 @@ GPU_CHECK: Final = "gpu-tenancy:index:GpuCheck"
 JOB: Final = "kubernetes:batch/v1:Job"
 
 _NUMBERS: Final = frozenset(
-    {GPUS, "quota", *map(topic_of, ("requests.cpu", "requests.memory", "requests.storage", "count/pods"))}
+    {GPUS, "quota", *map(topic_of, ("requests.cpu", "requests.memory", "requests.storage", "pods"))}
 )
 """Topics of numbers: a lower one takes nothing from what runs, it only bounds what comes."""
 

@@ -16,17 +16,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-import yaml
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import JsonValue, TypeAdapter
 
 from report.command import NO, YES, run
 from report.redact import Redactor, is_secret_key
-from settings.load import PLATFORM_KEY
+from settings.load import PLATFORM_KEY, raw_config
+from settings.problems import SettingsError, escaped
 
 _REFUSED: Final = {
     "host": "where the program connects to",
     "artifacts": "where charts and images come from; the engine renders charts with the cluster's credentials",
-    "<<": "a merge key brings sections that are not compared here, but the program reads them",
 }
 """Sections of the platform that a pull request may change only without credentials, and why."""
 
@@ -38,20 +37,18 @@ class StackFileError(ValueError):
 
 
 def read_raw(path: Path) -> dict[str, JsonValue]:
-    """The whole file as plain data. Raises `StackFileError`; its text never quotes the file, which may hold secrets."""
-    try:
-        # dates of overrides are no JSON: as text they compare just as well
-        value = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
-    except FileNotFoundError:
+    """The whole file as plain data, as the engine has it: anchors filled in, merge keys resolved.
+
+    Raises `StackFileError`; its text never quotes the file, which may hold secrets.
+    """
+    if not path.exists():
         message = f"{path.name}: no such file"
-        raise StackFileError(message) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        message = f"{path.name}: is not readable YAML ({type(error).__name__})"
-        raise StackFileError(message) from None
+        raise StackFileError(message)
     try:
-        data = _JSON.validate_python(value)
-    except (ValidationError, RecursionError):
-        message = f"{path.name}: has something in it that is neither text, list nor mapping"
+        data = _JSON.validate_python(raw_config(path))
+    except SettingsError as error:
+        line = error.problems[0].line
+        message = f"{path.name}: is not readable YAML{f' (line {line})' if line else ''}"
         raise StackFileError(message) from None
     if not isinstance(data, dict):
         message = f"{path.name}: is not a stack file: a mapping with `config` belongs there"
@@ -117,7 +114,7 @@ def _admit(options: argparse.Namespace, _: Redactor) -> int:
     if not found:
         print("may be previewed with the credentials: the same host, the same places of charts and images")
         return YES
-    lines = [f"not with the credentials: {reason}" for reason in found]
+    lines = [escaped(f"not with the credentials: {reason}") for reason in found]
     print("\n".join([*lines, "who has the credentials previews it by hand (docs/pull-request.md)"]), file=sys.stderr)
     return NO
 

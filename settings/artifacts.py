@@ -24,6 +24,7 @@ from releases import (
     VCLUSTER,
     mirrored,
 )
+from settings import grammar
 from settings.models import Artifacts, GpuStack, Owner, Platform, SchedulerMode
 from settings.problems import Problem, shown
 from settings.tenants import tenants
@@ -33,10 +34,7 @@ _ROOT: Final = FilePath(__file__).resolve().parents[1]
 
 _VERSION: Final = "{version}"
 _SCHEMES: Final = ("oci", "https", "http")
-_REGISTRY: Final = re.compile(
-    r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*/?"
-)
-"""A host, perhaps a port and a path, as image references have them (distribution/reference)."""
+_REGISTRY: Final = re.compile(grammar.REGISTRY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +161,6 @@ def problems(platform: Platform) -> Iterator[Problem]:
                 rule="one archive or folder stands for one version, and its path must say which",
                 got=f"{shown(urlsplit(platform.artifacts.charts[name]).path)} for {version}",
                 fix=f"write '{name}@{version}', or put {_VERSION} into the path",
-                reads=(("teams",), ("gpu",), ("host",)),
             )
 
 

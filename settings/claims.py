@@ -8,7 +8,7 @@ import releases
 from capacity import NOTHING, PoolCapacity, TenantClaim, amounts, mebibytes, millicores
 from releases import Footprint
 from settings.models import Owner, Platform, SchedulerMode, Team
-from settings.tenants import canary_of, tenants
+from settings.tenants import owner_of, tenants
 
 
 def pool_capacities(platform: Platform) -> list[PoolCapacity]:
@@ -18,7 +18,7 @@ def pool_capacities(platform: Platform) -> list[PoolCapacity]:
     return [
         PoolCapacity(
             name=name,
-            nodes=pool.nodes,
+            nodes=tuple(dict.fromkeys(pool.nodes)),
             size=pool.size,
             gpus_per_node=pool.gpus_allocatable_per_node,
             unit=pool.unit,
@@ -39,9 +39,9 @@ def tenant_claims(platform: Platform) -> list[TenantClaim]:
     return [
         TenantClaim(
             name=name,
-            owner=canary_of(platform, name) or name,
+            owner=owner_of(platform, name),
             pool=team.pool if _resolves(platform, team) else None,
-            nodes=team.nodes,
+            nodes=tuple(dict.fromkeys(team.nodes)),
             mode=team.scheduler.mode.value,
             quota=team.resources.gpus.quota,
             limit=team.resources.gpus.limit,

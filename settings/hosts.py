@@ -9,40 +9,69 @@ A provider is one model and one line in `INSTALLS` here, one entry in `component
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field
 
 from releases.hosts import K3S_VERSION, KIND_NODE_IMAGE, MICROK8S_CHANNEL, MIN_DISK_GIB, MIN_MEMORY_GIB
-from settings.problems import Problem
-from settings.types import DnsLabel, Port, Section
+from settings.problems import Problem, shown
+from settings.texts import DnsLabel, ImageReference, Text, UserName
+from settings.types import Flag, Port, Section, Whole
 
 if TYPE_CHECKING:
     from settings.models import Platform
 
-Image: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][-a-z0-9._/:]*(@sha256:[0-9a-f]{64})?$", max_length=300)]
-FilePath: TypeAlias = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._/+-]+$", max_length=500)]
+FilePath = Annotated[
+    str,
+    Text(
+        rule="an absolute path of letters, digits and ._/+-",
+        pattern=r"/[A-Za-z0-9._/+-]+",
+        longest=500,
+        example="'/opt/k3s/k3s'",
+        stand_in="/stand-in-{}",
+    ),
+]
+Channel = Annotated[
+    str,
+    Text(
+        rule="a channel of the snap",
+        pattern=r"[0-9]+\.[0-9]+(?:-strict)?/(?:stable|candidate|beta|edge)",
+        longest=50,
+        example="'1.34/stable'",
+        stand_in="0.{}/stable",
+    ),
+]
+K3sRelease = Annotated[
+    str,
+    Text(
+        rule="a k3s release",
+        pattern=r"v1\.[0-9]+\.[0-9]+\+k3s[0-9]+",
+        longest=50,
+        example=f"'{K3S_VERSION}'",
+        stand_in="v1.0.{}+k3s1",
+    ),
+]
 
 
 class Install(Section):
     """What all ways have in common."""
 
-    adopt: bool = Field(
+    adopt: Flag = Field(
         default=False, description="use one that somebody else installed; destroy leaves it there, less what we changed"
     )
-    min_memory_gib: int = Field(default=MIN_MEMORY_GIB, ge=1, le=4096, description="refuse a host with less, in GiB")
-    min_disk_gib: int = Field(default=MIN_DISK_GIB, ge=1, le=65536, description="refuse less free below /var, in GiB")
+    min_memory_gib: Whole = Field(default=MIN_MEMORY_GIB, ge=1, le=4096, description="refuse a host with less, in GiB")
+    min_disk_gib: Whole = Field(default=MIN_DISK_GIB, ge=1, le=65536, description="refuse less free below /var, in GiB")
 
 
 class Kind(Install):
     """A kind cluster on the host's Docker."""
 
-    image: Image = Field(default=KIND_NODE_IMAGE, description="node image")
-    workers: int = Field(default=1, ge=1, le=16, description="worker nodes; pools name them <host.name>-worker, ...")
+    image: ImageReference = Field(default=KIND_NODE_IMAGE, description="node image")
+    workers: Whole = Field(default=1, ge=1, le=16, description="worker nodes; pools name them <host.name>-worker, ...")
     gpus: Literal["none", "all", "each"] = Field(
         default="none", description="none; all: every worker sees every GPU; each: one GPU a worker"
     )
-    change_docker: bool = Field(
+    change_docker: Flag = Field(
         default=False,
         description="make nvidia Docker's default runtime: restarts Docker and all its containers; destroy reverts it",
     )
@@ -52,24 +81,21 @@ class Kind(Install):
     ports: tuple[Port, ...] = Field(
         default=(), max_length=64, description="spare NodePorts, for teams that come later: kind can't add one"
     )
-    images: tuple[Image, ...] = Field(default=(), max_length=64, description="images that are loaded into the nodes")
-    metrics_server: bool = Field(default=False, description="also install metrics-server, with kind's settings")
+    images: tuple[ImageReference, ...] = Field(
+        default=(), max_length=64, description="images that are loaded into the nodes"
+    )
+    metrics_server: Flag = Field(default=False, description="also install metrics-server, with kind's settings")
 
 
 class Microk8s(Install):
     """microk8s from its snap."""
 
-    channel: str = Field(
-        default=MICROK8S_CHANNEL, pattern=r"^[0-9]+\.[0-9]+(-strict)?/(stable|candidate|beta|edge)$",
-        description="snap channel",
-    )  # fmt: skip
+    channel: Channel = Field(default=MICROK8S_CHANNEL, description="snap channel")
     addons: tuple[DnsLabel, ...] = Field(
         default=("dns", "helm3", "hostpath-storage"), max_length=32, description="addons that are enabled, in order"
     )
-    user: str | None = Field(
-        default=None, pattern=r"^[a-z_][-a-z0-9_]{0,31}$", description="joins the group microk8s; default: nobody"
-    )
-    nvidia_addon: bool = Field(
+    user: UserName | None = Field(default=None, description="joins the group microk8s; default: nobody")
+    nvidia_addon: Flag = Field(
         default=False, description="the addon nvidia (x86_64) brings the GPU Operator; then gpu.owner: cluster"
     )
 
@@ -85,7 +111,7 @@ class K3sFiles(Section):
 class K3s(Install):
     """k3s from its own script, or from local files."""
 
-    version: str = Field(default=K3S_VERSION, pattern=r"^v1\.[0-9]+\.[0-9]+\+k3s[0-9]+$", description="k3s release")
+    version: K3sRelease = Field(default=K3S_VERSION, description="k3s release")
     files: K3sFiles | None = Field(default=None, description="local files; default: downloaded")
 
 
@@ -142,7 +168,6 @@ def _gpus_fit_the_way(platform: Platform, install: Install) -> Iterator[Problem]
             rule="gives the nodes their GPUs, and the pools say that they have some",
             got="none",
             fix="write gpus: all (or each: one GPU a worker), or gpusPerNode: 0",
-            reads=(("pools",),),
         )
     if isinstance(install, Microk8s) and install.nvidia_addon and platform.gpu.owner.value == "ours":
         yield Problem(
@@ -150,7 +175,6 @@ def _gpus_fit_the_way(platform: Platform, install: Install) -> Iterator[Problem]
             rule="brings the GPU Operator itself: two owners of one device plugin are a race",
             got="gpu.owner: ours",
             fix="write gpu.owner: cluster, or nvidiaAddon: false",
-            reads=(("gpu",),),
         )
     if isinstance(install, Kind):
         known = {f"{platform.host.name}-worker{number or ''}" for number in (0, *range(2, install.workers + 1))}
@@ -160,7 +184,6 @@ def _gpus_fit_the_way(platform: Platform, install: Install) -> Iterator[Problem]
                     yield Problem(
                         path=("pools", name, "nodes"),
                         rule="names the workers that kind makes",
-                        got=repr(node),
+                        got=shown(node),
                         fix=f"write one of {', '.join(sorted(known))}",
-                        reads=(("host",),),
                     )

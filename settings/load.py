@@ -1,103 +1,158 @@
 """A stack file into a `Platform`, or one error that names every mistake in it. Pure: no Pulumi import.
 
-Owns: reading the YAML (with line numbers, duplicate keys refused), rewording pydantic's errors, and running the rules
-across fields on whatever part of the file is sound. Leaves to others: the rules (`rules.py`), the shape (`models.py`).
+Owns: the way from text to platform, and what stands around the platform in the file.
+Leaves to others: the text (`reader.py`), the shape (`models.py`, `wording.py`), the rules across fields (`rules/`).
 """
 
 from __future__ import annotations
 
-import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from difflib import get_close_matches
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Final, Union, get_args, get_origin
+from typing import Final
 
-import yaml
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from settings.models import Platform
-from settings.problems import Lines, Path, Problem, SettingsError, overlaps, shown
-from settings.rules import RULES
-from settings.types import Section
+from settings.plain import plain
+from settings.problems import Lines, Path, Problem, SettingsError, below
+from settings.reader import StackText, read_stack_file
+from settings.repair import Doubts, problems_beside
+from settings.rules import problems_of
+from settings.values import Value
+from settings.wording import choices_first, shape_problems
+from settings.words import nearest
 from settings.workloads import SECRET_KEY_PREFIX
 
-__all__ = ["KUBECONFIG_KEY", "PLATFORM_KEY", "SettingsError", "load_stack_file", "parse_platform"]
+__all__ = [
+    "KUBECONFIG_KEY",
+    "PLATFORM_KEY",
+    "SettingsError",
+    "engine_config",
+    "load_stack_file",
+    "parse_config",
+    "parse_platform",
+    "raw_config",
+]
 
-PLATFORM_KEY: Final = "gpu-tenancy:platform"
-KUBECONFIG_KEY: Final = "gpu-tenancy:kubeconfig"
+NAMESPACE: Final = "gpu-tenancy"
+PLATFORM_KEY: Final = f"{NAMESPACE}:platform"
+KUBECONFIG_KEY: Final = f"{NAMESPACE}:kubeconfig"
 _OUR_KEYS: Final = (PLATFORM_KEY, KUBECONFIG_KEY)
+_PREFIX: Final = ("config", PLATFORM_KEY)
+_OUTER_LEVELS: Final = 2
+"""Keys of the file and of `config`: the engine itself needs them to be text."""
+_SURE: Final[frozenset[Path]] = frozenset()
 
 
-def load_stack_file(path: FilePath) -> Platform:
+def load_stack_file(path: FilePath, *, today: date | None = None) -> Platform:
     """Return what the stack file says.
 
-    Raises `SettingsError` with every mistake of the file, each with its line.
+    `today` (default: the clock's) bounds how far ahead an override may end. Raises `SettingsError` with every mistake
+    of the file, each with its line.
     """
-    raw, lines = _read(path)
-    return _parse(raw, path.name, lines)
+    text = read_stack_file(path)
+    return _of_file(text, path.name, today)
 
 
-def parse_platform(raw: object, where: str) -> Platform:
+def parse_platform(raw: object, where: str, *, today: date | None = None) -> Platform:
     """Return the platform that `raw`, the value of `gpu-tenancy:platform`, says. `where` names its source in errors.
 
     Raises `SettingsError` with every mistake.
     """
-    return _parse(raw, where, {})
+    return _parse(raw, where, {}, today)
 
 
-# --- YAML ---------------------------------------------------------------------------------------------------------
+def parse_config(value: str | None, path: FilePath, *, today: date | None = None) -> Platform:
+    """Return the platform of the engine's configuration.
 
-
-def _read(path: FilePath) -> tuple[object, Lines]:
-    """The value of `gpu-tenancy:platform` in the file, and the line of each of its keys."""
+    `value` is what the engine hands over for `gpu-tenancy:platform` (JSON), `path` the stack file that it should come
+    from. Where the file says the same, its lines stand in the errors, and what the engine did not see (a scalar that
+    other readers take for something else) is a mistake here, too. Where it says something else (another file,
+    environments, `--config`), the engine's word counts. Raises `SettingsError` with every mistake.
+    """
+    if value is None:
+        problem = Problem(
+            path=("config",), rule=f"lacks the key {PLATFORM_KEY}", got=None, fix="put the platform below it"
+        )
+        raise SettingsError(path.name, [problem])
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise SettingsError(path.name, [_no_such_file(path)]) from error
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        problem = Problem(path=(), rule=f"can't be read ({reason})", got=None, fix="make it a readable text file")
-        raise SettingsError(path.name, [problem]) from error
+        raw = json.loads(value)
+    except (ValueError, RecursionError):
+        problem = Problem(
+            path=(), rule="must be a mapping", got="something else", fix="put host, gpu and pools below it"
+        )
+        raise SettingsError(path.name, [problem]) from None
     try:
-        reader = _Reader(text)
-        whole = reader.document()
-    except yaml.YAMLError as error:
-        raise SettingsError(path.name, [_syntax_problem(error)]) from error
-    if reader.problems:
-        raise SettingsError(path.name, reader.problems)
-    problems = list(_config_problems(whole))
+        text = read_stack_file(path)
+    except SettingsError:
+        return _parse(raw, path.name, {}, today)
+    if _same(_as_engine(_at(text.value, _PREFIX)), raw, {doubt[len(_PREFIX) :] for doubt in _ours(text.doubts)}):
+        return _of_file(text, path.name, today)
+    return _parse(raw, path.name, {}, today)
+
+
+def raw_config(path: FilePath) -> Value:
+    """Return the whole file as plain data, as the engine has it.
+
+    Raises `SettingsError` where it can't be read, or where it is not sure what it says: a key twice, a scalar of ours
+    that other readers take for something else.
+    """
+    text = read_stack_file(path)
+    problems = list(_of_text(text))
     if problems:
-        raise SettingsError(path.name, problems, reader.lines)
-    assert isinstance(whole, dict)
-    prefix = ("config", PLATFORM_KEY)
-    lines = {key[len(prefix) :]: line for key, line in reader.lines.items() if key[: len(prefix)] == prefix}
-    return whole["config"][PLATFORM_KEY], lines
+        raise SettingsError(path.name, problems, text.lines)
+    return _as_engine(text.value)
 
 
-def _no_such_file(path: FilePath) -> Problem:
-    stacks = sorted(
-        other.name.removeprefix("Pulumi.").removesuffix(".yaml") for other in path.parent.glob("Pulumi.*.yaml")
-    )
-    there = f"the stacks here are {', '.join(stacks)}" if stacks else "there is no stack file here"
-    return Problem(path=(), rule="no such file", got=None, fix=f"{there}; name one of them, or write {path.name}")
+def engine_config(path: FilePath) -> dict[str, str]:
+    """Return the file's configuration as the engine hands it over: text, everything else as JSON.
+
+    Raises `SettingsError` as `raw_config` does.
+    """
+    config = _at(raw_config(path), ("config",))
+    found = config if isinstance(config, dict) else {}
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in found.items()}
 
 
-def _syntax_problem(error: yaml.YAMLError) -> Problem:
-    mark = getattr(error, "problem_mark", None)
-    what = getattr(error, "problem", None) or str(error).splitlines()[0]
-    context = getattr(error, "context", None)
-    return Problem(
-        path=(),
-        rule=f"is not valid YAML: {what}{f' ({context})' if context else ''}",
-        got=None,
-        fix=f"mend it{f' at column {mark.column + 1}' if mark else ''} (indentation, a ':' or a closing bracket)",
-        line=mark.line + 1 if mark else None,
-    )
+# --- around the platform --------------------------------------------------------------------------------------------
 
 
-def _config_problems(whole: object) -> Iterator[Problem]:
+def _of_file(text: StackText, where: str, today: date | None) -> Platform:
+    around = [*_around(text.value), *_of_text(text)]
+    config = _at(text.value, ("config",))
+    if not isinstance(config, dict) or PLATFORM_KEY not in config:
+        raise SettingsError(where, around, text.lines)
+    lines = {path[len(_PREFIX) :]: line for path, line in text.lines.items() if below(path, _PREFIX)}
+    unsure = {path[len(_PREFIX) :] for path in _ours(text.doubts)}
+    return _parse(config[PLATFORM_KEY], where, lines, today, [_in_platform(one, text.lines) for one in around], unsure)
+
+
+def _ours(paths: Iterable[Path]) -> Iterator[Path]:
+    return (path for path in paths if below(path, _PREFIX))
+
+
+def _of_text(text: StackText) -> Iterator[Problem]:
+    """The text's mistakes that are ours to tell: other programs' values are none of them, their outer keys are."""
+    for problem in text.problems:
+        outer = len(problem.path) <= _OUTER_LEVELS and problem in text.of_keys
+        if below(problem.path, _PREFIX) or outer:
+            yield problem
+
+
+def _in_platform(problem: Problem, lines: Lines) -> Problem:
+    """A mistake of the file with its path as one of the platform, where it lies there; else with its line."""
+    path = problem.path
+    if below(path, _PREFIX):
+        return Problem(
+            path=path[len(_PREFIX) :], rule=problem.rule, got=problem.got, fix=problem.fix, line=problem.line
+        )
+    line = problem.line or next((lines[path[:end]] for end in range(len(path), -1, -1) if path[:end] in lines), None)
+    return Problem(path=path, rule=problem.rule, got=problem.got, fix=problem.fix, line=line)
+
+
+def _around(whole: Value) -> Iterator[Problem]:
     """What is wrong around the platform: everything that is not below `gpu-tenancy:platform` itself."""
     config = whole.get("config") if isinstance(whole, dict) else None
     if not isinstance(config, dict):
@@ -109,11 +164,7 @@ def _config_problems(whole: object) -> Iterator[Problem]:
         )
         return
     for key in config:
-        if str(key).startswith(SECRET_KEY_PREFIX):
-            yield from _secret_problems(str(key), config[key])
-        elif str(key).startswith("gpu-tenancy:") and key not in _OUR_KEYS:
-            near = _nearest(str(key), _OUR_KEYS) or PLATFORM_KEY
-            yield Problem(path=("config", key), rule="is not a key of this program", got=None, fix=f"write {near}")
+        yield from _our_key(key, config[key])
     if PLATFORM_KEY not in config:
         yield Problem(
             path=("config",),
@@ -121,356 +172,95 @@ def _config_problems(whole: object) -> Iterator[Problem]:
             got=None,
             fix="put the platform (host, gpu, pools, teams) below it",
         )
-    if config.get(KUBECONFIG_KEY) is not None:
-        yield from _secret_problems(KUBECONFIG_KEY, config[KUBECONFIG_KEY])
 
 
-def _secret_problems(key: str, value: object) -> Iterator[Problem]:
-    if not (isinstance(value, dict) and set(value) == {"secure"}):
+def _our_key(key: str, value: Value) -> Iterator[Problem]:
+    """The engine takes `platform` and `gpu-tenancy:config:platform` for `gpu-tenancy:platform`, and of two such keys
+    any one (pulumi v3.259.0: sdk/go/common/workspace/loaders.go, sdk/go/common/resource/config/key.go)."""
+    match key.split(":"):
+        case [name] | [str("gpu-tenancy"), name] | [str("gpu-tenancy"), "config", name]:
+            meant = f"{NAMESPACE}:{name}"
+        case _:
+            return
+    secret = meant == KUBECONFIG_KEY or meant.startswith(SECRET_KEY_PREFIX)
+    encrypted = isinstance(value, dict) and set(value) == {"secure"} and isinstance(value["secure"], str)
+    if secret and value is not None and not encrypted:
         yield Problem(
             path=("config", key),
             rule="must be encrypted, it holds credentials",
             got="plain text",
-            fix=f"remove it and run `pulumi config set --secret {key}`, and treat what stood here as leaked",
+            fix=f"remove it and run `pulumi config set --secret {meant}`, and treat what stood here as leaked",
         )
+    if meant not in _OUR_KEYS and not secret:
+        near = nearest(meant, _OUR_KEYS) or PLATFORM_KEY
+        yield Problem(path=("config", key), rule="is not a key of this program", got=None, fix=f"write {near}")
+    elif key != meant:
+        yield Problem(path=("config", key), rule=f"is {meant} to the engine", got=None, fix=f"write {meant}")
 
 
-class _Reader:
-    """Plain data out of YAML text, the line of every key, and the keys that are there twice (PyYAML keeps the last)."""
-
-    def __init__(self, text: str) -> None:
-        self._loader = yaml.SafeLoader(text)
-        self.lines: dict[Path, int] = {}
-        self.problems: list[Problem] = []
-
-    def document(self) -> object:
-        try:
-            root = self._loader.get_single_node()
-            return None if root is None else self._plain(root, ())
-        finally:
-            self._loader.dispose()
-
-    def _plain(self, node: yaml.Node, path: Path) -> object:
-        self.lines.setdefault(path, node.start_mark.line + 1)
-        if isinstance(node, yaml.SequenceNode):
-            return [self._plain(item, (*path, position)) for position, item in enumerate(node.value)]
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
-        return self._loader.construct_object(node)
-
-    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[object, object]:
-        seen: dict[object, int] = {}
-        for key_node, _ in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(
-                    problem="a key must be plain text", problem_mark=key_node.start_mark
-                )
-            line = key_node.start_mark.line + 1
-            if key_node.value in seen and key_node.tag != "tag:yaml.org,2002:merge":
-                self.problems.append(
-                    Problem(
-                        path=_within(path),
-                        rule=f"has the key {key_node.value!r} twice (first on line {seen[key_node.value]})",
-                        got=None,
-                        fix="keep one of them; YAML would silently drop the first",
-                        line=line,
-                    )
-                )
-            seen.setdefault(key_node.value, line)
-        # anchors and `<<` are resolved after the look for duplicates: overriding a merged key is what `<<` is for
-        self._loader.flatten_mapping(node)
-        plain: dict[object, object] = {}
-        for key_node, value_node in node.value:
-            key = self._loader.construct_object(key_node)
-            step = key if isinstance(key, str | int) else str(key)
-            self.lines[(*path, step)] = key_node.start_mark.line + 1
-            plain[key] = self._plain(value_node, (*path, step))
-        return plain
-
-
-def _within(path: Path) -> Path:
-    """A path in the file as a path in the platform, where it lies there."""
-    return path[2:] if path[:2] == ("config", PLATFORM_KEY) else path
-
-
-# --- the shape ----------------------------------------------------------------------------------------------------
-
-
-def _parse(raw: object, where: str, lines: Lines) -> Platform:
-    try:
-        platform = Platform.model_validate(raw)
-    except ValidationError as error:
-        details = error.errors(include_url=False)
-        shape = _shape_problems(raw, details)
-        across = _problems_of_the_sound_part(raw, details)
-        raise SettingsError(where, [*shape, *across], lines) from None  # pydantic's own text repeats whole sections
-    problems = list(_rule_problems(platform))
-    if problems:
-        raise SettingsError(where, problems, lines)
-    return platform
-
-
-def _rule_problems(platform: Platform) -> Iterator[Problem]:
-    for rule in RULES:
-        yield from rule(platform)
-
-
-def _shape_problems(raw: object, details: Sequence[ErrorDetails]) -> list[Problem]:
-    """Every mistake of the shape, each once.
-
-    A short form (`gpus: 2`) is spelt out before pydantic looks, so its mistakes come for keys that nobody wrote: these
-    are told at what was written, and only where that has not been told already.
-    """
-    problems: list[Problem] = []
-    echoes: list[Problem] = []
-    for detail in details:
-        path = tuple(step for step in detail["loc"] if step != "[key]")
-        problem = _WORDING.get(detail["type"], _other)(detail, path)
-        written = path if detail["type"] == "missing" else _written(raw, path)
-        (problems if written == path else echoes).append(replace(problem, path=written))
-    for echo in echoes:
-        if not any(one.rule == echo.rule and one.path[: len(echo.path)] == echo.path for one in problems):
-            problems.append(echo)
-    return problems
-
-
-def _written(raw: object, path: Path) -> Path:
-    """The longest part of the path that the file has."""
-    here: Any = raw
-    for length, step in enumerate(path):
-        try:
-            here = here[step]
-        except (KeyError, IndexError, TypeError):
-            return path[:length]
-    return path
-
-
-def _unknown_key(_: ErrorDetails, path: Path) -> Problem:
-    section = _section_at(path[:-1])
-    known = [field.alias or name for name, field in section.model_fields.items()] if section else []
-    near = _nearest(str(path[-1]), known)
-    fix = f"did you mean {near!r}?" if near else f"known here are {', '.join(known)}"
-    return Problem(path=path, rule="is not a known key", got=None, fix=fix)
-
-
-def _missing(_: ErrorDetails, path: Path) -> Problem:
-    section = _section_at(path[:-1])
-    field = (
-        next((field for name, field in section.model_fields.items() if (field.alias or name) == path[-1]), None)
-        if section
-        else None
-    )
-    what = f" ({field.description})" if field and field.description else ""
-    return Problem(path=path, rule="is missing", got=None, fix=f"write it{what}")
-
-
-def _not_a_choice(detail: ErrorDetails, path: Path) -> Problem:
-    allowed = str(detail.get("ctx", {}).get("expected", "")).replace("'", "").replace(" or ", ", ")
-    near = _nearest(str(detail["input"]), allowed.split(", "))
-    fix = f"did you mean {near!r}?" if near else "write one of them"
-    return Problem(path=path, rule=f"must be one of {allowed}", got=shown(detail["input"]), fix=fix)
-
-
-def _own_message(detail: ErrorDetails, path: Path) -> Problem:
-    """A message of our own types: `rule, got value; fix`."""
-    text = str(detail.get("ctx", {}).get("error", detail["msg"]))
-    head, _, fix = text.partition("; ")
-    rule, _, got = head.rpartition(", got ")
-    return Problem(path=path, rule=rule or head, got=got if rule else None, fix=fix or "correct it")
-
-
-def _bound(word: str, key: str) -> Callable[[ErrorDetails, Path], Problem]:
-    def reword(detail: ErrorDetails, path: Path) -> Problem:
-        bound = detail.get("ctx", {}).get(key)
-        return Problem(
-            path=path, rule=f"must be {word} {bound}", got=shown(detail["input"]), fix=f"write a number {word} {bound}"
-        )
-
-    return reword
-
-
-def _kind(rule: str, fix: str) -> Callable[[ErrorDetails, Path], Problem]:
-    return lambda detail, path: Problem(path=path, rule=rule, got=shown(detail["input"]), fix=fix)
-
-
-def _text(detail: ErrorDetails, path: Path) -> Problem:
-    value = detail["input"]
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return Problem(
-        path=path,
-        rule="must be text",
-        got=shown(value),
-        fix=f"put it in quotes, like '{value}'" if number else "write a text",
-    )
-
-
-def _mapping(detail: ErrorDetails, path: Path) -> Problem:
-    section = _section_at(path)
-    shorthand = {"gpus": "a whole number or quota and limit", "gpu": "a number or quota and limit"}.get(
-        str(path[-1]) if path else ""
-    )
-    known = ", ".join(field.alias or name for name, field in section.model_fields.items()) if section else "name: value"
-    empty = detail["input"] is None
-    return Problem(
-        path=path,
-        rule=f"must be {shorthand}" if shorthand else "must be a mapping",
-        got=shown(detail["input"]),
-        fix=f"remove the key, or put keys below it ({known})" if empty else f"put keys below it ({known})",
-    )
-
-
-def _too_few(detail: ErrorDetails, path: Path) -> Problem:
-    least = detail.get("ctx", {}).get("min_length")
-    return Problem(
-        path=path,
-        rule=f"needs at least {least} {'character' if detail['type'].startswith('string') else 'entry'}"
-        f"{'' if least == 1 else 's'}",
-        got=shown(detail["input"]),
-        fix="fill it in",
-    )
-
-
-def _other(detail: ErrorDetails, path: Path) -> Problem:
-    message = detail["msg"]
-    return Problem(path=path, rule=f"is not valid ({message})", got=shown(detail["input"]), fix="correct it")
-
-
-_WHOLE_NUMBER: Final = _kind("must be a whole number", "write it without a fraction or a unit")
-_NUMBER: Final = _kind("must be a number", "write it without a unit")
-_DATE: Final = _kind("must be a date", "write it as YYYY-MM-DD")
-_TRUE_OR_FALSE: Final = _kind("must be true or false", "write true or false")
-_WORDING: Final[Mapping[str, Callable[[ErrorDetails, Path], Problem]]] = {
-    "extra_forbidden": _unknown_key,
-    "missing": _missing,
-    "enum": _not_a_choice,
-    "literal_error": _not_a_choice,
-    "value_error": _own_message,
-    "greater_than_equal": _bound("at least", "ge"),
-    "greater_than": _bound("more than", "gt"),
-    "less_than_equal": _bound("at most", "le"),
-    "less_than": _bound("less than", "lt"),
-    "int_type": _WHOLE_NUMBER,
-    "int_parsing": _WHOLE_NUMBER,
-    "int_from_float": _WHOLE_NUMBER,
-    "float_type": _NUMBER,
-    "float_parsing": _NUMBER,
-    "finite_number": _NUMBER,
-    "bool_type": _TRUE_OR_FALSE,
-    "bool_parsing": _TRUE_OR_FALSE,
-    "date_type": _DATE,
-    "date_parsing": _DATE,
-    "date_from_datetime_parsing": _DATE,
-    "date_from_datetime_inexact": _DATE,
-    "string_type": _text,
-    "model_type": _mapping,
-    "model_attributes_type": _mapping,
-    "dict_type": _mapping,
-    "tuple_type": _kind("must be a list", "write it like [a, b]"),
-    "too_short": _too_few,
-    "string_too_short": _too_few,
-}
-
-
-def _nearest(word: str, known: Sequence[str]) -> str | None:
-    by_folded = {name.lower(): name for name in known}
-    near = get_close_matches(word.lower().replace("_", "").replace("-", ""), list(by_folded), n=1, cutoff=0.6)
-    return by_folded[near[0]] if near else None
-
-
-def _section_at(path: Path) -> type[Section] | None:
-    """The model that describes what lies at the path, for its known keys."""
-    here: object = Platform
+def _at(value: Value, path: Path) -> Value:
     for step in path:
-        here = _below(here, step)
-    here = _bare(here)
-    return here if isinstance(here, type) and issubclass(here, Section) else None
+        value = value.get(step) if isinstance(value, dict) and isinstance(step, str) else None
+    return value
 
 
-def _below(kind: object, step: str | int) -> object:
-    bare = _bare(kind)
-    if isinstance(bare, type) and issubclass(bare, Section):
-        return next(
-            (field.annotation for name, field in bare.model_fields.items() if step in (field.alias, name)), None
-        )
-    arguments = get_args(bare)
-    if get_origin(bare) is dict:
-        return arguments[1]
-    return arguments[0] if arguments else None
+# --- as the engine has it -------------------------------------------------------------------------------------------
 
 
-def _bare(kind: object) -> object:
-    """The type without `Annotated` and without `| None`."""
-    while True:
-        if get_origin(kind) is Annotated:
-            kind = get_args(kind)[0]
-        elif get_origin(kind) in (Union, types.UnionType):
-            kind = next((part for part in get_args(kind) if part is not type(None)), None)
-        else:
-            return kind
-
-
-# --- the sound part of a broken file ------------------------------------------------------------------------------
-
-
-def _problems_of_the_sound_part(raw: object, details: Sequence[ErrorDetails]) -> Iterator[Problem]:
-    """Run the rules on the file without its broken teams, pools, queues and keys.
-
-    A problem that rests on something removed is only its echo and is left out (`Problem.reads`).
-    """
-    if not isinstance(raw, dict):
-        return
-    sound, removed = _copy(raw), set[Path]()
-    for detail in details:
-        unit = _unit(tuple(step for step in detail["loc"] if step != "[key]"))
-        if unit:
-            removed.add(unit)
-            _remove(sound, unit)
-    for key, stand_in in _STAND_INS.items():
-        section = sound.get(key)
-        sound[key] = {**stand_in, **section} if isinstance(section, dict) and section else stand_in
-    if not sound.get("pools"):
-        sound["pools"] = _STAND_IN_POOLS
-        removed.add(("pools",))
-    try:
-        platform = Platform.model_validate(sound)
-    except ValidationError:
-        return  # not even the sound part stands (no pools left): its shape is what is to be mended first
-    for problem in _rule_problems(platform):
-        if not any(overlaps(path, unit) for path in (problem.path, *problem.reads) for unit in removed):
-            yield problem
-
-
-_STAND_INS: Final[Mapping[str, Mapping[str, object]]] = {
-    "host": {"provider": "existing"},
-    "gpu": {"stack": "devicePlugin"},
-}
-"""What takes the place of a broken required key, so that the rules about the others can run."""
-
-_STAND_IN_POOLS: Final = {"stand-in": {"nodes": ["stand-in"], "gpusPerNode": 0}}
-"""Likewise where no pool is left: what would be said about it rests on `pools`, and is left out."""
-
-
-def _unit(path: Path) -> Path:
-    """What to leave out when the thing at the path is broken: a queue, a team, a pool, an override, or a single key."""
-    if path[:1] == ("teams",):
-        return path[:4] if len(path) > 3 and path[2] == "queues" else path[:2]
-    return path[:2]
-
-
-def _copy(value: Any) -> Any:
+def _as_engine(value: Value) -> Value:
+    """A value as the engine hands it on: a date is a text (Go's `time.Time.String`)."""
+    if isinstance(value, date):
+        return f"{value.isoformat()} 00:00:00 +0000 UTC"
     if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    return [_copy(item) for item in value] if isinstance(value, list) else value
+        return {key: _as_engine(item) for key, item in value.items()}
+    return [_as_engine(item) for item in value] if isinstance(value, list) else value
 
 
-def _remove(tree: dict[Any, Any], path: Path) -> None:
-    parent: Any = tree
-    for step in path[:-1]:
-        if not isinstance(parent, dict) or step not in parent:
-            return
-        parent = parent[step]
-    if isinstance(parent, dict):
-        parent.pop(path[-1], None)
-    elif isinstance(parent, list) and len(path) > 1:
-        # a list is emptied, not shortened: positions in it are paths of their own
-        parent.clear()
+def _same(ours: Value, theirs: object, unsure: set[Path], path: Path = ()) -> bool:
+    """Whether the engine has read what we have, but for the values that readers take for different things."""
+    if path in unsure:
+        return not isinstance(theirs, dict | list)
+    if isinstance(ours, dict) and isinstance(theirs, Mapping):
+        return ours.keys() == theirs.keys() and all(
+            _same(item, theirs[key], unsure, (*path, key)) for key, item in ours.items()
+        )
+    if isinstance(ours, list) and isinstance(theirs, list):
+        return len(ours) == len(theirs) and all(
+            _same(item, theirs[at], unsure, (*path, at)) for at, item in enumerate(ours)
+        )
+    return type(ours) is type(theirs) and ours == theirs
+
+
+# --- the platform ---------------------------------------------------------------------------------------------------
+
+
+def _parse(
+    raw: object,
+    where: str,
+    lines: Lines,
+    today: date | None,
+    problems: Iterable[Problem] = (),
+    unsure: Iterable[Path] = _SURE,
+) -> Platform:
+    """`problems`: mistakes that the text has already. `unsure`: where it is not sure which value is meant."""
+    day = today or date.today()
+    value, refused = plain(raw)
+    known = [*problems, *refused]
+    taken = {*unsure, *(problem.path for problem in refused)}
+    details = []
+    platform: Platform | None = None
+    try:
+        platform = Platform.model_validate(value, by_alias=True, by_name=False)
+    except ValidationError as error:
+        # pydantic's own text repeats whole sections, so it is not even the cause
+        details = error.errors(include_url=False)
+    if platform is not None and not taken:
+        known += problems_of(platform, day)
+    else:
+        known = choices_first(value, known, shape_problems(value, details))
+        doubts = Doubts.of(value, details, taken)
+        known += problems_beside(value, doubts, lambda sound: problems_of(sound, day))
+    if known:
+        raise SettingsError(where, known, lines)
+    assert platform is not None, "no mistake, so it is valid"
+    return platform

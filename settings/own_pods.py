@@ -54,7 +54,6 @@ def virtual_schedulers_have_nodes(platform: Platform) -> Iterator[Problem]:
                 rule="mode virtual needs a pool, else the team's own scheduler binds pods to every node of the host",
                 got="none",
                 fix="write pool (one with gpusPerNode: 0 is for CPU alone), or mode: default",
-                reads=(("pools",),),
             )
 
 
@@ -73,7 +72,6 @@ def restricted_teams_can_run(platform: Platform) -> Iterator[Problem]:
                 rule=f"isolation: restricted needs a KAI whose own pods fit that level ({', '.join(fitting)})",
                 got=shown(kai.version),
                 fix=f"write {releases.DEFAULT_KAI}, or isolation: baseline",
-                reads=(("teams", name, "isolation"),),
             )
         elif team.scheduler.gpu_sharing and canary_of(platform, name) is None:
             yield Problem(
@@ -81,7 +79,6 @@ def restricted_teams_can_run(platform: Platform) -> Iterator[Problem]:
                 rule="and isolation: restricted exclude each other, the level refuses KAI's reservation pods",
                 got="true",
                 fix="remove gpuSharing, or write isolation: baseline or mode: host",
-                reads=(("teams", name, "isolation"),),
             )
 
 
@@ -101,7 +98,6 @@ def check_queues_are_free(platform: Platform) -> Iterator[Problem]:
                 rule=f"{queue} is the queue of the check of team {name}",
                 got=shown(taken[queue][-1]),
                 fix=f"rename it, or write teams.{name}.check.queue",
-                reads=(("teams", name),),
             )
 
 

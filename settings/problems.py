@@ -1,11 +1,12 @@
 """One mistake of a stack file, and the one error that carries all of them. Pure: no Pulumi import.
 
-Owns: the wording's shape (path, rule, value got, fix) and the order. Leaves to others: finding the mistakes (`load.py`
-for the shape, `rules.py` across fields).
+Owns: the wording's shape (path, rule, value got, fix), the order, and what of a user's text a message may show.
+Leaves to others: finding the mistakes (`reader.py` in the text, `wording.py` in the shape, `rules/` across fields).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -16,8 +17,20 @@ Path: TypeAlias = tuple[str | int, ...]
 Lines: TypeAlias = Mapping[Path, int]
 """Line number in the stack file by path. Empty when the settings did not come from a file."""
 
+MOST_TOLD: Final = 100
+"""So many mistakes are told, the rest is counted: nobody mends more at once, and a wrong file may have thousands."""
+
 _LONGEST_VALUE: Final = 80
 """A value is quoted up to here: enough to recognise it, too short to spill a pasted kubeconfig into a log."""
+
+_MOST_LINES: Final = 3
+"""A text of more lines is no value any more but a pasted file: it is counted and not quoted."""
+
+_LONGEST_NUMBER: Final = 64
+"""Bits. Longer integers are counted and not printed: Python refuses to print one of 5,000 digits."""
+
+_CREDENTIALS: Final = re.compile(r"(?<=//)[^/@\s]+(?=@)|^[^/@\s:]+:[^/@\s]+(?=@(?!sha256:))")
+"""User and password in a URL, or before a host without a scheme."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +41,14 @@ class Problem:
     rule: str
     got: str | None
     fix: str
-    reads: tuple[Path, ...] = ()
-    """Further paths the rule looked at. Where one of them is broken itself, this problem is only its echo."""
     line: int | None = None
+
+    @classmethod
+    def of(cls, path: Path, sentence: str) -> Problem:
+        """Return the mistake at the path that a sentence tells: `rule, got value; fix`, without its place."""
+        head, _, fix = sentence.partition("; ")
+        rule, _, got = head.rpartition(", got ")
+        return cls(path=path, rule=rule or head, got=got if rule else None, fix=fix or "correct it")
 
     def text(self, where: str, lines: Lines) -> str:
         """The mistake as one line: `Pulumi.dev.yaml:12: teams.ml.pool: ...`."""
@@ -38,11 +56,11 @@ class Problem:
         place = where if line is None else f"{where}:{line}"
         got = "" if self.got is None else f", got {self.got}"
         subject = dotted(self.path)
-        return f"{place}: {subject}{': ' if subject else ''}{self.rule}{got}; {self.fix}"
+        return escaped(f"{place}: {subject}{': ' if subject else ''}{self.rule}{got}; {self.fix}")
 
 
 class SettingsError(Exception):
-    """The stack file is not valid. Its text names every mistake, one a line."""
+    """The stack file is not valid. Its text names every mistake, one a line, up to `MOST_TOLD`."""
 
     def __init__(self, where: str, problems: Iterable[Problem], lines: Lines | None = None) -> None:
         known = lines or {}
@@ -51,18 +69,20 @@ class SettingsError(Exception):
             sorted(problems, key=lambda problem: problem.line or line_of(problem.path, known) or 0),
         )
         count = len(self.problems)
-        head = f"{where}: {count} mistake{'' if count == 1 else 's'}, nothing was changed"
-        super().__init__("\n".join([head, *(f"  {problem.text(where, known)}" for problem in self.problems)]))
+        head = f"{escaped(where)}: {count} mistake{'' if count == 1 else 's'}, nothing was changed"
+        told = [f"  {problem.text(where, known)}" for problem in self.problems[:MOST_TOLD]]
+        rest = [f"  ... and {count - MOST_TOLD} more"] if count > MOST_TOLD else []
+        super().__init__("\n".join([head, *told, *rest]))
 
 
 def dotted(path: Path) -> str:
-    """`teams.ml.queues.training`, `overrides[0].team`; a key with a dot in it is put in brackets."""
+    """`teams.ml.queues.training`, `overrides[0].team`; a key with a dot in it is put in brackets, a long one is cut."""
     text = ""
     for step in path:
         if isinstance(step, int):
             text += f"[{step}]"
-        elif "." in step or not step:
-            text += f"[{step!r}]"
+        elif "." in step or not step or len(step) > _LONGEST_VALUE:
+            text += f"[{shown(step)}]"
         else:
             text += f".{step}" if text else step
     return text
@@ -76,23 +96,41 @@ def line_of(path: Path, lines: Lines) -> int | None:
     return None
 
 
+def escaped(text: str) -> str:
+    """A text on one line, with what a terminal would act on or nobody would see as `\\x1b` or `\\u202e`: control,
+    direction-changing and invisible characters, line breaks. Every message that holds a user's text goes through it.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
 def shown(value: object) -> str:
-    """A value for an error: on one line, quoted where it is text, cut where it is long."""
+    """A value for an error: on one line, quoted where it is text, cut where it is long, a URL without its password."""
     if value is None:
         return "nothing (null)"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):
         return "a mapping" if value else "an empty mapping"
-    if isinstance(value, list | tuple) and any(isinstance(item, dict | list) for item in value):
+    if isinstance(value, list | tuple) and any(isinstance(item, dict | list | tuple) for item in value):
         return "a list"
-    if isinstance(value, str) and "\n" in value:
-        return f"text of {value.count(chr(10)) + 1} lines"
-    text = repr(value)
+    if isinstance(value, list | tuple):
+        return _cut(f"[{', '.join(shown(item) for item in value[:_LONGEST_VALUE])}]")
+    if isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER:
+        return f"a number of some {int(value.bit_length() * 0.30103) + 1} digits"
+    if isinstance(value, str):
+        if value.count("\n") >= _MOST_LINES:
+            return f"text of {value.count(chr(10)) + 1} lines"
+        # a password may be longer than what is shown of it, so it is taken away before anything is cut
+        return _cut(repr(_CREDENTIALS.sub("[...]", value[: 100 * _LONGEST_VALUE])))
+    return _cut(str(value))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."
 
 
-def overlaps(one: Path, other: Path) -> bool:
-    """Whether one path is the other or lies below it."""
-    short = min(len(one), len(other))
-    return one[:short] == other[:short]
+def below(path: Path, top: Path) -> bool:
+    """Whether the path is `top` or lies below it."""
+    return path[: len(top)] == top

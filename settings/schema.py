@@ -13,14 +13,22 @@ from typing import Final
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from settings.load import KUBECONFIG_KEY, PLATFORM_KEY
+from settings.load import KUBECONFIG_KEY, NAMESPACE, PLATFORM_KEY
 from settings.models import Platform
+from settings.workloads import SECRET_KEY_PREFIX
 
 SCHEMA_FILE: Final = Path(__file__).parents[1] / "docs" / "stack-file.schema.json"
 
 
+_NAMES: Final = "|".join(key.partition(":")[2] for key in (PLATFORM_KEY, KUBECONFIG_KEY))
+_SECRETS: Final = SECRET_KEY_PREFIX.partition(":")[2]
+_ALSO_OURS: Final = rf"^(?:{NAMESPACE}:(?!(?:{_NAMES}|{_SECRETS}.*)$)(?:config:)?[^:]*|[^:]*)$"
+"""Keys that the engine takes for ours, but for those that are."""
+
+
 class _Untitled(GenerateJsonSchema):
-    """Without the titles that pydantic makes out of names: an editor would show them in place of the description."""
+    """Without the titles that pydantic makes out of names: an editor would show them in place of the description. And
+    with every key of a mapping checked: pydantic lets those through that don't match."""
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's signature
         return False
@@ -30,10 +38,27 @@ class _Untitled(GenerateJsonSchema):
         model.pop("title", None)
         return model
 
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        mapping = super().dict_schema(schema)
+        for pattern, values in mapping.pop("patternProperties", {}).items():
+            mapping["additionalProperties"] = values
+            mapping["propertyNames"] = {**mapping.get("propertyNames", {}), "pattern": pattern}
+        return mapping
+
     def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
         enum = super().enum_schema(schema)
         enum.pop("title", None)
         return enum
+
+
+def _encrypted(what: str) -> dict[str, object]:
+    return {
+        "type": "object",
+        "description": f"{what}, encrypted by `pulumi config set --secret`",
+        "required": ["secure"],
+        "additionalProperties": False,
+        "properties": {"secure": {"type": "string", "description": "ciphertext"}},
+    }
 
 
 def stack_file_schema() -> dict[str, object]:
@@ -49,15 +74,13 @@ def stack_file_schema() -> dict[str, object]:
             "config": {
                 "type": "object",
                 "required": [PLATFORM_KEY],
+                "patternProperties": {
+                    rf"^{SECRET_KEY_PREFIX}": _encrypted("a secret of a workload or of a host"),
+                    _ALSO_OURS: False,
+                },
                 "properties": {
                     PLATFORM_KEY: platform,
-                    KUBECONFIG_KEY: {
-                        "type": "object",
-                        "description": "the host's kubeconfig, encrypted by `pulumi config set --secret`",
-                        "required": ["secure"],
-                        "additionalProperties": False,
-                        "properties": {"secure": {"type": "string", "description": "ciphertext"}},
-                    },
+                    KUBECONFIG_KEY: _encrypted("the host's kubeconfig"),
                 },
             }
         },

@@ -7,16 +7,29 @@ Leaves to others: the commands (`components/slurm`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from settings.connection import Connection
 from settings.problems import Problem, shown
-from settings.types import DnsLabel, Section
+from settings.texts import DnsLabel, Text
+from settings.types import Flag, Section, Whole
 
 if TYPE_CHECKING:
     from settings.models import Platform
+
+
+Device = Annotated[
+    str,
+    Text(
+        rule="a path below /dev without spaces and quotes",
+        pattern=r"/dev/[A-Za-z0-9._/+:@=,-]+",
+        longest=200,
+        example="'/dev/nvidia0'",
+        stand_in="/dev/stand-in-{}",
+    ),
+]
 
 
 class Slurm(Section):
@@ -24,13 +37,13 @@ class Slurm(Section):
 
     host: DnsLabel = Field(description="the host's own short name, as `hostname -s` says it")
     connection: Connection = Field(default=Connection(), description="how the host is reached")
-    gpus: int = Field(ge=0, le=64, description="number of its GPUs, /dev/nvidia0 and following")
+    gpus: Whole = Field(ge=0, le=64, description="number of its GPUs, /dev/nvidia0 and following")
     gpu_type: DnsLabel | None = Field(default=None, description="name in --gres=gpu:<type>:1; default: none")
-    devices: tuple[str, ...] = Field(
+    devices: tuple[Device, ...] = Field(
         default=(), max_length=64, description="device files instead of /dev/nvidia0...; as many as gpus"
     )
     partition: DnsLabel = Field(default="gpu", description="name of the one partition")
-    adopt: bool = Field(default=False, description="replace a slurm.conf of somebody else; destroy puts it back")
+    adopt: Flag = Field(default=False, description="replace a slurm.conf of somebody else; destroy puts it back")
 
 
 def slurm_has_its_own_gpus(platform: Platform) -> Iterator[Problem]:
@@ -45,7 +58,6 @@ def slurm_has_its_own_gpus(platform: Platform) -> Iterator[Problem]:
                 rule="must be no node of a pool with GPUs: Kubernetes and SLURM would both give away its GPUs",
                 got=f"{slurm.host!r}, a node of pool {name} with {pool.gpus_per_node} GPUs",
                 fix=f"take it out of pools.{name}.nodes, or remove slurm",
-                reads=(("pools", name),),
             )
     if slurm.devices and len(slurm.devices) != slurm.gpus:
         yield Problem(
@@ -55,14 +67,7 @@ def slurm_has_its_own_gpus(platform: Platform) -> Iterator[Problem]:
             fix="make them equal, or remove devices",
         )
     for index, device in enumerate(slurm.devices):
-        if not device.startswith("/dev/") or not device.isascii() or any(c.isspace() or c in "'\"\\;" for c in device):
-            yield Problem(
-                path=("slurm", "devices", index),
-                rule="must be a path below /dev without spaces and quotes",
-                got=shown(device),
-                fix="write it like /dev/nvidia0",
-            )
-        elif device in slurm.devices[:index]:
+        if device in slurm.devices[:index]:
             yield Problem(
                 path=("slurm", "devices", index), rule="names each device once", got=shown(device), fix="remove one"
             )

@@ -29,6 +29,12 @@ def canary_of(platform: Platform, tenant: str) -> str | None:
     return team if is_canary else None
 
 
+def owner_of(platform: Platform, tenant: str) -> str:
+    """Return the team that a tenant belongs to: itself, or of a canary its team."""
+    team = canary_of(platform, tenant)
+    return tenant if team is None else team
+
+
 def path_of(platform: Platform, tenant: str) -> tuple[str, ...]:
     """Return where a stack file says this tenant: `teams.ml`, or for a canary `teams.ml.scheduler.canary`."""
     team = canary_of(platform, tenant)

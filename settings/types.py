@@ -1,79 +1,216 @@
-"""The small types that the settings are made of. Pure: no Pulumi import.
+"""The numbers, quantities and days of a stack file as `Annotated` types, and the base of its models. No Pulumi import.
 
-Owns: names, quantities and counts as `Annotated` types, each with a message that says the rule and gives an example.
-Leaves to others: rules that need more than one field (`rules.py`), what a quantity is (`capacity`).
+Owns: one rule a type, which the loader and the JSON Schema share, so that both accept the same values. Nothing is
+converted: `"50"` is a text, `true` is no number and `1` is no boolean, for every reader of the file.
+Leaves to others: texts (`texts.py`), rules that need more than one field (`rules/`), what a quantity is (`capacity`).
 """
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Annotated, Any, Final
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, ClassVar, Final, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
-from capacity import QUANTITY, UNLIMITED, parse_quantity
+from capacity import QUANTITY, UNLIMITED, number, parse_quantity
+from settings import grammar
+from settings.problems import shown
 
 __all__ = [
     "UNLIMITED",
     "CpuQuantity",
-    "DnsLabel",
+    "Day",
+    "Flag",
     "GpuAmount",
+    "GpuCount",
+    "GpuNumber",
     "MemoryQuantity",
     "Port",
+    "Quantity",
     "Section",
+    "Share",
+    "Whole",
+    "gpu_numbers",
     "parse_quantity",
 ]
 
-_DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+MOST_GPUS: Final = 1_000_000
+"""Far more GPUs, or replicas of GPUs, than one cluster has: 5,000 nodes of 64 are 320,000. What adds up stays exact."""
 
 
 class Section(BaseModel):
-    """Base of every part of a stack file: camelCase in YAML, unknown keys refused, frozen."""
+    """Base of every part of a stack file: camelCase in YAML, unknown keys refused, frozen, no infinite numbers."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
         populate_by_name=True,
         extra="forbid",
         frozen=True,
-        str_strip_whitespace=True,
+        allow_inf_nan=False,
     )
 
 
-def _quantity(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        message = f"must be a quantity, got {value!r}; write it like 8, 0.5, 500m or 512Gi"
+# --- numbers --------------------------------------------------------------------------------------------------------
+
+Whole = Annotated[int, Strict()]
+"""A whole number, not in quotes. Bounds stand at each field."""
+
+Share = Annotated[float, Strict()]
+"""A number, not in quotes. Bounds stand at each field."""
+
+Flag = Annotated[bool, Strict()]
+"""`true` or `false`; not `yes`, which is text to some YAML readers."""
+
+Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
+
+
+@dataclass(frozen=True)
+class GpuNumber:
+    """Metadata of a number of GPUs: -1 (unlimited, KAI's word), or 0 and more."""
+
+    kind: type[int] | type[float]
+    stand_ins: ClassVar[tuple[int, int, int]] = (0, MOST_GPUS, 1)
+    """Valid numbers for `repair.py`: little, much, another."""
+
+    def check(self, value: int | float) -> int | float:
+        if value == UNLIMITED or 0 <= value <= MOST_GPUS:
+            return value
+        rule = f"must be -1 or at least 0, and at most {MOST_GPUS:,}" if value > 0 else "must be -1 or at least 0"
+        # -1 is a rule, not advice: a stack's policies may refuse it
+        message = f"{rule}, got {number(value)}; write a number of GPUs, 0 or more"
         raise ValueError(message)
-    text = str(value)
-    parse_quantity(text)
-    return text
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        del schema, handler
+        return gpu_numbers("integer" if self.kind is int else "number")
 
 
-def _dns_label(value: Any) -> str:
-    if not isinstance(value, str) or _DNS_LABEL.fullmatch(value) is None or len(value) > 63:
-        message = (
-            f"must be a DNS label (lower-case letters, digits and '-', at most 63 characters), got {value!r}; "
-            "for example 'ml' or 'research-2'"
-        )
-        raise ValueError(message)
-    return value
+def gpu_numbers(kind: str) -> JsonSchemaValue:
+    """The JSON Schema of a number of GPUs; `kind`: `integer` or `number`."""
+    return {"anyOf": [{"const": UNLIMITED}, {"type": kind, "minimum": 0, "maximum": MOST_GPUS}]}
 
 
-_QUANTITY_SCHEMA: Final[JsonSchemaValue] = {
-    "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": f"^{QUANTITY.pattern}$"}]
-}
-
-DnsLabel = Annotated[str, BeforeValidator(_dns_label), Field(pattern=f"^{_DNS_LABEL.pattern}$", max_length=63)]
-"""A name that Kubernetes accepts for namespaces and services (RFC 1123 label)."""
-
-CpuQuantity = Annotated[str, BeforeValidator(_quantity), WithJsonSchema(_QUANTITY_SCHEMA)]
-"""CPU in cores: `8`, `0.5` or `500m`."""
-
-MemoryQuantity = Annotated[str, BeforeValidator(_quantity), WithJsonSchema(_QUANTITY_SCHEMA)]
-"""Memory or storage in bytes: `512Gi`, `1G`."""
-
-GpuAmount = Annotated[float, Field(ge=UNLIMITED)]
+GpuAmount = Annotated[float, Strict(), GpuNumber(float)]
 """A quota or limit in GPUs of the pool (replicas on a time-sliced one). 0.5 is half a GPU; -1 is unlimited."""
 
-Port = Annotated[int, Field(ge=1, le=65535)]
+GpuCount = Annotated[int, Strict(), GpuNumber(int)]
+"""The same in whole GPUs (replicas)."""
+
+
+# --- quantities -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """Metadata of a Kubernetes quantity: a number, or a text with a unit. Kept as text."""
+
+    rule: str
+    pattern: str
+    least: int
+    """Of a number without a unit that is not 0."""
+    most: int
+    whole: bool
+    example: str
+    stand_ins: tuple[str, str, str]
+    """Valid quantities for `repair.py`: little, much, another."""
+
+    def check(self, value: object) -> str:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and math.isfinite(value):  # type: ignore[arg-type]  # a number, as just seen
+            exact = Decimal(str(value))
+            if exact == 0:
+                return "0"
+            if self.least <= exact <= self.most and not (self.whole and exact % 1):
+                return f"{exact.normalize():f}"
+        elif isinstance(value, str) and re.fullmatch(self.pattern, value) is not None:
+            return value
+        if isinstance(value, str) and not QUANTITY.fullmatch(value):
+            message = (
+                f"is not a quantity, got {shown(value)}; write a number with an optional suffix, like {self.example}"
+            )
+            raise ValueError(message)
+        message = f"must be {self.rule}, got {shown(value)}; write it like {self.example}"
+        raise ValueError(message)
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        del schema, handler
+        kind = "integer" if self.whole else "number"
+        return {
+            "anyOf": [
+                *([{"const": 0}] if self.least > 0 else []),
+                {"type": kind, "minimum": self.least, "maximum": self.most},
+                {"type": "string", "pattern": grammar.anchored(self.pattern)},
+            ]
+        }
+
+
+CpuQuantity = Annotated[
+    str,
+    Quantity(
+        rule="CPU in cores, less than a million",
+        pattern=grammar.CPU,
+        least=0,
+        most=999_999,
+        whole=False,
+        example="8, 0.5 or 500m",
+        stand_ins=("0", "999999", "1"),
+    ),
+]
+"""CPU in cores: `8`, `0.5` or `500m`."""
+
+MemoryQuantity = Annotated[
+    str,
+    Quantity(
+        rule="bytes, with a unit, within what Kubernetes can hold (2^63)",
+        pattern=grammar.MEMORY,
+        least=1_000_000,
+        most=10**18 - 1,
+        whole=True,
+        example="512Gi",
+        stand_ins=("0", "999Pi", "1Gi"),
+    ),
+]
+"""Memory or storage in bytes: `512Gi`, `1G`. Without a unit at least 1,000,000: `memory: 8` is never meant."""
+
+
+# --- days -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Day:
+    """Metadata of a day of the calendar."""
+
+    def check(self, value: object) -> date:
+        if isinstance(value, date) and not isinstance(value, datetime):
+            return value
+        if isinstance(value, str) and re.fullmatch(grammar.DAY, value):
+            return date.fromisoformat(value[: len("YYYY-MM-DD")])
+        message = f"must be a date, got {shown(value)}; write it as YYYY-MM-DD"
+        raise ValueError(message)
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        del source, handler
+        return core_schema.no_info_plain_validator_function(
+            self.check, serialization=core_schema.to_string_ser_schema(when_used="json")
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        del schema, handler
+        return {"type": "string", "pattern": grammar.anchored(grammar.DAY)}
+
+
+Day: TypeAlias = Annotated[date, _Day()]
+"""YYYY-MM-DD, with or without quotes; also as the engine hands an unquoted one on (`2026-12-31 00:00:00 +0000 UTC`)."""

@@ -67,7 +67,6 @@ def workloads_have_their_queue(platform: Platform) -> Iterator[Problem]:
                 rule=f"must be a leaf queue of team {name}",
                 got=shown(workload.queue),
                 fix=f"write one of {known}" if team.queues else "remove it, the team has no queues",
-                reads=(("teams", name, "queues"),),
             )
         if workload.gpu is None:
             continue
@@ -78,7 +77,6 @@ def workloads_have_their_queue(platform: Platform) -> Iterator[Problem]:
                 rule="needs a pool with GPUs",
                 got=f"team {name} with " + (f"pool {team.pool}, which has none" if team.pool else "no pool"),
                 fix="write a pool with GPUs, or remove gpu",
-                reads=(("teams", name, "pool"), ("pools", team.pool or "")),
             )
         elif workload.gpu.parts and mode is SchedulerMode.DEFAULT:
             yield Problem(
@@ -86,7 +84,6 @@ def workloads_have_their_queue(platform: Platform) -> Iterator[Problem]:
                 rule="a part of a GPU needs KAI",
                 got="scheduler.mode default",
                 fix="write gpu: {count: 1}, or mode virtual or host",
-                reads=(("teams", name, "scheduler"),),
             )
         elif workload.gpu.parts and not team.scheduler.gpu_sharing:
             yield Problem(
@@ -94,7 +91,6 @@ def workloads_have_their_queue(platform: Platform) -> Iterator[Problem]:
                 rule="a part of a GPU needs scheduler.gpuSharing",
                 got="gpuSharing: false",
                 fix=f"write gpuSharing: true at team {name}, or gpu: {{count: 1}}",
-                reads=(("teams", name, "scheduler"),),
             )
         elif workload.gpu.memory_mib is not None and pool.gpu_memory_mib is None:
             yield Problem(
@@ -102,7 +98,6 @@ def workloads_have_their_queue(platform: Platform) -> Iterator[Problem]:
                 rule=f"needs pools.{team.pool}.gpuMemoryMib",
                 got="a pool without it",
                 fix="write gpuMemoryMib at the pool, or a fraction here",
-                reads=(("pools", team.pool or ""),),
             )
 
 
@@ -119,7 +114,6 @@ def models_fit_their_share(platform: Platform) -> Iterator[Problem]:
                 rule="needs gpuMemoryMib, without it nobody can say whether a model fits",
                 got=f"an inference workload at {dotted(path)}",
                 fix="write gpuMemoryMib, the memory of one GPU as nvidia-smi says it",
-                reads=(path,),
             )
             continue
         if pool.replicas > 1:
@@ -128,7 +122,6 @@ def models_fit_their_share(platform: Platform) -> Iterator[Problem]:
                 rule="an inference server takes a share of a whole GPU, and replicas share memory without a bound",
                 got=f"pool {team.pool} with {pool.replicas} replicas",
                 fix="use a pool without sharing, with a fraction by KAI",
-                reads=(("pools", team.pool or ""),),
             )
             continue
         room = workload.memory_for_model_mib(memory)
@@ -142,7 +135,6 @@ def models_fit_their_share(platform: Platform) -> Iterator[Problem]:
                 rule=f"weights and {CACHE_SHARE:.0%} for the cache must fit what the server may take of its GPU",
                 got=f"{needs} MiB of {room} MiB ({share:.2f} of {memory} MiB, less the CUDA context)",
                 fix="ask for a larger share, more GPUs (count), or a smaller model",
-                reads=(("pools", team.pool or ""),),
             )
 
 
@@ -163,7 +155,6 @@ def workloads_fit_their_team(platform: Platform) -> Iterator[Problem]:
                     rule=f"must fit team {name}'s GPU limit, all at the same time",
                     got=f"{' + '.join(_share_text(share) for share in shares)}, which takes {needs} GPUs of {limit}",
                     fix="ask for smaller shares, or raise resources.gpus.limit",
-                    reads=(("teams", name, "resources"), ("pools", team.pool or "")),
                 )
         yield from _queue_sums(name, team, pool.gpu_memory_mib if pool else None)
         yield from _host_sums(name, team, path)
@@ -171,7 +162,7 @@ def workloads_fit_their_team(platform: Platform) -> Iterator[Problem]:
 
 def _gpu_shares(team: Team, gpu_memory_mib: int | None, queue: str | None = None) -> Iterator[Fraction]:
     """Each pod's share of GPUs; a part that can't be known counts as a whole GPU."""
-    first = next(iter(team.queues), None)
+    first = team.first_queue
     for workload in team.workloads.values():
         if workload.gpu is None or (queue is not None and (workload.queue or first) != queue):
             continue
@@ -229,7 +220,6 @@ def _queue_sums(name: str, team: Team, gpu_memory_mib: int | None) -> Iterator[P
                 got=f"{' + '.join(_share_text(share) for share in shares)} = {_share_text(total)} of "
                 f"{queue.gpu.limit:g}",
                 fix="raise it, or give a workload another queue",
-                reads=(("teams", name, "workloads"),),
             )
 
 
@@ -256,7 +246,6 @@ def _host_sums(name: str, team: Team, path: Path) -> Iterator[Problem]:
                 rule=f"must fit resources.{key} of team {name}, completion tests included",
                 got=f"{needs}{unit} of {has}{unit}",
                 fix=f"raise resources.{key}, or lower what the workloads ask for",
-                reads=(("teams", name, "resources"),),
             )
     for key, workload in team.workloads.items():
         if parse_quantity(workload.memory_at_most) < parse_quantity(workload.memory):

@@ -7,12 +7,15 @@ Leaves to others: whether they fit the team (`workload_rules.py`), the objects (
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from capacity import mebibytes
-from settings.types import CpuQuantity, DnsLabel, MemoryQuantity, Port, Section
+from settings import grammar
+from settings.texts import DnsLabel, EnvName, ImageReference, StorageClassName, Text
+from settings.types import CpuQuantity, MemoryQuantity, Port, Section, Share, Whole
 
 SECRET_KEY_PREFIX: Final = "gpu-tenancy:secret-"
 """A workload's secret is the stack's config value of this name, set by `pulumi config set --secret`."""
@@ -29,12 +32,63 @@ CACHE_SHARE: Final = 0.1
 With less, vLLM ends with "No available memory for the cache blocks"."""
 
 
+Line = Annotated[
+    str,
+    Text(
+        rule="text on one line, at most 500 characters", pattern=grammar.PLAIN, longest=500, example="'San Francisco'"
+    ),
+]
+
+Argument = Annotated[
+    str,
+    Text(
+        rule="text without control, invisible or direction-changing characters, at most 4000",
+        pattern=grammar.LINES,
+        longest=4000,
+        example="'--max-model-len=2048'",
+    ),
+]
+"""One word of a command line. It may have several lines: `sh -c` takes a script."""
+
+ModelName = Annotated[
+    str,
+    Text(
+        rule="a model's name at the hub or a directory (letters, digits and -._/)",
+        pattern=r"[A-Za-z0-9._][-A-Za-z0-9._/]*",
+        longest=200,
+        example="'Qwen/Qwen3-0.6B'",
+    ),
+]
+
+FullHostName = Annotated[
+    str,
+    Text(
+        rule="a DNS name of two parts and more, in lower case",
+        pattern=rf"{grammar.DNS_LABEL}(?:\.{grammar.DNS_LABEL})+",
+        longest=253,
+        example="'demo.example.com'",
+        stand_in="stand-in-{}.example",
+    ),
+]
+
+UrlPath = Annotated[
+    str,
+    Text(
+        rule="a path of a URL",
+        pattern=r"/[!-~]*",
+        longest=200,
+        example="'/healthz'",
+        stand_in="/stand-in-{}",
+    ),
+]
+
+
 class GpuShare(Section):
     """What one pod asks for: whole GPUs, a fraction of one, or memory of one. Exactly one of the three."""
 
-    count: int | None = Field(default=None, ge=1, le=64, description="whole GPUs (replicas on a pool with sharing)")
-    fraction: float | None = Field(default=None, gt=0, lt=1, description="share of one GPU; needs gpuSharing")
-    memory_mib: int | None = Field(default=None, ge=1, description="memory of one GPU in MiB; needs gpuSharing")
+    count: Whole | None = Field(default=None, ge=1, le=64, description="whole GPUs (replicas on a pool with sharing)")
+    fraction: Share | None = Field(default=None, gt=0, lt=1, description="share of one GPU; needs gpuSharing")
+    memory_mib: Whole | None = Field(default=None, ge=1, description="memory of one GPU in MiB; needs gpuSharing")
 
     def given(self) -> tuple[str, ...]:
         """The keys that are written."""
@@ -59,7 +113,9 @@ class Cache(Section):
     """A volume for what is downloaded: made once, kept over restarts."""
 
     size: MemoryQuantity = Field(description="size of the volume in bytes (20Gi); counts in resources.storage")
-    storage_class: DnsLabel | None = Field(default=None, description="StorageClass; default: the cluster's default")
+    storage_class: StorageClassName | None = Field(
+        default=None, description="StorageClass; default: the cluster's default"
+    )
 
 
 class ModelVolume(Section):
@@ -71,21 +127,18 @@ class ModelVolume(Section):
 class Test(Section):
     """A real completion after each deploy. `/health` stays 200 when the GPU is gone, so text is what counts."""
 
-    prompt: str = Field(default="San Francisco is a", min_length=1, max_length=500, description="what is completed")
-    max_tokens: int = Field(default=7, ge=1, le=256, description="length of the answer, in tokens")
-    contains: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=200,
-        description="text that the answer must have in it; default: any text",
-    )
+    prompt: Line = Field(default="San Francisco is a", description="what is completed")
+    max_tokens: Whole = Field(default=7, ge=1, le=256, description="length of the answer, in tokens")
+    contains: Line | None = Field(default=None, description="text that the answer must have in it; default: any text")
 
 
 class _Pod(Section):
     """What all workloads say."""
 
-    image: str | None = Field(default=None, description="with a tag or digest; default: the pinned one in releases")
-    queue: DnsLabel | None = Field(default=None, description="leaf queue of the team; default: its first")
+    image: ImageReference | None = Field(
+        default=None, description="with a tag or digest; default: the pinned one in releases"
+    )
+    queue: DnsLabel | None = Field(default=None, description="leaf queue of the team; default: the first by name")
     cpu: CpuQuantity = Field(default="1", description="CPU request, in cores")
     memory: MemoryQuantity = Field(default="2Gi", description="memory request, in bytes")
     memory_limit: MemoryQuantity | None = Field(
@@ -102,9 +155,7 @@ class Inference(_Pod):
     """A vLLM server (or another with its command line and API): Deployment, Service port 80, completion test."""
 
     kind: Literal["inference"] = Field(description="a model server")
-    model: str = Field(
-        min_length=1, max_length=200, description="name at the model hub, or a directory below /models of modelVolume"
-    )
+    model: ModelName = Field(description="name at the model hub, or a directory below /models of modelVolume")
     weights: MemoryQuantity = Field(
         description="GPU memory of the model's weights, in bytes: parameters x 2 for 16 bit (1.5 billion: 3G)"
     )
@@ -116,16 +167,16 @@ class Inference(_Pod):
     shared_memory: MemoryQuantity = Field(
         default="1Gi", description="size of /dev/shm, in bytes; counts in the pod's memory"
     )
-    start_seconds: int = Field(
+    start_seconds: Whole = Field(
         default=900,
         ge=30,
         le=7200,
         description="seconds that download, load and warm-up may take before it is restarted",
     )
-    command: tuple[str, ...] = Field(
+    command: tuple[Argument, ...] = Field(
         default=("vllm", "serve"), min_length=1, max_length=32, description="what takes the model and vLLM's arguments"
     )
-    args: tuple[str, ...] = Field(default=(), max_length=32, description="further arguments of the server")
+    args: tuple[Argument, ...] = Field(default=(), max_length=32, description="further arguments of the server")
     cache: Cache | None = Field(
         default=None, description="volume for downloaded models; default: none, gone at restart"
     )
@@ -172,21 +223,25 @@ class FromConfig(Section):
 class FromEnvironment(Section):
     """A value from the environment of whoever runs `pulumi up`; kept as a secret from there on."""
 
-    environment: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)] = Field(
-        description="name of the environment variable"
-    )
+    environment: EnvName = Field(description="name of the environment variable")
 
 
-SecretSource: TypeAlias = FromConfig | FromEnvironment
-EnvName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
+def _where_from(value: object) -> str:
+    """Which of the two a mapping means: the one whose key it has."""
+    if isinstance(value, FromEnvironment) or (isinstance(value, Mapping) and "environment" in value):
+        return "environment"
+    return "config"
+
+
+SecretSource: TypeAlias = Annotated[
+    Annotated[FromConfig, Tag("config")] | Annotated[FromEnvironment, Tag("environment")], Discriminator(_where_from)
+]
 
 
 class Ingress(Section):
     """A name at the host's ingress controller."""
 
-    host: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$")] = Field(
-        max_length=253, description="DNS name, like demo.example.com"
-    )
+    host: FullHostName = Field(description="DNS name, like demo.example.com")
     class_name: DnsLabel | None = Field(default=None, description="IngressClass; default: the cluster's default")
     controller_namespace: DnsLabel = Field(
         description="namespace of the ingress controller's pods; they alone are let in"
@@ -205,16 +260,14 @@ class App(_Pod):
 
     kind: Literal["app"] = Field(description="a Deployment of the team's own")
     port: Port = Field(default=8080, description="port that the container listens on")
-    command: tuple[str, ...] = Field(default=(), max_length=32, description="default: the image's own")
+    command: tuple[Argument, ...] = Field(default=(), max_length=32, description="default: the image's own")
     gpu: GpuShare | None = Field(default=None, description="one of count, fraction and memoryMib; default: no GPU")
-    replicas: int = Field(default=1, ge=1, le=100, description="number of pods")
+    replicas: Whole = Field(default=1, ge=1, le=100, description="number of pods")
     secrets: dict[EnvName, SecretSource] = Field(
         default_factory=dict, description="environment variables from secrets: {config: name} or {environment: NAME}"
     )
     expose: AppExpose = Field(default=AppExpose(), description="how it is reached from outside")
-    health_path: str = Field(
-        default="/", pattern=r"^/[!-~]*$", max_length=200, description="path that answers 200 when the app is ready"
-    )
+    health_path: UrlPath = Field(default="/", description="path that answers 200 when the app is ready")
 
 
 Workload: TypeAlias = Annotated[Inference | App, Field(discriminator="kind")]

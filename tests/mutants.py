@@ -38,7 +38,11 @@ TIMEOUT_SECONDS: Final = 60.0
 
 _POLICIES: Final = "tests/policies"
 _ALL_RULES: Final = tuple(
-    f"{_POLICIES}/test_{name}.py" for name in ("quota", "placement", "isolation", "supply", "plain", "rules", "pack")
+    f"{_POLICIES}/test_{name}.py"
+    for name in (
+        *("quota", "placement", "isolation", "objects", "workloads", "charts", "supply"),
+        *("paths", "plain", "rules", "pack"),
+    )
 )
 
 
@@ -54,10 +58,16 @@ _PROBE: Final = tuple(
 
 TESTS: Final[dict[str, tuple[str, ...]]] = {
     "policies/rules/quota.py": _first("quota", "rules"),
+    "policies/rules/requests.py": _first("quota", "rules"),
+    "policies/rules/objects.py": _first("objects", "rules"),
+    "policies/rules/workloads.py": _first("workloads", "rules"),
+    "policies/rules/charts.py": _first("charts", "rules"),
     "policies/rules/placement.py": _first("placement", "rules"),
     "policies/rules/isolation.py": _first("isolation", "rules"),
     "policies/rules/supply.py": _first("supply", "rules"),
     "policies/facts.py": _first("quota", "placement", "rules"),
+    "policies/pods.py": _first("quota", "workloads", "placement", "rules"),
+    "policies/paths.py": _first("paths", "objects"),
     "policies/inventory.py": _first("quota", "placement", "isolation", "rules"),
     "policies/plain.py": _first("plain", "quota"),
     "policies/rule.py": _first("rules", "quota"),
@@ -79,8 +89,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "components/check/job.py": ("tests/components/test_job.py",),
     "probe/injection.py": ("tests/probe/test_injection.py", "tests/probe/test_sharing.py"),
     "probe/judge/sharing.py": ("tests/probe/test_sharing.py", *_PROBE),
-    "probe/judge/run.py": ("tests/probe/test_recordings.py", *_PROBE),
-    "probe/why.py": ("tests/probe/test_why.py", "tests/probe/test_verdict.py"),
+    "probe/why.py": ("tests/probe/test_why.py",),
     "components/team/protection.py": ("tests/components/test_protection.py", f"{_POLICIES}/test_gate.py"),
 }
 
@@ -317,8 +326,8 @@ def noticed(mutant: Mutant | None, tests: Sequence[str]) -> int:
     os._exit(status)
 
 
-_SKIP: Final = "not three_hundred and not importing_the_policies and not token_is_one_of_the_sdk"
-"""Tests about time, imports and the SDK: slow here, and no mutant is theirs."""
+_SKIP: Final = "not ten_times and not importing_the_policies and not token_is_one_of_the_sdk"
+"""Tests about work, imports and the SDK: slow here, and no mutant is theirs."""
 OPTIONS: Final = (
     *("-x", "-q", "--no-header", "--tb=no", "--assert=plain", "--noconftest", "-k", _SKIP),
     *("-p", "no:cacheprovider", "-p", "no:anyio", "-p", "no:unraisableexception"),

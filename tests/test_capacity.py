@@ -190,11 +190,11 @@ class TestFixes:
         got = said(single, claim("ml", 4, pool="l4"), claim("vision", 1, pool="l4"))
         assert got == ["the node of pool l4: ml 4 + vision 1 = 5 of 4"]
 
-    def test_an_unlimited_quota_asks_for_an_unlimited_limit(self) -> None:
+    def test_an_unlimited_quota_needs_an_unlimited_limit_and_the_fix_is_a_number(self) -> None:
         [verdict] = quota_against_limit("ml", -1, 4)
         assert (verdict.rule, verdict.fix) == (
             "must be -1 (unlimited)",
-            "raise the limit to -1, or lower the quota",
+            "write the quota as a number, at most 4",
         )
 
     def test_quotas_are_lowered_by_what_is_over(self) -> None:
@@ -236,9 +236,7 @@ class TestQuotas:
     def test_a_limit_above_what_is_seen_is_refused(self) -> None:
         assert gpus_within_nodes(claim("ml", 16), TWO_NODES) == []
         [verdict] = gpus_within_nodes(claim("ml", 17), TWO_NODES)
-        assert verdict.text == (
-            "must be at most the 16 GPUs of pool gpu (2 x 8), got 17; lower it to 16, or write -1 for all"
-        )
+        assert verdict.text == ("must be at most the 16 GPUs of pool gpu (2 x 8), got 17; lower it to 16")
 
     def test_a_quota_above_what_is_seen_is_refused_under_an_unlimited_limit(self) -> None:
         [verdict] = gpus_within_nodes(claim("ml", -1, quota=17), TWO_NODES)

@@ -6,7 +6,7 @@ of a stack file, which change loses what, and its words (`preview`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Final
 
@@ -15,11 +15,12 @@ from pydantic import JsonValue
 
 from cli.cluster import Target, get_json
 from cli.errors import CommandError
-from cli.guards.refusal import Refusal, line_for_team
+from cli.guards.refusal import Refusal, line_for, line_for_team
 from names import LABEL_TEAM, team_namespace
 from preview.facts import Facts, facts_of
 from preview.gate import Refusal as Judged
 from preview.gate import gate
+from preview.kinds import OF_THE_STACK
 from preview.observed import facts_in_state
 from preview.usage import Usage, usage_of
 from settings.models import Platform
@@ -29,17 +30,23 @@ QUICK: Final = httpx2.Timeout(10.0, connect=5.0)
 
 
 def losses(
-    resources: Mapping[str, JsonValue], platform: Platform, stack: str, today: date, host: Target | None
+    resources: Mapping[str, JsonValue],
+    platform: Platform,
+    stack: str,
+    today: date,
+    host: Target | None,
+    uid: str | None = None,
 ) -> list[Refusal]:
     """Refuse what a change from the state to the stack file loses without an override.
 
     `resources` are the state's. A team that is left out as a whole is not among it (`memory.py`). `host`: where to ask
-    what runs; None where it can't be asked, and then whatever depends on that counts as a loss.
+    what runs, None where it can't be asked, and then whatever depends on that counts as a loss. `uid`: the cluster's.
     """
-    old, new = facts_in_state(resources), facts_of(platform)
+    old, new = facts_in_state(resources), facts_of(platform, cluster_uid=uid)
     found = _judged(old, new, platform, today, None)
     if found and host is not None:
-        found = _judged(old, new, platform, today, usage_now(host, platform))
+        there = {*new.tenants, *(old.tenants if old is not None else ())}
+        found = _judged(old, new, platform, today, usage_now(host, there))
     return [_refusal(one, stack, today) for one in found if not one.team or one.team in new.tenants]
 
 
@@ -52,15 +59,18 @@ def _refusal(judged: Judged, stack: str, today: date) -> Refusal:
     if judged.change in OF_A_TEAM and judged.team:
         line = line_for_team(judged.team, judged.change, today, "agreed with the team")
         fix += f", or add there below overrides {line}"
-    reason = judged.reason.partition("; if that is meant")[0]
-    return Refusal(cause=f"team {judged.team}: {reason}" if judged.team else reason, fix=fix)
+    elif judged.change in OF_THE_STACK:
+        fix += (
+            f", or add there below overrides {line_for(judged.change, [], today, 'nothing there is needed any more')}"
+        )
+    return Refusal(cause=f"team {judged.team}: {judged.cause}" if judged.team else judged.cause, fix=fix)
 
 
-def usage_now(host: Target, platform: Platform) -> Usage | None:
+def usage_now(host: Target, tenants: Iterable[str]) -> Usage | None:
     """What each tenant uses now, from its ResourceQuotas and pods on the host; None where they can't be listed."""
     items: list[JsonValue] = []
     paths = {f"/api/v1/resourcequotas?labelSelector={LABEL_TEAM.replace('/', '%2F')}": "ResourceQuota"}
-    paths |= {f"/api/v1/namespaces/{team_namespace(team)}/pods": "Pod" for team in platform.teams}
+    paths |= {f"/api/v1/namespaces/{team_namespace(team)}/pods": "Pod" for team in tenants}
     try:
         for path, kind in paths.items():
             answer = get_json(host, path, timeout=QUICK) or {}

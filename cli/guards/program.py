@@ -7,6 +7,7 @@ Leaves to others: what is refused (the other files here).
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -31,6 +32,10 @@ from settings.models import HostProvider, Platform
 READ_STATE: Final = "pulumi:pulumi:readStackResourceOutputs"
 """The engine's own function that returns the outputs of all resources of a stack, on every backend. It may be asked for
 the very stack that is running: the answer is the state as the last run left it."""
+
+TORN: Final = "failed to load checkpoint"
+TORN_PAUSES: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds between looks at a state that is being written; a state of 300 teams is written within one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +89,7 @@ def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date
         # `make up` has cleared what a killed run left
         if killed is not None and RELEASED not in os.environ:
             found += killed.refusals()
-    found += losses(state, platform, stack, today, cluster.target if cluster else None)
+    found += losses(state, platform, stack, today, *((cluster.target, cluster.uid) if cluster else (None, None)))
     if cluster is not None:
         found += cluster_refusals(cluster.findings or (), platform, today, changing=changing)
     if found:
@@ -117,9 +122,22 @@ def own_state() -> Mapping[str, JsonValue]:
     The outputs hold secrets in clear: they are read here and never shown.
     """
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    answer = pulumi.runtime.invoke(READ_STATE, {"stackName": name}).value
+    answer = _read_whole(name)
     found = answer.get("outputs") if isinstance(answer, Mapping) else None
     return found if isinstance(found, Mapping) else {}
+
+
+def _read_whole(name: str) -> object:
+    """Ask the engine for the state. Where the state is a file, the engine writes it at this very moment, and not all at
+    once: on a fast machine the answer was "failed to load checkpoint: EOF". The next look finds it whole."""
+    for pause in (*TORN_PAUSES, None):
+        try:
+            return pulumi.runtime.invoke(READ_STATE, {"stackName": name}).value
+        except Exception as error:  # the SDK's own type for every failed invoke
+            if pause is None or TORN not in str(error):
+                raise
+            time.sleep(pause)
+    return None
 
 
 def _tell(cluster: Cluster) -> None:

@@ -66,7 +66,7 @@ def ends(today: date) -> date:
     return today + ENDS_IN
 
 
-def line_for(change: StackChange, of: Iterable[str], today: date, reason: str) -> str:
+def line_for(change: str, of: Iterable[str], today: date, reason: str) -> str:
     """Return the line to add below `overrides` for a change of the whole stack."""
     names = ", ".join(of)
     only = f"of: [{names}], " if names else ""

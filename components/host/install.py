@@ -51,8 +51,9 @@ class InstalledHost(Component):
     def __init__(self, name: str, args: InstalledHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         platform = args.platform
         provider, way = platform.host.provider, WAYS[platform.host.provider]
-        super().__init__(name, {"provider": provider.value, "name": platform.host.name}, opts)
         connection = platform.host.connection or Connection()
+        ssh_host = connection.ssh.host if connection.ssh else None
+        super().__init__(name, {"provider": provider.value, "name": platform.host.name, "ssh": ssh_host}, opts)
         made = run(f"{name}-cluster", script(platform, args.ports), connection, args.key, self.child())
         printed = read(
             f"{name}-kubeconfig", way.kubeconfig(platform), connection, args.key, self.child(depends_on=[made])

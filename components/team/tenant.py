@@ -81,7 +81,7 @@ class Tenant:
     def check_queue(self) -> str | None:
         """The name of the leaf queue that the check goes through."""
         leaf = self.team.check.queue or (names.CHECK_QUEUE if names.CHECK_QUEUE in self.queues else None)
-        leaf = leaf or next(iter(self.queues), None)
+        leaf = leaf or self.team.checked_queue
         return None if leaf is None else names.leaf_queue(self.name, leaf, on_host=self.on_host)
 
 

@@ -22,7 +22,6 @@ Spec: TypeAlias = dict[str, Json]
 
 NAMESPACE: Final = "workloads"
 """All workloads of a team are in this namespace of its virtual cluster."""
-LABEL: Final = "gpu-tenancy/workload"
 STAMP: Final = "gpu-tenancy/stamp"
 CODE_FOLDER: Final = "/opt/workload"
 USER: Final = 65532
@@ -56,7 +55,7 @@ def placement(tenant: Tenant, platform: Platform) -> Placement:
     mode, pool = tenant.team.scheduler.mode, tenant.pool
     fake = platform.gpu.stack is GpuStack.FAKE
     on_host = mode is SchedulerMode.HOST
-    first = next(iter(tenant.team.queues), None)
+    first = tenant.team.first_queue
     return Placement(
         team=tenant.name,
         labels=names.labels(team=tenant.name),
@@ -73,7 +72,7 @@ def placement(tenant: Tenant, platform: Platform) -> Placement:
 
 def selector(name: str) -> dict[str, str]:
     """The label that Deployment, Services and network policies find a workload's pods by."""
-    return {LABEL: name}
+    return {names.LABEL_WORKLOAD: name}
 
 
 def metadata(place: Placement, name: str) -> Spec:

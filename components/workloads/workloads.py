@@ -43,7 +43,8 @@ class Workloads(Component):
 
     def __init__(self, name: str, args: WorkloadsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         tenant = args.tenant
-        super().__init__(name, {"team": tenant.name, "workloads": sorted(tenant.team.workloads)}, opts)
+        kinds = {key: workload.kind for key, workload in sorted(tenant.team.workloads.items())}
+        super().__init__(name, {"team": tenant.name, "workloads": kinds}, opts)
         namespace = k8s.core.v1.Namespace(
             f"{name}-namespace",
             metadata={"name": NAMESPACE, "labels": names.labels(team=tenant.name)},

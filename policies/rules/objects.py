@@ -14,34 +14,12 @@ from policies.kinds import FIELDS, MAKERS, METADATA
 from policies.paths import strangers
 from policies.plain import flag, get, mapping, mappings, maybe_text, text, texts, whole
 from policies.pods import CONTAINERS, pod_spec
+from policies.rights import BINDABLE, READ, READABLE, WRITABLE
 from policies.rule import Group, Rule, Scene, Stage, describe
 
 MOST_PRIORITY: Final = 1000
 """The highest value of a class of ours; the system's own begin at 2 * 10^9."""
 
-READ: Final = ("get", "list", "watch")
-READABLE: Final[Mapping[str, tuple[str, ...]]] = {
-    "": (
-        *("configmaps", "endpoints", "events", "limitranges", "namespaces", "nodes", "persistentvolumeclaims"),
-        *("pods", "pods/log", "pods/status", "replicationcontrollers", "resourcequotas", "services"),
-    ),
-    "apps": ("daemonsets", "deployments", "replicasets", "statefulsets"),
-    "batch": ("cronjobs", "jobs"),
-    "events.k8s.io": ("events",),
-    "kai.scheduler": ("configs", "schedulingshards", "topologies"),
-    "metrics.k8s.io": ("nodes", "pods"),
-    "node.k8s.io": ("runtimeclasses",),
-    "scheduling.k8s.io": ("priorityclasses",),
-    "scheduling.run.ai": ("bindrequests", "podgroups", "queues"),
-}
-"""What a role of ours may let somebody read, by API group. No Secrets: they are rights."""
-WRITABLE: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
-    ("", "configmaps"): ("create", "patch", "update"),
-    ("", "pods"): ("create", "delete"),
-}
-"""What it may let somebody change."""
-BINDABLE: Final = ("edit", "view")
-"""Kubernetes' own roles that may be given, within a namespace."""
 STAYS: Final = "!object.?metadata.?deletionTimestamp.hasValue()"
 """The one condition of an admission policy of ours: what is on its way out is not judged."""
 
@@ -64,7 +42,7 @@ def known_fields(subject: PolicyResource, scene: Scene) -> Iterator[str]:
     if fields is None:
         return
     kind = subject.type.rpartition(":")[2]
-    found = list(strangers(subject.properties, (*METADATA, *fields)))
+    found = list(strangers(subject.properties, (*METADATA, *fields), zeros=True))
     if subject.type in names.WORKLOADS:
         found += _fields_of_pod(subject)
     allowed = scene.limits.allowed_fields
@@ -118,7 +96,7 @@ def _rights(rule: Mapping[str, object]) -> Iterator[str]:
             if more:
                 yield (
                     f"gives {', '.join(more)} on {group or 'core'}/{resource}, which is none of the rights that are "
-                    "known to be harmless (READABLE and WRITABLE in policies/rules/objects.py); give less"
+                    "known to be harmless (policies/rights.py); give less"
                 )
 
 

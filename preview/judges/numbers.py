@@ -17,12 +17,18 @@ from preview.values import quantity
 GPUS: Final = "gpus"
 """The topic of a team's number of GPUs."""
 
+DISK: Final = "limits.ephemeral-storage"
+"""What a tenant's pods may write to their nodes' disks."""
+_OLDER: Final = {"pods": "count/pods"}
+"""Keys under which an older program bounded the same; that one also counts pods that have ended."""
 _WORDS: Final = {
     GPU_BOUND: ("GPU", Decimal(1), ""),
     "requests.cpu": ("CPU", Decimal(1), "cores"),
     "requests.memory": ("memory", Decimal(1024**3), "GiB"),
     "requests.storage": ("storage", Decimal(1024**3), "GiB"),
     "count/pods": ("pods", Decimal(1), "pods"),
+    "pods": ("pods", Decimal(1), "pods"),
+    DISK: ("disk", Decimal(1024**3), "GiB"),
 }
 """A ResourceQuota's keys in people's words, and the unit in which they are said."""
 
@@ -47,6 +53,8 @@ def gpus(value: Decimal) -> str:
 
 def topic_of(key: str) -> str:
     """What a bound is about: `CPU`, `memory`, `gpus`."""
+    if key == DISK:
+        return "pods"  # the number of pods decides it
     return GPUS if key == GPU_BOUND else _WORDS.get(key, (key,))[0]
 
 
@@ -81,7 +89,19 @@ def lowered(
     what = _WORDS.get(key, (key.removeprefix("requests."),))[0]
     words = f"lowers the {what} limit from {amount(key, old)} to {amount(key, new)}"
     holds = new if bound is None else quantity(bound, key)
-    return held_against(words, holds, use.bounds.get(key) if use else None, use, key=key)
+    return held_against(words, holds, _used(key, use), use, key=key)
+
+
+def _used(key: str, use: Use | None) -> Decimal | None:
+    if use is None:
+        return None
+    return use.bounds.get(key, use.bounds.get(_OLDER.get(key, key)))
+
+
+def judged_by_pods(use: Use | None) -> bool:
+    """Whether the host does not bound disk yet, and does bound pods: the number of pods, from which it follows, is then
+    what can be judged."""
+    return use is not None and DISK not in use.bounds and _used("pods", use) is not None
 
 
 def held_against(words: str, new: Decimal, used: Decimal | None, use: Use | None, *, key: str) -> Effect:

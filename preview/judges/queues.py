@@ -46,12 +46,14 @@ def _queue_goes(leaf: str, in_use: Decimal | None, use: Use | None) -> Effect:
 
 def _in_queue(edit: Edit, leaf: str) -> Decimal | None:
     """GPUs that run in a leaf queue; None where it is not known."""
-    if edit.use is None:
-        return None
-    if edit.use.queues is not None:
-        on_host = edit.was.get("scheduler.mode") == "host"
+    on_host = edit.was.get("scheduler.mode") == "host"
+    if edit.use is not None and edit.use.queues is not None:
         return edit.use.queues.get(names.leaf_queue(edit.tenant, leaf, on_host=on_host), Decimal(0))
-    return Decimal(0) if edit.use.gpus == 0 else None
+    if edit.use is not None and edit.use.gpus == 0:
+        return Decimal(0)
+    own = on_host and leaf == names.CHECK_QUEUE and edit.was.get(f"queues.{leaf}.gpu.overQuotaWeight") == 0
+    # the program's own queue for the check guarantees nothing to anybody, and nobody is told to use it
+    return Decimal(0) if own else None
 
 
 def _queue_not_known(use: Use | None) -> str:

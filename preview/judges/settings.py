@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from preview.facts import CLUSTER_UID
+from preview.judges.machines import HOST
 from preview.judges.numbers import gpus, in_use, not_known
 from preview.kinds import Edit, Effect, Kind
 
@@ -86,19 +87,34 @@ def same_cluster(edit: Edit) -> Effect | None:
         return None
     if before is not None and after is not None:
         return another_cluster(edit)
+    if not edit.old.tenants:
+        return None  # nobody's
     means = (
         f"{edit.path} changes from {edit.before or 'none'} to {edit.after or 'none'}: if that is another cluster, "
-        "everything of the team is lost to this stack, and nothing here says that it is not"
+        "everything of every team is lost to this stack, and nothing here says that it is not"
     )
-    return Effect(kind=Kind.UNKNOWN, means=means, allow="replace", topic="host cluster")
+    return Effect(kind=Kind.UNKNOWN, means=means, allow="anotherCluster", topic=HOST)
+
+
+def provider(edit: Edit) -> Effect | None:
+    """Another kind of cluster is another cluster, unless it is known to be the same."""
+    uids = {facts.stack.get(CLUSTER_UID) for facts in (edit.old, edit.new)}
+    if len(uids) > 1 or None in uids:
+        return another_cluster(edit)
+    means = (
+        f"the cluster is the same, and taken for {edit.after} instead of {edit.before}: its GPU software may restart"
+    )
+    return Effect(kind=Kind.DISRUPTIVE, means=means, topic=HOST)
 
 
 def another_cluster(edit: Edit) -> Effect | None:
     """Another cluster under the same stack."""
     uids = [facts.stack.get(CLUSTER_UID) for facts in (edit.old, edit.new)]
     what = f"{edit.path} {edit.before} → {edit.after}" if None in uids else f"cluster {uids[0]} → {uids[1]}"
-    means = f"{what}: another cluster under this stack, everything of the team is lost"
-    return Effect(kind=Kind.LOSING, means=means, allow="replace", topic="host cluster")
+    if not edit.old.tenants:
+        return None  # nobody's
+    means = f"{what}: another cluster under this stack, everything of every team is lost"
+    return Effect(kind=Kind.LOSING, means=means, allow="anotherCluster", topic=HOST)
 
 
 def storage_class(edit: Edit) -> Effect | None:

@@ -19,7 +19,8 @@ SCHEDULER_AWAY: Final = (
 _VERSION: Final = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 
 
-def _numbers(version: JsonValue) -> tuple[int, int, int] | None:
+def numbers_of(version: JsonValue) -> tuple[int, int, int] | None:
+    """Major, minor and patch of `v1.34.4` or `1.34/stable`; None where it is no version."""
     found = _VERSION.match(version) if isinstance(version, str) else None
     return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
 
@@ -71,7 +72,7 @@ def kubernetes_version(edit: Edit) -> Effect | None:
 
 
 def _upgrade(edit: Edit, what: str, one_step: str) -> Effect | None:
-    old, new = _numbers(edit.before), _numbers(edit.after)
+    old, new = numbers_of(edit.before), numbers_of(edit.after)
     words = f"{what} {edit.before} → {edit.after}"
     if old is None or new is None:
         return Effect(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -141,7 +142,12 @@ def test_a_second_state_for_the_same_cluster_is_not_made_by_a_change_of_backend(
 
 # --- a stack file that is broken or gone ------------------------------------------------------------------------------
 
-TEAM = {"urn": "urn:pulumi:one::p::gpu-tenancy:index:Team::ml", "type": "gpu-tenancy:index:Team", "protect": True}
+TEAM = {
+    "urn": "urn:pulumi:one::p::gpu-tenancy:index:Team::ml",
+    "type": "gpu-tenancy:index:Team",
+    "protect": True,
+    "outputs": {"namespace": "team-ml", "pool": "a", "gpuQuota": 2, "gpuLimit": 2, "mode": "virtual"},
+}
 STATE = {
     "deployment": {"secrets_providers": {"type": "passphrase", "state": {"salt": "v1:the-salt"}}, "resources": [TEAM]}
 }
@@ -152,7 +158,7 @@ def test_down_and_status_go_on_without_the_stack_file(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str | None
 ) -> None:
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
-    project.outputs({"teams": {"ml": {"pool": "a", "gpuQuota": 2, "gpuLimit": 2, "mode": "virtual"}}})
+    project.outputs({})
     project.export(STATE)
     file = project.root / "Pulumi.one.yaml"
     if text is None:
@@ -180,7 +186,8 @@ def test_an_override_in_a_broken_file_still_counts(project: Project, monkeypatch
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
     project.outputs({})
     project.export(STATE)
-    override = "{team: ml, allow: [delete], until: 2099-01-01, reason: taken down by a test}"
+    soon = date.today() + timedelta(days=30)
+    override = f"{{team: ml, allow: [delete], until: {soon}, reason: taken down by a test}}"
     project.write(STACK_FILE.replace("gpus: 2", "gpus: many") + f"    overrides: [{override}]\n")
     assert project.run("down") == 0
 
@@ -241,3 +248,23 @@ def test_what_the_program_refused_is_the_error_and_nothing_else(
         "error: team ml: lowers the GPU limit from 4 to 2, and 3 run now; nothing was changed.\n  fix: undo it" in said
     )
     assert "unhandled error" not in said
+
+
+@pytest.mark.parametrize("text", [None, "config: [", "config: {}"])
+def test_a_lab_s_status_and_down_need_no_stack_file_either(
+    project: Project, capsys: pytest.CaptureFixture[str], text: str | None
+) -> None:
+    home = project.root / ".lab/one"
+    home.mkdir(parents=True)
+    facts = {"pool": "a", "mode": "virtual", "gpuQuota": 2, "gpuLimit": 2, "namespace": "team-ml"}
+    (home / "outputs.json").write_text(json.dumps({"teams": {"ml": facts}}))
+    file = project.root / "Pulumi.one.yaml"
+    if text is None:
+        file.unlink()
+    else:
+        file.write_text(text)
+    assert project.run("status", "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["team"], row["pool"]) == ("ml", "a")
+    assert project.run("down") == 0
+    assert not home.exists()

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ import pytest
 from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.fake_api import UID, certificates, kubeconfig
 
+SOON = date.today() + timedelta(days=30)
+"""An override's last day: the commands go by the clock."""
 BROKEN = STACK_FILE.replace("gpusPerNode: 4", "gpusPerNode: many").replace("pool: a", "pool: b\n        colour: red")
 
 
@@ -325,7 +328,7 @@ def test_down_leaves_protected_teams_alone_until_an_override_names_them(
     assert "protected against deletion: ml; nothing was removed" in said
     assert "- {team: ml, allow: [delete]" in said
     assert not project.did("destroy")
-    override = "{team: ml, allow: [delete], until: 2099-01-01, reason: taken down by a test}"
+    override = f"{{team: ml, allow: [delete], until: {SOON}, reason: taken down by a test}}"
     project.write(STACK_FILE + f"    overrides: [{override}]\n")
     assert project.run("down") == 0
     assert "--ignore-protect" in next(call for call in project.calls() if call[0] == "destroy")
@@ -343,7 +346,7 @@ def test_up_refuses_to_leave_out_a_protected_team_before_anything_of_it_is_delet
     assert "team gone is left out of the stack file, and it is protected against deletion; nothing was changed" in said
     assert "- {team: gone, allow: [delete]" in said
     assert not project.did("up")
-    override = "{team: gone, allow: [delete], until: 2099-01-01, reason: removed by a test}"
+    override = f"{{team: gone, allow: [delete], until: {SOON}, reason: removed by a test}}"
     project.write(STACK_FILE + f"    overrides: [{override}]\n")
     assert project.run("up") == 0
     assert ["state", "unprotect", urn] in [call[:3] for call in project.calls()]

@@ -26,24 +26,6 @@ from tests.cli.test_preflight_nodes import (
 class TestPoolsAndSizes:
     """Real nodes: in one pool each, and as large as the file says, rounded so that the file then holds."""
 
-    def test_a_node_that_two_selectors_find_is_refused(self) -> None:
-        two = parse_platform(
-            {
-                "host": {"provider": "existing", "address": "10.0.0.5"},
-                "gpu": {"stack": "devicePlugin"},
-                "pools": {
-                    "a": {"selector": {"zone": "x"}, "nodeCount": 1, "gpusPerNode": 8},
-                    "b": {"selector": {"kind": "h100"}, "nodeCount": 2, "gpusPerNode": 8},
-                },
-                "teams": {},
-            },
-            "here",
-        )
-        where = facts(node(labels={"zone": "x", "kind": "h100"}), node(name="gpu-1", labels={"kind": "h100"}))
-        finding = one(two, where)
-        assert (finding.id, finding.level, finding.subject) == ("node-two-pools", Level.ERROR, "node gpu-0")
-        assert "is in pools a and b" in finding.message
-
     def test_a_node_by_name_that_a_selector_finds_too_is_refused(self) -> None:
         two = parse_platform(
             {

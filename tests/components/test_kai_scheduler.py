@@ -108,7 +108,7 @@ def test_the_hosts_kai(declare: Declare) -> None:
         "v0.16.8",
         "oci://ghcr.io/kai-scheduler/kai-scheduler/kai-scheduler",
         {
-            "global": {"gpuSharing": True},
+            "global": {"gpuSharing": True, "namespaceLabelSelector": {"gpu-tenancy/scheduler": "host"}},
             "admission": {"gpuFractionRuntimeClassName": "nvidia", "resources": OPERATOR},
             "binder": {
                 "runtimeClassName": "nvidia",

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import json
 import time
+from datetime import date, timedelta
 from typing import Any
 
 import pulumi
@@ -310,7 +311,12 @@ class TestProtection:
         assert found == {"ml", "ml-virtual-cluster", "ml-virtual-cluster-vcluster"}
 
     def test_an_override_lifts_it_for_one_team_until_its_date(self, declare: Declare) -> None:
-        override = {"team": "ml", "allow": ["delete"], "until": "2099-01-01", "reason": "the team is dissolved"}
+        override = {
+            "team": "ml",
+            "allow": ["delete"],
+            "until": str(date.today() + timedelta(days=30)),
+            "reason": "the team is dissolved",
+        }
         lifted = self.protected(declare(lab(overrides=[override])))
         assert "ml" not in lifted
         assert "research" in lifted

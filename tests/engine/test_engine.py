@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import time
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -219,7 +220,14 @@ def test_a_team_left_out_stays_whole_until_an_override_lets_it_go(
     engine.write(engine.platform)
     assert engine.steps() == {}
 
-    data["overrides"] = [{"team": team, "allow": ["delete"], "until": "2099-01-01", "reason": "removed by a test"}]
+    data["overrides"] = [
+        {
+            "team": team,
+            "allow": ["delete"],
+            "until": str(date.today() + timedelta(days=30)),
+            "reason": "removed by a test",
+        }
+    ]
     engine.write(data)
     assert main(["--stack", STACK, "up"], root=engine.folder) == 0, capsys.readouterr().err[-3000:]
     assert f"team-{team}" not in engine.kubectl("get", "namespaces,priorityclasses,clusterroles", "-o", "name")

@@ -102,3 +102,42 @@ def test_a_wrong_limit_in_the_configuration_is_refused_by_the_engine(engine: dic
     done = preview(engine, tmp_path, {"replicas-maximum": {"maxReplicas": 0}}, ml=1, vision=1)
     assert done.returncode != 0
     assert "maxReplicas" in done.stdout + done.stderr
+
+
+def test_without_a_flag_the_stacks_own_levels_hold(engine: dict[str, str], tmp_path: Path) -> None:
+    for team in ("ml", "vision"):
+        run(engine, tmp_path, "config", "set", team, "6")
+    done = run(engine, tmp_path, "preview", "--policy-pack", str(ROOT / "policies"))
+    # a stack without a file of its own gets prod's, which block
+    assert done.returncode != 0
+    assert "[mandatory]  gpu-collision" in done.stdout
+    assert "ml 6 + vision 6 = 12 of 8" in done.stdout
+
+
+SHOP = """
+import pulumi
+
+class Stub(pulumi.ComponentResource):
+    def __init__(self, token, name, facts):
+        super().__init__(token, name, facts)
+        self.register_outputs({})
+
+Stub("kubernetes:networking.k8s.io/v1:Ingress", "shop", {"spec": {}})
+Stub("kubernetes:apps/v1:Deployment", "shop", {"spec": {"template": {"spec": {"hostNetwork": True}}}})
+"""
+
+
+def test_a_stack_of_another_program_is_none_of_the_packs_business(engine: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "__main__.py").write_text(SHOP, encoding="utf-8")
+    done = run(engine, tmp_path, "preview", "--policy-pack", str(ROOT / "policies"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "mandatory" not in done.stdout
+
+
+def test_once_a_component_of_ours_is_in_a_stack_all_of_it_is_judged(engine: dict[str, str], tmp_path: Path) -> None:
+    program = SHOP + 'Stub("gpu-tenancy:index:HostCluster", "host", {"provider": "existing"})\n'
+    (tmp_path / "__main__.py").write_text(program, encoding="utf-8")
+    done = run(engine, tmp_path, "preview", "--policy-pack", str(ROOT / "policies"))
+    assert done.returncode != 0
+    assert "[mandatory]  known-kinds" in done.stdout
+    assert "[mandatory]  plain-workload" in done.stdout

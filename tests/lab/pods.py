@@ -7,6 +7,7 @@ node that the tenant's own scheduler chose or the pool's selector.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -390,9 +391,7 @@ CONTROL_PLANE: Data = {
 
 def control_plane(team: str) -> Pod:
     labels = {"app": "vcluster", "release": team, "statefulset.kubernetes.io/pod-name": f"{team}-0"}
-    spec: dict[str, Any] = {
-        key: value.format(team=team) if isinstance(value, str) else value for key, value in CONTROL_PLANE.items()
-    }
+    spec: Data = json.loads(json.dumps(CONTROL_PLANE).replace("{team}", team))
     return pod(labels=labels, nodeSelector={"kubernetes.io/os": "linux"}, **spec)
 
 
@@ -483,6 +482,10 @@ def secure(**context: object) -> Data:
     return {"containers": [container(securityContext=context)]}
 
 
+def on(field: str) -> Data:
+    return {field: True}
+
+
 def init(**more: object) -> Data:
     return {"initContainers": [container(name="i", **more)]}
 
@@ -505,10 +508,7 @@ ATTACKS: list[tuple[str, str, Pod]] = [
     ("ml", "not-privileged", synced("ml", **init(securityContext={"privileged": True}))),
     ("ml", "not-privileged", pod(**secure(privileged=True), labels={"app": "vcluster", "release": "ml"})),
     ("ml", "no-host-path", synced("ml", **volume(hostPath={"path": "/etc"}))),
-    *(
-        ("ml", "no-host-namespaces", synced("ml", **dict[str, Any]({key: True})))
-        for key in ("hostNetwork", "hostPID", "hostIPC")
-    ),
+    *(("ml", "no-host-namespaces", synced("ml", **on(key))) for key in ("hostNetwork", "hostPID", "hostIPC")),
     ("ml", "no-added-capabilities", synced("ml", **secure(capabilities={"add": ["SYS_ADMIN"]}))),
     (
         "ml",

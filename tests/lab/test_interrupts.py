@@ -117,7 +117,7 @@ def test_ctrl_c_ends_the_run_soon_and_the_next_one_works(labs: Callable[..., Lab
     run.send_signal(signal.SIGINT)
     _, said = run.communicate(timeout=SETTLE_SECONDS)
     assert run.returncode != 0
-    assert said.rstrip().endswith("KeyboardInterrupt"), said[-2000:]
+    assert "KeyboardInterrupt" in said.splitlines(), said[-2000:]
     assert lab.again().up().failures == ()
     lab.again().down()
     assert lab.processes() == []

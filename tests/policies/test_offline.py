@@ -14,7 +14,12 @@ from tests.policies.world import TODAY, healthy, pool, team
 
 def entry(subject: PolicyResource, **more: object) -> dict[str, object]:
     urn = f"urn:pulumi:prod::gpu-tenancy::{subject.type}::{subject.name}"
-    return {"urn": urn, "type": subject.type, "inputs": subject.properties, "parent": "urn:parent"} | more
+    return {
+        "urn": urn,
+        "type": subject.type,
+        "inputs": subject.properties,
+        "parent": subject.parent or "urn:parent",
+    } | more
 
 
 def state(resources: list[PolicyResource]) -> dict[str, object]:

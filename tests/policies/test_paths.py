@@ -38,6 +38,12 @@ def test_what_no_pattern_knows_is_named(value: object, unknown: list[str]) -> No
     assert list(strangers(value, KNOWN)) == unknown
 
 
+def test_false_and_zero_say_nothing_where_a_provider_fills_them_in() -> None:
+    filled = {"z": False, "y": 0, "x": 0.0, "w": True, "v": 1, "u": {"t": False}}
+    assert list(strangers(filled, KNOWN, zeros=True)) == ["w", "v", "u"]
+    assert list(strangers(filled, KNOWN)) == ["z", "y", "x", "w", "v", "u"]
+
+
 @pytest.mark.parametrize("value", [{"a": UNKNOWN}, {"any": {"k": UNKNOWN}}, {"list": [UNKNOWN]}])
 def test_a_value_that_hides_paths_cannot_be_judged(value: object) -> None:
     with pytest.raises(Unreadable, match="is not known at preview"):

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from policies import names
 from policies.config import PolicyConfig
 from policies.inventory import PolicyResource
+from policies.kinds import FIELDS
 from policies.plain import plain_properties
 from policies.rules import RULES
 from policies.run import RuleResult, config_for, evaluate
@@ -61,3 +63,15 @@ def test_the_other_stacks_break_only_rules_about_old_versions(declare: Declare, 
     config = PolicyConfig(limits=config_for("lab").limits)
     broken = {r.rule for r in evaluate(resources(declare, stack), config, today=TODAY) if r.violations}
     assert broken <= {"supported-version", "support-ends-soon"}
+
+
+def test_every_kind_that_the_program_registers_is_known_and_no_more_than_the_rules_read(declare: Declare) -> None:
+    registered = {
+        found.type
+        for stack in ("lab", "prod", "dev", "versions")
+        for found in declare(stack, stack=stack).resources
+        if found.type.startswith(names.KUBERNETES) and not found.read
+    }
+    assert registered <= set(FIELDS)
+    # what is known without being registered is a kind that makes pods: rules look into those
+    assert set(FIELDS) - registered <= set(names.WORKLOADS)

@@ -10,6 +10,7 @@ from preview.changes import EVERYONE, Change, changes
 from preview.facts import facts_of
 from preview.kinds import Kind
 from preview.usage import usage_of
+from releases import DEFAULT_KUBERNETES
 from tests.report.world import platform, team
 
 BASE: dict[str, Any] = {"ml": team("a100", 4, 6, version="v0.14.7", queues={"a": {"gpu": 2}, "b": {"gpu": 2}})}
@@ -34,14 +35,16 @@ def only(found: list[Change]) -> Change:
 @pytest.mark.parametrize(
     ("head", "kind", "words"),
     [
-        (ml(scheduler={"mode": "virtual", "version": "v0.9.3"}), Kind.LOSING, "Kubernetes v1.35.0 → v1.34.0"),
+        (ml(scheduler={"mode": "virtual", "version": "v0.9.3"}), Kind.REPLACING, "scheduler replaced"),
         (ml(scheduler={"mode": "virtual", "version": "v0.14.7", "gpuSharing": True}), Kind.DISRUPTIVE, "pods roll"),
         (ml(isolation="restricted"), Kind.DISRUPTIVE, "new ones that do not comply are refused"),
         (ml(access={"expose": "none"}), Kind.DISRUPTIVE, "reached at another address"),
         (ml(access={"hostNames": ["a.example"]}), Kind.DISRUPTIVE, "reached at another address"),
         (ml(priority="high"), Kind.REPLACING, "PriorityClass is made anew"),
         (ml(vcluster={"version": "0.35.3"}), Kind.LOSING, "vCluster 0.36.1 → 0.35.3 is a downgrade"),
-        (ml(vcluster={"kubernetesVersion": "v1.34.0"}), Kind.LOSING, "write vcluster.kubernetesVersion: v1.35.0"),
+        (ml(vcluster={"kubernetesVersion": "v1.33.4"}), Kind.LOSING, f"kubernetesVersion: {DEFAULT_KUBERNETES}"),
+        (ml(vcluster={"kubernetesVersion": "v1.34.0"}), Kind.DISRUPTIVE, "its API server restarts"),
+        (ml(vcluster={"kubernetesVersion": "v1.35.0"}), Kind.DISRUPTIVE, "its API server restarts"),
         (ml(vcluster={"persistence": False}), Kind.LOSING, "starts empty"),
         (ml(vcluster={"backingStore": "etcd"}), Kind.LOSING, "starts empty"),
         (ml(check={"gpus": 2}), Kind.IN_PLACE, ""),
@@ -83,7 +86,7 @@ def test_kai_goes_both_ways_alike(before: str, after: str, kind: Kind) -> None:
 def test_an_edit_of_the_host_has_a_kind(host: dict[str, Any], kind: Kind) -> None:
     worst = between(BASE, host=host)[0]
     assert worst.kind is kind
-    assert worst.tenant == ("ml" if kind.refused else EVERYONE)
+    assert worst.tenant == ("ml" if kind is Kind.LOSING else EVERYONE)
 
 
 def test_the_shared_scheduler_is_felt_by_those_that_it_schedules() -> None:

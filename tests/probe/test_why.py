@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from probe.why import why_no_report
+from probe.why import how_far, made_here, why_no_report
 from tests.probe.test_verdict import pod
 
 
@@ -132,3 +132,47 @@ class TestWhyNoReport:
         assert why_no_report([pod(scheduled="True", container=waiting)], [])[1].endswith(
             "(ImagePullBackOff: not found)"
         )
+
+    @pytest.mark.parametrize("reason", ["FailedMount", "FailedAttachVolume", "Failed", "InspectFailed"])
+    def test_each_reason_of_the_kubelet_not_to_start_it_is_told(self, reason: str) -> None:
+        event = {"reason": reason, "message": "configmap gpu-check-code not found", "involvedObject": {"name": "p"}}
+        assert "configmap gpu-check-code not found" in why_no_report([pod(scheduled="True")], [event])[1]
+        other = {**event, "involvedObject": {"name": "q"}}
+        assert "not found" not in why_no_report([pod(scheduled="True")], [other])[1]
+
+    @pytest.mark.parametrize("reason", ["UnexpectedAdmissionError", "NodeAffinity", "Evicted"])
+    def test_a_node_that_refused_the_pod_is_quoted(self, reason: str) -> None:
+        refused = pod(scheduled="True", reason=reason, message="the node was low on memory")
+        found, sentence = why_no_report([refused], [])
+        assert found == "fail"
+        assert f"({reason}: the node was low on memory)" in sentence
+
+    @pytest.mark.parametrize("reason", ["FailedScheduling", "Unschedulable"])
+    def test_either_schedulers_event_says_that_there_is_no_room(self, reason: str) -> None:
+        event = {"reason": reason, "message": "no GPU left", "involvedObject": {"name": "p"}}
+        assert why_no_report([pod()], [event]) == ("no-capacity", "no GPU was free before the deadline: no GPU left")
+
+    def test_a_binder_that_failed_in_the_moment_of_the_schedulers_word_counts(self) -> None:
+        at = {"lastTransitionTime": "2026-11-25T10:00:00Z"}
+        waits = {"type": "PodScheduled", "status": "False", "message": "no room", **at}
+        failed = {"type": "PodBound", "status": "False", "message": "no reservation", **at}
+        assert why_no_report([{"metadata": {}, "status": {"conditions": [waits, failed]}}], [])[0] == "fail"
+
+
+def test_how_far_a_probe_came_is_told_where_it_said_so() -> None:
+    assert how_far({"sentence": "in step fp32"}) == " (last heard of it: in step fp32)"
+    assert how_far({}) == ""
+    assert how_far(None) == ""
+
+
+def test_a_report_that_is_made_here_repeats_what_was_expected_and_finds_nothing() -> None:
+    whom = {"team": "ml", "pool": "a100", "node": None, "queue": "training", "mode": "whole", "stamp": "s1"}
+    assert made_here({**whom, "deadlineSeconds": 5}, "no-capacity", "no GPU was free") == {
+        "schemaVersion": "1.2",
+        "verdict": "no-capacity",
+        "sentence": "no GPU was free",
+        "findings": [],
+        "gpus": [],
+        "timings": {},
+        **whom,
+    }

@@ -155,7 +155,7 @@ class TestOtherResources:
         assert "- **ml**: lowers the CPU limit from 4 cores to 2 cores, and what runs now is not known" in text
 
     def test_what_still_holds_all_that_is_used_says_so(self) -> None:
-        used = {"requests.cpu": "1", "requests.memory": "1Gi", "count/pods": "3", "requests.nvidia.com/gpu": "0"}
+        used = {"requests.cpu": "1", "requests.memory": "1Gi", "pods": "3", "requests.nvidia.com/gpu": "0"}
         usage = usage_of({"items": [{"metadata": {"namespace": "team-ml"}, "status": {"used": used}}]})
         text = comment(platform(SAME), platform({**SAME, "ml": LESS}), usage=usage)
         assert "- **ml**: lowers the CPU limit from 4 cores to 2 cores: pods that run go on" in text

@@ -33,7 +33,7 @@ IDLE = usage_of(
         "items": [
             {
                 "metadata": {"namespace": "team-ml"},
-                "status": {"used": {"requests.nvidia.com/gpu": "0", "requests.cpu": "0", "count/pods": "3"}},
+                "status": {"used": {"requests.nvidia.com/gpu": "0", "requests.cpu": "0", "pods": "3"}},
             }
         ]
     }

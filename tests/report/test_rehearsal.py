@@ -148,7 +148,7 @@ class TestReports:
 
     def test_changed_code_with_the_same_stack_file_has_one(self, tmp_path: Path) -> None:
         stack_file(tmp_path / "b", platform({})), stack_file(tmp_path / "h", platform({}))
-        before, after = {URN: Resource(inputs={"a": 1})}, {URN: Resource(inputs={"a": 2})}
+        before, after = ({URN: Resource(inputs={"immutable": each})} for each in (False, True))
         assert self.run(tmp_path, self.recordings(tmp_path / "r", base=before, head=after)) == 0
         text = (tmp_path / "out" / "prod" / "comment.md").read_text()
         assert "1 to update" in text

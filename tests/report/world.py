@@ -159,7 +159,7 @@ class World:
             "requests.nvidia.com/gpu": str(gpus.limit),
             "requests.cpu": settings.resources.cpu,
             "requests.memory": settings.resources.memory,
-            "count/pods": str(settings.resources.pods),
+            "pods": str(settings.resources.pods),
         }
         quota = {**self._object("v1", "ResourceQuota", "tenant", space, labels), "spec": {"hard": hard}}
         self.add("kubernetes:core/v1:ResourceQuota", f"{name}-quota", quota, guards)

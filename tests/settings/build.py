@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from datetime import date
+from typing import Any, Final
 
 from settings.load import parse_platform
 from settings.problems import SettingsError
 
 WHERE = "Pulumi.unit.yaml"
+TODAY: Final = date(2026, 11, 22)
+"""The day on which the tests read a stack file: an override may end some time after it."""
 
 
 def raw(changes: Mapping[str, object] | None = None) -> dict[str, Any]:
@@ -54,7 +57,7 @@ def mistakes(changes: Mapping[str, object] | None = None) -> list[str]:
 
 def mistakes_of(tree: object) -> list[str]:
     try:
-        parse_platform(tree, WHERE)
+        parse_platform(tree, WHERE, today=TODAY)
     except SettingsError as error:
         head, *lines = str(error).splitlines()
         assert head.startswith(f"{WHERE}: {len(lines)} mistake"), "one line for each mistake, and their number above"

@@ -121,7 +121,7 @@ class TestShape:
             (
                 {"teams.ml.resources.cpu": "5x"},
                 "teams.ml.resources.cpu: is not a quantity, got '5x'; "
-                "write a number with an optional suffix, like 8, 0.5, 500m or 512Gi",
+                "write a number with an optional suffix, like 8, 0.5 or 500m",
             ),
             (
                 {"teams.ml.resources.pods": 0},
@@ -134,7 +134,7 @@ class TestShape:
             ),
             (
                 {"teams.ml.resources.gpus": -5},
-                "teams.ml.resources.gpus: must be at least -1, got -5; write a number at least -1",
+                "teams.ml.resources.gpus: must be -1 or at least 0, got -5; write a number of GPUs, 0 or more",
             ),
             (
                 {"teams.ml.vcluster.version": 0.36},
@@ -181,6 +181,7 @@ class TestAllAtOnce:
         assert [line.partition(":")[0] for line in told] == [
             "teams.ml.priority",
             "teams.research.resources.gpus.limit",
+            "pools.gpu",  # ml counts all the same
         ]
 
     def test_a_broken_pool_does_not_make_its_teams_wrong(self) -> None:
@@ -200,6 +201,7 @@ class TestAllAtOnce:
         assert [line.partition(":")[0] for line in told] == [
             "teams.ml.queues.training.gpus",
             "teams.ml.queues.notebooks.gpu.limit",
+            "teams.ml.queues",
         ]
 
     def test_a_mistyped_address_is_not_called_missing(self) -> None:

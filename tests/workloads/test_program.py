@@ -21,6 +21,7 @@ QUOTA = "kubernetes:core/v1:ResourceQuota"
 
 CHAT = {
     "kind": "inference",
+    "queue": "serving",
     "model": "Qwen/Qwen2.5-1.5B-Instruct",
     "weights": "3G",
     "gpu": {"fraction": 0.7},
@@ -33,6 +34,7 @@ CHAT = {
 }
 DEMO = {
     "kind": "app",
+    "queue": "serving",
     "port": 5000,
     "gpu": {"fraction": 0.25},
     "expose": {"nodePort": 30500},

@@ -15,6 +15,7 @@ from tests.settings.build import mistakes
 
 CHAT = {
     "kind": "inference",
+    "queue": "training",
     "model": "Qwen/Qwen2.5-1.5B-Instruct",
     "weights": "3G",
     "gpu": {"fraction": 0.7},

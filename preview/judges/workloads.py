@@ -1,0 +1,79 @@
+"""Judges a team's workloads: one that goes, restarts, or loses its volume. Pure."""
+
+from __future__ import annotations
+
+from preview.kinds import Edit, Effect, Kind
+from preview.values import UnreadableError, quantity
+
+
+def _name(edit: Edit) -> str:
+    return edit.path.split(".")[3]
+
+
+def kind(edit: Edit) -> Effect | None:
+    """A workload that goes, or one of another kind under its name: its objects are other ones."""
+    name = _name(edit)
+    if edit.after is None:
+        means = f"workload {name} goes: its pods end, and a volume of its own goes with it"
+    else:
+        means = f"workload {name} becomes another kind ({edit.before} → {edit.after}): what runs of it ends"
+    return Effect(kind=Kind.LOSING, means=means, allow="lowerLimit", topic=f"workload {name}")
+
+
+def restarts(edit: Edit) -> Effect | None:
+    """Its pods are made anew."""
+    name = _name(edit)
+    means = f"workload {name} restarts: it does not answer until its new pods are ready"
+    return Effect(kind=Kind.DISRUPTIVE, means=means, topic=f"workload {name}")
+
+
+def replicas(edit: Edit) -> Effect | None:
+    """Fewer pods."""
+    if edit.before is None or edit.after is None or quantity(edit.after, edit.path) >= quantity(edit.before, edit.path):
+        return None
+    name = _name(edit)
+    means = f"workload {name} has fewer pods: {edit.before} → {edit.after}"
+    return Effect(kind=Kind.DISRUPTIVE, means=means, topic=f"workload {name}")
+
+
+def address(edit: Edit) -> Effect | None:
+    """Reached elsewhere, or by others."""
+    if edit.before is None:
+        return None  # a way in that was not there
+    name = _name(edit)
+    means = f"workload {name} is reached at another address"
+    return Effect(kind=Kind.DISRUPTIVE, means=means, topic=f"address of workload {name}")
+
+
+def cache_size(edit: Edit) -> Effect | None:
+    """A volume grows where its class lets it; it never shrinks."""
+    if edit.before is None:
+        return restarts(edit)
+    if edit.after is None:
+        return _cache_lost(edit, "goes")
+    try:
+        shrinks = quantity(edit.after, edit.path) < quantity(edit.before, edit.path)
+    except UnreadableError:
+        shrinks = True
+    name = _name(edit)
+    if not shrinks:
+        return Effect(kind=Kind.IN_PLACE, means="the volume grows, where its class can", topic=f"cache of {name}")
+    means = f"cache of workload {name} {edit.before} → {edit.after}: a volume can't shrink, Kubernetes refuses it"
+    return Effect(kind=Kind.LOSING, means=means, allow="replace", topic=f"cache of {name}")
+
+
+def cache_class(edit: Edit) -> Effect | None:
+    """A claim's class never changes: the volume is made anew."""
+    if edit.was.get(_size(edit)) is None or edit.now.get(_size(edit)) is None:
+        return None  # the size tells that there is, or was, no volume
+    return _cache_lost(edit, "is made anew in another class")
+
+
+def _size(edit: Edit) -> str:
+    return f"workloads.{_name(edit)}.cache.size"
+
+
+def _cache_lost(edit: Edit, what: str) -> Effect:
+    name = _name(edit)
+    means = f"cache of workload {name} {what}: what is in it is lost, and loaded again where it can be"
+    return Effect(kind=Kind.LOSING, means=means, allow="replace", topic=f"cache of {name}")

@@ -1,0 +1,231 @@
+"""Rows of `host`, `gpu` and `slurm`: the machines, and what all teams stand on. Data."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from preview.facts import MADE
+from preview.judges import machines, settings, versions
+from preview.kinds import Kind, Row
+from preview.table.sources import ALLOCATED, HERE, NOTHING, STATEFUL_SET
+
+_SCRIPTS: Final = "components/host/scripts"
+_SLURM: Final = "components/slurm/scripts"
+_KEPT: Final = "a cluster that is there stays as it is; only a new one gets it"
+_AT_FIRST: Final = "asked before the host is touched; changes nothing of it"
+
+HOST: Final[tuple[Row, ...]] = (
+    Row(
+        field="host.provider",
+        kind=Kind.LOSING,
+        means="another cluster under the same stack: everything of every team is lost",
+        allow="anotherCluster",
+        judge=settings.provider,
+        source=HERE,
+    ),
+    *(
+        Row(
+            field=f"host.{name}",
+            kind=Kind.UNKNOWN,
+            means="harmless where the cluster's UID stays the same; else everything of every team is lost",
+            allow="anotherCluster",
+            judge=settings.same_cluster,
+            source=HERE,
+        )
+        for name in ("context", "kubeconfig", "name")
+    ),
+    Row(
+        field=MADE,
+        kind=Kind.LOSING,
+        means="what host.kind, host.microk8s or host.k3s make; left out, it is taken down, and all that is in it lost",
+        allow="anotherCluster",
+        judge=machines.made,
+        source=_SCRIPTS,
+    ),
+    Row(
+        field="host.address",
+        kind=Kind.DISRUPTIVE,
+        means="every API server restarts with another certificate, and kubeconfigs with the old address stop working",
+        topic="address",
+        source="VC@v0.36.1:chart/templates/statefulset.yaml (the pod's annotation has the hash of all values)",
+    ),
+    *(
+        Row(field=f"host.headroom.{name}", kind=Kind.IN_PLACE, means=NOTHING, source=HERE)
+        for name in ("cpu", "memory", "pods")
+    ),
+    Row(
+        field="host.storageClass",
+        kind=Kind.LOSING,
+        means="the volume of a virtual cluster can't be changed: only a new virtual cluster gets the other class",
+        allow="replace",
+        judge=settings.storage_class,
+        source=STATEFUL_SET,
+    ),
+    Row(
+        field="host.scheduler.version",
+        kind=Kind.UNKNOWN,
+        means="within a line upgraded in place, to another line replaced; from or to an unknown release nobody can say",
+        allow="replace",
+        topic="shared scheduler",
+        judge=versions.shared_kai,
+        source="docs/runs.md; KAI@v0.17.0:docs/migrationguides/README.md",
+    ),
+    Row(
+        field="host.scheduler.owner",
+        kind=Kind.DISRUPTIVE,
+        means="the host's shared scheduler changes hands: pods that run go on, new ones wait until the other is there",
+        topic="shared scheduler",
+        judge=settings.shared_owner,
+        source=HERE,
+    ),
+)
+
+GPU: Final[tuple[Row, ...]] = (
+    *(
+        Row(
+            field=f"gpu.{name}",
+            kind=Kind.DISRUPTIVE,
+            means="the nodes' GPU software changes: pods that run keep their GPUs, new ones wait until it is back",
+            topic="gpu software",
+            source=ALLOCATED,
+        )
+        for name in ("stack", "owner", "version", "injection")
+    ),
+    *(
+        Row(
+            field=f"gpu.runtimeClass.{name}",
+            kind=Kind.REPLACING,
+            means="the RuntimeClass is made anew: pods that run go on, new ones that name the old one are refused",
+            topic="runtime class",
+            source="K8S: reference/kubernetes-api/node.k8s.io/runtime-class-v1 (handler can't be changed)",
+        )
+        for name in ("name", "handler", "owner")
+    ),
+)
+
+MACHINES: Final[tuple[Row, ...]] = (
+    *(
+        Row(field=f"host.{way}.{name}", kind=Kind.IN_PLACE, means=_AT_FIRST, source=_SCRIPTS)
+        for way in ("kind", "microk8s", "k3s")
+        for name in ("adopt", "minMemoryGib", "minDiskGib")
+    ),
+    *(
+        Row(field=f"host.kind.{name}", kind=Kind.IN_PLACE, means=_KEPT, source=_SCRIPTS)
+        for name in ("image", "workers", "gpus", "toolkit")
+    ),
+    Row(
+        field="host.kind.changeDocker",
+        kind=Kind.DISRUPTIVE,
+        means="on: Docker restarts on the host where its default runtime is another, and with it all its containers",
+        judge=machines.docker,
+        source=_SCRIPTS,
+    ),
+    Row(
+        field="host.kind.ports",
+        kind=Kind.IN_PLACE,
+        means="kind publishes ports when it makes a cluster; one more is refused",
+        source=_SCRIPTS,
+    ),
+    Row(
+        field="host.kind.images", kind=Kind.IN_PLACE, means="loaded; one that is left out stays loaded", source=_SCRIPTS
+    ),
+    Row(field="host.kind.metricsServer", kind=Kind.IN_PLACE, means="`kubectl top` has numbers, or none", source=HERE),
+    *(
+        Row(
+            field=f"host.{name}",
+            kind=Kind.LOSING,
+            means="newer: the node's API server restarts, and its pods may; older: what is stored may not be readable",
+            allow="anotherCluster",
+            judge=machines.host_kubernetes,
+            source="K8S: releases/version-skew-policy",
+        )
+        for name in ("microk8s.channel", "k3s.version")
+    ),
+    Row(
+        field="host.microk8s.addons",
+        kind=Kind.IN_PLACE,
+        means="more are enabled; one that is left out stays enabled",
+        source=_SCRIPTS,
+    ),
+    Row(field="host.microk8s.user", kind=Kind.IN_PLACE, means="joins the group microk8s", source=_SCRIPTS),
+    Row(
+        field="host.microk8s.nvidiaAddon",
+        kind=Kind.DISRUPTIVE,
+        means="on: it brings a GPU Operator; off leaves that there",
+        judge=machines.nvidia_addon,
+        source=_SCRIPTS,
+    ),
+    *(
+        Row(field=f"host.k3s.files.{name}", kind=Kind.IN_PLACE, means="where k3s is installed from", source=_SCRIPTS)
+        for name in ("binary", "script", "images")
+    ),
+    *(
+        Row(
+            field=f"host.connection.ssh.{name}",
+            kind=Kind.UNKNOWN,
+            means="another machine may answer: then another cluster is made, and everything of every team is lost",
+            allow="anotherCluster",
+            judge=machines.machine,
+            source=HERE,
+        )
+        for name in ("host", "hostKey")
+    ),
+    *(
+        Row(field=f"host.connection.{name}", kind=Kind.IN_PLACE, means="the same machine, by its hostKey", source=HERE)
+        for name in ("ssh.user", "ssh.port", "ssh.key", "sudo")
+    ),
+)
+
+SLURM: Final[tuple[Row, ...]] = (
+    Row(
+        field="slurm.host",
+        kind=Kind.LOSING,
+        means="without it SLURM is removed, and its jobs are lost; another host begins empty",
+        allow="slurm",
+        judge=machines.slurm_host,
+        source=_SLURM,
+    ),
+    *(
+        Row(
+            field=f"slurm.connection.ssh.{name}",
+            kind=Kind.LOSING,
+            means="another machine may answer: its SLURM begins empty; from or to this machine the old one is removed",
+            allow="slurm",
+            judge=machines.slurm_machine,
+            source=_SLURM,
+        )
+        for name in ("host", "hostKey")
+    ),
+    *(
+        Row(field=f"slurm.connection.{name}", kind=Kind.IN_PLACE, means="the same machine, by its hostKey", source=HERE)
+        for name in ("ssh.user", "ssh.port", "ssh.key", "sudo")
+    ),
+    Row(
+        field="slurm.partition",
+        kind=Kind.LOSING,
+        means="jobs of a partition that goes fail when slurmctld starts",
+        allow="slurm",
+        judge=machines.slurm_partition,
+        source="github.com/SchedMD/slurm src/slurmctld/read_config.c (_sync_jobs_to_conf)",
+    ),
+    Row(
+        field="slurm.gpus",
+        kind=Kind.LOSING,
+        means="more: SLURM's daemons restart; fewer: what runs on those that go may fail",
+        allow="slurm",
+        judge=machines.slurm_gpus,
+        source=_SLURM,
+    ),
+    *(
+        Row(
+            field=f"slurm.{name}",
+            kind=Kind.DISRUPTIVE,
+            means="SLURM's daemons restart; jobs that run go on, jobs that name the old one wait",
+            judge=machines.slurm_setting,
+            topic=machines.SLURM,
+            source=_SLURM,
+        )
+        for name in ("gpuType", "devices")
+    ),
+    Row(field="slurm.adopt", kind=Kind.IN_PLACE, means=_AT_FIRST, source=_SLURM),
+)

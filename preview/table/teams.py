@@ -1,0 +1,203 @@
+"""Rows of `teams`, but not of their workloads. Data."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from preview.judges import nodes, numbers, queues, settings, versions
+from preview.kinds import Kind, Row
+from preview.table.sources import GONE_NODES, HERE, LIVE_QUOTA, QUEUES
+
+PLACE: Final[tuple[Row, ...]] = (
+    *(
+        Row(
+            field=f"teams.*.{name}",
+            kind=Kind.LOSING,
+            means="nodes that the team no longer sees: its pods there are lost",
+            allow="lowerLimit",
+            topic="nodes",
+            judge=nodes.lost,
+            source=GONE_NODES,
+        )
+        for name in ("pool", "nodes")
+    ),
+    Row(
+        field="teams.*.scheduler.mode",
+        kind=Kind.LOSING,
+        means="its scheduler and its queues go; with GPUs in use under them that needs an override",
+        allow="replace",
+        topic="scheduler",
+        judge=settings.mode,
+        source=HERE,
+    ),
+    Row(
+        field="teams.*.scheduler.version",
+        kind=Kind.UNKNOWN,
+        means="within a line upgraded in place, to another line replaced; from or to an unknown release nobody can say",
+        allow="replace",
+        topic="scheduler",
+        judge=versions.kai_version,
+        source="docs/runs.md; KAI@v0.17.0:docs/migrationguides/README.md",
+    ),
+    Row(
+        field="teams.*.scheduler.gpuSharing",
+        kind=Kind.DISRUPTIVE,
+        means="the scheduler's pods roll; off: new pods that ask for a fraction are refused",
+        topic="scheduler",
+        judge=settings.sharing,
+        source="KAI@v0.16.8:pkg/admission",
+    ),
+    *(
+        Row(
+            field=f"teams.*.scheduler.canary.{name}",
+            kind=Kind.LOSING,
+            means=f"as teams.*.{same} for the canary, which is a tenant of its own; without a canary it is removed",
+            allow="delete",
+            source=HERE,
+        )
+        for name, same in (
+            ("version", "scheduler.version"),
+            ("gpus", "resources.gpus.limit"),
+            ("nodes", "nodes"),
+            ("hostNames", "access.hostNames"),
+        )
+    ),
+)
+
+NUMBERS: Final[tuple[Row, ...]] = (
+    Row(
+        field="teams.*.resources.gpus.quota",
+        kind=Kind.DISRUPTIVE,
+        means="lower: less is guaranteed, and what is above it may be reclaimed",
+        topic="quota",
+        judge=numbers.gpu_quota,
+        source=QUEUES,
+    ),
+    Row(
+        field="teams.*.resources.gpus.limit",
+        kind=Kind.LOSING,
+        means="lower than what runs: pods that run go on, and what restarts does not come back",
+        allow="lowerLimit",
+        topic=numbers.GPUS,
+        judge=numbers.gpu_limit,
+        source=LIVE_QUOTA,
+    ),
+    *(
+        Row(
+            field=f"teams.*.resources.{name}",
+            kind=Kind.LOSING,
+            means="lower than what is used: pods that run go on, and what restarts does not come back",
+            allow="lowerLimit",
+            topic=numbers.topic_of(key),
+            judge=numbers.lowered_bound(key),
+            source=LIVE_QUOTA,
+        )
+        for name, key in (
+            ("cpu", "requests.cpu"),
+            ("memory", "requests.memory"),
+            ("pods", "pods"),
+            ("storage", "requests.storage"),
+        )
+    ),
+    Row(
+        field="teams.*.queues.*.gpu.limit",
+        kind=Kind.LOSING,
+        means="lower than what runs in it, or a queue that goes with work in it",
+        allow="lowerLimit",
+        judge=queues.limit,
+        source=QUEUES,
+    ),
+    Row(
+        field="teams.*.queues.*.gpu.quota",
+        kind=Kind.IN_PLACE,
+        means="KAI divides by the new number from its next cycle on",
+        source=QUEUES,
+    ),
+    *(
+        Row(
+            field=f"teams.*.queues.*.{name}",
+            kind=Kind.IN_PLACE,
+            means="KAI orders by it from its next cycle on",
+            source=QUEUES,
+        )
+        for name in ("gpu.overQuotaWeight", "priority")
+    ),
+    Row(
+        field="teams.*.priority",
+        kind=Kind.REPLACING,
+        means="the team's PriorityClass is made anew: pods that run keep their order, new ones get the other",
+        topic="priority",
+        source="K8S: concepts/scheduling-eviction/pod-priority-preemption (value can't be changed)",
+    ),
+)
+
+_CHECK: Final = "its GPU check runs again"
+
+CLUSTER: Final[tuple[Row, ...]] = (
+    Row(
+        field="teams.*.isolation",
+        kind=Kind.DISRUPTIVE,
+        means="stricter: pods that run stay, new ones that do not comply are refused",
+        topic="isolation",
+        judge=settings.isolation,
+        source="K8S: concepts/security/pod-security-admission",
+    ),
+    *(
+        Row(
+            field=f"teams.*.access.{name}",
+            kind=Kind.DISRUPTIVE,
+            means="its API server is reached at another address: kubeconfigs with the old one stop working",
+            topic="address",
+            source=HERE,
+        )
+        for name in ("expose", "port", "hostNames")
+    ),
+    Row(
+        field="teams.*.access.userKubeconfig",
+        kind=Kind.DISRUPTIVE,
+        means="off: kubeconfigs without admin rights stop working",
+        topic="user access",
+        judge=settings.user_kubeconfig,
+        source=HERE,
+    ),
+    Row(
+        field="teams.*.vcluster.version",
+        kind=Kind.LOSING,
+        means="newer: its API server restarts; older by a minor version: nobody supports it",
+        allow="replace",
+        topic="api vCluster",
+        judge=versions.vcluster_version,
+        source="VD: vcluster/manage/upgrade/upgrade-version.mdx",
+    ),
+    Row(
+        field="teams.*.vcluster.kubernetesVersion",
+        kind=Kind.LOSING,
+        means="newer: its API server restarts; older by a minor version: what is stored may not be readable",
+        allow="replace",
+        topic="api Kubernetes",
+        judge=versions.kubernetes_version,
+        source="K8S: releases/version-skew-policy",
+    ),
+    Row(
+        field="teams.*.vcluster.backingStore",
+        kind=Kind.LOSING,
+        means="its virtual cluster starts empty, or does not start: its makers support no move between the two",
+        allow="replace",
+        topic="cluster",
+        judge=settings.backing_store,
+        source="VD: vcluster/manage/upgrade/upgrade-version.mdx, vcluster-docs#2518; VC@v0.36.1:config/config.go",
+    ),
+    Row(
+        field="teams.*.vcluster.persistence",
+        kind=Kind.LOSING,
+        means="its virtual cluster starts empty: everything in it is lost",
+        allow="replace",
+        topic="cluster",
+        judge=settings.persistence,
+        source="VC@v0.36.1:chart/templates/_persistence.tpl (a Deployment without a volume, or a StatefulSet with one)",
+    ),
+    *(
+        Row(field=f"teams.*.check.{name}", kind=Kind.IN_PLACE, means=_CHECK, source=HERE)
+        for name in ("enabled", "gpus", "fraction", "gpuMemoryMib", "pair", "queue")
+    ),
+)

@@ -1,0 +1,77 @@
+"""Rules across the fields of a stack file, as pure functions. No Pulumi import.
+
+Owns: what may not stand together. Each module has the rules about one part of the file; `problems_of` runs them all.
+Leaves to others: the arithmetic and its words (`capacity`), the shape (`models.py`), the text (`reader.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+from typing import Final, TypeAlias
+
+from settings.hosts import hosts_are_made_in_one_way
+from settings.models import Platform
+from settings.overrides import overrides_say_what_they_are_about
+from settings.own_pods import (
+    check_queues_are_free,
+    restricted_teams_can_run,
+    storage_holds_the_control_plane,
+    team_names_are_free,
+    virtual_schedulers_have_nodes,
+)
+from settings.problems import Problem
+from settings.rules.checks import checks_can_run
+from settings.rules.host import artifacts_are_known, gpu_software_is_known, shared_kai_is_known
+from settings.rules.overrides import overrides_end_soon
+from settings.rules.pools import pools_are_disjoint, pools_say_their_nodes
+from settings.rules.schedulers import kai_teams_have_queues, schedulers_fit_their_mode, virtual_clusters_fit_their_kai
+from settings.rules.sums import (
+    everything_has_room,
+    gpus_add_up,
+    gpus_fit_the_nodes,
+    queues_fit_their_team,
+)
+from settings.rules.teams import LONGEST_TEAM_NAME, names_fit, teams_have_their_place, tenants_can_be_reached
+from settings.slurm import slurm_has_its_own_gpus
+from settings.workload_rules import RULES as WORKLOAD_RULES
+
+__all__ = ["LONGEST_TEAM_NAME", "RULES", "Rule", "problems_of"]
+
+Rule: TypeAlias = Callable[[Platform], Iterable[Problem]]
+
+RULES: Final[tuple[Rule, ...]] = (
+    shared_kai_is_known,
+    gpu_software_is_known,
+    pools_say_their_nodes,
+    pools_are_disjoint,
+    names_fit,
+    teams_have_their_place,
+    schedulers_fit_their_mode,
+    virtual_clusters_fit_their_kai,
+    kai_teams_have_queues,
+    checks_can_run,
+    tenants_can_be_reached,
+    gpus_fit_the_nodes,
+    gpus_add_up,
+    queues_fit_their_team,
+    everything_has_room,
+    artifacts_are_known,
+    overrides_say_what_they_are_about,
+    *WORKLOAD_RULES,
+    slurm_has_its_own_gpus,
+    hosts_are_made_in_one_way,
+    team_names_are_free,
+    storage_holds_the_control_plane,
+    virtual_schedulers_have_nodes,
+    restricted_teams_can_run,
+    check_queues_are_free,
+)
+"""Every rule that asks no clock, in the order of the file. All run, whatever the others say."""
+
+
+def problems_of(platform: Platform, today: date) -> Iterator[Problem]:
+    """Yield what every rule says. `today` bounds how far ahead an override may end."""
+    for rule in RULES:
+        yield from rule(platform)
+    yield from overrides_end_soon(platform, today)

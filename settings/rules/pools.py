@@ -1,0 +1,155 @@
+"""Rules about pools: each says its nodes, and no node is in two."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import names
+import releases
+from capacity import listed
+from settings.models import Platform, Pool
+from settings.problems import Path, Problem, shown
+
+HOST_NAME: Final = "hostname"
+"""Name part of the labels that hold a node's own name (`kubernetes.io/hostname`, `k3s.io/hostname`)."""
+
+OUR_LABELS: Final = f"{names.LABEL_POOL.partition('/')[0]}/"
+
+
+def pools_say_their_nodes(platform: Platform) -> Iterator[Problem]:
+    """A pool has nodes by name, or labels that find them and how many; and shares its GPUs in one way."""
+    for name, pool in platform.pools.items():
+        path = ("pools", name)
+        if pool.nodes and (pool.selector is not None or pool.node_count is not None):
+            yield Problem(
+                path=path,
+                rule="has either nodes, or selector with nodeCount",
+                got="both",
+                fix="remove selector and nodeCount, or nodes",
+            )
+        elif not pool.nodes and not (pool.selector and pool.node_count):
+            yield Problem(
+                path=path,
+                rule="has either nodes, or selector with nodeCount",
+                got=_selector_got(pool),
+                fix="write nodes: [name, ...] as kubectl shows them, or selector: {label: value} and nodeCount: N",
+            )
+        for node in sorted(node for node, times in Counter(pool.nodes).items() if times > 1):
+            yield Problem(path=(*path, "nodes"), rule="names each node once", got=f"{node!r} twice", fix="remove one")
+        if pool.sharing.time_slicing and pool.sharing.mps:
+            yield Problem(
+                path=(*path, "sharing"),
+                rule="is either timeSlicing or mps",
+                got="both",
+                fix="keep one (mps bounds each replica's memory, time-slicing bounds nothing)",
+            )
+        if pool.gpus_per_node == 0:
+            for key, there in (("sharing", pool.replicas > 1), ("taint", pool.taint)):
+                if there:
+                    yield Problem(
+                        path=(*path, key), rule="is for pools with GPUs", got="gpusPerNode: 0", fix=f"remove {key}"
+                    )
+
+
+def _selector_got(pool: Pool) -> str:
+    if pool.selector is None:
+        return "neither" if pool.node_count is None else "nodeCount alone"
+    return "selector without nodeCount" if pool.selector else "an empty selector, which is every node"
+
+
+def pools_are_disjoint(platform: Platform) -> Iterator[Problem]:
+    """No node is in two pools: quotas are checked against each pool's own number.
+
+    Nodes by name are compared by name. Of nodes by labels only the cluster knows which they are; so two selectors must
+    ask for different values of one label, which no node can have at the same time, and no selector may ask for what
+    every node has, for a node's name, or for labels that we write. What is left (a selector beside names) is for the
+    preflight, which sees the nodes.
+    """
+    first: dict[str, str] = {}
+    selectors: dict[str, Mapping[str, str]] = {}
+    for name, pool in platform.pools.items():
+        for node in dict.fromkeys(pool.nodes):
+            if first.setdefault(node, name) != name:
+                yield Problem(
+                    path=("pools", name, "nodes"),
+                    rule="a node belongs to one pool",
+                    got=f"{node!r}, which pool {first[node]} has",
+                    fix="remove it from one of them",
+                )
+        if pool.selector:
+            path = ("pools", name, "selector")
+            yield from _selects_by_its_own_labels(pool.selector, path)
+            yield from _selects_apart(pool.selector, selectors, path)
+            yield from _selects_no_named_node(pool.selector, platform, path)
+            selectors[name] = pool.selector
+
+
+def _selects_by_its_own_labels(selector: Mapping[str, str], path: Path) -> Iterator[Problem]:
+    for key, value in selector.items():
+        if key.rpartition("/")[2] == HOST_NAME:
+            yield Problem(
+                path=path,
+                rule="must not select a node by its name, which another pool may have in its nodes",
+                got=f"{key}: {shown(value)}",
+                fix=f"write nodes: [{value}] instead of selector and nodeCount",
+            )
+        elif key.startswith(OUR_LABELS):
+            yield Problem(
+                path=path,
+                rule=f"must not select by labels of this program ({OUR_LABELS}...), other pools' nodes get them",
+                got=shown(key),
+                fix="select by a label that the nodes have already",
+            )
+
+
+def _selects_apart(
+    selector: Mapping[str, str], others: Mapping[str, Mapping[str, str]], path: Path
+) -> Iterator[Problem]:
+    near = [other for other, labels in others.items() if not _apart(selector, labels)]
+    if not near:
+        return
+    labels = others[near[0]]
+    if selector == labels:
+        how = "equals"
+    else:
+        how = "overlaps" if selector.keys() & labels.keys() else "has no label in common with"
+    yield Problem(
+        path=path,
+        rule="must not find another pool's nodes",
+        got=f"a selector that {how} that of pool {listed(near)}, so a node can match both",
+        fix="give them the same label with different values, or name the nodes",
+    )
+
+
+def _apart(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether no node can match both: it would need two values of one label."""
+    return any(other.get(key, value) != value for key, value in one.items())
+
+
+def _selects_no_named_node(selector: Mapping[str, str], platform: Platform, path: Path) -> Iterator[Problem]:
+    for other, pool in platform.pools.items():
+        if pool.nodes and selector.items() <= _labels_to_be(other, pool).items():
+            yield Problem(
+                path=path,
+                rule="must not find another pool's nodes",
+                got=f"labels that the nodes of pool {other} get as GPU nodes ({listed(sorted(selector))})",
+                fix="select by a further label that they don't have, or write this pool's nodes by name",
+            )
+
+
+def _labels_to_be(name: str, pool: Pool) -> dict[str, str]:
+    """What the nodes of a pool are labelled with, by us or by NVIDIA's discovery, as far as the file says it."""
+    if not pool.gpus_per_node:
+        return {}
+    found = {names.GPU_PRESENT: "true", names.GPU_COUNT: str(pool.gpus_per_node)}
+    if pool.gpu_memory_mib is not None:
+        found[names.GPU_MEMORY] = str(pool.gpu_memory_mib)
+    if pool.product is not None:
+        found[names.GPU_PRODUCT] = pool.product
+    if pool.replicas > 1:
+        found[releases.NODE_LABEL_SHARING_CONFIG] = name
+    if pool.sharing.mps:
+        found.update([releases.NODE_LABEL_MPS_CAPABLE])
+    return found

@@ -1,0 +1,156 @@
+"""Rules about a team's scheduler, its queues and its virtual cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import releases
+from capacity import number
+from settings.models import Platform, Pool, Scheduler, SchedulerMode, Team
+from settings.problems import Path, Problem, shown
+from settings.tenants import canary_of, owner_of, tenants
+from settings.words import choose_version, known_version
+
+
+def schedulers_fit_their_mode(platform: Platform) -> Iterator[Problem]:
+    """Versions are known and given where they mean something; a mode has what it needs."""
+    for name, team in platform.teams.items():
+        path: Path = ("teams", name, "scheduler")
+        scheduler = team.scheduler
+        if scheduler.mode is SchedulerMode.VIRTUAL:
+            if scheduler.version is None:
+                yield Problem(
+                    path=(*path, "version"),
+                    rule="is needed with mode virtual",
+                    got=None,
+                    fix=f"write version: {releases.DEFAULT_KAI}, or one of {', '.join(releases.KAI)}",
+                )
+            else:
+                yield from known_version("KAI release", scheduler.version, releases.KAI, (*path, "version"))
+            if scheduler.canary is not None:
+                here = (*path, "canary", "version")
+                yield from known_version("KAI release", scheduler.canary.version, releases.KAI, here)
+        else:
+            yield from _without_own_kai(scheduler, path)
+        if scheduler.mode is SchedulerMode.HOST and platform.host.scheduler is None:
+            yield Problem(
+                path=(*path, "mode"),
+                rule="host needs host.scheduler, the KAI that such teams share",
+                got="no host.scheduler",
+                fix=f"write host.scheduler: {{version: {releases.DEFAULT_KAI}}}",
+            )
+        if scheduler.mode is SchedulerMode.DEFAULT and scheduler.gpu_sharing:
+            yield Problem(
+                path=(*path, "gpuSharing"),
+                rule="needs a KAI",
+                got="mode: default",
+                fix="write mode: virtual and a version, or remove gpuSharing",
+            )
+        pool = platform.pools.get(team.pool or "")
+        if scheduler.gpu_sharing and pool is not None and pool.replicas > 1:
+            yield Problem(
+                path=(*path, "gpuSharing"),
+                rule=f"and replicas exclude each other: pool {team.pool} shares each GPU as {pool.replicas} replicas, "
+                "and KAI would cut a replica up as if it were a GPU",
+                got="true",
+                fix=f"remove gpuSharing, or pools.{team.pool}.sharing",
+            )
+
+
+def _without_own_kai(scheduler: Scheduler, path: Path) -> Iterator[Problem]:
+    mode = scheduler.mode.value
+    if scheduler.version is not None:
+        fix = "remove it (host.scheduler.version says it)" if mode == "host" else "remove it, or write mode: virtual"
+        yield Problem(
+            path=(*path, "version"),
+            rule=f"has no meaning with mode {mode}",
+            got=shown(scheduler.version),
+            fix=fix,
+        )
+    if scheduler.canary is not None:
+        yield Problem(
+            path=(*path, "canary"), rule="needs mode virtual", got=f"mode: {mode}", fix="remove it, or change the mode"
+        )
+
+
+def virtual_clusters_fit_their_kai(platform: Platform) -> Iterator[Problem]:
+    """vCluster's release is known, and its Kubernetes is one that the tenant's KAI runs on."""
+    for name, team in tenants(platform).items():
+        path: Path = ("teams", owner_of(platform, name), "vcluster")
+        wanted = team.vcluster.version or releases.DEFAULT_VCLUSTER
+        written = canary_of(platform, name) is None
+        if written:
+            yield from known_version("vCluster release", wanted, releases.VCLUSTER, (*path, "version"))
+        vcluster = releases.VCLUSTER.get(wanted)
+        if vcluster is None:
+            continue
+        store = team.vcluster.backing_store
+        if store not in vcluster.backing_stores and written:
+            yield Problem(
+                path=(*path, "backingStore"),
+                rule=f"must be one that vCluster {wanted} has ({', '.join(vcluster.backing_stores)})",
+                got=shown(store),
+                fix=f"write {vcluster.backing_stores[0]}",
+            )
+        kubernetes = team.vcluster.kubernetes_version
+        if kubernetes is not None and not vcluster.takes(kubernetes):
+            if written:
+                minors = sorted({releases.minor(tag) for tag in vcluster.kubernetes_versions}, reverse=True)
+                known = ", ".join(f"v{major}.{minor}" for major, minor in minors)
+                yield Problem(
+                    path=(*path, "kubernetesVersion"),
+                    rule=f"must be one that vCluster {wanted} knows (any patch release of {known})",
+                    got=shown(kubernetes),
+                    fix=choose_version(kubernetes, (releases.DEFAULT_KUBERNETES, *vcluster.kubernetes_versions)),
+                )
+            continue
+        kai = releases.KAI.get(team.scheduler.version or "")
+        if kai is None or team.scheduler.mode is not SchedulerMode.VIRTUAL:
+            continue
+        if kubernetes is not None and not releases.fits(kubernetes, kai):
+            yield Problem(
+                path=(*path, "kubernetesVersion"),
+                rule=f"KAI {kai.version} of {name} runs on Kubernetes {kai.kubernetes_max} at most",
+                got=shown(kubernetes),
+                fix=f"write {releases.kubernetes_for(vcluster, kai)}, or choose a newer KAI",
+            )
+
+
+def kai_teams_have_queues(platform: Platform) -> Iterator[Problem]:
+    """KAI places nothing without a leaf queue; the host's own scheduler knows none."""
+    for name, team in platform.teams.items():
+        path: Path = ("teams", name, "queues")
+        if team.scheduler.mode is SchedulerMode.DEFAULT:
+            if team.queues:
+                yield Problem(
+                    path=path,
+                    rule="needs a KAI, nobody would serve them",
+                    got="mode: default",
+                    fix="write scheduler: {mode: virtual, version: ...}, or remove queues",
+                )
+        elif not team.queues:
+            yield Problem(
+                path=path,
+                rule=f"mode {team.scheduler.mode.value} needs at least one leaf queue, KAI places nothing without",
+                got="none",
+                fix=f"write queues: {{work: {{gpu: {max(team.resources.gpus.quota, 0)}}}}}",
+            )
+        if not team.scheduler.gpu_sharing and team.scheduler.mode is not SchedulerMode.DEFAULT:
+            yield from _whole_gpus(team, platform.pools.get(team.pool or ""), path)
+
+
+def _whole_gpus(team: Team, pool: Pool | None, path: Path) -> Iterator[Problem]:
+    for leaf, queue in team.queues.items():
+        amounts = {"quota": queue.gpu.quota, "limit": queue.gpu.limit}
+        if amounts["quota"] == amounts["limit"]:
+            del amounts["limit"]  # one number may be written for both
+        for key, amount in amounts.items():
+            if amount != int(amount):
+                yield Problem(
+                    path=(*path, leaf, "gpu", key),
+                    rule="a part of a GPU needs scheduler.gpuSharing",
+                    got=number(amount),
+                    # on replicas gpuSharing is refused
+                    fix="write a whole number"
+                    + (", or gpuSharing: true" if pool is None or pool.replicas == 1 else " of replicas"),
+                )

@@ -1,0 +1,89 @@
+"""The gate on facts alone: what the program itself calls."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from preview.facts import Facts, facts_of
+from preview.gate import Refusal, gate, gate_preview
+from preview.read import read_preview
+from preview.usage import Usage
+from settings.models import Override, Platform
+from tests.preview.world import IN_A_WEEK, TODAY, said
+from tests.report import world
+
+
+def judged(before: Platform, after: Platform, *, usage: Usage | None = None, **uids: str) -> list[Refusal]:
+    """As the program does it, before anything is registered."""
+    old, new = facts_of(before, cluster_uid=uids.get("old")), facts_of(after, cluster_uid=uids.get("new"))
+    return gate(old, new, usage=usage, overrides=after.overrides, today=TODAY)
+
+
+ONE = world.platform({"ml": world.team("a100", 4)})
+
+
+def test_the_same_settings_lose_nothing() -> None:
+    assert judged(ONE, ONE) == []
+
+
+def test_where_nothing_was_nothing_is_lost() -> None:
+    assert gate(None, facts_of(ONE), usage=None, overrides=(), today=TODAY) == []
+    assert gate(Facts(), facts_of(ONE), usage=None, overrides=(), today=TODAY) == []
+
+
+def test_a_team_that_is_left_out_is_refused() -> None:
+    assert said(judged(ONE, world.platform({}))) == [("ml", "delete")]
+
+
+def test_a_renamed_team_is_a_removed_one() -> None:
+    assert said(judged(ONE, world.platform({"ml2": world.team("a100", 4)}))) == [("ml", "delete")]
+
+
+@pytest.mark.parametrize("host", [{"context": "other"}, {"kubeconfig": "/other"}, {"name": "other"}])
+def test_another_way_to_the_host_is_refused_unless_it_is_the_same_cluster(host: dict[str, Any]) -> None:
+    other = world.platform({"ml": world.team("a100", 4)}, host=host)
+    assert said(judged(ONE, other)) == [("", "anotherCluster")], "nobody says that it is the same"
+    assert judged(ONE, other, old="u1", new="u1") == []
+    (found,) = judged(ONE, other, old="u1", new="u2")
+    assert "another cluster under this stack, everything of every team is lost" in found.reason
+
+
+def test_another_cluster_behind_the_same_name_is_refused_until_an_override_says_that_it_is_meant() -> None:
+    (found,) = judged(ONE, ONE, old="u1", new="u2")
+    assert (found.team, found.change) == ("", "anotherCluster")
+    assert found.text == (
+        "cluster u1 → u2: another cluster under this stack, everything of every team is lost; if that is meant, add to "
+        f"overrides: {{allow: [anotherCluster], {IN_A_WEEK}, reason: ...}}"
+    )
+    meant = Override(allow=("anotherCluster",), until=TODAY, reason="the old one burned down")
+    old, new = facts_of(ONE, cluster_uid="u1"), facts_of(ONE, cluster_uid="u2")
+    assert gate(old, new, usage=None, overrides=[meant], today=TODAY) == []
+    assert len(gate(old, new, usage=None, overrides=[meant], today=TODAY + timedelta(days=1))) == 1
+
+
+def test_another_provider_is_another_cluster_unless_its_uid_says_that_it_is_the_same() -> None:
+    other = world.platform({"ml": world.team("a100", 4)}, host={"provider": "lab"})
+    assert said(judged(ONE, other)) == [("", "anotherCluster")]
+    assert said(judged(ONE, other, old="u1", new="u2")) == [("", "anotherCluster")]
+    assert judged(ONE, other, old="u1", new="u1") == []
+
+
+def test_a_fact_that_only_an_older_program_kept_is_refused() -> None:
+    old = facts_of(ONE)
+    strange = Facts(stack=old.stack, pools=old.pools, tenants={"ml": {**old.tenants["ml"], "vcluster.driver": "qemu"}})
+    news = Facts(stack=old.stack, pools=old.pools, tenants={"ml": {**old.tenants["ml"], "vcluster.driver": "kvm"}})
+    (found,) = gate(strange, news, usage=None, overrides=(), today=TODAY)
+    assert found.change == "replace"
+    assert "teams.ml.vcluster.driver: this program has no word on what a change of it does" in found.reason
+
+
+def test_two_stack_files_are_judged_beside_the_steps() -> None:
+    other = world.platform({"ml": world.team("a100", 4, vcluster={"backingStore": "etcd"})})
+    preview = read_preview(json.dumps(world.digest(ONE, other)))
+    alone = gate_preview(preview, usage=None, overrides=(), today=TODAY)
+    both = gate_preview(preview, usage=None, overrides=(), today=TODAY, old=facts_of(ONE), new=facts_of(other))
+    assert (said(alone), said(both)) == ([], [("ml", "replace")])

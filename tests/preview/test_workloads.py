@@ -1,0 +1,126 @@
+"""A team's workloads: what an edit of them does, and what it loses."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from components.workloads.pods import selector
+from names import LABEL_TEAM, LABEL_WORKLOAD
+from preview.changes import Change, changes
+from preview.facts import facts_of
+from preview.gate import gate_preview
+from preview.kinds import Kind
+from preview.observed import WORKLOADS, facts_in_state
+from preview.read import read_preview
+from settings.models import Override, Platform
+from tests.preview.world import TODAY, override, said
+from tests.report import world
+
+CHAT = {"kind": "inference", "model": "m", "weights": "1G", "gpu": {"count": 1}}
+CACHED = {**CHAT, "cache": {"size": "20Gi", "storageClass": "fast"}}
+DEMO = {"kind": "app", "replicas": 2, "expose": {"nodePort": 30100}, "secrets": {"KEY": {"config": "one"}}}
+
+
+def stack(**workloads: dict[str, Any]) -> Platform:
+    return world.platform({"ml": world.team("a100", 4, workloads=workloads)})
+
+
+def between(before: dict[str, Any], after: dict[str, Any] | None) -> Change:
+    one, other = stack(w=before), stack(**({} if after is None else {"w": after}))
+    return changes(facts_of(one), facts_of(other))[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kind", "words"),
+    [
+        (CHAT, None, Kind.LOSING, "workload w goes"),
+        (CHAT, {"kind": "app"}, Kind.LOSING, "becomes another kind (inference → app)"),
+        (CHAT, {**CHAT, "model": "n"}, Kind.DISRUPTIVE, "workload w restarts"),
+        (CHAT, {**CHAT, "gpu": {"fraction": 0.5}}, Kind.DISRUPTIVE, "workload w restarts"),
+        (CHAT, {**CHAT, "weights": "2G"}, Kind.IN_PLACE, ""),
+        (CHAT, {**CHAT, "test": {"prompt": "x"}}, Kind.IN_PLACE, ""),
+        (CHAT, CACHED, Kind.DISRUPTIVE, "workload w restarts"),
+        (CACHED, CHAT, Kind.LOSING, "cache of workload w goes"),
+        (CACHED, {**CHAT, "cache": {"size": "20Gi"}}, Kind.LOSING, "is made anew in another class"),
+        (CACHED, {**CHAT, "cache": {"size": "9Gi", "storageClass": "fast"}}, Kind.LOSING, "a volume can't shrink"),
+        (CACHED, {**CHAT, "cache": {"size": "30Gi", "storageClass": "fast"}}, Kind.IN_PLACE, "the volume grows"),
+        (DEMO, {**DEMO, "replicas": 1}, Kind.DISRUPTIVE, "fewer pods: 2 → 1"),
+        (DEMO, {**DEMO, "replicas": 3}, Kind.IN_PLACE, ""),
+        (DEMO, {**DEMO, "expose": {"nodePort": 30101}}, Kind.DISRUPTIVE, "reached at another address"),
+        (DEMO, {**DEMO, "expose": {}}, Kind.DISRUPTIVE, "reached at another address"),
+        (DEMO, {**DEMO, "secrets": {"KEY": {"config": "two"}}}, Kind.DISRUPTIVE, "workload w restarts"),
+        (DEMO, {**DEMO, "port": 9000}, Kind.DISRUPTIVE, "workload w restarts"),
+    ],
+)
+def test_an_edit_of_a_workload(before: dict[str, Any], after: dict[str, Any] | None, kind: Kind, words: str) -> None:
+    worst = between(before, after)
+    assert (worst.tenant, worst.kind) == ("ml", kind)
+    assert words in worst.means
+
+
+def test_two_workloads_that_restart_are_two_changes() -> None:
+    one, other = stack(a=CHAT, b=CHAT), stack(a={**CHAT, "model": "n"}, b={**CHAT, "model": "n"})
+    assert [c.topic for c in changes(facts_of(one), facts_of(other)) if c.kind is Kind.DISRUPTIVE] == [
+        "workload a",
+        "workload b",
+    ]
+
+
+def test_a_state_knows_which_workloads_there_are() -> None:
+    team = {"type": "gpu-tenancy:index:Team", "outputs": {"name": "ml", "pool": "a100"}}
+    mine = {"type": WORKLOADS, "outputs": {"team": "ml", "workloads": {"chat": "inference"}}}
+    was = facts_in_state({"urn:1": team, "urn:2": mine})
+    assert was is not None
+    gone = [change for change in changes(was, facts_of(stack())) if change.topic == "workload chat"]
+    assert [change.kind for change in gone] == [Kind.LOSING]
+
+
+# --- steps ----------------------------------------------------------------------------------------------------------
+
+
+def object_(kind: str, op: str, name: str = "chat") -> dict[str, Any]:
+    labels = {LABEL_TEAM: "ml", **selector(name)}
+    inputs = {"metadata": {"name": name, "namespace": "workloads", "labels": labels}, "spec": {}}
+    urn = f"urn:pulumi:prod::gpu-tenancy::gpu-tenancy:index:Workloads$kubernetes:{kind}::ml-{name}"
+    state = {"type": f"kubernetes:{kind}", "inputs": inputs}
+    return {"op": op, "urn": urn, "oldState": state, **({"newState": state} if op == "replace" else {})}
+
+
+def refused(*steps: dict[str, Any], overrides: tuple[Override, ...] = ()) -> list[tuple[str, str]]:
+    preview = read_preview(json.dumps({"steps": list(steps), "changeSummary": {}}))
+    return said(gate_preview(preview, usage=None, overrides=overrides, today=TODAY))
+
+
+@pytest.mark.parametrize(
+    ("kind", "op", "change"),
+    [
+        ("apps/v1:Deployment", "delete", "lowerLimit"),
+        ("core/v1:PersistentVolumeClaim", "delete", "replace"),
+        ("core/v1:PersistentVolumeClaim", "replace", "replace"),
+    ],
+)
+def test_a_workloads_object_that_goes_is_refused(kind: str, op: str, change: Any) -> None:
+    assert refused(object_(kind, op)) == [("ml", change)]
+    assert refused(object_(kind, op), overrides=(override(change),)) == []
+
+
+@pytest.mark.parametrize("kind", ["core/v1:Service", "batch/v1:Job", "networking.k8s.io/v1:Ingress", "core/v1:Secret"])
+def test_what_can_be_had_again_may_go(kind: str) -> None:
+    assert refused(object_(kind, "delete")) == []
+
+
+def test_a_deployment_that_is_made_anew_is_no_loss() -> None:
+    assert refused(object_("apps/v1:Deployment", "replace")) == []
+
+
+def test_a_deployment_of_nobody_is_not_known() -> None:
+    step = object_("apps/v1:Deployment", "delete")
+    del step["oldState"]["inputs"]["metadata"]["labels"]
+    assert refused(step) == [("", "unknown")]
+
+
+def test_a_workloads_objects_are_found_by_the_label_that_they_have() -> None:
+    assert selector("chat") == {LABEL_WORKLOAD: "chat"}

@@ -1,0 +1,105 @@
+"""No node is in two pools, whatever names it: what the file alone can't keep apart is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.settings.build import mistakes, mistakes_of, raw
+
+KAI = {"mode": "virtual", "version": "v0.9.3"}
+
+
+def two_pools(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Two virtual teams of 8, one on each of two pools with 8 GPUs."""
+    tree = raw()
+    tree["pools"] = {
+        "a": {**first, "gpusPerNode": 8, "podsPerNode": 250},
+        "b": {**second, "gpusPerNode": 8, "podsPerNode": 250},
+    }
+    tree["teams"] = {
+        team: {"pool": pool, "scheduler": KAI, "resources": {"gpus": 8}, "queues": {"w": {"gpu": 8}}}
+        for team, pool in (("ml", "a"), ("research", "b"))
+    }
+    return tree
+
+
+@pytest.mark.parametrize("key", ["kubernetes.io/hostname", "k3s.io/hostname", "hostname"])
+def test_a_node_is_named_and_not_selected_by_its_name(key: str) -> None:
+    told = mistakes_of(two_pools({"nodes": ["n1"]}, {"selector": {key: "n1"}, "nodeCount": 1}))
+    assert told == [
+        "pools.b.selector: must not select a node by its name, which another pool may have in its nodes, "
+        f"got {key}: 'n1'; write nodes: [n1] instead of selector and nodeCount"
+    ]
+    assert mistakes_of(two_pools({"nodes": ["n1"]}, {"nodes": ["n2"]})) == []
+
+
+@pytest.mark.parametrize("key", ["gpu-tenancy/pool", "gpu-tenancy/team-ml", "gpu-tenancy/anything"])
+def test_our_own_labels_select_nothing(key: str) -> None:
+    told = mistakes_of(two_pools({"nodes": ["n1"]}, {"selector": {key: "a"}, "nodeCount": 1}))
+    assert told == [
+        "pools.b.selector: must not select by labels of this program (gpu-tenancy/...), other pools' nodes get them, "
+        f"got '{key}'; select by a label that the nodes have already"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "how"),
+    [
+        ({"kind": "a"}, {"kind": "a"}, "equals"),
+        ({"kind": "a"}, {"kind": "a", "zone": "b"}, "overlaps"),
+        ({"kind": "a", "zone": "b"}, {"kind": "a"}, "overlaps"),
+        ({"kind": "a", "x": "1"}, {"kind": "a", "y": "2"}, "overlaps"),
+        ({"kind": "a"}, {"zone": "b"}, "has no label in common with"),
+    ],
+)
+def test_two_selectors_that_one_node_can_match_are_refused(
+    first: dict[str, str], second: dict[str, str], how: str
+) -> None:
+    told = mistakes_of(two_pools({"selector": first, "nodeCount": 1}, {"selector": second, "nodeCount": 1}))
+    assert told == [
+        f"pools.b.selector: must not find another pool's nodes, got a selector that {how} that of pool a, so a node "
+        "can match both; give them the same label with different values, or name the nodes"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [({"kind": "a"}, {"kind": "b"}), ({"kind": "a", "x": "1"}, {"kind": "b", "y": "2"}), ({"k": "a"}, {"k": ""})],
+)
+def test_two_values_of_one_label_keep_pools_apart(first: dict[str, str], second: dict[str, str]) -> None:
+    assert mistakes_of(two_pools({"selector": first, "nodeCount": 1}, {"selector": second, "nodeCount": 1})) == []
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        {"nvidia.com/gpu.present": "true"},
+        {"nvidia.com/gpu.count": "8"},
+        {"nvidia.com/gpu.product": "NVIDIA-H200"},
+        {"nvidia.com/gpu.product": "NVIDIA-H200", "nvidia.com/gpu.memory": "143771"},
+    ],
+    ids=str,
+)
+def test_a_selector_for_what_named_gpu_nodes_are_labelled_with_is_refused(selector: dict[str, str]) -> None:
+    named = {"nodes": ["n1"], "product": "NVIDIA-H200", "gpuMemoryMib": 143771}
+    told = mistakes_of(two_pools(named, {"selector": selector, "nodeCount": 1}))
+    assert [line.partition(", got ")[0] for line in told] == ["pools.b.selector: must not find another pool's nodes"]
+    assert f"labels that the nodes of pool a get as GPU nodes ({', '.join(sorted(selector))})" in told[0]
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [{"nvidia.com/gpu.product": "NVIDIA-L40S"}, {"node.kubernetes.io/instance-type": "g6.xlarge"}],
+    ids=str,
+)
+def test_a_selector_that_only_the_cluster_can_judge_is_left_to_the_preflight(selector: dict[str, str]) -> None:
+    named = {"nodes": ["n1"], "product": "NVIDIA-H200"}
+    assert mistakes_of(two_pools(named, {"selector": selector, "nodeCount": 1})) == []
+
+
+def test_a_node_named_twice_is_one_node_in_every_sum() -> None:
+    assert mistakes({"pools.gpu.nodes": ["gpu-0", "gpu-0"]}) == [
+        "pools.gpu.nodes: names each node once, got 'gpu-0' twice; remove one"
+    ]
