@@ -84,6 +84,7 @@ class Component(pulumi.ComponentResource):
         protect: bool = False,
         replace_on_changes: list[str] | None = None,
         replacement_trigger: str | None = None,
+        ignore_changes: list[str] | None = None,
         retain_on_delete: bool | None = None,
         first: pulumi.ResourceHook | None = None,
         before_create: pulumi.ResourceHook | None = None,
@@ -112,6 +113,7 @@ class Component(pulumi.ComponentResource):
             retain_on_delete=retain_on_delete,
             replace_on_changes=replace_on_changes,
             replacement_trigger=replacement_trigger,
+            ignore_changes=ignore_changes,
             delete_before_replace=True if replace_on_changes or replacement_trigger else None,
             hooks=pulumi.ResourceHookBinding(
                 before_create=[*creating],

@@ -16,9 +16,12 @@ import kube
 from components.base import live_hook
 
 RETRIES: Final = 36
+RETRIES_OF_A_PREVIEW: Final = 2
+"""A preview asks a webhook that was there before it."""
+
 PAUSE_SECONDS: Final = 5.0
-"""Together three minutes, on top of the provider's own retries: KAI's operator makes the webhook's Deployment 30 to 45
-seconds after helm is content, and later where the node is busy."""
+"""With `RETRIES` three minutes, on top of the provider's own retries: KAI's operator makes the webhook's Deployment 30
+to 45 seconds after helm is content, and later where the node is busy."""
 
 LONGEST_CAUSE: Final = 200
 """Characters. An API server puts the cause last."""
@@ -32,11 +35,12 @@ def when_it_comes(name: str) -> pulumi.ErrorHook:
 async def is_coming(error: pulumi.ErrorHookArgs) -> bool:
     """Whether to try again: what is missing will be there in a moment. Waits before it says so."""
     newest = error.errors[0] if error.errors else ""
-    if len(error.errors) > RETRIES or not kube.comes_later(newest):
+    most = RETRIES_OF_A_PREVIEW if pulumi.runtime.is_dry_run() else RETRIES
+    if len(error.errors) > most or not kube.comes_later(newest):
         return False
     if len(error.errors) == 1:
         # the engine's own line about a retry gives no cause; said once, because the next ones are the same
-        pulumi.log.info(f"{error.name}: tried again for up to {RETRIES * PAUSE_SECONDS:.0f} s: {cause_of(newest)}")
+        pulumi.log.info(f"{error.name}: tried again for up to {most * PAUSE_SECONDS:.0f} s: {cause_of(newest)}")
     await asyncio.sleep(PAUSE_SECONDS)
     return True
 

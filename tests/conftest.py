@@ -127,7 +127,8 @@ class RecordingMonitor(mocks.MockMonitor):
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802  the SDK's own name
         if request.type != "pulumi:pulumi:Stack":
-            self._keep(request, rpc.deserialize_properties(request.object), request.deletedWith, read=False)
+            inputs = rpc.deserialize_properties(request.object, keep_unknowns=True)
+            self._keep(request, inputs, request.deletedWith, read=False)
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802

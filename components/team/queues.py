@@ -26,13 +26,13 @@ webhook is asked: a dead KAI would hold every deletion. A plain deletion asks no
 
 @dataclass(frozen=True, kw_only=True)
 class QueuesArgs:
-    """`provider` and `kubeconfig` are those of the cluster that the KAI runs in."""
+    """`provider` and `kubeconfig` are those of the cluster that the KAI runs in; `kai` is None where it is not ours."""
 
     tenant: Tenant
     on_host: bool
+    kai: k8s.helm.v3.Release | None
     provider: k8s.Provider
     kubeconfig: pulumi.Output[str]
-    depends_on: list[pulumi.Resource]
 
 
 class Queues(Component):
@@ -45,9 +45,7 @@ class Queues(Component):
         tenant = args.tenant
         super().__init__(name, {"team": tenant.name, "gpuQuota": tenant.gpu_quota, "gpuLimit": tenant.gpu_limit}, opts)
         retry = when_it_comes(f"{name}-webhook")
-        self.parent = self._queue(
-            f"{name}-parent", args, retry, names.parent_queue(tenant.name), parent_spec(tenant), args.depends_on
-        )
+        self.parent = self._queue(f"{name}-parent", args, retry, names.parent_queue(tenant.name), parent_spec(tenant))
         self.leaves = {
             leaf: self._queue(
                 # the engine's name for the parent is taken
@@ -56,7 +54,7 @@ class Queues(Component):
                 retry,
                 names.leaf_queue(tenant.name, leaf, on_host=args.on_host),
                 leaf_spec(tenant, leaf),
-                [*args.depends_on, self.parent],
+                self.parent,
             )
             for leaf in tenant.queues
         }
@@ -69,19 +67,26 @@ class Queues(Component):
         retry: pulumi.ErrorHook,
         queue: str,
         spec: dict[str, object],
-        depends_on: list[pulumi.Resource],
+        *after: pulumi.Resource,
     ) -> k8s.apiextensions.CustomResource:
         metadata = {"name": queue, "labels": names.labels(team=args.tenant.name), "annotations": DELETED_AT_ONCE}
         manifest = {"apiVersion": names.QUEUE_API_VERSION, "kind": "Queue", "metadata": metadata, "spec": spec}
+        shown = spec["displayName"]
+        if args.kai is not None:
+            # A preview asks the API server for what it would make, and so KAI's webhook: one that a KAI which failed
+            # left behind would hold the way back. Not asked where a value is unknown, as this one is while KAI itself
+            # is to be made or changed. A Queue that is there keeps its own, so this shows as no change.
+            shown = args.kai.status.apply(lambda _: spec["displayName"])
         return k8s.apiextensions.CustomResource(
             name,
             api_version=names.QUEUE_API_VERSION,
             kind="Queue",
             metadata=metadata,
-            spec=spec,
+            spec={**spec, "displayName": shown},
             opts=self.child(
                 provider=args.provider,
-                depends_on=depends_on,
+                depends_on=[*([args.kai] if args.kai else []), *after],
+                ignore_changes=["spec.displayName"],
                 first=when_admitted(f"{name}-admitted", args.kubeconfig, manifest),
                 retry=retry,
             ),

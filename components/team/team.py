@@ -138,7 +138,7 @@ class Team(Component):
                 provider=args.provider,
                 kubeconfig=args.host_kubeconfig,
                 # a KAI of the cluster's own is there already
-                depends_on=[args.host_kai.release] if args.host_kai else [],
+                kai=args.host_kai.release if args.host_kai else None,
             )
         elif self.scheduler is not None:
             queues = QueuesArgs(
@@ -146,7 +146,7 @@ class Team(Component):
                 on_host=False,
                 provider=self.virtual_cluster.provider,
                 kubeconfig=self.virtual_cluster.kubeconfig,
-                depends_on=[self.scheduler.release],
+                kai=self.scheduler.release,
             )
         else:
             return None

@@ -24,6 +24,7 @@ class Made:
     protected: bool = False
     retained: bool = False
     replaced_on: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     before_create: tuple[str, ...] = ()
     before_update: tuple[str, ...] = ()
 
@@ -49,6 +50,7 @@ def _made(resource: Registered) -> Made:
         protected=options.protect,
         retained=options.retainOnDelete,
         replaced_on=tuple(options.replaceOnChanges),
+        ignored=tuple(options.ignoreChanges),
         before_create=tuple(options.hooks.before_create),
         before_update=tuple(options.hooks.before_update),
     )

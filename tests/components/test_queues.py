@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pulumi.output import Unknown
+
 from tests.components.specs import Made, made, of_team
 from tests.components.test_program import lab
 from tests.conftest import Declare
@@ -105,3 +107,17 @@ def test_a_dead_kai_holds_no_queues_deletion(declare: Declare) -> None:
     for data in ("lab", host_mode()):
         for resource in declare(data).of_type("kubernetes:scheduling.run.ai/v2:Queue"):
             assert resource.metadata["annotations"]["pulumi.com/deletionPropagationPolicy"] == "background"
+
+
+def test_a_preview_asks_no_webhook_of_a_kai_that_is_to_be_made_and_a_queue_that_is_there_shows_no_change(
+    declare: Declare,
+) -> None:
+    # the provider asks the API server for a dry run unless a value is unknown; a Release's status is, while it changes
+    for data, queues in ((lab(), "ml-queues"), (host_mode(), "research-queues")):
+        for each in made(declare(data, preview=True), queues).values():
+            assert isinstance(each.spec["spec"]["displayName"], Unknown)
+            assert each.ignored == ("spec.displayName",)
+    data = host_mode()
+    data["host"]["scheduler"]["owner"] = "cluster"
+    shown = [each.spec["spec"]["displayName"] for each in made(declare(data, preview=True), "research-queues").values()]
+    assert sorted(shown) == ["experiments", "gpu-check", "research"]

@@ -17,6 +17,7 @@ resource "urn" was not successfully created by the Kubernetes API server:
 
 def test_the_cause_is_told_at_the_first_retry_and_not_again(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: False)
     monkeypatch.setattr(retry, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(pulumi.log, "info", said.append)
     for tries in (1, 2, 3):
@@ -32,6 +33,16 @@ def test_an_error_that_is_not_tried_again_says_nothing(monkeypatch: pytest.Monke
     monkeypatch.setattr(pulumi.log, "info", said.append)
     assert not asyncio.run(retry.is_coming(pulumi.ErrorHookArgs("urn", "", "q", "t", errors=["spec is wrong"])))
     assert said == []
+
+
+def test_a_preview_does_not_wait_for_what_was_there_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
+    again = [
+        asyncio.run(retry.is_coming(pulumi.ErrorHookArgs("urn", "", "q", "t", errors=[REFUSED] * tries)))
+        for tries in (1, 2, 3)
+    ]
+    assert again == [True, True, False]
 
 
 def test_a_long_cause_keeps_its_end() -> None:
