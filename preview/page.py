@@ -42,17 +42,17 @@ overrides:
   - {allow: [anotherCluster], until: 2026-12-31, reason: the old host is given back}
 ```
 
-Adding a team, a pool, a queue or a workload, and raising a number, lose nothing. Removing a team needs `delete`; a canary comes and
-goes while nothing runs in it. A resource whose deletion this program has no word on is refused, and so is an operation
+Adding a team, a pool, a queue or a workload, and raising a number, lose nothing. Removing a team needs `delete`; a
+canary comes and goes while nothing runs in it. A resource whose deletion this program has no word on is refused, and so is an operation
 of a preview that it does not know; for the latter there is no override.
 
 """
 
 
 _SOURCES: Final = (
-    "Sources, each at a tag: VC is github.com/loft-sh/vcluster, KAI github.com/kai-scheduler/KAI-Scheduler, DP\n"
-    "github.com/NVIDIA/k8s-device-plugin. VD is github.com/loft-sh/vcluster-docs, K8S the documentation of Kubernetes.\n"
-    "A path without any of them is this repository's."
+    "Sources: VC is github.com/loft-sh/vcluster, KAI github.com/kai-scheduler/KAI-Scheduler, DP\n"
+    "github.com/NVIDIA/k8s-device-plugin, each at a tag; VD is github.com/loft-sh/vcluster-docs, K8S Kubernetes' own\n"
+    "documentation. A path without any of them is this repository's."
 )
 
 
