@@ -43,8 +43,8 @@ overrides:
 ```
 
 Adding a team, a pool, a queue or a workload, and raising a number, lose nothing. Removing a team needs `delete`; a
-canary comes and goes while nothing runs in it. A resource whose deletion this program has no word on is refused, and so is an operation
-of a preview that it does not know; for the latter there is no override.
+canary comes and goes while nothing runs in it. A resource whose deletion this program has no word on is refused, and so
+is an operation of a preview that it does not know; for the latter there is no override.
 
 """
 

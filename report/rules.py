@@ -7,6 +7,7 @@ Leaves to others: the rules and the gate (`policies/`).
 from __future__ import annotations
 
 from datetime import date
+from typing import Final
 
 from policies import run
 from policies.config import Level

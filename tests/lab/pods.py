@@ -521,6 +521,26 @@ OF_SOMEBODY: list[Data] = [
 """What a claim says that wants a volume that is there already, or data from elsewhere."""
 
 
+UNKNOWN_VOLUMES: list[Data] = [
+    {"nfs": {"server": "10.0.0.1", "path": "/"}},
+    {"iscsi": {"targetPortal": "10.0.0.1:3260", "iqn": "iqn.2000-01.x:y", "lun": 0}},
+    {"csi": {"driver": "csi.example"}},
+    {"cephfs": {"monitors": ["10.0.0.1"]}},
+    {"rbd": {"monitors": ["10.0.0.1"], "image": "i"}},
+    {"fc": {"targetWWNs": ["w"], "lun": 0}},
+    {"glusterfs": {"endpoints": "e", "path": "p"}},
+    {"flexVolume": {"driver": "example/d"}},
+    {"awsElasticBlockStore": {"volumeID": "v"}},
+    {"gcePersistentDisk": {"pdName": "p"}},
+    {"azureDisk": {"diskName": "d", "diskURI": "https://a.blob.core.windows.net/x/d.vhd"}},
+    {"portworxVolume": {"volumeID": "v"}},
+    {"vsphereVolume": {"volumePath": "p"}},
+    {"gitRepo": {"repository": "https://git.example/r"}},
+    {"emptyDir": {"medium": "HugePages"}},
+    *(ephemeral(**claim) for claim in OF_SOMEBODY),
+]
+
+
 def env(name: str, **value: object) -> Data:
     return {"containers": [container(env=[{"name": name, **value}])]}
 
@@ -543,27 +563,7 @@ ATTACKS: list[tuple[str, str, Pod]] = [
         synced("ml", **init(securityContext={"capabilities": {"add": ["CHOWN", "NET_ADMIN"]}})),
     ),
     ("tight", "no-added-capabilities", synced("tight", **secure(capabilities={"add": ["CHOWN"]}))),
-    *(
-        ("ml", "known-volumes", synced("ml", **volume(**source)))
-        for source in (
-            {"nfs": {"server": "10.0.0.1", "path": "/"}},
-            {"iscsi": {"targetPortal": "10.0.0.1:3260", "iqn": "iqn.2000-01.x:y", "lun": 0}},
-            {"csi": {"driver": "csi.example"}},
-            {"cephfs": {"monitors": ["10.0.0.1"]}},
-            {"rbd": {"monitors": ["10.0.0.1"], "image": "i"}},
-            {"fc": {"targetWWNs": ["w"], "lun": 0}},
-            {"glusterfs": {"endpoints": "e", "path": "p"}},
-            {"flexVolume": {"driver": "example/d"}},
-            {"awsElasticBlockStore": {"volumeID": "v"}},
-            {"gcePersistentDisk": {"pdName": "p"}},
-            {"azureDisk": {"diskName": "d", "diskURI": "https://a.blob.core.windows.net/x/d.vhd"}},
-            {"portworxVolume": {"volumeID": "v"}},
-            {"vsphereVolume": {"volumePath": "p"}},
-            {"gitRepo": {"repository": "https://git.example/r"}},
-            {"emptyDir": {"medium": "HugePages"}},
-            *(ephemeral(**claim) for claim in OF_SOMEBODY),
-        )
-    ),
+    *(("ml", "known-volumes", synced("ml", **volume(**source))) for source in UNKNOWN_VOLUMES),
     *(
         ("ml", "known-security", synced("ml", **spec))
         for spec in (

@@ -12,7 +12,6 @@ import yaml
 
 from lab.recording import as_lab, record
 from preview.read import read_preview
-from preview.steps import Op
 from report import rehearsal, rehearsed
 from report.command import UsageError
 from report.impact import impacts
