@@ -21,7 +21,7 @@ _WRAPPED: Final = frozenset(
         "d0e6a833031e9bbcd3f4e8bde6ca49a4",  # an output value
     }
 )
-_UNKNOWN: Final = frozenset(
+UNKNOWN_MARKS: Final = frozenset(
     {
         "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",  # a boolean
         "3eeb2bf0-c639-47a8-9e75-3b44932eb421",  # a number
@@ -58,7 +58,7 @@ def is_known(value: JsonValue) -> bool:
         return SIGNATURE_KEY not in value and all(is_known(item) for item in value.values())
     if isinstance(value, list):
         return all(is_known(item) for item in value)
-    return not (isinstance(value, str) and (value in _UNKNOWN or value.startswith(_SECRET)))
+    return not (isinstance(value, str) and (value in UNKNOWN_MARKS or value.startswith(_SECRET)))
 
 
 def known(value: JsonValue, where: str) -> JsonValue:

@@ -25,26 +25,14 @@ from urllib.parse import quote
 
 from pydantic import JsonValue
 
+from preview.values import SIGNATURE_KEY, UNKNOWN_MARKS
 from report.looks import SECRET, decoded, is_key_file, is_plain, masked, names_secret, objects
 
 __all__ = ["SECRET", "SIGNATURE_KEY", "UNKNOWN", "Redactor", "is_secret_key"]
 
 UNKNOWN: Final = "(known after apply)"
 
-SIGNATURE_KEY: Final = "4dabf18193072939515e22adb298388d"
-"""Key of Pulumi's special values in JSON (sdk/python/lib/pulumi/runtime/rpc.py, `_special_sig_key`)."""
 _SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"
-_UNKNOWN_VALUES: Final = frozenset(
-    {
-        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",  # string; the engine uses one constant for each type
-        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",  # bool
-        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",  # number
-        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",  # array
-        "030794c1-ac77-496b-92df-f27374a8bd58",  # asset
-        "e48ece36-62e2-4504-bad9-02848725956a",  # archive
-        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",  # object
-    }
-)
 
 _SECRET_KEY: Final = re.compile(
     r"(?ix) ^ ( .*kube_?-?config.* | .*token | .*passw(or)?d | (.*_)?pass | .*passphrase | .*private_?-?key"
@@ -138,7 +126,7 @@ class Redactor:
         # a key's lines; a kubeconfig's own lines have blanks, and `apiVersion: v1` is no secret
         lines = [line for line in map(str.strip, text.splitlines()) if len(line) >= 2 * _SHORTEST and " " not in line]
         for word in (text.strip(), *inside, *lines):
-            if len(word) >= _SHORTEST and word != SECRET and word not in _UNKNOWN_VALUES and not is_plain(word):
+            if len(word) >= _SHORTEST and word != SECRET and word not in UNKNOWN_MARKS and not is_plain(word):
                 self._known.add(word)
 
     def learn_likely(self, value: JsonValue) -> None:
@@ -173,7 +161,7 @@ class Redactor:
         return found
 
     def _string(self, value: str) -> JsonValue:
-        if value in _UNKNOWN_VALUES:
+        if value in UNKNOWN_MARKS:
             return UNKNOWN
         if value.startswith(SECRET):
             return SECRET  # the lab adds a salted hash, so that a change still shows
