@@ -39,6 +39,11 @@ status: $(READY)      ## contexts, teams, versions, quotas, last check
 	@$(RUN) status
 kubeconfig: $(READY)  ## write TEAM's kubeconfig (mode 0600); USER_RIGHTS=1: the one without admin rights
 	@$(RUN) kubeconfig --team "$(TEAM)" $(if $(USER_RIGHTS),--user)
+why: $(READY)         ## why pods wait, and what to do: TEAM=ml POD=train-0; without them every pod that waits
+	@$(RUN) why --team "$(TEAM)" --pod "$(POD)" $(if $(JSON),--json)
+would: $(READY)       ## would a pod of TEAM be placed now? GPUS=2 or FRACTION=0.5, QUEUE=, CPU=, MEMORY=
+	@$(RUN) would --team "$(TEAM)" $(if $(GPUS),--gpus "$(GPUS)") $(if $(FRACTION),--fraction "$(FRACTION)") \
+	  $(if $(QUEUE),--queue "$(QUEUE)") $(if $(CPU),--cpu "$(CPU)") $(if $(MEMORY),--memory "$(MEMORY)") $(if $(JSON),--json)
 preflight: $(READY)   ## compare the stack file with the cluster
 	@$(RUN) preflight
 env: $(READY)         ## what a shell exports so that a plain `pulumi` uses the same state: eval "$$(make -s env)"

@@ -21,7 +21,9 @@ from cli.driver import Driver, Place, driver_for
 from cli.errors import CommandError, Exit, InputError
 from cli.files import write_private
 from cli.host import Host
+from cli.look import viewer
 from cli.salvage import salvaged
+from cli.why import add_request, request_of, show_why, show_would
 from settings.load import load_stack_file
 from settings.models import HostProvider
 from settings.problems import SettingsError
@@ -80,6 +82,13 @@ def parser() -> argparse.ArgumentParser:
     preflight = add("preflight", _preflight, "compare the stack file with the cluster")
     for command in (status, preflight):
         command.add_argument("--json", action="store_true", help="print JSON on standard output instead of a table")
+    why = add("why", _why, "say why pods wait, and what to do")
+    why.add_argument("--pod", default="", metavar="NAME", help="a pod, or what makes it; default: every pod that waits")
+    would = add("would", _would, "would a pod like this be placed now?")
+    add_request(would)
+    for command in (why, would):
+        command.add_argument("--team", default="", help="a team of the stack")
+        command.add_argument("--json", action="store_true", help="print JSON on standard output")
     down = add("down", _down, "remove everything that `up` made")
     down.add_argument(
         "--team", default="", metavar="NAMES", help="protected teams to delete, where the stack file can't say so"
@@ -198,6 +207,18 @@ def _status(options: argparse.Namespace, root: Path) -> None:
     else:
         show(table, stack=place.stack, now=now)
         print(pairs(states, say.console(result=True).width), end="")
+
+
+def _why(options: argparse.Namespace, root: Path) -> None:
+    place, driver, _host = _begin(options, root, must_reach=False, whole=False)
+    driver.ready()
+    show_why(viewer(place, driver)(), options.team, options.pod, stack=place.stack, as_json=options.json)
+
+
+def _would(options: argparse.Namespace, root: Path) -> None:
+    place, driver, _host = _begin(options, root, must_reach=False)
+    driver.ready()
+    show_would(viewer(place, driver)(), options.team, request_of(options), stack=place.stack, as_json=options.json)
 
 
 def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
