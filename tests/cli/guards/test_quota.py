@@ -67,15 +67,6 @@ def test_an_override_lets_one_rule_through_by_its_name_and_no_other() -> None:
     assert {refusal.cause.partition(":")[0] for refusal in found} == {"policy replicas-maximum"}
 
 
-def test_slices_are_no_replicas_to_the_rule_that_bounds_them() -> None:
-    def rules(way: dict[str, object]) -> set[str]:
-        found = quota_refusals(platform("dev", pools__gpu__sharing=way), "prod", TODAY)
-        return {refusal.cause.partition(":")[0] for refusal in found}
-
-    assert "policy replicas-maximum" not in rules({"mig": {"profile": "1g.10gb", "slices": 7}})
-    assert "policy replicas-maximum" in rules({"timeSlicing": {"replicas": 7}})
-
-
 def test_levels_that_cannot_be_read_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> object:
         message = "prod.json: is not JSON"
