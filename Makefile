@@ -9,7 +9,7 @@ RUN     = $(PY) -m cli --stack $(STACK)
 STACKS  = $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview outputs status kubeconfig preflight env down lab-reset check check-fast test bench mutants
+.PHONY: help up preview outputs status kubeconfig preflight env down inventory init lab-reset check check-fast test bench mutants
 .PHONY: schema lock clean
 
 -include report/targets.mk
@@ -45,6 +45,10 @@ env: $(READY)         ## what a shell exports so that a plain `pulumi` uses the 
 	@$(RUN) env
 down: $(READY)        ## remove everything that `make up` made
 	@$(RUN) down $(if $(TEAM),--team "$(TEAM)")
+inventory: $(READY)   ## a cluster's GPUs as `pools:` (CONTEXT=name); NVML=1: this machine's; JSON=1
+	@$(RUN) inventory $(if $(CONTEXT),--context "$(CONTEXT)") $(if $(NVML),--nvml) $(if $(JSON),--json)
+init: $(READY)        ## write Pulumi.STACK.yaml for a cluster: asks, or takes CONTEXT, ADDRESS, TEAMS, GPUS, GPU_STACK, KAI
+	@$(RUN) init --context "$(CONTEXT)" --address "$(ADDRESS)" --teams "$(TEAMS)" --gpus "$(GPUS)" --gpu-stack "$(GPU_STACK)" --kai "$(KAI)"
 lab-reset: $(READY)   ## throw the lab away, whatever state it is in
 	@$(RUN) lab-reset
 

@@ -84,6 +84,19 @@ def parser() -> argparse.ArgumentParser:
     down.add_argument(
         "--team", default="", metavar="NAMES", help="protected teams to delete, where the stack file can't say so"
     )
+    looked = add("inventory", _inventory, "print a cluster's GPUs, or this machine's, as the pools of a stack file")
+    looked.add_argument("--nvml", action="store_true", help="read this machine's GPUs by NVML, and no cluster")
+    looked.add_argument("--json", action="store_true", help="print the table as JSON instead of the block")
+    first = add("init", _init, "write a first stack file for a cluster, by five questions or by flags")
+    for command in (looked, first):
+        command.add_argument(
+            "--context", default="", help="of the kubeconfig; default: the stack file's, or the current"
+        )
+    first.add_argument("--address", default="", help="where the teams reach the cluster's NodePorts")
+    first.add_argument("--teams", default="", metavar="NAMES", help="with their GPUs: ml=2,research=1,dev")
+    first.add_argument("--gpus", default="", metavar="NODES", help="of nodes that advertise none yet: gpu-0=4,gpu-1=4")
+    first.add_argument("--gpu-stack", default="", choices=("", "devicePlugin", "gpuOperator", "fake"))
+    first.add_argument("--kai", default="", metavar="VERSION", help="of the teams with GPUs")
     add("lab-reset", _lab_reset, "throw the lab away, whatever state it is in")
     return result
 
@@ -95,7 +108,7 @@ def place_of(options: argparse.Namespace, root: Path, *, whole: bool = True) -> 
     """
     stack = str(options.stack)
     if STACK_NAME.fullmatch(stack) is None:
-        raise InputError(f"{stack!r} is not a stack name.", "use letters, digits, '-', '_' and '.', for example `dev`")
+        raise bad_name(stack)
     stack_file = root / f"Pulumi.{stack}.yaml"
     try:
         return Place(stack=stack, stack_file=stack_file, root=root, platform=load_stack_file(stack_file))
@@ -106,6 +119,11 @@ def place_of(options: argparse.Namespace, root: Path, *, whole: bool = True) -> 
     named = frozenset(re.split(r"[\s,]+", getattr(options, "team", "") or "")) - {""}
     platform = salvaged(stack, stack_file, root)
     return Place(stack=stack, stack_file=stack_file, root=root, platform=platform, whole=False, let_go=named)
+
+
+def bad_name(stack: str) -> InputError:
+    """What is said of a word that can't be a stack's name."""
+    return InputError(f"{stack!r} is not a stack name.", "use letters, digits, '-', '_' and '.', for example `dev`")
 
 
 def _begin(
@@ -230,6 +248,20 @@ def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
 def _preflight(options: argparse.Namespace, root: Path) -> None:
     _place, _driver, host = _begin(options, root, must_reach=True)
     host.preflight(as_json=options.json, whole=True)
+
+
+def _inventory(options: argparse.Namespace, root: Path) -> None:
+    from cli.ask import inventory
+
+    inventory(options, root)
+
+
+def _init(options: argparse.Namespace, root: Path) -> None:
+    from cli.ask import init
+
+    if STACK_NAME.fullmatch(str(options.stack)) is None:
+        raise bad_name(str(options.stack))
+    init(options, root)
 
 
 def _lab_reset(options: argparse.Namespace, root: Path) -> None:

@@ -23,7 +23,7 @@ from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.stack import ResourceRegistrationFailed, run_in_stack, wait_for_rpcs
 from pulumi.runtime.sync_await import _ensure_event_loop, _sync_await
 
-from lab.data import hide_secret_data, masked, plain, short
+from lab.data import hide_secret_data, kept, masked, plain, short
 from lab.errors import LabError
 from lab.objects import Json
 from lab.state import Entry, State
@@ -131,7 +131,10 @@ class Monitor(mocks.MockMonitor):
         if request.type == STACK_TYPE:
             return resource_pb2.RegisterResourceResponse(urn=urn)
         _ensure_event_loop()  # type: ignore[no-untyped-call]  # the SDK's (de)serialisers want one in this thread
+        old = self._state.entries.get(urn)
         inputs = rpc.deserialize_properties(request.object)
+        if old is not None and old.inputs:
+            inputs = kept(inputs, old.inputs, request.ignoreChanges)
         recorded = self._record(urn, request, inputs)
         try:
             if self.stopped.is_set():

@@ -304,7 +304,7 @@ class TestGuardrails:
     def test_a_runtime_class_with_another_handler_is_made_anew_because_kubernetes_never_changes_it(
         self, declare: Declare
     ) -> None:
-        found = declare("prod").of_type(RUNTIME_CLASS)
+        found = declare("dev").of_type(RUNTIME_CLASS)
         assert [(list(r.options.replaceOnChanges), r.options.deleteBeforeReplace) for r in found] == [
             (["handler"], True)
         ]
