@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from preview.differences import differences
 from preview.facts import CANARY_OF, CLUSTER_UID, DERIVED, HARD, MADE, Facts, Known
-from preview.judges import numbers
+from preview.judges import numbers, versions
 from preview.kinds import OF_THE_STACK, Allow, Edit, Effect, Kind, Row
 from preview.table import NOT_IN_TABLE, row_of
 from preview.usage import Usage, Use
@@ -205,6 +205,8 @@ def _removed(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]:
         use = _use(usage, name)
         canary = old.tenants[name].get(CANARY_OF) is not None
         words = "removed: its virtual cluster and its namespace, with everything in them"
+        if versions.promoted(old, new, str(old.tenants[name].get(CANARY_OF))) == name:
+            words = f"promoted, and so {words}"
         idle = canary and use is not None and use.gpus == 0
         # a canary comes and goes; only what runs in it is held on to
         yield Change(

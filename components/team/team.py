@@ -33,7 +33,7 @@ from settings.models import GpuStack, Isolation, Platform, SchedulerMode
 class TeamArgs:
     """`host_kai` is the one KAI on the host, for mode `host`. `others`: what the tenant's pods must leave alone.
     `protect`: refuse to delete or replace the tenant. `depends_on`: the host's own checks.
-    `secrets`: what its workloads need, by source."""
+    `secrets`: what its workloads need, by source. `beside`: of a canary its team, whose bounds are lowered first."""
 
     tenant: Tenant
     others: Others
@@ -44,6 +44,7 @@ class TeamArgs:
     protect: bool
     depends_on: list[pulumi.Resource]
     secrets: Mapping[str, pulumi.Output[str]]
+    beside: Team | None = None
 
 
 class Team(Component):
@@ -62,8 +63,9 @@ class Team(Component):
     def __init__(self, name: str, args: TeamArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, facts(args.tenant), opts)
         self._args = args
+        after = args.beside.guardrails.quota if args.beside else None
         self.guardrails = Guardrails(
-            f"{name}-guardrails", GuardrailsArgs(tenant=args.tenant, provider=args.provider), self.child()
+            f"{name}-guardrails", GuardrailsArgs(tenant=args.tenant, provider=args.provider, after=after), self.child()
         )
         self.admission = self._admission(name)
         self.virtual_cluster = self._virtual_cluster(name)

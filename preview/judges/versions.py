@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import JsonValue
 
 import releases
+from preview.facts import CANARY_OF, Facts
 from preview.kinds import Edit, Effect, Kind
 
 SCHEDULER_AWAY: Final = (
@@ -25,8 +26,26 @@ def numbers_of(version: JsonValue) -> tuple[int, int, int] | None:
     return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
 
 
+def promoted(old: Facts, new: Facts, team: str) -> str | None:
+    """The canary of a team that goes while the team takes its version: a promotion. None where it is none."""
+    version = "scheduler.version"
+    was, now = (facts.tenants.get(team, {}).get(version) for facts in (old, new))
+    if was == now:
+        return None
+    of_team = (name for name, known in old.tenants.items() if known.get(CANARY_OF) == team and name not in new.tenants)
+    return next((name for name in of_team if old.tenants[name].get(version) == now), None)
+
+
 def kai_version(edit: Edit) -> Effect | None:
-    """Another KAI: within its line Helm upgrades it, across lines it is replaced; both ways alike."""
+    """Another KAI, by its canary's promotion or without one."""
+    effect = _kai_version(edit)
+    if effect is not None and promoted(edit.old, edit.new, edit.tenant):
+        return replace(effect, means=f"promotion of its canary's {edit.after}, {effect.means}")
+    return effect
+
+
+def _kai_version(edit: Edit) -> Effect | None:
+    """Within its line Helm upgrades it, across lines it is replaced; both ways alike."""
     topic = "scheduler"
     if edit.before is None or edit.after is None:
         return None  # the mode changes, and that says it
@@ -44,7 +63,7 @@ def shared_kai(edit: Edit) -> Effect | None:
     """Another version of the one KAI on the host, for a team that it schedules."""
     if edit.was.get("scheduler.mode") != "host":
         return None
-    effect = kai_version(edit)
+    effect = _kai_version(edit)
     if effect is None:
         goes = edit.after is None
         words = (

@@ -124,3 +124,12 @@ def test_the_gravest_comes_first_and_each_thing_once() -> None:
     found = between(head)
     assert [change.kind for change in found[:2]] == [Kind.LOSING, Kind.DISRUPTIVE]
     assert sum(change.topic == "cluster" for change in found) == 1
+
+
+@pytest.mark.parametrize(("running", "kind"), [(6, Kind.LOSING), (5, Kind.DISRUPTIVE)])
+def test_room_for_a_canary_is_made_by_a_lower_limit_and_refused_while_it_is_in_use(running: int, kind: Kind) -> None:
+    scheduler = {"mode": "virtual", "version": "v0.14.7", "canary": {"version": "v0.16.8"}}
+    resources = {**BASE["ml"]["resources"], "gpus": {"quota": 4, "limit": 5}}
+    found = only(between(ml(scheduler=scheduler, resources=resources), {"ml": running}))
+    assert (found.tenant, found.kind) == ("ml", kind)
+    assert found.allow == ("lowerLimit" if kind is Kind.LOSING else None)
