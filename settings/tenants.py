@@ -12,10 +12,21 @@ CANARY_SUFFIX = "-canary"
 CANARY_CPU = "4"
 CANARY_MEMORY = "16Gi"
 CANARY_PODS = 15
+PAUSED_CPU = "500m"
+PAUSED_MEMORY = "1Gi"
+PAUSED_PODS = 10
+"""Of a paused tenant: room in which its own control plane and scheduler can roll, for no pod of its workloads."""
+
+
+def tenants_now(platform: Platform) -> dict[str, Team]:
+    """Return teams and canaries by name, each with what it may use now: one that is paused has no GPU, and in no queue
+    either."""
+    return {name: _paused(team) if team.paused else team for name, team in tenants(platform).items()}
 
 
 def tenants(platform: Platform) -> dict[str, Team]:
-    """Return teams and canaries by name. A canary is its team with another KAI version and its own, few GPUs."""
+    """Return teams and canaries by name, paused or not. A canary is its team with another KAI version and its own, few
+    GPUs."""
     found = dict(platform.teams)
     for name, team in platform.teams.items():
         if team.scheduler.canary is not None:
@@ -70,6 +81,26 @@ def _canary(team: Team) -> Team:
             # the team's own port and names are not the canary's
             "access": team.access.model_copy(update={"port": None, "host_names": canary.host_names}),
             "check": team.check.model_copy(update={"gpus": min(team.check.gpus, max(gpus, 1))}),
+        }
+    )
+
+
+def _paused(team: Team) -> Team:
+    asked = team.resources
+    return team.model_copy(
+        update={
+            "resources": asked.model_copy(
+                update={
+                    "gpus": GpuQuota(),
+                    "cpu": min(PAUSED_CPU, asked.cpu, key=parse_quantity),
+                    "memory": min(PAUSED_MEMORY, asked.memory, key=parse_quantity),
+                    "pods": min(PAUSED_PODS, asked.pods),
+                }
+            ),
+            "queues": {
+                name: queue.model_copy(update={"gpu": queue.gpu.model_copy(update={"quota": 0, "limit": 0})})
+                for name, queue in team.queues.items()
+            },
         }
     )
 

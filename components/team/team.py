@@ -21,6 +21,7 @@ from components.team.access import Access, AccessArgs
 from components.team.admission import Admission, AdmissionArgs, Others
 from components.team.guardrails import Guardrails, GuardrailsArgs
 from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
+from components.team.pause import Pause, PauseArgs
 from components.team.queues import Queues, QueuesArgs
 from components.team.tenant import Tenant, facts
 from components.team.virtual_cluster import VirtualCluster, VirtualClusterArgs
@@ -72,6 +73,7 @@ class Team(Component):
         self.scheduler = self._scheduler(name)
         self.team_queues = self._queues(name)
         self.access = self._access(name)
+        self._pause(name)
         self.check = self._check(name)
         self.workloads = self._workloads(name)
         self.failed = self.failures()
@@ -164,6 +166,19 @@ class Team(Component):
             self.child(),
         )
 
+    def _pause(self, name: str) -> None:
+        args = self._args
+        if not args.tenant.team.paused:
+            return
+        bounds = [self.guardrails, self.admission, *([self.team_queues] if self.team_queues else [])]
+        Pause(
+            f"{name}-pause",
+            PauseArgs(
+                tenant=args.tenant, provider=args.provider, kubeconfig=args.host_kubeconfig, depends_on=[*bounds]
+            ),
+            self.child(),
+        )
+
     def _check(self, name: str) -> GpuCheck | None:
         tenant = self._args.tenant
         if not is_checked(tenant):
@@ -234,7 +249,7 @@ class Team(Component):
 
 def is_checked(tenant: Tenant) -> bool:
     """Whether a tenant has a check."""
-    return tenant.team.check.enabled and tenant.gpu_limit != 0
+    return tenant.team.check.enabled and tenant.gpu_limit != 0  # none while it is paused
 
 
 CHECKED = (
