@@ -17,6 +17,10 @@ SCHEDULER_AWAY: Final = (
 )
 """Measured from an old scheduler's end to the first pod that the new one binds."""
 
+SCHEDULER_ROLLS: Final = (
+    "its pods restart; pods that run go on, new ones are bound some seconds later, queues are kept, its check follows"
+)
+
 _VERSION: Final = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -54,9 +58,10 @@ def _kai_version(edit: Edit) -> Effect | None:
         means = "KAI changes to or from a release that this program does not know: nobody can say how"
         return Effect(kind=Kind.UNKNOWN, means=means, allow="replace", topic=topic)
     if releases.same_line(old, new):
-        means = "scheduler upgraded in place: its pods roll, pods that wait are bound some seconds later"
+        means = f"scheduler upgraded in place: {SCHEDULER_ROLLS} (both are of line {new.line})"
         return Effect(kind=Kind.DISRUPTIVE, means=means, topic=topic)
-    return Effect(kind=Kind.REPLACING, means=f"scheduler replaced: {SCHEDULER_AWAY}", topic=topic)
+    why = f"Helm can't upgrade line {old.line} to {new.line}"
+    return Effect(kind=Kind.REPLACING, means=f"scheduler replaced: {SCHEDULER_AWAY} ({why})", topic=topic)
 
 
 def shared_kai(edit: Edit) -> Effect | None:
@@ -100,7 +105,8 @@ def _upgrade(edit: Edit, what: str, one_step: str) -> Effect | None:
     if new < old and new[:2] != old[:2]:
         means = f"{words} is a downgrade: nobody supports it, and what the newer one stored may not be readable"
         return Effect(kind=Kind.LOSING, means=means, allow="replace", topic=f"api {what}")
-    restart = f"{words}: its API server restarts, kubectl does not answer meanwhile, pods that run go on"
+    back = " (back to an older patch release)" if new < old else ""
+    restart = f"{words}{back}: its API server restarts, kubectl does not answer meanwhile, pods that run go on"
     if new[0] == old[0] and new[1] - old[1] > 1:
         restart += f"; it skips minor versions, and {one_step}"
     return Effect(kind=Kind.DISRUPTIVE, means=restart, topic=f"api {what}")
