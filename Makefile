@@ -9,8 +9,8 @@ RUN     = $(PY) -m cli --stack $(STACK)
 STACKS  = $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview outputs status kubeconfig preflight env down inventory init lab-reset check check-fast test bench mutants
-.PHONY: schema lock clean
+.PHONY: help up preview outputs status kubeconfig promote drop-canary preflight env down inventory init lab-reset
+.PHONY: check check-fast test bench mutants schema lock clean
 
 -include report/targets.mk
 
@@ -39,6 +39,10 @@ status: $(READY)      ## contexts, teams, versions, quotas, last check
 	@$(RUN) status
 kubeconfig: $(READY)  ## write TEAM's kubeconfig (mode 0600); USER_RIGHTS=1: the one without admin rights
 	@$(RUN) kubeconfig --team "$(TEAM)" $(if $(USER_RIGHTS),--user)
+promote: $(READY)     ## give TEAM its canary's version: edits the stack file, shows the difference
+	@$(RUN) promote --team "$(TEAM)"
+drop-canary: $(READY) ## take TEAM's canary out of the stack file, show the difference
+	@$(RUN) drop-canary --team "$(TEAM)"
 preflight: $(READY)   ## compare the stack file with the cluster
 	@$(RUN) preflight
 env: $(READY)         ## what a shell exports so that a plain `pulumi` uses the same state: eval "$$(make -s env)"

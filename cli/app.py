@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from cli import say
+from cli.canary import dropped, promoted
 from cli.driver import Driver, Place
 from cli.errors import CommandError, Exit, InputError
 from cli.files import write_private
@@ -88,6 +89,10 @@ def parser() -> argparse.ArgumentParser:
     kubeconfig = add("kubeconfig", _kubeconfig, "write a team's kubeconfig (mode 0600)")
     kubeconfig.add_argument("--team", required=True, help="a team of the stack file")
     kubeconfig.add_argument("--user", action="store_true", help="the one without admin rights")
+    promote = add("promote", _promote, "give a team its canary's version: edits the stack file, shows the difference")
+    drop = add("drop-canary", _drop_canary, "take a team's canary out of the stack file, and show the difference")
+    for edit in (promote, drop):
+        edit.add_argument("--team", required=True, help="a team with a canary")
     preflight = add("preflight", _preflight, "compare the stack file with the cluster")
     for command in (status, preflight):
         command.add_argument("--json", action="store_true", help="print JSON on standard output instead of a table")
@@ -254,6 +259,15 @@ def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
             f"{target.name} can't be written: {error.strerror}.", "free some space, or check the folder"
         ) from None
     say.line(f"wrote {target.name} (mode 0600): KUBECONFIG={target.name} kubectl get pods")
+
+
+def _promote(options: argparse.Namespace, root: Path) -> None:
+    place = place_of(options, root)
+    promoted(place, options.team, _driver_for(place))
+
+
+def _drop_canary(options: argparse.Namespace, root: Path) -> None:
+    dropped(place_of(options, root), options.team)
 
 
 def _preflight(options: argparse.Namespace, root: Path) -> None:

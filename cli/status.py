@@ -81,7 +81,7 @@ def _row(platform: Platform, name: str, team: Team, state: TeamState | None, now
     return Row(
         team=name,
         pool=team.pool or "-",
-        mode=team.scheduler.mode.value,
+        mode=f"{team.scheduler.mode.value}, paused" if team.paused else team.scheduler.mode.value,
         version=version or "-",
         gpus=f"{gpus.quota} of {gpus.limit} {unit}s" if gpus.limit else "-",
         queues=", ".join(f"{leaf} {_number(q.gpu.quota)}/{_number(q.gpu.limit)}" for leaf, q in team.queues.items())

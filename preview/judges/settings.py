@@ -23,6 +23,24 @@ def mode(edit: Edit) -> Effect | None:
     return Effect(kind=Kind.LOSING, means=f"{means}, and {run}", allow="replace", topic="scheduler")
 
 
+STATE: Final = "state"
+
+
+def state(edit: Edit) -> Effect | None:
+    """Paused: what runs is stopped. Resumed: nobody loses anything."""
+    if edit.after != "paused":
+        return None
+    means = (
+        "paused: its pods are stopped and its GPUs given back; its objects, volumes and API server stay, and what has "
+        "no controller does not come back"
+    )
+    used = in_use(edit.use)
+    if used == 0:
+        return Effect(kind=Kind.DISRUPTIVE, means=means, topic=STATE)
+    run = f"{gpus(used)} in use now" if used is not None else not_known(edit.use)
+    return Effect(kind=Kind.LOSING, means=f"{means}; {run}", allow="lowerLimit", topic=STATE)
+
+
 def shared_owner(edit: Edit) -> Effect | None:
     """The host's KAI changes hands; where there is none before or after, its version says it."""
     if edit.before is None or edit.after is None:

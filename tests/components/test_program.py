@@ -379,8 +379,14 @@ class TestHost:
         recorder = declare(data)
         assert recorder.one(RELEASE, "ml-canary-scheduler-release").inputs["version"] == "v0.9.8"
         assert recorder.one(RELEASE, "ml-scheduler-release").inputs["version"] == "v0.9.3"
-        hard = recorder.one(QUOTA, "ml-canary-guardrails-quota").inputs["spec"]["hard"]
-        assert hard["requests.nvidia.com/gpu"] == "1"
+        quota = recorder.one(QUOTA, "ml-canary-guardrails-quota")
+        assert quota.inputs["spec"]["hard"]["requests.nvidia.com/gpu"] == "1"
+        # its GPUs were its team's until then
+        assert depends_on(quota, "ml-guardrails-quota")
+        queues = {res.metadata["name"] for res in recorder.of_type(QUEUE) if res.name.startswith("ml-canary-")}
+        assert queues == {"ml-canary", "notebooks"}
+        job = recorder.one(JOB, "ml-canary-check-job").inputs["spec"]["template"]["metadata"]["labels"]
+        assert job["kai.scheduler/queue"] == "notebooks"
 
 
 class TestCheck:

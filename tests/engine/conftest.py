@@ -102,7 +102,7 @@ class Engine:
         try:
             text, _ = process.communicate(timeout=UP_SECONDS)
         except subprocess.TimeoutExpired:
-            kill(process)
+            os.killpg(process.pid, signal.SIGKILL)
             text, _ = process.communicate()
             self.run("cancel", "--yes")
             pytest.fail(f"pulumi {' '.join(words)}: not done after {UP_SECONDS} s\n{text[-6000:]}")
