@@ -9,7 +9,7 @@ RUN     = $(PY) -m cli --stack $(STACK)
 STACKS  = $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview outputs status kubeconfig preflight env down lab-reset check check-fast test bench mutants
+.PHONY: help up preview outputs status kubeconfig preflight env down snapshot restore lab-reset check check-fast test bench mutants
 .PHONY: schema lock clean
 
 -include report/targets.mk
@@ -43,6 +43,10 @@ preflight: $(READY)   ## compare the stack file with the cluster
 	@$(RUN) preflight
 env: $(READY)         ## what a shell exports so that a plain `pulumi` uses the same state: eval "$$(make -s env)"
 	@$(RUN) env
+snapshot: $(READY)    ## keep TEAM's virtual cluster as it is now
+	@$(RUN) snapshot --team "$(TEAM)"
+restore: $(READY)     ## put TEAM's virtual cluster back to SNAPSHOT (none: a list); says what is lost and asks; YES=1: does not ask
+	@$(RUN) restore --team "$(TEAM)" --snapshot "$(SNAPSHOT)" $(if $(YES),--yes)
 down: $(READY)        ## remove everything that `make up` made
 	@$(RUN) down $(if $(TEAM),--team "$(TEAM)")
 lab-reset: $(READY)   ## throw the lab away, whatever state it is in

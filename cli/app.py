@@ -80,6 +80,14 @@ def parser() -> argparse.ArgumentParser:
     preflight = add("preflight", _preflight, "compare the stack file with the cluster")
     for command in (status, preflight):
         command.add_argument("--json", action="store_true", help="print JSON on standard output instead of a table")
+    for name, run, words in (
+        ("snapshot", _snapshot, "keep a team's virtual cluster as it is now"),
+        ("restore", _restore, "put a team's virtual cluster back to a snapshot; says first what that loses"),
+    ):
+        add(name, run, words).add_argument("--team", default="", help="a team that keeps snapshots")
+    restore = commands.choices["restore"]
+    restore.add_argument("--snapshot", default="", metavar="NAME", help="which; without it they are listed")
+    restore.add_argument("--yes", action="store_true", help="do not ask")
     down = add("down", _down, "remove everything that `up` made")
     down.add_argument(
         "--team", default="", metavar="NAMES", help="protected teams to delete, where the stack file can't say so"
@@ -225,6 +233,25 @@ def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
             f"{target.name} can't be written: {error.strerror}.", "free some space, or check the folder"
         ) from None
     say.line(f"wrote {target.name} (mode 0600): KUBECONFIG={target.name} kubectl get pods")
+
+
+def _snapshot(options: argparse.Namespace, root: Path) -> None:
+    from cli import snapshots
+
+    store = snapshots.store_of(place_of(options, root), options.team)
+    place, driver, host = _begin(options, root, must_reach=True)
+    driver.ready()
+    snapshots.snapshot(place, driver, host.reached, store)
+
+
+def _restore(options: argparse.Namespace, root: Path) -> None:
+    from cli import snapshots
+
+    store = snapshots.store_of(place_of(options, root), options.team)
+    place, driver, host = _begin(options, root, must_reach=True)
+    driver.ready()
+    host.refuse_another_cluster(driver.remembered())
+    snapshots.restore(place, driver, host.reached, store, options.snapshot, yes=options.yes)
 
 
 def _preflight(options: argparse.Namespace, root: Path) -> None:

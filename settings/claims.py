@@ -58,10 +58,14 @@ def _resolves(platform: Platform, team: Team) -> bool:
 
 
 def tenancy_cost(team: Team) -> Footprint:
-    """Return what a tenant's control plane, DNS and own KAI ask for. A version that nobody knows costs nothing here."""
+    """Return what a tenant's control plane, DNS, own KAI and a snapshot ask for.
+
+    A version that nobody knows costs nothing here."""
     vcluster = releases.VCLUSTER.get(team.vcluster.version or releases.DEFAULT_VCLUSTER)
     cost = vcluster.footprint(team.vcluster.backing_store) if vcluster else NOTHING
     kai = releases.KAI.get(team.scheduler.version or "") if team.scheduler.mode is SchedulerMode.VIRTUAL else None
+    if team.vcluster.snapshots is not None:
+        cost += releases.total([releases.SNAPSHOT_POD])
     return cost + kai.footprint if kai else cost
 
 

@@ -61,6 +61,8 @@ def _canary(team: Team) -> Team:
                     "pods": min(CANARY_PODS, asked.pods),
                 }
             ),
+            # its state is for trying things out
+            "vcluster": team.vcluster.model_copy(update={"snapshots": None}),
             # its ports and GPUs are the team's
             "workloads": {},
             "queues": {CANARY_QUEUE: Queue(gpu=QueueResource(quota=gpus, limit=gpus))},
