@@ -9,7 +9,7 @@ RUN     = $(PY) -m cli --stack $(STACK)
 STACKS  = $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview outputs status kubeconfig preflight env down snapshot restore lab-reset check check-fast test bench mutants
+.PHONY: help up preview outputs status footprint kubeconfig preflight env down snapshot restore lab-reset check check-fast test bench mutants
 .PHONY: schema lock clean
 
 -include report/targets.mk
@@ -37,6 +37,8 @@ outputs: $(READY)     ## the outputs as JSON
 	@$(RUN) outputs
 status: $(READY)      ## contexts, teams, versions, quotas, last check
 	@$(RUN) status
+footprint: $(READY)   ## what tenancy costs: pods, CPU and memory asked and used, size of the store; TEAM: its pods
+	@$(RUN) footprint $(if $(TEAM),--team "$(TEAM)")
 kubeconfig: $(READY)  ## write TEAM's kubeconfig (mode 0600); USER_RIGHTS=1: the one without admin rights
 	@$(RUN) kubeconfig --team "$(TEAM)" $(if $(USER_RIGHTS),--user)
 preflight: $(READY)   ## compare the stack file with the cluster

@@ -78,7 +78,9 @@ def parser() -> argparse.ArgumentParser:
     kubeconfig.add_argument("--team", required=True, help="a team of the stack file")
     kubeconfig.add_argument("--user", action="store_true", help="the one without admin rights")
     preflight = add("preflight", _preflight, "compare the stack file with the cluster")
-    for command in (status, preflight):
+    footprint = add("footprint", _footprint, "what tenancy itself costs, by team and beside what the pools have")
+    footprint.add_argument("--team", default="", help="show this team's pods one by one")
+    for command in (status, preflight, footprint):
         command.add_argument("--json", action="store_true", help="print JSON on standard output instead of a table")
     for name, run, words in (
         ("snapshot", _snapshot, "keep a team's virtual cluster as it is now"),
@@ -206,6 +208,18 @@ def _status(options: argparse.Namespace, root: Path) -> None:
     else:
         show(table, stack=place.stack, now=now)
         print(pairs(states, say.console(result=True).width), end="")
+
+
+def _footprint(options: argparse.Namespace, root: Path) -> None:
+    from cli.footprint import look, show
+
+    place, driver, host = _begin(options, root, must_reach=False)
+    driver.ready()
+    found = look(place.platform, host.target, driver)
+    if options.json:
+        print(json.dumps([one.as_json() for one in found], indent=2))
+    else:
+        show(found, place.platform, team=options.team)
 
 
 def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
