@@ -197,7 +197,7 @@ def _outputs(options: argparse.Namespace, root: Path) -> None:
 
 
 def _status(options: argparse.Namespace, root: Path) -> None:
-    from cli.status import pairs, rows, rows_of_state, show
+    from cli.status import broken, pairs, rows, rows_of_state, show
 
     place, driver, _host = _begin(options, root, must_reach=False, whole=False)
     driver.ready()
@@ -208,6 +208,7 @@ def _status(options: argparse.Namespace, root: Path) -> None:
     else:
         show(table, stack=place.stack, now=now)
         print(pairs(states, say.console(result=True).width), end="")
+        print(broken(states), end="")
 
 
 def _footprint(options: argparse.Namespace, root: Path) -> None:
