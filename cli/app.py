@@ -94,8 +94,18 @@ def parser() -> argparse.ArgumentParser:
     for edit in (promote, drop):
         edit.add_argument("--team", required=True, help="a team with a canary")
     preflight = add("preflight", _preflight, "compare the stack file with the cluster")
-    for command in (status, preflight):
+    footprint = add("footprint", _footprint, "what tenancy itself costs, by team and beside what the pools have")
+    footprint.add_argument("--team", default="", help="show this team's pods one by one")
+    for command in (status, preflight, footprint):
         command.add_argument("--json", action="store_true", help="print JSON on standard output instead of a table")
+    for name, run, words in (
+        ("snapshot", _snapshot, "keep a team's virtual cluster as it is now"),
+        ("restore", _restore, "put a team's virtual cluster back to a snapshot; says first what that loses"),
+    ):
+        add(name, run, words).add_argument("--team", default="", help="a team that keeps snapshots")
+    restore = commands.choices["restore"]
+    restore.add_argument("--snapshot", default="", metavar="NAME", help="which; without it they are listed")
+    restore.add_argument("--yes", action="store_true", help="do not ask")
     down = add("down", _down, "remove everything that `up` made")
     down.add_argument(
         "--team", default="", metavar="NAMES", help="protected teams to delete, where the stack file can't say so"
@@ -221,7 +231,7 @@ def _outputs(options: argparse.Namespace, root: Path) -> None:
 
 
 def _status(options: argparse.Namespace, root: Path) -> None:
-    from cli.status import pairs, rows, rows_of_state, show
+    from cli.status import broken, pairs, rows, rows_of_state, show
 
     place, driver, _host = _begin(options, root, must_reach=False, whole=False)
     driver.ready()
@@ -232,6 +242,19 @@ def _status(options: argparse.Namespace, root: Path) -> None:
     else:
         show(table, stack=place.stack, now=now)
         print(pairs(states, say.console(result=True).width), end="")
+        print(broken(states), end="")
+
+
+def _footprint(options: argparse.Namespace, root: Path) -> None:
+    from cli.footprint import look, show
+
+    place, driver, host = _begin(options, root, must_reach=False)
+    driver.ready()
+    found = look(place.platform, host.target, driver)
+    if options.json:
+        print(json.dumps([one.as_json() for one in found], indent=2))
+    else:
+        show(found, place.platform, team=options.team)
 
 
 def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
@@ -268,6 +291,25 @@ def _promote(options: argparse.Namespace, root: Path) -> None:
 
 def _drop_canary(options: argparse.Namespace, root: Path) -> None:
     dropped(place_of(options, root), options.team)
+
+
+def _snapshot(options: argparse.Namespace, root: Path) -> None:
+    from cli import snapshots
+
+    store = snapshots.store_of(place_of(options, root), options.team)
+    place, driver, host = _begin(options, root, must_reach=True)
+    driver.ready()
+    snapshots.snapshot(place, driver, host.reached, store)
+
+
+def _restore(options: argparse.Namespace, root: Path) -> None:
+    from cli import snapshots
+
+    store = snapshots.store_of(place_of(options, root), options.team)
+    place, driver, host = _begin(options, root, must_reach=True)
+    driver.ready()
+    host.refuse_another_cluster(driver.remembered())
+    snapshots.restore(place, driver, host.reached, store, options.snapshot, yes=options.yes)
 
 
 def _preflight(options: argparse.Namespace, root: Path) -> None:
