@@ -11,12 +11,16 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from lightkube import Client
+
 from cli import say
+from cli.cluster import connected
 from cli.driver import Driver, Place, driver_for
 from cli.errors import CommandError, Exit, InputError
 from cli.files import write_private
@@ -80,6 +84,11 @@ def parser() -> argparse.ArgumentParser:
     preflight = add("preflight", _preflight, "compare the stack file with the cluster")
     for command in (status, preflight):
         command.add_argument("--json", action="store_true", help="print JSON on standard output instead of a table")
+    fence = add("fence", _fence, "take a node out of service; without --node: which are, and which have a fault")
+    fence.add_argument("--node", default="", help="a node of the stack file's pools")
+    fence.add_argument("--reason", default="", help="why, for whoever reads it next")
+    unfence = add("unfence", _unfence, "put a node back into service")
+    unfence.add_argument("--node", required=True, help="a node that is fenced")
     down = add("down", _down, "remove everything that `up` made")
     down.add_argument(
         "--team", default="", metavar="NAMES", help="protected teams to delete, where the stack file can't say so"
@@ -153,14 +162,50 @@ def _preview(options: argparse.Namespace, root: Path) -> None:
 
 
 def _drift(options: argparse.Namespace, root: Path) -> None:
-    place, driver, _host = _begin(options, root, must_reach=False)
+    place, driver, host = _begin(options, root, must_reach=False)
     driver.ready()
-    if driver.drifts():
+    drifts = driver.drifts()
+    nodes = host.nodes_out_of_order()
+    for line in nodes:
+        say.line(line)
+    if drifts:
         raise CommandError(
             f"the cluster of stack {place.stack} is other than its state says.",
             f"see what differs above; `make up STACK={place.stack}` makes it what the stack file says",
         )
+    if nodes:
+        raise CommandError(
+            f"nodes of stack {place.stack} are not what the stack file counts.", "see above what each of them needs"
+        )
     say.line(f"stack {place.stack}: the cluster is what the state says")
+
+
+def _fence(options: argparse.Namespace, root: Path) -> None:
+    from cli.fence import fence, out_of_order
+
+    with _nodes_of(options, root) as (place, client):
+        if not options.node:
+            lines = out_of_order(client, place.platform) or ["no node is fenced, and none has a fault that is seen"]
+        else:
+            lines = fence(client, place.platform, options.node, options.reason, datetime.now(UTC))
+        say.result("\n".join(lines))
+
+
+def _unfence(options: argparse.Namespace, root: Path) -> None:
+    from cli.fence import unfence
+
+    with _nodes_of(options, root) as (place, client):
+        say.result("\n".join(unfence(client, place.platform, options.node)))
+
+
+@contextmanager
+def _nodes_of(options: argparse.Namespace, root: Path) -> Iterator[tuple[Place, Client]]:
+    """The host, and that it is the one that the stack was made on."""
+    place, driver, host = _begin(options, root, must_reach=True)
+    driver.ready()
+    host.refuse_another_cluster(driver.remembered())
+    with connected(host.must_have_target()) as client:
+        yield place, client
 
 
 def _down(options: argparse.Namespace, root: Path) -> None:

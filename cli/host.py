@@ -13,6 +13,7 @@ from cli.cluster import Identity, Target, connected, find_target, identify
 from cli.driver import Driver, Place
 from cli.errors import CommandError, Exit
 from cli.failures import refused
+from cli.fence import out_of_order
 from cli.guards.live import cluster_refusals, compared
 from cli.guards.memory import Remembered, another_cluster, left_out
 from cli.guards.stamp import stamp
@@ -56,6 +57,24 @@ class Host:
             if must_reach:
                 raise
             self._why_not = error
+
+    def must_have_target(self) -> Target:
+        """Return the connection. Raises `CommandError` where there is none at hand."""
+        if self._target is None:
+            raise CommandError(
+                f"the program makes the host of stack {self._place.stack} itself, and has no kubeconfig of it here.",
+                "run `kubectl` there",
+            )
+        return self._target
+
+    def nodes_out_of_order(self) -> list[str]:
+        """Return what of the nodes is other than the stack file counts them, a line each; nothing of a cluster that
+        can't be asked, which is said then."""
+        if self._target is None or self._why_not is not None:
+            say.line(f"the nodes were not looked at: {self._why_not.cause if self._why_not else 'no kubeconfig here'}")
+            return []
+        with connected(self._target) as client:
+            return out_of_order(client, self._place.platform)
 
     def must_be_reached(self) -> None:
         """Raise `CommandError` where `find` did not reach the cluster."""
