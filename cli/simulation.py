@@ -13,14 +13,14 @@ from datetime import date
 from pathlib import Path
 
 from cli import say
-from cli.cluster import Identity, Target
-from cli.driver import Json, Place, TeamState
+from cli.cluster import Identity, Target, target_of
+from cli.driver import Json, Place, Reach, TeamState
 from cli.engine import HIDDEN_OUTPUTS, MASKED
 from cli.errors import CommandError, InputError
 from cli.guards.levels import levels_of
 from cli.guards.memory import Remembered
 from cli.shown import advise, show_preview
-from cli.status import kubeconfig_in, team_states
+from cli.status import kubeconfig_in, reach_of, team_states
 from lab.driver import LabDriver, Summary
 from lab.engine import Recorded
 from lab.errors import LabError, RefusedChangeError
@@ -139,14 +139,22 @@ class LabBridge:
         with _in_words():
             return kubeconfig_in(self._lab.outputs(show_secrets=True), team, user=user, stack=self._place.stack)
 
+    def reach(self) -> Reach:
+        """Return how each of the lab's servers is reached."""
+        with _in_words():
+            host = self._lab.host_kubeconfig()
+        return reach_of(self._outputs(), self._place.platform, target_of(host, "the lab") if host else None)
+
     def states(self) -> dict[str, TeamState]:
         """Return what is known about each tenant."""
+        return team_states(self._outputs(), self._place.platform)
+
+    def _outputs(self) -> dict[str, Json]:
         with _in_words():
             try:
-                outputs = self._lab.outputs(show_secrets=True)
+                return self._lab.outputs(show_secrets=True)
             except LabError:
-                outputs = {}
-        return team_states(outputs, self._place.platform)
+                return {}
 
     def down(self) -> None:
         """Remove everything."""

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from cli import say
 from cli.cluster import Target, get_json, target_of
-from cli.driver import TeamState
+from cli.driver import Reach, TeamState
 from cli.errors import CommandError
 from names import CHECK_NAMESPACE, CHECK_REPORT
 from probe.pair import LISTED, listing
@@ -239,10 +239,13 @@ def teams_in_state(exported: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def team_states(
-    outputs: Mapping[str, Any], platform: Platform, otherwise: Callable[[str], str | None] = lambda _: None
-) -> dict[str, TeamState]:
-    """Return the state of each tenant: from the outputs, and from its API where that answers.
+def reach_of(
+    outputs: Mapping[str, Any],
+    platform: Platform,
+    host: Target | None,
+    otherwise: Callable[[str], str | None] = lambda _: None,
+) -> Reach:
+    """Return how the clusters of a stack are reached, by its outputs.
 
     `otherwise` gives a team's kubeconfig where the outputs have none: they are written only at the end of an `up` in
     which nothing failed.
@@ -250,12 +253,26 @@ def team_states(
     made = outputs.get("teams") or {}
     known = dict.fromkeys((*tenants(platform), *made))
     found = {name: _kubeconfigs(outputs, name).get("admin") or otherwise(name) for name in known}
-    names = [name for name, kubeconfig in found.items() if name in made or kubeconfig]
-    # parsed here and not in the threads: the parser (msgspec 0.22) is not safe there
-    targets = {name: _target(found[name]) for name in names}
+    # parsed here and not in threads: the parser (msgspec 0.22) is not safe there
+    targets = {name: _target(text) for name, text in found.items()}
+    return Reach(
+        host=host.config if host else None,
+        teams={name: target.config if target else None for name, target in targets.items()},
+        made=made,
+    )
+
+
+def team_states(
+    outputs: Mapping[str, Any], platform: Platform, otherwise: Callable[[str], str | None] = lambda _: None
+) -> dict[str, TeamState]:
+    """Return the state of each tenant: from the outputs, and from its API where that answers."""
+    reach = reach_of(outputs, platform, None, otherwise)
+    names = [name for name, config in reach.teams.items() if name in reach.made or config]
 
     def ask(name: str) -> TeamState:
-        return team_state(made.get(name) or {}, targets[name])
+        config = reach.teams[name]
+        target = Target(context=name, source="the stack's outputs", config=config) if config else None
+        return team_state(reach.made.get(name) or {}, target)
 
     with ThreadPoolExecutor(max_workers=ASKED_AT_ONCE) as pool:
         return dict(zip(names, pool.map(ask, names), strict=True))

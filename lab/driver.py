@@ -182,6 +182,11 @@ class LabDriver:
             resources=len(State(self.home / "state.json").entries),
         )
 
+    def host_kubeconfig(self) -> str | None:
+        """The kubeconfig of the server that stands in for the host; None where it does not run."""
+        host = self.clusters.find(HOST)
+        return host.kubeconfig.read_text() if host else None
+
     def down(self) -> None:
         """Delete everything in reverse, end every server, remove the lab's files. Fine where there is nothing.
 
