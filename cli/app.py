@@ -204,7 +204,7 @@ def _nodes_of(options: argparse.Namespace, root: Path) -> Iterator[tuple[Place, 
     place, driver, host = _begin(options, root, must_reach=True)
     driver.ready()
     host.refuse_another_cluster(driver.remembered())
-    with connected(host.must_have_target()) as client:
+    with connected(host.target_or(driver.reach().host)) as client:
         yield place, client
 
 

@@ -6,6 +6,7 @@ import json
 from datetime import date
 from typing import Final
 
+from lightkube.config.kubeconfig import SingleConfig
 from rich.table import Table
 
 from cli import say
@@ -58,14 +59,19 @@ class Host:
                 raise
             self._why_not = error
 
-    def must_have_target(self) -> Target:
-        """Return the connection. Raises `CommandError` where there is none at hand."""
-        if self._target is None:
-            raise CommandError(
-                f"the program makes the host of stack {self._place.stack} itself, and has no kubeconfig of it here.",
-                "run `kubectl` there",
-            )
-        return self._target
+    def target_or(self, own: SingleConfig | None) -> Target:
+        """Return the connection: the one that was found, else the driver's own. Raises `CommandError` without any."""
+        if self._target is not None:
+            return self._target
+        if own is not None:
+            return Target(context=own.context_name, source="the stack's own", config=own)
+        stack = self._place.stack
+        if self._place.platform.host.provider is HostProvider.LAB:
+            raise CommandError(f"the lab of stack {stack} does not run.", f"`make up STACK={stack}` starts it")
+        raise CommandError(
+            f"the program made the host of stack {stack}, and no kubeconfig of it is at hand.",
+            "write host.kubeconfig and host.context into the stack file",
+        )
 
     def nodes_out_of_order(self) -> list[str]:
         """Return what of the nodes is other than the stack file counts them, a line each; nothing of a cluster that

@@ -1,4 +1,4 @@
-"""Nodes that are fenced: out of service by `make fence`, and what the stack file promises that is not there meanwhile."""
+"""Fenced nodes: out of service by `make fence`, and what the stack file promises that is not there meanwhile."""
 
 from __future__ import annotations
 

@@ -70,7 +70,6 @@ class FakeApi:
             return 200, {"apiVersion": "v1", "kind": "Status", "status": "Success"}
         return 404, failure(404, f"{path} not found")
 
-
     def _listed(self, path: str) -> dict[str, Any] | None:
         folder, _, name = path.rpartition("/")
         return next((each for each in self.objects.get(folder, []) if each["metadata"]["name"] == name), None)

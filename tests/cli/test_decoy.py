@@ -88,11 +88,13 @@ COMMANDS: dict[str, Callable[[Decoy], int]] = {
     "lab-reset": lambda decoy: decoy.run("lab-reset"),
     "pr-preview": lambda decoy: decoy.run("preview", "--json", str(decoy.root / "out.json")),
     "drift": lambda decoy: decoy.run("drift"),
+    "fence": lambda decoy: decoy.run("fence", "--node", "gpu-0", "--reason", "Xid 79"),
+    "unfence": lambda decoy: decoy.run("unfence", "--node", "gpu-0"),
 }
 
 
-EXIT = {"outputs": 1, "kubeconfig": 1, "drift": 2}
-"""Of a lab that was never started: there are no outputs, and a lab has no drift."""
+EXIT = {"outputs": 1, "kubeconfig": 1, "drift": 2, "fence": 1, "unfence": 1}
+"""Of a lab that was never started: there are no outputs and no nodes, and a lab has no drift."""
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -207,7 +207,12 @@ class TestTheArithmetic:
         two = platform(
             pools={"a": {"selector": {"kind": "a"}, "nodeCount": 2, "gpusPerNode": 8}},
             teams={
-                name: {"pool": "a", "scheduler": {"mode": "host"}, "resources": {"gpus": 6}, "queues": {"q": {"gpu": 6}}}
+                name: {
+                    "pool": "a",
+                    "scheduler": {"mode": "host"},
+                    "resources": {"gpus": 6},
+                    "queues": {"q": {"gpu": 6}},
+                }
                 for name in ("ml", "research")
             },
             scheduler={"version": "v0.16.8"},
@@ -277,8 +282,12 @@ class TestWhatShouldBeFenced:
 class TestDrift:
     """The nightly run tells what is out of service, though the state is what the cluster is."""
 
-    def test_a_fence_fails_it(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    @pytest.fixture(autouse=True)
+    def there_is_a_stack(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
         project.outputs({})
+        monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "only for this test")
+
+    def test_a_fence_fails_it(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
         fence(project)
         capsys.readouterr()
         assert project.run("drift") == 1
@@ -289,7 +298,6 @@ class TestDrift:
         assert "nodes of stack one are not what the stack file counts" in err
 
     def test_an_unhealthy_gpu_fails_it(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
-        project.outputs({})
         there(project)["status"]["capacity"] = {"nvidia.com/gpu": "5"}
         assert project.run("drift") == 1
         assert "holds 1 of 5" in capsys.readouterr().err
