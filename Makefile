@@ -9,7 +9,7 @@ RUN     = $(PY) -m cli --stack $(STACK)
 STACKS  = $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview outputs status kubeconfig preflight fence unfence env down lab-reset check check-fast test bench mutants
+.PHONY: help up preview outputs status kubeconfig preflight dashboard fence unfence env down lab-reset check check-fast test bench mutants
 .PHONY: schema lock clean
 
 -include report/targets.mk
@@ -41,6 +41,8 @@ kubeconfig: $(READY)  ## write TEAM's kubeconfig (mode 0600); USER_RIGHTS=1: the
 	@$(RUN) kubeconfig --team "$(TEAM)" $(if $(USER_RIGHTS),--user)
 preflight: $(READY)   ## compare the stack file with the cluster
 	@$(RUN) preflight
+dashboard: $(READY)   ## one page on localhost: who has which GPU, what waits, what is wrong; PORT=8765, STATIC=out.html writes a file
+	@$(RUN) dashboard $(if $(PORT),--port "$$PORT") $(if $(STATIC),--static "$$STATIC")
 fence: $(READY)       ## take NODE out of service, REASON='Xid 79'; without NODE: which nodes are out, or should be
 	@$(RUN) fence --node "$$NODE" --reason "$$REASON"
 unfence: $(READY)     ## put NODE back into service

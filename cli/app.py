@@ -34,6 +34,7 @@ from settings.tenants import tenants
 ROOT: Final = Path(__file__).resolve().parent.parent
 STACK_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 """What the engine takes as a stack's name; it becomes part of a file's name, too."""
+DASHBOARD_PORT: Final = 8765
 
 
 def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
@@ -84,6 +85,9 @@ def parser() -> argparse.ArgumentParser:
     preflight = add("preflight", _preflight, "compare the stack file with the cluster")
     for command in (status, preflight):
         command.add_argument("--json", action="store_true", help="print JSON on standard output instead of a table")
+    dashboard = add("dashboard", _dashboard, "one page on this machine: who has which GPU, what waits, what is wrong")
+    dashboard.add_argument("--port", type=int, default=DASHBOARD_PORT, help="of 127.0.0.1; 0 takes a free one")
+    dashboard.add_argument("--static", metavar="FILE", default="", help="write the page as one file instead")
     fence = add("fence", _fence, "take a node out of service; without --node: which are, and which have a fault")
     fence.add_argument("--node", default="", help="a node of the stack file's pools")
     fence.add_argument("--reason", default="", help="why, for whoever reads it next")
@@ -178,6 +182,17 @@ def _drift(options: argparse.Namespace, root: Path) -> None:
             f"nodes of stack {place.stack} are not what the stack file counts.", "see above what each of them needs"
         )
     say.line(f"stack {place.stack}: the cluster is what the state says")
+
+
+def _dashboard(options: argparse.Namespace, root: Path) -> None:
+    from cli.dashboard import serve, write
+
+    place, driver, _host = _begin(options, root, must_reach=False)
+    driver.ready()
+    if options.static:
+        write(place, driver, root / options.static)
+    else:
+        serve(place, driver, options.port)
 
 
 def _fence(options: argparse.Namespace, root: Path) -> None:

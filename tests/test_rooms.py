@@ -17,7 +17,7 @@ ROOMS = (
     ("seen", "probe"),
     ("components",),
     ("preview",),
-    ("policies", "report"),
+    ("policies", "report", "page"),
     ("lab",),
     ("cli",),
 )
