@@ -251,6 +251,8 @@ class Team:
     quota: Mapping[str, tuple[float, float]]
     """The host's ResourceQuotas: by key used and hard, the narrowest of several."""
     check: Check | None
+    sharing: bool = True
+    """Whether it may ask for fractions."""
 
     @property
     def kai_version(self) -> str:
@@ -277,6 +279,8 @@ class Seen:
     """On the host and of no team, those with a GPU alone."""
     events: tuple[Event, ...]
     gaps: tuple[Gap, ...]
+    simulated: bool = False
+    """A lab: no pod is run by anybody, and KAI is not there."""
 
     def team(self, name: str) -> Team | None:
         """The tenant of a name."""

@@ -50,6 +50,8 @@ IN_TEAM: Final[Mapping[str, str]] = {
     **BOTH,
     "bindrequests": "/apis/scheduling.run.ai/v1alpha2/bindrequests",
     "jobs": "/apis/batch/v1/jobs",
+    "replicasets": "/apis/apps/v1/replicasets",
+    "statefulsets": "/apis/apps/v1/statefulsets",
     "check": f"/api/v1/namespaces/{CHECK_NAMESPACE}/configmaps/{CHECK_REPORT}",
 }
 

@@ -30,7 +30,7 @@ from seen.model import Check, Component, Event, Finding, Gap, Holder, Node, Pod,
 from seen.plain import Json, condition, moment, name, namespace, number, rows, table, text
 from seen.pods import INNER_NAME, INNER_NAMESPACE, gpus_asked, groups, memory_of, pod_of
 from seen.read import UP, Look, Said
-from settings.models import Platform, SchedulerMode
+from settings.models import HostProvider, Platform, SchedulerMode
 from settings.models import Team as Wanted
 from settings.tenants import tenants
 
@@ -59,6 +59,7 @@ def snapshot(look: Look, platform: Platform, *, stack: str, at: datetime) -> See
         pods=tuple(pod for pod, raw in own if gpus_asked(raw) or pod.groups),
         events=tuple(_events("", look.host)) + tuple(e for t, said in look.teams.items() for e in _events(t, said)),
         gaps=tuple(_gaps("host", look.host)) + tuple(g for t, s in look.teams.items() for g in _gaps(f"team {t}", s)),
+        simulated=platform.host.provider is HostProvider.LAB,
     )
 
 
@@ -197,6 +198,7 @@ def _team(
         pods=tuple(found),
         quota=_quota(look.host, team_namespace(team)),
         check=_check(said),
+        sharing=wanted is None or wanted.scheduler.gpu_sharing,
     )
 
 
