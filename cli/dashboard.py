@@ -8,7 +8,7 @@ from pathlib import Path
 from cli import say
 from cli.driver import Driver, Place
 from cli.errors import CommandError, InputError
-from cli.look import looker
+from cli.look import viewer
 from page.facts import Data, facts
 from page.onefile import one_file
 from page.server import ADDRESS, PortTakenError, Server
@@ -18,8 +18,13 @@ PORTS = range(65536)
 
 def see_of(place: Place, driver: Driver) -> Callable[[], Mapping[str, Data]]:
     """Return what takes a snapshot of the stack and makes the page's data of it."""
-    look = looker(place, driver)
-    return lambda: facts(look())
+    view = viewer(place, driver)
+
+    def see() -> Mapping[str, Data]:
+        now = view()
+        return facts(now.seen, [one for team in now.seen.teams for one in (*now.whys(team), *now.lost(team))])
+
+    return see
 
 
 def write(place: Place, driver: Driver, out: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 
 from seen.model import Check, Component, GpuState, Node, Pool, Queue, Seen, Team, Unit
 from seen.snapshot import gpu_bound
+from seen.why import Why
 
 Data: TypeAlias = "Mapping[str, Data] | Sequence[Data] | str | int | float | bool | None"
 
@@ -27,10 +28,12 @@ BAD_CHECK: Final = {"fail": "error", "could-not-tell": "warning", "warn": "warni
 NEVER_OVER: Final = 1.000001
 
 
-def facts(seen: Seen, waiting: Iterable[Mapping[str, str]] = ()) -> dict[str, Data]:
-    """Return what the page shows. `waiting`: a mapping with team, pod, cause and fix for each pod that waits."""
+def facts(seen: Seen, waiting: Iterable[Why] = ()) -> dict[str, Data]:
+    """Return what the page shows. `waiting`: why each pod waits, or was lost."""
     marks = marks_of([team.name for team in seen.teams])
-    lines = [dict(line) for line in waiting]
+    lines: list[Data] = [
+        {"team": one.team, "pod": f"{one.namespace}/{one.pod}", "cause": one.cause, "fix": one.fix} for one in waiting
+    ]
     return {
         "stack": seen.stack,
         "at": seen.at.isoformat(),

@@ -54,8 +54,8 @@ class PortTakenError(Exception):
 class Latest:
     """The last snapshot as JSON, renewed by one thread while somebody looks."""
 
-    def __init__(self, see: See) -> None:
-        self._see = see
+    def __init__(self, see: See, every: float) -> None:
+        self._see, self._every = see, every
         self._body: bytes | None = None
         self._asked = threading.Event()
         self._ended = threading.Event()
@@ -80,7 +80,7 @@ class Latest:
         while not self._ended.is_set():
             self._asked.clear()
             self._body = as_json(self._see()).encode()
-            self._ended.wait(EVERY_SECONDS)
+            self._ended.wait(self._every)
             if not self._asked.wait(UNASKED_SECONDS):
                 self._body = None  # whoever comes back is told nothing rather than something old
                 self._asked.wait()
@@ -93,7 +93,7 @@ class Server(ThreadingHTTPServer):
     # on Linux two servers never share a port by this; it only lets a port be used again right after its server ended
     allow_reuse_address = True
 
-    def __init__(self, port: int, see: See) -> None:
+    def __init__(self, port: int, see: See, *, every: float = EVERY_SECONDS) -> None:
         try:
             super().__init__((ADDRESS, port), _Handler)
         except (OSError, OverflowError) as error:
@@ -101,7 +101,7 @@ class Server(ThreadingHTTPServer):
             raise PortTakenError("is taken" if taken else getattr(error, "strerror", None) or "is no port") from None
         self.port = int(self.server_address[1])
         self.names = frozenset(f"{name}:{self.port}" for name in (ADDRESS, "localhost"))
-        self.latest = Latest(see)
+        self.latest = Latest(see, every)
         self.latest.start()
 
     @property

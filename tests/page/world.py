@@ -145,7 +145,11 @@ def some() -> Seen:
     return seen(
         pools=(Pool(name="a100", nodes=(first, out)), Pool(name="l4", nodes=(dead,))),
         teams=(
-            team("ml", queues=queues, pods=(pod("ml", "train-0", node="gpu-0"), pod("ml", "b", phase="Pending", state="Pending"))),
+            team(
+                "ml",
+                queues=queues,
+                pods=(pod("ml", "train-0", node="gpu-0"), pod("ml", "b", phase="Pending", state="Pending")),
+            ),
             team("research", api="down: no answer in time", kai=(), queues=(), check=None, kubernetes=""),
             team(
                 "vision",
@@ -164,7 +168,10 @@ def many(teams: int = 100) -> Seen:
     nodes = tuple(
         node(
             f"gpu-{at:03d}",
-            *(unit(n, GpuState.USED, holder(f"team-{at:03d}", pod=f"train-{n}"), node=f"gpu-{at:03d}") for n in range(6)),
+            *(
+                unit(n, GpuState.USED, holder(f"team-{at:03d}", pod=f"train-{n}"), node=f"gpu-{at:03d}")
+                for n in range(6)
+            ),
             unit(6, node=f"gpu-{at:03d}"),
             unit(7, node=f"gpu-{at:03d}"),
         )
