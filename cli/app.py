@@ -11,13 +11,17 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from lightkube import Client
+
 from cli import say
 from cli.canary import dropped, promoted
+from cli.cluster import connected
 from cli.driver import Driver, Place
 from cli.errors import CommandError, Exit, InputError
 from cli.files import write_private
@@ -31,6 +35,7 @@ from settings.tenants import tenants
 ROOT: Final = Path(__file__).resolve().parent.parent
 STACK_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 """What the engine takes as a stack's name; it becomes part of a file's name, too."""
+DASHBOARD_PORT: Final = 8765
 
 
 def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
@@ -106,6 +111,14 @@ def parser() -> argparse.ArgumentParser:
     restore = commands.choices["restore"]
     restore.add_argument("--snapshot", default="", metavar="NAME", help="which; without it they are listed")
     restore.add_argument("--yes", action="store_true", help="do not ask")
+    dashboard = add("dashboard", _dashboard, "one page on this machine: who has which GPU, what waits, what is wrong")
+    dashboard.add_argument("--port", type=int, default=DASHBOARD_PORT, help="of 127.0.0.1; 0 takes a free one")
+    dashboard.add_argument("--static", metavar="FILE", default="", help="write the page as one file instead")
+    fence = add("fence", _fence, "take a node out of service; without --node: which are, and which have a fault")
+    fence.add_argument("--node", default="", help="a node of the stack file's pools")
+    fence.add_argument("--reason", default="", help="why, for whoever reads it next")
+    unfence = add("unfence", _unfence, "put a node back into service")
+    unfence.add_argument("--node", required=True, help="a node that is fenced")
     down = add("down", _down, "remove everything that `up` made")
     down.add_argument(
         "--team", default="", metavar="NAMES", help="protected teams to delete, where the stack file can't say so"
@@ -197,14 +210,61 @@ def _preview(options: argparse.Namespace, root: Path) -> None:
 
 
 def _drift(options: argparse.Namespace, root: Path) -> None:
-    place, driver, _host = _begin(options, root, must_reach=False)
+    place, driver, host = _begin(options, root, must_reach=False)
     driver.ready()
-    if driver.drifts():
+    drifts = driver.drifts()
+    nodes = host.nodes_out_of_order()
+    for line in nodes:
+        say.line(line)
+    if drifts:
         raise CommandError(
             f"the cluster of stack {place.stack} is other than its state says.",
             f"see what differs above; `make up STACK={place.stack}` makes it what the stack file says",
         )
+    if nodes:
+        raise CommandError(
+            f"nodes of stack {place.stack} are not what the stack file counts.", "see above what each of them needs"
+        )
     say.line(f"stack {place.stack}: the cluster is what the state says")
+
+
+def _dashboard(options: argparse.Namespace, root: Path) -> None:
+    from cli.dashboard import serve, write
+
+    place, driver, _host = _begin(options, root, must_reach=False)
+    driver.ready()
+    if options.static:
+        write(place, driver, root / options.static)
+    else:
+        serve(place, driver, options.port)
+
+
+def _fence(options: argparse.Namespace, root: Path) -> None:
+    from cli.fence import fence, out_of_order
+
+    with _nodes_of(options, root) as (place, client):
+        if not options.node:
+            lines = out_of_order(client, place.platform) or ["no node is fenced, and none has a fault that is seen"]
+        else:
+            lines = fence(client, place.platform, options.node, options.reason, datetime.now(UTC))
+        say.result("\n".join(lines))
+
+
+def _unfence(options: argparse.Namespace, root: Path) -> None:
+    from cli.fence import unfence
+
+    with _nodes_of(options, root) as (place, client):
+        say.result("\n".join(unfence(client, place.platform, options.node)))
+
+
+@contextmanager
+def _nodes_of(options: argparse.Namespace, root: Path) -> Iterator[tuple[Place, Client]]:
+    """The host, and that it is the one that the stack was made on."""
+    place, driver, host = _begin(options, root, must_reach=True)
+    driver.ready()
+    host.refuse_another_cluster(driver.remembered())
+    with connected(host.target_or(driver.reach().host)) as client:
+        yield place, client
 
 
 def _down(options: argparse.Namespace, root: Path) -> None:
