@@ -11,12 +11,17 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from lightkube import Client
+
 from cli import say
+from cli.canary import dropped, promoted
+from cli.cluster import connected
 from cli.driver import Driver, Place
 from cli.errors import CommandError, Exit, InputError
 from cli.files import write_private
@@ -30,6 +35,7 @@ from settings.tenants import tenants
 ROOT: Final = Path(__file__).resolve().parent.parent
 STACK_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 """What the engine takes as a stack's name; it becomes part of a file's name, too."""
+DASHBOARD_PORT: Final = 8765
 
 
 def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
@@ -88,9 +94,31 @@ def parser() -> argparse.ArgumentParser:
     kubeconfig = add("kubeconfig", _kubeconfig, "write a team's kubeconfig (mode 0600)")
     kubeconfig.add_argument("--team", required=True, help="a team of the stack file")
     kubeconfig.add_argument("--user", action="store_true", help="the one without admin rights")
+    promote = add("promote", _promote, "give a team its canary's version: edits the stack file, shows the difference")
+    drop = add("drop-canary", _drop_canary, "take a team's canary out of the stack file, and show the difference")
+    for edit in (promote, drop):
+        edit.add_argument("--team", required=True, help="a team with a canary")
     preflight = add("preflight", _preflight, "compare the stack file with the cluster")
-    for command in (status, preflight):
+    footprint = add("footprint", _footprint, "what tenancy itself costs, by team and beside what the pools have")
+    footprint.add_argument("--team", default="", help="show this team's pods one by one")
+    for command in (status, preflight, footprint):
         command.add_argument("--json", action="store_true", help="print JSON on standard output instead of a table")
+    for name, run, words in (
+        ("snapshot", _snapshot, "keep a team's virtual cluster as it is now"),
+        ("restore", _restore, "put a team's virtual cluster back to a snapshot; says first what that loses"),
+    ):
+        add(name, run, words).add_argument("--team", default="", help="a team that keeps snapshots")
+    restore = commands.choices["restore"]
+    restore.add_argument("--snapshot", default="", metavar="NAME", help="which; without it they are listed")
+    restore.add_argument("--yes", action="store_true", help="do not ask")
+    dashboard = add("dashboard", _dashboard, "one page on this machine: who has which GPU, what waits, what is wrong")
+    dashboard.add_argument("--port", type=int, default=DASHBOARD_PORT, help="of 127.0.0.1; 0 takes a free one")
+    dashboard.add_argument("--static", metavar="FILE", default="", help="write the page as one file instead")
+    fence = add("fence", _fence, "take a node out of service; without --node: which are, and which have a fault")
+    fence.add_argument("--node", default="", help="a node of the stack file's pools")
+    fence.add_argument("--reason", default="", help="why, for whoever reads it next")
+    unfence = add("unfence", _unfence, "put a node back into service")
+    unfence.add_argument("--node", required=True, help="a node that is fenced")
     down = add("down", _down, "remove everything that `up` made")
     down.add_argument(
         "--team", default="", metavar="NAMES", help="protected teams to delete, where the stack file can't say so"
@@ -182,14 +210,61 @@ def _preview(options: argparse.Namespace, root: Path) -> None:
 
 
 def _drift(options: argparse.Namespace, root: Path) -> None:
-    place, driver, _host = _begin(options, root, must_reach=False)
+    place, driver, host = _begin(options, root, must_reach=False)
     driver.ready()
-    if driver.drifts():
+    drifts = driver.drifts()
+    nodes = host.nodes_out_of_order()
+    for line in nodes:
+        say.line(line)
+    if drifts:
         raise CommandError(
             f"the cluster of stack {place.stack} is other than its state says.",
             f"see what differs above; `make up STACK={place.stack}` makes it what the stack file says",
         )
+    if nodes:
+        raise CommandError(
+            f"nodes of stack {place.stack} are not what the stack file counts.", "see above what each of them needs"
+        )
     say.line(f"stack {place.stack}: the cluster is what the state says")
+
+
+def _dashboard(options: argparse.Namespace, root: Path) -> None:
+    from cli.dashboard import serve, write
+
+    place, driver, _host = _begin(options, root, must_reach=False)
+    driver.ready()
+    if options.static:
+        write(place, driver, root / options.static)
+    else:
+        serve(place, driver, options.port)
+
+
+def _fence(options: argparse.Namespace, root: Path) -> None:
+    from cli.fence import fence, out_of_order
+
+    with _nodes_of(options, root) as (place, client):
+        if not options.node:
+            lines = out_of_order(client, place.platform) or ["no node is fenced, and none has a fault that is seen"]
+        else:
+            lines = fence(client, place.platform, options.node, options.reason, datetime.now(UTC))
+        say.result("\n".join(lines))
+
+
+def _unfence(options: argparse.Namespace, root: Path) -> None:
+    from cli.fence import unfence
+
+    with _nodes_of(options, root) as (place, client):
+        say.result("\n".join(unfence(client, place.platform, options.node)))
+
+
+@contextmanager
+def _nodes_of(options: argparse.Namespace, root: Path) -> Iterator[tuple[Place, Client]]:
+    """The host, and that it is the one that the stack was made on."""
+    place, driver, host = _begin(options, root, must_reach=True)
+    driver.ready()
+    host.refuse_another_cluster(driver.remembered())
+    with connected(host.target_or(driver.reach().host)) as client:
+        yield place, client
 
 
 def _down(options: argparse.Namespace, root: Path) -> None:
@@ -216,7 +291,7 @@ def _outputs(options: argparse.Namespace, root: Path) -> None:
 
 
 def _status(options: argparse.Namespace, root: Path) -> None:
-    from cli.status import pairs, rows, rows_of_state, show
+    from cli.status import broken, pairs, rows, rows_of_state, show
 
     place, driver, _host = _begin(options, root, must_reach=False, whole=False)
     driver.ready()
@@ -227,6 +302,19 @@ def _status(options: argparse.Namespace, root: Path) -> None:
     else:
         show(table, stack=place.stack, now=now)
         print(pairs(states, say.console(result=True).width), end="")
+        print(broken(states), end="")
+
+
+def _footprint(options: argparse.Namespace, root: Path) -> None:
+    from cli.footprint import look, show
+
+    place, driver, host = _begin(options, root, must_reach=False)
+    driver.ready()
+    found = look(place.platform, host.target, driver)
+    if options.json:
+        print(json.dumps([one.as_json() for one in found], indent=2))
+    else:
+        show(found, place.platform, team=options.team)
 
 
 def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
@@ -254,6 +342,34 @@ def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
             f"{target.name} can't be written: {error.strerror}.", "free some space, or check the folder"
         ) from None
     say.line(f"wrote {target.name} (mode 0600): KUBECONFIG={target.name} kubectl get pods")
+
+
+def _promote(options: argparse.Namespace, root: Path) -> None:
+    place = place_of(options, root)
+    promoted(place, options.team, _driver_for(place))
+
+
+def _drop_canary(options: argparse.Namespace, root: Path) -> None:
+    dropped(place_of(options, root), options.team)
+
+
+def _snapshot(options: argparse.Namespace, root: Path) -> None:
+    from cli import snapshots
+
+    store = snapshots.store_of(place_of(options, root), options.team)
+    place, driver, host = _begin(options, root, must_reach=True)
+    driver.ready()
+    snapshots.snapshot(place, driver, host.reached, store)
+
+
+def _restore(options: argparse.Namespace, root: Path) -> None:
+    from cli import snapshots
+
+    store = snapshots.store_of(place_of(options, root), options.team)
+    place, driver, host = _begin(options, root, must_reach=True)
+    driver.ready()
+    host.refuse_another_cluster(driver.remembered())
+    snapshots.restore(place, driver, host.reached, store, options.snapshot, yes=options.yes)
 
 
 def _preflight(options: argparse.Namespace, root: Path) -> None:

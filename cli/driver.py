@@ -49,6 +49,8 @@ class TeamState:
     """What the outputs say of it: the numbers of the last `up`."""
     failed: tuple[str, ...] = ()
     """What of it failed in the last update."""
+    faults: tuple[str, ...] = ()
+    """What is wrong with its own KAI now, a sentence each."""
     pods: tuple[dict[str, Any], ...] = ()
     """Of a check that asked for a pair: the pods as its report lists them."""
 

@@ -14,7 +14,7 @@ from tests.test_dependencies import own_files
 
 ROOMS = (
     *("names", "podspec", "releases", "capacity", "settings", "kube", "seen", "probe", "components"),
-    *("preview", "policies", "report", "lab", "cli", "__main__", "tests"),
+    *("preview", "policies", "report", "page", "lab", "cli", "__main__", "tests"),
 )
 """Lowest first. A module imports from its own room and from those before it."""
 

@@ -213,7 +213,7 @@ def _held_back(pool: Pool, node: NodeFacts, subject: str) -> Finding:
     healthy = f"{advertised} {'is' if advertised == 1 else 'are'}" if advertised else "none is"
     held = f"has {capacity}, of which {healthy} allocatable: the device plugin holds {capacity - advertised} for "
     held += "unhealthy (Xid)" if advertised else "unhealthy (Xid), or its pod is gone"
-    mend = "read the plugin's log for the UUID, restart the plugin's pod or drain the node"
+    mend = f"read the plugin's log for the UUID, restart the plugin's pod, or `make fence NODE={node.name}`"
     if capacity == declared:
         return error("gpus-fewer", subject, held, f"{mend}; gpusPerNode stays {pool.gpus_per_node}")
     if advertised == declared:

@@ -15,6 +15,7 @@ from settings.overrides import overrides_say_what_they_are_about
 from settings.own_pods import (
     check_queues_are_free,
     restricted_teams_can_run,
+    snapshots_can_be_taken,
     storage_holds_the_control_plane,
     team_names_are_free,
     virtual_schedulers_have_nodes,
@@ -63,6 +64,7 @@ RULES: Final[tuple[Rule, ...]] = (
     hosts_are_made_in_one_way,
     team_names_are_free,
     storage_holds_the_control_plane,
+    snapshots_can_be_taken,
     virtual_schedulers_have_nodes,
     restricted_teams_can_run,
     check_queues_are_free,

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 import pytest
 
 import capacity
+from settings.models import Queue
 from settings.rules import LONGEST_TEAM_NAME
+from settings.tenants import scaled
 from tests.settings.build import mistakes
 
 
@@ -82,6 +84,31 @@ class TestCollisions:
             "teams.ml.nodes, teams.research.nodes",
         )
         fine({**nodes, "teams.ml.nodes": ["gpu-0"], "teams.research.nodes": ["gpu-1"]})
+
+    @pytest.mark.parametrize(
+        ("gpus", "sharing", "training", "notebooks"),
+        [
+            (1, False, (1, 1), (0, 1)),  # of 0.75 and 0.25 the larger remainder
+            (2, False, (1, 2), (1, 2)),  # 1.5 and 0.5: of equal remainders the first by name
+            (3, False, (2, 3), (1, 2)),
+            (4, False, (3, 4), (1, 2)),
+            (8, False, (3, 6), (1, 2)),  # no queue gets more than the team's has
+            (1, True, (0.75, 1), (0.25, 1)),
+            (0, False, (0, 0), (0, 0)),
+        ],
+    )
+    def test_a_canary_has_its_teams_queues_scaled(
+        self, gpus: int, sharing: bool, training: tuple[float, float], notebooks: tuple[float, float]
+    ) -> None:
+        queues = {
+            "training": Queue.model_validate({"gpu": {"quota": 3, "limit": 6}, "priority": 7}),
+            "notebooks": Queue.model_validate({"gpu": {"quota": 1, "limit": 2, "overQuotaWeight": 5}}),
+        }
+        found = scaled(queues, gpus, parts=sharing)
+        assert [(q.gpu.quota, q.gpu.limit) for q in found.values()] == [training, notebooks]
+        assert (found["training"].priority, found["notebooks"].gpu.over_quota_weight) == (7, 5)
+        free = {"all": Queue.model_validate({"gpu": {"quota": -1, "limit": -1}})}
+        assert scaled(free, gpus, parts=sharing) == free
 
     def test_a_team_and_its_canary_may_share_several_nodes(self) -> None:
         fine(
