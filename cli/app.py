@@ -23,6 +23,7 @@ from cli import say
 from cli.canary import dropped, promoted
 from cli.cluster import connected
 from cli.driver import Driver, Place
+from cli.drivers import driver_for
 from cli.errors import CommandError, Exit, InputError
 from cli.files import write_private
 from cli.host import Host
@@ -58,17 +59,6 @@ def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.FAILED
     return Exit.OK
-
-
-def _driver_for(place: Place) -> Driver:
-    """Return who drives this stack. Chosen by the stack file's provider, never by the stack's name."""
-    if place.platform.host.provider is HostProvider.LAB:
-        from cli.simulation import LabBridge  # the lab's own imports only where it is used
-
-        return LabBridge(place)
-    from cli.engine import EngineDriver
-
-    return EngineDriver(place)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -169,7 +159,7 @@ def _begin(
     options: argparse.Namespace, root: Path, *, must_reach: bool, whole: bool = True
 ) -> tuple[Place, Driver, Host]:
     place = place_of(options, root, whole=whole)
-    driver = _driver_for(place)
+    driver = driver_for(place)
     host = Host.of(place, driver)
     host.find(must_reach=must_reach)
     driver.use(host.target)
@@ -277,7 +267,7 @@ def _down(options: argparse.Namespace, root: Path) -> None:
 
 
 def _env(options: argparse.Namespace, root: Path) -> None:
-    lines = _driver_for(place_of(options, root)).exports()
+    lines = driver_for(place_of(options, root)).exports()
     if lines:
         say.result(lines)
     else:
@@ -326,7 +316,7 @@ def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
             f"{got} in {place.stack_file.name}.",
             f"`make kubeconfig STACK={place.stack} TEAM=<team>` with one of: {', '.join(names) or '(none)'}",
         )
-    driver = _driver_for(place)
+    driver = driver_for(place)
     host = Host.of(place, driver)
     host.find(must_reach=False)
     driver.use(host.target)
@@ -346,7 +336,7 @@ def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
 
 def _promote(options: argparse.Namespace, root: Path) -> None:
     place = place_of(options, root)
-    promoted(place, options.team, _driver_for(place))
+    promoted(place, options.team, driver_for(place))
 
 
 def _drop_canary(options: argparse.Namespace, root: Path) -> None:
