@@ -20,6 +20,7 @@ from preview.kinds import OF_THE_STACK, Allow, Edit, Effect, Kind, Row
 from preview.table import NOT_IN_TABLE, row_of
 from preview.usage import Usage, Use
 from preview.values import UnreadableError, is_known
+from settings.models import Platform
 
 EVERYONE = ""
 """Stands in the place of a tenant for what all of them notice."""
@@ -58,6 +59,17 @@ def changes(old: Facts, new: Facts, *, usage: Usage | None = None) -> tuple[Chan
     for change in found:
         once.setdefault((change.tenant, change.topic or change.path), change)
     return tuple(once.values())
+
+
+def snapshots_first(platform: Platform, old: Facts, new: Facts) -> dict[str, str]:
+    """Return the teams that notice a change and whose file asks for a snapshot before that, each with what it is."""
+    found: dict[str, str] = {}
+    for change in changes(old, new):
+        team = platform.teams.get(change.tenant)
+        kept = team.vcluster.snapshots if team is not None else None
+        if change.kind is not Kind.IN_PLACE and change.tenant in old.tenants and kept and kept.before_changes:
+            found.setdefault(change.tenant, change.means)
+    return found
 
 
 def _use(usage: Usage | None, tenant: str) -> Use | None:

@@ -43,7 +43,7 @@ DERIVED: Final = frozenset({HARD, CANARY_OF, REPLICAS, CLUSTER_UID, MADE})
 GPU_BOUND: Final = f"requests.{GPU}"
 """The key of a ResourceQuota that bounds GPUs (replicas)."""
 
-_SHARING: Final = ("sharing.timeSlicing.replicas", "sharing.mps.replicas")
+_SHARING: Final = ("sharing.timeSlicing.replicas", "sharing.mps.replicas", "sharing.mig.slices")
 _CANARY: Final = "scheduler.canary."
 
 

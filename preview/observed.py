@@ -60,6 +60,7 @@ _CLUSTER_FIELDS: Final = {
     "kubernetesVersion": "vcluster.kubernetesVersion",
     "persistence": "vcluster.persistence",
     "backingStore": "vcluster.backingStore",
+    "snapshotsSize": "vcluster.snapshots.size",
 }
 _POOL_FIELDS: Final = {
     "nodes": "nodes",

@@ -1,7 +1,7 @@
 """Quota and limits per team and pool, before and after. Pure.
 
-Owns: the numbers of both tables and of the picture, and what is left in a pool. Units are the pool's: GPU, or replica
-on a shared one.
+Owns: the numbers of both tables and of the picture, and what is left in a pool. Units are the pool's: GPU, or on
+a shared one replica or slice.
 Leaves to others: whether the numbers are allowed (`capacity`), how they look (`comment.py`,
 `picture.py`).
 """

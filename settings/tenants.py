@@ -74,6 +74,8 @@ def _canary(team: Team) -> Team:
                     "pods": min(CANARY_PODS, asked.pods),
                 }
             ),
+            # its state is for trying things out
+            "vcluster": team.vcluster.model_copy(update={"snapshots": None}),
             # its ports and GPUs are the team's
             "workloads": {},
             # under their own names, so that the team's manifests work there as they are

@@ -299,7 +299,7 @@ def check_request(tenant: Tenant, platform: Platform) -> job.Request:
         sharing=sharing(pool) if pool else None,
         tainted=bool(pool and pool.taint),
         product=pool.product if pool else None,
-        pool_gpu_memory_mib=pool.gpu_memory_mib if pool else None,
+        pool_gpu_memory_mib=pool.device_memory_mib if pool else None,
         pod=pod_settings(platform),
         kind="team",
     )

@@ -192,12 +192,14 @@ def _exposed(team: Team) -> int:
 
 def cluster_facts(tenant: Tenant) -> dict[str, object]:
     """What a policy may read about a tenant's virtual cluster, and a later run in the state."""
+    snapshots = tenant.team.vcluster.snapshots
     return {
         "team": tenant.name,
         "version": tenant.vcluster.version,
         "kubernetesVersion": tenant.kubernetes,
         "persistence": tenant.team.vcluster.persistence,
         "backingStore": tenant.team.vcluster.backing_store,
+        **({"snapshotsSize": snapshots.claim} if snapshots and snapshots.claim else {}),
     }
 
 

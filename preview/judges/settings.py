@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from capacity import parse_quantity
 from preview.facts import CLUSTER_UID
 from preview.judges.machines import HOST
 from preview.judges.numbers import gpus, in_use, not_known
@@ -78,6 +79,21 @@ def sharing(edit: Edit) -> Effect | None:
         return Effect(kind=Kind.DISRUPTIVE, means="its scheduler's pods roll", topic="scheduler")
     means = "GPU fractions are switched off: pods that run go on, new ones that ask for a fraction are refused"
     return Effect(kind=Kind.DISRUPTIVE, means=means, topic="fractions")
+
+
+def snapshots(edit: Edit) -> Effect | None:
+    """The volume of a team's snapshots: it grows, it can't shrink, and without it they are gone."""
+    bucket, size = "vcluster.snapshots.s3.bucket", "vcluster.snapshots.size"
+    before, after = (None if side.get(bucket) else side.get(size) for side in (edit.was, edit.now))
+    if not isinstance(before, str) or before == after:
+        return None
+    if not isinstance(after, str):
+        means = f"its snapshots on the volume of {before} are deleted with it"
+        return Effect(kind=Kind.LOSING, means=means, allow="delete", topic="snapshots")
+    if parse_quantity(after) < parse_quantity(before):
+        means = f"the volume of its snapshots {before} → {after}: Kubernetes refuses one that shrinks"
+        return Effect(kind=Kind.UNKNOWN, means=means, topic="snapshots")
+    return None
 
 
 _STRICTNESS: Final = ("privileged", "baseline", "restricted")

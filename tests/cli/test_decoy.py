@@ -88,11 +88,13 @@ COMMANDS: dict[str, Callable[[Decoy], int]] = {
     "lab-reset": lambda decoy: decoy.run("lab-reset"),
     "pr-preview": lambda decoy: decoy.run("preview", "--json", str(decoy.root / "out.json")),
     "drift": lambda decoy: decoy.run("drift"),
+    "inventory": lambda decoy: decoy.run("inventory"),
+    "init": lambda decoy: decoy.run("init"),
 }
 
 
-EXIT = {"outputs": 1, "kubeconfig": 1, "drift": 2}
-"""Of a lab that was never started: there are no outputs, and a lab has no drift."""
+EXIT = {"outputs": 1, "kubeconfig": 1, "drift": 2, "inventory": 2, "init": 2}
+"""Of a lab that was never started: no outputs; a lab has no drift, no nodes of its own, and its file is there."""
 
 
 @pytest.mark.parametrize("command", COMMANDS)

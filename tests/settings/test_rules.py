@@ -55,6 +55,26 @@ class TestCollisions:
         fine(shared)
         told({**shared, "teams.ml.resources.gpus": 4}, "the replica limits", "ml 4 + research 1 = 5 of 4")
 
+    def test_slices_are_what_counts_on_a_node_with_mig(self) -> None:
+        cut = {"pools.gpu.gpusPerNode": 1, "pools.gpu.sharing": {"mig": {"profile": "2g.20gb", "slices": 3}}}
+        fine(cut)
+        told({**cut, "teams.ml.resources.gpus": 3}, "the slice limits", "ml 3 + research 1 = 4 of 3")
+
+    @pytest.mark.parametrize(
+        ("mig", "said"),
+        [
+            ({"profile": "1g.10gb", "slices": 7, "strategy": "mixed"}, "sharing.mig.strategy"),
+            ({"profile": "half", "slices": 7}, "sharing.mig.profile"),
+            ({"profile": "1g.10gb", "slices": 8}, "sharing.mig.slices"),
+        ],
+    )
+    def test_slices_are_of_one_size_that_nvidia_has(self, mig: dict[str, object], said: str) -> None:
+        told({"pools.gpu.sharing": {"mig": mig}}, said)
+
+    def test_a_process_computes_on_one_slice(self) -> None:
+        cut = {"pools.gpu.sharing": {"mig": {"profile": "1g.10gb", "slices": 7}}}
+        told({**cut, "teams.ml.check.gpus": 2}, "teams.ml.check.gpus: is 1 on a pool of MIG slices")
+
     def test_a_pool_of_several_nodes_is_divided_by_name(self) -> None:
         nodes = {"pools.gpu.nodes": ["gpu-0", "gpu-1"]}
         told(
@@ -173,11 +193,20 @@ class TestPools:
         )
         fine({"pools.one": one, "pools.two": {**one, "selector": {"kind": "b"}}})
 
-    def test_time_slicing_and_mps_exclude_each_other(self) -> None:
-        both = {"timeSlicing": {"replicas": 2}, "mps": {"replicas": 2}}
-        told({"pools.gpu.sharing": both}, "pools.gpu.sharing: is either timeSlicing or mps, got both")
+    @pytest.mark.parametrize("other", [{"mps": {"replicas": 2}}, {"mig": {"profile": "1g.10gb", "slices": 7}}])
+    def test_the_ways_of_sharing_exclude_each_other(self, other: dict[str, object]) -> None:
+        both = {"timeSlicing": {"replicas": 2}, **other}
+        got = f"timeSlicing and {next(iter(other))}"
+        told({"pools.gpu.sharing": both}, f"pools.gpu.sharing: is one of timeSlicing, mps and mig, got {got}")
 
-    @pytest.mark.parametrize(("key", "value"), [("taint", True), ("sharing", {"mps": {"replicas": 2}})])
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("taint", True),
+            ("sharing", {"mps": {"replicas": 2}}),
+            ("sharing", {"mig": {"profile": "7g.80gb", "slices": 1}}),
+        ],
+    )
     def test_a_cpu_pool_has_no_gpu_settings(self, key: str, value: object) -> None:
         told({"pools.cpu": {"nodes": ["c"], "gpusPerNode": 0, key: value}}, f"pools.cpu.{key}: is for pools with GPUs")
 
@@ -440,6 +469,13 @@ class TestSchedulers:
         told(
             {"pools.gpu.sharing": {"timeSlicing": {"replicas": 2}}, "teams.ml.scheduler.gpuSharing": True},
             "teams.ml.scheduler.gpuSharing: and replicas exclude each other: pool gpu shares each GPU as 2 replicas",
+        )
+        told(
+            {
+                "pools.gpu.sharing": {"mig": {"profile": "1g.10gb", "slices": 7}},
+                "teams.ml.scheduler.gpuSharing": True,
+            },
+            "teams.ml.scheduler.gpuSharing: and slices exclude each other: pool gpu shares each GPU as 7 slices",
         )
 
     def test_half_a_gpu_needs_sharing(self) -> None:
