@@ -19,7 +19,9 @@ def mode(edit: Edit) -> Effect | None:
     )
     used = in_use(edit.use)
     if edit.before == "default":
-        means = f"scheduler mode default → {edit.after}: its API server restarts, pods that run go on; its check follows"
+        means = (
+            f"scheduler mode default → {edit.after}: its API server restarts, pods that run go on; its check follows"
+        )
         return Effect(kind=Kind.DISRUPTIVE, means=means, topic="scheduler")
     if used == 0:
         return Effect(kind=Kind.DISRUPTIVE, means=means, topic="scheduler")
