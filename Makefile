@@ -42,6 +42,11 @@ footprint: $(READY)   ## what tenancy costs: pods, CPU and memory asked and used
 	@$(RUN) footprint $(if $(TEAM),--team "$(TEAM)")
 kubeconfig: $(READY)  ## write TEAM's kubeconfig (mode 0600); USER_RIGHTS=1: the one without admin rights
 	@$(RUN) kubeconfig --team "$(TEAM)" $(if $(USER_RIGHTS),--user)
+why: $(READY)         ## why pods wait, and what to do: TEAM=ml POD=train-0; without them every pod that waits
+	@$(RUN) why --team "$(TEAM)" --pod "$(POD)" $(if $(JSON),--json)
+would: $(READY)       ## would a pod of TEAM be placed now? GPUS=2 or FRACTION=0.5, QUEUE=, CPU=, MEMORY=
+	@$(RUN) would --team "$(TEAM)" $(if $(GPUS),--gpus "$(GPUS)") $(if $(FRACTION),--fraction "$(FRACTION)") \
+	  $(if $(QUEUE),--queue "$(QUEUE)") $(if $(CPU),--cpu "$(CPU)") $(if $(MEMORY),--memory "$(MEMORY)") $(if $(JSON),--json)
 promote: $(READY)     ## give TEAM its canary's version: edits the stack file, shows the difference
 	@$(RUN) promote --team "$(TEAM)"
 drop-canary: $(READY) ## take TEAM's canary out of the stack file, show the difference

@@ -27,7 +27,9 @@ from cli.drivers import driver_for
 from cli.errors import CommandError, Exit, InputError
 from cli.files import write_private
 from cli.host import Host
+from cli.look import viewer
 from cli.salvage import salvaged
+from cli.why import add_request, request_of, show_why, show_would
 from settings.load import load_stack_file
 from settings.models import HostProvider
 from settings.problems import SettingsError
@@ -93,6 +95,13 @@ def parser() -> argparse.ArgumentParser:
     footprint.add_argument("--team", default="", help="show this team's pods one by one")
     for command in (status, preflight, footprint):
         command.add_argument("--json", action="store_true", help="print JSON on standard output instead of a table")
+    why = add("why", _why, "say why pods wait, and what to do")
+    why.add_argument("--pod", default="", metavar="NAME", help="a pod, or what makes it; default: every pod that waits")
+    would = add("would", _would, "would a pod like this be placed now?")
+    add_request(would)
+    for command in (why, would):
+        command.add_argument("--team", default="", help="a team of the stack")
+        command.add_argument("--json", action="store_true", help="print JSON on standard output")
     for name, run, words in (
         ("snapshot", _snapshot, "keep a team's virtual cluster as it is now"),
         ("restore", _restore, "put a team's virtual cluster back to a snapshot; says first what that loses"),
@@ -305,6 +314,18 @@ def _footprint(options: argparse.Namespace, root: Path) -> None:
         print(json.dumps([one.as_json() for one in found], indent=2))
     else:
         show(found, place.platform, team=options.team)
+
+
+def _why(options: argparse.Namespace, root: Path) -> None:
+    place, driver, _host = _begin(options, root, must_reach=False, whole=False)
+    driver.ready()
+    show_why(viewer(place, driver)(), options.team, options.pod, stack=place.stack, as_json=options.json)
+
+
+def _would(options: argparse.Namespace, root: Path) -> None:
+    place, driver, _host = _begin(options, root, must_reach=False)
+    driver.ready()
+    show_would(viewer(place, driver)(), options.team, request_of(options), stack=place.stack, as_json=options.json)
 
 
 def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
