@@ -48,7 +48,7 @@ def facts(seen: Seen, waiting: Iterable[Why] = ()) -> dict[str, Data]:
 
 
 def marks_of(teams: Sequence[str]) -> dict[str, str]:
-    """Two characters for each team, no two alike: its first ones where nobody else has them, the number at its end, or
+    """At most two characters for each team, no two alike: its first ones where nobody else has them, the number at its end, or
     what else is in its name, so that people guess them."""
     letters = {team: [char for char in team if char.isalnum()] or ["?"] for team in teams}
     starts = Counter("".join(chars[:2]) for chars in letters.values())

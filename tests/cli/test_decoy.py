@@ -88,6 +88,7 @@ COMMANDS: dict[str, Callable[[Decoy], int]] = {
     "lab-reset": lambda decoy: decoy.run("lab-reset"),
     "pr-preview": lambda decoy: decoy.run("preview", "--json", str(decoy.root / "out.json")),
     "drift": lambda decoy: decoy.run("drift"),
+    "dashboard": lambda decoy: decoy.run("dashboard", "--static", "out.html"),
     "fence": lambda decoy: decoy.run("fence", "--node", "gpu-0", "--reason", "Xid 79"),
     "unfence": lambda decoy: decoy.run("unfence", "--node", "gpu-0"),
 }
