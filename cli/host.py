@@ -45,6 +45,13 @@ class Host:
         """The connection, where one was found."""
         return self._target
 
+    @property
+    def reached(self) -> Target:
+        """The connection. Raises `CommandError` where the program makes the cluster, and no kubeconfig leads to it."""
+        if self._target is None:
+            raise CommandError("no kubeconfig of this machine leads to the cluster.", "set host.context to its context")
+        return self._target
+
     def find(self, *, must_reach: bool) -> None:
         """Find context and UID. Without `must_reach` (reading the state needs no cluster) a dead one is named."""
         host = self._place.platform.host

@@ -20,6 +20,7 @@ from cli import say
 from cli.cluster import Target, get_json, target_of
 from cli.driver import Reach, TeamState
 from cli.errors import CommandError
+from kube.health import faults
 from names import CHECK_NAMESPACE, CHECK_REPORT
 from probe.pair import LISTED, listing
 from settings.models import Platform, SchedulerMode, Team
@@ -60,8 +61,9 @@ class Row:
     resources: str
     api: str
     check: str
+    faults: tuple[str, ...] = ()
 
-    def as_json(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, object]:
         """The row as JSON."""
         return dict(vars(self))
 
@@ -81,7 +83,7 @@ def _row(platform: Platform, name: str, team: Team, state: TeamState | None, now
     return Row(
         team=name,
         pool=team.pool or "-",
-        mode=team.scheduler.mode.value,
+        mode=f"{team.scheduler.mode.value}, paused" if team.paused else team.scheduler.mode.value,
         version=version or "-",
         gpus=f"{gpus.quota} of {gpus.limit} {unit}s" if gpus.limit else "-",
         queues=", ".join(f"{leaf} {_number(q.gpu.quota)}/{_number(q.gpu.limit)}" for leaf, q in team.queues.items())
@@ -89,6 +91,7 @@ def _row(platform: Platform, name: str, team: Team, state: TeamState | None, now
         resources=f"{team.resources.cpu} CPU, {team.resources.memory}, {team.resources.pods} pods",
         api=state.api if state else "not made",
         check=_check(state, now),
+        faults=state.faults if state else (),
     )
 
 
@@ -116,6 +119,7 @@ def _row_of_facts(name: str, state: TeamState, now: datetime) -> Row:
         resources=f"{said('cpu')} CPU, {said('memory')}, {said('pods')} pods",
         api=state.api,
         check=_check(state, now),
+        faults=state.faults,
     )
 
 
@@ -199,6 +203,16 @@ def _listed(pods: Sequence[Mapping[str, Any]], width: int) -> str:
         line
         for text in said
         for line in wrap(text, width, subsequent_indent=INDENT, break_long_words=False, break_on_hyphens=False)
+    )
+
+
+def broken(states: Mapping[str, TeamState]) -> str:
+    """What is wrong with teams' own schedulers, a line each; empty where nothing is."""
+    return "".join(
+        f"\nthe scheduler of {name} is not well, and no other team's is touched by it\n"
+        + "".join(f"  {fault}\n" for fault in state.faults)
+        for name, state in states.items()
+        if state.faults
     )
 
 
@@ -305,6 +319,7 @@ def team_state(output: Mapping[str, Any], target: Target | None) -> TeamState:
         report = get_json(target, REPORT_PATH, timeout=QUICK)
     except CommandError as error:
         return replace(known, api=f"down: {error.cause}")
+    known = replace(known, faults=_faults(target, output))
     if report is None:
         return replace(known, api="up")
     data = report.get("data") or {}
@@ -317,6 +332,20 @@ def team_state(output: Mapping[str, Any], target: Target | None) -> TeamState:
         verdict=data.get("verdict") or newer or verdict,
         checked_at=at or _written(report) or checked_at,
     )
+
+
+def _faults(target: Target, output: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is wrong with a team's own KAI. One that is only being made is not broken."""
+    if output.get("mode") != SchedulerMode.VIRTUAL.value or "namespace" not in output:
+        return ()
+
+    def read(path: str) -> Mapping[str, Any] | None:
+        try:
+            return get_json(target, path, timeout=QUICK)
+        except CommandError:
+            return {}
+
+    return tuple(faults(read, output.get("schedulerVersion")))
 
 
 def _written(report: Mapping[str, Any]) -> datetime | None:

@@ -118,6 +118,17 @@ ProductName = Annotated[
     ),
 ]
 
+MigProfile = Annotated[
+    str,
+    Text(
+        rule="a MIG profile: compute slices and memory",
+        pattern=grammar.MIG_PROFILE,
+        longest=20,
+        example="'1g.10gb' (`nvidia-smi mig -lgip` lists what the GPU offers)",
+        stand_in="1g.{}gb",
+    ),
+]
+
 HostName = Annotated[
     str,
     Text(

@@ -463,6 +463,16 @@ def test_mps_is_its_own_strategy() -> None:
     assert list(yaml.safe_load(text)["sharing"]) == ["mps"]
 
 
+def test_slices_are_looked_for_on_their_nodes_alone_and_no_gpu_is_cut() -> None:
+    config = SharingConfig(name="cut", strategy="mig")
+    text = at(device_plugin_values(DEVICE_PLUGIN[DEFAULT_DEVICE_PLUGIN], configs=[config]), "config.map.cut")
+    assert isinstance(text, str)
+    assert yaml.safe_load(text) == {"version": "v1", "flags": {"migStrategy": "single"}}
+    for release in GPU_OPERATOR.values():
+        assert at(gpu_operator_values(release, configs=[config]), "mig.strategy") == "single"
+        assert "mig" not in gpu_operator_values(release, configs=[TIME_SLICED])
+
+
 def test_nodes_without_a_label_share_nothing() -> None:
     values = device_plugin_values(DEVICE_PLUGIN[DEFAULT_DEVICE_PLUGIN], configs=[TIME_SLICED])
     default = at(values, "config.default")

@@ -91,11 +91,13 @@ COMMANDS: dict[str, Callable[[Decoy], int]] = {
     "dashboard": lambda decoy: decoy.run("dashboard", "--static", "out.html"),
     "fence": lambda decoy: decoy.run("fence", "--node", "gpu-0", "--reason", "Xid 79"),
     "unfence": lambda decoy: decoy.run("unfence", "--node", "gpu-0"),
+    "inventory": lambda decoy: decoy.run("inventory"),
+    "init": lambda decoy: decoy.run("init"),
 }
 
 
-EXIT = {"outputs": 1, "kubeconfig": 1, "drift": 2, "fence": 1, "unfence": 1}
-"""Of a lab that was never started: there are no outputs and no nodes, and a lab has no drift."""
+EXIT = {"outputs": 1, "kubeconfig": 1, "drift": 2, "inventory": 2, "init": 2, "fence": 1, "unfence": 1}
+"""Of a lab that was never started: no outputs; a lab has no drift, no nodes of its own, and its file is there."""
 
 
 @pytest.mark.parametrize("command", COMMANDS)

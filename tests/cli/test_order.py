@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
 import sys
-import time
 from datetime import date, timedelta
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
 from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.fake_api import UID, certificates, kubeconfig
+from tests.conftest import HANGS_SECONDS, nobody
 
 SOON = date.today() + timedelta(days=30)
 """An override's last day: the commands go by the clock."""
@@ -182,9 +184,10 @@ def test_outputs_of_a_stack_that_is_not_there_say_how_to_make_it(
 def test_outputs_work_while_the_cluster_is_away(
     project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "kubeconfig").write_text(kubeconfig(f"http://127.0.0.1:{closed_port()}"))
     project.outputs({"teams": {}})
-    assert project.run("outputs") == 0
+    with nobody() as held:
+        (tmp_path / "kubeconfig").write_text(kubeconfig(f"http://127.0.0.1:{held.getsockname()[1]}"))
+        assert project.run("outputs") == 0
     said = capsys.readouterr()
     assert json.loads(said.out) == {"teams": {}}
     assert "not reachable" in said.err.splitlines()[0]
@@ -430,25 +433,24 @@ def test_ctrl_c_reaches_the_engine_once_and_waits_for_it(project: Project) -> No
         "import sys\nfrom pathlib import Path\nfrom cli.app import main\n"
         f"sys.exit(main(['--stack', 'one', 'up'], root=Path({str(project.root)!r})))"
     )
-    environment = {**os.environ, "STUB_WAIT": "30", "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "STUB_WAIT": str(HANGS_SECONDS), "PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as command:
-        deadline = time.monotonic() + 20
-        while not project.did("up") and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(0.3)  # the stub is in its sleep by now
+        hangs = Timer(HANGS_SECONDS, command.kill)
+        hangs.start()
+        assert command.stderr is not None
+        said = ""
+        for line in command.stderr:  # until the stub says that it is at work, or the command has ended
+            said += line
+            if "Updating (one)" in line:
+                break
         # as a terminal does it: to the whole foreground group
-        os.killpg(command.pid, 2)
-        _, said = command.communicate(timeout=20)
+        os.killpg(command.pid, signal.SIGINT)
+        said += command.stderr.read()
+        command.wait()
+        hangs.cancel()
     assert command.returncode == 130
     assert (project.home / "interrupts").read_text() == "x"
     assert "Traceback" not in said
     assert "`make up STACK=one` goes on from here" in said
-
-
-def closed_port() -> int:
-    """A port of loopback on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

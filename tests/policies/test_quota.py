@@ -504,6 +504,10 @@ def test_replicas_are_within_the_stacks_maximum(replicas: int, fires: bool) -> N
     assert all(f"pool a100: {replicas} replicas of a GPU, allowed are 1 to 4; set fewer" in m for m in found)
 
 
+def test_slices_are_no_replicas_to_that_maximum() -> None:
+    assert messages("replicas-maximum", [pool(replicas=7, unit="slice")], maxReplicas=4) == []
+
+
 def test_a_team_that_shares_gpus_on_replicas_is_refused() -> None:
     shared = pool(replicas=2, unit="replica")
     assert messages("no-fractions-on-replicas", [shared, team()]) == [

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 import pytest
 
 import capacity
+from settings.models import Queue
 from settings.rules import LONGEST_TEAM_NAME
+from settings.tenants import scaled
 from tests.settings.build import mistakes
 
 
@@ -53,6 +55,26 @@ class TestCollisions:
         fine(shared)
         told({**shared, "teams.ml.resources.gpus": 4}, "the replica limits", "ml 4 + research 1 = 5 of 4")
 
+    def test_slices_are_what_counts_on_a_node_with_mig(self) -> None:
+        cut = {"pools.gpu.gpusPerNode": 1, "pools.gpu.sharing": {"mig": {"profile": "2g.20gb", "slices": 3}}}
+        fine(cut)
+        told({**cut, "teams.ml.resources.gpus": 3}, "the slice limits", "ml 3 + research 1 = 4 of 3")
+
+    @pytest.mark.parametrize(
+        ("mig", "said"),
+        [
+            ({"profile": "1g.10gb", "slices": 7, "strategy": "mixed"}, "sharing.mig.strategy"),
+            ({"profile": "half", "slices": 7}, "sharing.mig.profile"),
+            ({"profile": "1g.10gb", "slices": 8}, "sharing.mig.slices"),
+        ],
+    )
+    def test_slices_are_of_one_size_that_nvidia_has(self, mig: dict[str, object], said: str) -> None:
+        told({"pools.gpu.sharing": {"mig": mig}}, said)
+
+    def test_a_process_computes_on_one_slice(self) -> None:
+        cut = {"pools.gpu.sharing": {"mig": {"profile": "1g.10gb", "slices": 7}}}
+        told({**cut, "teams.ml.check.gpus": 2}, "teams.ml.check.gpus: is 1 on a pool of MIG slices")
+
     def test_a_pool_of_several_nodes_is_divided_by_name(self) -> None:
         nodes = {"pools.gpu.nodes": ["gpu-0", "gpu-1"]}
         told(
@@ -62,6 +84,31 @@ class TestCollisions:
             "teams.ml.nodes, teams.research.nodes",
         )
         fine({**nodes, "teams.ml.nodes": ["gpu-0"], "teams.research.nodes": ["gpu-1"]})
+
+    @pytest.mark.parametrize(
+        ("gpus", "sharing", "training", "notebooks"),
+        [
+            (1, False, (1, 1), (0, 1)),  # of 0.75 and 0.25 the larger remainder
+            (2, False, (1, 2), (1, 2)),  # 1.5 and 0.5: of equal remainders the first by name
+            (3, False, (2, 3), (1, 2)),
+            (4, False, (3, 4), (1, 2)),
+            (8, False, (3, 6), (1, 2)),  # no queue gets more than the team's has
+            (1, True, (0.75, 1), (0.25, 1)),
+            (0, False, (0, 0), (0, 0)),
+        ],
+    )
+    def test_a_canary_has_its_teams_queues_scaled(
+        self, gpus: int, sharing: bool, training: tuple[float, float], notebooks: tuple[float, float]
+    ) -> None:
+        queues = {
+            "training": Queue.model_validate({"gpu": {"quota": 3, "limit": 6}, "priority": 7}),
+            "notebooks": Queue.model_validate({"gpu": {"quota": 1, "limit": 2, "overQuotaWeight": 5}}),
+        }
+        found = scaled(queues, gpus, parts=sharing)
+        assert [(q.gpu.quota, q.gpu.limit) for q in found.values()] == [training, notebooks]
+        assert (found["training"].priority, found["notebooks"].gpu.over_quota_weight) == (7, 5)
+        free = {"all": Queue.model_validate({"gpu": {"quota": -1, "limit": -1}})}
+        assert scaled(free, gpus, parts=sharing) == free
 
     def test_a_team_and_its_canary_may_share_several_nodes(self) -> None:
         fine(
@@ -146,11 +193,20 @@ class TestPools:
         )
         fine({"pools.one": one, "pools.two": {**one, "selector": {"kind": "b"}}})
 
-    def test_time_slicing_and_mps_exclude_each_other(self) -> None:
-        both = {"timeSlicing": {"replicas": 2}, "mps": {"replicas": 2}}
-        told({"pools.gpu.sharing": both}, "pools.gpu.sharing: is either timeSlicing or mps, got both")
+    @pytest.mark.parametrize("other", [{"mps": {"replicas": 2}}, {"mig": {"profile": "1g.10gb", "slices": 7}}])
+    def test_the_ways_of_sharing_exclude_each_other(self, other: dict[str, object]) -> None:
+        both = {"timeSlicing": {"replicas": 2}, **other}
+        got = f"timeSlicing and {next(iter(other))}"
+        told({"pools.gpu.sharing": both}, f"pools.gpu.sharing: is one of timeSlicing, mps and mig, got {got}")
 
-    @pytest.mark.parametrize(("key", "value"), [("taint", True), ("sharing", {"mps": {"replicas": 2}})])
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("taint", True),
+            ("sharing", {"mps": {"replicas": 2}}),
+            ("sharing", {"mig": {"profile": "7g.80gb", "slices": 1}}),
+        ],
+    )
     def test_a_cpu_pool_has_no_gpu_settings(self, key: str, value: object) -> None:
         told({"pools.cpu": {"nodes": ["c"], "gpusPerNode": 0, key: value}}, f"pools.cpu.{key}: is for pools with GPUs")
 
@@ -413,6 +469,13 @@ class TestSchedulers:
         told(
             {"pools.gpu.sharing": {"timeSlicing": {"replicas": 2}}, "teams.ml.scheduler.gpuSharing": True},
             "teams.ml.scheduler.gpuSharing: and replicas exclude each other: pool gpu shares each GPU as 2 replicas",
+        )
+        told(
+            {
+                "pools.gpu.sharing": {"mig": {"profile": "1g.10gb", "slices": 7}},
+                "teams.ml.scheduler.gpuSharing": True,
+            },
+            "teams.ml.scheduler.gpuSharing: and slices exclude each other: pool gpu shares each GPU as 7 slices",
         )
 
     def test_half_a_gpu_needs_sharing(self) -> None:
