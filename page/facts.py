@@ -26,19 +26,21 @@ MOST_PODS: Final = 200
 """So many waiting pods are listed; the rest is counted."""
 BAD_CHECK: Final = {"fail": "error", "could-not-tell": "warning", "warn": "warning"}
 NEVER_OVER: Final = 1.000001
+LEVELS: Final = ("error", "warning", "unseen")
 
 
-def facts(seen: Seen, waiting: Iterable[Why] = ()) -> dict[str, Data]:
-    """Return what the page shows. `waiting`: why each pod waits, or was lost."""
+def facts(seen: Seen, waiting: Iterable[Why] = (), *, simulated: bool = False) -> dict[str, Data]:
+    """Return what the page shows. `waiting`: why each pod waits, or was lost. `simulated`: the lab, which runs no KAI."""
     marks = marks_of([team.name for team in seen.teams])
     lines: list[Data] = [
         {"team": one.team, "pod": f"{one.namespace}/{one.pod}", "cause": one.cause, "fix": one.fix} for one in waiting
     ]
     return {
         "stack": seen.stack,
+        "simulated": simulated,
         "at": seen.at.isoformat(),
         "kubernetes": seen.kubernetes,
-        "faults": sorted(_faults(seen), key=lambda fault: ("error", "warning", "unseen").index(fault["level"])),
+        "faults": sorted(_faults(seen, simulated=simulated), key=lambda fault: LEVELS.index(fault["level"])),
         "waiting": lines[:MOST_PODS],
         "unlisted": max(0, len(lines) - MOST_PODS),
         "pools": [_pool(pool) for pool in seen.pools],
@@ -48,8 +50,8 @@ def facts(seen: Seen, waiting: Iterable[Why] = ()) -> dict[str, Data]:
 
 
 def marks_of(teams: Sequence[str]) -> dict[str, str]:
-    """At most two characters for each team, no two alike: its first ones where nobody else has them, the number at its end, or
-    what else is in its name, so that people guess them."""
+    """At most two characters for each team, no two alike, that people guess: its first ones where nobody else has them,
+    the number at its end, or what else is in its name."""
     letters = {team: [char for char in team if char.isalnum()] or ["?"] for team in teams}
     starts = Counter("".join(chars[:2]) for chars in letters.values())
     found: dict[str, str] = {}
@@ -80,11 +82,11 @@ def _number(value: float) -> float:
 # --- faults -----------------------------------------------------------------------------------------------------------
 
 
-def _faults(seen: Seen) -> Iterator[dict[str, str]]:
+def _faults(seen: Seen, *, simulated: bool) -> Iterator[dict[str, str]]:
     for node in seen.nodes:
-        yield from _of_node(node)
+        yield from _of_node(node, seen.stack)
     for team in seen.teams:
-        yield from _of_team(team)
+        yield from _of_team(team, seen.stack, simulated=simulated)
     for one in (*seen.plugin, *seen.kai):
         yield from _of_component("host", one)
     apis = {f"team {team.name}: everything" for team in seen.teams}
@@ -97,17 +99,17 @@ def _fault(level: str, about: str, text: str, fix: str = "") -> dict[str, str]:
     return {"level": level, "about": about, "text": text, "fix": fix}
 
 
-def _of_node(node: Node) -> Iterator[dict[str, str]]:
+def _of_node(node: Node, stack: str) -> Iterator[dict[str, str]]:
     about = f"node {node.name}"
     sick = sum(unit.state is GpuState.UNHEALTHY for unit in node.units)
     if node.fenced is not None:
-        yield _fault("warning", about, f"is fenced: {node.fenced}", f"make unfence NODE={node.name}")
+        yield _fault("warning", about, f"is fenced: {node.fenced}", f"make unfence STACK={stack} NODE={node.name}")
         return
     if not node.ready:
         yield _fault("error", about, "is not Ready", f"kubectl describe node {node.name}")
     if sick:
         units = f"{sick} of its {len(node.units)} GPUs {'is' if sick == 1 else 'are'} unhealthy"
-        yield _fault("error", about, units, f"make fence NODE={node.name}")
+        yield _fault("error", about, units, f"make fence STACK={stack} NODE={node.name}")
     if node.cordoned:
         yield _fault("warning", about, "is cordoned", f"kubectl uncordon {node.name}")
     for pressure in node.pressures:
@@ -118,16 +120,16 @@ def _of_node(node: Node) -> Iterator[dict[str, str]]:
             yield _fault("error", about, f"one GPU holds more than its whole: {holders}")
 
 
-def _of_team(team: Team) -> Iterator[dict[str, str]]:
+def _of_team(team: Team, stack: str, *, simulated: bool) -> Iterator[dict[str, str]]:
     about = f"team {team.name}"
     if team.api.startswith("down"):
         yield _fault("error", about, f"its API is {team.api}", f"kubectl -n {team.namespace} get pods")
     elif team.api == "not made":
-        yield _fault("warning", about, "is not made yet", "make up")
+        yield _fault("warning", about, "is not made yet", f"make up STACK={stack}")
     elif team.api == "not asked":
         yield _fault("unseen", about, "its API was not asked: no kubeconfig at hand")
-    elif team.mode == "virtual" and not team.kai:
-        yield _fault("error", about, "has no KAI in its cluster", "make up")
+    elif team.mode == "virtual" and not team.kai and not simulated:
+        yield _fault("error", about, "has no KAI in its cluster", f"make up STACK={stack}")
     for one in team.kai if team.mode == "virtual" else ():
         yield from _of_component(about, one)
     if team.check is not None and team.check.verdict in BAD_CHECK:

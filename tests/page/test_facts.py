@@ -111,6 +111,9 @@ class TestFaults:
         assert of_team(mode="default", kai=()) == []
         assert of_team(mode="host", kai=KAI) == []
 
+    def test_the_lab_runs_no_kai(self) -> None:
+        assert facts(seen(teams=(team("ml", kai=()),)), simulated=True)["faults"] == []
+
     def test_what_could_not_be_read_is_said_once(self) -> None:
         gaps = (Gap(what="team ml: everything", why="down: x"), Gap(what="team ml: queues", why="forbidden"))
         found = faults(teams=(team("ml", api="down: x"),), gaps=gaps)
