@@ -30,7 +30,7 @@ LEVELS: Final = ("error", "warning", "unseen")
 
 
 def facts(seen: Seen, waiting: Iterable[Why] = (), *, simulated: bool = False) -> dict[str, Data]:
-    """Return what the page shows. `waiting`: why each pod waits, or was lost. `simulated`: the lab, which runs no KAI."""
+    """Return what the page shows. `waiting`: why pods wait or were lost. `simulated`: the lab, which runs no KAI."""
     marks = marks_of([team.name for team in seen.teams])
     lines: list[Data] = [
         {"team": one.team, "pod": f"{one.namespace}/{one.pod}", "cause": one.cause, "fix": one.fix} for one in waiting

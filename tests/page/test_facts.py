@@ -93,7 +93,15 @@ class TestFaults:
             (
                 {
                     "pods": (
-                        pod("ml", "ml-0", phase="Pending", state="ImagePullBackOff", ours=True, namespace="team-ml"),
+                        pod(
+                            "ml",
+                            "ml-0",
+                            phase="Pending",
+                            state="ImagePullBackOff",
+                            ready=False,
+                            ours=True,
+                            namespace="team-ml",
+                        ),
                     )
                 },
                 ("warning", "team ml", "team-ml/ml-0 is ImagePullBackOff"),
