@@ -9,9 +9,9 @@ RUN     = $(PY) -m cli --stack $(STACK)
 STACKS  = $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview outputs status footprint kubeconfig promote drop-canary preflight dashboard fence
-.PHONY: unfence env snapshot restore down inventory init lab-reset check check-fast test bench mutants
-.PHONY: schema lock clean
+.PHONY: help up preview outputs status footprint kubeconfig why would promote drop-canary preflight
+.PHONY: dashboard fence unfence env snapshot restore down inventory init lab-reset check check-fast test
+.PHONY: bench mutants schema lock clean
 
 -include report/targets.mk
 
