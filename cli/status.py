@@ -18,8 +18,9 @@ from rich.table import Table
 
 from cli import say
 from cli.cluster import Target, get_json, target_of
-from cli.driver import TeamState
+from cli.driver import Reach, TeamState
 from cli.errors import CommandError
+from kube.health import faults
 from names import CHECK_NAMESPACE, CHECK_REPORT
 from probe.pair import LISTED, listing
 from settings.models import Platform, SchedulerMode, Team
@@ -60,8 +61,9 @@ class Row:
     resources: str
     api: str
     check: str
+    faults: tuple[str, ...] = ()
 
-    def as_json(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, object]:
         """The row as JSON."""
         return dict(vars(self))
 
@@ -81,7 +83,7 @@ def _row(platform: Platform, name: str, team: Team, state: TeamState | None, now
     return Row(
         team=name,
         pool=team.pool or "-",
-        mode=team.scheduler.mode.value,
+        mode=f"{team.scheduler.mode.value}, paused" if team.paused else team.scheduler.mode.value,
         version=version or "-",
         gpus=f"{gpus.quota} of {gpus.limit} {unit}s" if gpus.limit else "-",
         queues=", ".join(f"{leaf} {_number(q.gpu.quota)}/{_number(q.gpu.limit)}" for leaf, q in team.queues.items())
@@ -89,6 +91,7 @@ def _row(platform: Platform, name: str, team: Team, state: TeamState | None, now
         resources=f"{team.resources.cpu} CPU, {team.resources.memory}, {team.resources.pods} pods",
         api=state.api if state else "not made",
         check=_check(state, now),
+        faults=state.faults if state else (),
     )
 
 
@@ -109,13 +112,14 @@ def _row_of_facts(name: str, state: TeamState, now: datetime) -> Row:
     return Row(
         team=name,
         pool=said("pool"),
-        mode=said("mode"),
+        mode=f"{said('mode')}, paused" if facts.get("state") == "paused" else said("mode"),
         version=state.scheduler_version or said("schedulerVersion"),
         gpus=f"{said('gpuQuota')} of {said('gpuLimit')}",
         queues=", ".join(f"{leaf} {q.get('quota')}/{q.get('limit')}" for leaf, q in leaves.items()) or "-",
         resources=f"{said('cpu')} CPU, {said('memory')}, {said('pods')} pods",
         api=state.api,
         check=_check(state, now),
+        faults=state.faults,
     )
 
 
@@ -202,6 +206,16 @@ def _listed(pods: Sequence[Mapping[str, Any]], width: int) -> str:
     )
 
 
+def broken(states: Mapping[str, TeamState]) -> str:
+    """What is wrong with teams' own schedulers, a line each; empty where nothing is."""
+    return "".join(
+        f"\nthe scheduler of {name} is not well, and no other team's is touched by it\n"
+        + "".join(f"  {fault}\n" for fault in state.faults)
+        for name, state in states.items()
+        if state.faults
+    )
+
+
 # --- what is known now ------------------------------------------------------------------------------------------------
 
 
@@ -239,10 +253,13 @@ def teams_in_state(exported: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def team_states(
-    outputs: Mapping[str, Any], platform: Platform, otherwise: Callable[[str], str | None] = lambda _: None
-) -> dict[str, TeamState]:
-    """Return the state of each tenant: from the outputs, and from its API where that answers.
+def reach_of(
+    outputs: Mapping[str, Any],
+    platform: Platform,
+    host: Target | None,
+    otherwise: Callable[[str], str | None] = lambda _: None,
+) -> Reach:
+    """Return how the clusters of a stack are reached, by its outputs.
 
     `otherwise` gives a team's kubeconfig where the outputs have none: they are written only at the end of an `up` in
     which nothing failed.
@@ -250,12 +267,26 @@ def team_states(
     made = outputs.get("teams") or {}
     known = dict.fromkeys((*tenants(platform), *made))
     found = {name: _kubeconfigs(outputs, name).get("admin") or otherwise(name) for name in known}
-    names = [name for name, kubeconfig in found.items() if name in made or kubeconfig]
-    # parsed here and not in the threads: the parser (msgspec 0.22) is not safe there
-    targets = {name: _target(found[name]) for name in names}
+    # parsed here and not in threads: the parser (msgspec 0.22) is not safe there
+    targets = {name: _target(text) for name, text in found.items()}
+    return Reach(
+        host=host.config if host else None,
+        teams={name: target.config if target else None for name, target in targets.items()},
+        made=made,
+    )
+
+
+def team_states(
+    outputs: Mapping[str, Any], platform: Platform, otherwise: Callable[[str], str | None] = lambda _: None
+) -> dict[str, TeamState]:
+    """Return the state of each tenant: from the outputs, and from its API where that answers."""
+    reach = reach_of(outputs, platform, None, otherwise)
+    names = [name for name, config in reach.teams.items() if name in reach.made or config]
 
     def ask(name: str) -> TeamState:
-        return team_state(made.get(name) or {}, targets[name])
+        config = reach.teams[name]
+        target = Target(context=name, source="the stack's outputs", config=config) if config else None
+        return team_state(reach.made.get(name) or {}, target)
 
     with ThreadPoolExecutor(max_workers=ASKED_AT_ONCE) as pool:
         return dict(zip(names, pool.map(ask, names), strict=True))
@@ -288,6 +319,7 @@ def team_state(output: Mapping[str, Any], target: Target | None) -> TeamState:
         report = get_json(target, REPORT_PATH, timeout=QUICK)
     except CommandError as error:
         return replace(known, api=f"down: {error.cause}")
+    known = replace(known, faults=_faults(target, output))
     if report is None:
         return replace(known, api="up")
     data = report.get("data") or {}
@@ -300,6 +332,20 @@ def team_state(output: Mapping[str, Any], target: Target | None) -> TeamState:
         verdict=data.get("verdict") or newer or verdict,
         checked_at=at or _written(report) or checked_at,
     )
+
+
+def _faults(target: Target, output: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is wrong with a team's own KAI. One that is only being made is not broken."""
+    if output.get("mode") != SchedulerMode.VIRTUAL.value or "namespace" not in output:
+        return ()
+
+    def read(path: str) -> Mapping[str, Any] | None:
+        try:
+            return get_json(target, path, timeout=QUICK)
+        except CommandError:
+            return {}
+
+    return tuple(faults(read, output.get("schedulerVersion")))
 
 
 def _written(report: Mapping[str, Any]) -> datetime | None:

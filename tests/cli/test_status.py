@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +14,7 @@ from cli.status import Row, age, pairs, rows, rows_of_state, show, team_state
 from settings.load import load_stack_file
 from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.fake_api import FakeApi, kubeconfig, named
+from tests.conftest import nobody
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 REPORT = "/api/v1/namespaces/gpu-check/configmaps/gpu-check-report"
@@ -54,10 +54,8 @@ def test_a_team_that_was_not_checked_lately_shows_the_outputs_verdict(api: FakeA
 
 
 def test_a_team_whose_api_is_down_says_so_and_keeps_its_last_verdict() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        dead = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    state = team_state(OUTPUT, at(dead))
+    with nobody() as held:
+        state = team_state(OUTPUT, at(f"http://127.0.0.1:{held.getsockname()[1]}"))
     assert state.api.startswith("down: ")
     assert state.verdict == "warn"
 
@@ -129,7 +127,7 @@ def test_who_shared_a_gpu_with_whom_is_listed(api: FakeApi) -> None:
     assert "namespace gpu-check, name p, status" in narrow
 
 
-LONG = {
+LONG: dict[str, Any] = {
     "team": "vision-research-canary",
     "pool": "a100-80gb",
     "mode": "virtual",

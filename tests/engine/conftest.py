@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,9 @@ class Engine:
             text, _ = process.communicate()
             self.run("cancel", "--yes")
             pytest.fail(f"pulumi {' '.join(words)}: not done after {UP_SECONDS} s\n{text[-6000:]}")
+        finally:
+            # an interrupted test must not leave an engine at work that holds the stack
+            kill(process)
         assert (process.returncode == 0) is ok, f"pulumi {' '.join(words)}: exit {process.returncode}\n{text[-6000:]}"
         return text
 
@@ -158,6 +162,13 @@ class Engine:
         ).stdout
 
 
+def kill(process: subprocess.Popen[str]) -> None:
+    """End the engine and its plugins, unless it has ended."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
 def fresh(folder: Path) -> Engine:
     """A copy of the project with an empty stack, for the cluster of GPU_TENANCY_ENGINE_STACK."""
     assert STACK_FILE is not None
@@ -197,8 +208,17 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     try:
         yield found
     finally:
-        everything_unprotected(found)
-        found.run("destroy", "--yes", "--continue-on-error")
+        take_down(found)
+
+
+def take_down(engine: Engine) -> None:
+    """Remove everything as `make down` does: it clears the lock and the half-made objects of a killed run, too."""
+    until = str(date.today() + timedelta(days=1))
+    lets = {"allow": ["delete"], "until": until, "reason": "a stack of tests"}
+    engine.write({**engine.platform, "overrides": [{"team": team, **lets} for team in engine.platform["teams"]]})
+    command = [sys.executable, "-m", "cli", "--stack", STACK, "down"]
+    done = subprocess.run(command, cwd=engine.folder, env=dict(engine.environment), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-6000:]
 
 
 def everything_unprotected(engine: Engine) -> None:
