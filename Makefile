@@ -9,7 +9,7 @@ RUN     = $(PY) -m cli --stack $(STACK)
 STACKS  = $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview outputs status footprint kubeconfig promote drop-canary preflight env snapshot dashboard fence unfence
+.PHONY: help up preview outputs status footprint kubeconfig promote drop-canary preflight env snapshot dashboard usage fence unfence
 .PHONY: restore down inventory init lab-reset check check-fast test bench mutants schema lock clean
 
 -include report/targets.mk
@@ -54,6 +54,8 @@ preflight: $(READY)   ## compare the stack file with the cluster
 	@$(RUN) preflight
 dashboard: $(READY)   ## one page on localhost: who has which GPU, what waits, what is wrong; PORT=8765, STATIC=out.html writes a file
 	@$(RUN) dashboard $(if $(PORT),--port "$$PORT") $(if $(STATIC),--static "$$STATIC")
+usage: $(READY)       ## GPU hours asked, given, used, idle: SINCE=24h, PROMETHEUS=namespace/service:port, CSV=1, JSON=1
+	@$(RUN) usage $(if $(SINCE),--since "$$SINCE") $(if $(PROMETHEUS),--prometheus "$$PROMETHEUS") $(if $(CSV),--csv) $(if $(JSON),--json)
 fence: $(READY)       ## take NODE out of service, REASON='Xid 79'; without NODE: which nodes are out, or should be
 	@$(RUN) fence --node "$$NODE" --reason "$$REASON"
 unfence: $(READY)     ## put NODE back into service
