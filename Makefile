@@ -9,8 +9,9 @@ RUN     = $(PY) -m cli --stack $(STACK)
 STACKS  = $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview outputs status footprint kubeconfig promote drop-canary preflight env snapshot dashboard usage fence unfence
-.PHONY: restore down inventory init lab-reset check check-fast test bench mutants schema lock clean
+.PHONY: help up preview outputs status footprint kubeconfig why would promote drop-canary preflight
+.PHONY: dashboard usage fence unfence env snapshot restore down inventory init lab-reset check check-fast test
+.PHONY: bench drills mutants schema lock clean
 
 -include report/targets.mk
 
@@ -85,7 +86,10 @@ check-fast: $(READY)  ## the half of it that takes seconds: format, lint, workfl
 test: $(READY)        ## every test that this machine can run
 	$(PY) -m pytest
 bench: $(READY)       ## cost of 3, 30 and 300 teams
+	@$(PY) -m tests.engine.bench
 	@$(PY) -m tests.bench
+drills: $(READY)      ## break one team's scheduler in four ways while another works; STACK must be up; DRILL=name: one of them
+	@$(PY) -m tests.drills --stack $(STACK) $(if $(DRILL),--only $(DRILL))
 mutants: $(READY)     ## mutation over rules, arithmetic and the GPU check
 	@$(PY) -m tests.mutants
 schema: $(READY)      ## write the JSON Schema of the stack file

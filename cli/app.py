@@ -19,6 +19,7 @@ from typing import Final
 from cli import say
 from cli.canary import dropped, promoted
 from cli.driver import Driver, Place
+from cli.drivers import driver_for
 from cli.errors import CommandError, Exit, InputError
 from cli.files import write_private
 from cli.host import Host
@@ -56,17 +57,6 @@ def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.FAILED
     return Exit.OK
-
-
-def _driver_for(place: Place) -> Driver:
-    """Return who drives this stack. Chosen by the stack file's provider, never by the stack's name."""
-    if place.platform.host.provider is HostProvider.LAB:
-        from cli.simulation import LabBridge  # the lab's own imports only where it is used
-
-        return LabBridge(place)
-    from cli.engine import EngineDriver
-
-    return EngineDriver(place)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -167,7 +157,7 @@ def _begin(
     options: argparse.Namespace, root: Path, *, must_reach: bool, whole: bool = True
 ) -> tuple[Place, Driver, Host]:
     place = place_of(options, root, whole=whole)
-    driver = _driver_for(place)
+    driver = driver_for(place)
     host = Host.of(place, driver)
     host.find(must_reach=must_reach)
     driver.use(host.target)
@@ -236,7 +226,7 @@ def _down(options: argparse.Namespace, root: Path) -> None:
 
 
 def _env(options: argparse.Namespace, root: Path) -> None:
-    lines = _driver_for(place_of(options, root)).exports()
+    lines = driver_for(place_of(options, root)).exports()
     if lines:
         say.result(lines)
     else:
@@ -297,7 +287,7 @@ def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
             f"{got} in {place.stack_file.name}.",
             f"`make kubeconfig STACK={place.stack} TEAM=<team>` with one of: {', '.join(names) or '(none)'}",
         )
-    driver = _driver_for(place)
+    driver = driver_for(place)
     host = Host.of(place, driver)
     host.find(must_reach=False)
     driver.use(host.target)
@@ -317,7 +307,7 @@ def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
 
 def _promote(options: argparse.Namespace, root: Path) -> None:
     place = place_of(options, root)
-    promoted(place, options.team, _driver_for(place))
+    promoted(place, options.team, driver_for(place))
 
 
 def _drop_canary(options: argparse.Namespace, root: Path) -> None:

@@ -25,8 +25,9 @@ ROUNDING: Final = 6
 MOST_PODS: Final = 200
 """So many waiting pods are listed; the rest is counted."""
 BAD_CHECK: Final = {"fail": "error", "could-not-tell": "warning", "warn": "warning"}
-NEVER_OVER: Final = 1.000001
 LEVELS: Final = ("error", "warning", "unseen")
+"""The gravest first."""
+NEVER_OVER: Final = 1.000001
 
 
 def facts(seen: Seen, waiting: Iterable[Why] = (), *, simulated: bool = False) -> dict[str, Data]:
@@ -35,12 +36,15 @@ def facts(seen: Seen, waiting: Iterable[Why] = (), *, simulated: bool = False) -
     lines: list[Data] = [
         {"team": one.team, "pod": f"{one.namespace}/{one.pod}", "cause": one.cause, "fix": one.fix} for one in waiting
     ]
+    faults: list[dict[str, str]] = sorted(
+        _faults(seen, simulated=simulated), key=lambda fault: LEVELS.index(fault["level"])
+    )
     return {
         "stack": seen.stack,
         "simulated": simulated,
         "at": seen.at.isoformat(),
         "kubernetes": seen.kubernetes,
-        "faults": sorted(_faults(seen, simulated=simulated), key=lambda fault: LEVELS.index(fault["level"])),
+        "faults": faults,
         "waiting": lines[:MOST_PODS],
         "unlisted": max(0, len(lines) - MOST_PODS),
         "pools": [_pool(pool) for pool in seen.pools],
