@@ -36,8 +36,8 @@ preview: $(READY)     ## what `make up` would change, on standard output
 	@$(RUN) preview
 outputs: $(READY)     ## the outputs as JSON
 	@$(RUN) outputs
-status: $(READY)      ## contexts, teams, versions, quotas, last check
-	@$(RUN) status
+status: $(READY)      ## teams, versions, pods, GPUs, queues, last check; WATCH=1 again and again, JSON=1 for scripts
+	@$(RUN) status $(if $(WATCH),--watch) $(if $(JSON),--json)
 footprint: $(READY)   ## what tenancy costs: pods, CPU and memory asked and used, size of the store; TEAM: its pods
 	@$(RUN) footprint $(if $(TEAM),--team "$(TEAM)")
 kubeconfig: $(READY)  ## write TEAM's kubeconfig (mode 0600); USER_RIGHTS=1: the one without admin rights

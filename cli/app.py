@@ -11,8 +11,8 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -37,12 +37,19 @@ STACK_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 """What the engine takes as a stack's name; it becomes part of a file's name, too."""
 
 
+TIMED: Final = ("up", "down", "kubeconfig", "lab-reset")
+"""Commands that say how long they took; what is looked at does not."""
+
+
 def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 bad input and nothing touched, 130 interrupted."""
     options = parser().parse_args(arguments)
+    began = time.monotonic()
     try:
         run: Callable[[argparse.Namespace, Path], None] = options.run
         run(options, root)
+        if options.command in TIMED:
+            say.line(f"{options.command}: done in {time.monotonic() - began:.1f} s")
     except SettingsError as error:
         say.line(str(error))
         return Exit.BAD_INPUT
@@ -79,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
     add("outputs", _outputs, "print the outputs as JSON, without secrets")
     add("env", _env, "print what a shell must export for a plain `pulumi` to use the same state")
     status = add("status", _status, "show teams, versions, quotas and the last check")
+    status.add_argument("--watch", action="store_true", help="draw it again and again, until Ctrl-C")
     kubeconfig = add("kubeconfig", _kubeconfig, "write a team's kubeconfig (mode 0600)")
     kubeconfig.add_argument("--team", required=True, help="a team of the stack file")
     kubeconfig.add_argument("--user", action="store_true", help="the one without admin rights")
@@ -240,18 +248,19 @@ def _outputs(options: argparse.Namespace, root: Path) -> None:
 
 
 def _status(options: argparse.Namespace, root: Path) -> None:
-    from cli.status import broken, pairs, rows, rows_of_state, show
+    from cli.now import show_now, watch
 
     place, driver, _host = _begin(options, root, must_reach=False, whole=False)
     driver.ready()
-    states, now = driver.states(), datetime.now(UTC)
-    table = rows(place.platform, states, now=now) if place.whole else rows_of_state(states, now=now)
-    if options.json:
-        print(json.dumps([row.as_json() for row in table], indent=2))
+    view = viewer(place, driver)
+
+    def draw() -> None:
+        show_now(view(), place, driver.states(), as_json=options.json)
+
+    if options.watch:
+        watch(draw, time.sleep)
     else:
-        show(table, stack=place.stack, now=now)
-        print(pairs(states, say.console(result=True).width), end="")
-        print(broken(states), end="")
+        draw()
 
 
 def _footprint(options: argparse.Namespace, root: Path) -> None:
