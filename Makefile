@@ -10,7 +10,7 @@ STACKS  = $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))
 
 .DEFAULT_GOAL := help
 .PHONY: help up preview outputs status footprint kubeconfig why would promote drop-canary preflight
-.PHONY: dashboard fence unfence env snapshot restore down inventory init lab-reset check check-fast test
+.PHONY: dashboard usage fence unfence env snapshot restore down inventory init lab-reset check check-fast test
 .PHONY: bench drills mutants schema lock clean
 
 -include report/targets.mk
@@ -55,6 +55,8 @@ preflight: $(READY)   ## compare the stack file with the cluster
 	@$(RUN) preflight
 dashboard: $(READY)   ## one page on localhost: who has which GPU, what waits, what is wrong; PORT=8765, STATIC=out.html writes a file
 	@$(RUN) dashboard $(if $(PORT),--port "$$PORT") $(if $(STATIC),--static "$$STATIC")
+usage: $(READY)       ## GPU hours asked, given, used, idle: SINCE=24h, PROMETHEUS=namespace/service:port, CSV=1, JSON=1
+	@$(RUN) usage $(if $(SINCE),--since "$$SINCE") $(if $(PROMETHEUS),--prometheus "$$PROMETHEUS") $(if $(CSV),--csv) $(if $(JSON),--json)
 fence: $(READY)       ## take NODE out of service, REASON='Xid 79'; without NODE: which nodes are out, or should be
 	@$(RUN) fence --node "$$NODE" --reason "$$REASON"
 unfence: $(READY)     ## put NODE back into service
