@@ -19,10 +19,12 @@ from typing import Final
 from cli import say
 from cli.canary import dropped, promoted
 from cli.driver import Driver, Place
+from cli.drivers import driver_for
 from cli.errors import CommandError, Exit, InputError
 from cli.files import write_private
 from cli.host import Host
 from cli.look import viewer
+from cli.operate import add_commands
 from cli.salvage import salvaged
 from cli.why import add_request, request_of, show_why, show_would
 from settings.load import load_stack_file
@@ -64,17 +66,6 @@ def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
     return Exit.OK
 
 
-def _driver_for(place: Place) -> Driver:
-    """Return who drives this stack. Chosen by the stack file's provider, never by the stack's name."""
-    if place.platform.host.provider is HostProvider.LAB:
-        from cli.simulation import LabBridge  # the lab's own imports only where it is used
-
-        return LabBridge(place)
-    from cli.engine import EngineDriver
-
-    return EngineDriver(place)
-
-
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     result = argparse.ArgumentParser(prog="python -m cli", description="GPU hosts into isolated per-team clusters.")
@@ -108,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
     footprint.add_argument("--team", default="", help="show this team's pods one by one")
     for command in (status, preflight, footprint):
         command.add_argument("--json", action="store_true", help="print JSON on standard output instead of a table")
+    add_commands(add, _begin)
     why = add("why", _why, "say why pods wait, and what to do")
     why.add_argument("--pod", default="", metavar="NAME", help="a pod, or what makes it; default: every pod that waits")
     would = add("would", _would, "would a pod like this be placed now?")
@@ -173,7 +165,7 @@ def _begin(
     options: argparse.Namespace, root: Path, *, must_reach: bool, whole: bool = True
 ) -> tuple[Place, Driver, Host]:
     place = place_of(options, root, whole=whole)
-    driver = _driver_for(place)
+    driver = driver_for(place)
     host = Host.of(place, driver)
     host.find(must_reach=must_reach)
     driver.use(host.target)
@@ -214,12 +206,20 @@ def _preview(options: argparse.Namespace, root: Path) -> None:
 
 
 def _drift(options: argparse.Namespace, root: Path) -> None:
-    place, driver, _host = _begin(options, root, must_reach=False)
+    place, driver, host = _begin(options, root, must_reach=False)
     driver.ready()
-    if driver.drifts():
+    drifts = driver.drifts()
+    nodes = host.nodes_out_of_order()
+    for line in nodes:
+        say.line(line)
+    if drifts:
         raise CommandError(
             f"the cluster of stack {place.stack} is other than its state says.",
             f"see what differs above; `make up STACK={place.stack}` makes it what the stack file says",
+        )
+    if nodes:
+        raise CommandError(
+            f"nodes of stack {place.stack} are not what the stack file counts.", "see above what each of them needs"
         )
     say.line(f"stack {place.stack}: the cluster is what the state says")
 
@@ -234,7 +234,7 @@ def _down(options: argparse.Namespace, root: Path) -> None:
 
 
 def _env(options: argparse.Namespace, root: Path) -> None:
-    lines = _driver_for(place_of(options, root)).exports()
+    lines = driver_for(place_of(options, root)).exports()
     if lines:
         say.result(lines)
     else:
@@ -296,7 +296,7 @@ def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
             f"{got} in {place.stack_file.name}.",
             f"`make kubeconfig STACK={place.stack} TEAM=<team>` with one of: {', '.join(names) or '(none)'}",
         )
-    driver = _driver_for(place)
+    driver = driver_for(place)
     host = Host.of(place, driver)
     host.find(must_reach=False)
     driver.use(host.target)
@@ -316,7 +316,7 @@ def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
 
 def _promote(options: argparse.Namespace, root: Path) -> None:
     place = place_of(options, root)
-    promoted(place, options.team, _driver_for(place))
+    promoted(place, options.team, driver_for(place))
 
 
 def _drop_canary(options: argparse.Namespace, root: Path) -> None:

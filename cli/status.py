@@ -126,7 +126,7 @@ def _row_of_facts(name: str, state: TeamState, now: datetime) -> Row:
     return Row(
         team=name,
         pool=said("pool"),
-        mode=said("mode"),
+        mode=f"{said('mode')}, paused" if facts.get("state") == "paused" else said("mode"),
         version=state.scheduler_version or said("schedulerVersion"),
         gpus=f"{said('gpuQuota')} of {said('gpuLimit')}",
         queues=", ".join(f"{leaf} -/{q.get('quota')}/{q.get('limit')}" for leaf, q in leaves.items()) or "-",

@@ -77,6 +77,8 @@ class Node:
     memory_mib: int
     """Of one GPU; 0: not labelled."""
     units: tuple[Unit, ...]
+    fenced: str | None = None
+    """Why `make fence` took it out of service; None: it is in service."""
     pressures: tuple[str, ...] = ()
     cpu: float = 0.0
     memory: float = 0.0

@@ -56,7 +56,7 @@ def test_a_cause_in_a_small_world_is_named(entry: Mapping[str, Any]) -> None:
 
 
 def test_there_are_fifty_planted_causes_and_twenty_of_them_real() -> None:
-    kinds = {kind for *_, kind in IN_RECORDINGS} | {entry.values[0]["id"] for entry in IN_THE_WORLD}  # type: ignore[index, call-overload]
+    kinds = {kind for *_, kind in IN_RECORDINGS} | {entry.values[0]["id"] for entry in IN_THE_WORLD}  # type: ignore[index]
     assert len(kinds) >= 50
     assert len({kind for *_, kind in IN_RECORDINGS}) >= 20
 
@@ -168,8 +168,8 @@ def plant(world: World, entry: Mapping[str, Any]) -> None:
     events = [event(each["reason"], each["message"]) for each in entry.get("events", ())]
     world.plant({"add": {"ml": {"pods": [pod], "warnings": events}}})
     if entry.get("group", True):
-        group = {"metadata": {"name": GROUP, "namespace": "default"}, "spec": {"minMember": 1, "queue": "training"}}
-        group["spec"]["queue"] = pod["metadata"]["labels"]["kai.scheduler/queue"]
+        leaf = pod["metadata"]["labels"]["kai.scheduler/queue"]
+        group = {"metadata": {"name": GROUP, "namespace": "default"}, "spec": {"minMember": 1, "queue": leaf}}
         world.plant({"add": {"ml": {"podgroups": [group]}}})
     if "bind" in entry:
         bind = {
