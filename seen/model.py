@@ -83,6 +83,9 @@ class Node:
     cpu: float = 0.0
     memory: float = 0.0
     """Bytes; both allocatable."""
+    cpu_used: float = 0.0
+    memory_used: float = 0.0
+    """By the requests of the pods there."""
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -28,7 +28,7 @@ from names import (
 from seen.gpus import RESERVED_UUID, Taken, units_of
 from seen.model import Check, Component, Event, Finding, Gap, Holder, Node, Pod, Pool, Queue, Seen, Team
 from seen.plain import Json, condition, moment, name, namespace, number, rows, table, text
-from seen.pods import INNER_NAME, INNER_NAMESPACE, gpus_asked, groups, memory_of, pod_of
+from seen.pods import INNER_NAME, INNER_NAMESPACE, gpus_asked, groups, memory_of, pod_of, requests
 from seen.read import UP, Look, Said
 from settings.models import HostProvider, Platform, SchedulerMode
 from settings.models import Team as Wanted
@@ -128,6 +128,8 @@ def _taken(pods: Iterable[Pair]) -> dict[str, Taken]:
         if not pod.holds:
             continue
         node = found.setdefault(pod.node, Taken())
+        cpu, memory = requests(raw)
+        node.cpu, node.memory = node.cpu + cpu, node.memory + memory
         holder = Holder(team=pod.team, namespace=pod.namespace, pod=pod.name, share=pod.fraction)
         if pod.namespace == KAI_RESERVATION_NAMESPACE:
             for group in groups(table(raw, "metadata", "labels")):
@@ -161,6 +163,8 @@ def _node(node: Json, platform: Platform, taken: Taken) -> Node:
         pressures=tuple(kind for kind in PRESSURES if condition(node, kind).get("status") == "True"),
         cpu=number(given.get("cpu")),
         memory=number(given.get("memory")),
+        cpu_used=taken.cpu,
+        memory_used=taken.memory,
         labels=labels,
     )
 

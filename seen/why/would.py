@@ -8,7 +8,7 @@ from math import inf
 from names import GPU, KAI_QUEUE_LABEL, KAI_SCHEDULER_NAME
 from seen.model import Seen, Team
 from seen.plain import Json
-from seen.pods import FRACTION, pod_of
+from seen.pods import FRACTION, pod_of, requests
 from seen.read import Look, Said
 from seen.why import border, queue, room, scheduler
 from seen.why.model import Case, Why
@@ -102,7 +102,7 @@ def _shared(case: Case) -> Why | None:
 
 def _host_quota(case: Case) -> Why | None:
     """The host counts a fraction as the whole GPU that its reservation pod holds, where none is shared yet."""
-    cpu, memory = room.requests(case.json)
+    cpu, memory = requests(case.json)
     whole = case.pod.gpus
     if case.pod.devices and case.team.mode == SchedulerMode.VIRTUAL and not _roomy_group(case):
         whole = 1.0
