@@ -46,7 +46,10 @@ def snapshot(look: Look, platform: Platform, *, stack: str, at: datetime) -> See
     known = tenants(platform)
     there = _namespaces(look.host)
     every = (*known, *(team for team in there if team not in known), *(t for t in look.teams if t not in known))
-    pods = {team: _pods(team, look) for team in dict.fromkeys(every)}
+    by_space: dict[str, list[Json]] = {}
+    for pod in look.host.all("pods"):
+        by_space.setdefault(namespace(pod), []).append(pod)
+    pods = {team: _pods(team, look, by_space.get(team_namespace(team), [])) for team in dict.fromkeys(every)}
     own = _host_pods(look.host)
     return Seen(
         stack=stack,
@@ -86,14 +89,13 @@ Pair = tuple[Pod, Json]
 """A pod, and its JSON from whoever knows it best."""
 
 
-def _pods(team: str, look: Look) -> list[Pair]:
+def _pods(team: str, look: Look, there: Iterable[Json]) -> list[Pair]:
+    """A team's pods. `there`: those in its namespace on the host."""
     said, memory = look.teams.get(team, Said()), memory_of(look.host.all("nodes"))
     on_host: dict[tuple[str, str], Json] = {}
-    for pod in look.host.all("pods"):
-        if namespace(pod) == team_namespace(team):
-            away = table(pod, "metadata", "annotations")
-            key = str(away.get(INNER_NAMESPACE, "")), str(away.get(INNER_NAME, name(pod)))
-            on_host[key] = pod
+    for pod in there:
+        away = table(pod, "metadata", "annotations")
+        on_host[str(away.get(INNER_NAMESPACE, "")), str(away.get(INNER_NAME, name(pod)))] = pod
     found = []
     for pod in said.all("pods"):
         other = on_host.pop((namespace(pod), name(pod)), None)
