@@ -210,6 +210,9 @@ def _team(
 
 
 def _nodes_of(wanted: Wanted | None, platform: Platform, said: Said, host: Said) -> tuple[str, ...]:
+    if wanted is not None and wanted.pool is None:
+        # the host's nodes are not synced then: what its cluster lists are stand-ins for those that run a pod of it
+        return tuple(name(node) for node in host.all("nodes"))
     if said.all("nodes"):
         return tuple(name(node) for node in said.all("nodes"))
     pool = platform.pools.get(wanted.pool or "") if wanted else None
