@@ -166,7 +166,8 @@ def show_would(view: View, team: str, request: Request, *, stack: str, as_json: 
     if request.fraction is not None:
         what = f"{request.fraction:g} of a GPU"
     if answer.why is None:
-        say.result(wrapped(f"yes: a pod of team {team} with {what}{queue} would be placed now, on node {answer.node}"))
+        where = f", on node {answer.node}" if answer.node else ""
+        say.result(wrapped(f"yes: a pod of team {team} with {what}{queue} would be placed now{where}"))
     else:
         say.result(wrapped(f"no: a pod of team {team} with {what}{queue} would wait: {answer.why.cause}"))
         say.result(wrapped(f"fix: {answer.why.fix}", INDENT))

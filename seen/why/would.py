@@ -69,6 +69,9 @@ def _in(look: Look, seen: Seen, team: Team, request: Request, shown: str) -> Wou
                 why=found,
                 note=_reclaims(case) if found.id in ("no-gpu-free", "no-share-free") else "",
             )
+    if seen.simulated:
+        note = "this is a lab: the numbers are right, and no KAI is there to place it"
+        return Would(queue=shown, node="", why=None, note=note)
     node = next(node.name for node in room.visible(case) if room.blocked(case, node) is None)
     return Would(queue=shown, node=node, why=None, note=_borrows(case))
 
