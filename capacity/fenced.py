@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from capacity.claims import PoolCapacity, TenantClaim, Verdict
 from capacity.gpus import hard_cap, pool_quotas, visible_gpus
@@ -33,30 +34,33 @@ def unfit(
     pods. A limit promises nothing, so one that is higher than what is left is fine."""
     whole = {pool.name: pool for pool in pools}
     left = [without(pool, fenced.get(pool.name, ())) for pool in pools]
-    verdicts = []
-    for pool in left:
-        for claim in claims:
-            if claim.pool == pool.name and fenced.get(pool.name):
-                verdicts += _alone(claim, whole[pool.name], pool)
-    return [*verdicts, *pool_quotas(left, claims), *room(left, claims, shared)]
+    there = {pool.name: pool for pool in left}
+    verdicts, still = [], []
+    for claim in claims:
+        pool = there.get(claim.pool or "")
+        homeless = pool is not None and bool(fenced.get(pool.name)) and not visible_nodes(claim, pool)
+        if pool is not None and fenced.get(pool.name):
+            verdicts += _alone(claim, whole[pool.name], pool, homeless=homeless)
+        if not homeless:  # else all of it is told in one verdict
+            still.append(claim)
+    return [*verdicts, *pool_quotas(left, still), *room(left, still, shared)]
 
 
-def _alone(claim: TenantClaim, whole: PoolCapacity, pool: PoolCapacity) -> list[Verdict]:
+def _alone(claim: TenantClaim, whole: PoolCapacity, pool: PoolCapacity, *, homeless: bool) -> list[Verdict]:
     """What one tenant is promised is more than all that it still sees."""
     promised = hard_cap(claim.quota, visible_gpus(claim, whole))
     left = visible_gpus(claim, pool)
-    if claim.quota <= left or promised <= left:
+    if not homeless and (claim.quota <= left or promised <= left):
         return []
     gone = [node for node in visible_nodes(claim, whole) if node not in visible_nodes(claim, pool)]
     place = listed(gone) if whole.nodes else f"{whole.size - pool.size} of {whole.size} nodes of pool {pool.name}"
-    return [
-        Verdict(
-            about=(claim.name,),
-            pool=pool.name,
-            field="quota",
-            rule=f"its {pool.unit} quota must be there, and {left} {plural(pool.unit, left)} "
-            f"{'is' if left == 1 else 'are'} left without {place}",
-            got=str(promised),
-            fix=f"lower the quota to {left}, or give the team other nodes",
-        )
-    ]
+    if homeless:
+        field: Literal["nodes", "quota"] = "nodes"
+        rule = f"it must see a node, and none is left without {place}"
+        fix = "give the team other nodes" + (", or lower its quota to 0 for the time" if promised else "")
+    else:
+        there = f"{left} {plural(pool.unit, left)} {'is' if left == 1 else 'are'} left without {place}"
+        rule, field = f"its {pool.unit} quota must be there, and {there}", "quota"
+        fix = f"lower the quota to {left}, or give the team other nodes"
+    got = f"a {pool.unit} quota of {promised}"
+    return [Verdict(about=(claim.name,), pool=pool.name, field=field, rule=rule, got=got, fix=fix)]

@@ -11,23 +11,22 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from lightkube import Client
-
 from cli import say
 from cli.canary import dropped, promoted
-from cli.cluster import connected
 from cli.driver import Driver, Place
 from cli.drivers import driver_for
 from cli.errors import CommandError, Exit, InputError
 from cli.files import write_private
 from cli.host import Host
+from cli.look import viewer
+from cli.operate import add_commands
 from cli.salvage import salvaged
+from cli.why import add_request, request_of, show_why, show_would
 from settings.load import load_stack_file
 from settings.models import HostProvider
 from settings.problems import SettingsError
@@ -36,15 +35,21 @@ from settings.tenants import tenants
 ROOT: Final = Path(__file__).resolve().parent.parent
 STACK_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 """What the engine takes as a stack's name; it becomes part of a file's name, too."""
-DASHBOARD_PORT: Final = 8765
+
+
+TIMED: Final = ("up", "down", "kubeconfig", "lab-reset")
+"""Commands that say how long they took; what is looked at does not."""
 
 
 def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 bad input and nothing touched, 130 interrupted."""
     options = parser().parse_args(arguments)
+    began = time.monotonic()
     try:
         run: Callable[[argparse.Namespace, Path], None] = options.run
         run(options, root)
+        if options.command in TIMED:
+            say.line(f"{options.command}: done in {time.monotonic() - began:.1f} s")
     except SettingsError as error:
         say.line(str(error))
         return Exit.BAD_INPUT
@@ -81,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
     add("outputs", _outputs, "print the outputs as JSON, without secrets")
     add("env", _env, "print what a shell must export for a plain `pulumi` to use the same state")
     status = add("status", _status, "show teams, versions, quotas and the last check")
+    status.add_argument("--watch", action="store_true", help="draw it again and again, until Ctrl-C")
     kubeconfig = add("kubeconfig", _kubeconfig, "write a team's kubeconfig (mode 0600)")
     kubeconfig.add_argument("--team", required=True, help="a team of the stack file")
     kubeconfig.add_argument("--user", action="store_true", help="the one without admin rights")
@@ -93,6 +99,14 @@ def parser() -> argparse.ArgumentParser:
     footprint.add_argument("--team", default="", help="show this team's pods one by one")
     for command in (status, preflight, footprint):
         command.add_argument("--json", action="store_true", help="print JSON on standard output instead of a table")
+    add_commands(add, _begin)
+    why = add("why", _why, "say why pods wait, and what to do")
+    why.add_argument("--pod", default="", metavar="NAME", help="a pod, or what makes it; default: every pod that waits")
+    would = add("would", _would, "would a pod like this be placed now?")
+    add_request(would)
+    for command in (why, would):
+        command.add_argument("--team", default="", help="a team of the stack")
+        command.add_argument("--json", action="store_true", help="print JSON on standard output")
     for name, run, words in (
         ("snapshot", _snapshot, "keep a team's virtual cluster as it is now"),
         ("restore", _restore, "put a team's virtual cluster back to a snapshot; says first what that loses"),
@@ -101,14 +115,6 @@ def parser() -> argparse.ArgumentParser:
     restore = commands.choices["restore"]
     restore.add_argument("--snapshot", default="", metavar="NAME", help="which; without it they are listed")
     restore.add_argument("--yes", action="store_true", help="do not ask")
-    dashboard = add("dashboard", _dashboard, "one page on this machine: who has which GPU, what waits, what is wrong")
-    dashboard.add_argument("--port", type=int, default=DASHBOARD_PORT, help="of 127.0.0.1; 0 takes a free one")
-    dashboard.add_argument("--static", metavar="FILE", default="", help="write the page as one file instead")
-    fence = add("fence", _fence, "take a node out of service; without --node: which are, and which have a fault")
-    fence.add_argument("--node", default="", help="a node of the stack file's pools")
-    fence.add_argument("--reason", default="", help="why, for whoever reads it next")
-    unfence = add("unfence", _unfence, "put a node back into service")
-    unfence.add_argument("--node", required=True, help="a node that is fenced")
     down = add("down", _down, "remove everything that `up` made")
     down.add_argument(
         "--team", default="", metavar="NAMES", help="protected teams to delete, where the stack file can't say so"
@@ -218,45 +224,6 @@ def _drift(options: argparse.Namespace, root: Path) -> None:
     say.line(f"stack {place.stack}: the cluster is what the state says")
 
 
-def _dashboard(options: argparse.Namespace, root: Path) -> None:
-    from cli.dashboard import serve, write
-
-    place, driver, _host = _begin(options, root, must_reach=False)
-    driver.ready()
-    if options.static:
-        write(place, driver, root / options.static)
-    else:
-        serve(place, driver, options.port)
-
-
-def _fence(options: argparse.Namespace, root: Path) -> None:
-    from cli.fence import fence, out_of_order
-
-    with _nodes_of(options, root) as (place, client):
-        if not options.node:
-            lines = out_of_order(client, place.platform) or ["no node is fenced, and none has a fault that is seen"]
-        else:
-            lines = fence(client, place.platform, options.node, options.reason, datetime.now(UTC))
-        say.result("\n".join(lines))
-
-
-def _unfence(options: argparse.Namespace, root: Path) -> None:
-    from cli.fence import unfence
-
-    with _nodes_of(options, root) as (place, client):
-        say.result("\n".join(unfence(client, place.platform, options.node)))
-
-
-@contextmanager
-def _nodes_of(options: argparse.Namespace, root: Path) -> Iterator[tuple[Place, Client]]:
-    """The host, and that it is the one that the stack was made on."""
-    place, driver, host = _begin(options, root, must_reach=True)
-    driver.ready()
-    host.refuse_another_cluster(driver.remembered())
-    with connected(host.target_or(driver.reach().host)) as client:
-        yield place, client
-
-
 def _down(options: argparse.Namespace, root: Path) -> None:
     place, driver, host = _begin(options, root, must_reach=False, whole=False)
     driver.ready()
@@ -281,18 +248,19 @@ def _outputs(options: argparse.Namespace, root: Path) -> None:
 
 
 def _status(options: argparse.Namespace, root: Path) -> None:
-    from cli.status import broken, pairs, rows, rows_of_state, show
+    from cli.now import show_now, watch
 
     place, driver, _host = _begin(options, root, must_reach=False, whole=False)
     driver.ready()
-    states, now = driver.states(), datetime.now(UTC)
-    table = rows(place.platform, states, now=now) if place.whole else rows_of_state(states, now=now)
-    if options.json:
-        print(json.dumps([row.as_json() for row in table], indent=2))
+    view = viewer(place, driver)
+
+    def draw() -> None:
+        show_now(view(), place, driver.states(), as_json=options.json)
+
+    if options.watch:
+        watch(draw, time.sleep)
     else:
-        show(table, stack=place.stack, now=now)
-        print(pairs(states, say.console(result=True).width), end="")
-        print(broken(states), end="")
+        draw()
 
 
 def _footprint(options: argparse.Namespace, root: Path) -> None:
@@ -305,6 +273,18 @@ def _footprint(options: argparse.Namespace, root: Path) -> None:
         print(json.dumps([one.as_json() for one in found], indent=2))
     else:
         show(found, place.platform, team=options.team)
+
+
+def _why(options: argparse.Namespace, root: Path) -> None:
+    place, driver, _host = _begin(options, root, must_reach=False, whole=False)
+    driver.ready()
+    show_why(viewer(place, driver)(), options.team, options.pod, stack=place.stack, as_json=options.json)
+
+
+def _would(options: argparse.Namespace, root: Path) -> None:
+    place, driver, _host = _begin(options, root, must_reach=False)
+    driver.ready()
+    show_would(viewer(place, driver)(), options.team, request_of(options), stack=place.stack, as_json=options.json)
 
 
 def _kubeconfig(options: argparse.Namespace, root: Path) -> None:

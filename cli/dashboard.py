@@ -12,17 +12,22 @@ from cli.look import viewer
 from page.facts import Data, facts
 from page.onefile import one_file
 from page.server import ADDRESS, PortTakenError, Server
+from settings.models import HostProvider
 
 PORTS = range(65536)
 
 
 def see_of(place: Place, driver: Driver) -> Callable[[], Mapping[str, Data]]:
     """Return what takes a snapshot of the stack and makes the page's data of it."""
-    view = viewer(place, driver)
+    view, simulated = viewer(place, driver), place.platform.host.provider is HostProvider.LAB
 
     def see() -> Mapping[str, Data]:
         now = view()
-        return facts(now.seen, [one for team in now.seen.teams for one in (*now.whys(team), *now.lost(team))])
+        return facts(
+            now.seen,
+            [one for team in now.seen.teams for one in (*now.whys(team), *now.lost(team))],
+            simulated=simulated,
+        )
 
     return see
 

@@ -30,15 +30,18 @@ LEVELS: Final = ("error", "warning", "unseen")
 NEVER_OVER: Final = 1.000001
 
 
-def facts(seen: Seen, waiting: Iterable[Why] = ()) -> dict[str, Data]:
-    """Return what the page shows. `waiting`: why each pod waits, or was lost."""
+def facts(seen: Seen, waiting: Iterable[Why] = (), *, simulated: bool = False) -> dict[str, Data]:
+    """Return what the page shows. `waiting`: why pods wait or were lost. `simulated`: the lab, which runs no KAI."""
     marks = marks_of([team.name for team in seen.teams])
     lines: list[Data] = [
         {"team": one.team, "pod": f"{one.namespace}/{one.pod}", "cause": one.cause, "fix": one.fix} for one in waiting
     ]
-    faults: list[dict[str, str]] = sorted(_faults(seen), key=lambda fault: LEVELS.index(fault["level"]))
+    faults: list[dict[str, str]] = sorted(
+        _faults(seen, simulated=simulated), key=lambda fault: LEVELS.index(fault["level"])
+    )
     return {
         "stack": seen.stack,
+        "simulated": simulated,
         "at": seen.at.isoformat(),
         "kubernetes": seen.kubernetes,
         "faults": faults,
@@ -51,8 +54,8 @@ def facts(seen: Seen, waiting: Iterable[Why] = ()) -> dict[str, Data]:
 
 
 def marks_of(teams: Sequence[str]) -> dict[str, str]:
-    """Two characters for each team, no two alike: its first ones where nobody else has them, the number at its end, or
-    what else is in its name, so that people guess them."""
+    """At most two characters for each team, no two alike, that people guess: its first ones where nobody else has them,
+    the number at its end, or what else is in its name."""
     letters = {team: [char for char in team if char.isalnum()] or ["?"] for team in teams}
     starts = Counter("".join(chars[:2]) for chars in letters.values())
     found: dict[str, str] = {}
@@ -83,11 +86,11 @@ def _number(value: float) -> float:
 # --- faults -----------------------------------------------------------------------------------------------------------
 
 
-def _faults(seen: Seen) -> Iterator[dict[str, str]]:
+def _faults(seen: Seen, *, simulated: bool) -> Iterator[dict[str, str]]:
     for node in seen.nodes:
-        yield from _of_node(node)
+        yield from _of_node(node, seen.stack)
     for team in seen.teams:
-        yield from _of_team(team)
+        yield from _of_team(team, seen.stack, simulated=simulated)
     for one in (*seen.plugin, *seen.kai):
         yield from _of_component("host", one)
     apis = {f"team {team.name}: everything" for team in seen.teams}
@@ -100,17 +103,17 @@ def _fault(level: str, about: str, text: str, fix: str = "") -> dict[str, str]:
     return {"level": level, "about": about, "text": text, "fix": fix}
 
 
-def _of_node(node: Node) -> Iterator[dict[str, str]]:
+def _of_node(node: Node, stack: str) -> Iterator[dict[str, str]]:
     about = f"node {node.name}"
     sick = sum(unit.state is GpuState.UNHEALTHY for unit in node.units)
     if node.fenced is not None:
-        yield _fault("warning", about, f"is fenced: {node.fenced}", f"make unfence NODE={node.name}")
+        yield _fault("warning", about, f"is fenced: {node.fenced}", f"make unfence STACK={stack} NODE={node.name}")
         return
     if not node.ready:
         yield _fault("error", about, "is not Ready", f"kubectl describe node {node.name}")
     if sick:
         units = f"{sick} of its {len(node.units)} GPUs {'is' if sick == 1 else 'are'} unhealthy"
-        yield _fault("error", about, units, f"make fence NODE={node.name}")
+        yield _fault("error", about, units, f"make fence STACK={stack} NODE={node.name}")
     if node.cordoned:
         yield _fault("warning", about, "is cordoned", f"kubectl uncordon {node.name}")
     for pressure in node.pressures:
@@ -121,16 +124,16 @@ def _of_node(node: Node) -> Iterator[dict[str, str]]:
             yield _fault("error", about, f"one GPU holds more than its whole: {holders}")
 
 
-def _of_team(team: Team) -> Iterator[dict[str, str]]:
+def _of_team(team: Team, stack: str, *, simulated: bool) -> Iterator[dict[str, str]]:
     about = f"team {team.name}"
     if team.api.startswith("down"):
         yield _fault("error", about, f"its API is {team.api}", f"kubectl -n {team.namespace} get pods")
     elif team.api == "not made":
-        yield _fault("warning", about, "is not made yet", "make up")
+        yield _fault("warning", about, "is not made yet", f"make up STACK={stack}")
     elif team.api == "not asked":
         yield _fault("unseen", about, "its API was not asked: no kubeconfig at hand")
-    elif team.mode == "virtual" and not team.kai:
-        yield _fault("error", about, "has no KAI in its cluster", "make up")
+    elif team.mode == "virtual" and not team.kai and not simulated:
+        yield _fault("error", about, "has no KAI in its cluster", f"make up STACK={stack}")
     for one in team.kai if team.mode == "virtual" else ():
         yield from _of_component(about, one)
     if team.check is not None and team.check.verdict in BAD_CHECK:

@@ -151,8 +151,8 @@ class Pod:
 
     @property
     def waits(self) -> bool:
-        """Whether it is to run and does not yet."""
-        return self.phase == "Pending" or (self.phase == "Running" and not self.ready and self.state != "Running")
+        """Whether it is to run and does not yet, or runs and is not ready."""
+        return not self.over and not self.ready
 
 
 @dataclass(frozen=True, kw_only=True)

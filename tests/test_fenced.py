@@ -33,8 +33,8 @@ def said(*claims: TenantClaim, out: tuple[str, ...], pool: PoolCapacity = POOL) 
 
 def test_only_a_team_whose_own_nodes_are_out_is_told() -> None:
     assert said(claim("ml", 4, "n0"), claim("research", 4, "n1"), out=("n0",)) == [
-        "its GPU quota must be there, and 0 GPUs are left without n0, got 4; "
-        "lower the quota to 0, or give the team other nodes"
+        "it must see a node, and none is left without n0, got a GPU quota of 4; "
+        "give the team other nodes, or lower its quota to 0 for the time"
     ]
 
 
@@ -44,12 +44,20 @@ def test_a_limit_promises_nothing() -> None:
 
 @pytest.mark.parametrize("quota", [-1, 0])
 def test_a_quota_that_is_all_or_nothing_fits_whatever_is_left(quota: int) -> None:
-    assert said(claim("ml", quota, limit=-1), out=("n0", "n1", "n2")) == []
+    assert said(claim("ml", quota, limit=-1), out=("n0", "n1")) == []
+
+
+def test_a_team_without_any_node_is_told_once_whatever_it_is_promised_and_blames_nobody_else() -> None:
+    pool = PoolCapacity(name="c", nodes=("n0", "n1"), size=2, gpus_per_node=0, cpu_millicores=4000)
+    teams = claim("web", 0, "n0", pool="c", cpu=4000), claim("api", 0, "n1", pool="c", cpu=4000)
+    assert said(*teams, out=("n0",), pool=pool) == [
+        "it must see a node, and none is left without n0, got a GPU quota of 0; give the team other nodes"
+    ]
 
 
 def test_of_a_pool_that_is_found_by_labels_the_number_counts() -> None:
     assert said(claim("ml", 9, pool="l"), out=("x",), pool=FOUND) == [
-        "its GPU quota must be there, and 8 GPUs are left without 1 of 3 nodes of pool l, got 9; "
+        "its GPU quota must be there, and 8 GPUs are left without 1 of 3 nodes of pool l, got a GPU quota of 9; "
         "lower the quota to 8, or give the team other nodes"
     ]
 
@@ -82,5 +90,5 @@ def test_a_brute_force_count_agrees() -> None:
         fits = all(
             sum(team.quota for team in teams if set(team.nodes) - set(out) <= some) <= len(some) * POOL.gpus_per_node
             for some in sets
-        )
+        ) and all(set(team.nodes) - set(out) for team in teams)
         assert (not said(*teams, out=out)) == fits, (teams, out)

@@ -18,7 +18,19 @@ ROOMS = (
 )
 """Lowest first. A module imports from its own room and from those before it."""
 
-WITHOUT_PULUMI = ("names", "podspec", "releases", "capacity", "settings", "kube", "seen", "probe", "preview", "report")
+WITHOUT_PULUMI = (
+    "names",
+    "podspec",
+    "releases",
+    "capacity",
+    "settings",
+    "kube",
+    "seen",
+    "probe",
+    "preview",
+    "report",
+    "page",
+)
 """Rooms that never import the SDK."""
 
 LONGEST = 400

@@ -264,7 +264,7 @@ def _count_label(platform: Platform, pool: Pool, node: NodeFacts, subject: str) 
         id="gpu-count-label",
         level=Level.ERROR if labels_are_refused(platform, pool) else Level.WARNING,
         subject=subject,
-        message=f"label {GPU_COUNT} says {counted} GPUs, the file says {pool.gpus_counted_per_node}, and "
+        message=f"label {GPU_COUNT} says {counted} physical GPUs, the file says {pool.gpus_counted_per_node}, and "
         f"{node.gpus} {GPU} are allocatable",
         fix=(f"if each GPU is shared, set gpusPerNode: {counted} and replicas: {shared}; else " if shared > 1 else "")
         + f"remove the label (`kubectl label node {node.name} {GPU_COUNT}-`)",

@@ -170,11 +170,14 @@ class Team(Component):
         args = self._args
         if not args.tenant.team.paused:
             return
-        bounds = [self.guardrails, self.admission, *([self.team_queues] if self.team_queues else [])]
         Pause(
             f"{name}-pause",
             PauseArgs(
-                tenant=args.tenant, provider=args.provider, kubeconfig=args.host_kubeconfig, depends_on=[*bounds]
+                tenant=args.tenant,
+                provider=args.provider,
+                kubeconfig=args.host_kubeconfig,
+                # not the queues: a tenant whose API is down is stopped all the same
+                depends_on=[self.guardrails, self.admission],
             ),
             self.child(),
         )

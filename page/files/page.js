@@ -219,7 +219,7 @@ function host() {
 
 function draw() {
   document.title = `${data.faults.length ? `(${data.faults.length}) ` : ""}${data.stack}: GPU tenancy`;
-  byId("stack").textContent = data.stack;
+  byId("stack").textContent = data.simulated ? `${data.stack}: a simulation, no GPU is real` : data.stack;
   const looks = data.teams.map((one) => [one.name, one.colour, one.pattern, one.mark]);
   put("faults", data.faults, faults);
   put("waiting", [data.waiting, data.unlisted, looks], waiting);

@@ -13,10 +13,15 @@ from preview.kinds import Edit, Effect, Kind
 
 def mode(edit: Edit) -> Effect | None:
     """Another scheduler for a team: its queues are other objects under other names."""
-    means = f"scheduler mode {edit.before} → {edit.after}: its scheduler and its queues go, pods that name them wait"
+    means = (
+        f"scheduler mode {edit.before} → {edit.after}: its API server restarts, its scheduler and its queues go, pods "
+        "that run go on, pods that name them wait; its check follows"
+    )
     used = in_use(edit.use)
     if edit.before == "default":
-        means = "it gets KAI: its API server restarts, pods that run go on"
+        means = (
+            f"scheduler mode default → {edit.after}: its API server restarts, pods that run go on; its check follows"
+        )
         return Effect(kind=Kind.DISRUPTIVE, means=means, topic="scheduler")
     if used == 0:
         return Effect(kind=Kind.DISRUPTIVE, means=means, topic="scheduler")

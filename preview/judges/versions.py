@@ -105,7 +105,7 @@ def _upgrade(edit: Edit, what: str, one_step: str) -> Effect | None:
     if new < old and new[:2] != old[:2]:
         means = f"{words} is a downgrade: nobody supports it, and what the newer one stored may not be readable"
         return Effect(kind=Kind.LOSING, means=means, allow="replace", topic=f"api {what}")
-    back = " (back to an older patch release)" if new < old else ""
+    back = " is a downgrade to an older patch release" if new < old else ""
     restart = f"{words}{back}: its API server restarts, kubectl does not answer meanwhile, pods that run go on"
     if new[0] == old[0] and new[1] - old[1] > 1:
         restart += f"; it skips minor versions, and {one_step}"

@@ -42,6 +42,8 @@ class FakeApi:
     version: str = "v1.34.4"
     seen: list[tuple[str, str]] = field(default_factory=list)
     url: str = ""
+    query: str = ""
+    """Of the request that is being answered."""
 
     def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         self.seen.append((method, path))
@@ -102,7 +104,8 @@ def running(api: FakeApi) -> Iterator[FakeApi]:
         def _reply(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length) or b"{}")
-            code, answer = api.answer(self.command, self.path.split("?")[0], body)
+            path, _, api.query = self.path.partition("?")
+            code, answer = api.answer(self.command, path, body)
             data = json.dumps(answer).encode()
             self.send_response(code)
             self.send_header("Content-Type", "application/json")

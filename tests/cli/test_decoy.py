@@ -96,6 +96,8 @@ COMMANDS: dict[str, Callable[[Decoy], int]] = {
     "drop-canary": lambda decoy: decoy.run("drop-canary", "--team", "ml"),
     "snapshot": lambda decoy: decoy.run("snapshot", "--team", "ml"),
     "restore": lambda decoy: decoy.run("restore", "--team", "ml"),
+    "why": lambda decoy: decoy.run("why"),
+    "would": lambda decoy: decoy.run("would", "--team", "ml"),
     "footprint": lambda decoy: decoy.run("footprint"),
     "dashboard": lambda decoy: decoy.run("dashboard", "--static", str(decoy.root / "out.html")),
 }

@@ -161,7 +161,7 @@ class TestTheArithmetic:
     ) -> None:
         assert fence(project) == 0
         out = capsys.readouterr().out
-        assert "no longer fits: ml: its GPU quota must be there, and 0 GPUs are left without gpu-0, got 2" in out
+        assert "no longer fits: ml: it must see a node, and none is left without gpu-0, got a GPU quota of 2" in out
 
     def test_a_team_that_still_fits_is_not_named(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
         project.write(TWO_NODES.replace("quota: 6", "quota: 4"))
@@ -177,7 +177,7 @@ class TestTheArithmetic:
         fence(project)
         assert project.run("up") == 1
         err = capsys.readouterr().err
-        assert "its GPU quota must be there, and 4 GPUs are left without gpu-0, got 6" in err
+        assert "its GPU quota must be there, and 4 GPUs are left without gpu-0, got a GPU quota of 6" in err
         assert not project.did("up")
         override = "{allow: [preflight], of: [fenced-unfit], until: 2026-12-03, reason: gpu-0 is mended this week}"
         assert "of: [fenced-unfit]" in err

@@ -59,7 +59,7 @@ def test_it_shows_what_the_snapshot_says(page: Page, live: Live) -> None:
     text = str(page.run(TEXT))
     for words in (
         "node gpu-0 1 of its 8 GPUs is unhealthy",
-        "make fence NODE=gpu-0",
+        "make fence STACK=prod NODE=gpu-0",
         "team research its API is down: no answer in time",
         "GPU 0: 2 pages are retired.",
         "ml default/b its queue is at its limit",

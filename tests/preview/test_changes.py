@@ -35,7 +35,11 @@ def only(found: list[Change]) -> Change:
 @pytest.mark.parametrize(
     ("head", "kind", "words"),
     [
-        (ml(scheduler={"mode": "virtual", "version": "v0.9.3"}), Kind.REPLACING, "scheduler replaced"),
+        (
+            ml(scheduler={"mode": "virtual", "version": "v0.9.3"}),
+            Kind.REPLACING,
+            "Helm can't upgrade line 0.14 to 0.9.2",
+        ),
         (ml(scheduler={"mode": "virtual", "version": "v0.14.7", "gpuSharing": True}), Kind.DISRUPTIVE, "pods roll"),
         (ml(isolation="restricted"), Kind.DISRUPTIVE, "new ones that do not comply are refused"),
         (ml(access={"expose": "none"}), Kind.DISRUPTIVE, "reached at another address"),
@@ -43,7 +47,11 @@ def only(found: list[Change]) -> Change:
         (ml(priority="high"), Kind.REPLACING, "PriorityClass is made anew"),
         (ml(vcluster={"version": "0.35.3"}), Kind.LOSING, "vCluster 0.36.1 → 0.35.3 is a downgrade"),
         (ml(vcluster={"kubernetesVersion": "v1.33.4"}), Kind.LOSING, f"kubernetesVersion: {DEFAULT_KUBERNETES}"),
-        (ml(vcluster={"kubernetesVersion": "v1.34.0"}), Kind.DISRUPTIVE, "its API server restarts"),
+        (
+            ml(vcluster={"kubernetesVersion": "v1.34.0"}),
+            Kind.DISRUPTIVE,
+            "is a downgrade to an older patch release: its API",
+        ),
         (ml(vcluster={"kubernetesVersion": "v1.35.0"}), Kind.DISRUPTIVE, "its API server restarts"),
         (ml(vcluster={"persistence": False}), Kind.LOSING, "starts empty"),
         (ml(vcluster={"backingStore": "etcd"}), Kind.LOSING, "starts empty"),

@@ -61,6 +61,8 @@ class TestVersions:
     def test_the_same_line_rolls_in_place(self) -> None:
         impact = only(between(with_ml(version="v0.9.2"), with_ml(version="v0.9.3")))
         assert "upgraded in place" in impact.text
+        assert "pods that run go on, new ones are bound some seconds later, queues are kept" in impact.text
+        assert "(both are of line 0.9.2-0.9.3)" in impact.text
 
     @pytest.mark.parametrize("both_files", [True, False])
     def test_a_promotion_is_called_one(self, both_files: bool) -> None:
