@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from releases.engine import DEFAULT_ENGINE, DEFAULT_PROVIDER, ENGINE, PROVIDER
 from releases.gpu_software import DEFAULT_DEVICE_PLUGIN, DEFAULT_GPU_OPERATOR, DEVICE_PLUGIN, GPU_OPERATOR
 from releases.kai import DEFAULT_KAI, KAI
 from releases.vcluster import DEFAULT_KUBERNETES, DEFAULT_KUBERNETES_RELEASED, DEFAULT_VCLUSTER, VCLUSTER
@@ -45,6 +46,8 @@ def ages() -> list[Age]:
         ),
         ("device plugin", DEFAULT_DEVICE_PLUGIN, {v: r.released for v, r in DEVICE_PLUGIN.items()}),
         ("GPU Operator", DEFAULT_GPU_OPERATOR, {v: r.released for v, r in GPU_OPERATOR.items()}),
+        ("Pulumi engine and SDK", DEFAULT_ENGINE, ENGINE),
+        ("Pulumi kubernetes provider", DEFAULT_PROVIDER, PROVIDER),
     ):
         newest = [*table][-1]
         found.append(
