@@ -175,6 +175,21 @@ class TestLooks:
             "MYSQL_PWD=hunter2",
             "export TOKEN='hunter2'",
             r"{\"password\":\"hunter2\"}",
+            "SECRET_KEY_BASE=hunter2hunter2",
+            "PASSWORD_2=hunter2",
+            "encryption_key=hunter2hunter2",
+            "licenseKey: hunter2hunter2",
+            "sessionKey=hunter2hunter2",
+            "rootPass: hunter2",
+            "erlangCookie: hunter2hunter2",
+            "pwd=hunter2",
+            '"pass": "hunter2"',
+            # a flag that only some programs take for a password
+            "sshpass -p hunter2 ssh -p 22 db",
+            "mysql -phunter2 -u root",
+            "docker login -u robot -p hunter2 r.example",
+            "echo hunter2 | helm registry login --password-stdin r.example",
+            "machine r.example login robot password hunter2",
             # connection strings
             "postgres://app:hunter2@db:5432/app",
             "postgres://app:hunter2/with@odd@db:5432/app",
@@ -207,6 +222,9 @@ class TestLooks:
             "AIzaSyAabcdefghijklmnopqrstuvwxyz012345",
             "hvs.abcdefghijklmnopqrstuvwxyz",
             "abcdef.0123456789abcdef",
+            "shpat_abcdef0123456789abcdef0123456789",
+            "s.abcdefghijklmnopqrstuvwx",
+            "K10" + "0123456789abcdef" * 4 + "::server:hunter2",
             # the same in base64
             base64.b64encode(b"password=hunter2hunter2").decode(),
             base64.b64encode(b'{"auths":{"r.example":{"auth":"x"}},"token":"hunter2"}').decode(),
@@ -241,6 +259,14 @@ class TestLooks:
             "charts.loft.sh/vcluster@sha256:0123",
             "PWD=/srv/gpu-tenancy",
             "kubelet.kubernetes-internals",
+            "ssh -p 2222 gpu-host",
+            "kubectl -p patch",
+            "pwd=/srv/gpu-tenancy",
+            '"verdict": "pass"',
+            "login as root; password must be changed",
+            "maxTokens: 4096",
+            "key: notebooks",
+            "sort key: first",
             "api.example.com/hooks/short",
             'labels: {"app": "x"}, {not json}',
         ],
@@ -442,6 +468,50 @@ class TestPlaces:
 
     def test_a_service_accounts_flag_is_no_token(self) -> None:
         inputs: dict[str, JsonValue] = {"automountServiceAccountToken": False, "tokenExpirationSeconds": 600}
+        assert Redactor().value(inputs) == inputs
+
+    @pytest.mark.parametrize(
+        "key",
+        [
+            *(
+                "signingKey",
+                "encryption_key",
+                "licenseKey",
+                "sshKey",
+                "privateKeyPem",
+                "rootPass",
+                "creds",
+                "secretValue",
+            ),
+            *("SECRET_KEY_BASE", "erlangCookie", "slackWebhook", "PASSWORD_2", "DB_PW", "session_key"),
+            *("passwords", "tokens"),
+        ],
+    )
+    def test_a_name_means_the_same_as_a_property_as_a_variable_and_below_a_list(self, key: str) -> None:
+        hidden: list[dict[str, JsonValue]] = [
+            {key: "canary"},
+            {key: ["canary"]},
+            {key: {"main": "canary"}},
+            {"env": [{"name": key, "value": "canary"}]},
+            {"variables": [{"key": key, "value": "canary"}]},
+        ]
+        singular = key not in ("passwords", "tokens")
+        for inputs in hidden if singular else hidden[:3]:
+            assert "canary" not in str(Redactor().value(inputs)), inputs
+
+    @pytest.mark.parametrize(
+        "inputs",
+        [
+            {"maxTokens": 4096},
+            {"imagePullSecrets": [{"name": "regcred"}]},
+            {"imagePullSecrets": ["regcred"]},
+            {"secrets": [{"name": "regcred"}]},
+            {"webhook": {"port": 9443}},
+            {"key": "notebooks", "value": "2"},
+            {"rules": [{"resources": ["secrets"], "verbs": ["get"]}]},
+        ],
+    )
+    def test_a_count_a_reference_and_a_plain_key_are_none(self, inputs: dict[str, JsonValue]) -> None:
         assert Redactor().value(inputs) == inputs
 
     def test_an_asset_is_not_taken_for_a_secret(self) -> None:
