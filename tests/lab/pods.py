@@ -487,6 +487,14 @@ ORDINARY: list[tuple[str, str, Pod]] = [
     ),
     ("user namespace", "ml", synced("ml", hostUsers=False)),
     *(
+        (
+            "profile by annotation",
+            "ml",
+            synced("ml", annotations={"container.apparmor.security.beta.kubernetes.io/x": to}),
+        )
+        for to in ("runtime/default", "localhost/mine")
+    ),
+    *(
         ("new volume", team, synced(team, volumes=[{"name": "v", **ephemeral(storageClassName=name)}]))
         for team, name in (("ml", "fast"), ("web", None))
     ),
@@ -578,6 +586,14 @@ ATTACKS: list[tuple[str, str, Pod]] = [
             {**secure(procMount="Unmasked"), "hostUsers": False},
             init(securityContext={"windowsOptions": {"runAsUserName": "x"}}),
         )
+    ),
+    *(
+        (
+            "ml",
+            "known-security",
+            synced("ml", annotations={f"container.apparmor.security.beta.kubernetes.io/{name}": to}),
+        )
+        for name, to in (("main", "unconfined"), ("gone", "unconfined"), ("gone", ""), ("gone", "localhost/a\nb"))
     ),
     ("ml", "no-host-ports", synced("ml", containers=[container(ports=[{"containerPort": 80, "hostPort": 80}])])),
     *(
@@ -724,6 +740,11 @@ ATTACKS: list[tuple[str, str, Pod]] = [
             "io.katacontainers.config.hypervisor.default_vcpus",
             "k8s.v1.cni.cncf.io/networks",
             "v1.multus-cni.io/default-network",
+            "devices.noderesource.dev/container.main",
+            "cdi-devices.noderesource.dev/pod",
+            "mounts.nri.io/container.main",
+            "dev.gvisor.internal.nvproxy",
+            "io.containerd.runc.v2.group",
         )
     ),
     # who may see a GPU
