@@ -15,7 +15,7 @@ from lightkube.config.kubeconfig import SingleConfig
 
 from cli.cluster import Identity, Target
 from cli.guards.memory import Remembered
-from settings.models import HostProvider, Platform
+from settings.models import Platform
 
 Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"
 """What outputs are made of."""
@@ -49,6 +49,8 @@ class TeamState:
     """What the outputs say of it: the numbers of the last `up`."""
     failed: tuple[str, ...] = ()
     """What of it failed in the last update."""
+    faults: tuple[str, ...] = ()
+    """What is wrong with its own KAI now, a sentence each."""
     pods: tuple[dict[str, Any], ...] = ()
     """Of a check that asked for a pair: the pods as its report lists them."""
 
@@ -123,14 +125,3 @@ class Driver(Protocol):
 
     def down(self) -> None:
         """Remove everything that `up` made."""
-
-
-def driver_for(place: Place) -> Driver:
-    """Return who drives this stack. Chosen by the stack file's provider, never by the stack's name."""
-    if place.platform.host.provider is HostProvider.LAB:
-        from cli.simulation import LabBridge  # the lab's own imports only where it is used
-
-        return LabBridge(place)
-    from cli.engine import EngineDriver
-
-    return EngineDriver(place)

@@ -55,8 +55,9 @@ from releases.shapes import (
     Trap,
     VclusterRelease,
     minor,
+    total,
 )
-from releases.vcluster import DEFAULT_KUBERNETES, DEFAULT_VCLUSTER, VCLUSTER, fits, kubernetes_for
+from releases.vcluster import DEFAULT_KUBERNETES, DEFAULT_VCLUSTER, SNAPSHOT_POD, VCLUSTER, fits, kubernetes_for
 
 __all__ = [
     "CHECK_IMAGE",
@@ -77,6 +78,7 @@ __all__ = [
     "NO_SHARING",
     "RESERVATION_POD",
     "RETRACTED_KAI",
+    "SNAPSHOT_POD",
     "STALE_DAYS",
     "VCLUSTER",
     "Age",
@@ -102,5 +104,6 @@ __all__ = [
     "mirrored",
     "same_line",
     "sharing_config",
+    "total",
     "vcluster_values",
 ]

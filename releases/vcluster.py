@@ -36,6 +36,16 @@ _ETCD: Final = Operand(
     key="controlPlane.backingStore.etcd.deploy.statefulSet.resources",
 )
 
+SNAPSHOT_POD: Final = Operand(
+    # it streams the store through a pipe
+    name="vcluster-snapshot",
+    cpu_millicores=50,
+    memory_mib=64,
+    memory_limit_mib=0,
+    key=None,
+)
+"""Room for one in the bounds of a team that keeps snapshots. Without a limit of its own."""
+
 _VCLUSTER_TRAPS: Final = (
     Trap(
         id="gpus-of-others-look-free",

@@ -31,6 +31,7 @@ from settings.infrastructure import (
 )
 from settings.quotas import GpuQuota, Queue, QueueResource, TeamResources
 from settings.slurm import Slurm
+from settings.snapshots import Snapshots
 from settings.texts import (
     ChartKey,
     ChartPlace,
@@ -82,6 +83,7 @@ __all__ = [
     "SchedulerMode",
     "SharedScheduler",
     "Sharing",
+    "Snapshots",
     "Team",
     "TeamCheck",
     "TeamPriority",
@@ -184,6 +186,9 @@ class Vcluster(Section):
         default="sqlite", description="where the virtual cluster keeps its objects; etcd is one more pod"
     )
     persistence: Flag = Field(default=True, description="off loses the tenant at the next restart of its control plane")
+    snapshots: Snapshots | None = Field(
+        default=None, description="keep snapshots of it; default: none can be taken. {} is a volume of 2Gi"
+    )
 
 
 PartOfGpu = Annotated[float, Strict(), Field(gt=0, lt=1)]
@@ -222,6 +227,9 @@ class Team(Section):
     nodes: tuple[NodeName, ...] = Field(
         default=(), max_length=MOST_NODES, description="only these nodes of the pool; default: all of them"
     )
+    state: Literal["active", "paused"] = Field(
+        default="active", description="paused: its pods are stopped and its GPUs given back; what it keeps stays"
+    )
     scheduler: Scheduler = Field(
         default=Scheduler(), description="which scheduler its pods get; default: the host's own, no KAI"
     )
@@ -243,6 +251,11 @@ class Team(Section):
         max_length=MOST_ENTRIES,
         description="servers and apps that run as the team's own, each tested after a deploy",
     )
+
+    @property
+    def paused(self) -> bool:
+        """Whether its workloads are stopped."""
+        return self.state == "paused"
 
     @property
     def first_queue(self) -> str | None:
