@@ -110,7 +110,7 @@ class LabBridge:
 
     def _report(self, summary: Summary, what: str) -> None:
         """Say what a run did. Raises `CommandError` where it may not or could not: each cause once."""
-        if what != "preview":
+        if what != "preview" and not summary.refusals and not summary.violations:
             say.line(f"lab: {what}: {summary.text()}")
         again = f"run `make {what} STACK={self._place.stack}` again"
         if summary.refusals:
