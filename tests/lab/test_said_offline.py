@@ -13,6 +13,7 @@ from cli.driver import Place
 from cli.errors import CommandError, Exit
 from cli.simulation import LabBridge
 from lab.driver import Summary
+from lab.errors import RefusedChangeError
 from preview.gate import Refusal
 from settings.load import load_stack_file
 from tests.conftest import shipped
@@ -34,11 +35,15 @@ def place(tmp_path: Path) -> Place:
     return Place(stack="lab", stack_file=file, root=tmp_path, platform=load_stack_file(file))
 
 
-def said(place: Place, summary: Summary, capsys: pytest.CaptureFixture[str]) -> tuple[str, Exit]:
+def said(place: Place, summary: Summary, capsys: pytest.CaptureFixture[str], command: str = "up") -> tuple[str, Exit]:
+    def down() -> None:
+        raise RefusedChangeError(summary.refusals)
+
     bridge = LabBridge(place)
-    bridge._lab = SimpleNamespace(up=lambda: summary)  # type: ignore[assignment]
+    lab = SimpleNamespace(up=lambda: summary, preview=lambda: summary, down=down)
+    bridge._lab = lab  # type: ignore[assignment]
     with pytest.raises(CommandError) as caught:
-        bridge.up()
+        getattr(bridge, command)()
     say.complain(caught.value)
     return capsys.readouterr().err, caught.value.code
 
@@ -61,11 +66,14 @@ def test_a_failure_is_said_once_with_its_own_fix_and_how_to_go_on(
     assert code is Exit.FAILED
 
 
-def test_a_refusal_is_said_once_with_the_file_to_change(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    text, code = said(place, summary(refusals=REFUSALS), capsys)
+@pytest.mark.parametrize("command", ["up", "preview", "down"])
+def test_a_refusal_is_said_once_each_on_a_line_of_its_own(
+    place: Place, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    text, code = said(place, summary(refusals=REFUSALS), capsys, command)
     assert text.splitlines() == [
         "error: refused, nothing was changed: team ml: deletes what ml has; if that is meant, add an override",
-        "  fix: add the override to Pulumi.lab.yaml, or throw the lab away with `make lab-reset`",
+        "  fix: add the overrides to the stack file, or throw the lab away with `make lab-reset`.",
         "",
         "also: team dev: deletes what dev has; if that is meant, add an override",
     ]
