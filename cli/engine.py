@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -212,18 +213,17 @@ class EngineDriver:
 
     def reach(self) -> Reach:
         """Return how each cluster is reached."""
-        if not self._stack.exists:
-            return reach_of({}, self._place.platform, self._host)
-        return reach_of(self._readable(), self._place.platform, self._host, self._from_certificates)
+        return reach_of(self._readable, self._place.platform, self._host, self._from_certificates)
 
     def states(self) -> dict[str, TeamState]:
         """Return each tenant's check from the outputs, and whether its API answers."""
+        return team_states(self._readable, self._place.platform, self._from_certificates) if self._stack.exists else {}
+
+    @cached_property
+    def _readable(self) -> dict[str, Any]:
+        """The outputs, with the kubeconfigs where they can be decrypted; read once."""
         if not self._stack.exists:
             return {}
-        return team_states(self._readable(), self._place.platform, self._from_certificates)
-
-    def _readable(self) -> dict[str, Any]:
-        """The outputs, with the kubeconfigs where they can be decrypted."""
         readable = self._place.whole and (has_passphrase(self._stack.env) or not self._stack.asks_for_passphrase())
         outputs = self._stack.outputs(*(["--show-secrets"] if readable else []))
         return {**outputs, "teams": self._teams(outputs)}

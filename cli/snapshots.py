@@ -52,7 +52,7 @@ def store_of(place: Place, team: str) -> Store:
 
 def snapshot(place: Place, driver: Driver, host: Target, store: Store) -> None:
     """Take one and say how to go back to it."""
-    with _cluster(host) as api:
+    with api_of(host) as api:
         found = take(api, store, why="asked for", scheduler=_scheduler(driver, store.team))
     say.line(f"team {store.team}: snapshot {found.name} taken; nothing stopped for it")
     say.line(f"`make restore STACK={place.stack} TEAM={store.team} SNAPSHOT={found.name}` goes back to it")
@@ -60,7 +60,7 @@ def snapshot(place: Place, driver: Driver, host: Target, store: Store) -> None:
 
 def restore(place: Place, driver: Driver, host: Target, store: Store, name: str, *, yes: bool) -> None:
     """Say what going back loses, ask, and go back."""
-    with _cluster(host) as api:
+    with api_of(host) as api:
         chosen = _chosen(place, store, recorded(api, store), name)
         now = _scheduler(driver, store.team)
         if (now or "") != chosen.scheduler:
@@ -146,7 +146,7 @@ def _scheduler(driver: Driver, team: str) -> str | None:
 
 
 @contextmanager
-def _cluster(host: Target) -> Iterator[httpx2.Client]:
+def api_of(host: Target) -> Iterator[httpx2.Client]:
     """The host's API; what it can't do becomes one error."""
     try:
         with client_adapter.Client(host.config, client_adapter.ConnectionParams(timeout=TIMEOUT)) as api:

@@ -33,11 +33,16 @@ ASKED_AT_ONCE: Final = 16
 HEADERS: Final = (
     "team",
     "pool",
+    "age",
     "scheduler",
     "version",
+    "vCluster",
+    "Kubernetes",
     "GPUs (quota of limit)",
-    "queues (quota/limit)",
-    "resources",
+    "used",
+    "queues (used/quota/limit)",
+    "pods",
+    "KAI",
     "API",
     "check",
 )
@@ -62,6 +67,15 @@ class Row:
     api: str
     check: str
     faults: tuple[str, ...] = ()
+    age: str = "-"
+    namespace: str = "-"
+    vcluster: str = "-"
+    kubernetes: str = "-"
+    used: str = "-"
+    """GPUs that its own pods hold."""
+    pods: str = "-"
+    """Its own by what they do."""
+    kai: str = "-"
 
     def as_json(self) -> dict[str, object]:
         """The row as JSON."""
@@ -86,7 +100,7 @@ def _row(platform: Platform, name: str, team: Team, state: TeamState | None, now
         mode=f"{team.scheduler.mode.value}, paused" if team.paused else team.scheduler.mode.value,
         version=version or "-",
         gpus=f"{gpus.quota} of {gpus.limit} {unit}s" if gpus.limit else "-",
-        queues=", ".join(f"{leaf} {_number(q.gpu.quota)}/{_number(q.gpu.limit)}" for leaf, q in team.queues.items())
+        queues=", ".join(f"{leaf} -/{_number(q.gpu.quota)}/{_number(q.gpu.limit)}" for leaf, q in team.queues.items())
         or "-",
         resources=f"{team.resources.cpu} CPU, {team.resources.memory}, {team.resources.pods} pods",
         api=state.api if state else "not made",
@@ -115,7 +129,7 @@ def _row_of_facts(name: str, state: TeamState, now: datetime) -> Row:
         mode=f"{said('mode')}, paused" if facts.get("state") == "paused" else said("mode"),
         version=state.scheduler_version or said("schedulerVersion"),
         gpus=f"{said('gpuQuota')} of {said('gpuLimit')}",
-        queues=", ".join(f"{leaf} {q.get('quota')}/{q.get('limit')}" for leaf, q in leaves.items()) or "-",
+        queues=", ".join(f"{leaf} -/{q.get('quota')}/{q.get('limit')}" for leaf, q in leaves.items()) or "-",
         resources=f"{said('cpu')} CPU, {said('memory')}, {said('pods')} pods",
         api=state.api,
         check=_check(state, now),
@@ -144,17 +158,16 @@ def age(passed: Any) -> str:
     return f"{seconds} s"
 
 
-def show(table_rows: Sequence[Row], *, stack: str, now: datetime) -> None:
+def show(table_rows: Sequence[Row], *, stack: str, now: datetime, more: str = "") -> None:
     """Print the rows and when they were true: a table where it fits, else some lines for each team, no word broken."""
     out = say.console(result=True)
-    out.print(f"stack {stack} at {now.astimezone().strftime('%Y-%m-%d %H:%M:%S %Z')}", soft_wrap=True)
+    out.print(f"stack {stack} at {now.astimezone().strftime('%Y-%m-%d %H:%M:%S %Z')}{more}", soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for header in HEADERS:
         table.add_column(header, no_wrap=True)
     for row in table_rows:
-        table.add_row(
-            row.team, row.pool, row.mode, row.version, row.gpus, row.queues, row.resources, row.api, row.check
-        )
+        first = (row.team, row.pool, row.age, row.mode, row.version, row.vcluster, row.kubernetes)
+        table.add_row(*first, row.gpus, row.used, row.queues, row.pods, row.kai, row.api, row.check)
     # measured without the limit of the console's own width, which would cut what does not fit
     if out.measure(table, options=out.options.update(max_width=WIDEST)).maximum <= out.width:
         out.print(table)
@@ -167,7 +180,9 @@ def paragraph(row: Row, width: int) -> str:
     """Return a row as lines of at most `width` columns. A word is never broken, even where it alone is longer."""
     parts = (
         f"{row.team}: pool {row.pool}, scheduler {row.mode} {row.version}, API {row.api}, check {row.check}",
-        f"GPUs {row.gpus}; queues (quota/limit): {row.queues}",
+        f"GPUs {row.gpus}, {row.used} used; queues (used/quota/limit): {row.queues}",
+        f"pods: {row.pods}; KAI: {row.kai}",
+        f"age {row.age}, namespace {row.namespace}, vCluster {row.vcluster}, Kubernetes {row.kubernetes}",
         row.resources,
     )
     first, *others = parts

@@ -77,6 +77,8 @@ class Node:
     memory_mib: int
     """Of one GPU; 0: not labelled."""
     units: tuple[Unit, ...]
+    fenced: str | None = None
+    """Why `make fence` took it out of service; None: it is in service."""
     pressures: tuple[str, ...] = ()
     cpu: float = 0.0
     memory: float = 0.0
@@ -149,8 +151,8 @@ class Pod:
 
     @property
     def waits(self) -> bool:
-        """Whether it is to run and does not yet."""
-        return self.phase == "Pending" or (self.phase == "Running" and not self.ready and self.state != "Running")
+        """Whether it is to run and does not yet, or runs and is not ready."""
+        return not self.over and not self.ready
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -133,6 +133,9 @@ def state_of(pod: Json) -> str:
         waiting = text(container, "state", "waiting", "reason")
         if waiting and waiting not in PASSES:
             return waiting
+        ended = text(container, "state", "terminated", "reason")
+        if ended and ended != "Completed" and phase == "Running":
+            return ended
     return phase
 
 

@@ -104,7 +104,11 @@ def ask(config: SingleConfig | None, kinds: Mapping[str, str]) -> Said:
                 if answer.is_success:
                     found = answer.json()
                     objects[kind] = tuple(rows(found, "items")) if "items" in table(found) else (table(found),)
-                elif answer.status_code != httpx2.codes.NOT_FOUND:
+                elif answer.status_code == httpx2.codes.UNAUTHORIZED:
+                    return Said(api="down: it does not accept the credentials", version=version)
+                elif answer.status_code == httpx2.codes.NOT_FOUND:
+                    objects[kind] = ()  # a kind that this server does not know
+                else:
                     refused[kind] = said(answer)
     except (httpx2.HTTPError, OSError, ConfigError, ValueError) as error:
         why = reason_of(error)

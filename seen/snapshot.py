@@ -13,10 +13,12 @@ from typing import Final
 
 from capacity import UNLIMITED
 from names import (
+    FENCED_FOR,
     GPU,
     GPU_PRODUCT,
     GPU_RESOURCES,
     KAI_RESERVATION_NAMESPACE,
+    LABEL_FENCED,
     LABEL_POOL,
     LABEL_TEAM,
     leaf_queue,
@@ -148,6 +150,7 @@ def _node(node: Json, platform: Platform, taken: Taken) -> Node:
         pool=_pool_of(name(node), labels, platform),
         ready=condition(node, "Ready").get("status") == "True",
         cordoned=table(node, "spec").get("unschedulable") is True,
+        fenced=text(node, "metadata", "annotations", FENCED_FOR) if LABEL_FENCED in labels else None,
         taints=tuple(
             f"{text(taint, 'key')}={text(taint, 'value')}:{text(taint, 'effect')}".replace("=:", ":")
             for taint in rows(node, "spec", "taints")

@@ -213,7 +213,7 @@ def _held_back(pool: Pool, node: NodeFacts, subject: str) -> Finding:
     healthy = f"{advertised} {'is' if advertised == 1 else 'are'}" if advertised else "none is"
     held = f"has {capacity}, of which {healthy} allocatable: the device plugin holds {capacity - advertised} for "
     held += "unhealthy (Xid)" if advertised else "unhealthy (Xid), or its pod is gone"
-    mend = "read the plugin's log for the UUID, restart the plugin's pod or drain the node"
+    mend = f"read the plugin's log for the UUID, restart the plugin's pod, or `make fence NODE={node.name}`"
     if capacity == declared:
         return error("gpus-fewer", subject, held, f"{mend}; gpusPerNode stays {pool.gpus_per_node}")
     if advertised == declared:
@@ -264,7 +264,7 @@ def _count_label(platform: Platform, pool: Pool, node: NodeFacts, subject: str) 
         id="gpu-count-label",
         level=Level.ERROR if labels_are_refused(platform, pool) else Level.WARNING,
         subject=subject,
-        message=f"label {GPU_COUNT} says {counted} GPUs, the file says {pool.gpus_counted_per_node}, and "
+        message=f"label {GPU_COUNT} says {counted} physical GPUs, the file says {pool.gpus_counted_per_node}, and "
         f"{node.gpus} {GPU} are allocatable",
         fix=(f"if each GPU is shared, set gpusPerNode: {counted} and replicas: {shared}; else " if shared > 1 else "")
         + f"remove the label (`kubectl label node {node.name} {GPU_COUNT}-`)",

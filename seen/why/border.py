@@ -17,15 +17,18 @@ _POLICY: Final = re.compile(r"ValidatingAdmissionPolicy '([^']+)' with binding '
 _WEBHOOK: Final = re.compile(r'admission webhook "([^"]+)" denied the request: (.*)$')
 _DEAD: Final = re.compile(r'failed calling webhook "([^"]+)"')
 _RANGE: Final = re.compile(r"is forbidden: ((?:maximum|minimum|max|min) .*)$")
+_CONFLICT: Final = "Operation cannot be fulfilled"
+"""Two writers met, and the syncer tries again."""
 _FIELDS: Final = {GPU: "gpus", "cpu": "cpu", "memory": "memory", "pods": "pods", "storage": "storage"}
 """Where the stack file says a quota's key."""
 
 
 def refused(case: Case) -> Why | None:
     """The syncer's word on a pod that the host has not."""
-    said = case.last("SyncError")
-    if not said or case.on_host is not None:
+    every = [e.message for e in case.events if e.reason == "SyncError" and _CONFLICT not in e.message]
+    if not every or case.on_host is not None:
         return None
+    said = every[-1]
     return refusal(case, said) or case.say("border", said=said.partition("to host cluster: ")[2] or said)
 
 

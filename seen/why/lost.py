@@ -53,7 +53,8 @@ def _lost(team: Team, event: Event) -> Lost | None:
     elif found := _EVICTED.search(said):
         namespace, pod = found[1], found[2]
         id_ = "moved" if _MOVED in said else "preempted" if found[3] else "reclaimed"
-        words |= {"taker": _taker(found[4], found[5]), "over": _over(said)}
+        of = _USES.findall(said)[1:2]
+        words |= {"taker": _taker(found[4], found[5], f" of queue {of[0][0]}" if of else ""), "over": _over(said)}
     else:
         return None
     _, namespace, pod = _named(namespace, pod.rstrip("."))
@@ -68,12 +69,12 @@ def _named(namespace: str, pod: str) -> tuple[str, str, str]:
     return "", namespace, pod
 
 
-def _taker(namespace: str | None, group: str | None) -> str:
+def _taker(namespace: str | None, group: str | None, queue: str) -> str:
     if not group:
-        return "another workload"
+        return f"another workload{queue}"
     named = _GROUP.match(group.rstrip("."))
     team, space, pod = _named(namespace or "", named[1] if named else group.rstrip("."))
-    return f"{space}/{pod} of team {team}" if team else f"{space}/{pod}"
+    return f"{space}/{pod}{queue}" + (f" of team {team}" if team else "")
 
 
 def _over(said: str) -> str:

@@ -110,12 +110,22 @@ def _field(case: Case, queue: Queue | None, number_: str) -> str:
     return f"teams.{case.team.name}.{field} in the stack file, then `make up`"
 
 
+def never(case: Case) -> Why | None:
+    """It asks for more than a queue may ever use. (How many GPUs a pod that asks for memory means, the nodes tell.)"""
+    return None if case.pod.memory_mib else _counted(case, whatever_runs=True)
+
+
 def counted(case: Case) -> Why | None:
     """A limit that is reached by our own count: KAI has said nothing yet, or is not asked (`would`)."""
+    return _counted(case, whatever_runs=False)
+
+
+def _counted(case: Case, *, whatever_runs: bool) -> Why | None:
     asked = case.pod.share
     for queue in chain(case):
-        if asked and 0 <= queue.limit < queue.used + asked - ENOUGH:
-            return _over(case, queue, queue.name, "GPUs", f"{queue.limit:g}", f"{queue.used:g}", f"{asked:g}")
+        used = 0.0 if whatever_runs else queue.used
+        if asked and 0 <= queue.limit < used + asked - ENOUGH:
+            return _over(case, queue, queue.name, "GPUs", f"{queue.limit:g}", f"{used:g}", f"{asked:g}")
     return None
 
 

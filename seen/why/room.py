@@ -18,6 +18,7 @@ from seen.why.model import Case, Why, several
 from seen.why.queue import ENOUGH
 
 _GIB: Final = 1024**3
+_NEVER: Final = ("no-such-gpu", "gpu-memory", "beyond-node")
 _KUBELETS: Final = "node.kubernetes.io/"
 """Taints that Kubernetes itself sets by a node's state."""
 
@@ -45,6 +46,12 @@ def fit(case: Case) -> Why | None:
     others = f" (and {len(nodes) - len(alike)} others for other reasons)" if len(alike) < len(nodes) else ""
     where = f"node{'s' if len(alike) > 1 else ''} {several(alike)}{others}"
     return case.say(nearest.id, nodes=where, at=nearest.node, **nearest.words)
+
+
+def impossible(case: Case) -> Why | None:
+    """No node could ever hold it: KAI counts it against the queue all the same, and may say only that."""
+    never = fit(case)
+    return never if never is not None and never.id in _NEVER else None
 
 
 def _unread(case: Case) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from names import KAI_NAMESPACE, KAI_RESERVATION_NAMESPACE, KAI_SCHEDULER_NAME
 from seen.model import Component
 from seen.plain import condition, moment, rows, text
+from seen.why.border import refusal
 from seen.why.model import Case, Why, several
 from seen.why.queue import words
 
@@ -87,8 +89,13 @@ def _reservation(case: Case, said: str) -> Why | None:
     if "reserv" not in said and "gpu index" not in said.lower():
         return None
     every = [pod for pod in (*case.team.pods, *case.seen.pods) if pod.namespace == KAI_RESERVATION_NAMESPACE]
-    stuck = [f"{pod.name}: {pod.state}" for pod in every if not pod.ready]
-    return case.say("reservation", state=f" ({several(stuck)})" if stuck else "", said=said)
+    stuck = [pod for pod in every if not pod.ready]
+    for pod in stuck:
+        about = [e for e in case.seen.events if e.reason == "SyncError" and e.name == pod.name and e.team == pod.team]
+        if about and (found := refusal(replace(case, pod=pod), about[-1].message)):
+            return replace(case.say("reservation", state="", said=found.cause), fix=found.fix)
+    state = several([f"{pod.name}: {pod.state}" for pod in stuck])
+    return case.say("reservation", state=f" ({state})" if stuck else "", said=said)
 
 
 _CLAIM_GONE: Final = re.compile(r'persistentvolumeclaim "([^"]+)" not found')

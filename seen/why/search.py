@@ -23,6 +23,8 @@ PLACES: Final[tuple[Callable[[Case], Why | None], ...]] = (
     scheduler.not_bound,
     queue.queue_name,
     scheduler.claims,
+    queue.never,
+    room.impossible,
     queue.told,
     queue.gang,
     scheduler.absent,
@@ -105,7 +107,7 @@ def case_of(look: Look, seen: Seen, team: Team, pod: Pod) -> Case:
         pod=pod,
         inside=inside,
         on_host=on_host,
-        events=_events(seen, team, inner, outer),
+        events=_events(seen, team, pod),
         group=_group(look, team, inside, on_host),
         bind=next(binds, None),
         others=said.objects if said.api == UP else {},
@@ -117,11 +119,15 @@ def _at(thing: Json) -> tuple[str, str]:
     return namespace(thing), name(thing)
 
 
-def _events(seen: Seen, team: Team, inner: tuple[str, str], outer: tuple[str, str]) -> list[Event]:
-    """What both sides say about a pod, the oldest first."""
-    sides = {(team.name, *inner), ("", *outer)}
-    about = [e for e in seen.events if (e.team, e.namespace, e.name) in sides]
+def _events(seen: Seen, team: Team, pod: Pod) -> list[Event]:
+    """What both sides say about a pod, the oldest first. An older event is about another pod that had its name."""
+    sides = {(team.name, pod.namespace, pod.name), ("", team.namespace, pod.host_name)}
+    about = [e for e in seen.events if (e.team, e.namespace, e.name) in sides and not _older(e, pod)]
     return sorted(about, key=lambda e: e.at.timestamp() if e.at else 0.0)
+
+
+def _older(event: Event, pod: Pod) -> bool:
+    return event.at is not None and pod.created is not None and event.at < pod.created
 
 
 def _group(look: Look, team: Team, inside: Json | None, on_host: Json | None) -> Json | None:

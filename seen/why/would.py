@@ -50,7 +50,17 @@ def would(look: Look, seen: Seen, team: Team, request: Request) -> Would:
 def _in(look: Look, seen: Seen, team: Team, request: Request, shown: str) -> Would:
     named = next((q.name for q in team.queues if q.shown == shown), shown)
     case = _case(look, seen, team, request, named)
-    for place in (_shared, scheduler.nobody, queue.queue_name, scheduler.absent, queue.counted, _host_quota, room.fit):
+    for place in (
+        _shared,
+        scheduler.nobody,
+        queue.queue_name,
+        scheduler.absent,
+        queue.never,
+        room.impossible,
+        queue.counted,
+        _host_quota,
+        room.fit,
+    ):
         if (found := place(case)) is not None:
             return Would(
                 queue=shown,

@@ -105,6 +105,8 @@ class Engine:
             os.killpg(process.pid, signal.SIGKILL)
             text, _ = process.communicate()
             self.run("cancel", "--yes")
+            # or the next test is refused for what this one left
+            self.run("refresh", "--clear-pending-creates", "--yes")
             pytest.fail(f"pulumi {' '.join(words)}: not done after {UP_SECONDS} s\n{text[-6000:]}")
         finally:
             # an interrupted test must not leave an engine at work that holds the stack
@@ -114,7 +116,7 @@ class Engine:
 
     def up(self, *, ok: bool = True) -> str:
         """`up`, as the commands do it."""
-        return self.run("up", "--yes", "--continue-on-error", "--skip-preview", ok=ok)
+        return self.run("up", "--yes", "--continue-on-error", "--skip-preview", "--suppress-outputs", ok=ok)
 
     def steps(self) -> dict[str, str]:
         """What a preview would change: operation by logical name; nothing for what stays the same."""

@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -88,26 +88,28 @@ def platform_for(engine: Engine, check: Mapping[str, Any], replicas: int = 1, in
     return data
 
 
-def host_mode_for(engine: Engine, check: Mapping[str, Any], replicas: int, injection: str | None = None) -> Json:
+def host_mode_for(
+    engine: Engine, checks: Sequence[Mapping[str, Any]], replicas: int, injection: str | None = None
+) -> Json:
     """The stack file with HOST_TEAMS on the host's KAI: each may use the whole pool, and half of it is its own.
 
-    Of a single GPU that is not shared, the first team has all and the second none.
+    Of a single GPU that is not shared, the first team owns all and the second may have what is free. `checks` in their
+    order.
     """
     found, data, all_of_it = _shared(engine, replicas)
     like = data["teams"][found.team]
     data["host"]["scheduler"] = {"version": like["scheduler"]["version"]}
     data["teams"] = {}
-    for name, quota in zip(HOST_TEAMS, (all_of_it - all_of_it // 2, all_of_it // 2), strict=True):
+    quotas = (all_of_it - all_of_it // 2, all_of_it // 2)
+    for name, quota, check in zip(HOST_TEAMS, quotas, checks, strict=True):
         gpus = {"quota": quota, "limit": all_of_it}
         data["teams"][name] = {
             **copy.deepcopy(like),
             "scheduler": {"mode": "host", "gpuSharing": replicas == 1},
             "resources": {**HOST_TEAM_RESOURCES, "gpus": gpus},
             "queues": {"work": {"gpu": gpus}},
-            "check": dict(check) if name == HOST_TEAMS[0] else {},
+            "check": dict(check),
         }
-        if not quota:
-            data["teams"][name]["check"] = {"enabled": False}
     if injection:
         data["gpu"]["injection"] = injection
     return data

@@ -47,7 +47,13 @@ def node(engine: Engine) -> Ground:
 
 
 def tried(engine: Engine, what: str, platform: dict[str, Any], *teams: str) -> dict[str, Any]:
-    """Deploy this, keep the rows for the table, and return the report of the first team."""
+    """Deploy this, keep the rows for the table, and return the report of the first team.
+
+    From nothing where other teams are there: a team that is left out of the file stays, and keeps its GPUs.
+    """
+    if set(engine.outputs().get("teams", {})) - set(platform["teams"]):
+        everything_unprotected(engine)
+        engine.run("destroy", "--yes")
     engine.write(platform)
     began = time.monotonic()
     engine.up()
@@ -175,7 +181,7 @@ class TestModeHost:
         replicas = 1 if node.gpus > 1 else gpus.REPLICAS
         if replicas > 1 and node.owner == "cluster":
             pytest.skip("one GPU, and the device plugin is the cluster's: there is nothing to borrow")
-        platform = gpus.host_mode_for(engine, {}, replicas)
+        platform = gpus.host_mode_for(engine, ({}, {}), replicas)
         report = tried(engine, "mode host", platform, *HOST_TEAMS)
         assert report["verdict"] in GOOD, report["sentence"]
         every = int(platform["teams"][HOST_TEAMS[0]]["resources"]["gpus"]["limit"])
@@ -195,13 +201,14 @@ class TestModeHost:
         for team, name in ((borrower, "train"), (lender, "build")):
             team.kubectl("delete", "deployment", name, "--wait=true")
 
-    def test_a_pair_through_the_hosts_kai(self, engine: Engine, node: Ground) -> None:
+    def test_a_share_for_each_team_through_the_hosts_kai(self, engine: Engine, node: Ground) -> None:
         name = "jit-cdi" if SWITCH else None
         if name:
             in_mode(name)
-        platform = gpus.host_mode_for(engine, PAIR, 1, injection=name)
-        report = tried(engine, "mode host, pair", platform, HOST_TEAMS[0])
-        held_together(report)
+        platform = gpus.host_mode_for(engine, ({"fraction": 0.3}, {"fraction": 0.5}), 1, injection=name)
+        tried(engine, "mode host, shares", platform, *HOST_TEAMS)
+        for team in HOST_TEAMS:
+            held_to_its_grant(gpus.report_of(engine, team), "sharing.granted", "sharing.uuid")
 
 
 class TestAgain:

@@ -28,21 +28,10 @@ from policies.rule import Rule, Scene, Stage
 from policies.rules import RULES
 from policies.run import evaluate
 from tests.conftest import ROOT
+from tests.policies.judged import TODAY, changed
 from tests.policies.test_rules import platform
 from tests.policies.work import SIZES, calls, grows_with_the_teams
-from tests.policies.world import (
-    TODAY,
-    changed,
-    check,
-    healthy,
-    host_check,
-    pool,
-    resource,
-    scheduler,
-    team,
-    urn,
-    vcluster,
-)
+from tests.policies.world import check, healthy, host_check, pool, resource, scheduler, team, urn, vcluster
 
 OPTIONS = PolicyResourceOptions(False, [], False, None, [], None, [])  # type: ignore[arg-type]
 
