@@ -15,7 +15,7 @@ import names
 import releases
 from capacity import UNLIMITED
 from settings.claims import tenancy_cost
-from settings.models import Expose, Platform, Pool, Queue, QueueResource, SchedulerMode, Team
+from settings.models import Enforce, Expose, Platform, Pool, Queue, QueueResource, SchedulerMode, Team
 from settings.tenants import canary_of, tenants
 from settings.workloads import App
 
@@ -62,6 +62,11 @@ class Tenant:
     def on_host(self) -> bool:
         """Whether its pods are placed by the host's KAI."""
         return self.team.scheduler.mode is SchedulerMode.HOST
+
+    @property
+    def enforced(self) -> bool:
+        """Whether a fraction of a GPU's memory is a limit."""
+        return self.team.scheduler.shares and self.team.scheduler.gpu_sharing.enforce is Enforce.MEMORY
 
     @property
     def queues(self) -> Mapping[str, Queue]:
@@ -157,6 +162,11 @@ def _certificate_names(platform: Platform, name: str, team: Team) -> tuple[str, 
     return tuple(dict.fromkeys(found))
 
 
+def topologies(pools: Mapping[str | None, Pool | None]) -> dict[str, tuple[str, ...]]:
+    """The levels of each pool that has any, by the pool's name."""
+    return {name: pool.topology for name, pool in pools.items() if name and pool and pool.topology}
+
+
 def quota_hard(tenant: Tenant) -> dict[str, str]:
     """The hard numbers of the tenant's ResourceQuota: the team's own, plus what tenancy itself costs.
 
@@ -216,7 +226,9 @@ def facts(tenant: Tenant) -> dict[str, object]:
         "pods": team.resources.pods,
         "isolation": team.isolation.value,
         "priority": team.priority.value,
-        "gpuSharing": team.scheduler.gpu_sharing,
+        "gpuSharing": team.scheduler.shares,
+        # a stack from before there was this says nothing of it
+        **({"gpuSharingEnforce": team.scheduler.gpu_sharing.enforce.value} if tenant.enforced else {}),
         "canaryOf": tenant.canary_of,
         "queues": {
             name: {

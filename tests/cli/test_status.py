@@ -129,7 +129,7 @@ def test_who_shared_a_gpu_with_whom_is_listed(api: FakeApi) -> None:
     assert "namespace gpu-check, name p, status" in narrow
 
 
-LONG = {
+LONG: dict[str, Any] = {
     "team": "vision-research-canary",
     "pool": "a100-80gb",
     "mode": "virtual",
