@@ -9,7 +9,7 @@ RUN     = $(PY) -m cli --stack $(STACK)
 STACKS  = $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview outputs status footprint kubeconfig preflight env down snapshot restore lab-reset check check-fast test bench drills mutants
+.PHONY: help up preview outputs status footprint kubeconfig preflight env down snapshot restore lab-reset check check-fast test bench bench-life drills mutants
 .PHONY: schema lock clean
 
 -include report/targets.mk
@@ -65,6 +65,8 @@ test: $(READY)        ## every test that this machine can run
 	$(PY) -m pytest
 bench: $(READY)       ## cost of 3, 30 and 300 teams
 	@$(PY) -m tests.bench
+bench-life: $(READY)  ## the sources' claims beside the manual way and ours, on the cluster of GPU_TENANCY_ENGINE_STACK
+	@$(PY) -m tests.engine.bench_life
 drills: $(READY)      ## break one team's scheduler in four ways while another works; STACK must be up; DRILL=name: one of them
 	@$(PY) -m tests.drills --stack $(STACK) $(if $(DRILL),--only $(DRILL))
 mutants: $(READY)     ## mutation over rules, arithmetic and the GPU check

@@ -100,7 +100,7 @@ SECTIONS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                  f"{ENGINE}test_up_brings_every_team_to_a_check_that_ran_through_its_own_queue"),
             _row("000.37", "a list of virtual clusters", "make status"),
             _row("000.38", "priorities, and a team without GPUs", f"{QUOTA}test_a_cpu_team_is_held_to_zero_gpus"),
-            _row("000.39", "the claims, measured", "docs/runs.md"),
+            _row("000.39", "the claims, measured", "make bench-life", "docs/runs.md"),
             _row("000.40", "clean up: cluster and Docker as they were",
                  f"{HOSTS}test_dockers_files_come_back_byte_for_byte", "make down"),
         ),
