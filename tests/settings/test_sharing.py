@@ -115,5 +115,6 @@ def test_the_scale_adjuster_is_switched_on_by_whoever_installs_the_kai() -> None
 def test_what_is_neither_is_told_both_forms() -> None:
     (line,) = mistakes({"teams.ml.scheduler.gpuSharing": "often"})
     assert line == (
-        "teams.ml.scheduler.gpuSharing: must be true, false or a mapping, got 'often'; put keys below it (enabled, enforce)"
+        "teams.ml.scheduler.gpuSharing: must be true, false or a mapping, got 'often'; "
+        "put keys below it (enabled, enforce)"
     )
