@@ -9,8 +9,9 @@ RUN     = $(PY) -m cli --stack $(STACK)
 STACKS  = $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview outputs status footprint kubeconfig preflight env down snapshot restore lab-reset check check-fast test bench bench-life drills mutants
-.PHONY: schema lock clean
+.PHONY: help up preview outputs status footprint kubeconfig why would promote drop-canary preflight
+.PHONY: dashboard usage fence unfence env snapshot restore down inventory init lab-reset check check-fast test
+.PHONY: bench bench-life drills mutants schema lock clean
 
 -include report/targets.mk
 
@@ -35,14 +36,31 @@ preview: $(READY)     ## what `make up` would change, on standard output
 	@$(RUN) preview
 outputs: $(READY)     ## the outputs as JSON
 	@$(RUN) outputs
-status: $(READY)      ## contexts, teams, versions, quotas, last check
-	@$(RUN) status
+status: $(READY)      ## teams, versions, pods, GPUs, queues, last check; WATCH=1 again and again, JSON=1 for scripts
+	@$(RUN) status $(if $(WATCH),--watch) $(if $(JSON),--json)
 footprint: $(READY)   ## what tenancy costs: pods, CPU and memory asked and used, size of the store; TEAM: its pods
 	@$(RUN) footprint $(if $(TEAM),--team "$(TEAM)")
 kubeconfig: $(READY)  ## write TEAM's kubeconfig (mode 0600); USER_RIGHTS=1: the one without admin rights
 	@$(RUN) kubeconfig --team "$(TEAM)" $(if $(USER_RIGHTS),--user)
+why: $(READY)         ## why pods wait, and what to do: TEAM=ml POD=train-0; without them every pod that waits
+	@$(RUN) why --team "$(TEAM)" --pod "$(POD)" $(if $(JSON),--json)
+would: $(READY)       ## would a pod of TEAM be placed now? GPUS=2 or FRACTION=0.5, QUEUE=, CPU=, MEMORY=
+	@$(RUN) would --team "$(TEAM)" $(if $(GPUS),--gpus "$(GPUS)") $(if $(FRACTION),--fraction "$(FRACTION)") \
+	  $(if $(QUEUE),--queue "$(QUEUE)") $(if $(CPU),--cpu "$(CPU)") $(if $(MEMORY),--memory "$(MEMORY)") $(if $(JSON),--json)
+promote: $(READY)     ## give TEAM its canary's version: edits the stack file, shows the difference
+	@$(RUN) promote --team "$(TEAM)"
+drop-canary: $(READY) ## take TEAM's canary out of the stack file, show the difference
+	@$(RUN) drop-canary --team "$(TEAM)"
 preflight: $(READY)   ## compare the stack file with the cluster
 	@$(RUN) preflight
+dashboard: $(READY)   ## one page on localhost: who has which GPU, what waits, what is wrong; PORT=8765, STATIC=out.html writes a file
+	@$(RUN) dashboard $(if $(PORT),--port "$$PORT") $(if $(STATIC),--static "$$STATIC")
+usage: $(READY)       ## GPU hours asked, given, used, idle: SINCE=24h, PROMETHEUS=namespace/service:port, CSV=1, JSON=1
+	@$(RUN) usage $(if $(SINCE),--since "$$SINCE") $(if $(PROMETHEUS),--prometheus "$$PROMETHEUS") $(if $(CSV),--csv) $(if $(JSON),--json)
+fence: $(READY)       ## take NODE out of service, REASON='Xid 79'; without NODE: which nodes are out, or should be
+	@$(RUN) fence --node "$$NODE" --reason "$$REASON"
+unfence: $(READY)     ## put NODE back into service
+	@$(RUN) unfence --node "$$NODE"
 env: $(READY)         ## what a shell exports so that a plain `pulumi` uses the same state: eval "$$(make -s env)"
 	@$(RUN) env
 snapshot: $(READY)    ## keep TEAM's virtual cluster as it is now
@@ -51,6 +69,10 @@ restore: $(READY)     ## put TEAM's virtual cluster back to SNAPSHOT (none: a li
 	@$(RUN) restore --team "$(TEAM)" --snapshot "$(SNAPSHOT)" $(if $(YES),--yes)
 down: $(READY)        ## remove everything that `make up` made
 	@$(RUN) down $(if $(TEAM),--team "$(TEAM)")
+inventory: $(READY)   ## a cluster's GPUs as `pools:` (CONTEXT=name); NVML=1: this machine's; JSON=1
+	@$(RUN) inventory $(if $(CONTEXT),--context "$(CONTEXT)") $(if $(NVML),--nvml) $(if $(JSON),--json)
+init: $(READY)        ## write Pulumi.STACK.yaml for a cluster: asks, or takes CONTEXT, ADDRESS, TEAMS, GPUS, GPU_STACK, KAI
+	@$(RUN) init --context "$(CONTEXT)" --address "$(ADDRESS)" --teams "$(TEAMS)" --gpus "$(GPUS)" --gpu-stack "$(GPU_STACK)" --kai "$(KAI)"
 lab-reset: $(READY)   ## throw the lab away, whatever state it is in
 	@$(RUN) lab-reset
 
@@ -64,6 +86,7 @@ check-fast: $(READY)  ## the half of it that takes seconds: format, lint, workfl
 test: $(READY)        ## every test that this machine can run
 	$(PY) -m pytest
 bench: $(READY)       ## cost of 3, 30 and 300 teams
+	@$(PY) -m tests.engine.bench
 	@$(PY) -m tests.bench
 bench-life: $(READY)  ## the sources' claims beside the manual way and ours, on the cluster of GPU_TENANCY_ENGINE_STACK
 	@$(PY) -m tests.engine.bench_life

@@ -11,17 +11,22 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from cli import say
-from cli.driver import Driver, Place, driver_for
+from cli.canary import dropped, promoted
+from cli.driver import Driver, Place
+from cli.drivers import driver_for
 from cli.errors import CommandError, Exit, InputError
 from cli.files import write_private
 from cli.host import Host
+from cli.look import viewer
+from cli.operate import add_commands
 from cli.salvage import salvaged
+from cli.why import add_request, request_of, show_why, show_would
 from settings.load import load_stack_file
 from settings.models import HostProvider
 from settings.problems import SettingsError
@@ -32,12 +37,19 @@ STACK_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 """What the engine takes as a stack's name; it becomes part of a file's name, too."""
 
 
+TIMED: Final = ("up", "down", "kubeconfig", "lab-reset")
+"""Commands that say how long they took; what is looked at does not."""
+
+
 def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 bad input and nothing touched, 130 interrupted."""
     options = parser().parse_args(arguments)
+    began = time.monotonic()
     try:
         run: Callable[[argparse.Namespace, Path], None] = options.run
         run(options, root)
+        if options.command in TIMED:
+            say.line(f"{options.command}: done in {time.monotonic() - began:.1f} s")
     except SettingsError as error:
         say.line(str(error))
         return Exit.BAD_INPUT
@@ -74,14 +86,27 @@ def parser() -> argparse.ArgumentParser:
     add("outputs", _outputs, "print the outputs as JSON, without secrets")
     add("env", _env, "print what a shell must export for a plain `pulumi` to use the same state")
     status = add("status", _status, "show teams, versions, quotas and the last check")
+    status.add_argument("--watch", action="store_true", help="draw it again and again, until Ctrl-C")
     kubeconfig = add("kubeconfig", _kubeconfig, "write a team's kubeconfig (mode 0600)")
     kubeconfig.add_argument("--team", required=True, help="a team of the stack file")
     kubeconfig.add_argument("--user", action="store_true", help="the one without admin rights")
+    promote = add("promote", _promote, "give a team its canary's version: edits the stack file, shows the difference")
+    drop = add("drop-canary", _drop_canary, "take a team's canary out of the stack file, and show the difference")
+    for edit in (promote, drop):
+        edit.add_argument("--team", required=True, help="a team with a canary")
     preflight = add("preflight", _preflight, "compare the stack file with the cluster")
     footprint = add("footprint", _footprint, "what tenancy itself costs, by team and beside what the pools have")
     footprint.add_argument("--team", default="", help="show this team's pods one by one")
     for command in (status, preflight, footprint):
         command.add_argument("--json", action="store_true", help="print JSON on standard output instead of a table")
+    add_commands(add, _begin)
+    why = add("why", _why, "say why pods wait, and what to do")
+    why.add_argument("--pod", default="", metavar="NAME", help="a pod, or what makes it; default: every pod that waits")
+    would = add("would", _would, "would a pod like this be placed now?")
+    add_request(would)
+    for command in (why, would):
+        command.add_argument("--team", default="", help="a team of the stack")
+        command.add_argument("--json", action="store_true", help="print JSON on standard output")
     for name, run, words in (
         ("snapshot", _snapshot, "keep a team's virtual cluster as it is now"),
         ("restore", _restore, "put a team's virtual cluster back to a snapshot; says first what that loses"),
@@ -94,6 +119,19 @@ def parser() -> argparse.ArgumentParser:
     down.add_argument(
         "--team", default="", metavar="NAMES", help="protected teams to delete, where the stack file can't say so"
     )
+    looked = add("inventory", _inventory, "print a cluster's GPUs, or this machine's, as the pools of a stack file")
+    looked.add_argument("--nvml", action="store_true", help="read this machine's GPUs by NVML, and no cluster")
+    looked.add_argument("--json", action="store_true", help="print the table as JSON instead of the block")
+    first = add("init", _init, "write a first stack file for a cluster, by five questions or by flags")
+    for command in (looked, first):
+        command.add_argument(
+            "--context", default="", help="of the kubeconfig; default: the stack file's, or the current"
+        )
+    first.add_argument("--address", default="", help="where the teams reach the cluster's NodePorts")
+    first.add_argument("--teams", default="", metavar="NAMES", help="with their GPUs: ml=2,research=1,dev")
+    first.add_argument("--gpus", default="", metavar="NODES", help="of nodes that advertise none yet: gpu-0=4,gpu-1=4")
+    first.add_argument("--gpu-stack", default="", choices=("", "devicePlugin", "gpuOperator", "fake"))
+    first.add_argument("--kai", default="", metavar="VERSION", help="of the teams with GPUs")
     add("lab-reset", _lab_reset, "throw the lab away, whatever state it is in")
     return result
 
@@ -105,7 +143,7 @@ def place_of(options: argparse.Namespace, root: Path, *, whole: bool = True) -> 
     """
     stack = str(options.stack)
     if STACK_NAME.fullmatch(stack) is None:
-        raise InputError(f"{stack!r} is not a stack name.", "use letters, digits, '-', '_' and '.', for example `dev`")
+        raise bad_name(stack)
     stack_file = root / f"Pulumi.{stack}.yaml"
     try:
         return Place(stack=stack, stack_file=stack_file, root=root, platform=load_stack_file(stack_file))
@@ -116,6 +154,11 @@ def place_of(options: argparse.Namespace, root: Path, *, whole: bool = True) -> 
     named = frozenset(re.split(r"[\s,]+", getattr(options, "team", "") or "")) - {""}
     platform = salvaged(stack, stack_file, root)
     return Place(stack=stack, stack_file=stack_file, root=root, platform=platform, whole=False, let_go=named)
+
+
+def bad_name(stack: str) -> InputError:
+    """What is said of a word that can't be a stack's name."""
+    return InputError(f"{stack!r} is not a stack name.", "use letters, digits, '-', '_' and '.', for example `dev`")
 
 
 def _begin(
@@ -163,12 +206,20 @@ def _preview(options: argparse.Namespace, root: Path) -> None:
 
 
 def _drift(options: argparse.Namespace, root: Path) -> None:
-    place, driver, _host = _begin(options, root, must_reach=False)
+    place, driver, host = _begin(options, root, must_reach=False)
     driver.ready()
-    if driver.drifts():
+    drifts = driver.drifts()
+    nodes = host.nodes_out_of_order()
+    for line in nodes:
+        say.line(line)
+    if drifts:
         raise CommandError(
             f"the cluster of stack {place.stack} is other than its state says.",
             f"see what differs above; `make up STACK={place.stack}` makes it what the stack file says",
+        )
+    if nodes:
+        raise CommandError(
+            f"nodes of stack {place.stack} are not what the stack file counts.", "see above what each of them needs"
         )
     say.line(f"stack {place.stack}: the cluster is what the state says")
 
@@ -197,18 +248,19 @@ def _outputs(options: argparse.Namespace, root: Path) -> None:
 
 
 def _status(options: argparse.Namespace, root: Path) -> None:
-    from cli.status import broken, pairs, rows, rows_of_state, show
+    from cli.now import show_now, watch
 
     place, driver, _host = _begin(options, root, must_reach=False, whole=False)
     driver.ready()
-    states, now = driver.states(), datetime.now(UTC)
-    table = rows(place.platform, states, now=now) if place.whole else rows_of_state(states, now=now)
-    if options.json:
-        print(json.dumps([row.as_json() for row in table], indent=2))
+    view = viewer(place, driver)
+
+    def draw() -> None:
+        show_now(view(), place, driver.states(), as_json=options.json)
+
+    if options.watch:
+        watch(draw, time.sleep)
     else:
-        show(table, stack=place.stack, now=now)
-        print(pairs(states, say.console(result=True).width), end="")
-        print(broken(states), end="")
+        draw()
 
 
 def _footprint(options: argparse.Namespace, root: Path) -> None:
@@ -221,6 +273,18 @@ def _footprint(options: argparse.Namespace, root: Path) -> None:
         print(json.dumps([one.as_json() for one in found], indent=2))
     else:
         show(found, place.platform, team=options.team)
+
+
+def _why(options: argparse.Namespace, root: Path) -> None:
+    place, driver, _host = _begin(options, root, must_reach=False, whole=False)
+    driver.ready()
+    show_why(viewer(place, driver)(), options.team, options.pod, stack=place.stack, as_json=options.json)
+
+
+def _would(options: argparse.Namespace, root: Path) -> None:
+    place, driver, _host = _begin(options, root, must_reach=False)
+    driver.ready()
+    show_would(viewer(place, driver)(), options.team, request_of(options), stack=place.stack, as_json=options.json)
 
 
 def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
@@ -250,6 +314,15 @@ def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
     say.line(f"wrote {target.name} (mode 0600): KUBECONFIG={target.name} kubectl get pods")
 
 
+def _promote(options: argparse.Namespace, root: Path) -> None:
+    place = place_of(options, root)
+    promoted(place, options.team, driver_for(place))
+
+
+def _drop_canary(options: argparse.Namespace, root: Path) -> None:
+    dropped(place_of(options, root), options.team)
+
+
 def _snapshot(options: argparse.Namespace, root: Path) -> None:
     from cli import snapshots
 
@@ -272,6 +345,20 @@ def _restore(options: argparse.Namespace, root: Path) -> None:
 def _preflight(options: argparse.Namespace, root: Path) -> None:
     _place, _driver, host = _begin(options, root, must_reach=True)
     host.preflight(as_json=options.json, whole=True)
+
+
+def _inventory(options: argparse.Namespace, root: Path) -> None:
+    from cli.ask import inventory
+
+    inventory(options, root)
+
+
+def _init(options: argparse.Namespace, root: Path) -> None:
+    from cli.ask import init
+
+    if STACK_NAME.fullmatch(str(options.stack)) is None:
+        raise bad_name(str(options.stack))
+    init(options, root)
 
 
 def _lab_reset(options: argparse.Namespace, root: Path) -> None:

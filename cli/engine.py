@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -26,7 +27,7 @@ from cli import say
 from cli.backend import Env, exports, has_passphrase, project
 from cli.causes import Failure
 from cli.cluster import TIMEOUT, Identity, Target, connected, get_json, target_of
-from cli.driver import Json, Place, TeamState
+from cli.driver import Json, Place, Reach, TeamState
 from cli.errors import CommandError, InputError, InterruptedRunError
 from cli.failures import also, explained, keep_words, refused
 from cli.guards.losses import usage_now
@@ -39,7 +40,7 @@ from cli.progress import Progress, Run, run_shown
 from cli.resume import Pending, clear, pending_operations
 from cli.shown import show_preview, words
 from cli.stack import Stack, protected_urns
-from cli.status import kubeconfig_in, team_states, teams_in_state
+from cli.status import kubeconfig_in, reach_of, team_states, teams_in_state
 from cli.waiting import Json as Thing
 from cli.waiting import Watch, inner_reader, reader
 from components.team.protection import override_for
@@ -210,14 +211,22 @@ class EngineDriver:
                 raise
             return text
 
+    def reach(self) -> Reach:
+        """Return how each cluster is reached."""
+        return reach_of(self._readable, self._place.platform, self._host, self._from_certificates)
+
     def states(self) -> dict[str, TeamState]:
         """Return each tenant's check from the outputs, and whether its API answers."""
+        return team_states(self._readable, self._place.platform, self._from_certificates) if self._stack.exists else {}
+
+    @cached_property
+    def _readable(self) -> dict[str, Any]:
+        """The outputs, with the kubeconfigs where they can be decrypted; read once."""
         if not self._stack.exists:
             return {}
         readable = self._place.whole and (has_passphrase(self._stack.env) or not self._stack.asks_for_passphrase())
         outputs = self._stack.outputs(*(["--show-secrets"] if readable else []))
-        outputs["teams"] = self._teams(outputs)
-        return team_states(outputs, self._place.platform, self._from_certificates)
+        return {**outputs, "teams": self._teams(outputs)}
 
     def down(self) -> None:
         """Destroy everything; the empty stack stays, so that the next `up` needs no init."""

@@ -22,9 +22,10 @@ from lightkube.resources.node_v1 import RuntimeClass
 from lightkube.resources.storage_v1 import StorageClass
 
 from capacity import api_quantity, pod_request
-from cli.preflight import ClusterFacts, NodeFacts, ObjectFacts, Right, Taint
+from cli.preflight import ClusterFacts, Fence, NodeFacts, ObjectFacts, Right, Taint
 from cli.preflight.software import BY_OPERATOR
-from names import GPU, LABEL_POOL, MANAGED_BY
+from names import FENCED_CORDONED, FENCED_FOR, FENCED_SINCE, GPU, LABEL_FENCED, LABEL_POOL, MANAGED_BY
+from settings.problems import escaped
 
 OUR_MANAGERS: Final = ("pulumi-kubernetes",)
 """Field managers of server-side apply that are ours (the engine's provider adds a random suffix)."""
@@ -32,6 +33,8 @@ HELM_NAMESPACE: Final = "meta.helm.sh/release-namespace"
 DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
 PRESSURES: Final = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 ENDED: Final = ("Succeeded", "Failed")
+LONGEST_REASON: Final = 200
+"""Characters of a fence's reason."""
 
 PLUGIN_SOCKETS: Final = re.compile(r"/device-plugins/?$")
 """Every device plugin registers in the kubelet's folder of that name, whatever the plugin is called."""
@@ -138,6 +141,7 @@ def _node(node: Node, loads: Mapping[str, _Load] | None) -> NodeFacts:
         name=_name(node.metadata),
         ready=conditions.get("Ready") == "True",
         cordoned=bool(spec and spec.unschedulable),
+        fence=_fence(node.metadata),
         pressures=tuple(kind for kind in PRESSURES if conditions.get(kind) == "True"),
         taints=tuple(
             Taint(key=taint.key, value=taint.value or "", effect=taint.effect)
@@ -160,6 +164,22 @@ def _node(node: Node, loads: Mapping[str, _Load] | None) -> NodeFacts:
         used_pods=load.pods,
         used_gpus=load.gpus,
     )
+
+
+def _fence(metadata: ObjectMeta | None) -> Fence | None:
+    if LABEL_FENCED not in ((metadata.labels if metadata else None) or {}):
+        return None
+    said = _annotations(metadata)
+    return Fence(
+        since=escaped(said.get(FENCED_SINCE, "")),
+        reason=escaped(said.get(FENCED_FOR, ""))[:LONGEST_REASON],
+        cordoned_before=said.get(FENCED_CORDONED) == "true",
+    )
+
+
+def node_facts(client: Client) -> dict[str, NodeFacts]:
+    """Return the nodes alone, without what runs on them. Raises `ApiError`."""
+    return {_name(node.metadata): _node(node, None) for node in client.list(Node)}
 
 
 def _loads(pods: Iterable[Pod], our_spaces: set[str]) -> dict[str, _Load]:

@@ -13,17 +13,17 @@ from datetime import date
 from pathlib import Path
 
 from cli import say
-from cli.cluster import Identity, Target
-from cli.driver import Json, Place, TeamState
+from cli.cluster import Identity, Target, target_of
+from cli.driver import Json, Place, Reach, TeamState
 from cli.engine import HIDDEN_OUTPUTS, MASKED
 from cli.errors import CommandError, InputError
 from cli.guards.levels import levels_of
 from cli.guards.memory import Remembered
 from cli.shown import advise, show_preview
-from cli.status import kubeconfig_in, team_states
+from cli.status import kubeconfig_in, reach_of, team_states
 from lab.driver import LabDriver, Summary
 from lab.engine import Recorded
-from lab.errors import LabError, RefusedChangeError
+from lab.errors import FIX, LabError, RefusedChangeError
 from policies.run import evaluate, lines, resources_of
 from preview.grouped import grouped
 
@@ -109,22 +109,28 @@ class LabBridge:
         return [f"policy {r.rule}: {m}" for r in results if r.blocks for m in grouped(v.message for v in r.violations)]
 
     def _report(self, summary: Summary, what: str) -> None:
+        """Say what a run did. Raises `CommandError` where it may not or could not: each cause once."""
         if what != "preview":
             say.line(f"lab: {what}: {summary.text()}")
-        for line in (*(refusal.text for refusal in summary.refusals), *summary.violations, *summary.failures):
-            say.line(f"  {line}")
+        again = f"run `make {what} STACK={self._place.stack}` again"
         if summary.refusals:
-            raise RefusedChangeError(summary.refusals)
-        if summary.violations:
-            raise CommandError(
-                f"the policies refuse this: {summary.violations[0]}",
+            ways = f"add the override to {self._place.stack_file.name}, or throw the lab away with `make lab-reset`"
+            error: CommandError = InputError(f"refused, nothing was changed: {summary.refusals[0].text}", ways)
+            others = [refusal.text for refusal in summary.refusals[1:]]
+        elif summary.violations:
+            error = CommandError(
+                f"the policies refuse this, nothing was changed: {summary.violations[0]}",
                 f"do what it says, or set the rule's level in policies/config/{self._place.stack}.json",
             )
-        if summary.failures:
-            raise CommandError(
-                f"{len(summary.failures)} resources of the simulation failed; first: {summary.failures[0]}",
-                f"mend it and run `make {what} STACK={self._place.stack}` again; the rest is as it should be",
-            )
+            others = list(summary.violations[1:])
+        elif summary.failures:
+            first, *others = summary.failures
+            cause, _, fix = first.partition(FIX)
+            error = CommandError(cause, f"{fix.rstrip('.') or 'mend it'}; {again}: the rest is as it should be")
+        else:
+            return
+        error.detail = "\n".join(f"also: {other}" for other in others)
+        raise error
 
     def outputs(self) -> dict[str, Json]:
         """Return the last `up`'s outputs without secrets."""
@@ -139,14 +145,22 @@ class LabBridge:
         with _in_words():
             return kubeconfig_in(self._lab.outputs(show_secrets=True), team, user=user, stack=self._place.stack)
 
+    def reach(self) -> Reach:
+        """Return how each of the lab's servers is reached."""
+        with _in_words():
+            host = self._lab.host_kubeconfig()
+        return reach_of(self._outputs(), self._place.platform, target_of(host, "the lab") if host else None)
+
     def states(self) -> dict[str, TeamState]:
         """Return what is known about each tenant."""
+        return team_states(self._outputs(), self._place.platform)
+
+    def _outputs(self) -> dict[str, Json]:
         with _in_words():
             try:
-                outputs = self._lab.outputs(show_secrets=True)
+                return self._lab.outputs(show_secrets=True)
             except LabError:
-                outputs = {}
-        return team_states(outputs, self._place.platform)
+                return {}
 
     def down(self) -> None:
         """Remove everything."""

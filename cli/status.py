@@ -18,7 +18,7 @@ from rich.table import Table
 
 from cli import say
 from cli.cluster import Target, get_json, target_of
-from cli.driver import TeamState
+from cli.driver import Reach, TeamState
 from cli.errors import CommandError
 from kube.health import faults
 from names import CHECK_NAMESPACE, CHECK_REPORT
@@ -33,11 +33,16 @@ ASKED_AT_ONCE: Final = 16
 HEADERS: Final = (
     "team",
     "pool",
+    "age",
     "scheduler",
     "version",
+    "vCluster",
+    "Kubernetes",
     "GPUs (quota of limit)",
-    "queues (quota/limit)",
-    "resources",
+    "used",
+    "queues (used/quota/limit)",
+    "pods",
+    "KAI",
     "API",
     "check",
 )
@@ -62,6 +67,15 @@ class Row:
     api: str
     check: str
     faults: tuple[str, ...] = ()
+    age: str = "-"
+    namespace: str = "-"
+    vcluster: str = "-"
+    kubernetes: str = "-"
+    used: str = "-"
+    """GPUs that its own pods hold."""
+    pods: str = "-"
+    """Its own by what they do."""
+    kai: str = "-"
 
     def as_json(self) -> dict[str, object]:
         """The row as JSON."""
@@ -83,10 +97,10 @@ def _row(platform: Platform, name: str, team: Team, state: TeamState | None, now
     return Row(
         team=name,
         pool=team.pool or "-",
-        mode=team.scheduler.mode.value,
+        mode=f"{team.scheduler.mode.value}, paused" if team.paused else team.scheduler.mode.value,
         version=version or "-",
         gpus=f"{gpus.quota} of {gpus.limit} {unit}s" if gpus.limit else "-",
-        queues=", ".join(f"{leaf} {_number(q.gpu.quota)}/{_number(q.gpu.limit)}" for leaf, q in team.queues.items())
+        queues=", ".join(f"{leaf} -/{_number(q.gpu.quota)}/{_number(q.gpu.limit)}" for leaf, q in team.queues.items())
         or "-",
         resources=f"{team.resources.cpu} CPU, {team.resources.memory}, {team.resources.pods} pods",
         api=state.api if state else "not made",
@@ -112,10 +126,10 @@ def _row_of_facts(name: str, state: TeamState, now: datetime) -> Row:
     return Row(
         team=name,
         pool=said("pool"),
-        mode=said("mode"),
+        mode=f"{said('mode')}, paused" if facts.get("state") == "paused" else said("mode"),
         version=state.scheduler_version or said("schedulerVersion"),
         gpus=f"{said('gpuQuota')} of {said('gpuLimit')}",
-        queues=", ".join(f"{leaf} {q.get('quota')}/{q.get('limit')}" for leaf, q in leaves.items()) or "-",
+        queues=", ".join(f"{leaf} -/{q.get('quota')}/{q.get('limit')}" for leaf, q in leaves.items()) or "-",
         resources=f"{said('cpu')} CPU, {said('memory')}, {said('pods')} pods",
         api=state.api,
         check=_check(state, now),
@@ -144,17 +158,16 @@ def age(passed: Any) -> str:
     return f"{seconds} s"
 
 
-def show(table_rows: Sequence[Row], *, stack: str, now: datetime) -> None:
+def show(table_rows: Sequence[Row], *, stack: str, now: datetime, more: str = "") -> None:
     """Print the rows and when they were true: a table where it fits, else some lines for each team, no word broken."""
     out = say.console(result=True)
-    out.print(f"stack {stack} at {now.astimezone().strftime('%Y-%m-%d %H:%M:%S %Z')}", soft_wrap=True)
+    out.print(f"stack {stack} at {now.astimezone().strftime('%Y-%m-%d %H:%M:%S %Z')}{more}", soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for header in HEADERS:
         table.add_column(header, no_wrap=True)
     for row in table_rows:
-        table.add_row(
-            row.team, row.pool, row.mode, row.version, row.gpus, row.queues, row.resources, row.api, row.check
-        )
+        first = (row.team, row.pool, row.age, row.mode, row.version, row.vcluster, row.kubernetes)
+        table.add_row(*first, row.gpus, row.used, row.queues, row.pods, row.kai, row.api, row.check)
     # measured without the limit of the console's own width, which would cut what does not fit
     if out.measure(table, options=out.options.update(max_width=WIDEST)).maximum <= out.width:
         out.print(table)
@@ -167,7 +180,9 @@ def paragraph(row: Row, width: int) -> str:
     """Return a row as lines of at most `width` columns. A word is never broken, even where it alone is longer."""
     parts = (
         f"{row.team}: pool {row.pool}, scheduler {row.mode} {row.version}, API {row.api}, check {row.check}",
-        f"GPUs {row.gpus}; queues (quota/limit): {row.queues}",
+        f"GPUs {row.gpus}, {row.used} used; queues (used/quota/limit): {row.queues}",
+        f"pods: {row.pods}; KAI: {row.kai}",
+        f"age {row.age}, namespace {row.namespace}, vCluster {row.vcluster}, Kubernetes {row.kubernetes}",
         row.resources,
     )
     first, *others = parts
@@ -253,10 +268,13 @@ def teams_in_state(exported: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def team_states(
-    outputs: Mapping[str, Any], platform: Platform, otherwise: Callable[[str], str | None] = lambda _: None
-) -> dict[str, TeamState]:
-    """Return the state of each tenant: from the outputs, and from its API where that answers.
+def reach_of(
+    outputs: Mapping[str, Any],
+    platform: Platform,
+    host: Target | None,
+    otherwise: Callable[[str], str | None] = lambda _: None,
+) -> Reach:
+    """Return how the clusters of a stack are reached, by its outputs.
 
     `otherwise` gives a team's kubeconfig where the outputs have none: they are written only at the end of an `up` in
     which nothing failed.
@@ -264,12 +282,26 @@ def team_states(
     made = outputs.get("teams") or {}
     known = dict.fromkeys((*tenants(platform), *made))
     found = {name: _kubeconfigs(outputs, name).get("admin") or otherwise(name) for name in known}
-    names = [name for name, kubeconfig in found.items() if name in made or kubeconfig]
-    # parsed here and not in the threads: the parser (msgspec 0.22) is not safe there
-    targets = {name: _target(found[name]) for name in names}
+    # parsed here and not in threads: the parser (msgspec 0.22) is not safe there
+    targets = {name: _target(text) for name, text in found.items()}
+    return Reach(
+        host=host.config if host else None,
+        teams={name: target.config if target else None for name, target in targets.items()},
+        made=made,
+    )
+
+
+def team_states(
+    outputs: Mapping[str, Any], platform: Platform, otherwise: Callable[[str], str | None] = lambda _: None
+) -> dict[str, TeamState]:
+    """Return the state of each tenant: from the outputs, and from its API where that answers."""
+    reach = reach_of(outputs, platform, None, otherwise)
+    names = [name for name, config in reach.teams.items() if name in reach.made or config]
 
     def ask(name: str) -> TeamState:
-        return team_state(made.get(name) or {}, targets[name])
+        config = reach.teams[name]
+        target = Target(context=name, source="the stack's outputs", config=config) if config else None
+        return team_state(reach.made.get(name) or {}, target)
 
     with ThreadPoolExecutor(max_workers=ASKED_AT_ONCE) as pool:
         return dict(zip(names, pool.map(ask, names), strict=True))

@@ -89,6 +89,7 @@ class Component(pulumi.ComponentResource):
         first: pulumi.ResourceHook | None = None,
         before_create: pulumi.ResourceHook | None = None,
         before_update: pulumi.ResourceHook | None = None,
+        after_update: pulumi.ResourceHook | None = None,
         retry: pulumi.ErrorHook | None = None,
     ) -> pulumi.ResourceOptions:
         """Options of a child. The caller's options belong to this component alone and are never merged in here.
@@ -97,7 +98,7 @@ class Component(pulumi.ComponentResource):
         virtual cluster. `protect` is always set: children inherit it, and a protected Job can't be replaced.
         `replace_on_changes`: properties that Kubernetes never lets change. `replacement_trigger`: the child is replaced
         when this changes. In both cases the old object goes first, because the new one has its name. `first` (before a
-        create or update) and `retry`: see `retry.py`.
+        create or update) and `retry`: see `retry.py`. What an `after_update` raises is a warning to the engine.
         """
         always = _given(first)
         if isinstance(provider, TenantProvider):
@@ -118,9 +119,10 @@ class Component(pulumi.ComponentResource):
             hooks=pulumi.ResourceHookBinding(
                 before_create=[*creating],
                 before_update=[*updating],
+                after_update=[after_update] if after_update else None,
                 on_error=[retry] if retry else None,
             )
-            if creating or updating or retry
+            if creating or updating or after_update or retry
             else None,
         )
 

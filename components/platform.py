@@ -214,8 +214,12 @@ def teams(
     today: date,
     secrets: Mapping[str, pulumi.Output[str]],
 ) -> dict[str, Team]:
-    """Declare every tenant. Each stands on the host checks of the nodes that it sees, and on no other team."""
-    return {name: _team(platform, parts, tenants, name, today, secrets) for name in tenants}
+    """Declare every tenant. Each stands on the host checks of the nodes that it sees, and on no other team; a canary
+    comes after its own."""
+    found: dict[str, Team] = {}
+    for name, tenant in sorted(tenants.items(), key=lambda item: item[1].canary_of is not None):
+        found[name] = _team(platform, parts, tenants, name, today, secrets, found.get(tenant.canary_of or ""))
+    return {name: found[name] for name in tenants}
 
 
 def _team(
@@ -225,6 +229,7 @@ def _team(
     name: str,
     today: date,
     secrets: Mapping[str, pulumi.Output[str]],
+    beside: Team | None,
 ) -> Team:
     tenant = tenants[name]
     # a canary comes and goes; a team does not
@@ -240,6 +245,7 @@ def _team(
             host_kai=parts.kai,
             protect=protect,
             secrets=secrets,
+            beside=beside,
             depends_on=[
                 *([parts.pools[tenant.pool_name]] if tenant.pool_name else []),
                 *(

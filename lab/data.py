@@ -5,8 +5,11 @@ Owns: the marks of secrets and unknowns, and what takes their place in the state
 
 import hashlib
 import json
-from typing import Any
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
+from lab.errors import LabError
 from lab.objects import Json
 
 SECRET_HIDDEN = "[secret]"
@@ -71,3 +74,38 @@ def has_unknown(value: Any) -> bool:
     if isinstance(value, list):
         return any(has_unknown(item) for item in value)
     return not isinstance(value, str | int | float | bool | None)
+
+
+def kept(inputs: Json, old: Json, paths: Iterable[str]) -> Json:
+    """Return the inputs with what stands at each of the paths as it was: the option ignore_changes.
+
+    paths: keys with dots between them, as this program writes them. Raises LabError for any other path.
+    """
+    for path in paths:
+        keys = path.split(".")
+        if not all(re.fullmatch(r"\w+", key) for key in keys):
+            raise LabError(f"lab: ignore_changes {path!r} is not simulated.", "name keys with dots between them.")
+        inputs = _with(inputs, keys, _at(old, keys))
+    return inputs
+
+
+_ABSENT: Final = object()
+
+
+def _at(value: Any, keys: Sequence[str]) -> Any:
+    for key in keys:
+        if not isinstance(value, dict) or key not in value:
+            return _ABSENT
+        value = value[key]
+    return value
+
+
+def _with(value: Json, keys: Sequence[str], found: Any) -> Json:
+    """The mapping with another value at the path; absent: without it. A path that is not there is not made."""
+    key, *rest = keys
+    if rest:
+        inner = value.get(key)
+        return {**value, key: _with(inner, rest, found)} if isinstance(inner, dict) else value
+    if found is _ABSENT:
+        return {name: item for name, item in value.items() if name != key}
+    return {**value, key: found}

@@ -23,7 +23,7 @@ from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.stack import ResourceRegistrationFailed, run_in_stack, wait_for_rpcs
 from pulumi.runtime.sync_await import _ensure_event_loop, _sync_await
 
-from lab.data import hide_secret_data, masked, plain, short
+from lab.data import hide_secret_data, kept, masked, plain, short
 from lab.errors import LabError
 from lab.objects import Json
 from lab.state import Entry, State
@@ -64,7 +64,7 @@ class Recorded:
             step["oldState"] = {**state, "inputs": self.old_inputs}
         if self.op != "delete":
             step["newState"] = {**state, "inputs": self.inputs, "dependencies": list(self.dependencies)}
-        if self.op in ("update", "replace"):
+        if self.op in ("update", "replace") and self.old_inputs is not None:
             step["detailedDiff"] = detailed_diff(differences(self.old_inputs or {}, short(self.inputs)))
         if self.replace_reasons:
             step["replaceReasons"] = list(self.replace_reasons)
@@ -131,7 +131,10 @@ class Monitor(mocks.MockMonitor):
         if request.type == STACK_TYPE:
             return resource_pb2.RegisterResourceResponse(urn=urn)
         _ensure_event_loop()  # type: ignore[no-untyped-call]  # the SDK's (de)serialisers want one in this thread
+        old = self._state.entries.get(urn)
         inputs = rpc.deserialize_properties(request.object)
+        if old is not None and old.inputs:
+            inputs = kept(inputs, old.inputs, request.ignoreChanges)
         recorded = self._record(urn, request, inputs)
         try:
             if self.stopped.is_set():
@@ -188,7 +191,7 @@ class Monitor(mocks.MockMonitor):
             deleted_with=str(getattr(request, "deletedWith", "")),
             retained=bool(getattr(request, "retainOnDelete", False)),
             op=op,
-            old_inputs=old.inputs if old else None,
+            old_inputs=(old.inputs or None) if old else None,  # of what was begun and never ended nothing is known
             trigger=_trigger(request),
             replace_on=tuple(getattr(request, "replaceOnChanges", ())),
         )

@@ -113,6 +113,7 @@ class _Collector:
         found.update(_picked(inputs, _TEAM_FIELDS))
         own = inputs.get("mode") == "virtual"
         found["scheduler.version"] = inputs.get("schedulerVersion") if own else None
+        found["state"] = inputs.get("state", "active")
         queues = inputs.get("queues")
         for leaf, queue in queues.items() if isinstance(queues, dict) else ():
             if isinstance(queue, dict):

@@ -350,6 +350,8 @@ def gpu_operator_values(
     if microk8s:
         environment: list[JSON] = [{"name": name, "value": value} for name, value in _MICROK8S_TOOLKIT_ENV.items()]
         put(values, "toolkit.env", environment)
+    if any(config.strategy == "mig" for config in configs):
+        put(values, "mig.strategy", "single")
     if configs:
         data = config_map(configs)
         digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:8]

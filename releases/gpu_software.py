@@ -56,7 +56,7 @@ class SharingConfig:
     """How the plugin advertises the GPUs of a set of nodes. `name` is the value of NODE_LABEL_SHARING_CONFIG there."""
 
     name: str
-    strategy: Literal["none", "timeSlicing", "mps"]
+    strategy: Literal["none", "timeSlicing", "mps", "mig"]
     replicas: int = 1
 
 
@@ -67,7 +67,10 @@ NO_SHARING: Final = SharingConfig(name="default", strategy="none")
 def sharing_config(config: SharingConfig) -> str:
     """Return one file of the plugin's ConfigMap as YAML (config v1)."""
     lines = ["version: v1"]
-    if config.strategy != "none":
+    if config.strategy == "mig":
+        # the plugin advertises the slices that are there as nvidia.com/gpu; it cuts no GPU
+        lines += ["flags:", "  migStrategy: single"]
+    elif config.strategy != "none":
         lines += [
             "sharing:",
             f"  {config.strategy}:",

@@ -190,7 +190,7 @@ _SHARD_STAYS: Final = Trap(
 _REMADE_OPERANDS: Final = Trap(
     id="remade-operands",
     sentence="every upgrade deletes and remakes kai-config: admission, pod-grouper and controllers go and come back",
-    handling="Queues and checks wait until the webhooks let them in, and a check follows every change",
+    handling="pods with a dead account's token are made anew, Queues and checks wait for the webhooks, a check follows",
     source="https://github.com/kai-scheduler/KAI-Scheduler/issues/1536; 0.9's chart owns its scheduler: inferred",
     flag="upgrade_remakes_operands",
 )

@@ -51,6 +51,8 @@ class Report:
     """URL or relative path of the picture."""
     usage: Usage | None = None
     """What runs now; None: not known."""
+    hours: str = ""
+    """A sentence about GPU hours before this change, as Markdown."""
 
     @property
     def owners(self) -> Owners:
@@ -221,6 +223,7 @@ def _head(report: Report, limit: int) -> str:
         "",
         *gpu_table(*teams, limit),
         *pool_table(pool_states(report.base), pool_states(report.head), limit),
+        *([report.hours, ""] if report.hours else []),
         *picture,
         *resource_table(*teams, limit),
         *version_table(version_changes(report.base, report.head, settings), limit),

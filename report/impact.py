@@ -19,7 +19,7 @@ from preview.changes import EVERYONE, Change, changes
 from preview.facts import facts_of
 from preview.gate import QUEUE
 from preview.judges.numbers import GPUS, topic_of
-from preview.judges.versions import SCHEDULER_AWAY
+from preview.judges.versions import SCHEDULER_AWAY, SCHEDULER_ROLLS
 from preview.kinds import Kind
 from preview.observed import (
     GPU_SOFTWARE,
@@ -209,7 +209,7 @@ def _of_team(step: Step, team: str, *, gone: bool) -> Iterator[Impact]:
         text = {
             Op.DELETE: "its KAI scheduler goes: pods that name it wait for ever",
             Op.REPLACE: f"scheduler replaced: {SCHEDULER_AWAY}",
-            Op.UPDATE: "scheduler upgraded in place: its pods roll, pods that wait are bound some seconds later",
+            Op.UPDATE: f"scheduler upgraded in place: {SCHEDULER_ROLLS}",
         }.get(step.op, "")
         if text:
             yield told(Gravity.AWAY, text, _SCHEDULER)

@@ -9,7 +9,7 @@ import releases
 from capacity import NOTHING, PoolCapacity, TenantClaim, amounts, mebibytes, millicores
 from releases import Footprint
 from settings.models import Owner, Platform, SchedulerMode, Team
-from settings.tenants import owner_of, tenants
+from settings.tenants import owner_of, tenants, tenants_now
 
 
 def pool_capacities(platform: Platform) -> list[PoolCapacity]:
@@ -32,8 +32,9 @@ def pool_capacities(platform: Platform) -> list[PoolCapacity]:
     ]
 
 
-def tenant_claims(platform: Platform) -> list[TenantClaim]:
-    """Return what every tenant, canaries included, claims, in the file's order.
+def tenant_claims(platform: Platform, *, now: bool = True) -> list[TenantClaim]:
+    """Return what every tenant, canaries included, claims, in the file's order; with `now` one that is paused claims
+    nothing for its workloads.
 
     Where a tenant's nodes are not its pool's, nobody knows what it would see: it claims nothing of a pool.
     """
@@ -49,7 +50,7 @@ def tenant_claims(platform: Platform) -> list[TenantClaim]:
             workload=amounts(cpu=team.resources.cpu, memory=team.resources.memory, pods=team.resources.pods),
             tenancy=tenancy_cost(team),
         )
-        for name, team in tenants(platform).items()
+        for name, team in (tenants_now if now else tenants)(platform).items()
     ]
 
 

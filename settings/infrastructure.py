@@ -23,6 +23,7 @@ from settings.texts import (
     KubeconfigPath,
     LabelKey,
     LabelValue,
+    MigProfile,
     NodeName,
     ProductName,
     StorageClassName,
@@ -200,8 +201,30 @@ class MpsReplicas(Replicas):
     )
 
 
+MOST_SLICES: Final = 7
+"""Slices of one GPU: no NVIDIA GPU has more compute slices than seven (NVIDIA MIG User Guide, supported profiles)."""
+
+
+class Mig(Section):
+    """Each GPU of the node is cut into slices of one size, by the hardware: memory and faults are kept apart."""
+
+    strategy: Literal["single"] = Field(
+        default="single",
+        description="all slices alike, advertised as nvidia.com/gpu; mixed is refused: KAI takes no whole GPUs there",
+    )
+    profile: MigProfile = Field(description="the slices' profile, like 1g.10gb, as `nvidia-smi mig -lgip` lists it")
+    slices: Whole = Field(ge=1, le=MOST_SLICES, description="slices of each physical GPU; quotas count these")
+
+    @property
+    def memory_mib(self) -> int:
+        """What one slice has at least, in MiB: the profile's name rounds up by less than a twentieth (NVIDIA MIG User
+        Guide: 1g.5gb of an A100 has 4.75 GiB)."""
+        gigabytes = int(self.profile.split(".")[1].split("gb")[0])
+        return gigabytes * 1024 * 19 // 20
+
+
 class Sharing(Section):
-    """How the device plugin shares GPUs. Neither isolates faults; MPS bounds memory, time-slicing bounds nothing."""
+    """How GPUs are shared. MIG keeps memory and faults apart, MPS bounds memory, time-slicing bounds nothing."""
 
     time_slicing: Replicas | None = Field(
         default=None, description="GPUs shared by taking turns; nothing keeps memory or faults apart"
@@ -209,6 +232,14 @@ class Sharing(Section):
     mps: MpsReplicas | None = Field(
         default=None, description="GPUs shared by NVIDIA's MPS; memory is divided evenly, faults are not kept apart"
     )
+    mig: Mig | None = Field(
+        default=None, description="GPUs cut into slices of one size; memory and faults are kept apart by the hardware"
+    )
+
+    @property
+    def given(self) -> bool:
+        """Whether GPUs are shared at all."""
+        return bool(self.time_slicing or self.mps or self.mig)
 
 
 class Pool(Section):
@@ -260,8 +291,20 @@ class Pool(Section):
     @property
     def replicas(self) -> int:
         """How often each physical GPU is advertised: 1 without sharing."""
+        if self.sharing.mig:
+            return self.sharing.mig.slices
         shared = self.sharing.time_slicing or self.sharing.mps
         return shared.replicas if shared else 1
+
+    @property
+    def gpus_counted_per_node(self) -> int:
+        """What label nvidia.com/gpu.count says: physical GPUs, or MIG slices (k8s-device-plugin:internal/lm)."""
+        return self.gpus_per_node * (self.sharing.mig.slices if self.sharing.mig else 1)
+
+    @property
+    def device_memory_mib(self) -> int | None:
+        """Memory in MiB of what one `nvidia.com/gpu` shows: the GPU's, or at least a MIG slice's."""
+        return self.sharing.mig.memory_mib if self.sharing.mig else self.gpu_memory_mib
 
     @property
     def size(self) -> int:
@@ -280,5 +323,7 @@ class Pool(Section):
 
     @property
     def unit(self) -> str:
-        """What a quota on this pool counts: `GPU` or `replica`."""
+        """What a quota on this pool counts: `GPU`, `replica` or `slice`."""
+        if self.sharing.mig:
+            return "slice"
         return "replica" if self.replicas > 1 else "GPU"

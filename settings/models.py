@@ -240,6 +240,9 @@ class Team(Section):
     nodes: tuple[NodeName, ...] = Field(
         default=(), max_length=MOST_NODES, description="only these nodes of the pool; default: all of them"
     )
+    state: Literal["active", "paused"] = Field(
+        default="active", description="paused: its pods are stopped and its GPUs given back; what it keeps stays"
+    )
     scheduler: Scheduler = Field(
         default=Scheduler(), description="which scheduler its pods get; default: the host's own, no KAI"
     )
@@ -261,6 +264,11 @@ class Team(Section):
         max_length=MOST_ENTRIES,
         description="servers and apps that run as the team's own, each tested after a deploy",
     )
+
+    @property
+    def paused(self) -> bool:
+        """Whether its workloads are stopped."""
+        return self.state == "paused"
 
     @property
     def first_queue(self) -> str | None:

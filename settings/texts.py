@@ -39,7 +39,13 @@ class Text:
 
     def check(self, value: object, info: core_schema.ValidationInfo) -> object:
         """Raise `ValueError` for a text that breaks the rule. What is no text is refused by the next step."""
-        if not isinstance(value, str) or self.by_rule or (info.context and info.context.get(ANY_NAME)):
+        if not isinstance(value, str) or (info.context and info.context.get(ANY_NAME)):
+            return value
+        if self.by_rule:
+            if len(value) > self.longest:
+                # without the value: it may hold a password
+                message = f"must be at most {self.longest} characters long, got {len(value)}"
+                raise ValueError(message)
             return value
         if len(value) <= self.longest and re.fullmatch(self.pattern, value) is not None:
             return value
@@ -115,6 +121,17 @@ ProductName = Annotated[
         pattern=grammar.LABEL_VALUE,
         longest=63,
         example="'NVIDIA-H200'",
+    ),
+]
+
+MigProfile = Annotated[
+    str,
+    Text(
+        rule="a MIG profile: compute slices and memory",
+        pattern=grammar.MIG_PROFILE,
+        longest=20,
+        example="'1g.10gb' (`nvidia-smi mig -lgip` lists what the GPU offers)",
+        stand_in="1g.{}gb",
     ),
 ]
 

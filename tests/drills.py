@@ -26,7 +26,7 @@ import yaml
 import names
 import releases
 from cli.app import main, place_of
-from cli.driver import driver_for
+from cli.drivers import driver_for
 from cli.host import Host
 from cli.snapshots import api_of, store_of
 from kube.client import connect, path, said

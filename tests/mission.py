@@ -20,9 +20,7 @@ NOT_YET: Final = "not yet: "
 PROGRAM: Final = "tests/lab/test_program.py::"
 ENGINE: Final = "tests/engine/test_engine.py::"
 WORKLOADS: Final = "tests/workloads/test_program.py::"
-HOSTS: Final = "tests/hosts/test_scripts.py::"
 SLURM: Final = "tests/slurm/test_slurm.py::"
-QUOTA: Final = "tests/policies/test_quota.py::"
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,9 @@ SECTIONS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
         "000 slides: vCluster and KAI",
         (
             _row("000.1", "Docker configured for GPU pass-through",
-                 f"{HOSTS}test_dockers_files_come_back_byte_for_byte"),
+                 "tests/hosts/test_kind.py::test_dockers_files_come_back_byte_for_byte"),
             _row("000.2", "create the kind cluster with GPUs and published ports",
-                 f"{HOSTS}test_the_cluster_publishes_the_teams_ports_and_has_the_gpus"),
+                 "tests/hosts/test_kind.py::test_the_cluster_publishes_the_teams_ports_and_has_the_gpus"),
             _row("000.3", "metrics-server",
                  "tests/hosts/test_program.py::test_metrics_server_comes_with_kinds_settings_where_asked"),
             _row("000.4", "a Secret for the app from an environment variable",
@@ -55,10 +53,10 @@ SECTIONS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
             _row("000.7", "NVIDIA device plugin", "docs/runs.md"),
             _row("000.8", "RuntimeClass nvidia", f"{PROGRAM}test_every_object_of_the_program_is_accepted"),
             _row("000.9", "KAI queues", f"{ENGINE}test_a_scheduler_goes_to_another_line_and_back_and_its_queues_stay"),
-            _row("000.10", "images preloaded into the nodes", f"{HOSTS}test_images_are_loaded_once"),
+            _row("000.10", "images preloaded into the nodes", "tests/hosts/test_kind.py::test_images_are_loaded_once"),
             _row("000.11", "fractions of one GPU", "docs/examples/workloads/fractions.yaml",
                  "tests/workloads/test_examples.py::test_a_gpu_is_asked_for_in_one_way_with_its_runtime"),
-            _row("000.12", "hierarchical queues", f"{QUOTA}test_leaf_quotas_above_the_teams_are_refused_with_the_sum"),
+            _row("000.12", "hierarchical queues", "tests/policies/test_queues.py::test_leaf_quotas_above_the_teams_are_refused_with_the_sum"),
             _row("000.13", "topology awareness", "docs/examples/workloads/topology.yaml",
                  "tests/components/test_life.py::test_a_pools_levels_are_a_topology_in_each_cluster_whose_kai_places_by_it"),
             _row("000.14", "fair sharing: borrow and reclaim", "docs/runs.md"),
@@ -78,7 +76,8 @@ SECTIONS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
             _row("000.23", "four failure modes with recovery times",
                  "make drills", f"{ENGINE}test_a_dead_tenant_api_does_not_stop_another_team",
                  "docs/guides/broken-scheduler.md"),
-            _row("000.24", "canary, then promotion", "Pulumi.prod.yaml", "docs/stack-file.md"),
+            _row("000.24", "canary, then promotion", "Pulumi.prod.yaml",
+                 "tests/cli/test_canary.py::test_the_file_is_edited_and_the_difference_is_the_result"),
             _row("000.25", "failed: delete the virtual cluster",
                  f"{ENGINE}test_a_team_left_out_stays_whole_until_an_override_lets_it_go"),
             _row("000.26", "create and connect", "make kubeconfig",
@@ -99,10 +98,10 @@ SECTIONS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
             _row("000.36", "a workload in each team under its own scheduler",
                  f"{ENGINE}test_up_brings_every_team_to_a_check_that_ran_through_its_own_queue"),
             _row("000.37", "a list of virtual clusters", "make status"),
-            _row("000.38", "priorities, and a team without GPUs", f"{QUOTA}test_a_cpu_team_is_held_to_zero_gpus"),
+            _row("000.38", "priorities, and a team without GPUs", "tests/policies/test_quota.py::test_a_cpu_team_is_held_to_zero_gpus"),
             _row("000.39", "the claims, measured", "make bench-life", "docs/runs.md"),
             _row("000.40", "clean up: cluster and Docker as they were",
-                 f"{HOSTS}test_dockers_files_come_back_byte_for_byte", "make down"),
+                 "tests/hosts/test_kind.py::test_dockers_files_come_back_byte_for_byte", "make down"),
         ),
     ),
     (
@@ -134,13 +133,13 @@ SECTIONS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
         "003 lesson: microk8s and SLURM",
         (
             _row("003.1", "microk8s: install, group, verify",
-                 f"{HOSTS}test_it_is_installed_awaited_and_enabled_in_order"),
-            _row("003.2", "GPU Operator with microk8s' paths", "tests/test_releases.py", "docs/versions.md"),
+                 "tests/hosts/test_microk8s.py::test_it_is_installed_awaited_and_enabled_in_order"),
+            _row("003.2", "GPU Operator with microk8s' paths", "tests/releases/test_gpu_software.py", "docs/versions.md"),
             _row("003.3", "the operator's pods, allocatable", "make preflight"),
             _row("003.4", "the operator removed, with all that it leaves",
-                 f"{HOSTS}test_an_adopted_one_stays_less_the_operators_leftovers"),
-            _row("003.5", "time-slicing: 4 instead of 1", "Pulumi.dev.yaml", f"{QUOTA}test_replicas_are_what_a_node_offers"),
-            _row("003.6", "the plugin restarts when its config changes", "tests/test_releases.py"),
+                 "tests/hosts/test_microk8s.py::test_an_adopted_one_stays_less_the_operators_leftovers"),
+            _row("003.5", "time-slicing: 4 instead of 1", "Pulumi.dev.yaml", "tests/policies/test_quota.py::test_replicas_are_what_a_node_offers"),
+            _row("003.6", "the plugin restarts when its config changes", "tests/releases/test_gpu_software.py"),
             _row("003.7", "time-slicing isolates no memory", "docs/choosing.md"),
             _row("003.8", "an nvidia-smi Deployment of four on one GPU", "docs/examples/workloads/nvidia-smi.yaml"),
             _row("003.9", "rollout status, logs", "docs/examples/workloads/nvidia-smi.yaml"),
@@ -151,14 +150,14 @@ SECTIONS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
             _row("003.13", "exclusive GPUs for batch jobs",
                  f"{SLURM}test_of_three_jobs_on_two_gpus_the_third_waits_and_then_runs"),
             _row("003.14", "prerequisites of the host",
-                 f"{HOSTS}test_what_is_wrong_is_told_before_anything_is_changed",
-                 f"{HOSTS}test_an_old_ubuntu_is_told"),
+                 "tests/hosts/test_microk8s.py::test_what_is_wrong_is_told_before_anything_is_changed",
+                 "tests/hosts/test_microk8s.py::test_an_old_ubuntu_is_told"),
         ),
     ),
     (
         "004 OpenNebula: KAI and vLLM",
         (
-            _row("004.1", "KAI v0.9.8 with GPU sharing", "docs/runs.md", "tests/test_releases.py"),
+            _row("004.1", "KAI v0.9.8 with GPU sharing", "docs/runs.md", "tests/releases/test_kai.py"),
             _row("004.2", "a chart from an archive's URL", "tests/test_artifacts.py"),
             _row("004.3", "seven components run", "docs/versions.md"),
             _row("004.4", "queues default and test without bounds", "docs/examples/workloads/queues.yaml"),

@@ -30,6 +30,20 @@ class Taint:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fence:
+    """Why a node is out of service, and since when (RFC 3339). Written on the node, where anybody may have changed it:
+    both may be empty."""
+
+    since: str = ""
+    reason: str = ""
+    cordoned_before: bool = False
+    """Somebody else had cordoned the node: lifting the fence leaves that."""
+
+    def __str__(self) -> str:
+        return f"fenced{f' since {self.since}' if self.since else ''}{f' ({self.reason})' if self.reason else ''}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class NodeFacts:
     """What a node says of itself. CPU in cores, memory in bytes; `used_*` are the requests of pods that are not our
     tenants'."""
@@ -48,6 +62,7 @@ class NodeFacts:
     resources: Mapping[str, int] = field(default_factory=dict)
     """Allocatable amount of every other extended resource (a name with a `/`)."""
     cordoned: bool = False
+    fence: Fence | None = None
     pressures: tuple[str, ...] = ()
     taints: tuple[Taint, ...] = ()
     taints_are_ours: bool = False

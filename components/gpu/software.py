@@ -120,6 +120,8 @@ class GpuSoftware(Component):
 
 def sharing_config(name: str, pool: Pool) -> releases.SharingConfig | None:
     """How the device plugin shares a pool's GPUs; None where it does not."""
+    if pool.sharing.mig:
+        return releases.SharingConfig(name=name, strategy="mig")
     if pool.replicas == 1:
         return None
     strategy: Literal["timeSlicing", "mps"] = "mps" if pool.sharing.mps else "timeSlicing"

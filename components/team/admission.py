@@ -125,6 +125,7 @@ def binding_spec(tenant: Tenant) -> Spec:
 def rules(tenant: Tenant, strangers: Others, runtime_class: str) -> list[Rule]:
     """Return the rules of a tenant's namespace. The API server tells the first one that is broken."""
     return [
+        *pod_rules.paused(tenant),
         *pod_isolation.isolation(tenant.team.isolation),
         pod_rules.own_account(tenant),
         pod_rules.own_priority(tenant),

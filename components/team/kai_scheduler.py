@@ -20,6 +20,8 @@ from components.base import Component, live_hook
 from settings.artifacts import chart_for
 from settings.models import Artifacts
 
+SETTLING_SECONDS = 20.0
+"""After an upgrade that remakes KAI's accounts: Helm is done before the operator is."""
 CLUSTER_POLICY_SCHEMA = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
@@ -116,6 +118,10 @@ class KaiScheduler(Component):
     def _release(self, name: str, args: KaiSchedulerArgs, needs: list[pulumi.Resource]) -> k8s.helm.v3.Release:
         chart = chart_for("kai-scheduler", args.release.version, args.artifacts)
         sweep = live_hook(f"{name}-sweep", args.kubeconfig, lambda text: kube.delete_leftovers(text, leftovers()))
+        settle = SETTLING_SECONDS if args.release.upgrade_remakes_operands else 0
+        renew = live_hook(
+            f"{name}-renew", args.kubeconfig, lambda text: kube.renew_pods(text, names.KAI_NAMESPACE, settle=settle)
+        )
         clear = live_hook(f"{name}-clear", args.kubeconfig, lambda text: kube.delete_leftovers(text, hook_objects()))
         return k8s.helm.v3.Release(
             f"{name}-release",
@@ -153,6 +159,8 @@ class KaiScheduler(Component):
                 before_create=sweep,
                 # an upgrade runs the same hooks as an install; what makes the operands stays
                 before_update=clear,
+                # else its pods may stay Ready with the token of an account that is gone: 401 until it is made anew
+                after_update=renew,
             ),
         )
 

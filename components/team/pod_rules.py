@@ -31,6 +31,26 @@ DEFAULT_SCHEDULER: Final = "default-scheduler"
 NODE_NAME: Final = "variables.spec.?nodeName.orValue('')"
 
 
+NAMESPACE_LABEL: Final = "vcluster.loft.sh/namespace"
+"""The syncer puts it on every object of a tenant: the namespace that it has inside (as `SYNCED_LABEL`)."""
+OF_TENANCY: Final = ("kube-system", names.KAI_NAMESPACE)
+"""Namespaces inside a virtual cluster whose pods are not the tenant's: its DNS, its scheduler."""
+
+
+def paused(tenant: Tenant) -> list[Rule]:
+    """Of a paused tenant no pod starts but those of its DNS and its scheduler."""
+    if not tenant.team.paused:
+        return []
+    return [
+        Rule(
+            name="paused",
+            expression=f"request.operation != 'CREATE' || !({text(SYNCED_LABEL)} in variables.labels) || "
+            f"variables.labels[?{text(NAMESPACE_LABEL)}].orValue('') in {listed(OF_TENANCY)}",
+            fix="the team is paused; its pods start when it is resumed (state: active)",
+        )
+    ]
+
+
 def own_account(tenant: Tenant) -> Rule:
     """A tenant's pod runs under an account without rights on the host; the syncer gives it one."""
     accounts = (*WORKLOAD_ACCOUNTS, f"vc-workload-{tenant.name}")
@@ -222,7 +242,7 @@ def no_devices_by_name(tenant: Tenant) -> Rule:
 def runtime_class(tenant: Tenant, own: str) -> Rule:
     """The one class of the platform, for pods that ask for a GPU; no other class."""
     chosen = "variables.spec.?runtimeClassName.orValue('')"
-    if tenant.gpu_limit > 0 and tenant.kai is not None and tenant.kai.fractions_need_default_runtime:
+    if tenant.has_gpus and tenant.kai is not None and tenant.kai.fractions_need_default_runtime:
         # this KAI's reservation pods name no class, so the syncer gives every pod of the tenant the GPUs' one
         fits, whom = "true", "this team's pods"
     elif tenant.team.scheduler.shares:

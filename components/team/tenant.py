@@ -16,7 +16,7 @@ import releases
 from capacity import UNLIMITED
 from settings.claims import tenancy_cost
 from settings.models import Enforce, Expose, Platform, Pool, Queue, QueueResource, SchedulerMode, Team
-from settings.tenants import canary_of, tenants
+from settings.tenants import canary_of, tenants, tenants_now
 from settings.workloads import App
 
 CHECK_QUEUE_PRIORITY: Final = 1
@@ -40,6 +40,8 @@ class Tenant:
     node_selector: Mapping[str, str]
     gpu_quota: int
     gpu_limit: int
+    has_gpus: bool
+    """Whether it has any while it is not paused: its virtual cluster does not change with that."""
     kai: releases.KaiRelease | None
     vcluster: releases.VclusterRelease
     kubernetes: str
@@ -92,10 +94,11 @@ class Tenant:
 
 def resolve(platform: Platform) -> dict[str, Tenant]:
     """Return every tenant of a valid stack file, canaries included, by name."""
-    return {name: _tenant(platform, name, team) for name, team in tenants(platform).items()}
+    with_gpus = {name for name, team in tenants(platform).items() if team.resources.gpus.limit != 0}
+    return {name: _tenant(platform, name, team, name in with_gpus) for name, team in tenants_now(platform).items()}
 
 
-def _tenant(platform: Platform, name: str, team: Team) -> Tenant:
+def _tenant(platform: Platform, name: str, team: Team, has_gpus: bool) -> Tenant:
     pool = platform.pools[team.pool] if team.pool else None
     kai = _kai(platform, team)
     vcluster = releases.VCLUSTER[team.vcluster.version or releases.DEFAULT_VCLUSTER]
@@ -110,6 +113,7 @@ def _tenant(platform: Platform, name: str, team: Team) -> Tenant:
         node_selector=_node_selector(name, team, pool),
         gpu_quota=_literal(team.resources.gpus.quota, team, pool),
         gpu_limit=_literal(team.resources.gpus.limit, team, pool),
+        has_gpus=has_gpus,
         kai=kai,
         vcluster=vcluster,
         # the host's KAI is no reason to change what runs inside: raising it would restart every tenant's API server
@@ -230,6 +234,7 @@ def facts(tenant: Tenant) -> dict[str, object]:
         # a stack from before there was this says nothing of it
         **({"gpuSharingEnforce": team.scheduler.gpu_sharing.enforce.value} if tenant.enforced else {}),
         "canaryOf": tenant.canary_of,
+        **({"state": team.state} if team.paused else {}),
         "queues": {
             name: {
                 "quota": queue.gpu.quota,

@@ -196,7 +196,7 @@ def values(args: VirtualClusterArgs) -> dict[str, releases.JSON]:
     """The chart values of a tenant's virtual cluster."""
     tenant = args.tenant
     mode = tenant.team.scheduler.mode
-    has_gpus = tenant.gpu_limit > 0
+    has_gpus = tenant.has_gpus
     return releases.vcluster_values(
         tenant.vcluster,
         team=tenant.name,

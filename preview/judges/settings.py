@@ -13,15 +13,38 @@ from preview.kinds import Edit, Effect, Kind
 
 def mode(edit: Edit) -> Effect | None:
     """Another scheduler for a team: its queues are other objects under other names."""
-    means = f"scheduler mode {edit.before} → {edit.after}: its scheduler and its queues go, pods that name them wait"
+    means = (
+        f"scheduler mode {edit.before} → {edit.after}: its API server restarts, its scheduler and its queues go, pods "
+        "that run go on, pods that name them wait; its check follows"
+    )
     used = in_use(edit.use)
     if edit.before == "default":
-        means = "it gets KAI: its API server restarts, pods that run go on"
+        means = (
+            f"scheduler mode default → {edit.after}: its API server restarts, pods that run go on; its check follows"
+        )
         return Effect(kind=Kind.DISRUPTIVE, means=means, topic="scheduler")
     if used == 0:
         return Effect(kind=Kind.DISRUPTIVE, means=means, topic="scheduler")
     run = f"{gpus(used)} in use under them now" if used is not None else not_known(edit.use)
     return Effect(kind=Kind.LOSING, means=f"{means}, and {run}", allow="replace", topic="scheduler")
+
+
+STATE: Final = "state"
+
+
+def state(edit: Edit) -> Effect | None:
+    """Paused: what runs is stopped. Resumed: nobody loses anything."""
+    if edit.after != "paused":
+        return None
+    means = (
+        "paused: its pods are stopped and its GPUs given back; its objects, volumes and API server stay, and what has "
+        "no controller does not come back"
+    )
+    used = in_use(edit.use)
+    if used == 0:
+        return Effect(kind=Kind.DISRUPTIVE, means=means, topic=STATE)
+    run = f"{gpus(used)} in use now" if used is not None else not_known(edit.use)
+    return Effect(kind=Kind.LOSING, means=f"{means}; {run}", allow="lowerLimit", topic=STATE)
 
 
 def shared_owner(edit: Edit) -> Effect | None:

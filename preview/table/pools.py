@@ -59,7 +59,7 @@ POOLS: Final[tuple[Row, ...]] = (
     ),
     *(
         Row(
-            field=f"pools.*.sharing.{name}.replicas",
+            field=f"pools.*.sharing.{name}",
             kind=Kind.LOSING,
             means="the unit changes under every limit of the pool: 8 GPUs become 8 replicas, which may be 2 GPUs",
             allow="lowerLimit",
@@ -67,7 +67,16 @@ POOLS: Final[tuple[Row, ...]] = (
             judge=numbers.unit,
             source="DP@v0.20.0:README.md (shared access to GPUs)",
         )
-        for name in ("timeSlicing", "mps")
+        for name in ("timeSlicing.replicas", "mps.replicas", "mig.slices")
+    ),
+    *(
+        Row(
+            field=f"pools.*.sharing.mig.{name}",
+            kind=Kind.IN_PLACE,
+            means="checks expect other slices; nobody's GPUs are cut by this program",
+            source=HERE,
+        )
+        for name in ("profile", "strategy")
     ),
     Row(
         field="pools.*.taint",

@@ -22,6 +22,15 @@ PLACE: Final[tuple[Row, ...]] = (
         for name in ("pool", "nodes")
     ),
     Row(
+        field="teams.*.state",
+        kind=Kind.LOSING,
+        means="paused: its pods are stopped, and with GPUs in use by them that needs an override",
+        allow="lowerLimit",
+        topic=settings.STATE,
+        judge=settings.state,
+        source=HERE,
+    ),
+    Row(
         field="teams.*.scheduler.mode",
         kind=Kind.LOSING,
         means="its scheduler and its queues go; with GPUs in use under them that needs an override",

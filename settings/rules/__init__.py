@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import Final, TypeAlias
 
-from settings.hosts import hosts_are_made_in_one_way
 from settings.models import Platform
 from settings.overrides import overrides_say_what_they_are_about
 from settings.own_pods import (
@@ -25,6 +24,7 @@ from settings.problems import Problem
 from settings.rules.checks import checks_can_run
 from settings.rules.enforcement import fractions_can_be_enforced
 from settings.rules.host import artifacts_are_known, gpu_software_is_known, shared_kai_is_known
+from settings.rules.installs import hosts_are_made_in_one_way
 from settings.rules.overrides import overrides_end_soon
 from settings.rules.pools import pools_are_disjoint, pools_say_their_nodes
 from settings.rules.schedulers import (
@@ -33,6 +33,7 @@ from settings.rules.schedulers import (
     topologies_are_known,
     virtual_clusters_fit_their_kai,
 )
+from settings.rules.slurm import slurm_has_its_own_gpus
 from settings.rules.sums import (
     everything_has_room,
     gpus_add_up,
@@ -40,7 +41,6 @@ from settings.rules.sums import (
     queues_fit_their_team,
 )
 from settings.rules.teams import LONGEST_TEAM_NAME, names_fit, teams_have_their_place, tenants_can_be_reached
-from settings.slurm import slurm_has_its_own_gpus
 from settings.workload_rules import RULES as WORKLOAD_RULES
 
 __all__ = ["LONGEST_TEAM_NAME", "RULES", "Rule", "problems_of"]

@@ -48,11 +48,11 @@ def schedulers_fit_their_mode(platform: Platform) -> Iterator[Problem]:
                 fix="write mode: virtual and a version, or remove gpuSharing",
             )
         pool = platform.pools.get(team.pool or "")
-        if scheduler.shares and pool is not None and pool.replicas > 1:
+        if scheduler.shares and pool is not None and pool.sharing.given:
             yield Problem(
                 path=(*path, "gpuSharing"),
-                rule=f"and replicas exclude each other: pool {team.pool} shares each GPU as {pool.replicas} replicas, "
-                "and KAI would cut a replica up as if it were a GPU",
+                rule=f"and {pool.unit}s exclude each other: pool {team.pool} shares each GPU as {pool.replicas} "
+                f"{pool.unit}s, and KAI would cut a {pool.unit} up as if it were a GPU",
                 got="true",
                 fix=f"remove gpuSharing, or pools.{team.pool}.sharing",
             )

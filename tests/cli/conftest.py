@@ -67,15 +67,14 @@ elif "--json" in args or args[0] == "refresh":
     sys.stderr.write(os.environ.get("STUB_SAYS", "") + "\\n")
     sys.exit(int(os.environ.get("STUB_CODE", "0")))
 elif args[0] in ("up", "preview", "destroy"):
-    print("Updating (one):", flush=True)
-    if os.environ.get("STUB_WAIT"):
-        try:
-            time.sleep(float(os.environ["STUB_WAIT"]))
-        except KeyboardInterrupt:
-            open(os.path.join(home, "interrupts"), "a").write("x")
-            time.sleep(0.3)
-            print("error: update canceled")
-            sys.exit(1)
+    try:
+        print("Updating (one):", flush=True)
+        time.sleep(float(os.environ.get("STUB_WAIT", "0")))
+    except KeyboardInterrupt:
+        open(os.path.join(home, "interrupts"), "a").write("x")
+        time.sleep(0.3)  # a second one would come now
+        print("error: update canceled")
+        sys.exit(1)
     print(os.environ.get("STUB_SAYS", ""))
     sys.exit(int(os.environ.get("STUB_CODE", "0")))
 """

@@ -88,11 +88,29 @@ COMMANDS: dict[str, Callable[[Decoy], int]] = {
     "lab-reset": lambda decoy: decoy.run("lab-reset"),
     "pr-preview": lambda decoy: decoy.run("preview", "--json", str(decoy.root / "out.json")),
     "drift": lambda decoy: decoy.run("drift"),
+    "inventory": lambda decoy: decoy.run("inventory"),
+    "init": lambda decoy: decoy.run("init"),
+    "fence": lambda decoy: decoy.run("fence", "--node", "gpu-0", "--reason", "Xid 79"),
+    "unfence": lambda decoy: decoy.run("unfence", "--node", "gpu-0"),
+    "promote": lambda decoy: decoy.run("promote", "--team", "ml"),
+    "drop-canary": lambda decoy: decoy.run("drop-canary", "--team", "ml"),
+    "snapshot": lambda decoy: decoy.run("snapshot", "--team", "ml"),
+    "restore": lambda decoy: decoy.run("restore", "--team", "ml"),
+    "why": lambda decoy: decoy.run("why"),
+    "would": lambda decoy: decoy.run("would", "--team", "ml"),
+    "footprint": lambda decoy: decoy.run("footprint"),
+    "dashboard": lambda decoy: decoy.run("dashboard", "--static", str(decoy.root / "out.html")),
 }
 
 
-EXIT = {"outputs": 1, "kubeconfig": 1, "drift": 2}
-"""Of a lab that was never started: there are no outputs, and a lab has no drift."""
+EXIT = {
+    "outputs": 1,
+    "kubeconfig": 1,
+    "fence": 1,
+    "unfence": 1,
+    **dict.fromkeys(("drift", "inventory", "init", "promote", "drop-canary", "snapshot", "restore"), 2),
+}
+"""Of a lab that was never started: no outputs, no nodes, no canary; a lab has no drift and no snapshots."""
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -7,8 +7,8 @@ import pytest
 import names
 from components.team.guardrails import KAI_NON_PREEMPTIBLE, PRIORITY_VALUES
 from settings.models import TeamPriority
+from tests.components.program import lab
 from tests.components.specs import OURS, made, of_team
-from tests.components.test_program import lab
 from tests.conftest import Declare
 
 ML = {"labels": of_team("ml"), "namespace": "team-ml"}

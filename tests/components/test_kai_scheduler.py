@@ -8,8 +8,8 @@ import pytest
 
 import releases
 from components.team import kai_scheduler
+from tests.components.program import lab
 from tests.components.specs import OURS, made, of_team
-from tests.components.test_program import lab
 from tests.conftest import Declare
 
 OPERATOR = {"requests": {"cpu": "5m", "memory": "48Mi"}, "limits": {"memory": "512Mi"}}
@@ -17,8 +17,6 @@ SMALL = {"requests": {"cpu": "5m", "memory": "48Mi"}, "limits": {"memory": "256M
 SCHEDULER = {"requests": {"cpu": "10m", "memory": "96Mi"}, "limits": {"memory": "1024Mi"}}
 RESERVATION = {"requests": {"cpu": "1m", "memory": "10Mi"}, "limits": {"memory": "128Mi"}}
 ANSWERS = "ml-virtual-cluster-answers"
-
-
 KINDS = {
     "configs.kai.scheduler": ("Config", "Cluster"),
     "schedulingshards.kai.scheduler": ("SchedulingShard", "Cluster"),

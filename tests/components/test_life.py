@@ -8,8 +8,8 @@ from components.team.tenant import facts, resolve
 from releases import KAI, kai_values
 from settings.claims import shared_cost
 from settings.load import parse_platform
+from tests.components.program import lab
 from tests.components.specs import made
-from tests.components.test_program import lab
 from tests.components.test_queues import host_mode
 from tests.conftest import Declare, platform_of
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from pulumi.output import Unknown
 
+from tests.components.program import lab
 from tests.components.specs import Made, made, of_team
-from tests.components.test_program import lab
 from tests.conftest import Declare
 
 FREE = {"quota": -1, "limit": -1, "overQuotaWeight": 1}

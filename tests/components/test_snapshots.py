@@ -16,8 +16,8 @@ import kube.client
 from kube.contents import Since, since
 from kube.snapshots import POD, SnapshotError, Store, go_back, pod, recorded, take
 from settings.snapshots import S3, Snapshots
+from tests.components.program import lab
 from tests.components.specs import of_team
-from tests.components.test_program import lab
 from tests.conftest import Declare
 
 NOW = datetime(2026, 11, 26, 5, 12, tzinfo=UTC)

@@ -11,8 +11,8 @@ from pulumi.runtime.stack import ResourceRegistrationFailed
 
 import kube
 from components import base
+from tests.components.program import lab
 from tests.components.specs import made, of_team, parsed, plain
-from tests.components.test_program import lab
 from tests.conftest import Declare, Recorder
 
 RELEASE = {

@@ -3,6 +3,7 @@
 Needs `pulumi` with the kubernetes plugin, and GPU_TENANCY_ENGINE_STACK: the path of a stack file that is valid for a
 cluster which the tests may fill and empty. It must have at least two teams in mode `virtual`, and say where charts and
 the check's image come from. The tests work on a copy, with a state of their own.
+GPU_TENANCY_ENGINE_SECONDS bounds one run of the engine (1500 unless told): what outlasts it is ended and failed.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +29,7 @@ from tests.conftest import ROOT
 
 STACK_FILE = os.environ.get("GPU_TENANCY_ENGINE_STACK")
 STACK = "engine"
-UP_SECONDS = 1500
+UP_SECONDS = int(os.environ.get("GPU_TENANCY_ENGINE_SECONDS", "1500"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,19 +42,26 @@ class Row:
     seconds: float
     sentence: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.what:<28}  {self.verdict:<14}  {self.how:<8}  {self.seconds:>7} s  {self.sentence}".rstrip()
+
 
 ROWS: list[Row] = []
 """What `test_gpus` tried, in its order."""
+
+
+def told(row: Row) -> None:
+    """Keep a row for the table, and print it: with `pytest -s` it is there even when the run does not end."""
+    ROWS.append(row)
+    print(f"\n{time.strftime('%H:%M:%S')} {row}", flush=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table."""
     if ROWS:
         terminalreporter.section("real GPUs")
-        width = max(len(row.what) for row in ROWS)
         for row in ROWS:
-            text = f"{row.what:<{width}}  {row.verdict:<14}  {row.how:<8}  {row.seconds:>7} s  {row.sentence}"
-            terminalreporter.write_line(text.rstrip())
+            terminalreporter.write_line(str(row))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,13 +99,22 @@ class Engine:
     def run(self, *words: str, ok: bool = True) -> str:
         """Run the engine to its end; its whole text."""
         process = self.start(*words)
-        text, _ = process.communicate(timeout=UP_SECONDS)
+        try:
+            text, _ = process.communicate(timeout=UP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            text, _ = process.communicate()
+            self.run("cancel", "--yes")
+            pytest.fail(f"pulumi {' '.join(words)}: not done after {UP_SECONDS} s\n{text[-6000:]}")
+        finally:
+            # an interrupted test must not leave an engine at work that holds the stack
+            kill(process)
         assert (process.returncode == 0) is ok, f"pulumi {' '.join(words)}: exit {process.returncode}\n{text[-6000:]}"
         return text
 
     def up(self, *, ok: bool = True) -> str:
         """`up`, as the commands do it."""
-        return self.run("up", "--yes", "--continue-on-error", "--skip-preview", ok=ok)
+        return self.run("up", "--yes", "--continue-on-error", "--skip-preview", "--suppress-outputs", ok=ok)
 
     def steps(self) -> dict[str, str]:
         """What a preview would change: operation by logical name; nothing for what stays the same."""
@@ -142,6 +162,13 @@ class Engine:
         ).stdout
 
 
+def kill(process: subprocess.Popen[str]) -> None:
+    """End the engine and its plugins, unless it has ended."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
 def fresh(folder: Path) -> Engine:
     """A copy of the project with an empty stack, for the cluster of GPU_TENANCY_ENGINE_STACK."""
     assert STACK_FILE is not None
@@ -181,8 +208,17 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     try:
         yield found
     finally:
-        everything_unprotected(found)
-        found.run("destroy", "--yes", "--continue-on-error")
+        take_down(found)
+
+
+def take_down(engine: Engine) -> None:
+    """Remove everything as `make down` does: it clears the lock and the half-made objects of a killed run, too."""
+    until = str(date.today() + timedelta(days=1))
+    lets = {"allow": ["delete"], "until": until, "reason": "a stack of tests"}
+    engine.write({**engine.platform, "overrides": [{"team": team, **lets} for team in engine.platform["teams"]]})
+    command = [sys.executable, "-m", "cli", "--stack", STACK, "down"]
+    done = subprocess.run(command, cwd=engine.folder, env=dict(engine.environment), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-6000:]
 
 
 def everything_unprotected(engine: Engine) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import signal
 import time
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from cli.app import main
-from tests.engine.conftest import STACK, Engine, everything_unprotected
+from tests.engine.conftest import STACK, Engine, everything_unprotected, kill
 
 pytestmark = pytest.mark.engine
 
@@ -196,8 +195,7 @@ def test_a_killed_engine_can_be_run_again(engine: Engine) -> None:
     for line in process.stdout:
         if "updating" in line or "replacing" in line or "creating" in line:
             break
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    kill(process)
     time.sleep(2)
     engine.run("cancel", "--yes")
     engine.up()

@@ -15,9 +15,9 @@ import yaml
 
 from cli.app import main
 from lab.backend import _entry
-from lab.data import short
+from lab.data import kept, short
 from lab.driver import LabDriver
-from lab.errors import RefusedChangeError
+from lab.errors import LabError, RefusedChangeError
 from lab.objects import Json
 from lab.show import Show
 from lab.state import Entry, State
@@ -192,3 +192,12 @@ def test_a_state_of_an_older_lab_is_read(tmp_path: Path) -> None:
     old = {"urn": "u", "type": "t", "name": "n", "inputs": {"a": 1}, "object": {}}
     (tmp_path / "state.json").write_text(json.dumps({"resources": [old]}))
     assert State(tmp_path / "state.json").entries == {"u": Entry(urn="u", type="t", name="n", inputs=short({"a": 1}))}
+
+
+def test_what_the_program_ignores_stays_as_it_was() -> None:
+    old = {"spec": {"shown": "old", "limit": 1}}
+    assert kept({"spec": {"shown": "new", "limit": 2}}, old, ["spec.shown"]) == {"spec": {"shown": "old", "limit": 2}}
+    assert kept({"spec": {"more": 1}}, old, ["spec.more"]) == {"spec": {}}
+    assert kept({"spec": {"limit": 1}}, old, ["metadata.name"]) == {"spec": {"limit": 1}}
+    with pytest.raises(LabError, match=r"ignore_changes 'ports\[0\]' is not simulated"):
+        kept({}, old, ["ports[0]"])

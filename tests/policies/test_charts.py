@@ -12,20 +12,8 @@ from policies import names
 from policies.charts import FORBIDDEN_VALUES, OPEN_DOORS, PERSISTENCE, VALUES
 from policies.paths import strangers
 from policies.plain import UNKNOWN
-from tests.policies.world import (
-    ABSENT,
-    changed,
-    healthy,
-    kai_release,
-    messages,
-    pool,
-    resource,
-    result,
-    software,
-    team,
-    vcluster,
-    with_,
-)
+from tests.policies.judged import ABSENT, changed, messages, result, with_
+from tests.policies.world import healthy, kai_release, pool, resource, software, team, vcluster
 
 # --- by component ---------------------------------------------------------------------------------------------------
 

@@ -17,8 +17,9 @@ from policies.plain import UNKNOWN
 from policies.rule import Finding, Group, Rule, Scene
 from policies.rules import LIMITS, RULES
 from policies.run import RuleResult, evaluate, lines
+from tests.policies.judged import TODAY, changed, result
 from tests.policies.work import SIZES, calls, grows_with_the_teams
-from tests.policies.world import TODAY, changed, guardrails, healthy, pool, resource, result, team
+from tests.policies.world import guardrails, healthy, pool, resource, team
 
 OTHER = resource("aws:s3/bucket:Bucket", "other", {"metadata": {"name": "other"}, "spec": {"gpuLimit": -1}})
 every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

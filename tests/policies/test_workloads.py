@@ -9,7 +9,8 @@ from names import GPU_RESOURCES
 from policies import names
 from policies.inventory import PolicyResource
 from policies.plain import UNKNOWN
-from tests.policies.world import changed, host_check, job, messages, resource, team
+from tests.policies.judged import changed, messages
+from tests.policies.world import host_check, job, resource, team
 
 Pod = dict[str, object]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import releases
 from settings.claims import tenancy_cost
 from settings.load import parse_platform
@@ -55,7 +57,7 @@ def test_ten_teams_with_a_kai_each_ask_for_less_than_a_host_of_two_cores_and_24_
     data = raw()
     data["pools"]["gpu"] |= {"gpusPerNode": 10, "cpuPerNode": 2, "memoryPerNode": "24Gi"}
     data["host"]["headroom"] = {"cpu": "0.5", "memory": "2Gi", "pods": 20}
-    team = {
+    team: dict[str, Any] = {
         "pool": "gpu",
         "scheduler": {"mode": "virtual", "version": "v0.16.8"},
         "resources": {"gpus": 1, "cpu": "40m", "memory": "512Mi", "pods": 10},

@@ -1,0 +1,173 @@
+"""A first stack file from what a cluster says and five answers.
+
+Owns: the answers (`Answers`), which pool a team gets, the file's text. Pure.
+Leaves to others: asking and reading the cluster (`ask.py`), the rules that the result has to keep (`settings`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import yaml
+from pydantic import ValidationError
+
+from capacity import NOTHING, amounts
+from cli.errors import InputError
+from cli.inventory import Machine, block, pool_settings
+from cli.preflight import ClusterFacts
+from releases import DEFAULT_KAI
+from settings.claims import tenant_claims
+from settings.infrastructure import Headroom
+from settings.models import Platform
+from settings.quotas import TeamResources
+
+HEADER: Final = "# yaml-language-server: $schema=docs/stack-file.schema.json\n"
+QUEUE: Final = "work"
+MIB: Final = 1024**2
+_TEAM: Final = re.compile(r"(?P<name>[^=\s,]+)(?:=(?P<gpus>\d{1,5}))?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What a first stack file needs to be told."""
+
+    context: str
+    address: str
+    teams: Mapping[str, int]
+    """GPUs of each team; 0: a team without GPUs."""
+    stack: str
+    """What advertises the GPUs: `devicePlugin`, `gpuOperator` or `fake`."""
+    kai: str = DEFAULT_KAI
+
+
+def teams_of(text: str) -> dict[str, int]:
+    """Read `ml=2, research=1, dev`. Raises `InputError`."""
+    found: dict[str, int] = {}
+    for part in filter(None, re.split(r"[\s,]+", text)):
+        match = _TEAM.fullmatch(part)
+        if match is None or match["name"] in found:
+            why = "is named twice" if match else "is no team"
+            raise InputError(f"TEAMS: {part!r} {why}.", "write names with their GPUs: `ml=2,research=1,dev`")
+        found[match["name"]] = int(match["gpus"] or 0)
+    if not found:
+        raise InputError("TEAMS: no team is named.", "write names with their GPUs: `ml=2,research=1,dev`")
+    return found
+
+
+def brought_by(facts: ClusterFacts) -> str:
+    """What advertises GPUs on the cluster now; empty: nothing does."""
+    if facts.gpu_operators:
+        return "gpuOperator"
+    # one that we do not see may be built into the node's image
+    there = facts.device_plugins or any(node.gpus for node in facts.nodes.values())
+    return "devicePlugin" if there else ""
+
+
+def places(teams: Mapping[str, int], pools: Mapping[str, Sequence[Machine]]) -> dict[str, str]:
+    """Return each team's pool: the one with the most GPUs left. Raises `InputError` where a team has no room.
+
+    A team without GPUs goes to a pool without any, else to none.
+    """
+    left = {name: sum(machine.gpus * machine.replicas for machine in alike) for name, alike in pools.items()}
+    without = next((name for name, gpus in left.items() if gpus == 0), "")
+    found: dict[str, str] = {}
+    for team, gpus in sorted(teams.items(), key=lambda item: -item[1]):
+        if gpus == 0:
+            found[team] = without
+            continue
+        pool = max(left, key=lambda name: left[name], default="")
+        if not pool or left[pool] < gpus:
+            free = ", ".join(f"{name} {amount}" for name, amount in left.items()) or "no pool"
+            raise InputError(
+                f"TEAMS: {team} asks for {gpus} GPUs, and no pool has so many left ({free}).",
+                "give the teams fewer GPUs; a node without a device plugin counts with GPUS=node=number",
+            )
+        left[pool] -= gpus
+        found[team] = pool
+    return found
+
+
+def stack_text(answers: Answers, facts: ClusterFacts, pools: Mapping[str, Sequence[Machine]]) -> str:
+    """Return the file's text. Raises `InputError` where a team has no room."""
+    where = places(answers.teams, pools)
+    used = {name: alike for name, alike in pools.items() if name in where.values()} or dict(pools)
+    host: dict[str, object] = {"provider": "existing", "context": answers.context, "address": answers.address}
+    if facts.storage_classes and not any(facts.storage_classes.values()):
+        host["storageClass"] = min(facts.storage_classes)  # none is the default one
+    platform = {"host": host, "gpu": _gpu(answers, facts)}
+    teams = {name: _team(answers, where[name], answers.teams[name]) for name in answers.teams}
+    raw = {**platform, "pools": {name: pool_settings(alike) for name, alike in used.items()}, "teams": teams}
+    for name, share in _shares(raw, used, where).items():
+        teams[name] = {**teams[name], "resources": {"gpus": answers.teams[name], **share}}
+    return f"{HEADER}config:\n  gpu-tenancy:platform:\n{_lines(platform)}{block(used)}{_lines({'teams': teams})}"
+
+
+def _gpu(answers: Answers, facts: ClusterFacts) -> dict[str, object]:
+    found: dict[str, object] = {"stack": answers.stack}
+    if answers.stack == brought_by(facts) and answers.stack != "fake":
+        theirs = facts.gpu_operators if answers.stack == "gpuOperator" else facts.device_plugins
+        if not (theirs and all(each.ours for each in theirs)):
+            found["owner"] = "cluster"
+    there = (facts.runtime_classes or {}).get("nvidia")
+    if there is not None and not there.ours:
+        found["runtimeClass"] = {"handler": there.detail or "nvidia", "owner": "cluster"}
+    return found
+
+
+def _team(answers: Answers, pool: str, gpus: int) -> dict[str, object]:
+    placed: dict[str, object] = {"pool": pool} if pool else {}
+    if not gpus:
+        return placed
+    scheduler = {"mode": "virtual", "version": answers.kai}
+    return placed | {"scheduler": scheduler, "queues": {QUEUE: {"gpu": gpus}}}
+
+
+def _shares(
+    raw: Mapping[str, object], pools: Mapping[str, Sequence[Machine]], where: Mapping[str, str]
+) -> dict[str, dict[str, object]]:
+    """Each team's CPU, memory and pods: the usual ones, or an even part of what its nodes have left where that is less.
+
+    Raises `InputError` where a team's name is none, or its nodes are too small for tenancy's own pods.
+    """
+    try:
+        claims = {claim.name: claim.tenancy for claim in tenant_claims(Platform.model_validate(raw))}
+    except ValidationError:
+        return {}  # the loader says what is wrong, with the file's lines
+    headroom, most = Headroom(), TeamResources()
+    kept = amounts(cpu=headroom.cpu, memory=headroom.memory, pods=headroom.pods)
+    found = {}
+    for team, pool in where.items():
+        machines = [machine for name, alike in pools.items() if pool in ("", name) for machine in alike]
+        beside = [name for name, other in where.items() if other in ("", pool) or not pool]
+        cost = sum((claims[name] for name in beside), start=NOTHING)
+        cpu = sum(int(machine.cpu * 1000) - kept.cpu_millicores for machine in machines) - cost.cpu_millicores
+        memory = sum(int(machine.memory // MIB) - kept.memory_mib for machine in machines) - cost.memory_mib
+        pods = sum(machine.pods - kept.pods for machine in machines) - cost.pods
+        wanted = amounts(cpu=most.cpu, memory=most.memory, pods=most.pods)
+        if min(cpu, memory, pods) < len(beside):
+            raise InputError(
+                f"TEAMS: the nodes of pool {pool or 'any'} are too small for {len(beside)} teams.",
+                "name fewer teams, or add nodes",
+            )
+        found[team] = {
+            "cpu": _cores(min(wanted.cpu_millicores, cpu // len(beside))),
+            "memory": _gibibytes(min(wanted.memory_mib, memory // len(beside))),
+            "pods": min(wanted.pods, pods // len(beside)),
+        }
+    return found
+
+
+def _cores(millicores: int) -> object:
+    return f"{millicores}m" if millicores % 1000 else millicores // 1000
+
+
+def _gibibytes(mebibytes: int) -> str:
+    return f"{mebibytes}Mi" if mebibytes % 1024 else f"{mebibytes // 1024}Gi"
+
+
+def _lines(settings: Mapping[str, object]) -> str:
+    text = yaml.safe_dump(dict(settings), sort_keys=False, default_flow_style=None, width=110)
+    return "".join(f"    {line}\n" for line in text.splitlines())

@@ -1,0 +1,196 @@
+"""What GPUs are there, as the `pools:` block of a stack file. Pure.
+
+Owns: one machine's GPUs from a node's labels or from NVML, machines alike as one pool, the block and its notes.
+Leaves to others: reading a cluster (`live.py`) and NVML (`nvml.py`); whether a stack file fits a cluster (`preflight`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+import yaml
+from pydantic import ValidationError
+
+from cli.preflight import NodeFacts
+from names import GPU_COUNT, GPU_MEMORY, GPU_PRODUCT
+from settings.infrastructure import Pool
+
+ARCHITECTURE: Final = "kubernetes.io/arch"
+# labels of GPU feature discovery (k8s-device-plugin v0.20.0:docs/gpu-feature-discovery/README.md)
+REPLICAS: Final = "nvidia.com/gpu.replicas"
+SHARING: Final = "nvidia.com/gpu.sharing-strategy"
+DRIVER: Final = "nvidia.com/cuda.driver-version.full"
+MIG: Final = "nvidia.com/mig.strategy"
+
+WAYS: Final = {"time-slicing": "timeSlicing", "mps": "mps"}
+"""The label's word for a way of sharing, and the stack file's."""
+_MARKS: Final = re.compile(r"(-SHARED|-MIG-.*)$")
+"""What feature discovery adds to a product's name on a node that shares its GPUs."""
+_MODEL: Final = re.compile(r"[A-Za-z]{1,3}\d{1,4}[A-Za-z]?")
+USUAL_PODS: Final = 110
+"""The kubelet's --max-pods where nobody sets it, and a pool's default."""
+_GIB_IN_BYTES: Final = 1024**3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """A node, or the machine that the command runs on. `gpus` are physical ones."""
+
+    name: str
+    gpus: int
+    architecture: str = ""
+    product: str = ""
+    memory_mib: int | None = None
+    """Memory of one GPU; None where nobody says it."""
+    replicas: int = 1
+    way: str = ""
+    """How GPUs are shared: `timeSlicing`, `mps`, or empty for not at all."""
+    driver: str = ""
+    cpu: Decimal = Decimal(0)
+    """Allocatable CPU in cores."""
+    memory: Decimal = Decimal(0)
+    """Allocatable memory in bytes."""
+    pods: int = USUAL_PODS
+    """Allocatable pods."""
+    mig: str = ""
+    """MIG slices in words; empty: none."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """Machines of one kind make up one pool."""
+        return (self.gpus, self.product, self.memory_mib, self.architecture, self.replicas, self.way, self.pods)
+
+
+def machine_of(node: NodeFacts) -> Machine:
+    """Return a node's GPUs, by feature discovery's labels where they are, else by what the device plugin advertises."""
+    labels = node.labels
+    advertised = max(node.gpu_capacity or 0, node.gpus or 0)
+    counted = _number(labels.get(GPU_COUNT))
+    replicas = max(_number(labels.get(REPLICAS)) or 1, 1)
+    way = WAYS.get(labels.get(SHARING, ""), "timeSlicing") if replicas > 1 else ""
+    slices = {name: amount for name, amount in node.mig_slices.items() if amount}
+    gpus = counted if counted is not None else advertised // replicas
+    memory = _number(labels.get(GPU_MEMORY))
+    return Machine(
+        name=node.name,
+        gpus=gpus,
+        architecture=labels.get(ARCHITECTURE, ""),
+        product=_MARKS.sub("", labels.get(GPU_PRODUCT, "")) if gpus else "",
+        # the label says the whole GPU's, however it is shared (k8s-device-plugin v0.20.0:internal/lm/resource.go)
+        memory_mib=memory if gpus and memory else None,
+        replicas=replicas,
+        way=way,
+        driver=labels.get(DRIVER, ""),
+        cpu=node.cpu,
+        memory=node.memory,
+        pods=node.pods,
+        mig=", ".join(f"{amount} x {name}" for name, amount in sorted(slices.items())),
+        notes=tuple(_notes(node, gpus, advertised, replicas)),
+    )
+
+
+def _notes(node: NodeFacts, gpus: int, advertised: int, replicas: int) -> Iterator[str]:
+    if not node.ready:
+        yield "not Ready"
+    if node.cordoned:
+        yield "cordoned"
+    if node.gpus is not None and node.gpus < advertised:
+        yield f"{advertised - node.gpus} of {advertised} are unhealthy"
+    if gpus and not advertised:
+        yield "no device plugin advertises its GPUs"
+    elif gpus and advertised != gpus * replicas and not node.mig_slices:
+        yield f"advertises {advertised}, which is not {gpus} GPUs x {replicas}"
+    if node.labels.get(MIG, "none") not in ("", "none") or any(node.mig_slices.values()):
+        yield "MIG: a pool counts whole GPUs, so its slices can't be given to teams"
+    if gpus and not _number(node.labels.get(GPU_MEMORY)):
+        yield "nobody says the memory of its GPUs (no feature discovery): gpuMemoryMib is left out"
+    if node.taints:
+        yield "taints " + ", ".join(map(str, node.taints))
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdecimal() else None
+
+
+def pools_of(machines: Iterable[Machine]) -> dict[str, list[Machine]]:
+    """Machines of one kind together, under a name made of their GPU: `h100`, `gpu`, `cpu`, `h100-2`."""
+    kinds: dict[tuple[object, ...], list[Machine]] = {}
+    for machine in machines:
+        kinds.setdefault(machine.kind, []).append(machine)
+    found: dict[str, list[Machine]] = {}
+    for alike in kinds.values():
+        base = _base(alike[0])
+        name, number = base, 1
+        while name in found:
+            number += 1
+            name = f"{base}-{number}"
+        found[name] = alike
+    return found
+
+
+def _base(machine: Machine) -> str:
+    if not machine.gpus:
+        return "cpu"
+    words = re.split(r"[\s_-]+", machine.product)
+    return next((word.lower() for word in words if _MODEL.fullmatch(word)), "gpu")
+
+
+def pool_settings(alike: Sequence[Machine]) -> dict[str, object]:
+    """The settings of one pool, as a stack file has them. What nobody says is left out."""
+    first = alike[0]
+    found: dict[str, object] = {"nodes": [machine.name for machine in alike], "gpusPerNode": first.gpus}
+    if first.memory_mib:
+        found["gpuMemoryMib"] = first.memory_mib
+    if first.product:
+        found["product"] = first.product
+    if first.architecture in ("amd64", "arm64"):
+        found["architecture"] = first.architecture
+    if first.pods != USUAL_PODS:
+        found["podsPerNode"] = first.pods
+    if first.way:
+        found["sharing"] = {first.way: {"replicas": first.replicas}}
+    return found
+
+
+def block(pools: Mapping[str, Sequence[Machine]]) -> str:
+    """Return the `pools:` block, indented as in a stack file. What a pool can't hold is a comment instead."""
+    lines = ["    pools:"]
+    for name, alike in pools.items():
+        settings = pool_settings(alike)
+        shown = yaml.safe_dump(settings, default_flow_style=True, sort_keys=False, width=10_000).strip()
+        try:
+            Pool.model_validate(settings)
+        except ValidationError as error:
+            reason = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+            lines.append(f"      # {name}: {shown}: {' '.join(reason.split())}")
+            continue
+        lines.append(f"      {name}: {shown}")
+    return "\n".join(lines) + "\n"
+
+
+def rows(machines: Iterable[Machine]) -> list[tuple[str, ...]]:
+    """A table's rows: name, architecture, GPUs, product, memory of one, sharing, MIG, driver, CPU, memory, notes."""
+    return [
+        (
+            machine.name,
+            machine.architecture or "?",
+            str(machine.gpus),
+            machine.product or ("-" if not machine.gpus else "?"),
+            f"{machine.memory_mib} MiB" if machine.memory_mib else "-" if not machine.gpus else "?",
+            f"{machine.way} x {machine.replicas}" if machine.way else "-",
+            machine.mig or "-",
+            machine.driver or "-",
+            f"{machine.cpu.normalize():f}" if machine.cpu else "-",
+            f"{machine.memory / _GIB_IN_BYTES:.0f} GiB" if machine.memory else "-",
+            "; ".join(machine.notes) or "-",
+        )
+        for machine in machines
+    ]
+
+
+HEADERS: Final = ("machine", "arch", "GPUs", "product", "memory", "sharing", "MIG", "driver", "CPU", "RAM", "notes")

@@ -1,0 +1,118 @@
+"""Asks the clusters: plain lists, all clusters at once, one that does not answer costs its time-out once.
+
+Owns: which kinds are asked for, and what was said (`Said`). No Secret is among them. Nothing is changed.
+Leaves to others: connections (`kube/client.py`), what the answers mean (`snapshot.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final
+
+import httpx2
+from lightkube.config.kubeconfig import SingleConfig
+from lightkube.core.exceptions import ConfigError
+
+from kube.client import connect_to, reason_of, said
+from names import CHECK_NAMESPACE, CHECK_REPORT, KAI_NAMESPACE
+from seen.plain import Json, rows, table, text
+
+QUICK: Final = httpx2.Timeout(8.0, connect=2.0)
+"""Seconds for one answer; all clusters are asked at once."""
+ASKED_AT_ONCE: Final = 16
+
+_WARNINGS: Final = "/api/v1/events?fieldSelector=type%3DWarning"
+_EVICTIONS: Final = "/api/v1/events?fieldSelector=reason%3DEvict"
+_NOT_READY: Final = "/api/v1/events?fieldSelector=reason%3DNotReady"
+"""KAI tells an eviction, and a gang that is not whole, as Normal events of the pod group (KAI@v0.16.8:
+pkg/scheduler/cache/status_updater/default_status_updater.go)."""
+
+BOTH: Final[Mapping[str, str]] = {
+    "nodes": "/api/v1/nodes",
+    "namespaces": "/api/v1/namespaces",
+    "pods": "/api/v1/pods",
+    "resourcequotas": "/api/v1/resourcequotas",
+    "persistentvolumeclaims": "/api/v1/persistentvolumeclaims",
+    "warnings": _WARNINGS,
+    "evictions": _EVICTIONS,
+    "gangs": _NOT_READY,
+    "kai": f"/apis/apps/v1/namespaces/{KAI_NAMESPACE}/deployments",
+    "queues": "/apis/scheduling.run.ai/v2/queues",
+    "podgroups": "/apis/scheduling.run.ai/v2alpha2/podgroups",
+    "priorityclasses": "/apis/scheduling.k8s.io/v1/priorityclasses",
+    "runtimeclasses": "/apis/node.k8s.io/v1/runtimeclasses",
+}
+"""Kinds by the word that a gap names them with. A kind that a server does not know is an empty list."""
+ON_HOST: Final[Mapping[str, str]] = {**BOTH, "daemonsets": "/apis/apps/v1/daemonsets"}
+IN_TEAM: Final[Mapping[str, str]] = {
+    **BOTH,
+    "bindrequests": "/apis/scheduling.run.ai/v1alpha2/bindrequests",
+    "jobs": "/apis/batch/v1/jobs",
+    "replicasets": "/apis/apps/v1/replicasets",
+    "statefulsets": "/apis/apps/v1/statefulsets",
+    "check": f"/api/v1/namespaces/{CHECK_NAMESPACE}/configmaps/{CHECK_REPORT}",
+}
+
+UP: Final = "up"
+NOT_ASKED: Final = "not asked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What one API server said. `api` is `up`, `not asked`, or `down: <why>`; `refused` is why a kind is not there."""
+
+    api: str = NOT_ASKED
+    version: str = ""
+    objects: Mapping[str, tuple[Json, ...]] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    def all(self, kind: str) -> tuple[Json, ...]:
+        """The objects of a kind; empty where they could not be read."""
+        return self.objects.get(kind, ())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """One look at every cluster."""
+
+    host: Said
+    teams: Mapping[str, Said]
+
+
+def look(host: SingleConfig | None, teams: Mapping[str, SingleConfig | None]) -> Look:
+    """Ask the host and each team's virtual cluster. None: there is no kubeconfig at hand. Raises nothing."""
+    with ThreadPoolExecutor(max_workers=ASKED_AT_ONCE) as pool:
+        asked = {name: pool.submit(ask, config, IN_TEAM) for name, config in teams.items()}
+        return Look(host=ask(host, ON_HOST), teams={name: answer.result() for name, answer in asked.items()})
+
+
+def ask(config: SingleConfig | None, kinds: Mapping[str, str]) -> Said:
+    """Ask one API server. The first time that it can't be reached it is taken for down."""
+    if config is None:
+        return Said()
+    version, objects, refused = "", {}, {}
+    try:
+        with connect_to(config, QUICK) as api:
+            first = api.get("/version")
+            if not first.is_success:
+                return Said(api=f"down: {said(first)}")
+            version = text(first.json(), "gitVersion")
+            for kind, path in kinds.items():
+                answer = api.get(path)
+                if answer.is_success:
+                    found = answer.json()
+                    objects[kind] = tuple(rows(found, "items")) if "items" in table(found) else (table(found),)
+                elif answer.status_code == httpx2.codes.UNAUTHORIZED:
+                    return Said(api="down: it does not accept the credentials", version=version)
+                elif answer.status_code == httpx2.codes.NOT_FOUND:
+                    objects[kind] = ()  # a kind that this server does not know
+                else:
+                    refused[kind] = said(answer)
+    except (httpx2.HTTPError, OSError, ConfigError, ValueError) as error:
+        why = reason_of(error)
+        if not objects:
+            return Said(api=f"down: {why}")
+        refused |= {kind: why for kind in kinds if kind not in objects}
+    return Said(api=UP, version=version, objects=objects, refused=refused)

@@ -1,0 +1,290 @@
+"""A cluster's GPUs, or this machine's, become the pools of a stack file; a first file comes of them and answers."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pynvml
+import pytest
+import yaml
+
+from cli import nvml
+from cli.errors import InputError
+from cli.first import places, teams_of
+from cli.inventory import Machine, block, pools_of
+from settings.load import PLATFORM_KEY, load_stack_file
+from tests.cli.conftest import Project
+from tests.cli.fake_api import named, node
+
+H100 = {
+    "nvidia.com/gpu.count": "8",
+    "nvidia.com/gpu.memory": "81559",
+    "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3",
+    "nvidia.com/cuda.driver-version.full": "580.95.05",
+}
+SHARED = {
+    "nvidia.com/gpu.count": "1",
+    "nvidia.com/gpu.memory": "23034",
+    "nvidia.com/gpu.product": "NVIDIA-L4-SHARED",
+    "nvidia.com/gpu.replicas": "4",
+    "nvidia.com/gpu.sharing-strategy": "time-slicing",
+}
+
+
+def pools(project: Project, *arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], str]:
+    assert project.run("inventory", *arguments) == 0
+    said = capsys.readouterr()
+    return yaml.safe_load(said.out)["pools"], said.err
+
+
+class TestCluster:
+    """`make inventory` reads nodes."""
+
+    def test_nodes_alike_are_one_pool_by_their_gpus(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+        project.api.objects["/api/v1/nodes"] = [
+            node("a", gpus=8, labels=H100),
+            node("b", gpus=8, labels=H100),
+            node("c", gpus=4, labels=SHARED),
+            node("d"),
+        ]
+        found, said = pools(project, capsys=capsys)
+        assert found == {
+            "h100": {
+                "nodes": ["a", "b"],
+                "gpusPerNode": 8,
+                "gpuMemoryMib": 81559,
+                "product": "NVIDIA-H100-80GB-HBM3",
+                "architecture": "amd64",
+            },
+            "l4": {
+                "nodes": ["c"],
+                "gpusPerNode": 1,
+                "gpuMemoryMib": 23034,
+                "product": "NVIDIA-L4",
+                "architecture": "amd64",
+                "sharing": {"timeSlicing": {"replicas": 4}},
+            },
+            "cpu": {"nodes": ["d"], "gpusPerNode": 0, "architecture": "amd64"},
+        }
+        assert "580.95.05" in said
+        assert [method for method, _ in project.api.seen if method != "GET"] == [], "nothing is changed"
+
+    @pytest.mark.parametrize(
+        ("found", "note"),
+        [
+            (node("n", gpus=3, labels=H100), "advertises 3, which is not 8 GPUs x 1"),
+            (node("n", labels=H100), "no device plugin advertises its GPUs"),
+            (node("n", gpus=2), "nobody says the memory of its GPUs"),
+            (
+                node("n", gpus=7, labels=H100, status={"capacity": {"nvidia.com/gpu": "8"}}),
+                "1 of 8 are unhealthy",
+            ),
+            (node("n", gpus=8, labels=H100, spec={"unschedulable": True}), "cordoned"),
+            (node("n", gpus=8, labels={**H100, "nvidia.com/mig.strategy": "mixed"}), "MIG: a pool counts whole GPUs"),
+        ],
+    )
+    def test_what_a_pool_can_t_say_is_told_beside_it(
+        self, found: dict[str, Any], note: str, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        project.api.objects["/api/v1/nodes"] = [found]
+        assert note in " ".join(pools(project, capsys=capsys)[1].split())
+
+    def test_json_holds_the_same_table(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+        assert project.run("inventory", "--json") == 0
+        assert json.loads(capsys.readouterr().out)[0] | {"notes": ""} == {
+            "machine": "gpu-0",
+            "arch": "amd64",
+            "GPUs": "4",
+            "product": "?",
+            "memory": "?",
+            "sharing": "-",
+            "MIG": "-",
+            "driver": "-",
+            "CPU": "64",
+            "RAM": "512 GiB",
+            "notes": "",
+        }
+
+    def test_a_number_that_no_pool_can_hold_is_a_comment(self) -> None:
+        lines = block(pools_of([Machine(name="n", gpus=65)])).splitlines()
+        assert lines[1].startswith("      # gpu: {nodes: [n], gpusPerNode: 65}: gpusPerNode: ")
+
+    def test_two_kinds_of_one_model_get_two_names(self) -> None:
+        kinds = [Machine(name=name, gpus=gpus, product="NVIDIA-H100") for name, gpus in (("a", 8), ("b", 4))]
+        assert list(pools_of(kinds)) == ["h100", "h100-2"]
+
+    def test_a_kubelet_with_other_bounds_says_so(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+        small = node("n")
+        small["status"]["allocatable"]["pods"] = "30"
+        project.api.objects["/api/v1/nodes"] = [small]
+        assert pools(project, capsys=capsys)[0]["cpu"]["podsPerNode"] == 30
+
+
+class TestThisMachine:
+    """`make inventory NVML=1` asks the driver."""
+
+    @pytest.fixture
+    def gpus(self, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for name, answer in (
+            ("nvmlInit", None),
+            ("nvmlShutdown", None),
+            ("nvmlSystemGetDriverVersion", "580.95.05"),
+        ):
+            monkeypatch.setattr(pynvml, name, lambda answer=answer: answer)
+        monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: len(found))
+        monkeypatch.setattr(nvml, "nvml_gpu", lambda _nvml, index: found[index])
+        monkeypatch.setattr(nvml, "platform", SimpleNamespace(machine=lambda: "aarch64"))
+        monkeypatch.setattr(nvml, "socket", SimpleNamespace(gethostname=lambda: "Gpu-Host"))
+        return found
+
+    def test_gpus_alike_are_counted_with_product_and_memory(
+        self, gpus: list[dict[str, Any]], project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        gpus += [{"name": "NVIDIA H200", "memoryMib": 143771, "mig": False, "migs": []}] * 2
+        found, _ = pools(project, "--nvml", capsys=capsys)
+        assert found["h200"] == {
+            "nodes": ["gpu-host"],
+            "gpusPerNode": 2,
+            "gpuMemoryMib": 143771,
+            "product": "NVIDIA-H200",
+            "architecture": "arm64",
+        }
+        assert project.api.seen == [], "no cluster is asked"
+
+    def test_mig_slices_and_a_memory_that_is_not_told_are_said(
+        self, gpus: list[dict[str, Any]], project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        part = {"name": "NVIDIA A100 MIG 1g.5gb"}
+        gpus.append({"name": "NVIDIA GB10", "memoryMib": None, "mig": True, "migs": [part, part]})
+        found, said = pools(project, "--nvml", capsys=capsys)
+        assert "gpuMemoryMib" not in found["gb10"]
+        assert "2 x NVIDIA A100 MIG 1g.5gb" in " ".join(said.split())
+        assert "NVML does not say the memory" in " ".join(said.split())
+
+    def test_without_a_driver_one_error_says_so(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def fails() -> None:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+        monkeypatch.setattr(pynvml, "nvmlInit", fails)
+        assert project.run("inventory", "--nvml") == 2
+        assert "NVML does not start on this machine" in capsys.readouterr().err
+
+
+class TestFirstFile:
+    """`make init` writes one file that keeps every rule, or none."""
+
+    ASKED = ("--context", "here", "--address", "10.0.0.5", "--teams", "ml=2,research=1,dev")
+
+    def init(self, project: Project, *more: str, stack: str = "mine") -> int:
+        return project.run("init", *self.ASKED, *more, stack=stack)
+
+    def test_flags_make_a_file_that_the_program_takes(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        project.api.objects["/api/v1/nodes"] = [node("gpu-0", gpus=8, labels=H100), node("cpu-0")]
+        assert self.init(project) == 0
+        platform = load_stack_file(project.root / "Pulumi.mine.yaml")
+        assert {name: (team.pool, team.resources.gpus.limit) for name, team in platform.teams.items()} == {
+            "ml": ("h100", 2),
+            "research": ("h100", 1),
+            "dev": ("cpu", 0),
+        }
+        assert (platform.host.context, platform.host.address) == ("here", "10.0.0.5")
+        assert "next: `make preview STACK=mine`" in capsys.readouterr().err
+        assert project.run("preflight", stack="mine") == 0, "and that fits the cluster"
+        # 110 pods of the node, less 15 that stay free and 9 of tenancy's own for each of the two teams
+        assert platform.teams["ml"].resources.pods == 38
+
+    def test_what_the_cluster_has_already_is_left_to_it(self, project: Project) -> None:
+        project.api.objects |= {
+            "/apis/apps/v1/deployments": [
+                named(
+                    "Deployment",
+                    "apps/v1",
+                    "gpu-operator",
+                    spec={"selector": {}, "template": {"spec": {"containers": [{"name": "gpu-operator"}]}}},
+                )
+            ],
+            "/apis/node.k8s.io/v1/runtimeclasses": [
+                named("RuntimeClass", "node.k8s.io/v1", "nvidia", handler="nvidia")
+            ],
+            "/apis/storage.k8s.io/v1/storageclasses": [
+                named("StorageClass", "storage.k8s.io/v1", "slow", provisioner="p")
+            ],
+        }
+        assert self.init(project) == 0
+        written = yaml.safe_load((project.root / "Pulumi.mine.yaml").read_text())["config"][PLATFORM_KEY]
+        assert written["gpu"] == {
+            "stack": "gpuOperator",
+            "owner": "cluster",
+            "runtimeClass": {"handler": "nvidia", "owner": "cluster"},
+        }
+        assert written["host"]["storageClass"] == "slow"
+
+    def test_gpus_that_something_unseen_advertises_are_the_cluster_s(self, project: Project) -> None:
+        assert self.init(project) == 0
+        platform = load_stack_file(project.root / "Pulumi.mine.yaml")
+        assert (platform.gpu.stack, platform.gpu.owner) == ("devicePlugin", "cluster")
+
+    def test_gpus_that_no_plugin_advertises_yet_are_told_by_hand(self, project: Project) -> None:
+        project.api.objects["/api/v1/nodes"] = [node("gpu-0")]
+        assert self.init(project, "--gpus", "gpu-0=4") == 0
+        assert load_stack_file(project.root / "Pulumi.mine.yaml").pools["gpu"].gpus_per_node == 4
+
+    @pytest.mark.parametrize(
+        ("more", "said"),
+        [
+            (("--teams", "ml=5"), "ml asks for 5 GPUs, and no pool has so many left (gpu 4)"),
+            (("--teams", ",".join(f"t{number}" for number in range(60))), "too small for 60 teams"),
+            (("--teams", "ml=2,ml=1"), "'ml=1' is named twice"),
+            (("--teams", "ml=two"), "'ml=two' is no team"),
+            (("--teams", "Ml=2"), "teams.Ml"),
+            (("--kai", "v9.9.9"), "v9.9.9"),
+            (("--address", "a b"), "host.address"),
+            (("--gpus", "gone=4"), "nodes are: gpu-0"),
+            (("--gpus", "gpu-0=8"), "gpu-0 has 4 GPUs, as it says itself, and not 8"),
+            (("--context", "gone"), "no context 'gone'"),
+        ],
+    )
+    def test_a_mistake_writes_nothing(
+        self, more: tuple[str, ...], said: str, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.init(project, *more) == 2
+        assert said in capsys.readouterr().err
+        assert not (project.root / "Pulumi.mine.yaml").exists()
+
+    def test_a_file_that_is_there_stays(self, project: Project) -> None:
+        before = (project.root / "Pulumi.one.yaml").read_text()
+        assert self.init(project, stack="one") == 2
+        assert (project.root / "Pulumi.one.yaml").read_text() == before
+
+    def test_without_a_terminal_what_is_missing_is_named(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert project.run("init", "--context", "here", "--address", "10.0.0.5", stack="mine") == 2
+        assert "TEAMS is not given, and nobody can be asked" in capsys.readouterr().err
+
+    def test_a_person_is_asked_and_an_empty_answer_takes_what_is_shown(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        answers = iter(["\n", "\n", "ml=2\n", "\n", "\n"])
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True, readline=lambda: next(answers)))
+        assert project.run("init", stack="mine") == 0
+        platform = load_stack_file(project.root / "Pulumi.mine.yaml")
+        assert (platform.host.address, list(platform.teams)) == ("127.0.0.1", ["ml"])
+        assert "address at which the teams reach this cluster [127.0.0.1]: " in capsys.readouterr().err
+
+
+def test_a_team_gets_the_pool_with_the_most_gpus_left() -> None:
+    kinds = {"a": [Machine(name="a", gpus=4)], "b": [Machine(name="b", gpus=2, replicas=4)]}
+    assert places({"big": 6, "small": 4, "none": 0}, kinds) == {"big": "b", "small": "a", "none": ""}
+
+
+def test_no_team_is_a_mistake() -> None:
+    with pytest.raises(InputError, match="no team is named"):
+        teams_of(" , ")
