@@ -15,7 +15,7 @@ import contextlib
 import io
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,14 +50,14 @@ BACK_SECONDS: Final = 300.0
 
 @dataclass(kw_only=True)
 class World:
-    """Two teams of a stack. `version`: the broken one's KAI; `team`: the other one; `runs`: whether pods run at all."""
+    """Two teams of a stack. `version`: the broken one's KAI; `runs`: whether pods run at all."""
 
     root: Path
     stack: str
     broken: str
     other: str
     version: str
-    team: Team
+    teams: Mapping[str, Team]
     runs: bool
     image: str
     runtime_class: str | None
@@ -174,9 +174,9 @@ FAULTS: Final = (
 )
 
 
-def job(world: World, name: str) -> Json:
-    """A Job of the other team's, on one GPU through its own queue."""
-    queue = min(world.team.queues)
+def job(world: World, team: str, name: str) -> Json:
+    """A Job of a team's, on one GPU through its own queue."""
+    queue = min(world.teams[team].queues)
     spec = {
         "schedulerName": names.KAI_SCHEDULER_NAME,
         "restartPolicy": "Never",
@@ -199,18 +199,18 @@ def job(world: World, name: str) -> Json:
     }
 
 
-def works(world: World, name: str) -> float:
-    """Seconds until the other team's Job has passed. In the lab: until its API takes the Job."""
-    began, body = time.monotonic(), job(world, f"drill-{name}")
+def works(world: World, team: str, name: str) -> float:
+    """Seconds until a Job of the team's has passed. In the lab: until its API takes the Job."""
+    began, body = time.monotonic(), job(world, team, f"drill-{name}")
     collection = path("batch/v1", "Job", namespace="default")
-    with world.api(world.other) as api:
+    with world.api(team) as api:
         change(api, "POST", collection + ("" if world.runs else "?dryRun=All"), body)
         while world.runs:
             status = api.get(f"{collection}/drill-{name}").json().get("status") or {}
             if status.get("succeeded"):
                 break
             if status.get("failed") or time.monotonic() - began > JOB_SECONDS:
-                message = f"the Job of {world.other} did not pass: {status}"
+                message = f"the Job of {team} did not pass: {status}"
                 raise RuntimeError(message)
             time.sleep(0.5)
         if world.runs:
@@ -259,7 +259,7 @@ def changed(world: World) -> Iterator[None]:
     text = file.read_text(encoding="utf-8")
     parsed = yaml.safe_load(text)
     resources = parsed["config"]["gpu-tenancy:platform"]["teams"][world.other].setdefault("resources", {})
-    resources["pods"] = world.team.resources.pods + 1
+    resources["pods"] = world.teams[world.other].resources.pods + 1
     try:
         file.write_text(yaml.safe_dump(parsed), encoding="utf-8")
         yield
@@ -272,7 +272,7 @@ def drill(world: World, fault: Fault) -> list[str]:
     with world.api(world.broken) as api:
         fault.plant(api, world)
     seen = until(lambda: fault.named in command(world, "status"), SEEN_SECONDS, f"status does not name {fault.named}")
-    passed = works(world, fault.name)
+    passed = works(world, world.other, fault.name)
     with changed(world):
         command(world, "preview")
         began = time.monotonic()
@@ -286,6 +286,7 @@ def drill(world: World, fault: Fault) -> list[str]:
         with world.api(world.broken) as api:
             fault.undo(api, world)
     until(lambda: well(world), BACK_SECONDS, f"{world.broken} is not well again")
+    works(world, world.broken, f"{fault.name}-after")  # what the API server says of it may be older than what is
     back = time.monotonic() - began
     command(world, "up")  # the other team as the file has it
     how = f"{passed:.0f} s" if world.runs else "admitted"
@@ -318,7 +319,7 @@ def world_of(stack: str, root: Path) -> World:
         broken=broken,
         other=other,
         version=platform.teams[broken].scheduler.version or "",
-        team=platform.teams[other],
+        teams=platform.teams,
         runs=runs,
         image=platform.check.image or releases.CHECK_IMAGE,
         runtime_class=None if platform.gpu.stack is GpuStack.FAKE else platform.gpu.runtime_class.name,
