@@ -20,8 +20,9 @@ from lightkube.resources.core_v1 import ConfigMap, Node, Pod
 from lightkube.types import PatchType
 
 from cli.errors import InputError
-from cli.live import ENDED, LONGEST_REASON, node_facts, request
+from cli.live import ENDED, node_facts, request
 from cli.preflight import ClusterFacts, NodeFacts
+from cli.preflight.facts import LONGEST_REASON
 from cli.preflight.fences import fenced_nodes, not_there
 from cli.preflight.nodes import pool_nodes
 from names import (
