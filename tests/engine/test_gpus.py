@@ -47,7 +47,13 @@ def node(engine: Engine) -> Ground:
 
 
 def tried(engine: Engine, what: str, platform: dict[str, Any], *teams: str) -> dict[str, Any]:
-    """Deploy this, keep the rows for the table, and return the report of the first team."""
+    """Deploy this, keep the rows for the table, and return the report of the first team.
+
+    From nothing where other teams are there: a team that is left out of the file stays, and keeps its GPUs.
+    """
+    if set(engine.outputs().get("teams", {})) - set(platform["teams"]):
+        everything_unprotected(engine)
+        engine.run("destroy", "--yes")
     engine.write(platform)
     began = time.monotonic()
     engine.up()
