@@ -253,6 +253,8 @@ class Team:
     check: Check | None
     sharing: bool = True
     """Whether it may ask for fractions."""
+    paused: bool = False
+    """By the stack file: the host takes no pod of it."""
 
     @property
     def kai_version(self) -> str:

@@ -81,35 +81,60 @@ class Look:
     teams: Mapping[str, Said]
 
 
-def look(host: SingleConfig | None, teams: Mapping[str, SingleConfig | None]) -> Look:
-    """Ask the host and each team's virtual cluster. None: there is no kubeconfig at hand. Raises nothing."""
-    with ThreadPoolExecutor(max_workers=ASKED_AT_ONCE) as pool:
-        asked = {name: pool.submit(ask, config, IN_TEAM) for name, config in teams.items()}
-        return Look(host=ask(host, ON_HOST), teams={name: answer.result() for name, answer in asked.items()})
+class Clusters:
+    """The clusters of a stack, each connected once: to load the certificates costs more than all the questions.
+
+    A cluster of which no kubeconfig is at hand is None.
+    """
+
+    def __init__(self, host: SingleConfig | None, teams: Mapping[str, SingleConfig | None]) -> None:
+        self._host = _Cluster(host, ON_HOST)
+        self._teams = {name: _Cluster(config, IN_TEAM) for name, config in teams.items()}
+
+    def look(self) -> Look:
+        """Ask the host and each team's virtual cluster. Raises nothing."""
+        with ThreadPoolExecutor(max_workers=ASKED_AT_ONCE) as pool:
+            asked = {name: pool.submit(cluster.ask) for name, cluster in self._teams.items()}
+            return Look(host=self._host.ask(), teams={name: answer.result() for name, answer in asked.items()})
 
 
-def ask(config: SingleConfig | None, kinds: Mapping[str, str]) -> Said:
+@dataclass
+class _Cluster:
+    """One API server, and what it is asked for. Asked by one thread at a time."""
+
+    config: SingleConfig | None
+    kinds: Mapping[str, str]
+    client: httpx2.Client | None = None
+
+    def ask(self) -> Said:
+        if self.config is None:
+            return Said()
+        try:
+            self.client = self.client or connect_to(self.config, QUICK)
+            return ask(self.client, self.kinds)
+        except (OSError, ConfigError, ValueError) as error:
+            return Said(api=f"down: {reason_of(error)}")
+
+
+def ask(api: httpx2.Client, kinds: Mapping[str, str]) -> Said:
     """Ask one API server. The first time that it can't be reached it is taken for down."""
-    if config is None:
-        return Said()
     version, objects, refused = "", {}, {}
     try:
-        with connect_to(config, QUICK) as api:
-            first = api.get("/version")
-            if not first.is_success:
-                return Said(api=f"down: {said(first)}")
-            version = text(first.json(), "gitVersion")
-            for kind, path in kinds.items():
-                answer = api.get(path)
-                if answer.is_success:
-                    found = answer.json()
-                    objects[kind] = tuple(rows(found, "items")) if "items" in table(found) else (table(found),)
-                elif answer.status_code == httpx2.codes.UNAUTHORIZED:
-                    return Said(api="down: it does not accept the credentials", version=version)
-                elif answer.status_code == httpx2.codes.NOT_FOUND:
-                    objects[kind] = ()  # a kind that this server does not know
-                else:
-                    refused[kind] = said(answer)
+        first = api.get("/version")
+        if not first.is_success:
+            return Said(api=f"down: {said(first)}")
+        version = text(first.json(), "gitVersion")
+        for kind, path in kinds.items():
+            answer = api.get(path)
+            if answer.is_success:
+                found = answer.json()
+                objects[kind] = tuple(rows(found, "items")) if "items" in table(found) else (table(found),)
+            elif answer.status_code == httpx2.codes.UNAUTHORIZED:
+                return Said(api="down: it does not accept the credentials", version=version)
+            elif answer.status_code == httpx2.codes.NOT_FOUND:
+                objects[kind] = ()  # a kind that this server does not know
+            else:
+                refused[kind] = said(answer)
     except (httpx2.HTTPError, OSError, ConfigError, ValueError) as error:
         why = reason_of(error)
         if not objects:

@@ -199,6 +199,7 @@ def _team(
         quota=_quota(look.host, team_namespace(team)),
         check=_check(said),
         sharing=wanted is None or wanted.scheduler.gpu_sharing,
+        paused=wanted is not None and wanted.paused,
     )
 
 

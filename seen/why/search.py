@@ -16,6 +16,7 @@ from seen.why.model import Case, Why
 
 PLACES: Final[tuple[Callable[[Case], Why | None], ...]] = (
     *kubelet.PLACES,
+    border.paused,
     border.refused,
     kubelet.silent,
     scheduler.gated,

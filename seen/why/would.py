@@ -10,7 +10,7 @@ from seen.model import Seen, Team
 from seen.plain import Json
 from seen.pods import FRACTION, pod_of
 from seen.read import Look, Said
-from seen.why import queue, room, scheduler
+from seen.why import border, queue, room, scheduler
 from seen.why.model import Case, Why
 from settings.models import SchedulerMode
 
@@ -51,6 +51,7 @@ def _in(look: Look, seen: Seen, team: Team, request: Request, shown: str) -> Wou
     named = next((q.name for q in team.queues if q.shown == shown), shown)
     case = _case(look, seen, team, request, named)
     for place in (
+        border.paused,
         _shared,
         scheduler.nobody,
         queue.queue_name,
