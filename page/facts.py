@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from itertools import islice
 from typing import Final, TypeAlias
 
 from seen.model import Check, Component, GpuState, Node, Pool, Queue, Seen, Team, Unit
@@ -34,8 +35,10 @@ def facts(seen: Seen, waiting: Iterable[Why] = (), *, simulated: bool = False) -
     """Return what the page shows. `waiting`: why pods wait or were lost. `simulated`: the lab, which runs no KAI."""
     marks = marks_of([team.name for team in seen.teams])
     lines: list[Data] = [
-        {"team": one.team, "pod": f"{one.namespace}/{one.pod}", "cause": one.cause, "fix": one.fix} for one in waiting
+        {"team": one.team, "pod": f"{one.namespace}/{one.pod}", "cause": one.cause, "fix": one.fix}
+        for one in islice(waiting, MOST_PODS)  # those after it are not even searched for
     ]
+    wait = sum(pod.waits for team in seen.teams for pod in team.pods)
     faults: list[dict[str, str]] = sorted(
         _faults(seen, simulated=simulated), key=lambda fault: LEVELS.index(fault["level"])
     )
@@ -45,8 +48,8 @@ def facts(seen: Seen, waiting: Iterable[Why] = (), *, simulated: bool = False) -
         "at": seen.at.isoformat(),
         "kubernetes": seen.kubernetes,
         "faults": faults,
-        "waiting": lines[:MOST_PODS],
-        "unlisted": max(0, len(lines) - MOST_PODS),
+        "waiting": lines,
+        "unlisted": max(0, wait - MOST_PODS) if len(lines) == MOST_PODS else 0,
         "pools": [_pool(pool) for pool in seen.pools],
         "teams": [_team(team, marks, place) for place, team in enumerate(seen.teams)],
         "host": [_component(one) for one in (*seen.plugin, *seen.kai)],

@@ -157,9 +157,12 @@ class TestWhatIsShown:
         assert (found[1]["used"], found[1]["borrowed"]) == (0.3, 0.2)
 
     def test_pods_that_wait_are_listed_up_to_a_bound(self) -> None:
-        found = page(seen(), [replace(WAITS, pod=str(number)) for number in range(MOST_PODS + 5)])
+        pods = tuple(pod("ml", str(number), phase="Pending", ready=False) for number in range(MOST_PODS + 5))
+        whys = iter([replace(WAITS, pod=one.name) for one in pods])
+        found = page(seen(teams=(team("ml", pods=pods),)), whys)
         assert len(found["waiting"]) == MOST_PODS
         assert found["unlisted"] == 5
+        assert len(list(whys)) == 5, "why the others wait is not even asked"
 
     def test_tenancy_s_own_pods_are_not_counted_as_the_team_s(self) -> None:
         pods = (pod("ml", "a"), pod("ml", "b"), pod("ml", "ml-0", ours=True))
