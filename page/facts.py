@@ -140,8 +140,10 @@ def _of_team(team: Team, stack: str, *, simulated: bool) -> Iterator[dict[str, s
     for one in team.kai if team.mode == "virtual" else ():
         yield from _of_component(about, one)
     if team.check is not None and team.check.verdict in BAD_CHECK:
+        level = BAD_CHECK[team.check.verdict]
         sentence = team.check.sentence or f"its check says {team.check.verdict}"
-        yield _fault(BAD_CHECK[team.check.verdict], f"{about}, check", sentence)
+        fix = f"make fence STACK={stack} NODE={team.check.node}" if team.check.node else ""
+        yield _fault(level, f"{about}, check", sentence, fix if level == "error" else "")
     failed = [pod for pod in team.pods if pod.phase == "Failed" and not pod.ours]
     if failed:
         states = ", ".join(f"{count} {state}" for state, count in Counter(pod.state for pod in failed).items())

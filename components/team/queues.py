@@ -8,20 +8,15 @@ Leaves to others: the host's hard caps. A tenant is admin in its virtual cluster
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 import names
 from capacity import UNLIMITED
-from components.base import Component
+from components.base import DELETED_AT_ONCE, Component
 from components.retry import when_admitted, when_it_comes
 from components.team.tenant import Tenant
-
-DELETED_AT_ONCE: Final = {"pulumi.com/deletionPropagationPolicy": "background"}
-"""The provider's own way (foreground) puts a finalizer on the Queue, and taking that off is an update, for which KAI's
-webhook is asked: a dead KAI would hold every deletion. A plain deletion asks no webhook."""
 
 
 @dataclass(frozen=True, kw_only=True)

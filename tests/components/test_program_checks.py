@@ -67,6 +67,13 @@ class TestCheck:
         runs = verdict.inputs["spec"]["template"]["metadata"]["annotations"]["gpu-tenancy/runs"]
         assert runs == "uid-of-research-check-job", "a new asking Job must bring a new verdict"
 
+    def test_an_old_job_of_a_check_holds_the_next_one_for_nothing(self, declare: Declare) -> None:
+        # in a virtual cluster whose KAI was changed the garbage collector left the old one there for minutes
+        found = [job for job in declare("lab").of_type(JOB) if "-check-" in job.name]
+        assert found
+        policies = {job.metadata["annotations"]["pulumi.com/deletionPropagationPolicy"] for job in found}
+        assert policies == {"background"}
+
     def test_a_cpu_team_has_no_check(self, declare: Declare) -> None:
         assert not [r for r in declare("lab").of_type(JOB) if r.name.startswith("dev-")]
 

@@ -105,6 +105,8 @@ class Engine:
             os.killpg(process.pid, signal.SIGKILL)
             text, _ = process.communicate()
             self.run("cancel", "--yes")
+            # or the next test is refused for what this one left
+            self.run("refresh", "--clear-pending-creates", "--yes")
             pytest.fail(f"pulumi {' '.join(words)}: not done after {UP_SECONDS} s\n{text[-6000:]}")
         finally:
             # an interrupted test must not leave an engine at work that holds the stack

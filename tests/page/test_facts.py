@@ -124,6 +124,11 @@ class TestFaults:
         assert of_team(mode="default", kai=()) == []
         assert of_team(mode="host", kai=KAI) == []
 
+    def test_a_check_that_failed_on_a_node_says_how_to_take_it_out(self) -> None:
+        check = Check(verdict="fail", at=None, sentence="Bad.", node="gpu-3")
+        (fault,) = page(seen(teams=(team("ml", check=check),)))["faults"]
+        assert fault["fix"] == "make fence STACK=prod NODE=gpu-3"
+
     def test_the_lab_runs_no_kai(self) -> None:
         assert page(seen(teams=(team("ml", kai=()),)), simulated=True)["faults"] == []
 
