@@ -37,10 +37,11 @@ from cli.guards.stamp import RELEASED, VARIABLE
 from cli.levels import policy_arguments
 from cli.locks import Lock, end_orphans, is_engine, read_locks
 from cli.progress import Progress, Run, run_shown
+from cli.reach import kubeconfig_in, reach_of, teams_in_state
 from cli.resume import Pending, clear, pending_operations
 from cli.shown import show_preview, words
 from cli.stack import Stack, protected_urns
-from cli.status import kubeconfig_in, reach_of, team_states, teams_in_state
+from cli.status import team_states
 from cli.waiting import Json as Thing
 from cli.waiting import Watch, inner_reader, reader, together
 from components.team.protection import override_for

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,9 @@ class Node:
     cpu: float = 0.0
     memory: float = 0.0
     """Bytes; both allocatable."""
+    cpu_used: float = 0.0
+    memory_used: float = 0.0
+    """By the requests of the pods there."""
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -289,6 +293,14 @@ class Seen:
     def team(self, name: str) -> Team | None:
         """The tenant of a name."""
         return next((team for team in self.teams if team.name == name), None)
+
+    @cached_property
+    def about(self) -> Mapping[tuple[str, str, str], tuple[Event, ...]]:
+        """Events by (team, namespace, name) of what they are about, the oldest first."""
+        found: dict[tuple[str, str, str], list[Event]] = {}
+        for event in sorted(self.events, key=lambda e: e.at.timestamp() if e.at else 0.0):
+            found.setdefault((event.team, event.namespace, event.name), []).append(event)
+        return {key: tuple(events) for key, events in found.items()}
 
     @property
     def nodes(self) -> tuple[Node, ...]:

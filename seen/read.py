@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import httpx2
@@ -17,7 +18,7 @@ from lightkube.core.exceptions import ConfigError
 
 from kube.client import connect_to, reason_of, said
 from names import CHECK_NAMESPACE, CHECK_REPORT, KAI_NAMESPACE
-from seen.plain import Json, rows, table, text
+from seen.plain import Json, name, namespace, rows, table, text
 
 QUICK: Final = httpx2.Timeout(8.0, connect=2.0)
 """Seconds for one answer; all clusters are asked at once."""
@@ -68,6 +69,11 @@ class Said:
     objects: Mapping[str, tuple[Json, ...]] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
 
+    @cached_property
+    def pods(self) -> Mapping[tuple[str, str], Json]:
+        """Pods by namespace and name."""
+        return {(namespace(pod), name(pod)): pod for pod in self.all("pods")}
+
     def all(self, kind: str) -> tuple[Json, ...]:
         """The objects of a kind; empty where they could not be read."""
         return self.objects.get(kind, ())
@@ -89,13 +95,13 @@ class Clusters:
 
     def __init__(self, host: SingleConfig | None, teams: Mapping[str, SingleConfig | None]) -> None:
         self._host = _Cluster(host, ON_HOST)
-        self._teams = {name: _Cluster(config, IN_TEAM) for name, config in teams.items()}
+        self._teams = {team: _Cluster(config, IN_TEAM) for team, config in teams.items()}
 
     def look(self) -> Look:
         """Ask the host and each team's virtual cluster. Raises nothing."""
         with ThreadPoolExecutor(max_workers=ASKED_AT_ONCE) as pool:
-            asked = {name: pool.submit(cluster.ask) for name, cluster in self._teams.items()}
-            return Look(host=self._host.ask(), teams={name: answer.result() for name, answer in asked.items()})
+            asked = {team: pool.submit(cluster.ask) for team, cluster in self._teams.items()}
+            return Look(host=self._host.ask(), teams={team: answer.result() for team, answer in asked.items()})
 
 
 @dataclass

@@ -24,7 +24,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     found = Lab(tmp_path_factory.mktemp("watching"), (ROOT / "__main__.py").read_text(), SMALL)
     found.driver.up()
     yield found
-    found.driver.reset()
+    found.driver.clusters.stop_all()
 
 
 def run(lab: Lab, *arguments: str) -> int:

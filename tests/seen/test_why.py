@@ -88,6 +88,18 @@ def test_a_paused_team_s_pod_waits_for_the_team() -> None:
     assert refusal.id == "paused"
 
 
+def test_in_a_lab_a_pod_waits_for_kai_and_a_wrong_queue_is_still_named() -> None:
+    for labels, kind in ((None, "simulated"), ({"kai.scheduler/queue": "trainin"}, "no-such-queue")):
+        world = World()
+        plant(world, {"waits": {"metadata": {"labels": labels}} if labels else {}, "group": False})
+        world.teams["ml"]["kai"] = []
+        look, seen = world.seen()
+        team = seen.team("ml")
+        assert team is not None
+        (answer,) = why(look, replace(seen, simulated=True), team, "train-0")
+        assert answer.id == kind
+
+
 def test_an_event_about_an_older_pod_of_the_same_name_is_no_cause() -> None:
     world = World()
     plant(world, {"waits": {}})
