@@ -304,6 +304,7 @@ def _check(said: Said) -> Check | None:
         verdict=verdict,
         at=moment(report, "startedAt"),
         sentence=text(report, "sentence"),
+        node=text(report, "node"),
         findings=tuple(
             Finding(
                 severity=text(one, "severity"),
