@@ -47,13 +47,7 @@ from cli.waiting import Watch, inner_reader, reader, together
 from components.team.protection import override_for
 from components.team.tenant import resolve
 from kube import team_kubeconfig
-from names import (
-    DEVICE_PLUGIN_NAMESPACE,
-    GPU_OPERATOR_NAMESPACE,
-    HOST_NAMESPACE,
-    KAI_NAMESPACE,
-    team_secret,
-)
+from names import GPU_SOFTWARE_NAMESPACES, HOST_NAMESPACE, KAI_NAMESPACE, team_secret
 from preview.read import PreviewError, read_preview
 from preview.steps import Preview
 from report.redact import Redactor
@@ -66,7 +60,7 @@ MASKED: Final = "[secret]"
 IDLE_SECONDS: Final = 45.0
 """Without the end of any step for this long, nothing but waiting is going on."""
 
-SHARED_NAMESPACES: Final = (HOST_NAMESPACE, KAI_NAMESPACE, DEVICE_PLUGIN_NAMESPACE, GPU_OPERATOR_NAMESPACE)
+SHARED_NAMESPACES: Final = (HOST_NAMESPACE, KAI_NAMESPACE, *GPU_SOFTWARE_NAMESPACES)
 """Where the host's checks, its KAI and the GPU software run."""
 
 Reader = Callable[[], tuple[list[Thing], list[Thing]]]

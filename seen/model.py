@@ -213,6 +213,8 @@ class Check:
     at: datetime | None
     sentence: str
     findings: tuple[Finding, ...] = ()
+    node: str = ""
+    """The node that it ran on; empty where its report names none."""
 
 
 @dataclass(frozen=True, kw_only=True)
