@@ -60,10 +60,12 @@ _VCLUSTER: Final = (
 def _kai() -> tuple[str, ...]:
     """What our values of any release of KAI may hold (`releases.kai_values`)."""
     keys = ["global.registry", "global.tolerations.**", "global.nodeSelector.**", "global.namespaceLabelSelector.**"]
+    keys.append("global.clusterAutoscaling")
     keys += _below("global.securityContext", _SECURITY)
     for release in releases.KAI.values():
         keys += [release.gpu_sharing_key, *release.reservation_runtime_class_keys, *release.pull_policy_keys]
         keys += [*release.fake_gpu_args, *(f"{operand.key}.**" for operand in release.operands if operand.key)]
+        keys += [release.enforcement.key] if release.enforcement else []
         keys += filter(None, (release.pod_runtime_class_key, release.cdi_key, release.default_queue_key))
         keys += [f"{release.reservation_resources_key}.**"] if release.reservation_resources_key else []
     return tuple(dict.fromkeys(keys))

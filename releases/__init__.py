@@ -43,11 +43,20 @@ from releases.gpu_software import (
     SharingConfig,
     sharing_config,
 )
-from releases.kai import CLUSTER_POLICY_CRD, DEFAULT_KAI, KAI, RESERVATION_POD, RETRACTED_KAI, same_line
+from releases.kai import (
+    CLUSTER_POLICY_CRD,
+    DEFAULT_KAI,
+    KAI,
+    RESERVATION_POD,
+    RETRACTED_KAI,
+    SCALE_ADJUSTER,
+    same_line,
+)
 from releases.page import markdown
 from releases.shapes import (
     JSON,
     DevicePluginRelease,
+    Enforcement,
     Footprint,
     GpuOperatorRelease,
     KaiRelease,
@@ -83,11 +92,13 @@ __all__ = [
     "NO_SHARING",
     "RESERVATION_POD",
     "RETRACTED_KAI",
+    "SCALE_ADJUSTER",
     "SNAPSHOT_POD",
     "STALE_DAYS",
     "VCLUSTER",
     "Age",
     "DevicePluginRelease",
+    "Enforcement",
     "Footprint",
     "GpuOperatorRelease",
     "KaiRelease",

@@ -62,7 +62,8 @@ def markdown() -> str:
         *_table_head("version", "line", "support ends", "Kubernetes", "each team's KAI costs", "GPU fractions"),
     ]
     for kai in KAI.values():
-        fractions = "memory limited" if kai.fractions_enforced else "accounting only"
+        by = kai.enforcement.by if kai.enforcement else ""
+        fractions = f"accounting; memory limited by {by} with `enforce: memory`" if by else "accounting only"
         if kai.fractions_need_default_runtime:
             fractions += ", RuntimeClass on every pod of the team"
         lines.append(

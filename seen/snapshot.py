@@ -204,7 +204,7 @@ def _team(
         pods=tuple(found),
         quota=_quota(look.host, team_namespace(team)),
         check=_check(said),
-        sharing=wanted is None or wanted.scheduler.gpu_sharing,
+        sharing=wanted is None or wanted.scheduler.shares,
         paused=wanted is not None and wanted.paused,
     )
 

@@ -34,6 +34,9 @@ def needed_rights(platform: Platform) -> list[Right]:
         ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
         ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
     ]
+    if any(team.vcluster.snapshots is not None for team in platform.teams.values()):
+        # the volume, and the pod that writes to it
+        made += [("", "persistentvolumeclaims"), ("", "pods")]
     if platform.gpu.runtime_class.owner is Owner.OURS:
         made.append(("node.k8s.io", "runtimeclasses"))
     if platform.gpu.owner is Owner.OURS and platform.gpu.stack is not GpuStack.FAKE:

@@ -68,7 +68,7 @@ def kai_runtime_classes(platform: Platform, facts: ClusterFacts, tenants: Mappin
     for name, team in tenants.items():
         version = team.scheduler.version
         kai = releases.KAI.get(version or "") if team.scheduler.mode is SchedulerMode.VIRTUAL else None
-        needed = kai.hard_coded_runtime_class if kai is not None and team.scheduler.gpu_sharing else None
+        needed = kai.hard_coded_runtime_class if kai is not None and team.scheduler.shares else None
         if needed is not None and needed != platform.gpu.runtime_class.name and needed not in facts.runtime_classes:
             yield error(
                 "kai-runtime-class",

@@ -71,6 +71,12 @@ HOST: Final[tuple[Row, ...]] = (
         source="docs/runs.md; KAI@v0.17.0:docs/migrationguides/README.md",
     ),
     Row(
+        field="host.scheduler.scaleAdjuster",
+        kind=Kind.IN_PLACE,
+        means="one pod more or less of the host's KAI; pods that run go on",
+        source="KAI@v0.16.8:docs/gpu-sharing/autoscaling/README.md",
+    ),
+    Row(
         field="host.scheduler.owner",
         kind=Kind.DISRUPTIVE,
         means="the host's shared scheduler changes hands: pods that run go on, new ones wait until the other is there",

@@ -17,6 +17,13 @@ def shared_kai_is_known(platform: Platform) -> Iterator[Problem]:
     if host.scheduler is not None:
         path = ("host", "scheduler", "version")
         yield from known_version("KAI release", host.scheduler.version, releases.KAI, path)
+        if host.scheduler.scale_adjuster and host.scheduler.owner is Owner.CLUSTER:
+            yield Problem(
+                path=("host", "scheduler", "scaleAdjuster"),
+                rule="is switched on by whoever installs the KAI",
+                got="owner: cluster",
+                fix="remove it; the KAI that is there has the value global.clusterAutoscaling for it",
+            )
 
 
 def gpu_software_is_known(platform: Platform) -> Iterator[Problem]:

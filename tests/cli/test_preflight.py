@@ -22,7 +22,7 @@ from cli.preflight import (
 )
 from names import GPU_COUNT, GPU_MEMORY, GPU_PRODUCT
 from settings.load import parse_platform
-from settings.models import Platform
+from settings.models import Platform, Snapshots, Vcluster
 from settings.tenants import tenants
 from tests.cli.conftest import Project
 from tests.cli.fake_api import named, node
@@ -248,6 +248,14 @@ def test_rights_follow_from_what_is_declared_as_ours() -> None:
     theirs = {str(right) for right in needed_rights(platform(gpu={"runtimeClass": {"owner": "cluster"}}))}
     assert ours - theirs == {"create runtimeclasses.node.k8s.io", "delete runtimeclasses.node.k8s.io"}
     assert {"create clusterroles.rbac.authorization.k8s.io", "patch nodes", "create namespaces"} <= ours
+
+
+def test_a_team_that_keeps_snapshots_needs_the_rights_for_their_volume_and_pod() -> None:
+    plain = {str(right) for right in needed_rights(platform())}
+    kept = platform()
+    ml = kept.teams["ml"].model_copy(update={"vcluster": Vcluster(snapshots=Snapshots())})
+    more = {str(right) for right in needed_rights(kept.model_copy(update={"teams": {**kept.teams, "ml": ml}}))}
+    assert {right.partition(" ")[2] for right in more - plain} == {"persistentvolumeclaims", "pods"}
 
 
 # --- through HTTP -----------------------------------------------------------------------------------------------------

@@ -19,6 +19,23 @@ class TestCheck:
             assert list(hooks.before_create) == ["ml-virtual-cluster-answers", job.replace("-job", "-admitted")]
             assert list(hooks.on_error) == ["ml-check-asking"]
 
+    def test_a_team_that_moves_to_another_mode_is_checked_again(self, declare: Declare) -> None:
+        ways: dict[str, dict[str, Any]] = {
+            "virtual": {"scheduler": {"mode": "virtual", "version": "v0.16.8"}, "queues": {"work": {"gpu": 8}}},
+            "host": {"scheduler": {"mode": "host"}, "queues": {"work": {"gpu": 8}}},
+            "default": {"scheduler": {"mode": "default"}, "queues": {}},
+        }
+        stamps, owned = {}, {}
+        for mode, way in ways.items():
+            data = lab(host={"provider": "lab", "scheduler": {"version": "v0.16.8"}})
+            data["teams"]["research"].update(way)
+            recorder = declare(data)
+            stamps[mode] = self.pod(recorder, "research")["metadata"]["annotations"]["gpu-tenancy/stamp"]
+            values = recorder.one(RELEASE, "research-virtual-cluster-vcluster").inputs["values"]
+            owned[mode] = values.get("experimental", {}).get("syncSettings", {}).get("setOwner", True)
+        assert len(set(stamps.values())) == 3
+        assert owned == {"virtual": True, "host": False, "default": True}
+
     def test_a_check_without_a_kai_waits_for_no_webhook(self, declare: Declare) -> None:
         recorder = declare("lab")
         host = [
