@@ -13,7 +13,7 @@ STACKS  = $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))
 .DEFAULT_GOAL := help
 .PHONY: help up preview outputs status footprint kubeconfig why would promote drop-canary preflight
 .PHONY: dashboard usage fence unfence env snapshot restore down inventory init lab-reset check check-fast test
-.PHONY: bench drills mutants schema lock clean
+.PHONY: bench bench-life drills mutants schema lock clean
 
 -include report/targets.mk
 
@@ -92,6 +92,8 @@ test: $(READY)        ## every test that this machine can run
 bench: $(READY)       ## cost of 3, 30 and 300 teams
 	@$(PY) -m tests.engine.bench
 	@$(PY) -m tests.bench
+bench-life: $(READY)  ## the sources' claims beside the manual way and ours, on the cluster of GPU_TENANCY_ENGINE_STACK
+	@$(PY) -m tests.engine.bench_life
 drills: $(READY)      ## break one team's scheduler in four ways while another works; STACK must be up; DRILL=name: one of them
 	@$(PY) -m tests.drills --stack $(STACK) $(if $(DRILL),--only $(DRILL))
 mutants: $(READY)     ## mutation over rules, arithmetic and the GPU check

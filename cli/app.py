@@ -266,9 +266,8 @@ def _status(options: argparse.Namespace, root: Path) -> None:
 def _footprint(options: argparse.Namespace, root: Path) -> None:
     from cli.footprint import look, show
 
-    place, driver, host = _begin(options, root, must_reach=False)
-    driver.ready()
-    found = look(place.platform, host.target, driver)
+    place, _driver, host = _begin(options, root, must_reach=False)
+    found = look(place.platform, host.target)
     if options.json:
         print(json.dumps([one.as_json() for one in found], indent=2))
     else:

@@ -9,13 +9,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import pulumi
 import pulumi_kubernetes as k8s
 from pulumi.runtime.stack import ResourceRegistrationFailed
 
 T = TypeVar("T")
+
+DELETED_AT_ONCE: Final = {"pulumi.com/deletionPropagationPolicy": "background"}
+"""The provider's own way (foreground) leaves the object there until the garbage collector has deleted what hangs on it.
+
+Of a Queue: the finalizer's removal is an update, for which KAI's webhook is asked, and a dead KAI holds every deletion.
+Of a Job: after a change of KAI's values in a virtual cluster the old check's Job stayed for more than two minutes
+(docs/runs.md, 2026-11-26), and its successor of the same name could not come. A plain deletion waits for neither."""
 
 
 class TenantProvider(k8s.Provider):  # type: ignore[misc]  # mypy does not follow the generated SDK

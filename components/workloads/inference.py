@@ -12,7 +12,7 @@ from pathlib import Path
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.base import Component
+from components.base import DELETED_AT_ONCE, Component
 from components.check.host import pod_settings
 from components.workloads import inference_spec as spec
 from components.workloads.pods import Placement, Spec, metadata, service_spec
@@ -129,7 +129,7 @@ class InferenceServer(Component):
             metadata={
                 **metadata(args.place, f"{args.name}-test"),
                 # a test that failed is asked again by the next `up`
-                "annotations": {"pulumi.com/replaceUnready": "true"},
+                "annotations": {"pulumi.com/replaceUnready": "true", **DELETED_AT_ONCE},
             },
             spec=test,
             opts=pulumi.ResourceOptions.merge(

@@ -23,6 +23,13 @@ _FIELDS: Final = {GPU: "gpus", "cpu": "cpu", "memory": "memory", "pods": "pods",
 """Where the stack file says a quota's key."""
 
 
+def paused(case: Case) -> Why | None:
+    """The host takes no pod of a team that the stack file pauses, whoever placed it."""
+    if not case.team.paused or case.on_host is not None or case.pod.ours:
+        return None
+    return case.say("paused")
+
+
 def refused(case: Case) -> Why | None:
     """The syncer's word on a pod that the host has not."""
     every = [e.message for e in case.events if e.reason == "SyncError" and _CONFLICT not in e.message]

@@ -39,9 +39,7 @@ def absent(case: Case) -> Why | None:
     if case.pod.scheduler != KAI_SCHEDULER_NAME or case.pod.node:
         return None
     if not case.team.kai:
-        if case.seen.simulated:
-            return case.say("simulated")
-        return None if _unread(case) else case.say("no-kai", where=case.where)
+        return None if case.seen.simulated or _unread(case) else case.say("no-kai", where=case.where)
     part = (down(case, _GROUPER) if case.group is None else None) or down(case, _SCHEDULER)
     return _part(case, part) if part else None
 
@@ -157,4 +155,6 @@ def last_words(case: Case) -> Why:
     if case.bind is not None:
         return case.say("binding")
     is_kai = case.pod.scheduler == KAI_SCHEDULER_NAME
+    if is_kai and case.seen.simulated:
+        return case.say("simulated")
     return case.say("no-group" if is_kai and case.group is None else "unseen")

@@ -31,9 +31,9 @@ SPECS = {
         "metadata": {**ML, "name": "tenant"},
         "spec": {
             "hard": {
-                # the team's 48 CPU and 256Gi, and 380m and 1318Mi of control plane, DNS and KAI v0.9.3
-                "requests.cpu": "48380m",
-                "requests.memory": "263462Mi",
+                # the team's 48 CPU and 256Gi, and 270m and 1622Mi of control plane, DNS and KAI v0.9.3
+                "requests.cpu": "48270m",
+                "requests.memory": "263766Mi",
                 "requests.storage": "100Gi",
                 "limits.ephemeral-storage": "5900Gi",
                 "pods": "59",

@@ -12,9 +12,9 @@ from tests.components.program import lab
 from tests.components.specs import OURS, made, of_team
 from tests.conftest import Declare
 
-OPERATOR = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}}
-SMALL = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}
-SCHEDULER = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1024Mi"}}
+OPERATOR = {"requests": {"cpu": "5m", "memory": "48Mi"}, "limits": {"memory": "512Mi"}}
+SMALL = {"requests": {"cpu": "5m", "memory": "48Mi"}, "limits": {"memory": "256Mi"}}
+SCHEDULER = {"requests": {"cpu": "10m", "memory": "96Mi"}, "limits": {"memory": "1024Mi"}}
 RESERVATION = {"requests": {"cpu": "1m", "memory": "10Mi"}, "limits": {"memory": "128Mi"}}
 ANSWERS = "ml-virtual-cluster-answers"
 KINDS = {

@@ -19,6 +19,23 @@ class TestCheck:
             assert list(hooks.before_create) == ["ml-virtual-cluster-answers", job.replace("-job", "-admitted")]
             assert list(hooks.on_error) == ["ml-check-asking"]
 
+    def test_a_team_that_moves_to_another_mode_is_checked_again(self, declare: Declare) -> None:
+        ways: dict[str, dict[str, Any]] = {
+            "virtual": {"scheduler": {"mode": "virtual", "version": "v0.16.8"}, "queues": {"work": {"gpu": 8}}},
+            "host": {"scheduler": {"mode": "host"}, "queues": {"work": {"gpu": 8}}},
+            "default": {"scheduler": {"mode": "default"}, "queues": {}},
+        }
+        stamps, owned = {}, {}
+        for mode, way in ways.items():
+            data = lab(host={"provider": "lab", "scheduler": {"version": "v0.16.8"}})
+            data["teams"]["research"].update(way)
+            recorder = declare(data)
+            stamps[mode] = self.pod(recorder, "research")["metadata"]["annotations"]["gpu-tenancy/stamp"]
+            values = recorder.one(RELEASE, "research-virtual-cluster-vcluster").inputs["values"]
+            owned[mode] = values.get("experimental", {}).get("syncSettings", {}).get("setOwner", True)
+        assert len(set(stamps.values())) == 3
+        assert owned == {"virtual": True, "host": False, "default": True}
+
     def test_a_check_without_a_kai_waits_for_no_webhook(self, declare: Declare) -> None:
         recorder = declare("lab")
         host = [
@@ -66,6 +83,13 @@ class TestCheck:
         assert asking.metadata["annotations"]["pulumi.com/replaceUnready"] == "true"
         runs = verdict.inputs["spec"]["template"]["metadata"]["annotations"]["gpu-tenancy/runs"]
         assert runs == "uid-of-research-check-job", "a new asking Job must bring a new verdict"
+
+    def test_an_old_job_of_a_check_holds_the_next_one_for_nothing(self, declare: Declare) -> None:
+        # in a virtual cluster whose KAI was changed the garbage collector left the old one there for minutes
+        found = [job for job in declare("lab").of_type(JOB) if "-check-" in job.name]
+        assert found
+        policies = {job.metadata["annotations"]["pulumi.com/deletionPropagationPolicy"] for job in found}
+        assert policies == {"background"}
 
     def test_a_cpu_team_has_no_check(self, declare: Declare) -> None:
         assert not [r for r in declare("lab").of_type(JOB) if r.name.startswith("dev-")]

@@ -38,14 +38,14 @@ def values(**changes: Any) -> dict[str, Any]:
     found: dict[str, Any] = {
         "controlPlane": {
             "backingStore": {"database": {"embedded": {"enabled": True}}},
-            "coredns": {"deployment": {"resources": resources("20m", "64Mi", "170Mi")}},
+            "coredns": {"deployment": {"resources": resources("5m", "32Mi", "170Mi")}},
             "distro": {"k8s": {"enabled": True, "image": {"tag": "v1.34.4"}, "scheduler": {"enabled": True}}},
             "proxy": {"extraSANs": ["ml.team-ml.svc", "ml.team-ml.svc", "127.0.0.1"]},
             "service": {"spec": {"type": "ClusterIP"}},
             "statefulSet": {
                 "image": {"repository": "loft-sh/vcluster-oss"},
                 "persistence": {"volumeClaim": {"enabled": True, "size": "5Gi"}},
-                "resources": resources("100m", "256Mi", "4096Mi"),
+                "resources": resources("60m", "640Mi", "4096Mi"),
                 "scheduling": {"priorityClassName": "team-ml"},
             },
         },
