@@ -6,11 +6,14 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 RUN     = $(PY) -m cli --stack $(STACK)
+# a file's tests stay together: they share what its fixtures made
+ALL_CORES := -n auto --dist loadfile
 STACKS  = $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview outputs status kubeconfig preflight env down inventory init lab-reset check check-fast test bench mutants
-.PHONY: schema lock clean
+.PHONY: help up preview outputs status footprint kubeconfig why would promote drop-canary preflight
+.PHONY: dashboard usage fence unfence env snapshot restore down inventory init lab-reset check check-fast test
+.PHONY: bench bench-life drills mutants schema lock clean
 
 -include report/targets.mk
 
@@ -35,14 +38,37 @@ preview: $(READY)     ## what `make up` would change, on standard output
 	@$(RUN) preview
 outputs: $(READY)     ## the outputs as JSON
 	@$(RUN) outputs
-status: $(READY)      ## contexts, teams, versions, quotas, last check
-	@$(RUN) status
+status: $(READY)      ## teams, versions, pods, GPUs, queues, last check; WATCH=1 again and again, JSON=1 for scripts
+	@$(RUN) status $(if $(WATCH),--watch) $(if $(JSON),--json)
+footprint: $(READY)   ## what tenancy costs: pods, CPU and memory asked and used, size of the store; TEAM: its pods
+	@$(RUN) footprint $(if $(TEAM),--team "$(TEAM)")
 kubeconfig: $(READY)  ## write TEAM's kubeconfig (mode 0600); USER_RIGHTS=1: the one without admin rights
 	@$(RUN) kubeconfig --team "$(TEAM)" $(if $(USER_RIGHTS),--user)
+why: $(READY)         ## why pods wait, and what to do: TEAM=ml POD=train-0; without them every pod that waits
+	@$(RUN) why --team "$(TEAM)" --pod "$(POD)" $(if $(JSON),--json)
+would: $(READY)       ## would a pod of TEAM be placed now? GPUS=2 or FRACTION=0.5, QUEUE=, CPU=, MEMORY=
+	@$(RUN) would --team "$(TEAM)" $(if $(GPUS),--gpus "$(GPUS)") $(if $(FRACTION),--fraction "$(FRACTION)") \
+	  $(if $(QUEUE),--queue "$(QUEUE)") $(if $(CPU),--cpu "$(CPU)") $(if $(MEMORY),--memory "$(MEMORY)") $(if $(JSON),--json)
+promote: $(READY)     ## give TEAM its canary's version: edits the stack file, shows the difference
+	@$(RUN) promote --team "$(TEAM)"
+drop-canary: $(READY) ## take TEAM's canary out of the stack file, show the difference
+	@$(RUN) drop-canary --team "$(TEAM)"
 preflight: $(READY)   ## compare the stack file with the cluster
 	@$(RUN) preflight
+dashboard: $(READY)   ## one page on localhost: who has which GPU, what waits, what is wrong; PORT=8765, STATIC=out.html writes a file
+	@$(RUN) dashboard $(if $(PORT),--port "$$PORT") $(if $(STATIC),--static "$$STATIC")
+usage: $(READY)       ## GPU hours asked, given, used, idle: SINCE=24h, PROMETHEUS=namespace/service:port, CSV=1, JSON=1
+	@$(RUN) usage $(if $(SINCE),--since "$$SINCE") $(if $(PROMETHEUS),--prometheus "$$PROMETHEUS") $(if $(CSV),--csv) $(if $(JSON),--json)
+fence: $(READY)       ## take NODE out of service, REASON='Xid 79'; without NODE: which nodes are out, or should be
+	@$(RUN) fence --node "$$NODE" --reason "$$REASON"
+unfence: $(READY)     ## put NODE back into service
+	@$(RUN) unfence --node "$$NODE"
 env: $(READY)         ## what a shell exports so that a plain `pulumi` uses the same state: eval "$$(make -s env)"
 	@$(RUN) env
+snapshot: $(READY)    ## keep TEAM's virtual cluster as it is now
+	@$(RUN) snapshot --team "$(TEAM)"
+restore: $(READY)     ## put TEAM's virtual cluster back to SNAPSHOT (none: a list); says what is lost and asks; YES=1: does not ask
+	@$(RUN) restore --team "$(TEAM)" --snapshot "$(SNAPSHOT)" $(if $(YES),--yes)
 down: $(READY)        ## remove everything that `make up` made
 	@$(RUN) down $(if $(TEAM),--team "$(TEAM)")
 inventory: $(READY)   ## a cluster's GPUs as `pools:` (CONTEXT=name); NVML=1: this machine's; JSON=1
@@ -54,15 +80,22 @@ lab-reset: $(READY)   ## throw the lab away, whatever state it is in
 
 check: check-fast     ## format, lint, strict types, tests without needs
 	$(VENV)/bin/mypy
-	$(PY) -m pytest -q -m "not lab and not engine and not gpu and not fuzz"
+	$(PY) -m pytest -q $(ALL_CORES) -m "not lab and not engine and not gpu and not fuzz"
 check-fast: $(READY)  ## the half of it that takes seconds: format, lint, workflows
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	@$(MAKE) --no-print-directory lint-workflows
+# what starts API servers, clusters or work on a GPU has the machine for itself
 test: $(READY)        ## every test that this machine can run
-	$(PY) -m pytest
+	$(PY) -m pytest $(ALL_CORES) -m "not lab and not engine and not gpu"
+	$(PY) -m pytest -m "lab or engine or gpu"
 bench: $(READY)       ## cost of 3, 30 and 300 teams
+	@$(PY) -m tests.engine.bench
 	@$(PY) -m tests.bench
+bench-life: $(READY)  ## the sources' claims beside the manual way and ours, on the cluster of GPU_TENANCY_ENGINE_STACK
+	@$(PY) -m tests.engine.bench_life
+drills: $(READY)      ## break one team's scheduler in four ways while another works; STACK must be up; DRILL=name: one of them
+	@$(PY) -m tests.drills --stack $(STACK) $(if $(DRILL),--only $(DRILL))
 mutants: $(READY)     ## mutation over rules, arithmetic and the GPU check
 	@$(PY) -m tests.mutants
 schema: $(READY)      ## write the JSON Schema of the stack file

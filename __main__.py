@@ -16,6 +16,7 @@ from components.secrets import MissingSecretError, stack_secrets
 from components.team.tenant import resolve
 from kube import KubeconfigError
 from kube.stack import kubeconfig_of
+from settings.claims import declared_footprint
 from settings.load import parse_config
 from settings.problems import SettingsError
 
@@ -42,6 +43,7 @@ def main() -> None:
     pulumi.export("cluster", {"context": cluster.context, "provider": platform.host.provider.value, "uid": cluster.uid})
     pulumi.export("pools", {name: pool.facts for name, pool in parts.pools.items()})
     pulumi.export("hostChecks", {node: unless_failed(check.report) for node, check in parts.checks.items()})
+    pulumi.export("footprint", declared_footprint(platform))
     pulumi.export("teams", {name: team.outputs() for name, team in teams.items()})
     pulumi.export("kubeconfigs", pulumi.Output.secret({name: team.kubeconfigs() for name, team in teams.items()}))
 

@@ -15,6 +15,7 @@ second pod dies. Hard caps that add up to at most the node's GPUs are what preve
 from __future__ import annotations
 
 from capacity.claims import NOTHING, UNLIMITED, LeafClaim, Mode, PoolCapacity, TenantClaim, Verdict
+from capacity.fenced import unfit
 from capacity.gpus import (
     NodeClaims,
     collisions,
@@ -71,6 +72,7 @@ __all__ = [
     "port_clashes",
     "quota_against_limit",
     "room",
+    "unfit",
     "visible_gpus",
     "visible_nodes",
 ]

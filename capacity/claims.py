@@ -25,9 +25,9 @@ class PoolCapacity:
     """By name; empty where the pool is found by labels."""
     size: int
     gpus_per_node: int
-    """What a node advertises as `nvidia.com/gpu`: GPUs, or replicas of them."""
+    """What a node advertises as `nvidia.com/gpu`: GPUs, replicas or MIG slices of them."""
     unit: str = "GPU"
-    """`GPU` or `replica`."""
+    """`GPU`, `replica` or `slice`."""
     cpu_millicores: int | None = None
     """None where the file doesn't say; then nothing is claimed about it. Likewise memory."""
     memory_mib: int | None = None

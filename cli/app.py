@@ -11,17 +11,22 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from cli import say
-from cli.driver import Driver, Place, driver_for
+from cli.canary import dropped, promoted
+from cli.driver import Driver, Place
+from cli.drivers import driver_for
 from cli.errors import CommandError, Exit, InputError
 from cli.files import write_private
 from cli.host import Host
+from cli.look import viewer
+from cli.operate import add_commands
 from cli.salvage import salvaged
+from cli.why import add_request, request_of, show_why, show_would
 from settings.load import load_stack_file
 from settings.models import HostProvider
 from settings.problems import SettingsError
@@ -32,12 +37,19 @@ STACK_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 """What the engine takes as a stack's name; it becomes part of a file's name, too."""
 
 
+TIMED: Final = ("up", "down", "kubeconfig", "lab-reset")
+"""Commands that say how long they took; what is looked at does not."""
+
+
 def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 bad input and nothing touched, 130 interrupted."""
     options = parser().parse_args(arguments)
+    began = time.monotonic()
     try:
         run: Callable[[argparse.Namespace, Path], None] = options.run
         run(options, root)
+        if options.command in TIMED:
+            say.line(f"{options.command}: done in {time.monotonic() - began:.1f} s")
     except SettingsError as error:
         say.line(str(error))
         return Exit.BAD_INPUT
@@ -74,12 +86,35 @@ def parser() -> argparse.ArgumentParser:
     add("outputs", _outputs, "print the outputs as JSON, without secrets")
     add("env", _env, "print what a shell must export for a plain `pulumi` to use the same state")
     status = add("status", _status, "show teams, versions, quotas and the last check")
+    status.add_argument("--watch", action="store_true", help="draw it again and again, until Ctrl-C")
     kubeconfig = add("kubeconfig", _kubeconfig, "write a team's kubeconfig (mode 0600)")
     kubeconfig.add_argument("--team", required=True, help="a team of the stack file")
     kubeconfig.add_argument("--user", action="store_true", help="the one without admin rights")
+    promote = add("promote", _promote, "give a team its canary's version: edits the stack file, shows the difference")
+    drop = add("drop-canary", _drop_canary, "take a team's canary out of the stack file, and show the difference")
+    for edit in (promote, drop):
+        edit.add_argument("--team", required=True, help="a team with a canary")
     preflight = add("preflight", _preflight, "compare the stack file with the cluster")
-    for command in (status, preflight):
+    footprint = add("footprint", _footprint, "what tenancy itself costs, by team and beside what the pools have")
+    footprint.add_argument("--team", default="", help="show this team's pods one by one")
+    for command in (status, preflight, footprint):
         command.add_argument("--json", action="store_true", help="print JSON on standard output instead of a table")
+    add_commands(add, _begin)
+    why = add("why", _why, "say why pods wait, and what to do")
+    why.add_argument("--pod", default="", metavar="NAME", help="a pod, or what makes it; default: every pod that waits")
+    would = add("would", _would, "would a pod like this be placed now?")
+    add_request(would)
+    for command in (why, would):
+        command.add_argument("--team", default="", help="a team of the stack")
+        command.add_argument("--json", action="store_true", help="print JSON on standard output")
+    for name, run, words in (
+        ("snapshot", _snapshot, "keep a team's virtual cluster as it is now"),
+        ("restore", _restore, "put a team's virtual cluster back to a snapshot; says first what that loses"),
+    ):
+        add(name, run, words).add_argument("--team", default="", help="a team that keeps snapshots")
+    restore = commands.choices["restore"]
+    restore.add_argument("--snapshot", default="", metavar="NAME", help="which; without it they are listed")
+    restore.add_argument("--yes", action="store_true", help="do not ask")
     down = add("down", _down, "remove everything that `up` made")
     down.add_argument(
         "--team", default="", metavar="NAMES", help="protected teams to delete, where the stack file can't say so"
@@ -171,12 +206,20 @@ def _preview(options: argparse.Namespace, root: Path) -> None:
 
 
 def _drift(options: argparse.Namespace, root: Path) -> None:
-    place, driver, _host = _begin(options, root, must_reach=False)
+    place, driver, host = _begin(options, root, must_reach=False)
     driver.ready()
-    if driver.drifts():
+    drifts = driver.drifts()
+    nodes = host.nodes_out_of_order()
+    for line in nodes:
+        say.line(line)
+    if drifts:
         raise CommandError(
             f"the cluster of stack {place.stack} is other than its state says.",
             f"see what differs above; `make up STACK={place.stack}` makes it what the stack file says",
+        )
+    if nodes:
+        raise CommandError(
+            f"nodes of stack {place.stack} are not what the stack file counts.", "see above what each of them needs"
         )
     say.line(f"stack {place.stack}: the cluster is what the state says")
 
@@ -205,17 +248,42 @@ def _outputs(options: argparse.Namespace, root: Path) -> None:
 
 
 def _status(options: argparse.Namespace, root: Path) -> None:
-    from cli.status import pairs, rows, rows_of_state, show
+    from cli.now import show_now, watch
 
     place, driver, _host = _begin(options, root, must_reach=False, whole=False)
     driver.ready()
-    states, now = driver.states(), datetime.now(UTC)
-    table = rows(place.platform, states, now=now) if place.whole else rows_of_state(states, now=now)
-    if options.json:
-        print(json.dumps([row.as_json() for row in table], indent=2))
+    view = viewer(place, driver)
+
+    def draw() -> None:
+        show_now(view(), place, driver.states(), as_json=options.json)
+
+    if options.watch:
+        watch(draw, time.sleep)
     else:
-        show(table, stack=place.stack, now=now)
-        print(pairs(states, say.console(result=True).width), end="")
+        draw()
+
+
+def _footprint(options: argparse.Namespace, root: Path) -> None:
+    from cli.footprint import look, show
+
+    place, _driver, host = _begin(options, root, must_reach=False)
+    found = look(place.platform, host.target)
+    if options.json:
+        print(json.dumps([one.as_json() for one in found], indent=2))
+    else:
+        show(found, place.platform, team=options.team)
+
+
+def _why(options: argparse.Namespace, root: Path) -> None:
+    place, driver, _host = _begin(options, root, must_reach=False, whole=False)
+    driver.ready()
+    show_why(viewer(place, driver)(), options.team, options.pod, stack=place.stack, as_json=options.json)
+
+
+def _would(options: argparse.Namespace, root: Path) -> None:
+    place, driver, _host = _begin(options, root, must_reach=False)
+    driver.ready()
+    show_would(viewer(place, driver)(), options.team, request_of(options), stack=place.stack, as_json=options.json)
 
 
 def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
@@ -243,6 +311,34 @@ def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
             f"{target.name} can't be written: {error.strerror}.", "free some space, or check the folder"
         ) from None
     say.line(f"wrote {target.name} (mode 0600): KUBECONFIG={target.name} kubectl get pods")
+
+
+def _promote(options: argparse.Namespace, root: Path) -> None:
+    place = place_of(options, root)
+    promoted(place, options.team, driver_for(place))
+
+
+def _drop_canary(options: argparse.Namespace, root: Path) -> None:
+    dropped(place_of(options, root), options.team)
+
+
+def _snapshot(options: argparse.Namespace, root: Path) -> None:
+    from cli import snapshots
+
+    store = snapshots.store_of(place_of(options, root), options.team)
+    place, driver, host = _begin(options, root, must_reach=True)
+    driver.ready()
+    snapshots.snapshot(place, driver, host.reached, store)
+
+
+def _restore(options: argparse.Namespace, root: Path) -> None:
+    from cli import snapshots
+
+    store = snapshots.store_of(place_of(options, root), options.team)
+    place, driver, host = _begin(options, root, must_reach=True)
+    driver.ready()
+    host.refuse_another_cluster(driver.remembered())
+    snapshots.restore(place, driver, host.reached, store, options.snapshot, yes=options.yes)
 
 
 def _preflight(options: argparse.Namespace, root: Path) -> None:

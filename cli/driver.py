@@ -11,9 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+from lightkube.config.kubeconfig import SingleConfig
+
 from cli.cluster import Identity, Target
 from cli.guards.memory import Remembered
-from settings.models import HostProvider, Platform
+from settings.models import Platform
 
 Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"
 """What outputs are made of."""
@@ -47,8 +49,26 @@ class TeamState:
     """What the outputs say of it: the numbers of the last `up`."""
     failed: tuple[str, ...] = ()
     """What of it failed in the last update."""
+    faults: tuple[str, ...] = ()
+    """What is wrong with its own KAI now, a sentence each."""
     pods: tuple[dict[str, Any], ...] = ()
     """Of a check that asked for a pair: the pods as its report lists them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """How a stack's clusters are reached, and what its last run said of each tenant. Holds credentials: never print it.
+
+    A cluster without a kubeconfig at hand is None.
+    """
+
+    host: SingleConfig | None
+    teams: Mapping[str, SingleConfig | None]
+    made: Mapping[str, Mapping[str, Any]]
+    """The outputs of each team that was made."""
+
+    def __repr__(self) -> str:
+        return f"Reach(teams={list(self.teams)})"
 
 
 class Driver(Protocol):
@@ -97,19 +117,11 @@ class Driver(Protocol):
     def kubeconfig(self, team: str, *, user: bool) -> str:
         """Return a team's kubeconfig, the non-admin one with `user`. The caller never prints it."""
 
+    def reach(self) -> Reach:
+        """Return how each cluster is reached. Of a stack that was never made: nothing."""
+
     def states(self) -> dict[str, TeamState]:
         """Return what is known about each tenant now; a dead team is an entry, not an error."""
 
     def down(self) -> None:
         """Remove everything that `up` made."""
-
-
-def driver_for(place: Place) -> Driver:
-    """Return who drives this stack. Chosen by the stack file's provider, never by the stack's name."""
-    if place.platform.host.provider is HostProvider.LAB:
-        from cli.simulation import LabBridge  # the lab's own imports only where it is used
-
-        return LabBridge(place)
-    from cli.engine import EngineDriver
-
-    return EngineDriver(place)

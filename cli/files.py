@@ -1,4 +1,4 @@
-"""Files that hold secrets."""
+"""Files that are written whole or not at all; those that hold secrets for nobody else's eyes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ PRIVATE = 0o600
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write `text` to `path` with mode 0600, all of it or nothing.
+    """Write `text` to `path` with mode 0600, all of it or nothing. Raises `OSError`."""
+    write_whole(path, text, mode=PRIVATE)
+
+
+def write_whole(path: Path, text: str, *, mode: int) -> None:
+    """Write `text` to `path` as it is, all of it or nothing.
 
     A new file is made beside it with the mode already set and then takes its name: no moment at which others could
     read it, none at which half of it is there, and a link that somebody left at `path` is replaced, not followed.
@@ -20,8 +25,8 @@ def write_private(path: Path, text: str) -> None:
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), PRIVATE)  # a narrow umask could have taken the owner's own rights
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            os.fchmod(file.fileno(), mode)  # a narrow umask could have taken the owner's own rights
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

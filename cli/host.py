@@ -6,6 +6,7 @@ import json
 from datetime import date
 from typing import Final
 
+from lightkube.config.kubeconfig import SingleConfig
 from rich.table import Table
 
 from cli import say
@@ -13,6 +14,7 @@ from cli.cluster import Identity, Target, connected, find_target, identify
 from cli.driver import Driver, Place
 from cli.errors import CommandError, Exit
 from cli.failures import refused
+from cli.fence import out_of_order
 from cli.guards.live import cluster_refusals, compared
 from cli.guards.memory import Remembered, another_cluster, left_out
 from cli.guards.stamp import stamp
@@ -43,6 +45,13 @@ class Host:
         """The connection, where one was found."""
         return self._target
 
+    @property
+    def reached(self) -> Target:
+        """The connection. Raises `CommandError` where the program makes the cluster, and no kubeconfig leads to it."""
+        if self._target is None:
+            raise CommandError("no kubeconfig of this machine leads to the cluster.", "set host.context to its context")
+        return self._target
+
     def find(self, *, must_reach: bool) -> None:
         """Find context and UID. Without `must_reach` (reading the state needs no cluster) a dead one is named."""
         host = self._place.platform.host
@@ -56,6 +65,29 @@ class Host:
             if must_reach:
                 raise
             self._why_not = error
+
+    def target_or(self, own: SingleConfig | None) -> Target:
+        """Return the connection: the one that was found, else the driver's own. Raises `CommandError` without any."""
+        if self._target is not None:
+            return self._target
+        if own is not None:
+            return Target(context=own.context_name, source="the stack's own", config=own)
+        stack = self._place.stack
+        if self._place.platform.host.provider is HostProvider.LAB:
+            raise CommandError(f"the lab of stack {stack} does not run.", f"`make up STACK={stack}` starts it")
+        raise CommandError(
+            f"the program made the host of stack {stack}, and no kubeconfig of it is at hand.",
+            "write host.kubeconfig and host.context into the stack file",
+        )
+
+    def nodes_out_of_order(self) -> list[str]:
+        """Return what of the nodes is other than the stack file counts them, a line each; nothing of a cluster that
+        can't be asked, which is said then."""
+        if self._target is None or self._why_not is not None:
+            say.line(f"the nodes were not looked at: {self._why_not.cause if self._why_not else 'no kubeconfig here'}")
+            return []
+        with connected(self._target) as client:
+            return out_of_order(client, self._place.platform)
 
     def must_be_reached(self) -> None:
         """Raise `CommandError` where `find` did not reach the cluster."""

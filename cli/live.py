@@ -9,12 +9,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Final, TypeVar
 
 from lightkube import ApiError, Client
 from lightkube.models.authorization_v1 import ResourceAttributes, SelfSubjectAccessReviewSpec
 from lightkube.models.core_v1 import Container, PodSpec
 from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.apps_v1 import DaemonSet, Deployment
 from lightkube.resources.authorization_v1 import SelfSubjectAccessReview
 from lightkube.resources.core_v1 import Namespace, Node, Pod, Service
@@ -22,7 +24,8 @@ from lightkube.resources.node_v1 import RuntimeClass
 from lightkube.resources.storage_v1 import StorageClass
 
 from capacity import api_quantity, pod_request
-from cli.preflight import ClusterFacts, NodeFacts, ObjectFacts, Right, Taint
+from cli.preflight import ClusterFacts, Fence, NodeFacts, ObjectFacts, Right, Taint
+from cli.preflight.rights import MONITORS
 from cli.preflight.software import BY_OPERATOR
 from names import GPU, LABEL_POOL, MANAGED_BY
 
@@ -61,7 +64,7 @@ class _Load:
     plugins: list[ObjectFacts] = field(default_factory=list)
 
 
-def read_facts(client: Client, rights: Iterable[Right], *, version: str, made: bool = True) -> ClusterFacts:
+def read_facts(client: Client, rights: Sequence[Right], *, version: str, made: bool = True) -> ClusterFacts:
     """Return what the cluster says now. Raises `ApiError` when even the nodes can't be listed.
 
     `made`: whether this stack has made anything yet. Before that nothing there is ours, whatever its label says:
@@ -122,6 +125,9 @@ def read_facts(client: Client, rights: Iterable[Right], *, version: str, made: b
             "deployments",
             lambda: [owned(d.metadata) for d in client.list(Deployment, namespace="*") if _is_gpu_operator(d)],
         ),
+        service_monitors=attempt("customresourcedefinitions", lambda: _has_crd(client, MONITORS))
+        if any(f"{right.resource}.{right.group}" == MONITORS for right in rights)
+        else None,
         kubernetes_inside=_inside(pods or (), our_spaces),
         denied=attempt("rights", lambda: _denied(client, rights)) or (),
         unreadable=unreadable,
@@ -142,6 +148,7 @@ def _node(node: Node, loads: Mapping[str, _Load] | None) -> NodeFacts:
         name=_name(node.metadata),
         ready=conditions.get("Ready") == "True",
         cordoned=bool(spec and spec.unschedulable),
+        fence=Fence.of((node.metadata.labels if node.metadata else None) or {}, _annotations(node.metadata)),
         pressures=tuple(kind for kind in PRESSURES if conditions.get(kind) == "True"),
         taints=tuple(
             Taint(key=taint.key, value=taint.value or "", effect=taint.effect)
@@ -164,6 +171,11 @@ def _node(node: Node, loads: Mapping[str, _Load] | None) -> NodeFacts:
         used_pods=load.pods,
         used_gpus=load.gpus,
     )
+
+
+def node_facts(client: Client) -> dict[str, NodeFacts]:
+    """Return the nodes alone, without what runs on them. Raises `ApiError`."""
+    return {_name(node.metadata): _node(node, None) for node in client.list(Node)}
 
 
 def _loads(pods: Iterable[Pod], our_spaces: set[str]) -> dict[str, _Load]:
@@ -224,6 +236,16 @@ def request(spec: PodSpec, resource: str) -> Decimal:
         overhead=api_quantity((spec.overhead or {}).get(resource)),
         whole=api_quantity(whole[resource]) if resource in whole else None,
     )
+
+
+def _has_crd(client: Client, name: str) -> bool:
+    try:
+        client.get(CustomResourceDefinition, name)
+    except ApiError as error:
+        if error.status.code != HTTPStatus.NOT_FOUND:
+            raise
+        return False
+    return True
 
 
 # --- rights -----------------------------------------------------------------------------------------------------------

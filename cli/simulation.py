@@ -13,17 +13,18 @@ from datetime import date
 from pathlib import Path
 
 from cli import say
-from cli.cluster import Identity, Target
-from cli.driver import Json, Place, TeamState
+from cli.cluster import Identity, Target, target_of
+from cli.driver import Json, Place, Reach, TeamState
 from cli.engine import HIDDEN_OUTPUTS, MASKED
 from cli.errors import CommandError, InputError
 from cli.guards.levels import levels_of
 from cli.guards.memory import Remembered
+from cli.reach import kubeconfig_in, reach_of
 from cli.shown import advise, show_preview
-from cli.status import kubeconfig_in, team_states
+from cli.status import team_states
 from lab.driver import LabDriver, Summary
 from lab.engine import Recorded
-from lab.errors import LabError, RefusedChangeError
+from lab.errors import FIX, LabError, RefusedChangeError
 from policies.run import evaluate, lines, resources_of
 from preview.grouped import grouped
 
@@ -33,9 +34,19 @@ def _in_words() -> Iterator[None]:
     try:
         yield
     except RefusedChangeError as error:
-        raise InputError(error.cause, error.fix) from None
+        raise _refused([refusal.text for refusal in error.refusals], error.fix) from None
     except LabError as error:
         raise CommandError(error.cause, error.fix) from None
+
+
+def _refused(causes: Sequence[str], fix: str) -> CommandError:
+    """Return the error for what may not be: the first cause first, then each of the others on a line of its own."""
+    return InputError(f"refused, nothing was changed: {causes[0]}", fix, detail=also(causes[1:]))
+
+
+def also(causes: Sequence[str]) -> str:
+    """Return further causes, a line each."""
+    return "\n".join(f"also: {cause}" for cause in causes)
 
 
 class LabBridge:
@@ -109,22 +120,21 @@ class LabBridge:
         return [f"policy {r.rule}: {m}" for r in results if r.blocks for m in grouped(v.message for v in r.violations)]
 
     def _report(self, summary: Summary, what: str) -> None:
-        if what != "preview":
+        """Say what a run did. Raises `CommandError` where it may not or could not: each cause once."""
+        if what != "preview" and not summary.refusals and not summary.violations:
             say.line(f"lab: {what}: {summary.text()}")
-        for line in (*(refusal.text for refusal in summary.refusals), *summary.violations, *summary.failures):
-            say.line(f"  {line}")
         if summary.refusals:
             raise RefusedChangeError(summary.refusals)
         if summary.violations:
             raise CommandError(
-                f"the policies refuse this: {summary.violations[0]}",
+                f"the policies refuse this, nothing was changed: {summary.violations[0]}",
                 f"do what it says, or set the rule's level in policies/config/{self._place.stack}.json",
+                detail=also(summary.violations[1:]),
             )
         if summary.failures:
-            raise CommandError(
-                f"{len(summary.failures)} resources of the simulation failed; first: {summary.failures[0]}",
-                f"mend it and run `make {what} STACK={self._place.stack}` again; the rest is as it should be",
-            )
+            cause, _, fix = summary.failures[0].partition(FIX)
+            again = f"run `make {what} STACK={self._place.stack}` again: the rest is as it should be"
+            raise CommandError(cause, f"{fix.rstrip('.') or 'mend it'}; {again}", detail=also(summary.failures[1:]))
 
     def outputs(self) -> dict[str, Json]:
         """Return the last `up`'s outputs without secrets."""
@@ -139,14 +149,22 @@ class LabBridge:
         with _in_words():
             return kubeconfig_in(self._lab.outputs(show_secrets=True), team, user=user, stack=self._place.stack)
 
+    def reach(self) -> Reach:
+        """Return how each of the lab's servers is reached."""
+        with _in_words():
+            host = self._lab.host_kubeconfig()
+        return reach_of(self._outputs(), self._place.platform, target_of(host, "the lab") if host else None)
+
     def states(self) -> dict[str, TeamState]:
         """Return what is known about each tenant."""
+        return team_states(self._outputs(), self._place.platform)
+
+    def _outputs(self) -> dict[str, Json]:
         with _in_words():
             try:
-                outputs = self._lab.outputs(show_secrets=True)
+                return self._lab.outputs(show_secrets=True)
             except LabError:
-                outputs = {}
-        return team_states(outputs, self._place.platform)
+                return {}
 
     def down(self) -> None:
         """Remove everything."""

@@ -17,9 +17,11 @@ import httpx2
 from rich.table import Table
 
 from cli import say
-from cli.cluster import Target, get_json, target_of
+from cli.cluster import Target, get_json
 from cli.driver import TeamState
 from cli.errors import CommandError
+from cli.reach import reach_of
+from kube.health import faults
 from names import CHECK_NAMESPACE, CHECK_REPORT
 from probe.pair import LISTED, listing
 from settings.models import Platform, SchedulerMode, Team
@@ -32,19 +34,22 @@ ASKED_AT_ONCE: Final = 16
 HEADERS: Final = (
     "team",
     "pool",
+    "age",
     "scheduler",
     "version",
+    "vCluster",
+    "Kubernetes",
     "GPUs (quota of limit)",
-    "queues (quota/limit)",
-    "resources",
+    "used",
+    "queues (used/quota/limit)",
+    "pods",
+    "KAI",
     "API",
     "check",
 )
 INDENT: Final = "  "
 WIDEST: Final = 10_000
 """Columns: wider than any table of ours."""
-TEAM_TYPE: Final = "gpu-tenancy:index:Team"
-UNFINISHED: Final = {"failed": ["the last update ended before this team was whole"]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +65,18 @@ class Row:
     resources: str
     api: str
     check: str
+    faults: tuple[str, ...] = ()
+    age: str = "-"
+    namespace: str = "-"
+    vcluster: str = "-"
+    kubernetes: str = "-"
+    used: str = "-"
+    """GPUs that its own pods hold."""
+    pods: str = "-"
+    """Its own by what they do."""
+    kai: str = "-"
 
-    def as_json(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, object]:
         """The row as JSON."""
         return dict(vars(self))
 
@@ -81,14 +96,15 @@ def _row(platform: Platform, name: str, team: Team, state: TeamState | None, now
     return Row(
         team=name,
         pool=team.pool or "-",
-        mode=team.scheduler.mode.value,
+        mode=f"{team.scheduler.mode.value}, paused" if team.paused else team.scheduler.mode.value,
         version=version or "-",
         gpus=f"{gpus.quota} of {gpus.limit} {unit}s" if gpus.limit else "-",
-        queues=", ".join(f"{leaf} {_number(q.gpu.quota)}/{_number(q.gpu.limit)}" for leaf, q in team.queues.items())
+        queues=", ".join(f"{leaf} -/{_number(q.gpu.quota)}/{_number(q.gpu.limit)}" for leaf, q in team.queues.items())
         or "-",
         resources=f"{team.resources.cpu} CPU, {team.resources.memory}, {team.resources.pods} pods",
         api=state.api if state else "not made",
         check=_check(state, now),
+        faults=state.faults if state else (),
     )
 
 
@@ -109,13 +125,14 @@ def _row_of_facts(name: str, state: TeamState, now: datetime) -> Row:
     return Row(
         team=name,
         pool=said("pool"),
-        mode=said("mode"),
+        mode=f"{said('mode')}, paused" if facts.get("state") == "paused" else said("mode"),
         version=state.scheduler_version or said("schedulerVersion"),
         gpus=f"{said('gpuQuota')} of {said('gpuLimit')}",
-        queues=", ".join(f"{leaf} {q.get('quota')}/{q.get('limit')}" for leaf, q in leaves.items()) or "-",
+        queues=", ".join(f"{leaf} -/{q.get('quota')}/{q.get('limit')}" for leaf, q in leaves.items()) or "-",
         resources=f"{said('cpu')} CPU, {said('memory')}, {said('pods')} pods",
         api=state.api,
         check=_check(state, now),
+        faults=state.faults,
     )
 
 
@@ -140,17 +157,16 @@ def age(passed: Any) -> str:
     return f"{seconds} s"
 
 
-def show(table_rows: Sequence[Row], *, stack: str, now: datetime) -> None:
+def show(table_rows: Sequence[Row], *, stack: str, now: datetime, more: str = "") -> None:
     """Print the rows and when they were true: a table where it fits, else some lines for each team, no word broken."""
     out = say.console(result=True)
-    out.print(f"stack {stack} at {now.astimezone().strftime('%Y-%m-%d %H:%M:%S %Z')}", soft_wrap=True)
+    out.print(f"stack {stack} at {now.astimezone().strftime('%Y-%m-%d %H:%M:%S %Z')}{more}", soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for header in HEADERS:
         table.add_column(header, no_wrap=True)
     for row in table_rows:
-        table.add_row(
-            row.team, row.pool, row.mode, row.version, row.gpus, row.queues, row.resources, row.api, row.check
-        )
+        first = (row.team, row.pool, row.age, row.mode, row.version, row.vcluster, row.kubernetes)
+        table.add_row(*first, row.gpus, row.used, row.queues, row.pods, row.kai, row.api, row.check)
     # measured without the limit of the console's own width, which would cut what does not fit
     if out.measure(table, options=out.options.update(max_width=WIDEST)).maximum <= out.width:
         out.print(table)
@@ -163,7 +179,9 @@ def paragraph(row: Row, width: int) -> str:
     """Return a row as lines of at most `width` columns. A word is never broken, even where it alone is longer."""
     parts = (
         f"{row.team}: pool {row.pool}, scheduler {row.mode} {row.version}, API {row.api}, check {row.check}",
-        f"GPUs {row.gpus}; queues (quota/limit): {row.queues}",
+        f"GPUs {row.gpus}, {row.used} used; queues (used/quota/limit): {row.queues}",
+        f"pods: {row.pods}; KAI: {row.kai}",
+        f"age {row.age}, namespace {row.namespace}, vCluster {row.vcluster}, Kubernetes {row.kubernetes}",
         row.resources,
     )
     first, *others = parts
@@ -202,70 +220,33 @@ def _listed(pods: Sequence[Mapping[str, Any]], width: int) -> str:
     )
 
 
+def broken(states: Mapping[str, TeamState]) -> str:
+    """What is wrong with teams' own schedulers, a line each; empty where nothing is."""
+    return "".join(
+        f"\nthe scheduler of {name} is not well, and no other team's is touched by it\n"
+        + "".join(f"  {fault}\n" for fault in state.faults)
+        for name, state in states.items()
+        if state.faults
+    )
+
+
 # --- what is known now ------------------------------------------------------------------------------------------------
-
-
-def kubeconfig_in(outputs: Mapping[str, Any], team: str, *, user: bool, stack: str) -> str:
-    """Return a team's kubeconfig from the outputs. Raises `CommandError` where there is none."""
-    text = _kubeconfigs(outputs, team).get("user" if user else "admin")
-    if isinstance(text, str) and text:
-        return text
-    which = "user kubeconfig" if user else "kubeconfig"
-    fix = f"`make up STACK={stack}` first"
-    if user:
-        fix = f"set teams.{team}.access.userKubeconfig: true, then `make up STACK={stack}`"
-    raise CommandError(f"the outputs of stack {stack} have no {which} of team {team}.", fix)
-
-
-def _kubeconfigs(outputs: Mapping[str, Any], team: str) -> Mapping[str, Any]:
-    """A team's kubeconfigs; empty where they can't be read."""
-    every = outputs.get("kubeconfigs")
-    found = every.get(team) if isinstance(every, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def teams_in_state(exported: Mapping[str, Any]) -> dict[str, Any]:
-    """Return each team's own outputs from an exported state.
-
-    They are there as soon as the team is whole. The stack's own outputs come at the end of an update, and not at all
-    where it stopped at its first error or was interrupted.
-    """
-    entries = (exported.get("deployment") or {}).get("resources") or []
-    found = {}
-    for entry in entries:
-        if entry.get("type") == TEAM_TYPE and not entry.get("delete"):
-            facts, own = entry.get("inputs") or {}, entry.get("outputs") or {}
-            found[str(entry["urn"]).rpartition("::")[2]] = own if "namespace" in own else {**facts, **UNFINISHED}
-    return found
 
 
 def team_states(
     outputs: Mapping[str, Any], platform: Platform, otherwise: Callable[[str], str | None] = lambda _: None
 ) -> dict[str, TeamState]:
-    """Return the state of each tenant: from the outputs, and from its API where that answers.
-
-    `otherwise` gives a team's kubeconfig where the outputs have none: they are written only at the end of an `up` in
-    which nothing failed.
-    """
-    made = outputs.get("teams") or {}
-    known = dict.fromkeys((*tenants(platform), *made))
-    found = {name: _kubeconfigs(outputs, name).get("admin") or otherwise(name) for name in known}
-    names = [name for name, kubeconfig in found.items() if name in made or kubeconfig]
-    # parsed here and not in the threads: the parser (msgspec 0.22) is not safe there
-    targets = {name: _target(found[name]) for name in names}
+    """Return the state of each tenant: from the outputs, and from its API where that answers."""
+    reach = reach_of(outputs, platform, None, otherwise)
+    names = [name for name, config in reach.teams.items() if name in reach.made or config]
 
     def ask(name: str) -> TeamState:
-        return team_state(made.get(name) or {}, targets[name])
+        config = reach.teams[name]
+        target = Target(context=name, source="the stack's outputs", config=config) if config else None
+        return team_state(reach.made.get(name) or {}, target)
 
     with ThreadPoolExecutor(max_workers=ASKED_AT_ONCE) as pool:
         return dict(zip(names, pool.map(ask, names), strict=True))
-
-
-def _target(kubeconfig: Any) -> Target | None:
-    try:
-        return target_of(kubeconfig, "the stack's outputs") if isinstance(kubeconfig, str) else None
-    except CommandError:
-        return None
 
 
 def team_state(output: Mapping[str, Any], target: Target | None) -> TeamState:
@@ -288,6 +269,7 @@ def team_state(output: Mapping[str, Any], target: Target | None) -> TeamState:
         report = get_json(target, REPORT_PATH, timeout=QUICK)
     except CommandError as error:
         return replace(known, api=f"down: {error.cause}")
+    known = replace(known, faults=_faults(target, output))
     if report is None:
         return replace(known, api="up")
     data = report.get("data") or {}
@@ -300,6 +282,20 @@ def team_state(output: Mapping[str, Any], target: Target | None) -> TeamState:
         verdict=data.get("verdict") or newer or verdict,
         checked_at=at or _written(report) or checked_at,
     )
+
+
+def _faults(target: Target, output: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is wrong with a team's own KAI. One that is only being made is not broken."""
+    if output.get("mode") != SchedulerMode.VIRTUAL.value or "namespace" not in output:
+        return ()
+
+    def read(path: str) -> Mapping[str, Any] | None:
+        try:
+            return get_json(target, path, timeout=QUICK)
+        except CommandError:
+            return {}
+
+    return tuple(faults(read, output.get("schedulerVersion")))
 
 
 def _written(report: Mapping[str, Any]) -> datetime | None:

@@ -9,13 +9,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import pulumi
 import pulumi_kubernetes as k8s
 from pulumi.runtime.stack import ResourceRegistrationFailed
 
 T = TypeVar("T")
+
+DELETED_AT_ONCE: Final = {"pulumi.com/deletionPropagationPolicy": "background"}
+"""The provider's own way (foreground) leaves the object there until the garbage collector has deleted what hangs on it.
+
+Of a Queue: the finalizer's removal is an update, for which KAI's webhook is asked, and a dead KAI holds every deletion.
+Of a Job: after a change of KAI's values in a virtual cluster the old check's Job stayed for more than two minutes
+(docs/runs.md, 2026-11-26), and its successor of the same name could not come. A plain deletion waits for neither."""
 
 
 class TenantProvider(k8s.Provider):  # type: ignore[misc]  # mypy does not follow the generated SDK
@@ -89,6 +96,7 @@ class Component(pulumi.ComponentResource):
         first: pulumi.ResourceHook | None = None,
         before_create: pulumi.ResourceHook | None = None,
         before_update: pulumi.ResourceHook | None = None,
+        after_update: pulumi.ResourceHook | None = None,
         retry: pulumi.ErrorHook | None = None,
     ) -> pulumi.ResourceOptions:
         """Options of a child. The caller's options belong to this component alone and are never merged in here.
@@ -97,7 +105,7 @@ class Component(pulumi.ComponentResource):
         virtual cluster. `protect` is always set: children inherit it, and a protected Job can't be replaced.
         `replace_on_changes`: properties that Kubernetes never lets change. `replacement_trigger`: the child is replaced
         when this changes. In both cases the old object goes first, because the new one has its name. `first` (before a
-        create or update) and `retry`: see `retry.py`.
+        create or update) and `retry`: see `retry.py`. What an `after_update` raises is a warning to the engine.
         """
         always = _given(first)
         if isinstance(provider, TenantProvider):
@@ -118,9 +126,10 @@ class Component(pulumi.ComponentResource):
             hooks=pulumi.ResourceHookBinding(
                 before_create=[*creating],
                 before_update=[*updating],
+                after_update=[after_update] if after_update else None,
                 on_error=[retry] if retry else None,
             )
-            if creating or updating or retry
+            if creating or updating or after_update or retry
             else None,
         )
 

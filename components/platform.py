@@ -27,9 +27,10 @@ from components.team.admission import others
 from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
 from components.team.protection import protected
 from components.team.team import Team, TeamArgs
-from components.team.tenant import Tenant
+from components.team.tenant import Tenant, topologies
 from releases import injection
-from settings.models import GpuStack, Owner, Platform
+from settings.models import Enforce, GpuStack, Owner, Platform, SchedulerMode
+from settings.models import Team as ATeam
 from settings.workloads import App
 
 
@@ -133,16 +134,30 @@ def _host_kai(platform: Platform, cluster: HostCluster, software: GpuSoftware) -
         KaiSchedulerArgs(
             team=None,
             release=releases.KAI[shared.version],
-            gpu_sharing=any(team.scheduler.gpu_sharing for team in platform.teams.values()),
+            gpu_sharing=any(team.scheduler.shares for team in platform.teams.values()),
+            # one KAI enforces for all or for none (rules/schedulers.py)
+            enforce=any(
+                by_host(team) and team.scheduler.gpu_sharing.enforce is Enforce.MEMORY
+                for team in platform.teams.values()
+            ),
             runtime_class=platform.gpu.runtime_class.name,
             fake_gpus=platform.gpu.stack is GpuStack.FAKE,
             cdi=injection.kai_cdi(platform.gpu.injection),
             artifacts=platform.artifacts,
             provider=cluster.provider,
             kubeconfig=cluster.kubeconfig,
+            scale_adjuster=shared.scale_adjuster,
+            topologies=topologies(
+                {t.pool: platform.pools.get(t.pool or "") for t in platform.teams.values() if by_host(t)}
+            ),
         ),
         pulumi.ResourceOptions(depends_on=[software]),
     )
+
+
+def by_host(team: ATeam) -> bool:
+    """Whether a team's pods are placed by the host's KAI."""
+    return team.scheduler.mode is SchedulerMode.HOST
 
 
 def _foreign_kai(platform: Platform) -> bool:
@@ -199,8 +214,12 @@ def teams(
     today: date,
     secrets: Mapping[str, pulumi.Output[str]],
 ) -> dict[str, Team]:
-    """Declare every tenant. Each stands on the host checks of the nodes that it sees, and on no other team."""
-    return {name: _team(platform, parts, tenants, name, today, secrets) for name in tenants}
+    """Declare every tenant. Each stands on the host checks of the nodes that it sees, and on no other team; a canary
+    comes after its own."""
+    found: dict[str, Team] = {}
+    for name, tenant in sorted(tenants.items(), key=lambda item: item[1].canary_of is not None):
+        found[name] = _team(platform, parts, tenants, name, today, secrets, found.get(tenant.canary_of or ""))
+    return {name: found[name] for name in tenants}
 
 
 def _team(
@@ -210,6 +229,7 @@ def _team(
     name: str,
     today: date,
     secrets: Mapping[str, pulumi.Output[str]],
+    beside: Team | None,
 ) -> Team:
     tenant = tenants[name]
     # a canary comes and goes; a team does not
@@ -225,6 +245,7 @@ def _team(
             host_kai=parts.kai,
             protect=protect,
             secrets=secrets,
+            beside=beside,
             depends_on=[
                 *([parts.pools[tenant.pool_name]] if tenant.pool_name else []),
                 *(

@@ -42,7 +42,11 @@ def target(kubeconfig: str) -> SingleConfig:
 
 def connect(kubeconfig: str, timeout: httpx2.Timeout = TIMEOUT) -> httpx2.Client:
     """Return a client for the current context of a kubeconfig text."""
-    found = target(kubeconfig)
+    return connect_to(target(kubeconfig), timeout)
+
+
+def connect_to(found: SingleConfig, timeout: httpx2.Timeout = TIMEOUT) -> httpx2.Client:
+    """Return a client for a context that `target` found: threads can't parse kubeconfigs (see above)."""
     # a proxy of the surroundings is for other machines, as it is for kubectl and the engine's provider
     elsewhere = urlsplit(found.cluster.server).hostname not in LOOPBACK
     return client_adapter.Client(found, client_adapter.ConnectionParams(timeout=timeout, trust_env=elsewhere))
@@ -67,6 +71,11 @@ def said(answer: httpx2.Response) -> str:
         if isinstance(status, dict) and status.get("message"):
             return str(status["message"])
     return f"HTTP {answer.status_code}: {answer.text.strip()[:200]}"
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a call failed on its way; it holds no credential."""
+    return "no answer in time" if isinstance(error, httpx2.TimeoutException) else str(error) or type(error).__name__
 
 
 def meet_types() -> None:

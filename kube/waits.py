@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 import httpx2
 
-from kube.client import connect, path, pause, said, target
+from kube.client import connect, path, pause, reason_of, said, target
 from names import team_namespace
 
 SECRET_DEADLINE_SECONDS: Final = 180.0
@@ -55,7 +55,7 @@ def _missing(api: httpx2.Client, where: str) -> str | None:
     try:
         answer = api.get(where)
     except httpx2.TransportError as error:
-        return _reason(error)  # the API server restarts, too
+        return reason_of(error)  # the API server restarts, too
     if answer.is_success:
         return None
     if answer.status_code in (401, 403):
@@ -87,12 +87,8 @@ def _not_ready(api: httpx2.Client) -> str | None:
     try:
         answer = api.get("/readyz")
     except httpx2.TransportError as error:
-        return _reason(error)
+        return reason_of(error)
     return None if answer.is_success else said(answer)
-
-
-def _reason(error: httpx2.TransportError) -> str:
-    return "no answer in time" if isinstance(error, httpx2.TimeoutException) else str(error) or type(error).__name__
 
 
 def comes_later(error: str) -> bool:

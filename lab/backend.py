@@ -73,8 +73,11 @@ class LabBackend:
         server = self._releases.server_of(release)
         held = self._uid(provider)
         op = _plan(recorded, entry if entry and entry.cluster_uid == held else None)
-        if server and op == "same" and not self._clusters.find(server):
+        runs = bool(server and self._clusters.find(server))
+        if server and op == "same" and not runs:
             op = "update"  # its API server is gone: bring it back
+        if op == "update" and entry and not entry.inputs and not runs:
+            op = "create"  # an install that did not end; the engine forgets such a one
         release_id = f"{release['namespace']}/{release['name']}"
         outputs = {
             **release,

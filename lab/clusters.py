@@ -4,9 +4,9 @@ Owns their processes, ports, kubeconfigs and the record of what this lab started
 Leaves what is put into them to `engine.py` and `simulate.py`.
 
 Each is made by kwokctl from the programs of `binaries.py`: etcd, kube-apiserver, controller manager, scheduler, kwok.
-The last three give up where they are not answered for some seconds, as on a busy machine: they are started again. A
-server that lost its API server or its etcd is made anew rather than mended: its content is simulated, and the engine
-puts back whatever is recorded for a server that no longer exists.
+The last three give up where they are not answered for some seconds, as on a busy machine: they are started again, and
+the server counts as running meanwhile. A server that lost its API server or its etcd is made anew rather than mended:
+its content is simulated, and the engine puts back whatever is recorded for a server that no longer exists.
 """
 
 import contextlib
@@ -24,11 +24,10 @@ from pathlib import Path
 
 import httpx2
 import yaml
-from lightkube import ApiError, Client, KubeConfig
-from lightkube.models.meta_v1 import ObjectMeta
-from lightkube.resources.core_v1 import ConfigMap, Namespace
+from lightkube import Client, KubeConfig
 
 from kube import meet_types
+from lab import marker
 from lab.binaries import Binaries
 from lab.errors import LabError
 from lab.kwok import (
@@ -48,9 +47,9 @@ from lab.record import LabRecord, Record, read, write
 
 HOST = "host"
 FIELD_MANAGER = "gpu-tenancy-lab"
-MARKER = "gpu-tenancy-lab"  # ConfigMap in kube-system of every server that a lab started
-# below the range that Linux and macOS give to outgoing connections, so that none of those can take a remembered port
-PORTS = range(21000, 31000)
+# below the NodePorts that stack files promise to teams, this lab's or another's, and below the range that Linux and
+# macOS give to outgoing connections: none of those can take a remembered port
+PORTS = range(21000, 30000)
 START_SECONDS = 300  # an idle machine needs 6 to 10; a busy one is slow, not broken
 MOST_RESTARTS = 8  # of one server's helpers in one run: what gives up more often does not do so for lack of time
 PROBE_SECONDS = 5.0
@@ -110,7 +109,7 @@ class Clusters:
             if name in self._verified:
                 return self._verified[name]
             record = self._read().clusters.get(name)
-            if not record or not record.uid or self._running(name) != SERVER_PROGRAMS:
+            if not record or not record.uid or not self._running(name) >= CORE_PROGRAMS:
                 return None
             uid = self._identity(name)
             if uid is None:
@@ -164,24 +163,25 @@ class Clusters:
         self._end(name)
         with self._guard:
             lab = self._read()
-            record = lab.clusters.get(name) or Record(ports=self._free_ports(lab))
-            record.ports["kubeApiserver"] = port or record.ports["kubeApiserver"]
+            record = lab.clusters.get(name) or Record(ports={})
+            record.ports = self._ports(name, lab, record, asked=port)
             record.uid = ""  # not ready: whoever finds it so makes it anew
             lab.clusters[name] = record
             self._write(lab)
-        self._check_ports(name, record, asked=port)
         self._start(name, record)
         inline(self.kubeconfig(name))
-        uid = self._mark(name, lab.id)
-        while self._running(name) != SERVER_PROGRAMS and self._running(name) >= CORE_PROGRAMS:
-            self.mend(name)
+        marker.put(self.client(name), name, lab.id, manager=FIELD_MANAGER, seconds=START_SECONDS)
+        uid = self._identity(name)
+        if not uid:
+            raise LabError(f"lab: the API server `{name}` does not answer.", "run `make lab-reset`, then again.")
+        self.mend(name)
         with self._guard:
             lab = self._read()
             lab.clusters[name].uid = uid
             self._write(lab)
         cluster = self.find(name)
         if not cluster:
-            gone = sorted(SERVER_PROGRAMS - self._running(name)) or ["kube-apiserver"]
+            gone = sorted(CORE_PROGRAMS - self._running(name)) or ["kube-apiserver"]
             raise LabError(
                 f"lab: {gone[0]} of the API server `{name}` ended right after its start:"
                 f" {last_words(self._folder(name), gone[0])}",
@@ -191,11 +191,11 @@ class Clusters:
 
     def mend(self, name: str) -> None:
         """Start again what gave up beside a living API server. Raises LabError where it does so again and again."""
-        running = self._running(name)
-        missing = HELPER_PROGRAMS - running
-        if not missing or not running >= CORE_PROGRAMS:
-            return
-        with self._guard:
+        with self._guard:  # from the look on: two threads that wait for one server start its programs once
+            running = self._running(name)
+            missing = HELPER_PROGRAMS - running
+            if not missing or not running >= CORE_PROGRAMS:
+                return
             self._restarts[name] = self._restarts.get(name, 0) + 1
             program = min(missing)
             if self._restarts[name] > MOST_RESTARTS:
@@ -207,6 +207,12 @@ class Clusters:
             for each in missing:
                 forget(self._folder(name), each)
             self._kwokctl(name, "start", "cluster", "--name", name)
+
+    def mend_all(self) -> None:
+        """The same for every server that runs: what gave up after its start has nobody who waits for it."""
+        for name in self.names():
+            if self.find(name):
+                self.mend(name)
 
     def stop(self, name: str) -> None:
         """End the server and forget it; fine if there is none."""
@@ -239,10 +245,22 @@ class Clusters:
 
     # ports
 
-    def _free_ports(self, lab: LabRecord) -> dict[str, int]:
-        taken = {port for record in lab.clusters.values() for port in record.ports.values()}
+    def _ports(self, name: str, lab: LabRecord, record: Record, asked: int | None) -> dict[str, int]:
+        """The ports of a server that is about to start: those it had, where they are free, or others.
+
+        Raises LabError where the one that the stack file promises to a team is taken: that is not ours to change.
+        """
+        if asked and not is_free(asked):
+            raise LabError(
+                f"lab: port {asked} (kubeApiserver of the API server `{name}`) is taken by another program.",
+                "stop that program (another checkout's lab? a NodePort of a Kubernetes here?), "
+                "or give the team another `access.port`.",
+            )
+        taken = {port for known in lab.clusters.values() for port in known.ports.values()}
         free = (port for port in random.sample(PORTS, len(PORTS)) if port not in taken and is_free(port))
-        return {listener: next(free) for listener in LISTENERS}
+        kept = {listener: port for listener, port in record.ports.items() if is_free(port)}
+        found = {listener: kept.get(listener) or next(free) for listener in LISTENERS}
+        return {**found, "kubeApiserver": asked} if asked else found
 
     def refuse_taken(self, ports: Mapping[str, int]) -> None:
         """Raise LabError where a port that the stack file promises a team's server is another program's.
@@ -251,21 +269,12 @@ class Clusters:
         """
         for team, port in ports.items():
             known = self._read().clusters.items()
-            ours = any(record.ports.get("kubeApiserver") == port and self.find(name) for name, record in known)
+            # its processes, not its answer: a server that lost its etcd holds its port until it is made anew
+            ours = any(record.ports.get("kubeApiserver") == port and self._running(name) for name, record in known)
             if not ours and not is_free(port):
                 raise LabError(
                     f"lab: port {port}, which team {team}'s API server gets, is taken by another program here.",
                     f"stop it (a NodePort of another Kubernetes?), or set teams.{team}.access.port to another port.",
-                )
-
-    def _check_ports(self, name: str, record: Record, asked: int | None) -> None:
-        for listener, port in record.ports.items():
-            if not is_free(port):
-                # a port that the stack file promises to a team is not ours to change
-                other = "give the team another `access.port`" if port == asked else "choose new ports: `make lab-reset`"
-                raise LabError(
-                    f"lab: port {port} ({listener} of the API server `{name}`) is taken by another program.",
-                    f"stop that program (another checkout's lab? a NodePort of a Kubernetes here?), or {other}.",
                 )
 
     # starting
@@ -315,26 +324,6 @@ class Clusters:
             raise
         return child.returncode, said
 
-    def _mark(self, name: str, lab_id: str) -> str:
-        client = self.client(name)
-        meta = ObjectMeta(name=MARKER, namespace="kube-system")
-        deadline = time.monotonic() + START_SECONDS
-        while True:  # kube-system appears a moment after the server says that it is ready
-            try:
-                client.apply(ConfigMap(metadata=meta, data={"lab": lab_id}), field_manager=FIELD_MANAGER)
-                break
-            except ApiError as error:
-                if time.monotonic() > deadline:
-                    raise LabError(
-                        f"lab: the API server `{name}` does not take objects: {error.status.message}",
-                        "run `make lab-reset`, then again.",
-                    ) from error
-                time.sleep(0.1)
-        uid = self._identity(name)
-        if not uid:
-            raise LabError(f"lab: the API server `{name}` does not answer.", "run `make lab-reset`, then again.")
-        return uid
-
     def _connect(self, name: str, seconds: float) -> Client:
         meet_types()
         config = KubeConfig.from_file(self.kubeconfig(name)).get()
@@ -342,16 +331,7 @@ class Clusters:
         return Client(config=config, field_manager=FIELD_MANAGER, timeout=httpx2.Timeout(seconds), trust_env=False)
 
     def _identity(self, name: str) -> str | None:
-        """UID of kube-system, if the server answers and carries the marker of this very lab."""
-        try:
-            with self._connect(name, PROBE_SECONDS) as client:
-                marker = client.get(ConfigMap, MARKER, namespace="kube-system")
-                if (marker.data or {}).get("lab") != self._read().id:
-                    return "another lab's"
-                space = client.get(Namespace, "kube-system")
-                return space.metadata.uid if space.metadata else None
-        except (httpx2.HTTPError, OSError):
-            return None
+        return marker.identity(lambda: self._connect(name, PROBE_SECONDS), self._read().id)
 
     # ending
 

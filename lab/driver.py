@@ -123,6 +123,7 @@ class LabDriver:
         platform = load_stack_file(self.stack_file)  # every mistake of the file comes before anything is started
         with self.clusters.held():
             self._first_line(self.clusters.find(HOST))
+            self.clusters.mend_all()
             state = State(self.home / "state.json")
             if self._policies or state.entries:
                 planned = self._planned(started, platform.overrides)
@@ -145,6 +146,7 @@ class LabDriver:
                 recorded += self._delete_absent(backend, state, recorded, failures)
             if monitor.outputs:  # after a failure, too: what did well has its outputs
                 self._keep_outputs(monitor.outputs)
+            self.clusters.mend_all()
             return self._summary(started, recorded, failures)
 
     def preview(self) -> Summary:
@@ -181,6 +183,11 @@ class LabDriver:
             servers=servers,
             resources=len(State(self.home / "state.json").entries),
         )
+
+    def host_kubeconfig(self) -> str | None:
+        """The kubeconfig of the server that stands in for the host; None where it does not run."""
+        host = self.clusters.find(HOST)
+        return host.kubeconfig.read_text() if host else None
 
     def down(self) -> None:
         """Delete everything in reverse, end every server, remove the lab's files. Fine where there is nothing.

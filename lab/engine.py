@@ -64,7 +64,7 @@ class Recorded:
             step["oldState"] = {**state, "inputs": self.old_inputs}
         if self.op != "delete":
             step["newState"] = {**state, "inputs": self.inputs, "dependencies": list(self.dependencies)}
-        if self.op in ("update", "replace"):
+        if self.op in ("update", "replace") and self.old_inputs is not None:
             step["detailedDiff"] = detailed_diff(differences(self.old_inputs or {}, short(self.inputs)))
         if self.replace_reasons:
             step["replaceReasons"] = list(self.replace_reasons)
@@ -191,7 +191,7 @@ class Monitor(mocks.MockMonitor):
             deleted_with=str(getattr(request, "deletedWith", "")),
             retained=bool(getattr(request, "retainOnDelete", False)),
             op=op,
-            old_inputs=old.inputs if old else None,
+            old_inputs=(old.inputs or None) if old else None,  # of what was begun and never ended nothing is known
             trigger=_trigger(request),
             replace_on=tuple(getattr(request, "replaceOnChanges", ())),
         )

@@ -5,15 +5,19 @@ that could quote one are built from the status alone.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from preview.gate import Refusal
+
+FIX: Final = " Fix: "
+"""Between cause and fix where both are one line."""
 
 
 class LabError(Exception):
     """The lab cannot go on: `cause` names the thing and what is wrong with it, `fix` what to do."""
 
     def __init__(self, cause: str, fix: str) -> None:
-        super().__init__(f"{cause} Fix: {fix}")
+        super().__init__(f"{cause}{FIX}{fix}")
         self.cause = cause
         self.fix = fix
 

@@ -72,8 +72,8 @@ def _node(name: str, pool: Pool, labels: dict[str, str]) -> Json:
     if pool.gpus_per_node:
         # as the device plugin advertises them and feature discovery labels them
         room[names.GPU] = str(pool.gpus_allocatable_per_node)
-        labels = {**labels, names.GPU_PRESENT: "true", names.GPU_COUNT: str(pool.gpus_per_node)}
-        if pool.gpu_memory_mib:
+        labels = {**labels, names.GPU_PRESENT: "true", names.GPU_COUNT: str(pool.gpus_counted_per_node)}
+        if pool.gpu_memory_mib and not pool.sharing.mig:
             labels[names.GPU_MEMORY] = str(pool.gpu_memory_mib)
         if pool.product:
             labels[names.GPU_PRODUCT] = pool.product

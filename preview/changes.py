@@ -15,11 +15,12 @@ from pydantic import JsonValue
 
 from preview.differences import differences
 from preview.facts import CANARY_OF, CLUSTER_UID, DERIVED, HARD, MADE, Facts, Known
-from preview.judges import numbers
+from preview.judges import numbers, versions
 from preview.kinds import OF_THE_STACK, Allow, Edit, Effect, Kind, Row
 from preview.table import NOT_IN_TABLE, row_of
 from preview.usage import Usage, Use
 from preview.values import UnreadableError, is_known
+from settings.models import Platform
 
 EVERYONE = ""
 """Stands in the place of a tenant for what all of them notice."""
@@ -58,6 +59,17 @@ def changes(old: Facts, new: Facts, *, usage: Usage | None = None) -> tuple[Chan
     for change in found:
         once.setdefault((change.tenant, change.topic or change.path), change)
     return tuple(once.values())
+
+
+def snapshots_first(platform: Platform, old: Facts, new: Facts) -> dict[str, str]:
+    """Return the teams that notice a change and whose file asks for a snapshot before that, each with what it is."""
+    found: dict[str, str] = {}
+    for change in changes(old, new):
+        team = platform.teams.get(change.tenant)
+        kept = team.vcluster.snapshots if team is not None else None
+        if change.kind is not Kind.IN_PLACE and change.tenant in old.tenants and kept and kept.before_changes:
+            found.setdefault(change.tenant, change.means)
+    return found
 
 
 def _use(usage: Usage | None, tenant: str) -> Use | None:
@@ -120,11 +132,13 @@ def _of_tenants(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]
     for name in sorted(old.tenants.keys() & new.tenants.keys()):
         was, now = old.tenants[name], new.tenants[name]
         found = list(_edits(was, now))
-        other_mode = any(path == "scheduler.mode" for path, _, _ in found)
-        found += [each for each in _that_go(was, now) if not (other_mode and each[0].startswith("queues."))]
+        edited = {path for path, _, _ in found}
+        # its queues go with the mode, and of a paused team what pods take: that says it
+        told = _OF_PODS if "state" in edited else ("queues.",) if "scheduler.mode" in edited else ()
+        found += _that_go(was, now)
         for path, before, after in found:
-            if other_mode and path.startswith("queues."):
-                continue  # all of its queues go with the mode, and that says it
+            if path.startswith(told):
+                continue
             edit = Edit(
                 path=f"teams.{name}.{path}",
                 tenant=name,
@@ -135,9 +149,12 @@ def _of_tenants(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]
                 use=_use(usage, name),
             )
             yield from _changed(row_of(edit.path), edit)
-        yield from _of_bounds(name, old, new, _use(usage, name))
+        if "state" not in edited:
+            yield from _of_bounds(name, old, new, _use(usage, name))
 
 
+_OF_PODS: Final = ("queues.", "resources.gpus.", "resources.cpu", "resources.memory", "resources.pods")
+"""Numbers that bound pods, and nothing that is kept."""
 _TELLS_THAT_IT_GOES: Final = (("queues.", ".gpu.limit"), ("workloads.", ".kind"))
 """Entries by name, each with the field that tells that one goes."""
 
@@ -205,6 +222,8 @@ def _removed(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]:
         use = _use(usage, name)
         canary = old.tenants[name].get(CANARY_OF) is not None
         words = "removed: its virtual cluster and its namespace, with everything in them"
+        if versions.promoted(old, new, str(old.tenants[name].get(CANARY_OF))) == name:
+            words = f"promoted, and so {words}"
         idle = canary and use is not None and use.gpus == 0
         # a canary comes and goes; only what runs in it is held on to
         yield Change(

@@ -21,7 +21,7 @@ import releases
 from components.team.tenant import Tenant, quota_hard, resolve
 from names import GPU
 from settings.models import GpuStack, Platform, Pool, Queue, SchedulerMode, Team
-from settings.tenants import canary_of, tenants
+from settings.tenants import canary_of, tenants_now
 from settings.types import Section
 
 Known: TypeAlias = Mapping[str, JsonValue]
@@ -43,7 +43,7 @@ DERIVED: Final = frozenset({HARD, CANARY_OF, REPLICAS, CLUSTER_UID, MADE})
 GPU_BOUND: Final = f"requests.{GPU}"
 """The key of a ResourceQuota that bounds GPUs (replicas)."""
 
-_SHARING: Final = ("sharing.timeSlicing.replicas", "sharing.mps.replicas")
+_SHARING: Final = ("sharing.timeSlicing.replicas", "sharing.mps.replicas", "sharing.mig.slices")
 _CANARY: Final = "scheduler.canary."
 
 
@@ -69,7 +69,7 @@ def facts_of(platform: Platform, *, cluster_uid: str | None = None) -> Facts:
         stack=stack,
         pools={name: dict(_values(Pool, _dump(pool))) for name, pool in platform.pools.items()},
         tenants={
-            name: _team_facts(platform, name, team, resolved.get(name)) for name, team in tenants(platform).items()
+            name: _team_facts(platform, name, team, resolved.get(name)) for name, team in tenants_now(platform).items()
         },
     )
 

@@ -37,7 +37,8 @@ _TEAM_FIELDS: Final = {
     "pool": "pool",
     "nodes": "nodes",
     "mode": "scheduler.mode",
-    "gpuSharing": "scheduler.gpuSharing",
+    "gpuSharing": "scheduler.gpuSharing.enabled",
+    "gpuSharingEnforce": "scheduler.gpuSharing.enforce",
     "gpuQuota": "resources.gpus.quota",
     "gpuLimit": "resources.gpus.limit",
     "cpu": "resources.cpu",
@@ -60,6 +61,7 @@ _CLUSTER_FIELDS: Final = {
     "kubernetesVersion": "vcluster.kubernetesVersion",
     "persistence": "vcluster.persistence",
     "backingStore": "vcluster.backingStore",
+    "snapshotsSize": "vcluster.snapshots.size",
 }
 _POOL_FIELDS: Final = {
     "nodes": "nodes",
@@ -111,6 +113,7 @@ class _Collector:
         found.update(_picked(inputs, _TEAM_FIELDS))
         own = inputs.get("mode") == "virtual"
         found["scheduler.version"] = inputs.get("schedulerVersion") if own else None
+        found["state"] = inputs.get("state", "active")
         queues = inputs.get("queues")
         for leaf, queue in queues.items() if isinstance(queues, dict) else ():
             if isinstance(queue, dict):

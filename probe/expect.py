@@ -18,7 +18,7 @@ Facts = dict[str, Any]  # JSON as measured: its keys differ by driver, GPU and t
 MODES = ("whole", "fraction", "gpu-memory", "replica", "mig", "host")
 ALONE = ("whole", "host")  # nobody else may use the GPU; floors and the memory-in-use bound hold only here
 FRACTIONS = ("fraction", "gpu-memory")
-SHARINGS = ("timeSlicing", "mps")
+SHARINGS = ("timeSlicing", "mps", "mig")
 
 
 class ProbeInputError(ValueError):

@@ -21,6 +21,7 @@ from __future__ import annotations
 from releases.ages import STALE_DAYS, Age, ages
 from releases.charts import (
     CONTROL_PLANE_STORAGE,
+    dcgm_exporter_values,
     device_plugin_values,
     gpu_operator_values,
     kai_values,
@@ -29,6 +30,8 @@ from releases.charts import (
 )
 from releases.gpu_software import (
     CHECK_IMAGE,
+    DCGM_EXPORTER,
+    DEFAULT_DCGM_EXPORTER,
     DEFAULT_DEVICE_PLUGIN,
     DEFAULT_GPU_OPERATOR,
     DEVICE_PLUGIN,
@@ -40,11 +43,20 @@ from releases.gpu_software import (
     SharingConfig,
     sharing_config,
 )
-from releases.kai import CLUSTER_POLICY_CRD, DEFAULT_KAI, KAI, RESERVATION_POD, RETRACTED_KAI, same_line
+from releases.kai import (
+    CLUSTER_POLICY_CRD,
+    DEFAULT_KAI,
+    KAI,
+    RESERVATION_POD,
+    RETRACTED_KAI,
+    SCALE_ADJUSTER,
+    same_line,
+)
 from releases.page import markdown
 from releases.shapes import (
     JSON,
     DevicePluginRelease,
+    Enforcement,
     Footprint,
     GpuOperatorRelease,
     KaiRelease,
@@ -55,13 +67,16 @@ from releases.shapes import (
     Trap,
     VclusterRelease,
     minor,
+    total,
 )
-from releases.vcluster import DEFAULT_KUBERNETES, DEFAULT_VCLUSTER, VCLUSTER, fits, kubernetes_for
+from releases.vcluster import DEFAULT_KUBERNETES, DEFAULT_VCLUSTER, SNAPSHOT_POD, VCLUSTER, fits, kubernetes_for
 
 __all__ = [
     "CHECK_IMAGE",
     "CLUSTER_POLICY_CRD",
     "CONTROL_PLANE_STORAGE",
+    "DCGM_EXPORTER",
+    "DEFAULT_DCGM_EXPORTER",
     "DEFAULT_DEVICE_PLUGIN",
     "DEFAULT_GPU_OPERATOR",
     "DEFAULT_KAI",
@@ -77,10 +92,13 @@ __all__ = [
     "NO_SHARING",
     "RESERVATION_POD",
     "RETRACTED_KAI",
+    "SCALE_ADJUSTER",
+    "SNAPSHOT_POD",
     "STALE_DAYS",
     "VCLUSTER",
     "Age",
     "DevicePluginRelease",
+    "Enforcement",
     "Footprint",
     "GpuOperatorRelease",
     "KaiRelease",
@@ -92,6 +110,7 @@ __all__ = [
     "Trap",
     "VclusterRelease",
     "ages",
+    "dcgm_exporter_values",
     "device_plugin_values",
     "fits",
     "gpu_operator_values",
@@ -102,5 +121,6 @@ __all__ = [
     "mirrored",
     "same_line",
     "sharing_config",
+    "total",
     "vcluster_values",
 ]

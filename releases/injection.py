@@ -149,6 +149,13 @@ def seen(name: str | None, *, fraction: bool) -> str | None:
     return mode.seen_of_fractions if fraction else mode.seen
 
 
+def _plugin(mode: InjectionMode) -> str:
+    """The device plugin's values, as its chart has them."""
+    if mode.device_list_strategy is None:
+        return "the chart's own"
+    return f"`deviceListStrategy: {mode.device_list_strategy}`, `nvidiaDriverRoot: {mode.driver_root}`"
+
+
 def page() -> list[str]:
     """The lines of docs/versions.md about them."""
     lines = [
@@ -160,7 +167,7 @@ def page() -> list[str]:
         "the check which GPU was granted, so it needs no value in any mode; its report says in `injection` what it",
         "saw. KAI v0.9.2 and v0.9.3 take no `cdi`: they go by the GPU Operator's ClusterPolicy.",
         "",
-        "| `gpu.injection` | who puts the GPU in | device plugin: deviceListStrategy | KAI: `cdi` | variable inside | "
+        "| `gpu.injection` | who puts the GPU in | device plugin | KAI: `cdi` | variable inside | "
         "the check sees | the node needs | tried | source |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
@@ -169,7 +176,7 @@ def page() -> list[str]:
         cells = (
             f"`{mode.name}`",
             mode.by,
-            mode.device_list_strategy or "the chart's own",
+            _plugin(mode),
             str(mode.kai_cdi).lower(),
             mode.variable,
             f"`{mode.seen}`{fractions}",

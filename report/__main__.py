@@ -19,6 +19,7 @@ from preview.read import read_policies, read_preview
 from preview.steps import merge_policies
 from report.command import NO, YES, UsageError, read_text, run
 from report.comment import BUDGET, Report, render
+from report.hours import sentence
 from report.operations import to_json
 from report.picture import draw
 from report.redact import Redactor
@@ -66,6 +67,7 @@ def _report(options: argparse.Namespace, redactor: Redactor) -> int:
         notes=tuple(options.note),
         picture=options.picture,
         usage=usage,
+        hours=sentence(read_text(options.hours), where=options.hours.name) if options.hours else "",
     )
     comment = render(report, redactor)
     files = {
@@ -101,6 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--policies", type=Path, help="policy results as JSON; default: the preview's own, or the pack's here"
     )
     parser.add_argument("--usage", type=Path, help="what runs now: `kubectl get resourcequota -A -o json`")
+    parser.add_argument("--hours", type=Path, help="GPU hours before the change: `make usage JSON=1`")
     parser.add_argument("--stack", help="name; default: from the file's name, Pulumi.<name>.yaml")
     parser.add_argument("--note", action="append", default=[], help="a sentence for the top; may be given again")
     parser.add_argument("--picture", help="where the comment finds the picture: a URL or a relative path")

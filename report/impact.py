@@ -19,7 +19,7 @@ from preview.changes import EVERYONE, Change, changes
 from preview.facts import facts_of
 from preview.gate import QUEUE
 from preview.judges.numbers import GPUS, topic_of
-from preview.judges.versions import SCHEDULER_AWAY
+from preview.judges.versions import SCHEDULER_AWAY, SCHEDULER_ROLLS
 from preview.kinds import Kind
 from preview.observed import (
     GPU_SOFTWARE,
@@ -127,12 +127,17 @@ def changed_settings(
 
 
 def impacts(
-    base: Platform | None, head: Platform | None, preview: Preview, *, usage: Usage | None = None
+    base: Platform | None,
+    head: Platform | None,
+    preview: Preview,
+    *,
+    usage: Usage | None = None,
+    settings: Iterable[Change] | None = None,
 ) -> tuple[Impact, ...]:
-    """What each team notices, the worst first."""
+    """What each team notices, the worst first. `settings`: what changes in the stack file, where that is known."""
     before, after = team_states(base), team_states(head)
     owners = Owners(preview, frozenset({*before, *after}))
-    settings = [*_of_settings(changed_settings(base, head, preview, usage))]
+    known = changed_settings(base, head, preview, usage) if settings is None else settings
     steps: list[Impact] = []
     sharing = [name for name, state in after.items() if state.mode == SchedulerMode.HOST.value and name in before]
     for step in preview.changes:
@@ -146,7 +151,7 @@ def impacts(
             steps += [impact for name in sharing for impact in _of_shared_scheduler(step, name)]
         else:
             steps += _of_host(step)
-    return tuple(sorted(_once(settings, steps)))
+    return tuple(sorted(_once(_of_settings(known), steps)))
 
 
 def _once(settings: Iterable[Impact], steps: Iterable[Impact]) -> Iterator[Impact]:
@@ -209,7 +214,7 @@ def _of_team(step: Step, team: str, *, gone: bool) -> Iterator[Impact]:
         text = {
             Op.DELETE: "its KAI scheduler goes: pods that name it wait for ever",
             Op.REPLACE: f"scheduler replaced: {SCHEDULER_AWAY}",
-            Op.UPDATE: "scheduler upgraded in place: its pods roll, pods that wait are bound some seconds later",
+            Op.UPDATE: f"scheduler upgraded in place: {SCHEDULER_ROLLS}",
         }.get(step.op, "")
         if text:
             yield told(Gravity.AWAY, text, _SCHEDULER)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from preview.changes import EVERYONE
-from preview.observed import COMPONENT, TEAM
+from preview.changes import EVERYONE, snapshots_first
+from preview.observed import COMPONENT, TEAM, facts_after, facts_before
 from preview.steps import Op, Preview, Step
 from preview.usage import Usage
 from report.diff import learn_step, value_changes
@@ -67,15 +67,21 @@ def plan(preview: Preview, head: Platform, redactor: Redactor, *, usage: Usage |
     by_team: dict[str, list[Step]] = {}
     for step in preview.changes:
         by_team.setdefault(owners.team_of(step), []).append(step)
+    first = snapshots_first(head, facts_before(preview), facts_after(preview))
     worst = {team: min((i.gravity for i in felt if i.team == team), default=len(Gravity)) for team in by_team}
     lines: list[Line] = []
     for team in sorted(by_team, key=lambda team: (worst[team], team == EVERYONE, team)):
-        lines += _team(team, by_team[team], [impact for impact in felt if impact.team == team], redactor)
+        of_team = [impact for impact in felt if impact.team == team]
+        lines += _team(team, by_team[team], of_team, redactor, snapshot=team in first)
     return [*lines, *_foot(preview)]
 
 
-def _team(team: str, steps: Sequence[Step], felt: Sequence[Impact], redactor: Redactor) -> Iterator[Line]:
+def _team(
+    team: str, steps: Sequence[Step], felt: Sequence[Impact], redactor: Redactor, *, snapshot: bool
+) -> Iterator[Line]:
     yield Line(text=f"team {team}" if team else "the host", tone=Tone.HEAD)
+    if snapshot:
+        yield Line(text="  first: a snapshot of its virtual cluster; if that fails, nothing is changed")
     for impact in felt:
         bad = impact.gravity is Gravity.LOSS
         yield Line(text=f"  {_FELT[impact.gravity]}: {impact.text}", tone=Tone.BAD if bad else Tone.CHANGED)

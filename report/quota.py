@@ -1,7 +1,7 @@
 """Quota and limits per team and pool, before and after. Pure.
 
-Owns: the numbers of both tables and of the picture, and what is left in a pool. Units are the pool's: GPU, or replica
-on a shared one.
+Owns: the numbers of both tables and of the picture, and what is left in a pool. Units are the pool's: GPU, or on
+a shared one replica or slice.
 Leaves to others: whether the numbers are allowed (`capacity`), how they look (`comment.py`,
 `picture.py`).
 """
@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 from capacity import UNLIMITED, parse_quantity
 from settings.models import Platform
-from settings.tenants import tenants
+from settings.tenants import tenants_now
 
 _T = TypeVar("_T")
 
@@ -111,7 +111,7 @@ def team_states(platform: Platform | None) -> dict[str, TeamState]:
             pods=team.resources.pods,
             storage=_number(team.resources.storage, _GIB),
         )
-        for name, team in sorted(tenants(platform).items())
+        for name, team in sorted(tenants_now(platform).items())
     }
 
 

@@ -97,9 +97,9 @@ def _bar(pool: PoolState) -> str:
 
 
 def _capacity(pool: PoolState) -> str:
-    shared = f" × {pool.replicas} replicas" if pool.replicas > 1 else ""
+    shared = f" × {pool.replicas} {pool.unit}s" if pool.replicas > 1 else ""
     nodes = plural(pool.size, "node")
-    unit = pool.unit if pool.unit == "GPU" else "replicas"
+    unit = pool.unit if pool.unit == "GPU" else f"{pool.unit}s"
     return f"{pool.capacity} {unit}: {nodes} × {pool.gpus_per_node} GPU{shared}"
 
 

@@ -24,9 +24,11 @@ pr-admit: $(READY)      # may STACK's stack file in HEAD meet credentials, when 
 	@$(PY) -m report.stackfile --base "$(BASE)/Pulumi.$(STACK).yaml" --head "$(HEAD)/Pulumi.$(STACK).yaml"
 pr-preview: $(READY)    ## what STACK's stack file would change now, as JSON in OUT
 	@$(PY) -m cli --stack "$(STACK)" preview --json "$(OUT)/preview.json"
+	@# a line of the comment is worth no failed preview; its reason stands in the log
+	@$(PY) -m cli --stack "$(STACK)" usage --json --since 7d > "$(OUT)/hours.json" || rm -f "$(OUT)/hours.json"
 pr-report: $(READY)     ## comment and picture of STACK from OUT/preview.json; BASE holds the stack file before
 	@$(PY) -m report --base "$(BASE)/Pulumi.$(STACK).yaml" --head "Pulumi.$(STACK).yaml" \
-	  --preview "$(OUT)/preview.json" --out "$(OUT)"
+	  --preview "$(OUT)/preview.json" $(if $(wildcard $(OUT)/hours.json),--hours "$(OUT)/hours.json") --out "$(OUT)"
 ops-digest: $(READY)    # the operations of OUT/preview.json and their digest
 	@$(PY) -m report.operations --preview "$(OUT)/preview.json"
 ops-check: $(READY)     ## are they those of APPROVED=operations.json, or of the digest in $DIGEST?

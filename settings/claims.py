@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import ROUND_FLOOR
 
 import releases
 from capacity import NOTHING, PoolCapacity, TenantClaim, amounts, mebibytes, millicores
 from releases import Footprint
 from settings.models import Owner, Platform, SchedulerMode, Team
-from settings.tenants import owner_of, tenants
+from settings.tenants import owner_of, tenants, tenants_now
 
 
 def pool_capacities(platform: Platform) -> list[PoolCapacity]:
@@ -31,8 +32,9 @@ def pool_capacities(platform: Platform) -> list[PoolCapacity]:
     ]
 
 
-def tenant_claims(platform: Platform) -> list[TenantClaim]:
-    """Return what every tenant, canaries included, claims, in the file's order.
+def tenant_claims(platform: Platform, *, now: bool = True) -> list[TenantClaim]:
+    """Return what every tenant, canaries included, claims, in the file's order; with `now` one that is paused claims
+    nothing for its workloads.
 
     Where a tenant's nodes are not its pool's, nobody knows what it would see: it claims nothing of a pool.
     """
@@ -48,7 +50,7 @@ def tenant_claims(platform: Platform) -> list[TenantClaim]:
             workload=amounts(cpu=team.resources.cpu, memory=team.resources.memory, pods=team.resources.pods),
             tenancy=tenancy_cost(team),
         )
-        for name, team in tenants(platform).items()
+        for name, team in (tenants_now if now else tenants)(platform).items()
     ]
 
 
@@ -58,10 +60,14 @@ def _resolves(platform: Platform, team: Team) -> bool:
 
 
 def tenancy_cost(team: Team) -> Footprint:
-    """Return what a tenant's control plane, DNS and own KAI ask for. A version that nobody knows costs nothing here."""
+    """Return what a tenant's control plane, DNS, own KAI and a snapshot ask for.
+
+    A version that nobody knows costs nothing here."""
     vcluster = releases.VCLUSTER.get(team.vcluster.version or releases.DEFAULT_VCLUSTER)
     cost = vcluster.footprint(team.vcluster.backing_store) if vcluster else NOTHING
     kai = releases.KAI.get(team.scheduler.version or "") if team.scheduler.mode is SchedulerMode.VIRTUAL else None
+    if team.vcluster.snapshots is not None:
+        cost += releases.total([releases.SNAPSHOT_POD])
     return cost + kai.footprint if kai else cost
 
 
@@ -70,4 +76,49 @@ def shared_cost(platform: Platform) -> Footprint | None:
     scheduler = platform.host.scheduler
     ours = scheduler is not None and scheduler.owner is Owner.OURS
     kai = releases.KAI.get(scheduler.version) if scheduler is not None and ours else None
-    return kai.footprint if kai else None
+    if kai is None:
+        return None
+    more = [releases.SCALE_ADJUSTER] if scheduler is not None and scheduler.scale_adjuster else []
+    return kai.footprint + releases.total(more)
+
+
+def declared_footprint(platform: Platform) -> dict[str, dict[str, dict[str, int | float | None]]]:
+    """Return what tenancy itself asks for, by tenant and by pool: the stack's output `footprint`.
+
+    CPU in thousandths of a core, memory in MiB. Of a pool also the share of its allocatable CPU and memory in percent;
+    None where the file does not say what a node has. A tenant without a pool is in no pool's sum.
+    """
+    claims = tenant_claims(platform)
+    by_pool = {pool.name: total(c.tenancy for c in claims if c.pool == pool.name) for pool in pool_capacities(platform)}
+    return {
+        "teams": {claim.name: _numbers(claim.tenancy) for claim in claims},
+        "pools": {
+            pool.name: {
+                **_numbers(by_pool[pool.name]),
+                "cpuPercent": share(by_pool[pool.name].cpu_millicores, pool.cpu_millicores, pool.size),
+                "memoryPercent": share(by_pool[pool.name].memory_mib, pool.memory_mib, pool.size),
+            }
+            for pool in pool_capacities(platform)
+        },
+    }
+
+
+def total(parts: Iterable[Footprint]) -> Footprint:
+    """Return the sum."""
+    found = NOTHING
+    for part in parts:
+        found += part
+    return found
+
+
+def share(asked: int, of_node: int | None, nodes: int) -> float | None:
+    """Return what is asked for in percent of what all nodes have, to one digit; None where that is not known."""
+    return round(100 * asked / (of_node * nodes), 1) if of_node and nodes else None
+
+
+def _numbers(footprint: Footprint) -> dict[str, int | float | None]:
+    return {
+        "pods": footprint.pods,
+        "cpuMillicores": footprint.cpu_millicores,
+        "memoryMib": footprint.memory_mib,
+    }

@@ -26,6 +26,8 @@ _LABEL_NAME: Final = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 # `{secure: text}` alone is an encrypted value to the engine
 LABEL_KEY: Final = rf"(?!secure$)(?:(?=[^/]{{1,253}}/){DNS_SUBDOMAIN}/)?{_LABEL_NAME}"
 LABEL_VALUE: Final = _LABEL_NAME
+# NVIDIA MIG User Guide, supported profiles: compute slices, memory, and what else the slice has
+MIG_PROFILE: Final = r"[1-7]g\.[1-9][0-9]{0,2}gb(?:\+me|\+gfx)?"
 VERSION: Final = r"v?[0-9]+(?:\.[0-9]+){0,3}(?:[-+][0-9A-Za-z][-+.0-9A-Za-z]*)?"
 
 # --- hosts ----------------------------------------------------------------------------------------------------------
@@ -50,13 +52,15 @@ HOST_ADDRESS: Final = rf"{HOST_NAME}|{_IPV4}|{_IPV6}"
 # --- images ---------------------------------------------------------------------------------------------------------
 
 _PATH_PART: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REGISTRY: Final = rf"{_HOST_LABEL}(?:\.{_HOST_LABEL})*(?::[0-9]{{1,5}})?"
+_PORT: Final = r"6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}"  # 1 to 65535
+_REGISTRY: Final = rf"(?=[^:/]{{1,253}}(?:[:/]|$)){_HOST_LABEL}(?:\.{_HOST_LABEL})*(?::(?:{_PORT}))?"
+_PATH: Final = rf"(?=[^:@]{{1,255}}(?:[:@]|$)){_PATH_PART}(?:/{_PATH_PART})*"
 IMAGE: Final = (
-    rf"(?:{_REGISTRY}/)?{_PATH_PART}(?:/{_PATH_PART})*"
+    rf"(?:{_REGISTRY}/)?{_PATH}"
     r"(?::[A-Za-z0-9_][-A-Za-z0-9_.]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
 
-REGISTRY: Final = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*/?"
+REGISTRY: Final = rf"{_REGISTRY}(?:/{_PATH_PART})*/?"
 """Where images come from: a host, perhaps a port and a path."""
 
 # --- text for people ------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from settings.texts import (
     KubeconfigPath,
     LabelKey,
     LabelValue,
+    MigProfile,
     NodeName,
     ProductName,
     StorageClassName,
@@ -37,6 +38,8 @@ MOST_PODS_OF_NODE: Final = 10_000
 MOST_MEMORY_MIB: Final = 16 * 1024 * 1024
 """16 TiB: far more than any GPU has. A larger number is one in bytes."""
 MOST_LABELS: Final = 20
+MOST_LEVELS: Final = 16
+"""KAI's own bound for the levels of a Topology (its CRD, KAI@v0.16.8:deployments/kai-scheduler/crds)."""
 MOST_MPS_CLIENTS: Final = 48
 """Clients of one GPU since Volta (NVIDIA MPS; device plugin v0.20.0:cmd/mps-control-daemon/mps/device.go refuses more).
 """
@@ -102,6 +105,10 @@ class SharedScheduler(Section):
 
     version: Version = Field(description="KAI release with v, like v0.16.8; known ones: docs/versions.md")
     owner: Owner = Field(default=Owner.OURS, description="ours: we install it; cluster: it is there already")
+    scale_adjuster: Flag = Field(
+        default=False,
+        description="tell a node autoscaler of pods that wait for a part of a GPU; only for a KAI of ours",
+    )
 
 
 class Host(Section):
@@ -160,6 +167,19 @@ class RuntimeClass(Section):
     owner: Owner = Field(default=Owner.OURS, description="cluster where k3s or the GPU Operator brings it")
 
 
+class Metrics(Section):
+    """NVIDIA's dcgm-exporter on every GPU node. The Prometheus that scrapes it is the cluster's own."""
+
+    service_monitor: Flag = Field(
+        default=False, description="also make a ServiceMonitor; its CRD comes with a Prometheus operator"
+    )
+    labels: dict[LabelKey, LabelValue] = Field(
+        default_factory=dict,
+        max_length=MOST_LABELS,
+        description="of the ServiceMonitor: those by which the cluster's Prometheus chooses, like release: prometheus",
+    )
+
+
 class Gpu(Section):
     """The GPU software on the nodes."""
 
@@ -175,6 +195,9 @@ class Gpu(Section):
         default=None,
         description="how a GPU gets into a container on these hosts: docs/versions.md; default: any mode of NVIDIA's "
         "container runtime",
+    )
+    metrics: Metrics | None = Field(
+        default=None, description="GPU metrics for a Prometheus; default: what the GPU Operator brings by itself"
     )
 
 
@@ -194,8 +217,30 @@ class MpsReplicas(Replicas):
     )
 
 
+MOST_SLICES: Final = 7
+"""Slices of one GPU: no NVIDIA GPU has more compute slices than seven (NVIDIA MIG User Guide, supported profiles)."""
+
+
+class Mig(Section):
+    """Each GPU of the node is cut into slices of one size, by the hardware: memory and faults are kept apart."""
+
+    strategy: Literal["single"] = Field(
+        default="single",
+        description="all slices alike, advertised as nvidia.com/gpu; mixed is refused: KAI takes no whole GPUs there",
+    )
+    profile: MigProfile = Field(description="the slices' profile, like 1g.10gb, as `nvidia-smi mig -lgip` lists it")
+    slices: Whole = Field(ge=1, le=MOST_SLICES, description="slices of each physical GPU; quotas count these")
+
+    @property
+    def memory_mib(self) -> int:
+        """What one slice has at least, in MiB: the profile's name rounds up by less than a twentieth (NVIDIA MIG User
+        Guide: 1g.5gb of an A100 has 4.75 GiB)."""
+        gigabytes = int(self.profile.split(".")[1].split("gb")[0])
+        return gigabytes * 1024 * 19 // 20
+
+
 class Sharing(Section):
-    """How the device plugin shares GPUs. Neither isolates faults; MPS bounds memory, time-slicing bounds nothing."""
+    """How GPUs are shared. MIG keeps memory and faults apart, MPS bounds memory, time-slicing bounds nothing."""
 
     time_slicing: Replicas | None = Field(
         default=None, description="GPUs shared by taking turns; nothing keeps memory or faults apart"
@@ -203,6 +248,14 @@ class Sharing(Section):
     mps: MpsReplicas | None = Field(
         default=None, description="GPUs shared by NVIDIA's MPS; memory is divided evenly, faults are not kept apart"
     )
+    mig: Mig | None = Field(
+        default=None, description="GPUs cut into slices of one size; memory and faults are kept apart by the hardware"
+    )
+
+    @property
+    def given(self) -> bool:
+        """Whether GPUs are shared at all."""
+        return bool(self.time_slicing or self.mps or self.mig)
 
 
 class Pool(Section):
@@ -244,11 +297,30 @@ class Pool(Section):
         default=False, description="keep everything but GPU teams off the nodes: nvidia.com/gpu:NoSchedule"
     )
 
+    topology: tuple[LabelKey, ...] = Field(
+        default=(),
+        max_length=MOST_LEVELS,
+        description="labels of its nodes, the widest first (zone, rack, kubernetes.io/hostname): a KAI Topology of the "
+        "pool's name, for jobs that ask to be near each other",
+    )
+
     @property
     def replicas(self) -> int:
         """How often each physical GPU is advertised: 1 without sharing."""
+        if self.sharing.mig:
+            return self.sharing.mig.slices
         shared = self.sharing.time_slicing or self.sharing.mps
         return shared.replicas if shared else 1
+
+    @property
+    def gpus_counted_per_node(self) -> int:
+        """What label nvidia.com/gpu.count says: physical GPUs, or MIG slices (k8s-device-plugin:internal/lm)."""
+        return self.gpus_per_node * (self.sharing.mig.slices if self.sharing.mig else 1)
+
+    @property
+    def device_memory_mib(self) -> int | None:
+        """Memory in MiB of what one `nvidia.com/gpu` shows: the GPU's, or at least a MIG slice's."""
+        return self.sharing.mig.memory_mib if self.sharing.mig else self.gpu_memory_mib
 
     @property
     def size(self) -> int:
@@ -267,5 +339,7 @@ class Pool(Section):
 
     @property
     def unit(self) -> str:
-        """What a quota on this pool counts: `GPU` or `replica`."""
+        """What a quota on this pool counts: `GPU`, `replica` or `slice`."""
+        if self.sharing.mig:
+            return "slice"
         return "replica" if self.replicas > 1 else "GPU"

@@ -10,8 +10,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import Field, Strict
+from pydantic import BeforeValidator, Field, Strict
 
+from settings.gpu_sharing import Enforce, GpuSharing, spelled_out
 from settings.infrastructure import (
     MOST_MEMORY_MIB,
     MOST_NODES,
@@ -21,6 +22,7 @@ from settings.infrastructure import (
     Host,
     HostProvider,
     Injection,
+    Metrics,
     MpsReplicas,
     Owner,
     Pool,
@@ -30,7 +32,9 @@ from settings.infrastructure import (
     Sharing,
 )
 from settings.quotas import GpuQuota, Queue, QueueResource, TeamResources
+from settings.shorthand import or_short
 from settings.slurm import Slurm
+from settings.snapshots import Snapshots
 from settings.texts import (
     ChartKey,
     ChartPlace,
@@ -59,15 +63,18 @@ __all__ = [
     "Artifacts",
     "Canary",
     "Check",
+    "Enforce",
     "Expose",
     "Gpu",
     "GpuQuota",
+    "GpuSharing",
     "GpuStack",
     "Headroom",
     "Host",
     "HostProvider",
     "Injection",
     "Isolation",
+    "Metrics",
     "MpsReplicas",
     "OnFailure",
     "Override",
@@ -82,6 +89,7 @@ __all__ = [
     "SchedulerMode",
     "SharedScheduler",
     "Sharing",
+    "Snapshots",
     "Team",
     "TeamCheck",
     "TeamPriority",
@@ -148,8 +156,17 @@ class Scheduler(Section):
         default=SchedulerMode.DEFAULT, description="virtual: a KAI of its own; host: the host's KAI; default: no KAI"
     )
     version: Version | None = Field(default=None, description="KAI release, like v0.9.3; only with mode virtual")
-    gpu_sharing: Flag = Field(default=False, description="allow GPU fractions (gpu-fraction, gpu-memory annotations)")
+    gpu_sharing: Annotated[GpuSharing, BeforeValidator(spelled_out)] = Field(
+        default=GpuSharing(),
+        description="allow GPU fractions (gpu-fraction, gpu-memory annotations); true and false alone are short forms",
+        json_schema_extra=or_short({"type": "boolean"}),
+    )
     canary: Canary | None = Field(default=None, description="a second virtual cluster with another KAI version")
+
+    @property
+    def shares(self) -> bool:
+        """Whether GPU fractions are allowed."""
+        return self.gpu_sharing.enabled
 
 
 class Expose(StrEnum):
@@ -184,6 +201,9 @@ class Vcluster(Section):
         default="sqlite", description="where the virtual cluster keeps its objects; etcd is one more pod"
     )
     persistence: Flag = Field(default=True, description="off loses the tenant at the next restart of its control plane")
+    snapshots: Snapshots | None = Field(
+        default=None, description="keep snapshots of it; default: none can be taken. {} is a volume of 2Gi"
+    )
 
 
 PartOfGpu = Annotated[float, Strict(), Field(gt=0, lt=1)]
@@ -222,6 +242,9 @@ class Team(Section):
     nodes: tuple[NodeName, ...] = Field(
         default=(), max_length=MOST_NODES, description="only these nodes of the pool; default: all of them"
     )
+    state: Literal["active", "paused"] = Field(
+        default="active", description="paused: its pods are stopped and its GPUs given back; what it keeps stays"
+    )
     scheduler: Scheduler = Field(
         default=Scheduler(), description="which scheduler its pods get; default: the host's own, no KAI"
     )
@@ -243,6 +266,11 @@ class Team(Section):
         max_length=MOST_ENTRIES,
         description="servers and apps that run as the team's own, each tested after a deploy",
     )
+
+    @property
+    def paused(self) -> bool:
+        """Whether its workloads are stopped."""
+        return self.state == "paused"
 
     @property
     def first_queue(self) -> str | None:

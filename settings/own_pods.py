@@ -32,16 +32,45 @@ def team_names_are_free(platform: Platform) -> Iterator[Problem]:
 
 
 def storage_holds_the_control_plane(platform: Platform) -> Iterator[Problem]:
-    """The volume of a virtual cluster's objects counts in the team's storage."""
+    """The volumes of a virtual cluster's objects and of its snapshots count in the team's storage."""
     own = releases.CONTROL_PLANE_STORAGE
     for name, team in tenants(platform).items():
-        too_small = parse_quantity(team.resources.storage) < parse_quantity(own)
-        if team.vcluster.persistence and too_small and canary_of(platform, name) is None:
+        claim = team.vcluster.snapshots.claim if team.vcluster.snapshots else None
+        volumes = {
+            **({"the control plane's own volume": own} if team.vcluster.persistence else {}),
+            **({"that of its snapshots": claim} if claim else {}),
+        }
+        needed = sum(parse_quantity(size) for size in volumes.values())
+        if parse_quantity(team.resources.storage) < needed and canary_of(platform, name) is None:
+            takes = " and ".join(f"{what} takes {size} of it" for what, size in volumes.items())
             yield Problem(
                 path=("teams", name, "resources", "storage"),
-                rule=f"the control plane's own volume takes {own} of it",
+                rule=takes,
                 got=shown(team.resources.storage),
-                fix=f"write at least {own} and what the team's volumes take",
+                fix=f"write at least {' + '.join(volumes.values())} and what the team's volumes take",
+            )
+
+
+def snapshots_can_be_taken(platform: Platform) -> Iterator[Problem]:
+    """vCluster writes a snapshot of what lies in its SQLite file on a volume; the vendor supports none of a deployed
+    etcd (VD: vcluster/manage/backup-restore), and what lies in a pod alone is out of reach."""
+    for name, team in platform.teams.items():
+        path = ("teams", name, "vcluster", "snapshots")
+        if team.vcluster.snapshots is None:
+            continue
+        if team.vcluster.backing_store == "etcd":
+            yield Problem(
+                path=path,
+                rule="vCluster takes no snapshot of a deployed etcd",
+                got="backingStore: etcd",
+                fix="remove snapshots; back the etcd pod up with etcd's own tools",
+            )
+        elif not team.vcluster.persistence:
+            yield Problem(
+                path=path,
+                rule="a snapshot is taken of a volume, and there is none",
+                got="persistence: false",
+                fix="remove snapshots, or write persistence: true for a new virtual cluster",
             )
 
 
@@ -73,7 +102,7 @@ def restricted_teams_can_run(platform: Platform) -> Iterator[Problem]:
                 got=shown(kai.version),
                 fix=f"write {releases.DEFAULT_KAI}, or isolation: baseline",
             )
-        elif team.scheduler.gpu_sharing and canary_of(platform, name) is None:
+        elif team.scheduler.shares and canary_of(platform, name) is None:
             yield Problem(
                 path=(*path, "scheduler", "gpuSharing"),
                 rule="and isolation: restricted exclude each other, the level refuses KAI's reservation pods",

@@ -1,24 +1,18 @@
 """SLURM on a GPU host beside the cluster, as it stands in a stack file. Pure: no Pulumi import.
 
-Owns: the shape of `slurm`, and the rule that a GPU has one owner.
-Leaves to others: the commands (`components/slurm`).
+Owns: the shape of `slurm`.
+Leaves to others: the rule that a GPU has one owner (`rules/slurm.py`), the commands (`components/slurm`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
 from settings.connection import Connection
-from settings.problems import Problem, shown
 from settings.texts import DnsLabel, Text
 from settings.types import Flag, Section, Whole
-
-if TYPE_CHECKING:
-    from settings.models import Platform
-
 
 Device = Annotated[
     str,
@@ -44,30 +38,3 @@ class Slurm(Section):
     )
     partition: DnsLabel = Field(default="gpu", description="name of the one partition")
     adopt: Flag = Field(default=False, description="replace a slurm.conf of somebody else; destroy puts it back")
-
-
-def slurm_has_its_own_gpus(platform: Platform) -> Iterator[Problem]:
-    """Kubernetes and SLURM never give away the same GPU: neither sees what the other has taken."""
-    slurm = platform.slurm
-    if slurm is None:
-        return
-    for name, pool in platform.pools.items():
-        if slurm.host in pool.nodes and pool.gpus_per_node and slurm.gpus:
-            yield Problem(
-                path=("slurm", "host"),
-                rule="must be no node of a pool with GPUs: Kubernetes and SLURM would both give away its GPUs",
-                got=f"{slurm.host!r}, a node of pool {name} with {pool.gpus_per_node} GPUs",
-                fix=f"take it out of pools.{name}.nodes, or remove slurm",
-            )
-    if slurm.devices and len(slurm.devices) != slurm.gpus:
-        yield Problem(
-            path=("slurm", "devices"),
-            rule="names one device a GPU",
-            got=f"{len(slurm.devices)} devices and gpus: {slurm.gpus}",
-            fix="make them equal, or remove devices",
-        )
-    for index, device in enumerate(slurm.devices):
-        if device in slurm.devices[:index]:
-            yield Problem(
-                path=("slurm", "devices", index), rule="names each device once", got=shown(device), fix="remove one"
-            )

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from settings.models import GpuQuota, Platform, Queue, QueueResource, Scheduler, Team
-from settings.types import parse_quantity
+from collections.abc import Mapping
+from decimal import ROUND_FLOOR, Decimal
+
+from settings.models import GpuQuota, Platform, Queue, Scheduler, Team
+from settings.types import UNLIMITED, parse_quantity
 
 CANARY_SUFFIX = "-canary"
-CANARY_QUEUE = "default"
 CANARY_CPU = "4"
 CANARY_MEMORY = "16Gi"
 CANARY_PODS = 15
+PAUSED_CPU = "500m"
+PAUSED_MEMORY = "1Gi"
+PAUSED_PODS = 10
+"""Of a paused tenant: room in which its own control plane and scheduler can roll, for no pod of its workloads."""
+
+
+def tenants_now(platform: Platform) -> dict[str, Team]:
+    """Return teams and canaries by name, each with what it may use now: one that is paused has no GPU, and in no queue
+    either."""
+    return {name: _paused(team) if team.paused else team for name, team in tenants(platform).items()}
 
 
 def tenants(platform: Platform) -> dict[str, Team]:
-    """Return teams and canaries by name. A canary is its team with another KAI version and its own, few GPUs."""
+    """Return teams and canaries by name, paused or not. A canary is its team with another KAI version and its own, few
+    GPUs."""
     found = dict(platform.teams)
     for name, team in platform.teams.items():
         if team.scheduler.canary is not None:
@@ -61,11 +74,58 @@ def _canary(team: Team) -> Team:
                     "pods": min(CANARY_PODS, asked.pods),
                 }
             ),
+            # its state is for trying things out
+            "vcluster": team.vcluster.model_copy(update={"snapshots": None}),
             # its ports and GPUs are the team's
             "workloads": {},
-            "queues": {CANARY_QUEUE: Queue(gpu=QueueResource(quota=gpus, limit=gpus))},
-            # the team's own port, names and queue are not the canary's
+            # under their own names, so that the team's manifests work there as they are
+            "queues": scaled(team.queues, gpus, parts=team.scheduler.shares),
+            # the team's own port and names are not the canary's
             "access": team.access.model_copy(update={"port": None, "host_names": canary.host_names}),
-            "check": team.check.model_copy(update={"queue": CANARY_QUEUE, "gpus": min(team.check.gpus, max(gpus, 1))}),
+            "check": team.check.model_copy(update={"gpus": min(team.check.gpus, max(gpus, 1))}),
         }
     )
+
+
+def _paused(team: Team) -> Team:
+    asked = team.resources
+    return team.model_copy(
+        update={
+            "resources": asked.model_copy(
+                update={
+                    "gpus": GpuQuota(),
+                    "cpu": min(PAUSED_CPU, asked.cpu, key=parse_quantity),
+                    "memory": min(PAUSED_MEMORY, asked.memory, key=parse_quantity),
+                    "pods": min(PAUSED_PODS, asked.pods),
+                }
+            ),
+            "queues": {
+                name: queue.model_copy(update={"gpu": queue.gpu.model_copy(update={"quota": 0, "limit": 0})})
+                for name, queue in team.queues.items()
+            },
+        }
+    )
+
+
+def scaled(queues: Mapping[str, Queue], gpus: int, *, parts: bool) -> dict[str, Queue]:
+    """Return the queues with their guarantees in the same proportions, together at most `gpus`, and no limit above it.
+
+    `parts`: whether a hundredth of a GPU may be guaranteed; else the whole GPUs go to the largest remainders, of equal
+    ones to the first by name. No queue gets more than it has; priority and over-quota weight stay.
+    """
+    asked = {name: Decimal(str(queue.gpu.quota)) for name, queue in queues.items() if queue.gpu.quota > 0}
+    unit = Decimal("0.01") if parts else Decimal(1)
+    total = sum(asked.values(), Decimal(0))
+    most = min(total, Decimal(gpus)).quantize(unit, ROUND_FLOOR)
+    exact = {name: quota * most / total for name, quota in asked.items()}
+    shares = {name: share.quantize(unit, ROUND_FLOOR) for name, share in exact.items()}
+    left = int((most - sum(shares.values(), Decimal(0))) / unit)
+    for name in sorted(exact, key=lambda name: (shares[name] - exact[name], name))[:left]:
+        shares[name] += unit
+    found = {}
+    for name, queue in queues.items():
+        limit = queue.gpu.limit if queue.gpu.limit == UNLIMITED else float(min(queue.gpu.limit, gpus))
+        quota = float(shares[name]) if name in shares else queue.gpu.quota
+        numbers = queue.gpu.model_copy(update={"quota": quota, "limit": limit})
+        found[name] = queue.model_copy(update={"gpu": numbers})
+    return found

@@ -39,7 +39,13 @@ class Text:
 
     def check(self, value: object, info: core_schema.ValidationInfo) -> object:
         """Raise `ValueError` for a text that breaks the rule. What is no text is refused by the next step."""
-        if not isinstance(value, str) or self.by_rule or (info.context and info.context.get(ANY_NAME)):
+        if not isinstance(value, str) or (info.context and info.context.get(ANY_NAME)):
+            return value
+        if self.by_rule:
+            if len(value) > self.longest:
+                # without the value: it may hold a password
+                message = f"must be at most {self.longest} characters long, got {len(value)}"
+                raise ValueError(message)
             return value
         if len(value) <= self.longest and re.fullmatch(self.pattern, value) is not None:
             return value
@@ -118,6 +124,17 @@ ProductName = Annotated[
     ),
 ]
 
+MigProfile = Annotated[
+    str,
+    Text(
+        rule="a MIG profile: compute slices and memory",
+        pattern=grammar.MIG_PROFILE,
+        longest=20,
+        example="'1g.10gb' (`nvidia-smi mig -lgip` lists what the GPU offers)",
+        stand_in="1g.{}gb",
+    ),
+]
+
 HostName = Annotated[
     str,
     Text(
@@ -158,6 +175,18 @@ EnvName = Annotated[
         stand_in="stand_in_{}",
     ),
 ]
+
+RunTime = Annotated[
+    str,
+    Text(
+        rule="a time: a whole number and s, m or h, from 1s to 999h",
+        pattern=r"[1-9][0-9]{0,2}[smh]",
+        longest=4,
+        example="'90s', '10m' or '2h'",
+        stand_in="{}s",
+    ),
+]
+"""A duration as KAI reads it (Go's time.Duration)."""
 
 Version = Annotated[
     str,

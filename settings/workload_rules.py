@@ -88,7 +88,7 @@ def workloads_have_their_queue(platform: Platform) -> Iterator[Problem]:
                 got="scheduler.mode default",
                 fix="write gpu: {count: 1}, or mode virtual or host",
             )
-        elif workload.gpu.parts and not team.scheduler.gpu_sharing:
+        elif workload.gpu.parts and not team.scheduler.shares:
             yield Problem(
                 path=(*path, "gpu"),
                 rule="a part of a GPU needs scheduler.gpuSharing",
@@ -110,7 +110,7 @@ def models_fit_their_share(platform: Platform) -> Iterator[Problem]:
         pool = platform.pools.get(team.pool or "")
         if not isinstance(workload, Inference) or pool is None or len(workload.gpu.given()) != 1:
             continue
-        memory = pool.gpu_memory_mib
+        memory = pool.device_memory_mib
         if memory is None:
             yield Problem(
                 path=("pools", team.pool or ""),
@@ -119,7 +119,7 @@ def models_fit_their_share(platform: Platform) -> Iterator[Problem]:
                 fix="write gpuMemoryMib, the memory of one GPU as nvidia-smi says it",
             )
             continue
-        if pool.replicas > 1:
+        if pool.sharing.time_slicing or pool.sharing.mps:
             yield Problem(
                 path=(*path, "gpu"),
                 rule="an inference server takes a share of a whole GPU, and replicas share memory without a bound",
@@ -148,7 +148,7 @@ def workloads_fit_their_team(platform: Platform) -> Iterator[Problem]:
             continue
         path: Path = ("teams", name, "workloads")
         pool = platform.pools.get(team.pool or "")
-        shares = list(_gpu_shares(team, pool.gpu_memory_mib if pool else None))
+        shares = list(_gpu_shares(team, pool.device_memory_mib if pool else None))
         limit = _gpu_limit(platform, team)
         if shares and limit is not None:
             # more than the limit in all needs no packing, which takes long for thousands of small parts
@@ -161,7 +161,7 @@ def workloads_fit_their_team(platform: Platform) -> Iterator[Problem]:
                     got=f"{_sum_text(shares)}, which takes {needs} GPUs of {limit}",
                     fix="ask for smaller shares, or raise resources.gpus.limit",
                 )
-        yield from _queue_sums(name, team, pool.gpu_memory_mib if pool else None)
+        yield from _queue_sums(name, team, pool.device_memory_mib if pool else None)
         yield from _host_sums(name, team, path)
 
 

@@ -147,7 +147,6 @@ def measured(what: str, teams: int, file: Path) -> tuple[float, float]:
 
 def main() -> None:
     """Measure, and print the table and the one line."""
-    on_the_real_engine()
     seconds: dict[tuple[str, int], float] = {}
     with tempfile.TemporaryDirectory() as folder:
         for teams in SIZES:
@@ -163,18 +162,6 @@ def main() -> None:
     ratio = seconds["ours", SIZES[-1]] / seconds["bare", SIZES[-1]]
     growth = math.log10(seconds["ours", 300] / seconds["ours", 30])
     print(f"bench ratio={ratio:.2f} growth={growth:.2f}")
-
-
-def on_the_real_engine() -> None:
-    """One and three teams on a real cluster, where there is one."""
-    from tests.engine import bench, conftest
-
-    why_not = bench.available()
-    if why_not is not None:
-        print(f"real  not measured: {why_not}", flush=True)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        bench.run(conftest.fresh(Path(folder)), Path(folder))
 
 
 def one() -> None:

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import runpy
 import signal
+import socket
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import httpx2
 import pulumi
 import pytest
 import yaml
 from pulumi.runtime import mocks, rpc, settings
-from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.proto import resource_pb2, source_pb2
 from pulumi.runtime.stack import ResourceRegistrationFailed, Stack
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRET_MARK = "4dabf18193072939515e22adb298388d"
 """How the SDK wraps a secret in inputs."""
+
+
+HANGS_SECONDS = 300.0
+"""What takes longer than this hangs, on the busiest machine, too."""
 
 
 def kubeconfig(context: str) -> str:
@@ -58,6 +65,31 @@ class Registered:
         """The object's metadata, for Kubernetes objects."""
         found: Mapping[str, Any] = self.inputs.get("metadata") or {}
         return found
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server on this very machine is slow on a busy one, and never far away: a test of what it says goes by no clock.
+
+    What is asked here waits for its answer, up to the time after which a test hangs.
+    """
+    send = httpx2.HTTPTransport.handle_request
+
+    def patient(transport: httpx2.HTTPTransport, request: httpx2.Request) -> httpx2.Response:
+        if request.url.host in ("127.0.0.1", "localhost"):
+            asked = request.extensions.get("timeout") or {}
+            request.extensions["timeout"] = dict.fromkeys(asked, HANGS_SECONDS)
+        return send(transport, request)
+
+    monkeypatch.setattr(httpx2.HTTPTransport, "handle_request", patient)
+
+
+@contextmanager
+def nobody(port: int = 0) -> Iterator[socket.socket]:
+    """Yield a socket whose port refuses every connection, and is nobody else's: bound, and not listened on."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", port))
+        yield held
 
 
 @dataclass
@@ -164,6 +196,13 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of every later collection of garbage: it stays, and is most of what there is."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
 def shipped(stack: str) -> Path:
     """One of the stack files as they come with the program. The one at the top may be the user's own by now."""
     return ROOT / "tests" / "stacks" / f"Pulumi.{stack}.yaml"
@@ -197,6 +236,8 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         answer: Callable[..., None] = not_waiting,
         failing: bool = False,
     ) -> Recorder:
+        # the SDK's note of which line made a resource: a quarter of the time, and no test asks for it
+        monkeypatch.setattr("pulumi.runtime.resource._get_stack_trace", source_pb2.StackTrace)
         monkeypatch.setattr("kube.wait_for_secret", wait)
         monkeypatch.setattr("kube.wait_until_it_answers", answer)
         data = platform_of(platform) if isinstance(platform, str) else dict(platform)

@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 
 import yaml
@@ -13,6 +14,7 @@ import yaml
 from tests.conftest import ROOT
 
 NOT_IMPORTED = {
+    "pytest-xdist": "a plugin of pytest",
     "ruff": "a tool",
     "mypy": "a tool",
     "zizmor": "a tool",
@@ -22,6 +24,7 @@ NOT_IMPORTED = {
 """Declared, and no module of this repository imports it; each with what it is for."""
 
 
+@cache
 def own_files() -> list[str]:
     """Every Python file of the repository, without environments and caches."""
     return [
@@ -31,17 +34,24 @@ def own_files() -> list[str]:
     ]
 
 
+@cache
+def tree(file: str) -> ast.Module:
+    """One of them, parsed once for all who look through them."""
+    return ast.parse((ROOT / file).read_text(encoding="utf-8"))
+
+
 def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+@cache
 def imported() -> dict[str, set[str]]:
     """Modules that ours import, each with the distributions that bring it: of a shared name like `google` several."""
     files = own_files()
     ours = {file.split("/")[0].removesuffix(".py") for file in files}
     modules: set[str] = set()
     for file in files:
-        for node in ast.walk(ast.parse((ROOT / file).read_text())):
+        for node in ast.walk(tree(file)):
             if isinstance(node, ast.Import):
                 modules |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

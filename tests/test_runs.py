@@ -14,6 +14,7 @@ KNOWN = {
     "KAI": list(releases.KAI),
     "vCluster": list(releases.VCLUSTER),
     "device plugin": list(releases.DEVICE_PLUGIN),
+    "dcgm-exporter": list(releases.DCGM_EXPORTER),
     "GPU Operator": list(releases.GPU_OPERATOR),
 }
 QUOTE = '"'

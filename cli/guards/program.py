@@ -25,6 +25,7 @@ from cli.guards.losses import losses
 from cli.guards.memory import Remembered, another_cluster, left_out, remembered
 from cli.guards.quota import quota_refusals
 from cli.guards.refusal import Refusal, RefusedError
+from cli.guards.snapshots import before_changes
 from cli.guards.stamp import RELEASED, VARIABLE, holds
 from cli.preflight import Finding, Level
 from settings.models import HostProvider, Platform
@@ -94,6 +95,8 @@ def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date
     found += losses(state, platform, stack, today, *((cluster.target, cluster.uid) if cluster else (None, None)))
     if cluster is not None:
         found += cluster_refusals(cluster.findings or (), platform, today, changing=changing)
+    if not found and changing and cluster is not None and kubeconfig is not None:
+        found = before_changes(state, platform, cluster.uid, kubeconfig)
     if found:
         raise RefusedError(found)
 

@@ -1,7 +1,7 @@
 """Does the cluster have what the stack file says? Pure comparison of plain data.
 
-Owns: the facts that are compared (`facts.py`), the rules by subject (`nodes.py`, `gpus.py`, `software.py`, `teams.py`,
-`charts.py`, `rights.py`), one fix for each finding (`findings.py`).
+Owns: the facts that are compared (`facts.py`), the rules by subject (`nodes.py`, `fences.py`, `gpus.py`,
+`software.py`, `teams.py`, `charts.py`, `rights.py`), one fix for each finding (`findings.py`).
 Leaves to others: reading the facts (`cli/live.py`), rules that need no cluster (`settings`), showing (`cli/host.py`).
 
 Objects that an earlier run of ours made are fine: they are told by the label
@@ -15,13 +15,15 @@ from datetime import date
 
 from cli.preflight import nodes, software, teams
 from cli.preflight.charts import is_chart, local_charts
-from cli.preflight.facts import ClusterFacts, NodeFacts, ObjectFacts, Right, Taint
+from cli.preflight.facts import ClusterFacts, Fence, NodeFacts, ObjectFacts, Right, Taint
+from cli.preflight.fences import fences
 from cli.preflight.findings import Finding, Level, warning, worst
 from cli.preflight.rights import needed_rights, rights
 from settings.models import Platform, Team
 
 __all__ = [
     "ClusterFacts",
+    "Fence",
     "Finding",
     "Level",
     "NodeFacts",
@@ -52,9 +54,11 @@ def compare(
         *teams.version(facts),
         *_unreadable(facts),
         *nodes.pools(platform, facts, tenants),
+        *fences(platform, facts),
         *software.runtime_class(platform, facts),
         *software.kai_runtime_classes(platform, facts, tenants),
         *software.gpu_software(platform, facts),
+        *software.metrics(platform, facts),
         *software.default_runtime(platform),
         *teams.storage(platform, facts, tenants),
         *teams.kubernetes_inside(platform, facts, tenants, today or date.today()),

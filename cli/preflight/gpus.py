@@ -12,11 +12,13 @@ from decimal import Decimal
 from typing import Final
 
 import releases
+from cli.preflight.driver import driver_findings
 from cli.preflight.facts import VENDOR, ClusterFacts, NodeFacts
 from cli.preflight.findings import Finding, Level, error, note, warning
 from names import GPU, GPU_COUNT, GPU_MEMORY, GPU_PRESENT, GPU_PRODUCT, GPU_RESOURCES
 from releases import KaiRelease
 from settings.models import GpuStack, Owner, Platform, Pool, SchedulerMode, Team
+from settings.rules.enforcement import enforces
 
 MEMORY_OF_ANOTHER_GPU: Final = Decimal("0.15")
 """NVML's total is up to some 6 % below the number on the box (L4: 24576 on the box, 23034 by NVML); a difference above
@@ -39,6 +41,8 @@ class Users:
 
     kais: Mapping[str, KaiRelease]
     fractions: bool
+    driver: int = 0
+    """Oldest major version of the driver that one of them needs to hold pods to their part; 0: any."""
 
     @property
     def count_names_at_zero(self) -> list[str]:
@@ -49,7 +53,7 @@ class Users:
 def users_of(platform: Platform, pool: str, tenants: Mapping[str, Team]) -> Users:
     """Return whose KAI places pods on a pool. Versions that nobody knows are told by the stack file's rules."""
     kais: dict[str, KaiRelease] = {}
-    fractions = False
+    fractions, driver = False, 0
     for team in tenants.values():
         if team.pool != pool or team.resources.gpus.limit == 0:
             continue
@@ -59,8 +63,10 @@ def users_of(platform: Platform, pool: str, tenants: Mapping[str, Team]) -> User
         kai = releases.KAI.get(version or "")
         if team.scheduler.mode is not SchedulerMode.DEFAULT and kai is not None:
             kais[kai.version] = kai
-            fractions = fractions or team.scheduler.gpu_sharing
-    return Users(kais=kais, fractions=fractions)
+            fractions = fractions or team.scheduler.shares
+            if enforces(team) and kai.enforcement is not None:
+                driver = max(driver, kai.enforcement.driver or 0)
+    return Users(kais=kais, fractions=fractions, driver=driver)
 
 
 def node_gpus(
@@ -68,7 +74,7 @@ def node_gpus(
 ) -> list[Finding]:
     """Return what is wrong with the number of a node's GPUs: nothing, or what explains it."""
     found = list(_numbers(platform, pool, users, node, facts, subject))
-    return [*found, *_unbounded_names(node, subject)]
+    return [*found, *_unbounded_names(node, subject), *driver_findings(users.driver, node, subject)]
 
 
 def _numbers(
@@ -108,6 +114,15 @@ def _numbers(
         )
     elif not advertised and _comes_with_up(platform, node, facts):
         yield _not_yet(platform, pool, node, subject)
+    elif pool.sharing.mig and advertised == pool.gpus_per_node:
+        yield error(
+            "mig-off",
+            subject,
+            f"advertises {advertised} {GPU}, the file says {declared} slices of {pool.sharing.mig.profile}: its GPUs "
+            "are not cut, or the plugin does not look for slices",
+            "cut them (`nvidia-smi mig` on the node, or the GPU Operator's label nvidia.com/mig.config) while nobody "
+            "uses them, and have the plugin's migStrategy at single; or remove sharing.mig",
+        )
     elif pool.replicas > 1 and advertised == pool.gpus_per_node and _plugin_is_ours(platform):
         yield note("replicas-not-yet", subject, f"shows {advertised} GPUs: its {declared} replicas come with `up`")
     elif (node.gpu_capacity or 0) > advertised:
@@ -204,7 +219,7 @@ def _held_back(pool: Pool, node: NodeFacts, subject: str) -> Finding:
     healthy = f"{advertised} {'is' if advertised == 1 else 'are'}" if advertised else "none is"
     held = f"has {capacity}, of which {healthy} allocatable: the device plugin holds {capacity - advertised} for "
     held += "unhealthy (Xid)" if advertised else "unhealthy (Xid), or its pod is gone"
-    mend = "read the plugin's log for the UUID, restart the plugin's pod or drain the node"
+    mend = f"read the plugin's log for the UUID, restart the plugin's pod, or `make fence NODE={node.name}`"
     if capacity == declared:
         return error("gpus-fewer", subject, held, f"{mend}; gpusPerNode stays {pool.gpus_per_node}")
     if advertised == declared:
@@ -232,8 +247,10 @@ def _counted(node: NodeFacts) -> int | None:
 def _differ(pool: Pool, node: NodeFacts, declared: int, found: int, verb: str, subject: str) -> Finding:
     message = f"{verb} {found} {GPU}, the file says {declared}"
     if pool.replicas > 1 and found % pool.gpus_per_node == 0 and found // pool.gpus_per_node > 1:
-        fix = f"set sharing replicas to {found // pool.gpus_per_node}, or mend the device plugin's sharing config"
-    elif _counted(node) == pool.gpus_per_node and found < declared:
+        each = found // pool.gpus_per_node
+        mig = f"set sharing.mig.slices to {each}, or cut the GPUs as the file says"
+        fix = mig if pool.sharing.mig else f"set sharing replicas to {each}, or mend the device plugin's sharing config"
+    elif _counted(node) == pool.gpus_counted_per_node and found < declared:
         # the label says what the file says: another number in the file would only move the contradiction
         fix = f"find the GPUs that the node lost since label {GPU_COUNT} was written (`nvidia-smi -L` there)"
     else:
@@ -246,14 +263,14 @@ def _differ(pool: Pool, node: NodeFacts, declared: int, found: int, verb: str, s
 def _count_label(platform: Platform, pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
     """The number is right and the label is another: two owners of one label are refused by the API."""
     counted = _counted(node)
-    if counted is None or counted == pool.gpus_per_node or node.gpus is None:
+    if counted is None or counted == pool.gpus_counted_per_node or node.gpus is None:
         return
     shared = node.gpus // counted if counted and node.gpus % counted == 0 and pool.replicas == 1 else 1
     yield Finding(
         id="gpu-count-label",
         level=Level.ERROR if labels_are_refused(platform, pool) else Level.WARNING,
         subject=subject,
-        message=f"label {GPU_COUNT} says {counted} physical GPUs, the file says {pool.gpus_per_node}, and "
+        message=f"label {GPU_COUNT} says {counted} physical GPUs, the file says {pool.gpus_counted_per_node}, and "
         f"{node.gpus} {GPU} are allocatable",
         fix=(f"if each GPU is shared, set gpusPerNode: {counted} and replicas: {shared}; else " if shared > 1 else "")
         + f"remove the label (`kubectl label node {node.name} {GPU_COUNT}-`)",
@@ -287,7 +304,7 @@ def gpu_labels(platform: Platform, pool: Pool, node: NodeFacts, subject: str) ->
         return
     refused = labels_are_refused(platform, pool)
     found = {key: value for key, value in node.labels.items() if key not in node.ours}
-    if GPU_MEMORY in found and pool.gpu_memory_mib is not None:
+    if GPU_MEMORY in found and pool.gpu_memory_mib is not None and not pool.sharing.mig:
         yield from _memory(pool.gpu_memory_mib, found[GPU_MEMORY], node, subject, refused=refused)
     product = found.get(GPU_PRODUCT)
     if pool.product is not None and product is not None and not _same_product(pool.product, product, exact=refused):

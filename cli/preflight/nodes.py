@@ -32,15 +32,20 @@ def pools(platform: Platform, facts: ClusterFacts, tenants: Mapping[str, Team]) 
         problems = list(_missing_nodes(subject, pool, facts))
         for node in members:
             where = f"{subject}, node {node.name}"
-            problems += _condition(pool, node, where)
-            problems += node_gpus(platform, pool, users, node, facts, where)
+            if node.fence is None:  # of a fenced one nothing is promised (`fences.py`); its labels are still written
+                problems += _condition(node, where)
+                problems += node_gpus(platform, pool, users, node, facts, where)
+                problems += _size(pool, node, where)
+            problems += _taints(pool, node, where)
+            problems += _architecture(pool, node, where)
             problems += gpu_labels(platform, pool, node, where)
-            problems += _size(pool, node, where)
         yield from problems
         if members and not any(p.level in (Level.ERROR, Level.WARNING) for p in problems):
             gpus = f", {pool.gpus_allocatable_per_node} {pool.unit}s each" if pool.gpus_per_node else ""
-            yield ok("pool", subject, f"{len(members)} nodes Ready{gpus}")
-        yield from _room(platform, name, members)
+            served = sum(node.fence is None for node in members)
+            fenced = f", {len(members) - served} fenced" if served < len(members) else ""
+            yield ok("pool", subject, f"{served} nodes Ready{gpus}{fenced}")
+        yield from _room(platform, name, [node for node in members if node.fence is None])
         yield from in_use(users, members, name)
 
 
@@ -89,16 +94,19 @@ def _missing_nodes(subject: str, pool: Pool, facts: ClusterFacts) -> Iterator[Fi
             yield error("node-missing", f"{subject}, node {name}", "the cluster has no such node", fix)
 
 
-def _condition(pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
+def _condition(node: NodeFacts, subject: str) -> Iterator[Finding]:
     if not node.ready:
-        yield error("node-not-ready", subject, "is not Ready", f"look at `kubectl describe node {node.name}`")
+        look = f"look at `kubectl describe node {node.name}`, or go on without it: `make fence NODE={node.name}`"
+        yield error("node-not-ready", subject, "is not Ready", look)
     if node.cordoned:
         yield warning(
             "node-cordoned", subject, "is cordoned", f"`kubectl uncordon {node.name}` when it is ready for work"
         )
     for pressure in node.pressures:
         yield error("node-pressure", subject, f"has {pressure}", "free what it lacks; pods are evicted until then")
-    yield from _taints(pool, node, subject)
+
+
+def _architecture(pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
     if pool.architecture and node.labels.get(LABEL_ARCH) not in (None, pool.architecture):
         found = node.labels[LABEL_ARCH]
         yield error(
@@ -133,7 +141,7 @@ def _taints(pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
             "node-taint",
             subject,
             f"has {_listed(node.taints)}, and taint: true would set ours beside it: refused (409) until that is gone",
-            f"`kubectl uncordon {node.name}`, or mend what the taint names",
+            f"`{'make unfence NODE=' if node.fence else 'kubectl uncordon '}{node.name}`, or mend what the taint names",
         )
     elif blocking:
         yield warning(

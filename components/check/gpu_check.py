@@ -14,7 +14,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 import names
-from components.base import Component
+from components.base import DELETED_AT_ONCE, Component
 from components.check import job
 from components.retry import when_admitted, when_it_comes
 from probe import code
@@ -177,6 +177,7 @@ class GpuCheck(Component):
                         "pulumi.com/skipAwait": "true",
                         # failed, or no GPU was free: asked again by the next `up`, without anybody's hand
                         "pulumi.com/replaceUnready": "true",
+                        **DELETED_AT_ONCE,
                     },
                 },
                 spec=job.asking_job(half, self._mark),
@@ -194,7 +195,7 @@ class GpuCheck(Component):
         self, name: str, depends_on: list[pulumi.Resource], asking: list[k8s.batch.v1.Job]
     ) -> k8s.batch.v1.Job:
         metadata = self._metadata(f"{self._args.request.name}-verdict")
-        metadata["annotations"] = {"pulumi.com/replaceUnready": "true"}
+        metadata["annotations"] = {"pulumi.com/replaceUnready": "true", **DELETED_AT_ONCE}
         # with a new asking Job comes a new verdict
         runs = pulumi.Output.all(*(each.metadata for each in asking)).apply(
             lambda found: " ".join(str(each.get("uid")) for each in found)

@@ -51,7 +51,7 @@ def _request(platform: Platform, name: str, pool: Pool, node: str | None, select
         sharing=sharing(pool),
         tainted=pool.taint,
         product=pool.product,
-        pool_gpu_memory_mib=pool.gpu_memory_mib,
+        pool_gpu_memory_mib=pool.device_memory_mib,
         pod=pod_settings(platform),
         kind="host",
     )
@@ -59,6 +59,8 @@ def _request(platform: Platform, name: str, pool: Pool, node: str | None, select
 
 def sharing(pool: Pool) -> str | None:
     """How a pool's replicas are made, in the stack file's words; None without replicas."""
+    if pool.sharing.mig:
+        return "mig"
     if pool.sharing.mps:
         return "mps"
     return "timeSlicing" if pool.sharing.time_slicing else None

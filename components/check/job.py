@@ -61,7 +61,7 @@ class PodSettings:
 class Request:
     """What one check asks for, and of whom. `namespace` is where its pods run, `report_namespace` where the report is
     written. `pair`: two shares of one GPU that must be had at the same time; then there is no `fraction`. `sharing`:
-    how the pool's replicas are made, `timeSlicing` or `mps`; None without replicas."""
+    how the pool's replicas are made, `timeSlicing`, `mps` or `mig`; None without."""
 
     name: str
     namespace: str
@@ -97,6 +97,8 @@ class Request:
             return "fraction"
         if self.gpu_memory_mib is not None:
             return "gpu-memory"
+        if self.sharing == "mig":
+            return "mig"
         return "replica" if self.replicas > 1 else "whole"
 
 

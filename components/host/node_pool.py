@@ -76,12 +76,12 @@ def node_labels(name: str, pool: Pool, teams: Sequence[str], *, label_gpus: bool
     found = {names.LABEL_POOL: name, **{names.team_node_label(team): "true" for team in teams}}
     if pool.gpus_per_node and label_gpus:
         found[names.GPU_PRESENT] = "true"
-        found[names.GPU_COUNT] = str(pool.gpus_per_node)
-        if pool.gpu_memory_mib is not None:
+        found[names.GPU_COUNT] = str(pool.gpus_counted_per_node)
+        if pool.gpu_memory_mib is not None and not pool.sharing.mig:
             found[names.GPU_MEMORY] = str(pool.gpu_memory_mib)
         if pool.product is not None:
             found[names.GPU_PRODUCT] = pool.product
-    if pool.replicas > 1:
+    if pool.sharing.given:
         found[releases.NODE_LABEL_SHARING_CONFIG] = name
     if pool.sharing.mps:
         found.update([releases.NODE_LABEL_MPS_CAPABLE])

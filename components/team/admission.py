@@ -139,6 +139,8 @@ def rules(tenant: Tenant, strangers: Others, runtime_class: str) -> list[Rule]:
         object_rules.no_external_ips(),
         *object_rules.own_bindings(tenant, strangers.nodes),
         object_rules.no_claims_of_devices(),
+        # last: the others stay where they are, so a preview shows one rule more
+        *pod_rules.paused(tenant),
     ]
 
 

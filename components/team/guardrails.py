@@ -35,10 +35,12 @@ evicts its pod. One that needs more says so, within the team's quota."""
 
 @dataclass(frozen=True, kw_only=True)
 class GuardrailsArgs:
-    """`provider` is the host's."""
+    """`provider` is the host's. `after`: bounds that are lowered before this tenant has its own; a canary's GPUs were
+    its team's until then."""
 
     tenant: Tenant
     provider: k8s.Provider
+    after: k8s.core.v1.ResourceQuota | None = None
 
 
 class Guardrails(Component):
@@ -78,7 +80,7 @@ class Guardrails(Component):
             f"{name}-quota",
             metadata=self._metadata(args, "tenant"),
             spec={"hard": quota_hard(args.tenant)},
-            opts=self.child(provider=args.provider, depends_on=[self.namespace]),
+            opts=self.child(provider=args.provider, depends_on=[self.namespace, *([args.after] if args.after else [])]),
         )
 
     def _limit_range(self, name: str, args: GuardrailsArgs) -> None:

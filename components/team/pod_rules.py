@@ -31,6 +31,26 @@ DEFAULT_SCHEDULER: Final = "default-scheduler"
 NODE_NAME: Final = "variables.spec.?nodeName.orValue('')"
 
 
+NAMESPACE_LABEL: Final = "vcluster.loft.sh/namespace"
+"""The syncer puts it on every object of a tenant: the namespace that it has inside (as `SYNCED_LABEL`)."""
+OF_TENANCY: Final = ("kube-system", names.KAI_NAMESPACE)
+"""Namespaces inside a virtual cluster whose pods are not the tenant's: its DNS, its scheduler."""
+
+
+def paused(tenant: Tenant) -> list[Rule]:
+    """Of a paused tenant no pod starts but those of its DNS and its scheduler."""
+    if not tenant.team.paused:
+        return []
+    return [
+        Rule(
+            name="paused",
+            expression="request.operation != 'CREATE' || !variables.fromTenant || "
+            f"variables.labels[?{text(NAMESPACE_LABEL)}].orValue('') in {listed(OF_TENANCY)}",
+            fix="the team is paused; its pods start when it is resumed (state: active)",
+        )
+    ]
+
+
 def own_account(tenant: Tenant) -> Rule:
     """A tenant's pod runs under an account without rights on the host; the syncer gives it one."""
     accounts = (*WORKLOAD_ACCOUNTS, f"vc-workload-{tenant.name}")
@@ -201,7 +221,7 @@ def no_resource_claims() -> Rule:
 def no_devices_by_name(tenant: Tenant) -> Rule:
     """No container names a device to NVIDIA's runtime itself; KAI does so for a fraction, through its ConfigMap."""
     by_kai = f"{only('e.valueFrom', ('configMapKeyRef',))} && variables.asksPart"
-    if not tenant.team.scheduler.gpu_sharing:
+    if not tenant.team.scheduler.shares:
         by_kai = "false"
     bad_variable = (
         f"c.?env.orValue([]).exists(e, e.name in {listed(podspec.DEVICE_VARIABLES)} && "
@@ -222,10 +242,10 @@ def no_devices_by_name(tenant: Tenant) -> Rule:
 def runtime_class(tenant: Tenant, own: str) -> Rule:
     """The one class of the platform, for pods that ask for a GPU; no other class."""
     chosen = "variables.spec.?runtimeClassName.orValue('')"
-    if tenant.gpu_limit > 0 and tenant.kai is not None and tenant.kai.fractions_need_default_runtime:
+    if tenant.has_gpus and tenant.kai is not None and tenant.kai.fractions_need_default_runtime:
         # this KAI's reservation pods name no class, so the syncer gives every pod of the tenant the GPUs' one
         fits, whom = "true", "this team's pods"
-    elif tenant.team.scheduler.gpu_sharing:
+    elif tenant.team.scheduler.shares:
         fits, whom = "variables.asksGpu || variables.asksPart", "pods that ask for a GPU or a part of one"
     else:
         # no pod is bound to a part of a GPU here, so the mark is the tenant's own invention

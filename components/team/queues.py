@@ -8,20 +8,15 @@ Leaves to others: the host's hard caps. A tenant is admin in its virtual cluster
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 import names
 from capacity import UNLIMITED
-from components.base import Component
+from components.base import DELETED_AT_ONCE, Component
 from components.retry import when_admitted, when_it_comes
 from components.team.tenant import Tenant
-
-DELETED_AT_ONCE: Final = {"pulumi.com/deletionPropagationPolicy": "background"}
-"""The provider's own way (foreground) puts a finalizer on the Queue, and taking that off is an update, for which KAI's
-webhook is asked: a dead KAI would hold every deletion. A plain deletion asks no webhook."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,10 +103,12 @@ def parent_spec(tenant: Tenant) -> dict[str, object]:
 def leaf_spec(tenant: Tenant, leaf: str) -> dict[str, object]:
     """A leaf queue with the stack file's numbers."""
     queue = tenant.queues[leaf]
+    runtimes = {"preemptMinRuntime": queue.preempt_min_runtime, "reclaimMinRuntime": queue.reclaim_min_runtime}
     return {
         "displayName": leaf,
         "parentQueue": names.parent_queue(tenant.name),
         "priority": queue.priority,
+        **{key: value for key, value in runtimes.items() if value is not None},
         "resources": {
             "gpu": {
                 "quota": queue.gpu.quota,

@@ -21,8 +21,9 @@ from components.team.access import Access, AccessArgs
 from components.team.admission import Admission, AdmissionArgs, Others
 from components.team.guardrails import Guardrails, GuardrailsArgs
 from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
+from components.team.pause import Pause, PauseArgs
 from components.team.queues import Queues, QueuesArgs
-from components.team.tenant import Tenant, facts
+from components.team.tenant import Tenant, facts, topologies
 from components.team.virtual_cluster import VirtualCluster, VirtualClusterArgs
 from components.workloads.workloads import Workloads, WorkloadsArgs
 from releases import injection
@@ -33,7 +34,7 @@ from settings.models import GpuStack, Isolation, Platform, SchedulerMode
 class TeamArgs:
     """`host_kai` is the one KAI on the host, for mode `host`. `others`: what the tenant's pods must leave alone.
     `protect`: refuse to delete or replace the tenant. `depends_on`: the host's own checks.
-    `secrets`: what its workloads need, by source."""
+    `secrets`: what its workloads need, by source. `beside`: of a canary its team, whose bounds are lowered first."""
 
     tenant: Tenant
     others: Others
@@ -44,6 +45,7 @@ class TeamArgs:
     protect: bool
     depends_on: list[pulumi.Resource]
     secrets: Mapping[str, pulumi.Output[str]]
+    beside: Team | None = None
 
 
 class Team(Component):
@@ -62,14 +64,16 @@ class Team(Component):
     def __init__(self, name: str, args: TeamArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, facts(args.tenant), opts)
         self._args = args
+        after = args.beside.guardrails.quota if args.beside else None
         self.guardrails = Guardrails(
-            f"{name}-guardrails", GuardrailsArgs(tenant=args.tenant, provider=args.provider), self.child()
+            f"{name}-guardrails", GuardrailsArgs(tenant=args.tenant, provider=args.provider, after=after), self.child()
         )
         self.admission = self._admission(name)
         self.virtual_cluster = self._virtual_cluster(name)
         self.scheduler = self._scheduler(name)
         self.team_queues = self._queues(name)
         self.access = self._access(name)
+        self._pause(name)
         self.check = self._check(name)
         self.workloads = self._workloads(name)
         self.failed = self.failures()
@@ -115,7 +119,8 @@ class Team(Component):
             KaiSchedulerArgs(
                 team=args.tenant.name,
                 release=args.tenant.kai,
-                gpu_sharing=args.tenant.team.scheduler.gpu_sharing,
+                gpu_sharing=args.tenant.team.scheduler.shares,
+                enforce=args.tenant.enforced,
                 runtime_class=args.platform.gpu.runtime_class.name,
                 fake_gpus=args.platform.gpu.stack is GpuStack.FAKE,
                 cdi=injection.kai_cdi(args.platform.gpu.injection),
@@ -123,6 +128,7 @@ class Team(Component):
                 provider=inner.provider,
                 kubeconfig=inner.kubeconfig,
                 restricted=args.tenant.team.isolation is Isolation.RESTRICTED,
+                topologies=topologies({args.tenant.pool_name: args.tenant.pool}),
             ),
             self.child(),
         )
@@ -159,6 +165,22 @@ class Team(Component):
         return Access(
             f"{name}-access",
             AccessArgs(tenant=self._args.tenant, provider=inner.provider),
+            self.child(),
+        )
+
+    def _pause(self, name: str) -> None:
+        args = self._args
+        if not args.tenant.team.paused:
+            return
+        Pause(
+            f"{name}-pause",
+            PauseArgs(
+                tenant=args.tenant,
+                provider=args.provider,
+                kubeconfig=args.host_kubeconfig,
+                # not the queues: a tenant whose API is down is stopped all the same
+                depends_on=[self.guardrails, self.admission],
+            ),
             self.child(),
         )
 
@@ -232,7 +254,7 @@ class Team(Component):
 
 def is_checked(tenant: Tenant) -> bool:
     """Whether a tenant has a check."""
-    return tenant.team.check.enabled and tenant.gpu_limit != 0
+    return tenant.team.check.enabled and tenant.gpu_limit != 0  # none while it is paused
 
 
 CHECKED = (
@@ -244,6 +266,7 @@ CHECKED = (
     "gpuQuota",
     "gpuLimit",
     "gpuSharing",
+    "gpuSharingEnforce",
     "queues",
 )
 
@@ -251,7 +274,7 @@ CHECKED = (
 def checked(tenant: Tenant) -> dict[str, object]:
     """What of a tenant its check proves. CPU, memory and the like are none of it: changing them runs nothing again."""
     found = facts(tenant)
-    return {name: found[name] for name in CHECKED}
+    return {name: found[name] for name in CHECKED if name in found}
 
 
 def check_request(tenant: Tenant, platform: Platform) -> job.Request:
@@ -282,7 +305,7 @@ def check_request(tenant: Tenant, platform: Platform) -> job.Request:
         sharing=sharing(pool) if pool else None,
         tainted=bool(pool and pool.taint),
         product=pool.product if pool else None,
-        pool_gpu_memory_mib=pool.gpu_memory_mib if pool else None,
+        pool_gpu_memory_mib=pool.device_memory_mib if pool else None,
         pod=pod_settings(platform),
         kind="team",
     )

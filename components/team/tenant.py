@@ -15,8 +15,8 @@ import names
 import releases
 from capacity import UNLIMITED
 from settings.claims import tenancy_cost
-from settings.models import Expose, Platform, Pool, Queue, QueueResource, SchedulerMode, Team
-from settings.tenants import canary_of, tenants
+from settings.models import Enforce, Expose, Platform, Pool, Queue, QueueResource, SchedulerMode, Team
+from settings.tenants import canary_of, tenants, tenants_now
 from settings.workloads import App
 
 CHECK_QUEUE_PRIORITY: Final = 1
@@ -40,6 +40,8 @@ class Tenant:
     node_selector: Mapping[str, str]
     gpu_quota: int
     gpu_limit: int
+    has_gpus: bool
+    """Whether it has any while it is not paused: its virtual cluster does not change with that."""
     kai: releases.KaiRelease | None
     vcluster: releases.VclusterRelease
     kubernetes: str
@@ -62,6 +64,11 @@ class Tenant:
     def on_host(self) -> bool:
         """Whether its pods are placed by the host's KAI."""
         return self.team.scheduler.mode is SchedulerMode.HOST
+
+    @property
+    def enforced(self) -> bool:
+        """Whether a fraction of a GPU's memory is a limit."""
+        return self.team.scheduler.shares and self.team.scheduler.gpu_sharing.enforce is Enforce.MEMORY
 
     @property
     def queues(self) -> Mapping[str, Queue]:
@@ -87,10 +94,11 @@ class Tenant:
 
 def resolve(platform: Platform) -> dict[str, Tenant]:
     """Return every tenant of a valid stack file, canaries included, by name."""
-    return {name: _tenant(platform, name, team) for name, team in tenants(platform).items()}
+    with_gpus = {name for name, team in tenants(platform).items() if team.resources.gpus.limit != 0}
+    return {name: _tenant(platform, name, team, name in with_gpus) for name, team in tenants_now(platform).items()}
 
 
-def _tenant(platform: Platform, name: str, team: Team) -> Tenant:
+def _tenant(platform: Platform, name: str, team: Team, has_gpus: bool) -> Tenant:
     pool = platform.pools[team.pool] if team.pool else None
     kai = _kai(platform, team)
     vcluster = releases.VCLUSTER[team.vcluster.version or releases.DEFAULT_VCLUSTER]
@@ -105,6 +113,7 @@ def _tenant(platform: Platform, name: str, team: Team) -> Tenant:
         node_selector=_node_selector(name, team, pool),
         gpu_quota=_literal(team.resources.gpus.quota, team, pool),
         gpu_limit=_literal(team.resources.gpus.limit, team, pool),
+        has_gpus=has_gpus,
         kai=kai,
         vcluster=vcluster,
         # the host's KAI is no reason to change what runs inside: raising it would restart every tenant's API server
@@ -157,6 +166,11 @@ def _certificate_names(platform: Platform, name: str, team: Team) -> tuple[str, 
     return tuple(dict.fromkeys(found))
 
 
+def topologies(pools: Mapping[str | None, Pool | None]) -> dict[str, tuple[str, ...]]:
+    """The levels of each pool that has any, by the pool's name."""
+    return {name: pool.topology for name, pool in pools.items() if name and pool and pool.topology}
+
+
 def quota_hard(tenant: Tenant) -> dict[str, str]:
     """The hard numbers of the tenant's ResourceQuota: the team's own, plus what tenancy itself costs.
 
@@ -188,12 +202,14 @@ def _exposed(team: Team) -> int:
 
 def cluster_facts(tenant: Tenant) -> dict[str, object]:
     """What a policy may read about a tenant's virtual cluster, and a later run in the state."""
+    snapshots = tenant.team.vcluster.snapshots
     return {
         "team": tenant.name,
         "version": tenant.vcluster.version,
         "kubernetesVersion": tenant.kubernetes,
         "persistence": tenant.team.vcluster.persistence,
         "backingStore": tenant.team.vcluster.backing_store,
+        **({"snapshotsSize": snapshots.claim} if snapshots and snapshots.claim else {}),
     }
 
 
@@ -214,8 +230,11 @@ def facts(tenant: Tenant) -> dict[str, object]:
         "pods": team.resources.pods,
         "isolation": team.isolation.value,
         "priority": team.priority.value,
-        "gpuSharing": team.scheduler.gpu_sharing,
+        "gpuSharing": team.scheduler.shares,
+        # a stack from before there was this says nothing of it
+        **({"gpuSharingEnforce": team.scheduler.gpu_sharing.enforce.value} if tenant.enforced else {}),
         "canaryOf": tenant.canary_of,
+        **({"state": team.state} if team.paused else {}),
         "queues": {
             name: {
                 "quota": queue.gpu.quota,

@@ -21,6 +21,7 @@ import releases
 from components.base import Component, TenantProvider, live_hook, or_failed
 from components.team import network
 from components.team.tenant import Tenant, cluster_facts
+from kube import snapshots
 from settings.artifacts import chart_for
 from settings.models import Artifacts, Expose, Host, Isolation, RuntimeClass, SchedulerMode
 
@@ -57,6 +58,7 @@ class VirtualCluster(Component):
         super().__init__(name, cluster_facts(tenant), opts)
         self.release = self._release(name, args)
         self.service = self._service(name, args)
+        self._snapshots(name, args)
         self.secret = self._secret(name, args)
         self.kubeconfig = self._kubeconfig(args)
         self.provider = self._inner_provider(name, args)
@@ -102,6 +104,30 @@ class VirtualCluster(Component):
                 "selector": {"app": "vcluster", "release": tenant.name},
                 "ports": [port],
             },
+            opts=self.child(provider=args.provider, depends_on=args.depends_on),
+        )
+
+    def _snapshots(self, name: str, args: VirtualClusterArgs) -> None:
+        """The volume of its snapshots. Not of the Release: they are for when that is replaced."""
+        tenant, kept = args.tenant, args.tenant.team.vcluster.snapshots
+        if kept is None or kept.claim is None:
+            return
+        storage_class = {"storageClassName": args.host.storage_class} if args.host.storage_class else {}
+        k8s.core.v1.PersistentVolumeClaim(
+            f"{name}-snapshots",
+            metadata={
+                "name": snapshots.claim_name(tenant.name),
+                "namespace": tenant.namespace,
+                "labels": names.labels(team=tenant.name),
+                # most classes make the volume when a pod first wants it
+                "annotations": {"pulumi.com/skipAwait": "true"},
+            },
+            spec={
+                "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": kept.claim}},
+                **storage_class,
+            },
+            # not protected: switching snapshots off is refused by the gate, and an override lets it through at once
             opts=self.child(provider=args.provider, depends_on=args.depends_on),
         )
 
@@ -170,7 +196,7 @@ def values(args: VirtualClusterArgs) -> dict[str, releases.JSON]:
     """The chart values of a tenant's virtual cluster."""
     tenant = args.tenant
     mode = tenant.team.scheduler.mode
-    has_gpus = tenant.gpu_limit > 0
+    has_gpus = tenant.has_gpus
     return releases.vcluster_values(
         tenant.vcluster,
         team=tenant.name,

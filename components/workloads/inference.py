@@ -12,7 +12,7 @@ from pathlib import Path
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.base import Component
+from components.base import DELETED_AT_ONCE, Component
 from components.check.host import pod_settings
 from components.workloads import inference_spec as spec
 from components.workloads.pods import Placement, Spec, metadata, service_spec
@@ -24,7 +24,7 @@ TEST_CODE = Path(__file__).parents[2] / "probe" / "completion.py"
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceServerArgs:
-    """`provider` is the tenant's. `token` is a secret."""
+    """`provider` is the tenant's. `token` is a secret. `paused`: its pods can't start, so nothing is asked of it."""
 
     name: str
     workload: Inference
@@ -34,6 +34,7 @@ class InferenceServerArgs:
     vcluster: k8s.helm.v3.Release
     token: pulumi.Output[str] | None
     depends_on: list[pulumi.Resource]
+    paused: bool = False
 
 
 class InferenceServer(Component):
@@ -75,7 +76,8 @@ class InferenceServer(Component):
             spec=service_spec(args.name, spec.PORT),
             opts=self._opts(args.depends_on),
         )
-        self._test(name, declared, [deployment, service])
+        if not args.paused:
+            self._test(name, declared, [deployment, service])
         self.register_outputs({"url": f"http://{args.name}.workloads.svc"})
 
     def _opts(self, depends_on: list[pulumi.Resource]) -> pulumi.ResourceOptions:
@@ -127,7 +129,7 @@ class InferenceServer(Component):
             metadata={
                 **metadata(args.place, f"{args.name}-test"),
                 # a test that failed is asked again by the next `up`
-                "annotations": {"pulumi.com/replaceUnready": "true"},
+                "annotations": {"pulumi.com/replaceUnready": "true", **DELETED_AT_ONCE},
             },
             spec=test,
             opts=pulumi.ResourceOptions.merge(

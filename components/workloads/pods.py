@@ -66,7 +66,7 @@ def placement(tenant: Tenant, platform: Platform) -> Placement:
         image_pull_policy=platform.artifacts.image_pull_policy,
         default_queue=None if first is None else names.leaf_queue(tenant.name, first, on_host=on_host),
         on_host=on_host,
-        gpu_memory_mib=pool.gpu_memory_mib if pool else None,
+        gpu_memory_mib=pool.device_memory_mib if pool else None,
     )
 
 

@@ -63,6 +63,7 @@ class Workloads(Component):
                         provider=args.provider,
                         vcluster=args.vcluster,
                         token=args.secrets[f"config/{workload.token}"] if workload.token else None,
+                        paused=tenant.team.paused,
                         depends_on=[namespace],
                     ),
                     self.child(),

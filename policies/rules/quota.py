@@ -90,6 +90,8 @@ def replicas_maximum(pool: PolicyResource, scene: Scene) -> Iterator[str]:
     """A GPU is not shared into more replicas than the stack allows."""
     replicas = number(pool.properties, "replicas")
     most = scene.limits.max_replicas
+    if pool.properties.get("unit") == "slice":
+        return  # MIG's slices share neither memory nor faults
     if not 1 <= replicas <= most:
         yield (
             f"pool {text(pool.properties, 'name')}: {say(replicas)} replicas of a GPU, allowed are 1 to {most}; set "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from capacity import parse_quantity
 from preview.facts import CLUSTER_UID
 from preview.judges.machines import HOST
 from preview.judges.numbers import gpus, in_use, not_known
@@ -12,15 +13,38 @@ from preview.kinds import Edit, Effect, Kind
 
 def mode(edit: Edit) -> Effect | None:
     """Another scheduler for a team: its queues are other objects under other names."""
-    means = f"scheduler mode {edit.before} → {edit.after}: its scheduler and its queues go, pods that name them wait"
+    means = (
+        f"scheduler mode {edit.before} → {edit.after}: its API server restarts, its scheduler and its queues go, pods "
+        "that run go on, pods that name them wait; its check follows"
+    )
     used = in_use(edit.use)
     if edit.before == "default":
-        means = "it gets KAI: its API server restarts, pods that run go on"
+        means = (
+            f"scheduler mode default → {edit.after}: its API server restarts, pods that run go on; its check follows"
+        )
         return Effect(kind=Kind.DISRUPTIVE, means=means, topic="scheduler")
     if used == 0:
         return Effect(kind=Kind.DISRUPTIVE, means=means, topic="scheduler")
     run = f"{gpus(used)} in use under them now" if used is not None else not_known(edit.use)
     return Effect(kind=Kind.LOSING, means=f"{means}, and {run}", allow="replace", topic="scheduler")
+
+
+STATE: Final = "state"
+
+
+def state(edit: Edit) -> Effect | None:
+    """Paused: what runs is stopped. Resumed: nobody loses anything."""
+    if edit.after != "paused":
+        return None
+    means = (
+        "paused: its pods are stopped and its GPUs given back; its objects, volumes and API server stay, and what has "
+        "no controller does not come back"
+    )
+    used = in_use(edit.use)
+    if used == 0:
+        return Effect(kind=Kind.DISRUPTIVE, means=means, topic=STATE)
+    run = f"{gpus(used)} in use now" if used is not None else not_known(edit.use)
+    return Effect(kind=Kind.LOSING, means=f"{means}; {run}", allow="lowerLimit", topic=STATE)
 
 
 def shared_owner(edit: Edit) -> Effect | None:
@@ -57,6 +81,21 @@ def sharing(edit: Edit) -> Effect | None:
         return Effect(kind=Kind.DISRUPTIVE, means="its scheduler's pods roll", topic="scheduler")
     means = "GPU fractions are switched off: pods that run go on, new ones that ask for a fraction are refused"
     return Effect(kind=Kind.DISRUPTIVE, means=means, topic="fractions")
+
+
+def snapshots(edit: Edit) -> Effect | None:
+    """The volume of a team's snapshots: it grows, it can't shrink, and without it they are gone."""
+    bucket, size = "vcluster.snapshots.s3.bucket", "vcluster.snapshots.size"
+    before, after = (None if side.get(bucket) else side.get(size) for side in (edit.was, edit.now))
+    if not isinstance(before, str) or before == after:
+        return None
+    if not isinstance(after, str):
+        means = f"its snapshots on the volume of {before} are deleted with it"
+        return Effect(kind=Kind.LOSING, means=means, allow="delete", topic="snapshots")
+    if parse_quantity(after) < parse_quantity(before):
+        means = f"the volume of its snapshots {before} → {after}: Kubernetes refuses one that shrinks"
+        return Effect(kind=Kind.UNKNOWN, means=means, topic="snapshots")
+    return None
 
 
 _STRICTNESS: Final = ("privileged", "baseline", "restricted")

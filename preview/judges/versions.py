@@ -9,12 +9,17 @@ from typing import Final
 from pydantic import JsonValue
 
 import releases
+from preview.facts import CANARY_OF, Facts
 from preview.kinds import Edit, Effect, Kind
 
 SCHEDULER_AWAY: Final = (
     "away for about a minute (52 to 74 s on two cores); pods that run go on, new ones wait, queues are kept"
 )
 """Measured from an old scheduler's end to the first pod that the new one binds."""
+
+SCHEDULER_ROLLS: Final = (
+    "its pods restart; pods that run go on, new ones are bound some seconds later, queues are kept, its check follows"
+)
 
 _VERSION: Final = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 
@@ -25,8 +30,26 @@ def numbers_of(version: JsonValue) -> tuple[int, int, int] | None:
     return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
 
 
+def promoted(old: Facts, new: Facts, team: str) -> str | None:
+    """The canary of a team that goes while the team takes its version: a promotion. None where it is none."""
+    version = "scheduler.version"
+    was, now = (facts.tenants.get(team, {}).get(version) for facts in (old, new))
+    if was == now:
+        return None
+    of_team = (name for name, known in old.tenants.items() if known.get(CANARY_OF) == team and name not in new.tenants)
+    return next((name for name in of_team if old.tenants[name].get(version) == now), None)
+
+
 def kai_version(edit: Edit) -> Effect | None:
-    """Another KAI: within its line Helm upgrades it, across lines it is replaced; both ways alike."""
+    """Another KAI, by its canary's promotion or without one."""
+    effect = _kai_version(edit)
+    if effect is not None and promoted(edit.old, edit.new, edit.tenant):
+        return replace(effect, means=f"promotion of its canary's {edit.after}, {effect.means}")
+    return effect
+
+
+def _kai_version(edit: Edit) -> Effect | None:
+    """Within its line Helm upgrades it, across lines it is replaced; both ways alike."""
     topic = "scheduler"
     if edit.before is None or edit.after is None:
         return None  # the mode changes, and that says it
@@ -35,16 +58,17 @@ def kai_version(edit: Edit) -> Effect | None:
         means = "KAI changes to or from a release that this program does not know: nobody can say how"
         return Effect(kind=Kind.UNKNOWN, means=means, allow="replace", topic=topic)
     if releases.same_line(old, new):
-        means = "scheduler upgraded in place: its pods roll, pods that wait are bound some seconds later"
+        means = f"scheduler upgraded in place: {SCHEDULER_ROLLS} (both are of line {new.line})"
         return Effect(kind=Kind.DISRUPTIVE, means=means, topic=topic)
-    return Effect(kind=Kind.REPLACING, means=f"scheduler replaced: {SCHEDULER_AWAY}", topic=topic)
+    why = f"Helm can't upgrade line {old.line} to {new.line}"
+    return Effect(kind=Kind.REPLACING, means=f"scheduler replaced: {SCHEDULER_AWAY} ({why})", topic=topic)
 
 
 def shared_kai(edit: Edit) -> Effect | None:
     """Another version of the one KAI on the host, for a team that it schedules."""
     if edit.was.get("scheduler.mode") != "host":
         return None
-    effect = kai_version(edit)
+    effect = _kai_version(edit)
     if effect is None:
         goes = edit.after is None
         words = (
@@ -81,7 +105,8 @@ def _upgrade(edit: Edit, what: str, one_step: str) -> Effect | None:
     if new < old and new[:2] != old[:2]:
         means = f"{words} is a downgrade: nobody supports it, and what the newer one stored may not be readable"
         return Effect(kind=Kind.LOSING, means=means, allow="replace", topic=f"api {what}")
-    restart = f"{words}: its API server restarts, kubectl does not answer meanwhile, pods that run go on"
+    back = " is a downgrade to an older patch release" if new < old else ""
+    restart = f"{words}{back}: its API server restarts, kubectl does not answer meanwhile, pods that run go on"
     if new[0] == old[0] and new[1] - old[1] > 1:
         restart += f"; it skips minor versions, and {one_step}"
     return Effect(kind=Kind.DISRUPTIVE, means=restart, topic=f"api {what}")

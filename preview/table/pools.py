@@ -25,6 +25,12 @@ POOLS: Final[tuple[Row, ...]] = (
         judge=nodes.lost,
         source=GONE_NODES,
     ),
+    Row(
+        field="pools.*.topology",
+        kind=Kind.REPLACING,
+        means="the Topology is made anew: pods that run stay where they are, new jobs are placed by the new levels",
+        source="KAI@v0.16.8:deployments/kai-scheduler/crds/kai.scheduler_topologies.yaml (levels can't be changed)",
+    ),
     Row(field="pools.*.nodeCount", kind=Kind.IN_PLACE, means="what is declared; limits of -1 follow it", source=HERE),
     Row(
         field="pools.*.gpusPerNode",
@@ -53,7 +59,7 @@ POOLS: Final[tuple[Row, ...]] = (
     ),
     *(
         Row(
-            field=f"pools.*.sharing.{name}.replicas",
+            field=f"pools.*.sharing.{name}",
             kind=Kind.LOSING,
             means="the unit changes under every limit of the pool: 8 GPUs become 8 replicas, which may be 2 GPUs",
             allow="lowerLimit",
@@ -61,7 +67,16 @@ POOLS: Final[tuple[Row, ...]] = (
             judge=numbers.unit,
             source="DP@v0.20.0:README.md (shared access to GPUs)",
         )
-        for name in ("timeSlicing", "mps")
+        for name in ("timeSlicing.replicas", "mps.replicas", "mig.slices")
+    ),
+    *(
+        Row(
+            field=f"pools.*.sharing.mig.{name}",
+            kind=Kind.IN_PLACE,
+            means="checks expect other slices; nobody's GPUs are cut by this program",
+            source=HERE,
+        )
+        for name in ("profile", "strategy")
     ),
     Row(
         field="pools.*.taint",

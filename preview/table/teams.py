@@ -22,6 +22,15 @@ PLACE: Final[tuple[Row, ...]] = (
         for name in ("pool", "nodes")
     ),
     Row(
+        field="teams.*.state",
+        kind=Kind.LOSING,
+        means="paused: its pods are stopped, and with GPUs in use by them that needs an override",
+        allow="lowerLimit",
+        topic=settings.STATE,
+        judge=settings.state,
+        source=HERE,
+    ),
+    Row(
         field="teams.*.scheduler.mode",
         kind=Kind.LOSING,
         means="its scheduler and its queues go; with GPUs in use under them that needs an override",
@@ -40,12 +49,19 @@ PLACE: Final[tuple[Row, ...]] = (
         source="docs/runs.md; KAI@v0.17.0:docs/migrationguides/README.md",
     ),
     Row(
-        field="teams.*.scheduler.gpuSharing",
+        field="teams.*.scheduler.gpuSharing.enabled",
         kind=Kind.DISRUPTIVE,
         means="the scheduler's pods roll; off: new pods that ask for a fraction are refused",
         topic="scheduler",
         judge=settings.sharing,
         source="KAI@v0.16.8:pkg/admission",
+    ),
+    Row(
+        field="teams.*.scheduler.gpuSharing.enforce",
+        kind=Kind.DISRUPTIVE,
+        means="the scheduler's pods roll; pods that start from then on are held to their memory, or no more",
+        topic="scheduler",
+        source="KAI@v0.16.8:docs/developer/binder.md (only pods admitted after the change)",
     ),
     *(
         Row(
@@ -120,7 +136,7 @@ NUMBERS: Final[tuple[Row, ...]] = (
             means="KAI orders by it from its next cycle on",
             source=QUEUES,
         )
-        for name in ("gpu.overQuotaWeight", "priority")
+        for name in ("gpu.overQuotaWeight", "priority", "preemptMinRuntime", "reclaimMinRuntime")
     ),
     Row(
         field="teams.*.priority",
@@ -195,6 +211,27 @@ CLUSTER: Final[tuple[Row, ...]] = (
         topic="cluster",
         judge=settings.persistence,
         source="VC@v0.36.1:chart/templates/_persistence.tpl (a Deployment without a volume, or a StatefulSet with one)",
+    ),
+    *(
+        Row(
+            field=f"teams.*.vcluster.snapshots.{name}",
+            kind=Kind.LOSING,
+            means="off, or a bucket instead: the snapshots on the volume go with it; it grows and never shrinks",
+            allow="delete",
+            topic="snapshots",
+            judge=settings.snapshots,
+            source="K8S: concepts/storage/persistent-volumes (expanding claims, reclaiming)",
+        )
+        for name in ("size", "s3.bucket")
+    ),
+    *(
+        Row(
+            field=f"teams.*.vcluster.snapshots.{name}",
+            kind=Kind.IN_PLACE,
+            means="the next snapshot is taken so; those that are there stay where they are",
+            source=HERE,
+        )
+        for name in ("beforeChanges", "s3.prefix", "s3.region", "s3.endpoint", "s3.secret")
     ),
     *(
         Row(field=f"teams.*.check.{name}", kind=Kind.IN_PLACE, means=_CHECK, source=HERE)

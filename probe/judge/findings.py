@@ -82,11 +82,25 @@ ADVICE = {  # what to do, by finding
 NVML_ADVICE = {  # nvmlReturn_t
     4: "Give the container access to the device nodes: check the nvidia runtime and the pod's security policy.",
     9: "Load the NVIDIA driver on the node (lsmod | grep nvidia), then restart the device plugin.",
-    12: "The GPU is here and its driver's libraries are not: see that the RuntimeClass is nvidia's, that "
-    "NVIDIA_DRIVER_CAPABILITIES has compute,utility, and that the CDI specs are of the driver that runs.",
+    12: "The GPU is here and its driver's libraries are not: see that the RuntimeClass is nvidia's.",
     15: "A GPU fell off the bus: drain the node and reboot it; if it comes back, have the GPU replaced.",
     18: "The node's driver was updated under a running kernel module: drain the node and reboot it.",
 }
+_BY_SPEC = "What the CDI spec lists comes, whatever NVIDIA_DRIVER_CAPABILITIES says: "
+DRIVER_FILES = {
+    "legacy": "Let NVIDIA_DRIVER_CAPABILITIES have compute,utility: libnvidia-container puts in what it names.",
+    "cdi": f"{_BY_SPEC}see that the file is on the node, beside the driver, and make a spec of a file anew (nvidia-ctk "
+    "cdi generate); in mode jit-cdi the next container has it.",
+    "cdi-cri": f"{_BY_SPEC}see that the file is on the node, in the driver root that the device plugin knows, and "
+    "restart the plugin, which writes the spec.",
+    "csv": "What JetPack's CSV files list comes, whatever NVIDIA_DRIVER_CAPABILITIES says; many list no nvidia-smi.",
+}
+"""How a file of the driver that is missing gets in, by how the GPU came: libnvidia-container alone goes by that
+variable (nvidia-container-toolkit@v1.20.0: cmd/nvidia-container-runtime-hook/container_config.go; a spec's files:
+pkg/nvcdi/driver-nvml.go; the only other reader is internal/modifier/graphics.go)."""
+ANY_WAY = (
+    "In mode legacy let NVIDIA_DRIVER_CAPABILITIES have compute,utility; else see that the CDI spec lists the file."
+)
 LOOK = "Compare by hand on the node: the check can't tell it here."
 
 

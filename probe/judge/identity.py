@@ -7,9 +7,10 @@ import re
 from probe.bounds import MEMORY_TOLERANCE, OLDEST_DRIVER
 from probe.expect import FRACTIONS, Expect, Facts
 from probe.injection import Grant, Injection, grant, injection
-from probe.judge.findings import FRACTION_RUNTIME, NVML_ADVICE, RUNTIME, Findings
+from probe.judge.findings import ANY_WAY, DRIVER_FILES, FRACTION_RUNTIME, NVML_ADVICE, RUNTIME, Findings
 
-NO_LIBRARY = (9, 12)
+NO_FILE = 12
+NO_LIBRARY = (9, NO_FILE)
 """NVML's errors where the driver, or the way to it, is not in the container."""
 
 
@@ -87,6 +88,8 @@ def judge_injection(expect: Expect, how: Injection, found: Findings) -> None:
 def judge_no_driver(expect: Expect, facts: dict[str, Facts], error: Facts, found: Findings) -> None:
     """NVML does not start: because no device arrived, or in spite of one."""
     text, advice = f"NVML does not start: {error['message']}.", NVML_ADVICE.get(error["code"], "")
+    if error["code"] == NO_FILE:
+        advice = f"{advice} {DRIVER_FILES.get(injection(facts).mode, ANY_WAY)}"
     given = grant(facts)
     if injection(facts).mode == "none" and error["code"] in NO_LIBRARY:
         named = f", though {given.by} names {', '.join(given.uuids)}" if given.uuids else ""
@@ -104,7 +107,7 @@ def judge_smi(facts: dict[str, Facts], nvml: Facts, seen: list[Facts], found: Fi
         text = f"nvidia-smi -L lists {', '.join(listed) or smi['error'] or 'nothing'}; NVML {', '.join(uuids)}."
         found.add("identity.smi", differ, text, listed, uuids)
     elif smi:
-        advice = "Let NVIDIA_DRIVER_CAPABILITIES contain utility."
+        advice = DRIVER_FILES.get(injection(facts).mode, ANY_WAY)
         found.missing("identity.smi", "warn", "nvidia-smi is not in this container.", "on the PATH", advice=advice)
 
 

@@ -10,22 +10,30 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import Final, TypeAlias
 
-from settings.hosts import hosts_are_made_in_one_way
 from settings.models import Platform
 from settings.overrides import overrides_say_what_they_are_about
 from settings.own_pods import (
     check_queues_are_free,
     restricted_teams_can_run,
+    snapshots_can_be_taken,
     storage_holds_the_control_plane,
     team_names_are_free,
     virtual_schedulers_have_nodes,
 )
 from settings.problems import Problem
 from settings.rules.checks import checks_can_run
+from settings.rules.enforcement import fractions_can_be_enforced
 from settings.rules.host import artifacts_are_known, gpu_software_is_known, shared_kai_is_known
+from settings.rules.installs import hosts_are_made_in_one_way
 from settings.rules.overrides import overrides_end_soon
 from settings.rules.pools import pools_are_disjoint, pools_say_their_nodes
-from settings.rules.schedulers import kai_teams_have_queues, schedulers_fit_their_mode, virtual_clusters_fit_their_kai
+from settings.rules.schedulers import (
+    kai_teams_have_queues,
+    schedulers_fit_their_mode,
+    topologies_are_known,
+    virtual_clusters_fit_their_kai,
+)
+from settings.rules.slurm import slurm_has_its_own_gpus
 from settings.rules.sums import (
     everything_has_room,
     gpus_add_up,
@@ -33,7 +41,6 @@ from settings.rules.sums import (
     queues_fit_their_team,
 )
 from settings.rules.teams import LONGEST_TEAM_NAME, names_fit, teams_have_their_place, tenants_can_be_reached
-from settings.slurm import slurm_has_its_own_gpus
 from settings.workload_rules import RULES as WORKLOAD_RULES
 
 __all__ = ["LONGEST_TEAM_NAME", "RULES", "Rule", "problems_of"]
@@ -48,8 +55,10 @@ RULES: Final[tuple[Rule, ...]] = (
     names_fit,
     teams_have_their_place,
     schedulers_fit_their_mode,
+    fractions_can_be_enforced,
     virtual_clusters_fit_their_kai,
     kai_teams_have_queues,
+    topologies_are_known,
     checks_can_run,
     tenants_can_be_reached,
     gpus_fit_the_nodes,
@@ -63,6 +72,7 @@ RULES: Final[tuple[Rule, ...]] = (
     hosts_are_made_in_one_way,
     team_names_are_free,
     storage_holds_the_control_plane,
+    snapshots_can_be_taken,
     virtual_schedulers_have_nodes,
     restricted_teams_can_run,
     check_queues_are_free,

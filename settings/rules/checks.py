@@ -41,13 +41,20 @@ def _parts_of_a_gpu(platform: Platform, team: Team, path: Path) -> Iterator[Prob
         rule = "a pair needs mode virtual: what KAI on the host writes on its pods is not seen inside"
         yield Problem(path=(*path, "pair"), rule=rule, got=shown("host"), fix="ask for a fraction")
     for key, there in parts.items():
-        if there is not None and not team.scheduler.gpu_sharing:
+        if there is not None and not team.scheduler.shares:
             yield Problem(
                 path=(*path, key),
                 rule="a part of a GPU needs scheduler.gpuSharing",
                 got=shown(there),
                 fix=_without_sharing(key, team, pool),
             )
+    if pool is not None and pool.sharing.mig and check.gpus > 1:
+        yield Problem(
+            path=(*path, "gpus"),
+            rule="is 1 on a pool of MIG slices: a process computes on one slice, however many its pod has",
+            got=str(check.gpus),
+            fix="write 1",
+        )
     if check.gpu_memory_mib is not None and pool is not None:
         if pool.gpu_memory_mib is None:
             yield Problem(
@@ -69,8 +76,8 @@ def _without_sharing(key: str, team: Team, pool: Pool | None) -> str:
     """The fix for a part of a GPU where gpuSharing is off: switching it on only where that is allowed."""
     if team.scheduler.mode is SchedulerMode.DEFAULT:
         return f"remove {key}"
-    if pool is not None and pool.replicas > 1:
-        return f"ask for whole replicas, or remove {key}"
+    if pool is not None and pool.sharing.given:
+        return f"ask for whole {pool.unit}s, or remove {key}"
     return f"write scheduler.gpuSharing: true, or remove {key}"
 
 

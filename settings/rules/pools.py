@@ -38,19 +38,25 @@ def pools_say_their_nodes(platform: Platform) -> Iterator[Problem]:
             )
         for node in sorted(node for node, times in Counter(pool.nodes).items() if times > 1):
             yield Problem(path=(*path, "nodes"), rule="names each node once", got=f"{node!r} twice", fix="remove one")
-        if pool.sharing.time_slicing and pool.sharing.mps:
+        ways = [way for way, there in _ways(pool) if there]
+        if len(ways) > 1:
             yield Problem(
                 path=(*path, "sharing"),
-                rule="is either timeSlicing or mps",
-                got="both",
-                fix="keep one (mps bounds each replica's memory, time-slicing bounds nothing)",
+                rule="is one of timeSlicing, mps and mig",
+                got=" and ".join(ways),
+                fix="keep one (mig keeps memory and faults apart, mps bounds memory, timeSlicing bounds nothing)",
             )
         if pool.gpus_per_node == 0:
-            for key, there in (("sharing", pool.replicas > 1), ("taint", pool.taint)):
+            for key, there in (("sharing", bool(ways)), ("taint", pool.taint)):
                 if there:
                     yield Problem(
                         path=(*path, key), rule="is for pools with GPUs", got="gpusPerNode: 0", fix=f"remove {key}"
                     )
+
+
+def _ways(pool: Pool) -> tuple[tuple[str, bool], ...]:
+    shared = pool.sharing
+    return ("timeSlicing", bool(shared.time_slicing)), ("mps", bool(shared.mps)), ("mig", bool(shared.mig))
 
 
 def _selector_got(pool: Pool) -> str:
@@ -143,12 +149,12 @@ def _labels_to_be(name: str, pool: Pool) -> dict[str, str]:
     """What the nodes of a pool are labelled with, by us or by NVIDIA's discovery, as far as the file says it."""
     if not pool.gpus_per_node:
         return {}
-    found = {names.GPU_PRESENT: "true", names.GPU_COUNT: str(pool.gpus_per_node)}
-    if pool.gpu_memory_mib is not None:
+    found = {names.GPU_PRESENT: "true", names.GPU_COUNT: str(pool.gpus_counted_per_node)}
+    if pool.gpu_memory_mib is not None and not pool.sharing.mig:
         found[names.GPU_MEMORY] = str(pool.gpu_memory_mib)
     if pool.product is not None:
         found[names.GPU_PRODUCT] = pool.product
-    if pool.replicas > 1:
+    if pool.sharing.given:
         found[releases.NODE_LABEL_SHARING_CONFIG] = name
     if pool.sharing.mps:
         found.update([releases.NODE_LABEL_MPS_CAPABLE])

@@ -19,7 +19,7 @@ from settings.tenants import path_of
 def gpus_fit_the_nodes(platform: Platform) -> Iterator[Problem]:
     """Quota and limit of each tenant are within what its nodes advertise."""
     pools = {pool.name: pool for pool in pool_capacities(platform)}
-    claims = tenant_claims(platform)
+    claims = tenant_claims(platform, now=False)
     for claim in claims:
         path = path_of(platform, claim.name)
         gpus = (*path, "gpus") if claim.owner != claim.name else (*path, "resources", "gpus")
@@ -48,7 +48,7 @@ def gpus_add_up(platform: Platform) -> Iterator[Problem]:
 def queues_fit_their_team(platform: Platform) -> Iterator[Problem]:
     """Leaf queues' GPUs are within the team's."""
     pools = {pool.name: pool for pool in pool_capacities(platform)}
-    for claim in tenant_claims(platform):
+    for claim in tenant_claims(platform, now=False):
         if claim.owner != claim.name:
             continue  # a canary's one queue is made from its own numbers
         team = platform.teams[claim.name]

@@ -22,6 +22,7 @@ KINDS = {
     "/api/v1/nodes": ("v1", "Node"),
     "/api/v1/pods": ("v1", "Pod"),
     "/api/v1/services": ("v1", "Service"),
+    "/api/v1/namespaces/gpu-tenancy/configmaps": ("v1", "ConfigMap"),
     "/apis/apps/v1/daemonsets": ("apps/v1", "DaemonSet"),
     "/apis/apps/v1/deployments": ("apps/v1", "Deployment"),
     "/apis/node.k8s.io/v1/runtimeclasses": ("node.k8s.io/v1", "RuntimeClass"),
@@ -41,6 +42,8 @@ class FakeApi:
     version: str = "v1.34.4"
     seen: list[tuple[str, str]] = field(default_factory=list)
     url: str = ""
+    query: str = ""
+    """Of the request that is being answered."""
 
     def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         self.seen.append((method, path))
@@ -62,9 +65,27 @@ class FakeApi:
             return 200, {"apiVersion": "v1", "kind": "List", "metadata": {}, "items": self.objects[path]}
         if path in self.named and method == "GET":
             return 200, self.named[path]
+        if method == "PATCH" and (found := self._listed(path)) is not None:
+            merge(found, body)
+            return 200, found
         if method == "DELETE" and (path in self.named or path.rpartition("/")[0] in self.objects):
             return 200, {"apiVersion": "v1", "kind": "Status", "status": "Success"}
         return 404, failure(404, f"{path} not found")
+
+    def _listed(self, path: str) -> dict[str, Any] | None:
+        folder, _, name = path.rpartition("/")
+        return next((each for each in self.objects.get(folder, []) if each["metadata"]["name"] == name), None)
+
+
+def merge(onto: dict[str, Any], patch: Mapping[str, Any]) -> None:
+    """A JSON merge patch (RFC 7386)."""
+    for key, value in patch.items():
+        if value is None:
+            onto.pop(key, None)
+        elif isinstance(value, dict):
+            merge(onto.setdefault(key, {}), value)
+        else:
+            onto[key] = value
 
 
 def failure(code: int, message: str) -> dict[str, Any]:
@@ -83,7 +104,8 @@ def running(api: FakeApi) -> Iterator[FakeApi]:
         def _reply(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length) or b"{}")
-            code, answer = api.answer(self.command, self.path.split("?")[0], body)
+            path, _, api.query = self.path.partition("?")
+            code, answer = api.answer(self.command, path, body)
             data = json.dumps(answer).encode()
             self.send_response(code)
             self.send_header("Content-Type", "application/json")
@@ -91,7 +113,7 @@ def running(api: FakeApi) -> Iterator[FakeApi]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = do_DELETE = _reply  # noqa: N815  (names that http.server looks for)
+        do_GET = do_POST = do_DELETE = do_PATCH = _reply  # noqa: N815  (names that http.server looks for)
 
         def log_message(self, *_: object) -> None:
             """Quiet."""

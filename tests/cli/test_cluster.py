@@ -11,6 +11,7 @@ import yaml
 
 from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.fake_api import kubeconfig
+from tests.conftest import HANGS_SECONDS, nobody
 
 TOKEN = "not-a-real-token"
 
@@ -66,11 +67,10 @@ def test_a_context_without_a_user_is_named(
 def test_a_cluster_that_is_not_reachable_is_named_with_its_address(
     project: Project, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    rewrite(tmp_path, kubeconfig(f"http://127.0.0.1:{port}"))
-    said = complaint(project, capsys, 1)
+    with nobody() as held:
+        port = held.getsockname()[1]
+        rewrite(tmp_path, kubeconfig(f"http://127.0.0.1:{port}"))
+        said = complaint(project, capsys, 1)
     assert "the cluster is not reachable" in said
     assert f"127.0.0.1:{port}" in said
 
@@ -99,7 +99,7 @@ def test_something_that_is_no_kubernetes_api_is_named(
         thread.start()
         rewrite(tmp_path, kubeconfig(f"http://127.0.0.1:{server.getsockname()[1]}"))
         said = complaint(project, capsys, 1)
-        thread.join(5)
+        thread.join(HANGS_SECONDS)
     assert "is not a Kubernetes API: HTTP 502" in said
 
 

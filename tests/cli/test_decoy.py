@@ -90,11 +90,27 @@ COMMANDS: dict[str, Callable[[Decoy], int]] = {
     "drift": lambda decoy: decoy.run("drift"),
     "inventory": lambda decoy: decoy.run("inventory"),
     "init": lambda decoy: decoy.run("init"),
+    "fence": lambda decoy: decoy.run("fence", "--node", "gpu-0", "--reason", "Xid 79"),
+    "unfence": lambda decoy: decoy.run("unfence", "--node", "gpu-0"),
+    "promote": lambda decoy: decoy.run("promote", "--team", "ml"),
+    "drop-canary": lambda decoy: decoy.run("drop-canary", "--team", "ml"),
+    "snapshot": lambda decoy: decoy.run("snapshot", "--team", "ml"),
+    "restore": lambda decoy: decoy.run("restore", "--team", "ml"),
+    "why": lambda decoy: decoy.run("why"),
+    "would": lambda decoy: decoy.run("would", "--team", "ml"),
+    "footprint": lambda decoy: decoy.run("footprint"),
+    "dashboard": lambda decoy: decoy.run("dashboard", "--static", str(decoy.root / "out.html")),
 }
 
 
-EXIT = {"outputs": 1, "kubeconfig": 1, "drift": 2, "inventory": 2, "init": 2}
-"""Of a lab that was never started: no outputs; a lab has no drift, no nodes of its own, and its file is there."""
+EXIT = {
+    "outputs": 1,
+    "kubeconfig": 1,
+    "fence": 1,
+    "unfence": 1,
+    **dict.fromkeys(("drift", "inventory", "init", "promote", "drop-canary", "snapshot", "restore"), 2),
+}
+"""Of a lab that was never started: no outputs, no nodes, no canary; a lab has no drift and no snapshots."""
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
 import sys
-import time
 from datetime import date, timedelta
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
 from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.fake_api import UID, certificates, kubeconfig
+from tests.conftest import HANGS_SECONDS, nobody
 
 SOON = date.today() + timedelta(days=30)
 """An override's last day: the commands go by the clock."""
+
+
 BROKEN = STACK_FILE.replace("gpusPerNode: 4", "gpusPerNode: many").replace("pool: a", "pool: b\n        colour: red")
 
 
@@ -182,9 +186,10 @@ def test_outputs_of_a_stack_that_is_not_there_say_how_to_make_it(
 def test_outputs_work_while_the_cluster_is_away(
     project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "kubeconfig").write_text(kubeconfig(f"http://127.0.0.1:{closed_port()}"))
     project.outputs({"teams": {}})
-    assert project.run("outputs") == 0
+    with nobody() as held:
+        (tmp_path / "kubeconfig").write_text(kubeconfig(f"http://127.0.0.1:{held.getsockname()[1]}"))
+        assert project.run("outputs") == 0
     said = capsys.readouterr()
     assert json.loads(said.out) == {"teams": {}}
     assert "not reachable" in said.err.splitlines()[0]
@@ -248,116 +253,6 @@ def test_a_user_kubeconfig_that_was_not_asked_for_names_the_setting(
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
     assert project.run("kubeconfig", "--team", "ml", "--user") == 1
     assert "access.userKubeconfig: true" in capsys.readouterr().err
-
-
-def test_a_preflight_error_stops_up_before_the_engine_runs(
-    project: Project, capsys: pytest.CaptureFixture[str]
-) -> None:
-    project.api.objects["/api/v1/nodes"] = []
-    assert project.run("up") == 1
-    said = capsys.readouterr().err
-    assert "pool a, node gpu-0: the cluster has no such node" in said
-    assert not project.did("up")
-    assert not (project.root / ".pulumi/passphrase").exists()
-
-
-def test_preflight_needs_no_pulumi_and_changes_nothing(
-    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
-    assert project.run("preflight", "--json") == 0
-    said = capsys.readouterr()
-    assert {entry["id"] for entry in json.loads(said.out)} >= {"version", "pool", "storage", "rights"}
-    assert {method for method, path in project.api.seen if "accessreviews" not in path} == {"GET"}
-
-
-def test_a_stack_made_on_another_cluster_is_left_alone(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    name = "kubernetes:core/v1:Namespace::host-uid"
-    read = {"urn": f"urn:pulumi:one::gpu-tenancy::{name}", "type": "kubernetes:core/v1:Namespace"}
-    project.export({"deployment": {"resources": [{**read, "outputs": {"metadata": {"uid": "another"}}}]}})
-    for command in ("up", "down"):
-        assert project.run(command) == 1
-        assert "was made on cluster another" in capsys.readouterr().err
-    assert not project.did("up")
-    assert not project.did("destroy")
-
-
-def test_a_failed_up_says_the_cause_first_then_the_engine_s_words(
-    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    words = (
-        "Diagnostics:\n"
-        "  kubernetes:scheduling.run.ai/v2:Queue (ml-training):\n"
-        '    error: admission webhook: failed calling webhook "queue.kai": no endpoints\n'
-        "  pulumi:pulumi:Stack (one):\n    error: update failed\n"
-        "    Traceback (most recent call last):\n      File x\n    KeyboardInterrupt\n"
-    )
-    monkeypatch.setenv("STUB_SAYS", words)
-    monkeypatch.setenv("STUB_CODE", "255")
-    assert project.run("up") == 1
-    said = capsys.readouterr().err
-    cause = said.index("error: team ml, the queues: KAI's webhook queue.kai does not answer")
-    own_words = "--- the engine's own words (all of them: .pulumi/logs/one-up.log) ---"
-    assert cause < said.index("  fix: ") < said.index(own_words) < said.index("Diagnostics:")
-    assert stat.S_IMODE((project.root / ".pulumi/logs/one-up.log").stat().st_mode) == 0o600
-    assert "KeyboardInterrupt" not in said
-
-
-def test_down_of_a_stack_that_was_never_made_is_fine(project: Project) -> None:
-    assert project.run("down") == 0
-    assert not project.did("destroy")
-
-
-def test_down_destroys(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
-    project.outputs({})
-    assert project.run("down") == 0
-    assert next(call for call in project.calls() if call[0] == "destroy")[1] == "--yes"
-
-
-def test_down_leaves_protected_teams_alone_until_an_override_names_them(
-    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
-    project.outputs({})
-    team = {"urn": "urn:pulumi:one::p::gpu-tenancy:index:Team::ml", "type": "gpu-tenancy:index:Team", "protect": True}
-    inner = {"urn": "urn:pulumi:one::p::x::ml-vc", "type": "x", "protect": True, "parent": team["urn"]}
-    project.export({"version": 3, "deployment": {"resources": [team, inner]}})
-    assert project.run("down") == 2
-    said = capsys.readouterr().err
-    assert "protected against deletion: ml; nothing was removed" in said
-    assert "- {team: ml, allow: [delete]" in said
-    assert not project.did("destroy")
-    override = f"{{team: ml, allow: [delete], until: {SOON}, reason: taken down by a test}}"
-    project.write(STACK_FILE + f"    overrides: [{override}]\n")
-    assert project.run("down") == 0
-    assert "--ignore-protect" in next(call for call in project.calls() if call[0] == "destroy")
-
-
-def test_up_refuses_to_leave_out_a_protected_team_before_anything_of_it_is_deleted(
-    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
-    urn = "urn:pulumi:one::p::gpu-tenancy:index:Team::gone"
-    team = {"urn": urn, "type": "gpu-tenancy:index:Team", "protect": True}
-    project.export({"version": 3, "deployment": {"resources": [team]}})
-    assert project.run("up") == 2
-    said = capsys.readouterr().err
-    assert "team gone is left out of the stack file, and it is protected against deletion; nothing was changed" in said
-    assert "- {team: gone, allow: [delete]" in said
-    assert not project.did("up")
-    override = f"{{team: gone, allow: [delete], until: {SOON}, reason: removed by a test}}"
-    project.write(STACK_FILE + f"    overrides: [{override}]\n")
-    assert project.run("up") == 0
-    assert ["state", "unprotect", urn] in [call[:3] for call in project.calls()]
-
-
-def test_lab_reset_is_refused_for_a_stack_that_is_no_lab(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    assert project.run("lab-reset") == 2
-    assert "is not a lab" in capsys.readouterr().err
-
-
-# --- after a killed run -----------------------------------------------------------------------------------------------
 
 
 def lock(project: Project, *, pid: int, host: str) -> None:
@@ -430,25 +325,24 @@ def test_ctrl_c_reaches_the_engine_once_and_waits_for_it(project: Project) -> No
         "import sys\nfrom pathlib import Path\nfrom cli.app import main\n"
         f"sys.exit(main(['--stack', 'one', 'up'], root=Path({str(project.root)!r})))"
     )
-    environment = {**os.environ, "STUB_WAIT": "30", "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "STUB_WAIT": str(HANGS_SECONDS), "PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as command:
-        deadline = time.monotonic() + 20
-        while not project.did("up") and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(0.3)  # the stub is in its sleep by now
+        hangs = Timer(HANGS_SECONDS, command.kill)
+        hangs.start()
+        assert command.stderr is not None
+        said = ""
+        for line in command.stderr:  # until the stub says that it is at work, or the command has ended
+            said += line
+            if "Updating (one)" in line:
+                break
         # as a terminal does it: to the whole foreground group
-        os.killpg(command.pid, 2)
-        _, said = command.communicate(timeout=20)
+        os.killpg(command.pid, signal.SIGINT)
+        said += command.stderr.read()
+        command.wait()
+        hangs.cancel()
     assert command.returncode == 130
     assert (project.home / "interrupts").read_text() == "x"
     assert "Traceback" not in said
     assert "`make up STACK=one` goes on from here" in said
-
-
-def closed_port() -> int:
-    """A port of loopback on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -109,6 +109,15 @@ class TestHowManyGpus:
         assert "has 8, of which 4 are allocatable: the device plugin holds 4" in finding.message
         assert "gpusPerNode stays 2" in finding.fix
 
+    def test_gpus_that_are_not_cut_are_told_as_such(self) -> None:
+        cut = platform({"gpusPerNode": 2, "sharing": {"mig": {"profile": "1g.10gb", "slices": 7}}})
+        finding = one(cut, facts(node(gpus=2, gpu_capacity=2)))
+        assert (finding.id, finding.level) == ("mig-off", Level.ERROR)
+        assert "advertises 2 nvidia.com/gpu, the file says 14 slices of 1g.10gb" in finding.message
+        others = one(cut, facts(node(gpus=8, gpu_capacity=8)))
+        assert "set sharing.mig.slices to 4" in others.fix
+        assert not found(cut, facts(node(gpus=14, gpu_capacity=14, labels={"nvidia.com/gpu.count": "14"})))
+
     def test_a_wrong_file_beside_an_unhealthy_gpu_is_told_the_capacity(self) -> None:
         finding = one(platform({"gpusPerNode": 4}), facts(node(gpus=7)))
         assert "the file says 4" in finding.message

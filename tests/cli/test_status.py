@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +14,7 @@ from cli.status import Row, age, pairs, rows, rows_of_state, show, team_state
 from settings.load import load_stack_file
 from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.fake_api import FakeApi, kubeconfig, named
+from tests.conftest import nobody
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 REPORT = "/api/v1/namespaces/gpu-check/configmaps/gpu-check-report"
@@ -54,10 +54,8 @@ def test_a_team_that_was_not_checked_lately_shows_the_outputs_verdict(api: FakeA
 
 
 def test_a_team_whose_api_is_down_says_so_and_keeps_its_last_verdict() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        dead = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    state = team_state(OUTPUT, at(dead))
+    with nobody() as held:
+        state = team_state(OUTPUT, at(f"http://127.0.0.1:{held.getsockname()[1]}"))
     assert state.api.startswith("down: ")
     assert state.verdict == "warn"
 
@@ -84,7 +82,7 @@ def test_a_row_shows_quota_limit_queues_and_the_last_check(project: Project) -> 
     )
     state = TeamState(api="up", scheduler_version="v0.9.3", verdict="pass", checked_at=NOW - timedelta(hours=3))
     row = rows(load_stack_file(project.root / "Pulumi.one.yaml"), {"ml": state}, now=NOW)[0]
-    assert (row.gpus, row.queues, row.check) == ("1 of 2 GPUs", "training 1/2", "pass, 3 h ago")
+    assert (row.gpus, row.queues, row.check) == ("1 of 2 GPUs", "training -/1/2", "pass, 3 h ago")
 
 
 def test_a_team_that_failed_says_so_whatever_its_last_check_was(project: Project) -> None:
@@ -97,7 +95,7 @@ def test_status_of_a_stack_that_was_never_made_shows_what_the_file_says(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert project.run("status", "--json") == 0
-    row = json.loads(capsys.readouterr().out)[0]
+    row = json.loads(capsys.readouterr().out)["teams"][0]
     assert (row["team"], row["api"], row["check"]) == ("ml", "not made", "-")
 
 
@@ -129,7 +127,7 @@ def test_who_shared_a_gpu_with_whom_is_listed(api: FakeApi) -> None:
     assert "namespace gpu-check, name p, status" in narrow
 
 
-LONG = {
+LONG: dict[str, Any] = {
     "team": "vision-research-canary",
     "pool": "a100-80gb",
     "mode": "virtual",
@@ -139,6 +137,13 @@ LONG = {
     "resources": "64 CPU, 512Gi, 120 pods",
     "api": "up",
     "check": "could-not-tell, 12 min ago",
+    "age": "12 d",
+    "namespace": "team-vision-research-canary",
+    "vcluster": "0.36.1",
+    "kubernetes": "v1.34.4",
+    "used": "11.5",
+    "pods": "11 Running, 3 Pending, 1 CrashLoopBackOff",
+    "kai": "6 of 7 ready, binder",
 }
 
 
@@ -157,7 +162,7 @@ def test_no_word_is_broken_and_no_line_is_too_long(
 def test_where_there_is_room_the_rows_are_a_table(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setenv("COLUMNS", "300")
     show([Row(**LONG)], stack="dev", now=NOW)
     heading, header, row = capsys.readouterr().out.splitlines()
     assert header.split()[:2] == ["team", "pool"]
@@ -171,6 +176,6 @@ def test_a_row_without_a_stack_file_says_what_the_last_run_made() -> None:
     state = team_state({**output, "pods": 30, "queues": queues}, None)
     (row,) = rows_of_state({"ml": state}, now=NOW)
     assert (row.pool, row.mode, row.version) == ("a", "virtual", "v0.9.3")
-    assert (row.gpus, row.queues, row.resources) == ("1 of 2", "training 1/2", "8 CPU, 16Gi, 30 pods")
+    assert (row.gpus, row.queues, row.resources) == ("1 of 2", "training -/1/2", "8 CPU, 16Gi, 30 pods")
     (empty,) = rows_of_state({"ml": team_state({}, None)}, now=NOW)
     assert (empty.pool, empty.gpus, empty.queues) == ("-", "- of -", "-")

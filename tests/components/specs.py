@@ -27,6 +27,7 @@ class Made:
     ignored: tuple[str, ...] = ()
     before_create: tuple[str, ...] = ()
     before_update: tuple[str, ...] = ()
+    after_update: tuple[str, ...] = ()
 
 
 def made(recorder: Recorder, component: str) -> dict[str, Made]:
@@ -53,6 +54,7 @@ def _made(resource: Registered) -> Made:
         ignored=tuple(options.ignoreChanges),
         before_create=tuple(options.hooks.before_create),
         before_update=tuple(options.hooks.before_update),
+        after_update=tuple(options.hooks.after_update),
     )
 
 

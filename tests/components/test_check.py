@@ -54,7 +54,12 @@ class TestHost:
 
     @pytest.mark.parametrize(
         ("said", "found"),
-        [({}, None), ({"timeSlicing": {"replicas": 4}}, "timeSlicing"), ({"mps": {"replicas": 4}}, "mps")],
+        [
+            ({}, None),
+            ({"timeSlicing": {"replicas": 4}}, "timeSlicing"),
+            ({"mps": {"replicas": 4}}, "mps"),
+            ({"mig": {"profile": "1g.10gb", "slices": 7}}, "mig"),
+        ],
     )
     def test_how_a_pools_replicas_are_made_is_told_to_the_probe(self, said: dict[str, Any], found: str | None) -> None:
         pool = Pool.model_validate({"nodes": ["n"], "gpusPerNode": 1, "sharing": said})

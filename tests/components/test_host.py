@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.components.program import lab
 from tests.components.specs import OURS, made, parsed
-from tests.components.test_program import lab
 from tests.conftest import Declare, kubeconfig
 
 TAINT = [{"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}]

@@ -21,6 +21,7 @@ import kube
 import kube.client
 import kube.waits
 from releases import Leftover
+from tests.conftest import nobody
 
 CONFIG = Leftover(api_version="kai.scheduler/v1", kind="Config", name="kai-config")
 PATH = "/apis/kai.scheduler/v1/configs/kai-config"
@@ -93,10 +94,18 @@ class Server(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(answers: dict[tuple[str, str], list[tuple[int, object]]], port: int = 0) -> Iterator[tuple[str, list[str]]]:
+def serving(
+    answers: dict[tuple[str, str], list[tuple[int, object]]], held: socket.socket | None = None
+) -> Iterator[tuple[str, list[str]]]:
+    """Serve the answers; `held`: a bound socket to listen on, else a port of its own."""
     asked: list[str] = []
     handler = type("Handler", (Server,), {"answers": answers, "asked": asked})
-    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler, bind_and_activate=held is None)
+    if held is not None:
+        server.socket.close()
+        server.socket, server.server_address = held, held.getsockname()
+        server.server_port = server.server_address[1]
+        server.server_activate()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield json.dumps(kubeconfig(f"http://127.0.0.1:{server.server_port}", token="t")), asked
@@ -170,9 +179,8 @@ class Late:
     ) -> None:
         self.tries = 0
         self._answers, self._open = answers, ExitStack()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self._held = self._open.enter_context(nobody())
+        self.port: int = self._held.getsockname()[1]
         self.text = json.dumps(kubeconfig(f"http://127.0.0.1:{self.port}", token="t"))
         self.asked: list[str] = []
         monkeypatch.setattr(kube.waits, "pause", self._pause)
@@ -181,7 +189,7 @@ class Late:
         """Each pause is one refused try; after the third the server is there."""
         self.tries += 1
         if self.tries == 3:
-            _, self.asked = self._open.enter_context(serving(self._answers, self.port))
+            _, self.asked = self._open.enter_context(serving(self._answers, self._held))
 
     def close(self) -> None:
         self._open.close()

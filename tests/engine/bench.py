@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ import yaml
 from names import LABEL_POOL
 from tests.bench import record
 from tests.conftest import ROOT
-from tests.engine.conftest import Engine, everything_unprotected
+from tests.engine.conftest import Engine, everything_unprotected, fresh
 
 SIZES: Final = (1, 3)
 
@@ -133,3 +134,17 @@ def available() -> str | None:
     if missing:
         return f"no {', '.join(missing)} on PATH"
     return None if os.environ.get("GPU_TENANCY_ENGINE_STACK") else "GPU_TENANCY_ENGINE_STACK names no stack file"
+
+
+def main() -> None:
+    """One and three teams on a real cluster, where there is one."""
+    why_not = available()
+    if why_not is not None:
+        print(f"real  not measured: {why_not}", flush=True)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        run(fresh(Path(folder)), Path(folder))
+
+
+if __name__ == "__main__":
+    main()

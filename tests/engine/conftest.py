@@ -3,6 +3,7 @@
 Needs `pulumi` with the kubernetes plugin, and GPU_TENANCY_ENGINE_STACK: the path of a stack file that is valid for a
 cluster which the tests may fill and empty. It must have at least two teams in mode `virtual`, and say where charts and
 the check's image come from. The tests work on a copy, with a state of their own.
+GPU_TENANCY_ENGINE_SECONDS bounds one run of the engine (1500 unless told): what outlasts it is ended and failed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -28,7 +30,7 @@ from tests.conftest import ROOT
 
 STACK_FILE = os.environ.get("GPU_TENANCY_ENGINE_STACK")
 STACK = "engine"
-UP_SECONDS = 1500
+UP_SECONDS = int(os.environ.get("GPU_TENANCY_ENGINE_SECONDS", "1500"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,19 +43,26 @@ class Row:
     seconds: float
     sentence: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.what:<28}  {self.verdict:<14}  {self.how:<8}  {self.seconds:>7} s  {self.sentence}".rstrip()
+
 
 ROWS: list[Row] = []
 """What `test_gpus` tried, in its order."""
+
+
+def told(row: Row) -> None:
+    """Keep a row for the table, and print it: with `pytest -s` it is there even when the run does not end."""
+    ROWS.append(row)
+    print(f"\n{time.strftime('%H:%M:%S')} {row}", flush=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table."""
     if ROWS:
         terminalreporter.section("real GPUs")
-        width = max(len(row.what) for row in ROWS)
         for row in ROWS:
-            text = f"{row.what:<{width}}  {row.verdict:<14}  {row.how:<8}  {row.seconds:>7} s  {row.sentence}"
-            terminalreporter.write_line(text.rstrip())
+            terminalreporter.write_line(str(row))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +102,13 @@ class Engine:
         process = self.start(*words)
         try:
             text, _ = process.communicate(timeout=UP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            text, _ = process.communicate()
+            self.run("cancel", "--yes")
+            # or the next test is refused for what this one left
+            self.run("refresh", "--clear-pending-creates", "--yes")
+            pytest.fail(f"pulumi {' '.join(words)}: not done after {UP_SECONDS} s\n{text[-6000:]}")
         finally:
             # an interrupted test must not leave an engine at work that holds the stack
             kill(process)
@@ -101,7 +117,7 @@ class Engine:
 
     def up(self, *, ok: bool = True) -> str:
         """`up`, as the commands do it."""
-        return self.run("up", "--yes", "--continue-on-error", "--skip-preview", ok=ok)
+        return self.run("up", "--yes", "--continue-on-error", "--skip-preview", "--suppress-outputs", ok=ok)
 
     def steps(self) -> dict[str, str]:
         """What a preview would change: operation by logical name; nothing for what stays the same."""

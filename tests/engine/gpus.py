@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import re
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import yaml
+
+from tests.conftest import ROOT
 from tests.engine.conftest import Engine
 
 Json = dict[str, Any]
 
 REPLICAS = 4
-POD_SECONDS = 240
+POD_SECONDS = int(os.environ.get("GPU_TENANCY_ENGINE_POD_SECONDS", "240"))
+HOST_TEAMS: Final = ("lender", "borrower")
+HOST_TEAM_RESOURCES: Final = {"cpu": 2, "memory": "12Gi", "pods": 20}
 PLANT = """
 import os, signal, subprocess, sys
 probe = subprocess.Popen([sys.executable, *sys.argv[3:]], stderr=subprocess.PIPE, text=True)
@@ -67,28 +74,117 @@ def ground(platform: Mapping[str, Any]) -> Ground:
     raise AssertionError("the stack file needs a team in mode virtual with a pool")
 
 
-def platform_for(engine: Engine, check: Mapping[str, Any], replicas: int = 1) -> Json:
+def platform_for(engine: Engine, check: Mapping[str, Any], replicas: int = 1, injection: str | None = None) -> Json:
     """The stack file with that team alone, all GPUs of its pool in one queue, and this check."""
-    found, data = ground(engine.platform), copy.deepcopy(engine.platform)
-    pool, team = data["pools"][found.pool], data["teams"][found.team]
-    pool.pop("sharing", None)
-    if replicas > 1:
-        pool["sharing"] = {"timeSlicing": {"replicas": replicas}}
-    nodes = len(pool.get("nodes", ())) or pool.get("nodeCount", 1)
-    all_of_it = found.gpus * nodes * replicas
+    found, data, all_of_it = _shared(engine, replicas)
+    team = data["teams"][found.team]
     team["scheduler"] = {**team["scheduler"], "gpuSharing": replicas == 1}
     team["resources"] = {**team.get("resources", {}), "gpus": all_of_it}
     team["queues"] = {"work": {"gpu": all_of_it}}
     team["check"] = {"queue": "work", **check}
     data["teams"] = {found.team: team}
+    if injection:
+        data["gpu"]["injection"] = injection
     return data
 
 
-def report_of(engine: Engine) -> Json:
-    """The report of that team's check."""
-    text = engine.outputs()["teams"][ground(engine.platform).team]["check"]
+def host_mode_for(
+    engine: Engine, checks: Sequence[Mapping[str, Any]], replicas: int, injection: str | None = None
+) -> Json:
+    """The stack file with HOST_TEAMS on the host's KAI: each may use the whole pool, and half of it is its own.
+
+    Of a single GPU that is not shared, the first team owns all and the second may have what is free. `checks` in their
+    order.
+    """
+    found, data, all_of_it = _shared(engine, replicas)
+    like = data["teams"][found.team]
+    data["host"]["scheduler"] = {"version": like["scheduler"]["version"]}
+    data["teams"] = {}
+    quotas = (all_of_it - all_of_it // 2, all_of_it // 2)
+    for name, quota, check in zip(HOST_TEAMS, quotas, checks, strict=True):
+        gpus = {"quota": quota, "limit": all_of_it}
+        data["teams"][name] = {
+            **copy.deepcopy(like),
+            "scheduler": {"mode": "host", "gpuSharing": replicas == 1},
+            "resources": {**HOST_TEAM_RESOURCES, "gpus": gpus},
+            "queues": {"work": {"gpu": gpus}},
+            "check": dict(check),
+        }
+    if injection:
+        data["gpu"]["injection"] = injection
+    return data
+
+
+def _shared(engine: Engine, replicas: int) -> tuple[Ground, Json, int]:
+    """The ground, a copy of the stack file's platform whose pool has these replicas, and what the pool has then."""
+    found, data = ground(engine.platform), copy.deepcopy(engine.platform)
+    pool = data["pools"][found.pool]
+    pool.pop("sharing", None)
+    if replicas > 1:
+        pool["sharing"] = {"timeSlicing": {"replicas": replicas}}
+    nodes = len(pool.get("nodes", ())) or pool.get("nodeCount", 1)
+    return found, data, found.gpus * nodes * replicas
+
+
+def report_of(engine: Engine, team: str | None = None) -> Json:
+    """The report of a team's check; of the one in mode virtual unless told."""
+    text = engine.outputs()["teams"][team or ground(engine.platform).team]["check"]
     report: Json = json.loads(text)
     return report
+
+
+@dataclass
+class Tenant:
+    """A team's own cluster, as its people see it."""
+
+    engine: Engine
+    team: str
+    folder: Path
+
+    def kubectl(self, *words: str, check: bool = True) -> str:
+        kubeconfig = self.folder / f"{self.team}.kubeconfig"
+        if not kubeconfig.exists():
+            kubeconfig.touch(mode=0o600)
+            kubeconfig.write_text(self.engine.outputs(secrets=True)["kubeconfigs"][self.team]["admin"])
+        return self.engine.kubectl(*words, kubeconfig=str(kubeconfig), check=check)
+
+    def deploy(self, name: str, queue: str, replicas: int, labels: Mapping[str, str]) -> None:
+        """The Deployment of docs/examples/workloads/nvidia-smi.yaml in another queue, on the check's image."""
+        data = yaml.safe_load((ROOT / "docs/examples/workloads/nvidia-smi.yaml").read_text())
+        labels = {"app": name, "kai.scheduler/queue": queue, **labels}
+        data["metadata"] = {"name": name, "labels": {"app": name}}
+        data["spec"].update(replicas=replicas, selector={"matchLabels": {"app": name}})
+        data["spec"]["template"]["metadata"]["labels"] = labels
+        data["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 0
+        data["spec"]["template"]["spec"]["containers"][0]["image"] = self.engine.platform["check"]["image"]
+        path = self.folder / f"{self.team}-{name}.json"
+        path.write_text(json.dumps(data))
+        self.kubectl("apply", "-f", str(path))
+
+    def running(self, name: str) -> list[str]:
+        """The names of a Deployment's pods that run and are not being deleted."""
+        items = json.loads(self.kubectl("get", "pods", "-l", f"app={name}", "-o", "json"))["items"]
+        alive = (pod for pod in items if "deletionTimestamp" not in pod["metadata"])
+        return sorted(pod["metadata"]["name"] for pod in alive if pod["status"].get("phase") == "Running")
+
+    def until_running(self, name: str, count: int) -> list[str]:
+        """Until exactly so many run; fails with the Deployment's pods when that takes too long."""
+        end = time.monotonic() + POD_SECONDS
+        while len(found := self.running(name)) != count:
+            assert time.monotonic() < end, self.kubectl("describe", "pods", "-l", f"app={name}")[-6000:]
+            time.sleep(0.5)
+        return found
+
+    def uuids(self, name: str, pods: list[str]) -> list[str]:
+        """The GPUs that each of a Deployment's pods printed, once all of them have."""
+        end = time.monotonic() + POD_SECONDS
+        while True:
+            logs = [self.kubectl("logs", pod) for pod in pods]
+            found = [re.findall(r"UUID: (GPU-[0-9a-f-]+)", text)[:1] for text in logs]
+            if all(found):
+                return [first for (first,) in found]
+            assert time.monotonic() < end, f"{name}: {logs}"
+            time.sleep(0.5)
 
 
 def finding(report: Mapping[str, Any], id_: str) -> Json:

@@ -2,11 +2,16 @@
 
 Needs what the engine tier needs, and nodes with NVIDIA GPUs below GPU_TENANCY_ENGINE_STACK. At the end it prints one
 table. No test changes a setting of a GPU, so MPS and MIG are not tried.
+
+GPU_TENANCY_ENGINE_INJECTION is a program that brings all nodes into the injection mode that its one argument names; it
+ends with 3 and says why where they can't have it. Without it the nodes are taken as they are.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +19,16 @@ from typing import Any
 
 import pytest
 
+from releases.injection import INJECTION
 from tests.engine import gpus
-from tests.engine.conftest import ROWS, Engine, Row
-from tests.engine.gpus import Ground, Pods, finding, ground
+from tests.engine.conftest import Engine, Row, everything_unprotected, told
+from tests.engine.gpus import HOST_TEAMS, Ground, Pods, Tenant, finding, ground
 
 pytestmark = pytest.mark.engine
 
 GOOD = ("pass", "warn")
+PAIR = {"pair": [0.3, 0.5]}
+SWITCH = os.environ.get("GPU_TENANCY_ENGINE_INJECTION")
 
 
 @pytest.fixture(scope="module")
@@ -38,22 +46,55 @@ def node(engine: Engine) -> Ground:
     return found
 
 
-def tried(engine: Engine, what: str, check: dict[str, Any], replicas: int = 1) -> dict[str, Any]:
-    """Deploy with this check, keep the row for the table, and return the report."""
-    engine.write(gpus.platform_for(engine, check, replicas))
+def tried(engine: Engine, what: str, platform: dict[str, Any], *teams: str) -> dict[str, Any]:
+    """Deploy this, keep the rows for the table, and return the report of the first team.
+
+    From nothing where other teams are there: a team that is left out of the file stays, and keeps its GPUs.
+    """
+    if set(engine.outputs().get("teams", {})) - set(platform["teams"]):
+        everything_unprotected(engine)
+        engine.run("destroy", "--yes")
+    engine.write(platform)
     began = time.monotonic()
     engine.up()
-    report = gpus.report_of(engine)
-    ROWS.append(
-        Row(
-            what=what,
-            verdict=report["verdict"],
-            how=report.get("injection") or "-",
-            seconds=round(time.monotonic() - began, 1),
-            sentence=report["sentence"],
-        )
-    )
-    return report
+    seconds = since(began)
+    found = teams or tuple(platform["teams"])
+    reports = [gpus.report_of(engine, team) for team in found]
+    for team, report in zip(found, reports, strict=True):
+        whose = what if len(found) == 1 else f"{what}, {team}"
+        told(reported(whose, report, seconds))
+    return reports[0]
+
+
+def since(began: float) -> float:
+    """Seconds, for the table."""
+    return round(time.monotonic() - began, 1)
+
+
+def reported(what: str, report: dict[str, Any], seconds: float) -> Row:
+    """A report's line of the table; of a pair the halves say how their GPU came."""
+    ways = {half.get("injection") for half in report.get("halves", [report])}
+    how = "/".join(sorted(way or "-" for way in ways))
+    return Row(what=what, verdict=report["verdict"], how=how, seconds=seconds, sentence=report["sentence"])
+
+
+def in_mode(name: str) -> None:
+    """Bring the nodes into an injection mode; skips in words where that can't be."""
+    if SWITCH is None:
+        pytest.skip(f"GPU_TENANCY_ENGINE_INJECTION names no program: mode {name} was not tried")
+    done = subprocess.run([SWITCH, name], capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode == 3:
+        pytest.skip(f"mode {name} was not tried: {done.stdout.strip()}")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def held_together(report: dict[str, Any]) -> None:
+    """A pair passed: each half has its grant, both have one GPU, and a third found no room."""
+    assert report["verdict"] in GOOD, report["sentence"]
+    for half in report["halves"]:
+        held_to_its_grant(half, "sharing.granted", "sharing.uuid")
+    assert "on one GPU: " in finding(report, "sharing.together")["message"], "by UUID, not by KAI's group"
+    assert finding(report, "sharing.third")["severity"] == "info"
 
 
 def held_to_its_grant(report: dict[str, Any], *ids: str) -> None:
@@ -68,46 +109,125 @@ class TestEveryWay:
     """One team, one `up` for each way to ask for a GPU."""
 
     def test_a_whole_gpu_and_the_host_before_it(self, engine: Engine, node: Ground) -> None:
-        report = tried(engine, "whole GPU", {})
+        report = tried(engine, "whole GPU", gpus.platform_for(engine, {}))
         held_to_its_grant(report, "identity.count")
         assert report["injection"] not in ("none", None)
         for name, text in engine.outputs().get("hostChecks", {}).items():
             host = json.loads(text)
-            ROWS.append(Row(what=f"host, {name}", verdict=host["verdict"], how=host["injection"], seconds=0.0))
+            told(reported(f"host, {name}", host, 0.0))
             assert host["verdict"] in GOOD, host["sentence"]
 
     def test_two_gpus_in_one_pod(self, engine: Engine, node: Ground) -> None:
         if node.gpus < 2:
             pytest.skip(f"a node of pool {node.pool} has one GPU: no all-reduce was tried")
-        report = tried(engine, "two GPUs", {"gpus": 2})
+        report = tried(engine, "two GPUs", gpus.platform_for(engine, {"gpus": 2}))
         held_to_its_grant(report, "identity.count", "allreduce.sum")
         assert len(report["coverage"]["uuids"]) == 2
 
     def test_a_fraction(self, engine: Engine, node: Ground) -> None:
-        report = tried(engine, "fraction 0.3", {"fraction": 0.3})
+        report = tried(engine, "fraction 0.3", gpus.platform_for(engine, {"fraction": 0.3}))
         held_to_its_grant(report, "sharing.granted", "sharing.uuid")
         assert finding(report, "sharing.granted")["value"] == pytest.approx(0.3, abs=0.02)
 
     def test_a_share_in_mib(self, engine: Engine, node: Ground) -> None:
         if node.memory_mib is None:
             pytest.skip(f"pool {node.pool} has no gpuMemoryMib: no request by memory was tried")
-        report = tried(engine, "a quarter in MiB", {"gpuMemoryMib": node.memory_mib // 4})
+        check = {"gpuMemoryMib": node.memory_mib // 4}
+        report = tried(engine, "a quarter in MiB", gpus.platform_for(engine, check))
         held_to_its_grant(report, "sharing.granted", "sharing.uuid")
 
     def test_a_pair_on_one_gpu_and_a_third_without_room(self, engine: Engine, node: Ground) -> None:
-        report = tried(engine, "pair 0.3 and 0.5", {"pair": [0.3, 0.5]})
-        assert report["verdict"] in GOOD, report["sentence"]
-        for half in report["halves"]:
-            held_to_its_grant(half, "sharing.granted", "sharing.uuid")
-        assert "on one GPU: " in finding(report, "sharing.together")["message"], "by UUID, not by KAI's group"
-        assert finding(report, "sharing.third")["severity"] == "info"
+        held_together(tried(engine, "pair 0.3 and 0.5", gpus.platform_for(engine, PAIR)))
 
-    def test_time_slicing(self, engine: Engine, node: Ground) -> None:
+    def test_time_slicing_and_four_pods_of_a_deployment(self, engine: Engine, node: Ground, tmp_path: Path) -> None:
         if node.owner == "cluster":
             pytest.skip("the device plugin is the cluster's: its sharing is not ours to change")
-        report = tried(engine, f"one of {gpus.REPLICAS} replicas", {}, replicas=gpus.REPLICAS)
+        platform = gpus.platform_for(engine, {}, replicas=gpus.REPLICAS)
+        report = tried(engine, f"one of {gpus.REPLICAS} replicas", platform)
         held_to_its_grant(report, "sharing.replica")
         assert "time-slicing" in finding(report, "sharing.replica")["message"]
+        team, began = Tenant(engine=engine, team=node.team, folder=tmp_path), time.monotonic()
+        team.deploy("nvidia-smi-test", "work", gpus.REPLICAS, {})
+        pods = team.until_running("nvidia-smi-test", gpus.REPLICAS)
+        uuids = team.uuids("nvidia-smi-test", pods)
+        team.kubectl("delete", "deployment", "nvidia-smi-test", "--wait=true")
+        told(Row(what="nvidia-smi, 4 pods", verdict="Running", how="-", seconds=since(began)))
+        assert len(set(uuids)) <= node.gpus, uuids
+
+
+class TestEveryInjectionMode:
+    """The nodes are brought into a mode, the stack file says so, and the check sees it."""
+
+    @pytest.mark.parametrize("name", ["cdi", "jit-cdi", "legacy", "cdi-cri"])
+    def test_a_pair(self, engine: Engine, node: Ground, name: str) -> None:
+        in_mode(name)
+        report = tried(engine, f"pair, mode {name}", gpus.platform_for(engine, PAIR, injection=name))
+        held_together(report)
+        for half in report["halves"]:
+            assert half["injection"] == INJECTION[name].seen_of_fractions
+            assert finding(half, "runtime.injection")["severity"] == "info"
+
+    def test_a_whole_gpu_by_the_kubelet(self, engine: Engine, node: Ground) -> None:
+        in_mode("cdi-cri")
+        report = tried(engine, "whole, mode cdi-cri", gpus.platform_for(engine, {}, injection="cdi-cri"))
+        assert report["verdict"] in GOOD, report["sentence"]
+        assert report["injection"] == INJECTION["cdi-cri"].seen
+
+
+class TestModeHost:
+    """Two teams on the host's KAI: what one does not use the other may have, until its owner wants it."""
+
+    def test_a_team_borrows_and_gives_back(self, engine: Engine, node: Ground, tmp_path: Path) -> None:
+        replicas = 1 if node.gpus > 1 else gpus.REPLICAS
+        if replicas > 1 and node.owner == "cluster":
+            pytest.skip("one GPU, and the device plugin is the cluster's: there is nothing to borrow")
+        platform = gpus.host_mode_for(engine, ({}, {}), replicas)
+        report = tried(engine, "mode host", platform, *HOST_TEAMS)
+        assert report["verdict"] in GOOD, report["sentence"]
+        every = int(platform["teams"][HOST_TEAMS[0]]["resources"]["gpus"]["limit"])
+        owned = int(platform["teams"][HOST_TEAMS[0]]["resources"]["gpus"]["quota"])
+        lender, borrower = (Tenant(engine=engine, team=team, folder=tmp_path) for team in HOST_TEAMS)
+
+        borrower.deploy("train", f"{borrower.team}-work", every, {})
+        began = time.monotonic()
+        borrower.until_running("train", every)
+        told(Row(what=f"borrowed {owned} of {every}", verdict="Running", how="-", seconds=since(began)))
+        lender.deploy("build", f"{lender.team}-work", owned, {"priorityClassName": "build"})
+        began = time.monotonic()
+        first = lender.until_running("build", owned)
+        borrower.until_running("train", every - owned)
+        told(Row(what=f"reclaimed {owned} of {every}", verdict="Running", how="-", seconds=since(began)))
+        assert lender.running("build") == first, "non-preemptible pods within their quota stay"
+        for team, name in ((borrower, "train"), (lender, "build")):
+            team.kubectl("delete", "deployment", name, "--wait=true")
+
+    def test_a_share_for_each_team_through_the_hosts_kai(self, engine: Engine, node: Ground) -> None:
+        name = "jit-cdi" if SWITCH else None
+        if name:
+            in_mode(name)
+        platform = gpus.host_mode_for(engine, ({"fraction": 0.3}, {"fraction": 0.5}), 1, injection=name)
+        tried(engine, "mode host, shares", platform, *HOST_TEAMS)
+        for team in HOST_TEAMS:
+            held_to_its_grant(gpus.report_of(engine, team), "sharing.granted", "sharing.uuid")
+
+
+class TestAgain:
+    """What an operator does next."""
+
+    def test_an_unchanged_preview_has_no_changes(self, engine: Engine, node: Ground) -> None:
+        if not engine.outputs().get("teams"):  # else what the test before left will do
+            engine.write(gpus.platform_for(engine, PAIR))
+            engine.up()
+        began = time.monotonic()
+        assert engine.steps() == {}
+        told(Row(what="unchanged preview", verdict="same", how="-", seconds=since(began)))
+
+    def test_down_and_up_on_the_same_node(self, engine: Engine, node: Ground) -> None:
+        began = time.monotonic()
+        everything_unprotected(engine)
+        engine.run("destroy", "--yes")
+        told(Row(what="down", verdict="gone", how="-", seconds=since(began)))
+        held_together(tried(engine, "up again, pair", gpus.platform_for(engine, PAIR)))
 
 
 @pytest.fixture(scope="module")
@@ -139,15 +259,7 @@ def _pods(engine: Engine, node: Ground, folder: Path) -> Iterator[Pods]:
 
 def caught(what: str, report: dict[str, Any], id_: str) -> None:
     """The fault was named first; a row for the table."""
-    ROWS.append(
-        Row(
-            what=f"planted: {what}",
-            verdict=report["verdict"],
-            how=report.get("injection") or "-",
-            seconds=report["seconds"],
-            sentence=report["sentence"],
-        )
-    )
+    told(reported(f"planted: {what}", report, report["seconds"]))
     assert report["findings"][0]["id"] == id_, report["sentence"]
     assert report["verdict"] != "pass"
 
@@ -195,7 +307,7 @@ class TestPlantedInAWholeGpu:
         whole.until(name, "Running")
         engine.kubectl("-n", "nvidia-device-plugin", "delete", "pods", "--all", "--wait=true")
         report = whole.report(name)
-        ROWS.append(Row(what="device plugin restarts", verdict=report["verdict"], how=report["injection"], seconds=0.0))
+        told(reported("device plugin restarts", report, report["seconds"]))
         assert report["verdict"] in GOOD, report["sentence"]
         engine.kubectl("-n", "nvidia-device-plugin", "rollout", "status", "daemonset", "--timeout=180s")
 

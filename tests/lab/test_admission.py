@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 import pytest
 import yaml
-from lightkube import ApiError, Client, KubeConfig
-from lightkube.config.models import User
-from lightkube.models.authentication_v1 import TokenRequestSpec
+from lightkube import ApiError
 from lightkube.models.meta_v1 import ObjectMeta
-from lightkube.models.rbac_v1 import PolicyRule, RoleRef, Subject
-from lightkube.resources.admissionregistration_v1 import ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding
 from lightkube.resources.core_v1 import (
     Namespace,
     PersistentVolumeClaim,
@@ -26,96 +21,26 @@ from lightkube.resources.core_v1 import (
     PodBinding,
     PodEphemeralcontainers,
     Service,
-    ServiceAccount,
-    ServiceAccountToken,
 )
 from lightkube.resources.node_v1 import RuntimeClass
-from lightkube.resources.rbac_authorization_v1 import Role, RoleBinding
 from lightkube.resources.scheduling_v1 import PriorityClass
 from lightkube.types import PatchType
 
 import names
 import podspec
 from components.check import job
-from components.team.admission import SYNCED_LABEL, binding_spec, others, policy_name, policy_spec, rules
+from components.team.admission import SYNCED_LABEL
 from components.team.team import check_request
-from components.team.tenant import Tenant, resolve
 from components.workloads import app_spec, inference_spec
 from components.workloads.pods import placement
 from lab.binaries import Binaries
 from lab.clusters import Clusters
 from settings.load import parse_platform
 from settings.workloads import App, Inference
+from tests.lab.admitted import CLASSES, Host, accounts, install, tenants
 from tests.lab.pods import ATTACKS, OF_SOMEBODY, ORDINARY, PLATFORM, asking, container, marked, pod, synced, volume
 
 pytestmark = pytest.mark.lab
-
-HANGS_SECONDS = 600.0
-"""A new policy is enforced within some seconds; where it is not after this long, it never will be."""
-CLASSES = ("nvidia", "nvidia-cdi", "kata", "kata-nvidia-gpu")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Host:
-    """The host's API server, with clients that ask as an administrator and as each tenant's syncer."""
-
-    admin: Client
-    syncers: Mapping[str, Client]
-
-    def refusal(self, team: str, asked: Any, *, syncer: bool = False) -> str | None:
-        """Ask for an object without making one; return what the server says, or None when it would take it."""
-        client = self.syncers[team] if syncer else self.admin
-        try:
-            client.create(deepcopy(asked), namespace=f"team-{team}", dry_run=True)
-        except ApiError as error:
-            return str(error.status.message)
-        return None
-
-    def wait_for(self, team: str, forbidden: Pod) -> None:
-        """Return when the team's policy, that refuses this pod, is enforced: some time after it was created."""
-        end = time.monotonic() + HANGS_SECONDS
-        while "gpu-tenancy rule" not in (said := self.refusal(team, forbidden) or ""):
-            assert time.monotonic() < end, f"team {team}'s policy is not enforced after {HANGS_SECONDS:.0f} s: {said}"
-            time.sleep(0.3)
-
-
-def tenants() -> dict[str, Tenant]:
-    return resolve(parse_platform(PLATFORM, "test"))
-
-
-def install(admin: Client, tenant: Tenant) -> None:
-    found = rules(tenant, others({**tenants(), tenant.name: tenant}, tenant.name), "nvidia")
-    metadata = {"name": policy_name(tenant.name)}
-    policy = ValidatingAdmissionPolicy.from_dict({"metadata": metadata, "spec": policy_spec(tenant, found)})
-    binding = ValidatingAdmissionPolicyBinding.from_dict({"metadata": metadata, "spec": binding_spec(tenant)})
-    assert isinstance(policy, ValidatingAdmissionPolicy)
-    assert isinstance(binding, ValidatingAdmissionPolicyBinding)
-    admin.create(policy)
-    admin.create(binding)
-
-
-def accounts(admin: Client, server: Path, team: str) -> Client:
-    """Make the tenant's accounts; return a client with the rights that a vCluster's own account has."""
-    namespace, account = f"team-{team}", f"vc-{team}"
-    metadata = ObjectMeta(name=account, namespace=namespace)
-    admin.create(ServiceAccount(metadata=metadata))
-    admin.create(ServiceAccount(metadata=ObjectMeta(name=f"vc-workload-{team}", namespace=namespace)))
-    kinds = ["pods", "pods/ephemeralcontainers", "persistentvolumeclaims", "services"]
-    admin.create(Role(metadata=metadata, rules=[PolicyRule(apiGroups=[""], resources=kinds, verbs=["*"])]))
-    admin.create(
-        RoleBinding(
-            metadata=metadata,
-            roleRef=RoleRef(apiGroup="rbac.authorization.k8s.io", kind="Role", name=account),
-            subjects=[Subject(kind="ServiceAccount", name=account, namespace=namespace)],
-        )
-    )
-    answer = admin.create(
-        ServiceAccountToken(metadata=ObjectMeta(), spec=TokenRequestSpec(audiences=[])), account, namespace=namespace
-    )
-    assert answer.status is not None
-    known = KubeConfig.from_file(server).get()
-    assert known is not None
-    return Client(config=KubeConfig.from_one(cluster=known.cluster, user=User(token=answer.status.token)))
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +61,7 @@ def host(programs: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         admin.create(old, namespace="team-ml")
         for tenant in tenants().values():
             install(admin, tenant)
-        found = Host(admin=admin, syncers=syncers)
+        found = Host(clusters=clusters, admin=admin, syncers=syncers)
         for tenant in tenants().values():
             found.wait_for(tenant.name, pod(resourceClaims=[{"name": "gpu", "resourceClaimName": "any"}]))
         yield found
@@ -147,9 +72,6 @@ def host(programs: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def expect_refusal(said: str | None, rule: str, team: str) -> None:
     assert said is not None, "it was let in"
     assert f"gpu-tenancy rule {rule}, team {team}: " in said
-
-
-# --- pods -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("team", "rule", "asked"), ATTACKS, ids=[f"{team}-{rule}" for team, rule, _ in ATTACKS])
@@ -312,9 +234,6 @@ def test_a_field_that_kubernetes_gets_later_is_refused_by_name(host: Host, monke
 def test_other_namespaces_are_left_alone(host: Host) -> None:
     bad = pod(**volume(hostPath={"path": "/etc"}), hostNetwork=True, runtimeClassName="nvidia")
     host.admin.create(bad, namespace="default", dry_run=True)
-
-
-# --- other objects --------------------------------------------------------------------------------------------------
 
 
 def bind(host: Host, team: str, name: str, node: str) -> None:

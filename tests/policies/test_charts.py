@@ -12,20 +12,8 @@ from policies import names
 from policies.charts import FORBIDDEN_VALUES, OPEN_DOORS, PERSISTENCE, VALUES
 from policies.paths import strangers
 from policies.plain import UNKNOWN
-from tests.policies.world import (
-    ABSENT,
-    changed,
-    healthy,
-    kai_release,
-    messages,
-    pool,
-    resource,
-    result,
-    software,
-    team,
-    vcluster,
-    with_,
-)
+from tests.policies.judged import ABSENT, changed, messages, result, with_
+from tests.policies.world import healthy, kai_release, pool, resource, software, team, vcluster
 
 # --- by component ---------------------------------------------------------------------------------------------------
 
@@ -152,6 +140,13 @@ def test_our_values_of_the_gpu_software_are_known() -> None:
         )
         for release in releases.GPU_OPERATOR.values()
     ]
+    found += [
+        releases.dcgm_exporter_values(
+            release, monitor_labels={"release": "x"}, image_registry="mirror.example", pull_policy="Never"
+        )
+        for release in releases.DCGM_EXPORTER.values()
+    ]
+    found += [releases.gpu_operator_values(r, monitor_labels={"a": "b"}) for r in releases.GPU_OPERATOR.values()]
     assert len(found) > 1
     for values in found:
         assert list(strangers(values, VALUES[names.GPU_SOFTWARE])) == []

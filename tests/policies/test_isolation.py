@@ -7,7 +7,8 @@ import pytest
 from policies import names
 from policies.inventory import PolicyResource
 from policies.plain import UNKNOWN
-from tests.policies.world import changed, guardrails, healthy, messages, resource, team, with_, without
+from tests.policies.judged import changed, messages, with_, without
+from tests.policies.world import guardrails, healthy, resource, team
 
 # --- guardrails -----------------------------------------------------------------------------------------------------
 

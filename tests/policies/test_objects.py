@@ -12,21 +12,8 @@ from policies.plain import UNKNOWN
 from policies.rules.objects import MOST_PRIORITY, STAYS
 from settings.load import parse_platform
 from tests.conftest import platform_of
-from tests.policies.world import (
-    ABSENT,
-    changed,
-    healthy,
-    job,
-    messages,
-    node_patch,
-    priority,
-    resource,
-    role,
-    role_binding,
-    team,
-    with_,
-    without,
-)
+from tests.policies.judged import ABSENT, changed, messages, with_, without
+from tests.policies.world import healthy, job, node_patch, priority, resource, role, role_binding, team
 
 # --- kinds ----------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,8 @@ import pytest
 
 from policies.inventory import PolicyResource
 from policies.offline import StateError, main, resources_of
-from tests.policies.world import TODAY, healthy, pool, team
+from tests.policies.judged import TODAY
+from tests.policies.world import healthy, pool, team
 
 
 def entry(subject: PolicyResource, **more: object) -> dict[str, object]:

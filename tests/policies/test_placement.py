@@ -7,7 +7,8 @@ import pytest
 from names import KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM
 from policies import names
 from policies.inventory import PolicyResource
-from tests.policies.world import ABSENT, changed, check, host_check, job, messages, pool, result, software, team
+from tests.policies.judged import ABSENT, changed, messages, result
+from tests.policies.world import check, host_check, job, pool, software, team
 
 POD_LABELS = "spec/template/metadata/labels"
 

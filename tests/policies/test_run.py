@@ -13,7 +13,8 @@ from policies.config import PolicyConfig
 from policies.offline import main
 from policies.plain import UNKNOWN
 from policies.run import as_json, evaluate, resources_of
-from tests.policies.world import TODAY, pool, team
+from tests.policies.judged import TODAY
+from tests.policies.world import pool, team
 
 
 @dataclass

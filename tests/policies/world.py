@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import deepcopy
-from datetime import date
 
 from names import KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM
 from policies import names
-from policies.config import Limits, PolicyConfig
 from policies.inventory import PolicyResource
 from policies.rules.objects import STAYS
 from policies.rules.quota import REQUEST_KEYS
-from policies.run import RuleResult, evaluate
 from releases import KAI
-
-TODAY = date(2026, 1, 10)
-ABSENT = object()
 
 
 def urn(type_: str, name: str, *, project: str = names.PROJECT) -> str:
@@ -248,6 +242,10 @@ def host_check() -> PolicyResource:
     )
 
 
+def leaf(quota: object, limit: object) -> dict[str, object]:
+    return {"quota": quota, "limit": limit, "overQuotaWeight": 1, "priority": 100}
+
+
 def queue(name: str = "training", /, **gpu: object) -> PolicyResource:
     block = {"quota": 3, "limit": 6, "overQuotaWeight": 1}
     everything = {"quota": -1, "limit": -1, "overQuotaWeight": 1}
@@ -352,58 +350,3 @@ def healthy() -> list[PolicyResource]:
         check("ml-memory", gpus=1, gpuMemoryMib=2000, queue="notebooks"),
         job(),
     ]
-
-
-def put(properties: Mapping[str, object], path: str, value: object) -> dict[str, object]:
-    """Return a copy of `properties` with the value at `path` (keys by `/`, indices as numbers) replaced or removed."""
-    copy: dict[str, object] = deepcopy(dict(properties))
-    *way, last = path.split("/")
-    place: object = copy
-    for key in way:
-        if isinstance(place, list):
-            place = place[int(key)]
-        elif isinstance(place, dict):
-            place = place.setdefault(key, {})
-    if value is ABSENT:
-        assert isinstance(place, dict)
-        place.pop(last, None)
-    elif isinstance(place, list):
-        place[int(last)] = value
-    else:
-        assert isinstance(place, dict)
-        place[last] = value
-    return copy
-
-
-def changed(subject: PolicyResource, path: str, value: object) -> PolicyResource:
-    """Return `subject` with one property replaced (or removed, with `ABSENT`)."""
-    return PolicyResource(
-        type=subject.type,
-        name=subject.name,
-        urn=subject.urn,
-        parent=subject.parent,
-        properties=put(subject.properties, path, value),
-    )
-
-
-def result(rule: str, resources: Sequence[PolicyResource], **limits: object) -> RuleResult:
-    """Return what one rule says about `resources`."""
-    config = PolicyConfig(limits=Limits.model_validate(limits))
-    return next(r for r in evaluate(resources, config, today=TODAY) if r.rule == rule)
-
-
-def messages(rule: str, resources: Sequence[PolicyResource], **limits: object) -> list[str]:
-    """Return the messages of one rule about `resources`."""
-    return [violation.message for violation in result(rule, resources, **limits).violations]
-
-
-def with_(replacement: PolicyResource, resources: Sequence[PolicyResource] | None = None) -> list[PolicyResource]:
-    """Return the healthy platform with the resource of the same type and name replaced."""
-    world = healthy() if resources is None else list(resources)
-    kept = [r for r in world if (r.type, r.name) != (replacement.type, replacement.name)]
-    return [*kept, replacement]
-
-
-def without(*types: str) -> list[PolicyResource]:
-    """Return the healthy platform without the resources of these types."""
-    return [r for r in healthy() if r.type not in types]

@@ -35,7 +35,11 @@ def only(found: list[Change]) -> Change:
 @pytest.mark.parametrize(
     ("head", "kind", "words"),
     [
-        (ml(scheduler={"mode": "virtual", "version": "v0.9.3"}), Kind.REPLACING, "scheduler replaced"),
+        (
+            ml(scheduler={"mode": "virtual", "version": "v0.9.3"}),
+            Kind.REPLACING,
+            "Helm can't upgrade line 0.14 to 0.9.2",
+        ),
         (ml(scheduler={"mode": "virtual", "version": "v0.14.7", "gpuSharing": True}), Kind.DISRUPTIVE, "pods roll"),
         (ml(isolation="restricted"), Kind.DISRUPTIVE, "new ones that do not comply are refused"),
         (ml(access={"expose": "none"}), Kind.DISRUPTIVE, "reached at another address"),
@@ -43,7 +47,11 @@ def only(found: list[Change]) -> Change:
         (ml(priority="high"), Kind.REPLACING, "PriorityClass is made anew"),
         (ml(vcluster={"version": "0.35.3"}), Kind.LOSING, "vCluster 0.36.1 → 0.35.3 is a downgrade"),
         (ml(vcluster={"kubernetesVersion": "v1.33.4"}), Kind.LOSING, f"kubernetesVersion: {DEFAULT_KUBERNETES}"),
-        (ml(vcluster={"kubernetesVersion": "v1.34.0"}), Kind.DISRUPTIVE, "its API server restarts"),
+        (
+            ml(vcluster={"kubernetesVersion": "v1.34.0"}),
+            Kind.DISRUPTIVE,
+            "is a downgrade to an older patch release: its API",
+        ),
         (ml(vcluster={"kubernetesVersion": "v1.35.0"}), Kind.DISRUPTIVE, "its API server restarts"),
         (ml(vcluster={"persistence": False}), Kind.LOSING, "starts empty"),
         (ml(vcluster={"backingStore": "etcd"}), Kind.LOSING, "starts empty"),
@@ -124,3 +132,49 @@ def test_the_gravest_comes_first_and_each_thing_once() -> None:
     found = between(head)
     assert [change.kind for change in found[:2]] == [Kind.LOSING, Kind.DISRUPTIVE]
     assert sum(change.topic == "cluster" for change in found) == 1
+
+
+@pytest.mark.parametrize(("running", "kind"), [(6, Kind.LOSING), (5, Kind.DISRUPTIVE)])
+def test_room_for_a_canary_is_made_by_a_lower_limit_and_refused_while_it_is_in_use(running: int, kind: Kind) -> None:
+    scheduler = {"mode": "virtual", "version": "v0.14.7", "canary": {"version": "v0.16.8"}}
+    resources = {**BASE["ml"]["resources"], "gpus": {"quota": 4, "limit": 5}}
+    found = only(between(ml(scheduler=scheduler, resources=resources), {"ml": running}))
+    assert (found.tenant, found.kind) == ("ml", kind)
+    assert found.allow == ("lowerLimit" if kind is Kind.LOSING else None)
+
+
+@pytest.mark.parametrize(
+    ("running", "kind", "words"),
+    [
+        ({"ml": 0}, Kind.DISRUPTIVE, "paused"),
+        ({"ml": 2}, Kind.LOSING, "2 GPUs in use now"),
+        (None, Kind.LOSING, "not known"),
+    ],
+)
+def test_a_team_is_paused_in_one_change_and_needs_an_override_while_gpus_are_in_use(
+    running: dict[str, Any] | None, kind: Kind, words: str
+) -> None:
+    found = only(between(ml(state="paused"), running))
+    assert (found.tenant, found.kind, found.path) == ("ml", kind, "teams.ml.state")
+    assert words in found.means
+    assert found.allow == ("lowerLimit" if kind is Kind.LOSING else None)
+
+
+def test_a_team_that_is_resumed_loses_nothing() -> None:
+    paused, active = (facts_of(platform(head)) for head in (ml(state="paused"), ml()))
+    assert {change.kind for change in changes(paused, active, usage=None)} == {Kind.IN_PLACE}
+
+
+def test_storage_that_is_lowered_with_a_pause_is_still_told() -> None:
+    less = ml(state="paused", resources={**BASE["ml"]["resources"], "storage": "10Gi"})
+    assert any(change.path == "teams.ml.resources.storage" for change in between(less, None))
+
+
+@pytest.mark.parametrize(("used", "kind"), [(0, Kind.DISRUPTIVE), (1, Kind.LOSING)])
+@pytest.mark.parametrize("mode", ["host", "default"])
+def test_a_move_to_another_mode_is_one_change_that_ends_with_a_check(mode: str, used: int, kind: Kind) -> None:
+    way = {"scheduler": {"mode": mode}, **({"queues": {}} if mode == "default" else {})}
+    found = only(between(ml(**way), {"ml": used}, host={"scheduler": {"version": "v0.16.8"}}))
+    assert (found.kind, found.allow) == (kind, "replace" if used else None)
+    for words in (f"virtual → {mode}", "its API server restarts", "pods that run go on", "its check follows"):
+        assert words in found.means

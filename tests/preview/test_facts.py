@@ -144,7 +144,8 @@ def test_a_state_without_a_platform_has_no_facts(resources: dict[str, JsonValue]
     [
         ({}, None),
         ({"replicas": 4}, 4),
-        ({"sharing.timeSlicing.replicas": None, "sharing.mps.replicas": None}, 1),
+        ({"sharing.timeSlicing.replicas": None, "sharing.mps.replicas": None, "sharing.mig.slices": None}, 1),
+        ({"sharing.timeSlicing.replicas": None, "sharing.mps.replicas": None, "sharing.mig.slices": 7}, 7),
         ({"sharing.timeSlicing.replicas": None, "sharing.mps.replicas": 3}, 3),
         ({"sharing.timeSlicing.replicas": None}, None),
     ],

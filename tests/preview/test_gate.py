@@ -11,7 +11,8 @@ from preview.kinds import Allow
 from preview.observed import TEAM, VIRTUAL_CLUSTER
 from preview.usage import usage_of
 from releases import KAI
-from tests.policies.world import changed, kai_release, queue, team, vcluster, virtual_cluster
+from tests.policies.judged import changed
+from tests.policies.world import kai_release, queue, team, vcluster, virtual_cluster
 from tests.preview.world import IN_A_WEEK, NAMESPACE, QUOTA, UNKNOWN, override, refused, said, step
 
 # --- teams that go ---

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from policies.inventory import PolicyResource
-from tests.policies.world import changed, team, vcluster, virtual_cluster
+from tests.policies.judged import changed
+from tests.policies.world import team, vcluster, virtual_cluster
 from tests.preview.world import override, refused, step
 
 

@@ -11,7 +11,8 @@ from preview.facts import HARD, facts_of
 from preview.gate import gate
 from preview.judges.numbers import DISK
 from preview.usage import Usage, usage_of
-from tests.policies.world import changed, pool, queue, team
+from tests.policies.judged import changed
+from tests.policies.world import pool, queue, team
 from tests.preview.world import IN_A_WEEK, QUOTA, TODAY, override, refused, said, step
 from tests.report import world
 

@@ -34,7 +34,48 @@ def test_a_container_without_nvidia_smi_is_a_warning() -> None:
     simulation["steps"]["smi"] = {"path": None, "gpus": []}
     report = judged(simulation)
     assert severities(report) == {"identity.smi": "warn"}
-    assert "utility" in report["sentence"]
+
+
+def came(mode: str) -> dict[str, object]:
+    """The traces that a way leaves in a container."""
+    nodes = ["/dev/nvhost-ctrl-gpu"] if mode == "csv" else [] if mode == "none" else ["/dev/nvidia0"]
+    value = UUID if mode == "legacy" else "void"
+    asked = None if mode == "cdi-cri" else UUID
+    mounts = ["tmpfs /proc/driver/nvidia"] if mode == "legacy" else []
+    environment = {"NVIDIA_VISIBLE_DEVICES": value}
+    granted = {"NVIDIA_VISIBLE_DEVICES": asked}
+    return {"deviceNodes": nodes, "environment": environment, "granted": granted, "mounts": mounts}
+
+
+BY_VARIABLE = "Let NVIDIA_DRIVER_CAPABILITIES have compute,utility"
+BY_SPEC = "What the CDI spec lists comes, whatever NVIDIA_DRIVER_CAPABILITIES says"
+
+
+@pytest.mark.parametrize(
+    ("mode", "says", "also"),
+    [
+        ("legacy", BY_VARIABLE, "libnvidia-container"),
+        ("cdi", BY_SPEC, "nvidia-ctk cdi generate"),
+        ("cdi-cri", BY_SPEC, "restart the plugin"),
+        ("csv", "What JetPack's CSV files list comes", "many list no nvidia-smi"),
+    ],
+)
+@pytest.mark.parametrize("missing", ["nvidia-smi", "libnvidia-ml.so"])
+def test_a_missing_file_of_the_driver_is_advised_by_the_way_that_the_gpu_came(
+    mode: str, says: str, also: str, missing: str
+) -> None:
+    """Only libnvidia-container goes by NVIDIA_DRIVER_CAPABILITIES: to set it under CDI changes nothing."""
+    simulation = recorded("healthy")
+    simulation["steps"]["runtime"].update(came(mode))
+    if missing == "nvidia-smi":
+        simulation["steps"]["smi"] = {"path": None, "gpus": []}
+    else:
+        simulation["steps"]["nvml"] = {"error": {"code": 12, "message": "LIBRARY_NOT_FOUND"}}
+    report = judged(simulation)
+    advice = finding(report, "identity.smi" if missing == "nvidia-smi" else "identity.driver")["advice"]
+    assert says in advice
+    assert also in advice
+    assert (BY_VARIABLE in advice) is (mode == "legacy")
 
 
 @pytest.mark.parametrize("product", ["NVIDIA H200", "NVIDIA-H200", "nvidia-h200-SHARED", "H200"])

@@ -61,6 +61,29 @@ class TestVersions:
     def test_the_same_line_rolls_in_place(self) -> None:
         impact = only(between(with_ml(version="v0.9.2"), with_ml(version="v0.9.3")))
         assert "upgraded in place" in impact.text
+        assert "pods that run go on, new ones are bound some seconds later, queues are kept" in impact.text
+        assert "(both are of line 0.9.2-0.9.3)" in impact.text
+
+    @pytest.mark.parametrize("both_files", [True, False])
+    def test_a_promotion_is_called_one(self, both_files: bool) -> None:
+        stable = {"mode": "virtual", "version": "v0.14.7"}
+        was = with_ml(scheduler={**stable, "canary": {"version": "v0.16.8"}}, resources={"gpus": 3})
+        now = with_ml(scheduler={**stable, "version": "v0.16.8"}, resources={"gpus": 3})
+        idle = usage_of({"ml": 3, "ml-canary": 0, "research": 0})
+        found = impacts(was if both_files else None, now, read_preview(json.dumps(digest(was, now))), usage=idle)
+        assert [(impact.team, impact.gravity, impact.text.partition(":")[0]) for impact in found] == [
+            ("ml", Gravity.AWAY, "promotion of its canary's v0.16.8, scheduler replaced"),
+            ("ml-canary", Gravity.AWAY, "promoted, and so removed"),
+        ]
+        dropped = impacts(
+            was, with_ml(scheduler=stable, resources={"gpus": 3}), read_preview('{"steps": []}'), usage=idle
+        )
+        assert [(impact.team, impact.text.partition(":")[0]) for impact in dropped] == [("ml-canary", "removed")]
+
+    def test_another_version_than_the_canarys_is_no_promotion(self) -> None:
+        was = with_ml(scheduler={"mode": "virtual", "version": "v0.14.7", "canary": {"version": "v0.16.8"}})
+        now = with_ml(scheduler={"mode": "virtual", "version": "v0.12.23"})
+        assert not any("promot" in impact.text for impact in between(was, now))
 
     def test_another_vcluster_version_restarts_the_api(self) -> None:
         newer = {"vcluster": {"version": "0.36.1"}}

@@ -14,7 +14,7 @@ from report.rehearsal import Resource as Recorded
 from report.rehearsal import compare
 from report.versions import kai_version
 from settings.models import Platform, Team
-from settings.tenants import tenants
+from settings.tenants import CANARY_SUFFIX, tenants
 
 Resource = dict[str, Any]
 PROJECT = "gpu-tenancy"
@@ -145,6 +145,7 @@ class World:
             "gpuQuota": gpus.quota,
             "gpuLimit": gpus.limit,
             "isolation": settings.isolation.value,
+            **({"canaryOf": name.removesuffix(CANARY_SUFFIX)} if name.endswith(CANARY_SUFFIX) else {}),
         }
         owner = self.add("Team", name, facts)
         guards = self.add("Guardrails", f"{name}-guardrails", {"team": name}, owner)

@@ -118,7 +118,15 @@ def test_no_text_has_what_a_terminal_acts_on_or_nobody_sees(place: str, text: st
                 "localhost:5000/a@sha256:" + "0" * 64,
                 "ghcr.io/a/b_c/d--e:v1@sha256:" + "a" * 64,
             ],
-            ["", "a b", "a:", "a@sha256:1", "https://a/b", "a/B", "a//b", "/a", "a:b:c", "a:" + "b" * 129],
+            [
+                *("", "a b", "a:", "a@sha256:1", "https://a/b", "a/B", "a//b", "/a", "a:b:c", "a:" + "b" * 129),
+                *("r:70000/a", "r:0/a", "a" * 256, "r.io/" + "a/" * 130 + "a", "a" * 64 + ".io:1/a"),
+            ],
+        ),
+        (
+            "artifacts.imageRegistry",
+            ["mirror.example", "mirror.example:5000/proxy_1/x", "m/", "r:65535", "10.0.0.5:5000"],
+            ["", "a..b", "a.", "r:0", "r:65536", "a" * 64, "a/b..c", "a/b_-c", "a//b", "a/" + "b" * 299],
         ),
         ("gpu.runtimeClass", ["nvidia", "n-1"], ["", "Nvidia", "a.b", "a" * 64]),
         ("gpu.runtimeClass.handler", ["nvidia", "n-1"], ["", "Nvidia", "a/b"]),

@@ -1,0 +1,92 @@
+"""`promote` and `drop-canary`: the stack file edited in its text, and the difference shown. The cluster is not touched.
+
+Owns: what of the last run speaks against it, the words. Leaves to others: which characters change (`settings/edit.py`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import stat
+from collections.abc import Callable
+from typing import Final
+
+from cli import say
+from cli.driver import Driver, Place
+from cli.errors import CommandError, InputError
+from cli.files import write_whole
+from settings.edit import NotEditableError, drop_canary, promote
+from settings.tenants import CANARY_SUFFIX
+
+_FAILED: Final = "fail"
+
+
+def promoted(place: Place, team: str, driver: Driver) -> None:
+    """Give the team its canary's version, and take the canary out of the file. Raises `CommandError`, also where the
+    canary's last check failed; then the file is as it was."""
+    canary = _canary(place, team, "promote")
+    verdict = _verdict(driver, canary)
+    if verdict == _FAILED:
+        raise CommandError(
+            f"the last check of {canary} failed, so it is not promoted.",
+            f"`make status STACK={place.stack}` shows it; `make drop-canary STACK={place.stack} TEAM={team}` takes it "
+            "out; or write the version by hand",
+        )
+    _edit(place, team, promote)
+    if verdict not in ("pass", "warn"):
+        say.line(f"the check of {canary} has not passed here: {verdict or 'its verdict is not known'}")
+    say.line(
+        f"team {team} takes the version of {canary}, which goes; its limits stay\n"
+        f"next: `make preview STACK={place.stack}` says what that does, `make up STACK={place.stack}` does it"
+    )
+
+
+def dropped(place: Place, team: str) -> None:
+    """Take the team's canary out of the file. Raises `CommandError`; then the file is as it was."""
+    canary = _canary(place, team, "drop-canary")
+    _edit(place, team, drop_canary)
+    say.line(
+        f"{canary} goes, team {team} keeps its version; its limits stay\n"
+        f"next: `make preview STACK={place.stack}`, `make up STACK={place.stack}`"
+    )
+
+
+def _canary(place: Place, team: str, command: str) -> str:
+    with_one = [name for name, found in place.platform.teams.items() if found.scheduler.canary is not None]
+    if team in with_one:
+        return team + CANARY_SUFFIX
+    there = team in place.platform.teams
+    got = f"team {team} has no canary" if there else f"there is no team {team!r}" if team else "no team is named"
+    raise InputError(
+        f"{got} in {place.stack_file.name}.",
+        f"`make {command} STACK={place.stack} TEAM=<team>` with one of: {', '.join(with_one) or '(none has a canary)'}",
+    )
+
+
+def _verdict(driver: Driver, canary: str) -> str | None:
+    """What the canary's last check said, failed where anything of it failed; None where nobody can say from here."""
+    try:
+        driver.ready()
+        state = driver.states().get(canary)
+    except CommandError as error:
+        say.line(f"the last run can't be asked: {error.cause}")
+        return None
+    if state is None:
+        return None
+    return _FAILED if state.failed else state.verdict
+
+
+def _edit(place: Place, team: str, change: Callable[[str, str], str]) -> None:
+    path, name = place.stack_file.resolve(), place.stack_file.name
+    try:
+        text = path.read_bytes().decode()
+        edited = change(text, team)
+        write_whole(path, edited, mode=stat.S_IMODE(path.stat().st_mode))
+    except NotEditableError:
+        raise CommandError(
+            f"{name} says the scheduler of team {team} by an anchor, a merge key or in several places.",
+            f"edit teams.{team}.scheduler there by hand: version, and no canary",
+        ) from None
+    except OSError as error:
+        raise CommandError(f"{name} can't be written: {error.strerror}.", "check the file's rights") from None
+    lines = difflib.unified_diff(text.splitlines(), edited.splitlines(), name, name, lineterm="")
+    say.result("\n".join(lines))

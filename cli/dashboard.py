@@ -1,0 +1,63 @@
+"""`make dashboard`: the page of a stack, served until Ctrl-C or written as one file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cli import say
+from cli.driver import Driver, Place
+from cli.errors import CommandError, InputError
+from cli.look import viewer
+from page.facts import Data, facts
+from page.onefile import one_file
+from page.server import ADDRESS, PortTakenError, Server
+from settings.models import HostProvider
+
+PORTS = range(65536)
+
+
+def see_of(place: Place, driver: Driver) -> Callable[[], Mapping[str, Data]]:
+    """Return what takes a snapshot of the stack and makes the page's data of it."""
+    view, simulated = viewer(place, driver), place.platform.host.provider is HostProvider.LAB
+
+    def see() -> Mapping[str, Data]:
+        now = view()
+        whys = (one for team in now.seen.teams for one in (*now.whys(team), *now.lost(team)))
+        return facts(now.seen, whys, simulated=simulated)
+
+    return see
+
+
+def write(place: Place, driver: Driver, out: Path) -> None:
+    """Write the page as one file. Raises `CommandError`."""
+    text = one_file(see_of(place, driver)())
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CommandError(
+            f"{out} can't be written: {error.strerror}.", "choose another place: STATIC=out.html"
+        ) from None
+    say.line(f"wrote {out}: one file, no server needed; it shows every team's names, so choose who gets it")
+
+
+def serve(place: Place, driver: Driver, port: int) -> None:
+    """Serve the page until Ctrl-C. Raises `InputError` for a port that is none or that is taken."""
+    if port not in PORTS:
+        raise InputError(
+            f"{port} is no port.", f"`make dashboard STACK={place.stack} PORT=8765`, or 0 for any free one"
+        )
+    try:
+        server = Server(port, see_of(place, driver))
+    except PortTakenError as error:
+        raise InputError(
+            f"port {port} of {ADDRESS} {error}: another dashboard?",
+            f"`make dashboard STACK={place.stack} PORT=0` takes a free one",
+        ) from None
+    say.line(f"dashboard of stack {place.stack}: {server.url} (this machine alone, read-only; Ctrl-C ends it)")
+    try:
+        server.serve_forever(poll_interval=0.2)
+    except KeyboardInterrupt:
+        say.line("\nthe dashboard has ended")
+    finally:
+        server.server_close()

@@ -1,0 +1,212 @@
+"""`make footprint`: what tenancy itself costs, by team and beside what the pools have.
+
+Owns: asking every team at once, the rows, the sentence about each pool.
+Leaves to others: reading pods and metrics (`kube/footprint.py`), what the stack file declares (`settings/claims.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx2
+from lightkube.config import client_adapter
+from rich.table import Table
+
+from cli import say
+from cli.cluster import Target, get_json, target_of
+from cli.errors import CommandError
+from components.team.tenant import Tenant, resolve
+from kube import team_kubeconfig
+from kube.footprint import NONE, PodUse, Read, Use, pods_of, requested, store_bytes, used, used_now
+from names import team_secret
+from settings.claims import declared_footprint, pool_capacities, share
+from settings.models import Platform
+
+QUICK: Final = httpx2.Timeout(10.0, connect=3.0)
+ASKED_AT_ONCE: Final = 8
+UNKNOWN: Final = "-"
+MIB: Final = 1024**2
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeamUse:
+    """A team's pods on the host; None where nothing can be asked. `store`: bytes."""
+
+    team: str
+    pool: str | None
+    declared: Use
+    pods: tuple[PodUse, ...] | None
+    store: int | None
+
+    @property
+    def tenancy(self) -> list[PodUse]:
+        """Control plane, DNS, KAI and its reservation pods."""
+        return [pod for pod in self.pods or () if pod.tenancy]
+
+    @property
+    def own(self) -> list[PodUse]:
+        """The team's own work."""
+        return [pod for pod in self.pods or () if not pod.tenancy]
+
+    @property
+    def asked(self) -> Use:
+        """What tenancy asks for: as it runs, else as it is declared."""
+        return requested(self.tenancy) if self.tenancy else self.declared
+
+    def as_json(self) -> dict[str, Any]:
+        """The team as JSON, every pod with its containers and images."""
+        return {
+            "team": self.team,
+            "pool": self.pool,
+            "declared": vars(self.declared),
+            "requested": vars(self.asked),
+            "used": _vars(used(self.tenancy)),
+            "own": {"pods": len(self.own), "requested": vars(requested(self.own)), "used": _vars(used(self.own))},
+            "storeBytes": self.store,
+            "pods": [
+                {**vars(pod), "requested": vars(pod.requested), "used": _vars(pod.used)} for pod in self.pods or ()
+            ],
+        }
+
+
+def _vars(use: Use | None) -> dict[str, int] | None:
+    return None if use is None else dict(vars(use))
+
+
+def look(platform: Platform, host: Target | None) -> list[TeamUse]:
+    """Ask the host and every team's API server. What does not answer is not known, and no error."""
+    declared, resolved = declared_footprint(platform)["teams"], resolve(platform)
+
+    def read(path: str) -> Mapping[str, Any] | None:
+        try:
+            return None if host is None else get_json(host, path, timeout=QUICK)
+        except CommandError:
+            return None
+
+    nodes = [item["metadata"]["name"] for item in (read("/api/v1/nodes") or {}).get("items") or ()]
+    measured = used_now(read, nodes)
+
+    # parsed here and not in the threads: the parser (msgspec 0.22) is not safe there
+    inside = {name: _inside(read, tenant) for name, tenant in resolved.items()}
+
+    def ask(name: str) -> TeamUse:
+        pods, numbers = pods_of(read, name, measured), declared[name]
+        return TeamUse(
+            team=name,
+            pool=resolved[name].pool_name,
+            declared=Use(cpu=int(numbers["cpuMillicores"] or 0), memory=int(numbers["memoryMib"] or 0)),
+            pods=None if pods is None else tuple(pods),
+            store=_store(inside[name]) if pods else None,
+        )
+
+    with ThreadPoolExecutor(max_workers=ASKED_AT_ONCE) as pool:
+        return list(pool.map(ask, declared))
+
+
+def _inside(read: Read, tenant: Tenant) -> Target | None:
+    """A tenant's own API server, by the certificates in its Secret on the host; None without them."""
+    secret = read(f"/api/v1/namespaces/{tenant.namespace}/secrets/{team_secret(tenant.name)}") or {}
+    try:
+        text = team_kubeconfig(tenant.name, tenant.server, secret.get("data") or {})
+        return target_of(text, f"of team {tenant.name}")
+    except (CommandError, KeyError):
+        return None
+
+
+def _store(target: Target | None) -> int | None:
+    """The size of a store, as its API server says it."""
+    if target is None:
+        return None
+    try:
+        with client_adapter.Client(target.config, client_adapter.ConnectionParams(timeout=QUICK)) as http:
+            answer = http.get("/metrics")
+    except (httpx2.HTTPError, OSError, ValueError):
+        return None
+    return store_bytes(answer.text) if answer.is_success else None
+
+
+# --- words ----------------------------------------------------------------------------------------------------------
+
+
+def show(found: Sequence[TeamUse], platform: Platform, *, team: str = "") -> None:
+    """Print the teams and a sentence for each pool; with `team` that one's pods, one by one."""
+    out = say.console(result=True)
+    out.print(_pods(found, team) if team else _teams(found))
+    for line in sentences(found, platform):
+        out.print(line, soft_wrap=True)
+
+
+def _teams(found: Sequence[TeamUse]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for header in (
+        "team",
+        "pods",
+        "containers (init)",
+        "CPU asked",
+        "used",
+        "memory asked",
+        "used",
+        "store",
+        "own pods",
+    ):
+        table.add_column(header, no_wrap=True)
+    for one in found:
+        pods, use = one.tenancy, used(one.tenancy)
+        containers = f"{sum(len(pod.main) for pod in pods)} ({sum(len(pod.init) for pod in pods)})"
+        table.add_row(
+            one.team,
+            str(len(pods)) if pods else "none runs",
+            containers if pods else UNKNOWN,
+            f"{one.asked.cpu}m",
+            f"{use.cpu}m" if use else UNKNOWN,
+            f"{one.asked.memory} MiB",
+            f"{use.memory} MiB" if use else UNKNOWN,
+            f"{one.store / MIB:.1f} MiB" if one.store is not None else UNKNOWN,
+            str(len(one.own)) if one.pods is not None else UNKNOWN,
+        )
+    return table
+
+
+def _pods(found: Sequence[TeamUse], team: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for header in ("pod", "of", "init containers", "containers", "images", "CPU asked", "used", "memory asked", "used"):
+        table.add_column(header, overflow="fold")
+    for pod in next((one.pods for one in found if one.team == team), None) or ():
+        table.add_row(
+            pod.name,
+            "tenancy" if pod.tenancy else "team",
+            ", ".join(name for name, _ in pod.init) or UNKNOWN,
+            ", ".join(name for name, _ in pod.main),
+            ", ".join(dict.fromkeys(image for _, image in (*pod.init, *pod.main))),
+            f"{pod.requested.cpu}m",
+            f"{pod.used.cpu}m" if pod.used else UNKNOWN,
+            f"{pod.requested.memory} MiB",
+            f"{pod.used.memory} MiB" if pod.used else UNKNOWN,
+        )
+    return table
+
+
+def sentences(found: Sequence[TeamUse], platform: Platform) -> list[str]:
+    """Return the overhead of tenancy on each pool, and what could not be asked."""
+    lines = []
+    for pool in pool_capacities(platform):
+        teams = [one for one in found if one.pool == pool.name]
+        asked = sum((one.asked for one in teams), NONE)
+        of = (
+            f"CPU {asked.cpu}m{_of(asked.cpu, pool.cpu_millicores, pool.size)}",
+            f"memory {asked.memory} MiB{_of(asked.memory, pool.memory_mib, pool.size)}",
+        )
+        lines.append(f"pool {pool.name}: tenancy of {len(teams)} teams asks for {' and '.join(of)}")
+    if any(one.pods is None for one in found):
+        lines.append("the host can't be asked: these are the numbers of the stack file")
+    elif found and all(used(one.tenancy) is None for one in found):
+        lines.append("no metrics: the host has no metrics API, and its kubelets' summaries can't be read")
+    return lines
+
+
+def _of(asked: int, of_node: int | None, nodes: int) -> str:
+    percent = share(asked, of_node, nodes)
+    return "" if percent is None else f" ({percent:g} % of what its nodes have)"

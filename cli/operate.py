@@ -1,0 +1,121 @@
+"""The commands of whoever watches over a stack: the dashboard, usage, fences.
+
+Owns: their options, and what each needs of the host.
+Leaves to others: what they do (`dashboard.py`, `usage.py`, `fence.py`).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+from lightkube import Client
+
+from cli import say
+from cli.cluster import connected
+from cli.driver import Driver, Place
+from cli.host import Host
+from cli.look import looker
+
+DASHBOARD_PORT: Final = 8765
+NOTHING: Final = "no node is fenced, and none has a fault that is seen"
+
+
+class Run(Protocol):
+    """What runs a command."""
+
+    def __call__(self, options: argparse.Namespace, root: Path) -> None:
+        """Run it on the project in `root`."""
+
+
+class Add(Protocol):
+    """Adds a command: its name, what runs it, what it does in words."""
+
+    def __call__(self, name: str, run: Run, words: str) -> argparse.ArgumentParser:
+        """Return its parser, for options."""
+
+
+class Begin(Protocol):
+    """Reads the stack file, finds the cluster, says the first line."""
+
+    def __call__(self, options: argparse.Namespace, root: Path, *, must_reach: bool) -> tuple[Place, Driver, Host]:
+        """Return what the command works on."""
+
+
+def add_commands(add: Add, begin: Begin) -> None:
+    """Add the commands to the command line."""
+
+    def dashboard(options: argparse.Namespace, root: Path) -> None:
+        from cli.dashboard import serve, write  # the server only where it serves
+
+        place, driver, _host = begin(options, root, must_reach=False)
+        driver.ready()
+        if options.static:
+            write(place, driver, root / options.static)
+        else:
+            serve(place, driver, options.port)
+
+    def fence(options: argparse.Namespace, root: Path) -> None:
+        from cli.fence import fence, out_of_order
+
+        with _nodes(begin, options, root) as (place, driver, client):
+            if not options.node:
+                lines = out_of_order(client, place.platform, looker(place, driver)().teams) or [NOTHING]
+            else:
+                lines = fence(client, place.platform, options.node, options.reason, datetime.now(UTC))
+            say.result("\n".join(lines))
+
+    def unfence(options: argparse.Namespace, root: Path) -> None:
+        from cli.fence import unfence
+
+        with _nodes(begin, options, root) as (place, _driver, client):
+            say.result("\n".join(unfence(client, place.platform, options.node)))
+
+    def usage(options: argparse.Namespace, root: Path) -> None:
+        from cli.usage import account_of, as_csv, as_json, as_table, service_of, span_of
+
+        span = span_of(options.since)
+        if options.prometheus:
+            service_of(options.prometheus)  # what is written wrong is said before anything is asked
+        place, driver, host = begin(options, root, must_reach=False)
+        driver.ready()
+        found = account_of(
+            looker(place, driver)(), lambda: host.target_or(driver.reach().host), options.prometheus, span
+        )
+        if options.json:
+            say.result(as_json(found))
+        elif options.csv:
+            say.result(as_csv(found))
+        else:
+            say.console(result=True).print(as_table(found))
+        for gap in found.gaps if not options.json else ():
+            say.line(f"  not in it: {gap}")
+
+    page = add("dashboard", dashboard, "one page on this machine: who has which GPU, what waits, what is wrong")
+    page.add_argument("--port", type=int, default=DASHBOARD_PORT, help="of 127.0.0.1; 0 takes a free one")
+    page.add_argument("--static", metavar="FILE", default="", help="write the page as one file instead")
+    hours = add("usage", usage, "GPU hours asked, given, used and idle, by team and queue")
+    hours.add_argument("--since", default="24h", metavar="SPAN", help="how far back: 24h, 7d")
+    hours.add_argument("--prometheus", default="", metavar="NAMESPACE/SERVICE:PORT", help="what knows the GPUs' work")
+    form = hours.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON on standard output")
+    form.add_argument("--csv", action="store_true", help="print CSV on standard output")
+    out = add("fence", fence, "take a node out of service; without --node: which are, and which have a fault")
+    out.add_argument("--node", default="", help="a node of the stack file's pools")
+    out.add_argument("--reason", default="", help="why, for whoever reads it next")
+    back = add("unfence", unfence, "put a node back into service")
+    back.add_argument("--node", required=True, help="a node that is fenced")
+
+
+@contextmanager
+def _nodes(begin: Begin, options: argparse.Namespace, root: Path) -> Iterator[tuple[Place, Driver, Client]]:
+    """The host, and that it is the one that the stack was made on."""
+    place, driver, host = begin(options, root, must_reach=True)
+    driver.ready()
+    host.refuse_another_cluster(driver.remembered())
+    with connected(host.target_or(driver.reach().host)) as client:
+        yield place, driver, client

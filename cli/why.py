@@ -1,0 +1,176 @@
+"""`why` and `would`: what is said about pods that wait, that were lost, and that are not there yet."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Sequence
+from dataclasses import asdict
+from textwrap import TextWrapper
+from typing import Final
+
+from capacity.quantity import parse_quantity
+from cli import say
+from cli.errors import CommandError, InputError
+from cli.look import View
+from seen.model import Gap, Team
+from seen.why import NoSuchPodError, Request, Why, why, would
+from settings.types import MOST_GPUS
+
+INDENT: Final = "  "
+MOST_NAMES: Final = 10
+MOST_PODS: Final = 3
+
+
+def add_request(command: ArgumentParser) -> None:
+    """Add what `would` is asked about to a command's options."""
+    command.add_argument("--gpus", type=_gpus, default=1, metavar="N", help="whole GPUs in one pod; default 1")
+    command.add_argument("--fraction", type=_share, metavar="F", help="a share of one GPU, above 0 and below 1")
+    command.add_argument("--queue", default="", metavar="NAME", help="a leaf queue; default: any that lets it through")
+    command.add_argument("--cpu", type=_quantity, default="1", help="CPUs, like 4 or 500m; default 1")
+    command.add_argument("--memory", type=_quantity, default="1Gi", help="memory, like 16Gi; default 1Gi")
+
+
+def request_of(options: Namespace) -> Request:
+    """Return what `would` is asked about."""
+    return Request(
+        gpus=options.gpus, fraction=options.fraction, queue=options.queue, cpu=options.cpu, memory=options.memory
+    )
+
+
+def _gpus(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_GPUS:
+        raise ArgumentTypeError(f"{text!r} is no number of GPUs; write a whole number from 1 to {MOST_GPUS}")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < 1:
+        raise ArgumentTypeError(f"{text!r} is no share of a GPU; write a number between 0 and 1, like 0.5")
+    return found
+
+
+def _quantity(text: str) -> str:
+    try:
+        parse_quantity(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+    return text
+
+
+def teams_of(view: View, named: str, stack: str) -> list[Team]:
+    """The team of that name; without a name every team. Raises `InputError`."""
+    if not named:
+        return list(view.seen.teams)
+    found = view.seen.team(named)
+    if found is None:
+        known = ", ".join(team.name for team in view.seen.teams) or "(none)"
+        raise InputError(f"there is no team {named!r} in stack {stack}.", f"TEAM=<team> with one of: {known}")
+    return [found]
+
+
+def show_why(view: View, team: str, pod: str, *, stack: str, as_json: bool) -> None:
+    """Say why the pods of a name wait; without one, every pod that waits, and what was lost."""
+    teams = teams_of(view, team, stack)
+    if pod and len(teams) > 1:
+        raise InputError("POD needs its TEAM.", f"`make why STACK={stack} TEAM=<team> POD={pod}`")
+    waiting = _named(view, teams[0], pod) if pod else [one for each in teams for one in view.whys(each)]
+    gone = [] if pod else [one for each in teams for one in view.lost(each)]
+    unseen = unseen_of(view.seen.gaps, [each.name for each in teams])
+    if as_json:
+        print(
+            json.dumps(
+                {"waiting": list(map(asdict, waiting)), "lost": list(map(asdict, gone)), "notSeen": unseen}, indent=2
+            )
+        )
+        return
+    _tell(waiting)
+    if gone:
+        say.result("KAI took, in the last hour:")
+        _tell(gone)
+    if not waiting and not gone:
+        say.result(f"{pod} does not wait" if pod else "nothing waits")
+    tell_unseen(unseen)
+
+
+def _named(view: View, team: Team, pod: str) -> list[Why]:
+    try:
+        return why(view.look, view.seen, team, pod)
+    except NoSuchPodError as error:
+        if any(gap.what == f"team {team.name}: everything" for gap in view.seen.gaps) and not error.names:
+            raise CommandError(
+                f"the pods of team {team.name} can't be seen: its API is {team.api}.",
+                f"see team-{team.name} on the host: `make why TEAM={team.name}` tells what can be seen",
+            ) from None
+        near = difflib.get_close_matches(pod, error.names, MOST_NAMES, 0.4) or error.names[:MOST_NAMES]
+        raise InputError(
+            f"team {team.name} has no pod {pod!r}, and nothing that makes pods has that name.",
+            f"POD=<name> or POD=<namespace>/<name>, there are: {', '.join(near) or '(none)'}",
+        ) from None
+
+
+def _tell(answers: Sequence[Why]) -> None:
+    """Say each cause once, with every pod that it is the cause of."""
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for one in answers:
+        alike.setdefault((one.team, one.cause, one.fix), []).append(f"{one.namespace}/{one.pod}")
+    for (team, cause, fix), pods in alike.items():
+        shown = ", ".join(pods[:MOST_PODS]) + (f" and {len(pods) - MOST_PODS} more" if len(pods) > MOST_PODS else "")
+        say.result(wrapped(f"team {team}, {shown}: {cause}"))
+        say.result(wrapped(f"fix: {fix}", INDENT))
+
+
+def wrapped(text: str, indent: str = "") -> str:
+    """A text in lines of the terminal's width; no word is broken."""
+    width, later = say.console(result=True).width, indent + INDENT
+    whole = TextWrapper(
+        width, initial_indent=indent, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(whole.wrap(text))
+
+
+def unseen_of(gaps: Sequence[Gap], teams: Sequence[str]) -> list[str]:
+    """What can't be seen of the host and of these teams."""
+    mine = ("host", *(f"team {team}" for team in teams))
+    return [f"{gap.what} ({gap.why})" for gap in gaps if gap.what.partition(":")[0] in mine]
+
+
+def tell_unseen(unseen: Sequence[str]) -> None:
+    """Say what can't be seen, on standard error: the rest is the result."""
+    for one in unseen:
+        say.line(f"not seen: {one}")
+
+
+def show_would(view: View, team: str, request: Request, *, stack: str, as_json: bool) -> None:
+    """Say whether a pod like this would be placed now, and if not, why."""
+    if not team:
+        raise InputError("no team is named.", f"`make would STACK={stack} TEAM=<team> GPUS=2`")
+    (found,) = teams_of(view, team, stack)
+    leaves = sorted(queue.shown for queue in found.queues if queue.parent)
+    if request.queue and leaves and request.queue not in leaves:
+        fix = f"QUEUE=<queue> with one of: {', '.join(leaves)}"
+        raise InputError(f"team {team} has no queue {request.queue!r}.", fix)
+    answer, unseen = would(view.look, view.seen, found, request), unseen_of(view.seen.gaps, [team])
+    if as_json:
+        body = {"would": answer.why is None, "queue": answer.queue, "node": answer.node, "note": answer.note}
+        refusal = {"id": answer.why.id, "cause": answer.why.cause, "fix": answer.why.fix} if answer.why else {}
+        print(json.dumps({**body, **refusal, "notSeen": unseen}, indent=2))
+        return
+    queue = f" in queue {answer.queue}" if answer.queue else ""
+    what = f"{request.gpus} GPU{'' if request.gpus == 1 else 's'}"
+    if request.fraction is not None:
+        what = f"{request.fraction:g} of a GPU"
+    if answer.why is None:
+        where = f", on node {answer.node}" if answer.node else ""
+        say.result(wrapped(f"yes: a pod of team {team} with {what}{queue} would be placed now{where}"))
+    else:
+        say.result(wrapped(f"no: a pod of team {team} with {what}{queue} would wait: {answer.why.cause}"))
+        say.result(wrapped(f"fix: {answer.why.fix}", INDENT))
+    if answer.note:
+        say.result(wrapped(f"note: {answer.note}", INDENT))
+    tell_unseen(unseen)

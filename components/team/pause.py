@@ -1,0 +1,58 @@
+"""The mark of a paused tenant on the host.
+
+Owns: a ConfigMap in the tenant's namespace, and that the tenant's pods are stopped before it is there.
+Leaves to others: that no pod starts meanwhile (`admission.py`, `guardrails.py`), and that nothing is checked.
+
+The API server and the scheduler inside stay: without them nothing of the tenant could be previewed, changed or shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+import kube
+import names
+from components.base import Component, live_hook
+from components.team.pod_rules import NAMESPACE_LABEL, OF_TENANCY, SYNCED_LABEL
+from components.team.tenant import Tenant
+
+
+@dataclass(frozen=True, kw_only=True)
+class PauseArgs:
+    """`provider` and `kubeconfig` are the host's. `depends_on`: what keeps pods from starting again."""
+
+    tenant: Tenant
+    provider: k8s.Provider
+    kubeconfig: pulumi.Output[str]
+    depends_on: list[pulumi.Resource]
+
+
+class Pause(Component):
+    """A tenant that is paused."""
+
+    def __init__(self, name: str, args: PauseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        tenant = args.tenant
+        super().__init__(name, {"team": tenant.name}, opts)
+        kept = {NAMESPACE_LABEL: OF_TENANCY}
+        k8s.core.v1.ConfigMap(
+            f"{name}-mark",
+            metadata={
+                "name": "gpu-tenancy-paused",
+                "namespace": tenant.namespace,
+                "labels": names.labels(team=tenant.name),
+            },
+            data={"state": tenant.team.state},
+            opts=self.child(
+                provider=args.provider,
+                depends_on=args.depends_on,
+                before_create=live_hook(
+                    f"{name}-stop",
+                    args.kubeconfig,
+                    lambda text: kube.stop_pods(text, tenant.namespace, label=SYNCED_LABEL, kept=kept),
+                ),
+            ),
+        )
+        self.register_outputs({})

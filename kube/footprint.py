@@ -1,0 +1,150 @@
+"""What runs in a team's namespace on the host, and what it takes: pods, containers, images, requests, use.
+
+Owns: reading pods and metrics as plain JSON, which pod is tenancy's and which is the team's own work.
+Leaves to others: tables and shares (`cli/footprint.py`).
+
+Use comes from the metrics API where the host has it, else from each kubelet's own summary. The size of a store is what
+the tenant's API server says of it (`apiserver_storage_size_bytes`, stable since Kubernetes 1.28).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+
+import names
+from capacity import api_quantity, pod_request
+
+Json: TypeAlias = Mapping[str, Any]
+Read = Callable[[str], Json | None]
+"""Returns what an API says at a path; None where it says nothing, or nothing that can be read."""
+
+MIB: Final = 1024**2
+ENDED: Final = ("Succeeded", "Failed")
+CONTROL_PLANE: Final = ("vcluster", "vcluster-etcd", "vcluster-snapshot")
+"""The label `app` of what the vCluster chart runs on the host, and of our snapshots."""
+SYSTEM: Final = ("kube-system", names.KAI_NAMESPACE, names.KAI_RESERVATION_NAMESPACE)
+"""Namespaces inside a virtual cluster that are tenancy's: DNS, KAI, its reservation pods."""
+INNER_NAMESPACE: Final = "vcluster.loft.sh/namespace"
+"""On a synced pod: its namespace inside (VC@v0.36.1:pkg/util/translate)."""
+STORE: Final = re.compile(r"^apiserver_storage_size_bytes(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """CPU in thousandths of a core, memory in MiB."""
+
+    cpu: int
+    memory: int
+
+    def __add__(self, other: Use) -> Use:
+        return Use(cpu=self.cpu + other.cpu, memory=self.memory + other.memory)
+
+
+NONE: Final = Use(cpu=0, memory=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodUse:
+    """A pod that has not ended. `init` and `main` are container and image; `used` None: no metrics of it."""
+
+    name: str
+    tenancy: bool
+    init: tuple[tuple[str, str], ...]
+    main: tuple[tuple[str, str], ...]
+    requested: Use
+    used: Use | None
+
+
+def pods_of(read: Read, team: str, used: Mapping[str, Use]) -> list[PodUse] | None:
+    """Return a team's pods on the host; None where they can't be listed. `used`: by `namespace/name`."""
+    space = names.team_namespace(team)
+    answer = read(f"/api/v1/namespaces/{space}/pods")
+    if answer is None:
+        return None
+    found = [_pod(item, used) for item in answer.get("items") or () if _runs(item)]
+    return sorted(found, key=lambda pod: (not pod.tenancy, pod.name))
+
+
+def _runs(pod: Json) -> bool:
+    return (pod.get("status") or {}).get("phase") not in ENDED
+
+
+def _pod(pod: Json, used: Mapping[str, Use]) -> PodUse:
+    metadata, spec = pod["metadata"], pod["spec"]
+    labels = metadata.get("labels") or {}
+    inits = spec.get("initContainers") or ()
+    return PodUse(
+        name=metadata["name"],
+        tenancy=labels.get("app") in CONTROL_PLANE or labels.get(INNER_NAMESPACE) in SYSTEM,
+        init=tuple((one["name"], one.get("image", "")) for one in inits),
+        main=tuple((one["name"], one.get("image", "")) for one in spec["containers"]),
+        requested=Use(
+            cpu=round(_requested(spec, "cpu") * 1000),
+            memory=round(_requested(spec, "memory") / MIB),
+        ),
+        used=used.get(f"{metadata['namespace']}/{metadata['name']}"),
+    )
+
+
+def _requested(spec: Json, resource: str) -> Decimal:
+    def asked(container: Json) -> Decimal:
+        resources = container.get("resources") or {}
+        return api_quantity((resources.get("requests") or resources.get("limits") or {}).get(resource))
+
+    return pod_request(
+        [asked(one) for one in spec["containers"]],
+        [(asked(one), one.get("restartPolicy") == "Always") for one in spec.get("initContainers") or ()],
+    )
+
+
+def used_now(read: Read, nodes: Iterable[str]) -> dict[str, Use]:
+    """Return what every pod uses now, by `namespace/name`; empty where nobody measures it."""
+    answer = read("/apis/metrics.k8s.io/v1beta1/pods")
+    if answer is not None:
+        return {
+            f"{item['metadata']['namespace']}/{item['metadata']['name']}": _sum(
+                Use(
+                    cpu=round(api_quantity(one["usage"].get("cpu")) * 1000),
+                    memory=round(api_quantity(one["usage"].get("memory")) / MIB),
+                )
+                for one in item.get("containers") or ()
+            )
+            for item in answer.get("items") or ()
+        }
+    found: dict[str, Use] = {}
+    for node in nodes:
+        summary = read(f"/api/v1/nodes/{node}/proxy/stats/summary") or {}
+        for pod in summary.get("pods") or ():
+            of, cpu, memory = pod["podRef"], pod.get("cpu") or {}, pod.get("memory") or {}
+            found[f"{of['namespace']}/{of['name']}"] = Use(
+                cpu=round(cpu.get("usageNanoCores", 0) / 1e6), memory=round(memory.get("workingSetBytes", 0) / MIB)
+            )
+    return found
+
+
+def _sum(parts: Iterable[Use]) -> Use:
+    found = NONE
+    for part in parts:
+        found += part
+    return found
+
+
+def requested(pods: Iterable[PodUse]) -> Use:
+    """Return what the pods ask for."""
+    return _sum(pod.requested for pod in pods)
+
+
+def used(pods: Iterable[PodUse]) -> Use | None:
+    """Return what the pods use; None where that is not known of one of them."""
+    known = [pod.used for pod in pods]
+    return None if None in known or not known else _sum(one for one in known if one is not None)
+
+
+def store_bytes(metrics: str) -> int | None:
+    """Return the size of a store from its API server's metrics; None where they do not say it."""
+    found = STORE.search(metrics)
+    return round(float(found[1])) if found else None

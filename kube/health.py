@@ -1,0 +1,100 @@
+"""What is wrong with a team's own KAI, by what its API server says. Plain JSON, no Pulumi import.
+
+Owns: the four ways in which a scheduler breaks without an update: its pods fail, a kind of its is gone or another's,
+its parts are of several versions, a reservation pod holds a GPU for nobody.
+Leaves to others: where it is shown (`cli/status.py`), what to do about it (docs/guides/broken-scheduler.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+import names
+
+Json: TypeAlias = Mapping[str, Any]
+Read = Callable[[str], Json | None]
+"""Returns what the team's API says at a path; None for what is not there, nothing for what can't be read now."""
+
+GROUP_LABEL: Final = "runai-gpu-group"
+"""On a reservation pod and on each pod that shares its GPU, alone or with `/<group>` behind it."""
+ENDED: Final = ("Succeeded", "Failed")
+STARTING: Final = ("ContainerCreating", "PodInitializing")
+
+
+def faults(read: Read, version: str | None) -> list[str]:
+    """Return what is wrong with the KAI of a team, a sentence each; empty where nothing is, or nothing can be read.
+
+    `version`: what the last update made.
+    """
+    deployments = _items(read, f"/apis/apps/v1/namespaces/{names.KAI_NAMESPACE}/deployments")
+    pods = _items(read, f"/api/v1/namespaces/{names.KAI_NAMESPACE}/pods")
+    return [*_kinds(read), *_pods(pods), *_absent(deployments), *_versions(deployments, version), *_leaks(read)]
+
+
+def _items(read: Read, path: str) -> list[Json]:
+    return list((read(path) or {}).get("items") or ())
+
+
+def _kinds(read: Read) -> Iterator[str]:
+    group, _, served = names.QUEUE_API_VERSION.partition("/")
+    if read(f"/apis/{names.QUEUE_API_VERSION}/queues") is None:
+        yield f"kind Queue is not served as {served}: CRD queues.{group} is missing, or another program's"
+
+
+def _pods(pods: list[Json]) -> Iterator[str]:
+    for pod in pods:
+        status = pod.get("status") or {}
+        if status.get("phase") in ENDED:
+            continue
+        for one in status.get("containerStatuses") or ():
+            waiting = (one.get("state") or {}).get("waiting") or {}
+            reason = waiting.get("reason")
+            if reason and reason not in STARTING:
+                again = f", started {one.get('restartCount')} times" if one.get("restartCount") else ""
+                yield f"pod {pod['metadata']['name']}: {reason}{again} (image {one.get('image')})"
+
+
+def _absent(deployments: list[Json]) -> Iterator[str]:
+    for deployment in deployments:
+        wanted = (deployment.get("spec") or {}).get("replicas", 1)
+        there = (deployment.get("status") or {}).get("availableReplicas") or 0
+        name = deployment["metadata"]["name"]
+        if wanted == 0:
+            yield f"Deployment {name} is scaled to 0"
+        elif there < wanted:
+            yield f"Deployment {name} has {there} of {wanted} pods available"
+
+
+def _versions(deployments: list[Json], version: str | None) -> Iterator[str]:
+    for deployment in deployments:
+        for container in deployment["spec"]["template"]["spec"]["containers"]:
+            image = str(container.get("image", ""))
+            tag = image.rpartition("/")[2].partition("@")[0].partition(":")[2]
+            if version and tag and tag.removeprefix("v") != version.removeprefix("v"):
+                yield f"Deployment {deployment['metadata']['name']} runs image {image}, and its KAI is {version}"
+
+
+def _leaks(read: Read) -> Iterator[str]:
+    reserving = _items(read, f"/api/v1/namespaces/{names.KAI_RESERVATION_NAMESPACE}/pods")
+    if not reserving:
+        return
+    everywhere = _items(read, "/api/v1/pods")
+    sharing = {
+        group
+        for pod in everywhere
+        if pod["metadata"].get("namespace") != names.KAI_RESERVATION_NAMESPACE
+        and (pod.get("status") or {}).get("phase") not in ENDED
+        for group in _groups(pod)
+    }
+    for pod in reserving:
+        if (pod.get("status") or {}).get("phase") in ENDED or _groups(pod) & sharing:
+            continue
+        node = (pod.get("spec") or {}).get("nodeName") or "no node yet"
+        yield f"reservation pod {pod['metadata']['name']} holds a GPU of {node}, and no pod shares it"
+
+
+def _groups(pod: Json) -> frozenset[str]:
+    labels = (pod.get("metadata") or {}).get("labels") or {}
+    more = {key.partition("/")[2] for key in labels if key.startswith(f"{GROUP_LABEL}/")}
+    return frozenset({*more, *([labels[GROUP_LABEL]] if GROUP_LABEL in labels else [])})

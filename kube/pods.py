@@ -1,0 +1,100 @@
+"""Stopping a tenant's pods, and renewing those that hold a dead token.
+
+Owns: which of them, and waiting for their end.
+Leaves to others: that none comes again (`components/team/admission.py`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+import httpx2
+
+from kube.client import connect, path, pause, said
+
+STOP_DEADLINE_SECONDS: Final = 180.0
+"""A pod has 30 s to end unless it says otherwise; one that says more than this is named."""
+QUIET_LOOKS: Final = 3
+"""Looks without a pod until all are taken for gone: an admission rule holds a moment after it was written."""
+
+
+def stop_pods(
+    kubeconfig: str,
+    namespace: str,
+    *,
+    label: str,
+    kept: Mapping[str, Collection[str]],
+    deadline: float = STOP_DEADLINE_SECONDS,
+) -> list[str]:
+    """Delete the namespace's pods that have `label`, but those whose labels have one of the `kept` values, and wait for
+    their end. Returns their names. Raises `TimeoutError` that names those that stay, and `RuntimeError` where the API
+    server refuses.
+    """
+    stopped: dict[str, None] = {}
+    end, quiet = time.monotonic() + deadline, 0
+    with connect(kubeconfig) as api:
+        while quiet < QUIET_LOOKS:
+            going = [pod for pod in _items(api, "Pod", namespace, labelSelector=label) if not _is_kept(pod, kept)]
+            quiet = 0 if going else quiet + 1
+            names = [str(pod["metadata"]["name"]) for pod in going]
+            if names and time.monotonic() > end:
+                message = f"pods of namespace {namespace} were stopped but are still there: {', '.join(names[:5])}"
+                raise TimeoutError(message)
+            for pod, name in zip(going, names, strict=True):
+                if name in stopped and "deletionTimestamp" in pod["metadata"]:
+                    continue
+                stopped[name] = None
+                api.delete(path("v1", "Pod", name, namespace))  # whether it goes is seen at the next look
+            pause()
+    return list(stopped)
+
+
+def _is_kept(pod: Mapping[str, Any], kept: Mapping[str, Collection[str]]) -> bool:
+    labels = pod["metadata"].get("labels") or {}
+    return any(labels.get(key) in values for key, values in kept.items())
+
+
+def renew_pods(kubeconfig: str, namespace: str, *, settle: float) -> list[str]:
+    """Delete the namespace's pods that are older than their ServiceAccount; their controllers make others.
+
+    A pod keeps the token of an account that was deleted and made again under its name: the API server answers 401, and
+    the pod stays Ready. Looks until none was found for `settle` seconds, at least once. Returns their names. Raises
+    `RuntimeError` where the API server refuses.
+    """
+    renewed: dict[str, None] = {}
+    with connect(kubeconfig) as api:
+        quiet_since = time.monotonic()
+        while True:
+            made = {item["name"]: item["creationTimestamp"] for item in _metadata(api, "ServiceAccount", namespace)}
+            for pod in _items(api, "Pod", namespace):
+                name, account = pod["metadata"]["name"], pod["spec"].get("serviceAccountName", "default")
+                # both are UTC to the second, written alike
+                old = pod["metadata"]["creationTimestamp"] < made.get(account, "")
+                if old and name not in renewed and _is_controlled(pod):
+                    api.delete(path("v1", "Pod", name, namespace))
+                    renewed[name] = None
+                    quiet_since = time.monotonic()
+            if time.monotonic() - quiet_since >= settle:
+                return list(renewed)
+            pause()
+
+
+def _is_controlled(pod: Mapping[str, Any]) -> bool:
+    owners = pod["metadata"].get("ownerReferences") or []
+    # a Job's pod is not a server
+    return any(owner.get("controller") and owner.get("kind") != "Job" for owner in owners)
+
+
+def _metadata(api: httpx2.Client, kind: str, namespace: str) -> list[dict[str, Any]]:
+    return [item["metadata"] for item in _items(api, kind, namespace)]
+
+
+def _items(api: httpx2.Client, kind: str, namespace: str, **query: str) -> list[dict[str, Any]]:
+    answer = api.get(path("v1", kind, namespace=namespace), params=query)
+    if not answer.is_success:
+        message = f"{kind}s of namespace {namespace} can't be listed: {said(answer)}"
+        raise RuntimeError(message)
+    found: list[dict[str, Any]] = answer.json()["items"]
+    return found

@@ -1,0 +1,376 @@
+"""Snapshots of a virtual cluster, by vCluster's own program in a pod beside the control plane.
+
+Owns: the pod, waiting for its end, the record of each snapshot on the host, the order of going back to one.
+Leaves to others: who asks (`cli/snapshots.py`, `cli/guards/snapshots.py`), what it would lose (`contents.py`).
+
+`vcluster snapshot` reads the store through the socket beside it, and `vcluster restore` writes it while no control
+plane runs (VC@v0.36.1:pkg/snapshot/store.go, pkg/cli/restore_helm.go; the same commands at v0.29.3). A snapshot holds
+every object of the virtual cluster, and no volume of a pod's.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import httpx2
+
+import names
+from kube.client import path, pause, said
+from releases import SNAPSHOT_POD, minor
+from releases.shapes import KUBERNETES
+from settings.snapshots import Snapshots
+
+Json = dict[str, Any]
+
+POD: Final = "vcluster-snapshot"
+"""One name: two at a time would read and write one store."""
+BUSY: Final = f"another one is going on: pod {POD} is there. Wait for it, or delete it if nobody waits for it"
+LABEL: Final = "gpu-tenancy/snapshot"
+FOLDER: Final = "/snapshots"
+OPTIONS: Final = "VCLUSTER_STORAGE_OPTIONS"
+SNAPSHOT_POD_REQUESTS: Final = {
+    "cpu": f"{SNAPSHOT_POD.cpu_millicores}m",
+    "memory": f"{SNAPSHOT_POD.memory_mib}Mi",
+}
+SYNCED: Final = "vcluster.loft.sh/managed-by"
+"""On every object on the host that a virtual cluster made."""
+DEADLINE_SECONDS: Final = 300.0
+"""For one pod, from its creation to its end; a store of 300 MB took vCluster less than a minute."""
+STOP_SECONDS: Final = 120.0
+"""A control plane ends within its 15 seconds of grace, later on a busy node."""
+LOG_LINES: Final = 15
+CANT_START: Final = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError")
+
+
+class SnapshotError(Exception):
+    """A snapshot could not be taken or gone back to; the text says what was seen and what is to be done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """Whose snapshots, and where they are."""
+
+    team: str
+    settings: Snapshots
+
+    @property
+    def namespace(self) -> str:
+        """The team's namespace on the host."""
+        return names.team_namespace(self.team)
+
+    def options(self, name: str) -> Json:
+        """vCluster's words for one snapshot."""
+        s3 = self.settings.s3
+        if s3 is None:
+            return {"type": "container", "container": {"path": f"{FOLDER}/{name}.tar.gz"}}
+        place: Json = {"bucket": s3.bucket, "key": f"{s3.prefix}/{self.team}/{name}.tar.gz"}
+        if s3.region is not None:
+            place["region"] = s3.region
+        if s3.endpoint is not None:
+            # a store that is not AWS has no names of buckets in its DNS
+            place |= {"url": s3.endpoint, "force-path-style": True}
+        return {"type": "s3", "s3": place}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """One that was taken, with the versions that the virtual cluster had then; `scheduler` is empty without a KAI."""
+
+    name: str
+    taken: datetime
+    why: str
+    vcluster: str
+    kubernetes: str
+    scheduler: str
+
+
+def claim_name(team: str) -> str:
+    """The claim of the volume that a team's snapshots are on."""
+    return f"{team}-snapshots"
+
+
+# --- records --------------------------------------------------------------------------------------------------------
+
+
+def recorded(api: httpx2.Client, store: Store) -> list[Snapshot]:
+    """Return the snapshots that were taken, the newest first. Raises `SnapshotError`."""
+    answer = api.get(path("v1", "ConfigMap", namespace=store.namespace), params={"labelSelector": LABEL})
+    if not answer.is_success:
+        message = f"the snapshots of team {store.team} can't be listed: {said(answer)}"
+        raise SnapshotError(message)
+    found = [_record(item.get("data") or {}) for item in answer.json().get("items") or ()]
+    return sorted(found, key=lambda snapshot: snapshot.name, reverse=True)
+
+
+def _record(data: Mapping[str, str]) -> Snapshot:
+    return Snapshot(
+        name=data["name"],
+        taken=datetime.fromisoformat(data["taken"]),
+        **{key: data.get(key, "") for key in ("why", "vcluster", "kubernetes", "scheduler")},
+    )
+
+
+def _keep(api: httpx2.Client, store: Store, snapshot: Snapshot) -> None:
+    body = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": f"snapshot-{snapshot.name}",
+            "labels": {**names.labels(team=store.team), LABEL: snapshot.name},
+        },
+        "data": {**vars(snapshot), "taken": snapshot.taken.isoformat()},
+    }
+    answer = api.post(path("v1", "ConfigMap", namespace=store.namespace), json=body)
+    if not answer.is_success:
+        message = f"the snapshot is written, and its record can't be: {said(answer)}"
+        raise SnapshotError(message)
+
+
+# --- the pod --------------------------------------------------------------------------------------------------------
+
+
+def pod(stateful_set: Json, store: Store, what: str, name: str) -> Json:
+    """Return the pod that runs vCluster's `snapshot` or `restore` with the control plane's own image and volumes.
+
+    `snapshot` needs the socket of the running control plane, so its node; `restore` starts the store itself, so it
+    needs the programs that the init containers bring.
+    """
+    template = stateful_set["spec"]["template"]["spec"]
+    syncer = next(container for container in template["containers"] if container["name"] == "syncer")
+    options = base64.b64encode(json.dumps(store.options(name)).encode()).decode()
+    environment = [variable for variable in syncer.get("env") or () if variable["name"] != "POD_NAME"]
+    volumes, mounts = list(template.get("volumes") or ()), list(syncer.get("volumeMounts") or ())
+    claims = {"data": f"data-{store.team}-0"}
+    if store.settings.claim:
+        claims["snapshots"] = claim_name(store.team)
+        mounts.append({"name": "snapshots", "mountPath": FOLDER})
+    known = {volume["name"] for volume in volumes}
+    volumes += [
+        {"name": volume, "persistentVolumeClaim": {"claimName": claim}}
+        for volume, claim in claims.items()
+        if volume not in known
+    ]
+    beside = {
+        "podAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [
+                {
+                    "labelSelector": {"matchLabels": {"app": "vcluster", "release": store.team}},
+                    "topologyKey": "kubernetes.io/hostname",
+                }
+            ]
+        }
+    }
+    kept = ("serviceAccountName", "nodeSelector", "tolerations", "securityContext", "imagePullSecrets",
+            "priorityClassName")  # fmt: skip
+    spec: Json = {
+        **{key: template[key] for key in kept if template.get(key)},
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": 1,
+        "volumes": volumes,
+        "containers": [
+            {
+                "name": "snapshot",
+                "image": syncer["image"],
+                "imagePullPolicy": syncer.get("imagePullPolicy", "IfNotPresent"),
+                "command": ["/vcluster", what],
+                "env": [
+                    *environment,
+                    {"name": "POD_NAME", "value": f"{store.team}-0"},
+                    {"name": OPTIONS, "value": options},
+                ],
+                "resources": {"requests": SNAPSHOT_POD_REQUESTS},
+                "volumeMounts": mounts,
+                **({"securityContext": syncer["securityContext"]} if syncer.get("securityContext") else {}),
+                **({"envFrom": [{"secretRef": {"name": store.settings.s3.secret}}]} if store.settings.s3 else {}),
+            }
+        ],
+    }
+    if what == "restore":
+        spec["initContainers"] = template.get("initContainers") or []
+    else:
+        spec["affinity"] = beside
+    metadata = {"name": POD, "namespace": store.namespace, "labels": {**names.labels(team=store.team), "app": POD}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def _run(api: httpx2.Client, body: Json, deadline: float) -> None:
+    """Run a pod to its end and take it away. Raises `SnapshotError` with its last words."""
+    collection = path("v1", "Pod", namespace=body["metadata"]["namespace"])
+    where, what = f"{collection}/{POD}", body["spec"]["containers"][0]["command"][1]
+    answer = api.post(collection, json=body)
+    if answer.status_code == httpx2.codes.CONFLICT:
+        raise SnapshotError(BUSY)
+    if not answer.is_success:
+        message = f"the host takes no pod for it: {said(answer)}"
+        raise SnapshotError(message)
+    try:
+        end = time.monotonic() + deadline
+        while (state := _status(api, where)).get("phase") not in ("Succeeded", "Failed"):
+            if time.monotonic() > end or _hopeless(state):
+                message = f"vCluster's {what} did not end within {deadline:.0f} s: {_waits_for(state)}"
+                raise SnapshotError(message)
+            pause()
+        if state["phase"] == "Failed":
+            message = f"vCluster's {what} failed: {_last_words(api, where) or _waits_for(state)}"
+            raise SnapshotError(message)
+    finally:
+        api.delete(where, params={"gracePeriodSeconds": 0})
+        _until_gone(api, where, STOP_SECONDS)
+
+
+def _status(api: httpx2.Client, where: str) -> Json:
+    answer = api.get(where)
+    if answer.status_code == httpx2.codes.NOT_FOUND:
+        message = f"pod {POD} was deleted meanwhile"
+        raise SnapshotError(message)
+    found: Json = answer.json().get("status") or {} if answer.is_success else {}
+    return found
+
+
+def _containers(state: Json) -> list[Json]:
+    return [*(state.get("initContainerStatuses") or ()), *(state.get("containerStatuses") or ())]
+
+
+def _hopeless(state: Json) -> bool:
+    reasons = [(one.get("state") or {}).get("waiting", {}).get("reason") for one in _containers(state)]
+    return any(reason in CANT_START for reason in reasons)
+
+
+def _waits_for(state: Json) -> str:
+    conditions = [one for one in state.get("conditions") or () if one.get("status") == "False" and one.get("message")]
+    waiting = [(one.get("state") or {}).get("waiting") for one in _containers(state)]
+    said_of = [f"{one.get('reason')}: {one.get('message', '')}".strip(": ") for one in waiting if one]
+    return "; ".join([*said_of, *(one["message"] for one in conditions)]) or f"phase {state.get('phase', 'unknown')}"
+
+
+def _last_words(api: httpx2.Client, where: str) -> str:
+    answer = api.get(f"{where}/log", params={"tailLines": LOG_LINES})
+    lines = [line.strip() for line in answer.text.splitlines() if line.strip()] if answer.is_success else []
+    return lines[-1] if lines else ""
+
+
+def _until_gone(api: httpx2.Client, where: str, deadline: float) -> None:
+    end = time.monotonic() + deadline
+    while api.get(where).status_code != httpx2.codes.NOT_FOUND:
+        if time.monotonic() > end:
+            message = f"{where.rpartition('/')[2]} is still there after {deadline:.0f} s"
+            raise SnapshotError(message)
+        pause()
+
+
+# --- taking one, and going back ---------------------------------------------------------------------------------------
+
+
+def take(
+    api: httpx2.Client,
+    store: Store,
+    *,
+    why: str,
+    scheduler: str | None,
+    now: datetime | None = None,
+    deadline: float = DEADLINE_SECONDS,
+) -> Snapshot:
+    """Take a snapshot of a running virtual cluster and record it. Nothing of it stops meanwhile. `scheduler`: its KAI.
+
+    Raises `SnapshotError`; then nothing was recorded, and nothing was changed.
+    """
+    moment = (now or datetime.now(UTC)).replace(microsecond=0)
+    control_plane = _ready(api, store)
+    snapshot = Snapshot(
+        name=moment.strftime("%Y%m%d-%H%M%S"),
+        taken=moment,
+        why=why,
+        vcluster=_tag(control_plane, "containers", "syncer"),
+        kubernetes=_tag(control_plane, "initContainers", "kubernetes"),
+        scheduler=scheduler or "",
+    )
+    if not (control_plane.get("status") or {}).get("readyReplicas"):
+        message = f"the control plane of team {store.team} does not run, and a snapshot reads it"
+        raise SnapshotError(message)
+    _run(api, pod(control_plane, store, "snapshot", snapshot.name), deadline)
+    _keep(api, store, snapshot)
+    return snapshot
+
+
+def go_back(api: httpx2.Client, store: Store, snapshot: Snapshot, *, deadline: float = DEADLINE_SECONDS) -> None:
+    """Put a virtual cluster back to a snapshot: stop it and its pods, write its store, start it.
+
+    It is started in any case: where vCluster can't write the store, it puts the old one back itself. Raises
+    `SnapshotError`.
+    """
+    control_plane = _ready(api, store)
+    running = _tag(control_plane, "initContainers", "kubernetes")
+    if _newer(snapshot.kubernetes, running):
+        message = (
+            f"snapshot {snapshot.name} is of Kubernetes {snapshot.kubernetes}; {running} runs inside now and may "
+            "not read it; raise it first"
+        )
+        raise SnapshotError(message)
+    try:
+        _scale(api, store, 0)
+        _until_gone(api, path("v1", "Pod", f"{store.team}-0", store.namespace), STOP_SECONDS)
+        # the syncer makes them anew, from what the store says then
+        answer = api.delete(
+            path("v1", "Pod", namespace=store.namespace), params={"labelSelector": f"{SYNCED}={store.team}"}
+        )
+        if not answer.is_success:
+            message = f"the pods of team {store.team} can't be ended: {said(answer)}"
+            raise SnapshotError(message)
+        _run(api, pod(control_plane, store, "restore", snapshot.name), deadline)
+    finally:
+        _scale(api, store, 1)
+
+
+def _ready(api: httpx2.Client, store: Store) -> Json:
+    """Return the control plane's StatefulSet where all that a pod needs is there. Raises `SnapshotError`."""
+    s3, space = store.settings.s3, store.namespace
+    place = (
+        path("v1", "Secret", s3.secret, space)
+        if s3
+        else path("v1", "PersistentVolumeClaim", claim_name(store.team), space)
+    )
+    if api.get(place).status_code == httpx2.codes.NOT_FOUND:
+        what = f"Secret {space}/{s3.secret} is not there" if s3 else "its volume is not there yet, `make up` makes it"
+        message = f"team {store.team} has no place for snapshots: {what}"
+        raise SnapshotError(message)
+    if api.get(path("v1", "Pod", POD, space)).is_success:
+        raise SnapshotError(BUSY)
+    answer = api.get(path("apps/v1", "StatefulSet", store.team, store.namespace))
+    if answer.status_code == httpx2.codes.NOT_FOUND:
+        message = f"team {store.team} has no virtual cluster on this host yet"
+        raise SnapshotError(message)
+    if not answer.is_success:
+        message = f"the control plane of team {store.team} can't be read: {said(answer)}"
+        raise SnapshotError(message)
+    found: Json = answer.json()
+    return found
+
+
+def _newer(kept: str, running: str) -> bool:
+    known = KUBERNETES.fullmatch(kept) and KUBERNETES.fullmatch(running)
+    return bool(known) and minor(kept) > minor(running)
+
+
+def _tag(control_plane: Json, which: str, name: str) -> str:
+    """The tag of a container's image; empty where there is none."""
+    containers = control_plane["spec"]["template"]["spec"].get(which) or ()
+    image = next((container["image"] for container in containers if container["name"] == name), "")
+    return str(image).rpartition("/")[2].partition("@")[0].partition(":")[2]
+
+
+def _scale(api: httpx2.Client, store: Store, replicas: int) -> None:
+    where = f"{path('apps/v1', 'StatefulSet', store.team, store.namespace)}/scale"
+    answer = api.patch(
+        where,
+        content=json.dumps({"spec": {"replicas": replicas}}),
+        headers={"Content-Type": "application/merge-patch+json"},
+    )
+    if not answer.is_success:
+        message = f"the control plane of team {store.team} can't be scaled to {replicas}: {said(answer)}"
+        raise SnapshotError(message)

@@ -1,0 +1,65 @@
+"""Reading JSON that anybody may have written: what is not there, or is something else, is empty. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TypeAlias
+
+from capacity import api_quantity
+
+Json: TypeAlias = Mapping[str, object]
+
+
+def table(thing: object, *path: str) -> Json:
+    """The mapping at a path; empty where there is none."""
+    for step in path:
+        thing = thing.get(step) if isinstance(thing, Mapping) else None
+    return thing if isinstance(thing, Mapping) else {}
+
+
+def rows(thing: object, *path: str) -> Sequence[Json]:
+    """The mappings in the list at a path."""
+    *above, last = path
+    found = table(thing, *above).get(last)
+    return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
+
+
+def text(thing: object, *path: str) -> str:
+    """The text at a path; empty where there is none. A number is told as it is."""
+    *above, last = path
+    found = table(thing, *above).get(last)
+    return str(found) if isinstance(found, (str, int, float)) and not isinstance(found, bool) else ""
+
+
+def number(value: object) -> float:
+    """A quantity as a number: `500m` is 0.5; 0 where it is none."""
+    try:
+        return float(api_quantity(str(value))) if isinstance(value, (str, int, float, Decimal)) else 0.0
+    except (ValueError, ArithmeticError):
+        return 0.0
+
+
+def moment(thing: object, *path: str) -> datetime | None:
+    """The time at a path."""
+    try:
+        found = datetime.fromisoformat(text(thing, *path))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def name(thing: object) -> str:
+    """An object's name."""
+    return text(thing, "metadata", "name")
+
+
+def namespace(thing: object) -> str:
+    """An object's namespace."""
+    return text(thing, "metadata", "namespace")
+
+
+def condition(thing: object, kind: str) -> Json:
+    """The condition of a type; empty without one."""
+    return next((c for c in rows(thing, "status", "conditions") if c.get("type") == kind), {})

@@ -1,0 +1,159 @@
+"""A pod of JSON as facts: what it asks for, where it is, what it does. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Final
+
+from names import (
+    CHECK_NAMESPACE,
+    CHECK_PAIR_NAMESPACE,
+    GPU_MEMORY,
+    GPU_RESOURCES,
+    KAI_NAMESPACE,
+    KAI_QUEUE_LABEL,
+    KAI_RESERVATION_NAMESPACE,
+)
+from seen.model import Pod
+from seen.plain import Json, condition, moment, name, namespace, number, rows, table, text
+
+INNER_NAME: Final = "vcluster.loft.sh/object-name"
+INNER_NAMESPACE: Final = "vcluster.loft.sh/object-namespace"
+"""vCluster's annotations on a pod on the host: what it is inside."""
+OURS: Final = ("kube-system", KAI_NAMESPACE, KAI_RESERVATION_NAMESPACE, CHECK_NAMESPACE, CHECK_PAIR_NAMESPACE)
+"""Inside a virtual cluster: tenancy's own namespaces."""
+
+FRACTION: Final = "gpu-fraction"
+MEMORY: Final = "gpu-memory"
+DEVICES: Final = "gpu-fraction-num-devices"
+GROUP: Final = "runai-gpu-group"
+"""KAI's label for the GPU that fractions share; with several devices one `runai-gpu-group/<group>` each
+(KAI@v0.16.8:pkg/common/constants/constants.go)."""
+CONTAINERS: Final = ("initContainerStatuses", "containerStatuses")
+PASSES: Final = ("ContainerCreating", "PodInitializing")
+"""A container that waits for these waits for nothing in particular."""
+
+
+def pod_of(inside: Json | None, on_host: Json | None, *, team: str, memory: Mapping[str, int] | None = None) -> Pod:
+    """Return a pod from what its team's cluster says of it and what the host says; one of both may be missing.
+
+    `memory`: MiB of one GPU by node, for a pod that asks for memory.
+    """
+    pod = inside or on_host or {}
+    away = table(on_host, "metadata", "annotations")
+    space = namespace(inside) if inside else str(away.get(INNER_NAMESPACE, namespace(on_host)))
+    own = (inside or table(away).get(INNER_NAME)) is not None
+    labels, notes = _both(inside, on_host, "labels"), _both(inside, on_host, "annotations")
+    node = text(inside, "spec", "nodeName") or text(on_host, "spec", "nodeName")
+    mib = int(number(notes.get(MEMORY)))
+    devices = int(number(notes.get(DEVICES))) or 1 if FRACTION in notes or MEMORY in notes else 0
+    size = (memory or {}).get(node, 0)
+    fraction = number(notes[FRACTION]) if FRACTION in notes else mib / size if mib and size else None
+    told = inside if inside and not _silent(inside) else on_host or inside
+    return Pod(
+        team=team,
+        namespace=space,
+        name=name(inside) if inside else str(away.get(INNER_NAME, name(on_host))),
+        host_name=name(on_host),
+        node=node,
+        phase=text(pod, "status", "phase") or "Pending",
+        state=state_of(pod if inside is None or told is inside else told or pod),
+        ready=condition(pod, "Ready").get("status") == "True",
+        queue=str(labels.get(KAI_QUEUE_LABEL, "")),
+        gpus=whole(pod),
+        fraction=fraction,
+        memory_mib=mib,
+        devices=devices,
+        groups=groups(labels),
+        created=moment(pod, "metadata", "creationTimestamp"),
+        started=moment(pod, "status", "startTime"),
+        ended=_ended(pod),
+        scheduler=text(pod, "spec", "schedulerName"),
+        owner=_owner(inside),
+        ours=bool(team) and (not own or space in OURS),
+    )
+
+
+def _silent(pod: Json) -> bool:
+    """Whether a pod has a node and no word from it yet."""
+    return bool(text(pod, "spec", "nodeName")) and not rows(pod, "status", "containerStatuses")
+
+
+def _both(inside: Json | None, on_host: Json | None, what: str) -> dict[str, object]:
+    return {**table(on_host, "metadata", what), **table(inside, "metadata", what)}
+
+
+def _owner(pod: Json | None) -> str:
+    for owner in rows(pod, "metadata", "ownerReferences"):
+        return f"{text(owner, 'kind')}/{text(owner, 'name')}"
+    return ""
+
+
+def _ended(pod: Json) -> datetime | None:
+    times = [moment(c, "state", "terminated", "finishedAt") for c in rows(pod, "status", "containerStatuses")]
+    return max((time for time in times if time is not None), default=None)
+
+
+def whole(pod: Json) -> float:
+    """Whole units that a pod asks for, by its limits: an extended resource's request equals its limit."""
+    return sum(gpus_asked(pod).values())
+
+
+def gpus_asked(pod: Json) -> dict[str, float]:
+    """Whole units by resource name."""
+    found: dict[str, float] = {}
+    for container in rows(pod, "spec", "containers"):
+        for key, value in table(container, "resources", "limits").items():
+            if key in GPU_RESOURCES:
+                found[key] = found.get(key, 0.0) + number(value)
+    return found
+
+
+def requests(pod: Json) -> tuple[float, float]:
+    """CPU (cores) and memory (bytes) that a pod asks for; what is not requested is its limit."""
+
+    def of(resource: str) -> float:
+        def each(container: Json) -> float:
+            asked = table(container, "resources", "requests").get(resource)
+            return number(table(container, "resources", "limits").get(resource, 0) if asked is None else asked)
+
+        first = max((each(one) for one in rows(pod, "spec", "initContainers")), default=0.0)
+        return max(first, sum(each(one) for one in rows(pod, "spec", "containers")))
+
+    return of("cpu"), of("memory")
+
+
+def groups(labels: Mapping[str, object]) -> tuple[str, ...]:
+    """The GPU groups that a pod's labels name."""
+    several = [key.partition("/")[2] for key in labels if key.startswith(f"{GROUP}/")]
+    return tuple(sorted(several)) or ((str(labels[GROUP]),) if labels.get(GROUP) else ())
+
+
+def containers(pod: Json) -> Iterator[Json]:
+    """The states of a pod's containers, those that come first before the others."""
+    for key in CONTAINERS:
+        yield from rows(pod, "status", key)
+
+
+def state_of(pod: Json) -> str:
+    """What a pod does, in kubectl's words."""
+    if text(pod, "metadata", "deletionTimestamp"):
+        return "Terminating"
+    if text(pod, "status", "reason"):
+        return text(pod, "status", "reason")
+    phase = text(pod, "status", "phase") or "Pending"
+    for container in containers(pod):
+        waiting = text(container, "state", "waiting", "reason")
+        if waiting and waiting not in PASSES:
+            return waiting
+        ended = text(container, "state", "terminated", "reason")
+        if ended and ended != "Completed" and phase == "Running":
+            return ended
+    return phase
+
+
+def memory_of(nodes: Iterable[Json]) -> dict[str, int]:
+    """MiB of one GPU by node, as feature discovery labels them."""
+    found = {name(node): int(number(table(node, "metadata", "labels").get(GPU_MEMORY))) for node in nodes}
+    return {node: mib for node, mib in found.items() if mib}

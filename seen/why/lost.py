@@ -1,0 +1,86 @@
+"""Pods that KAI took from their team: reclaimed for another queue, preempted by a higher priority, moved. Pure.
+
+KAI tells it in one event about the pod group. Under the host's KAI that is an event in the host's namespace, which no
+team sees, and the pods have their names of the host.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from names import team_namespace
+from seen.model import Event, Seen, Team
+from seen.why.model import Why, because, one_line
+
+_EVICTED: Final = re.compile(r"Pod ([^/\s]+)/(\S+) was preempted(?: by (higher priority )?workload ([^/\s]+)/(\S+))?")
+_MOVED: Final = "rescheduled due to bin packing"
+_GANG: Final = re.compile(r"minimum required number of pods \((\d+)\).*evicting remaining pod: ([^/\s]+)/(\S+)")
+_USES: Final = re.compile(r"(\S+) uses <([^>]*)> with a quota of <([^>]*)>")
+"""KAI@v0.16.8:pkg/scheduler/api/unschedule_info.go, the same at v0.9.3."""
+_GPUS: Final = re.compile(r"GPUs?: ([\d.]+)")
+_INNER: Final = re.compile(r"^(.+)-x-([a-z0-9-]+?)-x-([a-z0-9-]+)$")
+"""vCluster's name of a pod on the host."""
+_GROUP: Final = re.compile(r"^pg-(.+?)-[0-9a-f]{8}-[0-9a-f-]{27}$")
+"""The pod-grouper's name for a group: `pg-<owner>-<its UID>`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lost:
+    """One eviction."""
+
+    why: Why
+    at: datetime | None
+
+
+def evictions(seen: Seen, team: Team) -> list[Lost]:
+    """What KAI took from a team, the newest first, each pod once."""
+    found: dict[tuple[str, str], Lost] = {}
+    for event in sorted(seen.events, key=lambda e: e.at.timestamp() if e.at else 0.0):
+        mine = event.team == team.name or (not event.team and event.namespace == team.namespace)
+        if event.reason == "Evict" and mine and (lost := _lost(team, event)) is not None:
+            found[(lost.why.namespace, lost.why.pod)] = lost
+    return sorted(found.values(), key=lambda one: one.at.timestamp() if one.at else 0.0, reverse=True)
+
+
+def _lost(team: Team, event: Event) -> Lost | None:
+    said, words = one_line(event.message), {"when": f" at {event.at:%H:%M:%S} UTC" if event.at else ""}
+    if found := _GANG.search(said):
+        id_, namespace, pod = "gang-lost", found[2], found[3]
+        words |= {"least": found[1]}
+    elif found := _EVICTED.search(said):
+        namespace, pod = found[1], found[2]
+        id_ = "moved" if _MOVED in said else "preempted" if found[3] else "reclaimed"
+        of = _USES.findall(said)[1:2]
+        words |= {"taker": _taker(found[4], found[5], f" of queue {of[0][0]}" if of else ""), "over": _over(said)}
+    else:
+        return None
+    _, namespace, pod = _named(namespace, pod.rstrip("."))
+    return Lost(why=because(id_, team=team.name, namespace=namespace, pod=pod, **words), at=event.at)
+
+
+def _named(namespace: str, pod: str) -> tuple[str, str, str]:
+    """(team, namespace, pod) as the team knows them; a name of the host's is `<pod>-x-<namespace>-x-<team>`."""
+    found = _INNER.match(pod)
+    if found and namespace == team_namespace(found[3]):
+        return found[3], found[2], found[1]
+    return "", namespace, pod
+
+
+def _taker(namespace: str | None, group: str | None, queue: str) -> str:
+    if not group:
+        return f"another workload{queue}"
+    named = _GROUP.match(group.rstrip("."))
+    team, space, pod = _named(namespace or "", named[1] if named else group.rstrip("."))
+    return f"{space}/{pod}{queue}" + (f" of team {team}" if team else "")
+
+
+def _over(said: str) -> str:
+    """How much the first queue that KAI tells of used beyond its quota: the one that lost."""
+    for queue, uses, quota in _USES.findall(said):
+        used, has = _GPUS.search(uses), _GPUS.search(quota)
+        if used and has:
+            return f"queue {queue} used {float(used[1]):g} GPUs with a quota of {float(has[1]):g}"
+    return "its queue used more than its quota"

@@ -1,0 +1,149 @@
+"""Whether a pod would be placed now: a pod that is not there goes through the same search as one that waits. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import inf
+
+from names import GPU, KAI_QUEUE_LABEL, KAI_SCHEDULER_NAME
+from seen.model import Seen, Team
+from seen.plain import Json
+from seen.pods import FRACTION, pod_of, requests
+from seen.read import Look, Said
+from seen.why import border, queue, room, scheduler
+from seen.why.model import Case, Why
+from settings.models import SchedulerMode
+
+NAME = "this pod"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked for: whole GPUs, or a share of one (above 0, at most 1). `cpu` and `memory` as Kubernetes writes
+    them. `queue`: a leaf's name as the stack file has it; empty: the first by name that lets it through."""
+
+    gpus: int = 1
+    fraction: float | None = None
+    queue: str = ""
+    cpu: str = "1"
+    memory: str = "1Gi"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Would:
+    """The answer. `why` is None where it would be placed now; `note` is what to know beside it."""
+
+    queue: str
+    node: str
+    why: Why | None
+    note: str = ""
+
+
+def would(look: Look, seen: Seen, team: Team, request: Request) -> Would:
+    """Return whether a pod like this would be placed now."""
+    leaves = sorted(q.shown for q in team.queues if q.parent)
+    tried = [request.queue] if request.queue else leaves or [""]
+    answers = [_in(look, seen, team, request, shown) for shown in tried]
+    return next((answer for answer in answers if answer.why is None), answers[0])
+
+
+def _in(look: Look, seen: Seen, team: Team, request: Request, shown: str) -> Would:
+    named = next((q.name for q in team.queues if q.shown == shown), shown)
+    case = _case(look, seen, team, request, named)
+    for place in (
+        border.paused,
+        _shared,
+        scheduler.nobody,
+        queue.queue_name,
+        scheduler.absent,
+        queue.never,
+        room.impossible,
+        queue.counted,
+        _host_quota,
+        room.fit,
+    ):
+        if (found := place(case)) is not None:
+            return Would(
+                queue=shown,
+                node="",
+                why=found,
+                note=_reclaims(case) if found.id in ("no-gpu-free", "no-share-free") else "",
+            )
+    if seen.simulated:
+        note = "this is a lab: the numbers are right, and no KAI is there to place it"
+        return Would(queue=shown, node="", why=None, note=note)
+    node = next(node.name for node in room.visible(case) if room.blocked(case, node) is None)
+    return Would(queue=shown, node=node, why=None, note=_borrows(case))
+
+
+def _case(look: Look, seen: Seen, team: Team, request: Request, named: str) -> Case:
+    asked: dict[str, str] = {"cpu": request.cpu, "memory": request.memory}
+    notes = {} if request.fraction is None else {FRACTION: f"{request.fraction:g}"}
+    limits = asked | ({GPU: str(request.gpus)} if request.fraction is None and request.gpus else {})
+    spec: Json = {"containers": [{"name": "main", "resources": {"requests": asked, "limits": limits}}]}
+    kai = {} if team.mode == "default" else {"schedulerName": KAI_SCHEDULER_NAME}
+    labels = {KAI_QUEUE_LABEL: named} if named else {}
+    pod: Json = {"metadata": {"name": NAME, "labels": labels, "annotations": notes}, "spec": {**spec, **kai}}
+    said = look.teams.get(team.name, Said())
+    facts = replace(pod_of(pod, None, team=team.name), namespace="")
+    return Case(
+        seen=seen,
+        team=team,
+        pod=facts,
+        inside=pod,
+        on_host=None,
+        events=(),
+        group={},
+        others=said.objects,
+        host=look.host.objects,
+    )
+
+
+def _shared(case: Case) -> Why | None:
+    return case.say("sharing-off") if case.pod.devices and not case.team.sharing else None
+
+
+def _host_quota(case: Case) -> Why | None:
+    """The host counts a fraction as the whole GPU that its reservation pod holds, where none is shared yet."""
+    cpu, memory = requests(case.json)
+    whole = case.pod.gpus
+    if case.pod.devices and case.team.mode == SchedulerMode.VIRTUAL and not _roomy_group(case):
+        whole = 1.0
+    for key, asked, field in (
+        ("requests.nvidia.com/gpu", whole, "gpus"),
+        ("requests.cpu", cpu, "cpu"),
+        ("requests.memory", memory, "memory"),
+        ("pods", 1.0, "pods"),
+    ):
+        used, hard = case.team.quota.get(key, (0.0, inf))
+        if asked and used + asked > hard + queue.ENOUGH:
+            unit, what = (1024**3, "GiB of memory") if field == "memory" else (1, "GPUs" if field == "gpus" else field)
+            numbers = f"{used / unit:.3g} of {hard / unit:.3g} {what} used, {asked / unit:.3g} asked"
+            return case.say("host-quota", numbers=numbers, field=field)
+    return None
+
+
+def _roomy_group(case: Case) -> bool:
+    mine = [
+        unit
+        for node in room.visible(case)
+        for unit in node.units
+        if any(h.team == case.team.name for h in unit.holders)
+    ]
+    return any(room.shares(unit, case.pod.fraction or 0.0) for unit in mine)
+
+
+def _reclaims(case: Case) -> str:
+    """A queue below its quota gets back what others borrowed."""
+    mine, over = next(iter(queue.chain(case)), None), queue.borrowed(case)
+    if mine is None or not over or not 0 <= mine.used + case.pod.share <= mine.quota:
+        return ""
+    return f"KAI would take it back for queue {mine.shown}, which is below its quota, from {over}"
+
+
+def _borrows(case: Case) -> str:
+    mine = next(iter(queue.chain(case)), None)
+    if mine is None or not 0 <= mine.quota < mine.used + case.pod.share:
+        return ""
+    used = f"{mine.used + case.pod.share:g} with a quota of {mine.quota:g}"
+    return f"queue {mine.shown} would use {used}: KAI may take back what is over it"

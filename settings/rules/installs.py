@@ -1,0 +1,79 @@
+"""Rules of clusters that this program makes: kind, microk8s, k3s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from settings.hosts import INSTALLS, Install, Kind, Microk8s
+from settings.models import Platform
+from settings.problems import Problem, shown
+
+
+def hosts_are_made_in_one_way(platform: Platform) -> Iterator[Problem]:
+    """A section that makes a cluster goes with its provider, and the GPU software with what it brings."""
+    host = platform.host
+    for key in INSTALLS:
+        if getattr(host, key) is not None and host.provider.value != key:
+            yield Problem(
+                path=("host", key),
+                rule=f"makes a {key} cluster, and provider says another",
+                got=f"provider: {host.provider.value}",
+                fix=f"write provider: {key}, or remove it",
+            )
+            return
+    install = host.install
+    if install is None:
+        if host.connection is not None:
+            yield Problem(
+                path=("host", "connection"),
+                rule="is for a cluster that this program makes",
+                got="no host.kind, host.microk8s or host.k3s",
+                fix="remove it, or write one of them",
+            )
+        return
+    for key in ("kubeconfig", "context"):
+        if getattr(host, key) is not None:
+            yield Problem(
+                path=("host", key),
+                rule=f"comes from the cluster that host.{host.provider.value} makes",
+                got="one of your own",
+                fix="remove it",
+            )
+    if host.connection is not None and host.connection.ssh is not None and host.address is None:
+        yield Problem(
+            path=("host", "address"),
+            rule="is needed with connection.ssh: the kubeconfig's server is that host, not this machine",
+            got="nothing",
+            fix="write the host's name or IP",
+        )
+    yield from _gpus_fit_the_way(platform, install)
+
+
+def _gpus_fit_the_way(platform: Platform, install: Install) -> Iterator[Problem]:
+    wanted = sum(pool.size * pool.gpus_per_node for pool in platform.pools.values())
+    fake = platform.gpu.stack.value == "fake"
+    if isinstance(install, Kind) and wanted and not fake and install.gpus == "none":
+        yield Problem(
+            path=("host", "kind", "gpus"),
+            rule="gives the nodes their GPUs, and the pools say that they have some",
+            got="none",
+            fix="write gpus: all (or each: one GPU a worker), or gpusPerNode: 0",
+        )
+    if isinstance(install, Microk8s) and install.nvidia_addon and platform.gpu.owner.value == "ours":
+        yield Problem(
+            path=("host", "microk8s", "nvidiaAddon"),
+            rule="brings the GPU Operator itself: two owners of one device plugin are a race",
+            got="gpu.owner: ours",
+            fix="write gpu.owner: cluster, or nvidiaAddon: false",
+        )
+    if isinstance(install, Kind):
+        known = {f"{platform.host.name}-worker{number or ''}" for number in (0, *range(2, install.workers + 1))}
+        for name, pool in platform.pools.items():
+            for node in pool.nodes:
+                if node not in known:
+                    yield Problem(
+                        path=("pools", name, "nodes"),
+                        rule="names the workers that kind makes",
+                        got=shown(node),
+                        fix=f"write one of {', '.join(sorted(known))}",
+                    )

@@ -1,0 +1,113 @@
+"""`promote` and `drop-canary` edit the stack file, show the difference, and touch nothing else."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+
+from tests.cli.conftest import STACK_FILE, Project
+
+WITH_ONE = STACK_FILE.replace("version: v0.9.3}", "version: v0.9.3, canary: {version: v0.16.8, gpus: 1}}  # two")
+PROMOTED = STACK_FILE.replace("version: v0.9.3}", "version: v0.16.8}  # two")
+
+
+def checked(verdict: str, *failed: str) -> dict[str, object]:
+    """What the last run's outputs say of the canary."""
+    return {"teams": {"ml-canary": {"check": json.dumps({"verdict": verdict}), "failed": list(failed)}}}
+
+
+def text(project: Project) -> str:
+    return (project.root / "Pulumi.one.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("command", "after", "shown"),
+    [
+        ("promote", PROMOTED, "+        scheduler: {mode: virtual, version: v0.16.8}  # two"),
+        ("drop-canary", WITH_ONE.replace(", canary: {version: v0.16.8, gpus: 1}", ""), "version: v0.9.3}  # two"),
+    ],
+)
+def test_the_file_is_edited_and_the_difference_is_the_result(
+    project: Project, capsys: pytest.CaptureFixture[str], command: str, after: str, shown: str
+) -> None:
+    project.write(WITH_ONE)
+    (project.root / "Pulumi.one.yaml").chmod(0o640)
+    project.outputs(checked("pass"))
+    assert project.run(command, "--team", "ml") == 0
+    found = capsys.readouterr()
+    assert text(project) == after
+    assert stat.S_IMODE((project.root / "Pulumi.one.yaml").stat().st_mode) == 0o640
+    assert found.out.startswith("--- Pulumi.one.yaml\n+++ Pulumi.one.yaml\n")
+    assert shown in found.out
+    assert "make preview STACK=one" in found.err
+    assert "has not passed" not in found.err
+    assert not project.did("up")
+    assert not project.did("preview")
+
+
+@pytest.mark.parametrize("outputs", [checked("fail"), checked("pass", "Release ml-canary-vcluster: timed out")])
+def test_a_canary_whose_check_failed_is_not_promoted(
+    project: Project, capsys: pytest.CaptureFixture[str], outputs: dict[str, object]
+) -> None:
+    project.write(WITH_ONE)
+    project.outputs(outputs)
+    assert project.run("promote", "--team", "ml") == 1
+    assert "the last check of ml-canary failed" in capsys.readouterr().err
+    assert text(project) == WITH_ONE
+    assert project.run("drop-canary", "--team", "ml") == 0
+
+
+@pytest.mark.parametrize(("outputs", "said"), [(checked("simulated"), "simulated"), ({}, "its verdict is not known")])
+def test_a_canary_that_did_not_pass_is_promoted_with_a_word_on_it(
+    project: Project, capsys: pytest.CaptureFixture[str], outputs: dict[str, object], said: str
+) -> None:
+    project.write(WITH_ONE)
+    project.outputs(outputs)
+    assert project.run("promote", "--team", "ml") == 0
+    assert f"the check of ml-canary has not passed here: {said}" in capsys.readouterr().err
+    assert text(project) == PROMOTED
+
+
+def test_without_an_engine_the_file_is_edited_all_the_same(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    project.write(WITH_ONE)
+    assert project.run("promote", "--team", "ml") == 0
+    assert "the last run can't be asked: `pulumi` is not on PATH" in capsys.readouterr().err
+    assert text(project) == PROMOTED
+
+
+@pytest.mark.parametrize("command", ["promote", "drop-canary"])
+@pytest.mark.parametrize(
+    ("team", "file", "said"),
+    [
+        ("ml", STACK_FILE, "team ml has no canary in Pulumi.one.yaml"),
+        ("", WITH_ONE, "no team is named"),
+        ("ml-canary", WITH_ONE, "there is no team 'ml-canary'"),
+    ],
+)
+def test_a_team_without_a_canary_is_bad_input(
+    project: Project, capsys: pytest.CaptureFixture[str], command: str, team: str, file: str, said: str
+) -> None:
+    project.write(file)
+    assert project.run(command, "--team", team) == 2
+    assert said in capsys.readouterr().err
+    assert text(project) == file
+    assert project.calls() == []
+
+
+def test_what_an_anchor_says_for_two_teams_is_left_to_the_user(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = WITH_ONE.replace("scheduler: {", "scheduler: &s {").replace("{gpus: 2}", "{gpus: 2, pods: 9}")
+    other = (
+        "pool: a\n        scheduler: *s\n        resources: {gpus: 0, pods: 9}\n        queues: {training: {gpu: 0}}"
+    )
+    shared = f"{few}      other:\n        {other}\n"
+    project.write(shared)
+    assert project.run("drop-canary", "--team", "ml") == 1
+    assert "by an anchor, a merge key or in several places" in capsys.readouterr().err
+    assert text(project) == shared

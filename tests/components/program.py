@@ -1,0 +1,53 @@
+"""The lab's platform with changes, and how to read what the program registered."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from tests.conftest import SECRET_MARK, Registered, platform_of
+
+TEAM = "gpu-tenancy:index:Team"
+RELEASE = "kubernetes:helm.sh/v3:Release"
+SECRET = "kubernetes:core/v1:Secret"
+PROVIDER = "pulumi:providers:kubernetes"
+QUEUE = "kubernetes:scheduling.run.ai/v2:Queue"
+QUOTA = "kubernetes:core/v1:ResourceQuota"
+NAMESPACE = "kubernetes:core/v1:Namespace"
+JOB = "kubernetes:batch/v1:Job"
+CRD = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
+PATCH = "kubernetes:core/v1:NodePatch"
+RUNTIME_CLASS = "kubernetes:node.k8s.io/v1:RuntimeClass"
+SERVICE = "kubernetes:core/v1:Service"
+PRIORITY = "kubernetes:scheduling.k8s.io/v1:PriorityClass"
+
+
+def lab(of: str = "", **changes: Any) -> dict[str, Any]:
+    """The lab's platform with teams (or other sections) changed. `of`: with this one team and its pool alone, which is
+    recorded in a third of the time."""
+    data = copy.deepcopy(platform_of("lab"))
+    if of:
+        data["teams"] = {of: data["teams"][of]}
+        data["pools"] = {data["teams"][of]["pool"]: data["pools"][data["teams"][of]["pool"]]}
+    for path, value in changes.items():
+        holder = data
+        *steps, last = path.split("__")
+        for step in steps:
+            holder = holder[step]
+        holder[last] = value
+    return data
+
+
+def names_of(found: list[Registered]) -> set[str]:
+    return {str(resource.metadata.get("name")) for resource in found}
+
+
+def depends_on(resource: Registered, other: str) -> bool:
+    return any(urn.endswith(f"::{other}") for urn in resource.dependencies)
+
+
+def unwrap(value: Any) -> Any:
+    """The plaintext of a secret input; fails where it is none."""
+    assert isinstance(value, dict), "this must be a secret"
+    assert SECRET_MARK in value, "this must be a secret"
+    return value["value"]

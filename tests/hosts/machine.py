@@ -1,0 +1,140 @@
+"""A host in a folder, with stand-ins of docker, kind, snap, microk8s and k3s that record calls and keep state."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from components.command import Script
+from components.host.install import script
+from settings.load import parse_platform
+from tests.settings.build import raw
+
+STUB = Path(__file__).with_name("stub.sh")
+COMMANDS = (
+    "docker", "kind", "snap", "microk8s", "nvidia-ctk", "nvidia-smi", "systemctl", "usermod", "gpasswd", "getent", "ss",
+    "uname", "df", "id",
+)  # fmt: skip
+
+
+KILLED = -signal.SIGKILL
+
+
+@dataclass
+class Host:
+    """A host in a folder: its files, its commands, what they were called with."""
+
+    home: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        return self.home / "root"
+
+    def file(self, path: str, text: str) -> Path:
+        found = self.root / path.lstrip("/")
+        found.parent.mkdir(parents=True, exist_ok=True)
+        found.write_text(text)
+        return found
+
+    def calls(self) -> list[str]:
+        path = self.home / "calls"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def changes(self) -> list[str]:
+        """The calls that change something."""
+        asking = (
+            "docker info", "docker port", "kind get", "nvidia-smi", "uname", "df", "id ", "ss ", "getent", "snap list",
+            "microk8s status", "docker image inspect", "k3s --version", "k3s kubectl",
+        )  # fmt: skip
+        return [call for call in self.calls() if not call.startswith(asking)]
+
+    def has(self, name: str) -> bool:
+        return (self.home / "state" / name).exists()
+
+    def state(self, name: str, text: str = "") -> None:
+        (self.home / "state").mkdir(exist_ok=True)
+        (self.home / "state" / name).write_text(text)
+
+    def run(self, text: str, **more: str) -> tuple[int, str]:
+        (self.home / "calls").unlink(missing_ok=True)
+        environment = {
+            **os.environ,
+            "PATH": f"{self.home / 'bin'}:{os.environ['PATH']}",
+            "HOST_ROOT": str(self.root),
+            "STUB_HOME": str(self.home),
+            "WAIT_STEP": "0",
+            **self.environment,
+            **more,
+        }
+        done = subprocess.run(
+            ["bash", "-c", text],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def files(self) -> dict[str, str]:
+        return {
+            str(path.relative_to(self.root)): path.read_text()
+            for path in sorted(self.root.rglob("*"))
+            if path.is_file() and "var/lib/gpu-tenancy" not in str(path)
+        }
+
+
+def of(provider: str, more: dict[str, object] | None = None, **changes: object) -> Script:
+    """The script of a stack file with this provider."""
+    node = {"kind": "gpu-tenancy-worker"}.get(provider, "unit")
+    base: dict[str, object] = {
+        "host": {"provider": provider, "address": "127.0.0.1", provider: more or {}},
+        "pools.gpu": {"nodes": [node], "gpusPerNode": 0, "podsPerNode": 250},
+        "teams.ml": None,
+        "teams.research": None,
+    }
+    if provider == "k3s":
+        base["gpu"] = {"stack": "devicePlugin", "runtimeClass": {"name": "nvidia", "owner": "cluster"}}
+    return script(parse_platform(raw({**base, **changes}), "unit"), (30011, 30500))
+
+
+def with_gpus(provider: str, more: dict[str, object] | None = None, **changes: object) -> Script:
+    node = {"kind": "gpu-tenancy-worker"}.get(provider, "unit")
+    return of(provider, more, **{"pools.gpu": {"nodes": [node], "gpusPerNode": 2, "podsPerNode": 250}, **changes})
+
+
+def install(found: Script) -> str:
+    return found.text(found.install, sudo=False)
+
+
+def remove(found: Script) -> str:
+    return found.text(found.remove, sudo=False)
+
+
+GPU_KIND: dict[str, object] = {"gpus": "all", "changeDocker": True}
+
+
+def machine(folder: Path) -> Host:
+    """A host of 64 GiB with Ubuntu 24.04, and no command but the stand-ins."""
+    (folder / "bin").mkdir(parents=True)
+    for name in COMMANDS:
+        (folder / "bin" / name).symlink_to(STUB)
+    found = Host(folder)
+    found.file("/proc/meminfo", "MemTotal:       67108864 kB\n")
+    found.file("/etc/os-release", 'ID=ubuntu\nVERSION_ID="24.04"\n')
+    (found.root / "var").mkdir()
+    return found
+
+
+def with_docker(host: Host) -> None:
+    """Give it Docker with settings of its own, NVIDIA's toolkit, and two GPUs."""
+    host.environment["STUB_GPUS"] = "2"
+    host.file("/etc/docker/daemon.json", '{"log-driver": "journald"}\n')
+    host.file("/etc/nvidia-container-runtime/config.toml", "# as it came\n")
+    for name in ("nvidia-ctk", "nvidia-cdi-hook", "nvidia-container-runtime"):
+        host.file(f"/usr/bin/{name}", "binary")

@@ -1,0 +1,82 @@
+"""The script that makes a k3s cluster."""
+
+from __future__ import annotations
+
+import shutil
+
+from components.command import Script
+from tests.hosts.machine import STUB, Host, install, of, remove, with_gpus
+
+
+class TestK3s:
+    """Offline from local files; the toolkit is seen, or k3s is restarted once."""
+
+    def files(self, host: Host) -> dict[str, object]:
+        k3s = host.file("/opt/k3s", f'#!/usr/bin/env bash\nexec -a k3s {host.home / "bin" / "k3s"} "$@"\n')
+        (host.home / "bin" / "k3s").symlink_to(STUB)
+        uninstall = host.root / "usr/local/bin/k3s-uninstall.sh"
+        own = f"mkdir -p {uninstall.parent} {host.root}/var/lib/rancher/k3s/agent/etc/containerd\n"
+        own += f"touch {host.root}/var/lib/rancher/k3s/agent/etc/containerd/config.toml\n"
+        own += f"printf '#!/bin/sh\\nrm -rf {host.root}/usr/local/bin/k3s* {host.root}/etc/rancher' >{uninstall}\n"
+        own += f"chmod +x {uninstall}\n"
+        script_file = host.file("/opt/install.sh", own)
+        images = host.file("/opt/images.tar.zst", "images")
+        return {"files": {"binary": str(k3s), "script": str(script_file), "images": str(images)}}
+
+    def installed(self, host: Host, gpus: bool = False) -> Script:
+        return (with_gpus if gpus else of)("k3s", self.files(host))
+
+    def test_it_comes_from_local_files_and_goes_again(self, host: Host) -> None:
+        found = self.installed(host)
+        before = host.files()
+        code, said = host.run(install(found))
+        assert (code, said.splitlines()[-1]) == (0, "k3s: ready: unit Ready control-plane 1m v1.34.4+k3s1"), said
+        assert (host.root / "var/lib/rancher/k3s/agent/images/images.tar.zst").read_text() == "images"
+        assert 'tls-san: ["127.0.0.1"]' in (host.root / "etc/rancher/k3s/config.yaml").read_text()
+        code, said = host.run(remove(found))
+        assert code == 0, said
+        assert host.files() == before
+        assert host.run(remove(found)) == (0, "k3s: nothing of ours on this host\n")
+
+    def test_a_second_run_does_not_install_again(self, host: Host) -> None:
+        found = self.installed(host)
+        assert "installing" in host.run(install(found))[1]
+        code, said = host.run(install(found))
+        assert (code, "installing" in said) == (0, False)
+
+    def test_a_toolkit_that_came_later_is_seen_after_one_restart(self, host: Host) -> None:
+        host.environment["STUB_GPUS"] = "2"
+        host.file("/usr/bin/nvidia-container-runtime", "binary")
+        (host.home / "nvidia.toml").write_text("[plugins.nvidia]\n")
+        code, said = host.run(install(self.installed(host, gpus=True)))
+        assert code == 0, said
+        assert host.changes() == ["systemctl restart k3s"]
+
+    def test_gpus_without_a_toolkit_are_refused(self, host: Host) -> None:
+        host.environment["STUB_GPUS"] = "2"
+        code, said = host.run(install(self.installed(host, gpus=True)))
+        assert (code, "install NVIDIA's container toolkit first" in said) == (3, True)
+
+    def test_a_binary_of_another_version_is_refused(self, host: Host) -> None:
+        found = self.installed(host)
+        (host.home / "k3s-version").write_text("k3s version v1.30.0+k3s1 (abc)\n")
+        code, said = host.run(install(found))
+        assert code == 3
+        assert "is v1.30.0+k3s1, the stack file says v1.34.4+k3s1; make them equal" in said
+
+    def test_one_of_somebody_else_is_left_alone(self, host: Host) -> None:
+        found = self.installed(host)
+        shutil.copy(host.root / "opt/k3s", host.file("/usr/local/bin/k3s", ""))
+        code, said = host.run(install(found))
+        assert (code, "it is not ours; write host.k3s.adopt: true" in said) == (3, True)
+
+    def test_a_half_removed_install_is_told(self, host: Host) -> None:
+        host.file("/var/lib/rancher/k3s/server/db", "left")
+        code, said = host.run(install(self.installed(host)))
+        assert (code, "is left from an earlier install" in said) == (3, True)
+
+    def test_a_file_that_is_not_there_is_told(self, host: Host) -> None:
+        found = self.installed(host)
+        (host.root / "opt/images.tar.zst").unlink()
+        code, said = host.run(install(found))
+        assert (code, "images.tar.zst can't be read on this host" in said) == (3, True)

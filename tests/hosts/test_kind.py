@@ -1,0 +1,143 @@
+"""The script that makes a kind cluster."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from components.command import Script
+from tests.hosts.machine import GPU_KIND, Host, install, of, remove, with_docker, with_gpus
+
+
+class TestKind:
+    """Docker's daemon is changed only where the stack file says so, and put back byte for byte."""
+
+    def test_without_gpus_docker_is_left_alone(self, host: Host) -> None:
+        code, said = host.run(install(of("kind")))
+        assert (code, said.splitlines()[-1]) == (0, "kind: ready: 2 nodes"), said
+        assert host.changes() == [
+            "kind delete cluster --name gpu-tenancy",
+            "kind create cluster --name gpu-tenancy --config - --wait 300s",
+        ]
+
+    def test_the_cluster_publishes_the_teams_ports_and_has_the_gpus(self, host: Host) -> None:
+        with_docker(host)
+        code, said = host.run(install(with_gpus("kind", {**GPU_KIND, "workers": 2})))
+        assert code == 0, said
+        config = yaml.safe_load((host.home / "state" / "kind-config").read_text())
+        assert [node["role"] for node in config["nodes"]] == ["control-plane", "worker", "worker"]
+        assert config["nodes"][0]["extraPortMappings"] == [
+            {"containerPort": port, "hostPort": port, "protocol": "TCP"} for port in (30011, 30500)
+        ]
+        mount = {"hostPath": "/dev/null", "containerPath": "/var/run/nvidia-container-devices/all"}
+        assert [node["extraMounts"] for node in config["nodes"][1:]] == [[mount], [mount]]
+
+    def test_one_gpu_a_worker(self, host: Host) -> None:
+        with_docker(host)
+        more = {"gpus": "each", "changeDocker": True, "workers": 2}
+        platform = {"pools.gpu": {"nodes": ["gpu-tenancy-worker", "gpu-tenancy-worker2"], "gpusPerNode": 1}}
+        code, said = host.run(install(of("kind", more, **platform)))
+        assert code == 0, said
+        config = yaml.safe_load((host.home / "state" / "kind-config").read_text())
+        assert [node["extraMounts"][0]["containerPath"] for node in config["nodes"][1:]] == [
+            "/var/run/nvidia-container-devices/0",
+            "/var/run/nvidia-container-devices/1",
+        ]
+
+    def test_each_gpu_node_gets_the_toolkit_once(self, host: Host) -> None:
+        with_docker(host)
+        found = with_gpus("kind", GPU_KIND)
+        host.run(install(found))
+        assert (
+            "docker cp -q " + str(host.root) + "/usr/bin/nvidia-ctk gpu-tenancy-worker:/usr/bin/nvidia-ctk"
+            in host.calls()
+        )
+        assert "docker exec gpu-tenancy-worker systemctl restart containerd" in host.calls()
+        assert host.run(install(found))[0] == 0
+        asked = [call for call in host.changes() if " test -e " not in call]
+        assert asked == [], "a second run changes nothing"
+
+    def test_dockers_files_come_back_byte_for_byte(self, host: Host) -> None:
+        with_docker(host)
+        before = host.files()
+        found = with_gpus("kind", GPU_KIND)
+        assert host.run(install(found))[0] == 0
+        assert host.files() != before
+        code, said = host.run(remove(found))
+        assert (code, said.splitlines()[-1]) == (0, "kind: removed"), said
+        assert host.files() == before
+        assert not host.has("cluster")
+        assert host.calls()[-1] == "systemctl restart docker"
+        assert host.run(remove(found)) == (0, "kind: nothing of ours on this host\n")
+
+    def test_a_file_that_was_not_there_is_gone_again(self, host: Host) -> None:
+        with_docker(host)
+        (host.root / "etc/docker/daemon.json").unlink()
+        found = with_gpus("kind", GPU_KIND)
+        host.run(install(found))
+        assert (host.root / "etc/docker/daemon.json").exists()
+        host.run(remove(found))
+        assert not (host.root / "etc/docker/daemon.json").exists()
+
+    def test_without_the_word_in_the_stack_file_docker_is_not_changed(self, host: Host) -> None:
+        with_docker(host)
+        code, said = host.run(install(with_gpus("kind", {"gpus": "all"})))
+        assert code == 3
+        assert said == (
+            "kind: REFUSED: Docker's default runtime is runc, and kind's nodes get GPUs by nvidia alone; write "
+            "host.kind.changeDocker: true (restarts Docker with all its containers; destroy reverts it)\n"
+        )
+        assert host.changes() == []
+
+    def test_a_cluster_of_somebody_else_is_left_alone(self, host: Host) -> None:
+        host.state("cluster", "gpu-tenancy\n")
+        code, said = host.run(install(of("kind")))
+        assert (code, "is there already, and it is not ours" in said) == (3, True)
+        assert host.changes() == []
+
+    def test_an_adopted_cluster_stays_at_the_end(self, host: Host) -> None:
+        host.state("cluster", "gpu-tenancy\n")
+        host.state("kind-config", "hostPort: 30011,\nhostPort: 30500,\n  - role: worker\n")
+        found = of("kind", {"adopt": True})
+        assert host.run(install(found))[0] == 0
+        assert host.run(remove(found))[0] == 0
+        assert host.has("cluster")
+
+    def test_a_port_that_the_cluster_does_not_publish_is_told(self, host: Host) -> None:
+        assert host.run(install(of("kind")))[0] == 0
+        later = of("kind")
+        text = Script(install=later.install, remove="", variables={**later.variables, "KIND_PORTS": "30011 31999"})
+        code, said = host.run(text.text(text.install, sudo=False))
+        assert code == 3
+        assert "port 31999 is not published by the cluster that is there, and kind can't add one" in said
+
+    def test_images_are_loaded_once(self, host: Host) -> None:
+        found = of("kind", {"images": ["docker.io/library/busybox:1.37"]})
+        assert host.run(install(found))[0] == 0
+        assert "kind load docker-image --name gpu-tenancy docker.io/library/busybox:1.37" in host.calls()
+        host.run(install(found))
+        assert not any(call.startswith("kind load") for call in host.calls())
+
+    @pytest.mark.parametrize(
+        ("environment", "said"),
+        [
+            ({"STUB_FAIL": "docker info"}, "docker does not answer; start it"),
+            ({"STUB_ARCH": "armv7l"}, "this host is armv7l, kind is for x86_64 aarch64"),
+            ({"STUB_DISK_GIB": "10"}, "has 10 GiB free, images and volumes need 50"),
+            ({"STUB_BUSY_PORT": "30500"}, 'port 30500 is in use on this host (users:(("nginx",pid=7,fd=3)))'),
+            ({"STUB_GPUS": "1"}, "the stack file says 2 GPUs, nvidia-smi -L shows 1"),
+        ],
+    )
+    def test_what_is_wrong_is_told_before_anything_is_changed(
+        self, host: Host, environment: dict[str, str], said: str
+    ) -> None:
+        with_docker(host)
+        code, text = host.run(install(with_gpus("kind", GPU_KIND)), **environment)
+        assert (code, text.count("REFUSED"), said in text) == (3, 1, True), text
+        assert host.changes() == []
+        assert not (host.root / "var/lib/gpu-tenancy").exists()
+
+    def test_too_little_memory_is_told(self, host: Host) -> None:
+        host.file("/proc/meminfo", "MemTotal:        4194304 kB\n")
+        code, said = host.run(install(of("kind")))
+        assert (code, "this host has 4 GiB of memory, kind with the GPU software needs 8" in said) == (3, True)

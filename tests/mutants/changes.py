@@ -1,0 +1,185 @@
+"""Making mutants: every small change of a file that is tried."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from tests.mutants.files import ROOT
+
+_COMPARISONS: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+}
+
+
+_OPERATORS: Final[dict[type[ast.operator], type[ast.operator]]] = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.FloorDiv,
+    ast.Div: ast.Mult,
+    ast.FloorDiv: ast.Mult,
+    ast.Mod: ast.Mult,
+    ast.BitOr: ast.BitAnd,
+    ast.BitAnd: ast.BitOr,
+}
+
+
+_KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.:/-]*")
+"""Texts that name something: a property, a label, a token. Wording has spaces."""
+
+
+_Path: TypeAlias = tuple[tuple[str, int | None], ...]
+"""The way from a module's root to a node: fields, and positions in those that are lists."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutant:
+    """One change of one file. `name` says which, and stays the same when lines move."""
+
+    file: str
+    name: str
+    line: int
+    change: str
+    path: _Path
+    replacement: ast.AST
+
+    def tree(self) -> ast.Module:
+        """The file with the change."""
+        tree = ast.parse((ROOT / self.file).read_text(encoding="utf-8"))
+        _put(tree, self.path, self.replacement)
+        return ast.fix_missing_locations(tree)
+
+    @property
+    def entry(self) -> str:
+        """How it is written in the list of equivalent ones."""
+        return f"{self.name} {self.change}"
+
+
+def mutants(file: str) -> list[Mutant]:
+    """Return every mutant of a file."""
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    seen: Counter[str] = Counter()
+    found = []
+    for path, scope in _sites(tree):
+        node = _at(tree, path)
+        for replacement, change in _changes(node):
+            key = f"{file}::{scope} {change}"
+            seen[key] += 1
+            found.append(
+                Mutant(
+                    file=file,
+                    name=f"{file}::{scope}#{seen[key]}",
+                    line=getattr(node, "lineno", 0),
+                    change=change,
+                    path=path,
+                    replacement=replacement,
+                )
+            )
+    return found
+
+
+def _sites(tree: ast.Module) -> Iterator[tuple[_Path, str]]:
+    """Yield every node that may be changed. Annotations, decorators, docstrings and the last `if __name__` may not."""
+
+    def walk(node: ast.AST, path: _Path, scope: str) -> Iterator[tuple[_Path, str]]:
+        if path:
+            yield path, scope or "module"
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            scope = f"{scope}.{node.name}".lstrip(".")
+        if isinstance(node, ast.JoinedStr):
+            return
+        for name, value in ast.iter_fields(node):
+            if name in ("annotation", "returns", "decorator_list", "bases", "keywords_of_class"):
+                continue
+            if isinstance(value, list):
+                for index, item in enumerate(value):
+                    if isinstance(item, ast.AST) and not _is_wording(item):
+                        yield from walk(item, (*path, (name, index)), scope)
+            elif isinstance(value, ast.AST):
+                yield from walk(value, (*path, (name, None)), scope)
+
+    yield from walk(tree, (), "")
+
+
+def _is_wording(node: ast.AST) -> bool:
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return True
+    if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test):
+        return True
+    if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias":
+        return True
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _at(tree: ast.AST, path: _Path) -> ast.AST:
+    node = tree
+    for name, index in path:
+        value = getattr(node, name)
+        node = value if index is None else value[index]
+    return node
+
+
+def _put(tree: ast.AST, path: _Path, replacement: ast.AST) -> None:
+    *way, (name, index) = path
+    parent = _at(tree, tuple(way))
+    if index is None:
+        setattr(parent, name, replacement)
+    else:
+        getattr(parent, name)[index] = replacement
+
+
+def _changes(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
+    if isinstance(node, ast.Compare):
+        for position, operator in enumerate(node.ops):
+            other = _COMPARISONS[type(operator)]()
+            ops = [*node.ops[:position], other, *node.ops[position + 1 :]]
+            yield _said(node, ast.Compare(left=node.left, ops=ops, comparators=node.comparators))
+    elif isinstance(node, ast.BoolOp):
+        other_op: ast.boolop = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+        yield _said(node, ast.BoolOp(op=other_op, values=node.values))
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        yield _said(node, node.operand)
+    elif isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+        yield _said(node, ast.BinOp(left=node.left, op=_OPERATORS[type(node.op)](), right=node.right))
+    elif isinstance(node, (ast.If, ast.IfExp)) and not isinstance(node.test, (ast.Compare, ast.UnaryOp, ast.BoolOp)):
+        copy = deepcopy(node)
+        copy.test = ast.UnaryOp(op=ast.Not(), operand=copy.test)
+        yield copy, f"if {ast.unparse(node.test)} -> if not"
+    elif isinstance(node, (ast.Continue, ast.Break)) or (isinstance(node, ast.Return) and node.value is None):
+        yield ast.Pass(), f"{ast.unparse(node)} -> pass"
+    elif isinstance(node, ast.Expr) and isinstance(node.value, (ast.Yield, ast.YieldFrom)):
+        yield ast.Expr(ast.IfExp(ast.Constant(False), node.value, ast.Constant(None))), f"no {_short(node)}"
+    elif isinstance(node, ast.Constant):
+        yield from _constants(node)
+
+
+def _constants(node: ast.Constant) -> Iterator[tuple[ast.AST, str]]:
+    if isinstance(node.value, bool):
+        yield _said(node, ast.Constant(not node.value))
+    elif isinstance(node.value, int):
+        yield _said(node, ast.Constant(node.value + 1))
+    elif isinstance(node.value, str) and _KEY.fullmatch(node.value):
+        yield _said(node, ast.Constant(f"{node.value}X"))
+
+
+def _said(old: ast.AST, new: ast.AST) -> tuple[ast.AST, str]:
+    return new, f"{_short(old)} -> {_short(new)}"
+
+
+def _short(node: ast.AST) -> str:
+    text = " ".join(ast.unparse(ast.fix_missing_locations(deepcopy(node))).split())
+    return text if len(text) <= 70 else f"{text[:67]}..."

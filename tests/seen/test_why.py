@@ -1,0 +1,197 @@
+"""Causes planted into recordings of real clusters, and into a small world: each is named by its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import yaml
+
+from seen.snapshot import snapshot
+from seen.why import Request, Why, why, would
+from seen.why.model import sentences
+from tests.conftest import ROOT
+from tests.seen.world import HERE, NOW, Json, World, merge, platform, recorded
+
+RECORDED = yaml.safe_load((HERE / "planted" / "recorded.yaml").read_text())
+IN_RECORDINGS = [
+    (stack, recording, team, pod, kind)
+    for stack, recordings in RECORDED.items()
+    for recording, teams in recordings.items()
+    for team, pods in teams.items()
+    for pod, kind in pods.items()
+]
+IN_THE_WORLD = [
+    pytest.param(entry, id=f"{area}: {entry['plant']}")
+    for area in ("kubelet", "border", "scheduling", "owners")
+    for entry in yaml.safe_load((HERE / "planted" / f"{area}.yaml").read_text())
+]
+
+
+@pytest.mark.parametrize(("stack", "recording", "team", "pod", "kind"), IN_RECORDINGS)
+def test_a_cause_on_a_real_cluster_is_named(stack: str, recording: str, team: str, pod: str, kind: str) -> None:
+    look, at = recorded(recording)
+    seen = snapshot(look, platform(stack), stack="dev", at=at)
+    known = seen.team(team)
+    assert known is not None
+    (answer,) = why(look, seen, known, pod)
+    assert answer.id == kind
+    sound(answer)
+
+
+@pytest.mark.parametrize("entry", IN_THE_WORLD)
+def test_a_cause_in_a_small_world_is_named(entry: Mapping[str, Any]) -> None:
+    world = World()
+    plant(world, entry)
+    look, seen = world.seen()
+    team = seen.team("ml")
+    assert team is not None
+    (answer,) = why(look, seen, replace(team, nodes=()) if entry.get("without_pool") else team, "train-0")
+    assert answer.id == entry["id"]
+    assert entry.get("says", "") in answer.cause
+    sound(answer)
+
+
+def test_there_are_fifty_planted_causes_and_twenty_of_them_real() -> None:
+    kinds = {kind for *_, kind in IN_RECORDINGS} | {entry.values[0]["id"] for entry in IN_THE_WORLD}  # type: ignore[index]
+    assert len(kinds) >= 50
+    assert len({kind for *_, kind in IN_RECORDINGS}) >= 20
+
+
+def test_every_cause_that_is_planted_has_its_sentences() -> None:
+    assert {kind for *_, kind in IN_RECORDINGS} <= set(sentences())
+    for told in sentences().values():
+        assert set(told) == {"cause", "fix"}
+
+
+def test_every_kind_of_cause_stands_in_the_page() -> None:
+    page = (ROOT / "docs" / "why.md").read_text()
+    assert [kind for kind in sentences() if f"`{kind}`" not in page] == []
+
+
+def test_a_paused_team_s_pod_waits_for_the_team() -> None:
+    world = World()
+    plant(
+        world, {"refused": "Error syncing to host cluster: create object: pods is forbidden: whatever the policy says"}
+    )
+    look, seen = world.seen()
+    team = seen.team("ml")
+    assert team is not None
+    paused = replace(team, paused=True)
+    (answer,) = why(look, seen, paused, "train-0")
+    assert answer.id == "paused"
+    refusal = would(look, seen, paused, Request(gpus=1)).why
+    assert refusal is not None
+    assert refusal.id == "paused"
+
+
+def test_in_a_lab_a_pod_waits_for_kai_and_a_wrong_queue_is_still_named() -> None:
+    for labels, kind in ((None, "simulated"), ({"kai.scheduler/queue": "trainin"}, "no-such-queue")):
+        world = World()
+        plant(world, {"waits": {"metadata": {"labels": labels}} if labels else {}, "group": False})
+        world.teams["ml"]["kai"] = []
+        look, seen = world.seen()
+        team = seen.team("ml")
+        assert team is not None
+        (answer,) = why(look, replace(seen, simulated=True), team, "train-0")
+        assert answer.id == kind
+
+
+def test_an_event_about_an_older_pod_of_the_same_name_is_no_cause() -> None:
+    world = World()
+    plant(world, {"waits": {}})
+    old = {
+        **event("SyncError", "Error syncing to host cluster: create object: spec is invalid"),
+        "lastTimestamp": "2026-11-26T11:00:00Z",
+    }
+    world.plant({"add": {"ml": {"warnings": [old]}}})
+    look, seen = world.seen()
+    team = seen.team("ml")
+    assert team is not None
+    (answer,) = why(look, seen, team, "train-0")
+    assert answer.id == "unseen"
+
+
+def test_two_writers_that_met_are_no_refusal() -> None:
+    world = World()
+    plant(
+        world,
+        {"refused": 'Error syncing: patch host object: Operation cannot be fulfilled on pods "train-0": modified'},
+    )
+    look, seen = world.seen()
+    team = seen.team("ml")
+    assert team is not None
+    assert [answer.id for answer in why(look, seen, team, "train-0")] != ["border"]
+
+
+def sound(answer: Why) -> None:
+    """One sentence each, filled in, without a name that only the host knows."""
+    for said in (answer.cause, answer.fix):
+        assert said
+        assert not said.endswith(".")
+        assert "{" not in said.replace('{"spec":{', "")
+        assert "None" not in said
+        assert f"-x-{answer.team}" not in said
+
+
+# --- planting ---------------------------------------------------------------------------------------------------------
+
+GROUP = "pg-train-0"
+POD: Json = {
+    "metadata": {
+        "name": "train-0",
+        "namespace": "default",
+        "creationTimestamp": "2026-11-26T11:50:00Z",
+        "labels": {"kai.scheduler/queue": "training"},
+        "annotations": {"pod-group-name": GROUP},
+    },
+    "spec": {
+        "schedulerName": "kai-scheduler",
+        "containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "1"}}}],
+    },
+    "status": {"phase": "Pending", "conditions": [{"type": "Ready", "status": "False"}]},
+}
+AWAY = {"vcluster.loft.sh/object-name": "train-0", "vcluster.loft.sh/object-namespace": "default"}
+
+
+def plant(world: World, entry: Mapping[str, Any]) -> None:
+    world.plant(entry)
+    if "job" in entry:
+        job = {"metadata": {"name": "train-0", "namespace": "default"}, "spec": entry["job"], "status": {}}
+        world.plant({"add": {"ml": {"jobs": [job], "warnings": [event("FailedCreate", entry["controller"], "Job")]}}})
+        return
+    pod = deepcopy(POD)
+    if "refused" in entry:
+        pod["spec"]["nodeName"] = "gpu-0"
+        world.plant({"add": {"ml": {"warnings": [event(entry.get("reason", "SyncError"), entry["refused"])]}}})
+    merge(pod, entry.get("waits") or entry.get("runs") or {})
+    if "runs" in entry:
+        pod["spec"]["nodeName"] = "gpu-0"
+        on_host = deepcopy(pod)
+        merge(on_host, {"metadata": {"name": "train-0-x-default-x-ml", "namespace": "team-ml", "annotations": AWAY}})
+        pod["status"] = deepcopy(POD["status"])
+        world.plant({"add": {"host": {"pods": [on_host]}}})
+    if "kai" in entry:
+        said = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": entry["kai"]}
+        pod["status"]["conditions"].append(said)
+    events = [event(each["reason"], each["message"]) for each in entry.get("events", ())]
+    world.plant({"add": {"ml": {"pods": [pod], "warnings": events}}})
+    if entry.get("group", True):
+        leaf = pod["metadata"]["labels"]["kai.scheduler/queue"]
+        group = {"metadata": {"name": GROUP, "namespace": "default"}, "spec": {"minMember": 1, "queue": leaf}}
+        world.plant({"add": {"ml": {"podgroups": [group]}}})
+    if "bind" in entry:
+        bind = {
+            "metadata": {"name": "train-0", "namespace": "default"},
+            "spec": {"podName": "train-0"},
+            **entry["bind"],
+        }
+        world.plant({"add": {"ml": {"bindrequests": [bind]}}})
+
+
+def event(reason: str, message: str, kind: str = "Pod") -> Json:
+    about = {"kind": kind, "namespace": "default", "name": "train-0"}
+    return {"reason": reason, "message": message, "involvedObject": about, "lastTimestamp": NOW.isoformat()}

@@ -1,0 +1,74 @@
+"""Rules of the host and of the software on it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.settings.build import mistakes
+from tests.settings.told import fine, told
+
+
+class TestHostAndSoftware:
+    """What the cluster has and what we bring."""
+
+    def test_a_kubeconfigs_content_is_refused_and_not_repeated(self) -> None:
+        lines = mistakes({"host.kubeconfig": "apiVersion: v1\ntoken: hunter2\n"})
+        assert len(lines) == 1
+        assert "host.kubeconfig: must be a path" in lines[0]
+        assert "hunter2" not in lines[0]
+
+    @pytest.mark.parametrize(
+        "changes", [{"host.provider": "k3s"}, {"gpu.stack": "gpuOperator"}], ids=["k3s", "gpuOperator"]
+    )
+    def test_a_runtime_class_that_others_bring_is_theirs(self, changes: dict[str, object]) -> None:
+        told(changes, "gpu.runtimeClass:", "brings the RuntimeClass nvidia itself")
+        fine({**changes, "gpu.runtimeClass": {"owner": "cluster"}})
+
+    def test_the_gpu_softwares_version_is_known(self) -> None:
+        told({"gpu.version": "0.1"}, "gpu.version: is not a device plugin that this program knows")
+        told({"gpu": {"stack": "fake", "version": "0.1"}}, "gpu.version: has no meaning with stack fake")
+
+    def test_a_mirror_is_for_a_chart_of_ours(self) -> None:
+        told({"artifacts": {"charts": {"kai": "oci://r/kai"}}}, "is no chart of this program, got 'kai'")
+        told({"artifacts": {"charts": {"vcluster": "https://u:hunter2@r"}}}, "must not hold a user or password")
+        assert "hunter2" not in mistakes({"artifacts": {"charts": {"vcluster": "https://u:hunter2@r"}}})[0]
+        fine({"artifacts": {"charts": {"kai-scheduler@v0.9.3": "oci://r/kai", "vcluster": "./vcluster-0.36.1.tgz"}}})
+
+    def test_a_repository_by_https_is_a_place_too(self) -> None:
+        fine({"artifacts": {"charts": {"vcluster": "https://mirror.example/helm"}}})
+
+    def test_a_chart_whose_path_hides_its_version_is_told_before_anything_is_made(self) -> None:
+        told(
+            {"artifacts": {"charts": {"vcluster": "./vcluster.tgz"}}},
+            "artifacts.charts.vcluster: one archive or folder stands for one version, and its path must say which",
+            "got './vcluster.tgz' for 0.36.1; write 'vcluster@0.36.1', or put {version} into the path",
+        )
+        # what this platform does not install may say what it likes
+        fine({"artifacts": {"charts": {"gpu-operator": "./operator.tgz"}}})
+        fine({"artifacts": {"charts": {"vcluster": "./vcluster-{version}.tgz"}}})
+
+    @pytest.mark.parametrize(
+        ("registry", "words"),
+        [
+            ("ann:hunter2@mirror.example", "must not hold a user or password"),
+            ("https://mirror.example", "without https://"),
+            ("mirror.example/proxy:1.0", "must not end in a tag"),
+            ("mirror example", "must be a host"),
+            ("mirror.example/Proxy", "in lower case"),
+            ("mirror.example\nx", "must be a host"),
+            ("", "must be a host"),
+        ],
+    )
+    def test_a_registry_of_images_is_a_host_and_a_path(self, registry: str, words: str) -> None:
+        told({"artifacts": {"imageRegistry": registry}}, "artifacts.imageRegistry: ", words)
+        assert "hunter2" not in mistakes({"artifacts": {"imageRegistry": registry}})[0]
+        fine({"artifacts": {"imageRegistry": "mirror.example:5000/proxy_1/x"}})
+
+    def test_an_override_may_be_for_a_team_that_is_gone_and_may_have_ended(self) -> None:
+        fine(
+            {
+                "overrides": [
+                    {"team": "gone", "allow": ["delete"], "until": "2020-01-01", "reason": "moved to the cloud"}
+                ]
+            }
+        )
