@@ -6,6 +6,8 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 RUN     = $(PY) -m cli --stack $(STACK)
+# a file's tests stay together: they share what its fixtures made
+ALL_CORES := -n auto --dist loadfile
 STACKS  = $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))
 
 .DEFAULT_GOAL := help
@@ -78,13 +80,15 @@ lab-reset: $(READY)   ## throw the lab away, whatever state it is in
 
 check: check-fast     ## format, lint, strict types, tests without needs
 	$(VENV)/bin/mypy
-	$(PY) -m pytest -q -m "not lab and not engine and not gpu and not fuzz"
+	$(PY) -m pytest -q $(ALL_CORES) -m "not lab and not engine and not gpu and not fuzz"
 check-fast: $(READY)  ## the half of it that takes seconds: format, lint, workflows
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	@$(MAKE) --no-print-directory lint-workflows
+# what starts API servers, clusters or work on a GPU has the machine for itself
 test: $(READY)        ## every test that this machine can run
-	$(PY) -m pytest
+	$(PY) -m pytest $(ALL_CORES) -m "not lab and not engine and not gpu"
+	$(PY) -m pytest -m "lab or engine or gpu"
 bench: $(READY)       ## cost of 3, 30 and 300 teams
 	@$(PY) -m tests.engine.bench
 	@$(PY) -m tests.bench

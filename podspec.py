@@ -50,6 +50,9 @@ SYSCTLS: Final = (
 )  # fmt: skip
 """The safe ones, that a pod has for itself (Pod Security Standards, baseline; likewise SELinux types and profiles)."""
 PROFILES: Final = ("RuntimeDefault", "Localhost")
+APPARMOR_ANNOTATION: Final = "container.apparmor.security.beta.kubernetes.io/"
+"""The older way to say a container's profile, before `/` and its name; a kubelet goes by it where no field is set."""
+APPARMOR_PROFILES: Final = r"runtime/default|localhost/.*"
 
 VOLUMES: Final = (
     "configMap",
@@ -80,7 +83,9 @@ DEVICE_MOUNTS: Final = "nvidia-container-devices"
 RUNTIME_ANNOTATIONS: Final = (
     r"(^|\.)cdi\.k8s\.io/"  # containerd, CRI-O and NVIDIA's runtime inject the device that it names
     r"|^io\.kubernetes\.cri-o\."  # CRI-O: devices, user namespaces, mounts
-    r"|^io\.katacontainers\."  # kata: the hypervisor's own settings
+    r"|^io\.katacontainers\.|^dev\.gvisor\."  # kata, gVisor: the hypervisor's and the sandbox's own settings
+    r"|^io\.containerd\."  # containerd: what it hands on to runtimes and snapshotters
+    r"|(^|\.)(noderesource\.dev|nri\.io|nri\.containerd\.io)/"  # NRI plugins: devices, mounts, limits
     r"|^(k8s\.)?v1(\.multus-cni\.io|\.cni\.cncf\.io)/"  # a second network interface, past every NetworkPolicy
 )
 """Annotations that a container runtime or a network plugin of the node obeys."""

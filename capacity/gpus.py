@@ -221,12 +221,16 @@ def gpus_within_nodes(claim: TenantClaim, pool: PoolCapacity) -> list[Verdict]:
 def pool_quotas(pools: Sequence[PoolCapacity], claims: Sequence[TenantClaim]) -> list[Verdict]:
     """What is guaranteed on a pool, and on each set of its nodes, is at most what is there."""
     verdicts = []
+    by_pool: dict[str | None, list[TenantClaim]] = {}
+    for claim in claims:
+        by_pool.setdefault(claim.pool, []).append(claim)
     for pool in pools:
-        asked = {c.name: hard_cap(c.quota, visible_gpus(c, pool)) for c in claims}
+        members = by_pool.get(pool.name, [])
+        asked = {c.name: hard_cap(c.quota, visible_gpus(c, pool)) for c in members}
         # more than a tenant sees is told by gpus_within_nodes
-        alone = {c.name: min(asked[c.name], visible_gpus(c, pool)) for c in claims}
-        for nodes in overfilled(pool, claims, alone, pool.gpus_per_node):
-            quotas = [(c.name, asked[c.name]) for c in seeing_only(nodes, pool, claims) if c.quota != 0]
+        alone = {c.name: min(asked[c.name], visible_gpus(c, pool)) for c in members}
+        for nodes in overfilled(pool, members, alone, pool.gpus_per_node):
+            quotas = [(c.name, asked[c.name]) for c in seeing_only(nodes, pool, members) if c.quota != 0]
             total, there = sum(quota for _, quota in quotas), len(nodes) * pool.gpus_per_node
             place = f"pool {pool.name}" if len(nodes) == pool.size else f"nodes {listed(nodes)}"
             verdicts.append(

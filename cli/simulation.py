@@ -19,8 +19,9 @@ from cli.engine import HIDDEN_OUTPUTS, MASKED
 from cli.errors import CommandError, InputError
 from cli.guards.levels import levels_of
 from cli.guards.memory import Remembered
+from cli.reach import kubeconfig_in, reach_of
 from cli.shown import advise, show_preview
-from cli.status import kubeconfig_in, reach_of, team_states
+from cli.status import team_states
 from lab.driver import LabDriver, Summary
 from lab.engine import Recorded
 from lab.errors import FIX, LabError, RefusedChangeError
@@ -33,9 +34,19 @@ def _in_words() -> Iterator[None]:
     try:
         yield
     except RefusedChangeError as error:
-        raise InputError(error.cause, error.fix) from None
+        raise _refused([refusal.text for refusal in error.refusals], error.fix) from None
     except LabError as error:
         raise CommandError(error.cause, error.fix) from None
+
+
+def _refused(causes: Sequence[str], fix: str) -> CommandError:
+    """Return the error for what may not be: the first cause first, then each of the others on a line of its own."""
+    return InputError(f"refused, nothing was changed: {causes[0]}", fix, detail=also(causes[1:]))
+
+
+def also(causes: Sequence[str]) -> str:
+    """Return further causes, a line each."""
+    return "\n".join(f"also: {cause}" for cause in causes)
 
 
 class LabBridge:
@@ -110,27 +121,20 @@ class LabBridge:
 
     def _report(self, summary: Summary, what: str) -> None:
         """Say what a run did. Raises `CommandError` where it may not or could not: each cause once."""
-        if what != "preview":
+        if what != "preview" and not summary.refusals and not summary.violations:
             say.line(f"lab: {what}: {summary.text()}")
-        again = f"run `make {what} STACK={self._place.stack}` again"
         if summary.refusals:
-            ways = f"add the override to {self._place.stack_file.name}, or throw the lab away with `make lab-reset`"
-            error: CommandError = InputError(f"refused, nothing was changed: {summary.refusals[0].text}", ways)
-            others = [refusal.text for refusal in summary.refusals[1:]]
-        elif summary.violations:
-            error = CommandError(
+            raise RefusedChangeError(summary.refusals)
+        if summary.violations:
+            raise CommandError(
                 f"the policies refuse this, nothing was changed: {summary.violations[0]}",
                 f"do what it says, or set the rule's level in policies/config/{self._place.stack}.json",
+                detail=also(summary.violations[1:]),
             )
-            others = list(summary.violations[1:])
-        elif summary.failures:
-            first, *others = summary.failures
-            cause, _, fix = first.partition(FIX)
-            error = CommandError(cause, f"{fix.rstrip('.') or 'mend it'}; {again}: the rest is as it should be")
-        else:
-            return
-        error.detail = "\n".join(f"also: {other}" for other in others)
-        raise error
+        if summary.failures:
+            cause, _, fix = summary.failures[0].partition(FIX)
+            again = f"run `make {what} STACK={self._place.stack}` again: the rest is as it should be"
+            raise CommandError(cause, f"{fix.rstrip('.') or 'mend it'}; {again}", detail=also(summary.failures[1:]))
 
     def outputs(self) -> dict[str, Json]:
         """Return the last `up`'s outputs without secrets."""

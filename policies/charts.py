@@ -72,13 +72,18 @@ def _kai() -> tuple[str, ...]:
 
 
 def _gpu_software() -> tuple[str, ...]:
-    """What our values of the device plugin and of the GPU Operator may hold."""
+    """What our values of the device plugin, of dcgm-exporter and of the GPU Operator may hold."""
     keys = ["gfd.enabled", "nfd.enabled", "runtimeClassName", "nvidiaDriverRoot", "tolerations.**"]
     keys += ["config.map.**", "config.default", "operator.runtimeClass", "driver.enabled", "toolkit.enabled"]
-    keys += ["toolkit.env.name", "toolkit.env.value", "dcgmExporter.serviceMonitor.enabled"]
+    keys += ["toolkit.env.name", "toolkit.env.value", "nodeSelector.**"]
+    keys += [
+        f"{of}serviceMonitor.{what}" for of in ("", "dcgmExporter.") for what in ("enabled", "additionalLabels.**")
+    ]
     keys += _below("devicePlugin.config", ("name", "create", "default", "data.**"))
     for plugin in releases.DEVICE_PLUGIN.values():
         keys += [*plugin.images, *plugin.pull_policy_keys]
+    for exporter in releases.DCGM_EXPORTER.values():
+        keys += [*exporter.images, *exporter.pull_policy_keys]
     for operator in releases.GPU_OPERATOR.values():
         keys += [*operator.images, *operator.pull_policy_keys]
     return tuple(dict.fromkeys(keys))

@@ -21,6 +21,7 @@ from __future__ import annotations
 from releases.ages import STALE_DAYS, Age, ages
 from releases.charts import (
     CONTROL_PLANE_STORAGE,
+    dcgm_exporter_values,
     device_plugin_values,
     gpu_operator_values,
     kai_values,
@@ -29,6 +30,8 @@ from releases.charts import (
 )
 from releases.gpu_software import (
     CHECK_IMAGE,
+    DCGM_EXPORTER,
+    DEFAULT_DCGM_EXPORTER,
     DEFAULT_DEVICE_PLUGIN,
     DEFAULT_GPU_OPERATOR,
     DEVICE_PLUGIN,
@@ -72,6 +75,8 @@ __all__ = [
     "CHECK_IMAGE",
     "CLUSTER_POLICY_CRD",
     "CONTROL_PLANE_STORAGE",
+    "DCGM_EXPORTER",
+    "DEFAULT_DCGM_EXPORTER",
     "DEFAULT_DEVICE_PLUGIN",
     "DEFAULT_GPU_OPERATOR",
     "DEFAULT_KAI",
@@ -105,6 +110,7 @@ __all__ = [
     "Trap",
     "VclusterRelease",
     "ages",
+    "dcgm_exporter_values",
     "device_plugin_values",
     "fits",
     "gpu_operator_values",

@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Literal
 
-from releases.gpu_software import NO_SHARING, SharingConfig, sharing_config
+from releases.gpu_software import NO_SHARING, NODE_LABEL_GPU_PRESENT, SharingConfig, sharing_config
 from releases.kai import RESERVATION_POD
 from releases.shapes import (
     JSON,
     NVIDIA,
+    DcgmExporterRelease,
     DevicePluginRelease,
     GpuOperatorRelease,
     KaiRelease,
@@ -24,8 +25,6 @@ from releases.shapes import (
     PullPolicy,
     VclusterRelease,
 )
-
-# --- small tools ----------------------------------------------------------------------------------------------------
 
 
 def put(values: dict[str, JSON], path: str, value: JSON) -> None:
@@ -332,13 +331,15 @@ def gpu_operator_values(
     configs: Sequence[SharingConfig] = (),
     runtime_class: str = NVIDIA,
     microk8s: bool = False,
+    monitor_labels: Mapping[str, str] | None = None,
     image_registry: str | None = None,
     pull_policy: PullPolicy | None = None,
 ) -> dict[str, JSON]:
     """Return the Helm values of the GPU Operator.
 
     The driver is the host's; container toolkit and node feature discovery are the operator's. `runtime_class` is the
-    RuntimeClass that it makes. `configs` as in `device_plugin_values`.
+    RuntimeClass that it makes. `configs` as in `device_plugin_values`. `monitor_labels`: of dcgm-exporter's
+    ServiceMonitor; None makes none.
     """
     values: dict[str, JSON] = {}
     put(values, "operator.runtimeClass", runtime_class)
@@ -346,7 +347,9 @@ def gpu_operator_values(
     put(values, "toolkit.enabled", True)
     put(values, "nfd.enabled", True)
     # its CRD is a Prometheus operator's
-    put(values, "dcgmExporter.serviceMonitor.enabled", False)
+    put(values, "dcgmExporter.serviceMonitor.enabled", monitor_labels is not None)
+    if monitor_labels:
+        put(values, "dcgmExporter.serviceMonitor.additionalLabels", dict(monitor_labels))
     if microk8s:
         environment: list[JSON] = [{"name": name, "value": value} for name, value in _MICROK8S_TOOLKIT_ENV.items()]
         put(values, "toolkit.env", environment)
@@ -360,6 +363,33 @@ def gpu_operator_values(
         put(values, "devicePlugin.config.create", True)
         put(values, "devicePlugin.config.default", NO_SHARING.name)
         put(values, "devicePlugin.config.data", data)
+    if image_registry is not None:
+        for key, images in release.images.items():
+            put(values, key, mirrored(images, image_registry))
+    if pull_policy is not None:
+        for key in release.pull_policy_keys:
+            put(values, key, pull_policy)
+    return values
+
+
+def dcgm_exporter_values(
+    release: DcgmExporterRelease,
+    *,
+    runtime_class: str | None = NVIDIA,
+    monitor_labels: Mapping[str, str] | None = None,
+    image_registry: str | None = None,
+    pull_policy: PullPolicy | None = None,
+) -> dict[str, JSON]:
+    """Return the Helm values of dcgm-exporter. `monitor_labels`: of its ServiceMonitor; None makes none."""
+    values: dict[str, JSON] = {}
+    if runtime_class is not None:
+        values["runtimeClassName"] = runtime_class
+    key, present = NODE_LABEL_GPU_PRESENT
+    values["nodeSelector"] = {key: present}
+    values["tolerations"] = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    put(values, "serviceMonitor.enabled", monitor_labels is not None)
+    if monitor_labels:
+        put(values, "serviceMonitor.additionalLabels", dict(monitor_labels))
     if image_registry is not None:
         for key, images in release.images.items():
             put(values, key, mirrored(images, image_registry))

@@ -6,6 +6,8 @@ from releases import injection
 from releases.ages import STALE_DAYS, ages
 from releases.gpu_software import (
     CHECK_IMAGE,
+    DCGM_EXPORTER,
+    DEFAULT_DCGM_EXPORTER,
     DEFAULT_DEVICE_PLUGIN,
     DEFAULT_GPU_OPERATOR,
     DEVICE_PLUGIN,
@@ -105,6 +107,7 @@ def markdown() -> str:
         "",
         *_table_head("chart", "version", "default", "Kubernetes"),
         *(_row("nvidia-device-plugin", v, "yes" if v == DEFAULT_DEVICE_PLUGIN else "", "any") for v in DEVICE_PLUGIN),
+        *(_row("dcgm-exporter", v, "yes" if v == DEFAULT_DCGM_EXPORTER else "", "any") for v in DCGM_EXPORTER),
         *(
             _row("gpu-operator", v, "yes" if v == DEFAULT_GPU_OPERATOR else "", r.kubernetes or "not looked up")
             for v, r in GPU_OPERATOR.items()
@@ -124,6 +127,7 @@ def markdown() -> str:
         ("KAI", KAI),
         ("vCluster", VCLUSTER),
         ("device plugin", DEVICE_PLUGIN),
+        ("dcgm-exporter", DCGM_EXPORTER),
         ("GPU Operator", GPU_OPERATOR),
     ):
         holders: dict[Trap, list[str]] = {}

@@ -243,6 +243,11 @@ class DevicePluginRelease:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DcgmExporterRelease(DevicePluginRelease):
+    """A release of NVIDIA's dcgm-exporter. `version` is the chart's."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class GpuOperatorRelease:
     """A release of NVIDIA's GPU Operator."""
 

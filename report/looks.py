@@ -16,15 +16,9 @@ from typing import Final
 
 from pydantic import JsonValue
 
-SECRET: Final = "[secret]"
+from report.secret_names import ENDING
 
-_NAMES_SECRET: Final = (
-    r"(?:token|passw(?:or)?d|passphrase|secret|(?-i:PASS|Pwd)|(?<=[_-])(?:pass|pwd)"
-    r"|(?:api|access|account|secret|private|shared|signing)[_-]?(?:access[_-]?)?key|client-key-data"
-    r"|client-certificate-data)"
-)
-"""How the name of what holds a secret ends, in prose, on command lines and in connection strings. Not `pass`: that is
-a verdict; and not PWD: that is a folder."""
+SECRET: Final = "[secret]"
 
 _VALUE: Final = r"""\\?["']?(?!\[secret\]|\(known)(?P<value>[^\s"'\\,;&)}\]]{3,})"""
 
@@ -33,7 +27,8 @@ _SERVICES: Final = (
     r"|xox[a-z]-[\w-]{10,}|xapp-[\w-]{10,}|hf_[A-Za-z0-9]{16,}|nvapi-[\w-]{16,}|sk-[\w-]{20,}"
     r"|(?:sk|rk|pk)_(?:live|test)_\w{16,}|(?:AKIA|ASIA|AROA)[0-9A-Z]{12,}|dckr_(?:pat|oat)_[\w-]{16,}|npm_[A-Za-z0-9]{20,}"
     r"|pypi-[\w-]{20,}|AIza[\w-]{30,}|ya29\.[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,}|hv[sbr]\.[\w-]{20,}"
-    r"|AGE-SECRET-KEY-1[0-9A-Z]{20,}|dop_v1_[0-9a-f]{32,}|glsa_\w{20,}"
+    r"|AGE-SECRET-KEY-1[0-9A-Z]{20,}|dop_v1_[0-9a-f]{32,}|glsa_\w{20,}|shp(?:at|ca|pa|ss)_[0-9a-f]{20,}|tskey-[\w-]{16,}"
+    r"|s\.[A-Za-z0-9]{24}\b"
 )
 """Keys of well-known services, by the beginning that their makers gave them."""
 
@@ -62,15 +57,26 @@ _LOOKS: Final = tuple(
         r"\b[\w.-]{1,64}:[^\s:@\"']+(?=@(?:tcp|unix)\()",  # user:password in a DSN of Go's
         r"(?i)(?<=-u )[^\s:\"']+:[^\s\"']+|(?i:(?<=--user )|(?<=--user=))[^\s:\"']+:[^\s\"']+",
         _WEBHOOKS,
-        r"K10[0-9a-f]{64}::\S+",  # a k3s node token
+        r"K10[0-9a-f]{32,}::\S+",  # a k3s node token
         r"\b[a-z0-9]{6}\.(?=[a-z]*[0-9][a-z]*[0-9])[a-z0-9]{16}\b",  # a kubeadm bootstrap token
     )
 )
 _ASSIGNED: Final = re.compile(
-    rf"""(?i)(?P<name>(?<![a-z0-9_.-])[a-z0-9_.-]*{_NAMES_SECRET})(?P<sign>\\?["']?\s*(?P<equals>[:=]+)\s*){_VALUE}"""
+    rf"""(?i)(?P<name>(?<![a-z0-9_.-])[a-z0-9_.-]*{ENDING})(?P<sign>\\?["']?\s*(?P<equals>[:=]+)\s*){_VALUE}"""
 )
-_FLAG: Final = re.compile(rf"""(?i)(?P<name>(?<![\w-])--?[a-z0-9-]*{_NAMES_SECRET})(?P<sign>[\s=]+){_VALUE}""")
-_FLAG_ALONE: Final = re.compile(rf"(?i)--?[a-z0-9-]*{_NAMES_SECRET}")
+_FLAG: Final = re.compile(rf"""(?i)(?P<name>(?<![\w-])--?[a-z0-9-]*{ENDING})(?P<sign>[\s=]+){_VALUE}""")
+_SHORT_FLAG: Final = re.compile(
+    r"""(?P<name>\b(?:sshpass|mysql\w*|mariadb\w*|(?:docker|podman|skopeo|helm registry) login)\b[^|;&\n]*?\s-p)"""
+    r"""(?P<sign>[ \t]*)(?P<value>[^\s-]\S*)"""
+)
+"""`-p` is a port to most programs, and a password to these."""
+_PIPED: Final = re.compile(
+    r"(?P<name>\b(?:echo|printf)\b)(?P<sign> (?:-\w+ )?)(?P<value>[^|\n]+?)(?= *\|[^\n]*--password-stdin)"
+)
+_NETRC: Final = re.compile(r"(?P<name>\blogin\s+\S+\s+password)(?P<sign>\s+)(?P<value>\S+)")
+_QUOTED_PASS: Final = re.compile(r"""(?i)(?P<name>["']pass["'])(?P<sign>\s*:\s*)(?P<value>"[^"]{3,}"|'[^']{3,}')""")
+_PWD: Final = re.compile(r"(?P<name>(?<![\w-])pwd)(?P<sign>=)(?P<value>[^\s/~.$;&\[][^\s;&]{2,})")
+_FLAG_ALONE: Final = re.compile(rf"(?i)--?[a-z0-9-]*{ENDING}")
 _KUBECONFIG: Final = re.compile(r"(?s)(clusters\s*[\"']?:.*users\s*[\"']?:|users\s*[\"']?:.*clusters\s*[\"']?:)")
 _OPAQUE: Final = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{40,}={0,2}(?![A-Za-z0-9+/=_-])")
 _BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{24,}={0,2}(?![A-Za-z0-9+/=_-])")
@@ -114,7 +120,8 @@ def masked(text: str, *, names: Collection[str] = (), deep: bool = True) -> str:
     """
     for pattern in _LOOKS:
         text = pattern.sub(SECRET, text)
-    text = _FLAG.sub(lambda match: f"{match['name']}{match['sign']}{SECRET}", text)
+    for pattern in (_FLAG, _SHORT_FLAG, _PIPED, _NETRC, _QUOTED_PASS, _PWD):
+        text = pattern.sub(lambda match: f"{match['name']}{match['sign']}{SECRET}", text)
     text = _ASSIGNED.sub(lambda match: _assigned(match, names), text)
     text = _OPAQUE.sub(lambda match: SECRET if _is_opaque(match.group()) else match.group(), text)
     return _BASE64.sub(_encoded, text) if deep else text

@@ -27,6 +27,7 @@ from pydantic import JsonValue
 
 from preview.values import SIGNATURE_KEY, UNKNOWN_MARKS
 from report.looks import SECRET, decoded, is_key_file, is_plain, masked, names_secret, objects
+from report.secret_names import ENDING, PLURAL
 
 __all__ = ["SECRET", "SIGNATURE_KEY", "UNKNOWN", "Redactor", "is_secret_key"]
 
@@ -35,13 +36,13 @@ UNKNOWN: Final = "(known after apply)"
 _SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"
 
 _SECRET_KEY: Final = re.compile(
-    r"(?ix) ^ ( .*kube_?-?config.* | .*token | .*passw(or)?d | (.*_)?pass | .*passphrase | .*private_?-?key"
-    r" | client_?-?key(_?-?data)? | .*client_?-?secret | .*secret | .*credentials? | .*api_?-?key | .*access_?-?key"
-    r" | (.*_)?auth(orization)? | .*bearer.* | \.?dockerconfigjson | \.dockercfg | .*webhook_?-?url | .*dsn"
-    r" | .*certificate_?-?(authority_?-?)?data | (tls|ca|server)\.key ) $"
+    rf"(?i)^(.*{ENDING}|pass|pwd|pw|.*kube_?-?config.*|(.*_)?auth(orization)?|.*bearer.*|\.?dockerconfigjson|\.dockercfg"
+    r"|.*webhook_?-?url|(slack|teams|discord|alert|incoming)_?-?webhook|.*dsn"
+    r"|.*certificate_?-?(authority_?-?)?data|(tls|ca|server)\.key)$"
 )
+_SEVERAL: Final = re.compile(rf"(?i)^.*{PLURAL}$")
 # a key may be named like a secret and hold a name, a flag or a path that reviewers need
-_PLAIN_KEY: Final = re.compile(r"(?i)(^automountServiceAccountToken$|Seconds$|^enableTokens?$)")
+_PLAIN_KEY: Final = re.compile(r"(?i)(^automountServiceAccountToken$|Seconds$|^enableTokens?$|^(image)?PullSecrets?$)")
 
 _WHEREABOUTS: Final = frozenset(
     {"name", "namespace", "enabled", "create", "context", "server", "key", "optional", "secretName", "existingSecret"}
@@ -143,7 +144,8 @@ class Redactor:
         """
         if isinstance(value, dict):
             return self._mapping(value, key=key, above=above, resource_type=resource_type)
-        if value is not None and not isinstance(value, bool) and is_secret_key(key):
+        several = isinstance(value, str) and _SEVERAL.match(key) and not _PLAIN_KEY.search(key)
+        if value is not None and not isinstance(value, bool) and (is_secret_key(key) or several):
             return self._hide_named(value, key)
         if isinstance(value, list):
             return self._items(value, key=key)
@@ -190,11 +192,10 @@ class Redactor:
             if signature == _SECRET_SIGNATURE:
                 return self._hide({k: v for k, v in value.items() if k != SIGNATURE_KEY})
             return "[asset]"
-        secret_key = is_secret_key(key)
+        secret_key = is_secret_key(key) or bool(_SEVERAL.match(key))
         secret_object = resource_type.startswith("kubernetes:core/v1:Secret") or value.get("kind") == "Secret"
-        named = value.get("name")
         # a container's environment: the name is a value here, and says what its neighbour is
-        secret_pair = isinstance(named, str) and is_secret_key(named)
+        secret_pair = any(isinstance(named := value.get(at), str) and is_secret_key(named) for at in ("name", "key"))
         shown: dict[str, JsonValue] = {}
         for name, item in value.items():
             if secret_object and name in ("data", "stringData"):

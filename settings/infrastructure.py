@@ -167,6 +167,19 @@ class RuntimeClass(Section):
     owner: Owner = Field(default=Owner.OURS, description="cluster where k3s or the GPU Operator brings it")
 
 
+class Metrics(Section):
+    """NVIDIA's dcgm-exporter on every GPU node. The Prometheus that scrapes it is the cluster's own."""
+
+    service_monitor: Flag = Field(
+        default=False, description="also make a ServiceMonitor; its CRD comes with a Prometheus operator"
+    )
+    labels: dict[LabelKey, LabelValue] = Field(
+        default_factory=dict,
+        max_length=MOST_LABELS,
+        description="of the ServiceMonitor: those by which the cluster's Prometheus chooses, like release: prometheus",
+    )
+
+
 class Gpu(Section):
     """The GPU software on the nodes."""
 
@@ -182,6 +195,9 @@ class Gpu(Section):
         default=None,
         description="how a GPU gets into a container on these hosts: docs/versions.md; default: any mode of NVIDIA's "
         "container runtime",
+    )
+    metrics: Metrics | None = Field(
+        default=None, description="GPU metrics for a Prometheus; default: what the GPU Operator brings by itself"
     )
 
 

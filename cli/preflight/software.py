@@ -8,11 +8,28 @@ import releases
 from cli.preflight.facts import ClusterFacts, NodeFacts, ObjectFacts
 from cli.preflight.findings import Finding, error, note, ok, warning
 from cli.preflight.nodes import pool_nodes
+from cli.preflight.rights import MONITORS
 from names import GPU
 from settings.models import GpuStack, HostProvider, Owner, Platform, SchedulerMode, Team
 
 BY_OPERATOR = "operator"
 """Detail of a device plugin that the GPU Operator made."""
+
+
+def metrics(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
+    """Yield whether the cluster knows the ServiceMonitor that the file asks for: without its CRD the chart fails."""
+    asked = platform.gpu.metrics
+    if asked is None or not asked.service_monitor:
+        return
+    if facts.service_monitors is False:
+        yield error(
+            "service-monitor-crd",
+            "ServiceMonitor",
+            f"gpu.metrics.serviceMonitor asks for one, and the cluster has no CRD {MONITORS}",
+            "install a Prometheus operator first, or set serviceMonitor: false",
+        )
+    elif facts.service_monitors:
+        yield ok("service-monitor-crd", "ServiceMonitor", "its CRD is there")
 
 
 def runtime_class(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ cluster and Kubernetes gets new fields with every release. Each list holds what 
 from __future__ import annotations
 
 import podspec
-from components.team.cel import Rule, containers, listed, only, without
+from components.team.cel import Rule, containers, listed, only, text, without
 from components.team.object_rules import new_volume
 from settings.models import Isolation
 
@@ -98,8 +98,12 @@ def _known_security() -> Rule:
             f"{container}.?procMount.orValue('Default') == 'Default'",
         )
     )
+    older = (
+        f"variables.annotations.filter(k, k.startsWith({text(podspec.APPARMOR_ANNOTATION)}) && "
+        f"!variables.annotations[k].matches({text(f'^({podspec.APPARMOR_PROFILES})$')}))"
+    )
     return without(
-        f"(({of_pod}) ? [] : ['the pod']) + {containers(f'!({of_container})')}",
+        f"(({of_pod}) ? [] : ['the pod']) + {containers(f'!({of_container})')} + {older}",
         name="known-security",
         fix="a securityContext keeps to what Pod Security's baseline allows: safe sysctls, profiles RuntimeDefault or "
         "Localhost, SELinux types of containers, no windowsOptions, no procMount",

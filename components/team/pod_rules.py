@@ -44,7 +44,7 @@ def paused(tenant: Tenant) -> list[Rule]:
     return [
         Rule(
             name="paused",
-            expression=f"request.operation != 'CREATE' || !({text(SYNCED_LABEL)} in variables.labels) || "
+            expression="request.operation != 'CREATE' || !variables.fromTenant || "
             f"variables.labels[?{text(NAMESPACE_LABEL)}].orValue('') in {listed(OF_TENANCY)}",
             fix="the team is paused; its pods start when it is resumed (state: active)",
         )

@@ -33,6 +33,10 @@ def plain_workload(workload: PolicyResource, scene: Scene) -> Iterator[str]:
     yield from (f"{who}: {said}, isolation is {level!r}; use another volume" for said in _volumes(spec))
     for said in _security(mapping(spec, "securityContext"), podspec.POD_SECURITY_FIELDS):
         yield f"{who}: {said}, isolation is {level!r}; leave it out"
+    for key, profile in mapping(pod_template(workload), "metadata", "annotations").items():
+        older = key.startswith(podspec.APPARMOR_ANNOTATION)
+        if older and not re.fullmatch(podspec.APPARMOR_PROFILES, str(profile)):
+            yield f"{who}: annotation {key} is {profile}, isolation is {level!r}; leave it out"
     for sysctl in mappings(spec, "securityContext", "sysctls"):
         if text(sysctl, "name") not in podspec.SYSCTLS:
             yield f"{who}: sysctl {text(sysctl, 'name')} is the node's, isolation is {level!r}; leave it out"

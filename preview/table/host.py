@@ -109,6 +109,16 @@ GPU: Final[tuple[Row, ...]] = (
     ),
 )
 
+METRICS: Final[tuple[Row, ...]] = tuple(
+    Row(
+        field=f"gpu.metrics.{name}",
+        kind=Kind.IN_PLACE,
+        means="dcgm-exporter or its ServiceMonitor comes, changes or goes; no pod of a team notices",
+        source="NVIDIA/dcgm-exporter@4.5.3-4.8.2:deployment",
+    )
+    for name in ("serviceMonitor", "labels")
+)
+
 MACHINES: Final[tuple[Row, ...]] = (
     *(
         Row(field=f"host.{way}.{name}", kind=Kind.IN_PLACE, means=_AT_FIRST, source=_SCRIPTS)

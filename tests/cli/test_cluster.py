@@ -11,7 +11,7 @@ import yaml
 
 from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.fake_api import kubeconfig
-from tests.conftest import nobody
+from tests.conftest import HANGS_SECONDS, nobody
 
 TOKEN = "not-a-real-token"
 
@@ -99,7 +99,7 @@ def test_something_that_is_no_kubernetes_api_is_named(
         thread.start()
         rewrite(tmp_path, kubeconfig(f"http://127.0.0.1:{server.getsockname()[1]}"))
         said = complaint(project, capsys, 1)
-        thread.join(5)
+        thread.join(HANGS_SECONDS)
     assert "is not a Kubernetes API: HTTP 502" in said
 
 

@@ -20,6 +20,7 @@ from cli.progress import Run
 from cli.waiting import PATIENCE, Json, Seen, Watch, inner_reader, ours, reader, stuck
 from tests.cli.conftest import Project
 from tests.cli.fake_api import FakeApi, kubeconfig, named, running
+from tests.conftest import HANGS_SECONDS
 
 TEAMS = {"team-ml": "ml", "team-research": "research"}
 DENIED = 'Back-off pulling image "ghcr.io/loft-sh/vcluster-oss:0.36.1": ErrImagePull: 403 Forbidden'
@@ -151,7 +152,7 @@ def test_the_watch_looks_until_the_end_and_an_api_that_does_not_answer_ends_noth
         return [pod(containerStatuses=[container("ImagePullBackOff", DENIED)])], []
 
     with Watch(read, teams=TEAMS, stack="one", interval=0.001) as watch:
-        assert named_it.wait(30)
+        assert named_it.wait(HANGS_SECONDS)
     assert [failure.id for failure in watch.failures] == ["image"]
     assert len(said) == 1
     assert said[0].startswith("waiting: team ml, pod ml-0: image ghcr.io/loft-sh/vcluster-oss:0.36.1 can't be pulled")

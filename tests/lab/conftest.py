@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import random
 import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 import yaml
@@ -22,6 +26,9 @@ from lab.show import Show
 from settings.load import PLATFORM_KEY
 from tests.conftest import shipped
 
+BLOCK = 100
+"""Ports: a module has some ten labs with up to four teams each."""
+_HELD: list[TextIO] = []
 ROOT = Path(__file__).resolve().parents[2]
 # a host with one GPU node and no team: enough for programs that bring their own objects
 SMALL: Json = {
@@ -105,9 +112,29 @@ def example(**teams: Mapping[str, Any]) -> Json:
     return platform
 
 
+@cache
+def own_ports() -> range:
+    """A block of the NodePorts' range that is this process's alone until it ends, among all test runs of this user.
+
+    Chosen ports are taken some time later: two runs that only look which are free now would meet.
+    """
+    folder = Path(tempfile.gettempdir()) / f"gpu-tenancy-test-ports-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for start in range(30000, 32768 - BLOCK, BLOCK):
+        file = (folder / str(start)).open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            continue
+        _HELD.append(file)  # closed, and so given back, when the process ends
+        return range(start, start + BLOCK)
+    pytest.fail(f"all blocks of ports are taken: see {folder}")
+
+
 def free_ports() -> Iterator[int]:
-    """Free ports of the NodePorts' range, in no order, so that two test runs on one machine rarely meet."""
-    return (port for port in random.sample(range(30000, 32768), 2768) if is_free(port))
+    """Free ports of this process's own, in no order."""
+    return (port for port in random.sample(own_ports(), BLOCK) if is_free(port))
 
 
 def listens(port: int) -> bool:

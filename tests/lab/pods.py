@@ -84,6 +84,9 @@ def pod(*, labels: Mapping[str, str] | None = None, annotations: Mapping[str, st
     return made
 
 
+APPARMOR = "container.apparmor.security.beta.kubernetes.io/c"
+
+
 def container(**more: object) -> Data:
     return {"name": "c", "image": IMAGE} | more
 
@@ -487,6 +490,10 @@ ORDINARY: list[tuple[str, str, Pod]] = [
     ),
     ("user namespace", "ml", synced("ml", hostUsers=False)),
     *(
+        ("profile by annotation", "ml", synced("ml", annotations={APPARMOR: profile}))
+        for profile in ("runtime/default", "localhost/mine")
+    ),
+    *(
         ("new volume", team, synced(team, volumes=[{"name": "v", **ephemeral(storageClassName=name)}]))
         for team, name in (("ml", "fast"), ("web", None))
     ),
@@ -579,6 +586,7 @@ ATTACKS: list[tuple[str, str, Pod]] = [
             init(securityContext={"windowsOptions": {"runAsUserName": "x"}}),
         )
     ),
+    ("ml", "known-security", synced("ml", annotations={APPARMOR: "unconfined"})),
     ("ml", "no-host-ports", synced("ml", containers=[container(ports=[{"containerPort": 80, "hostPort": 80}])])),
     *(
         (
@@ -724,6 +732,11 @@ ATTACKS: list[tuple[str, str, Pod]] = [
             "io.katacontainers.config.hypervisor.default_vcpus",
             "k8s.v1.cni.cncf.io/networks",
             "v1.multus-cni.io/default-network",
+            "devices.noderesource.dev/container.main",
+            "cdi-devices.noderesource.dev/pod",
+            "mounts.nri.io/container.main",
+            "dev.gvisor.internal.nvproxy",
+            "io.containerd.runc.v2.group",
         )
     ),
     # who may see a GPU

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +23,7 @@ from lab.errors import LabError
 from lab.kwok import CORE_PROGRAMS, HELPER_PROGRAMS, LISTENERS, SERVER_PROGRAMS
 from lab.processes import LOOPBACK, is_free
 from lab.record import LabRecord, Record, write
-from tests.lab.conftest import free_ports
+from tests.lab.conftest import ROOT, free_ports, own_ports
 
 UID = "11111111-2222-3333-4444-555555555555"
 
@@ -118,6 +120,12 @@ def test_a_remembered_port_that_another_took_is_replaced_and_the_others_stay(mad
         ports = made._ports(HOST, lab, record, asked=None)
         assert is_free(ports["etcd"])
     assert {name for name in LISTENERS if ports[name] != record.ports[name]} == {"etcd"}
+
+
+def test_another_test_run_gets_other_ports() -> None:
+    code = "from tests.lab.conftest import own_ports; print(own_ports().start)"
+    other = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(other.stdout) not in own_ports()
 
 
 def test_a_labs_own_choice_is_never_a_port_that_a_stack_file_may_promise() -> None:

@@ -274,6 +274,11 @@ def test_a_variable_that_hides_devices_passes(value: dict[str, object]) -> None:
         "io.katacontainers.config.hypervisor.x",
         "k8s.v1.cni.cncf.io/networks",
         "v1.multus-cni.io/default-network",
+        "devices.noderesource.dev/container.main",
+        "cdi-devices.noderesource.dev/pod",
+        "mounts.nri.io/container.main",
+        "dev.gvisor.internal.nvproxy",
+        "io.containerd.runc.v2.group",
     ],
 )
 def test_an_annotation_that_the_nodes_runtime_obeys_is_refused(key: str) -> None:
@@ -281,6 +286,16 @@ def test_an_annotation_that_the_nodes_runtime_obeys_is_refused(key: str) -> None
     assert messages("no-devices-by-name", [sly]) == [
         f"Job ml-job: annotation {key} names a device or a setting of the node's runtime; remove it"
     ]
+
+
+APPARMOR = "container.apparmor.security.beta.kubernetes.io/probe"
+
+
+@pytest.mark.parametrize(("profile", "refused"), [("unconfined", 1), ("runtime/default", 0), ("localhost/mine", 0)])
+def test_a_profile_by_the_older_annotation_is_judged_like_the_field(profile: str, refused: int) -> None:
+    sly = changed(job(), "spec/template/metadata/annotations", {APPARMOR: profile})
+    said = [f"Job ml-job: annotation {APPARMOR} is unconfined, {OUT}"]
+    assert messages("plain-workload", [team(), sly]) == said * refused
 
 
 @pytest.mark.parametrize("key", ["gpu-fraction", "example.com/cdi.k8s.io", "prometheus.io/scrape", "notcdi.k8s.io/x"])

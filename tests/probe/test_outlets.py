@@ -19,6 +19,7 @@ import pytest
 
 from probe import outlets
 from probe.api import Api, ApiError, ConfigMap
+from tests.conftest import HANGS_SECONDS
 from tests.probe.test_probe_run import HEALTHY, PROGRAM, environment, run_probe
 from tests.probe.world import SCHEMA, SIMULATIONS
 
@@ -153,11 +154,11 @@ def test_the_token_goes_only_to_an_api_server_that_the_pods_ca_vouches_for(
     api.server.socket = context.wrap_socket(api.server.socket, server_side=True)
     config_map = ConfigMap("report", "team-ml", Api(api.address.replace("http:", "https:"), str(tmp_path)))
     if trusted:
-        config_map.apply({"verdict": "pass"}, timeout=5)
+        config_map.apply({"verdict": "pass"}, timeout=HANGS_SECONDS)
         assert api.requests[0][3]["data"] == {"verdict": "pass"}
     else:
         with pytest.raises(ApiError, match="CERTIFICATE_VERIFY_FAILED"):
-            config_map.apply({"verdict": "pass"}, timeout=5)
+            config_map.apply({"verdict": "pass"}, timeout=HANGS_SECONDS)
         assert api.requests == []
 
 
@@ -200,7 +201,9 @@ def test_the_termination_message_begins_with_the_verdict_and_the_cause_and_fits(
 
 def test_a_report_that_can_not_be_written_hides_no_verdict(tmp_path: Path) -> None:
     command = [sys.executable, PROGRAM, "--simulate", HEALTHY, "--report", str(tmp_path / "no" / "folder")]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=60, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment(), timeout=HANGS_SECONDS, check=False
+    )
     assert done.returncode == 0
     assert "could not be written" in done.stderr
     assert done.stdout.startswith("pass:")

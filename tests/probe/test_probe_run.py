@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 
 from probe.probe import arguments_of, read_expect
+from tests.conftest import HANGS_SECONDS
 from tests.probe.world import PROBE, SCHEMA, SIMULATIONS
 
 PROGRAM = str(PROBE / "probe.py")
@@ -30,7 +31,7 @@ def run_probe(*arguments: str, **variables: str) -> tuple[int, dict[str, Any], s
     """Exit code, report (empty if none was printed) and what went to standard error."""
     command = [sys.executable, PROGRAM, "--report", "-", *arguments]
     done = subprocess.run(
-        command, capture_output=True, text=True, env=environment(**variables), timeout=60, check=False
+        command, capture_output=True, text=True, env=environment(**variables), timeout=HANGS_SECONDS, check=False
     )
     report = json.loads(done.stdout) if done.stdout else {}
     if report:
@@ -131,12 +132,12 @@ def test_killed_whole_it_has_already_left_a_report(tmp_path: Path) -> None:
     for line in running.stderr:
         if b"matmul" in line:
             break
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + HANGS_SECONDS
     while "matmul" not in log.read_text() and time.monotonic() < deadline:
         time.sleep(0.02)
     (worker,) = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
     running.kill()
-    running.wait(10)
+    running.wait(HANGS_SECONDS)
     while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not Path(f"/proc/{worker}").exists(), "a worker left behind would keep the GPU's memory"

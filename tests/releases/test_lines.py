@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 import warnings
 from dataclasses import replace
 from datetime import date, timedelta
@@ -29,6 +30,8 @@ from releases import (
     kubernetes_for,
     same_line,
 )
+from releases.engine import DEFAULT_ENGINE, DEFAULT_PROVIDER
+from tests.conftest import ROOT
 
 
 def test_092_and_093_upgrade_in_place() -> None:
@@ -88,6 +91,14 @@ def test_a_default_is_the_newest_that_was_run_and_newer_ones_are_known() -> None
     assert (DEFAULT_KAI, DEFAULT_VCLUSTER) == ("v0.16.8", "0.36.1")
     assert newest == {"kai": "v0.18.6", "vcluster": "0.37.1"}
     assert ([*DEVICE_PLUGIN][-1], [*GPU_OPERATOR][-1]) == (DEFAULT_DEVICE_PLUGIN, DEFAULT_GPU_OPERATOR)
+
+
+def test_what_is_pinned_is_the_engine_and_the_provider_whose_age_is_told() -> None:
+    pins = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert {f"pulumi=={DEFAULT_ENGINE}", f"pulumi-kubernetes=={DEFAULT_PROVIDER}"} <= set(pins)
+    told = {age.what: (age.default, age.newest) for age in ages()}
+    assert told["Pulumi engine and SDK"] == ("3.259.0", "3.272.0")
+    assert told["Pulumi kubernetes provider"] == ("4.32.0", "4.34.2")
 
 
 def test_a_default_is_stale_when_it_is_old_and_a_newer_one_is_known() -> None:

@@ -155,6 +155,50 @@ class TestPlaces:
         inputs: dict[str, JsonValue] = {"automountServiceAccountToken": False, "tokenExpirationSeconds": 600}
         assert Redactor().value(inputs) == inputs
 
+    @pytest.mark.parametrize(
+        "key",
+        [
+            *(
+                "signingKey",
+                "encryption_key",
+                "licenseKey",
+                "sshKey",
+                "privateKeyPem",
+                "rootPass",
+                "creds",
+                "secretValue",
+            ),
+            *("SECRET_KEY_BASE", "erlangCookie", "slackWebhook", "PASSWORD_2", "DB_PW", "session_key"),
+            *("passwords", "tokens"),
+        ],
+    )
+    def test_a_name_means_the_same_as_a_property_as_a_variable_and_below_a_list(self, key: str) -> None:
+        hidden: list[dict[str, JsonValue]] = [
+            {key: "canary"},
+            {key: ["canary"]},
+            {key: {"main": "canary"}},
+            {"env": [{"name": key, "value": "canary"}]},
+            {"variables": [{"key": key, "value": "canary"}]},
+        ]
+        singular = key not in ("passwords", "tokens")
+        for inputs in hidden if singular else hidden[:3]:
+            assert "canary" not in str(Redactor().value(inputs)), inputs
+
+    @pytest.mark.parametrize(
+        "inputs",
+        [
+            {"maxTokens": 4096},
+            {"imagePullSecrets": [{"name": "regcred"}]},
+            {"imagePullSecrets": ["regcred"]},
+            {"secrets": [{"name": "regcred"}]},
+            {"webhook": {"port": 9443}},
+            {"key": "notebooks", "value": "2"},
+            {"rules": [{"resources": ["secrets"], "verbs": ["get"]}]},
+        ],
+    )
+    def test_a_count_a_reference_and_a_plain_key_are_none(self, inputs: dict[str, JsonValue]) -> None:
+        assert Redactor().value(inputs) == inputs
+
     def test_an_asset_is_not_taken_for_a_secret(self) -> None:
         asset: dict[str, JsonValue] = {SIGNATURE_KEY: "c44067f5952c0a294b673a41bacd8c17", "text": "print()"}
         assert Redactor().value({"script": asset}) == {"script": "[asset]"}

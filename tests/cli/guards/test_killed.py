@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from cli.guards import killed
 from cli.guards.killed import asked
+from tests.conftest import HANGS_SECONDS
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
 
@@ -22,7 +24,8 @@ def operation(kind: str, name: str, what: str = "creating") -> dict[str, Any]:
 
 @pytest.fixture
 def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stub of `pulumi` that prints a file."""
+    """A stub of `pulumi` that prints a file, waited for however busy the machine is."""
+    monkeypatch.setattr(killed, "SECONDS", HANGS_SECONDS)
     stub, text = tmp_path / "pulumi", tmp_path / "state"
     stub.write_text(f"#!{sys.executable} -IS\nprint(open({str(text)!r}).read())\n")
     stub.chmod(0o755)
@@ -32,9 +35,9 @@ def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def refusals(says: Path, *pending: dict[str, Any]) -> list[str]:
     says.write_text(json.dumps({"deployment": {"resources": [], "pending_operations": list(pending)}}))
-    with asked("dev") as killed:
-        assert killed is not None
-        return [str(refusal) for refusal in killed.refusals()]
+    with asked("dev") as question:
+        assert question is not None
+        return [str(refusal) for refusal in question.refusals()]
 
 
 def test_what_was_being_made_is_named_with_the_one_command(says: Path) -> None:
@@ -60,12 +63,12 @@ NONSENSE = ("", "no json", "[]", '{"deployment": 3}', '{"deployment": {"pending_
 @pytest.mark.parametrize("text", NONSENSE)
 def test_a_state_that_cannot_be_had_is_left_to_the_engine(says: Path, text: str) -> None:
     says.write_text(text)
-    with asked("dev") as killed:
-        assert killed is not None
-        assert killed.refusals() == []
+    with asked("dev") as question:
+        assert question is not None
+        assert question.refusals() == []
 
 
 def test_without_an_engine_on_the_path_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    with asked("dev") as killed:
-        assert killed is None
+    with asked("dev") as question:
+        assert question is None
