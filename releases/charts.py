@@ -25,8 +25,6 @@ from releases.shapes import (
     VclusterRelease,
 )
 
-# --- small tools ----------------------------------------------------------------------------------------------------
-
 
 def put(values: dict[str, JSON], path: str, value: JSON) -> None:
     """Set a dotted value path, making the tables on its way. Dots inside a key do not occur in these charts."""

@@ -124,9 +124,13 @@ def claims(case: Case) -> Why | None:
 
 
 def _unbound(case: Case, claim: str, kind: str) -> Why:
-    about = [e for e in case.seen.events if e.kind == "PersistentVolumeClaim" and e.name == claim]
-    told = next((e.message for e in reversed(about) if e.team == case.team.name), "")
-    return case.say("claim-unbound", name=claim, kind=kind or "the default", said=f": {told}" if told else "")
+    here, team = case.pod.namespace, case.team
+    sides = ((team.name, here, claim), ("", team.namespace, f"{claim}-x-{here}-x-{team.name}"))
+    told = next((e.message for side in sides for e in reversed(case.seen.about.get(side, ()))), "")
+    found = refusal(case, told)
+    said = found.cause if found else told
+    answer = case.say("claim-unbound", name=claim, kind=kind or "the default", said=f": {said}" if said else "")
+    return replace(answer, fix=found.fix) if found else answer
 
 
 _RULES: Final = (

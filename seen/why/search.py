@@ -18,6 +18,7 @@ PLACES: Final[tuple[Callable[[Case], Why | None], ...]] = (
     *kubelet.PLACES,
     border.paused,
     border.refused,
+    border.unsynced,
     kubelet.silent,
     scheduler.gated,
     scheduler.nobody,

@@ -48,7 +48,7 @@ class TestCheck:
         return recorder.one(JOB, f"{team}-check-job").inputs["spec"]["template"]
 
     def test_a_fraction_is_asked_for_by_annotation_and_holds_no_whole_gpu(self, declare: Declare) -> None:
-        template = self.pod(declare(lab(teams__ml__check={"queue": "notebooks", "fraction": 0.5})), "ml")
+        template = self.pod(declare(lab("ml", teams__ml__check={"queue": "notebooks", "fraction": 0.5})), "ml")
         assert template["metadata"]["annotations"]["gpu-fraction"] == "0.5"
         assert "limits" not in template["spec"]["containers"][0]["resources"]
 
@@ -124,12 +124,14 @@ class TestCheck:
         before = declare("lab")
         other_team = declare(lab(teams__dev__resources={"cpu": 4, "memory": "8Gi"}))
         assert self.stamp(other_team, "ml") == self.stamp(before, "ml")
-        more_cpu = declare(lab(teams__ml__resources={"gpus": {"quota": 3, "limit": 4}, "cpu": 40, "memory": "256Gi"}))
+        more_cpu = declare(
+            lab("ml", teams__ml__resources={"gpus": {"quota": 3, "limit": 4}, "cpu": 40, "memory": "256Gi"})
+        )
         assert self.stamp(more_cpu, "ml") == self.stamp(before, "ml"), "no GPU check proves anything about CPU"
         version = declare(lab(teams__ml__scheduler={"mode": "virtual", "version": "v0.9.2", "gpuSharing": True}))
         assert self.stamp(version, "ml") != self.stamp(before, "ml")
         assert self.stamp(version, "research") == self.stamp(before, "research")
-        queue = declare(lab(teams__ml__queues__training={"gpu": {"quota": 1, "limit": 4}}))
+        queue = declare(lab("ml", teams__ml__queues__training={"gpu": {"quota": 1, "limit": 4}}))
         assert self.stamp(queue, "ml") != self.stamp(before, "ml")
 
 

@@ -166,7 +166,7 @@ def plant(world: World, entry: Mapping[str, Any]) -> None:
     pod = deepcopy(POD)
     if "refused" in entry:
         pod["spec"]["nodeName"] = "gpu-0"
-        world.plant({"add": {"ml": {"warnings": [event("SyncError", entry["refused"])]}}})
+        world.plant({"add": {"ml": {"warnings": [event(entry.get("reason", "SyncError"), entry["refused"])]}}})
     merge(pod, entry.get("waits") or entry.get("runs") or {})
     if "runs" in entry:
         pod["spec"]["nodeName"] = "gpu-0"
