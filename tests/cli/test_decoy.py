@@ -90,7 +90,6 @@ COMMANDS: dict[str, Callable[[Decoy], int]] = {
     "drift": lambda decoy: decoy.run("drift"),
     "inventory": lambda decoy: decoy.run("inventory"),
     "init": lambda decoy: decoy.run("init"),
-    "usage": lambda decoy: decoy.run("usage"),
     "fence": lambda decoy: decoy.run("fence", "--node", "gpu-0", "--reason", "Xid 79"),
     "unfence": lambda decoy: decoy.run("unfence", "--node", "gpu-0"),
     "promote": lambda decoy: decoy.run("promote", "--team", "ml"),
