@@ -180,7 +180,7 @@ def _pods(found: Sequence[TeamUse], team: str) -> Table:
             "tenancy" if pod.tenancy else "team",
             ", ".join(name for name, _ in pod.init) or UNKNOWN,
             ", ".join(name for name, _ in pod.main),
-            ", ".join(dict.fromkeys(image for _, image in (*pod.init, *pod.main))),
+            say.plain(", ".join(dict.fromkeys(image for _, image in (*pod.init, *pod.main)))),
             f"{pod.requested.cpu}m",
             f"{pod.used.cpu}m" if pod.used else UNKNOWN,
             f"{pod.requested.memory} MiB",

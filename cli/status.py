@@ -317,7 +317,7 @@ def _moment(text: str) -> datetime | None:
 def _json(text: Any) -> dict[str, Any]:
     try:
         parsed = json.loads(text or "{}")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):  # a team may have written any depth of brackets
         return {}
     return parsed if isinstance(parsed, dict) else {}
 

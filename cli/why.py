@@ -79,7 +79,7 @@ def show_why(view: View, team: str, pod: str, *, stack: str, as_json: bool) -> N
     teams = teams_of(view, team, stack)
     if pod and len(teams) > 1:
         raise InputError("POD needs its TEAM.", f"`make why STACK={stack} TEAM=<team> POD={pod}`")
-    waiting = _named(view, teams[0], pod) if pod else [one for each in teams for one in view.whys(each)]
+    waiting = _named(view, teams[0], pod, stack) if pod else [one for each in teams for one in view.whys(each)]
     gone = [] if pod else [one for each in teams for one in view.lost(each)]
     unseen = unseen_of(view.seen.gaps, [each.name for each in teams])
     if as_json:
@@ -98,14 +98,14 @@ def show_why(view: View, team: str, pod: str, *, stack: str, as_json: bool) -> N
     tell_unseen(unseen)
 
 
-def _named(view: View, team: Team, pod: str) -> list[Why]:
+def _named(view: View, team: Team, pod: str, stack: str) -> list[Why]:
     try:
         return why(view.look, view.seen, team, pod)
     except NoSuchPodError as error:
         if any(gap.what == f"team {team.name}: everything" for gap in view.seen.gaps) and not error.names:
             raise CommandError(
                 f"the pods of team {team.name} can't be seen: its API is {team.api}.",
-                f"see team-{team.name} on the host: `make why TEAM={team.name}` tells what can be seen",
+                f"see team-{team.name} on the host: `make why STACK={stack} TEAM={team.name}` tells what can be seen",
             ) from None
         near = difflib.get_close_matches(pod, error.names, MOST_NAMES, 0.4) or error.names[:MOST_NAMES]
         raise InputError(

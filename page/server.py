@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -79,7 +80,12 @@ class Latest:
     def _renew(self) -> None:
         while not self._ended.is_set():
             self._asked.clear()
-            self._body = as_json(self._see()).encode()
+            try:
+                self._body = as_json(self._see()).encode()
+            except Exception:
+                # a fault of this program: told where it runs, and the next look may be well. The page says how old
+                # what it shows is
+                traceback.print_exc()
             self._ended.wait(self._every)
             if not self._asked.wait(UNASKED_SECONDS):
                 self._body = None  # whoever comes back is told nothing rather than something old

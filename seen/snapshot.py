@@ -300,7 +300,7 @@ def _check(said: Said) -> Check | None:
     held = next((table(one, "data") for one in said.all("check")), {})
     try:
         report = json.loads(text(held, "report.json") or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):  # a team may have written any depth of brackets
         report = {}
     verdict = text(held, "verdict") or text(report, "verdict")
     if not verdict:

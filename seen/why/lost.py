@@ -20,7 +20,7 @@ _MOVED: Final = "rescheduled due to bin packing"
 _GANG: Final = re.compile(r"minimum required number of pods \((\d+)\).*evicting remaining pod: ([^/\s]+)/(\S+)")
 _USES: Final = re.compile(r"(\S+) uses <([^>]*)> with a quota of <([^>]*)>")
 """KAI@v0.16.8:pkg/scheduler/api/unschedule_info.go, the same at v0.9.3."""
-_GPUS: Final = re.compile(r"GPUs?: ([\d.]+)")
+_GPUS: Final = re.compile(r"GPUs?: (\d+(?:\.\d+)?)")
 _INNER: Final = re.compile(r"^(.+)-x-([a-z0-9-]+?)-x-([a-z0-9-]+)$")
 """vCluster's name of a pod on the host."""
 _GROUP: Final = re.compile(r"^pg-(.+?)-[0-9a-f]{8}-[0-9a-f-]{27}$")

@@ -129,6 +129,18 @@ class TestWhatIsAnswered:
             go.set()
             until(lambda: ask(found, "/data.json")[0], 200)
 
+    def test_a_look_that_fails_is_not_the_last_one(self, capsys: pytest.CaptureFixture[str]) -> None:
+        looks = iter([ValueError("a fault of ours")])
+
+        def see() -> dict[str, str]:
+            for error in looks:
+                raise error
+            return {"stack": "x"}
+
+        with serving(see) as found:
+            until(lambda: ask(found, "/data.json")[0], 200)
+        assert "a fault of ours" in capsys.readouterr().err
+
     def test_a_head_has_no_body(self, server: Server) -> None:
         code, headers, body = ask(server, method="HEAD")
         assert (code, body) == (200, b"")

@@ -90,6 +90,17 @@ def test_a_number_that_no_node_has_ends_nothing(amount: str) -> None:
     assert json.dumps([vars(unit) for node in seen.nodes for unit in node.units], default=vars, allow_nan=False)
 
 
+def test_a_report_of_any_depth_is_none() -> None:
+    world = World()
+    report = {"metadata": {"name": "r"}, "data": {"report.json": "[" * 100_000, "verdict": "fail"}}
+    world.plant({"add": {"ml": {"check": [report]}}})
+    _, seen = world.seen()
+    team = seen.team("ml")
+    assert team is not None
+    assert team.check is not None
+    assert (team.check.verdict, team.check.sentence) == ("fail", "")
+
+
 def test_an_event_of_any_length_is_cut() -> None:
     world = World()
     world.plant({"add": {"ml": {"warnings": [{"metadata": {"name": "e"}, "message": ", used: " * 100_000}]}}})

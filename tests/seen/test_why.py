@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from seen.snapshot import snapshot
-from seen.why import Request, Why, why, would
+from seen.why import Request, Why, lost, why, would
 from seen.why.model import sentences
 from tests.conftest import ROOT
 from tests.seen.world import HERE, NOW, Json, World, merge, platform, recorded
@@ -195,3 +195,15 @@ def plant(world: World, entry: Mapping[str, Any]) -> None:
 def event(reason: str, message: str, kind: str = "Pod") -> Json:
     about = {"kind": kind, "namespace": "default", "name": "train-0"}
     return {"reason": reason, "message": message, "involvedObject": about, "lastTimestamp": NOW.isoformat()}
+
+
+def test_an_eviction_that_a_team_made_up_ends_nothing() -> None:
+    uses = "queue a uses <GPU: 1.2.3> with a quota of <GPU: 1..2>"
+    said = f"Pod default/x was preempted by higher priority workload default/y. {uses}, {uses}"
+    world = World()
+    event = {"metadata": {"name": "e"}, "reason": "Evict", "message": said, "lastTimestamp": NOW.isoformat()}
+    world.plant({"add": {"ml": {"evictions": [event]}}})
+    _, seen = world.seen()
+    team = seen.team("ml")
+    assert team is not None
+    assert [(one.id, one.pod) for one in lost(seen, team)] == [("preempted", "x")]
