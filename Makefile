@@ -6,12 +6,14 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 RUN     = $(PY) -m cli --stack $(STACK)
+# a file's tests stay together: they share what its fixtures made
+ALL_CORES := -n auto --dist loadfile
 STACKS  = $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))
 
 .DEFAULT_GOAL := help
 .PHONY: help up preview outputs status footprint kubeconfig why would promote drop-canary preflight
 .PHONY: dashboard usage fence unfence env snapshot restore down inventory init lab-reset check check-fast test
-.PHONY: bench drills mutants schema lock clean
+.PHONY: bench bench-life drills mutants schema lock clean
 
 -include report/targets.mk
 
@@ -78,16 +80,20 @@ lab-reset: $(READY)   ## throw the lab away, whatever state it is in
 
 check: check-fast     ## format, lint, strict types, tests without needs
 	$(VENV)/bin/mypy
-	$(PY) -m pytest -q -m "not lab and not engine and not gpu and not fuzz"
+	$(PY) -m pytest -q $(ALL_CORES) -m "not lab and not engine and not gpu and not fuzz"
 check-fast: $(READY)  ## the half of it that takes seconds: format, lint, workflows
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	@$(MAKE) --no-print-directory lint-workflows
+# what starts API servers, clusters or work on a GPU has the machine for itself
 test: $(READY)        ## every test that this machine can run
-	$(PY) -m pytest
+	$(PY) -m pytest $(ALL_CORES) -m "not lab and not engine and not gpu"
+	$(PY) -m pytest -m "lab or engine or gpu"
 bench: $(READY)       ## cost of 3, 30 and 300 teams
 	@$(PY) -m tests.engine.bench
 	@$(PY) -m tests.bench
+bench-life: $(READY)  ## the sources' claims beside the manual way and ours, on the cluster of GPU_TENANCY_ENGINE_STACK
+	@$(PY) -m tests.engine.bench_life
 drills: $(READY)      ## break one team's scheduler in four ways while another works; STACK must be up; DRILL=name: one of them
 	@$(PY) -m tests.drills --stack $(STACK) $(if $(DRILL),--only $(DRILL))
 mutants: $(READY)     ## mutation over rules, arithmetic and the GPU check

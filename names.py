@@ -45,8 +45,13 @@ GPU_RESOURCES: Final = (GPU, "nvidia.com/gpu.shared", *(f"nvidia.com/mig-{profil
 HOST_NAMESPACE: Final = "gpu-tenancy"
 DEVICE_PLUGIN_NAMESPACE: Final = "nvidia-device-plugin"
 GPU_OPERATOR_NAMESPACE: Final = "gpu-operator"
+DCGM_NAMESPACE: Final = "dcgm-exporter"
+GPU_SOFTWARE_NAMESPACES: Final = (DEVICE_PLUGIN_NAMESPACE, GPU_OPERATOR_NAMESPACE, DCGM_NAMESPACE)
 KAI_NAMESPACE: Final = "kai-scheduler"
 KAI_RESERVATION_NAMESPACE: Final = "kai-resource-reservation"
+KAI_SCALE_NAMESPACE: Final = "kai-scale-adjust"
+"""Where KAI's scale adjuster makes its pods (the chart's own name for it)."""
+TOPOLOGY_API_VERSION: Final = "kai.scheduler/v1alpha1"
 KAI_RELEASE: Final = "kai-scheduler"
 KAI_SCHEDULER_NAME: Final = "kai-scheduler"
 KAI_QUEUE_LABEL: Final = "kai.scheduler/queue"

@@ -180,7 +180,7 @@ def _up(options: argparse.Namespace, root: Path) -> None:
     was = driver.remembered()
     host.refuse_another_cluster(was)
     host.refuse_to_leave_out(was)
-    driver.compared(host.preflight())
+    driver.compared(host.preflight(made=was.made))
     driver.up()
     team = next(iter(place.platform.teams), "<team>")
     say.line(
@@ -266,9 +266,8 @@ def _status(options: argparse.Namespace, root: Path) -> None:
 def _footprint(options: argparse.Namespace, root: Path) -> None:
     from cli.footprint import look, show
 
-    place, driver, host = _begin(options, root, must_reach=False)
-    driver.ready()
-    found = look(place.platform, host.target, driver)
+    place, _driver, host = _begin(options, root, must_reach=False)
+    found = look(place.platform, host.target)
     if options.json:
         print(json.dumps([one.as_json() for one in found], indent=2))
     else:

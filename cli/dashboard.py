@@ -23,11 +23,8 @@ def see_of(place: Place, driver: Driver) -> Callable[[], Mapping[str, Data]]:
 
     def see() -> Mapping[str, Data]:
         now = view()
-        return facts(
-            now.seen,
-            [one for team in now.seen.teams for one in (*now.whys(team), *now.lost(team))],
-            simulated=simulated,
-        )
+        whys = (one for team in now.seen.teams for one in (*now.whys(team), *now.lost(team)))
+        return facts(now.seen, whys, simulated=simulated)
 
     return see
 

@@ -13,7 +13,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
@@ -37,22 +37,17 @@ from cli.guards.stamp import RELEASED, VARIABLE
 from cli.levels import policy_arguments
 from cli.locks import Lock, end_orphans, is_engine, read_locks
 from cli.progress import Progress, Run, run_shown
+from cli.reach import kubeconfig_in, reach_of, teams_in_state
 from cli.resume import Pending, clear, pending_operations
 from cli.shown import show_preview, words
 from cli.stack import Stack, protected_urns
-from cli.status import kubeconfig_in, reach_of, team_states, teams_in_state
+from cli.status import team_states
 from cli.waiting import Json as Thing
-from cli.waiting import Watch, inner_reader, reader
+from cli.waiting import Watch, inner_reader, reader, together
 from components.team.protection import override_for
 from components.team.tenant import resolve
 from kube import team_kubeconfig
-from names import (
-    DEVICE_PLUGIN_NAMESPACE,
-    GPU_OPERATOR_NAMESPACE,
-    HOST_NAMESPACE,
-    KAI_NAMESPACE,
-    team_secret,
-)
+from names import GPU_SOFTWARE_NAMESPACES, HOST_NAMESPACE, KAI_NAMESPACE, team_secret
 from preview.read import PreviewError, read_preview
 from preview.steps import Preview
 from report.redact import Redactor
@@ -65,7 +60,7 @@ MASKED: Final = "[secret]"
 IDLE_SECONDS: Final = 45.0
 """Without the end of any step for this long, nothing but waiting is going on."""
 
-SHARED_NAMESPACES: Final = (HOST_NAMESPACE, KAI_NAMESPACE, DEVICE_PLUGIN_NAMESPACE, GPU_OPERATOR_NAMESPACE)
+SHARED_NAMESPACES: Final = (HOST_NAMESPACE, KAI_NAMESPACE, *GPU_SOFTWARE_NAMESPACES)
 """Where the host's checks, its KAI and the GPU software run."""
 
 Reader = Callable[[], tuple[list[Thing], list[Thing]]]
@@ -333,21 +328,15 @@ class EngineDriver:
     def _go(self, *arguments: str, more: Mapping[str, str] | None = None) -> None:
         """Run a long command of the engine with its progress shown and the clusters watched; explain its failure."""
         command = self._stack.command(*arguments, "--stack", self._place.stack)
+        env, shown, there = {**self._stack.env, **(more or {})}, Progress(), teams_in_state(self._stack.exported)
         if arguments[0] != "up" or self._host is None:
             # what is removed has nothing to start
-            self._judge(arguments[0], run_shown(command, cwd=self._place.root, env={**self._stack.env, **(more or {})}))
+            run = run_shown(command, cwd=self._place.root, env=env, progress=shown)
+            say.lines(shown.removals(there, tenants(self._place.platform) if arguments[0] == "up" else ()))
+            self._judge(arguments[0], run)
             return
         spaces = {tenant.namespace: name for name, tenant in resolve(self._place.platform).items()}
-        host = reader(self._host, [*spaces, *SHARED_NAMESPACES])
-
-        def read() -> tuple[list[Thing], list[Thing]]:
-            pods, events = host()
-            for inner in self._inner_readers():
-                with suppress(CommandError):  # a virtual cluster that is not up yet, or goes down
-                    more_pods, more_events = inner()
-                    pods, events = [*pods, *more_pods], [*events, *more_events]
-            return pods, events
-
+        read = together(reader(self._host, [*spaces, *SHARED_NAMESPACES]), self._inner_readers)
         with Watch(read, teams=spaces, stack=self._place.stack) as watch:
 
             def hopeless(progress: Progress) -> str:
@@ -355,8 +344,8 @@ class EngineDriver:
                 idle = time.monotonic() - progress.last_step
                 return str(failure) if failure and idle > IDLE_SECONDS and progress.phase == "Updating" else ""
 
-            env = {**self._stack.env, **(more or {})}
-            run = run_shown(command, cwd=self._place.root, env=env, hopeless=hopeless)
+            run = run_shown(command, cwd=self._place.root, env=env, progress=shown, hopeless=hopeless)
+        say.lines(shown.removals(there, tenants(self._place.platform)))
         self._judge(arguments[0], run, watch.failures)
 
     def _inner_readers(self) -> Iterator[Reader]:

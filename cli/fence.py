@@ -10,7 +10,7 @@ Owns: the one patch, who still runs there, what to look at, the words. Leaves to
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, Final
@@ -20,8 +20,9 @@ from lightkube.resources.core_v1 import ConfigMap, Node, Pod
 from lightkube.types import PatchType
 
 from cli.errors import InputError
-from cli.live import ENDED, LONGEST_REASON, node_facts, request
+from cli.live import ENDED, node_facts, request
 from cli.preflight import ClusterFacts, NodeFacts
+from cli.preflight.facts import LONGEST_REASON
 from cli.preflight.fences import fenced_nodes, not_there
 from cli.preflight.nodes import pool_nodes
 from names import (
@@ -33,6 +34,7 @@ from names import (
     HOST_NAMESPACE,
     LABEL_FENCED,
 )
+from seen.model import Team
 from settings.models import Platform
 from settings.problems import escaped
 
@@ -92,11 +94,11 @@ def _faults(facts: Mapping[str, NodeFacts], platform: Platform, checks: Mapping[
             yield f"node {name} {fault}; `make fence NODE={name} REASON=...` takes it out of service"
 
 
-def out_of_order(client: Client, platform: Platform) -> list[str]:
+def out_of_order(client: Client, platform: Platform, teams: Iterable[Team] = ()) -> list[str]:
     """Return the nodes that are other than the stack file counts them, a line each: fenced ones with what fits no
-    longer, and those with a fault that is a reason to fence them."""
+    longer, and those with a fault that is a reason to fence them. `teams`: those whose own checks count, too."""
     facts = node_facts(client)
-    lines = list(_faults(facts, platform, _bad_checks(client)))
+    lines = list(_faults(facts, platform, {**_bad_team_checks(teams), **_bad_checks(client)}))
     return lines + (_fit(platform, facts) if fenced_nodes(platform, _as_facts(facts)) else [])
 
 
@@ -158,6 +160,16 @@ def _bad_checks(client: Client) -> dict[str, str]:
         if isinstance(report, dict) and report.get("verdict") in BAD and isinstance(report.get("node"), str):
             found[report["node"]] = f"has a check that says {report['verdict']}: {escaped(str(report.get('sentence')))}"
     return found
+
+
+def _bad_team_checks(teams: Iterable[Team]) -> dict[str, str]:
+    """What the teams' checks found, by node. A report lies in the team's own cluster: who may have written it is told
+    with it."""
+    return {
+        team.check.node: f"has a check of team {team.name} that says fail: {escaped(team.check.sentence)}"
+        for team in teams
+        if team.check is not None and team.check.node and team.check.verdict == "fail"
+    }
 
 
 def _still_there(client: Client, node: str) -> Iterator[str]:

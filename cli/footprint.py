@@ -17,12 +17,13 @@ from rich.table import Table
 
 from cli import say
 from cli.cluster import Target, get_json, target_of
-from cli.driver import Driver
 from cli.errors import CommandError
-from kube.footprint import NONE, PodUse, Use, pods_of, requested, store_bytes, used, used_now
+from components.team.tenant import Tenant, resolve
+from kube import team_kubeconfig
+from kube.footprint import NONE, PodUse, Read, Use, pods_of, requested, store_bytes, used, used_now
+from names import team_secret
 from settings.claims import declared_footprint, pool_capacities, share
 from settings.models import Platform
-from settings.tenants import tenants
 
 QUICK: Final = httpx2.Timeout(10.0, connect=3.0)
 ASKED_AT_ONCE: Final = 8
@@ -75,9 +76,9 @@ def _vars(use: Use | None) -> dict[str, int] | None:
     return None if use is None else dict(vars(use))
 
 
-def look(platform: Platform, host: Target | None, driver: Driver) -> list[TeamUse]:
+def look(platform: Platform, host: Target | None) -> list[TeamUse]:
     """Ask the host and every team's API server. What does not answer is not known, and no error."""
-    declared = declared_footprint(platform)["teams"]
+    declared, resolved = declared_footprint(platform)["teams"], resolve(platform)
 
     def read(path: str) -> Mapping[str, Any] | None:
         try:
@@ -88,26 +89,41 @@ def look(platform: Platform, host: Target | None, driver: Driver) -> list[TeamUs
     nodes = [item["metadata"]["name"] for item in (read("/api/v1/nodes") or {}).get("items") or ()]
     measured = used_now(read, nodes)
 
+    # parsed here and not in the threads: the parser (msgspec 0.22) is not safe there
+    inside = {name: _inside(read, tenant) for name, tenant in resolved.items()}
+
     def ask(name: str) -> TeamUse:
         pods, numbers = pods_of(read, name, measured), declared[name]
         return TeamUse(
             team=name,
-            pool=tenants(platform)[name].pool,
+            pool=resolved[name].pool_name,
             declared=Use(cpu=int(numbers["cpuMillicores"] or 0), memory=int(numbers["memoryMib"] or 0)),
             pods=None if pods is None else tuple(pods),
-            store=_store(driver, name) if pods else None,
+            store=_store(inside[name]) if pods else None,
         )
 
     with ThreadPoolExecutor(max_workers=ASKED_AT_ONCE) as pool:
         return list(pool.map(ask, declared))
 
 
-def _store(driver: Driver, team: str) -> int | None:
+def _inside(read: Read, tenant: Tenant) -> Target | None:
+    """A tenant's own API server, by the certificates in its Secret on the host; None without them."""
+    secret = read(f"/api/v1/namespaces/{tenant.namespace}/secrets/{team_secret(tenant.name)}") or {}
     try:
-        target = target_of(driver.kubeconfig(team, user=False), f"of team {team}")
+        text = team_kubeconfig(tenant.name, tenant.server, secret.get("data") or {})
+        return target_of(text, f"of team {tenant.name}")
+    except (CommandError, KeyError):
+        return None
+
+
+def _store(target: Target | None) -> int | None:
+    """The size of a store, as its API server says it."""
+    if target is None:
+        return None
+    try:
         with client_adapter.Client(target.config, client_adapter.ConnectionParams(timeout=QUICK)) as http:
             answer = http.get("/metrics")
-    except (CommandError, httpx2.HTTPError, OSError):
+    except (httpx2.HTTPError, OSError, ValueError):
         return None
     return store_bytes(answer.text) if answer.is_success else None
 

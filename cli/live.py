@@ -9,12 +9,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Final, TypeVar
 
 from lightkube import ApiError, Client
 from lightkube.models.authorization_v1 import ResourceAttributes, SelfSubjectAccessReviewSpec
 from lightkube.models.core_v1 import Container, PodSpec
 from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.apps_v1 import DaemonSet, Deployment
 from lightkube.resources.authorization_v1 import SelfSubjectAccessReview
 from lightkube.resources.core_v1 import Namespace, Node, Pod, Service
@@ -23,9 +25,9 @@ from lightkube.resources.storage_v1 import StorageClass
 
 from capacity import api_quantity, pod_request
 from cli.preflight import ClusterFacts, Fence, NodeFacts, ObjectFacts, Right, Taint
+from cli.preflight.rights import MONITORS
 from cli.preflight.software import BY_OPERATOR
-from names import FENCED_CORDONED, FENCED_FOR, FENCED_SINCE, GPU, LABEL_FENCED, LABEL_POOL, MANAGED_BY
-from settings.problems import escaped
+from names import GPU, LABEL_POOL, MANAGED_BY
 
 OUR_MANAGERS: Final = ("pulumi-kubernetes",)
 """Field managers of server-side apply that are ours (the engine's provider adds a random suffix)."""
@@ -33,8 +35,6 @@ HELM_NAMESPACE: Final = "meta.helm.sh/release-namespace"
 DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
 PRESSURES: Final = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 ENDED: Final = ("Succeeded", "Failed")
-LONGEST_REASON: Final = 200
-"""Characters of a fence's reason."""
 
 PLUGIN_SOCKETS: Final = re.compile(r"/device-plugins/?$")
 """Every device plugin registers in the kubelet's folder of that name, whatever the plugin is called."""
@@ -64,8 +64,12 @@ class _Load:
     plugins: list[ObjectFacts] = field(default_factory=list)
 
 
-def read_facts(client: Client, rights: Iterable[Right], *, version: str) -> ClusterFacts:
-    """Return what the cluster says now. Raises `ApiError` when even the nodes can't be listed."""
+def read_facts(client: Client, rights: Sequence[Right], *, version: str, made: bool = True) -> ClusterFacts:
+    """Return what the cluster says now. Raises `ApiError` when even the nodes can't be listed.
+
+    `made`: whether this stack has made anything yet. Before that nothing there is ours, whatever its label says:
+    another stack of this program made it, or this one under a state that was lost.
+    """
     unreadable: dict[str, str] = {}
 
     def attempt(what: str, read: Callable[[], T]) -> T | None:
@@ -76,12 +80,12 @@ def read_facts(client: Client, rights: Iterable[Right], *, version: str) -> Clus
             return None
 
     spaces = attempt("namespaces", lambda: list(client.list(Namespace)))
-    our_spaces = {_name(space.metadata) for space in spaces or () if _labelled_ours(space.metadata)}
+    our_spaces = {_name(space.metadata) for space in spaces or () if made and _labelled_ours(space.metadata)}
     pods = attempt("pods", lambda: list(client.list(Pod, namespace="*")))
     loads = None if pods is None else _loads(pods, our_spaces)
 
     def owned(metadata: ObjectMeta | None, detail: str = "") -> ObjectFacts:
-        return ObjectFacts(name=_full_name(metadata), ours=_is_ours(metadata, our_spaces), detail=detail)
+        return ObjectFacts(name=_full_name(metadata), ours=made and _is_ours(metadata, our_spaces), detail=detail)
 
     return ClusterFacts(
         version=version,
@@ -121,6 +125,9 @@ def read_facts(client: Client, rights: Iterable[Right], *, version: str) -> Clus
             "deployments",
             lambda: [owned(d.metadata) for d in client.list(Deployment, namespace="*") if _is_gpu_operator(d)],
         ),
+        service_monitors=attempt("customresourcedefinitions", lambda: _has_crd(client, MONITORS))
+        if any(f"{right.resource}.{right.group}" == MONITORS for right in rights)
+        else None,
         kubernetes_inside=_inside(pods or (), our_spaces),
         denied=attempt("rights", lambda: _denied(client, rights)) or (),
         unreadable=unreadable,
@@ -141,7 +148,7 @@ def _node(node: Node, loads: Mapping[str, _Load] | None) -> NodeFacts:
         name=_name(node.metadata),
         ready=conditions.get("Ready") == "True",
         cordoned=bool(spec and spec.unschedulable),
-        fence=_fence(node.metadata),
+        fence=Fence.of((node.metadata.labels if node.metadata else None) or {}, _annotations(node.metadata)),
         pressures=tuple(kind for kind in PRESSURES if conditions.get(kind) == "True"),
         taints=tuple(
             Taint(key=taint.key, value=taint.value or "", effect=taint.effect)
@@ -163,17 +170,6 @@ def _node(node: Node, loads: Mapping[str, _Load] | None) -> NodeFacts:
         used_memory=load.memory,
         used_pods=load.pods,
         used_gpus=load.gpus,
-    )
-
-
-def _fence(metadata: ObjectMeta | None) -> Fence | None:
-    if LABEL_FENCED not in ((metadata.labels if metadata else None) or {}):
-        return None
-    said = _annotations(metadata)
-    return Fence(
-        since=escaped(said.get(FENCED_SINCE, "")),
-        reason=escaped(said.get(FENCED_FOR, ""))[:LONGEST_REASON],
-        cordoned_before=said.get(FENCED_CORDONED) == "true",
     )
 
 
@@ -240,6 +236,16 @@ def request(spec: PodSpec, resource: str) -> Decimal:
         overhead=api_quantity((spec.overhead or {}).get(resource)),
         whole=api_quantity(whole[resource]) if resource in whole else None,
     )
+
+
+def _has_crd(client: Client, name: str) -> bool:
+    try:
+        client.get(CustomResourceDefinition, name)
+    except ApiError as error:
+        if error.status.code != HTTPStatus.NOT_FOUND:
+            raise
+        return False
+    return True
 
 
 # --- rights -----------------------------------------------------------------------------------------------------------

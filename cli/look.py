@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from cli.driver import Driver, Place
 from seen.model import Seen, Team
-from seen.read import Look, look
+from seen.read import Clusters, Look
 from seen.snapshot import snapshot
 from seen.why import Why, lost, whys
 
@@ -32,9 +32,10 @@ class View:
 def viewer(place: Place, driver: Driver) -> Callable[[], View]:
     """Return what takes a new look each time it is called. It raises nothing: see `Seen.gaps`."""
     reach = driver.reach()
+    clusters = Clusters(reach.host, reach.teams)
 
     def view() -> View:
-        found = look(reach.host, reach.teams)
+        found = clusters.look()
         return View(look=found, seen=snapshot(found, place.platform, stack=place.stack, at=datetime.now(UTC)))
 
     return view

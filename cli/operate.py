@@ -22,6 +22,7 @@ from cli.host import Host
 from cli.look import looker
 
 DASHBOARD_PORT: Final = 8765
+NOTHING: Final = "no node is fenced, and none has a fault that is seen"
 
 
 class Run(Protocol):
@@ -61,9 +62,9 @@ def add_commands(add: Add, begin: Begin) -> None:
     def fence(options: argparse.Namespace, root: Path) -> None:
         from cli.fence import fence, out_of_order
 
-        with _nodes(begin, options, root) as (place, client):
+        with _nodes(begin, options, root) as (place, driver, client):
             if not options.node:
-                lines = out_of_order(client, place.platform) or ["no node is fenced, and none has a fault that is seen"]
+                lines = out_of_order(client, place.platform, looker(place, driver)().teams) or [NOTHING]
             else:
                 lines = fence(client, place.platform, options.node, options.reason, datetime.now(UTC))
             say.result("\n".join(lines))
@@ -71,7 +72,7 @@ def add_commands(add: Add, begin: Begin) -> None:
     def unfence(options: argparse.Namespace, root: Path) -> None:
         from cli.fence import unfence
 
-        with _nodes(begin, options, root) as (place, client):
+        with _nodes(begin, options, root) as (place, _driver, client):
             say.result("\n".join(unfence(client, place.platform, options.node)))
 
     def usage(options: argparse.Namespace, root: Path) -> None:
@@ -111,10 +112,10 @@ def add_commands(add: Add, begin: Begin) -> None:
 
 
 @contextmanager
-def _nodes(begin: Begin, options: argparse.Namespace, root: Path) -> Iterator[tuple[Place, Client]]:
+def _nodes(begin: Begin, options: argparse.Namespace, root: Path) -> Iterator[tuple[Place, Driver, Client]]:
     """The host, and that it is the one that the stack was made on."""
     place, driver, host = begin(options, root, must_reach=True)
     driver.ready()
     host.refuse_another_cluster(driver.remembered())
     with connected(host.target_or(driver.reach().host)) as client:
-        yield place, client
+        yield place, driver, client

@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,8 @@ SUMMARY: Final = re.compile(r"^(?:Resources:|Duration:|    [+~±-]|    \d+ (?:un
 """The engine's own summary of a phase: a heading and a few lines below it."""
 STEP: Final = re.compile(r"^.{1,4}\S+:\S+ \S+ .*(?:\b(?:created|updated|deleted|replaced)\b|\*\*)")
 """The end of a step: ` +  kubernetes:core/v1:Namespace ml-guardrails-namespace created (0.1s)`."""
+REMOVAL: Final = re.compile(r"^ *-+ +\S+:\S+ (?P<name>\S+) (?P<what>deleting|deleted)\b")
+"""The beginning and the end of a resource's removal."""
 STACK_ROW: Final = re.compile(r"^.{1,4}pulumi:pulumi:Stack ")
 
 
@@ -41,7 +43,9 @@ TICK: Final = 5.0
 class Progress:
     """The engine's output: all of it in `text`, the part that people need while it runs on standard error."""
 
-    def __init__(self, show: Callable[[str], None] | None = None) -> None:
+    def __init__(self, show: Callable[[str], None] | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._removals: dict[str, tuple[float, float]] = {}
         self._parts: list[str] = []
         self._phase = ""
         self._holding = False
@@ -59,9 +63,25 @@ class Progress:
         """`Previewing`, `Updating`, `Destroying`; empty before the first."""
         return self._phase
 
+    def removals(self, teams: Iterable[str], stay: Iterable[str]) -> list[str]:
+        """A line for each of these teams that is gone now: seconds from the first step of its removal to the last."""
+        found: dict[str, tuple[float, float]] = {}
+        for name, (began, ended) in self._removals.items():
+            # a canary's resources begin with its team's name, too
+            mine = [team for team in teams if name == team or name.startswith(f"{team}-")]
+            if mine:
+                team = max(mine, key=len)
+                first, last = found.get(team, (began, ended))
+                found[team] = min(first, began), max(last, ended)
+        gone = {team: last - first for team, (first, last) in found.items() if team not in stay}
+        return [f"team {team}: removed in {seconds:.0f} s" for team, seconds in gone.items()]
+
     def take(self, line: str) -> None:
         """Take one line."""
         self._parts.append(line)
+        if self._phase != "Previewing" and (found := REMOVAL.match(line)):
+            now = self._clock()
+            self._removals[found["name"]] = self._removals.get(found["name"], (now, now))[0], now
         if match := PHASE.match(line):
             self._phase, self._holding = match["what"], False
             self.last_step = time.monotonic()

@@ -167,4 +167,10 @@ def _resource(version: str, kind: str, *, namespaced: bool) -> Any:
     except LoadResourceError:
         group, _, short = version.rpartition("/")
         make = create_namespaced_resource if namespaced else create_global_resource
-        return make(group, short, kind, f"{kind.lower()}s")
+        return make(group, short, kind, plural(kind))
+
+
+def plural(kind: str) -> str:
+    """The path's word for a kind of ours that the client does not know: Queue, Topology."""
+    word = kind.lower()
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"

@@ -52,6 +52,12 @@ def line(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
+def lines(texts: Iterable[str]) -> None:
+    """Say some lines."""
+    for text in texts:
+        line(text)
+
+
 def result(text: str) -> None:
     """Write a command's result, on standard output."""
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")

@@ -19,8 +19,9 @@ from cli.engine import HIDDEN_OUTPUTS, MASKED
 from cli.errors import CommandError, InputError
 from cli.guards.levels import levels_of
 from cli.guards.memory import Remembered
+from cli.reach import kubeconfig_in, reach_of
 from cli.shown import advise, show_preview
-from cli.status import kubeconfig_in, reach_of, team_states
+from cli.status import team_states
 from lab.driver import LabDriver, Summary
 from lab.engine import Recorded
 from lab.errors import FIX, LabError, RefusedChangeError

@@ -38,7 +38,7 @@ from cli.driver import Place
 from cli.errors import CommandError, InputError
 from cli.failures import explained
 from cli.files import write_private
-from cli.status import TEAM_TYPE
+from cli.reach import TEAM_TYPE
 from settings.load import raw_config
 from settings.tenants import tenants
 from settings.values import Value

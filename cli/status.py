@@ -17,9 +17,10 @@ import httpx2
 from rich.table import Table
 
 from cli import say
-from cli.cluster import Target, get_json, target_of
-from cli.driver import Reach, TeamState
+from cli.cluster import Target, get_json
+from cli.driver import TeamState
 from cli.errors import CommandError
+from cli.reach import reach_of
 from kube.health import faults
 from names import CHECK_NAMESPACE, CHECK_REPORT
 from probe.pair import LISTED, listing
@@ -49,8 +50,6 @@ HEADERS: Final = (
 INDENT: Final = "  "
 WIDEST: Final = 10_000
 """Columns: wider than any table of ours."""
-TEAM_TYPE: Final = "gpu-tenancy:index:Team"
-UNFINISHED: Final = {"failed": ["the last update ended before this team was whole"]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,63 +233,6 @@ def broken(states: Mapping[str, TeamState]) -> str:
 # --- what is known now ------------------------------------------------------------------------------------------------
 
 
-def kubeconfig_in(outputs: Mapping[str, Any], team: str, *, user: bool, stack: str) -> str:
-    """Return a team's kubeconfig from the outputs. Raises `CommandError` where there is none."""
-    text = _kubeconfigs(outputs, team).get("user" if user else "admin")
-    if isinstance(text, str) and text:
-        return text
-    which = "user kubeconfig" if user else "kubeconfig"
-    fix = f"`make up STACK={stack}` first"
-    if user:
-        fix = f"set teams.{team}.access.userKubeconfig: true, then `make up STACK={stack}`"
-    raise CommandError(f"the outputs of stack {stack} have no {which} of team {team}.", fix)
-
-
-def _kubeconfigs(outputs: Mapping[str, Any], team: str) -> Mapping[str, Any]:
-    """A team's kubeconfigs; empty where they can't be read."""
-    every = outputs.get("kubeconfigs")
-    found = every.get(team) if isinstance(every, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def teams_in_state(exported: Mapping[str, Any]) -> dict[str, Any]:
-    """Return each team's own outputs from an exported state.
-
-    They are there as soon as the team is whole. The stack's own outputs come at the end of an update, and not at all
-    where it stopped at its first error or was interrupted.
-    """
-    entries = (exported.get("deployment") or {}).get("resources") or []
-    found = {}
-    for entry in entries:
-        if entry.get("type") == TEAM_TYPE and not entry.get("delete"):
-            facts, own = entry.get("inputs") or {}, entry.get("outputs") or {}
-            found[str(entry["urn"]).rpartition("::")[2]] = own if "namespace" in own else {**facts, **UNFINISHED}
-    return found
-
-
-def reach_of(
-    outputs: Mapping[str, Any],
-    platform: Platform,
-    host: Target | None,
-    otherwise: Callable[[str], str | None] = lambda _: None,
-) -> Reach:
-    """Return how the clusters of a stack are reached, by its outputs.
-
-    `otherwise` gives a team's kubeconfig where the outputs have none: they are written only at the end of an `up` in
-    which nothing failed.
-    """
-    made = outputs.get("teams") or {}
-    known = dict.fromkeys((*tenants(platform), *made))
-    found = {name: _kubeconfigs(outputs, name).get("admin") or otherwise(name) for name in known}
-    # parsed here and not in threads: the parser (msgspec 0.22) is not safe there
-    targets = {name: _target(text) for name, text in found.items()}
-    return Reach(
-        host=host.config if host else None,
-        teams={name: target.config if target else None for name, target in targets.items()},
-        made=made,
-    )
-
-
 def team_states(
     outputs: Mapping[str, Any], platform: Platform, otherwise: Callable[[str], str | None] = lambda _: None
 ) -> dict[str, TeamState]:
@@ -305,13 +247,6 @@ def team_states(
 
     with ThreadPoolExecutor(max_workers=ASKED_AT_ONCE) as pool:
         return dict(zip(names, pool.map(ask, names), strict=True))
-
-
-def _target(kubeconfig: Any) -> Target | None:
-    try:
-        return target_of(kubeconfig, "the stack's outputs") if isinstance(kubeconfig, str) else None
-    except CommandError:
-        return None
 
 
 def team_state(output: Mapping[str, Any], target: Target | None) -> TeamState:

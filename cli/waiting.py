@@ -13,6 +13,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
@@ -291,6 +292,23 @@ def reader(target: Target, namespaces: Sequence[str]) -> Callable[[], tuple[list
                 # plain JSON: the typed client is not safe in a thread
                 answer = get_json(target, f"/api/v1/namespaces/{namespace}/{kind}", timeout=QUICK) or {}
                 into += _tables(answer.get("items"))
+        return pods, events
+
+    return read
+
+
+def together(
+    host: Callable[[], tuple[list[Json], list[Json]]],
+    inners: Callable[[], Iterable[Callable[[], tuple[list[Json], list[Json]]]]],
+) -> Callable[[], tuple[list[Json], list[Json]]]:
+    """Return what reads the host and every virtual cluster that answers."""
+
+    def read() -> tuple[list[Json], list[Json]]:
+        pods, events = host()
+        for inner in inners():
+            with suppress(CommandError):  # a virtual cluster that is not up yet, or goes down
+                more_pods, more_events = inner()
+                pods, events = [*pods, *more_pods], [*events, *more_events]
         return pods, events
 
     return read

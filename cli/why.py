@@ -20,6 +20,7 @@ from settings.types import MOST_GPUS
 
 INDENT: Final = "  "
 MOST_NAMES: Final = 10
+MOST_PODS: Final = 3
 
 
 def add_request(command: ArgumentParser) -> None:
@@ -88,12 +89,10 @@ def show_why(view: View, team: str, pod: str, *, stack: str, as_json: bool) -> N
             )
         )
         return
-    for one in waiting:
-        _tell(one)
+    _tell(waiting)
     if gone:
         say.result("KAI took, in the last hour:")
-        for one in gone:
-            _tell(one)
+        _tell(gone)
     if not waiting and not gone:
         say.result(f"{pod} does not wait" if pod else "nothing waits")
     tell_unseen(unseen)
@@ -115,9 +114,15 @@ def _named(view: View, team: Team, pod: str) -> list[Why]:
         ) from None
 
 
-def _tell(one: Why) -> None:
-    say.result(wrapped(f"team {one.team}, {one.namespace}/{one.pod}: {one.cause}"))
-    say.result(wrapped(f"fix: {one.fix}", INDENT))
+def _tell(answers: Sequence[Why]) -> None:
+    """Say each cause once, with every pod that it is the cause of."""
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for one in answers:
+        alike.setdefault((one.team, one.cause, one.fix), []).append(f"{one.namespace}/{one.pod}")
+    for (team, cause, fix), pods in alike.items():
+        shown = ", ".join(pods[:MOST_PODS]) + (f" and {len(pods) - MOST_PODS} more" if len(pods) > MOST_PODS else "")
+        say.result(wrapped(f"team {team}, {shown}: {cause}"))
+        say.result(wrapped(f"fix: {fix}", INDENT))
 
 
 def wrapped(text: str, indent: str = "") -> str:
@@ -161,7 +166,8 @@ def show_would(view: View, team: str, request: Request, *, stack: str, as_json: 
     if request.fraction is not None:
         what = f"{request.fraction:g} of a GPU"
     if answer.why is None:
-        say.result(wrapped(f"yes: a pod of team {team} with {what}{queue} would be placed now, on node {answer.node}"))
+        where = f", on node {answer.node}" if answer.node else ""
+        say.result(wrapped(f"yes: a pod of team {team} with {what}{queue} would be placed now{where}"))
     else:
         say.result(wrapped(f"no: a pod of team {team} with {what}{queue} would wait: {answer.why.cause}"))
         say.result(wrapped(f"fix: {answer.why.fix}", INDENT))

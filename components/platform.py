@@ -27,9 +27,10 @@ from components.team.admission import others
 from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
 from components.team.protection import protected
 from components.team.team import Team, TeamArgs
-from components.team.tenant import Tenant
+from components.team.tenant import Tenant, topologies
 from releases import injection
-from settings.models import GpuStack, Owner, Platform
+from settings.models import Enforce, GpuStack, Owner, Platform, SchedulerMode
+from settings.models import Team as ATeam
 from settings.workloads import App
 
 
@@ -133,16 +134,30 @@ def _host_kai(platform: Platform, cluster: HostCluster, software: GpuSoftware) -
         KaiSchedulerArgs(
             team=None,
             release=releases.KAI[shared.version],
-            gpu_sharing=any(team.scheduler.gpu_sharing for team in platform.teams.values()),
+            gpu_sharing=any(team.scheduler.shares for team in platform.teams.values()),
+            # one KAI enforces for all or for none (rules/schedulers.py)
+            enforce=any(
+                by_host(team) and team.scheduler.gpu_sharing.enforce is Enforce.MEMORY
+                for team in platform.teams.values()
+            ),
             runtime_class=platform.gpu.runtime_class.name,
             fake_gpus=platform.gpu.stack is GpuStack.FAKE,
             cdi=injection.kai_cdi(platform.gpu.injection),
             artifacts=platform.artifacts,
             provider=cluster.provider,
             kubeconfig=cluster.kubeconfig,
+            scale_adjuster=shared.scale_adjuster,
+            topologies=topologies(
+                {t.pool: platform.pools.get(t.pool or "") for t in platform.teams.values() if by_host(t)}
+            ),
         ),
         pulumi.ResourceOptions(depends_on=[software]),
     )
+
+
+def by_host(team: ATeam) -> bool:
+    """Whether a team's pods are placed by the host's KAI."""
+    return team.scheduler.mode is SchedulerMode.HOST
 
 
 def _foreign_kai(platform: Platform) -> bool:

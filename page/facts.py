@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from itertools import islice
 from typing import Final, TypeAlias
 
 from seen.model import Check, Component, GpuState, Node, Pool, Queue, Seen, Team, Unit
@@ -34,8 +35,10 @@ def facts(seen: Seen, waiting: Iterable[Why] = (), *, simulated: bool = False) -
     """Return what the page shows. `waiting`: why pods wait or were lost. `simulated`: the lab, which runs no KAI."""
     marks = marks_of([team.name for team in seen.teams])
     lines: list[Data] = [
-        {"team": one.team, "pod": f"{one.namespace}/{one.pod}", "cause": one.cause, "fix": one.fix} for one in waiting
+        {"team": one.team, "pod": f"{one.namespace}/{one.pod}", "cause": one.cause, "fix": one.fix}
+        for one in islice(waiting, MOST_PODS)  # those after it are not even searched for
     ]
+    wait = sum(pod.waits for team in seen.teams for pod in team.pods)
     faults: list[dict[str, str]] = sorted(
         _faults(seen, simulated=simulated), key=lambda fault: LEVELS.index(fault["level"])
     )
@@ -45,8 +48,8 @@ def facts(seen: Seen, waiting: Iterable[Why] = (), *, simulated: bool = False) -
         "at": seen.at.isoformat(),
         "kubernetes": seen.kubernetes,
         "faults": faults,
-        "waiting": lines[:MOST_PODS],
-        "unlisted": max(0, len(lines) - MOST_PODS),
+        "waiting": lines,
+        "unlisted": max(0, wait - MOST_PODS) if len(lines) == MOST_PODS else 0,
         "pools": [_pool(pool) for pool in seen.pools],
         "teams": [_team(team, marks, place) for place, team in enumerate(seen.teams)],
         "host": [_component(one) for one in (*seen.plugin, *seen.kai)],
@@ -137,8 +140,10 @@ def _of_team(team: Team, stack: str, *, simulated: bool) -> Iterator[dict[str, s
     for one in team.kai if team.mode == "virtual" else ():
         yield from _of_component(about, one)
     if team.check is not None and team.check.verdict in BAD_CHECK:
+        level = BAD_CHECK[team.check.verdict]
         sentence = team.check.sentence or f"its check says {team.check.verdict}"
-        yield _fault(BAD_CHECK[team.check.verdict], f"{about}, check", sentence)
+        fix = f"make fence STACK={stack} NODE={team.check.node}" if team.check.node else ""
+        yield _fault(level, f"{about}, check", sentence, fix if level == "error" else "")
     failed = [pod for pod in team.pods if pod.phase == "Failed" and not pod.ours]
     if failed:
         states = ", ".join(f"{count} {state}" for state, count in Counter(pod.state for pod in failed).items())

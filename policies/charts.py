@@ -60,23 +60,30 @@ _VCLUSTER: Final = (
 def _kai() -> tuple[str, ...]:
     """What our values of any release of KAI may hold (`releases.kai_values`)."""
     keys = ["global.registry", "global.tolerations.**", "global.nodeSelector.**", "global.namespaceLabelSelector.**"]
+    keys.append("global.clusterAutoscaling")
     keys += _below("global.securityContext", _SECURITY)
     for release in releases.KAI.values():
         keys += [release.gpu_sharing_key, *release.reservation_runtime_class_keys, *release.pull_policy_keys]
         keys += [*release.fake_gpu_args, *(f"{operand.key}.**" for operand in release.operands if operand.key)]
+        keys += [release.enforcement.key] if release.enforcement else []
         keys += filter(None, (release.pod_runtime_class_key, release.cdi_key, release.default_queue_key))
         keys += [f"{release.reservation_resources_key}.**"] if release.reservation_resources_key else []
     return tuple(dict.fromkeys(keys))
 
 
 def _gpu_software() -> tuple[str, ...]:
-    """What our values of the device plugin and of the GPU Operator may hold."""
+    """What our values of the device plugin, of dcgm-exporter and of the GPU Operator may hold."""
     keys = ["gfd.enabled", "nfd.enabled", "runtimeClassName", "nvidiaDriverRoot", "tolerations.**"]
     keys += ["config.map.**", "config.default", "operator.runtimeClass", "driver.enabled", "toolkit.enabled"]
-    keys += ["toolkit.env.name", "toolkit.env.value", "dcgmExporter.serviceMonitor.enabled"]
+    keys += ["toolkit.env.name", "toolkit.env.value", "nodeSelector.**"]
+    keys += [
+        f"{of}serviceMonitor.{what}" for of in ("", "dcgmExporter.") for what in ("enabled", "additionalLabels.**")
+    ]
     keys += _below("devicePlugin.config", ("name", "create", "default", "data.**"))
     for plugin in releases.DEVICE_PLUGIN.values():
         keys += [*plugin.images, *plugin.pull_policy_keys]
+    for exporter in releases.DCGM_EXPORTER.values():
+        keys += [*exporter.images, *exporter.pull_policy_keys]
     for operator in releases.GPU_OPERATOR.values():
         keys += [*operator.images, *operator.pull_policy_keys]
     return tuple(dict.fromkeys(keys))

@@ -51,6 +51,7 @@ class Limits(Section):
             "oci://ghcr.io/kai-scheduler/",
             "https://charts.loft.sh",
             "https://nvidia.github.io/k8s-device-plugin",
+            "https://nvidia.github.io/dcgm-exporter/helm-charts",
             "https://helm.ngc.nvidia.com/nvidia",
         ),
         description="beginnings of the chart locations that are allowed",

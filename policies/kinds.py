@@ -83,6 +83,8 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
         "displayName", "parentQueue", "priority", "preemptMinRuntime", "reclaimMinRuntime",
         *(f"resources.{kind}.{key}" for kind in _QUEUED for key in ("quota", "limit", "overQuotaWeight")),
     ),
+    names.TOPOLOGY: _spec("levels.nodeLabel"),
+    names.VOLUME_CLAIM: _CLAIM,
     names.ROLE: tuple(f"rules.{key}" for key in _RIGHTS),
     # no aggregationRule: the rights would come from roles that no rule sees
     names.CLUSTER_ROLE: tuple(f"rules.{key}" for key in _RIGHTS),

@@ -29,6 +29,8 @@ from releases.charts import (
 )
 from releases.gpu_software import (
     CHECK_IMAGE,
+    DCGM_EXPORTER,
+    DEFAULT_DCGM_EXPORTER,
     DEFAULT_DEVICE_PLUGIN,
     DEFAULT_GPU_OPERATOR,
     DEVICE_PLUGIN,
@@ -40,11 +42,21 @@ from releases.gpu_software import (
     SharingConfig,
     sharing_config,
 )
-from releases.kai import CLUSTER_POLICY_CRD, DEFAULT_KAI, KAI, RESERVATION_POD, RETRACTED_KAI, same_line
+from releases.kai import (
+    CLUSTER_POLICY_CRD,
+    DEFAULT_KAI,
+    KAI,
+    RESERVATION_POD,
+    RETRACTED_KAI,
+    SCALE_ADJUSTER,
+    same_line,
+)
+from releases.metrics import dcgm_exporter_values
 from releases.page import markdown
 from releases.shapes import (
     JSON,
     DevicePluginRelease,
+    Enforcement,
     Footprint,
     GpuOperatorRelease,
     KaiRelease,
@@ -63,6 +75,8 @@ __all__ = [
     "CHECK_IMAGE",
     "CLUSTER_POLICY_CRD",
     "CONTROL_PLANE_STORAGE",
+    "DCGM_EXPORTER",
+    "DEFAULT_DCGM_EXPORTER",
     "DEFAULT_DEVICE_PLUGIN",
     "DEFAULT_GPU_OPERATOR",
     "DEFAULT_KAI",
@@ -78,11 +92,13 @@ __all__ = [
     "NO_SHARING",
     "RESERVATION_POD",
     "RETRACTED_KAI",
+    "SCALE_ADJUSTER",
     "SNAPSHOT_POD",
     "STALE_DAYS",
     "VCLUSTER",
     "Age",
     "DevicePluginRelease",
+    "Enforcement",
     "Footprint",
     "GpuOperatorRelease",
     "KaiRelease",
@@ -94,6 +110,7 @@ __all__ = [
     "Trap",
     "VclusterRelease",
     "ages",
+    "dcgm_exporter_values",
     "device_plugin_values",
     "fits",
     "gpu_operator_values",

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from releases.gpu_software import DEFAULT_DEVICE_PLUGIN, DEFAULT_GPU_OPERATOR, DEVICE_PLUGIN, GPU_OPERATOR
+from releases.engine import DEFAULT_ENGINE, DEFAULT_PROVIDER, ENGINE, PROVIDER
+from releases.gpu_software import (
+    DCGM_EXPORTER,
+    DEFAULT_DCGM_EXPORTER,
+    DEFAULT_DEVICE_PLUGIN,
+    DEFAULT_GPU_OPERATOR,
+    DEVICE_PLUGIN,
+    GPU_OPERATOR,
+)
 from releases.kai import DEFAULT_KAI, KAI
 from releases.vcluster import DEFAULT_KUBERNETES, DEFAULT_KUBERNETES_RELEASED, DEFAULT_VCLUSTER, VCLUSTER
 
@@ -44,7 +52,10 @@ def ages() -> list[Age]:
             {DEFAULT_KUBERNETES: DEFAULT_KUBERNETES_RELEASED, NEWEST_KUBERNETES[0]: NEWEST_KUBERNETES[1]},
         ),
         ("device plugin", DEFAULT_DEVICE_PLUGIN, {v: r.released for v, r in DEVICE_PLUGIN.items()}),
+        ("dcgm-exporter", DEFAULT_DCGM_EXPORTER, {v: r.released for v, r in DCGM_EXPORTER.items()}),
         ("GPU Operator", DEFAULT_GPU_OPERATOR, {v: r.released for v, r in GPU_OPERATOR.items()}),
+        ("Pulumi engine and SDK", DEFAULT_ENGINE, ENGINE),
+        ("Pulumi kubernetes provider", DEFAULT_PROVIDER, PROVIDER),
     ):
         newest = [*table][-1]
         found.append(

@@ -25,8 +25,6 @@ from releases.shapes import (
     VclusterRelease,
 )
 
-# --- small tools ----------------------------------------------------------------------------------------------------
-
 
 def put(values: dict[str, JSON], path: str, value: JSON) -> None:
     """Set a dotted value path, making the tables on its way. Dots inside a key do not occur in these charts."""
@@ -86,6 +84,7 @@ def kai_values(
     release: KaiRelease,
     *,
     gpu_sharing: bool,
+    enforce: bool = False,
     restricted: bool = False,
     runtime_class: str | None = None,
     cdi: bool | None = None,
@@ -93,16 +92,19 @@ def kai_values(
     image_registry: str | None = None,
     pull_policy: PullPolicy | None = None,
     namespace_labels: Mapping[str, str] = MappingProxyType({}),
+    scale_adjuster: bool = False,
 ) -> dict[str, JSON]:
     """Return the Helm values for one KAI.
 
-    `runtime_class` is the RuntimeClass of GPU pods; keys that a release lacks are left out. `cdi`: whether the binder
+    `runtime_class` is the RuntimeClass of GPU pods; keys that a release lacks are left out. `enforce`: hold
+    pods to their part of a GPU's memory; raises `ValueError` where the release can't. `cdi`: whether the binder
     names GPUs by CDI; None leaves it to the release, whose look at the GPU Operator's ClusterPolicy finds nothing in a
     virtual cluster. `image_registry` replaces the registry host of every image. `restricted`: its pods fit that Pod
     Security level; raises `ValueError` where the release's can't. `namespace_labels`: KAI groups, and its webhooks see,
     only pods of namespaces with these (KAI@v0.16.8:pkg/podgrouper/pod_controller.go,
     pkg/operator/operands/admission/resources.go; all releases have the key). Without, a pod elsewhere that names this
-    scheduler is counted in whatever queue its label says.
+    scheduler is counted in whatever queue its label says. `scale_adjuster`: KAI makes a pod that asks for a whole GPU
+    where pods wait for a part of one, so that a node autoscaler sees it (all releases have the key).
     """
     values: dict[str, JSON] = {}
     if restricted:
@@ -111,6 +113,11 @@ def kai_values(
             raise ValueError(message)
         put(values, "global.securityContext", _restricted_container())
     put(values, release.gpu_sharing_key, release.gpu_sharing_words[gpu_sharing])
+    if enforce:
+        if release.enforcement is None:
+            message = f"KAI {release.version} holds no pod to its part of a GPU"
+            raise ValueError(message)
+        put(values, release.enforcement.key, release.enforcement.word)
     if runtime_class is not None:
         for key in release.reservation_runtime_class_keys:
             put(values, key, runtime_class)
@@ -136,6 +143,8 @@ def kai_values(
     if pull_policy is not None:
         for key in release.pull_policy_keys:
             put(values, key, pull_policy)
+    if scale_adjuster:
+        put(values, "global.clusterAutoscaling", True)
     if namespace_labels:
         put(values, "global.namespaceLabelSelector", table(namespace_labels))
     return values
@@ -321,13 +330,15 @@ def gpu_operator_values(
     configs: Sequence[SharingConfig] = (),
     runtime_class: str = NVIDIA,
     microk8s: bool = False,
+    monitor_labels: Mapping[str, str] | None = None,
     image_registry: str | None = None,
     pull_policy: PullPolicy | None = None,
 ) -> dict[str, JSON]:
     """Return the Helm values of the GPU Operator.
 
     The driver is the host's; container toolkit and node feature discovery are the operator's. `runtime_class` is the
-    RuntimeClass that it makes. `configs` as in `device_plugin_values`.
+    RuntimeClass that it makes. `configs` as in `device_plugin_values`. `monitor_labels`: of dcgm-exporter's
+    ServiceMonitor; None makes none.
     """
     values: dict[str, JSON] = {}
     put(values, "operator.runtimeClass", runtime_class)
@@ -335,7 +346,9 @@ def gpu_operator_values(
     put(values, "toolkit.enabled", True)
     put(values, "nfd.enabled", True)
     # its CRD is a Prometheus operator's
-    put(values, "dcgmExporter.serviceMonitor.enabled", False)
+    put(values, "dcgmExporter.serviceMonitor.enabled", monitor_labels is not None)
+    if monitor_labels:
+        put(values, "dcgmExporter.serviceMonitor.additionalLabels", dict(monitor_labels))
     if microk8s:
         environment: list[JSON] = [{"name": name, "value": value} for name, value in _MICROK8S_TOOLKIT_ENV.items()]
         put(values, "toolkit.env", environment)

@@ -8,7 +8,7 @@ from datetime import date
 from types import MappingProxyType
 from typing import Final, Literal
 
-from releases.shapes import DevicePluginRelease, GpuOperatorRelease, Trap
+from releases.shapes import DcgmExporterRelease, DevicePluginRelease, GpuOperatorRelease, Trap
 
 _DP_0_20: Final = DevicePluginRelease(
     version="0.20.0",
@@ -49,6 +49,32 @@ NODE_LABEL_MPS_CAPABLE: Final = ("nvidia.com/mps.capable", "true")
 
 NODE_LABEL_SHARING_CONFIG: Final = "nvidia.com/device-plugin.config"
 """Node label that names the node's entry of the plugin's configs (device plugin and GPU Operator alike)."""
+
+
+_DCGM_4_8_2: Final = DcgmExporterRelease(
+    version="4.8.2",
+    released=date(2026, 5, 6),
+    repo="https://nvidia.github.io/dcgm-exporter/helm-charts",
+    images=MappingProxyType({"image.repository": "nvcr.io/nvidia/k8s/dcgm-exporter"}),
+    pull_policy_keys=("image.pullPolicy",),
+    source="NVIDIA/dcgm-exporter@4.5.3-4.8.2:deployment",
+    traps=(
+        Trap(
+            id="service-monitor-default",
+            sentence="its ServiceMonitor is on by default, for a CRD that only a Prometheus operator brings",
+            handling="off unless gpu.metrics.serviceMonitor asks for it; preflight looks for the CRD",
+            source="NVIDIA/dcgm-exporter@4.5.3-4.8.2:deployment/values.yaml (serviceMonitor)",
+        ),
+        Trap(
+            id="control-plane-toleration-alone",
+            sentence="it tolerates control planes alone: on tainted GPU nodes none of its pods runs, silently",
+            handling="dcgm_exporter_values tolerates nvidia.com/gpu, and selects nodes by nvidia.com/gpu.present",
+            source="NVIDIA/dcgm-exporter@4.5.3-4.8.2:deployment/values.yaml (tolerations)",
+        ),
+    ),
+)
+DCGM_EXPORTER: Final[Mapping[str, DcgmExporterRelease]] = MappingProxyType({r.version: r for r in (_DCGM_4_8_2,)})
+DEFAULT_DCGM_EXPORTER: Final = "4.8.2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +162,7 @@ _OPERATOR_TRAPS: Final = (
 _SERVICE_MONITOR: Final = Trap(
     id="service-monitor-default",
     sentence="dcgm-exporter's ServiceMonitor is on by default, for a CRD that only a Prometheus operator brings",
-    handling="gpu_operator_values switches it off",
+    handling="gpu_operator_values switches it off, unless gpu.metrics.serviceMonitor asks for it",
     source="GO@v26.7.0:deployments/gpu-operator/values.yaml (dcgmExporter.serviceMonitor)",
 )
 

@@ -11,7 +11,7 @@ from datetime import date
 from types import MappingProxyType
 from typing import Final
 
-from releases.shapes import NVIDIA, KaiRelease, Kind, Leftover, Operand, Trap
+from releases.shapes import NVIDIA, Enforcement, KaiRelease, Kind, Leftover, Operand, Trap
 
 _NO_ARGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
@@ -24,14 +24,15 @@ _IMAGES_NEW: Final = "ghcr.io/kai-scheduler/kai-scheduler"
 
 
 def _small(name: str, key: str, memory_limit_mib: int = 256) -> Operand:
-    """Requests for one tenant's KAI. Upstream's are for whole clusters (0.7.11: 250m for each of five pods); limits
-    leave room for bursts, and CPU has none of ours."""
-    return Operand(name=name, cpu_millicores=20, memory_mib=64, memory_limit_mib=memory_limit_mib, key=key)
+    """Requests for one tenant's KAI. Upstream's are for whole clusters (0.7.11: 250m for each of five pods). Measured
+    with nothing to do: 1m and 17 to 31 MiB for each (docs/runs.md). Limits leave room for bursts, and CPU has none of
+    ours."""
+    return Operand(name=name, cpu_millicores=5, memory_mib=48, memory_limit_mib=memory_limit_mib, key=key)
 
 
-# the scheduler keeps a snapshot of all nodes and pods
+# the scheduler keeps a snapshot of all nodes and pods; measured: 2m, 43 to 46 MiB on one node
 def _small_scheduler(name: str) -> Operand:
-    return Operand(name=name, cpu_millicores=50, memory_mib=128, memory_limit_mib=1024, key="scheduler.resources")
+    return Operand(name=name, cpu_millicores=10, memory_mib=96, memory_limit_mib=1024, key="scheduler.resources")
 
 
 # the operator's own defaults, where the chart takes no requests
@@ -59,6 +60,12 @@ RESERVATION_POD: Final = Operand(
     key="binder.resourceReservationPodResources",
 )
 """One for each GPU that fractions share. Releases without a key for it take the namespace's defaults (LimitRange)."""
+
+SCALE_ADJUSTER: Final = Operand(
+    name="node-scale-adjuster", cpu_millicores=50, memory_mib=256, memory_limit_mib=512, key=None
+)
+"""Only where the file switches it on; the operator's own requests
+(KAI@v0.16.8:pkg/apis/kai/v1/node_scale_adjuster/node_scale_adjuster.go, common/resources.go)."""
 
 _KAI_CONFIG: Final = Leftover(api_version="kai.scheduler/v1", kind="Config", name="kai-config")
 _DEFAULT_SHARD: Final = Leftover(api_version="kai.scheduler/v1", kind="SchedulingShard", name="default")
@@ -141,7 +148,7 @@ _ACCOUNTING: Final = Trap(
     sentence="a GPU fraction is a number in the scheduler: a pod may use all memory of the GPU that it shares",
     handling="said in docs and check reports; users bound their own memory",
     source="https://github.com/kai-scheduler/KAI-Scheduler/issues/49",
-    flag="fractions_enforced",
+    flag="enforcement",
 )
 _ROLLBACK: Final = Trap(
     id="helm-rollback",
@@ -256,7 +263,7 @@ _V0_7_11: Final = KaiRelease(
         "crdupgrader.image.pullPolicy",
     ),
     default_queue_key=None,
-    fractions_enforced=False,
+    enforcement=None,
     fractions_need_default_runtime=True,
     mig_names_count_at_zero=True,
     leftovers=(),
@@ -324,7 +331,7 @@ _V0_9_3: Final = KaiRelease(
         "crdupgrader.image.pullPolicy",
     ),
     default_queue_key=None,
-    fractions_enforced=False,
+    enforcement=None,
     fractions_need_default_runtime=False,
     mig_names_count_at_zero=True,
     hook_objects=(_CRD_UPGRADER,),
@@ -537,6 +544,14 @@ _V0_16_8: Final = replace(
     reservation_runtime_class=None,
     pod_runtime_class_key="admission.gpuFractionRuntimeClassName",
     pod_runtime_class_scope="fraction pods",
+    enforcement=Enforcement(
+        key="binder.plugins.hamicore.enabled",
+        word=True,
+        by="library",
+        driver=None,
+        gpu_operator=None,
+        source="KAI@v0.16.8:docs/developer/binder.md, docs/gpu-sharing/hami/README.md",
+    ),
     # its crd-upgrader is replaced by the next one (before-hook-creation)
     hook_objects=_POST_DELETE,
     restricted=True,
@@ -562,6 +577,14 @@ _V0_18_6: Final = replace(
     support_ends=date(2027, 9, 30),
     support_source="an even minor is supported for a year (KAI@v0.17.0:SUPPORT.md), and 0.18.0 came on 2026-09-23",
     kubernetes_source="KAI@main (2026-08-07):SUPPORT.md (next line: 1.28 to 1.36)",
+    enforcement=Enforcement(
+        key="global.gpuSharingMode",
+        word="NvFractions",
+        by="driver",
+        driver=615,
+        gpu_operator="v26.7.1",
+        source="https://github.com/kai-scheduler/KAI-Scheduler/issues/2191; chart read on main, September 2026",
+    ),
     gpu_sharing_key="global.gpuSharingMode",
     gpu_sharing_words=("Disabled", "NonMemoryEnforced"),
     traps=(

@@ -6,6 +6,8 @@ from releases import injection
 from releases.ages import STALE_DAYS, ages
 from releases.gpu_software import (
     CHECK_IMAGE,
+    DCGM_EXPORTER,
+    DEFAULT_DCGM_EXPORTER,
     DEFAULT_DEVICE_PLUGIN,
     DEFAULT_GPU_OPERATOR,
     DEVICE_PLUGIN,
@@ -60,7 +62,8 @@ def markdown() -> str:
         *_table_head("version", "line", "support ends", "Kubernetes", "each team's KAI costs", "GPU fractions"),
     ]
     for kai in KAI.values():
-        fractions = "memory limited" if kai.fractions_enforced else "accounting only"
+        by = kai.enforcement.by if kai.enforcement else ""
+        fractions = f"accounting; memory limited by {by} with `enforce: memory`" if by else "accounting only"
         if kai.fractions_need_default_runtime:
             fractions += ", RuntimeClass on every pod of the team"
         lines.append(
@@ -104,6 +107,7 @@ def markdown() -> str:
         "",
         *_table_head("chart", "version", "default", "Kubernetes"),
         *(_row("nvidia-device-plugin", v, "yes" if v == DEFAULT_DEVICE_PLUGIN else "", "any") for v in DEVICE_PLUGIN),
+        *(_row("dcgm-exporter", v, "yes" if v == DEFAULT_DCGM_EXPORTER else "", "any") for v in DCGM_EXPORTER),
         *(
             _row("gpu-operator", v, "yes" if v == DEFAULT_GPU_OPERATOR else "", r.kubernetes or "not looked up")
             for v, r in GPU_OPERATOR.items()
@@ -123,6 +127,7 @@ def markdown() -> str:
         ("KAI", KAI),
         ("vCluster", VCLUSTER),
         ("device plugin", DEVICE_PLUGIN),
+        ("dcgm-exporter", DCGM_EXPORTER),
         ("GPU Operator", GPU_OPERATOR),
     ):
         holders: dict[Trap, list[str]] = {}

@@ -90,6 +90,24 @@ class Trap:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Enforcement:
+    """How a release holds a pod to its part of a GPU's memory, and what that needs beside it."""
+
+    key: str
+    """The value path that switches it on."""
+    word: JSON
+    """What stands there."""
+    by: Literal["driver", "library"]
+    """`driver`: the driver itself. `library`: HAMi's, which its resource-isolator mounts into each pod from a path of
+    the node."""
+    driver: int | None
+    """Oldest major version of the driver; None: any."""
+    gpu_operator: str | None
+    """Oldest GPU Operator, with v; None: any GPU software."""
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class KaiRelease:
     """A release of the KAI scheduler. Value paths are dotted; None or empty where the release has no such knob."""
 
@@ -139,8 +157,8 @@ class KaiRelease:
     pull_policy_keys: tuple[str, ...]
     default_queue_key: str | None
     """The chart's own default queue, which we switch off: ours are the only queues."""
-    fractions_enforced: bool
-    """Whether a fraction's GPU memory is a limit. Where not, it is accounting."""
+    enforcement: Enforcement | None
+    """What makes a fraction's GPU memory a limit; None: nothing, it is accounting."""
     fractions_need_default_runtime: bool
     """Fractions work only where `nvidia` is the default runtime, or every pod gets the RuntimeClass on the host."""
     mig_names_count_at_zero: bool
@@ -161,6 +179,11 @@ class KaiRelease:
     def footprint(self) -> Footprint:
         """Requests and number of its pods, without the reservation pods of shared GPUs."""
         return total(self.operands)
+
+    @property
+    def topology(self) -> bool:
+        """Whether it has a Topology of its own, and places by it."""
+        return any(kind.plural == "topologies" and kind.group == "kai.scheduler" for kind in self.kinds)
 
     @property
     def hard_coded_runtime_class(self) -> str | None:
@@ -217,6 +240,11 @@ class DevicePluginRelease:
     pull_policy_keys: tuple[str, ...]
     source: str
     traps: tuple[Trap, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DcgmExporterRelease(DevicePluginRelease):
+    """A release of NVIDIA's dcgm-exporter. `version` is the chart's."""
 
 
 @dataclass(frozen=True, kw_only=True)

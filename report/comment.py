@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
+from preview.changes import Change
 from preview.grouped import grouped
 from preview.steps import Op, PolicyResult, Preview, Step
 from preview.usage import Usage
@@ -54,10 +56,20 @@ class Report:
     hours: str = ""
     """A sentence about GPU hours before this change, as Markdown."""
 
-    @property
+    @cached_property
     def owners(self) -> Owners:
         """Says whose a resource is."""
         return Owners(self.preview, frozenset({*team_states(self.base), *team_states(self.head)}))
+
+    @cached_property
+    def settings(self) -> tuple[Change, ...]:
+        """What changes in the stack file."""
+        return changed_settings(self.base, self.head, self.preview, self.usage)
+
+    @cached_property
+    def felt(self) -> tuple[Impact, ...]:
+        """What each team notices, the worst first."""
+        return impacts(self.base, self.head, self.preview, settings=self.settings)
 
 
 def marker(stack: str) -> str:
@@ -207,16 +219,14 @@ def _removals(report: Report, owners: Owners, limit: int) -> list[str]:
 
 
 def _head(report: Report, limit: int) -> str:
-    felt = impacts(report.base, report.head, report.preview, usage=report.usage)
     picture = [f"![Pools and their teams after this change](<{target(report.picture)}>)", ""] if report.picture else []
     teams = team_states(report.base), team_states(report.head)
-    settings = changed_settings(report.base, report.head, report.preview, report.usage)
     errors = bool(report.preview.errors)
     lines = [
         marker(report.stack),
         _headline(report),
         "",
-        *_summary(report, felt, limit),
+        *_summary(report, report.felt, limit),
         *(diagnostic_section(report.preview.diagnostics, limit) if errors else []),
         *_removals(report, report.owners, limit),
         "### GPU quota and limit",
@@ -226,7 +236,7 @@ def _head(report: Report, limit: int) -> str:
         *([report.hours, ""] if report.hours else []),
         *picture,
         *resource_table(*teams, limit),
-        *version_table(version_changes(report.base, report.head, settings), limit),
+        *version_table(version_changes(report.base, report.head, report.settings), limit),
         *policy_section(report.policies, limit),
         *([] if errors else diagnostic_section(report.preview.diagnostics, limit)),
     ]

@@ -127,12 +127,17 @@ def changed_settings(
 
 
 def impacts(
-    base: Platform | None, head: Platform | None, preview: Preview, *, usage: Usage | None = None
+    base: Platform | None,
+    head: Platform | None,
+    preview: Preview,
+    *,
+    usage: Usage | None = None,
+    settings: Iterable[Change] | None = None,
 ) -> tuple[Impact, ...]:
-    """What each team notices, the worst first."""
+    """What each team notices, the worst first. `settings`: what changes in the stack file, where that is known."""
     before, after = team_states(base), team_states(head)
     owners = Owners(preview, frozenset({*before, *after}))
-    settings = [*_of_settings(changed_settings(base, head, preview, usage))]
+    known = changed_settings(base, head, preview, usage) if settings is None else settings
     steps: list[Impact] = []
     sharing = [name for name, state in after.items() if state.mode == SchedulerMode.HOST.value and name in before]
     for step in preview.changes:
@@ -146,7 +151,7 @@ def impacts(
             steps += [impact for name in sharing for impact in _of_shared_scheduler(step, name)]
         else:
             steps += _of_host(step)
-    return tuple(sorted(_once(settings, steps)))
+    return tuple(sorted(_once(_of_settings(known), steps)))
 
 
 def _once(settings: Iterable[Impact], steps: Iterable[Impact]) -> Iterator[Impact]:

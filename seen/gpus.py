@@ -16,8 +16,11 @@ RESERVED_UUID: Final = "run.ai/reserve_for_gpu_index"
 
 @dataclass(kw_only=True)
 class Taken:
-    """What is taken of one node: whole units by resource name, and shared ones by KAI's group."""
+    """What is taken of one node: CPU (cores), memory (bytes), whole units by resource name, shared ones by KAI's
+    group."""
 
+    cpu: float = 0.0
+    memory: float = 0.0
     whole: list[tuple[str, Holder]] = field(default_factory=list)
     shared: dict[str, list[Holder]] = field(default_factory=dict)
     uuids: dict[str, str] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,9 @@ class Node:
     cpu: float = 0.0
     memory: float = 0.0
     """Bytes; both allocatable."""
+    cpu_used: float = 0.0
+    memory_used: float = 0.0
+    """By the requests of the pods there."""
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -209,6 +213,8 @@ class Check:
     at: datetime | None
     sentence: str
     findings: tuple[Finding, ...] = ()
+    node: str = ""
+    """The node that it ran on; empty where its report names none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,6 +259,8 @@ class Team:
     check: Check | None
     sharing: bool = True
     """Whether it may ask for fractions."""
+    paused: bool = False
+    """By the stack file: the host takes no pod of it."""
 
     @property
     def kai_version(self) -> str:
@@ -285,6 +293,14 @@ class Seen:
     def team(self, name: str) -> Team | None:
         """The tenant of a name."""
         return next((team for team in self.teams if team.name == name), None)
+
+    @cached_property
+    def about(self) -> Mapping[tuple[str, str, str], tuple[Event, ...]]:
+        """Events by (team, namespace, name) of what they are about, the oldest first."""
+        found: dict[tuple[str, str, str], list[Event]] = {}
+        for event in sorted(self.events, key=lambda e: e.at.timestamp() if e.at else 0.0):
+            found.setdefault((event.team, event.namespace, event.name), []).append(event)
+        return {key: tuple(events) for key, events in found.items()}
 
     @property
     def nodes(self) -> tuple[Node, ...]:

@@ -110,6 +110,20 @@ def gpus_asked(pod: Json) -> dict[str, float]:
     return found
 
 
+def requests(pod: Json) -> tuple[float, float]:
+    """CPU (cores) and memory (bytes) that a pod asks for; what is not requested is its limit."""
+
+    def of(resource: str) -> float:
+        def each(container: Json) -> float:
+            asked = table(container, "resources", "requests").get(resource)
+            return number(table(container, "resources", "limits").get(resource, 0) if asked is None else asked)
+
+        first = max((each(one) for one in rows(pod, "spec", "initContainers")), default=0.0)
+        return max(first, sum(each(one) for one in rows(pod, "spec", "containers")))
+
+    return of("cpu"), of("memory")
+
+
 def groups(labels: Mapping[str, object]) -> tuple[str, ...]:
     """The GPU groups that a pod's labels name."""
     several = [key.partition("/")[2] for key in labels if key.startswith(f"{GROUP}/")]

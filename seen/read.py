@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import httpx2
@@ -17,7 +18,7 @@ from lightkube.core.exceptions import ConfigError
 
 from kube.client import connect_to, reason_of, said
 from names import CHECK_NAMESPACE, CHECK_REPORT, KAI_NAMESPACE
-from seen.plain import Json, rows, table, text
+from seen.plain import Json, name, namespace, rows, table, text
 
 QUICK: Final = httpx2.Timeout(8.0, connect=2.0)
 """Seconds for one answer; all clusters are asked at once."""
@@ -68,6 +69,11 @@ class Said:
     objects: Mapping[str, tuple[Json, ...]] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
 
+    @cached_property
+    def pods(self) -> Mapping[tuple[str, str], Json]:
+        """Pods by namespace and name."""
+        return {(namespace(pod), name(pod)): pod for pod in self.all("pods")}
+
     def all(self, kind: str) -> tuple[Json, ...]:
         """The objects of a kind; empty where they could not be read."""
         return self.objects.get(kind, ())
@@ -81,35 +87,60 @@ class Look:
     teams: Mapping[str, Said]
 
 
-def look(host: SingleConfig | None, teams: Mapping[str, SingleConfig | None]) -> Look:
-    """Ask the host and each team's virtual cluster. None: there is no kubeconfig at hand. Raises nothing."""
-    with ThreadPoolExecutor(max_workers=ASKED_AT_ONCE) as pool:
-        asked = {name: pool.submit(ask, config, IN_TEAM) for name, config in teams.items()}
-        return Look(host=ask(host, ON_HOST), teams={name: answer.result() for name, answer in asked.items()})
+class Clusters:
+    """The clusters of a stack, each connected once: to load the certificates costs more than all the questions.
+
+    A cluster of which no kubeconfig is at hand is None.
+    """
+
+    def __init__(self, host: SingleConfig | None, teams: Mapping[str, SingleConfig | None]) -> None:
+        self._host = _Cluster(host, ON_HOST)
+        self._teams = {team: _Cluster(config, IN_TEAM) for team, config in teams.items()}
+
+    def look(self) -> Look:
+        """Ask the host and each team's virtual cluster. Raises nothing."""
+        with ThreadPoolExecutor(max_workers=ASKED_AT_ONCE) as pool:
+            asked = {team: pool.submit(cluster.ask) for team, cluster in self._teams.items()}
+            return Look(host=self._host.ask(), teams={team: answer.result() for team, answer in asked.items()})
 
 
-def ask(config: SingleConfig | None, kinds: Mapping[str, str]) -> Said:
+@dataclass
+class _Cluster:
+    """One API server, and what it is asked for. Asked by one thread at a time."""
+
+    config: SingleConfig | None
+    kinds: Mapping[str, str]
+    client: httpx2.Client | None = None
+
+    def ask(self) -> Said:
+        if self.config is None:
+            return Said()
+        try:
+            self.client = self.client or connect_to(self.config, QUICK)
+            return ask(self.client, self.kinds)
+        except (OSError, ConfigError, ValueError) as error:
+            return Said(api=f"down: {reason_of(error)}")
+
+
+def ask(api: httpx2.Client, kinds: Mapping[str, str]) -> Said:
     """Ask one API server. The first time that it can't be reached it is taken for down."""
-    if config is None:
-        return Said()
     version, objects, refused = "", {}, {}
     try:
-        with connect_to(config, QUICK) as api:
-            first = api.get("/version")
-            if not first.is_success:
-                return Said(api=f"down: {said(first)}")
-            version = text(first.json(), "gitVersion")
-            for kind, path in kinds.items():
-                answer = api.get(path)
-                if answer.is_success:
-                    found = answer.json()
-                    objects[kind] = tuple(rows(found, "items")) if "items" in table(found) else (table(found),)
-                elif answer.status_code == httpx2.codes.UNAUTHORIZED:
-                    return Said(api="down: it does not accept the credentials", version=version)
-                elif answer.status_code == httpx2.codes.NOT_FOUND:
-                    objects[kind] = ()  # a kind that this server does not know
-                else:
-                    refused[kind] = said(answer)
+        first = api.get("/version")
+        if not first.is_success:
+            return Said(api=f"down: {said(first)}")
+        version = text(first.json(), "gitVersion")
+        for kind, path in kinds.items():
+            answer = api.get(path)
+            if answer.is_success:
+                found = answer.json()
+                objects[kind] = tuple(rows(found, "items")) if "items" in table(found) else (table(found),)
+            elif answer.status_code == httpx2.codes.UNAUTHORIZED:
+                return Said(api="down: it does not accept the credentials", version=version)
+            elif answer.status_code == httpx2.codes.NOT_FOUND:
+                objects[kind] = ()  # a kind that this server does not know
+            else:
+                refused[kind] = said(answer)
     except (httpx2.HTTPError, OSError, ConfigError, ValueError) as error:
         why = reason_of(error)
         if not objects:

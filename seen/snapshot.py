@@ -28,7 +28,7 @@ from names import (
 from seen.gpus import RESERVED_UUID, Taken, units_of
 from seen.model import Check, Component, Event, Finding, Gap, Holder, Node, Pod, Pool, Queue, Seen, Team
 from seen.plain import Json, condition, moment, name, namespace, number, rows, table, text
-from seen.pods import INNER_NAME, INNER_NAMESPACE, gpus_asked, groups, memory_of, pod_of
+from seen.pods import INNER_NAME, INNER_NAMESPACE, gpus_asked, groups, memory_of, pod_of, requests
 from seen.read import UP, Look, Said
 from settings.models import HostProvider, Platform, SchedulerMode
 from settings.models import Team as Wanted
@@ -46,7 +46,10 @@ def snapshot(look: Look, platform: Platform, *, stack: str, at: datetime) -> See
     known = tenants(platform)
     there = _namespaces(look.host)
     every = (*known, *(team for team in there if team not in known), *(t for t in look.teams if t not in known))
-    pods = {team: _pods(team, look) for team in dict.fromkeys(every)}
+    by_space: dict[str, list[Json]] = {}
+    for pod in look.host.all("pods"):
+        by_space.setdefault(namespace(pod), []).append(pod)
+    pods = {team: _pods(team, look, by_space.get(team_namespace(team), [])) for team in dict.fromkeys(every)}
     own = _host_pods(look.host)
     return Seen(
         stack=stack,
@@ -86,14 +89,13 @@ Pair = tuple[Pod, Json]
 """A pod, and its JSON from whoever knows it best."""
 
 
-def _pods(team: str, look: Look) -> list[Pair]:
+def _pods(team: str, look: Look, there: Iterable[Json]) -> list[Pair]:
+    """A team's pods. `there`: those in its namespace on the host."""
     said, memory = look.teams.get(team, Said()), memory_of(look.host.all("nodes"))
     on_host: dict[tuple[str, str], Json] = {}
-    for pod in look.host.all("pods"):
-        if namespace(pod) == team_namespace(team):
-            away = table(pod, "metadata", "annotations")
-            key = str(away.get(INNER_NAMESPACE, "")), str(away.get(INNER_NAME, name(pod)))
-            on_host[key] = pod
+    for pod in there:
+        away = table(pod, "metadata", "annotations")
+        on_host[str(away.get(INNER_NAMESPACE, "")), str(away.get(INNER_NAME, name(pod)))] = pod
     found = []
     for pod in said.all("pods"):
         other = on_host.pop((namespace(pod), name(pod)), None)
@@ -128,6 +130,8 @@ def _taken(pods: Iterable[Pair]) -> dict[str, Taken]:
         if not pod.holds:
             continue
         node = found.setdefault(pod.node, Taken())
+        cpu, memory = requests(raw)
+        node.cpu, node.memory = node.cpu + cpu, node.memory + memory
         holder = Holder(team=pod.team, namespace=pod.namespace, pod=pod.name, share=pod.fraction)
         if pod.namespace == KAI_RESERVATION_NAMESPACE:
             for group in groups(table(raw, "metadata", "labels")):
@@ -161,6 +165,8 @@ def _node(node: Json, platform: Platform, taken: Taken) -> Node:
         pressures=tuple(kind for kind in PRESSURES if condition(node, kind).get("status") == "True"),
         cpu=number(given.get("cpu")),
         memory=number(given.get("memory")),
+        cpu_used=taken.cpu,
+        memory_used=taken.memory,
         labels=labels,
     )
 
@@ -198,11 +204,15 @@ def _team(
         pods=tuple(found),
         quota=_quota(look.host, team_namespace(team)),
         check=_check(said),
-        sharing=wanted is None or wanted.scheduler.gpu_sharing,
+        sharing=wanted is None or wanted.scheduler.shares,
+        paused=wanted is not None and wanted.paused,
     )
 
 
 def _nodes_of(wanted: Wanted | None, platform: Platform, said: Said, host: Said) -> tuple[str, ...]:
+    if wanted is not None and wanted.pool is None:
+        # the host's nodes are not synced then: what its cluster lists are stand-ins for those that run a pod of it
+        return tuple(name(node) for node in host.all("nodes"))
     if said.all("nodes"):
         return tuple(name(node) for node in said.all("nodes"))
     pool = platform.pools.get(wanted.pool or "") if wanted else None
@@ -294,6 +304,7 @@ def _check(said: Said) -> Check | None:
         verdict=verdict,
         at=moment(report, "startedAt"),
         sentence=text(report, "sentence"),
+        node=text(report, "node"),
         findings=tuple(
             Finding(
                 severity=text(one, "severity"),

@@ -15,6 +15,8 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from releases import (
+    DCGM_EXPORTER,
+    DEFAULT_DCGM_EXPORTER,
     DEFAULT_DEVICE_PLUGIN,
     DEFAULT_GPU_OPERATOR,
     DEFAULT_VCLUSTER,
@@ -55,6 +57,9 @@ _VENDORS: Final[dict[str, dict[str, ChartRef]]] = {
     "nvidia-device-plugin": {
         r.version: ChartRef(chart="nvidia-device-plugin", version=r.version, repo=r.repo)
         for r in DEVICE_PLUGIN.values()
+    },
+    "dcgm-exporter": {
+        r.version: ChartRef(chart="dcgm-exporter", version=r.version, repo=r.repo) for r in DCGM_EXPORTER.values()
     },
     "gpu-operator": {
         r.version: ChartRef(chart="gpu-operator", version=r.version, repo=r.repo) for r in GPU_OPERATOR.values()
@@ -133,6 +138,8 @@ def installed_charts(platform: Platform) -> list[tuple[str, str]]:
         wanted.append(("nvidia-device-plugin", platform.gpu.version or DEFAULT_DEVICE_PLUGIN))
     if platform.gpu.owner is Owner.OURS and platform.gpu.stack is GpuStack.GPU_OPERATOR:
         wanted.append(("gpu-operator", platform.gpu.version or DEFAULT_GPU_OPERATOR))
+    if platform.gpu.metrics is not None and platform.gpu.stack is GpuStack.DEVICE_PLUGIN:
+        wanted.append(("dcgm-exporter", DEFAULT_DCGM_EXPORTER))
     known = [(name, version) for name, version in wanted if version is not None and version in _VENDORS[name]]
     return list(dict.fromkeys(known))
 

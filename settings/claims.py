@@ -76,7 +76,10 @@ def shared_cost(platform: Platform) -> Footprint | None:
     scheduler = platform.host.scheduler
     ours = scheduler is not None and scheduler.owner is Owner.OURS
     kai = releases.KAI.get(scheduler.version) if scheduler is not None and ours else None
-    return kai.footprint if kai else None
+    if kai is None:
+        return None
+    more = [releases.SCALE_ADJUSTER] if scheduler is not None and scheduler.scale_adjuster else []
+    return kai.footprint + releases.total(more)
 
 
 def declared_footprint(platform: Platform) -> dict[str, dict[str, dict[str, int | float | None]]]:

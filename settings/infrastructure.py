@@ -38,6 +38,8 @@ MOST_PODS_OF_NODE: Final = 10_000
 MOST_MEMORY_MIB: Final = 16 * 1024 * 1024
 """16 TiB: far more than any GPU has. A larger number is one in bytes."""
 MOST_LABELS: Final = 20
+MOST_LEVELS: Final = 16
+"""KAI's own bound for the levels of a Topology (its CRD, KAI@v0.16.8:deployments/kai-scheduler/crds)."""
 MOST_MPS_CLIENTS: Final = 48
 """Clients of one GPU since Volta (NVIDIA MPS; device plugin v0.20.0:cmd/mps-control-daemon/mps/device.go refuses more).
 """
@@ -103,6 +105,10 @@ class SharedScheduler(Section):
 
     version: Version = Field(description="KAI release with v, like v0.16.8; known ones: docs/versions.md")
     owner: Owner = Field(default=Owner.OURS, description="ours: we install it; cluster: it is there already")
+    scale_adjuster: Flag = Field(
+        default=False,
+        description="tell a node autoscaler of pods that wait for a part of a GPU; only for a KAI of ours",
+    )
 
 
 class Host(Section):
@@ -161,6 +167,19 @@ class RuntimeClass(Section):
     owner: Owner = Field(default=Owner.OURS, description="cluster where k3s or the GPU Operator brings it")
 
 
+class Metrics(Section):
+    """NVIDIA's dcgm-exporter on every GPU node. The Prometheus that scrapes it is the cluster's own."""
+
+    service_monitor: Flag = Field(
+        default=False, description="also make a ServiceMonitor; its CRD comes with a Prometheus operator"
+    )
+    labels: dict[LabelKey, LabelValue] = Field(
+        default_factory=dict,
+        max_length=MOST_LABELS,
+        description="of the ServiceMonitor: those by which the cluster's Prometheus chooses, like release: prometheus",
+    )
+
+
 class Gpu(Section):
     """The GPU software on the nodes."""
 
@@ -176,6 +195,9 @@ class Gpu(Section):
         default=None,
         description="how a GPU gets into a container on these hosts: docs/versions.md; default: any mode of NVIDIA's "
         "container runtime",
+    )
+    metrics: Metrics | None = Field(
+        default=None, description="GPU metrics for a Prometheus; default: what the GPU Operator brings by itself"
     )
 
 
@@ -273,6 +295,13 @@ class Pool(Section):
     )
     taint: Flag = Field(
         default=False, description="keep everything but GPU teams off the nodes: nvidia.com/gpu:NoSchedule"
+    )
+
+    topology: tuple[LabelKey, ...] = Field(
+        default=(),
+        max_length=MOST_LEVELS,
+        description="labels of its nodes, the widest first (zone, rack, kubernetes.io/hostname): a KAI Topology of the "
+        "pool's name, for jobs that ask to be near each other",
     )
 
     @property

@@ -10,8 +10,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import Field, Strict
+from pydantic import BeforeValidator, Field, Strict
 
+from settings.gpu_sharing import Enforce, GpuSharing, spelled_out
 from settings.infrastructure import (
     MOST_MEMORY_MIB,
     MOST_NODES,
@@ -21,6 +22,7 @@ from settings.infrastructure import (
     Host,
     HostProvider,
     Injection,
+    Metrics,
     MpsReplicas,
     Owner,
     Pool,
@@ -30,6 +32,7 @@ from settings.infrastructure import (
     Sharing,
 )
 from settings.quotas import GpuQuota, Queue, QueueResource, TeamResources
+from settings.shorthand import or_short
 from settings.slurm import Slurm
 from settings.snapshots import Snapshots
 from settings.texts import (
@@ -60,15 +63,18 @@ __all__ = [
     "Artifacts",
     "Canary",
     "Check",
+    "Enforce",
     "Expose",
     "Gpu",
     "GpuQuota",
+    "GpuSharing",
     "GpuStack",
     "Headroom",
     "Host",
     "HostProvider",
     "Injection",
     "Isolation",
+    "Metrics",
     "MpsReplicas",
     "OnFailure",
     "Override",
@@ -150,8 +156,17 @@ class Scheduler(Section):
         default=SchedulerMode.DEFAULT, description="virtual: a KAI of its own; host: the host's KAI; default: no KAI"
     )
     version: Version | None = Field(default=None, description="KAI release, like v0.9.3; only with mode virtual")
-    gpu_sharing: Flag = Field(default=False, description="allow GPU fractions (gpu-fraction, gpu-memory annotations)")
+    gpu_sharing: Annotated[GpuSharing, BeforeValidator(spelled_out)] = Field(
+        default=GpuSharing(),
+        description="allow GPU fractions (gpu-fraction, gpu-memory annotations); true and false alone are short forms",
+        json_schema_extra=or_short({"type": "boolean"}),
+    )
     canary: Canary | None = Field(default=None, description="a second virtual cluster with another KAI version")
+
+    @property
+    def shares(self) -> bool:
+        """Whether GPU fractions are allowed."""
+        return self.gpu_sharing.enabled
 
 
 class Expose(StrEnum):

@@ -102,7 +102,7 @@ def restricted_teams_can_run(platform: Platform) -> Iterator[Problem]:
                 got=shown(kai.version),
                 fix=f"write {releases.DEFAULT_KAI}, or isolation: baseline",
             )
-        elif team.scheduler.gpu_sharing and canary_of(platform, name) is None:
+        elif team.scheduler.shares and canary_of(platform, name) is None:
             yield Problem(
                 path=(*path, "scheduler", "gpuSharing"),
                 rule="and isolation: restricted exclude each other, the level refuses KAI's reservation pods",

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, Field
 
 from settings.shorthand import or_short
+from settings.texts import RunTime
 from settings.types import CpuQuantity, GpuAmount, GpuCount, MemoryQuantity, Section, Share, Whole, gpu_numbers
 
 MOST_PODS: Final = 150_000
@@ -88,4 +89,14 @@ class Queue(Section):
         ge=-MOST_PRIORITY,
         le=MOST_PRIORITY,
         description="KAI: higher is served first and reclaimed last, within one scheduler",
+    )
+    preempt_min_runtime: RunTime | None = Field(
+        default=None,
+        description="how long a job of this queue runs before one of a higher priority class may take its place in it; "
+        "default: not at all",
+    )
+    reclaim_min_runtime: RunTime | None = Field(
+        default=None,
+        description="how long a job of this queue keeps what is above the quota once another queue asks; default: not "
+        "at all",
     )

@@ -79,7 +79,7 @@ def _canary(team: Team) -> Team:
             # its ports and GPUs are the team's
             "workloads": {},
             # under their own names, so that the team's manifests work there as they are
-            "queues": scaled(team.queues, gpus, parts=team.scheduler.gpu_sharing),
+            "queues": scaled(team.queues, gpus, parts=team.scheduler.shares),
             # the team's own port and names are not the canary's
             "access": team.access.model_copy(update={"port": None, "host_names": canary.host_names}),
             "check": team.check.model_copy(update={"gpus": min(team.check.gpus, max(gpus, 1))}),

@@ -176,6 +176,18 @@ EnvName = Annotated[
     ),
 ]
 
+RunTime = Annotated[
+    str,
+    Text(
+        rule="a time: a whole number and s, m or h, from 1s to 999h",
+        pattern=r"[1-9][0-9]{0,2}[smh]",
+        longest=4,
+        example="'90s', '10m' or '2h'",
+        stand_in="{}s",
+    ),
+]
+"""A duration as KAI reads it (Go's time.Duration)."""
+
 Version = Annotated[
     str,
     Text(

@@ -178,9 +178,11 @@ def _text(detail: ErrorDetails, path: Path) -> Problem:
 def _mapping(detail: ErrorDetails, path: Path) -> Problem:
     there = walk(detail["loc"])[1]
     section = None if there is None else as_section(there.bare)
-    shorthand = {"gpus": "a whole number or quota and limit", "gpu": "a number or quota and limit"}.get(
-        str(path[-1]) if path else ""
-    )
+    shorthand = {
+        "gpus": "a whole number or quota and limit",
+        "gpu": "a number or quota and limit",
+        "gpuSharing": "true, false or a mapping",
+    }.get(str(path[-1]) if path else "")
     known = ", ".join(fields(section)) if section else "name: value"
     empty = detail["input"] is None
     return Problem(

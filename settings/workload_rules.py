@@ -88,7 +88,7 @@ def workloads_have_their_queue(platform: Platform) -> Iterator[Problem]:
                 got="scheduler.mode default",
                 fix="write gpu: {count: 1}, or mode virtual or host",
             )
-        elif workload.gpu.parts and not team.scheduler.gpu_sharing:
+        elif workload.gpu.parts and not team.scheduler.shares:
             yield Problem(
                 path=(*path, "gpu"),
                 rule="a part of a GPU needs scheduler.gpuSharing",

@@ -4,8 +4,8 @@ Run by `make drills STACK=...` on a stack that is up and has two teams in mode `
 snapshots, because the way back is `make restore`. DRILL=<name> runs one. For each fault: `make status` must name it,
 the other team's Job must pass, the other team must be previewed and updated meanwhile, and the way back is timed.
 
-The lab has no KAI and no vCluster: there what shows in the API alone is planted (a CRD, a leaked pod) and taken back by
-hand, and the other team's pod is admitted and not run.
+The lab has no KAI and no vCluster: there the leaked pod alone is planted, and taken back by hand; the other team's Job
+is admitted and not run. Without its CRD a lab reads no Queue, so that fault is for a cluster.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import httpx2
@@ -49,13 +51,14 @@ BACK_SECONDS: Final = 300.0
 
 @dataclass(kw_only=True)
 class World:
-    """The two teams. `version`: of the broken one's KAI; `team`: the other one; `runs`: whether pods run at all."""
+    """Two teams of a stack. `version`: the broken one's KAI; `runs`: whether pods run at all."""
 
+    root: Path
     stack: str
     broken: str
     other: str
     version: str
-    team: Team
+    teams: Mapping[str, Team]
     runs: bool
     image: str
     runtime_class: str | None
@@ -116,19 +119,10 @@ def version_mismatch(api: httpx2.Client, world: World) -> None:
     _image(api, grouper, f"{image.rpartition(':')[0]}:{another}")
 
 
-def _serve_queues(api: httpx2.Client, *, served: bool) -> None:
-    versions = api.get(CRD).json()["spec"]["versions"]
-    change(api, "PATCH", CRD, {"spec": {"versions": [{**version, "served": served} for version in versions]}}, MERGE)
-
-
 def crd_conflict(api: httpx2.Client, _: World) -> None:
     """Another program's CRD of the same name: KAI's version of the kind is served no more."""
-    _serve_queues(api, served=False)
-
-
-def crd_back(api: httpx2.Client, _: World) -> None:
-    """The kind as it was."""
-    _serve_queues(api, served=True)
+    versions = [{**version, "served": False} for version in api.get(CRD).json()["spec"]["versions"]]
+    change(api, "PATCH", CRD, {"spec": {"versions": versions}}, MERGE)
 
 
 def resource_leak(api: httpx2.Client, world: World) -> None:
@@ -166,15 +160,15 @@ def leak_back(api: httpx2.Client, _: World) -> None:
 
 FAULTS: Final = (
     Fault(name="scheduler-bug", slides="2-4 hours", named="CrashLoopBackOff", plant=scheduler_bug),
-    Fault(name="crd-conflict", slides="6+ hours", named="CRD queues.", plant=crd_conflict, undo=crd_back),
+    Fault(name="crd-conflict", slides="6+ hours", named="CRD queues.", plant=crd_conflict),
     Fault(name="version-mismatch", slides="1-2 days", named="and its KAI is", plant=version_mismatch),
     Fault(name="resource-leak", slides="4-8 hours", named=LEAK, plant=resource_leak, undo=leak_back),
 )
 
 
-def job(world: World, name: str) -> Json:
-    """A Job of the other team's, on one GPU through its own queue."""
-    queue = min(world.team.queues)
+def job(world: World, team: str, name: str) -> Json:
+    """A Job of a team's, on one GPU through its own queue."""
+    queue = min(world.teams[team].queues)
     spec = {
         "schedulerName": names.KAI_SCHEDULER_NAME,
         "restartPolicy": "Never",
@@ -197,18 +191,18 @@ def job(world: World, name: str) -> Json:
     }
 
 
-def works(world: World, name: str) -> float:
-    """Seconds until the other team's Job has passed. In the lab: until its API takes the Job."""
-    began, body = time.monotonic(), job(world, f"drill-{name}")
+def works(world: World, team: str, name: str) -> float:
+    """Seconds until a Job of the team's has passed. In the lab: until its API takes the Job."""
+    began, body = time.monotonic(), job(world, team, f"drill-{name}")
     collection = path("batch/v1", "Job", namespace="default")
-    with world.api(world.other) as api:
+    with world.api(team) as api:
         change(api, "POST", collection + ("" if world.runs else "?dryRun=All"), body)
         while world.runs:
             status = api.get(f"{collection}/drill-{name}").json().get("status") or {}
             if status.get("succeeded"):
                 break
             if status.get("failed") or time.monotonic() - began > JOB_SECONDS:
-                message = f"the Job of {world.other} did not pass: {status}"
+                message = f"the Job of {team} did not pass: {status}"
                 raise RuntimeError(message)
             time.sleep(0.5)
         if world.runs:
@@ -216,11 +210,11 @@ def works(world: World, name: str) -> float:
     return time.monotonic() - began
 
 
-def command(*words: str) -> str:
-    """Run one of the program's commands; its standard output. Raises where it fails."""
+def command(world: World, *words: str) -> str:
+    """Run one of the program's commands on the stack; its standard output. Raises where it fails."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        code = main(words)
+        code = main(["--stack", world.stack, *words], root=world.root)
     if code != 0:
         message = f"make {' '.join(words)}: exit code {code}"
         raise RuntimeError(message)
@@ -253,13 +247,14 @@ def well(world: World) -> bool:
 @contextmanager
 def changed(world: World) -> Iterator[None]:
     """The stack file with one pod more for the other team; put back, byte for byte."""
-    file = ROOT / f"Pulumi.{world.stack}.yaml"
+    file = world.root / f"Pulumi.{world.stack}.yaml"
     text = file.read_text(encoding="utf-8")
     parsed = yaml.safe_load(text)
     resources = parsed["config"]["gpu-tenancy:platform"]["teams"][world.other].setdefault("resources", {})
-    resources["pods"] = world.team.resources.pods + 1
+    resources["pods"] = world.teams[world.other].resources.pods + 1
     try:
-        file.write_text(yaml.safe_dump(parsed), encoding="utf-8")
+        # as JSON, in which every text is quoted: a day that the engine has rewritten reads differently without
+        file.write_text(json.dumps(parsed, default=str), encoding="utf-8")
         yield
     finally:
         file.write_text(text, encoding="utf-8")
@@ -267,43 +262,50 @@ def changed(world: World) -> Iterator[None]:
 
 def drill(world: World, fault: Fault) -> list[str]:
     """One fault: planted, named, worked beside, recovered from. The row of the table."""
-    stack = ("--stack", world.stack)
-    with world.api(world.broken) as api:
-        fault.plant(api, world)
-    seen = until(lambda: fault.named in command(*stack, "status"), SEEN_SECONDS, f"status does not name {fault.named}")
-    passed = works(world, fault.name)
-    with changed(world):
-        command(*stack, "preview")
-        began = time.monotonic()
-        command(*stack, "up")
-        updated = time.monotonic() - began
-    began = time.monotonic()
-    if world.runs:
-        newest = _newest(world)
-        command(*stack, "restore", "--team", world.broken, "--snapshot", newest, "--yes")
-    elif fault.undo is not None:
+    newest = _newest(world) if world.runs else ""
+    try:
         with world.api(world.broken) as api:
-            fault.undo(api, world)
-    until(lambda: well(world), BACK_SECONDS, f"{world.broken} is not well again")
-    back = time.monotonic() - began
-    command(*stack, "up")  # the other team as the file has it
+            fault.plant(api, world)
+        named = f"status does not name {fault.named}"
+        seen = until(lambda: fault.named in command(world, "status"), SEEN_SECONDS, named)
+        passed = works(world, world.other, fault.name)
+        with changed(world):
+            command(world, "preview")
+            began = time.monotonic()
+            command(world, "up")
+            updated = time.monotonic() - began
+    finally:  # the next drill begins with a team that is well
+        began = time.monotonic()
+        _recover(world, fault, newest)
+        back = time.monotonic() - began
+    command(world, "up")  # the other team as the file has it
     how = f"{passed:.0f} s" if world.runs else "admitted"
     return [fault.name, f"named after {seen:.0f} s", how, f"{updated:.0f} s", f"{back:.0f} s", fault.slides]
 
 
+def _recover(world: World, fault: Fault, newest: str) -> None:
+    if world.runs:
+        command(world, "restore", "--team", world.broken, "--snapshot", newest, "--yes")
+    elif fault.undo is not None:
+        with world.api(world.broken) as api:
+            fault.undo(api, world)
+    until(lambda: well(world), BACK_SECONDS, f"{world.broken} is not well again")
+    works(world, world.broken, f"{fault.name}-after")  # what the API server says of it may be older than what is
+
+
 def _newest(world: World) -> str:
     options = argparse.Namespace(stack=world.stack, command="restore")
-    place = place_of(options, ROOT)
+    place = place_of(options, world.root)
     host = Host.of(place, driver_for(place))
     host.find(must_reach=True)
     with api_of(host.reached) as api:
         return recorded(api, store_of(place, world.broken))[0].name
 
 
-def world_of(stack: str) -> World:
+def world_of(stack: str, root: Path) -> World:
     """The two teams of a stack. Exits with words where it has none."""
     options = argparse.Namespace(stack=stack, command="drills")
-    platform = place_of(options, ROOT).platform
+    platform = place_of(options, root).platform
     teams = [name for name, team in platform.teams.items() if team.scheduler.mode is SchedulerMode.VIRTUAL]
     kept = [name for name in teams if platform.teams[name].vcluster.snapshots is not None]
     runs = platform.host.provider is not HostProvider.LAB
@@ -312,28 +314,29 @@ def world_of(stack: str) -> World:
     if broken is None or other is None:
         sys.exit(f"stack {stack} needs two teams in mode virtual, one of them with vcluster.snapshots")
     return World(
+        root=root,
         stack=stack,
         broken=broken,
         other=other,
         version=platform.teams[broken].scheduler.version or "",
-        team=platform.teams[other],
+        teams=platform.teams,
         runs=runs,
         image=platform.check.image or releases.CHECK_IMAGE,
         runtime_class=None if platform.gpu.stack is GpuStack.FAKE else platform.gpu.runtime_class.name,
     )
 
 
-def run(stack: str, only: str) -> int:
+def run(stack: str, only: str, root: Path = ROOT) -> int:
     """Run the drills and print the table; the exit code."""
-    world = world_of(stack)
+    world = world_of(stack, root)
     for team in (world.broken, world.other):
-        command("--stack", stack, "kubeconfig", "--team", team)
-        world.kubeconfigs[team] = (ROOT / f"kubeconfig-{stack}-{team}.yaml").read_text(encoding="utf-8")
+        command(world, "kubeconfig", "--team", team)
+        world.kubeconfigs[team] = (root / f"kubeconfig-{stack}-{team}.yaml").read_text(encoding="utf-8")
     chosen = [f for f in FAULTS if only in ("", f.name) and (world.runs or f.undo is not None)]
     if not chosen:
         sys.exit(f"no drill {only!r} here; there are: {', '.join(f.name for f in FAULTS)}")
     if world.runs:
-        command("--stack", stack, "snapshot", "--team", world.broken)
+        command(world, "snapshot", "--team", world.broken)
     print(f"| in team {world.broken} | status | {world.other}'s Job | {world.other} updated | recovered | slides |")
     print("|---|---|---|---|---|---|")
     code = 0

@@ -11,8 +11,6 @@ from functools import cache
 from itertools import product
 from typing import Final
 
-import pytest
-
 from capacity import (
     Mode,
     PoolCapacity,
@@ -28,7 +26,7 @@ from capacity import (
 from releases import Footprint
 
 SEEDS: Final = range(250)
-"""Enough that each kind of platform is drawn often; see the tests of both outcomes."""
+"""Enough that each kind of platform is drawn often; each test counts both outcomes."""
 
 
 def cost(cores: int) -> Footprint:
@@ -91,16 +89,14 @@ def a_gpu_is_given_twice(pool: PoolCapacity, claims: list[TenantClaim]) -> bool:
     return False
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_the_guard_speaks_of_limits_exactly_where_a_gpu_can_be_given_twice(seed: int) -> None:
-    pool, claims = guarded(seed)
-    spoken = any(verdict.field == "limit" for verdict in collisions([pool], claims))
-    assert spoken == a_gpu_is_given_twice(pool, claims), (pool, claims)
-
-
-def test_platforms_with_and_without_a_collision_were_drawn() -> None:
-    found = [a_gpu_is_given_twice(*guarded(seed)) for seed in SEEDS]
-    assert min(found.count(True), found.count(False)) > len(SEEDS) // 5
+def test_the_guard_speaks_of_limits_exactly_where_a_gpu_can_be_given_twice() -> None:
+    found = []
+    for seed in SEEDS:
+        pool, claims = guarded(seed)
+        found.append(a_gpu_is_given_twice(pool, claims))
+        spoken = any(verdict.field == "limit" for verdict in collisions([pool], claims))
+        assert spoken == found[-1], (seed, pool, claims)
+    assert min(found.count(True), found.count(False)) > len(SEEDS) // 5, "too few of one kind were drawn"
 
 
 # --- what teams are promised ------------------------------------------------------------------------------------------
@@ -147,11 +143,14 @@ def quotas_can_be_kept(pool: PoolCapacity, claims: list[TenantClaim]) -> bool:
     return can_be_kept(dict.fromkeys(pool.nodes, pool.gpus_per_node), wanted)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_quotas_are_refused_exactly_where_they_cannot_all_be_had(seed: int) -> None:
-    pool, claims = promised(seed)
-    assert [verdict for claim in claims for verdict in gpus_within_nodes(claim, pool)] == []
-    assert bool(pool_quotas([pool], claims)) != quotas_can_be_kept(pool, claims), (pool, claims)
+def test_quotas_are_refused_exactly_where_they_cannot_all_be_had() -> None:
+    found = []
+    for seed in SEEDS:
+        pool, claims = promised(seed)
+        found.append(quotas_can_be_kept(pool, claims))
+        assert [verdict for claim in claims for verdict in gpus_within_nodes(claim, pool)] == [], seed
+        assert bool(pool_quotas([pool], claims)) != found[-1], (seed, pool, claims)
+    assert min(found.count(True), found.count(False)) > len(SEEDS) // 5, "too few of one kind were drawn"
 
 
 def test_some_quotas_fit_every_set_and_no_union() -> None:
@@ -236,14 +235,10 @@ def cores_can_be_kept(pools: list[PoolCapacity], claims: list[TenantClaim]) -> b
     return can_be_kept(free, wanted)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_cores_are_refused_exactly_where_they_cannot_all_be_had(seed: int) -> None:
-    pools, claims = crowded(seed)
-    assert bool(room(pools, claims)) != cores_can_be_kept(pools, claims), (pools, claims)
-
-
-def test_platforms_that_fit_and_that_do_not_were_drawn() -> None:
-    quotas = [quotas_can_be_kept(*promised(seed)) for seed in SEEDS]
-    cores = [cores_can_be_kept(*crowded(seed)) for seed in SEEDS]
-    assert min(quotas.count(True), quotas.count(False)) > len(SEEDS) // 5
-    assert min(cores.count(True), cores.count(False)) > len(SEEDS) // 5
+def test_cores_are_refused_exactly_where_they_cannot_all_be_had() -> None:
+    found = []
+    for seed in SEEDS:
+        pools, claims = crowded(seed)
+        found.append(cores_can_be_kept(pools, claims))
+        assert bool(room(pools, claims)) != found[-1], (seed, pools, claims)
+    assert min(found.count(True), found.count(False)) > len(SEEDS) // 5, "too few of one kind were drawn"

@@ -14,6 +14,7 @@ import yaml
 from tests.conftest import ROOT
 
 NOT_IMPORTED = {
+    "pytest-xdist": "a plugin of pytest",
     "ruff": "a tool",
     "mypy": "a tool",
     "zizmor": "a tool",

@@ -57,6 +57,7 @@ def test_without_a_mode_nothing_is_said() -> None:
 def with_gpu(**gpu: Any) -> dict[str, Any]:
     """The lab's platform on real GPUs, with host.provider of a cluster that is there."""
     data = copy.deepcopy(platform_of("lab"))
+    data["teams"], data["pools"] = {"ml": data["teams"]["ml"]}, {"a100": data["pools"]["a100"]}
     data["gpu"] = {"stack": "devicePlugin", **gpu}
     return data
 

@@ -23,6 +23,7 @@ def test_every_link_of_the_docs_leads_to_a_file() -> None:
         *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")),
         *(ROOT / "docs").glob("*.md"),
         *(ROOT / "docs" / "adr").glob("*.md"),
+        *(ROOT / "docs" / "guides").glob("*.md"),
     ]
     assert len(pages) > 8
     broken = [

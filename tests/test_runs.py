@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import releases
+from releases.engine import DEFAULT_ENGINE, DEFAULT_PROVIDER
 from tests.conftest import ROOT
 
 RECORD = (ROOT / "docs" / "runs.md").read_text()
@@ -13,6 +14,7 @@ KNOWN = {
     "KAI": list(releases.KAI),
     "vCluster": list(releases.VCLUSTER),
     "device plugin": list(releases.DEVICE_PLUGIN),
+    "dcgm-exporter": list(releases.DCGM_EXPORTER),
     "GPU Operator": list(releases.GPU_OPERATOR),
 }
 QUOTE = '"'
@@ -37,6 +39,14 @@ def test_every_version_is_recorded_once_as_run_or_as_not_run(what: str, version:
 @pytest.mark.parametrize("what", RUN_BEFORE_DEFAULT)
 def test_a_default_was_run(what: str) -> None:
     [result] = rows(what, RUN_BEFORE_DEFAULT[what])
+    assert result.startswith("run 20")
+
+
+@pytest.mark.parametrize(
+    ("what", "version"), [("Pulumi engine", DEFAULT_ENGINE), ("Pulumi kubernetes provider", DEFAULT_PROVIDER)]
+)
+def test_the_engine_and_the_provider_that_are_pinned_were_run(what: str, version: str) -> None:
+    [result] = rows(what, version)
     assert result.startswith("run 20")
 
 

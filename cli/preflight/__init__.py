@@ -58,6 +58,7 @@ def compare(
         *software.runtime_class(platform, facts),
         *software.kai_runtime_classes(platform, facts, tenants),
         *software.gpu_software(platform, facts),
+        *software.metrics(platform, facts),
         *software.default_runtime(platform),
         *teams.storage(platform, facts, tenants),
         *teams.kubernetes_inside(platform, facts, tenants, today or date.today()),

@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
+from names import FENCED_CORDONED, FENCED_FOR, FENCED_SINCE, LABEL_FENCED
+from settings.problems import escaped
+
+LONGEST_REASON: Final = 200
+"""Characters of a fence's reason."""
 VENDOR: Final = "nvidia.com/"
 MIG_PREFIX: Final = "mig-"
 """After the vendor's name: how the device plugin names MIG slices with strategy `mixed`."""
@@ -38,6 +43,17 @@ class Fence:
     reason: str = ""
     cordoned_before: bool = False
     """Somebody else had cordoned the node: lifting the fence leaves that."""
+
+    @classmethod
+    def of(cls, labels: Mapping[str, str], annotations: Mapping[str, str]) -> Fence | None:
+        """The fence that stands on a node; None without one."""
+        if LABEL_FENCED not in labels:
+            return None
+        return cls(
+            since=escaped(annotations.get(FENCED_SINCE, ""))[:LONGEST_REASON],
+            reason=escaped(annotations.get(FENCED_FOR, ""))[:LONGEST_REASON],
+            cordoned_before=annotations.get(FENCED_CORDONED) == "true",
+        )
 
     def __str__(self) -> str:
         return f"fenced{f' since {self.since}' if self.since else ''}{f' ({self.reason})' if self.reason else ''}"
@@ -125,6 +141,8 @@ class ClusterFacts:
     """DaemonSets of a device plugin for NVIDIA's GPUs, as namespace/name. Detail is `operator` where the GPU Operator
     made it."""
     gpu_operators: Sequence[ObjectFacts] | None
+    service_monitors: bool | None = None
+    """Whether the cluster knows ServiceMonitors; None where nobody asked, or where it could not be read."""
     kubernetes_inside: Mapping[str, str] = field(default_factory=dict)
     """What each virtual cluster runs now, by its namespace: `v1.34.4`."""
     denied: Sequence[Right] = ()

@@ -12,11 +12,13 @@ from decimal import Decimal
 from typing import Final
 
 import releases
+from cli.preflight.driver import driver_findings
 from cli.preflight.facts import VENDOR, ClusterFacts, NodeFacts
 from cli.preflight.findings import Finding, Level, error, note, warning
 from names import GPU, GPU_COUNT, GPU_MEMORY, GPU_PRESENT, GPU_PRODUCT, GPU_RESOURCES
 from releases import KaiRelease
 from settings.models import GpuStack, Owner, Platform, Pool, SchedulerMode, Team
+from settings.rules.enforcement import enforces
 
 MEMORY_OF_ANOTHER_GPU: Final = Decimal("0.15")
 """NVML's total is up to some 6 % below the number on the box (L4: 24576 on the box, 23034 by NVML); a difference above
@@ -39,6 +41,8 @@ class Users:
 
     kais: Mapping[str, KaiRelease]
     fractions: bool
+    driver: int = 0
+    """Oldest major version of the driver that one of them needs to hold pods to their part; 0: any."""
 
     @property
     def count_names_at_zero(self) -> list[str]:
@@ -49,7 +53,7 @@ class Users:
 def users_of(platform: Platform, pool: str, tenants: Mapping[str, Team]) -> Users:
     """Return whose KAI places pods on a pool. Versions that nobody knows are told by the stack file's rules."""
     kais: dict[str, KaiRelease] = {}
-    fractions = False
+    fractions, driver = False, 0
     for team in tenants.values():
         if team.pool != pool or team.resources.gpus.limit == 0:
             continue
@@ -59,8 +63,10 @@ def users_of(platform: Platform, pool: str, tenants: Mapping[str, Team]) -> User
         kai = releases.KAI.get(version or "")
         if team.scheduler.mode is not SchedulerMode.DEFAULT and kai is not None:
             kais[kai.version] = kai
-            fractions = fractions or team.scheduler.gpu_sharing
-    return Users(kais=kais, fractions=fractions)
+            fractions = fractions or team.scheduler.shares
+            if enforces(team) and kai.enforcement is not None:
+                driver = max(driver, kai.enforcement.driver or 0)
+    return Users(kais=kais, fractions=fractions, driver=driver)
 
 
 def node_gpus(
@@ -68,7 +74,7 @@ def node_gpus(
 ) -> list[Finding]:
     """Return what is wrong with the number of a node's GPUs: nothing, or what explains it."""
     found = list(_numbers(platform, pool, users, node, facts, subject))
-    return [*found, *_unbounded_names(node, subject)]
+    return [*found, *_unbounded_names(node, subject), *driver_findings(users.driver, node, subject)]
 
 
 def _numbers(

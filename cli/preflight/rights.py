@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from cli.preflight.facts import ClusterFacts, Right
 from cli.preflight.findings import Finding, error, ok
 from settings.models import GpuStack, Owner, Platform
+
+MONITORS: Final = "servicemonitors.monitoring.coreos.com"
+"""The CRD of ServiceMonitors, which a Prometheus operator brings."""
 
 
 def needed_rights(platform: Platform) -> list[Right]:
@@ -30,6 +34,9 @@ def needed_rights(platform: Platform) -> list[Right]:
         ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
         ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
     ]
+    if any(team.vcluster.snapshots is not None for team in platform.teams.values()):
+        # the volume, and the pod that writes to it
+        made += [("", "persistentvolumeclaims"), ("", "pods")]
     if platform.gpu.runtime_class.owner is Owner.OURS:
         made.append(("node.k8s.io", "runtimeclasses"))
     if platform.gpu.owner is Owner.OURS and platform.gpu.stack is not GpuStack.FAKE:
@@ -39,6 +46,10 @@ def needed_rights(platform: Platform) -> list[Right]:
         platform.gpu.stack is GpuStack.GPU_OPERATOR and platform.gpu.owner is Owner.OURS
     ):
         made.append(("apiextensions.k8s.io", "customresourcedefinitions"))
+    if platform.gpu.metrics is not None and platform.gpu.metrics.service_monitor:
+        made.append((MONITORS.partition(".")[2], MONITORS.partition(".")[0]))
+    if platform.gpu.metrics is not None and ("apps", "daemonsets") not in made:
+        made.append(("apps", "daemonsets"))
     rights = [Right(verb=verb, group=group, resource=name) for group, name in made for verb in ("create", "delete")]
     return [*rights, Right(verb="patch", group="", resource="nodes"), Right(verb="list", group="", resource="pods")]
 

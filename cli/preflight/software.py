@@ -8,11 +8,28 @@ import releases
 from cli.preflight.facts import ClusterFacts, NodeFacts, ObjectFacts
 from cli.preflight.findings import Finding, error, note, ok, warning
 from cli.preflight.nodes import pool_nodes
+from cli.preflight.rights import MONITORS
 from names import GPU
 from settings.models import GpuStack, HostProvider, Owner, Platform, SchedulerMode, Team
 
 BY_OPERATOR = "operator"
 """Detail of a device plugin that the GPU Operator made."""
+
+
+def metrics(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
+    """Yield whether the cluster knows the ServiceMonitor that the file asks for: without its CRD the chart fails."""
+    asked = platform.gpu.metrics
+    if asked is None or not asked.service_monitor:
+        return
+    if facts.service_monitors is False:
+        yield error(
+            "service-monitor-crd",
+            "ServiceMonitor",
+            f"gpu.metrics.serviceMonitor asks for one, and the cluster has no CRD {MONITORS}",
+            "install a Prometheus operator first, or set serviceMonitor: false",
+        )
+    elif facts.service_monitors:
+        yield ok("service-monitor-crd", "ServiceMonitor", "its CRD is there")
 
 
 def runtime_class(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
@@ -24,7 +41,10 @@ def runtime_class(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
     found = facts.runtime_classes.get(declared.name)
     if declared.owner is Owner.OURS and found is not None and not found.ours:
         yield error(
-            "runtime-class-exists", subject, "exists already and is not ours", "set gpu.runtimeClass.owner: cluster"
+            "runtime-class-exists",
+            subject,
+            "exists already, and this stack did not make it",
+            "set gpu.runtimeClass.owner: cluster",
         )
     elif declared.owner is Owner.CLUSTER and found is None:
         yield error(
@@ -51,7 +71,7 @@ def kai_runtime_classes(platform: Platform, facts: ClusterFacts, tenants: Mappin
     for name, team in tenants.items():
         version = team.scheduler.version
         kai = releases.KAI.get(version or "") if team.scheduler.mode is SchedulerMode.VIRTUAL else None
-        needed = kai.hard_coded_runtime_class if kai is not None and team.scheduler.gpu_sharing else None
+        needed = kai.hard_coded_runtime_class if kai is not None and team.scheduler.shares else None
         if needed is not None and needed != platform.gpu.runtime_class.name and needed not in facts.runtime_classes:
             yield error(
                 "kai-runtime-class",

@@ -1,6 +1,7 @@
 """The GPU software on the nodes: the device plugin or the GPU Operator, and the RuntimeClass.
 
-Owns: their namespace and Helm release where the stack file says that they are ours.
+Owns: their namespace and Helm release where the stack file says that they are ours, and dcgm-exporter where it is
+asked for and the GPU Operator does not bring it.
 Leaves to others: drivers and container toolkit on the hosts (the GPU Operator can bring them, the device plugin not).
 """
 
@@ -18,12 +19,13 @@ from components.base import Component
 from components.gpu.runtime_class import runtime_class
 from releases import injection
 from settings.artifacts import chart_for
-from settings.models import Artifacts, Gpu, GpuStack, HostProvider, Owner, Pool
+from settings.models import Artifacts, Gpu, GpuStack, HostProvider, Metrics, Owner, Pool
 
 NAMESPACES = {
     GpuStack.DEVICE_PLUGIN: names.DEVICE_PLUGIN_NAMESPACE,
     GpuStack.GPU_OPERATOR: names.GPU_OPERATOR_NAMESPACE,
 }
+DCGM_EXPORTER = "dcgm-exporter"
 CHARTS = {GpuStack.DEVICE_PLUGIN: "nvidia-device-plugin", GpuStack.GPU_OPERATOR: "gpu-operator"}
 
 
@@ -60,6 +62,8 @@ class GpuSoftware(Component):
             self.runtime_class = runtime_class(args.gpu.runtime_class, args.provider, self)
         if args.gpu.owner is Owner.OURS and args.gpu.stack is not GpuStack.FAKE:
             self.release = self._release(args)
+        if args.gpu.stack is GpuStack.DEVICE_PLUGIN and args.gpu.metrics is not None:
+            self._metrics(args, args.gpu.metrics)
         self.register_outputs({"version": version(args.gpu)})
 
     def _release(self, args: GpuSoftwareArgs) -> k8s.helm.v3.Release:
@@ -94,6 +98,41 @@ class GpuSoftware(Component):
             opts=self.child(provider=args.provider, depends_on=needs),
         )
 
+    def _metrics(self, args: GpuSoftwareArgs, metrics: Metrics) -> k8s.helm.v3.Release:
+        """dcgm-exporter beside the device plugin."""
+        found = releases.DCGM_EXPORTER[releases.DEFAULT_DCGM_EXPORTER]
+        namespace = k8s.core.v1.Namespace(
+            names.DCGM_NAMESPACE,
+            metadata={
+                "name": names.DCGM_NAMESPACE,
+                # it mounts the kubelet's pod-resources socket and has CAP_SYS_ADMIN for the profiling counters
+                "labels": {**names.labels(), "pod-security.kubernetes.io/enforce": "privileged"},
+            },
+            opts=self.child(provider=args.provider),
+        )
+        chart = chart_for(DCGM_EXPORTER, found.version, args.artifacts)
+        needs: list[pulumi.Resource] = [namespace, *([self.release] if self.release else []), *args.depends_on]
+        return k8s.helm.v3.Release(
+            DCGM_EXPORTER,
+            name=DCGM_EXPORTER,
+            namespace=names.DCGM_NAMESPACE,
+            chart=chart.chart,
+            version=chart.version,
+            repository_opts={"repo": chart.repo} if chart.repo else None,
+            values=releases.dcgm_exporter_values(
+                found,
+                runtime_class=args.gpu.runtime_class.name,
+                monitor_labels=monitor_labels(metrics),
+                image_registry=args.artifacts.image_registry,
+                pull_policy=args.artifacts.image_pull_policy,
+            ),
+            atomic=True,
+            cleanup_on_fail=True,
+            max_history=5,
+            timeout=600,
+            opts=self.child(provider=args.provider, depends_on=needs),
+        )
+
     @staticmethod
     def _values(args: GpuSoftwareArgs, found: str) -> dict[str, releases.JSON]:
         configs = [config for name, pool in args.pools.items() if (config := sharing_config(name, pool))]
@@ -113,9 +152,15 @@ class GpuSoftware(Component):
             configs=configs,
             runtime_class=args.gpu.runtime_class.name,
             microk8s=args.host is HostProvider.MICROK8S,
+            monitor_labels=monitor_labels(args.gpu.metrics),
             image_registry=args.artifacts.image_registry,
             pull_policy=args.artifacts.image_pull_policy,
         )
+
+
+def monitor_labels(metrics: Metrics | None) -> dict[str, str] | None:
+    """The labels of dcgm-exporter's ServiceMonitor; None where none is asked for."""
+    return dict(metrics.labels) if metrics is not None and metrics.service_monitor else None
 
 
 def sharing_config(name: str, pool: Pool) -> releases.SharingConfig | None:

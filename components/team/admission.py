@@ -125,7 +125,6 @@ def binding_spec(tenant: Tenant) -> Spec:
 def rules(tenant: Tenant, strangers: Others, runtime_class: str) -> list[Rule]:
     """Return the rules of a tenant's namespace. The API server tells the first one that is broken."""
     return [
-        *pod_rules.paused(tenant),
         *pod_isolation.isolation(tenant.team.isolation),
         pod_rules.own_account(tenant),
         pod_rules.own_priority(tenant),
@@ -140,6 +139,8 @@ def rules(tenant: Tenant, strangers: Others, runtime_class: str) -> list[Rule]:
         object_rules.no_external_ips(),
         *object_rules.own_bindings(tenant, strangers.nodes),
         object_rules.no_claims_of_devices(),
+        # last: the others stay where they are, so a preview shows one rule more
+        *pod_rules.paused(tenant),
     ]
 
 

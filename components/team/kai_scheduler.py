@@ -7,7 +7,8 @@ Leaves to others: queues, and anything that KAI's operator makes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -29,11 +30,13 @@ class KaiSchedulerArgs:
     """`provider` and `kubeconfig` are those of the cluster that KAI runs in; `team` is None on the host. `cdi`: whether
     it names a fraction's GPU by its CDI name (`releases.injection`); None leaves that to the release.
 
-    `restricted`: its pods must fit that Pod Security level."""
+    `restricted`: its pods must fit that Pod Security level. `scale_adjuster`: for a node autoscaler of the host.
+    `topologies`: levels by name, each a label of nodes, the widest first."""
 
     team: str | None
     release: releases.KaiRelease
     gpu_sharing: bool
+    enforce: bool
     runtime_class: str
     fake_gpus: bool
     cdi: bool | None
@@ -41,6 +44,8 @@ class KaiSchedulerArgs:
     provider: k8s.Provider
     kubeconfig: pulumi.Output[str]
     restricted: bool = False
+    scale_adjuster: bool = False
+    topologies: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class KaiScheduler(Component):
@@ -66,10 +71,14 @@ class KaiScheduler(Component):
             # the chart makes this one only where it is missing, and keeps it on removal: ours, so that it goes
             self._namespace(name, args, names.KAI_RESERVATION_NAMESPACE),
         ]
+        if args.scale_adjuster:
+            # likewise
+            needs.append(self._namespace(name, args, names.KAI_SCALE_NAMESPACE))
         if args.release.needs_cluster_policy_crd and args.team is not None:
             needs.append(self._cluster_policy_crd(name, args))
         self.release = self._release(name, args, needs)
         self._own_kinds(name, args, namespace)
+        self._topologies(name, args)
         self.register_outputs({"version": args.release.version})
 
     def _namespace(self, name: str, args: KaiSchedulerArgs, namespace: str) -> k8s.core.v1.Namespace:
@@ -124,6 +133,7 @@ class KaiScheduler(Component):
             values=releases.kai_values(
                 args.release,
                 gpu_sharing=args.gpu_sharing,
+                enforce=args.enforce,
                 runtime_class=args.runtime_class,
                 fake_gpus=args.fake_gpus,
                 cdi=args.cdi,
@@ -133,6 +143,7 @@ class KaiScheduler(Component):
                 # a virtual cluster is one tenant's; on the host, pods of teams with a KAI of their own name the same
                 # scheduler and may have a queue of the same name
                 namespace_labels={names.LABEL_SCHEDULER: names.SCHEDULED_BY_HOST} if args.team is None else {},
+                scale_adjuster=args.scale_adjuster,
             ),
             cleanup_on_fail=True,
             # a failed first install is uninstalled: kept, it would be "upgraded" by a chart that can't upgrade it
@@ -152,6 +163,18 @@ class KaiScheduler(Component):
                 after_update=renew,
             ),
         )
+
+    def _topologies(self, name: str, args: KaiSchedulerArgs) -> None:
+        for topology, levels in args.topologies.items():
+            k8s.apiextensions.CustomResource(
+                f"{name}-topology-{topology}",
+                api_version=names.TOPOLOGY_API_VERSION,
+                kind="Topology",
+                metadata={"name": topology, "labels": names.labels(team=args.team, pool=topology)},
+                spec={"levels": [{"nodeLabel": label} for label in levels]},
+                # its levels never change (the CRD's own rule)
+                opts=self.child(provider=args.provider, depends_on=[self.release], replace_on_changes=["spec"]),
+            )
 
     def _own_kinds(self, name: str, args: KaiSchedulerArgs, namespace: k8s.core.v1.Namespace) -> None:
         """Make KAI's namespace the owner of its CRDs.

@@ -44,7 +44,7 @@ def paused(tenant: Tenant) -> list[Rule]:
     return [
         Rule(
             name="paused",
-            expression=f"request.operation != 'CREATE' || !({text(SYNCED_LABEL)} in variables.labels) || "
+            expression="request.operation != 'CREATE' || !variables.fromTenant || "
             f"variables.labels[?{text(NAMESPACE_LABEL)}].orValue('') in {listed(OF_TENANCY)}",
             fix="the team is paused; its pods start when it is resumed (state: active)",
         )
@@ -221,7 +221,7 @@ def no_resource_claims() -> Rule:
 def no_devices_by_name(tenant: Tenant) -> Rule:
     """No container names a device to NVIDIA's runtime itself; KAI does so for a fraction, through its ConfigMap."""
     by_kai = f"{only('e.valueFrom', ('configMapKeyRef',))} && variables.asksPart"
-    if not tenant.team.scheduler.gpu_sharing:
+    if not tenant.team.scheduler.shares:
         by_kai = "false"
     bad_variable = (
         f"c.?env.orValue([]).exists(e, e.name in {listed(podspec.DEVICE_VARIABLES)} && "
@@ -245,7 +245,7 @@ def runtime_class(tenant: Tenant, own: str) -> Rule:
     if tenant.has_gpus and tenant.kai is not None and tenant.kai.fractions_need_default_runtime:
         # this KAI's reservation pods name no class, so the syncer gives every pod of the tenant the GPUs' one
         fits, whom = "true", "this team's pods"
-    elif tenant.team.scheduler.gpu_sharing:
+    elif tenant.team.scheduler.shares:
         fits, whom = "variables.asksGpu || variables.asksPart", "pods that ask for a GPU or a part of one"
     else:
         # no pod is bound to a part of a GPU here, so the mark is the tenant's own invention

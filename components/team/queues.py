@@ -103,10 +103,12 @@ def parent_spec(tenant: Tenant) -> dict[str, object]:
 def leaf_spec(tenant: Tenant, leaf: str) -> dict[str, object]:
     """A leaf queue with the stack file's numbers."""
     queue = tenant.queues[leaf]
+    runtimes = {"preemptMinRuntime": queue.preempt_min_runtime, "reclaimMinRuntime": queue.reclaim_min_runtime}
     return {
         "displayName": leaf,
         "parentQueue": names.parent_queue(tenant.name),
         "priority": queue.priority,
+        **{key: value for key, value in runtimes.items() if value is not None},
         "resources": {
             "gpu": {
                 "quota": queue.gpu.quota,

@@ -23,7 +23,7 @@ from components.team.guardrails import Guardrails, GuardrailsArgs
 from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
 from components.team.pause import Pause, PauseArgs
 from components.team.queues import Queues, QueuesArgs
-from components.team.tenant import Tenant, facts
+from components.team.tenant import Tenant, facts, topologies
 from components.team.virtual_cluster import VirtualCluster, VirtualClusterArgs
 from components.workloads.workloads import Workloads, WorkloadsArgs
 from releases import injection
@@ -119,7 +119,8 @@ class Team(Component):
             KaiSchedulerArgs(
                 team=args.tenant.name,
                 release=args.tenant.kai,
-                gpu_sharing=args.tenant.team.scheduler.gpu_sharing,
+                gpu_sharing=args.tenant.team.scheduler.shares,
+                enforce=args.tenant.enforced,
                 runtime_class=args.platform.gpu.runtime_class.name,
                 fake_gpus=args.platform.gpu.stack is GpuStack.FAKE,
                 cdi=injection.kai_cdi(args.platform.gpu.injection),
@@ -127,6 +128,7 @@ class Team(Component):
                 provider=inner.provider,
                 kubeconfig=inner.kubeconfig,
                 restricted=args.tenant.team.isolation is Isolation.RESTRICTED,
+                topologies=topologies({args.tenant.pool_name: args.tenant.pool}),
             ),
             self.child(),
         )
@@ -264,6 +266,7 @@ CHECKED = (
     "gpuQuota",
     "gpuLimit",
     "gpuSharing",
+    "gpuSharingEnforce",
     "queues",
 )
 
@@ -271,7 +274,7 @@ CHECKED = (
 def checked(tenant: Tenant) -> dict[str, object]:
     """What of a tenant its check proves. CPU, memory and the like are none of it: changing them runs nothing again."""
     found = facts(tenant)
-    return {name: found[name] for name in CHECKED}
+    return {name: found[name] for name in CHECKED if name in found}
 
 
 def check_request(tenant: Tenant, platform: Platform) -> job.Request:

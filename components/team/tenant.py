@@ -15,7 +15,7 @@ import names
 import releases
 from capacity import UNLIMITED
 from settings.claims import tenancy_cost
-from settings.models import Expose, Platform, Pool, Queue, QueueResource, SchedulerMode, Team
+from settings.models import Enforce, Expose, Platform, Pool, Queue, QueueResource, SchedulerMode, Team
 from settings.tenants import canary_of, tenants, tenants_now
 from settings.workloads import App
 
@@ -64,6 +64,11 @@ class Tenant:
     def on_host(self) -> bool:
         """Whether its pods are placed by the host's KAI."""
         return self.team.scheduler.mode is SchedulerMode.HOST
+
+    @property
+    def enforced(self) -> bool:
+        """Whether a fraction of a GPU's memory is a limit."""
+        return self.team.scheduler.shares and self.team.scheduler.gpu_sharing.enforce is Enforce.MEMORY
 
     @property
     def queues(self) -> Mapping[str, Queue]:
@@ -161,6 +166,11 @@ def _certificate_names(platform: Platform, name: str, team: Team) -> tuple[str, 
     return tuple(dict.fromkeys(found))
 
 
+def topologies(pools: Mapping[str | None, Pool | None]) -> dict[str, tuple[str, ...]]:
+    """The levels of each pool that has any, by the pool's name."""
+    return {name: pool.topology for name, pool in pools.items() if name and pool and pool.topology}
+
+
 def quota_hard(tenant: Tenant) -> dict[str, str]:
     """The hard numbers of the tenant's ResourceQuota: the team's own, plus what tenancy itself costs.
 
@@ -220,7 +230,9 @@ def facts(tenant: Tenant) -> dict[str, object]:
         "pods": team.resources.pods,
         "isolation": team.isolation.value,
         "priority": team.priority.value,
-        "gpuSharing": team.scheduler.gpu_sharing,
+        "gpuSharing": team.scheduler.shares,
+        # a stack from before there was this says nothing of it
+        **({"gpuSharingEnforce": team.scheduler.gpu_sharing.enforce.value} if tenant.enforced else {}),
         "canaryOf": tenant.canary_of,
         **({"state": team.state} if team.paused else {}),
         "queues": {

@@ -33,6 +33,9 @@ function when(at, words = "") {
   return at ? make("time", { datetime: at, title: at }, `${age(at, data.at)}${words}`) : "";
 }
 
+// what stands between backticks is a command or a name
+const coded = (text) => text.split("`").map((part, place) => (place % 2 ? make("code", {}, part) : part));
+
 const matches = (...texts) => {
   const wanted = byId("filter").value.trim().toLowerCase();
   return !wanted || texts.some((text) => text && text.toLowerCase().includes(wanted));
@@ -66,7 +69,7 @@ function waiting() {
   const rest = data.unlisted ? make("p", { class: "dim" }, `and ${data.unlisted} more`) : "";
   if (!found.length) return [make("p", { class: "dim" }, data.waiting.length ? "none that matches" : "none"), rest];
   return [make("ul", { class: "list" }, found.map((one) =>
-    make("li", {}, key(one.team), make("b", {}, `${one.team} ${one.pod}`), " ", one.cause, one.fix ? make("div", {}, "→ ", one.fix) : ""))), rest];
+    make("li", {}, key(one.team), make("b", {}, `${one.team} ${one.pod}`), " ", coded(one.cause), one.fix ? make("div", {}, "→ ", coded(one.fix)) : ""))), rest];
 }
 
 // --- teams by colour, pattern and mark

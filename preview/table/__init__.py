@@ -20,6 +20,7 @@ TABLE: Final[tuple[Row, ...]] = (
     *host.HOST,
     *host.MACHINES,
     *host.GPU,
+    *host.METRICS,
     *host.SLURM,
     *pools.POOLS,
     *teams.PLACE,

@@ -71,6 +71,12 @@ HOST: Final[tuple[Row, ...]] = (
         source="docs/runs.md; KAI@v0.17.0:docs/migrationguides/README.md",
     ),
     Row(
+        field="host.scheduler.scaleAdjuster",
+        kind=Kind.IN_PLACE,
+        means="one pod more or less of the host's KAI; pods that run go on",
+        source="KAI@v0.16.8:docs/gpu-sharing/autoscaling/README.md",
+    ),
+    Row(
         field="host.scheduler.owner",
         kind=Kind.DISRUPTIVE,
         means="the host's shared scheduler changes hands: pods that run go on, new ones wait until the other is there",
@@ -101,6 +107,16 @@ GPU: Final[tuple[Row, ...]] = (
         )
         for name in ("name", "handler", "owner")
     ),
+)
+
+METRICS: Final[tuple[Row, ...]] = tuple(
+    Row(
+        field=f"gpu.metrics.{name}",
+        kind=Kind.IN_PLACE,
+        means="dcgm-exporter or its ServiceMonitor comes, changes or goes; no pod of a team notices",
+        source="NVIDIA/dcgm-exporter@4.5.3-4.8.2:deployment",
+    )
+    for name in ("serviceMonitor", "labels")
 )
 
 MACHINES: Final[tuple[Row, ...]] = (

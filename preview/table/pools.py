@@ -25,6 +25,12 @@ POOLS: Final[tuple[Row, ...]] = (
         judge=nodes.lost,
         source=GONE_NODES,
     ),
+    Row(
+        field="pools.*.topology",
+        kind=Kind.REPLACING,
+        means="the Topology is made anew: pods that run stay where they are, new jobs are placed by the new levels",
+        source="KAI@v0.16.8:deployments/kai-scheduler/crds/kai.scheduler_topologies.yaml (levels can't be changed)",
+    ),
     Row(field="pools.*.nodeCount", kind=Kind.IN_PLACE, means="what is declared; limits of -1 follow it", source=HERE),
     Row(
         field="pools.*.gpusPerNode",

@@ -49,12 +49,19 @@ PLACE: Final[tuple[Row, ...]] = (
         source="docs/runs.md; KAI@v0.17.0:docs/migrationguides/README.md",
     ),
     Row(
-        field="teams.*.scheduler.gpuSharing",
+        field="teams.*.scheduler.gpuSharing.enabled",
         kind=Kind.DISRUPTIVE,
         means="the scheduler's pods roll; off: new pods that ask for a fraction are refused",
         topic="scheduler",
         judge=settings.sharing,
         source="KAI@v0.16.8:pkg/admission",
+    ),
+    Row(
+        field="teams.*.scheduler.gpuSharing.enforce",
+        kind=Kind.DISRUPTIVE,
+        means="the scheduler's pods roll; pods that start from then on are held to their memory, or no more",
+        topic="scheduler",
+        source="KAI@v0.16.8:docs/developer/binder.md (only pods admitted after the change)",
     ),
     *(
         Row(
@@ -129,7 +136,7 @@ NUMBERS: Final[tuple[Row, ...]] = (
             means="KAI orders by it from its next cycle on",
             source=QUEUES,
         )
-        for name in ("gpu.overQuotaWeight", "priority")
+        for name in ("gpu.overQuotaWeight", "priority", "preemptMinRuntime", "reclaimMinRuntime")
     ),
     Row(
         field="teams.*.priority",

@@ -19,17 +19,36 @@ _DEAD: Final = re.compile(r'failed calling webhook "([^"]+)"')
 _RANGE: Final = re.compile(r"is forbidden: ((?:maximum|minimum|max|min) .*)$")
 _CONFLICT: Final = "Operation cannot be fulfilled"
 """Two writers met, and the syncer tries again."""
+_SYNCERS: Final = ("SyncError", "SyncWarning")
+_NO_NODE: Final = re.compile(r"Given nodeName (\S+) does not exist in virtual cluster")
+"""VC@v0.36.1:pkg/controllers/resources/pods/syncer.go."""
 _FIELDS: Final = {GPU: "gpus", "cpu": "cpu", "memory": "memory", "pods": "pods", "storage": "storage"}
 """Where the stack file says a quota's key."""
 
 
+def paused(case: Case) -> Why | None:
+    """The host takes no pod of a team that the stack file pauses, whoever placed it."""
+    if not case.team.paused or case.on_host is not None or case.pod.ours:
+        return None
+    return case.say("paused")
+
+
 def refused(case: Case) -> Why | None:
     """The syncer's word on a pod that the host has not."""
-    every = [e.message for e in case.events if e.reason == "SyncError" and _CONFLICT not in e.message]
+    every = [e.message for e in case.events if e.reason in _SYNCERS and _CONFLICT not in e.message]
     if not every or case.on_host is not None:
         return None
     said = every[-1]
+    if found := _NO_NODE.search(said):
+        return case.say("node-unknown", wanted=found[1])
     return refusal(case, said) or case.say("border", said=said.partition("to host cluster: ")[2] or said)
+
+
+def unsynced(case: Case) -> Why | None:
+    """It has a node, and the host has no pod of it."""
+    if not case.pod.node or case.on_host is not None or "pods" not in case.host:
+        return None
+    return case.say("unsynced")
 
 
 def refusal(case: Case, said: str) -> Why | None:

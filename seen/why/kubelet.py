@@ -136,8 +136,8 @@ def _is_sidecar(case: Case, name: str) -> bool:
 
 
 def silent(case: Case) -> Why | None:
-    """It has a node, the host has it, and nobody says more."""
-    if not case.pod.node or case.pod.phase != "Pending" or case.on_host is None:
+    """It has a node, and nobody says more."""
+    if not case.pod.node:
         return None
     node = next((n for n in case.seen.nodes if n.name == case.pod.node), None)
     if node is not None and not node.ready and condition(case.placed, "Ready").get("status") != "True":

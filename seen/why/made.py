@@ -22,11 +22,12 @@ _KNOWN: Final = (
     (r'RuntimeClass\S* "?([^" ]+)"? not found', "runtime-class-missing"),
     (r"no PriorityClass with name (\S+) was found", "priority-class-missing"),
     (r'serviceaccount "?([^" ]+)"? not found', "account-missing"),
-    (r"both GPU fraction|fraction.*whole|whole.*fraction", "fraction-and-gpu"),
+    (r"both GPU fraction request and whole GPU|both GPU and GPU memory", "fraction-and-gpu"),
     (r"GPU sharing is disabled", "sharing-off"),
-    (r"gpu-?fraction", "fraction-value"),
+    (r"(?:gpu-fraction|gpu-memory|fraction count) annotation value|multiple fractional devices", "fraction-value"),
 )
-"""What API server and KAI's webhook say."""
+"""What the API server says, and KAI's webhook (KAI@v0.16.8:pkg/binder/plugins/gpusharing/gpu-request, the same at
+v0.7.11)."""
 
 
 def owners(said: Said) -> Iterator[tuple[str, Json]]:
@@ -62,7 +63,7 @@ def _plain(said: str) -> str:
 def _known(case: Case, said: str) -> Why | None:
     for pattern, id_ in _KNOWN:
         if found := re.search(pattern, said, re.IGNORECASE):
-            return case.say(id_, *found.groups())
+            return case.say(id_, *found.groups(), said=said.rpartition("denied the request: ")[2])
     if "failed calling webhook" in said and re.search(r"kai|run\.ai", said):
         part = down(case, _ADMISSION)
         state = f"it {state_of(case, part)}" if part else "its pods are ready, and it is slow or has no certificate yet"

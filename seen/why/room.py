@@ -6,15 +6,15 @@ reason is the cause.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from names import GPU
 from seen.model import GpuState, Node, Unit
-from seen.plain import Json, name, number, rows, table, text
-from seen.pods import gpus_asked
-from seen.why.model import Case, Why, several
+from seen.plain import Json, number, rows, table, text
+from seen.pods import gpus_asked, requests
+from seen.why.model import Case, Why, counted_as, several
 from seen.why.queue import ENOUGH
 
 _GIB: Final = 1024**3
@@ -118,6 +118,8 @@ def _open(case: Case, node: Node) -> Block | None:
         return _no("node-pressure", pressures=", ".join(node.pressures))
     if not node.ready:
         return _no("node-not-ready")
+    if node.fenced is not None:
+        return _no("node-fenced", reason=node.fenced or "no reason is given")
     if node.cordoned:
         return _no("node-cordoned")
     for taint in node.taints:
@@ -160,7 +162,7 @@ def _too_few(units: Sequence[Unit], given: int, resource: str, asked: float) -> 
     if asked <= len(units):
         return _no("gpu-unhealthy", sick=len(units) - given, units=len(units), asked=f"{asked:g}")
     if given:
-        return _no("beyond-node", given=given, what=_units(resource), asked=f"{asked:g}")
+        return _no("beyond-node", given=given, what=counted_as(_units(resource), given), asked=f"{asked:g}")
     return _no("no-gpus") if resource == GPU else _no("no-such-gpu", resource=resource)
 
 
@@ -197,39 +199,19 @@ def shares(unit: Unit, share: float) -> bool:
     return bool(unit.group) and unit.taken + share <= 1 + ENOUGH
 
 
-def requests(pod: Json) -> tuple[float, float]:
-    """CPU (cores) and memory (bytes) that a pod asks for; what is not requested is its limit."""
-
-    def of(resource: str) -> float:
-        def each(container: Json) -> float:
-            asked = table(container, "resources", "requests").get(resource)
-            return number(table(container, "resources", "limits").get(resource, 0) if asked is None else asked)
-
-        first = max((each(one) for one in rows(pod, "spec", "initContainers")), default=0.0)
-        return max(first, sum(each(one) for one in rows(pod, "spec", "containers")))
-
-    return of("cpu"), of("memory")
-
-
 def _compute(case: Case, node: Node) -> Block | None:
-    used = [requests(pod) for pod in _running(case, node.name)]
-    kinds = (("cpu", node.cpu, 1, "CPUs"), ("memory", node.memory, _GIB, "GiB of memory"))
-    for index, (kind, given, unit, what) in enumerate(kinds):
-        asked, free = requests(case.json)[index], given - sum(one[index] for one in used)
+    cpu, memory = requests(case.json)
+    kinds = (
+        ("cpu", cpu, node.cpu, node.cpu_used, 1, "CPUs"),
+        ("memory", memory, node.memory, node.memory_used, _GIB, "GiB of memory"),
+    )
+    for kind, asked, given, used, unit, what in kinds:
         words = {"given": f"{given / unit:.3g}", "asked": f"{asked / unit:.3g}"}
         if asked > given + ENOUGH:
-            return _no("beyond-node", what=what, **words)
-        if asked > free + ENOUGH:
-            return _no(kind, free=f"{max(0.0, free) / unit:.3g}", **words)
+            return _no("beyond-node", what=counted_as(what, words["given"]), **words)
+        if asked > given - used + ENOUGH:
+            return _no(kind, free=f"{max(0.0, given - used) / unit:.3g}", **words)
     return None
-
-
-def _running(case: Case, node: str) -> Iterator[Json]:
-    """The pods on a node, by the host; where that is silent, by the team's cluster."""
-    for pod in case.host.get("pods") or case.others.get("pods", ()):
-        over = text(pod, "status", "phase") in ("Succeeded", "Failed")
-        if text(pod, "spec", "nodeName") == node and not over and name(pod) != case.pod.host_name:
-            yield pod
 
 
 _CHECKS: Final = (_selected, _affinity, _open, _gpus, _share, _compute)

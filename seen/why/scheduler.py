@@ -39,9 +39,7 @@ def absent(case: Case) -> Why | None:
     if case.pod.scheduler != KAI_SCHEDULER_NAME or case.pod.node:
         return None
     if not case.team.kai:
-        if case.seen.simulated:
-            return case.say("simulated")
-        return None if _unread(case) else case.say("no-kai", where=case.where)
+        return None if case.seen.simulated or _unread(case) else case.say("no-kai", where=case.where)
     part = (down(case, _GROUPER) if case.group is None else None) or down(case, _SCHEDULER)
     return _part(case, part) if part else None
 
@@ -126,9 +124,13 @@ def claims(case: Case) -> Why | None:
 
 
 def _unbound(case: Case, claim: str, kind: str) -> Why:
-    about = [e for e in case.seen.events if e.kind == "PersistentVolumeClaim" and e.name == claim]
-    told = next((e.message for e in reversed(about) if e.team == case.team.name), "")
-    return case.say("claim-unbound", name=claim, kind=kind or "the default", said=f": {told}" if told else "")
+    here, team = case.pod.namespace, case.team
+    sides = ((team.name, here, claim), ("", team.namespace, f"{claim}-x-{here}-x-{team.name}"))
+    told = next((e.message for side in sides for e in reversed(case.seen.about.get(side, ()))), "")
+    found = refusal(case, told)
+    said = found.cause if found else told
+    answer = case.say("claim-unbound", name=claim, kind=kind or "the default", said=f": {said}" if said else "")
+    return replace(answer, fix=found.fix) if found else answer
 
 
 _RULES: Final = (
@@ -157,4 +159,6 @@ def last_words(case: Case) -> Why:
     if case.bind is not None:
         return case.say("binding")
     is_kai = case.pod.scheduler == KAI_SCHEDULER_NAME
+    if is_kai and case.seen.simulated:
+        return case.say("simulated")
     return case.say("no-group" if is_kai and case.group is None else "unseen")

@@ -16,7 +16,9 @@ from seen.why.model import Case, Why
 
 PLACES: Final[tuple[Callable[[Case], Why | None], ...]] = (
     *kubelet.PLACES,
+    border.paused,
     border.refused,
+    border.unsynced,
     kubelet.silent,
     scheduler.gated,
     scheduler.nobody,
@@ -98,8 +100,7 @@ def _said(look: Look, team: Team) -> Said:
 def case_of(look: Look, seen: Seen, team: Team, pod: Pod) -> Case:
     """Everything that is known of one pod."""
     said, inner, outer = _said(look, team), (pod.namespace, pod.name), (team.namespace, pod.host_name)
-    inside = next((one for one in said.all("pods") if _at(one) == inner), None)
-    on_host = next((one for one in look.host.all("pods") if pod.host_name and _at(one) == outer), None)
+    inside, on_host = said.pods.get(inner), look.host.pods.get(outer) if pod.host_name else None
     binds = (one for one in said.all("bindrequests") if (namespace(one), text(one, "spec", "podName")) == inner)
     return Case(
         seen=seen,
@@ -121,8 +122,8 @@ def _at(thing: Json) -> tuple[str, str]:
 
 def _events(seen: Seen, team: Team, pod: Pod) -> list[Event]:
     """What both sides say about a pod, the oldest first. An older event is about another pod that had its name."""
-    sides = {(team.name, pod.namespace, pod.name), ("", team.namespace, pod.host_name)}
-    about = [e for e in seen.events if (e.team, e.namespace, e.name) in sides and not _older(e, pod)]
+    sides = [(team.name, pod.namespace, pod.name), *([("", team.namespace, pod.host_name)] if pod.host_name else [])]
+    about = [e for side in sides for e in seen.about.get(side, ()) if not _older(e, pod)]
     return sorted(about, key=lambda e: e.at.timestamp() if e.at else 0.0)
 
 
@@ -145,7 +146,7 @@ def _unmade(look: Look, seen: Seen, team: Team, wanted: str) -> Iterator[Why]:
     for kind, owner in made.owners(said):
         if wanted and not made.same(owner, wanted):
             continue
-        about = [e for e in seen.events if (e.team, e.kind, e.namespace, e.name) == (team.name, kind, *_at(owner))]
+        about = [e for e in seen.about.get((team.name, *_at(owner)), ()) if e.kind == kind]
         case = Case(
             seen=seen,
             team=team,

@@ -8,9 +8,9 @@ from math import inf
 from names import GPU, KAI_QUEUE_LABEL, KAI_SCHEDULER_NAME
 from seen.model import Seen, Team
 from seen.plain import Json
-from seen.pods import FRACTION, pod_of
+from seen.pods import FRACTION, pod_of, requests
 from seen.read import Look, Said
-from seen.why import queue, room, scheduler
+from seen.why import border, queue, room, scheduler
 from seen.why.model import Case, Why
 from settings.models import SchedulerMode
 
@@ -51,6 +51,7 @@ def _in(look: Look, seen: Seen, team: Team, request: Request, shown: str) -> Wou
     named = next((q.name for q in team.queues if q.shown == shown), shown)
     case = _case(look, seen, team, request, named)
     for place in (
+        border.paused,
         _shared,
         scheduler.nobody,
         queue.queue_name,
@@ -68,6 +69,9 @@ def _in(look: Look, seen: Seen, team: Team, request: Request, shown: str) -> Wou
                 why=found,
                 note=_reclaims(case) if found.id in ("no-gpu-free", "no-share-free") else "",
             )
+    if seen.simulated:
+        note = "this is a lab: the numbers are right, and no KAI is there to place it"
+        return Would(queue=shown, node="", why=None, note=note)
     node = next(node.name for node in room.visible(case) if room.blocked(case, node) is None)
     return Would(queue=shown, node=node, why=None, note=_borrows(case))
 
@@ -101,7 +105,7 @@ def _shared(case: Case) -> Why | None:
 
 def _host_quota(case: Case) -> Why | None:
     """The host counts a fraction as the whole GPU that its reservation pod holds, where none is shared yet."""
-    cpu, memory = room.requests(case.json)
+    cpu, memory = requests(case.json)
     whole = case.pod.gpus
     if case.pod.devices and case.team.mode == SchedulerMode.VIRTUAL and not _roomy_group(case):
         whole = 1.0

@@ -22,11 +22,17 @@ from settings.own_pods import (
 )
 from settings.problems import Problem
 from settings.rules.checks import checks_can_run
+from settings.rules.enforcement import fractions_can_be_enforced
 from settings.rules.host import artifacts_are_known, gpu_software_is_known, shared_kai_is_known
 from settings.rules.installs import hosts_are_made_in_one_way
 from settings.rules.overrides import overrides_end_soon
 from settings.rules.pools import pools_are_disjoint, pools_say_their_nodes
-from settings.rules.schedulers import kai_teams_have_queues, schedulers_fit_their_mode, virtual_clusters_fit_their_kai
+from settings.rules.schedulers import (
+    kai_teams_have_queues,
+    schedulers_fit_their_mode,
+    topologies_are_known,
+    virtual_clusters_fit_their_kai,
+)
 from settings.rules.slurm import slurm_has_its_own_gpus
 from settings.rules.sums import (
     everything_has_room,
@@ -49,8 +55,10 @@ RULES: Final[tuple[Rule, ...]] = (
     names_fit,
     teams_have_their_place,
     schedulers_fit_their_mode,
+    fractions_can_be_enforced,
     virtual_clusters_fit_their_kai,
     kai_teams_have_queues,
+    topologies_are_known,
     checks_can_run,
     tenants_can_be_reached,
     gpus_fit_the_nodes,

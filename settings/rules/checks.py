@@ -41,7 +41,7 @@ def _parts_of_a_gpu(platform: Platform, team: Team, path: Path) -> Iterator[Prob
         rule = "a pair needs mode virtual: what KAI on the host writes on its pods is not seen inside"
         yield Problem(path=(*path, "pair"), rule=rule, got=shown("host"), fix="ask for a fraction")
     for key, there in parts.items():
-        if there is not None and not team.scheduler.gpu_sharing:
+        if there is not None and not team.scheduler.shares:
             yield Problem(
                 path=(*path, key),
                 rule="a part of a GPU needs scheduler.gpuSharing",

@@ -17,6 +17,13 @@ def shared_kai_is_known(platform: Platform) -> Iterator[Problem]:
     if host.scheduler is not None:
         path = ("host", "scheduler", "version")
         yield from known_version("KAI release", host.scheduler.version, releases.KAI, path)
+        if host.scheduler.scale_adjuster and host.scheduler.owner is Owner.CLUSTER:
+            yield Problem(
+                path=("host", "scheduler", "scaleAdjuster"),
+                rule="is switched on by whoever installs the KAI",
+                got="owner: cluster",
+                fix="remove it; the KAI that is there has the value global.clusterAutoscaling for it",
+            )
 
 
 def gpu_software_is_known(platform: Platform) -> Iterator[Problem]:
@@ -33,6 +40,7 @@ def gpu_software_is_known(platform: Platform) -> Iterator[Problem]:
         yield Problem(
             path=("gpu", "injection"), rule="has no meaning with stack fake", got=gpu.injection.value, fix="remove it"
         )
+    yield from _metrics_can_be_had(platform)
     brings = {
         "k3s": platform.host.provider is HostProvider.K3S,
         "the GPU Operator": gpu.stack is GpuStack.GPU_OPERATOR,
@@ -46,6 +54,28 @@ def gpu_software_is_known(platform: Platform) -> Iterator[Problem]:
                 fix="write runtimeClass: {name: nvidia, owner: cluster}",
             )
             return
+
+
+def _metrics_can_be_had(platform: Platform) -> Iterator[Problem]:
+    gpu, path = platform.gpu, ("gpu", "metrics")
+    if gpu.metrics is None:
+        return
+    if gpu.stack is GpuStack.FAKE:
+        yield Problem(path=path, rule="has no meaning with stack fake: no GPU is real", got=None, fix="remove it")
+    elif gpu.stack is GpuStack.GPU_OPERATOR and gpu.owner is Owner.CLUSTER:
+        yield Problem(
+            path=path,
+            rule="the cluster's GPU Operator brings its own dcgm-exporter",
+            got="owner: cluster",
+            fix="remove it, and set dcgmExporter.serviceMonitor in that operator's values",
+        )
+    if gpu.metrics.labels and not gpu.metrics.service_monitor:
+        yield Problem(
+            path=(*path, "labels"),
+            rule="are the ServiceMonitor's",
+            got="serviceMonitor: false",
+            fix="set serviceMonitor: true, or remove them",
+        )
 
 
 def artifacts_are_known(platform: Platform) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import releases
 from capacity import number
@@ -39,7 +40,7 @@ def schedulers_fit_their_mode(platform: Platform) -> Iterator[Problem]:
                 got="no host.scheduler",
                 fix=f"write host.scheduler: {{version: {releases.DEFAULT_KAI}}}",
             )
-        if scheduler.mode is SchedulerMode.DEFAULT and scheduler.gpu_sharing:
+        if scheduler.mode is SchedulerMode.DEFAULT and scheduler.shares:
             yield Problem(
                 path=(*path, "gpuSharing"),
                 rule="needs a KAI",
@@ -47,7 +48,7 @@ def schedulers_fit_their_mode(platform: Platform) -> Iterator[Problem]:
                 fix="write mode: virtual and a version, or remove gpuSharing",
             )
         pool = platform.pools.get(team.pool or "")
-        if scheduler.gpu_sharing and pool is not None and pool.sharing.given:
+        if scheduler.shares and pool is not None and pool.sharing.given:
             yield Problem(
                 path=(*path, "gpuSharing"),
                 rule=f"and {pool.unit}s exclude each other: pool {team.pool} shares each GPU as {pool.replicas} "
@@ -116,6 +117,44 @@ def virtual_clusters_fit_their_kai(platform: Platform) -> Iterator[Problem]:
             )
 
 
+HOSTNAME: Final = "kubernetes.io/hostname"
+
+
+def topologies_are_known(platform: Platform) -> Iterator[Problem]:
+    """A pool's Topology is an object of KAI's, which older releases do not have; a label stands in it once."""
+    for name, pool in platform.pools.items():
+        twice = sorted({level for level in pool.topology if pool.topology.count(level) > 1})
+        if twice:
+            yield Problem(
+                path=("pools", name, "topology"),
+                rule="each label is one level",
+                got=f"{twice[0]} twice",
+                fix="write it once, where it is widest",
+            )
+        elif HOSTNAME in pool.topology[:-1]:
+            yield Problem(
+                path=("pools", name, "topology"),
+                rule=f"{HOSTNAME} is the last level, nothing is narrower",
+                got=", ".join(pool.topology),
+                fix=f"move {HOSTNAME} to the end",
+            )
+    for name, team in tenants(platform).items():
+        own = platform.pools.get(team.pool or "")
+        version = team.scheduler.version
+        if team.scheduler.mode is SchedulerMode.HOST and platform.host.scheduler is not None:
+            version = platform.host.scheduler.version
+        kai = releases.KAI.get(version or "")
+        if own is None or not own.topology or kai is None or kai.topology:
+            continue
+        first = next(v for v, release in releases.KAI.items() if release.topology)
+        yield Problem(
+            path=("pools", team.pool or "", "topology"),
+            rule=f"KAI {kai.version} of {name} has no Topology of its own, {first} and newer have",
+            got=", ".join(own.topology),
+            fix=f"choose {first} or newer for {name}, or remove topology",
+        )
+
+
 def kai_teams_have_queues(platform: Platform) -> Iterator[Problem]:
     """KAI places nothing without a leaf queue; the host's own scheduler knows none."""
     for name, team in platform.teams.items():
@@ -135,7 +174,7 @@ def kai_teams_have_queues(platform: Platform) -> Iterator[Problem]:
                 got="none",
                 fix=f"write queues: {{work: {{gpu: {max(team.resources.gpus.quota, 0)}}}}}",
             )
-        if not team.scheduler.gpu_sharing and team.scheduler.mode is not SchedulerMode.DEFAULT:
+        if not team.scheduler.shares and team.scheduler.mode is not SchedulerMode.DEFAULT:
             yield from _whole_gpus(team, platform.pools.get(team.pool or ""), path)
 
 

@@ -13,7 +13,7 @@ from names import CHECK_REPORT
 from settings.load import parse_platform
 from settings.models import Platform
 from tests.cli.conftest import STACK_FILE, Project
-from tests.cli.fake_api import named
+from tests.cli.fake_api import kubeconfig, named
 from tests.cli.fake_api import node as api_node
 from tests.cli.test_preflight_nodes import facts, found, node
 
@@ -262,6 +262,17 @@ class TestWhatShouldBeFenced:
         project.run("fence")
         out = capsys.readouterr().out
         assert "node gpu-0 has a check that says fail: GPU 0: pages are retired.\\x1b[2J; `make fence NODE=gpu-0" in out
+
+    def test_a_team_s_check_that_failed_is_a_reason_and_says_whose_it_is(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "only for this test")
+        said = {"verdict": "fail", "node": "gpu-0", "sentence": "GPU 1: wrong products."}
+        report = named("ConfigMap", "v1", CHECK_REPORT, data={"verdict": "fail", "report.json": json.dumps(said)})
+        project.api.named[f"/api/v1/namespaces/gpu-check/configmaps/{CHECK_REPORT}"] = report
+        project.outputs({"teams": {"ml": {}}, "kubeconfigs": {"ml": {"admin": kubeconfig(project.api.url)}}})
+        project.run("fence")
+        assert "node gpu-0 has a check of team ml that says fail: GPU 1: wrong products." in capsys.readouterr().out
 
     def test_a_node_that_is_well_is_none(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
         said = {"verdict": "pass", "node": "gpu-0", "sentence": "well"}

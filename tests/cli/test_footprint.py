@@ -12,6 +12,7 @@ from kube.footprint import Use, pods_of, requested, store_bytes, used, used_now
 from settings.claims import declared_footprint
 from settings.load import parse_platform
 from tests.cli.conftest import Project
+from tests.cli.fake_api import certificates
 from tests.conftest import Declare, platform_of
 
 INNER = "vcluster.loft.sh/namespace"
@@ -143,3 +144,14 @@ def test_the_command_prints_what_the_cluster_says(project: Project, capsys: Any)
     assert (found["requested"], found["own"]["pods"]) == ({"cpu": 351, "memory": 394}, 1)
     assert project.run("footprint", "--team", "ml") == 0
     assert "r/kubernetes:v1.34.4" in capsys.readouterr().out
+
+
+def test_the_store_is_asked_at_the_teams_own_address_and_one_that_does_not_answer_is_not_known(
+    project: Project, capsys: Any
+) -> None:
+    project.api.objects |= {path: answer["items"] for path, answer in ANSWERS.items() if path.endswith("team-ml/pods")}
+    project.api.named["/api/v1/namespaces/team-ml/secrets/vc-ml"] = certificates()
+    assert project.run("footprint", "--json") == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert ("GET", "/api/v1/namespaces/team-ml/secrets/vc-ml") in project.api.seen
+    assert found["storeBytes"] is None

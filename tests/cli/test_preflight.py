@@ -22,7 +22,7 @@ from cli.preflight import (
 )
 from names import GPU_COUNT, GPU_MEMORY, GPU_PRODUCT
 from settings.load import parse_platform
-from settings.models import Platform
+from settings.models import Platform, Snapshots, Vcluster
 from settings.tenants import tenants
 from tests.cli.conftest import Project
 from tests.cli.fake_api import named, node
@@ -250,6 +250,14 @@ def test_rights_follow_from_what_is_declared_as_ours() -> None:
     assert {"create clusterroles.rbac.authorization.k8s.io", "patch nodes", "create namespaces"} <= ours
 
 
+def test_a_team_that_keeps_snapshots_needs_the_rights_for_their_volume_and_pod() -> None:
+    plain = {str(right) for right in needed_rights(platform())}
+    kept = platform()
+    ml = kept.teams["ml"].model_copy(update={"vcluster": Vcluster(snapshots=Snapshots())})
+    more = {str(right) for right in needed_rights(kept.model_copy(update={"teams": {**kept.teams, "ml": ml}}))}
+    assert {right.partition(" ")[2] for right in more - plain} == {"persistentvolumeclaims", "pods"}
+
+
 # --- through HTTP -----------------------------------------------------------------------------------------------------
 
 
@@ -310,3 +318,37 @@ def test_the_table_has_one_line_for_each_fix(project: Project, capsys: pytest.Ca
     row = next(line for line in said.err.splitlines() if line.startswith("ERROR"))
     assert "gpu-0" in row
     assert "write gpu-1, the nearest name in the cluster" in row
+
+
+class TestServiceMonitor:
+    """Asked for without its CRD the chart would fail; nobody who does not ask is asked for rights."""
+
+    ASKS = {"metrics": {"serviceMonitor": True}}  # noqa: RUF012
+
+    @pytest.mark.parametrize(("there", "wanted"), [(True, "ok"), (False, "error"), (None, None)])
+    def test_its_crd_must_be_there(self, there: bool | None, wanted: str | None) -> None:
+        what = platform(gpu=self.ASKS)
+        found = compare(what, facts(service_monitors=there), ports={}, tenants=tenants(what))
+        told = [finding.level.value for finding in found if finding.id == "service-monitor-crd"]
+        assert told == ([] if wanted is None else [wanted])
+
+    def test_it_is_read_only_where_it_is_asked_for(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+        crd = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/servicemonitors.monitoring.coreos.com"
+        project.run("preflight")
+        assert ("GET", crd) not in project.api.seen
+        text = (project.root / "Pulumi.one.yaml").read_text()
+        project.write(text.replace("{stack: fake}", "{stack: devicePlugin, metrics: {serviceMonitor: true}}"))
+        assert project.run("preflight") == 1
+        assert "the cluster has no CRD servicemonitors.monitoring.coreos.com" in capsys.readouterr().err
+        kind = {"kind": "ServiceMonitor", "plural": "servicemonitors"}
+        spec = {"group": "monitoring.coreos.com", "names": kind, "scope": "Namespaced", "versions": []}
+        project.api.named[crd] = named("CustomResourceDefinition", "apiextensions.k8s.io/v1", "x", spec=spec)
+        project.run("preflight")
+        assert "the cluster has no CRD" not in capsys.readouterr().err
+
+    def test_the_chart_s_rights_are_asked(self) -> None:
+        needed = {str(right) for right in needed_rights(platform(gpu=self.ASKS))}
+        assert "create servicemonitors.monitoring.coreos.com" in needed
+        assert "create servicemonitors.monitoring.coreos.com" not in {str(r) for r in needed_rights(platform())}
+        by_cluster = platform(gpu={"owner": "cluster", "metrics": {}})
+        assert "create daemonsets.apps" in {str(right) for right in needed_rights(by_cluster)}

@@ -102,3 +102,30 @@ def test_lines_are_whole_and_the_caller_gets_its_turn_between_dots() -> None:
     os.close(write)
     assert [line for line in lines(read, tick=60) if line is not None] == ["one\n", "two\n", "@ updating"]
     os.close(read)
+
+
+DOWN = """\
+Previewing destroy (dev):
+ -  kubernetes:core/v1:Namespace ml-namespace deleting (0s)
+
+Destroying (dev):
+ -  kubernetes:scheduling.run.ai/v2:Queue ml-queues-work deleting (0s)
+ -  kubernetes:scheduling.run.ai/v2:Queue ml-queues-work deleted (1s)
+ -  kubernetes:helm.sh/v3:Release ml-canary-virtual-cluster deleting (0s)
+ -  kubernetes:core/v1:Namespace ml-namespace deleting (0s)
+ -  kubernetes:helm.sh/v3:Release ml-canary-virtual-cluster deleted (4s)
+ -  kubernetes:core/v1:Namespace ml-namespace deleted (2s)
+ -- kubernetes:core/v1:Secret research-old deleted (1s)
+"""
+
+
+def test_a_team_s_removal_takes_from_its_first_step_to_its_last() -> None:
+    """The clock ticks once a step of a removal: 0 to 6. A team that stays only had something replaced."""
+    ticks = iter(range(100))
+    progress = Progress(lambda _: None, clock=lambda: float(next(ticks)))
+    for line in DOWN.splitlines(keepends=True):
+        progress.take(line)
+    assert progress.removals(["ml", "ml-canary", "research"], stay=["research"]) == [
+        "team ml: removed in 5 s",
+        "team ml-canary: removed in 2 s",
+    ]

@@ -110,6 +110,14 @@ def test_a_queue_is_found_though_its_kind_is_no_kubernetes_kind(api: FakeApi) ->
     assert deleted(api) == [path]
 
 
+def test_a_topology_is_found_by_the_plural_of_its_own_kind(api: FakeApi) -> None:
+    path = "/apis/kai.scheduler/v1alpha1/topologies/a100"
+    found = {"apiVersion": "kai.scheduler/v1alpha1", "kind": "Topology", "metadata": {"name": "a100", "labels": OURS}}
+    api.named[path] = found
+    assert cleared(api, state(operation("kubernetes:kai.scheduler/v1alpha1:Topology", found, provider=INNER)))
+    assert deleted(api) == [path]
+
+
 def helm(api: FakeApi, *statuses: str) -> None:
     """Helm's records of release `ml`, one a revision."""
     api.objects["/api/v1/namespaces/team-ml/secrets"] = [

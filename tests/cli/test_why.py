@@ -47,6 +47,16 @@ def test_a_script_gets_the_kind_of_each_cause(capsys: pytest.CaptureFixture[str]
     assert body["notSeen"] == []
 
 
+def test_pods_that_wait_for_the_same_are_one_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    show_why(real("pods"), "research", "", stack="dev", as_json=False)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith(
+        "team research, default/small-10, default/small-11, default/small-12 and 1 more: "
+        "the host's quota of team research is used up: 19 of 19 pods used, 1 asked"
+    )
+    assert len(said) == 2
+
+
 @pytest.mark.parametrize("name", ["wide", "default/wide", "Job/wide", "wide-q27ld"])
 def test_a_pod_may_be_named_by_what_made_it(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     show_why(real("idle"), "ml", name, stack="dev", as_json=False)

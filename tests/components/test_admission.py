@@ -111,7 +111,7 @@ def test_a_kai_that_needs_the_default_runtime_gives_every_pod_the_runtime_class(
 def test_a_part_of_a_gpu_earns_the_runtime_class_only_where_the_team_shares_gpus() -> None:
     found = tenants()
     for team, shares in (("speech", True), ("vision", False), ("web", False)):
-        assert found[team].team.scheduler.gpu_sharing is shares
+        assert found[team].team.scheduler.shares is shares
         rule = next(rule for rule in rules(found[team], NOBODY, "nvidia") if rule.name == "runtime-class-for-gpus")
         assert ("variables.asksPart" in rule.expression) is shares
 

@@ -31,9 +31,9 @@ SPECS = {
         "metadata": {**ML, "name": "tenant"},
         "spec": {
             "hard": {
-                # the team's 48 CPU and 256Gi, and 380m and 1318Mi of control plane, DNS and KAI v0.9.3
-                "requests.cpu": "48380m",
-                "requests.memory": "263462Mi",
+                # the team's 48 CPU and 256Gi, and 270m and 1622Mi of control plane, DNS and KAI v0.9.3
+                "requests.cpu": "48270m",
+                "requests.memory": "263766Mi",
                 "requests.storage": "100Gi",
                 "limits.ephemeral-storage": "5900Gi",
                 "pods": "59",
@@ -107,7 +107,7 @@ def test_each_bound_is_what_it_is(declare: Declare, child: str) -> None:
 
 def test_a_team_that_nobody_reaches_from_outside_opens_no_way_in(declare: Declare) -> None:
     def ways(**access: object) -> tuple[str, str]:
-        data = lab(teams__dev__access=access, host={"provider": "lab"})
+        data = lab("dev", teams__dev__access=access, host={"provider": "lab"})
         hard = made(declare(data), "dev-guardrails")["quota"].spec["spec"]["hard"]
         return hard["services.nodeports"], hard["services.loadbalancers"]
 
@@ -119,7 +119,7 @@ def test_a_team_that_nobody_reaches_from_outside_opens_no_way_in(declare: Declar
 
 def test_the_level_of_isolation_is_the_namespaces_label(declare: Declare) -> None:
     for level in ("restricted", "baseline", "privileged"):
-        spec = made(declare(lab(teams__dev__isolation=level)), "dev-guardrails")["namespace"].spec
+        spec = made(declare(lab("dev", teams__dev__isolation=level)), "dev-guardrails")["namespace"].spec
         assert spec["metadata"]["labels"] == {
             **OURS,
             "gpu-tenancy/team": "dev",

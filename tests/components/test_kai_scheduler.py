@@ -12,9 +12,9 @@ from tests.components.program import lab
 from tests.components.specs import OURS, made, of_team
 from tests.conftest import Declare
 
-OPERATOR = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}}
-SMALL = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}
-SCHEDULER = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1024Mi"}}
+OPERATOR = {"requests": {"cpu": "5m", "memory": "48Mi"}, "limits": {"memory": "512Mi"}}
+SMALL = {"requests": {"cpu": "5m", "memory": "48Mi"}, "limits": {"memory": "256Mi"}}
+SCHEDULER = {"requests": {"cpu": "10m", "memory": "96Mi"}, "limits": {"memory": "1024Mi"}}
 RESERVATION = {"requests": {"cpu": "1m", "memory": "10Mi"}, "limits": {"memory": "128Mi"}}
 ANSWERS = "ml-virtual-cluster-answers"
 KINDS = {
@@ -162,6 +162,7 @@ def test_a_kai_that_cannot_run_restricted_says_so(version: str) -> None:
 
 def test_a_restricted_teams_kai_runs_as_the_level_wants(declare: Declare) -> None:
     data = lab(
+        "ml",
         teams__ml__isolation="restricted",
         teams__ml__scheduler={"mode": "virtual", "version": "v0.16.8"},
         teams__ml__check={},
@@ -181,6 +182,6 @@ def test_a_mirror_is_where_chart_and_images_come_from(declare: Declare) -> None:
         "charts": {"kai-scheduler@v0.9.3": "oci://registry.example.com/charts/kai-scheduler"},
         "imageRegistry": "registry.example.com",
     }
-    spec = made(declare(lab(artifacts=artifacts)), "ml-scheduler")["release"].spec
+    spec = made(declare(lab("ml", artifacts=artifacts)), "ml-scheduler")["release"].spec
     assert spec["chart"] == "oci://registry.example.com/charts/kai-scheduler"
     assert spec["values"]["global"]["registry"] == "registry.example.com/nvidia/kai-scheduler"

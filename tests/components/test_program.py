@@ -97,7 +97,7 @@ class TestVirtualCluster:
         assert release.inputs["values"]["sync"]["toHost"]["pods"]["useSecretsForSATokens"] is True
 
     def test_the_kubeconfig_points_at_the_teams_own_port(self, declare: Declare) -> None:
-        recorder = declare(lab(teams__ml__access={"port": 31000}))
+        recorder = declare(lab("ml", teams__ml__access={"port": 31000}))
         kubeconfig = json.loads(unwrap(recorder.one(PROVIDER, "ml-virtual-cluster-inner").inputs["kubeconfig"]))
         assert kubeconfig["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:31000"
         assert recorder.one(SERVICE, "ml-virtual-cluster-api").inputs["spec"]["ports"][0]["nodePort"] == 31000
@@ -134,7 +134,7 @@ class TestKaiScheduler:
     def test_the_kind_that_0_9s_operator_waits_for_is_there_before_it(
         self, declare: Declare, version: str, needed: bool
     ) -> None:
-        recorder = declare(lab(teams__ml__scheduler={"mode": "virtual", "version": version, "gpuSharing": True}))
+        recorder = declare(lab("ml", teams__ml__scheduler={"mode": "virtual", "version": version, "gpuSharing": True}))
         crds = [crd for crd in recorder.of_type(CRD) if crd.name.startswith("ml-")]
         assert bool(crds) is needed
         if needed:
@@ -143,7 +143,9 @@ class TestKaiScheduler:
     def test_a_change_of_line_replaces_the_release_and_the_old_one_goes_first(self, declare: Declare) -> None:
         triggers = {}
         for version in ("v0.9.2", "v0.9.3", "v0.9.8"):
-            recorder = declare(lab(teams__ml__scheduler={"mode": "virtual", "version": version, "gpuSharing": True}))
+            recorder = declare(
+                lab("ml", teams__ml__scheduler={"mode": "virtual", "version": version, "gpuSharing": True})
+            )
             options = recorder.one(RELEASE, "ml-scheduler-release").options
             assert options.deleteBeforeReplace is True
             triggers[version] = options.replacement_trigger.string_value
@@ -350,7 +352,7 @@ class TestHost:
             "gpuSharing": True,
             "canary": {"version": "v0.9.8", "gpus": 1},
         }
-        data = lab(teams__ml__scheduler=scheduler, teams__ml__resources={"gpus": 3, "cpu": 16, "memory": "64Gi"})
+        data = lab("ml", teams__ml__scheduler=scheduler, teams__ml__resources={"gpus": 3, "cpu": 16, "memory": "64Gi"})
         data["teams"]["ml"]["queues"] = {"notebooks": {"gpu": 1}}
         recorder = declare(data)
         assert recorder.one(RELEASE, "ml-canary-scheduler-release").inputs["version"] == "v0.9.8"

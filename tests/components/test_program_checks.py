@@ -19,6 +19,23 @@ class TestCheck:
             assert list(hooks.before_create) == ["ml-virtual-cluster-answers", job.replace("-job", "-admitted")]
             assert list(hooks.on_error) == ["ml-check-asking"]
 
+    def test_a_team_that_moves_to_another_mode_is_checked_again(self, declare: Declare) -> None:
+        ways: dict[str, dict[str, Any]] = {
+            "virtual": {"scheduler": {"mode": "virtual", "version": "v0.16.8"}, "queues": {"work": {"gpu": 8}}},
+            "host": {"scheduler": {"mode": "host"}, "queues": {"work": {"gpu": 8}}},
+            "default": {"scheduler": {"mode": "default"}, "queues": {}},
+        }
+        stamps, owned = {}, {}
+        for mode, way in ways.items():
+            data = lab(host={"provider": "lab", "scheduler": {"version": "v0.16.8"}})
+            data["teams"]["research"].update(way)
+            recorder = declare(data)
+            stamps[mode] = self.pod(recorder, "research")["metadata"]["annotations"]["gpu-tenancy/stamp"]
+            values = recorder.one(RELEASE, "research-virtual-cluster-vcluster").inputs["values"]
+            owned[mode] = values.get("experimental", {}).get("syncSettings", {}).get("setOwner", True)
+        assert len(set(stamps.values())) == 3
+        assert owned == {"virtual": True, "host": False, "default": True}
+
     def test_a_check_without_a_kai_waits_for_no_webhook(self, declare: Declare) -> None:
         recorder = declare("lab")
         host = [
@@ -31,7 +48,7 @@ class TestCheck:
         return recorder.one(JOB, f"{team}-check-job").inputs["spec"]["template"]
 
     def test_a_fraction_is_asked_for_by_annotation_and_holds_no_whole_gpu(self, declare: Declare) -> None:
-        template = self.pod(declare(lab(teams__ml__check={"queue": "notebooks", "fraction": 0.5})), "ml")
+        template = self.pod(declare(lab("ml", teams__ml__check={"queue": "notebooks", "fraction": 0.5})), "ml")
         assert template["metadata"]["annotations"]["gpu-fraction"] == "0.5"
         assert "limits" not in template["spec"]["containers"][0]["resources"]
 
@@ -107,12 +124,14 @@ class TestCheck:
         before = declare("lab")
         other_team = declare(lab(teams__dev__resources={"cpu": 4, "memory": "8Gi"}))
         assert self.stamp(other_team, "ml") == self.stamp(before, "ml")
-        more_cpu = declare(lab(teams__ml__resources={"gpus": {"quota": 3, "limit": 4}, "cpu": 40, "memory": "256Gi"}))
+        more_cpu = declare(
+            lab("ml", teams__ml__resources={"gpus": {"quota": 3, "limit": 4}, "cpu": 40, "memory": "256Gi"})
+        )
         assert self.stamp(more_cpu, "ml") == self.stamp(before, "ml"), "no GPU check proves anything about CPU"
         version = declare(lab(teams__ml__scheduler={"mode": "virtual", "version": "v0.9.2", "gpuSharing": True}))
         assert self.stamp(version, "ml") != self.stamp(before, "ml")
         assert self.stamp(version, "research") == self.stamp(before, "research")
-        queue = declare(lab(teams__ml__queues__training={"gpu": {"quota": 1, "limit": 4}}))
+        queue = declare(lab("ml", teams__ml__queues__training={"gpu": {"quota": 1, "limit": 4}}))
         assert self.stamp(queue, "ml") != self.stamp(before, "ml")
 
 

@@ -94,7 +94,7 @@ def test_under_a_kai_that_is_the_clusters_own_a_team_has_its_queues_too(declare:
 
 
 def test_a_leaf_that_is_called_parent_is_a_queue_like_any(declare: Declare) -> None:
-    data = lab(teams__research__queues={"parent": {"gpu": 8}})
+    data = lab("research", teams__research__queues={"parent": {"gpu": 8}})
     found = made(declare(data), "research-queues")
     assert {name: each.spec["metadata"]["name"] for name, each in found.items()} == {
         "parent": "research",

@@ -290,7 +290,7 @@ CLAIM = "kubernetes:core/v1:PersistentVolumeClaim"
 
 
 def test_the_volume_is_the_teams_and_not_the_releases(declare: Declare) -> None:
-    data = lab(teams__ml__vcluster={"snapshots": {"size": "3Gi"}})
+    data = lab("ml", teams__ml__vcluster={"snapshots": {"size": "3Gi"}})
     recorder = declare(data)
     claim = recorder.one(CLAIM, "ml-virtual-cluster-snapshots")
     assert claim.metadata["name"] == "ml-snapshots"
@@ -301,6 +301,6 @@ def test_the_volume_is_the_teams_and_not_the_releases(declare: Declare) -> None:
 
 
 def test_a_bucket_and_a_team_without_snapshots_have_no_volume(declare: Declare) -> None:
-    data = lab(teams__ml__vcluster={"snapshots": {"s3": {"bucket": "b-1", "secret": "aws"}}})
+    data = lab("ml", teams__ml__vcluster={"snapshots": {"s3": {"bucket": "b-1", "secret": "aws"}}})
     assert declare(data).of_type(CLAIM) == []
     assert declare("lab").of_type(CLAIM) == []

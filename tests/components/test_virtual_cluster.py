@@ -38,14 +38,14 @@ def values(**changes: Any) -> dict[str, Any]:
     found: dict[str, Any] = {
         "controlPlane": {
             "backingStore": {"database": {"embedded": {"enabled": True}}},
-            "coredns": {"deployment": {"resources": resources("20m", "64Mi", "170Mi")}},
+            "coredns": {"deployment": {"resources": resources("5m", "32Mi", "170Mi")}},
             "distro": {"k8s": {"enabled": True, "image": {"tag": "v1.34.4"}, "scheduler": {"enabled": True}}},
             "proxy": {"extraSANs": ["ml.team-ml.svc", "ml.team-ml.svc", "127.0.0.1"]},
             "service": {"spec": {"type": "ClusterIP"}},
             "statefulSet": {
                 "image": {"repository": "loft-sh/vcluster-oss"},
                 "persistence": {"volumeClaim": {"enabled": True, "size": "5Gi"}},
-                "resources": resources("100m", "256Mi", "4096Mi"),
+                "resources": resources("60m", "640Mi", "4096Mi"),
                 "scheduling": {"priorityClassName": "team-ml"},
             },
         },
@@ -127,7 +127,9 @@ class TestSpecs:
         assert found.goes_with == "ml-virtual-cluster-vcluster"
 
     def test_a_load_balancer_has_the_teams_first_name_and_no_node_port_of_ours(self, declare: Declare) -> None:
-        data = lab(teams__ml__access={"expose": "loadBalancer", "hostNames": ["ml.example.com", "ml.example.org"]})
+        data = lab(
+            "ml", teams__ml__access={"expose": "loadBalancer", "hostNames": ["ml.example.com", "ml.example.org"]}
+        )
         found = made(declare(data), "ml-virtual-cluster")
         assert found["api"].spec["spec"]["type"] == "LoadBalancer"
         assert found["api"].spec["spec"]["ports"] == [{"name": "https", "port": 443, "targetPort": 8443}]
@@ -138,6 +140,7 @@ class TestSpecs:
 
     def test_under_the_hosts_kai_no_scheduler_runs_inside_and_pods_have_no_owner(self, declare: Declare) -> None:
         data = lab(
+            "ml",
             host={"provider": "lab", "scheduler": {"version": "v0.16.8"}},
             teams__ml__scheduler={"mode": "host", "gpuSharing": True},
             teams__ml__check={},
@@ -162,6 +165,7 @@ class TestSpecs:
         }
         security = {"podSecurityContext": {"fsGroup": 65532}, "containerSecurityContext": as_nobody}
         data = lab(
+            "ml",
             teams__ml__isolation="restricted",
             teams__ml__vcluster={"backingStore": "etcd"},
             teams__ml__scheduler={"mode": "virtual", "version": "v0.16.8"},
@@ -179,7 +183,7 @@ class TestSpecs:
             "imageRegistry": "registry.example.com",
             "imagePullPolicy": "IfNotPresent",
         }
-        found = release(declare(lab(artifacts=artifacts)))
+        found = release(declare(lab("ml", artifacts=artifacts)))
         assert found["chart"] == "oci://registry.example.com/charts/vcluster"
         assert "repositoryOpts" not in found
         assert found["values"] == values(

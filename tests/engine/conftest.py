@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -199,18 +200,24 @@ def fresh(folder: Path) -> Engine:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """A fresh stack; destroyed at the end, whatever happened."""
+def engine() -> Iterator[Engine]:
+    """A fresh stack; taken down at the end, whatever happened.
+
+    pytest keeps the folders of its last three runs and drops older ones while they are used: a state that is lost
+    leaves its objects on the cluster, so this one lies elsewhere, and goes only when they are gone.
+    """
     missing = [tool for tool in ("pulumi", "kubectl") if shutil.which(tool) is None]
     if missing:
         pytest.skip(f"no {' and no '.join(missing)} on PATH: the real engine was not tried")
     if STACK_FILE is None:
         pytest.skip("GPU_TENANCY_ENGINE_STACK names no stack file of a cluster to try the engine on")
-    found = fresh(tmp_path_factory.mktemp("engine"))
+    folder = Path(tempfile.mkdtemp(prefix="gpu-tenancy-engine-"))
+    found = fresh(folder)
     try:
         yield found
     finally:
         take_down(found)
+        shutil.rmtree(folder)
 
 
 def take_down(engine: Engine) -> None:
@@ -220,7 +227,7 @@ def take_down(engine: Engine) -> None:
     engine.write({**engine.platform, "overrides": [{"team": team, **lets} for team in engine.platform["teams"]]})
     command = [sys.executable, "-m", "cli", "--stack", STACK, "down"]
     done = subprocess.run(command, cwd=engine.folder, env=dict(engine.environment), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-6000:]
+    assert done.returncode == 0, f"{engine.folder} is kept, its stack is not empty:\n{done.stderr[-6000:]}"
 
 
 def everything_unprotected(engine: Engine) -> None:

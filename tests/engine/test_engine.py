@@ -165,6 +165,23 @@ def test_a_scheduler_goes_to_another_line_and_back_and_its_queues_stay(engine: E
         assert engine.steps() == {}
 
 
+def test_a_paused_team_keeps_what_it_has_and_comes_back_checked(engine: Engine, tmp_path: Path) -> None:
+    team = teams_of(engine)[0]
+    inside = team_kubeconfig(engine, team, tmp_path)
+    engine.kubectl("create", "configmap", "kept", "--from-literal=a=b", kubeconfig=inside)
+    engine.write(changed(engine, **{f"teams__{team}__state": "paused"}))
+    engine.up()
+    assert engine.steps() == {}
+    used = "jsonpath={.status.used.requests\\.nvidia\\.com/gpu}"
+    assert engine.kubectl("-n", f"team-{team}", "get", "resourcequota", "tenant", "-o", used).strip() == "0"
+    assert not engine.outputs()["teams"][team].get("check")
+    engine.write(changed(engine))
+    engine.up()
+    assert '"verdict"' in engine.outputs()["teams"][team]["check"]
+    assert engine.kubectl("get", "configmap", "kept", "-o", "jsonpath={.data.a}", kubeconfig=inside).strip() == "b"
+    assert engine.steps() == {}
+
+
 def test_a_dead_tenant_api_does_not_stop_another_team(engine: Engine, tmp_path: Path) -> None:
     dead, alive = teams_of(engine)[:2]
     engine.kubectl("-n", f"team-{dead}", "scale", "statefulset", dead, "--replicas=0")

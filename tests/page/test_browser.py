@@ -19,7 +19,7 @@ from tests.page.world import EVIL, NOW, many, node, seen, some, team, unit
 BROWSER = program()
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine: apt-get install chromium")
 
-WAITS = Why(id="x", team="ml", namespace="default", pod="b", cause="its queue is at its limit", fix="end something")
+WAITS = Why(id="x", team="ml", namespace="default", pod="b", cause="its queue is at its limit", fix="run `make up`")
 TEXT = "document.body.innerText"
 
 
@@ -69,7 +69,8 @@ def test_it_shows_what_the_snapshot_says(page: Page, live: Live) -> None:
         "host: events could not be read: forbidden",
     ):
         assert words in text
-    assert text.index("Faults") < text.index("Waiting pods") < text.index("Pool a100")
+    assert text.index("Faults") < text.index("Pods that wait") < text.index("Pool a100")
+    assert page.run("document.querySelector('#waiting code').textContent") == "make up"
     assert page.run("document.title") == "(7) prod: GPU tenancy"
     assert page.wrong == []
 

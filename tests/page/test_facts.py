@@ -124,6 +124,11 @@ class TestFaults:
         assert of_team(mode="default", kai=()) == []
         assert of_team(mode="host", kai=KAI) == []
 
+    def test_a_check_that_failed_on_a_node_says_how_to_take_it_out(self) -> None:
+        check = Check(verdict="fail", at=None, sentence="Bad.", node="gpu-3")
+        (fault,) = page(seen(teams=(team("ml", check=check),)))["faults"]
+        assert fault["fix"] == "make fence STACK=prod NODE=gpu-3"
+
     def test_the_lab_runs_no_kai(self) -> None:
         assert page(seen(teams=(team("ml", kai=()),)), simulated=True)["faults"] == []
 
@@ -157,9 +162,12 @@ class TestWhatIsShown:
         assert (found[1]["used"], found[1]["borrowed"]) == (0.3, 0.2)
 
     def test_pods_that_wait_are_listed_up_to_a_bound(self) -> None:
-        found = page(seen(), [replace(WAITS, pod=str(number)) for number in range(MOST_PODS + 5)])
+        pods = tuple(pod("ml", str(number), phase="Pending", ready=False) for number in range(MOST_PODS + 5))
+        whys = iter([replace(WAITS, pod=one.name) for one in pods])
+        found = page(seen(teams=(team("ml", pods=pods),)), whys)
         assert len(found["waiting"]) == MOST_PODS
         assert found["unlisted"] == 5
+        assert len(list(whys)) == 5, "why the others wait is not even asked"
 
     def test_tenancy_s_own_pods_are_not_counted_as_the_team_s(self) -> None:
         pods = (pod("ml", "a"), pod("ml", "b"), pod("ml", "ml-0", ours=True))

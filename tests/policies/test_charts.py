@@ -140,6 +140,13 @@ def test_our_values_of_the_gpu_software_are_known() -> None:
         )
         for release in releases.GPU_OPERATOR.values()
     ]
+    found += [
+        releases.dcgm_exporter_values(
+            release, monitor_labels={"release": "x"}, image_registry="mirror.example", pull_policy="Never"
+        )
+        for release in releases.DCGM_EXPORTER.values()
+    ]
+    found += [releases.gpu_operator_values(r, monitor_labels={"a": "b"}) for r in releases.GPU_OPERATOR.values()]
     assert len(found) > 1
     for values in found:
         assert list(strangers(values, VALUES[names.GPU_SOFTWARE])) == []

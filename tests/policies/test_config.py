@@ -123,6 +123,7 @@ def test_what_is_allowed_where_a_stack_says_nothing() -> None:
         "oci://ghcr.io/kai-scheduler/",
         "https://charts.loft.sh",
         "https://nvidia.github.io/k8s-device-plugin",
+        "https://nvidia.github.io/dcgm-exporter/helm-charts",
         "https://helm.ngc.nvidia.com/nvidia",
     )
     assert Limits().registries == (

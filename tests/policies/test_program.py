@@ -65,13 +65,31 @@ def test_the_other_stacks_break_only_rules_about_old_versions(declare: Declare, 
     assert broken <= {"supported-version", "support-ends-soon"}
 
 
+def switched_on() -> dict[str, Any]:
+    """The lab with what no shipped stack has: snapshots, a topology, run times, the scale adjuster."""
+    data = deepcopy(platform_of("lab"))
+    data["host"]["scheduler"] = {"version": "v0.16.8", "scaleAdjuster": True}
+    research = data["teams"]["research"]
+    research["scheduler"] = {"mode": "host"}
+    research["vcluster"] = {"snapshots": {"size": "3Gi"}}
+    data["pools"][research["pool"]]["topology"] = ["kubernetes.io/hostname"]
+    next(iter(research["queues"].values()))["reclaimMinRuntime"] = "10m"
+    return data
+
+
 def test_every_kind_that_the_program_registers_is_known_and_no_more_than_the_rules_read(declare: Declare) -> None:
     registered = {
         found.type
-        for stack in ("lab", "prod", "dev", "versions")
-        for found in declare(stack, stack=stack).resources
+        for stack in ("lab", "prod", "dev", "versions", switched_on())
+        for found in declare(stack, stack=stack if isinstance(stack, str) else "lab").resources
         if found.type.startswith(names.KUBERNETES) and not found.read
     }
     assert registered <= set(FIELDS)
     # what is known without being registered is a kind that makes pods: rules look into those
     assert set(FIELDS) - registered <= set(names.WORKLOADS)
+
+
+def test_what_a_stack_may_switch_on_breaks_no_rule(declare: Declare) -> None:
+    worlds = (resources(declare, "lab", platform=switched_on()), resources(declare, "lab"))
+    found, plain = ({r.rule for r in evaluate(world, PolicyConfig(), today=TODAY) if r.violations} for world in worlds)
+    assert found <= plain

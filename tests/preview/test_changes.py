@@ -168,3 +168,13 @@ def test_a_team_that_is_resumed_loses_nothing() -> None:
 def test_storage_that_is_lowered_with_a_pause_is_still_told() -> None:
     less = ml(state="paused", resources={**BASE["ml"]["resources"], "storage": "10Gi"})
     assert any(change.path == "teams.ml.resources.storage" for change in between(less, None))
+
+
+@pytest.mark.parametrize(("used", "kind"), [(0, Kind.DISRUPTIVE), (1, Kind.LOSING)])
+@pytest.mark.parametrize("mode", ["host", "default"])
+def test_a_move_to_another_mode_is_one_change_that_ends_with_a_check(mode: str, used: int, kind: Kind) -> None:
+    way = {"scheduler": {"mode": mode}, **({"queues": {}} if mode == "default" else {})}
+    found = only(between(ml(**way), {"ml": used}, host={"scheduler": {"version": "v0.16.8"}}))
+    assert (found.kind, found.allow) == (kind, "replace" if used else None)
+    for words in (f"virtual → {mode}", "its API server restarts", "pods that run go on", "its check follows"):
+        assert words in found.means

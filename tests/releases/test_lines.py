@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 import warnings
 from dataclasses import replace
 from datetime import date, timedelta
@@ -29,6 +30,9 @@ from releases import (
     kubernetes_for,
     same_line,
 )
+from releases.engine import DEFAULT_ENGINE, DEFAULT_PROVIDER
+from tests.conftest import ROOT
+from tests.releases.built import since
 
 
 def test_092_and_093_upgrade_in_place() -> None:
@@ -51,13 +55,13 @@ def test_going_back_from_098_deletes_the_config_that_its_hook_made() -> None:
 def test_a_failed_hook_of_every_kai_is_swept_and_never_what_a_running_release_needs() -> None:
     crd_upgrader = {v for v, kai in KAI.items() if any(o.name == "crd-upgrader" for o in kai.hook_objects)}
     # the others replace their own Job (before-hook-creation)
-    assert set(KAI) - crd_upgrader == {"v0.16.8", "v0.18.6"}
+    assert set(KAI) - crd_upgrader == {version for version in KAI if since(version, "v0.16.0")}
     for version, kai in KAI.items():
         assert not set(kai.hook_objects) & set(kai.leftovers), version
         for left in kai.hook_objects:
             assert (left.namespace == "kai-scheduler") == (left.kind in {"Job", "ServiceAccount"}), version
         cleans = any(o.name == "post-delete-cleanup" for o in kai.hook_objects)
-        assert cleans == (version not in {"v0.7.11", "v0.9.2", "v0.9.3", "v0.9.8"})
+        assert cleans == since(version, "v0.12.0")
 
 
 def test_only_old_kais_take_a_mig_name_at_zero_for_mig() -> None:
@@ -88,6 +92,14 @@ def test_a_default_is_the_newest_that_was_run_and_newer_ones_are_known() -> None
     assert (DEFAULT_KAI, DEFAULT_VCLUSTER) == ("v0.16.8", "0.36.1")
     assert newest == {"kai": "v0.18.6", "vcluster": "0.37.1"}
     assert ([*DEVICE_PLUGIN][-1], [*GPU_OPERATOR][-1]) == (DEFAULT_DEVICE_PLUGIN, DEFAULT_GPU_OPERATOR)
+
+
+def test_what_is_pinned_is_the_engine_and_the_provider_whose_age_is_told() -> None:
+    pins = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert {f"pulumi=={DEFAULT_ENGINE}", f"pulumi-kubernetes=={DEFAULT_PROVIDER}"} <= set(pins)
+    told = {age.what: (age.default, age.newest) for age in ages()}
+    assert told["Pulumi engine and SDK"] == ("3.259.0", "3.272.0")
+    assert told["Pulumi kubernetes provider"] == ("4.32.0", "4.34.2")
 
 
 def test_a_default_is_stale_when_it_is_old_and_a_newer_one_is_known() -> None:

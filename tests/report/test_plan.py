@@ -74,3 +74,15 @@ def test_no_change_is_one_line() -> None:
 def test_the_last_lines_count() -> None:
     said = texts(lines(platform(SAME), platform({**SAME, "ml": team("a100", 4, 8)})))
     assert said[-1] == "4 to update"
+
+
+def test_a_team_that_keeps_snapshots_hears_that_one_is_taken_first() -> None:
+    def ml(version: str, **snapshots: object) -> dict[str, Any]:
+        return team("a100", 4, 6, version=version, vcluster={"snapshots": snapshots})
+
+    first = "  first: a snapshot of its virtual cluster; if that fails, nothing is changed"
+    was = {**SAME, "ml": ml("v0.14.7", beforeChanges=True)}
+    said = texts(lines(platform(was), platform({**SAME, "ml": ml("v0.16.8", beforeChanges=True)})))
+    assert said[said.index("team ml") + 1] == first
+    quiet = texts(lines(platform(was), platform({**SAME, "ml": ml("v0.16.8")})))
+    assert first not in quiet

@@ -7,6 +7,8 @@ from typing import Any
 from seen.model import GpuState, Holder
 from seen.read import Look, Said
 from seen.snapshot import snapshot
+from seen.why import why
+from settings.models import Team as Wanted
 from tests.seen.world import NOW, World, platform, recorded
 
 
@@ -134,3 +136,46 @@ def test_rubbish_in_an_object_is_nothing_and_no_error() -> None:
     world.plant({"add": {"ml": {"check": [{"data": {"report.json": "no JSON"}}]}}})
     _, seen = world.seen()
     assert len(seen.teams) == 2
+
+
+def test_a_team_without_a_pool_is_placed_on_any_node_whatever_its_cluster_lists() -> None:
+    known = platform("world")
+    dev = known.model_copy(update={"teams": {**known.teams, "dev": Wanted()}})
+    stand_in = {"metadata": {"name": "gpu-1"}}
+    look = World().look()
+    look = Look(host=look.host, teams={**look.teams, "dev": Said(api="up", objects={"nodes": (stand_in,)})})
+    seen = snapshot(look, dev, stack="dev", at=NOW)
+    team = seen.team("dev")
+    assert team is not None
+    assert (team.mode, team.nodes) == ("default", ("gpu-0", "gpu-1"))
+
+
+def test_a_pod_that_the_host_s_own_scheduler_can_t_place_is_told_why_by_the_host() -> None:
+    known = platform("world")
+    dev = known.model_copy(update={"teams": {**known.teams, "dev": Wanted()}})
+    pod = {
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {"containers": [{}]},
+        "status": {"phase": "Pending"},
+    }
+    said = {
+        "type": "PodScheduled",
+        "status": "False",
+        "message": "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules.",
+    }
+    away = {"vcluster.loft.sh/object-name": "web", "vcluster.loft.sh/object-namespace": "default"}
+    on_host = {
+        "metadata": {"name": "web-x-default-x-dev", "namespace": "team-dev", "annotations": away},
+        "spec": {"schedulerName": "default-scheduler", "containers": [{}]},
+        "status": {"phase": "Pending", "conditions": [said]},
+    }
+    world = World()
+    space = {"metadata": {"name": "team-dev", "labels": {"gpu-tenancy/team": "dev"}}}
+    world.plant({"add": {"host": {"pods": [on_host], "namespaces": [space]}}})
+    look = world.look()
+    look = Look(host=look.host, teams={**look.teams, "dev": Said(api="up", objects={"pods": (pod,)})})
+    seen = snapshot(look, dev, stack="dev", at=NOW)
+    team = seen.team("dev")
+    assert team is not None
+    (answer,) = why(look, seen, team, "web")
+    assert answer.id == "anti-affinity"

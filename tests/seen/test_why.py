@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from seen.snapshot import snapshot
-from seen.why import Why, why
+from seen.why import Request, Why, why, would
 from seen.why.model import sentences
+from tests.conftest import ROOT
 from tests.seen.world import HERE, NOW, Json, World, merge, platform, recorded
 
 RECORDED = yaml.safe_load((HERE / "planted" / "recorded.yaml").read_text())
@@ -66,6 +67,66 @@ def test_every_cause_that_is_planted_has_its_sentences() -> None:
         assert set(told) == {"cause", "fix"}
 
 
+def test_every_kind_of_cause_stands_in_the_page() -> None:
+    page = (ROOT / "docs" / "why.md").read_text()
+    assert [kind for kind in sentences() if f"`{kind}`" not in page] == []
+
+
+def test_a_paused_team_s_pod_waits_for_the_team() -> None:
+    world = World()
+    plant(
+        world, {"refused": "Error syncing to host cluster: create object: pods is forbidden: whatever the policy says"}
+    )
+    look, seen = world.seen()
+    team = seen.team("ml")
+    assert team is not None
+    paused = replace(team, paused=True)
+    (answer,) = why(look, seen, paused, "train-0")
+    assert answer.id == "paused"
+    refusal = would(look, seen, paused, Request(gpus=1)).why
+    assert refusal is not None
+    assert refusal.id == "paused"
+
+
+def test_in_a_lab_a_pod_waits_for_kai_and_a_wrong_queue_is_still_named() -> None:
+    for labels, kind in ((None, "simulated"), ({"kai.scheduler/queue": "trainin"}, "no-such-queue")):
+        world = World()
+        plant(world, {"waits": {"metadata": {"labels": labels}} if labels else {}, "group": False})
+        world.teams["ml"]["kai"] = []
+        look, seen = world.seen()
+        team = seen.team("ml")
+        assert team is not None
+        (answer,) = why(look, replace(seen, simulated=True), team, "train-0")
+        assert answer.id == kind
+
+
+def test_an_event_about_an_older_pod_of_the_same_name_is_no_cause() -> None:
+    world = World()
+    plant(world, {"waits": {}})
+    old = {
+        **event("SyncError", "Error syncing to host cluster: create object: spec is invalid"),
+        "lastTimestamp": "2026-11-26T11:00:00Z",
+    }
+    world.plant({"add": {"ml": {"warnings": [old]}}})
+    look, seen = world.seen()
+    team = seen.team("ml")
+    assert team is not None
+    (answer,) = why(look, seen, team, "train-0")
+    assert answer.id == "unseen"
+
+
+def test_two_writers_that_met_are_no_refusal() -> None:
+    world = World()
+    plant(
+        world,
+        {"refused": 'Error syncing: patch host object: Operation cannot be fulfilled on pods "train-0": modified'},
+    )
+    look, seen = world.seen()
+    team = seen.team("ml")
+    assert team is not None
+    assert [answer.id for answer in why(look, seen, team, "train-0")] != ["border"]
+
+
 def sound(answer: Why) -> None:
     """One sentence each, filled in, without a name that only the host knows."""
     for said in (answer.cause, answer.fix):
@@ -105,7 +166,7 @@ def plant(world: World, entry: Mapping[str, Any]) -> None:
     pod = deepcopy(POD)
     if "refused" in entry:
         pod["spec"]["nodeName"] = "gpu-0"
-        world.plant({"add": {"ml": {"warnings": [event("SyncError", entry["refused"])]}}})
+        world.plant({"add": {"ml": {"warnings": [event(entry.get("reason", "SyncError"), entry["refused"])]}}})
     merge(pod, entry.get("waits") or entry.get("runs") or {})
     if "runs" in entry:
         pod["spec"]["nodeName"] = "gpu-0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -104,3 +105,15 @@ def test_a_queue_below_its_quota_gets_back_what_others_borrowed() -> None:
     assert kind(answer) == "no-gpu-free"
     expected = "KAI would take it back for queue notebooks, which is below its quota, from queue training"
     assert answer.note == f"{expected} (2 over its quota)"
+
+
+def test_a_lab_has_the_numbers_and_no_kai() -> None:
+    world = World()
+    world.teams["ml"]["kai"] = []
+    look, seen = world.seen()
+    lab, team = replace(seen, simulated=True), seen.team("ml")
+    assert team is not None
+    fits = would(look, lab, team, Request(gpus=1, queue="training"))
+    assert (kind(fits), fits.note) == ("yes", "this is a lab: the numbers are right, and no KAI is there to place it")
+    assert kind(would(look, lab, team, Request(gpus=3, queue="notebooks"))) == "beyond-limit"
+    assert kind(would(look, seen, team, Request(gpus=1, queue="training"))) == "no-kai"

@@ -70,16 +70,16 @@ NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 
 
 @cache
-def _world() -> str:
+def _world(name: str) -> str:
     """As JSON: an anchor's value would be one object in several places."""
-    return json.dumps(yaml.safe_load((HERE / "world.yaml").read_text()))
+    return json.dumps(yaml.safe_load((HERE / name).read_text()))
 
 
 class World:
     """Two teams on two nodes of four GPUs each, everything well. `plant` changes it."""
 
-    def __init__(self) -> None:
-        base = json.loads(_world())
+    def __init__(self, name: str = "world.yaml") -> None:
+        base = json.loads(_world(name))
         self.host: dict[str, list[Json]] = base["host"]
         self.teams: dict[str, dict[str, list[Json]]] = base["teams"]
         self.api = dict.fromkeys(self.teams, UP)

@@ -65,7 +65,7 @@ def test_the_lab_has_a_gpu_node_each_for_fractions_and_whole_gpus() -> None:
     }
     assert gpus(lab) == {"ml": (3, 4), "research": (8, 8), "dev": (0, 0)}
     assert versions(lab) == {"ml": "v0.9.3", "research": "v0.7.11", "dev": None}
-    assert [name for name, team in lab.teams.items() if team.scheduler.gpu_sharing] == ["ml"]
+    assert [name for name, team in lab.teams.items() if team.scheduler.shares] == ["ml"]
     assert lab.teams["ml"].check.pair == (0.3, 0.5)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import releases
 from settings.claims import tenancy_cost
 from settings.load import parse_platform
 from settings.tenants import tenants
-from tests.settings.build import TODAY, mistakes, raw
+from tests.settings.build import TODAY, mistakes, mistakes_of, raw
 
 AT = "teams.ml.vcluster.snapshots"
 
@@ -48,3 +50,20 @@ def test_the_words_for_a_bucket_are_checked() -> None:
     wrong = {"bucket": "B_1", "secret": "aws", "endpoint": "http://minio", "prefix": "/a"}
     found = mistakes({"teams.ml.vcluster": {"snapshots": {"s3": wrong}}})
     assert [line.split(":")[0] for line in found] == [f"{AT}.s3.{key}" for key in ("bucket", "prefix", "endpoint")]
+
+
+def test_ten_teams_with_a_kai_each_ask_for_less_than_a_host_of_two_cores_and_24_gib_has() -> None:
+    """As measured (docs/runs.md); a core and 2 GiB stay free for the host's own pods."""
+    data = raw()
+    data["pools"]["gpu"] |= {"gpusPerNode": 10, "cpuPerNode": 2, "memoryPerNode": "24Gi"}
+    data["host"]["headroom"] = {"cpu": "0.5", "memory": "2Gi", "pods": 20}
+    team: dict[str, Any] = {
+        "pool": "gpu",
+        "scheduler": {"mode": "virtual", "version": "v0.16.8"},
+        "resources": {"gpus": 1, "cpu": "40m", "memory": "512Mi", "pods": 10},
+        "queues": {"work": {"gpu": 1}},
+    }
+    data["teams"] = {f"t{number}": {**team, "access": {"port": 30000 + number}} for number in range(10)}
+    assert mistakes_of(data) == []
+    data["teams"]["t10"] = {**team, "resources": {**team["resources"], "cpu": "1"}, "access": {"port": 30010}}
+    assert any("CPU and tenancy's own must fit" in line for line in mistakes_of(data)), "the sum is looked at"

@@ -1,0 +1,36 @@
+"""GPU fractions of a team as a frozen pydantic model. Pure: no Pulumi import.
+
+Owns: shape and defaults of `scheduler.gpuSharing`. Leaves to others: who can enforce (`rules/enforcement.py`).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from settings.types import Flag, Section
+
+
+class Enforce(StrEnum):
+    """What holds a pod to its part of a GPU's memory. `none`: nothing but KAI's accounting. `memory`: the driver, or a
+    library in the pod, refuses what is more."""
+
+    NONE = "none"
+    MEMORY = "memory"
+
+
+class GpuSharing(Section):
+    """GPU fractions: whether they are allowed, and what holds them."""
+
+    enabled: Flag = Field(default=False, description="allow fractions; with enforce alone it is on")
+    enforce: Enforce = Field(
+        default=Enforce.NONE, description="memory: a pod gets no more than its part, where version and driver can"
+    )
+
+
+def spelled_out(value: object) -> object:
+    """`gpuSharing: true` allows fractions; `{enforce: memory}` does so, too."""
+    if isinstance(value, bool):
+        return {"enabled": value}
+    return {"enabled": True, **value} if isinstance(value, dict) else value
