@@ -8,6 +8,7 @@ from dataclasses import dataclass
 # element over the root mean square). fp32 keeps 24 bits, tf32 and fp16 11, bf16 8; docs/gpu-check.md has the H200's
 TOLERANCES = {"fp32": (1e-5, 1e-4), "tf32": (2e-3, 2e-2), "bf16": (5e-3, 5e-2), "fp16": (2e-3, 2e-2)}
 IN_USE_MIB = 1024  # what a GPU held alone may have in use before the probe starts: driver and firmware keep some
+CANNOT_RUN = (126, 127)  # a shell's exit codes for a program that it may not run, or does not find
 MEMORY_TOLERANCE = 0.02  # GPU memory against the pool's number: drivers reserve differing amounts
 THERMAL_MARGIN_C = 5  # warn this close to the GPU's own slowdown temperature
 RETIRED_PAGES_WARN = 10  # the number that Meta's GCM health checks use

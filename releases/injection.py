@@ -81,7 +81,7 @@ _JIT_CDI: Final = InjectionMode(
     seen="cdi",
     seen_of_fractions="cdi",
     node=f"{_WITH_CLASS}; toolkit 1.18 or newer, where auto means this",
-    tried="not run",
+    tried="2026-11-26, H100: pair, and a share for each of two teams with mode host (toolkit 1.20.0, KAI v0.16.8)",
     source="TK@v1.20.0:internal/info/auto.go",
 )
 _CSV: Final = InjectionMode(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import runpy
 import signal
 import socket
@@ -192,6 +193,8 @@ Declare = Callable[..., Recorder]
 
 def pytest_configure() -> None:
     """Ctrl-C works in what the tests start, even where the tests themselves were started in the background."""
+    # a test runner's own width is not a terminal's: what is printed to nobody keeps its lines whole
+    os.environ.pop("COLUMNS", None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from probe.bounds import CANNOT_RUN
 from probe.expect import Facts, read_text
 from probe.gather.context import Context, first_line
 from probe.injection import VOLUME_MOUNTS
@@ -70,9 +71,12 @@ def gather_smi(_: Context) -> Facts:
     path = shutil.which("nvidia-smi")
     if path is None:
         return {"path": None, "gpus": []}
-    done = subprocess.run([path, "-L"], capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run([path, "-L"], capture_output=True, text=True, check=False)
+    except OSError as failed:  # of another architecture, or no program
+        return {"path": path, "gpus": [], "error": str(failed.strerror)[:300], "code": CANNOT_RUN[0]}
     error = (done.stderr or done.stdout).strip()[:300] if done.returncode else None
-    return {"path": path, "gpus": parse_smi_list(done.stdout), "error": error}
+    return {"path": path, "gpus": parse_smi_list(done.stdout), "error": error, "code": done.returncode}
 
 
 def gather_import(context: Context) -> Facts:

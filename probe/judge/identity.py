@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from probe.bounds import MEMORY_TOLERANCE, OLDEST_DRIVER
+from probe.bounds import CANNOT_RUN, MEMORY_TOLERANCE, OLDEST_DRIVER
 from probe.expect import FRACTIONS, Expect, Facts
 from probe.injection import Grant, Injection, grant, injection
 from probe.judge.findings import ANY_WAY, DRIVER_FILES, FRACTION_RUNTIME, NVML_ADVICE, RUNTIME, Findings
@@ -100,14 +100,17 @@ def judge_no_driver(expect: Expect, facts: dict[str, Facts], error: Facts, found
 
 def judge_smi(facts: dict[str, Facts], nvml: Facts, seen: list[Facts], found: Findings) -> None:
     smi, uuids = facts.get("smi"), sorted(str(device["uuid"]) for device in seen)
-    if smi and smi["path"]:
+    advice = DRIVER_FILES.get(injection(facts).mode, ANY_WAY)
+    if smi and smi.get("code") in CANNOT_RUN:
+        text = f"nvidia-smi is in this container and can't be run: {smi['error']}."
+        found.missing("identity.smi", "warn", text, "it lists the GPUs", advice=advice)
+    elif smi and smi["path"]:
         listed = sorted(device["uuid"] for gpu in smi["gpus"] for device in gpu["migs"] or [gpu])
         names = {gpu["uuid"]: gpu["name"] for gpu in smi["gpus"]}
         differ = listed != uuids or any(names.get(gpu["uuid"], gpu["name"]) != gpu["name"] for gpu in nvml["gpus"])
         text = f"nvidia-smi -L lists {', '.join(listed) or smi['error'] or 'nothing'}; NVML {', '.join(uuids)}."
         found.add("identity.smi", differ, text, listed, uuids)
     elif smi:
-        advice = DRIVER_FILES.get(injection(facts).mode, ANY_WAY)
         found.missing("identity.smi", "warn", "nvidia-smi is not in this container.", "on the PATH", advice=advice)
 
 

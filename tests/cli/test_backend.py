@@ -168,7 +168,7 @@ def test_down_and_status_go_on_without_the_stack_file(
         file.write_text(text)
     assert project.run("status", "--json") == 0
     said = capsys.readouterr()
-    (row,) = json.loads(said.out)
+    (row,) = json.loads(said.out)["teams"]
     assert (row["team"], row["pool"], row["gpus"]) == ("ml", "a", "2 of 2")
     assert "status goes on without it" in said.err
 
@@ -313,7 +313,7 @@ def test_a_lab_s_status_and_down_need_no_stack_file_either(
     else:
         file.write_text(text)
     assert project.run("status", "--json") == 0
-    (row,) = json.loads(capsys.readouterr().out)
+    (row,) = json.loads(capsys.readouterr().out)["teams"]
     assert (row["team"], row["pool"]) == ("ml", "a")
     assert project.run("down") == 0
     assert not home.exists()

@@ -97,6 +97,7 @@ COMMANDS: dict[str, Callable[[Decoy], int]] = {
     "snapshot": lambda decoy: decoy.run("snapshot", "--team", "ml"),
     "restore": lambda decoy: decoy.run("restore", "--team", "ml"),
     "why": lambda decoy: decoy.run("why"),
+    "usage": lambda decoy: decoy.run("usage"),
     "would": lambda decoy: decoy.run("would", "--team", "ml"),
     "footprint": lambda decoy: decoy.run("footprint"),
     "dashboard": lambda decoy: decoy.run("dashboard", "--static", str(decoy.root / "out.html")),

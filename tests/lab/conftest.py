@@ -8,6 +8,7 @@ import random
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cache
@@ -24,7 +25,7 @@ from lab.objects import Json, Objects
 from lab.processes import LOOPBACK, commands, is_free
 from lab.show import Show
 from settings.load import PLATFORM_KEY
-from tests.conftest import shipped
+from tests.conftest import HANGS_SECONDS, shipped
 
 BLOCK = 100
 """Ports: a module has some ten labs with up to four teams each."""
@@ -66,6 +67,13 @@ class Lab:
     def processes(self) -> list[str]:
         lines = [" ".join(words) for _, words in commands()]
         return [line for line in lines if str(self.root / ".lab") in line]
+
+    def left(self) -> list[str]:
+        """What stays: a question that a killed run's helper had asked a server ends when that server is gone."""
+        deadline = time.monotonic() + HANGS_SECONDS
+        while (found := self.processes()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return found
 
 
 def uncaptured(request: pytest.FixtureRequest) -> AbstractContextManager[None]:

@@ -100,7 +100,14 @@ def templates(declared: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     if declared["kind"] == "Pod":
         yield declared
     elif "template" in declared["spec"]:
-        yield declared["spec"]["template"]
+        template = declared["spec"]["template"]
+        # a StatefulSet's controller adds a volume for each of its claims
+        for claim in declared["spec"].get("volumeClaimTemplates", ()):
+            name = claim["metadata"]["name"]
+            template["spec"].setdefault("volumes", []).append(
+                {"name": name, "persistentVolumeClaim": {"claimName": f"{name}-0"}}
+            )
+        yield template
 
 
 def as_synced(team: str, template: Mapping[str, Any]) -> Pod:
@@ -125,11 +132,14 @@ def test_the_programs_own_workloads_are_let_in(host: Host, team: str) -> None:
     # not said of the platform: the quota of one GPU has room for one of these
     platform, tenant = parse_platform(PLATFORM, "test"), tenants()[team]
     place = placement(tenant, platform)
+    most, little = (
+        ({"fraction": 0.7}, {"fraction": 0.2}) if tenant.team.scheduler.shares else ({"count": 1}, {"count": 1})
+    )
     server = Inference.model_validate(
-        {"kind": "inference", "model": "m", "weights": "3G", "gpu": {"fraction": 0.7}, "cpu": 2, "memory": "4Gi"}
+        {"kind": "inference", "model": "m", "weights": "3G", "gpu": most, "cpu": 2, "memory": "4Gi"}
         | {"cache": {"size": "20Gi"}, "test": {"contains": "city"}}
     )
-    app = App.model_validate({"kind": "app", "port": 5000, "gpu": {"fraction": 0.2}})
+    app = App.model_validate({"kind": "app", "port": 5000, "gpu": little})
     serves = inference_spec.deployment_spec("chat", server, place, "example.com/i:1.0", "token")
     made = [
         serves,

@@ -92,7 +92,7 @@ def test_after_a_killed_up_the_next_one_works_and_down_leaves_nothing(labs: Call
     assert sorted(lab.driver.status().servers) == [HOST, "space-ml"]
     assert lab.again().up().changes == 0
     lab.again().down()
-    assert lab.processes() == []
+    assert lab.left() == []
     assert not (lab.root / ".lab").exists()
 
 
@@ -105,7 +105,7 @@ def test_after_a_killed_up_down_or_reset_leaves_nothing(labs: Callable[..., Lab]
     os.kill(run.pid, signal.SIGKILL)
     run.wait()
     getattr(lab.again(), command)()
-    assert lab.processes() == []
+    assert lab.left() == []
     assert not (lab.root / ".lab").exists()
 
 
@@ -120,7 +120,7 @@ def test_ctrl_c_ends_the_run_soon_and_the_next_one_works(labs: Callable[..., Lab
     assert "KeyboardInterrupt" in said.splitlines(), said[-2000:]
     assert lab.again().up().failures == ()
     lab.again().down()
-    assert lab.processes() == []
+    assert lab.left() == []
 
 
 def test_reset_works_with_damaged_records(labs: Callable[..., Lab]) -> None:
@@ -131,7 +131,7 @@ def test_reset_works_with_damaged_records(labs: Callable[..., Lab]) -> None:
     with pytest.raises(LabError, match=r"lab\.json is damaged\. Fix: run `make lab-reset`"):
         lab.again().up()
     lab.again().reset()
-    assert lab.processes() == []
+    assert lab.left() == []
     assert not (lab.root / ".lab").exists()
 
 
@@ -184,7 +184,7 @@ def test_a_second_command_at_the_same_time_is_refused(labs: Callable[..., Lab]) 
         fcntl.flock(first, fcntl.LOCK_EX)
         with pytest.raises(LabError, match="another command is at work"):
             lab.driver.up()
-    assert lab.processes() == []
+    assert lab.left() == []
 
 
 def test_down_without_a_lab_says_so_and_is_fine(labs: Callable[..., Lab], capsys: pytest.CaptureFixture[str]) -> None:

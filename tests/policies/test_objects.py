@@ -44,7 +44,6 @@ NOBODY = "nothing says what it does"
             (token, NOBODY)
             for token in (
                 "core/v1:PersistentVolume",
-                "core/v1:PersistentVolumeClaim",
                 "core/v1:Node",
                 "core/v1:Binding",
                 "core/v1:Endpoints",

@@ -36,6 +36,24 @@ def test_a_container_without_nvidia_smi_is_a_warning() -> None:
     assert severities(report) == {"identity.smi": "warn"}
 
 
+@pytest.mark.parametrize("code", [126, 127])
+def test_an_nvidia_smi_that_can_t_be_run_says_nothing_of_the_gpu(code: int) -> None:
+    # seen on an H100 whose nvidia-smi was a script that calls a file of the host's
+    error = "/usr/bin/nvidia-smi: exec: line 9: /usr/local/nvidia/bin/nvidia-smi: not found"
+    simulation = recorded("healthy")
+    simulation["steps"]["smi"] = {"path": "/usr/bin/nvidia-smi", "gpus": [], "error": error, "code": code}
+    report = judged(simulation)
+    assert severities(report) == {"identity.smi": "warn"}
+    assert f"can't be run: {error}" in finding(report, "identity.smi")["message"]
+
+
+def test_an_nvidia_smi_that_runs_and_finds_no_gpu_fails() -> None:
+    error = "Failed to initialize NVML: Driver/library version mismatch"
+    simulation = recorded("healthy")
+    simulation["steps"]["smi"] = {"path": "/usr/bin/nvidia-smi", "gpus": [], "error": error, "code": 18}
+    assert severities(judged(simulation)) == {"identity.smi": "fail"}
+
+
 def came(mode: str) -> dict[str, object]:
     """The traces that a way leaves in a container."""
     nodes = ["/dev/nvhost-ctrl-gpu"] if mode == "csv" else [] if mode == "none" else ["/dev/nvidia0"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from probe.bounds import CANNOT_RUN
 from probe.expect import Expect
 from probe.gather.context import Context
 from probe.gather.machine import gather_runtime, gather_smi, parse_smi_list
@@ -200,7 +201,20 @@ def test_an_nvidia_smi_that_knows_no_listing_leaves_its_error_as_a_fact(
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     facts = gather_smi(Context(Expect(), progress=lambda _: None))
     assert facts["gpus"] == []
-    assert facts["error"] == "flag provided but not defined: -L"
+    assert (facts["error"], facts["code"]) == ("flag provided but not defined: -L", 2)
+
+
+@pytest.mark.parametrize("text", ["#!/bin/sh\nexec /no/such/nvidia-smi\n", "#!/no/such/shell\n"])
+def test_an_nvidia_smi_that_can_t_be_run_is_a_fact_and_no_crash(
+    text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = tmp_path / "nvidia-smi"
+    script.write_text(text)
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    facts = gather_smi(Context(Expect(), progress=lambda _: None))
+    assert facts["code"] in CANNOT_RUN
+    assert facts["error"]
 
 
 def test_no_secret_of_the_environment_gets_into_the_facts(monkeypatch: pytest.MonkeyPatch) -> None:
