@@ -123,12 +123,13 @@ class Host:
         if found:
             raise refused(found, code=Exit.FAILED)
 
-    def preflight(self, *, as_json: bool = False, whole: bool = False) -> str:
-        """Compare, show, and raise `CommandError` for the errors. `whole` shows what is well, too.
+    def preflight(self, *, as_json: bool = False, whole: bool = False, made: bool = True) -> str:
+        """Compare, show, and raise `CommandError` for the errors. `whole` shows what is well, too; `made`: whether this
+        stack has made anything yet.
 
         Returns the word for the program that this was done; empty where there was nothing to compare.
         """
-        findings = self._findings()
+        findings = self._findings(made=made)
         if findings is None or self._identity is None:
             if whole:
                 say.line(
@@ -146,11 +147,11 @@ class Host:
         say.line(f"preflight: {len(findings)} points, no error")
         return stamp(self._place.platform, self._identity.uid)
 
-    def _findings(self) -> list[Finding] | None:
+    def _findings(self, *, made: bool) -> list[Finding] | None:
         if self._target is None or self._identity is None:
             return None
         with connected(self._target) as client:
-            return compared(self._place.platform, client, self._identity.server_version)
+            return compared(self._place.platform, client, self._identity.server_version, made=made)
 
 
 def vars_of(finding: Finding) -> dict[str, str]:

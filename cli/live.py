@@ -64,8 +64,12 @@ class _Load:
     plugins: list[ObjectFacts] = field(default_factory=list)
 
 
-def read_facts(client: Client, rights: Sequence[Right], *, version: str) -> ClusterFacts:
-    """Return what the cluster says now. Raises `ApiError` when even the nodes can't be listed."""
+def read_facts(client: Client, rights: Sequence[Right], *, version: str, made: bool = True) -> ClusterFacts:
+    """Return what the cluster says now. Raises `ApiError` when even the nodes can't be listed.
+
+    `made`: whether this stack has made anything yet. Before that nothing there is ours, whatever its label says:
+    another stack of this program made it, or this one under a state that was lost.
+    """
     unreadable: dict[str, str] = {}
 
     def attempt(what: str, read: Callable[[], T]) -> T | None:
@@ -76,12 +80,12 @@ def read_facts(client: Client, rights: Sequence[Right], *, version: str) -> Clus
             return None
 
     spaces = attempt("namespaces", lambda: list(client.list(Namespace)))
-    our_spaces = {_name(space.metadata) for space in spaces or () if _labelled_ours(space.metadata)}
+    our_spaces = {_name(space.metadata) for space in spaces or () if made and _labelled_ours(space.metadata)}
     pods = attempt("pods", lambda: list(client.list(Pod, namespace="*")))
     loads = None if pods is None else _loads(pods, our_spaces)
 
     def owned(metadata: ObjectMeta | None, detail: str = "") -> ObjectFacts:
-        return ObjectFacts(name=_full_name(metadata), ours=_is_ours(metadata, our_spaces), detail=detail)
+        return ObjectFacts(name=_full_name(metadata), ours=made and _is_ours(metadata, our_spaces), detail=detail)
 
     return ClusterFacts(
         version=version,

@@ -27,6 +27,10 @@ CLUSTER: Final = "host-uid"
 cluster's."""
 
 
+STACK: Final = "pulumi:pulumi:Stack"
+"""The first run registers it before the program begins."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RememberedTeam:
     """A tenant of the last run. `facts` are empty where that run did not come to its end. `protected`: whether the
@@ -49,6 +53,8 @@ class Remembered:
 
     uid: str | None = None
     teams: Mapping[str, RememberedTeam] = field(default_factory=dict)
+    made: bool = True
+    """Whether a run has come as far as the first provider. Where no state says so, it counts as yes."""
 
     def with_protection(self, protected: frozenset[str]) -> Remembered:
         """Return the same, with the protection that an exported state has for each resource."""
@@ -72,7 +78,8 @@ def remembered(resources: Mapping[str, object]) -> Remembered:
         elif entry.get("type") == tokens.TEAM:
             protected = said.get(PROTECTED_OUTPUT, not said.get("canaryOf")) is not False
             teams[name] = RememberedTeam(name=name, urn=urn, facts=said, protected=protected)
-    return Remembered(uid=uid, teams=teams)
+    made = any(isinstance(entry, Mapping) and entry.get("type") != STACK for entry in resources.values())
+    return Remembered(uid=uid, teams=teams, made=made)
 
 
 def another_cluster(

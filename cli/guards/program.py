@@ -48,14 +48,16 @@ class Cluster:
     findings: Sequence[Finding] | None
 
 
-def look(platform: Platform, target: Target, wanted: Callable[[str], bool]) -> Cluster:
+def look(platform: Platform, target: Target, wanted: Callable[[str], bool], *, made: bool) -> Cluster:
     """Ask the cluster. Raises `CommandError` where it can't be asked.
 
-    `wanted` says, by the cluster's UID, whether the stack file is to be compared with it.
+    `wanted` says, by the cluster's UID, whether the stack file is to be compared with it; `made`, whether this stack
+    has made anything yet.
     """
     with connected(target) as client:
         identity = identify(client, target.context)
-        findings = compared(platform, client, identity.server_version) if wanted(identity.uid) else None
+        version = identity.server_version
+        findings = compared(platform, client, version, made=made) if wanted(identity.uid) else None
         return Cluster(target=target, uid=identity.uid, findings=findings)
 
 
@@ -110,7 +112,7 @@ def _looked(
 
     try:
         target = target_of(kubeconfig, "of the stack")
-        cluster = look(platform, target, wanted)
+        cluster = look(platform, target, wanted, made=was.made)
     except CommandError as error:
         raise RefusedError([Refusal(cause=error.cause.removesuffix("."), fix=error.fix), *found]) from None
     _tell(cluster)

@@ -41,7 +41,10 @@ def runtime_class(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
     found = facts.runtime_classes.get(declared.name)
     if declared.owner is Owner.OURS and found is not None and not found.ours:
         yield error(
-            "runtime-class-exists", subject, "exists already and is not ours", "set gpu.runtimeClass.owner: cluster"
+            "runtime-class-exists",
+            subject,
+            "exists already, and this stack did not make it",
+            "set gpu.runtimeClass.owner: cluster",
         )
     elif declared.owner is Owner.CLUSTER and found is None:
         yield error(

@@ -127,7 +127,8 @@ def namespaces(facts: ClusterFacts, tenants: Mapping[str, Team]) -> Iterator[Fin
             yield error(
                 "namespace-exists",
                 f"team {name}",
-                f"namespace {space} exists already and is not ours{f' ({found.detail})' if found.detail else ''}",
+                f"namespace {space} exists already, and this stack did not make it"
+                f"{f' ({found.detail})' if found.detail else ''}",
                 "rename the team, or remove that namespace if nobody needs it",
             )
 

@@ -54,9 +54,15 @@ def test_a_state_says_on_which_cluster_it_was_made_and_with_which_teams() -> Non
 
 def test_an_empty_state_remembers_nothing_and_refuses_nothing() -> None:
     was = remembered({})
-    assert was == Remembered()
+    assert was == Remembered(made=False)
     assert another_cluster(was, "other", "here", platform(), "dev", TODAY) == []
     assert left_out(was, platform(), "dev", TODAY) == []
+
+
+def test_a_run_has_made_something_once_a_provider_is_in_its_state() -> None:
+    root = {"urn:pulumi:dev::x::pulumi:pulumi:Stack::x-dev": {"type": "pulumi:pulumi:Stack", "outputs": {}}}
+    provider = {"urn:pulumi:dev::x::pulumi:providers:kubernetes::h": {"type": "pulumi:providers:kubernetes"}}
+    assert (remembered(root).made, remembered({**root, **provider}).made) == (False, True)
 
 
 def test_another_cluster_is_refused_by_name_until_an_override_says_that_it_is_meant() -> None:

@@ -22,7 +22,7 @@ from cli.guards.stamp import GOOD_FOR, RELEASED, VARIABLE, holds, stamp
 from settings.load import parse_platform
 from settings.models import Platform
 from tests.cli.conftest import STACK_FILE
-from tests.cli.fake_api import UID, FakeApi, kubeconfig, node
+from tests.cli.fake_api import UID, FakeApi, kubeconfig, named, node
 
 TODAY = date(2026, 11, 26)
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -98,6 +98,20 @@ def test_another_cluster_is_refused_and_not_compared(api: FakeApi, engine: Engin
     engine.state = {f"urn:x::y::{name}::host-uid": {"type": name, "outputs": {"metadata": {"uid": "another"}}}}
     assert refused(api) == [f"stack lab was made on cluster another, and context here is cluster {UID}"]
     assert REVIEWS not in {path for _, path in api.seen}
+
+
+def test_what_another_stack_or_a_lost_state_left_is_refused_at_the_first_run(api: FakeApi, engine: Engine) -> None:
+    ours = {"labels": {"app.kubernetes.io/managed-by": "gpu-tenancy"}}
+    api.objects["/api/v1/namespaces"] = [named("Namespace", "v1", "team-ml", metadata=ours)]
+    api.objects["/apis/node.k8s.io/v1/runtimeclasses"] = [
+        named("RuntimeClass", "node.k8s.io/v1", "nvidia", handler="nvidia", metadata=ours)
+    ]
+    assert refused(api) == [
+        "preflight, RuntimeClass nvidia: exists already, and this stack did not make it",
+        "preflight, team ml: namespace team-ml exists already, and this stack did not make it (managed by gpu-tenancy)",
+    ]
+    engine.state = {"urn:x::y::pulumi:providers:kubernetes::host": {"type": "pulumi:providers:kubernetes"}}
+    assert refused(api) == []
 
 
 def test_a_cluster_that_does_not_answer_is_one_line(engine: Engine) -> None:
