@@ -21,7 +21,6 @@ from __future__ import annotations
 from releases.ages import STALE_DAYS, Age, ages
 from releases.charts import (
     CONTROL_PLANE_STORAGE,
-    dcgm_exporter_values,
     device_plugin_values,
     gpu_operator_values,
     kai_values,
@@ -52,6 +51,7 @@ from releases.kai import (
     SCALE_ADJUSTER,
     same_line,
 )
+from releases.metrics import dcgm_exporter_values
 from releases.page import markdown
 from releases.shapes import (
     JSON,

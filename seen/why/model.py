@@ -116,3 +116,8 @@ def several(parts: Sequence[str], most: int = 3) -> str:
     """`a, b and 4 more`."""
     shown = ", ".join(parts[:most])
     return f"{shown} and {len(parts) - most} more" if len(parts) > most else shown
+
+
+def counted_as(what: str, number: object) -> str:
+    """`GPUs`, of one `GPU`."""
+    return what.removesuffix("s") if str(number) == "1" else what

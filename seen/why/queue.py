@@ -11,7 +11,7 @@ from names import KAI_SCHEDULER_NAME
 from seen.model import Queue
 from seen.plain import number, rows, table, text
 from seen.why.border import holders
-from seen.why.model import Case, Why
+from seen.why.model import Case, Why, counted_as
 
 _LIMIT: Final = re.compile(
     r"(\S+) quota has reached the allowable limit of ([^.]+)\. Limit is (\S+) .*?, "
@@ -75,7 +75,13 @@ def told(case: Case) -> Why | None:
         queue = _queue(case, name)
         field = _field(case, queue, "quota")
         return case.say(
-            "over-quota", queue=_shown(queue, name), quota=quota, what=what, used=used, asked=asked, field=field
+            "over-quota",
+            queue=_shown(queue, name),
+            quota=quota,
+            what=counted_as(what, quota),
+            used=used,
+            asked=asked,
+            field=field,
         )
     return None
 

@@ -14,7 +14,7 @@ from names import GPU
 from seen.model import GpuState, Node, Unit
 from seen.plain import Json, number, rows, table, text
 from seen.pods import gpus_asked, requests
-from seen.why.model import Case, Why, several
+from seen.why.model import Case, Why, counted_as, several
 from seen.why.queue import ENOUGH
 
 _GIB: Final = 1024**3
@@ -162,7 +162,7 @@ def _too_few(units: Sequence[Unit], given: int, resource: str, asked: float) -> 
     if asked <= len(units):
         return _no("gpu-unhealthy", sick=len(units) - given, units=len(units), asked=f"{asked:g}")
     if given:
-        return _no("beyond-node", given=given, what=_units(resource), asked=f"{asked:g}")
+        return _no("beyond-node", given=given, what=counted_as(_units(resource), given), asked=f"{asked:g}")
     return _no("no-gpus") if resource == GPU else _no("no-such-gpu", resource=resource)
 
 
@@ -208,7 +208,7 @@ def _compute(case: Case, node: Node) -> Block | None:
     for kind, asked, given, used, unit, what in kinds:
         words = {"given": f"{given / unit:.3g}", "asked": f"{asked / unit:.3g}"}
         if asked > given + ENOUGH:
-            return _no("beyond-node", what=what, **words)
+            return _no("beyond-node", what=counted_as(what, words["given"]), **words)
         if asked > given - used + ENOUGH:
             return _no(kind, free=f"{max(0.0, given - used) / unit:.3g}", **words)
     return None

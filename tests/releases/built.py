@@ -40,3 +40,9 @@ def team(release: VclusterRelease, **changes: object) -> dict[str, JSON]:
     """The values of a team with KAI inside."""
     arguments: dict[str, object] = {"team": "ml", "namespace": "team-ml", "virtual_scheduler": True, **changes}
     return vcluster_values(release, **arguments)  # type: ignore[arg-type]
+
+
+def since(version: str, first: str) -> bool:
+    """Whether a version is this one or a later one."""
+    one, other = ([int(part) for part in each.removeprefix("v").split(".")] for each in (version, first))
+    return one >= other

@@ -10,7 +10,7 @@ from releases import (
     KaiRelease,
     kai_values,
 )
-from tests.releases.built import MIRROR, at, paths
+from tests.releases.built import MIRROR, at, paths, since
 
 
 @pytest.mark.parametrize("release", KAI.values(), ids=list(KAI))
@@ -64,7 +64,7 @@ def test_fake_gpus_need_an_argument_where_no_operator_looks_at_the_nodes(version
 @pytest.mark.parametrize("release", KAI.values(), ids=list(KAI))
 def test_our_queues_are_the_only_queues(release: KaiRelease) -> None:
     values = kai_values(release, gpu_sharing=False)
-    expected = False if release.version in {"v0.12.23", "v0.14.7", "v0.16.8", "v0.18.6"} else None
+    expected = False if since(release.version, "v0.12.0") else None
     assert at(values, "defaultQueue.createDefaultQueue") is expected
 
 

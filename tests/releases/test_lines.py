@@ -32,6 +32,7 @@ from releases import (
 )
 from releases.engine import DEFAULT_ENGINE, DEFAULT_PROVIDER
 from tests.conftest import ROOT
+from tests.releases.built import since
 
 
 def test_092_and_093_upgrade_in_place() -> None:
@@ -54,13 +55,13 @@ def test_going_back_from_098_deletes_the_config_that_its_hook_made() -> None:
 def test_a_failed_hook_of_every_kai_is_swept_and_never_what_a_running_release_needs() -> None:
     crd_upgrader = {v for v, kai in KAI.items() if any(o.name == "crd-upgrader" for o in kai.hook_objects)}
     # the others replace their own Job (before-hook-creation)
-    assert set(KAI) - crd_upgrader == {"v0.16.8", "v0.18.6"}
+    assert set(KAI) - crd_upgrader == {version for version in KAI if since(version, "v0.16.0")}
     for version, kai in KAI.items():
         assert not set(kai.hook_objects) & set(kai.leftovers), version
         for left in kai.hook_objects:
             assert (left.namespace == "kai-scheduler") == (left.kind in {"Job", "ServiceAccount"}), version
         cleans = any(o.name == "post-delete-cleanup" for o in kai.hook_objects)
-        assert cleans == (version not in {"v0.7.11", "v0.9.2", "v0.9.3", "v0.9.8"})
+        assert cleans == since(version, "v0.12.0")
 
 
 def test_only_old_kais_take_a_mig_name_at_zero_for_mig() -> None:
