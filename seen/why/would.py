@@ -70,7 +70,9 @@ def _in(look: Look, seen: Seen, team: Team, request: Request, shown: str) -> Wou
                 why=found,
                 note=_reclaims(case) if found.id in ("no-gpu-free", "no-share-free") else "",
             )
-    node = next(node.name for node in room.visible(case) if room.blocked(case, node) is None)
+    node = next((node.name for node in room.visible(case) if room.blocked(case, node) is None), "")
+    if not node:
+        return Would(queue=shown, node="", why=case.say("nodes-unread"))
     return Would(queue=shown, node=node, why=None, note=LAB if seen.simulated else _borrows(case))
 
 
