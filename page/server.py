@@ -123,7 +123,8 @@ class Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+    # a connection for each answer: one that stays open would be served on after the server has ended
+    protocol_version = "HTTP/1.0"
     timeout = IDLE_SECONDS
     wbufsize = -1  # header and body in one packet
     server: Server

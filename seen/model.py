@@ -288,7 +288,7 @@ class Seen:
     events: tuple[Event, ...]
     gaps: tuple[Gap, ...]
     simulated: bool = False
-    """A lab: no pod is run by anybody, and KAI is not there."""
+    """A lab: KAI is not there, and Kubernetes' own scheduler answers to its name."""
 
     def team(self, name: str) -> Team | None:
         """The tenant of a name."""

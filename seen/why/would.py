@@ -15,6 +15,7 @@ from seen.why.model import Case, Why
 from settings.models import SchedulerMode
 
 NAME = "this pod"
+LAB = "this is a lab: Kubernetes' own scheduler stands in for KAI, by the nodes alone, and no queue is enforced"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +70,10 @@ def _in(look: Look, seen: Seen, team: Team, request: Request, shown: str) -> Wou
                 why=found,
                 note=_reclaims(case) if found.id in ("no-gpu-free", "no-share-free") else "",
             )
-    if seen.simulated:
-        note = "this is a lab: the numbers are right, and no KAI is there to place it"
-        return Would(queue=shown, node="", why=None, note=note)
-    node = next(node.name for node in room.visible(case) if room.blocked(case, node) is None)
-    return Would(queue=shown, node=node, why=None, note=_borrows(case))
+    node = next((node.name for node in room.visible(case) if room.blocked(case, node) is None), "")
+    if not node:
+        return Would(queue=shown, node="", why=case.say("nodes-unread"))
+    return Would(queue=shown, node=node, why=None, note=LAB if seen.simulated else _borrows(case))
 
 
 def _case(look: Look, seen: Seen, team: Team, request: Request, named: str) -> Case:

@@ -15,12 +15,11 @@ from seen.hours import Account, Spent
 from tests.cli.conftest import Project
 from tests.cli.fake_api import named
 
-NOW = datetime.now(UTC)
 PROMETHEUS = "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/query"
 
 
 def stamp(hours: float) -> str:
-    return (NOW - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (datetime.now(UTC) - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @pytest.fixture(autouse=True)
@@ -135,7 +134,8 @@ def row(**changes: Any) -> Spent:
 
 
 def of(*rows: Spent) -> Account:
-    return Account(since=NOW - timedelta(hours=24), until=NOW, rows=rows, gaps=())
+    now = datetime.now(UTC)
+    return Account(since=now - timedelta(hours=24), until=now, rows=rows, gaps=())
 
 
 def test_a_spreadsheet_calculates_nothing_that_a_tenant_wrote() -> None:

@@ -196,6 +196,7 @@ def fresh(folder: Path) -> Engine:
     platform = yaml.safe_load(Path(STACK_FILE).read_text())["config"]["gpu-tenancy:platform"]
     found = Engine(folder=project, platform=platform, environment=environment)
     found.run("stack", "init")
+    found.write(found.platform)
     return found
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from seen.model import Gap
 from seen.why import Request, Would, would
 from tests.seen.world import World
 
@@ -114,6 +115,17 @@ def test_a_lab_has_the_numbers_and_no_kai() -> None:
     lab, team = replace(seen, simulated=True), seen.team("ml")
     assert team is not None
     fits = would(look, lab, team, Request(gpus=1, queue="training"))
-    assert (kind(fits), fits.note) == ("yes", "this is a lab: the numbers are right, and no KAI is there to place it")
+    assert (kind(fits), fits.node) == ("yes", "gpu-0")
+    assert fits.note.startswith("this is a lab: Kubernetes' own scheduler stands in for KAI")
     assert kind(would(look, lab, team, Request(gpus=3, queue="notebooks"))) == "beyond-limit"
     assert kind(would(look, seen, team, Request(gpus=1, queue="training"))) == "no-kai"
+
+
+def test_where_no_node_can_be_read_nothing_is_promised() -> None:
+    look, seen = World().seen()
+    blind = replace(seen, pools=(), gaps=(Gap(what="host: nodes", why="may not be listed"),))
+    team = blind.team("ml")
+    assert team is not None
+    answer = would(look, blind, team, Request())
+    assert kind(answer) == "nodes-unread"
+    assert answer.node == ""
