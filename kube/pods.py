@@ -13,6 +13,7 @@ from typing import Any, Final
 import httpx2
 
 from kube.client import connect, path, pause, said
+from names import GPU_RESOURCES
 
 STOP_DEADLINE_SECONDS: Final = 180.0
 """A pod has 30 s to end unless it says otherwise; one that says more than this is named."""
@@ -28,9 +29,9 @@ def stop_pods(
     kept: Mapping[str, Collection[str]],
     deadline: float = STOP_DEADLINE_SECONDS,
 ) -> list[str]:
-    """Delete the namespace's pods that have `label`, but those whose labels have one of the `kept` values, and wait for
-    their end. Returns their names. Raises `TimeoutError` that names those that stay, and `RuntimeError` where the API
-    server refuses.
+    """Delete the namespace's pods that have `label`, but those whose labels have one of the `kept` values and that
+    have no GPU, and wait for their end. Returns their names. Raises `TimeoutError` that names those that stay, and
+    `RuntimeError` where the API server refuses.
     """
     stopped: dict[str, None] = {}
     end, quiet = time.monotonic() + deadline, 0
@@ -52,8 +53,14 @@ def stop_pods(
 
 
 def _is_kept(pod: Mapping[str, Any], kept: Mapping[str, Collection[str]]) -> bool:
+    """Whether a pod is of those that stay. One with a GPU is not: a tenant may run its work in any namespace it has."""
     labels = pod["metadata"].get("labels") or {}
-    return any(labels.get(key) in values for key, values in kept.items())
+    return any(labels.get(key) in values for key, values in kept.items()) and not _has_gpu(pod)
+
+
+def _has_gpu(pod: Mapping[str, Any]) -> bool:
+    containers = (pod.get("spec") or {}).get("containers") or ()
+    return any(name in GPU_RESOURCES for one in containers for name in (one.get("resources") or {}).get("limits") or ())
 
 
 def renew_pods(kubeconfig: str, namespace: str, *, settle: float) -> list[str]:

@@ -125,6 +125,16 @@ class TestStopping:
         assert [call for call in asked if call.startswith("DELETE")] == [f"DELETE {PODS}/mine", f"DELETE {PODS}/late"]
         assert asked[0] == f"GET {PODS} labelSelector=ours"
 
+    def test_work_on_a_gpu_is_stopped_in_tenancy_s_own_namespaces_too(self) -> None:
+        hidden = pod("hidden", "kube-system")
+        hidden["spec"] = {"containers": [{"name": "side"}, {"name": "x", "resources": {"limits": {GPU: "1"}}}]}
+        answers: dict[tuple[str, str], list[tuple[int, object]]] = {
+            ("GET", PODS): [listing(pod("dns", "kube-system"), hidden), listing(pod("dns", "kube-system"))],
+            ("DELETE", f"{PODS}/hidden"): [(200, {})],
+        }
+        with serving(answers) as (text, _):
+            assert kube.stop_pods(text, "team-ml", label="ours", kept=KEPT) == ["hidden"]
+
     def test_one_that_never_ends_is_named(self) -> None:
         answers: dict[tuple[str, str], list[tuple[int, object]]] = {
             ("GET", PODS): [listing(pod("stuck", "work"))],
