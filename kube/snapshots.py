@@ -108,7 +108,11 @@ def _run(api: httpx2.Client, body: Json, deadline: float) -> None:
     """
     collection = path("v1", "Pod", namespace=body["metadata"]["namespace"])
     where, what = f"{collection}/{POD}", body["spec"]["containers"][0]["command"][1]
-    answer = api.post(collection, json=body)
+    try:
+        answer = api.post(collection, json=body)
+    except BaseException:  # it may be there all the same
+        _give_up(api, where, what)
+        raise
     if answer.status_code == httpx2.codes.CONFLICT:
         raise SnapshotError(BUSY)
     if not answer.is_success:
@@ -125,11 +129,16 @@ def _run(api: httpx2.Client, body: Json, deadline: float) -> None:
             message = f"vCluster's {what} failed: {_last_words(api, where) or _waits_for(state)}"
             raise SnapshotError(message)
     except BaseException:
-        if what == RESTORE and _writes(api, where):
-            message = f"pod {POD} still writes the store, and nobody waits for it"
-            raise UnfinishedError(message) from None
-        _remove(api, where)
+        _give_up(api, where, what)
         raise
+    _remove(api, where)
+
+
+def _give_up(api: httpx2.Client, where: str, what: str) -> None:
+    """Take a pod away that nobody waits for, unless it writes the store. Raises `UnfinishedError` then."""
+    if what == RESTORE and _writes(api, where):
+        message = f"pod {POD} still writes the store, and nobody waits for it"
+        raise UnfinishedError(message) from None
     _remove(api, where)
 
 
@@ -145,7 +154,7 @@ def _writes(api: httpx2.Client, where: str) -> bool:
         if answer.status_code == httpx2.codes.NOT_FOUND:
             return False
         phase = (answer.json().get("status") or {}).get("phase") if answer.is_success else None
-    except httpx2.HTTPError:
+    except (httpx2.HTTPError, KeyboardInterrupt):
         return True
     return phase not in ("Pending", "Succeeded", "Failed")
 

@@ -271,6 +271,48 @@ class TestGoingBack:
         assert cluster.calls[0] == f"PATCH {SET}/scale"
         assert cluster.calls[-1] == f"POST {SPACE}/pods", "nothing starts on half a store"
 
+    def test_a_pod_whose_creation_was_not_answered_is_taken_away_before_anything_starts(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cluster = Cluster()
+        taken = take(cluster.api, VOLUME, why="", scheduler=None, now=NOW)
+        cluster.calls.clear()
+        cluster.ends = {"phase": "Pending"}
+        answer = Cluster.answer
+
+        def lost(self: Cluster, request: httpx2.Request) -> httpx2.Response:
+            found = answer(self, request)
+            if request.method == "POST":
+                raise httpx2.ReadTimeout("slow")
+            return found
+
+        monkeypatch.setattr(Cluster, "answer", lost)
+        with pytest.raises(httpx2.ReadTimeout):
+            go_back(cluster.api, VOLUME, taken)
+        assert cluster.pod is None
+        assert cluster.calls[-2:] == [f"DELETE {SPACE}/pods/{POD} gracePeriodSeconds=0", f"PATCH {SET}/scale"]
+
+    def test_a_second_interrupt_starts_nothing_either(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        cluster = Cluster()
+        taken = take(cluster.api, VOLUME, why="", scheduler=None, now=NOW)
+        cluster.calls.clear()
+        cluster.ends = {"phase": "Running"}
+        answer = Cluster.answer
+
+        def interrupted() -> None:
+            def again(self: Cluster, request: httpx2.Request) -> httpx2.Response:
+                if request.url.path.endswith(POD):
+                    raise KeyboardInterrupt
+                return answer(self, request)
+
+            monkeypatch.setattr(Cluster, "answer", again)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("kube.snapshots.pause", interrupted)
+        with pytest.raises(SnapshotError, match="stays stopped"):
+            go_back(cluster.api, VOLUME, taken)
+        assert cluster.calls[-1] == f"POST {SPACE}/pods"
+
     def test_an_interrupt_before_anything_is_written_starts_it_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         cluster = Cluster()
         taken = take(cluster.api, VOLUME, why="", scheduler=None, now=NOW)
