@@ -94,8 +94,8 @@ bench: $(READY)       ## cost of 3, 30 and 300 teams
 	@$(PY) -m tests.bench
 bench-life: $(READY)  ## the sources' claims beside the manual way and ours, on the cluster of GPU_TENANCY_ENGINE_STACK
 	@$(PY) -m tests.engine.bench_life
-drills: $(READY)      ## break one team's scheduler in four ways while another works; STACK must be up; DRILL=name: one of them
-	@$(PY) -m tests.drills --stack $(STACK) $(if $(DRILL),--only $(DRILL))
+drills: $(READY)      ## break one team's scheduler in four ways while another works; STACK must be up; DRILL=name: one of them; asks on a cluster, YES=1: does not
+	@$(PY) -m tests.drills --stack $(STACK) $(if $(DRILL),--only $(DRILL)) $(if $(YES),--yes)
 mutants: $(READY)     ## mutation over rules, arithmetic and the GPU check
 	@$(PY) -m tests.mutants
 schema: $(READY)      ## write the JSON Schema of the stack file

@@ -73,7 +73,7 @@ def restore(place: Place, driver: Driver, host: Target, store: Store, name: str,
         inside = driver.kubeconfig(store.team, user=False)
         for line in lost(store.team, chosen, _since(inside, chosen)):
             say.line(line)
-        if not yes and not _agreed():
+        if not yes and not agreed():
             raise CommandError("nothing was changed.", "answer yes, or pass YES=1 where nobody can be asked")
         go_back(api, store, chosen)
     say.line(f"team {store.team}: its virtual cluster is as it was in {chosen.name}; waiting for its API server")
@@ -131,7 +131,8 @@ def _since(kubeconfig: str, chosen: Snapshot) -> Since | None:
         return None
 
 
-def _agreed() -> bool:
+def agreed() -> bool:
+    """Ask a person; without a terminal nobody agrees."""
     if not sys.stdin.isatty():
         return False
     say.line("type yes to go on:")

@@ -27,10 +27,11 @@ import yaml
 
 import names
 import releases
+from cli import say
 from cli.app import main, place_of
 from cli.drivers import driver_for
 from cli.host import Host
-from cli.snapshots import api_of, store_of
+from cli.snapshots import agreed, api_of, store_of
 from kube.client import connect, path, said
 from kube.health import faults
 from kube.snapshots import recorded
@@ -326,8 +327,8 @@ def world_of(stack: str, root: Path) -> World:
     )
 
 
-def run(stack: str, only: str, root: Path = ROOT) -> int:
-    """Run the drills and print the table; the exit code."""
+def run(stack: str, only: str, root: Path = ROOT, *, yes: bool = False) -> int:
+    """Run the drills and print the table; the exit code. On a cluster somebody must agree, or `yes` be given."""
     world = world_of(stack, root)
     for team in (world.broken, world.other):
         command(world, "kubeconfig", "--team", team)
@@ -336,6 +337,13 @@ def run(stack: str, only: str, root: Path = ROOT) -> int:
     if not chosen:
         sys.exit(f"no drill {only!r} here; there are: {', '.join(f.name for f in FAULTS)}")
     if world.runs:
+        say.line(
+            f"this breaks the scheduler of team {world.broken} of stack {stack}, updates team {world.other}, and goes "
+            f"back to a snapshot that is taken now: what {world.broken} makes meanwhile is lost, and its pods end"
+        )
+        if not yes and not agreed():
+            sys.exit("nothing was changed: answer yes, or pass YES=1 where nobody can be asked")
+        # refuses another cluster than the stack's, too
         command(world, "snapshot", "--team", world.broken)
     print(f"| in team {world.broken} | status | {world.other}'s Job | {world.other} updated | recovered | slides |")
     print("|---|---|---|---|---|---|")
@@ -353,5 +361,6 @@ if __name__ == "__main__":
     arguments = argparse.ArgumentParser(prog="python -m tests.drills", description=__doc__)
     arguments.add_argument("--stack", required=True)
     arguments.add_argument("--only", default="")
+    arguments.add_argument("--yes", action="store_true")
     given = arguments.parse_args()
-    sys.exit(run(given.stack, given.only))
+    sys.exit(run(given.stack, given.only, yes=given.yes))

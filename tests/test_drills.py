@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import yaml
 
 from settings.load import load_stack_file
 from tests.conftest import shipped
-from tests.drills import FAULTS, changed, job, world_of
+from tests.drills import FAULTS, changed, job, run, world_of
 
 REWRITTEN = "'2026-11-30 00:00:00 +0000 UTC'"
 """A day as the engine hands it on."""
@@ -45,6 +48,27 @@ def test_a_job_goes_through_a_queue_of_its_own_team(tmp_path: Path) -> None:
     for team in ("ml", "research"):
         label = job(world, team, "x")["spec"]["template"]["metadata"]["labels"]["kai.scheduler/queue"]
         assert label in world.teams[team].queues
+
+
+def test_on_a_cluster_nothing_is_broken_until_somebody_agrees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[tuple[str, ...]] = []
+
+    def command(_: object, *words: str) -> str:
+        ran.append(words)
+        (tmp_path / f"kubeconfig-lab-{words[-1]}.yaml").write_text("")
+        return ""
+
+    written(tmp_path)
+    real = replace(world_of("lab", tmp_path), runs=True)
+    monkeypatch.setattr("tests.drills.world_of", lambda *_: real)
+    monkeypatch.setattr("tests.drills.command", command)
+    monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
+    with pytest.raises(SystemExit, match="nothing was changed"):
+        run("lab", "", tmp_path)
+    assert [words[0] for words in ran] == ["kubeconfig", "kubeconfig"]
+    assert "this breaks the scheduler of team ml of stack lab" in capsys.readouterr().err
 
 
 def test_the_slides_four_failures_are_there() -> None:

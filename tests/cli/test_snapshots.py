@@ -91,7 +91,7 @@ class TestLost:
 
     def test_nobody_is_asked_where_nobody_can_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
-        assert snapshots._agreed() is False
+        assert snapshots.agreed() is False
 
     def test_another_name_lists_those_that_there_are(self) -> None:
         store = store_of(place(platform(ml={"vcluster": {"snapshots": {}}})), "ml")
