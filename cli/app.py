@@ -328,6 +328,7 @@ def _snapshot(options: argparse.Namespace, root: Path) -> None:
     store = snapshots.store_of(place_of(options, root), options.team)
     place, driver, host = _begin(options, root, must_reach=True)
     driver.ready()
+    host.refuse_another_cluster(driver.remembered())
     snapshots.snapshot(place, driver, host.reached, store)
 
 

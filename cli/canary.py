@@ -24,7 +24,7 @@ def promoted(place: Place, team: str, driver: Driver) -> None:
     """Give the team its canary's version, and take the canary out of the file. Raises `CommandError`, also where the
     canary's last check failed; then the file is as it was."""
     canary = _canary(place, team, "promote")
-    verdict = _verdict(driver, canary)
+    verdict = _verdict(driver, canary, _version(place, team))
     if verdict == _FAILED:
         raise CommandError(
             f"the last check of {canary} failed, so it is not promoted.",
@@ -62,15 +62,22 @@ def _canary(place: Place, team: str, command: str) -> str:
     )
 
 
-def _verdict(driver: Driver, canary: str) -> str | None:
-    """What the canary's last check said, failed where anything of it failed; None where nobody can say from here."""
+def _version(place: Place, team: str) -> str | None:
+    """The version of a team's canary in the stack file."""
+    canary = place.platform.teams[team].scheduler.canary
+    return canary.version if canary is not None else None
+
+
+def _verdict(driver: Driver, canary: str, version: str | None) -> str | None:
+    """What the canary's last check said, failed where anything of it failed; None where nobody can say from here: that
+    of another version than the file's says nothing of this one."""
     try:
         driver.ready()
         state = driver.states().get(canary)
     except CommandError as error:
         say.line(f"the last run can't be asked: {error.cause}")
         return None
-    if state is None:
+    if state is None or state.scheduler_version not in (None, version):
         return None
     return _FAILED if state.failed else state.verdict
 

@@ -7,6 +7,7 @@ Leaves to others: reading a cluster (`live.py`) and NVML (`nvml.py`); whether a 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -30,10 +31,15 @@ WAYS: Final = {"time-slicing": "timeSlicing", "mps": "mps"}
 """The label's word for a way of sharing, and the stack file's."""
 _MARKS: Final = re.compile(r"(-SHARED|-MIG-.*)$")
 """What feature discovery adds to a product's name on a node that shares its GPUs."""
+_CUT: Final = re.compile(r"-MIG-(\S+)$")
+"""On a node whose GPUs MIG cuts into slices of one profile: then the labels count slices, and tell their memory."""
 _MODEL: Final = re.compile(r"[A-Za-z]{1,3}\d{1,4}[A-Za-z]?")
 USUAL_PODS: Final = 110
 """The kubelet's --max-pods where nobody sets it, and a pool's default."""
 _GIB_IN_BYTES: Final = 1024**3
+
+
+BY_HAND: Final = "MIG cuts its GPUs: write gpusPerNode in whole GPUs and sharing.mig by hand (docs/stack-file.md)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +64,23 @@ class Machine:
     """Allocatable pods."""
     mig: str = ""
     """MIG slices in words; empty: none."""
+    cut: str = ""
+    """The one MIG profile that its GPUs are cut into; then `gpus` are slices, and nobody says of how many GPUs."""
     notes: tuple[str, ...] = ()
 
     @property
     def kind(self) -> tuple[object, ...]:
         """Machines of one kind make up one pool."""
-        return (self.gpus, self.product, self.memory_mib, self.architecture, self.replicas, self.way, self.pods)
+        return (
+            self.gpus,
+            self.product,
+            self.memory_mib,
+            self.architecture,
+            self.replicas,
+            self.way,
+            self.pods,
+            self.cut,
+        )
 
 
 def machine_of(node: NodeFacts) -> Machine:
@@ -76,6 +93,7 @@ def machine_of(node: NodeFacts) -> Machine:
     slices = {name: amount for name, amount in node.mig_slices.items() if amount}
     gpus = counted if counted is not None else advertised // replicas
     memory = _number(labels.get(GPU_MEMORY))
+    cut = _CUT.search(labels.get(GPU_PRODUCT, ""))
     return Machine(
         name=node.name,
         gpus=gpus,
@@ -89,7 +107,8 @@ def machine_of(node: NodeFacts) -> Machine:
         cpu=node.cpu,
         memory=node.memory,
         pods=node.pods,
-        mig=", ".join(f"{amount} x {name}" for name, amount in sorted(slices.items())),
+        mig=", ".join(f"{amount} x {name}" for name, amount in sorted(slices.items())) or (cut[1] if cut else ""),
+        cut=cut[1] if cut else "",
         notes=tuple(_notes(node, gpus, advertised, replicas)),
     )
 
@@ -105,8 +124,11 @@ def _notes(node: NodeFacts, gpus: int, advertised: int, replicas: int) -> Iterat
         yield "no device plugin advertises its GPUs"
     elif gpus and advertised != gpus * replicas and not node.mig_slices:
         yield f"advertises {advertised}, which is not {gpus} GPUs x {replicas}"
-    if node.labels.get(MIG, "none") not in ("", "none") or any(node.mig_slices.values()):
-        yield "MIG: a pool counts whole GPUs, so its slices can't be given to teams"
+    # of strategy `single` alone nothing follows: the GPU Operator sets it on nodes whose GPUs are whole
+    if node.labels.get(MIG) == "mixed" or any(node.mig_slices.values()):
+        yield "MIG of strategy mixed: its slices can't be given to teams, KAI takes no whole GPUs there"
+    elif _CUT.search(node.labels.get(GPU_PRODUCT, "")):
+        yield BY_HAND
     if gpus and not _number(node.labels.get(GPU_MEMORY)):
         yield "nobody says the memory of its GPUs (no feature discovery): gpuMemoryMib is left out"
     if node.taints:
@@ -162,7 +184,10 @@ def block(pools: Mapping[str, Sequence[Machine]]) -> str:
     lines = ["    pools:"]
     for name, alike in pools.items():
         settings = pool_settings(alike)
-        shown = yaml.safe_dump(settings, default_flow_style=True, sort_keys=False, width=10_000).strip()
+        shown = yaml.safe_dump(settings, default_flow_style=True, sort_keys=False, width=sys.maxsize).strip()
+        if alike[0].cut:
+            lines.append(f"      # {name}: {shown}: {BY_HAND}")
+            continue
         try:
             Pool.model_validate(settings)
         except ValidationError as error:

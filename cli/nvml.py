@@ -75,7 +75,7 @@ def _parts(gpu: dict[str, object]) -> list[dict[str, object]]:
 def _notes(gpus: list[dict[str, object]]) -> list[str]:
     notes = []
     if any(gpu.get("mig") for gpu in gpus):
-        notes.append("MIG: a pool counts whole GPUs, so its slices can't be given to teams")
+        notes.append("MIG is on: write its slices by hand, as `sharing: {mig: {profile: ..., slices: ...}}`")
     if any(gpu.get("name") is None for gpu in gpus):
         notes.append("NVML can't read every GPU: look at `nvidia-smi` and the kernel's log")
     if any(gpu.get("memoryMib") is None for gpu in gpus):

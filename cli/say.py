@@ -13,6 +13,7 @@ from rich.text import Text
 
 from cli.errors import CommandError
 from report.plan import Line, Tone
+from settings.problems import escaped
 
 WIDTH_IN_A_LOG: Final = 200
 """Columns where nobody is looking, unless COLUMNS says so: tables keep their lines whole in a log."""
@@ -46,10 +47,16 @@ def plan(lines: Iterable[Line]) -> None:
             found.print(Text(each.text, style=_STYLES[each.tone]), soft_wrap=True)
 
 
+def plain(text: str) -> str:
+    """A text as a terminal may have it. Much of what is said a team has written: an image's name, an event, a check's
+    sentence. Nothing of it may move the cursor, set a title or hide a line."""
+    return text if text.isprintable() else "\n".join(escaped(one) for one in text.split("\n"))
+
+
 def line(text: str) -> None:
     """Say one line."""
     with suppress(BrokenPipeError):  # a reader that has gone (`| head`) must not end an update in the middle
-        print(text, file=sys.stderr, flush=True)
+        print(plain(text), file=sys.stderr, flush=True)
 
 
 def lines(texts: Iterable[str]) -> None:
@@ -60,6 +67,7 @@ def lines(texts: Iterable[str]) -> None:
 
 def result(text: str) -> None:
     """Write a command's result, on standard output."""
+    text = plain(text)
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
     sys.stdout.flush()
 

@@ -21,7 +21,8 @@ from cli.driver import Driver, Place
 from cli.errors import CommandError, InputError
 from kube.client import connect
 from kube.contents import Since, since
-from kube.snapshots import Snapshot, SnapshotError, Store, go_back, recorded, take
+from kube.snapshot_pod import Store
+from kube.snapshots import Snapshot, SnapshotError, go_back, recorded, take
 from settings.models import HostProvider
 
 NAMED: Final = 5

@@ -166,13 +166,14 @@ def show(table_rows: Sequence[Row], *, stack: str, now: datetime, more: str = ""
         table.add_column(header, no_wrap=True)
     for row in table_rows:
         first = (row.team, row.pool, row.age, row.mode, row.version, row.vcluster, row.kubernetes)
-        table.add_row(*first, row.gpus, row.used, row.queues, row.pods, row.kai, row.api, row.check)
+        cells = (*first, row.gpus, row.used, row.queues, row.pods, row.kai, row.api, row.check)
+        table.add_row(*map(say.plain, cells))
     # measured without the limit of the console's own width, which would cut what does not fit
     if out.measure(table, options=out.options.update(max_width=WIDEST)).maximum <= out.width:
         out.print(table)
         return
     for row in table_rows:
-        out.print(paragraph(row, out.width), soft_wrap=True)
+        out.print(say.plain(paragraph(row, out.width)), soft_wrap=True)
 
 
 def paragraph(row: Row, width: int) -> str:

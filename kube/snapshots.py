@@ -1,7 +1,8 @@
 """Snapshots of a virtual cluster, by vCluster's own program in a pod beside the control plane.
 
-Owns: the pod, waiting for its end, the record of each snapshot on the host, the order of going back to one.
-Leaves to others: who asks (`cli/snapshots.py`, `cli/guards/snapshots.py`), what it would lose (`contents.py`).
+Owns: waiting for the pod's end, the record of each snapshot on the host, the order of going back to one.
+Leaves to others: the pod (`snapshot_pod.py`), who asks (`cli/snapshots.py`, `cli/guards/snapshots.py`), what it would
+lose (`contents.py`).
 
 `vcluster snapshot` reads the store through the socket beside it, and `vcluster restore` writes it while no control
 plane runs (VC@v0.36.1:pkg/snapshot/store.go, pkg/cli/restore_helm.go; the same commands at v0.29.3). A snapshot holds
@@ -10,34 +11,23 @@ every object of the virtual cluster, and no volume of a pod's.
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import httpx2
 
 import names
 from kube.client import path, pause, said
-from releases import SNAPSHOT_POD, minor
+from kube.snapshot_pod import POD, RESTORE, Json, Store, claim_name, pod
+from releases import minor
 from releases.shapes import KUBERNETES
-from settings.snapshots import Snapshots
 
-Json = dict[str, Any]
-
-POD: Final = "vcluster-snapshot"
-"""One name: two at a time would read and write one store."""
 BUSY: Final = f"another one is going on: pod {POD} is there. Wait for it, or delete it if nobody waits for it"
 LABEL: Final = "gpu-tenancy/snapshot"
-FOLDER: Final = "/snapshots"
-OPTIONS: Final = "VCLUSTER_STORAGE_OPTIONS"
-SNAPSHOT_POD_REQUESTS: Final = {
-    "cpu": f"{SNAPSHOT_POD.cpu_millicores}m",
-    "memory": f"{SNAPSHOT_POD.memory_mib}Mi",
-}
 SYNCED: Final = "vcluster.loft.sh/managed-by"
 """On every object on the host that a virtual cluster made."""
 DEADLINE_SECONDS: Final = 300.0
@@ -52,30 +42,8 @@ class SnapshotError(Exception):
     """A snapshot could not be taken or gone back to; the text says what was seen and what is to be done."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Store:
-    """Whose snapshots, and where they are."""
-
-    team: str
-    settings: Snapshots
-
-    @property
-    def namespace(self) -> str:
-        """The team's namespace on the host."""
-        return names.team_namespace(self.team)
-
-    def options(self, name: str) -> Json:
-        """vCluster's words for one snapshot."""
-        s3 = self.settings.s3
-        if s3 is None:
-            return {"type": "container", "container": {"path": f"{FOLDER}/{name}.tar.gz"}}
-        place: Json = {"bucket": s3.bucket, "key": f"{s3.prefix}/{self.team}/{name}.tar.gz"}
-        if s3.region is not None:
-            place["region"] = s3.region
-        if s3.endpoint is not None:
-            # a store that is not AWS has no names of buckets in its DNS
-            place |= {"url": s3.endpoint, "force-path-style": True}
-        return {"type": "s3", "s3": place}
+class UnfinishedError(SnapshotError):
+    """Nobody waited for the end of a pod that writes the store."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,17 +58,14 @@ class Snapshot:
     scheduler: str
 
 
-def claim_name(team: str) -> str:
-    """The claim of the volume that a team's snapshots are on."""
-    return f"{team}-snapshots"
-
-
 # --- records --------------------------------------------------------------------------------------------------------
 
 
 def recorded(api: httpx2.Client, store: Store) -> list[Snapshot]:
     """Return the snapshots that were taken, the newest first. Raises `SnapshotError`."""
-    answer = api.get(path("v1", "ConfigMap", namespace=store.namespace), params={"labelSelector": LABEL})
+    # the syncer brings a team's own ConfigMaps here, their labels with them: such a one is no record
+    mine = {"labelSelector": f"{LABEL},!{SYNCED}"}
+    answer = api.get(path("v1", "ConfigMap", namespace=store.namespace), params=mine)
     if not answer.is_success:
         message = f"the snapshots of team {store.team} can't be listed: {said(answer)}"
         raise SnapshotError(message)
@@ -135,72 +100,12 @@ def _keep(api: httpx2.Client, store: Store, snapshot: Snapshot) -> None:
 # --- the pod --------------------------------------------------------------------------------------------------------
 
 
-def pod(stateful_set: Json, store: Store, what: str, name: str) -> Json:
-    """Return the pod that runs vCluster's `snapshot` or `restore` with the control plane's own image and volumes.
-
-    `snapshot` needs the socket of the running control plane, so its node; `restore` starts the store itself, so it
-    needs the programs that the init containers bring.
-    """
-    template = stateful_set["spec"]["template"]["spec"]
-    syncer = next(container for container in template["containers"] if container["name"] == "syncer")
-    options = base64.b64encode(json.dumps(store.options(name)).encode()).decode()
-    environment = [variable for variable in syncer.get("env") or () if variable["name"] != "POD_NAME"]
-    volumes, mounts = list(template.get("volumes") or ()), list(syncer.get("volumeMounts") or ())
-    claims = {"data": f"data-{store.team}-0"}
-    if store.settings.claim:
-        claims["snapshots"] = claim_name(store.team)
-        mounts.append({"name": "snapshots", "mountPath": FOLDER})
-    known = {volume["name"] for volume in volumes}
-    volumes += [
-        {"name": volume, "persistentVolumeClaim": {"claimName": claim}}
-        for volume, claim in claims.items()
-        if volume not in known
-    ]
-    beside = {
-        "podAffinity": {
-            "requiredDuringSchedulingIgnoredDuringExecution": [
-                {
-                    "labelSelector": {"matchLabels": {"app": "vcluster", "release": store.team}},
-                    "topologyKey": "kubernetes.io/hostname",
-                }
-            ]
-        }
-    }
-    kept = ("serviceAccountName", "nodeSelector", "tolerations", "securityContext", "imagePullSecrets",
-            "priorityClassName")  # fmt: skip
-    spec: Json = {
-        **{key: template[key] for key in kept if template.get(key)},
-        "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": 1,
-        "volumes": volumes,
-        "containers": [
-            {
-                "name": "snapshot",
-                "image": syncer["image"],
-                "imagePullPolicy": syncer.get("imagePullPolicy", "IfNotPresent"),
-                "command": ["/vcluster", what],
-                "env": [
-                    *environment,
-                    {"name": "POD_NAME", "value": f"{store.team}-0"},
-                    {"name": OPTIONS, "value": options},
-                ],
-                "resources": {"requests": SNAPSHOT_POD_REQUESTS},
-                "volumeMounts": mounts,
-                **({"securityContext": syncer["securityContext"]} if syncer.get("securityContext") else {}),
-                **({"envFrom": [{"secretRef": {"name": store.settings.s3.secret}}]} if store.settings.s3 else {}),
-            }
-        ],
-    }
-    if what == "restore":
-        spec["initContainers"] = template.get("initContainers") or []
-    else:
-        spec["affinity"] = beside
-    metadata = {"name": POD, "namespace": store.namespace, "labels": {**names.labels(team=store.team), "app": POD}}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-
-
 def _run(api: httpx2.Client, body: Json, deadline: float) -> None:
-    """Run a pod to its end and take it away. Raises `SnapshotError` with its last words."""
+    """Run a pod to its end and take it away. Raises `SnapshotError` with its last words.
+
+    One that writes the store is not taken away in the middle: half a store is none, and vCluster puts the old one back
+    only where it fails by itself. Then `UnfinishedError` is raised, and the pod goes on.
+    """
     collection = path("v1", "Pod", namespace=body["metadata"]["namespace"])
     where, what = f"{collection}/{POD}", body["spec"]["containers"][0]["command"][1]
     answer = api.post(collection, json=body)
@@ -219,9 +124,30 @@ def _run(api: httpx2.Client, body: Json, deadline: float) -> None:
         if state["phase"] == "Failed":
             message = f"vCluster's {what} failed: {_last_words(api, where) or _waits_for(state)}"
             raise SnapshotError(message)
-    finally:
-        api.delete(where, params={"gracePeriodSeconds": 0})
-        _until_gone(api, where, STOP_SECONDS)
+    except BaseException:
+        if what == RESTORE and _writes(api, where):
+            message = f"pod {POD} still writes the store, and nobody waits for it"
+            raise UnfinishedError(message) from None
+        _remove(api, where)
+        raise
+    _remove(api, where)
+
+
+def _remove(api: httpx2.Client, where: str) -> None:
+    api.delete(where, params={"gracePeriodSeconds": 0})
+    _until_gone(api, where, STOP_SECONDS)
+
+
+def _writes(api: httpx2.Client, where: str) -> bool:
+    """Whether the pod's container runs; yes where nobody can tell."""
+    try:
+        answer = api.get(where)
+        if answer.status_code == httpx2.codes.NOT_FOUND:
+            return False
+        phase = (answer.json().get("status") or {}).get("phase") if answer.is_success else None
+    except httpx2.HTTPError:
+        return True
+    return phase not in ("Pending", "Succeeded", "Failed")
 
 
 def _status(api: httpx2.Client, where: str) -> Json:
@@ -301,8 +227,9 @@ def take(
 def go_back(api: httpx2.Client, store: Store, snapshot: Snapshot, *, deadline: float = DEADLINE_SECONDS) -> None:
     """Put a virtual cluster back to a snapshot: stop it and its pods, write its store, start it.
 
-    It is started in any case: where vCluster can't write the store, it puts the old one back itself. Raises
-    `SnapshotError`.
+    It is started in any case but one: where vCluster can't write the store, it puts the old one back itself; where it
+    still writes while nobody waits for its end (Ctrl-C, a cluster that is silent), the control plane stays stopped.
+    Raises `SnapshotError`.
     """
     control_plane = _ready(api, store)
     running = _tag(control_plane, "initContainers", "kubernetes")
@@ -322,9 +249,17 @@ def go_back(api: httpx2.Client, store: Store, snapshot: Snapshot, *, deadline: f
         if not answer.is_success:
             message = f"the pods of team {store.team} can't be ended: {said(answer)}"
             raise SnapshotError(message)
-        _run(api, pod(control_plane, store, "restore", snapshot.name), deadline)
-    finally:
+        _run(api, pod(control_plane, store, RESTORE, snapshot.name), deadline)
+    except UnfinishedError as error:
+        message = (
+            f"{error}; the control plane of team {store.team} stays stopped. When the pod has ended, delete it "
+            f"(`kubectl -n {store.namespace} delete pod {POD}`) and go back once more"
+        )
+        raise UnfinishedError(message) from None
+    except BaseException:
         _scale(api, store, 1)
+        raise
+    _scale(api, store, 1)
 
 
 def _ready(api: httpx2.Client, store: Store) -> Json:

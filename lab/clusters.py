@@ -189,13 +189,14 @@ class Clusters:
             )
         return cluster
 
-    def mend(self, name: str) -> None:
-        """Start again what gave up beside a living API server. Raises LabError where it does so again and again."""
+    def mend(self, name: str) -> bool:
+        """Start again what gave up beside a living API server; say whether anything had. Raises LabError where it does
+        so again and again."""
         with self._guard:  # from the look on: two threads that wait for one server start its programs once
             running = self._running(name)
             missing = HELPER_PROGRAMS - running
             if not missing or not running >= CORE_PROGRAMS:
-                return
+                return False
             self._restarts[name] = self._restarts.get(name, 0) + 1
             program = min(missing)
             if self._restarts[name] > MOST_RESTARTS:
@@ -207,6 +208,7 @@ class Clusters:
             for each in missing:
                 forget(self._folder(name), each)
             self._kwokctl(name, "start", "cluster", "--name", name)
+        return True
 
     def mend_all(self) -> None:
         """The same for every server that runs: what gave up after its start has nobody who waits for it."""

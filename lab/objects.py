@@ -32,7 +32,7 @@ Json = dict[str, Any]  # an object of the Kubernetes API, or its inputs: shapes 
 GenericKind: TypeAlias = Any  # a class made by _generic; the client's overloads know only its own
 
 DELETE_SECONDS = 60.0
-APPEAR_SECONDS = 30.0
+APPEAR_SECONDS = 120.0  # an idle machine needs one or two; a busy one is slow, not broken
 MEND_SECONDS = 3.0
 
 
@@ -61,8 +61,9 @@ class UnknownKindError(LabError):
 class Objects:
     """The objects of one API server."""
 
-    def __init__(self, cluster: str, client: Client, mend: Callable[[], None] = lambda: None) -> None:
-        """`mend` is called now and then while something is waited for: what brings it about may have given up."""
+    def __init__(self, cluster: str, client: Client, mend: Callable[[], bool] = lambda: False) -> None:
+        """`mend` is called now and then while something is waited for: what brings it about may have given up. Where it
+        says that it had, the wait begins anew."""
         self.cluster, self._client, self._mend = cluster, client, mend
 
     def reference(self, obj: Json, default_namespace: str = "default") -> Reference:
@@ -127,8 +128,9 @@ class Objects:
         while not ready():
             now = time.monotonic()
             if now - looked > MEND_SECONDS:
-                self._mend()
                 looked = now
+                if self._mend():
+                    started = now
             if now > started + seconds:
                 cause = otherwise if isinstance(otherwise, str) else otherwise()
                 raise LabError(f"{cause} (API server `{self.cluster}`, {seconds:.0f} s).", "look at it with kubectl.")

@@ -6,7 +6,7 @@ Every text may come from a tenant: it is data here, and the page writes it as te
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from itertools import islice
@@ -92,8 +92,9 @@ def _number(value: float) -> float:
 def _faults(seen: Seen, *, simulated: bool) -> Iterator[dict[str, str]]:
     for node in seen.nodes:
         yield from _of_node(node, seen.stack)
+    nodes = {node.name for node in seen.nodes}
     for team in seen.teams:
-        yield from _of_team(team, seen.stack, simulated=simulated)
+        yield from _of_team(team, seen.stack, nodes, simulated=simulated)
     for one in (*seen.plugin, *seen.kai):
         yield from _of_component("host", one)
     apis = {f"team {team.name}: everything" for team in seen.teams}
@@ -127,7 +128,7 @@ def _of_node(node: Node, stack: str) -> Iterator[dict[str, str]]:
             yield _fault("error", about, f"one GPU holds more than its whole: {holders}")
 
 
-def _of_team(team: Team, stack: str, *, simulated: bool) -> Iterator[dict[str, str]]:
+def _of_team(team: Team, stack: str, nodes: Collection[str], *, simulated: bool) -> Iterator[dict[str, str]]:
     about = f"team {team.name}"
     if team.api.startswith("down"):
         yield _fault("error", about, f"its API is {team.api}", f"kubectl -n {team.namespace} get pods")
@@ -142,7 +143,8 @@ def _of_team(team: Team, stack: str, *, simulated: bool) -> Iterator[dict[str, s
     if team.check is not None and team.check.verdict in BAD_CHECK:
         level = BAD_CHECK[team.check.verdict]
         sentence = team.check.sentence or f"its check says {team.check.verdict}"
-        fix = f"make fence STACK={stack} NODE={team.check.node}" if team.check.node else ""
+        # the report lies in the team's own cluster: only a node that the host has becomes part of a command to copy
+        fix = f"make fence STACK={stack} NODE={team.check.node}" if team.check.node in nodes else ""
         yield _fault(level, f"{about}, check", sentence, fix if level == "error" else "")
     failed = [pod for pod in team.pods if pod.phase == "Failed" and not pod.ours]
     if failed:

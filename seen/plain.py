@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from math import isfinite
 from typing import TypeAlias
 
 from capacity import api_quantity
@@ -34,11 +35,12 @@ def text(thing: object, *path: str) -> str:
 
 
 def number(value: object) -> float:
-    """A quantity as a number: `500m` is 0.5; 0 where it is none."""
+    """A quantity as a number: `500m` is 0.5; 0 where it is none, or larger than a number can be."""
     try:
-        return float(api_quantity(str(value))) if isinstance(value, (str, int, float, Decimal)) else 0.0
+        found = float(api_quantity(str(value))) if isinstance(value, (str, int, float, Decimal)) else 0.0
     except (ValueError, ArithmeticError):
         return 0.0
+    return found if isfinite(found) else 0.0
 
 
 def moment(thing: object, *path: str) -> datetime | None:

@@ -39,6 +39,11 @@ NOT_MADE: Final = "not made"
 CONTROL_PLANE: Final = "app"
 """vCluster's label on its control plane, with the value `vcluster`."""
 PLUGIN: Final = "device-plugin"
+MOST_UNITS: Final = 1024
+"""Units that one pod can hold of a node: more than any node advertises. What a team writes into its cluster has no
+bound."""
+LONGEST_SAID: Final = 4096
+"""Characters of an event that are looked at; who writes one is not bound to write less."""
 
 
 def snapshot(look: Look, platform: Platform, *, stack: str, at: datetime) -> Seen:
@@ -142,7 +147,7 @@ def _taken(pods: Iterable[Pair]) -> dict[str, Taken]:
             node.shared.setdefault(group, []).append(holder)
         for resource, count in gpus_asked(raw).items():
             one = Holder(team=pod.team, namespace=pod.namespace, pod=pod.name, share=1.0)
-            node.whole += [(resource, one)] * int(count)
+            node.whole += [(resource, one)] * min(int(count), MOST_UNITS)
     return found
 
 
@@ -325,7 +330,7 @@ def _events(team: str, said: Said) -> Iterator[Event]:
             yield Event(
                 team=team,
                 reason=text(event, "reason"),
-                message=text(event, "message"),
+                message=text(event, "message")[:LONGEST_SAID],
                 kind=text(about, "kind"),
                 namespace=text(about, "namespace"),
                 name=text(about, "name"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -94,6 +95,11 @@ def circle(imports: Mapping[str, Iterable[str]]) -> list[str]:
 
 def test_every_module_is_in_a_room_and_every_room_has_one() -> None:
     assert {room_of(module) for module in house()} == set(ROOMS)
+
+
+def test_the_types_of_every_room_are_checked() -> None:
+    checked = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["files"]
+    assert {file.removesuffix(".py") for file in checked} == set(ROOMS)
 
 
 def test_imports_run_downward_only() -> None:

@@ -14,7 +14,8 @@ from pydantic import JsonValue
 
 from cli.guards.refusal import Refusal
 from kube.client import connect
-from kube.snapshots import SnapshotError, Store, take
+from kube.snapshot_pod import Store
+from kube.snapshots import SnapshotError, take
 from preview.changes import snapshots_first
 from preview.facts import facts_of
 from preview.observed import facts_in_state

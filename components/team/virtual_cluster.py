@@ -21,7 +21,7 @@ import releases
 from components.base import Component, TenantProvider, live_hook, or_failed
 from components.team import network
 from components.team.tenant import Tenant, cluster_facts
-from kube import snapshots
+from kube.snapshot_pod import claim_name
 from settings.artifacts import chart_for
 from settings.models import Artifacts, Expose, Host, Isolation, RuntimeClass, SchedulerMode
 
@@ -116,7 +116,7 @@ class VirtualCluster(Component):
         k8s.core.v1.PersistentVolumeClaim(
             f"{name}-snapshots",
             metadata={
-                "name": snapshots.claim_name(tenant.name),
+                "name": claim_name(tenant.name),
                 "namespace": tenant.namespace,
                 "labels": names.labels(team=tenant.name),
                 # most classes make the volume when a pod first wants it

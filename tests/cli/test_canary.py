@@ -13,9 +13,10 @@ WITH_ONE = STACK_FILE.replace("version: v0.9.3}", "version: v0.9.3, canary: {ver
 PROMOTED = STACK_FILE.replace("version: v0.9.3}", "version: v0.16.8}  # two")
 
 
-def checked(verdict: str, *failed: str) -> dict[str, object]:
+def checked(verdict: str, *failed: str, version: str = "v0.16.8") -> dict[str, object]:
     """What the last run's outputs say of the canary."""
-    return {"teams": {"ml-canary": {"check": json.dumps({"verdict": verdict}), "failed": list(failed)}}}
+    said = {"check": json.dumps({"verdict": verdict}), "failed": list(failed), "schedulerVersion": version}
+    return {"teams": {"ml-canary": said}}
 
 
 def text(project: Project) -> str:
@@ -59,7 +60,14 @@ def test_a_canary_whose_check_failed_is_not_promoted(
     assert project.run("drop-canary", "--team", "ml") == 0
 
 
-@pytest.mark.parametrize(("outputs", "said"), [(checked("simulated"), "simulated"), ({}, "its verdict is not known")])
+@pytest.mark.parametrize(
+    ("outputs", "said"),
+    [
+        (checked("simulated"), "simulated"),
+        ({}, "its verdict is not known"),
+        (checked("pass", version="v0.14.7"), "its verdict is not known"),
+    ],
+)
 def test_a_canary_that_did_not_pass_is_promoted_with_a_word_on_it(
     project: Project, capsys: pytest.CaptureFixture[str], outputs: dict[str, object], said: str
 ) -> None:

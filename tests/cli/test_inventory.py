@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,6 +26,14 @@ H100 = {
     "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3",
     "nvidia.com/cuda.driver-version.full": "580.95.05",
 }
+CUT = {
+    **H100,
+    "nvidia.com/gpu.count": "56",
+    "nvidia.com/gpu.memory": "9856",
+    "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3-MIG-1g.10gb",
+    "nvidia.com/mig.strategy": "single",
+}
+"""Eight GPUs of seven slices each, as feature discovery labels them with strategy `single`."""
 SHARED = {
     "nvidia.com/gpu.count": "1",
     "nvidia.com/gpu.memory": "23034",
@@ -82,7 +92,8 @@ class TestCluster:
                 "1 of 8 are unhealthy",
             ),
             (node("n", gpus=8, labels=H100, spec={"unschedulable": True}), "cordoned"),
-            (node("n", gpus=8, labels={**H100, "nvidia.com/mig.strategy": "mixed"}), "MIG: a pool counts whole GPUs"),
+            (node("n", gpus=8, labels={**H100, "nvidia.com/mig.strategy": "mixed"}), "MIG of strategy mixed"),
+            (node("n", gpus=56, labels=CUT), "MIG cuts its GPUs: write gpusPerNode in whole GPUs"),
         ],
     )
     def test_what_a_pool_can_t_say_is_told_beside_it(
@@ -90,6 +101,28 @@ class TestCluster:
     ) -> None:
         project.api.objects["/api/v1/nodes"] = [found]
         assert note in " ".join(pools(project, capsys=capsys)[1].split())
+
+    def test_the_gpu_operator_s_strategy_alone_cuts_nothing(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        project.api.objects["/api/v1/nodes"] = [node("n", gpus=8, labels={**H100, "nvidia.com/mig.strategy": "single"})]
+        found, said = pools(project, capsys=capsys)
+        assert found["h100"]["gpusPerNode"] == 8
+        assert "MIG cuts" not in said
+        assert "MIG of" not in said
+
+    def test_slices_are_no_gpus_of_a_pool(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+        project.api.objects["/api/v1/nodes"] = [node("n", gpus=56, labels=CUT)]
+        assert project.run("inventory") == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[1].startswith("      # h100: {nodes: [n], gpusPerNode: 56, ")
+        assert lines[1].endswith("sharing.mig by hand (docs/stack-file.md)")
+
+    def test_a_pool_of_any_size_is_one_line(self) -> None:
+        names = [f"gpu-{number:04}.of-a-large-cluster.example" for number in range(400)]
+        text = block(pools_of(Machine(name=name, gpus=8) for name in names))
+        assert len(text.splitlines()) == 2
+        assert yaml.safe_load(text)["pools"]["gpu"]["nodes"] == names
 
     def test_json_holds_the_same_table(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
         assert project.run("inventory", "--json") == 0
@@ -256,6 +289,30 @@ class TestFirstFile:
     ) -> None:
         assert self.init(project, *more) == 2
         assert said in capsys.readouterr().err
+        assert not (project.root / "Pulumi.mine.yaml").exists()
+
+    def test_a_node_that_mig_cuts_is_left_out_and_named(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        project.api.objects["/api/v1/nodes"] = [node("cut", gpus=56, labels=CUT), node("gpu-0", gpus=4, labels=H100)]
+        assert self.init(project) == 0
+        assert "node cut is left out: MIG cuts its GPUs" in capsys.readouterr().err
+        assert list(load_stack_file(project.root / "Pulumi.mine.yaml").pools) == ["h100"]
+
+    def test_a_disk_that_is_full_leaves_no_half_a_file(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        opened = Path.open
+
+        def full(path: Path, mode: str = "r", **more: Any) -> Any:
+            file: Any = opened(path, mode, **more)
+            if mode == "x":
+                file.flush = lambda: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device"))
+            return file
+
+        monkeypatch.setattr(Path, "open", full)
+        assert self.init(project) == 1
+        assert "Pulumi.mine.yaml can't be written: No space left on device" in capsys.readouterr().err
         assert not (project.root / "Pulumi.mine.yaml").exists()
 
     def test_a_file_that_is_there_stays(self, project: Project) -> None:

@@ -44,6 +44,21 @@ def test_eighty_columns_hold_everything(capsys: pytest.CaptureFixture[str], monk
     assert "default/build (queue-limit)" in out
 
 
+@pytest.mark.parametrize("columns", ["80", "400"])
+def test_what_a_team_writes_does_not_steer_the_terminal(
+    columns: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    world = World()
+    metadata = {"name": "a", "namespace": "default"}
+    world.plant({"add": {"ml": {"pods": [{"metadata": metadata, "status": {"reason": "\x1b]0;owned\x07"}}]}}})
+    look, seen = world.seen()
+    show_now(View(look=look, seen=seen), place("world"), {}, as_json=False)
+    said = capsys.readouterr().out
+    assert "1 \\x1b]0;owned\\x07" in said
+    assert said.replace("\n", "").isprintable()
+
+
 def test_a_script_gets_numbers_and_no_sentence_to_parse(capsys: pytest.CaptureFixture[str]) -> None:
     body = json.loads(told(view_of("reclaimed"), capsys, as_json=True)[0])
     ml = body["teams"][0]

@@ -57,6 +57,20 @@ class TestWhose:
         with pytest.raises(InputError, match=r"there is no team 'x'.*dev, ml, research"):
             store_of(place(platform()), "x")
 
+    @pytest.mark.parametrize("command", ["snapshot", "restore"])
+    def test_another_cluster_s_team_of_the_same_name_is_safe(
+        self, command: str, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        name = "kubernetes:core/v1:Namespace"
+        urn = f"urn:pulumi:one::gpu-tenancy::{name}::host-uid"
+        read = {"urn": urn, "type": name, "outputs": {"metadata": {"uid": "another"}}}
+        project.export({"version": 3, "deployment": {"resources": [read]}})
+        text = (project.root / "Pulumi.one.yaml").read_text()
+        project.write(text.replace("      ml:\n", "      ml:\n        vcluster: {snapshots: {}}\n"))
+        assert project.run(command, "--team", "ml") == 1
+        assert "was made on cluster another" in capsys.readouterr().err
+        assert not [path for _, path in project.api.seen if "team-ml" in path], "nothing of the team was asked for"
+
     def test_a_lab_has_none(self) -> None:
         with pytest.raises(InputError, match="is a lab"):
             store_of(place(parse_platform(platform_of("lab"), "here")), "ml")

@@ -57,6 +57,19 @@ def test_pods_that_wait_for_the_same_are_one_answer(capsys: pytest.CaptureFixtur
     assert len(said) == 2
 
 
+def test_what_a_team_writes_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World()
+    image = "x\x1b]0;owned\x07\x1b[2J\u202e"
+    state = {"waiting": {"reason": "InvalidImageName", "message": image}}
+    status = {"phase": "Pending", "conditions": [], "containerStatuses": [{"image": image, "state": state}]}
+    pod = {"metadata": {"name": "a", "namespace": "default"}, "spec": {"nodeName": "gpu-0"}, "status": status}
+    world.plant({"add": {"ml": {"pods": [pod]}}})
+    show_why(small(world), "ml", "", stack="dev", as_json=False)
+    said = capsys.readouterr().out
+    assert "\\x1b]0;owned\\x07\\x1b[2J\\u202e" in said
+    assert said.replace("\n", "").isprintable()
+
+
 @pytest.mark.parametrize("name", ["wide", "default/wide", "Job/wide", "wide-q27ld"])
 def test_a_pod_may_be_named_by_what_made_it(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     show_why(real("idle"), "ml", name, stack="dev", as_json=False)

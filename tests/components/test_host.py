@@ -94,6 +94,15 @@ def test_a_mirror_is_where_chart_and_images_come_from(declare: Declare) -> None:
     assert spec["values"]["image"]["pullPolicy"] == "IfNotPresent"
 
 
+def test_the_gpu_software_says_what_it_is_before_and_after(declare: Declare) -> None:
+    recorder = declare(plugin())
+    software = recorder.one("gpu-tenancy:index:GpuSoftware", "gpu-software")
+    facts = {"stack": "devicePlugin", "owner": "ours", "version": "0.20.0", "runtimeClass": "nvidia"}
+    assert software.inputs == facts
+    [said] = [found for urn, found in recorder.outputs.items() if urn.endswith("::gpu-software")]
+    assert said == facts
+
+
 def test_what_is_the_clusters_own_is_left_alone(declare: Declare) -> None:
     recorder = declare("prod")
     assert not [each for each in recorder.resources if each.parent.endswith("::gpu-software")]

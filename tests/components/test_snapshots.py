@@ -14,7 +14,8 @@ import pytest
 
 import kube.client
 from kube.contents import Since, since
-from kube.snapshots import POD, SnapshotError, Store, go_back, pod, recorded, take
+from kube.snapshot_pod import POD, Store, pod
+from kube.snapshots import SnapshotError, go_back, recorded, take
 from settings.snapshots import S3, Snapshots
 from tests.components.program import lab
 from tests.components.specs import of_team
@@ -86,7 +87,9 @@ class Cluster:
         if path == SET:
             return httpx2.Response(200, json={**STATEFUL_SET, "status": {"readyReplicas": self.ready}})
         if path == f"{SPACE}/configmaps":
-            return httpx2.Response(200, json={"items": self.records})
+            keys = request.url.params["labelSelector"].split(",")
+            found = [one for one in self.records if all(chosen(key, one["metadata"]["labels"]) for key in keys)]
+            return httpx2.Response(200, json={"items": found})
         if path == f"{SPACE}/pods/ml-0" or path in self.missing:
             return httpx2.Response(404)
         return httpx2.Response(200, json={})
@@ -94,6 +97,11 @@ class Cluster:
     @property
     def api(self) -> httpx2.Client:
         return httpx2.Client(transport=httpx2.MockTransport(self.answer), base_url="http://127.0.0.1")
+
+
+def chosen(key: str, labels: dict[str, str]) -> bool:
+    """Whether a label selector's `key` or `!key` chooses what has these labels."""
+    return key[1:] not in labels if key.startswith("!") else key in labels
 
 
 @pytest.fixture(autouse=True)
@@ -177,6 +185,15 @@ class TestTaking:
             take(cluster.api, VOLUME, why="", scheduler=None, now=NOW.replace(hour=hour))
         assert [one.taken.hour for one in recorded(cluster.api, VOLUME)] == [3, 2, 1]
 
+    def test_what_a_team_writes_into_its_own_cluster_is_no_record(self) -> None:
+        cluster = Cluster()
+        taken = take(cluster.api, VOLUME, why="asked for", scheduler="v0.16.8", now=NOW)
+        (record,) = cluster.records
+        synced = {**record["metadata"]["labels"], "vcluster.loft.sh/managed-by": "ml"}
+        forged = {"metadata": {"labels": synced}, "data": {**record["data"], "name": "../other/20261126-051300"}}
+        cluster.records += [forged, {"metadata": {"labels": synced}, "data": {}}]
+        assert recorded(cluster.api, VOLUME) == [taken]
+
     def test_one_that_failed_is_told_in_vclusters_last_words_and_not_recorded(self) -> None:
         cluster = Cluster(ends={"phase": "Failed"})
         with pytest.raises(SnapshotError, match="vCluster's snapshot failed: fatal: database is locked"):
@@ -234,6 +251,40 @@ class TestGoingBack:
             f"DELETE {SPACE}/pods/{POD} gracePeriodSeconds=0",
             f"PATCH {SET}/scale",
         ]
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, httpx2.ReadTimeout("slow")])
+    def test_a_pod_that_writes_the_store_is_never_cut_off(
+        self, error: BaseException, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cluster = Cluster()
+        taken = take(cluster.api, VOLUME, why="", scheduler=None, now=NOW)
+        cluster.calls.clear()
+        cluster.ends = {"phase": "Running"}
+
+        def interrupted() -> None:
+            raise error
+
+        monkeypatch.setattr("kube.snapshots.pause", interrupted)
+        with pytest.raises(SnapshotError, match=r"team ml stays stopped\. When the pod has ended"):
+            go_back(cluster.api, VOLUME, taken)
+        assert cluster.pod is not None, "it goes on"
+        assert cluster.calls[0] == f"PATCH {SET}/scale"
+        assert cluster.calls[-1] == f"POST {SPACE}/pods", "nothing starts on half a store"
+
+    def test_an_interrupt_before_anything_is_written_starts_it_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        cluster = Cluster()
+        taken = take(cluster.api, VOLUME, why="", scheduler=None, now=NOW)
+        cluster.calls.clear()
+        cluster.ends = {"phase": "Pending"}
+
+        def interrupted() -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("kube.snapshots.pause", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            go_back(cluster.api, VOLUME, taken)
+        assert cluster.pod is None
+        assert cluster.calls[-1] == f"PATCH {SET}/scale"
 
     def test_it_starts_the_control_plane_after_a_failure_too(self) -> None:
         cluster = Cluster()

@@ -127,7 +127,7 @@ def test_our_examples_are_let_in(host: Host, team: str, example: Path) -> None:
             assert host.refusal(team, as_synced(team, template)) is None
 
 
-@pytest.mark.parametrize("team", ["ml", "tight", "serving"])
+@pytest.mark.parametrize("team", ["ml", "open", "serving"])
 def test_the_programs_own_workloads_are_let_in(host: Host, team: str) -> None:
     # not said of the platform: the quota of one GPU has room for one of these
     platform, tenant = parse_platform(PLATFORM, "test"), tenants()[team]

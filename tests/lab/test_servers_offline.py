@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 import subprocess
@@ -11,16 +12,19 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx2
 import pytest
 from lightkube import Client, KubeConfig
 from lightkube.config.models import Cluster, User
 
-from lab import clusters, marker
+from lab import clusters, marker, objects
 from lab.clusters import HOST, Clusters
 from lab.errors import LabError
 from lab.kwok import CORE_PROGRAMS, HELPER_PROGRAMS, LISTENERS, SERVER_PROGRAMS
+from lab.objects import Objects
 from lab.processes import LOOPBACK, is_free
 from lab.record import LabRecord, Record, write
 from tests.lab.conftest import ROOT, free_ports, own_ports
@@ -71,7 +75,20 @@ def test_what_gave_up_is_started_again_in_every_server_at_the_next_command(
     monkeypatch.setattr(made, "_kwokctl", kwokctl)
     made.mend_all()
     made.mend_all()
+    assert not made.mend(HOST)
     assert started == [(HOST, ("start", "cluster"))]
+
+
+def test_a_wait_begins_anew_after_what_brings_it_about_was_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that counts looks: ten seconds are not enough, and each restart gives ten more."""
+    seconds, looks = itertools.count(), itertools.count()
+    monkeypatch.setattr(objects, "time", SimpleNamespace(monotonic=lambda: next(seconds), sleep=lambda _: None))
+    restarts = iter([True, False, True, *[False] * 100])
+    client: Any = None
+    waiting = Objects(HOST, client, lambda: next(restarts))
+    waiting.wait(lambda: next(looks) >= 16, 10, "never came")
+    with pytest.raises(LabError, match="never came"):
+        waiting.wait(lambda: next(looks) >= 100, 10, "never came")
 
 
 def test_nobody_else_looks_for_what_gave_up_until_it_is_started(

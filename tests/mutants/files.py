@@ -7,7 +7,6 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _POLICIES: Final = "tests/policies"
-_COMPONENTS: Final = "tests/components"
 _ALL_RULES: Final = tuple(
     f"{_POLICIES}/test_{name}.py"
     for name in (
@@ -71,14 +70,6 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
         )
         for room in ("quantity", "claims", "gpus", "room", "ports", "sets", "words")
     },
-    **{
-        f"components/{file}.py": (f"{_COMPONENTS}/test_host.py", f"{_COMPONENTS}/test_program.py")
-        for file in ("gpu/runtime_class", "gpu/software", "host/cluster", "host/node_pool")
-    },
-    "components/host/metrics_server.py": ("tests/hosts/test_program.py",),
-    "components/host/install.py": tuple(
-        f"tests/hosts/test_{name}.py" for name in ("program", "kind", "microk8s", "k3s")
-    ),
     "components/check/job.py": ("tests/components/test_job.py",),
     "probe/injection.py": ("tests/probe/test_injection.py", "tests/probe/test_sharing.py"),
     "probe/judge/sharing.py": ("tests/probe/test_sharing.py", *_PROBE),

@@ -71,6 +71,15 @@ class TestFaults:
         shares = [holder("ml", share, str(share)) for share in (0.1, 0.2, 0.7)]
         assert of_node(unit(0, GpuState.USED, *shares)) == []
 
+    @pytest.mark.parametrize(("node_", "fix"), [("gpu-0", "make fence STACK=prod NODE=gpu-0"), ("$(reboot)", "")])
+    def test_a_check_that_failed_says_how_to_take_its_node_out_where_the_host_has_it(
+        self, node_: str, fix: str
+    ) -> None:
+        bad = Check(verdict="fail", at=None, sentence="Bad.", node=node_)
+        world = seen(pools=(Pool(name="a", nodes=(node("gpu-0"),)),), teams=(team("ml", check=bad),))
+        (found,) = page(world)["faults"]
+        assert (found["text"], found["fix"]) == ("Bad.", fix)
+
     @pytest.mark.parametrize(
         ("changes", "told"),
         [
@@ -123,11 +132,6 @@ class TestFaults:
     def test_a_team_without_kai_by_intention_is_none(self) -> None:
         assert of_team(mode="default", kai=()) == []
         assert of_team(mode="host", kai=KAI) == []
-
-    def test_a_check_that_failed_on_a_node_says_how_to_take_it_out(self) -> None:
-        check = Check(verdict="fail", at=None, sentence="Bad.", node="gpu-3")
-        (fault,) = page(seen(teams=(team("ml", check=check),)))["faults"]
-        assert fault["fix"] == "make fence STACK=prod NODE=gpu-3"
 
     def test_the_lab_runs_no_kai(self) -> None:
         assert page(seen(teams=(team("ml", kai=()),)), simulated=True)["faults"] == []

@@ -12,7 +12,7 @@ from seen.snapshot import snapshot
 from seen.why import Request, lost, whys, would
 from tests.seen.world import platform, recorded
 
-JUNK: tuple[Any, ...] = (None, {}, [], "", 0, -1, "x", True, [None], {"a": 1}, 3.5)
+JUNK: tuple[Any, ...] = (None, {}, [], "", 0, -1, "x", True, [None], {"a": 1}, 3.5, "1e400")
 
 
 def spoiled(thing: Any, dice: random.Random, share: float) -> Any:

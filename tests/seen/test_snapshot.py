@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+
+import pytest
 
 from seen.model import GpuState, Holder
 from seen.read import Look, Said
-from seen.snapshot import snapshot
+from seen.snapshot import LONGEST_SAID, MOST_UNITS, snapshot
 from seen.why import why
 from settings.models import Team as Wanted
 from tests.seen.world import NOW, World, platform, recorded
@@ -73,6 +76,25 @@ def test_a_pod_that_asks_for_memory_has_its_share_of_the_node_s_gpu() -> None:
     _, seen = world.seen()
     (unit, *_) = seen.nodes[0].units
     assert (unit.group, unit.taken) == ("g1", 0.25)
+
+
+@pytest.mark.parametrize("amount", ["1e400", "9" * 400, "1e15", "-1e400"])
+def test_a_number_that_no_node_has_ends_nothing(amount: str) -> None:
+    world = World()
+    notes = {"gpu-memory": amount, "gpu-fraction-num-devices": amount, "gpu-fraction": amount}
+    huge = [pod("huge", gpus=amount), pod("parts", metadata={"annotations": notes, "labels": {"runai-gpu-group": "g"}})]
+    world.plant({"add": {"ml": {"pods": huge}}})
+    _, seen = world.seen()
+    assert len(seen.nodes[0].units) <= MOST_UNITS + 4
+    assert seen.team("research") is not None
+    assert json.dumps([vars(unit) for node in seen.nodes for unit in node.units], default=vars, allow_nan=False)
+
+
+def test_an_event_of_any_length_is_cut() -> None:
+    world = World()
+    world.plant({"add": {"ml": {"warnings": [{"metadata": {"name": "e"}, "message": ", used: " * 100_000}]}}})
+    _, seen = world.seen()
+    assert len(next(event for event in seen.events if event.message.startswith(", used")).message) == LONGEST_SAID
 
 
 def test_a_pod_of_several_devices_is_on_each_of_them() -> None:

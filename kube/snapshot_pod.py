@@ -1,0 +1,123 @@
+"""The pod in which vCluster's own program takes a snapshot or goes back to one, and where the snapshots are. Pure.
+
+Leaves to others: running it (`snapshots.py`).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+import names
+from releases import SNAPSHOT_POD
+from settings.snapshots import Snapshots
+
+Json = dict[str, Any]
+
+POD: Final = "vcluster-snapshot"
+"""One name: two at a time would read and write one store."""
+FOLDER: Final = "/snapshots"
+OPTIONS: Final = "VCLUSTER_STORAGE_OPTIONS"
+RESTORE: Final = "restore"
+"""vCluster's command that writes the store."""
+SNAPSHOT_POD_REQUESTS: Final = {
+    "cpu": f"{SNAPSHOT_POD.cpu_millicores}m",
+    "memory": f"{SNAPSHOT_POD.memory_mib}Mi",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """Whose snapshots, and where they are."""
+
+    team: str
+    settings: Snapshots
+
+    @property
+    def namespace(self) -> str:
+        """The team's namespace on the host."""
+        return names.team_namespace(self.team)
+
+    def options(self, name: str) -> Json:
+        """vCluster's words for one snapshot."""
+        s3 = self.settings.s3
+        if s3 is None:
+            return {"type": "container", "container": {"path": f"{FOLDER}/{name}.tar.gz"}}
+        place: Json = {"bucket": s3.bucket, "key": f"{s3.prefix}/{self.team}/{name}.tar.gz"}
+        if s3.region is not None:
+            place["region"] = s3.region
+        if s3.endpoint is not None:
+            # a store that is not AWS has no names of buckets in its DNS
+            place |= {"url": s3.endpoint, "force-path-style": True}
+        return {"type": "s3", "s3": place}
+
+
+def claim_name(team: str) -> str:
+    """The claim of the volume that a team's snapshots are on."""
+    return f"{team}-snapshots"
+
+
+def pod(stateful_set: Json, store: Store, what: str, name: str) -> Json:
+    """Return the pod that runs vCluster's `snapshot` or `restore` with the control plane's own image and volumes.
+
+    `snapshot` needs the socket of the running control plane, so its node; `restore` starts the store itself, so it
+    needs the programs that the init containers bring.
+    """
+    template = stateful_set["spec"]["template"]["spec"]
+    syncer = next(container for container in template["containers"] if container["name"] == "syncer")
+    options = base64.b64encode(json.dumps(store.options(name)).encode()).decode()
+    environment = [variable for variable in syncer.get("env") or () if variable["name"] != "POD_NAME"]
+    volumes, mounts = list(template.get("volumes") or ()), list(syncer.get("volumeMounts") or ())
+    claims = {"data": f"data-{store.team}-0"}
+    if store.settings.claim:
+        claims["snapshots"] = claim_name(store.team)
+        mounts.append({"name": "snapshots", "mountPath": FOLDER})
+    known = {volume["name"] for volume in volumes}
+    volumes += [
+        {"name": volume, "persistentVolumeClaim": {"claimName": claim}}
+        for volume, claim in claims.items()
+        if volume not in known
+    ]
+    beside = {
+        "podAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [
+                {
+                    "labelSelector": {"matchLabels": {"app": "vcluster", "release": store.team}},
+                    "topologyKey": "kubernetes.io/hostname",
+                }
+            ]
+        }
+    }
+    kept = ("serviceAccountName", "nodeSelector", "tolerations", "securityContext", "imagePullSecrets",
+            "priorityClassName")  # fmt: skip
+    spec: Json = {
+        **{key: template[key] for key in kept if template.get(key)},
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": 1,
+        "volumes": volumes,
+        "containers": [
+            {
+                "name": "snapshot",
+                "image": syncer["image"],
+                "imagePullPolicy": syncer.get("imagePullPolicy", "IfNotPresent"),
+                "command": ["/vcluster", what],
+                "env": [
+                    *environment,
+                    {"name": "POD_NAME", "value": f"{store.team}-0"},
+                    {"name": OPTIONS, "value": options},
+                ],
+                "resources": {"requests": SNAPSHOT_POD_REQUESTS},
+                "volumeMounts": mounts,
+                **({"securityContext": syncer["securityContext"]} if syncer.get("securityContext") else {}),
+                **({"envFrom": [{"secretRef": {"name": store.settings.s3.secret}}]} if store.settings.s3 else {}),
+            }
+        ],
+    }
+    if what == RESTORE:
+        spec["initContainers"] = template.get("initContainers") or []
+    else:
+        spec["affinity"] = beside
+    metadata = {"name": POD, "namespace": store.namespace, "labels": {**names.labels(team=store.team), "app": POD}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
