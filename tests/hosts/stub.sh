@@ -28,7 +28,7 @@ case "$name $*" in
 "kind delete cluster"*) rm -f "$state/cluster" "$state"/ready-* "$state"/toolkit-* ;;
 "kind get nodes"*) printf '%s-control-plane\n' "$4"; grep -c 'role: worker' "$state/kind-config" | { read -r n; for ((i = 1; i <= n; i++)); do printf '%s-worker%s\n' "$4" "$([ $i = 1 ] || echo $i)"; done; } ;;
 "nvidia-ctk runtime configure --runtime=docker"*) config=$*; config=${config##*--config=}; echo '{"default-runtime": "nvidia"}' >"${config%% *}" ;;
-"nvidia-ctk config "*) config=$*; config=${config##*--config-file=}; echo 'accept-nvidia-visible-devices-as-volume-mounts = true' >"${config%% *}" ;;
+"nvidia-ctk config "*--config-file=*) config=$*; config=${config##*--config-file=}; echo 'accept-nvidia-visible-devices-as-volume-mounts = true' >"${config%% *}" ;;
 "nvidia-smi -L") for ((i = 0; i < ${STUB_GPUS:-0}; i++)); do echo "GPU $i: NVIDIA H100 (UUID: GPU-$i)"; done ;;
 "systemctl restart docker") if grep -q nvidia "$HOST_ROOT/etc/docker/daemon.json" 2>/dev/null; then echo nvidia >"$state/default-runtime"; else rm -f "$state/default-runtime"; fi ;;
 "systemctl restart k3s") cp "$STUB_HOME/nvidia.toml" "$HOST_ROOT/var/lib/rancher/k3s/agent/etc/containerd/config.toml" ;;
