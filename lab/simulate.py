@@ -19,6 +19,7 @@ from lab.clusters import Clusters
 from lab.objects import APPEAR_SECONDS, Json, Objects, Reference
 from lab.processes import LOOPBACK
 from releases import KAI, KaiRelease, Kind
+from settings.labels import gpu_labels
 from settings.models import Owner, Platform, Pool
 
 SIMULATED = "simulated"
@@ -72,12 +73,7 @@ def _node(name: str, pool: Pool, labels: dict[str, str]) -> Json:
     if pool.gpus_per_node:
         # as the device plugin advertises them and feature discovery labels them
         room[names.GPU] = str(pool.gpus_allocatable_per_node)
-        labels = {**labels, names.GPU_PRESENT: "true", names.GPU_COUNT: str(pool.gpus_counted_per_node)}
-        if pool.gpu_memory_mib and not pool.sharing.mig:
-            labels[names.GPU_MEMORY] = str(pool.gpu_memory_mib)
-        if pool.product:
-            labels[names.GPU_PRODUCT] = pool.product
-    return _simulated_node(name, labels, room)
+    return _simulated_node(name, labels | gpu_labels(pool), room)
 
 
 def _simulated_node(name: str, labels: dict[str, str], room: dict[str, str]) -> Json:

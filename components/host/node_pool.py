@@ -13,8 +13,8 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 import names
-import releases
 from components.base import Component
+from settings.labels import gpu_labels, sharing_labels
 from settings.models import Pool
 
 
@@ -74,15 +74,4 @@ def facts(name: str, pool: Pool) -> dict[str, object]:
 def node_labels(name: str, pool: Pool, teams: Sequence[str], *, label_gpus: bool) -> dict[str, str]:
     """The labels of one of the pool's nodes."""
     found = {names.LABEL_POOL: name, **{names.team_node_label(team): "true" for team in teams}}
-    if pool.gpus_per_node and label_gpus:
-        found[names.GPU_PRESENT] = "true"
-        found[names.GPU_COUNT] = str(pool.gpus_counted_per_node)
-        if pool.gpu_memory_mib is not None and not pool.sharing.mig:
-            found[names.GPU_MEMORY] = str(pool.gpu_memory_mib)
-        if pool.product is not None:
-            found[names.GPU_PRODUCT] = pool.product
-    if pool.sharing.given:
-        found[releases.NODE_LABEL_SHARING_CONFIG] = name
-    if pool.sharing.mps:
-        found.update([releases.NODE_LABEL_MPS_CAPABLE])
-    return found
+    return found | (gpu_labels(pool) if label_gpus else {}) | sharing_labels(name, pool)

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 import names
-import releases
 from capacity import listed
+from settings.labels import gpu_labels, sharing_labels
 from settings.models import Platform, Pool
 from settings.problems import Path, Problem, shown
 
@@ -149,13 +149,4 @@ def _labels_to_be(name: str, pool: Pool) -> dict[str, str]:
     """What the nodes of a pool are labelled with, by us or by NVIDIA's discovery, as far as the file says it."""
     if not pool.gpus_per_node:
         return {}
-    found = {names.GPU_PRESENT: "true", names.GPU_COUNT: str(pool.gpus_counted_per_node)}
-    if pool.gpu_memory_mib is not None and not pool.sharing.mig:
-        found[names.GPU_MEMORY] = str(pool.gpu_memory_mib)
-    if pool.product is not None:
-        found[names.GPU_PRODUCT] = pool.product
-    if pool.sharing.given:
-        found[releases.NODE_LABEL_SHARING_CONFIG] = name
-    if pool.sharing.mps:
-        found.update([releases.NODE_LABEL_MPS_CAPABLE])
-    return found
+    return gpu_labels(pool) | sharing_labels(name, pool)

@@ -1,0 +1,33 @@
+"""What a pool's nodes are labelled with, as far as the stack file says it. Pure: no Pulumi import.
+
+Owns: the labels of GPUs and of sharing that we write, and that NVIDIA's discovery would write in our place.
+Leaves to others: who writes them (`components/host/node_pool.py`), and the labels of pools and teams.
+"""
+
+from __future__ import annotations
+
+import names
+import releases
+from settings.infrastructure import Pool
+
+
+def gpu_labels(pool: Pool) -> dict[str, str]:
+    """The labels that say which GPUs a node has; none of a pool without GPUs."""
+    if not pool.gpus_per_node:
+        return {}
+    found = {names.GPU_PRESENT: "true", names.GPU_COUNT: str(pool.gpus_counted_per_node)}
+    if pool.gpu_memory_mib is not None and not pool.sharing.mig:
+        found[names.GPU_MEMORY] = str(pool.gpu_memory_mib)
+    if pool.product is not None:
+        found[names.GPU_PRODUCT] = pool.product
+    return found
+
+
+def sharing_labels(name: str, pool: Pool) -> dict[str, str]:
+    """The labels by which a node finds how its GPUs are shared. `name`: the pool's."""
+    found: dict[str, str] = {}
+    if pool.sharing.given:
+        found[releases.NODE_LABEL_SHARING_CONFIG] = name
+    if pool.sharing.mps:
+        found.update([releases.NODE_LABEL_MPS_CAPABLE])
+    return found
