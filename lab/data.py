@@ -11,18 +11,17 @@ from typing import Any, Final
 
 from lab.errors import LabError
 from lab.objects import Json
+from preview.values import SECRET_SIGNATURE, SIGNATURE_KEY
 
 SECRET_HIDDEN = "[secret]"
 UNKNOWN = "[unknown]"
 LONG_TEXT = 1024  # whole programs lie in ConfigMaps; no name or number is longer
-# how the SDK marks a secret inside plain data (pulumi.runtime.rpc._special_sig_key and _special_secret_sig)
-SECRET_KEY, SECRET_MARK = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 
 
 def plain(value: Any, *, unwrap: bool = True) -> Any:
     """A value with whole floats as ints (protobuf knows no integers), and without the SDK's secret wrappers."""
     if isinstance(value, dict):
-        if unwrap and value.get(SECRET_KEY) == SECRET_MARK:
+        if unwrap and value.get(SIGNATURE_KEY) == SECRET_SIGNATURE:
             return plain(value.get("value"))
         return {key: plain(item, unwrap=unwrap) for key, item in value.items()}
     if isinstance(value, list):
@@ -44,7 +43,7 @@ def short(value: Any) -> Any:
 def masked(value: Any, salt: str) -> Any:
     """Plain JSON data with each secret replaced by a salted hash, so that a change still shows."""
     if isinstance(value, dict):
-        if value.get(SECRET_KEY) == SECRET_MARK:
+        if value.get(SIGNATURE_KEY) == SECRET_SIGNATURE:
             text = json.dumps(masked(value.get("value"), ""), sort_keys=True)
             digest = hashlib.sha256(f"{salt}{text}".encode()).hexdigest()[:12]
             return f"{SECRET_HIDDEN} {digest}" if salt else text
@@ -58,7 +57,7 @@ def masked(value: Any, salt: str) -> Any:
 
 def secret(value: Any) -> Json:
     """Mark a value as secret, as the SDK does."""
-    return {SECRET_KEY: SECRET_MARK, "value": value}
+    return {SIGNATURE_KEY: SECRET_SIGNATURE, "value": value}
 
 
 def hide_secret_data(inputs: Json) -> Json:

@@ -15,6 +15,7 @@ from pulumi.output import Unknown as SdkUnknown
 from pulumi_policy import proxy
 
 from capacity import parse_quantity
+from preview.values import OUTPUT_SIGNATURE, SECRET_SIGNATURE, SIGNATURE_KEY
 
 Number: TypeAlias = int | float
 
@@ -32,10 +33,6 @@ _SENTINELS: Final = frozenset(
 # what the lab and `pulumi policy analyze` write in the place of a value; the lab adds a hash to a secret
 _UNKNOWN_TEXT: Final = "[unknown]"
 _SECRET_PREFIX: Final = "[secret]"
-# how a state file and the engine's wire format mark a value's kind (pulumi sdk/go/common/resource/properties.go)
-_SIGNATURE_KEY: Final = "4dabf18193072939515e22adb298388d"
-_SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"
-_OUTPUT_SIGNATURE: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 
 
 class Unknown:
@@ -60,7 +57,7 @@ def plain(value: object) -> object:
         hidden = value in _SENTINELS or value == _UNKNOWN_TEXT or value.startswith(_SECRET_PREFIX)
         return UNKNOWN if hidden else value
     if isinstance(value, Mapping):
-        if _SIGNATURE_KEY in value:
+        if SIGNATURE_KEY in value:
             return _signed(value)
         return {str(key): _item(value, key) for key in value}
     if isinstance(value, Sequence) and not isinstance(value, bytes):
@@ -74,8 +71,8 @@ def plain_properties(properties: Mapping[str, object]) -> dict[str, object]:
 
 
 def _signed(value: Mapping[str, object]) -> object:
-    signature = value[_SIGNATURE_KEY]
-    if signature in (_SECRET_SIGNATURE, _OUTPUT_SIGNATURE) and "value" in value:
+    signature = value[SIGNATURE_KEY]
+    if signature in (SECRET_SIGNATURE, OUTPUT_SIGNATURE) and "value" in value:
         return plain(value["value"])
     return UNKNOWN
 

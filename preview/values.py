@@ -15,12 +15,10 @@ from capacity import parse_quantity
 
 SIGNATURE_KEY: Final = "4dabf18193072939515e22adb298388d"
 """How the engine marks a value's kind inside plain data (pulumi sdk/go/common/resource/properties.go)."""
-_WRAPPED: Final = frozenset(
-    {
-        "1b47061264138c4ac30d75fd1eb44270",  # a secret: its value lies beside the mark, or its ciphertext
-        "d0e6a833031e9bbcd3f4e8bde6ca49a4",  # an output value
-    }
-)
+SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"
+"""The mark's word for a secret: its value lies beside the mark, or its ciphertext."""
+OUTPUT_SIGNATURE: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
+"""The mark's word for an output value."""
 UNKNOWN_MARKS: Final = frozenset(
     {
         "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",  # a boolean
@@ -46,7 +44,7 @@ def plain(value: JsonValue) -> JsonValue:
     """Return the value without the engine's wrappers; what is not known stays the mark that it is."""
     if isinstance(value, dict):
         if SIGNATURE_KEY in value:
-            inner = value.get("value") if value[SIGNATURE_KEY] in _WRAPPED else None
+            inner = value.get("value") if value[SIGNATURE_KEY] in (SECRET_SIGNATURE, OUTPUT_SIGNATURE) else None
             return _SECRET if inner is None else plain(inner)
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list) else value

@@ -25,15 +25,13 @@ from urllib.parse import quote
 
 from pydantic import JsonValue
 
-from preview.values import SIGNATURE_KEY, UNKNOWN_MARKS
+from preview.values import SECRET_SIGNATURE, SIGNATURE_KEY, UNKNOWN_MARKS
 from report.looks import SECRET, decoded, is_key_file, is_plain, masked, names_secret, objects
 from report.secret_names import ENDING, PLURAL
 
 __all__ = ["SECRET", "SIGNATURE_KEY", "UNKNOWN", "Redactor", "is_secret_key"]
 
 UNKNOWN: Final = "(known after apply)"
-
-_SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"
 
 _SECRET_KEY: Final = re.compile(
     rf"(?i)^(.*{ENDING}|pass|pwd|pw|.*kube_?-?config.*|(.*_)?auth(orization)?|.*bearer.*|\.?dockerconfigjson|\.dockercfg"
@@ -189,7 +187,7 @@ class Redactor:
     def _mapping(self, value: Mapping[str, JsonValue], *, key: str, above: str, resource_type: str) -> JsonValue:
         signature = value.get(SIGNATURE_KEY)
         if signature is not None:
-            if signature == _SECRET_SIGNATURE:
+            if signature == SECRET_SIGNATURE:
                 return self._hide({k: v for k, v in value.items() if k != SIGNATURE_KEY})
             return "[asset]"
         secret_key = is_secret_key(key) or bool(_SEVERAL.match(key))

@@ -10,11 +10,11 @@ import pytest
 
 from cli.app import main
 from lab import data, simulate
-from lab.data import SECRET_KEY, SECRET_MARK
 from lab.driver import LabDriver, Summary
 from lab.engine import Recorded
 from lab.objects import Json
 from lab.show import Show
+from preview.values import SECRET_SIGNATURE, SIGNATURE_KEY
 from tests.conftest import shipped
 from tests.lab.conftest import ROOT
 
@@ -71,7 +71,7 @@ def test_a_step_has_the_shape_of_the_engines_own() -> None:
 
 
 def secret(value: object) -> Json:
-    return {SECRET_KEY: SECRET_MARK, "value": value}
+    return {SIGNATURE_KEY: SECRET_SIGNATURE, "value": value}
 
 
 def test_a_masked_secret_shows_only_that_it_changed() -> None:
