@@ -21,10 +21,10 @@ def added(parts: Sequence[tuple[str, float]]) -> str:
     return " + ".join([*shown, *([f"{len(rest)} more {number(sum(a for _, a in rest))}"] if rest else [])])
 
 
-def listed(names: Sequence[str]) -> str:
-    """`a, b, c`; a long list is cut and counted."""
-    rest = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
+def listed(names: Sequence[str], most: int = NAMED) -> str:
+    """`a, b, c`; a list of more than `most` is cut and counted."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def plural(word: str, count: float) -> str:

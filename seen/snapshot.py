@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
-from capacity import UNLIMITED
 from names import (
     FENCED_FOR,
     GPU,
@@ -343,8 +342,3 @@ def gpu_bound(team: Team) -> tuple[float, float] | None:
     """GPUs used and allowed by the host's ResourceQuota; None where there is none."""
     found = [team.quota[key] for key in (f"requests.{r}" for r in GPU_RESOURCES) if key in team.quota]
     return team.quota.get(f"requests.{GPU}") or max(found, key=lambda pair: pair[1], default=None)
-
-
-def unbounded(value: float) -> bool:
-    """Whether a queue's number means: without a bound."""
-    return value == UNLIMITED

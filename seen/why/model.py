@@ -10,10 +10,13 @@ from typing import Final
 
 import yaml
 
+from capacity import listed
 from seen.model import Event, Pod, Seen, Team
 from seen.plain import Json, condition, name, namespace, text
 
 SENTENCES: Final = Path(__file__).with_name("sentences.yaml")
+FEW: Final = 3
+"""So many pods or nodes a sentence names; the rest is counted."""
 
 
 @cache
@@ -112,10 +115,9 @@ def one_line(said: str) -> str:
     return " ".join(said.split()).rstrip(". ")
 
 
-def several(parts: Sequence[str], most: int = 3) -> str:
-    """`a, b and 4 more`."""
-    shown = ", ".join(parts[:most])
-    return f"{shown} and {len(parts) - most} more" if len(parts) > most else shown
+def several(parts: Sequence[str]) -> str:
+    """`a, b, c and 4 more`: a sentence names few."""
+    return listed(parts, FEW)
 
 
 def counted_as(what: str, number: object) -> str:
