@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +22,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx2
-import yaml
 
 import names
 import releases
@@ -37,6 +35,7 @@ from kube.health import faults
 from kube.snapshots import recorded
 from settings.models import GpuStack, HostProvider, SchedulerMode, Team
 from tests.conftest import ROOT
+from tests.drill_file import with_pods
 
 Json = dict[str, Any]
 MERGE: Final = {"Content-Type": "application/merge-patch+json"}
@@ -245,20 +244,10 @@ def well(world: World) -> bool:
     return False
 
 
-@contextmanager
-def changed(world: World) -> Iterator[None]:
+def changed(world: World) -> contextlib.AbstractContextManager[None]:
     """The stack file with one pod more for the other team; put back, byte for byte."""
-    file = world.root / f"Pulumi.{world.stack}.yaml"
-    text = file.read_text(encoding="utf-8")
-    parsed = yaml.safe_load(text)
-    resources = parsed["config"]["gpu-tenancy:platform"]["teams"][world.other].setdefault("resources", {})
-    resources["pods"] = world.teams[world.other].resources.pods + 1
-    try:
-        # as JSON, in which every text is quoted: a day that the engine has rewritten reads differently without
-        file.write_text(json.dumps(parsed, default=str), encoding="utf-8")
-        yield
-    finally:
-        file.write_text(text, encoding="utf-8")
+    pods = world.teams[world.other].resources.pods + 1
+    return with_pods(world.root / f"Pulumi.{world.stack}.yaml", world.other, pods)
 
 
 def drill(world: World, fault: Fault) -> list[str]:
@@ -363,4 +352,7 @@ if __name__ == "__main__":
     arguments.add_argument("--only", default="")
     arguments.add_argument("--yes", action="store_true")
     given = arguments.parse_args()
-    sys.exit(run(given.stack, given.only, yes=given.yes))
+    try:
+        sys.exit(run(given.stack, given.only, yes=given.yes))
+    except RuntimeError as error:  # a command of the program said more above
+        sys.exit(f"no drill was made: {error}")
