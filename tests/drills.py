@@ -43,8 +43,8 @@ STRATEGIC: Final = {"Content-Type": "application/strategic-merge-patch+json"}
 CRD: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/queues.scheduling.run.ai"
 DEPLOYMENTS: Final = f"/apis/apps/v1/namespaces/{names.KAI_NAMESPACE}/deployments"
 LEAK: Final = "gpu-reservation-leaked"
-SEEN_SECONDS: Final = 120.0
-"""A pod crashes three times within a minute."""
+SEEN_SECONDS: Final = 240.0
+"""A pod crashes three times within a minute, once the old one has ended; a busy machine takes a multiple of that."""
 JOB_SECONDS: Final = 180.0
 BACK_SECONDS: Final = 300.0
 
@@ -232,16 +232,25 @@ def until(what: Callable[[], bool], seconds: float, words: str) -> float:
     return time.monotonic() - began
 
 
-def well(world: World) -> bool:
-    """Whether the broken team's scheduler is well again."""
+def named(world: World, fault: Fault) -> float:
+    """Seconds until `make status` names a fault. Raises `RuntimeError` with what is wrong instead."""
+    try:
+        return until(lambda: fault.named in command(world, "status"), SEEN_SECONDS, f"status names {fault.named} not")
+    except RuntimeError as error:
+        message = f"{error}; wrong are: {'; '.join(wrong(world) or ['nothing that can be read'])}"
+        raise RuntimeError(message) from None
+
+
+def wrong(world: World) -> list[str] | None:
+    """What is wrong with the broken team's scheduler; None while its API server does not answer."""
     with world.api(world.broken) as api, contextlib.suppress(httpx2.TransportError):
 
         def read(where: str) -> Json | None:
             answer = api.get(where)
             return None if answer.status_code == httpx2.codes.NOT_FOUND else answer.json() if answer.is_success else {}
 
-        return api.get("/readyz").is_success and faults(read, world.version) == []
-    return False
+        return faults(read, world.version) if api.get("/readyz").is_success else None
+    return None
 
 
 def changed(world: World) -> contextlib.AbstractContextManager[None]:
@@ -256,8 +265,7 @@ def drill(world: World, fault: Fault) -> list[str]:
     try:
         with world.api(world.broken) as api:
             fault.plant(api, world)
-        named = f"status does not name {fault.named}"
-        seen = until(lambda: fault.named in command(world, "status"), SEEN_SECONDS, named)
+        seen = named(world, fault)
         passed = works(world, world.other, fault.name)
         with changed(world):
             command(world, "preview")
@@ -279,7 +287,7 @@ def _recover(world: World, fault: Fault, newest: str) -> None:
     elif fault.undo is not None:
         with world.api(world.broken) as api:
             fault.undo(api, world)
-    until(lambda: well(world), BACK_SECONDS, f"{world.broken} is not well again")
+    until(lambda: wrong(world) == [], BACK_SECONDS, f"{world.broken} is not well again")
     works(world, world.broken, f"{fault.name}-after")  # what the API server says of it may be older than what is
 
 

@@ -70,7 +70,7 @@ class World:
     def removed(self) -> None:
         """Everything gone."""
         everything_unprotected(self.engine)
-        self.engine.run("destroy", "--yes")
+        self.engine.run("destroy", "--yes", "--skip-preview")
 
 
 def seconds(step: Callable[[], object]) -> float:
