@@ -231,7 +231,7 @@ class EngineDriver:
         self._take_up()
         lifted = self._lift_protection()
         with self._stack.config_arguments() as config:
-            # a preview of it would be shown to nobody, and takes as long as a tenth of the whole
+            # `down` was asked for: a preview in the middle of it is read by nobody, and takes seconds
             self._go("destroy", "--yes", "--skip-preview", "--continue-on-error", *lifted, *config)
 
     def _let_go(self) -> list[str]:
