@@ -1,8 +1,9 @@
 """Drills: the four failures of a shared scheduler, planted in one team's virtual cluster while another team works.
 
 Run by `make drills STACK=...` on a stack that is up and has two teams in mode `virtual`; one of them must keep
-snapshots, because the way back is `make restore`. DRILL=<name>,<name> runs these. For each fault: `make status` must name it,
-the other team's Job must pass, the other team must be previewed and updated meanwhile, and the way back is timed.
+snapshots, because the way back is `make restore`. DRILL=<name>,<name> runs these. For each fault: `make status` must
+name it, the other team's Job must pass, the other team must be previewed and updated meanwhile, and the way back is
+timed.
 
 The lab has no KAI and no vCluster: there the leaked pod alone is planted, and taken back by hand; the other team's Job
 is admitted and not run. Without its CRD a lab reads no Queue, so that fault is for a cluster.
