@@ -1,7 +1,7 @@
 """A team's workloads on a real GPU: model servers, an app, and the files of docs/examples/workloads.
 
 Run by `test_gpus.py`, on its stack. In vLLM's place is `tests/workloads/openai_stand_in.py` on the check's image, with
-the same Deployment, probes, Service and completion test. The examples are applied as they are, but for the queue's name:
+the same Deployment, probes, Service and completion test. The examples are applied as they are, but for their queue:
 their images must be to be had.
 """
 
