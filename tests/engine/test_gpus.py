@@ -245,7 +245,7 @@ class TestAgain:
         said = engine.up()
         told(Row(what="second up", verdict="same", how="-", seconds=since(began)))
         assert re.search(r"^ +\d+ unchanged$", said, re.M), said[-2000:]
-        assert not re.search(r"\d+ (created|updated|replaced|deleted)|[+-]-?\d+ replaced", said), said[-2000:]
+        assert not re.search(r"\d+ (created|updated|replaced|deleted)", said), said[-2000:]
 
     def test_down_and_up_on_the_same_node(self, engine: Engine, node: Ground) -> None:
         began = time.monotonic()
