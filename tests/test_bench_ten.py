@@ -73,3 +73,11 @@ def test_a_round_that_fails_is_told_and_the_next_ones_count(
 
 def test_no_round_is_begun_that_would_not_be_over_in_time(engine: Engine, tmp_path: Path) -> None:
     assert bench_ten.measure(engine, tmp_path, 4, time.monotonic()) == []
+
+
+def test_without_a_cluster_it_says_why_it_measures_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench_ten, "available", lambda: "no helm on PATH")
+    assert bench_ten.main(5, 600) == 1
+    assert capsys.readouterr().err == "not measured: no helm on PATH\n"

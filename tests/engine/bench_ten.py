@@ -24,7 +24,7 @@ from typing import Final
 import pytest
 
 from tests.engine import gpus
-from tests.engine.bench import by_hand, platform
+from tests.engine.bench import available, by_hand, platform
 from tests.engine.conftest import STACK, Engine, Row, everything_unprotected, fresh, since, told
 
 TEAMS: Final = 10
@@ -157,6 +157,10 @@ def measure(engine: Engine, folder: Path, rounds: int, end: float) -> list[bool]
 
 def main(rounds: int, seconds: float) -> int:
     """Measure and print; the exit code."""
+    why_not = available()
+    if why_not is not None:
+        print(f"not measured: {why_not}", file=sys.stderr)
+        return 1
     end = time.monotonic() + seconds
     with tempfile.TemporaryDirectory() as folder:
         good = measure(fresh(Path(folder)), Path(folder) / "hand", rounds, end)
