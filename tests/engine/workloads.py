@@ -50,7 +50,9 @@ def platform_with_workloads(engine: Engine) -> Json:
     (team,) = data["teams"].values()
     servers = theirs["workloads"]
     for server in servers.values():
-        server.update(image=data["check"]["image"], command=stand_in(), cpu=1, memory="2G", memoryLimit="4G")
+        server.update(
+            image=data["check"]["image"], command=stand_in(), cpu=1, memory="2G", memoryLimit="4G", startSeconds=60
+        )
         server.pop("cache")
     app = {
         "kind": "app",
