@@ -22,6 +22,7 @@ from tests.conftest import SECRET_MARK, Declare, Recorder, Registered
 from tests.settings.build import raw
 
 RECORDS: Final = Path(__file__).parent / "recorded"
+HOOKS: Final = ("before_create", "before_update", "after_update", "on_error")
 _CODE: Final = re.compile(r'(?<="stamp": ")[0-9a-f]{16}(?=")')
 """The digest of the check's code, where an expectation names it."""
 
@@ -98,7 +99,7 @@ def recorded(recorder: Recorder) -> dict[str, Any]:
 
 def _row(each: Registered) -> dict[str, Any]:
     options: Any = each.options
-    row = {
+    row: dict[str, Any] = {
         "inputs": _without_code(plain(each.inputs)),
         "secret": sorted(key for key, value in each.inputs.items() if SECRET_MARK in json.dumps(value, default=str)),
         "parent": last(each.parent),
@@ -108,18 +109,18 @@ def _row(each: Registered) -> dict[str, Any]:
         "read": each.read,
     }
     if not each.read:
+        hooks = {event: list(getattr(options.hooks, event)) for event in HOOKS}
         row |= {
             "protected": options.protect,
             "retained": options.retainOnDelete,
             "oldGoesFirst": options.deleteBeforeReplace,
             "replacedOn": list(options.replaceOnChanges),
+            "replacedWith": options.replacement_trigger.string_value,
             "ignored": list(options.ignoreChanges),
             "secretOutputs": list(options.additionalSecretOutputs),
-            "hooks": {
-                name: list(getattr(options.hooks, name)) for name in ("before_create", "before_update", "after_update")
-            },
+            "timeout": options.customTimeouts.create,
+            "hooks": {event: names for event, names in hooks.items() if names},
         }
-        row["hooks"] = {name: value for name, value in row["hooks"].items() if value}
     return {key: value for key, value in row.items() if value or key == "inputs"}
 
 
