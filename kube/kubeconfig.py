@@ -76,7 +76,7 @@ def _by_name(config: Mapping[str, object], section: str, key: str, where: str) -
     entries = config.get(section) or []
     for entry in entries if isinstance(entries, list) else [entries]:
         below = (entry.get(key) or {}) if isinstance(entry, dict) else None
-        if not isinstance(below, dict):
+        if not isinstance(entry, dict) or not isinstance(below, dict):
             message = f"{where}: not a kubeconfig ({section} is no list of {{name, {key}}}); check host.kubeconfig"
             raise KubeconfigError(message)
         found.setdefault(str(entry.get("name")), below)

@@ -96,12 +96,12 @@ _OF_KUBE: Final[dict[str, tuple[str, ...]]] = {
     "kube/contents.py": _plain("snapshots"),
     "kube/footprint.py": ("tests/cli/test_footprint.py",),
     "kube/health.py": ("tests/cli/test_health.py",),
-    "kube/kubeconfig.py": (_KUBE, *_plain("access", "virtual_cluster"), "tests/hosts/test_program.py"),
+    "kube/kubeconfig.py": (*_plain("kubeconfig"), _KUBE),
     "kube/leftovers.py": (_KUBE,),
     "kube/pods.py": _plain("pause", "renewal"),
     "kube/snapshot_pod.py": _plain("snapshots"),
     "kube/snapshots.py": _plain("snapshots"),
-    "kube/stack.py": ("tests/cli/test_health.py",),
+    "kube/stack.py": _plain("kubeconfig"),
     "kube/waits.py": (_KUBE,),
 }
 
