@@ -1,4 +1,4 @@
-"""The whole platform, in the order that it comes up in: host, GPU software, host checks, teams.
+"""The whole platform, in the order that it comes up in: host, GPU software, host checks and teams.
 
 Owns: the order, and what one part hands to the next.
 Leaves to others: reading config (`__main__.py`), every object (the components).
@@ -214,8 +214,8 @@ def teams(
     today: date,
     secrets: Mapping[str, pulumi.Output[str]],
 ) -> dict[str, Team]:
-    """Declare every tenant. Each stands on the host checks of the nodes that it sees, and on no other team; a canary
-    comes after its own."""
+    """Declare every tenant. Each comes up beside the host checks of the nodes that it sees, and runs nothing on a GPU
+    before they are through. None stands on another team; a canary comes after its own."""
     found: dict[str, Team] = {}
     for name, tenant in sorted(tenants.items(), key=lambda item: item[1].canary_of is not None):
         found[name] = _team(platform, parts, tenants, name, today, secrets, found.get(tenant.canary_of or ""))
@@ -246,13 +246,11 @@ def _team(
             protect=protect,
             secrets=secrets,
             beside=beside,
-            depends_on=[
-                *([parts.pools[tenant.pool_name]] if tenant.pool_name else []),
-                *(
-                    check.finished
-                    for suffix, check in parts.checks.items()
-                    if suffix in tenant.nodes or suffix == f"pool-{tenant.pool_name}"
-                ),
+            depends_on=[parts.pools[tenant.pool_name]] if tenant.pool_name else [],
+            proven=[
+                check.finished
+                for suffix, check in parts.checks.items()
+                if suffix in tenant.nodes or suffix == f"pool-{tenant.pool_name}"
             ],
         ),
         pulumi.ResourceOptions(protect=protect),

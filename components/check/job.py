@@ -16,14 +16,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 import names
+from names import Object
 from probe import code, injection
 from probe.expect import CPU
 from releases import injection as modes
 
-Spec = dict[str, Any]
+Spec: TypeAlias = Object
 
 VERDICT_GRACE_SECONDS: Final = 60
 """How long the asking Job outlives the deadline: its end deletes the pod, and with it the reason why it waits."""
