@@ -143,7 +143,8 @@ def expectation(request: Request, mark: str) -> dict[str, object]:
         "gpus": request.gpus or None,
         "fraction": request.fraction,
         "gpuMemoryMib": request.gpu_memory_mib,
-        "enforced": request.enforced,
+        # a stack that has no such limit sees no new word
+        **({"enforced": True} if request.enforced else {}),
         "replicas": request.replicas,
         "sharing": request.sharing,
         "runtimeClass": request.pod.runtime_class,
