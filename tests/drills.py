@@ -44,6 +44,8 @@ STRATEGIC: Final = {"Content-Type": "application/strategic-merge-patch+json"}
 CRD: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/queues.scheduling.run.ai"
 DEPLOYMENTS: Final = f"/apis/apps/v1/namespaces/{names.KAI_NAMESPACE}/deployments"
 LEAK: Final = "gpu-reservation-leaked"
+ENDED_SECONDS: Final = 90.0
+"""A pod has 30 s to end."""
 SEEN_SECONDS: Final = 240.0
 """A pod crashes three times within a minute, once the old one has ended; a busy machine takes a multiple of that."""
 JOB_SECONDS: Final = 180.0
@@ -95,11 +97,18 @@ def _deployment(api: httpx2.Client, *endings: str) -> Json:
     return next(item for item in items for ending in endings if item["metadata"]["name"].endswith(ending))
 
 
+def _pods_of(api: httpx2.Client, deployment: str) -> list[str]:
+    """The pods of a Deployment that are still there, ending ones among them."""
+    items: list[Json] = api.get(path("v1", "Pod", namespace=names.KAI_NAMESPACE)).json()["items"]
+    return [name for item in items if (name := item["metadata"]["name"]).startswith(f"{deployment}-")]
+
+
 def _image(api: httpx2.Client, deployment: Json, image: str) -> None:
-    """Put another image in. The operator would put the old one back, so it goes first."""
+    """Put another image in. The operator would put the old one back for as long as it ends, so it goes first."""
     with contextlib.suppress(StopIteration):
         operator = _deployment(api, "kai-operator")["metadata"]["name"]
         change(api, "PATCH", f"{DEPLOYMENTS}/{operator}", {"spec": {"replicas": 0}}, MERGE)
+        until(lambda: not _pods_of(api, operator), ENDED_SECONDS, f"the pods of {operator} did not end")
     name, container = deployment["metadata"]["name"], deployment["spec"]["template"]["spec"]["containers"][0]["name"]
     pod = {"containers": [{"name": container, "image": image}]}
     # the old pod would go on working while the new one crashes
