@@ -7,12 +7,13 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import httpx2
 import pytest
 import yaml
 
 from settings.load import load_stack_file
 from tests.conftest import shipped
-from tests.drills import FAULTS, changed, job, run, world_of
+from tests.drills import FAULTS, changed, job, run, scheduler_bug, world_of
 
 REWRITTEN = "'2026-11-30 00:00:00 +0000 UTC'"
 """A day as the engine hands it on."""
@@ -73,3 +74,27 @@ def test_on_a_cluster_nothing_is_broken_until_somebody_agrees(
 
 def test_the_slides_four_failures_are_there() -> None:
     assert [fault.name for fault in FAULTS] == ["scheduler-bug", "crd-conflict", "version-mismatch", "resource-leak"]
+
+
+def test_an_image_is_changed_only_when_the_operator_that_would_put_it_back_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    ending = 2
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(f"{request.method} {request.url.path.rpartition('/')[2]}")
+        if request.url.path.endswith("/pods"):
+            left = ["kai-operator-1", "kai-scheduler-default-1"][asked.count("GET pods") > ending :]
+            return httpx2.Response(200, json={"items": [{"metadata": {"name": name}} for name in left]})
+        named = ("kai-operator", "kai-scheduler-default")
+        pod = {"spec": {"containers": [{"name": "main", "image": "x"}]}}
+        items = [{"metadata": {"name": name}, "spec": {"template": pod}} for name in named]
+        return httpx2.Response(200, json={"items": items})
+
+    written(tmp_path)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with httpx2.Client(transport=httpx2.MockTransport(answer), base_url="https://tenant.example") as api:
+        scheduler_bug(api, world_of("lab", tmp_path))
+    patched = [each for each in asked if not each.endswith("deployments")]
+    assert patched == ["PATCH kai-operator", *["GET pods"] * (ending + 1), "PATCH kai-scheduler-default"]
