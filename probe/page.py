@@ -20,12 +20,22 @@ SMI_SECONDS = 20.0
 
 
 def gpus() -> list[str]:
-    """The lines of `nvidia-smi -L`; empty where there is none."""
+    """The lines of `nvidia-smi -L`, by torch where nvidia-smi can't be run; empty where neither sees a GPU."""
     try:
         found = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=SMI_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError):
-        return []
+        return by_torch()
     return [line.strip() for line in found.stdout.splitlines() if line.strip()]
+
+
+def by_torch() -> list[str]:
+    """What torch says of each GPU, written as `nvidia-smi -L` writes it."""
+    try:
+        torch = importlib.import_module("torch")
+    except ImportError:
+        return []
+    seen = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    return [f"GPU {index}: {gpu.name} (UUID: GPU-{gpu.uuid})" for index, gpu in enumerate(seen)]
 
 
 def computed() -> dict[str, object]:
