@@ -111,7 +111,7 @@ class Hooks:
 @dataclass
 class Recorder(mocks.Mocks):
     """Answers registrations like a cluster on which everything works at once. `outputs` are those of components by URN,
-    `exports` the stack's; `waited` and `asked` say for which Secrets and API servers the program waited, each call whole."""
+    `exports` the stack's; `waited` and `asked` are the waits for Secrets and for API servers, each call whole."""
 
     resources: list[Registered] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
