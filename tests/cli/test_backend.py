@@ -13,7 +13,7 @@ from cli.backend import file_backend, find_backend
 from tests.cli.conftest import STACK_FILE, Project
 from tests.report import world
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

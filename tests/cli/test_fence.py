@@ -17,7 +17,7 @@ from tests.cli.fake_api import kubeconfig, named
 from tests.cli.fake_api import node as api_node
 from tests.cli.test_preflight_nodes import facts, found, node
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.slow
 
 NODES = "/api/v1/nodes"
 REPORTS = "/api/v1/namespaces/gpu-tenancy/configmaps"

@@ -10,7 +10,7 @@ import pytest
 from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.test_order import SOON
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.slow
 
 
 def test_a_preflight_error_stops_up_before_the_engine_runs(

@@ -9,7 +9,7 @@ import pytest
 from components.command import Script
 from tests.hosts.machine import STUB, Host, install, of, remove, with_gpus
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.slow
 
 
 class TestK3s:

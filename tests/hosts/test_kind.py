@@ -8,7 +8,7 @@ import yaml
 from components.command import Script
 from tests.hosts.machine import GPU_KIND, Host, install, of, remove, with_docker, with_gpus
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.slow
 
 
 class TestKind:

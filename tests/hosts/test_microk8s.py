@@ -7,7 +7,7 @@ import pytest
 from components.command import Script
 from tests.hosts.machine import Host, install, of, remove, with_gpus
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.slow
 
 
 class TestMicrok8s:

@@ -135,6 +135,7 @@ def test_only_an_address_of_this_machine_is_served_at_its_port(server: str | Non
     assert simulate._loopback_port({"exportKubeConfig": {"server": server}} if server else {}) == port
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stack", "code", "word"),
     [

@@ -18,7 +18,7 @@ from tests.page.world import EVIL, NOW, many, node, seen, some, team, unit
 
 BROWSER = program()
 pytestmark = [
-    pytest.mark.process,
+    pytest.mark.slow,
     pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine: apt-get install chromium"),
 ]
 

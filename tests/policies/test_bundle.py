@@ -23,7 +23,7 @@ from policies.pack import NAME, initial_config
 from policies.rules import LIMITS, RULES
 from policies.run import config_for
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.slow
 
 
 @contextmanager

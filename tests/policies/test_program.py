@@ -19,6 +19,8 @@ from policies.run import RuleResult, config_for, evaluate
 from tests.components.program import alone
 from tests.conftest import Declare, platform_of
 
+pytestmark = pytest.mark.slow
+
 TODAY = date(2026, 11, 22)
 """The clock of these tests: support windows move on, and a test must not."""
 

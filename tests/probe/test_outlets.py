@@ -22,7 +22,7 @@ from tests.conftest import HANGS_SECONDS
 from tests.probe.test_probe_run import HEALTHY, PROGRAM, environment, run_probe
 from tests.probe.world import SIMULATIONS, VALIDATOR
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.slow
 
 
 @dataclass

@@ -17,7 +17,7 @@ from probe.probe import arguments_of, read_expect
 from tests.conftest import HANGS_SECONDS
 from tests.probe.world import PROBE, SIMULATIONS, VALIDATOR
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.slow
 
 PROGRAM = str(PROBE / "probe.py")
 HEALTHY = str(SIMULATIONS / "healthy.json")
