@@ -80,7 +80,8 @@ lab-reset: $(READY)   ## throw the lab away, whatever state it is in
 
 check: check-fast     ## format, lint, strict types, tests without needs
 	$(VENV)/bin/mypy
-	$(PY) -m pytest -q $(ALL_CORES) -m "not lab and not engine and not gpu and not fuzz"
+	$(PY) -m pytest -q $(ALL_CORES) -m "not lab and not engine and not gpu and not fuzz and not slow"
+	@echo "left to \`make test\`: tests that start programs or record whole stacks, sweeps of generated input, and those of lab, engine and GPU"
 check-fast: $(READY)  ## the half of it that takes seconds: format, lint, workflows
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .

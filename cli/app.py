@@ -13,6 +13,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -66,6 +67,7 @@ def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
     return Exit.OK
 
 
+@cache
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     result = argparse.ArgumentParser(prog="python -m cli", description="GPU hosts into isolated per-team clusters.")

@@ -66,7 +66,7 @@ _SHORTEST: Final = 8
 _LONGEST_WORD: Final = 15
 """So long may an ordinary word or two be."""
 _REMEMBERED: Final = 8192
-"""Answers about short texts: the same keys and values stand in each team's resources, and thirty patterns are asked of each."""
+"""Answers about short texts: the same keys and values stand in each team's resources, and thirty patterns read each."""
 _SHORT: Final = 200
 """Characters. A longer text is seldom seen twice, and is not kept."""
 

@@ -13,6 +13,8 @@ from cli.backend import file_backend, find_backend
 from tests.cli.conftest import STACK_FILE, Project
 from tests.report import world
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:

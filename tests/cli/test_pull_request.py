@@ -19,6 +19,8 @@ from tests.cli.conftest import STACK_FILE, Project
 from tests.conftest import ROOT
 from tests.report.world import digest, platform, team
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = platform({"ml": team("a100", 4)})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.components.program import lab
+from tests.components.program import alone, lab
 from tests.components.specs import OURS, made, parsed
 from tests.conftest import Declare, kubeconfig
 
@@ -42,7 +42,7 @@ def test_a_pools_nodes_get_labels_and_taint_and_lose_them_with_the_pool(declare:
 
 
 def test_a_divided_pools_nodes_say_whose_they_are_and_a_shared_gpu_how(declare: Declare) -> None:
-    recorder = declare("prod")
+    recorder = declare(alone("prod", "vision"))
     labels = made(recorder, "h200")["h200-3"].spec["metadata"]["labels"]
     # the GPU Operator's feature discovery writes the rest
     assert labels == {"gpu-tenancy/pool": "h200", "gpu-tenancy/team-vision": "true"}
@@ -104,5 +104,5 @@ def test_the_gpu_software_says_what_it_is_before_and_after(declare: Declare) -> 
 
 
 def test_what_is_the_clusters_own_is_left_alone(declare: Declare) -> None:
-    recorder = declare("prod")
+    recorder = declare(alone("prod", "vision"))
     assert not [each for each in recorder.resources if each.parent.endswith("::gpu-software")]

@@ -27,7 +27,7 @@ class TestCheck:
         }
         stamps, owned = {}, {}
         for mode, way in ways.items():
-            data = lab(host={"provider": "lab", "scheduler": {"version": "v0.16.8"}})
+            data = lab("research", host={"provider": "lab", "scheduler": {"version": "v0.16.8"}})
             data["teams"]["research"].update(way)
             recorder = declare(data)
             stamps[mode] = self.pod(recorder, "research")["metadata"]["annotations"]["gpu-tenancy/stamp"]
