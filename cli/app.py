@@ -30,7 +30,7 @@ from cli.why import add_request, request_of, show_why, show_would
 from settings.load import load_stack_file
 from settings.models import HostProvider
 from settings.problems import SettingsError
-from settings.tenants import tenants
+from settings.tenants import meant, tenants
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 STACK_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -277,19 +277,32 @@ def _footprint(options: argparse.Namespace, root: Path) -> None:
 def _why(options: argparse.Namespace, root: Path) -> None:
     place, driver, _host = _begin(options, root, must_reach=False, whole=False)
     driver.ready()
-    show_why(viewer(place, driver)(), options.team, options.pod, stack=place.stack, as_json=options.json)
+    show_why(
+        viewer(place, driver)(),
+        meant(place.platform, options.team),
+        options.pod,
+        stack=place.stack,
+        as_json=options.json,
+    )
 
 
 def _would(options: argparse.Namespace, root: Path) -> None:
     place, driver, _host = _begin(options, root, must_reach=False)
     driver.ready()
-    show_would(viewer(place, driver)(), options.team, request_of(options), stack=place.stack, as_json=options.json)
+    show_would(
+        viewer(place, driver)(),
+        meant(place.platform, options.team),
+        request_of(options),
+        stack=place.stack,
+        as_json=options.json,
+    )
 
 
 def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
     place = place_of(options, root)
-    names = sorted(tenants(place.platform))
-    if options.team not in names:
+    names = sorted({*place.platform.teams, *tenants(place.platform)})
+    team = meant(place.platform, options.team)
+    if team not in names:
         got = f"there is no team {options.team!r}" if options.team else "no team is named"
         raise InputError(
             f"{got} in {place.stack_file.name}.",
@@ -301,7 +314,7 @@ def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
     driver.use(host.target)
     say.line(host.headline())
     driver.ready()
-    text = driver.kubeconfig(options.team, user=options.user)
+    text = driver.kubeconfig(team, user=options.user)
     kind = "-user" if options.user else ""
     target = root / f"kubeconfig-{place.stack}-{options.team}{kind}.yaml"
     try:
