@@ -90,10 +90,10 @@ def parser() -> argparse.ArgumentParser:
     kubeconfig = add("kubeconfig", _kubeconfig, "write a team's kubeconfig (mode 0600)")
     kubeconfig.add_argument("--team", required=True, help="a team of the stack file")
     kubeconfig.add_argument("--user", action="store_true", help="the one without admin rights")
-    promote = add("promote", _promote, "give a team its canary's version: edits the stack file, shows the difference")
-    drop = add("drop-canary", _drop_canary, "take a team's canary out of the stack file, and show the difference")
+    promote = add("promote", _promote, "give a team its canary's version, or let its other slot serve: edits the file")
+    drop = add("drop-canary", _drop_canary, "take a team's canary, or its slot that does not serve, out of the file")
     for edit in (promote, drop):
-        edit.add_argument("--team", required=True, help="a team with a canary")
+        edit.add_argument("--team", required=True, help="a team with a canary or with blueGreen")
     preflight = add("preflight", _preflight, "compare the stack file with the cluster")
     footprint = add("footprint", _footprint, "what tenancy itself costs, by team and beside what the pools have")
     footprint.add_argument("--team", default="", help="show this team's pods one by one")

@@ -121,7 +121,9 @@ def _above(api: httpx2.Client, namespace: str, most: int) -> str | None:
         return None  # it comes later, with its own number
     if not answer.is_success:
         return said(answer)
-    bound = int(answer.json()["spec"]["hard"].get(f"requests.{GPU}", 0))
+    # pods are held to the status, which follows the spec
+    quota, key = answer.json(), f"requests.{GPU}"
+    bound = max(int(((quota.get(part) or {}).get("hard") or {}).get(key, 0)) for part in ("spec", "status"))
     return f"it is {bound}" if bound > most else None
 
 

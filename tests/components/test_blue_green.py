@@ -100,14 +100,16 @@ def test_a_team_alone_waits_for_nobody(declare: Declare) -> None:
     assert not list(quota.options.hooks.before_update)
 
 
-def quota(gpus: int) -> tuple[int, object]:
-    return 200, {"spec": {"hard": {"requests.nvidia.com/gpu": str(gpus)}}}
+def quota(spec: int, status: int | None = None) -> tuple[int, object]:
+    found = {"spec": {"hard": {"requests.nvidia.com/gpu": str(spec)}}}
+    return 200, found if status is None else {**found, "status": {"hard": {"requests.nvidia.com/gpu": str(status)}}}
 
 
 def test_the_wait_ends_when_the_bound_is_low_enough_or_is_not_there() -> None:
-    with serving({("GET", PATH): [quota(3), (500, {"message": "busy"}), quota(1)]}) as (text, asked):
+    answers = [quota(3), (500, {"message": "busy"}), quota(1, status=3), quota(1, status=1)]
+    with serving({("GET", PATH): answers}) as (text, asked):
         kube.wait_until_lowered(text, {"team-ml": 1})
-    assert len(asked) == 3
+    assert len(asked) == 4
     with serving({("GET", PATH): [(404, {"message": "none"})]}) as (text, asked):
         kube.wait_until_lowered(text, {"team-ml": 1})
     assert len(asked) == 1
