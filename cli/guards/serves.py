@@ -14,11 +14,15 @@ from cli.guards.memory import Remembered
 from cli.guards.refusal import Refusal, line_for_team
 from components.team.protection import override_for
 from components.team.tenant import Tenant, resolve
+from components.team.tenant import facts as facts_of
 from settings.models import Platform
 from settings.tenants import serving, slot_name
 
 PASSED: Final = ("pass", "warn", "simulated")
 """Verdicts after which a virtual cluster may serve; the lab and a cluster without real GPUs have the last one."""
+
+VERSIONS: Final = ("schedulerVersion", "vclusterVersion", "kubernetesVersion")
+"""What a team's facts say of what its check has proved."""
 
 
 def not_proven(was: Remembered, platform: Platform, today: date) -> list[Refusal]:
@@ -50,10 +54,8 @@ def _unproven(tenant: Tenant, facts: Mapping[str, object] | None) -> str | None:
         return "it is not there yet"
     if facts.get("failed"):
         return "something of it failed in the last update"
-    if (facts.get("schedulerVersion"), facts.get("vclusterVersion")) != (
-        tenant.kai.version if tenant.kai else None,
-        tenant.vcluster.version,
-    ):
+    now = facts_of(tenant)
+    if any(facts.get(version) != now[version] for version in VERSIONS):
         return "its last check was of other versions"
     verdict = verdict_of(facts.get("check"))
     return f"its last check said {verdict or 'nothing'}" if tenant.is_checked and verdict not in PASSED else None

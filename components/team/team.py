@@ -264,6 +264,7 @@ CHECKED = (
     "mode",
     "schedulerVersion",
     "vclusterVersion",
+    "kubernetesVersion",
     "gpuQuota",
     "gpuLimit",
     "gpuSharing",

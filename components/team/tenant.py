@@ -247,7 +247,7 @@ def facts(tenant: Tenant) -> dict[str, object]:
         # a stack from before there was this says nothing of it
         **({"gpuSharingEnforce": team.scheduler.gpu_sharing.enforce.value} if tenant.enforced else {}),
         "canaryOf": tenant.canary_of,
-        **({"blueGreen": tenant.slot} if tenant.slot else {}),
+        **({"blueGreen": tenant.slot, "kubernetesVersion": tenant.kubernetes} if tenant.slot else {}),
         **({"state": team.state} if team.paused else {}),
         "queues": {
             name: {

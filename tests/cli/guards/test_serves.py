@@ -53,6 +53,7 @@ def check(verdict: str) -> str:
         ({"failed": ["Release: timed out"]}, "something of it failed in the last update"),
         ({"schedulerVersion": "v0.12.23"}, "its last check was of other versions"),
         ({"vclusterVersion": "0.30.0"}, "its last check was of other versions"),
+        ({"kubernetesVersion": "v1.33.4"}, "its last check was of other versions"),
     ],
 )
 def test_one_whose_check_has_not_passed_does_not_serve(green: dict[str, Any], why: str | None) -> None:
