@@ -1,4 +1,4 @@
-"""The whole platform, in the order that it comes up in: host, GPU software, host checks, teams.
+"""The whole platform, in the order that it comes up in: host, GPU software, host checks and teams.
 
 Owns: the order, and what one part hands to the next.
 Leaves to others: reading config (`__main__.py`), every object (the components).
@@ -214,7 +214,8 @@ def teams(
     today: date,
     secrets: Mapping[str, pulumi.Output[str]],
 ) -> dict[str, Team]:
-    """Declare every tenant. Each stands on the host checks of the nodes that it sees, and on no other team."""
+    """Declare every tenant. Each comes up beside the host checks of the nodes that it sees, and runs nothing on a GPU
+    before they are through. None stands on another team."""
     return {name: _team(platform, parts, tenants, name, today, secrets) for name in tenants}
 
 
@@ -245,13 +246,11 @@ def _team(
                 for other in tenants.values()
                 if other is not tenant and other.owner == tenant.owner
             },
-            depends_on=[
-                *([parts.pools[tenant.pool_name]] if tenant.pool_name else []),
-                *(
-                    check.finished
-                    for suffix, check in parts.checks.items()
-                    if suffix in tenant.nodes or suffix == f"pool-{tenant.pool_name}"
-                ),
+            depends_on=[parts.pools[tenant.pool_name]] if tenant.pool_name else [],
+            proven=[
+                check.finished
+                for suffix, check in parts.checks.items()
+                if suffix in tenant.nodes or suffix == f"pool-{tenant.pool_name}"
             ],
         ),
         pulumi.ResourceOptions(protect=protect),

@@ -7,7 +7,7 @@ Leaves to others: what is proven (`probe.py`), what the verdict is where there i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pulumi
@@ -35,7 +35,7 @@ def code_map(name: str, namespace: str, team: str, opts: pulumi.ResourceOptions)
 class GpuCheckArgs:
     """`checked` is what else the check proves: a change of it runs the check again. Namespace and code are made by the
     caller where several checks share them (`own_namespace` false). `provider` and `kubeconfig` are those of the cluster
-    that the pods are made in."""
+    that the pods are made in. `depends_on`: what all of it stands on; `after`: what its pods alone wait for."""
 
     request: job.Request
     checked: Mapping[str, object]
@@ -44,6 +44,7 @@ class GpuCheckArgs:
     depends_on: list[pulumi.Resource]
     own_namespace: bool
     own_priority: bool
+    after: Sequence[pulumi.Resource] = ()
     vcluster: k8s.helm.v3.Release | None = None
 
 
@@ -181,7 +182,11 @@ class GpuCheck(Component):
                     },
                 },
                 spec=job.asking_job(half, self._mark),
-                opts=self._opts(depends_on, first=self._admitted(f"{name}-admitted{suffix}", half), retry=retry),
+                opts=self._opts(
+                    [*depends_on, *self._args.after],
+                    first=self._admitted(f"{name}-admitted{suffix}", half),
+                    retry=retry,
+                ),
             )
             for suffix, half in self._halves()
         ]

@@ -33,7 +33,8 @@ from settings.models import GpuStack, Isolation, Platform, SchedulerMode
 @dataclass(frozen=True, kw_only=True)
 class TeamArgs:
     """`host_kai` is the one KAI on the host, for mode `host`. `others`: what the tenant's pods must leave alone.
-    `protect`: refuse to delete or replace the tenant. `depends_on`: the host's own checks.
+    `protect`: refuse to delete or replace the tenant. `depends_on`: what all of it stands on. `proven`: the host's own
+    checks, which only what runs on a GPU waits for.
     `secrets`: what its workloads need, by source. `beside`: who takes GPUs from it (`guardrails.py`)."""
 
     tenant: Tenant
@@ -44,6 +45,7 @@ class TeamArgs:
     host_kai: KaiScheduler | None
     protect: bool
     depends_on: list[pulumi.Resource]
+    proven: list[pulumi.Resource]
     secrets: Mapping[str, pulumi.Output[str]]
     beside: Mapping[str, int] = field(default_factory=dict)
 
@@ -202,7 +204,8 @@ class Team(Component):
                 checked={"team": checked(tenant), "gpu": self._args.platform.gpu.model_dump(mode="json")},
                 provider=inner.provider,
                 kubeconfig=inner.kubeconfig,
-                depends_on=[self.team_queues] if self.team_queues else [inner],
+                depends_on=[inner],
+                after=[*self._args.proven, *([self.team_queues] if self.team_queues else [])],
                 own_namespace=True,
                 own_priority=True,
                 vcluster=inner.release,
@@ -225,11 +228,7 @@ class Team(Component):
                 namespace=self.guardrails.namespace,
                 secrets=args.secrets,
                 # a team whose check fails gets no server on top of it
-                depends_on=[self.check.finished]
-                if self.check
-                else [self.team_queues]
-                if self.team_queues
-                else [inner.release],
+                depends_on=[self.check.finished] if self.check else [*args.proven, self.team_queues or inner.release],
             ),
             self.child(),
         )
@@ -307,6 +306,7 @@ def check_request(tenant: Tenant, platform: Platform) -> job.Request:
         fraction=ask.fraction,
         pair=ask.pair,
         gpu_memory_mib=ask.gpu_memory_mib,
+        enforced=tenant.enforced,
         replicas=pool.replicas if pool else 1,
         sharing=sharing(pool) if pool else None,
         tainted=bool(pool and pool.taint),

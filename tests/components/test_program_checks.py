@@ -111,10 +111,28 @@ class TestCheck:
         assert self.pod(recorder, "ml")["spec"]["priorityClassName"] == own.metadata["name"]
         assert own.inputs["value"] < 50, "KAI's own lowest class"
 
-    def test_teams_wait_for_the_checks_of_their_own_nodes_alone(self, declare: Declare) -> None:
-        release = declare("lab").one(RELEASE, "ml-virtual-cluster-vcluster")
-        assert depends_on(release, "host-check-gpu-0-verdict")
-        assert not depends_on(release, "host-check-gpu-1-verdict")
+    def test_a_team_comes_up_beside_the_checks_of_its_nodes(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        for name in ("ml-virtual-cluster-vcluster", "ml-scheduler-release"):
+            assert not depends_on(recorder.one(RELEASE, name), "host-check-gpu-0-verdict"), name
+
+    def test_it_waits_for_the_checks_of_its_own_nodes_alone(self, declare: Declare) -> None:
+        asking = declare("lab").one(JOB, "ml-check-job")
+        assert depends_on(asking, "host-check-gpu-0-verdict")
+        assert not depends_on(asking, "host-check-gpu-1-verdict")
+
+    def test_what_it_needs_is_made_while_kai_comes_up(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        for entry in recorder.resources:
+            if entry.name.startswith("ml-check-") and entry.type.startswith("kubernetes:") and entry.type != JOB:
+                assert not depends_on(entry, "ml-queues-notebooks"), entry.name
+
+    def test_workloads_of_a_team_without_a_check_wait_for_the_checks_of_its_nodes(self, declare: Declare) -> None:
+        app = {"kind": "app", "gpu": {"count": 1}}
+        recorder = declare(lab("ml", teams__ml__check={"enabled": False}, teams__ml__workloads={"demo": app}))
+        assert depends_on(
+            recorder.one("kubernetes:core/v1:Namespace", "ml-workloads-namespace"), "host-check-gpu-0-verdict"
+        )
 
     def stamp(self, recorder: Recorder, team: str) -> str:
         found: str = self.pod(recorder, team)["metadata"]["annotations"]["gpu-tenancy/stamp"]

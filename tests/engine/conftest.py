@@ -57,6 +57,11 @@ def told(row: Row) -> None:
     print(f"\n{time.strftime('%H:%M:%S')} {row}", flush=True)
 
 
+def since(began: float) -> float:
+    """Seconds since a monotonic time, for the table."""
+    return round(time.monotonic() - began, 1)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table."""
     if ROWS:

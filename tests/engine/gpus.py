@@ -148,15 +148,16 @@ class Tenant:
             kubeconfig.write_text(self.engine.outputs(secrets=True)["kubeconfigs"][self.team]["admin"])
         return self.engine.kubectl(*words, kubeconfig=str(kubeconfig), check=check)
 
-    def deploy(self, name: str, queue: str, replicas: int, labels: Mapping[str, str]) -> None:
-        """The Deployment of docs/examples/workloads/nvidia-smi.yaml in another queue, on the check's image."""
+    def deploy(self, name: str, queue: str, replicas: int, labels: Mapping[str, str], image: str | None = None) -> None:
+        """The Deployment of docs/examples/workloads/nvidia-smi.yaml in another queue, on its own image unless told."""
         data = yaml.safe_load((ROOT / "docs/examples/workloads/nvidia-smi.yaml").read_text())
         labels = {"app": name, "kai.scheduler/queue": queue, **labels}
         data["metadata"] = {"name": name, "labels": {"app": name}}
         data["spec"].update(replicas=replicas, selector={"matchLabels": {"app": name}})
         data["spec"]["template"]["metadata"]["labels"] = labels
         data["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 0
-        data["spec"]["template"]["spec"]["containers"][0]["image"] = self.engine.platform["check"]["image"]
+        if image is not None:
+            data["spec"]["template"]["spec"]["containers"][0]["image"] = image
         path = self.folder / f"{self.team}-{name}.json"
         path.write_text(json.dumps(data))
         self.kubectl("apply", "-f", str(path))
