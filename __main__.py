@@ -19,6 +19,7 @@ from kube.stack import kubeconfig_of
 from settings.claims import declared_footprint
 from settings.load import parse_config
 from settings.problems import SettingsError
+from settings.tenants import serving
 
 
 def main() -> None:
@@ -44,6 +45,8 @@ def main() -> None:
     pulumi.export("pools", {name: pool.facts for name, pool in parts.pools.items()})
     pulumi.export("hostChecks", {node: unless_failed(check.report) for node, check in parts.checks.items()})
     pulumi.export("footprint", declared_footprint(platform))
+    if serves := {team: serving(team, said) for team, said in platform.teams.items() if said.blue_green is not None}:
+        pulumi.export("serves", serves)
     pulumi.export("teams", {name: team.outputs() for name, team in teams.items()})
     pulumi.export("kubeconfigs", pulumi.Output.secret({name: team.kubeconfigs() for name, team in teams.items()}))
 

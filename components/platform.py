@@ -215,11 +215,8 @@ def teams(
     secrets: Mapping[str, pulumi.Output[str]],
 ) -> dict[str, Team]:
     """Declare every tenant. Each comes up beside the host checks of the nodes that it sees, and runs nothing on a GPU
-    before they are through. None stands on another team; a canary comes after its own."""
-    found: dict[str, Team] = {}
-    for name, tenant in sorted(tenants.items(), key=lambda item: item[1].canary_of is not None):
-        found[name] = _team(platform, parts, tenants, name, today, secrets, found.get(tenant.canary_of or ""))
-    return {name: found[name] for name in tenants}
+    before they are through. None stands on another team."""
+    return {name: _team(platform, parts, tenants, name, today, secrets) for name in tenants}
 
 
 def _team(
@@ -229,10 +226,9 @@ def _team(
     name: str,
     today: date,
     secrets: Mapping[str, pulumi.Output[str]],
-    beside: Team | None,
 ) -> Team:
     tenant = tenants[name]
-    # a canary comes and goes; a team does not
+    # a canary comes and goes, and likewise a slot that does not serve; a team does not
     protect = tenant.canary_of is None and protected(name, platform.overrides, today)
     return Team(
         name,
@@ -245,7 +241,11 @@ def _team(
             host_kai=parts.kai,
             protect=protect,
             secrets=secrets,
-            beside=beside,
+            beside={
+                other.namespace: other.gpu_limit
+                for other in tenants.values()
+                if other is not tenant and other.owner == tenant.owner
+            },
             depends_on=[parts.pools[tenant.pool_name]] if tenant.pool_name else [],
             proven=[
                 check.finished

@@ -21,6 +21,7 @@ from components.team.tenant import resolve
 from names import PROTECTED_OUTPUT
 from policies import names as tokens
 from settings.models import Platform
+from settings.tenants import team_of
 
 CLUSTER: Final = "host-uid"
 """The name of the namespace kube-system as the program reads it (`components/host/cluster.py`); its UID is the
@@ -112,6 +113,12 @@ def left_out(
         if team.name in there or team.canary:
             continue
         line = line_for_team(team.name, "delete", today, "the team is dissolved")
+        pair = platform.teams.get(team_of(platform, team.name))
+        if pair is not None and pair.blue_green is not None:
+            cause = f"virtual cluster {team.name} serves its team, and the stack file leaves it out"
+            fix = f"keep it beside the other one, `make up STACK={stack}`, and leave it out when the other one serves"
+            found.append(Refusal(cause=cause, fix=fix))
+            continue
         if override_for(team.name, "delete", platform.overrides, today) is None:
             found.append(
                 Refusal(

@@ -25,6 +25,7 @@ from cli.guards.losses import losses
 from cli.guards.memory import Remembered, another_cluster, left_out, remembered
 from cli.guards.quota import quota_refusals
 from cli.guards.refusal import Refusal, RefusedError
+from cli.guards.serves import not_proven
 from cli.guards.snapshots import before_changes
 from cli.guards.stamp import RELEASED, VARIABLE, holds
 from cli.preflight import Finding, Level
@@ -86,6 +87,7 @@ def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date
     found = [
         *quota_refusals(platform, stack, today),
         *left_out(was, platform, stack, today, released=frozenset(os.environ.get(RELEASED, "").split())),
+        *not_proven(was, platform, today),
     ]
     with asked(stack) as killed:
         cluster = _looked(platform, stack, kubeconfig, was, found, today) if kubeconfig is not None else None

@@ -356,8 +356,8 @@ class TestHost:
         assert recorder.one(RELEASE, "ml-scheduler-release").inputs["version"] == "v0.9.3"
         quota = recorder.one(QUOTA, "ml-canary-guardrails-quota")
         assert quota.inputs["spec"]["hard"]["requests.nvidia.com/gpu"] == "1"
-        # its GPUs were its team's until then
-        assert depends_on(quota, "ml-guardrails-quota")
+        # its GPUs were its team's until then (test_blue_green.py)
+        assert list(quota.options.hooks.before_create) == ["ml-canary-guardrails-lowered"]
         queues = {res.metadata["name"] for res in recorder.of_type(QUEUE) if res.name.startswith("ml-canary-")}
         assert queues == {"ml-canary", "notebooks"}
         job = recorder.one(JOB, "ml-canary-check-job").inputs["spec"]["template"]["metadata"]["labels"]
