@@ -95,11 +95,9 @@ bench: $(READY)       ## cost of 3, 30 and 300 teams
 	@$(PY) -m tests.bench
 bench-life: $(READY)  ## the sources' claims beside the manual way and ours, on the cluster of GPU_TENANCY_ENGINE_STACK; PART=install, versions or hand: one part
 	@$(PY) -m tests.engine.bench_life $(if $(PART),--part $(PART))
-bench-life: $(READY)  ## the sources' claims beside the manual way and ours, on the cluster of GPU_TENANCY_ENGINE_STACK
-	@$(PY) -m tests.engine.bench_life
 bench-ten: $(READY)   ## ten teams on real GPUs from nothing, ROUNDS times (5), and one beside the script by hand
 	@$(PY) -m tests.engine.bench_ten $(or $(ROUNDS),5) 3600
-drills: $(READY)      ## break one team's scheduler in four ways while another works; STACK must be up; DRILL=name: one of them; asks on a cluster, YES=1: does not
+drills: $(READY)      ## break one team's scheduler in four ways while another works; STACK must be up; DRILL=name,name: these of them; asks on a cluster, YES=1: does not
 	@$(PY) -m tests.drills --stack $(STACK) $(if $(DRILL),--only $(DRILL)) $(if $(YES),--yes)
 mutants: $(READY)     ## mutation over rules, arithmetic and the GPU check
 	@$(PY) -m tests.mutants

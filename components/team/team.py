@@ -7,7 +7,7 @@ Leaves to others: each step is a component of its own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -27,7 +27,7 @@ from components.team.tenant import Tenant, facts, topologies
 from components.team.virtual_cluster import VirtualCluster, VirtualClusterArgs
 from components.workloads.workloads import Workloads, WorkloadsArgs
 from releases import injection
-from settings.models import GpuStack, Isolation, Platform, SchedulerMode
+from settings.models import GpuStack, Isolation, Platform, SchedulerMode, TeamCheck
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,6 +285,9 @@ def checked(tenant: Tenant) -> dict[str, object]:
 def check_request(tenant: Tenant, platform: Platform) -> job.Request:
     """What a tenant's check asks for: the same way that its own work would."""
     ask, mode, pool = tenant.team.check, tenant.team.scheduler.mode, tenant.pool
+    pod = pod_settings(platform)
+    if not tenant.gpu_limit:
+        ask, pod = TeamCheck(), replace(pod, runtime_class=None, injection=None)
     kai = mode is not SchedulerMode.DEFAULT
     return job.Request(
         name=names.CHECK_NAME,
@@ -312,6 +315,6 @@ def check_request(tenant: Tenant, platform: Platform) -> job.Request:
         tainted=bool(pool and pool.taint),
         product=pool.product if pool else None,
         pool_gpu_memory_mib=pool.device_memory_mib if pool else None,
-        pod=pod_settings(platform),
+        pod=pod,
         kind="team",
     )

@@ -93,8 +93,9 @@ class Tenant:
 
     @property
     def is_checked(self) -> bool:
-        """Whether it has a check: none while it is paused."""
-        return self.team.check.enabled and self.gpu_limit != 0
+        """Whether it has a check: with GPUs one that takes some, with a KAI one that goes through a queue."""
+        shown = self.gpu_limit != 0 or self.check_queue is not None
+        return self.team.check.enabled and shown and not self.team.paused
 
     @property
     def check_queue(self) -> str | None:
