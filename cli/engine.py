@@ -25,7 +25,7 @@ from lightkube import Client
 
 from cli import say
 from cli.backend import Env, exports, has_passphrase, project
-from cli.causes import Failure
+from cli.causes import Failure, distinct
 from cli.cluster import TIMEOUT, Identity, Target, connected, get_json, target_of
 from cli.driver import Json, Place, Reach, TeamState
 from cli.errors import CommandError, InputError, InterruptedRunError
@@ -42,7 +42,7 @@ from cli.resume import Pending, clear, pending_operations
 from cli.shown import show_preview, words
 from cli.stack import Stack, protected_urns
 from cli.status import team_states
-from cli.waiting import Json as Thing
+from cli.stuck import Json as Thing
 from cli.waiting import Watch, inner_reader, reader, together
 from components.team.protection import override_for
 from components.team.tenant import resolve
@@ -337,7 +337,7 @@ class EngineDriver:
             return
         spaces = {tenant.namespace: name for name, tenant in resolve(self._place.platform).items()}
         read = together(reader(self._host, [*spaces, *SHARED_NAMESPACES]), self._inner_readers)
-        with Watch(read, teams=spaces, stack=self._place.stack) as watch:
+        with Watch(read, teams=spaces, stack=self._place.stack, begun=lambda: shown.phase == "Updating") as watch:
 
             def hopeless(progress: Progress) -> str:
                 failure = watch.hopeless()
@@ -360,6 +360,7 @@ class EngineDriver:
         """Say what a run came to. Raises `CommandError` unless all went well."""
         if run.code == 0:
             return
+        teams = sorted(tenants(self._place.platform))
         again = f"`make {MAKE_TARGET.get(what, what)} STACK={self._place.stack}` goes on from here"
         if run.interrupted:
             raise InterruptedRunError("interrupted; what the engine had finished is in the state.", again)
@@ -367,11 +368,12 @@ class EngineDriver:
             raise refused(refusals)
         kept = keep_words(self._place.root, self._place.stack, what, run.text)
         if run.stopped:
-            first = next((failure for failure in seen if str(failure) == run.stopped), None)
-            others = [failure for failure in seen if failure is not first]
+            # the one that waiting will not mend stands first, with every team that has it
+            ordered = sorted(seen, key=lambda failure: str(failure) != run.stopped)
+            first, *others = distinct(ordered, teams)
             raise CommandError(
-                f"{run.stopped}; waiting would not have mended it, so the run was stopped.",
-                f"{first.fix if first else 'mend it'}; {again}",
+                f"{first}; waiting would not have mended it, so the run was stopped.",
+                f"{first.fix}; {again}",
                 detail="\n".join([*also(others), f"the engine's own words: {kept}"]),
             )
         if run.code < 0:
@@ -381,7 +383,7 @@ class EngineDriver:
         raise explained(
             run.text,
             f"`pulumi {what}` failed with exit code {run.code}",
-            tenants=sorted(tenants(self._place.platform)),
+            tenants=teams,
             stack=self._place.stack,
             kept=kept,
             seen=seen,
