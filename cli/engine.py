@@ -234,13 +234,16 @@ class EngineDriver:
             self._go("destroy", "--yes", "--continue-on-error", *lifted, *config)
 
     def _let_go(self) -> list[str]:
-        """Lift the protection of the teams that the stack file lets go by an override; return their names."""
+        """Lift the protection of the teams that the stack file lets go by an override; return their names.
+
+        A team that never became whole says nothing of its protection, and may have none: it is let go as well.
+        """
         there = resolve(self._place.platform)
         going = {team: urns for team, urns in protected_urns(self._stack.exported).items() if team not in there}
         for urns in going.values():
             for urn in urns:
                 self._stack.capture("state", "unprotect", urn, "--yes", "--stack", self._place.stack)
-        return list(going)
+        return sorted({*going, *(team for team in teams_in_state(self._stack.exported) if team not in there)})
 
     def _lift_protection(self) -> list[str]:
         """Teams are protected; the stack file's overrides lift that, for `down` as for leaving a team out."""

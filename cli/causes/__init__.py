@@ -135,7 +135,7 @@ def policy_violations(text: str, tenants: Sequence[str], stack: str = "<stack>")
                 f'in policies/config/{stack}.json (else in prod.json), below "{rule}"',
             ),
         )
-    return list(found.values())
+    return _together(list(found.values()), tenants)
 
 
 def _explain(entries: Iterable[Diagnostic], tenants: Sequence[str], stack: str) -> list[Failure]:
