@@ -41,6 +41,20 @@ def test_a_pools_nodes_get_labels_and_taint_and_lose_them_with_the_pool(declare:
         assert (each.provider, each.retained, each.goes_with) == ("host-provider", False, "")
 
 
+def test_nodes_that_others_tainted_keep_the_value_and_the_teams_tolerate_it(declare: Declare) -> None:
+    pools = lab()["pools"]
+    recorder = declare(lab(pools={**pools, "a100": {**pools["a100"], "taintValue": "true"}}))
+    taint = {"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"}
+    assert made(recorder, "a100")["gpu-0"].spec["spec"] == {"taints": [taint]}
+    synced = [
+        found.inputs["values"]["sync"]["toHost"]["pods"]
+        for found in recorder.of_type("kubernetes:helm.sh/v3:Release")
+        if found.name == "ml-virtual-cluster-vcluster"
+    ]
+    tolerated = {value for pods in synced for value in pods.get("enforceTolerations", ())}
+    assert tolerated == {"nvidia.com/gpu=true:NoSchedule"}
+
+
 def test_a_divided_pools_nodes_say_whose_they_are_and_a_shared_gpu_how(declare: Declare) -> None:
     recorder = declare(alone("prod", "vision"))
     labels = made(recorder, "h200")["h200-3"].spec["metadata"]["labels"]
