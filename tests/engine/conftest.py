@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -226,11 +226,15 @@ def engine() -> Iterator[Engine]:
         shutil.rmtree(folder)
 
 
+def overriding(teams: Iterable[str], *allowed: str) -> list[dict[str, Any]]:
+    """Overrides for these teams: what the tests take away is their own."""
+    until = str(date.today() + timedelta(days=1))
+    return [{"team": team, "allow": [*allowed], "until": until, "reason": "a stack of tests"} for team in teams]
+
+
 def take_down(engine: Engine) -> None:
     """Remove everything as `make down` does: it clears the lock and the half-made objects of a killed run, too."""
-    until = str(date.today() + timedelta(days=1))
-    lets = {"allow": ["delete"], "until": until, "reason": "a stack of tests"}
-    engine.write({**engine.platform, "overrides": [{"team": team, **lets} for team in engine.platform["teams"]]})
+    engine.write({**engine.platform, "overrides": overriding(engine.platform["teams"], "delete")})
     command = [sys.executable, "-m", "cli", "--stack", STACK, "down"]
     done = subprocess.run(command, cwd=engine.folder, env=dict(engine.environment), capture_output=True, text=True)
     assert done.returncode == 0, f"{engine.folder} is kept, its stack is not empty:\n{done.stderr[-6000:]}"

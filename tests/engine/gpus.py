@@ -16,7 +16,7 @@ from typing import Any, Final
 import yaml
 
 from tests.conftest import ROOT
-from tests.engine.conftest import Engine
+from tests.engine.conftest import Engine, overriding
 
 Json = dict[str, Any]
 
@@ -83,6 +83,8 @@ def platform_for(engine: Engine, check: Mapping[str, Any], replicas: int = 1, in
     team["queues"] = {"work": {"gpu": all_of_it}}
     team["check"] = {"queue": "work", **check}
     data["teams"] = {found.team: team}
+    # the test before may have had more GPUs, or workloads
+    data["overrides"] = overriding(data["teams"], "lowerLimit")
     if injection:
         data["gpu"]["injection"] = injection
     return data
