@@ -12,8 +12,8 @@ STACKS  = $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))
 
 .DEFAULT_GOAL := help
 .PHONY: help up preview outputs status footprint kubeconfig why would promote drop-canary preflight
-.PHONY: dashboard usage fence unfence env snapshot restore down inventory init lab-reset check check-fast test
-.PHONY: bench bench-life bench-ten drills mutants schema lock clean
+.PHONY: dashboard usage fence unfence env snapshot restore down inventory init lab-reset check check-fast
+.PHONY: test bench bench-life bench-ten drills mutants schema lock clean
 
 -include report/targets.mk
 
@@ -92,6 +92,8 @@ test: $(READY)        ## every test that this machine can run
 bench: $(READY)       ## cost of 3, 30 and 300 teams
 	@$(PY) -m tests.engine.bench
 	@$(PY) -m tests.bench
+bench-life: $(READY)  ## the sources' claims beside the manual way and ours, on the cluster of GPU_TENANCY_ENGINE_STACK; PART=install, versions or hand: one part
+	@$(PY) -m tests.engine.bench_life $(if $(PART),--part $(PART))
 bench-life: $(READY)  ## the sources' claims beside the manual way and ours, on the cluster of GPU_TENANCY_ENGINE_STACK
 	@$(PY) -m tests.engine.bench_life
 bench-ten: $(READY)   ## ten teams on real GPUs from nothing, ROUNDS times (5), and one beside the script by hand

@@ -27,7 +27,7 @@ from cli import say
 from cli.backend import Env, exports, has_passphrase, project
 from cli.causes import Failure
 from cli.cluster import TIMEOUT, Identity, Target, connected, get_json, target_of
-from cli.driver import Json, Place, Reach, TeamState
+from cli.driver import Place, Reach, TeamState
 from cli.errors import CommandError, InputError, InterruptedRunError
 from cli.failures import also, explained, keep_words, refused
 from cli.guards.losses import usage_now
@@ -42,15 +42,15 @@ from cli.resume import Pending, clear, pending_operations
 from cli.shown import show_preview, words
 from cli.stack import Stack, protected_urns
 from cli.status import team_states
-from cli.waiting import Json as Thing
 from cli.waiting import Watch, inner_reader, reader, together
 from components.team.protection import override_for
 from components.team.tenant import resolve
 from kube import team_kubeconfig
-from names import GPU_SOFTWARE_NAMESPACES, HOST_NAMESPACE, KAI_NAMESPACE, team_secret
+from names import GPU_SOFTWARE_NAMESPACES, HOST_NAMESPACE, JSON, KAI_NAMESPACE, team_secret
 from preview.read import PreviewError, read_preview
 from preview.steps import Preview
 from report.redact import Redactor
+from seen.plain import Json as Thing
 from settings.load import KUBECONFIG_KEY
 from settings.tenants import tenants
 
@@ -184,7 +184,7 @@ class EngineDriver:
         run = run_shown(command, cwd=self._place.root, env=env, progress=quiet, result=result)
         return replace(run, text="\n".join(Redactor().lines(run.text.splitlines())))
 
-    def outputs(self) -> dict[str, Json]:
+    def outputs(self) -> dict[str, JSON]:
         """Return what the state says; no secret, so no passphrase is needed."""
         outputs = self._stack.outputs()
         shown = {key: value for key, value in outputs.items() if key not in HIDDEN_OUTPUTS and value != MASKED}
@@ -231,7 +231,8 @@ class EngineDriver:
         self._take_up()
         lifted = self._lift_protection()
         with self._stack.config_arguments() as config:
-            self._go("destroy", "--yes", "--continue-on-error", *lifted, *config)
+            # `down` was asked for: a preview in the middle of it is read by nobody, and takes seconds
+            self._go("destroy", "--yes", "--skip-preview", "--continue-on-error", *lifted, *config)
 
     def _let_go(self) -> list[str]:
         """Lift the protection of the teams that the stack file lets go by an override; return their names."""

@@ -22,7 +22,7 @@ from cli.driver import TeamState
 from cli.errors import CommandError
 from cli.reach import reach_of
 from kube.health import faults
-from names import CHECK_NAMESPACE, CHECK_REPORT
+from names import CHECK_NAMESPACE, CHECK_REPORT, Object
 from probe.pair import LISTED, listing
 from settings.models import Platform, SchedulerMode, Team
 from settings.tenants import tenants
@@ -290,7 +290,7 @@ def _faults(target: Target, output: Mapping[str, Any]) -> tuple[str, ...]:
     if output.get("mode") != SchedulerMode.VIRTUAL.value or "namespace" not in output:
         return ()
 
-    def read(path: str) -> Mapping[str, Any] | None:
+    def read(path: str) -> Object | None:
         try:
             return get_json(target, path, timeout=QUICK)
         except CommandError:

@@ -26,8 +26,7 @@ from cli.causes import Failure, failure_of
 from cli.cluster import Target, get_json
 from cli.errors import CommandError
 from names import CHECK_NAMESPACE, CHECK_PAIR_NAMESPACE, KAI_NAMESPACE
-
-Json = Mapping[str, object]
+from seen.plain import Json
 
 INTERVAL_SECONDS: Final = 10.0
 PATIENCE: Final = 2

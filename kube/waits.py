@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import httpx2
 
 from kube.client import connect, path, pause, reason_of, said, target
-from names import team_namespace
+from names import Object, team_namespace
 
 SECRET_DEADLINE_SECONDS: Final = 180.0
 """The Secret lags its Release by seconds, under load by a minute (ten teams at once on two cores)."""
@@ -104,7 +104,7 @@ def wait_until_admitted(
     Also returns at the deadline and at any answer that waiting does not change: the real create reports it.
     """
     end = time.monotonic() + deadline
-    metadata = cast(Mapping[str, Any], manifest["metadata"])
+    metadata = cast(Object, manifest["metadata"])
     where = path(str(manifest["apiVersion"]), str(manifest["kind"]), namespace=metadata.get("namespace"))
     with connect(kubeconfig) as api:
         while time.monotonic() < end:

@@ -146,7 +146,7 @@ _WAIT: Final = Trap(
 _ACCOUNTING: Final = Trap(
     id="fractions-are-accounting",
     sentence="a GPU fraction is a number in the scheduler: a pod may use all memory of the GPU that it shares",
-    handling="said in docs and check reports; users bound their own memory",
+    handling="said in docs and check reports; with `enforce: memory`, where it can be, a limit that the check tries",
     source="https://github.com/kai-scheduler/KAI-Scheduler/issues/49",
     flag="enforcement",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import json
 import os
@@ -13,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -212,9 +214,13 @@ def shipped(stack: str) -> Path:
 
 
 def platform_of(stack: str) -> dict[str, Any]:
-    """The platform section of one of the stack files that come with the program, as plain data."""
-    loaded = yaml.safe_load(shipped(stack).read_text())
-    found: dict[str, Any] = loaded["config"]["gpu-tenancy:platform"]
+    """The platform section of one of the stack files that come with the program, as plain data of the caller's own."""
+    return copy.deepcopy(_platform_of(stack))
+
+
+@cache
+def _platform_of(stack: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.load(shipped(stack).read_text(), yaml.CSafeLoader)["config"]["gpu-tenancy:platform"]
     return found
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +22,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx2
-import yaml
 
 import names
 import releases
@@ -37,6 +35,7 @@ from kube.health import faults
 from kube.snapshots import recorded
 from settings.models import GpuStack, HostProvider, SchedulerMode, Team
 from tests.conftest import ROOT
+from tests.drill_file import with_pods
 
 Json = dict[str, Any]
 MERGE: Final = {"Content-Type": "application/merge-patch+json"}
@@ -44,8 +43,8 @@ STRATEGIC: Final = {"Content-Type": "application/strategic-merge-patch+json"}
 CRD: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/queues.scheduling.run.ai"
 DEPLOYMENTS: Final = f"/apis/apps/v1/namespaces/{names.KAI_NAMESPACE}/deployments"
 LEAK: Final = "gpu-reservation-leaked"
-SEEN_SECONDS: Final = 120.0
-"""A pod crashes three times within a minute."""
+SEEN_SECONDS: Final = 240.0
+"""A pod crashes three times within a minute, once the old one has ended; a busy machine takes a multiple of that."""
 JOB_SECONDS: Final = 180.0
 BACK_SECONDS: Final = 300.0
 
@@ -233,32 +232,31 @@ def until(what: Callable[[], bool], seconds: float, words: str) -> float:
     return time.monotonic() - began
 
 
-def well(world: World) -> bool:
-    """Whether the broken team's scheduler is well again."""
+def named(world: World, fault: Fault) -> float:
+    """Seconds until `make status` names a fault. Raises `RuntimeError` with what is wrong instead."""
+    try:
+        return until(lambda: fault.named in command(world, "status"), SEEN_SECONDS, f"status names {fault.named} not")
+    except RuntimeError as error:
+        message = f"{error}; wrong are: {'; '.join(wrong(world) or ['nothing that can be read'])}"
+        raise RuntimeError(message) from None
+
+
+def wrong(world: World) -> list[str] | None:
+    """What is wrong with the broken team's scheduler; None while its API server does not answer."""
     with world.api(world.broken) as api, contextlib.suppress(httpx2.TransportError):
 
         def read(where: str) -> Json | None:
             answer = api.get(where)
             return None if answer.status_code == httpx2.codes.NOT_FOUND else answer.json() if answer.is_success else {}
 
-        return api.get("/readyz").is_success and faults(read, world.version) == []
-    return False
+        return faults(read, world.version) if api.get("/readyz").is_success else None
+    return None
 
 
-@contextmanager
-def changed(world: World) -> Iterator[None]:
+def changed(world: World) -> contextlib.AbstractContextManager[None]:
     """The stack file with one pod more for the other team; put back, byte for byte."""
-    file = world.root / f"Pulumi.{world.stack}.yaml"
-    text = file.read_text(encoding="utf-8")
-    parsed = yaml.safe_load(text)
-    resources = parsed["config"]["gpu-tenancy:platform"]["teams"][world.other].setdefault("resources", {})
-    resources["pods"] = world.teams[world.other].resources.pods + 1
-    try:
-        # as JSON, in which every text is quoted: a day that the engine has rewritten reads differently without
-        file.write_text(json.dumps(parsed, default=str), encoding="utf-8")
-        yield
-    finally:
-        file.write_text(text, encoding="utf-8")
+    pods = world.teams[world.other].resources.pods + 1
+    return with_pods(world.root / f"Pulumi.{world.stack}.yaml", world.other, pods)
 
 
 def drill(world: World, fault: Fault) -> list[str]:
@@ -267,8 +265,7 @@ def drill(world: World, fault: Fault) -> list[str]:
     try:
         with world.api(world.broken) as api:
             fault.plant(api, world)
-        named = f"status does not name {fault.named}"
-        seen = until(lambda: fault.named in command(world, "status"), SEEN_SECONDS, named)
+        seen = named(world, fault)
         passed = works(world, world.other, fault.name)
         with changed(world):
             command(world, "preview")
@@ -290,7 +287,7 @@ def _recover(world: World, fault: Fault, newest: str) -> None:
     elif fault.undo is not None:
         with world.api(world.broken) as api:
             fault.undo(api, world)
-    until(lambda: well(world), BACK_SECONDS, f"{world.broken} is not well again")
+    until(lambda: wrong(world) == [], BACK_SECONDS, f"{world.broken} is not well again")
     works(world, world.broken, f"{fault.name}-after")  # what the API server says of it may be older than what is
 
 
@@ -363,4 +360,7 @@ if __name__ == "__main__":
     arguments.add_argument("--only", default="")
     arguments.add_argument("--yes", action="store_true")
     given = arguments.parse_args()
-    sys.exit(run(given.stack, given.only, yes=given.yes))
+    try:
+        sys.exit(run(given.stack, given.only, yes=given.yes))
+    except RuntimeError as error:  # a command of the program said more above
+        sys.exit(f"no drill was made: {error}")

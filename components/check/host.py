@@ -47,6 +47,7 @@ def _request(platform: Platform, name: str, pool: Pool, node: str | None, select
         fraction=None,
         pair=None,
         gpu_memory_mib=None,
+        enforced=False,
         replicas=pool.replicas,
         sharing=sharing(pool),
         tainted=pool.taint,

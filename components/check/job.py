@@ -16,13 +16,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 import names
+from names import Object
 from probe import code, injection
 from releases import injection as modes
 
-Spec = dict[str, Any]
+Spec: TypeAlias = Object
 
 VERDICT_GRACE_SECONDS: Final = 60
 """How long the asking Job outlives the deadline: its end deletes the pod, and with it the reason why it waits."""
@@ -60,8 +61,9 @@ class PodSettings:
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What one check asks for, and of whom. `namespace` is where its pods run, `report_namespace` where the report is
-    written. `pair`: two shares of one GPU that must be had at the same time; then there is no `fraction`. `sharing`:
-    how the pool's replicas are made, `timeSlicing`, `mps` or `mig`; None without."""
+    written. `pair`: two shares of one GPU that must be had at the same time; then there is no `fraction`. `enforced`:
+    whether a share of a GPU's memory is a limit. `sharing`: how the pool's replicas are made, `timeSlicing`, `mps` or
+    `mig`; None without."""
 
     name: str
     namespace: str
@@ -80,6 +82,7 @@ class Request:
     fraction: float | None
     pair: tuple[float, float] | None
     gpu_memory_mib: int | None
+    enforced: bool
     replicas: int
     sharing: str | None
     tainted: bool
@@ -137,6 +140,7 @@ def expectation(request: Request, mark: str) -> dict[str, object]:
         "gpus": request.gpus,
         "fraction": request.fraction,
         "gpuMemoryMib": request.gpu_memory_mib,
+        "enforced": request.enforced,
         "replicas": request.replicas,
         "sharing": request.sharing,
         "runtimeClass": request.pod.runtime_class,

@@ -300,6 +300,7 @@ def check_request(tenant: Tenant, platform: Platform) -> job.Request:
         fraction=ask.fraction,
         pair=ask.pair,
         gpu_memory_mib=ask.gpu_memory_mib,
+        enforced=tenant.enforced,
         replicas=pool.replicas if pool else 1,
         sharing=sharing(pool) if pool else None,
         tainted=bool(pool and pool.taint),

@@ -17,7 +17,8 @@ from cli.causes import failure_of
 from cli.cluster import target_of
 from cli.errors import CommandError
 from cli.progress import Run
-from cli.waiting import PATIENCE, Json, Seen, Watch, inner_reader, ours, reader, stuck
+from cli.waiting import PATIENCE, Seen, Watch, inner_reader, ours, reader, stuck
+from seen.plain import Json
 from tests.cli.conftest import Project
 from tests.cli.fake_api import FakeApi, kubeconfig, named, running
 from tests.conftest import HANGS_SECONDS
