@@ -4,6 +4,7 @@ Needs `pulumi` with the kubernetes plugin, and GPU_TENANCY_ENGINE_STACK: the pat
 cluster which the tests may fill and empty. It must have at least two teams in mode `virtual`, and say where charts and
 the check's image come from. The tests work on a copy, with a state of their own.
 GPU_TENANCY_ENGINE_SECONDS bounds one run of the engine (1500 unless told): what outlasts it is ended and failed.
+GPU_TENANCY_ENGINE_EVENTS names a folder for the engine's events of each `up` (it needs PULUMI_DEBUG_COMMANDS=true, too).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from tests.conftest import ROOT
 
 STACK_FILE = os.environ.get("GPU_TENANCY_ENGINE_STACK")
 STACK = "engine"
+EVENTS = os.environ.get("GPU_TENANCY_ENGINE_EVENTS")
 UP_SECONDS = int(os.environ.get("GPU_TENANCY_ENGINE_SECONDS", "1500"))
 
 
@@ -122,7 +124,10 @@ class Engine:
 
     def up(self, *, ok: bool = True) -> str:
         """`up`, as the commands do it."""
-        return self.run("up", "--yes", "--continue-on-error", "--skip-preview", "--suppress-outputs", ok=ok)
+        words = ["up", "--yes", "--continue-on-error", "--skip-preview", "--suppress-outputs"]
+        if EVENTS is not None:
+            words += ["--event-log", f"{EVENTS}/{time.time():.0f}.json"]
+        return self.run(*words, ok=ok)
 
     def steps(self) -> dict[str, str]:
         """What a preview would change: operation by logical name; nothing for what stays the same."""
