@@ -4,7 +4,7 @@ Needs `pulumi` with the kubernetes plugin, and GPU_TENANCY_ENGINE_STACK: the pat
 cluster which the tests may fill and empty. It must have at least two teams in mode `virtual`, and say where charts and
 the check's image come from. The tests work on a copy, with a state of their own.
 GPU_TENANCY_ENGINE_SECONDS bounds one run of the engine (1500 unless told): what outlasts it is ended and failed.
-GPU_TENANCY_ENGINE_EVENTS names a folder for the engine's events of each `up` (it needs PULUMI_DEBUG_COMMANDS=true, too).
+GPU_TENANCY_ENGINE_EVENTS names a folder for the events of each `up` (the engine wants PULUMI_DEBUG_COMMANDS=true, too).
 """
 
 from __future__ import annotations
