@@ -93,6 +93,11 @@ def team_node_label(team: str) -> str:
     return f"gpu-tenancy/team-{team}"
 
 
+def protection(team: str | None) -> str:
+    """The resource that stands on all of a tenant; without one, on all of the host."""
+    return f"{team}-protection" if team else "protection"
+
+
 def parent_queue(team: str) -> str:
     """The team's parent queue."""
     return team

@@ -22,6 +22,7 @@ from components.host.cluster import HostCluster, HostClusterArgs
 from components.host.install import WAYS, InstalledHost, InstalledHostArgs
 from components.host.metrics_server import MetricsServer, MetricsServerArgs
 from components.host.node_pool import NodePool, NodePoolArgs
+from components.protection import Protection
 from components.slurm.cluster import SlurmCluster, SlurmClusterArgs
 from components.team.admission import others
 from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
@@ -207,18 +208,30 @@ def slurm(platform: Platform, secrets: Mapping[str, pulumi.Output[str]]) -> Slur
     return SlurmCluster("slurm", SlurmClusterArgs(slurm=declared, key=secrets[f"config/{ssh.key}"] if ssh else None))
 
 
+def protection(parts: HostParts, cluster: SlurmCluster | None, known: frozenset[str]) -> Protection:
+    """Declare what stands on all of the host and on SLURM, for the protected teams to stand on.
+
+    `known`: the names of those in the state, as everywhere here."""
+    below = [parts.cluster, *parts.pools.values(), parts.software, parts.kai, *parts.checks.values(), cluster]
+    name = names.protection(None)
+    return Protection(name, [made for part in below if part for made in part.made], known=name in known)
+
+
 def teams(
     platform: Platform,
     parts: HostParts,
     tenants: Mapping[str, Tenant],
     today: date,
     secrets: Mapping[str, pulumi.Output[str]],
+    host: Protection,
+    known: frozenset[str],
 ) -> dict[str, Team]:
     """Declare every tenant. Each stands on the host checks of the nodes that it sees, and on no other team; a canary
     comes after its own."""
     found: dict[str, Team] = {}
     for name, tenant in sorted(tenants.items(), key=lambda item: item[1].canary_of is not None):
-        found[name] = _team(platform, parts, tenants, name, today, secrets, found.get(tenant.canary_of or ""))
+        beside = found.get(tenant.canary_of or "")
+        found[name] = _team(platform, parts, tenants, name, today, secrets, host, known, beside)
     return {name: found[name] for name in tenants}
 
 
@@ -229,6 +242,8 @@ def _team(
     name: str,
     today: date,
     secrets: Mapping[str, pulumi.Output[str]],
+    host: Protection,
+    known: frozenset[str],
     beside: Team | None,
 ) -> Team:
     tenant = tenants[name]
@@ -245,6 +260,8 @@ def _team(
             host_kai=parts.kai,
             protect=protect,
             secrets=secrets,
+            host=host,
+            known=names.protection(name) in known,
             beside=beside,
             depends_on=[
                 *([parts.pools[tenant.pool_name]] if tenant.pool_name else []),

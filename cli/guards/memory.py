@@ -53,6 +53,8 @@ class Remembered:
 
     uid: str | None = None
     teams: Mapping[str, RememberedTeam] = field(default_factory=dict)
+    protections: frozenset[str] = frozenset()
+    """The names of what stands on a whole team (`components/protection.py`)."""
     made: bool = True
     """Whether a run has come as far as the first provider. Where no state says so, it counts as yes."""
 
@@ -66,6 +68,7 @@ def remembered(resources: Mapping[str, object]) -> Remembered:
     """Return what the resources of a state say: by URN, each with `type` and `outputs`."""
     uid: str | None = None
     teams: dict[str, RememberedTeam] = {}
+    protections: set[str] = set()
     for urn, entry in resources.items():
         if not isinstance(entry, Mapping):
             continue
@@ -78,8 +81,10 @@ def remembered(resources: Mapping[str, object]) -> Remembered:
         elif entry.get("type") == tokens.TEAM:
             protected = said.get(PROTECTED_OUTPUT, not said.get("canaryOf")) is not False
             teams[name] = RememberedTeam(name=name, urn=urn, facts=said, protected=protected)
+        elif entry.get("type") == tokens.PROTECTION:
+            protections.add(name)
     made = any(isinstance(entry, Mapping) and entry.get("type") != STACK for entry in resources.values())
-    return Remembered(uid=uid, teams=teams, made=made)
+    return Remembered(uid=uid, teams=teams, protections=frozenset(protections), made=made)
 
 
 def another_cluster(

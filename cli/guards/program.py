@@ -74,8 +74,8 @@ def refuse_the_lab(platform: Platform, stack: str, *, simulated: bool) -> None:
         raise RefusedError([Refusal(cause=cause, fix=f"`make up STACK={stack}` runs it, on API servers of its own")])
 
 
-def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date) -> None:
-    """Ask everything. Raises `RefusedError` with all that is refused.
+def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date) -> frozenset[str]:
+    """Ask everything; return the names of the protections in the state. Raises `RefusedError` with all that is refused.
 
     `kubeconfig` is the host's, cut to one context; None where the program itself makes the host, which then may not be
     there yet.
@@ -99,6 +99,7 @@ def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date
         found = before_changes(state, platform, cluster.uid, kubeconfig)
     if found:
         raise RefusedError(found)
+    return was.protections
 
 
 def _looked(
