@@ -15,7 +15,7 @@ import pulumi_kubernetes as k8s
 
 import names
 import releases
-from components.check.gpu_check import GpuCheck, GpuCheckArgs, code_map
+from components.check.gpu_check import GpuCheck, GpuCheckArgs
 from components.check.host import host_requests
 from components.gpu.software import GpuSoftware, GpuSoftwareArgs
 from components.host.cluster import HostCluster, HostClusterArgs
@@ -176,12 +176,6 @@ def _host_checks(
         metadata={"name": names.HOST_NAMESPACE, "labels": names.labels()},
         opts=pulumi.ResourceOptions(provider=cluster.provider, parent=cluster),
     )
-    code = code_map(
-        "host-check-code",
-        names.HOST_NAMESPACE,
-        "host",
-        pulumi.ResourceOptions(provider=cluster.provider, parent=cluster, depends_on=[namespace]),
-    )
     return {
         suffix: GpuCheck(
             f"host-check-{suffix}",
@@ -190,7 +184,7 @@ def _host_checks(
                 checked={"gpu": platform.gpu.model_dump(mode="json")},
                 provider=cluster.provider,
                 kubeconfig=cluster.kubeconfig,
-                depends_on=[namespace, code, software, *([pools[request.pool]] if request.pool else [])],
+                depends_on=[namespace, software, *([pools[request.pool]] if request.pool else [])],
                 own_namespace=False,
                 own_priority=False,
             ),
