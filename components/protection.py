@@ -20,8 +20,9 @@ from components.base import Component
 class Protection(Component):
     """Stands on resources, and so is met before any of them when they are deleted.
 
-    `known`: whether the state has it already. Then it comes only where all of `made` did well: in a run in which
-    something failed the engine keeps the one in the state, which stands on more. A new one stands on what did well.
+    `after`: another one that it stands on. `known`: whether the state has it already. Then it comes only where all of
+    `made` did well: in a run in which something failed the engine keeps the one in the state, which stands on more. A
+    new one stands on what did well.
     """
 
     def __init__(
@@ -30,14 +31,15 @@ class Protection(Component):
         made: Iterable[pulumi.Resource],
         *,
         known: bool,
-        after: Protection | None = None,
+        after: pulumi.Resource | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         # a component goes when what is below it has gone
         real = [resource for resource in made if isinstance(resource, pulumi.CustomResource)]
-        below: list[pulumi.Resource] = [*real, after] if after else [*real]
-        stands_on = below if known else pulumi.Output.from_input(_those_that_did_well(below))
-        super().__init__(name, {}, pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=stands_on)))
+        below = real if known else pulumi.Output.from_input(_those_that_did_well(real))
+        # the SDK leaves a component out of `depends_on`; to the engine this is a dependency, too
+        stands_on = pulumi.ResourceOptions(depends_on=below, deleted_with=after)
+        super().__init__(name, {}, pulumi.ResourceOptions.merge(opts, stands_on))
         self.register_outputs({})
 
 

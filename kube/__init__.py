@@ -1,8 +1,8 @@
 """The few live calls that the program makes itself, and kubeconfig texts. No Pulumi import.
 
 Owns: kubeconfig texts (`kubeconfig.py`, `stack.py`), waiting for what comes later (`waits.py`), deleting what KAI's
-hooks leave behind (`leftovers.py`), writing what no state holds (`puts.py`), stopping and renewing pods (`pods.py`), the one way to call a cluster
-(`client.py`).
+hooks leave behind (`leftovers.py`), writing what no state holds (`puts.py`), stopping and renewing pods (`pods.py`),
+the one way to call a cluster (`client.py`).
 Leaves to others: every object that Pulumi can own.
 """
 

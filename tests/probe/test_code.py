@@ -83,7 +83,7 @@ def test_a_definition_brings_what_it_needs_with_its_decorators_and_leaves_the_re
 def test_the_code_is_a_small_part_of_what_one_configmap_holds() -> None:
     together = sum(len(text.encode()) for text in (*code.data().values(), *code.binary_data().values()))
     plain = sum(len(text.encode()) for text in code.sources().values())
-    assert together < 70 * 1024, "each team's state holds it several times, and is written after every step"
+    assert together < 70 * 1024
     assert together < plain / 2
 
 
