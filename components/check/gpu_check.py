@@ -192,12 +192,11 @@ class GpuCheck(Component):
 
     def _prepared(self, name: str, half: job.Request) -> pulumi.ResourceHook:
         """Before the Job: its pod's code is there, and the cluster would take the pod."""
-        programs, pod = code_map(half.namespace, half.team), job.asking_pod(half, self._mark)
 
         def call(kubeconfig: str) -> None:
-            kube.put(kubeconfig, programs)
+            kube.put(kubeconfig, code_map(half.namespace, half.team))
             if half.scheduler_name is not None:  # Kubernetes' own scheduler has no webhook
-                kube.wait_until_admitted(kubeconfig, pod)
+                kube.wait_until_admitted(kubeconfig, job.asking_pod(half, self._mark))
 
         return live_hook(name, self._args.kubeconfig, call)
 

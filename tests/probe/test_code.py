@@ -149,9 +149,13 @@ def test_the_code_can_be_looked_at(tmp_path: Path) -> None:
     assert found == code.sources()
 
 
-def test_the_digest_follows_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    before, files = code.digest(), code.sources()
-    monkeypatch.setattr(code, "sources", lambda: {**files, "probe/probe.py": files["probe/probe.py"] + "# changed"})
+@pytest.mark.parametrize("changed", ["probe/probe.py", "probe/start.py", "probe/code.py", "pynvml"])
+def test_the_digest_follows_the_files(monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
+    before, files, binding = code.digest(), code._folder(), code._binding()
+    if changed == "pynvml":
+        monkeypatch.setattr(code, "_binding", lambda: binding + "# changed")
+    else:
+        monkeypatch.setattr(code, "_folder", lambda: {**files, changed: files[changed] + "# changed"})
     code.digest.cache_clear()
     assert code.digest() != before
     monkeypatch.undo()
