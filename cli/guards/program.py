@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -87,10 +88,10 @@ def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date
         *quota_refusals(platform, stack, today),
         *left_out(was, platform, stack, today, released=frozenset(os.environ.get(RELEASED, "").split())),
     ]
-    with asked(stack) as killed:
+    # the commands have looked at what a killed run left
+    with asked(stack) if RELEASED not in os.environ else nullcontext() as killed:
         cluster = _looked(platform, stack, kubeconfig, was, found, today) if kubeconfig is not None else None
-        # `make up` has cleared what a killed run left
-        if killed is not None and RELEASED not in os.environ:
+        if killed is not None:
             found += killed.refusals()
     found += losses(state, platform, stack, today, *((cluster.target, cluster.uid) if cluster else (None, None)))
     if cluster is not None:
