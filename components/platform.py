@@ -15,6 +15,7 @@ import pulumi_kubernetes as k8s
 
 import names
 import releases
+from components.base import Component
 from components.check.gpu_check import GpuCheck, GpuCheckArgs
 from components.check.host import host_requests
 from components.gpu.software import GpuSoftware, GpuSoftwareArgs
@@ -53,7 +54,7 @@ def cluster(
     secrets: Mapping[str, pulumi.Output[str]],
 ) -> HostCluster:
     """Declare the host cluster: the one of `known` (kubeconfig and context), or one that is made."""
-    provider = platform.host.provider
+    provider, beside = platform.host.provider, list[Component]()
     if known is not None:
         kubeconfig, context = pulumi.Output.secret(known[0]), known[1]
     else:
@@ -66,10 +67,12 @@ def cluster(
                 key=secrets[f"config/{ssh.key}"] if ssh else None,
             ),
         )
+        beside.append(made)
         kubeconfig, context = made.kubeconfig, WAYS[provider].context(platform)
     found = HostCluster("host", HostClusterArgs(kubeconfig=kubeconfig, context=context, provider=provider.value))
     if platform.host.kind is not None and platform.host.kind.metrics_server:
-        MetricsServer("metrics-server", MetricsServerArgs(provider=found.provider))
+        beside.append(MetricsServer("metrics-server", MetricsServerArgs(provider=found.provider)))
+    found.beside += beside
     return found
 
 
@@ -206,7 +209,8 @@ def protection(parts: HostParts, cluster: SlurmCluster | None, known: frozenset[
     """Declare what stands on all of the host and on SLURM, for the protected teams to stand on.
 
     `known`: the names of those in the state, as everywhere here."""
-    below = [parts.cluster, *parts.pools.values(), parts.software, parts.kai, *parts.checks.values(), cluster]
+    host = (parts.cluster, *parts.cluster.beside, *parts.pools.values(), parts.software, parts.kai)
+    below = [*host, *parts.checks.values(), cluster]
     name = names.protection(None)
     return Protection(name, [made for part in below if part for made in part.made], known=name in known)
 

@@ -4,8 +4,7 @@ Owns: reading the cluster's UID and every team's facts in a state; refusing anot
 Leaves to others: getting the state (`program.py` asks the engine, the commands export it), changes that lose something
 (`losses.py`). Pure: no Pulumi import.
 
-The engine has no word for "before anything": it deletes what of a team is not protected (its scheduler, its queues, its
-bounds) and only then refuses to delete the rest.
+The engine deletes at the end of a run: by the time that it refuses to delete a protected team, all else is changed.
 """
 
 from __future__ import annotations
@@ -128,7 +127,7 @@ def left_out(
             found.append(
                 Refusal(
                     cause=f"team {team.name} may go by its override, but the state still protects it: the engine would "
-                    "remove its scheduler and queues and then stop",
+                    "refuse it, after it has changed the others",
                     fix=f"`make up STACK={stack}` lifts the protection first; or put the team back, `pulumi up` with "
                     "the override, then leave it out",
                 )

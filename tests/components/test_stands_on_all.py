@@ -7,6 +7,7 @@ import pytest
 from cli.guards import program as guards
 from tests.components.test_one_failed_team import ml_is_silent
 from tests.conftest import Declare, Recorder, Registered
+from tests.hosts.test_program import kind, raw
 
 PROTECTION = "gpu-tenancy:index:Protection"
 TEAMS = ("ml", "research", "dev")
@@ -60,3 +61,9 @@ def test_a_new_one_stands_on_what_did_well_in_a_run_that_failed(declare: Declare
 def test_one_that_the_state_has_stays_as_it_is_when_its_team_failed(declare: Declare) -> None:
     found = protections(declare("lab", answer=ml_is_silent, failing=True))
     assert set(found) == {"protection", "research-protection", "dev-protection"}
+
+
+def test_what_the_program_makes_of_a_host_is_among_it(declare: Declare) -> None:
+    recorder = declare(raw(kind(metricsServer=True)))
+    found = needs(protections(recorder)["protection"])
+    assert {"metrics-server-release", "host-install-cluster", "host-install-kubeconfig"} <= found
