@@ -38,7 +38,7 @@ from cli.levels import policy_arguments
 from cli.locks import Lock, end_orphans, is_engine, read_locks
 from cli.progress import Progress, Run, run_shown
 from cli.reach import kubeconfig_in, reach_of, teams_in_state
-from cli.resume import Pending, clear, pending_operations
+from cli.resume import Pending, clear, pending_operations, stands_in_the_way
 from cli.shown import show_preview, words
 from cli.stack import Stack, protected_urns
 from cli.status import team_states
@@ -180,7 +180,10 @@ class EngineDriver:
     def _run_quietly(self, *arguments: str, result: Path | None = None) -> Run:
         """Run the engine; its words come back without secrets, because a workflow's log is read by many."""
         command = self._stack.command(*arguments, "--stack", self._place.stack)
-        env, quiet = {**self._stack.env, **STREAM}, Progress(lambda _: None)
+        pending = pending_operations(self._stack.exported)
+        # the program need not ask the engine again for what stands here
+        clean = {} if any(stands_in_the_way(operation) for operation in pending) else {RELEASED: ""}
+        env, quiet = {**self._stack.env, **STREAM, **clean}, Progress(lambda _: None)
         run = run_shown(command, cwd=self._place.root, env=env, progress=quiet, result=result)
         return replace(run, text="\n".join(Redactor().lines(run.text.splitlines())))
 

@@ -13,7 +13,7 @@ TAINT = [{"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}]
 
 def test_the_hosts_provider_is_known_by_the_stack_and_not_by_its_kubeconfig(declare: Declare) -> None:
     found = made(declare("lab"), "host")
-    assert set(found) == {"provider", "check-namespace", "check-code"}
+    assert set(found) == {"provider", "check-namespace"}
     provider = dict(found["provider"].spec)
     assert parsed(provider.pop("kubeconfig")) == parsed(kubeconfig("unit"))
     assert provider == {"clusterIdentifier": "gpu-tenancy/unit/host"}

@@ -60,7 +60,7 @@ POD_SECURITY: Spec = {
 }
 CONTAINER_SECURITY: Spec = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 TOLERATIONS = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
-CODE: Spec = {"name": "code", "configMap": {"name": "gpu-check-code"}}
+CODE: Spec = {"name": "code", "configMap": {"name": "gpu-check-programs"}}
 CODE_MOUNT: Spec = {"name": "code", "mountPath": "/opt/gpu-check", "readOnly": True}
 GRANTED = [
     "--granted",
