@@ -49,9 +49,9 @@ why: $(READY)         ## why pods wait, and what to do: TEAM=ml POD=train-0; wit
 would: $(READY)       ## would a pod of TEAM be placed now? GPUS=2 or FRACTION=0.5, QUEUE=, CPU=, MEMORY=
 	@$(RUN) would --team "$(TEAM)" $(if $(GPUS),--gpus "$(GPUS)") $(if $(FRACTION),--fraction "$(FRACTION)") \
 	  $(if $(QUEUE),--queue "$(QUEUE)") $(if $(CPU),--cpu "$(CPU)") $(if $(MEMORY),--memory "$(MEMORY)") $(if $(JSON),--json)
-promote: $(READY)     ## give TEAM its canary's version: edits the stack file, shows the difference
+promote: $(READY)     ## give TEAM its canary's version, or let its other slot serve: edits the stack file, shows the difference
 	@$(RUN) promote --team "$(TEAM)"
-drop-canary: $(READY) ## take TEAM's canary out of the stack file, show the difference
+drop-canary: $(READY) ## take TEAM's canary, or its slot that does not serve, out of the stack file, show the difference
 	@$(RUN) drop-canary --team "$(TEAM)"
 preflight: $(READY)   ## compare the stack file with the cluster
 	@$(RUN) preflight
@@ -80,7 +80,8 @@ lab-reset: $(READY)   ## throw the lab away, whatever state it is in
 
 check: check-fast     ## format, lint, strict types, tests without needs
 	$(VENV)/bin/mypy
-	$(PY) -m pytest -q $(ALL_CORES) -m "not lab and not engine and not gpu and not fuzz"
+	$(PY) -m pytest -q $(ALL_CORES) -m "not lab and not engine and not gpu and not fuzz and not slow"
+	@echo "left to \`make test\`: tests that start programs or record whole stacks, sweeps of generated input, and those of lab, engine and GPU"
 check-fast: $(READY)  ## the half of it that takes seconds: format, lint, workflows
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
