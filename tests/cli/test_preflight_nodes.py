@@ -326,9 +326,24 @@ class TestTaints:
         theirs = Taint(key="nvidia.com/gpu", value="true")
         finding = one(platform({"taint": taint}), facts(node(taints=(theirs,))))
         assert (finding.id, finding.level) == ("node-taint", Level.ERROR)
-        assert "its taint has value 'true', ours has 'present': pods tolerate present alone" in finding.message
+        told = "its taint has value 'true', ours has 'present': pods tolerate nvidia.com/gpu=present:NoSchedule alone"
+        assert told in finding.message
         assert ("409" in finding.message) == taint
+        assert finding.fix.startswith(
+            "set taint: true and taintValue: 'true' (same key, value, effect: no conflict), or "
+        )
         assert "remove the taint (`kubectl taint node gpu-0 nvidia.com/gpu:NoSchedule-`)" in finding.fix
+
+    @pytest.mark.parametrize("value", ["true", ""])
+    def test_another_value_that_the_file_says_is_ours(self, value: str) -> None:
+        theirs = Taint(key="nvidia.com/gpu", value=value)
+        assert found(platform({"taint": True, "taintValue": value}), facts(node(taints=(theirs,)))) == []
+        finding = one(platform({"taint": True, "taintValue": value}), facts(node(taints=(OURS,))))
+        assert f"its taint has value 'present', ours has {value!r}" in finding.message
+
+    def test_a_value_is_no_advice_where_the_list_has_other_taints_too(self) -> None:
+        theirs = (Taint(key="nvidia.com/gpu", value="true"), Taint(key="dedicated", value="gpu"))
+        assert "taintValue" not in one(platform(), facts(node(taints=theirs))).fix
 
     def test_another_effect_is_tolerated_by_nobody(self) -> None:
         theirs = replace(OURS, effect="NoExecute")

@@ -51,7 +51,7 @@ _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
         *_components("host", "program", "program_checks", "life"),
         "tests/hosts/test_program.py",
     ),
-    "components/retry.py": _components("retry", "program", "program_checks"),
+    "components/retry.py": _components("retry"),
     "components/secrets.py": ("tests/workloads/test_program.py", "tests/slurm/test_slurm.py"),
     "components/check/gpu_check.py": _components("check", "program_checks"),
     "components/check/host.py": _components("check", "program_checks"),

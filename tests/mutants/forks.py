@@ -8,6 +8,7 @@ worked out at import: in their fork the file, and what may stand on it, is impor
 from __future__ import annotations
 
 import ast
+import functools
 import gc
 import importlib.abc
 import importlib.util
@@ -23,6 +24,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.machinery import ModuleSpec
+from itertools import accumulate
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Final, NoReturn, TextIO
@@ -37,8 +39,9 @@ from tests.test_rooms import ROOMS
 WORKERS: Final = max(1, min(4, os.cpu_count() or 1))
 TIMEOUT_SECONDS: Final = 60.0
 """A mutant that runs longer hangs, and that is noticed, too. The tests of one file take some seconds."""
-MOST: Final = 40
-"""Tests that a mutant is shown to: those of its own files that reach it, the first files' and the quickest first."""
+MOST_SECONDS: Final = 20.0
+"""For the tests that one mutant is shown to: of its file's tests those that reach it, the first files' and the quickest
+first."""
 _SKIP: Final = "not ten_times and not importing_the_policies and not token_is_one_of_the_sdk"
 """Tests about work, imports and the SDK: slow here, and no mutant is theirs."""
 _OPTIONS: Final = (
@@ -75,7 +78,8 @@ def survivors(todo: Sequence[Mutant], tests: Sequence[str], told: TextIO) -> lis
         _leave(lambda: int(pytest.main([*_OPTIONS, *tests], plugins=[loop])))
     _, status = os.waitpid(pid, 0)
     if os.waitstatus_to_exitcode(status):
-        sys.exit(f"the tests fail without any mutant: {' '.join(tests)}")
+        which = Path(missed).read_text(encoding="utf-8") or " ".join(tests)
+        sys.exit(f"a test fails without any mutant: {which}")
     anew = [mutant for mutant in todo if mutant.entry not in inside]
     found = json.loads(Path(missed).read_text(encoding="utf-8"))
     Path(missed).unlink()
@@ -147,9 +151,12 @@ class _Loop:
             gc.freeze()
 
             def noticed(mutant: Mutant) -> int:
-                near = sorted(reach.get(f"{mutant.file}::{self._inside[mutant.entry]}", []))[:MOST]
+                near = sorted(reach.get(f"{mutant.file}::{self._inside[mutant.entry]}", []))
+                spent = accumulate(seconds for _, seconds, _ in near)
                 _put_in(mutant)
-                return _failed([session.items[index] for _, _, index in near])
+                return _failed(
+                    [session.items[at[2]] for at, sum_ in zip(near, spent, strict=True) if sum_ < MOST_SECONDS]
+                )
 
             self._missed.write_text(json.dumps(_run(self._todo, noticed, self._told)), encoding="utf-8")
         return True
@@ -165,6 +172,7 @@ class _Loop:
             with _calls(seen):
                 failed = _failed([item])
             if failed:
+                self._missed.write_text(item.nodeid, encoding="utf-8")
                 return 1
             rank = next(at for at, test in enumerate(self._tests) if item.nodeid.startswith(test))
             for code in seen:
@@ -208,8 +216,8 @@ def _forget() -> None:
     for module in list(sys.modules.values()):
         if getattr(module, "__name__", "").split(".")[0] in ROOMS:
             for value in list(vars(module).values()):
-                if callable(clear := getattr(value, "cache_clear", None)):
-                    clear()
+                if isinstance(value, functools._lru_cache_wrapper):
+                    value.cache_clear()
     from tests import conftest
 
     conftest._DECLARED.clear()
