@@ -11,8 +11,9 @@ from datetime import date
 from types import MappingProxyType
 from typing import Final
 
+from names import JSON
 from releases.charts import mirrored, put, requests
-from releases.shapes import JSON, Footprint, Operand, PullPolicy, Trap, total
+from releases.shapes import Footprint, Operand, PullPolicy, Trap, total
 
 OPERATOR_CHART: Final = "slurm-operator"
 CLUSTER_CHART: Final = "slurm"

@@ -13,8 +13,9 @@ import pulumi_kubernetes as k8s
 
 import names
 from components.base import Component
-from components.workloads.pods import NAMESPACE, Json, Placement, Spec
-from releases import JSON, slinky
+from components.workloads.pods import NAMESPACE, Placement, Spec
+from names import JSON
+from releases import slinky
 from settings.artifacts import chart_for
 from settings.models import Artifacts
 from settings.workloads import SlurmWorkload
@@ -110,7 +111,7 @@ def workers(workload: SlurmWorkload, place: Placement) -> slinky.Workers:
     if place.runtime_class is not None:
         pod["runtimeClassName"] = place.runtime_class
     if place.node_selector:
-        pod["nodeSelector"] = dict[str, Json](place.node_selector)
+        pod["nodeSelector"] = dict[str, JSON](place.node_selector)
     if place.tainted:
         pod["tolerations"] = [{"key": names.GPU, "operator": "Exists", "effect": "NoSchedule"}]
     queue = place.queue(workload.queue)

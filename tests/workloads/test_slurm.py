@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from capacity import millicores
 from policies import names as tokens
 from policies.inventory import PolicyResource
 from releases import slinky
 from settings.load import parse_platform
-from settings.workload_rules import millicores
 from tests.conftest import Declare
 from tests.policies import world
 from tests.policies.judged import changed, messages
