@@ -21,6 +21,7 @@ PROGRAM: Final = "tests/lab/test_program.py::"
 ENGINE: Final = "tests/engine/test_engine.py::"
 ON_GPUS: Final = "tests/engine/workloads.py::"
 WORKLOADS: Final = "tests/workloads/test_program.py::"
+PLUGIN: Final = "tests/engine/test_plugin.py::"
 SLURM: Final = "tests/slurm/test_slurm.py::"
 
 
@@ -139,8 +140,8 @@ SECTIONS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
             _row("003.3", "the operator's pods, allocatable", "make preflight"),
             _row("003.4", "the operator removed, with all that it leaves",
                  "tests/hosts/test_microk8s.py::test_an_adopted_one_stays_less_the_operators_leftovers"),
-            _row("003.5", "time-slicing: 4 instead of 1", "Pulumi.dev.yaml", "tests/policies/test_quota.py::test_replicas_are_what_a_node_offers"),
-            _row("003.6", "the plugin restarts when its config changes", "tests/releases/test_gpu_software.py"),
+            _row("003.5", "time-slicing: 4 instead of 1", "Pulumi.dev.yaml", f"{PLUGIN}test_time_slicing_shows_each_gpu_four_times"),
+            _row("003.6", "the plugin restarts when its config changes", f"{PLUGIN}test_time_slicing_shows_each_gpu_four_times"),
             _row("003.7", "time-slicing isolates no memory", "docs/choosing.md"),
             _row("003.8", "an nvidia-smi Deployment of four on one GPU", "docs/examples/workloads/nvidia-smi.yaml",
                  "tests/engine/test_gpus.py::test_time_slicing_and_four_pods_of_a_deployment"),
