@@ -298,8 +298,8 @@ KNOWN: Final[tuple[Known, ...]] = (
         "gone",
         r"update of resource \\?\"urn:[^\"\n]+\" failed: (?P<object>[\w.-]+ \\?\"[^\"\n]+\") not found",
         "{object} is in the state and no longer on the cluster: somebody removed it",
-        "`make drift STACK={stack}` shows all that is gone; `pulumi refresh --run-program --stack {stack}` takes it out "
-        "of the state, and `make up` makes it anew",
+        "`make drift STACK={stack}` shows all that is gone; `pulumi refresh --run-program --stack {stack}` takes it "
+        "out of the state, and `make up` makes it anew",
     ),
     _known(
         "being-deleted",
