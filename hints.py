@@ -42,7 +42,7 @@ def filled(template: str, *args: str, **words: object) -> str:
 class _Plain(Formatter):
     """Fills a command in."""
 
-    def get_field(self, field_name: str, args: object, kwargs: Mapping[str, object]) -> tuple[object, str | int]:  # type: ignore[override]
+    def get_field(self, field_name: str, args: object, kwargs: Mapping[str, object]) -> tuple[object, str | int]:
         value, key = super().get_field(field_name, args, kwargs)  # type: ignore[arg-type]
         return plain_word(value, "name" if field_name.isdecimal() else field_name), key
 

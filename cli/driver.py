@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from lightkube.config.kubeconfig import SingleConfig
 
 from cli.cluster import Identity, Target
 from cli.guards.memory import Remembered
+from names import JSON
 from settings.models import Platform
 
-Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"
 """What outputs are made of."""
 
 
@@ -111,7 +111,7 @@ class Driver(Protocol):
     def drifts(self) -> bool:
         """Whether the cluster is other than the state says; change nothing."""
 
-    def outputs(self) -> dict[str, Json]:
+    def outputs(self) -> dict[str, JSON]:
         """Return the outputs without secrets; at least `teams`."""
 
     def kubeconfig(self, team: str, *, user: bool) -> str:

@@ -27,7 +27,7 @@ from cli import say
 from cli.backend import Env, exports, has_passphrase, project
 from cli.causes import Failure, distinct
 from cli.cluster import TIMEOUT, Identity, Target, connected, get_json, target_of
-from cli.driver import Json, Place, Reach, TeamState
+from cli.driver import Place, Reach, TeamState
 from cli.errors import CommandError, InputError, InterruptedRunError
 from cli.failures import also, explained, keep_words, refused
 from cli.guards.losses import usage_now
@@ -38,19 +38,19 @@ from cli.levels import policy_arguments
 from cli.locks import Lock, end_orphans, is_engine, read_locks
 from cli.progress import Progress, Run, run_shown
 from cli.reach import kubeconfig_in, reach_of, teams_in_state
-from cli.resume import Pending, clear, pending_operations
+from cli.resume import Pending, clear, pending_operations, stands_in_the_way
 from cli.shown import show_preview, words
 from cli.stack import Stack, protected_urns
 from cli.status import team_states
-from cli.stuck import Json as Thing
 from cli.waiting import Watch, inner_reader, reader, together
 from components.team.protection import override_for
 from components.team.tenant import resolve
 from kube import team_kubeconfig
-from names import GPU_SOFTWARE_NAMESPACES, HOST_NAMESPACE, KAI_NAMESPACE, team_secret
+from names import GPU_SOFTWARE_NAMESPACES, HOST_NAMESPACE, JSON, KAI_NAMESPACE, team_secret
 from preview.read import PreviewError, read_preview
 from preview.steps import Preview
 from report.redact import Redactor
+from seen.plain import Json as Thing
 from settings.load import KUBECONFIG_KEY
 from settings.tenants import tenants
 
@@ -180,11 +180,14 @@ class EngineDriver:
     def _run_quietly(self, *arguments: str, result: Path | None = None) -> Run:
         """Run the engine; its words come back without secrets, because a workflow's log is read by many."""
         command = self._stack.command(*arguments, "--stack", self._place.stack)
-        env, quiet = {**self._stack.env, **STREAM}, Progress(lambda _: None)
+        pending = pending_operations(self._stack.exported)
+        # the program need not ask the engine again for what stands here
+        clean = {} if any(stands_in_the_way(operation) for operation in pending) else {RELEASED: ""}
+        env, quiet = {**self._stack.env, **STREAM, **clean}, Progress(lambda _: None)
         run = run_shown(command, cwd=self._place.root, env=env, progress=quiet, result=result)
         return replace(run, text="\n".join(Redactor().lines(run.text.splitlines())))
 
-    def outputs(self) -> dict[str, Json]:
+    def outputs(self) -> dict[str, JSON]:
         """Return what the state says; no secret, so no passphrase is needed."""
         outputs = self._stack.outputs()
         shown = {key: value for key, value in outputs.items() if key not in HIDDEN_OUTPUTS and value != MASKED}
@@ -231,7 +234,8 @@ class EngineDriver:
         self._take_up()
         lifted = self._lift_protection()
         with self._stack.config_arguments() as config:
-            self._go("destroy", "--yes", "--continue-on-error", *lifted, *config)
+            # `down` was asked for: a preview in the middle of it is read by nobody, and takes seconds
+            self._go("destroy", "--yes", "--skip-preview", "--continue-on-error", *lifted, *config)
 
     def _let_go(self) -> list[str]:
         """Lift the protection of the teams that the stack file lets go by an override; return their names.

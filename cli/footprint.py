@@ -6,7 +6,7 @@ Leaves to others: reading pods and metrics (`kube/footprint.py`), what the stack
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,7 +21,7 @@ from cli.errors import CommandError
 from components.team.tenant import Tenant, resolve
 from kube import team_kubeconfig
 from kube.footprint import NONE, PodUse, Read, Use, pods_of, requested, store_bytes, used, used_now
-from names import team_secret
+from names import Object, team_secret
 from settings.claims import declared_footprint, pool_capacities, share
 from settings.models import Platform
 
@@ -80,7 +80,7 @@ def look(platform: Platform, host: Target | None) -> list[TeamUse]:
     """Ask the host and every team's API server. What does not answer is not known, and no error."""
     declared, resolved = declared_footprint(platform)["teams"], resolve(platform)
 
-    def read(path: str) -> Mapping[str, Any] | None:
+    def read(path: str) -> Object | None:
         try:
             return None if host is None else get_json(host, path, timeout=QUICK)
         except CommandError:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cli import say
 from cli.cluster import Identity, Target, target_of
-from cli.driver import Json, Place, Reach, TeamState
+from cli.driver import Place, Reach, TeamState
 from cli.engine import HIDDEN_OUTPUTS, MASKED
 from cli.errors import CommandError, InputError
 from cli.guards.levels import levels_of
@@ -25,6 +25,7 @@ from cli.status import team_states
 from lab.driver import LabDriver, Summary
 from lab.engine import Recorded
 from lab.errors import FIX, LabError, RefusedChangeError
+from names import JSON
 from policies.run import evaluate, lines, resources_of
 from preview.grouped import grouped
 
@@ -136,7 +137,7 @@ class LabBridge:
             again = f"run `make {what} STACK={self._place.stack}` again: the rest is as it should be"
             raise CommandError(cause, f"{fix.rstrip('.') or 'mend it'}; {again}", detail=also(summary.failures[1:]))
 
-    def outputs(self) -> dict[str, Json]:
+    def outputs(self) -> dict[str, JSON]:
         """Return the last `up`'s outputs without secrets."""
         with _in_words():
             found = self._lab.outputs()
@@ -159,7 +160,7 @@ class LabBridge:
         """Return what is known about each tenant."""
         return team_states(self._outputs(), self._place.platform)
 
-    def _outputs(self) -> dict[str, Json]:
+    def _outputs(self) -> dict[str, JSON]:
         with _in_words():
             try:
                 return self._lab.outputs(show_secrets=True)

@@ -15,8 +15,7 @@ from typing import Final
 from cli.causes import OF_PODS, Failure, failure_of
 from hints import filled
 from names import CHECK_NAMESPACE, CHECK_PAIR_NAMESPACE, KAI_NAMESPACE, team_namespace
-
-Json = Mapping[str, object]
+from seen.plain import Json, rows, table
 
 STUCK_REASONS: Final = frozenset(
     {
@@ -151,7 +150,7 @@ def _is_over(pods: Iterable[Json], name: str) -> bool:
     status = next((table(pod.get("status")) for pod in pods if table(pod.get("metadata")).get("name") == name), None)
     if status is None:
         return True
-    return any("waiting" not in table(one.get("state")) for one in tables(status.get("containerStatuses")))
+    return any("waiting" not in table(one.get("state")) for one in rows(status, "containerStatuses"))
 
 
 def _made(pods: Iterable[Json], kind: str, name: str) -> datetime:
@@ -159,7 +158,7 @@ def _made(pods: Iterable[Json], kind: str, name: str) -> datetime:
     found = [LONG_AGO]
     for pod in pods:
         metadata = table(pod.get("metadata"))
-        owners = [(one.get("kind"), one.get("name")) for one in tables(metadata.get("ownerReferences"))]
+        owners = [(one.get("kind"), one.get("name")) for one in rows(metadata, "ownerReferences")]
         if (kind, name) in owners:
             found.append(_time(metadata.get("creationTimestamp")))
     return max(found)
@@ -169,7 +168,7 @@ def _is_hopeless(pod: Json) -> bool:
     """Whether an image of the pod is one that no further try will bring."""
     status = table(pod.get("status"))
     for key in ("initContainerStatuses", "containerStatuses"):
-        for container in tables(status.get(key)):
+        for container in rows(status, key):
             waiting = table(table(container.get("state")).get("waiting"))
             said = f"{waiting.get('reason')} {waiting.get('message', '')}"
             if waiting.get("reason") in HOPELESS_REASONS and NEVER_COMES.search(said):
@@ -207,14 +206,14 @@ def _messages(pod: Json) -> Iterator[str]:
     if str(status.get("reason", "")).startswith(("OutOf", "UnexpectedAdmissionError", "Evicted")):
         yield f"{status.get('reason')}: {status.get('message', '')}"
     for key in ("initContainerStatuses", "containerStatuses"):
-        for container in tables(status.get(key)):
+        for container in rows(status, key):
             waiting = table(table(container.get("state")).get("waiting"))
             if waiting.get("reason") in STUCK_REASONS:
                 ended = table(table(container.get("lastState")).get("terminated"))
                 last = f" (exit code {ended['exitCode']}: {ended.get('message', '')})" if "exitCode" in ended else ""
                 said = f"{waiting.get('reason')}: {waiting.get('message', '')}{last}"
                 yield f"container {container.get('name')} of {_image(container)}: {said}"
-    for condition in tables(status.get("conditions")):
+    for condition in rows(status, "conditions"):
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             yield str(condition.get("message", ""))
 
@@ -226,11 +225,3 @@ def _image(container: Json) -> str:
 def _where(thing: Json) -> str:
     metadata = table(thing.get("metadata"))
     return f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
-
-
-def table(value: object) -> Json:
-    return value if isinstance(value, Mapping) else {}
-
-
-def tables(value: object) -> Sequence[Json]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []

@@ -24,7 +24,8 @@ from cli import say
 from cli.causes import Failure, distinct
 from cli.cluster import Target, get_json
 from cli.errors import CommandError
-from cli.stuck import INSIDE, OUR_NAMESPACES, Json, Stuck, ours, stuck, table, tables
+from cli.stuck import INSIDE, OUR_NAMESPACES, Stuck, ours, stuck
+from seen.plain import Json, rows, table
 
 INTERVAL_SECONDS: Final = 10.0
 PATIENCE: Final = 2
@@ -151,7 +152,7 @@ def reader(target: Target, namespaces: Sequence[str]) -> Callable[[], tuple[list
             for kind, into in (("pods", pods), ("events?fieldSelector=type%3DWarning", events)):
                 # plain JSON: the typed client is not safe in a thread
                 answer = get_json(target, f"/api/v1/namespaces/{namespace}/{kind}", timeout=QUICK) or {}
-                into += tables(answer.get("items"))
+                into += rows(answer, "items")
         return pods, events
 
     return read

@@ -6,16 +6,15 @@ Leaves to others: what is said of it (`cli/snapshots.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import httpx2
 
 from kube.client import said
-
-Json = dict[str, Any]
+from names import Object
 
 DISCOVERY: Final = "application/json;v=v2;g=apidiscovery.k8s.io;as=APIGroupDiscoveryList"
 """One call for all kinds of a server (Kubernetes 1.30 and newer)."""
@@ -50,7 +49,7 @@ def since(api: httpx2.Client, moment: datetime) -> Since:
     return Since(made=tuple(sorted(made)), changed=tuple(sorted(changed)))
 
 
-def _spec_writers(metadata: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _spec_writers(metadata: Object) -> Iterator[Object]:
     """Those who wrote more than a status."""
     return (entry for entry in metadata.get("managedFields") or () if not entry.get("subresource"))
 

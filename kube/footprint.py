@@ -13,13 +13,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import names
 from capacity import api_quantity, pod_request
+from names import Object
 
-Json: TypeAlias = Mapping[str, Any]
-Read = Callable[[str], Json | None]
+Read = Callable[[str], Object | None]
 """Returns what an API says at a path; None where it says nothing, or nothing that can be read."""
 
 MIB: Final = 1024**2
@@ -69,11 +69,11 @@ def pods_of(read: Read, team: str, used: Mapping[str, Use]) -> list[PodUse] | No
     return sorted(found, key=lambda pod: (not pod.tenancy, pod.name))
 
 
-def _runs(pod: Json) -> bool:
+def _runs(pod: Object) -> bool:
     return (pod.get("status") or {}).get("phase") not in ENDED
 
 
-def _pod(pod: Json, used: Mapping[str, Use]) -> PodUse:
+def _pod(pod: Object, used: Mapping[str, Use]) -> PodUse:
     metadata, spec = pod["metadata"], pod["spec"]
     labels = metadata.get("labels") or {}
     inits = spec.get("initContainers") or ()
@@ -90,8 +90,8 @@ def _pod(pod: Json, used: Mapping[str, Use]) -> PodUse:
     )
 
 
-def _requested(spec: Json, resource: str) -> Decimal:
-    def asked(container: Json) -> Decimal:
+def _requested(spec: Object, resource: str) -> Decimal:
+    def asked(container: Object) -> Decimal:
         resources = container.get("resources") or {}
         return api_quantity((resources.get("requests") or resources.get("limits") or {}).get(resource))
 

@@ -7,13 +7,13 @@ Leaves to others: where it is shown (`cli/status.py`), what to do about it (docs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import Final
 
 import names
+from names import Object
 
-Json: TypeAlias = Mapping[str, Any]
-Read = Callable[[str], Json | None]
+Read = Callable[[str], Object | None]
 """Returns what the team's API says at a path; None for what is not there, nothing for what can't be read now."""
 
 GROUP_LABEL: Final = "runai-gpu-group"
@@ -32,7 +32,7 @@ def faults(read: Read, version: str | None) -> list[str]:
     return [*_kinds(read), *_pods(pods), *_absent(deployments), *_versions(deployments, version), *_leaks(read)]
 
 
-def _items(read: Read, path: str) -> list[Json]:
+def _items(read: Read, path: str) -> list[Object]:
     return list((read(path) or {}).get("items") or ())
 
 
@@ -42,7 +42,7 @@ def _kinds(read: Read) -> Iterator[str]:
         yield f"kind Queue is not served as {served}: CRD queues.{group} is missing, or another program's"
 
 
-def _pods(pods: list[Json]) -> Iterator[str]:
+def _pods(pods: list[Object]) -> Iterator[str]:
     for pod in pods:
         status = pod.get("status") or {}
         if status.get("phase") in ENDED:
@@ -55,7 +55,7 @@ def _pods(pods: list[Json]) -> Iterator[str]:
                 yield f"pod {pod['metadata']['name']}: {reason}{again} (image {one.get('image')})"
 
 
-def _absent(deployments: list[Json]) -> Iterator[str]:
+def _absent(deployments: list[Object]) -> Iterator[str]:
     for deployment in deployments:
         wanted = (deployment.get("spec") or {}).get("replicas", 1)
         there = (deployment.get("status") or {}).get("availableReplicas") or 0
@@ -66,7 +66,7 @@ def _absent(deployments: list[Json]) -> Iterator[str]:
             yield f"Deployment {name} has {there} of {wanted} pods available"
 
 
-def _versions(deployments: list[Json], version: str | None) -> Iterator[str]:
+def _versions(deployments: list[Object], version: str | None) -> Iterator[str]:
     for deployment in deployments:
         for container in deployment["spec"]["template"]["spec"]["containers"]:
             image = str(container.get("image", ""))
@@ -94,7 +94,7 @@ def _leaks(read: Read) -> Iterator[str]:
         yield f"reservation pod {pod['metadata']['name']} holds a GPU of {node}, and no pod shares it"
 
 
-def _groups(pod: Json) -> frozenset[str]:
+def _groups(pod: Object) -> frozenset[str]:
     labels = (pod.get("metadata") or {}).get("labels") or {}
     more = {key.partition("/")[2] for key in labels if key.startswith(f"{GROUP_LABEL}/")}
     return frozenset({*more, *([labels[GROUP_LABEL]] if GROUP_LABEL in labels else [])})

@@ -10,7 +10,6 @@ import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 from urllib.parse import urlsplit
 
 import yaml
@@ -28,35 +27,35 @@ def one_context(text: str, context: str | None, where: str, base: Path | None = 
     """
     try:
         loaded = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that is none is a ValueError
         message = f"{where}: not a kubeconfig (not YAML); check host.kubeconfig"
         raise KubeconfigError(message) from error
     if not isinstance(loaded, dict) or not isinstance(loaded.get("contexts"), list):
         message = f"{where}: not a kubeconfig (no contexts); check host.kubeconfig"
         raise KubeconfigError(message)
-    wanted = context or loaded.get("current-context")
-    names = [entry.get("name") for entry in loaded["contexts"]]
-    if wanted not in names:
-        known = ", ".join(str(name) for name in names) or "none"
-        message = f"{where}: no context {wanted!r}; it has: {known}. Set host.context to one of them"
+    wanted = str(context or loaded.get("current-context"))
+    found = _by_name(loaded, "contexts", "context", where)
+    if wanted not in found:
+        message = (
+            f"{where}: no context {wanted!r}; it has: {', '.join(found) or 'none'}. Set host.context to one of them"
+        )
         raise KubeconfigError(message)
-    picked = next(entry["context"] for entry in loaded["contexts"] if entry.get("name") == wanted)
-    cluster = _named(loaded, "clusters", "cluster", picked.get("cluster"), where)
-    user = _named(loaded, "users", "user", picked.get("user"), where)
-    for holder in (cluster, user):
-        _inline_files(holder, base, where)
-    cut = json.dumps(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": wanted,
-            "contexts": [{"name": wanted, "context": picked}],
-            "clusters": [{"name": picked["cluster"], "cluster": cluster}],
-            "users": [{"name": picked["user"], "user": user}],
-        },
-        sort_keys=True,
-    )
-    return cut, str(wanted)
+    picked = found[wanted]
+    cut: dict[str, object] = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": wanted,
+        "contexts": [{"name": wanted, "context": picked}],
+    }
+    for section, key in (("clusters", "cluster"), ("users", "user")):
+        named = str(picked.get(key))
+        holder = _by_name(loaded, section, key, where).get(named)
+        if holder is None:
+            message = f"{where}: the context names {key} {named!r}, which is not in {section}; repair the kubeconfig"
+            raise KubeconfigError(message)
+        cut[section] = [{"name": named, key: _with_files(holder, base, where)}]
+    # YAML reads an unquoted 2026-11-26 as a date, and a name may look like one
+    return json.dumps(cut, sort_keys=True, default=str), wanted
 
 
 def at_address(text: str, address: str | None) -> str:
@@ -71,24 +70,34 @@ def at_address(text: str, address: str | None) -> str:
     return json.dumps(loaded, sort_keys=True)
 
 
-def _named(config: Mapping[str, object], section: str, key: str, name: object, where: str) -> dict[str, object]:
-    for entry in cast(list[dict[str, object]], config.get(section) or []):
-        if entry.get("name") == name:
-            return dict(cast(dict[str, object], entry.get(key) or {}))
-    message = f"{where}: the context names {key} {name!r}, which is not in {section}; repair the kubeconfig"
-    raise KubeconfigError(message)
+def _by_name(config: Mapping[str, object], section: str, key: str, where: str) -> dict[str, Mapping[str, object]]:
+    """What a section holds, by name; of two with one name the first, as for kubectl."""
+    found: dict[str, Mapping[str, object]] = {}
+    entries = config.get(section) or []
+    for entry in entries if isinstance(entries, list) else [entries]:
+        below = (entry.get(key) or {}) if isinstance(entry, dict) else None
+        if not isinstance(entry, dict) or not isinstance(below, dict):
+            message = f"{where}: not a kubeconfig ({section} is no list of {{name, {key}}}); check host.kubeconfig"
+            raise KubeconfigError(message)
+        found.setdefault(str(entry.get("name")), below)
+    return found
 
 
-def _inline_files(holder: dict[str, object], base: Path | None, where: str) -> None:
+def _with_files(holder: Mapping[str, object], base: Path | None, where: str) -> dict[str, object]:
+    """A cluster or user with the text of the files that it names: the state is read on other machines, too."""
+    found = dict(holder)
     for key in ("certificate-authority", "client-certificate", "client-key"):
-        named = holder.pop(key, None)
-        if isinstance(named, str) and f"{key}-data" not in holder:
-            path = (base or Path()) / named
-            try:
-                holder[f"{key}-data"] = base64.b64encode(path.read_bytes()).decode()
-            except OSError as error:
-                message = f"{where}: {key} {path} can't be read ({error.strerror}); repair the kubeconfig"
-                raise KubeconfigError(message) from error
+        named = found.pop(key, None)
+        if named is None or f"{key}-data" in found:
+            continue
+        path = (base or Path()) / str(named)
+        try:
+            found[f"{key}-data"] = base64.b64encode(path.read_bytes()).decode()
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            message = f"{where}: {key} {path} can't be read ({why}); repair the kubeconfig"
+            raise KubeconfigError(message) from error
+    return found
 
 
 def team_kubeconfig(team: str, server: str, secret: Mapping[str, str]) -> str:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Final
 
 import httpx2
 
 from kube.client import connect, path, pause, said
-from names import GPU_RESOURCES
+from names import GPU_RESOURCES, Object
 
 STOP_DEADLINE_SECONDS: Final = 180.0
 """A pod has 30 s to end unless it says otherwise; one that says more than this is named."""
@@ -52,13 +52,13 @@ def stop_pods(
     return list(stopped)
 
 
-def _is_kept(pod: Mapping[str, Any], kept: Mapping[str, Collection[str]]) -> bool:
+def _is_kept(pod: Object, kept: Mapping[str, Collection[str]]) -> bool:
     """Whether a pod is of those that stay. One with a GPU is not: a tenant may run its work in any namespace it has."""
     labels = pod["metadata"].get("labels") or {}
     return any(labels.get(key) in values for key, values in kept.items()) and not _has_gpu(pod)
 
 
-def _has_gpu(pod: Mapping[str, Any]) -> bool:
+def _has_gpu(pod: Object) -> bool:
     containers = (pod.get("spec") or {}).get("containers") or ()
     return any(name in GPU_RESOURCES for one in containers for name in (one.get("resources") or {}).get("limits") or ())
 
@@ -88,20 +88,20 @@ def renew_pods(kubeconfig: str, namespace: str, *, settle: float) -> list[str]:
             pause()
 
 
-def _is_controlled(pod: Mapping[str, Any]) -> bool:
+def _is_controlled(pod: Object) -> bool:
     owners = pod["metadata"].get("ownerReferences") or []
     # a Job's pod is not a server
     return any(owner.get("controller") and owner.get("kind") != "Job" for owner in owners)
 
 
-def _metadata(api: httpx2.Client, kind: str, namespace: str) -> list[dict[str, Any]]:
+def _metadata(api: httpx2.Client, kind: str, namespace: str) -> list[Object]:
     return [item["metadata"] for item in _items(api, kind, namespace)]
 
 
-def _items(api: httpx2.Client, kind: str, namespace: str, **query: str) -> list[dict[str, Any]]:
+def _items(api: httpx2.Client, kind: str, namespace: str, **query: str) -> list[Object]:
     answer = api.get(path("v1", kind, namespace=namespace), params=query)
     if not answer.is_success:
         message = f"{kind}s of namespace {namespace} can't be listed: {said(answer)}"
         raise RuntimeError(message)
-    found: list[dict[str, Any]] = answer.json()["items"]
+    found: list[Object] = answer.json()["items"]
     return found

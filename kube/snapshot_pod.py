@@ -8,13 +8,12 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import names
+from names import Object
 from releases import SNAPSHOT_POD
 from settings.snapshots import Snapshots
-
-Json = dict[str, Any]
 
 POD: Final = "vcluster-snapshot"
 """One name: two at a time would read and write one store."""
@@ -40,12 +39,12 @@ class Store:
         """The team's namespace on the host."""
         return names.team_namespace(self.team)
 
-    def options(self, name: str) -> Json:
+    def options(self, name: str) -> Object:
         """vCluster's words for one snapshot."""
         s3 = self.settings.s3
         if s3 is None:
             return {"type": "container", "container": {"path": f"{FOLDER}/{name}.tar.gz"}}
-        place: Json = {"bucket": s3.bucket, "key": f"{s3.prefix}/{self.team}/{name}.tar.gz"}
+        place: Object = {"bucket": s3.bucket, "key": f"{s3.prefix}/{self.team}/{name}.tar.gz"}
         if s3.region is not None:
             place["region"] = s3.region
         if s3.endpoint is not None:
@@ -59,7 +58,7 @@ def claim_name(team: str) -> str:
     return f"{team}-snapshots"
 
 
-def pod(stateful_set: Json, store: Store, what: str, name: str) -> Json:
+def pod(stateful_set: Object, store: Store, what: str, name: str) -> Object:
     """Return the pod that runs vCluster's `snapshot` or `restore` with the control plane's own image and volumes.
 
     `snapshot` needs the socket of the running control plane, so its node; `restore` starts the store itself, so it
@@ -92,7 +91,7 @@ def pod(stateful_set: Json, store: Store, what: str, name: str) -> Json:
     }
     kept = ("serviceAccountName", "nodeSelector", "tolerations", "securityContext", "imagePullSecrets",
             "priorityClassName")  # fmt: skip
-    spec: Json = {
+    spec: Object = {
         **{key: template[key] for key in kept if template.get(key)},
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 1,

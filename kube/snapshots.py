@@ -22,7 +22,8 @@ import httpx2
 
 import names
 from kube.client import path, pause, said
-from kube.snapshot_pod import POD, RESTORE, Json, Store, claim_name, pod
+from kube.snapshot_pod import POD, RESTORE, Store, claim_name, pod
+from names import Object
 from releases import minor
 from releases.shapes import KUBERNETES
 
@@ -100,7 +101,7 @@ def _keep(api: httpx2.Client, store: Store, snapshot: Snapshot) -> None:
 # --- the pod --------------------------------------------------------------------------------------------------------
 
 
-def _run(api: httpx2.Client, body: Json, deadline: float) -> None:
+def _run(api: httpx2.Client, body: Object, deadline: float) -> None:
     """Run a pod to its end and take it away. Raises `SnapshotError` with its last words.
 
     One that writes the store is not taken away in the middle: half a store is none, and vCluster puts the old one back
@@ -159,25 +160,25 @@ def _writes(api: httpx2.Client, where: str) -> bool:
     return phase not in ("Pending", "Succeeded", "Failed")
 
 
-def _status(api: httpx2.Client, where: str) -> Json:
+def _status(api: httpx2.Client, where: str) -> Object:
     answer = api.get(where)
     if answer.status_code == httpx2.codes.NOT_FOUND:
         message = f"pod {POD} was deleted meanwhile"
         raise SnapshotError(message)
-    found: Json = answer.json().get("status") or {} if answer.is_success else {}
+    found: Object = answer.json().get("status") or {} if answer.is_success else {}
     return found
 
 
-def _containers(state: Json) -> list[Json]:
+def _containers(state: Object) -> list[Object]:
     return [*(state.get("initContainerStatuses") or ()), *(state.get("containerStatuses") or ())]
 
 
-def _hopeless(state: Json) -> bool:
+def _hopeless(state: Object) -> bool:
     reasons = [(one.get("state") or {}).get("waiting", {}).get("reason") for one in _containers(state)]
     return any(reason in CANT_START for reason in reasons)
 
 
-def _waits_for(state: Json) -> str:
+def _waits_for(state: Object) -> str:
     conditions = [one for one in state.get("conditions") or () if one.get("status") == "False" and one.get("message")]
     waiting = [(one.get("state") or {}).get("waiting") for one in _containers(state)]
     said_of = [f"{one.get('reason')}: {one.get('message', '')}".strip(": ") for one in waiting if one]
@@ -271,7 +272,7 @@ def go_back(api: httpx2.Client, store: Store, snapshot: Snapshot, *, deadline: f
     _scale(api, store, 1)
 
 
-def _ready(api: httpx2.Client, store: Store) -> Json:
+def _ready(api: httpx2.Client, store: Store) -> Object:
     """Return the control plane's StatefulSet where all that a pod needs is there. Raises `SnapshotError`."""
     s3, space = store.settings.s3, store.namespace
     place = (
@@ -292,7 +293,7 @@ def _ready(api: httpx2.Client, store: Store) -> Json:
     if not answer.is_success:
         message = f"the control plane of team {store.team} can't be read: {said(answer)}"
         raise SnapshotError(message)
-    found: Json = answer.json()
+    found: Object = answer.json()
     return found
 
 
@@ -301,7 +302,7 @@ def _newer(kept: str, running: str) -> bool:
     return bool(known) and minor(kept) > minor(running)
 
 
-def _tag(control_plane: Json, which: str, name: str) -> str:
+def _tag(control_plane: Object, which: str, name: str) -> str:
     """The tag of a container's image; empty where there is none."""
     containers = control_plane["spec"]["template"]["spec"].get(which) or ()
     image = next((container["image"] for container in containers if container["name"] == name), "")

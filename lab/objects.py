@@ -27,8 +27,9 @@ from lightkube.types import CascadeType
 
 from lab.clusters import FIELD_MANAGER
 from lab.errors import LabError
+from names import Object
 
-Json = dict[str, Any]  # an object of the Kubernetes API, or its inputs: shapes that only their servers know
+Json = Object
 GenericKind: TypeAlias = Any  # a class made by _generic; the client's overloads know only its own
 
 DELETE_SECONDS = 60.0

@@ -15,7 +15,8 @@ SCHEMA_VERSION = "1.2"
 Facts = dict[str, Any]  # JSON as measured: its keys differ by driver, GPU and torch, so no tighter type fits
 
 
-MODES = ("whole", "fraction", "gpu-memory", "replica", "mig", "host")
+MODES = ("whole", "fraction", "gpu-memory", "replica", "mig", "host", "cpu")
+CPU = "cpu"  # no GPU is asked for: what is shown is that such a pod is placed
 ALONE = ("whole", "host")  # nobody else may use the GPU; floors and the memory-in-use bound hold only here
 FRACTIONS = ("fraction", "gpu-memory")
 SHARINGS = ("timeSlicing", "mps", "mig")
@@ -31,9 +32,9 @@ class Expect:
 
     gpus: devices or slices that must be in sight, null for as many as there are. fraction: share of one GPU, in (0, 1].
     gpu_memory_mib, pool_gpu_memory_mib: MiB. memory_fraction: share of the granted memory that is allocated and tested.
-    replicas: how many pods share one GPU. sharing: by which of SHARINGS they do. runtime_class: the pod's, for the
-    words of a report. injection: the way that GPUs come on these hosts, as a report calls it. on_failure: the lowest
-    verdict that fails the Job.
+    enforced: whether a share of a GPU's memory is a limit, which is tried then. replicas: how many pods share one GPU.
+    sharing: by which of SHARINGS they do. runtime_class: the pod's, for the words of a report. injection: the way that
+    GPUs come on these hosts, as a report calls it. on_failure: the lowest verdict that fails the Job.
     """
 
     team: str = ""
@@ -42,6 +43,7 @@ class Expect:
     gpus: int | None = None
     fraction: float | None = None
     gpu_memory_mib: int | None = None
+    enforced: bool = False
     replicas: int | None = None
     sharing: str | None = None
     runtime_class: str | None = None
@@ -75,6 +77,12 @@ class Expect:
                 raise ProbeInputError(f"expectation mode {mode!r} needs {key!r}")
         return expect
 
+    def share_mib(self, whole_mib: int) -> int:
+        """MiB that were asked for of a GPU that has `whole_mib`; all of them without a share."""
+        if self.mode == "gpu-memory" and self.gpu_memory_mib:
+            return min(self.gpu_memory_mib, whole_mib)
+        return int(whole_mib * (self.fraction or 1.0)) if self.mode == "fraction" else whole_mib
+
     def as_json(self) -> Facts:
         return {camel(key): value for key, value in asdict(self).items()}
 
@@ -103,7 +111,7 @@ EXPECT_RULES: dict[str, Rule] = {
     # above 1 by hand shows that a GPU that is too small is caught
     "memoryFraction": (lambda value: number(value) and 0 < value <= 2, "a number above 0 and at most 2"),
     "deadlineSeconds": (lambda value: number(value) and value > 0, "a number of seconds above 0"),
-    "fake": (lambda value: isinstance(value, bool), "true or false"),
+    **dict.fromkeys(("fake", "enforced"), (lambda value: isinstance(value, bool), "true or false")),
 }
 
 

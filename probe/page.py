@@ -11,6 +11,7 @@ import http.server
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -20,12 +21,22 @@ SMI_SECONDS = 20.0
 
 
 def gpus() -> list[str]:
-    """The lines of `nvidia-smi -L`; empty where there is none."""
+    """The lines of `nvidia-smi -L`, by torch where nvidia-smi can't be run; empty where neither sees a GPU."""
     try:
         found = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=SMI_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError):
-        return []
+        return by_torch()
     return [line.strip() for line in found.stdout.splitlines() if line.strip()]
+
+
+def by_torch() -> list[str]:
+    """What torch says of each GPU, written as `nvidia-smi -L` writes it."""
+    try:
+        torch = importlib.import_module("torch")
+    except ImportError:
+        return []
+    seen = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    return [f"GPU {index}: {gpu.name} (UUID: GPU-{gpu.uuid})" for index, gpu in enumerate(seen)]
 
 
 def computed() -> dict[str, object]:
@@ -98,6 +109,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 def main(port: int) -> None:
     """Serve until ended."""
+    # the first process of a container has no default: without this its end takes the pod's whole grace time
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with http.server.ThreadingHTTPServer(("", port), Handler) as server:
         print(f"serving on port {server.server_address[1]}", flush=True)
         server.serve_forever()

@@ -18,6 +18,7 @@ DP = github.com/NVIDIA/k8s-device-plugin, GO = github.com/NVIDIA/gpu-operator.
 
 from __future__ import annotations
 
+from names import JSON
 from releases.ages import STALE_DAYS, Age, ages
 from releases.charts import (
     CONTROL_PLANE_STORAGE,
@@ -54,7 +55,6 @@ from releases.kai import (
 from releases.metrics import dcgm_exporter_values
 from releases.page import markdown
 from releases.shapes import (
-    JSON,
     DevicePluginRelease,
     Enforcement,
     Footprint,

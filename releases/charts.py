@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Literal
 
+from names import JSON
 from releases.gpu_software import NO_SHARING, SharingConfig, sharing_config
 from releases.kai import RESERVATION_POD
 from releases.shapes import (
-    JSON,
     NVIDIA,
     DevicePluginRelease,
     GpuOperatorRelease,

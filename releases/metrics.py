@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from names import JSON
 from releases.charts import mirrored, put
 from releases.gpu_software import NODE_LABEL_GPU_PRESENT
-from releases.shapes import JSON, NVIDIA, DcgmExporterRelease, PullPolicy
+from releases.shapes import NVIDIA, DcgmExporterRelease, PullPolicy
 
 
 def dcgm_exporter_values(

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal, TypeAlias
 
-JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
-"""What Helm values are made of."""
+from names import JSON
 
 PullPolicy: TypeAlias = Literal["Always", "IfNotPresent", "Never"]
 

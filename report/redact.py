@@ -20,6 +20,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
@@ -64,8 +65,15 @@ _SHORTEST: Final = 8
 """Shorter texts are masked in their place only: taking `4` or `default` out of all prose would destroy the report."""
 _LONGEST_WORD: Final = 15
 """So long may an ordinary word or two be."""
+_REMEMBERED: Final = 8192
+"""Answers about short texts: the same keys and values stand in each team's resources, and thirty patterns read each."""
+_SHORT: Final = 200
+"""Characters. A longer text is seldom seen twice, and is not kept."""
+
+_masked: Final = lru_cache(maxsize=_REMEMBERED)(masked)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def is_secret_key(key: str) -> bool:
     """Whether a property of this name holds a secret, as far as a name can tell."""
     return bool(_SECRET_KEY.match(key)) and not _PLAIN_KEY.search(key)
@@ -219,7 +227,7 @@ class Redactor:
 
     def looks(self, text: str) -> str:
         """Return `text` without what looks like a secret."""
-        return masked(text, names=self._open)
+        return (_masked if len(text) <= _SHORT else masked)(text, names=self._open)
 
     def lines(self, lines: Iterable[str]) -> Iterator[str]:
         """Return each line of a stream like `text`. Blocks of a key file go whole: a line alone looks like nothing."""

@@ -1,8 +1,9 @@
 """Drills: the four failures of a shared scheduler, planted in one team's virtual cluster while another team works.
 
 Run by `make drills STACK=...` on a stack that is up and has two teams in mode `virtual`; one of them must keep
-snapshots, because the way back is `make restore`. DRILL=<name> runs one. For each fault: `make status` must name it,
-the other team's Job must pass, the other team must be previewed and updated meanwhile, and the way back is timed.
+snapshots, because the way back is `make restore`. DRILL=<name>,<name> runs these. For each fault: `make status` must
+name it, the other team's Job must pass, the other team must be previewed and updated meanwhile, and the way back is
+timed.
 
 The lab has no KAI and no vCluster: there the leaked pod alone is planted, and taken back by hand; the other team's Job
 is admitted and not run. Without its CRD a lab reads no Queue, so that fault is for a cluster.
@@ -13,7 +14,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx2
-import yaml
 
 import names
 import releases
@@ -37,6 +36,7 @@ from kube.health import faults
 from kube.snapshots import recorded
 from settings.models import GpuStack, HostProvider, SchedulerMode, Team
 from tests.conftest import ROOT
+from tests.drill_file import with_pods
 
 Json = dict[str, Any]
 MERGE: Final = {"Content-Type": "application/merge-patch+json"}
@@ -44,8 +44,8 @@ STRATEGIC: Final = {"Content-Type": "application/strategic-merge-patch+json"}
 CRD: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/queues.scheduling.run.ai"
 DEPLOYMENTS: Final = f"/apis/apps/v1/namespaces/{names.KAI_NAMESPACE}/deployments"
 LEAK: Final = "gpu-reservation-leaked"
-SEEN_SECONDS: Final = 120.0
-"""A pod crashes three times within a minute."""
+SEEN_SECONDS: Final = 240.0
+"""A pod crashes three times within a minute, once the old one has ended; a busy machine takes a multiple of that."""
 JOB_SECONDS: Final = 180.0
 BACK_SECONDS: Final = 300.0
 
@@ -233,44 +233,45 @@ def until(what: Callable[[], bool], seconds: float, words: str) -> float:
     return time.monotonic() - began
 
 
-def well(world: World) -> bool:
-    """Whether the broken team's scheduler is well again."""
+def named(world: World, fault: Fault) -> float:
+    """Seconds until `make status` names a fault. Raises `RuntimeError` with what is wrong instead."""
+    try:
+        return until(lambda: fault.named in command(world, "status"), SEEN_SECONDS, f"status names {fault.named} not")
+    except RuntimeError as error:
+        message = f"{error}; wrong are: {'; '.join(wrong(world) or ['nothing that can be read'])}"
+        raise RuntimeError(message) from None
+
+
+def wrong(world: World) -> list[str] | None:
+    """What is wrong with the broken team's scheduler; None while its API server does not answer."""
     with world.api(world.broken) as api, contextlib.suppress(httpx2.TransportError):
 
         def read(where: str) -> Json | None:
             answer = api.get(where)
             return None if answer.status_code == httpx2.codes.NOT_FOUND else answer.json() if answer.is_success else {}
 
-        return api.get("/readyz").is_success and faults(read, world.version) == []
-    return False
+        return faults(read, world.version) if api.get("/readyz").is_success else None
+    return None
 
 
-@contextmanager
-def changed(world: World) -> Iterator[None]:
-    """The stack file with one pod more for the other team; put back, byte for byte."""
-    file = world.root / f"Pulumi.{world.stack}.yaml"
-    text = file.read_text(encoding="utf-8")
-    parsed = yaml.safe_load(text)
-    resources = parsed["config"]["gpu-tenancy:platform"]["teams"][world.other].setdefault("resources", {})
-    resources["pods"] = world.teams[world.other].resources.pods + 1
-    try:
-        # as JSON, in which every text is quoted: a day that the engine has rewritten reads differently without
-        file.write_text(json.dumps(parsed, default=str), encoding="utf-8")
-        yield
-    finally:
-        file.write_text(text, encoding="utf-8")
+def changed(world: World, more: int) -> contextlib.AbstractContextManager[None]:
+    """The stack file with so many pods more for the other team; put back, byte for byte."""
+    pods = world.teams[world.other].resources.pods + more
+    return with_pods(world.root / f"Pulumi.{world.stack}.yaml", world.other, pods)
 
 
-def drill(world: World, fault: Fault) -> list[str]:
-    """One fault: planted, named, worked beside, recovered from. The row of the table."""
+def drill(world: World, fault: Fault, more: int) -> list[str]:
+    """One fault: planted, named, worked beside, recovered from. The row of the table.
+
+    `more`: another number for each drill of a run, so that each makes a change of the other team.
+    """
     newest = _newest(world) if world.runs else ""
     try:
         with world.api(world.broken) as api:
             fault.plant(api, world)
-        named = f"status does not name {fault.named}"
-        seen = until(lambda: fault.named in command(world, "status"), SEEN_SECONDS, named)
+        seen = named(world, fault)
         passed = works(world, world.other, fault.name)
-        with changed(world):
+        with changed(world, more):
             command(world, "preview")
             began = time.monotonic()
             command(world, "up")
@@ -279,7 +280,6 @@ def drill(world: World, fault: Fault) -> list[str]:
         began = time.monotonic()
         _recover(world, fault, newest)
         back = time.monotonic() - began
-    command(world, "up")  # the other team as the file has it
     how = f"{passed:.0f} s" if world.runs else "admitted"
     return [fault.name, f"named after {seen:.0f} s", how, f"{updated:.0f} s", f"{back:.0f} s", fault.slides]
 
@@ -290,7 +290,7 @@ def _recover(world: World, fault: Fault, newest: str) -> None:
     elif fault.undo is not None:
         with world.api(world.broken) as api:
             fault.undo(api, world)
-    until(lambda: well(world), BACK_SECONDS, f"{world.broken} is not well again")
+    until(lambda: wrong(world) == [], BACK_SECONDS, f"{world.broken} is not well again")
     works(world, world.broken, f"{fault.name}-after")  # what the API server says of it may be older than what is
 
 
@@ -333,7 +333,8 @@ def run(stack: str, only: str, root: Path = ROOT, *, yes: bool = False) -> int:
     for team in (world.broken, world.other):
         command(world, "kubeconfig", "--team", team)
         world.kubeconfigs[team] = (root / f"kubeconfig-{stack}-{team}.yaml").read_text(encoding="utf-8")
-    chosen = [f for f in FAULTS if only in ("", f.name) and (world.runs or f.undo is not None)]
+    names_of = only.split(",") if only else [fault.name for fault in FAULTS]
+    chosen = [f for f in FAULTS if f.name in names_of and (world.runs or f.undo is not None)]
     if not chosen:
         sys.exit(f"no drill {only!r} here; there are: {', '.join(f.name for f in FAULTS)}")
     if world.runs:
@@ -348,12 +349,13 @@ def run(stack: str, only: str, root: Path = ROOT, *, yes: bool = False) -> int:
     print(f"| in team {world.broken} | status | {world.other}'s Job | {world.other} updated | recovered | slides |")
     print("|---|---|---|---|---|---|")
     code = 0
-    for fault in chosen:
+    for number, fault in enumerate(chosen, 1):
         try:
-            print(f"| {' | '.join(drill(world, fault))} |", flush=True)
+            print(f"| {' | '.join(drill(world, fault, number))} |", flush=True)
         except RuntimeError as error:
             code = 1
             print(f"| {fault.name} | **failed**: {error} | | | | {fault.slides} |", flush=True)
+    command(world, "up")  # the other team as the file has it
     return code
 
 
@@ -363,4 +365,7 @@ if __name__ == "__main__":
     arguments.add_argument("--only", default="")
     arguments.add_argument("--yes", action="store_true")
     given = arguments.parse_args()
-    sys.exit(run(given.stack, given.only, yes=given.yes))
+    try:
+        sys.exit(run(given.stack, given.only, yes=given.yes))
+    except RuntimeError as error:  # a command of the program said more above
+        sys.exit(f"no drill was made: {error}")

@@ -10,7 +10,8 @@ from typing import Final
 from capacity import parse_quantity
 from cli.preflight.facts import ClusterFacts, NodeFacts, Taint
 from cli.preflight.findings import Finding, Level, error, ok, warning
-from cli.preflight.gpus import gpu_labels, in_use, node_gpus, users_of
+from cli.preflight.gpus import in_use, node_gpus, users_of
+from cli.preflight.labels import gpu_labels
 from names import GPU
 from settings.models import Platform, Pool, Team
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -26,12 +26,13 @@ from components.team import object_rules, pod_isolation, pod_rules
 from components.team.cel import Rule
 from components.team.pod_rules import SYNCED_LABEL
 from components.team.tenant import Tenant
+from names import Object
 from settings.models import SchedulerMode
 
 __all__ = ["SYNCED_LABEL", "Admission", "AdmissionArgs", "Others", "Rule", "binding_spec", "others", "policy_name",
            "policy_spec", "rules"]  # fmt: skip
 
-Spec = dict[str, Any]
+Spec: TypeAlias = Object
 
 JUDGED: Final = (
     # a debug container and a resize come by subresources of their own

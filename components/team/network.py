@@ -11,9 +11,9 @@ What they cannot do: nothing here separates tenants that share a node's kernel o
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-Policy = dict[str, Any]
+from names import Object
 
 PRIVATE_RANGES: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16")
 """RFC 1918, carrier-grade NAT (used by several pod networks) and link-local (cloud metadata services)."""
@@ -26,7 +26,7 @@ DNS_PORTS: Final = (53, 1053)
 """1053: the virtual cluster's CoreDNS listens there without privileges (vCluster chart)."""
 
 
-def policies(team: str) -> dict[str, Policy]:
+def policies(team: str) -> dict[str, Object]:
     """Return the specs by object name."""
     dns = [{"port": port, "protocol": protocol} for port in DNS_PORTS for protocol in ("UDP", "TCP")]
     below = [{"port": port, "protocol": "TCP"} for port in (*API_SERVER_PORTS, KUBELET_PORT)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from components.workloads.pods import (
     CODE_FOLDER,
     STAMP,
-    Json,
     Placement,
     Spec,
     container_security,
@@ -19,6 +18,7 @@ from components.workloads.pods import (
     selector,
     stamp,
 )
+from names import JSON
 from settings.workloads import App, Ingress
 
 PAGE_HEALTH = "/healthz"
@@ -33,7 +33,7 @@ def deployment_spec(
     name: str, workload: App, place: Placement, image: str, secret: str | None, page_code: str | None
 ) -> Spec:
     """The Deployment. With a GPU the old pod goes first: the new one would wait for its GPU."""
-    env: list[Json] = [
+    env: list[JSON] = [
         {"name": "PORT", "value": str(workload.port)},
         {"name": "HOME", "value": "/tmp"},
         {"name": "APP_NAME", "value": name},
@@ -55,7 +55,7 @@ def deployment_spec(
         "readinessProbe": {"httpGet": {"path": health, "port": "http"}, "periodSeconds": 5, "timeoutSeconds": 5},
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
     }
-    volumes: list[Json] = [{"name": "tmp", "emptyDir": {}}]
+    volumes: list[JSON] = [{"name": "tmp", "emptyDir": {}}]
     if page_code is not None:
         container["command"] = ["python3", f"{CODE_FOLDER}/page.py"]
         container["volumeMounts"] = [
@@ -64,7 +64,7 @@ def deployment_spec(
         ]
         volumes.append({"name": "code", "configMap": {"name": f"{name}-page"}})
     elif workload.command:
-        container["command"] = list[Json](workload.command)
+        container["command"] = list[JSON](workload.command)
     template = pod_template(place, name, workload.gpu, workload.queue, container, volumes)
     if page_code is not None:
         metadata = template["metadata"]

@@ -14,7 +14,6 @@ from components.workloads.pods import (
     NAMESPACE,
     STAMP,
     USER,
-    Json,
     Placement,
     Spec,
     container_security,
@@ -24,6 +23,7 @@ from components.workloads.pods import (
     selector,
     stamp,
 )
+from names import JSON
 from releases.workloads import INFERENCE_IMAGE
 from settings.workload_rules import SMOKE_CPU_MILLICORES, SMOKE_MEMORY_MIB
 from settings.workloads import Inference
@@ -60,7 +60,7 @@ def _model(workload: Inference) -> str:
 
 def deployment_spec(name: str, workload: Inference, place: Placement, image: str, token_secret: str | None) -> Spec:
     """The Deployment: one pod, and never two at once, because the second would wait for the first one's GPU."""
-    env: list[Json] = [
+    env: list[JSON] = [
         {"name": "HOME", "value": HOME},
         # torch looks up the user's name, and this user has none
         {"name": "USER", "value": "server"},
@@ -71,15 +71,15 @@ def deployment_spec(name: str, workload: Inference, place: Placement, image: str
         env.append({"name": "HF_HUB_OFFLINE", "value": "1"})
     if token_secret is not None:
         env.append({"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": token_secret, "key": "token"}}})
-    mounts: list[Json] = [{"name": "home", "mountPath": HOME}, {"name": "shm", "mountPath": "/dev/shm"}]
+    mounts: list[JSON] = [{"name": "home", "mountPath": HOME}, {"name": "shm", "mountPath": "/dev/shm"}]
     if workload.model_volume is not None:
         mounts.append({"name": "models", "mountPath": MODELS, "readOnly": True})
     container: Spec = {
         "name": "server",
         "image": image,
         **pull(place),
-        "command": list[Json](workload.command),
-        "args": list[Json](arguments(workload, place.gpu_memory_mib)),
+        "command": list[JSON](workload.command),
+        "args": list[JSON](arguments(workload, place.gpu_memory_mib)),
         "env": env,
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "resources": resources(workload.cpu, workload.memory, workload.memory_at_most, workload.gpu),
@@ -107,12 +107,12 @@ def _probe(failures: int) -> Spec:
     }
 
 
-def _volumes(name: str, workload: Inference) -> list[Json]:
+def _volumes(name: str, workload: Inference) -> list[JSON]:
     home: Spec = {"name": "home", "emptyDir": {}}
     if workload.cache is not None:
         home = {"name": "home", "persistentVolumeClaim": {"claimName": f"{name}-cache"}}
     shared: Spec = {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": workload.shared_memory}}
-    found: list[Json] = [home, shared]
+    found: list[JSON] = [home, shared]
     if workload.model_volume is not None:
         claim: Spec = {"claimName": workload.model_volume.claim, "readOnly": True}
         found.append({"name": "models", "persistentVolumeClaim": claim})

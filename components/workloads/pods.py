@@ -14,11 +14,11 @@ from typing import Final, TypeAlias
 
 import names
 from components.team.tenant import Tenant
+from names import JSON
 from settings.models import GpuStack, Platform, SchedulerMode
 from settings.workloads import GpuShare
 
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
-Spec: TypeAlias = dict[str, Json]
+Spec: TypeAlias = dict[str, JSON]
 
 NAMESPACE: Final = "workloads"
 """All workloads of a team are in this namespace of its virtual cluster."""
@@ -81,7 +81,7 @@ def metadata(place: Placement, name: str) -> Spec:
 
 
 def pod_template(
-    place: Placement, name: str, gpu: GpuShare | None, queue: str | None, container: Spec, volumes: list[Json]
+    place: Placement, name: str, gpu: GpuShare | None, queue: str | None, container: Spec, volumes: list[JSON]
 ) -> Spec:
     """A pod template that asks for its GPU as the team's own work does."""
     labels: Spec = {**place.labels, **selector(name)}

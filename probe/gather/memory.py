@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Callable
 from typing import Any
 
-from probe.bounds import MEMORY_TOLERANCE
+from probe.bounds import MEMORY_TOLERANCE, OVER_TAKE, SHARE_STEP
 from probe.expect import FRACTIONS, Expect, Facts
 from probe.gather.context import Context, first_line, out_of_memory
 
@@ -14,18 +15,22 @@ from probe.gather.context import Context, first_line, out_of_memory
 def granted_mib(expect: Expect, total_mib: int, free_mib: int, whole_mib: int | None = None) -> int:
     """MiB of one device that this pod may use: all of it, its fraction, its own number, or its part of replicas.
 
-    `total_mib` is what CUDA shows this process, `whole_mib` what the GPU has; a limit of MPS makes the first smaller.
+    `total_mib` is what CUDA shows this process, `whole_mib` what the GPU has; a limit makes the first smaller.
     """
-    if expect.mode == "fraction":
-        return int(total_mib * (expect.fraction or 1.0))
-    if expect.mode == "gpu-memory":
-        return min(expect.gpu_memory_mib or total_mib, total_mib)
+    if expect.mode in FRACTIONS:
+        return min(expect.share_mib(whole_of(expect, total_mib, whole_mib)), total_mib)
     if expect.mode == "replica":
         if not expect.replicas:  # where nobody says how many there are: no more than what is free now
             return free_mib
         part = (whole_mib or total_mib) // expect.replicas
         return total_mib if total_mib <= part * (1 + MEMORY_TOLERANCE) else total_mib // expect.replicas
     return total_mib
+
+
+def whole_of(expect: Expect, total_mib: int, whole_mib: int | None = None) -> int:
+    """MiB that a share is a part of: what CUDA shows. A library that limits memory makes that smaller, and NVML's
+    number with it (HAMi: KAI@v0.16.8:docs/gpu-sharing/hami/README.md), so the pool's number counts then."""
+    return max(total_mib, whole_mib or 0, expect.pool_gpu_memory_mib or 0) if expect.enforced else total_mib
 
 
 def memory_mib(torch: Any, device: int) -> tuple[int, int]:
@@ -51,7 +56,8 @@ def gather_memory(context: Context) -> Facts:
     for index in (device["index"] for device in context.facts["cuda"]["devices"]):
         torch.cuda.set_device(index)
         free, total = memory_mib(torch, index)
-        granted = granted_mib(expect, total, free, nvml_mib(context, index))
+        by_nvml = nvml_mib(context, index)
+        granted, whole = granted_mib(expect, total, free, by_nvml), whole_of(expect, total, by_nvml)
         result: Facts = {"index": index, "totalMib": total, "freeMib": free, "grantedMib": granted}
         result["askedMib"] = int(granted * expect.memory_fraction)
         result.update(gotMib=0, checkedMib=0, wrongWords=0, outOfMemory=None)
@@ -67,7 +73,27 @@ def gather_memory(context: Context) -> Facts:
         torch.cuda.empty_cache()
         if expect.mode in FRACTIONS:
             result["limiter"] = limiter_test(torch, index, granted)
+        if expect.mode in FRACTIONS and expect.enforced:
+            result["overTake"] = over_take(torch, index, expect.share_mib(whole), whole)
     return {"gpus": results}
+
+
+OUT_OF_MEMORY = 2  # cuda.h, CUresult
+
+
+def over_take(torch: Any, device: int, share: int, whole: int, cuda: Any = None) -> Facts:
+    """Whether a process gets a fifth more than its share, and what was free. Asked of the driver: torch counts for
+    itself, and would refuse what is more than it is shown. `cuda`: the driver's library, unless it is to be loaded."""
+    # of a small share in MiB a fifth is less than KAI's rounding
+    tried = max(int(share * OVER_TAKE), share + int(whole * 2 * SHARE_STEP))
+    free, pointer = memory_mib(torch, device)[0], ctypes.c_uint64()
+    cuda = cuda or ctypes.CDLL("libcuda.so.1")
+    code = cuda.cuMemAlloc_v2(ctypes.byref(pointer), ctypes.c_size_t(tried << 20))
+    if code == 0:
+        cuda.cuMemFree_v2(pointer)
+    elif code != OUT_OF_MEMORY:
+        raise RuntimeError(f"cuMemAlloc of {tried} MiB: CUDA error {code}")
+    return {"shareMib": share, "wholeMib": whole, "triedMib": tried, "freeMib": free, "refused": code != 0}
 
 
 PATTERN_MIB, ROWS = 64, 8  # one row of the pattern is longer than any cache; a block has so many rows

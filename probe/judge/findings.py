@@ -75,6 +75,7 @@ ADVICE = {  # what to do, by finding
     "sharing.uuid": "KAI accounts for another GPU: the nvidia runtime must honour the pod's NVIDIA_VISIBLE_DEVICES.",
     "sharing.replica": "Compare the pool's sharing in the stack file with the device plugin's config on this node.",
     "sharing.limiter": "This torch ignores set_per_process_memory_fraction: hold workloads to their share another way.",
+    "sharing.isolation": "Look for HAMi's resource isolator on the node, or at the version of its driver.",
     "run.stopped": "Give the check more time or memory, or find what slowed it down, and run it again.",
     "run.incomplete": "Run it again.",
     "run.judged": "Keep the facts (--record) and report this as a fault of the check.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from probe.bounds import CANNOT_RUN, MEMORY_TOLERANCE, OLDEST_DRIVER
+from probe.bounds import CANNOT_RUN, MEMORY_TOLERANCE, OLDEST_DRIVER, SHARE_STEP
 from probe.expect import FRACTIONS, Expect, Facts
 from probe.injection import Grant, Injection, grant, injection
 from probe.judge.findings import ANY_WAY, DRIVER_FILES, FRACTION_RUNTIME, NVML_ADVICE, RUNTIME, Findings
@@ -69,7 +69,7 @@ def judge_identity(expect: Expect, facts: dict[str, Facts], found: Findings) -> 
     for gpu in nvml["gpus"]:
         judge_product(expect, facts, gpu, found)
         if expect.pool_gpu_memory_mib and not slices:
-            judge_pool_memory(expect.pool_gpu_memory_mib, facts, gpu, found)
+            judge_pool_memory(expect, expect.pool_gpu_memory_mib, facts, gpu, found)
 
 
 def judge_injection(expect: Expect, how: Injection, found: Findings) -> None:
@@ -155,11 +155,16 @@ def judge_product(expect: Expect, facts: dict[str, Facts], gpu: Facts, found: Fi
     found.add("identity.product", wrong, text, name, expect.product, gpu=gpu["index"])
 
 
-def judge_pool_memory(pool: int, facts: dict[str, Facts], gpu: Facts, found: Findings) -> None:
+def judge_pool_memory(expect: Expect, pool: int, facts: dict[str, Facts], gpu: Facts, found: Findings) -> None:
     memory = memory_of(facts, gpu)
     if memory is None:
         text = f"Neither NVML nor torch says how much memory the GPU has; the pool says {pool} MiB."
         found.missing("identity.memory", "unknown", text, pool, gpu=gpu["index"])
+        return
+    share = expect.share_mib(pool)
+    if expect.enforced and expect.mode in FRACTIONS and abs(memory - share) <= pool * SHARE_STEP:
+        text = f"The GPU shows {memory} MiB, which is this pod's limit; the pool says {pool} MiB for all of it."
+        found.add("identity.memory", False, text, memory, pool, gpu=gpu["index"])
         return
     ratio, whose = memory / pool, "" if gpu.get("memoryMib") else " by torch's count"
     text = f"The GPU has {memory} MiB{whose}; the pool says {pool} MiB."

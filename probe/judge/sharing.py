@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from probe.bounds import MEMORY_TOLERANCE
+from probe.bounds import MEMORY_TOLERANCE, SHARE_STEP
 from probe.expect import FRACTIONS, Expect, Facts
 from probe.injection import Grant, grant
 from probe.judge.findings import Findings
@@ -19,7 +19,7 @@ def judge_sharing(expect: Expect, facts: dict[str, Facts], found: Findings) -> N
         given = grant(facts)
         judge_share(expect, given, memory_of(facts, seen[0]), found)
         judge_reservation(given, sorted({str(gpu["uuid"]) for gpu in seen}), found)
-        judge_limiter(facts, found)
+        judge_limiter(expect, facts, found)
 
 
 def judge_replica(expect: Expect, facts: dict[str, Facts], seen: list[Facts], found: Findings) -> None:
@@ -41,7 +41,9 @@ def judge_share(expect: Expect, given: Grant, total: int | None, found: Findings
     asked = expect.fraction
     if expect.mode == "gpu-memory":
         # KAI divides by the node's label nvidia.com/gpu.memory, which is the pool's number
-        whole = total or expect.pool_gpu_memory_mib
+        pool = expect.pool_gpu_memory_mib
+        # a limit is all of the GPU that the pod is shown
+        whole = max(total or 0, pool or 0) if expect.enforced else total or pool
         asked = (expect.gpu_memory_mib or 0) / whole if whole else None
     got = f"{'Nothing' if given.portion is None else format(given.portion, 'g')} of a GPU was granted"
     if asked is None:
@@ -68,7 +70,7 @@ def judge_reservation(given: Grant, uuids: list[str], found: Findings) -> None:
     found.add("sharing.uuid", not set(given.uuids) <= set(uuids), text, ", ".join(given.uuids), uuids)
 
 
-def judge_limiter(facts: dict[str, Facts], found: Findings) -> None:
+def judge_limiter(expect: Expect, facts: dict[str, Facts], found: Findings) -> None:
     for result in facts.get("memory", {}).get("gpus", []):
         limiter, index, share = result.get("limiter"), result["index"], result["grantedMib"]
         if limiter is None:
@@ -82,7 +84,29 @@ def judge_limiter(facts: dict[str, Facts], found: Findings) -> None:
             text += f"{limiter['triedMib']} MiB; the GPU had {limiter['freeMib']} MiB free."
             bad = "info" if limiter["refused"] else "warn"
             found.add("sharing.limiter", bad, text, limiter["refused"], True, gpu=index)
-        judge_isolation(result, found)
+        if expect.enforced:
+            judge_limit(result, found)
+        else:
+            judge_isolation(result, found)
+
+
+def judge_limit(result: Facts, found: Findings) -> None:
+    """`enforce: memory`: a pod gets its share, and a fifth more is refused."""
+    tried, total, index = result.get("overTake"), result["totalMib"], result["index"]
+    if tried is None:
+        found.missing("sharing.isolation", "unknown", "Whether memory is a limit was not tried.", True, gpu=index)
+        return
+    share, refused = tried["shareMib"], tried["refused"]
+    text = f"{tried['triedMib']} MiB, of a share of {share} MiB, were {'refused' if refused else 'given'}; "
+    text += f"the GPU showed {tried['freeMib']} of {total} MiB free."
+    least, most = share * (1 - MEMORY_TOLERANCE), share * (1 + MEMORY_TOLERANCE) + tried["wholeMib"] * SHARE_STEP
+    if refused and total < least:
+        found.add("sharing.isolation", True, f"Memory ends before the share does: {text}", total, share, gpu=index)
+    elif refused and total > most and tried["freeMib"] < tried["triedMib"]:
+        text += " Whether a limit did that is not known."
+        found.missing("sharing.isolation", "unknown", text, True, gpu=index)
+    else:
+        found.add("sharing.isolation", not refused, text, refused, True, gpu=index)
 
 
 def judge_isolation(result: Facts, found: Findings) -> None:

@@ -44,5 +44,5 @@ def event(
 
 
 def causes(*pods: dict[str, Any], events: list[dict[str, Any]] | None = None) -> list[tuple[str, str | None, str]]:
-    found, _ = stuck(pods, events or [], teams=TEAMS, stack="one")
+    found, _ = stuck(list(pods), events or [], teams=TEAMS, stack="one")
     return [(one.failure.id, one.failure.team, one.failure.cause) for one in found]

@@ -16,6 +16,8 @@ from cli.engine import EngineDriver
 from tests.cli.conftest import STACK_FILE, Project
 from tests.report import world
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
@@ -201,7 +203,7 @@ def test_a_team_that_never_became_whole_goes_by_its_override(
     project: Project, monkeypatch: pytest.MonkeyPatch, protect: bool
 ) -> None:
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
-    half = {**TEAM, "urn": TEAM["urn"].replace("::ml", "::gone"), "protect": protect, "outputs": {}}
+    half = {**TEAM, "urn": str(TEAM["urn"]).replace("::ml", "::gone"), "protect": protect, "outputs": {}}
     project.export({"deployment": {**STATE["deployment"], "resources": [half]}})
     soon = date.today() + timedelta(days=30)
     override = f"{{team: gone, allow: [delete], until: {soon}, reason: taken away by a test}}"

@@ -10,6 +10,8 @@ import pytest
 from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.test_order import SOON
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_preflight_error_stops_up_before_the_engine_runs(
     project: Project, capsys: pytest.CaptureFixture[str]
@@ -69,11 +71,11 @@ def test_down_of_a_stack_that_was_never_made_is_fine(project: Project) -> None:
     assert not project.did("destroy")
 
 
-def test_down_destroys(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_down_destroys_without_a_preview_that_nobody_reads(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
     project.outputs({})
     assert project.run("down") == 0
-    assert next(call for call in project.calls() if call[0] == "destroy")[1] == "--yes"
+    assert next(call for call in project.calls() if call[0] == "destroy")[1:3] == ["--yes", "--skip-preview"]
 
 
 def test_down_leaves_protected_teams_alone_until_an_override_names_them(

@@ -75,7 +75,7 @@ class TestWhatPasses:
         assert len(causes(events=[found])) == told
 
     def test_refusals_that_name_another_pod_each_time_are_one_that_goes_on(self) -> None:
-        moment = {"kind": "Job", "name": "gpu-check", "lasted": timedelta()}
+        moment: dict[str, Any] = {"kind": "Job", "name": "gpu-check", "lasted": timedelta()}
         first = event("FailedCreate", 'pods "gpu-check-aaaaa" is forbidden: no', ago=GOES_ON, **moment)
         last = event("FailedCreate", 'pods "gpu-check-bbbbb" is forbidden: no', **moment)
         ((_, _, cause),) = causes(events=[last, first])

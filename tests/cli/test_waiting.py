@@ -17,8 +17,9 @@ from cli.causes import failure_of
 from cli.cluster import target_of
 from cli.errors import CommandError
 from cli.progress import Run
-from cli.stuck import GOES_ON, Json, ours
+from cli.stuck import GOES_ON, ours
 from cli.waiting import PATIENCE, Seen, Watch, inner_reader, reader
+from seen.plain import Json
 from tests.cli.conftest import Project
 from tests.cli.fake_api import FakeApi, kubeconfig, named, running
 from tests.cli.pods import DENIED, NOW, TEAMS, container, pod, stuck

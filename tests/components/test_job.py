@@ -32,6 +32,7 @@ REQUEST = Request(
     fraction=None,
     pair=None,
     gpu_memory_mib=None,
+    enforced=False,
     replicas=1,
     sharing=None,
     tainted=True,
@@ -59,7 +60,7 @@ POD_SECURITY: Spec = {
 }
 CONTAINER_SECURITY: Spec = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 TOLERATIONS = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
-CODE: Spec = {"name": "code", "configMap": {"name": "gpu-check-code"}}
+CODE: Spec = {"name": "code", "configMap": {"name": "gpu-check-programs"}}
 CODE_MOUNT: Spec = {"name": "code", "mountPath": "/opt/gpu-check", "readOnly": True}
 GRANTED = [
     "--granted",
@@ -159,6 +160,10 @@ class TestAskingJob:
 
     def test_whole_gpus(self) -> None:
         assert job.asking_job(REQUEST, "mark") == asking(EXPECTED)
+
+    def test_a_share_whose_memory_is_a_limit_is_told_to_the_probe_and_no_other(self) -> None:
+        assert job.expectation(replace(REQUEST, enforced=True, fraction=0.5), "mark")["enforced"] is True
+        assert "enforced" not in job.expectation(REQUEST, "mark")
 
     def test_half_of_a_pair_holds_a_share_by_annotation_and_waits_with_its_grant_passed_on(self) -> None:
         half = job.asked(PAIR)[1]

@@ -5,12 +5,14 @@ table. No test changes a setting of a GPU, so MPS and MIG are not tried.
 
 GPU_TENANCY_ENGINE_INJECTION is a program that brings all nodes into the injection mode that its one argument names; it
 ends with 3 and says why where they can't have it. Without it the nodes are taken as they are.
+GPU_TENANCY_ENGINE_OTHER_KAIS names further versions of KAI, separated by spaces, whose charts and images are there.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,14 +23,21 @@ import pytest
 
 from releases.injection import INJECTION
 from tests.engine import gpus
-from tests.engine.conftest import Engine, Row, everything_unprotected, told
+from tests.engine.conftest import Engine, Row, everything_unprotected, since, told
 from tests.engine.gpus import HOST_TEAMS, Ground, Pods, Tenant, finding, ground
+
+# a team's workloads: on this module's stack, or each would start from nothing
+from tests.engine.workloads import TestExamples as TestExamples
+from tests.engine.workloads import TestWorkloads as TestWorkloads
+from tests.engine.workloads import served as served
+from tests.engine.workloads import tenant as tenant
 
 pytestmark = pytest.mark.engine
 
 GOOD = ("pass", "warn")
 PAIR = {"pair": [0.3, 0.5]}
 SWITCH = os.environ.get("GPU_TENANCY_ENGINE_INJECTION")
+OTHER_KAIS = os.environ.get("GPU_TENANCY_ENGINE_OTHER_KAIS", "").split()
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +73,6 @@ def tried(engine: Engine, what: str, platform: dict[str, Any], *teams: str) -> d
         whose = what if len(found) == 1 else f"{what}, {team}"
         told(reported(whose, report, seconds))
     return reports[0]
-
-
-def since(began: float) -> float:
-    """Seconds, for the table."""
-    return round(time.monotonic() - began, 1)
 
 
 def reported(what: str, report: dict[str, Any], seconds: float) -> Row:
@@ -151,7 +155,8 @@ class TestEveryWay:
         pods = team.until_running("nvidia-smi-test", gpus.REPLICAS)
         uuids = team.uuids("nvidia-smi-test", pods)
         team.kubectl("delete", "deployment", "nvidia-smi-test", "--wait=true")
-        told(Row(what="nvidia-smi, 4 pods", verdict="Running", how="-", seconds=since(began)))
+        said = ", ".join(sorted(set(uuids)))
+        told(Row(what="nvidia-smi, 4 pods", verdict="Running", how="-", seconds=since(began), sentence=said))
         assert len(set(uuids)) <= node.gpus, uuids
 
 
@@ -174,6 +179,18 @@ class TestEveryInjectionMode:
         assert report["injection"] == INJECTION["cdi-cri"].seen
 
 
+class TestOtherSchedulers:
+    """KAI of other lines, each with its own way to hand out a fraction."""
+
+    @pytest.mark.parametrize("version", OTHER_KAIS)
+    def test_a_fraction(self, engine: Engine, node: Ground, version: str) -> None:
+        platform = gpus.platform_for(engine, {"fraction": 0.3})
+        platform["teams"][node.team]["scheduler"]["version"] = version
+        report = tried(engine, f"fraction 0.3, KAI {version}", platform)
+        held_to_its_grant(report, "sharing.granted", "sharing.uuid")
+        assert engine.outputs()["teams"][node.team]["schedulerVersion"] == version
+
+
 class TestModeHost:
     """Two teams on the host's KAI: what one does not use the other may have, until its owner wants it."""
 
@@ -188,11 +205,12 @@ class TestModeHost:
         owned = int(platform["teams"][HOST_TEAMS[0]]["resources"]["gpus"]["quota"])
         lender, borrower = (Tenant(engine=engine, team=team, folder=tmp_path) for team in HOST_TEAMS)
 
-        borrower.deploy("train", f"{borrower.team}-work", every, {})
+        image = platform["check"]["image"]
+        borrower.deploy("train", f"{borrower.team}-work", every, {}, image)
         began = time.monotonic()
         borrower.until_running("train", every)
         told(Row(what=f"borrowed {owned} of {every}", verdict="Running", how="-", seconds=since(began)))
-        lender.deploy("build", f"{lender.team}-work", owned, {"priorityClassName": "build"})
+        lender.deploy("build", f"{lender.team}-work", owned, {"priorityClassName": "build"}, image)
         began = time.monotonic()
         first = lender.until_running("build", owned)
         borrower.until_running("train", every - owned)
@@ -221,6 +239,13 @@ class TestAgain:
         began = time.monotonic()
         assert engine.steps() == {}
         told(Row(what="unchanged preview", verdict="same", how="-", seconds=since(began)))
+
+    def test_a_second_up_changes_nothing(self, engine: Engine, node: Ground) -> None:
+        began = time.monotonic()
+        said = engine.up()
+        told(Row(what="second up", verdict="same", how="-", seconds=since(began)))
+        assert re.search(r"^ +\d+ unchanged$", said, re.M), said[-2000:]
+        assert not re.search(r"\d+ (created|updated|replaced|deleted)", said), said[-2000:]
 
     def test_down_and_up_on_the_same_node(self, engine: Engine, node: Ground) -> None:
         began = time.monotonic()
@@ -293,10 +318,16 @@ class TestPlantedInAWholeGpu:
         caught("no RuntimeClass", report, "identity.driver")
         assert "No GPU arrived in this container" in report["sentence"]
 
-    def test_every_gpu_of_the_node_by_a_variable(self, whole: Pods, node: Ground) -> None:
-        report = whole.planted("all", gpus.with_env("NVIDIA_VISIBLE_DEVICES", "all"))
-        first = "identity.count" if node.gpus > 1 and report["injection"] != "cdi-cri" else "identity.granted"
-        caught("NVIDIA_VISIBLE_DEVICES=all", report, first)
+    def test_every_gpu_of_the_node_by_a_variable_is_refused_by_the_host(self, whole: Pods) -> None:
+        began = time.monotonic()
+        name = whole.start(whole.like_the_check("all", gpus.with_env("NVIDIA_VISIBLE_DEVICES", "all")))
+        try:
+            why = whole.refused(name)
+        finally:
+            whole.clear()
+        what = "planted: every GPU by name"
+        told(Row(what=what, verdict="refused", how="-", seconds=since(began), sentence=why))
+        assert "no-devices-by-name" in why
 
     def test_a_device_plugin_that_restarts_in_the_middle_harms_no_running_check(
         self, whole: Pods, engine: Engine, node: Ground

@@ -8,9 +8,11 @@ from collections import Counter
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from tests.mutants.files import ROOT
+
+T = TypeVar("T")
 
 _COMPARISONS: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
     ast.Lt: ast.LtE,
@@ -40,6 +42,10 @@ _OPERATORS: Final[dict[type[ast.operator], type[ast.operator]]] = {
 
 _KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.:/-]*")
 """Texts that name something: a property, a label, a token. Wording has spaces."""
+
+
+_DECLARING: Final = ("components/", "kube/")
+"""Rooms whose files say what is made and asked for: there, parts are left out, too."""
 
 
 _Path: TypeAlias = tuple[tuple[str, int | None], ...]
@@ -72,11 +78,12 @@ class Mutant:
 def mutants(file: str) -> list[Mutant]:
     """Return every mutant of a file."""
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    declaring = file.startswith(_DECLARING)
     seen: Counter[str] = Counter()
     found = []
     for path, scope in _sites(tree):
         node = _at(tree, path)
-        for replacement, change in _changes(node):
+        for replacement, change in _changes(node) if not declaring else _of_a_spec(node, path[-1][0]):
             key = f"{file}::{scope} {change}"
             seen[key] += 1
             found.append(
@@ -165,6 +172,31 @@ def _changes(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
         yield ast.Expr(ast.IfExp(ast.Constant(False), node.value, ast.Constant(None))), f"no {_short(node)}"
     elif isinstance(node, ast.Constant):
         yield from _constants(node)
+
+
+def _of_a_spec(node: ast.AST, field: str) -> Iterator[tuple[ast.AST, str]]:
+    if field not in ("keys", "elts") or not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+        yield from _changes(node)  # else it is left out already, where it stands
+    yield from _dropped(node)
+
+
+def _dropped(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
+    """Yield the node without one of its parts: a field of a spec, an option, an element of a list."""
+    if isinstance(node, ast.Dict):
+        for index, (key, value) in enumerate(zip(node.keys, node.values, strict=True)):
+            fewer = ast.Dict(keys=_without(node.keys, index), values=_without(node.values, index))
+            yield fewer, f"no {_short(key) if key else f'**{_short(value)}'}"
+    elif isinstance(node, ast.Call):
+        for index, keyword in enumerate(node.keywords):
+            left = ast.Call(func=node.func, args=node.args, keywords=_without(node.keywords, index))
+            yield left, f"{_short(node.func)} without {keyword.arg or _short(keyword.value)}"
+    elif isinstance(node, (ast.List, ast.Tuple)) and isinstance(node.ctx, ast.Load):
+        for index, element in enumerate(node.elts):
+            yield type(node)(elts=_without(node.elts, index), ctx=ast.Load()), f"no element {_short(element)}"
+
+
+def _without(items: list[T], index: int) -> list[T]:
+    return [*items[:index], *items[index + 1 :]]
 
 
 def _constants(node: ast.Constant) -> Iterator[tuple[ast.AST, str]]:

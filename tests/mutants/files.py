@@ -38,6 +38,74 @@ _PROBE: Final = tuple(
 )
 
 
+def _components(*names: str) -> tuple[str, ...]:
+    """Tests that compare whole specs, those of everything that is registered first: the quickest to notice."""
+    return tuple(f"tests/components/test_{name}.py" for name in ("existing_stacks", *names))
+
+
+_WORKLOADS: Final = (*_components(), "tests/workloads/test_program.py", "tests/workloads/test_rules.py")
+_OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
+    "components/base.py": _components("virtual_cluster", "guardrails", "program", "one_failed_team"),
+    "components/command.py": ("tests/hosts/test_program.py", "tests/slurm/test_slurm.py"),
+    "components/platform.py": (
+        *_components("host", "program", "program_checks", "life"),
+        "tests/hosts/test_program.py",
+    ),
+    "components/retry.py": _components("retry"),
+    "components/secrets.py": ("tests/workloads/test_program.py", "tests/slurm/test_slurm.py"),
+    "components/check/gpu_check.py": _components("check", "program_checks"),
+    "components/check/host.py": _components("check", "program_checks"),
+    "components/check/job.py": ("tests/components/test_job.py",),
+    "components/gpu/runtime_class.py": _components("host", "program"),
+    "components/gpu/software.py": (*_components("host", "metrics", "program"), "tests/test_injection_modes.py"),
+    "components/host/cluster.py": _components("host"),
+    "components/host/install.py": ("tests/hosts/test_program.py",),
+    "components/host/metrics_server.py": ("tests/hosts/test_program.py",),
+    "components/host/node_pool.py": _components("host", "program"),
+    "components/slurm/cluster.py": ("tests/slurm/test_slurm.py",),
+    "components/team/access.py": _components("access"),
+    "components/team/admission.py": _components("admission"),
+    "components/team/cel.py": _components("admission"),
+    "components/team/guardrails.py": _components("guardrails", "program"),
+    "components/team/kai_scheduler.py": _components("kai_scheduler", "life", "program"),
+    "components/team/network.py": _components("guardrails"),
+    "components/team/object_rules.py": _components("admission"),
+    "components/team/pause.py": _components("pause"),
+    "components/team/pod_isolation.py": _components("admission"),
+    "components/team/pod_rules.py": _components("admission"),
+    "components/team/protection.py": ("tests/components/test_protection.py", f"{_POLICIES}/test_gate.py"),
+    "components/team/queues.py": _components("queues", "life"),
+    "components/team/team.py": _components("program_checks", "program", "one_failed_team", "pause"),
+    "components/team/tenant.py": _components("guardrails", "queues", "virtual_cluster", "pause", "life", "program"),
+    "components/team/virtual_cluster.py": _components("virtual_cluster", "snapshots", "program"),
+    **{
+        f"components/workloads/{name}.py": _WORKLOADS
+        for name in ("app", "app_spec", "inference", "inference_spec", "pods", "workloads")
+    },
+}
+
+
+def _plain(*names: str) -> tuple[str, ...]:
+    return tuple(f"tests/components/test_{name}.py" for name in names)
+
+
+_KUBE: Final = "tests/components/test_kube.py"
+_OF_KUBE: Final[dict[str, tuple[str, ...]]] = {
+    "kube/__init__.py": (_KUBE, *_plain("virtual_cluster")),
+    "kube/client.py": (_KUBE, *_plain("snapshots"), "tests/cli/test_health.py"),
+    "kube/contents.py": _plain("snapshots"),
+    "kube/footprint.py": ("tests/cli/test_footprint.py",),
+    "kube/health.py": ("tests/cli/test_health.py",),
+    "kube/kubeconfig.py": (*_plain("kubeconfig"), _KUBE),
+    "kube/leftovers.py": (_KUBE,),
+    "kube/pods.py": _plain("pause", "renewal"),
+    "kube/snapshot_pod.py": _plain("snapshots"),
+    "kube/snapshots.py": _plain("snapshots"),
+    "kube/stack.py": _plain("kubeconfig"),
+    "kube/waits.py": (_KUBE,),
+}
+
+
 TESTS: Final[dict[str, tuple[str, ...]]] = {
     "policies/rules/quota.py": _first("quota", "queues", "rules"),
     "policies/rules/requests.py": _first("requests", "rules"),
@@ -70,9 +138,9 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
         )
         for room in ("quantity", "claims", "gpus", "room", "ports", "sets", "words")
     },
-    "components/check/job.py": ("tests/components/test_job.py",),
+    **_OF_COMPONENTS,
+    **_OF_KUBE,
     "probe/injection.py": ("tests/probe/test_injection.py", "tests/probe/test_sharing.py"),
     "probe/judge/sharing.py": ("tests/probe/test_sharing.py", *_PROBE),
     "probe/why.py": ("tests/probe/test_why.py",),
-    "components/team/protection.py": ("tests/components/test_protection.py", f"{_POLICIES}/test_gate.py"),
 }

@@ -104,6 +104,13 @@ def test_a_canary_comes_and_goes_while_nothing_runs_in_it(running: dict[str, Any
     assert (refused(steps, usage=usage) == []) is passes
 
 
+def test_a_canarys_cluster_that_goes_alone_may_go_only_where_nothing_is_known_to_run() -> None:
+    steps = [step("same", team(canaryOf="mlops"), team(canaryOf="mlops")), step("delete", vcluster())]
+    assert said(refused(steps)) == [("ml", "delete")]
+    assert said(refused(steps, usage=usage_of({"ml": 1}))) == [("ml", "delete")]
+    assert refused(steps, usage=usage_of({"ml": 0})) == []
+
+
 # --- what the gate does not know ---
 
 
@@ -126,6 +133,14 @@ def test_what_is_lost_with_an_unknown_type_is_refused(op: str) -> None:
     assert refused([step(op, claim)], [override("delete", "replace")]) == []
     nobodys = PolicyResource(type=claim.type, name="data", properties={})
     assert said(refused([step(op, nobodys)], [override("delete", "replace")])) == [("", "unknown")]
+
+
+def test_a_kind_that_goes_takes_its_objects_with_it_unless_kais_operator_alone_waits_for_it() -> None:
+    crd = PolicyResource(type="kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition", name="jobs", properties={})
+    gone = step("delete", crd)
+    assert said(refused([gone])) == [("", "unknown")]
+    gone["urn"] = f"urn:pulumi:prod::gpu-tenancy::{TEAM}$gpu-tenancy:index:KaiScheduler${crd.type}::jobs"
+    assert refused([gone]) == []
 
 
 def test_a_limit_that_is_not_known_is_refused() -> None:

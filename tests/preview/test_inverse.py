@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
@@ -50,9 +51,20 @@ def same(one: JsonValue, other: JsonValue) -> bool:
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
-@settings(derandomize=True, deadline=None, max_examples=100)
+@settings(derandomize=True, deadline=None, max_examples=25)
 @given(RECORDINGS, RECORDINGS)
 def test_the_reader_gives_back_what_was_written(before: dict[str, Resource], after: dict[str, Resource]) -> None:
+    given_back(before, after)
+
+
+@pytest.mark.fuzz
+@settings(derandomize=True, deadline=None, max_examples=1000)
+@given(RECORDINGS, RECORDINGS)
+def test_the_reader_gives_a_thousand_back(before: dict[str, Resource], after: dict[str, Resource]) -> None:
+    given_back(before, after)
+
+
+def given_back(before: dict[str, Resource], after: dict[str, Resource]) -> None:
     written = compare(before, after, made_by="a test")
     read = read_preview(json.dumps(written))
     assert {step.urn: step.op for step in read.steps} == {

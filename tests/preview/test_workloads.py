@@ -16,7 +16,9 @@ from preview.kinds import Kind
 from preview.observed import WORKLOADS, facts_in_state
 from preview.read import read_preview
 from settings.models import Override, Platform
+from tests.policies.world import team as team_of_the_world
 from tests.preview.world import TODAY, override, said
+from tests.preview.world import step as step_of
 from tests.report import world
 
 CHAT = {"kind": "inference", "model": "m", "weights": "1G", "gpu": {"count": 1}}
@@ -105,6 +107,11 @@ def refused(*steps: dict[str, Any], overrides: tuple[Override, ...] = ()) -> lis
 def test_a_workloads_object_that_goes_is_refused(kind: str, op: str, change: Any) -> None:
     assert refused(object_(kind, op)) == [("ml", change)]
     assert refused(object_(kind, op), overrides=(override(change),)) == []
+
+
+def test_a_deployment_that_goes_while_team_and_workload_stay_is_refused() -> None:
+    stays = step_of("same", team_of_the_world(), team_of_the_world())
+    assert refused(stays, object_("apps/v1:Deployment", "delete")) == [("ml", "lowerLimit")]
 
 
 @pytest.mark.parametrize("kind", ["core/v1:Service", "batch/v1:Job", "networking.k8s.io/v1:Ingress", "core/v1:Secret"])

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 import yaml
 
+from seen.model import Event
 from seen.snapshot import snapshot
-from seen.why import Request, Why, border, lost, why, would
+from seen.why import Request, Why, border, lost, queue, why, would
 from seen.why.model import because, sentences
+from seen.why.search import case_of
 from tests.conftest import ROOT
 from tests.seen.world import HERE, NOW, Json, World, merge, platform, recorded
 
-RECORDED = yaml.safe_load((HERE / "planted" / "recorded.yaml").read_text())
+RECORDED = yaml.load((HERE / "planted" / "recorded.yaml").read_text(), yaml.CSafeLoader)
 IN_RECORDINGS = [
     (stack, recording, team, pod, kind)
     for stack, recordings in RECORDED.items()
@@ -27,7 +29,7 @@ IN_RECORDINGS = [
 IN_THE_WORLD = [
     pytest.param(entry, id=f"{area}: {entry['plant']}")
     for area in ("kubelet", "border", "scheduling", "owners")
-    for entry in yaml.safe_load((HERE / "planted" / f"{area}.yaml").read_text())
+    for entry in yaml.load((HERE / "planted" / f"{area}.yaml").read_text(), yaml.CSafeLoader)
 ]
 
 
@@ -225,3 +227,45 @@ def test_an_eviction_that_a_team_made_up_ends_nothing() -> None:
     team = seen.team("ml")
     assert team is not None
     assert [(one.id, one.pod) for one in lost(seen, team)] == [("preempted", "x")]
+
+
+@pytest.mark.parametrize(
+    ("least", "said", "of", "told"),
+    [
+        (4, "Waiting for 4 pods to start, currently 3 exist, 0 are gated", "ml", "3"),
+        (4, "Waiting for 4 pods to start, currently 4 exist, 1 are gated", "ml", "3"),
+        (4, "Waiting for 4 pods to start, currently 4 exist, 0 are gated", "ml", None),
+        (4, "Waiting for 4 pods to start, currently 3 exist, 0 are gated", "research", None),
+        (1, "Waiting for 4 pods to start, currently 3 exist, 0 are gated", "ml", None),
+    ],
+)
+def test_a_group_that_is_not_whole_counts_the_pods_that_may_start(
+    least: int, said: str, of: str, told: str | None
+) -> None:
+    world = World()
+    plant(world, {"waits": {}})
+    group = {"metadata": {"name": GROUP, "namespace": "default"}, "spec": {"minMember": least}}
+    look, seen = world.seen()
+    team = seen.team("ml")
+    assert team is not None
+    pod = next(pod for pod in team.pods if pod.name == "train-0")
+    event_ = Event(team=of, namespace="default", kind="PodGroup", name=GROUP, reason="NotReady", message=said, at=NOW)
+    case = replace(case_of(look, replace(seen, events=(event_,)), team, pod), group=group)
+    found = queue.gang(case)
+    assert (found is None) is (told is None)
+    assert found is None or f"{told} of" in found.cause or f" {told} " in found.cause
+
+
+def test_what_another_team_lost_and_a_name_that_only_looks_like_the_hosts_are_told_of_nobody() -> None:
+    world = World()
+    said = "Pod default/a-x-b-x-research was preempted by workload default/y."
+    made_up = {"metadata": {"name": "e"}, "reason": "Evict", "message": said, "lastTimestamp": NOW.isoformat()}
+    world.plant({"add": {"ml": {"evictions": [made_up]}}})
+    _, seen = world.seen()
+    ml, research = seen.team("ml"), seen.team("research")
+    assert ml is not None
+    assert research is not None
+    assert [(one.id, one.namespace, one.pod) for one in lost(seen, ml)] == [
+        ("reclaimed", "default", "a-x-b-x-research")
+    ]
+    assert lost(seen, research) == []

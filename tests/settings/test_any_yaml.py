@@ -24,9 +24,10 @@ SCALARS = (
 TREES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=20
 )
-EVERY = settings(
-    max_examples=50, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+QUICK = settings(
+    max_examples=15, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+THOROUGH = settings(QUICK, max_examples=500)
 SHIPPED = shipped("prod").read_text(encoding="utf-8")
 
 
@@ -38,27 +39,41 @@ def read(folder: Path, text: str | bytes) -> None:
         load_stack_file(file, today=TODAY)
 
 
-@EVERY
+def with_a_part_replaced(data: st.DataObject) -> str:
+    start = data.draw(st.integers(0, len(SHIPPED)))
+    end = data.draw(st.integers(start, min(len(SHIPPED), start + 40)))
+    part = data.draw(st.text(alphabet="{}[]:-&*!|>%@`'\"# \n\tab0", max_size=10))
+    return SHIPPED[:start] + part + SHIPPED[end:]
+
+
+TEXTS = st.binary(max_size=200) | st.text(max_size=200)
+
+
+@QUICK
 @given(tree=TREES)
 def test_any_tree_below_our_key(tree: object, tmp_path: Path) -> None:
     read(tmp_path, yaml.dump({"config": {PLATFORM_KEY: tree}}))
 
 
-@EVERY
-@given(text=st.binary(max_size=200) | st.text(max_size=200))
+@QUICK
+@given(text=TEXTS)
 def test_any_text(text: str | bytes, tmp_path: Path) -> None:
     read(tmp_path, text)
 
 
-@EVERY
+@QUICK
 @given(data=st.data())
 def test_a_stack_file_with_any_part_of_it_replaced(data: st.DataObject, tmp_path: Path) -> None:
-    start = data.draw(st.integers(0, len(SHIPPED)))
-    end = data.draw(st.integers(start, min(len(SHIPPED), start + 40)))
-    read(
-        tmp_path,
-        SHIPPED[:start] + data.draw(st.text(alphabet="{}[]:-&*!|>%@`'\"# \n\tab0", max_size=10)) + SHIPPED[end:],
-    )
+    read(tmp_path, with_a_part_replaced(data))
+
+
+@pytest.mark.fuzz
+@THOROUGH
+@given(tree=TREES, text=TEXTS, data=st.data())
+def test_five_hundred_of_each(tree: object, text: str | bytes, data: st.DataObject, tmp_path: Path) -> None:
+    read(tmp_path, yaml.dump({"config": {PLATFORM_KEY: tree}}))
+    read(tmp_path, text)
+    read(tmp_path, with_a_part_replaced(data))
 
 
 def test_an_error_that_is_not_the_loaders_own_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

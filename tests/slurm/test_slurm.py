@@ -25,6 +25,9 @@ JOB = ROOT / "docs" / "examples" / "nvidia-smi-job.sh"
 COMMAND = "command:local:Command"
 REMOTE = "command:remote:Command"
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample"
+REAL_GPUS = int(os.environ.get("GPU_TENANCY_SLURM_GPUS", "0"))
+"""So many NVIDIA GPUs of this machine are SLURM's in `TestForReal`; 0: two character devices stand in for them."""
+GPUS = REAL_GPUS or 2
 
 
 class TestStackFile:
@@ -159,7 +162,7 @@ def packages() -> set[str]:
 
 @pytest.fixture(scope="module")
 def slurm() -> Iterator[Script]:
-    """A real SLURM on this machine, with two character devices as its GPUs; taken away again at the end."""
+    """A real SLURM on this machine, with its GPUs (`REAL_GPUS`); taken away again at the end."""
     if os.environ.get("CI") != "true" and os.environ.get("GPU_TENANCY_SLURM") != "1":
         pytest.skip("installs SLURM on this machine: set GPU_TENANCY_SLURM=1 to allow it (CI does)")
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
@@ -171,7 +174,7 @@ def slurm() -> Iterator[Script]:
         if update.returncode or subprocess.run(["apt-get", "install", "-s", "slurmctld"], check=False).returncode:
             pytest.skip("Debian's packages can't be had on this machine")
     host = sh("hostname -s").strip()
-    found = script(Slurm(host=host, gpus=2, devices=("/dev/null", "/dev/zero")))
+    found = script(Slurm(host=host, gpus=GPUS, devices=() if REAL_GPUS else ("/dev/null", "/dev/zero")))
     try:
         sh(found.text(found.install, sudo=False))
         yield found
@@ -190,28 +193,43 @@ def until(what: str, text: str, wanted: str, tries: int = 120) -> str:
     pytest.fail(f"{what}: {seen}")
 
 
+def device(said: str) -> int:
+    """The one GPU that a job of the example was given, by its output."""
+    found = re.match(r"host \S+, CUDA_VISIBLE_DEVICES=(\d+)\n", said)
+    assert found is not None, said
+    return int(found[1])
+
+
 class TestForReal:
     """The source's steps: sbatch, squeue, the job's output."""
 
     def test_the_gpus_are_gres_of_the_one_node(self, slurm: Script) -> None:
-        assert sh("sinfo -h -o '%T %G %P'").split() == ["idle", "gpu:2", "gpu*"]
+        assert sh("sinfo -h -o '%T %G %P'").split() == ["idle", f"gpu:{GPUS}", "gpu*"]
 
     def test_a_job_gets_one_gpu_and_says_which(self, slurm: Script, tmp_path: Path) -> None:
         number = sh(f"cd {tmp_path} && sbatch --parsable --wait {JOB}").strip()
         said = (tmp_path / f"slurm-{number}.out").read_text()
-        assert re.match(r"host \S+, CUDA_VISIBLE_DEVICES=[01]\n", said), said
+        print(said)
+        assert device(said) in range(GPUS), said
+        if REAL_GPUS:
+            assert len(re.findall(r"^GPU \d+: .+ \(UUID: GPU-[0-9a-f-]+\)$", said, re.M)) >= 1, said
 
-    def test_of_three_jobs_on_two_gpus_the_third_waits_and_then_runs(self, slurm: Script, tmp_path: Path) -> None:
-        numbers = [sh(f"cd {tmp_path} && sbatch --parsable {JOB}", SECONDS_TO_HOLD="600").strip() for _ in range(3)]
-        until("two run", "squeue -h -t RUNNING -o %i", rf"(?s)(?=.*\b{numbers[0]}\b)(?=.*\b{numbers[1]}\b)")
-        assert sh(f"squeue -h -j {numbers[2]} -o '%T %r'").split()[0] == "PENDING"
-        assert "Gres=gpu:2" in sh("scontrol show node")
-        sh(f"scancel {numbers[0]}")
-        until("the third runs", f"squeue -h -j {numbers[2]} -o %T", "RUNNING")
-        devices = {
-            until("its output", f"cat {tmp_path}/slurm-{number}.out", "DEVICES=").strip()[-1] for number in numbers[1:]
-        }
-        assert devices == {"0", "1"}, "two jobs at once never have one GPU"
+    def test_of_more_jobs_than_gpus_the_next_waits_and_then_runs(self, slurm: Script, tmp_path: Path) -> None:
+        """The source's three jobs on two GPUs: the third is PENDING. On one GPU the second is."""
+        numbers = [
+            sh(f"cd {tmp_path} && sbatch --parsable {JOB}", SECONDS_TO_HOLD="600").strip()
+            for _ in range(max(3, GPUS + 1))
+        ]
+        first, waiting = numbers[:GPUS], numbers[GPUS]
+        every = "".join(rf"(?=.*\b{number}\b)" for number in first)
+        until("the first run", "squeue -h -t RUNNING -o %i", rf"(?s){every}")
+        assert sh(f"squeue -h -j {waiting} -o '%T %r'").split()[0] == "PENDING"
+        assert f"Gres=gpu:{GPUS}" in sh("scontrol show node")
+        sh(f"scancel {first[0]}")
+        until("the next runs", f"squeue -h -j {waiting} -o %T", "RUNNING")
+        running = [*first[1:], waiting]
+        devices = [device(until("its output", f"cat {tmp_path}/slurm-{n}.out", "DEVICES=.*\n")) for n in running]
+        assert sorted(devices) == list(range(GPUS)), "two jobs at once never have one GPU"
         sh(f"scancel {' '.join(numbers[1:])}")
         until("nothing is left", "squeue -h -o %T | wc -l", r"^0$")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,9 @@ FOLDER = ROOT / "docs" / "examples" / "workloads"
 FILES = sorted(FOLDER.glob("*.yaml"))
 
 
-def manifests() -> Iterator[tuple[str, dict[str, Any]]]:
-    for path in FILES:
-        for manifest in yaml.safe_load_all(path.read_text()):
-            yield path.name, manifest
+@cache
+def manifests() -> tuple[tuple[str, dict[str, Any]], ...]:
+    return tuple((path.name, one) for path in FILES for one in yaml.load_all(path.read_text(), yaml.CSafeLoader))
 
 
 def pods() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -142,6 +143,29 @@ def test_the_page_says_which_gpu_and_never_a_secret(monkeypatch: pytest.MonkeyPa
     assert "GPU 0: NVIDIA H100 (UUID: GPU-1)" in shown
     assert "canary-value" not in shown
     assert page.data()["secrets"] == {"API_KEY": "set", "OTHER": "missing"}
+
+
+def test_where_nvidia_smi_cannot_be_run_torch_says_which_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    gpu = SimpleNamespace(name="NVIDIA H100", uuid="88f3cea9-ed11")
+    cuda = SimpleNamespace(device_count=lambda: 1, get_device_properties=lambda index: gpu)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    assert page.gpus() == ["GPU 0: NVIDIA H100 (UUID: GPU-88f3cea9-ed11)"]
+
+
+def test_where_neither_is_there_the_page_names_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert page.gpus() == []
+
+
+def test_the_page_ends_when_it_is_told_to() -> None:
+    code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); from probe import page; page.main(0)"
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("serving on port ")
+    process.terminate()  # as a container's first process, it has no default for it
+    assert process.wait(timeout=60) == 0
 
 
 def test_the_page_escapes_what_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,293 @@
+"""Runs mutants, each in a fork of its own.
+
+Most change the body of a function. For them the tests are collected once, a first run tells which tests reach which
+function, and each mutant is a fork in which the functions of one file have their new code. The others change what is
+worked out at import: in their fork the file, and what may stand on it, is imported anew.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import gc
+import importlib.abc
+import importlib.util
+import inspect
+import json
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from importlib.machinery import ModuleSpec
+from itertools import accumulate
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType, ModuleType
+from typing import Final, NoReturn, TextIO
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from tests.mutants.changes import Mutant
+from tests.mutants.files import ROOT
+from tests.test_rooms import ROOMS
+
+WORKERS: Final = max(1, min(4, os.cpu_count() or 1))
+TIMEOUT_SECONDS: Final = 60.0
+"""A mutant that runs longer hangs, and that is noticed, too. The tests of one file take some seconds."""
+MOST_SECONDS: Final = 20.0
+"""For the tests that one mutant is shown to: of its file's tests those that reach it, the first files' and the quickest
+first."""
+_SKIP: Final = "not ten_times and not importing_the_policies and not token_is_one_of_the_sdk"
+"""Tests about work, imports and the SDK: slow here, and no mutant is theirs."""
+_OPTIONS: Final = (
+    *("-x", "-q", "--no-header", "--tb=no", "--assert=plain", "-k", _SKIP),
+    *("-p", "no:cacheprovider", "-p", "no:anyio", "-p", "no:unraisableexception"),
+)
+
+
+def function_of(mutant: Mutant) -> str | None:
+    """The outermost function whose body a mutant changes, by its qualified name; None: it changes an import."""
+    node: ast.AST = ast.parse((ROOT / mutant.file).read_text(encoding="utf-8"))
+    names: list[str] = []
+    for field, index in mutant.path:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            return ".".join([*names, node.name]) if field == "body" else None
+        if isinstance(node, ast.ClassDef):
+            names.append(node.name)
+        value = getattr(node, field)
+        node = value if index is None else value[index]
+    return None
+
+
+def survivors(todo: Sequence[Mutant], tests: Sequence[str], told: TextIO) -> list[str]:
+    """Return the entries of the mutants that none of `tests` notices. `told`: where each is written at once.
+
+    Raises `SystemExit` where the tests fail without any mutant.
+    """
+    inside = {mutant.entry: found for mutant in todo if (found := function_of(mutant)) is not None}
+    _, missed = tempfile.mkstemp()
+    pid = os.fork()
+    if not pid:
+        _be_quiet()
+        loop = _Loop([mutant for mutant in todo if mutant.entry in inside], inside, tests, Path(missed), told)
+        _leave(lambda: int(pytest.main([*_OPTIONS, *tests], plugins=[loop])))
+    _, status = os.waitpid(pid, 0)
+    if os.waitstatus_to_exitcode(status):
+        which = Path(missed).read_text(encoding="utf-8") or " ".join(tests)
+        sys.exit(f"a test fails without any mutant: {which}")
+    anew = [mutant for mutant in todo if mutant.entry not in inside]
+    found = json.loads(Path(missed).read_text(encoding="utf-8"))
+    Path(missed).unlink()
+    return [*found, *_run(anew, lambda mutant: _imported_anew(mutant, tests), told)]
+
+
+def _run(todo: Sequence[Mutant], noticed: Callable[[Mutant], int], told: TextIO) -> list[str]:
+    """Run mutants, some at a time; return the entries of those for which `noticed` gives 0."""
+    waiting, running, found = list(reversed(todo)), dict[int, tuple[Mutant, float]](), list[str]()
+    while waiting or running:
+        while waiting and len(running) < WORKERS:
+            mutant = waiting.pop()
+            running[_fork(lambda mutant=mutant: noticed(mutant))] = (mutant, time.monotonic())  # type: ignore[misc]
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid in running:
+            mutant, _ = running.pop(pid)
+            if os.waitstatus_to_exitcode(status) == 0:
+                found.append(mutant.entry)
+                print(f"survived: {mutant.file}:{mutant.line}: {mutant.entry}", file=told, flush=True)
+            continue
+        for late, (_, started) in running.items():
+            if time.monotonic() - started > TIMEOUT_SECONDS:
+                os.kill(late, signal.SIGKILL)
+        time.sleep(0.005)
+    return found
+
+
+def _fork(work: Callable[[], int]) -> int:
+    pid = os.fork()
+    if not pid:
+        _be_quiet()
+        _leave(work)
+    return pid
+
+
+def _leave(work: Callable[[], int]) -> NoReturn:
+    status = 1  # a mutant that cannot even be imported is noticed
+    try:
+        status = work()
+    finally:
+        os._exit(status)
+
+
+def _be_quiet() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+
+
+class _Loop:
+    """Takes the place of pytest's own loop over the collected tests."""
+
+    def __init__(
+        self, todo: Sequence[Mutant], inside: Mapping[str, str], tests: Sequence[str], missed: Path, told: TextIO
+    ) -> None:
+        self._todo, self._inside, self._tests, self._missed, self._told = todo, inside, tests, missed, told
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        if not session.testsfailed:
+            pid = _fork(lambda: self._first(session.items))
+            _, status = os.waitpid(pid, 0)
+            session.testsfailed = os.waitstatus_to_exitcode(status)
+        if not session.testsfailed:
+            told = json.loads(self._missed.read_text(encoding="utf-8"))
+            reach: dict[str, list[tuple[int, float, int]]] = told["reach"]
+            for name in told["imported"]:
+                with suppress(ImportError):
+                    importlib.import_module(name)
+            gc.freeze()
+
+            def noticed(mutant: Mutant) -> int:
+                near = sorted(reach.get(f"{mutant.file}::{self._inside[mutant.entry]}", []))
+                spent = accumulate(seconds for _, seconds, _ in near)
+                _put_in(mutant)
+                return _failed(
+                    [session.items[at[2]] for at, sum_ in zip(near, spent, strict=True) if sum_ < MOST_SECONDS]
+                )
+
+            self._missed.write_text(json.dumps(_run(self._todo, noticed, self._told)), encoding="utf-8")
+        return True
+
+    def _first(self, items: Sequence[pytest.Item]) -> int:
+        """Run every test on what is there, and write which reach a function: rank of the file, seconds, number."""
+        reach: defaultdict[str, list[tuple[int, float, int]]] = defaultdict(list)
+        before = set(sys.modules)
+        for index, item in enumerate(items):
+            seen: set[CodeType] = set()
+            _forget()
+            began = time.monotonic()
+            with _calls(seen):
+                failed = _failed([item])
+            if failed:
+                self._missed.write_text(item.nodeid, encoding="utf-8")
+                return 1
+            rank = next(at for at, test in enumerate(self._tests) if item.nodeid.startswith(test))
+            for code in seen:
+                if code.co_filename.startswith(str(ROOT)):
+                    file = code.co_filename.removeprefix(f"{ROOT}/")
+                    reach[f"{file}::{code.co_qualname}"].append((rank, time.monotonic() - began, index))
+        # what tests import as they run is imported once for all forks
+        told = {"reach": reach, "imported": [name for name in sys.modules if name not in before]}
+        self._missed.write_text(json.dumps(told), encoding="utf-8")
+        return 0
+
+
+class _calls:  # noqa: N801  used as a statement
+    """Keep the code of whatever is called meanwhile, in other threads, too."""
+
+    def __init__(self, seen: set[CodeType]) -> None:
+        self._seen = seen
+
+    def __enter__(self) -> None:
+        def note(frame: FrameType, event: str, _: object) -> None:
+            if event == "call":
+                self._seen.add(frame.f_code)
+
+        threading.setprofile(note)
+        sys.setprofile(note)
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+        threading.setprofile(None)
+
+
+def _failed(items: Sequence[pytest.Item]) -> int:
+    for item, following in zip(items, [*items[1:], None], strict=False):
+        if any(report.failed for report in runtestprotocol(item, log=False, nextitem=following)):
+            return 1
+    return 0
+
+
+def _forget() -> None:
+    """Forget what functions keep, and programs that ran already: each test is to reach what it is about."""
+    for module in list(sys.modules.values()):
+        if getattr(module, "__name__", "").split(".")[0] in ROOMS:
+            for value in list(vars(module).values()):
+                if isinstance(value, functools._lru_cache_wrapper):
+                    value.cache_clear()
+    from tests import conftest
+
+    conftest._DECLARED.clear()
+
+
+def _put_in(mutant: Mutant) -> None:
+    """Give the functions of a mutant's file their new code."""
+    module = importlib.import_module(_module(mutant))
+    new = {
+        (code.co_qualname, code.co_firstlineno): code
+        for code in _codes(compile(mutant.tree(), str(ROOT / mutant.file), "exec"))
+    }
+    for function in _functions(vars(module).values(), module.__name__, set()):
+        function.__code__ = new[function.__code__.co_qualname, function.__code__.co_firstlineno]
+    _forget()
+
+
+def _module(mutant: Mutant) -> str:
+    return mutant.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield inner
+            yield from _codes(inner)
+
+
+def _functions(values: object, module: str, met: set[int]) -> Iterator[FunctionType]:
+    """Every function that a module's own file defines: in classes and below decorators, too."""
+    for value in list(values):  # type: ignore[call-overload]
+        if id(value) in met or getattr(value, "__module__", module) != module:
+            continue
+        met.add(id(value))
+        if isinstance(value, FunctionType) and value.__code__.co_filename.endswith(f"{module.replace('.', '/')}.py"):
+            yield value
+        elif isinstance(value, type):
+            yield from _functions(vars(value).values(), module, met)
+        below = [getattr(value, name, None) for name in ("__func__", "fget", "func", "__wrapped__")]
+        yield from _functions([each for each in below if inspect.isfunction(each)], module, met)
+
+
+class _Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports one module from a mutant's tree."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        self._mutant = mutant
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
+        if fullname != _module(self._mutant):
+            return None
+        package = self._mutant.file.endswith("/__init__.py")
+        places = [str((ROOT / self._mutant.file).parent)] if package else None
+        return importlib.util.spec_from_file_location(
+            fullname, ROOT / self._mutant.file, loader=self, submodule_search_locations=places
+        )
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(compile(self._mutant.tree(), str(ROOT / self._mutant.file), "exec"), module.__dict__)
+
+
+def _imported_anew(mutant: Mutant, tests: Sequence[str]) -> int:
+    sys.meta_path.insert(0, _Mutated(mutant))
+    above = ROOMS[ROOMS.index(_module(mutant).split(".")[0]) :]
+    for name in [name for name in sys.modules if name.split(".")[0] in above and not name.startswith("tests.mutants")]:
+        del sys.modules[name]
+    for test in tests:
+        if status := int(pytest.main([*_OPTIONS, test])):
+            return status
+    return 0
