@@ -15,7 +15,7 @@ from settings.models import Platform
 from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.fake_api import kubeconfig, named
 from tests.cli.fake_api import node as api_node
-from tests.cli.test_preflight_nodes import facts, found, node
+from tests.cli.one_pool import facts, found, node
 
 pytestmark = pytest.mark.slow
 

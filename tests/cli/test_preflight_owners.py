@@ -7,16 +7,8 @@ from typing import Any
 import pytest
 
 from cli.preflight import Level, ObjectFacts
-from tests.cli.test_preflight_nodes import (
-    BY_OPERATOR,
-    OPERATOR,
-    PLUGIN,
-    facts,
-    found,
-    node,
-    one,
-    platform,
-)
+from tests.cli.one_pool import facts, found, node, one, platform
+from tests.cli.test_preflight_nodes import BY_OPERATOR, OPERATOR, PLUGIN
 
 
 class TestOwners:
