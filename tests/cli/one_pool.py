@@ -12,6 +12,9 @@ from settings.models import Platform
 from settings.tenants import tenants
 
 GIB = 1024**3
+PLUGIN = ObjectFacts(name="kube-system/nvidia-gpu-device-plugin-large-cos", ours=False)
+OPERATOR = ObjectFacts(name="gpu-operator/gpu-operator", ours=False)
+BY_OPERATOR = ObjectFacts(name="gpu-operator/nvidia-device-plugin-daemonset", ours=False, detail="operator")
 
 
 def platform(

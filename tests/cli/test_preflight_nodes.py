@@ -8,13 +8,10 @@ from cli.preflight import Level, ObjectFacts
 from names import GPU_COUNT
 from releases import SharingConfig, sharing_config
 from settings.load import parse_platform
-from tests.cli.one_pool import facts, found, node, one, platform
+from tests.cli.one_pool import PLUGIN, facts, found, node, one, platform
 
 MIXED = {"nvidia.com/mig.strategy": "mixed", GPU_COUNT: "8"}
 FOUR = SharingConfig(name="a", strategy="timeSlicing", replicas=4)
-PLUGIN = ObjectFacts(name="kube-system/nvidia-gpu-device-plugin-large-cos", ours=False)
-OPERATOR = ObjectFacts(name="gpu-operator/gpu-operator", ours=False)
-BY_OPERATOR = ObjectFacts(name="gpu-operator/nvidia-device-plugin-daemonset", ours=False, detail="operator")
 
 
 class TestHowManyGpus:
