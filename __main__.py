@@ -30,16 +30,17 @@ def main() -> None:
         guards.refuse_the_lab(platform, stack, simulated=simulated)
         secrets = stack_secrets(platform, config, os.environ)
         known = None if platform.host.install else kubeconfig_of(platform.host, config.get("kubeconfig"))
+        protections: frozenset[str] = frozenset()
         if not simulated:
-            guards.guard(platform, stack, known[0] if known else None, today=date.today())
+            protections = guards.guard(platform, stack, known[0] if known else None, today=date.today())
     except (SettingsError, KubeconfigError, MissingSecretError, RefusedError) as error:
         raise pulumi.RunError(str(error)) from None
 
     tenants = resolve(platform)
     cluster = build.cluster(platform, tenants, known, secrets)
     parts = build.host(platform, cluster, tenants)
-    build.slurm(platform, secrets)
-    teams = build.teams(platform, parts, tenants, date.today(), secrets)
+    host = build.protection(parts, build.slurm(platform, secrets), protections)
+    teams = build.teams(platform, parts, tenants, date.today(), secrets, host, protections)
 
     pulumi.export("cluster", {"context": cluster.context, "provider": platform.host.provider.value, "uid": cluster.uid})
     pulumi.export("pools", {name: pool.facts for name, pool in parts.pools.items()})

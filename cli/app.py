@@ -28,6 +28,7 @@ from cli.look import viewer
 from cli.operate import add_commands
 from cli.salvage import salvaged
 from cli.why import add_request, request_of, show_why, show_would
+from hints import DEFAULT_STACK
 from settings.load import load_stack_file
 from settings.models import HostProvider
 from settings.problems import SettingsError
@@ -45,6 +46,7 @@ TIMED: Final = ("up", "down", "kubeconfig", "lab-reset")
 def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 bad input and nothing touched, 130 interrupted."""
     options = parser().parse_args(arguments)
+    say.about(str(options.stack))
     began = time.monotonic()
     try:
         run: Callable[[argparse.Namespace, Path], None] = options.run
@@ -381,7 +383,8 @@ def _lab_reset(options: argparse.Namespace, root: Path) -> None:
     if place.platform.host.provider is not HostProvider.LAB:
         raise InputError(
             f"stack {place.stack} is not a lab: its provider is {place.platform.host.provider}.",
-            f"`make lab-reset` resets the lab; to remove stack {place.stack}: `make down STACK={place.stack}`",
+            f"`make lab-reset STACK={DEFAULT_STACK}` resets the lab; to remove stack {place.stack}: "
+            f"`make down STACK={place.stack}`",
         )
     from cli.simulation import LabBridge
 

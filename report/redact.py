@@ -35,7 +35,7 @@ __all__ = ["SECRET", "SIGNATURE_KEY", "UNKNOWN", "Redactor", "is_secret_key"]
 UNKNOWN: Final = "(known after apply)"
 
 _SECRET_KEY: Final = re.compile(
-    rf"(?i)^(.*{ENDING}|pass|pwd|pw|.*kube_?-?config.*|(.*_)?auth(orization)?|.*bearer.*|\.?dockerconfigjson|\.dockercfg"
+    rf"(?i)^(.*{ENDING}|pass|pwd|pw|(.*[_-])?(pin|passcode)(_?code)?|.*kube_?-?config.*|(.*_)?auth(orization)?|.*bearer.*|\.?dockerconfigjson|\.dockercfg"
     r"|.*webhook_?-?url|(slack|teams|discord|alert|incoming)_?-?webhook|.*dsn"
     r"|.*certificate_?-?(authority_?-?)?data|(tls|ca|server)\.key)$"
 )

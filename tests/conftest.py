@@ -198,7 +198,7 @@ class RecordingMonitor(mocks.MockMonitor):
             )
         )
         given = request.object if state == inputs else serialized(state)
-        return resource_pb2.RegisterResourceResponse(urn=urn, id=id_, object=given)
+        return resource_pb2.RegisterResourceResponse(urn=urn, id=id_ or "", object=given)
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802
         self._keep(request, {"id": request.id}, "", read=True)

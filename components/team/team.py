@@ -17,6 +17,7 @@ from components.base import Component, unless_failed
 from components.check import job
 from components.check.gpu_check import GpuCheck, GpuCheckArgs
 from components.check.host import pod_settings, sharing
+from components.protection import Protection
 from components.team.access import Access, AccessArgs
 from components.team.admission import Admission, AdmissionArgs, Others
 from components.team.guardrails import Guardrails, GuardrailsArgs
@@ -35,7 +36,8 @@ class TeamArgs:
     """`host_kai` is the one KAI on the host, for mode `host`. `others`: what the tenant's pods must leave alone.
     `protect`: refuse to delete or replace the tenant. `depends_on`: what all of it stands on. `proven`: the host's own
     checks, which only what runs on a GPU waits for.
-    `secrets`: what its workloads need, by source. `beside`: who takes GPUs from it (`guardrails.py`)."""
+    `secrets`: what its workloads need, by source. `beside`: who takes GPUs from it (`guardrails.py`).
+    `host`: stands on all of the host. `known`: whether the state has the tenant's own `Protection`."""
 
     tenant: Tenant
     others: Others
@@ -47,6 +49,8 @@ class TeamArgs:
     depends_on: list[pulumi.Resource]
     proven: list[pulumi.Resource]
     secrets: Mapping[str, pulumi.Output[str]]
+    host: Protection
+    known: bool
     beside: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -85,6 +89,9 @@ class Team(Component):
         self.check = self._check(name)
         self.workloads = self._workloads(name)
         self.failed = self.failures()
+        Protection(
+            names.protection(name), self.made, known=args.known, after=args.host, opts=self.child(protect=args.protect)
+        )
         # a later run reads in the state whether it may leave this team out (cli/guards/memory.py)
         self.register_outputs({**self.outputs(), names.PROTECTED_OUTPUT: args.protect})
 

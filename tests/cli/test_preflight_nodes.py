@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cli.preflight import ClusterFacts, Finding, Level, NodeFacts, ObjectFacts, Taint, compare
-from names import GPU_COUNT, GPU_MEMORY
+from names import GPU_COUNT
 from releases import SharingConfig, sharing_config
 from settings.load import parse_platform
 from settings.models import Platform
@@ -326,9 +326,24 @@ class TestTaints:
         theirs = Taint(key="nvidia.com/gpu", value="true")
         finding = one(platform({"taint": taint}), facts(node(taints=(theirs,))))
         assert (finding.id, finding.level) == ("node-taint", Level.ERROR)
-        assert "its taint has value 'true', ours has 'present': pods tolerate present alone" in finding.message
+        told = "its taint has value 'true', ours has 'present': pods tolerate nvidia.com/gpu=present:NoSchedule alone"
+        assert told in finding.message
         assert ("409" in finding.message) == taint
+        assert finding.fix.startswith(
+            "set taint: true and taintValue: 'true' (same key, value, effect: no conflict), or "
+        )
         assert "remove the taint (`kubectl taint node gpu-0 nvidia.com/gpu:NoSchedule-`)" in finding.fix
+
+    @pytest.mark.parametrize("value", ["true", ""])
+    def test_another_value_that_the_file_says_is_ours(self, value: str) -> None:
+        theirs = Taint(key="nvidia.com/gpu", value=value)
+        assert found(platform({"taint": True, "taintValue": value}), facts(node(taints=(theirs,)))) == []
+        finding = one(platform({"taint": True, "taintValue": value}), facts(node(taints=(OURS,))))
+        assert f"its taint has value 'present', ours has {value!r}" in finding.message
+
+    def test_a_value_is_no_advice_where_the_list_has_other_taints_too(self) -> None:
+        theirs = (Taint(key="nvidia.com/gpu", value="true"), Taint(key="dedicated", value="gpu"))
+        assert "taintValue" not in one(platform(), facts(node(taints=theirs))).fix
 
     def test_another_effect_is_tolerated_by_nobody(self) -> None:
         theirs = replace(OURS, effect="NoExecute")
@@ -358,34 +373,3 @@ class TestTaints:
         assert [finding.id for finding in found(platform(), facts(cordoned))] == ["node-cordoned"]
         ids = [(finding.id, finding.level) for finding in found(platform({"taint": True}), facts(cordoned))]
         assert ids == [("node-cordoned", Level.WARNING), ("node-taint", Level.ERROR)]
-
-
-class TestMemoryLabel:
-    """Feature discovery's label is MiB, and was bytes once."""
-
-    @pytest.mark.parametrize(("owner", "level"), [("devicePlugin", Level.ERROR), ("gpuOperator", Level.WARNING)])
-    def test_bytes_are_never_repeated_as_advice(self, owner: str, level: Level) -> None:
-        gpu = {"stack": owner, "owner": "cluster", "runtimeClass": {"owner": "cluster"}}
-        where = facts(
-            node(labels={GPU_MEMORY: str(81920 * 1024**2)}), device_plugins=[BY_OPERATOR],
-            gpu_operators=[OPERATOR] if owner == "gpuOperator" else [],
-        )  # fmt: skip
-        finding = one(platform({"gpuMemoryMib": 81920}, gpu), where)
-        assert (finding.id, finding.level) == ("gpu-memory", level)
-        assert "which is bytes: 81920 MiB" in finding.message
-        assert "gpuMemoryMib stays 81920" in finding.fix
-        assert "gpuMemoryMib: 85899345920" not in finding.fix
-
-    def test_gibibytes_are_what_kai_takes_for_mebibytes(self) -> None:
-        finding = one(platform({"gpuMemoryMib": 81920}), facts(node(labels={GPU_MEMORY: "80"})))
-        assert "which is GiB: 81920 MiB" in finding.message
-        assert "gpuMemoryMib: 80" not in finding.fix
-
-    def test_bytes_of_another_gpu_are_both(self) -> None:
-        finding = one(platform({"gpuMemoryMib": 81920}), facts(node(labels={GPU_MEMORY: str(24576 * 1024**2)})))
-        assert "24576 MiB of another GPU" in finding.message
-        assert finding.level is Level.ERROR
-
-    def test_what_is_no_number_is_told(self) -> None:
-        finding = one(platform({"gpuMemoryMib": 81920}), facts(node(labels={GPU_MEMORY: "80GB"})))
-        assert "is no number" in finding.message

@@ -299,7 +299,7 @@ class TestProtection:
 
     def test_team_and_virtual_cluster_are_protected_and_what_must_be_replaceable_is_not(self, declare: Declare) -> None:
         found = {name for name in self.protected(declare("lab")) if name.startswith("ml")}
-        assert found == {"ml", "ml-virtual-cluster", "ml-virtual-cluster-vcluster"}
+        assert found == {"ml", "ml-protection", "ml-virtual-cluster", "ml-virtual-cluster-vcluster"}
 
     def test_an_override_lifts_it_for_one_team_until_its_date(self, declare: Declare) -> None:
         override = {

@@ -18,7 +18,7 @@ class TestCheck:
         recorder = declare("lab")
         for job in ("ml-check-job", "ml-check-job-1"):
             hooks = recorder.one(JOB, job).options.hooks
-            assert list(hooks.before_create) == ["ml-virtual-cluster-answers", job.replace("-job", "-admitted")]
+            assert list(hooks.before_create) == ["ml-virtual-cluster-answers", job.replace("-job", "-prepared")]
             assert list(hooks.on_error) == ["ml-check-asking"]
 
     def test_a_team_that_moves_to_another_mode_is_checked_again(self, declare: Declare) -> None:
@@ -37,14 +37,6 @@ class TestCheck:
             owned[mode] = values.get("experimental", {}).get("syncSettings", {}).get("setOwner", True)
         assert len(set(stamps.values())) == 3
         assert owned == {"virtual": True, "host": False, "default": True}
-
-    def test_a_check_without_a_kai_waits_for_no_webhook(self, declare: Declare) -> None:
-        recorder = declare("lab")
-        host = [
-            job for job in recorder.of_type(JOB) if job.name.startswith("host-check-") and job.name.endswith("-job")
-        ]
-        assert host
-        assert not any(list(job.options.hooks.before_create) for job in host)
 
     def pod(self, recorder: Recorder, team: str) -> Any:
         return recorder.one(JOB, f"{team}-check-job").inputs["spec"]["template"]

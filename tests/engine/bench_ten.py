@@ -25,7 +25,7 @@ import pytest
 
 from tests.engine import gpus
 from tests.engine.bench import available, by_hand, platform
-from tests.engine.conftest import STACK, Engine, Row, everything_unprotected, fresh, since, told
+from tests.engine.conftest import STACK, Engine, Row, everything_unprotected, fresh, overriding, since, told
 
 TEAMS: Final = 10
 RESOURCES: Final = {"gpus": 1, "cpu": 2, "memory": "12Gi", "pods": 14}
@@ -90,7 +90,9 @@ def removed(engine: Engine) -> None:
 def one_fewer(engine: Engine, data: gpus.Json) -> None:
     """The last team is left out of the file."""
     fewer = copy.deepcopy(data)
-    fewer["teams"].pop(list(fewer["teams"])[-1])
+    gone = list(fewer["teams"])[-1]
+    del fewer["teams"][gone]
+    fewer["overrides"] = overriding([gone], "delete")
     everything_unprotected(engine)
     engine.write(fewer)
     timed(f"one team of {TEAMS} removed", engine.up)

@@ -69,9 +69,10 @@ def test_the_other_stacks_break_only_rules_about_old_versions(declare: Declare, 
 
 
 def switched_on() -> dict[str, Any]:
-    """The lab with what no shipped stack has: snapshots, a topology, run times, the scale adjuster."""
+    """The lab with what no shipped stack has: snapshots, a topology, run times, the scale adjuster, a paused team."""
     data = deepcopy(platform_of("lab"))
     data["host"]["scheduler"] = {"version": "v0.16.8", "scaleAdjuster": True}
+    data["teams"]["dev"]["state"] = "paused"
     research = data["teams"]["research"]
     research["scheduler"] = {"mode": "host"}
     research["vcluster"] = {"snapshots": {"size": "3Gi"}}
