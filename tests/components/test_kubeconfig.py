@@ -226,3 +226,44 @@ class TestStack:
         assert context("kind", name="other") == "kind-other"
         assert context("kind", context="mine") == "mine"
         assert context("lab", context="prod") is None
+
+
+SERVER = "https://10.0.0.5:30868"
+
+
+@pytest.mark.parametrize(
+    ("text", "user"),
+    [
+        (
+            kube.team_kubeconfig(
+                "ml", SERVER, {"certificate-authority": "Q0E=", "client-certificate": "Q1JU", "client-key": "S0VZ"}
+            ),
+            {"client-certificate-data": "Q1JU", "client-key-data": "S0VZ"},
+        ),
+        (kube.user_kubeconfig("ml", SERVER, "Q0E=", base64.b64encode(b"a token").decode()), {"token": "a token"}),
+    ],
+    ids=["admin", "user"],
+)
+def test_a_teams_kubeconfig_leads_to_its_own_server_with_its_own_authority(text: str, user: dict[str, str]) -> None:
+    whole = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "ml",
+        "contexts": [{"name": "ml", "context": {"cluster": "ml", "user": "ml"}}],
+        "clusters": [{"name": "ml", "cluster": {"server": SERVER, "certificate-authority-data": "Q0E="}}],
+        "users": [{"name": "ml", "user": user}],
+    }
+    assert text == json.dumps(whole, sort_keys=True), "the same text for the same facts: the engine compares texts"
+
+
+def test_a_cut_kubeconfig_is_the_same_text_whatever_the_order_of_its_keys() -> None:
+    turned = {key: config()[key] for key in reversed(config())}
+    assert kube.one_context(yaml.safe_dump(turned, sort_keys=False), None, "file") == (
+        json.dumps(HERE, sort_keys=True),
+        "here",
+    )
+    given = (
+        '{"clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:1", "insecure-skip-tls-verify": true}}]}'
+    )
+    moved = {"server": "https://b:1", "insecure-skip-tls-verify": True}
+    assert kube.at_address(given, "b") == json.dumps({"clusters": [{"name": "a", "cluster": moved}]}, sort_keys=True)
