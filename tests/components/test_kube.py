@@ -79,9 +79,9 @@ class Server(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         path, _, query = self.path.partition("?")
         self.asked.append(f"{self.command} {path} {query}".strip())
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.command == "POST":
-            self.sent.append(json.loads(body))
+            self.sent.append(json.loads(sent))
         found = self.answers.get((self.command, path), [(404, "404 page not found")])
         code, body = found.pop(0) if len(found) > 1 else found[0]
         text = body if isinstance(body, str) else json.dumps(body)

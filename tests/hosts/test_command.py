@@ -30,8 +30,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, dict[str, Any]
 
         return command_
 
-    monkeypatch.setattr(command.command.local, "Command", remember("here"))
-    monkeypatch.setattr(command.command.remote, "Command", remember("there"))
+    monkeypatch.setattr("components.command.command.local.Command", remember("here"))
+    monkeypatch.setattr("components.command.command.remote.Command", remember("there"))
     return found
 
 
@@ -82,7 +82,8 @@ def test_what_prints_a_secret_is_logged_nowhere_and_its_output_is_secret(
 ) -> None:
     key: Any = "the private key"
     for connection in (Connection.model_validate({"sudo": sudo}), over_ssh(sudo=sudo)):
-        assert command.read("unit", "cat it", connection, key, OPTS) == "printed by unit"
+        printed: object = command.read("unit", "cat it", connection, key, OPTS)
+        assert printed == "printed by unit"
     for _, _, given in made:
         assert given["create"] == ("sudo -n cat it" if sudo else "cat it")
         assert "delete" not in given

@@ -90,7 +90,7 @@ class TestProgram:
         said = Slurm(
             host="batch-0",
             gpus=2,
-            gpuType="h100",
+            gpu_type="h100",
             partition="gpu",
             adopt=True,
             devices=("/dev/nvidia0", "/dev/nvidia1"),
