@@ -12,8 +12,8 @@ STACKS  = $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))
 
 .DEFAULT_GOAL := help
 .PHONY: help up preview outputs status footprint kubeconfig why would promote drop-canary preflight
-.PHONY: dashboard usage fence unfence env snapshot restore down inventory init lab-reset check check-fast test
-.PHONY: bench bench-life drills mutants schema lock clean
+.PHONY: dashboard usage fence unfence env snapshot restore down inventory init lab-reset check check-fast
+.PHONY: test bench bench-life bench-ten drills mutants schema lock clean
 
 -include report/targets.mk
 
@@ -49,9 +49,9 @@ why: $(READY)         ## why pods wait, and what to do: TEAM=ml POD=train-0; wit
 would: $(READY)       ## would a pod of TEAM be placed now? GPUS=2 or FRACTION=0.5, QUEUE=, CPU=, MEMORY=
 	@$(RUN) would --team "$(TEAM)" $(if $(GPUS),--gpus "$(GPUS)") $(if $(FRACTION),--fraction "$(FRACTION)") \
 	  $(if $(QUEUE),--queue "$(QUEUE)") $(if $(CPU),--cpu "$(CPU)") $(if $(MEMORY),--memory "$(MEMORY)") $(if $(JSON),--json)
-promote: $(READY)     ## give TEAM its canary's version: edits the stack file, shows the difference
+promote: $(READY)     ## give TEAM its canary's version, or let its other slot serve: edits the stack file, shows the difference
 	@$(RUN) promote --team "$(TEAM)"
-drop-canary: $(READY) ## take TEAM's canary out of the stack file, show the difference
+drop-canary: $(READY) ## take TEAM's canary, or its slot that does not serve, out of the stack file, show the difference
 	@$(RUN) drop-canary --team "$(TEAM)"
 preflight: $(READY)   ## compare the stack file with the cluster
 	@$(RUN) preflight
@@ -80,7 +80,8 @@ lab-reset: $(READY)   ## throw the lab away, whatever state it is in
 
 check: check-fast     ## format, lint, strict types, tests without needs
 	$(VENV)/bin/mypy
-	$(PY) -m pytest -q $(ALL_CORES) -m "not lab and not engine and not gpu and not fuzz"
+	$(PY) -m pytest -q $(ALL_CORES) -m "not lab and not engine and not gpu and not fuzz and not slow"
+	@echo "left to \`make test\`: tests that start programs or record whole stacks, sweeps of generated input, and those of lab, engine and GPU"
 check-fast: $(READY)  ## the half of it that takes seconds: format, lint, workflows
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
@@ -94,7 +95,9 @@ bench: $(READY)       ## cost of 3, 30 and 300 teams
 	@$(PY) -m tests.bench
 bench-life: $(READY)  ## the sources' claims beside the manual way and ours, on the cluster of GPU_TENANCY_ENGINE_STACK; PART=install, versions or hand: one part
 	@$(PY) -m tests.engine.bench_life $(if $(PART),--part $(PART))
-drills: $(READY)      ## break one team's scheduler in four ways while another works; STACK must be up; DRILL=name: one of them; asks on a cluster, YES=1: does not
+bench-ten: $(READY)   ## ten teams on real GPUs from nothing, ROUNDS times (5), and one beside the script by hand
+	@$(PY) -m tests.engine.bench_ten $(or $(ROUNDS),5) 3600
+drills: $(READY)      ## break one team's scheduler in four ways while another works; STACK must be up; DRILL=name,name: these of them; asks on a cluster, YES=1: does not
 	@$(PY) -m tests.drills --stack $(STACK) $(if $(DRILL),--only $(DRILL)) $(if $(YES),--yes)
 mutants: $(READY)     ## mutation over rules, arithmetic and the GPU check
 	@$(PY) -m tests.mutants

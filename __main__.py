@@ -19,6 +19,7 @@ from kube.stack import kubeconfig_of
 from settings.claims import declared_footprint
 from settings.load import parse_config
 from settings.problems import SettingsError
+from settings.tenants import serving
 
 
 def main() -> None:
@@ -29,21 +30,24 @@ def main() -> None:
         guards.refuse_the_lab(platform, stack, simulated=simulated)
         secrets = stack_secrets(platform, config, os.environ)
         known = None if platform.host.install else kubeconfig_of(platform.host, config.get("kubeconfig"))
+        protections: frozenset[str] = frozenset()
         if not simulated:
-            guards.guard(platform, stack, known[0] if known else None, today=date.today())
+            protections = guards.guard(platform, stack, known[0] if known else None, today=date.today())
     except (SettingsError, KubeconfigError, MissingSecretError, RefusedError) as error:
         raise pulumi.RunError(str(error)) from None
 
     tenants = resolve(platform)
     cluster = build.cluster(platform, tenants, known, secrets)
     parts = build.host(platform, cluster, tenants)
-    build.slurm(platform, secrets)
-    teams = build.teams(platform, parts, tenants, date.today(), secrets)
+    host = build.protection(parts, build.slurm(platform, secrets), protections)
+    teams = build.teams(platform, parts, tenants, date.today(), secrets, host, protections)
 
     pulumi.export("cluster", {"context": cluster.context, "provider": platform.host.provider.value, "uid": cluster.uid})
     pulumi.export("pools", {name: pool.facts for name, pool in parts.pools.items()})
     pulumi.export("hostChecks", {node: unless_failed(check.report) for node, check in parts.checks.items()})
     pulumi.export("footprint", declared_footprint(platform))
+    if serves := {team: serving(team, said) for team, said in platform.teams.items() if said.blue_green is not None}:
+        pulumi.export("serves", serves)
     pulumi.export("teams", {name: team.outputs() for name, team in teams.items()})
     pulumi.export("kubeconfigs", pulumi.Output.secret({name: team.kubeconfigs() for name, team in teams.items()}))
 

@@ -67,8 +67,9 @@ CHECK_NAME: Final = "gpu-check"
 CHECK_QUEUE: Final = "gpu-check"
 """The leaf queue of a team's check under the host's KAI, which takes nothing from any other queue."""
 CHECK_REPORT: Final = "gpu-check-report"
-CHECK_CODE: Final = "gpu-check-code"
-"""The ConfigMap with the check's programs, one in each namespace with a check's pods."""
+CHECK_CODE: Final = "gpu-check-programs"
+"""The ConfigMap with the check's programs, one in each namespace with a check's pods; in no state. (States from before
+hold one that is called `gpu-check-code`, and the engine deletes it after the update.)"""
 CHECK_PAIR_NAMESPACE: Final = "gpu-check-2"
 """The second namespace of a check that asks for two shares of one GPU."""
 CHECK_THIRD: Final = "gpu-check-third"
@@ -97,6 +98,11 @@ def team_node_label(team: str) -> str:
     """The label on the nodes that a tenant sees where a pool is divided by node names. One key per tenant, because two
     tenants (a team and its canary) may see the same node."""
     return f"gpu-tenancy/team-{team}"
+
+
+def protection(team: str | None) -> str:
+    """The resource that stands on all of a tenant; without one, on all of the host."""
+    return f"{team}-protection" if team else "protection"
 
 
 def parent_queue(team: str) -> str:

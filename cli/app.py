@@ -13,6 +13,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -27,10 +28,11 @@ from cli.look import viewer
 from cli.operate import add_commands
 from cli.salvage import salvaged
 from cli.why import add_request, request_of, show_why, show_would
+from hints import DEFAULT_STACK
 from settings.load import load_stack_file
 from settings.models import HostProvider
 from settings.problems import SettingsError
-from settings.tenants import tenants
+from settings.tenants import meant, tenants
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 STACK_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -44,6 +46,7 @@ TIMED: Final = ("up", "down", "kubeconfig", "lab-reset")
 def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 bad input and nothing touched, 130 interrupted."""
     options = parser().parse_args(arguments)
+    say.about(str(options.stack))
     began = time.monotonic()
     try:
         run: Callable[[argparse.Namespace, Path], None] = options.run
@@ -66,6 +69,7 @@ def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
     return Exit.OK
 
 
+@cache
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     result = argparse.ArgumentParser(prog="python -m cli", description="GPU hosts into isolated per-team clusters.")
@@ -90,10 +94,10 @@ def parser() -> argparse.ArgumentParser:
     kubeconfig = add("kubeconfig", _kubeconfig, "write a team's kubeconfig (mode 0600)")
     kubeconfig.add_argument("--team", required=True, help="a team of the stack file")
     kubeconfig.add_argument("--user", action="store_true", help="the one without admin rights")
-    promote = add("promote", _promote, "give a team its canary's version: edits the stack file, shows the difference")
-    drop = add("drop-canary", _drop_canary, "take a team's canary out of the stack file, and show the difference")
+    promote = add("promote", _promote, "give a team its canary's version, or let its other slot serve: edits the file")
+    drop = add("drop-canary", _drop_canary, "take a team's canary, or its slot that does not serve, out of the file")
     for edit in (promote, drop):
-        edit.add_argument("--team", required=True, help="a team with a canary")
+        edit.add_argument("--team", required=True, help="a team with a canary or with blueGreen")
     preflight = add("preflight", _preflight, "compare the stack file with the cluster")
     footprint = add("footprint", _footprint, "what tenancy itself costs, by team and beside what the pools have")
     footprint.add_argument("--team", default="", help="show this team's pods one by one")
@@ -277,19 +281,32 @@ def _footprint(options: argparse.Namespace, root: Path) -> None:
 def _why(options: argparse.Namespace, root: Path) -> None:
     place, driver, _host = _begin(options, root, must_reach=False, whole=False)
     driver.ready()
-    show_why(viewer(place, driver)(), options.team, options.pod, stack=place.stack, as_json=options.json)
+    show_why(
+        viewer(place, driver)(),
+        meant(place.platform, options.team),
+        options.pod,
+        stack=place.stack,
+        as_json=options.json,
+    )
 
 
 def _would(options: argparse.Namespace, root: Path) -> None:
     place, driver, _host = _begin(options, root, must_reach=False)
     driver.ready()
-    show_would(viewer(place, driver)(), options.team, request_of(options), stack=place.stack, as_json=options.json)
+    show_would(
+        viewer(place, driver)(),
+        meant(place.platform, options.team),
+        request_of(options),
+        stack=place.stack,
+        as_json=options.json,
+    )
 
 
 def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
     place = place_of(options, root)
-    names = sorted(tenants(place.platform))
-    if options.team not in names:
+    names = sorted({*place.platform.teams, *tenants(place.platform)})
+    team = meant(place.platform, options.team)
+    if team not in names:
         got = f"there is no team {options.team!r}" if options.team else "no team is named"
         raise InputError(
             f"{got} in {place.stack_file.name}.",
@@ -301,7 +318,7 @@ def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
     driver.use(host.target)
     say.line(host.headline())
     driver.ready()
-    text = driver.kubeconfig(options.team, user=options.user)
+    text = driver.kubeconfig(team, user=options.user)
     kind = "-user" if options.user else ""
     target = root / f"kubeconfig-{place.stack}-{options.team}{kind}.yaml"
     try:
@@ -366,7 +383,8 @@ def _lab_reset(options: argparse.Namespace, root: Path) -> None:
     if place.platform.host.provider is not HostProvider.LAB:
         raise InputError(
             f"stack {place.stack} is not a lab: its provider is {place.platform.host.provider}.",
-            f"`make lab-reset` resets the lab; to remove stack {place.stack}: `make down STACK={place.stack}`",
+            f"`make lab-reset STACK={DEFAULT_STACK}` resets the lab; to remove stack {place.stack}: "
+            f"`make down STACK={place.stack}`",
         )
     from cli.simulation import LabBridge
 

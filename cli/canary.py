@@ -1,4 +1,5 @@
-"""`promote` and `drop-canary`: the stack file edited in its text, and the difference shown. The cluster is not touched.
+"""`promote` and `drop-canary`, of a canary and of a slot that does not serve: the stack file edited in its text, and
+the difference shown. The cluster is not touched.
 
 Owns: what of the last run speaks against it, the words. Leaves to others: which characters change (`settings/edit.py`).
 """
@@ -14,15 +15,21 @@ from cli import say
 from cli.driver import Driver, Place
 from cli.errors import CommandError, InputError
 from cli.files import write_whole
-from settings.edit import NotEditableError, drop_canary, promote
-from settings.tenants import CANARY_SUFFIX
+from cli.guards.serves import PASSED
+from components.team.tenant import resolve
+from settings.blue_green import SlotName
+from settings.edit import NotEditableError, drop_canary, drop_slot, promote, serve
+from settings.tenants import CANARY_SUFFIX, serving, slot_name, tenants
 
 _FAILED: Final = "fail"
 
 
 def promoted(place: Place, team: str, driver: Driver) -> None:
     """Give the team its canary's version, and take the canary out of the file. Raises `CommandError`, also where the
-    canary's last check failed; then the file is as it was."""
+    canary's last check failed; then the file is as it was. With `blueGreen` the other slot serves, and both stay."""
+    if slot := _slot(place, team, "promote"):
+        _let_serve(place, team, slot, driver)
+        return
     canary = _canary(place, team, "promote")
     verdict = _verdict(driver, canary, _version(place, team))
     if verdict == _FAILED:
@@ -42,6 +49,13 @@ def promoted(place: Place, team: str, driver: Driver) -> None:
 
 def dropped(place: Place, team: str) -> None:
     """Take the team's canary out of the file. Raises `CommandError`; then the file is as it was."""
+    if slot := _slot(place, team, "drop-canary"):
+        _edit(place, team, lambda text, name: drop_slot(text, name, slot), "blueGreen")
+        say.line(
+            f"{slot_name(team, slot)} goes with all that is in it, {serving(team, place.platform.teams[team])} serves "
+            f"alone; its limits stay\nnext: `make preview STACK={place.stack}`, `make up STACK={place.stack}`"
+        )
+        return
     canary = _canary(place, team, "drop-canary")
     _edit(place, team, drop_canary)
     say.line(
@@ -50,9 +64,47 @@ def dropped(place: Place, team: str) -> None:
     )
 
 
+def _let_serve(place: Place, team: str, slot: SlotName, driver: Driver) -> None:
+    goes, comes = serving(team, place.platform.teams[team]), slot_name(team, slot)
+    verdict = _verdict(driver, comes, tenants(place.platform)[comes].scheduler.version)
+    if verdict not in PASSED and resolve(place.platform)[comes].is_checked:
+        raise CommandError(
+            f"the last check of {comes} has not passed ({verdict or 'not known'}), so it does not serve.",
+            f"`make up STACK={place.stack}` checks it, `make status STACK={place.stack}` shows it; "
+            f"`make drop-canary STACK={place.stack} TEAM={team}` takes it out",
+        )
+    _edit(place, team, lambda text, name: serve(text, name, slot), "blueGreen")
+    say.line(
+        f"{comes} serves team {team} with the team's limits, {goes} stays beside it with few GPUs\n"
+        f"next: `make preview STACK={place.stack}`, `make up STACK={place.stack}`, "
+        f"`make kubeconfig STACK={place.stack} TEAM={team}` for the team; "
+        f"`make promote STACK={place.stack} TEAM={team}` is the way back"
+    )
+
+
+def _slot(place: Place, team: str, command: str) -> SlotName | None:
+    """The slot of a team's `blueGreen` that does not serve; None for a team without. Raises `InputError` where it is
+    not there."""
+    found = place.platform.teams.get(team)
+    if found is None or found.blue_green is None:
+        return None
+    other = found.blue_green.other
+    if other not in found.blue_green.slots:
+        raise InputError(
+            f"team {team} has only one virtual cluster in {place.stack_file.name}.",
+            f"write teams.{team}.blueGreen.{other} with its version, `make up STACK={place.stack}`, then "
+            f"`make {command} STACK={place.stack} TEAM={team}`",
+        )
+    return other
+
+
 def _canary(place: Place, team: str, command: str) -> str:
-    with_one = [name for name, found in place.platform.teams.items() if found.scheduler.canary is not None]
-    if team in with_one:
+    with_one = [
+        name
+        for name, found in place.platform.teams.items()
+        if found.scheduler.canary is not None or (found.blue_green and found.blue_green.other in found.blue_green.slots)
+    ]
+    if team in with_one:  # one with slots does not come here
         return team + CANARY_SUFFIX
     there = team in place.platform.teams
     got = f"team {team} has no canary" if there else f"there is no team {team!r}" if team else "no team is named"
@@ -82,7 +134,7 @@ def _verdict(driver: Driver, canary: str, version: str | None) -> str | None:
     return _FAILED if state.failed else state.verdict
 
 
-def _edit(place: Place, team: str, change: Callable[[str, str], str]) -> None:
+def _edit(place: Place, team: str, change: Callable[[str, str], str], section: str = "scheduler") -> None:
     path, name = place.stack_file.resolve(), place.stack_file.name
     try:
         text = path.read_bytes().decode()
@@ -90,8 +142,8 @@ def _edit(place: Place, team: str, change: Callable[[str, str], str]) -> None:
         write_whole(path, edited, mode=stat.S_IMODE(path.stat().st_mode))
     except NotEditableError:
         raise CommandError(
-            f"{name} says the scheduler of team {team} by an anchor, a merge key or in several places.",
-            f"edit teams.{team}.scheduler there by hand: version, and no canary",
+            f"{name} says the {section} of team {team} by an anchor, a merge key or in several places.",
+            f"edit teams.{team}.{section} there by hand",
         ) from None
     except OSError as error:
         raise CommandError(f"{name} can't be written: {error.strerror}.", "check the file's rights") from None

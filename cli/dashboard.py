@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from cli import say
 from cli.driver import Driver, Place
 from cli.errors import CommandError, InputError
+from cli.files import write_whole
 from cli.look import viewer
 from page.facts import Data, facts
 from page.onefile import one_file
@@ -15,6 +17,8 @@ from page.server import ADDRESS, PortTakenError, Server
 from settings.models import HostProvider
 
 PORTS = range(65536)
+READABLE = 0o644
+"""Who serves the file is often somebody else; it holds no secret."""
 
 
 def see_of(place: Place, driver: Driver) -> Callable[[], Mapping[str, Data]]:
@@ -23,7 +27,8 @@ def see_of(place: Place, driver: Driver) -> Callable[[], Mapping[str, Data]]:
 
     def see() -> Mapping[str, Data]:
         now = view()
-        whys = (one for team in now.seen.teams for one in (*now.whys(team), *now.lost(team)))
+        found = (one for team in now.seen.teams for one in (*now.whys(team), *now.lost(team)))
+        whys = (replace(one, cause=say.told(one.cause), fix=say.told(one.fix)) for one in found)
         return facts(now.seen, whys, simulated=simulated)
 
     return see
@@ -33,7 +38,10 @@ def write(place: Place, driver: Driver, out: Path) -> None:
     """Write the page as one file. Raises `CommandError`."""
     text = one_file(see_of(place, driver)())
     try:
-        out.write_text(text, encoding="utf-8")
+        if out.exists() and not out.is_file():
+            out.write_text(text, encoding="utf-8")  # a pipe or a terminal has no half
+        else:
+            write_whole(out, text, mode=READABLE)
     except OSError as error:
         raise CommandError(
             f"{out} can't be written: {error.strerror}.", "choose another place: STATIC=out.html"

@@ -25,7 +25,7 @@ from lightkube import Client
 
 from cli import say
 from cli.backend import Env, exports, has_passphrase, project
-from cli.causes import Failure
+from cli.causes import Failure, distinct
 from cli.cluster import TIMEOUT, Identity, Target, connected, get_json, target_of
 from cli.driver import Place, Reach, TeamState
 from cli.errors import CommandError, InputError, InterruptedRunError
@@ -38,7 +38,7 @@ from cli.levels import policy_arguments
 from cli.locks import Lock, end_orphans, is_engine, read_locks
 from cli.progress import Progress, Run, run_shown
 from cli.reach import kubeconfig_in, reach_of, teams_in_state
-from cli.resume import Pending, clear, pending_operations
+from cli.resume import Pending, clear, pending_operations, stands_in_the_way
 from cli.shown import show_preview, words
 from cli.stack import Stack, protected_urns
 from cli.status import team_states
@@ -180,7 +180,10 @@ class EngineDriver:
     def _run_quietly(self, *arguments: str, result: Path | None = None) -> Run:
         """Run the engine; its words come back without secrets, because a workflow's log is read by many."""
         command = self._stack.command(*arguments, "--stack", self._place.stack)
-        env, quiet = {**self._stack.env, **STREAM}, Progress(lambda _: None)
+        pending = pending_operations(self._stack.exported)
+        # the program need not ask the engine again for what stands here
+        clean = {} if any(stands_in_the_way(operation) for operation in pending) else {RELEASED: ""}
+        env, quiet = {**self._stack.env, **STREAM, **clean}, Progress(lambda _: None)
         run = run_shown(command, cwd=self._place.root, env=env, progress=quiet, result=result)
         return replace(run, text="\n".join(Redactor().lines(run.text.splitlines())))
 
@@ -235,13 +238,16 @@ class EngineDriver:
             self._go("destroy", "--yes", "--skip-preview", "--continue-on-error", *lifted, *config)
 
     def _let_go(self) -> list[str]:
-        """Lift the protection of the teams that the stack file lets go by an override; return their names."""
+        """Lift the protection of the teams that the stack file lets go by an override; return their names.
+
+        A team that never became whole says nothing of its protection, and may have none: it is let go as well.
+        """
         there = resolve(self._place.platform)
         going = {team: urns for team, urns in protected_urns(self._stack.exported).items() if team not in there}
         for urns in going.values():
             for urn in urns:
                 self._stack.capture("state", "unprotect", urn, "--yes", "--stack", self._place.stack)
-        return list(going)
+        return sorted({*going, *(team for team in teams_in_state(self._stack.exported) if team not in there)})
 
     def _lift_protection(self) -> list[str]:
         """Teams are protected; the stack file's overrides lift that, for `down` as for leaving a team out."""
@@ -338,7 +344,7 @@ class EngineDriver:
             return
         spaces = {tenant.namespace: name for name, tenant in resolve(self._place.platform).items()}
         read = together(reader(self._host, [*spaces, *SHARED_NAMESPACES]), self._inner_readers)
-        with Watch(read, teams=spaces, stack=self._place.stack) as watch:
+        with Watch(read, teams=spaces, stack=self._place.stack, begun=lambda: shown.phase == "Updating") as watch:
 
             def hopeless(progress: Progress) -> str:
                 failure = watch.hopeless()
@@ -361,6 +367,7 @@ class EngineDriver:
         """Say what a run came to. Raises `CommandError` unless all went well."""
         if run.code == 0:
             return
+        teams = sorted(tenants(self._place.platform))
         again = f"`make {MAKE_TARGET.get(what, what)} STACK={self._place.stack}` goes on from here"
         if run.interrupted:
             raise InterruptedRunError("interrupted; what the engine had finished is in the state.", again)
@@ -368,11 +375,12 @@ class EngineDriver:
             raise refused(refusals)
         kept = keep_words(self._place.root, self._place.stack, what, run.text)
         if run.stopped:
-            first = next((failure for failure in seen if str(failure) == run.stopped), None)
-            others = [failure for failure in seen if failure is not first]
+            # the one that waiting will not mend stands first, with every team that has it
+            ordered = sorted(seen, key=lambda failure: str(failure) != run.stopped)
+            first, *others = distinct(ordered, teams)
             raise CommandError(
-                f"{run.stopped}; waiting would not have mended it, so the run was stopped.",
-                f"{first.fix if first else 'mend it'}; {again}",
+                f"{first}; waiting would not have mended it, so the run was stopped.",
+                f"{first.fix}; {again}",
                 detail="\n".join([*also(others), f"the engine's own words: {kept}"]),
             )
         if run.code < 0:
@@ -382,7 +390,7 @@ class EngineDriver:
         raise explained(
             run.text,
             f"`pulumi {what}` failed with exit code {run.code}",
-            tenants=sorted(tenants(self._place.platform)),
+            tenants=teams,
             stack=self._place.stack,
             kept=kept,
             seen=seen,

@@ -137,7 +137,7 @@ class Host:
                 )
             return ""
         if as_json:
-            print(json.dumps([vars_of(finding) for finding in findings], indent=2))
+            say.result(json.dumps([vars_of(finding) for finding in findings], indent=2))
         else:
             shown = [f for f in findings if whole or f.level is Level.WARNING]
             if shown:
@@ -171,5 +171,5 @@ def table(findings: list[Finding]) -> Table:
     for header in ("", "what", "found", "fix"):
         result.add_column(header, overflow="fold")
     for finding in findings:
-        result.add_row(MARKS[finding.level], finding.subject, finding.message, finding.fix)
+        result.add_row(MARKS[finding.level], finding.subject, say.told(finding.message), say.told(finding.fix))
     return result

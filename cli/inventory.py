@@ -17,22 +17,10 @@ import yaml
 from pydantic import ValidationError
 
 from cli.preflight import NodeFacts
-from names import GPU_COUNT, GPU_MEMORY, GPU_PRODUCT
+from cli.preflight.discovered import Discovered, discovered
 from settings.infrastructure import Pool
 
 ARCHITECTURE: Final = "kubernetes.io/arch"
-# labels of GPU feature discovery (k8s-device-plugin v0.20.0:docs/gpu-feature-discovery/README.md)
-REPLICAS: Final = "nvidia.com/gpu.replicas"
-SHARING: Final = "nvidia.com/gpu.sharing-strategy"
-DRIVER: Final = "nvidia.com/cuda.driver-version.full"
-MIG: Final = "nvidia.com/mig.strategy"
-
-WAYS: Final = {"time-slicing": "timeSlicing", "mps": "mps"}
-"""The label's word for a way of sharing, and the stack file's."""
-_MARKS: Final = re.compile(r"(-SHARED|-MIG-.*)$")
-"""What feature discovery adds to a product's name on a node that shares its GPUs."""
-_CUT: Final = re.compile(r"-MIG-(\S+)$")
-"""On a node whose GPUs MIG cuts into slices of one profile: then the labels count slices, and tell their memory."""
 _MODEL: Final = re.compile(r"[A-Za-z]{1,3}\d{1,4}[A-Za-z]?")
 USUAL_PODS: Final = 110
 """The kubelet's --max-pods where nobody sets it, and a pool's default."""
@@ -85,58 +73,61 @@ class Machine:
 
 def machine_of(node: NodeFacts) -> Machine:
     """Return a node's GPUs, by feature discovery's labels where they are, else by what the device plugin advertises."""
-    labels = node.labels
+    said = discovered(node.labels)
     advertised = max(node.gpu_capacity or 0, node.gpus or 0)
-    counted = _number(labels.get(GPU_COUNT))
-    replicas = max(_number(labels.get(REPLICAS)) or 1, 1)
-    way = WAYS.get(labels.get(SHARING, ""), "timeSlicing") if replicas > 1 else ""
     slices = {name: amount for name, amount in node.mig_slices.items() if amount}
-    gpus = counted if counted is not None else advertised // replicas
-    memory = _number(labels.get(GPU_MEMORY))
-    cut = _CUT.search(labels.get(GPU_PRODUCT, ""))
+    replicas = said.replicas or _told_by_numbers(said, advertised, slices)
+    gpus = said.count if said.count is not None else advertised // replicas
     return Machine(
         name=node.name,
         gpus=gpus,
-        architecture=labels.get(ARCHITECTURE, ""),
-        product=_MARKS.sub("", labels.get(GPU_PRODUCT, "")) if gpus else "",
+        architecture=node.labels.get(ARCHITECTURE, ""),
+        product=said.plain_product if gpus else "",
         # the label says the whole GPU's, however it is shared (k8s-device-plugin v0.20.0:internal/lm/resource.go)
-        memory_mib=memory if gpus and memory else None,
+        memory_mib=said.memory_mib if gpus else None,
         replicas=replicas,
-        way=way,
-        driver=labels.get(DRIVER, ""),
+        way=said.way if replicas > 1 else "",
+        driver=said.driver,
         cpu=node.cpu,
         memory=node.memory,
         pods=node.pods,
-        mig=", ".join(f"{amount} x {name}" for name, amount in sorted(slices.items())) or (cut[1] if cut else ""),
-        cut=cut[1] if cut else "",
-        notes=tuple(_notes(node, gpus, advertised, replicas)),
+        mig=", ".join(f"{amount} x {name}" for name, amount in sorted(slices.items())) or said.cut,
+        cut=said.cut,
+        notes=tuple(_notes(node, said, gpus, advertised, replicas)),
     )
 
 
-def _notes(node: NodeFacts, gpus: int, advertised: int, replicas: int) -> Iterator[str]:
+def _told_by_numbers(said: Discovered, advertised: int, slices: Mapping[str, int]) -> int:
+    """Replicas where nobody discovers them: as often as the GPUs that a label counts go into what is advertised."""
+    if not said.count or slices or said.cut or advertised % said.count:
+        return 1
+    return max(advertised // said.count, 1)
+
+
+def _notes(node: NodeFacts, said: Discovered, gpus: int, advertised: int, replicas: int) -> Iterator[str]:
     if not node.ready:
         yield "not Ready"
     if node.cordoned:
         yield "cordoned"
     if node.gpus is not None and node.gpus < advertised:
         yield f"{advertised - node.gpus} of {advertised} are unhealthy"
+        if replicas > 1:
+            yield "a sick GPU's other replicas still get pods"
     if gpus and not advertised:
         yield "no device plugin advertises its GPUs"
     elif gpus and advertised != gpus * replicas and not node.mig_slices:
         yield f"advertises {advertised}, which is not {gpus} GPUs x {replicas}"
+    elif replicas > 1 and said.replicas is None:
+        yield "that its GPUs are shared is told by the numbers alone (no feature discovery)"
     # of strategy `single` alone nothing follows: the GPU Operator sets it on nodes whose GPUs are whole
-    if node.labels.get(MIG) == "mixed" or any(node.mig_slices.values()):
+    if said.strategy == "mixed" or any(node.mig_slices.values()):
         yield "MIG of strategy mixed: its slices can't be given to teams, KAI takes no whole GPUs there"
-    elif _CUT.search(node.labels.get(GPU_PRODUCT, "")):
+    elif said.cut:
         yield BY_HAND
-    if gpus and not _number(node.labels.get(GPU_MEMORY)):
+    if gpus and said.memory_mib is None:
         yield "nobody says the memory of its GPUs (no feature discovery): gpuMemoryMib is left out"
     if node.taints:
         yield "taints " + ", ".join(map(str, node.taints))
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdecimal() else None
 
 
 def pools_of(machines: Iterable[Machine]) -> dict[str, list[Machine]]:

@@ -27,6 +27,7 @@ from capacity import api_quantity, pod_request
 from cli.preflight import ClusterFacts, Fence, NodeFacts, ObjectFacts, Right, Taint
 from cli.preflight.rights import MONITORS
 from cli.preflight.software import BY_OPERATOR
+from cli.sharing import plugin_configs
 from names import GPU, LABEL_POOL, MANAGED_BY
 
 OUR_MANAGERS: Final = ("pulumi-kubernetes",)
@@ -128,6 +129,7 @@ def read_facts(client: Client, rights: Sequence[Right], *, version: str, made: b
         service_monitors=attempt("customresourcedefinitions", lambda: _has_crd(client, MONITORS))
         if any(f"{right.resource}.{right.group}" == MONITORS for right in rights)
         else None,
+        plugin_configs=attempt("configmaps", lambda: plugin_configs(client, our_spaces)),
         kubernetes_inside=_inside(pods or (), our_spaces),
         denied=attempt("rights", lambda: _denied(client, rights)) or (),
         unreadable=unreadable,

@@ -12,11 +12,28 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.errors import CommandError
+from hints import DEFAULT_STACK, for_stack
 from report.plan import Line, Tone
 from settings.problems import escaped
 
 WIDTH_IN_A_LOG: Final = 200
 """Columns where nobody is looking, unless COLUMNS says so: tables keep their lines whole in a log."""
+
+
+class _Subject:
+    """What the process speaks about; one command runs in it."""
+
+    stack = DEFAULT_STACK
+
+
+def about(stack: str) -> None:
+    """Let every `make ...` that is told from now on name this stack."""
+    _Subject.stack = stack
+
+
+def told(text: str) -> str:
+    """A text as it is told: its commands as they have to be typed for the stack that it is about."""
+    return for_stack(text, _Subject.stack)
 
 
 def console(*, result: bool = False) -> Console:
@@ -44,7 +61,7 @@ def plan(lines: Iterable[Line]) -> None:
     found = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     with suppress(BrokenPipeError):
         for each in lines:
-            found.print(Text(each.text, style=_STYLES[each.tone]), soft_wrap=True)
+            found.print(Text(told(each.text), style=_STYLES[each.tone]), soft_wrap=True)
 
 
 def plain(text: str) -> str:
@@ -56,7 +73,7 @@ def plain(text: str) -> str:
 def line(text: str) -> None:
     """Say one line."""
     with suppress(BrokenPipeError):  # a reader that has gone (`| head`) must not end an update in the middle
-        print(plain(text), file=sys.stderr, flush=True)
+        print(plain(told(text)), file=sys.stderr, flush=True)
 
 
 def lines(texts: Iterable[str]) -> None:
@@ -67,7 +84,7 @@ def lines(texts: Iterable[str]) -> None:
 
 def result(text: str) -> None:
     """Write a command's result, on standard output."""
-    text = plain(text)
+    text = plain(told(text))
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
     sys.stdout.flush()
 

@@ -24,6 +24,7 @@ from kube.contents import Since, since
 from kube.snapshot_pod import Store
 from kube.snapshots import Snapshot, SnapshotError, go_back, recorded, take
 from settings.models import HostProvider
+from settings.tenants import meant, slot_of, team_of, tenants
 
 NAMED: Final = 5
 """Objects that are named one by one; beyond them the count is enough."""
@@ -37,7 +38,9 @@ def store_of(place: Place, team: str) -> Store:
             f"stack {place.stack} is a lab: its virtual clusters are plain API servers without vCluster.",
             "ask for a stack on a cluster",
         )
-    found = place.platform.teams.get(team)
+    team = meant(place.platform, team)
+    kept_of = team in place.platform.teams or slot_of(place.platform, team) is not None  # a canary keeps none
+    found = tenants(place.platform).get(team) if kept_of else None
     if found is None:
         names = ", ".join(sorted(place.platform.teams)) or "(none)"
         got = f"there is no team {team!r}" if team else "no team is named"
@@ -45,7 +48,8 @@ def store_of(place: Place, team: str) -> Store:
     kept = found.vcluster.snapshots
     if kept is None:
         raise InputError(
-            f"team {team} keeps no snapshots: {place.stack_file.name} has no teams.{team}.vcluster.snapshots.",
+            f"team {team} keeps no snapshots: {place.stack_file.name} has no "
+            f"teams.{team_of(place.platform, team)}.vcluster.snapshots.",
             f"write `vcluster: {{snapshots: {{}}}}` for it and `make up STACK={place.stack}`: that makes a volume",
         )
     return Store(team=team, settings=kept)

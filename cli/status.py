@@ -6,7 +6,7 @@ Owns: reading the outputs and each team's API, the rows. A team whose API is dow
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from kube.health import faults
 from names import CHECK_NAMESPACE, CHECK_REPORT, Object
 from probe.pair import LISTED, listing
 from settings.models import Platform, SchedulerMode, Team
-from settings.tenants import tenants
+from settings.tenants import canary_of, slot_of, tenants
 
 REPORT_PATH: Final = f"/api/v1/namespaces/{CHECK_NAMESPACE}/configmaps/{CHECK_REPORT}"
 QUICK: Final = httpx2.Timeout(4.0, connect=2.0)
@@ -96,7 +96,7 @@ def _row(platform: Platform, name: str, team: Team, state: TeamState | None, now
     return Row(
         team=name,
         pool=team.pool or "-",
-        mode=f"{team.scheduler.mode.value}, paused" if team.paused else team.scheduler.mode.value,
+        mode=", ".join(_mode(platform, name, team)),
         version=version or "-",
         gpus=f"{gpus.quota} of {gpus.limit} {unit}s" if gpus.limit else "-",
         queues=", ".join(f"{leaf} -/{_number(q.gpu.quota)}/{_number(q.gpu.limit)}" for leaf, q in team.queues.items())
@@ -106,6 +106,15 @@ def _row(platform: Platform, name: str, team: Team, state: TeamState | None, now
         check=_check(state, now),
         faults=state.faults if state else (),
     )
+
+
+def _mode(platform: Platform, name: str, team: Team) -> Iterator[str]:
+    yield team.scheduler.mode.value
+    if slot_of(platform, name) is not None:
+        serves = canary_of(platform, name)
+        yield f"beside {serves}" if serves else "serves"
+    if team.paused:
+        yield "paused"
 
 
 def rows_of_state(states: Mapping[str, TeamState], *, now: datetime) -> list[Row]:

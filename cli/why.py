@@ -83,7 +83,7 @@ def show_why(view: View, team: str, pod: str, *, stack: str, as_json: bool) -> N
     gone = [] if pod else [one for each in teams for one in view.lost(each)]
     unseen = unseen_of(view.seen.gaps, [each.name for each in teams])
     if as_json:
-        print(
+        say.result(
             json.dumps(
                 {"waiting": list(map(asdict, waiting)), "lost": list(map(asdict, gone)), "notSeen": unseen}, indent=2
             )
@@ -131,7 +131,7 @@ def wrapped(text: str, indent: str = "") -> str:
     whole = TextWrapper(
         width, initial_indent=indent, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
     )
-    return "\n".join(whole.wrap(text))
+    return "\n".join(whole.wrap(say.told(text)))
 
 
 def unseen_of(gaps: Sequence[Gap], teams: Sequence[str]) -> list[str]:
@@ -159,7 +159,7 @@ def show_would(view: View, team: str, request: Request, *, stack: str, as_json: 
     if as_json:
         body = {"would": answer.why is None, "queue": answer.queue, "node": answer.node, "note": answer.note}
         refusal = {"id": answer.why.id, "cause": answer.why.cause, "fix": answer.why.fix} if answer.why else {}
-        print(json.dumps({**body, **refusal, "notSeen": unseen}, indent=2))
+        say.result(json.dumps({**body, **refusal, "notSeen": unseen}, indent=2))
         return
     queue = f" in queue {answer.queue}" if answer.queue else ""
     what = f"{request.gpus} GPU{'' if request.gpus == 1 else 's'}"

@@ -77,6 +77,11 @@ class Component(pulumi.ComponentResource):
         if made.resource is not self:
             self._made.append(made.resource)
 
+    @property
+    def made(self) -> tuple[pulumi.Resource, ...]:
+        """All that was made below this component so far, at any depth."""
+        return tuple(self._made)
+
     def failures(self) -> pulumi.Output[list[str]]:
         """What failed of all that was made below this component so far; empty where nothing did."""
         each = [made.urn.apply(lambda _: "").recover(str) for made in self._made]

@@ -1,4 +1,4 @@
-"""The whole platform, in the order that it comes up in: host, GPU software, host checks, teams.
+"""The whole platform, in the order that it comes up in: host, GPU software, host checks and teams.
 
 Owns: the order, and what one part hands to the next.
 Leaves to others: reading config (`__main__.py`), every object (the components).
@@ -15,13 +15,15 @@ import pulumi_kubernetes as k8s
 
 import names
 import releases
-from components.check.gpu_check import GpuCheck, GpuCheckArgs, code_map
+from components.base import Component
+from components.check.gpu_check import GpuCheck, GpuCheckArgs
 from components.check.host import host_requests
 from components.gpu.software import GpuSoftware, GpuSoftwareArgs
 from components.host.cluster import HostCluster, HostClusterArgs
 from components.host.install import WAYS, InstalledHost, InstalledHostArgs
 from components.host.metrics_server import MetricsServer, MetricsServerArgs
 from components.host.node_pool import NodePool, NodePoolArgs
+from components.protection import Protection
 from components.slurm.cluster import SlurmCluster, SlurmClusterArgs
 from components.team.admission import others
 from components.team.kai_scheduler import KaiScheduler, KaiSchedulerArgs
@@ -52,7 +54,7 @@ def cluster(
     secrets: Mapping[str, pulumi.Output[str]],
 ) -> HostCluster:
     """Declare the host cluster: the one of `known` (kubeconfig and context), or one that is made."""
-    provider = platform.host.provider
+    provider, beside = platform.host.provider, list[Component]()
     if known is not None:
         kubeconfig, context = pulumi.Output.secret(known[0]), known[1]
     else:
@@ -65,10 +67,12 @@ def cluster(
                 key=secrets[f"config/{ssh.key}"] if ssh else None,
             ),
         )
+        beside.append(made)
         kubeconfig, context = made.kubeconfig, WAYS[provider].context(platform)
     found = HostCluster("host", HostClusterArgs(kubeconfig=kubeconfig, context=context, provider=provider.value))
     if platform.host.kind is not None and platform.host.kind.metrics_server:
-        MetricsServer("metrics-server", MetricsServerArgs(provider=found.provider))
+        beside.append(MetricsServer("metrics-server", MetricsServerArgs(provider=found.provider)))
+    found.beside += beside
     return found
 
 
@@ -175,12 +179,6 @@ def _host_checks(
         metadata={"name": names.HOST_NAMESPACE, "labels": names.labels()},
         opts=pulumi.ResourceOptions(provider=cluster.provider, parent=cluster),
     )
-    code = code_map(
-        "host-check-code",
-        names.HOST_NAMESPACE,
-        "host",
-        pulumi.ResourceOptions(provider=cluster.provider, parent=cluster, depends_on=[namespace]),
-    )
     return {
         suffix: GpuCheck(
             f"host-check-{suffix}",
@@ -189,7 +187,7 @@ def _host_checks(
                 checked={"gpu": platform.gpu.model_dump(mode="json")},
                 provider=cluster.provider,
                 kubeconfig=cluster.kubeconfig,
-                depends_on=[namespace, code, software, *([pools[request.pool]] if request.pool else [])],
+                depends_on=[namespace, software, *([pools[request.pool]] if request.pool else [])],
                 own_namespace=False,
                 own_priority=False,
             ),
@@ -207,19 +205,28 @@ def slurm(platform: Platform, secrets: Mapping[str, pulumi.Output[str]]) -> Slur
     return SlurmCluster("slurm", SlurmClusterArgs(slurm=declared, key=secrets[f"config/{ssh.key}"] if ssh else None))
 
 
+def protection(parts: HostParts, cluster: SlurmCluster | None, known: frozenset[str]) -> Protection:
+    """Declare what stands on all of the host and on SLURM, for the protected teams to stand on.
+
+    `known`: the names of those in the state, as everywhere here."""
+    host = (parts.cluster, *parts.cluster.beside, *parts.pools.values(), parts.software, parts.kai)
+    below = [*host, *parts.checks.values(), cluster]
+    name = names.protection(None)
+    return Protection(name, [made for part in below if part for made in part.made], known=name in known)
+
+
 def teams(
     platform: Platform,
     parts: HostParts,
     tenants: Mapping[str, Tenant],
     today: date,
     secrets: Mapping[str, pulumi.Output[str]],
+    host: Protection,
+    known: frozenset[str],
 ) -> dict[str, Team]:
-    """Declare every tenant. Each stands on the host checks of the nodes that it sees, and on no other team; a canary
-    comes after its own."""
-    found: dict[str, Team] = {}
-    for name, tenant in sorted(tenants.items(), key=lambda item: item[1].canary_of is not None):
-        found[name] = _team(platform, parts, tenants, name, today, secrets, found.get(tenant.canary_of or ""))
-    return {name: found[name] for name in tenants}
+    """Declare every tenant. Each comes up beside the host checks of the nodes that it sees, and runs nothing on a GPU
+    before they are through. None stands on another team."""
+    return {name: _team(platform, parts, tenants, name, today, secrets, host, known) for name in tenants}
 
 
 def _team(
@@ -229,10 +236,11 @@ def _team(
     name: str,
     today: date,
     secrets: Mapping[str, pulumi.Output[str]],
-    beside: Team | None,
+    host: Protection,
+    known: frozenset[str],
 ) -> Team:
     tenant = tenants[name]
-    # a canary comes and goes; a team does not
+    # a canary comes and goes, and likewise a slot that does not serve; a team does not
     protect = tenant.canary_of is None and protected(name, platform.overrides, today)
     return Team(
         name,
@@ -245,14 +253,18 @@ def _team(
             host_kai=parts.kai,
             protect=protect,
             secrets=secrets,
-            beside=beside,
-            depends_on=[
-                *([parts.pools[tenant.pool_name]] if tenant.pool_name else []),
-                *(
-                    check.finished
-                    for suffix, check in parts.checks.items()
-                    if suffix in tenant.nodes or suffix == f"pool-{tenant.pool_name}"
-                ),
+            host=host,
+            known=names.protection(name) in known,
+            beside={
+                other.namespace: other.gpu_limit
+                for other in tenants.values()
+                if other is not tenant and other.owner == tenant.owner
+            },
+            depends_on=[parts.pools[tenant.pool_name]] if tenant.pool_name else [],
+            proven=[
+                check.finished
+                for suffix, check in parts.checks.items()
+                if suffix in tenant.nodes or suffix == f"pool-{tenant.pool_name}"
             ],
         ),
         pulumi.ResourceOptions(protect=protect),

@@ -1,8 +1,8 @@
 """The few live calls that the program makes itself, and kubeconfig texts. No Pulumi import.
 
 Owns: kubeconfig texts (`kubeconfig.py`, `stack.py`), waiting for what comes later (`waits.py`), deleting what KAI's
-hooks leave behind (`leftovers.py`), stopping and renewing pods (`pods.py`), the one way to call a cluster
-(`client.py`).
+hooks leave behind (`leftovers.py`), writing what no state holds (`puts.py`), stopping and renewing pods (`pods.py`),
+the one way to call a cluster (`client.py`).
 Leaves to others: every object that Pulumi can own.
 """
 
@@ -12,7 +12,8 @@ from kube.client import meet_types
 from kube.kubeconfig import KubeconfigError, at_address, one_context, team_kubeconfig, user_kubeconfig
 from kube.leftovers import delete_leftovers
 from kube.pods import renew_pods, stop_pods
-from kube.waits import comes_later, wait_for_secret, wait_until_admitted, wait_until_it_answers
+from kube.puts import put
+from kube.waits import comes_later, wait_for_secret, wait_until_admitted, wait_until_it_answers, wait_until_lowered
 
 __all__ = [
     "KubeconfigError",
@@ -21,6 +22,7 @@ __all__ = [
     "delete_leftovers",
     "meet_types",
     "one_context",
+    "put",
     "renew_pods",
     "stop_pods",
     "team_kubeconfig",
@@ -28,4 +30,5 @@ __all__ = [
     "wait_for_secret",
     "wait_until_admitted",
     "wait_until_it_answers",
+    "wait_until_lowered",
 ]

@@ -13,7 +13,7 @@ from typing import Final, cast
 import httpx2
 
 from kube.client import connect, path, pause, reason_of, said, target
-from names import Object, team_namespace
+from names import GPU, QUOTA_NAME, Object, team_namespace
 
 SECRET_DEADLINE_SECONDS: Final = 180.0
 """The Secret lags its Release by seconds, under load by a minute (ten teams at once on two cores)."""
@@ -22,6 +22,8 @@ ANSWER_DEADLINE_SECONDS: Final = 180.0
 control plane that was restarted answers after half a minute, later on a busy node."""
 ANSWER_TIMEOUT: Final = httpx2.Timeout(5.0)
 """Seconds for one try: an address that swallows packets must not use up the deadline in a few tries."""
+LOWERED_DEADLINE_SECONDS: Final = 120.0
+"""A bound is lowered by one call, a second after the update begins; longer where many updates wait for their turn."""
 ADMITTED_DEADLINE_SECONDS: Final = 180.0
 """KAI's admission is ready 15 s after helm is content (v0.16.8, idle node), and later where the node is busy."""
 
@@ -89,6 +91,40 @@ def _not_ready(api: httpx2.Client) -> str | None:
     except httpx2.TransportError as error:
         return reason_of(error)
     return None if answer.is_success else said(answer)
+
+
+def wait_until_lowered(kubeconfig: str, bounds: Mapping[str, int], deadline: float = LOWERED_DEADLINE_SECONDS) -> None:
+    """Return once each namespace's ResourceQuota bounds its GPUs (replicas) by at most this number, or is not there.
+
+    Raises `TimeoutError` that names the namespace, its bound and what to look at.
+    """
+    end = time.monotonic() + deadline
+    with connect(kubeconfig) as api:
+        for namespace, most in bounds.items():
+            while (why := _above(api, namespace, most)) is not None:
+                if time.monotonic() > end:
+                    message = (
+                        f"ResourceQuota {namespace}/{QUOTA_NAME} was not lowered to {most} GPUs in {deadline:.0f} s "
+                        f"({why}), so nobody else gets them. See why, and run the update again"
+                    )
+                    raise TimeoutError(message)
+                pause()
+
+
+def _above(api: httpx2.Client, namespace: str, most: int) -> str | None:
+    """Why a ResourceQuota may still bound more GPUs than that, None where it does not."""
+    try:
+        answer = api.get(path("v1", "ResourceQuota", QUOTA_NAME, namespace))
+    except httpx2.TransportError as error:
+        return reason_of(error)
+    if answer.status_code == 404:
+        return None  # it comes later, with its own number
+    if not answer.is_success:
+        return said(answer)
+    # pods are held to the status, which follows the spec
+    quota, key = answer.json(), f"requests.{GPU}"
+    bound = max(int(((quota.get(part) or {}).get("hard") or {}).get(key, 0)) for part in ("spec", "status"))
+    return f"it is {bound}" if bound > most else None
 
 
 def comes_later(error: str) -> bool:

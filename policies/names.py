@@ -22,6 +22,7 @@ VIRTUAL_CLUSTER: Final = f"{OURS}VirtualCluster"
 KAI_SCHEDULER: Final = f"{OURS}KaiScheduler"
 GPU_CHECK: Final = f"{OURS}GpuCheck"
 ADMISSION: Final = f"{OURS}Admission"
+PROTECTION: Final = f"{OURS}Protection"
 
 CONFIG_MAP: Final = "kubernetes:core/v1:ConfigMap"
 CUSTOM_RESOURCE_DEFINITION: Final = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"

@@ -15,12 +15,13 @@ from pydantic import JsonValue
 
 from preview.differences import differences
 from preview.facts import CANARY_OF, CLUSTER_UID, DERIVED, HARD, MADE, Facts, Known
-from preview.judges import numbers, versions
+from preview.judges import numbers, slots, versions
 from preview.kinds import OF_THE_STACK, Allow, Edit, Effect, Kind, Row
 from preview.table import NOT_IN_TABLE, row_of
 from preview.usage import Usage, Use
 from preview.values import UnreadableError, is_known
 from settings.models import Platform
+from settings.tenants import tenants
 
 EVERYONE = ""
 """Stands in the place of a tenant for what all of them notice."""
@@ -53,6 +54,7 @@ def changes(old: Facts, new: Facts, *, usage: Usage | None = None) -> tuple[Chan
         *_of_pools(old, new, usage),
         *_of_tenants(old, new, usage),
         *_removed(old, new, usage),
+        *_added(old, new),
     ]
     found.sort(key=lambda change: (_SEVERITY.index(change.kind), change.tenant, change.path))
     once: dict[tuple[str, str], Change] = {}
@@ -64,8 +66,9 @@ def changes(old: Facts, new: Facts, *, usage: Usage | None = None) -> tuple[Chan
 def snapshots_first(platform: Platform, old: Facts, new: Facts) -> dict[str, str]:
     """Return the teams that notice a change and whose file asks for a snapshot before that, each with what it is."""
     found: dict[str, str] = {}
+    there = tenants(platform)
     for change in changes(old, new):
-        team = platform.teams.get(change.tenant)
+        team = there.get(change.tenant)
         kept = team.vcluster.snapshots if team is not None else None
         if change.kind is not Kind.IN_PLACE and change.tenant in old.tenants and kept and kept.before_changes:
             found.setdefault(change.tenant, change.means)
@@ -151,6 +154,8 @@ def _of_tenants(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]
             yield from _changed(row_of(edit.path), edit)
         if "state" not in edited:
             yield from _of_bounds(name, old, new, _use(usage, name))
+        if effect := slots.serves_no_more(old, new, name):
+            yield _change(effect, _edit_of(name, "blueGreen.serves", old, new, None))
 
 
 _OF_PODS: Final = ("queues.", "resources.gpus.", "resources.cpu", "resources.memory", "resources.pods")
@@ -220,12 +225,10 @@ def _asked_as_before(key: str, was: Known, now: Known) -> bool:
 def _removed(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]:
     for name in sorted(old.tenants.keys() - new.tenants.keys()):
         use = _use(usage, name)
-        canary = old.tenants[name].get(CANARY_OF) is not None
-        words = "removed: its virtual cluster and its namespace, with everything in them"
+        words = slots.goes(old.tenants[name], name)
         if versions.promoted(old, new, str(old.tenants[name].get(CANARY_OF))) == name:
             words = f"promoted, and so {words}"
-        idle = canary and use is not None and use.gpus == 0
-        # a canary comes and goes; only what runs in it is held on to
+        idle = slots.comes_and_goes(old.tenants[name], use)
         yield Change(
             tenant=name,
             kind=Kind.DISRUPTIVE if idle else Kind.LOSING,
@@ -233,6 +236,12 @@ def _removed(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]:
             allow=None if idle else "delete",
             topic="team",
         )
+
+
+def _added(old: Facts, new: Facts) -> Iterator[Change]:
+    for name in sorted(new.tenants.keys() - old.tenants.keys()):
+        if old.tenants and (means := slots.comes(new, name)):
+            yield Change(tenant=name, kind=Kind.IN_PLACE, means=means, topic=slots.TOPIC)
 
 
 def _edits(was: Known, now: Known) -> Iterator[tuple[str, JsonValue, JsonValue]]:

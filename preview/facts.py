@@ -5,7 +5,7 @@ change of one means (`table`).
 
 A fact that is absent is not known: nothing is concluded from it. A team's facts are keyed by the path below the team
 (`vcluster.backingStore`), with defaults filled in and -1 resolved, so that a new default shows as the change that it
-is. A canary is a tenant of its own.
+is. A canary is a tenant of its own, and so is each slot of `blueGreen`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import releases
 from components.team.tenant import Tenant, quota_hard, resolve
 from names import GPU
 from settings.models import GpuStack, Platform, Pool, Queue, SchedulerMode, Team
-from settings.tenants import canary_of, tenants_now
+from settings.tenants import canary_of, slot_of, tenants_now
 from settings.types import Section
 
 Known: TypeAlias = Mapping[str, JsonValue]
@@ -30,21 +30,24 @@ Known: TypeAlias = Mapping[str, JsonValue]
 HARD: Final = "hard"
 """Derived: the numbers of a tenant's ResourceQuota, by its keys."""
 CANARY_OF: Final = "canaryOf"
-"""Derived: the team that a tenant is the canary of."""
+"""Derived: the tenant that serves, where this one stands beside it as a canary or a slot."""
+BLUE_GREEN: Final = "blueGreen"
+"""Derived: which slot of its team a tenant is; None without `blueGreen`."""
 REPLICAS: Final = "replicas"
 """Derived: how often each GPU of a pool is advertised, where it is not known by which kind of sharing."""
 CLUSTER_UID: Final = "cluster.uid"
 """Derived: UID of the host cluster's namespace kube-system."""
 MADE: Final = "host.made"
 """Derived: the cluster that this program makes, like `kind lab-a on this machine`; None where it is there already."""
-DERIVED: Final = frozenset({HARD, CANARY_OF, REPLICAS, CLUSTER_UID, MADE})
+DERIVED: Final = frozenset({HARD, CANARY_OF, BLUE_GREEN, REPLICAS, CLUSTER_UID, MADE})
 """Facts that no user edits."""
 
 GPU_BOUND: Final = f"requests.{GPU}"
 """The key of a ResourceQuota that bounds GPUs (replicas)."""
 
 _SHARING: Final = ("sharing.timeSlicing.replicas", "sharing.mps.replicas", "sharing.mig.slices")
-_CANARY: Final = "scheduler.canary."
+_SECOND: Final = ("scheduler.canary.", "blueGreen.")
+"""What makes a tenant of its own, which has its own facts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +99,9 @@ def made(provider: str, name: str, ssh_host: str | None, install: object) -> str
 
 
 def _team_facts(platform: Platform, name: str, team: Team, tenant: Tenant | None) -> dict[str, JsonValue]:
-    found = {path: value for path, value in _values(Team, _dump(team)) if not path.startswith(_CANARY)}
+    found = {path: value for path, value in _values(Team, _dump(team)) if not path.startswith(_SECOND)}
     found["vcluster.version"] = team.vcluster.version or releases.DEFAULT_VCLUSTER
-    found[CANARY_OF] = canary_of(platform, name)
+    found[CANARY_OF], found[BLUE_GREEN] = canary_of(platform, name), slot_of(platform, name)
     if team.scheduler.mode is not SchedulerMode.VIRTUAL:
         found["scheduler.version"] = None
     if tenant is None:

@@ -18,8 +18,8 @@ from typing import Final
 import names
 import releases
 from preview.changes import Change, changes
-from preview.facts import CANARY_OF, Facts
-from preview.judges import machines
+from preview.facts import Facts
+from preview.judges import machines, slots
 from preview.judges.numbers import gpus
 from preview.kinds import OF_THE_STACK, Allow
 from preview.observed import (
@@ -233,7 +233,7 @@ class _Steps:
         change: Allow = "delete" if step.op is Op.DELETE else "replace"
         team = _tenant(step.type, inputs)
         if team is not None:
-            if not self._is_idle_canary(team):
+            if not slots.comes_and_goes(self.before.tenants.get(team, {}), self._use(team)):
                 reason = f"{change}s {what}, and with it everything in the team's virtual cluster"
                 yield from self._unless(team, change, reason, about=_WHOLE)
         elif step.type == QUEUE:
@@ -252,12 +252,6 @@ class _Steps:
 
     def _unless(self, team: str, change: Allow, reason: str, *, about: str) -> Iterator[Refusal]:
         yield from _unless_allowed(team, change, reason, self.overrides, self.today, about=about)
-
-    def _is_idle_canary(self, team: str) -> bool:
-        """A canary comes and goes; only what runs in it is held on to."""
-        known = self.before.tenants.get(team, {}).get(CANARY_OF)
-        use = self._use(team)
-        return known is not None and use is not None and use.gpus == 0
 
     def _use(self, team: str) -> Use | None:
         return None if self.usage is None else self.usage.get(team, Use())

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from pydantic import JsonValue
 
 from names import team_namespace
-from preview.facts import CANARY_OF, CLUSTER_UID, HARD, MADE, REPLICAS, Facts, bounds, made
+from preview.facts import BLUE_GREEN, CANARY_OF, CLUSTER_UID, HARD, MADE, REPLICAS, Facts, bounds, made
 from preview.steps import Op, Preview, Step
 from preview.values import UnreadableError, get, plain, text
 
@@ -48,6 +48,7 @@ _TEAM_FIELDS: Final = {
     "priority": "priority",
     "vclusterVersion": "vcluster.version",
     CANARY_OF: CANARY_OF,
+    BLUE_GREEN: BLUE_GREEN,
 }
 """A Team's inputs, and the facts that they are (`components/team/tenant.py`, `facts`)."""
 _QUEUE_FIELDS: Final = {
@@ -78,7 +79,17 @@ _SOFTWARE_FIELDS: Final = {
     "runtimeClass": "gpu.runtimeClass.name",
 }
 _MAY_BE_NONE: Final = frozenset(
-    {"pool", CANARY_OF, "schedulerVersion", "selector", "gpuMemoryMib", "product", "version", "runtimeClass"}
+    {
+        "pool",
+        CANARY_OF,
+        BLUE_GREEN,
+        "schedulerVersion",
+        "selector",
+        "gpuMemoryMib",
+        "product",
+        "version",
+        "runtimeClass",
+    }
 )
 """Inputs that a component leaves out where there is nothing: the SDK sends no null."""
 _HOST_FIELDS: Final = {"hostProvider": "host.provider", "context": "host.context"}

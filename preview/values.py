@@ -5,6 +5,7 @@ Owns: the marks by which engine and lab say that a value is not known or is secr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
@@ -99,3 +100,12 @@ def quantity(value: JsonValue, where: str) -> Decimal:
 
 def _decimal(value: str) -> Decimal:
     return Decimal(-1) if value == "-1" else parse_quantity(value)
+
+
+_VERSION: Final = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
+
+
+def numbers_of(version: JsonValue) -> tuple[int, int, int] | None:
+    """Major, minor and patch of `v1.34.4` or `1.34/stable`; None where it is no version."""
+    found = _VERSION.match(version) if isinstance(version, str) else None
+    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None

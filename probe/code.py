@@ -1,8 +1,6 @@
 """The code that a check's pods run, as their ConfigMap holds it.
 
-Owns: which files, which part of pynvml, and how they are packed. The engine's state holds a ConfigMap several times and
-is written anew after every step: plain, and with what the probe never calls (nine tenths of pynvml), that code was four
-fifths of every team's state.
+Owns: which files, which part of pynvml, and how they are packed: one ConfigMap holds 1 MiB, and every check sends it.
 Leaves to others: who runs it, with which arguments (`components/check/job.py`); unpacking it (`start.py`).
 """
 
@@ -23,7 +21,7 @@ from probe.start import PACKED
 
 START: Final = "start.py"
 """The one file of the ConfigMap that a pod's command names."""
-STAY: Final = ("code.py", START)
+STAY: Final = ("probe/code.py", f"probe/{START}")
 """Files beside the programs that no program needs."""
 MADE_FROM: Final = "# The part of nvidia-ml-py's pynvml that the probe uses, its statements as they are there.\n"
 LOOKED_UP_BY_PREFIX: Final = re.compile(r"NVML_ERROR_\w+")
@@ -36,23 +34,31 @@ def sources() -> dict[str, str]:
 
     Raises RuntimeError without pynvml.
     """
-    here = Path(__file__).parent
-    binding = importlib.util.find_spec("pynvml")
-    if binding is None or binding.origin is None:
-        message = "pynvml is not installed; run `make clean` and try again"
-        raise RuntimeError(message)
-    ours = {
-        f"{here.name}/{path.relative_to(here)}": path.read_text(encoding="utf-8")
-        for path in sorted(here.rglob("*.py"))
-        if path.name not in STAY
-    }
-    return {**ours, "pynvml.py": MADE_FROM + part(Path(binding.origin).read_text(), "\n".join(ours.values()))}
+    ours = {path: text for path, text in _folder().items() if not path.endswith(STAY)}
+    return {**ours, "pynvml.py": MADE_FROM + part(_binding(), "\n".join(ours.values()))}
 
 
 @cache
 def digest() -> str:
-    """Changes when, and only when, one of the files does."""
-    return hashlib.sha256(json.dumps(sources(), sort_keys=True).encode()).hexdigest()
+    """Changes when, and only when, one of our files or the installed binding does. Every preview asks for it, and to
+    find the part of the binding takes a tenth of a second: its whole text counts."""
+    return hashlib.sha256(json.dumps([_folder(), _binding()], sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def _folder() -> dict[str, str]:
+    here = Path(__file__).parent
+    files = sorted(here.rglob("*.py"))
+    return {f"{here.name}/{path.relative_to(here)}": path.read_text(encoding="utf-8") for path in files}
+
+
+@cache
+def _binding() -> str:
+    found = importlib.util.find_spec("pynvml")
+    if found is None or found.origin is None:
+        message = "pynvml is not installed; run `make clean` and try again"
+        raise RuntimeError(message)
+    return Path(found.origin).read_text(encoding="utf-8")
 
 
 @cache

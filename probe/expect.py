@@ -15,7 +15,8 @@ SCHEMA_VERSION = "1.2"
 Facts = dict[str, Any]  # JSON as measured: its keys differ by driver, GPU and torch, so no tighter type fits
 
 
-MODES = ("whole", "fraction", "gpu-memory", "replica", "mig", "host")
+MODES = ("whole", "fraction", "gpu-memory", "replica", "mig", "host", "cpu")
+CPU = "cpu"  # no GPU is asked for: what is shown is that such a pod is placed
 ALONE = ("whole", "host")  # nobody else may use the GPU; floors and the memory-in-use bound hold only here
 FRACTIONS = ("fraction", "gpu-memory")
 SHARINGS = ("timeSlicing", "mps", "mig")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from probe.expect import SCHEMA_VERSION, Expect, Facts
+from probe.expect import CPU, SCHEMA_VERSION, Expect, Facts
 from probe.gather.steps import STEPS, fake_reason
 from probe.injection import injection
 from probe.judge import judge
@@ -31,6 +31,8 @@ def sentence_of(
         first, others = telling[0], ", ".join(dict.fromkeys(finding.id for finding in telling[1:]))
         where = f"GPU {first.gpu}: " if first.gpu is not None else ""
         return f"{where}{first.message} {first.advice}" + (f" (Also: {others}.)" if others else "")
+    if expect.mode == CPU:
+        return f"A pod without a GPU was placed{f' through queue {expect.queue}' if expect.queue else ''}, and ran."
     names = [str(device["name"]) for device in visible(facts)]
     tested = sum(result["checkedMib"] for result in facts.get("memory", {}).get("gpus", []))
     rates = ", ".join(f"{result['matrixTflops']:.0f}" for result in facts.get("speed", {}).get("gpus", []))

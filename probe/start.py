@@ -3,8 +3,7 @@
     python3 start.py probe --report -     python3 start.py verdict
     python3 start.py --unpack FOLDER      only to look at it
 
-Compressed, because the engine's state holds a ConfigMap several times and is written anew after every step. By bz2,
-whose output is the same on every machine, so that nobody's preview shows another's compressor as a change.
+Compressed, because one ConfigMap holds 1 MiB at most.
 """
 
 import bz2

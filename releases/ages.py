@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from releases.engine import DEFAULT_ENGINE, DEFAULT_PROVIDER, ENGINE, PROVIDER
+from releases.engine import DEFAULT_ENGINE, DEFAULT_PROVIDER, DEFAULT_SDK, ENGINE, PROVIDER, SDK
 from releases.gpu_software import (
     DCGM_EXPORTER,
     DEFAULT_DCGM_EXPORTER,
@@ -54,7 +54,8 @@ def ages() -> list[Age]:
         ("device plugin", DEFAULT_DEVICE_PLUGIN, {v: r.released for v, r in DEVICE_PLUGIN.items()}),
         ("dcgm-exporter", DEFAULT_DCGM_EXPORTER, {v: r.released for v, r in DCGM_EXPORTER.items()}),
         ("GPU Operator", DEFAULT_GPU_OPERATOR, {v: r.released for v, r in GPU_OPERATOR.items()}),
-        ("Pulumi engine and SDK", DEFAULT_ENGINE, ENGINE),
+        ("Pulumi engine", DEFAULT_ENGINE, ENGINE),
+        ("Pulumi SDK", DEFAULT_SDK, SDK),
         ("Pulumi kubernetes provider", DEFAULT_PROVIDER, PROVIDER),
     ):
         newest = [*table][-1]

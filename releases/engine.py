@@ -1,8 +1,8 @@
-"""The engine that the program is run by, and the provider of its Kubernetes objects: the pins of pyproject.toml.
+"""The engine that the program is run by, the SDK that it is written with, and the provider of its Kubernetes objects.
 
-Engine, SDK and provider are raised together and only with a run in docs/runs.md. An engine newer than the SDK is what
-Pulumi supports (they agree on what both know); an SDK that is newer than its engine is not, so the SDK waits for the
-engine that was run.
+SDK and provider are the pins of pyproject.toml; the engine is whatever `pulumi` is on PATH, and the default is what
+docs/runs.md has a record of. Each is raised with a run there. An engine newer than the SDK is what Pulumi supports
+(they agree on what both know); an SDK that is newer than its engine is not.
 """
 
 from __future__ import annotations
@@ -10,10 +10,23 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
-DEFAULT_ENGINE: Final = "3.259.0"
-ENGINE: Final = {DEFAULT_ENGINE: date(2026, 8, 19), "3.272.0": date(2026, 10, 22)}
-"""With their days, the newest known last (https://github.com/pulumi/pulumi/releases). The SDK has the same."""
+DEFAULT_ENGINE: Final = "3.274.1"
+ENGINE: Final = {DEFAULT_ENGINE: date(2026, 11, 5)}
+"""With its day, the newest known last (https://github.com/pulumi/pulumi/releases)."""
+
+DEFAULT_SDK: Final = "3.270.0"
+SDK: Final = {DEFAULT_SDK: date(2026, 10, 16), "3.272.0": date(2026, 10, 22)}
+"""Likewise; its package comes out for some of the engine's versions only."""
 
 DEFAULT_PROVIDER: Final = "4.32.0"
 PROVIDER: Final = {DEFAULT_PROVIDER: date(2026, 6, 8), "4.34.2": date(2026, 9, 21)}
 """Likewise (https://github.com/pulumi/pulumi-kubernetes/releases); the newest one's day is of its package's files."""
+
+SDK_WAITS: Final = (
+    "The SDK is not the newest: since 3.271 what depends on a failed resource gets an unknown value and no failure\n"
+    "(`ResourceRegistrationFailed` is gone), and by that failure one team's does not stop the others and is told."
+)
+PROVIDER_WAITS: Final = (
+    "The provider is not the newest: of 4.34.2 neither the program nor its source could be had where the runs were\n"
+    "made, and its Python package goes with it."
+)

@@ -35,6 +35,19 @@ _DP_0_20: Final = DevicePluginRelease(
             handling="NODE_LABEL_MPS_CAPABLE on MPS nodes where GFD is off",
             source="DP@v0.20.0:internal/lm/nvml.go",
         ),
+        Trap(
+            id="xid-takes-one-replica",
+            sentence="an Xid makes one replica of a shared GPU unhealthy: pods still get its others",
+            handling="preflight, inventory and the fence say so; fence the node",
+            source="DP@v0.20.0:internal/rm/health.go (parentToDeviceMap), observed",
+        ),
+        Trap(
+            id="starts-unshared",
+            sentence="with a ConfigMap its pod starts with the entry `default`, and takes the node's own some ten "
+            "milliseconds later: until then the node shows its GPUs unshared",
+            handling="nothing here: a pod that comes just then gets a whole GPU",
+            source="DP@v0.20.0:cmd/config-manager/main.go, observed",
+        ),
     ),
 )
 

@@ -99,6 +99,13 @@ _KINDS_STAY: Final = Trap(
     source="observed; KAI@v0.9.8:pkg/operator/operands/deployable/deployable.go (owner references)",
     flag="kinds",
 )
+_TOPOLOGY_LEVEL: Final = Trap(
+    id="topology-required-level",
+    sentence="a job that requires a level of a topology stays Pending (`not enough resources in the cluster`) where "
+    "all nodes that its team sees share a narrower level, as on one node, or in one rack with a block required",
+    handling="docs/workloads.md: the job names the level as the preferred one, too",
+    source="observed (0.16.8); KAI@v0.17.0:pkg/scheduler/plugins/topology/common.go (lowestCommonDomainID)",
+)
 _HOOK_STAYS: Final = Trap(
     id="failed-hook-stays",
     sentence="a hook's Job that failed (crd-upgrader) stays, and the next install or upgrade ends at `already exists`",
@@ -466,6 +473,7 @@ _V0_12_23: Final = replace(
         _ROLLBACK,
         _ORPHANED_NAMESPACE,
         _KINDS_STAY,
+        _TOPOLOGY_LEVEL,
     ),
 )
 
@@ -505,6 +513,7 @@ _V0_14_7: Final = replace(
         _ROLLBACK,
         _ORPHANED_NAMESPACE,
         _KINDS_STAY,
+        _TOPOLOGY_LEVEL,
     ),
 )
 
@@ -566,6 +575,7 @@ _V0_16_8: Final = replace(
         _ROLLBACK,
         _ORPHANED_NAMESPACE,
         _KINDS_STAY,
+        _TOPOLOGY_LEVEL,
     ),
 )
 

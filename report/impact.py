@@ -18,6 +18,7 @@ from typing import Final
 from preview.changes import EVERYONE, Change, changes
 from preview.facts import facts_of
 from preview.gate import QUEUE
+from preview.judges import slots
 from preview.judges.numbers import GPUS, topic_of
 from preview.judges.versions import SCHEDULER_AWAY, SCHEDULER_ROLLS
 from preview.kinds import Kind
@@ -57,6 +58,8 @@ class Gravity(IntEnum):
     """Something that the team uses does not answer for a while."""
     LESS = 2
     """The team may use less than before."""
+    NEWS = 3
+    """Something happens, and nothing of the team is touched."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -178,12 +181,14 @@ _RESTARTS_API: Final = ("api vCluster", "api Kubernetes", "address", "cluster")
 
 def _of_settings(found: Iterable[Change]) -> Iterator[Impact]:
     for change in found:
-        if change.kind is Kind.IN_PLACE or not change.means:
+        if not change.means or (change.kind is Kind.IN_PLACE and change.topic != slots.TOPIC):
             continue
         yield Impact(gravity=_gravity(change), team=change.tenant, text=change.means, topic=change.topic or change.path)
 
 
 def _gravity(change: Change) -> Gravity:
+    if change.kind is Kind.IN_PLACE:
+        return Gravity.NEWS
     if change.topic in _NUMBERS or change.topic.startswith("queue "):
         return Gravity.LESS
     return Gravity.LOSS if change.kind.refused else Gravity.AWAY
@@ -204,7 +209,7 @@ def _of_team(step: Step, team: str, *, gone: bool) -> Iterator[Impact]:
     taken, chain = step.op in (Op.DELETE, Op.REPLACE), step.type_chain
     if taken and _is_whole(step, team):
         if gone:
-            text = "removed: its virtual cluster and its namespace, with everything in them"
+            text = slots.goes({}, team)
         else:
             text = "its virtual cluster is made anew: everything in it is lost, and its kubeconfig stops working"
         yield told(Gravity.LOSS, text, _WHOLE)

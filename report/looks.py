@@ -76,6 +76,11 @@ _PIPED: Final = re.compile(
 _NETRC: Final = re.compile(r"(?P<name>\blogin\s+\S+\s+password)(?P<sign>\s+)(?P<value>\S+)")
 _QUOTED_PASS: Final = re.compile(r"""(?i)(?P<name>["']pass["'])(?P<sign>\s*:\s*)(?P<value>"[^"]{3,}"|'[^']{3,}')""")
 _PWD: Final = re.compile(r"(?P<name>(?<![\w-])pwd)(?P<sign>=)(?P<value>[^\s/~.$;&\[][^\s;&]{2,})")
+_ONE_TIME: Final = re.compile(
+    r"""(?i)(?P<name>(?<![a-z0-9.-])(?:[a-z0-9]+[_-])*(?:t?otp|passcode|pin)(?:[_-]?code)?)(?P<sign>["']?\s*[:=]\s*["']?)"""
+    r"""(?P<value>[0-9]{4,10}(?![\w.]))"""
+)
+"""A number is a secret beside these names alone, and `pin` is an ordinary word beside any other value."""
 _FLAG_ALONE: Final = re.compile(rf"(?i)--?[a-z0-9-]*{ENDING}")
 _KUBECONFIG: Final = re.compile(r"(?s)(clusters\s*[\"']?:.*users\s*[\"']?:|users\s*[\"']?:.*clusters\s*[\"']?:)")
 _OPAQUE: Final = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{40,}={0,2}(?![A-Za-z0-9+/=_-])")
@@ -120,7 +125,7 @@ def masked(text: str, *, names: Collection[str] = (), deep: bool = True) -> str:
     """
     for pattern in _LOOKS:
         text = pattern.sub(SECRET, text)
-    for pattern in (_FLAG, _SHORT_FLAG, _PIPED, _NETRC, _QUOTED_PASS, _PWD):
+    for pattern in (_FLAG, _SHORT_FLAG, _PIPED, _NETRC, _QUOTED_PASS, _PWD, _ONE_TIME):
         text = pattern.sub(lambda match: f"{match['name']}{match['sign']}{SECRET}", text)
     text = _ASSIGNED.sub(lambda match: _assigned(match, names), text)
     text = _OPAQUE.sub(lambda match: SECRET if _is_opaque(match.group()) else match.group(), text)

@@ -55,7 +55,7 @@ _TONES: Final = {
     Op.DELETE: Tone.BAD,
     Op.UNKNOWN: Tone.BAD,
 }
-_FELT: Final = {Gravity.LOSS: "LOSS", Gravity.AWAY: "interrupted", Gravity.LESS: "less"}
+_FELT: Final = {Gravity.LOSS: "LOSS", Gravity.AWAY: "interrupted", Gravity.LESS: "less", Gravity.NEWS: "new"}
 
 
 def plan(preview: Preview, head: Platform, redactor: Redactor, *, usage: Usage | None = None) -> list[Line]:

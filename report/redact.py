@@ -35,7 +35,7 @@ __all__ = ["SECRET", "SIGNATURE_KEY", "UNKNOWN", "Redactor", "is_secret_key"]
 UNKNOWN: Final = "(known after apply)"
 
 _SECRET_KEY: Final = re.compile(
-    rf"(?i)^(.*{ENDING}|pass|pwd|pw|.*kube_?-?config.*|(.*_)?auth(orization)?|.*bearer.*|\.?dockerconfigjson|\.dockercfg"
+    rf"(?i)^(.*{ENDING}|pass|pwd|pw|(.*[_-])?(pin|passcode)(_?code)?|.*kube_?-?config.*|(.*_)?auth(orization)?|.*bearer.*|\.?dockerconfigjson|\.dockercfg"
     r"|.*webhook_?-?url|(slack|teams|discord|alert|incoming)_?-?webhook|.*dsn"
     r"|.*certificate_?-?(authority_?-?)?data|(tls|ca|server)\.key)$"
 )
@@ -66,7 +66,7 @@ _SHORTEST: Final = 8
 _LONGEST_WORD: Final = 15
 """So long may an ordinary word or two be."""
 _REMEMBERED: Final = 8192
-"""Answers about short texts: the same keys and values stand in each team's resources, and thirty patterns are asked of each."""
+"""Answers about short texts: the same keys and values stand in each team's resources, and thirty patterns read each."""
 _SHORT: Final = 200
 """Characters. A longer text is seldom seen twice, and is not kept."""
 

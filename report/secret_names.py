@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 _JOIN: Final = "[_-]?"
-_WORD: Final = r"token|passw(?:or)?[dt]|passphrase|secret|credentials?|creds|cookie|hmac"  # also the German word
+_WORD: Final = r"token|passw(?:or)?[dt]|passphrase|secret|credentials?|creds|cookie|hmac|otp"  # also the German word
 _KEY: Final = (
     rf"(?:api|access|account|secret|private|shared|sign(?:ing)?|encrypt(?:ion)?|licen[sc]e|session|master|ssh|deploy"
     rf"|storage|hmac|auth|webhook|registration|join|client|service|bootstrap){_JOIN}(?:access{_JOIN})?key"

@@ -38,7 +38,7 @@ ops-check: $(READY)     ## are they those of APPROVED=operations.json, or of the
 drift: $(READY)         ## is STACK's cluster still what the state says? changes nothing
 	@$(PY) -m cli --stack "$(STACK)" drift
 engine-version:         # the engine's version that this project is run with
-	@sed -n 's/^pulumi==\([0-9.]*\) .*/\1/p' requirements.lock
+	@sed -n 's/^DEFAULT_ENGINE.*"\(.*\)"/\1/p' releases/engine.py
 
 # --- what only the workflows need: they ask GitHub, by `gh` ---
 pr-stacks:              # the stacks that pull request $NUMBER may preview with credentials, of those in $DEPLOYED

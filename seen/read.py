@@ -141,7 +141,7 @@ def ask(api: httpx2.Client, kinds: Mapping[str, str]) -> Said:
                 objects[kind] = ()  # a kind that this server does not know
             else:
                 refused[kind] = said(answer)
-    except (httpx2.HTTPError, OSError, ConfigError, ValueError) as error:
+    except (httpx2.HTTPError, OSError, ConfigError, ValueError, RecursionError) as error:
         why = reason_of(error)
         if not objects:
             return Said(api=f"down: {why}")

@@ -1,4 +1,5 @@
-"""A team's canary promoted, or dropped, in the text of a stack file. Pure: no Pulumi import.
+"""A team's canary promoted or dropped, the slot that serves changed, the other one dropped: in the text of a stack
+file. Pure: no Pulumi import.
 
 Owns: which characters change. All others stay, comments and line ends among them, and the result is read again: it
 must say exactly what was meant, or nothing is changed (an anchor or a merge key may say a value in several places).
@@ -26,26 +27,40 @@ class NotEditableError(ValueError):
 
 def promote(text: str, team: str) -> str:
     """Return the text with the canary's version as the team's, and without the canary. Raises `NotEditableError`."""
-    scheduler, path = _scheduler(text, team)
+    scheduler, path = _mapping(text, team, "scheduler")
     version, canary = _value(scheduler, "version"), _value(_value(scheduler, "canary"), "version")
-    edited = _without_canary(text, scheduler)
+    edited = _without(text, scheduler, "canary")
     # the version may stand before or after what was cut out
     taken = text[canary.start_mark.index : canary.end_mark.index]
     at = version.start_mark.index
     if at > _value(scheduler, "canary").start_mark.index:
         at += len(edited) - len(text)
     edited = edited[:at] + taken + edited[at + version.end_mark.index - version.start_mark.index :]
-    return _as_meant(text, edited, path, {"version": canary.value})
+    return _as_meant(text, edited, path, {"version": canary.value, "canary": None})
 
 
 def drop_canary(text: str, team: str) -> str:
     """Return the text without the team's canary. Raises `NotEditableError`."""
-    scheduler, path = _scheduler(text, team)
-    return _as_meant(text, _without_canary(text, scheduler), path, {})
+    scheduler, path = _mapping(text, team, "scheduler")
+    return _as_meant(text, _without(text, scheduler, "canary"), path, {"canary": None})
 
 
-def _scheduler(text: str, team: str) -> tuple[yaml.MappingNode, tuple[str, ...]]:
-    path = (*_PLATFORM, "teams", team, "scheduler")
+def serve(text: str, team: str, slot: str) -> str:
+    """Return the text in which that slot of the team's `blueGreen` serves. Raises `NotEditableError`."""
+    pair, path = _mapping(text, team, "blueGreen")
+    serves = _value(pair, "serves")
+    edited = text[: serves.start_mark.index] + slot + text[serves.end_mark.index :]
+    return _as_meant(text, edited, path, {"serves": slot})
+
+
+def drop_slot(text: str, team: str, slot: str) -> str:
+    """Return the text without that slot of the team's `blueGreen`. Raises `NotEditableError`."""
+    pair, path = _mapping(text, team, "blueGreen")
+    return _as_meant(text, _without(text, pair, slot), path, {slot: None})
+
+
+def _mapping(text: str, team: str, section: str) -> tuple[yaml.MappingNode, tuple[str, ...]]:
+    path = (*_PLATFORM, "teams", team, section)
     # not libyaml's, whose marks count bytes
     node = yaml.compose(text, Loader=yaml.SafeLoader)
     for key in path:
@@ -63,18 +78,20 @@ def _value(node: yaml.Node | None, key: str) -> yaml.Node:
     raise NotEditableError(key)
 
 
-def _without_canary(text: str, scheduler: yaml.MappingNode) -> str:
-    place = next(index for index, (key, _) in enumerate(scheduler.value) if key.value == "canary")
-    key, value = scheduler.value[place]
+def _without(text: str, mapping: yaml.MappingNode, what: str) -> str:
+    place = next((index for index, (key, _) in enumerate(mapping.value) if key.value == what), None)
+    if place is None:
+        raise NotEditableError(what)
+    key, value = mapping.value[place]
     start, end = key.start_mark.index, _end(value)
-    if not scheduler.flow_style:
+    if not mapping.flow_style:
         return _cut(text, text.rfind("\n", 0, start) + 1, _line_end(text, end))
     after = _PAUSE.match(text, end)
     comma = after.end() if after is not None else end
     if text[comma : comma + 1] == ",":
         return _trimmed(text, start, comma + 1)
     if place:
-        before = _end(scheduler.value[place - 1][1])
+        before = _end(mapping.value[place - 1][1])
         pause = _PAUSE.match(text, before)
         comma = pause.end() if pause is not None else before
         return _trimmed(_cut(text, comma, comma + 1), start - 1, end - 1)
@@ -110,15 +127,17 @@ def _end(node: yaml.Node) -> int:
     return node.end_mark.index
 
 
-def _as_meant(text: str, edited: str, path: tuple[str, ...], changed: dict[str, Value]) -> str:
+def _as_meant(text: str, edited: str, path: tuple[str, ...], changed: dict[str, Value | None]) -> str:
     wanted = read_text(text).value
     here = wanted
     for key in path:
         here = here[key] if isinstance(here, dict) else {}
     if not isinstance(here, dict):
         raise NotEditableError(".".join(path))
-    here.pop("canary", None)
-    here.update(changed)
+    for key, value in changed.items():
+        here.pop(key, None)
+        if value is not None:
+            here[key] = value
     try:
         found = read_text(edited).value
     except Exception as error:

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BeforeValidator, Field
 from pydantic.config import JsonDict
 
+from names import GPU_TAINT_VALUE
 from settings import grammar
 from settings.connection import Connection
 from settings.hosts import Install, K3s, Kind, Microk8s
@@ -294,7 +295,10 @@ class Pool(Section):
         default=Sharing(), description="how the device plugin shares each GPU; default: not at all"
     )
     taint: Flag = Field(
-        default=False, description="keep everything but GPU teams off the nodes: nvidia.com/gpu:NoSchedule"
+        default=False, description="keep everything but GPU teams off the nodes: nvidia.com/gpu=<value>:NoSchedule"
+    )
+    taint_value: LabelValue = Field(
+        default=GPU_TAINT_VALUE, description="that taint's value; of nodes that have it already, their value"
     )
 
     topology: tuple[LabelKey, ...] = Field(

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, Strict
 
+from settings.blue_green import BlueGreen, Slot
 from settings.gpu_sharing import Enforce, GpuSharing, spelled_out
 from settings.infrastructure import (
     MOST_MEMORY_MIB,
@@ -61,6 +62,7 @@ from settings.workloads import Workload
 __all__ = [
     "Access",
     "Artifacts",
+    "BlueGreen",
     "Canary",
     "Check",
     "Enforce",
@@ -89,6 +91,7 @@ __all__ = [
     "SchedulerMode",
     "SharedScheduler",
     "Sharing",
+    "Slot",
     "Snapshots",
     "Team",
     "TeamCheck",
@@ -247,6 +250,9 @@ class Team(Section):
     )
     scheduler: Scheduler = Field(
         default=Scheduler(), description="which scheduler its pods get; default: the host's own, no KAI"
+    )
+    blue_green: BlueGreen | None = Field(
+        default=None, description="two virtual clusters, of which one serves; default: another version comes in place"
     )
     resources: TeamResources = Field(default=TeamResources(), description="what its workloads may use")
     queues: dict[DnsLabel, Queue] = Field(

@@ -13,7 +13,7 @@ import names
 import releases
 from settings.models import Isolation, Platform, SchedulerMode, Team
 from settings.problems import Problem, shown
-from settings.tenants import canary_of, path_of, tenants
+from settings.tenants import canary_of, said_at, team_of, tenants
 from settings.types import parse_quantity
 
 RESERVED_TEAM_NAMES: Final = {"host": "the host's own checks have it"}
@@ -44,7 +44,7 @@ def storage_holds_the_control_plane(platform: Platform) -> Iterator[Problem]:
         if parse_quantity(team.resources.storage) < needed and canary_of(platform, name) is None:
             takes = " and ".join(f"{what} takes {size} of it" for what, size in volumes.items())
             yield Problem(
-                path=("teams", name, "resources", "storage"),
+                path=("teams", team_of(platform, name), "resources", "storage"),
                 rule=takes,
                 got=shown(team.resources.storage),
                 fix=f"write at least {' + '.join(volumes.values())} and what the team's volumes take",
@@ -94,17 +94,16 @@ def restricted_teams_can_run(platform: Platform) -> Iterator[Problem]:
         restricted = team.isolation is Isolation.RESTRICTED and team.scheduler.mode is SchedulerMode.VIRTUAL
         if not restricted or kai is None:
             continue
-        path = path_of(platform, name)
         if not kai.restricted:
             yield Problem(
-                path=(*path, "version") if canary_of(platform, name) else (*path, "scheduler", "version"),
+                path=said_at(platform, name, "version"),
                 rule=f"isolation: restricted needs a KAI whose own pods fit that level ({', '.join(fitting)})",
                 got=shown(kai.version),
                 fix=f"write {releases.DEFAULT_KAI}, or isolation: baseline",
             )
         elif team.scheduler.shares and canary_of(platform, name) is None:
             yield Problem(
-                path=(*path, "scheduler", "gpuSharing"),
+                path=("teams", team_of(platform, name), "scheduler", "gpuSharing"),
                 rule="and isolation: restricted exclude each other, the level refuses KAI's reservation pods",
                 got="true",
                 fix="remove gpuSharing, or write isolation: baseline or mode: host",

@@ -1,14 +1,22 @@
-"""Every tenant of a stack file: its teams, and a team's canary as a tenant of its own. Pure: no Pulumi import."""
+"""Every tenant of a stack file: its teams, and a team's second virtual cluster as a tenant of its own. Pure: no Pulumi
+import.
+
+The second one is a canary, or of `blueGreen` the slot that does not serve. A slot keeps its name whichever serves, so
+that nothing of it is made anew by that.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import ROUND_FLOOR, Decimal
+from typing import Final
 
-from settings.models import GpuQuota, Platform, Queue, Scheduler, Team
+from settings.blue_green import SLOTS, SlotName
+from settings.models import GpuQuota, Platform, Queue, Scheduler, Slot, Team
 from settings.types import UNLIMITED, parse_quantity
 
 CANARY_SUFFIX = "-canary"
+GREEN_SUFFIX = "-green"
 CANARY_CPU = "4"
 CANARY_MEMORY = "16Gi"
 CANARY_PODS = 15
@@ -25,42 +33,156 @@ def tenants_now(platform: Platform) -> dict[str, Team]:
 
 
 def tenants(platform: Platform) -> dict[str, Team]:
-    """Return teams and canaries by name, paused or not. A canary is its team with another KAI version and its own, few
-    GPUs."""
-    found = dict(platform.teams)
+    """Return teams, canaries and slots by name, paused or not. A canary is its team with another KAI version and its
+    own, few GPUs; a slot that does not serve is its team with its own versions and few GPUs."""
+    found: dict[str, Team] = {}
+    beside: dict[str, Team] = {}
     for name, team in platform.teams.items():
+        pair = team.blue_green
+        found[serving(name, team)] = team if pair is None else _slot(team, pair.serves)
+        if pair is not None and pair.other in pair.slots:
+            beside[slot_name(name, pair.other)] = _in_reserve(team, pair.other)
         if team.scheduler.canary is not None:
-            found[name + CANARY_SUFFIX] = _canary(team)
-    return found
+            beside[name + CANARY_SUFFIX] = _canary(team)
+    return {**found, **beside}
+
+
+def slot_name(team: str, slot: SlotName) -> str:
+    """Return the tenant that a slot of a team is: blue has the team's own name."""
+    return team if slot == "blue" else team + GREEN_SUFFIX
+
+
+def serving(name: str, team: Team) -> str:
+    """Return the tenant that serves a team: the team itself, or one of its two slots."""
+    return name if team.blue_green is None else slot_name(name, team.blue_green.serves)
+
+
+def meant(platform: Platform, word: str) -> str:
+    """Return the tenant that somebody means: by a team's name the one that serves, by `<team>-blue` or `<team>-green`
+    that slot. Any other word stays."""
+    if word in platform.teams:
+        return serving(word, platform.teams[word])
+    team = platform.teams.get(word.removesuffix("-blue"))
+    return word.removesuffix("-blue") if team is not None and team.blue_green is not None else word
+
+
+def _place(platform: Platform, tenant: str) -> tuple[str, SlotName | None, bool]:
+    """The team that a tenant belongs to, which of its slots it is, and whether it stands beside the one that serves."""
+    for slot in SLOTS:
+        name = tenant.removesuffix(GREEN_SUFFIX) if slot == "green" else tenant
+        team = platform.teams.get(name)
+        if team is not None and team.blue_green is not None and tenant == slot_name(name, slot):
+            return name, slot, team.blue_green.serves != slot
+    name = tenant.removesuffix(CANARY_SUFFIX)
+    found = None if tenant in platform.teams else platform.teams.get(name)
+    return (name, None, True) if found is not None and found.scheduler.canary is not None else (tenant, None, False)
 
 
 def canary_of(platform: Platform, tenant: str) -> str | None:
-    """Return the team that a tenant is the canary of, or None."""
-    team = tenant.removesuffix(CANARY_SUFFIX)
-    found = platform.teams.get(team)
-    is_canary = tenant not in platform.teams and found is not None and found.scheduler.canary is not None
-    return team if is_canary else None
+    """Return the tenant that serves where this one stands beside it, as a canary or a slot; else None."""
+    team, _, beside = _place(platform, tenant)
+    return serving(team, platform.teams[team]) if beside else None
+
+
+def slot_of(platform: Platform, tenant: str) -> SlotName | None:
+    """Return which slot of its team's `blueGreen` a tenant is, or None."""
+    return _place(platform, tenant)[1]
+
+
+def team_of(platform: Platform, tenant: str) -> str:
+    """Return the team that a tenant belongs to, by its key in the stack file."""
+    return _place(platform, tenant)[0]
 
 
 def owner_of(platform: Platform, tenant: str) -> str:
-    """Return the team that a tenant belongs to: itself, or of a canary its team."""
-    team = canary_of(platform, tenant)
-    return tenant if team is None else team
+    """Return the tenant that a tenant counts with: itself, or the one that it stands beside."""
+    return canary_of(platform, tenant) or tenant
 
 
 def path_of(platform: Platform, tenant: str) -> tuple[str, ...]:
-    """Return where a stack file says this tenant: `teams.ml`, or for a canary `teams.ml.scheduler.canary`."""
-    team = canary_of(platform, tenant)
-    return ("teams", tenant) if team is None else ("teams", team, "scheduler", "canary")
+    """Return where a stack file says this tenant: `teams.ml`, for a canary `teams.ml.scheduler.canary`, for a slot that
+    does not serve `teams.ml.blueGreen.green`."""
+    team, slot, beside = _place(platform, tenant)
+    if not beside:
+        return ("teams", team)
+    return ("teams", team, "blueGreen", slot) if slot is not None else ("teams", team, "scheduler", "canary")
+
+
+_OF_THE_TEAM: Final = {
+    "version": ("scheduler", "version"),
+    "vclusterVersion": ("vcluster", "version"),
+    "kubernetesVersion": ("vcluster", "kubernetesVersion"),
+    "port": ("access", "port"),
+}
+"""What a slot may say, and where the team says it for all."""
+
+
+def said_at(platform: Platform, tenant: str, key: str) -> tuple[str, ...]:
+    """Return where a stack file says a version or the port of a tenant: at its slot or its canary, or at the team."""
+    team, slot, beside = _place(platform, tenant)
+    if slot is None and beside and key == "version":
+        return (*path_of(platform, tenant), key)
+    pair = platform.teams[team].blue_green
+    said = pair.slots.get(slot, Slot()).model_dump(by_alias=True) if pair is not None and slot is not None else {}
+    if said.get(key) is not None or (slot == "green" and key == "port"):
+        return ("teams", team, "blueGreen", str(slot), key)
+    return ("teams", team, *_OF_THE_TEAM[key])
+
+
+def _slot(team: Team, name: SlotName) -> Team:
+    """The team with the versions and the port of a slot. Its check asks the same whether it serves or not, so that it
+    need not run again when that changes."""
+    slot = _said(team, name)
+    scheduler, vcluster = team.scheduler, team.vcluster
+    port = slot.port or (team.access.port if name == "blue" else None)
+    few = team.model_copy(update=_of_few(team, _gpus(team, slot)))
+    return team.model_copy(
+        update={
+            "scheduler": scheduler.model_copy(update={"version": slot.version or scheduler.version}),
+            "vcluster": vcluster.model_copy(
+                update={
+                    "version": slot.vcluster_version or vcluster.version,
+                    "kubernetes_version": slot.kubernetes_version or vcluster.kubernetes_version,
+                }
+            ),
+            "access": team.access.model_copy(update={"port": port}),
+            "check": few.check.model_copy(update={"queue": few.checked_queue}),
+        }
+    )
+
+
+def _in_reserve(team: Team, name: SlotName) -> Team:
+    """The slot that does not serve: the team's CPU, memory, pods and volumes, and few of its GPUs."""
+    found = _slot(team, name)
+    return found.model_copy(update={**_of_few(team, _gpus(team, _said(team, name))), "check": found.check})
+
+
+def _said(team: Team, name: SlotName) -> Slot:
+    return (team.blue_green.slots if team.blue_green is not None else {}).get(name, Slot())
+
+
+def _gpus(team: Team, slot: Slot) -> int:
+    limit = team.resources.gpus.limit
+    return slot.gpus if limit == UNLIMITED else min(slot.gpus, limit)
+
+
+def _of_few(team: Team, gpus: int) -> dict[str, object]:
+    """What of a team changes with few GPUs. Its leaf queues keep their names, so that the team's manifests work."""
+    return {
+        "resources": team.resources.model_copy(update={"gpus": GpuQuota(quota=gpus, limit=gpus)}),
+        "queues": scaled(team.queues, gpus, parts=team.scheduler.shares),
+        "check": team.check.model_copy(update={"gpus": min(team.check.gpus, max(gpus, 1))}),
+    }
 
 
 def _canary(team: Team) -> Team:
     canary = team.scheduler.canary
     if canary is None:
         raise ValueError("team has no canary")
-    gpus, asked = canary.gpus, team.resources
+    asked = team.resources
     return team.model_copy(
         update={
+            **_of_few(team, canary.gpus),
             "nodes": canary.nodes or team.nodes,
             "scheduler": Scheduler(
                 mode=team.scheduler.mode, version=canary.version, gpu_sharing=team.scheduler.gpu_sharing
@@ -68,7 +190,7 @@ def _canary(team: Team) -> Team:
             # room for its check and a trial, not a second share of the team's size
             "resources": asked.model_copy(
                 update={
-                    "gpus": GpuQuota(quota=gpus, limit=gpus),
+                    "gpus": GpuQuota(quota=canary.gpus, limit=canary.gpus),
                     "cpu": min(CANARY_CPU, asked.cpu, key=parse_quantity),
                     "memory": min(CANARY_MEMORY, asked.memory, key=parse_quantity),
                     "pods": min(CANARY_PODS, asked.pods),
@@ -78,11 +200,8 @@ def _canary(team: Team) -> Team:
             "vcluster": team.vcluster.model_copy(update={"snapshots": None}),
             # its ports and GPUs are the team's
             "workloads": {},
-            # under their own names, so that the team's manifests work there as they are
-            "queues": scaled(team.queues, gpus, parts=team.scheduler.shares),
             # the team's own port and names are not the canary's
             "access": team.access.model_copy(update={"port": None, "host_names": canary.host_names}),
-            "check": team.check.model_copy(update={"gpus": min(team.check.gpus, max(gpus, 1))}),
         }
     )
 

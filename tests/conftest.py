@@ -111,12 +111,14 @@ class Hooks:
 @dataclass
 class Recorder(mocks.Mocks):
     """Answers registrations like a cluster on which everything works at once. `outputs` are those of components by URN,
-    `exports` the stack's."""
+    `exports` the stack's; `waited` and `asked` are the waits for Secrets and for API servers, each call whole."""
 
     resources: list[Registered] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
     exports: dict[str, Any] = field(default_factory=dict)
     hooks: Hooks = field(default_factory=Hooks)
+    waited: list[tuple[Any, ...]] = field(default_factory=list)
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         return {}, None
@@ -153,28 +155,69 @@ class Recorder(mocks.Mocks):
         return found[0]
 
 
+class AtOnce(asyncio.SelectorEventLoop):
+    """Does in place what the SDK hands to threads: nothing here waits for an engine, and handing over is a fifth of the
+    time."""
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
+        done = self.create_future()
+        try:
+            done.set_result(func(*args))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+
+def serialized(state: Mapping[str, Any]) -> Any:
+    """Plain data as the protocol writes it: nothing in it has to be waited for."""
+    try:
+        rpc.serialize_properties(dict(state), {}).send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("an answer with something to wait for")
+
+
 class RecordingMonitor(mocks.MockMonitor):
-    """Keeps what plain mocks throw away: parent, options, registered outputs."""
+    """Keeps what plain mocks throw away: parent, options, registered outputs. Answers without a loop of its own."""
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__(recorder)
         self._recorder = recorder
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802  the SDK's own name
-        if request.type != "pulumi:pulumi:Stack":
-            inputs = rpc.deserialize_properties(request.object, keep_unknowns=True)
-            self._keep(request, inputs, request.deletedWith, read=False)
-        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        urn = self.make_urn(request.parent, request.type, request.name)
+        if request.type == "pulumi:pulumi:Stack":
+            return resource_pb2.RegisterResourceResponse(urn=urn)
+        inputs = rpc.deserialize_properties(request.object, keep_unknowns=True)
+        self._keep(request, inputs, request.deletedWith)
+        if settings.is_dry_run():
+            inputs = rpc.deserialize_properties(request.object)
+        id_, state = self._recorder.new_resource(
+            mocks.MockResourceArgs(
+                typ=request.type, name=request.name, inputs=inputs, resource_id=request.importId, custom=request.custom
+            )
+        )
+        given = request.object if state == inputs else serialized(state)
+        return resource_pb2.RegisterResourceResponse(urn=urn, id=id_ or "", object=given)
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802
         self._keep(request, {"id": request.id}, "", read=True)
-        return super().ReadResource(request)  # type: ignore[no-untyped-call]
+        _, state = self._recorder.new_resource(
+            mocks.MockResourceArgs(
+                typ=request.type,
+                name=request.name,
+                inputs=rpc.deserialize_properties(request.properties),
+                resource_id=request.id,
+            )
+        )
+        urn = self.make_urn(request.parent, request.type, request.name)
+        return resource_pb2.ReadResourceResponse(urn=urn, properties=serialized(state))
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
         self._recorder.outputs[request.urn] = rpc.deserialize_properties(request.outputs)
         return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
-    def _keep(self, request: Any, inputs: Mapping[str, Any], deleted_with: str, *, read: bool) -> None:
+    def _keep(self, request: Any, inputs: Mapping[str, Any], deleted_with: str, *, read: bool = False) -> None:
         self._recorder.resources.append(
             Registered(
                 type=request.type,
@@ -229,7 +272,7 @@ _DECLARED: dict[str, Recorder] = {}
 
 
 def not_waiting(*_: object) -> None:
-    """Takes the place of the wait for a Secret."""
+    """Takes the place of a wait."""
 
 
 @pytest.fixture
@@ -241,22 +284,27 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         *,
         preview: bool = False,
         stack: str = "unit",
-        wait: Callable[..., None] = not_waiting,
         answer: Callable[..., None] = not_waiting,
         failing: bool = False,
     ) -> Recorder:
         # the SDK's note of which line made a resource: a quarter of the time, and no test asks for it
         monkeypatch.setattr("pulumi.runtime.resource._get_stack_trace", source_pb2.StackTrace)
-        monkeypatch.setattr("kube.wait_for_secret", wait)
-        monkeypatch.setattr("kube.wait_until_it_answers", answer)
+        # the SDK looks through each value for unknowns, which only a preview has
+        monkeypatch.setattr("pulumi.output.contains_unknowns", rpc.contains_unknowns if preview else lambda _: False)
         data = platform_of(platform) if isinstance(platform, str) else dict(platform)
         context = data["host"].get("context") or "unit"
         key = json.dumps([data, preview, stack], sort_keys=True, default=str)
-        plain = wait is not_waiting and answer is not_waiting
-        if plain and key in _DECLARED:
+        if answer is not_waiting and key in _DECLARED:
             return _DECLARED[key]
         recorder = Recorder()
-        loop = asyncio.new_event_loop()
+
+        def asked(*call: object) -> None:
+            recorder.asked.append(call)
+            answer(*call)
+
+        monkeypatch.setattr("kube.wait_for_secret", lambda *call: recorder.waited.append(call))
+        monkeypatch.setattr("kube.wait_until_it_answers", asked)
+        loop = AtOnce()
         # outputs of failed resources that nobody awaits
         loop.set_exception_handler((lambda *_: None) if failing else None)
         asyncio.set_event_loop(loop)
@@ -283,7 +331,7 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
                 program()
         finally:
             loop.close()
-        if plain:
+        if answer is not_waiting:
             _DECLARED[key] = recorder
         return recorder
 

@@ -1,8 +1,9 @@
 """Drills: the four failures of a shared scheduler, planted in one team's virtual cluster while another team works.
 
 Run by `make drills STACK=...` on a stack that is up and has two teams in mode `virtual`; one of them must keep
-snapshots, because the way back is `make restore`. DRILL=<name> runs one. For each fault: `make status` must name it,
-the other team's Job must pass, the other team must be previewed and updated meanwhile, and the way back is timed.
+snapshots, because the way back is `make restore`. DRILL=<name>,<name> runs these. For each fault: `make status` must
+name it, the other team's Job must pass, the other team must be previewed and updated meanwhile, and the way back is
+timed.
 
 The lab has no KAI and no vCluster: there the leaked pod alone is planted, and taken back by hand; the other team's Job
 is admitted and not run. Without its CRD a lab reads no Queue, so that fault is for a cluster.
@@ -253,21 +254,24 @@ def wrong(world: World) -> list[str] | None:
     return None
 
 
-def changed(world: World) -> contextlib.AbstractContextManager[None]:
-    """The stack file with one pod more for the other team; put back, byte for byte."""
-    pods = world.teams[world.other].resources.pods + 1
+def changed(world: World, more: int) -> contextlib.AbstractContextManager[None]:
+    """The stack file with so many pods more for the other team; put back, byte for byte."""
+    pods = world.teams[world.other].resources.pods + more
     return with_pods(world.root / f"Pulumi.{world.stack}.yaml", world.other, pods)
 
 
-def drill(world: World, fault: Fault) -> list[str]:
-    """One fault: planted, named, worked beside, recovered from. The row of the table."""
+def drill(world: World, fault: Fault, more: int) -> list[str]:
+    """One fault: planted, named, worked beside, recovered from. The row of the table.
+
+    `more`: another number for each drill of a run, so that each makes a change of the other team.
+    """
     newest = _newest(world) if world.runs else ""
     try:
         with world.api(world.broken) as api:
             fault.plant(api, world)
         seen = named(world, fault)
         passed = works(world, world.other, fault.name)
-        with changed(world):
+        with changed(world, more):
             command(world, "preview")
             began = time.monotonic()
             command(world, "up")
@@ -276,7 +280,6 @@ def drill(world: World, fault: Fault) -> list[str]:
         began = time.monotonic()
         _recover(world, fault, newest)
         back = time.monotonic() - began
-    command(world, "up")  # the other team as the file has it
     how = f"{passed:.0f} s" if world.runs else "admitted"
     return [fault.name, f"named after {seen:.0f} s", how, f"{updated:.0f} s", f"{back:.0f} s", fault.slides]
 
@@ -330,7 +333,8 @@ def run(stack: str, only: str, root: Path = ROOT, *, yes: bool = False) -> int:
     for team in (world.broken, world.other):
         command(world, "kubeconfig", "--team", team)
         world.kubeconfigs[team] = (root / f"kubeconfig-{stack}-{team}.yaml").read_text(encoding="utf-8")
-    chosen = [f for f in FAULTS if only in ("", f.name) and (world.runs or f.undo is not None)]
+    names_of = only.split(",") if only else [fault.name for fault in FAULTS]
+    chosen = [f for f in FAULTS if f.name in names_of and (world.runs or f.undo is not None)]
     if not chosen:
         sys.exit(f"no drill {only!r} here; there are: {', '.join(f.name for f in FAULTS)}")
     if world.runs:
@@ -345,12 +349,13 @@ def run(stack: str, only: str, root: Path = ROOT, *, yes: bool = False) -> int:
     print(f"| in team {world.broken} | status | {world.other}'s Job | {world.other} updated | recovered | slides |")
     print("|---|---|---|---|---|---|")
     code = 0
-    for fault in chosen:
+    for number, fault in enumerate(chosen, 1):
         try:
-            print(f"| {' | '.join(drill(world, fault))} |", flush=True)
+            print(f"| {' | '.join(drill(world, fault, number))} |", flush=True)
         except RuntimeError as error:
             code = 1
             print(f"| {fault.name} | **failed**: {error} | | | | {fault.slides} |", flush=True)
+    command(world, "up")  # the other team as the file has it
     return code
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 
+from releases.engine import DEFAULT_ENGINE
 from tests.conftest import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -35,3 +36,8 @@ def test_every_command_of_the_program_has_a_target() -> None:
     included = [(ROOT / name).read_text() for name in re.findall(r"^-include (.+)$", MAKEFILE, flags=re.MULTILINE)]
     targets = set(re.findall(r"^([a-z-]+):", "\n".join((MAKEFILE, *included)), flags=re.MULTILINE))
     assert set(commands) <= targets
+
+
+def test_the_engine_that_a_workflow_installs_is_the_one_that_was_run() -> None:
+    said = subprocess.run(["make", "--silent", "engine-version"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert said.stdout == f"{DEFAULT_ENGINE}\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import releases
-from releases.engine import DEFAULT_ENGINE, DEFAULT_PROVIDER
+from releases.engine import DEFAULT_ENGINE, DEFAULT_PROVIDER, DEFAULT_SDK
 from tests.conftest import ROOT
 
 RECORD = (ROOT / "docs" / "runs.md").read_text()
@@ -43,9 +43,14 @@ def test_a_default_was_run(what: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "version"), [("Pulumi engine", DEFAULT_ENGINE), ("Pulumi kubernetes provider", DEFAULT_PROVIDER)]
+    ("what", "version"),
+    [
+        ("Pulumi engine", DEFAULT_ENGINE),
+        ("Pulumi SDK", DEFAULT_SDK),
+        ("Pulumi kubernetes provider", DEFAULT_PROVIDER),
+    ],
 )
-def test_the_engine_and_the_provider_that_are_pinned_were_run(what: str, version: str) -> None:
+def test_engine_sdk_and_provider_were_run(what: str, version: str) -> None:
     [result] = rows(what, version)
     assert result.startswith("run 20")
 

@@ -8,11 +8,11 @@ Leaves to others: running the engine (`engine.py`), watching pods meanwhile (`wa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from cli.causes.known import ECHOES, KNOWN, REFUSED, Known, host_of, image_of, why_of
+from cli.causes.known import ECHOES, KNOWN, OF_PODS, REFUSED, Known, host_of, image_of, why_of
 from cli.causes.reading import (
     ECHO,
     NOISE,
@@ -25,17 +25,21 @@ from cli.causes.reading import (
     team_of,
     without_noise,
 )
+from hints import filled
+from names import team_namespace
 
 __all__ = [
     "ECHO",
     "KNOWN",
     "NOISE",
+    "OF_PODS",
     "UNHANDLED",
     "UNKNOWN",
     "Diagnostic",
     "Failure",
     "Known",
     "diagnostics",
+    "distinct",
     "explain",
     "failure_of",
     "policy_violations",
@@ -45,6 +49,7 @@ __all__ = [
 ]
 
 UNKNOWN: Final = "unknown"
+NO_NAMESPACE: Final = "team-<team>"
 _NAMED: Final = 6
 """So many teams are named in one line; the rest is counted."""
 
@@ -87,15 +92,30 @@ def explain(text: str, *, tenants: Sequence[str], stack: str, seen: Sequence[Fai
         return refused
     whole = Diagnostic(token="pulumi:pulumi:Stack", name=stack, text=text)
     said = _explain(diagnostics(text), tenants, stack) or _explain([whole], tenants, stack)
-    return _together(_without_echoes([*seen, *said]), tenants)
+    return distinct([*seen, *said], tenants)
 
 
-def failure_of(text: str, *, team: str | None, step: str, stack: str) -> Failure | None:
-    """Return what one message means, None where it is not known."""
+def distinct(failures: Sequence[Failure], tenants: Sequence[str]) -> list[Failure]:
+    """Return each cause once, the most telling first, with every team that has it; what only follows is left out."""
+    ranks = {known.id: rank for rank, known in enumerate(KNOWN)}
+    ordered = sorted(failures, key=lambda failure: ranks.get(failure.id, len(KNOWN)))
+    return _together(_without_echoes(ordered), tenants)
+
+
+def failure_of(
+    text: str, *, team: str | None, step: str, stack: str, namespace: str = "", ids: Container[str] | None = None
+) -> Failure | None:
+    """Return what one message means, None where it is not known.
+
+    `namespace`: of the pods on the host that it is about; default: the team's. `ids`: what it can be, default all.
+    """
+    space = namespace or (team_namespace(team) if team else NO_NAMESPACE)
     for known in KNOWN:
-        match = known.pattern.search(text)
+        match = known.pattern.search(text) if ids is None or known.id in ids else None
         if match is not None:
-            return _failure(known, match, text, team=team, step=step, stack=stack)
+            words = _words(match, text, team=team, stack=stack, namespace=space)
+            cause, fix = filled(known.cause, **words).strip(), filled(known.fix, **words)
+            return Failure(id=known.id, team=team, step=step, cause=cause, fix=fix)
     return None
 
 
@@ -115,11 +135,10 @@ def policy_violations(text: str, tenants: Sequence[str], stack: str = "<stack>")
                 f'in policies/config/{stack}.json (else in prod.json), below "{rule}"',
             ),
         )
-    return list(found.values())
+    return _together(list(found.values()), tenants)
 
 
 def _explain(entries: Iterable[Diagnostic], tenants: Sequence[str], stack: str) -> list[Failure]:
-    ranks = {known.id: rank for rank, known in enumerate(KNOWN)}
     result: list[Failure] = []
     for entry in entries:
         team, step = team_of(entry.name, tenants), step_of(entry.token, entry.name)
@@ -131,7 +150,7 @@ def _explain(entries: Iterable[Diagnostic], tenants: Sequence[str], stack: str) 
             failure = Failure(id=UNKNOWN, team=team, step=step, cause=said, fix=fix)
         if failure is not None:
             result.append(failure)
-    return sorted(result, key=lambda failure: ranks.get(failure.id, len(KNOWN)))
+    return result
 
 
 def _without_echoes(failures: Sequence[Failure]) -> list[Failure]:
@@ -158,27 +177,19 @@ def _of_any_team(failure: Failure, tenants: Sequence[str]) -> str:
     return re.sub(rf"(?<![a-z0-9]){re.escape(failure.team)}(?![a-z0-9])", "<team>", failure.cause)
 
 
-def _failure(known: Known, match: re.Match[str], text: str, *, team: str | None, step: str, stack: str) -> Failure:
-    words = _words(match, text, team=team, stack=stack)
-    return Failure(
-        id=known.id,
-        team=team,
-        step=step,
-        cause=known.cause.format_map(words).strip(),
-        fix=known.fix.format_map(words),
-    )
-
-
-def _words(match: re.Match[str], text: str, *, team: str | None, stack: str) -> dict[str, str]:
+def _words(match: re.Match[str], text: str, *, team: str | None, stack: str, namespace: str) -> dict[str, str]:
     groups = {key: value.strip().replace("\\", "") for key, value in match.groupdict().items() if value}
     host = host_of(text)
     image = image_of(text)
-    login = f"`helm registry login {host}`, or `helm registry logout {host}` where a stale login is kept; "
+    login = filled(
+        "`helm registry login {host}`, or `helm registry logout {host}` where a stale login is kept; ", host=host
+    )
     return {
         **dict.fromkeys(("object", "hook", "port", "rest", "when", "module", "kind", "what", "policy", "taint"), ""),
         "path": "no chart is there",
+        "namespace": namespace,
         **groups,
-        "team": team or "",
+        "team": team or "<team>",
         "stack": stack,
         "host": host or "its registry",
         "why": why_of(text),

@@ -159,7 +159,8 @@ KNOWN: Final[tuple[Known, ...]] = (
         r"(?:Back-off pulling|failed to pull(?: and unpack)?) image|ImagePullBackOff|ErrImage(?:NeverPull|Pull)\b"
         r"|InvalidImageName|pull access denied for",
         "{image} can't be pulled: {why}",
-        "{login}check the name, artifacts.imageRegistry and the nodes' way to the registry",
+        "{login}check the name, artifacts.imageRegistry and the nodes' way to the registry; what the node said stays "
+        "for an hour: `kubectl -n {namespace} get events --field-selector reason=Failed`",
     ),
     _known(
         "pod-security",
@@ -214,7 +215,7 @@ KNOWN: Final[tuple[Known, ...]] = (
         "helm-hook",
         _HOOK + r"[^\n]*\n?[^\n]*?job (?P<hook>[\w.-]+) failed",
         "the chart's own {when} job {hook} failed, so nothing of it was installed or changed",
-        "see why its pod failed (its events stay on the host: `kubectl -n team-<team> get events | grep {hook}`), "
+        "see why its pod failed (its events stay on the host: `kubectl -n {namespace} get events | grep {hook}`), "
         "most often an image or a right; then `make up` again",
     ),
     _known(
@@ -339,7 +340,7 @@ KNOWN: Final[tuple[Known, ...]] = (
         r"certificate has expired(?: or is not yet valid)?(?:: (?P<when>[^\n]+))?|tls: expired certificate",
         "a certificate of the API server, or of the kubeconfig's user, has expired, or a clock is wrong. {when}",
         "compare `date` on both machines; for the host renew its certificates and the kubeconfig; for a team restart "
-        "its control plane: `kubectl -n team-<team> delete pod <team>-0`",
+        "its control plane: `kubectl -n {namespace} delete pod {team}-0`",
     ),
     _known(
         "certificate-authority",
@@ -366,16 +367,25 @@ KNOWN: Final[tuple[Known, ...]] = (
         r"connection refused|no route to host|no such host|i/o timeout|TLS handshake timeout"
         r"|configured Kubernetes cluster is unreachable|unable to connect to the server",
         "the API server can't be reached",
-        "for a team: look at its control plane, `kubectl -n team-<team> get pods`; the other teams were updated. "
+        "for a team: look at its control plane, `kubectl -n {namespace} get pods`; the other teams were updated. "
         "For the host: check the context's address",
     ),
     _known(
         "timeout",
         r"timed out waiting for the condition|context deadline exceeded",
         "it was not ready in time",
-        "look for Pending or failing pods (`kubectl -n team-<team> get pods`); run again to go on from here",
+        "look for Pending or failing pods (`kubectl -n {namespace} get pods`); run again to go on from here",
     ),
 )  # fmt: skip
+
+OF_PODS: Final = frozenset(
+    {
+        *("image", "pod-security", "admission", "webhook-denied", "no-room", "taint"),
+        *("webhook-foreign", "webhook", "quota", "storage"),
+    }
+)
+"""What keeps a pod from starting. The rest is the engine's: the same words of a controller or of the kubelet (`already
+exists`, `timed out waiting`, `not found`) are about other things, and pass."""
 
 ECHOES: Final = frozenset({"timeout", "secret-missing", "secret-late", "unreachable"})
 """What follows in a team where something that says more has failed already."""

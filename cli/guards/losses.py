@@ -17,7 +17,7 @@ from cli.cluster import Target, get_json
 from cli.errors import CommandError
 from cli.guards.refusal import Refusal, line_for, line_for_team
 from names import LABEL_TEAM, team_namespace
-from preview.facts import Facts, facts_of
+from preview.facts import CANARY_OF, Facts, facts_of
 from preview.gate import Refusal as Judged
 from preview.gate import gate
 from preview.kinds import OF_THE_STACK
@@ -39,15 +39,18 @@ def losses(
 ) -> list[Refusal]:
     """Refuse what a change from the state to the stack file loses without an override.
 
-    `resources` are the state's. A team that is left out as a whole is not among it (`memory.py`). `host`: where to ask
-    what runs, None where it can't be asked, and then whatever depends on that counts as a loss. `uid`: the cluster's.
+    `resources` are the state's. A team that is left out as a whole is not among it (`memory.py`), a canary is. `host`:
+    where to ask what runs, None where it can't be asked, and then whatever depends on that counts as a loss. `uid`: the
+    cluster's.
     """
     old, new = facts_in_state(resources), facts_of(platform, cluster_uid=uid)
     found = _judged(old, new, platform, today, None)
     if found and host is not None:
         there = {*new.tenants, *(old.tenants if old is not None else ())}
         found = _judged(old, new, platform, today, usage_now(host, there))
-    return [_refusal(one, stack, today) for one in found if not one.team or one.team in new.tenants]
+    # what stands beside a team is left out by its word alone, so what runs in it is asked here
+    beside = {name for name, known in (old.tenants if old is not None else {}).items() if known.get(CANARY_OF)}
+    return [_refusal(one, stack, today) for one in found if one.team in {"", *new.tenants, *beside}]
 
 
 def _judged(old: Facts | None, new: Facts, platform: Platform, today: date, usage: Usage | None) -> list[Judged]:

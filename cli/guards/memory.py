@@ -4,8 +4,7 @@ Owns: reading the cluster's UID and every team's facts in a state; refusing anot
 Leaves to others: getting the state (`program.py` asks the engine, the commands export it), changes that lose something
 (`losses.py`). Pure: no Pulumi import.
 
-The engine has no word for "before anything": it deletes what of a team is not protected (its scheduler, its queues, its
-bounds) and only then refuses to delete the rest.
+The engine deletes at the end of a run: by the time that it refuses to delete a protected team, all else is changed.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from components.team.tenant import resolve
 from names import PROTECTED_OUTPUT
 from policies import names as tokens
 from settings.models import Platform
+from settings.tenants import team_of
 
 CLUSTER: Final = "host-uid"
 """The name of the namespace kube-system as the program reads it (`components/host/cluster.py`); its UID is the
@@ -53,6 +53,8 @@ class Remembered:
 
     uid: str | None = None
     teams: Mapping[str, RememberedTeam] = field(default_factory=dict)
+    protections: frozenset[str] = frozenset()
+    """The names of what stands on a whole team (`components/protection.py`)."""
     made: bool = True
     """Whether a run has come as far as the first provider. Where no state says so, it counts as yes."""
 
@@ -66,6 +68,7 @@ def remembered(resources: Mapping[str, object]) -> Remembered:
     """Return what the resources of a state say: by URN, each with `type` and `outputs`."""
     uid: str | None = None
     teams: dict[str, RememberedTeam] = {}
+    protections: set[str] = set()
     for urn, entry in resources.items():
         if not isinstance(entry, Mapping):
             continue
@@ -78,8 +81,10 @@ def remembered(resources: Mapping[str, object]) -> Remembered:
         elif entry.get("type") == tokens.TEAM:
             protected = said.get(PROTECTED_OUTPUT, not said.get("canaryOf")) is not False
             teams[name] = RememberedTeam(name=name, urn=urn, facts=said, protected=protected)
+        elif entry.get("type") == tokens.PROTECTION:
+            protections.add(name)
     made = any(isinstance(entry, Mapping) and entry.get("type") != STACK for entry in resources.values())
-    return Remembered(uid=uid, teams=teams, made=made)
+    return Remembered(uid=uid, teams=teams, protections=frozenset(protections), made=made)
 
 
 def another_cluster(
@@ -112,6 +117,12 @@ def left_out(
         if team.name in there or team.canary:
             continue
         line = line_for_team(team.name, "delete", today, "the team is dissolved")
+        pair = platform.teams.get(team_of(platform, team.name))
+        if pair is not None and pair.blue_green is not None:
+            cause = f"virtual cluster {team.name} serves its team, and the stack file leaves it out"
+            fix = f"keep it beside the other one, `make up STACK={stack}`, and leave it out when the other one serves"
+            found.append(Refusal(cause=cause, fix=fix))
+            continue
         if override_for(team.name, "delete", platform.overrides, today) is None:
             found.append(
                 Refusal(
@@ -123,7 +134,7 @@ def left_out(
             found.append(
                 Refusal(
                     cause=f"team {team.name} may go by its override, but the state still protects it: the engine would "
-                    "remove its scheduler and queues and then stop",
+                    "refuse it, after it has changed the others",
                     fix=f"`make up STACK={stack}` lifts the protection first; or put the team back, `pulumi up` with "
                     "the override, then leave it out",
                 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -25,6 +26,7 @@ from cli.guards.losses import losses
 from cli.guards.memory import Remembered, another_cluster, left_out, remembered
 from cli.guards.quota import quota_refusals
 from cli.guards.refusal import Refusal, RefusedError
+from cli.guards.serves import not_proven
 from cli.guards.snapshots import before_changes
 from cli.guards.stamp import RELEASED, VARIABLE, holds
 from cli.preflight import Finding, Level
@@ -74,8 +76,8 @@ def refuse_the_lab(platform: Platform, stack: str, *, simulated: bool) -> None:
         raise RefusedError([Refusal(cause=cause, fix=f"`make up STACK={stack}` runs it, on API servers of its own")])
 
 
-def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date) -> None:
-    """Ask everything. Raises `RefusedError` with all that is refused.
+def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date) -> frozenset[str]:
+    """Ask everything; return the names of the protections in the state. Raises `RefusedError` with all that is refused.
 
     `kubeconfig` is the host's, cut to one context; None where the program itself makes the host, which then may not be
     there yet.
@@ -86,11 +88,12 @@ def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date
     found = [
         *quota_refusals(platform, stack, today),
         *left_out(was, platform, stack, today, released=frozenset(os.environ.get(RELEASED, "").split())),
+        *not_proven(was, platform, today),
     ]
-    with asked(stack) as killed:
+    # the commands have looked at what a killed run left
+    with asked(stack) if RELEASED not in os.environ else nullcontext() as killed:
         cluster = _looked(platform, stack, kubeconfig, was, found, today) if kubeconfig is not None else None
-        # `make up` has cleared what a killed run left
-        if killed is not None and RELEASED not in os.environ:
+        if killed is not None:
             found += killed.refusals()
     found += losses(state, platform, stack, today, *((cluster.target, cluster.uid) if cluster else (None, None)))
     if cluster is not None:
@@ -99,6 +102,7 @@ def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date
         found = before_changes(state, platform, cluster.uid, kubeconfig)
     if found:
         raise RefusedError(found)
+    return was.protections
 
 
 def _looked(

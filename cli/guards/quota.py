@@ -60,7 +60,7 @@ def declared(platform: Platform) -> Iterator[PolicyResource]:
         hard = {"metadata": place, "spec": {"hard": quota_hard(tenant)}}
         yield _resource(tokens.RESOURCE_QUOTA, f"{name}-guardrails-quota", hard)
         yield from _queues(tenant)
-        if team.is_checked(tenant):
+        if tenant.is_checked:
             request = team.check_request(tenant, platform)
             yield _resource(tokens.GPU_CHECK, f"{name}-check", gpu_check.facts(request))
 

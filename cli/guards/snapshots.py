@@ -20,6 +20,7 @@ from preview.changes import snapshots_first
 from preview.facts import facts_of
 from preview.observed import facts_in_state
 from settings.models import Platform
+from settings.tenants import team_of, tenants
 
 
 def before_changes(resources: Mapping[str, JsonValue], platform: Platform, uid: str, kubeconfig: str) -> list[Refusal]:
@@ -31,16 +32,17 @@ def before_changes(resources: Mapping[str, JsonValue], platform: Platform, uid: 
     if not wanted:
         return []
     refused: list[Refusal] = []
+    there = tenants(platform)
     with connect(kubeconfig) as api:
         for team, why in wanted.items():
-            kept = platform.teams[team].vcluster.snapshots
+            kept = there[team].vcluster.snapshots
             assert kept is not None, "only teams that keep snapshots are asked for"
             try:
                 scheduler = old.tenants[team].get("scheduler.version")
                 store = Store(team=team, settings=kept)
                 taken = take(api, store, why=f"before: {why}", scheduler=str(scheduler or ""))
             except (SnapshotError, httpx2.TransportError) as error:
-                fix = f"mend that, or write teams.{team}.vcluster.snapshots.beforeChanges: false"
+                fix = f"mend that, or write teams.{team_of(platform, team)}.vcluster.snapshots.beforeChanges: false"
                 refused.append(Refusal(cause=f"team {team}: the snapshot before this update: {error}", fix=fix))
             else:
                 pulumi.log.info(f"team {team}: snapshot {taken.name} taken, {taken.why}")

@@ -17,7 +17,8 @@ VARIABLE: Final = "GPU_TENANCY_COMPARED"
 """The environment variable that the commands hand the word on in."""
 
 RELEASED: Final = "GPU_TENANCY_RELEASED"
-"""The environment variable in which the commands name the teams whose protection they have lifted in the state."""
+"""The environment variable in which the commands name the teams whose protection they have lifted in the state. It is
+set where nothing that a killed run left stands in the way, and may name no team."""
 
 GOOD_FOR: Final = 120.0
 """Seconds: the engine's start and its preview. A program that comes later compares again."""

@@ -6,13 +6,10 @@ Owns: reading the driver's version from the node's labels. Leaves to others: who
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
+from cli.preflight.discovered import discovered
 from cli.preflight.facts import NodeFacts
 from cli.preflight.findings import Finding, error, warning
-
-DRIVER_LABELS: Final = ("nvidia.com/cuda.driver-version.major", "nvidia.com/cuda.driver.major")
-"""Of NVIDIA's GPU feature discovery, new and old (DP@v0.20.0:docs/gpu-feature-discovery/README.md)."""
 
 
 def driver_findings(needed: int, node: NodeFacts, subject: str) -> Iterator[Finding]:
@@ -22,14 +19,14 @@ def driver_findings(needed: int, node: NodeFacts, subject: str) -> Iterator[Find
     """
     if not needed:
         return
-    major = next((node.labels[label] for label in DRIVER_LABELS if label in node.labels), None)
+    major = discovered(node.labels).driver_major
     fix = f"update it to r{needed}, or write gpuSharing: true for the teams there"
-    if major is None or not major.isdigit():
+    if major is None:
         yield warning(
             "driver-not-known",
             subject,
             f"does not say its driver, and enforce: memory needs r{needed}",
             f"look on the node (nvidia-smi): {fix}",
         )
-    elif int(major) < needed:
+    elif major < needed:
         yield error("driver-too-old", subject, f"has driver r{major}; enforce: memory needs r{needed}", fix)

@@ -143,6 +143,9 @@ class ClusterFacts:
     gpu_operators: Sequence[ObjectFacts] | None
     service_monitors: bool | None = None
     """Whether the cluster knows ServiceMonitors; None where nobody asked, or where it could not be read."""
+    plugin_configs: Mapping[str, str] | None = None
+    """The files of our device plugin's ConfigMap by name, as YAML (`preflight/sharing.py`); None where no plugin is
+    ours, or where they could not be read."""
     kubernetes_inside: Mapping[str, str] = field(default_factory=dict)
     """What each virtual cluster runs now, by its namespace: `v1.34.4`."""
     denied: Sequence[Right] = ()

@@ -8,29 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Final
 
 import releases
+from cli.preflight.discovered import discovered
 from cli.preflight.driver import driver_findings
 from cli.preflight.facts import VENDOR, ClusterFacts, NodeFacts
 from cli.preflight.findings import Finding, Level, error, note, warning
-from names import GPU, GPU_COUNT, GPU_MEMORY, GPU_PRESENT, GPU_PRODUCT, GPU_RESOURCES
+from cli.preflight.labels import labels_are_refused
+from cli.preflight.sharing import replicas_now
+from names import GPU, GPU_COUNT, GPU_PRESENT, GPU_RESOURCES
 from releases import KaiRelease
 from settings.models import GpuStack, Owner, Platform, Pool, SchedulerMode, Team
 from settings.rules.enforcement import enforces
 
-MEMORY_OF_ANOTHER_GPU: Final = Decimal("0.15")
-"""NVML's total is up to some 6 % below the number on the box (L4: 24576 on the box, 23034 by NVML); a difference above
-this is another GPU."""
-
-MIB_IN_BYTES: Final = 1024**2
-"""KAI takes a label of a TiB (in MiB) and more for bytes, because feature discovery once wrote bytes
-(KAI@v0.16.8:pkg/scheduler/api/node_info/node_info.go, gpu-feature-discovery issue 26)."""
-TIB_IN_MIB: Final = 1024**2
-MIB_IN_GIB: Final = 1024
-
-MIG_STRATEGY: Final = "nvidia.com/mig.strategy"
 MIG_SWITCH: Final = "node-role.kubernetes.io/mig-enabled"
 """Where this label is there, KAI asks it alone whether a node has MIG (KAI@v0.16.8:pkg/common/constants)."""
 
@@ -80,7 +71,10 @@ def node_gpus(
 def _numbers(
     platform: Platform, pool: Pool, users: Users, node: NodeFacts, facts: ClusterFacts, subject: str
 ) -> Iterator[Finding]:
-    declared = pool.gpus_allocatable_per_node
+    now = _now(platform, node, facts)
+    # what the plugin is told today is what there can be; what the file changes of that comes with `up`
+    declared = pool.gpus_allocatable_per_node if now is None else pool.gpus_per_node * now
+    anew = declared != pool.gpus_allocatable_per_node
     advertised = node.gpus or 0
     slices = {name: amount for name, amount in node.mig_slices.items() if amount}
     if declared == 0:
@@ -100,7 +94,9 @@ def _numbers(
     if advertised == declared:
         yield from _left_over_mig(users, node, subject)
         if (node.gpu_capacity or 0) > advertised:
-            yield _held_back(pool, node, subject)
+            yield _held_back(pool, node, declared, subject)
+        elif anew:
+            yield _shared_anew(pool, advertised, subject)
         else:
             yield from _count_label(platform, pool, node, subject)
         return
@@ -124,9 +120,9 @@ def _numbers(
             "uses them, and have the plugin's migStrategy at single; or remove sharing.mig",
         )
     elif pool.replicas > 1 and advertised == pool.gpus_per_node and _plugin_is_ours(platform):
-        yield note("replicas-not-yet", subject, f"shows {advertised} GPUs: its {declared} replicas come with `up`")
+        yield _shared_anew(pool, advertised, subject)
     elif (node.gpu_capacity or 0) > advertised:
-        yield _held_back(pool, node, subject)
+        yield _held_back(pool, node, declared, subject)
     elif not advertised:
         yield _none(platform, node, declared, subject)
     else:
@@ -140,7 +136,7 @@ def _mig(pool: Pool, users: Users, node: NodeFacts, subject: str, slices: Mappin
     """What MIG slices by name explain; None where there are none, or where the numbers are right all the same."""
     if not slices:
         return None
-    advertised, strategy = node.gpus or 0, node.labels.get(MIG_STRATEGY)
+    advertised, strategy = node.gpus or 0, discovered(node.labels).strategy
     what = ", ".join(_amounts(slices))
     switched_off = node.labels.get(MIG_SWITCH, "").lower() in ("false", "f", "0")
     if users.kais and strategy == "mixed" and not switched_off:
@@ -163,7 +159,7 @@ def _mig(pool: Pool, users: Users, node: NodeFacts, subject: str, slices: Mappin
 
 def _left_over_mig(users: Users, node: NodeFacts, subject: str) -> Iterator[Finding]:
     left = [name for name, amount in node.mig_slices.items() if amount == 0]
-    strategy = node.labels.get(MIG_STRATEGY)
+    strategy = discovered(node.labels).strategy
     # with strategy single these KAIs refuse fractions alone
     matters = strategy == "mixed" or (strategy == "single" and users.fractions)
     old = users.count_names_at_zero
@@ -212,22 +208,40 @@ def _not_yet(platform: Platform, pool: Pool, node: NodeFacts, subject: str) -> F
     return note("gpus-not-yet", subject, f"advertises no {GPU} yet: the {platform.gpu.stack} comes with `up`{left}")
 
 
-def _held_back(pool: Pool, node: NodeFacts, subject: str) -> Finding:
+def _now(platform: Platform, node: NodeFacts, facts: ClusterFacts) -> int | None:
+    """How often our plugin advertises each GPU of the node today; None where that is not known, or not ours to say."""
+    if not _plugin_is_ours(platform) or facts.plugin_configs is None:
+        return None
+    return replicas_now(node.labels, facts.plugin_configs)
+
+
+def _shared_anew(pool: Pool, advertised: int, subject: str) -> Finding:
+    comes = f"its {pool.gpus_allocatable_per_node} {pool.unit}s come with `up`"
+    if pool.sharing.mig:
+        comes += (
+            f", where `nvidia-smi mig` has cut each GPU into {pool.sharing.mig.slices} of {pool.sharing.mig.profile}"
+        )
+    return note("replicas-not-yet", subject, f"shows {advertised} {GPU}: {comes}")
+
+
+def _held_back(pool: Pool, node: NodeFacts, declared: int, subject: str) -> Finding:
     """Capacity counts every device that the plugin lists, allocatable the healthy ones."""
     capacity, advertised = node.gpu_capacity or 0, node.gpus or 0
-    declared = pool.gpus_allocatable_per_node
     healthy = f"{advertised} {'is' if advertised == 1 else 'are'}" if advertised else "none is"
     held = f"has {capacity}, of which {healthy} allocatable: the device plugin holds {capacity - advertised} for "
     held += "unhealthy (Xid)" if advertised else "unhealthy (Xid), or its pod is gone"
     mend = f"read the plugin's log for the UUID, restart the plugin's pod, or `make fence NODE={node.name}`"
+    if advertised and pool.replicas > 1 and not pool.sharing.mig:
+        held += "; the Xid of a shared GPU takes one of its replicas, and pods still get the others"
+        mend = f"`make fence NODE={node.name}`, then read the plugin's log for the UUID and restart the plugin's pod"
     if capacity == declared:
         return error("gpus-fewer", subject, held, f"{mend}; gpusPerNode stays {pool.gpus_per_node}")
     if advertised == declared:
         message = f"{held}; gpusPerNode: {pool.gpus_per_node} hides it"
         return warning("gpus-unhealthy", subject, message, f"{mend}, then count it in gpusPerNode again")
-    message = f"{held}; the file says {declared}"
-    whole = f"gpusPerNode counts the unhealthy, too: {capacity // pool.replicas}"
-    return error("gpus-fewer", subject, message, f"{mend}; {whole}")
+    each = declared // pool.gpus_per_node
+    whole = "" if capacity % each else f"; gpusPerNode counts the unhealthy, too: {capacity // each}"
+    return error("gpus-fewer", subject, f"{held}; the file says {declared}", f"{mend}{whole}")
 
 
 def _none(platform: Platform, node: NodeFacts, declared: int, subject: str) -> Finding:
@@ -240,8 +254,7 @@ def _none(platform: Platform, node: NodeFacts, declared: int, subject: str) -> F
 
 def _counted(node: NodeFacts) -> int | None:
     """Physical GPUs as a label of somebody else says them."""
-    text = node.labels.get(GPU_COUNT, "")
-    return int(text) if text.isdigit() and GPU_COUNT not in node.ours else None
+    return discovered(node.labels).count if GPU_COUNT not in node.ours else None
 
 
 def _differ(pool: Pool, node: NodeFacts, declared: int, found: int, verb: str, subject: str) -> Finding:
@@ -289,78 +302,7 @@ def _unbounded_names(node: NodeFacts, subject: str) -> Iterator[Finding]:
         )
 
 
-# --- labels -----------------------------------------------------------------------------------------------------------
-
-
-def labels_are_refused(platform: Platform, pool: Pool) -> bool:
-    """Whether we write GPU labels on the pool's nodes, so that another value of somebody else is refused (409)."""
-    return bool(pool.nodes) and platform.gpu.stack is not GpuStack.GPU_OPERATOR
-
-
-def gpu_labels(platform: Platform, pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
-    """Yield what feature discovery, or a hand, wrote about the GPUs and is not what the file says. What an earlier run
-    of ours wrote is changed by `up`."""
-    if pool.gpus_per_node == 0:
-        return
-    refused = labels_are_refused(platform, pool)
-    found = {key: value for key, value in node.labels.items() if key not in node.ours}
-    if GPU_MEMORY in found and pool.gpu_memory_mib is not None and not pool.sharing.mig:
-        yield from _memory(pool.gpu_memory_mib, found[GPU_MEMORY], node, subject, refused=refused)
-    product = found.get(GPU_PRODUCT)
-    if pool.product is not None and product is not None and not _same_product(pool.product, product, exact=refused):
-        yield error(
-            "gpu-product",
-            subject,
-            f"is a {product}, the file says {pool.product}",
-            f"set product: {product}, or put the node into another pool",
-        )
-
-
-def _memory(declared: int, label: str, node: NodeFacts, subject: str, *, refused: bool) -> Iterator[Finding]:
-    mib, unit = _mebibytes(label, declared)
-    if unit == "MiB" and mib == declared:
-        return
-    another = mib is not None and _differs(mib, declared)
-    remove = f"`kubectl label node {node.name} {GPU_MEMORY}-`, or mend what writes it"
-    if mib is None:
-        message = f"label {GPU_MEMORY} says {label!r}, which is no number: KAI takes a GPU for 100 MiB"
-        fix = remove
-    elif unit != "MiB":
-        message = f"label {GPU_MEMORY} says {label}, which is {unit}: {mib} MiB" + (
-            " of another GPU" if another else ""
-        )
-        stays = f"gpuMemoryMib stays {declared}" if not another else f"gpuMemoryMib: {mib} is this node's"
-        fix = f"{remove}; {stays}"
-    else:
-        message = f"its GPUs have {mib} MiB, the file says {declared}" + (": another GPU" if another else "")
-        fix = f"set gpuMemoryMib: {mib}" + (", or put the node into another pool" if another else "")
-    harmless = mib is not None and not another and not refused and (mib >= declared or unit == "bytes")
-    level = Level.WARNING if harmless else Level.ERROR
-    yield Finding(id="gpu-memory", level=level, subject=subject, message=message, fix=fix)
-
-
-def _mebibytes(label: str, declared: int) -> tuple[int | None, str]:
-    """Read the label as KAI does, bytes from a TiB on; and recognise whole GiB, which KAI takes for MiB."""
-    if not label.isdigit():
-        return None, ""
-    value = int(label)
-    if value >= TIB_IN_MIB:
-        return value // MIB_IN_BYTES, "bytes"
-    if _differs(value, declared) and not _differs(value * MIB_IN_GIB, declared):
-        return value * MIB_IN_GIB, "GiB"
-    return value, "MiB"
-
-
-def _differs(mib: int, declared: int) -> bool:
-    return abs(Decimal(mib) - declared) / declared > MEMORY_OF_ANOTHER_GPU
-
-
-def _same_product(declared: str, label: str, *, exact: bool) -> bool:
-    """Feature discovery adds -SHARED on a node with replicas, and -MIG-... with MIG slices."""
-    plain = declared.replace(" ", "-")
-    if exact or label == plain:
-        return label == declared
-    return label.startswith((f"{plain}-SHARED", f"{plain}-MIG-"))
+# --- in use ---------------------------------------------------------------------------------------------------------
 
 
 def in_use(users: Users, nodes: Sequence[NodeFacts], pool: str) -> Iterator[Finding]:

@@ -10,13 +10,12 @@ from typing import Final
 from capacity import parse_quantity
 from cli.preflight.facts import ClusterFacts, NodeFacts, Taint
 from cli.preflight.findings import Finding, Level, error, ok, warning
-from cli.preflight.gpus import gpu_labels, in_use, node_gpus, users_of
-from names import GPU, GPU_TAINT_VALUE
+from cli.preflight.gpus import in_use, node_gpus, users_of
+from cli.preflight.labels import gpu_labels
+from names import GPU
 from settings.models import Platform, Pool, Team
 
 LABEL_ARCH: Final = "kubernetes.io/arch"
-OUR_TAINT: Final = Taint(key=GPU, value=GPU_TAINT_VALUE, effect="NoSchedule")
-"""What `taint: true` sets, and all that our pods tolerate."""
 LIFECYCLE: Final = "node.kubernetes.io/"
 """Taints that Kubernetes itself sets on a node that is full, cordoned or unreachable; those have findings of their
 own."""
@@ -117,16 +116,22 @@ def _architecture(pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding
 # --- taints -----------------------------------------------------------------------------------------------------------
 
 
+def our_taint(pool: Pool) -> Taint:
+    """What `taint: true` sets, and all that our pods tolerate."""
+    return Taint(key=GPU, value=pool.taint_value, effect="NoSchedule")
+
+
 def _taints(pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
     """A taint is its key, value and effect; the list of them has one owner, and a second one is refused (409)."""
-    others = [taint for taint in node.taints if taint != OUR_TAINT and not taint.key.startswith(LIFECYCLE)]
+    ours = our_taint(pool)
+    others = [taint for taint in node.taints if taint != ours and not taint.key.startswith(LIFECYCLE)]
     alike = [taint for taint in others if taint.key == GPU and taint.keeps_pods_off]
     foreign = [taint for taint in others if taint.key != GPU]
     blocking = [taint for taint in foreign if taint.keeps_pods_off]
-    sets_ours = pool.taint and bool(pool.nodes) and not node.taints_are_ours and OUR_TAINT not in node.taints
+    sets_ours = pool.taint and bool(pool.nodes) and not node.taints_are_ours and ours not in node.taints
     if alike:
-        yield _other_gpu_taint(pool, node, alike[0], subject)
-    elif OUR_TAINT in node.taints and not pool.taint and not node.taints_are_ours:
+        yield _other_gpu_taint(pool, node, alike[0], [*alike[1:], *foreign], subject)
+    elif ours in node.taints and not pool.taint and not node.taints_are_ours:
         yield _untolerated(pool, node, foreign, subject)
     elif sets_ours and foreign:
         yield error(
@@ -152,23 +157,29 @@ def _taints(pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
         )
 
 
-def _other_gpu_taint(pool: Pool, node: NodeFacts, taint: Taint, subject: str) -> Finding:
-    if taint.value != OUR_TAINT.value:
-        what = (
-            f"its taint has value {taint.value!r}, ours has {OUR_TAINT.value!r}: pods tolerate {OUR_TAINT.value} alone"
-        )
+def _other_gpu_taint(pool: Pool, node: NodeFacts, taint: Taint, beside: Sequence[Taint], subject: str) -> Finding:
+    ours = our_taint(pool)
+    same_effect = taint.effect == ours.effect
+    if taint.value != ours.value:
+        what = f"its taint has value {taint.value!r}, ours has {ours.value!r}: pods tolerate {ours} alone"
     else:
-        what = f"its taint has effect {taint.effect}, ours has {OUR_TAINT.effect}: pods tolerate that effect alone"
+        what = f"its taint has effect {taint.effect}, ours has {ours.effect}: pods tolerate that effect alone"
     second = ", and a second owner of the taint list is refused (409)" if pool.taint and pool.nodes else ""
     remove = f"remove the taint (`kubectl taint node {node.name} {taint.key}:{taint.effect}-`)"
-    instead = "then taint: true sets ours" if pool.gpus_per_node else "or take another node"
-    return error("node-taint", subject, f"has {taint}: {what}{second}", f"{remove}, {instead}")
+    if not pool.gpus_per_node:
+        fix = f"{remove}, or take another node"
+    elif same_effect and not beside:
+        fix = f"set taint: true and taintValue: '{taint.value}' (same key, value, effect: no conflict), or {remove}"
+    else:
+        fix = f"{remove}, then taint: true sets ours"
+    return error("node-taint", subject, f"has {taint}: {what}{second}", fix)
 
 
 def _untolerated(pool: Pool, node: NodeFacts, foreign: Sequence[Taint], subject: str) -> Finding:
-    message = f"has {OUR_TAINT}, and taint: false leaves the team's pods without a toleration"
+    ours = our_taint(pool)
+    message = f"has {ours}, and taint: false leaves the team's pods without a toleration"
     if not pool.gpus_per_node:
-        fix = f"{_remove(node, OUR_TAINT)}, or take another node"
+        fix = f"{_remove(node, ours)}, or take another node"
     elif foreign:
         fix = f"{_remove(node, foreign[0])}, then set taint: true"
     else:

@@ -1,41 +1,47 @@
 """A GPU check: proof, after every deploy, that CUDA works by the way that the team's own work takes.
 
-Owns: the objects in the check's namespace (accounts, code, the two Jobs) and the reading of the report.
+Owns: the objects in the check's namespace (accounts, the two Jobs), that the code is there before a pod wants it, and
+the reading of the report.
 Leaves to others: what is proven (`probe.py`), what the verdict is where there is no report (`verdict.py`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pulumi
 import pulumi_kubernetes as k8s
 
+import kube
 import names
-from components.base import DELETED_AT_ONCE, Component
+from components.base import DELETED_AT_ONCE, Component, live_hook
 from components.check import job
-from components.retry import when_admitted, when_it_comes
+from components.retry import when_it_comes
 from probe import code
 
 
-def code_map(name: str, namespace: str, team: str, opts: pulumi.ResourceOptions) -> k8s.core.v1.ConfigMap:
-    """The programs of a namespace's checks. Once a namespace: it is most of what a check adds to the state."""
-    return k8s.core.v1.ConfigMap(
-        name,
-        metadata={"name": names.CHECK_CODE, "namespace": namespace, "labels": names.labels(team=team)},
-        data=code.data(),
-        binary_data=code.binary_data(),
-        opts=opts,
-    )
+def code_map(namespace: str, team: str) -> dict[str, object]:
+    """The ConfigMap with the programs of a namespace's checks.
+
+    No resource: a state would hold it three times for each namespace, and the engine writes the state after every step.
+    The Jobs' stamp holds the code's digest, so new code comes with new Jobs, and goes with the namespace.
+    """
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": names.CHECK_CODE, "namespace": namespace, "labels": names.labels(team=team)},
+        "data": code.data(),
+        "binaryData": code.binary_data(),
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
 class GpuCheckArgs:
-    """`checked` is what else the check proves: a change of it runs the check again. Namespace and code are made by the
-    caller where several checks share them (`own_namespace` false). `provider` and `kubeconfig` are those of the cluster
-    that the pods are made in."""
+    """`checked` is what else the check proves: a change of it runs the check again. The namespace is made by the caller
+    where several checks share it (`own_namespace` false). `provider` and `kubeconfig` are those of the cluster
+    that the pods are made in. `depends_on`: what all of it stands on; `after`: what its pods alone wait for."""
 
     request: job.Request
     checked: Mapping[str, object]
@@ -44,6 +50,7 @@ class GpuCheckArgs:
     depends_on: list[pulumi.Resource]
     own_namespace: bool
     own_priority: bool
+    after: Sequence[pulumi.Resource] = ()
     vcluster: k8s.helm.v3.Release | None = None
 
 
@@ -115,8 +122,6 @@ class GpuCheck(Component):
             )
         found = list(first)
         for suffix, half in self._halves():
-            if args.own_namespace:
-                found.append(code_map(f"{name}-code{suffix}", half.namespace, request.team, self._opts(first)))
             found += self._account(f"{name}-probe{suffix}", half, job.probe_rules(half), first)
         return found + self._verdict_account(f"{name}-verdict", first)
 
@@ -181,15 +186,24 @@ class GpuCheck(Component):
                     },
                 },
                 spec=job.asking_job(half, self._mark),
-                opts=self._opts(depends_on, first=self._admitted(f"{name}-admitted{suffix}", half), retry=retry),
+                opts=self._opts(
+                    [*depends_on, *self._args.after],
+                    first=self._prepared(f"{name}-prepared{suffix}", half),
+                    retry=retry,
+                ),
             )
             for suffix, half in self._halves()
         ]
 
-    def _admitted(self, name: str, half: job.Request) -> pulumi.ResourceHook | None:
-        if half.scheduler_name is None:
-            return None  # Kubernetes' own scheduler has no webhook
-        return when_admitted(name, self._args.kubeconfig, job.asking_pod(half, self._mark))
+    def _prepared(self, name: str, half: job.Request) -> pulumi.ResourceHook:
+        """Before the Job: its pod's code is there, and the cluster would take the pod."""
+
+        def call(kubeconfig: str) -> None:
+            kube.put(kubeconfig, code_map(half.namespace, half.team))
+            if half.scheduler_name is not None:  # Kubernetes' own scheduler has no webhook
+                kube.wait_until_admitted(kubeconfig, job.asking_pod(half, self._mark))
+
+        return live_hook(name, self._args.kubeconfig, call)
 
     def _verdict_job(
         self, name: str, depends_on: list[pulumi.Resource], asking: list[k8s.batch.v1.Job]

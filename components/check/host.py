@@ -1,4 +1,4 @@
-"""The host's own checks: one pod per GPU node, before any team exists.
+"""The host's own checks: one pod per GPU node, before a team has anything on its GPUs.
 
 Owns: what those pods ask for. A driver, runtime or plugin that is broken on a node must not be reported as a fault of
 some team's scheduler.

@@ -21,6 +21,7 @@ from typing import Final, TypeAlias
 import names
 from names import Object
 from probe import code, injection
+from probe.expect import CPU
 from releases import injection as modes
 
 Spec: TypeAlias = Object
@@ -63,7 +64,7 @@ class Request:
     """What one check asks for, and of whom. `namespace` is where its pods run, `report_namespace` where the report is
     written. `pair`: two shares of one GPU that must be had at the same time; then there is no `fraction`. `enforced`:
     whether a share of a GPU's memory is a limit. `sharing`: how the pool's replicas are made, `timeSlicing`, `mps` or
-    `mig`; None without."""
+    `mig`; None without. `gpus` 0: a pod without a GPU, which has no RuntimeClass of GPUs either."""
 
     name: str
     namespace: str
@@ -96,6 +97,8 @@ class Request:
         """How the GPU is asked for, in the probe's words."""
         if self.kind == "host":
             return "host"
+        if self.gpus == 0:
+            return CPU
         if self.fraction is not None or self.pair is not None:
             return "fraction"
         if self.gpu_memory_mib is not None:
@@ -137,10 +140,11 @@ def expectation(request: Request, mark: str) -> dict[str, object]:
         "queue": request.queue,
         "schedulerVersion": request.scheduler_version,
         "mode": request.mode,
-        "gpus": request.gpus,
+        "gpus": request.gpus or None,
         "fraction": request.fraction,
         "gpuMemoryMib": request.gpu_memory_mib,
-        "enforced": request.enforced,
+        # a stack that has no such limit sees no new word
+        **({"enforced": True} if request.enforced else {}),
         "replicas": request.replicas,
         "sharing": request.sharing,
         "runtimeClass": request.pod.runtime_class,
@@ -202,9 +206,9 @@ def _pod_metadata(request: Request, mark: str) -> tuple[dict[str, str], dict[str
 def _asking_container(request: Request, mark: str) -> Spec:
     gib = MEMORY_GIB + (request.gpus - 1) * MEMORY_GIB_PER_FURTHER_GPU
     # without a GPU the probe does not get as far as torch
-    memory = "64Mi" if request.pod.fake else f"{gib}Gi"
-    resources: Spec = {"requests": {"cpu": "50m" if request.pod.fake else "250m", "memory": memory}}
-    if request.fraction is None and request.gpu_memory_mib is None:
+    small = request.pod.fake or request.mode == CPU
+    resources: Spec = {"requests": {"cpu": "50m" if small else "250m", "memory": "64Mi" if small else f"{gib}Gi"}}
+    if request.gpus and request.fraction is None and request.gpu_memory_mib is None:
         resources["limits"] = {names.GPU: str(request.gpus)}
     return {
         "name": "probe",

@@ -24,8 +24,9 @@ class HostClusterArgs:
 
 
 class HostCluster(Component):
-    """The cluster that holds the GPU nodes and every team's virtual cluster."""
+    """The cluster that holds the GPU nodes and all virtual clusters. `beside`: what else was made of the host."""
 
+    beside: list[Component]
     provider: k8s.Provider
     uid: pulumi.Output[str]
     kubeconfig: pulumi.Output[str]
@@ -33,6 +34,7 @@ class HostCluster(Component):
 
     def __init__(self, name: str, args: HostClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, {"context": args.context, "hostProvider": args.provider}, opts)
+        self.beside = []
         self.kubeconfig = args.kubeconfig
         self.context = args.context
         self.provider = k8s.Provider(

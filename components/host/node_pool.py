@@ -44,7 +44,7 @@ class NodePool(Component):
 
     def _patch(self, name: str, node: str, args: NodePoolArgs) -> k8s.core.v1.NodePatch:
         found = node_labels(name, args.pool, args.teams_of_node.get(node, ()), label_gpus=args.label_gpus)
-        taints = [{"key": names.GPU, "value": names.GPU_TAINT_VALUE, "effect": "NoSchedule"}]
+        taints = [{"key": names.GPU, "value": args.pool.taint_value, "effect": "NoSchedule"}]
         # no patchForce: a label that somebody else set to another value is a contradiction between the stack file and
         # the node, and the taints are one list with one owner: both must be seen, not overwritten
         return k8s.core.v1.NodePatch(

@@ -6,12 +6,15 @@ Leaves to others: admission rules (`admission.py`), anything inside the virtual 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import pulumi
 import pulumi_kubernetes as k8s
 
+import kube
 import names
 from components.base import Component
 from components.team import network
@@ -35,12 +38,30 @@ evicts its pod. One that needs more says so, within the team's quota."""
 
 @dataclass(frozen=True, kw_only=True)
 class GuardrailsArgs:
-    """`provider` is the host's. `after`: bounds that are lowered before this tenant has its own; a canary's GPUs were
-    its team's until then."""
+    """`provider` and `host_kubeconfig` are the host's. `beside`: tenants that take GPUs from each other, as a team and
+    its canary do, by namespace; each with the GPUs (replicas) that it has afterwards."""
 
     tenant: Tenant
     provider: k8s.Provider
-    after: k8s.core.v1.ResourceQuota | None = None
+    host_kubeconfig: pulumi.Output[str]
+    beside: Mapping[str, int] = field(default_factory=dict)
+
+
+def lowered_first(name: str, kubeconfig: pulumi.Output[str], beside: Mapping[str, int]) -> pulumi.ResourceHook:
+    """A hook before a tenant's ResourceQuota gets more GPUs: until then another one's is lowered, so that never both
+    have them. No dependency says that: which of the two is lowered is another one in each update. What is lowered
+    itself waits for nobody, so no two wait for each other."""
+
+    async def run(args: pulumi.ResourceHookArgs) -> None:
+        text = await kubeconfig.future()
+        if text is not None and _gpus(args.new_inputs) > _gpus(args.old_inputs):
+            await asyncio.to_thread(kube.wait_until_lowered, text, beside)
+
+    return pulumi.ResourceHook(name, run)
+
+
+def _gpus(quota: Mapping[str, Any] | None) -> int:
+    return int(((quota or {}).get("spec") or {}).get("hard", {}).get(f"requests.{names.GPU}", 0))
 
 
 class Guardrails(Component):
@@ -80,7 +101,11 @@ class Guardrails(Component):
             f"{name}-quota",
             metadata=self._metadata(args, "tenant"),
             spec={"hard": quota_hard(args.tenant)},
-            opts=self.child(provider=args.provider, depends_on=[self.namespace, *([args.after] if args.after else [])]),
+            opts=self.child(
+                provider=args.provider,
+                depends_on=[self.namespace],
+                first=lowered_first(f"{name}-lowered", args.host_kubeconfig, args.beside) if args.beside else None,
+            ),
         )
 
     def _limit_range(self, name: str, args: GuardrailsArgs) -> None:

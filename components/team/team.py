@@ -7,7 +7,7 @@ Leaves to others: each step is a component of its own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -17,6 +17,7 @@ from components.base import Component, unless_failed
 from components.check import job
 from components.check.gpu_check import GpuCheck, GpuCheckArgs
 from components.check.host import pod_settings, sharing
+from components.protection import Protection
 from components.team.access import Access, AccessArgs
 from components.team.admission import Admission, AdmissionArgs, Others
 from components.team.guardrails import Guardrails, GuardrailsArgs
@@ -27,14 +28,16 @@ from components.team.tenant import Tenant, facts, topologies
 from components.team.virtual_cluster import VirtualCluster, VirtualClusterArgs
 from components.workloads.workloads import Workloads, WorkloadsArgs
 from releases import injection
-from settings.models import GpuStack, Isolation, Platform, SchedulerMode
+from settings.models import GpuStack, Isolation, Platform, SchedulerMode, TeamCheck
 
 
 @dataclass(frozen=True, kw_only=True)
 class TeamArgs:
     """`host_kai` is the one KAI on the host, for mode `host`. `others`: what the tenant's pods must leave alone.
-    `protect`: refuse to delete or replace the tenant. `depends_on`: the host's own checks.
-    `secrets`: what its workloads need, by source. `beside`: of a canary its team, whose bounds are lowered first."""
+    `protect`: refuse to delete or replace the tenant. `depends_on`: what all of it stands on. `proven`: the host's own
+    checks, which only what runs on a GPU waits for.
+    `secrets`: what its workloads need, by source. `beside`: who takes GPUs from it (`guardrails.py`).
+    `host`: stands on all of the host. `known`: whether the state has the tenant's own `Protection`."""
 
     tenant: Tenant
     others: Others
@@ -44,8 +47,11 @@ class TeamArgs:
     host_kai: KaiScheduler | None
     protect: bool
     depends_on: list[pulumi.Resource]
+    proven: list[pulumi.Resource]
     secrets: Mapping[str, pulumi.Output[str]]
-    beside: Team | None = None
+    host: Protection
+    known: bool
+    beside: Mapping[str, int] = field(default_factory=dict)
 
 
 class Team(Component):
@@ -64,9 +70,15 @@ class Team(Component):
     def __init__(self, name: str, args: TeamArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, facts(args.tenant), opts)
         self._args = args
-        after = args.beside.guardrails.quota if args.beside else None
         self.guardrails = Guardrails(
-            f"{name}-guardrails", GuardrailsArgs(tenant=args.tenant, provider=args.provider, after=after), self.child()
+            f"{name}-guardrails",
+            GuardrailsArgs(
+                tenant=args.tenant,
+                provider=args.provider,
+                host_kubeconfig=args.host_kubeconfig,
+                beside=args.beside,
+            ),
+            self.child(),
         )
         self.admission = self._admission(name)
         self.virtual_cluster = self._virtual_cluster(name)
@@ -77,6 +89,9 @@ class Team(Component):
         self.check = self._check(name)
         self.workloads = self._workloads(name)
         self.failed = self.failures()
+        Protection(
+            names.protection(name), self.made, known=args.known, after=args.host, opts=self.child(protect=args.protect)
+        )
         # a later run reads in the state whether it may leave this team out (cli/guards/memory.py)
         self.register_outputs({**self.outputs(), names.PROTECTED_OUTPUT: args.protect})
 
@@ -186,7 +201,7 @@ class Team(Component):
 
     def _check(self, name: str) -> GpuCheck | None:
         tenant = self._args.tenant
-        if not is_checked(tenant):
+        if not tenant.is_checked:
             return None
         inner = self.virtual_cluster
         return GpuCheck(
@@ -196,7 +211,8 @@ class Team(Component):
                 checked={"team": checked(tenant), "gpu": self._args.platform.gpu.model_dump(mode="json")},
                 provider=inner.provider,
                 kubeconfig=inner.kubeconfig,
-                depends_on=[self.team_queues] if self.team_queues else [inner],
+                depends_on=[inner],
+                after=[*self._args.proven, *([self.team_queues] if self.team_queues else [])],
                 own_namespace=True,
                 own_priority=True,
                 vcluster=inner.release,
@@ -219,11 +235,7 @@ class Team(Component):
                 namespace=self.guardrails.namespace,
                 secrets=args.secrets,
                 # a team whose check fails gets no server on top of it
-                depends_on=[self.check.finished]
-                if self.check
-                else [self.team_queues]
-                if self.team_queues
-                else [inner.release],
+                depends_on=[self.check.finished] if self.check else [*args.proven, self.team_queues or inner.release],
             ),
             self.child(),
         )
@@ -252,17 +264,13 @@ class Team(Component):
         return found
 
 
-def is_checked(tenant: Tenant) -> bool:
-    """Whether a tenant has a check."""
-    return tenant.team.check.enabled and tenant.gpu_limit != 0  # none while it is paused
-
-
 CHECKED = (
     "pool",
     "nodes",
     "mode",
     "schedulerVersion",
     "vclusterVersion",
+    "kubernetesVersion",
     "gpuQuota",
     "gpuLimit",
     "gpuSharing",
@@ -271,15 +279,22 @@ CHECKED = (
 )
 
 
+OF_THE_ROLE = ("gpuQuota", "gpuLimit", "queues")
+
+
 def checked(tenant: Tenant) -> dict[str, object]:
     """What of a tenant its check proves. CPU, memory and the like are none of it: changing them runs nothing again."""
     found = facts(tenant)
-    return {name: found[name] for name in CHECKED if name in found}
+    # a slot has other numbers when it serves, and the same versions: what its check proved holds
+    return {name: found[name] for name in CHECKED if name in found and not (tenant.slot and name in OF_THE_ROLE)}
 
 
 def check_request(tenant: Tenant, platform: Platform) -> job.Request:
     """What a tenant's check asks for: the same way that its own work would."""
     ask, mode, pool = tenant.team.check, tenant.team.scheduler.mode, tenant.pool
+    pod = pod_settings(platform)
+    if not tenant.gpu_limit:
+        ask, pod = TeamCheck(), replace(pod, runtime_class=None, injection=None)
     kai = mode is not SchedulerMode.DEFAULT
     return job.Request(
         name=names.CHECK_NAME,
@@ -307,6 +322,6 @@ def check_request(tenant: Tenant, platform: Platform) -> job.Request:
         tainted=bool(pool and pool.taint),
         product=pool.product if pool else None,
         pool_gpu_memory_mib=pool.device_memory_mib if pool else None,
-        pod=pod_settings(platform),
+        pod=pod,
         kind="team",
     )

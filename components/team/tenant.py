@@ -16,7 +16,7 @@ import releases
 from capacity import UNLIMITED
 from settings.claims import tenancy_cost
 from settings.models import Enforce, Expose, Platform, Pool, Queue, QueueResource, SchedulerMode, Team
-from settings.tenants import canary_of, tenants, tenants_now
+from settings.tenants import canary_of, slot_of, tenants, tenants_now
 from settings.workloads import App
 
 CHECK_QUEUE_PRIORITY: Final = 1
@@ -34,6 +34,8 @@ class Tenant:
     name: str
     team: Team
     canary_of: str | None
+    """The tenant that serves, where this one stands beside it: a canary, or a slot."""
+    slot: str | None
     pool_name: str | None
     pool: Pool | None
     nodes: tuple[str, ...]
@@ -54,6 +56,11 @@ class Tenant:
     def namespace(self) -> str:
         """The tenant's namespace on the host."""
         return names.team_namespace(self.name)
+
+    @property
+    def owner(self) -> str:
+        """The tenant that its GPUs count with: itself, or the one that it stands beside."""
+        return self.canary_of or self.name
 
     @property
     def own_kai(self) -> bool:
@@ -85,6 +92,12 @@ class Tenant:
         return {**self.team.queues, names.CHECK_QUEUE: Queue(gpu=most, priority=CHECK_QUEUE_PRIORITY)}
 
     @property
+    def is_checked(self) -> bool:
+        """Whether it has a check: with GPUs one that takes some, with a KAI one that goes through a queue."""
+        shown = self.gpu_limit != 0 or self.check_queue is not None
+        return self.team.check.enabled and shown and not self.team.paused
+
+    @property
     def check_queue(self) -> str | None:
         """The name of the leaf queue that the check goes through."""
         leaf = self.team.check.queue or (names.CHECK_QUEUE if names.CHECK_QUEUE in self.queues else None)
@@ -107,6 +120,7 @@ def _tenant(platform: Platform, name: str, team: Team, has_gpus: bool) -> Tenant
         name=name,
         team=team,
         canary_of=canary_of(platform, name),
+        slot=slot_of(platform, name),
         pool_name=team.pool,
         pool=pool,
         nodes=(team.nodes or pool.nodes) if pool else (),
@@ -234,6 +248,7 @@ def facts(tenant: Tenant) -> dict[str, object]:
         # a stack from before there was this says nothing of it
         **({"gpuSharingEnforce": team.scheduler.gpu_sharing.enforce.value} if tenant.enforced else {}),
         "canaryOf": tenant.canary_of,
+        **({"blueGreen": tenant.slot, "kubernetesVersion": tenant.kubernetes} if tenant.slot else {}),
         **({"state": team.state} if team.paused else {}),
         "queues": {
             name: {

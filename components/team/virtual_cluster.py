@@ -27,7 +27,6 @@ from settings.models import Artifacts, Expose, Host, Isolation, RuntimeClass, Sc
 
 INNER_TIMEOUT_SECONDS: Final = 60
 """For one call of the inner provider: a dead tenant API must fail fast, and alone."""
-GPU_TAINT = f"{names.GPU}={names.GPU_TAINT_VALUE}:NoSchedule"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +204,9 @@ def values(args: VirtualClusterArgs) -> dict[str, releases.JSON]:
         # the tenant's own scheduler binds pods, so it must see real nodes; without it the host schedules
         virtual_scheduler=mode is SchedulerMode.VIRTUAL,
         node_selector_labels=dict(tenant.node_selector),
-        enforce_tolerations=(GPU_TAINT,) if tenant.pool and tenant.pool.taint else (),
+        enforce_tolerations=(
+            (f"{names.GPU}={tenant.pool.taint_value}:NoSchedule",) if tenant.pool and tenant.pool.taint else ()
+        ),
         sync_runtime_classes=has_gpus,
         # KAI 0.7.11's reservation pod has no runtime class of its own
         runtime_class=(

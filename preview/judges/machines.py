@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from preview.facts import CLUSTER_UID, MADE
-from preview.judges.versions import numbers_of
 from preview.kinds import Edit, Effect, Kind
-from preview.values import quantity
+from preview.values import numbers_of, quantity
 
 HOST: Final = "host cluster"
 SLURM: Final = "slurm"

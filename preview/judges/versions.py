@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Final
 
-from pydantic import JsonValue
-
 import releases
 from preview.facts import CANARY_OF, Facts
+from preview.judges.slots import never_in_place
 from preview.kinds import Edit, Effect, Kind
+from preview.values import numbers_of
 
 SCHEDULER_AWAY: Final = (
     "away for about a minute (52 to 74 s on two cores); pods that run go on, new ones wait, queues are kept"
@@ -20,14 +19,6 @@ SCHEDULER_AWAY: Final = (
 SCHEDULER_ROLLS: Final = (
     "its pods restart; pods that run go on, new ones are bound some seconds later, queues are kept, its check follows"
 )
-
-_VERSION: Final = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
-
-
-def numbers_of(version: JsonValue) -> tuple[int, int, int] | None:
-    """Major, minor and patch of `v1.34.4` or `1.34/stable`; None where it is no version."""
-    found = _VERSION.match(version) if isinstance(version, str) else None
-    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
 
 
 def promoted(old: Facts, new: Facts, team: str) -> str | None:
@@ -45,7 +36,7 @@ def kai_version(edit: Edit) -> Effect | None:
     effect = _kai_version(edit)
     if effect is not None and promoted(edit.old, edit.new, edit.tenant):
         return replace(effect, means=f"promotion of its canary's {edit.after}, {effect.means}")
-    return effect
+    return never_in_place(edit, effect)
 
 
 def _kai_version(edit: Edit) -> Effect | None:
@@ -81,7 +72,7 @@ def shared_kai(edit: Edit) -> Effect | None:
 
 def vcluster_version(edit: Edit) -> Effect | None:
     """Another vCluster: up it restarts, down nobody supports."""
-    return _upgrade(edit, "vCluster", "its makers test steps of one minor version")
+    return never_in_place(edit, _upgrade(edit, "vCluster", "its makers test steps of one minor version"))
 
 
 def kubernetes_version(edit: Edit) -> Effect | None:
@@ -91,8 +82,8 @@ def kubernetes_version(edit: Edit) -> Effect | None:
     if effect and effect.kind is Kind.LOSING and (kai is None or releases.fits(str(edit.before), kai)):
         # an older KAI brings an older default along, which nobody asked for
         keep = f"{effect.means}; to keep the newer one write vcluster.kubernetesVersion: {edit.before}"
-        return replace(effect, means=keep)
-    return effect
+        effect = replace(effect, means=keep)
+    return never_in_place(edit, effect)
 
 
 def _upgrade(edit: Edit, what: str, one_step: str) -> Effect | None:

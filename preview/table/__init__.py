@@ -24,6 +24,7 @@ TABLE: Final[tuple[Row, ...]] = (
     *host.SLURM,
     *pools.POOLS,
     *teams.PLACE,
+    *teams.SLOTS,
     *teams.NUMBERS,
     *teams.CLUSTER,
     *workloads.WORKLOADS,

@@ -84,6 +84,12 @@ POOLS: Final[tuple[Row, ...]] = (
         means="new pods without a toleration keep off, or may come; pods that run stay (NoSchedule)",
         source="K8S: concepts/scheduling-eviction/taint-and-toleration",
     ),
+    Row(
+        field="pools.*.taintValue",
+        kind=Kind.IN_PLACE,
+        means="the team's new pods tolerate that value; pods that run stay (NoSchedule)",
+        source="K8S: concepts/scheduling-eviction/taint-and-toleration",
+    ),
 )
 
 REST: Final[tuple[Row, ...]] = (

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from preview.judges import nodes, numbers, queues, settings, versions
+from preview.judges import nodes, numbers, queues, settings, slots, versions
 from preview.kinds import Kind, Row
 from preview.table.sources import GONE_NODES, HERE, LIVE_QUOTA, QUEUES
+from settings.blue_green import SLOTS as SLOT_NAMES
 
 PLACE: Final[tuple[Row, ...]] = (
     *(
@@ -76,6 +77,35 @@ PLACE: Final[tuple[Row, ...]] = (
             ("gpus", "resources.gpus.limit"),
             ("nodes", "nodes"),
             ("hostNames", "access.hostNames"),
+        )
+    ),
+)
+
+SLOTS: Final[tuple[Row, ...]] = (
+    Row(
+        field="teams.*.blueGreen.serves",
+        kind=Kind.DISRUPTIVE,
+        means="the other virtual cluster is the team's: other kubeconfig; what is in this one stays and goes on there",
+        topic=slots.TOPIC,
+        source=HERE,
+    ),
+    *(
+        Row(
+            field=f"teams.*.blueGreen.{slot}.{name}",
+            kind=Kind.LOSING,
+            means=f"as teams.*.{same} for that slot, which is a tenant of its own; refused for the one that serves"
+            if "ersion" in name
+            else f"as teams.*.{same} for that slot, which is a tenant of its own",
+            allow="replace",
+            source=HERE,
+        )
+        for slot in SLOT_NAMES
+        for name, same in (
+            ("version", "scheduler.version"),
+            ("vclusterVersion", "vcluster.version"),
+            ("kubernetesVersion", "vcluster.kubernetesVersion"),
+            ("gpus", "resources.gpus.limit"),
+            ("port", "access.port"),
         )
     ),
 )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from probe.expect import Expect, Facts
+from probe.expect import CPU, Expect, Facts
 from probe.gather.context import Context, die_with_parent, first_line, out_of_memory
 from probe.gather.machine import gather_cuda, gather_import, gather_runtime, gather_smi
 from probe.gather.memory import gather_memory
@@ -36,6 +36,8 @@ class Step:
 
 def fake_reason(expect: Expect, facts: dict[str, Facts]) -> str:
     """Why these GPUs are taken for fake, or an empty string. A missing driver alone is no such reason."""
+    if expect.mode == CPU:
+        return ""
     if expect.fake:
         return "the stack file declares fake GPUs"
     if facts.get("nvml", {}).get("error"):
@@ -81,6 +83,11 @@ STEPS = (
 )
 
 
+def no_gpu_asked(expect: Expect, step: Step) -> str:
+    """Why a step says nothing about a pod without a GPU; an empty string for the one that does."""
+    return "no GPU was asked for" if expect.mode == CPU and step.gather is not gather_runtime else ""
+
+
 def run_steps(
     expect: Expect, simulation: Facts | None, tell: Callable[[Facts], None], granted: Granted | None = None
 ) -> None:
@@ -91,7 +98,7 @@ def run_steps(
 
     context = Context(expect=expect, progress=lambda facts: send(partial=facts), granted=granted)
     for step in STEPS:
-        reason = step.skip(context)
+        reason = no_gpu_asked(expect, step) or step.skip(context)
         if reason:
             send(skip=step.name, reason=reason)
             continue

@@ -6,7 +6,7 @@ product, the share, the reservation) is `unknown` and no pass.
 
 from __future__ import annotations
 
-from probe.expect import Expect, Facts
+from probe.expect import CPU, Expect, Facts
 from probe.gather.nvml import CHANGING, FIXED
 from probe.gather.steps import fake_reason
 from probe.judge.findings import Findings
@@ -38,7 +38,11 @@ def judge(expect: Expect, facts: dict[str, Facts], states: list[Facts], stopped:
     found, reason = Findings(), fake_reason(expect, facts)
     if reason:
         found.add("runtime.fake", False, f"The GPUs are fake: {reason}.", True)
-    if not reason or facts.get("nvml", {}).get("gpus"):
+    if expect.mode == CPU:
+        found.add("run.placed", False, "A pod that asks for no GPU ran where the team's pods run.", True)
+        judge_run(states, stopped, found)
+        judge_coverage(facts, states, stopped, found)
+    elif not reason or facts.get("nvml", {}).get("gpus"):
         judge_run(states, stopped, found)
         judge_identity(expect, facts, found)
         judge_torch(facts, found)

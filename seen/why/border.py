@@ -9,7 +9,11 @@ from names import GPU, QUOTA_NAME
 from seen.plain import number
 from seen.why.model import Case, Why, several
 
-_QUOTA: Final = re.compile(r"exceeded quota: (\S+), requested: (.*), used: (.*), limited: (.*)$")
+_AMOUNTS: Final = r"([^\s,]{1,400}(?:,[^\s,]{1,400})*)"
+"""`requests.nvidia.com/gpu=1,pods=2`. Whoever may write events inside writes such a text as long as they like."""
+_QUOTA: Final = re.compile(
+    rf"exceeded quota: (\S{{1,253}}), requested: {_AMOUNTS}, used: {_AMOUNTS}, limited: {_AMOUNTS}$"
+)
 _UNSAID: Final = re.compile(r"failed quota: (\S+): must specify (.*)$")
 """Kubernetes' quota admission (staging: apiserver, plugin/resourcequota/controller.go)."""
 _SECURITY: Final = re.compile(r'violates PodSecurity "([^":]+)[^"]*": (.*)$')

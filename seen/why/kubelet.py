@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from names import KAI_SCHEDULER_NAME
 from seen.plain import condition, rows, table, text
 from seen.pods import containers
 from seen.why.image import image
 from seen.why.model import Case, Why
+from seen.why.scheduler import ADMISSION, down, state_of
 
 _REFUSALS: Final = {
     "UnexpectedAdmissionError": "gpu-admission",
@@ -123,7 +125,7 @@ def slow(case: Case) -> Why | None:
         if table(container, "state", "running") and not _is_sidecar(case, name):
             return case.say("init", container=name)
     if case.pod.state == "Terminating":
-        return case.say("terminating")
+        return _held_by_kai(case) or case.say("terminating")
     if case.pod.phase == "Running" and not case.pod.ready:
         said = case.last("Unhealthy")
         return case.say("not-ready", said=f": {said}" if said else "")
@@ -147,3 +149,14 @@ def silent(case: Case) -> Why | None:
 
 PLACES: Final = (refused_by_node, image, config, crash, starting, slow)
 """In the order of the search."""
+
+
+def _held_by_kai(case: Case) -> Why | None:
+    """Finalizers are taken off by an update of the pod, and KAI is asked for those of its pods (KAI@v0.16.8:
+    pkg/operator/operands/admission/resources.go, Create and Update, failurePolicy Fail)."""
+    part = down(case, ADMISSION)
+    found = table(case.inside, "metadata").get("finalizers")
+    held = [str(one) for one in found] if isinstance(found, list) else []
+    if part is None or not held or text(case.inside, "spec", "schedulerName") != KAI_SCHEDULER_NAME:
+        return None
+    return case.say("deletion-held", finalizers=", ".join(held), part=part.name, state=f"it {state_of(case, part)}")

@@ -10,11 +10,9 @@ from seen.plain import Json, name, namespace, number, rows, table, text
 from seen.read import Said
 from seen.why.border import refusal
 from seen.why.model import Case, Why
-from seen.why.scheduler import down, state_of
+from seen.why.scheduler import ADMISSION, down, state_of
 
 OWNERS: Final[Mapping[str, str]] = {"jobs": "Job", "replicasets": "ReplicaSet", "statefulsets": "StatefulSet"}
-_ADMISSION: Final = ("admission", "binder")
-"""Who answers KAI's pod webhook: its own part, up to 0.7 the binder."""
 _OVER: Final = ("Complete", "Failed", "SuccessCriteriaMet")
 """Conditions of a Job that makes no more pods."""
 
@@ -65,7 +63,7 @@ def _known(case: Case, said: str) -> Why | None:
         if found := re.search(pattern, said, re.IGNORECASE):
             return case.say(id_, *found.groups(), said=said.rpartition("denied the request: ")[2])
     if "failed calling webhook" in said and re.search(r"kai|run\.ai", said):
-        part = down(case, _ADMISSION)
+        part = down(case, ADMISSION)
         state = f"it {state_of(case, part)}" if part else "its pods are ready, and it is slow or has no certificate yet"
         return case.say("kai-webhook", part=part.name if part else "admission", state=state)
     return refusal(case, said)

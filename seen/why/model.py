@@ -11,6 +11,7 @@ from typing import Final
 import yaml
 
 from capacity import listed
+from hints import filled
 from seen.model import Event, Pod, Seen, Team
 from seen.plain import Json, condition, name, namespace, text
 
@@ -42,7 +43,7 @@ def because(id_: str, *args: str, team: str, namespace: str, pod: str, **words: 
     """Return the answer of a kind, its sentences filled in."""
     told = sentences()[id_]
     known = {"team": team, "namespace": namespace, "pod": pod, **words}
-    cause, fix = (one_line(told[part].format(*args, **known)) for part in ("cause", "fix"))
+    cause, fix = (one_line(filled(told[part], *args, **known)) for part in ("cause", "fix"))
     return Why(id=id_, team=team, namespace=namespace, pod=pod, cause=cause, fix=fix)
 
 

@@ -49,6 +49,10 @@ def _unread(case: Case) -> bool:
     return any(gap.what in (f"{whose}: kai", f"{whose}: everything") for gap in case.seen.gaps)
 
 
+ADMISSION: Final = ("admission", "binder")
+"""Who answers KAI's pod webhook: its own part, up to 0.7 the binder."""
+
+
 def down(case: Case, names: tuple[str, ...]) -> Component | None:
     """The part of KAI of these names, where it has no pod that is ready."""
     return next((one for one in case.team.kai if one.name in names and one.ready == 0), None)

@@ -21,6 +21,7 @@ from settings.own_pods import (
     virtual_schedulers_have_nodes,
 )
 from settings.problems import Problem
+from settings.rules.blue_green import slots_can_change_places
 from settings.rules.checks import checks_can_run
 from settings.rules.enforcement import fractions_can_be_enforced
 from settings.rules.host import artifacts_are_known, gpu_software_is_known, shared_kai_is_known
@@ -55,6 +56,7 @@ RULES: Final[tuple[Rule, ...]] = (
     names_fit,
     teams_have_their_place,
     schedulers_fit_their_mode,
+    slots_can_change_places,
     fractions_can_be_enforced,
     virtual_clusters_fit_their_kai,
     kai_teams_have_queues,

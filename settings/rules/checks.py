@@ -118,7 +118,7 @@ def _check_within_a_node(platform: Platform, team: Team, path: Path) -> Iterator
     if pool is None or not check.enabled or check.share is not None or check.gpu_memory_mib is not None:
         return
     there = pool.gpus_allocatable_per_node
-    # a team without GPUs isn't checked
+    # the check of a team without GPUs asks for none
     if team.resources.gpus.limit != 0 and there and check.gpus > there:
         yield Problem(
             path=(*path, "gpus"),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import releases
 from settings.models import Enforce, GpuStack, Isolation, Owner, Platform, SchedulerMode, Team
 from settings.problems import Path, Problem
-from settings.tenants import canary_of, path_of, tenants
+from settings.tenants import said_at, slot_of, team_of, tenants
 
 
 def enforces(team: Team) -> bool:
@@ -23,13 +23,15 @@ def fractions_can_be_enforced(platform: Platform) -> Iterator[Problem]:
     for name, team in tenants(platform).items():
         if not enforces(team):
             continue
-        on_host, of = team.scheduler.mode is SchedulerMode.HOST, canary_of(platform, name)
+        on_host = team.scheduler.mode is SchedulerMode.HOST
         shared = platform.host.scheduler
         kai = releases.KAI.get((shared.version if shared and on_host else team.scheduler.version) or "")
         if kai is None:
             continue  # told elsewhere
-        # a canary has its team's word, and a version of its own
-        path = (*path_of(platform, name), "version") if of else ("teams", name, "scheduler", "gpuSharing", "enforce")
+        # a canary has its team's word, and a version of its own; likewise a slot
+        key = team_of(platform, name)
+        own = name != key or slot_of(platform, name) is not None
+        path = said_at(platform, name, "version") if own else ("teams", key, "scheduler", "gpuSharing", "enforce")
         yield from _by_release(platform, name, team, kai, path)
         if on_host:
             yield from _all_or_none(platform, path)

@@ -46,6 +46,10 @@ def pools_say_their_nodes(platform: Platform) -> Iterator[Problem]:
                 got=" and ".join(ways),
                 fix="keep one (mig keeps memory and faults apart, mps bounds memory, timeSlicing bounds nothing)",
             )
+        if "taint_value" in pool.model_fields_set and not pool.taint:
+            yield Problem(
+                path=(*path, "taintValue"), rule="goes with taint: true", got="taint: false", fix="set taint: true"
+            )
         if pool.gpus_per_node == 0:
             for key, there in (("sharing", bool(ways)), ("taint", pool.taint)):
                 if there:

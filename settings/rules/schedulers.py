@@ -9,7 +9,7 @@ import releases
 from capacity import number
 from settings.models import Platform, Pool, Scheduler, SchedulerMode, Team
 from settings.problems import Path, Problem, shown
-from settings.tenants import canary_of, owner_of, tenants
+from settings.tenants import said_at, team_of, tenants
 from settings.words import choose_version, known_version
 
 
@@ -76,17 +76,21 @@ def _without_own_kai(scheduler: Scheduler, path: Path) -> Iterator[Problem]:
 
 def virtual_clusters_fit_their_kai(platform: Platform) -> Iterator[Problem]:
     """vCluster's release is known, and its Kubernetes is one that the tenant's KAI runs on."""
+    # a canary and a slot have what the team says for all; it is told once
+    yield from dict.fromkeys(_of_virtual_clusters(platform))
+
+
+def _of_virtual_clusters(platform: Platform) -> Iterator[Problem]:
     for name, team in tenants(platform).items():
-        path: Path = ("teams", owner_of(platform, name), "vcluster")
+        path: Path = ("teams", team_of(platform, name), "vcluster")
         wanted = team.vcluster.version or releases.DEFAULT_VCLUSTER
-        written = canary_of(platform, name) is None
-        if written:
-            yield from known_version("vCluster release", wanted, releases.VCLUSTER, (*path, "version"))
+        at = said_at(platform, name, "vclusterVersion")
+        yield from known_version("vCluster release", wanted, releases.VCLUSTER, at)
         vcluster = releases.VCLUSTER.get(wanted)
         if vcluster is None:
             continue
         store = team.vcluster.backing_store
-        if store not in vcluster.backing_stores and written:
+        if store not in vcluster.backing_stores:
             yield Problem(
                 path=(*path, "backingStore"),
                 rule=f"must be one that vCluster {wanted} has ({', '.join(vcluster.backing_stores)})",
@@ -95,22 +99,21 @@ def virtual_clusters_fit_their_kai(platform: Platform) -> Iterator[Problem]:
             )
         kubernetes = team.vcluster.kubernetes_version
         if kubernetes is not None and not vcluster.takes(kubernetes):
-            if written:
-                minors = sorted({releases.minor(tag) for tag in vcluster.kubernetes_versions}, reverse=True)
-                known = ", ".join(f"v{major}.{minor}" for major, minor in minors)
-                yield Problem(
-                    path=(*path, "kubernetesVersion"),
-                    rule=f"must be one that vCluster {wanted} knows (any patch release of {known})",
-                    got=shown(kubernetes),
-                    fix=choose_version(kubernetes, (releases.DEFAULT_KUBERNETES, *vcluster.kubernetes_versions)),
-                )
+            minors = sorted({releases.minor(tag) for tag in vcluster.kubernetes_versions}, reverse=True)
+            known = ", ".join(f"v{major}.{minor}" for major, minor in minors)
+            yield Problem(
+                path=said_at(platform, name, "kubernetesVersion"),
+                rule=f"must be one that vCluster {wanted} knows (any patch release of {known})",
+                got=shown(kubernetes),
+                fix=choose_version(kubernetes, (releases.DEFAULT_KUBERNETES, *vcluster.kubernetes_versions)),
+            )
             continue
         kai = releases.KAI.get(team.scheduler.version or "")
         if kai is None or team.scheduler.mode is not SchedulerMode.VIRTUAL:
             continue
         if kubernetes is not None and not releases.fits(kubernetes, kai):
             yield Problem(
-                path=(*path, "kubernetesVersion"),
+                path=said_at(platform, name, "kubernetesVersion"),
                 rule=f"KAI {kai.version} of {name} runs on Kubernetes {kai.kubernetes_max} at most",
                 got=shown(kubernetes),
                 fix=f"write {releases.kubernetes_for(vcluster, kai)}, or choose a newer KAI",

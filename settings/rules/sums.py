@@ -13,7 +13,7 @@ from settings.claims import pool_capacities, shared_cost, tenant_claims
 from settings.models import Platform, SchedulerMode
 from settings.problems import Path, Problem
 from settings.rules.told import told
-from settings.tenants import path_of
+from settings.tenants import path_of, team_of
 
 
 def gpus_fit_the_nodes(platform: Platform) -> Iterator[Problem]:
@@ -22,14 +22,15 @@ def gpus_fit_the_nodes(platform: Platform) -> Iterator[Problem]:
     claims = tenant_claims(platform, now=False)
     for claim in claims:
         path = path_of(platform, claim.name)
-        gpus = (*path, "gpus") if claim.owner != claim.name else (*path, "resources", "gpus")
+        beside = claim.owner != claim.name
+        gpus = (*path, "gpus") if beside else (*path, "resources", "gpus")
         pool = pools.get(claim.pool or "")
         most = None if pool is None else capacity.visible_gpus(claim, pool)
         for verdict in capacity.quota_against_limit(claim.name, claim.quota, claim.limit, most=most):
             yield told(verdict, (*gpus, "limit"))
         if pool is not None:
             for verdict in capacity.gpus_within_nodes(claim, pool):
-                yield told(verdict, gpus if claim.owner != claim.name else (*gpus, verdict.field))
+                yield told(verdict, gpus if beside else (*gpus, verdict.field))
 
 
 def gpus_add_up(platform: Platform) -> Iterator[Problem]:
@@ -50,8 +51,9 @@ def queues_fit_their_team(platform: Platform) -> Iterator[Problem]:
     pools = {pool.name: pool for pool in pool_capacities(platform)}
     for claim in tenant_claims(platform, now=False):
         if claim.owner != claim.name:
-            continue  # a canary's one queue is made from its own numbers
-        team = platform.teams[claim.name]
+            continue  # its queues are made from its own numbers
+        key = team_of(platform, claim.name)
+        team = platform.teams[key]
         if team.scheduler.mode is SchedulerMode.DEFAULT:
             continue
         pool = pools.get(claim.pool or "")
@@ -61,7 +63,7 @@ def queues_fit_their_team(platform: Platform) -> Iterator[Problem]:
         leaves = [LeafClaim(name=leaf, quota=q.gpu.quota, limit=q.gpu.limit) for leaf, q in team.queues.items()]
         quota, limit = hard_cap(claim.quota, seen), hard_cap(claim.limit, seen)
         for verdict in capacity.leaf_queues(claim.name, quota, limit, leaves):
-            path: Path = ("teams", claim.name, "queues")
+            path: Path = ("teams", key, "queues")
             if verdict.queue is not None:
                 path = (*path, verdict.queue, "gpu", verdict.field)
             yield told(verdict, path)

@@ -12,7 +12,7 @@ from capacity import NODE_PORTS, listed
 from settings.models import Expose, Platform, SchedulerMode, Team
 from settings.problems import Path, Problem, shown
 from settings.rules.told import told
-from settings.tenants import CANARY_SUFFIX, canary_of, path_of, tenants
+from settings.tenants import CANARY_SUFFIX, GREEN_SUFFIX, canary_of, path_of, said_at, slot_of, tenants
 from settings.words import choose
 
 LONGEST_NAME: Final = 63
@@ -34,10 +34,11 @@ def names_fit(platform: Platform) -> Iterator[Problem]:
     taken: dict[str, str] = {}
     for name, team in platform.teams.items():
         path: Path = ("teams", name)
-        suffix = CANARY_SUFFIX if team.scheduler.canary else ""
+        suffix = CANARY_SUFFIX if team.scheduler.canary else GREEN_SUFFIX if team.blue_green else ""
+        second = "green slot" if team.blue_green else "canary"
         longest = LONGEST_TEAM_NAME - len(suffix)
         if len(name) > longest:
-            why = f" less the {len(suffix)} of its canary's {suffix}" if suffix else ""
+            why = f" less the {len(suffix)} of its {second}'s {suffix}" if suffix else ""
             yield Problem(
                 path=path,
                 rule=f"a team's name has at most {longest} characters ({LONGEST_NAME} less the {len(_CHECK_POD)} of "
@@ -52,11 +53,11 @@ def names_fit(platform: Platform) -> Iterator[Problem]:
                 got=shown(name),
                 fix=f"write {'team-' + name!r}",
             )
-        if team.scheduler.canary and name + CANARY_SUFFIX in platform.teams:
+        if suffix and name + suffix in platform.teams:
             yield Problem(
-                path=("teams", name + CANARY_SUFFIX),
-                rule=f"is the name of the canary of {name}",
-                got=shown(name + CANARY_SUFFIX),
+                path=("teams", name + suffix),
+                rule=f"is the name of the {second} of {name}",
+                got=shown(name + suffix),
                 fix="rename this team",
             )
         yield from _queue_names(name, team, taken)
@@ -165,7 +166,7 @@ def tenants_can_be_reached(platform: Platform) -> Iterator[Problem]:
                 ports[name] = port
             else:
                 yield Problem(
-                    path=(*path, "access", "port"),
+                    path=said_at(platform, name, "port"),
                     rule=f"must be a NodePort, {NODE_PORTS.start} to {NODE_PORTS.stop - 1}",
                     got=str(access.port),
                     fix=f"remove it (the name gives {capacity.node_port(name)}), or choose one of these",
@@ -179,7 +180,7 @@ def tenants_can_be_reached(platform: Platform) -> Iterator[Problem]:
                 )
         elif access.port is not None:
             yield Problem(
-                path=(*path, "access", "port"),
+                path=said_at(platform, name, "port"),
                 rule="is for expose: nodePort",
                 got=f"expose: {access.expose.value}",
                 fix="remove port",
@@ -192,4 +193,8 @@ def tenants_can_be_reached(platform: Platform) -> Iterator[Problem]:
                 fix=f"write hostNames: [{name}.example.com] with the name that will point at it",
             )
     for verdict in capacity.port_clashes(ports):
-        yield told(verdict, (*path_of(platform, verdict.about[-1]), "access", "port"))
+        last = verdict.about[-1]
+        at = (
+            said_at(platform, last, "port") if slot_of(platform, last) else (*path_of(platform, last), "access", "port")
+        )
+        yield told(verdict, at)

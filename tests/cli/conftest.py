@@ -35,7 +35,8 @@ STUB = """\
 import json, os, sys, time
 args = [a for a in sys.argv[1:] if a != "--non-interactive"]
 home = os.environ["STUB_HOME"]
-entry = {"args": args, "env": {k: v for k, v in os.environ.items() if k.startswith("PULUMI")}, "sid": os.getsid(0)}
+env = {k: v for k, v in os.environ.items() if k.startswith(("PULUMI", "GPU_"))}
+entry = {"args": args, "env": env, "sid": os.getsid(0)}
 with open(os.path.join(home, "calls"), "a") as calls:
     calls.write(json.dumps(entry) + "\\n")
 stacks = os.path.join(home, "stacks")

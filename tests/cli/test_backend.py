@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import stat
 from datetime import date, timedelta
@@ -9,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from cli.app import place_of
 from cli.backend import file_backend, find_backend
+from cli.engine import EngineDriver
 from tests.cli.conftest import STACK_FILE, Project
 from tests.report import world
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -191,6 +196,22 @@ def test_an_override_in_a_broken_file_still_counts(project: Project, monkeypatch
     override = f"{{team: ml, allow: [delete], until: {soon}, reason: taken down by a test}}"
     project.write(STACK_FILE.replace("gpus: 2", "gpus: many") + f"    overrides: [{override}]\n")
     assert project.run("down") == 0
+
+
+@pytest.mark.parametrize("protect", [True, False])
+def test_a_team_that_never_became_whole_goes_by_its_override(
+    project: Project, monkeypatch: pytest.MonkeyPatch, protect: bool
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    half = {**TEAM, "urn": str(TEAM["urn"]).replace("::ml", "::gone"), "protect": protect, "outputs": {}}
+    project.export({"deployment": {**STATE["deployment"], "resources": [half]}})
+    soon = date.today() + timedelta(days=30)
+    override = f"{{team: gone, allow: [delete], until: {soon}, reason: taken away by a test}}"
+    project.write(STACK_FILE + f"    overrides: [{override}]\n")
+    driver = EngineDriver(place_of(argparse.Namespace(stack="one"), project.root))
+    assert driver._let_go() == ["gone"]
+    unprotected = [call for call in project.calls() if call[:2] == ["state", "unprotect"]]
+    assert len(unprotected) == protect
 
 
 def test_a_lab_is_reset_whatever_its_stack_file_is(project: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -119,3 +119,50 @@ def test_what_an_anchor_says_for_two_teams_is_left_to_the_user(
     assert project.run("drop-canary", "--team", "ml") == 1
     assert "by an anchor, a merge key or in several places" in capsys.readouterr().err
     assert text(project) == shared
+
+
+SLOTS = "blueGreen: {serves: blue, blue: {}, green: {version: v0.16.8}}"
+PAIR = STACK_FILE.replace("        resources: {gpus: 2}", f"        {SLOTS}\n        resources: {{gpus: 2, pods: 20}}")
+
+
+def passed(verdict: str = "pass", tenant: str = "ml-green", version: str = "v0.16.8") -> dict[str, object]:
+    said = {"check": json.dumps({"verdict": verdict}), "failed": [], "schedulerVersion": version}
+    return {"teams": {tenant: said}}
+
+
+def test_of_two_virtual_clusters_the_other_one_serves_and_the_same_command_is_the_way_back(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.write(PAIR)
+    project.outputs(passed())
+    assert project.run("promote", "--team", "ml") == 0
+    assert text(project) == PAIR.replace("serves: blue", "serves: green")
+    assert "ml-green serves team ml with the team's limits, ml stays beside it" in capsys.readouterr().err
+    project.outputs(passed(tenant="ml", version="v0.9.3"))
+    assert project.run("promote", "--team", "ml") == 0
+    assert text(project) == PAIR
+
+
+@pytest.mark.parametrize("outputs", [passed("fail"), passed("no capacity"), passed(version="v0.12.23"), {}])
+def test_one_that_has_not_passed_does_not_serve(
+    project: Project, capsys: pytest.CaptureFixture[str], outputs: dict[str, object]
+) -> None:
+    project.write(PAIR)
+    project.outputs(outputs)
+    assert project.run("promote", "--team", "ml") == 1
+    assert "the last check of ml-green has not passed" in capsys.readouterr().err
+    assert text(project) == PAIR
+
+
+def test_the_one_that_does_not_serve_is_dropped(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.write(PAIR)
+    assert project.run("drop-canary", "--team", "ml") == 0
+    assert text(project) == PAIR.replace(", green: {version: v0.16.8}", "")
+    assert "ml-green goes with all that is in it, ml serves alone" in capsys.readouterr().err
+
+
+def test_without_another_one_the_line_to_write_is_told(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.write(PAIR.replace(", green: {version: v0.16.8}", ""))
+    for command in ("promote", "drop-canary"):
+        assert project.run(command, "--team", "ml") == 2
+        assert "write teams.ml.blueGreen.green with its version" in capsys.readouterr().err

@@ -145,6 +145,18 @@ def test_a_known_message_gets_its_cause_and_its_team(id_: str, token: str, name:
     assert "{team}" not in first.cause + first.fix
 
 
+def test_a_violation_that_two_teams_share_is_one_with_both() -> None:
+    rows = "".join(
+        f"        - [mandatory]  pinned-chart  (kubernetes:helm.sh/v3:Release: {team}-virtual-cluster-vcluster)\n"
+        f"          A chart is pinned.\n"
+        f"          Release {team}-virtual-cluster-vcluster: chart /srv/v.tgz is a local path\n"
+        for team in ("ml", "research")
+    )
+    (only,) = explain(f"Policies:\n    x@v0 (local)\n{rows}", tenants=TENANTS, stack="one")
+    assert only.teams == ("ml", "research")
+    assert str(only).startswith("teams ml, research, policy pinned-chart: Release ml-virtual-cluster-vcluster: chart")
+
+
 def test_a_message_outside_diagnostics_is_known_too() -> None:
     for id_, text in {
         "passphrase-wrong": "error: getting stack configuration: get stack secrets manager: incorrect passphrase",

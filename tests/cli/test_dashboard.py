@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import threading
 import urllib.request
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -46,6 +48,17 @@ def test_it_writes_one_file_of_what_the_clusters_say(project: Project) -> None:
     assert len(found["pools"][0]["nodes"][0]["units"]) == 4
     assert [(one["about"], one["text"]) for one in found["faults"]][:1] == [("node gpu-0", "is fenced: Xid 79")]
     assert SECRET not in text
+
+
+def test_a_page_that_can_t_be_written_whole_leaves_the_one_before(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.root / "out.html").write_text("before")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", Mock(side_effect=OSError(28, "No space left on device")))
+        assert project.run("dashboard", "--static", "out.html") == 1
+    assert (project.root / "out.html").read_text() == "before"
+    assert sorted(project.root.glob("*out.html*")) == [project.root / "out.html"]
 
 
 def test_it_reads_no_secret_and_changes_nothing(project: Project) -> None:

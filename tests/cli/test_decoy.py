@@ -25,7 +25,8 @@ from kube.stack import kubeconfig_of
 from settings.load import PLATFORM_KEY, parse_platform
 from settings.models import Host, HostProvider
 from tests.cli.fake_api import kubeconfig
-from tests.conftest import ROOT, Recorder, platform_of, shipped
+from tests.components.program import alone
+from tests.conftest import ROOT, Recorder, platform_of
 
 
 @dataclass
@@ -68,12 +69,9 @@ def decoy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Decoy]:
         found.root.mkdir()
         shutil.copy(ROOT / "__main__.py", found.root)
         (found.root / "Pulumi.yaml").write_text("name: gpu-tenancy\nruntime: python\n")
-        stack_file = yaml.safe_load(shipped("lab").read_text())
-        stack_file["config"][PLATFORM_KEY]["host"] |= {
-            "kubeconfig": str(tmp_path / "named"),
-            "context": "customer-prod",
-        }
-        (found.root / "Pulumi.lab.yaml").write_text(yaml.safe_dump(stack_file))
+        data = alone("lab", "ml")
+        data["host"] |= {"kubeconfig": str(tmp_path / "named"), "context": "customer-prod"}
+        (found.root / "Pulumi.lab.yaml").write_text(json.dumps({"config": {PLATFORM_KEY: data}}))
         yield found
 
 

@@ -17,6 +17,8 @@ from tests.cli.fake_api import kubeconfig, named
 from tests.cli.fake_api import node as api_node
 from tests.cli.test_preflight_nodes import facts, found, node
 
+pytestmark = pytest.mark.slow
+
 NODES = "/api/v1/nodes"
 REPORTS = "/api/v1/namespaces/gpu-tenancy/configmaps"
 TWO_NODES = STACK_FILE.replace("[gpu-0]", "[gpu-0, gpu-1]").replace("gpus: 2", "gpus: {quota: 6, limit: 8}")

@@ -111,6 +111,28 @@ class TestCluster:
         assert "MIG cuts" not in said
         assert "MIG of" not in said
 
+    def test_replicas_that_nobody_discovers_are_told_by_the_numbers(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        ours = {"nvidia.com/gpu.count": "2", "nvidia.com/gpu.memory": "81920"}
+        sliced = node("n", gpus=7, labels=ours, status={"capacity": {"nvidia.com/gpu": "8"}})
+        project.api.objects["/api/v1/nodes"] = [
+            sliced,
+            node("m", gpus=8, labels={**ours, "nvidia.com/mps.capable": "true"}),
+        ]
+        found, said = pools(project, capsys=capsys)
+        assert found["gpu"]["sharing"] == {"timeSlicing": {"replicas": 4}}
+        assert found["gpu-2"]["sharing"] == {"mps": {"replicas": 4}}
+        assert found["gpu"]["gpusPerNode"] == 2
+        assert "1 of 8 are unhealthy; a sick GPU's other replicas still get pods" in " ".join(said.split())
+
+    def test_memory_in_bytes_is_read_as_kai_reads_it(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        labels = {**H100, "nvidia.com/gpu.memory": str(81559 * 1024**2)}
+        project.api.objects["/api/v1/nodes"] = [node("n", gpus=8, labels=labels)]
+        assert pools(project, capsys=capsys)[0]["h100"]["gpuMemoryMib"] == 81559
+
     def test_slices_are_no_gpus_of_a_pool(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
         project.api.objects["/api/v1/nodes"] = [node("n", gpus=56, labels=CUT)]
         assert project.run("inventory") == 0

@@ -18,6 +18,7 @@ from lightkube.models.core_v1 import (
 
 from capacity import api_quantity
 from cli.live import is_device_plugin, request
+from releases import SharingConfig, sharing_config
 from tests.cli.conftest import Project
 from tests.cli.fake_api import named, node
 
@@ -213,6 +214,27 @@ def test_capacity_is_read_beside_allocatable(project: Project, capsys: pytest.Ca
     project.api.objects["/apis/apps/v1/daemonsets"] = [daemon_set(MANAGED, "x/nvidia-gpu-device-plugin")]
     project.api.objects["/api/v1/nodes"] = [gpu_node({"nvidia.com/gpu": "3"}, {"nvidia.com/gpu": "4"})]
     assert "has 4, of which 3 are allocatable" in findings(project, capsys, owner="cluster")["gpus-fewer"]["message"]
+
+
+def test_what_our_plugin_is_told_today_is_read_from_its_own_config_alone(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The stack file's four GPUs are shared by two until `up`."""
+    shared = gpu_node({"nvidia.com/gpu": "8"}, labels={"nvidia.com/device-plugin.config": "a"})
+    project.api.objects["/api/v1/nodes"] = [shared]
+    project.api.objects["/api/v1/namespaces"] = [named("Namespace", "v1", "nvidia-device-plugin", metadata=OURS)]
+    plugin = daemon_set("nvidia-device-plugin", "x/nvidia-gpu-device-plugin", namespace="nvidia-device-plugin")
+    project.api.objects["/apis/apps/v1/daemonsets"] = [plugin]
+    text = sharing_config(SharingConfig(name="a", strategy="timeSlicing", replicas=2))
+    configs = "/api/v1/namespaces/nvidia-device-plugin/configmaps"
+    project.api.objects[configs] = [
+        named("ConfigMap", "v1", "kube-root-ca.crt", data={"a": "no YAML: ["}),
+        named("ConfigMap", "v1", "nvidia-device-plugin-configs", data={"default": "version: v1", "a": text}),
+    ]
+    found = findings(project, capsys)
+    assert "shows 8 nvidia.com/gpu: its 4 GPUs come with `up`" in found["replicas-not-yet"]["message"]
+    project.api.refused[configs] = 403
+    assert "gpus-more" in findings(project, capsys), "what can't be read is not guessed"
 
 
 def test_slices_by_name_are_read(project: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,8 @@ from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.fake_api import UID, certificates, kubeconfig
 from tests.conftest import HANGS_SECONDS, nobody
 
+pytestmark = pytest.mark.slow
+
 SOON = date.today() + timedelta(days=30)
 """An override's last day: the commands go by the clock."""
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from cli.preflight import ClusterFacts, Finding, Level, NodeFacts, ObjectFacts, Taint, compare
-from names import GPU_COUNT, GPU_MEMORY
+from names import GPU_COUNT
+from releases import SharingConfig, sharing_config
 from settings.load import parse_platform
 from settings.models import Platform
 from settings.tenants import tenants
@@ -17,6 +18,7 @@ from settings.tenants import tenants
 GIB = 1024**3
 OURS = Taint(key="nvidia.com/gpu", value="present")
 MIXED = {"nvidia.com/mig.strategy": "mixed", GPU_COUNT: "8"}
+FOUR = SharingConfig(name="a", strategy="timeSlicing", replicas=4)
 PLUGIN = ObjectFacts(name="kube-system/nvidia-gpu-device-plugin-large-cos", ours=False)
 OPERATOR = ObjectFacts(name="gpu-operator/gpu-operator", ours=False)
 BY_OPERATOR = ObjectFacts(name="gpu-operator/nvidia-device-plugin-daemonset", ours=False, detail="operator")
@@ -103,11 +105,47 @@ class TestHowManyGpus:
         assert (finding.id, finding.level) == ("gpus-unhealthy", Level.WARNING)
         assert "gpusPerNode: 7 hides it" in finding.message
 
-    def test_an_unhealthy_gpu_takes_all_its_replicas_with_it(self) -> None:
+    def test_a_sick_gpu_that_is_shared_still_gets_pods(self) -> None:
+        # seen with plugin 0.20.0: of two GPUs x 4 an Xid takes one replica
         shared = platform({"gpusPerNode": 2, "sharing": {"timeSlicing": {"replicas": 4}}})
-        finding = one(shared, facts(node(gpus=4, gpu_capacity=8)))
-        assert "has 8, of which 4 are allocatable: the device plugin holds 4" in finding.message
+        finding = one(shared, facts(node(gpus=7)))
+        assert "has 8, of which 7 are allocatable: the device plugin holds 1 for unhealthy (Xid)" in finding.message
+        assert "takes one of its replicas, and pods still get the others" in finding.message
+        assert finding.fix.startswith("`make fence NODE=gpu-0`")
         assert "gpusPerNode stays 2" in finding.fix
+
+    @pytest.mark.parametrize("replicas", [2, 8])
+    def test_another_number_of_replicas_comes_with_up(self, replicas: int) -> None:
+        shared = platform({"gpusPerNode": 2, "sharing": {"timeSlicing": {"replicas": replicas}}})
+        told = {"default": "version: v1\n", "a": sharing_config(FOUR)}
+        labels = {"nvidia.com/device-plugin.config": "a"}
+        finding = one(shared, facts(node(gpus=8, labels=labels), plugin_configs=told))
+        assert (finding.id, finding.level) == ("replicas-not-yet", Level.NOTE)
+        lost = one(shared, facts(node(gpus=4, gpu_capacity=4, labels=labels), plugin_configs=told))
+        assert lost.message == "advertises 4 nvidia.com/gpu, the file says 8", "one of its two GPUs is gone"
+        sick = one(shared, facts(node(gpus=7, labels=labels), plugin_configs=told))
+        assert "gpusPerNode stays 2" in sick.fix
+
+    def test_no_more_sharing_comes_with_up(self) -> None:
+        labels = {"nvidia.com/device-plugin.config": "a"}
+        whole = facts(
+            node(gpus=8, labels=labels), plugin_configs={"default": "version: v1\n", "a": sharing_config(FOUR)}
+        )
+        assert one(platform({"gpusPerNode": 2}), whole).id == "replicas-not-yet"
+
+    def test_slices_come_with_up_where_the_gpus_are_cut(self) -> None:
+        cut = platform({"gpusPerNode": 2, "sharing": {"mig": {"profile": "1g.10gb", "slices": 7}}})
+        finding = one(cut, facts(node(gpus=2, gpu_capacity=2), plugin_configs={}))
+        assert (finding.id, finding.level) == ("replicas-not-yet", Level.NOTE)
+        assert (
+            "its 14 slices come with `up`, where `nvidia-smi mig` has cut each GPU into 7 of 1g.10gb" in finding.message
+        )
+
+    @pytest.mark.parametrize("text", ["[", "flags: {migStrategy: single}", "sharing: {mps: {resources: [{}]}}", "- a"])
+    def test_a_file_that_says_no_number_is_not_taken_for_one(self, text: str) -> None:
+        shared = platform({"gpusPerNode": 2, "sharing": {"timeSlicing": {"replicas": 8}}})
+        finding = one(shared, facts(node(gpus=8), plugin_configs={"default": text}))
+        assert finding.message == "advertises 8 nvidia.com/gpu, the file says 16"
 
     def test_gpus_that_are_not_cut_are_told_as_such(self) -> None:
         cut = platform({"gpusPerNode": 2, "sharing": {"mig": {"profile": "1g.10gb", "slices": 7}}})
@@ -288,9 +326,24 @@ class TestTaints:
         theirs = Taint(key="nvidia.com/gpu", value="true")
         finding = one(platform({"taint": taint}), facts(node(taints=(theirs,))))
         assert (finding.id, finding.level) == ("node-taint", Level.ERROR)
-        assert "its taint has value 'true', ours has 'present': pods tolerate present alone" in finding.message
+        told = "its taint has value 'true', ours has 'present': pods tolerate nvidia.com/gpu=present:NoSchedule alone"
+        assert told in finding.message
         assert ("409" in finding.message) == taint
+        assert finding.fix.startswith(
+            "set taint: true and taintValue: 'true' (same key, value, effect: no conflict), or "
+        )
         assert "remove the taint (`kubectl taint node gpu-0 nvidia.com/gpu:NoSchedule-`)" in finding.fix
+
+    @pytest.mark.parametrize("value", ["true", ""])
+    def test_another_value_that_the_file_says_is_ours(self, value: str) -> None:
+        theirs = Taint(key="nvidia.com/gpu", value=value)
+        assert found(platform({"taint": True, "taintValue": value}), facts(node(taints=(theirs,)))) == []
+        finding = one(platform({"taint": True, "taintValue": value}), facts(node(taints=(OURS,))))
+        assert f"its taint has value 'present', ours has {value!r}" in finding.message
+
+    def test_a_value_is_no_advice_where_the_list_has_other_taints_too(self) -> None:
+        theirs = (Taint(key="nvidia.com/gpu", value="true"), Taint(key="dedicated", value="gpu"))
+        assert "taintValue" not in one(platform(), facts(node(taints=theirs))).fix
 
     def test_another_effect_is_tolerated_by_nobody(self) -> None:
         theirs = replace(OURS, effect="NoExecute")
@@ -320,34 +373,3 @@ class TestTaints:
         assert [finding.id for finding in found(platform(), facts(cordoned))] == ["node-cordoned"]
         ids = [(finding.id, finding.level) for finding in found(platform({"taint": True}), facts(cordoned))]
         assert ids == [("node-cordoned", Level.WARNING), ("node-taint", Level.ERROR)]
-
-
-class TestMemoryLabel:
-    """Feature discovery's label is MiB, and was bytes once."""
-
-    @pytest.mark.parametrize(("owner", "level"), [("devicePlugin", Level.ERROR), ("gpuOperator", Level.WARNING)])
-    def test_bytes_are_never_repeated_as_advice(self, owner: str, level: Level) -> None:
-        gpu = {"stack": owner, "owner": "cluster", "runtimeClass": {"owner": "cluster"}}
-        where = facts(
-            node(labels={GPU_MEMORY: str(81920 * 1024**2)}), device_plugins=[BY_OPERATOR],
-            gpu_operators=[OPERATOR] if owner == "gpuOperator" else [],
-        )  # fmt: skip
-        finding = one(platform({"gpuMemoryMib": 81920}, gpu), where)
-        assert (finding.id, finding.level) == ("gpu-memory", level)
-        assert "which is bytes: 81920 MiB" in finding.message
-        assert "gpuMemoryMib stays 81920" in finding.fix
-        assert "gpuMemoryMib: 85899345920" not in finding.fix
-
-    def test_gibibytes_are_what_kai_takes_for_mebibytes(self) -> None:
-        finding = one(platform({"gpuMemoryMib": 81920}), facts(node(labels={GPU_MEMORY: "80"})))
-        assert "which is GiB: 81920 MiB" in finding.message
-        assert "gpuMemoryMib: 80" not in finding.fix
-
-    def test_bytes_of_another_gpu_are_both(self) -> None:
-        finding = one(platform({"gpuMemoryMib": 81920}), facts(node(labels={GPU_MEMORY: str(24576 * 1024**2)})))
-        assert "24576 MiB of another GPU" in finding.message
-        assert finding.level is Level.ERROR
-
-    def test_what_is_no_number_is_told(self) -> None:
-        finding = one(platform({"gpuMemoryMib": 81920}), facts(node(labels={GPU_MEMORY: "80GB"})))
-        assert "is no number" in finding.message

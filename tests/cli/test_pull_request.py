@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cli.guards.stamp import RELEASED
 from cli.progress import Run
 from policies.config import Level, pack_arguments
 from preview.read import read_preview
@@ -18,6 +19,8 @@ from settings.load import PLATFORM_KEY
 from tests.cli.conftest import STACK_FILE, Project
 from tests.conftest import ROOT
 from tests.report.world import digest, platform, team
+
+pytestmark = pytest.mark.slow
 
 SETTINGS = platform({"ml": team("a100", 4)})
 
@@ -52,6 +55,17 @@ def test_the_preview_lists_everything_and_shows_no_secret(there: Project) -> Non
     assert not {"--show-secrets", "--save-plan", "--diff"} & set(words)
     called = dict(zip((call[0] for call in there.calls()), there.environments(), strict=True))
     assert called["preview"]["PULUMI_ENABLE_STREAMING_JSON_PREVIEW"] == "true"
+
+
+@pytest.mark.parametrize(("kind", "clean"), [("core/v1:NodePatch", True), ("core/v1:ConfigMap", False)])
+def test_the_program_asks_for_a_killed_runs_leavings_only_where_there_are_some(
+    there: Project, kind: str, clean: bool
+) -> None:
+    left = {"type": "creating", "resource": {"urn": "urn:pulumi:one::p::t::n", "type": f"kubernetes:{kind}"}}
+    there.export({"version": 3, "deployment": {"pending_operations": [left]}})
+    assert preview(there) == 0
+    called = dict(zip((call[0] for call in there.calls()), there.environments(), strict=True))
+    assert called["preview"].get(RELEASED) == ("" if clean else None)
 
 
 def test_it_makes_no_stack(there: Project) -> None:

@@ -10,6 +10,8 @@ import pytest
 from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.test_order import SOON
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_preflight_error_stops_up_before_the_engine_runs(
     project: Project, capsys: pytest.CaptureFixture[str]

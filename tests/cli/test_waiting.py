@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,84 +17,13 @@ from cli.causes import failure_of
 from cli.cluster import target_of
 from cli.errors import CommandError
 from cli.progress import Run
-from cli.waiting import PATIENCE, Seen, Watch, inner_reader, ours, reader, stuck
+from cli.stuck import GOES_ON, ours
+from cli.waiting import PATIENCE, Seen, Watch, inner_reader, reader
 from seen.plain import Json
 from tests.cli.conftest import Project
 from tests.cli.fake_api import FakeApi, kubeconfig, named, running
+from tests.cli.pods import DENIED, NOW, TEAMS, container, pod, stuck
 from tests.conftest import HANGS_SECONDS
-
-TEAMS = {"team-ml": "ml", "team-research": "research"}
-DENIED = 'Back-off pulling image "ghcr.io/loft-sh/vcluster-oss:0.36.1": ErrImagePull: 403 Forbidden'
-
-
-def pod(name: str = "ml-0", namespace: str = "team-ml", **status: Any) -> dict[str, Any]:
-    return {"metadata": {"name": name, "namespace": namespace}, "status": {"phase": "Pending", **status}}
-
-
-def container(reason: str, message: str = "", **more: Any) -> dict[str, Any]:
-    return {
-        "name": "c",
-        "image": "ghcr.io/loft-sh/vcluster-oss:0.36.1",
-        "state": {"waiting": {"reason": reason, "message": message}},
-        **more,
-    }
-
-
-def causes(*pods: dict[str, Any], events: list[dict[str, Any]] | None = None) -> list[tuple[str, str | None, str]]:
-    found, _ = stuck(pods, events or [], teams=TEAMS, stack="one")
-    return [(one.failure.id, one.failure.team, one.failure.cause) for one in found]
-
-
-def test_an_image_that_cannot_be_pulled_is_named_with_its_reason() -> None:
-    ((id_, team, cause),) = causes(pod(containerStatuses=[container("ImagePullBackOff", DENIED)]))
-    assert (id_, team) == ("image", "ml")
-    assert cause == "image ghcr.io/loft-sh/vcluster-oss:0.36.1 can't be pulled: it denies access (403)"
-
-
-def test_an_init_container_counts_too() -> None:
-    ((id_, _, _),) = causes(pod(initContainerStatuses=[container("ErrImagePull", DENIED)]))
-    assert id_ == "image"
-
-
-@pytest.mark.parametrize("reason", ["ContainerCreating", "PodInitializing"])
-def test_a_pod_that_is_being_made_is_well(reason: str) -> None:
-    found, well = stuck([pod(containerStatuses=[container(reason)])], [], teams=TEAMS, stack="one")
-    assert (found, well) == ([], {"team-ml/ml-0"})
-
-
-def test_a_full_node_a_taint_and_a_missing_volume_are_named() -> None:
-    def unscheduled(message: str) -> dict[str, Any]:
-        return pod(conditions=[{"type": "PodScheduled", "status": "False", "message": message}])
-
-    ids = [
-        causes(unscheduled(message))[0][0]
-        for message in (
-            "0/1 nodes are available: 1 Insufficient cpu.",
-            "0/1 nodes are available: 1 node(s) had untolerated taint {nvidia.com/gpu: true}.",
-            "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
-        )
-    ]
-    assert ids == ["no-room", "taint", "storage"]
-
-
-def test_a_refused_pod_is_an_event_of_what_should_make_it() -> None:
-    event = {
-        "reason": "FailedCreate",
-        "message": 'create Pod ml-0 in StatefulSet ml failed: pods "ml-0" is forbidden: violates PodSecurity '
-        '"restricted:latest": runAsNonRoot != true',
-        "involvedObject": {"kind": "StatefulSet", "name": "ml", "namespace": "team-ml"},
-    }
-    ((id_, team, cause),) = causes(events=[event])
-    assert (id_, team) == ("pod-security", "ml")
-    assert "runAsNonRoot" in cause
-    assert causes(events=[{**event, "reason": "Killing"}]) == []
-
-
-def test_a_container_that_crashes_says_how_it_ended() -> None:
-    crash = container("CrashLoopBackOff", "back-off 10s", lastState={"terminated": {"exitCode": 7, "message": "boom"}})
-    ((id_, _, cause),) = causes(pod(containerStatuses=[crash]))
-    assert id_ == "waiting"
-    assert "exit code 7: boom" in cause
 
 
 class TestSeen:
@@ -114,7 +43,7 @@ class TestSeen:
 
     def test_a_pod_that_helm_took_away_keeps_its_cause(self) -> None:
         seen = Seen()
-        for found in ([*self.BAD], [*self.BAD], []):
+        for found in ([], [*self.BAD], [*self.BAD], []):
             seen.look(found, set())
         assert [failure.id for failure in seen.failures] == ["image"]
 
@@ -123,6 +52,14 @@ class TestSeen:
         for _ in range(PATIENCE):
             seen.look(self.BAD, set())
         seen.look([], {"team-ml/ml-0"})
+        assert seen.failures == []
+
+    def test_what_the_run_before_left_is_forgotten_when_it_goes(self) -> None:
+        seen = Seen()
+        for found in ([*self.BAD], [*self.BAD]):
+            seen.look(found, set())
+        assert [failure.id for failure in seen.failures] == ["image"]
+        seen.look([], set())
         assert seen.failures == []
 
     def test_the_same_image_in_ten_pods_of_a_team_is_one_line(self) -> None:
@@ -183,7 +120,7 @@ def test_a_failed_up_says_what_its_pods_waited_for_before_the_engine_s_own_words
 
         failures = (bad,)
 
-        def __init__(self, _: object, *, teams: dict[str, str], stack: str) -> None:
+        def __init__(self, _: object, *, teams: dict[str, str], stack: str, begun: object) -> None:
             watched.append((teams, stack))
 
         def __enter__(self) -> Watched:
@@ -208,7 +145,6 @@ def test_a_failed_up_says_what_its_pods_waited_for_before_the_engine_s_own_words
     assert len(watched) == 1, "a preview waits for no pod"
 
 
-NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 NOT_THERE = "failed to resolve reference docker.io/none/none:1: not found"
 
 
@@ -244,14 +180,17 @@ class TestWhoseItIs:
             "reason": "SyncError",
             "message": "exceeded quota: tenant",
             "involvedObject": {"kind": "Pod", "name": "b", "namespace": "kai-scheduler"},
+            "firstTimestamp": (NOW - GOES_ON).isoformat(),
+            "lastTimestamp": NOW.isoformat(),
         }
-        api.objects["/api/v1/namespaces/kai-scheduler/pods"] = [waiting_pod]
+        api.objects["/api/v1/namespaces/kai-scheduler/pods"] = [waiting_pod, pod("b", "kai-scheduler")]
         api.objects["/api/v1/namespaces/kai-scheduler/events"] = [refusal]
         with running(api):
             pods, events = inner_reader("ml", target_of(kubeconfig(api.url), "inside"))()
         found, _ = stuck(pods, events, teams={"kai-scheduler": "somebody else"}, stack="one")
         assert [one.failure.team for one in found] == ["ml", "ml"]
         assert "in the team's cluster" in found[0].failure.fix
+        assert found[1].failure.id == "quota"
         assert {path.split("/")[4] for _, path in api.seen} == {
             "kube-system",
             "kai-scheduler",
@@ -294,17 +233,21 @@ class TestHopeless:
         assert seen.hopeless() is None
 
 
-def test_a_run_that_was_stopped_says_why_and_what_else_was_seen(
+def test_a_run_that_was_stopped_says_why_and_what_else_was_seen_each_cause_once(
     project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad = failure_of(DENIED, team="ml", step="pod ml-0", stack="one")
     assert bad is not None
     other = replace(bad, team="research", cause="something else")
+    alike = [replace(bad, step="pod ml-1"), replace(bad, team="dev", step="pod dev-0")]
     stopped = Run(code=1, text="Updating (one):\nerror: update canceled\n", interrupted=False, stopped=str(bad))
     driver = engine.EngineDriver(place_of(argparse.Namespace(stack="one"), project.root))
     with pytest.raises(CommandError) as raised:
-        driver._judge("up", stopped, [other, bad])
-    assert raised.value.cause == f"{bad}; waiting would not have mended it, so the run was stopped."
+        driver._judge("up", stopped, [other, *alike, bad])
+    told = f"teams ml, dev, pod ml-0: {bad.cause}; waiting would not have mended it, so the run was stopped."
+    assert raised.value.cause == told
     assert raised.value.fix == f"{bad.fix}; `make up STACK=one` goes on from here"
+    assert "`kubectl -n team-ml get events --field-selector reason=Failed`" in bad.fix
     assert "also: team research, pod ml-0: something else" in raised.value.detail
+    assert raised.value.detail.count("also:") == 1
     assert ".pulumi/logs/one-up.log" in raised.value.detail

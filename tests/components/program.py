@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from tests.conftest import SECRET_MARK, Registered, platform_of
@@ -22,13 +21,18 @@ SERVICE = "kubernetes:core/v1:Service"
 PRIORITY = "kubernetes:scheduling.k8s.io/v1:PriorityClass"
 
 
+def alone(stack: str, team: str) -> dict[str, Any]:
+    """A stack that comes with the program, with this one team and its pool alone."""
+    data = platform_of(stack)
+    data["teams"] = {team: data["teams"][team]}
+    data["pools"] = {data["teams"][team]["pool"]: data["pools"][data["teams"][team]["pool"]]}
+    return data
+
+
 def lab(of: str = "", **changes: Any) -> dict[str, Any]:
     """The lab's platform with teams (or other sections) changed. `of`: with this one team and its pool alone, which is
     recorded in a third of the time."""
-    data = copy.deepcopy(platform_of("lab"))
-    if of:
-        data["teams"] = {of: data["teams"][of]}
-        data["pools"] = {data["teams"][of]["pool"]: data["pools"][data["teams"][of]["pool"]]}
+    data = alone("lab", of) if of else platform_of("lab")
     for path, value in changes.items():
         holder = data
         *steps, last = path.split("__")

@@ -34,7 +34,7 @@ def rule_names(found: dict[str, Tenant], team: str) -> list[str]:
 
 
 def test_each_tenant_gets_a_policy_and_a_binding_before_its_virtual_cluster(declare: Declare) -> None:
-    recorder = declare("prod", stack="prod")
+    recorder = declare("lab")
     policies = recorder.of_type("kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy")
     bindings = recorder.of_type("kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicyBinding")
     teams = {found.inputs["name"] for found in recorder.of_type("gpu-tenancy:index:Team")}
@@ -43,8 +43,8 @@ def test_each_tenant_gets_a_policy_and_a_binding_before_its_virtual_cluster(decl
     for policy in policies:
         assert {"policyName": policy.metadata["name"], "validationActions": ["Deny"]} in bound
     assert len(bound) == len(policies)
-    release = recorder.one("kubernetes:helm.sh/v3:Release", "vision-virtual-cluster-vcluster")
-    assert any(urn.endswith("::vision-admission-binding") for urn in release.dependencies)
+    release = recorder.one("kubernetes:helm.sh/v3:Release", "ml-virtual-cluster-vcluster")
+    assert any(urn.endswith("::ml-admission-binding") for urn in release.dependencies)
 
 
 def test_a_policy_is_about_its_own_namespace_and_fails_closed() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
 
+import kube
 import releases
 from components.check import job
 from components.check.host import host_requests, sharing
@@ -16,7 +19,7 @@ from tests.components.test_job import PAIR
 from tests.conftest import Declare, Recorder, Registered, platform_of
 
 ROLE, BINDING = "kubernetes:rbac.authorization.k8s.io/v1:Role", "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding"
-CONFIG_MAP, ACCOUNT = "kubernetes:core/v1:ConfigMap", "kubernetes:core/v1:ServiceAccount"
+JOB, ACCOUNT = "kubernetes:batch/v1:Job", "kubernetes:core/v1:ServiceAccount"
 
 
 class TestHost:
@@ -72,29 +75,33 @@ class TestComponent:
     def of_check(self, recorder: Recorder, token: str, name: str = "ml-check") -> list[Registered]:
         return [found for found in recorder.of_type(token) if found.name.startswith(name) and not found.read]
 
-    def test_the_code_lies_in_each_namespace_with_a_pod_compressed_beside_its_start(self, declare: Declare) -> None:
-        found = self.of_check(declare("lab"), CONFIG_MAP)
-        assert [(each.name, each.metadata["namespace"]) for each in found] == [
-            ("ml-check-code", "gpu-check"),
-            ("ml-check-code-1", "gpu-check-2"),
-        ]
-        for each in found:
-            assert each.metadata["name"] == "gpu-check-code"
-            assert each.inputs["data"] == code.data()
-            assert each.inputs["binaryData"] == code.binary_data()
+    def test_the_code_is_in_no_state(self, declare: Declare) -> None:
+        packed = code.packed()
+        assert [each.name for each in declare("lab").resources if packed in json.dumps(each.inputs, default=str)] == []
 
-    def test_the_hosts_checks_share_one_copy_of_the_code(self, declare: Declare) -> None:
+    @pytest.mark.parametrize(
+        ("hook", "namespace", "waits"),
+        [
+            ("ml-check-prepared", "gpu-check", True),
+            ("ml-check-prepared-1", "gpu-check-2", True),
+            ("host-check-gpu-0-prepared", "gpu-tenancy", False),  # no webhook to wait for
+        ],
+    )
+    def test_before_each_asking_job_its_code_is_put_and_then_its_pod_is_asked_for(
+        self, declare: Declare, monkeypatch: pytest.MonkeyPatch, hook: str, namespace: str, waits: bool
+    ) -> None:
+        calls: list[tuple[str, Any]] = []
+        monkeypatch.setattr(kube, "put", lambda _, manifest: calls.append(("put", manifest)))
+        monkeypatch.setattr(kube, "wait_until_admitted", lambda _, manifest: calls.append(("asked", manifest)))
         recorder = declare("lab")
-        (found,) = self.of_check(recorder, CONFIG_MAP, "host-check")
-        assert (found.name, found.metadata["namespace"], found.metadata["name"]) == (
-            "host-check-code",
-            "gpu-tenancy",
-            "gpu-check-code",
-        )
-        for name in ("host-check-gpu-0-job", "host-check-gpu-0-verdict", "host-check-gpu-1-job"):
-            job_ = recorder.one("kubernetes:batch/v1:Job", name)
-            assert job_.inputs["spec"]["template"]["spec"]["volumes"][0]["configMap"] == {"name": "gpu-check-code"}
-            assert any(urn.endswith("::host-check-code") for urn in job_.dependencies), "a pod without it hangs"
+        (job_,) = (each for each in recorder.of_type(JOB) if hook in each.options.hooks.before_create)
+        asyncio.run(recorder.hooks.by_name[hook].callback(None))
+        assert [word for word, _ in calls] == ["put", "asked"][: 2 if waits else 1]
+        programs = calls[0][1]
+        assert (programs["data"], programs["binaryData"]) == (code.data(), code.binary_data())
+        assert programs["metadata"]["namespace"] == namespace == job_.metadata["namespace"]
+        volume = job_.inputs["spec"]["template"]["spec"]["volumes"][0]
+        assert volume["configMap"] == {"name": programs["metadata"]["name"]}
 
     def test_every_account_has_its_own_role_where_the_reports_are(self, declare: Declare) -> None:
         recorder = declare("lab")

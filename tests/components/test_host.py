@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.components.program import lab
+from tests.components.program import alone, lab
 from tests.components.specs import OURS, made, parsed
 from tests.conftest import Declare, kubeconfig
 
@@ -13,7 +13,7 @@ TAINT = [{"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}]
 
 def test_the_hosts_provider_is_known_by_the_stack_and_not_by_its_kubeconfig(declare: Declare) -> None:
     found = made(declare("lab"), "host")
-    assert set(found) == {"provider", "check-namespace", "check-code"}
+    assert set(found) == {"provider", "check-namespace"}
     provider = dict(found["provider"].spec)
     assert parsed(provider.pop("kubeconfig")) == parsed(kubeconfig("unit"))
     assert provider == {"clusterIdentifier": "gpu-tenancy/unit/host"}
@@ -41,8 +41,22 @@ def test_a_pools_nodes_get_labels_and_taint_and_lose_them_with_the_pool(declare:
         assert (each.provider, each.retained, each.goes_with) == ("host-provider", False, "")
 
 
+def test_nodes_that_others_tainted_keep_the_value_and_the_teams_tolerate_it(declare: Declare) -> None:
+    pools = lab()["pools"]
+    recorder = declare(lab(pools={**pools, "a100": {**pools["a100"], "taintValue": "true"}}))
+    taint = {"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"}
+    assert made(recorder, "a100")["gpu-0"].spec["spec"] == {"taints": [taint]}
+    synced = [
+        found.inputs["values"]["sync"]["toHost"]["pods"]
+        for found in recorder.of_type("kubernetes:helm.sh/v3:Release")
+        if found.name == "ml-virtual-cluster-vcluster"
+    ]
+    tolerated = {value for pods in synced for value in pods.get("enforceTolerations", ())}
+    assert tolerated == {"nvidia.com/gpu=true:NoSchedule"}
+
+
 def test_a_divided_pools_nodes_say_whose_they_are_and_a_shared_gpu_how(declare: Declare) -> None:
-    recorder = declare("prod")
+    recorder = declare(alone("prod", "vision"))
     labels = made(recorder, "h200")["h200-3"].spec["metadata"]["labels"]
     # the GPU Operator's feature discovery writes the rest
     assert labels == {"gpu-tenancy/pool": "h200", "gpu-tenancy/team-vision": "true"}
@@ -104,5 +118,5 @@ def test_the_gpu_software_says_what_it_is_before_and_after(declare: Declare) -> 
 
 
 def test_what_is_the_clusters_own_is_left_alone(declare: Declare) -> None:
-    recorder = declare("prod")
+    recorder = declare(alone("prod", "vision"))
     assert not [each for each in recorder.resources if each.parent.endswith("::gpu-software")]

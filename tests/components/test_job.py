@@ -60,7 +60,7 @@ POD_SECURITY: Spec = {
 }
 CONTAINER_SECURITY: Spec = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 TOLERATIONS = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
-CODE: Spec = {"name": "code", "configMap": {"name": "gpu-check-code"}}
+CODE: Spec = {"name": "code", "configMap": {"name": "gpu-check-programs"}}
 CODE_MOUNT: Spec = {"name": "code", "mountPath": "/opt/gpu-check", "readOnly": True}
 GRANTED = [
     "--granted",
@@ -87,7 +87,6 @@ EXPECTED: Spec = {
     "gpus": 2,
     "fraction": None,
     "gpuMemoryMib": None,
-    "enforced": False,
     "replicas": 1,
     "sharing": None,
     "runtimeClass": "nvidia",
@@ -161,6 +160,10 @@ class TestAskingJob:
 
     def test_whole_gpus(self) -> None:
         assert job.asking_job(REQUEST, "mark") == asking(EXPECTED)
+
+    def test_a_share_whose_memory_is_a_limit_is_told_to_the_probe_and_no_other(self) -> None:
+        assert job.expectation(replace(REQUEST, enforced=True, fraction=0.5), "mark")["enforced"] is True
+        assert "enforced" not in job.expectation(REQUEST, "mark")
 
     def test_half_of_a_pair_holds_a_share_by_annotation_and_waits_with_its_grant_passed_on(self) -> None:
         half = job.asked(PAIR)[1]
@@ -348,38 +351,6 @@ class TestVerdictJob:
     )
     def test_the_third_asks_for_more_than_the_pair_leaves(self, pair: tuple[float, float], third: float) -> None:
         assert job.third_fraction(pair) == third
-
-
-def rule(resource: str, *verbs: str, name: str | None = None, group: str = "") -> Spec:
-    names = {} if name is None else {"resourceNames": [name]}
-    return {"apiGroups": [group], "resources": [resource], **names, "verbs": list(verbs)}
-
-
-class TestRights:
-    """Each account may do what it needs, and nothing of KAI's is read by anybody."""
-
-    WATCH = (
-        {"apiGroups": [""], "resources": ["pods", "events"], "verbs": ["list"]},
-        rule("jobs", "get", name="gpu-check", group="batch"),
-    )
-    OWN = rule("configmaps", "create", "get", "patch", name="gpu-check-report")
-
-    def test_an_asking_pod_writes_its_own_report(self) -> None:
-        assert job.probe_rules(REQUEST) == [self.OWN]
-
-    def test_half_of_a_pair_also_sees_when_it_may_go(self) -> None:
-        own = rule("configmaps", "create", "get", "patch", name="gpu-check-report-1")
-        seen = rule("configmaps", "get", name="gpu-check-report")
-        assert job.probe_rules(job.asked(PAIR)[0]) == [own, seen]
-
-    def test_the_verdict_sees_why_a_pod_waits(self) -> None:
-        assert job.verdict_rules(REQUEST) == [self.OWN, *self.WATCH]
-        halves = [rule("configmaps", "get", name=f"gpu-check-report-{index}") for index in (1, 2)]
-        assert job.verdict_rules(PAIR) == [self.OWN, *halves, *self.WATCH]
-
-    def test_of_a_pair_it_makes_and_takes_away_one_pod_in_the_second_namespace(self) -> None:
-        third = rule("pods", "get", "delete", name="gpu-check-third")
-        assert job.third_rules(PAIR) == [*self.WATCH, rule("pods", "create"), third]
 
 
 class TestStamp:

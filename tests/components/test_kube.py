@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -90,7 +90,7 @@ class Server(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text.encode())
 
-    do_GET = do_POST = do_DELETE = _answer  # noqa: N815  the library's names
+    do_GET = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815  the library's names
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Not on the console."""
@@ -125,6 +125,26 @@ SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "vc-ml"}, "
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kube.client, "POLL_SECONDS", 0.01)
+
+
+class TestPut:
+    """An object that no state holds."""
+
+    MAP: ClassVar = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "n"}, "data": {}}
+    WHERE = "/api/v1/namespaces/n/configmaps/c"
+
+    def test_it_is_applied_whatever_is_there(self) -> None:
+        with serving({("PATCH", self.WHERE): [(201, self.MAP)]}) as (text, asked):
+            kube.put(text, self.MAP)
+        assert asked == [f"PATCH {self.WHERE} fieldManager=gpu-tenancy&force=true"]
+
+    def test_a_refusal_names_the_object_and_says_the_servers_words(self) -> None:
+        refused = {"kind": "Status", "message": "configmaps is forbidden"}
+        with (
+            serving({("PATCH", self.WHERE): [(403, refused)]}) as (text, _),
+            pytest.raises(RuntimeError, match="ConfigMap n/c can't be written: configmaps is forbidden"),
+        ):
+            kube.put(text, self.MAP)
 
 
 class TestLeftovers:

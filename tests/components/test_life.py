@@ -18,7 +18,7 @@ NEW = {"mode": "virtual", "version": "v0.16.8", "gpuSharing": True}
 
 
 def test_run_times_stand_in_the_queue_that_has_them_and_in_no_other(declare: Declare) -> None:
-    data = lab()
+    data = lab("ml")
     data["teams"]["ml"]["queues"]["training"] |= {"preemptMinRuntime": "90s", "reclaimMinRuntime": "10m"}
     found = made(declare(data), "ml-queues")
     spec = found["training"].spec["spec"]
@@ -27,7 +27,7 @@ def test_run_times_stand_in_the_queue_that_has_them_and_in_no_other(declare: Dec
 
 
 def test_a_pools_levels_are_a_topology_in_each_cluster_whose_kai_places_by_it(declare: Declare) -> None:
-    data = lab(pools__a100__topology=RACKS, teams__ml__scheduler=NEW)
+    data = lab("ml", pools__a100__topology=RACKS, teams__ml__scheduler=NEW)
     recorder = declare(data)
     topology = made(recorder, "ml-scheduler")["topology-a100"]
     assert topology.spec["metadata"]["name"] == "a100"

@@ -44,16 +44,13 @@ class TestVirtualCluster:
         read = [found for found in declare("lab").of_type(SECRET) if found.read]
         assert {found.inputs["id"] for found in read} == {f"team-{t}/vc-{t}" for t in ("ml", "research", "dev")}
 
-    def test_the_read_waits_until_the_secret_is_there(self, declare: Declare, monkeypatch: pytest.MonkeyPatch) -> None:
-        waited: list[tuple[str, str]] = []
-        recorder = declare("lab", wait=lambda _, namespace, name: waited.append((namespace, name)))
-        assert recorder.of_type(SECRET)
-        assert set(waited) == {(f"team-{t}", f"vc-{t}") for t in ("ml", "research", "dev")}
+    def test_the_read_waits_until_the_secret_is_there(self, declare: Declare) -> None:
+        assert declare("lab").of_type(SECRET)
+        waited = {(namespace, name) for _, namespace, name in declare("lab").waited}
+        assert waited == {(f"team-{t}", f"vc-{t}") for t in ("ml", "research", "dev")}
 
     def test_nothing_is_waited_for_in_a_preview(self, declare: Declare) -> None:
-        waited: list[str] = []
-        declare("lab", preview=True, wait=lambda *_: waited.append("waited"))
-        assert waited == []
+        assert declare("lab", preview=True).waited == []
 
     def test_each_inner_provider_has_a_cluster_identifier_that_no_kubeconfig_changes(self, declare: Declare) -> None:
         recorder = declare("lab")
@@ -83,7 +80,7 @@ class TestVirtualCluster:
 
     def test_raising_the_hosts_kai_restarts_no_tenants_api_server(self, declare: Declare) -> None:
         def inside(version: str) -> dict[str, Any]:
-            data = lab(host={"provider": "lab", "scheduler": {"version": version}})
+            data = lab("research", host={"provider": "lab", "scheduler": {"version": version}})
             data["teams"]["research"]["scheduler"] = {"mode": "host"}
             values: dict[str, Any] = (
                 declare(data).one(RELEASE, "research-virtual-cluster-vcluster").inputs["values"]["controlPlane"]
@@ -302,7 +299,7 @@ class TestProtection:
 
     def test_team_and_virtual_cluster_are_protected_and_what_must_be_replaceable_is_not(self, declare: Declare) -> None:
         found = {name for name in self.protected(declare("lab")) if name.startswith("ml")}
-        assert found == {"ml", "ml-virtual-cluster", "ml-virtual-cluster-vcluster"}
+        assert found == {"ml", "ml-protection", "ml-virtual-cluster", "ml-virtual-cluster-vcluster"}
 
     def test_an_override_lifts_it_for_one_team_until_its_date(self, declare: Declare) -> None:
         override = {
@@ -325,7 +322,7 @@ class TestHost:
     def test_a_runtime_class_of_the_clusters_own_is_left_alone(self, declare: Declare) -> None:
         assert names_of(declare("lab").of_type(RUNTIME_CLASS)) == {"nvidia"}
         theirs = {"stack": "fake", "runtimeClass": {"name": "nvidia", "owner": "cluster"}}
-        assert declare(lab(gpu=theirs)).of_type(RUNTIME_CLASS) == []
+        assert declare(lab("ml", gpu=theirs)).of_type(RUNTIME_CLASS) == []
 
     def test_gpu_nodes_carry_the_labels_that_plugin_and_kai_read(self, declare: Declare) -> None:
         labels = declare("lab").one(PATCH, "a100-gpu-0").metadata["labels"]
@@ -359,8 +356,8 @@ class TestHost:
         assert recorder.one(RELEASE, "ml-scheduler-release").inputs["version"] == "v0.9.3"
         quota = recorder.one(QUOTA, "ml-canary-guardrails-quota")
         assert quota.inputs["spec"]["hard"]["requests.nvidia.com/gpu"] == "1"
-        # its GPUs were its team's until then
-        assert depends_on(quota, "ml-guardrails-quota")
+        # its GPUs were its team's until then (test_blue_green.py)
+        assert list(quota.options.hooks.before_create) == ["ml-canary-guardrails-lowered"]
         queues = {res.metadata["name"] for res in recorder.of_type(QUEUE) if res.name.startswith("ml-canary-")}
         assert queues == {"ml-canary", "notebooks"}
         job = recorder.one(JOB, "ml-canary-check-job").inputs["spec"]["template"]["metadata"]["labels"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.components.program import JOB, PRIORITY, RELEASE, TEAM, depends_on, lab
 from tests.conftest import Declare, Recorder
 
@@ -16,7 +18,7 @@ class TestCheck:
         recorder = declare("lab")
         for job in ("ml-check-job", "ml-check-job-1"):
             hooks = recorder.one(JOB, job).options.hooks
-            assert list(hooks.before_create) == ["ml-virtual-cluster-answers", job.replace("-job", "-admitted")]
+            assert list(hooks.before_create) == ["ml-virtual-cluster-answers", job.replace("-job", "-prepared")]
             assert list(hooks.on_error) == ["ml-check-asking"]
 
     def test_a_team_that_moves_to_another_mode_is_checked_again(self, declare: Declare) -> None:
@@ -27,7 +29,7 @@ class TestCheck:
         }
         stamps, owned = {}, {}
         for mode, way in ways.items():
-            data = lab(host={"provider": "lab", "scheduler": {"version": "v0.16.8"}})
+            data = lab("research", host={"provider": "lab", "scheduler": {"version": "v0.16.8"}})
             data["teams"]["research"].update(way)
             recorder = declare(data)
             stamps[mode] = self.pod(recorder, "research")["metadata"]["annotations"]["gpu-tenancy/stamp"]
@@ -35,14 +37,6 @@ class TestCheck:
             owned[mode] = values.get("experimental", {}).get("syncSettings", {}).get("setOwner", True)
         assert len(set(stamps.values())) == 3
         assert owned == {"virtual": True, "host": False, "default": True}
-
-    def test_a_check_without_a_kai_waits_for_no_webhook(self, declare: Declare) -> None:
-        recorder = declare("lab")
-        host = [
-            job for job in recorder.of_type(JOB) if job.name.startswith("host-check-") and job.name.endswith("-job")
-        ]
-        assert host
-        assert not any(list(job.options.hooks.before_create) for job in host)
 
     def pod(self, recorder: Recorder, team: str) -> Any:
         return recorder.one(JOB, f"{team}-check-job").inputs["spec"]["template"]
@@ -91,8 +85,34 @@ class TestCheck:
         policies = {job.metadata["annotations"]["pulumi.com/deletionPropagationPolicy"] for job in found}
         assert policies == {"background"}
 
-    def test_a_cpu_team_has_no_check(self, declare: Declare) -> None:
+    def test_a_cpu_team_without_a_kai_has_no_check(self, declare: Declare) -> None:
         assert not [r for r in declare("lab").of_type(JOB) if r.name.startswith("dev-")]
+
+    @pytest.mark.parametrize("mode", ["virtual", "host"])
+    def test_a_cpu_team_with_a_kai_asks_for_a_pod_without_a_gpu_by_its_own_queue(
+        self, declare: Declare, mode: str
+    ) -> None:
+        data = lab(host={"provider": "lab", "scheduler": {"version": "v0.16.8"}})
+        scheduler = {"mode": mode, "gpuSharing": True, **({"version": "v0.16.8"} if mode == "virtual" else {})}
+        # a fraction that is left from when it had GPUs asks for none
+        check = {"fraction": 0.5}
+        work = {"resources": {"gpus": 0}, "queues": {"work": {"gpu": 0}}, "scheduler": scheduler, "check": check}
+        data["teams"]["research"].update(work)
+        template = self.pod(declare(data), "research")
+        (container,) = template["spec"]["containers"]
+        assert container["resources"] == {"requests": {"cpu": "50m", "memory": "64Mi"}}
+        assert "runtimeClassName" not in template["spec"]
+        assert "gpu-fraction" not in template["metadata"]["annotations"]
+        assert template["metadata"]["labels"]["kai.scheduler/queue"] == (
+            "work" if mode == "virtual" else "research-work"
+        )
+        expect = json.loads(next(e["value"] for e in container["env"] if e["name"] == "GPU_CHECK_EXPECT"))
+        assert (expect["mode"], expect["gpus"], expect["fraction"], expect["injection"]) == ("cpu", None, None, None)
+
+    def test_a_paused_team_has_no_check(self, declare: Declare) -> None:
+        data = lab()
+        data["teams"]["research"].update(state="paused")
+        assert not [r for r in declare(data).of_type(JOB) if r.name.startswith("research-")]
 
     def test_a_pod_that_waits_for_a_gpu_is_not_what_the_deploy_waits_for(self, declare: Declare) -> None:
         recorder = declare("lab")
@@ -111,10 +131,28 @@ class TestCheck:
         assert self.pod(recorder, "ml")["spec"]["priorityClassName"] == own.metadata["name"]
         assert own.inputs["value"] < 50, "KAI's own lowest class"
 
-    def test_teams_wait_for_the_checks_of_their_own_nodes_alone(self, declare: Declare) -> None:
-        release = declare("lab").one(RELEASE, "ml-virtual-cluster-vcluster")
-        assert depends_on(release, "host-check-gpu-0-verdict")
-        assert not depends_on(release, "host-check-gpu-1-verdict")
+    def test_a_team_comes_up_beside_the_checks_of_its_nodes(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        for name in ("ml-virtual-cluster-vcluster", "ml-scheduler-release"):
+            assert not depends_on(recorder.one(RELEASE, name), "host-check-gpu-0-verdict"), name
+
+    def test_it_waits_for_the_checks_of_its_own_nodes_alone(self, declare: Declare) -> None:
+        asking = declare("lab").one(JOB, "ml-check-job")
+        assert depends_on(asking, "host-check-gpu-0-verdict")
+        assert not depends_on(asking, "host-check-gpu-1-verdict")
+
+    def test_what_it_needs_is_made_while_kai_comes_up(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        for entry in recorder.resources:
+            if entry.name.startswith("ml-check-") and entry.type.startswith("kubernetes:") and entry.type != JOB:
+                assert not depends_on(entry, "ml-queues-notebooks"), entry.name
+
+    def test_workloads_of_a_team_without_a_check_wait_for_the_checks_of_its_nodes(self, declare: Declare) -> None:
+        app = {"kind": "app", "gpu": {"count": 1}}
+        recorder = declare(lab("ml", teams__ml__check={"enabled": False}, teams__ml__workloads={"demo": app}))
+        assert depends_on(
+            recorder.one("kubernetes:core/v1:Namespace", "ml-workloads-namespace"), "host-check-gpu-0-verdict"
+        )
 
     def stamp(self, recorder: Recorder, team: str) -> str:
         found: str = self.pod(recorder, team)["metadata"]["annotations"]["gpu-tenancy/stamp"]

@@ -27,8 +27,8 @@ def gpu(quota: float, limit: float, weight: float = 1) -> dict[str, float]:
 
 
 def host_mode(**changes: Any) -> dict[str, Any]:
-    """The lab with `research` under the host's KAI."""
-    data = lab(host={"provider": "lab", "scheduler": {"version": "v0.16.8"}})
+    """The lab's `research` alone, under the host's KAI."""
+    data = lab("research", host={"provider": "lab", "scheduler": {"version": "v0.16.8"}})
     data["teams"]["research"]["scheduler"] = {"mode": "host"}
     data["teams"]["research"].update(changes)
     return data
@@ -113,7 +113,7 @@ def test_a_preview_asks_no_webhook_of_a_kai_that_is_to_be_made_and_a_queue_that_
     declare: Declare,
 ) -> None:
     # the provider asks the API server for a dry run unless a value is unknown; a Release's status is, while it changes
-    for data, queues in ((lab(), "ml-queues"), (host_mode(), "research-queues")):
+    for data, queues in ((lab("ml"), "ml-queues"), (host_mode(), "research-queues")):
         for each in made(declare(data, preview=True), queues).values():
             assert isinstance(each.spec["spec"]["displayName"], Unknown)
             assert each.ignored == ("spec.displayName",)

@@ -209,12 +209,8 @@ class TestAnswers:
             assert each.options.hooks.before_update[0] == f"{team}-virtual-cluster-answers", each.name
 
     def test_the_kubeconfig_is_there_only_once_the_api_answers_at_its_address(self, declare: Declare) -> None:
-        asked: list[tuple[str, str]] = []
-
-        def answer(text: str, team: str) -> None:
-            asked.append((team, parsed(text)["clusters"][0]["cluster"]["server"]))
-
-        recorder = declare("lab", answer=answer)
+        recorder = declare("lab")
+        asked = [(team, parsed(text)["clusters"][0]["cluster"]["server"]) for text, team in recorder.asked]
         assert sorted(asked) == [
             ("dev", "https://127.0.0.1:31167"),
             ("ml", "https://127.0.0.1:30868"),
@@ -225,14 +221,12 @@ class TestAnswers:
         assert registered.index("ml-virtual-cluster-api") < registered.index("ml-virtual-cluster-inner")
 
     def test_a_preview_asks_nobody(self, declare: Declare) -> None:
-        asked: list[str] = []
-        declare("lab", preview=True, answer=lambda *_: asked.append("asked"))
-        assert asked == []
+        assert declare("lab", preview=True).asked == []
 
     def test_the_hook_asks_with_the_teams_own_credentials(
         self, declare: Declare, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        recorder = declare("lab", wait=lambda *_: None)
+        recorder = declare("lab")
         hook = recorder.hooks.by_name["research-virtual-cluster-answers"]
         asked: list[tuple[str, str]] = []
         monkeypatch.setattr(kube, "wait_until_it_answers", lambda text, team: asked.append((text, team)))

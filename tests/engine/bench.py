@@ -19,7 +19,6 @@ from typing import Any, Final
 
 import yaml
 
-from names import LABEL_POOL
 from tests.bench import record
 from tests.conftest import ROOT
 from tests.engine.conftest import Engine, everything_unprotected, fresh
@@ -46,27 +45,40 @@ def platform(base: Mapping[str, Any], teams: int) -> dict[str, Any]:
 
 def by_hand(engine: Engine, data: Mapping[str, Any], folder: Path) -> float:
     """Seconds for the script; everything it made is deleted again."""
-    write_objects(record(data), folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    recorded = record(data)
+    write_objects(recorded, folder)
     shutil.copy(data["host"]["kubeconfig"], folder / "kubeconfig")
-    labels = [
-        (node, f"{LABEL_POOL}={pool}") for pool, found in data["pools"].items() for node in found.get("nodes", ())
-    ]
+    labels = node_labels(recorded)
     began = time.monotonic()
-    for node, label in labels:
-        engine.kubectl("label", "node", node, label)
+    for node, key, value in labels:
+        engine.kubectl("label", "node", node, f"{key}={value}")
     subprocess.run([str(ROOT / "tests/engine/by_hand.sh"), str(folder), *data["teams"]], check=True)
     seconds = time.monotonic() - began
-    for node, label in labels:
-        engine.kubectl("label", "node", node, f"{label.partition('=')[0]}-")
-    for team in data["teams"]:
+    for node, key, _ in labels:
+        engine.kubectl("label", "node", node, f"{key}-")
+    releases = [(team, f"team-{team}") for team in data["teams"]]
+    releases += [(found.stem, found.read_text()) for found in folder.glob("shared/*.namespace")]
+    for name, namespace in releases:
         subprocess.run(
-            ["helm", "--kubeconfig", str(folder / "kubeconfig"), "uninstall", team, "-n", f"team-{team}", "--wait"],
+            ["helm", "--kubeconfig", str(folder / "kubeconfig"), "uninstall", name, "-n", namespace, "--wait"],
             check=True,
             capture_output=True,
         )
+    for team in data["teams"]:
         engine.kubectl("delete", "-f", str(folder / team / "host.yaml"), "--wait", "--ignore-not-found")
     engine.kubectl("delete", "-f", str(folder / "shared.yaml"), "--wait", "--ignore-not-found")
     return seconds
+
+
+def node_labels(recorded: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """The labels that the program gives to nodes: node, key, value."""
+    found = []
+    for entry in recorded:
+        if entry["type"].endswith(":NodePatch"):
+            metadata = entry["inputs"]["metadata"]
+            found += [(metadata["name"], key, value) for key, value in (metadata.get("labels") or {}).items()]
+    return found
 
 
 def write_objects(recorded: list[dict[str, Any]], folder: Path) -> None:
@@ -74,13 +86,15 @@ def write_objects(recorded: list[dict[str, Any]], folder: Path) -> None:
     groups: dict[Path, list[dict[str, Any]]] = {}
     for entry in recorded:
         token, inputs, name = entry["type"], entry["inputs"], entry["name"]
-        if entry["read"] or not token.startswith("kubernetes:") or token.endswith("NodePatch"):
+        if entry["read"] or not token.startswith("kubernetes:") or token.endswith("Patch"):
             continue
         team = "-".join(name.split("-")[:2]) if name.startswith("bench-") else ""
         if token.endswith(":Release"):
-            kind = "vcluster" if inputs["name"] == team else "kai"
-            place = folder / team
+            kind = "vcluster" if inputs["name"] == team else "kai" if team else inputs["name"]
+            place = folder / (team or "shared")
             place.mkdir(parents=True, exist_ok=True)
+            if not team:
+                (place / f"{kind}.namespace").write_text(inputs["namespace"])
             (place / f"{kind}.values").write_text(yaml.safe_dump(inputs["values"]))
             (place / f"{kind}.chart").write_text(inputs["chart"])
             continue

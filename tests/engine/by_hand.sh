@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # what the program does, by helm and kubectl, one team after the other: the other side of `make bench`.
 # usage: by_hand.sh FOLDER TEAM...   FOLDER/<team> holds host.yaml, inside.yaml, queues.yaml, check.yaml, vcluster.{chart,values}, kai.{chart,values}
-# and FOLDER/kubeconfig is the host's.
+# and FOLDER/kubeconfig is the host's. FOLDER/shared/<release>.{chart,values,namespace}: charts of the host, the device plugin.
 set -euo pipefail
 folder=$1; shift
 
@@ -11,6 +11,11 @@ retry() {  # until KAI's webhook answers
 }
 
 kubectl --kubeconfig "$folder/kubeconfig" apply --server-side -f "$folder/shared.yaml" >/dev/null
+for chart in "$folder"/shared/*.chart; do
+    [ -e "$chart" ] || continue
+    at=${chart%.chart}
+    helm --kubeconfig "$folder/kubeconfig" install "${at##*/}" "$(cat "$chart")" -n "$(cat "$at.namespace")" -f "$at.values" --wait >/dev/null
+done
 for team in "$@"; do
     dir=$folder/$team
     export KUBECONFIG=$folder/kubeconfig

@@ -4,6 +4,7 @@ Needs `pulumi` with the kubernetes plugin, and GPU_TENANCY_ENGINE_STACK: the pat
 cluster which the tests may fill and empty. It must have at least two teams in mode `virtual`, and say where charts and
 the check's image come from. The tests work on a copy, with a state of their own.
 GPU_TENANCY_ENGINE_SECONDS bounds one run of the engine (1500 unless told): what outlasts it is ended and failed.
+GPU_TENANCY_ENGINE_EVENTS names a folder for the events of each `up` (the engine wants PULUMI_DEBUG_COMMANDS=true, too).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -30,6 +31,7 @@ from tests.conftest import ROOT
 
 STACK_FILE = os.environ.get("GPU_TENANCY_ENGINE_STACK")
 STACK = "engine"
+EVENTS = os.environ.get("GPU_TENANCY_ENGINE_EVENTS")
 UP_SECONDS = int(os.environ.get("GPU_TENANCY_ENGINE_SECONDS", "1500"))
 
 
@@ -122,7 +124,10 @@ class Engine:
 
     def up(self, *, ok: bool = True) -> str:
         """`up`, as the commands do it."""
-        return self.run("up", "--yes", "--continue-on-error", "--skip-preview", "--suppress-outputs", ok=ok)
+        words = ["up", "--yes", "--continue-on-error", "--skip-preview", "--suppress-outputs"]
+        if EVENTS is not None:
+            words += ["--event-log", f"{EVENTS}/{time.time():.0f}.json"]
+        return self.run(*words, ok=ok)
 
     def steps(self) -> dict[str, str]:
         """What a preview would change: operation by logical name; nothing for what stays the same."""
@@ -226,11 +231,15 @@ def engine() -> Iterator[Engine]:
         shutil.rmtree(folder)
 
 
+def overriding(teams: Iterable[str], *allowed: str) -> list[dict[str, Any]]:
+    """Overrides for these teams: what the tests take away is their own."""
+    until = str(date.today() + timedelta(days=1))
+    return [{"team": team, "allow": [*allowed], "until": until, "reason": "a stack of tests"} for team in teams]
+
+
 def take_down(engine: Engine) -> None:
     """Remove everything as `make down` does: it clears the lock and the half-made objects of a killed run, too."""
-    until = str(date.today() + timedelta(days=1))
-    lets = {"allow": ["delete"], "until": until, "reason": "a stack of tests"}
-    engine.write({**engine.platform, "overrides": [{"team": team, **lets} for team in engine.platform["teams"]]})
+    engine.write({**engine.platform, "overrides": overriding(engine.platform["teams"], "delete")})
     command = [sys.executable, "-m", "cli", "--stack", STACK, "down"]
     done = subprocess.run(command, cwd=engine.folder, env=dict(engine.environment), capture_output=True, text=True)
     assert done.returncode == 0, f"{engine.folder} is kept, its stack is not empty:\n{done.stderr[-6000:]}"

@@ -16,19 +16,19 @@ from typing import Any, Final
 import yaml
 
 from tests.conftest import ROOT
-from tests.engine.conftest import Engine
+from tests.engine.conftest import Engine, overriding
 
 Json = dict[str, Any]
 
 REPLICAS = 4
 POD_SECONDS = int(os.environ.get("GPU_TENANCY_ENGINE_POD_SECONDS", "240"))
+MESSAGES: Final = 'jsonpath={range .items[*]}{.message}{"\\n"}{end}'
 HOST_TEAMS: Final = ("lender", "borrower")
 HOST_TEAM_RESOURCES: Final = {"cpu": 2, "memory": "12Gi", "pods": 20}
 PLANT = """
 import os, signal, subprocess, sys
 probe = subprocess.Popen([sys.executable, *sys.argv[3:]], stderr=subprocess.PIPE, text=True)
 for line in probe.stderr:
-    print(line, end="", file=sys.stderr, flush=True)
     if sys.argv[2] in line:
         with open(f"/proc/{probe.pid}/task/{probe.pid}/children") as children:
             os.kill(int(children.read().split()[0]), getattr(signal, sys.argv[1]))
@@ -36,6 +36,11 @@ for line in probe.stderr:
 sys.exit(probe.wait())
 """
 """Starts the probe, and sends its worker a signal when a step begins: what a hung or dead driver call looks like."""
+QUIET = """
+import subprocess, sys
+sys.exit(subprocess.run([sys.executable, *sys.argv[1:]], stderr=subprocess.DEVNULL).returncode)
+"""
+"""Starts the probe without its progress: in a pod's log the lines of both streams come in any order."""
 HOLDER = """
 import sys, time, torch
 held = [torch.ones(256 << 20, dtype=torch.uint8, device=0) for _ in range(int(sys.argv[1]) // 256)]
@@ -83,6 +88,8 @@ def platform_for(engine: Engine, check: Mapping[str, Any], replicas: int = 1, in
     team["queues"] = {"work": {"gpu": all_of_it}}
     team["check"] = {"queue": "work", **check}
     data["teams"] = {found.team: team}
+    # the test before may have had more GPUs, or workloads
+    data["overrides"] = overriding(data["teams"], "lowerLimit")
     if injection:
         data["gpu"]["injection"] = injection
     return data
@@ -218,6 +225,8 @@ class Pods:
         kept = ("GPU_CHECK_CONFIGMAP", "GPU_CHECK_RUN", "GPU_CHECK_HELD_UNTIL")
         container["env"] = [item for item in container["env"] if item["name"] not in kept]
         container["args"] = [*container["args"], "--report", "-"]
+        program = container["command"][1:]
+        container["command"] = ["python3", "-c", QUIET, *program]
         container["terminationMessagePolicy"] = "File"
         ours = {key: value for key, value in labels.items() if "batch.kubernetes.io" not in key and key != "job-name"}
         pod: Json = {
@@ -252,6 +261,17 @@ class Pods:
             assert phase not in ("Succeeded", "Failed"), self.kubectl("logs", name)
             time.sleep(1)
 
+    def refused(self, name: str) -> str:
+        """Why the host let a pod's copy not in, in the tenant's own words; fails where it did."""
+        end = time.monotonic() + POD_SECONDS
+        while True:
+            said = self.kubectl("get", "events", "--field-selector", f"involvedObject.name={name}", "-o", MESSAGES)
+            found = [line for line in said.splitlines() if "denied request" in line]
+            if found:
+                return found[0].partition("denied request: ")[2] or found[0]
+            assert time.monotonic() < end, self.kubectl("get", "pod", name, "-o", "jsonpath={.status}") + said
+            time.sleep(0.5)
+
     def wait_for_word(self, name: str, word: str) -> None:
         """Until a pod has printed a word: follows its log, and fails where the log ends without it."""
         words = ["kubectl", "--kubeconfig", self.kubeconfig, "-n", "gpu-check", "logs", "--follow", name]
@@ -272,8 +292,11 @@ class Pods:
         return report
 
     def planted(self, name: str, change: Callable[[Json], None]) -> Json:
-        """The report of the check's pod with a fault planted."""
-        return self.report(self.start(self.like_the_check(name, change)))
+        """The report of the check's pod with a fault planted; nothing made here is left."""
+        try:
+            return self.report(self.start(self.like_the_check(name, change)))
+        finally:
+            self.clear()
 
     def clear(self) -> None:
         """Take away what was made here."""
@@ -321,7 +344,7 @@ def signalled(signal: str, step: str, *words: str) -> Callable[[Json], None]:
 
     def change(pod: Json) -> None:
         container = container_of(pod)
-        program = container["command"][1:]
+        program = container["command"][3:]
         container["command"] = ["python3", "-c", PLANT, signal, step, *program]
         container["args"] = [*container["args"], *words]
 

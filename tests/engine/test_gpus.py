@@ -318,10 +318,16 @@ class TestPlantedInAWholeGpu:
         caught("no RuntimeClass", report, "identity.driver")
         assert "No GPU arrived in this container" in report["sentence"]
 
-    def test_every_gpu_of_the_node_by_a_variable(self, whole: Pods, node: Ground) -> None:
-        report = whole.planted("all", gpus.with_env("NVIDIA_VISIBLE_DEVICES", "all"))
-        first = "identity.count" if node.gpus > 1 and report["injection"] != "cdi-cri" else "identity.granted"
-        caught("NVIDIA_VISIBLE_DEVICES=all", report, first)
+    def test_every_gpu_of_the_node_by_a_variable_is_refused_by_the_host(self, whole: Pods) -> None:
+        began = time.monotonic()
+        name = whole.start(whole.like_the_check("all", gpus.with_env("NVIDIA_VISIBLE_DEVICES", "all")))
+        try:
+            why = whole.refused(name)
+        finally:
+            whole.clear()
+        what = "planted: every GPU by name"
+        told(Row(what=what, verdict="refused", how="-", seconds=since(began), sentence=why))
+        assert "no-devices-by-name" in why
 
     def test_a_device_plugin_that_restarts_in_the_middle_harms_no_running_check(
         self, whole: Pods, engine: Engine, node: Ground

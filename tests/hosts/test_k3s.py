@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import shutil
 
+import pytest
+
 from components.command import Script
 from tests.hosts.machine import STUB, Host, install, of, remove, with_gpus
+
+pytestmark = pytest.mark.slow
 
 
 class TestK3s:

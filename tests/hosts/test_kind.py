@@ -8,6 +8,8 @@ import yaml
 from components.command import Script
 from tests.hosts.machine import GPU_KIND, Host, install, of, remove, with_docker, with_gpus
 
+pytestmark = pytest.mark.slow
+
 
 class TestKind:
     """Docker's daemon is changed only where the stack file says so, and put back byte for byte."""

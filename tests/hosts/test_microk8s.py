@@ -7,6 +7,8 @@ import pytest
 from components.command import Script
 from tests.hosts.machine import Host, install, of, remove, with_gpus
 
+pytestmark = pytest.mark.slow
+
 
 class TestMicrok8s:
     """The snap, its addons and its group; the GPU Operator's leftovers on the host."""

@@ -16,6 +16,8 @@ import pytest
 from components.command import Script
 from tests.hosts.machine import GPU_KIND, KILLED, Host, install, machine, of, remove, with_docker, with_gpus
 
+pytestmark = pytest.mark.slow
+
 SOME = 5
 """Without the fuzz tier a kill is tried in each fifth call, from the first: each step of a script makes several."""
 

@@ -24,6 +24,8 @@ from lab.state import Entry, State
 from settings.load import PLATFORM_KEY
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 TODAY = date.today()
 
 

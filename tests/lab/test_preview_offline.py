@@ -19,29 +19,35 @@ from tests.conftest import shipped
 from tests.lab.conftest import ROOT
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def said() -> io.StringIO:
     return io.StringIO()
 
 
-@pytest.fixture
-def preview(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: io.StringIO) -> Summary:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("offline")
+
+
+@pytest.fixture(scope="module")
+def preview(folder: Path, said: io.StringIO) -> Summary:
     """The lab's own stack on a machine where nothing was ever built."""
-    monkeypatch.setenv("GPU_TENANCY_CACHE", str(tmp_path / "empty"))
     for source in (ROOT / "__main__.py", shipped("lab")):
-        shutil.copy(source, tmp_path)
-    return LabDriver("lab", tmp_path / "Pulumi.lab.yaml", tmp_path, Show(said)).preview()
+        shutil.copy(source, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GPU_TENANCY_CACHE", str(folder / "empty"))
+        return LabDriver("lab", folder / "Pulumi.lab.yaml", folder, Show(said)).preview()
 
 
 def test_a_preview_without_a_lab_lists_everything_and_says_that_nothing_was_validated(
-    preview: Summary, tmp_path: Path
+    preview: Summary, folder: Path
 ) -> None:
     assert preview.ok
     assert set(preview.counts) == {"create"}
     assert preview.unvalidated == preview.counts["create"]
     assert f"{preview.unvalidated} not validated" in preview.text()
-    assert not (tmp_path / ".lab").exists(), "a preview leaves nothing"
-    assert not (tmp_path / "empty").exists(), "a preview builds nothing"
+    assert not (folder / ".lab").exists(), "a preview leaves nothing"
+    assert not (folder / "empty").exists(), "a preview builds nothing"
 
 
 def test_a_preview_without_a_lab_still_sees_what_policies_need(preview: Summary) -> None:
@@ -129,6 +135,7 @@ def test_only_an_address_of_this_machine_is_served_at_its_port(server: str | Non
     assert simulate._loopback_port({"exportKubeConfig": {"server": server}} if server else {}) == port
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stack", "code", "word"),
     [

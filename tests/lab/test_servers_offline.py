@@ -29,6 +29,8 @@ from lab.processes import LOOPBACK, is_free
 from lab.record import LabRecord, Record, write
 from tests.lab.conftest import ROOT, free_ports, own_ports
 
+pytestmark = pytest.mark.slow
+
 UID = "11111111-2222-3333-4444-555555555555"
 
 

@@ -17,7 +17,10 @@ from tests.page.browser import Page, browsing, program
 from tests.page.world import EVIL, NOW, many, node, seen, some, team, unit
 
 BROWSER = program()
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine: apt-get install chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine: apt-get install chromium"),
+]
 
 WAITS = Why(id="x", team="ml", namespace="default", pod="b", cause="its queue is at its limit", fix="run `make up`")
 TEXT = "document.body.innerText"

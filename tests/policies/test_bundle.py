@@ -23,6 +23,8 @@ from policies.pack import NAME, initial_config
 from policies.rules import LIMITS, RULES
 from policies.run import config_for
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def started(folder: Path, **variables: str) -> Iterator[Mapping[str, Any]]:

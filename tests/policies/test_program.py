@@ -16,7 +16,10 @@ from policies.kinds import FIELDS
 from policies.plain import plain_properties
 from policies.rules import RULES
 from policies.run import RuleResult, config_for, evaluate
+from tests.components.program import alone
 from tests.conftest import Declare, platform_of
+
+pytestmark = pytest.mark.slow
 
 TODAY = date(2026, 11, 22)
 """The clock of these tests: support windows move on, and a test must not."""
@@ -43,7 +46,7 @@ def judged(declare: Declare, stack: str, *, preview: bool = False) -> dict[str, 
 
 
 def test_every_rule_has_subjects_in_the_real_program(declare: Declare) -> None:
-    by_memory = deepcopy(platform_of("prod"))
+    by_memory = alone("prod", "speech")
     by_memory["teams"]["speech"]["check"] = {"queue": "notebooks", "gpuMemoryMib": 2000}
     checked = {rule.name: 0 for rule in RULES}
     for world in (resources(declare, "lab"), resources(declare, "prod", platform=by_memory)):
@@ -66,9 +69,10 @@ def test_the_other_stacks_break_only_rules_about_old_versions(declare: Declare, 
 
 
 def switched_on() -> dict[str, Any]:
-    """The lab with what no shipped stack has: snapshots, a topology, run times, the scale adjuster."""
+    """The lab with what no shipped stack has: snapshots, a topology, run times, the scale adjuster, a paused team."""
     data = deepcopy(platform_of("lab"))
     data["host"]["scheduler"] = {"version": "v0.16.8", "scaleAdjuster": True}
+    data["teams"]["dev"]["state"] = "paused"
     research = data["teams"]["research"]
     research["scheduler"] = {"mode": "host"}
     research["vcluster"] = {"snapshots": {"size": "3Gi"}}

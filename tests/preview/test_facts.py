@@ -20,6 +20,7 @@ from settings.load import parse_platform
 from tests.conftest import ROOT, platform_of
 from tests.report.world import platform, team
 
+WHOLE = pytest.mark.slow
 STACKS = ("dev", "prod")
 
 
@@ -61,6 +62,7 @@ def program(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     return stack, compare(recorded, recorded, made_by="a test")
 
 
+@WHOLE
 def test_the_programs_steps_say_the_same_as_its_stack_file(program: tuple[str, dict[str, Any]]) -> None:
     stack, steps = program
     seen, said = facts_after(read_preview(json.dumps(steps))), of(stack)
@@ -88,12 +90,14 @@ def test_the_programs_steps_say_the_same_as_its_stack_file(program: tuple[str, d
         assert judged <= known.keys(), "what the gate judges is in the steps"
 
 
+@WHOLE
 def test_an_unchanged_preview_is_no_change(program: tuple[str, dict[str, Any]]) -> None:
     _, steps = program
     preview = read_preview(json.dumps(steps))
     assert changes(facts_before(preview), facts_after(preview)) == ()
 
 
+@WHOLE
 def test_a_state_says_the_same_as_the_stack_file_that_it_was_made_from(program: tuple[str, dict[str, Any]]) -> None:
     stack, steps = program
     state: dict[str, JsonValue] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from preview.facts import CANARY_OF, MADE, facts_of, field_paths
+from preview.facts import DERIVED, MADE, facts_of, field_paths
 from preview.kinds import Kind
 from preview.page import PAGE, markdown
 from preview.table import TABLE, row_of
@@ -32,7 +32,7 @@ def test_every_fact_of_the_shipped_stack_files_is_found_in_the_table() -> None:
         facts = facts_of(parse_platform(platform_of(stack), stack))
         paths = [*facts.stack, *(f"pools.{n}.{path}" for n, known in facts.pools.items() for path in known)]
         paths += [f"teams.{n}.{path}" for n, known in facts.tenants.items() for path in known]
-        derived = {f"teams.{name}.{key}" for name in facts.tenants for key in (CANARY_OF, "hard")}
+        derived = {f"teams.{name}.{key}" for name in facts.tenants for key in DERIVED}
         assert [path for path in paths if path not in derived and row_of(path) is None] == []
 
 

@@ -83,7 +83,7 @@ def test_a_definition_brings_what_it_needs_with_its_decorators_and_leaves_the_re
 def test_the_code_is_a_small_part_of_what_one_configmap_holds() -> None:
     together = sum(len(text.encode()) for text in (*code.data().values(), *code.binary_data().values()))
     plain = sum(len(text.encode()) for text in code.sources().values())
-    assert together < 70 * 1024, "each team's state holds it several times, and is written after every step"
+    assert together < 70 * 1024
     assert together < plain / 2
 
 
@@ -149,9 +149,13 @@ def test_the_code_can_be_looked_at(tmp_path: Path) -> None:
     assert found == code.sources()
 
 
-def test_the_digest_follows_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    before, files = code.digest(), code.sources()
-    monkeypatch.setattr(code, "sources", lambda: {**files, "probe/probe.py": files["probe/probe.py"] + "# changed"})
+@pytest.mark.parametrize("changed", ["probe/probe.py", "probe/start.py", "probe/code.py", "pynvml"])
+def test_the_digest_follows_the_files(monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
+    before, files, binding = code.digest(), code._folder(), code._binding()
+    if changed == "pynvml":
+        monkeypatch.setattr(code, "_binding", lambda: binding + "# changed")
+    else:
+        monkeypatch.setattr(code, "_folder", lambda: {**files, changed: files[changed] + "# changed"})
     code.digest.cache_clear()
     assert code.digest() != before
     monkeypatch.undo()

@@ -14,14 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from probe import outlets
 from probe.api import Api, ApiError, ConfigMap
 from tests.conftest import HANGS_SECONDS
 from tests.probe.test_probe_run import HEALTHY, PROGRAM, environment, run_probe
-from tests.probe.world import SCHEMA, SIMULATIONS
+from tests.probe.world import SIMULATIONS, VALIDATOR
+
+pytestmark = pytest.mark.slow
 
 
 @dataclass
@@ -99,7 +100,7 @@ def test_progress_has_a_key_of_its_own_so_that_nobody_takes_it_for_the_report(
     assert before
     assert all(keys == {"progress.json"} for keys in before)
     assert last == {"report.json", "verdict"}
-    jsonschema.validate(json.loads(api.requests[0][3]["data"]["progress.json"]), SCHEMA)
+    VALIDATOR.validate(json.loads(api.requests[0][3]["data"]["progress.json"]))
 
 
 def test_an_api_server_that_refuses_hides_no_verdict_and_no_token_is_told(

@@ -11,12 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from probe.probe import arguments_of, read_expect
 from tests.conftest import HANGS_SECONDS
-from tests.probe.world import PROBE, SCHEMA, SIMULATIONS
+from tests.probe.world import PROBE, SIMULATIONS, VALIDATOR
+
+pytestmark = pytest.mark.slow
 
 PROGRAM = str(PROBE / "probe.py")
 HEALTHY = str(SIMULATIONS / "healthy.json")
@@ -35,7 +36,7 @@ def run_probe(*arguments: str, **variables: str) -> tuple[int, dict[str, Any], s
     )
     report = json.loads(done.stdout) if done.stdout else {}
     if report:
-        jsonschema.validate(report, SCHEMA)
+        VALIDATOR.validate(report)
     return done.returncode, report, done.stderr
 
 
@@ -112,7 +113,7 @@ def test_a_signal_ends_the_check_with_a_partial_report_and_no_worker_left(tmp_pa
     running.send_signal(number)
     assert running.wait(20) == 3
     report = json.loads(path.read_text())
-    jsonschema.validate(report, SCHEMA)
+    VALIDATOR.validate(report)
     assert report["verdict"] == "could-not-tell"
     assert f"signal {int(number)} came in step matmul" in report["sentence"]
     assert len(workers) == 1
@@ -142,7 +143,7 @@ def test_killed_whole_it_has_already_left_a_report(tmp_path: Path) -> None:
         time.sleep(0.02)
     assert not Path(f"/proc/{worker}").exists(), "a worker left behind would keep the GPU's memory"
     report = json.loads(path.read_text())
-    jsonschema.validate(report, SCHEMA)
+    VALIDATOR.validate(report)
     assert report["verdict"] == "could-not-tell"
     assert "killed in step matmul" in report["sentence"]
     assert "OOMKilled" in log.read_text()

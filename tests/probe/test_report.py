@@ -11,7 +11,7 @@ from probe.expect import Expect, ProbeInputError, camel
 from probe.judge.findings import Finding, verdict_of
 from probe.report import exit_code
 from probe.simulation import overlay
-from tests.probe.world import PROBE, SCHEMA, judged, recorded, report_on
+from tests.probe.world import PROBE, SCHEMA, VALIDATOR, judged, recorded, report_on
 
 
 def test_fake_gpus_pass_for_nothing_unless_the_stack_file_declares_them() -> None:
@@ -81,10 +81,10 @@ def test_the_schema_is_a_schema_and_refuses_another_verdict() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     report = report_on()
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({**report, "verdict": "fine"}, SCHEMA)
+        VALIDATOR.validate({**report, "verdict": "fine"})
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({**report, "schemaVersion": "2.0"}, SCHEMA)
-    jsonschema.validate({**report, "verdict": "no-capacity"}, SCHEMA)
+        VALIDATOR.validate({**report, "schemaVersion": "2.0"})
+    VALIDATOR.validate({**report, "verdict": "no-capacity"})
 
 
 def test_a_finding_has_advice_unless_it_is_only_information() -> None:
@@ -92,7 +92,7 @@ def test_a_finding_has_advice_unless_it_is_only_information() -> None:
     assert all(bool(f["advice"]) == (f["severity"] != "info") for f in report["findings"])
     report["findings"][0]["advice"] = ""
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(report, SCHEMA)
+        VALIDATOR.validate(report)
 
 
 def test_the_real_reports_in_the_docs_keep_to_the_schema_and_hold_no_real_uuid() -> None:
@@ -100,7 +100,7 @@ def test_the_real_reports_in_the_docs_keep_to_the_schema_and_hold_no_real_uuid()
     assert len(examples) >= 5
     for path in examples:
         report = json.loads(path.read_text())
-        jsonschema.validate(report, SCHEMA)
+        VALIDATOR.validate(report)
         assert not report["simulated"]
         assert all(gpu["uuid"].endswith("-0000-0000-0000-000000000000") for gpu in report["gpus"]), path.name
 

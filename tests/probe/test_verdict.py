@@ -9,16 +9,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from probe import pair, verdict, why
 from probe import watch as watching
 from probe.api import Api
 from tests.conftest import ROOT
+from tests.probe.world import VALIDATOR
 
 Json = dict[str, Any]
-SCHEMA: Json = json.loads((ROOT / "probe" / "report.schema.json").read_text())
 EXPECT: Json = {"team": "ml", "stamp": "s1", "deadlineSeconds": 5, "onFailure": "fail", "mode": "whole", "fake": False}
 
 
@@ -126,7 +125,7 @@ class TestWait:
         assert "in step fp32" in found["sentence"]
 
     def test_a_report_that_is_made_here_keeps_to_the_published_schema(self) -> None:
-        jsonschema.validate(why.made_here(EXPECT, "no-capacity", "no GPU was free"), SCHEMA)
+        VALIDATOR.validate(why.made_here(EXPECT, "no-capacity", "no GPU was free"))
 
     def test_the_gpu_is_given_back_before_the_deploy_goes_on(self) -> None:
         clock, done = Clock(), {**JOB, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}
@@ -205,7 +204,7 @@ class TestPair:
         clock, manifest = Clock(), {"metadata": {"name": "third", "namespace": "n2"}}
         watcher = watch(answers, clock)
         made = verdict.together(watcher, [ASKED, two], halves or (report(), report()), manifest)
-        jsonschema.validate({**made, "halves": []}, SCHEMA)
+        VALIDATOR.validate({**made, "halves": []})
         assert isinstance(watcher.api, FakeApi)
         return made, watcher.api, clock.now
 

@@ -135,8 +135,8 @@ class TestWhyNoReport:
 
     @pytest.mark.parametrize("reason", ["FailedMount", "FailedAttachVolume", "Failed", "InspectFailed"])
     def test_each_reason_of_the_kubelet_not_to_start_it_is_told(self, reason: str) -> None:
-        event = {"reason": reason, "message": "configmap gpu-check-code not found", "involvedObject": {"name": "p"}}
-        assert "configmap gpu-check-code not found" in why_no_report([pod(scheduled="True")], [event])[1]
+        event = {"reason": reason, "message": "configmap gpu-check-programs not found", "involvedObject": {"name": "p"}}
+        assert "configmap gpu-check-programs not found" in why_no_report([pod(scheduled="True")], [event])[1]
         other = {**event, "involvedObject": {"name": "q"}}
         assert "not found" not in why_no_report([pod(scheduled="True")], [other])[1]
 

@@ -16,6 +16,8 @@ from tests.conftest import ROOT
 PROBE = ROOT / "probe"
 SIMULATIONS = PROBE / "simulations"
 SCHEMA = json.loads((PROBE / "report.schema.json").read_text())
+VALIDATOR = jsonschema.validators.validator_for(SCHEMA)(SCHEMA)
+"""Made once: making one checks the schema itself, which takes longer than all else that a test does."""
 UUID = "GPU-00000001-0000-0000-0000-000000000000"
 
 Report = dict[str, Any]
@@ -30,7 +32,7 @@ def judged(simulation: Report, **expect: Any) -> Report:
     run = Run(Expect.parse({**simulation.get("expect", {}), **expect}), simulation)
     run_steps(run.expect, simulation, run.take)
     report = run.report()
-    jsonschema.validate(report, SCHEMA)
+    VALIDATOR.validate(report)
     return report
 
 

@@ -30,7 +30,7 @@ from releases import (
     kubernetes_for,
     same_line,
 )
-from releases.engine import DEFAULT_ENGINE, DEFAULT_PROVIDER
+from releases.engine import DEFAULT_ENGINE, DEFAULT_PROVIDER, DEFAULT_SDK
 from tests.conftest import ROOT
 from tests.releases.built import since
 
@@ -94,12 +94,18 @@ def test_a_default_is_the_newest_that_was_run_and_newer_ones_are_known() -> None
     assert ([*DEVICE_PLUGIN][-1], [*GPU_OPERATOR][-1]) == (DEFAULT_DEVICE_PLUGIN, DEFAULT_GPU_OPERATOR)
 
 
-def test_what_is_pinned_is_the_engine_and_the_provider_whose_age_is_told() -> None:
+def test_what_is_pinned_is_the_sdk_and_the_provider_whose_age_is_told() -> None:
     pins = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    assert {f"pulumi=={DEFAULT_ENGINE}", f"pulumi-kubernetes=={DEFAULT_PROVIDER}"} <= set(pins)
+    assert {f"pulumi=={DEFAULT_SDK}", f"pulumi-kubernetes=={DEFAULT_PROVIDER}"} <= set(pins)
     told = {age.what: (age.default, age.newest) for age in ages()}
-    assert told["Pulumi engine and SDK"] == ("3.259.0", "3.272.0")
+    assert told["Pulumi engine"] == ("3.274.1", "3.274.1")
+    assert told["Pulumi SDK"] == ("3.270.0", "3.272.0")
     assert told["Pulumi kubernetes provider"] == ("4.32.0", "4.34.2")
+
+
+def test_the_sdk_is_not_newer_than_the_engine_that_was_run_with_it() -> None:
+    engine, sdk = ([int(part) for part in version.split(".")] for version in (DEFAULT_ENGINE, DEFAULT_SDK))
+    assert sdk <= engine
 
 
 def test_a_default_is_stale_when_it_is_old_and_a_newer_one_is_known() -> None:

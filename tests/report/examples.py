@@ -1,4 +1,4 @@
-"""The four examples of docs/examples/pull-request: the program's own resources, rehearsed on two stack files each.
+"""The five examples of docs/examples/pull-request: the program's own resources, rehearsed on two stack files each.
 
 `make examples` writes them anew; `test_examples.py` fails when what is there differs.
 """
@@ -67,6 +67,13 @@ def _version() -> Example:
     return Example(base=_stack(before), head=_stack({**_base_teams(), "research": team("l4", 2, version="v0.16.8")}))
 
 
+def _blue_green() -> Example:
+    """vision gets the next long-term release of KAI in a second virtual cluster, and serves from the first."""
+    pair = {"serves": "blue", "blue": {}, "green": {"version": "v0.16.8", "gpus": 2}}
+    vision = team("a100", 4, 6, nodes=["gpu-1"], version="v0.14.7", blueGreen=pair)
+    return Example(base=_stack(_base_teams()), head=_stack({**_base_teams(), "vision": vision}))
+
+
 def _removal() -> Example:
     """research goes."""
     head = {name: found for name, found in _base_teams().items() if name != "research"}
@@ -123,6 +130,7 @@ def _stack(teams: dict[str, Any], pools: dict[str, Any] | None = None, **more: A
 EXAMPLES: Final[Mapping[str, Callable[[], Example]]] = {
     "small-change": _small,
     "version-bump": _version,
+    "blue-green": _blue_green,
     "team-removal": _removal,
     "fifty-teams": _fifty,
 }

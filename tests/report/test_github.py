@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ REPOSITORY = "acme/gpus"
 HEAD = "a" * 40
 MERGED = "b" * 40
 Answers = dict[str, Any]
-FAKE = """#!/usr/bin/env python3
-import json, os, sys
+FAKE = (
+    f"#!{sys.executable} -IS\n"
+    + """import json, os, sys
 arguments = sys.argv[1:]
 given = sys.stdin.read() if "--input" in arguments else None
 with open(os.environ["GH_LOG"], "a") as log:
@@ -33,6 +35,7 @@ if paths[0] not in answers:
 answer = answers[paths[0]]
 print(answer if isinstance(answer, str) else json.dumps([answer] if "--slurp" in arguments else answer))
 """
+)
 
 
 @pytest.fixture

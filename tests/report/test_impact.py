@@ -80,6 +80,30 @@ class TestVersions:
         )
         assert [(impact.team, impact.text.partition(":")[0]) for impact in dropped] == [("ml-canary", "removed")]
 
+    @pytest.mark.parametrize("both_files", [True, False])
+    def test_a_second_virtual_cluster_comes_serves_and_goes_in_words(self, both_files: bool) -> None:
+        def pair(serves: str, *slots: str) -> Platform:
+            said = {"blue": {}, "green": {"version": "v0.16.8"}}
+            few = {"gpus": 3, "cpu": 4, "memory": "8Gi", "pods": 20}
+            return with_ml(
+                version="v0.14.7", blueGreen={"serves": serves, **{s: said[s] for s in slots}}, resources=few
+            )
+
+        idle = usage_of({"ml": 0, "ml-green": 0, "research": 0})
+
+        def told(was: Platform, now: Platform) -> list[tuple[str, Gravity, str]]:
+            preview = read_preview(json.dumps(digest(was, now)))
+            found = impacts(was if both_files else None, now, preview, usage=idle)
+            return [(i.team, i.gravity, i.text.partition(" (")[0]) for i in found if i.gravity is not Gravity.LESS]
+
+        both, alone = ("blue", "green"), pair("green", "green")
+        (comes,) = told(pair("blue", "blue"), pair("blue", *both))
+        assert comes[:2] == ("ml-green", Gravity.NEWS)
+        assert comes[2].startswith("blue-green: comes beside ml with KAI v0.16.8")
+        assert told(pair("blue", *both), pair("green", *both)) == [("ml", Gravity.AWAY, "blue-green: ml-green")]
+        (goes,) = told(pair("green", *both), alone)
+        assert goes == ("ml", Gravity.LOSS, "blue-green: ml-green serves alone, ml"), "nobody knows of its volumes"
+
     def test_another_version_than_the_canarys_is_no_promotion(self) -> None:
         was = with_ml(scheduler={"mode": "virtual", "version": "v0.14.7", "canary": {"version": "v0.16.8"}})
         now = with_ml(scheduler={"mode": "virtual", "version": "v0.12.23"})

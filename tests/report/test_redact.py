@@ -181,6 +181,11 @@ class TestLooks:
             "erlangCookie: hunter2hunter2",
             "pwd=hunter2",
             '"pass": "hunter2"',
+            "otp=hunter2",
+            "otp=482913",
+            "user_pin: '4711'",
+            "PIN=04711",
+            "login --otp 482913",
             # a flag that only some programs take for a password
             "sshpass -p hunter2 ssh -p 22 db",
             "mysql -phunter2 -u root",

@@ -14,7 +14,7 @@ from report.rehearsal import Resource as Recorded
 from report.rehearsal import compare
 from report.versions import kai_version
 from settings.models import Platform, Team
-from settings.tenants import CANARY_SUFFIX, tenants
+from settings.tenants import canary_of, slot_of, tenants
 
 Resource = dict[str, Any]
 PROJECT = "gpu-tenancy"
@@ -104,7 +104,7 @@ class World:
         }
         self.add("kubernetes:helm.sh/v3:Release", "device-plugin", chart, software)
         for name, found in tenants(settings).items():
-            self._team(name, found)
+            self._team(settings, name, found)
 
     def _urn(self, token: str, name: str, parent: str | None = None) -> str:
         chain = ""
@@ -134,7 +134,7 @@ class World:
             metadata["namespace"] = namespace
         return {"apiVersion": version, "kind": kind, "metadata": metadata}
 
-    def _team(self, name: str, settings: Team) -> None:
+    def _team(self, platform: Platform, name: str, settings: Team) -> None:
         gpus = settings.resources.gpus
         labels, space = {"gpu-tenancy/team": name}, f"team-{name}"
         facts = {
@@ -145,7 +145,8 @@ class World:
             "gpuQuota": gpus.quota,
             "gpuLimit": gpus.limit,
             "isolation": settings.isolation.value,
-            **({"canaryOf": name.removesuffix(CANARY_SUFFIX)} if name.endswith(CANARY_SUFFIX) else {}),
+            **({"canaryOf": serves} if (serves := canary_of(platform, name)) else {}),
+            **({"blueGreen": slot} if (slot := slot_of(platform, name)) else {}),
         }
         owner = self.add("Team", name, facts)
         guards = self.add("Guardrails", f"{name}-guardrails", {"team": name}, owner)

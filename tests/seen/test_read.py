@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 
+import httpx2
 import pytest
 
 from kube.client import connect, target
@@ -56,6 +58,18 @@ def test_what_may_not_be_listed_is_a_gap_in_the_server_s_words(api: FakeApi) -> 
     assert said.api == "up"
     assert said.refused == {"pods": "refused: /api/v1/pods"}
     assert len(said.all("nodes")) == 1
+
+
+def test_an_answer_that_is_nested_without_end_is_a_gap(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    api.objects["/apis/batch/v1/jobs"] = []
+    deep = "[" * 200_000
+    real = httpx2.Response.json
+    monkeypatch.setattr(
+        httpx2.Response, "json", lambda self: json.loads(deep) if self.url.path.endswith("/jobs") else real(self)
+    )
+    said = asked(api.url)
+    assert said.api == "up"
+    assert "jobs" in said.refused
 
 
 def test_credentials_that_are_not_taken_are_a_dead_cluster_and_not_many_gaps(api: FakeApi) -> None:

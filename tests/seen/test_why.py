@@ -12,8 +12,8 @@ import yaml
 
 from seen.model import Event
 from seen.snapshot import snapshot
-from seen.why import Request, Why, lost, queue, why, would
-from seen.why.model import sentences
+from seen.why import Request, Why, border, lost, queue, why, would
+from seen.why.model import because, sentences
 from seen.why.search import case_of
 from tests.conftest import ROOT
 from tests.seen.world import HERE, NOW, Json, World, merge, platform, recorded
@@ -61,6 +61,24 @@ def test_there_are_fifty_planted_causes_and_twenty_of_them_real() -> None:
     kinds = {kind for *_, kind in IN_RECORDINGS} | {entry.values[0]["id"] for entry in IN_THE_WORLD}  # type: ignore[index]
     assert len(kinds) >= 50
     assert len({kind for *_, kind in IN_RECORDINGS}) >= 20
+
+
+def test_what_somebody_wrote_into_an_event_gets_into_no_command() -> None:
+    said = 'Error creating: pods "a-" is forbidden: serviceaccount "x;reboot" not found'
+    found = because("account-missing", "x;reboot", team="ml", namespace="a", pod="p", said=said)
+    assert found.cause == "ServiceAccount x;reboot is not in namespace a"
+    assert found.fix == "create it: `kubectl -n a create serviceaccount <name>`"
+
+
+def test_a_quota_s_refusal_of_any_length_is_read_in_time_that_grows_with_it() -> None:
+    amounts = ",".join(f"requests.example.com/r{index}=1" for index in range(3))
+    whole = f"exceeded quota: q, requested: {amounts}, used: {amounts}, limited: {amounts}"
+    found = border._QUOTA.search(f"pods is forbidden: {whole}")
+    assert found is not None
+    assert found.groups() == ("q", amounts, amounts, amounts)
+    steps = 30_000
+    forged = "exceeded quota: q" + ", requested: a, used: a" * steps
+    assert border._QUOTA.search(forged) is None
 
 
 def test_every_cause_that_is_planted_has_its_sentences() -> None:

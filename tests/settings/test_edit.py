@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from settings.edit import NotEditableError, drop_canary, promote
+from settings.edit import NotEditableError, drop_canary, drop_slot, promote, serve
 from settings.load import load_stack_file
 from tests.conftest import ROOT
 
@@ -119,3 +119,37 @@ def test_prods_canary_is_promoted_and_the_file_still_says_a_platform(tmp_path: P
     assert (scheduler.version, scheduler.canary) == ("v0.16.8", None)
     changed = [line for line in difflib.ndiff(text.splitlines(), file.read_text().splitlines()) if line[0] in "+-"]
     assert len(changed) == 3, changed
+
+
+PAIRS = {
+    "block": (
+        "blueGreen:\n          serves: {}  # now\n          blue: {{}}\n          # newer\n"
+        "          green: {{version: v2}}\n",
+        "          green: {version: v2}\n",
+    ),
+    "flow": ("blueGreen: {{green: {{version: v2}}, blue: {{}}, serves: {}}}  # two\n", "green: {version: v2}, "),
+    "flow, quoted": ("blueGreen: {{blue: {{}}, green: {{version: v2}}, serves: '{}'}}\n", " green: {version: v2},"),
+}
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("way", PAIRS)
+def test_only_who_serves_changes_and_only_the_slot_goes(way: str, ends: str) -> None:
+    part, slot = PAIRS[way]
+    one, other = ((HEAD + "        " + part.format(serves) + TAIL).replace("\n", ends) for serves in ("blue", "green"))
+    assert serve(one, "ml", "green") == other.replace("'green'", "green")
+    assert drop_slot(one, "ml", "green") == one.replace(slot.replace("\n", ends), "")
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "        blueGreen: &same {serves: blue, blue: {}, green: {}}\n        copy: *same\n",
+        "        base: &base {serves: blue, blue: {}}\n        blueGreen: {<<: *base}\n",
+    ],
+)
+def test_slots_that_stand_in_several_places_are_left_to_the_user(part: str) -> None:
+    with pytest.raises(NotEditableError):
+        serve(HEAD + part + TAIL, "ml", "green")
+    with pytest.raises(NotEditableError):
+        drop_slot(HEAD + part + TAIL, "ml", "green")

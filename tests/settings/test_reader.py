@@ -50,6 +50,10 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
 MERGE_BOMB = "a0: &a0 {x: 1}\n" + "".join(
     f"a{level}: &a{level}\n  <<: [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 9)
 )
+OFTEN = "a: &a\n" + "".join(f"  k{n}: v\n" for n in range(900)) + "b: [" + "*a, " * 90 + "*a]\n"
+LARGE = ": is larger than 1024 KiB; divide the teams among several stacks"
+MANY = "has more than 50,000 keys and values"
+DEEP = ": is nested deeper than 40 levels"
 
 
 class TestBounds:
@@ -58,32 +62,18 @@ class TestBounds:
     @pytest.mark.parametrize(
         ("content", "said"),
         [
-            ("a: b\n" * (MOST_BYTES // 5 + 1), ": is larger than 1024 KiB; divide the teams among several stacks"),
-            (b"\x00" * (MOST_BYTES + 1), ": is larger than 1024 KiB; divide the teams among several stacks"),
-            ("".join(f"k{n}: v\n" for n in range(MOST_NODES)), ": has more than 50,000 keys and values"),
-            ("a: [" + "1," * MOST_NODES + "1]", ": has more than 50,000 keys and values"),
-            ("a: " + "[" * 500 + "]" * 500, ":1: is nested deeper than 40 levels; take levels out"),
-            ("a: " + "{a: " * 500, ":1: is nested deeper than 40 levels"),
-            ("".join(f"{'  ' * level}a:\n" for level in range(500)), ":41: is nested deeper than 40 levels"),
-            ("- " * 500 + "a", ":1: is nested deeper than 40 levels"),
-            ("? " * 500 + "a", ":1: is nested deeper than 40 levels"),
-            (BOMB, "consists of little but copies of its anchors"),
-            (MERGE_BOMB, "has more than 50,000 keys and values when its anchors are filled in"),
-            ("a: &a\n" + "".join(f"  k{n}: v\n" for n in range(900)) + "b: [" + "*a, " * 90 + "*a]\n", "anchors"),
-        ],
-        ids=[
-            "text of 1 MiB",
-            "NUL of 1 MiB",
-            "many keys",
-            "many values",
-            "deep list",
-            "deep mapping",
-            "deep block",
-            "deep entries",
-            "deep keys",
-            "nine of nine",
-            "merges of merges",
-            "a large anchor often",
+            pytest.param("a: b\n" * (MOST_BYTES // 5 + 1), LARGE, id="text of 1 MiB"),
+            pytest.param(b"\x00" * (MOST_BYTES + 1), LARGE, id="NUL of 1 MiB"),
+            pytest.param("".join(f"k{n}: v\n" for n in range(MOST_NODES)), MANY, id="keys", marks=pytest.mark.fuzz),
+            pytest.param("a: [" + "1," * MOST_NODES + "1]", MANY, id="many values"),
+            pytest.param("a: " + "[" * 500 + "]" * 500, f":1{DEEP}; take levels out", id="deep list"),
+            pytest.param("a: " + "{a: " * 500, f":1{DEEP}", id="deep mapping"),
+            pytest.param("".join(f"{'  ' * level}a:\n" for level in range(500)), f":41{DEEP}", id="deep block"),
+            pytest.param("- " * 500 + "a", f":1{DEEP}", id="deep entries"),
+            pytest.param("? " * 500 + "a", f":1{DEEP}", id="deep keys"),
+            pytest.param(BOMB, "consists of little but copies of its anchors", id="nine of nine"),
+            pytest.param(MERGE_BOMB, f"{MANY} when its anchors are filled in", id="merges of merges"),
+            pytest.param(OFTEN, "anchors", id="a large anchor often", marks=pytest.mark.fuzz),
         ],
     )
     def test_it_ends_in_one_line_and_in_little_memory(self, content: str | bytes, said: str, tmp_path: Path) -> None:

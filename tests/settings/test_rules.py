@@ -178,6 +178,10 @@ class TestPools:
         )
         fine({"pools.one": one, "pools.two": {**one, "selector": {"kind": "b"}}})
 
+    def test_a_taint_s_value_goes_with_the_taint(self) -> None:
+        told({"pools.gpu.taintValue": "true"}, "pools.gpu.taintValue: goes with taint: true, got taint: false")
+        fine({"pools.gpu.taintValue": "", "pools.gpu.taint": True})
+
     @pytest.mark.parametrize("other", [{"mps": {"replicas": 2}}, {"mig": {"profile": "1g.10gb", "slices": 7}}])
     def test_the_ways_of_sharing_exclude_each_other(self, other: dict[str, object]) -> None:
         both = {"timeSlicing": {"replicas": 2}, **other}

@@ -13,6 +13,8 @@ import argparse
 import http.server
 import importlib
 import json
+import signal
+import sys
 from typing import Any
 
 WORDS = ("city", "in", "the", "state", "of", "green", "hills", "and", "old", "trees", "near", "water")
@@ -93,6 +95,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--gpu-memory-utilization", type=float, default=0.9)
     args, _ = parser.parse_known_args()
+    # the first process of a container has no default for it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     model = Model(args.gpu_memory_utilization)
     with http.server.ThreadingHTTPServer(
         ("", args.port), handler(model, args.served_model_name or args.model)

@@ -159,6 +159,15 @@ def test_where_neither_is_there_the_page_names_no_gpu(monkeypatch: pytest.Monkey
     assert page.gpus() == []
 
 
+def test_the_page_ends_when_it_is_told_to() -> None:
+    code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); from probe import page; page.main(0)"
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("serving on port ")
+    process.terminate()  # as a container's first process, it has no default for it
+    assert process.wait(timeout=60) == 0
+
+
 def test_the_page_escapes_what_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APP_NAME", "<script>")
     assert "<script>" not in page.page(page.data())

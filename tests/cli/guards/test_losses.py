@@ -9,6 +9,7 @@ import pytest
 
 from cli.cluster import target_of
 from cli.guards.losses import losses
+from components.team.tenant import facts, resolve
 from tests.cli.fake_api import FakeApi, kubeconfig
 from tests.cli.guards.test_memory import platform, state
 
@@ -86,3 +87,22 @@ def test_nothing_was_there_nothing_is_lost(api: FakeApi) -> None:
 def test_a_state_with_nonsense_in_it_stops_nothing(nonsense: Any, api: FakeApi) -> None:
     host = target_of(kubeconfig(api.url), "here")
     assert losses({**state(), "urn:x::y::z": nonsense}, platform(), "dev", TODAY, host) == []
+
+
+@pytest.mark.parametrize(("in_use", "refused"), [(0, False), (1, True), (None, True)])
+def test_a_canary_in_which_gpus_are_in_use_is_not_left_out(api: FakeApi, in_use: int | None, refused: bool) -> None:
+    scheduler = {"mode": "virtual", "version": "v0.9.3", "gpuSharing": True}
+    both = platform(ml={**LESS, "scheduler": {**scheduler, "canary": {"version": "v0.16.8"}}})
+    was: dict[str, Any] = {}
+    for name, tenant in resolve(both).items():
+        kind = "gpu-tenancy:index:Team"
+        was[f"urn:x::y::{kind}::{name}"] = {"type": kind, "outputs": facts(tenant)}
+    metadata = {"name": "tenant", "namespace": "team-ml-canary", "labels": {"gpu-tenancy/team": "ml-canary"}}
+    used = {"metadata": metadata, "status": {"used": {"requests.nvidia.com/gpu": str(in_use)}}}
+    api.objects["/api/v1/resourcequotas"] = [] if in_use is None else [used]
+    alone, host = platform(ml={**LESS, "scheduler": scheduler}), target_of(kubeconfig(api.url), "here")
+    causes = [one.cause for one in losses(was, alone, "dev", TODAY, host)]
+    assert [cause.startswith("team ml-canary: removed") for cause in causes] == ([True] if refused else [])
+    allowed = {"team": "ml-canary", "allow": ["delete"]}
+    let_go = platform(allowed, ml={**LESS, "scheduler": scheduler})
+    assert losses(was, let_go, "dev", TODAY, host) == []

@@ -77,6 +77,7 @@ def test_levels_that_cannot_be_read_refuse(monkeypatch: pytest.MonkeyPatch) -> N
     assert refusal.cause == "the levels of the policy rules can't be read: prod.json: is not JSON"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stack", ["dev", "lab", "versions"])
 def test_what_is_judged_is_what_the_program_registers(stack: str, declare: Declare) -> None:
     """The same rules over the program's real registrations find the same: nothing is declared here that is not made."""

@@ -1,0 +1,71 @@
+"""A virtual cluster that begins to serve its team has passed its check before.
+
+Owns: refusing one that has not. Leaves to others: what a switch means (`preview/judges/slots.py`). Pure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from typing import Final
+
+from cli.guards.memory import Remembered
+from cli.guards.refusal import Refusal, line_for_team
+from components.team.protection import override_for
+from components.team.tenant import Tenant, resolve
+from components.team.tenant import facts as facts_of
+from settings.models import Platform
+from settings.tenants import serving, slot_name
+
+PASSED: Final = ("pass", "warn", "simulated")
+"""Verdicts after which a virtual cluster may serve; the lab and a cluster without real GPUs have the last one."""
+
+VERSIONS: Final = ("schedulerVersion", "vclusterVersion", "kubernetesVersion")
+"""What a team's facts say of what its check has proved."""
+
+
+def not_proven(was: Remembered, platform: Platform, today: date) -> list[Refusal]:
+    """Refuse to let a slot serve in place of another one unless its last check, of the same versions, passed."""
+    found: list[Refusal] = []
+    tenants = resolve(platform)
+    for name, team in platform.teams.items():
+        if team.blue_green is None:
+            continue
+        comes, goes = serving(name, team), slot_name(name, team.blue_green.other)
+        served = was.teams.get(goes)
+        if served is None or served.canary or override_for(name, "replace", platform.overrides, today) is not None:
+            continue
+        there = was.teams.get(comes)
+        if why := _unproven(tenants[comes], there.facts if there is not None else None):
+            line = line_for_team(name, "replace", today, "the one that serves is broken")
+            found.append(
+                Refusal(
+                    cause=f"team {name}: {comes} is to serve, and {why}",
+                    fix=f"let {goes} serve until an update has checked {comes}, or add below overrides {line}",
+                )
+            )
+    return found
+
+
+def _unproven(tenant: Tenant, facts: Mapping[str, object] | None) -> str | None:
+    """Why the last run does not show that a tenant is in order; None where it does."""
+    if facts is None:
+        return "it is not there yet"
+    if facts.get("failed"):
+        return "something of it failed in the last update"
+    now = facts_of(tenant)
+    if any(facts.get(version) != now[version] for version in VERSIONS):
+        return "its last check was of other versions"
+    verdict = verdict_of(facts.get("check"))
+    return f"its last check said {verdict or 'nothing'}" if tenant.is_checked and verdict not in PASSED else None
+
+
+def verdict_of(report: object) -> str | None:
+    """The verdict in a check's report; None where it is none."""
+    try:
+        found = json.loads(report) if isinstance(report, str) else None
+    except ValueError:
+        return None
+    verdict = found.get("verdict") if isinstance(found, dict) else None
+    return verdict if isinstance(verdict, str) else None

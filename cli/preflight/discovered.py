@@ -1,0 +1,88 @@
+"""What feature discovery's labels say of a node's GPUs. Pure; the one reader of them.
+
+Owns: the words of those labels and their units (DP@v0.20.0:docs/gpu-feature-discovery/README.md).
+Leaves to others: who wrote a label, and what it means for a stack file (`labels.py`) or for a new one (`inventory.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from names import GPU_COUNT, GPU_MEMORY, GPU_PRODUCT
+from releases import NODE_LABEL_MPS_CAPABLE
+
+REPLICAS: Final = "nvidia.com/gpu.replicas"
+SHARING: Final = "nvidia.com/gpu.sharing-strategy"
+DRIVER: Final = "nvidia.com/cuda.driver-version.full"
+DRIVER_MAJOR: Final = ("nvidia.com/cuda.driver-version.major", "nvidia.com/cuda.driver.major")
+"""New and old."""
+STRATEGY: Final = "nvidia.com/mig.strategy"
+WAYS: Final = {"time-slicing": "timeSlicing", "mps": "mps"}
+"""The label's word for a way of sharing, and the stack file's."""
+_MARKS: Final = re.compile(r"(-SHARED|-MIG-.*)$")
+"""What it adds to a product's name on a node that shares its GPUs."""
+_CUT: Final = re.compile(r"-MIG-(\S+)$")
+
+MIB_IN_BYTES: Final = 1024**2
+TIB_IN_MIB: Final = 1024**2
+"""KAI takes a label of a TiB (in MiB) and more for bytes, because feature discovery once wrote bytes
+(KAI@v0.16.8:pkg/scheduler/api/node_info/node_info.go, gpu-feature-discovery issue 26)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discovered:
+    """What the labels say; empty and None where they don't."""
+
+    count: int | None
+    """Physical GPUs, or slices of them where `cut` is set."""
+    product: str
+    """As it is written, marks of sharing among it."""
+    memory: str | None
+    """As it is written."""
+    memory_mib: int | None
+    """As KAI reads it: bytes from a TiB on. None where it is no number, or 0."""
+    in_bytes: bool
+    replicas: int | None
+    way: str
+    """`timeSlicing` or `mps`, also where only the marks of MPS are there."""
+    strategy: str
+    driver: str
+    driver_major: int | None
+
+    @property
+    def plain_product(self) -> str:
+        """The GPU's product, without marks of sharing."""
+        return _MARKS.sub("", self.product)
+
+    @property
+    def cut(self) -> str:
+        """The one MIG profile that all its GPUs are cut into: then the labels count slices, and tell their memory."""
+        found = _CUT.search(self.product)
+        return found[1] if found else ""
+
+
+def discovered(labels: Mapping[str, str]) -> Discovered:
+    """Read a node's labels."""
+    memory = _number(labels.get(GPU_MEMORY))
+    in_bytes = memory is not None and memory >= TIB_IN_MIB
+    key, capable = NODE_LABEL_MPS_CAPABLE
+    way = WAYS.get(labels.get(SHARING, ""), "mps" if labels.get(key) == capable else "timeSlicing")
+    return Discovered(
+        count=_number(labels.get(GPU_COUNT)),
+        product=labels.get(GPU_PRODUCT, ""),
+        memory=labels.get(GPU_MEMORY),
+        memory_mib=(memory // MIB_IN_BYTES if in_bytes else memory) or None if memory is not None else None,
+        in_bytes=in_bytes,
+        replicas=_number(labels.get(REPLICAS)),
+        way=way,
+        strategy=labels.get(STRATEGY, ""),
+        driver=labels.get(DRIVER, ""),
+        driver_major=_number(next((labels[key] for key in DRIVER_MAJOR if key in labels), None)),
+    )
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdecimal() else None

@@ -1,0 +1,93 @@
+"""Labels of GPUs that somebody else wrote, beside what the stack file says. Pure.
+
+Owns: which of them contradict it, and whether that is refused by the API.
+Leaves to others: reading them (`discovered.py`), the number of GPUs (`gpus.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final
+
+from cli.preflight.discovered import Discovered, discovered
+from cli.preflight.facts import NodeFacts
+from cli.preflight.findings import Finding, Level, error
+from names import GPU_MEMORY
+from settings.models import GpuStack, Platform, Pool
+
+MEMORY_OF_ANOTHER_GPU: Final = Decimal("0.15")
+"""NVML's total is up to some 6 % below the number on the box (L4: 24576 on the box, 23034 by NVML); a difference above
+this is another GPU."""
+MIB_IN_GIB: Final = 1024
+
+
+def labels_are_refused(platform: Platform, pool: Pool) -> bool:
+    """Whether we write GPU labels on the pool's nodes, so that another value of somebody else is refused (409)."""
+    return bool(pool.nodes) and platform.gpu.stack is not GpuStack.GPU_OPERATOR
+
+
+def gpu_labels(platform: Platform, pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
+    """Yield what feature discovery, or a hand, wrote about the GPUs and is not what the file says. What an earlier run
+    of ours wrote is changed by `up`."""
+    if pool.gpus_per_node == 0:
+        return
+    refused = labels_are_refused(platform, pool)
+    found = discovered({key: value for key, value in node.labels.items() if key not in node.ours})
+    if found.memory is not None and pool.gpu_memory_mib is not None and not pool.sharing.mig:
+        yield from _memory(pool.gpu_memory_mib, found, node, subject, refused=refused)
+    product = found.product
+    if pool.product is not None and product and not _same_product(pool.product, product, exact=refused):
+        yield error(
+            "gpu-product",
+            subject,
+            f"is a {product}, the file says {pool.product}",
+            f"set product: {product}, or put the node into another pool",
+        )
+
+
+def _memory(declared: int, found: Discovered, node: NodeFacts, subject: str, *, refused: bool) -> Iterator[Finding]:
+    label, (mib, unit) = found.memory, _mebibytes(found, declared)
+    if unit == "MiB" and mib == declared:
+        return
+    another = mib is not None and _differs(mib, declared)
+    remove = f"`kubectl label node {node.name} {GPU_MEMORY}-`, or mend what writes it"
+    if mib is None:
+        message = f"label {GPU_MEMORY} says {label!r}, which is no number: KAI takes a GPU for 100 MiB"
+        fix = remove
+    elif unit != "MiB":
+        message = f"label {GPU_MEMORY} says {label}, which is {unit}: {mib} MiB" + (
+            " of another GPU" if another else ""
+        )
+        stays = f"gpuMemoryMib stays {declared}" if not another else f"gpuMemoryMib: {mib} is this node's"
+        fix = f"{remove}; {stays}"
+    else:
+        message = f"its GPUs have {mib} MiB, the file says {declared}" + (": another GPU" if another else "")
+        fix = f"set gpuMemoryMib: {mib}" + (", or put the node into another pool" if another else "")
+    harmless = mib is not None and not another and not refused and (mib >= declared or unit == "bytes")
+    level = Level.WARNING if harmless else Level.ERROR
+    yield Finding(id="gpu-memory", level=level, subject=subject, message=message, fix=fix)
+
+
+def _mebibytes(found: Discovered, declared: int) -> tuple[int | None, str]:
+    """The memory and its unit; recognises whole GiB, which KAI takes for MiB."""
+    mib = found.memory_mib
+    if mib is None:
+        return None, ""
+    if found.in_bytes:
+        return mib, "bytes"
+    if _differs(mib, declared) and not _differs(mib * MIB_IN_GIB, declared):
+        return mib * MIB_IN_GIB, "GiB"
+    return mib, "MiB"
+
+
+def _differs(mib: int, declared: int) -> bool:
+    return abs(Decimal(mib) - declared) / declared > MEMORY_OF_ANOTHER_GPU
+
+
+def _same_product(declared: str, label: str, *, exact: bool) -> bool:
+    """Feature discovery adds -SHARED on a node with replicas, and -MIG-... with MIG slices."""
+    plain = declared.replace(" ", "-")
+    if exact or label == plain:
+        return label == declared
+    return label.startswith((f"{plain}-SHARED", f"{plain}-MIG-"))

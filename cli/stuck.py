@@ -1,0 +1,227 @@
+"""What can't start, read out of pods and events: which are tenancy's own, and which of it goes on. Pure.
+
+Owns: the causes, and the difference between what passes by itself and what does not.
+Leaves to others: what a message means (`causes`), reading the cluster and saying it (`waiting.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from cli.causes import OF_PODS, Failure, failure_of
+from hints import filled
+from names import CHECK_NAMESPACE, CHECK_PAIR_NAMESPACE, KAI_NAMESPACE, team_namespace
+from seen.plain import Json, rows, table
+
+STUCK_REASONS: Final = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "RunContainerError",
+        "CrashLoopBackOff",
+    }
+)
+"""Reasons of a waiting container that do not pass by themselves. `ContainerCreating` and `PodInitializing` do."""
+
+HOPELESS_REASONS: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+NEVER_COMES: Final = re.compile(
+    r"not found|manifest unknown|does not exist|pull access denied|unauthorized|forbidden|invalid reference"
+    r"|InvalidImageName|ErrImageNeverPull|no such host|no match for platform",
+    re.IGNORECASE,
+)
+"""In what the kubelet says of an image: trying again changes nothing."""
+OUR_NAMESPACES: Final = ("kube-system", KAI_NAMESPACE, CHECK_NAMESPACE, CHECK_PAIR_NAMESPACE)
+"""Inside a virtual cluster: where tenancy's own pods are. A team's other pods are its own affair."""
+INNER_NAMESPACE: Final = "vcluster.loft.sh/object-namespace"
+"""vCluster's annotation on a pod on the host: the namespace that it has inside."""
+INSIDE: Final = "@"
+"""Between a namespace inside a virtual cluster and the team, in the name that such a namespace gets here."""
+
+STUCK_EVENTS: Final = frozenset(
+    {"FailedCreate", "FailedMount", "FailedAttachVolume", "ProvisioningFailed", "SyncError"}
+)
+"""Events of something that has no pod, or no container, yet."""
+GOES_ON: Final = timedelta(seconds=15)
+"""An event tells of a moment: a ServiceAccount that comes a second later, two writers that met. Whoever fails tries
+again after ever longer waits, up to twice the last: what still fails after this time has not passed, and what was not
+seen for longer than it had lasted has."""
+LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stuck:
+    """One cause, and the pod (or what should make it) that shows it."""
+
+    of: str
+    """namespace/name."""
+    failure: Failure
+    hopeless: bool = False
+    """Whether waiting will not mend it."""
+
+
+def ours(pods: Iterable[Json], events: Iterable[Json], *, since: datetime) -> tuple[list[Json], list[Json]]:
+    """Return the pods of tenancy itself, and the events about such that are of this run.
+
+    A team's own pods are on the host, too, and some of them may wait for ever: that is the team's affair.
+    """
+    kept = []
+    for pod in pods:
+        annotations = table(table(pod.get("metadata")).get("annotations"))
+        if annotations.get(INNER_NAMESPACE, OUR_NAMESPACES[0]) in OUR_NAMESPACES:
+            kept.append(pod)
+    told = []
+    for event in events:
+        name = str(table(event.get("involvedObject")).get("name", ""))
+        theirs = "-x-" in name and not any(f"-x-{space}-x-" in name for space in OUR_NAMESPACES)
+        if not theirs and _moment(event) >= since:
+            told.append(event)
+    return kept, told
+
+
+def _moment(event: Json) -> datetime:
+    """When it was seen last. There are two kinds of events, each with fields of its own."""
+    again = table(event.get("series")).get("lastObservedTime") or event.get("lastTimestamp")
+    return _time(again or event.get("eventTime") or table(event.get("metadata")).get("creationTimestamp"))
+
+
+def _first(event: Json) -> datetime:
+    return _time(event.get("firstTimestamp") or event.get("eventTime") or event.get("lastTimestamp"))
+
+
+def _time(said: object) -> datetime:
+    """A moment that nobody can read is long ago."""
+    try:
+        found = datetime.fromisoformat(str(said))
+    except ValueError:
+        return LONG_AGO
+    return found if found.tzinfo else LONG_AGO
+
+
+def stuck(
+    pods: Sequence[Json], events: Iterable[Json], *, teams: Mapping[str, str], stack: str, now: datetime
+) -> tuple[list[Stuck], set[str]]:
+    """Return what can't start and why, and the pods that are well. `teams` are the tenants by namespace."""
+    found: list[Stuck] = []
+    well: set[str] = set()
+    for pod in pods:
+        where = _where(pod)
+        messages = list(_messages(pod))
+        if not messages:
+            well.add(where)
+        hopeless = _is_hopeless(pod)
+        found += [_stuck("pod", where, message, teams, stack, hopeless=hopeless) for message in messages[:1]]
+    for event in _lasting(pods, events, now):
+        about = table(event.get("involvedObject"))
+        kind = str(about.get("kind", ""))
+        said = f"{event.get('reason')}: {event.get('message')}"
+        found.append(_stuck("pod" if kind == "Pod" else kind, _where({"metadata": about}), said, teams, stack))
+    return found, well
+
+
+def _lasting(pods: Sequence[Json], events: Iterable[Json], now: datetime) -> Iterator[Json]:
+    """The newest event of each failure that goes on. A pod's made-up name stands in some messages, so what is counted
+    together is one object and one reason."""
+    alike: dict[tuple[str, ...], list[Json]] = {}
+    for event in events:
+        about = table(event.get("involvedObject"))
+        key = [str(about.get(part, "")) for part in ("namespace", "kind", "name")]
+        if event.get("reason") in STUCK_EVENTS:
+            alike.setdefault((*key, str(event.get("reason"))), []).append(event)
+    for (namespace, kind, name, _), several in alike.items():
+        several.sort(key=_moment)
+        last = _moment(several[-1])
+        lasted = last - min(_first(event) for event in several)
+        here = [pod for pod in pods if table(pod.get("metadata")).get("namespace") == namespace]
+        over = _is_over(here, name) if kind == "Pod" else last <= _made(here, kind, name)
+        if lasted >= GOES_ON and now - last <= 2 * lasted and not over:
+            yield several[-1]
+
+
+def _is_over(pods: Iterable[Json], name: str) -> bool:
+    """Whether a pod is gone, or one of its containers has begun."""
+    status = next((table(pod.get("status")) for pod in pods if table(pod.get("metadata")).get("name") == name), None)
+    if status is None:
+        return True
+    return any("waiting" not in table(one.get("state")) for one in rows(status, "containerStatuses"))
+
+
+def _made(pods: Iterable[Json], kind: str, name: str) -> datetime:
+    """When an object made its newest pod; long ago where it has made none."""
+    found = [LONG_AGO]
+    for pod in pods:
+        metadata = table(pod.get("metadata"))
+        owners = [(one.get("kind"), one.get("name")) for one in rows(metadata, "ownerReferences")]
+        if (kind, name) in owners:
+            found.append(_time(metadata.get("creationTimestamp")))
+    return max(found)
+
+
+def _is_hopeless(pod: Json) -> bool:
+    """Whether an image of the pod is one that no further try will bring."""
+    status = table(pod.get("status"))
+    for key in ("initContainerStatuses", "containerStatuses"):
+        for container in rows(status, key):
+            waiting = table(table(container.get("state")).get("waiting"))
+            said = f"{waiting.get('reason')} {waiting.get('message', '')}"
+            if waiting.get("reason") in HOPELESS_REASONS and NEVER_COMES.search(said):
+                return True
+    return False
+
+
+def _stuck(
+    kind: str, where: str, message: str, teams: Mapping[str, str], stack: str, *, hopeless: bool = False
+) -> Stuck:
+    space, _, name = where.partition("/")
+    namespace, _, inside = space.partition(INSIDE)
+    team, step = inside or teams.get(namespace), f"{kind} {name}"
+    # the virtual cluster's pods are on the host, too
+    on_host = team_namespace(inside) if inside else namespace
+    failure = failure_of(message, team=team, step=step, stack=stack, namespace=on_host, ids=OF_PODS) or Failure(
+        id="waiting",
+        team=team,
+        step=step,
+        cause=message,
+        fix=filled(
+            "what happened to it stays for an hour: `kubectl -n {namespace} get events --field-selector "
+            "involvedObject.name={name}`{inside}",
+            namespace=namespace,
+            name=name,
+            inside=" in the team's cluster" if inside else "",
+        ),
+    )
+    return Stuck(of=where, failure=failure, hopeless=hopeless)
+
+
+def _messages(pod: Json) -> Iterator[str]:
+    """Why a pod does not run, the most telling first."""
+    status = table(pod.get("status"))
+    if str(status.get("reason", "")).startswith(("OutOf", "UnexpectedAdmissionError", "Evicted")):
+        yield f"{status.get('reason')}: {status.get('message', '')}"
+    for key in ("initContainerStatuses", "containerStatuses"):
+        for container in rows(status, key):
+            waiting = table(table(container.get("state")).get("waiting"))
+            if waiting.get("reason") in STUCK_REASONS:
+                ended = table(table(container.get("lastState")).get("terminated"))
+                last = f" (exit code {ended['exitCode']}: {ended.get('message', '')})" if "exitCode" in ended else ""
+                said = f"{waiting.get('reason')}: {waiting.get('message', '')}{last}"
+                yield f"container {container.get('name')} of {_image(container)}: {said}"
+    for condition in rows(status, "conditions"):
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            yield str(condition.get("message", ""))
+
+
+def _image(container: Json) -> str:
+    return str(container.get("image", ""))
+
+
+def _where(thing: Json) -> str:
+    metadata = table(thing.get("metadata"))
+    return f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"

@@ -1,0 +1,88 @@
+"""Judges a team's two virtual clusters: one comes, the other one serves, one goes. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+import releases
+from preview.facts import BLUE_GREEN, CANARY_OF, Facts, Known
+from preview.kinds import Edit, Effect, Kind
+from preview.usage import Use
+from preview.values import numbers_of
+from settings.types import parse_quantity
+
+TOPIC: Final = "serves"
+_STORAGE: Final = "requests.storage"
+
+
+def comes(new: Facts, name: str) -> str | None:
+    """What a slot that is new means; None for any other tenant."""
+    now = new.tenants[name]
+    serves = now.get(CANARY_OF)
+    if now.get(BLUE_GREEN) is None or not isinstance(serves, str):
+        return None
+    beside = new.tenants.get(serves, {})
+    inside = "vcluster.kubernetesVersion"
+    mine, its = (numbers_of(known.get(inside)) for known in (now, beside))
+    older = "; its Kubernetes is a downgrade, in an empty virtual cluster" if mine and its and mine < its else ""
+    return (
+        f"blue-green: comes beside {serves} with {_versions(now)}{older}; {serves} ({_versions(beside)}) serves on, "
+        "its pods and queues notice nothing"
+    )
+
+
+def serves_no_more(old: Facts, new: Facts, name: str) -> Effect | None:
+    """The slot that served stands beside the other one from now on: the team has another virtual cluster."""
+    was, now = old.tenants[name], new.tenants[name]
+    serves = now.get(CANARY_OF)
+    if now.get(BLUE_GREEN) is None or was.get(CANARY_OF) is not None or not isinstance(serves, str):
+        return None
+    there = "" if serves in old.tenants else ", which is not there yet and has passed no check"
+    means = (
+        f"blue-green: {serves} ({_versions(new.tenants.get(serves, {}))}) serves from now on{there}; {name} "
+        f"({_versions(now)}) stays beside it, and so does what is in it: its pods go on, its queues have less, nothing "
+        "moves by itself. The team needs the other kubeconfig"
+    )
+    return Effect(kind=Kind.DISRUPTIVE, means=means, topic=TOPIC)
+
+
+def never_in_place(edit: Edit, effect: Effect | None) -> Effect | None:
+    """The same effect of another version; refused where the team said that versions change in another way."""
+    serves = edit.now.get(CANARY_OF) is None and edit.was.get(CANARY_OF) is None
+    if effect is None or not serves or None in (edit.was.get(BLUE_GREEN), edit.now.get(BLUE_GREEN)):
+        return effect
+    means = (
+        f"{effect.means}. The team has blueGreen: write the version into the slot that does not serve, and let that "
+        "one serve when its check has passed"
+    )
+    return replace(effect, kind=Kind.LOSING, means=means, allow="replace")
+
+
+def comes_and_goes(known: Known, use: Use | None) -> bool:
+    """Whether a tenant may go unasked: a canary in which no GPU is in use, and a slot that also keeps no volume. Both
+    stand beside the one that serves."""
+    if known.get(CANARY_OF) is None or use is None or use.gpus != 0:
+        return False
+    if known.get(BLUE_GREEN) is None:
+        return True
+    stored, snapshots = use.bounds.get(_STORAGE), known.get("vcluster.snapshots.size")
+    own = (
+        parse_quantity(releases.CONTROL_PLANE_STORAGE) if known.get("vcluster.persistence") is not False else Decimal(0)
+    )
+    own += parse_quantity(snapshots) if isinstance(snapshots, str) else Decimal(0)
+    return stored is not None and stored <= own
+
+
+def goes(old: Known, name: str) -> str:
+    """What it means that a tenant goes."""
+    words = "removed: its virtual cluster and its namespace, with everything in them"
+    if old.get(BLUE_GREEN) is None or old.get(CANARY_OF) is None:
+        return words
+    return f"blue-green: {old[CANARY_OF]} serves alone, {name} ({_versions(old)}) is {words}, its volumes, too"
+
+
+def _versions(known: Known) -> str:
+    parts = {"KAI": "scheduler.version", "vCluster": "vcluster.version", "Kubernetes": "vcluster.kubernetesVersion"}
+    return ", ".join(f"{what} {known[path]}" for what, path in parts.items() if known.get(path)) or "unknown versions"
