@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -94,6 +95,12 @@ def test_what_prints_a_secret_is_logged_nowhere_and_its_output_is_secret(
     assert [where for where, *_ in made] == ["here", "there"]
     ssh = made[1][2]["connection"]
     assert (ssh.host, ssh.private_key, ssh.host_key) == ("10.0.0.9", key, HOST_KEY)
+
+
+def test_a_script_stands_behind_what_all_of_them_share(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(f"of {name}")
+    assert command.joined(tmp_path / "a", tmp_path / "b") == f"{command.COMMON.read_text()}\nof a\nof b"
 
 
 def test_the_variables_stand_before_the_text_in_bash_whoever_runs_it() -> None:
