@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import kube
@@ -138,6 +138,7 @@ JUNK = st.recursive(
 )
 
 
+@settings(derandomize=True, deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(["contexts", "clusters", "users", "current-context"]), JUNK)
 def test_whatever_a_section_holds_the_answer_is_a_kubeconfig_or_that_error(section: str, junk: object) -> None:
     try:
