@@ -148,7 +148,7 @@ SECTIONS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
             _row("003.11", "SLURM installed", f"{SLURM}test_the_gpus_are_gres_of_the_one_node"),
             _row("003.12", "sbatch, squeue, the job's output", f"{SLURM}test_a_job_gets_one_gpu_and_says_which"),
             _row("003.13", "exclusive GPUs for batch jobs",
-                 f"{SLURM}test_of_three_jobs_on_two_gpus_the_third_waits_and_then_runs"),
+                 f"{SLURM}test_of_more_jobs_than_gpus_the_next_waits_and_then_runs"),
             _row("003.14", "prerequisites of the host",
                  "tests/hosts/test_microk8s.py::test_what_is_wrong_is_told_before_anything_is_changed",
                  "tests/hosts/test_microk8s.py::test_an_old_ubuntu_is_told"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cli.preflight import ClusterFacts, Finding, Level, NodeFacts, ObjectFacts, Taint, compare
-from names import GPU_COUNT, GPU_MEMORY
+from names import GPU_COUNT
 from releases import SharingConfig, sharing_config
 from settings.load import parse_platform
 from settings.models import Platform
@@ -373,34 +373,3 @@ class TestTaints:
         assert [finding.id for finding in found(platform(), facts(cordoned))] == ["node-cordoned"]
         ids = [(finding.id, finding.level) for finding in found(platform({"taint": True}), facts(cordoned))]
         assert ids == [("node-cordoned", Level.WARNING), ("node-taint", Level.ERROR)]
-
-
-class TestMemoryLabel:
-    """Feature discovery's label is MiB, and was bytes once."""
-
-    @pytest.mark.parametrize(("owner", "level"), [("devicePlugin", Level.ERROR), ("gpuOperator", Level.WARNING)])
-    def test_bytes_are_never_repeated_as_advice(self, owner: str, level: Level) -> None:
-        gpu = {"stack": owner, "owner": "cluster", "runtimeClass": {"owner": "cluster"}}
-        where = facts(
-            node(labels={GPU_MEMORY: str(81920 * 1024**2)}), device_plugins=[BY_OPERATOR],
-            gpu_operators=[OPERATOR] if owner == "gpuOperator" else [],
-        )  # fmt: skip
-        finding = one(platform({"gpuMemoryMib": 81920}, gpu), where)
-        assert (finding.id, finding.level) == ("gpu-memory", level)
-        assert "which is bytes: 81920 MiB" in finding.message
-        assert "gpuMemoryMib stays 81920" in finding.fix
-        assert "gpuMemoryMib: 85899345920" not in finding.fix
-
-    def test_gibibytes_are_what_kai_takes_for_mebibytes(self) -> None:
-        finding = one(platform({"gpuMemoryMib": 81920}), facts(node(labels={GPU_MEMORY: "80"})))
-        assert "which is GiB: 81920 MiB" in finding.message
-        assert "gpuMemoryMib: 80" not in finding.fix
-
-    def test_bytes_of_another_gpu_are_both(self) -> None:
-        finding = one(platform({"gpuMemoryMib": 81920}), facts(node(labels={GPU_MEMORY: str(24576 * 1024**2)})))
-        assert "24576 MiB of another GPU" in finding.message
-        assert finding.level is Level.ERROR
-
-    def test_what_is_no_number_is_told(self) -> None:
-        finding = one(platform({"gpuMemoryMib": 81920}), facts(node(labels={GPU_MEMORY: "80GB"})))
-        assert "is no number" in finding.message

@@ -55,7 +55,7 @@ _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
     "components/secrets.py": ("tests/workloads/test_program.py", "tests/slurm/test_slurm.py"),
     "components/check/gpu_check.py": _components("check", "program_checks"),
     "components/check/host.py": _components("check", "program_checks"),
-    "components/check/job.py": ("tests/components/test_job.py",),
+    "components/check/job.py": ("tests/components/test_job.py", "tests/components/test_job_rights.py"),
     "components/gpu/runtime_class.py": _components("host", "program"),
     "components/gpu/software.py": (*_components("host", "metrics", "program"), "tests/test_injection_modes.py"),
     "components/host/cluster.py": _components("host"),
