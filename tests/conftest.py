@@ -70,8 +70,8 @@ class Registered:
         return found
 
 
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def patience() -> Iterator[None]:
     """A server on this very machine is slow on a busy one, and never far away: a test of what it says goes by no clock.
 
     What is asked here waits for its answer, up to the time after which a test hangs.
@@ -84,7 +84,9 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
             request.extensions["timeout"] = dict.fromkeys(asked, HANGS_SECONDS)
         return send(transport, request)
 
-    monkeypatch.setattr(httpx2.HTTPTransport, "handle_request", patient)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpx2.HTTPTransport, "handle_request", patient)
+        yield
 
 
 @contextmanager
