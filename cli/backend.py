@@ -13,10 +13,12 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import yaml
+
+from names import Object
 
 Env = dict[str, str]
 
@@ -89,7 +91,7 @@ def _of_login(env: Mapping[str, str]) -> str | None:
     return READ_BY_THE_ENGINE
 
 
-def project(root: Path) -> dict[str, Any]:
+def project(root: Path) -> Object:
     """Return what Pulumi.yaml says."""
     parsed = yaml.safe_load((root / "Pulumi.yaml").read_text(encoding="utf-8"))
     return parsed if isinstance(parsed, dict) else {}

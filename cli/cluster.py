@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx2
 import yaml
@@ -23,6 +23,7 @@ from lightkube.resources.core_v1 import Namespace
 from cli.errors import CommandError, InputError
 from kube import KubeconfigError
 from kube.stack import kubeconfig_of, kubeconfig_path
+from names import Object
 from settings.models import Host
 
 TIMEOUT: Final = httpx2.Timeout(10.0, connect=5.0)
@@ -152,7 +153,7 @@ def identify(client: Client, context: str) -> Identity:
     return Identity(context=context, uid=uid or "unknown", server_version=server_version(client))
 
 
-def get_json(target: Target, path: str, *, timeout: httpx2.Timeout) -> dict[str, Any] | None:
+def get_json(target: Target, path: str, *, timeout: httpx2.Timeout) -> Object | None:
     """Return an object as plain JSON, None for 404. Raises `CommandError`.
 
     For use in threads: the typed client's decoder (msgspec 0.22) crashes when two meet a type for the first time.

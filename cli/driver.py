@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from lightkube.config.kubeconfig import SingleConfig
 
 from cli.cluster import Identity, Target
 from cli.guards.memory import Remembered
-from names import JSON
+from names import JSON, Object
 from settings.models import Platform
 
 """What outputs are made of."""
@@ -45,13 +45,13 @@ class TeamState:
     verdict: str | None = None
     checked_at: datetime | None = None
     note: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Object = field(default_factory=dict)
     """What the outputs say of it: the numbers of the last `up`."""
     failed: tuple[str, ...] = ()
     """What of it failed in the last update."""
     faults: tuple[str, ...] = ()
     """What is wrong with its own KAI now, a sentence each."""
-    pods: tuple[dict[str, Any], ...] = ()
+    pods: tuple[Object, ...] = ()
     """Of a check that asked for a pair: the pods as its report lists them."""
 
 
@@ -64,7 +64,7 @@ class Reach:
 
     host: SingleConfig | None
     teams: Mapping[str, SingleConfig | None]
-    made: Mapping[str, Mapping[str, Any]]
+    made: Mapping[str, Object]
     """The outputs of each team that was made."""
 
     def __repr__(self) -> str:

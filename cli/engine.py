@@ -19,7 +19,7 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
 from lightkube import Client
 
@@ -46,7 +46,7 @@ from cli.waiting import Watch, inner_reader, reader, together
 from components.team.protection import override_for
 from components.team.tenant import resolve
 from kube import team_kubeconfig
-from names import GPU_SOFTWARE_NAMESPACES, HOST_NAMESPACE, JSON, KAI_NAMESPACE, team_secret
+from names import GPU_SOFTWARE_NAMESPACES, HOST_NAMESPACE, JSON, KAI_NAMESPACE, Object, team_secret
 from preview.read import PreviewError, read_preview
 from preview.steps import Preview
 from report.redact import Redactor
@@ -193,7 +193,7 @@ class EngineDriver:
         shown = {key: value for key, value in outputs.items() if key not in HIDDEN_OUTPUTS and value != MASKED}
         return {**shown, "teams": self._teams(outputs)}
 
-    def _teams(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
+    def _teams(self, outputs: Object) -> Object:
         """Each team's outputs, also after an update that did not get as far as the stack's."""
         return teams_in_state(self._stack.exported) or outputs.get("teams") or {}
 
@@ -218,7 +218,7 @@ class EngineDriver:
         return team_states(self._readable, self._place.platform, self._from_certificates) if self._stack.exists else {}
 
     @cached_property
-    def _readable(self) -> dict[str, Any]:
+    def _readable(self) -> Object:
         """The outputs, with the kubeconfigs where they can be decrypted; read once."""
         if not self._stack.exists:
             return {}

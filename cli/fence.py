@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Final
 
 from lightkube import Client
 from lightkube.resources.core_v1 import ConfigMap, Node, Pod
@@ -33,6 +33,7 @@ from names import (
     GPU,
     HOST_NAMESPACE,
     LABEL_FENCED,
+    Object,
 )
 from seen.model import Team
 from settings.models import Platform
@@ -201,7 +202,7 @@ def _patch(
     client: Client, name: str, *, labels: Mapping[str, str | None], annotations: Mapping[str, str | None], cordon: bool
 ) -> None:
     """One request, so that nothing is half-done."""
-    body: dict[str, Any] = {
+    body: Object = {
         "metadata": {"labels": dict(labels), "annotations": dict(annotations)},
         "spec": {"unschedulable": True if cordon else None},
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import httpx2
 from lightkube.config import client_adapter
@@ -56,7 +56,7 @@ class TeamUse:
         """What tenancy asks for: as it runs, else as it is declared."""
         return requested(self.tenancy) if self.tenancy else self.declared
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Object:
         """The team as JSON, every pod with its containers and images."""
         return {
             "team": self.team,

@@ -9,13 +9,14 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from cli import say
 from cli.driver import Place, TeamState
 from cli.look import View
 from cli.status import Row, age, broken, pairs, rows, rows_of_state, show
 from cli.why import tell_unseen, wrapped
+from names import Object
 from seen.model import GpuState, Node, Pool, Seen, Team, Unit
 
 UNKNOWN: Final = "-"
@@ -124,7 +125,7 @@ def json_of(view: View, rows: Sequence[Row]) -> str:
     return json.dumps({**body, "pools": pools, "teams": teams, "notSeen": gaps}, indent=2)
 
 
-def _team_json(view: View, name: str) -> dict[str, Any]:
+def _team_json(view: View, name: str) -> Object:
     team = view.seen.team(name)
     if team is None:
         return {}
@@ -137,7 +138,7 @@ def _team_json(view: View, name: str) -> dict[str, Any]:
     }
 
 
-def _node_json(node: Node) -> dict[str, Any]:
+def _node_json(node: Node) -> Object:
     units = [{**vars(unit), "holders": [vars(holder) for holder in unit.holders]} for unit in node.units]
     return {"name": node.name, "ready": node.ready, "cordoned": node.cordoned, "product": node.product, "gpus": units}
 

@@ -6,12 +6,13 @@ Leaves to others: reading outputs and state (`engine.py`, `simulation.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 from cli.cluster import Target, target_of
 from cli.driver import Reach
 from cli.errors import CommandError
+from names import Object
 from settings.models import Platform
 from settings.tenants import tenants
 
@@ -19,7 +20,7 @@ TEAM_TYPE: Final = "gpu-tenancy:index:Team"
 UNFINISHED: Final = {"failed": ["the last update ended before this team was whole"]}
 
 
-def kubeconfig_in(outputs: Mapping[str, Any], team: str, *, user: bool, stack: str) -> str:
+def kubeconfig_in(outputs: Object, team: str, *, user: bool, stack: str) -> str:
     """Return a team's kubeconfig from the outputs. Raises `CommandError` where there is none."""
     text = _kubeconfigs(outputs, team).get("user" if user else "admin")
     if isinstance(text, str) and text:
@@ -31,14 +32,14 @@ def kubeconfig_in(outputs: Mapping[str, Any], team: str, *, user: bool, stack: s
     raise CommandError(f"the outputs of stack {stack} have no {which} of team {team}.", fix)
 
 
-def _kubeconfigs(outputs: Mapping[str, Any], team: str) -> Mapping[str, Any]:
+def _kubeconfigs(outputs: Object, team: str) -> Object:
     """A team's kubeconfigs; empty where they can't be read."""
     every = outputs.get("kubeconfigs")
     found = every.get(team) if isinstance(every, dict) else None
     return found if isinstance(found, dict) else {}
 
 
-def teams_in_state(exported: Mapping[str, Any]) -> dict[str, Any]:
+def teams_in_state(exported: Object) -> Object:
     """Return each team's own outputs from an exported state.
 
     They are there as soon as the team is whole. The stack's own outputs come at the end of an update, and not at all
@@ -54,7 +55,7 @@ def teams_in_state(exported: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def reach_of(
-    outputs: Mapping[str, Any],
+    outputs: Object,
     platform: Platform,
     host: Target | None,
     otherwise: Callable[[str], str | None] = lambda _: None,

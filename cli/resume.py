@@ -15,7 +15,7 @@ and of a Helm release that is in the state, only the record of the revision that
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -28,7 +28,7 @@ from lightkube.generic_resource import create_global_resource, create_namespaced
 from lightkube.resources.core_v1 import Secret
 
 from cli.errors import CommandError
-from names import MANAGED_BY
+from names import MANAGED_BY, Object
 
 RELEASE: Final = "kubernetes:helm.sh/v3:Release"
 HOST_PROVIDER: Final = "host-provider"
@@ -46,7 +46,7 @@ class Pending:
     urn: str
     kind: str
     operation: str
-    inputs: Mapping[str, Any]
+    inputs: Object
     provider: str = ""
     known: bool = False
 
@@ -71,7 +71,7 @@ Connect = Callable[[Pending], AbstractContextManager[Client] | None]
 """Opens the cluster that an operation is on; None where that can't be told."""
 
 
-def pending_operations(exported: Mapping[str, Any]) -> list[Pending]:
+def pending_operations(exported: Object) -> list[Pending]:
     """Return the pending operations of an exported state."""
     deployment = exported.get("deployment") or {}
     # an old one that is deleted already, or is to be, says nothing about the new one in the middle of being made

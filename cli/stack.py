@@ -18,7 +18,7 @@ from functools import cached_property
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
@@ -39,6 +39,7 @@ from cli.errors import CommandError, InputError
 from cli.failures import explained
 from cli.files import write_private
 from cli.reach import TEAM_TYPE
+from names import Object
 from settings.load import raw_config
 from settings.tenants import tenants
 from settings.values import Value
@@ -84,7 +85,7 @@ class Stack:
         check_version(self.capture("version").strip(), sdk_version())
 
     @cached_property
-    def exported(self) -> dict[str, Any]:
+    def exported(self) -> Object:
         """The state as the engine exports it, secrets as ciphertext; empty where the stack does not exist."""
         answer = self.ask("stack", "export", "--stack", self._place.stack)
         if is_unknown_stack(answer):
@@ -174,7 +175,7 @@ class Stack:
         parsed = raw_config(self._place.stack_file)
         return parsed if isinstance(parsed, dict) else {}
 
-    def outputs(self, *flags: str) -> dict[str, Any]:
+    def outputs(self, *flags: str) -> Object:
         """Return the stack's outputs. Raises `CommandError` where it does not exist."""
         answer = json.loads(self.capture("stack", "output", "--json", "--stack", self._place.stack, *flags) or "{}")
         return answer if isinstance(answer, dict) else {}
@@ -254,7 +255,7 @@ def _numbers(version: str) -> tuple[int, ...] | None:
     return tuple(int(part) for part in match.groups()) if match else None
 
 
-def protected_urns(exported: Mapping[str, Any]) -> dict[str, list[str]]:
+def protected_urns(exported: Object) -> dict[str, list[str]]:
     """Return what the state protects, by team. What is protected elsewhere goes by its own name."""
     resources = (exported.get("deployment") or {}).get("resources") or []
     parents = {entry.get("urn"): entry for entry in resources}

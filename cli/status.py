@@ -218,7 +218,7 @@ def pairs(states: Mapping[str, TeamState], width: int = WIDEST) -> str:
     )
 
 
-def _listed(pods: Sequence[Mapping[str, Any]], width: int) -> str:
+def _listed(pods: Sequence[Object], width: int) -> str:
     table = listing(tuple(dict(pod) for pod in pods))
     if all(len(line) <= width for line in table.splitlines()):
         return table
@@ -244,7 +244,7 @@ def broken(states: Mapping[str, TeamState]) -> str:
 
 
 def team_states(
-    outputs: Mapping[str, Any], platform: Platform, otherwise: Callable[[str], str | None] = lambda _: None
+    outputs: Object, platform: Platform, otherwise: Callable[[str], str | None] = lambda _: None
 ) -> dict[str, TeamState]:
     """Return the state of each tenant: from the outputs, and from its API where that answers."""
     reach = reach_of(outputs, platform, None, otherwise)
@@ -259,7 +259,7 @@ def team_states(
         return dict(zip(names, pool.map(ask, names), strict=True))
 
 
-def team_state(output: Mapping[str, Any], target: Target | None) -> TeamState:
+def team_state(output: Object, target: Target | None) -> TeamState:
     """Return what is known of one tenant. A report on its API is newer than the one in the outputs."""
     last = _json(output.get("check"))
     verdict, checked_at = _verdict(last)
@@ -294,7 +294,7 @@ def team_state(output: Mapping[str, Any], target: Target | None) -> TeamState:
     )
 
 
-def _faults(target: Target, output: Mapping[str, Any]) -> tuple[str, ...]:
+def _faults(target: Target, output: Object) -> tuple[str, ...]:
     """What is wrong with a team's own KAI. One that is only being made is not broken."""
     if output.get("mode") != SchedulerMode.VIRTUAL.value or "namespace" not in output:
         return ()
@@ -308,7 +308,7 @@ def _faults(target: Target, output: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(faults(read, output.get("schedulerVersion")))
 
 
-def _written(report: Mapping[str, Any]) -> datetime | None:
+def _written(report: Object) -> datetime | None:
     """When the report was written last: a check that never ran far enough says no time itself."""
     entries = (report.get("metadata") or {}).get("managedFields") or ()
     times = [_moment(entry["time"]) for entry in entries if entry.get("time")]
@@ -323,7 +323,7 @@ def _moment(text: str) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _json(text: Any) -> dict[str, Any]:
+def _json(text: Any) -> Object:
     try:
         parsed = json.loads(text or "{}")
     except (TypeError, ValueError, RecursionError):  # a team may have written any depth of brackets
@@ -331,14 +331,14 @@ def _json(text: Any) -> dict[str, Any]:
     return parsed if isinstance(parsed, dict) else {}
 
 
-def _pods(report: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+def _pods(report: Object) -> tuple[Object, ...]:
     """The listing of a pair. Read from a team's own cluster, where the team may have written anything."""
     found = report.get("pods")
     rows = found if isinstance(found, list) else []
     return tuple({key: row.get(key) for key in LISTED} for row in rows if isinstance(row, dict))
 
 
-def _verdict(report: Mapping[str, Any]) -> tuple[str | None, datetime | None]:
+def _verdict(report: Object) -> tuple[str | None, datetime | None]:
     verdict = report.get("verdict")
     value = report.get("startedAt")
     moment = _moment(value) if isinstance(value, str) else None

@@ -257,7 +257,7 @@ class _NoHooks:
 
 @contextmanager
 def _without_places() -> Iterator[None]:
-    """Leave out the SDK's note of which line made a resource: a quarter of the time, and nobody here shows it."""
+    """Leave out the SDK's note of which line made a resource: a tenth of the time, and nobody here shows it."""
     noted = resource._get_stack_trace
     resource._get_stack_trace = source_pb2.StackTrace
     try:

@@ -62,6 +62,8 @@ def learn_step(step: Step, redactor: Redactor) -> None:
     secret in clear (pulumi#4957).
     """
     before = _leaves(step.old, step.type, redactor)
+    if step.new == step.old:
+        return  # most steps of a preview: both sides say the same
     after = _leaves(step.new, step.type, redactor)
     for one, other in ((before, after), (after, before)):
         # a mark says that it is one; a name or a look only that it may be

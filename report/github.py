@@ -16,8 +16,9 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from names import Object
 from report.command import NO, YES, UsageError, read_text, run
 from report.redact import Redactor
 
@@ -56,7 +57,7 @@ def gh(*arguments: str, given: str | None = None) -> str:
     return result.stdout
 
 
-def _pages(path: str, key: str | None = None) -> list[dict[str, Any]]:
+def _pages(path: str, key: str | None = None) -> list[Object]:
     """All entries of a paged answer."""
     pages = json.loads(gh("api", "--paginate", "--slurp", path))
     return [entry for page in pages for entry in (page[key] if key else page)]
@@ -82,7 +83,7 @@ def pull_request_stacks(repository: str, number: int, deployed: str) -> list[str
     return stacks_to_preview(paths, same_repository=same and whole, deployed=json.loads(deployed or "[]"))
 
 
-def open_pull_request(repository: str, commit: str) -> dict[str, Any] | None:
+def open_pull_request(repository: str, commit: str) -> Object | None:
     """The open pull request whose head this commit is; None when it is closed or has moved on."""
     checked(commit, SHA, "commit")
     pulls = _pages(f"repos/{repository}/pulls?state=open&per_page=100")

@@ -17,10 +17,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydantic import JsonValue
 
+from names import Object
 from preview.differences import detailed_diff, differences
 from preview.replaces import TRIGGER, reasons
 from report.__main__ import main as write_report
@@ -46,9 +47,9 @@ class Resource:
     """Whether it is somebody else's, and only looked at."""
 
 
-def compare(before: Mapping[str, Resource], after: Mapping[str, Resource], *, made_by: str) -> dict[str, Any]:
+def compare(before: Mapping[str, Resource], after: Mapping[str, Resource], *, made_by: str) -> Object:
     """The way from one recording to the other, as `pulumi preview --json --show-sames` would have it."""
-    steps: list[dict[str, Any]] = []
+    steps: list[Object] = []
     summary: dict[str, int] = {}
     for urn, new in after.items():
         old = before.get(urn)
@@ -61,7 +62,7 @@ def compare(before: Mapping[str, Resource], after: Mapping[str, Resource], *, ma
             op = "replace"
         else:
             op = "update" if changed else "same"
-        step: dict[str, Any] = {"op": op, "urn": urn, **_state("oldState", urn, old), **_state("newState", urn, new)}
+        step: Object = {"op": op, "urn": urn, **_state("oldState", urn, old), **_state("newState", urn, new)}
         step["detailedDiff"] = detailed_diff(changed) or None
         if op == "replace":
             step["replaceReasons"] = sorted({str(found.path[0]) for found in changed}) or [TRIGGER]
@@ -79,11 +80,11 @@ def _is_replaced(urn: str, old: Resource, new: Resource) -> bool:
     return bool(reasons(type_, old.inputs, new.inputs, on_changes=new.replace_on))
 
 
-def _state(key: str, urn: str, resource: Resource | None) -> dict[str, Any]:
+def _state(key: str, urn: str, resource: Resource | None) -> Object:
     return {} if resource is None else {key: {"urn": urn, "inputs": resource.inputs, "parent": resource.parent}}
 
 
-def to_json(resources: Mapping[str, Resource]) -> dict[str, Any]:
+def to_json(resources: Mapping[str, Resource]) -> Object:
     """A recording as plain data."""
     return {
         "schema": SCHEMA,

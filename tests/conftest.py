@@ -70,8 +70,8 @@ class Registered:
         return found
 
 
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def patience() -> Iterator[None]:
     """A server on this very machine is slow on a busy one, and never far away: a test of what it says goes by no clock.
 
     What is asked here waits for its answer, up to the time after which a test hangs.
@@ -84,7 +84,9 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
             request.extensions["timeout"] = dict.fromkeys(asked, HANGS_SECONDS)
         return send(transport, request)
 
-    monkeypatch.setattr(httpx2.HTTPTransport, "handle_request", patient)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpx2.HTTPTransport, "handle_request", patient)
+        yield
 
 
 @contextmanager
@@ -214,7 +216,9 @@ class RecordingMonitor(mocks.MockMonitor):
         return resource_pb2.ReadResourceResponse(urn=urn, properties=serialized(state))
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
-        self._recorder.outputs[request.urn] = rpc.deserialize_properties(request.outputs)
+        # the mocks keep one stack for all programs, and it speaks in the first of them alone
+        if "::pulumi:pulumi:Stack::" not in request.urn:
+            self._recorder.outputs[request.urn] = rpc.deserialize_properties(request.outputs)
         return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
     def _keep(self, request: Any, inputs: Mapping[str, Any], deleted_with: str, *, read: bool = False) -> None:
@@ -277,7 +281,10 @@ def not_waiting(*_: object) -> None:
 
 @pytest.fixture
 def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
-    """Run the program on a platform (plain data, or the name of a stack file) and return what it registered."""
+    """Run the program on a platform (plain data, or the name of a stack file) and return what it registered.
+
+    The same question has the recording of its first time: a test that changes anything else gives its stack a name.
+    """
 
     def run(
         platform: str | Mapping[str, Any],
@@ -293,8 +300,9 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         monkeypatch.setattr("pulumi.output.contains_unknowns", rpc.contains_unknowns if preview else lambda _: False)
         data = platform_of(platform) if isinstance(platform, str) else dict(platform)
         context = data["host"].get("context") or "unit"
-        key = json.dumps([data, preview, stack], sort_keys=True, default=str)
-        if answer is not_waiting and key in _DECLARED:
+        answered = f"{answer.__module__}.{answer.__qualname__}"
+        key = json.dumps([data, preview, stack, answered], sort_keys=True, default=str)
+        if key in _DECLARED:
             return _DECLARED[key]
         recorder = Recorder()
 
@@ -321,9 +329,10 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
 
         @pulumi.runtime.test  # type: ignore[untyped-decorator]  # the SDK's own decorator
         def program() -> None:
+            root = cast(Stack, pulumi.runtime.get_root_resource())
+            root.outputs = {}  # the mocks keep one stack for all programs
             runpy.run_path(str(ROOT / "__main__.py"), run_name=f"program-{uuid.uuid4().hex}")
-            exported = cast(Stack, pulumi.runtime.get_root_resource()).outputs
-            pulumi.Output.from_input(exported).apply(recorder.exports.update)
+            pulumi.Output.from_input(root.outputs).apply(recorder.exports.update)
 
         try:
             # what the SDK raises at the end of a program in which a resource failed; all others went on
@@ -331,7 +340,7 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
                 program()
         finally:
             loop.close()
-        if answer is not_waiting:
+        if "<" not in answered:  # a function inside a function may differ each time
             _DECLARED[key] = recorder
         return recorder
 

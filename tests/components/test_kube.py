@@ -74,11 +74,14 @@ class Server(BaseHTTPRequestHandler):
 
     answers: dict[tuple[str, str], list[tuple[int, object]]]
     asked: list[str]
+    sent: list[object] = []  # noqa: RUF012  of the last test
 
     def _answer(self) -> None:
         path, _, query = self.path.partition("?")
         self.asked.append(f"{self.command} {path} {query}".strip())
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.command == "POST":
+            self.sent.append(json.loads(sent))
         found = self.answers.get((self.command, path), [(404, "404 page not found")])
         code, body = found.pop(0) if len(found) > 1 else found[0]
         text = body if isinstance(body, str) else json.dumps(body)
@@ -280,10 +283,11 @@ class TestWaitForSecret:
         kube.wait_for_secret(server.text, "team-ml", "vc-ml")
         assert server.asked == [f"GET {self.PATH}"]
 
-    def test_a_missing_right_is_told_at_once(self) -> None:
-        refusal = {**MISSING, "code": 403, "reason": "Forbidden", "message": "may not get secrets"}
+    @pytest.mark.parametrize("code", [401, 403])
+    def test_a_missing_right_is_told_at_once(self, code: int) -> None:
+        refusal = {**MISSING, "code": code, "reason": "Forbidden", "message": "may not get secrets"}
         with (
-            serving({("GET", self.PATH): [(403, refusal)]}) as (text, asked),
+            serving({("GET", self.PATH): [(code, refusal)]}) as (text, asked),
             pytest.raises(PermissionError, match="may not get secrets"),
         ):
             kube.wait_for_secret(text, "team-ml", "vc-ml")
@@ -313,6 +317,21 @@ POD = {
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        'failed calling webhook "admission": EOF',
+        'no matches for kind "Queue" in version "scheduling.run.ai/v2"',
+        "dial tcp 10.96.0.9:443: connect: connection refused",
+        'no endpoints available for service "admission"',
+        'object is being deleted: jobs.batch "gpu-check" already exists',
+    ],
+)
+def test_what_passes_by_itself_comes_later_and_nothing_else(said: str) -> None:
+    assert kube.comes_later(f"Internal error occurred: {said}")
+    assert not kube.comes_later('admission webhook "admission" denied the request: queue a has no parent')
+
+
+@pytest.mark.parametrize(
     ("manifest", "path"),
     [(QUEUE, "/apis/scheduling.run.ai/v2/queues"), (POD, "/api/v1/namespaces/gpu-check/pods")],
     ids=["queue", "pod"],
@@ -324,6 +343,7 @@ class TestWaitUntilAdmitted:
         with serving({("POST", path): [(500, NOT_UP), (500, NOT_UP), (201, manifest)]}) as (text, asked):
             kube.wait_until_admitted(text, manifest)
         assert asked == [f"POST {path} dryRun=All"] * 3
+        assert Server.sent[-3:] == [manifest] * 3
 
     def test_a_refusal_that_waiting_does_not_change_is_left_to_whoever_makes_the_object(
         self, manifest: dict[str, Any], path: str

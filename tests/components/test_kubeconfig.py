@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import kube
@@ -108,7 +108,7 @@ class TestOneContext:
         with pytest.raises(kube.KubeconfigError, match=f"^file: .*{said}"):
             cut(config(**changes))
 
-    @pytest.mark.parametrize("text", ["a: [", "when: 2026-13-45", "[" * 5000])
+    @pytest.mark.parametrize("text", ["a: [", "when: 2026-13-45", "[" * 1000 + "]" * 1000])
     def test_what_is_no_yaml_is_that_error_too(self, text: str) -> None:
         with pytest.raises(kube.KubeconfigError, match=r"not a kubeconfig \(not YAML\); check host.kubeconfig"):
             kube.one_context(text, None, "file")
@@ -138,6 +138,7 @@ JUNK = st.recursive(
 )
 
 
+@settings(derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(["contexts", "clusters", "users", "current-context"]), JUNK)
 def test_whatever_a_section_holds_the_answer_is_a_kubeconfig_or_that_error(section: str, junk: object) -> None:
     try:
@@ -226,3 +227,44 @@ class TestStack:
         assert context("kind", name="other") == "kind-other"
         assert context("kind", context="mine") == "mine"
         assert context("lab", context="prod") is None
+
+
+SERVER = "https://10.0.0.5:30868"
+
+
+@pytest.mark.parametrize("rights", ["admin", "user"])
+def test_a_teams_kubeconfig_leads_to_its_own_server_with_its_own_authority(rights: str) -> None:
+    if rights == "admin":
+        secret = {"certificate-authority": "Q0E=", "client-certificate": "Q1JU", "client-key": "S0VZ"}
+        text, user = (
+            kube.team_kubeconfig("ml", SERVER, secret),
+            {
+                "client-certificate-data": "Q1JU",
+                "client-key-data": "S0VZ",
+            },
+        )
+    else:
+        text = kube.user_kubeconfig("ml", SERVER, "Q0E=", base64.b64encode(b"a token").decode())
+        user = {"token": "a token"}
+    whole = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "ml",
+        "contexts": [{"name": "ml", "context": {"cluster": "ml", "user": "ml"}}],
+        "clusters": [{"name": "ml", "cluster": {"server": SERVER, "certificate-authority-data": "Q0E="}}],
+        "users": [{"name": "ml", "user": user}],
+    }
+    assert text == json.dumps(whole, sort_keys=True), "the same text for the same facts: the engine compares texts"
+
+
+def test_a_cut_kubeconfig_is_the_same_text_whatever_the_order_of_its_keys() -> None:
+    turned = {key: config()[key] for key in reversed(config())}
+    assert kube.one_context(yaml.safe_dump(turned, sort_keys=False), None, "file") == (
+        json.dumps(HERE, sort_keys=True),
+        "here",
+    )
+    given = (
+        '{"clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:1", "insecure-skip-tls-verify": true}}]}'
+    )
+    moved = {"server": "https://b:1", "insecure-skip-tls-verify": True}
+    assert kube.at_address(given, "b") == json.dumps({"clusters": [{"name": "a", "cluster": moved}]}, sort_keys=True)

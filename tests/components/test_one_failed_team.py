@@ -15,14 +15,9 @@ def ml_is_silent(_: str, team: str) -> None:
         raise TimeoutError(NO_ANSWER)
 
 
-ONCE: list[Recorder] = []
-
-
 @pytest.fixture
 def recorder(declare: Declare) -> Recorder:
-    if not ONCE:
-        ONCE.append(declare("lab", answer=ml_is_silent, failing=True))
-    return ONCE[0]
+    return declare("lab", answer=ml_is_silent, failing=True)
 
 
 def test_nothing_is_sent_to_an_api_that_does_not_answer(recorder: Recorder) -> None:

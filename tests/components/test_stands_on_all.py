@@ -60,7 +60,7 @@ def test_a_new_one_stands_on_what_did_well_in_a_run_that_failed(declare: Declare
 
 @pytest.mark.usefixtures("_under_the_engine")
 def test_one_that_the_state_has_stays_as_it_is_when_its_team_failed(declare: Declare) -> None:
-    found = protections(declare("lab", answer=ml_is_silent, failing=True))
+    found = protections(declare("lab", answer=ml_is_silent, failing=True, stack="made-before"))
     assert set(found) == {"protection", "research-protection", "dev-protection"}
 
 

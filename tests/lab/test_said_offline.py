@@ -30,6 +30,7 @@ REFUSALS = tuple(
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
+    say.about("lab")  # as the command does first
     file = tmp_path / "Pulumi.lab.yaml"
     shutil.copy(shipped("lab"), file)
     return Place(stack="lab", stack_file=file, root=tmp_path, platform=load_stack_file(file))

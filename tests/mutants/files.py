@@ -46,7 +46,7 @@ def _components(*names: str) -> tuple[str, ...]:
 _WORKLOADS: Final = (*_components(), "tests/workloads/test_program.py", "tests/workloads/test_rules.py")
 _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
     "components/base.py": _components("virtual_cluster", "guardrails", "program", "one_failed_team"),
-    "components/command.py": ("tests/hosts/test_program.py", "tests/slurm/test_slurm.py"),
+    "components/command.py": ("tests/hosts/test_command.py",),
     "components/platform.py": (
         *_components("host", "program", "program_checks", "life"),
         "tests/hosts/test_program.py",
@@ -74,6 +74,7 @@ _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
     "components/team/pod_isolation.py": _components("admission"),
     "components/team/pod_rules.py": _components("admission"),
     "components/team/protection.py": ("tests/components/test_protection.py", f"{_POLICIES}/test_gate.py"),
+    "components/protection.py": _components("stands_on_all"),
     "components/team/queues.py": _components("queues", "life"),
     "components/team/team.py": _components("program_checks", "program", "one_failed_team", "pause"),
     "components/team/tenant.py": _components("guardrails", "queues", "virtual_cluster", "pause", "life", "program"),
@@ -96,9 +97,10 @@ _OF_KUBE: Final[dict[str, tuple[str, ...]]] = {
     "kube/contents.py": _plain("snapshots"),
     "kube/footprint.py": ("tests/cli/test_footprint.py",),
     "kube/health.py": ("tests/cli/test_health.py",),
-    "kube/kubeconfig.py": (*_plain("kubeconfig"), _KUBE),
+    "kube/kubeconfig.py": _plain("kubeconfig"),
     "kube/leftovers.py": (_KUBE,),
     "kube/pods.py": _plain("pause", "renewal"),
+    "kube/puts.py": _plain("snapshots"),
     "kube/snapshot_pod.py": _plain("snapshots"),
     "kube/snapshots.py": _plain("snapshots"),
     "kube/stack.py": _plain("kubeconfig"),

@@ -219,6 +219,7 @@ def test_two_packs_do_not_share_what_they_saw() -> None:
     assert all(rule in ("runtime-class", "host-check-node") for rule, _, _ in found)
 
 
+@pytest.mark.slow
 def test_importing_the_policies_starts_nothing() -> None:
     """In a process of its own: here they are imported already, and other tests' threads come and go."""
     code = (
@@ -233,6 +234,7 @@ def named_apart(count: int) -> list[PolicyResource]:
     return [replace(found, urn=urn(found.type, f"{found.name}-{index}")) for index, found in enumerate(platform(count))]
 
 
+@pytest.mark.slow
 def test_ten_times_the_teams_are_ten_times_the_work_beside_the_engines_own() -> None:
     work = {count: calls(run_engine, named_apart(count)) for count in SIZES}
     assert grows_with_the_teams(work), work

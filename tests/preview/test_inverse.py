@@ -51,6 +51,7 @@ def same(one: JsonValue, other: JsonValue) -> bool:
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=25)
 @given(RECORDINGS, RECORDINGS)
 def test_the_reader_gives_back_what_was_written(before: dict[str, Resource], after: dict[str, Resource]) -> None:

@@ -118,6 +118,7 @@ def configmap(folder: Path) -> Path:
     return folder / code.START
 
 
+@pytest.mark.slow
 def test_a_pod_runs_its_programs_from_its_configmap_alone(tmp_path: Path) -> None:
     command = [sys.executable, "-I", str(configmap(tmp_path)), "probe", "--report", "-"]
     simulation = str(ROOT / "probe" / "simulations" / "two-gpus.json")
@@ -129,6 +130,7 @@ def test_a_pod_runs_its_programs_from_its_configmap_alone(tmp_path: Path) -> Non
     assert json.loads(done.stdout)["verdict"] == "pass"
 
 
+@pytest.mark.slow
 def test_a_signal_reaches_the_program_and_not_the_one_that_unpacked_it(tmp_path: Path) -> None:
     simulation = str(ROOT / "probe" / "simulations" / "hung.json")
     command = [sys.executable, str(configmap(tmp_path)), "probe", "--report", "-", "--simulate", simulation]

@@ -293,6 +293,7 @@ class TestHold:
     def test_the_probes_own_exit_code_counts(self) -> None:
         assert self.hold(None, configmap({"runs": ["run1"], "verdict": "pass"}), probe=3)[0] == 3
 
+    @pytest.mark.slow
     def test_the_words_after_hold_reach_the_probe(self, tmp_path: Path) -> None:
         (tmp_path / "token").write_text("not a token")
         simulation = json.loads((ROOT / "probe/simulations/fraction.json").read_text())

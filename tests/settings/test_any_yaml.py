@@ -49,18 +49,21 @@ def with_a_part_replaced(data: st.DataObject) -> str:
 TEXTS = st.binary(max_size=200) | st.text(max_size=200)
 
 
+@pytest.mark.slow
 @QUICK
 @given(tree=TREES)
 def test_any_tree_below_our_key(tree: object, tmp_path: Path) -> None:
     read(tmp_path, yaml.dump({"config": {PLATFORM_KEY: tree}}))
 
 
+@pytest.mark.slow
 @QUICK
 @given(text=TEXTS)
 def test_any_text(text: str | bytes, tmp_path: Path) -> None:
     read(tmp_path, text)
 
 
+@pytest.mark.slow
 @QUICK
 @given(data=st.data())
 def test_a_stack_file_with_any_part_of_it_replaced(data: st.DataObject, tmp_path: Path) -> None:

@@ -65,14 +65,16 @@ class TestBounds:
             pytest.param("a: b\n" * (MOST_BYTES // 5 + 1), LARGE, id="text of 1 MiB"),
             pytest.param(b"\x00" * (MOST_BYTES + 1), LARGE, id="NUL of 1 MiB"),
             pytest.param("".join(f"k{n}: v\n" for n in range(MOST_NODES)), MANY, id="keys", marks=pytest.mark.fuzz),
-            pytest.param("a: [" + "1," * MOST_NODES + "1]", MANY, id="many values"),
+            pytest.param("a: [" + "1," * MOST_NODES + "1]", MANY, id="many values", marks=pytest.mark.fuzz),
             pytest.param("a: " + "[" * 500 + "]" * 500, f":1{DEEP}; take levels out", id="deep list"),
             pytest.param("a: " + "{a: " * 500, f":1{DEEP}", id="deep mapping"),
             pytest.param("".join(f"{'  ' * level}a:\n" for level in range(500)), f":41{DEEP}", id="deep block"),
             pytest.param("- " * 500 + "a", f":1{DEEP}", id="deep entries"),
             pytest.param("? " * 500 + "a", f":1{DEEP}", id="deep keys"),
             pytest.param(BOMB, "consists of little but copies of its anchors", id="nine of nine"),
-            pytest.param(MERGE_BOMB, f"{MANY} when its anchors are filled in", id="merges of merges"),
+            pytest.param(
+                MERGE_BOMB, f"{MANY} when its anchors are filled in", id="merges of merges", marks=pytest.mark.fuzz
+            ),
             pytest.param(OFTEN, "anchors", id="a large anchor often", marks=pytest.mark.fuzz),
         ],
     )

@@ -86,6 +86,27 @@ class TestProgram:
         assert found.inputs["addPreviousOutputInEnv"] is False
         assert "triggers" not in found.inputs, "a trigger would replace it, and a replacement removes the new one"
 
+    def test_its_scripts_are_told_what_the_stack_file_says(self) -> None:
+        said = Slurm(
+            host="batch-0",
+            gpus=2,
+            gpu_type="h100",
+            partition="gpu",
+            adopt=True,
+            devices=("/dev/nvidia0", "/dev/nvidia1"),
+        )
+        assert script(said).variables == {
+            "PART": "slurm",
+            "SLURM_HOST": "batch-0",
+            "SLURM_PARTITION": "gpu",
+            "SLURM_GPU_COUNT": "2",
+            "SLURM_GPU_DEVICES": "/dev/nvidia0 /dev/nvidia1",
+            "SLURM_GPU_TYPE": "h100",
+            "SLURM_ADOPT": "true",
+        }
+        left_out = {"SLURM_GPU_DEVICES": "", "SLURM_GPU_TYPE": "", "SLURM_ADOPT": "false"}
+        assert left_out.items() <= script(Slurm(host="batch-0", gpus=2)).variables.items()
+
     def test_over_ssh_without_the_key_nothing_is_registered(self, declare: Declare) -> None:
         ssh = {"host": "10.0.0.9", "key": "batch", "hostKey": HOST_KEY}
         platform = {**raw(), "slurm": {"host": "batch-0", "gpus": 1, "connection": {"ssh": ssh}}}
