@@ -20,9 +20,11 @@ T = TypeVar("T")
 DELETED_AT_ONCE: Final = {"pulumi.com/deletionPropagationPolicy": "background"}
 """The provider's own way (foreground) leaves the object there until the garbage collector has deleted what hangs on it.
 
-Of a Queue: the finalizer's removal is an update, for which KAI's webhook is asked, and a dead KAI holds every deletion.
-Of a Job: after a change of KAI's values in a virtual cluster the old check's Job stayed for more than two minutes
-(docs/runs.md, 2026-11-26), and its successor of the same name could not come. A plain deletion waits for neither."""
+Finalizers are taken off by an update of the object, and KAI's webhooks are asked for updates of its queues and of its
+pods (KAI@v0.16.8: operands/admission/resources.go, failurePolicy Fail): while KAI does not answer, Queues stay, and
+so do Jobs whose pods have finalizers of their own (`foregroundDeletion`, the Job controller's `job-tracking`). A
+check's old Job stayed so for more than two minutes, and its successor of the same name could not come (docs/runs.md,
+2026-11-26). A plain deletion waits for neither."""
 
 
 class TenantProvider(k8s.Provider):  # type: ignore[misc]  # mypy does not follow the generated SDK

@@ -11,6 +11,7 @@ from typing import Final
 
 import releases
 from policies import names
+from releases import slinky
 
 _SECURITY: Final = (
     *("runAsNonRoot", "runAsUser", "runAsGroup", "fsGroup", "allowPrivilegeEscalation", "readOnlyRootFilesystem"),
@@ -89,10 +90,28 @@ def _gpu_software() -> tuple[str, ...]:
     return tuple(dict.fromkeys(keys))
 
 
+def _slinky() -> tuple[str, ...]:
+    """What our values of Slinky's two charts may hold (`releases.slinky`)."""
+    keys = ["crds.enabled", "certManager.enabled", "operator.namespaces", "webhook.namespaces", "imagePullPolicy"]
+    keys += ["operator.imagePullPolicy", "webhook.imagePullPolicy", "configFiles.*"]
+    keys += _below("controller", ("extraConfMap.GresTypes", "persistence.resources.requests.storage"))
+    worker = f"nodesets.{slinky.NODE_SET}"
+    keys += _below(worker, ("replicas", "extraConfMap.Gres", "slurmd.resources.**", "metadata.labels.**"))
+    pod = ("automountServiceAccountToken", "schedulerName", "runtimeClassName", "nodeSelector.**", "tolerations.**")
+    keys += _below(f"{worker}.podSpec", pod)
+    keys += _below("partitions.*", ("enabled", "nodesets", "configMap.Default"))
+    for release in slinky.SLINKY.values():
+        operands = (*release.operator_operands, *release.operands, *release.worker_operands)
+        keys += [f"{operand.key}.**" for operand in operands]
+        keys += [f"{at}.{part}" for at in (*release.operator_images, *release.images) for part in ("repository", "tag")]
+    return tuple(dict.fromkeys(keys))
+
+
 VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     names.VIRTUAL_CLUSTER: _VCLUSTER,
     names.KAI_SCHEDULER: _kai(),
     names.GPU_SOFTWARE: _gpu_software(),
+    names.SLINKY_CLUSTER: _slinky(),
 }
 """The known values of a Release, by the token of the component that it belongs to."""
 

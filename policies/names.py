@@ -21,6 +21,7 @@ GPU_SOFTWARE: Final = f"{OURS}GpuSoftware"
 VIRTUAL_CLUSTER: Final = f"{OURS}VirtualCluster"
 KAI_SCHEDULER: Final = f"{OURS}KaiScheduler"
 GPU_CHECK: Final = f"{OURS}GpuCheck"
+SLINKY_CLUSTER: Final = f"{OURS}SlinkyCluster"
 ADMISSION: Final = f"{OURS}Admission"
 PROTECTION: Final = f"{OURS}Protection"
 

@@ -38,7 +38,7 @@ _DP_0_20: Final = DevicePluginRelease(
         Trap(
             id="xid-takes-one-replica",
             sentence="an Xid makes one replica of a shared GPU unhealthy: pods still get its others",
-            handling="preflight, inventory and the fence say so; fence the node",
+            handling="preflight and inventory say so; fence the node",
             source="DP@v0.20.0:internal/rm/health.go (parentToDeviceMap), observed",
         ),
         Trap(

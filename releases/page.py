@@ -16,6 +16,7 @@ from releases.gpu_software import (
 )
 from releases.kai import DEFAULT_KAI, KAI, RETRACTED_KAI
 from releases.shapes import Footprint, Trap, VclusterRelease, minor
+from releases.slinky import DEFAULT_SLINKY, SLINKY
 from releases.vcluster import DEFAULT_KUBERNETES, DEFAULT_VCLUSTER, VCLUSTER
 
 
@@ -117,6 +118,7 @@ def markdown() -> str:
             _row("gpu-operator", v, "yes" if v == DEFAULT_GPU_OPERATOR else "", r.kubernetes or "not looked up")
             for v, r in GPU_OPERATOR.items()
         ),
+        *(_row("slurm-operator, slurm (in a team)", v, "yes" if v == DEFAULT_SLINKY else "", "any") for v in SLINKY),
         "",
         f"GPU check: `{CHECK_IMAGE}`.",
         *injection.page(),
@@ -124,7 +126,8 @@ def markdown() -> str:
         "## Traps",
         "",
         "Sources are `REPOSITORY@TAG:path` (KAI: kai-scheduler/KAI-Scheduler, VC: loft-sh/vcluster, DP:",
-        "NVIDIA/k8s-device-plugin, GO: NVIDIA/gpu-operator, on GitHub), a URL, or what was seen by running (observed).",
+        "NVIDIA/k8s-device-plugin, GO: NVIDIA/gpu-operator, SO: SlinkyProject/slurm-operator, on GitHub), a URL,",
+        "or what was seen by running (observed).",
         "",
         *_table_head("where", "what goes wrong", "what handles it here", "source"),
     ]
@@ -134,6 +137,7 @@ def markdown() -> str:
         ("device plugin", DEVICE_PLUGIN),
         ("dcgm-exporter", DCGM_EXPORTER),
         ("GPU Operator", GPU_OPERATOR),
+        ("Slinky", SLINKY),
     ):
         holders: dict[Trap, list[str]] = {}
         for version, release in releases.items():

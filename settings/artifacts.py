@@ -25,11 +25,13 @@ from releases import (
     KAI,
     VCLUSTER,
     mirrored,
+    slinky,
 )
 from settings import grammar
 from settings.models import Artifacts, GpuStack, Owner, Platform, SchedulerMode
 from settings.problems import Problem, shown
 from settings.tenants import tenants
+from settings.workloads import SlurmWorkload
 
 _ROOT: Final = FilePath(__file__).resolve().parents[1]
 """Relative paths in a stack file are relative to the project, wherever the command was called."""
@@ -63,6 +65,13 @@ _VENDORS: Final[dict[str, dict[str, ChartRef]]] = {
     },
     "gpu-operator": {
         r.version: ChartRef(chart="gpu-operator", version=r.version, repo=r.repo) for r in GPU_OPERATOR.values()
+    },
+    **{
+        chart: {
+            r.version: ChartRef(chart=f"{r.registry}/{chart}", version=r.version, repo=None)
+            for r in slinky.SLINKY.values()
+        }
+        for chart in (slinky.OPERATOR_CHART, slinky.CLUSTER_CHART)
     },
 }
 
@@ -140,6 +149,8 @@ def installed_charts(platform: Platform) -> list[tuple[str, str]]:
         wanted.append(("gpu-operator", platform.gpu.version or DEFAULT_GPU_OPERATOR))
     if platform.gpu.metrics is not None and platform.gpu.stack is GpuStack.DEVICE_PLUGIN:
         wanted.append(("dcgm-exporter", DEFAULT_DCGM_EXPORTER))
+    if any(isinstance(w, SlurmWorkload) for team in platform.teams.values() for w in team.workloads.values()):
+        wanted += [(chart, slinky.DEFAULT_SLINKY) for chart in (slinky.OPERATOR_CHART, slinky.CLUSTER_CHART)]
     known = [(name, version) for name, version in wanted if version is not None and version in _VENDORS[name]]
     return list(dict.fromkeys(known))
 

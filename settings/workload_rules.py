@@ -13,12 +13,12 @@ from typing import Final, TypeAlias
 
 import capacity
 from capacity import NODE_PORTS, mebibytes, millicores
-from releases import CONTROL_PLANE_STORAGE
+from releases import CONTROL_PLANE_STORAGE, slinky
 from settings.models import Expose, Platform, SchedulerMode, Team
 from settings.problems import Path, Problem, dotted, shown
 from settings.tenants import tenants
 from settings.types import parse_quantity
-from settings.workloads import CACHE_SHARE, App, GpuShare, Inference
+from settings.workloads import CACHE_SHARE, AnyWorkload, App, GpuShare, Inference, SlurmWorkload
 
 Rule: TypeAlias = Callable[[Platform], Iterable[Problem]]
 
@@ -29,7 +29,8 @@ SMOKE_MEMORY_MIB: Final = 64
 """What the pod of the completion test asks for."""
 
 
-def _each(platform: Platform) -> Iterator[tuple[str, Team, str, Inference | App, Path]]:
+def each_workload(platform: Platform) -> Iterator[tuple[str, Team, str, AnyWorkload, Path]]:
+    """Every workload, with its team, its name and its place in the file."""
     for name, team in platform.teams.items():
         for key, workload in team.workloads.items():
             yield name, team, key, workload, ("teams", name, "workloads", key)
@@ -37,7 +38,7 @@ def _each(platform: Platform) -> Iterator[tuple[str, Team, str, Inference | App,
 
 def workloads_ask_in_one_way(platform: Platform) -> Iterator[Problem]:
     """Exactly one of count, fraction and memoryMib; a way in is one way."""
-    for _, _, _, workload, path in _each(platform):
+    for _, _, _, workload, path in each_workload(platform):
         given = workload.gpu.given() if workload.gpu is not None else ("none",)
         if len(given) != 1:
             yield Problem(
@@ -61,7 +62,7 @@ def workloads_ask_in_one_way(platform: Platform) -> Iterator[Problem]:
 
 def workloads_have_their_queue(platform: Platform) -> Iterator[Problem]:
     """A queue of the team's own, a pool with GPUs, fractions only where the team shares GPUs."""
-    for name, team, _, workload, path in _each(platform):
+    for name, team, _, workload, path in each_workload(platform):
         mode = team.scheduler.mode
         if workload.queue is not None and workload.queue not in team.queues:
             known = ", ".join(team.queues) or "none"
@@ -106,7 +107,7 @@ def workloads_have_their_queue(platform: Platform) -> Iterator[Problem]:
 
 def models_fit_their_share(platform: Platform) -> Iterator[Problem]:
     """The weights and a little cache fit what the server may take of its GPU."""
-    for _, team, _, workload, path in _each(platform):
+    for _, team, _, workload, path in each_workload(platform):
         pool = platform.pools.get(team.pool or "")
         if not isinstance(workload, Inference) or pool is None or len(workload.gpu.given()) != 1:
             continue
@@ -242,6 +243,10 @@ def _host_sums(name: str, team: Team, path: Path) -> Iterator[Problem]:
         if isinstance(workload, Inference):
             cpu, memory, pods = cpu + SMOKE_CPU_MILLICORES, memory + SMOKE_MEMORY_MIB, pods + 1
             storage += mebibytes(workload.cache.size) if workload.cache else 0
+        elif isinstance(workload, SlurmWorkload):
+            beside = slinky.cost(slinky.SLINKY[slinky.DEFAULT_SLINKY], workload.replicas)
+            cpu, memory = cpu + beside.cpu_millicores, memory + beside.memory_mib
+            pods, storage = pods + beside.pods, storage + mebibytes(workload.storage)
     if storage and team.vcluster.persistence:
         storage += mebibytes(CONTROL_PLANE_STORAGE)
     asked = team.resources
@@ -255,7 +260,7 @@ def _host_sums(name: str, team: Team, path: Path) -> Iterator[Problem]:
         if needs > has:
             yield Problem(
                 path=path,
-                rule=f"must fit resources.{key} of team {name}, completion tests included",
+                rule=f"must fit resources.{key} of team {name}, what comes with them included",
                 got=f"{needs}{unit} of {has}{unit}",
                 fix=f"raise resources.{key}, or lower what the workloads ask for",
             )
@@ -285,7 +290,7 @@ def ports_are_free(platform: Platform) -> Iterator[Problem]:
         if team.access.expose is Expose.NODE_PORT:
             taken[team.access.port or capacity.node_port(name)] = f"the API server of team {name}"
     hosts: dict[str, str] = {}
-    for name, _, key, workload, path in _each(platform):
+    for name, _, key, workload, path in each_workload(platform):
         if not isinstance(workload, App):
             continue
         port, ingress = workload.expose.node_port, workload.expose.ingress

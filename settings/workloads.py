@@ -132,12 +132,9 @@ class Test(Section):
     contains: Line | None = Field(default=None, description="text that the answer must have in it; default: any text")
 
 
-class _Pod(Section):
+class _Queued(Section):
     """What all workloads say."""
 
-    image: ImageReference | None = Field(
-        default=None, description="with a tag or digest; default: the pinned one in releases"
-    )
     queue: DnsLabel | None = Field(default=None, description="leaf queue of the team; default: the first by name")
     cpu: CpuQuantity = Field(default="1", description="CPU request, in cores")
     memory: MemoryQuantity = Field(default="2Gi", description="memory request, in bytes")
@@ -149,6 +146,14 @@ class _Pod(Section):
     def memory_at_most(self) -> str:
         """The memory limit, as it is written."""
         return self.memory_limit or self.memory
+
+
+class _Pod(_Queued):
+    """What workloads of one image say."""
+
+    image: ImageReference | None = Field(
+        default=None, description="with a tag or digest; default: the pinned one in releases"
+    )
 
 
 class Inference(_Pod):
@@ -270,19 +275,36 @@ class App(_Pod):
     health_path: UrlPath = Field(default="/", description="path that answers 200 when the app is ready")
 
 
-Workload: TypeAlias = Annotated[Inference | App, Field(discriminator="kind")]
+class SlurmWorkload(_Queued):
+    """SLURM on Kubernetes, by Slinky: a controller and workers in the team's cluster. Rendered, not run."""
+
+    kind: Literal["slurm"] = Field(description="SLURM whose nodes are pods of the team")
+    gpu: GpuShare = Field(description="count: all GPUs of a node, for each worker; a worker sees them all anyway")
+    replicas: Whole = Field(default=1, ge=1, le=100, description="workers, each alone on a node of the team")
+    cpu: CpuQuantity = Field(default="4", description="CPU request of each worker, in cores")
+    memory: MemoryQuantity = Field(default="8Gi", description="memory request of each worker, in bytes")
+    partition: DnsLabel = Field(default="gpu", description="name of the one partition")
+    storage: MemoryQuantity = Field(
+        default="4Gi", description="volume of the controller, with jobs and their history; counts in resources.storage"
+    )
+
+
+AnyWorkload: TypeAlias = Inference | App | SlurmWorkload
+Workload: TypeAlias = Annotated[AnyWorkload, Field(discriminator="kind")]
 """A workload is one file in `components/workloads` and one model here."""
 
 
-def secret_names(workload: Inference | App) -> tuple[str, ...]:
+def secret_names(workload: AnyWorkload) -> tuple[str, ...]:
     """The stack secrets that a workload needs, by the name behind `SECRET_KEY_PREFIX`."""
     if isinstance(workload, Inference):
         return (workload.token,) if workload.token else ()
+    if not isinstance(workload, App):
+        return ()
     return tuple(source.config for source in workload.secrets.values() if isinstance(source, FromConfig))
 
 
-def environment_names(workload: Inference | App) -> tuple[str, ...]:
+def environment_names(workload: AnyWorkload) -> tuple[str, ...]:
     """The environment variables that a workload needs when `up` runs."""
-    if isinstance(workload, Inference):
+    if not isinstance(workload, App):
         return ()
     return tuple(source.environment for source in workload.secrets.values() if isinstance(source, FromEnvironment))

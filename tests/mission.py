@@ -19,7 +19,9 @@ OUT: Final = "out of scope: "
 NOT_YET: Final = "not yet: "
 PROGRAM: Final = "tests/lab/test_program.py::"
 ENGINE: Final = "tests/engine/test_engine.py::"
+ON_GPUS: Final = "tests/engine/workloads.py::"
 WORKLOADS: Final = "tests/workloads/test_program.py::"
+PLUGIN: Final = "tests/engine/test_plugin.py::"
 SLURM: Final = "tests/slurm/test_slurm.py::"
 
 
@@ -138,10 +140,11 @@ SECTIONS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
             _row("003.3", "the operator's pods, allocatable", "make preflight"),
             _row("003.4", "the operator removed, with all that it leaves",
                  "tests/hosts/test_microk8s.py::test_an_adopted_one_stays_less_the_operators_leftovers"),
-            _row("003.5", "time-slicing: 4 instead of 1", "Pulumi.dev.yaml", "tests/policies/test_quota.py::test_replicas_are_what_a_node_offers"),
-            _row("003.6", "the plugin restarts when its config changes", "tests/releases/test_gpu_software.py"),
+            _row("003.5", "time-slicing: 4 instead of 1", "Pulumi.dev.yaml", f"{PLUGIN}test_time_slicing_shows_each_gpu_four_times"),
+            _row("003.6", "the plugin restarts when its config changes", f"{PLUGIN}test_time_slicing_shows_each_gpu_four_times"),
             _row("003.7", "time-slicing isolates no memory", "docs/choosing.md"),
-            _row("003.8", "an nvidia-smi Deployment of four on one GPU", "docs/examples/workloads/nvidia-smi.yaml"),
+            _row("003.8", "an nvidia-smi Deployment of four on one GPU", "docs/examples/workloads/nvidia-smi.yaml",
+                 "tests/engine/test_gpus.py::test_time_slicing_and_four_pods_of_a_deployment"),
             _row("003.9", "rollout status, logs", "docs/examples/workloads/nvidia-smi.yaml"),
             _row("003.10", "vLLM inference server",
                  f"{WORKLOADS}test_the_server_asks_for_its_share_as_the_teams_own_work_does"),
@@ -163,13 +166,15 @@ SECTIONS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
             _row("004.4", "queues default and test without bounds", "docs/examples/workloads/queues.yaml"),
             _row("004.5", "label and schedulerName", "docs/workloads.md",
                  "tests/workloads/test_examples.py::test_every_pod_goes_through_a_queue_of_the_team"),
-            _row("004.6", "KAI's quickstart", "docs/examples/workloads/quickstart.yaml"),
+            _row("004.6", "KAI's quickstart", "docs/examples/workloads/quickstart.yaml",
+                 f"{ON_GPUS}test_a_tenant_applies_it"),
             _row("004.7", "3 GiB of a GPU", "docs/examples/workloads/gpu-memory.yaml"),
             _row("004.8", "KAI does not enforce memory", "docs/choosing.md",
                  "tests/workloads/test_rules.py::test_a_pair_never_asks_for_more_than_the_gpu_has"),
             _row("004.9", "vLLM at 0.7 with probes", "Pulumi.inference.yaml",
                  f"{WORKLOADS}test_the_server_asks_for_its_share_as_the_teams_own_work_does"),
-            _row("004.10", "listing with GPU-GROUP", "docs/examples/workloads/fractions.yaml"),
+            _row("004.10", "listing with GPU-GROUP", "docs/examples/workloads/fractions.yaml",
+                 f"{ON_GPUS}test_two_servers_share_one_gpu_and_each_completes"),
             _row("004.11", "Service, port 80 to 8000", f"{WORKLOADS}test_the_service_leads_from_80_to_the_server"),
             _row("004.12", "a completion is answered", "tests/workloads/test_pod_code.py::test_text_is_a_pass_and_is_shown",
                  f"{WORKLOADS}test_the_deploy_stands_on_a_real_completion"),

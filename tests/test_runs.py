@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import releases
+from releases import slinky
 from releases.engine import DEFAULT_ENGINE, DEFAULT_PROVIDER, DEFAULT_SDK
 from tests.conftest import ROOT
 
@@ -16,6 +17,7 @@ KNOWN = {
     "device plugin": list(releases.DEVICE_PLUGIN),
     "dcgm-exporter": list(releases.DCGM_EXPORTER),
     "GPU Operator": list(releases.GPU_OPERATOR),
+    "Slinky": list(slinky.SLINKY),
 }
 QUOTE = '"'
 RUN_BEFORE_DEFAULT = {"KAI": releases.DEFAULT_KAI, "vCluster": releases.DEFAULT_VCLUSTER}

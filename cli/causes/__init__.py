@@ -50,6 +50,8 @@ __all__ = [
 
 UNKNOWN: Final = "unknown"
 NO_NAMESPACE: Final = "team-<team>"
+CANCELED: Final = re.compile(r"context canceled$")
+"""What the engine says of whatever it was in the middle of when something else failed."""
 _NAMED: Final = 6
 """So many teams are named in one line; the rest is counted."""
 
@@ -155,8 +157,9 @@ def _explain(entries: Iterable[Diagnostic], tenants: Sequence[str], stack: str) 
 
 def _without_echoes(failures: Sequence[Failure]) -> list[Failure]:
     """Leave out what only follows: a team whose image is missing is also "not ready in time"."""
+    whole = [failure for failure in failures if not (failure.id == UNKNOWN and CANCELED.search(failure.cause))]
     telling = {failure.team for failure in failures if failure.id not in ECHOES and failure.id != UNKNOWN}
-    return [failure for failure in failures if failure.id not in ECHOES or failure.team not in telling]
+    return [failure for failure in whole or failures if failure.id not in ECHOES or failure.team not in telling]
 
 
 def _together(failures: Sequence[Failure], tenants: Sequence[str]) -> list[Failure]:

@@ -295,6 +295,13 @@ KNOWN: Final[tuple[Known, ...]] = (
         "make the stack file say what is there, or remove theirs; `make preflight STACK={stack}` shows both values",
     ),
     _known(
+        "gone",
+        r"update of resource \\?\"urn:[^\"\n]+\" failed: (?P<object>[\w.-]+ \\?\"[^\"\n]+\") not found",
+        "{object} is in the state and no longer on the cluster: somebody removed it",
+        "`make drift STACK={stack}` shows all that is gone; `pulumi refresh --run-program --stack {stack}` takes it "
+        "out of the state, and `make up` makes it anew",
+    ),
+    _known(
         "being-deleted",
         r"object is being deleted: (?P<object>[^\n]+?) already exists",
         "{object} is still being deleted; in a team's cluster that waits for KAI's webhook, which comes late after KAI "

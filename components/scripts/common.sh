@@ -2,7 +2,7 @@
 # What all install and remove scripts share. Each is run as one text, behind this one, by bash on the host.
 # PART names whose run it is. HOST_ROOT goes before every path (tests use a folder of their own).
 # Everything that is changed is written down below $STATE first, so that removal reverts it and nothing else.
-set -euo pipefail
+set -Eeuo pipefail
 
 ROOT=${HOST_ROOT:-}
 STATE=$ROOT/var/lib/gpu-tenancy/$PART
@@ -14,6 +14,12 @@ refuse() {
     printf '%s: REFUSED: %s\n' "$PART" "$*" >&2
     exit 3
 }
+# a command that fails where no step looks: which one, and that nothing is lost. Its text holds names of variables only.
+failed() {
+    [ "$BASH_SUBSHELL" = 0 ] || return 0
+    printf '%s: FAILED with exit code %s: %s; its own words stand above. What was done is written down: run it again, or destroy takes it back\n' "$PART" "$1" "${2%%$'\n'*}" >&2
+}
+trap 'failed $? "$BASH_COMMAND"' ERR
 has_systemd() { [ -d "$ROOT/run/systemd/system" ]; }
 need_root() { [ "$(id -u)" = 0 ] || refuse "root is needed, this is user $(id -un); connect as root, or write connection.sudo: true"; }
 

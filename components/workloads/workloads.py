@@ -19,8 +19,9 @@ from components.team.tenant import Tenant
 from components.workloads.app import AppServer, AppServerArgs
 from components.workloads.inference import InferenceServer, InferenceServerArgs
 from components.workloads.pods import NAMESPACE, placement
+from components.workloads.slurm import SlinkyCluster, SlinkyClusterArgs
 from settings.models import Platform
-from settings.workloads import App, Inference
+from settings.workloads import App, Inference, SlurmWorkload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,19 @@ class Workloads(Component):
                         secrets=args.secrets,
                         depends_on=[namespace],
                         host_depends_on=[args.namespace],
+                    ),
+                    self.child(),
+                )
+            elif isinstance(workload, SlurmWorkload):
+                SlinkyCluster(
+                    f"{name}-{key}",
+                    SlinkyClusterArgs(
+                        name=key,
+                        workload=workload,
+                        place=place,
+                        artifacts=args.platform.artifacts,
+                        provider=args.provider,
+                        depends_on=[namespace],
                     ),
                     self.child(),
                 )

@@ -27,6 +27,7 @@ from policies.facts import (
     pool_capacity,
     pool_of,
     team_name,
+    team_name_in,
     team_of,
     team_queues,
 )
@@ -150,15 +151,22 @@ def queue_within_team(queue: PolicyResource, scene: Scene) -> Iterator[str]:
             )
 
 
+def _caps(team: PolicyResource) -> dict[str, Cap]:
+    claim = claim_of(team)
+    leaves = {f"queue {leaf}": cap for leaf, cap in team_queues(team).items()}
+    return {"the team": Cap(quota=claim.quota, limit=claim.limit), **leaves}
+
+
 def no_unlimited_gpu(resource: PolicyResource, scene: Scene) -> Iterator[str]:
     """No GPU quota or limit is -1."""
     if scene.limits.allow_unlimited:
         return
+    told: list[Cap] = []
     if resource.type == names.TEAM:
-        claim = claim_of(resource)
-        caps = {"the team": Cap(quota=claim.quota, limit=claim.limit)}
-        caps |= {f"queue {leaf}": cap for leaf, cap in team_queues(resource).items()}
+        caps = _caps(resource)
     else:
+        owner = scene.inventory.teams.get(team_name_in(resource) or "")
+        told = [] if owner is None else list(_caps(owner).values())
         caps = {
             "the queue": Cap(
                 quota=number(resource.properties, "spec", "resources", "gpu", "quota"),
@@ -167,7 +175,8 @@ def no_unlimited_gpu(resource: PolicyResource, scene: Scene) -> Iterator[str]:
         }
     for what, cap in caps.items():
         for key, value in (("quota", cap.quota), ("limit", cap.limit)):
-            if value == UNLIMITED:
+            # a queue says what its team says, and once is enough
+            if value == UNLIMITED and UNLIMITED not in (getattr(other, key) for other in told):
                 yield (
                     f"{describe(resource)}: the GPU {key} of {what} is -1, unlimited; write a number, or set "
                     f"{scene.option('no-unlimited-gpu', 'allow_unlimited')}"

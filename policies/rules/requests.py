@@ -68,6 +68,9 @@ def workload_within_quota(resource: PolicyResource, scene: Scene) -> Iterator[st
 
 
 def _asked(resource: PolicyResource, scene: Scene) -> tuple[Number, str | None]:
+    if resource.type == names.SLINKY_CLUSTER:
+        workers = number(resource.properties, "replicas")
+        return number(resource.properties, "gpus") * workers, maybe_text(resource.properties, "queue")
     if resource.type == names.GPU_CHECK:
         fraction = maybe_fraction(resource)
         asked = number(resource.properties, "gpus") if fraction is None else fraction
@@ -120,7 +123,7 @@ def asks_gpu_of_a_team(resource: PolicyResource) -> bool:
     """Say whether a GpuCheck or a workload asks for GPUs of a team; the host's own check has no team."""
     if is_host_check(resource):
         return False
-    return resource.type == names.GPU_CHECK or uses_gpu(resource)
+    return resource.type in (names.GPU_CHECK, names.SLINKY_CLUSTER) or uses_gpu(resource)
 
 
 def no_fractions_on_replicas(pool: PolicyResource, scene: Scene) -> Iterator[str]:
@@ -156,7 +159,7 @@ RULES: Final = (
         group=Group.QUOTA,
         stage=Stage.RESOURCE,
         sentence="What our own workloads ask for is within their queue and team.",
-        types=(names.GPU_CHECK, *names.WORKLOADS),
+        types=(names.GPU_CHECK, names.SLINKY_CLUSTER, *names.WORKLOADS),
         check=workload_within_quota,
         applies=asks_gpu_of_a_team,
     ),

@@ -43,7 +43,8 @@ def amount(key: str, value: Decimal) -> str:
     if value == UNLIMITED:
         return "unlimited"
     _, unit, name = _WORDS.get(key, (key, Decimal(1), ""))
-    return f"{number(round(value / unit, 2))} {name}".rstrip()
+    said = number(round(value / unit, 2))
+    return f"{said} {name.removesuffix('s') if said == '1' else name}".rstrip()
 
 
 def gpus(value: Decimal) -> str:

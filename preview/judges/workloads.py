@@ -62,6 +62,15 @@ def cache_size(edit: Edit) -> Effect | None:
     return Effect(kind=Kind.LOSING, means=means, allow="replace", topic=f"cache of {name}")
 
 
+def controller_volume(edit: Edit) -> Effect | None:
+    """SLURM's controller gets another volume, where the workload was there and stays."""
+    if edit.before is None or edit.after is None:
+        return None
+    name = _name(edit)
+    means = f"volume of workload {name}'s controller {edit.before} → {edit.after}: its jobs and their history are lost"
+    return Effect(kind=Kind.LOSING, means=means, allow="replace", topic=f"volume of {name}")
+
+
 def cache_class(edit: Edit) -> Effect | None:
     """A claim's class never changes: the volume is made anew."""
     if edit.was.get(_size(edit)) is None or edit.now.get(_size(edit)) is None:

@@ -46,6 +46,7 @@ WORKLOADS: Final[tuple[Row, ...]] = (
             "startSeconds",
             "token",
             "port",
+            "partition",
             "healthPath",
             "secrets.*.config",
             "secrets.*.environment",
@@ -83,6 +84,14 @@ WORKLOADS: Final[tuple[Row, ...]] = (
         allow="replace",
         judge=workloads.cache_class,
         source=_CLAIM,
+    ),
+    Row(
+        field=f"{_AT}.storage",
+        kind=Kind.LOSING,
+        means="the volume of SLURM's controller is made anew: its jobs and their history are lost",
+        allow="replace",
+        judge=workloads.controller_volume,
+        source="SO: helm/slurm (a StatefulSet's claims never change)",
     ),
     Row(field=f"{_AT}.weights", kind=Kind.IN_PLACE, means="only the arithmetic changes; no object does", source=HERE),
     *(

@@ -155,8 +155,8 @@ def _held_by_kai(case: Case) -> Why | None:
     """Finalizers are taken off by an update of the pod, and KAI is asked for those of its pods (KAI@v0.16.8:
     pkg/operator/operands/admission/resources.go, Create and Update, failurePolicy Fail)."""
     part = down(case, ADMISSION)
-    found = table(case.inside, "metadata").get("finalizers")
+    found = table(case.json, "metadata").get("finalizers")
     held = [str(one) for one in found] if isinstance(found, list) else []
-    if part is None or not held or text(case.inside, "spec", "schedulerName") != KAI_SCHEDULER_NAME:
+    if part is None or not held or text(case.json, "spec", "schedulerName") != KAI_SCHEDULER_NAME:
         return None
     return case.say("deletion-held", finalizers=", ".join(held), part=part.name, state=f"it {state_of(case, part)}")

@@ -6,7 +6,10 @@ import json
 import stat
 
 import pytest
+import yaml
 
+from cli.status import rows
+from settings.load import load_stack_file
 from tests.cli.conftest import STACK_FILE, Project
 
 WITH_ONE = STACK_FILE.replace("version: v0.9.3}", "version: v0.9.3, canary: {version: v0.16.8, gpus: 1}}  # two")
@@ -166,3 +169,21 @@ def test_without_another_one_the_line_to_write_is_told(project: Project, capsys:
     for command in ("promote", "drop-canary"):
         assert project.run(command, "--team", "ml") == 2
         assert "write teams.ml.blueGreen.green with its version" in capsys.readouterr().err
+
+
+def test_a_teams_kubeconfig_is_that_of_the_one_that_serves_and_a_slot_has_its_own_name(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    project.write(PAIR.replace("serves: blue", "serves: green"))
+    texts = {name: yaml.safe_dump({"of": name}) for name in ("ml", "ml-green")}
+    project.outputs({"kubeconfigs": {name: {"admin": text} for name, text in texts.items()}})
+    for word, tenant in (("ml", "ml-green"), ("ml-blue", "ml"), ("ml-green", "ml-green")):
+        assert project.run("kubeconfig", "--team", word) == 0
+        assert (project.root / f"kubeconfig-one-{word}.yaml").read_text() == texts[tenant]
+
+
+def test_status_says_which_one_serves(project: Project) -> None:
+    project.write(PAIR.replace("serves: blue", "serves: green"))
+    found = rows(load_stack_file(project.root / "Pulumi.one.yaml"), {})
+    assert {row.team: row.mode for row in found} == {"ml-green": "virtual, serves", "ml": "virtual, beside ml-green"}

@@ -66,6 +66,10 @@ SEEN = [
     ("unreachable", RELEASE, "ml-scheduler-release",
      'error: configured Kubernetes cluster is unreachable: unable to load schema: Get "https://1.2.3.4:1/openapi": '
      "dial tcp 1.2.3.4:1: connect: connection refused", "API server can't be reached"),
+    ("gone", "kubernetes:core/v1:ResourceQuota", "ml-guardrails-quota",
+     'error: Preview failed: update of resource "urn:pulumi:one::gpu-tenancy::kubernetes:core/v1:ResourceQuota::q" '
+     'failed: resourcequotas "tenant" not found\n    unable to get cluster state: resourcequotas "tenant" not found',
+     'resourcequotas "tenant" is in the state and no longer on the cluster'),
     ("being-deleted", "kubernetes:batch/v1:Job", "ml-check-job",
      'error: resource "urn" was not successfully created by the Kubernetes API server: object is being deleted: '
      'jobs.batch "gpu-check" already exists\n    \n    The resource already exists in the cluster. Note that\n'
@@ -295,6 +299,13 @@ def test_a_full_node_stands_before_the_webhook_that_it_silences() -> None:
     room = said("kubernetes:batch/v1:Job", "research-check", "error: 0/2 nodes are available: 2 Insufficient cpu.")
     found = explain(webhook + room, tenants=TENANTS, stack="one")
     assert [(failure.id, failure.team) for failure in found] == [("no-room", "research"), ("webhook", "ml")]
+
+
+def test_what_was_in_the_middle_when_something_failed_is_no_cause_of_its_own() -> None:
+    stopped = said("kubernetes:core/v1:ResourceQuota", "research-q", "error: failed to run policy: context canceled")
+    broken = said(RELEASE, "ml-scheduler-release", "error: something new")
+    assert [failure.cause for failure in explain(stopped + broken, tenants=TENANTS, stack="one")] == ["something new"]
+    assert len(explain(stopped, tenants=TENANTS, stack="one")) == 1
 
 
 def test_an_unknown_error_is_shown_as_it_is_and_the_stack_s_own_echo_is_not() -> None:

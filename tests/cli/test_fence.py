@@ -15,7 +15,7 @@ from settings.models import Platform
 from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.fake_api import kubeconfig, named
 from tests.cli.fake_api import node as api_node
-from tests.cli.test_preflight_nodes import facts, found, node
+from tests.cli.one_pool import facts, found, node
 
 pytestmark = pytest.mark.slow
 
@@ -254,7 +254,7 @@ class TestWhatShouldBeFenced:
         assert project.run("fence") == 0
         out = capsys.readouterr().out
         assert out.startswith("node gpu-0 holds 1 of 5 nvidia.com/gpu for unhealthy (Xid: see the device plugin's log)")
-        assert "`make fence NODE=gpu-0 REASON=...` takes it out of service" in out
+        assert "`make fence STACK=one NODE=gpu-0 REASON=...` takes it out of service" in out
 
     def test_a_check_that_failed_is_a_reason(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
         said = {"verdict": "fail", "node": "gpu-0", "sentence": "GPU 0: pages are retired.\x1b[2J"}
@@ -263,7 +263,10 @@ class TestWhatShouldBeFenced:
         project.api.objects[REPORTS] = [broken, report, named("ConfigMap", "v1", "kube-root-ca.crt")]
         project.run("fence")
         out = capsys.readouterr().out
-        assert "node gpu-0 has a check that says fail: GPU 0: pages are retired.\\x1b[2J; `make fence NODE=gpu-0" in out
+        assert (
+            "node gpu-0 has a check that says fail: GPU 0: pages are retired.\\x1b[2J; `make fence STACK=one NODE=gpu-0"
+            in out
+        )
 
     def test_a_team_s_check_that_failed_is_a_reason_and_says_whose_it_is(
         self, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -306,7 +309,7 @@ class TestDrift:
         assert project.run("drift") == 1
         err = capsys.readouterr().err
         assert "node gpu-0 is fenced since " in err
-        assert "(Xid 79); `make unfence NODE=gpu-0` when it is well" in err
+        assert "(Xid 79); `make unfence STACK=one NODE=gpu-0` when it is well" in err
         assert "no longer fits: ml" in err
         assert "nodes of stack one are not what the stack file counts" in err
 

@@ -6,7 +6,7 @@ import pytest
 
 from cli.preflight import Level
 from names import GPU_MEMORY
-from tests.cli.test_preflight_nodes import BY_OPERATOR, OPERATOR, facts, node, one, platform
+from tests.cli.one_pool import BY_OPERATOR, OPERATOR, facts, node, one, platform
 
 
 class TestMemoryLabel:

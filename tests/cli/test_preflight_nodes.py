@@ -2,91 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from decimal import Decimal
-from typing import Any
-
 import pytest
 
-from cli.preflight import ClusterFacts, Finding, Level, NodeFacts, ObjectFacts, Taint, compare
+from cli.preflight import Level, ObjectFacts
 from names import GPU_COUNT
 from releases import SharingConfig, sharing_config
 from settings.load import parse_platform
-from settings.models import Platform
-from settings.tenants import tenants
+from tests.cli.one_pool import PLUGIN, facts, found, node, one, platform
 
-GIB = 1024**3
-OURS = Taint(key="nvidia.com/gpu", value="present")
 MIXED = {"nvidia.com/mig.strategy": "mixed", GPU_COUNT: "8"}
 FOUR = SharingConfig(name="a", strategy="timeSlicing", replicas=4)
-PLUGIN = ObjectFacts(name="kube-system/nvidia-gpu-device-plugin-large-cos", ours=False)
-OPERATOR = ObjectFacts(name="gpu-operator/gpu-operator", ours=False)
-BY_OPERATOR = ObjectFacts(name="gpu-operator/nvidia-device-plugin-daemonset", ours=False, detail="operator")
-
-
-def platform(
-    pool: dict[str, Any] | None = None,
-    gpu: dict[str, Any] | None = None,
-    *,
-    kai: str | None = "v0.16.8",
-    sharing: bool = False,
-) -> Platform:
-    """One pool `a` of the node gpu-0 with 8 GPUs, and one team with a KAI of its own, or with none."""
-    scheduler = {"mode": "virtual", "version": kai, "gpuSharing": sharing} if kai else {"mode": "default"}
-    team = {"pool": "a", "scheduler": scheduler, "resources": {"gpus": 1}}
-    return parse_platform(
-        {
-            "host": {"provider": "existing", "address": "10.0.0.5"},
-            "gpu": {"stack": "devicePlugin", **(gpu or {})},
-            "pools": {"a": {"nodes": ["gpu-0"], "gpusPerNode": 8, **(pool or {})}},
-            "teams": {"ml": {**team, **({"queues": {"work": {"gpu": 1}}} if kai else {})}},
-        },
-        "here",
-    )
-
-
-def node(**changes: Any) -> NodeFacts:
-    """A Ready node with 8 GPUs."""
-    healthy = NodeFacts(
-        name="gpu-0",
-        ready=True,
-        labels={},
-        gpus=8,
-        gpu_capacity=8,
-        cpu=Decimal(64),
-        memory=Decimal(512 * GIB),
-        pods=110,
-    )
-    return replace(healthy, **changes)
-
-
-def facts(*nodes: NodeFacts, **changes: Any) -> ClusterFacts:
-    """A healthy cluster after an `up` of ours."""
-    found = nodes or (node(),)
-    healthy = ClusterFacts(
-        version="v1.34.4",
-        nodes={entry.name: entry for entry in found},
-        runtime_classes={"nvidia": ObjectFacts(name="nvidia", ours=True, detail="nvidia")},
-        storage_classes={"standard": True},
-        namespaces={},
-        node_ports={},
-        device_plugins=[ObjectFacts(name="nvidia-device-plugin/nvidia-device-plugin", ours=True)],
-        gpu_operators=[],
-    )
-    return replace(healthy, **changes)
-
-
-def found(what: Platform, where: ClusterFacts) -> list[Finding]:
-    """Everything but what is well."""
-    every = compare(what, where, ports={}, tenants=tenants(what))
-    return [finding for finding in every if finding.level is not Level.OK and finding.id != "default-runtime"]
-
-
-def one(what: Platform, where: ClusterFacts) -> Finding:
-    """The only finding."""
-    findings = found(what, where)
-    assert len(findings) == 1, findings
-    return findings[0]
 
 
 class TestHowManyGpus:
@@ -307,69 +232,3 @@ class TestMig:
         )
         off_again = node(resources={"nvidia.com/mig-1g.24gb": 0}, labels=MIXED)
         assert one(shared, facts(off_again)).id == "mig-left-over"
-
-
-class TestTaints:
-    """A taint is key, value and effect; the list has one owner."""
-
-    def test_the_same_taint_of_a_cloud_wants_taint_true(self) -> None:
-        finding = one(platform(), facts(node(taints=(OURS,))))
-        assert (finding.id, finding.level) == ("node-taint", Level.ERROR)
-        assert finding.message == (
-            "has nvidia.com/gpu=present:NoSchedule, and taint: false leaves the team's pods without a toleration"
-        )
-        assert finding.fix == "set taint: true (same key, value, effect: no conflict)"
-        assert found(platform({"taint": True}), facts(node(taints=(OURS,)))) == []
-
-    @pytest.mark.parametrize("taint", [False, True])
-    def test_another_value_is_tolerated_by_nobody(self, taint: bool) -> None:
-        theirs = Taint(key="nvidia.com/gpu", value="true")
-        finding = one(platform({"taint": taint}), facts(node(taints=(theirs,))))
-        assert (finding.id, finding.level) == ("node-taint", Level.ERROR)
-        told = "its taint has value 'true', ours has 'present': pods tolerate nvidia.com/gpu=present:NoSchedule alone"
-        assert told in finding.message
-        assert ("409" in finding.message) == taint
-        assert finding.fix.startswith(
-            "set taint: true and taintValue: 'true' (same key, value, effect: no conflict), or "
-        )
-        assert "remove the taint (`kubectl taint node gpu-0 nvidia.com/gpu:NoSchedule-`)" in finding.fix
-
-    @pytest.mark.parametrize("value", ["true", ""])
-    def test_another_value_that_the_file_says_is_ours(self, value: str) -> None:
-        theirs = Taint(key="nvidia.com/gpu", value=value)
-        assert found(platform({"taint": True, "taintValue": value}), facts(node(taints=(theirs,)))) == []
-        finding = one(platform({"taint": True, "taintValue": value}), facts(node(taints=(OURS,))))
-        assert f"its taint has value 'present', ours has {value!r}" in finding.message
-
-    def test_a_value_is_no_advice_where_the_list_has_other_taints_too(self) -> None:
-        theirs = (Taint(key="nvidia.com/gpu", value="true"), Taint(key="dedicated", value="gpu"))
-        assert "taintValue" not in one(platform(), facts(node(taints=theirs))).fix
-
-    def test_another_effect_is_tolerated_by_nobody(self) -> None:
-        theirs = replace(OURS, effect="NoExecute")
-        finding = one(platform({"taint": True}), facts(node(taints=(theirs,))))
-        assert "its taint has effect NoExecute, ours has NoSchedule" in finding.message
-
-    def test_a_taint_that_only_asks_keeps_nobody_off_but_owns_the_list(self) -> None:
-        asks = Taint(key="dedicated", effect="PreferNoSchedule")
-        assert found(platform(), facts(node(taints=(asks,)))) == []
-        finding = one(platform({"taint": True}), facts(node(taints=(asks,))))
-        assert "dedicated:PreferNoSchedule" in finding.message
-        assert "409" in finding.message
-
-    def test_what_we_set_ourselves_is_ours_to_take_away(self) -> None:
-        ours = node(taints=(OURS,), taints_are_ours=True)
-        assert found(platform(), facts(ours)) == []
-        assert found(platform({"taint": True}), facts(ours)) == []
-
-    def test_the_same_taint_among_others_is_not_promised_to_be_free_of_conflict(self) -> None:
-        both = node(taints=(OURS, Taint(key="dedicated", value="gpu")))
-        finding = one(platform(), facts(both))
-        assert "no conflict" not in finding.fix
-        assert "dedicated-" in finding.fix
-
-    def test_a_cordoned_node_cannot_take_our_taint_yet(self) -> None:
-        cordoned = node(cordoned=True, taints=(Taint(key="node.kubernetes.io/unschedulable"),))
-        assert [finding.id for finding in found(platform(), facts(cordoned))] == ["node-cordoned"]
-        ids = [(finding.id, finding.level) for finding in found(platform({"taint": True}), facts(cordoned))]
-        assert ids == [("node-cordoned", Level.WARNING), ("node-taint", Level.ERROR)]

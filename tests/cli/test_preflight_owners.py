@@ -7,16 +7,7 @@ from typing import Any
 import pytest
 
 from cli.preflight import Level, ObjectFacts
-from tests.cli.test_preflight_nodes import (
-    BY_OPERATOR,
-    OPERATOR,
-    PLUGIN,
-    facts,
-    found,
-    node,
-    one,
-    platform,
-)
+from tests.cli.one_pool import BY_OPERATOR, OPERATOR, PLUGIN, facts, found, node, one, platform
 
 
 class TestOwners:

@@ -13,14 +13,7 @@ from cli.preflight.nodes import cores, gibibytes
 from settings.load import parse_platform
 from settings.models import Override
 from settings.tenants import tenants
-from tests.cli.test_preflight_nodes import (
-    GIB,
-    facts,
-    found,
-    node,
-    one,
-    platform,
-)
+from tests.cli.one_pool import GIB, facts, found, node, one, platform
 
 
 class TestPoolsAndSizes:

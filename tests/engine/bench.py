@@ -51,24 +51,27 @@ def by_hand(engine: Engine, data: Mapping[str, Any], folder: Path) -> float:
     shutil.copy(data["host"]["kubeconfig"], folder / "kubeconfig")
     labels = node_labels(recorded)
     began = time.monotonic()
-    for node, key, value in labels:
-        engine.kubectl("label", "node", node, f"{key}={value}")
-    subprocess.run([str(ROOT / "tests/engine/by_hand.sh"), str(folder), *data["teams"]], check=True)
-    seconds = time.monotonic() - began
+    try:
+        for node, key, value in labels:
+            engine.kubectl("label", "node", node, f"{key}={value}", "--overwrite")
+        subprocess.run([str(ROOT / "tests/engine/by_hand.sh"), str(folder), *data["teams"]], check=True)
+        return time.monotonic() - began
+    finally:
+        _undone(engine, data, folder, labels)
+
+
+def _undone(engine: Engine, data: Mapping[str, Any], folder: Path, labels: list[tuple[str, str, str]]) -> None:
+    """Take away what the script made, however far it came."""
     for node, key, _ in labels:
         engine.kubectl("label", "node", node, f"{key}-")
     releases = [(team, f"team-{team}") for team in data["teams"]]
     releases += [(found.stem, found.read_text()) for found in folder.glob("shared/*.namespace")]
     for name, namespace in releases:
-        subprocess.run(
-            ["helm", "--kubeconfig", str(folder / "kubeconfig"), "uninstall", name, "-n", namespace, "--wait"],
-            check=True,
-            capture_output=True,
-        )
+        words = ["helm", "--kubeconfig", str(folder / "kubeconfig"), "uninstall", name, "-n", namespace]
+        subprocess.run([*words, "--wait", "--ignore-not-found"], check=False, capture_output=True)
     for team in data["teams"]:
         engine.kubectl("delete", "-f", str(folder / team / "host.yaml"), "--wait", "--ignore-not-found")
     engine.kubectl("delete", "-f", str(folder / "shared.yaml"), "--wait", "--ignore-not-found")
-    return seconds
 
 
 def node_labels(recorded: list[dict[str, Any]]) -> list[tuple[str, str, str]]:

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Stands for docker, kind, snap, microk8s, k3s and others: writes each call down and keeps a little state, as they do.
 # STUB_HOME: folder with `calls`, and `state/`. STUB_KILL_AT=N: end the caller with SIGKILL in call N, after its effect.
+# STUB_DEFAULT_RUNTIME: what Docker says of itself, whatever its file says.
 # STUB_FAIL="name words": that call fails with exit code 1 and does nothing.
 # It starts no program that bash can do without: the tests call it thousands of times.
 name=${0##*/}
@@ -16,7 +17,7 @@ fi
 ask() { [ -e "$state/$1" ]; }
 code=0
 case "$name $*" in
-"docker info --format"*) cat "$state/default-runtime" 2>/dev/null || echo runc ;;
+"docker info --format"*) if [ -n "${STUB_DEFAULT_RUNTIME:-}" ]; then echo "$STUB_DEFAULT_RUNTIME"; else cat "$state/default-runtime" 2>/dev/null || echo runc; fi ;;
 "docker port"*) [ ! -e "$state/kind-config" ] || sed -n 's/.*hostPort: \([0-9]*\),.*/\1\/tcp -> 0.0.0.0:\1/p' "$state/kind-config" ;;
 "docker exec "*" test -e /etc/gpu-tenancy-ready") ask "ready-$2" || code=1 ;;
 "docker exec "*" touch /etc/gpu-tenancy-ready") touch "$state/ready-$2" ;;

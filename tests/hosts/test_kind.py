@@ -81,6 +81,32 @@ class TestKind:
         host.run(remove(found))
         assert not (host.root / "etc/docker/daemon.json").exists()
 
+    def test_a_docker_that_does_not_come_back_gets_its_files_again(self, host: Host) -> None:
+        with_docker(host)
+        before = host.files()
+        # it starts, and not with the runtime that its file names
+        host.environment["STUB_DEFAULT_RUNTIME"] = "runc"
+        code, said = host.run(install(with_gpus("kind", GPU_KIND)))
+        assert (code, said.splitlines()[-1]) == (
+            3,
+            "kind: REFUSED: Docker did not come back with nvidia as its default runtime; its files are as they were, "
+            "and it runs; see journalctl -u docker",
+        )
+        assert host.files() == before
+        assert not host.has("cluster")
+        host.environment["STUB_FAIL"] = "systemctl restart docker"
+        code, said = host.run(install(with_gpus("kind", GPU_KIND)))
+        assert "nor with its files as they were, which are there again" in said
+        assert host.files() == before
+
+    def test_a_command_that_fails_where_nobody_looks_is_named(self, host: Host) -> None:
+        with_docker(host)
+        host.environment["STUB_FAIL"] = "nvidia-ctk runtime configure --runtime=docker"
+        code, said = host.run(install(with_gpus("kind", GPU_KIND)))
+        assert code == 1
+        assert said.splitlines()[-1].startswith("kind: FAILED with exit code 1: nvidia-ctk runtime configure")
+        assert said.count("FAILED") == 1
+
     def test_without_the_word_in_the_stack_file_docker_is_not_changed(self, host: Host) -> None:
         with_docker(host)
         code, said = host.run(install(with_gpus("kind", {"gpus": "all"})))

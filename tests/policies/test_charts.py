@@ -40,7 +40,7 @@ def test_a_release_of_no_component_is_refused(parent: str) -> None:
     stray = resource(names.RELEASE, "stray", vcluster().properties, parent=parent)
     assert messages("known-values", [stray]) == [
         "Release stray: belongs to no component whose charts the rules know (VirtualCluster, KaiScheduler, "
-        "GpuSoftware), so nothing judges what its chart makes; register it as that component's child"
+        "GpuSoftware, SlinkyCluster), so nothing judges what its chart makes; register it as that component's child"
     ]
 
 

@@ -221,6 +221,12 @@ def test_unlimited_is_refused_unless_the_stack_allows_it(subject: PolicyResource
     assert messages("no-unlimited-gpu", [subject], allowUnlimited=True) == []
 
 
+def test_a_queue_that_is_unlimited_as_its_team_says_is_told_once() -> None:
+    (only,) = messages("no-unlimited-gpu", [team(queues={"a": leaf(1, -1)}), queue(limit=-1)])
+    assert only.startswith("Team ml: the GPU limit of queue a is -1")
+    assert len(messages("no-unlimited-gpu", [team(), queue(limit=-1)])) == 1
+
+
 def test_a_team_without_a_host_quota_is_refused() -> None:
     assert messages("host-resource-quota", without(names.RESOURCE_QUOTA)) == [
         "team ml: no ResourceQuota for every pod in host namespace team-ml, so nothing on the host holds it to 6 GPUs; "

@@ -60,6 +60,7 @@ def test_a_bound_where_there_was_none_is_a_lower_limit() -> None:
         ("requests.nvidia.com/gpu", "6", "2", "3", "lowers the GPU limit from 6 to 2, and 3 run now"),
         ("requests.nvidia.com/mig-1g.5gb", "4", "2", "3", "lowers the nvidia.com/mig-1g.5gb limit from 4 to 2, and 3"),
         ("requests.cpu", "8", "2500m", "3", "lowers the CPU limit from 8 cores to 2.5 cores, and 3 cores are used now"),
+        ("requests.cpu", "2", "1", "2", "lowers the CPU limit from 2 cores to 1 core, and 2 cores are used now"),
         ("requests.memory", "8Gi", "4Gi", "5Gi", "the memory limit from 8 GiB to 4 GiB, and 5 GiB are used now"),
         ("pods", "50", "20", "30", "lowers the pods limit from 50 pods to 20 pods, and 30 pods are used now"),
         ("count/pods", "50", "20", "30", "lowers the pods limit from 50 pods to 20 pods, and 30 pods are used now"),

@@ -79,7 +79,7 @@ def test_servers_that_do_not_fit_together_are_refused() -> None:
         ({**CHAT, "queue": "nights"}, {}, "must be a leaf queue of team ml, got 'nights'; write one of training"),
         (CHAT, {"pools__gpu__gpuMemoryMib": None}, "needs gpuMemoryMib, without it nobody can say"),
         (CHAT, {"teams__ml__scheduler": {"mode": "virtual", "version": "v0.16.8"}}, "needs scheduler.gpuSharing"),
-        ({**CHAT, "cpu": 17}, {}, "resources.cpu of team ml, completion tests included, got 17050m CPU of 16000m"),
+        ({**CHAT, "cpu": 17}, {}, "resources.cpu of team ml, what comes with them included, got 17050m CPU of 16000m"),
         ({**CHAT, "memory": "70G"}, {}, "must fit resources.memory of team ml"),
         ({**CHAT, "memoryLimit": "2G"}, {}, "memoryLimit: must be at least the request, got 2G below 4Gi"),
         ({**CHAT, "sharedMemory": "4Gi"}, {}, "sharedMemory: counts in the pod's memory"),

@@ -52,8 +52,14 @@ change_docker() {
     nvidia-ctk runtime configure --runtime=docker --config="$DAEMON" --set-as-default --cdi.enabled
     nvidia-ctk config --config-file="$TOOLKIT_CONFIG" --set accept-nvidia-visible-devices-as-volume-mounts=true --in-place
     say "restarting Docker"
-    systemctl restart docker
-    [ "$(docker_default_runtime)" = nvidia ] || refuse "Docker's default runtime is still $(docker_default_runtime) after its restart; see journalctl -u docker"
+    systemctl restart docker || true
+    [ "$(docker_default_runtime)" = nvidia ] && return 0
+    # a Docker that does not come back takes every container of the host with it
+    put_back "$DAEMON"
+    put_back "$TOOLKIT_CONFIG"
+    systemctl restart docker || refuse "Docker did not come back with nvidia as its default runtime, nor with its files as they were, which are there again; see journalctl -u docker"
+    rm -rf -- "$STATE/before" "$STATE/docker-changed"
+    refuse "Docker did not come back with nvidia as its default runtime; its files are as they were, and it runs; see journalctl -u docker"
 }
 
 node_config() {

@@ -1,0 +1,126 @@
+"""SLURM on Kubernetes, by Slinky, in a team's cluster. Rendered against its charts, not run.
+
+Owns: the operator's Release, and the one of the SLURM cluster whose workers go through the team's queue.
+Leaves to others: the values (`releases/slinky.py`), what the workers may be (`settings/slurm_workload_rules.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+import names
+from components.base import Component
+from components.workloads.pods import NAMESPACE, Placement, Spec
+from names import JSON
+from releases import slinky
+from settings.artifacts import chart_for
+from settings.models import Artifacts
+from settings.workloads import SlurmWorkload
+
+START_SECONDS = 600
+"""Helm waits so long for the operator, whose webhook is asked about the cluster's objects."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlinkyClusterArgs:
+    """`provider` is the tenant's."""
+
+    name: str
+    workload: SlurmWorkload
+    place: Placement
+    artifacts: Artifacts
+    provider: k8s.Provider
+    depends_on: list[pulumi.Resource]
+
+
+class SlinkyCluster(Component):
+    """One SLURM cluster."""
+
+    def __init__(self, name: str, args: SlinkyClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        workload, release = args.workload, slinky.SLINKY[slinky.DEFAULT_SLINKY]
+        super().__init__(
+            name,
+            {
+                "team": args.place.team,
+                "gpus": workload.gpu.count or 0,
+                "replicas": workload.replicas,
+                "queue": args.place.queue(workload.queue),
+                "partition": workload.partition,
+                "version": release.version,
+            },
+            opts,
+        )
+        self._args = args
+        operator = self._release(
+            f"{name}-operator",
+            slinky.OPERATOR_CHART,
+            f"{args.name}-operator",
+            slinky.slinky_operator_values(
+                release,
+                namespace=NAMESPACE,
+                image_registry=args.artifacts.image_registry,
+                pull_policy=args.artifacts.image_pull_policy,
+            ),
+            args.depends_on,
+        )
+        self._release(
+            f"{name}-cluster",
+            slinky.CLUSTER_CHART,
+            args.name,
+            slinky.slinky_values(
+                release,
+                workers(workload, args.place),
+                partition=workload.partition,
+                storage=workload.storage,
+                image_registry=args.artifacts.image_registry,
+                pull_policy=args.artifacts.image_pull_policy,
+            ),
+            [operator],
+        )
+        self.register_outputs({})
+
+    def _release(
+        self, name: str, chart_name: str, release_name: str, values: dict[str, JSON], needs: list[pulumi.Resource]
+    ) -> k8s.helm.v3.Release:
+        args = self._args
+        chart = chart_for(chart_name, slinky.DEFAULT_SLINKY, args.artifacts)
+        return k8s.helm.v3.Release(
+            name,
+            name=release_name,
+            namespace=NAMESPACE,
+            chart=chart.chart,
+            version=chart.version,
+            repository_opts={"repo": chart.repo} if chart.repo else None,
+            values=values,
+            atomic=True,
+            cleanup_on_fail=True,
+            max_history=5,
+            timeout=START_SECONDS,
+            opts=self.child(provider=args.provider, depends_on=needs),
+        )
+
+
+def workers(workload: SlurmWorkload, place: Placement) -> slinky.Workers:
+    """The workers of a SLURM, placed as all work of the team is: by its queue, on its nodes."""
+    pod: Spec = {"automountServiceAccountToken": False}
+    if place.scheduler_name is not None:
+        pod["schedulerName"] = place.scheduler_name
+    if place.runtime_class is not None:
+        pod["runtimeClassName"] = place.runtime_class
+    if place.node_selector:
+        pod["nodeSelector"] = dict[str, JSON](place.node_selector)
+    if place.tainted:
+        pod["tolerations"] = [{"key": names.GPU, "operator": "Exists", "effect": "NoSchedule"}]
+    queue = place.queue(workload.queue)
+    return slinky.Workers(
+        replicas=workload.replicas,
+        gpus=workload.gpu.count or 0,
+        cpu=workload.cpu,
+        memory=workload.memory,
+        memory_limit=workload.memory_at_most,
+        labels={**place.labels, **({names.KAI_QUEUE_LABEL: queue} if queue else {})},
+        pod=pod,
+    )
