@@ -86,7 +86,6 @@ def test_everything_that_is_refused_is_told_at_once(api: FakeApi, engine: Engine
     found = refused(api, parse_platform(data, "here"), stack="prod")
     assert [cause.split(":")[0] for cause in found] == [
         "policy no-unlimited-gpu",
-        "policy no-unlimited-gpu",
         "team gone is left out of the stack file, and it is protected against deletion",
         "the last run was killed",
         "preflight, pool a, node gpu-0",
