@@ -51,7 +51,7 @@ def test_a_simulation_runs_the_whole_program_and_exits_by_its_verdict(name: str,
 
 
 def test_a_hung_step_is_ended_by_the_watchdog_and_the_report_says_how_far_it_came() -> None:
-    code, report, _ = run_probe("--simulate", str(SIMULATIONS / "hung.json"), "--step-limit", "0.7")
+    code, report, _ = run_probe("--simulate", str(SIMULATIONS / "hung.json"), "--step-limit", "5")
     assert (code, report["verdict"]) == (2, "fail")
     assert report["findings"][0]["id"] == "run.hung"
     assert report["findings"][0]["value"] == "matmul"
@@ -63,7 +63,7 @@ def test_a_hung_step_is_ended_by_the_watchdog_and_the_report_says_how_far_it_cam
 def test_a_hang_that_is_not_the_gpus_is_not_blamed_on_it(tmp_path: Path) -> None:
     slow = tmp_path / "slow.json"
     slow.write_text(json.dumps({"base": HEALTHY, "name": "slow", "faults": {"import": {"hang": True}}}))
-    code, report, _ = run_probe("--simulate", str(slow), "--step-limit", "0.5")
+    code, report, _ = run_probe("--simulate", str(slow), "--step-limit", "5")
     assert (code, report["verdict"]) == (3, "could-not-tell")
     assert "cold image" in report["sentence"]
 
@@ -94,9 +94,10 @@ def test_an_error_in_a_step_is_named_and_no_later_cuda_step_is_trusted(tmp_path:
 
 
 def test_the_deadline_ends_the_check_with_a_partial_report() -> None:
-    code, report, _ = run_probe("--simulate", str(SIMULATIONS / "hung.json"), "--deadline", "1.5")
+    # the step before it hangs for ever: the deadline only has to leave a busy machine the time to get there
+    code, report, _ = run_probe("--simulate", str(SIMULATIONS / "hung.json"), "--deadline", "12")
     assert (code, report["verdict"]) == (3, "could-not-tell")
-    assert "the deadline of 1.5 s passed in step matmul" in report["sentence"]
+    assert "the deadline of 12 s passed in step matmul" in report["sentence"]
     assert report["coverage"]["steps"]["memory"] == "done"
 
 
