@@ -9,7 +9,6 @@ Owns: the one patch, who still runs there, what to look at, the words. Leaves to
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from difflib import get_close_matches
@@ -36,6 +35,7 @@ from names import (
     Object,
 )
 from seen.model import Team
+from seen.plain import parsed, text
 from settings.models import Platform
 from settings.problems import escaped
 
@@ -154,12 +154,10 @@ def _bad_checks(client: Client) -> dict[str, str]:
     found = {}
     for each in client.list(ConfigMap, namespace=HOST_NAMESPACE):
         name = (each.metadata.name if each.metadata else None) or ""
-        try:
-            report = json.loads((each.data or {}).get("report.json", "")) if name.startswith(CHECK_REPORT) else {}
-        except ValueError:
-            continue
-        if isinstance(report, dict) and report.get("verdict") in BAD and isinstance(report.get("node"), str):
-            found[report["node"]] = f"has a check that says {report['verdict']}: {escaped(str(report.get('sentence')))}"
+        report = parsed((each.data or {}).get("report.json")) if name.startswith(CHECK_REPORT) else {}
+        verdict, node = text(report, "verdict"), report.get("node")
+        if verdict in BAD and isinstance(node, str):
+            found[node] = f"has a check that says {verdict}: {escaped(str(report.get('sentence')))}"
     return found
 
 

@@ -5,7 +5,6 @@ Owns: reading the outputs and each team's API, the rows. A team whose API is dow
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from cli.reach import reach_of
 from kube.health import faults
 from names import CHECK_NAMESPACE, CHECK_REPORT, Object
 from probe.pair import LISTED, listing
+from seen.plain import Json, parsed
 from settings.models import Platform, SchedulerMode, Team
 from settings.tenants import canary_of, slot_of, tenants
 
@@ -261,7 +261,7 @@ def team_states(
 
 def team_state(output: Object, target: Target | None) -> TeamState:
     """Return what is known of one tenant. A report on its API is newer than the one in the outputs."""
-    last = _json(output.get("check"))
+    last = parsed(output.get("check"))
     verdict, checked_at = _verdict(last)
     version = output.get("schedulerVersion")
     known = TeamState(
@@ -283,7 +283,7 @@ def team_state(output: Object, target: Target | None) -> TeamState:
     if report is None:
         return replace(known, api="up")
     data = report.get("data") or {}
-    latest = _json(data.get("report.json"))
+    latest = parsed(data.get("report.json"))
     newer, at = _verdict(latest)
     return replace(
         known,
@@ -323,22 +323,14 @@ def _moment(text: str) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _json(text: Any) -> Object:
-    try:
-        parsed = json.loads(text or "{}")
-    except (TypeError, ValueError, RecursionError):  # a team may have written any depth of brackets
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
-
-
-def _pods(report: Object) -> tuple[Object, ...]:
+def _pods(report: Json) -> tuple[Object, ...]:
     """The listing of a pair. Read from a team's own cluster, where the team may have written anything."""
     found = report.get("pods")
     rows = found if isinstance(found, list) else []
     return tuple({key: row.get(key) for key in LISTED} for row in rows if isinstance(row, dict))
 
 
-def _verdict(report: Object) -> tuple[str | None, datetime | None]:
+def _verdict(report: Json) -> tuple[str | None, datetime | None]:
     verdict = report.get("verdict")
     value = report.get("startedAt")
     moment = _moment(value) if isinstance(value, str) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,6 +12,15 @@ from typing import TypeAlias
 from capacity import api_quantity
 
 Json: TypeAlias = Mapping[str, object]
+
+
+def parsed(said: object) -> Json:
+    """The mapping that a text of JSON holds; empty where it is none. A team may have written any depth of brackets."""
+    try:
+        found = json.loads(said) if isinstance(said, str) else None
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, Mapping) else {}
 
 
 def table(thing: object, *path: str) -> Json:

@@ -6,7 +6,6 @@ Leaves to others: a pod alone (`pods.py`), the units of a node (`gpus.py`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
@@ -26,7 +25,7 @@ from names import (
 )
 from seen.gpus import RESERVED_UUID, Taken, units_of
 from seen.model import Check, Component, Event, Finding, Gap, Holder, Node, Pod, Pool, Queue, Seen, Team
-from seen.plain import Json, condition, moment, name, namespace, number, rows, table, text
+from seen.plain import Json, condition, moment, name, namespace, number, parsed, rows, table, text
 from seen.pods import INNER_NAME, INNER_NAMESPACE, gpus_asked, groups, memory_of, pod_of, requests
 from seen.read import UP, Look, Said
 from settings.models import HostProvider, Platform, SchedulerMode
@@ -297,10 +296,7 @@ def _quota(host: Said, space: str) -> dict[str, tuple[float, float]]:
 
 def _check(said: Said) -> Check | None:
     held = next((table(one, "data") for one in said.all("check")), {})
-    try:
-        report = json.loads(text(held, "report.json") or "{}")
-    except (ValueError, RecursionError):  # a team may have written any depth of brackets
-        report = {}
+    report = parsed(text(held, "report.json"))
     verdict = text(held, "verdict") or text(report, "verdict")
     if not verdict:
         return None

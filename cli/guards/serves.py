@@ -5,7 +5,6 @@ Owns: refusing one that has not. Leaves to others: what a switch means (`preview
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import date
 from typing import Final
@@ -15,6 +14,7 @@ from cli.guards.refusal import Refusal, line_for_team
 from components.team.protection import override_for
 from components.team.tenant import Tenant, resolve
 from components.team.tenant import facts as facts_of
+from seen.plain import parsed, text
 from settings.models import Platform
 from settings.tenants import serving, slot_name
 
@@ -57,15 +57,5 @@ def _unproven(tenant: Tenant, facts: Mapping[str, object] | None) -> str | None:
     now = facts_of(tenant)
     if any(facts.get(version) != now[version] for version in VERSIONS):
         return "its last check was of other versions"
-    verdict = verdict_of(facts.get("check"))
+    verdict = text(parsed(facts.get("check")), "verdict")
     return f"its last check said {verdict or 'nothing'}" if tenant.is_checked and verdict not in PASSED else None
-
-
-def verdict_of(report: object) -> str | None:
-    """The verdict in a check's report; None where it is none."""
-    try:
-        found = json.loads(report) if isinstance(report, str) else None
-    except ValueError:
-        return None
-    verdict = found.get("verdict") if isinstance(found, dict) else None
-    return verdict if isinstance(verdict, str) else None

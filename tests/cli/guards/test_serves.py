@@ -50,6 +50,7 @@ def check(verdict: str) -> str:
         ({"check": check("no capacity")}, "its last check said no capacity"),
         ({"check": None}, "its last check said nothing"),
         ({"check": "[1"}, "its last check said nothing"),
+        ({"check": "[" * 100_000}, "its last check said nothing"),
         ({"failed": ["Release: timed out"]}, "something of it failed in the last update"),
         ({"schedulerVersion": "v0.12.23"}, "its last check was of other versions"),
         ({"vclusterVersion": "0.30.0"}, "its last check was of other versions"),
