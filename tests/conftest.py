@@ -316,6 +316,8 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         # outputs of failed resources that nobody awaits
         loop.set_exception_handler((lambda *_: None) if failing else None)
         asyncio.set_event_loop(loop)
+        # the SDK keeps the first root of a process, and with it the stack's name of whichever test came first
+        pulumi.runtime.settings.ROOT.set(None)
         pulumi.runtime.set_mocks(
             recorder, project="gpu-tenancy", stack=stack, preview=preview, monitor=RecordingMonitor(recorder)
         )
@@ -330,7 +332,6 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         @pulumi.runtime.test  # type: ignore[untyped-decorator]  # the SDK's own decorator
         def program() -> None:
             root = cast(Stack, pulumi.runtime.get_root_resource())
-            root.outputs = {}  # the mocks keep one stack for all programs
             runpy.run_path(str(ROOT / "__main__.py"), run_name=f"program-{uuid.uuid4().hex}")
             pulumi.Output.from_input(root.outputs).apply(recorder.exports.update)
 
