@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Final
 
 import pytest
@@ -23,13 +22,12 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
-def untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def untouched(monkeypatch: pytest.MonkeyPatch) -> None:
     """The measured program takes the waits away for good: a test gives them back."""
     import kube
 
     for wait in bench.WAITS:
         monkeypatch.setattr(kube, wait, getattr(kube, wait))
-    yield
 
 
 def test_each_team_costs_what_those_before_it_did() -> None:
