@@ -11,7 +11,7 @@ import pulumi
 from cli.guards import program as guards
 from cli.guards.refusal import RefusedError
 from components import platform as build
-from components.base import unless_failed
+from components.base import few_frames, unless_failed
 from components.secrets import MissingSecretError, stack_secrets
 from components.team.tenant import resolve
 from kube import KubeconfigError
@@ -37,10 +37,11 @@ def main() -> None:
         raise pulumi.RunError(str(error)) from None
 
     tenants = resolve(platform)
-    cluster = build.cluster(platform, tenants, known, secrets)
-    parts = build.host(platform, cluster, tenants)
-    host = build.protection(parts, build.slurm(platform, secrets), protections)
-    teams = build.teams(platform, parts, tenants, date.today(), secrets, host, protections)
+    with few_frames():
+        cluster = build.cluster(platform, tenants, known, secrets)
+        parts = build.host(platform, cluster, tenants)
+        host = build.protection(parts, build.slurm(platform, secrets), protections)
+        teams = build.teams(platform, parts, tenants, date.today(), secrets, host, protections)
 
     pulumi.export("cluster", {"context": cluster.context, "provider": platform.host.provider.value, "uid": cluster.uid})
     pulumi.export("pools", {name: pool.facts for name, pool in parts.pools.items()})

@@ -48,7 +48,7 @@ def platform(teams: int) -> dict[str, Any]:
     }
 
 
-def run(program: Any, monitor: mocks.MockMonitor, answers: mocks.Mocks, config: dict[str, str]) -> float:
+def run(work: Any, monitor: mocks.MockMonitor, answers: mocks.Mocks, config: dict[str, str]) -> float:
     """Run a program under mocks; seconds of CPU time until everything is registered: nothing waits here, and other work
     on the machine is not ours."""
     asyncio.set_event_loop(asyncio.new_event_loop())
@@ -58,8 +58,13 @@ def run(program: Any, monitor: mocks.MockMonitor, answers: mocks.Mocks, config: 
     pulumi.runtime.set_all_config(config, [])
     settings.SETTINGS.callbacks = Hooks()
     began = time.process_time()
-    pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]  # the SDK's own decorator
+    pulumi.runtime.test(work)()  # type: ignore[no-untyped-call]  # the SDK's own decorator
     return time.process_time() - began
+
+
+def program() -> None:
+    """The real program."""
+    runpy.run_path(str(ROOT / "__main__.py"))
 
 
 def ours(teams: int) -> float:
@@ -71,7 +76,7 @@ def ours(teams: int) -> float:
         setattr(kube, wait, not_waiting)  # a plain assignment is of another type
     config = {"gpu-tenancy:platform": json.dumps(platform(teams)), "gpu-tenancy:kubeconfig": kubeconfig("unit")}
     answers = Recorder()
-    return run(lambda: runpy.run_path(str(ROOT / "__main__.py")) and None, mocks.MockMonitor(answers), answers, config)
+    return run(program, mocks.MockMonitor(answers), answers, config)
 
 
 def record(data: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -85,19 +90,19 @@ def record(data: Mapping[str, Any]) -> list[dict[str, Any]]:
         "gpu-tenancy:kubeconfig": kubeconfig(data["host"].get("context") or "unit"),
     }
     answers = Recorder()
-    run(lambda: runpy.run_path(str(ROOT / "__main__.py")) and None, RecordingMonitor(answers), answers, config)
+    run(program, RecordingMonitor(answers), answers, config)
     return [{"type": r.type, "name": r.name, "inputs": r.inputs, "read": r.read} for r in answers.resources]
 
 
 def bare(recorded: list[dict[str, Any]]) -> float:
     """Seconds of CPU time for a program that only registers the same objects."""
 
-    def program() -> None:
+    def declare() -> None:
         for entry in recorded:
             register(entry)
 
     answers = Recorder()
-    return run(program, mocks.MockMonitor(answers), answers, {})
+    return run(declare, mocks.MockMonitor(answers), answers, {})
 
 
 def register(entry: dict[str, Any]) -> None:
