@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pulumi
@@ -44,7 +44,7 @@ class GuardrailsArgs:
     tenant: Tenant
     provider: k8s.Provider
     host_kubeconfig: pulumi.Output[str]
-    beside: Mapping[str, int] = field(default_factory=dict)
+    beside: Mapping[str, int]
 
 
 def lowered_first(name: str, kubeconfig: pulumi.Output[str], beside: Mapping[str, int]) -> pulumi.ResourceHook:

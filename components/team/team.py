@@ -214,8 +214,6 @@ class Team(Component):
                 depends_on=[inner],
                 after=[*self._args.proven, *([self.team_queues] if self.team_queues else [])],
                 own_namespace=True,
-                own_priority=True,
-                vcluster=inner.release,
             ),
             self.child(),
         )
