@@ -6,7 +6,6 @@ import base64
 import itertools
 import json
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +21,7 @@ import kube.client
 import kube.waits
 from releases import Leftover
 from tests.conftest import nobody
+from tests.serving import serving as serving_it
 
 CONFIG = Leftover(api_version="kai.scheduler/v1", kind="Config", name="kai-config")
 PATH = "/apis/kai.scheduler/v1/configs/kai-config"
@@ -109,12 +109,8 @@ def serving(
         server.socket, server.server_address = held, held.getsockname()
         server.server_port = server.server_address[1]
         server.server_activate()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with serving_it(server):
         yield json.dumps(kubeconfig(f"http://127.0.0.1:{server.server_port}", token="t")), asked
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 MISSING = {"kind": "Status", "code": 404, "status": "Failure", "reason": "NotFound", "message": "not found"}
