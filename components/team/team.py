@@ -13,7 +13,8 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 import names
-from components.base import Component, unless_failed
+from components.base import Component
+from components.failures import unless_failed
 from components.check import job
 from components.check.gpu_check import GpuCheck, GpuCheckArgs
 from components.check.host import pod_settings, sharing
