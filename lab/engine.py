@@ -21,9 +21,10 @@ from typing import Any, Protocol
 import pulumi
 from pulumi.runtime import mocks, resource, rpc, settings
 from pulumi.runtime.proto import resource_pb2, source_pb2
-from pulumi.runtime.stack import ResourceRegistrationFailed, run_in_stack, wait_for_rpcs
+from pulumi.runtime.stack import run_in_stack, wait_for_rpcs
 from pulumi.runtime.sync_await import _ensure_event_loop, _sync_await
 
+from components import failures
 from lab.data import hide_secret_data, kept, masked, plain, short
 from lab.errors import LabError
 from lab.objects import Json
@@ -162,7 +163,7 @@ class Monitor(mocks.MockMonitor):
             raise
         serialized = _sync_await(rpc.serialize_properties(outputs, {}))
         self.resources[urn] = mocks.MockMonitor.ResourceRegistration(urn, request.id, outputs)
-        return resource_pb2.ReadResourceResponse(urn=urn, properties=serialized)
+        return resource_pb2.ReadResourceResponse(urn=urn, id=request.id if known else "", properties=serialized)
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
         _ensure_event_loop()  # type: ignore[no-untyped-call]
@@ -280,7 +281,7 @@ def run(program: Callable[[], None], monitor: Monitor, *, stack: str, dry_run: b
     async def settle() -> None:
         try:
             await run_in_stack(program)
-        except ResourceRegistrationFailed as failed:
+        except failures.FailedError as failed:
             # what depends on a failed resource fails with it; wait for all that does not
             while True:
                 settings.SETTINGS.rpc_manager.unhandled_exception = None
@@ -289,7 +290,7 @@ def run(program: Callable[[], None], monitor: Monitor, *, stack: str, dry_run: b
                     if not monitor.failures:  # the program's own wait failed, and no resource was asked for
                         monitor.failures.append(str(failed))
                     return
-                except ResourceRegistrationFailed:
+                except failures.FailedError:
                     continue
 
     def inside() -> None:
@@ -305,6 +306,7 @@ def run(program: Callable[[], None], monitor: Monitor, *, stack: str, dry_run: b
                 )
             )
             settings.SETTINGS.callbacks = _NoHooks()
+            failures.are_told()  # whatever program it is
             pulumi.runtime.set_all_config(dict(config), [f"{PROJECT}:kubeconfig"])
             with _without_places():
                 loop.run_until_complete(settle())

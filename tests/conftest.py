@@ -12,7 +12,7 @@ import signal
 import socket
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,7 +24,9 @@ import pytest
 import yaml
 from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.proto import resource_pb2, source_pb2
-from pulumi.runtime.stack import ResourceRegistrationFailed, Stack
+from pulumi.runtime.stack import Stack
+
+from components.failures import FailedError
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRET_MARK = "4dabf18193072939515e22adb298388d"
@@ -182,9 +184,9 @@ def serialized(state: Mapping[str, Any]) -> Any:
 class RecordingMonitor(mocks.MockMonitor):
     """Keeps what plain mocks throw away: parent, options, registered outputs. Answers without a loop of its own."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, fails: str = "") -> None:
         super().__init__(recorder)
-        self._recorder = recorder
+        self._recorder, self._fails = recorder, fails
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802  the SDK's own name
         urn = self.make_urn(request.parent, request.type, request.name)
@@ -192,6 +194,8 @@ class RecordingMonitor(mocks.MockMonitor):
             return resource_pb2.RegisterResourceResponse(urn=urn)
         inputs = rpc.deserialize_properties(request.object, keep_unknowns=True)
         self._keep(request, inputs, request.deletedWith)
+        if request.name == self._fails:
+            return resource_pb2.RegisterResourceResponse(urn=urn, result=resource_pb2.Result.FAIL)
         if settings.is_dry_run():
             inputs = rpc.deserialize_properties(request.object)
         id_, state = self._recorder.new_resource(
@@ -204,6 +208,9 @@ class RecordingMonitor(mocks.MockMonitor):
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802
         self._keep(request, {"id": request.id}, "", read=True)
+        urn = self.make_urn(request.parent, request.type, request.name)
+        if request.name == self._fails:
+            return resource_pb2.ReadResourceResponse(urn=urn, result=resource_pb2.Result.FAIL)
         _, state = self._recorder.new_resource(
             mocks.MockResourceArgs(
                 typ=request.type,
@@ -212,8 +219,7 @@ class RecordingMonitor(mocks.MockMonitor):
                 resource_id=request.id,
             )
         )
-        urn = self.make_urn(request.parent, request.type, request.name)
-        return resource_pb2.ReadResourceResponse(urn=urn, properties=serialized(state))
+        return resource_pb2.ReadResourceResponse(urn=urn, id=request.id, properties=serialized(state))
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
         # the mocks keep one stack for all programs, and it speaks in the first of them alone
@@ -283,7 +289,8 @@ def not_waiting(*_: object) -> None:
 def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
     """Run the program on a platform (plain data, or the name of a stack file) and return what it registered.
 
-    The same question has the recording of its first time: a test that changes anything else gives its stack a name.
+    `fails`: a resource that the engine answers has failed; so does the wait of which `answer` raises. The same question
+    has the recording of its first time: a test that changes anything else gives its stack a name.
     """
 
     def run(
@@ -292,8 +299,9 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         preview: bool = False,
         stack: str = "unit",
         answer: Callable[..., None] = not_waiting,
-        failing: bool = False,
+        fails: str = "",
     ) -> Recorder:
+        failing = bool(fails) or answer is not not_waiting
         # the SDK's note of which line made a resource: a quarter of the time, and no test asks for it
         monkeypatch.setattr("pulumi.runtime.resource._get_stack_trace", source_pb2.StackTrace)
         # the SDK looks through each value for unknowns, which only a preview has
@@ -301,7 +309,7 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         data = platform_of(platform) if isinstance(platform, str) else dict(platform)
         context = data["host"].get("context") or "unit"
         answered = f"{answer.__module__}.{answer.__qualname__}"
-        key = json.dumps([data, preview, stack, answered], sort_keys=True, default=str)
+        key = json.dumps([data, preview, stack, answered, fails], sort_keys=True, default=str)
         if key in _DECLARED:
             return _DECLARED[key]
         recorder = Recorder()
@@ -319,7 +327,7 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         # the SDK keeps the first root of a process, and with it the stack's name of whichever test came first
         pulumi.runtime.settings.ROOT.set(None)
         pulumi.runtime.set_mocks(
-            recorder, project="gpu-tenancy", stack=stack, preview=preview, monitor=RecordingMonitor(recorder)
+            recorder, project="gpu-tenancy", stack=stack, preview=preview, monitor=RecordingMonitor(recorder, fails)
         )
         pulumi.runtime.set_all_config(
             {"gpu-tenancy:platform": json.dumps(data), "gpu-tenancy:kubeconfig": kubeconfig(context)},
@@ -336,8 +344,8 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
             pulumi.Output.from_input(root.outputs).apply(recorder.exports.update)
 
         try:
-            # what the SDK raises at the end of a program in which a resource failed; all others went on
-            with suppress(ResourceRegistrationFailed) if failing else nullcontext():
+            # how a program ends in which something failed; all else went on
+            with pytest.raises(FailedError) if failing else nullcontext():
                 program()
         finally:
             loop.close()

@@ -47,7 +47,7 @@ NOISE: Final = re.compile(
 """After a failed resource the Python host is interrupted and prints a long traceback; it says nothing."""
 
 
-ECHO: Final = re.compile(r"^\s*(?:KeyboardInterrupt\b|[\w.]*ResourceRegistrationFailed\b)")
+ECHO: Final = re.compile(r"^\s*(?:KeyboardInterrupt\b|components\.failures\.FailedError\b)")
 """How a traceback of the Python host ends that says nothing new."""
 
 UNHANDLED: Final = "Program failed with an unhandled exception"

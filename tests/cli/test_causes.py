@@ -357,7 +357,7 @@ error: Program failed with an unhandled exception:
 Traceback (most recent call last):
   File "exec", line 232, in <module>
     data = await self._data
-pulumi.runtime.stack.ResourceRegistrationFailed: resource ml-scheduler-release [x] failed to register"""
+components.failures.FailedError: resource ml-scheduler-release [x] failed to register"""
 
 
 def test_the_program_s_echo_of_a_failed_resource_is_no_cause_and_is_left_out() -> None:
