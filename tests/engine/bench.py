@@ -49,7 +49,7 @@ def platform(base: Mapping[str, Any], teams: int) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class ByHand:
-    """Seconds of the script's steps, each from its own start but `provisioned`: that one and `tested` count from nothing."""
+    """Seconds of the script's steps; `provisioned` and `tested` count from nothing."""
 
     provisioned: float
     tested: float
