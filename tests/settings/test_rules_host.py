@@ -96,13 +96,14 @@ class TestControlPlanes:
                 "kind": {"workers": workers, "gpus": "all"},
             }
 
-        tainted = {"pools.gpu": {"nodes": ["box-worker"], "gpusPerNode": 4, "podsPerNode": 250, "taint": True}}
-        told({**tainted, "host": kind(1)}, "on the only node; write taint: false, or host.kind.workers: 2")
-        fine({**tainted, "host": kind(2)})
-        apart = {"teams.ml.nodes": ["box-worker"], "teams.research.nodes": ["box-worker2"]}
-        tainted = {"pools.gpu": {**tainted["pools.gpu"], "nodes": ["box-worker", "box-worker2"]}, **apart}
-        told({**tainted, "host": kind(2)}, "got true, on all 2 nodes; write taint: false, or host.kind.workers: 3")
-        fine({**tainted, "host": kind(3)})
+        pool = {"gpusPerNode": 4, "podsPerNode": 250, "taint": True}
+        one: dict[str, object] = {"pools.gpu": {**pool, "nodes": ["box-worker"]}}
+        told({**one, "host": kind(1)}, "on the only node; write taint: false, or host.kind.workers: 2")
+        fine({**one, "host": kind(2)})
+        both: dict[str, object] = {"pools.gpu": {**pool, "nodes": ["box-worker", "box-worker2"]}}
+        both |= {"teams.ml.nodes": ["box-worker"], "teams.research.nodes": ["box-worker2"]}
+        told({**both, "host": kind(2)}, "got true, on all 2 nodes; write taint: false, or host.kind.workers: 3")
+        fine({**both, "host": kind(3)})
 
     def test_a_cluster_of_yours_is_looked_at_by_preflight_instead(self) -> None:
         fine({"pools.gpu.taint": True})
