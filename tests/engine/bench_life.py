@@ -94,8 +94,7 @@ def install(world: World) -> dict[str, float]:
 
 def versions(world: World) -> dict[str, float]:
     """Another version and back: beside the old one, which stays warm, and in its place."""
-    other = copy.deepcopy(world.data)
-    other["teams"][world.team]["scheduler"]["version"] = world.other
+    other = with_version(world.data, world.team, world.other)
     beside = copy.deepcopy(world.data)
     beside["teams"][world.team]["scheduler"]["canary"] = {"version": world.other, "gpus": 1}
     world.up(world.data)
@@ -108,10 +107,25 @@ def versions(world: World) -> dict[str, float]:
 
 
 def hand(world: World) -> dict[str, float]:
-    """By helm and kubectl: installed and tested, and gone again."""
-    whole = time.monotonic()
-    tested = by_hand(world.engine, world.data, world.folder)
-    return {"tested": tested, "deleted": time.monotonic() - whole - tested}
+    """By helm and kubectl: from nothing, another version in place of the first and back, gone, and once more."""
+    other = with_version(world.data, world.team, world.other)
+    first = by_hand(world.engine, world.data, world.folder / "first", then=(other, world.data))
+    switched, back = first.then
+    return {
+        "provisioned": first.provisioned,
+        "tested": first.tested,
+        "switched": switched,
+        "back": back,
+        "deleted": first.deleted,
+        "again": by_hand(world.engine, world.data, world.folder / "again").tested,
+    }
+
+
+def with_version(data: Mapping[str, Any], team: str, version: str) -> dict[str, Any]:
+    """The same platform with another KAI of the team."""
+    other = copy.deepcopy(dict(data))
+    other["teams"][team]["scheduler"]["version"] = version
+    return other
 
 
 PARTS: Final = {"install": install, "versions": versions, "hand": hand}
