@@ -43,6 +43,8 @@ class FakeApi:
     version: str = "v1.34.4"
     seen: list[tuple[str, str]] = field(default_factory=list)
     url: str = ""
+    garbled: dict[str, bytes] = field(default_factory=dict)
+    """What is said instead of an object, with 200, below each path."""
     query: str = ""
     """Of the request that is being answered."""
 
@@ -107,7 +109,9 @@ def running(api: FakeApi) -> Iterator[FakeApi]:
             body = json.loads(self.rfile.read(length) or b"{}")
             path, _, api.query = self.path.partition("?")
             code, answer = api.answer(self.command, path, body)
-            data = json.dumps(answer).encode()
+            said = [said for below, said in api.garbled.items() if path.startswith(below)]
+            data = said[0] if said else json.dumps(answer).encode()
+            code = 200 if said else code
             self.send_response(code)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
