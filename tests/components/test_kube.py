@@ -151,7 +151,9 @@ class TestOwningKinds:
 
     def test_each_gets_the_namespace_as_owner_and_keeps_all_else(self) -> None:
         Server.sent.clear()
-        there = {("PATCH", f"{self.WHERE}/{crd}"): [(200, {})] for crd in ("a.x", "b.y")}
+        there: dict[tuple[str, str], list[tuple[int, object]]] = {
+            ("PATCH", f"{self.WHERE}/{crd}"): [(200, {})] for crd in ("a.x", "b.y")
+        }
         with serving({("GET", "/api/v1/namespaces/n"): [(200, self.NAMESPACE)], **there}) as (text, asked):
             kube.own_kinds(text, "n", ["a.x", "b.y"])
         applied = "fieldManager=gpu-tenancy&force=true"
