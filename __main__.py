@@ -54,3 +54,4 @@ def main() -> None:
 
 
 main()
+pulumi.run(failures.all_is_answered)

@@ -14,6 +14,8 @@ from typing import Final
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.failures import words_of
+
 DELETED_AT_ONCE: Final = {"pulumi.com/deletionPropagationPolicy": "background"}
 """The provider's own way (foreground) leaves the object there until the garbage collector has deleted what hangs on it.
 
@@ -83,7 +85,7 @@ class Component(pulumi.ComponentResource):
 
     def failures(self) -> pulumi.Output[list[str]]:
         """What failed of all that was made below this component so far; empty where nothing did."""
-        each = [made.urn.apply(lambda _: "").recover(str) for made in self._made]
+        each = [made.urn.apply(lambda _: "").recover(words_of) for made in self._made]
         return pulumi.Output.all(*each).apply(lambda found: sorted({why for why in found if why}))
 
     def child(

@@ -11,6 +11,7 @@ reads it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from typing import Any, Final, TypeVar
 
@@ -53,6 +54,16 @@ def are_told() -> None:
     SETTINGS.monitor = _Telling(SETTINGS.monitor)
 
 
+async def all_is_answered() -> None:
+    """Wait until all that was asked of the engine is answered; the last that a program does.
+
+    Only then does the SDK look for failures. At the first one it ends the program, and all that is not done by then.
+    """
+    await asyncio.sleep(0)  # what was asked last begins
+    while at_work := [rpc for rpc in SETTINGS.rpc_manager.rpcs if not rpc.done()]:
+        await asyncio.wait(at_work)
+
+
 def unless_failed(output: pulumi.Output[T]) -> pulumi.Output[T | None]:
     """The same value; None where what it comes from failed."""
     found: pulumi.Output[T | None] = output.apply(lambda value: value)
@@ -69,5 +80,10 @@ async def or_failed(awaited: Awaitable[T], whose: pulumi.Resource) -> T:
     except FailedError:
         raise  # told already
     except Exception as error:
-        pulumi.log.error(str(error), whose)
-        raise FailedError(str(error)) from None
+        pulumi.log.error(words_of(error), whose)
+        raise FailedError(words_of(error)) from None
+
+
+def words_of(error: Exception) -> str:
+    """What an error says; the name of its kind where it says nothing."""
+    return str(error) or type(error).__name__

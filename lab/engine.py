@@ -21,7 +21,7 @@ from typing import NoReturn, Protocol, TypeAlias
 import pulumi
 from pulumi.runtime import mocks, resource, rpc, settings
 from pulumi.runtime.proto import resource_pb2, source_pb2
-from pulumi.runtime.stack import run_in_stack, wait_for_rpcs
+from pulumi.runtime.stack import run_in_stack
 from pulumi.runtime.sync_await import _ensure_event_loop, _sync_await
 
 from components import failures
@@ -286,20 +286,16 @@ def run(program: Callable[[], None], monitor: Monitor, *, stack: str, dry_run: b
     quiet.addHandler(logging.NullHandler())
     quiet.propagate = False  # the SDK logs each failure again; the summary says it once, cause first
 
+    async def whole() -> None:
+        program()
+        await failures.all_is_answered()
+
     async def settle() -> None:
         try:
-            await run_in_stack(program)
+            await run_in_stack(whole)
         except failures.FailedError as failed:
-            # what depends on a failed resource fails with it; wait for all that does not
-            while True:
-                settings.SETTINGS.rpc_manager.unhandled_exception = None
-                try:
-                    await wait_for_rpcs()
-                    if not monitor.failures:  # the program's own wait failed, and no resource was asked for
-                        monitor.failures.append(str(failed))
-                    return
-                except failures.FailedError:
-                    continue
+            if not monitor.failures:  # the program's own wait failed, and no resource was asked for
+                monitor.failures.append(str(failed))
 
     def inside() -> None:
         loop = asyncio.new_event_loop()

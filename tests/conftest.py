@@ -26,7 +26,7 @@ import yaml
 from pulumi._utils import ContextProperty
 from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.proto import resource_pb2, source_pb2
-from pulumi.runtime.stack import Stack
+from pulumi.runtime.stack import Stack, run_in_stack
 
 from components.failures import FailedError
 
@@ -254,7 +254,7 @@ class RecordingMonitor(mocks.MockMonitor):
         return resource_pb2.ReadResourceResponse(urn=urn, id=request.id, properties=serialized(state))
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
-        # the mocks keep one stack for all programs, and it speaks in the first of them alone
+        # the stack's own are the recorder's `exports`
         if "::pulumi:pulumi:Stack::" not in request.urn:
             self._recorder.outputs[request.urn] = rpc.deserialize_properties(request.outputs)
         return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
@@ -273,6 +273,35 @@ class RecordingMonitor(mocks.MockMonitor):
                 read=read,
             )
         )
+
+
+def run_program(
+    program: Callable[[], None],
+    monitor: mocks.MockMonitor,
+    config: Mapping[str, str],
+    *,
+    stack: str,
+    preview: bool = False,
+    hooks: Hooks,
+) -> None:
+    """Run a program as Pulumi's own host does, on the event loop that is set; raises what the program ends with."""
+    settings.configure(
+        mocks.MockSettings(  # type: ignore[no-untyped-call]
+            monitor=monitor,
+            engine=mocks.MockEngine(None),
+            project="gpu-tenancy",
+            stack=stack,
+            dry_run=preview,
+            outputs=set(),
+            callbacks=hooks,  # hooks register with a callback server, which mocks lack
+        )
+    )
+    pulumi.runtime.set_all_config(dict(config), ["gpu-tenancy:kubeconfig"])
+
+    async def begun() -> None:
+        program()
+
+    asyncio.get_event_loop().run_until_complete(run_in_stack(begun))
 
 
 Declare = Callable[..., Recorder]
@@ -352,26 +381,18 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
 
         monkeypatch.setattr("kube.wait_for_secret", lambda *call: recorder.waited.append(call))
         monkeypatch.setattr("kube.wait_until_it_answers", asked)
+        config = {"gpu-tenancy:platform": json.dumps(data), "gpu-tenancy:kubeconfig": kubeconfig(context)}
 
-        @pulumi.runtime.test  # type: ignore[untyped-decorator]  # the SDK's own decorator
         def program() -> None:
             root = cast(Stack, pulumi.runtime.get_root_resource())
             runpy.run_path(str(ROOT / "__main__.py"), run_name=f"program-{uuid.uuid4().hex}")
             pulumi.Output.from_input(root.outputs).apply(recorder.exports.update)
 
         def recorded() -> None:
-            pulumi.runtime.set_mocks(
-                recorder, project="gpu-tenancy", stack=stack, preview=preview, monitor=RecordingMonitor(recorder, fails)
-            )
-            pulumi.runtime.set_all_config(
-                {"gpu-tenancy:platform": json.dumps(data), "gpu-tenancy:kubeconfig": kubeconfig(context)},
-                ["gpu-tenancy:kubeconfig"],
-            )
-            # hooks register with a callback server, which mocks lack
-            settings.SETTINGS.callbacks = recorder.hooks
+            monitor = RecordingMonitor(recorder, fails)
             # how a program ends in which something failed; all else went on
             with pytest.raises(FailedError) if failing else nullcontext():
-                program()
+                run_program(program, monitor, config, stack=stack, preview=preview, hooks=recorder.hooks)
 
         apart(recorded, failing=failing)
         if "<" not in answered:  # a function inside a function may differ each time
