@@ -65,6 +65,16 @@ def test_a_divided_pools_nodes_say_whose_they_are_and_a_shared_gpu_how(declare: 
     assert "nvidia.com/mps.capable" not in shared
 
 
+def test_a_team_stands_on_the_nodes_that_it_sees_and_on_no_others(declare: Declare) -> None:
+    def nodes(stack: str, team: str, pool: str) -> set[str]:
+        needs = made(declare(alone(stack, team)), f"{team}-virtual-cluster")["vcluster"].needs
+        return {name for name in needs if name.startswith(f"{pool}-")}
+
+    assert nodes("prod", "vision", "h200") == {"h200-h200-3"}
+    assert nodes("prod", "foundation", "h200") == {"h200-h200-0", "h200-h200-1", "h200-h200-2"}
+    assert nodes("lab", "ml", "a100") == {"a100-gpu-0"}, "the whole pool"
+
+
 def plugin(**artifacts: Any) -> dict[str, Any]:
     """The lab with a real device plugin on two GPUs a piece."""
     return lab(gpu={"stack": "devicePlugin"}, artifacts=artifacts, teams={})
