@@ -52,8 +52,6 @@ def run(program: Any, monitor: mocks.MockMonitor, config: dict[str, str]) -> flo
     """Run a program under mocks; seconds of CPU time until everything is registered: nothing waits here, and other work
     on the machine is not ours."""
     asyncio.set_event_loop(asyncio.new_event_loop())
-    # the SDK keeps the first root of a process
-    settings.ROOT.set(None)
     began = time.process_time()
     run_program(program, monitor, config, stack="bench", hooks=Hooks())
     return time.process_time() - began
