@@ -189,7 +189,6 @@ def _host_checks(
                 kubeconfig=cluster.kubeconfig,
                 depends_on=[namespace, software, *([pools[request.pool]] if request.pool else [])],
                 own_namespace=False,
-                own_priority=False,
             ),
         )
         for suffix, request in requests.items()

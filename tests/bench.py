@@ -22,9 +22,9 @@ from typing import Any, Final
 
 import pulumi
 import pulumi_kubernetes as k8s
-from pulumi.runtime import mocks, settings
+from pulumi.runtime import mocks
 
-from tests.conftest import ROOT, Hooks, Recorder, RecordingMonitor, kubeconfig, not_waiting
+from tests.conftest import ROOT, Hooks, Recorder, RecordingMonitor, kubeconfig, not_waiting, run_program
 
 SIZES: Final = (3, 30, 300)
 RUNS: Final = {3: 3, 30: 2, 300: 1}
@@ -47,14 +47,11 @@ def platform(teams: int) -> dict[str, Any]:
     }
 
 
-def run(program: Any, monitor: mocks.MockMonitor, answers: mocks.Mocks, config: dict[str, str]) -> float:
+def run(program: Any, monitor: mocks.MockMonitor, config: dict[str, str]) -> float:
     """Run a program under mocks; seconds until everything is registered."""
     asyncio.set_event_loop(asyncio.new_event_loop())
-    pulumi.runtime.set_mocks(answers, project="gpu-tenancy", stack="bench", preview=False, monitor=monitor)
-    pulumi.runtime.set_all_config(config, [])
-    settings.SETTINGS.callbacks = Hooks()
     began = time.perf_counter()
-    pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]  # the SDK's own decorator
+    run_program(program, monitor, config, stack="bench", hooks=Hooks())
     return time.perf_counter() - began
 
 
@@ -66,8 +63,7 @@ def ours(teams: int) -> float:
     for wait in ("wait_for_secret", "wait_until_it_answers"):
         setattr(kube, wait, not_waiting)  # a plain assignment is of another type
     config = {"gpu-tenancy:platform": json.dumps(platform(teams)), "gpu-tenancy:kubeconfig": kubeconfig("unit")}
-    answers = Recorder()
-    return run(lambda: runpy.run_path(str(ROOT / "__main__.py")) and None, mocks.MockMonitor(answers), answers, config)
+    return run(lambda: runpy.run_path(str(ROOT / "__main__.py")) and None, mocks.MockMonitor(Recorder()), config)
 
 
 def record(data: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -81,7 +77,7 @@ def record(data: Mapping[str, Any]) -> list[dict[str, Any]]:
         "gpu-tenancy:kubeconfig": kubeconfig(data["host"].get("context") or "unit"),
     }
     answers = Recorder()
-    run(lambda: runpy.run_path(str(ROOT / "__main__.py")) and None, RecordingMonitor(answers), answers, config)
+    run(lambda: runpy.run_path(str(ROOT / "__main__.py")) and None, RecordingMonitor(answers), config)
     return [{"type": r.type, "name": r.name, "inputs": r.inputs, "read": r.read} for r in answers.resources]
 
 
@@ -92,8 +88,7 @@ def bare(recorded: list[dict[str, Any]]) -> float:
         for entry in recorded:
             register(entry)
 
-    answers = Recorder()
-    return run(program, mocks.MockMonitor(answers), answers, {})
+    return run(program, mocks.MockMonitor(Recorder()), {})
 
 
 def register(entry: dict[str, Any]) -> None:

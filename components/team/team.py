@@ -13,10 +13,11 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 import names
-from components.base import Component, unless_failed
+from components.base import Component
 from components.check import job
 from components.check.gpu_check import GpuCheck, GpuCheckArgs
 from components.check.host import pod_settings, sharing
+from components.failures import unless_failed
 from components.protection import Protection
 from components.team.access import Access, AccessArgs
 from components.team.admission import Admission, AdmissionArgs, Others
@@ -214,8 +215,6 @@ class Team(Component):
                 depends_on=[inner],
                 after=[*self._args.proven, *([self.team_queues] if self.team_queues else [])],
                 own_namespace=True,
-                own_priority=True,
-                vcluster=inner.release,
             ),
             self.child(),
         )

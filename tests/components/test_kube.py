@@ -6,7 +6,6 @@ import base64
 import itertools
 import json
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +21,7 @@ import kube.client
 import kube.waits
 from releases import Leftover
 from tests.conftest import nobody
+from tests.serving import serving as serving_it
 
 CONFIG = Leftover(api_version="kai.scheduler/v1", kind="Config", name="kai-config")
 PATH = "/apis/kai.scheduler/v1/configs/kai-config"
@@ -80,7 +80,7 @@ class Server(BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         self.asked.append(f"{self.command} {path} {query}".strip())
         sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if self.command == "POST":
+        if self.command in ("POST", "PATCH"):
             self.sent.append(json.loads(sent))
         found = self.answers.get((self.command, path), [(404, "404 page not found")])
         code, body = found.pop(0) if len(found) > 1 else found[0]
@@ -109,12 +109,8 @@ def serving(
         server.socket, server.server_address = held, held.getsockname()
         server.server_port = server.server_address[1]
         server.server_activate()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with serving_it(server):
         yield json.dumps(kubeconfig(f"http://127.0.0.1:{server.server_port}", token="t")), asked
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 MISSING = {"kind": "Status", "code": 404, "status": "Failure", "reason": "NotFound", "message": "not found"}
@@ -145,6 +141,48 @@ class TestPut:
             pytest.raises(RuntimeError, match="ConfigMap n/c can't be written: configmaps is forbidden"),
         ):
             kube.put(text, self.MAP)
+
+
+class TestOwningKinds:
+    """CRDs that go when a namespace does."""
+
+    NAMESPACE: ClassVar = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n", "uid": "u-1"}}
+    WHERE = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+    def test_each_gets_the_namespace_as_owner_and_keeps_all_else(self) -> None:
+        Server.sent.clear()
+        there: dict[tuple[str, str], list[tuple[int, object]]] = {
+            ("PATCH", f"{self.WHERE}/{crd}"): [(200, {})] for crd in ("a.x", "b.y")
+        }
+        with serving({("GET", "/api/v1/namespaces/n"): [(200, self.NAMESPACE)], **there}) as (text, asked):
+            kube.own_kinds(text, "n", ["a.x", "b.y"])
+        applied = "fieldManager=gpu-tenancy&force=true"
+        patches = [f"PATCH {self.WHERE}/a.x {applied}", f"PATCH {self.WHERE}/b.y {applied}"]
+        assert asked == ["GET /api/v1/namespaces/n", *patches]
+        owner = {"apiVersion": "v1", "kind": "Namespace", "name": "n", "uid": "u-1"}
+        assert Server.sent == [
+            {
+                "apiVersion": "apiextensions.k8s.io/v1",
+                "kind": "CustomResourceDefinition",
+                "metadata": {"name": crd, "ownerReferences": [owner]},
+            }
+            for crd in ("a.x", "b.y")
+        ]
+
+    def test_a_crd_that_is_not_there_is_named(self) -> None:
+        refused = {"kind": "Status", "message": "spec.group: Required value"}
+        answers: dict[tuple[str, str], list[tuple[int, object]]] = {
+            ("GET", "/api/v1/namespaces/n"): [(200, self.NAMESPACE)],
+            ("PATCH", f"{self.WHERE}/a.x"): [(422, refused)],
+        }
+        said = "CustomResourceDefinition a.x can't be written: spec.group: Required value"
+        with serving(answers) as (text, _), pytest.raises(RuntimeError, match=said):
+            kube.own_kinds(text, "n", ["a.x"])
+
+    def test_without_the_namespace_nothing_gets_an_owner(self) -> None:
+        with serving({}) as (text, asked), pytest.raises(RuntimeError, match="Namespace n can't be read: HTTP 404"):
+            kube.own_kinds(text, "n", ["a.x"])
+        assert asked == ["GET /api/v1/namespaces/n"]
 
 
 class TestLeftovers:

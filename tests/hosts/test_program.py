@@ -46,10 +46,21 @@ def test_the_cluster_is_made_first_and_its_kubeconfig_is_a_secret(declare: Decla
     assert printed.inputs["logging"] == "none"
     assert set(printed.options.additionalSecretOutputs) == {"stdout", "stderr"}
     assert any(urn.endswith("::host-install-cluster") for urn in printed.dependencies)
-    text = shlex.split(made.inputs["create"])[2]
+    assert made.inputs["create"] == "bash -s"
+    text = made.inputs["stdin"]
     ports = next(line for line in text.splitlines() if line.startswith("export KIND_PORTS="))
     assert len(shlex.split(ports)[1].partition("=")[2].split()) == 3, "one for each team's API server"
     assert "export KIND_GPUS=4\n" in text
+    assert "export OWNER=gpu-tenancy/unit\n" in text
+
+
+def test_what_takes_the_cluster_back_is_in_the_state_before_it_is_made(declare: Declare) -> None:
+    recorder = declare(raw(kind()))
+    made, removal = (recorder.one(COMMAND, f"host-install-cluster{end}") for end in ("", "-removal"))
+    assert "delete" not in made.inputs
+    assert "create" not in removal.inputs
+    assert (removal.inputs["delete"], "kind delete cluster" in removal.inputs["stdin"]) == ("bash -s", True)
+    assert any(urn.endswith("::host-install-cluster-removal") for urn in made.dependencies)
 
 
 def test_an_edit_of_a_team_runs_nothing_on_the_host_again(declare: Declare) -> None:

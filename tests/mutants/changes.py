@@ -129,6 +129,8 @@ def _is_wording(node: ast.AST) -> bool:
         return True
     if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias":
         return True
+    if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+        return True  # the type checker's
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 

@@ -15,19 +15,14 @@ from page.facts import facts
 from page.onefile import one_file
 from page.server import PortTakenError, See, Server
 from tests.page.world import EVIL, seen, some
+from tests.serving import serving as serving_it
 
 
 @contextmanager
 def serving(see: See = lambda: facts(some())) -> Iterator[Server]:
     server = Server(0, see, every=0.01)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving_it(server):
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture

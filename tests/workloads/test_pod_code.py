@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from probe import completion, page
+from tests.serving import serving
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,11 +51,8 @@ class StubHandler(http.server.BaseHTTPRequestHandler):
 def server() -> Iterator[Stub]:
     stub = Stub(("127.0.0.1", 0), StubHandler)
     stub.answers, stub.asked = [], []
-    thread = threading.Thread(target=stub.serve_forever, daemon=True)
-    thread.start()
-    yield stub
-    stub.shutdown()
-    stub.server_close()
+    with serving(stub):
+        yield stub
 
 
 def answer(text: str) -> tuple[int, bytes]:
