@@ -54,7 +54,7 @@ def control_planes(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]
     node, (taint, *_) = next(iter(taints.items()))
     pools_of = [name for name, pool in platform.pools.items() if pool.taint and node in pool.nodes]
     off = f"`kubectl taint node {node} {taint.key}-`"
-    if pools_of and taint.key == GPU:
+    if pools_of:
         off = f"pools.{pools_of[0]}.taint: false" + (f" and {off}" if taint in facts.nodes[node].taints else "")
     listed = ", ".join(f"{name}: {found[0]}" for name, found in sorted(taints.items())[:MOST_NODES])
     yield error(
@@ -76,7 +76,7 @@ def _taints_after(platform: Platform, node: NodeFacts) -> list[Taint]:
         and not taint.key.startswith(LIFECYCLE)
         and not (node.taints_are_ours and taint.key == GPU)
     ]
-    return [*ours, *(taint for taint in theirs if taint not in ours)]
+    return [*ours, *theirs]
 
 
 def kubernetes_inside(

@@ -53,7 +53,7 @@ def control_planes_have_a_node(platform: Platform) -> Iterator[Problem]:
     """A team's API server tolerates no taint: where every node of a cluster that this program makes has one, it would
     wait for ever. kind taints its own control plane beside the workers; the others make one node."""
     install, tainted = platform.host.install, [name for name, pool in platform.pools.items() if pool.taint]
-    if install is None or install.adopt or not tainted or not platform.teams:
+    if install is None or install.adopt or not platform.teams:
         return
     nodes = install.workers if isinstance(install, Kind) else 1
     if sum(platform.pools[name].size for name in tainted) >= nodes:

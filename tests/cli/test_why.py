@@ -127,6 +127,11 @@ def test_yes_and_no_are_the_first_word(capsys: pytest.CaptureFixture[str]) -> No
     assert "\n  fix: " in said
 
 
+def test_nobody_has_to_say_that_a_pod_has_one_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    show_would(small(World()), "ml", Request(gpus=None, queue="training"), stack="dev", as_json=False)
+    assert capsys.readouterr().out.startswith("yes: a pod of team ml with 1 GPU in queue training would be placed now")
+
+
 def test_would_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     show_would(small(World()), "ml", Request(gpus=3, queue="notebooks"), stack="dev", as_json=True)
     body = json.loads(capsys.readouterr().out)
