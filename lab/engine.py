@@ -315,7 +315,6 @@ def run(program: Callable[[], None], monitor: Monitor, *, stack: str, dry_run: b
                 )
             )
             settings.SETTINGS.callbacks = _NoHooks()
-            failures.are_told()  # whatever program it is
             pulumi.runtime.set_all_config(dict(config), [f"{PROJECT}:kubeconfig"])
             with _without_places():
                 loop.run_until_complete(settle())
