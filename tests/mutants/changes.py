@@ -105,7 +105,7 @@ def _sites(tree: ast.Module) -> Iterator[tuple[_Path, str]]:
     def walk(node: ast.AST, path: _Path, scope: str) -> Iterator[tuple[_Path, str]]:
         if path:
             yield path, scope or "module"
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             scope = f"{scope}.{node.name}".lstrip(".")
         if isinstance(node, ast.JoinedStr):
             return
