@@ -259,7 +259,8 @@ def _team(
                 for other in tenants.values()
                 if other is not tenant and other.owner == tenant.owner
             },
-            depends_on=[parts.pools[tenant.pool_name]] if tenant.pool_name else [],
+            # its own nodes, and no more: else each of 300 teams that divide a pool would stand on 300 nodes
+            depends_on=parts.pools[tenant.pool_name].patches_of(tenant.nodes) if tenant.pool_name else [],
             proven=[
                 check.finished
                 for suffix, check in parts.checks.items()

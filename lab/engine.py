@@ -306,7 +306,12 @@ def run(program: Callable[[], None], monitor: Monitor, *, stack: str, dry_run: b
             # what set_mocks does, less the root resource: run_in_stack makes its own and registers the outputs
             settings.configure(
                 mocks.MockSettings(  # type: ignore[no-untyped-call]
-                    monitor=monitor, engine=mocks.MockEngine(quiet), project=PROJECT, stack=stack, dry_run=dry_run
+                    monitor=monitor,
+                    engine=mocks.MockEngine(quiet),
+                    project=PROJECT,
+                    stack=stack,
+                    dry_run=dry_run,
+                    outputs=set(),  # those of a run that failed are left over
                 )
             )
             settings.SETTINGS.callbacks = _NoHooks()

@@ -109,7 +109,7 @@ def test_it_serves_until_it_is_interrupted(
         """Asks itself once and is then interrupted, as by Ctrl-C."""
 
         def serve_forever(self, poll_interval: float = 0.5) -> None:
-            asking = threading.Thread(target=lambda: seen.append(urllib.request.urlopen(self.url, timeout=10).read()))
+            asking = threading.Thread(target=lambda: seen.append(urllib.request.urlopen(self.url).read()), daemon=True)
             asking.start()
             self.handle_request()
             asking.join()

@@ -54,7 +54,7 @@ def decoy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Decoy]:
                     found.calls.append(str(address))
                     connection.close()
 
-        counting = threading.Thread(target=count)
+        counting = threading.Thread(target=count, daemon=True)
         counting.start()
         text = kubeconfig(found.url, context="customer-prod")
         home = tmp_path / "home"

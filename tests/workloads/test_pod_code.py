@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from probe import completion, page
+from tests.conftest import HANGS_SECONDS
 from tests.serving import serving
 
 ROOT = Path(__file__).parents[2]
@@ -162,7 +163,7 @@ def test_the_page_ends_when_it_is_told_to() -> None:
     assert process.stdout is not None
     assert process.stdout.readline().startswith("serving on port ")
     process.terminate()  # as a container's first process, it has no default for it
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=HANGS_SECONDS) == 0
 
 
 def test_the_page_escapes_what_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
