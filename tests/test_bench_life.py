@@ -25,7 +25,7 @@ def test_every_step_stands_in_the_table_with_claim_manual_and_ours() -> None:
 
 def test_a_part_that_was_not_measured_has_no_number() -> None:
     lines = table({"install": {"deleted": 9.6}})
-    assert "| virtual cluster deleted | 30 s | 10 s | - | 10 s |" in lines
+    assert "| virtual cluster deleted, with its KAI | 30 s | 10 s | - | 10 s |" in lines
     assert len([line for line in lines if line.endswith("| - | - |")]) == len(CLAIMS) - 1
 
 

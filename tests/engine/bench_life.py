@@ -42,7 +42,7 @@ CLAIMS: Final = {
     "back": Claim(what="back to the old version, check passed", claim="30 s", aim=NONE),
     "beside": Claim(what="another version beside it, check passed", claim=NONE, aim=NONE),
     "warm": Claim(what="back to the version that is still warm", claim="30 s", aim="20 s"),
-    "deleted": Claim(what="virtual cluster deleted", claim="30 s", aim="10 s"),
+    "deleted": Claim(what="virtual cluster deleted, with its KAI", claim="30 s", aim="10 s"),
     "again": Claim(what="installed again, check passed", claim=NONE, aim="90 s on two cores"),
 }
 """The slides' claims table and the blog post."""
