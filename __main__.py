@@ -10,8 +10,9 @@ import pulumi
 
 from cli.guards import program as guards
 from cli.guards.refusal import RefusedError
+from components import failures
 from components import platform as build
-from components.base import few_frames, unless_failed
+from components.base import few_frames
 from components.secrets import MissingSecretError, stack_secrets
 from components.team.tenant import resolve
 from kube import KubeconfigError
@@ -36,6 +37,7 @@ def main() -> None:
     except (SettingsError, KubeconfigError, MissingSecretError, RefusedError) as error:
         raise pulumi.RunError(str(error)) from None
 
+    failures.are_told()
     tenants = resolve(platform)
     with few_frames():
         cluster = build.cluster(platform, tenants, known, secrets)
@@ -45,7 +47,7 @@ def main() -> None:
 
     pulumi.export("cluster", {"context": cluster.context, "provider": platform.host.provider.value, "uid": cluster.uid})
     pulumi.export("pools", {name: pool.facts for name, pool in parts.pools.items()})
-    pulumi.export("hostChecks", {node: unless_failed(check.report) for node, check in parts.checks.items()})
+    pulumi.export("hostChecks", {node: failures.unless_failed(check.report) for node, check in parts.checks.items()})
     pulumi.export("footprint", declared_footprint(platform))
     if serves := {team: serving(team, said) for team, said in platform.teams.items() if said.blue_green is not None}:
         pulumi.export("serves", serves)
@@ -54,3 +56,4 @@ def main() -> None:
 
 
 main()
+pulumi.run(failures.all_is_answered)

@@ -12,7 +12,7 @@ from typing import Final, cast
 
 import httpx2
 
-from kube.client import connect, connect_to, path, pause, reason_of, said, target
+from kube.client import answered, connect, connect_to, path, pause, reason_of, said, target
 from names import GPU, QUOTA_NAME, Object, team_namespace
 
 SECRET_DEADLINE_SECONDS: Final = 180.0
@@ -116,14 +116,14 @@ def _above(api: httpx2.Client, namespace: str, most: int) -> str | None:
     """Why a ResourceQuota may still bound more GPUs than that, None where it does not."""
     try:
         answer = api.get(path("v1", "ResourceQuota", QUOTA_NAME, namespace))
-    except httpx2.TransportError as error:
+        if answer.status_code == 404:
+            return None  # it comes later, with its own number
+        if not answer.is_success:
+            return said(answer)
+        quota, key = answered(answer), f"requests.{GPU}"
+    except httpx2.RequestError as error:
         return reason_of(error)
-    if answer.status_code == 404:
-        return None  # it comes later, with its own number
-    if not answer.is_success:
-        return said(answer)
     # pods are held to the status, which follows the spec
-    quota, key = answer.json(), f"requests.{GPU}"
     bound = max(int(((quota.get(part) or {}).get("hard") or {}).get(key, 0)) for part in ("spec", "status"))
     return f"it is {bound}" if bound > most else None
 

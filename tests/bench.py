@@ -22,9 +22,9 @@ from typing import Any, Final
 
 import pulumi
 import pulumi_kubernetes as k8s
-from pulumi.runtime import mocks, settings
+from pulumi.runtime import mocks
 
-from tests.conftest import ROOT, Hooks, Recorder, RecordingMonitor, kubeconfig, not_waiting
+from tests.conftest import ROOT, Hooks, Recorder, RecordingMonitor, kubeconfig, not_waiting, run_program
 
 SIZES: Final = (3, 30, 300)
 RUNS: Final = {3: 3, 30: 2, 300: 1}
@@ -48,17 +48,12 @@ def platform(teams: int) -> dict[str, Any]:
     }
 
 
-def run(work: Any, monitor: mocks.MockMonitor, answers: mocks.Mocks, config: dict[str, str]) -> float:
+def run(work: Any, monitor: mocks.MockMonitor, config: dict[str, str]) -> float:
     """Run a program under mocks; seconds of CPU time until everything is registered: nothing waits here, and other work
     on the machine is not ours."""
     asyncio.set_event_loop(asyncio.new_event_loop())
-    # the SDK keeps the first root of a process
-    settings.ROOT.set(None)
-    pulumi.runtime.set_mocks(answers, project="gpu-tenancy", stack="bench", preview=False, monitor=monitor)
-    pulumi.runtime.set_all_config(config, [])
-    settings.SETTINGS.callbacks = Hooks()
     began = time.process_time()
-    pulumi.runtime.test(work)()  # type: ignore[no-untyped-call]  # the SDK's own decorator
+    run_program(work, monitor, config, stack="bench", hooks=Hooks())
     return time.process_time() - began
 
 
@@ -75,8 +70,7 @@ def ours(teams: int) -> float:
     for wait in WAITS:
         setattr(kube, wait, not_waiting)  # a plain assignment is of another type
     config = {"gpu-tenancy:platform": json.dumps(platform(teams)), "gpu-tenancy:kubeconfig": kubeconfig("unit")}
-    answers = Recorder()
-    return run(program, mocks.MockMonitor(answers), answers, config)
+    return run(program, mocks.MockMonitor(Recorder()), config)
 
 
 def record(data: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -90,7 +84,7 @@ def record(data: Mapping[str, Any]) -> list[dict[str, Any]]:
         "gpu-tenancy:kubeconfig": kubeconfig(data["host"].get("context") or "unit"),
     }
     answers = Recorder()
-    run(program, RecordingMonitor(answers), answers, config)
+    run(program, RecordingMonitor(answers), config)
     return [{"type": r.type, "name": r.name, "inputs": r.inputs, "read": r.read} for r in answers.resources]
 
 
@@ -101,8 +95,7 @@ def bare(recorded: list[dict[str, Any]]) -> float:
         for entry in recorded:
             register(entry)
 
-    answers = Recorder()
-    return run(declare, mocks.MockMonitor(answers), answers, {})
+    return run(declare, mocks.MockMonitor(Recorder()), {})
 
 
 def register(entry: dict[str, Any]) -> None:

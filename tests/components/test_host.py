@@ -42,8 +42,7 @@ def test_a_pools_nodes_get_labels_and_taint_and_lose_them_with_the_pool(declare:
 
 
 def test_nodes_that_others_tainted_keep_the_value_and_the_teams_tolerate_it(declare: Declare) -> None:
-    pools = lab()["pools"]
-    recorder = declare(lab(pools={**pools, "a100": {**pools["a100"], "taintValue": "true"}}))
+    recorder = declare(lab("ml", pools__a100__taintValue="true"))
     taint = {"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"}
     assert made(recorder, "a100")["gpu-0"].spec["spec"] == {"taints": [taint]}
     synced = [
