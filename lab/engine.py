@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import NoReturn, Protocol, TypeAlias
 
 import pulumi
 from pulumi.runtime import mocks, resource, rpc, settings
@@ -28,12 +28,14 @@ from components.failures import FailedError
 from lab.data import hide_secret_data, kept, masked, plain, short
 from lab.errors import LabError
 from lab.objects import Json
-from lab.state import Entry, State
+from lab.state import Entry, State, Trigger
 from preview.differences import detailed_diff, differences
 
 PROJECT = "gpu-tenancy"
 STACK_TYPE = "pulumi:pulumi:Stack"
 PROVIDER_TYPE = "pulumi:providers:kubernetes"
+
+Request: TypeAlias = resource_pb2.RegisterResourceRequest | resource_pb2.ReadResourceRequest
 
 
 @dataclass(kw_only=True)
@@ -54,7 +56,7 @@ class Recorded:
     old_inputs: Json | None = None
     note: str = ""  # why a step was not validated
     outputs: Json = field(default_factory=dict)  # of components: what they registered
-    trigger: Any = None  # the option replacement_trigger
+    trigger: Trigger = None  # the option replacement_trigger
     replace_on: tuple[str, ...] = ()  # the option replace_on_changes
     replace_reasons: tuple[str, ...] = ()
 
@@ -128,7 +130,9 @@ class Monitor(mocks.MockMonitor):
 
     # the engine protocol, as far as a program uses it
 
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802
+    def RegisterResource(  # noqa: N802
+        self, request: resource_pb2.RegisterResourceRequest
+    ) -> resource_pb2.RegisterResourceResponse:
         urn = self.make_urn(request.parent, request.type, request.name)
         if request.type == STACK_TYPE:
             return resource_pb2.RegisterResourceResponse(urn=urn)
@@ -151,7 +155,9 @@ class Monitor(mocks.MockMonitor):
         outputs = _sync_await(rpc.serialize_properties(done.outputs, {}))
         return resource_pb2.RegisterResourceResponse(urn=urn, id=done.id, object=outputs)
 
-    def ReadResource(self, request: Any) -> Any:  # noqa: N802
+    def ReadResource(  # noqa: N802
+        self, request: resource_pb2.ReadResourceRequest
+    ) -> resource_pb2.ReadResourceResponse:
         _ensure_event_loop()  # type: ignore[no-untyped-call]
         urn = self.make_urn(request.parent, request.type, request.name)
         recorded = self._record(urn, request, {"id": request.id}, op="read")
@@ -165,7 +171,9 @@ class Monitor(mocks.MockMonitor):
         self.resources[urn] = mocks.MockMonitor.ResourceRegistration(urn, request.id, outputs)
         return resource_pb2.ReadResourceResponse(urn=urn, id=request.id if known else "", properties=serialized)
 
-    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
+    def RegisterResourceOutputs(  # noqa: N802
+        self, request: resource_pb2.RegisterResourceOutputsRequest
+    ) -> object:
         _ensure_event_loop()  # type: ignore[no-untyped-call]
         outputs = rpc.deserialize_properties(request.outputs)
         if f"::{STACK_TYPE}::" in request.urn:
@@ -174,12 +182,12 @@ class Monitor(mocks.MockMonitor):
             self.recorded[request.urn].outputs = masked(outputs, self._salt)
         return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
-    def Invoke(self, request: Any) -> Any:  # noqa: N802
+    def Invoke(self, request: resource_pb2.ResourceInvokeRequest) -> NoReturn:  # noqa: N802
         raise LabError(f"lab: the function {request.tok} is not simulated.", "leave it out of lab stacks.")
 
     # ours
 
-    def _record(self, urn: str, request: Any, inputs: Json, op: str = "same") -> Recorded:
+    def _record(self, urn: str, request: Request, inputs: Json, op: str = "same") -> Recorded:
         old = self._state.entries.get(urn)
         recorded = Recorded(
             urn=urn,
@@ -228,9 +236,9 @@ class Monitor(mocks.MockMonitor):
             self.failures.append(f"{recorded.name} ({recorded.type.rpartition(':')[2]}): {cause}")
 
 
-def _trigger(request: Any) -> Any:
+def _trigger(request: Request) -> Trigger:
     """The option replacement_trigger of a registration; None where there is none."""
-    if not hasattr(request, "replacement_trigger") or not request.HasField("replacement_trigger"):
+    if isinstance(request, resource_pb2.ReadResourceRequest) or not request.HasField("replacement_trigger"):
         return None
     value = request.replacement_trigger
     kind = value.WhichOneof("kind")
@@ -239,10 +247,10 @@ def _trigger(request: Any) -> Any:
 
 
 class _NoMocks(mocks.Mocks):
-    def call(self, args: mocks.MockCallArgs) -> Any:
+    def call(self, args: mocks.MockCallArgs) -> NoReturn:
         raise NotImplementedError
 
-    def new_resource(self, args: mocks.MockResourceArgs) -> Any:
+    def new_resource(self, args: mocks.MockResourceArgs) -> NoReturn:
         raise NotImplementedError
 
 

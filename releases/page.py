@@ -107,6 +107,8 @@ def markdown() -> str:
     ]
     lines += [
         "",
+        "0.38, and KAI's line 0.20, are in no public source that could be read here: they are refused as unknown.",
+        "",
         "## GPU software on the host",
         "",
         *_table_head("chart", "version", "default", "Kubernetes"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import copy
 import gc
 import json
@@ -22,6 +23,7 @@ import httpx2
 import pulumi
 import pytest
 import yaml
+from pulumi._utils import ContextProperty
 from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.proto import resource_pb2, source_pb2
 from pulumi.runtime.stack import Stack, run_in_stack
@@ -31,6 +33,10 @@ from components.failures import FailedError
 ROOT = Path(__file__).resolve().parents[1]
 SECRET_MARK = "4dabf18193072939515e22adb298388d"
 """How the SDK wraps a secret in inputs."""
+
+
+SETTING_DEFAULT = "_ContextProperty__default"
+"""The SDK's attribute for what a setting is where no context says it."""
 
 
 HANGS_SECONDS = 300.0
@@ -172,6 +178,32 @@ class AtOnce(asyncio.SelectorEventLoop):
         return done
 
 
+def apart(run: Callable[[], object], *, failing: bool = False) -> None:
+    """Run what sets up the SDK where nothing of an earlier test is, and leave nothing of it for a later one.
+
+    The SDK keeps its settings, the root resource and the configuration in context variables, and the last value of each
+    setting for contexts that have none. `failing`: outputs of failed resources, which nobody awaits, are no error.
+    """
+    kept = [found for found in vars(settings.Settings).values() if isinstance(found, ContextProperty)]
+    before = [getattr(found, SETTING_DEFAULT) for found in kept]
+
+    def inside() -> None:
+        loop = AtOnce()
+        loop.set_exception_handler((lambda *_: None) if failing else None)
+        asyncio.set_event_loop(loop)
+        try:
+            run()
+        finally:
+            loop.close()
+            asyncio.set_event_loop_policy(None)
+
+    try:
+        contextvars.Context().run(inside)
+    finally:
+        for found, default in zip(kept, before, strict=True):
+            setattr(found, SETTING_DEFAULT, default)
+
+
 def serialized(state: Mapping[str, Any]) -> Any:
     """Plain data as the protocol writes it: nothing in it has to be waited for."""
     try:
@@ -246,15 +278,13 @@ class RecordingMonitor(mocks.MockMonitor):
 def run_program(
     program: Callable[[], None],
     monitor: mocks.MockMonitor,
-    loop: asyncio.AbstractEventLoop,
     config: Mapping[str, str],
     *,
     stack: str,
     preview: bool = False,
     hooks: Hooks,
 ) -> None:
-    """Run a program as Pulumi's own host does, in a context of its own; raises what the program ends with."""
-    asyncio.set_event_loop(loop)
+    """Run a program as Pulumi's own host does, on the event loop that is set; raises what the program ends with."""
     settings.configure(
         mocks.MockSettings(  # type: ignore[no-untyped-call]
             monitor=monitor,
@@ -267,11 +297,7 @@ def run_program(
         )
     )
     pulumi.runtime.set_all_config(dict(config), ["gpu-tenancy:kubeconfig"])
-
-    async def begun() -> None:
-        program()
-
-    loop.run_until_complete(run_in_stack(begun))
+    asyncio.get_event_loop().run_until_complete(run_in_stack(program))
 
 
 Declare = Callable[..., Recorder]
@@ -351,9 +377,6 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
 
         monkeypatch.setattr("kube.wait_for_secret", lambda *call: recorder.waited.append(call))
         monkeypatch.setattr("kube.wait_until_it_answers", asked)
-        loop = AtOnce()
-        # outputs of failed resources that nobody awaits
-        loop.set_exception_handler((lambda *_: None) if failing else None)
         config = {"gpu-tenancy:platform": json.dumps(data), "gpu-tenancy:kubeconfig": kubeconfig(context)}
 
         def program() -> None:
@@ -361,20 +384,13 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
             runpy.run_path(str(ROOT / "__main__.py"), run_name=f"program-{uuid.uuid4().hex}")
             pulumi.Output.from_input(root.outputs).apply(recorder.exports.update)
 
-        try:
+        def recorded() -> None:
+            monitor = RecordingMonitor(recorder, fails)
             # how a program ends in which something failed; all else went on
             with pytest.raises(FailedError) if failing else nullcontext():
-                run_program(
-                    program,
-                    RecordingMonitor(recorder, fails),
-                    loop,
-                    config,
-                    stack=stack,
-                    preview=preview,
-                    hooks=recorder.hooks,
-                )
-        finally:
-            loop.close()
+                run_program(program, monitor, config, stack=stack, preview=preview, hooks=recorder.hooks)
+
+        apart(recorded, failing=failing)
         if "<" not in answered:  # a function inside a function may differ each time
             _DECLARED[key] = recorder
         return recorder

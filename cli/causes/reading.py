@@ -37,7 +37,8 @@ _STEPS: Final[tuple[tuple[str, str, str], ...]] = (
     ("core/v1:Node", "", "the node's labels and taints"),
     ("scheduling.k8s.io", "", "the PriorityClass"),
     ("pulumi:providers:kubernetes", "", "the connection to the cluster"),
-    ("command:local", "", "a local command"),
+    ("command:local", "", "a script on this machine"),
+    ("command:remote", "", "a script over ssh"),
     ("pulumi:pulumi:Stack", "", "the program"),
 )
 

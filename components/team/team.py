@@ -48,6 +48,7 @@ class TeamArgs:
     host_kai: KaiScheduler | None
     protect: bool
     depends_on: list[pulumi.Resource]
+    ready: pulumi.ResourceHook | None
     proven: list[pulumi.Resource]
     secrets: Mapping[str, pulumi.Output[str]]
     host: Protection
@@ -213,10 +214,9 @@ class Team(Component):
                 provider=inner.provider,
                 kubeconfig=inner.kubeconfig,
                 depends_on=[inner],
+                ready=self._args.ready if tenant.has_gpus else None,
                 after=[*self._args.proven, *([self.team_queues] if self.team_queues else [])],
                 own_namespace=True,
-                own_priority=True,
-                vcluster=inner.release,
             ),
             self.child(),
         )

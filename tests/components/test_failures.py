@@ -14,7 +14,7 @@ from pulumi.runtime.settings import SETTINGS
 
 from components import failures
 from components.failures import FailedError, or_failed
-from tests.conftest import Hooks, Recorder, run_program
+from tests.conftest import Hooks, Recorder, apart, run_program
 
 FAIL, SUCCESS = resource_pb2.Result.FAIL, resource_pb2.Result.SUCCESS
 
@@ -129,15 +129,21 @@ def test_all_that_does_not_depend_on_it_is_done_before_the_program_ends_with_it(
     def program() -> None:
         failures.are_told()
         bad = Made("bad" if fault == "answer" else "good")
-        Made("after", bad) if fault == "answer" else Made("silent").id.apply(too_late)
+        if fault == "answer":
+            Made("after", bad)
+        else:
+            _: pulumi.Output[str] = Made("silent").id.apply(too_late)
         last = Made("c0")
         for step in range(1, 9):
             last = Made(f"c{step}", last)
         pulumi.export("last", failures.unless_failed(last.id))
         pulumi.run(failures.all_is_answered)
 
-    with pytest.raises(FailedError):
-        run_program(program, monitor, asyncio.new_event_loop(), {}, stack="unit", hooks=Hooks())
+    def ended() -> None:
+        with pytest.raises(FailedError):
+            run_program(program, monitor, {}, stack="unit", hooks=Hooks())
+
+    apart(ended, failing=True)
     assert "after" not in monitor.answered
     assert {f"c{step}" for step in range(9)} <= set(monitor.answered)
     assert monitor.exports == {"last": "id"}

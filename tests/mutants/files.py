@@ -66,7 +66,7 @@ _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
     "components/team/access.py": _components("access"),
     "components/team/admission.py": _components("admission"),
     "components/team/cel.py": _components("admission"),
-    "components/team/guardrails.py": _components("guardrails", "program"),
+    "components/team/guardrails.py": _components("guardrails", "blue_green", "program"),
     "components/team/kai_scheduler.py": _components("kai_scheduler", "life", "program"),
     "components/team/network.py": _components("guardrails"),
     "components/team/object_rules.py": _components("admission"),
@@ -76,7 +76,7 @@ _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
     "components/team/protection.py": ("tests/components/test_protection.py", f"{_POLICIES}/test_gate.py"),
     "components/protection.py": _components("stands_on_all"),
     "components/team/queues.py": _components("queues", "life"),
-    "components/team/team.py": _components("program_checks", "program", "one_failed_team", "pause"),
+    "components/team/team.py": _components("program_checks", "program", "one_failed_team", "pause", "blue_green"),
     "components/team/tenant.py": _components("guardrails", "queues", "virtual_cluster", "pause", "life", "program"),
     "components/team/virtual_cluster.py": _components("virtual_cluster", "snapshots", "program"),
     **{
