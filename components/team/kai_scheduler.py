@@ -8,7 +8,7 @@ Leaves to others: queues, and anything that KAI's operator makes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -43,9 +43,9 @@ class KaiSchedulerArgs:
     artifacts: Artifacts
     provider: k8s.Provider
     kubeconfig: pulumi.Output[str]
+    topologies: Mapping[str, Sequence[str]]
     restricted: bool = False
     scale_adjuster: bool = False
-    topologies: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class KaiScheduler(Component):
