@@ -21,9 +21,10 @@ from typing import NoReturn, Protocol, TypeAlias
 import pulumi
 from pulumi.runtime import mocks, resource, rpc, settings
 from pulumi.runtime.proto import resource_pb2, source_pb2
-from pulumi.runtime.stack import ResourceRegistrationFailed, run_in_stack, wait_for_rpcs
+from pulumi.runtime.stack import run_in_stack
 from pulumi.runtime.sync_await import _ensure_event_loop, _sync_await
 
+from components import failures
 from lab.data import hide_secret_data, kept, masked, plain, short
 from lab.errors import LabError
 from lab.objects import Json
@@ -168,7 +169,7 @@ class Monitor(mocks.MockMonitor):
             raise
         serialized = _sync_await(rpc.serialize_properties(outputs, {}))
         self.resources[urn] = mocks.MockMonitor.ResourceRegistration(urn, request.id, outputs)
-        return resource_pb2.ReadResourceResponse(urn=urn, properties=serialized)
+        return resource_pb2.ReadResourceResponse(urn=urn, id=request.id if known else "", properties=serialized)
 
     def RegisterResourceOutputs(  # noqa: N802
         self, request: resource_pb2.RegisterResourceOutputsRequest
@@ -285,20 +286,16 @@ def run(program: Callable[[], None], monitor: Monitor, *, stack: str, dry_run: b
     quiet.addHandler(logging.NullHandler())
     quiet.propagate = False  # the SDK logs each failure again; the summary says it once, cause first
 
+    async def whole() -> None:
+        program()
+        await failures.all_is_answered()
+
     async def settle() -> None:
         try:
-            await run_in_stack(program)
-        except ResourceRegistrationFailed as failed:
-            # what depends on a failed resource fails with it; wait for all that does not
-            while True:
-                settings.SETTINGS.rpc_manager.unhandled_exception = None
-                try:
-                    await wait_for_rpcs()
-                    if not monitor.failures:  # the program's own wait failed, and no resource was asked for
-                        monitor.failures.append(str(failed))
-                    return
-                except ResourceRegistrationFailed:
-                    continue
+            await run_in_stack(whole)
+        except failures.FailedError as failed:
+            if not monitor.failures:  # the program's own wait failed, and no resource was asked for
+                monitor.failures.append(str(failed))
 
     def inside() -> None:
         loop = asyncio.new_event_loop()
@@ -309,7 +306,12 @@ def run(program: Callable[[], None], monitor: Monitor, *, stack: str, dry_run: b
             # what set_mocks does, less the root resource: run_in_stack makes its own and registers the outputs
             settings.configure(
                 mocks.MockSettings(  # type: ignore[no-untyped-call]
-                    monitor=monitor, engine=mocks.MockEngine(quiet), project=PROJECT, stack=stack, dry_run=dry_run
+                    monitor=monitor,
+                    engine=mocks.MockEngine(quiet),
+                    project=PROJECT,
+                    stack=stack,
+                    dry_run=dry_run,
+                    outputs=set(),  # those of a run that failed are left over
                 )
             )
             settings.SETTINGS.callbacks = _NoHooks()

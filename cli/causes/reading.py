@@ -37,7 +37,8 @@ _STEPS: Final[tuple[tuple[str, str, str], ...]] = (
     ("core/v1:Node", "", "the node's labels and taints"),
     ("scheduling.k8s.io", "", "the PriorityClass"),
     ("pulumi:providers:kubernetes", "", "the connection to the cluster"),
-    ("command:local", "", "a local command"),
+    ("command:local", "", "a script on this machine"),
+    ("command:remote", "", "a script over ssh"),
     ("pulumi:pulumi:Stack", "", "the program"),
 )
 
@@ -47,7 +48,7 @@ NOISE: Final = re.compile(
 """After a failed resource the Python host is interrupted and prints a long traceback; it says nothing."""
 
 
-ECHO: Final = re.compile(r"^\s*(?:KeyboardInterrupt\b|[\w.]*ResourceRegistrationFailed\b)")
+ECHO: Final = re.compile(r"^\s*(?:KeyboardInterrupt\b|components\.failures\.FailedError\b)")
 """How a traceback of the Python host ends that says nothing new."""
 
 UNHANDLED: Final = "Program failed with an unhandled exception"

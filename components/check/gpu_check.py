@@ -41,7 +41,8 @@ def code_map(namespace: str, team: str) -> dict[str, object]:
 class GpuCheckArgs:
     """`checked` is what else the check proves: a change of it runs the check again. The namespace is made by the caller
     where several checks share it (`own_namespace` false). `provider` and `kubeconfig` are those of the cluster
-    that the pods are made in. `depends_on`: what all of it stands on; `after`: what its pods alone wait for."""
+    that the pods are made in. `depends_on`: what all of it stands on; `after`: what its pods alone wait for; `ready`: a
+    call that they wait for, too."""
 
     request: job.Request
     checked: Mapping[str, object]
@@ -50,6 +51,7 @@ class GpuCheckArgs:
     depends_on: list[pulumi.Resource]
     own_namespace: bool
     after: Sequence[pulumi.Resource] = ()
+    ready: pulumi.ResourceHook | None = None
 
 
 class GpuCheck(Component):
@@ -76,9 +78,17 @@ class GpuCheck(Component):
         depends_on: list[pulumi.Resource],
         *,
         first: pulumi.ResourceHook | None = None,
+        ready: pulumi.ResourceHook | None = None,
         retry: pulumi.ErrorHook | None = None,
     ) -> pulumi.ResourceOptions:
-        return self.child(provider=self._args.provider, depends_on=depends_on, first=first, retry=retry)
+        return self.child(
+            provider=self._args.provider,
+            depends_on=depends_on,
+            first=first,
+            before_create=ready,
+            before_update=ready,
+            retry=retry,
+        )
 
     def _metadata(self, name: str, namespace: str | None = None) -> dict[str, object]:
         request = self._args.request
@@ -183,6 +193,7 @@ class GpuCheck(Component):
                 opts=self._opts(
                     [*depends_on, *self._args.after],
                     first=self._prepared(f"{name}-prepared{suffix}", half),
+                    ready=self._args.ready,
                     retry=retry,
                 ),
             )

@@ -13,10 +13,11 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 import names
-from components.base import Component, unless_failed
+from components.base import Component
 from components.check import job
 from components.check.gpu_check import GpuCheck, GpuCheckArgs
 from components.check.host import pod_settings, sharing
+from components.failures import unless_failed
 from components.protection import Protection
 from components.team.access import Access, AccessArgs
 from components.team.admission import Admission, AdmissionArgs, Others
@@ -47,6 +48,7 @@ class TeamArgs:
     host_kai: KaiScheduler | None
     protect: bool
     depends_on: list[pulumi.Resource]
+    ready: pulumi.ResourceHook | None
     proven: list[pulumi.Resource]
     secrets: Mapping[str, pulumi.Output[str]]
     host: Protection
@@ -212,6 +214,7 @@ class Team(Component):
                 provider=inner.provider,
                 kubeconfig=inner.kubeconfig,
                 depends_on=[inner],
+                ready=self._args.ready if tenant.has_gpus else None,
                 after=[*self._args.proven, *([self.team_queues] if self.team_queues else [])],
                 own_namespace=True,
             ),

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pulumi
 import pytest
-from pulumi.runtime.stack import ResourceRegistrationFailed
 
 import kube
-from components import base
 from components.team import virtual_cluster
 from components.team.tenant import resolve
 from settings.load import parse_platform
@@ -245,41 +242,6 @@ def test_a_secret_without_its_certificates_is_that_teams_failure_and_names_the_s
     tenant = resolve(parse_platform(lab("ml"), "test"))["ml"]
     with pytest.raises(LookupError, match="team ml: Secret team-ml/vc-ml has no certificates"):
         asyncio.run(virtual_cluster._admin_kubeconfig(tenant, data if missing else None))
-
-
-class TestOrFailed:
-    """A wait that fails is that team's failure, not the program's."""
-
-    def test_what_depends_on_it_fails_as_if_a_resource_had(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        told: list[str] = []
-        monkeypatch.setattr(pulumi.log, "error", lambda text, _: told.append(text))
-
-        async def too_late() -> str:
-            raise TimeoutError("team ml: its API server does not answer")
-
-        async def awaited() -> str:
-            return await base.or_failed(too_late(), resource)
-
-        resource: Any = object()
-        # the SDK lets this kind of error pass, and ends the program at any other
-        with pytest.raises(ResourceRegistrationFailed, match="team ml: its API server does not answer"):
-            asyncio.run(awaited())
-        assert told == ["team ml: its API server does not answer"]
-
-    def test_a_failure_further_up_is_not_told_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        told: list[str] = []
-        monkeypatch.setattr(pulumi.log, "error", lambda text, _: told.append(text))
-
-        async def failed() -> str:
-            raise ResourceRegistrationFailed("resource ml-x failed to register")
-
-        async def awaited() -> str:
-            return await base.or_failed(failed(), resource)
-
-        resource: Any = object()
-        with pytest.raises(ResourceRegistrationFailed, match="ml-x"):
-            asyncio.run(awaited())
-        assert told == []
 
 
 def test_outputs_are_plain_data() -> None:

@@ -47,6 +47,7 @@ _WORKLOADS: Final = (*_components(), "tests/workloads/test_program.py", "tests/w
 _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
     "components/base.py": _components("virtual_cluster", "guardrails", "program", "one_failed_team"),
     "components/command.py": ("tests/hosts/test_command.py",),
+    "components/failures.py": ("tests/components/test_failures.py", "tests/components/test_one_failed_team.py"),
     "components/platform.py": (
         *_components("host", "program", "program_checks", "life"),
         "tests/hosts/test_program.py",
