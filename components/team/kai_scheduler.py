@@ -78,7 +78,7 @@ class KaiScheduler(Component):
         self.release = self._release(name, args, needs)
         self._own_kinds(name, args)
         self._topologies(name, args)
-        self.register_outputs({"version": args.release.version})
+        self.register_outputs({})
 
     def _namespace(self, name: str, args: KaiSchedulerArgs, namespace: str) -> k8s.core.v1.Namespace:
         return k8s.core.v1.Namespace(
