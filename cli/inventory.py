@@ -42,7 +42,9 @@ class Machine:
     """Memory of one GPU; None where nobody says it."""
     replicas: int = 1
     way: str = ""
-    """How GPUs are shared: `timeSlicing`, `mps`, or empty for not at all."""
+    """How GPUs are shared: `timeSlicing`, `mps`, `mig` where NVML counts each GPU's slices, or empty for not at all."""
+    profile: str = ""
+    """Of the slices, with `mig`; then `replicas` are a GPU's slices."""
     driver: str = ""
     cpu: Decimal = Decimal(0)
     """Allocatable CPU in cores."""
@@ -66,6 +68,7 @@ class Machine:
             self.architecture,
             self.replicas,
             self.way,
+            self.profile,
             self.pods,
             self.cut,
         )
@@ -165,7 +168,9 @@ def pool_settings(alike: Sequence[Machine]) -> dict[str, object]:
         found["architecture"] = first.architecture
     if first.pods != USUAL_PODS:
         found["podsPerNode"] = first.pods
-    if first.way:
+    if first.profile:
+        found["sharing"] = {"mig": {"profile": first.profile, "slices": first.replicas}}
+    elif first.way:
         found["sharing"] = {first.way: {"replicas": first.replicas}}
     return found
 
