@@ -108,18 +108,33 @@ def _bash(connection: Connection) -> str:
 
 
 def _command(
-    name: str, connection: Connection, key: pulumi.Output[str] | None, opts: pulumi.ResourceOptions, **given: str
+    name: str,
+    connection: Connection,
+    key: pulumi.Output[str] | None,
+    opts: pulumi.ResourceOptions,
+    *,
+    stdin: str,
+    create: str | None = None,
+    delete: str | None = None,
 ) -> command.local.Command | command.remote.Command:
-    # else all that the last run printed goes into the next one's environment
+    # without `add_previous_output_in_env` all that the last run printed goes into the next one's environment
     if connection.ssh is None:
         return command.local.Command(
-            name, logging=command.local.Logging.STDERR, add_previous_output_in_env=False, opts=opts, **given
+            name,
+            create=create,
+            delete=delete,
+            stdin=stdin,
+            logging=command.local.Logging.STDERR,
+            add_previous_output_in_env=False,
+            opts=opts,
         )
     return command.remote.Command(
         name,
         connection=_ssh(connection, key),
+        create=create,
+        delete=delete,
+        stdin=stdin,
         logging=command.remote.Logging.STDERR,
         add_previous_output_in_env=False,
         opts=opts,
-        **given,
     )

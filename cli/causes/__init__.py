@@ -12,7 +12,8 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from cli.causes.known import ECHOES, KNOWN, OF_PODS, REFUSED, Known, host_of, image_of, why_of
+from cli.causes.entry import Known
+from cli.causes.known import ECHOES, KNOWN, OF_PODS, REFUSED, host_of, image_of, why_of
 from cli.causes.reading import (
     ECHO,
     NOISE,

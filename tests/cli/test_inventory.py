@@ -102,6 +102,22 @@ class TestCluster:
         project.api.objects["/api/v1/nodes"] = [found]
         assert note in " ".join(pools(project, capsys=capsys)[1].split())
 
+    @pytest.mark.parametrize(
+        "found",
+        [
+            node("n", gpus=8, labels={**H100, "nvidia.com/mig.strategy": "mixed"}),
+            # as a kubelet told it of one whole GPU beside one that is cut, without feature discovery
+            node("n", gpus=1, status={"allocatable": {"nvidia.com/gpu": "1", "nvidia.com/mig-1g.10gb": "1"}}),
+        ],
+    )
+    def test_a_node_whose_slices_have_names_is_a_comment(
+        self, found: dict[str, Any], project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        project.api.objects["/api/v1/nodes"] = [found]
+        assert project.run("inventory") == 0
+        lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+        assert [line[:2] for line in lines if "gpusPerNode" in line] == ["# "], lines
+
     def test_the_gpu_operator_s_strategy_alone_cuts_nothing(
         self, project: Project, capsys: pytest.CaptureFixture[str]
     ) -> None:

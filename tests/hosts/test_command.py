@@ -26,7 +26,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, dict[str, Any]
 
     def remember(where: str) -> Any:
         def command_(name: str, **given: Any) -> Any:
-            found.append((where, name, given))
+            found.append((where, name, {key: value for key, value in given.items() if value is not None}))
             registered: Any = object.__new__(pulumi.Resource)
             registered.stdout = f"printed by {name}"
             return registered
