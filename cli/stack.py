@@ -120,10 +120,7 @@ class Stack:
                 f"move it (`pulumi stack export` there, `pulumi stack import` here), or unset {self.backend.chosen_by} "
                 "to go on with the one in this folder",
             )
-        if self.backend.folder is not None and self.backend.is_ours:
-            self.backend.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if not has_passphrase(self.env):
-                self._new_passphrase()
+        self._make_place()
         self.need_passphrase()
         self.capture("stack", "init", place.stack, "--no-select")
         del self.exported
@@ -131,6 +128,17 @@ class Stack:
             f"made stack {place.stack} in {self.backend}; where the engine added encryptionsalt to "
             f"{place.stack_file.name}, keep that line"
         )
+
+    def make_first_place(self) -> None:
+        """Make the project's own backend, with a passphrase, where nobody has: a `pulumi stack init` makes neither."""
+        if self.backend.folder is not None and not self.backend.folder.exists():
+            self._make_place()
+
+    def _make_place(self) -> None:
+        if self.backend.folder is not None and self.backend.is_ours:
+            self.backend.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not has_passphrase(self.env):
+                self._new_passphrase()
 
     def _new_passphrase(self) -> None:
         if "encryptionsalt" in self.raw_stack_file():

@@ -25,8 +25,11 @@ ANSWERED: Final = {"RegisterResource": "failed to register", "ReadResource": "fa
 """The engine's calls whose answer says whether it went well (engine v3.274.1: resource/deploy/source_eval.go)."""
 
 
-class FailedError(Exception):
-    """A resource failed, or a wait for one. The engine or `or_failed` has told the cause already."""
+class FailedError(pulumi.RunError):
+    """A resource failed, or a wait for one. The engine or `or_failed` has told the cause already.
+
+    Pulumi's host tells an error of this kind in a line, and any other one by its traceback.
+    """
 
 
 class _Telling:

@@ -24,7 +24,7 @@ from pulumi.runtime.proto import resource_pb2, source_pb2
 from pulumi.runtime.stack import run_in_stack
 from pulumi.runtime.sync_await import _ensure_event_loop, _sync_await
 
-from components import failures
+from components.failures import FailedError
 from lab.data import hide_secret_data, kept, masked, plain, short
 from lab.errors import LabError
 from lab.objects import Json
@@ -115,7 +115,7 @@ class Backend(Protocol):
 class Monitor(mocks.MockMonitor):
     """Takes registrations, has the backend act on them, and remembers them for policies, reports and the summary.
 
-    A resource that fails is reported to the SDK as failed: what depends on it is skipped, all else goes on.
+    A resource that fails is reported as failed; what becomes of that is the program's (`components/failures.py`).
     """
 
     def __init__(self, backend: Backend, state: State, salt: str, on_step: Callable[[Recorded], None]) -> None:
@@ -286,14 +286,10 @@ def run(program: Callable[[], None], monitor: Monitor, *, stack: str, dry_run: b
     quiet.addHandler(logging.NullHandler())
     quiet.propagate = False  # the SDK logs each failure again; the summary says it once, cause first
 
-    async def whole() -> None:
-        program()
-        await failures.all_is_answered()
-
     async def settle() -> None:
         try:
-            await run_in_stack(whole)
-        except failures.FailedError as failed:
+            await run_in_stack(program)
+        except FailedError as failed:
             if not monitor.failures:  # the program's own wait failed, and no resource was asked for
                 monitor.failures.append(str(failed))
 

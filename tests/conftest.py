@@ -297,11 +297,7 @@ def run_program(
         )
     )
     pulumi.runtime.set_all_config(dict(config), ["gpu-tenancy:kubeconfig"])
-
-    async def begun() -> None:
-        program()
-
-    asyncio.get_event_loop().run_until_complete(run_in_stack(begun))
+    asyncio.get_event_loop().run_until_complete(run_in_stack(program))
 
 
 Declare = Callable[..., Recorder]
