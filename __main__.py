@@ -12,6 +12,7 @@ from cli.guards import program as guards
 from cli.guards.refusal import RefusedError
 from components import failures
 from components import platform as build
+from components.base import few_frames
 from components.secrets import MissingSecretError, stack_secrets
 from components.team.tenant import resolve
 from kube import KubeconfigError
@@ -38,10 +39,11 @@ def main() -> None:
 
     failures.are_told()
     tenants = resolve(platform)
-    cluster = build.cluster(platform, tenants, known, secrets)
-    parts = build.host(platform, cluster, tenants)
-    host = build.protection(parts, build.slurm(platform, secrets), protections)
-    teams = build.teams(platform, parts, tenants, date.today(), secrets, host, protections)
+    with few_frames():
+        cluster = build.cluster(platform, tenants, known, secrets)
+        parts = build.host(platform, cluster, tenants)
+        host = build.protection(parts, build.slurm(platform, secrets), protections)
+        teams = build.teams(platform, parts, tenants, date.today(), secrets, host, protections)
 
     pulumi.export("cluster", {"context": cluster.context, "provider": platform.host.provider.value, "uid": cluster.uid})
     pulumi.export("pools", {name: pool.facts for name, pool in parts.pools.items()})

@@ -1,20 +1,25 @@
 """What all components share.
 
-Owns: the type token, the one way to make child options, a tenant's provider, and the one way to make a live call
-before a resource.
+Owns: the type token, the one way to make child options, a tenant's provider, the one way to make a live call before a
+resource, and how much of the code's lines a state keeps.
 Leaves to others: everything else.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 from components.failures import words_of
+
+FRAMES: Final = 12
+"""Six are the SDK's; the others lead from a resource to its team."""
 
 DELETED_AT_ONCE: Final = {"pulumi.com/deletionPropagationPolicy": "background"}
 """The provider's own way (foreground) leaves the object there until the garbage collector has deleted what hangs on it.
@@ -138,6 +143,25 @@ class Component(pulumi.ComponentResource):
             if creating or updating or after_update or retry
             else None,
         )
+
+
+@contextmanager
+def few_frames() -> Iterator[None]:
+    """While resources are declared, let the SDK note only the innermost lines of code that made each.
+
+    It notes all, and the engine keeps them: 1.5 kB of each resource, in a state that is written after every step, and a
+    tenth of the program's time. The outer ones are the interpreter's and the SDK's, with the machine's own paths.
+    Tracebacks that anybody reads are written after this.
+    """
+    before = getattr(sys, "tracebacklimit", None)
+    sys.tracebacklimit = FRAMES
+    try:
+        yield
+    finally:
+        if before is None:
+            del sys.tracebacklimit
+        else:
+            sys.tracebacklimit = before
 
 
 def _given(hook: pulumi.ResourceHook | None) -> list[pulumi.ResourceHook]:

@@ -117,7 +117,7 @@ def _command(
     create: str | None = None,
     delete: str | None = None,
 ) -> command.local.Command | command.remote.Command:
-    # else all that the last run printed goes into the next one's environment
+    # without `add_previous_output_in_env` all that the last run printed goes into the next one's environment
     if connection.ssh is None:
         return command.local.Command(
             name,

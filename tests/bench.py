@@ -48,13 +48,18 @@ def platform(teams: int) -> dict[str, Any]:
     }
 
 
-def run(program: Any, monitor: mocks.MockMonitor, config: dict[str, str]) -> float:
+def run(work: Any, monitor: mocks.MockMonitor, config: dict[str, str]) -> float:
     """Run a program under mocks; seconds of CPU time until everything is registered: nothing waits here, and other work
     on the machine is not ours."""
     asyncio.set_event_loop(asyncio.new_event_loop())
     began = time.process_time()
-    run_program(program, monitor, config, stack="bench", hooks=Hooks())
+    run_program(work, monitor, config, stack="bench", hooks=Hooks())
     return time.process_time() - began
+
+
+def program() -> None:
+    """The real program."""
+    runpy.run_path(str(ROOT / "__main__.py"))
 
 
 def ours(teams: int) -> float:
@@ -65,7 +70,7 @@ def ours(teams: int) -> float:
     for wait in WAITS:
         setattr(kube, wait, not_waiting)  # a plain assignment is of another type
     config = {"gpu-tenancy:platform": json.dumps(platform(teams)), "gpu-tenancy:kubeconfig": kubeconfig("unit")}
-    return run(lambda: runpy.run_path(str(ROOT / "__main__.py")) and None, mocks.MockMonitor(Recorder()), config)
+    return run(program, mocks.MockMonitor(Recorder()), config)
 
 
 def record(data: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -79,18 +84,18 @@ def record(data: Mapping[str, Any]) -> list[dict[str, Any]]:
         "gpu-tenancy:kubeconfig": kubeconfig(data["host"].get("context") or "unit"),
     }
     answers = Recorder()
-    run(lambda: runpy.run_path(str(ROOT / "__main__.py")) and None, RecordingMonitor(answers), config)
+    run(program, RecordingMonitor(answers), config)
     return [{"type": r.type, "name": r.name, "inputs": r.inputs, "read": r.read} for r in answers.resources]
 
 
 def bare(recorded: list[dict[str, Any]]) -> float:
     """Seconds of CPU time for a program that only registers the same objects."""
 
-    def program() -> None:
+    def declare() -> None:
         for entry in recorded:
             register(entry)
 
-    return run(program, mocks.MockMonitor(Recorder()), {})
+    return run(declare, mocks.MockMonitor(Recorder()), {})
 
 
 def register(entry: dict[str, Any]) -> None:

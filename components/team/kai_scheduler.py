@@ -8,7 +8,7 @@ Leaves to others: queues, and anything that KAI's operator makes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -43,9 +43,9 @@ class KaiSchedulerArgs:
     artifacts: Artifacts
     provider: k8s.Provider
     kubeconfig: pulumi.Output[str]
+    topologies: Mapping[str, Sequence[str]]
     restricted: bool = False
     scale_adjuster: bool = False
-    topologies: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class KaiScheduler(Component):
@@ -78,7 +78,7 @@ class KaiScheduler(Component):
         self.release = self._release(name, args, needs)
         self._own_kinds(name, args)
         self._topologies(name, args)
-        self.register_outputs({"version": args.release.version})
+        self.register_outputs({})
 
     def _namespace(self, name: str, args: KaiSchedulerArgs, namespace: str) -> k8s.core.v1.Namespace:
         return k8s.core.v1.Namespace(

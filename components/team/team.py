@@ -7,7 +7,7 @@ Leaves to others: each step is a component of its own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -53,7 +53,7 @@ class TeamArgs:
     secrets: Mapping[str, pulumi.Output[str]]
     host: Protection
     known: bool
-    beside: Mapping[str, int] = field(default_factory=dict)
+    beside: Mapping[str, int]
 
 
 class Team(Component):

@@ -102,6 +102,22 @@ class TestCluster:
         project.api.objects["/api/v1/nodes"] = [found]
         assert note in " ".join(pools(project, capsys=capsys)[1].split())
 
+    @pytest.mark.parametrize(
+        "found",
+        [
+            node("n", gpus=8, labels={**H100, "nvidia.com/mig.strategy": "mixed"}),
+            # as a kubelet told it of one whole GPU beside one that is cut, without feature discovery
+            node("n", gpus=1, status={"allocatable": {"nvidia.com/gpu": "1", "nvidia.com/mig-1g.10gb": "1"}}),
+        ],
+    )
+    def test_a_node_whose_slices_have_names_is_a_comment(
+        self, found: dict[str, Any], project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        project.api.objects["/api/v1/nodes"] = [found]
+        assert project.run("inventory") == 0
+        lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+        assert [line[:2] for line in lines if "gpusPerNode" in line] == ["# "], lines
+
     def test_the_gpu_operator_s_strategy_alone_cuts_nothing(
         self, project: Project, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -215,9 +231,30 @@ class TestThisMachine:
         part = {"name": "NVIDIA A100 MIG 1g.5gb"}
         gpus.append({"name": "NVIDIA GB10", "memoryMib": None, "mig": True, "migs": [part, part]})
         found, said = pools(project, "--nvml", capsys=capsys)
+        assert found["gb10"]["sharing"] == {"mig": {"profile": "1g.5gb", "slices": 2}}
         assert "gpuMemoryMib" not in found["gb10"]
         assert "2 x NVIDIA A100 MIG 1g.5gb" in " ".join(said.split())
         assert "NVML does not say the memory" in " ".join(said.split())
+
+    @pytest.mark.parametrize(
+        "cuts",
+        [
+            [["1g.10gb", "3g.40gb"]],
+            [["1g.10gb", "1g.10gb"], ["1g.10gb"]],
+            [["1g.10gb"], []],
+            [[]],
+        ],
+    )
+    def test_a_cut_that_no_pool_can_say_is_a_comment(
+        self, gpus: list[dict[str, Any]], cuts: list[list[str]], project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for cut in cuts:
+            parts = [{"name": f"NVIDIA H100 MIG {profile}"} for profile in cut]
+            gpus.append({"name": "NVIDIA H100", "memoryMib": 81559, "mig": True, "migs": parts})
+        assert project.run("inventory", "--nvml") == 0
+        out = capsys.readouterr().out
+        assert "# h100:" in out
+        assert "MIG cuts its GPUs" in out
 
     def test_without_a_driver_one_error_says_so(
         self, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 import kube
+from components.team import virtual_cluster
+from components.team.tenant import resolve
+from settings.load import parse_platform
 from tests.components.program import lab
 from tests.components.specs import made, of_team, parsed, plain
 from tests.conftest import Declare, Recorder
@@ -230,6 +233,15 @@ class TestAnswers:
         asyncio.run(hook.callback(None))
         assert [team for _, team in asked] == ["research"]
         assert parsed(asked[0][0])["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:31034"
+
+
+@pytest.mark.parametrize("missing", ["certificate-authority", "client-certificate", "client-key", None])
+def test_a_secret_without_its_certificates_is_that_teams_failure_and_names_the_secret(missing: str | None) -> None:
+    # the engine answers a read that failed with an object that has no data
+    data = {key: "QQ==" for key in ("certificate-authority", "client-certificate", "client-key") if key != missing}
+    tenant = resolve(parse_platform(lab("ml"), "test"))["ml"]
+    with pytest.raises(LookupError, match="team ml: Secret team-ml/vc-ml has no certificates"):
+        asyncio.run(virtual_cluster._admin_kubeconfig(tenant, data if missing else None))
 
 
 def test_outputs_are_plain_data() -> None:

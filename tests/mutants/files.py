@@ -47,6 +47,7 @@ _WORKLOADS: Final = (*_components(), "tests/workloads/test_program.py", "tests/w
 _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
     "components/base.py": _components("virtual_cluster", "guardrails", "program", "one_failed_team"),
     "components/command.py": ("tests/hosts/test_command.py",),
+    "components/failures.py": ("tests/components/test_failures.py", "tests/components/test_one_failed_team.py"),
     "components/platform.py": (
         *_components("host", "program", "program_checks", "life"),
         "tests/hosts/test_program.py",
@@ -67,10 +68,10 @@ _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
     "components/team/admission.py": _components("admission"),
     "components/team/cel.py": _components("admission"),
     "components/team/guardrails.py": _components("guardrails", "blue_green", "program"),
-    "components/team/kai_scheduler.py": _components("kai_scheduler", "life", "program"),
+    "components/team/kai_scheduler.py": _components("kai_scheduler", "hooks", "life", "program"),
     "components/team/network.py": _components("guardrails"),
     "components/team/object_rules.py": _components("admission"),
-    "components/team/pause.py": _components("pause"),
+    "components/team/pause.py": _components("pause", "hooks"),
     "components/team/pod_isolation.py": _components("admission"),
     "components/team/pod_rules.py": _components("admission"),
     "components/team/protection.py": ("tests/components/test_protection.py", f"{_POLICIES}/test_gate.py"),
