@@ -4,8 +4,8 @@ Owns: every sum that decides whether a platform fits its nodes, and the words th
 policies call the same functions with plain numbers, so that both say the same.
 Leaves to others: where the numbers come from, and which place in a file a verdict points at.
 
-`quantity.py` reads Kubernetes quantities, `claims.py` holds what goes in and what comes out, `gpus.py`, `room.py` and
-`ports.py` add up, `sets.py` says over which nodes.
+`quantity.py` reads Kubernetes quantities, `pods.py` what a pod asks for, `claims.py` holds what goes in and what comes
+out, `gpus.py`, `room.py` and `ports.py` add up, `sets.py` says over which nodes.
 
 Why the sums are per node: each virtual cluster's scheduler sees a node as if no other tenant used its GPUs. vCluster
 nets other tenants' CPU, memory and pods out of a node, never GPUs, so two schedulers can give away the same GPU and the
@@ -27,9 +27,11 @@ from capacity.gpus import (
     quota_against_limit,
     visible_gpus,
 )
+from capacity.pods import asked_by, resources_of
 from capacity.ports import NODE_PORTS, node_port, port_clashes
 from capacity.quantity import (
     QUANTITY,
+    amount_of,
     amounts,
     api_quantity,
     mebibytes,
@@ -53,8 +55,10 @@ __all__ = [
     "TenantClaim",
     "Verdict",
     "added",
+    "amount_of",
     "amounts",
     "api_quantity",
+    "asked_by",
     "collisions",
     "gpus_within_nodes",
     "hard_cap",
@@ -71,6 +75,7 @@ __all__ = [
     "pool_quotas",
     "port_clashes",
     "quota_against_limit",
+    "resources_of",
     "room",
     "unfit",
     "visible_gpus",

@@ -1,7 +1,8 @@
 """Kubernetes quantities: the one parser of the program. Pure.
 
 Two readers, one table of suffixes: `parse_quantity` for what users write, which refuses what nobody writes on purpose;
-`api_quantity` for what an API server answers, which takes all that Kubernetes itself writes.
+`api_quantity` for what an API server answers, which takes all that Kubernetes itself writes, and `amount_of` where
+there may be anything.
 """
 
 from __future__ import annotations
@@ -68,6 +69,16 @@ def api_quantity(text: str | None) -> Decimal:
         raise ValueError(message)
     number = Decimal(match["number"])
     return number.scaleb(int(match["exponent"])) if match["exponent"] else number * _SUFFIXES[match["suffix"] or ""]
+
+
+def amount_of(value: object) -> Decimal | None:
+    """Return a quantity out of JSON that anybody may have written, in its base unit; None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
+        return None
+    try:
+        return api_quantity(str(value))
+    except ValueError:
+        return None
 
 
 def millicores(text: str, *, rounding: str = ROUND_CEILING) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import httpx2
+import msgspec
 import yaml
 from lightkube import ApiError, Client, KubeConfig
 from lightkube.config import client_adapter
@@ -22,6 +23,7 @@ from lightkube.resources.core_v1 import Namespace
 
 from cli.errors import CommandError, InputError
 from kube import KubeconfigError
+from kube.client import answered
 from kube.stack import kubeconfig_of, kubeconfig_path
 from names import Object
 from settings.models import Host
@@ -113,6 +115,11 @@ def connected(target: Target, *, timeout: httpx2.Timeout = TIMEOUT) -> Iterator[
             f"what answers at {where} is not a Kubernetes API: HTTP {error.response.status_code}.",
             "check the cluster's address in the kubeconfig, and HTTPS_PROXY",
         ) from None
+    except (httpx2.DecodingError, msgspec.DecodeError, RecursionError) as error:
+        raise CommandError(
+            f"what answers at {where} is not a Kubernetes API that this program can read: {error}.",
+            "check the cluster's address in the kubeconfig, and HTTPS_PROXY",
+        ) from None
     except (httpx2.HTTPError, OSError) as error:
         raise CommandError(
             f"the cluster is not reachable ({where}): {_reason(error)}.",
@@ -170,8 +177,10 @@ def get_json(target: Target, path: str, *, timeout: httpx2.Timeout) -> Object | 
         raise CommandError(f"does not accept the credentials of {where}")
     if not answer.is_success:
         raise CommandError(f"answers HTTP {answer.status_code} ({where})")
-    found = answer.json()
-    return found if isinstance(found, dict) else None
+    try:
+        return answered(answer)
+    except httpx2.DecodingError as error:
+        raise CommandError(f"{error} ({where})") from None
 
 
 def server_version(client: Client) -> str:
@@ -179,4 +188,4 @@ def server_version(client: Client) -> str:
     with client_adapter.Client(client.config, client_adapter.ConnectionParams(timeout=TIMEOUT)) as http:
         answer = http.get("/version")
         answer.raise_for_status()
-        return str(answer.json().get("gitVersion", "unknown"))
+        return str(answered(answer).get("gitVersion", "unknown"))

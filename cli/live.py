@@ -12,6 +12,8 @@ from decimal import Decimal
 from http import HTTPStatus
 from typing import Final, TypeVar
 
+import httpx2
+import msgspec
 from lightkube import ApiError, Client
 from lightkube.models.authorization_v1 import ResourceAttributes, SelfSubjectAccessReviewSpec
 from lightkube.models.core_v1 import Container, PodSpec
@@ -23,7 +25,7 @@ from lightkube.resources.core_v1 import Namespace, Node, Pod, Service
 from lightkube.resources.node_v1 import RuntimeClass
 from lightkube.resources.storage_v1 import StorageClass
 
-from capacity import api_quantity, pod_request
+from capacity import amount_of, pod_request
 from cli.preflight import ClusterFacts, Fence, NodeFacts, ObjectFacts, Right, Taint
 from cli.preflight.rights import MONITORS
 from cli.preflight.software import BY_OPERATOR
@@ -78,7 +80,9 @@ def read_facts(client: Client, rights: Sequence[Right], *, version: str, made: b
             return read()
         except ApiError as error:
             unreadable[what] = str(error.status.message or error.status.reason or error.status.code)
-            return None
+        except (httpx2.HTTPStatusError, msgspec.DecodeError, RecursionError) as error:
+            unreadable[what] = str(error)
+        return None
 
     spaces = attempt("namespaces", lambda: list(client.list(Namespace)))
     our_spaces = {_name(space.metadata) for space in spaces or () if made and _labelled_ours(space.metadata)}
@@ -157,22 +161,25 @@ def _node(node: Node, loads: Mapping[str, _Load] | None) -> NodeFacts:
             for taint in (spec.taints if spec and spec.taints else ())
         ),
         taints_are_ours=taints,
-        labels=dict((node.metadata.labels if node.metadata else None) or {}),
+        labels={key: str(said) for key, said in ((node.metadata.labels if node.metadata else None) or {}).items()},
         ours=labels,
-        gpus=int(api_quantity(allocatable[GPU])) if GPU in allocatable else None,
-        gpu_capacity=int(api_quantity(capacity[GPU])) if GPU in capacity else None,
-        resources={
-            name: int(api_quantity(amount)) for name, amount in allocatable.items() if "/" in name and name != GPU
-        },
+        gpus=int(_amount(allocatable[GPU])) if GPU in allocatable else None,
+        gpu_capacity=int(_amount(capacity[GPU])) if GPU in capacity else None,
+        resources={name: int(_amount(amount)) for name, amount in allocatable.items() if "/" in name and name != GPU},
         plugins=None if loads is None else tuple(load.plugins),
-        cpu=api_quantity(allocatable.get("cpu")),
-        memory=api_quantity(allocatable.get("memory")),
-        pods=int(api_quantity(allocatable.get("pods"))),
+        cpu=_amount(allocatable.get("cpu")),
+        memory=_amount(allocatable.get("memory")),
+        pods=int(_amount(allocatable.get("pods"))),
         used_cpu=load.cpu,
         used_memory=load.memory,
         used_pods=load.pods,
         used_gpus=load.gpus,
     )
+
+
+def _amount(value: object) -> Decimal:
+    """A quantity; what is none, or less than none, is nothing."""
+    return max(amount_of(value) or Decimal(0), Decimal(0))
 
 
 def node_facts(client: Client) -> dict[str, NodeFacts]:
@@ -229,14 +236,14 @@ def request(spec: PodSpec, resource: str) -> Decimal:
         requests = container.resources.requests if container.resources else None
         limits = container.resources.limits if container.resources else None
         # the API server copies a limit where there is no request; an extended resource may be written as limit alone
-        return api_quantity((requests or {}).get(resource) or (limits or {}).get(resource))
+        return _amount((requests or {}).get(resource) or (limits or {}).get(resource))
 
     whole = (spec.resources.requests if spec.resources else None) or {}
     return pod_request(
         [asked(container) for container in spec.containers],
         [(asked(container), container.restartPolicy == "Always") for container in spec.initContainers or ()],
-        overhead=api_quantity((spec.overhead or {}).get(resource)),
-        whole=api_quantity(whole[resource]) if resource in whole else None,
+        overhead=_amount((spec.overhead or {}).get(resource)),
+        whole=_amount(whole[resource]) if resource in whole else None,
     )
 
 

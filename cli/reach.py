@@ -7,11 +7,12 @@ Leaves to others: reading outputs and state (`engine.py`, `simulation.py`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from cli.cluster import Target, target_of
 from cli.driver import Reach
 from cli.errors import CommandError
+from kube.client import inner
 from names import Object
 from settings.models import Platform
 from settings.tenants import tenants
@@ -65,7 +66,7 @@ def reach_of(
     `otherwise` gives a team's kubeconfig where the outputs have none: they are written only at the end of an `up` in
     which nothing failed.
     """
-    made = outputs.get("teams") or {}
+    made = inner(outputs, "teams")
     known = dict.fromkeys((*tenants(platform), *made))
     found = {name: _kubeconfigs(outputs, name).get("admin") or otherwise(name) for name in known}
     # parsed here and not in threads: the parser (msgspec 0.22) is not safe there
@@ -77,7 +78,7 @@ def reach_of(
     )
 
 
-def _target(kubeconfig: Any) -> Target | None:
+def _target(kubeconfig: object) -> Target | None:
     try:
         return target_of(kubeconfig, "the stack's outputs") if isinstance(kubeconfig, str) else None
     except CommandError:

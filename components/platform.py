@@ -191,7 +191,6 @@ def _host_checks(
                 depends_on=[namespace, software, *([pools[request.pool]] if request.pool else [])],
                 ready=software.ready,
                 own_namespace=False,
-                own_priority=False,
             ),
         )
         for suffix, request in requests.items()
@@ -262,7 +261,8 @@ def _team(
                 for other in tenants.values()
                 if other is not tenant and other.owner == tenant.owner
             },
-            depends_on=[parts.pools[tenant.pool_name]] if tenant.pool_name else [],
+            # its own nodes, and no more: else each of 300 teams that divide a pool would stand on 300 nodes
+            depends_on=parts.pools[tenant.pool_name].patches_of(tenant.nodes) if tenant.pool_name else [],
             ready=parts.software.ready,
             proven=[
                 check.finished

@@ -13,7 +13,7 @@ from kube.gpu_operator import wait_for_gpu_operator
 from kube.kubeconfig import KubeconfigError, at_address, one_context, team_kubeconfig, user_kubeconfig
 from kube.leftovers import delete_leftovers
 from kube.pods import renew_pods, stop_pods
-from kube.puts import put
+from kube.puts import own_kinds, put
 from kube.waits import comes_later, wait_for_secret, wait_until_admitted, wait_until_it_answers, wait_until_lowered
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "delete_leftovers",
     "meet_types",
     "one_context",
+    "own_kinds",
     "put",
     "renew_pods",
     "stop_pods",

@@ -10,6 +10,7 @@ for the first time at once. So answers are plain JSON here.
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import time
 from typing import Final
@@ -25,6 +26,8 @@ from lightkube.models.meta_v1 import ObjectMeta, Status
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.core_v1 import ConfigMap, Namespace, Pod, Secret
 
+from names import Object
+
 TIMEOUT: Final = httpx2.Timeout(15.0)
 """Seconds for one answer: a webhook may take 10 of them (Kubernetes' default)."""
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
@@ -35,7 +38,12 @@ _MEETING: Final = threading.Lock()
 
 def target(kubeconfig: str) -> SingleConfig:
     """Return the current context of a kubeconfig text. It holds credentials: never print it."""
-    found = KubeConfig.from_dict(yaml.safe_load(kubeconfig)).get()
+    try:
+        parsed = json.loads(kubeconfig)
+    except ValueError:
+        # only what is no JSON: this reader is slow, and each create and update in a tenant comes by here
+        parsed = yaml.safe_load(kubeconfig)
+    found = KubeConfig.from_dict(parsed).get()
     assert found is not None, "a kubeconfig of ours has a current context"
     return found
 
@@ -64,11 +72,48 @@ def path(api_version: str, kind: str, name: str = "", namespace: str | None = No
     return f"{root}{place}/{kind.lower()}s" + (f"/{name}" if name else "")
 
 
+def answered(answer: httpx2.Response) -> Object:
+    """Return the object of JSON in an answer. Raises `httpx2.DecodingError`, one more way in which a call fails, where
+    there is none: a login page, a proxy's word, an answer that was cut off."""
+    try:
+        found = answer.json()
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        message = f"what answers is not a Kubernetes API: HTTP {answer.status_code} without an object"
+        raise httpx2.DecodingError(message, request=answer.request)
+    return found
+
+
+def items(found: Object) -> list[Object]:
+    """Return the objects of a list: what has a name. Anything else that stands there is passed over."""
+    return [one for one in maps(found, "items") if named(one)]
+
+
+def inner(thing: object, *keys: str) -> Object:
+    """Return the mapping that lies at these keys; empty where there is none."""
+    for key in keys:
+        thing = thing.get(key) if isinstance(thing, dict) else None
+    return thing if isinstance(thing, dict) else {}
+
+
+def maps(thing: object, key: str) -> list[Object]:
+    """Return the mappings in the list at a key; empty where there is no list."""
+    listed = thing.get(key) if isinstance(thing, dict) else None
+    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+
+
+def named(thing: object) -> bool:
+    """Whether something of JSON is an object of Kubernetes: it has metadata with a name."""
+    metadata = thing.get("metadata") if isinstance(thing, dict) else None
+    return isinstance(metadata, dict) and isinstance(metadata.get("name"), str)
+
+
 def said(answer: httpx2.Response) -> str:
     """Return a refusal in the API server's words; they hold no credential."""
-    with contextlib.suppress(ValueError):
-        status = answer.json()
-        if isinstance(status, dict) and status.get("message"):
+    with contextlib.suppress(httpx2.DecodingError):
+        status = answered(answer)
+        if status.get("message"):
             return str(status["message"])
     return f"HTTP {answer.status_code}: {answer.text.strip()[:200]}"
 

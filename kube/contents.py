@@ -13,7 +13,7 @@ from typing import Final
 
 import httpx2
 
-from kube.client import said
+from kube.client import answered, items, maps, said
 from names import Object
 
 DISCOVERY: Final = "application/json;v=v2;g=apidiscovery.k8s.io;as=APIGroupDiscoveryList"
@@ -39,8 +39,8 @@ def since(api: httpx2.Client, moment: datetime) -> Since:
         answer = api.get(where, headers={"Accept": METADATA})
         if not answer.is_success:
             continue  # a kind that can be listed by its own words, and is not served now
-        for item in answer.json().get("items") or ():
-            metadata = item.get("metadata") or {}
+        for item in items(answered(answer)):
+            metadata = item["metadata"]
             name = "/".join(part for part in (metadata.get("namespace"), metadata.get("name")) if part)
             if _time(metadata.get("creationTimestamp")) > moment:
                 made.append(f"{kind} {name}")
@@ -51,11 +51,15 @@ def since(api: httpx2.Client, moment: datetime) -> Since:
 
 def _spec_writers(metadata: Object) -> Iterator[Object]:
     """Those who wrote more than a status."""
-    return (entry for entry in metadata.get("managedFields") or () if not entry.get("subresource"))
+    return (entry for entry in maps(metadata, "managedFields") if not entry.get("subresource"))
 
 
 def _time(text: object) -> datetime:
-    return datetime.fromisoformat(text) if isinstance(text, str) else datetime.min.replace(tzinfo=UTC)
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _kinds(api: httpx2.Client) -> Iterator[tuple[str, str]]:
@@ -66,14 +70,14 @@ def _kinds(api: httpx2.Client) -> Iterator[tuple[str, str]]:
         if not answer.is_success:
             message = f"its kinds can't be listed: {said(answer)}"
             raise RuntimeError(message)
-        for group in answer.json().get("items") or ():
+        for group in maps(answered(answer), "items"):
             name = (group.get("metadata") or {}).get("name") or ""
             # the first version is the one that the server prefers
-            for version in group.get("versions") or ():
-                for resource in version.get("resources") or ():
+            for version in maps(group, "versions"):
+                for resource in maps(version, "resources"):
                     key = (name, resource.get("resource", ""))
                     if key in seen or key[1] in NOT_KEPT or "list" not in (resource.get("verbs") or ()):
                         continue
                     seen.add(key)
                     place = f"/apis/{name}/{version['version']}" if name else f"/api/{version['version']}"
-                    yield (resource.get("responseKind") or {}).get("kind", key[1]), f"{place}/{key[1]}"
+                    yield str((resource.get("responseKind") or {}).get("kind", key[1])), f"{place}/{key[1]}"

@@ -16,7 +16,8 @@ from decimal import Decimal
 from typing import Final
 
 import names
-from capacity import api_quantity, pod_request
+from capacity import amount_of, asked_by
+from kube.client import inner, items, maps
 from names import Object
 
 Read = Callable[[str], Object | None]
@@ -30,7 +31,9 @@ SYSTEM: Final = ("kube-system", names.KAI_NAMESPACE, names.KAI_RESERVATION_NAMES
 """Namespaces inside a virtual cluster that are tenancy's: DNS, KAI, its reservation pods."""
 INNER_NAMESPACE: Final = "vcluster.loft.sh/namespace"
 """On a synced pod: its namespace inside (VC@v0.36.1:pkg/util/translate)."""
-STORE: Final = re.compile(r"^apiserver_storage_size_bytes(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
+STORE: Final = re.compile(
+    r"^apiserver_storage_size_bytes(?:\{[^}]*\})? ([0-9]+(?:\.[0-9]+)?(?:e\+?[0-9]{1,2})?)$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,40 +68,31 @@ def pods_of(read: Read, team: str, used: Mapping[str, Use]) -> list[PodUse] | No
     answer = read(f"/api/v1/namespaces/{space}/pods")
     if answer is None:
         return None
-    found = [_pod(item, used) for item in answer.get("items") or () if _runs(item)]
+    found = [_pod(item, used) for item in items(answer) if _runs(item)]
     return sorted(found, key=lambda pod: (not pod.tenancy, pod.name))
 
 
 def _runs(pod: Object) -> bool:
-    return (pod.get("status") or {}).get("phase") not in ENDED
+    return inner(pod, "status").get("phase") not in ENDED
 
 
 def _pod(pod: Object, used: Mapping[str, Use]) -> PodUse:
-    metadata, spec = pod["metadata"], pod["spec"]
-    labels = metadata.get("labels") or {}
-    inits = spec.get("initContainers") or ()
+    metadata, spec, labels = pod["metadata"], inner(pod, "spec"), inner(pod, "metadata", "labels")
     return PodUse(
         name=metadata["name"],
         tenancy=labels.get("app") in CONTROL_PLANE or labels.get(INNER_NAMESPACE) in SYSTEM,
-        init=tuple((one["name"], one.get("image", "")) for one in inits),
-        main=tuple((one["name"], one.get("image", "")) for one in spec["containers"]),
+        init=tuple(_image(one) for one in maps(spec, "initContainers")),
+        main=tuple(_image(one) for one in maps(spec, "containers")),
         requested=Use(
-            cpu=round(_requested(spec, "cpu") * 1000),
-            memory=round(_requested(spec, "memory") / MIB),
+            cpu=round(asked_by(spec, "cpu") * 1000),
+            memory=round(asked_by(spec, "memory") / MIB),
         ),
-        used=used.get(f"{metadata['namespace']}/{metadata['name']}"),
+        used=used.get(f"{metadata.get('namespace')}/{metadata['name']}"),
     )
 
 
-def _requested(spec: Object, resource: str) -> Decimal:
-    def asked(container: Object) -> Decimal:
-        resources = container.get("resources") or {}
-        return api_quantity((resources.get("requests") or resources.get("limits") or {}).get(resource))
-
-    return pod_request(
-        [asked(one) for one in spec["containers"]],
-        [(asked(one), one.get("restartPolicy") == "Always") for one in spec.get("initContainers") or ()],
-    )
+def _image(container: Object) -> tuple[str, str]:
+    return str(container.get("name", "")), str(container.get("image", ""))
 
 
 def used_now(read: Read, nodes: Iterable[str]) -> dict[str, Use]:
@@ -106,24 +100,30 @@ def used_now(read: Read, nodes: Iterable[str]) -> dict[str, Use]:
     answer = read("/apis/metrics.k8s.io/v1beta1/pods")
     if answer is not None:
         return {
-            f"{item['metadata']['namespace']}/{item['metadata']['name']}": _sum(
-                Use(
-                    cpu=round(api_quantity(one["usage"].get("cpu")) * 1000),
-                    memory=round(api_quantity(one["usage"].get("memory")) / MIB),
-                )
-                for one in item.get("containers") or ()
+            f"{item['metadata'].get('namespace')}/{item['metadata']['name']}": _sum(
+                Use(cpu=round(_measured(one, "cpu") * 1000), memory=round(_measured(one, "memory") / MIB))
+                for one in maps(item, "containers")
             )
-            for item in answer.get("items") or ()
+            for item in items(answer)
         }
     found: dict[str, Use] = {}
     for node in nodes:
-        summary = read(f"/api/v1/nodes/{node}/proxy/stats/summary") or {}
-        for pod in summary.get("pods") or ():
-            of, cpu, memory = pod["podRef"], pod.get("cpu") or {}, pod.get("memory") or {}
-            found[f"{of['namespace']}/{of['name']}"] = Use(
-                cpu=round(cpu.get("usageNanoCores", 0) / 1e6), memory=round(memory.get("workingSetBytes", 0) / MIB)
+        for pod in maps(read(f"/api/v1/nodes/{node}/proxy/stats/summary"), "pods"):
+            of, cpu, memory = inner(pod, "podRef"), inner(pod, "cpu"), inner(pod, "memory")
+            found[f"{of.get('namespace')}/{of.get('name')}"] = Use(
+                cpu=round(_amount(cpu.get("usageNanoCores")) / 10**6),
+                memory=round(_amount(memory.get("workingSetBytes")) / MIB),
             )
     return found
+
+
+def _measured(container: Object, resource: str) -> Decimal:
+    return _amount(inner(container, "usage").get(resource))
+
+
+def _amount(value: object) -> Decimal:
+    """What somebody measured; 0 where it is no quantity."""
+    return amount_of(value) or Decimal(0)
 
 
 def _sum(parts: Iterable[Use]) -> Use:

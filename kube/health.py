@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import names
+from capacity import amount_of
+from kube.client import inner, items, maps
 from names import Object
 
 Read = Callable[[str], Object | None]
@@ -33,7 +35,7 @@ def faults(read: Read, version: str | None) -> list[str]:
 
 
 def _items(read: Read, path: str) -> list[Object]:
-    return list((read(path) or {}).get("items") or ())
+    return items(read(path) or {})
 
 
 def _kinds(read: Read) -> Iterator[str]:
@@ -44,12 +46,11 @@ def _kinds(read: Read) -> Iterator[str]:
 
 def _pods(pods: list[Object]) -> Iterator[str]:
     for pod in pods:
-        status = pod.get("status") or {}
+        status = inner(pod, "status")
         if status.get("phase") in ENDED:
             continue
-        for one in status.get("containerStatuses") or ():
-            waiting = (one.get("state") or {}).get("waiting") or {}
-            reason = waiting.get("reason")
+        for one in maps(status, "containerStatuses"):
+            reason = inner(one, "state", "waiting").get("reason")
             if reason and reason not in STARTING:
                 again = f", started {one.get('restartCount')} times" if one.get("restartCount") else ""
                 yield f"pod {pod['metadata']['name']}: {reason}{again} (image {one.get('image')})"
@@ -57,8 +58,8 @@ def _pods(pods: list[Object]) -> Iterator[str]:
 
 def _absent(deployments: list[Object]) -> Iterator[str]:
     for deployment in deployments:
-        wanted = (deployment.get("spec") or {}).get("replicas", 1)
-        there = (deployment.get("status") or {}).get("availableReplicas") or 0
+        wanted = _count(inner(deployment, "spec").get("replicas", 1))
+        there = _count(inner(deployment, "status").get("availableReplicas"))
         name = deployment["metadata"]["name"]
         if wanted == 0:
             yield f"Deployment {name} is scaled to 0"
@@ -66,9 +67,13 @@ def _absent(deployments: list[Object]) -> Iterator[str]:
             yield f"Deployment {name} has {there} of {wanted} pods available"
 
 
+def _count(value: object) -> int:
+    return int(amount_of(value) or 0)
+
+
 def _versions(deployments: list[Object], version: str | None) -> Iterator[str]:
     for deployment in deployments:
-        for container in deployment["spec"]["template"]["spec"]["containers"]:
+        for container in maps(inner(deployment, "spec", "template", "spec"), "containers"):
             image = str(container.get("image", ""))
             tag = image.rpartition("/")[2].partition("@")[0].partition(":")[2]
             if version and tag and tag.removeprefix("v") != version.removeprefix("v"):
@@ -84,17 +89,17 @@ def _leaks(read: Read) -> Iterator[str]:
         group
         for pod in everywhere
         if pod["metadata"].get("namespace") != names.KAI_RESERVATION_NAMESPACE
-        and (pod.get("status") or {}).get("phase") not in ENDED
+        and inner(pod, "status").get("phase") not in ENDED
         for group in _groups(pod)
     }
     for pod in reserving:
-        if (pod.get("status") or {}).get("phase") in ENDED or _groups(pod) & sharing:
+        if inner(pod, "status").get("phase") in ENDED or _groups(pod) & sharing:
             continue
-        node = (pod.get("spec") or {}).get("nodeName") or "no node yet"
+        node = inner(pod, "spec").get("nodeName") or "no node yet"
         yield f"reservation pod {pod['metadata']['name']} holds a GPU of {node}, and no pod shares it"
 
 
 def _groups(pod: Object) -> frozenset[str]:
-    labels = (pod.get("metadata") or {}).get("labels") or {}
+    labels = inner(pod, "metadata", "labels")
     more = {key.partition("/")[2] for key in labels if key.startswith(f"{GROUP_LABEL}/")}
     return frozenset({*more, *([labels[GROUP_LABEL]] if GROUP_LABEL in labels else [])})

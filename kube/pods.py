@@ -12,7 +12,7 @@ from typing import Final
 
 import httpx2
 
-from kube.client import connect, path, pause, said
+from kube.client import answered, connect, items, path, pause, said
 from names import GPU_RESOURCES, Object
 
 STOP_DEADLINE_SECONDS: Final = 180.0
@@ -103,5 +103,4 @@ def _items(api: httpx2.Client, kind: str, namespace: str, **query: str) -> list[
     if not answer.is_success:
         message = f"{kind}s of namespace {namespace} can't be listed: {said(answer)}"
         raise RuntimeError(message)
-    found: list[Object] = answer.json()["items"]
-    return found
+    return items(answered(answer))

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -21,7 +20,7 @@ from typing import Final
 import httpx2
 
 import names
-from kube.client import path, pause, said
+from kube.client import answered, inner, items, path, pause, said
 from kube.snapshot_pod import POD, RESTORE, Store, claim_name, pod
 from names import Object
 from releases import minor
@@ -70,16 +69,20 @@ def recorded(api: httpx2.Client, store: Store) -> list[Snapshot]:
     if not answer.is_success:
         message = f"the snapshots of team {store.team} can't be listed: {said(answer)}"
         raise SnapshotError(message)
-    found = [_record(item.get("data") or {}) for item in answer.json().get("items") or ()]
-    return sorted(found, key=lambda snapshot: snapshot.name, reverse=True)
+    found = [_record(inner(item, "data")) for item in items(answered(answer))]
+    return sorted((one for one in found if one is not None), key=lambda snapshot: snapshot.name, reverse=True)
 
 
-def _record(data: Mapping[str, str]) -> Snapshot:
-    return Snapshot(
-        name=data["name"],
-        taken=datetime.fromisoformat(data["taken"]),
-        **{key: data.get(key, "") for key in ("why", "vcluster", "kubernetes", "scheduler")},
-    )
+def _record(data: Object) -> Snapshot | None:
+    """A snapshot by its record; None where somebody has made something else of that."""
+    said_of = {key: str(data.get(key, "")) for key in ("name", "why", "vcluster", "kubernetes", "scheduler")}
+    try:
+        taken = datetime.fromisoformat(str(data.get("taken")))
+    except ValueError:
+        return None
+    if not said_of["name"]:
+        return None
+    return Snapshot(taken=taken if taken.tzinfo else taken.replace(tzinfo=UTC), **said_of)
 
 
 def _keep(api: httpx2.Client, store: Store, snapshot: Snapshot) -> None:
@@ -154,7 +157,7 @@ def _writes(api: httpx2.Client, where: str) -> bool:
         answer = api.get(where)
         if answer.status_code == httpx2.codes.NOT_FOUND:
             return False
-        phase = (answer.json().get("status") or {}).get("phase") if answer.is_success else None
+        phase = (answered(answer).get("status") or {}).get("phase") if answer.is_success else None
     except (httpx2.HTTPError, KeyboardInterrupt):
         return True
     return phase not in ("Pending", "Succeeded", "Failed")
@@ -165,8 +168,7 @@ def _status(api: httpx2.Client, where: str) -> Object:
     if answer.status_code == httpx2.codes.NOT_FOUND:
         message = f"pod {POD} was deleted meanwhile"
         raise SnapshotError(message)
-    found: Object = answer.json().get("status") or {} if answer.is_success else {}
-    return found
+    return (answered(answer).get("status") or {}) if answer.is_success else {}
 
 
 def _containers(state: Object) -> list[Object]:
@@ -293,8 +295,7 @@ def _ready(api: httpx2.Client, store: Store) -> Object:
     if not answer.is_success:
         message = f"the control plane of team {store.team} can't be read: {said(answer)}"
         raise SnapshotError(message)
-    found: Object = answer.json()
-    return found
+    return answered(answer)
 
 
 def _newer(kept: str, running: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Final, cast
 
 import httpx2
 
-from kube.client import connect, path, pause, reason_of, said, target
+from kube.client import answered, connect, connect_to, path, pause, reason_of, said, target
 from names import GPU, QUOTA_NAME, Object, team_namespace
 
 SECRET_DEADLINE_SECONDS: Final = 180.0
@@ -72,8 +72,9 @@ def wait_until_it_answers(kubeconfig: str, whose: str, deadline: float = ANSWER_
     that names the team `whose` API it is, the address, the last answer and what to look at.
     """
     end = time.monotonic() + deadline
-    server = target(kubeconfig).cluster.server
-    with connect(kubeconfig, ANSWER_TIMEOUT) as api:
+    found = target(kubeconfig)
+    server = found.cluster.server
+    with connect_to(found, ANSWER_TIMEOUT) as api:
         while (why := _not_ready(api)) is not None:
             if time.monotonic() > end:
                 message = (
@@ -115,14 +116,14 @@ def _above(api: httpx2.Client, namespace: str, most: int) -> str | None:
     """Why a ResourceQuota may still bound more GPUs than that, None where it does not."""
     try:
         answer = api.get(path("v1", "ResourceQuota", QUOTA_NAME, namespace))
-    except httpx2.TransportError as error:
+        if answer.status_code == 404:
+            return None  # it comes later, with its own number
+        if not answer.is_success:
+            return said(answer)
+        quota, key = answered(answer), f"requests.{GPU}"
+    except httpx2.RequestError as error:
         return reason_of(error)
-    if answer.status_code == 404:
-        return None  # it comes later, with its own number
-    if not answer.is_success:
-        return said(answer)
     # pods are held to the status, which follows the spec
-    quota, key = answer.json(), f"requests.{GPU}"
     bound = max(int(((quota.get(part) or {}).get("hard") or {}).get(key, 0)) for part in ("spec", "status"))
     return f"it is {bound}" if bound > most else None
 

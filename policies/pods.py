@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from math import isfinite, nan
+from typing import Final
 
 from names import KAI_QUEUE_LABEL
 from policies import names
@@ -11,6 +14,7 @@ from policies.plain import Number, Unreadable, get, mapping, mappings, maybe_tex
 
 CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
 """Where a pod's containers stand: each of the three runs with the pod's rights."""
+_DIGITS: Final = re.compile(r"[0-9]+")
 
 
 def pod_template(workload: PolicyResource) -> Mapping[str, object]:
@@ -69,9 +73,10 @@ def _gpus(container: Mapping[str, object]) -> Number:
 
 
 def _count(name: str, value: object) -> Number:
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
         return int(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    # less than none would hide what another container asks for
+    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) and value >= 0:
         return value
     message = f"asks for {value!r} of {name}, which is not a whole number"
     raise Unreadable(message)
@@ -88,10 +93,13 @@ def decimal_annotation(workload: PolicyResource, key: str) -> Number | None:
     if value is None:
         return None
     try:
-        return float(value)
+        found = float(value)
     except ValueError:
+        found = nan
+    if not isfinite(found):  # nothing is above "nan", whatever the limit
         message = f"annotation {key} must be a number, got {value!r}"
-        raise Unreadable(message) from None
+        raise Unreadable(message)
+    return found
 
 
 def uses_gpu(workload: PolicyResource) -> bool:

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final, TypeAlias
 
 from pydantic import JsonValue
 
+from capacity import amount_of, asked_by, resources_of
 from names import GPU, KAI_QUEUE_LABEL, team_namespace
 from preview.facts import GPU_BOUND
-from preview.values import UnreadableError, get, quantity
+from preview.values import get
+from settings.types import MOST_GPUS
 
 _NAMESPACE: Final = team_namespace("")
 _OVER: Final = ("Succeeded", "Failed")
@@ -99,10 +101,9 @@ def _used(quota: Mapping[str, JsonValue]) -> dict[str, Decimal]:
     used = get(quota, "status", "used")
     found = {}
     for key, value in used.items() if isinstance(used, dict) else ():
-        try:
-            found[key] = quantity(value, key)
-        except UnreadableError:
-            continue  # not known, and so nothing is below it
+        known = amount_of(value)
+        if known is not None:
+            found[key] = known
     return found
 
 
@@ -131,17 +132,17 @@ def _gpus(pod: Mapping[str, JsonValue]) -> Decimal:
     """GPUs that a pod holds: whole ones, or its fraction of one."""
     annotations = get(pod, "metadata", "annotations")
     if isinstance(annotations, dict) and "gpu-fraction" in annotations:
-        try:
-            return Decimal(str(annotations["gpu-fraction"]))
-        except InvalidOperation:
-            return Decimal(1)
+        share = amount_of(annotations["gpu-fraction"])
+        # a team writes what it likes there: less than nothing would hide what its other pods hold
+        return _devices(annotations) * (share if share is not None and 0 < share <= 1 else Decimal(1))
     if isinstance(annotations, dict) and "gpu-memory" in annotations:
-        return Decimal(1)  # how much of which GPU it is stands nowhere here: at most one
-    total = Decimal(0)
-    containers = get(pod, "spec", "containers")
-    for container in containers if isinstance(containers, list) else ():
-        limits = get(container, "resources", "limits") if isinstance(container, dict) else None
-        for key, value in limits.items() if isinstance(limits, dict) else ():
-            if key == GPU or key.startswith("nvidia.com/mig-"):
-                total += quantity(value, key)
-    return total
+        return _devices(annotations)  # how much of which GPU it is stands nowhere here: at most one of each
+    spec = get(pod, "spec")
+    counted = (key for key in resources_of(spec) if key == GPU or key.startswith("nvidia.com/mig-"))
+    return sum((asked_by(spec, key) for key in counted), Decimal(0))
+
+
+def _devices(annotations: Mapping[str, JsonValue]) -> Decimal:
+    """How many GPUs a pod has a share of."""
+    found = amount_of(annotations.get("gpu-fraction-num-devices"))
+    return found if found is not None and 1 <= found <= MOST_GPUS else Decimal(1)

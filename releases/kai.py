@@ -520,7 +520,7 @@ _V0_14_7: Final = replace(
 _WHOLE_GPU_PODS: Final = Trap(
     id="whole-gpu-pods-without-class",
     sentence="admission names no RuntimeClass on whole-GPU pods: they need one where nvidia is not the default",
-    handling="our pods name it; README and docs/tenants.md tell users to",
+    handling="our pods name it; docs/tenants.md tells users to",
     source="KAI@v0.16.8:CHANGELOG.md (0.16.0)",
     flag="pod_runtime_class_scope",
 )

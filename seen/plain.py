@@ -9,7 +9,7 @@ from decimal import Decimal
 from math import isfinite
 from typing import TypeAlias
 
-from capacity import api_quantity
+from capacity import amount_of
 
 Json: TypeAlias = Mapping[str, object]
 
@@ -46,9 +46,14 @@ def text(thing: object, *path: str) -> str:
 
 def number(value: object) -> float:
     """A quantity as a number: `500m` is 0.5; 0 where it is none, or larger than a number can be."""
+    return finite(amount_of(value) or Decimal(0))
+
+
+def finite(value: Decimal) -> float:
+    """A number as a float; 0 where it is larger than one can be."""
     try:
-        found = float(api_quantity(str(value))) if isinstance(value, (str, int, float, Decimal)) else 0.0
-    except (ValueError, ArithmeticError):
+        found = float(value)
+    except ArithmeticError:
         return 0.0
     return found if isfinite(found) else 0.0
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
+from capacity import asked_by, resources_of
 from names import (
     CHECK_NAMESPACE,
     CHECK_PAIR_NAMESPACE,
@@ -16,7 +17,7 @@ from names import (
     KAI_RESERVATION_NAMESPACE,
 )
 from seen.model import Pod
-from seen.plain import Json, condition, moment, name, namespace, number, rows, table, text
+from seen.plain import Json, condition, finite, moment, name, namespace, number, rows, table, text
 
 INNER_NAME: Final = "vcluster.loft.sh/object-name"
 INNER_NAMESPACE: Final = "vcluster.loft.sh/object-namespace"
@@ -46,10 +47,11 @@ def pod_of(inside: Json | None, on_host: Json | None, *, team: str, memory: Mapp
     own = (inside or table(away).get(INNER_NAME)) is not None
     labels, notes = _both(inside, on_host, "labels"), _both(inside, on_host, "annotations")
     node = text(inside, "spec", "nodeName") or text(on_host, "spec", "nodeName")
-    mib = int(number(notes.get(MEMORY)))
-    devices = int(number(notes.get(DEVICES))) or 1 if FRACTION in notes or MEMORY in notes else 0
+    mib = max(0, int(number(notes.get(MEMORY))))
+    devices = max(1, int(number(notes.get(DEVICES)))) if FRACTION in notes or MEMORY in notes else 0
     size = (memory or {}).get(node, 0)
-    fraction = number(notes[FRACTION]) if FRACTION in notes else mib / size if mib and size else None
+    # less than nothing would be taken off what others hold
+    fraction = max(0.0, number(notes[FRACTION])) if FRACTION in notes else mib / size if mib and size else None
     told = inside if inside and not _silent(inside) else on_host or inside
     return Pod(
         team=team,
@@ -102,26 +104,14 @@ def whole(pod: Json) -> float:
 
 def gpus_asked(pod: Json) -> dict[str, float]:
     """Whole units by resource name."""
-    found: dict[str, float] = {}
-    for container in rows(pod, "spec", "containers"):
-        for key, value in table(container, "resources", "limits").items():
-            if key in GPU_RESOURCES:
-                found[key] = found.get(key, 0.0) + number(value)
-    return found
+    spec = pod.get("spec")
+    return {key: finite(asked_by(spec, key)) for key in sorted(resources_of(spec) & frozenset(GPU_RESOURCES))}
 
 
 def requests(pod: Json) -> tuple[float, float]:
     """CPU (cores) and memory (bytes) that a pod asks for; what is not requested is its limit."""
-
-    def of(resource: str) -> float:
-        def each(container: Json) -> float:
-            asked = table(container, "resources", "requests").get(resource)
-            return number(table(container, "resources", "limits").get(resource, 0) if asked is None else asked)
-
-        first = max((each(one) for one in rows(pod, "spec", "initContainers")), default=0.0)
-        return max(first, sum(each(one) for one in rows(pod, "spec", "containers")))
-
-    return of("cpu"), of("memory")
+    spec = pod.get("spec")
+    return finite(asked_by(spec, "cpu")), finite(asked_by(spec, "memory"))
 
 
 def groups(labels: Mapping[str, object]) -> tuple[str, ...]:

@@ -16,9 +16,9 @@ import httpx2
 from lightkube.config.kubeconfig import SingleConfig
 from lightkube.core.exceptions import ConfigError
 
-from kube.client import connect_to, reason_of, said
+from kube.client import answered, connect_to, named, reason_of, said
 from names import CHECK_NAMESPACE, CHECK_REPORT, KAI_NAMESPACE
-from seen.plain import Json, name, namespace, rows, table, text
+from seen.plain import Json, name, namespace, rows, text
 
 QUICK: Final = httpx2.Timeout(8.0, connect=2.0)
 """Seconds for one answer; all clusters are asked at once."""
@@ -129,19 +129,23 @@ def ask(api: httpx2.Client, kinds: Mapping[str, str]) -> Said:
         first = api.get("/version")
         if not first.is_success:
             return Said(api=f"down: {said(first)}")
-        version = text(first.json(), "gitVersion")
+        version = text(answered(first), "gitVersion")
         for kind, path in kinds.items():
             answer = api.get(path)
             if answer.is_success:
-                found = answer.json()
-                objects[kind] = tuple(rows(found, "items")) if "items" in table(found) else (table(found),)
+                try:
+                    found = answered(answer)
+                except httpx2.DecodingError as error:
+                    refused[kind] = str(error)
+                    continue
+                objects[kind] = (found,) if named(found) else tuple(rows(found, "items"))
             elif answer.status_code == httpx2.codes.UNAUTHORIZED:
                 return Said(api="down: it does not accept the credentials", version=version)
             elif answer.status_code == httpx2.codes.NOT_FOUND:
                 objects[kind] = ()  # a kind that this server does not know
             else:
                 refused[kind] = said(answer)
-    except (httpx2.HTTPError, OSError, ConfigError, ValueError, RecursionError) as error:
+    except (httpx2.HTTPError, OSError, ConfigError, ValueError) as error:
         why = reason_of(error)
         if not objects:
             return Said(api=f"down: {why}")

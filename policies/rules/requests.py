@@ -19,7 +19,7 @@ from policies.facts import (
     team_queues,
 )
 from policies.inventory import PolicyResource
-from policies.plain import Number, maybe_number, maybe_text, number, say, text, texts
+from policies.plain import Number, Unreadable, maybe_number, maybe_text, number, say, text, texts
 from policies.pods import annotation, decimal_annotation, gpu_request, queue_of, uses_gpu
 from policies.rule import Group, Rule, Scene, Stage, describe
 
@@ -77,6 +77,9 @@ def _asked(resource: PolicyResource, scene: Scene) -> tuple[Number, str | None]:
         return asked, maybe_text(resource.properties, "queue")
     fraction = decimal_annotation(resource, names.FRACTION_ANNOTATION)
     devices = decimal_annotation(resource, names.FRACTION_DEVICES_ANNOTATION)
+    if devices is not None and devices < 1:
+        message = f"annotation {names.FRACTION_DEVICES_ANNOTATION} must be 1 or more, got {say(devices)}"
+        raise Unreadable(message)
     each = gpu_request(resource) if fraction is None else fraction * (1 if devices is None else devices)
     return each * _pods(resource, scene), queue_of(resource)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests.serving import serving
 
 UID = "11111111-2222-3333-4444-555555555555"
 
@@ -42,6 +43,8 @@ class FakeApi:
     version: str = "v1.34.4"
     seen: list[tuple[str, str]] = field(default_factory=list)
     url: str = ""
+    garbled: dict[str, bytes] = field(default_factory=dict)
+    """What is said instead of an object, with 200, below each path."""
     query: str = ""
     """Of the request that is being answered."""
 
@@ -106,7 +109,9 @@ def running(api: FakeApi) -> Iterator[FakeApi]:
             body = json.loads(self.rfile.read(length) or b"{}")
             path, _, api.query = self.path.partition("?")
             code, answer = api.answer(self.command, path, body)
-            data = json.dumps(answer).encode()
+            said = [said for below, said in api.garbled.items() if path.startswith(below)]
+            data = said[0] if said else json.dumps(answer).encode()
+            code = 200 if said else code
             self.send_response(code)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
@@ -119,15 +124,9 @@ def running(api: FakeApi) -> Iterator[FakeApi]:
             """Quiet."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
     api.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serving(server):
         yield api
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def certificates() -> dict[str, Any]:

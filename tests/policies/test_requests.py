@@ -227,3 +227,31 @@ def test_a_workload_of_an_unknown_team_is_refused() -> None:
     assert messages("workload-within-quota", [team(), check(team="who")]) == [
         "GpuCheck ml-check: names team 'who', which this stack does not have"
     ]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999"])
+def test_an_annotation_that_nothing_can_be_compared_with_is_refused(value: str) -> None:
+    for key, rule in (("fraction", "fraction-range"), ("fraction", "workload-within-quota"), ("memory", "gpu-memory")):
+        assert messages(rule, [pool(), team(), part_job(**{key: value})]) == [
+            f"Job ml-job: annotation gpu-{key} must be a number, got {value!r}"
+        ]
+
+
+@pytest.mark.parametrize("devices", ["-4", "0", "0.5", "nan"])
+def test_a_share_is_of_one_gpu_or_more(devices: str) -> None:
+    part = part_job(**{"fraction": "0.5", "fraction-num-devices": devices})
+    (found,) = messages("workload-within-quota", [team(), part])
+    assert "annotation gpu-fraction-num-devices must be " in found
+
+
+@pytest.mark.parametrize("gpus", [-4, float("nan"), float("inf"), "-4", "\u0663", "1e3"])
+def test_no_container_asks_for_less_than_nothing(gpus: object) -> None:
+    image = "docker.io/library/a:1.0"
+    eight, odd = ({"name": f"c{n}", "image": image, "resources": {"limits": {"nvidia.com/gpu": n}}} for n in (8, gpus))
+    (found,) = messages("workload-within-quota", [team(gpuLimit=4), job(containers=[eight, odd])])
+    assert "of nvidia.com/gpu, which is not a whole number" in found
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_of_a_team_that_nothing_can_be_compared_with_is_refused(number: float) -> None:
+    assert messages("workload-within-quota", [team(gpuLimit=number), job()]) != []

@@ -91,3 +91,42 @@ def test_a_quantity_that_cannot_be_read_is_not_known() -> None:
 def test_another_shape_is_refused(content: JsonValue) -> None:
     with pytest.raises(UsageError, match=r"^must be \{.*kubectl get resourcequota,pods -A -o json$"):
         usage_of(content)
+
+
+@pytest.mark.parametrize("share", ["-100", "NaN", "Infinity", "1e999", "2", "0", "half", ""])
+def test_a_team_can_not_write_less_than_it_holds(share: str) -> None:
+    whole, odd = (
+        pod("team-ml"),
+        pod("team-ml", annotations={"gpu-fraction": share}, labels={"kai.scheduler/queue": "q"}),
+    )
+    found = usage_of({"items": [whole, odd]})["ml"]
+    assert found.gpus == 3, "a share that is none is a whole GPU"
+    assert found.queues == {"q": Decimal(1)}
+
+
+def test_a_share_of_several_gpus_counts_for_each() -> None:
+    def held(**annotations: str) -> Decimal | None:
+        return usage_of({"items": [pod("team-ml", annotations=annotations)]})["ml"].gpus
+
+    many = "gpu-fraction-num-devices"
+    assert held(**{"gpu-fraction": "0.5", many: "3"}) == Decimal("1.5")
+    assert held(**{"gpu-memory": "2000", many: "2"}) == 2
+    assert held(**{"gpu-fraction": "0.5", many: "-3"}) == Decimal("0.5")
+    assert held(**{"gpu-fraction": "0.5", many: "1e9"}) == Decimal("0.5")
+
+
+def test_sidecars_and_init_containers_hold_gpus_too() -> None:
+    def asks(gpus: object, **more: str) -> dict[str, Any]:
+        return {"resources": {"limits": {"nvidia.com/gpu": gpus}}, **more}
+
+    one = pod("team-ml")
+    one["spec"]["initContainers"] = [asks("1", restartPolicy="Always"), asks("4")]
+    assert usage_of({"items": [one]})["ml"].gpus == 5, "beside the sidecar the second init container has 4"
+
+
+@pytest.mark.parametrize(
+    ("said", "means"), [("1e3", 1000), ("500m", Decimal("0.5")), ("2Ei", 2 * 2**60), ("5n", Decimal("5e-9"))]
+)
+def test_what_is_used_is_read_as_kubernetes_writes_it(said: str, means: Decimal) -> None:
+    used = {"metadata": {"namespace": "team-ml"}, "status": {"used": {"requests.memory": said}}}
+    assert usage_of({"items": [used]})["ml"].bounds == {"requests.memory": means}

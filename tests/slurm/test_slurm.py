@@ -24,6 +24,8 @@ JOB = ROOT / "docs" / "examples" / "nvidia-smi-job.sh"
 COMMAND = "command:local:Command"
 REMOTE = "command:remote:Command"
 OWNED = {"OWNER": "gpu-tenancy/unit"}
+SMALL = {"teams.ml": None, "teams.research": None}
+"""The smallest team alone: what is asked here is the host's."""
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample"
 REAL_GPUS = int(os.environ.get("GPU_TENANCY_SLURM_GPUS", "0"))
 """So many NVIDIA GPUs of this machine are SLURM's in `TestForReal`; 0: two character devices stand in for them."""
@@ -71,12 +73,12 @@ class TestProgram:
     """What is registered."""
 
     def test_without_the_section_there_is_no_command(self, declare: Declare) -> None:
-        recorder = declare(raw())
+        recorder = declare(raw(SMALL))
         assert recorder.of_type(COMMAND) == recorder.of_type(REMOTE) == []
 
     def test_a_local_command_installs_and_takes_back(self, declare: Declare) -> None:
         slurm = {"host": "batch-0", "gpus": 2, "gpuType": "h100"}
-        recorder = declare({**raw(), "slurm": slurm})
+        recorder = declare({**raw(SMALL), "slurm": slurm})
         found = recorder.one(COMMAND, "slurm-host")
         assert found.inputs["create"] == "bash -s"
         text = found.inputs["stdin"]
@@ -116,8 +118,8 @@ class TestProgram:
 
     def test_an_edit_of_a_team_changes_no_command(self, declare: Declare) -> None:
         slurm = {"host": "batch-0", "gpus": 2}
-        one = declare({**raw(), "slurm": slurm}).one(COMMAND, "slurm-host")
-        two = declare({**raw({"teams.dev.resources": {"cpu": 3}}), "slurm": slurm}).one(COMMAND, "slurm-host")
+        one = declare({**raw(SMALL), "slurm": slurm}).one(COMMAND, "slurm-host")
+        two = declare({**raw({**SMALL, "teams.dev.resources": {"cpu": 3}}), "slurm": slurm}).one(COMMAND, "slurm-host")
         assert one.inputs == two.inputs
 
 
