@@ -34,7 +34,7 @@ def test_the_state_keeps_the_lines_that_made_a_resource_and_not_those_that_ran_t
     recorder, data = Recorder(), bench.platform(1)
     config = {"gpu-tenancy:platform": json.dumps(data), "gpu-tenancy:kubeconfig": kubeconfig("unit")}
     limit = getattr(sys, "tracebacklimit", None)
-    bench.run(bench.program, RecordingMonitor(recorder), recorder, config)
+    bench.run(bench.program, RecordingMonitor(recorder), config)
     assert getattr(sys, "tracebacklimit", None) == limit, "tracebacks that are read are whole"
     kept: dict[str, list[str]] = {}
     for resource in recorder.resources:
