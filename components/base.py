@@ -1,7 +1,7 @@
 """What all components share.
 
 Owns: the type token, the one way to make child options, a tenant's provider, the one way to make a live call before a
-resource, and how much of the code's lines a state keeps.
+resource, and how many of the code's lines a state keeps.
 Leaves to others: everything else.
 """
 

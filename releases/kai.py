@@ -198,7 +198,7 @@ _REMADE_OPERANDS: Final = Trap(
     id="remade-operands",
     sentence="every upgrade deletes and remakes kai-config: admission, pod-grouper and controllers go and come back",
     handling="pods with a dead account's token are made anew, Queues and checks wait for the webhooks, a check follows",
-    source="https://github.com/kai-scheduler/KAI-Scheduler/issues/1536; 0.9's chart owns its scheduler: inferred",
+    source="https://github.com/kai-scheduler/KAI-Scheduler/issues/1536; 0.9's scheduler stays: observed (0.9.8)",
     flag="upgrade_remakes_operands",
 )
 _EMPTY_RESERVATION_CLASS: Final = Trap(

@@ -96,8 +96,9 @@ def test_after_a_killed_up_the_next_one_works_and_down_leaves_nothing(labs: Call
     assert not (lab.root / ".lab").exists()
 
 
-@pytest.mark.parametrize("moment", ["the host's server starts", "the team's server starts"])
-@pytest.mark.parametrize("command", ["down", "reset"])
+@pytest.mark.parametrize(
+    ("moment", "command"), [("the host's server starts", "reset"), ("the team's server starts", "down")]
+)
 def test_after_a_killed_up_down_or_reset_leaves_nothing(labs: Callable[..., Lab], moment: str, command: str) -> None:
     lab = labs(with_a_team(next(free_ports())))
     run = begin(lab)
