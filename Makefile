@@ -78,6 +78,8 @@ init: $(READY)        ## write Pulumi.STACK.yaml for a cluster: asks, or takes C
 lab-reset: $(READY)   ## throw the lab away, whatever state it is in
 	@$(RUN) lab-reset
 
+# compiled modules and tests are kept, whatever the shell says: without them each start costs seconds
+check test: export PYTHONDONTWRITEBYTECODE :=
 check: check-fast     ## format, lint, strict types, tests without needs
 	$(VENV)/bin/mypy
 	$(PY) -m pytest -q $(ALL_CORES) -m "not lab and not engine and not gpu and not fuzz and not slow"

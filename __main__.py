@@ -10,8 +10,9 @@ import pulumi
 
 from cli.guards import program as guards
 from cli.guards.refusal import RefusedError
+from components import failures
 from components import platform as build
-from components.base import unless_failed
+from components.base import few_frames
 from components.secrets import MissingSecretError, stack_secrets
 from components.team.tenant import resolve
 from kube import KubeconfigError
@@ -36,15 +37,17 @@ def main() -> None:
     except (SettingsError, KubeconfigError, MissingSecretError, RefusedError) as error:
         raise pulumi.RunError(str(error)) from None
 
+    failures.are_told()
     tenants = resolve(platform)
-    cluster = build.cluster(platform, tenants, known, secrets)
-    parts = build.host(platform, cluster, tenants)
-    host = build.protection(parts, build.slurm(platform, secrets), protections)
-    teams = build.teams(platform, parts, tenants, date.today(), secrets, host, protections)
+    with few_frames():
+        cluster = build.cluster(platform, tenants, known, secrets)
+        parts = build.host(platform, cluster, tenants)
+        host = build.protection(parts, build.slurm(platform, secrets), protections)
+        teams = build.teams(platform, parts, tenants, date.today(), secrets, host, protections)
 
     pulumi.export("cluster", {"context": cluster.context, "provider": platform.host.provider.value, "uid": cluster.uid})
     pulumi.export("pools", {name: pool.facts for name, pool in parts.pools.items()})
-    pulumi.export("hostChecks", {node: unless_failed(check.report) for node, check in parts.checks.items()})
+    pulumi.export("hostChecks", {node: failures.unless_failed(check.report) for node, check in parts.checks.items()})
     pulumi.export("footprint", declared_footprint(platform))
     if serves := {team: serving(team, said) for team, said in platform.teams.items() if said.blue_green is not None}:
         pulumi.export("serves", serves)
@@ -53,3 +56,4 @@ def main() -> None:
 
 
 main()
+pulumi.run(failures.all_is_answered)

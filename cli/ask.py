@@ -17,7 +17,7 @@ from cli import say
 from cli.cluster import Target, connected, find_target, identify
 from cli.errors import CommandError, InputError
 from cli.first import Answers, brought_by, stack_text, teams_of
-from cli.inventory import BY_HAND, HEADERS, Machine, block, machine_of, pools_of, rows
+from cli.inventory import HEADERS, Machine, block, machine_of, pools_of, rows
 from cli.live import read_facts
 from cli.preflight import ClusterFacts
 from settings.load import load_stack_file
@@ -58,10 +58,10 @@ def init(options: argparse.Namespace, root: Path) -> None:
     context = options.context or _ask("context of your kubeconfig (empty: the current one)", "", "CONTEXT")
     facts, target = _read(Host(provider=HostProvider.EXISTING, context=context or None), root)
     machines = _counted([machine_of(node) for node in facts.nodes.values()], options.gpus)
-    cut = [machine for machine in machines if machine.cut]
-    machines = [machine for machine in machines if not machine.cut]
-    for machine in cut:
-        say.line(f"node {machine.name} is left out: {BY_HAND}")
+    for machine in machines:
+        if machine.left_out:
+            say.line(f"node {machine.name} is left out: {machine.left_out}")
+    machines = [machine for machine in machines if not machine.left_out]
     say.line(f"{len(machines)} nodes with {sum(machine.gpus for machine in machines)} GPUs")
     server = urlsplit(str(target.config.cluster.server)).hostname or ""
     address = options.address or _ask("address at which the teams reach this cluster", server, "ADDRESS")

@@ -100,6 +100,7 @@ class EngineDriver:
 
     def exports(self) -> str:
         """Return what a shell must export for a plain `pulumi` to find the same; empty where it finds it anyway."""
+        self._stack.make_first_place()
         return exports(self._stack.env)
 
     def own_cluster(self) -> Identity | None:

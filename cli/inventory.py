@@ -27,6 +27,7 @@ USUAL_PODS: Final = 110
 _GIB_IN_BYTES: Final = 1024**3
 
 
+MIXED: Final = "MIG of strategy mixed: its slices can't be given to teams, KAI takes no whole GPUs there"
 BY_HAND: Final = "MIG cuts its GPUs: write gpusPerNode in whole GPUs and sharing.mig by hand (docs/stack-file.md)"
 
 
@@ -42,7 +43,9 @@ class Machine:
     """Memory of one GPU; None where nobody says it."""
     replicas: int = 1
     way: str = ""
-    """How GPUs are shared: `timeSlicing`, `mps`, or empty for not at all."""
+    """How GPUs are shared: `timeSlicing`, `mps`, `mig` where NVML counts each GPU's slices, or empty for not at all."""
+    profile: str = ""
+    """Of the slices, with `mig`; then `replicas` are a GPU's slices."""
     driver: str = ""
     cpu: Decimal = Decimal(0)
     """Allocatable CPU in cores."""
@@ -57,6 +60,11 @@ class Machine:
     notes: tuple[str, ...] = ()
 
     @property
+    def left_out(self) -> str:
+        """Why no pool can hold it; empty where one can."""
+        return MIXED if MIXED in self.notes else BY_HAND if self.cut else ""
+
+    @property
     def kind(self) -> tuple[object, ...]:
         """Machines of one kind make up one pool."""
         return (
@@ -66,8 +74,10 @@ class Machine:
             self.architecture,
             self.replicas,
             self.way,
+            self.profile,
             self.pods,
             self.cut,
+            self.left_out,
         )
 
 
@@ -121,7 +131,7 @@ def _notes(node: NodeFacts, said: Discovered, gpus: int, advertised: int, replic
         yield "that its GPUs are shared is told by the numbers alone (no feature discovery)"
     # of strategy `single` alone nothing follows: the GPU Operator sets it on nodes whose GPUs are whole
     if said.strategy == "mixed" or any(node.mig_slices.values()):
-        yield "MIG of strategy mixed: its slices can't be given to teams, KAI takes no whole GPUs there"
+        yield MIXED
     elif said.cut:
         yield BY_HAND
     if gpus and said.memory_mib is None:
@@ -165,7 +175,9 @@ def pool_settings(alike: Sequence[Machine]) -> dict[str, object]:
         found["architecture"] = first.architecture
     if first.pods != USUAL_PODS:
         found["podsPerNode"] = first.pods
-    if first.way:
+    if first.profile:
+        found["sharing"] = {"mig": {"profile": first.profile, "slices": first.replicas}}
+    elif first.way:
         found["sharing"] = {first.way: {"replicas": first.replicas}}
     return found
 
@@ -176,8 +188,8 @@ def block(pools: Mapping[str, Sequence[Machine]]) -> str:
     for name, alike in pools.items():
         settings = pool_settings(alike)
         shown = yaml.safe_dump(settings, default_flow_style=True, sort_keys=False, width=sys.maxsize).strip()
-        if alike[0].cut:
-            lines.append(f"      # {name}: {shown}: {BY_HAND}")
+        if alike[0].left_out:
+            lines.append(f"      # {name}: {shown}: {alike[0].left_out}")
             continue
         try:
             Pool.model_validate(settings)

@@ -6,7 +6,7 @@ import os
 import platform
 import socket
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypedDict
 
 import pynvml
 
@@ -16,6 +16,15 @@ from probe.gather.nvml import nvml_gpu
 
 ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 """The kernel's word for a CPU, and Kubernetes'."""
+
+
+class Cut(TypedDict, total=False):
+    """Of a `Machine`."""
+
+    cut: str
+    way: str
+    profile: str
+    replicas: int
 
 
 def this_machine() -> list[Machine]:
@@ -54,10 +63,22 @@ def this_machine() -> list[Machine]:
             cpu=Decimal(os.cpu_count() or 0),
             memory=Decimal(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")),
             mig=_mig(alike),
+            **_cut(alike),
             notes=(*(mixed if len(kinds) > 1 else ()), *_notes(alike)),
         )
         for (product, memory), alike in kinds.items()
     ]
+
+
+def _cut(gpus: list[dict[str, object]]) -> Cut:
+    """How MIG cuts the GPUs: all into as many slices of one profile, or in a way that no pool can say."""
+    if not any(gpu.get("mig") for gpu in gpus):
+        return {}
+    cuts = {tuple(str(part["name"]).partition(" MIG ")[2] for part in _parts(gpu)) for gpu in gpus}
+    profiles = {profile for cut in cuts for profile in cut}
+    if len(cuts) > 1 or len(profiles) != 1 or "" in profiles:
+        return {"cut": "uneven"}
+    return {"way": "mig", "profile": profiles.pop(), "replicas": len(cuts.pop())}
 
 
 def _mig(gpus: list[dict[str, object]]) -> str:
@@ -74,8 +95,6 @@ def _parts(gpu: dict[str, object]) -> list[dict[str, object]]:
 
 def _notes(gpus: list[dict[str, object]]) -> list[str]:
     notes = []
-    if any(gpu.get("mig") for gpu in gpus):
-        notes.append("MIG is on: write its slices by hand, as `sharing: {mig: {profile: ..., slices: ...}}`")
     if any(gpu.get("name") is None for gpu in gpus):
         notes.append("NVML can't read every GPU: look at `nvidia-smi` and the kernel's log")
     if any(gpu.get("memoryMib") is None for gpu in gpus):

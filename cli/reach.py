@@ -7,7 +7,7 @@ Leaves to others: reading outputs and state (`engine.py`, `simulation.py`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from cli.cluster import Target, target_of
 from cli.driver import Reach
@@ -78,7 +78,7 @@ def reach_of(
     )
 
 
-def _target(kubeconfig: Any) -> Target | None:
+def _target(kubeconfig: object) -> Target | None:
     try:
         return target_of(kubeconfig, "the stack's outputs") if isinstance(kubeconfig, str) else None
     except CommandError:

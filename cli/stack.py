@@ -51,10 +51,19 @@ NO_SUCH_STACK: Final = 6
 
 QUIET_ENV: Final = {"PULUMI_SKIP_UPDATE_CHECK": "true"}
 
-PARALLEL: Final = 32
-"""Steps that the engine works at together. Each team waits in two at most (a release and its Service, then a Job), and
-waiting costs nothing: sixteen teams come up at once. The engine's own number is four for each core of the machine that
-it runs on, so on a small runner the fifth team would wait for the first. PULUMI_PARALLEL overrides it."""
+STEPS_A_CORE: Final = 4
+"""The engine's own number of steps that it works at together."""
+FEWEST_STEPS: Final = 32
+
+
+def parallel() -> int:
+    """Return how many steps the engine works at together; PULUMI_PARALLEL overrides it.
+
+    Each team waits in two at most (a release and its Service, then a Job), and waiting costs nothing: sixteen teams
+    come up at once. By the engine's own number the fifth would wait for the first on a small runner; on a large one it
+    lets more of them come up.
+    """
+    return max(FEWEST_STEPS, STEPS_A_CORE * (os.cpu_count() or 1))
 
 
 class Stack:
@@ -63,7 +72,7 @@ class Stack:
     def __init__(self, place: Place, env: Mapping[str, str] | None = None) -> None:
         self._place = place
         self._binary: str | None = None
-        self.env: Env = {"PULUMI_PARALLEL": str(PARALLEL), **(os.environ if env is None else env), **QUIET_ENV}
+        self.env: Env = {"PULUMI_PARALLEL": str(parallel()), **(os.environ if env is None else env), **QUIET_ENV}
         self.backend: Backend = find_backend(self.env, place.root)
         if self.backend.is_ours:
             self.env[BACKEND] = self.backend.url
@@ -111,10 +120,7 @@ class Stack:
                 f"move it (`pulumi stack export` there, `pulumi stack import` here), or unset {self.backend.chosen_by} "
                 "to go on with the one in this folder",
             )
-        if self.backend.folder is not None and self.backend.is_ours:
-            self.backend.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if not has_passphrase(self.env):
-                self._new_passphrase()
+        self._make_place()
         self.need_passphrase()
         self.capture("stack", "init", place.stack, "--no-select")
         del self.exported
@@ -122,6 +128,17 @@ class Stack:
             f"made stack {place.stack} in {self.backend}; where the engine added encryptionsalt to "
             f"{place.stack_file.name}, keep that line"
         )
+
+    def make_first_place(self) -> None:
+        """Make the project's own backend, with a passphrase, where nobody has: a `pulumi stack init` makes neither."""
+        if self.backend.folder is not None and not self.backend.folder.exists():
+            self._make_place()
+
+    def _make_place(self) -> None:
+        if self.backend.folder is not None and self.backend.is_ours:
+            self.backend.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not has_passphrase(self.env):
+                self._new_passphrase()
 
     def _new_passphrase(self) -> None:
         if "encryptionsalt" in self.raw_stack_file():

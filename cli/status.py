@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from textwrap import wrap
-from typing import Any, Final
+from typing import Final
 
 import httpx2
 from rich.table import Table
@@ -157,7 +157,7 @@ def _check(state: TeamState | None, now: datetime) -> str:
     return f"{state.verdict}, {age(now - state.checked_at)} ago" if state.checked_at else state.verdict
 
 
-def age(passed: Any) -> str:
+def age(passed: timedelta) -> str:
     """A duration in its largest unit: `40 s`, `12 min`, `3 h`, `5 d`."""
     seconds = max(0, int(passed.total_seconds()))
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):

@@ -18,7 +18,7 @@ from names import GPU_SOFTWARE_NAMESPACES, HOST_NAMESPACE, KAI_NAMESPACE
 from seen.model import Gap, Team
 from seen.plain import condition, name, namespace, text
 from seen.pods import containers, pod_of
-from seen.why import NoSuchPodError, Request, Why, why, would
+from seen.why import NoSuchPodError, Request, Why, for_team, leaves_of, why, would
 from settings.types import MOST_GPUS
 
 INDENT: Final = "  "
@@ -29,7 +29,9 @@ OF_THE_HOST: Final = (HOST_NAMESPACE, KAI_NAMESPACE, *GPU_SOFTWARE_NAMESPACES)
 
 def add_request(command: ArgumentParser) -> None:
     """Add what `would` is asked about to a command's options."""
-    command.add_argument("--gpus", type=_gpus, default=1, metavar="N", help="whole GPUs in one pod; default 1")
+    command.add_argument(
+        "--gpus", type=_gpus, metavar="N", help="whole GPUs in one pod; default 1, 0 of a team without"
+    )
     command.add_argument("--fraction", type=_share, metavar="F", help="a share of one GPU, above 0 and below 1")
     command.add_argument("--queue", default="", metavar="NAME", help="a leaf queue; default: any that lets it through")
     command.add_argument("--cpu", type=_quantity, default="1", help="CPUs, like 4 or 500m; default 1")
@@ -44,8 +46,8 @@ def request_of(options: Namespace) -> Request:
 
 
 def _gpus(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_GPUS:
-        raise ArgumentTypeError(f"{text!r} is no number of GPUs; write a whole number from 1 to {MOST_GPUS}")
+    if not text.isdecimal() or not int(text) <= MOST_GPUS:
+        raise ArgumentTypeError(f"{text!r} is no number of GPUs; write a whole number from 0 to {MOST_GPUS}")
     return int(text)
 
 
@@ -85,7 +87,7 @@ def show_why(view: View, team: str, pod: str, *, stack: str, as_json: bool) -> N
         raise InputError("POD needs its TEAM.", f"`make why STACK={stack} TEAM=<team> POD={pod}`")
     waiting = _named(view, teams[0], pod, stack) if pod else [one for each in teams for one in view.whys(each)]
     gone = [] if pod else [one for each in teams for one in view.lost(each)]
-    own = [] if team else list(_of_the_host(view))
+    own = [] if team or pod else list(_of_the_host(view))
     unseen = unseen_of(view.seen.gaps, [each.name for each in teams])
     if as_json:
         say.result(
@@ -176,7 +178,7 @@ def show_would(view: View, team: str, request: Request, *, stack: str, as_json: 
     if not team:
         raise InputError("no team is named.", f"`make would STACK={stack} TEAM=<team> GPUS=2`")
     (found,) = teams_of(view, team, stack)
-    leaves = sorted(queue.shown for queue in found.queues if queue.parent)
+    leaves, request = leaves_of(found), for_team(found, request)
     if request.queue and leaves and request.queue not in leaves:
         fix = f"QUEUE=<queue> with one of: {', '.join(leaves)}"
         raise InputError(f"team {team} has no queue {request.queue!r}.", fix)
@@ -187,14 +189,14 @@ def show_would(view: View, team: str, request: Request, *, stack: str, as_json: 
         say.result(json.dumps({**body, **refusal, "notSeen": unseen}, indent=2))
         return
     queue = f" in queue {answer.queue}" if answer.queue else ""
-    what = f"{request.gpus} GPU{'' if request.gpus == 1 else 's'}"
+    what = f"with {request.gpus} GPU{'' if request.gpus == 1 else 's'}" if request.gpus else "without a GPU"
     if request.fraction is not None:
-        what = f"{request.fraction:g} of a GPU"
+        what = f"with {request.fraction:g} of a GPU"
     if answer.why is None:
         where = f", on node {answer.node}" if answer.node else ""
-        say.result(wrapped(f"yes: a pod of team {team} with {what}{queue} would be placed now{where}"))
+        say.result(wrapped(f"yes: a pod of team {team} {what}{queue} would be placed now{where}"))
     else:
-        say.result(wrapped(f"no: a pod of team {team} with {what}{queue} would wait: {answer.why.cause}"))
+        say.result(wrapped(f"no: a pod of team {team} {what}{queue} would wait: {answer.why.cause}"))
         say.result(wrapped(f"fix: {answer.why.fix}", INDENT))
     if answer.note:
         say.result(wrapped(f"note: {answer.note}", INDENT))

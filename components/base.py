@@ -1,21 +1,25 @@
 """What all components share.
 
 Owns: the type token, the one way to make child options, a tenant's provider, the one way to make a live call before a
-resource, and what becomes of a wait that failed.
+resource, and how many of the code's lines a state keeps.
 Leaves to others: everything else.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, TypeVar
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
 
 import pulumi
 import pulumi_kubernetes as k8s
-from pulumi.runtime.stack import ResourceRegistrationFailed
 
-T = TypeVar("T")
+from components.failures import words_of
+
+FRAMES: Final = 12
+"""Six are the SDK's; the others lead from a resource to its team."""
 
 DELETED_AT_ONCE: Final = {"pulumi.com/deletionPropagationPolicy": "background"}
 """The provider's own way (foreground) leaves the object there until the garbage collector has deleted what hangs on it.
@@ -86,7 +90,7 @@ class Component(pulumi.ComponentResource):
 
     def failures(self) -> pulumi.Output[list[str]]:
         """What failed of all that was made below this component so far; empty where nothing did."""
-        each = [made.urn.apply(lambda _: "").recover(str) for made in self._made]
+        each = [made.urn.apply(lambda _: "").recover(words_of) for made in self._made]
         return pulumi.Output.all(*each).apply(lambda found: sorted({why for why in found if why}))
 
     def child(
@@ -141,6 +145,25 @@ class Component(pulumi.ComponentResource):
         )
 
 
+@contextmanager
+def few_frames() -> Iterator[None]:
+    """While resources are declared, let the SDK note only the innermost lines of code that made each.
+
+    It notes all, and the engine keeps them: 1.5 kB of each resource, in a state that is written after every step, and a
+    tenth of the program's time. The outer ones are the interpreter's and the SDK's, with the machine's own paths.
+    Tracebacks that anybody reads are written after this.
+    """
+    before = getattr(sys, "tracebacklimit", None)
+    sys.tracebacklimit = FRAMES
+    try:
+        yield
+    finally:
+        if before is None:
+            del sys.tracebacklimit
+        else:
+            sys.tracebacklimit = before
+
+
 def _given(hook: pulumi.ResourceHook | None) -> list[pulumi.ResourceHook]:
     return [] if hook is None else [hook]
 
@@ -158,24 +181,3 @@ def live_hook(name: str, kubeconfig: pulumi.Output[str], call: Callable[[str], o
             await asyncio.to_thread(call, text)
 
     return pulumi.ResourceHook(name, run)
-
-
-def unless_failed(output: pulumi.Output[T]) -> pulumi.Output[T | None]:
-    """The same value; None where what it comes from failed."""
-    found: pulumi.Output[T | None] = output.apply(lambda value: value)
-    return found.recover(lambda _: None)
-
-
-async def or_failed(awaited: Awaitable[T], whose: pulumi.Resource) -> T:
-    """Await something inside an `apply`; when it fails, what depends on it fails, and nothing else.
-
-    Any other exception in an `apply` ends the program at once, and with it every other team's update. The reason is
-    told once, beside the resource `whose` it is.
-    """
-    try:
-        return await awaited
-    except ResourceRegistrationFailed:
-        raise  # told already
-    except Exception as error:
-        pulumi.log.error(str(error), whose)
-        raise ResourceRegistrationFailed(str(error)) from None

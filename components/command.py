@@ -1,16 +1,17 @@
 """A script that runs on a host when it is made, and another that takes it back.
 
 Owns: the one way to run a command: local or over ssh, as text and not as a file that must be there, with what it needs
-as quoted variables in front. No secret is ever among them.
+as quoted variables in front. No secret is ever among them. The text goes to bash's standard input: a command that fails
+is printed whole by pulumi-command, before what it said itself.
 Leaves to others: the scripts, which must be safe to run twice (an edited input runs the first one again; pulumi-command
-v1.2.1 provider/pkg/provider/util/testutil and common: no `update` means `create`).
+v1.2.1 provider/pkg/provider/local/commandController.go: no `update` means `create`).
 """
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -30,10 +31,11 @@ class Script:
     remove: str
     variables: Mapping[str, str]
 
-    def text(self, body: str, *, sudo: bool) -> str:
-        """What runs: the variables, then the body, by bash whatever the user's shell is."""
+    def text(self, body: str) -> str:
+        """What bash reads: the variables, then the body."""
         head = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in sorted(self.variables.items()))
-        return f"{'sudo -n ' if sudo else ''}bash -c {shlex.quote(head + body)}"
+        # one group: bash reads it to its end before it runs any of it, and no command in it reads the rest as its input
+        return f"{{\n{head}{body}\n}} </dev/null\n"
 
 
 def joined(*parts: Path) -> str:
@@ -86,25 +88,52 @@ def run(
     connection: Connection,
     key: pulumi.Output[str] | None,
     opts: pulumi.ResourceOptions,
+) -> pulumi.Resource:
+    """Declare the command and, before it, what takes it back. `key` is the private key's text, a secret; only over ssh.
+
+    They are two resources: one whose create failed is in no state, and destroy would leave on the host what it did.
+    """
+    owner = {"OWNER": f"{pulumi.get_project()}/{pulumi.get_stack()}"}
+    script = replace(script, variables={**script.variables, **owner})
+    removal = _command(
+        f"{name}-removal", connection, key, opts, delete=_bash(connection), stdin=script.text(script.remove)
+    )
+    after = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[removal]))
+    return _command(name, connection, key, after, create=_bash(connection), stdin=script.text(script.install))
+
+
+def _bash(connection: Connection) -> str:
+    """Whatever the user's shell is."""
+    return f"{'sudo -n ' if connection.sudo else ''}bash -s"
+
+
+def _command(
+    name: str,
+    connection: Connection,
+    key: pulumi.Output[str] | None,
+    opts: pulumi.ResourceOptions,
+    *,
+    stdin: str,
+    create: str | None = None,
+    delete: str | None = None,
 ) -> command.local.Command | command.remote.Command:
-    """Declare the command. `key` is the private key's text, a secret; only over ssh."""
-    install = script.text(script.install, sudo=connection.sudo)
-    remove = script.text(script.remove, sudo=connection.sudo)
+    # without `add_previous_output_in_env` all that the last run printed goes into the next one's environment
     if connection.ssh is None:
         return command.local.Command(
             name,
-            create=install,
-            delete=remove,
+            create=create,
+            delete=delete,
+            stdin=stdin,
             logging=command.local.Logging.STDERR,
-            # else all that the last run printed goes into the next one's environment
             add_previous_output_in_env=False,
             opts=opts,
         )
     return command.remote.Command(
         name,
         connection=_ssh(connection, key),
-        create=install,
-        delete=remove,
+        create=create,
+        delete=delete,
+        stdin=stdin,
         logging=command.remote.Logging.STDERR,
         add_previous_output_in_env=False,
         opts=opts,

@@ -97,6 +97,7 @@ def host(platform: Platform, cluster: HostCluster, tenants: Mapping[str, Tenant]
             pools=dict(platform.pools),
             artifacts=platform.artifacts,
             provider=cluster.provider,
+            kubeconfig=cluster.kubeconfig,
             depends_on=list(pools.values()),
         ),
     )
@@ -188,8 +189,8 @@ def _host_checks(
                 provider=cluster.provider,
                 kubeconfig=cluster.kubeconfig,
                 depends_on=[namespace, software, *([pools[request.pool]] if request.pool else [])],
+                ready=software.ready,
                 own_namespace=False,
-                own_priority=False,
             ),
         )
         for suffix, request in requests.items()
@@ -260,7 +261,9 @@ def _team(
                 for other in tenants.values()
                 if other is not tenant and other.owner == tenant.owner
             },
-            depends_on=[parts.pools[tenant.pool_name]] if tenant.pool_name else [],
+            # its own nodes, and no more: else each of 300 teams that divide a pool would stand on 300 nodes
+            depends_on=parts.pools[tenant.pool_name].patches_of(tenant.nodes) if tenant.pool_name else [],
+            ready=parts.software.ready,
             proven=[
                 check.finished
                 for suffix, check in parts.checks.items()

@@ -10,6 +10,7 @@ for the first time at once. So answers are plain JSON here.
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import time
 from typing import Final
@@ -37,7 +38,12 @@ _MEETING: Final = threading.Lock()
 
 def target(kubeconfig: str) -> SingleConfig:
     """Return the current context of a kubeconfig text. It holds credentials: never print it."""
-    found = KubeConfig.from_dict(yaml.safe_load(kubeconfig)).get()
+    try:
+        parsed = json.loads(kubeconfig)
+    except ValueError:
+        # only what is no JSON: this reader is slow, and each create and update in a tenant comes by here
+        parsed = yaml.safe_load(kubeconfig)
+    found = KubeConfig.from_dict(parsed).get()
     assert found is not None, "a kubeconfig of ours has a current context"
     return found
 

@@ -1,28 +1,54 @@
-"""Putting an object into a cluster that no state is to hold.
+"""Putting an object, or a part of one, into a cluster that no state is to hold.
 
-Owns: the call, and what a refusal says. Leaves to others: which object, and when (`components/check`).
+Owns: the call, and what a refusal says. Leaves to others: which object, and when (`components/`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
+
+import httpx2
 
 from kube.client import connect, path, said
 
-APPLY: Final = {"Content-Type": "application/apply-patch+yaml"}
-"""Server-side apply; JSON is YAML."""
+APPLY: Final = {
+    "Content-Type": "application/apply-patch+yaml",
+    "Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json",
+}
+"""Server-side apply; JSON is YAML. The answer has no body that nobody reads: a CRD of KAI's has up to 0.2 MB."""
 MANAGER: Final = "gpu-tenancy"
 
 
 def put(kubeconfig: str, manifest: Mapping[str, object]) -> None:
-    """Make a namespaced object, or make it what the manifest says. Raises `RuntimeError` where the server refuses."""
+    """Make an object, or make what the manifest names of it so. Raises `RuntimeError` where the server refuses."""
+    with connect(kubeconfig) as api:
+        _put(api, manifest)
+
+
+def own_kinds(kubeconfig: str, namespace: str, crds: Iterable[str]) -> None:
+    """Make a namespace the owner of CRDs that are there. Raises `RuntimeError` where the server refuses."""
+    with connect(kubeconfig) as api:
+        answer = api.get(path("v1", "Namespace", namespace))
+        if not answer.is_success:
+            message = f"Namespace {namespace} can't be read: {said(answer)}"
+            raise RuntimeError(message)
+        owner = {"apiVersion": "v1", "kind": "Namespace", "name": namespace, "uid": answer.json()["metadata"]["uid"]}
+        for crd in crds:
+            metadata = {"name": crd, "ownerReferences": [owner]}
+            _put(
+                api,
+                {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": metadata},
+            )
+
+
+def _put(api: httpx2.Client, manifest: Mapping[str, object]) -> None:
     metadata = manifest["metadata"]
     assert isinstance(metadata, Mapping)
-    kind, name, namespace = str(manifest["kind"]), str(metadata["name"]), str(metadata["namespace"])
+    kind, name, namespace = str(manifest["kind"]), str(metadata["name"]), metadata.get("namespace")
     where = path(str(manifest["apiVersion"]), kind, name, namespace)
-    with connect(kubeconfig) as api:
-        answer = api.patch(where, params={"fieldManager": MANAGER, "force": "true"}, json=dict(manifest), headers=APPLY)
-        if not answer.is_success:
-            message = f"{kind} {namespace}/{name} can't be written: {said(answer)}"
-            raise RuntimeError(message)
+    answer = api.patch(where, params={"fieldManager": MANAGER, "force": "true"}, json=dict(manifest), headers=APPLY)
+    if not answer.is_success:
+        what = f"{namespace}/{name}" if namespace else name
+        message = f"{kind} {what} can't be written: {said(answer)}"
+        raise RuntimeError(message)

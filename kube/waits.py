@@ -12,7 +12,7 @@ from typing import Final, cast
 
 import httpx2
 
-from kube.client import answered, connect, path, pause, reason_of, said, target
+from kube.client import answered, connect, connect_to, path, pause, reason_of, said, target
 from names import GPU, QUOTA_NAME, Object, team_namespace
 
 SECRET_DEADLINE_SECONDS: Final = 180.0
@@ -72,8 +72,9 @@ def wait_until_it_answers(kubeconfig: str, whose: str, deadline: float = ANSWER_
     that names the team `whose` API it is, the address, the last answer and what to look at.
     """
     end = time.monotonic() + deadline
-    server = target(kubeconfig).cluster.server
-    with connect(kubeconfig, ANSWER_TIMEOUT) as api:
+    found = target(kubeconfig)
+    server = found.cluster.server
+    with connect_to(found, ANSWER_TIMEOUT) as api:
         while (why := _not_ready(api)) is not None:
             if time.monotonic() > end:
                 message = (

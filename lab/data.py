@@ -18,7 +18,7 @@ UNKNOWN = "[unknown]"
 LONG_TEXT = 1024  # whole programs lie in ConfigMaps; no name or number is longer
 
 
-def plain(value: Any, *, unwrap: bool = True) -> Any:
+def plain(value: object, *, unwrap: bool = True) -> Any:
     """A value with whole floats as ints (protobuf knows no integers), and without the SDK's secret wrappers."""
     if isinstance(value, dict):
         if unwrap and value.get(SIGNATURE_KEY) == SECRET_SIGNATURE:
@@ -29,7 +29,7 @@ def plain(value: Any, *, unwrap: bool = True) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def short(value: Any) -> Any:
+def short(value: object) -> Any:
     """Masked inputs with long texts as hashes: enough to see a change, and what the state file keeps."""
     if isinstance(value, dict):
         return {key: short(item) for key, item in value.items()}
@@ -40,7 +40,7 @@ def short(value: Any) -> Any:
     return value
 
 
-def masked(value: Any, salt: str) -> Any:
+def masked(value: object, salt: str) -> Any:
     """Plain JSON data with each secret replaced by a salted hash, so that a change still shows."""
     if isinstance(value, dict):
         if value.get(SIGNATURE_KEY) == SECRET_SIGNATURE:
@@ -55,7 +55,7 @@ def masked(value: Any, salt: str) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else UNKNOWN
 
 
-def secret(value: Any) -> Json:
+def secret(value: object) -> Json:
     """Mark a value as secret, as the SDK does."""
     return {SIGNATURE_KEY: SECRET_SIGNATURE, "value": value}
 
@@ -67,7 +67,7 @@ def hide_secret_data(inputs: Json) -> Json:
     return {key: secret(item) if key in ("data", "stringData") else item for key, item in inputs.items()}
 
 
-def has_unknown(value: Any) -> bool:
+def has_unknown(value: object) -> bool:
     if isinstance(value, dict):
         return any(has_unknown(item) for item in value.values())
     if isinstance(value, list):
@@ -91,7 +91,7 @@ def kept(inputs: Json, old: Json, paths: Iterable[str]) -> Json:
 _ABSENT: Final = object()
 
 
-def _at(value: Any, keys: Sequence[str]) -> Any:
+def _at(value: object, keys: Sequence[str]) -> object:
     for key in keys:
         if not isinstance(value, dict) or key not in value:
             return _ABSENT
@@ -99,7 +99,7 @@ def _at(value: Any, keys: Sequence[str]) -> Any:
     return value
 
 
-def _with(value: Json, keys: Sequence[str], found: Any) -> Json:
+def _with(value: Json, keys: Sequence[str], found: object) -> Json:
     """The mapping with another value at the path; absent: without it. A path that is not there is not made."""
     key, *rest = keys
     if rest:

@@ -16,23 +16,26 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import NoReturn, Protocol, TypeAlias
 
 import pulumi
 from pulumi.runtime import mocks, resource, rpc, settings
 from pulumi.runtime.proto import resource_pb2, source_pb2
-from pulumi.runtime.stack import ResourceRegistrationFailed, run_in_stack, wait_for_rpcs
+from pulumi.runtime.stack import run_in_stack
 from pulumi.runtime.sync_await import _ensure_event_loop, _sync_await
 
+from components.failures import FailedError
 from lab.data import hide_secret_data, kept, masked, plain, short
 from lab.errors import LabError
 from lab.objects import Json
-from lab.state import Entry, State
+from lab.state import Entry, State, Trigger
 from preview.differences import detailed_diff, differences
 
 PROJECT = "gpu-tenancy"
 STACK_TYPE = "pulumi:pulumi:Stack"
 PROVIDER_TYPE = "pulumi:providers:kubernetes"
+
+Request: TypeAlias = resource_pb2.RegisterResourceRequest | resource_pb2.ReadResourceRequest
 
 
 @dataclass(kw_only=True)
@@ -53,7 +56,7 @@ class Recorded:
     old_inputs: Json | None = None
     note: str = ""  # why a step was not validated
     outputs: Json = field(default_factory=dict)  # of components: what they registered
-    trigger: Any = None  # the option replacement_trigger
+    trigger: Trigger = None  # the option replacement_trigger
     replace_on: tuple[str, ...] = ()  # the option replace_on_changes
     replace_reasons: tuple[str, ...] = ()
 
@@ -112,7 +115,7 @@ class Backend(Protocol):
 class Monitor(mocks.MockMonitor):
     """Takes registrations, has the backend act on them, and remembers them for policies, reports and the summary.
 
-    A resource that fails is reported to the SDK as failed: what depends on it is skipped, all else goes on.
+    A resource that fails is reported as failed; what becomes of that is the program's (`components/failures.py`).
     """
 
     def __init__(self, backend: Backend, state: State, salt: str, on_step: Callable[[Recorded], None]) -> None:
@@ -127,7 +130,9 @@ class Monitor(mocks.MockMonitor):
 
     # the engine protocol, as far as a program uses it
 
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802
+    def RegisterResource(  # noqa: N802
+        self, request: resource_pb2.RegisterResourceRequest
+    ) -> resource_pb2.RegisterResourceResponse:
         urn = self.make_urn(request.parent, request.type, request.name)
         if request.type == STACK_TYPE:
             return resource_pb2.RegisterResourceResponse(urn=urn)
@@ -150,7 +155,9 @@ class Monitor(mocks.MockMonitor):
         outputs = _sync_await(rpc.serialize_properties(done.outputs, {}))
         return resource_pb2.RegisterResourceResponse(urn=urn, id=done.id, object=outputs)
 
-    def ReadResource(self, request: Any) -> Any:  # noqa: N802
+    def ReadResource(  # noqa: N802
+        self, request: resource_pb2.ReadResourceRequest
+    ) -> resource_pb2.ReadResourceResponse:
         _ensure_event_loop()  # type: ignore[no-untyped-call]
         urn = self.make_urn(request.parent, request.type, request.name)
         recorded = self._record(urn, request, {"id": request.id}, op="read")
@@ -162,9 +169,11 @@ class Monitor(mocks.MockMonitor):
             raise
         serialized = _sync_await(rpc.serialize_properties(outputs, {}))
         self.resources[urn] = mocks.MockMonitor.ResourceRegistration(urn, request.id, outputs)
-        return resource_pb2.ReadResourceResponse(urn=urn, properties=serialized)
+        return resource_pb2.ReadResourceResponse(urn=urn, id=request.id if known else "", properties=serialized)
 
-    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
+    def RegisterResourceOutputs(  # noqa: N802
+        self, request: resource_pb2.RegisterResourceOutputsRequest
+    ) -> object:
         _ensure_event_loop()  # type: ignore[no-untyped-call]
         outputs = rpc.deserialize_properties(request.outputs)
         if f"::{STACK_TYPE}::" in request.urn:
@@ -173,12 +182,12 @@ class Monitor(mocks.MockMonitor):
             self.recorded[request.urn].outputs = masked(outputs, self._salt)
         return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
-    def Invoke(self, request: Any) -> Any:  # noqa: N802
+    def Invoke(self, request: resource_pb2.ResourceInvokeRequest) -> NoReturn:  # noqa: N802
         raise LabError(f"lab: the function {request.tok} is not simulated.", "leave it out of lab stacks.")
 
     # ours
 
-    def _record(self, urn: str, request: Any, inputs: Json, op: str = "same") -> Recorded:
+    def _record(self, urn: str, request: Request, inputs: Json, op: str = "same") -> Recorded:
         old = self._state.entries.get(urn)
         recorded = Recorded(
             urn=urn,
@@ -227,9 +236,9 @@ class Monitor(mocks.MockMonitor):
             self.failures.append(f"{recorded.name} ({recorded.type.rpartition(':')[2]}): {cause}")
 
 
-def _trigger(request: Any) -> Any:
+def _trigger(request: Request) -> Trigger:
     """The option replacement_trigger of a registration; None where there is none."""
-    if not hasattr(request, "replacement_trigger") or not request.HasField("replacement_trigger"):
+    if isinstance(request, resource_pb2.ReadResourceRequest) or not request.HasField("replacement_trigger"):
         return None
     value = request.replacement_trigger
     kind = value.WhichOneof("kind")
@@ -238,10 +247,10 @@ def _trigger(request: Any) -> Any:
 
 
 class _NoMocks(mocks.Mocks):
-    def call(self, args: mocks.MockCallArgs) -> Any:
+    def call(self, args: mocks.MockCallArgs) -> NoReturn:
         raise NotImplementedError
 
-    def new_resource(self, args: mocks.MockResourceArgs) -> Any:
+    def new_resource(self, args: mocks.MockResourceArgs) -> NoReturn:
         raise NotImplementedError
 
 
@@ -280,17 +289,9 @@ def run(program: Callable[[], None], monitor: Monitor, *, stack: str, dry_run: b
     async def settle() -> None:
         try:
             await run_in_stack(program)
-        except ResourceRegistrationFailed as failed:
-            # what depends on a failed resource fails with it; wait for all that does not
-            while True:
-                settings.SETTINGS.rpc_manager.unhandled_exception = None
-                try:
-                    await wait_for_rpcs()
-                    if not monitor.failures:  # the program's own wait failed, and no resource was asked for
-                        monitor.failures.append(str(failed))
-                    return
-                except ResourceRegistrationFailed:
-                    continue
+        except FailedError as failed:
+            if not monitor.failures:  # the program's own wait failed, and no resource was asked for
+                monitor.failures.append(str(failed))
 
     def inside() -> None:
         loop = asyncio.new_event_loop()
@@ -301,7 +302,12 @@ def run(program: Callable[[], None], monitor: Monitor, *, stack: str, dry_run: b
             # what set_mocks does, less the root resource: run_in_stack makes its own and registers the outputs
             settings.configure(
                 mocks.MockSettings(  # type: ignore[no-untyped-call]
-                    monitor=monitor, engine=mocks.MockEngine(quiet), project=PROJECT, stack=stack, dry_run=dry_run
+                    monitor=monitor,
+                    engine=mocks.MockEngine(quiet),
+                    project=PROJECT,
+                    stack=stack,
+                    dry_run=dry_run,
+                    outputs=set(),  # those of a run that failed are left over
                 )
             )
             settings.SETTINGS.callbacks = _NoHooks()

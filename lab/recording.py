@@ -25,6 +25,7 @@ from lab import binaries
 from lab.clusters import Clusters
 from lab.driver import LabDriver
 from lab.engine import Recorded
+from lab.objects import Json
 from report.command import YES, UsageError, run
 from report.redact import SECRET, Redactor
 from report.rehearsal import Resource, to_json, write
@@ -38,7 +39,7 @@ READ: Final = "read"
 JOB: Final = "kubernetes:batch/v1:Job"
 
 
-def as_lab(stack_file: Any) -> dict[str, Any]:
+def as_lab(stack_file: Json) -> Json:
     """A stack file with the lab for a host: everything as it is, but no word on how to reach or make a real one."""
     platform = dict(stack_file["config"][PLATFORM_KEY])
     host = {key: value for key, value in dict(platform["host"]).items() if key not in _CONNECTION}
@@ -58,7 +59,7 @@ def record(stack_file: Path, root: Path) -> dict[str, Resource]:
         message = f"{stack_file.name}: is not a stack file: config with {PLATFORM_KEY} belongs there"
         raise UsageError(message)
     load_stack_file(stack_file)  # its mistakes, at their own lines
-    rewritten = as_lab(raw)
+    rewritten = as_lab({"config": config})
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
         file = Path(folder) / stack_file.name
         # JSON is YAML, and every reader takes its texts for texts
@@ -92,7 +93,7 @@ def record(stack_file: Path, root: Path) -> dict[str, Resource]:
     }
 
 
-def _without_hashes(value: Any) -> Any:
+def _without_hashes(value: object) -> Any:
     """The lab salts the hashes of secrets anew in each home, so they differ where nothing does."""
     if isinstance(value, dict):
         return {key: _without_hashes(item) for key, item in value.items()}

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -288,7 +287,7 @@ def _waiting(objects: Objects, job: Reference) -> str:
 def _verdict(objects: Objects, job: Json) -> None:
     """Write the report that the check's pods would write. The lab proves no GPU, and says so: never `pass`."""
     template: Json = job["spec"]["template"]
-    env: dict[str, Any] = {
+    env: Json = {
         item["name"]: item.get("value") for box in template["spec"]["containers"] for item in box.get("env") or []
     }
     labels = (template.get("metadata") or {}).get("labels") or {}

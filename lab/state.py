@@ -4,10 +4,12 @@ import json
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from lab.errors import LabError
 from lab.objects import Json
+
+Trigger: TypeAlias = str | float | bool | None
 
 
 @dataclass(kw_only=True)
@@ -27,7 +29,7 @@ class Entry:
     cluster_uid: str = ""  # another uid later: the server was made anew and the object is gone
     object: Json = field(default_factory=dict)  # apiVersion, kind, namespace, name
     custom: bool = True  # a component holds nothing of its own
-    trigger: Any = None  # the option replacement_trigger, as it was
+    trigger: Trigger = None  # the option replacement_trigger, as it was
 
 
 class State:

@@ -73,12 +73,6 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     names.NODE_PATCH: _spec("taints.key", "taints.value", "taints.effect"),
     # no conversion: a webhook that sees every object of the kind
     names.CUSTOM_RESOURCE_DEFINITION: _spec("group", "scope", "names.**", "versions.**"),
-    # a patch is seen in part only: it says whose a kind is, so that it goes when that goes
-    names.CUSTOM_RESOURCE_DEFINITION_PATCH: (
-        *(f"metadata.ownerReferences.{key}" for key in ("apiVersion", "kind", "name", "uid")),
-        # what the provider wants to read in every CRD; Kubernetes lets none of it change
-        *_spec("group", "scope", "names.kind", "names.plural"),
-    ),
     names.QUEUE: _spec(
         "displayName", "parentQueue", "priority", "preemptMinRuntime", "reclaimMinRuntime",
         *(f"resources.{kind}.{key}" for kind in _QUEUED for key in ("quota", "limit", "overQuotaWeight")),

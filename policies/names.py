@@ -27,7 +27,6 @@ PROTECTION: Final = f"{OURS}Protection"
 
 CONFIG_MAP: Final = "kubernetes:core/v1:ConfigMap"
 CUSTOM_RESOURCE_DEFINITION: Final = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
-CUSTOM_RESOURCE_DEFINITION_PATCH: Final = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinitionPatch"
 LIMIT_RANGE: Final = "kubernetes:core/v1:LimitRange"
 NAMESPACE: Final = "kubernetes:core/v1:Namespace"
 NETWORK_POLICY: Final = "kubernetes:networking.k8s.io/v1:NetworkPolicy"

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
-from typing import Any
 
 from pulumi_policy import (
     EnforcementLevel,
@@ -27,6 +26,7 @@ from pulumi_policy import (
 )
 from pulumi_policy import PolicyResource as EngineResource
 
+from names import Object
 from policies.config import LEVELS, Limits, PolicyConfig, alias, own_file, schema
 from policies.inventory import Inventory, PolicyResource
 from policies.names import OURS
@@ -131,9 +131,9 @@ def build_policies(today: Callable[[], date] = date.today) -> list[Policy]:
     return [_policy(rule, seen, today) for rule in RULES]
 
 
-def initial_config(config: PolicyConfig) -> dict[str, EnforcementLevel | dict[str, Any]]:
+def initial_config(config: PolicyConfig) -> dict[str, EnforcementLevel | Object]:
     """Return a stack's levels and limits as the pack's own, for runs that pass none (`--policy-pack-config`)."""
-    found: dict[str, EnforcementLevel | dict[str, Any]] = {"all": EnforcementLevel(config.default.value)}
+    found: dict[str, EnforcementLevel | Object] = {"all": EnforcementLevel(config.default.value)}
     limits = config.limits.model_dump(mode="json", by_alias=True)
     for rule in RULES:
         chosen = {alias(name): limits[alias(name)] for name in rule.limits}

@@ -229,6 +229,8 @@ def _removed(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]:
         if versions.promoted(old, new, str(old.tenants[name].get(CANARY_OF))) == name:
             words = f"promoted, and so {words}"
         idle = slots.comes_and_goes(old.tenants[name], use)
+        if old.tenants[name].get(CANARY_OF) is not None and (kept := slots.holds(old.tenants[name], use)):
+            words = f"{words}; {kept}"
         yield Change(
             tenant=name,
             kind=Kind.DISRUPTIVE if idle else Kind.LOSING,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Final, TypeAlias, Union, get_args, get_origin
 
 from pydantic import JsonValue
 
@@ -193,17 +193,17 @@ def _dump(section: Section) -> JsonValue:
     return found
 
 
-def _sections(kind: Any) -> tuple[type[Section], ...]:
+def _sections(kind: object) -> tuple[type[Section], ...]:
     """The sections that a type may be, without `Annotated` and `| None`; none for everything else."""
     return tuple(part for part in _parts(kind) if isinstance(part, type) and issubclass(part, Section))
 
 
-def _by_name(kind: Any) -> Any:
+def _by_name(kind: object) -> object:
     """What a mapping by name holds; None for everything else."""
     return next((get_args(part)[1] for part in _parts(kind) if get_origin(part) is dict), None)
 
 
-def _parts(kind: Any) -> Iterator[Any]:
+def _parts(kind: object) -> Iterator[object]:
     if get_origin(kind) is Annotated:
         yield from _parts(get_args(kind)[0])
     elif get_origin(kind) in (Union, types.UnionType):

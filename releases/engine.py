@@ -14,18 +14,14 @@ DEFAULT_ENGINE: Final = "3.274.1"
 ENGINE: Final = {DEFAULT_ENGINE: date(2026, 11, 5)}
 """With its day, the newest known last (https://github.com/pulumi/pulumi/releases)."""
 
-DEFAULT_SDK: Final = "3.270.0"
-SDK: Final = {DEFAULT_SDK: date(2026, 10, 16), "3.272.0": date(2026, 10, 22)}
+DEFAULT_SDK: Final = "3.272.0"
+SDK: Final = {DEFAULT_SDK: date(2026, 10, 22)}
 """Likewise; its package comes out for some of the engine's versions only."""
 
 DEFAULT_PROVIDER: Final = "4.32.0"
 PROVIDER: Final = {DEFAULT_PROVIDER: date(2026, 6, 8), "4.34.2": date(2026, 9, 21)}
 """Likewise (https://github.com/pulumi/pulumi-kubernetes/releases); the newest one's day is of its package's files."""
 
-SDK_WAITS: Final = (
-    "The SDK is not the newest: since 3.271 what depends on a failed resource gets an unknown value and no failure\n"
-    "(`ResourceRegistrationFailed` is gone), and by that failure one team's does not stop the others and is told."
-)
 PROVIDER_WAITS: Final = (
     "The provider is not the newest: of 4.34.2 neither the program nor its source could be had where the runs were\n"
     "made, and its Python package goes with it."

@@ -166,8 +166,8 @@ _OPERATOR_TRAPS: Final = (
     ),
     Trap(
         id="crds-stay",
-        sentence="its CRDs stay after uninstalling, the one that KAI 0.9 waits for among them",
-        handling="left there: nobody else's objects hang on them",
+        sentence="its CRDs stay after uninstalling, unless it is told to delete them",
+        handling="gpu_operator_values tells it; those of resource.nvidia.com, which its own Job leaves, stay",
         source="GO@v25.10.1:deployments/gpu-operator/values.yaml (operator.cleanupCRD: false)",
         flag="crds",
     ),

@@ -198,7 +198,7 @@ _REMADE_OPERANDS: Final = Trap(
     id="remade-operands",
     sentence="every upgrade deletes and remakes kai-config: admission, pod-grouper and controllers go and come back",
     handling="pods with a dead account's token are made anew, Queues and checks wait for the webhooks, a check follows",
-    source="https://github.com/kai-scheduler/KAI-Scheduler/issues/1536; 0.9's chart owns its scheduler: inferred",
+    source="https://github.com/kai-scheduler/KAI-Scheduler/issues/1536; 0.9's scheduler stays: observed (0.9.8)",
     flag="upgrade_remakes_operands",
 )
 _EMPTY_RESERVATION_CLASS: Final = Trap(
@@ -520,7 +520,7 @@ _V0_14_7: Final = replace(
 _WHOLE_GPU_PODS: Final = Trap(
     id="whole-gpu-pods-without-class",
     sentence="admission names no RuntimeClass on whole-GPU pods: they need one where nvidia is not the default",
-    handling="our pods name it; README and docs/tenants.md tell users to",
+    handling="our pods name it; docs/tenants.md tells users to",
     source="KAI@v0.16.8:CHANGELOG.md (0.16.0)",
     flag="pod_runtime_class_scope",
 )

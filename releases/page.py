@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from releases import injection
 from releases.ages import STALE_DAYS, ages
-from releases.engine import PROVIDER_WAITS, SDK_WAITS
+from releases.engine import PROVIDER_WAITS
 from releases.gpu_software import (
     CHECK_IMAGE,
     DCGM_EXPORTER,
@@ -54,8 +54,6 @@ def markdown() -> str:
         "",
         *_table_head("what", "default", "released", "newest known", "released"),
         *(_row(age.what, age.default, age.released, age.newest, age.newest_released) for age in ages()),
-        "",
-        SDK_WAITS,
         "",
         PROVIDER_WAITS,
         "",
@@ -108,6 +106,8 @@ def markdown() -> str:
         for v in VCLUSTER.values()
     ]
     lines += [
+        "",
+        "0.38, and KAI's line 0.20, are in no public source that could be read here: they are refused as unknown.",
         "",
         "## GPU software on the host",
         "",

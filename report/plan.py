@@ -6,9 +6,10 @@ Leaves to others: printing and colours (`cli`), what a change means (`impact.py`
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -27,6 +28,10 @@ MARKS: Final = {Op.CREATE: "+", Op.UPDATE: "~", Op.REPLACE: "±", Op.DELETE: "-"
 
 MOST_VALUES: Final = 20
 """Lines of one changed resource; beyond it the count is enough."""
+
+MANY: Final = 4
+"""So many teams with the same lines share them; fewer are read faster one by one."""
+ANY_TEAM: Final = "<team>"
 
 
 class Tone(StrEnum):
@@ -69,17 +74,34 @@ def plan(preview: Preview, head: Platform, redactor: Redactor, *, usage: Usage |
         by_team.setdefault(owners.team_of(step), []).append(step)
     first = snapshots_first(head, facts_before(preview), facts_after(preview))
     worst = {team: min((i.gravity for i in felt if i.team == team), default=len(Gravity)) for team in by_team}
-    lines: list[Line] = []
+    blocks: dict[str, tuple[Line, ...]] = {}
     for team in sorted(by_team, key=lambda team: (worst[team], team == EVERYONE, team)):
         of_team = [impact for impact in felt if impact.team == team]
-        lines += _team(team, by_team[team], of_team, redactor, snapshot=team in first)
-    return [*lines, *_foot(preview)]
+        blocks[team] = tuple(_team(by_team[team], of_team, redactor, snapshot=team in first))
+    return [*_together(blocks), *_foot(preview)]
 
 
-def _team(
-    team: str, steps: Sequence[Step], felt: Sequence[Impact], redactor: Redactor, *, snapshot: bool
-) -> Iterator[Line]:
-    yield Line(text=f"team {team}" if team else "the host", tone=Tone.HEAD)
+def _together(blocks: Mapping[str, tuple[Line, ...]]) -> Iterator[Line]:
+    """Each team's lines below its name. Teams with the same lines but for their own name share them, where they are
+    many: what each reads is its name in the place of `ANY_TEAM`."""
+    alike: dict[tuple[Line, ...], list[str]] = {}
+    for team, block in blocks.items():
+        own = re.compile(rf"(?<![\w-]){re.escape(team)}(?!\w)")
+        shared = tuple(replace(line, text=own.sub(ANY_TEAM, line.text)) for line in block) if team else block
+        alike.setdefault(shared, []).append(team)
+    for shared, teams in alike.items():
+        if len(teams) >= MANY:
+            yield Line(
+                text=f"{len(teams)} teams, each with its name for {ANY_TEAM}: {', '.join(teams)}", tone=Tone.HEAD
+            )
+            yield from (*shared, Line(text=""))
+            continue
+        for team in teams:
+            yield Line(text=f"team {team}" if team else "the host", tone=Tone.HEAD)
+            yield from (*blocks[team], Line(text=""))
+
+
+def _team(steps: Sequence[Step], felt: Sequence[Impact], redactor: Redactor, *, snapshot: bool) -> Iterator[Line]:
     if snapshot:
         yield Line(text="  first: a snapshot of its virtual cluster; if that fails, nothing is changed")
     for impact in felt:
@@ -87,7 +109,6 @@ def _team(
         yield Line(text=f"  {_FELT[impact.gravity]}: {impact.text}", tone=Tone.BAD if bad else Tone.CHANGED)
     for step in sorted(steps, key=_place):
         yield from _step(step, redactor)
-    yield Line(text="")
 
 
 def _place(step: Step) -> tuple[int, int, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import copy
 import gc
 import json
@@ -12,7 +13,7 @@ import signal
 import socket
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -22,13 +23,20 @@ import httpx2
 import pulumi
 import pytest
 import yaml
+from pulumi._utils import ContextProperty
 from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.proto import resource_pb2, source_pb2
-from pulumi.runtime.stack import ResourceRegistrationFailed, Stack
+from pulumi.runtime.stack import Stack, run_in_stack
+
+from components.failures import FailedError
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRET_MARK = "4dabf18193072939515e22adb298388d"
 """How the SDK wraps a secret in inputs."""
+
+
+SETTING_DEFAULT = "_ContextProperty__default"
+"""The SDK's attribute for what a setting is where no context says it."""
 
 
 HANGS_SECONDS = 300.0
@@ -170,6 +178,32 @@ class AtOnce(asyncio.SelectorEventLoop):
         return done
 
 
+def apart(run: Callable[[], object], *, failing: bool = False) -> None:
+    """Run what sets up the SDK where nothing of an earlier test is, and leave nothing of it for a later one.
+
+    The SDK keeps its settings, the root resource and the configuration in context variables, and the last value of each
+    setting for contexts that have none. `failing`: outputs of failed resources, which nobody awaits, are no error.
+    """
+    kept = [found for found in vars(settings.Settings).values() if isinstance(found, ContextProperty)]
+    before = [getattr(found, SETTING_DEFAULT) for found in kept]
+
+    def inside() -> None:
+        loop = AtOnce()
+        loop.set_exception_handler((lambda *_: None) if failing else None)
+        asyncio.set_event_loop(loop)
+        try:
+            run()
+        finally:
+            loop.close()
+            asyncio.set_event_loop_policy(None)
+
+    try:
+        contextvars.Context().run(inside)
+    finally:
+        for found, default in zip(kept, before, strict=True):
+            setattr(found, SETTING_DEFAULT, default)
+
+
 def serialized(state: Mapping[str, Any]) -> Any:
     """Plain data as the protocol writes it: nothing in it has to be waited for."""
     try:
@@ -182,9 +216,9 @@ def serialized(state: Mapping[str, Any]) -> Any:
 class RecordingMonitor(mocks.MockMonitor):
     """Keeps what plain mocks throw away: parent, options, registered outputs. Answers without a loop of its own."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, fails: str = "") -> None:
         super().__init__(recorder)
-        self._recorder = recorder
+        self._recorder, self._fails = recorder, fails
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802  the SDK's own name
         urn = self.make_urn(request.parent, request.type, request.name)
@@ -192,6 +226,8 @@ class RecordingMonitor(mocks.MockMonitor):
             return resource_pb2.RegisterResourceResponse(urn=urn)
         inputs = rpc.deserialize_properties(request.object, keep_unknowns=True)
         self._keep(request, inputs, request.deletedWith)
+        if request.name == self._fails:
+            return resource_pb2.RegisterResourceResponse(urn=urn, result=resource_pb2.Result.FAIL)
         if settings.is_dry_run():
             inputs = rpc.deserialize_properties(request.object)
         id_, state = self._recorder.new_resource(
@@ -204,6 +240,9 @@ class RecordingMonitor(mocks.MockMonitor):
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802
         self._keep(request, {"id": request.id}, "", read=True)
+        urn = self.make_urn(request.parent, request.type, request.name)
+        if request.name == self._fails:
+            return resource_pb2.ReadResourceResponse(urn=urn, result=resource_pb2.Result.FAIL)
         _, state = self._recorder.new_resource(
             mocks.MockResourceArgs(
                 typ=request.type,
@@ -212,11 +251,10 @@ class RecordingMonitor(mocks.MockMonitor):
                 resource_id=request.id,
             )
         )
-        urn = self.make_urn(request.parent, request.type, request.name)
-        return resource_pb2.ReadResourceResponse(urn=urn, properties=serialized(state))
+        return resource_pb2.ReadResourceResponse(urn=urn, id=request.id, properties=serialized(state))
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
-        # the mocks keep one stack for all programs, and it speaks in the first of them alone
+        # the stack's own are the recorder's `exports`
         if "::pulumi:pulumi:Stack::" not in request.urn:
             self._recorder.outputs[request.urn] = rpc.deserialize_properties(request.outputs)
         return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
@@ -235,6 +273,31 @@ class RecordingMonitor(mocks.MockMonitor):
                 read=read,
             )
         )
+
+
+def run_program(
+    program: Callable[[], None],
+    monitor: mocks.MockMonitor,
+    config: Mapping[str, str],
+    *,
+    stack: str,
+    preview: bool = False,
+    hooks: Hooks,
+) -> None:
+    """Run a program as Pulumi's own host does, on the event loop that is set; raises what the program ends with."""
+    settings.configure(
+        mocks.MockSettings(  # type: ignore[no-untyped-call]
+            monitor=monitor,
+            engine=mocks.MockEngine(None),
+            project="gpu-tenancy",
+            stack=stack,
+            dry_run=preview,
+            outputs=set(),
+            callbacks=hooks,  # hooks register with a callback server, which mocks lack
+        )
+    )
+    pulumi.runtime.set_all_config(dict(config), ["gpu-tenancy:kubeconfig"])
+    asyncio.get_event_loop().run_until_complete(run_in_stack(program))
 
 
 Declare = Callable[..., Recorder]
@@ -283,7 +346,8 @@ def not_waiting(*_: object) -> None:
 def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
     """Run the program on a platform (plain data, or the name of a stack file) and return what it registered.
 
-    The same question has the recording of its first time: a test that changes anything else gives its stack a name.
+    `fails`: a resource that the engine answers has failed; so does the wait of which `answer` raises. The same question
+    has the recording of its first time: a test that changes anything else gives its stack a name.
     """
 
     def run(
@@ -292,8 +356,9 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         preview: bool = False,
         stack: str = "unit",
         answer: Callable[..., None] = not_waiting,
-        failing: bool = False,
+        fails: str = "",
     ) -> Recorder:
+        failing = bool(fails) or answer is not not_waiting
         # the SDK's note of which line made a resource: a quarter of the time, and no test asks for it
         monkeypatch.setattr("pulumi.runtime.resource._get_stack_trace", source_pb2.StackTrace)
         # the SDK looks through each value for unknowns, which only a preview has
@@ -301,7 +366,7 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         data = platform_of(platform) if isinstance(platform, str) else dict(platform)
         context = data["host"].get("context") or "unit"
         answered = f"{answer.__module__}.{answer.__qualname__}"
-        key = json.dumps([data, preview, stack, answered], sort_keys=True, default=str)
+        key = json.dumps([data, preview, stack, answered, fails], sort_keys=True, default=str)
         if key in _DECLARED:
             return _DECLARED[key]
         recorder = Recorder()
@@ -312,35 +377,20 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
 
         monkeypatch.setattr("kube.wait_for_secret", lambda *call: recorder.waited.append(call))
         monkeypatch.setattr("kube.wait_until_it_answers", asked)
-        loop = AtOnce()
-        # outputs of failed resources that nobody awaits
-        loop.set_exception_handler((lambda *_: None) if failing else None)
-        asyncio.set_event_loop(loop)
-        # the SDK keeps the first root of a process, and with it the stack's name of whichever test came first
-        pulumi.runtime.settings.ROOT.set(None)
-        pulumi.runtime.set_mocks(
-            recorder, project="gpu-tenancy", stack=stack, preview=preview, monitor=RecordingMonitor(recorder)
-        )
-        pulumi.runtime.set_all_config(
-            {"gpu-tenancy:platform": json.dumps(data), "gpu-tenancy:kubeconfig": kubeconfig(context)},
-            ["gpu-tenancy:kubeconfig"],
-        )
+        config = {"gpu-tenancy:platform": json.dumps(data), "gpu-tenancy:kubeconfig": kubeconfig(context)}
 
-        # hooks register with a callback server, which mocks lack
-        settings.SETTINGS.callbacks = recorder.hooks
-
-        @pulumi.runtime.test  # type: ignore[untyped-decorator]  # the SDK's own decorator
         def program() -> None:
             root = cast(Stack, pulumi.runtime.get_root_resource())
             runpy.run_path(str(ROOT / "__main__.py"), run_name=f"program-{uuid.uuid4().hex}")
             pulumi.Output.from_input(root.outputs).apply(recorder.exports.update)
 
-        try:
-            # what the SDK raises at the end of a program in which a resource failed; all others went on
-            with suppress(ResourceRegistrationFailed) if failing else nullcontext():
-                program()
-        finally:
-            loop.close()
+        def recorded() -> None:
+            monitor = RecordingMonitor(recorder, fails)
+            # how a program ends in which something failed; all else went on
+            with pytest.raises(FailedError) if failing else nullcontext():
+                run_program(program, monitor, config, stack=stack, preview=preview, hooks=recorder.hooks)
+
+        apart(recorded, failing=failing)
         if "<" not in answered:  # a function inside a function may differ each time
             _DECLARED[key] = recorder
         return recorder

@@ -86,7 +86,7 @@ SECTIONS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                  f"{PROGRAM}test_a_teams_kubeconfig_opens_that_teams_api_and_no_other"),
             _row("000.27", "footprint of a virtual cluster", "make footprint", "docs/versions.md"),
             _row("000.28", "KAI inside, awaited until it is ready",
-                 "tests/components/test_kube.py::test_it_returns_once_the_webhook_answers_and_makes_nothing"),
+                 "tests/components/test_kube_waits.py::test_it_returns_once_the_webhook_answers_and_makes_nothing"),
             _row("000.29", "a view of all pods", OUT + "k9s and kubectl show pods; make status shows teams"),
             _row("000.30", "two fraction pods listed with their GPU group", "docs/examples/workloads/fractions.yaml",
                  "make status"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from tests.engine import bench_life
+from tests.engine.bench import ByHand
 from tests.engine.bench_life import CLAIMS, OTHER_KAI, World, measure, table
 
 
@@ -23,7 +25,7 @@ def test_every_step_stands_in_the_table_with_claim_manual_and_ours() -> None:
 
 def test_a_part_that_was_not_measured_has_no_number() -> None:
     lines = table({"install": {"deleted": 9.6}})
-    assert "| virtual cluster deleted | 30 s | 10 s | - | 10 s |" in lines
+    assert "| virtual cluster deleted, with its KAI | 30 s | 10 s | - | 10 s |" in lines
     assert len([line for line in lines if line.endswith("| - | - |")]) == len(CLAIMS) - 1
 
 
@@ -32,6 +34,8 @@ class Steps:
 
     def __init__(self) -> None:
         self.made: list[str] = []
+        self.engine: object = None
+        self.folder = Path("hand")
         self.other, self.team = "v2", "bench-0"
         self.data = {"teams": {self.team: {"scheduler": {"version": "v1"}, "resources": {"gpus": 1}}}}
 
@@ -53,6 +57,23 @@ def test_each_part_begins_and_ends_with_nothing_and_names_its_steps() -> None:
     ]  # fmt: skip
     assert set(found["install"]) | set(found["versions"]) == set(CLAIMS)
     assert {step: found["versions"][step] for step in ("beside", "warm")} == {"beside": 8.0, "warm": 9.0}
+
+
+def test_by_hand_goes_through_what_has_a_claim_with_the_same_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps, asked = Steps(), []
+
+    def by_hand(_: object, data: dict[str, Any], folder: Path, then: tuple[dict[str, Any], ...] = ()) -> ByHand:
+        asked.append([each["teams"]["bench-0"]["scheduler"]["version"] for each in (data, *then)])
+        took = tuple(20.0 + index for index in range(len(then)))
+        return ByHand(provisioned=10.0, tested=75.0 + len(asked), then=took, deleted=9.0)
+
+    monkeypatch.setattr(bench_life, "by_hand", by_hand)
+    found = measure(cast(World, steps), ["hand"])["hand"]
+    assert asked == [["v1", "v2", "v1"], ["v1"]]
+    assert found == {
+        "provisioned": 10.0, "tested": 76.0, "switched": 20.0, "back": 21.0, "deleted": 9.0, "again": 77.0
+    }  # fmt: skip
+    assert set(CLAIMS) - set(found) == {"beside", "warm"}
 
 
 def test_without_a_cluster_or_a_second_version_it_says_why_it_measures_nothing(

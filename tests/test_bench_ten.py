@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.engine import bench_ten
+from tests.engine.bench import ByHand
 from tests.engine.conftest import Engine
 from tests.settings.build import mistakes_of
 
@@ -57,7 +58,8 @@ def test_a_round_that_fails_is_told_and_the_next_ones_count(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(bench_ten, "single", lambda *_: None)
-    monkeypatch.setattr(bench_ten, "by_hand", lambda *_: 75.0)
+    took = ByHand(provisioned=30.0, tested=75.0, then=(), deleted=20.0)
+    monkeypatch.setattr(bench_ten, "by_hand", lambda *_: took)
 
     def deployed(_: Engine, number: int) -> None:
         if number == 2:
@@ -68,6 +70,7 @@ def test_a_round_that_fails_is_told_and_the_next_ones_count(
     said = capsys.readouterr().out
     assert "10 teams, round 2             FAILED" in said
     assert "not done after 180 s" in said
+    assert "75.0 s without it" in said
     assert "3 of 4 without a failure" in said
 
 

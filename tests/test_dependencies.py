@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 import tomllib
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import packages_distributions
 
@@ -40,6 +41,16 @@ def tree(file: str) -> ast.Module:
     return ast.parse((ROOT / file).read_text(encoding="utf-8"))
 
 
+def statements(code: ast.Module) -> Iterator[ast.AST]:
+    """Every statement, inside others, too: an import stands nowhere else, and most of a tree are expressions."""
+    found: list[ast.AST] = [code]
+    while found:
+        node = found.pop()
+        yield node
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            found.extend(getattr(node, part, ()))
+
+
 def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -51,7 +62,7 @@ def imported() -> dict[str, set[str]]:
     ours = {file.split("/")[0].removesuffix(".py") for file in files}
     modules: set[str] = set()
     for file in files:
-        for node in ast.walk(tree(file)):
+        for node in statements(tree(file)):
             if isinstance(node, ast.Import):
                 modules |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

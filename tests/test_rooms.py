@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 import pytest
 
 from tests.conftest import ROOT
-from tests.test_dependencies import own_files, tree
+from tests.test_dependencies import own_files, statements, tree
 
 ROOMS = (
     *("names", "hints", "podspec", "releases", "capacity", "settings", "kube", "seen", "probe", "components"),
@@ -55,7 +55,7 @@ def room_of(module: str) -> str:
 def imports_of(code: ast.Module, modules: Iterable[str]) -> Iterator[str]:
     """Modules of ours, and the names of others, that a file imports anywhere: in a function and for types, too."""
     known = set(modules)
-    for node in ast.walk(code):
+    for node in statements(code):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

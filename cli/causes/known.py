@@ -10,24 +10,11 @@ docs/troubleshooting.md.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
-
-@dataclass(frozen=True, kw_only=True)
-class Known:
-    """A message that we know. `cause` and `fix` may use the pattern's named groups, and {team}, {stack}, {host} (the
-    first URL's), {why} (the symptom in words), {image}, {login} (what to do where a registry refuses)."""
-
-    id: str
-    pattern: re.Pattern[str]
-    cause: str
-    fix: str
-
-
-def _known(id_: str, pattern: str, cause: str, fix: str) -> Known:
-    return Known(id=id_, pattern=re.compile(pattern, re.IGNORECASE), cause=cause, fix=fix)
-
+from cli.causes.entry import Known
+from cli.causes.entry import known as _known
+from cli.causes.hosts import HOSTS
 
 _WHY: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
     (re.compile(pattern, re.IGNORECASE), words)
@@ -92,6 +79,7 @@ _HOOK: Final = r"failed (?P<when>(?:pre|post)-[\w-]+)"
 _QUOTED: Final = r"\\?\"(?P<{}>[^\"\\\n]+)\\?\""
 
 KNOWN: Final[tuple[Known, ...]] = (
+    *HOSTS,
     # --- before anything ran ---
     _known(
         "passphrase-wrong",

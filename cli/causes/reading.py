@@ -17,6 +17,9 @@ class Diagnostic:
     text: str
 
 
+STACK: Final = "pulumi:pulumi:Stack"
+"""What the program itself says stands with it."""
+
 _STEPS: Final[tuple[tuple[str, str, str], ...]] = (
     # (part of the type token, part of the name, the step in words); the first that fits
     ("helm.sh/v3:Release", "vcluster", "the virtual cluster"),
@@ -37,8 +40,9 @@ _STEPS: Final[tuple[tuple[str, str, str], ...]] = (
     ("core/v1:Node", "", "the node's labels and taints"),
     ("scheduling.k8s.io", "", "the PriorityClass"),
     ("pulumi:providers:kubernetes", "", "the connection to the cluster"),
-    ("command:local", "", "a local command"),
-    ("pulumi:pulumi:Stack", "", "the program"),
+    ("command:local", "", "a script on this machine"),
+    ("command:remote", "", "a script over ssh"),
+    (STACK, "", "the program"),
 )
 
 NOISE: Final = re.compile(
@@ -47,8 +51,8 @@ NOISE: Final = re.compile(
 """After a failed resource the Python host is interrupted and prints a long traceback; it says nothing."""
 
 
-ECHO: Final = re.compile(r"^\s*(?:KeyboardInterrupt\b|[\w.]*ResourceRegistrationFailed\b)")
-"""How a traceback of the Python host ends that says nothing new."""
+ECHO: Final = re.compile(r"^\s*(?:KeyboardInterrupt\b|resource \S+ \[\S+\] failed to (?:register|be read)$)")
+"""The Python host's last words that say nothing new: it was interrupted, or a resource failed."""
 
 UNHANDLED: Final = "Program failed with an unhandled exception"
 

@@ -60,6 +60,7 @@ def compare(
         *software.gpu_software(platform, facts),
         *software.metrics(platform, facts),
         *software.default_runtime(platform),
+        *teams.control_planes(platform, facts),
         *teams.storage(platform, facts, tenants),
         *teams.kubernetes_inside(platform, facts, tenants, today or date.today()),
         *teams.namespaces(facts, tenants),

@@ -8,11 +8,15 @@ from datetime import date
 from typing import Final
 
 import releases
-from cli.preflight.facts import ClusterFacts
+from cli.preflight.facts import ClusterFacts, NodeFacts, Taint
 from cli.preflight.findings import Finding, error, note, ok, warning
+from cli.preflight.nodes import LIFECYCLE, our_taint
 from components.team.protection import override_for
-from names import team_namespace
+from names import GPU, team_namespace
 from settings.models import Platform, SchedulerMode, Team
+
+MOST_NODES: Final = 4
+"""So many are named in one finding."""
 
 OLDEST_KUBERNETES: Final = (1, 30)
 """ValidatingAdmissionPolicy is v1, and on by default, from 1.30."""
@@ -39,6 +43,40 @@ def version(facts: ClusterFacts) -> Iterator[Finding]:
 def _minor(version: str) -> tuple[int, int] | None:
     match = re.match(r"v?(\d+)\.(\d+)", version)
     return (int(match[1]), int(match[2])) if match else None
+
+
+def control_planes(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
+    """Yield that no node takes the teams' API servers: they tolerate no taint, so on GPU nodes alone they would wait
+    for ever. A node that is cordoned or not Ready has a finding of its own."""
+    taints = {name: _taints_after(platform, node) for name, node in facts.nodes.items()}
+    if not platform.teams or not taints or not all(taints.values()):
+        return
+    node, (taint, *_) = next(iter(taints.items()))
+    pools_of = [name for name, pool in platform.pools.items() if pool.taint and node in pool.nodes]
+    off = f"`kubectl taint node {node} {taint.key}-`"
+    if pools_of:
+        off = f"pools.{pools_of[0]}.taint: false" + (f" and {off}" if taint in facts.nodes[node].taints else "")
+    listed = ", ".join(f"{name}: {found[0]}" for name, found in sorted(taints.items())[:MOST_NODES])
+    yield error(
+        "no-node-for-control-planes",
+        "control planes",
+        f"no node takes the teams' API servers: they tolerate no taint, and every node has one ({listed})",
+        f"add a node without a taint, or take it off one: {off}",
+    )
+
+
+def _taints_after(platform: Platform, node: NodeFacts) -> list[Taint]:
+    """What keeps pods off a node once `up` has run."""
+    named = [pool for pool in platform.pools.values() if node.name in pool.nodes]
+    ours = [our_taint(pool) for pool in named if pool.taint]
+    theirs = [
+        taint
+        for taint in node.taints
+        if taint.keeps_pods_off
+        and not taint.key.startswith(LIFECYCLE)
+        and not (node.taints_are_ours and taint.key == GPU)
+    ]
+    return [*ours, *theirs]
 
 
 def kubernetes_inside(

@@ -7,7 +7,6 @@ Leaves to others: what is proven (`probe.py`), what the verdict is where there i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +19,7 @@ from components.base import DELETED_AT_ONCE, Component, live_hook
 from components.check import job
 from components.retry import when_it_comes
 from probe import code
+from seen.plain import parsed, text
 
 
 def code_map(namespace: str, team: str) -> dict[str, object]:
@@ -41,7 +41,8 @@ def code_map(namespace: str, team: str) -> dict[str, object]:
 class GpuCheckArgs:
     """`checked` is what else the check proves: a change of it runs the check again. The namespace is made by the caller
     where several checks share it (`own_namespace` false). `provider` and `kubeconfig` are those of the cluster
-    that the pods are made in. `depends_on`: what all of it stands on; `after`: what its pods alone wait for."""
+    that the pods are made in. `depends_on`: what all of it stands on; `after`: what its pods alone wait for; `ready`: a
+    call that they wait for, too."""
 
     request: job.Request
     checked: Mapping[str, object]
@@ -49,9 +50,8 @@ class GpuCheckArgs:
     kubeconfig: pulumi.Output[str]
     depends_on: list[pulumi.Resource]
     own_namespace: bool
-    own_priority: bool
     after: Sequence[pulumi.Resource] = ()
-    vcluster: k8s.helm.v3.Release | None = None
+    ready: pulumi.ResourceHook | None = None
 
 
 class GpuCheck(Component):
@@ -70,7 +70,7 @@ class GpuCheck(Component):
         asking = self._asking_jobs(name, needs)
         self.finished = self._verdict_job(name, needs, asking)
         self.report = self._read_report(name)
-        self.verdict = self.report.apply(lambda text: str(json.loads(text).get("verdict", "could-not-tell")))
+        self.verdict = self.report.apply(verdict_of)
         self.register_outputs({"verdict": self.verdict})
 
     def _opts(
@@ -78,11 +78,16 @@ class GpuCheck(Component):
         depends_on: list[pulumi.Resource],
         *,
         first: pulumi.ResourceHook | None = None,
+        ready: pulumi.ResourceHook | None = None,
         retry: pulumi.ErrorHook | None = None,
     ) -> pulumi.ResourceOptions:
-        args = self._args
         return self.child(
-            provider=args.provider, depends_on=depends_on, deleted_with=args.vcluster, first=first, retry=retry
+            provider=self._args.provider,
+            depends_on=depends_on,
+            first=first,
+            before_create=ready,
+            before_update=ready,
+            retry=retry,
         )
 
     def _metadata(self, name: str, namespace: str | None = None) -> dict[str, object]:
@@ -105,7 +110,7 @@ class GpuCheck(Component):
                 )
                 for suffix, half in self._halves()
             ]
-        if args.own_priority and request.priority_class:
+        if request.priority_class:
             first.append(
                 k8s.scheduling.v1.PriorityClass(
                     f"{name}-priority",
@@ -115,7 +120,6 @@ class GpuCheck(Component):
                     opts=self.child(
                         provider=args.provider,
                         depends_on=args.depends_on,
-                        deleted_with=args.vcluster,
                         replace_on_changes=["value", "preemptionPolicy"],
                     ),
                 )
@@ -189,6 +193,7 @@ class GpuCheck(Component):
                 opts=self._opts(
                     [*depends_on, *self._args.after],
                     first=self._prepared(f"{name}-prepared{suffix}", half),
+                    ready=self._args.ready,
                     retry=retry,
                 ),
             )
@@ -210,7 +215,7 @@ class GpuCheck(Component):
     ) -> k8s.batch.v1.Job:
         metadata = self._metadata(f"{self._args.request.name}-verdict")
         metadata["annotations"] = {"pulumi.com/replaceUnready": "true", **DELETED_AT_ONCE}
-        # with a new asking Job comes a new verdict
+        # with a new asking Job comes a new verdict; it stands on them by this, too
         runs = pulumi.Output.all(*(each.metadata for each in asking)).apply(
             lambda found: " ".join(str(each.get("uid")) for each in found)
         )
@@ -218,7 +223,7 @@ class GpuCheck(Component):
             f"{name}-verdict",
             metadata=metadata,
             spec=job.verdict_job(self._args.request, self._mark, runs),
-            opts=self._opts([*depends_on, *asking]),
+            opts=self._opts(depends_on),
         )
 
     def _read_report(self, name: str) -> pulumi.Output[str]:
@@ -230,6 +235,11 @@ class GpuCheck(Component):
         )
         report: pulumi.Output[str] = found.data.apply(lambda data: str((data or {}).get("report.json", "{}")))
         return report
+
+
+def verdict_of(report: str) -> str:
+    """The verdict in a report. The team may have written anything there: an exception would end all teams' update."""
+    return text(parsed(report), "verdict") or "could-not-tell"
 
 
 def facts(request: job.Request) -> dict[str, object]:

@@ -111,7 +111,7 @@ class Request:
 def stamp(request: Request, checked: Mapping[str, object]) -> str:
     """Changes when, and only when, what the check proves has changed: what it asks for, how it looks, and `checked`
     (scheduler, queues, pool, GPU software)."""
-    text = json.dumps([asdict(request), dict(checked), code.digest()], sort_keys=True, default=str)
+    text = json.dumps([asdict(request), dict(checked), code.digest()], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -13,9 +13,10 @@ from typing import Literal
 import pulumi
 import pulumi_kubernetes as k8s
 
+import kube
 import names
 import releases
-from components.base import Component
+from components.base import Component, live_hook
 from components.gpu.runtime_class import runtime_class
 from releases import injection
 from settings.artifacts import chart_for
@@ -31,13 +32,14 @@ CHARTS = {GpuStack.DEVICE_PLUGIN: "nvidia-device-plugin", GpuStack.GPU_OPERATOR:
 
 @dataclass(frozen=True, kw_only=True)
 class GpuSoftwareArgs:
-    """`pools` decide how GPUs are shared."""
+    """`pools` decide how GPUs are shared. `provider` and `kubeconfig` are the host's."""
 
     gpu: Gpu
     host: HostProvider
     pools: dict[str, Pool]
     artifacts: Artifacts
     provider: k8s.Provider
+    kubeconfig: pulumi.Output[str]
     depends_on: list[pulumi.Resource]
 
 
@@ -45,6 +47,8 @@ class GpuSoftware(Component):
     """What makes `nvidia.com/gpu` appear on the nodes."""
 
     release: k8s.helm.v3.Release | None = None
+    ready: pulumi.ResourceHook | None = None
+    """What a pod with a GPU waits for before it is made; None where nothing of ours takes its time."""
     runtime_class: k8s.node.v1.RuntimeClass | None = None
 
     def __init__(self, name: str, args: GpuSoftwareArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -62,6 +66,8 @@ class GpuSoftware(Component):
             self.runtime_class = runtime_class(args.gpu.runtime_class, args.provider, self)
         if args.gpu.owner is Owner.OURS and args.gpu.stack is not GpuStack.FAKE:
             self.release = self._release(args)
+            if args.gpu.stack is GpuStack.GPU_OPERATOR and any(pool.gpus_per_node for pool in args.pools.values()):
+                self.ready = live_hook(f"{name}-ready", args.kubeconfig, kube.wait_for_gpu_operator)
         if args.gpu.stack is GpuStack.DEVICE_PLUGIN and args.gpu.metrics is not None:
             self._metrics(args, args.gpu.metrics)
         self.register_outputs({"version": version(args.gpu)})

@@ -58,7 +58,7 @@ class InstalledHost(Component):
         printed = read(
             f"{name}-kubeconfig", way.kubeconfig(platform), connection, args.key, self.child(depends_on=[made])
         )
-        context, address = way.context(platform), platform.host.address if connection.ssh else None
+        context, address = way.context(platform), _address(platform)
         self.kubeconfig = pulumi.Output.secret(
             printed.apply(lambda text: kube.at_address(kube.one_context(text, context, "the new cluster")[0], address))
         )
@@ -79,6 +79,12 @@ def script(platform: Platform, ports: tuple[int, ...]) -> Script:
             **WAYS[platform.host.provider].variables(platform, ports),
         },
     )
+
+
+def _address(platform: Platform) -> str | None:
+    """The address that the kubeconfig gets; None where the one that the distribution writes leads there."""
+    connection = platform.host.connection
+    return platform.host.address if connection is not None and connection.ssh is not None else None
 
 
 def _flag(value: bool) -> str:
@@ -106,7 +112,6 @@ def gpus_of_host(platform: Platform) -> int:
 def _kind(platform: Platform, ports: tuple[int, ...]) -> dict[str, str]:
     kind = _of(platform, Kind)
     assert isinstance(kind, Kind)
-    connection = platform.host.connection
     return {
         "KIND_NAME": platform.host.name,
         "KIND_IMAGE": kind.image,
@@ -116,7 +121,7 @@ def _kind(platform: Platform, ports: tuple[int, ...]) -> dict[str, str]:
         "KIND_CHANGE_DOCKER": _flag(kind.change_docker),
         "KIND_TOOLKIT": kind.toolkit,
         "KIND_PORTS": " ".join(str(port) for port in ports),
-        "KIND_ADDRESS": (platform.host.address or "") if connection is not None and connection.ssh is not None else "",
+        "KIND_ADDRESS": _address(platform) or "",
         "KIND_IMAGES": " ".join(kind.images),
         "KIND_ADOPT": _flag(kind.adopt),
     }
@@ -130,6 +135,7 @@ def _microk8s(platform: Platform, _: tuple[int, ...]) -> dict[str, str]:
         "MICROK8S_CHANNEL": microk8s.channel,
         "MICROK8S_ADDONS": " ".join(microk8s.addons),
         "MICROK8S_USER": microk8s.user or "",
+        "MICROK8S_ADDRESS": _address(platform) or "",
         "MICROK8S_GPUS": str(gpus_of_host(platform)),
         "MICROK8S_NVIDIA_ADDON": _flag(microk8s.nvidia_addon),
         "MICROK8S_OPERATOR": _flag(operator),

@@ -6,7 +6,7 @@ Leaves to others: the nodes themselves; nodes found by a selector keep the label
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -41,6 +41,10 @@ class NodePool(Component):
         super().__init__(name, self.facts, opts)
         self.patches = {node: self._patch(name, node, args) for node in args.pool.nodes}
         self.register_outputs({"gpusAllocatable": args.pool.gpus_allocatable})
+
+    def patches_of(self, nodes: Iterable[str]) -> list[pulumi.Resource]:
+        """What a tenant that sees these nodes stands on: none where they were found by a selector."""
+        return [self.patches[node] for node in nodes if node in self.patches]
 
     def _patch(self, name: str, node: str, args: NodePoolArgs) -> k8s.core.v1.NodePatch:
         found = node_labels(name, args.pool, args.teams_of_node.get(node, ()), label_gpus=args.label_gpus)

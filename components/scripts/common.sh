@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What all install and remove scripts share. Each is run as one text, behind this one, by bash on the host.
-# PART names whose run it is. HOST_ROOT goes before every path (tests use a folder of their own).
+# PART names what is made, OWNER the stack that makes it. HOST_ROOT goes before every path (tests use a folder of their own).
 # Everything that is changed is written down below $STATE first, so that removal reverts it and nothing else.
 set -Eeuo pipefail
 
@@ -23,40 +23,82 @@ trap 'failed $? "$BASH_COMMAND"' ERR
 has_systemd() { [ -d "$ROOT/run/systemd/system" ]; }
 need_root() { [ "$(id -u)" = 0 ] || refuse "root is needed, this is user $(id -un); connect as root, or write connection.sudo: true"; }
 
+# what is here is one stack's: another one neither uses nor removes it. OWNER is in no file of runs before 2026-11-26
+owner() { cat "$STATE/owner" 2>/dev/null || true; }
+of_another_stack() { [ -s "$STATE/owner" ] && [ "$(owner)" != "$OWNER" ]; }
+need_own() {
+    if of_another_stack; then
+        refuse "stack $(owner) made $PART on this host, and this is stack $OWNER; use another host, or that cluster with provider: existing (where that stack is gone for good: rm $STATE/owner)"
+    fi
+}
+
 # one run at a time on a host, also when an earlier one was killed: the kernel drops the lock
 lock() {
-    install -d -m 0700 "$STATE"
+    install -d -m 0700 "$STATE" || refuse "$STATE can't be made, and what is changed on this host is written down there; connect as root, or write connection.sudo: true"
     # daemons are started with 9>&-: one that inherits the lock would hold it for as long as it runs
     exec 9>"$STATE/lock"
     flock -w "$LOCK_SECONDS" 9 || refuse "another run holds $STATE/lock for $LOCK_SECONDS s; wait for it, or end it"
+    # another stack may have come while this one waited
+    need_own
+    printf '%s\n' "$OWNER" >"$STATE/owner"
 }
 
 # a step that was done, kept over runs
 mark() { : >"$STATE/$1"; }
 marked() { [ -e "$STATE/$1" ]; }
 
-# keep FILE as it was before us: its copy, or the word that it was not there. Only the first time.
+# text on standard input, read to its end: grep -q ends early, and who still writes then dies of it and says no
+found() { grep "$@" >/dev/null; }
+
+there() { [ -e "$1" ] || [ -L "$1" ]; }
+kept_as() { printf '%s/before/%s' "$STATE" "$(tr / _ <<<"$1")"; }
+checksum() { sha256sum <"$1"; }
+
+# keep FILE as it was before us: its copy, or the word that it was not there, and which folders were not. Of a link also
+# what stands behind it. Only the first time.
 keep() {
-    local kept
-    kept="$STATE/before/$(tr / _ <<<"$1")"
+    local kept folder
+    kept=$(kept_as "$1")
     install -d -m 0700 "$STATE/before"
-    [ -e "$kept" ] || [ -e "$kept.absent" ] && return 0
-    if [ -e "$1" ]; then
+    if [ -L "$1" ]; then keep "$(readlink -m -- "$1")"; fi
+    there "$kept" || [ -e "$kept.absent" ] && return 0
+    if there "$1"; then
         # whole or not at all: a copy that was cut off by a kill must not pass for the file
         cp -a -- "$1" "$kept.new" && mv -- "$kept.new" "$kept"
     else
+        folder=$(dirname "$1")
+        while [ ! -d "$folder" ]; do
+            printf '%s\n' "$folder" >>"$kept.folders"
+            folder=$(dirname "$folder")
+        done
         : >"$kept.absent"
     fi
 }
 
+# FILE is now as we want it: whoever changes it later is told before his change is lost
+left() { checksum "$1" >"$(kept_as "$1").after"; }
+need_as_left() {
+    local kept
+    kept=$(kept_as "$1")
+    [ -e "$kept.after" ] && [ -e "$1" ] || return 0
+    [ "$(checksum "$1")" = "$(cat "$kept.after")" ] && return 0
+    [ -e "$kept" ] && [ "$(checksum "$1")" = "$(checksum "$kept")" ] && return 0
+    refuse "$1 was changed after us, and putting it back would lose that; take what is ours out of it yourself and run rm $kept*, or, to lose the change, rm $kept.after; then run this again"
+}
+
 # put FILE back as `keep` found it
 put_back() {
-    local kept
-    kept="$STATE/before/$(tr / _ <<<"$1")"
+    local kept folder
+    kept=$(kept_as "$1")
     if [ -e "$kept.absent" ]; then
         rm -f -- "$1"
-    elif [ -e "$kept" ]; then
+        while read -r folder; do rmdir -- "$folder" 2>/dev/null || true; done < <(cat "$kept.folders" 2>/dev/null)
+    elif there "$kept"; then
+        install -d -m 0755 "$(dirname "$1")"
+        # never through a link that was not there
+        if [ -L "$1" ] || [ -L "$kept" ]; then rm -f -- "$1"; fi
         cp -a -- "$kept" "$1"
+        if [ -L "$1" ]; then put_back "$(readlink -m -- "$1")"; fi
     fi
 }
 
@@ -101,9 +143,23 @@ need_gpus() {
 }
 need_free_port() {
     local port
+    [ $# = 0 ] || command -v ss >/dev/null || refuse "there is no ss on this host, so nobody can tell which ports are in use; install iproute2"
     for port in "$@"; do
-        if ss -Hltn "sport = :$port" 2>/dev/null | grep -q .; then
-            refuse "port $port is in use on this host ($(ss -Hltnp "sport = :$port" 2>/dev/null | grep -o 'users:.*' | head -n 1)); end that, or choose another port"
+        if ss -Hltn "sport = :$port" | found .; then
+            refuse "port $port is in use on this host ($(ss -Hltnp "sport = :$port" 2>/dev/null | grep -o -m 1 'users:.*')); end that, or choose another port"
         fi
     done
+}
+# ADDRESS, or empty: kind listens there, and microk8s' certificate names the addresses of its host and nothing else
+need_own_address() {
+    [ -n "$1" ] || return 0
+    local own
+    own=$(ip -o addr | awk '{sub("/.*", "", $4); print $4}')
+    found -ixF -- "$1" <<<"$own" || refuse "the API server that $PART makes answers under the IP addresses of its host, and host.address $1 is none of them; write one of them ($(tr '\n' ' ' <<<"$own"))"
+}
+
+# HAVE WANTED: Kubernetes reads no data of a newer version
+need_no_way_back() {
+    [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | tail -n 1)" = "$2" ] ||
+        refuse "$PART is version $1 here and the stack file says $2, and Kubernetes does not go back; write $1 or newer, or destroy and up again"
 }

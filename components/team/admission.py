@@ -24,13 +24,9 @@ import names
 from components.base import Component
 from components.team import object_rules, pod_isolation, pod_rules
 from components.team.cel import Rule
-from components.team.pod_rules import SYNCED_LABEL
 from components.team.tenant import Tenant
 from names import Object
 from settings.models import SchedulerMode
-
-__all__ = ["SYNCED_LABEL", "Admission", "AdmissionArgs", "Others", "Rule", "binding_spec", "others", "policy_name",
-           "policy_spec", "rules"]  # fmt: skip
 
 Spec: TypeAlias = Object
 

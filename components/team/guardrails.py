@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -19,6 +19,7 @@ import names
 from components.base import Component
 from components.team import network
 from components.team.tenant import Tenant, quota_hard
+from seen.plain import text
 from settings.models import SchedulerMode, TeamPriority
 
 KAI_NON_PREEMPTIBLE: Final = 100
@@ -44,7 +45,7 @@ class GuardrailsArgs:
     tenant: Tenant
     provider: k8s.Provider
     host_kubeconfig: pulumi.Output[str]
-    beside: Mapping[str, int] = field(default_factory=dict)
+    beside: Mapping[str, int]
 
 
 def lowered_first(name: str, kubeconfig: pulumi.Output[str], beside: Mapping[str, int]) -> pulumi.ResourceHook:
@@ -53,15 +54,15 @@ def lowered_first(name: str, kubeconfig: pulumi.Output[str], beside: Mapping[str
     itself waits for nobody, so no two wait for each other."""
 
     async def run(args: pulumi.ResourceHookArgs) -> None:
-        text = await kubeconfig.future()
-        if text is not None and _gpus(args.new_inputs) > _gpus(args.old_inputs):
-            await asyncio.to_thread(kube.wait_until_lowered, text, beside)
+        where = await kubeconfig.future()
+        if where is not None and _gpus(args.new_inputs) > _gpus(args.old_inputs):
+            await asyncio.to_thread(kube.wait_until_lowered, where, beside)
 
     return pulumi.ResourceHook(name, run)
 
 
-def _gpus(quota: Mapping[str, Any] | None) -> int:
-    return int(((quota or {}).get("spec") or {}).get("hard", {}).get(f"requests.{names.GPU}", 0))
+def _gpus(quota: object) -> int:
+    return int(text(quota, "spec", "hard", f"requests.{names.GPU}") or 0)
 
 
 class Guardrails(Component):

@@ -8,7 +8,7 @@ Leaves to others: queues, and anything that KAI's operator makes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -43,9 +43,9 @@ class KaiSchedulerArgs:
     artifacts: Artifacts
     provider: k8s.Provider
     kubeconfig: pulumi.Output[str]
+    topologies: Mapping[str, Sequence[str]]
     restricted: bool = False
     scale_adjuster: bool = False
-    topologies: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class KaiScheduler(Component):
@@ -65,9 +65,8 @@ class KaiScheduler(Component):
             },
             opts,
         )
-        namespace = self._namespace(name, args, names.KAI_NAMESPACE)
         needs: list[pulumi.Resource] = [
-            namespace,
+            self._namespace(name, args, names.KAI_NAMESPACE),
             # the chart makes this one only where it is missing, and keeps it on removal: ours, so that it goes
             self._namespace(name, args, names.KAI_RESERVATION_NAMESPACE),
         ]
@@ -77,9 +76,9 @@ class KaiScheduler(Component):
         if args.release.needs_cluster_policy_crd and args.team is not None:
             needs.append(self._cluster_policy_crd(name, args))
         self.release = self._release(name, args, needs)
-        self._own_kinds(name, args, namespace)
+        self._own_kinds(name, args)
         self._topologies(name, args)
-        self.register_outputs({"version": args.release.version})
+        self.register_outputs({})
 
     def _namespace(self, name: str, args: KaiSchedulerArgs, namespace: str) -> k8s.core.v1.Namespace:
         return k8s.core.v1.Namespace(
@@ -176,37 +175,31 @@ class KaiScheduler(Component):
                 opts=self.child(provider=args.provider, depends_on=[self.release], replace_on_changes=["spec"]),
             )
 
-    def _own_kinds(self, name: str, args: KaiSchedulerArgs, namespace: k8s.core.v1.Namespace) -> None:
+    def _own_kinds(self, name: str, args: KaiSchedulerArgs) -> None:
         """Make KAI's namespace the owner of its CRDs.
 
         Helm never deletes a CRD. With it stays the Config that owns KAI's webhooks, which refuse every pod once nobody
         answers behind them. So Kubernetes' garbage collector deletes the CRDs after the namespace, and with them all
-        that hangs on them: no webhook is asked for that, so a dead KAI holds nothing."""
-        owner = {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "name": names.KAI_NAMESPACE,
-            "uid": namespace.metadata.uid,
-        }
-        for kind in args.release.kinds:
-            k8s.apiextensions.v1.CustomResourceDefinitionPatch(
-                f"{name}-owns-{kind.crd}",
-                metadata={"name": kind.crd, "ownerReferences": [owner]},
-                # what the provider reads in every CRD, a patch of one, too; the same as it is
-                spec={
-                    "group": kind.group,
-                    "names": {"kind": kind.kind, "plural": kind.plural},
-                    "scope": kind.scope,
-                },
-                opts=self.child(
-                    provider=args.provider,
-                    depends_on=[self.release],
-                    # a patch that is deleted takes its fields back, and so the owner before its end
-                    retain_on_delete=True,
-                    # the provider updates a CRD by writing all of it, and a patch has not all of it
-                    replace_on_changes=["metadata", "spec"],
-                ),
-            )
+        that hangs on them: no webhook is asked for that, so a dead KAI holds nothing.
+
+        Done before the ConfigMap that says so is written, so an update that can't do it fails, and the next one tries
+        again. No patches of the CRDs: the provider keeps the whole object of each in the state, which the engine
+        writes after every step (0.5 MB for each KAI)."""
+        crds = [kind.crd for kind in args.release.kinds]
+        owning = live_hook(
+            f"{name}-own-kinds", args.kubeconfig, lambda text: kube.own_kinds(text, names.KAI_NAMESPACE, crds)
+        )
+        k8s.core.v1.ConfigMap(
+            f"{name}-owned-kinds",
+            metadata={
+                "name": names.OWNED_KINDS,
+                "namespace": names.KAI_NAMESPACE,
+                "labels": names.labels(team=args.team),
+            },
+            # of a version: a chart's upgrade writes the CRDs anew
+            data={"crds": " ".join(crds), "version": args.release.version},
+            opts=self.child(provider=args.provider, depends_on=[self.release], first=owning),
+        )
 
 
 def leftovers() -> list[releases.Leftover]:

@@ -70,7 +70,8 @@ class Queues(Component):
         if args.kai is not None:
             # A preview asks the API server for what it would make, and so KAI's webhook: one that a KAI which failed
             # left behind would hold the way back. Not asked where a value is unknown, as this one is while KAI itself
-            # is to be made or changed. A Queue that is there keeps its own, so this shows as no change.
+            # is to be made or changed. A Queue that is there keeps its own, so this shows as no change. By this value,
+            # too, the Queue stands on that KAI.
             shown = args.kai.status.apply(lambda _: spec["displayName"])
         return k8s.apiextensions.CustomResource(
             name,
@@ -80,7 +81,7 @@ class Queues(Component):
             spec={**spec, "displayName": shown},
             opts=self.child(
                 provider=args.provider,
-                depends_on=[*([args.kai] if args.kai else []), *after],
+                depends_on=list(after),
                 ignore_changes=["spec.displayName"],
                 first=when_admitted(f"{name}-admitted", args.kubeconfig, manifest),
                 retry=retry,

@@ -7,16 +7,17 @@ Leaves to others: each step is a component of its own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 import names
-from components.base import Component, unless_failed
+from components.base import Component
 from components.check import job
 from components.check.gpu_check import GpuCheck, GpuCheckArgs
 from components.check.host import pod_settings, sharing
+from components.failures import unless_failed
 from components.protection import Protection
 from components.team.access import Access, AccessArgs
 from components.team.admission import Admission, AdmissionArgs, Others
@@ -47,11 +48,12 @@ class TeamArgs:
     host_kai: KaiScheduler | None
     protect: bool
     depends_on: list[pulumi.Resource]
+    ready: pulumi.ResourceHook | None
     proven: list[pulumi.Resource]
     secrets: Mapping[str, pulumi.Output[str]]
     host: Protection
     known: bool
-    beside: Mapping[str, int] = field(default_factory=dict)
+    beside: Mapping[str, int]
 
 
 class Team(Component):
@@ -212,10 +214,9 @@ class Team(Component):
                 provider=inner.provider,
                 kubeconfig=inner.kubeconfig,
                 depends_on=[inner],
+                ready=self._args.ready if tenant.has_gpus else None,
                 after=[*self._args.proven, *([self.team_queues] if self.team_queues else [])],
                 own_namespace=True,
-                own_priority=True,
-                vcluster=inner.release,
             ),
             self.child(),
         )

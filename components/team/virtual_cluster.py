@@ -18,7 +18,8 @@ import pulumi_kubernetes as k8s
 import kube
 import names
 import releases
-from components.base import Component, TenantProvider, live_hook, or_failed
+from components.base import Component, TenantProvider, live_hook
+from components.failures import or_failed
 from components.team import network
 from components.team.tenant import Tenant, cluster_facts
 from kube.snapshot_pod import claim_name
@@ -181,7 +182,6 @@ class VirtualCluster(Component):
 
 
 async def _admin_kubeconfig(tenant: Tenant, data: Mapping[str, str] | None) -> str:
-    # the engine answers a read that failed with an object that has no data
     if not data or not {"certificate-authority", "client-certificate", "client-key"} <= set(data):
         message = (
             f"team {tenant.name}: Secret {tenant.namespace}/{names.team_secret(tenant.name)} has no certificates of "

@@ -15,6 +15,7 @@ from settings.types import parse_quantity
 
 TOPIC: Final = "serves"
 _STORAGE: Final = "requests.storage"
+_GIB: Final = 2**30
 
 
 def comes(new: Facts, name: str) -> str | None:
@@ -63,16 +64,25 @@ def never_in_place(edit: Edit, effect: Effect | None) -> Effect | None:
 def comes_and_goes(known: Known, use: Use | None) -> bool:
     """Whether a tenant may go unasked: a canary in which no GPU is in use, and a slot that also keeps no volume. Both
     stand beside the one that serves."""
-    if known.get(CANARY_OF) is None or use is None or use.gpus != 0:
-        return False
+    return known.get(CANARY_OF) is not None and holds(known, use) is None
+
+
+def holds(known: Known, use: Use | None) -> str | None:
+    """What a canary or a slot has that is lost with it, in words; None where it has nothing."""
+    if use is None or use.gpus is None:
+        return "what it uses is not known"
+    if use.gpus != 0:
+        return f"{use.gpus:f} of its GPUs {'is' if use.gpus == 1 else 'are'} in use"
     if known.get(BLUE_GREEN) is None:
-        return True
+        return None
     stored, snapshots = use.bounds.get(_STORAGE), known.get("vcluster.snapshots.size")
+    if stored is None:
+        return "whether it has volumes is not known"
     own = (
         parse_quantity(releases.CONTROL_PLANE_STORAGE) if known.get("vcluster.persistence") is not False else Decimal(0)
     )
     own += parse_quantity(snapshots) if isinstance(snapshots, str) else Decimal(0)
-    return stored is not None and stored <= own
+    return f"it has volumes of {(stored - own) / _GIB:.3g} GiB" if stored > own else None
 
 
 def goes(old: Known, name: str) -> str:

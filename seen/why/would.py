@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import inf
 
-from names import GPU, KAI_QUEUE_LABEL, KAI_SCHEDULER_NAME
+from names import CHECK_QUEUE, GPU, KAI_QUEUE_LABEL, KAI_SCHEDULER_NAME
 from seen.model import Seen, Team
 from seen.plain import Json
 from seen.pods import FRACTION, pod_of, requests
@@ -15,15 +15,17 @@ from seen.why.model import Case, Why
 from settings.models import SchedulerMode
 
 NAME = "this pod"
+_GPUS = f"requests.{GPU}"
 LAB = "this is a lab: Kubernetes' own scheduler stands in for KAI, by the nodes alone, and no queue is enforced"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What is asked for: whole GPUs, or a share of one (above 0, at most 1). `cpu` and `memory` as Kubernetes writes
-    them. `queue`: a leaf's name as the stack file has it; empty: the first by name that lets it through."""
+    them. `queue`: a leaf's name as the stack file has it; empty: the first by name that lets it through. `gpus` is None
+    where nobody said it: `for_team` puts a number there."""
 
-    gpus: int = 1
+    gpus: int | None = 1
     fraction: float | None = None
     queue: str = ""
     cpu: str = "1"
@@ -40,10 +42,22 @@ class Would:
     note: str = ""
 
 
+def for_team(team: Team, request: Request) -> Request:
+    """The same request with a number of GPUs: one, and none of a team that may have none."""
+    if request.gpus is not None:
+        return request
+    _, most = team.quota.get(_GPUS, (0.0, inf))
+    return replace(request, gpus=1 if most > 0 else 0)
+
+
+def leaves_of(team: Team) -> list[str]:
+    """The queues that the team's pods may name, as the stack file has them: the check's own is not among them."""
+    return sorted(q.shown for q in team.queues if q.parent and q.shown != CHECK_QUEUE)
+
+
 def would(look: Look, seen: Seen, team: Team, request: Request) -> Would:
     """Return whether a pod like this would be placed now."""
-    leaves = sorted(q.shown for q in team.queues if q.parent)
-    tried = [request.queue] if request.queue else leaves or [""]
+    tried = [request.queue] if request.queue else leaves_of(team) or [""]
     answers = [_in(look, seen, team, request, shown) for shown in tried]
     return next((answer for answer in answers if answer.why is None), answers[0])
 
@@ -110,7 +124,7 @@ def _host_quota(case: Case) -> Why | None:
     if case.pod.devices and case.team.mode == SchedulerMode.VIRTUAL and not _roomy_group(case):
         whole = 1.0
     for key, asked, field in (
-        ("requests.nvidia.com/gpu", whole, "gpus"),
+        (_GPUS, whole, "gpus"),
         ("requests.cpu", cpu, "cpu"),
         ("requests.memory", memory, "memory"),
         ("pods", 1.0, "pods"),

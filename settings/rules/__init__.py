@@ -25,7 +25,7 @@ from settings.rules.blue_green import slots_can_change_places
 from settings.rules.checks import checks_can_run
 from settings.rules.enforcement import fractions_can_be_enforced
 from settings.rules.host import artifacts_are_known, gpu_software_is_known, shared_kai_is_known
-from settings.rules.installs import hosts_are_made_in_one_way
+from settings.rules.installs import control_planes_have_a_node, hosts_are_made_in_one_way
 from settings.rules.overrides import overrides_end_soon
 from settings.rules.pools import pools_are_disjoint, pools_say_their_nodes
 from settings.rules.schedulers import (
@@ -74,6 +74,7 @@ RULES: Final[tuple[Rule, ...]] = (
     slurm_workers_have_whole_nodes,
     slurm_has_its_own_gpus,
     hosts_are_made_in_one_way,
+    control_planes_have_a_node,
     team_names_are_free,
     storage_holds_the_control_plane,
     snapshots_can_be_taken,

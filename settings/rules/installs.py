@@ -49,6 +49,23 @@ def hosts_are_made_in_one_way(platform: Platform) -> Iterator[Problem]:
     yield from _gpus_fit_the_way(platform, install)
 
 
+def control_planes_have_a_node(platform: Platform) -> Iterator[Problem]:
+    """A team's API server tolerates no taint: where every node of a cluster that this program makes has one, it would
+    wait for ever. kind taints its own control plane beside the workers; the others make one node."""
+    install, tainted = platform.host.install, [name for name, pool in platform.pools.items() if pool.taint]
+    if install is None or install.adopt or not platform.teams:
+        return
+    nodes = install.workers if isinstance(install, Kind) else 1
+    if sum(platform.pools[name].size for name in tainted) >= nodes:
+        more = f", or host.kind.workers: {nodes + 1}" if isinstance(install, Kind) else ""
+        yield Problem(
+            path=("pools", tainted[0], "taint"),
+            rule="leaves a node for the teams' API servers, which tolerate no taint",
+            got=f"true, on all {nodes} nodes" if nodes > 1 else "true, on the only node",
+            fix=f"write taint: false{more}",
+        )
+
+
 def _gpus_fit_the_way(platform: Platform, install: Install) -> Iterator[Problem]:
     wanted = sum(pool.size * pool.gpus_per_node for pool in platform.pools.values())
     fake = platform.gpu.stack.value == "fake"

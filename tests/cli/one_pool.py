@@ -54,8 +54,8 @@ def node(**changes: Any) -> NodeFacts:
 
 
 def facts(*nodes: NodeFacts, **changes: Any) -> ClusterFacts:
-    """A healthy cluster after an `up` of ours."""
-    found = nodes or (node(),)
+    """A healthy cluster after an `up` of ours, with a node beside the pool for the teams' API servers."""
+    found = (*(nodes or (node(),)), node(name="cpu-0", gpus=None, gpu_capacity=None))
     healthy = ClusterFacts(
         version="v1.34.4",
         nodes={entry.name: entry for entry in found},

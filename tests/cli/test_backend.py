@@ -115,6 +115,21 @@ def test_a_plain_pulumi_is_told_once_how_to_find_what_make_made(
     assert "nothing to export" in said.err
 
 
+def test_what_is_told_before_anything_was_made_is_there_for_the_first_plain_pulumi(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert project.run("env") == 0
+    assert capsys.readouterr().out == (
+        f"export PULUMI_BACKEND_URL=file://{project.root}/.pulumi/state\n"
+        f"export PULUMI_CONFIG_PASSPHRASE_FILE={project.root}/.pulumi/passphrase\n"
+    )
+    # the engine makes neither: it ends at a folder that is missing, and asks for a passphrase
+    assert (project.root / ".pulumi/state").is_dir()
+    kept = (project.root / ".pulumi/passphrase").read_text()
+    assert project.run("up") == 0
+    assert (project.root / ".pulumi/passphrase").read_text() == kept
+
+
 def test_the_folder_s_own_passphrase_is_used_when_only_the_backend_is_exported(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,26 @@ RELEASE = "kubernetes:helm.sh/v3:Release"
 
 # (id, token, name, the words as seen on the engine, what must stand in cause and fix)
 SEEN = [
+    ("host-refused", "command:local:Command", "host-install-cluster",
+     'error: exit status 3: running "bash -s":\nkind: REFUSED: there is no docker on this host; install Docker Engine',
+     "kind on the host: there is no docker on this host"),
+    ("host-refused", "command:local:Command", "host-install-cluster",
+     'error: exit status 3: running "bash -s":\nmicrok8s: waiting\nmicrok8s: REFUSED: it is left; a and b; remove it',
+     "remove it; then run `make up STACK=one` again"),
+    ("host-failed", "command:remote:Command", "host-install-cluster",
+     'error: Process exited with status 1: running "sudo -n bash -s":\nkind: FAILED with exit code 1: kind load "$x"; '
+     "its own words stand above. What was done is written down", 'failed with exit code 1: kind load "$x"'),
+    ("sudo-asks", "command:remote:Command", "host-install-cluster",
+     'error: Process exited with status 1: running "sudo -n bash -s":\nsudo: a password is required', "NOPASSWD"),
+    ("ssh-host-key", "command:remote:Command", "host-install-cluster",
+     "error: after 10 failed attempts: ssh: handshake failed: ssh: host key mismatch", "connection.ssh.hostKey"),
+    ("ssh-login", "command:remote:Command", "host-install-cluster",
+     "error: after 10 failed attempts: ssh: handshake failed: ssh: unable to authenticate, attempted methods [none "
+     "publickey], no supported methods remain", "connection.ssh.user"),
+    ("ssh-key", "command:remote:Command", "host-install-cluster", "error: ssh: no key found", "keyfile"),
+    ("ssh-unreachable", "command:remote:Command", "host-install-cluster",
+     "error: after 10 failed attempts: dial tcp [fd00::5]:2222: connect: connection refused",
+     "no ssh server answers at [fd00::5]:2222: nothing listens there"),
     ("secret-missing", "kubernetes:core/v1:Secret", "ml-virtual-cluster-certificates",
      "error: Preview failed: resource 'team-ml/vc-ml' does not exist", "kubeconfig Secret vc-ml is not (yet)"),
     ("secret-late", "kubernetes:core/v1:Secret", "ml-virtual-cluster-certificates",
@@ -352,24 +372,21 @@ def test_the_interrupted_host_s_traceback_is_left_out_and_a_real_one_is_kept() -
     assert without_noise(real) == real
 
 
-HOST_ECHO = """\
-error: Program failed with an unhandled exception:
-Traceback (most recent call last):
-  File "exec", line 232, in <module>
-    data = await self._data
-pulumi.runtime.stack.ResourceRegistrationFailed: resource ml-scheduler-release [x] failed to register"""
-
-
-def test_the_program_s_echo_of_a_failed_resource_is_no_cause_and_is_left_out() -> None:
-    text = said("pulumi:pulumi:Stack", "gpu-tenancy-one", HOST_ECHO) + said(
-        RELEASE, "ml-scheduler-release", "error: new"
-    )
-    assert [failure.cause for failure in explain(text, tenants=TENANTS, stack="one")] == ["new"]
-    assert "await" not in without_noise(text)
-    assert "error: new" in without_noise(text)
+@pytest.mark.parametrize(
+    ("name", "last", "beside"),
+    [
+        ("ml-scheduler-release", "resource ml-scheduler-release [kubernetes:x] failed to register", "all is new"),
+        ("ml-virtual-cluster", "team ml: all is odd", "team ml: all is odd"),
+    ],
+)
+def test_what_a_program_ends_with_is_told_beside_its_resource_alone(name: str, last: str, beside: str) -> None:
+    ended = f"error: {last}\n    error: an unhandled error occurred: program exited with non-zero exit code: 1"
+    text = said("pulumi:pulumi:Stack", "gpu-tenancy-one", ended) + said(RELEASE, name, f"error: {beside}")
+    assert [(each.team, each.cause) for each in explain(text, tenants=TENANTS, stack="one")] == [("ml", beside)]
 
 
 def test_a_fault_of_the_program_itself_is_shown_by_its_last_line() -> None:
-    fault = HOST_ECHO.rsplit("\n", 1)[0] + "\nKeyError: 'pool'"
+    fault = "error: Program failed with an unhandled exception:\nTraceback (most recent call last):\n  File x\n"
+    fault += "KeyError: 'pool'"
     found = explain(said("pulumi:pulumi:Stack", "gpu-tenancy-one", fault), tenants=TENANTS, stack="one")
     assert [(failure.step, failure.cause) for failure in found] == [("the program", "KeyError: 'pool'")]

@@ -7,10 +7,10 @@ import os
 import re
 import socket
 import threading
-import urllib.request
 from typing import Any
 from unittest.mock import Mock
 
+import httpx2
 import pytest
 
 import cli.dashboard
@@ -109,7 +109,9 @@ def test_it_serves_until_it_is_interrupted(
         """Asks itself once and is then interrupted, as by Ctrl-C."""
 
         def serve_forever(self, poll_interval: float = 0.5) -> None:
-            asking = threading.Thread(target=lambda: seen.append(urllib.request.urlopen(self.url, timeout=10).read()))
+            asking = threading.Thread(
+                target=lambda: seen.append(httpx2.get(self.url, trust_env=False).content), daemon=True
+            )
             asking.start()
             self.handle_request()
             asking.join()

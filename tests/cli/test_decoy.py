@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import runpy
@@ -16,6 +15,7 @@ from pathlib import Path
 import pulumi
 import pytest
 import yaml
+from pulumi.runtime import mocks, settings
 
 from cli.app import main, parser
 from cli.guards import program as guards
@@ -26,7 +26,7 @@ from settings.load import PLATFORM_KEY, parse_platform
 from settings.models import Host, HostProvider
 from tests.cli.fake_api import kubeconfig
 from tests.components.program import alone
-from tests.conftest import ROOT, Recorder, platform_of
+from tests.conftest import ROOT, Recorder, apart, platform_of
 
 
 @dataclass
@@ -54,7 +54,8 @@ def decoy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Decoy]:
                     found.calls.append(str(address))
                     connection.close()
 
-        threading.Thread(target=count, daemon=True).start()
+        counting = threading.Thread(target=count, daemon=True)
+        counting.start()
         text = kubeconfig(found.url, context="customer-prod")
         home = tmp_path / "home"
         for path in (home / ".kube/config", tmp_path / "first", tmp_path / "second", tmp_path / "named"):
@@ -72,7 +73,12 @@ def decoy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Decoy]:
         data = alone("lab", "ml")
         data["host"] |= {"kubeconfig": str(tmp_path / "named"), "context": "customer-prod"}
         (found.root / "Pulumi.lab.yaml").write_text(json.dumps({"config": {PLATFORM_KEY: data}}))
-        yield found
+        try:
+            yield found
+        finally:
+            # a thread that waits for a call keeps the port, though the socket is closed
+            server.shutdown(socket.SHUT_RDWR)
+            counting.join()
 
 
 COMMANDS: dict[str, Callable[[Decoy], int]] = {
@@ -127,19 +133,17 @@ def test_every_command_is_tried() -> None:
 
 def run_program(stack: str, config: dict[str, str]) -> None:
     """The bare program with recording mocks, as somebody would try it."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    pulumi.runtime.set_mocks(Recorder(), project="gpu-tenancy", stack=stack, preview=False)
-    pulumi.runtime.set_all_config(config, [])
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]  # the SDK's own decorator
     def program() -> None:
         runpy.run_path(str(ROOT / "__main__.py"), run_name="program")
 
-    try:
+    def tried() -> None:
+        pulumi.runtime.set_mocks(Recorder(), project="gpu-tenancy", stack=stack, preview=False)
+        pulumi.runtime.set_all_config(config, [])
         program()
-    finally:
-        loop.close()
+
+    apart(tried)
 
 
 def test_the_bare_program_takes_no_kubeconfig_of_the_user_s_for_a_lab(decoy: Decoy) -> None:
@@ -160,10 +164,14 @@ def test_under_an_engine_a_lab_is_refused_in_one_line_that_names_the_command() -
     guards.refuse_the_lab(parse_platform(platform_of("dev"), "x"), "dev", simulated=False)
 
 
-def test_mocks_are_told_from_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    pulumi.runtime.set_mocks(Recorder(), project="gpu-tenancy", stack="x")
-    assert guards.is_simulated()
-    monkeypatch.setattr(pulumi.runtime.settings.SETTINGS, "monitor", object())
+def test_mocks_are_told_from_an_engine() -> None:
+    def asked() -> None:
+        settings.SETTINGS.monitor = mocks.MockMonitor(Recorder())
+        assert guards.is_simulated()
+        settings.SETTINGS.monitor = object()
+        assert not guards.is_simulated()
+
+    apart(asked)
     assert not guards.is_simulated()
 
 

@@ -8,11 +8,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pynvml
 import pytest
 import yaml
 
-from cli import nvml
 from cli.errors import InputError
 from cli.first import places, teams_of
 from cli.inventory import Machine, block, pools_of
@@ -102,6 +100,22 @@ class TestCluster:
         project.api.objects["/api/v1/nodes"] = [found]
         assert note in " ".join(pools(project, capsys=capsys)[1].split())
 
+    @pytest.mark.parametrize(
+        "found",
+        [
+            node("n", gpus=8, labels={**H100, "nvidia.com/mig.strategy": "mixed"}),
+            # as a kubelet told it of one whole GPU beside one that is cut, without feature discovery
+            node("n", gpus=1, status={"allocatable": {"nvidia.com/gpu": "1", "nvidia.com/mig-1g.10gb": "1"}}),
+        ],
+    )
+    def test_a_node_whose_slices_have_names_is_a_comment(
+        self, found: dict[str, Any], project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        project.api.objects["/api/v1/nodes"] = [found]
+        assert project.run("inventory") == 0
+        lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+        assert [line[:2] for line in lines if "gpusPerNode" in line] == ["# "], lines
+
     def test_the_gpu_operator_s_strategy_alone_cuts_nothing(
         self, project: Project, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -175,59 +189,6 @@ class TestCluster:
         small["status"]["allocatable"]["pods"] = "30"
         project.api.objects["/api/v1/nodes"] = [small]
         assert pools(project, capsys=capsys)[0]["cpu"]["podsPerNode"] == 30
-
-
-class TestThisMachine:
-    """`make inventory NVML=1` asks the driver."""
-
-    @pytest.fixture
-    def gpus(self, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        for name, answer in (
-            ("nvmlInit", None),
-            ("nvmlShutdown", None),
-            ("nvmlSystemGetDriverVersion", "580.95.05"),
-        ):
-            monkeypatch.setattr(pynvml, name, lambda answer=answer: answer)
-        monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: len(found))
-        monkeypatch.setattr(nvml, "nvml_gpu", lambda _nvml, index: found[index])
-        monkeypatch.setattr(nvml, "platform", SimpleNamespace(machine=lambda: "aarch64"))
-        monkeypatch.setattr(nvml, "socket", SimpleNamespace(gethostname=lambda: "Gpu-Host"))
-        return found
-
-    def test_gpus_alike_are_counted_with_product_and_memory(
-        self, gpus: list[dict[str, Any]], project: Project, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        gpus += [{"name": "NVIDIA H200", "memoryMib": 143771, "mig": False, "migs": []}] * 2
-        found, _ = pools(project, "--nvml", capsys=capsys)
-        assert found["h200"] == {
-            "nodes": ["gpu-host"],
-            "gpusPerNode": 2,
-            "gpuMemoryMib": 143771,
-            "product": "NVIDIA-H200",
-            "architecture": "arm64",
-        }
-        assert project.api.seen == [], "no cluster is asked"
-
-    def test_mig_slices_and_a_memory_that_is_not_told_are_said(
-        self, gpus: list[dict[str, Any]], project: Project, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        part = {"name": "NVIDIA A100 MIG 1g.5gb"}
-        gpus.append({"name": "NVIDIA GB10", "memoryMib": None, "mig": True, "migs": [part, part]})
-        found, said = pools(project, "--nvml", capsys=capsys)
-        assert "gpuMemoryMib" not in found["gb10"]
-        assert "2 x NVIDIA A100 MIG 1g.5gb" in " ".join(said.split())
-        assert "NVML does not say the memory" in " ".join(said.split())
-
-    def test_without_a_driver_one_error_says_so(
-        self, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        def fails() -> None:
-            raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
-
-        monkeypatch.setattr(pynvml, "nvmlInit", fails)
-        assert project.run("inventory", "--nvml") == 2
-        assert "NVML does not start on this machine" in capsys.readouterr().err
 
 
 class TestFirstFile:

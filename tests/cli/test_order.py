@@ -80,11 +80,14 @@ def test_up_makes_backend_passphrase_and_stack_then_runs_the_engine(project: Pro
     assert last["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(key)
 
 
+@pytest.mark.parametrize(("cores", "steps"), [(2, "32"), (8, "32"), (32, "128"), (None, "32")])
 def test_teams_come_up_together_on_a_small_machine_too_unless_the_user_says_how_many(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch, cores: int | None, steps: str
 ) -> None:
+    # on a large one never fewer than the engine itself would
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
     assert project.run("up") == 0
-    assert project.environments()[-1]["PULUMI_PARALLEL"] == "32"
+    assert project.environments()[-1]["PULUMI_PARALLEL"] == steps
     monkeypatch.setenv("PULUMI_PARALLEL", "5")
     assert project.run("up") == 0
     assert project.environments()[-1]["PULUMI_PARALLEL"] == "5"

@@ -134,7 +134,6 @@ def test_what_is_wrong_with_a_node_is_named(change: dict[str, Any], id_: str, le
         ({"gpuMemoryMib": 24576}, {"labels": {GPU_MEMORY: "23034"}}, "gpu-memory", "gpuMemoryMib: 23034"),
         ({"cpuPerNode": 64}, {"cpu": Decimal("63.9")}, "node-cpu", "cpuPerNode: 63.9"),
         ({"memoryPerNode": "512Gi"}, {"memory": Decimal(500 * GIB)}, "node-memory", "memoryPerNode: 500Gi"),
-        ({"taint": True}, {"taints": (Taint(key="dedicated"),)}, "node-taint", "taint: false"),
     ],
 )
 def test_what_the_file_says_of_a_node_is_compared(
@@ -284,7 +283,7 @@ def test_the_live_reading_sees_nodes_pods_classes_and_owners(
     project.api.denied = {("create", "clusterroles")}
     found_ids = ids(project, capsys)
     assert {key for key, level in found_ids.items() if level == "error"} == {
-        "gpus-fewer", "node-full", "namespace-exists", "runtime-class-exists", "rights",
+        "gpus-fewer", "no-node-for-control-planes", "node-full", "namespace-exists", "runtime-class-exists", "rights",
     }  # fmt: skip
     assert found_ids["node-taint"] == "warning"
 

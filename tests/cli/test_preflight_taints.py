@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cli.preflight import Level, Taint
+from cli.preflight import ClusterFacts, Level, NodeFacts, Taint
 from tests.cli.one_pool import facts, found, node, one, platform
 
 OURS = Taint(key="nvidia.com/gpu", value="present")
@@ -60,6 +60,11 @@ class TestTaints:
         assert "dedicated:PreferNoSchedule" in finding.message
         assert "409" in finding.message
 
+    def test_a_second_owner_of_the_list_is_refused(self) -> None:
+        finding = one(platform({"taint": True}), facts(node(taints=(Taint(key="dedicated"),))))
+        assert (finding.id, finding.level) == ("node-taint", Level.ERROR)
+        assert finding.fix.endswith("dedicated-`, or taint: false")
+
     def test_what_we_set_ourselves_is_ours_to_take_away(self) -> None:
         ours = node(taints=(OURS,), taints_are_ours=True)
         assert found(platform(), facts(ours)) == []
@@ -76,3 +81,52 @@ class TestTaints:
         assert [finding.id for finding in found(platform(), facts(cordoned))] == ["node-cordoned"]
         ids = [(finding.id, finding.level) for finding in found(platform({"taint": True}), facts(cordoned))]
         assert ids == [("node-cordoned", Level.WARNING), ("node-taint", Level.ERROR)]
+
+
+def only(*nodes: NodeFacts) -> ClusterFacts:
+    """A cluster without another node."""
+    return facts(nodes={entry.name: entry for entry in nodes})
+
+
+class TestControlPlanes:
+    """The teams' API servers tolerate no taint, so a node without one must be there."""
+
+    def test_the_only_node_that_would_get_our_taint(self) -> None:
+        finding = one(platform({"taint": True}), only(node()))
+        assert (finding.id, finding.level) == ("no-node-for-control-planes", Level.ERROR)
+        assert finding.message == (
+            "no node takes the teams' API servers: they tolerate no taint, and every node has one "
+            "(gpu-0: nvidia.com/gpu=present:NoSchedule)"
+        )
+        assert finding.fix == "add a node without a taint, or take it off one: pools.a.taint: false"
+        assert found(platform(), only(node())) == []
+
+    def test_the_only_node_that_carries_another_value_which_the_file_says(self) -> None:
+        theirs = node(taints=(Taint(key="nvidia.com/gpu", value="true"),))
+        finding = one(platform({"taint": True, "taintValue": "true"}), only(theirs))
+        assert finding.id == "no-node-for-control-planes"
+        assert finding.fix.endswith("pools.a.taint: false and `kubectl taint node gpu-0 nvidia.com/gpu-`")
+
+    def test_a_cluster_s_own_control_plane_takes_none_where_it_is_tainted(self) -> None:
+        theirs = node(name="cp-0", taints=(Taint(key="node-role.kubernetes.io/control-plane"),))
+        gpus = node(taints=(OURS,), taints_are_ours=True)
+        finding = one(platform({"taint": True}), only(theirs, gpus))
+        assert finding.fix.endswith("`kubectl taint node cp-0 node-role.kubernetes.io/control-plane-`")
+        assert "cp-0: node-role.kubernetes.io/control-plane:NoSchedule, gpu-0: nvidia.com/gpu" in finding.message
+        free = node(name="cpu-0", gpus=None, gpu_capacity=None)
+        assert found(platform({"taint": True}), only(theirs, gpus, free)) == []
+
+    @pytest.mark.parametrize(
+        "taint", [Taint(key="dedicated", effect="PreferNoSchedule"), Taint(key="node.kubernetes.io/unschedulable")]
+    )
+    def test_a_taint_that_only_asks_or_that_passes_is_none(self, taint: Taint) -> None:
+        ids = {finding.id for finding in found(platform(), only(node(taints=(taint,))))}
+        assert "no-node-for-control-planes" not in ids
+
+    def test_a_taint_of_ours_that_the_file_takes_away_is_none(self) -> None:
+        assert found(platform(), only(node(taints=(OURS,), taints_are_ours=True))) == []
+
+    def test_where_no_node_can_be_read_or_no_team_is_there_nothing_is_said(self) -> None:
+        assert "no-node-for-control-planes" not in {f.id for f in found(platform({"taint": True}), only())}
+        empty = platform({"taint": True}).model_copy(update={"teams": {}})
+        assert "no-node-for-control-planes" not in {f.id for f in found(empty, only(node()))}

@@ -142,10 +142,18 @@ def test_yes_and_no_are_the_first_word(capsys: pytest.CaptureFixture[str]) -> No
     show_would(small(World()), "ml", Request(gpus=2, queue="training"), stack="dev", as_json=False)
     said = capsys.readouterr().out
     assert said == "yes: a pod of team ml with 2 GPUs in queue training would be placed now, on node gpu-0\n"
+    show_would(small(World()), "ml", Request(gpus=0, queue="training"), stack="dev", as_json=False)
+    said, _ = capsys.readouterr()
+    assert said == "yes: a pod of team ml without a GPU in queue training would be placed now, on node gpu-0\n"
     show_would(small(World()), "ml", Request(fraction=0.5, cpu="40"), stack="dev", as_json=False)
     said = capsys.readouterr().out
     assert said.startswith("no: a pod of team ml with 0.5 of a GPU in queue notebooks would wait: nodes gpu-0, gpu-1:")
     assert "\n  fix: " in said
+
+
+def test_nobody_has_to_say_that_a_pod_has_one_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    show_would(small(World()), "ml", Request(gpus=None, queue="training"), stack="dev", as_json=False)
+    assert capsys.readouterr().out.startswith("yes: a pod of team ml with 1 GPU in queue training would be placed now")
 
 
 def test_would_as_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,7 +176,7 @@ def test_what_is_not_there_can_t_be_asked_about(team: str, request_: Request, sa
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--gpus", "0"], ["--gpus", "2.5"], ["--fraction", "1.5"], ["--fraction", "half"], ["--cpu", "many"]]
+    "arguments", [["--gpus", "-1"], ["--gpus", "2.5"], ["--fraction", "1.5"], ["--fraction", "half"], ["--cpu", "many"]]
 )
 def test_a_number_that_is_none_is_refused_before_anything_is_asked(arguments: list[str], project: Project) -> None:
     with pytest.raises(SystemExit) as end:

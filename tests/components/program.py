@@ -21,18 +21,18 @@ SERVICE = "kubernetes:core/v1:Service"
 PRIORITY = "kubernetes:scheduling.k8s.io/v1:PriorityClass"
 
 
-def alone(stack: str, team: str) -> dict[str, Any]:
-    """A stack that comes with the program, with this one team and its pool alone."""
+def alone(stack: str, *teams: str) -> dict[str, Any]:
+    """A stack that comes with the program, with these teams and their pools alone."""
     data = platform_of(stack)
-    data["teams"] = {team: data["teams"][team]}
-    data["pools"] = {data["teams"][team]["pool"]: data["pools"][data["teams"][team]["pool"]]}
+    data["teams"] = {team: data["teams"][team] for team in teams}
+    data["pools"] = {team["pool"]: data["pools"][team["pool"]] for team in data["teams"].values()}
     return data
 
 
 def lab(of: str = "", **changes: Any) -> dict[str, Any]:
-    """The lab's platform with teams (or other sections) changed. `of`: with this one team and its pool alone, which is
-    recorded in a third of the time."""
-    data = alone("lab", of) if of else platform_of("lab")
+    """The lab's platform with teams (or other sections) changed. `of`: with these teams (a word each) and their pools
+    alone; one is recorded in a third of the time."""
+    data = alone("lab", *of.split()) if of else platform_of("lab")
     for path, value in changes.items():
         holder = data
         *steps, last = path.split("__")

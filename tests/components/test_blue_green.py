@@ -78,10 +78,10 @@ def test_what_a_check_proves_of_a_slot_does_not_depend_on_who_serves() -> None:
 
 @pytest.mark.parametrize(
     ("before", "after", "asked"),
-    [(None, "3", True), ("1", "3", True), ("3", "1", False), ("3", "3", False)],
+    [(None, 3, True), (0, 1, True), (1, 3, True), (3, 1, False), (3, 3, False), (1, 0, False)],
 )
 def test_more_gpus_wait_until_the_other_one_has_fewer_and_fewer_wait_for_nobody(
-    declare: Declare, monkeypatch: pytest.MonkeyPatch, before: str | None, after: str, asked: bool
+    declare: Declare, monkeypatch: pytest.MonkeyPatch, before: int | None, after: int, asked: bool
 ) -> None:
     recorder = declare(lab("green"))
     for tenant, beside in (("ml-green", {"team-ml": 1}), ("ml", {"team-ml-green": 3})):
@@ -89,7 +89,8 @@ def test_more_gpus_wait_until_the_other_one_has_fewer_and_fewer_wait_for_nobody(
         seen: list[object] = []
         monkeypatch.setattr(kube, "wait_until_lowered", lambda _, bounds, seen=seen: seen.append(bounds))
         old, new = (
-            None if gpus is None else {"spec": {"hard": {"requests.nvidia.com/gpu": gpus}}} for gpus in (before, after)
+            None if gpus is None else {"spec": {"hard": {"requests.nvidia.com/gpu": str(gpus)} if gpus else {}}}
+            for gpus in (before, after)
         )
         asyncio.run(hook.callback(SimpleNamespace(old_inputs=old, new_inputs=new)))
         assert seen == ([beside] if asked else [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,11 +12,12 @@ import pytest
 import kube
 import releases
 from components.check import job
+from components.check.gpu_check import facts, verdict_of
 from components.check.host import host_requests, sharing
 from probe import code
 from settings.load import parse_platform
 from settings.models import Platform, Pool
-from tests.components.test_job import PAIR
+from tests.components.test_job import PAIR, REQUEST
 from tests.conftest import Declare, Recorder, Registered, platform_of
 
 ROLE, BINDING = "kubernetes:rbac.authorization.k8s.io/v1:Role", "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding"
@@ -98,10 +100,50 @@ class TestComponent:
         asyncio.run(recorder.hooks.by_name[hook].callback(None))
         assert [word for word, _ in calls] == ["put", "asked"][: 2 if waits else 1]
         programs = calls[0][1]
-        assert (programs["data"], programs["binaryData"]) == (code.data(), code.binary_data())
-        assert programs["metadata"]["namespace"] == namespace == job_.metadata["namespace"]
+        assert programs == {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "gpu-check-programs", "namespace": namespace, "labels": job_.metadata["labels"]},
+            "data": code.data(),
+            "binaryData": code.binary_data(),
+        }
+        assert job_.metadata["namespace"] == namespace
         volume = job_.inputs["spec"]["template"]["spec"]["volumes"][0]
-        assert volume["configMap"] == {"name": programs["metadata"]["name"]}
+        assert volume["configMap"] == {"name": "gpu-check-programs"}
+
+    @pytest.mark.parametrize(
+        ("report", "verdict"),
+        [
+            ('{"verdict": "pass"}', "pass"),
+            *((said, "could-not-tell") for said in ("{}", "", "no JSON", "[]", "[" * 100_000, '{"verdict": {}}')),
+        ],
+    )
+    def test_whatever_a_team_writes_into_its_report_ends_no_update(self, report: str, verdict: str) -> None:
+        assert verdict_of(report) == verdict
+
+    @pytest.mark.parametrize(
+        ("asks", "fraction", "mib"),
+        [
+            ({}, None, None),
+            ({"pair": (0.1, 0.2)}, 0.3, None),
+            ({"pair": (0.1234561, 0.1)}, 0.223456, None),
+            ({"fraction": 0.5}, 0.5, None),
+            ({"gpu_memory_mib": 16000}, None, 16000),
+        ],
+    )
+    def test_what_a_policy_may_read_about_it(
+        self, asks: dict[str, Any], fraction: float | None, mib: int | None
+    ) -> None:
+        assert facts(replace(REQUEST, **asks)) == {
+            "team": "ml",
+            "node": None,
+            "queue": "training",
+            "gpus": 2,
+            "fraction": fraction,
+            "gpuMemoryMib": mib,
+            "image": "registry/torch:1",
+            "onFailure": "fail",
+        }
 
     def test_every_account_has_its_own_role_where_the_reports_are(self, declare: Declare) -> None:
         recorder = declare("lab")

@@ -6,16 +6,18 @@ import pytest
 
 from capacity import parse_quantity
 from components.team.guardrails import DEFAULT_LIMIT, DEFAULT_REQUEST
+from tests.components.program import alone
 from tests.conftest import Declare
 
 LIMIT_RANGE = "kubernetes:core/v1:LimitRange"
 NAMESPACE = "kubernetes:core/v1:Namespace"
+TEAMS = ("web", "vision", "serving", "batch")
 QUOTA = "kubernetes:core/v1:ResourceQuota"
 RELEASE = "kubernetes:helm.sh/v3:Release"
 
 
 def test_a_container_that_says_nothing_may_write_fifty_gibibytes_and_requests_none(declare: Declare) -> None:
-    found = declare("prod", stack="prod").one(LIMIT_RANGE, "web-guardrails-limit-range").inputs["spec"]["limits"]
+    found = declare(alone("prod", *TEAMS)).one(LIMIT_RANGE, "web-guardrails-limit-range").inputs["spec"]["limits"]
     assert found == [
         {
             "type": "Container",
@@ -29,13 +31,13 @@ def test_a_container_that_says_nothing_may_write_fifty_gibibytes_and_requests_no
 
 @pytest.mark.parametrize("team", ["web", "vision", "serving"])
 def test_what_a_teams_pods_may_write_is_bounded_by_their_number(declare: Declare, team: str) -> None:
-    hard = declare("prod", stack="prod").one(QUOTA, f"{team}-guardrails-quota").inputs["spec"]["hard"]
+    hard = declare(alone("prod", *TEAMS)).one(QUOTA, f"{team}-guardrails-quota").inputs["spec"]["hard"]
     per_pod = parse_quantity(hard["limits.ephemeral-storage"]) / int(hard["pods"])
     assert per_pod == 2 * parse_quantity(DEFAULT_LIMIT["ephemeral-storage"])
 
 
 def test_the_hosts_kai_looks_at_the_namespaces_of_its_own_teams_only(declare: Declare) -> None:
-    recorder = declare("prod", stack="prod")
+    recorder = declare(alone("prod", *TEAMS))
     wanted = recorder.one(RELEASE, "host-scheduler-release").inputs["values"]["global"]["namespaceLabelSelector"]
     assert wanted == {"gpu-tenancy/scheduler": "host"}
     seen = {

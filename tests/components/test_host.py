@@ -42,8 +42,7 @@ def test_a_pools_nodes_get_labels_and_taint_and_lose_them_with_the_pool(declare:
 
 
 def test_nodes_that_others_tainted_keep_the_value_and_the_teams_tolerate_it(declare: Declare) -> None:
-    pools = lab()["pools"]
-    recorder = declare(lab(pools={**pools, "a100": {**pools["a100"], "taintValue": "true"}}))
+    recorder = declare(lab("ml", pools__a100__taintValue="true"))
     taint = {"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"}
     assert made(recorder, "a100")["gpu-0"].spec["spec"] == {"taints": [taint]}
     synced = [
@@ -63,6 +62,16 @@ def test_a_divided_pools_nodes_say_whose_they_are_and_a_shared_gpu_how(declare: 
     shared = next(iter(made(declare("dev"), "gpu").values())).spec["metadata"]["labels"]
     assert shared["nvidia.com/device-plugin.config"] == "gpu"
     assert "nvidia.com/mps.capable" not in shared
+
+
+def test_a_team_stands_on_the_nodes_that_it_sees_and_on_no_others(declare: Declare) -> None:
+    def nodes(stack: str, team: str, pool: str) -> set[str]:
+        needs = made(declare(alone(stack, team)), f"{team}-virtual-cluster")["vcluster"].needs
+        return {name for name in needs if name.startswith(f"{pool}-")}
+
+    assert nodes("prod", "vision", "h200") == {"h200-h200-3"}
+    assert nodes("prod", "foundation", "h200") == {"h200-h200-0", "h200-h200-1", "h200-h200-2"}
+    assert nodes("lab", "ml", "a100") == {"a100-gpu-0"}, "the whole pool"
 
 
 def plugin(**artifacts: Any) -> dict[str, Any]:

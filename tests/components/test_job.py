@@ -183,6 +183,15 @@ class TestAskingJob:
         first = job.asked(PAIR)[0]
         assert (first.namespace, first.report, first.fraction) == ("gpu-check", "gpu-check-report-1", 0.3)
 
+    def test_the_pod_that_the_cluster_is_asked_for_before_is_the_jobs_own(self) -> None:
+        template = job.asking_job(REQUEST, "mark")["template"]
+        assert job.asking_pod(REQUEST, "mark") == {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {**template["metadata"], "name": "gpu-check", "namespace": "gpu-check"},
+            "spec": template["spec"],
+        }
+
     def test_a_share_in_mib(self) -> None:
         found = job.asking_job(replace(REQUEST, gpus=1, gpu_memory_mib=16000), "mark")
         assert found["template"]["metadata"]["annotations"]["gpu-memory"] == "16000"
@@ -226,6 +235,8 @@ class TestAskingJob:
             ({"fraction": 0.5, "replicas": 2}, "fraction"),
             ({"pair": (0.3, 0.5)}, "fraction"),
             ({"gpu_memory_mib": 1}, "gpu-memory"),
+            ({"sharing": "mig", "replicas": 7}, "mig"),
+            ({"sharing": "mps", "replicas": 2}, "replica"),
             ({"kind": "host", "replicas": 2}, "host"),
         ],
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+import kube
 import releases
 from components.team import kai_scheduler
 from tests.components.program import lab
@@ -17,23 +19,21 @@ SMALL = {"requests": {"cpu": "5m", "memory": "48Mi"}, "limits": {"memory": "256M
 SCHEDULER = {"requests": {"cpu": "10m", "memory": "96Mi"}, "limits": {"memory": "1024Mi"}}
 RESERVATION = {"requests": {"cpu": "1m", "memory": "10Mi"}, "limits": {"memory": "128Mi"}}
 ANSWERS = "ml-virtual-cluster-answers"
-KINDS = {
-    "configs.kai.scheduler": ("Config", "Cluster"),
-    "schedulingshards.kai.scheduler": ("SchedulingShard", "Cluster"),
-    "topologies.kai.scheduler": ("Topology", "Cluster"),
-    "bindrequests.scheduling.run.ai": ("BindRequest", "Namespaced"),
-    "podgroups.scheduling.run.ai": ("PodGroup", "Namespaced"),
-    "queues.scheduling.run.ai": ("Queue", "Cluster"),
-}
+KINDS = (
+    "configs.kai.scheduler",
+    "schedulingshards.kai.scheduler",
+    "topologies.kai.scheduler",
+    "bindrequests.scheduling.run.ai",
+    "podgroups.scheduling.run.ai",
+    "queues.scheduling.run.ai",
+)
 
 
-def owned(crd: str, namespace_uid: str) -> dict[str, Any]:
-    owner = {"apiVersion": "v1", "kind": "Namespace", "name": "kai-scheduler", "uid": namespace_uid}
-    plural, _, group = crd.partition(".")
-    kind, scope = KINDS[crd]
+def owned(team: str | None, version: str, *crds: str) -> dict[str, Any]:
+    labels = of_team(team) if team else OURS
     return {
-        "metadata": {"name": crd, "ownerReferences": [owner]},
-        "spec": {"group": group, "scope": scope, "names": {"kind": kind, "plural": plural}},
+        "metadata": {"name": "gpu-tenancy-owned-kinds", "namespace": "kai-scheduler", "labels": labels},
+        "data": {"crds": " ".join(crds), "version": version},
     }
 
 
@@ -86,11 +86,7 @@ def test_a_teams_kai_of_the_line_that_needs_most(declare: Declare) -> None:
                 "scheduler": {"resources": SCHEDULER},
             },
         ),
-        **{
-            f"owns-{crd}": owned(crd, "uid-of-ml-scheduler-kai-scheduler")
-            for crd in KINDS
-            if crd != "topologies.kai.scheduler"
-        },
+        "owned-kinds": owned("ml", "v0.9.3", *(crd for crd in KINDS if crd != "topologies.kai.scheduler")),
     }
     for each in found.values():
         assert (each.provider, each.goes_with) == ("ml-virtual-cluster-inner", "ml-virtual-cluster-vcluster")
@@ -122,21 +118,28 @@ def test_the_hosts_kai(declare: Declare) -> None:
         },
     )
     assert found["kai-scheduler"].spec == {"metadata": {"name": "kai-scheduler", "labels": OURS}}
-    owns = {name.removeprefix("owns-"): each.spec for name, each in found.items() if name.startswith("owns-")}
-    assert owns == {crd: owned(crd, "uid-of-host-scheduler-kai-scheduler") for crd in KINDS}
+    assert found["owned-kinds"].spec == owned(None, "v0.16.8", *KINDS)
     for each in found.values():
         assert (each.provider, each.goes_with) == ("host-provider", "")
 
 
-def test_the_owner_of_kais_kinds_is_not_taken_back_when_the_stack_goes(declare: Declare) -> None:
-    # a patch that is deleted takes its fields back; then the CRDs would have no owner when its namespace goes
-    found = made(declare("lab"), "ml-scheduler")
-    for name, each in found.items():
-        assert each.retained is name.startswith("owns-"), name
-        if each.retained:
-            # in place the provider would write the whole CRD, of which the patch is a part
-            assert set(each.replaced_on) == {"metadata", "spec"}
-            assert "ml-scheduler-release" in each.needs, "the chart brings the CRDs"
+def test_kais_kinds_get_their_owner_before_it_is_written_down(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # what is written down is not done again: an update that could not do it must leave nothing written
+    asked: list[tuple[str, tuple[str, ...]]] = []
+    monkeypatch.setattr(kube, "own_kinds", lambda _, namespace, crds: asked.append((namespace, tuple(crds))))
+    recorder = declare("lab")
+    found = made(recorder, "ml-scheduler")["owned-kinds"]
+    assert found.before_create == found.before_update == (ANSWERS, "ml-scheduler-own-kinds")
+    assert "ml-scheduler-release" in found.needs, "the chart brings the CRDs"
+    arguments: Any = None
+    asyncio.run(recorder.hooks.by_name["ml-scheduler-own-kinds"].callback(arguments))
+    assert asked == [("kai-scheduler", tuple(crd for crd in KINDS if crd != "topologies.kai.scheduler"))]
+
+
+def test_nothing_of_a_kai_is_a_patch_whose_whole_object_the_state_would_hold(declare: Declare) -> None:
+    assert [each.name for each in declare("lab").resources if "CustomResourceDefinitionPatch" in each.type] == []
 
 
 def test_every_kai_says_which_kinds_are_its_own() -> None:

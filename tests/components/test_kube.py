@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import base64
-import itertools
 import json
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -21,7 +18,7 @@ import kube
 import kube.client
 import kube.waits
 from releases import Leftover
-from tests.conftest import nobody
+from tests.serving import serving as serving_it
 
 CONFIG = Leftover(api_version="kai.scheduler/v1", kind="Config", name="kai-config")
 PATH = "/apis/kai.scheduler/v1/configs/kai-config"
@@ -80,7 +77,7 @@ class Server(BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         self.asked.append(f"{self.command} {path} {query}".strip())
         sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if self.command == "POST":
+        if self.command in ("POST", "PATCH"):
             self.sent.append(json.loads(sent))
         found = self.answers.get((self.command, path), [(404, "404 page not found")])
         code, body = found.pop(0) if len(found) > 1 else found[0]
@@ -109,12 +106,8 @@ def serving(
         server.socket, server.server_address = held, held.getsockname()
         server.server_port = server.server_address[1]
         server.server_activate()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with serving_it(server):
         yield json.dumps(kubeconfig(f"http://127.0.0.1:{server.server_port}", token="t")), asked
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 MISSING = {"kind": "Status", "code": 404, "status": "Failure", "reason": "NotFound", "message": "not found"}
@@ -145,6 +138,48 @@ class TestPut:
             pytest.raises(RuntimeError, match="ConfigMap n/c can't be written: configmaps is forbidden"),
         ):
             kube.put(text, self.MAP)
+
+
+class TestOwningKinds:
+    """CRDs that go when a namespace does."""
+
+    NAMESPACE: ClassVar = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n", "uid": "u-1"}}
+    WHERE = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+    def test_each_gets_the_namespace_as_owner_and_keeps_all_else(self) -> None:
+        Server.sent.clear()
+        there: dict[tuple[str, str], list[tuple[int, object]]] = {
+            ("PATCH", f"{self.WHERE}/{crd}"): [(200, {})] for crd in ("a.x", "b.y")
+        }
+        with serving({("GET", "/api/v1/namespaces/n"): [(200, self.NAMESPACE)], **there}) as (text, asked):
+            kube.own_kinds(text, "n", ["a.x", "b.y"])
+        applied = "fieldManager=gpu-tenancy&force=true"
+        patches = [f"PATCH {self.WHERE}/a.x {applied}", f"PATCH {self.WHERE}/b.y {applied}"]
+        assert asked == ["GET /api/v1/namespaces/n", *patches]
+        owner = {"apiVersion": "v1", "kind": "Namespace", "name": "n", "uid": "u-1"}
+        assert Server.sent == [
+            {
+                "apiVersion": "apiextensions.k8s.io/v1",
+                "kind": "CustomResourceDefinition",
+                "metadata": {"name": crd, "ownerReferences": [owner]},
+            }
+            for crd in ("a.x", "b.y")
+        ]
+
+    def test_a_crd_that_is_not_there_is_named(self) -> None:
+        refused = {"kind": "Status", "message": "spec.group: Required value"}
+        answers: dict[tuple[str, str], list[tuple[int, object]]] = {
+            ("GET", "/api/v1/namespaces/n"): [(200, self.NAMESPACE)],
+            ("PATCH", f"{self.WHERE}/a.x"): [(422, refused)],
+        }
+        said = "CustomResourceDefinition a.x can't be written: spec.group: Required value"
+        with serving(answers) as (text, _), pytest.raises(RuntimeError, match=said):
+            kube.own_kinds(text, "n", ["a.x"])
+
+    def test_without_the_namespace_nothing_gets_an_owner(self) -> None:
+        with serving({}) as (text, asked), pytest.raises(RuntimeError, match="Namespace n can't be read: HTTP 404"):
+            kube.own_kinds(text, "n", ["a.x"])
+        assert asked == ["GET /api/v1/namespaces/n"]
 
 
 class TestLeftovers:
@@ -191,183 +226,3 @@ class TestLeftovers:
         with serving({("DELETE", where): [(200, {"kind": "Job"})]}) as (text, asked):
             assert kube.delete_leftovers(text, [job]) == ["Job crd-upgrader"]
         assert asked[0] == f"DELETE {where} propagationPolicy=Background", "a Job's own way leaves them behind"
-
-
-class Late:
-    """A server that refuses every connection until somebody has tried `refusals` times, like a NodePort that is not
-    served yet."""
-
-    def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, answers: dict[tuple[str, str], list[tuple[int, object]]]
-    ) -> None:
-        self.tries = 0
-        self._answers, self._open = answers, ExitStack()
-        self._held = self._open.enter_context(nobody())
-        self.port: int = self._held.getsockname()[1]
-        self.text = json.dumps(kubeconfig(f"http://127.0.0.1:{self.port}", token="t"))
-        self.asked: list[str] = []
-        monkeypatch.setattr(kube.waits, "pause", self._pause)
-
-    def _pause(self) -> None:
-        """Each pause is one refused try; after the third the server is there."""
-        self.tries += 1
-        if self.tries == 3:
-            _, self.asked = self._open.enter_context(serving(self._answers, self._held))
-
-    def close(self) -> None:
-        self._open.close()
-
-
-@pytest.fixture
-def late(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Late]]:
-    made: list[Late] = []
-
-    def make(answers: dict[tuple[str, str], list[tuple[int, object]]]) -> Late:
-        made.append(Late(monkeypatch, answers))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
-
-
-NOT_READY = "[-]etcd failed: reason withheld"
-
-
-class TestWaitUntilItAnswers:
-    """A virtual cluster's port is served a moment after its pod is ready, and not while its API server restarts."""
-
-    def test_refused_connections_are_waited_for(self, late: Callable[..., Late]) -> None:
-        server = late({("GET", "/readyz"): [(200, "ok")]})
-        kube.wait_until_it_answers(server.text, "ml")
-        assert server.tries == 3
-        assert server.asked == ["GET /readyz"]
-
-    def test_a_server_that_is_up_and_not_ready_is_waited_for(self) -> None:
-        with serving({("GET", "/readyz"): [(500, NOT_READY), (401, MISSING), (200, "ok")]}) as (text, asked):
-            kube.wait_until_it_answers(text, "ml")
-        assert len(asked) == 3
-
-    def test_an_address_that_never_answers_is_an_error_with_team_address_and_fix(
-        self, late: Callable[..., Late]
-    ) -> None:
-        server = late({})
-        with pytest.raises(TimeoutError) as caught:
-            kube.wait_until_it_answers(server.text, "ml", deadline=-1)
-        said = str(caught.value)
-        assert f"team ml: its API server does not answer at http://127.0.0.1:{server.port}" in said
-        assert "Connection refused" in said
-        assert "pod ml-0 in namespace team-ml" in said
-        assert "host.address" in said
-
-    def test_the_last_answer_is_told_and_no_credential(self) -> None:
-        with serving({("GET", "/readyz"): [(500, NOT_READY)]}) as (text, _), pytest.raises(TimeoutError) as caught:
-            kube.wait_until_it_answers(text, "ml", deadline=-1)
-        assert "etcd failed" in str(caught.value)
-        assert json.loads(text)["users"][0]["user"]["token"] == "t"
-        assert "token" not in str(caught.value)
-
-
-class TestWaitForSecret:
-    """The Secret lags its Release."""
-
-    PATH = "/api/v1/namespaces/team-ml/secrets/vc-ml"
-
-    def test_it_returns_once_the_secret_is_there(self) -> None:
-        with serving({("GET", self.PATH): [(404, MISSING), (404, MISSING), (200, SECRET)]}) as (text, asked):
-            kube.wait_for_secret(text, "team-ml", "vc-ml")
-        assert len(asked) == 3
-
-    def test_a_host_whose_api_server_restarts_is_waited_for(self, late: Callable[..., Late]) -> None:
-        server = late({("GET", self.PATH): [(200, SECRET)]})
-        kube.wait_for_secret(server.text, "team-ml", "vc-ml")
-        assert server.asked == [f"GET {self.PATH}"]
-
-    @pytest.mark.parametrize("code", [401, 403])
-    def test_a_missing_right_is_told_at_once(self, code: int) -> None:
-        refusal = {**MISSING, "code": code, "reason": "Forbidden", "message": "may not get secrets"}
-        with (
-            serving({("GET", self.PATH): [(code, refusal)]}) as (text, asked),
-            pytest.raises(PermissionError, match="may not get secrets"),
-        ):
-            kube.wait_for_secret(text, "team-ml", "vc-ml")
-        assert len(asked) == 1
-
-    def test_a_secret_that_never_comes_names_it_and_the_pod_to_look_at(self) -> None:
-        with (
-            serving({("GET", self.PATH): [(404, MISSING)]}) as (text, _),
-            pytest.raises(TimeoutError, match="pod ml-0"),
-        ):
-            kube.wait_for_secret(text, "team-ml", "vc-ml", deadline=0.05)
-
-
-NOT_UP = {
-    **MISSING,
-    "code": 500,
-    "reason": "InternalError",
-    "message": 'Internal error occurred: failed calling webhook "admission": no endpoints available for service',
-}
-QUEUE = {"apiVersion": "scheduling.run.ai/v2", "kind": "Queue", "metadata": {"name": "ml"}, "spec": {}}
-POD = {
-    "apiVersion": "v1",
-    "kind": "Pod",
-    "metadata": {"name": "gpu-check", "namespace": "gpu-check"},
-    "spec": {"containers": [{"name": "probe", "image": "i", "env": [{"name": "A", "value": "1"}]}]},
-}
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        'failed calling webhook "admission": EOF',
-        'no matches for kind "Queue" in version "scheduling.run.ai/v2"',
-        "dial tcp 10.96.0.9:443: connect: connection refused",
-        'no endpoints available for service "admission"',
-        'object is being deleted: jobs.batch "gpu-check" already exists',
-    ],
-)
-def test_what_passes_by_itself_comes_later_and_nothing_else(said: str) -> None:
-    assert kube.comes_later(f"Internal error occurred: {said}")
-    assert not kube.comes_later('admission webhook "admission" denied the request: queue a has no parent')
-
-
-@pytest.mark.parametrize(
-    ("manifest", "path"),
-    [(QUEUE, "/apis/scheduling.run.ai/v2/queues"), (POD, "/api/v1/namespaces/gpu-check/pods")],
-    ids=["queue", "pod"],
-)
-class TestWaitUntilAdmitted:
-    """KAI's webhooks answer some time after its release is installed."""
-
-    def test_it_returns_once_the_webhook_answers_and_makes_nothing(self, manifest: dict[str, Any], path: str) -> None:
-        with serving({("POST", path): [(500, NOT_UP), (500, NOT_UP), (201, manifest)]}) as (text, asked):
-            kube.wait_until_admitted(text, manifest)
-        assert asked == [f"POST {path} dryRun=All"] * 3
-        assert Server.sent[-3:] == [manifest] * 3
-
-    def test_a_refusal_that_waiting_does_not_change_is_left_to_whoever_makes_the_object(
-        self, manifest: dict[str, Any], path: str
-    ) -> None:
-        for code, answer in (
-            (403, {**MISSING, "code": 403, "reason": "Forbidden", "message": "no"}),
-            (404, "not found"),
-        ):
-            with serving({("POST", path): [(code, answer)]}) as (text, asked):
-                kube.wait_until_admitted(text, manifest)
-            assert len(asked) == 1
-
-    def test_it_ends_at_the_deadline_without_an_error(
-        self, manifest: dict[str, Any], path: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        seconds = itertools.count()
-        monkeypatch.setattr(kube.waits, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
-        with serving({("POST", path): [(500, NOT_UP)]}) as (text, asked):
-            kube.wait_until_admitted(text, manifest, deadline=3)
-        assert len(asked) == 2
-
-    def test_an_api_server_that_restarts_is_waited_for(
-        self, manifest: dict[str, Any], path: str, late: Callable[..., Late]
-    ) -> None:
-        server = late({("POST", path): [(201, manifest)]})
-        kube.wait_until_admitted(server.text, manifest)
-        assert server.asked == [f"POST {path} dryRun=All"]

@@ -138,6 +138,7 @@ JUNK = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(["contexts", "clusters", "users", "current-context"]), JUNK)
 def test_whatever_a_section_holds_the_answer_is_a_kubeconfig_or_that_error(section: str, junk: object) -> None:

@@ -17,7 +17,7 @@ def ml_is_silent(_: str, team: str) -> None:
 
 @pytest.fixture
 def recorder(declare: Declare) -> Recorder:
-    return declare("lab", answer=ml_is_silent, failing=True)
+    return declare("lab", answer=ml_is_silent)
 
 
 def test_nothing_is_sent_to_an_api_that_does_not_answer(recorder: Recorder) -> None:
@@ -49,3 +49,31 @@ def test_a_failed_teams_kubeconfig_is_missing_and_no_other(recorder: Recorder, d
 def test_the_teams_own_outputs_in_the_state_say_the_same(recorder: Recorder) -> None:
     own = {urn.rpartition("::")[2]: plain(out) for urn, out in recorder.outputs.items() if "index:Team::" in urn}
     assert {team: out["failed"] for team, out in own.items()} == {"ml": [NO_ANSWER], "research": [], "dev": []}
+
+
+FAILS = {
+    "ml-virtual-cluster-vcluster": "[kubernetes:helm.sh/v3:Release] failed to register",
+    "ml-virtual-cluster-certificates": "[kubernetes:core/v1:Secret] failed to be read",
+    "ml-check-job": "[kubernetes:batch/v1:Job] failed to register",
+}
+"""A resource of `ml`, and what the outputs say of it when the engine answers that it failed."""
+
+
+@pytest.mark.parametrize("fails", FAILS)
+class TestWhatTheEngineCallsFailed:
+    def test_the_other_teams_are_made_whole_and_have_their_outputs(self, declare: Declare, fails: str) -> None:
+        recorder, whole = declare("lab", fails=fails), declare("lab")
+        for team in ("research", "dev"):
+            planned = {each.name for each in whole.resources if each.name.startswith(team)}
+            assert {each.name for each in recorder.resources if each.name.startswith(team)} == planned
+            assert recorder.exports["teams"][team] == whole.exports["teams"][team]
+            assert recorder.exports["kubeconfigs"][team] == whole.exports["kubeconfigs"][team]
+
+    def test_its_team_says_what_failed_and_once(self, declare: Declare, fails: str) -> None:
+        found = declare("lab", fails=fails).exports["teams"]["ml"]
+        assert (found["failed"], found["check"]) == ([f"resource {fails} {FAILS[fails]}"], None)
+
+    def test_what_depends_on_it_is_not_sent(self, declare: Declare, fails: str) -> None:
+        recorder = declare("lab", fails=fails)
+        assert fails in {each.name for each in recorder.resources}
+        assert fails not in {urn.rpartition("::")[2] for each in recorder.resources for urn in each.dependencies}

@@ -13,9 +13,10 @@ import kube.pods
 from components.team.tenant import Tenant, quota_hard, resolve
 from names import GPU
 from settings.load import parse_platform
+from tests.components.program import alone
 from tests.components.specs import made
 from tests.components.test_kube import serving
-from tests.conftest import Recorder, platform_of
+from tests.conftest import Recorder
 from tests.settings.build import mistakes, raw
 
 Declare = Callable[[Any], Recorder]
@@ -24,7 +25,7 @@ KEPT = {"vcluster.loft.sh/namespace": ("kube-system", "kai-scheduler")}
 
 
 def lab(state: str) -> dict[str, Any]:
-    data = platform_of("lab")
+    data = alone("lab", "ml", "research")
     data["teams"]["ml"]["state"] = state
     return data
 

@@ -308,7 +308,7 @@ class TestProtection:
             "until": str(date.today() + timedelta(days=30)),
             "reason": "the team is dissolved",
         }
-        lifted = self.protected(declare(lab(overrides=[override])))
+        lifted = self.protected(declare(lab("ml research", overrides=[override])))
         assert "ml" not in lifted
         assert "research" in lifted
 

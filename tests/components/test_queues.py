@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import pytest
 from pulumi.output import Unknown
 
-from tests.components.program import lab
-from tests.components.specs import Made, made, of_team
+import kube
+from components.team.queues import leaf_spec
+from components.team.tenant import resolve
+from settings.load import parse_platform
+from tests.components.program import QUEUE, lab
+from tests.components.specs import Made, made, of_team, plain
 from tests.conftest import Declare
 
 FREE = {"quota": -1, "limit": -1, "overQuotaWeight": 1}
@@ -102,10 +108,32 @@ def test_a_leaf_that_is_called_parent_is_a_queue_like_any(declare: Declare) -> N
     }
 
 
+def test_a_leaf_has_the_runtimes_that_the_stack_file_gives_it_and_no_others() -> None:
+    queues = {"one": {"gpu": 1, "preemptMinRuntime": "10m", "reclaimMinRuntime": "5m"}, "two": {"gpu": 1}}
+    tenant = resolve(parse_platform(lab("ml", teams__ml__queues=queues, teams__ml__check={}), "test"))["ml"]
+    plain_leaf = queue("ml", "two", gpu(1, 1), displayName="two", parentQueue="ml", priority=100)["spec"]
+    assert leaf_spec(tenant, "two") == plain_leaf
+    runtimes = {"preemptMinRuntime": "10m", "reclaimMinRuntime": "5m"}
+    assert leaf_spec(tenant, "one") == {**plain_leaf, "displayName": "one", **runtimes}
+
+
+def test_before_a_queue_its_webhook_is_asked_for_that_very_queue(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(kube, "wait_until_admitted", lambda _, manifest: asked.append(manifest))
+    recorder = declare("lab")
+    queues = [each for each in recorder.of_type(QUEUE) if each.name.startswith("ml-queues-")]
+    for each in queues:
+        for event in (each.options.hooks.before_create, each.options.hooks.before_update):
+            asyncio.run(recorder.hooks.by_name[event[-1]].callback(None))
+    assert asked == [plain(each.inputs) for each in queues for _ in range(2)]
+
+
 def test_a_dead_kai_holds_no_queues_deletion(declare: Declare) -> None:
     # in the foreground a deletion ends with an update, and for updates KAI's webhook is asked
     for data in ("lab", host_mode()):
-        for resource in declare(data).of_type("kubernetes:scheduling.run.ai/v2:Queue"):
+        for resource in declare(data).of_type(QUEUE):
             assert resource.metadata["annotations"]["pulumi.com/deletionPropagationPolicy"] == "background"
 
 

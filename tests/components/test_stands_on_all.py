@@ -51,7 +51,7 @@ def test_one_stands_on_all_of_the_host_and_one_for_each_team_on_it_and_on_all_of
 
 
 def test_a_new_one_stands_on_what_did_well_in_a_run_that_failed(declare: Declare) -> None:
-    recorder = declare("lab", answer=ml_is_silent, failing=True)
+    recorder = declare("lab", answer=ml_is_silent)
     found = needs(protections(recorder)["ml-protection"])
     assert found == real(recorder, "ml")
     assert {"ml-guardrails-quota", "ml-virtual-cluster-vcluster"} <= found
@@ -60,7 +60,7 @@ def test_a_new_one_stands_on_what_did_well_in_a_run_that_failed(declare: Declare
 
 @pytest.mark.usefixtures("_under_the_engine")
 def test_one_that_the_state_has_stays_as_it_is_when_its_team_failed(declare: Declare) -> None:
-    found = protections(declare("lab", answer=ml_is_silent, failing=True, stack="made-before"))
+    found = protections(declare("lab", answer=ml_is_silent, stack="made-before"))
     assert set(found) == {"protection", "research-protection", "dev-protection"}
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pulumi
 import pytest
-from pulumi.runtime.stack import ResourceRegistrationFailed
 
 import kube
-from components import base
+from components.team import virtual_cluster
+from components.team.tenant import resolve
+from settings.load import parse_platform
 from tests.components.program import lab
 from tests.components.specs import made, of_team, parsed, plain
 from tests.conftest import Declare, Recorder
@@ -235,39 +235,13 @@ class TestAnswers:
         assert parsed(asked[0][0])["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:31034"
 
 
-class TestOrFailed:
-    """A wait that fails is that team's failure, not the program's."""
-
-    def test_what_depends_on_it_fails_as_if_a_resource_had(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        told: list[str] = []
-        monkeypatch.setattr(pulumi.log, "error", lambda text, _: told.append(text))
-
-        async def too_late() -> str:
-            raise TimeoutError("team ml: its API server does not answer")
-
-        async def awaited() -> str:
-            return await base.or_failed(too_late(), resource)
-
-        resource: Any = object()
-        # the SDK lets this kind of error pass, and ends the program at any other
-        with pytest.raises(ResourceRegistrationFailed, match="team ml: its API server does not answer"):
-            asyncio.run(awaited())
-        assert told == ["team ml: its API server does not answer"]
-
-    def test_a_failure_further_up_is_not_told_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        told: list[str] = []
-        monkeypatch.setattr(pulumi.log, "error", lambda text, _: told.append(text))
-
-        async def failed() -> str:
-            raise ResourceRegistrationFailed("resource ml-x failed to register")
-
-        async def awaited() -> str:
-            return await base.or_failed(failed(), resource)
-
-        resource: Any = object()
-        with pytest.raises(ResourceRegistrationFailed, match="ml-x"):
-            asyncio.run(awaited())
-        assert told == []
+@pytest.mark.parametrize("missing", ["certificate-authority", "client-certificate", "client-key", None])
+def test_a_secret_without_its_certificates_is_that_teams_failure_and_names_the_secret(missing: str | None) -> None:
+    # the engine answers a read that failed with an object that has no data
+    data = {key: "QQ==" for key in ("certificate-authority", "client-certificate", "client-key") if key != missing}
+    tenant = resolve(parse_platform(lab("ml"), "test"))["ml"]
+    with pytest.raises(LookupError, match="team ml: Secret team-ml/vc-ml has no certificates"):
+        asyncio.run(virtual_cluster._admin_kubeconfig(tenant, data if missing else None))
 
 
 def test_outputs_are_plain_data() -> None:

@@ -13,17 +13,21 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+import names
+from components.check.gpu_check import code_map
 from tests.bench import record
 from tests.conftest import ROOT
 from tests.engine.conftest import Engine, everything_unprotected, fresh
 
 SIZES: Final = (1, 3)
+SCRIPTS: Final = ROOT / "tests/engine"
 
 
 def platform(base: Mapping[str, Any], teams: int) -> dict[str, Any]:
@@ -43,21 +47,54 @@ def platform(base: Mapping[str, Any], teams: int) -> dict[str, Any]:
     return data
 
 
-def by_hand(engine: Engine, data: Mapping[str, Any], folder: Path) -> float:
-    """Seconds for the script; everything it made is deleted again."""
-    folder.mkdir(parents=True, exist_ok=True)
-    recorded = record(data)
-    write_objects(recorded, folder)
-    shutil.copy(data["host"]["kubeconfig"], folder / "kubeconfig")
-    labels = node_labels(recorded)
-    began = time.monotonic()
+@dataclass(frozen=True, kw_only=True)
+class ByHand:
+    """Seconds of the script's steps; `provisioned` and `tested` count from nothing."""
+
+    provisioned: float
+    tested: float
+    then: tuple[float, ...]
+    deleted: float
+
+
+def by_hand(engine: Engine, data: Mapping[str, Any], folder: Path, then: Sequence[Mapping[str, Any]] = ()) -> ByHand:
+    """What the script takes; everything it made is deleted again. `then`: the first team's scheduler as these platforms
+    have it, one after the other in the old one's place."""
+    shown = [laid_out(each, folder / str(index)) for index, each in enumerate((data, *then))]
+    first, labels, teams = folder / "0", node_labels(shown[0]), list(data["teams"])
+    shutil.copy(data["host"]["kubeconfig"], first / "kubeconfig")
+    began = time.time()
     try:
         for node, key, value in labels:
             engine.kubectl("label", "node", node, f"{key}={value}", "--overwrite")
-        subprocess.run([str(ROOT / "tests/engine/by_hand.sh"), str(folder), *data["teams"]], check=True)
-        return time.monotonic() - began
+        subprocess.run([str(SCRIPTS / "by_hand.sh"), str(first), *teams], check=True)
+        tested = time.time() - began
+        kubeconfig = first / teams[0] / "kubeconfig"
+        environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+        took = []
+        for index in range(1, len(shown)):
+            at = time.time()
+            command = [str(SCRIPTS / "by_hand_scheduler.sh"), str(folder / str(index) / teams[0])]
+            subprocess.run(command, check=True, env=environment)
+            took.append(time.time() - at)
     finally:
-        _undone(engine, data, folder, labels)
+        at = time.time()
+        _undone(engine, data, first, labels)
+    return ByHand(
+        # the script writes a team's kubeconfig when its API is there
+        provisioned=kubeconfig.stat().st_mtime - began,
+        tested=tested,
+        then=tuple(took),
+        deleted=time.time() - at,
+    )
+
+
+def laid_out(data: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
+    """A platform's objects as files; what was recorded."""
+    folder.mkdir(parents=True, exist_ok=True)
+    recorded = record(data)
+    write_objects(recorded, folder)
+    return recorded
 
 
 def _undone(engine: Engine, data: Mapping[str, Any], folder: Path, labels: list[tuple[str, str, str]]) -> None:
@@ -101,7 +138,11 @@ def write_objects(recorded: list[dict[str, Any]], folder: Path) -> None:
             (place / f"{kind}.values").write_text(yaml.safe_dump(inputs["values"]))
             (place / f"{kind}.chart").write_text(inputs["chart"])
             continue
-        groups.setdefault(folder / team / f"{_group(name, team)}.yaml", []).append(_manifest(token, inputs))
+        group = groups.setdefault(folder / team / f"{_group(name, team)}.yaml", [])
+        group.append(_manifest(token, inputs))
+        if token.endswith(":Job") and inputs["metadata"]["name"] == names.CHECK_NAME:
+            # no resource, so it is not recorded
+            group.append(code_map(inputs["metadata"]["namespace"], team))
     for path, manifests in groups.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump_all(manifests))
@@ -138,7 +179,7 @@ def run(engine: Engine, folder: Path) -> None:
         ours = time.monotonic() - began
         everything_unprotected(engine)
         engine.run("destroy", "--yes")
-        hand = by_hand(engine, data, folder / str(teams))
+        hand = by_hand(engine, data, folder / str(teams)).tested
         print(
             f"real  {teams:4} teams: ours {ours:6.0f} s, by hand {hand:6.0f} s, {hand / ours:.1f} times as fast",
             flush=True,

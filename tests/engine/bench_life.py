@@ -42,7 +42,7 @@ CLAIMS: Final = {
     "back": Claim(what="back to the old version, check passed", claim="30 s", aim=NONE),
     "beside": Claim(what="another version beside it, check passed", claim=NONE, aim=NONE),
     "warm": Claim(what="back to the version that is still warm", claim="30 s", aim="20 s"),
-    "deleted": Claim(what="virtual cluster deleted", claim="30 s", aim="10 s"),
+    "deleted": Claim(what="virtual cluster deleted, with its KAI", claim="30 s", aim="10 s"),
     "again": Claim(what="installed again, check passed", claim=NONE, aim="90 s on two cores"),
 }
 """The slides' claims table and the blog post."""
@@ -94,8 +94,7 @@ def install(world: World) -> dict[str, float]:
 
 def versions(world: World) -> dict[str, float]:
     """Another version and back: beside the old one, which stays warm, and in its place."""
-    other = copy.deepcopy(world.data)
-    other["teams"][world.team]["scheduler"]["version"] = world.other
+    other = with_version(world.data, world.team, world.other)
     beside = copy.deepcopy(world.data)
     beside["teams"][world.team]["scheduler"]["canary"] = {"version": world.other, "gpus": 1}
     world.up(world.data)
@@ -108,10 +107,25 @@ def versions(world: World) -> dict[str, float]:
 
 
 def hand(world: World) -> dict[str, float]:
-    """By helm and kubectl: installed and tested, and gone again."""
-    whole = time.monotonic()
-    tested = by_hand(world.engine, world.data, world.folder)
-    return {"tested": tested, "deleted": time.monotonic() - whole - tested}
+    """By helm and kubectl: from nothing, another version in place of the first and back, gone, and once more."""
+    other = with_version(world.data, world.team, world.other)
+    first = by_hand(world.engine, world.data, world.folder / "first", then=(other, world.data))
+    switched, back = first.then
+    return {
+        "provisioned": first.provisioned,
+        "tested": first.tested,
+        "switched": switched,
+        "back": back,
+        "deleted": first.deleted,
+        "again": by_hand(world.engine, world.data, world.folder / "again").tested,
+    }
+
+
+def with_version(data: Mapping[str, Any], team: str, version: str) -> dict[str, Any]:
+    """The same platform with another KAI of the team."""
+    other = copy.deepcopy(dict(data))
+    other["teams"][team]["scheduler"]["version"] = version
+    return other
 
 
 PARTS: Final = {"install": install, "versions": versions, "hand": hand}

@@ -159,7 +159,9 @@ def measure(engine: Engine, folder: Path, rounds: int, end: float) -> list[bool]
             break
         good.append(attempted(engine, f"{TEAMS} teams, round {number}", partial(round_of_ten, engine, number)))
         if number == min(rounds, BEFORE_BY_HAND) and end - time.monotonic() > ROUND_SECONDS:
-            looked("1 team by hand, and its removal", lambda: f"{by_hand(engine, alone, folder):.1f} s without it")
+            looked(
+                "1 team by hand, and its removal", lambda: f"{by_hand(engine, alone, folder).tested:.1f} s without it"
+            )
     said = f"{sum(good)} of {len(good)} without a failure"
     told(Row(what=f"{TEAMS} teams from nothing", verdict="done", how="-", seconds=0.0, sentence=said))
     return good

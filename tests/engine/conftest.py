@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cli.stack import PARALLEL
+from cli.stack import parallel
 from tests.conftest import ROOT
 
 STACK_FILE = os.environ.get("GPU_TENANCY_ENGINE_STACK")
@@ -201,7 +201,7 @@ def fresh(folder: Path) -> Engine:
         "PULUMI_BACKEND_URL": f"file://{folder}/state",
         "PULUMI_CONFIG_PASSPHRASE": "only-for-this-test",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "PULUMI_PARALLEL": str(PARALLEL),
+        "PULUMI_PARALLEL": str(parallel()),
     }
     platform = yaml.safe_load(Path(STACK_FILE).read_text())["config"]["gpu-tenancy:platform"]
     found = Engine(folder=project, platform=platform, environment=environment)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from components.command import Script
@@ -16,7 +16,7 @@ from tests.settings.build import raw
 STUB = Path(__file__).with_name("stub.sh")
 COMMANDS = (
     "docker", "kind", "snap", "microk8s", "nvidia-ctk", "nvidia-smi", "systemctl", "usermod", "gpasswd", "getent", "ss",
-    "uname", "df", "id",
+    "uname", "df", "id", "ip",
 )  # fmt: skip
 
 
@@ -48,7 +48,9 @@ class Host:
         """The calls that change something."""
         asking = (
             "docker info", "docker port", "kind get", "nvidia-smi", "uname", "df", "id ", "ss ", "getent", "snap list",
-            "microk8s status", "docker image inspect", "k3s --version", "k3s kubectl",
+            "microk8s status", "docker image inspect", "k3s --version", "k3s kubectl", "ip ",
+            "nvidia-ctk runtime configure --runtime=docker --config=" + str(self.root) + "/etc/docker/daemon.json "
+            "--set-as-default --cdi.enabled --dry-run",
         )  # fmt: skip
         return [call for call in self.calls() if not call.startswith(asking)]
 
@@ -71,13 +73,13 @@ class Host:
             **more,
         }
         done = subprocess.run(
-            ["bash", "-c", text],
+            ["bash", "-s"],
+            input=text,
             env=environment,
             capture_output=True,
             text=True,
             check=False,
             start_new_session=True,
-            stdin=subprocess.DEVNULL,
         )
         return done.returncode, done.stdout + done.stderr
 
@@ -108,12 +110,16 @@ def with_gpus(provider: str, more: dict[str, object] | None = None, **changes: o
     return of(provider, more, **{"pools.gpu": {"nodes": [node], "gpusPerNode": 2, "podsPerNode": 250}, **changes})
 
 
-def install(found: Script) -> str:
-    return found.text(found.install, sudo=False)
+def owned(found: Script, owner: str = "gpu-tenancy/unit") -> Script:
+    return replace(found, variables={**found.variables, "OWNER": owner})
 
 
-def remove(found: Script) -> str:
-    return found.text(found.remove, sudo=False)
+def install(found: Script, owner: str = "gpu-tenancy/unit") -> str:
+    return owned(found, owner).text(found.install)
+
+
+def remove(found: Script, owner: str = "gpu-tenancy/unit") -> str:
+    return owned(found, owner).text(found.remove)
 
 
 GPU_KIND: dict[str, object] = {"gpus": "all", "changeDocker": True}
@@ -127,7 +133,7 @@ def machine(folder: Path) -> Host:
     found = Host(folder)
     found.file("/proc/meminfo", "MemTotal:       67108864 kB\n")
     found.file("/etc/os-release", 'ID=ubuntu\nVERSION_ID="24.04"\n')
-    (found.root / "var").mkdir()
+    (found.root / "var/lib").mkdir(parents=True)
     return found
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pulumi
@@ -15,7 +16,6 @@ from settings.connection import Connection
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJzLSPMZUQDdOZAoDCMJJOWkMrqYqDPzlhLsGLzUbkJm"
 SCRIPT = Script(install="make it", remove="take it back", variables={"B": "two words", "A": "1"})
-HEAD = "export A=1\nexport B='two words'\n"
 OPTS = pulumi.ResourceOptions(protect=True)
 
 
@@ -25,12 +25,16 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, dict[str, Any]
     found: list[tuple[str, str, dict[str, Any]]] = []
 
     def remember(where: str) -> Any:
-        def command_(name: str, **given: Any) -> SimpleNamespace:
-            found.append((where, name, given))
-            return SimpleNamespace(stdout=f"printed by {name}")
+        def command_(name: str, **given: Any) -> Any:
+            found.append((where, name, {key: value for key, value in given.items() if value is not None}))
+            registered: Any = object.__new__(pulumi.Resource)
+            registered.stdout = f"printed by {name}"
+            return registered
 
         return command_
 
+    monkeypatch.setattr("components.command.pulumi.get_project", lambda: "project")
+    monkeypatch.setattr("components.command.pulumi.get_stack", lambda: "stack")
     monkeypatch.setattr("components.command.command.local.Command", remember("here"))
     monkeypatch.setattr("components.command.command.remote.Command", remember("there"))
     return found
@@ -43,18 +47,19 @@ def over_ssh(*, sudo: bool) -> Connection:
 
 def test_a_script_on_this_machine(made: list[tuple[str, str, dict[str, Any]]]) -> None:
     command.run("unit", SCRIPT, Connection.model_validate({}), None, OPTS)
-    assert made == [
-        (
-            "here",
-            "unit",
-            {
-                "create": SCRIPT.text("make it", sudo=False),
-                "delete": SCRIPT.text("take it back", sudo=False),
-                "logging": "stderr",
-                "add_previous_output_in_env": False,
-                "opts": OPTS,
-            },
-        )
+    alike = {"logging": "stderr", "add_previous_output_in_env": False}
+    for (where, name, given), expected in zip(made, of_both("bash -s"), strict=True):
+        assert where == "here"
+        assert given.pop("opts").protect is True
+        assert (name, given) == (expected[0], {**alike, **expected[1]})
+
+
+def of_both(shell: str) -> list[tuple[str, dict[str, str]]]:
+    """What takes it back comes first."""
+    owned = replace(SCRIPT, variables={**SCRIPT.variables, "OWNER": "project/stack"})
+    return [
+        ("unit-removal", {"delete": shell, "stdin": owned.text("take it back")}),
+        ("unit", {"create": shell, "stdin": owned.text("make it")}),
     ]
 
 
@@ -63,18 +68,14 @@ def test_a_script_over_ssh_asks_whose_host_it_is_and_may_run_as_root(
 ) -> None:
     key: Any = "the private key"
     command.run("unit", SCRIPT, over_ssh(sudo=True), key, OPTS)
-    ((where, name, given),) = made
-    ssh = given.pop("connection")
-    assert (ssh.host, ssh.user, ssh.port, ssh.private_key) == ("10.0.0.9", "admin", 2222, key)
-    assert ssh.host_key == HOST_KEY
-    assert (where, name) == ("there", "unit")
-    assert given == {
-        "create": SCRIPT.text("make it", sudo=True),
-        "delete": SCRIPT.text("take it back", sudo=True),
-        "logging": "stderr",
-        "add_previous_output_in_env": False,
-        "opts": OPTS,
-    }
+    alike = {"logging": "stderr", "add_previous_output_in_env": False}
+    for (where, name, given), expected in zip(made, of_both("sudo -n bash -s"), strict=True):
+        ssh = given.pop("connection")
+        assert (ssh.host, ssh.user, ssh.port, ssh.private_key) == ("10.0.0.9", "admin", 2222, key)
+        assert ssh.host_key == HOST_KEY
+        assert where == "there"
+        assert given.pop("opts").protect is True
+        assert (name, given) == (expected[0], {**alike, **expected[1]})
 
 
 @pytest.mark.parametrize("sudo", [False, True])
@@ -103,9 +104,13 @@ def test_a_script_stands_behind_what_all_of_them_share(tmp_path: Path) -> None:
     assert command.joined(tmp_path / "a", tmp_path / "b") == f"{command.COMMON.read_text()}\nof a\nof b"
 
 
-def test_the_variables_stand_before_the_text_in_bash_whoever_runs_it() -> None:
-    plain = SCRIPT.text("make it", sudo=False)
-    assert plain.startswith("bash -c ")
-    assert SCRIPT.text("make it", sudo=True) == f"sudo -n {plain}"
-    bare = Script(install="", remove="", variables={"A": "1"})
-    assert bare.text("id", sudo=False) == "bash -c 'export A=1\nid'"
+def test_the_variables_stand_before_the_text_and_no_command_reads_the_rest_of_it() -> None:
+    text = Script(install="", remove="", variables={"A": "it's $HOME"}).text('cat; echo "$A"; exit 4')
+    done = subprocess.run(["bash", "-s"], input=text, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (4, "it's $HOME\n", "")
+
+
+def test_nothing_runs_of_a_text_that_was_cut_off() -> None:
+    text = SCRIPT.text("echo begun")
+    done = subprocess.run(["bash", "-s"], input=text[:-20], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")

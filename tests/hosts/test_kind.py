@@ -89,22 +89,21 @@ class TestKind:
         code, said = host.run(install(with_gpus("kind", GPU_KIND)))
         assert (code, said.splitlines()[-1]) == (
             3,
-            "kind: REFUSED: Docker did not come back with nvidia as its default runtime; its files are as they were, "
-            "and it runs; see journalctl -u docker",
+            "kind: REFUSED: Docker's files are as they were, and it runs: Docker did not come back with nvidia as its "
+            "default runtime; see journalctl -u docker",
         )
         assert host.files() == before
         assert not host.has("cluster")
         host.environment["STUB_FAIL"] = "systemctl restart docker"
         code, said = host.run(install(with_gpus("kind", GPU_KIND)))
-        assert "nor with its files as they were, which are there again" in said
+        assert "Docker does not start with its files as they were, either, and they are there again" in said
         assert host.files() == before
 
     def test_a_command_that_fails_where_nobody_looks_is_named(self, host: Host) -> None:
-        with_docker(host)
-        host.environment["STUB_FAIL"] = "nvidia-ctk runtime configure --runtime=docker"
-        code, said = host.run(install(with_gpus("kind", GPU_KIND)))
+        host.environment["STUB_FAIL"] = "kind load"
+        code, said = host.run(install(of("kind", {"images": ["docker.io/library/busybox:1.37"]})))
         assert code == 1
-        assert said.splitlines()[-1].startswith("kind: FAILED with exit code 1: nvidia-ctk runtime configure")
+        assert said.splitlines()[-1].startswith("kind: FAILED with exit code 1: kind load docker-image")
         assert said.count("FAILED") == 1
 
     def test_without_the_word_in_the_stack_file_docker_is_not_changed(self, host: Host) -> None:
@@ -135,7 +134,7 @@ class TestKind:
         assert host.run(install(of("kind")))[0] == 0
         later = of("kind")
         text = Script(install=later.install, remove="", variables={**later.variables, "KIND_PORTS": "30011 31999"})
-        code, said = host.run(text.text(text.install, sudo=False))
+        code, said = host.run(install(text))
         assert code == 3
         assert "port 31999 is not published by the cluster that is there, and kind can't add one" in said
 

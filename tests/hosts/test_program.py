@@ -18,6 +18,8 @@ from tests.settings.build import mistakes, raw
 COMMAND = "command:local:Command"
 REMOTE = "command:remote:Command"
 PROVIDER = "pulumi:providers:kubernetes"
+SMALL = {"teams.ml": None, "teams.research": None}
+"""The smallest team alone: what is asked here is the host's."""
 
 
 def kind(**more: object) -> dict[str, Any]:
@@ -32,7 +34,7 @@ def test_every_provider_that_is_made_is_in_both_tables() -> None:
 
 
 def test_a_provider_without_its_section_runs_no_command(declare: Declare) -> None:
-    platform = raw()
+    platform = raw(SMALL)
     platform["host"] = {"provider": "kind", "address": "127.0.0.1", "context": "unit"}
     recorder = declare(platform)
     assert recorder.of_type(COMMAND) == recorder.of_type(REMOTE) == []
@@ -46,17 +48,29 @@ def test_the_cluster_is_made_first_and_its_kubeconfig_is_a_secret(declare: Decla
     assert printed.inputs["logging"] == "none"
     assert set(printed.options.additionalSecretOutputs) == {"stdout", "stderr"}
     assert any(urn.endswith("::host-install-cluster") for urn in printed.dependencies)
-    text = shlex.split(made.inputs["create"])[2]
+    assert made.inputs["create"] == "bash -s"
+    text = made.inputs["stdin"]
     ports = next(line for line in text.splitlines() if line.startswith("export KIND_PORTS="))
     assert len(shlex.split(ports)[1].partition("=")[2].split()) == 3, "one for each team's API server"
     assert "export KIND_GPUS=4\n" in text
+    assert "export OWNER=gpu-tenancy/unit\n" in text
+
+
+def test_what_takes_the_cluster_back_is_in_the_state_before_it_is_made(declare: Declare) -> None:
+    recorder = declare(raw(kind()))
+    made, removal = (recorder.one(COMMAND, f"host-install-cluster{end}") for end in ("", "-removal"))
+    assert "delete" not in made.inputs
+    assert "create" not in removal.inputs
+    assert (removal.inputs["delete"], "kind delete cluster" in removal.inputs["stdin"]) == ("bash -s", True)
+    assert any(urn.endswith("::host-install-cluster-removal") for urn in made.dependencies)
 
 
 def test_an_edit_of_a_team_runs_nothing_on_the_host_again(declare: Declare) -> None:
     changed = copy.deepcopy(kind())
     changed["teams.dev.resources"] = {"cpu": 3}
     commands = [
-        {found.name: dict(found.inputs) for found in declare(raw(tree)).of_type(COMMAND)} for tree in (kind(), changed)
+        {found.name: dict(found.inputs) for found in declare(raw({**tree, **SMALL})).of_type(COMMAND)}
+        for tree in (kind(), changed)
     ]
     assert commands[0] == commands[1]
 
@@ -110,6 +124,6 @@ def test_the_new_clusters_provider_waits_for_its_kubeconfig(declare: Declare) ->
 def test_metrics_server_comes_with_kinds_settings_where_asked(declare: Declare) -> None:
     release = "kubernetes:helm.sh/v3:Release"
     assert [r for r in declare(raw(kind())).of_type(release) if "metrics" in r.name] == []
-    found = declare(raw(kind(metricsServer=True))).one(release, "metrics-server-release")
+    found = declare(raw({**kind(metricsServer=True), **SMALL})).one(release, "metrics-server-release")
     assert found.inputs["values"] == {"args": ["--kubelet-insecure-tls"]}
     assert found.inputs["repositoryOpts"] == {"repo": "https://kubernetes-sigs.github.io/metrics-server"}

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from lightkube.resources.core_v1 import Pod
 
-from components.team.admission import SYNCED_LABEL
+from components.team.pod_rules import SYNCED_LABEL
 
 Data: TypeAlias = dict[str, Any]
 

@@ -29,7 +29,7 @@ from lightkube.types import PatchType
 import names
 import podspec
 from components.check import job
-from components.team.admission import SYNCED_LABEL
+from components.team.pod_rules import SYNCED_LABEL
 from components.team.team import check_request
 from components.workloads import app_spec, inference_spec
 from components.workloads.pods import placement

@@ -23,6 +23,9 @@ pytestmark = pytest.mark.lab
 START = """
 import pulumi
 import pulumi_kubernetes as k8s
+from components import failures
+failures.are_told()
+pulumi.run(failures.all_is_answered)
 kubeconfig = pulumi.Config("gpu-tenancy").require_secret("kubeconfig")
 host = k8s.Provider("host", kubeconfig=kubeconfig)
 def on_host(*needs, **more):

@@ -1,4 +1,4 @@
-"""A team's first pod, by the README's words alone, on real API servers."""
+"""A team's first pod, by the words of docs/tenants.md alone, on real API servers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.lab.conftest import ROOT, Lab, example
 
 pytestmark = pytest.mark.lab
 
-README = (ROOT / "README.md").read_text()
+GUIDE = (ROOT / "docs" / "tenants.md").read_text()
 
 
 def first_pod(queue: str, **annotations: str) -> Json:
-    """The README's pod in another queue; with an annotation for a part of a GPU it has no limit."""
-    (block,) = re.findall(r"```yaml pod\n(.*?)```", README, flags=re.DOTALL)
+    """The guide's pod in another queue; with an annotation for a part of a GPU it has no limit."""
+    (block,) = re.findall(r"```yaml pod\n(.*?)```", GUIDE, flags=re.DOTALL)
     pod: Json = copy.deepcopy(yaml.safe_load(block))
     pod["metadata"]["labels"]["kai.scheduler/queue"] = queue
     pod["metadata"]["namespace"] = "default"

@@ -7,9 +7,9 @@ import json
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +28,7 @@ from lab.objects import Objects
 from lab.processes import LOOPBACK, is_free
 from lab.record import LabRecord, Record, write
 from tests.lab.conftest import ROOT, free_ports, own_ports
+from tests.serving import serving
 
 pytestmark = pytest.mark.slow
 
@@ -180,7 +181,6 @@ class Busy:
                 pass
 
         self.server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def connect(self) -> Client:
         here = Cluster(server=f"http://{LOOPBACK}:{self.server.server_port}")
@@ -189,16 +189,14 @@ class Busy:
 
 @pytest.fixture
 def busy() -> Iterator[Callable[[int, int], Busy]]:
-    servers: list[Busy] = []
+    with ExitStack() as servers:
 
-    def make(code: int, times: int) -> Busy:
-        servers.append(Busy(code, times))
-        return servers[-1]
+        def make(code: int, times: int) -> Busy:
+            one = Busy(code, times)
+            servers.enter_context(serving(one.server))
+            return one
 
-    yield make
-    for one in servers:
-        one.server.shutdown()
-        one.server.server_close()
+        yield make
 
 
 @pytest.mark.parametrize("code", sorted(marker.BUSY_CODES))

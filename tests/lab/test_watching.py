@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from cli.app import main
 from lab.objects import Reference
 from tests.conftest import ROOT
-from tests.lab.conftest import SMALL, Lab
+from tests.lab.conftest import Lab
 
 pytestmark = pytest.mark.lab
 
@@ -20,11 +20,10 @@ NODE = Reference(api_version="v1", kind="Node", namespace="", name="gpu-0")
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    found = Lab(tmp_path_factory.mktemp("watching"), (ROOT / "__main__.py").read_text(), SMALL)
+def lab(labs: Callable[..., Lab]) -> Lab:
+    found = labs((ROOT / "__main__.py").read_text())
     found.driver.up()
-    yield found
-    found.driver.clusters.stop_all()
+    return found
 
 
 def run(lab: Lab, *arguments: str) -> int:

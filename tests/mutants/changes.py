@@ -105,7 +105,7 @@ def _sites(tree: ast.Module) -> Iterator[tuple[_Path, str]]:
     def walk(node: ast.AST, path: _Path, scope: str) -> Iterator[tuple[_Path, str]]:
         if path:
             yield path, scope or "module"
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             scope = f"{scope}.{node.name}".lstrip(".")
         if isinstance(node, ast.JoinedStr):
             return
@@ -129,6 +129,8 @@ def _is_wording(node: ast.AST) -> bool:
         return True
     if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias":
         return True
+    if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+        return True  # the type checker's
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 

@@ -1,8 +1,8 @@
 """Runs mutants, each in a fork of its own.
 
-Most change the body of a function. For them the tests are collected once, a first run tells which tests reach which
-function, and each mutant is a fork in which the functions of one file have their new code. The others change what is
-worked out at import: in their fork the file, and what may stand on it, is imported anew.
+Most change the body of a function. For them a room's tests are collected once, a first run tells which tests reach
+which function, and each mutant is a fork in which the functions of one file have their new code. The others change what
+is worked out at import: in their fork the file, and what may stand on it, is imported anew.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from itertools import accumulate
 from pathlib import Path
-from types import CodeType, FrameType, FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Final, NoReturn, TextIO
 
 import pytest
 from _pytest.runner import runtestprotocol
 
 from tests.mutants.changes import Mutant
-from tests.mutants.files import ROOT
+from tests.mutants.files import ROOT, TESTS
 from tests.test_rooms import ROOMS
 
 WORKERS: Final = max(1, min(4, os.cpu_count() or 1))
 TIMEOUT_SECONDS: Final = 60.0
-"""A mutant that runs longer hangs, and that is noticed, too. The tests of one file take some seconds."""
+"""A mutant that runs longer hangs, and that is noticed, too. The tests of one file take some seconds. Waiting for a CPU
+is not counted: a busy machine would notice everything."""
 MOST_SECONDS: Final = 20.0
-"""For the tests that one mutant is shown to: of its file's tests those that reach it, the first files' and the quickest
-first."""
+"""Of a CPU, for the tests that one mutant is shown to: of its file's tests those that reach it, the first files' and
+the quickest first."""
 _SKIP: Final = "not ten_times and not importing_the_policies and not token_is_one_of_the_sdk"
 """Tests about work, imports and the SDK: slow here, and no mutant is theirs."""
 _OPTIONS: Final = (
@@ -64,17 +64,22 @@ def function_of(mutant: Mutant) -> str | None:
     return None
 
 
-def survivors(todo: Sequence[Mutant], tests: Sequence[str], told: TextIO) -> list[str]:
-    """Return the entries of the mutants that none of `tests` notices. `told`: where each is written at once.
+REACHED: Final[set[str]] = set()
+"""Functions that were called, `file::name`: what `_Noted` files say of themselves."""
+
+
+def survivors(todo: Sequence[Mutant], told: TextIO) -> list[str]:
+    """Return the entries of the mutants that none of their files' tests notices. `told`: where each is written at once.
 
     Raises `SystemExit` where the tests fail without any mutant.
     """
+    tests = list(dict.fromkeys(test for mutant in todo for test in TESTS[mutant.file]))
     inside = {mutant.entry: found for mutant in todo if (found := function_of(mutant)) is not None}
     _, missed = tempfile.mkstemp()
     pid = os.fork()
     if not pid:
         _be_quiet()
-        loop = _Loop([mutant for mutant in todo if mutant.entry in inside], inside, tests, Path(missed), told)
+        loop = _Loop([mutant for mutant in todo if mutant.entry in inside], inside, Path(missed), told)
         _leave(lambda: int(pytest.main([*_OPTIONS, *tests], plugins=[loop])))
     _, status = os.waitpid(pid, 0)
     if os.waitstatus_to_exitcode(status):
@@ -83,12 +88,13 @@ def survivors(todo: Sequence[Mutant], tests: Sequence[str], told: TextIO) -> lis
     anew = [mutant for mutant in todo if mutant.entry not in inside]
     found = json.loads(Path(missed).read_text(encoding="utf-8"))
     Path(missed).unlink()
-    return [*found, *_run(anew, lambda mutant: _imported_anew(mutant, tests), told)]
+    return [*found, *_run(anew, lambda mutant: _imported_anew(mutant, TESTS[mutant.file]), told)]
 
 
 def _run(todo: Sequence[Mutant], noticed: Callable[[Mutant], int], told: TextIO) -> list[str]:
     """Run mutants, some at a time; return the entries of those for which `noticed` gives 0."""
     waiting, running, found = list(reversed(todo)), dict[int, tuple[Mutant, float]](), list[str]()
+    left = Counter(mutant.file for mutant in todo)
     while waiting or running:
         while waiting and len(running) < WORKERS:
             mutant = waiting.pop()
@@ -99,12 +105,23 @@ def _run(todo: Sequence[Mutant], noticed: Callable[[Mutant], int], told: TextIO)
             if os.waitstatus_to_exitcode(status) == 0:
                 found.append(mutant.entry)
                 print(f"survived: {mutant.file}:{mutant.line}: {mutant.entry}", file=told, flush=True)
+            left[mutant.file] -= 1
+            if not left[mutant.file]:
+                print(f"done: {mutant.file}", file=told, flush=True)
             continue
         for late, (_, started) in running.items():
-            if time.monotonic() - started > TIMEOUT_SECONDS:
+            if (took := time.monotonic() - started) > TIMEOUT_SECONDS and took - _kept_waiting(late) > TIMEOUT_SECONDS:
                 os.kill(late, signal.SIGKILL)
         time.sleep(0.005)
     return found
+
+
+def _kept_waiting(pid: int) -> float:
+    """Seconds that a process could have run and had no CPU, as Linux counts them; 0 where nobody does."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
 
 
 def _fork(work: Callable[[], int]) -> int:
@@ -132,10 +149,8 @@ def _be_quiet() -> None:
 class _Loop:
     """Takes the place of pytest's own loop over the collected tests."""
 
-    def __init__(
-        self, todo: Sequence[Mutant], inside: Mapping[str, str], tests: Sequence[str], missed: Path, told: TextIO
-    ) -> None:
-        self._todo, self._inside, self._tests, self._missed, self._told = todo, inside, tests, missed, told
+    def __init__(self, todo: Sequence[Mutant], inside: Mapping[str, str], missed: Path, told: TextIO) -> None:
+        self._todo, self._inside, self._missed, self._told = todo, inside, missed, told
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         if not session.testsfailed:
@@ -144,16 +159,18 @@ class _Loop:
             session.testsfailed = os.waitstatus_to_exitcode(status)
         if not session.testsfailed:
             told = json.loads(self._missed.read_text(encoding="utf-8"))
-            reach: dict[str, list[tuple[int, float, int]]] = told["reach"]
+            reach: dict[str, list[tuple[str, float, int]]] = told["reach"]
             for name in told["imported"]:
                 with suppress(ImportError):
                     importlib.import_module(name)
             gc.freeze()
 
             def noticed(mutant: Mutant) -> int:
-                near = sorted(reach.get(f"{mutant.file}::{self._inside[mutant.entry]}", []))
+                rank = {test: number for number, test in enumerate(TESTS[mutant.file])}
+                reached = reach.get(f"{mutant.file}::{self._inside[mutant.entry]}", [])
+                near = sorted((rank[test], seconds, index) for test, seconds, index in reached if test in rank)
                 spent = accumulate(seconds for _, seconds, _ in near)
-                _put_in(mutant)
+                _give(mutant.file, mutant.tree())
                 return _failed(
                     [session.items[at[2]] for at, sum_ in zip(near, spent, strict=True) if sum_ < MOST_SECONDS]
                 )
@@ -162,46 +179,46 @@ class _Loop:
         return True
 
     def _first(self, items: Sequence[pytest.Item]) -> int:
-        """Run every test on what is there, and write which reach a function: rank of the file, seconds, number."""
-        reach: defaultdict[str, list[tuple[int, float, int]]] = defaultdict(list)
+        """Run every test on what is there, and write which reach a function: the test's file, seconds, number."""
+        reach: defaultdict[str, list[tuple[str, float, int]]] = defaultdict(list)
         before = set(sys.modules)
+        for file in {mutant.file for mutant in self._todo}:
+            tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+            _give(file, ast.fix_missing_locations(_Noted(file).visit(tree)))
         for index, item in enumerate(items):
-            seen: set[CodeType] = set()
+            REACHED.clear()
             _forget()
-            began = time.monotonic()
-            with _calls(seen):
-                failed = _failed([item])
-            if failed:
+            began = time.process_time()
+            if _failed([item]):
                 self._missed.write_text(item.nodeid, encoding="utf-8")
                 return 1
-            rank = next(at for at, test in enumerate(self._tests) if item.nodeid.startswith(test))
-            for code in seen:
-                if code.co_filename.startswith(str(ROOT)):
-                    file = code.co_filename.removeprefix(f"{ROOT}/")
-                    reach[f"{file}::{code.co_qualname}"].append((rank, time.monotonic() - began, index))
+            for function in REACHED:
+                reach[function].append((item.nodeid.partition("::")[0], time.process_time() - began, index))
         # what tests import as they run is imported once for all forks
         told = {"reach": reach, "imported": [name for name in sys.modules if name not in before]}
         self._missed.write_text(json.dumps(told), encoding="utf-8")
         return 0
 
 
-class _calls:  # noqa: N801  used as a statement
-    """Keep the code of whatever is called meanwhile, in other threads, too."""
+class _Noted(ast.NodeTransformer):
+    """A file whose outermost functions say in `REACHED` that they were called: a mutant is looked up by its own."""
 
-    def __init__(self, seen: set[CodeType]) -> None:
-        self._seen = seen
+    def __init__(self, file: str) -> None:
+        self._file, self._scope = file, list[str]()
 
-    def __enter__(self) -> None:
-        def note(frame: FrameType, event: str, _: object) -> None:
-            if event == "call":
-                self._seen.add(frame.f_code)
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        self._scope.append(node.name)
+        self.generic_visit(node)
+        self._scope.pop()
+        return node
 
-        threading.setprofile(note)
-        sys.setprofile(note)
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
+        name = f"{self._file}::{'.'.join([*self._scope, node.name])}"
+        where = f"__import__('sys').modules[{__name__!r}].REACHED"
+        node.body.insert(0, ast.Expr(ast.parse(f"{where}.add({name!r})", mode="eval").body))
+        return node
 
-    def __exit__(self, *_: object) -> None:
-        sys.setprofile(None)
-        threading.setprofile(None)
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815
 
 
 def _failed(items: Sequence[pytest.Item]) -> int:
@@ -223,20 +240,17 @@ def _forget() -> None:
     conftest._DECLARED.clear()
 
 
-def _put_in(mutant: Mutant) -> None:
-    """Give the functions of a mutant's file their new code."""
-    module = importlib.import_module(_module(mutant))
-    new = {
-        (code.co_qualname, code.co_firstlineno): code
-        for code in _codes(compile(mutant.tree(), str(ROOT / mutant.file), "exec"))
-    }
+def _give(file: str, tree: ast.Module) -> None:
+    """Give the functions of a file the code of a changed one."""
+    module = importlib.import_module(_module(file))
+    new = {(code.co_qualname, code.co_firstlineno): code for code in _codes(compile(tree, str(ROOT / file), "exec"))}
     for function in _functions(vars(module).values(), module.__name__, set()):
         function.__code__ = new[function.__code__.co_qualname, function.__code__.co_firstlineno]
     _forget()
 
 
-def _module(mutant: Mutant) -> str:
-    return mutant.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+def _module(file: str) -> str:
+    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
@@ -267,7 +281,7 @@ class _Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self._mutant = mutant
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
-        if fullname != _module(self._mutant):
+        if fullname != _module(self._mutant.file):
             return None
         package = self._mutant.file.endswith("/__init__.py")
         places = [str((ROOT / self._mutant.file).parent)] if package else None
@@ -284,7 +298,7 @@ class _Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def _imported_anew(mutant: Mutant, tests: Sequence[str]) -> int:
     sys.meta_path.insert(0, _Mutated(mutant))
-    above = ROOMS[ROOMS.index(_module(mutant).split(".")[0]) :]
+    above = ROOMS[ROOMS.index(_module(mutant.file).split(".")[0]) :]
     for name in [name for name in sys.modules if name.split(".")[0] in above and not name.startswith("tests.mutants")]:
         del sys.modules[name]
     for test in tests:

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import HANGS_SECONDS
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-PATIENCE = 60.0
-"""Seconds until a page that never becomes what a test waits for is a failure."""
 
 
 def program() -> str | None:
@@ -70,7 +70,7 @@ class Page:
 
     def until(self, script: str, wanted: Callable[[Any], bool] = bool) -> Any:
         """Wait until an expression is what is wanted."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + HANGS_SECONDS
         while not wanted(value := self.run(script)):
             assert time.monotonic() < end, f"{script} stays {value!r}"
             time.sleep(0.05)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from page.server import Server
 from seen.why import Why
 from tests.page.browser import Page, browsing, program
 from tests.page.world import EVIL, NOW, many, node, seen, some, team, unit
+from tests.serving import serving
 
 BROWSER = program()
 pytestmark = [
@@ -39,23 +40,22 @@ class Live:
     def __init__(self, now: Mapping[str, Data]) -> None:
         self.now = now
         self.server = Server(0, lambda: self.now, every=0.05)
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
-        self.thread.start()
 
-    def end(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+
+@contextmanager
+def living(now: Mapping[str, Data]) -> Iterator[Live]:
+    found = Live(now)
+    with serving(found.server):
+        yield found
 
 
 @pytest.fixture
 def live(page: Page) -> Iterator[Live]:
     page.wrong.clear()
-    found = Live(facts(some(), [WAITS]))
-    page.go(found.server.url)
-    page.until("document.querySelectorAll('#teams tbody tr').length", lambda count: count == 5)
-    yield found
-    found.end()
+    with living(facts(some(), [WAITS])) as found:
+        page.go(found.server.url)
+        page.until("document.querySelectorAll('#teams tbody tr').length", lambda count: count == 5)
+        yield found
 
 
 def test_it_shows_what_the_snapshot_says(page: Page, live: Live) -> None:
@@ -124,13 +124,12 @@ def test_names_of_tenants_are_text_and_never_markup(page: Page) -> None:
     page.wrong.clear()
     evil = team(EVIL, api=f"down: {EVIL}", pool=EVIL)
     found = facts(seen(stack=EVIL, teams=(evil,)), [replace(WAITS, team=EVIL, pod=EVIL, cause=EVIL, fix=EVIL)])
-    live = Live(found)
-    page.go(live.server.url)
-    page.until("document.querySelectorAll('#teams tbody tr').length", lambda count: count == 1)
-    assert page.run("document.querySelectorAll('img').length") == 0
-    assert EVIL in str(page.run(TEXT))
-    assert page.wrong == []
-    live.end()
+    with living(found) as live:
+        page.go(live.server.url)
+        page.until("document.querySelectorAll('#teams tbody tr').length", lambda count: count == 1)
+        assert page.run("document.querySelectorAll('img').length") == 0
+        assert EVIL in str(page.run(TEXT))
+        assert page.wrong == []
 
 
 def test_nothing_else_may_run_in_it(page: Page, live: Live) -> None:
@@ -140,10 +139,9 @@ def test_nothing_else_may_run_in_it(page: Page, live: Live) -> None:
 
 
 def test_a_server_that_has_ended_is_said(page: Page) -> None:
-    found = Live(facts(some()))
-    page.go(found.server.url)
-    page.until("document.querySelectorAll('#teams tbody tr').length", lambda count: count == 5)
-    found.end()
+    with living(facts(some())) as found:
+        page.go(found.server.url)
+        page.until("document.querySelectorAll('#teams tbody tr').length", lambda count: count == 5)
     page.until(
         "document.getElementById('when').textContent", lambda text: "the dashboard's server has ended" in str(text)
     )
@@ -166,15 +164,14 @@ def test_the_one_file_shows_the_same_without_a_server(page: Page, tmp_path: Path
 
 def test_a_hundred_teams_are_drawn_once_and_left_alone_while_nothing_changes(page: Page) -> None:
     """Lag comes from drawing what is there already: with the same facts no element is made anew."""
-    live = Live(facts(many()))
-    page.go(live.server.url)
-    page.until("document.querySelectorAll('.tile').length", lambda count: count == 800)
-    page.run("for (const tile of document.querySelectorAll('.tile')) tile.old = true")
-    live.now = facts(replace(many(), at=NOW.replace(second=30)))
-    page.until("data.at", lambda at: "05:00:30" in str(at))
-    assert page.run("[...document.querySelectorAll('.tile')].every(tile => tile.old)") is True
-    grown = many()
-    more = replace(grown.pools[0], nodes=(*grown.pools[0].nodes, node("new", unit(0, node="new"))))
-    live.now = facts(replace(grown, pools=(more,), at=NOW.replace(second=40)))
-    page.until("document.querySelectorAll('.tile').length", lambda count: count == 801)
-    live.end()
+    with living(facts(many())) as live:
+        page.go(live.server.url)
+        page.until("document.querySelectorAll('.tile').length", lambda count: count == 800)
+        page.run("for (const tile of document.querySelectorAll('.tile')) tile.old = true")
+        live.now = facts(replace(many(), at=NOW.replace(second=30)))
+        page.until("data.at", lambda at: "05:00:30" in str(at))
+        assert page.run("[...document.querySelectorAll('.tile')].every(tile => tile.old)") is True
+        grown = many()
+        more = replace(grown.pools[0], nodes=(*grown.pools[0].nodes, node("new", unit(0, node="new"))))
+        live.now = facts(replace(grown, pools=(more,), at=NOW.replace(second=40)))
+        page.until("document.querySelectorAll('.tile').length", lambda count: count == 801)

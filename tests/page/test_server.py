@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,20 +15,16 @@ import pytest
 from page.facts import facts
 from page.onefile import one_file
 from page.server import PortTakenError, See, Server
+from tests.conftest import HANGS_SECONDS
 from tests.page.world import EVIL, seen, some
+from tests.serving import serving as serving_it
 
 
 @contextmanager
 def serving(see: See = lambda: facts(some())) -> Iterator[Server]:
     server = Server(0, see, every=0.01)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving_it(server):
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture
@@ -39,7 +36,7 @@ def server() -> Iterator[Server]:
 def ask(
     server: Server, path: str = "/", *, method: str = "GET", **headers: str
 ) -> tuple[int, http.client.HTTPMessage, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANGS_SECONDS)
     connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
     answer = connection.getresponse()
     body = answer.read()
@@ -49,11 +46,10 @@ def ask(
 
 def until(read: Callable[[], int], wanted: int) -> None:
     """The first snapshot takes a moment."""
-    for _ in range(500):
-        if read() == wanted:
-            return
-        threading.Event().wait(0.01)
-    pytest.fail(f"never {wanted}")
+    end = time.monotonic() + HANGS_SECONDS
+    while read() != wanted:
+        assert time.monotonic() < end, f"never {wanted}"
+        time.sleep(0.01)
 
 
 class TestWhoMayLook:
@@ -75,7 +71,7 @@ class TestWhoMayLook:
         assert b"GPU" not in body
 
     def test_a_request_without_a_name_is_not(self, server: Server) -> None:
-        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=HANGS_SECONDS) as raw:
             raw.sendall(b"GET /data.json HTTP/1.0\r\n\r\n")
             assert b" 421 " in raw.recv(200)
 
@@ -120,7 +116,7 @@ class TestWhatIsAnswered:
         go = threading.Event()
 
         def slow() -> dict[str, str]:
-            go.wait(10)
+            go.wait(HANGS_SECONDS)
             return {"stack": "x"}
 
         with serving(slow) as found:

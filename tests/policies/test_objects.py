@@ -339,6 +339,12 @@ def test_a_team_without_its_policy_or_its_binding_is_refused() -> None:
         ),
         (
             names.ADMISSION_POLICY,
+            "spec/matchConstraints/resourceRules/0/operations",
+            ["CREATE"],
+            "does not judge pods that are made and changed",
+        ),
+        (
+            names.ADMISSION_POLICY,
             "spec/matchConstraints/resourceRules/0/resources",
             ["services"],
             "does not judge pods that are made and changed",

@@ -106,20 +106,25 @@ GIB = 2**30
 
 
 @pytest.mark.parametrize(
-    ("in_use", "kind"),
+    ("in_use", "kind", "why"),
     [
-        (use(0, requests_storage=5 * GIB), Kind.DISRUPTIVE),
-        (use(0, requests_storage=6 * GIB), Kind.LOSING),
-        (use(0), Kind.LOSING),
-        (use(1, requests_storage=5 * GIB), Kind.LOSING),
-        (None, Kind.LOSING),
+        (use(0, requests_storage=5 * GIB), Kind.DISRUPTIVE, "its volumes, too"),
+        (use(0, requests_storage=6 * GIB), Kind.LOSING, "; it has volumes of 1 GiB"),
+        (use(0), Kind.LOSING, "; whether it has volumes is not known"),
+        (use(1, requests_storage=5 * GIB), Kind.LOSING, "; 1 of its GPUs is in use"),
+        (use(2, requests_storage=6 * GIB), Kind.LOSING, "; 2 of its GPUs are in use"),
+        (replace(Use(), bounds={"requests.storage": Decimal(0)}), Kind.LOSING, "; what it uses is not known"),
+        (None, Kind.LOSING, "; what it uses is not known"),
     ],
 )
-def test_the_old_one_goes_unasked_only_where_it_holds_neither_gpus_nor_volumes(in_use: Use | None, kind: Kind) -> None:
+def test_the_old_one_goes_unasked_only_where_it_holds_neither_gpus_nor_volumes(
+    in_use: Use | None, kind: Kind, why: str
+) -> None:
     usage = None if in_use is None else {"ml": in_use}
     (said,) = (c for c in changes(facts_of(SWITCHED), facts_of(ALONE), usage=usage) if c.tenant == "ml")
     assert (said.kind, said.allow) == (kind, "delete" if kind is Kind.LOSING else None)
     assert said.means.startswith("blue-green: ml-green serves alone, ml (KAI v0.14.7")
+    assert said.means.endswith(why)
     allowed = Override.model_validate(
         {"team": "ml", "allow": ["delete"], "until": "2026-11-30", "reason": "moved to the other one"}
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
@@ -31,6 +31,8 @@ RECORDINGS = st.dictionaries(
     max_size=5,
 )
 """Programs of up to five resources."""
+QUICK = settings(derandomize=True, deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+THOROUGH = settings(QUICK, max_examples=1000)
 
 
 def expected(old: Resource | None, new: Resource | None) -> Op:
@@ -52,14 +54,14 @@ def same(one: JsonValue, other: JsonValue) -> bool:
 
 
 @pytest.mark.slow
-@settings(derandomize=True, deadline=None, max_examples=25)
+@QUICK
 @given(RECORDINGS, RECORDINGS)
 def test_the_reader_gives_back_what_was_written(before: dict[str, Resource], after: dict[str, Resource]) -> None:
     given_back(before, after)
 
 
 @pytest.mark.fuzz
-@settings(derandomize=True, deadline=None, max_examples=1000)
+@THOROUGH
 @given(RECORDINGS, RECORDINGS)
 def test_the_reader_gives_a_thousand_back(before: dict[str, Resource], after: dict[str, Resource]) -> None:
     given_back(before, after)

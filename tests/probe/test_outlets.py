@@ -8,7 +8,6 @@ import shutil
 import ssl
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from probe.api import Api, ApiError, ConfigMap
 from tests.conftest import HANGS_SECONDS
 from tests.probe.test_probe_run import HEALTHY, PROGRAM, environment, run_probe
 from tests.probe.world import SIMULATIONS, VALIDATOR
+from tests.serving import serving
 
 pytestmark = pytest.mark.slow
 
@@ -57,11 +57,9 @@ def api() -> Iterator[ApiServer]:
 
     kept.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     kept.server.handle_error = lambda *_: None  # type: ignore[method-assign]
-    threading.Thread(target=kept.server.serve_forever, daemon=True).start()
     kept.address = f"http://127.0.0.1:{kept.server.server_port}"
-    yield kept
-    kept.server.shutdown()
-    kept.server.server_close()
+    with serving(kept.server):
+        yield kept
 
 
 @pytest.fixture

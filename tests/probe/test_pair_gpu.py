@@ -7,13 +7,14 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.serving import serving
 
 CHECK = Path(__file__).parents[2] / "probe"
 GPUS = len(list(Path("/dev").glob("nvidia[0-9]*")))
@@ -82,10 +83,9 @@ class Cluster(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[str]:
     Cluster.configmaps = {}
-    with ThreadingHTTPServer(("127.0.0.1", 0), Cluster) as listening:
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Cluster)
+    with serving(listening):
         yield f"http://127.0.0.1:{listening.server_port}"
-        listening.shutdown()
 
 
 def test_both_shares_work_at_the_same_time_on_one_gpu_and_go_when_that_was_seen(server: str, tmp_path: Path) -> None:

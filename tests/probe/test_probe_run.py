@@ -112,7 +112,7 @@ def test_a_signal_ends_the_check_with_a_partial_report_and_no_worker_left(tmp_pa
             break
     workers = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
     running.send_signal(number)
-    assert running.wait(20) == 3
+    assert running.wait(HANGS_SECONDS) == 3
     report = json.loads(path.read_text())
     VALIDATOR.validate(report)
     assert report["verdict"] == "could-not-tell"

@@ -99,7 +99,7 @@ def test_what_is_pinned_is_the_sdk_and_the_provider_whose_age_is_told() -> None:
     assert {f"pulumi=={DEFAULT_SDK}", f"pulumi-kubernetes=={DEFAULT_PROVIDER}"} <= set(pins)
     told = {age.what: (age.default, age.newest) for age in ages()}
     assert told["Pulumi engine"] == ("3.274.1", "3.274.1")
-    assert told["Pulumi SDK"] == ("3.270.0", "3.272.0")
+    assert told["Pulumi SDK"] == ("3.272.0", "3.272.0")
     assert told["Pulumi kubernetes provider"] == ("4.32.0", "4.34.2")
 
 

@@ -7,8 +7,8 @@ import pytest
 from tests.report.examples import EXAMPLES, FOLDER, files
 
 
-# marked for its minutes alone: the program is run eight times, twice with 50 teams
-@pytest.mark.lab
+# the program is run eight times, twice with 50 teams
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_example_is_up_to_date(name: str) -> None:
     made = files(name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from preview.read import read_preview
 from preview.usage import usage_of
 from report.plan import Line, Tone, plan
@@ -65,6 +67,41 @@ def test_a_secret_stays_one() -> None:
     said = "\n".join(texts(lines(settings, settings, diff(old, new))))
     assert "stringData: [secret] (changes, not shown)" in said
     assert "canary" not in said
+
+
+def test_many_teams_that_change_alike_share_their_lines() -> None:
+    alike = {f"t{number}": team("a100", 1) for number in range(5)}
+    said = texts(lines(None, platform({**alike, "ml": team(None)})))
+    (shared,) = [text for text in said if text.startswith("5 teams")]
+    assert shared == "5 teams, each with its name for <team>: t0, t1, t2, t3, t4"
+    at = said.index(shared)
+    end = said.index("", at)
+    written_out = texts(lines(None, platform({"t3": team("a100", 1)})))
+    own = written_out[written_out.index("team t3") + 1 :]
+    assert [text.replace("<team>", "t3") for text in said[at + 1 : end]] == own[: own.index("")]
+    assert "team ml" in said
+    assert "  + Release ml-virtual-cluster-vcluster" in said, "what differs is written out"
+    assert not [text for text in said if "t3-" in text]
+
+
+def test_few_teams_that_change_alike_are_written_out() -> None:
+    said = texts(lines(None, platform({f"t{number}": team("a100", 1) for number in range(3)})))
+    assert [text for text in said if text.startswith("team t")] == ["team t0", "team t1", "team t2"]
+
+
+def test_each_team_reads_the_lines_that_it_would_have_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    # names that are parts of other words, of each other and of a resource's own name
+    head = platform({name: team("a100", 1) for name in ("check", "release", "t-check", "queues", "a", "a-check")})
+    shared = texts(lines(None, head))
+    monkeypatch.setattr("report.plan.MANY", 100)
+    read: dict[str, list[str]] = {}
+    for block in "\n".join(shared).split("\n\n"):
+        title, *rest = block.splitlines()
+        names = title.partition(": ")[2].split(", ") if "<team>" in title else [title.removeprefix("team ")]
+        read.update({name: [line.replace("<team>", name) for line in rest] for name in names})
+    for block in "\n".join(texts(lines(None, head))).split("\n\n"):
+        title, *rest = block.splitlines()
+        assert read[title.removeprefix("team ")] == rest
 
 
 def test_no_change_is_one_line() -> None:

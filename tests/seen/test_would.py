@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from seen.model import Gap
-from seen.why import Request, Would, would
+from names import CHECK_QUEUE
+from seen.model import Gap, Queue
+from seen.why import Request, Would, for_team, leaves_of, would
 from tests.seen.world import World
 
 
@@ -48,6 +49,35 @@ def test_a_pod_that_fits_is_told_its_queue_and_node() -> None:
 def test_without_a_queue_it_is_the_first_that_lets_it_through() -> None:
     answer = asked(Request(gpus=3))
     assert (kind(answer), answer.queue) == ("yes", "training")
+
+
+def test_the_queue_of_the_check_is_not_a_place_for_the_teams_pods() -> None:
+    look, seen = World().seen()
+    team = seen.team("ml")
+    assert team is not None
+    own = next(queue for queue in team.queues if queue.shown == "notebooks")
+    beside = replace(team, queues=(replace(own, name="ml-gpu-check", shown=CHECK_QUEUE), *team.queues))
+    assert leaves_of(beside) == ["notebooks", "training"]
+    assert would(look, seen, beside, Request(gpus=1)).queue == "notebooks"
+
+
+def test_a_pod_of_a_team_without_gpus_has_none_unless_it_asks() -> None:
+    look, seen = World().seen()
+    team = seen.team("ml")
+    assert team is not None
+
+    def none(queue: Queue) -> Queue:
+        return replace(queue, quota=0.0, limit=0.0)
+
+    bare = replace(
+        team, quota=dict(team.quota) | {"requests.nvidia.com/gpu": (0.0, 0.0)}, queues=tuple(map(none, team.queues))
+    )
+    unsaid = Request(gpus=None)
+    assert (for_team(bare, unsaid).gpus, for_team(team, unsaid).gpus) == (0, 1)
+    assert for_team(replace(team, quota={}), unsaid).gpus == 1
+    assert for_team(bare, Request(gpus=2)).gpus == 2
+    assert kind(would(look, seen, bare, for_team(bare, unsaid))) == "yes"
+    assert kind(would(look, seen, bare, Request(gpus=1))) == "beyond-limit"
 
 
 @pytest.mark.parametrize(

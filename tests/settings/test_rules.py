@@ -241,8 +241,11 @@ class TestQuotas:
         told(host, "the GPU quotas on pool gpu must add up to at most its 4, got ml 3 + research 2 = 5 of 4")
         fine({**host, "teams.ml.resources.gpus": {"quota": 2, "limit": 4}})
 
-    def test_leaf_quotas_fit_the_team(self) -> None:
-        assert mistakes({"teams.ml.queues.notebooks.gpu": 2}) == [
+    @pytest.mark.parametrize(
+        "mode", [{}, {"host.scheduler": {"version": "v0.16.8"}, "teams.ml.scheduler": {"mode": "host"}}]
+    )
+    def test_leaf_quotas_fit_the_team(self, mode: dict[str, object]) -> None:
+        assert mistakes({**mode, "teams.ml.queues.notebooks.gpu": 2}) == [
             "teams.ml.queues: the leaf queues' GPU quotas must add up to at most the team's quota 2, "
             "got training 1 + notebooks 2 = 3 of 2; lower them by 1 in all, or raise the team's quota"
         ]

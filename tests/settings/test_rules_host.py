@@ -72,3 +72,38 @@ class TestHostAndSoftware:
                 ]
             }
         )
+
+
+class TestControlPlanes:
+    """The teams' API servers tolerate no taint: a cluster that this program makes keeps a node for them."""
+
+    @pytest.mark.parametrize("provider", ["k3s", "microk8s"])
+    def test_the_one_node_of_a_machine_can_t_be_tainted(self, provider: str) -> None:
+        brought = {"gpu.runtimeClass": {"owner": "cluster"}}
+        host = {"host": {"provider": provider, "address": "10.0.0.5", provider: {}}, **brought}
+        fine(host)
+        tainted = {**host, "pools.gpu.taint": True}
+        told(tainted, "pools.gpu.taint: leaves a node", "got true, on the only node; write taint: false")
+        adopted = {"provider": provider, "address": "10.0.0.5", provider: {"adopt": True}}
+        fine({**tainted, "host": adopted})
+
+    def test_kind_keeps_a_worker_for_them(self) -> None:
+        def kind(workers: int) -> dict[str, object]:
+            return {
+                "provider": "kind",
+                "address": "10.0.0.5",
+                "name": "box",
+                "kind": {"workers": workers, "gpus": "all"},
+            }
+
+        pool = {"gpusPerNode": 4, "podsPerNode": 250, "taint": True}
+        one: dict[str, object] = {"pools.gpu": {**pool, "nodes": ["box-worker"]}}
+        told({**one, "host": kind(1)}, "on the only node; write taint: false, or host.kind.workers: 2")
+        fine({**one, "host": kind(2)})
+        both: dict[str, object] = {"pools.gpu": {**pool, "nodes": ["box-worker", "box-worker2"]}}
+        both |= {"teams.ml.nodes": ["box-worker"], "teams.research.nodes": ["box-worker2"]}
+        told({**both, "host": kind(2)}, "got true, on all 2 nodes; write taint: false, or host.kind.workers: 3")
+        fine({**both, "host": kind(3)})
+
+    def test_a_cluster_of_yours_is_looked_at_by_preflight_instead(self) -> None:
+        fine({"pools.gpu.taint": True})

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +14,8 @@ from types import SimpleNamespace
 import pytest
 
 from probe import completion, page
+from tests.conftest import HANGS_SECONDS
+from tests.serving import serving
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,11 +52,8 @@ class StubHandler(http.server.BaseHTTPRequestHandler):
 def server() -> Iterator[Stub]:
     stub = Stub(("127.0.0.1", 0), StubHandler)
     stub.answers, stub.asked = [], []
-    thread = threading.Thread(target=stub.serve_forever, daemon=True)
-    thread.start()
-    yield stub
-    stub.shutdown()
-    stub.server_close()
+    with serving(stub):
+        yield stub
 
 
 def answer(text: str) -> tuple[int, bytes]:
@@ -165,7 +163,7 @@ def test_the_page_ends_when_it_is_told_to() -> None:
     assert process.stdout is not None
     assert process.stdout.readline().startswith("serving on port ")
     process.terminate()  # as a container's first process, it has no default for it
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=HANGS_SECONDS) == 0
 
 
 def test_the_page_escapes_what_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,10 @@ BIN=$ROOT/usr/local/bin/k3s
 CONTAINERD=$ROOT/var/lib/rancher/k3s/agent/etc/containerd/config.toml
 CONFIG=$ROOT/etc/rancher/k3s/config.yaml
 
-have_version() { "$BIN" --version 2>/dev/null | awk 'NR == 1 {print $3}'; }
+have_version() { "${1:-$BIN}" --version 2>/dev/null | awk 'NR == 1 {print $3}'; }
 
 check_host() {
+    need_own
     need_root
     need_architecture x86_64 aarch64
     need_memory "$MIN_MEMORY_GIB"
@@ -20,7 +21,7 @@ check_host() {
     for file in "$K3S_BINARY" "$K3S_IMAGES" "$K3S_SCRIPT"; do
         [ -z "$file" ] || [ -r "$file" ] || refuse "$file can't be read on this host; correct host.k3s.files"
     done
-    if [ -e "$BIN" ] && ! marked installed && ! marked installing && [ "$K3S_ADOPT" != true ]; then
+    if [ -e "$BIN" ] && ! ours && [ "$K3S_ADOPT" != true ]; then
         refuse "k3s is on this host already, and it is not ours; write host.k3s.adopt: true to use it (destroy then leaves it there)"
     fi
     if [ ! -e "$BIN" ] && [ -d "$ROOT/var/lib/rancher/k3s" ] && ! marked installing; then
@@ -28,17 +29,18 @@ check_host() {
     fi
     if [ ! -e "$BIN" ]; then
         need_free_port 6443 10250
+    elif ours; then
+        need_no_way_back "$(have_version)" "$K3S_VERSION"
     fi
     if [ "$K3S_GPUS" -gt 0 ] && [ ! -e "$ROOT/usr/bin/nvidia-container-runtime" ] && [ ! -e "$ROOT/usr/local/nvidia/toolkit/nvidia-container-runtime" ]; then
         refuse "k3s looks for nvidia-container-runtime when it starts, and there is none on this host; install NVIDIA's container toolkit first"
     fi
 }
 
-install_k3s() {
-    if [ -e "$BIN" ] && { [ "$(have_version)" = "$K3S_VERSION" ] || ! { marked installed || marked installing; }; }; then
-        return 0
-    fi
-    mark installing
+ours() { marked installed || marked installing; }
+
+write_config() {
+    need_as_left "$CONFIG"
     keep "$CONFIG"
     install -d -m 0755 "$(dirname "$CONFIG")"
     {
@@ -46,21 +48,51 @@ install_k3s() {
         echo "write-kubeconfig-mode: \"0600\""
         [ -z "$K3S_ADDRESS" ] || printf 'tls-san: ["%s"]\n' "$K3S_ADDRESS"
     } >"$CONFIG.new"
+    if [ "$(cat "$CONFIG.new")" = "$(cat "$CONFIG" 2>/dev/null)" ]; then
+        rm -f -- "$CONFIG.new"
+        return 0
+    fi
+    [ ! -e "$BIN" ] || mark restart
     mv -f -- "$CONFIG.new" "$CONFIG"
+    left "$CONFIG"
+}
+
+install_k3s() {
+    [ ! -e "$BIN" ] || ours || return 0
+    if [ -e "$BIN" ] && [ "$(have_version)" = "$K3S_VERSION" ]; then
+        write_config
+        # k3s reads its file when it starts
+        if marked restart; then
+            say "restarting k3s: $CONFIG changed"
+            systemctl restart k3s
+            rm -f -- "$STATE/restart"
+        fi
+        return 0
+    fi
+    local have
     if [ -n "$K3S_BINARY" ]; then
         install -D -m 0755 "$K3S_BINARY" "$BIN.new"
+        have=$(have_version "$BIN.new") || true
+        if [ "$have" != "$K3S_VERSION" ]; then
+            rm -f -- "$BIN.new"
+            refuse "$K3S_BINARY is ${have:-no program of this host}, the stack file says $K3S_VERSION; make them equal"
+        fi
+    fi
+    mark installing
+    write_config
+    if [ -n "$K3S_BINARY" ]; then
         mv -f -- "$BIN.new" "$BIN"
-        [ "$(have_version)" = "$K3S_VERSION" ] || refuse "$K3S_BINARY is $(have_version), the stack file says $K3S_VERSION; make them equal"
         if [ -n "$K3S_IMAGES" ]; then
             install -D -m 0644 "$K3S_IMAGES" "$ROOT/var/lib/rancher/k3s/agent/images/$(basename "$K3S_IMAGES")"
         fi
         say "installing k3s $K3S_VERSION from local files"
-        INSTALL_K3S_SKIP_DOWNLOAD=true INSTALL_K3S_EXEC=server sh "$K3S_SCRIPT" || refuse "k3s' own script failed; its words stand above"
+        INSTALL_K3S_SKIP_DOWNLOAD=true INSTALL_K3S_EXEC=server sh "$K3S_SCRIPT" || refuse "k3s' own script failed; see its own words"
     else
         say "installing k3s $K3S_VERSION (downloads)"
         curl -fsSL --max-time 60 https://get.k3s.io -o "$STATE/install.sh" || refuse "k3s' own script can't be downloaded; write host.k3s.files for a host without internet"
-        INSTALL_K3S_VERSION=$K3S_VERSION INSTALL_K3S_EXEC=server sh "$STATE/install.sh" || refuse "k3s' own script failed; its words stand above"
+        INSTALL_K3S_VERSION=$K3S_VERSION INSTALL_K3S_EXEC=server sh "$STATE/install.sh" || refuse "k3s' own script failed; see its own words"
     fi
+    rm -f -- "$STATE/restart"
     mark installed
 }
 
@@ -77,7 +109,7 @@ wait_ready() {
 see_toolkit() {
     [ "$K3S_GPUS" -gt 0 ] || return 0
     grep -q nvidia "$CONTAINERD" 2>/dev/null && return 0
-    if ! marked installed && ! marked installing; then
+    if ! ours; then
         refuse "the adopted k3s does not know the nvidia runtime; restart it (systemctl restart k3s) and run this again"
     fi
     say "restarting k3s: the container toolkit came after its start"

@@ -10,56 +10,74 @@ TOOLKIT_CONFIG=$ROOT/etc/nvidia-container-runtime/config.toml
 DEVICES=/var/run/nvidia-container-devices
 TOOLKIT_FILES="/usr/bin/nvidia-ctk /usr/bin/nvidia-cdi-hook /usr/bin/nvidia-container-runtime /usr/bin/nvidia-container-runtime.cdi"
 
-cluster_exists() { kind get clusters 2>/dev/null | grep -qx -- "$KIND_NAME"; }
+cluster_exists() { kind get clusters 2>/dev/null | found -x -- "$KIND_NAME"; }
+# what kind gives a cluster when it makes it, and never changes
+never_changes() { printf 'image %s, workers %s, gpus %s\n' "$KIND_IMAGE" "$KIND_WORKERS" "$KIND_GPU_NODES"; }
 docker_default_runtime() { docker info --format '{{.DefaultRuntime}}' 2>/dev/null; }
 
+configure_docker() { nvidia-ctk runtime configure --runtime=docker --config="$DAEMON" --set-as-default --cdi.enabled "$@"; }
+sees_devices_by_mounts() { grep -q '^accept-nvidia-visible-devices-as-volume-mounts *= *true' "$TOOLKIT_CONFIG" 2>/dev/null; }
+needs_changed_docker() { [ "$KIND_GPU_NODES" != none ] && ! { [ "$(docker_default_runtime)" = nvidia ] && sees_devices_by_mounts; }; }
+
 check_host() {
+    need_own
     command -v docker >/dev/null || refuse "there is no docker on this host; install Docker Engine"
     docker info >/dev/null 2>&1 || refuse "docker does not answer; start it (systemctl start docker), or join the group docker"
     command -v kind >/dev/null || refuse "there is no kind on this host; install it (https://kind.sigs.k8s.io)"
     need_architecture x86_64 aarch64
     need_memory "$MIN_MEMORY_GIB"
     need_disk "$ROOT/var" "$MIN_DISK_GIB"
+    kind get clusters >/dev/null 2>&1 || refuse "kind does not say which clusters there are; see kind get clusters"
     if cluster_exists && ! marked "made-$KIND_NAME" && [ "$KIND_ADOPT" != true ]; then
         refuse "a kind cluster $KIND_NAME is there already, and it is not ours; write another host.name, or host.kind.adopt: true"
     fi
-    # ports of a cluster that is there are held by itself
-    # shellcheck disable=SC2086
-    cluster_exists || need_free_port $KIND_PORTS
+    if cluster_exists; then
+        need_same_nodes
+        need_published_ports
+    else
+        need_own_address "$KIND_ADDRESS"
+        # shellcheck disable=SC2086
+        need_free_port $KIND_PORTS
+    fi
     [ "$KIND_GPU_NODES" != none ] || return 0
     need_gpus "$KIND_GPUS"
     if [ "$KIND_GPU_NODES" = each ] && [ "$KIND_WORKERS" -gt "$KIND_GPUS" ]; then
         refuse "gpus: each gives each of $KIND_WORKERS workers one GPU, and the stack file says $KIND_GPUS; lower workers"
     fi
     command -v nvidia-ctk >/dev/null || refuse "there is no nvidia-ctk on this host; install NVIDIA's container toolkit"
-    if [ "$(docker_default_runtime)" != nvidia ]; then
-        if [ "$KIND_CHANGE_DOCKER" != true ]; then
-            refuse "Docker's default runtime is $(docker_default_runtime), and kind's nodes get GPUs by nvidia alone; write host.kind.changeDocker: true (restarts Docker with all its containers; destroy reverts it)"
-        fi
-        need_root
+    needs_changed_docker || return 0
+    if [ "$KIND_CHANGE_DOCKER" != true ]; then
+        [ "$(docker_default_runtime)" != nvidia ] || refuse "accept-nvidia-visible-devices-as-volume-mounts is not true in $TOOLKIT_CONFIG; write host.kind.changeDocker: true, or set it"
+        refuse "Docker's default runtime is $(docker_default_runtime), and kind's nodes get GPUs by nvidia alone; write host.kind.changeDocker: true (restarts Docker with all its containers; destroy reverts it)"
     fi
+    need_root
+    command -v systemctl >/dev/null || refuse "there is no systemctl on this host to restart Docker with; make nvidia its default runtime yourself"
+    local said
+    said=$(configure_docker --dry-run 2>&1) || refuse "nvidia-ctk can't change $DAEMON ($(tail -n 1 <<<"$said")); correct that file"
 }
 
 change_docker() {
-    [ "$KIND_GPU_NODES" != none ] || return 0
-    if [ "$(docker_default_runtime)" = nvidia ] && grep -q '^accept-nvidia-visible-devices-as-volume-mounts *= *true' "$TOOLKIT_CONFIG" 2>/dev/null; then
-        return 0
-    fi
-    [ "$KIND_CHANGE_DOCKER" = true ] || refuse "accept-nvidia-visible-devices-as-volume-mounts is not true in $TOOLKIT_CONFIG; write host.kind.changeDocker: true, or set it"
+    needs_changed_docker || return 0
     keep "$DAEMON"
     keep "$TOOLKIT_CONFIG"
     mark docker-changed
-    nvidia-ctk runtime configure --runtime=docker --config="$DAEMON" --set-as-default --cdi.enabled
-    nvidia-ctk config --config-file="$TOOLKIT_CONFIG" --set accept-nvidia-visible-devices-as-volume-mounts=true --in-place
-    say "restarting Docker"
-    systemctl restart docker || true
-    [ "$(docker_default_runtime)" = nvidia ] && return 0
+    local why="nvidia-ctk failed; see its own words"
+    if configure_docker && nvidia-ctk config --config-file="$TOOLKIT_CONFIG" --set accept-nvidia-visible-devices-as-volume-mounts=true --in-place; then
+        say "restarting Docker"
+        systemctl restart docker || true
+        if [ "$(docker_default_runtime)" = nvidia ]; then
+            left "$DAEMON"
+            left "$TOOLKIT_CONFIG"
+            return 0
+        fi
+        why="Docker did not come back with nvidia as its default runtime; see journalctl -u docker"
+    fi
     # a Docker that does not come back takes every container of the host with it
     put_back "$DAEMON"
     put_back "$TOOLKIT_CONFIG"
-    systemctl restart docker || refuse "Docker did not come back with nvidia as its default runtime, nor with its files as they were, which are there again; see journalctl -u docker"
+    systemctl restart docker || refuse "Docker does not start with its files as they were, either, and they are there again: $why"
     rm -rf -- "$STATE/before" "$STATE/docker-changed"
-    refuse "Docker did not come back with nvidia as its default runtime; its files are as they were, and it runs; see journalctl -u docker"
+    refuse "Docker's files are as they were, and it runs: $why"
 }
 
 node_config() {
@@ -87,17 +105,17 @@ node_config() {
 }
 
 make_cluster() {
-    if cluster_exists; then
-        need_published_ports
-        return 0
-    fi
-    mark "made-$KIND_NAME"
+    cluster_exists && return 0
+    rm -f -- "$STATE"/loaded-*
+    never_changes >"$STATE/new-$KIND_NAME"
+    mv -f -- "$STATE/new-$KIND_NAME" "$STATE/made-$KIND_NAME"
     say "creating kind cluster $KIND_NAME"
     # a run that was killed inside kind leaves containers without a cluster
     kind delete cluster --name "$KIND_NAME" >/dev/null 2>&1 || true
     if ! node_config | kind create cluster --name "$KIND_NAME" --config - --wait 300s; then
-        kind delete cluster --name "$KIND_NAME" >/dev/null 2>&1 || true
-        refuse "kind could not make the cluster; its own words stand above"
+        # what comes under this name later is somebody else's
+        kind delete cluster --name "$KIND_NAME" >/dev/null 2>&1 && rm -f -- "$STATE/made-$KIND_NAME"
+        refuse "kind could not make the cluster; see its own words"
     fi
 }
 
@@ -108,6 +126,12 @@ need_published_ports() {
     for port in $KIND_PORTS; do
         grep -q "^$port/tcp" <<<"$published" || refuse "port $port is not published by the cluster that is there, and kind can't add one; give the team a published port (access.port: one of $(sed -n 's#^\([0-9]*\)/tcp.*#\1#p' <<<"$published" | sort -nu | grep -vx 6443 | tr '\n' ' ')), list spare ones in host.kind.ports before the cluster is made, or destroy and up again"
     done
+}
+
+need_same_nodes() {
+    local made
+    made=$(cat "$STATE/made-$KIND_NAME" 2>/dev/null || true)
+    [ -z "$made" ] || [ "$made" = "$(never_changes)" ] || refuse "the cluster was made with $made, the stack file says $(never_changes), and kind can't change that; write it as it was, or destroy and up again"
 }
 
 gpu_nodes() { kind get nodes --name "$KIND_NAME" | grep -e '-worker' || true; }

@@ -1,11 +1,19 @@
 # shellcheck shell=bash
 # Deletes the kind cluster that kind-install.sh made, and puts Docker's files back byte for byte. Safe to run twice.
 
-if [ ! -d "$STATE" ]; then
+DAEMON=$ROOT/etc/docker/daemon.json
+TOOLKIT_CONFIG=$ROOT/etc/nvidia-container-runtime/config.toml
+
+if [ ! -d "$STATE" ] || of_another_stack; then
     say "nothing of ours on this host"
     exit 0
 fi
 lock
+if marked docker-changed; then
+    need_root
+    need_as_left "$DAEMON"
+    need_as_left "$TOOLKIT_CONFIG"
+fi
 for made in "$STATE"/made-*; do
     [ -e "$made" ] || continue
     name=${made##*/made-}
@@ -14,11 +22,10 @@ for made in "$STATE"/made-*; do
     rm -f -- "$made"
 done
 if marked docker-changed; then
-    need_root
-    put_back "$ROOT/etc/docker/daemon.json"
-    put_back "$ROOT/etc/nvidia-container-runtime/config.toml"
+    put_back "$DAEMON"
+    put_back "$TOOLKIT_CONFIG"
     say "restarting Docker with its files as they were"
-    systemctl restart docker
+    systemctl restart docker || refuse "Docker does not start with its files as they were, which are there again; see journalctl -u docker"
 fi
 forget
 say "removed"

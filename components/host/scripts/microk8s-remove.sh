@@ -6,22 +6,24 @@
 OPERATOR_CRDS="clusterpolicies.nvidia.com nvidiadrivers.nvidia.com gpuclusters.nvidia.com
 computedomains.resource.nvidia.com computedomaincliques.resource.nvidia.com"
 
-if [ ! -d "$STATE" ]; then
+if [ ! -d "$STATE" ] || of_another_stack; then
     say "nothing of ours on this host"
     exit 0
 fi
 need_root
 lock
 
+# asked once: what snapd does not say must not pass for a snap that is not there
+read_snaps() { SNAPS=$(snap list) || refuse "snapd does not answer; start it (systemctl start snapd)"; }
+channel() { awk '$1 == "microk8s" {print $4}' <<<"$SNAPS"; }
 kubectl() { microk8s kubectl --request-timeout=60s "$@"; }
 
 # only where the operator was ours: an operator of somebody else keeps its objects
 remove_operator_leftovers() {
     kubectl get namespace >/dev/null 2>&1 || {
-        say "the API server does not answer; what is in the cluster is left"
-        return 0
+        refuse "the API server does not answer, and the GPU Operator's objects are in it; start it (microk8s start), then run this again"
     }
-    if kubectl get deployments -A -l app=gpu-operator --no-headers 2>/dev/null | grep -q .; then
+    if kubectl get deployments -A -l app=gpu-operator --no-headers | found .; then
         say "a GPU Operator runs that is not ours; its objects stay"
         return 0
     fi
@@ -41,8 +43,11 @@ remove_operator_leftovers() {
     done
 }
 
+SNAPS=""
+# without snapd there is no snap
+if command -v snap >/dev/null; then read_snaps; fi
 changed_runtime=false
-if snap list microk8s >/dev/null 2>&1; then
+if [ -n "$(channel)" ]; then
     if [ -s "$STATE/addons" ]; then
         tac "$STATE/addons" | while read -r addon; do
             if [ "$addon" = nvidia ]; then microk8s disable nvidia || true; fi
@@ -54,16 +59,15 @@ if snap list microk8s >/dev/null 2>&1; then
 fi
 for file in 00-nvidia.toml 99-nvidia.toml; do
     path="$ROOT/etc/containerd/conf.d/$file"
-    if [ -e "$path" ]; then
+    if there "$path" || there "$(kept_as "$path")"; then
         put_back "$path"
         changed_runtime=true
     fi
 done
-if snap list microk8s >/dev/null 2>&1; then
+if [ -n "$(channel)" ]; then
     if marked installed || marked installing; then
         say "removing microk8s"
         snap remove microk8s --purge || refuse "the snap can't be removed; see snap changes"
-        rm -rf -- "$ROOT/usr/local/nvidia/toolkit"
     else
         # an adopted one: the addons that were not there before, last first, but never what somebody may stand on
         if [ -s "$STATE/addons" ]; then
@@ -79,8 +83,12 @@ if snap list microk8s >/dev/null 2>&1; then
         fi
     fi
 fi
+# the GPU Operator's copy of the container toolkit
+if [ "$MICROK8S_OPERATOR" = true ] || marked installed || marked installing; then
+    marked toolkit-was-there || rm -rf -- "$ROOT/usr/local/nvidia/toolkit"
+fi
 if [ -s "$STATE/joined" ] && getent group microk8s >/dev/null; then
-    gpasswd -d "$(cat "$STATE/joined")" microk8s >/dev/null || true
+    while read -r user; do gpasswd -d "$user" microk8s >/dev/null || true; done <"$STATE/joined"
 fi
 forget
 say "removed"

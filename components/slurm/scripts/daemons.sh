@@ -4,7 +4,7 @@
 CONF=${SLURM_CONF_DIR:-$ROOT/etc/slurm}
 MUNGE_KEY=/etc/munge/munge.key
 
-installed() { dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
+installed() { dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null | found -x installed; }
 daemon_pids() { pgrep -x "$1" || true; }
 
 stop_daemon() {

@@ -17,6 +17,7 @@ devices() {
 
 # everything that can be seen to be wrong, before anything is changed
 check_host() {
+    need_own
     need_root
     command -v apt-get >/dev/null || refuse "Debian or Ubuntu is needed, there is no apt-get on this host"
     local name

@@ -2,7 +2,7 @@
 # Takes back what install.sh did on this host: daemons, files as they were before, packages that were not there before.
 # Safe to run twice, and on a host where install.sh stopped half-way or never ran.
 
-if [ ! -d "$STATE" ]; then
+if [ ! -d "$STATE" ] || of_another_stack; then
     say "nothing of ours on this host"
     exit 0
 fi

@@ -1,0 +1,58 @@
+"""The messages of scripts on hosts, and of ssh to them. Pure.
+
+A script says in one line what it refuses and what to do (`components/scripts/common.sh`): that line is the cause.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cli.causes.entry import Known, known
+
+_PART: Final = r"(?:\A|\n)\s*(?P<part>kind|microk8s|k3s|slurm): "
+
+HOSTS: Final[tuple[Known, ...]] = (
+    known(
+        "host-refused",
+        _PART + r"REFUSED: (?P<said>[^\n]+); (?P<todo>[^;\n]+)",
+        "{part} on the host: {said}",
+        "{todo}; then run `make up STACK={stack}` again",
+    ),
+    known(
+        "host-failed",
+        _PART + r"FAILED with exit code (?P<code>\d+): (?P<said>[^\n]+); its own words",
+        "{part} on the host: a command failed with exit code {code}: {said}",
+        "see its own words below; what was done is written down there: run `make up STACK={stack}` again, or "
+        "`make down STACK={stack}` takes it back",
+    ),
+    known(
+        "sudo-asks",
+        r"sudo: a (?:password|terminal) is required|is not in the sudoers file",
+        "sudo asks for a password on the host, and nobody is there to type it",
+        "let the user of connection run sudo without one (NOPASSWD, a file below /etc/sudoers.d), or connect as root",
+    ),
+    known(
+        "ssh-host-key",
+        r"ssh: host key mismatch",
+        "the host that answers over ssh has another key than connection.ssh.hostKey",
+        "if it was made anew: write its new key (`ssh-keyscan` prints it); else somebody else answers: find out who",
+    ),
+    known(
+        "ssh-login",
+        r"ssh: unable to authenticate",
+        "the host refuses the login over ssh",
+        "check connection.ssh.user, and that the host has the public part of the secret that connection.ssh.key names",
+    ),
+    known(
+        "ssh-key",
+        r"ssh: no key found|this private key is passphrase protected",
+        "the secret that connection.ssh.key names is no private key that can be used: none, or one with a passphrase",
+        "`pulumi config set --secret gpu-tenancy:secret-<key> < keyfile`, with a key without passphrase",
+    ),
+    known(
+        "ssh-unreachable",
+        r"after \d+ failed attempts: dial tcp (?P<address>\S+):",
+        "no ssh server answers at {address}: {why}",
+        "check connection.ssh.host and port, and the way there; nothing on it was changed",
+    ),
+)

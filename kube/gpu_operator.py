@@ -1,0 +1,63 @@
+"""The GPU Operator's own word on its state.
+
+Helm's Release is there when the operator's Deployment is: toolkit, device plugin and validation come minutes later.
+Source: gpu-operator v26.7.0, controllers/clusterpolicy_controller.go and internal/conditions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import httpx2
+
+from kube.client import connect, pause, reason_of, said
+
+READY_DEADLINE_SECONDS: Final = 900.0
+"""Its images are some gigabytes, and the container runtime restarts in between."""
+POLICY: Final = "/apis/nvidia.com/v1/clusterpolicies/cluster-policy"
+NOTHING_FOUND: Final = frozenset({"NFDLabelsMissing", "NoGPUNodes"})
+"""Reasons with which it calls itself ready because it has found no GPU, yet or at all."""
+
+
+def wait_for_gpu_operator(kubeconfig: str, deadline: float = READY_DEADLINE_SECONDS) -> None:
+    """Return once the operator says that all of its parts are ready on nodes with GPUs.
+
+    Raises `TimeoutError` that names what it says instead, and what to look at; `PermissionError` where it may not ask.
+    """
+    end = time.monotonic() + deadline
+    with connect(kubeconfig) as api:
+        while (why := _not_ready(api)) is not None:
+            if time.monotonic() > end:
+                message = (
+                    f"the GPU Operator is not ready after {deadline:.0f} s ({why}). Look at the pods in namespace "
+                    "gpu-operator that are not Running, and at their logs; then run the update again"
+                )
+                raise TimeoutError(message)
+            pause()
+
+
+def _not_ready(api: httpx2.Client) -> str | None:
+    try:
+        answer = api.get(POLICY)
+    except httpx2.TransportError as error:
+        return reason_of(error)  # the API server may restart with the container runtime
+    if answer.status_code in (401, 403):
+        raise PermissionError(said(answer))
+    if not answer.is_success:
+        return said(answer)
+    status = answer.json().get("status") or {}
+    state, conditions = status.get("state"), list(_true(status))
+    if state == "ready" and not any(reason in NOTHING_FOUND for reason, _ in conditions):
+        return None
+    words = "; ".join(message for _, message in conditions if message)
+    return f"ClusterPolicy cluster-policy is {state or 'without a state'}{': ' if words else ''}{words}"
+
+
+def _true(status: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Reason and message of each condition that holds."""
+    found = status.get("conditions")
+    for each in found if isinstance(found, list) else ():
+        if isinstance(each, dict) and each.get("status") == "True":
+            yield str(each.get("reason")), str(each.get("message") or "")

@@ -1,0 +1,78 @@
+"""The GPU Operator of ours: pods with GPUs are asked for once it says that it is ready, and its CRDs go with it."""
+
+from __future__ import annotations
+
+import pytest
+
+import kube
+from tests.components.program import lab
+from tests.components.test_kube import serving
+from tests.conftest import Declare
+from tests.settings.build import raw
+
+OPERATOR = {"stack": "gpuOperator", "runtimeClass": {"name": "nvidia", "owner": "cluster"}}
+POLICY = "/apis/nvidia.com/v1/clusterpolicies/cluster-policy"
+JOB = "kubernetes:batch/v1:Job"
+
+
+def policy(state: str, reason: str, message: str = "", kind: str = "Ready") -> tuple[int, object]:
+    """As the operator writes it: the condition that does not hold has no message."""
+    other = {"type": "Error" if kind == "Ready" else "Ready", "status": "False", "reason": reason, "message": ""}
+    holds = {"type": kind, "status": "True", "reason": reason, "message": message}
+    return 200, {"kind": "ClusterPolicy", "status": {"state": state, "conditions": [holds, other]}}
+
+
+READY = policy("ready", "Reconciled", "ClusterPolicy is ready as all resources have been successfully reconciled")
+BUSY = policy(
+    "notReady", "OperandNotReady", "ClusterPolicy is not ready; states not ready: [state-device-plugin]", "Error"
+)
+BLIND = policy("ready", "NFDLabelsMissing", "No NFD labels found")
+EMPTY = policy("ready", "NoGPUNodes", "No GPU node found, watching for new nodes to join the cluster.")
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kube.client, "POLL_SECONDS", 0.01)
+
+
+def test_it_is_awaited_until_all_of_its_parts_are_ready_on_a_gpu_node() -> None:
+    steps = [(404, "page not found"), (200, {"kind": "ClusterPolicy"}), BLIND, EMPTY, (503, "restarting"), BUSY, READY]
+    with serving({("GET", POLICY): list(steps)}) as (kubeconfig, asked):
+        kube.wait_for_gpu_operator(kubeconfig, deadline=20.0)
+    assert len(asked) == len(steps)
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        (BUSY, r"notReady: ClusterPolicy is not ready; states not ready: \[state-device-plugin\]\)"),
+        (EMPTY, r"is ready: No GPU node found"),
+        ((200, {"kind": "ClusterPolicy"}), "cluster-policy is without a state"),
+        (policy("ignored", "Reconciled"), "is ignored"),
+    ],
+)
+def test_what_it_says_at_the_end_is_told(last: tuple[int, object], said: str) -> None:
+    with serving({("GET", POLICY): [last]}) as (kubeconfig, _), pytest.raises(TimeoutError, match=said):
+        kube.wait_for_gpu_operator(kubeconfig, deadline=0.0)
+
+
+def test_a_right_that_is_missing_is_not_waited_for() -> None:
+    with serving({("GET", POLICY): [(403, "no")]}) as (kubeconfig, _), pytest.raises(PermissionError):
+        kube.wait_for_gpu_operator(kubeconfig)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "waits"),
+    [(OPERATOR, True), ({**OPERATOR, "owner": "cluster"}, False), ({"stack": "devicePlugin"}, False)],
+)
+def test_pods_that_need_a_gpu_wait_for_it(declare: Declare, gpu: dict[str, object], waits: bool) -> None:
+    recorder = declare(raw({"gpu": gpu, "check.host": True}))
+    asking = [job for job in recorder.of_type(JOB) if job.name.endswith("-job")]
+    hooks = {job.name: "gpu-software-ready" in list(job.options.hooks.before_create) for job in asking}
+    assert {name for name in hooks if name.startswith("host-check")}, "the host's own check is among them"
+    assert set(hooks.values()) == {waits}, hooks
+
+
+def test_its_crds_go_when_it_goes(declare: Declare) -> None:
+    release = declare(lab(gpu=OPERATOR, teams={})).one("kubernetes:helm.sh/v3:Release", "gpu-operator")
+    assert release.inputs["values"]["operator"] == {"runtimeClass": "nvidia", "cleanupCRD": True}
