@@ -196,8 +196,8 @@ class KaiScheduler(Component):
                 "namespace": names.KAI_NAMESPACE,
                 "labels": names.labels(team=args.team),
             },
-            # of a version: a chart's upgrade writes the CRDs anew
-            data={"crds": " ".join(crds), "version": args.release.version},
+            # nothing else: the provider replaces a ConfigMap whose data change, and a new version may bring no new kind
+            data={"crds": " ".join(crds)},
             opts=self.child(provider=args.provider, depends_on=[self.release], first=owning),
         )
 
