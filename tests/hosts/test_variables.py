@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.host.install import gpus_of_host, script
+from components.host.install import WAYS, gpus_of_host, script
 from releases.hosts import METRICS_SERVER, METRICS_SERVER_REPO
 from settings.load import parse_platform
 from tests.components.specs import made
@@ -120,3 +120,24 @@ def test_kinds_metrics_server_is_one_release_that_trusts_its_kubelets(declare: D
         "atomic": True,
     }
     assert found.provider == "host-provider"
+    component = declare(platform).one("gpu-tenancy:index:MetricsServer", "metrics-server")
+    assert component.inputs == {"version": METRICS_SERVER}
+
+
+def test_a_host_that_is_made_says_what_it_is_and_its_context(declare: Declare) -> None:
+    kind = {"provider": "kind", "address": "127.0.0.1", "kind": {"gpus": "all"}}
+    pool = {**WORKERS, "nodes": ["gpu-tenancy-worker"]}
+    recorder = declare(raw({"teams.ml": None, "teams.research": None, "host": kind, "pools.gpu": pool}))
+    component = recorder.one("gpu-tenancy:index:InstalledHost", "host-install")
+    assert {key: value for key, value in component.inputs.items() if value} == {
+        "provider": "kind",
+        "name": "gpu-tenancy",
+    }
+    (outputs,) = (said for urn, said in recorder.outputs.items() if urn.endswith("::host-install"))
+    assert outputs["context"] == "kind-gpu-tenancy"
+
+
+def test_the_context_is_the_one_that_each_distribution_writes() -> None:
+    platform = parse_platform(raw(), "unit")
+    contexts = {provider.value: way.context(platform) for provider, way in WAYS.items()}
+    assert contexts == {"kind": "kind-gpu-tenancy", "microk8s": "microk8s", "k3s": "default"}
