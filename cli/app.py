@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
-import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -63,8 +61,14 @@ def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
         say.line("\ninterrupted; a rerun is safe")
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        # whoever read our output has gone; python would complain once more when it closes stdout
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        say.no_more()  # whoever read our output has gone
+        return Exit.FAILED
+    except OSError as error:  # a disk that is full, a folder that is read-only: wherever it was met
+        say.no_more()
+        place = f"{error.filename}: " if error.filename else ""
+        say.complain(
+            CommandError(f"{place}{error.strerror or error}.", "see that there is room, and who may write there")
+        )
         return Exit.FAILED
     return Exit.OK
 

@@ -203,7 +203,7 @@ class EngineDriver:
         self._stack.need_passphrase()
         outputs = self._stack.outputs("--show-secrets") if self._stack.exists else {}
         try:
-            return kubeconfig_in(outputs, team, user=user, stack=self._place.stack)
+            return kubeconfig_in(outputs, team, user=user, platform=self._place.platform, stack=self._place.stack)
         except CommandError:
             text = None if user else self._from_certificates(team)
             if text is None:

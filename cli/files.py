@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import stat
 from pathlib import Path
 
 PRIVATE = 0o600
@@ -27,6 +28,7 @@ def write_whole(path: Path, text: str, *, mode: int) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             os.fchmod(file.fileno(), mode)  # a narrow umask could have taken the owner's own rights
+            _keep_owner(file.fileno(), path)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -35,3 +37,11 @@ def write_whole(path: Path, text: str, *, mode: int) -> None:
         with contextlib.suppress(FileNotFoundError):
             fresh.unlink()
         raise
+
+
+def _keep_owner(descriptor: int, path: Path) -> None:
+    """Give a new file to the owner of the one that it replaces: `sudo make` must not take a user's file away."""
+    with contextlib.suppress(OSError):  # there is none yet, or who runs this may give nothing away
+        there = path.lstat()
+        if stat.S_ISREG(there.st_mode) and (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()):
+            os.fchown(descriptor, there.st_uid, there.st_gid)

@@ -15,21 +15,21 @@ from cli.errors import CommandError
 from kube.client import inner
 from names import Object
 from settings.models import Platform
-from settings.tenants import tenants
+from settings.tenants import team_of, tenants
 
 TEAM_TYPE: Final = "gpu-tenancy:index:Team"
 UNFINISHED: Final = {"failed": ["the last update ended before this team was whole"]}
 
 
-def kubeconfig_in(outputs: Object, team: str, *, user: bool, stack: str) -> str:
-    """Return a team's kubeconfig from the outputs. Raises `CommandError` where there is none."""
+def kubeconfig_in(outputs: Object, team: str, *, user: bool, platform: Platform, stack: str) -> str:
+    """Return a tenant's kubeconfig from the outputs. Raises `CommandError` where there is none."""
     text = _kubeconfigs(outputs, team).get("user" if user else "admin")
     if isinstance(text, str) and text:
         return text
     which = "user kubeconfig" if user else "kubeconfig"
     fix = f"`make up STACK={stack}` first"
     if user:
-        fix = f"set teams.{team}.access.userKubeconfig: true, then `make up STACK={stack}`"
+        fix = f"set teams.{team_of(platform, team)}.access.userKubeconfig: true, then `make up STACK={stack}`"
     raise CommandError(f"the outputs of stack {stack} have no {which} of team {team}.", fix)
 
 

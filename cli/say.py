@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from io import TextIOWrapper
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -16,8 +18,31 @@ from hints import DEFAULT_STACK, for_stack
 from report.plan import Line, Tone
 from settings.problems import escaped
 
+STANDARD_ERROR: Final = 2
 WIDTH_IN_A_LOG: Final = 200
 """Columns where nobody is looking, unless COLUMNS says so: tables keep their lines whole in a log."""
+
+
+def begin() -> None:
+    """Make sure that there is something to speak on: a shell may start us with a stream closed (`>&-`), and the next
+    file that is opened would take its place. What a stream's encoding lacks is spelled out."""
+    while (spare := os.open(os.devnull, os.O_RDWR)) <= STANDARD_ERROR:
+        pass
+    os.close(spare)
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("r+", encoding="utf-8"))  # noqa: SIM115  (until the end)
+        elif isinstance(stream, TextIOWrapper) and name != "stdin":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def no_more() -> None:
+    """Let go of standard output where nothing more can be written: python would complain once more at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Subject:
@@ -72,7 +97,7 @@ def plain(text: str) -> str:
 
 def line(text: str) -> None:
     """Say one line."""
-    with suppress(BrokenPipeError):  # a reader that has gone (`| head`) must not end an update in the middle
+    with suppress(OSError):  # a reader that has gone (`| head`), a full disk: neither must end an update in the middle
         print(plain(told(text)), file=sys.stderr, flush=True)
 
 

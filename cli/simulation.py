@@ -148,7 +148,13 @@ class LabBridge:
     def kubeconfig(self, team: str, *, user: bool) -> str:
         """Return a team's kubeconfig from the secret outputs."""
         with _in_words():
-            return kubeconfig_in(self._lab.outputs(show_secrets=True), team, user=user, stack=self._place.stack)
+            return kubeconfig_in(
+                self._lab.outputs(show_secrets=True),
+                team,
+                user=user,
+                platform=self._place.platform,
+                stack=self._place.stack,
+            )
 
     def reach(self) -> Reach:
         """Return how each of the lab's servers is reached."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from textwrap import TextWrapper
 from typing import Final
@@ -14,13 +14,17 @@ from capacity.quantity import parse_quantity
 from cli import say
 from cli.errors import CommandError, InputError
 from cli.look import View
+from names import GPU_SOFTWARE_NAMESPACES, HOST_NAMESPACE, KAI_NAMESPACE
 from seen.model import Gap, Team
+from seen.plain import condition, name, namespace, text
+from seen.pods import containers, pod_of
 from seen.why import NoSuchPodError, Request, Why, for_team, leaves_of, why, would
 from settings.types import MOST_GPUS
 
 INDENT: Final = "  "
 MOST_NAMES: Final = 10
 MOST_PODS: Final = 3
+OF_THE_HOST: Final = (HOST_NAMESPACE, KAI_NAMESPACE, *GPU_SOFTWARE_NAMESPACES)
 
 
 def add_request(command: ArgumentParser) -> None:
@@ -83,21 +87,42 @@ def show_why(view: View, team: str, pod: str, *, stack: str, as_json: bool) -> N
         raise InputError("POD needs its TEAM.", f"`make why STACK={stack} TEAM=<team> POD={pod}`")
     waiting = _named(view, teams[0], pod, stack) if pod else [one for each in teams for one in view.whys(each)]
     gone = [] if pod else [one for each in teams for one in view.lost(each)]
+    own = [] if team or pod else list(_of_the_host(view))
     unseen = unseen_of(view.seen.gaps, [each.name for each in teams])
     if as_json:
         say.result(
             json.dumps(
-                {"waiting": list(map(asdict, waiting)), "lost": list(map(asdict, gone)), "notSeen": unseen}, indent=2
+                {
+                    "waiting": list(map(asdict, waiting)),
+                    "lost": list(map(asdict, gone)),
+                    "host": own,
+                    "notSeen": unseen,
+                },
+                indent=2,
             )
         )
         return
+    for one in own:
+        say.result(wrapped(f"the host, {one['namespace']}/{one['pod']}: {one['cause']}"))
     _tell(waiting)
     if gone:
         say.result("KAI took, in the last hour:")
         _tell(gone)
-    if not waiting and not gone:
-        say.result(f"{pod} does not wait" if pod else "nothing waits")
+    if not waiting and not gone and not own:
+        nothing = "nothing that is seen waits" if unseen else "nothing waits"
+        say.result(f"{pod} does not wait" if pod else nothing)
     tell_unseen(unseen)
+
+
+def _of_the_host(view: View) -> Iterator[dict[str, str]]:
+    """The pods of the host's own checks, its KAI and its GPU software that wait: every team stands on them."""
+    for pod in view.look.host.all("pods"):
+        known = pod_of(None, pod, team="")
+        if namespace(pod) in OF_THE_HOST and known.waits:
+            waiting = (text(one, "state", "waiting", "message") for one in containers(pod))
+            said = text(condition(pod, "PodScheduled"), "message") or next((one for one in waiting if one), "")
+            cause = f"{known.state}{': ' if said else ''}{said}"
+            yield {"namespace": namespace(pod), "pod": name(pod), "cause": cause}
 
 
 def _named(view: View, team: Team, pod: str, stack: str) -> list[Why]:

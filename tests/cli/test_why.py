@@ -9,6 +9,7 @@ import pytest
 from cli.errors import CommandError, InputError
 from cli.look import View
 from cli.why import show_why, show_would
+from names import HOST_NAMESPACE
 from seen.snapshot import snapshot
 from seen.why import Request
 from tests.cli.conftest import Project
@@ -86,6 +87,29 @@ def test_nothing_waits_where_all_is_well(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == "nothing waits\n"
 
 
+def test_what_every_team_stands_on_waits_too(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World()
+    full = {
+        "type": "PodScheduled",
+        "status": "False",
+        "message": "0/2 nodes are available: 2 Insufficient nvidia.com/gpu.",
+    }
+    check = {"metadata": {"name": "gpu-check-gpu-0", "namespace": HOST_NAMESPACE}, "status": {"conditions": [full]}}
+    plugin = {"metadata": {"name": "plugin-1", "namespace": "nvidia-device-plugin"}, "status": {"phase": "Pending"}}
+    others = {"metadata": {"name": "others", "namespace": "default"}, "status": {"phase": "Pending"}}
+    ended = {"metadata": {"name": "ended", "namespace": HOST_NAMESPACE}, "status": {"phase": "Succeeded"}}
+    world.plant({"add": {"host": {"pods": [check, plugin, others, ended]}}})
+    show_why(small(world), "", "", stack="dev", as_json=False)
+    assert " ".join(capsys.readouterr().out.split()) == (
+        "the host, gpu-tenancy/gpu-check-gpu-0: Pending: 0/2 nodes are available: 2 Insufficient nvidia.com/gpu. "
+        "the host, nvidia-device-plugin/plugin-1: Pending"
+    )
+    show_why(small(world), "", "", stack="dev", as_json=True)
+    assert [one["pod"] for one in json.loads(capsys.readouterr().out)["host"]] == ["gpu-check-gpu-0", "plugin-1"]
+    show_why(small(world), "ml", "", stack="dev", as_json=False)
+    assert capsys.readouterr().out == "nothing waits\n"
+
+
 def test_a_name_that_is_near_is_offered() -> None:
     with pytest.raises(InputError, match="no pod 'gate'") as error:
         show_why(real("idle"), "ml", "gate", stack="dev", as_json=False)
@@ -109,7 +133,7 @@ def test_a_team_that_can_t_be_seen_is_said_and_the_others_are_told(capsys: pytes
     show_why(small(world), "", "", stack="dev", as_json=False)
     said = capsys.readouterr()
     assert said.err == "not seen: team ml: everything (down: refused)\n"
-    assert said.out == "nothing waits\n"
+    assert said.out == "nothing that is seen waits\n"
     with pytest.raises(CommandError, match="can't be seen: its API is down: refused"):
         show_why(small(world), "ml", "train-0", stack="dev", as_json=False)
 
@@ -164,7 +188,7 @@ def test_a_number_that_is_none_is_refused_before_anything_is_asked(arguments: li
 def test_a_stack_that_was_never_made_is_no_error(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert project.run("why") == 0
     said = capsys.readouterr()
-    assert said.out == "nothing waits\n"
+    assert said.out == "nothing that is seen waits\n"
     assert "not seen: team ml: everything (not asked)" in said.err
 
 

@@ -67,6 +67,8 @@ class TestK3s:
         code, said = host.run(install(found))
         assert code == 3
         assert "is v1.30.0+k3s1, the stack file says v1.34.4+k3s1; make them equal" in said
+        assert not list((host.root / "usr/local/bin").glob("*")), "nothing half-made"
+        assert not (host.root / "etc/rancher").exists()
 
     def test_one_of_somebody_else_is_left_alone(self, host: Host) -> None:
         found = self.installed(host)
@@ -84,3 +86,33 @@ class TestK3s:
         (host.root / "opt/images.tar.zst").unlink()
         code, said = host.run(install(found))
         assert (code, "images.tar.zst can't be read on this host" in said) == (3, True)
+
+    def test_a_settings_file_that_was_there_comes_back_though_the_uninstaller_takes_its_folder(
+        self, host: Host
+    ) -> None:
+        theirs = host.file("/etc/rancher/k3s/config.yaml", "token: theirs\n")
+        found = self.installed(host)
+        assert host.run(install(found))[0] == 0
+        assert "token" not in theirs.read_text()
+        code, said = host.run(remove(found))
+        assert (code, theirs.read_text()) == (0, "token: theirs\n"), said
+
+    def test_another_address_comes_with_one_restart(self, host: Host) -> None:
+        (host.home / "nvidia.toml").write_text("")
+        found = self.installed(host)
+        assert host.run(install(found))[0] == 0
+        moved = Script(install=found.install, remove="", variables={**found.variables, "K3S_ADDRESS": "10.0.0.7"})
+        assert host.run(install(moved))[0] == 0
+        assert host.changes() == ["systemctl restart k3s"]
+        assert 'tls-san: ["10.0.0.7"]' in (host.root / "etc/rancher/k3s/config.yaml").read_text()
+        assert host.run(install(moved))[0] == 0
+        assert host.changes() == []
+
+    def test_settings_that_somebody_changed_are_not_written_over(self, host: Host) -> None:
+        found = self.installed(host)
+        assert host.run(install(found))[0] == 0
+        mine = host.file("/etc/rancher/k3s/config.yaml", "flannel-backend: none\n")
+        for text in (install(found), remove(found)):
+            code, said = host.run(text)
+            assert (code, "config.yaml was changed after us" in said) == (3, True), said
+            assert mine.read_text() == "flannel-backend: none\n"

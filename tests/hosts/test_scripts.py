@@ -88,6 +88,23 @@ def test_removal_after_a_kill_in_any_call_leaves_nothing_of_ours(provider: str, 
     killed_and_removed(provider, tmp_path, 1)
 
 
+@pytest.mark.parametrize("provider", ["kind", "microk8s"])
+def test_a_removal_that_was_killed_in_any_call_is_done_by_the_next(provider: str, tmp_path: Path) -> None:
+    for number in range(1, 30):
+        host, found = scenario(provider, tmp_path / str(number))
+        before = host.files()
+        assert host.run(install(found))[0] == 0
+        code, _ = host.run(remove(found), STUB_KILL_AT=str(number))
+        again, said = host.run(remove(found))
+        assert again == 0, said
+        assert host.files() == before, f"after a kill in call {number}"
+        assert not host.has("cluster")
+        assert not host.has("snap")
+        if code == 0:
+            return
+    pytest.fail("the script makes more calls than were tried")
+
+
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="no shellcheck: the scripts are not linted")
 @pytest.mark.parametrize("provider", ["kind", "microk8s", "k3s"])
 @pytest.mark.parametrize("part", ["install", "remove"])
