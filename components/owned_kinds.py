@@ -22,7 +22,6 @@ def own_kinds(
     namespace: str,
     crds: Sequence[str],
     release: k8s.helm.v3.Release,
-    version: str,
     provider: k8s.Provider,
     kubeconfig: pulumi.Output[str],
     team: str | None = None,
@@ -39,7 +38,7 @@ def own_kinds(
     k8s.core.v1.ConfigMap(
         f"{name}-owned-kinds",
         metadata={"name": names.OWNED_KINDS, "namespace": namespace, "labels": names.labels(team=team)},
-        # of a version: a chart's upgrade writes the CRDs anew
-        data={"crds": " ".join(crds), "version": version},
+        # nothing else: the provider replaces a ConfigMap whose data change, and a new version may bring no new kind
+        data={"crds": " ".join(crds)},
         opts=component.child(provider=provider, depends_on=[release], first=owning),
     )

@@ -119,7 +119,6 @@ class GpuSoftware(Component):
             namespace=NAMESPACES[GpuStack.GPU_OPERATOR],
             crds=[crd for crd in found.crds if not crd.endswith(DRA_GROUP)],
             release=release,
-            version=found.version,
             provider=args.provider,
             kubeconfig=args.kubeconfig,
         )

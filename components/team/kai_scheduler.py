@@ -85,7 +85,6 @@ class KaiScheduler(Component):
             namespace=names.KAI_NAMESPACE,
             crds=[kind.crd for kind in args.release.kinds],
             release=self.release,
-            version=args.release.version,
             provider=args.provider,
             kubeconfig=args.kubeconfig,
             team=args.team,
