@@ -79,9 +79,9 @@ def _everybody(peers: Iterable[Mapping[str, object]]) -> bool:
         block = maybe_text(peer, "ipBlock", "cidr")
         if block and not texts(peer, "ipBlock", "except"):
             networks.append(_network(block))
-    four = collapse_addresses(found for found in networks if isinstance(found, IPv4Network))
-    six = collapse_addresses(found for found in networks if isinstance(found, IPv6Network))
-    return any(found.prefixlen == 0 for found in (*four, *six))
+    four = [*collapse_addresses(found for found in networks if isinstance(found, IPv4Network))]
+    six = [*collapse_addresses(found for found in networks if isinstance(found, IPv6Network))]
+    return any(found.prefixlen == 0 for found in four) or any(found.prefixlen == 0 for found in six)
 
 
 def _network(block: str) -> IPv4Network | IPv6Network:
