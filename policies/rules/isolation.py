@@ -72,7 +72,7 @@ def _every_port(rule: Mapping[str, object]) -> bool:
 
 def _everybody(peers: Iterable[Mapping[str, object]]) -> bool:
     """Whether peers are all there are: any namespace, or blocks that add up to every address."""
-    networks = []
+    networks: list[IPv4Network | IPv6Network] = []
     for peer in peers:
         if _any_namespace(peer):
             return True
@@ -81,7 +81,7 @@ def _everybody(peers: Iterable[Mapping[str, object]]) -> bool:
             networks.append(_network(block))
     four = collapse_addresses(found for found in networks if isinstance(found, IPv4Network))
     six = collapse_addresses(found for found in networks if isinstance(found, IPv6Network))
-    return any(found.prefixlen == 0 for found in (*four, *six))
+    return any(found.prefixlen == 0 for found in four) or any(found.prefixlen == 0 for found in six)
 
 
 def _network(block: str) -> IPv4Network | IPv6Network:
