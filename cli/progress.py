@@ -168,10 +168,12 @@ def handed_on(send: Callable[[int], None]) -> Iterator[list[int]]:
 
     def handler(number: int, _frame: object) -> None:
         came.append(number)
-        if len(came) == 1:
-            say.line("\ninterrupted: the engine finishes what it is in the middle of; once more stops it at once")
         with suppress(ProcessLookupError):
             send(signal.SIGINT)
+        if len(came) == 1:
+            # Python refuses a line in the middle of another one; that must not cost the engine its interrupt
+            with suppress(RuntimeError):
+                say.line("\ninterrupted: the engine finishes what it is in the middle of; once more stops it at once")
 
     before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -75,14 +75,7 @@ def _kai() -> tuple[str, ...]:
 def _gpu_software() -> tuple[str, ...]:
     """What our values of the device plugin, of dcgm-exporter and of the GPU Operator may hold."""
     keys = ["gfd.enabled", "nfd.enabled", "runtimeClassName", "nvidiaDriverRoot", "tolerations.**"]
-    keys += [
-        "config.map.**",
-        "config.default",
-        "operator.runtimeClass",
-        "operator.cleanupCRD",
-        "driver.enabled",
-        "toolkit.enabled",
-    ]
+    keys += ["config.map.**", "config.default", "operator.runtimeClass", "driver.enabled", "toolkit.enabled"]
     keys += ["toolkit.env.name", "toolkit.env.value", "nodeSelector.**"]
     keys += [
         f"{of}serviceMonitor.{what}" for of in ("", "dcgmExporter.") for what in ("enabled", "additionalLabels.**")

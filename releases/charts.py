@@ -342,7 +342,6 @@ def gpu_operator_values(
     """
     values: dict[str, JSON] = {}
     put(values, "operator.runtimeClass", runtime_class)
-    put(values, "operator.cleanupCRD", True)
     put(values, "driver.enabled", False)
     put(values, "toolkit.enabled", True)
     put(values, "nfd.enabled", True)

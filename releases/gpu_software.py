@@ -166,9 +166,9 @@ _OPERATOR_TRAPS: Final = (
     ),
     Trap(
         id="crds-stay",
-        sentence="its CRDs stay after uninstalling, unless it is told to delete them",
-        handling="gpu_operator_values tells it; those of resource.nvidia.com, which its own Job leaves, stay",
-        source="GO@v25.10.1:deployments/gpu-operator/values.yaml (operator.cleanupCRD: false)",
+        sentence="its CRDs stay after uninstalling; the Job of cleanupCRD deletes NFD's too, and can hold the removal",
+        handling="they go with its namespace; those that others may use, too (NFD's, resource.nvidia.com), stay",
+        source="GO@v26.7.0:deployments/gpu-operator/templates/cleanup_crd.yaml (hook pre-delete)",
         flag="crds",
     ),
 )

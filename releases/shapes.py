@@ -260,7 +260,7 @@ class GpuOperatorRelease:
     """Registry and path of its images by value path."""
     pull_policy_keys: tuple[str, ...]
     crds: tuple[str, ...]
-    """They stay after uninstalling, unless operator.cleanupCRD."""
+    """They stay after uninstalling."""
     source: str
     traps: tuple[Trap, ...]
 

@@ -35,6 +35,8 @@ VERSION: Final = r"v?[0-9]+(?:\.[0-9]+){0,3}(?:[-+][0-9A-Za-z][-+.0-9A-Za-z]*)?"
 _HOST_LABEL: Final = r"[A-Za-z0-9](?:[-A-Za-z0-9]{0,61}[A-Za-z0-9])?"
 # its last label is not all digits: 10.0.0.256 is a mistyped address and no name
 HOST_NAME: Final = rf"(?:{_HOST_LABEL}\.)*(?![0-9]+$){_HOST_LABEL}"
+_LOWER_LABEL: Final = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+FULL_HOST_NAME: Final = rf"(?:{_LOWER_LABEL}\.)+(?![0-9]+$){_LOWER_LABEL}"
 _OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4: Final = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
 _H16: Final = r"[0-9A-Fa-f]{1,4}"

@@ -18,6 +18,7 @@ import names
 import releases
 from components.base import Component, live_hook
 from components.gpu.runtime_class import runtime_class
+from components.owned_kinds import own_kinds
 from releases import injection
 from settings.artifacts import chart_for
 from settings.models import Artifacts, Gpu, GpuStack, HostProvider, Metrics, Owner, Pool
@@ -27,6 +28,8 @@ NAMESPACES = {
     GpuStack.GPU_OPERATOR: names.GPU_OPERATOR_NAMESPACE,
 }
 DCGM_EXPORTER = "dcgm-exporter"
+DRA_GROUP = ".resource.nvidia.com"
+"""Of CRDs that NVIDIA's DRA driver brings, too: they are not the operator's alone."""
 CHARTS = {GpuStack.DEVICE_PLUGIN: "nvidia-device-plugin", GpuStack.GPU_OPERATOR: "gpu-operator"}
 
 
@@ -66,6 +69,8 @@ class GpuSoftware(Component):
             self.runtime_class = runtime_class(args.gpu.runtime_class, args.provider, self)
         if args.gpu.owner is Owner.OURS and args.gpu.stack is not GpuStack.FAKE:
             self.release = self._release(args)
+            if args.gpu.stack is GpuStack.GPU_OPERATOR:
+                self._own_kinds(args, self.release)
             if args.gpu.stack is GpuStack.GPU_OPERATOR and any(pool.gpus_per_node for pool in args.pools.values()):
                 self.ready = live_hook(f"{name}-ready", args.kubeconfig, kube.wait_for_gpu_operator)
         if args.gpu.stack is GpuStack.DEVICE_PLUGIN and args.gpu.metrics is not None:
@@ -102,6 +107,20 @@ class GpuSoftware(Component):
             max_history=5,
             timeout=600,
             opts=self.child(provider=args.provider, depends_on=needs),
+        )
+
+    def _own_kinds(self, args: GpuSoftwareArgs, release: k8s.helm.v3.Release) -> None:
+        """Not by the chart's `operator.cleanupCRD`: its Job runs before Helm removes anything, so an operator whose
+        image can't be pulled could not be removed, and it deletes node feature discovery's CRDs, whoever uses them."""
+        found = releases.GPU_OPERATOR[version(args.gpu) or ""]
+        own_kinds(
+            self,
+            CHARTS[GpuStack.GPU_OPERATOR],
+            namespace=NAMESPACES[GpuStack.GPU_OPERATOR],
+            crds=[crd for crd in found.crds if not crd.endswith(DRA_GROUP)],
+            release=release,
+            provider=args.provider,
+            kubeconfig=args.kubeconfig,
         )
 
     def _metrics(self, args: GpuSoftwareArgs, metrics: Metrics) -> k8s.helm.v3.Release:

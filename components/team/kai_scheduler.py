@@ -17,6 +17,7 @@ import kube
 import names
 import releases
 from components.base import Component, live_hook
+from components.owned_kinds import own_kinds
 from settings.artifacts import chart_for
 from settings.models import Artifacts
 
@@ -76,7 +77,18 @@ class KaiScheduler(Component):
         if args.release.needs_cluster_policy_crd and args.team is not None:
             needs.append(self._cluster_policy_crd(name, args))
         self.release = self._release(name, args, needs)
-        self._own_kinds(name, args)
+        # with a CRD would stay the Config that owns KAI's webhooks, which refuse every pod once nobody answers behind
+        # them. The garbage collector asks no webhook, so a dead KAI holds nothing
+        own_kinds(
+            self,
+            name,
+            namespace=names.KAI_NAMESPACE,
+            crds=[kind.crd for kind in args.release.kinds],
+            release=self.release,
+            provider=args.provider,
+            kubeconfig=args.kubeconfig,
+            team=args.team,
+        )
         self._topologies(name, args)
         self.register_outputs({})
 
@@ -174,32 +186,6 @@ class KaiScheduler(Component):
                 # its levels never change (the CRD's own rule)
                 opts=self.child(provider=args.provider, depends_on=[self.release], replace_on_changes=["spec"]),
             )
-
-    def _own_kinds(self, name: str, args: KaiSchedulerArgs) -> None:
-        """Make KAI's namespace the owner of its CRDs.
-
-        Helm never deletes a CRD. With it stays the Config that owns KAI's webhooks, which refuse every pod once nobody
-        answers behind them. So Kubernetes' garbage collector deletes the CRDs after the namespace, and with them all
-        that hangs on them: no webhook is asked for that, so a dead KAI holds nothing.
-
-        Done before the ConfigMap that says so is written, so an update that can't do it fails, and the next one tries
-        again. No patches of the CRDs: the provider keeps the whole object of each in the state, which the engine
-        writes after every step (0.5 MB for each KAI)."""
-        crds = [kind.crd for kind in args.release.kinds]
-        owning = live_hook(
-            f"{name}-own-kinds", args.kubeconfig, lambda text: kube.own_kinds(text, names.KAI_NAMESPACE, crds)
-        )
-        k8s.core.v1.ConfigMap(
-            f"{name}-owned-kinds",
-            metadata={
-                "name": names.OWNED_KINDS,
-                "namespace": names.KAI_NAMESPACE,
-                "labels": names.labels(team=args.team),
-            },
-            # of a version: a chart's upgrade writes the CRDs anew
-            data={"crds": " ".join(crds), "version": args.release.version},
-            opts=self.child(provider=args.provider, depends_on=[self.release], first=owning),
-        )
 
 
 def leftovers() -> list[releases.Leftover]:

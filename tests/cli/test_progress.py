@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
-from cli.progress import Progress, lines, run_shown
+import pytest
+
+from cli.progress import Progress, handed_on, lines, run_shown
 
 UP = """\
 Previewing update (dev):
@@ -129,3 +132,14 @@ def test_a_team_s_removal_takes_from_its_first_step_to_its_last() -> None:
         "team ml: removed in 5 s",
         "team ml-canary: removed in 2 s",
     ]
+
+
+def test_an_interrupt_in_the_middle_of_a_line_reaches_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: str) -> None:
+        raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stderr>'>")
+
+    sent: list[int] = []
+    monkeypatch.setattr("cli.say.line", refused)
+    with handed_on(sent.append) as came:
+        signal.raise_signal(signal.SIGTERM)
+    assert (came, sent) == ([signal.SIGTERM], [signal.SIGINT])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pulumi
 import pytest
 
 import kube
@@ -73,6 +76,27 @@ def test_pods_that_need_a_gpu_wait_for_it(declare: Declare, gpu: dict[str, objec
     assert set(hooks.values()) == {waits}, hooks
 
 
-def test_its_crds_go_when_it_goes(declare: Declare) -> None:
+def test_its_crds_go_with_its_namespace_and_no_crd_that_others_use(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, tuple[str, ...]]] = []
+    monkeypatch.setattr(kube, "own_kinds", lambda _, namespace, crds: asked.append((namespace, tuple(crds))))
+    recorder = declare(lab(gpu=OPERATOR, teams={}))
+    record = recorder.one("kubernetes:core/v1:ConfigMap", "gpu-operator-owned-kinds")
+    assert "gpu-operator-own-kinds" in record.options.hooks.before_create
+    arguments = pulumi.ResourceHookArgs(urn="", id="", name="", type="")
+    asyncio.run(recorder.hooks.by_name["gpu-operator-own-kinds"].callback(arguments))
+    # node feature discovery's are another one's, too, and those of resource.nvidia.com the DRA driver's
+    kinds = ("clusterpolicies.nvidia.com", "nvidiadrivers.nvidia.com", "gpuclusters.nvidia.com")
+    assert asked == [("gpu-operator", kinds)]
+
+
+def test_nothing_of_the_operator_has_to_run_for_its_removal(declare: Declare) -> None:
+    # the chart's own Job would hold it where the operator's image can't be pulled
     release = declare(lab(gpu=OPERATOR, teams={})).one("kubernetes:helm.sh/v3:Release", "gpu-operator")
-    assert release.inputs["values"]["operator"] == {"runtimeClass": "nvidia", "cleanupCRD": True}
+    assert release.inputs["values"]["operator"] == {"runtimeClass": "nvidia"}
+
+
+def test_an_operator_of_the_cluster_keeps_its_crds(declare: Declare) -> None:
+    recorder = declare(lab(gpu={**OPERATOR, "owner": "cluster"}, teams={}))
+    assert "gpu-operator-own-kinds" not in recorder.hooks.by_name

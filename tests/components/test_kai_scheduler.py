@@ -29,11 +29,11 @@ KINDS = (
 )
 
 
-def owned(team: str | None, version: str, *crds: str) -> dict[str, Any]:
+def owned(team: str | None, *crds: str) -> dict[str, Any]:
     labels = of_team(team) if team else OURS
     return {
         "metadata": {"name": "gpu-tenancy-owned-kinds", "namespace": "kai-scheduler", "labels": labels},
-        "data": {"crds": " ".join(crds), "version": version},
+        "data": {"crds": " ".join(crds)},
     }
 
 
@@ -86,7 +86,7 @@ def test_a_teams_kai_of_the_line_that_needs_most(declare: Declare) -> None:
                 "scheduler": {"resources": SCHEDULER},
             },
         ),
-        "owned-kinds": owned("ml", "v0.9.3", *(crd for crd in KINDS if crd != "topologies.kai.scheduler")),
+        "owned-kinds": owned("ml", *(crd for crd in KINDS if crd != "topologies.kai.scheduler")),
     }
     for each in found.values():
         assert (each.provider, each.goes_with) == ("ml-virtual-cluster-inner", "ml-virtual-cluster-vcluster")
@@ -118,7 +118,7 @@ def test_the_hosts_kai(declare: Declare) -> None:
         },
     )
     assert found["kai-scheduler"].spec == {"metadata": {"name": "kai-scheduler", "labels": OURS}}
-    assert found["owned-kinds"].spec == owned(None, "v0.16.8", *KINDS)
+    assert found["owned-kinds"].spec == owned(None, *KINDS)
     for each in found.values():
         assert (each.provider, each.goes_with) == ("host-provider", "")
 
