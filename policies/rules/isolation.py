@@ -72,15 +72,15 @@ def _every_port(rule: Mapping[str, object]) -> bool:
 
 def _everybody(peers: Iterable[Mapping[str, object]]) -> bool:
     """Whether peers are all there are: any namespace, or blocks that add up to every address."""
-    networks: list[IPv4Network | IPv6Network] = []
+    networks = []
     for peer in peers:
         if _any_namespace(peer):
             return True
         block = maybe_text(peer, "ipBlock", "cidr")
         if block and not texts(peer, "ipBlock", "except"):
             networks.append(_network(block))
-    four = collapse_addresses(found for found in networks if isinstance(found, IPv4Network))
-    six = collapse_addresses(found for found in networks if isinstance(found, IPv6Network))
+    four = [*collapse_addresses(found for found in networks if isinstance(found, IPv4Network))]
+    six = [*collapse_addresses(found for found in networks if isinstance(found, IPv6Network))]
     return any(found.prefixlen == 0 for found in four) or any(found.prefixlen == 0 for found in six)
 
 
