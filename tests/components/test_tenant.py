@@ -10,6 +10,7 @@ import pytest
 from components.team.tenant import Tenant, cluster_facts, facts, quota_hard, resolve, topologies
 from names import GPU, GPU_RESOURCES
 from settings.load import parse_platform
+from settings.models import Pool
 from tests.settings.build import raw
 
 PROPERTIES: Final = ("namespace", "owner", "own_kai", "on_host", "enforced", "is_checked", "check_queue")
@@ -78,7 +79,7 @@ def tenants(changes: dict[str, object]) -> dict[str, Tenant]:
     return resolve(parse_platform(raw(changes), "unit"))
 
 
-def tenant(name: str = "ml", **changes: object) -> Tenant:
+def tenant(name: str = "ml", /, **changes: object) -> Tenant:
     return tenants(changes)[name]
 
 
@@ -112,8 +113,14 @@ def test_a_team_under_the_hosts_kai_pays_for_none_and_gets_a_queue_for_its_check
     queues = {**ML["queues"], "gpu-check": (0, 1, 0, 1)}
     hosts = {"kai": "v0.16.8", "own_kai": False, "on_host": True, "cost": (65, 672, 2)}
     assert whole(tenant(**ON_HOST)) == {**ML, **hosts, "queues": queues, "check_queue": "ml-gpu-check"}
+    assert whole(tenant("dev", **ON_HOST)) == DEV
     named = tenant(**ON_HOST, **{"teams.ml.check": {"queue": "training"}})
     assert whole(named) == {**ML, **hosts, "check_queue": "ml-training"}
+
+
+def test_only_a_kai_that_runs_inside_decides_what_kubernetes_runs_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("releases.kubernetes_for", lambda _, kai: f"fits {kai.version if kai else 'vCluster'}")
+    assert (tenant().kubernetes, tenant(**ON_HOST).kubernetes) == ("fits v0.9.3", "fits vCluster")
 
 
 def test_the_queue_of_a_check_has_no_more_than_the_check_asks_for_and_the_team_has() -> None:
@@ -126,7 +133,7 @@ def test_the_queue_of_a_check_has_no_more_than_the_check_asks_for_and_the_team_h
 
 def test_a_team_with_the_clusters_own_scheduler_has_no_queue_and_is_checked_all_the_same() -> None:
     found = tenant(**{"teams.ml.scheduler": {"mode": "default"}, "teams.ml.queues": None})
-    none = {"kai": None, "own_kai": False, "cost": (65, 672, 2), "queues": {}, "check_queue": None}
+    none: dict[str, Any] = {"kai": None, "own_kai": False, "cost": (65, 672, 2), "queues": {}, "check_queue": None}
     assert whole(found) == {**ML, **none}
 
 
@@ -293,11 +300,17 @@ def test_the_one_way_in_from_outside_is_ours(expose: str, ways: tuple[str, str])
 
 def test_each_app_with_a_port_of_the_nodes_has_a_service_of_ours_more() -> None:
     app = {"kind": "app", "image": "a/b:1", "port": 80}
-    apps = {"inside": app, "outside": {**app, "expose": {"nodePort": 30900}}}
-    assert quota_hard(tenant("dev", **{"teams.dev.workloads": apps}))["services.nodeports"] == "2"
+    apps = {"inside": app, "too": app, "outside": {**app, "expose": {"nodePort": 30900}}}
+    assert (
+        quota_hard(tenant("dev", **{"teams.dev.resources": {"cpu": 8}, "teams.dev.workloads": apps}))[
+            "services.nodeports"
+        ]
+        == "2"
+    )
 
 
 def test_a_topology_is_told_of_each_pool_that_has_levels() -> None:
     levels = ["example.com/rack", "kubernetes.io/hostname"]
     pools = parse_platform(raw({"pools.racks": {**TWO, "nodes": ["a"], "topology": levels}}), "unit").pools
-    assert topologies({**pools, None: None, "gone": None}) == {"racks": tuple(levels)}
+    asked: dict[str | None, Pool | None] = dict(pools.items())
+    assert topologies({**asked, None: None, "gone": None}) == {"racks": tuple(levels)}
