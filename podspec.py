@@ -15,6 +15,12 @@ BASELINE_CAPABILITIES: Final = (
 """What a container has by default, so adding it adds nothing (Pod Security Standards, baseline)."""
 RESTRICTED_CAPABILITIES: Final = ("NET_BIND_SERVICE",)
 
+JUDGED: Final = (
+    # a debug container and a resize come by subresources of their own
+    ("", ("pods", "pods/ephemeralcontainers", "pods/resize", "pods/binding", "persistentvolumeclaims", "services")),
+    ("resource.k8s.io", ("resourceclaims", "resourceclaimtemplates")),
+)
+"""What a tenant's admission policy is asked about, by API group."""
 POD_FIELDS: Final = (
     "activeDeadlineSeconds", "affinity", "automountServiceAccountToken", "containers", "dnsConfig", "dnsPolicy",
     "enableServiceLinks", "ephemeralContainers", "hostAliases", "hostIPC", "hostNetwork", "hostPID", "hostUsers",

@@ -2,9 +2,12 @@
 
 import sys
 
-from cli import say
-from cli.app import main
-
 if __name__ == "__main__":
+    try:
+        from cli import say
+        from cli.app import main
+    except KeyboardInterrupt:  # loading takes half a second, and nothing was begun
+        print("\ninterrupted; nothing was begun", file=sys.stderr)
+        sys.exit(130)
     say.begin()
     sys.exit(main(sys.argv[1:]))

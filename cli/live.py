@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from http import HTTPStatus
 from typing import Final, TypeVar
 
 import httpx2
@@ -18,7 +17,6 @@ from lightkube import ApiError, Client
 from lightkube.models.authorization_v1 import ResourceAttributes, SelfSubjectAccessReviewSpec
 from lightkube.models.core_v1 import Container, PodSpec
 from lightkube.models.meta_v1 import ObjectMeta
-from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.apps_v1 import DaemonSet, Deployment
 from lightkube.resources.authorization_v1 import SelfSubjectAccessReview
 from lightkube.resources.core_v1 import Namespace, Node, Pod, Service
@@ -29,6 +27,7 @@ from capacity import amount_of, pod_request
 from cli.preflight import ClusterFacts, Fence, NodeFacts, ObjectFacts, Right, Taint
 from cli.preflight.rights import MONITORS
 from cli.preflight.software import BY_OPERATOR
+from cli.scaling import brings_nodes, has_crd
 from cli.sharing import plugin_configs
 from names import GPU, LABEL_POOL, MANAGED_BY
 
@@ -130,9 +129,10 @@ def read_facts(client: Client, rights: Sequence[Right], *, version: str, made: b
             "deployments",
             lambda: [owned(d.metadata) for d in client.list(Deployment, namespace="*") if _is_gpu_operator(d)],
         ),
-        service_monitors=attempt("customresourcedefinitions", lambda: _has_crd(client, MONITORS))
+        service_monitors=attempt("customresourcedefinitions", lambda: has_crd(client, MONITORS))
         if any(f"{right.resource}.{right.group}" == MONITORS for right in rights)
         else None,
+        brings_nodes=attempt("node autoscaler", lambda: brings_nodes(client)),
         plugin_configs=attempt("configmaps", lambda: plugin_configs(client, our_spaces)),
         kubernetes_inside=_inside(pods or (), our_spaces),
         denied=attempt("rights", lambda: _denied(client, rights)) or (),
@@ -245,16 +245,6 @@ def request(spec: PodSpec, resource: str) -> Decimal:
         overhead=_amount((spec.overhead or {}).get(resource)),
         whole=_amount(whole[resource]) if resource in whole else None,
     )
-
-
-def _has_crd(client: Client, name: str) -> bool:
-    try:
-        client.get(CustomResourceDefinition, name)
-    except ApiError as error:
-        if error.status.code != HTTPStatus.NOT_FOUND:
-            raise
-        return False
-    return True
 
 
 # --- rights -----------------------------------------------------------------------------------------------------------

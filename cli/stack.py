@@ -136,9 +136,10 @@ class Stack:
 
     def _make_place(self) -> None:
         if self.backend.folder is not None and self.backend.is_ours:
-            self.backend.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # first what may be refused: a folder that is there says that all of this was done
             if not has_passphrase(self.env):
                 self._new_passphrase()
+            self.backend.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def _new_passphrase(self) -> None:
         if "encryptionsalt" in self.raw_stack_file():
@@ -148,6 +149,7 @@ class Stack:
                 "no `secure:` value, remove the line encryptionsalt",
             )
         path = self._place.root / PASSPHRASE_FILE
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_private(path, secrets.token_urlsafe(32) + "\n")
         self.env[PASSPHRASE_IN_FILE] = str(path)
         say.line(

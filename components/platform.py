@@ -15,7 +15,6 @@ import pulumi_kubernetes as k8s
 
 import names
 import releases
-from components.base import Component
 from components.check.gpu_check import GpuCheck, GpuCheckArgs
 from components.check.host import host_requests
 from components.gpu.software import GpuSoftware, GpuSoftwareArgs
@@ -41,6 +40,7 @@ class HostParts:
     """What every team stands on."""
 
     cluster: HostCluster
+    metrics: MetricsServer | None
     pools: Mapping[str, NodePool]
     software: GpuSoftware
     kai: KaiScheduler | None
@@ -54,7 +54,7 @@ def cluster(
     secrets: Mapping[str, pulumi.Output[str]],
 ) -> HostCluster:
     """Declare the host cluster: the one of `known` (kubeconfig and context), or one that is made."""
-    provider, beside = platform.host.provider, list[Component]()
+    provider, made = platform.host.provider, None
     if known is not None:
         kubeconfig, context = pulumi.Output.secret(known[0]), known[1]
     else:
@@ -67,13 +67,10 @@ def cluster(
                 key=secrets[f"config/{ssh.key}"] if ssh else None,
             ),
         )
-        beside.append(made)
         kubeconfig, context = made.kubeconfig, WAYS[provider].context(platform)
-    found = HostCluster("host", HostClusterArgs(kubeconfig=kubeconfig, context=context, provider=provider.value))
-    if platform.host.kind is not None and platform.host.kind.metrics_server:
-        beside.append(MetricsServer("metrics-server", MetricsServerArgs(provider=found.provider)))
-    found.beside += beside
-    return found
+    return HostCluster(
+        "host", HostClusterArgs(kubeconfig=kubeconfig, context=context, provider=provider.value, install=made)
+    )
 
 
 def published_ports(platform: Platform, tenants: Mapping[str, Tenant]) -> tuple[int, ...]:
@@ -88,6 +85,7 @@ def published_ports(platform: Platform, tenants: Mapping[str, Tenant]) -> tuple[
 
 def host(platform: Platform, cluster: HostCluster, tenants: Mapping[str, Tenant]) -> HostParts:
     """Declare everything that is there before any team."""
+    metrics = _metrics(platform, cluster)
     pools = _pools(platform, cluster, tenants)
     software = GpuSoftware(
         "gpu-software",
@@ -104,11 +102,18 @@ def host(platform: Platform, cluster: HostCluster, tenants: Mapping[str, Tenant]
     kai = _host_kai(platform, cluster, software)
     return HostParts(
         cluster=cluster,
+        metrics=metrics,
         pools=pools,
         software=software,
         kai=kai,
         checks=_host_checks(platform, cluster, software, pools),
     )
+
+
+def _metrics(platform: Platform, cluster: HostCluster) -> MetricsServer | None:
+    if platform.host.kind is None or not platform.host.kind.metrics_server:
+        return None
+    return MetricsServer("metrics-server", MetricsServerArgs(provider=cluster.provider))
 
 
 def _pools(platform: Platform, cluster: HostCluster, tenants: Mapping[str, Tenant]) -> dict[str, NodePool]:
@@ -210,8 +215,8 @@ def protection(parts: HostParts, cluster: SlurmCluster | None, known: frozenset[
     """Declare what stands on all of the host and on SLURM, for the protected teams to stand on.
 
     `known`: the names of those in the state, as everywhere here."""
-    host = (parts.cluster, *parts.cluster.beside, *parts.pools.values(), parts.software, parts.kai)
-    below = [*host, *parts.checks.values(), cluster]
+    host = (parts.cluster, parts.cluster.install, parts.metrics)
+    below = [*host, *parts.pools.values(), parts.software, parts.kai, *parts.checks.values(), cluster]
     name = names.protection(None)
     return Protection(name, [made for part in below if part for made in part.made], known=name in known)
 

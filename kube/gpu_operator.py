@@ -12,7 +12,7 @@ from typing import Final
 
 import httpx2
 
-from kube.client import connect, pause, reason_of, said
+from kube.client import answered, connect, inner, pause, reason_of, said
 
 READY_DEADLINE_SECONDS: Final = 900.0
 """Its images are some gigabytes, and the container runtime restarts in between."""
@@ -41,13 +41,13 @@ def wait_for_gpu_operator(kubeconfig: str, deadline: float = READY_DEADLINE_SECO
 def _not_ready(api: httpx2.Client) -> str | None:
     try:
         answer = api.get(POLICY)
-    except httpx2.TransportError as error:
+        if answer.status_code in (401, 403):
+            raise PermissionError(said(answer))
+        if not answer.is_success:
+            return said(answer)
+        status = inner(answered(answer), "status")
+    except httpx2.RequestError as error:
         return reason_of(error)  # the API server may restart with the container runtime
-    if answer.status_code in (401, 403):
-        raise PermissionError(said(answer))
-    if not answer.is_success:
-        return said(answer)
-    status = answer.json().get("status") or {}
     state, conditions = status.get("state"), list(_true(status))
     if state == "ready" and not any(reason in NOTHING_FOUND for reason, _ in conditions):
         return None

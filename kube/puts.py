@@ -10,7 +10,7 @@ from typing import Final
 
 import httpx2
 
-from kube.client import connect, path, said
+from kube.client import answered, connect, inner, path, said
 
 APPLY: Final = {
     "Content-Type": "application/apply-patch+yaml",
@@ -33,7 +33,8 @@ def own_kinds(kubeconfig: str, namespace: str, crds: Iterable[str]) -> None:
         if not answer.is_success:
             message = f"Namespace {namespace} can't be read: {said(answer)}"
             raise RuntimeError(message)
-        owner = {"apiVersion": "v1", "kind": "Namespace", "name": namespace, "uid": answer.json()["metadata"]["uid"]}
+        uid = inner(answered(answer), "metadata").get("uid")
+        owner = {"apiVersion": "v1", "kind": "Namespace", "name": namespace, "uid": uid}
         for crd in crds:
             metadata = {"name": crd, "ownerReferences": [owner]}
             _put(

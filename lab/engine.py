@@ -20,7 +20,7 @@ from typing import NoReturn, Protocol, TypeAlias
 
 import pulumi
 from pulumi.runtime import mocks, resource, rpc, settings
-from pulumi.runtime.proto import resource_pb2, source_pb2
+from pulumi.runtime.proto import alias_pb2, resource_pb2, source_pb2
 from pulumi.runtime.stack import run_in_stack
 from pulumi.runtime.sync_await import _ensure_event_loop, _sync_await
 
@@ -145,6 +145,7 @@ class Monitor(mocks.MockMonitor):
         try:
             if self.stopped.is_set():
                 raise LabError(f"{request.name}: not begun, the run was interrupted.", "run the command again.")
+            _refuse_what_is_not_simulated(request)
             done = self._act(recorded, request.custom, plain(inputs))
         except Exception as error:  # whatever it is must reach the summary, and must not end the other resources
             self._fail(recorded, error)
@@ -244,6 +245,26 @@ def _trigger(request: Request) -> Trigger:
     kind = value.WhichOneof("kind")
     # of a mapping or a list its text: all that is ever asked is whether it is the same
     return plain(getattr(value, kind)) if kind in ("string_value", "number_value", "bool_value") else str(value)
+
+
+def _refuse_what_is_not_simulated(request: resource_pb2.RegisterResourceRequest) -> None:
+    """Raise LabError for an option that the lab would overlook, and then do something else than the engine."""
+    asked = {
+        # the SDK itself writes the types that a kind of Kubernetes had before; nothing here was made by one
+        "aliases": bool(request.aliasURNs) or any(_is_renaming(alias) for alias in request.aliases),
+        "import_": bool(request.importId),
+        "replace_with": bool(request.replace_with),
+    }
+    for option, given in asked.items():
+        if given:
+            raise LabError(
+                f"lab: the option {option} of {request.name} is not simulated.", "leave it out of lab stacks."
+            )
+
+
+def _is_renaming(alias: alias_pb2.Alias) -> bool:
+    spec = alias.spec
+    return bool(alias.urn or spec.name or spec.project or spec.stack or spec.parentUrn or spec.noParent)
 
 
 class _NoMocks(mocks.Mocks):

@@ -122,6 +122,14 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """The fields of each known kind, besides those of `METADATA`."""
 
+SECRET_TYPES: Final = (
+    *("Opaque", "kubernetes.io/basic-auth", "kubernetes.io/dockerconfigjson", "kubernetes.io/ssh-auth"),
+    *("kubernetes.io/tls", "kubernetes.io/service-account-token"),
+)
+"""Secrets that are data, and the token of an account. A bootstrap token is a right to join; a Release's is Helm's."""
+SYSTEM_NAMESPACES: Final = ("kube-system", "kube-public", "kube-node-lease")
+"""Kubernetes' own: its DNS, its accounts, and on some clouds who is an administrator (`aws-auth`) stand there."""
+
 MAKERS: Final[Mapping[str, str]] = {
     "Patch": "a patch changes an object that no rule sees whole",
     "List": "a list holds objects that no rule sees",

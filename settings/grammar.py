@@ -35,6 +35,8 @@ VERSION: Final = r"v?[0-9]+(?:\.[0-9]+){0,3}(?:[-+][0-9A-Za-z][-+.0-9A-Za-z]*)?"
 _HOST_LABEL: Final = r"[A-Za-z0-9](?:[-A-Za-z0-9]{0,61}[A-Za-z0-9])?"
 # its last label is not all digits: 10.0.0.256 is a mistyped address and no name
 HOST_NAME: Final = rf"(?:{_HOST_LABEL}\.)*(?![0-9]+$){_HOST_LABEL}"
+_LOWER_LABEL: Final = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+FULL_HOST_NAME: Final = rf"(?:{_LOWER_LABEL}\.)+(?![0-9]+$){_LOWER_LABEL}"
 _OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4: Final = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
 _H16: Final = r"[0-9A-Fa-f]{1,4}"
@@ -68,8 +70,8 @@ REGISTRY: Final = rf"{_REGISTRY}(?:/{_PATH_PART})*/?"
 INVISIBLE: Final = (
     # control characters; soft hyphen, direction marks, zero-width and other format characters; line and paragraph
     # separators; the byte order mark; tags. A terminal or a browser acts on them, and a reviewer does not see them
-    r"\u0000-\u001f\u007f-\u009f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u08e2\u115f\u1160\u17b4\u17b5\u180e"
-    r"\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
+    r"\u0000-\u001f\u007f-\u009f\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    r"\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
     "\U000110bd\U000110cd\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 """Inside of a character class."""

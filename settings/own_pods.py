@@ -16,6 +16,9 @@ from settings.problems import Problem, shown
 from settings.tenants import canary_of, said_at, team_of, tenants
 from settings.types import parse_quantity
 
+LEAST_VOLUME: Final = 1024**2
+"""Bytes. Kubernetes refuses a claim of nothing, and nobody keeps anything in less."""
+
 RESERVED_TEAM_NAMES: Final = {"host": "the host's own checks have it"}
 
 
@@ -58,6 +61,9 @@ def snapshots_can_be_taken(platform: Platform) -> Iterator[Problem]:
         path = ("teams", name, "vcluster", "snapshots")
         if team.vcluster.snapshots is None:
             continue
+        claim = team.vcluster.snapshots.claim
+        if claim is not None and parse_quantity(claim) < LEAST_VOLUME:
+            yield Problem(path=(*path, "size"), rule="must be at least 1Mi", got=shown(claim), fix="write it like 2Gi")
         if team.vcluster.backing_store == "etcd":
             yield Problem(
                 path=path,

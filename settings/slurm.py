@@ -17,8 +17,9 @@ from settings.types import Flag, Section, Whole
 Device = Annotated[
     str,
     Text(
-        rule="a path below /dev without spaces and quotes",
-        pattern=r"/dev/[A-Za-z0-9._/+:@=,-]+",
+        rule="a path below /dev without spaces and quotes, of one device, no part of it empty, . or ..",
+        # gres.conf takes a comma and brackets for a list
+        pattern=r"/dev(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._+:@=-]+)+",
         longest=200,
         example="'/dev/nvidia0'",
         stand_in="/dev/stand-in-{}",

@@ -32,6 +32,25 @@ CACHE_SHARE: Final = 0.1
 With less, vLLM ends with "No available memory for the cache blocks"."""
 
 
+_ITS_PLACE: Final = "follows from gpu, and would count in its place"
+DERIVED_FLAGS: Final = {
+    **dict.fromkeys(
+        (
+            "--gpu-memory-utilization", "--tensor-parallel-size", "-tp", "--pipeline-parallel-size", "-pp",
+            "--data-parallel-size", "-dp",
+        ),
+        _ITS_PLACE,
+    ),
+    **dict.fromkeys(("--model", "--served-model-name"), "follows from model, and the test asks for that"),
+    "--port": "is the Service's and the probes'",
+    "--api-key": "would stand in clear on a command line, and the test has none",
+}  # fmt: skip
+"""Arguments of vLLM that the rest of the stack file says, and why they are not said twice. It takes the last one."""
+
+OUR_VARIABLES: Final = ("PORT", "HOME", "APP_NAME", "APP_TEAM", "APP_NODE", "APP_SECRETS")
+"""What every app has in its environment (`components/workloads/app_spec.py`)."""
+
+
 Line = Annotated[
     str,
     Text(
@@ -50,11 +69,13 @@ Argument = Annotated[
 ]
 """One word of a command line. It may have several lines: `sh -c` takes a script."""
 
+_MODEL_PART: Final = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._][-A-Za-z0-9._]*"
+
 ModelName = Annotated[
     str,
     Text(
-        rule="a model's name at the hub or a directory (letters, digits and -._/)",
-        pattern=r"[A-Za-z0-9._][-A-Za-z0-9._/]*",
+        rule="a model's name at the hub or a directory (letters, digits and -._/, no part empty, . or ..)",
+        pattern=rf"{_MODEL_PART}(?:/{_MODEL_PART})*",
         longest=200,
         example="'Qwen/Qwen3-0.6B'",
     ),
@@ -63,8 +84,8 @@ ModelName = Annotated[
 FullHostName = Annotated[
     str,
     Text(
-        rule="a DNS name of two parts and more, in lower case",
-        pattern=rf"{grammar.DNS_LABEL}(?:\.{grammar.DNS_LABEL})+",
+        rule="a DNS name of two parts and more, in lower case, and no address",
+        pattern=grammar.FULL_HOST_NAME,
         longest=253,
         example="'demo.example.com'",
         stand_in="stand-in-{}.example",
@@ -87,7 +108,9 @@ class GpuShare(Section):
     """What one pod asks for: whole GPUs, a fraction of one, or memory of one. Exactly one of the three."""
 
     count: Whole | None = Field(default=None, ge=1, le=64, description="whole GPUs (replicas on a pool with sharing)")
-    fraction: Share | None = Field(default=None, gt=0, lt=1, description="share of one GPU; needs gpuSharing")
+    fraction: Share | None = Field(
+        default=None, ge=0.001, le=0.999, description="share of one GPU, 0.001 to 0.999; needs gpuSharing"
+    )
     memory_mib: Whole | None = Field(default=None, ge=1, description="memory of one GPU in MiB; needs gpuSharing")
 
     def given(self) -> tuple[str, ...]:

@@ -143,6 +143,8 @@ class ClusterFacts:
     gpu_operators: Sequence[ObjectFacts] | None
     service_monitors: bool | None = None
     """Whether the cluster knows ServiceMonitors; None where nobody asked, or where it could not be read."""
+    brings_nodes: bool | None = False
+    """Whether an autoscaler of nodes is there; None where it could not be read."""
     plugin_configs: Mapping[str, str] | None = None
     """The files of our device plugin's ConfigMap by name, as YAML (`preflight/sharing.py`); None where no plugin is
     ours, or where they could not be read."""

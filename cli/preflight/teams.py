@@ -57,12 +57,16 @@ def control_planes(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]
     if pools_of:
         off = f"pools.{pools_of[0]}.taint: false" + (f" and {off}" if taint in facts.nodes[node].taints else "")
     listed = ", ".join(f"{name}: {found[0]}" for name, found in sorted(taints.items())[:MOST_NODES])
-    yield error(
-        "no-node-for-control-planes",
-        "control planes",
-        f"no node takes the teams' API servers: they tolerate no taint, and every node has one ({listed})",
-        f"add a node without a taint, or take it off one: {off}",
+    said = f"no node takes the teams' API servers: they tolerate no taint, and every node has one ({listed})"
+    fix = f"add a node without a taint, or take it off one: {off}"
+    if facts.brings_nodes is False:
+        yield error("no-node-for-control-planes", "control planes", said, fix)
+        return
+    # system nodes with a taint, and all others on demand, are usual in clouds
+    whether = (
+        "its autoscaler must bring one" if facts.brings_nodes else "whether an autoscaler brings one can't be read"
     )
+    yield warning("no-node-for-control-planes", "control planes", f"{said}; {whether}", f"see that it does, or {fix}")
 
 
 def _taints_after(platform: Platform, node: NodeFacts) -> list[Taint]:

@@ -16,17 +16,19 @@ from components.base import Component
 
 @dataclass(frozen=True, kw_only=True)
 class HostClusterArgs:
-    """`kubeconfig` is the text (a secret) of a kubeconfig with one context; `context` is for people."""
+    """`kubeconfig` is the text (a secret) of a kubeconfig with one context; `context` is for people. `install`: what
+    made the cluster, where this program did."""
 
     kubeconfig: pulumi.Output[str]
     context: str
     provider: str
+    install: Component | None
 
 
 class HostCluster(Component):
-    """The cluster that holds the GPU nodes and all virtual clusters. `beside`: what else was made of the host."""
+    """The cluster that holds the GPU nodes and all virtual clusters."""
 
-    beside: list[Component]
+    install: Component | None
     provider: k8s.Provider
     uid: pulumi.Output[str]
     kubeconfig: pulumi.Output[str]
@@ -34,7 +36,7 @@ class HostCluster(Component):
 
     def __init__(self, name: str, args: HostClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, {"context": args.context, "hostProvider": args.provider}, opts)
-        self.beside = []
+        self.install = args.install
         self.kubeconfig = args.kubeconfig
         self.context = args.context
         self.provider = k8s.Provider(

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 import names
+import podspec
 from components.base import Component
 from components.team import object_rules, pod_isolation, pod_rules
 from components.team.cel import Rule
@@ -29,13 +30,6 @@ from names import Object
 from settings.models import SchedulerMode
 
 Spec: TypeAlias = Object
-
-JUDGED: Final = (
-    # a debug container and a resize come by subresources of their own
-    ("", ["pods", "pods/ephemeralcontainers", "pods/resize", "pods/binding", "persistentvolumeclaims", "services"]),
-    ("resource.k8s.io", ["resourceclaims", "resourceclaimtemplates"]),
-)
-"""What a policy is asked about, by API group."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +94,9 @@ def policy_spec(tenant: Tenant, found: Sequence[Rule]) -> Spec:
                     "apiGroups": [group],
                     "apiVersions": ["v1"] if group == "" else ["*"],
                     "operations": ["CREATE", "UPDATE"],
-                    "resources": resources,
+                    "resources": list(resources),
                 }
-                for group, resources in JUDGED
+                for group, resources in podspec.JUDGED
             ],
         },
         # an object on its way out only loses finalizers; refusing that would keep it for ever

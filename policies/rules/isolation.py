@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Final
 
 from names import team_namespace
 from policies import names
 from policies.facts import team_name
 from policies.inventory import PolicyResource
-from policies.plain import get, mapping, mappings, maybe_text, text, texts
+from policies.plain import Unreadable, get, mapping, mappings, maybe_text, text, texts, whole
 from policies.rule import Group, Rule, Scene, Stage, describe
 
 POD_SECURITY_ORDER: Final = ("privileged", "baseline", "restricted")
@@ -18,6 +19,8 @@ POD_SECURITY_ORDER: Final = ("privileged", "baseline", "restricted")
 
 DISK: Final = "ephemeral-storage"
 """What a pod writes to its node: its own files, its logs, its emptyDirs."""
+MOST_PORTS: Final = 32_768
+"""Ranges that hold half of all ports are every port."""
 
 
 def limit_range(team: PolicyResource, scene: Scene) -> Iterator[str]:
@@ -49,21 +52,55 @@ def default_deny(team: PolicyResource, scene: Scene) -> Iterator[str]:
         )
     for policy in policies:
         for direction, peers in (("ingress", "from"), ("egress", "to")):
-            for rule in mappings(policy.properties, "spec", direction):
-                if not mappings(rule, "ports") and (
-                    not mappings(rule, peers) or any(_is_everybody(peer) for peer in mappings(rule, peers))
-                ):
-                    yield (
-                        f"team {name}: {describe(policy)} allows {direction} of every peer on every port; name peers "
-                        "in "
-                        f"{peers!r}, or ports"
-                    )
+            rules = mappings(policy.properties, "spec", direction)
+            wide = [mappings(rule, peers) for rule in rules if _every_port(rule)]
+            if wide and (not all(wide) or _everybody([peer for rule in wide for peer in rule])):
+                yield (
+                    f"team {name}: {describe(policy)} allows {direction} of every peer on every port; name peers in "
+                    f"{peers!r}, or ports"
+                )
 
 
-def _is_everybody(peer: Mapping[str, object]) -> bool:
-    if get(peer, "namespaceSelector") is not None and _selects_all(peer, "namespaceSelector"):
-        return _selects_all(peer, "podSelector")
-    return maybe_text(peer, "ipBlock", "cidr") in ("0.0.0.0/0", "::/0") and not texts(peer, "ipBlock", "except")
+def _every_port(rule: Mapping[str, object]) -> bool:
+    ports = mappings(rule, "ports")
+    # without a port an item is about all of its protocol's
+    if not ports or any(get(port, "port") is None for port in ports):
+        return True
+    ranges = [port for port in ports if get(port, "endPort") is not None]
+    return sum(whole(port, "endPort") - whole(port, "port") for port in ranges) >= MOST_PORTS
+
+
+def _everybody(peers: Iterable[Mapping[str, object]]) -> bool:
+    """Whether peers are all there are: any namespace, or blocks that add up to every address."""
+    networks = []
+    for peer in peers:
+        if _any_namespace(peer):
+            return True
+        block = maybe_text(peer, "ipBlock", "cidr")
+        if block and not texts(peer, "ipBlock", "except"):
+            networks.append(_network(block))
+    four = [*collapse_addresses(found for found in networks if isinstance(found, IPv4Network))]
+    six = [*collapse_addresses(found for found in networks if isinstance(found, IPv6Network))]
+    return any(found.prefixlen == 0 for found in four) or any(found.prefixlen == 0 for found in six)
+
+
+def _network(block: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(block, strict=False)  # the API server takes 10.0.0.0/0, too
+    except ValueError:
+        message = f"ipBlock.cidr {block!r} is no block of addresses, so this cannot be checked"
+        raise Unreadable(message) from None
+
+
+def _any_namespace(peer: Mapping[str, object]) -> bool:
+    if get(peer, "namespaceSelector") is None:
+        return False
+    selector = mapping(peer, "namespaceSelector")
+    # the other operators hold for namespaces that nobody has thought of
+    named = mapping(selector, "matchLabels") or any(
+        text(found, "operator") == "In" for found in mappings(selector, "matchExpressions")
+    )
+    return not named and _selects_all(peer, "podSelector")
 
 
 def _denies_by_default(policy: PolicyResource) -> bool:
@@ -82,7 +119,10 @@ def pod_security(team: PolicyResource, scene: Scene) -> Iterator[str]:
     if declared not in POD_SECURITY_ORDER:
         yield f"team {name}: isolation {declared!r} is none of {', '.join(POD_SECURITY_ORDER)}"
         return
-    for namespace in scene.inventory.of_name(names.NAMESPACE, team_namespace(name)):
+    found = scene.inventory.of_name(names.NAMESPACE, team_namespace(name))
+    if not found:
+        yield f"team {name}: no host namespace team-{name}; create it with label {names.POD_SECURITY_LABEL}: {declared}"
+    for namespace in found:
         level = maybe_text(namespace.properties, "metadata", "labels", names.POD_SECURITY_LABEL) or "privileged"
         if level not in POD_SECURITY_ORDER or POD_SECURITY_ORDER.index(level) < POD_SECURITY_ORDER.index(declared):
             yield (
@@ -90,8 +130,12 @@ def pod_security(team: PolicyResource, scene: Scene) -> Iterator[str]:
                 f"{declared!r}; set "
                 f"label {names.POD_SECURITY_LABEL}: {declared}"
             )
-        return
-    yield f"team {name}: no host namespace team-{name}; create it with label {names.POD_SECURITY_LABEL}: {declared}"
+        version = maybe_text(namespace.properties, "metadata", "labels", f"{names.POD_SECURITY_LABEL}-version")
+        if version not in (None, "latest"):
+            yield (
+                f"team {name}: namespace team-{name} enforces Pod Security as of {version}, which lacks what came "
+                f"later; remove label {names.POD_SECURITY_LABEL}-version"
+            )
 
 
 RULES: Final = (

@@ -10,7 +10,7 @@ from names import LABEL_POOL, team_namespace
 from policies import names
 from policies.facts import team_name
 from policies.inventory import PolicyResource
-from policies.kinds import FIELDS, MAKERS, METADATA
+from policies.kinds import FIELDS, MAKERS, METADATA, SECRET_TYPES, SYSTEM_NAMESPACES
 from policies.paths import strangers
 from policies.plain import flag, get, mapping, mappings, maybe_text, text, texts, whole
 from policies.pods import CONTAINERS, pod_spec
@@ -26,7 +26,10 @@ STAYS: Final = "!object.?metadata.?deletionTimestamp.hasValue()"
 
 def known_kinds(subject: PolicyResource, scene: Scene) -> Iterator[str]:
     """A kind that the pack doesn't know is refused: nothing says what it does to pods, quotas, rights or admission."""
-    if subject.type in FIELDS or subject.type in scene.limits.allowed_kinds:
+    if subject.type in scene.limits.allowed_kinds:
+        return
+    if subject.type in FIELDS:
+        yield from _known_place(subject)
         return
     kind = subject.type.rpartition(":")[2]
     why = next((reason for end, reason in MAKERS.items() if kind.endswith(end)), "nothing says what it does")
@@ -34,6 +37,18 @@ def known_kinds(subject: PolicyResource, scene: Scene) -> Iterator[str]:
         f"{describe(subject)}: {subject.type} is no kind that the rules know: {why}; register objects of a known kind, "
         f"or add it to {scene.option('known-kinds', 'allowed_kinds')}"
     )
+
+
+def _known_place(subject: PolicyResource) -> Iterator[str]:
+    where = ("metadata", "name") if subject.type == names.NAMESPACE else ("metadata", "namespace")
+    place = maybe_text(subject.properties, *where)
+    if place in SYSTEM_NAMESPACES:
+        yield f"{describe(subject)}: {place} is Kubernetes' own; put objects of ours elsewhere"
+    if subject.type == names.SECRET:
+        type_ = maybe_text(subject.properties, "type") or "Opaque"
+        if type_ not in SECRET_TYPES:
+            known = ", ".join(SECRET_TYPES)
+            yield f"{describe(subject)}: a Secret of type {type_} is more than data; use one of {known}"
 
 
 def known_fields(subject: PolicyResource, scene: Scene) -> Iterator[str]:
@@ -126,6 +141,12 @@ def plain_node(subject: PolicyResource, _: Scene) -> Iterator[str]:
     for key in mapping(subject.properties, "metadata", "labels"):
         if not key.startswith((f"{LABEL_POOL.partition('/')[0]}/", "nvidia.com/", "run.ai/")):
             yield f"{describe(subject)}: label {key} is none of ours; the node's own labels are not ours to change"
+    for key in mapping(subject.properties, "metadata", "annotations"):
+        if not key.startswith("pulumi.com/"):
+            yield f"{describe(subject)}: annotation {key} is none of ours; the network and the kubelet go by a node's"
+    for taint in mappings(subject.properties, "spec", "taints"):
+        if text(taint, "effect") == "NoExecute":
+            yield f"{describe(subject)}: taint {text(taint, 'key')} would end pods that run there; use NoSchedule"
 
 
 def team_admission(team: PolicyResource, scene: Scene) -> Iterator[str]:
@@ -138,12 +159,21 @@ def team_admission(team: PolicyResource, scene: Scene) -> Iterator[str]:
     for policy in policies:
         yield from (f"team {name}: {describe(policy)} {said}" for said in _policy(policy, name, scene))
     bindings = scene.inventory.of_name(names.ADMISSION_BINDING, wanted)
-    if not any(
+    if not bindings or not all(
         maybe_text(found.properties, "spec", "policyName") == wanted
-        and texts(found.properties, "spec", "validationActions") == ["Deny"]
+        and "Deny" in texts(found.properties, "spec", "validationActions")
         for found in bindings
     ):
         yield f"team {name}: no binding of {wanted} with validationActions [Deny], so nothing is refused; create it"
+
+
+def _judges_all(rule: Mapping[str, object]) -> bool:
+    return (
+        {"CREATE", "UPDATE"} <= set(texts(rule, "operations"))
+        and not {"v1", "*"}.isdisjoint(texts(rule, "apiVersions"))
+        and not texts(rule, "resourceNames")
+        and (maybe_text(rule, "scope") or "*") in ("*", "Namespaced")
+    )
 
 
 def _policy(policy: PolicyResource, team: str, scene: Scene) -> Iterator[str]:
@@ -155,11 +185,15 @@ def _policy(policy: PolicyResource, team: str, scene: Scene) -> Iterator[str]:
         yield f"is not about namespace {team_namespace(team)}; select it by kubernetes.io/metadata.name"
     if any(text(found, "expression") != STAYS for found in mappings(spec, "matchConditions")):
         yield f"leaves objects out by a condition of its own; keep {STAYS} alone"
-    if not any(
-        {"CREATE", "UPDATE"} <= set(texts(found, "operations")) and "pods" in texts(found, "resources")
+    judged = {
+        (group, resource)
         for found in mappings(spec, "matchConstraints", "resourceRules")
-    ):
-        yield "does not judge pods that are made and changed; match CREATE and UPDATE of pods"
+        if _judges_all(found)
+        for group in texts(found, "apiGroups")
+        for resource in texts(found, "resources")
+    }
+    if missing := [name for group, known in podspec.JUDGED for name in known if (group, name) not in judged]:
+        yield f"does not judge every {', '.join(missing)} that is made or changed; match CREATE and UPDATE of them"
     said = {text(found, "message") for found in mappings(spec, "validations")}
     declared = [
         rule

@@ -75,13 +75,23 @@ def _asked(resource: PolicyResource, scene: Scene) -> tuple[Number, str | None]:
         fraction = maybe_fraction(resource)
         asked = number(resource.properties, "gpus") if fraction is None else fraction
         return asked, maybe_text(resource.properties, "queue")
-    fraction = decimal_annotation(resource, names.FRACTION_ANNOTATION)
     devices = decimal_annotation(resource, names.FRACTION_DEVICES_ANNOTATION)
     if devices is not None and devices < 1:
         message = f"annotation {names.FRACTION_DEVICES_ANNOTATION} must be 1 or more, got {say(devices)}"
         raise Unreadable(message)
-    each = gpu_request(resource) if fraction is None else fraction * (1 if devices is None else devices)
+    each = gpu_request(resource) + _part(resource, scene) * (1 if devices is None else devices)
     return each * _pods(resource, scene), queue_of(resource)
+
+
+def _part(workload: PolicyResource, scene: Scene) -> Number:
+    """The part of a GPU that one pod asks for by annotation: a fraction, or memory against what a GPU has."""
+    fraction = decimal_annotation(workload, names.FRACTION_ANNOTATION)
+    asked = decimal_annotation(workload, names.GPU_MEMORY_ANNOTATION)
+    if fraction is not None or asked is None:
+        return fraction or 0
+    pool = pool_of(team_of(workload, scene.inventory), scene.inventory)
+    memory = maybe_number(scene.inventory.pools[pool.name].properties, "gpuMemoryMib")
+    return asked / memory if memory else 0  # without it the rule gpu-memory refuses
 
 
 def _pods(workload: PolicyResource, scene: Scene) -> Number:
@@ -93,8 +103,12 @@ def _pods(workload: PolicyResource, scene: Scene) -> Number:
     job = ("spec", "jobTemplate", "spec") if workload.type == names.CRON_JOB else ("spec",)
     for key in ("parallelism", "replicas"):
         pods = maybe_number(workload.properties, *job, key)
-        if pods is not None:
-            return pods
+        if pods is None:
+            continue
+        if isinstance(pods, float) or pods < 0:
+            message = f"{key} must be a whole number, 0 or more, got {say(pods)}"
+            raise Unreadable(message)
+        return pods
     return 1
 
 

@@ -43,6 +43,7 @@ from settings.rules.sums import (
 )
 from settings.rules.teams import LONGEST_TEAM_NAME, names_fit, teams_have_their_place, tenants_can_be_reached
 from settings.slurm_workload_rules import slurm_workers_have_whole_nodes
+from settings.workload_pods import RULES as WORKLOAD_POD_RULES
 from settings.workload_rules import RULES as WORKLOAD_RULES
 
 __all__ = ["LONGEST_TEAM_NAME", "RULES", "Rule", "problems_of"]
@@ -71,6 +72,7 @@ RULES: Final[tuple[Rule, ...]] = (
     artifacts_are_known,
     overrides_say_what_they_are_about,
     *WORKLOAD_RULES,
+    *WORKLOAD_POD_RULES,
     slurm_workers_have_whole_nodes,
     slurm_has_its_own_gpus,
     hosts_are_made_in_one_way,

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
+from releases.slinky import RESERVED_PARTITIONS
 from settings.models import Platform
 from settings.problems import Problem, shown
+
+OF_NO_HOST: Final = ("default", "localhost")
+"""`NodeName=DEFAULT`, in any case, is what all nodes have in common (slurm.conf(5)); localhost is every host."""
 
 
 def slurm_has_its_own_gpus(platform: Platform) -> Iterator[Problem]:
@@ -14,13 +19,24 @@ def slurm_has_its_own_gpus(platform: Platform) -> Iterator[Problem]:
     if slurm is None:
         return
     for name, pool in platform.pools.items():
-        if slurm.host in pool.nodes and pool.gpus_per_node and slurm.gpus:
+        # a node may be known by its whole name, and slurm.host is the short one
+        node = next((node for node in pool.nodes if slurm.host in (node, node.partition(".")[0])), None)
+        if node is not None and pool.gpus_per_node and slurm.gpus:
             yield Problem(
                 path=("slurm", "host"),
                 rule="must be no node of a pool with GPUs: Kubernetes and SLURM would both give away its GPUs",
-                got=f"{slurm.host!r}, a node of pool {name} with {pool.gpus_per_node} GPUs",
+                got=f"{node!r}, a node of pool {name} with {pool.gpus_per_node} GPUs",
                 fix=f"take it out of pools.{name}.nodes, or remove slurm",
             )
+    reserved = {
+        "host": (slurm.host in OF_NO_HOST, "is no host's own name"),
+        "partition": (slurm.partition in RESERVED_PARTITIONS, "is a word of SLURM's own"),
+        "gpuType": ((slurm.gpu_type or "").isdigit(), "is a number to SLURM, which takes it for how many"),
+    }
+    said = {"host": slurm.host, "partition": slurm.partition, "gpuType": slurm.gpu_type}
+    for key, (taken, why) in reserved.items():
+        if taken:
+            yield Problem(path=("slurm", key), rule=why, got=shown(said[key]), fix="choose another name")
     if slurm.devices and len(slurm.devices) != slurm.gpus:
         yield Problem(
             path=("slurm", "devices"),

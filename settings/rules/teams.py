@@ -14,6 +14,7 @@ from settings.problems import Path, Problem, shown
 from settings.rules.told import told
 from settings.tenants import CANARY_SUFFIX, GREEN_SUFFIX, canary_of, path_of, said_at, slot_of, tenants
 from settings.words import choose
+from settings.workloads import App
 
 LONGEST_NAME: Final = 63
 """Kubernetes' limit for a name that is a DNS label, and for a label's value."""
@@ -192,9 +193,38 @@ def tenants_can_be_reached(platform: Platform) -> Iterator[Problem]:
                 got="no hostNames",
                 fix=f"write hostNames: [{name}.example.com] with the name that will point at it",
             )
+    yield from _names_lead_to_one(platform)
     for verdict in capacity.port_clashes(ports):
         last = verdict.about[-1]
         at = (
             said_at(platform, last, "port") if slot_of(platform, last) else (*path_of(platform, last), "access", "port")
         )
         yield told(verdict, at)
+
+
+def _names_lead_to_one(platform: Platform) -> Iterator[Problem]:
+    """A load balancer's name leads to one API server, and to no app. A name in a certificate alone leads nowhere."""
+    balanced: dict[str, str] = {}
+    for name, team in tenants(platform).items():
+        if team.access.expose is not Expose.LOAD_BALANCER:
+            continue
+        path = path_of(platform, name)
+        at = (*path, "access", "hostNames") if canary_of(platform, name) is None else (*path, "hostNames")
+        for host in team.access.host_names:
+            if balanced.setdefault(host.lower(), name) != name:
+                yield _leads_elsewhere(at, host, balanced[host.lower()])
+    for name, team in platform.teams.items():
+        for key, workload in team.workloads.items():
+            ingress = workload.expose.ingress if isinstance(workload, App) else None
+            if ingress is not None and ingress.host in balanced:
+                at = ("teams", name, "workloads", key, "expose", "ingress", "host")
+                yield _leads_elsewhere(at, ingress.host, balanced[ingress.host])
+
+
+def _leads_elsewhere(path: Path, host: str, tenant: str) -> Problem:
+    return Problem(
+        path=path,
+        rule="a name leads to one place",
+        got=f"{host}, which is the API server's of {tenant}",
+        fix="choose another name",
+    )

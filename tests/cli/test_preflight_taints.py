@@ -126,6 +126,16 @@ class TestControlPlanes:
     def test_a_taint_of_ours_that_the_file_takes_away_is_none(self) -> None:
         assert found(platform(), only(node(taints=(OURS,), taints_are_ours=True))) == []
 
+    @pytest.mark.parametrize(
+        ("brings", "said"),
+        [(True, "; its autoscaler must bring one"), (None, "; whether an autoscaler brings one can't be read")],
+    )
+    def test_a_node_that_comes_on_demand_is_not_refused_before_it_comes(self, brings: bool | None, said: str) -> None:
+        system = node(name="system-0", gpus=None, gpu_capacity=None, taints=(Taint(key="CriticalAddonsOnly"),))
+        finding = one(platform({"taint": True}), replace(only(system, node()), brings_nodes=brings))
+        assert (finding.id, finding.level) == ("no-node-for-control-planes", Level.WARNING)
+        assert finding.message.endswith(said)
+
     def test_where_no_node_can_be_read_or_no_team_is_there_nothing_is_said(self) -> None:
         assert "no-node-for-control-planes" not in {f.id for f in found(platform({"taint": True}), only())}
         empty = platform({"taint": True}).model_copy(update={"teams": {}})

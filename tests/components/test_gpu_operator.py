@@ -39,7 +39,15 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_awaited_until_all_of_its_parts_are_ready_on_a_gpu_node() -> None:
-    steps = [(404, "page not found"), (200, {"kind": "ClusterPolicy"}), BLIND, EMPTY, (503, "restarting"), BUSY, READY]
+    steps = [
+        (404, "page not found"),
+        (200, {"kind": "ClusterPolicy"}),
+        BLIND,
+        EMPTY,
+        (503, "restarting"),
+        (200, "a login page"),
+    ]
+    steps += [BUSY, READY]
     with serving({("GET", POLICY): list(steps)}) as (kubeconfig, asked):
         kube.wait_for_gpu_operator(kubeconfig, deadline=20.0)
     assert len(asked) == len(steps)

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
+import httpx2
 import pytest
 import yaml
 
@@ -165,6 +166,14 @@ class TestOwningKinds:
             }
             for crd in ("a.x", "b.y")
         ]
+
+    def test_an_owner_that_nobody_told_is_none(self) -> None:
+        with (
+            serving({("GET", "/api/v1/namespaces/n"): [(200, "a login page")]}) as (text, asked),
+            pytest.raises(httpx2.DecodingError, match="what answers is not a Kubernetes API"),
+        ):
+            kube.own_kinds(text, "n", ["a.x"])
+        assert asked == ["GET /api/v1/namespaces/n"]
 
     def test_a_crd_that_is_not_there_is_named(self) -> None:
         refused = {"kind": "Status", "message": "spec.group: Required value"}

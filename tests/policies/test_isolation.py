@@ -74,6 +74,21 @@ def test_a_policy_that_leaves_a_pod_or_a_direction_out_is_no_default_deny(spec: 
         ("ingress", {"from": [{"namespaceSelector": {"matchLabels": {}}, "podSelector": {"matchExpressions": []}}]}),
         ("egress", {"to": [{"podSelector": {}}, {"ipBlock": {"cidr": "0.0.0.0/0"}}]}),
         ("egress", {"to": [{"ipBlock": {"cidr": "::/0", "except": []}}]}),
+        ("egress", {"to": [{"ipBlock": {"cidr": "0::/0"}}]}),
+        ("egress", {"to": [{"ipBlock": {"cidr": "10.0.0.0/0"}}]}),
+        ("egress", {"to": [{"ipBlock": {"cidr": "0.0.0.0/1"}}, {"ipBlock": {"cidr": "128.0.0.0/1"}}]}),
+        ("egress", {"ports": [{"port": 1, "endPort": 65535}]}),
+        ("egress", {"ports": [{"port": 1, "endPort": 32767}, {"port": 32768, "endPort": 65535}]}),
+        ("ingress", {"ports": [{"protocol": "TCP"}]}),
+        ("ingress", {"ports": [{"port": 53}, {}]}),
+        *(
+            ("ingress", {"from": [{"namespaceSelector": {"matchExpressions": [{"key": "k", **operator}]}}]})
+            for operator in (
+                {"operator": "Exists"},
+                {"operator": "DoesNotExist"},
+                {"operator": "NotIn", "values": ["a"]},
+            )
+        ),
     ],
 )
 def test_a_rule_that_lets_every_peer_in_or_out_is_refused(direction: str, rule: object) -> None:
@@ -89,6 +104,12 @@ def test_a_rule_that_lets_every_peer_in_or_out_is_refused(direction: str, rule: 
     ("direction", "rule"),
     [
         ("ingress", {"ports": [{"port": 8443}]}),
+        ("ingress", {"ports": [{"port": "https"}, {"port": 30000, "endPort": 32767}]}),
+        (
+            "ingress",
+            {"from": [{"namespaceSelector": {"matchExpressions": [{"key": "k", "operator": "In", "values": ["a"]}]}}]},
+        ),
+        ("egress", {"to": [{"ipBlock": {"cidr": "0.0.0.0/1"}}]}),
         ("egress", {"to": [{"namespaceSelector": {}}], "ports": [{"port": 53}]}),
         ("egress", {"to": [{"podSelector": {}}]}),
         ("egress", {"to": [{"namespaceSelector": {"matchLabels": {"a": "b"}}}]}),
@@ -99,6 +120,19 @@ def test_a_rule_that_lets_every_peer_in_or_out_is_refused(direction: str, rule: 
 )
 def test_a_rule_with_named_peers_or_ports_passes(direction: str, rule: object) -> None:
     assert messages("default-deny-network", [*healthy(), network(DENY | {direction: [rule]}, "ml-more")]) == []
+
+
+def test_rules_that_let_everybody_in_together_are_refused() -> None:
+    halves = [{"to": [{"ipBlock": {"cidr": half}}]} for half in ("0.0.0.0/1", "128.0.0.0/1")]
+    assert (
+        "allows egress of every peer"
+        in messages("default-deny-network", [*healthy(), network(DENY | {"egress": halves}, "ml-halves")])[0]
+    )
+
+
+def test_a_block_that_is_none_can_not_be_judged() -> None:
+    odd = network(DENY | {"egress": [{"to": [{"ipBlock": {"cidr": "everywhere"}}]}]}, "ml-odd")
+    assert "'everywhere' is no block of addresses" in messages("default-deny-network", [*healthy(), odd])[0]
 
 
 def test_a_peer_that_is_not_known_is_a_violation() -> None:
@@ -151,3 +185,18 @@ def test_a_level_that_does_not_exist_is_refused() -> None:
 def test_a_namespace_whose_name_is_not_known_hides_nothing() -> None:
     hidden = resource(names.NAMESPACE, "other", {"metadata": {"name": UNKNOWN}})
     assert messages("pod-security-level", [hidden, team(), namespace("baseline")]) == []
+
+
+def test_a_second_namespace_of_the_name_is_judged_too() -> None:
+    # the one that is applied last is what the host has
+    open_ = resource(names.NAMESPACE, "again", {"metadata": {"name": "team-ml"}})
+    assert "enforces Pod Security level 'privileged'" in messages("pod-security-level", [*healthy(), open_])[0]
+
+
+@pytest.mark.parametrize(("version", "count"), [("v1.20", 1), ("latest", 0)])
+def test_a_namespace_is_held_to_todays_pod_security(version: str, count: int) -> None:
+    labels = {names.POD_SECURITY_LABEL: "baseline", f"{names.POD_SECURITY_LABEL}-version": version}
+    pinned = resource(names.NAMESPACE, "team-ml", {"metadata": {"name": "team-ml", "labels": labels}})
+    said = f"namespace team-ml enforces Pod Security as of {version}, which lacks what came later"
+    fix = f"remove label {names.POD_SECURITY_LABEL}-version"
+    assert messages("pod-security-level", with_(pinned)) == [f"team ml: {said}; {fix}"] * count

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from components.team.admission import Others, policy_spec, rules
 from components.team.guardrails import PRIORITY_VALUES
-from components.team.tenant import resolve
 from policies import names
 from policies.plain import UNKNOWN
-from policies.rules.objects import MOST_PRIORITY, STAYS
-from settings.load import parse_platform
-from tests.conftest import platform_of
-from tests.policies.judged import ABSENT, changed, messages, with_, without
-from tests.policies.world import healthy, job, node_patch, priority, resource, role, role_binding, team
+from policies.rules.objects import MOST_PRIORITY
+from tests.policies.judged import changed, messages
+from tests.policies.world import healthy, job, node_patch, priority, resource, role, role_binding
 
 # --- kinds ----------------------------------------------------------------------------------------------------------
 
@@ -287,94 +283,35 @@ def test_a_label_of_the_nodes_own_is_not_ours_to_write() -> None:
         assert messages("plain-node", [changed(node_patch(), "metadata/labels", {key: "x"})]) == []
 
 
-# --- admission ------------------------------------------------------------------------------------------------------
-
-
-def test_a_team_without_its_policy_or_its_binding_is_refused() -> None:
-    assert messages("team-admission", without(names.ADMISSION_POLICY)) == [
-        "team ml: no ValidatingAdmissionPolicy gpu-tenancy-team-ml, so the host lets every pod in; create it"
+@pytest.mark.parametrize("key", ["projectcalico.org/IPv4Address", "flannel.alpha.coreos.com/public-ip"])
+def test_an_annotation_that_the_nodes_network_goes_by_is_not_ours_to_write(key: str) -> None:
+    assert messages("plain-node", [changed(node_patch(), "metadata/annotations", {key: "x"})]) == [
+        f"NodePatch a100-gpu-0: annotation {key} is none of ours; the network and the kubelet go by a node's"
     ]
-    assert messages("team-admission", without(names.ADMISSION_BINDING)) == [
-        "team ml: no binding of gpu-tenancy-team-ml with validationActions [Deny], so nothing is refused; create it"
+    ours = changed(node_patch(), "metadata/annotations", {"pulumi.com/patchForce": "true"})
+    assert messages("plain-node", [ours]) == []
+
+
+def test_a_taint_that_ends_running_pods_is_refused() -> None:
+    assert messages("plain-node", [changed(node_patch(), "spec/taints/0/effect", "NoExecute")]) == [
+        "NodePatch a100-gpu-0: taint nvidia.com/gpu would end pods that run there; use NoSchedule"
     ]
-    assert messages("team-admission", healthy()) == []
 
 
-@pytest.mark.parametrize(
-    ("token", "path", "value", "said"),
-    [
-        (names.ADMISSION_BINDING, "spec/validationActions", ["Audit"], "so nothing is refused; create it"),
-        (names.ADMISSION_BINDING, "spec/validationActions", ["Warn", "Audit"], "so nothing is refused; create it"),
-        (names.ADMISSION_BINDING, "spec/policyName", "other", "so nothing is refused; create it"),
-        (
-            names.ADMISSION_POLICY,
-            "spec/failurePolicy",
-            "Ignore",
-            "lets in what it can't judge; set failurePolicy: Fail",
-        ),
-        (names.ADMISSION_POLICY, "spec/failurePolicy", ABSENT, "lets in what it can't judge"),
-        (
-            names.ADMISSION_POLICY,
-            "spec/matchConstraints/namespaceSelector/matchLabels",
-            {"kubernetes.io/metadata.name": "team-vision"},
-            "is not about namespace team-ml",
-        ),
-        (
-            names.ADMISSION_POLICY,
-            "spec/matchConstraints/namespaceSelector/matchLabels/more",
-            "x",
-            "is not about namespace team-ml",
-        ),
-        (
-            names.ADMISSION_POLICY,
-            "spec/matchConditions",
-            [{"name": "stays", "expression": STAYS}, {"name": "x", "expression": "object.metadata.name != 'sly'"}],
-            "leaves objects out by a condition of its own",
-        ),
-        (
-            names.ADMISSION_POLICY,
-            "spec/matchConstraints/resourceRules/0/operations",
-            ["UPDATE"],
-            "does not judge pods that are made and changed",
-        ),
-        (
-            names.ADMISSION_POLICY,
-            "spec/matchConstraints/resourceRules/0/operations",
-            ["CREATE"],
-            "does not judge pods that are made and changed",
-        ),
-        (
-            names.ADMISSION_POLICY,
-            "spec/matchConstraints/resourceRules/0/resources",
-            ["services"],
-            "does not judge pods that are made and changed",
-        ),
-        (names.ADMISSION_POLICY, "spec/validations", [], "lacks the rule own-nodes that its Admission declares"),
-        (names.ADMISSION_POLICY, "spec", UNKNOWN, "spec is not known at preview"),
-    ],
-)
-def test_a_policy_that_holds_less_is_refused(token: str, path: str, value: object, said: str) -> None:
-    found = next(r for r in healthy() if r.type == token)
-    assert any(said in message for message in messages("team-admission", with_(changed(found, path, value))))
+@pytest.mark.parametrize("type_", ["bootstrap.kubernetes.io/token", "helm.sh/release.v1", "sealed"])
+def test_a_secret_that_is_more_than_data_is_refused(type_: str) -> None:
+    secret = resource(names.SECRET, "s", {"metadata": {"name": "s"}, "type": type_})
+    assert f"Secret s: a Secret of type {type_} is more than data" in messages("known-kinds", [secret])[0]
+    for plain in (None, "Opaque", "kubernetes.io/dockerconfigjson", "kubernetes.io/service-account-token"):
+        assert messages("known-kinds", [changed(secret, "type", plain)]) == []
+    assert "type is not known at preview" in messages("known-kinds", [changed(secret, "type", UNKNOWN)])[0]
 
 
-def test_without_an_admission_component_nothing_is_declared_and_that_is_a_violation() -> None:
-    assert "lacks the rule (any) that its Admission declares" in messages("team-admission", without(names.ADMISSION))[0]
-
-
-def test_the_programs_own_policies_hold() -> None:
-    for tenant in resolve(parse_platform(platform_of("prod"), "test")).values():
-        found = rules(tenant, Others(nodes=(), queues=()), "nvidia")
-        name = f"gpu-tenancy-team-{tenant.name}"
-        world = [
-            team(tenant.name),
-            resource(names.ADMISSION, "a", {"team": tenant.name, "rules": [rule.name for rule in found]}),
-            resource(names.ADMISSION_POLICY, "p", {"metadata": {"name": name}, "spec": policy_spec(tenant, found)}),
-            resource(
-                names.ADMISSION_BINDING,
-                "b",
-                {"metadata": {"name": name}, "spec": {"policyName": name, "validationActions": ["Deny"]}},
-            ),
-        ]
-        assert messages("team-admission", world) == []
-        assert messages("known-fields", world) == []
+@pytest.mark.parametrize("place", ["kube-system", "kube-public", "kube-node-lease"])
+def test_an_object_among_kubernetes_own_is_refused(place: str) -> None:
+    said = f"x: {place} is Kubernetes' own; put objects of ours elsewhere"
+    auth = resource(names.CONFIG_MAP, "x", {"metadata": {"name": "aws-auth", "namespace": place}})
+    assert messages("known-kinds", [auth]) == [f"ConfigMap {said}"]
+    itself = resource(names.NAMESPACE, "x", {"metadata": {"name": place}})
+    assert messages("known-kinds", [itself]) == [f"Namespace {said}"]
+    assert messages("known-kinds", [changed(auth, "metadata/namespace", "team-ml")]) == []

@@ -8,7 +8,7 @@ from policies import names
 from policies.inventory import PolicyResource
 from policies.plain import UNKNOWN
 from tests.policies.judged import changed, messages, result
-from tests.policies.world import check, job, leaf, pool, team
+from tests.policies.world import check, job, leaf, pool, resource, team
 
 
 def part_job(**annotations: str) -> PolicyResource:
@@ -255,3 +255,43 @@ def test_no_container_asks_for_less_than_nothing(gpus: object) -> None:
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_a_number_of_a_team_that_nothing_can_be_compared_with_is_refused(number: float) -> None:
     assert messages("workload-within-quota", [team(gpuLimit=number), job()]) != []
+
+
+def annotated(kind: str = names.DEPLOYMENT, /, replicas: object = 1, **marks: str) -> PolicyResource:
+    asks = job("ml-job", None, containers=[{"name": "c", "image": "a:1.0"}])
+    marked = changed(asks, "spec/template/metadata/annotations", {k.replace("_", "-"): v for k, v in marks.items()})
+    return resource(kind, "w", changed(marked, "spec/replicas", replicas).properties)
+
+
+@pytest.mark.parametrize(
+    ("workload", "asked"),
+    [
+        (annotated(gpu_memory="40960", replicas=14), "7"),
+        (annotated(gpu_memory="81920", gpu_fraction_num_devices="7"), "7"),
+        # a whole GPU beside a part is no part
+        (
+            changed(
+                annotated(gpu_fraction="0.5"),
+                "spec/template/spec/containers",
+                [{"name": "c", "resources": {"limits": {"nvidia.com/gpu": "7"}}}],
+            ),
+            "7.5",
+        ),
+    ],
+)
+def test_parts_by_memory_and_whole_gpus_beside_parts_are_counted(workload: PolicyResource, asked: str) -> None:
+    assert messages("workload-within-quota", [pool(), team(), workload])[0] == (
+        f"Deployment w: asks for {asked}, team ml has a limit of 6; ask for less"
+    )
+
+
+def test_memory_within_the_limit_passes() -> None:
+    assert messages("workload-within-quota", [pool(), team(), annotated(gpu_memory="40960", replicas=12)]) == []
+
+
+@pytest.mark.parametrize("replicas", [-3, 1.5])
+def test_a_number_of_pods_that_is_none_is_a_violation(replicas: float) -> None:
+    asks = annotated(gpu_fraction="0.5", replicas=replicas)
+    assert messages("workload-within-quota", [pool(), team(), asks]) == [
+        f"Deployment w: replicas must be a whole number, 0 or more, got {replicas}"
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 
+import podspec
 from names import KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM
 from policies import names
 from policies.inventory import PolicyResource
@@ -115,11 +116,12 @@ def admission(name: str = "ml") -> list[PolicyResource]:
                         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": f"team-{name}"}},
                         "resourceRules": [
                             {
-                                "apiGroups": [""],
+                                "apiGroups": [group],
                                 "apiVersions": ["v1"],
                                 "operations": ["CREATE", "UPDATE"],
-                                "resources": ["pods", "pods/ephemeralcontainers"],
+                                "resources": list(resources),
                             }
+                            for group, resources in podspec.JUDGED
                         ],
                     },
                     "matchConditions": [{"name": "stays", "expression": STAYS}],

@@ -30,6 +30,11 @@ UNSEEN = {
     "byte order mark": "\ufeffa",
     "tag": "a\U000e0041",
     "hangul filler": "a\u3164",
+    "blank braille": "a\u2800",
+    "joiner of graphemes": "a\u034fb",
+    "Mongolian variation": "a\u180bb",
+    "no character": "a\uffff",
+    "unassigned and ignored": "a\ufff0",
 }
 """What no text may have, whatever it is for: a terminal or browser acts on it, or nobody sees it."""
 
