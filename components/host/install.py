@@ -103,9 +103,8 @@ def gpus_of_host(platform: Platform) -> int:
     if platform.gpu.stack is GpuStack.FAKE:
         return 0
     kind, pools = platform.host.kind, platform.pools.values()
-    each = [pool.gpus_per_node for pool in pools if pool.size]
     if kind is not None and kind.gpus == "all":
-        return max(each, default=0)
+        return max(pool.gpus_per_node for pool in pools)
     return sum(pool.size * pool.gpus_per_node for pool in pools)
 
 

@@ -13,6 +13,7 @@ from components.team import kai_scheduler
 from tests.components.program import lab
 from tests.components.specs import OURS, made, of_team
 from tests.conftest import Declare
+from tests.settings.build import raw
 
 OPERATOR = {"requests": {"cpu": "5m", "memory": "48Mi"}, "limits": {"memory": "512Mi"}}
 SMALL = {"requests": {"cpu": "5m", "memory": "48Mi"}, "limits": {"memory": "256Mi"}}
@@ -188,3 +189,17 @@ def test_a_mirror_is_where_chart_and_images_come_from(declare: Declare) -> None:
     spec = made(declare(lab("ml", artifacts=artifacts)), "ml-scheduler")["release"].spec
     assert spec["chart"] == "oci://registry.example.com/charts/kai-scheduler"
     assert spec["values"]["global"]["registry"] == "registry.example.com/nvidia/kai-scheduler"
+
+
+def test_a_mirror_that_is_a_repository_of_charts_is_named_beside_the_chart(declare: Declare) -> None:
+    artifacts = {"charts": {"kai-scheduler@v0.9.3": "https://charts.example.com/kai"}}
+    spec = made(declare(lab("ml", artifacts=artifacts)), "ml-scheduler")["release"].spec
+    assert (spec["chart"], spec["version"]) == ("kai-scheduler", "v0.9.3")
+    assert spec["repositoryOpts"] == {"repo": "https://charts.example.com/kai"}
+
+
+def test_the_release_is_told_whether_a_fraction_is_a_limit(declare: Declare) -> None:
+    shares = {"mode": "virtual", "version": "v0.16.8", "gpuSharing": {"enforce": "memory"}}
+    limited: dict[str, object] = {"teams.ml.scheduler": shares, "teams.ml.isolation": "privileged"}
+    spec = made(declare(raw({**limited, "teams.research": None})), "ml-scheduler")["release"].spec
+    assert spec["values"]["binder"]["plugins"] == {"hamicore": {"enabled": True}}

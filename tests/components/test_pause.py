@@ -126,6 +126,33 @@ class TestStopping:
         assert [call for call in asked if call.startswith("DELETE")] == [f"DELETE {PODS}/mine", f"DELETE {PODS}/late"]
         assert asked[0] == f"GET {PODS} labelSelector=ours"
 
+    def test_three_looks_in_a_row_without_a_pod_are_the_end(self) -> None:
+        dns, late = listing(pod("dns", "kube-system")), listing(pod("late", "work"))
+        answers: dict[tuple[str, str], list[tuple[int, object]]] = {
+            ("GET", PODS): [dns],
+            ("DELETE", f"{PODS}/late"): [(200, {})],
+        }
+        with serving(answers) as (text, asked):
+            assert kube.stop_pods(text, "team-ml", label="ours", kept=KEPT) == []
+            assert len(asked) == 3
+            asked.clear()
+            answers["GET", PODS][:] = [dns, dns, late, dns]
+            assert kube.stop_pods(text, "team-ml", label="ours", kept=KEPT) == ["late"]
+        assert [call.split()[0] for call in asked] == ["GET", "GET", "GET", "DELETE", "GET", "GET", "GET"]
+
+    def test_a_pod_that_comes_again_under_its_name_is_stopped_again_and_one_that_goes_already_is_ours_too(self) -> None:
+        again = pod("again", "work")
+        going = pod("going", "work", deletionTimestamp="2026-11-26T00:00:00Z")
+        answers: dict[tuple[str, str], list[tuple[int, object]]] = {
+            ("GET", PODS): [listing(again, going), listing(again, going), listing()],
+            ("DELETE", f"{PODS}/again"): [(200, {})],
+            ("DELETE", f"{PODS}/going"): [(200, {})],
+        }
+        with serving(answers) as (text, asked):
+            assert kube.stop_pods(text, "team-ml", label="ours", kept=KEPT) == ["again", "going"]
+        deleted = [call.rpartition("/")[2] for call in asked if call.startswith("DELETE")]
+        assert deleted == ["again", "going", "again"]
+
     def test_work_on_a_gpu_is_stopped_in_tenancy_s_own_namespaces_too(self) -> None:
         hidden = pod("hidden", "kube-system")
         hidden["spec"] = {"containers": [{"name": "side"}, {"name": "x", "resources": {"limits": {GPU: "1"}}}]}

@@ -54,6 +54,12 @@ def test_a_script_on_this_machine(made: list[tuple[str, str, dict[str, Any]]]) -
         assert (name, given) == (expected[0], {**alike, **expected[1]})
 
 
+def test_what_takes_a_script_back_is_registered_before_it_runs(made: list[tuple[str, str, dict[str, Any]]]) -> None:
+    command.run("unit", SCRIPT, Connection.model_validate({}), None, OPTS)
+    needs = {name: [str(other.stdout) for other in given["opts"].depends_on or ()] for _, name, given in made}
+    assert needs == {"unit-removal": [], "unit": ["printed by unit-removal"]}
+
+
 def of_both(shell: str) -> list[tuple[str, dict[str, str]]]:
     """What takes it back comes first."""
     owned = replace(SCRIPT, variables={**SCRIPT.variables, "OWNER": "project/stack"})

@@ -127,3 +127,11 @@ def test_metrics_server_comes_with_kinds_settings_where_asked(declare: Declare) 
     found = declare(raw({**kind(metricsServer=True), **SMALL})).one(release, "metrics-server-release")
     assert found.inputs["values"] == {"args": ["--kubelet-insecure-tls"]}
     assert found.inputs["repositoryOpts"] == {"repo": "https://kubernetes-sigs.github.io/metrics-server"}
+
+
+def test_over_ssh_without_the_key_nothing_is_registered(declare: Declare) -> None:
+    platform = raw({**kind(), **SMALL})
+    ssh = {"host": "10.0.0.9", "key": "batch", "hostKey": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample"}
+    platform["host"]["connection"] = {"ssh": ssh}
+    with pytest.raises(Exception, match=r"host\.connection\.ssh\.key: needs the secret batch"):
+        declare(platform)

@@ -91,6 +91,18 @@ def test_k3s_is_told_its_version_and_the_files_that_it_comes_from() -> None:
     }
 
 
+def test_k3s_from_files_is_told_of_images_only_where_they_are_named() -> None:
+    files = {"binary": "/srv/k3s", "script": "/srv/install.sh"}
+    gpu = {"stack": "devicePlugin", "runtimeClass": THEIRS}
+
+    def of(**more: str) -> tuple[str, ...]:
+        found = told({"provider": "k3s", "k3s": {"files": {**files, **more}}}, gpu=gpu)
+        return tuple(found[f"K3S_{name}"] for name in ("BINARY", "IMAGES", "SCRIPT"))
+
+    assert of() == ("/srv/k3s", "", "/srv/install.sh")
+    assert of(images="/srv/images.tar") == ("/srv/k3s", "/srv/images.tar", "/srv/install.sh")
+
+
 def test_the_gpus_of_a_machine_are_counted_once_where_its_nodes_share_them() -> None:
     def gpus(**changes: object) -> int:
         platform = parse_platform(raw({"teams.ml": None, "teams.research": None, **changes}), "unit")

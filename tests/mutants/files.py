@@ -46,6 +46,7 @@ def _components(*names: str) -> tuple[str, ...]:
 _WORKLOADS: Final = (*_components(), "tests/workloads/test_program.py", "tests/workloads/test_rules.py")
 _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
     "components/base.py": _components("virtual_cluster", "guardrails", "program", "one_failed_team"),
+    "components/owned_kinds.py": _components("kai_scheduler", "gpu_operator", "kube"),
     "components/command.py": ("tests/hosts/test_command.py",),
     "components/failures.py": ("tests/components/test_failures.py", "tests/components/test_one_failed_team.py"),
     "components/platform.py": (
@@ -53,7 +54,11 @@ _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
         "tests/hosts/test_program.py",
     ),
     "components/retry.py": _components("retry"),
-    "components/secrets.py": ("tests/workloads/test_program.py", "tests/slurm/test_slurm.py"),
+    "components/secrets.py": (
+        "tests/workloads/test_program.py",
+        "tests/slurm/test_slurm.py",
+        "tests/hosts/test_program.py",
+    ),
     "components/check/gpu_check.py": _components("check", "program_checks"),
     "components/check/host.py": _components("check", "program_checks"),
     "components/check/job.py": ("tests/components/test_job.py", "tests/components/test_job_rights.py"),
@@ -78,8 +83,9 @@ _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
     "components/protection.py": _components("stands_on_all"),
     "components/team/queues.py": _components("queues", "life"),
     "components/team/team.py": _components("program_checks", "program", "one_failed_team", "pause", "blue_green"),
-    "components/team/tenant.py": _components("guardrails", "queues", "virtual_cluster", "pause", "life", "program"),
+    "components/team/tenant.py": ("tests/components/test_tenant.py",),
     "components/team/virtual_cluster.py": _components("virtual_cluster", "snapshots", "program"),
+    "components/workloads/slurm.py": ("tests/workloads/test_slurm.py",),
     **{
         f"components/workloads/{name}.py": _WORKLOADS
         for name in ("app", "app_spec", "inference", "inference_spec", "pods", "workloads")
@@ -94,9 +100,10 @@ def _plain(*names: str) -> tuple[str, ...]:
 _KUBE: Final = "tests/components/test_kube.py"
 _OF_KUBE: Final[dict[str, tuple[str, ...]]] = {
     "kube/__init__.py": (_KUBE, *_plain("virtual_cluster")),
-    "kube/client.py": (_KUBE, *_plain("snapshots"), "tests/cli/test_health.py"),
+    "kube/client.py": (*_plain("kube_client"), _KUBE, *_plain("snapshots"), "tests/cli/test_health.py"),
     "kube/contents.py": _plain("snapshots"),
     "kube/footprint.py": ("tests/cli/test_footprint.py",),
+    "kube/gpu_operator.py": _plain("gpu_operator"),
     "kube/health.py": ("tests/cli/test_health.py",),
     "kube/kubeconfig.py": _plain("kubeconfig"),
     "kube/leftovers.py": (_KUBE,),
@@ -141,6 +148,14 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
         )
         for room in ("quantity", "claims", "gpus", "room", "ports", "sets", "words")
     },
+    "capacity/fenced.py": ("tests/test_fenced.py",),
+    "capacity/pods.py": ("tests/test_pods.py",),
+    "policies/bundle.py": (f"{_POLICIES}/test_bundle.py",),
+    "policies/charts.py": _first("charts"),
+    "policies/kinds.py": _first("objects", "rules"),
+    "policies/names.py": _first("objects", "rules"),
+    "policies/rights.py": _first("objects", "rules"),
+    "policies/start.py": (f"{_POLICIES}/test_pack.py", f"{_POLICIES}/test_bundle.py"),
     **_OF_COMPONENTS,
     **_OF_KUBE,
     "probe/injection.py": ("tests/probe/test_injection.py", "tests/probe/test_sharing.py"),
