@@ -8,6 +8,7 @@ from itertools import combinations
 import pytest
 
 from capacity import PoolCapacity, TenantClaim, unfit
+from capacity.fenced import without
 from releases import Footprint
 
 POOL = PoolCapacity(name="a", nodes=("n0", "n1", "n2"), size=3, gpus_per_node=4)
@@ -92,3 +93,16 @@ def test_a_brute_force_count_agrees() -> None:
             for some in sets
         ) and all(set(team.nodes) - set(out) for team in teams)
         assert (not said(*teams, out=out)) == fits, (teams, out)
+
+
+def test_each_is_told_at_what_is_to_be_changed_and_who_needs_no_pool_is_not() -> None:
+    teams = claim("ml", 4, "n0"), claim("research", 8), claim("dev", 0, pool="")
+    found = unfit([POOL], [*teams[:1], teams[2]], None, {"a": ("n0",)})
+    assert [(verdict.about, verdict.field) for verdict in found] == [(("ml",), "nodes")]
+    found = unfit([POOL], teams[1:], None, {"a": ("n0", "n1")})
+    assert (("research",), "quota") in [(verdict.about, verdict.field) for verdict in found]
+    assert {name for verdict in found for name in verdict.about} == {"research"}
+
+
+def test_no_pool_has_less_than_no_node() -> None:
+    assert [without(FOUND, ("a", "b", "c", "d")[:out]).size for out in range(5)] == [3, 2, 1, 0, 0]

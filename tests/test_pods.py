@@ -51,3 +51,17 @@ def test_a_gpu_of_a_sidecar_is_seen() -> None:
     pod = {"spec": {"initContainers": [{**gpu, "restartPolicy": "Always"}], "containers": [gpu, asks("2")]}}
     assert gpus_asked(pod) == {"nvidia.com/gpu": 2.0}
     assert requests(pod) == (4.0, 0.0)
+
+
+def test_a_request_of_nothing_is_one_and_no_limit_stands_for_it() -> None:
+    one = {"resources": {"requests": {"cpu": "0"}, "limits": {"cpu": "2"}}}
+    assert asked_by({"containers": [one]}, "cpu") == 0
+
+
+def test_every_resource_is_named_that_any_container_or_the_pod_asks_for_or_is_bounded_by() -> None:
+    spec = {
+        "containers": [asks("1"), {"resources": {"limits": {"memory": "1Gi"}}}],
+        "initContainers": [{"resources": {"requests": {"nvidia.com/gpu": "1"}}}],
+        "resources": {"requests": {"hugepages-2Mi": "2Mi"}},
+    }
+    assert resources_of(spec) == {"cpu", "memory", "nvidia.com/gpu", "hugepages-2Mi"}
