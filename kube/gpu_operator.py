@@ -6,13 +6,13 @@ Source: gpu-operator v26.7.0, controllers/clusterpolicy_controller.go and intern
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 import httpx2
 
-from kube.client import answered, connect, inner, pause, reason_of, said
+from kube.client import answered, connect, inner, reason_of, said
+from kube.waits import until
 
 READY_DEADLINE_SECONDS: Final = 900.0
 """Its images are some gigabytes, and the container runtime restarts in between."""
@@ -26,16 +26,15 @@ def wait_for_gpu_operator(kubeconfig: str, deadline: float = READY_DEADLINE_SECO
 
     Raises `TimeoutError` that names what it says instead, and what to look at; `PermissionError` where it may not ask.
     """
-    end = time.monotonic() + deadline
     with connect(kubeconfig) as api:
-        while (why := _not_ready(api)) is not None:
-            if time.monotonic() > end:
-                message = (
-                    f"the GPU Operator is not ready after {deadline:.0f} s ({why}). Look at the pods in namespace "
-                    "gpu-operator that are not Running, and at their logs; then run the update again"
-                )
-                raise TimeoutError(message)
-            pause()
+        until(
+            lambda: _not_ready(api),
+            deadline,
+            lambda why: (
+                f"the GPU Operator is not ready after {deadline:.0f} s ({why}). Look at the pods in namespace "
+                "gpu-operator that are not Running, and at their logs; then run the update again"
+            ),
+        )
 
 
 def _not_ready(api: httpx2.Client) -> str | None:

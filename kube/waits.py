@@ -7,7 +7,7 @@ Leaves to others: which resources wait (`components/`).
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, cast
 
 import httpx2
@@ -40,16 +40,25 @@ TRANSIENT: Final = (
 
 def wait_for_secret(kubeconfig: str, namespace: str, name: str, deadline: float = SECRET_DEADLINE_SECONDS) -> None:
     """Return once the Secret exists. Raises `TimeoutError` that names it and what to look at."""
-    end = time.monotonic() + deadline
     with connect(kubeconfig) as api:
-        while (why := _missing(api, path("v1", "Secret", name, namespace))) is not None:
-            if time.monotonic() > end:
-                message = (
-                    f"Secret {namespace}/{name} did not appear within {deadline:.0f} s, though its vCluster is "
-                    f"installed ({why}). See the log of pod {name.removeprefix('vc-')}-0 in namespace {namespace}"
-                )
-                raise TimeoutError(message)
-            pause()
+        until(
+            lambda: _missing(api, path("v1", "Secret", name, namespace)),
+            deadline,
+            lambda why: (
+                f"Secret {namespace}/{name} did not appear within {deadline:.0f} s, though its vCluster is "
+                f"installed ({why}). See the log of pod {name.removeprefix('vc-')}-0 in namespace {namespace}"
+            ),
+        )
+
+
+def until(asked: Callable[[], str | None], deadline: float, late: Callable[[str], str]) -> None:
+    """Ask again and again, at least once, until there is no reason to wait. Raises `TimeoutError` with what is said of
+    the last reason after `deadline` seconds."""
+    end = time.monotonic() + deadline
+    while (why := asked()) is not None:
+        if time.monotonic() > end:
+            raise TimeoutError(late(why))
+        pause()
 
 
 def _missing(api: httpx2.Client, where: str) -> str | None:
@@ -71,19 +80,17 @@ def wait_until_it_answers(kubeconfig: str, whose: str, deadline: float = ANSWER_
     Ready is not enough: a Service's port is served a moment after the pod behind it is ready. Raises `TimeoutError`
     that names the team `whose` API it is, the address, the last answer and what to look at.
     """
-    end = time.monotonic() + deadline
     found = target(kubeconfig)
-    server = found.cluster.server
     with connect_to(found, ANSWER_TIMEOUT) as api:
-        while (why := _not_ready(api)) is not None:
-            if time.monotonic() > end:
-                message = (
-                    f"team {whose}: its API server does not answer at {server} within {deadline:.0f} s ({why}). "
-                    f"Look at pod {whose}-0 in namespace {team_namespace(whose)}; if it is Ready, this machine can't "
-                    "reach that address: see host.address and the team's access.expose. Then run the update again"
-                )
-                raise TimeoutError(message)
-            pause()
+        until(
+            lambda: _not_ready(api),
+            deadline,
+            lambda why: (
+                f"team {whose}: its API server does not answer at {found.cluster.server} within {deadline:.0f} s "
+                f"({why}). Look at pod {whose}-0 in namespace {team_namespace(whose)}; if it is Ready, this machine "
+                "can't reach that address: see host.address and the team's access.expose. Then run the update again"
+            ),
+        )
 
 
 def _not_ready(api: httpx2.Client) -> str | None:

@@ -108,11 +108,11 @@ _OF_KUBE: Final[dict[str, tuple[str, ...]]] = {
     "kube/kubeconfig.py": _plain("kubeconfig"),
     "kube/leftovers.py": (_KUBE,),
     "kube/pods.py": _plain("pause", "renewal"),
-    "kube/puts.py": _plain("snapshots"),
+    "kube/puts.py": (_KUBE, *_plain("snapshots")),
     "kube/snapshot_pod.py": _plain("snapshots"),
     "kube/snapshots.py": _plain("snapshots"),
     "kube/stack.py": _plain("kubeconfig"),
-    "kube/waits.py": (_KUBE,),
+    "kube/waits.py": _plain("kube_waits", "gpu_operator"),
 }
 
 
