@@ -112,7 +112,7 @@ _OF_KUBE: Final[dict[str, tuple[str, ...]]] = {
     "kube/snapshot_pod.py": _plain("snapshots"),
     "kube/snapshots.py": _plain("snapshots"),
     "kube/stack.py": _plain("kubeconfig"),
-    "kube/waits.py": _plain("kube_waits", "gpu_operator"),
+    "kube/waits.py": _plain("kube_waits", "gpu_operator", "blue_green"),
 }
 
 
