@@ -17,6 +17,7 @@ from components.secrets import MissingSecretError, stack_secrets
 from components.team.tenant import resolve
 from kube import KubeconfigError
 from kube.stack import kubeconfig_of
+from names import MADE_HOST
 from settings.claims import declared_footprint
 from settings.load import parse_config
 from settings.problems import SettingsError
@@ -52,6 +53,9 @@ def main() -> None:
     if serves := {team: serving(team, said) for team, said in platform.teams.items() if said.blue_green is not None}:
         pulumi.export("serves", serves)
     pulumi.export("teams", {name: team.outputs() for name, team in teams.items()})
+    if known is None:
+        # a command has no other way to it: kind's, microk8s' and k3s' own files are on the host
+        pulumi.export(MADE_HOST, cluster.kubeconfig)
     pulumi.export("kubeconfigs", pulumi.Output.secret({name: team.kubeconfigs() for name, team in teams.items()}))
 
 

@@ -199,6 +199,13 @@ class Stack:
         answer = json.loads(self.capture("stack", "output", "--json", "--stack", self._place.stack, *flags) or "{}")
         return answer if isinstance(answer, dict) else {}
 
+    def readable_outputs(self) -> Object:
+        """Return the outputs, with the secrets where they can be decrypted; of a stack that does not exist, nothing."""
+        if not self.exists:
+            return {}
+        readable = self._place.whole and (has_passphrase(self.env) or not self.asks_for_passphrase())
+        return self.outputs(*(["--show-secrets"] if readable else []))
+
     def command(self, *arguments: str) -> list[str]:
         """Return the command line of the engine."""
         self.ready()

@@ -56,6 +56,13 @@ def test_the_cluster_is_made_first_and_its_kubeconfig_is_a_secret(declare: Decla
     assert "export OWNER=gpu-tenancy/unit\n" in text
 
 
+def test_the_commands_find_its_kubeconfig_among_the_outputs_and_no_other_hosts(declare: Declare) -> None:
+    assert "hostKubeconfig" in declare(raw(kind())).exports
+    platform = raw(SMALL)
+    platform["host"] = {"provider": "kind", "address": "127.0.0.1", "context": "unit"}
+    assert "hostKubeconfig" not in declare(platform).exports
+
+
 def test_what_takes_the_cluster_back_is_in_the_state_before_it_is_made(declare: Declare) -> None:
     recorder = declare(raw(kind()))
     made, removal = (recorder.one(COMMAND, f"host-install-cluster{end}") for end in ("", "-removal"))
