@@ -99,4 +99,4 @@ def test_every_check_asks_for_what_is_recorded() -> None:
     ],
 )
 def test_a_pool_s_replicas_are_made_in_the_way_that_it_says(said: dict[str, Any], word: str | None) -> None:
-    assert sharing(Pool(nodes=("a",), gpus_per_node=1, sharing=said)) == word  # type: ignore[arg-type]
+    assert sharing(Pool(nodes=("a",), gpus_per_node=1, sharing=said)) == word
