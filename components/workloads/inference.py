@@ -34,7 +34,7 @@ class InferenceServerArgs:
     vcluster: k8s.helm.v3.Release
     token: pulumi.Output[str] | None
     depends_on: list[pulumi.Resource]
-    paused: bool = False
+    paused: bool
 
 
 class InferenceServer(Component):

@@ -118,6 +118,7 @@ def _made() -> dict[str, Any]:
             "teams.ml.workloads": {"chat": chat},
             "teams.research": None,
             "teams.dev.resources": {"cpu": 4, "memory": "8Gi"},
+            "teams.dev.vcluster": {"persistence": False},
             "teams.dev.workloads": {"demo": {"kind": "app", "secrets": {"API_KEY": {"config": "api"}}}},
         }
     )
@@ -158,6 +159,8 @@ def _kind() -> dict[str, Any]:
             "teams.ml.isolation": "privileged",
             "teams.ml.resources": {"gpus": 1},
             "teams.ml.queues": {"training": {"gpu": 1}},
+            "teams.ml.check": {"enabled": False},
+            "teams.ml.workloads": {"page": {"kind": "app", "gpu": {"count": 1}}},
             "teams.research.pool": "more",
             "teams.research.scheduler": {"mode": "virtual", "version": "v0.7.11"},
             "teams.dev.workloads": {
