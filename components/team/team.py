@@ -232,7 +232,6 @@ class Team(Component):
                 platform=args.platform,
                 provider=inner.provider,
                 host_provider=args.provider,
-                vcluster=inner.release,
                 namespace=self.guardrails.namespace,
                 secrets=args.secrets,
                 # a team whose check fails gets no server on top of it
