@@ -151,10 +151,12 @@ class TestEveryWay:
         held_to_its_grant(report, "sharing.replica")
         assert "time-slicing" in finding(report, "sharing.replica")["message"]
         team, began = Tenant(engine=engine, team=node.team, folder=tmp_path), time.monotonic()
-        team.deploy("nvidia-smi-test", "work", gpus.REPLICAS, {})
-        pods = team.until_running("nvidia-smi-test", gpus.REPLICAS)
-        uuids = team.uuids("nvidia-smi-test", pods)
-        team.kubectl("delete", "deployment", "nvidia-smi-test", "--wait=true")
+        try:
+            team.deploy("nvidia-smi-test", "work", gpus.REPLICAS, {})
+            pods = team.until_running("nvidia-smi-test", gpus.REPLICAS)
+            uuids = team.uuids("nvidia-smi-test", pods)
+        finally:  # or its pods keep the GPU from the next test's check
+            team.kubectl("delete", "deployment", "nvidia-smi-test", "--wait=true", check=False)
         said = ", ".join(sorted(set(uuids)))
         told(Row(what="nvidia-smi, 4 pods", verdict="Running", how="-", seconds=since(began), sentence=said))
         assert len(set(uuids)) <= node.gpus, uuids
