@@ -161,4 +161,4 @@ def _port(port: int) -> Spec:
 
 def stamp(*parts: object) -> str:
     """Changes when, and only when, one of the parts does."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
