@@ -26,6 +26,12 @@ HOOKS: Final = ("before_create", "before_update", "after_update", "on_error")
 CODE: Final = ("gpu-tenancy/stamp", "start.py", "code.json.bz2", "page.py", "completion.py")
 
 
+def _least() -> dict[str, Any]:
+    """One team of its own KAI on one node, and nothing that can be left out."""
+    alone: dict[str, object] = {"teams.research": None, "teams.dev": None, "check.host": False}
+    return raw({**alone, "teams.ml.check": {"enabled": False}, "teams.ml.queues": {"training": {"gpu": 2}}})
+
+
 def _virtual() -> dict[str, Any]:
     """A team with all that a team can have in a virtual cluster, on fake GPUs and KAI's oldest line."""
     return lab("ml", teams__ml__vcluster={"snapshots": {}}, host__storageClass="fast")
@@ -172,7 +178,14 @@ def _kind() -> dict[str, Any]:
     )
 
 
-PLATFORMS: Final = {"virtual": _virtual, "host": _host, "workloads": _workloads, "made": _made, "kind": _kind}
+PLATFORMS: Final = {
+    "least": _least,
+    "virtual": _virtual,
+    "host": _host,
+    "workloads": _workloads,
+    "made": _made,
+    "kind": _kind,
+}
 
 
 def recorded(recorder: Recorder) -> dict[str, Any]:
