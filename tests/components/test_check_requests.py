@@ -12,14 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
-
-from components.check.host import host_requests, sharing
+from components.check.host import host_requests
 from components.team.team import check_request, checked
 from components.team.tenant import resolve
 from preview.differences import differences, written
 from settings.load import parse_platform
-from settings.models import Pool
 from tests.conftest import platform_of
 from tests.settings.build import raw
 
@@ -87,16 +84,3 @@ def test_every_check_asks_for_what_is_recorded() -> None:
         REQUESTS.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     known = json.loads(REQUESTS.read_text(encoding="utf-8"))
     assert [f"{written(each.path)}: was {each.old}, is {each.new}" for each in differences(known, found)] == []
-
-
-@pytest.mark.parametrize(
-    ("said", "word"),
-    [
-        ({}, None),
-        ({"timeSlicing": {"replicas": 4}}, "timeSlicing"),
-        ({"mps": {"replicas": 4}}, "mps"),
-        ({"mig": {"strategy": "single", "profile": "1g.10gb", "slices": 7}}, "mig"),
-    ],
-)
-def test_a_pool_s_replicas_are_made_in_the_way_that_it_says(said: dict[str, Any], word: str | None) -> None:
-    assert sharing(Pool(nodes=("a",), gpus_per_node=1, sharing=said)) == word

@@ -56,7 +56,7 @@ _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
     "components/command.py": ("tests/hosts/test_command.py",),
     "components/failures.py": ("tests/components/test_failures.py", "tests/components/test_one_failed_team.py"),
     "components/platform.py": (
-        *_components("host", "stands_on_all", "program_checks", "life", "program"),
+        *_components("host", "stands_on_all", "program_checks", "kai_scheduler"),
         "tests/hosts/test_program.py",
     ),
     "components/retry.py": _components("retry"),
@@ -67,7 +67,7 @@ _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
         "tests/hosts/test_program.py",
     ),
     "components/check/gpu_check.py": _components("check", "program_checks"),
-    "components/check/host.py": _REQUESTS,
+    "components/check/host.py": (*_REQUESTS, "tests/components/test_check.py"),
     "components/check/job.py": ("tests/components/test_job.py", "tests/components/test_job_rights.py"),
     "components/gpu/runtime_class.py": _components(),
     "components/gpu/software.py": (*_components("host", "metrics", "gpu_operator"), "tests/test_injection_modes.py"),
