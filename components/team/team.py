@@ -210,7 +210,7 @@ class Team(Component):
             f"{name}-check",
             GpuCheckArgs(
                 request=check_request(tenant, self._args.platform),
-                checked={"team": checked(tenant), "gpu": self._args.platform.gpu.model_dump(mode="json")},
+                checked={"team": checked(tenant), "gpu": self._args.platform.gpu.model_dump()},
                 provider=inner.provider,
                 kubeconfig=inner.kubeconfig,
                 depends_on=[inner],
@@ -232,7 +232,6 @@ class Team(Component):
                 platform=args.platform,
                 provider=inner.provider,
                 host_provider=args.provider,
-                vcluster=inner.release,
                 namespace=self.guardrails.namespace,
                 secrets=args.secrets,
                 # a team whose check fails gets no server on top of it
