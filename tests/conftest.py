@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import copy
 import gc
+import importlib
 import json
 import os
 import runpy
@@ -94,6 +95,9 @@ def patience() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(httpx2.HTTPTransport, "handle_request", patient)
+        # the system's authorities are read once and not for each client: 60 ms of CPU that no test is about
+        below = importlib.import_module("httpcore2")
+        patch.setattr(below, "default_ssl_context", cache(below.default_ssl_context))
         yield
 
 

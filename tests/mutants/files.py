@@ -151,10 +151,11 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "capacity/fenced.py": ("tests/test_fenced.py",),
     "capacity/pods.py": ("tests/test_pods.py",),
     "policies/bundle.py": (f"{_POLICIES}/test_bundle.py",),
-    "policies/charts.py": _first("charts"),
-    "policies/kinds.py": _first("objects", "rules"),
-    "policies/names.py": _first("objects", "rules"),
-    "policies/rights.py": _first("objects", "rules"),
+    "policies/charts.py": (f"{_POLICIES}/test_charts.py",),
+    **{
+        f"policies/{data}.py": (f"{_POLICIES}/test_known.py", f"{_POLICIES}/test_objects.py")
+        for data in ("kinds", "names", "rights")
+    },
     "policies/start.py": (f"{_POLICIES}/test_pack.py", f"{_POLICIES}/test_bundle.py"),
     **_OF_COMPONENTS,
     **_OF_KUBE,
