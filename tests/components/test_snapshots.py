@@ -12,7 +12,6 @@ from typing import Any
 import httpx2
 import pytest
 
-from kube.contents import Since, since
 from kube.snapshot_pod import POD, Store, pod
 from kube.snapshots import SnapshotError, go_back, recorded, take
 from settings.snapshots import S3, Snapshots
@@ -338,39 +337,6 @@ class TestGoingBack:
 
     def test_one_of_an_older_kubernetes_is_fine(self) -> None:
         assert self.back(Cluster(), "v1.33.4") != []
-
-
-LISTED = {"resource": "configmaps", "responseKind": {"kind": "ConfigMap"}, "verbs": ["list"]}
-EVENTS = {"resource": "events", "responseKind": {"kind": "Event"}, "verbs": ["list"]}
-REVIEWS = {"resource": "tokenreviews", "responseKind": {"kind": "TokenReview"}, "verbs": ["create"]}
-
-
-def test_what_was_made_or_changed_since_a_moment_is_found_by_the_objects_own_times() -> None:
-    def entry(time: str, subresource: str = "") -> dict[str, str]:
-        return {"time": time, **({"subresource": subresource} if subresource else {})}
-
-    def item(name: str, made: str, *writers: dict[str, str]) -> dict[str, Any]:
-        return {"metadata": {"namespace": "a", "name": name, "creationTimestamp": made, "managedFields": list(writers)}}
-
-    early, late = "2026-11-26T05:00:00Z", "2026-11-26T06:00:00Z"
-    items = [
-        item("new", late, entry(late)),
-        item("changed", early, entry(early), entry(late)),
-        item("old", early, entry(early)),
-        item("status-alone", early, entry(late, "status")),
-    ]
-    core = {"versions": [{"version": "v1", "resources": [LISTED, EVENTS, REVIEWS]}]}
-    asked: list[str] = []
-
-    def answer(request: httpx2.Request) -> httpx2.Response:
-        asked.append(request.url.path)
-        if request.url.path in ("/api", "/apis"):
-            return httpx2.Response(200, json={"items": [core] if request.url.path == "/api" else []})
-        return httpx2.Response(200, json={"items": items})
-
-    api = httpx2.Client(transport=httpx2.MockTransport(answer), base_url="http://127.0.0.1")
-    assert since(api, NOW) == Since(made=("ConfigMap a/new",), changed=("ConfigMap a/changed",))
-    assert asked == ["/api", "/api/v1/configmaps", "/apis"], "no events, and nothing that can't be listed"
 
 
 CLAIM = "kubernetes:core/v1:PersistentVolumeClaim"

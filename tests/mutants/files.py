@@ -101,7 +101,7 @@ _KUBE: Final = "tests/components/test_kube.py"
 _OF_KUBE: Final[dict[str, tuple[str, ...]]] = {
     "kube/__init__.py": (_KUBE, *_plain("virtual_cluster")),
     "kube/client.py": (*_plain("kube_client"), _KUBE, *_plain("snapshots"), "tests/cli/test_health.py"),
-    "kube/contents.py": _plain("snapshots"),
+    "kube/contents.py": _plain("contents"),
     "kube/footprint.py": ("tests/cli/test_footprint.py",),
     "kube/gpu_operator.py": _plain("gpu_operator"),
     "kube/health.py": ("tests/cli/test_health.py",),
