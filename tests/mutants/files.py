@@ -109,8 +109,8 @@ _OF_KUBE: Final[dict[str, tuple[str, ...]]] = {
     "kube/leftovers.py": (_KUBE,),
     "kube/pods.py": _plain("pause", "renewal"),
     "kube/puts.py": (_KUBE, *_plain("snapshots")),
-    "kube/snapshot_pod.py": _plain("snapshots"),
-    "kube/snapshots.py": _plain("snapshots"),
+    "kube/snapshot_pod.py": _plain("snapshot_pod"),
+    "kube/snapshots.py": _plain("snapshots", "snapshots_back"),
     "kube/stack.py": _plain("kubeconfig"),
     "kube/waits.py": _plain("kube_waits", "gpu_operator", "blue_green"),
 }
