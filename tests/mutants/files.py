@@ -108,7 +108,7 @@ _OF_KUBE: Final[dict[str, tuple[str, ...]]] = {
     "kube/kubeconfig.py": _plain("kubeconfig"),
     "kube/leftovers.py": (_KUBE,),
     "kube/pods.py": _plain("pause", "renewal"),
-    "kube/puts.py": (_KUBE, *_plain("snapshots")),
+    "kube/puts.py": (_KUBE,),
     "kube/snapshot_pod.py": _plain("snapshot_pod"),
     "kube/snapshots.py": _plain("snapshots", "snapshots_back"),
     "kube/stack.py": _plain("kubeconfig"),
