@@ -111,7 +111,7 @@ class TestTaking:
             ({"phase": "Pending"}, "phase Pending"),
             (503, "phase unknown"),
         ):
-            cluster = Cluster(ends=[status])  # type: ignore[list-item]
+            cluster = Cluster(ends=[status])
             with pytest.raises(SnapshotError, match=f"^vCluster's snapshot did not end within 0 s: {words}$"):
                 taken(cluster, deadline=0)
             assert cluster.pod is None

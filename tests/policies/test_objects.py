@@ -316,8 +316,8 @@ def test_an_ingress_answers_for_its_own_host_names_and_tells_its_controller_noth
         "Ingress i: annotation nginx.ingress.kubernetes.io/configuration-snippet is none of ours; the controller does "
         "what it says"
     ]
-    for rules in ([{}], [{"host": "demo.example.com"}, {"host": ""}], [{"host": "*.example.com"}]):
-        assert messages("known-kinds", [changed(ours, "spec/rules", rules)]) == [
+    for host in ({}, {"host": ""}, {"host": "*.example.com"}):
+        assert messages("known-kinds", [changed(ours, "spec/rules", [{"host": "demo.example.com"}, host])]) == [
             "Ingress i: answers for host names of others; give each rule its own"
         ]
     caught = changed(ours, "spec/defaultBackend", {"service": {"name": "s"}})
