@@ -36,7 +36,11 @@ class TestTaking:
     """What is recorded is there; what failed is not recorded."""
 
     def test_a_snapshot_is_recorded_with_the_versions_that_it_has_in_it(self) -> None:
-        cluster = Cluster(ends=[{"phase": "Pending"}, 503, {"phase": "Running"}, {"phase": "Succeeded"}])
+        starting = [{"state": {"waiting": {"reason": "PodInitializing"}}}]
+        running = {"phase": "Running", "containerStatuses": [{"state": {"running": {}}}]}
+        cluster = Cluster(
+            ends=[{"phase": "Pending", "containerStatuses": starting}, 503, running, {"phase": "Succeeded"}]
+        )
         found = taken(cluster, why="asked for", scheduler="v0.16.8", now=NOW.replace(microsecond=5))
         name = "20261126-051200"
         assert found == Snapshot(
