@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 import copy
 import gc
-import importlib
 import json
 import os
 import runpy
@@ -20,7 +19,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-import httpx2
 import pulumi
 import pytest
 import yaml
@@ -30,6 +28,7 @@ from pulumi.runtime.proto import resource_pb2, source_pb2
 from pulumi.runtime.stack import Stack, run_in_stack
 
 from components.failures import FailedError
+from tests.serving import patient
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRET_MARK = "4dabf18193072939515e22adb298388d"
@@ -85,19 +84,7 @@ def patience() -> Iterator[None]:
 
     What is asked here waits for its answer, up to the time after which a test hangs.
     """
-    send = httpx2.HTTPTransport.handle_request
-
-    def patient(transport: httpx2.HTTPTransport, request: httpx2.Request) -> httpx2.Response:
-        if request.url.host in ("127.0.0.1", "localhost"):
-            asked = request.extensions.get("timeout") or {}
-            request.extensions["timeout"] = dict.fromkeys(asked, HANGS_SECONDS)
-        return send(transport, request)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(httpx2.HTTPTransport, "handle_request", patient)
-        # the system's authorities are read once and not for each client: 60 ms of CPU that no test is about
-        below = importlib.import_module("httpcore2")
-        patch.setattr(below, "default_ssl_context", cache(below.default_ssl_context))
+    with patient(HANGS_SECONDS):
         yield
 
 
