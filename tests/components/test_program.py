@@ -350,7 +350,7 @@ class TestHost:
             "canary": {"version": "v0.9.8", "gpus": 1},
         }
         data = lab("ml", teams__ml__scheduler=scheduler, teams__ml__resources={"gpus": 3, "cpu": 16, "memory": "64Gi"})
-        data["teams"]["ml"]["queues"] = {"notebooks": {"gpu": 1}}
+        data["teams"]["ml"].update(queues={"notebooks": {"gpu": 1}}, check={"queue": "notebooks"})
         recorder = declare(data)
         assert recorder.one(RELEASE, "ml-canary-scheduler-release").inputs["version"] == "v0.9.8"
         assert recorder.one(RELEASE, "ml-scheduler-release").inputs["version"] == "v0.9.3"
