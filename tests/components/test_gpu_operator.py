@@ -32,11 +32,6 @@ BLIND = policy("ready", "NFDLabelsMissing", "No NFD labels found")
 EMPTY = policy("ready", "NoGPUNodes", "No GPU node found, watching for new nodes to join the cluster.")
 
 
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kube.client, "POLL_SECONDS", 0.01)
-
-
 def test_it_is_awaited_until_all_of_its_parts_are_ready_on_a_gpu_node() -> None:
     steps = [
         (404, "page not found"),

@@ -116,11 +116,6 @@ THERE = {"apiVersion": "kai.scheduler/v1", "kind": "Config", "metadata": {"name"
 SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "vc-ml"}, "data": {}}
 
 
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kube.client, "POLL_SECONDS", 0.01)
-
-
 class TestPut:
     """An object that no state holds."""
 

@@ -97,11 +97,6 @@ def test_only_its_dns_and_its_scheduler_may_start_pods(declare: Declare) -> None
     assert before == made(declare(lab("active")), "ml-admission")["policy"].spec["spec"]["validations"]
 
 
-@pytest.fixture
-def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kube.client, "POLL_SECONDS", 0.01)
-
-
 def pod(name: str, inside: str, **metadata: str) -> dict[str, Any]:
     return {"metadata": {"name": name, "labels": {"vcluster.loft.sh/namespace": inside}, **metadata}}
 
@@ -110,7 +105,6 @@ def listing(*pods: dict[str, Any]) -> tuple[int, object]:
     return 200, {"items": list(pods)}
 
 
-@pytest.mark.usefixtures("_hurry")
 class TestStopping:
     """Pods are deleted by name and waited for; those of tenancy stay."""
 

@@ -20,11 +20,6 @@ SPACE = "/api/v1/namespaces/kai-scheduler"
 BEFORE, UPGRADE, AFTER = "2026-11-26T05:00:00Z", "2026-11-26T05:10:00Z", "2026-11-26T05:10:09Z"
 
 
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kube.client, "POLL_SECONDS", 0.01)
-
-
 def account(name: str, since: str) -> dict[str, Any]:
     return {"metadata": {"name": name, "creationTimestamp": since}}
 

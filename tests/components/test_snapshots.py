@@ -12,7 +12,6 @@ from typing import Any
 import httpx2
 import pytest
 
-import kube.client
 from kube.contents import Since, since
 from kube.snapshot_pod import POD, Store, pod
 from kube.snapshots import SnapshotError, go_back, recorded, take
@@ -102,11 +101,6 @@ class Cluster:
 def chosen(key: str, labels: dict[str, str]) -> bool:
     """Whether a label selector's `key` or `!key` chooses what has these labels."""
     return key[1:] not in labels if key.startswith("!") else key in labels
-
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kube.client, "POLL_SECONDS", 0)
 
 
 def options(body: dict[str, Any]) -> dict[str, Any]:
