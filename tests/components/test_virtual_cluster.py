@@ -221,7 +221,7 @@ class TestAnswers:
         assert registered.index("ml-virtual-cluster-api") < registered.index("ml-virtual-cluster-inner")
 
     def test_a_preview_asks_nobody(self, declare: Declare) -> None:
-        assert declare("lab", preview=True).asked == []
+        assert declare(lab("ml"), preview=True).asked == []
 
     def test_the_hook_asks_with_the_teams_own_credentials(
         self, declare: Declare, monkeypatch: pytest.MonkeyPatch
