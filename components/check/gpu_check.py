@@ -41,15 +41,15 @@ def code_map(namespace: str, team: str) -> dict[str, object]:
 class GpuCheckArgs:
     """`checked` is what else the check proves: a change of it runs the check again. The namespace is made by the caller
     where several checks share it (`own_namespace` false). `provider` and `kubeconfig` are those of the cluster
-    that the pods are made in. `depends_on`: what all of it stands on; `after`: what its pods alone wait for; `ready`: a
-    call that they wait for, too."""
+    that the pods are made in. `depends_on`: what all of it stands on besides its provider; `after`: what its pods alone
+    wait for; `ready`: a call that they wait for, too."""
 
     request: job.Request
     checked: Mapping[str, object]
     provider: k8s.Provider
     kubeconfig: pulumi.Output[str]
-    depends_on: list[pulumi.Resource]
     own_namespace: bool
+    depends_on: Sequence[pulumi.Resource] = ()
     after: Sequence[pulumi.Resource] = ()
     ready: pulumi.ResourceHook | None = None
 
@@ -75,7 +75,7 @@ class GpuCheck(Component):
 
     def _opts(
         self,
-        depends_on: list[pulumi.Resource],
+        depends_on: Sequence[pulumi.Resource],
         *,
         first: pulumi.ResourceHook | None = None,
         ready: pulumi.ResourceHook | None = None,
@@ -83,7 +83,7 @@ class GpuCheck(Component):
     ) -> pulumi.ResourceOptions:
         return self.child(
             provider=self._args.provider,
-            depends_on=depends_on,
+            depends_on=list(depends_on),
             first=first,
             before_create=ready,
             before_update=ready,
@@ -99,6 +99,7 @@ class GpuCheck(Component):
         }
 
     def _surroundings(self, name: str) -> list[pulumi.Resource]:
+        """What its pods need, the last of it alone: that stands on the rest, and an edge more is work for the SDK."""
         args, request = self._args, self._args.request
         first = list(args.depends_on)
         if args.own_namespace:
@@ -119,12 +120,12 @@ class GpuCheck(Component):
                     description="the GPU check: any of the team's own work goes first",
                     opts=self.child(
                         provider=args.provider,
-                        depends_on=args.depends_on,
+                        depends_on=list(args.depends_on),
                         replace_on_changes=["value", "preemptionPolicy"],
                     ),
                 )
             )
-        found = list(first)
+        found: list[pulumi.Resource] = []
         for suffix, half in self._halves():
             found += self._account(f"{name}-probe{suffix}", half, job.probe_rules(half), first)
         return found + self._verdict_account(f"{name}-verdict", first)
