@@ -11,6 +11,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import Final
 
 import pulumi
@@ -71,7 +72,9 @@ class Component(pulumi.ComponentResource):
     def __init__(self, name: str, facts: Mapping[str, object], opts: pulumi.ResourceOptions | None = None) -> None:
         self._literals = dict(facts)
         self._made: list[pulumi.Resource] = []
-        noted = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(transformations=[self._note]))
+        # not merged: the SDK's merge copies each list of two, and costs as much as a resource's own options
+        noted = pulumi.ResourceOptions() if opts is None else copy(opts)
+        noted.transformations = [*(noted.transformations or ()), self._note]
         super().__init__(f"gpu-tenancy:index:{type(self).__name__}", name, dict(facts), noted)
 
     def register_outputs(self, outputs: pulumi.Inputs) -> None:

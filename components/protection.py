@@ -11,6 +11,7 @@ cluster was met. (Engine v3.274.1, pkg/resource/deploy: performPostSteps; seen, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 
 import pulumi
 
@@ -42,8 +43,9 @@ class Protection(Component):
             # not of the list itself: the SDK would look into each resource for Outputs
             below = pulumi.Output.from_input(True).apply(lambda _: _those_that_did_well(real))
         # the SDK leaves a component out of `depends_on`; to the engine this is a dependency, too
-        stands_on = pulumi.ResourceOptions(depends_on=below, deleted_with=after)
-        super().__init__(name, {}, pulumi.ResourceOptions.merge(opts, stands_on))
+        stands = pulumi.ResourceOptions() if opts is None else copy(opts)
+        stands.depends_on, stands.deleted_with = below, after
+        super().__init__(name, {}, stands)
         self.register_outputs({})
 
 
