@@ -19,7 +19,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-import httpx2
 import pulumi
 import pytest
 import yaml
@@ -30,6 +29,7 @@ from pulumi.runtime.stack import Stack, run_in_stack
 
 from components.failures import FailedError
 from settings.workloads import SECRET_KEY_PREFIX
+from tests.serving import patient
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRET_MARK = "4dabf18193072939515e22adb298388d"
@@ -85,16 +85,7 @@ def patience() -> Iterator[None]:
 
     What is asked here waits for its answer, up to the time after which a test hangs.
     """
-    send = httpx2.HTTPTransport.handle_request
-
-    def patient(transport: httpx2.HTTPTransport, request: httpx2.Request) -> httpx2.Response:
-        if request.url.host in ("127.0.0.1", "localhost"):
-            asked = request.extensions.get("timeout") or {}
-            request.extensions["timeout"] = dict.fromkeys(asked, HANGS_SECONDS)
-        return send(transport, request)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(httpx2.HTTPTransport, "handle_request", patient)
+    with patient(HANGS_SECONDS):
         yield
 
 

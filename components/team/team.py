@@ -213,7 +213,6 @@ class Team(Component):
                 checked={"team": checked(tenant), "gpu": self._args.platform.gpu.model_dump()},
                 provider=inner.provider,
                 kubeconfig=inner.kubeconfig,
-                depends_on=[inner],
                 ready=self._args.ready if tenant.has_gpus else None,
                 after=[*self._args.proven, *([self.team_queues] if self.team_queues else [])],
                 own_namespace=True,

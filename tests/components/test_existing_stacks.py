@@ -35,7 +35,7 @@ def _least() -> dict[str, Any]:
 
 def _virtual() -> dict[str, Any]:
     """A team with all that a team can have in a virtual cluster, on fake GPUs and KAI's oldest line."""
-    return lab("ml", teams__ml__vcluster={"snapshots": {}}, host__storageClass="fast")
+    return lab("ml", checked=True, teams__ml__vcluster={"snapshots": {}}, host__storageClass="fast")
 
 
 def _host() -> dict[str, Any]:

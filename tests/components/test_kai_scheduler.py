@@ -97,7 +97,7 @@ def test_a_teams_kai_of_the_line_that_needs_most(declare: Declare) -> None:
 
 
 def test_the_hosts_kai(declare: Declare) -> None:
-    data = lab(host={"provider": "lab", "scheduler": {"version": "v0.16.8"}}, gpu={"stack": "devicePlugin"})
+    data = lab("ml", host={"provider": "lab", "scheduler": {"version": "v0.16.8"}}, gpu={"stack": "devicePlugin"})
     found = made(declare(data), "host-scheduler")
     assert found["release"].spec == release(
         "v0.16.8",

@@ -25,6 +25,7 @@ SMALL = {"teams.ml": None, "teams.research": None}
 def kind(**more: object) -> dict[str, Any]:
     return {
         "host": {"provider": "kind", "address": "127.0.0.1", "kind": {"gpus": "all", **more}},
+        "check.host": False,
         "pools.gpu": {"nodes": ["gpu-tenancy-worker"], "gpusPerNode": 4, "podsPerNode": 250},
     }
 
@@ -103,6 +104,17 @@ def test_a_section_goes_with_its_provider(provider: str) -> None:
         ),
         ({"host": {"provider": "microk8s", "address": "a", "microk8s": {"channel": "latest"}}}, "microk8s.channel"),
         ({"host": {"provider": "microk8s", "address": "a", "microk8s": {"user": "$(id)"}}}, "host.microk8s.user"),
+        (
+            {
+                "host": {
+                    "provider": "k3s",
+                    "address": "a",
+                    "k3s": {"files": {"binary": "/o/k3s", "script": "/o/i", "images": "/o/i.tar.xz"}},
+                },
+                "gpu.runtimeClass": {"name": "nvidia", "owner": "cluster"},
+            },
+            "host.k3s.files.images: must be an absolute path that ends as k3s asks",
+        ),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_clear_error(changes: dict[str, Any], said: str) -> None:

@@ -110,16 +110,16 @@ _KUBE: Final = "tests/components/test_kube.py"
 _OF_KUBE: Final[dict[str, tuple[str, ...]]] = {
     "kube/__init__.py": (_KUBE, *_plain("virtual_cluster")),
     "kube/client.py": (*_plain("kube_client"), _KUBE, *_plain("snapshots"), "tests/cli/test_health.py"),
-    "kube/contents.py": _plain("snapshots"),
+    "kube/contents.py": _plain("contents"),
     "kube/footprint.py": ("tests/cli/test_footprint.py",),
     "kube/gpu_operator.py": _plain("gpu_operator"),
     "kube/health.py": ("tests/cli/test_health.py",),
     "kube/kubeconfig.py": _plain("kubeconfig"),
     "kube/leftovers.py": (_KUBE,),
     "kube/pods.py": _plain("pause", "renewal"),
-    "kube/puts.py": (_KUBE, *_plain("snapshots")),
-    "kube/snapshot_pod.py": _plain("snapshots"),
-    "kube/snapshots.py": _plain("snapshots"),
+    "kube/puts.py": (_KUBE,),
+    "kube/snapshot_pod.py": _plain("snapshot_pod"),
+    "kube/snapshots.py": _plain("snapshots", "snapshots_back"),
     "kube/stack.py": _plain("kubeconfig"),
     "kube/waits.py": _plain("kube_waits", "gpu_operator", "blue_green"),
 }
@@ -160,10 +160,11 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "capacity/fenced.py": ("tests/test_fenced.py",),
     "capacity/pods.py": ("tests/test_pods.py",),
     "policies/bundle.py": (f"{_POLICIES}/test_bundle.py",),
-    "policies/charts.py": _first("charts"),
-    "policies/kinds.py": _first("objects", "rules"),
-    "policies/names.py": _first("objects", "rules"),
-    "policies/rights.py": _first("objects", "rules"),
+    "policies/charts.py": (f"{_POLICIES}/test_charts.py",),
+    **{
+        f"policies/{data}.py": (f"{_POLICIES}/test_known.py", f"{_POLICIES}/test_objects.py")
+        for data in ("kinds", "names", "rights")
+    },
     "policies/start.py": (f"{_POLICIES}/test_pack.py", f"{_POLICIES}/test_bundle.py"),
     **_OF_COMPONENTS,
     **_OF_KUBE,

@@ -31,6 +31,7 @@ def raw(workload: dict[str, Any] | None = None, **team: object) -> dict[str, Any
     return {
         "host": {"provider": "existing", "address": "10.0.0.5"},
         "gpu": {"stack": "devicePlugin"},
+        "check": {"host": False},
         "pools": {"gpu": {"nodes": ["n1", "n2"], "gpusPerNode": 4, "gpuMemoryMib": 81559, "taint": True}},
         "teams": {
             "hpc": {
@@ -39,6 +40,7 @@ def raw(workload: dict[str, Any] | None = None, **team: object) -> dict[str, Any
                 "scheduler": {"mode": "virtual", "version": "v0.16.8"},
                 "resources": {"gpus": 8, "cpu": 17, "memory": "66Gi", "storage": "20Gi", "pods": 20},
                 "queues": {"batch": {"gpu": 8}},
+                "check": {"enabled": False},
                 "workloads": {"slurm": {**SLURM, **(workload or {})}},
                 **team,
             }

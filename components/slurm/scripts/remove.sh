@@ -2,11 +2,7 @@
 # Takes back what install.sh did on this host: daemons, files as they were before, packages that were not there before.
 # Safe to run twice, and on a host where install.sh stopped half-way or never ran.
 
-if [ ! -d "$STATE" ] || of_another_stack; then
-    say "nothing of ours on this host"
-    exit 0
-fi
-lock
+begin_removal
 stop_daemon slurmd slurmd
 stop_daemon slurmctld slurmctld
 for file in slurm.conf gres.conf cgroup.conf; do put_back "$CONF/$file"; done
