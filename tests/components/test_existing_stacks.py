@@ -234,8 +234,8 @@ def _without_code(value: Any) -> Any:
     if value.get("name") in ("GPU_CHECK_EXPECT", "GPU_CHECK_THIRD"):
         return {**value, "value": "..."}
     if "stdin" in value:  # a host's script, behind what it is told
-        told = itertools.takewhile(lambda line: line.startswith("export "), value["stdin"].splitlines()[1:])
-        value = {**value, "stdin": [*told]}
+        groups = itertools.groupby(value["stdin"].splitlines(), lambda line: line.startswith("export "))
+        value = {**value, "stdin": next(list(lines) for told, lines in groups if told)}
     return {key: "..." if key in CODE else _without_code(item) for key, item in value.items()}
 
 
