@@ -88,10 +88,11 @@ check-fast: $(READY)  ## the half of it that takes seconds: format, lint, workfl
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	@$(MAKE) --no-print-directory lint-workflows
-# what starts API servers, clusters or work on a GPU has the machine for itself
+# API servers are mostly waited for, so the lab's tests run two at a time; work on a cluster or a GPU has it for itself
 test: $(READY)        ## every test that this machine can run
 	$(PY) -m pytest $(ALL_CORES) -m "not lab and not engine and not gpu"
-	$(PY) -m pytest -m "lab or engine or gpu"
+	$(PY) -m pytest -n 2 --dist loadfile -m "lab and not engine and not gpu"
+	$(PY) -m pytest -m "engine or gpu"
 bench: $(READY)       ## cost of 3, 30 and 300 teams
 	@$(PY) -m tests.engine.bench
 	@$(PY) -m tests.bench
