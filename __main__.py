@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 import pulumi
 
@@ -22,9 +24,14 @@ from settings.load import parse_config
 from settings.problems import SettingsError
 from settings.tenants import serving
 
+OBJECTS_UNTIL_COLLECTED: Final = 100_000
+"""Python looks for unreachable cycles after every 700 new objects. All that a team declares stays reachable to the end,
+so that was a third of the program's CPU time (100 teams under mocks), for 2 % of its memory."""
+
 
 def main() -> None:
     """Declare the platform of this stack."""
+    gc.set_threshold(OBJECTS_UNTIL_COLLECTED)
     config, stack, simulated = pulumi.Config("gpu-tenancy"), pulumi.get_stack(), guards.is_simulated()
     try:
         platform = parse_config(config.get("platform"), Path(f"Pulumi.{stack}.yaml"))

@@ -25,6 +25,7 @@ SMALL = {"teams.ml": None, "teams.research": None}
 def kind(**more: object) -> dict[str, Any]:
     return {
         "host": {"provider": "kind", "address": "127.0.0.1", "kind": {"gpus": "all", **more}},
+        "check.host": False,
         "pools.gpu": {"nodes": ["gpu-tenancy-worker"], "gpusPerNode": 4, "podsPerNode": 250},
     }
 
