@@ -48,9 +48,6 @@ unlimited, so each name that a node could advertise is in every team's quota."""
 GPU_RESOURCES: Final = (GPU, "nvidia.com/gpu.shared", *(f"nvidia.com/mig-{profile}" for profile in MIG_PROFILES))
 """Every extended resource name that stands for a GPU or a part of one."""
 
-MADE_HOST: Final = "hostKubeconfig"
-"""The output with the kubeconfig of a host that the program made, a secret."""
-
 HOST_NAMESPACE: Final = "gpu-tenancy"
 DEVICE_PLUGIN_NAMESPACE: Final = "nvidia-device-plugin"
 GPU_OPERATOR_NAMESPACE: Final = "gpu-operator"

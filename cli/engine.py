@@ -24,7 +24,7 @@ from typing import Final
 from lightkube import Client
 
 from cli import say
-from cli.backend import Env, exports, project
+from cli.backend import Env, exports, has_passphrase, project
 from cli.causes import Failure, distinct
 from cli.cluster import TIMEOUT, Identity, Target, connected, get_json, target_of
 from cli.driver import Place, Reach, TeamState
@@ -46,7 +46,7 @@ from cli.waiting import Watch, inner_reader, reader, together
 from components.team.protection import override_for
 from components.team.tenant import resolve
 from kube import team_kubeconfig
-from names import GPU_SOFTWARE_NAMESPACES, HOST_NAMESPACE, JSON, KAI_NAMESPACE, MADE_HOST, Object, team_secret
+from names import GPU_SOFTWARE_NAMESPACES, HOST_NAMESPACE, JSON, KAI_NAMESPACE, Object, team_secret
 from preview.read import PreviewError, read_preview
 from preview.steps import Preview
 from report.redact import Redactor
@@ -54,7 +54,7 @@ from seen.plain import Json as Thing
 from settings.load import KUBECONFIG_KEY
 from settings.tenants import tenants
 
-HIDDEN_OUTPUTS: Final = frozenset({"kubeconfigs", MADE_HOST})
+HIDDEN_OUTPUTS: Final = frozenset({"kubeconfigs", "hostKubeconfig"})
 MASKED: Final = "[secret]"
 
 IDLE_SECONDS: Final = 45.0
@@ -116,11 +116,9 @@ class EngineDriver:
         self._stack.ready()
 
     def secret_kubeconfig(self) -> str | None:
-        """Return the kubeconfig of the host that the program made, else `gpu-tenancy:kubeconfig` of the stack file.
-
-        None where there is none, or it can't be decrypted."""
+        """Return the kubeconfig of the host that the program made, where it can be read; else the stack file's secret."""
         if self._place.platform.host.install is not None:
-            made = self._stack.readable_outputs().get(MADE_HOST)
+            made = self._readable.get("hostKubeconfig")
             return made if isinstance(made, str) and made != MASKED else None
         config = self._stack.raw_stack_file().get("config")
         if not isinstance(config, dict) or KUBECONFIG_KEY not in config:
@@ -226,8 +224,9 @@ class EngineDriver:
     @cached_property
     def _readable(self) -> Object:
         """The outputs, with the kubeconfigs where they can be decrypted; read once."""
-        outputs = self._stack.readable_outputs()
-        return {**outputs, "teams": self._teams(outputs)} if self._stack.exists else {}
+        readable = self._place.whole and (has_passphrase(self._stack.env) or not self._stack.asks_for_passphrase())
+        outputs = self._stack.outputs_if_there(*(["--show-secrets"] if readable else []))
+        return {} if outputs is None else {**outputs, "teams": self._teams(outputs)}
 
     def down(self) -> None:
         """Destroy everything; the empty stack stays, so that the next `up` needs no init."""

@@ -47,15 +47,14 @@ class Host:
 
     @property
     def reached(self) -> Target:
-        """The connection. Raises `CommandError` where the program makes the cluster, and its kubeconfig is not here."""
-        if self._target is None:
-            raise CommandError("no kubeconfig of this machine leads to the cluster.", self._how_to_have_one())
-        return self._target
+        """The connection. Raises `CommandError` where the program makes the cluster, and nothing leads to it."""
+        return self.target_or(None)
 
     def find(self, *, must_reach: bool) -> None:
         """Find context and UID. Without `must_reach` (reading the state needs no cluster) a dead one is named."""
         host = self._place.platform.host
-        if host.provider is HostProvider.LAB or (host.install is not None and self._secret is None):
+        made = host.install is not None
+        if host.provider is HostProvider.LAB or (made and self._secret is None):
             return  # the program makes it, and has not yet; whatever a kubeconfig of this machine names is another one
         try:
             self._target = find_target(host, root=self._place.root, secret=self._secret)
@@ -63,7 +62,6 @@ class Host:
                 self._identity = identify(client, self._target.context)
         except CommandError as error:
             # one that the program made may have been deleted by hand: `up` and `down` are the way out
-            made = host.install is not None
             if must_reach and not made:
                 raise
             self._target, self._why_not = None if made else self._target, error
@@ -78,11 +76,9 @@ class Host:
         if self._place.platform.host.provider is HostProvider.LAB:
             raise CommandError(f"the lab of stack {stack} does not run.", f"`make up STACK={stack}` starts it")
         raise CommandError(
-            f"the program makes the host of stack {stack}, and no kubeconfig of it is at hand.", self._how_to_have_one()
+            f"the program made the host of stack {stack}, and no kubeconfig of it is at hand.",
+            f"`make up STACK={stack}` puts it into the outputs, and the stack's passphrase opens it",
         )
-
-    def _how_to_have_one(self) -> str:
-        return f"`make up STACK={self._place.stack}`; where that went through, set the stack's passphrase"
 
     def nodes_out_of_order(self) -> list[str]:
         """Return what of the nodes is other than the stack file counts them, a line each; nothing of a cluster that

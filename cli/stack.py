@@ -13,6 +13,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import version as installed_version
@@ -199,12 +200,12 @@ class Stack:
         answer = json.loads(self.capture("stack", "output", "--json", "--stack", self._place.stack, *flags) or "{}")
         return answer if isinstance(answer, dict) else {}
 
-    def readable_outputs(self) -> Object:
-        """Return the outputs, with the secrets where they can be decrypted; of a stack that does not exist, nothing."""
-        if not self.exists:
-            return {}
-        readable = self._place.whole and (has_passphrase(self.env) or not self.asks_for_passphrase())
-        return self.outputs(*(["--show-secrets"] if readable else []))
+    def outputs_if_there(self, *flags: str) -> Object | None:
+        """Return the stack's outputs, None where it does not exist; read beside the state, because each start of the
+        engine takes a good part of a second."""
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            found = beside.submit(self.outputs, *flags)
+            return found.result() if self.exists else None
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command line of the engine."""
