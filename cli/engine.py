@@ -116,7 +116,7 @@ class EngineDriver:
         self._stack.ready()
 
     def secret_kubeconfig(self) -> str | None:
-        """Return the kubeconfig of the host that the program made, where it can be read; else the stack file's secret."""
+        """Return the kubeconfig of a host that the program made, where it can be read; else the stack file's secret."""
         if self._place.platform.host.install is not None:
             made = self._readable.get("hostKubeconfig")
             return made if isinstance(made, str) and made != MASKED else None
