@@ -76,6 +76,13 @@ def _gpus_fit_the_way(platform: Platform, install: Install) -> Iterator[Problem]
             got="none",
             fix="write gpus: all (or each: one GPU a worker), or gpusPerNode: 0",
         )
+    if isinstance(install, Kind) and fake and install.gpus == "each":
+        yield Problem(
+            path=("host", "kind", "gpus"),
+            rule="gives each worker a GPU of the host, and with gpu.stack: fake there is none",
+            got="each",
+            fix="write gpus: none, or gpu.stack: devicePlugin",
+        )
     if isinstance(install, Microk8s) and install.nvidia_addon and platform.gpu.owner.value == "ours":
         yield Problem(
             path=("host", "microk8s", "nvidiaAddon"),
