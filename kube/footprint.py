@@ -13,14 +13,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeAlias
 
 import names
 from capacity import amount_of, asked_by
 from kube.client import inner, items, maps
 from names import Object
 
-Read = Callable[[str], Object | None]
+Read: TypeAlias = Callable[[str], Object | None]
 """Returns what an API says at a path; None where it says nothing, or nothing that can be read."""
 
 MIB: Final = 1024**2

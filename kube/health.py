@@ -8,14 +8,14 @@ Leaves to others: where it is shown (`cli/status.py`), what to do about it (docs
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, TypeAlias
 
 import names
 from capacity import amount_of
 from kube.client import inner, items, maps
 from names import Object
 
-Read = Callable[[str], Object | None]
+Read: TypeAlias = Callable[[str], Object | None]
 """Returns what the team's API says at a path; None for what is not there, nothing for what can't be read now."""
 
 GROUP_LABEL: Final = "runai-gpu-group"

@@ -66,6 +66,11 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
         "limits.maxLimitRequestRatio.**",
     ),
     names.NETWORK_POLICY: _spec("podSelector.**", "policyTypes", "ingress.**", "egress.**"),
+    # no defaultBackend: it would get what is for others; no TLS: a Secret that no rule sees
+    names.INGRESS: _spec(
+        "ingressClassName", "rules.host", "rules.http.paths.path", "rules.http.paths.pathType",
+        *(f"rules.http.paths.backend.service.{key}" for key in ("name", "port.name")),
+    ),
     # no globalDefault: it would be every pod's on the cluster
     names.PRIORITY_CLASS: ("value", "description", "preemptionPolicy"),
     names.RUNTIME_CLASS: ("handler",),

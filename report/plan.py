@@ -46,6 +46,8 @@ _FELT: Final = {Gravity.LOSS: "LOSS", Gravity.AWAY: "interrupted", Gravity.LESS:
 
 def plan(preview: Preview, head: Platform, redactor: Redactor, *, usage: Usage | None = None) -> list[Line]:
     """The lines. A reader who stops early has seen the teams that lose something."""
+    if not preview.changes and not preview.diagnostics:
+        return [*_foot(preview)]  # most previews: no value is written, so no secret need be known
     for step in preview.steps:
         learn_step(step, redactor)  # every secret is known before the first line is written
     felt = impacts(None, head, preview, usage=usage)

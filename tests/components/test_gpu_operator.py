@@ -61,9 +61,21 @@ def test_what_it_says_at_the_end_is_told(last: tuple[int, object], said: str) ->
         kube.wait_for_gpu_operator(kubeconfig, deadline=0.0)
 
 
-def test_a_right_that_is_missing_is_not_waited_for() -> None:
-    with serving({("GET", POLICY): [(403, "no")]}) as (kubeconfig, _), pytest.raises(PermissionError):
+@pytest.mark.parametrize("code", [401, 403])
+def test_a_right_that_is_missing_is_not_waited_for(code: int) -> None:
+    with serving({("GET", POLICY): [(code, "no")]}) as (kubeconfig, _), pytest.raises(PermissionError):
         kube.wait_for_gpu_operator(kubeconfig)
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [None, "x", [None, 3], [{"type": "Ready", "status": "False", "reason": "NoGPUNodes", "message": "gone"}]],
+)
+def test_only_a_condition_that_holds_keeps_it_from_being_ready(conditions: object) -> None:
+    found = 200, {"kind": "ClusterPolicy", "status": {"state": "ready", "conditions": conditions}}
+    with serving({("GET", POLICY): [found]}) as (kubeconfig, asked):
+        kube.wait_for_gpu_operator(kubeconfig, deadline=0.0)
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(

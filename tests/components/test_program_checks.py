@@ -184,6 +184,15 @@ class TestCheck:
         queue = declare(lab("ml", checked=True, teams__ml__queues__training={"gpu": {"quota": 1, "limit": 4}}))
         assert self.stamp(queue, "ml") != self.stamp(before, "ml")
 
+    def test_teams_and_nodes_are_checked_again_when_the_gpu_software_changes_hands(self, declare: Declare) -> None:
+        def stamps(owner: str) -> list[str]:
+            recorder = declare(lab("research", gpu={"stack": "devicePlugin", "owner": owner}))
+            pods = [recorder.one(JOB, f"{name}-job").inputs["spec"]["template"] for name in checks]
+            return [pod["metadata"]["annotations"]["gpu-tenancy/stamp"] for pod in pods]
+
+        checks = ("research-check", "host-check-gpu-1")
+        assert all(before != after for before, after in zip(stamps("ours"), stamps("cluster"), strict=True))
+
 
 class TestComponents:
     """Every component shows its facts at preview, and registers what it made."""
