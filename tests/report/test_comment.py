@@ -277,16 +277,11 @@ class TestPolicies:
 
 
 @cache
-def forty() -> tuple[Platform, dict[str, Any]]:
-    """Forty new teams, and the preview of them."""
+def forty(budget: int) -> tuple[str, int]:
+    """What is told of forty new teams in so many characters, and how many resources are theirs."""
     head = platform({f"t{i:02}": team("a100", i % 3, 4 + i) for i in range(40)})
-    return head, digest(None, head)
-
-
-@cache
-def shortened(budget: int) -> str:
-    """What is told of them in so many characters."""
-    return comment(None, forty()[0], raw=forty()[1], budget=budget)
+    raw = digest(None, head)
+    return comment(None, head, raw=raw, budget=budget), sum(step["op"] == "create" for step in raw["steps"])
 
 
 class TestBudget:
@@ -303,10 +298,9 @@ class TestBudget:
 
     @pytest.mark.parametrize("budget", [12_000, 40_000, pytest.param(20_000, marks=pytest.mark.slow)])
     def test_any_budget_is_kept_and_everything_that_is_cut_is_counted(self, budget: int) -> None:
-        text = shortened(budget)
+        text, total = forty(budget)
         assert len(text) <= budget
         diffs = text[text.index("### Changes") :]
-        total = sum(step["op"] == "create" for step in forty()[1]["steps"])
         shown = len(re.findall(r"^@@ create ", diffs, re.MULTILINE))
         cut = re.search(r"\*\*cut: (\d+) more changed resources\*\*", diffs)
         assert shown < total
@@ -326,7 +320,7 @@ class TestBudget:
         assert 9 * len(re.findall(r"^@@ ", diffs, re.MULTILINE)) + int(cut.group(1)) == changed
 
     def test_what_is_cut_leaves_the_markup_closed(self) -> None:
-        text = shortened(12_000)
+        text, _ = forty(12_000)
         assert text.count("<details>") == text.count("</details>")
         assert sum(line.startswith("```") for line in text.splitlines()) % 2 == 0
 
