@@ -186,7 +186,7 @@ class TestCheck:
 
     def test_teams_and_nodes_are_checked_again_when_the_gpu_software_changes_hands(self, declare: Declare) -> None:
         def stamps(owner: str) -> list[str]:
-            recorder = declare(lab("research", gpu={"stack": "devicePlugin", "owner": owner}))
+            recorder = declare(lab("research", checked=True, gpu={"stack": "devicePlugin", "owner": owner}))
             pods = [recorder.one(JOB, f"{name}-job").inputs["spec"]["template"] for name in checks]
             return [pod["metadata"]["annotations"]["gpu-tenancy/stamp"] for pod in pods]
 
