@@ -53,6 +53,8 @@ def main() -> None:
         teams = build.teams(platform, parts, tenants, date.today(), secrets, host, protections)
 
     pulumi.export("cluster", {"context": cluster.context, "provider": platform.host.provider.value, "uid": cluster.uid})
+    if cluster.install is not None:
+        pulumi.export("hostKubeconfig", cluster.kubeconfig)  # no other file on this machine has it
     pulumi.export("pools", {name: pool.facts for name, pool in parts.pools.items()})
     pulumi.export("hostChecks", {node: failures.unless_failed(check.report) for node, check in parts.checks.items()})
     pulumi.export("footprint", declared_footprint(platform))

@@ -54,7 +54,7 @@ from seen.plain import Json as Thing
 from settings.load import KUBECONFIG_KEY
 from settings.tenants import tenants
 
-HIDDEN_OUTPUTS: Final = frozenset({"kubeconfigs"})
+HIDDEN_OUTPUTS: Final = frozenset({"kubeconfigs", "hostKubeconfig"})
 MASKED: Final = "[secret]"
 
 IDLE_SECONDS: Final = 45.0

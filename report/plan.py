@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Final
 
 from preview.changes import EVERYONE, snapshots_first
@@ -19,6 +18,7 @@ from preview.steps import Op, Preview, Step
 from preview.usage import Usage
 from report.diff import learn_step, value_changes
 from report.impact import Gravity, Impact, Owners, impacts
+from report.lines import Line, Tone
 from report.quota import team_states
 from report.redact import Redactor
 from settings.models import Platform
@@ -32,25 +32,6 @@ MOST_VALUES: Final = 20
 MANY: Final = 4
 """So many teams with the same lines share them; fewer are read faster one by one."""
 ANY_TEAM: Final = "<team>"
-
-
-class Tone(StrEnum):
-    """How a terminal shows a line."""
-
-    PLAIN = "plain"
-    HEAD = "head"
-    QUIET = "quiet"
-    GOOD = "good"
-    CHANGED = "changed"
-    BAD = "bad"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One line of text."""
-
-    text: str
-    tone: Tone = Tone.PLAIN
 
 
 _TONES: Final = {

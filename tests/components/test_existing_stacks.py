@@ -225,6 +225,10 @@ def _row(each: Registered) -> dict[str, Any]:
     return {key: value for key, value in row.items() if value or key == "inputs"}
 
 
+def _exports(line: str) -> bool:
+    return line.startswith("export ")
+
+
 def _without_code(value: Any) -> Any:
     """The same without code, and what changes with it. What a check expects is compared whole in `test_job.py`."""
     if isinstance(value, list):
@@ -234,8 +238,9 @@ def _without_code(value: Any) -> Any:
     if value.get("name") in ("GPU_CHECK_EXPECT", "GPU_CHECK_THIRD"):
         return {**value, "value": "..."}
     if "stdin" in value:  # a host's script, behind what it is told
-        groups = itertools.groupby(value["stdin"].splitlines(), lambda line: line.startswith("export "))
-        value = {**value, "stdin": next(list(lines) for told, lines in groups if told)}
+        lines = value["stdin"].splitlines()
+        told = itertools.takewhile(_exports, itertools.dropwhile(lambda line: not _exports(line), lines))
+        value = {**value, "stdin": [*told]}
     return {key: "..." if key in CODE else _without_code(item) for key, item in value.items()}
 
 

@@ -57,6 +57,11 @@ def test_the_cluster_is_made_first_and_its_kubeconfig_is_a_secret(declare: Decla
     assert "export OWNER=gpu-tenancy/unit\n" in text
 
 
+def test_the_kubeconfig_of_a_host_that_was_made_is_an_output_and_of_another_it_is_none(declare: Declare) -> None:
+    assert "hostKubeconfig" in declare(raw({**kind(), **SMALL})).exports
+    assert "hostKubeconfig" not in declare(raw(SMALL)).exports
+
+
 def test_what_takes_the_cluster_back_is_in_the_state_before_it_is_made(declare: Declare) -> None:
     recorder = declare(raw(kind()))
     made, removal = (recorder.one(COMMAND, f"host-install-cluster{end}") for end in ("", "-removal"))

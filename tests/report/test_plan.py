@@ -9,7 +9,8 @@ import pytest
 
 from preview.read import read_preview
 from preview.usage import usage_of
-from report.plan import Line, Tone, plan
+from report.lines import Line, Tone
+from report.plan import plan
 from report.redact import Redactor
 from settings.models import Platform
 from tests.report.world import World, diff, digest, platform, team
