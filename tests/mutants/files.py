@@ -91,7 +91,7 @@ _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
     "components/team/queues.py": _components("queues", "life"),
     "components/team/team.py": (
         *_REQUESTS,
-        *_components("program_checks", "program", "one_failed_team", "pause", "blue_green"),
+        *_components("kai_scheduler", "life", "program_checks", "program", "one_failed_team", "pause", "blue_green"),
     ),
     "components/team/tenant.py": ("tests/components/test_tenant.py",),
     "components/team/virtual_cluster.py": _components("virtual_cluster", "snapshots", "program"),
