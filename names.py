@@ -8,7 +8,7 @@ JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | Non
 """A value of JSON that this program writes."""
 Object: TypeAlias = dict[str, Any]
 """An object of JSON as an API server, the engine or a report says it: whoever wrote it has its type, and we have not.
-Where each field is narrowed as it is read, `Mapping[str, object]` says more (`seen/plain.py`)."""
+Where each field is narrowed as it is read, `lenient.Json` says more."""
 
 MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "gpu-tenancy"}
 LABEL_TEAM: Final = "gpu-tenancy/team"

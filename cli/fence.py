@@ -24,6 +24,7 @@ from cli.preflight import ClusterFacts, NodeFacts
 from cli.preflight.facts import LONGEST_REASON
 from cli.preflight.fences import fenced_nodes, not_there
 from cli.preflight.nodes import pool_nodes
+from lenient import parsed, text
 from names import (
     CHECK_REPORT,
     FENCED_CORDONED,
@@ -35,7 +36,6 @@ from names import (
     Object,
 )
 from seen.model import Team
-from seen.plain import parsed, text
 from settings.models import Platform
 from settings.problems import escaped
 

@@ -23,6 +23,7 @@ from kube.client import connect
 from kube.contents import Since, since
 from kube.snapshot_pod import Store
 from kube.snapshots import Snapshot, SnapshotError, go_back, recorded, take
+from lenient import text
 from settings.models import HostProvider
 from settings.tenants import meant, slot_of, team_of, tenants
 
@@ -145,10 +146,7 @@ def agreed() -> bool:
 
 def _scheduler(driver: Driver, team: str) -> str | None:
     """The KAI that the last `make up` made."""
-    teams = driver.outputs().get("teams")
-    facts = teams.get(team) if isinstance(teams, dict) else None
-    found = facts.get("schedulerVersion") if isinstance(facts, dict) else None
-    return found if isinstance(found, str) else None
+    return text(driver.outputs(), "teams", team, "schedulerVersion") or None
 
 
 @contextmanager

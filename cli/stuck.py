@@ -14,8 +14,8 @@ from typing import Final
 
 from cli.causes import OF_PODS, Failure, failure_of
 from hints import filled
+from lenient import Json, rows, table
 from names import CHECK_NAMESPACE, CHECK_PAIR_NAMESPACE, KAI_NAMESPACE, team_namespace
-from seen.plain import Json, rows, table
 
 STUCK_REASONS: Final = frozenset(
     {

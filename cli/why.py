@@ -14,9 +14,9 @@ from capacity.quantity import parse_quantity
 from cli import say
 from cli.errors import CommandError, InputError
 from cli.look import View
+from lenient import condition, name, namespace, text
 from names import GPU_SOFTWARE_NAMESPACES, HOST_NAMESPACE, KAI_NAMESPACE
 from seen.model import Gap, Team
-from seen.plain import condition, name, namespace, text
 from seen.pods import containers, pod_of
 from seen.why import NoSuchPodError, Request, Why, for_team, leaves_of, why, would
 from settings.types import MOST_GPUS

@@ -85,30 +85,6 @@ def answered(answer: httpx2.Response) -> Object:
     return found
 
 
-def items(found: Object) -> list[Object]:
-    """Return the objects of a list: what has a name. Anything else that stands there is passed over."""
-    return [one for one in maps(found, "items") if named(one)]
-
-
-def inner(thing: object, *keys: str) -> Object:
-    """Return the mapping that lies at these keys; empty where there is none."""
-    for key in keys:
-        thing = thing.get(key) if isinstance(thing, dict) else None
-    return thing if isinstance(thing, dict) else {}
-
-
-def maps(thing: object, key: str) -> list[Object]:
-    """Return the mappings in the list at a key; empty where there is no list."""
-    listed = thing.get(key) if isinstance(thing, dict) else None
-    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-
-
-def named(thing: object) -> bool:
-    """Whether something of JSON is an object of Kubernetes: it has metadata with a name."""
-    metadata = thing.get("metadata") if isinstance(thing, dict) else None
-    return isinstance(metadata, dict) and isinstance(metadata.get("name"), str)
-
-
 def said(answer: httpx2.Response) -> str:
     """Return a refusal in the API server's words; they hold no credential."""
     with contextlib.suppress(httpx2.DecodingError):

@@ -20,8 +20,9 @@ from typing import Final
 import httpx2
 
 import names
-from kube.client import answered, inner, items, path, pause, said
+from kube.client import answered, path, pause, said
 from kube.snapshot_pod import POD, RESTORE, Store, claim_name, pod
+from lenient import Json, items, moment, rows, table, text
 from names import Object
 from releases import minor
 from releases.shapes import KUBERNETES
@@ -69,20 +70,15 @@ def recorded(api: httpx2.Client, store: Store) -> list[Snapshot]:
     if not answer.is_success:
         message = f"the snapshots of team {store.team} can't be listed: {said(answer)}"
         raise SnapshotError(message)
-    found = [_record(inner(item, "data")) for item in items(answered(answer))]
+    found = [_record(table(item, "data")) for item in items(answered(answer))]
     return sorted((one for one in found if one is not None), key=lambda snapshot: snapshot.name, reverse=True)
 
 
-def _record(data: Object) -> Snapshot | None:
+def _record(data: Json) -> Snapshot | None:
     """A snapshot by its record; None where somebody has made something else of that."""
-    said_of = {key: str(data.get(key, "")) for key in ("name", "why", "vcluster", "kubernetes", "scheduler")}
-    try:
-        taken = datetime.fromisoformat(str(data.get("taken")))
-    except ValueError:
-        return None
-    if not said_of["name"]:
-        return None
-    return Snapshot(taken=taken if taken.tzinfo else taken.replace(tzinfo=UTC), **said_of)
+    said_of = {key: text(data, key) for key in ("name", "why", "vcluster", "kubernetes", "scheduler")}
+    taken = moment(data, "taken")
+    return Snapshot(taken=taken, **said_of) if taken and said_of["name"] else None
 
 
 def _keep(api: httpx2.Client, store: Store, snapshot: Snapshot) -> None:
@@ -157,34 +153,34 @@ def _writes(api: httpx2.Client, where: str) -> bool:
         answer = api.get(where)
         if answer.status_code == httpx2.codes.NOT_FOUND:
             return False
-        phase = (answered(answer).get("status") or {}).get("phase") if answer.is_success else None
+        phase = text(answered(answer), "status", "phase") if answer.is_success else ""
     except (httpx2.HTTPError, KeyboardInterrupt):
         return True
     return phase not in ("Pending", "Succeeded", "Failed")
 
 
-def _status(api: httpx2.Client, where: str) -> Object:
+def _status(api: httpx2.Client, where: str) -> Json:
     answer = api.get(where)
     if answer.status_code == httpx2.codes.NOT_FOUND:
         message = f"pod {POD} was deleted meanwhile"
         raise SnapshotError(message)
-    return (answered(answer).get("status") or {}) if answer.is_success else {}
+    return table(answered(answer), "status") if answer.is_success else {}
 
 
-def _containers(state: Object) -> list[Object]:
-    return [*(state.get("initContainerStatuses") or ()), *(state.get("containerStatuses") or ())]
+def _waiting(state: Json) -> list[Json]:
+    """What each container that waits says of it."""
+    containers = [*rows(state, "initContainerStatuses"), *rows(state, "containerStatuses")]
+    return [why for one in containers if (why := table(one, "state", "waiting"))]
 
 
-def _hopeless(state: Object) -> bool:
-    reasons = [(one.get("state") or {}).get("waiting", {}).get("reason") for one in _containers(state)]
-    return any(reason in CANT_START for reason in reasons)
+def _hopeless(state: Json) -> bool:
+    return any(text(why, "reason") in CANT_START for why in _waiting(state))
 
 
-def _waits_for(state: Object) -> str:
-    conditions = [one for one in state.get("conditions") or () if one.get("status") == "False" and one.get("message")]
-    waiting = [(one.get("state") or {}).get("waiting") for one in _containers(state)]
-    said_of = [f"{one.get('reason')}: {one.get('message', '')}".strip(": ") for one in waiting if one]
-    return "; ".join([*said_of, *(one["message"] for one in conditions)]) or f"phase {state.get('phase', 'unknown')}"
+def _waits_for(state: Json) -> str:
+    waiting = [f"{text(why, 'reason')}: {text(why, 'message')}".strip(": ") for why in _waiting(state)]
+    unmet = [text(one, "message") for one in rows(state, "conditions") if one.get("status") == "False"]
+    return "; ".join(word for word in (*waiting, *unmet) if word) or f"phase {text(state, 'phase') or 'unknown'}"
 
 
 def _last_words(api: httpx2.Client, where: str) -> str:
@@ -218,17 +214,17 @@ def take(
 
     Raises `SnapshotError`; then nothing was recorded, and nothing was changed.
     """
-    moment = (now or datetime.now(UTC)).replace(microsecond=0)
+    taken = (now or datetime.now(UTC)).replace(microsecond=0)
     control_plane = _ready(api, store)
     snapshot = Snapshot(
-        name=moment.strftime("%Y%m%d-%H%M%S"),
-        taken=moment,
+        name=taken.strftime("%Y%m%d-%H%M%S"),
+        taken=taken,
         why=why,
         vcluster=_tag(control_plane, "containers", "syncer"),
         kubernetes=_tag(control_plane, "initContainers", "kubernetes"),
         scheduler=scheduler or "",
     )
-    if not (control_plane.get("status") or {}).get("readyReplicas"):
+    if not table(control_plane, "status").get("readyReplicas"):
         message = f"the control plane of team {store.team} does not run, and a snapshot reads it"
         raise SnapshotError(message)
     _run(api, pod(control_plane, store, "snapshot", snapshot.name), deadline)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from lenient import name, namespace, text
 from preview.changes import EVERYONE, Change, changes
 from preview.facts import facts_of
 from preview.gate import QUEUE
@@ -98,9 +99,9 @@ class Owners:
             return by_input
         if TEAM not in step.type_chain:
             return EVERYONE
-        for name in self._names:
-            if step.name == name or step.name.startswith(f"{name}-") or step.name.endswith(f"-{name}"):
-                return name
+        for team in self._names:
+            if step.name == team or step.name.startswith(f"{team}-") or step.name.endswith(f"-{team}"):
+                return team
         return EVERYONE
 
     def _known(self, *candidates: object) -> str:
@@ -110,14 +111,10 @@ class Owners:
     def _by_inputs(self, step: Step) -> str:
         inputs = step.inputs
         candidates = [inputs.get("team")] if step.type.startswith("gpu-tenancy:") else []
-        metadata = inputs.get("metadata")
-        if isinstance(metadata, dict):
-            labels = metadata.get("labels")
-            candidates += [labels.get(TEAM_LABEL)] if isinstance(labels, dict) else []
-            places = (metadata.get("namespace"), metadata.get("name"))
-            candidates += [place.removeprefix("team-") for place in places if isinstance(place, str)]
+        candidates += [text(inputs, "metadata", "labels", TEAM_LABEL)]
+        candidates += [place.removeprefix("team-") for place in (namespace(inputs), name(inputs))]
         # the host's own checks are labelled with a team that is none
-        return next((name for name in candidates if isinstance(name, str) and name in self._names), EVERYONE)
+        return next((one for one in candidates if isinstance(one, str) and one in self._names), EVERYONE)
 
 
 def changed_settings(
@@ -229,7 +226,7 @@ def _of_team(step: Step, team: str, *, gone: bool) -> Iterator[Impact]:
         )
     elif step.type == QUEUE and taken:
         goes = "goes" if step.op is Op.DELETE else "is made anew"
-        leaf = _object_name(step).removeprefix(f"{team}-")
+        leaf = name(step.inputs).removeprefix(f"{team}-")
         yield told(Gravity.AWAY, f"queue {step.name} {goes}: pods in it wait", f"queue {leaf}")
 
 
@@ -238,7 +235,7 @@ def _is_whole(step: Step, team: str) -> bool:
     return (
         step.type in (TEAM, VIRTUAL_CLUSTER)
         or (step.type == RELEASE and VIRTUAL_CLUSTER in step.type_chain)
-        or (step.type == NAMESPACE and _object_name(step) == f"team-{team}")
+        or (step.type == NAMESPACE and name(step.inputs) == f"team-{team}")
     )
 
 
@@ -248,13 +245,6 @@ def _of_shared_scheduler(step: Step, team: str) -> Iterator[Impact]:
         how = "upgraded in place" if step.op is Op.UPDATE else "replaced"
         text = f"the host's shared scheduler is {how}: pods that run go on, new ones wait meanwhile"
         yield Impact(gravity=Gravity.AWAY, team=team, text=text, topic=_SHARED)
-
-
-def _object_name(step: Step) -> str:
-    """The Kubernetes object's own name."""
-    metadata = step.inputs.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, dict) else None
-    return name if isinstance(name, str) else ""
 
 
 def _of_host(step: Step) -> Iterator[Impact]:

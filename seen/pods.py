@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from capacity import asked_by, resources_of
+from lenient import Json, condition, moment, name, namespace, rows, table, text
 from names import (
     CHECK_NAMESPACE,
     CHECK_PAIR_NAMESPACE,
@@ -17,7 +18,7 @@ from names import (
     KAI_RESERVATION_NAMESPACE,
 )
 from seen.model import Pod
-from seen.plain import Json, condition, finite, moment, name, namespace, number, rows, table, text
+from seen.numbers import finite, number
 
 INNER_NAME: Final = "vcluster.loft.sh/object-name"
 INNER_NAMESPACE: Final = "vcluster.loft.sh/object-namespace"

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
+from lenient import Json, condition, moment, name, namespace, parsed, rows, table, text
 from names import (
     FENCED_FOR,
     GPU,
@@ -25,7 +26,7 @@ from names import (
 )
 from seen.gpus import RESERVED_UUID, Taken, units_of
 from seen.model import Check, Component, Event, Finding, Gap, Holder, Node, Pod, Pool, Queue, Seen, Team
-from seen.plain import Json, condition, moment, name, namespace, number, parsed, rows, table, text
+from seen.numbers import number
 from seen.pods import INNER_NAME, INNER_NAMESPACE, gpus_asked, groups, memory_of, pod_of, requests
 from seen.read import UP, Look, Said
 from settings.models import HostProvider, Platform, SchedulerMode

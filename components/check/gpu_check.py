@@ -18,8 +18,8 @@ import names
 from components.base import DELETED_AT_ONCE, Component, live_hook
 from components.check import job
 from components.retry import when_it_comes
+from lenient import parsed, text
 from probe import code
-from seen.plain import parsed, text
 
 
 def code_map(namespace: str, team: str) -> dict[str, object]:

@@ -19,7 +19,7 @@ import names
 from components.base import Component
 from components.team import network
 from components.team.tenant import Tenant, quota_hard
-from seen.plain import text
+from lenient import text
 from settings.models import SchedulerMode, TeamPriority
 
 KAI_NON_PREEMPTIBLE: Final = 100

@@ -6,9 +6,9 @@ import re
 from dataclasses import replace
 from typing import Final
 
+from lenient import condition, moment, rows, text
 from names import KAI_NAMESPACE, KAI_RESERVATION_NAMESPACE, KAI_SCHEDULER_NAME
 from seen.model import Component
-from seen.plain import condition, moment, rows, text
 from seen.why.border import refusal
 from seen.why.model import Case, Why, several
 from seen.why.queue import words

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import inf
 
+from lenient import Json
 from names import CHECK_QUEUE, GPU, KAI_QUEUE_LABEL, KAI_SCHEDULER_NAME
 from seen.model import Seen, Team
-from seen.plain import Json
 from seen.pods import FRACTION, pod_of, requests
 from seen.read import Look, Said
 from seen.why import border, queue, room, scheduler
