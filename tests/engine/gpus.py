@@ -339,6 +339,34 @@ def without_runtime_class(pod: Json) -> None:
     pod["spec"].pop("runtimeClassName", None)
 
 
+def without_a_gpu(pod: Json) -> None:
+    """The NVIDIA runtime's class alone: a GPU that nobody counts."""
+    container_of(pod).pop("resources", None)
+
+
+def by_annotation(pod: Json) -> None:
+    """Every GPU of the node, by containerd's own reading of CDI."""
+    pod["metadata"]["annotations"]["cdi.k8s.io/all"] = "nvidia.com/gpu=all"
+
+
+def by_mount(pod: Json) -> None:
+    """Every GPU of the node, by the toolkit's list of devices as mounts: it reads where they are, not what is there."""
+    pod["spec"].setdefault("volumes", []).append({"name": "list", "emptyDir": {}})
+    mount = {"name": "list", "mountPath": "/var/run/nvidia-container-devices/all"}
+    container_of(pod).setdefault("volumeMounts", []).append(mount)
+
+
+def of_another_name(pod: Json) -> None:
+    """A device that no quota of the team counts."""
+    container_of(pod).setdefault("resources", {})["limits"] = {"amd.com/gpu": "1"}
+
+
+def with_a_foreign_disk(pod: Json) -> None:
+    """A volume of a server of the tenant's choice, mounted by the node."""
+    disk = {"name": "disk", "nfs": {"server": "127.0.0.1", "path": "/"}}
+    pod["spec"].setdefault("volumes", []).append(disk)
+
+
 def signalled(signal: str, step: str, *words: str) -> Callable[[Json], None]:
     """The worker gets a signal when a step begins."""
 

@@ -15,7 +15,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ import pytest
 from releases.injection import INJECTION
 from tests.engine import gpus
 from tests.engine.conftest import Engine, Row, everything_unprotected, since, told
-from tests.engine.gpus import HOST_TEAMS, Ground, Pods, Tenant, finding, ground
+from tests.engine.gpus import HOST_TEAMS, Ground, Json, Pods, Tenant, finding, ground
 
 # a team's workloads: on this module's stack, or each would start from nothing
 from tests.engine.workloads import TestExamples as TestExamples
@@ -37,6 +37,15 @@ pytestmark = pytest.mark.engine
 GOOD = ("pass", "warn")
 PAIR = {"pair": [0.3, 0.5]}
 SWITCH = os.environ.get("GPU_TENANCY_ENGINE_INJECTION")
+ATTACKS: list[tuple[str, Callable[[Json], None], str]] = [
+    ("every GPU by a variable", gpus.with_env("NVIDIA_VISIBLE_DEVICES", "all"), "no-devices-by-name"),
+    ("every GPU by an annotation", gpus.by_annotation, "no-devices-by-name"),
+    ("every GPU by a mount", gpus.by_mount, "no-devices-by-name"),
+    ("the runtime without a GPU", gpus.without_a_gpu, "runtime-class-for-gpus"),
+    ("a device of another name", gpus.of_another_name, "counted-gpus"),
+    ("a foreign disk", gpus.with_a_foreign_disk, "known-volumes"),
+]
+"""Of docs/policies.md, those that a tenant's pod can carry as far as the host."""
 OTHER_KAIS = os.environ.get("GPU_TENANCY_ENGINE_OTHER_KAIS", "").split()
 
 
@@ -142,6 +151,15 @@ class TestEveryWay:
 
     def test_a_pair_on_one_gpu_and_a_third_without_room(self, engine: Engine, node: Ground) -> None:
         held_together(tried(engine, "pair 0.3 and 0.5", gpus.platform_for(engine, PAIR)))
+
+    def test_a_team_without_gpus(self, engine: Engine, node: Ground) -> None:
+        platform = gpus.platform_for(engine, {})
+        team = platform["teams"][node.team]
+        team["resources"]["gpus"], team["queues"], team["check"] = 0, {"work": {"gpu": 0}}, {"queue": "work"}
+        team["scheduler"]["gpuSharing"] = False
+        report = tried(engine, "no GPU", platform)
+        assert report["verdict"] in GOOD, report["sentence"]
+        assert not report["coverage"]["uuids"], "the pod saw a GPU that its team has not"
 
     def test_time_slicing_and_four_pods_of_a_deployment(self, engine: Engine, node: Ground, tmp_path: Path) -> None:
         if node.owner == "cluster":
@@ -318,16 +336,17 @@ class TestPlantedInAWholeGpu:
         caught("no RuntimeClass", report, "identity.driver")
         assert "No GPU arrived in this container" in report["sentence"]
 
-    def test_every_gpu_of_the_node_by_a_variable_is_refused_by_the_host(self, whole: Pods) -> None:
+    @pytest.mark.parametrize(("what", "change", "rule"), ATTACKS, ids=[what for what, _, _ in ATTACKS])
+    def test_a_pod_that_takes_what_is_not_its_own_is_refused_by_the_host(
+        self, whole: Pods, what: str, change: Callable[[Json], None], rule: str
+    ) -> None:
         began = time.monotonic()
-        name = whole.start(whole.like_the_check("all", gpus.with_env("NVIDIA_VISIBLE_DEVICES", "all")))
         try:
-            why = whole.refused(name)
+            why = whole.refused(whole.start(whole.like_the_check(what.replace(" ", "-").lower(), change)))
         finally:
             whole.clear()
-        what = "planted: every GPU by name"
-        told(Row(what=what, verdict="refused", how="-", seconds=since(began), sentence=why))
-        assert "no-devices-by-name" in why
+        told(Row(what=f"attack: {what}", verdict="refused", how="-", seconds=since(began), sentence=why))
+        assert rule in why
 
     def test_a_device_plugin_that_restarts_in_the_middle_harms_no_running_check(
         self, whole: Pods, engine: Engine, node: Ground
