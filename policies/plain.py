@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from math import isfinite
+from sys import float_info
 from typing import Final, TypeAlias
 
 from pulumi.output import Unknown as SdkUnknown
@@ -128,9 +128,9 @@ def maybe_number(properties: Mapping[str, object], *path: str) -> Number | None:
     value = get(properties, *path)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
-        raise _wrong(path, "a number", value)
     # the engine's wire format knows only doubles
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= float_info.max:
+        raise _wrong(path, "a number", value)
     return int(value) if float(value).is_integer() else value
 
 

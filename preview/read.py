@@ -187,6 +187,10 @@ def _values(text: str, where: str, *, begins: str) -> list[JsonValue]:
             place = f"line {error.lineno}, column {error.colno}"
             message = f"{where}: is not JSON at {place}; was its writer stopped in the middle?"
             raise PreviewError(message) from None
+        except (ValueError, RecursionError):
+            line = text.count("\n", 0, position) + 1
+            message = f"{where}: what begins at line {line} has a number or a depth that nobody writes"
+            raise PreviewError(message) from None
         values.append(value)
 
 

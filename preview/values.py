@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from capacity import parse_quantity
+from capacity import UNLIMITED, amount_of
 
 SIGNATURE_KEY: Final = "4dabf18193072939515e22adb298388d"
 """How the engine marks a value's kind inside plain data (pulumi sdk/go/common/resource/properties.go)."""
@@ -35,6 +35,8 @@ UNKNOWN_MARKS: Final = frozenset(
 """What stands in the place of a value that is not known at preview: the engine's marks (pulumi v3.259.0,
 sdk/go/common/resource/plugin/rpc.go), and the lab's."""
 _SECRET: Final = "[secret]"
+MOST: Final = 2**63 - 1
+"""The largest quantity (apimachinery, pkg/api/resource/quantity.go); what is more is cut down to it."""
 
 
 class UnreadableError(ValueError):
@@ -87,19 +89,16 @@ def text(inputs: Mapping[str, JsonValue], *path: str) -> str:
 
 
 def quantity(value: JsonValue, where: str) -> Decimal:
-    """Return a number or a Kubernetes quantity in its base unit. Raises `UnreadableError` when it is none."""
+    """Return a number or a Kubernetes quantity in its base unit; -1 says unlimited.
+
+    Raises `UnreadableError` when it is none, is below 0 otherwise, or is more than an API server takes.
+    """
     known(value, where)
-    try:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError
-        return Decimal(str(value)) if isinstance(value, int | float) else _decimal(value)
-    except ValueError:
+    found = amount_of(value)
+    if found is None or not (found == UNLIMITED or 0 <= found <= MOST):
         message = f"{where} must be a number or a quantity, got {value!r:.60}, so it can't be judged"
-        raise UnreadableError(message) from None
-
-
-def _decimal(value: str) -> Decimal:
-    return Decimal(-1) if value == "-1" else parse_quantity(value)
+        raise UnreadableError(message)
+    return found
 
 
 _VERSION: Final = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
