@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import httpx2
-from lightkube.config import client_adapter
 from rich.table import Table
 
 from cli import say
@@ -20,6 +19,7 @@ from cli.cluster import Target, get_json, target_of
 from cli.errors import CommandError
 from components.team.tenant import Tenant, resolve
 from kube import team_kubeconfig
+from kube.client import connect_to
 from kube.footprint import NONE, PodUse, Read, Use, pods_of, requested, store_bytes, used, used_now
 from lenient import items, name, table
 from names import Object, team_secret
@@ -122,7 +122,7 @@ def _store(target: Target | None) -> int | None:
     if target is None:
         return None
     try:
-        with client_adapter.Client(target.config, client_adapter.ConnectionParams(timeout=QUICK)) as http:
+        with connect_to(target.config, QUICK) as http:
             answer = http.get("/metrics")
     except (httpx2.HTTPError, OSError, ValueError):
         return None

@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from typing import Final
 
 import httpx2
-from lightkube.config import client_adapter
 
 import kube
 from cli import say
 from cli.cluster import Target
 from cli.driver import Driver, Place
 from cli.errors import CommandError, InputError
-from kube.client import connect
+from kube.client import connect, connect_to
 from kube.contents import Since, since
 from kube.snapshot_pod import Store
 from kube.snapshots import Snapshot, SnapshotError, go_back, recorded, take
@@ -29,7 +28,6 @@ from settings.tenants import meant, slot_of, team_of, tenants
 
 NAMED: Final = 5
 """Objects that are named one by one; beyond them the count is enough."""
-TIMEOUT: Final = httpx2.Timeout(15.0)
 
 
 def store_of(place: Place, team: str) -> Store:
@@ -153,7 +151,7 @@ def _scheduler(driver: Driver, team: str) -> str | None:
 def api_of(host: Target) -> Iterator[httpx2.Client]:
     """The host's API; what it can't do becomes one error."""
     try:
-        with client_adapter.Client(host.config, client_adapter.ConnectionParams(timeout=TIMEOUT)) as api:
+        with connect_to(host.config) as api:
             yield api
     except SnapshotError as error:
         raise CommandError(f"{error}.", "see docs/guides/snapshots.md") from None

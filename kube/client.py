@@ -55,9 +55,13 @@ def connect(kubeconfig: str, timeout: httpx2.Timeout = TIMEOUT) -> httpx2.Client
 
 def connect_to(found: SingleConfig, timeout: httpx2.Timeout = TIMEOUT) -> httpx2.Client:
     """Return a client for a context that `target` found: threads can't parse kubeconfigs (see above)."""
-    # a proxy of the surroundings is for other machines, as it is for kubectl and the engine's provider
-    elsewhere = urlsplit(found.cluster.server).hostname not in LOOPBACK
-    return client_adapter.Client(found, client_adapter.ConnectionParams(timeout=timeout, trust_env=elsewhere))
+    return client_adapter.Client(found, client_adapter.ConnectionParams(timeout=timeout, trust_env=is_elsewhere(found)))
+
+
+def is_elsewhere(found: SingleConfig) -> bool:
+    """Whether a context's cluster is on another machine: a proxy of the surroundings is for those alone, as it is for
+    kubectl and the engine's provider."""
+    return urlsplit(found.cluster.server).hostname not in LOOPBACK
 
 
 def pause() -> None:
