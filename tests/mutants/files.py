@@ -117,6 +117,7 @@ _OF_KUBE: Final[dict[str, tuple[str, ...]]] = {
 
 
 TESTS: Final[dict[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("lenient.py", "seen/numbers.py"), ("tests/test_lenient.py",)),
     "policies/rules/quota.py": _first("quota", "queues", "rules"),
     "policies/rules/requests.py": _first("requests", "rules"),
     "policies/rules/objects.py": _first("objects", "rules"),
