@@ -173,7 +173,6 @@ def _node(node: Node, loads: Mapping[str, _Load] | None) -> NodeFacts:
         pods=int(_amount(allocatable.get("pods"))),
         used_cpu=load.cpu,
         used_memory=load.memory,
-        used_pods=load.pods,
         used_gpus=load.gpus,
     )
 

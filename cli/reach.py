@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import tokens
 from cli.cluster import Target, target_of
 from cli.driver import Reach
 from cli.errors import CommandError
@@ -17,7 +18,6 @@ from names import Object
 from settings.models import Platform
 from settings.tenants import team_of, tenants
 
-TEAM_TYPE: Final = "gpu-tenancy:index:Team"
 UNFINISHED: Final = {"failed": ["the last update ended before this team was whole"]}
 
 
@@ -41,7 +41,7 @@ def teams_in_state(exported: Object) -> Object:
     """
     found = {}
     for entry in rows(exported, "deployment", "resources"):
-        if entry.get("type") == TEAM_TYPE and not entry.get("delete"):
+        if entry.get("type") == tokens.TEAM and not entry.get("delete"):
             facts, own = table(entry, "inputs"), table(entry, "outputs")
             found[text(entry, "urn").rpartition("::")[2]] = own if "namespace" in own else {**facts, **UNFINISHED}
     return found

@@ -27,10 +27,10 @@ from lightkube.core.resource_registry import resource_registry
 from lightkube.generic_resource import create_global_resource, create_namespaced_resource
 from lightkube.resources.core_v1 import Secret
 
+import tokens
 from cli.errors import CommandError
 from names import MANAGED_BY, Object
 
-RELEASE: Final = "kubernetes:helm.sh/v3:Release"
 HOST_PROVIDER: Final = "host-provider"
 """Name of the host's provider (`components/host/cluster.py`)."""
 INNER_PROVIDER: Final = re.compile(r"(?P<tenant>.+)-virtual-cluster-inner")
@@ -109,7 +109,9 @@ def clear(pending: list[Pending], connect: Connect) -> Iterator[str]:
             if opened is None:
                 continue
             with opened as client:
-                yield from _release(client, operation) if operation.kind == RELEASE else _object(client, operation)
+                yield from (
+                    _release(client, operation) if operation.kind == tokens.RELEASE else _object(client, operation)
+                )
         except CommandError as error:
             # a dead virtual cluster: either it comes back with its objects, or it goes and they with it
             yield f"{operation.name}: could not be looked at ({error.cause})"
@@ -117,7 +119,7 @@ def clear(pending: list[Pending], connect: Connect) -> Iterator[str]:
 
 def stands_in_the_way(operation: Pending) -> bool:
     """Whether what a killed run left of it makes the next run fail."""
-    if operation.kind == RELEASE:
+    if operation.kind == tokens.RELEASE:
         # an interrupted uninstall is simply done again
         return operation.operation in ("creating", "updating")
     # a patch is applied again as it is; a read changes nothing

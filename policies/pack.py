@@ -29,10 +29,10 @@ from pulumi_policy import PolicyResource as EngineResource
 from names import Object
 from policies.config import LEVELS, Limits, PolicyConfig, alias, own_file, schema
 from policies.inventory import Inventory, PolicyResource
-from policies.names import OURS
 from policies.plain import plain_properties
 from policies.rule import Rule, Scene, Shared, Stage
 from policies.rules import RULES
+from tokens import OURS
 
 NAME = "gpu-tenancy"
 STACK_VARIABLE = "PULUMI_STACK"

@@ -10,7 +10,7 @@ import pytest
 from lenient import at, condition, items, moment, name, named, namespace, parsed, rows, table, text, texts
 from seen.numbers import finite, number
 
-JUNK = (None, 3, True, "ml", [], ["ml"], [[]])
+JUNK: tuple[object, ...] = (None, 3, True, "ml", [], ["ml"], [[]])
 POD = {
     "metadata": {"name": "train", "namespace": "work", "finalizers": ["a", 3, "b"], "generation": 7},
     "status": {"conditions": [{"type": "Ready", "status": "True"}, 3, {"type": "Other"}], "ready": True},

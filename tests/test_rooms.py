@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 from tests.test_dependencies import own_files, statements, tree
 
 ROOMS = (
-    *("names", "hints", "lenient", "podspec", "releases", "capacity", "settings", "kube", "seen", "probe"),
+    *("names", "hints", "lenient", "podspec", "tokens", "releases", "capacity", "settings", "kube", "seen", "probe"),
     *("components", "preview", "policies", "report", "page", "lab", "cli", "__main__", "tests"),
 )
 """Lowest first. A module imports from its own room and from those before it."""
@@ -24,6 +24,7 @@ WITHOUT_PULUMI = (
     "hints",
     "lenient",
     "podspec",
+    "tokens",
     "releases",
     "capacity",
     "settings",

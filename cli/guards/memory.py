@@ -14,22 +14,18 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
 
+import tokens
 from cli.guards.refusal import Refusal, lifted, line_for, line_for_team
 from components.team.protection import override_for
 from components.team.tenant import resolve
 from lenient import table, text
 from names import PROTECTED_OUTPUT
-from policies import names as tokens
 from settings.models import Platform
 from settings.tenants import team_of
 
 CLUSTER: Final = "host-uid"
 """The name of the namespace kube-system as the program reads it (`components/host/cluster.py`); its UID is the
 cluster's."""
-
-
-STACK: Final = "pulumi:pulumi:Stack"
-"""The first run registers it before the program begins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +75,7 @@ def remembered(resources: Mapping[str, object]) -> Remembered:
             teams[name] = RememberedTeam(name=name, urn=urn, facts=said, protected=protected)
         elif kind == tokens.PROTECTION:
             protections.add(name)
-    made = any(text(entry, "type") not in ("", STACK) for entry in resources.values())
+    made = any(text(entry, "type") not in ("", tokens.STACK) for entry in resources.values())
     return Remembered(uid=uid, teams=teams, protections=frozenset(protections), made=made)
 
 

@@ -154,7 +154,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "policies/bundle.py": (f"{_POLICIES}/test_bundle.py",),
     "policies/charts.py": _first("charts"),
     "policies/kinds.py": _first("objects", "rules"),
-    "policies/names.py": _first("objects", "rules"),
+    "tokens.py": _first("objects", "rules"),
     "policies/rights.py": _first("objects", "rules"),
     "policies/start.py": (f"{_POLICIES}/test_pack.py", f"{_POLICIES}/test_bundle.py"),
     **_OF_COMPONENTS,

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 import releases
+import tokens
 from names import LABEL_POOL
-from policies import names
 from policies.charts import FORBIDDEN_VALUES, OPEN_DOORS, PERSISTENCE, VALUES
 from policies.paths import strangers
 from policies.plain import UNKNOWN
@@ -31,13 +31,13 @@ def test_a_virtual_cluster_is_known_by_its_component_whatever_a_mirror_calls_its
 def test_a_component_is_known_by_the_parent_and_without_one_by_the_urn() -> None:
     release = vcluster()
     for found in (release, replace(release, parent=""), replace(release, urn="x")):
-        assert found.component == names.VIRTUAL_CLUSTER
+        assert found.component == tokens.VIRTUAL_CLUSTER
     assert replace(release, parent="", urn="x").component == ""
 
 
 @pytest.mark.parametrize("parent", ["", team().urn])
 def test_a_release_of_no_component_is_refused(parent: str) -> None:
-    stray = resource(names.RELEASE, "stray", vcluster().properties, parent=parent)
+    stray = resource(tokens.RELEASE, "stray", vcluster().properties, parent=parent)
     assert messages("known-values", [stray]) == [
         "Release stray: belongs to no component whose charts the rules know (VirtualCluster, KaiScheduler, "
         "GpuSoftware, SlinkyCluster), so nothing judges what its chart makes; register it as that component's child"
@@ -97,7 +97,7 @@ def test_our_values_of_every_kai_are_known(version: str, fake: bool) -> None:
         pull_policy="Never",
         namespace_labels={"e.f/g": "h"},
     )
-    assert list(strangers(values, VALUES[names.KAI_SCHEDULER])) == []
+    assert list(strangers(values, VALUES[tokens.KAI_SCHEDULER])) == []
 
 
 @pytest.mark.parametrize("version", releases.VCLUSTER)
@@ -118,7 +118,7 @@ def test_our_values_of_every_virtual_cluster_are_known(version: str, store: str)
         image_registry="mirror.example",
         pull_policy="Never",
     )
-    assert list(strangers(values, VALUES[names.VIRTUAL_CLUSTER])) == []
+    assert list(strangers(values, VALUES[tokens.VIRTUAL_CLUSTER])) == []
 
 
 def test_our_values_of_the_gpu_software_are_known() -> None:
@@ -149,8 +149,8 @@ def test_our_values_of_the_gpu_software_are_known() -> None:
     found += [releases.gpu_operator_values(r, monitor_labels={"a": "b"}) for r in releases.GPU_OPERATOR.values()]
     assert len(found) > 1
     for values in found:
-        assert list(strangers(values, VALUES[names.GPU_SOFTWARE])) == []
-        judged = resource(names.RELEASE, "gpu", {"values": values}, parent=software().urn)
+        assert list(strangers(values, VALUES[tokens.GPU_SOFTWARE])) == []
+        judged = resource(tokens.RELEASE, "gpu", {"values": values}, parent=software().urn)
         assert messages("known-values", [judged]) == []
 
 

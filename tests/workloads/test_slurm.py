@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+import tokens
 from capacity import millicores
-from policies import names as tokens
 from policies.inventory import PolicyResource
 from releases import slinky
 from settings.load import parse_platform
