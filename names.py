@@ -63,6 +63,33 @@ KAI_RELEASE: Final = "kai-scheduler"
 KAI_SCHEDULER_NAME: Final = "kai-scheduler"
 KAI_QUEUE_LABEL: Final = "kai.scheduler/queue"
 QUEUE_API_VERSION: Final = "scheduling.run.ai/v2"
+GPU_FRACTION: Final = "gpu-fraction"
+GPU_FRACTION_DEVICES: Final = "gpu-fraction-num-devices"
+"""Of how many GPUs a pod gets that fraction; KAI takes one where it is absent."""
+GPU_MEMORY_ASKED: Final = "gpu-memory"
+"""In MiB (KAI docs/gpu-sharing). These three are annotations of a pod."""
+GPU_GROUP: Final = "runai-gpu-group"
+"""KAI's label for the GPU that fractions share: its binder writes it on a pod that it bound to a part of a GPU, and on
+the reservation pod. With several devices there is one `runai-gpu-group/<group>` each
+(KAI@v0.16.8:pkg/common/constants/constants.go)."""
+
+SYNCED_BY: Final = "vcluster.loft.sh/managed-by"
+"""The syncer puts it on every object of a tenant, over whatever the tenant wrote (VC@v0.36.1:pkg/util/translate)."""
+SYNCED_NAMESPACE: Final = "vcluster.loft.sh/namespace"
+"""A label, put on in the same way: the namespace that the object has inside."""
+SYNCED_FROM: Final = "vcluster.loft.sh/object-namespace"
+"""The annotation that says the same."""
+
+ARCHITECTURE: Final = "kubernetes.io/arch"
+HOST_NAME: Final = "kubernetes.io/hostname"
+DEFAULT_SCHEDULER: Final = "default-scheduler"
+PRESSURES: Final = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
+"""A node's conditions that are bad when they hold."""
+ENDED: Final = ("Succeeded", "Failed")
+"""Phases in which a pod holds nothing any more."""
+STARTING: Final = ("ContainerCreating", "PodInitializing")
+"""A container that waits for these waits for nothing in particular."""
+
 CHECK_NAMESPACE: Final = "gpu-check"
 CHECK_NAME: Final = "gpu-check"
 CHECK_QUEUE: Final = "gpu-check"

@@ -81,15 +81,9 @@ WORKLOADS: Final = (
 """Everything of Kubernetes' own that makes pods."""
 
 POD_SECURITY_LABEL: Final = "pod-security.kubernetes.io/enforce"
-HOST_NAME_LABEL: Final = "kubernetes.io/hostname"
 AGGREGATION_LABEL: Final = "rbac.authorization.k8s.io/aggregate-to-"
 """A ClusterRole with such a label adds its rights to another one (`admin`, `edit`, `view`)."""
 
-FRACTION_ANNOTATION: Final = "gpu-fraction"
-FRACTION_DEVICES_ANNOTATION: Final = "gpu-fraction-num-devices"
-"""Of how many GPUs the pod gets that fraction; KAI takes one where it is absent."""
-GPU_MEMORY_ANNOTATION: Final = "gpu-memory"
-"""In MiB (KAI docs/gpu-sharing)."""
 KAI_PRIORITY_CLASSES: Final = ("train", "build-preemptible", "build", "inference")
 """What KAI's chart makes (all releases); values 50 to 125."""
 

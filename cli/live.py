@@ -30,14 +30,12 @@ from cli.preflight.software import BY_OPERATOR
 from cli.scaling import brings_nodes, has_crd
 from cli.sharing import plugin_configs
 from lenient import table
-from names import GPU, LABEL_POOL, MANAGED_BY
+from names import ENDED, GPU, LABEL_POOL, MANAGED_BY, PRESSURES
 
 OUR_MANAGERS: Final = ("pulumi-kubernetes",)
 """Field managers of server-side apply that are ours (the engine's provider adds a random suffix)."""
 HELM_NAMESPACE: Final = "meta.helm.sh/release-namespace"
 DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
-PRESSURES: Final = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
-ENDED: Final = ("Succeeded", "Failed")
 
 PLUGIN_SOCKETS: Final = re.compile(r"/device-plugins/?$")
 """Every device plugin registers in the kubelet's folder of that name, whatever the plugin is called."""

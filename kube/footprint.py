@@ -23,13 +23,10 @@ Read = Callable[[str], Json | None]
 """Returns what an API says at a path; None where it says nothing, or nothing that can be read."""
 
 MIB: Final = 1024**2
-ENDED: Final = ("Succeeded", "Failed")
 CONTROL_PLANE: Final = ("vcluster", "vcluster-etcd", "vcluster-snapshot")
 """The label `app` of what the vCluster chart runs on the host, and of our snapshots."""
 SYSTEM: Final = ("kube-system", names.KAI_NAMESPACE, names.KAI_RESERVATION_NAMESPACE)
 """Namespaces inside a virtual cluster that are tenancy's: DNS, KAI, its reservation pods."""
-INNER_NAMESPACE: Final = "vcluster.loft.sh/namespace"
-"""On a synced pod: its namespace inside (VC@v0.36.1:pkg/util/translate)."""
 STORE: Final = re.compile(
     r"^apiserver_storage_size_bytes(?:\{[^}]*\})? ([0-9]+(?:\.[0-9]+)?(?:e\+?[0-9]{1,2})?)$", re.MULTILINE
 )
@@ -72,14 +69,14 @@ def pods_of(read: Read, team: str, used: Mapping[str, Use]) -> list[PodUse] | No
 
 
 def _runs(pod: Json) -> bool:
-    return text(pod, "status", "phase") not in ENDED
+    return text(pod, "status", "phase") not in names.ENDED
 
 
 def _pod(pod: Json, used: Mapping[str, Use]) -> PodUse:
     spec, labels = table(pod, "spec"), table(pod, "metadata", "labels")
     return PodUse(
         name=name(pod),
-        tenancy=labels.get("app") in CONTROL_PLANE or labels.get(INNER_NAMESPACE) in SYSTEM,
+        tenancy=labels.get("app") in CONTROL_PLANE or labels.get(names.SYNCED_NAMESPACE) in SYSTEM,
         init=tuple(_image(one) for one in rows(spec, "initContainers")),
         main=tuple(_image(one) for one in rows(spec, "containers")),
         requested=Use(

@@ -8,7 +8,6 @@ Leaves to others: where it is shown (`cli/status.py`), what to do about it (docs
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
 
 import names
 from capacity import amount_of
@@ -16,11 +15,6 @@ from lenient import Json, items, name, namespace, rows, table, text
 
 Read = Callable[[str], Json | None]
 """Returns what the team's API says at a path; None for what is not there, nothing for what can't be read now."""
-
-GROUP_LABEL: Final = "runai-gpu-group"
-"""On a reservation pod and on each pod that shares its GPU, alone or with `/<group>` behind it."""
-ENDED: Final = ("Succeeded", "Failed")
-STARTING: Final = ("ContainerCreating", "PodInitializing")
 
 
 def faults(read: Read, version: str | None) -> list[str]:
@@ -49,7 +43,7 @@ def _pods(pods: list[Json]) -> Iterator[str]:
             continue
         for one in rows(pod, "status", "containerStatuses"):
             reason = text(one, "state", "waiting", "reason")
-            if reason and reason not in STARTING:
+            if reason and reason not in names.STARTING:
                 again = f", started {one.get('restartCount')} times" if one.get("restartCount") else ""
                 yield f"pod {name(pod)}: {reason}{again} (image {one.get('image')})"
 
@@ -96,10 +90,10 @@ def _leaks(read: Read) -> Iterator[str]:
 
 
 def _groups(pod: Json) -> frozenset[str]:
-    more = {key.partition("/")[2] for key in table(pod, "metadata", "labels") if key.startswith(f"{GROUP_LABEL}/")}
-    alone = text(pod, "metadata", "labels", GROUP_LABEL)
+    more = {key.partition("/")[2] for key in table(pod, "metadata", "labels") if key.startswith(f"{names.GPU_GROUP}/")}
+    alone = text(pod, "metadata", "labels", names.GPU_GROUP)
     return frozenset({*more, *([alone] if alone else [])})
 
 
 def _has_ended(pod: Json) -> bool:
-    return text(pod, "status", "phase") in ENDED
+    return text(pod, "status", "phase") in names.ENDED

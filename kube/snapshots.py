@@ -23,14 +23,12 @@ import names
 from kube.client import answered, path, pause, said
 from kube.snapshot_pod import POD, RESTORE, Store, claim_name, pod
 from lenient import Json, items, moment, rows, table, text
-from names import Object
+from names import SYNCED_BY, Object
 from releases import minor
 from releases.shapes import KUBERNETES
 
 BUSY: Final = f"another one is going on: pod {POD} is there. Wait for it, or delete it if nobody waits for it"
 LABEL: Final = "gpu-tenancy/snapshot"
-SYNCED: Final = "vcluster.loft.sh/managed-by"
-"""On every object on the host that a virtual cluster made."""
 DEADLINE_SECONDS: Final = 300.0
 """For one pod, from its creation to its end; a store of 300 MB took vCluster less than a minute."""
 STOP_SECONDS: Final = 120.0
@@ -65,7 +63,7 @@ class Snapshot:
 def recorded(api: httpx2.Client, store: Store) -> list[Snapshot]:
     """Return the snapshots that were taken, the newest first. Raises `SnapshotError`."""
     # the syncer brings a team's own ConfigMaps here, their labels with them: such a one is no record
-    mine = {"labelSelector": f"{LABEL},!{SYNCED}"}
+    mine = {"labelSelector": f"{LABEL},!{SYNCED_BY}"}
     answer = api.get(path("v1", "ConfigMap", namespace=store.namespace), params=mine)
     if not answer.is_success:
         message = f"the snapshots of team {store.team} can't be listed: {said(answer)}"
@@ -120,7 +118,7 @@ def _run(api: httpx2.Client, body: Object, deadline: float) -> None:
         raise SnapshotError(message)
     try:
         end = time.monotonic() + deadline
-        while (state := _status(api, where)).get("phase") not in ("Succeeded", "Failed"):
+        while (state := _status(api, where)).get("phase") not in names.ENDED:
             if time.monotonic() > end or _hopeless(state):
                 message = f"vCluster's {what} did not end within {deadline:.0f} s: {_waits_for(state)}"
                 raise SnapshotError(message)
@@ -156,7 +154,7 @@ def _writes(api: httpx2.Client, where: str) -> bool:
         phase = text(answered(answer), "status", "phase") if answer.is_success else ""
     except (httpx2.HTTPError, KeyboardInterrupt):
         return True
-    return phase not in ("Pending", "Succeeded", "Failed")
+    return phase not in ("Pending", *names.ENDED)
 
 
 def _status(api: httpx2.Client, where: str) -> Json:
@@ -252,7 +250,7 @@ def go_back(api: httpx2.Client, store: Store, snapshot: Snapshot, *, deadline: f
         _until_gone(api, path("v1", "Pod", f"{store.team}-0", store.namespace), STOP_SECONDS)
         # the syncer makes them anew, from what the store says then
         answer = api.delete(
-            path("v1", "Pod", namespace=store.namespace), params={"labelSelector": f"{SYNCED}={store.team}"}
+            path("v1", "Pod", namespace=store.namespace), params={"labelSelector": f"{SYNCED_BY}={store.team}"}
         )
         if not answer.is_success:
             message = f"the pods of team {store.team} can't be ended: {said(answer)}"

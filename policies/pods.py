@@ -8,7 +8,7 @@ from math import isfinite, nan
 from typing import Final
 
 import tokens
-from names import KAI_QUEUE_LABEL
+from names import GPU_FRACTION, GPU_MEMORY_ASKED, KAI_QUEUE_LABEL
 from policies.inventory import PolicyResource
 from policies.plain import Number, Unreadable, get, mapping, mappings, maybe_text
 
@@ -106,8 +106,8 @@ def uses_gpu(workload: PolicyResource) -> bool:
     """Say whether a workload's pods ask for a GPU or for a part of one."""
     return (
         gpu_request(workload) > 0
-        or annotation(workload, tokens.FRACTION_ANNOTATION) is not None
-        or annotation(workload, tokens.GPU_MEMORY_ANNOTATION) is not None
+        or annotation(workload, GPU_FRACTION) is not None
+        or annotation(workload, GPU_MEMORY_ASKED) is not None
     )
 
 

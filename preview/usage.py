@@ -15,13 +15,11 @@ from typing import Final, TypeAlias
 
 from capacity import amount_of, asked_by, resources_of
 from lenient import Json, namespace, rows, table, text
-from names import GPU, KAI_QUEUE_LABEL, team_namespace
+from names import ENDED, GPU, GPU_FRACTION, GPU_FRACTION_DEVICES, GPU_MEMORY_ASKED, KAI_QUEUE_LABEL, team_namespace
 from preview.facts import GPU_BOUND
 from settings.types import MOST_GPUS
 
 _NAMESPACE: Final = team_namespace("")
-_OVER: Final = ("Succeeded", "Failed")
-"""Phases in which a pod holds nothing any more."""
 _CONTROL_PLANE: Final = ("app", "vcluster")
 """vCluster's own label on its control plane, which is no tenant's pod (VC@v0.36.1:chart/templates/statefulset.yaml)."""
 
@@ -109,7 +107,7 @@ def use_of_pods(pods: Iterable[Json]) -> Use:
     for pod in pods:
         labels = table(pod, "metadata", "labels")
         label, value = _CONTROL_PLANE
-        if text(pod, "status", "phase") in _OVER or labels.get(label) == value:
+        if text(pod, "status", "phase") in ENDED or labels.get(label) == value:
             continue
         node, holds = text(pod, "spec", "nodeName"), _gpus(pod)
         if not node:
@@ -125,11 +123,11 @@ def use_of_pods(pods: Iterable[Json]) -> Use:
 def _gpus(pod: Json) -> Decimal:
     """GPUs that a pod holds: whole ones, or its fraction of one."""
     annotations = table(pod, "metadata", "annotations")
-    if "gpu-fraction" in annotations:
-        share = amount_of(annotations["gpu-fraction"])
+    if GPU_FRACTION in annotations:
+        share = amount_of(annotations[GPU_FRACTION])
         # a team writes what it likes there: less than nothing would hide what its other pods hold
         return _devices(annotations) * (share if share is not None and 0 < share <= 1 else Decimal(1))
-    if "gpu-memory" in annotations:
+    if GPU_MEMORY_ASKED in annotations:
         return _devices(annotations)  # how much of which GPU it is stands nowhere here: at most one of each
     spec = table(pod, "spec")
     counted = (key for key in resources_of(spec) if key == GPU or key.startswith("nvidia.com/mig-"))
@@ -138,5 +136,5 @@ def _gpus(pod: Json) -> Decimal:
 
 def _devices(annotations: Json) -> Decimal:
     """How many GPUs a pod has a share of."""
-    found = amount_of(annotations.get("gpu-fraction-num-devices"))
+    found = amount_of(annotations.get(GPU_FRACTION_DEVICES))
     return found if found is not None and 1 <= found <= MOST_GPUS else Decimal(1)

@@ -197,9 +197,9 @@ def _pod_metadata(request: Request, mark: str) -> tuple[dict[str, str], dict[str
     if request.kai_priority is not None:
         labels["priorityClassName"] = request.kai_priority
     if request.fraction is not None:
-        annotations["gpu-fraction"] = str(request.fraction)
+        annotations[names.GPU_FRACTION] = str(request.fraction)
     if request.gpu_memory_mib is not None:
-        annotations["gpu-memory"] = str(request.gpu_memory_mib)
+        annotations[names.GPU_MEMORY_ASKED] = str(request.gpu_memory_mib)
     return labels, annotations
 
 

@@ -90,9 +90,9 @@ def pod_template(
     if found is not None:
         labels[names.KAI_QUEUE_LABEL] = found
     if gpu is not None and gpu.fraction is not None:
-        annotations["gpu-fraction"] = f"{gpu.fraction:g}"
+        annotations[names.GPU_FRACTION] = f"{gpu.fraction:g}"
     if gpu is not None and gpu.memory_mib is not None:
-        annotations["gpu-memory"] = str(gpu.memory_mib)
+        annotations[names.GPU_MEMORY_ASKED] = str(gpu.memory_mib)
     pod: Spec = {
         "automountServiceAccountToken": False,
         # a Service called vllm would set VLLM_PORT=tcp://..., which the server reads as its own setting
@@ -150,7 +150,7 @@ def host_service_spec(team: str, name: str, port: int, node_port: int | None) ->
     return {
         "type": "NodePort" if node_port is not None else "ClusterIP",
         # the syncer keeps a pod's labels, and adds whose it is and of which namespace
-        "selector": {**selector(name), "vcluster.loft.sh/managed-by": team, "vcluster.loft.sh/namespace": NAMESPACE},
+        "selector": {**selector(name), names.SYNCED_BY: team, names.SYNCED_NAMESPACE: NAMESPACE},
         "ports": [entry],
     }
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import tokens
-from names import KAI_QUEUE_LABEL, KAI_SCHEDULER_NAME
+from names import HOST_NAME, KAI_QUEUE_LABEL, KAI_SCHEDULER_NAME
 from policies.facts import (
     contains,
     is_host_check,
@@ -82,13 +82,13 @@ def pool_selector(workload: PolicyResource, scene: Scene) -> Iterator[str]:
 def host_check_is_pinned(workload: PolicyResource, scene: Scene) -> Iterator[str]:
     """The host's own check names the node, or by its labels the pool, that it proves."""
     spec = mapping(pod_template(workload), "spec")
-    if maybe_text(spec, "nodeName") or maybe_text(spec, "nodeSelector", tokens.HOST_NAME_LABEL):
+    if maybe_text(spec, "nodeName") or maybe_text(spec, "nodeSelector", HOST_NAME):
         return
     chosen = mapping(spec, "nodeSelector")
     pools = (mapping(pool.properties, "selector") for pool in scene.inventory.pools.values())
     if not any(selector and contains(chosen, selector) for selector in pools):
         yield (
-            f"{describe(workload)}: names neither a node nor a pool; set nodeSelector {tokens.HOST_NAME_LABEL} to the "
+            f"{describe(workload)}: names neither a node nor a pool; set nodeSelector {HOST_NAME} to the "
             "node, "
             "or to the pool's selector"
         )

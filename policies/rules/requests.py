@@ -7,6 +7,7 @@ from typing import Final
 
 import tokens
 from capacity import UNLIMITED
+from names import GPU_FRACTION, GPU_FRACTION_DEVICES, GPU_MEMORY_ASKED
 from policies.facts import (
     claim_of,
     is_host_check,
@@ -29,8 +30,8 @@ def fraction_range(resource: PolicyResource, scene: Scene) -> Iterator[str]:
     if resource.type == tokens.GPU_CHECK:
         fraction, memory = maybe_fraction(resource), maybe_number(resource.properties, "gpuMemoryMib")
     else:
-        fraction = decimal_annotation(resource, tokens.FRACTION_ANNOTATION)
-        memory = decimal_annotation(resource, tokens.GPU_MEMORY_ANNOTATION)
+        fraction = decimal_annotation(resource, GPU_FRACTION)
+        memory = decimal_annotation(resource, GPU_MEMORY_ASKED)
     if fraction is not None and not 0 < fraction <= 1:
         yield f"{describe(resource)}: fraction {say(fraction)} of a GPU; it must be above 0 and at most 1"
     if fraction is not None and memory is not None:
@@ -46,10 +47,7 @@ def asks_for_part(resource: PolicyResource) -> bool:
     """Say whether a GpuCheck or a workload asks for a part of a GPU."""
     if resource.type == tokens.GPU_CHECK:
         return maybe_fraction(resource) is not None or maybe_number(resource.properties, "gpuMemoryMib") is not None
-    return (
-        annotation(resource, tokens.FRACTION_ANNOTATION) is not None
-        or annotation(resource, tokens.GPU_MEMORY_ANNOTATION) is not None
-    )
+    return annotation(resource, GPU_FRACTION) is not None or annotation(resource, GPU_MEMORY_ASKED) is not None
 
 
 def workload_within_quota(resource: PolicyResource, scene: Scene) -> Iterator[str]:
@@ -75,9 +73,9 @@ def _asked(resource: PolicyResource, scene: Scene) -> tuple[Number, str | None]:
         fraction = maybe_fraction(resource)
         asked = number(resource.properties, "gpus") if fraction is None else fraction
         return asked, maybe_text(resource.properties, "queue")
-    devices = decimal_annotation(resource, tokens.FRACTION_DEVICES_ANNOTATION)
+    devices = decimal_annotation(resource, GPU_FRACTION_DEVICES)
     if devices is not None and devices < 1:
-        message = f"annotation {tokens.FRACTION_DEVICES_ANNOTATION} must be 1 or more, got {say(devices)}"
+        message = f"annotation {GPU_FRACTION_DEVICES} must be 1 or more, got {say(devices)}"
         raise Unreadable(message)
     each = gpu_request(resource) + _part(resource, scene) * (1 if devices is None else devices)
     return each * _pods(resource, scene), queue_of(resource)
@@ -85,8 +83,8 @@ def _asked(resource: PolicyResource, scene: Scene) -> tuple[Number, str | None]:
 
 def _part(workload: PolicyResource, scene: Scene) -> Number:
     """The part of a GPU that one pod asks for by annotation: a fraction, or memory against what a GPU has."""
-    fraction = decimal_annotation(workload, tokens.FRACTION_ANNOTATION)
-    asked = decimal_annotation(workload, tokens.GPU_MEMORY_ANNOTATION)
+    fraction = decimal_annotation(workload, GPU_FRACTION)
+    asked = decimal_annotation(workload, GPU_MEMORY_ASKED)
     if fraction is not None or asked is None:
         return fraction or 0
     pool = pool_of(team_of(workload, scene.inventory), scene.inventory)
@@ -117,7 +115,7 @@ def gpu_memory(resource: PolicyResource, scene: Scene) -> Iterator[str]:
     if resource.type == tokens.GPU_CHECK:
         asked = number(resource.properties, "gpuMemoryMib")
     else:
-        asked = decimal_annotation(resource, tokens.GPU_MEMORY_ANNOTATION) or 0
+        asked = decimal_annotation(resource, GPU_MEMORY_ASKED) or 0
     pool = pool_of(team_of(resource, scene.inventory), scene.inventory)
     memory = maybe_number(scene.inventory.pools[pool.name].properties, "gpuMemoryMib")
     if memory is None:
@@ -133,7 +131,7 @@ def asks_for_memory(resource: PolicyResource) -> bool:
     """Say whether a GpuCheck or a workload asks for GPU memory."""
     if resource.type == tokens.GPU_CHECK:
         return maybe_number(resource.properties, "gpuMemoryMib") is not None
-    return annotation(resource, tokens.GPU_MEMORY_ANNOTATION) is not None
+    return annotation(resource, GPU_MEMORY_ASKED) is not None
 
 
 def asks_gpu_of_a_team(resource: PolicyResource) -> bool:

@@ -7,7 +7,7 @@ from copy import deepcopy
 
 import podspec
 import tokens
-from names import KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM
+from names import HOST_NAME, KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM
 from policies.inventory import PolicyResource
 from policies.rules.objects import STAYS
 from policies.rules.quota import REQUEST_KEYS
@@ -229,7 +229,7 @@ def host_check() -> PolicyResource:
                     "metadata": {"labels": {LABEL_CHECK: "host"}},
                     "spec": {
                         "runtimeClassName": "nvidia",
-                        "nodeSelector": {tokens.HOST_NAME_LABEL: "gpu-0"},
+                        "nodeSelector": {HOST_NAME: "gpu-0"},
                         "containers": [
                             {
                                 "name": "check",
