@@ -54,6 +54,8 @@ GPU_OPERATOR_NAMESPACE: Final = "gpu-operator"
 DCGM_NAMESPACE: Final = "dcgm-exporter"
 GPU_SOFTWARE_NAMESPACES: Final = (DEVICE_PLUGIN_NAMESPACE, GPU_OPERATOR_NAMESPACE, DCGM_NAMESPACE)
 KAI_NAMESPACE: Final = "kai-scheduler"
+SHARED_NAMESPACES: Final = (HOST_NAMESPACE, KAI_NAMESPACE, *GPU_SOFTWARE_NAMESPACES)
+"""Where the host's checks, its KAI and the GPU software run."""
 KAI_RESERVATION_NAMESPACE: Final = "kai-resource-reservation"
 KAI_SCALE_NAMESPACE: Final = "kai-scale-adjust"
 """Where KAI's scale adjuster makes its pods (the chart's own name for it)."""

@@ -47,7 +47,7 @@ from components.team.protection import override_for
 from components.team.tenant import resolve
 from kube import team_kubeconfig
 from lenient import Json, table
-from names import GPU_SOFTWARE_NAMESPACES, HOST_NAMESPACE, JSON, KAI_NAMESPACE, Object, team_secret
+from names import JSON, SHARED_NAMESPACES, Object, team_secret
 from preview.read import PreviewError, read_preview
 from preview.steps import Preview
 from report.redact import Redactor
@@ -59,9 +59,6 @@ MASKED: Final = "[secret]"
 
 IDLE_SECONDS: Final = 45.0
 """Without the end of any step for this long, nothing but waiting is going on."""
-
-SHARED_NAMESPACES: Final = (HOST_NAMESPACE, KAI_NAMESPACE, *GPU_SOFTWARE_NAMESPACES)
-"""Where the host's checks, its KAI and the GPU software run."""
 
 Reader = Callable[[], tuple[list[Json], list[Json]]]
 

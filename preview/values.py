@@ -20,6 +20,9 @@ SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"
 """The mark's word for a secret: its value lies beside the mark, or its ciphertext."""
 OUTPUT_SIGNATURE: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 """The mark's word for an output value."""
+SECRET: Final = "[secret]"
+UNKNOWN: Final = "[unknown]"
+"""What the lab and `pulumi policy analyze` put in the place of a value; the lab adds a salted hash to a secret."""
 UNKNOWN_MARKS: Final = frozenset(
     {
         "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",  # a boolean
@@ -29,12 +32,11 @@ UNKNOWN_MARKS: Final = frozenset(
         "030794c1-ac77-496b-92df-f27374a8bd58",  # an asset
         "e48ece36-62e2-4504-bad9-02848725956a",  # an archive
         "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",  # a mapping
-        "[unknown]",
+        UNKNOWN,
     }
 )
 """What stands in the place of a value that is not known at preview: the engine's marks (pulumi v3.259.0,
 sdk/go/common/resource/plugin/rpc.go), and the lab's."""
-_SECRET: Final = "[secret]"
 MOST: Final = 2**63 - 1
 """The largest quantity (apimachinery, pkg/api/resource/quantity.go); what is more is cut down to it."""
 
@@ -48,7 +50,7 @@ def plain(value: JsonValue) -> JsonValue:
     if isinstance(value, dict):
         if SIGNATURE_KEY in value:
             inner = value.get("value") if value[SIGNATURE_KEY] in (SECRET_SIGNATURE, OUTPUT_SIGNATURE) else None
-            return _SECRET if inner is None else plain(inner)
+            return SECRET if inner is None else plain(inner)
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list) else value
 
@@ -59,7 +61,7 @@ def is_known(value: JsonValue) -> bool:
         return SIGNATURE_KEY not in value and all(is_known(item) for item in value.values())
     if isinstance(value, list):
         return all(is_known(item) for item in value)
-    return not (isinstance(value, str) and (value in UNKNOWN_MARKS or value.startswith(_SECRET)))
+    return not (isinstance(value, str) and (value in UNKNOWN_MARKS or value.startswith(SECRET)))
 
 
 def known(value: JsonValue, where: str) -> JsonValue:

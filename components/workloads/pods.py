@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import names
+from components.restricted import USER, pod_security
 from components.team.tenant import Tenant
 from names import JSON
 from settings.models import GpuStack, Platform, SchedulerMode
@@ -24,8 +25,6 @@ NAMESPACE: Final = "workloads"
 """All workloads of a team are in this namespace of its virtual cluster."""
 STAMP: Final = "gpu-tenancy/stamp"
 CODE_FOLDER: Final = "/opt/workload"
-USER: Final = 65532
-"""Any user but root: so a pod is let in at every isolation level."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,13 +96,7 @@ def pod_template(
         "automountServiceAccountToken": False,
         # a Service called vllm would set VLLM_PORT=tcp://..., which the server reads as its own setting
         "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(fsGroup=USER),
         "containers": [container],
         "volumes": volumes,
     }
@@ -124,11 +117,6 @@ def resources(cpu: str, memory: str, memory_limit: str, gpu: GpuShare | None) ->
     if gpu is not None and gpu.count is not None:
         limits[names.GPU] = str(gpu.count)
     return {"requests": {"cpu": cpu, "memory": memory}, "limits": limits}
-
-
-def container_security() -> Spec:
-    """What the restricted Pod Security level wants of a container."""
-    return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
 def pull(place: Placement) -> Spec:
