@@ -85,11 +85,13 @@ _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
     "components/team/team.py": _components("program_checks", "program", "one_failed_team", "pause", "blue_green"),
     "components/team/tenant.py": ("tests/components/test_tenant.py",),
     "components/team/virtual_cluster.py": _components("virtual_cluster", "snapshots", "program"),
-    "components/workloads/slurm.py": ("tests/workloads/test_slurm.py",),
+    "components/restricted.py": (*_WORKLOADS, "tests/components/test_job.py"),
     **{
-        f"components/workloads/{name}.py": _WORKLOADS
-        for name in ("app", "app_spec", "inference", "inference_spec", "pods", "workloads")
+        f"components/workloads/{path.name}": _WORKLOADS
+        for path in sorted((ROOT / "components" / "workloads").glob("*.py"))
+        if path.stem not in ("__init__", "slurm")
     },
+    "components/workloads/slurm.py": ("tests/workloads/test_slurm.py",),
 }
 
 
