@@ -20,7 +20,7 @@ ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class Cut(TypedDict, total=False):
-    """Of a `Machine`."""
+    """The fields of a `Machine` about how its GPUs are cut."""
 
     cut: str
     way: str

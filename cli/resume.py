@@ -74,7 +74,7 @@ Connect = Callable[[Pending], AbstractContextManager[Client] | None]
 def pending_operations(exported: Object) -> list[Pending]:
     """Return the pending operations of an exported state."""
     deployment = exported.get("deployment") or {}
-    # an old one that is deleted already, or is to be, says nothing about the new one in the middle of being made
+    # ignore entries marked delete: they say nothing about the new resource that is being made
     known = {
         entry.get("urn")
         for entry in deployment.get("resources") or ()

@@ -60,7 +60,7 @@ class _Telling:
 
 
 def are_told() -> None:
-    """From now on what depends on a failed resource fails, too. Before the first resource that others depend on."""
+    """Make what depends on a failed resource fail, too. Call this before the first resource that others depend on."""
     SETTINGS.monitor = _Telling(SETTINGS.monitor)
 
 

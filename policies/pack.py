@@ -88,8 +88,8 @@ class Seen:
         return waiting
 
     def components(self) -> Inventory:
-        """Return our components that were registered until now: those that a resource stands below came before it, and
-        no rule of the resource stage looks at anything else."""
+        """Return our components seen so far. Parents register first, and no rule of the resource stage looks at
+        anything else."""
         return self._around
 
     def stack(self, resources: list[EngineResource]) -> Inventory:

@@ -252,7 +252,7 @@ def _diagnostic(builder: _Builder, raw: Object) -> None:
 
 
 def _plain(text: str) -> str:
-    """Without the engine's colour marks, like `<{%reset%}>`."""
+    """Take out the engine's colour marks, like `<{%reset%}>`."""
     while (start := text.find("<{%")) >= 0 and (end := text.find("%}>", start)) >= 0:
         text = text[:start] + text[end + 3 :]
     return text

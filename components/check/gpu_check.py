@@ -218,7 +218,7 @@ class GpuCheck(Component):
         ]
 
     def _prepared(self, name: str, half: job.Request) -> pulumi.ResourceHook:
-        """Before the Job: its pod's code is there, and the cluster would take the pod."""
+        """Before the Job is made: write its pod's code, and wait until the cluster would take the pod."""
         args = self._args
 
         def call(kubeconfig: str) -> None:

@@ -30,7 +30,7 @@ OF_TENANCY: Final = ("kube-system", names.KAI_NAMESPACE)
 
 
 def paused(tenant: Tenant) -> list[Rule]:
-    """Of a paused tenant no pod starts but those of its DNS and its scheduler."""
+    """While a tenant is paused, only the pods of its DNS and its scheduler start."""
     if not tenant.team.paused:
         return []
     return [
