@@ -36,6 +36,7 @@ PROTECTION: Final = f"{OURS}Protection"
 
 CONFIG_MAP: Final = "kubernetes:core/v1:ConfigMap"
 CUSTOM_RESOURCE_DEFINITION: Final = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
+INGRESS: Final = "kubernetes:networking.k8s.io/v1:Ingress"
 LIMIT_RANGE: Final = "kubernetes:core/v1:LimitRange"
 NAMESPACE: Final = "kubernetes:core/v1:Namespace"
 NETWORK_POLICY: Final = "kubernetes:networking.k8s.io/v1:NetworkPolicy"

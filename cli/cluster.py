@@ -22,7 +22,7 @@ from lightkube.resources.core_v1 import Namespace
 
 from cli.errors import CommandError, InputError
 from kube import KubeconfigError
-from kube.client import answered, connect_to, is_elsewhere, reason_of
+from kube.client import answered, connect_to, is_elsewhere, read_kubeconfig, reason_of
 from kube.stack import kubeconfig_of, kubeconfig_path
 from names import Object
 from settings.models import Host
@@ -82,7 +82,7 @@ def no_file(host: Host, root: Path) -> bool:
 def target_of(text: str, source: str) -> Target:
     """Return the current context of a kubeconfig text. Raises `InputError`."""
     try:
-        parsed = yaml.safe_load(text)
+        parsed = read_kubeconfig(text)
         for entry in parsed["users"]:
             login = entry["user"].get("exec")
             if isinstance(login, dict) and login.get("apiVersion") == "client.authentication.k8s.io/v1":

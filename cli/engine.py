@@ -54,7 +54,7 @@ from report.redact import Redactor
 from settings.load import KUBECONFIG_KEY
 from settings.tenants import tenants
 
-HIDDEN_OUTPUTS: Final = frozenset({"kubeconfigs"})
+HIDDEN_OUTPUTS: Final = frozenset({"kubeconfigs", "hostKubeconfig"})
 MASKED: Final = "[secret]"
 
 IDLE_SECONDS: Final = 45.0
@@ -218,11 +218,9 @@ class EngineDriver:
     @cached_property
     def _readable(self) -> Object:
         """The outputs, with the kubeconfigs where they can be decrypted; read once."""
-        if not self._stack.exists:
-            return {}
         readable = self._place.whole and (has_passphrase(self._stack.env) or not self._stack.asks_for_passphrase())
-        outputs = self._stack.outputs(*(["--show-secrets"] if readable else []))
-        return {**outputs, "teams": self._teams(outputs)}
+        outputs = self._stack.outputs_if_there(*(["--show-secrets"] if readable else []))
+        return {} if outputs is None else {**outputs, "teams": self._teams(outputs)}
 
     def down(self) -> None:
         """Destroy everything; the empty stack stays, so that the next `up` needs no init."""

@@ -77,7 +77,7 @@ class Host:
             raise CommandError(f"the lab of stack {stack} does not run.", f"`make up STACK={stack}` starts it")
         raise CommandError(
             f"the program made the host of stack {stack}, and no kubeconfig of it is at hand.",
-            "write host.kubeconfig and host.context into the stack file",
+            f"`make up STACK={stack}` puts it into the outputs, and the stack's passphrase opens it",
         )
 
     def nodes_out_of_order(self) -> list[str]:

@@ -55,14 +55,15 @@ def reach_of(
 ) -> Reach:
     """Return how the clusters of a stack are reached, by its outputs.
 
-    `otherwise` gives a team's kubeconfig where the outputs have none: they are written only at the end of an `up` in
-    which nothing failed.
+    `host`: None where the program made it: then the outputs have its kubeconfig. `otherwise` gives a team's kubeconfig
+    where the outputs have none: they are written only at the end of an `up` in which nothing failed.
     """
     made = table(outputs, "teams")
     known = dict.fromkeys((*tenants(platform), *made))
     found = {name: text(outputs, "kubeconfigs", name, "admin") or otherwise(name) for name in known}
     # parsed here and not in threads: the parser (msgspec 0.22) is not safe there
     targets = {name: _target(text) for name, text in found.items()}
+    host = host or _target(outputs.get("hostKubeconfig"))
     return Reach(
         host=host.config if host else None,
         teams={name: target.config if target else None for name, target in targets.items()},

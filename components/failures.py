@@ -80,6 +80,18 @@ def unless_failed(output: pulumi.Output[T]) -> pulumi.Output[T | None]:
     return found.recover(lambda _: None)
 
 
+async def why_failed(made: pulumi.Resource) -> str | None:
+    """What a resource failed with, once the engine has answered; None where it did well.
+
+    No Output of its own: each costs the SDK a task and three futures, and a team has fifty resources.
+    """
+    try:
+        await made.urn.future()
+    except Exception as error:  # the SDK's own, where what it depends on failed
+        return words_of(error)
+    return None
+
+
 async def or_failed(awaited: Awaitable[T], whose: pulumi.Resource) -> T:
     """Await something inside an `apply`; when it fails, what depends on it fails, and nothing else.
 

@@ -191,7 +191,7 @@ def _host_checks(
             f"host-check-{suffix}",
             GpuCheckArgs(
                 request=request,
-                checked={"gpu": platform.gpu.model_dump(mode="json")},
+                checked={"gpu": platform.gpu.model_dump()},
                 provider=cluster.provider,
                 kubeconfig=cluster.kubeconfig,
                 depends_on=[namespace, software, *([pools[request.pool]] if request.pool else [])],

@@ -13,7 +13,7 @@ import contextlib
 import json
 import threading
 import time
-from typing import Final
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 import httpx2
@@ -36,14 +36,20 @@ POLL_SECONDS: Final = 0.5
 _MEETING: Final = threading.Lock()
 
 
-def target(kubeconfig: str) -> SingleConfig:
-    """Return the current context of a kubeconfig text. It holds credentials: never print it."""
+def read_kubeconfig(text: str) -> Object:
+    """Return what a kubeconfig text says; what it says may be no object at all. Raises `ValueError` or `yaml.YAMLError`
+    where it is neither JSON nor YAML."""
     try:
-        parsed = json.loads(kubeconfig)
+        found = json.loads(text)
     except ValueError:
         # only what is no JSON: this reader is slow, and each create and update in a tenant comes by here
-        parsed = yaml.safe_load(kubeconfig)
-    found = KubeConfig.from_dict(parsed).get()
+        found = yaml.safe_load(text)
+    return cast(Object, found)
+
+
+def target(kubeconfig: str) -> SingleConfig:
+    """Return the current context of a kubeconfig text. It holds credentials: never print it."""
+    found = KubeConfig.from_dict(read_kubeconfig(kubeconfig)).get()
     assert found is not None, "a kubeconfig of ours has a current context"
     return found
 

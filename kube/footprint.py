@@ -13,13 +13,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeAlias
 
 import names
 from capacity import amount_of, asked_by
 from lenient import Json, items, name, namespace, rows, table, text
 
-Read = Callable[[str], Json | None]
+Read: TypeAlias = Callable[[str], Json | None]
 """Returns what an API says at a path; None where it says nothing, or nothing that can be read."""
 
 MIB: Final = 1024**2

@@ -8,12 +8,13 @@ Leaves to others: where it is shown (`cli/status.py`), what to do about it (docs
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import names
 from capacity import amount_of
 from lenient import Json, items, name, namespace, rows, table, text
 
-Read = Callable[[str], Json | None]
+Read: TypeAlias = Callable[[str], Json | None]
 """Returns what the team's API says at a path; None for what is not there, nothing for what can't be read now."""
 
 

@@ -108,17 +108,19 @@ def wait_until_lowered(kubeconfig: str, bounds: Mapping[str, int], deadline: flo
 
     Raises `TimeoutError` that names the namespace, its bound and what to look at.
     """
-    end = time.monotonic() + deadline
-    with connect(kubeconfig) as api:
+
+    def above() -> str | None:
         for namespace, most in bounds.items():
-            while (why := _above(api, namespace, most)) is not None:
-                if time.monotonic() > end:
-                    message = (
-                        f"ResourceQuota {namespace}/{QUOTA_NAME} was not lowered to {most} GPUs in {deadline:.0f} s "
-                        f"({why}), so nobody else gets them. See why, and run the update again"
-                    )
-                    raise TimeoutError(message)
-                pause()
+            if (why := _above(api, namespace, most)) is not None:
+                return f"{namespace}/{QUOTA_NAME} was not lowered to {most} GPUs in {deadline:.0f} s ({why})"
+        return None
+
+    with connect(kubeconfig) as api:
+        until(
+            above,
+            deadline,
+            lambda why: f"ResourceQuota {why}, so nobody else gets them. See why, and run the update again",
+        )
 
 
 def _above(api: httpx2.Client, namespace: str, most: int) -> str | None:

@@ -1,7 +1,7 @@
-"""What the rules know of our charts' values: which paths there are, which of them open a door, and where images stand.
+"""What the rules know of our charts' values: which paths we write, which of them open a door, and where images stand.
 
 Data. A path that is in none of these is refused (`known-values`): a chart has hundreds of values, and each release
-brings more. `**` stands for everything below a path.
+brings more. A test holds each list to what `releases` writes. `**` stands for everything below a path.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ import releases
 import tokens
 from releases import slinky
 
-_SECURITY: Final = (
-    *("runAsNonRoot", "runAsUser", "runAsGroup", "fsGroup", "allowPrivilegeEscalation", "readOnlyRootFilesystem"),
-    *("capabilities.drop", "seccompProfile.type"),
+_RESTRICTED: Final = (
+    *("runAsNonRoot", "runAsUser", "runAsGroup", "allowPrivilegeEscalation", "capabilities.drop"),
+    "seccompProfile.type",
 )
-"""What a securityContext may say: each takes something away."""
-_IMAGE: Final = ("image.registry", "image.repository", "image.tag", "imagePullPolicy")
+"""What a container's securityContext may say: each takes something away."""
 
 
 def _below(path: str, keys: Iterable[str]) -> tuple[str, ...]:
@@ -26,28 +25,23 @@ def _below(path: str, keys: Iterable[str]) -> tuple[str, ...]:
 
 
 _STATEFUL_SET: Final = (
-    *_IMAGE,
-    "resources.**",
-    *_below("scheduling", ("nodeSelector.**", "tolerations.**", "priorityClassName")),
+    *("imagePullPolicy", "resources.**", "scheduling.priorityClassName"),
     *_below("persistence.volumeClaim", ("enabled", "size", "storageClass")),
-    *_below("security.podSecurityContext", _SECURITY),
-    *_below("security.containerSecurityContext", _SECURITY),
+    "security.podSecurityContext.fsGroup",
+    *_below("security.containerSecurityContext", _RESTRICTED),
 )
 
 _VCLUSTER: Final = (
-    *_below("controlPlane.distro.k8s", (*_IMAGE, "enabled", "version", "scheduler.enabled", "resources.**")),
-    *_below("controlPlane.distro.k8s.securityContext", _SECURITY),
-    *_below("controlPlane.statefulSet", _STATEFUL_SET),
+    *_below("controlPlane.distro.k8s", ("enabled", "image.tag", "imagePullPolicy", "scheduler.enabled")),
+    *_below("controlPlane.distro.k8s.securityContext", _RESTRICTED),
+    *_below("controlPlane.statefulSet", ("image.repository", *_STATEFUL_SET)),
     "controlPlane.backingStore.database.embedded.enabled",
     "controlPlane.backingStore.etcd.deploy.enabled",
     *_below("controlPlane.backingStore.etcd.deploy.statefulSet", _STATEFUL_SET),
-    *_below("controlPlane.coredns.deployment", ("image", "resources.**")),
-    *_below("controlPlane.coredns.security.podSecurityContext", _SECURITY),
-    *_below("controlPlane.coredns.security.containerSecurityContext", _SECURITY),
-    *_below("controlPlane", ("proxy.extraSANs", "service.spec.type", "service.httpsNodePort")),
-    "controlPlane.advanced.defaultImageRegistry",
+    *_below("controlPlane.coredns", ("deployment.resources.**", "security.podSecurityContext.seccompProfile.type")),
+    *_below("controlPlane", ("proxy.extraSANs", "service.spec.type", "advanced.defaultImageRegistry")),
     *_below("exportKubeConfig", ("server", "context")),
-    *_below("sync.fromHost.nodes", ("enabled", "clearImageStatus", "selector.all", "selector.labels.**")),
+    *_below("sync.fromHost.nodes", ("enabled", "clearImageStatus", "selector.labels.**")),
     *_below("sync.fromHost", ("runtimeClasses.enabled", "priorityClasses.enabled")),
     *_below(
         "sync.toHost.pods", ("enforceTolerations", "runtimeClassName", "priorityClassName", "useSecretsForSATokens")
@@ -60,9 +54,8 @@ _VCLUSTER: Final = (
 
 def _kai() -> tuple[str, ...]:
     """What our values of any release of KAI may hold (`releases.kai_values`)."""
-    keys = ["global.registry", "global.tolerations.**", "global.nodeSelector.**", "global.namespaceLabelSelector.**"]
-    keys.append("global.clusterAutoscaling")
-    keys += _below("global.securityContext", _SECURITY)
+    keys = ["global.registry", "global.namespaceLabelSelector.**", "global.clusterAutoscaling"]
+    keys += _below("global.securityContext", _RESTRICTED)
     for release in releases.KAI.values():
         keys += [release.gpu_sharing_key, *release.reservation_runtime_class_keys, *release.pull_policy_keys]
         keys += [*release.fake_gpu_args, *(f"{operand.key}.**" for operand in release.operands if operand.key)]
@@ -74,9 +67,16 @@ def _kai() -> tuple[str, ...]:
 
 def _gpu_software() -> tuple[str, ...]:
     """What our values of the device plugin, of dcgm-exporter and of the GPU Operator may hold."""
-    keys = ["gfd.enabled", "nfd.enabled", "runtimeClassName", "nvidiaDriverRoot", "tolerations.**"]
+    keys = [
+        "gfd.enabled",
+        "nfd.enabled",
+        "runtimeClassName",
+        "nvidiaDriverRoot",
+        "deviceListStrategy",
+        "tolerations.**",
+    ]
     keys += ["config.map.**", "config.default", "operator.runtimeClass", "driver.enabled", "toolkit.enabled"]
-    keys += ["toolkit.env.name", "toolkit.env.value", "nodeSelector.**"]
+    keys += ["toolkit.env.name", "toolkit.env.value", "mig.strategy", "nodeSelector.**"]
     keys += [
         f"{of}serviceMonitor.{what}" for of in ("", "dcgmExporter.") for what in ("enabled", "additionalLabels.**")
     ]
@@ -103,7 +103,8 @@ def _slinky() -> tuple[str, ...]:
     for release in slinky.SLINKY.values():
         operands = (*release.operator_operands, *release.operands, *release.worker_operands)
         keys += [f"{operand.key}.**" for operand in operands]
-        keys += [f"{at}.{part}" for at in (*release.operator_images, *release.images) for part in ("repository", "tag")]
+        keys += [f"{at}.repository" for at in (*release.operator_images, *release.images)]
+        keys += [f"{at}.tag" for at in release.images]
     return tuple(dict.fromkeys(keys))
 
 

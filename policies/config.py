@@ -53,12 +53,16 @@ class Limits(Section):
             "https://nvidia.github.io/k8s-device-plugin",
             "https://nvidia.github.io/dcgm-exporter/helm-charts",
             "https://helm.ngc.nvidia.com/nvidia",
+            "oci://ghcr.io/slinkyproject/",
         ),
         description="beginnings of the chart locations that are allowed",
     )
     allow_local_charts: bool = Field(default=False, description="accept charts from a local path")
     registries: tuple[str, ...] = Field(
-        default=("docker.io/pytorch/", "docker.io/library/", "ghcr.io/", "nvcr.io/nvidia/", "registry.k8s.io/"),
+        default=(
+            *("docker.io/pytorch/", "docker.io/vllm/", "docker.io/library/"),
+            *("ghcr.io/", "nvcr.io/nvidia/", "registry.k8s.io/"),
+        ),
         description="beginnings of the image names that are allowed, registry first",
     )
     require_digest: bool = Field(default=False, description="images need a digest, a tag is not enough")

@@ -66,6 +66,11 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
         "limits.maxLimitRequestRatio.**",
     ),
     tokens.NETWORK_POLICY: _spec("podSelector.**", "policyTypes", "ingress.**", "egress.**"),
+    # no defaultBackend: it would get what is for others; no TLS: a Secret that no rule sees
+    tokens.INGRESS: _spec(
+        "ingressClassName", "rules.host", "rules.http.paths.path", "rules.http.paths.pathType",
+        *(f"rules.http.paths.backend.service.{key}" for key in ("name", "port.name")),
+    ),
     # no globalDefault: it would be every pod's on the cluster
     tokens.PRIORITY_CLASS: ("value", "description", "preemptionPolicy"),
     tokens.RUNTIME_CLASS: ("handler",),

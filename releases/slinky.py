@@ -170,7 +170,6 @@ def slinky_values(
     *,
     partition: str,
     storage: str,
-    storage_class: str | None = None,
     image_registry: str | None = None,
     pull_policy: PullPolicy | None = None,
 ) -> dict[str, JSON]:
@@ -189,8 +188,6 @@ def slinky_values(
     put(values, "configFiles", {"gres.conf": "AutoDetect=nvidia\n"})
     put(values, "controller.extraConfMap", {"GresTypes": ["gpu"]})
     put(values, "controller.persistence.resources.requests.storage", storage)
-    if storage_class is not None:
-        put(values, "controller.persistence.storageClassName", storage_class)
     put(values, f"{at}.replicas", workers.replicas)
     put(values, f"{at}.extraConfMap", {"Gres": [f"gpu:{workers.gpus}"]})
     put(

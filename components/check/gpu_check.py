@@ -57,16 +57,17 @@ def code_map(namespace: str, team: str) -> dict[str, object]:
 class GpuCheckArgs:
     """`checked` is what else the check proves: a change of it runs the check again. The namespace is made by the caller
     where several checks share it (`own_namespace` false); they share `programs`, too. `provider` and `kubeconfig` are
-    those of the cluster that the pods are made in. `depends_on`: what all of it stands on; `after`: what its pods alone
+    those of the cluster that the pods are made in. `depends_on`: what all of it stands on besides its provider;
+    `after`: what its pods alone
     wait for; `ready`: a call that they wait for, too."""
 
     request: job.Request
     checked: Mapping[str, object]
     provider: k8s.Provider
     kubeconfig: pulumi.Output[str]
-    depends_on: list[pulumi.Resource]
     own_namespace: bool
     programs: Programs = field(default_factory=Programs)
+    depends_on: Sequence[pulumi.Resource] = ()
     after: Sequence[pulumi.Resource] = ()
     ready: pulumi.ResourceHook | None = None
 
@@ -85,14 +86,14 @@ class GpuCheck(Component):
         self._mark = job.stamp(request, args.checked)
         needs = self._surroundings(name)
         asking = self._asking_jobs(name, needs)
-        self.finished = self._verdict_job(name, needs, asking)
+        self.finished = self._verdict_job(name, asking)
         self.report = self._read_report(name)
         self.verdict = self.report.apply(verdict_of)
         self.register_outputs({"verdict": self.verdict})
 
     def _opts(
         self,
-        depends_on: list[pulumi.Resource],
+        depends_on: Sequence[pulumi.Resource],
         *,
         first: pulumi.ResourceHook | None = None,
         ready: pulumi.ResourceHook | None = None,
@@ -100,7 +101,7 @@ class GpuCheck(Component):
     ) -> pulumi.ResourceOptions:
         return self.child(
             provider=self._args.provider,
-            depends_on=depends_on,
+            depends_on=list(depends_on),
             first=first,
             before_create=ready,
             before_update=ready,
@@ -116,19 +117,12 @@ class GpuCheck(Component):
         }
 
     def _surroundings(self, name: str) -> list[pulumi.Resource]:
+        """What its pods need, the last of it alone: that stands on the rest, and an edge more is work for the SDK."""
         args, request = self._args, self._args.request
         first = list(args.depends_on)
-        if args.own_namespace:
-            first += [
-                k8s.core.v1.Namespace(
-                    f"{name}-namespace{suffix}",
-                    metadata={"name": half.namespace, "labels": names.labels(team=request.team)},
-                    opts=self._opts(args.depends_on),
-                )
-                for suffix, half in self._halves()
-            ]
+        found: list[pulumi.Resource] = []
         if request.priority_class:
-            first.append(
+            found.append(
                 k8s.scheduling.v1.PriorityClass(
                     f"{name}-priority",
                     metadata={"name": request.priority_class, "labels": names.labels(team=request.team)},
@@ -136,15 +130,25 @@ class GpuCheck(Component):
                     description="the GPU check: any of the team's own work goes first",
                     opts=self.child(
                         provider=args.provider,
-                        depends_on=args.depends_on,
+                        depends_on=first,
                         replace_on_changes=["value", "preemptionPolicy"],
                     ),
                 )
             )
-        found = list(first)
+        needs = [
+            *first,
+            *(
+                k8s.core.v1.Namespace(
+                    f"{name}-namespace{suffix}",
+                    metadata={"name": half.namespace, "labels": names.labels(team=request.team)},
+                    opts=self._opts(first),
+                )
+                for suffix, half in (self._halves() if args.own_namespace else ())
+            ),
+        ]
         for suffix, half in self._halves():
-            found += self._account(f"{name}-probe{suffix}", half, job.probe_rules(half), first)
-        return found + self._verdict_account(f"{name}-verdict", first)
+            found += self._account(f"{name}-probe{suffix}", half, job.probe_rules(half), needs)
+        return found + self._verdict_account(f"{name}-verdict", needs)
 
     def _halves(self) -> list[tuple[str, job.Request]]:
         """What is asked for, each with the end of its resources' names."""
@@ -228,12 +232,10 @@ class GpuCheck(Component):
 
         return live_hook(name, args.kubeconfig, call)
 
-    def _verdict_job(
-        self, name: str, depends_on: list[pulumi.Resource], asking: list[k8s.batch.v1.Job]
-    ) -> k8s.batch.v1.Job:
+    def _verdict_job(self, name: str, asking: list[k8s.batch.v1.Job]) -> k8s.batch.v1.Job:
         metadata = self._metadata(f"{self._args.request.name}-verdict")
         metadata["annotations"] = {"pulumi.com/replaceUnready": "true", **DELETED_AT_ONCE}
-        # with a new asking Job comes a new verdict; it stands on them by this, too
+        # with a new asking Job comes a new verdict; by this it stands on them, and so on its own account
         runs = pulumi.Output.all(*(each.metadata for each in asking)).apply(
             lambda found: " ".join(str(each.get("uid")) for each in found)
         )
@@ -241,7 +243,7 @@ class GpuCheck(Component):
             f"{name}-verdict",
             metadata=metadata,
             spec=job.verdict_job(self._args.request, self._mark, runs),
-            opts=self._opts(depends_on),
+            opts=self._opts([]),
         )
 
     def _read_report(self, name: str) -> pulumi.Output[str]:

@@ -6,6 +6,7 @@ Leaves to others: what a pod reaches of its node (`pod_isolation.py`).
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import names
@@ -179,6 +180,7 @@ def host_queues(tenant: Tenant) -> list[str]:
     return [names.leaf_queue(tenant.name, leaf, on_host=True) for leaf in tenant.queues]
 
 
+@cache
 def counted_resources() -> Rule:
     """A container asks for nothing that no quota counts."""
     # the ResourceQuota overlooks a name that it does not list, and a kubelet one that its node does not have: the pod
@@ -198,6 +200,7 @@ def counted_resources() -> Rule:
     )
 
 
+@cache
 def no_resource_claims() -> Rule:
     """A device by claim (DRA) is in no ResourceQuota."""
     asked = "variables.spec.?resourceClaims.orValue([])"

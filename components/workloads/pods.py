@@ -147,6 +147,6 @@ def _port(port: int) -> Spec:
     return {"name": "http", "port": 80, "targetPort": port, "protocol": "TCP"}
 
 
-def stamp(*parts: object) -> str:
+def stamp(*parts: JSON) -> str:
     """Changes when, and only when, one of the parts does."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

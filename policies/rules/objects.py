@@ -49,6 +49,13 @@ def _known_place(subject: PolicyResource) -> Iterator[str]:
         if type_ not in SECRET_TYPES:
             known = ", ".join(SECRET_TYPES)
             yield f"{describe(subject)}: a Secret of type {type_} is more than data; use one of {known}"
+    if subject.type == tokens.INGRESS:
+        for key in mapping(subject.properties, "metadata", "annotations"):
+            if not key.startswith("pulumi.com/"):
+                yield f"{describe(subject)}: annotation {key} is none of ours; the controller does what it says"
+        hosts = [maybe_text(rule, "host") or "*" for rule in mappings(subject.properties, "spec", "rules")]
+        if any(host.startswith("*") for host in hosts):
+            yield f"{describe(subject)}: answers for host names of others; give each rule its own"
 
 
 def known_fields(subject: PolicyResource, scene: Scene) -> Iterator[str]:

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cli.cluster import target_of
 from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.fake_api import kubeconfig
 from tests.conftest import HANGS_SECONDS, nobody
+from tests.conftest import kubeconfig as ours
 
 TOKEN = "not-a-real-token"
 
@@ -53,6 +55,11 @@ def test_a_file_that_is_no_kubeconfig_is_named_and_not_quoted(
 ) -> None:
     rewrite(tmp_path, text + f"\n# {TOKEN}")
     assert str(tmp_path / "kubeconfig") in complaint(project, capsys, 2)
+
+
+def test_a_kubeconfig_of_ours_is_read_as_the_json_that_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yaml, "safe_load", lambda _: pytest.fail("this reader is slow"))
+    assert target_of(ours("unit"), "the stack's outputs").context == "unit"
 
 
 def test_a_context_without_a_user_is_named(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cli.footprint import TeamUse, sentences
-from kube.footprint import Use, pods_of, requested, store_bytes, used, used_now
+from kube.footprint import PodUse, Use, pods_of, requested, store_bytes, used, used_now
 from settings.claims import declared_footprint
 from settings.load import parse_platform
 from tests.cli.conftest import Project
@@ -33,7 +33,7 @@ def pod(name: str, cpu: str, memory: str, *, phase: str = "Running", inits: Any 
 
 COPY = {"name": "kubernetes", "image": "r/kubernetes:v1.34.4", "resources": {"requests": {"cpu": "300m"}}}
 PODS = [
-    pod("train", "2", "4Gi", **{INNER: "default"}),
+    pod("a-job", "2", "4Gi", **{INNER: "default"}),
     pod("ml-0", "100m", "256Mi", inits=[COPY], app="vcluster"),
     pod("scheduler-x", "50m", "128Mi", **{INNER: "kai-scheduler"}),
     pod("gpu-reservation-x", "1m", "10Mi", **{INNER: "kai-resource-reservation"}),
@@ -47,7 +47,8 @@ ANSWERS: dict[str, Any] = {
                 "metadata": {"namespace": "team-ml", "name": "ml-0"},
                 "containers": [
                     {"usage": {"cpu": "12345678n", "memory": "300Mi"}},
-                    {"usage": {"cpu": "2m", "memory": "1Mi"}},
+                    {"usage": {"cpu": "2", "memory": "1Mi"}},
+                    {"name": "just-started"},
                 ],
             }
         ]
@@ -71,19 +72,46 @@ def test_tenancys_pods_are_told_from_the_teams_own_and_what_ended_counts_nowhere
         ("gpu-reservation-x", True),
         ("ml-0", True),
         ("scheduler-x", True),
-        ("train", False),
+        ("a-job", False),
     ]
 
 
+@pytest.mark.parametrize(
+    ("label", "value", "tenancy"),
+    [
+        *(("app", value, True) for value in ("vcluster", "vcluster-etcd", "vcluster-snapshot")),
+        *((INNER, value, True) for value in ("kube-system", "kai-scheduler", "kai-resource-reservation")),
+        ("app", "web", False),
+        (INNER, "default", False),
+    ],
+)
+def test_tenancy_is_known_by_the_charts_label_or_the_namespace_inside(label: str, value: str, tenancy: bool) -> None:
+    found = pods_of(lambda _: {"items": [pod("x", "1", "1Gi", **{label: value})]}, "ml", {}) or []
+    assert [one.tenancy for one in found] == [tenancy]
+
+
+def test_of_a_namespace_that_can_not_be_read_nothing_is_known_and_what_failed_takes_nothing() -> None:
+    assert pods_of(lambda _: None, "ml", {}) is None
+    assert pods_of(lambda _: {"items": [pod("x", "1", "1Gi", phase="Failed")]}, "ml", {}) == []
+
+
 def test_a_pod_asks_for_what_the_scheduler_counts_its_init_containers_included() -> None:
-    found = {one.name: one for one in pods_of(ANSWERS.get, "ml", {}) or ()}
-    assert found["ml-0"].requested == Use(cpu=300, memory=256), "the larger of both"
-    assert found["ml-0"].init == (("kubernetes", "r/kubernetes:v1.34.4"),)
+    found = {one.name: one for one in pods_of(ANSWERS.get, "ml", {"team-ml/ml-0": Use(cpu=7, memory=8)}) or ()}
+    assert found["ml-0"] == PodUse(
+        name="ml-0",
+        tenancy=True,
+        init=(("kubernetes", "r/kubernetes:v1.34.4"),),
+        main=(("main", "r/ml-0:1"),),
+        # the larger of both
+        requested=Use(cpu=300, memory=256),
+        used=Use(cpu=7, memory=8),
+    )
+    assert (found["a-job"].requested, found["a-job"].used) == (Use(cpu=2000, memory=4096), None)
     assert requested(one for one in found.values() if one.tenancy) == Use(cpu=351, memory=394)
 
 
 def test_use_is_the_metrics_apis_word_and_without_one_the_kubelets() -> None:
-    assert used_now(ANSWERS.get, ["n"]) == {"team-ml/ml-0": Use(cpu=14, memory=301)}
+    assert used_now(ANSWERS.get, ["n"]) == {"team-ml/ml-0": Use(cpu=2012, memory=301)}
     without = {path: answer for path, answer in ANSWERS.items() if "metrics" not in path}
     assert used_now(without.get, ["n"])["team-ml/ml-0"] == Use(cpu=7, memory=200)
     assert used_now(lambda _: None, ["n"]) == {}

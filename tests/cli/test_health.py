@@ -47,13 +47,29 @@ def found(version: str | None = "v0.16.8", **changed: Any) -> list[str]:
 
 def test_a_scheduler_that_is_well_says_nothing() -> None:
     assert found() == []
-    assert found(pods={"items": [pod("s", waits="ContainerCreating"), pod("hook", waits="X", phase="Succeeded")]}) == []
+    starting = [pod("s", waits=reason) for reason in ("ContainerCreating", "PodInitializing")]
+    ended = [pod("hook", waits="X", phase=phase) for phase in ("Succeeded", "Failed")]
+    assert found(pods={"items": [*starting, *ended]}) == []
+
+
+def test_where_nothing_can_be_read_nothing_is_said_and_where_nothing_is_reserved_not_all_pods_are_asked_for() -> None:
+    asked: list[str] = []
+
+    def read(path: str) -> dict[str, Any]:
+        asked.append(path)
+        return {}
+
+    assert faults(read, "v0.16.8") == []
+    assert sorted(asked) == sorted([KAI, DEPLOYMENTS, RESERVING, QUEUES])
 
 
 def test_a_pod_that_crashes_is_named_with_its_image() -> None:
     assert found(pods={"items": [pod("s", waits="CrashLoopBackOff")]}) == [
         "pod s: CrashLoopBackOff, started 4 times (image r/x:1)"
     ]
+    first = pod("s", waits="ErrImagePull")
+    first["status"]["containerStatuses"][0]["restartCount"] = 0
+    assert found(pods={"items": [first]}) == ["pod s: ErrImagePull (image r/x:1)"]
 
 
 def test_a_part_that_is_not_there_or_switched_off_is_named() -> None:
@@ -62,6 +78,10 @@ def test_a_part_that_is_not_there_or_switched_off_is_named() -> None:
         "Deployment scheduler has 0 of 1 pods available",
         "Deployment binder is scaled to 0",
     ]
+    usual = deployment("scheduler", there=0)
+    del usual["spec"]["replicas"]
+    assert found(deployments={"items": [usual]}) == ["Deployment scheduler has 0 of 1 pods available"]
+    assert found(deployments={"items": [deployment("scheduler", wanted=2, there=2)]}) == []
 
 
 def test_a_kind_that_is_gone_or_anothers_is_named_and_one_that_can_not_be_read_is_not() -> None:
@@ -76,6 +96,13 @@ def test_a_part_of_another_version_is_named() -> None:
         "Deployment binder runs image ghcr.io/kai-scheduler/kai-scheduler/binder:v0.14.7, and its KAI is v0.16.8"
     ]
     assert found(None, deployments={"items": [deployment("binder", "v0.14.7")]}) == []
+    assert found("0.16.8", deployments={"items": [deployment("binder", "v0.16.8@sha256:0123")]}) == []
+    assert found("v0.16.8", deployments={"items": [deployment("binder", "0.16.8")]}) == []
+    # a registry's port is no tag, and an image by digest alone has none
+    for image in ("registry.example:5000/kai/binder", "registry.example:5000/kai/binder@sha256:0123"):
+        plain = deployment("binder")
+        plain["spec"]["template"]["spec"]["containers"][0]["image"] = image
+        assert found(deployments={"items": [plain]}) == []
 
 
 def test_a_reservation_pod_without_a_pod_that_shares_its_gpu_is_a_leak() -> None:
@@ -84,6 +111,11 @@ def test_a_reservation_pod_without_a_pod_that_shares_its_gpu_is_a_leak() -> None
     itself = reserving["items"][0]
     leak = ["reservation pod gpu-reservation-a holds a GPU of gpu-0, and no pod shares it"]
     shares = pod("train", "default", labels=group)
+    waiting = {**itself, "spec": {}}
+    assert found(reserving={"items": [waiting]}) == [leak[0].replace("gpu-0", "no node yet")]
+    for phase in ("Succeeded", "Failed"):
+        assert found(reserving={"items": [{**itself, "status": {"phase": phase}}]}) == []
+        assert found(reserving=reserving, all={"items": [{**shares, "status": {"phase": phase}}]}) == leak
     assert found(reserving=reserving, all={"items": [itself]}) == leak
     assert found(reserving=reserving, all={"items": [itself, {**shares, "status": {"phase": "Failed"}}]}) == leak
     assert found(reserving=reserving, all={"items": [itself, shares]}) == []

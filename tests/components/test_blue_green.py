@@ -21,7 +21,7 @@ PATH = "/api/v1/namespaces/team-ml/resourcequotas/tenant"
 def lab(serves: str = "blue", *, gpus: int = 3, **slots: Any) -> dict[str, Any]:
     """The lab, whose team ml has two virtual clusters."""
     data = platform_of("lab")
-    data["teams"] = {"ml": data["teams"]["ml"]}
+    data["teams"], data["check"] = {"ml": data["teams"]["ml"]}, {"host": False}
     slots = slots or {"blue": {}, "green": {"version": "v0.16.8"}}
     data["teams"]["ml"] |= {"blueGreen": {"serves": serves, **slots}, "resources": {"gpus": gpus, "cpu": 2, "pods": 20}}
     data["teams"]["ml"] |= {"queues": {"training": {"gpu": {"quota": 2, "limit": 3}}, "notebooks": {"gpu": 1}}}
@@ -114,10 +114,24 @@ def test_the_wait_ends_when_the_bound_is_low_enough_or_is_not_there() -> None:
     with serving({("GET", PATH): [(404, {"message": "none"})]}) as (text, asked):
         kube.wait_until_lowered(text, {"team-ml": 1})
     assert len(asked) == 1
+    # one that bounds no GPUs gives none
+    with serving({("GET", PATH): [(200, {"spec": {"hard": {"pods": "9"}}})]}) as (text, asked):
+        kube.wait_until_lowered(text, {"team-ml": 0})
+    assert len(asked) == 1
 
 
 def test_a_bound_that_is_never_lowered_is_an_error_that_names_it() -> None:
     with serving({("GET", PATH): [quota(3)]}) as (text, _), pytest.raises(TimeoutError) as caught:
         kube.wait_until_lowered(text, {"team-ml": 1}, deadline=-1)
-    assert "team-ml/tenant was not lowered to 1 GPUs" in str(caught.value)
-    assert "it is 3" in str(caught.value)
+    assert str(caught.value) == (
+        "ResourceQuota team-ml/tenant was not lowered to 1 GPUs in -1 s (it is 3), so nobody else gets them. See why, "
+        "and run the update again"
+    )
+
+
+def test_every_bound_is_waited_for() -> None:
+    other = PATH.replace("team-ml", "team-other")
+    answers = {("GET", PATH): [quota(1)], ("GET", other): [quota(2), quota(0)]}
+    with serving(answers) as (text, asked):
+        kube.wait_until_lowered(text, {"team-ml": 1, "team-other": 0})
+    assert asked == [f"GET {PATH}", f"GET {other}"] * 2

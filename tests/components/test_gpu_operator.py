@@ -11,7 +11,6 @@ import kube
 from tests.components.program import lab
 from tests.components.test_kube import serving
 from tests.conftest import Declare
-from tests.settings.build import raw
 
 OPERATOR = {"stack": "gpuOperator", "runtimeClass": {"name": "nvidia", "owner": "cluster"}}
 POLICY = "/apis/nvidia.com/v1/clusterpolicies/cluster-policy"
@@ -31,11 +30,6 @@ BUSY = policy(
 )
 BLIND = policy("ready", "NFDLabelsMissing", "No NFD labels found")
 EMPTY = policy("ready", "NoGPUNodes", "No GPU node found, watching for new nodes to join the cluster.")
-
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kube.client, "POLL_SECONDS", 0.01)
 
 
 def test_it_is_awaited_until_all_of_its_parts_are_ready_on_a_gpu_node() -> None:
@@ -67,9 +61,21 @@ def test_what_it_says_at_the_end_is_told(last: tuple[int, object], said: str) ->
         kube.wait_for_gpu_operator(kubeconfig, deadline=0.0)
 
 
-def test_a_right_that_is_missing_is_not_waited_for() -> None:
-    with serving({("GET", POLICY): [(403, "no")]}) as (kubeconfig, _), pytest.raises(PermissionError):
+@pytest.mark.parametrize("code", [401, 403])
+def test_a_right_that_is_missing_is_not_waited_for(code: int) -> None:
+    with serving({("GET", POLICY): [(code, "no")]}) as (kubeconfig, _), pytest.raises(PermissionError):
         kube.wait_for_gpu_operator(kubeconfig)
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [None, "x", [None, 3], [{"type": "Ready", "status": "False", "reason": "NoGPUNodes", "message": "gone"}]],
+)
+def test_only_a_condition_that_holds_keeps_it_from_being_ready(conditions: object) -> None:
+    found = 200, {"kind": "ClusterPolicy", "status": {"state": "ready", "conditions": conditions}}
+    with serving({("GET", POLICY): [found]}) as (kubeconfig, asked):
+        kube.wait_for_gpu_operator(kubeconfig, deadline=0.0)
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(
@@ -77,7 +83,7 @@ def test_a_right_that_is_missing_is_not_waited_for() -> None:
     [(OPERATOR, True), ({**OPERATOR, "owner": "cluster"}, False), ({"stack": "devicePlugin"}, False)],
 )
 def test_pods_that_need_a_gpu_wait_for_it(declare: Declare, gpu: dict[str, object], waits: bool) -> None:
-    recorder = declare(raw({"gpu": gpu, "check.host": True}))
+    recorder = declare(lab("ml", checked=True, gpu=gpu))
     asking = [job for job in recorder.of_type(JOB) if job.name.endswith("-job")]
     hooks = {job.name: "gpu-software-ready" in list(job.options.hooks.before_create) for job in asking}
     assert {name for name in hooks if name.startswith("host-check")}, "the host's own check is among them"

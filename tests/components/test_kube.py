@@ -67,6 +67,13 @@ class TestOneContext:
             kube.one_context(yaml.safe_dump(given), None, "here", base=tmp_path)
 
 
+APPLIED = {
+    "Content-Type": "application/apply-patch+yaml",
+    "Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json",
+}
+"""Headers of a server-side apply."""
+
+
 class Server(BaseHTTPRequestHandler):
     """Answers with what `answers` holds: (method, path) to a list of (code, body), the last one for ever."""
 
@@ -82,6 +89,8 @@ class Server(BaseHTTPRequestHandler):
             self.sent.append(json.loads(sent))
         found = self.answers.get((self.command, path), [(404, "404 page not found")])
         code, body = found.pop(0) if len(found) > 1 else found[0]
+        if self.command == "PATCH" and {name: self.headers[name] for name in APPLIED} != APPLIED:
+            code, body = 415, "no server-side apply, or one that is answered with all of the object"
         text = body if isinstance(body, str) else json.dumps(body)
         self.send_response(code)
         self.send_header("Content-Type", "text/plain" if isinstance(body, str) else "application/json")
@@ -114,11 +123,6 @@ def serving(
 MISSING = {"kind": "Status", "code": 404, "status": "Failure", "reason": "NotFound", "message": "not found"}
 THERE = {"apiVersion": "kai.scheduler/v1", "kind": "Config", "metadata": {"name": "kai-config"}}
 SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "vc-ml"}, "data": {}}
-
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kube.client, "POLL_SECONDS", 0.01)
 
 
 class TestPut:

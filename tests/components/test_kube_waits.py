@@ -14,6 +14,7 @@ import pytest
 import kube
 import kube.client
 import kube.waits
+from tests.components.conftest import MOST_LOOKS
 from tests.components.test_kube import MISSING, SECRET, Server, kubeconfig, serving
 from tests.conftest import nobody
 
@@ -36,6 +37,7 @@ class Late:
     def _pause(self) -> None:
         """Each pause is one refused try; after the third the server is there."""
         self.tries += 1
+        assert self.tries < MOST_LOOKS, "no end"
         if self.tries == 3:
             _, self.asked = self._open.enter_context(serving(self._answers, self._held))
 

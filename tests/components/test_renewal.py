@@ -20,11 +20,6 @@ SPACE = "/api/v1/namespaces/kai-scheduler"
 BEFORE, UPGRADE, AFTER = "2026-11-26T05:00:00Z", "2026-11-26T05:10:00Z", "2026-11-26T05:10:09Z"
 
 
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kube.client, "POLL_SECONDS", 0.01)
-
-
 def account(name: str, since: str) -> dict[str, Any]:
     return {"metadata": {"name": name, "creationTimestamp": since}}
 
@@ -65,6 +60,11 @@ def test_only_what_is_older_than_its_account_is_made_anew() -> None:
     assert renewed(accounts, *pods) == ["scheduler-0"]
 
 
+def test_a_pod_that_names_no_account_has_the_namespace_s_own() -> None:
+    accounts = [listed(account("default", UPGRADE), account("scheduler", BEFORE))]
+    assert renewed(accounts, {**pod("bare", "", BEFORE), "spec": {}}) == ["bare"]
+
+
 def test_what_nobody_would_make_again_stays() -> None:
     pods = pod("hook", "scheduler", BEFORE, "Job"), pod("bare", "scheduler", BEFORE, "")
     assert renewed([listed(account("scheduler", UPGRADE))], *pods) == []
@@ -72,11 +72,13 @@ def test_what_nobody_would_make_again_stays() -> None:
 
 def test_an_account_that_is_made_anew_a_moment_after_helm_is_done_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     # a clock that goes a second at each look, so that a slow machine looks as often as a fast one
-    clock = count()
+    clock, pauses = count(100), count()
     monkeypatch.setattr("kube.pods.time", SimpleNamespace(monotonic=lambda: next(clock)))
-    monkeypatch.setattr("kube.pods.pause", lambda: None)
+    monkeypatch.setattr("kube.pods.pause", lambda: next(pauses))
     late = [listed(account("scheduler", BEFORE)), listed(), listed(account("scheduler", UPGRADE))]
     assert renewed(late, pod("scheduler-0", "scheduler", BEFORE), settle=5) == ["scheduler-0"]
+    # until the third look, and then 5 s without one to renew
+    assert next(pauses) == 2 + 4
 
 
 def test_an_account_that_may_not_be_read_is_an_error() -> None:

@@ -1,382 +1,209 @@
-"""Snapshots: the pod that vCluster's own program runs in, the order of going back, and what each refusal leaves."""
+"""Snapshots: what is recorded is there, what failed is not recorded, and what each refusal leaves."""
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx2
 import pytest
 
-import kube.client
-from kube.contents import Since, since
-from kube.snapshot_pod import POD, Store, pod
-from kube.snapshots import SnapshotError, go_back, recorded, take
-from settings.snapshots import S3, Snapshots
+from kube.snapshot_pod import Store, pod
+from kube.snapshots import Snapshot, SnapshotError, recorded, take
 from tests.components.program import lab
+from tests.components.snapshot_world import (
+    BUCKET,
+    CLAIM_PATH,
+    NOW,
+    POD_PATH,
+    SECRET_PATH,
+    SET,
+    SPACE,
+    STATEFUL_SET,
+    VOLUME,
+    Cluster,
+)
 from tests.components.specs import of_team
 from tests.conftest import Declare
 
-NOW = datetime(2026, 11, 26, 5, 12, tzinfo=UTC)
-SPACE = "/api/v1/namespaces/team-ml"
-SET = "/apis/apps/v1/namespaces/team-ml/statefulsets/ml"
-VOLUME = Store(team="ml", settings=Snapshots())
-BUCKET = Store(team="ml", settings=Snapshots(s3=S3(bucket="b-1", region="eu-central-1", secret="aws")))
-
-STATEFUL_SET: dict[str, Any] = {
-    "spec": {
-        "template": {
-            "spec": {
-                "serviceAccountName": "vc-ml",
-                "priorityClassName": "team-ml",
-                "affinity": {"nodeAffinity": {}},
-                "volumes": [{"name": "binaries", "emptyDir": {}}],
-                "initContainers": [{"name": "kubernetes", "image": "r.example/loft-sh/kubernetes:v1.34.4"}],
-                "containers": [
-                    {
-                        "name": "syncer",
-                        "image": "r.example/loft-sh/vcluster-oss:0.36.1",
-                        "env": [{"name": "VCLUSTER_NAME", "value": "ml"}, {"name": "POD_NAME", "valueFrom": {}}],
-                        "volumeMounts": [{"name": "data", "mountPath": "/data"}],
-                        "readinessProbe": {},
-                    }
-                ],
-            }
-        }
-    },
-    "status": {"readyReplicas": 1},
-}
+BUSY = "another one is going on: pod vcluster-snapshot is there"
 
 
-@dataclass
-class Cluster:
-    """The host's API as far as a snapshot asks it. `ends`: what becomes of the pod; `calls`: what was changed."""
-
-    ends: dict[str, Any] = field(default_factory=lambda: {"phase": "Succeeded"})
-    ready: int = 1
-    missing: tuple[str, ...] = ()
-    records: list[dict[str, Any]] = field(default_factory=list)
-    pod: dict[str, Any] | None = None
-    made: list[dict[str, Any]] = field(default_factory=list)
-    calls: list[str] = field(default_factory=list)
-    refuses: Callable[[str], bool] = lambda _: False
-
-    def answer(self, request: httpx2.Request) -> httpx2.Response:
-        path, body = request.url.path, json.loads(request.content or b"{}")
-        if request.method != "GET":
-            self.calls.append(f"{request.method} {path} {request.url.query.decode()}".strip())
-            if self.refuses(self.calls[-1]):
-                return httpx2.Response(403, json={"message": "exceeded quota: tenant"})
-        if request.method == "POST":
-            self.made.append(body)
-            if path == f"{SPACE}/pods":
-                self.pod = body
-            else:
-                self.records.append(body)
-            return httpx2.Response(201, json=body)
-        if path == f"{SPACE}/pods/{POD}":
-            if request.method == "DELETE":
-                self.pod = None
-            return httpx2.Response(200, json={"status": self.ends}) if self.pod else httpx2.Response(404)
-        if path == f"{SPACE}/pods/{POD}/log":
-            return httpx2.Response(200, text="I1126 start\nfatal: database is locked\n")
-        if path == SET:
-            return httpx2.Response(200, json={**STATEFUL_SET, "status": {"readyReplicas": self.ready}})
-        if path == f"{SPACE}/configmaps":
-            keys = request.url.params["labelSelector"].split(",")
-            found = [one for one in self.records if all(chosen(key, one["metadata"]["labels"]) for key in keys)]
-            return httpx2.Response(200, json={"items": found})
-        if path == f"{SPACE}/pods/ml-0" or path in self.missing:
-            return httpx2.Response(404)
-        return httpx2.Response(200, json={})
-
-    @property
-    def api(self) -> httpx2.Client:
-        return httpx2.Client(transport=httpx2.MockTransport(self.answer), base_url="http://127.0.0.1")
-
-
-def chosen(key: str, labels: dict[str, str]) -> bool:
-    """Whether a label selector's `key` or `!key` chooses what has these labels."""
-    return key[1:] not in labels if key.startswith("!") else key in labels
-
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kube.client, "POLL_SECONDS", 0)
-
-
-def options(body: dict[str, Any]) -> dict[str, Any]:
-    variables = {v["name"]: v.get("value", "") for v in body["spec"]["containers"][0]["env"]}
-    found: dict[str, Any] = json.loads(base64.b64decode(variables["VCLUSTER_STORAGE_OPTIONS"]))
-    return found
-
-
-class TestThePod:
-    """It is the control plane's own template with vCluster's command, and nothing that would make it one."""
-
-    def test_a_snapshot_runs_beside_the_control_plane_and_writes_to_the_volume_of_its_own(self) -> None:
-        body = pod(STATEFUL_SET, VOLUME, "snapshot", "x")
-        spec, (container,) = body["spec"], body["spec"]["containers"]
-        assert container["command"] == ["/vcluster", "snapshot"]
-        assert container["image"] == "r.example/loft-sh/vcluster-oss:0.36.1"
-        assert container["volumeMounts"] == [
-            {"name": "data", "mountPath": "/data"},
-            {"name": "snapshots", "mountPath": "/snapshots"},
-        ]
-        assert {v["name"]: v["persistentVolumeClaim"]["claimName"] for v in spec["volumes"][1:]} == {
-            "data": "data-ml-0",
-            "snapshots": "ml-snapshots",
-        }
-        assert options(body) == {"type": "container", "container": {"path": "/snapshots/x.tar.gz"}}
-        (rule,) = spec["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-        assert rule["labelSelector"] == {"matchLabels": {"app": "vcluster", "release": "ml"}}
-        assert "initContainers" not in spec, "its store runs already"
-
-    def test_it_fits_the_bounds_of_the_team_on_the_host(self) -> None:
-        body = pod(STATEFUL_SET, VOLUME, "snapshot", "x")
-        assert (body["spec"]["serviceAccountName"], body["spec"]["priorityClassName"]) == ("vc-ml", "team-ml")
-        assert body["metadata"]["labels"] == {**of_team("ml"), "app": POD}
-        assert body["spec"]["containers"][0]["resources"] == {"requests": {"cpu": "50m", "memory": "64Mi"}}
-        assert "readinessProbe" not in body["spec"]["containers"][0]
-
-    def test_it_is_the_control_plane_by_name_and_has_its_other_variables(self) -> None:
-        names = {
-            v["name"]: v.get("value")
-            for v in pod(STATEFUL_SET, VOLUME, "snapshot", "x")["spec"]["containers"][0]["env"]
-        }
-        assert names.pop("VCLUSTER_STORAGE_OPTIONS")
-        assert names == {"VCLUSTER_NAME": "ml", "POD_NAME": "ml-0"}
-
-    def test_going_back_starts_the_store_itself_and_may_run_anywhere(self) -> None:
-        spec = pod(STATEFUL_SET, VOLUME, "restore", "x")["spec"]
-        assert [container["name"] for container in spec["initContainers"]] == ["kubernetes"]
-        assert "affinity" not in spec
-
-    def test_a_bucket_takes_its_credentials_from_a_secret_and_not_from_the_options(self) -> None:
-        body = pod(STATEFUL_SET, BUCKET, "snapshot", "x")
-        key = "snapshots/ml/x.tar.gz"
-        assert options(body) == {"type": "s3", "s3": {"bucket": "b-1", "key": key, "region": "eu-central-1"}}
-        assert body["spec"]["containers"][0]["envFrom"] == [{"secretRef": {"name": "aws"}}]
-        assert [volume["name"] for volume in body["spec"]["volumes"]] == ["binaries", "data"]
-
-    def test_a_store_that_is_not_aws_is_reached_by_its_address_alone(self) -> None:
-        store = Store(team="ml", settings=Snapshots(s3=S3(bucket="b-1", endpoint="https://minio:9000", secret="aws")))
-        assert store.options("x")["s3"]["url"] == "https://minio:9000"
-        assert store.options("x")["s3"]["force-path-style"] is True
+def taken(cluster: Cluster, **more: Any) -> Snapshot:
+    return take(cluster.api, VOLUME, **{"why": "", "scheduler": None, **more})
 
 
 class TestTaking:
     """What is recorded is there; what failed is not recorded."""
 
     def test_a_snapshot_is_recorded_with_the_versions_that_it_has_in_it(self) -> None:
-        cluster = Cluster()
-        taken = take(cluster.api, VOLUME, why="asked for", scheduler="v0.16.8", now=NOW)
-        assert (taken.name, taken.vcluster, taken.kubernetes) == ("20261126-051200", "0.36.1", "v1.34.4")
-        assert recorded(cluster.api, VOLUME) == [taken]
+        starting = [{"state": {"waiting": {"reason": "PodInitializing"}}}]
+        running = {"phase": "Running", "containerStatuses": [{"state": {"running": {}}}]}
+        cluster = Cluster(
+            ends=[{"phase": "Pending", "containerStatuses": starting}, 503, running, {"phase": "Succeeded"}]
+        )
+        found = taken(cluster, why="asked for", scheduler="v0.16.8", now=NOW.replace(microsecond=5))
+        name = "20261126-051200"
+        assert found == Snapshot(
+            name=name, taken=NOW, why="asked for", vcluster="0.36.1", kubernetes="v1.34.4", scheduler="v0.16.8"
+        )
+        assert cluster.made == [
+            pod(STATEFUL_SET, VOLUME, "snapshot", name),
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": f"snapshot-{name}", "labels": {**of_team("ml"), "gpu-tenancy/snapshot": name}},
+                "data": {**vars(found), "taken": "2026-11-26T05:12:00+00:00"},
+            },
+        ]
+        assert recorded(cluster.api, VOLUME) == [found]
         assert cluster.pod is None, "the pod is taken away"
+
+    def test_what_has_no_tag_and_what_is_not_there_has_no_version(self) -> None:
+        syncer = {"name": "syncer", "image": "r.example:5000/vcluster@sha256:0123"}
+        bare = {"spec": {"template": {"spec": {"containers": [syncer]}}}, "status": {"readyReplicas": 1}}
+        found = taken(Cluster(set=bare))
+        assert (found.vcluster, found.kubernetes, found.scheduler) == ("", "", "")
+        assert found.taken.tzinfo is UTC
+
+    def test_a_pod_that_was_deleted_meanwhile_is_no_snapshot(self) -> None:
+        cluster = Cluster(ends=[{"phase": "Running"}, 404])
+        with pytest.raises(SnapshotError, match="pod vcluster-snapshot was deleted meanwhile"):
+            taken(cluster)
+        assert cluster.records == []
+
+    @pytest.mark.parametrize(
+        ("log", "words"),
+        [
+            ("I1126 start\nfatal: database is locked\n\n", "fatal: database is locked"),
+            ("", "phase Failed"),
+        ],
+    )
+    def test_one_that_failed_is_told_in_vclusters_last_words_and_not_recorded(self, log: str, words: str) -> None:
+        cluster = Cluster(ends=[{"phase": "Failed"}], log=log)
+        with pytest.raises(SnapshotError, match=f"^vCluster's snapshot failed: {words}$"):
+            taken(cluster)
+        assert (cluster.records, cluster.pod) == ([], None)
+
+    def test_without_a_log_the_pods_own_words_are_told(self) -> None:
+        cluster = Cluster(ends=[{"phase": "Failed"}], answers={("GET", f"{POD_PATH}/log"): 500})
+        with pytest.raises(SnapshotError, match=r"^vCluster's snapshot failed: phase Failed$"):
+            taken(cluster)
+
+    @pytest.mark.parametrize(
+        "reason", ["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError"]
+    )
+    @pytest.mark.parametrize("place", ["initContainerStatuses", "containerStatuses"])
+    def test_a_pod_that_cannot_start_is_not_waited_for(self, reason: str, place: str) -> None:
+        waiting = {"state": {"waiting": {"reason": reason, "message": "no such image"}}}
+        cluster = Cluster(ends=[{"phase": "Pending", place: [{"state": {"running": {}}}, {}, waiting]}])
+        with pytest.raises(SnapshotError, match=f"did not end within 300 s: {reason}: no such image$"):
+            taken(cluster)
+
+    def test_a_pod_that_finds_no_room_says_what_it_waits_for(self) -> None:
+        conditions = [
+            {"status": "False", "message": "0/1 nodes are available"},
+            {"status": "False"},
+            {"status": "True", "message": "fine"},
+        ]
+        starting = {"state": {"waiting": {"reason": "PodInitializing"}}}
+        for status, words in (
+            ({"phase": "Pending", "conditions": conditions}, "0/1 nodes are available"),
+            (
+                {"phase": "Pending", "conditions": conditions, "containerStatuses": [starting]},
+                "PodInitializing; 0/1 nodes are available",
+            ),
+            ({"phase": "Pending"}, "phase Pending"),
+            (503, "phase unknown"),
+        ):
+            cluster = Cluster(ends=[status])
+            with pytest.raises(SnapshotError, match=f"^vCluster's snapshot did not end within 0 s: {words}$"):
+                taken(cluster, deadline=0)
+            assert cluster.pod is None
+
+    @pytest.mark.parametrize(
+        ("answers", "store", "words"),
+        [
+            ({("GET", CLAIM_PATH): 404}, VOLUME, "its volume is not there yet, `make up` makes it"),
+            ({("GET", SECRET_PATH): 404}, BUCKET, "Secret team-ml/aws is not there"),
+            ({("GET", SET): 404}, VOLUME, "team ml has no virtual cluster on this host yet"),
+            ({("GET", SET): 403}, VOLUME, "the control plane of team ml can't be read: exceeded quota: tenant"),
+            ({("POST", f"{SPACE}/pods"): 403}, VOLUME, "the host takes no pod for it: exceeded quota: tenant"),
+            ({("POST", f"{SPACE}/pods"): 409}, VOLUME, BUSY),
+        ],
+    )
+    def test_what_can_not_be_is_refused_before_anything_changes(
+        self, answers: dict[tuple[str, str], int], store: Store, words: str
+    ) -> None:
+        cluster = Cluster(answers=answers)
+        with pytest.raises(SnapshotError, match=words):
+            take(cluster.api, store, why="", scheduler=None)
+        assert cluster.made == []
+
+    @pytest.mark.parametrize("status", [{"readyReplicas": 0}, {}, None])
+    def test_a_control_plane_that_does_not_run_has_nothing_to_read(self, status: object) -> None:
+        cluster = Cluster(set={**STATEFUL_SET, "status": status})
+        with pytest.raises(SnapshotError, match="the control plane of team ml does not run"):
+            taken(cluster)
+        assert cluster.calls == []
+
+    def test_one_at_a_time(self) -> None:
+        cluster = Cluster(pod={"there": True}, ends=[{"phase": "Running"}])
+        with pytest.raises(SnapshotError, match=BUSY):
+            taken(cluster)
+        assert cluster.calls == []
+
+    def test_a_snapshot_without_its_record_is_told(self) -> None:
+        cluster = Cluster(answers={("POST", f"{SPACE}/configmaps"): 403})
+        with pytest.raises(SnapshotError, match="the snapshot is written, and its record can't be: exceeded quota"):
+            taken(cluster)
+
+
+class TestRecords:
+    """A ConfigMap on the host for each."""
 
     def test_the_newest_is_listed_first(self) -> None:
         cluster = Cluster()
         for hour in (3, 1, 2):
-            take(cluster.api, VOLUME, why="", scheduler=None, now=NOW.replace(hour=hour))
+            taken(cluster, now=NOW.replace(hour=hour))
         assert [one.taken.hour for one in recorded(cluster.api, VOLUME)] == [3, 2, 1]
 
     def test_what_a_team_writes_into_its_own_cluster_is_no_record(self) -> None:
         cluster = Cluster()
-        taken = take(cluster.api, VOLUME, why="asked for", scheduler="v0.16.8", now=NOW)
+        found = taken(cluster, why="asked for", scheduler="v0.16.8", now=NOW)
         (record,) = cluster.records
         synced = {**record["metadata"]["labels"], "vcluster.loft.sh/managed-by": "ml"}
-        forged = {"metadata": {"labels": synced}, "data": {**record["data"], "name": "../other/20261126-051300"}}
-        cluster.records += [forged, {"metadata": {"labels": synced}, "data": {}}]
-        assert recorded(cluster.api, VOLUME) == [taken]
+        forged = {"metadata": {"name": "f", "labels": synced}, "data": {**record["data"], "name": "../other/x"}}
+        cluster.records += [forged, {"metadata": {"name": "g", "labels": synced}, "data": {}}]
+        assert recorded(cluster.api, VOLUME) == [found]
 
-    def test_one_that_failed_is_told_in_vclusters_last_words_and_not_recorded(self) -> None:
-        cluster = Cluster(ends={"phase": "Failed"})
-        with pytest.raises(SnapshotError, match="vCluster's snapshot failed: fatal: database is locked"):
-            take(cluster.api, VOLUME, why="", scheduler=None)
-        assert (cluster.records, cluster.pod) == ([], None)
+    @pytest.mark.parametrize("data", [None, {}, {"name": "x", "taken": "long ago"}, {"taken": "2026-11-26T05:12:00"}])
+    def test_what_somebody_has_made_something_else_of_is_none(self, data: object) -> None:
+        labels = {"gpu-tenancy/snapshot": "x"}
+        assert (
+            recorded(Cluster(records=[{"metadata": {"name": "x", "labels": labels}, "data": data}]).api, VOLUME) == []
+        )
 
-    def test_a_pod_that_cannot_start_is_not_waited_for(self) -> None:
-        waiting = {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}
-        cluster = Cluster(ends={"phase": "Pending", "containerStatuses": [waiting]})
-        with pytest.raises(SnapshotError, match="ImagePullBackOff: no such image"):
-            take(cluster.api, VOLUME, why="", scheduler=None)
-
-    def test_a_pod_that_finds_no_room_says_what_it_waits_for(self) -> None:
-        unbound = {"status": "False", "message": "0/1 nodes are available"}
-        cluster = Cluster(ends={"phase": "Pending", "conditions": [unbound]})
-        with pytest.raises(SnapshotError, match="did not end within 0 s: 0/1 nodes are available"):
-            take(cluster.api, VOLUME, why="", scheduler=None, deadline=0)
-
-    @pytest.mark.parametrize(
-        ("cluster", "store", "words"),
-        [
-            (Cluster(missing=(f"{SPACE}/persistentvolumeclaims/ml-snapshots",)), VOLUME, "`make up` makes it"),
-            (Cluster(missing=(f"{SPACE}/secrets/aws",)), BUCKET, "Secret team-ml/aws is not there"),
-            (Cluster(pod={}, ends={"phase": "Running"}), VOLUME, "does not run"),
-            (Cluster(ready=0), VOLUME, "the control plane of team ml does not run"),
-            (Cluster(refuses=lambda call: call.endswith("/pods")), VOLUME, "takes no pod for it: exceeded quota"),
-        ],
-    )
-    def test_what_can_not_be_is_refused_before_anything_changes(
-        self, cluster: Cluster, store: Store, words: str
-    ) -> None:
-        if cluster.pod == {}:
-            cluster.pod, words = {"there": True}, "another one is going on"
-        with pytest.raises(SnapshotError, match=words):
-            take(cluster.api, store, why="", scheduler=None)
-        assert cluster.records == []
-        assert [call for call in cluster.calls if not call.endswith("/pods")] == []
-
-
-class TestGoingBack:
-    """The control plane stops first and starts in any case."""
-
-    def back(self, cluster: Cluster, kubernetes: str = "v1.34.4") -> list[str]:
-        taken = take(cluster.api, VOLUME, why="", scheduler=None, now=NOW)
-        cluster.calls.clear()
-        changed = {**vars(taken), "kubernetes": kubernetes}
-        go_back(cluster.api, VOLUME, type(taken)(**changed))
-        return cluster.calls
-
-    def test_it_stops_the_control_plane_then_its_pods_writes_and_starts_it(self) -> None:
-        assert self.back(Cluster()) == [
-            f"PATCH {SET}/scale",
-            f"DELETE {SPACE}/pods labelSelector=vcluster.loft.sh%2Fmanaged-by%3Dml",
-            f"POST {SPACE}/pods",
-            f"DELETE {SPACE}/pods/{POD} gracePeriodSeconds=0",
-            f"PATCH {SET}/scale",
+    def test_a_time_without_a_zone_is_utc_and_what_is_not_said_is_empty(self) -> None:
+        record = {"metadata": {"name": "x", "labels": {"gpu-tenancy/snapshot": "x"}}}
+        data = {"name": "x", "taken": "2026-11-26T05:12:00"}
+        assert recorded(Cluster(records=[{**record, "data": data}]).api, VOLUME) == [
+            Snapshot(
+                name="x",
+                taken=datetime(2026, 11, 26, 5, 12, tzinfo=UTC),
+                why="",
+                vcluster="",
+                kubernetes="",
+                scheduler="",
+            )
         ]
+        plus = {**data, "taken": "2026-11-26T06:12:00+01:00"}
+        (found,) = recorded(Cluster(records=[{**record, "data": plus}]).api, VOLUME)
+        assert found.taken == NOW
 
-    @pytest.mark.parametrize("error", [KeyboardInterrupt, httpx2.ReadTimeout("slow")])
-    def test_a_pod_that_writes_the_store_is_never_cut_off(
-        self, error: BaseException, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        cluster = Cluster()
-        taken = take(cluster.api, VOLUME, why="", scheduler=None, now=NOW)
-        cluster.calls.clear()
-        cluster.ends = {"phase": "Running"}
-
-        def interrupted() -> None:
-            raise error
-
-        monkeypatch.setattr("kube.snapshots.pause", interrupted)
-        with pytest.raises(SnapshotError, match=r"team ml stays stopped\. When the pod has ended"):
-            go_back(cluster.api, VOLUME, taken)
-        assert cluster.pod is not None, "it goes on"
-        assert cluster.calls[0] == f"PATCH {SET}/scale"
-        assert cluster.calls[-1] == f"POST {SPACE}/pods", "nothing starts on half a store"
-
-    def test_a_pod_whose_creation_was_not_answered_is_taken_away_before_anything_starts(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        cluster = Cluster()
-        taken = take(cluster.api, VOLUME, why="", scheduler=None, now=NOW)
-        cluster.calls.clear()
-        cluster.ends = {"phase": "Pending"}
-        answer = Cluster.answer
-
-        def lost(self: Cluster, request: httpx2.Request) -> httpx2.Response:
-            found = answer(self, request)
-            if request.method == "POST":
-                raise httpx2.ReadTimeout("slow")
-            return found
-
-        monkeypatch.setattr(Cluster, "answer", lost)
-        with pytest.raises(httpx2.ReadTimeout):
-            go_back(cluster.api, VOLUME, taken)
-        assert cluster.pod is None
-        assert cluster.calls[-2:] == [f"DELETE {SPACE}/pods/{POD} gracePeriodSeconds=0", f"PATCH {SET}/scale"]
-
-    def test_a_second_interrupt_starts_nothing_either(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        cluster = Cluster()
-        taken = take(cluster.api, VOLUME, why="", scheduler=None, now=NOW)
-        cluster.calls.clear()
-        cluster.ends = {"phase": "Running"}
-        answer = Cluster.answer
-
-        def interrupted() -> None:
-            def again(self: Cluster, request: httpx2.Request) -> httpx2.Response:
-                if request.url.path.endswith(POD):
-                    raise KeyboardInterrupt
-                return answer(self, request)
-
-            monkeypatch.setattr(Cluster, "answer", again)
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr("kube.snapshots.pause", interrupted)
-        with pytest.raises(SnapshotError, match="stays stopped"):
-            go_back(cluster.api, VOLUME, taken)
-        assert cluster.calls[-1] == f"POST {SPACE}/pods"
-
-    def test_an_interrupt_before_anything_is_written_starts_it_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        cluster = Cluster()
-        taken = take(cluster.api, VOLUME, why="", scheduler=None, now=NOW)
-        cluster.calls.clear()
-        cluster.ends = {"phase": "Pending"}
-
-        def interrupted() -> None:
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr("kube.snapshots.pause", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            go_back(cluster.api, VOLUME, taken)
-        assert cluster.pod is None
-        assert cluster.calls[-1] == f"PATCH {SET}/scale"
-
-    def test_it_starts_the_control_plane_after_a_failure_too(self) -> None:
-        cluster = Cluster()
-        taken = take(cluster.api, VOLUME, why="", scheduler=None, now=NOW)
-        cluster.ends = {"phase": "Failed"}
-        with pytest.raises(SnapshotError, match="vCluster's restore failed"):
-            go_back(cluster.api, VOLUME, taken)
-        assert cluster.calls[-1] == f"PATCH {SET}/scale"
-
-    def test_a_snapshot_of_a_newer_kubernetes_is_refused_and_nothing_stops(self) -> None:
-        cluster = Cluster()
-        with pytest.raises(SnapshotError, match=r"is of Kubernetes v1\.35\.0; v1\.34\.4 runs inside now"):
-            self.back(cluster, "v1.35.0")
-        assert cluster.calls == []
-
-    def test_one_of_an_older_kubernetes_is_fine(self) -> None:
-        assert self.back(Cluster(), "v1.33.4") != []
-
-
-LISTED = {"resource": "configmaps", "responseKind": {"kind": "ConfigMap"}, "verbs": ["list"]}
-EVENTS = {"resource": "events", "responseKind": {"kind": "Event"}, "verbs": ["list"]}
-REVIEWS = {"resource": "tokenreviews", "responseKind": {"kind": "TokenReview"}, "verbs": ["create"]}
-
-
-def test_what_was_made_or_changed_since_a_moment_is_found_by_the_objects_own_times() -> None:
-    def entry(time: str, subresource: str = "") -> dict[str, str]:
-        return {"time": time, **({"subresource": subresource} if subresource else {})}
-
-    def item(name: str, made: str, *writers: dict[str, str]) -> dict[str, Any]:
-        return {"metadata": {"namespace": "a", "name": name, "creationTimestamp": made, "managedFields": list(writers)}}
-
-    early, late = "2026-11-26T05:00:00Z", "2026-11-26T06:00:00Z"
-    items = [
-        item("new", late, entry(late)),
-        item("changed", early, entry(early), entry(late)),
-        item("old", early, entry(early)),
-        item("status-alone", early, entry(late, "status")),
-    ]
-    core = {"versions": [{"version": "v1", "resources": [LISTED, EVENTS, REVIEWS]}]}
-    asked: list[str] = []
-
-    def answer(request: httpx2.Request) -> httpx2.Response:
-        asked.append(request.url.path)
-        if request.url.path in ("/api", "/apis"):
-            return httpx2.Response(200, json={"items": [core] if request.url.path == "/api" else []})
-        return httpx2.Response(200, json={"items": items})
-
-    api = httpx2.Client(transport=httpx2.MockTransport(answer), base_url="http://127.0.0.1")
-    assert since(api, NOW) == Since(made=("ConfigMap a/new",), changed=("ConfigMap a/changed",))
-    assert asked == ["/api", "/api/v1/configmaps", "/apis"], "no events, and nothing that can't be listed"
+    def test_records_that_may_not_be_listed_are_an_error(self) -> None:
+        cluster = Cluster(answers={("GET", f"{SPACE}/configmaps"): 403})
+        with pytest.raises(SnapshotError, match="the snapshots of team ml can't be listed: exceeded quota: tenant"):
+            recorded(cluster.api, VOLUME)
 
 
 CLAIM = "kubernetes:core/v1:PersistentVolumeClaim"

@@ -28,8 +28,8 @@ from tests.engine.bench import available, by_hand, platform
 from tests.engine.conftest import STACK, Engine, Row, everything_unprotected, fresh, overriding, since, told
 
 TEAMS: Final = 10
-RESOURCES: Final = {"gpus": 1, "cpu": 2, "memory": "12Gi", "pods": 14}
-"""Of a team: KAI, the virtual cluster and a check with torch."""
+RESOURCES: Final = {"gpus": 1, "cpu": 1, "memory": "8Gi", "pods": 14}
+"""Of a team: KAI, the virtual cluster and a check with torch. Ten of them fit a node with 16 cores and 125 GiB."""
 ROUND_SECONDS: Final = 170
 """A round is begun where so much is left."""
 BEFORE_BY_HAND: Final = 3

@@ -14,7 +14,7 @@ import re
 import time
 import urllib.request
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import pytest
@@ -28,6 +28,8 @@ from tests.engine.gpus import Ground, Json, Tenant
 STAND_IN: Final = ROOT / "tests" / "workloads" / "openai_stand_in.py"
 EXAMPLES: Final = ROOT / "docs" / "examples" / "workloads"
 NODE_PORT: Final = 30500
+BESIDE: Final = {"fraction": 0.1}
+"""The check's share of the GPU that the workloads have."""
 AT_ONCE: Final = ("--grace-period=1",)
 WORDS: Final = 7
 LISTING: Final = (
@@ -47,7 +49,7 @@ def platform_with_workloads(engine: Engine) -> Json:
     """The two servers of Pulumi.inference.yaml, and an app on what they leave of one GPU."""
     example = yaml.safe_load((ROOT / "Pulumi.inference.yaml").read_text())["config"]["gpu-tenancy:platform"]
     (theirs,) = example["teams"].values()
-    data = gpus.platform_for(engine, {"fraction": 0.1})
+    data = gpus.platform_for(engine, BESIDE)
     (team,) = data["teams"].values()
     servers = theirs["workloads"]
     for server in servers.values():
@@ -66,17 +68,22 @@ def platform_with_workloads(engine: Engine) -> Json:
     return data
 
 
-@pytest.fixture(scope="module")
-def served(engine: Engine, node: Ground, tmp_path_factory: pytest.TempPathFactory) -> Tenant:
-    """The team with its workloads, proven by their completion tests."""
+@pytest.fixture(scope="class")
+def served(engine: Engine, node: Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
+    """The team with its workloads, proven by their completion tests. They go before another test's check wants their
+    GPU: an `up` removes last what is left out, so that check would wait for them."""
     if node.memory_mib is None:
         pytest.skip(f"pool {node.pool} has no gpuMemoryMib: no model server can be declared")
     engine = dataclasses.replace(engine, environment={**engine.environment, "API_KEY": "only-for-this-test"})
     engine.write(platform_with_workloads(engine))
     began = time.monotonic()
-    engine.up()
-    told(Row(what="2 model servers and an app", verdict="up", how="-", seconds=since(began)))
-    return Tenant(engine=engine, team=node.team, folder=tmp_path_factory.mktemp("served"))
+    try:
+        engine.up()
+        told(Row(what="2 model servers and an app", verdict="up", how="-", seconds=since(began)))
+        yield Tenant(engine=engine, team=node.team, folder=tmp_path_factory.mktemp("served"))
+    finally:
+        engine.write(gpus.platform_for(engine, BESIDE))
+        engine.up()
 
 
 class TestWorkloads:

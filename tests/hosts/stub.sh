@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Stands for docker, kind, snap, microk8s, k3s and others: writes each call down and keeps a little state, as they do.
-# STUB_HOME: folder with `calls`, and `state/`. STUB_KILL_AT=N: end the caller with SIGKILL in call N, after its effect.
+# It stands in STUB_HOME/bin; beside that are `calls`, `state/`, and `told` with what follows. STUB_KILL_AT=N: end the caller with SIGKILL in call N, after its effect.
 # STUB_DEFAULT_RUNTIME: what Docker says of itself, whatever its file says.
 # STUB_FAIL="name words": that call fails with exit code 1 and does nothing.
 # It starts no program that bash can do without: the tests call it thousands of times.
 name=${0##*/}
+STUB_HOME=${0%/*}/..
+. "$STUB_HOME/told"
 state=$STUB_HOME/state
 [ -d "$state" ] || mkdir -p "$state"
 input=""
@@ -33,7 +35,8 @@ case "$name $*" in
 "nvidia-ctk config "*--config-file=*) config=$*; config=${config##*--config-file=}; config=${config%% --set *}; mkdir -p "${config%/*}"; echo 'accept-nvidia-visible-devices-as-volume-mounts = true' >"$config" || code=1 ;;
 "nvidia-smi -L") for ((i = 0; i < ${STUB_GPUS:-0}; i++)); do echo "GPU $i: NVIDIA H100 (UUID: GPU-$i)"; done ;;
 "systemctl restart docker") if grep -q nvidia "$HOST_ROOT/etc/docker/daemon.json" 2>/dev/null; then echo nvidia >"$state/default-runtime"; else rm -f "$state/default-runtime"; fi ;;
-"systemctl restart k3s") cp "$STUB_HOME/nvidia.toml" "$HOST_ROOT/var/lib/rancher/k3s/agent/etc/containerd/config.toml" ;;
+"systemctl restart k3s") touch "$state/k3s"; [ ! -e "$STUB_HOME/nvidia.toml" ] || cp "$STUB_HOME/nvidia.toml" "$HOST_ROOT/var/lib/rancher/k3s/agent/etc/containerd/config.toml" ;;
+"systemctl stop k3s") rm -f "$state/k3s" ;;
 "snap list") ! ask snap || printf 'Name Version Rev Tracking\nmicrok8s v1 1 %s\n' "$(cat "$state/snap")" ;;
 "ip -o addr"*) printf '1: lo    inet 127.0.0.1/8 scope host lo\n2: eth0    inet 10.0.0.9/24 scope global eth0\n' ;;
 "snap install microk8s"*) printf '%s\n' "${*: -1}" >"$state/snap"; mkdir -p "$HOST_ROOT/var/snap/microk8s" ;;
@@ -58,7 +61,7 @@ case "$name $*" in
 "id -u") echo "${STUB_UID:-0}" ;;
 "id -un") echo somebody ;;
 "k3s --version") cat "$STUB_HOME/k3s-version" 2>/dev/null || echo "k3s version v1.34.4+k3s1 (abc)" ;;
-"k3s kubectl get nodes --no-headers") echo "unit Ready control-plane 1m v1.34.4+k3s1" ;;
+"k3s kubectl get nodes --no-headers") ! ask k3s || echo "unit Ready control-plane 1m v1.34.4+k3s1" ;;
 esac
 if [ -n "${STUB_KILL_AT:-}" ]; then
     mapfile -t calls <"$STUB_HOME/calls"

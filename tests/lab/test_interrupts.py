@@ -120,7 +120,7 @@ def test_ctrl_c_ends_the_run_soon_and_the_next_one_works(labs: Callable[..., Lab
     assert run.returncode != 0
     assert "KeyboardInterrupt" in said.splitlines(), said[-2000:]
     assert lab.again().up().failures == ()
-    lab.again().down()
+    lab.again().reset()
     assert lab.left() == []
 
 

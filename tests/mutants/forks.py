@@ -2,7 +2,8 @@
 
 Most change the body of a function. For them a room's tests are collected once, a first run tells which tests reach
 which function, and each mutant is a fork in which the functions of one file have their new code. The others change what
-is worked out at import: in their fork the file, and what may stand on it, is imported anew.
+is worked out at import, or a function that no test calls, as its file does it: in their fork the file, and what may
+stand on it, is imported anew.
 """
 
 from __future__ import annotations
@@ -85,10 +86,10 @@ def survivors(todo: Sequence[Mutant], told: TextIO) -> list[str]:
     if os.waitstatus_to_exitcode(status):
         which = Path(missed).read_text(encoding="utf-8") or " ".join(tests)
         sys.exit(f"a test fails without any mutant: {which}")
-    anew = [mutant for mutant in todo if mutant.entry not in inside]
     found = json.loads(Path(missed).read_text(encoding="utf-8"))
     Path(missed).unlink()
-    return [*found, *_run(anew, lambda mutant: _imported_anew(mutant, TESTS[mutant.file]), told)]
+    anew = [mutant for mutant in todo if mutant.entry not in inside or mutant.entry in found["unreached"]]
+    return [*found["survived"], *_run(anew, lambda mutant: _imported_anew(mutant, TESTS[mutant.file]), told)]
 
 
 def _run(todo: Sequence[Mutant], noticed: Callable[[Mutant], int], told: TextIO) -> list[str]:
@@ -165,17 +166,22 @@ class _Loop:
                     importlib.import_module(name)
             gc.freeze()
 
-            def noticed(mutant: Mutant) -> int:
+            def near_by(mutant: Mutant) -> list[tuple[int, float, int]]:
                 rank = {test: number for number, test in enumerate(TESTS[mutant.file])}
                 reached = reach.get(f"{mutant.file}::{self._inside[mutant.entry]}", [])
-                near = sorted((rank[test], seconds, index) for test, seconds, index in reached if test in rank)
+                return sorted((rank[test], seconds, index) for test, seconds, index in reached if test in rank)
+
+            def noticed(mutant: Mutant) -> int:
+                near = near_by(mutant)
                 spent = accumulate(seconds for _, seconds, _ in near)
                 _give(mutant.file, mutant.tree())
                 return _failed(
                     [session.items[at[2]] for at, sum_ in zip(near, spent, strict=True) if sum_ < MOST_SECONDS]
                 )
 
-            self._missed.write_text(json.dumps(_run(self._todo, noticed, self._told)), encoding="utf-8")
+            unreached = [mutant.entry for mutant in self._todo if not near_by(mutant)]
+            survived = _run([one for one in self._todo if one.entry not in unreached], noticed, self._told)
+            self._missed.write_text(json.dumps({"survived": survived, "unreached": unreached}), encoding="utf-8")
         return True
 
     def _first(self, items: Sequence[pytest.Item]) -> int:

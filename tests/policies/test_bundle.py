@@ -80,10 +80,10 @@ def test_a_bundle_holds_the_rules_and_no_more_than_they_import(bundle: Path) -> 
     assert {"policies/rules/quota.py", "names.py", "capacity/gpus.py", "releases/kai.py"} <= files
     # what makes the platform, and what is a user's, is none of the rules'
     assert not any(path.startswith(("components/", "cli/", "lab/", "Pulumi.", "tests/")) for path in files)
-    pack = yaml.safe_load((bundle / "PulumiPolicy.yaml").read_text())
+    pack, ours = (yaml.safe_load((at / "PulumiPolicy.yaml").read_text()) for at in (bundle, ROOT / "policies"))
     # the repository's environment is not there
-    assert pack["runtime"] == "python"
-    assert pack["version"] == yaml.safe_load((ROOT / "policies/PulumiPolicy.yaml").read_text())["version"]
+    assert list(pack.items()) == list({**ours, "runtime": "python"}.items())
+    assert (bundle / "requirements.txt").read_text().splitlines() == requirements()
     assert sources() == sorted(sources())
 
 
@@ -99,6 +99,21 @@ def test_a_bundle_is_never_written_over_something(tmp_path: Path, capsys: pytest
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
     assert main([str(tmp_path / "new")]) == 0
     assert "pulumi policy publish" in capsys.readouterr().out
+
+
+def test_a_bundle_goes_into_a_new_folder_or_an_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("policies.bundle.sources", lambda: [Path("policies/rules/quota.py"), Path("names.py")])
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "empty", tmp_path / "a" / "b"):
+        write(folder)
+        assert (folder / "policies/rules/quota.py").read_bytes() == (ROOT / "policies/rules/quota.py").read_bytes()
+
+
+def test_a_pack_that_cannot_be_imported_is_no_empty_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("policies.bundle._IMPORTED", "raise SystemExit(3)")
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        sources()
+    assert caught.value.returncode == 3
 
 
 def test_levels_that_cannot_be_read_end_the_pack_with_a_reason(tmp_path: Path) -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, Final
 
 import pytest
 
 import releases
 import tokens
+from components.workloads.pods import Placement
+from components.workloads.slurm import workers
 from names import LABEL_POOL
 from policies.charts import FORBIDDEN_VALUES, OPEN_DOORS, PERSISTENCE, VALUES
 from policies.paths import strangers
 from policies.plain import UNKNOWN
+from releases import slinky
+from settings.workloads import SlurmWorkload
 from tests.policies.judged import ABSENT, changed, messages, result, with_
-from tests.policies.world import healthy, kai_release, pool, resource, software, team, vcluster
+from tests.policies.world import healthy, kai_release, pool, resource, team, vcluster
 
 # --- by component ---------------------------------------------------------------------------------------------------
 
@@ -84,74 +90,110 @@ def test_values_that_are_not_known_at_preview_are_a_violation() -> None:
     assert messages("known-values", [hidden])[0].startswith("Release ml-vcluster: sync is not known at preview")
 
 
-@pytest.mark.parametrize("version", releases.KAI)
-@pytest.mark.parametrize("fake", [False, True])
-def test_our_values_of_every_kai_are_known(version: str, fake: bool) -> None:
-    values = releases.kai_values(
-        releases.KAI[version],
-        gpu_sharing=True,
-        runtime_class="nvidia",
-        cdi=True,
-        fake_gpus=fake,
-        image_registry="mirror.example",
-        pull_policy="Never",
-        namespace_labels={"e.f/g": "h"},
-    )
-    assert list(strangers(values, VALUES[tokens.KAI_SCHEDULER])) == []
+MIRROR: Final[Mapping[str, Any]] = {"image_registry": "mirror.example", "pull_policy": "Never"}
+SHARED: Final = (
+    releases.SharingConfig(name="shared", strategy="timeSlicing", replicas=4),
+    releases.SharingConfig(name="cut", strategy="mig"),
+)
+PLACE: Final = Placement(
+    team="ml",
+    labels={"a": "b"},
+    scheduler_name="kai-scheduler",
+    runtime_class="nvidia",
+    node_selector={"a": "b"},
+    tainted=True,
+    image_pull_policy=None,
+    default_queue="training",
+    on_host=False,
+    gpu_memory_mib=None,
+)
 
 
-@pytest.mark.parametrize("version", releases.VCLUSTER)
-@pytest.mark.parametrize("store", ["sqlite", "etcd"])
-def test_our_values_of_every_virtual_cluster_are_known(version: str, store: str) -> None:
-    values = releases.vcluster_values(
-        releases.VCLUSTER[version],
-        team="ml",
-        namespace="team-ml",
-        virtual_scheduler=True,
-        node_selector_labels={"a.b/c": "d"},
-        enforce_tolerations=("k=v:NoSchedule",),
-        runtime_class="nvidia",
-        storage_class="fast",
-        backing_store="etcd" if store == "etcd" else "sqlite",
-        set_owner=False,
-        priority_class="team-ml",
-        image_registry="mirror.example",
-        pull_policy="Never",
-    )
-    assert list(strangers(values, VALUES[tokens.VIRTUAL_CLUSTER])) == []
+def written() -> Mapping[str, list[Mapping[str, object]]]:
+    """All that our values say of every release where a stack asks for everything, by component."""
+    slurm = SlurmWorkload.model_validate({"kind": "slurm", "gpu": {"count": 8}, "cpu": "8", "memory": "64Gi"})
+    return {
+        tokens.KAI_SCHEDULER: [
+            releases.kai_values(
+                release,
+                gpu_sharing=True,
+                enforce=release.enforcement is not None,
+                restricted=release.restricted,
+                runtime_class="nvidia",
+                cdi=True,
+                fake_gpus=True,
+                namespace_labels={"e.f/g": "h"},
+                scale_adjuster=True,
+                **MIRROR,
+            )
+            for release in releases.KAI.values()
+        ],
+        tokens.VIRTUAL_CLUSTER: [
+            releases.vcluster_values(
+                release,
+                team="ml",
+                namespace="team-ml",
+                virtual_scheduler=True,
+                node_selector_labels={"a.b/c": "d"},
+                enforce_tolerations=("k=v:NoSchedule",),
+                runtime_class="nvidia",
+                storage_class="fast",
+                backing_store="etcd" if store == "etcd" else "sqlite",
+                set_owner=False,
+                restricted=True,
+                priority_class="team-ml",
+                **MIRROR,
+            )
+            for release in releases.VCLUSTER.values()
+            for store in release.backing_stores
+        ],
+        tokens.GPU_SOFTWARE: [
+            *(
+                releases.device_plugin_values(
+                    release,
+                    configs=SHARED,
+                    runtime_class="nvidia",
+                    driver_root="/",
+                    device_list_strategy="cdi-cri",
+                    **MIRROR,
+                )
+                for release in releases.DEVICE_PLUGIN.values()
+            ),
+            *(
+                releases.gpu_operator_values(
+                    release, configs=SHARED, microk8s=True, monitor_labels={"release": "x"}, **MIRROR
+                )
+                for release in releases.GPU_OPERATOR.values()
+            ),
+            *(
+                releases.dcgm_exporter_values(release, monitor_labels={"release": "x"}, **MIRROR)
+                for release in releases.DCGM_EXPORTER.values()
+            ),
+        ],
+        tokens.SLINKY_CLUSTER: [
+            values
+            for release in slinky.SLINKY.values()
+            for values in (
+                slinky.slinky_operator_values(release, namespace="workloads", **MIRROR),
+                slinky.slinky_values(release, workers(slurm, PLACE), partition="gpu", storage="5Gi", **MIRROR),
+            )
+        ],
+    }
 
 
-def test_our_values_of_the_gpu_software_are_known() -> None:
-    sharing = [releases.NO_SHARING]
-    found = [
-        releases.device_plugin_values(
-            release,
-            configs=sharing,
-            runtime_class="nvidia",
-            driver_root="/",
-            image_registry="mirror.example",
-            pull_policy="Never",
-        )
-        for release in releases.DEVICE_PLUGIN.values()
-    ]
-    found += [
-        releases.gpu_operator_values(
-            release, configs=sharing, microk8s=True, image_registry="mirror.example", pull_policy="Never"
-        )
-        for release in releases.GPU_OPERATOR.values()
-    ]
-    found += [
-        releases.dcgm_exporter_values(
-            release, monitor_labels={"release": "x"}, image_registry="mirror.example", pull_policy="Never"
-        )
-        for release in releases.DCGM_EXPORTER.values()
-    ]
-    found += [releases.gpu_operator_values(r, monitor_labels={"a": "b"}) for r in releases.GPU_OPERATOR.values()]
-    assert len(found) > 1
+@pytest.mark.parametrize("component", VALUES)
+def test_all_that_we_write_is_known_and_no_more(component: str) -> None:
+    known, found = VALUES[component], written()[component]
     for values in found:
-        assert list(strangers(values, VALUES[tokens.GPU_SOFTWARE])) == []
-        judged = resource(tokens.RELEASE, "gpu", {"values": values}, parent=software().urn)
-        assert messages("known-values", [judged]) == []
+        assert list(strangers(values, known)) == []
+        release = resource(tokens.RELEASE, "ours", {"values": values}, parent=resource(component, "x", {}).urn)
+        assert messages("known-values", [release]) == []
+    idle = [
+        path
+        for path in known
+        if not any(list(strangers(values, [other for other in known if other != path])) for values in found)
+    ]
+    assert idle == []
 
 
 # --- vCluster -------------------------------------------------------------------------------------------------------

@@ -126,9 +126,11 @@ def test_what_is_allowed_where_a_stack_says_nothing() -> None:
         "https://nvidia.github.io/k8s-device-plugin",
         "https://nvidia.github.io/dcgm-exporter/helm-charts",
         "https://helm.ngc.nvidia.com/nvidia",
+        "oci://ghcr.io/slinkyproject/",
     )
     assert Limits().registries == (
-        *("docker.io/pytorch/", "docker.io/library/", "ghcr.io/", "nvcr.io/nvidia/", "registry.k8s.io/"),
+        *("docker.io/pytorch/", "docker.io/vllm/", "docker.io/library/"),
+        *("ghcr.io/", "nvcr.io/nvidia/", "registry.k8s.io/"),
     )
 
 

@@ -57,7 +57,7 @@ NOBODY = "nothing says what it does"
                 "admissionregistration.k8s.io/v1:ValidatingWebhookConfiguration",
                 "admissionregistration.k8s.io/v1beta1:MutatingAdmissionPolicy",
                 "apiregistration.k8s.io/v1:APIService",
-                "networking.k8s.io/v1:Ingress",
+                "networking.k8s.io/v1:IngressClass",
                 "certificates.k8s.io/v1:CertificateSigningRequest",
                 "flowcontrol.apiserver.k8s.io/v1:FlowSchema",
                 "coordination.k8s.io/v1:Lease",
@@ -305,6 +305,23 @@ def test_a_secret_that_is_more_than_data_is_refused(type_: str) -> None:
     for plain in (None, "Opaque", "kubernetes.io/dockerconfigjson", "kubernetes.io/service-account-token"):
         assert messages("known-kinds", [changed(secret, "type", plain)]) == []
     assert "type is not known at preview" in messages("known-kinds", [changed(secret, "type", UNKNOWN)])[0]
+
+
+def test_an_ingress_answers_for_its_own_host_names_and_tells_its_controller_nothing_else() -> None:
+    ours = resource(tokens.INGRESS, "i", {"metadata": {"name": "i"}, "spec": {"rules": [{"host": "demo.example.com"}]}})
+    assert messages("known-kinds", [ours]) == []
+    assert messages("known-kinds", [changed(ours, "metadata/annotations", {"pulumi.com/skipAwait": "true"})]) == []
+    snippet = {"nginx.ingress.kubernetes.io/configuration-snippet": "return 200;"}
+    assert messages("known-kinds", [changed(ours, "metadata/annotations", snippet)]) == [
+        "Ingress i: annotation nginx.ingress.kubernetes.io/configuration-snippet is none of ours; the controller does "
+        "what it says"
+    ]
+    for host in ({}, {"host": ""}, {"host": "*.example.com"}):
+        assert messages("known-kinds", [changed(ours, "spec/rules", [{"host": "demo.example.com"}, host])]) == [
+            "Ingress i: answers for host names of others; give each rule its own"
+        ]
+    caught = changed(ours, "spec/defaultBackend", {"service": {"name": "s"}})
+    assert "spec.defaultBackend is no field that the rules know" in messages("known-fields", [caught])[0]
 
 
 @pytest.mark.parametrize("place", ["kube-system", "kube-public", "kube-node-lease"])

@@ -272,7 +272,7 @@ def shop() -> list[PolicyResource]:
     return [
         elsewhere(found)
         for found in (
-            resource("kubernetes:networking.k8s.io/v1:Ingress", "shop", {"spec": {"rules": []}}),
+            resource("kubernetes:networking.k8s.io/v1:IngressClass", "shop", {"spec": {"rules": []}}),
             resource("kubernetes:helm.sh/v3:Release", "shop", {"chart": "shop", "version": "latest"}),
             resource("kubernetes:yaml/v2:ConfigGroup", "shop", {"objs": []}),
             resource("kubernetes:apps/v1:Deployment", "shop", {"spec": {"template": {"spec": {"hostNetwork": True}}}}),
@@ -290,7 +290,7 @@ def test_a_stack_that_uses_a_component_of_ours_is_judged_whole_and_what_came_bef
     found = run_engine([*shop(), elsewhere(team(gpuLimit=-1))])
     refused = {(rule, subject.rpartition("::")[2] if subject else None) for rule, _, subject in found}
     assert {("known-kinds", "shop"), ("no-unlimited-gpu", "ml"), ("pinned-chart", "shop")} <= refused
-    ingress = urn("kubernetes:networking.k8s.io/v1:Ingress", "shop", project="shop")
+    ingress = urn("kubernetes:networking.k8s.io/v1:IngressClass", "shop", project="shop")
     assert ("known-kinds", ingress) in {(rule, subject) for rule, _, subject in found}
     # and only once
     assert len([1 for rule, _, subject in found if (rule, subject) == ("known-kinds", ingress)]) == 1

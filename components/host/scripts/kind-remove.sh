@@ -4,11 +4,7 @@
 DAEMON=$ROOT/etc/docker/daemon.json
 TOOLKIT_CONFIG=$ROOT/etc/nvidia-container-runtime/config.toml
 
-if [ ! -d "$STATE" ] || of_another_stack; then
-    say "nothing of ours on this host"
-    exit 0
-fi
-lock
+begin_removal
 if marked docker-changed; then
     need_root
     need_as_left "$DAEMON"
