@@ -27,7 +27,7 @@ def hosts_are_made_in_one_way(platform: Platform) -> Iterator[Problem]:
             yield Problem(
                 path=("host", "connection"),
                 rule="is for a cluster that this program makes",
-                got="no host.kind, host.microk8s or host.k3s",
+                got=f"none of {', '.join(f'host.{key}' for key in INSTALLS)}",
                 fix="remove it, or write one of them",
             )
         return

@@ -187,3 +187,20 @@ class TestAHostThatTheProgramMade:
 
 
 MADE = "{provider: k3s, k3s: {version: v1.34.4+k3s1}, address: 127.0.0.1}"
+
+
+@pytest.mark.parametrize("command", [("preflight",), ("footprint",), ("status",), ("snapshot", "--team", "ml")])
+def test_a_cluster_on_this_machine_is_reached_without_the_surroundings_proxy(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    project.write(STACK_FILE.replace("queues: {training", "vcluster: {snapshots: {}}\n        queues: {training"))
+    with nobody() as held:
+        for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(variable, f"http://127.0.0.1:{held.getsockname()[1]}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        project.run(*command)
+    assert project.api.seen != []
+    told = capsys.readouterr()
+    assert "not reachable" not in told.err + told.out
+    assert "does not answer" not in told.err + told.out
