@@ -23,6 +23,7 @@ from typing import Final
 
 import yaml
 
+import tokens
 from cli import say
 from cli.backend import (
     BACKEND,
@@ -39,7 +40,6 @@ from cli.driver import Place
 from cli.errors import CommandError, InputError
 from cli.failures import explained
 from cli.files import write_private
-from cli.reach import TEAM_TYPE
 from names import Object
 from settings.load import raw_config
 from settings.tenants import tenants
@@ -291,8 +291,8 @@ def protected_urns(exported: Object) -> dict[str, list[str]]:
         if not entry.get("protect"):
             continue
         owner = entry
-        while owner.get("type") != TEAM_TYPE and owner.get("parent") in parents:
+        while owner.get("type") != tokens.TEAM and owner.get("parent") in parents:
             owner = parents[owner["parent"]]
-        named = owner if owner.get("type") == TEAM_TYPE else entry
+        named = owner if owner.get("type") == tokens.TEAM else entry
         found.setdefault(str(named["urn"]).rsplit("::", 1)[-1], []).append(str(entry["urn"]))
     return found

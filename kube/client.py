@@ -61,9 +61,13 @@ def connect(kubeconfig: str, timeout: httpx2.Timeout = TIMEOUT) -> httpx2.Client
 
 def connect_to(found: SingleConfig, timeout: httpx2.Timeout = TIMEOUT) -> httpx2.Client:
     """Return a client for a context that `target` found: threads can't parse kubeconfigs (see above)."""
-    # a proxy of the surroundings is for other machines, as it is for kubectl and the engine's provider
-    elsewhere = urlsplit(found.cluster.server).hostname not in LOOPBACK
-    return client_adapter.Client(found, client_adapter.ConnectionParams(timeout=timeout, trust_env=elsewhere))
+    return client_adapter.Client(found, client_adapter.ConnectionParams(timeout=timeout, trust_env=is_elsewhere(found)))
+
+
+def is_elsewhere(found: SingleConfig) -> bool:
+    """Whether a context's cluster is on another machine: a proxy of the surroundings is for those alone, as it is for
+    kubectl and the engine's provider."""
+    return urlsplit(found.cluster.server).hostname not in LOOPBACK
 
 
 def pause() -> None:
@@ -89,30 +93,6 @@ def answered(answer: httpx2.Response) -> Object:
         message = f"what answers is not a Kubernetes API: HTTP {answer.status_code} without an object"
         raise httpx2.DecodingError(message, request=answer.request)
     return found
-
-
-def items(found: Object) -> list[Object]:
-    """Return the objects of a list: what has a name. Anything else that stands there is passed over."""
-    return [one for one in maps(found, "items") if named(one)]
-
-
-def inner(thing: object, *keys: str) -> Object:
-    """Return the mapping that lies at these keys; empty where there is none."""
-    for key in keys:
-        thing = thing.get(key) if isinstance(thing, dict) else None
-    return thing if isinstance(thing, dict) else {}
-
-
-def maps(thing: object, key: str) -> list[Object]:
-    """Return the mappings in the list at a key; empty where there is no list."""
-    listed = thing.get(key) if isinstance(thing, dict) else None
-    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-
-
-def named(thing: object) -> bool:
-    """Whether something of JSON is an object of Kubernetes: it has metadata with a name."""
-    metadata = thing.get("metadata") if isinstance(thing, dict) else None
-    return isinstance(metadata, dict) and isinstance(metadata.get("name"), str)
 
 
 def said(answer: httpx2.Response) -> str:

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+import tokens
 from preview.changes import EVERYONE, snapshots_first
-from preview.observed import COMPONENT, TEAM, facts_after, facts_before
+from preview.observed import facts_after, facts_before
 from preview.steps import Op, Preview, Step
 from preview.usage import Usage
 from report.diff import learn_step, value_changes
@@ -97,7 +98,7 @@ def _team(steps: Sequence[Step], felt: Sequence[Impact], redactor: Redactor, *, 
 def _place(step: Step) -> tuple[int, int, str]:
     """Where a step stands: by its operation, and the component before its parts, because it says the change in the
     team's own numbers."""
-    kind = 0 if step.type == TEAM else 1 if step.type.startswith(COMPONENT) else 2
+    kind = 0 if step.type == tokens.TEAM else 1 if step.type.startswith(tokens.OURS) else 2
     return list(Op).index(step.op), kind, step.urn
 
 

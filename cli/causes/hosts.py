@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 from cli.causes.entry import Known, known
+from settings.hosts import INSTALLS
 
-_PART: Final = r"(?:\A|\n)\s*(?P<part>kind|microk8s|k3s|slurm): "
+_PART: Final = rf"(?:\A|\n)\s*(?P<part>{'|'.join(INSTALLS)}|slurm): "
 
 HOSTS: Final[tuple[Known, ...]] = (
     known(

@@ -8,7 +8,8 @@ Leaves to others: what is proven (`probe.py`), what the verdict is where there i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from threading import Lock
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -18,16 +19,31 @@ import names
 from components.base import DELETED_AT_ONCE, Component, live_hook
 from components.check import job
 from components.retry import when_it_comes
+from lenient import parsed, text
 from probe import code
-from seen.plain import parsed, text
 
 
-def code_map(namespace: str, team: str) -> dict[str, object]:
-    """The ConfigMap with the programs of a namespace's checks.
+class Programs:
+    """The checks' programs in one cluster: written once a namespace, however many checks run in it.
 
     No resource: a state would hold it three times for each namespace, and the engine writes the state after every step.
     The Jobs' stamp holds the code's digest, so new code comes with new Jobs, and goes with the namespace.
     """
+
+    def __init__(self) -> None:
+        self._there: set[str] = set()
+        self._writing = Lock()
+
+    def write(self, kubeconfig: str, namespace: str, team: str) -> None:
+        """Return once the programs are in the namespace. Hooks call this, each in a thread of its own."""
+        with self._writing:
+            if namespace not in self._there:
+                kube.put(kubeconfig, code_map(namespace, team))
+                self._there.add(namespace)
+
+
+def code_map(namespace: str, team: str) -> dict[str, object]:
+    """The ConfigMap with the programs of a namespace's checks."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -40,8 +56,9 @@ def code_map(namespace: str, team: str) -> dict[str, object]:
 @dataclass(frozen=True, kw_only=True)
 class GpuCheckArgs:
     """`checked` is what else the check proves: a change of it runs the check again. The namespace is made by the caller
-    where several checks share it (`own_namespace` false). `provider` and `kubeconfig` are those of the cluster
-    that the pods are made in. `depends_on`: what all of it stands on besides its provider; `after`: what its pods alone
+    where several checks share it (`own_namespace` false); they share `programs`, too. `provider` and `kubeconfig` are
+    those of the cluster that the pods are made in. `depends_on`: what all of it stands on besides its provider;
+    `after`: what its pods alone
     wait for; `ready`: a call that they wait for, too."""
 
     request: job.Request
@@ -49,6 +66,7 @@ class GpuCheckArgs:
     provider: k8s.Provider
     kubeconfig: pulumi.Output[str]
     own_namespace: bool
+    programs: Programs = field(default_factory=Programs)
     depends_on: Sequence[pulumi.Resource] = ()
     after: Sequence[pulumi.Resource] = ()
     ready: pulumi.ResourceHook | None = None
@@ -177,7 +195,7 @@ class GpuCheck(Component):
         ]
 
     def _asking_jobs(self, name: str, depends_on: list[pulumi.Resource]) -> list[k8s.batch.v1.Job]:
-        # what is not awaited when it comes is not awaited when it goes: its successor may find it still there
+        # skipAwait also skips waiting for the delete, so the old Job may still exist
         retry = when_it_comes(f"{name}-asking")
         return [
             k8s.batch.v1.Job(
@@ -204,14 +222,15 @@ class GpuCheck(Component):
         ]
 
     def _prepared(self, name: str, half: job.Request) -> pulumi.ResourceHook:
-        """Before the Job: its pod's code is there, and the cluster would take the pod."""
+        """Before the Job is made: write its pod's code, and wait until the cluster would take the pod."""
+        args = self._args
 
         def call(kubeconfig: str) -> None:
-            kube.put(kubeconfig, code_map(half.namespace, half.team))
+            args.programs.write(kubeconfig, half.namespace, half.team)
             if half.scheduler_name is not None:  # Kubernetes' own scheduler has no webhook
                 kube.wait_until_admitted(kubeconfig, job.asking_pod(half, self._mark))
 
-        return live_hook(name, self._args.kubeconfig, call)
+        return live_hook(name, args.kubeconfig, call)
 
     def _verdict_job(self, name: str, asking: list[k8s.batch.v1.Job]) -> k8s.batch.v1.Job:
         metadata = self._metadata(f"{self._args.request.name}-verdict")

@@ -179,3 +179,9 @@ need_no_way_back() {
     [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | tail -n 1)" = "$2" ] ||
         refuse "$PART is version $1 here and the stack file says $2, and Kubernetes does not go back; write $1 or newer, or destroy and up again"
 }
+
+# Docker goes on with what a killed kind asked of it: containers that it makes then are in no list yet
+wait_for_docker() {
+    say "the making of the cluster was cut off: waiting for what Docker still does of it"
+    sleep "${WAIT_STEP:-15}"
+}

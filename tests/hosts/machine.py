@@ -48,8 +48,9 @@ class Host:
     def changes(self) -> list[str]:
         """The calls that change something."""
         asking = (
-            "docker info", "docker port", "kind get", "nvidia-smi", "uname", "df", "id ", "ss ", "getent", "snap list",
-            "microk8s status", "docker image inspect", "k3s --version", "k3s kubectl", "ip ",
+            "docker info", "docker port", "docker network inspect", "docker exec gpu-tenancy-control-plane kubectl",
+            "kind get", "nvidia-smi", "uname", "df", "id ", "ss ", "getent", "snap list",
+            "microk8s status", "docker image inspect", "systemctl is-active", "k3s --version", "k3s kubectl", "ip ",
             "nvidia-ctk runtime configure --runtime=docker --config=" + str(self.root) + "/etc/docker/daemon.json "
             "--set-as-default --cdi.enabled --dry-run",
         )  # fmt: skip

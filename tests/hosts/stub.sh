@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Stands for docker, kind, snap, microk8s, k3s and others: writes each call down and keeps a little state, as they do.
 # It stands in STUB_HOME/bin; beside that are `calls`, `state/`, and `told` with what follows. STUB_KILL_AT=N: end the caller with SIGKILL in call N, after its effect.
+# STUB_CUT_OFF=yes: the same in the middle of `kind create cluster`.
 # STUB_DEFAULT_RUNTIME: what Docker says of itself, whatever its file says.
 # STUB_FAIL="name words": that call fails with exit code 1 and does nothing.
 # It starts no program that bash can do without: the tests call it thousands of times.
@@ -24,11 +25,24 @@ case "$name $*" in
 "docker exec "*" test -e /etc/gpu-tenancy-ready") ask "ready-$2" || code=1 ;;
 "docker exec "*" touch /etc/gpu-tenancy-ready") touch "$state/ready-$2" ;;
 "docker exec "*" which nvidia-ctk") ask "toolkit-$2" || code=1 ;;
+# as Docker before 23 does
+"docker cp -q"*) echo "unknown shorthand flag" >&2; code=125 ;;
+"docker network inspect kind") ask network || code=1 ;;
+"docker network rm kind") rm "$state/network" 2>/dev/null || code=1 ;;
 "docker cp"*) node=${*: -1}; touch "$state/toolkit-${node%%:*}" ;;
 "docker image inspect"*) code=1 ;;
 "kind get clusters") [ ! -e "$state/cluster" ] || cat "$state/cluster"; [ -z "${STUB_MANY:-}" ] || seq 1 40000 || code=$? ;;
-"kind create cluster"*) printf '%s\n' "$4" >"$state/cluster"; printf '%s\n' "$input" >"$state/kind-config" ;;
-"kind delete cluster"*) rm -f "$state/cluster" "$state"/ready-* "$state"/toolkit-* ;;
+"kind create cluster"*)
+    printf '%s\n' "$4" >"$state/cluster"
+    # kind lists a cluster from its first container on, long before there is one
+    [ -z "${STUB_CUT_OFF:-}" ] || kill -9 -- "-$(ps -o pgid= $$ | tr -d ' ')"
+    printf '%s\n' "$input" >"$state/kind-config"
+    touch "$state/network"
+    config=$*; config=${config##*--kubeconfig }; [ "$config" != "$*" ] || config=$HOST_ROOT/root/.kube/config
+    mkdir -p "${config%/*}"
+    echo "current-context: kind-$4" >"$config"
+    ;;
+"kind delete cluster"*) rm -f "$state/cluster" "$state/kind-config" "$state"/ready-* "$state"/toolkit-* ;;
 "kind get nodes"*) printf '%s-control-plane\n' "$4"; grep -c 'role: worker' "$state/kind-config" | { read -r n; for ((i = 1; i <= n; i++)); do printf '%s-worker%s\n' "$4" "$([ $i = 1 ] || echo $i)"; done; } ;;
 "nvidia-ctk runtime configure "*" --dry-run") ;;
 "nvidia-ctk runtime configure --runtime=docker"*) config=$*; config=${config##*--config=}; config=${config%% --set-as*}; mkdir -p "${config%/*}"; echo '{"default-runtime": "nvidia"}' >"$config" || code=1 ;;

@@ -100,6 +100,7 @@ def test_a_section_goes_with_its_provider(provider: str) -> None:
     [
         ({"host": {"provider": "existing", "address": "a", "connection": {}}}, "is for a cluster that this program"),
         ({**kind(), "host": {**kind()["host"], "context": "x"}}, "comes from the cluster that host.kind makes"),
+        ({**kind(gpus="each"), "gpu": {"stack": "fake"}}, "with gpu.stack: fake there is none, got each"),
         ({**kind(gpus="none")}, "gives the nodes their GPUs, and the pools say that they have some, got none"),
         ({**kind(), "pools.gpu": {"nodes": ["gpu-0"], "gpusPerNode": 4, "podsPerNode": 250}}, "names the workers"),
         ({**kind(image="x; reboot")}, "host.kind.image"),

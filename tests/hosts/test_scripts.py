@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from components.command import Script
+from components.command import COMMON, Script
 from settings.hosts import INSTALLS
 from tests.hosts.machine import GPU_KIND, KILLED, Host, install, k3s_files, machine, of, remove, with_docker, with_gpus
 
@@ -108,6 +108,15 @@ def test_a_removal_that_was_killed_in_any_call_is_done_by_the_next(provider: str
         if code == 0:
             return
     pytest.fail("the script makes more calls than were tried")
+
+
+@pytest.mark.parametrize("script", sorted(COMMON.parents[1].rglob("*.sh")), ids=lambda path: path.stem)
+def test_what_a_script_says_to_do_is_said_whole(script: Path) -> None:
+    """The last semicolon parts what is wrong from what to do (`cli/causes/hosts.py`)."""
+    lines = [line for line in script.read_text().splitlines() if 'refuse "' in line]
+    for said in (line.partition('refuse "')[2].rpartition('"')[0] for line in lines):
+        todo = said.rpartition("; ")[2]
+        assert todo.count("(") == todo.count(")"), said
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="no shellcheck: the scripts are not linted")

@@ -91,10 +91,17 @@ _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
     "components/team/queues.py": _components("queues", "life"),
     "components/team/team.py": (
         *_REQUESTS,
-        *_components("program_checks", "program", "one_failed_team", "pause", "blue_green"),
+        *_components("kai_scheduler", "life", "program_checks", "program", "one_failed_team", "pause", "blue_green"),
     ),
     "components/team/tenant.py": ("tests/components/test_tenant.py",),
     "components/team/virtual_cluster.py": _components("virtual_cluster", "snapshots", "program"),
+    "components/restricted.py": (*_WORKLOADS, "tests/components/test_job.py"),
+    # a kind that nobody has named yet
+    **{
+        f"components/workloads/{path.name}": _WORKLOADS
+        for path in sorted((ROOT / "components" / "workloads").glob("*.py"))
+        if path.stem != "__init__"
+    },
     "components/workloads/slurm.py": ("tests/workloads/test_specs.py", "tests/workloads/test_slurm.py"),
     **{f"components/workloads/{name}.py": _SPECS for name in ("app_spec", "inference_spec", "pods")},
     **{f"components/workloads/{name}.py": _WORKLOADS for name in ("app", "inference")},
@@ -126,6 +133,7 @@ _OF_KUBE: Final[dict[str, tuple[str, ...]]] = {
 
 
 TESTS: Final[dict[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("lenient.py", "seen/numbers.py"), ("tests/test_lenient.py",)),
     "policies/rules/quota.py": _first("quota", "queues", "rules"),
     "policies/rules/requests.py": _first("requests", "rules"),
     "policies/rules/objects.py": _first("objects", "rules"),
@@ -163,8 +171,9 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "policies/charts.py": (f"{_POLICIES}/test_charts.py",),
     **{
         f"policies/{data}.py": (f"{_POLICIES}/test_known.py", f"{_POLICIES}/test_objects.py")
-        for data in ("kinds", "names", "rights")
+        for data in ("kinds", "rights")
     },
+    "tokens.py": (f"{_POLICIES}/test_known.py", f"{_POLICIES}/test_objects.py"),
     "policies/start.py": (f"{_POLICIES}/test_pack.py", f"{_POLICIES}/test_bundle.py"),
     **_OF_COMPONENTS,
     **_OF_KUBE,

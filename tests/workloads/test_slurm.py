@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+import tokens
 from capacity import millicores
 from components.team.tenant import resolve
 from components.workloads.pods import placement
 from components.workloads.slurm import workers
-from policies import names as tokens
 from policies.inventory import PolicyResource
 from releases import slinky
 from settings.load import parse_platform
