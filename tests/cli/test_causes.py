@@ -346,20 +346,15 @@ def test_an_unknown_error_is_shown_as_it_is_and_the_stack_s_own_echo_is_not() ->
 
 
 def test_the_same_cause_of_a_team_is_said_once() -> None:
-    words = said(RELEASE, "ml-a", "error: context deadline exceeded") + said(
-        RELEASE, "ml-b", "error: context deadline exceeded"
-    )
+    words = "".join(said(RELEASE, name, "error: context deadline exceeded") for name in ("ml-a", "ml-b"))
     assert len(explain(words, tenants=TENANTS, stack="one")) == 1
 
 
 @pytest.mark.parametrize(
     ("name", "team"),
     [
-        ("ml-scheduler", "ml"),
-        ("ml-canary-scheduler", "ml-canary"),
-        ("html-x", None),
-        ("host-provider", None),
-        ("team-ml", "ml"),
+        *(("ml-scheduler", "ml"), ("ml-canary-scheduler", "ml-canary"), ("team-ml", "ml")),
+        *(("html-x", None), ("host-provider", None)),
     ],
 )
 def test_the_team_is_the_longest_tenant_in_the_name(name: str, team: str | None) -> None:
