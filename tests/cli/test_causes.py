@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cli.causes import KNOWN, UNKNOWN, explain, failure_of, step_of, team_of, without_noise
+from cli.causes import KNOWN, UNKNOWN, explain, failure_of, step_of, team_of
 
 TENANTS = ["ml", "ml-canary", "research"]
 
@@ -364,19 +364,6 @@ def test_the_team_is_the_longest_tenant_in_the_name(name: str, team: str | None)
 def test_the_kai_release_and_the_vcluster_release_are_told_apart() -> None:
     assert step_of(RELEASE, "ml-scheduler-release") == "the KAI scheduler"
     assert step_of(RELEASE, "ml-virtual-cluster-vcluster") == "the virtual cluster"
-
-
-def test_the_interrupted_host_s_traceback_is_left_out_and_a_real_one_is_kept() -> None:
-    noise = "before\n  Traceback (most recent call last):\n    File x\n    KeyboardInterrupt\nafter"
-    assert without_noise(noise) == "before\nafter"
-    twice = (
-        "a\nTraceback (most recent call last):\n  x\nKeyboardInterrupt\n"
-        "During handling of the above exception, another exception occurred:\n"
-        "Traceback (most recent call last):\n  y\nKeyboardInterrupt\nb"
-    )
-    assert without_noise(twice) == "a\nb"
-    real = "a\nTraceback (most recent call last):\n  x\nValueError: broken\nb"
-    assert without_noise(real) == real
 
 
 @pytest.mark.parametrize(
