@@ -10,6 +10,9 @@ RUN     = $(PY) -m cli --stack $(STACK)
 ALL_CORES := -n auto --dist loadfile
 STACKS  = $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))
 
+# compiled modules and tests are kept, whatever the shell says: without them each start costs a good part of a second
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help up preview outputs status footprint kubeconfig why would promote drop-canary preflight
 .PHONY: dashboard usage fence unfence env snapshot restore down inventory init lab-reset check check-fast
@@ -78,8 +81,6 @@ init: $(READY)        ## write Pulumi.STACK.yaml for a cluster: asks, or takes C
 lab-reset: $(READY)   ## throw the lab away, whatever state it is in
 	@$(RUN) lab-reset
 
-# compiled modules and tests are kept, whatever the shell says: without them each start costs seconds
-check test: export PYTHONDONTWRITEBYTECODE :=
 check: check-fast     ## format, lint, strict types, tests without needs
 	$(VENV)/bin/mypy
 	$(PY) -m pytest -q $(ALL_CORES) -m "not lab and not engine and not gpu and not fuzz and not slow"
@@ -88,10 +89,11 @@ check-fast: $(READY)  ## the half of it that takes seconds: format, lint, workfl
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	@$(MAKE) --no-print-directory lint-workflows
-# what starts API servers, clusters or work on a GPU has the machine for itself
+# API servers are mostly waited for, so the lab's tests run two at a time; work on a cluster or a GPU has it for itself
 test: $(READY)        ## every test that this machine can run
 	$(PY) -m pytest $(ALL_CORES) -m "not lab and not engine and not gpu"
-	$(PY) -m pytest -m "lab or engine or gpu"
+	$(PY) -m pytest -n 2 --dist loadfile -m "lab and not engine and not gpu"
+	$(PY) -m pytest -m "engine or gpu"
 bench: $(READY)       ## cost of 3, 30 and 300 teams
 	@$(PY) -m tests.engine.bench
 	@$(PY) -m tests.bench

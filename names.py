@@ -8,7 +8,7 @@ JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | Non
 """A value of JSON that this program writes."""
 Object: TypeAlias = dict[str, Any]
 """An object of JSON as an API server, the engine or a report says it: whoever wrote it has its type, and we have not.
-Where each field is narrowed as it is read, `Mapping[str, object]` says more (`seen/plain.py`)."""
+Where each field is narrowed as it is read, `lenient.Json` says more."""
 
 MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "gpu-tenancy"}
 LABEL_TEAM: Final = "gpu-tenancy/team"
@@ -54,6 +54,8 @@ GPU_OPERATOR_NAMESPACE: Final = "gpu-operator"
 DCGM_NAMESPACE: Final = "dcgm-exporter"
 GPU_SOFTWARE_NAMESPACES: Final = (DEVICE_PLUGIN_NAMESPACE, GPU_OPERATOR_NAMESPACE, DCGM_NAMESPACE)
 KAI_NAMESPACE: Final = "kai-scheduler"
+SHARED_NAMESPACES: Final = (HOST_NAMESPACE, KAI_NAMESPACE, *GPU_SOFTWARE_NAMESPACES)
+"""Where the host's checks, its KAI and the GPU software run."""
 KAI_RESERVATION_NAMESPACE: Final = "kai-resource-reservation"
 KAI_SCALE_NAMESPACE: Final = "kai-scale-adjust"
 """Where KAI's scale adjuster makes its pods (the chart's own name for it)."""
@@ -63,6 +65,33 @@ KAI_RELEASE: Final = "kai-scheduler"
 KAI_SCHEDULER_NAME: Final = "kai-scheduler"
 KAI_QUEUE_LABEL: Final = "kai.scheduler/queue"
 QUEUE_API_VERSION: Final = "scheduling.run.ai/v2"
+GPU_FRACTION: Final = "gpu-fraction"
+GPU_FRACTION_DEVICES: Final = "gpu-fraction-num-devices"
+"""Of how many GPUs a pod gets that fraction; KAI takes one where it is absent."""
+GPU_MEMORY_ASKED: Final = "gpu-memory"
+"""In MiB (KAI docs/gpu-sharing). These three are annotations of a pod."""
+GPU_GROUP: Final = "runai-gpu-group"
+"""KAI's label for the GPU that fractions share: its binder writes it on a pod that it bound to a part of a GPU, and on
+the reservation pod. With several devices there is one `runai-gpu-group/<group>` each
+(KAI@v0.16.8:pkg/common/constants/constants.go)."""
+
+SYNCED_BY: Final = "vcluster.loft.sh/managed-by"
+"""The syncer puts it on every object of a tenant, over whatever the tenant wrote (VC@v0.36.1:pkg/util/translate)."""
+SYNCED_NAMESPACE: Final = "vcluster.loft.sh/namespace"
+"""A label, put on in the same way: the namespace that the object has inside."""
+SYNCED_FROM: Final = "vcluster.loft.sh/object-namespace"
+"""The annotation that says the same."""
+
+ARCHITECTURE: Final = "kubernetes.io/arch"
+HOST_NAME: Final = "kubernetes.io/hostname"
+DEFAULT_SCHEDULER: Final = "default-scheduler"
+PRESSURES: Final = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
+"""A node's conditions that are bad when they hold."""
+ENDED: Final = ("Succeeded", "Failed")
+"""Phases in which a pod holds nothing any more."""
+STARTING: Final = ("ContainerCreating", "PodInitializing")
+"""A container that waits for these waits for nothing in particular."""
+
 CHECK_NAMESPACE: Final = "gpu-check"
 CHECK_NAME: Final = "gpu-check"
 CHECK_QUEUE: Final = "gpu-check"

@@ -16,14 +16,13 @@ import httpx2
 import msgspec
 import yaml
 from lightkube import ApiError, Client, KubeConfig
-from lightkube.config import client_adapter
 from lightkube.config.kubeconfig import SingleConfig
 from lightkube.core.exceptions import ConfigError
 from lightkube.resources.core_v1 import Namespace
 
 from cli.errors import CommandError, InputError
 from kube import KubeconfigError
-from kube.client import answered
+from kube.client import answered, connect_to, is_elsewhere, read_kubeconfig, reason_of
 from kube.stack import kubeconfig_of, kubeconfig_path
 from names import Object
 from settings.models import Host
@@ -83,7 +82,7 @@ def no_file(host: Host, root: Path) -> bool:
 def target_of(text: str, source: str) -> Target:
     """Return the current context of a kubeconfig text. Raises `InputError`."""
     try:
-        parsed = yaml.safe_load(text)
+        parsed = read_kubeconfig(text)
         for entry in parsed["users"]:
             login = entry["user"].get("exec")
             if isinstance(login, dict) and login.get("apiVersion") == "client.authentication.k8s.io/v1":
@@ -106,7 +105,12 @@ def connected(target: Target, *, timeout: httpx2.Timeout = TIMEOUT) -> Iterator[
     """A client for the context; every way in which the API can refuse becomes one clear `CommandError`."""
     where = f"context {target.context!r}, {target.config.cluster.server}"
     try:
-        with Client(config=target.config, timeout=timeout, field_manager="gpu-tenancy") as client:
+        with Client(
+            config=target.config,
+            timeout=timeout,
+            field_manager="gpu-tenancy",
+            trust_env=is_elsewhere(target.config),
+        ) as client:
             yield client
     except ApiError as error:
         raise api_error(error, where) from None
@@ -122,7 +126,7 @@ def connected(target: Target, *, timeout: httpx2.Timeout = TIMEOUT) -> Iterator[
         ) from None
     except (httpx2.HTTPError, OSError) as error:
         raise CommandError(
-            f"the cluster is not reachable ({where}): {_reason(error)}.",
+            f"the cluster is not reachable ({where}): {reason_of(error)}.",
             "check that it runs and that this machine reaches its address; or choose another host.context",
         ) from None
     except ConfigError as error:
@@ -147,12 +151,6 @@ def api_error(error: ApiError, where: str) -> CommandError:
     return CommandError(f"the API server of {where} answers {code}: {error.status.message}.", "look at its own log")
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, httpx2.TimeoutException):
-        return "no answer in time"
-    return str(error) or type(error).__name__
-
-
 def identify(client: Client, context: str) -> Identity:
     """Return the context's cluster. Raises what `connected` turns into words."""
     namespace = client.get(Namespace, UID_NAMESPACE)
@@ -167,10 +165,10 @@ def get_json(target: Target, path: str, *, timeout: httpx2.Timeout) -> Object | 
     """
     where = f"context {target.context!r}, {target.config.cluster.server}"
     try:
-        with client_adapter.Client(target.config, client_adapter.ConnectionParams(timeout=timeout)) as http:
+        with connect_to(target.config, timeout) as http:
             answer = http.get(path)
     except (httpx2.HTTPError, OSError, ConfigError, ValueError) as error:
-        raise CommandError(f"not reachable ({where}): {_reason(error)}") from None
+        raise CommandError(f"not reachable ({where}): {reason_of(error)}") from None
     if answer.status_code == 404:
         return None
     if answer.status_code == 401:
@@ -185,7 +183,7 @@ def get_json(target: Target, path: str, *, timeout: httpx2.Timeout) -> Object | 
 
 def server_version(client: Client) -> str:
     """Return the server's gitVersion, like `v1.34.4`. There is no typed call for /version in the client."""
-    with client_adapter.Client(client.config, client_adapter.ConnectionParams(timeout=TIMEOUT)) as http:
+    with connect_to(client.config, TIMEOUT) as http:
         answer = http.get("/version")
         answer.raise_for_status()
         return str(answered(answer).get("gitVersion", "unknown"))

@@ -64,7 +64,7 @@ class Reach:
 
     host: SingleConfig | None
     teams: Mapping[str, SingleConfig | None]
-    made: Mapping[str, Object]
+    made: Mapping[str, object]
     """The outputs of each team that was made."""
 
     def __repr__(self) -> str:

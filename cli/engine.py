@@ -46,24 +46,21 @@ from cli.waiting import Watch, inner_reader, reader, together
 from components.team.protection import override_for
 from components.team.tenant import resolve
 from kube import team_kubeconfig
-from names import GPU_SOFTWARE_NAMESPACES, HOST_NAMESPACE, JSON, KAI_NAMESPACE, Object, team_secret
+from lenient import Json, table
+from names import JSON, SHARED_NAMESPACES, Object, team_secret
 from preview.read import PreviewError, read_preview
 from preview.steps import Preview
 from report.redact import Redactor
-from seen.plain import Json as Thing
 from settings.load import KUBECONFIG_KEY
 from settings.tenants import tenants
 
-HIDDEN_OUTPUTS: Final = frozenset({"kubeconfigs"})
+HIDDEN_OUTPUTS: Final = frozenset({"kubeconfigs", "hostKubeconfig"})
 MASKED: Final = "[secret]"
 
 IDLE_SECONDS: Final = 45.0
 """Without the end of any step for this long, nothing but waiting is going on."""
 
-SHARED_NAMESPACES: Final = (HOST_NAMESPACE, KAI_NAMESPACE, *GPU_SOFTWARE_NAMESPACES)
-"""Where the host's checks, its KAI and the GPU software run."""
-
-Reader = Callable[[], tuple[list[Thing], list[Thing]]]
+Reader = Callable[[], tuple[list[Json], list[Json]]]
 
 STREAM: Final = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
 """The digest of a plain --json leaves out the policies' events (pulumi v3.259.0 pkg/backend/display/json.go)."""
@@ -116,7 +113,10 @@ class EngineDriver:
         self._stack.ready()
 
     def secret_kubeconfig(self) -> str | None:
-        """Return `gpu-tenancy:kubeconfig` of the stack file, decrypted, where it is set."""
+        """Return the kubeconfig of a host that the program made, where it can be read; else the stack file's secret."""
+        if self._place.platform.host.install is not None:
+            made = self._readable.get("hostKubeconfig")
+            return made if isinstance(made, str) and made != MASKED else None
         config = self._stack.raw_stack_file().get("config")
         if not isinstance(config, dict) or KUBECONFIG_KEY not in config:
             return None
@@ -221,11 +221,9 @@ class EngineDriver:
     @cached_property
     def _readable(self) -> Object:
         """The outputs, with the kubeconfigs where they can be decrypted; read once."""
-        if not self._stack.exists:
-            return {}
         readable = self._place.whole and (has_passphrase(self._stack.env) or not self._stack.asks_for_passphrase())
-        outputs = self._stack.outputs(*(["--show-secrets"] if readable else []))
-        return {**outputs, "teams": self._teams(outputs)}
+        outputs = self._stack.outputs_if_there(*(["--show-secrets"] if readable else []))
+        return {} if outputs is None else {**outputs, "teams": self._teams(outputs)}
 
     def down(self) -> None:
         """Destroy everything; the empty stack stays, so that the next `up` needs no init."""
@@ -326,8 +324,8 @@ class EngineDriver:
             return None
         path = f"/api/v1/namespaces/{tenant.namespace}/secrets/{team_secret(team)}"
         try:
-            secret = get_json(self._host, path, timeout=TIMEOUT) or {}
-            return team_kubeconfig(team, tenant.server, secret.get("data") or {})
+            secret = get_json(self._host, path, timeout=TIMEOUT)
+            return team_kubeconfig(team, tenant.server, {key: str(one) for key, one in table(secret, "data").items()})
         except (CommandError, KeyError):
             return None
 

@@ -19,13 +19,15 @@ from lightkube.resources.core_v1 import ConfigMap, Node, Pod
 from lightkube.types import PatchType
 
 from cli.errors import InputError
-from cli.live import ENDED, node_facts, request
+from cli.live import node_facts, request
 from cli.preflight import ClusterFacts, NodeFacts
 from cli.preflight.facts import LONGEST_REASON
 from cli.preflight.fences import fenced_nodes, not_there
 from cli.preflight.nodes import pool_nodes
+from lenient import parsed, text
 from names import (
     CHECK_REPORT,
+    ENDED,
     FENCED_CORDONED,
     FENCED_FOR,
     FENCED_SINCE,
@@ -35,7 +37,6 @@ from names import (
     Object,
 )
 from seen.model import Team
-from seen.plain import parsed, text
 from settings.models import Platform
 from settings.problems import escaped
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import httpx2
-from lightkube.config import client_adapter
 from rich.table import Table
 
 from cli import say
@@ -20,8 +19,9 @@ from cli.cluster import Target, get_json, target_of
 from cli.errors import CommandError
 from components.team.tenant import Tenant, resolve
 from kube import team_kubeconfig
-from kube.client import inner, items
+from kube.client import connect_to
 from kube.footprint import NONE, PodUse, Read, Use, pods_of, requested, store_bytes, used, used_now
+from lenient import items, name, table
 from names import Object, team_secret
 from settings.claims import declared_footprint, pool_capacities, share
 from settings.models import Platform
@@ -87,7 +87,7 @@ def look(platform: Platform, host: Target | None) -> list[TeamUse]:
         except CommandError:
             return None
 
-    nodes = [item["metadata"]["name"] for item in items(read("/api/v1/nodes") or {})]
+    nodes = [name(item) for item in items(read("/api/v1/nodes") or {})]
     measured = used_now(read, nodes)
 
     # parsed here and not in the threads: the parser (msgspec 0.22) is not safe there
@@ -111,8 +111,8 @@ def _inside(read: Read, tenant: Tenant) -> Target | None:
     """A tenant's own API server, by the certificates in its Secret on the host; None without them."""
     secret = read(f"/api/v1/namespaces/{tenant.namespace}/secrets/{team_secret(tenant.name)}") or {}
     try:
-        text = team_kubeconfig(tenant.name, tenant.server, inner(secret, "data"))
-        return target_of(text, f"of team {tenant.name}")
+        data = {key: str(value) for key, value in table(secret, "data").items()}
+        return target_of(team_kubeconfig(tenant.name, tenant.server, data), f"of team {tenant.name}")
     except (CommandError, KeyError):
         return None
 
@@ -122,7 +122,7 @@ def _store(target: Target | None) -> int | None:
     if target is None:
         return None
     try:
-        with client_adapter.Client(target.config, client_adapter.ConnectionParams(timeout=QUICK)) as http:
+        with connect_to(target.config, QUICK) as http:
             answer = http.get("/metrics")
     except (httpx2.HTTPError, OSError, ValueError):
         return None

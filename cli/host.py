@@ -47,24 +47,24 @@ class Host:
 
     @property
     def reached(self) -> Target:
-        """The connection. Raises `CommandError` where the program makes the cluster, and no kubeconfig leads to it."""
-        if self._target is None:
-            raise CommandError("no kubeconfig of this machine leads to the cluster.", "set host.context to its context")
-        return self._target
+        """The connection. Raises `CommandError` where the program makes the cluster, and nothing leads to it."""
+        return self.target_or(None)
 
     def find(self, *, must_reach: bool) -> None:
         """Find context and UID. Without `must_reach` (reading the state needs no cluster) a dead one is named."""
         host = self._place.platform.host
-        if host.provider is HostProvider.LAB or host.install is not None:
-            return  # the program makes it; whatever a kubeconfig names is another cluster
+        made = host.install is not None
+        if host.provider is HostProvider.LAB or (made and self._secret is None):
+            return  # the program makes it, and has not yet; whatever a kubeconfig of this machine names is another one
         try:
             self._target = find_target(host, root=self._place.root, secret=self._secret)
             with connected(self._target) as client:
                 self._identity = identify(client, self._target.context)
         except CommandError as error:
-            if must_reach:
+            # one that the program made may have been deleted by hand: `up` and `down` are the way out
+            if must_reach and not made:
                 raise
-            self._why_not = error
+            self._target, self._why_not = None if made else self._target, error
 
     def target_or(self, own: SingleConfig | None) -> Target:
         """Return the connection: the one that was found, else the driver's own. Raises `CommandError` without any."""
@@ -77,7 +77,7 @@ class Host:
             raise CommandError(f"the lab of stack {stack} does not run.", f"`make up STACK={stack}` starts it")
         raise CommandError(
             f"the program made the host of stack {stack}, and no kubeconfig of it is at hand.",
-            "write host.kubeconfig and host.context into the stack file",
+            f"`make up STACK={stack}` puts it into the outputs, and the stack's passphrase opens it",
         )
 
     def nodes_out_of_order(self) -> list[str]:
@@ -91,7 +91,7 @@ class Host:
 
     def must_be_reached(self) -> None:
         """Raise `CommandError` where `find` did not reach the cluster."""
-        if self._why_not is not None:
+        if self._why_not is not None and self._place.platform.host.install is None:
             raise self._why_not
 
     def headline(self) -> str:

@@ -18,9 +18,9 @@ from pydantic import ValidationError
 
 from cli.preflight import NodeFacts
 from cli.preflight.discovered import Discovered, discovered
+from names import ARCHITECTURE
 from settings.infrastructure import Pool
 
-ARCHITECTURE: Final = "kubernetes.io/arch"
 _MODEL: Final = re.compile(r"[A-Za-z]{1,3}\d{1,4}[A-Za-z]?")
 USUAL_PODS: Final = 110
 """The kubelet's --max-pods where nobody sets it, and a pool's default."""

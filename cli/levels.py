@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cli.guards.refusal import lifted
+from lenient import table
 from policies.config import PACK, Level, pack_arguments, path_for
 from settings.models import Platform
 
@@ -30,9 +31,7 @@ def policy_arguments(platform: Platform, stack: str, root: Path, today: date) ->
         return
     levels = json.loads(path_for(stack, root / PACK / "config").read_text(encoding="utf-8"))
     for rule in sorted(free):
-        own = levels.get(rule)
-        kept = own if isinstance(own, dict) else {}
-        levels[rule] = {**kept, "enforcementLevel": Level.ADVISORY.value}
+        levels[rule] = {**table(levels, rule), "enforcementLevel": Level.ADVISORY.value}
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"{stack}.json"
         path.write_text(json.dumps(levels), encoding="utf-8")

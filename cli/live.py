@@ -29,14 +29,13 @@ from cli.preflight.rights import MONITORS
 from cli.preflight.software import BY_OPERATOR
 from cli.scaling import brings_nodes, has_crd
 from cli.sharing import plugin_configs
-from names import GPU, LABEL_POOL, MANAGED_BY
+from lenient import table
+from names import ENDED, GPU, LABEL_POOL, MANAGED_BY, PRESSURES
 
 OUR_MANAGERS: Final = ("pulumi-kubernetes",)
 """Field managers of server-side apply that are ours (the engine's provider adds a random suffix)."""
 HELM_NAMESPACE: Final = "meta.helm.sh/release-namespace"
 DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
-PRESSURES: Final = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
-ENDED: Final = ("Succeeded", "Failed")
 
 PLUGIN_SOCKETS: Final = re.compile(r"/device-plugins/?$")
 """Every device plugin registers in the kubelet's folder of that name, whatever the plugin is called."""
@@ -172,7 +171,6 @@ def _node(node: Node, loads: Mapping[str, _Load] | None) -> NodeFacts:
         pods=int(_amount(allocatable.get("pods"))),
         used_cpu=load.cpu,
         used_memory=load.memory,
-        used_pods=load.pods,
         used_gpus=load.gpus,
     )
 
@@ -352,22 +350,13 @@ def _held_by_us(metadata: ObjectMeta | None) -> tuple[frozenset[str], bool]:
     taints = False
     for entry in (metadata.managedFields if metadata else None) or ():
         fields = entry.fieldsV1
-        if not (entry.manager or "").startswith(OUR_MANAGERS) or not isinstance(fields, Mapping):
+        if not (entry.manager or "").startswith(OUR_MANAGERS):
             continue
-        keys = {key.removeprefix("f:") for key in _below(fields, "f:metadata", "f:labels")}
+        keys = {key.removeprefix("f:") for key in table(fields, "f:metadata", "f:labels")}
         if LABEL_POOL in keys:
             labels |= keys
-            taints = taints or "f:taints" in _below(fields, "f:spec")
+            taints = taints or "f:taints" in table(fields, "f:spec")
     return frozenset(labels), taints
-
-
-def _below(fields: Mapping[str, object], *path: str) -> Mapping[str, object]:
-    for key in path:
-        inner = fields.get(key)
-        if not isinstance(inner, Mapping):
-            return {}
-        fields = inner
-    return fields
 
 
 def _annotations(metadata: ObjectMeta | None) -> Mapping[str, str]:

@@ -12,6 +12,7 @@ import pynvml
 
 from cli.errors import InputError
 from cli.inventory import Machine
+from lenient import rows
 from probe.gather.nvml import nvml_gpu
 
 ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -19,7 +20,7 @@ ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class Cut(TypedDict, total=False):
-    """Of a `Machine`."""
+    """The fields of a `Machine` about how its GPUs are cut."""
 
     cut: str
     way: str
@@ -74,7 +75,7 @@ def _cut(gpus: list[dict[str, object]]) -> Cut:
     """How MIG cuts the GPUs: all into as many slices of one profile, or in a way that no pool can say."""
     if not any(gpu.get("mig") for gpu in gpus):
         return {}
-    cuts = {tuple(str(part["name"]).partition(" MIG ")[2] for part in _parts(gpu)) for gpu in gpus}
+    cuts = {tuple(str(part["name"]).partition(" MIG ")[2] for part in rows(gpu, "migs")) for gpu in gpus}
     profiles = {profile for cut in cuts for profile in cut}
     if len(cuts) > 1 or len(profiles) != 1 or "" in profiles:
         return {"cut": "uneven"}
@@ -82,15 +83,10 @@ def _cut(gpus: list[dict[str, object]]) -> Cut:
 
 
 def _mig(gpus: list[dict[str, object]]) -> str:
-    names = [str(part["name"]) for gpu in gpus for part in _parts(gpu)]
+    names = [str(part["name"]) for gpu in gpus for part in rows(gpu, "migs")]
     return ", ".join(f"{names.count(name)} x {name}" for name in sorted(set(names))) or (
         "on, no slices" if any(gpu.get("mig") for gpu in gpus) else ""
     )
-
-
-def _parts(gpu: dict[str, object]) -> list[dict[str, object]]:
-    found = gpu.get("migs")
-    return [part for part in found if isinstance(part, dict)] if isinstance(found, list) else []
 
 
 def _notes(gpus: list[dict[str, object]]) -> list[str]:

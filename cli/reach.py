@@ -9,35 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import tokens
 from cli.cluster import Target, target_of
 from cli.driver import Reach
 from cli.errors import CommandError
-from kube.client import inner
+from lenient import rows, table, text
 from names import Object
 from settings.models import Platform
 from settings.tenants import team_of, tenants
 
-TEAM_TYPE: Final = "gpu-tenancy:index:Team"
 UNFINISHED: Final = {"failed": ["the last update ended before this team was whole"]}
 
 
 def kubeconfig_in(outputs: Object, team: str, *, user: bool, platform: Platform, stack: str) -> str:
     """Return a tenant's kubeconfig from the outputs. Raises `CommandError` where there is none."""
-    text = _kubeconfigs(outputs, team).get("user" if user else "admin")
-    if isinstance(text, str) and text:
-        return text
+    found = text(outputs, "kubeconfigs", team, "user" if user else "admin")
+    if found:
+        return found
     which = "user kubeconfig" if user else "kubeconfig"
     fix = f"`make up STACK={stack}` first"
     if user:
         fix = f"set teams.{team_of(platform, team)}.access.userKubeconfig: true, then `make up STACK={stack}`"
     raise CommandError(f"the outputs of stack {stack} have no {which} of team {team}.", fix)
-
-
-def _kubeconfigs(outputs: Object, team: str) -> Object:
-    """A team's kubeconfigs; empty where they can't be read."""
-    every = outputs.get("kubeconfigs")
-    found = every.get(team) if isinstance(every, dict) else None
-    return found if isinstance(found, dict) else {}
 
 
 def teams_in_state(exported: Object) -> Object:
@@ -46,12 +39,11 @@ def teams_in_state(exported: Object) -> Object:
     They are there as soon as the team is whole. The stack's own outputs come at the end of an update, and not at all
     where it stopped at its first error or was interrupted.
     """
-    entries = (exported.get("deployment") or {}).get("resources") or []
     found = {}
-    for entry in entries:
-        if entry.get("type") == TEAM_TYPE and not entry.get("delete"):
-            facts, own = entry.get("inputs") or {}, entry.get("outputs") or {}
-            found[str(entry["urn"]).rpartition("::")[2]] = own if "namespace" in own else {**facts, **UNFINISHED}
+    for entry in rows(exported, "deployment", "resources"):
+        if entry.get("type") == tokens.TEAM and not entry.get("delete"):
+            facts, own = table(entry, "inputs"), table(entry, "outputs")
+            found[text(entry, "urn").rpartition("::")[2]] = own if "namespace" in own else {**facts, **UNFINISHED}
     return found
 
 
@@ -63,14 +55,15 @@ def reach_of(
 ) -> Reach:
     """Return how the clusters of a stack are reached, by its outputs.
 
-    `otherwise` gives a team's kubeconfig where the outputs have none: they are written only at the end of an `up` in
-    which nothing failed.
+    `host`: None where the program made it: then the outputs have its kubeconfig. `otherwise` gives a team's kubeconfig
+    where the outputs have none: they are written only at the end of an `up` in which nothing failed.
     """
-    made = inner(outputs, "teams")
+    made = table(outputs, "teams")
     known = dict.fromkeys((*tenants(platform), *made))
-    found = {name: _kubeconfigs(outputs, name).get("admin") or otherwise(name) for name in known}
+    found = {name: text(outputs, "kubeconfigs", name, "admin") or otherwise(name) for name in known}
     # parsed here and not in threads: the parser (msgspec 0.22) is not safe there
     targets = {name: _target(text) for name, text in found.items()}
+    host = host or _target(outputs.get("hostKubeconfig"))
     return Reach(
         host=host.config if host else None,
         teams={name: target.config if target else None for name, target in targets.items()},

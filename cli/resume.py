@@ -27,10 +27,10 @@ from lightkube.core.resource_registry import resource_registry
 from lightkube.generic_resource import create_global_resource, create_namespaced_resource
 from lightkube.resources.core_v1 import Secret
 
+import tokens
 from cli.errors import CommandError
 from names import MANAGED_BY, Object
 
-RELEASE: Final = "kubernetes:helm.sh/v3:Release"
 HOST_PROVIDER: Final = "host-provider"
 """Name of the host's provider (`components/host/cluster.py`)."""
 INNER_PROVIDER: Final = re.compile(r"(?P<tenant>.+)-virtual-cluster-inner")
@@ -74,7 +74,7 @@ Connect = Callable[[Pending], AbstractContextManager[Client] | None]
 def pending_operations(exported: Object) -> list[Pending]:
     """Return the pending operations of an exported state."""
     deployment = exported.get("deployment") or {}
-    # an old one that is deleted already, or is to be, says nothing about the new one in the middle of being made
+    # ignore entries marked delete: they say nothing about the new resource that is being made
     known = {
         entry.get("urn")
         for entry in deployment.get("resources") or ()
@@ -109,7 +109,9 @@ def clear(pending: list[Pending], connect: Connect) -> Iterator[str]:
             if opened is None:
                 continue
             with opened as client:
-                yield from _release(client, operation) if operation.kind == RELEASE else _object(client, operation)
+                yield from (
+                    _release(client, operation) if operation.kind == tokens.RELEASE else _object(client, operation)
+                )
         except CommandError as error:
             # a dead virtual cluster: either it comes back with its objects, or it goes and they with it
             yield f"{operation.name}: could not be looked at ({error.cause})"
@@ -117,7 +119,7 @@ def clear(pending: list[Pending], connect: Connect) -> Iterator[str]:
 
 def stands_in_the_way(operation: Pending) -> bool:
     """Whether what a killed run left of it makes the next run fail."""
-    if operation.kind == RELEASE:
+    if operation.kind == tokens.RELEASE:
         # an interrupted uninstall is simply done again
         return operation.operation in ("creating", "updating")
     # a patch is applied again as it is; a read changes nothing

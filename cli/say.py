@@ -15,7 +15,7 @@ from rich.text import Text
 
 from cli.errors import CommandError
 from hints import DEFAULT_STACK, for_stack
-from report.plan import Line, Tone
+from report.lines import Line, Tone
 from settings.problems import escaped
 
 STANDARD_ERROR: Final = 2

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import tokens
 from cli import say
 from preview.grouped import grouped
 from preview.steps import Diagnostic, Preview, Violation
@@ -70,4 +71,4 @@ def _sentence(violation: Violation) -> str:
 def _of(urn: str) -> tuple[str, str]:
     """The type and the name in a URN; what is about none is about the stack."""
     steps = urn.split("::", 3)
-    return (steps[2].rsplit("$", 1)[-1], steps[3]) if len(steps) == 4 else ("pulumi:pulumi:Stack", "stack")
+    return (steps[2].rsplit("$", 1)[-1], steps[3]) if len(steps) == 4 else (tokens.STACK, "stack")

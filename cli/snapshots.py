@@ -12,23 +12,22 @@ from contextlib import contextmanager
 from typing import Final
 
 import httpx2
-from lightkube.config import client_adapter
 
 import kube
 from cli import say
 from cli.cluster import Target
 from cli.driver import Driver, Place
 from cli.errors import CommandError, InputError
-from kube.client import connect
+from kube.client import connect, connect_to
 from kube.contents import Since, since
 from kube.snapshot_pod import Store
 from kube.snapshots import Snapshot, SnapshotError, go_back, recorded, take
+from lenient import text
 from settings.models import HostProvider
 from settings.tenants import meant, slot_of, team_of, tenants
 
 NAMED: Final = 5
 """Objects that are named one by one; beyond them the count is enough."""
-TIMEOUT: Final = httpx2.Timeout(15.0)
 
 
 def store_of(place: Place, team: str) -> Store:
@@ -145,17 +144,14 @@ def agreed() -> bool:
 
 def _scheduler(driver: Driver, team: str) -> str | None:
     """The KAI that the last `make up` made."""
-    teams = driver.outputs().get("teams")
-    facts = teams.get(team) if isinstance(teams, dict) else None
-    found = facts.get("schedulerVersion") if isinstance(facts, dict) else None
-    return found if isinstance(found, str) else None
+    return text(driver.outputs(), "teams", team, "schedulerVersion") or None
 
 
 @contextmanager
 def api_of(host: Target) -> Iterator[httpx2.Client]:
     """The host's API; what it can't do becomes one error."""
     try:
-        with client_adapter.Client(host.config, client_adapter.ConnectionParams(timeout=TIMEOUT)) as api:
+        with connect_to(host.config) as api:
             yield api
     except SnapshotError as error:
         raise CommandError(f"{error}.", "see docs/guides/snapshots.md") from None

@@ -13,6 +13,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import version as installed_version
@@ -22,6 +23,7 @@ from typing import Final
 
 import yaml
 
+import tokens
 from cli import say
 from cli.backend import (
     BACKEND,
@@ -38,7 +40,6 @@ from cli.driver import Place
 from cli.errors import CommandError, InputError
 from cli.failures import explained
 from cli.files import write_private
-from cli.reach import TEAM_TYPE
 from names import Object
 from settings.load import raw_config
 from settings.tenants import tenants
@@ -199,6 +200,13 @@ class Stack:
         answer = json.loads(self.capture("stack", "output", "--json", "--stack", self._place.stack, *flags) or "{}")
         return answer if isinstance(answer, dict) else {}
 
+    def outputs_if_there(self, *flags: str) -> Object | None:
+        """Return the stack's outputs, None where it does not exist; read beside the state, because each start of the
+        engine takes a good part of a second."""
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            found = beside.submit(self.outputs, *flags)
+            return found.result() if self.exists else None
+
     def command(self, *arguments: str) -> list[str]:
         """Return the command line of the engine."""
         self.ready()
@@ -283,8 +291,8 @@ def protected_urns(exported: Object) -> dict[str, list[str]]:
         if not entry.get("protect"):
             continue
         owner = entry
-        while owner.get("type") != TEAM_TYPE and owner.get("parent") in parents:
+        while owner.get("type") != tokens.TEAM and owner.get("parent") in parents:
             owner = parents[owner["parent"]]
-        named = owner if owner.get("type") == TEAM_TYPE else entry
+        named = owner if owner.get("type") == tokens.TEAM else entry
         found.setdefault(str(named["urn"]).rsplit("::", 1)[-1], []).append(str(entry["urn"]))
     return found

@@ -21,9 +21,10 @@ from cli.driver import TeamState
 from cli.errors import CommandError
 from cli.reach import reach_of
 from kube.health import faults
+from lenient import Json, moment, parsed, table, text
+from lenient import rows as rows_in
 from names import CHECK_NAMESPACE, CHECK_REPORT, Object
 from probe.pair import LISTED, listing
-from seen.plain import Json, parsed
 from settings.models import Platform, SchedulerMode, Team
 from settings.tenants import canary_of, slot_of, tenants
 
@@ -83,8 +84,8 @@ class Row:
 
 def rows(platform: Platform, states: Mapping[str, TeamState], *, now: datetime | None = None) -> list[Row]:
     """Return one row a tenant."""
-    moment = now or datetime.now(UTC)
-    return [_row(platform, name, team, states.get(name), moment) for name, team in tenants(platform).items()]
+    at = now or datetime.now(UTC)
+    return [_row(platform, name, team, states.get(name), at) for name, team in tenants(platform).items()]
 
 
 def _row(platform: Platform, name: str, team: Team, state: TeamState | None, now: datetime) -> Row:
@@ -129,8 +130,7 @@ def _row_of_facts(name: str, state: TeamState, now: datetime) -> Row:
         value = facts.get(key)
         return "-" if value in (None, "") else f"{value:g}" if isinstance(value, float) else str(value)
 
-    queues = facts.get("queues") if isinstance(facts.get("queues"), Mapping) else {}
-    leaves = {leaf: q for leaf, q in (queues or {}).items() if isinstance(q, Mapping)}
+    leaves = {leaf: q for leaf, q in table(facts, "queues").items() if isinstance(q, Mapping)}
     return Row(
         team=name,
         pool=said("pool"),
@@ -253,23 +253,23 @@ def team_states(
     def ask(name: str) -> TeamState:
         config = reach.teams[name]
         target = Target(context=name, source="the stack's outputs", config=config) if config else None
-        return team_state(reach.made.get(name) or {}, target)
+        return team_state(table(reach.made, name), target)
 
     with ThreadPoolExecutor(max_workers=ASKED_AT_ONCE) as pool:
         return dict(zip(names, pool.map(ask, names), strict=True))
 
 
-def team_state(output: Object, target: Target | None) -> TeamState:
+def team_state(output: Json, target: Target | None) -> TeamState:
     """Return what is known of one tenant. A report on its API is newer than the one in the outputs."""
     last = parsed(output.get("check"))
     verdict, checked_at = _verdict(last)
-    version = output.get("schedulerVersion")
+    failed = output.get("failed")
     known = TeamState(
         api="not asked",
-        scheduler_version=version,
+        scheduler_version=text(output, "schedulerVersion") or None,
         verdict=verdict,
         checked_at=checked_at,
-        failed=tuple(output.get("failed") or ()),
+        failed=tuple(failed) if isinstance(failed, (list, tuple)) else (),
         pods=_pods(last),
         facts=dict(output),
     )
@@ -282,56 +282,41 @@ def team_state(output: Object, target: Target | None) -> TeamState:
     known = replace(known, faults=_faults(target, output))
     if report is None:
         return replace(known, api="up")
-    data = report.get("data") or {}
-    latest = parsed(data.get("report.json"))
+    latest = parsed(text(report, "data", "report.json"))
     newer, at = _verdict(latest)
     return replace(
         known,
         api="up",
         pods=_pods(latest),
-        verdict=data.get("verdict") or newer or verdict,
+        verdict=text(report, "data", "verdict") or newer or verdict,
         checked_at=at or _written(report) or checked_at,
     )
 
 
-def _faults(target: Target, output: Object) -> tuple[str, ...]:
+def _faults(target: Target, output: Json) -> tuple[str, ...]:
     """What is wrong with a team's own KAI. One that is only being made is not broken."""
     if output.get("mode") != SchedulerMode.VIRTUAL.value or "namespace" not in output:
         return ()
 
-    def read(path: str) -> Object | None:
+    def read(path: str) -> Json | None:
         try:
             return get_json(target, path, timeout=QUICK)
         except CommandError:
             return {}
 
-    return tuple(faults(read, output.get("schedulerVersion")))
+    return tuple(faults(read, text(output, "schedulerVersion")))
 
 
-def _written(report: Object) -> datetime | None:
+def _written(report: Json) -> datetime | None:
     """When the report was written last: a check that never ran far enough says no time itself."""
-    entries = (report.get("metadata") or {}).get("managedFields") or ()
-    times = [_moment(entry["time"]) for entry in entries if entry.get("time")]
+    times = [moment(entry, "time") for entry in rows_in(report, "metadata", "managedFields")]
     return max((time for time in times if time is not None), default=None)
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _pods(report: Json) -> tuple[Object, ...]:
     """The listing of a pair. Read from a team's own cluster, where the team may have written anything."""
-    found = report.get("pods")
-    rows = found if isinstance(found, list) else []
-    return tuple({key: row.get(key) for key in LISTED} for row in rows if isinstance(row, dict))
+    return tuple({key: row.get(key) for key in LISTED} for row in rows_in(report, "pods"))
 
 
 def _verdict(report: Json) -> tuple[str | None, datetime | None]:
-    verdict = report.get("verdict")
-    value = report.get("startedAt")
-    moment = _moment(value) if isinstance(value, str) else None
-    return (verdict if isinstance(verdict, str) else None), moment
+    return text(report, "verdict") or None, moment(report, "startedAt")

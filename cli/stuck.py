@@ -14,8 +14,8 @@ from typing import Final
 
 from cli.causes import OF_PODS, Failure, failure_of
 from hints import filled
-from names import CHECK_NAMESPACE, CHECK_PAIR_NAMESPACE, KAI_NAMESPACE, team_namespace
-from seen.plain import Json, rows, table
+from lenient import Json, rows, table
+from names import CHECK_NAMESPACE, CHECK_PAIR_NAMESPACE, KAI_NAMESPACE, SYNCED_FROM, team_namespace
 
 STUCK_REASONS: Final = frozenset(
     {
@@ -40,8 +40,6 @@ NEVER_COMES: Final = re.compile(
 """In what the kubelet says of an image: trying again changes nothing."""
 OUR_NAMESPACES: Final = ("kube-system", KAI_NAMESPACE, CHECK_NAMESPACE, CHECK_PAIR_NAMESPACE)
 """Inside a virtual cluster: where tenancy's own pods are. A team's other pods are its own affair."""
-INNER_NAMESPACE: Final = "vcluster.loft.sh/object-namespace"
-"""vCluster's annotation on a pod on the host: the namespace that it has inside."""
 INSIDE: Final = "@"
 """Between a namespace inside a virtual cluster and the team, in the name that such a namespace gets here."""
 
@@ -75,7 +73,7 @@ def ours(pods: Iterable[Json], events: Iterable[Json], *, since: datetime) -> tu
     kept = []
     for pod in pods:
         annotations = table(table(pod.get("metadata")).get("annotations"))
-        if annotations.get(INNER_NAMESPACE, OUR_NAMESPACES[0]) in OUR_NAMESPACES:
+        if annotations.get(SYNCED_FROM, OUR_NAMESPACES[0]) in OUR_NAMESPACES:
             kept.append(pod)
     told = []
     for event in events:

@@ -25,9 +25,9 @@ from rich.table import Table
 
 from cli.cluster import Target, get_json
 from cli.errors import CommandError, InputError
+from lenient import rows, table, text
 from seen.hours import NOT_ASKED, Account, Measured, Spent, account
 from seen.model import Seen
-from seen.plain import rows, table, text
 
 SPAN: Final = re.compile(r"([1-9][0-9]{0,4})([hd])")
 HOURS_OF: Final = {"h": 1, "d": 24}

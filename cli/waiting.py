@@ -25,7 +25,7 @@ from cli.causes import Failure, distinct
 from cli.cluster import Target, get_json
 from cli.errors import CommandError
 from cli.stuck import INSIDE, OUR_NAMESPACES, Stuck, ours, stuck
-from seen.plain import Json, rows, table
+from lenient import Json, rows, table
 
 INTERVAL_SECONDS: Final = 10.0
 PATIENCE: Final = 2

@@ -14,9 +14,9 @@ from capacity.quantity import parse_quantity
 from cli import say
 from cli.errors import CommandError, InputError
 from cli.look import View
-from names import GPU_SOFTWARE_NAMESPACES, HOST_NAMESPACE, KAI_NAMESPACE
+from lenient import condition, name, namespace, text
+from names import SHARED_NAMESPACES
 from seen.model import Gap, Team
-from seen.plain import condition, name, namespace, text
 from seen.pods import containers, pod_of
 from seen.why import NoSuchPodError, Request, Why, for_team, leaves_of, why, would
 from settings.types import MOST_GPUS
@@ -24,7 +24,6 @@ from settings.types import MOST_GPUS
 INDENT: Final = "  "
 MOST_NAMES: Final = 10
 MOST_PODS: Final = 3
-OF_THE_HOST: Final = (HOST_NAMESPACE, KAI_NAMESPACE, *GPU_SOFTWARE_NAMESPACES)
 
 
 def add_request(command: ArgumentParser) -> None:
@@ -118,7 +117,7 @@ def _of_the_host(view: View) -> Iterator[dict[str, str]]:
     """The pods of the host's own checks, its KAI and its GPU software that wait: every team stands on them."""
     for pod in view.look.host.all("pods"):
         known = pod_of(None, pod, team="")
-        if namespace(pod) in OF_THE_HOST and known.waits:
+        if namespace(pod) in SHARED_NAMESPACES and known.waits:
             waiting = (text(one, "state", "waiting", "message") for one in containers(pod))
             said = text(condition(pod, "PodScheduled"), "message") or next((one for one in waiting if one), "")
             cause = f"{known.state}{': ' if said else ''}{said}"

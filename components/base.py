@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import Final
 
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.failures import words_of
+from components.failures import why_failed
 
 FRAMES: Final = 12
 """Six are the SDK's; the others lead from a resource to its team."""
@@ -71,7 +72,9 @@ class Component(pulumi.ComponentResource):
     def __init__(self, name: str, facts: Mapping[str, object], opts: pulumi.ResourceOptions | None = None) -> None:
         self._literals = dict(facts)
         self._made: list[pulumi.Resource] = []
-        noted = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(transformations=[self._note]))
+        # not merged: the SDK's merge copies each list of two, and costs as much as a resource's own options
+        noted = pulumi.ResourceOptions() if opts is None else copy(opts)
+        noted.transformations = [*(noted.transformations or ()), self._note]
         super().__init__(f"gpu-tenancy:index:{type(self).__name__}", name, dict(facts), noted)
 
     def register_outputs(self, outputs: pulumi.Inputs) -> None:
@@ -90,8 +93,8 @@ class Component(pulumi.ComponentResource):
 
     def failures(self) -> pulumi.Output[list[str]]:
         """What failed of all that was made below this component so far; empty where nothing did."""
-        each = [made.urn.apply(lambda _: "").recover(words_of) for made in self._made]
-        return pulumi.Output.all(*each).apply(lambda found: sorted({why for why in found if why}))
+        found: Awaitable[list[str]] = _failures(self.made)
+        return pulumi.Output.from_input(found)
 
     def child(
         self,
@@ -103,7 +106,6 @@ class Component(pulumi.ComponentResource):
         replace_on_changes: list[str] | None = None,
         replacement_trigger: str | None = None,
         ignore_changes: list[str] | None = None,
-        retain_on_delete: bool | None = None,
         first: pulumi.ResourceHook | None = None,
         before_create: pulumi.ResourceHook | None = None,
         before_update: pulumi.ResourceHook | None = None,
@@ -129,7 +131,6 @@ class Component(pulumi.ComponentResource):
             depends_on=depends_on,
             deleted_with=deleted_with,
             protect=protect,
-            retain_on_delete=retain_on_delete,
             replace_on_changes=replace_on_changes,
             replacement_trigger=replacement_trigger,
             ignore_changes=ignore_changes,
@@ -162,6 +163,10 @@ def few_frames() -> Iterator[None]:
             del sys.tracebacklimit
         else:
             sys.tracebacklimit = before
+
+
+async def _failures(made: Sequence[pulumi.Resource]) -> list[str]:
+    return sorted({why for one in made if (why := await why_failed(one))})
 
 
 def _given(hook: pulumi.ResourceHook | None) -> list[pulumi.ResourceHook]:

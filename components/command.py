@@ -21,6 +21,13 @@ import pulumi_command as command
 from settings.connection import Connection
 
 COMMON: Final = Path(__file__).parent / "scripts" / "common.sh"
+KEPT: Final = (
+    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_RUNTIME_DIR", "DOCKER_*", "*_proxy", "*_PROXY", "HOST_ROOT",
+    "LOCK_SECONDS", "WAIT_STEP",
+)  # fmt: skip
+"""Patterns of what a script takes from its caller's environment. Nothing else: `pulumi up` on this machine hands on all
+of its own, and KUBECONFIG names another cluster, K3S_URL makes an agent of a server, SLURM_CONF leads to another
+controller; a daemon that is started would keep the stack's passphrase for as long as it runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +40,11 @@ class Script:
 
     def text(self, body: str) -> str:
         """What bash reads: the variables, then the body."""
-        head = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in sorted(self.variables.items()))
+        head = (
+            f"for name in $(compgen -e); do case $name in {'|'.join(KEPT)}) ;; "
+            '*) unset -v "$name" 2>/dev/null || true ;; esac; done\n'
+        )
+        head += "".join(f"export {key}={shlex.quote(value)}\n" for key, value in sorted(self.variables.items()))
         # one group: bash reads it to its end before it runs any of it, and no command in it reads the rest as its input
         return f"{{\n{head}{body}\n}} </dev/null\n"
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Any, Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import pulumi
 from pulumi.runtime.proto import resource_pb2
@@ -32,18 +32,25 @@ class FailedError(pulumi.RunError):
     """
 
 
+class _Request(Protocol):
+    """What is asked of a resource."""
+
+    name: str
+    type: str
+
+
 class _Telling:
     """The engine's monitor, which raises what failed. Otherwise it is the one that it stands before."""
 
-    def __init__(self, monitor: Any) -> None:  # a gRPC stub, whose methods are made at run time
+    def __init__(self, monitor: object) -> None:  # a gRPC stub, whose methods are made at run time
         self._monitor = monitor
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         call = getattr(self._monitor, name)
         if name not in ANSWERED:
             return call
 
-        def asked(request: Any) -> Any:
+        def asked(request: _Request) -> object:
             answer = call(request)
             if answer.result == resource_pb2.Result.FAIL:
                 raise FailedError(f"resource {request.name} [{request.type}] {ANSWERED[name]}")
@@ -53,7 +60,7 @@ class _Telling:
 
 
 def are_told() -> None:
-    """From now on what depends on a failed resource fails, too. Before the first resource that others depend on."""
+    """Make what depends on a failed resource fail, too. Call this before the first resource that others depend on."""
     SETTINGS.monitor = _Telling(SETTINGS.monitor)
 
 
@@ -71,6 +78,18 @@ def unless_failed(output: pulumi.Output[T]) -> pulumi.Output[T | None]:
     """The same value; None where what it comes from failed."""
     found: pulumi.Output[T | None] = output.apply(lambda value: value)
     return found.recover(lambda _: None)
+
+
+async def why_failed(made: pulumi.Resource) -> str | None:
+    """What a resource failed with, once the engine has answered; None where it did well.
+
+    No Output of its own: each costs the SDK a task and three futures, and a team has fifty resources.
+    """
+    try:
+        await made.urn.future()
+    except Exception as error:  # the SDK's own, where what it depends on failed
+        return words_of(error)
+    return None
 
 
 async def or_failed(awaited: Awaitable[T], whose: pulumi.Resource) -> T:

@@ -15,7 +15,7 @@ import pulumi_kubernetes as k8s
 
 import names
 import releases
-from components.check.gpu_check import GpuCheck, GpuCheckArgs
+from components.check.gpu_check import GpuCheck, GpuCheckArgs, Programs
 from components.check.host import host_requests
 from components.gpu.software import GpuSoftware, GpuSoftwareArgs
 from components.host.cluster import HostCluster, HostClusterArgs
@@ -185,17 +185,19 @@ def _host_checks(
         metadata={"name": names.HOST_NAMESPACE, "labels": names.labels()},
         opts=pulumi.ResourceOptions(provider=cluster.provider, parent=cluster),
     )
+    programs = Programs()
     return {
         suffix: GpuCheck(
             f"host-check-{suffix}",
             GpuCheckArgs(
                 request=request,
-                checked={"gpu": platform.gpu.model_dump(mode="json")},
+                checked={"gpu": platform.gpu.model_dump()},
                 provider=cluster.provider,
                 kubeconfig=cluster.kubeconfig,
                 depends_on=[namespace, software, *([pools[request.pool]] if request.pool else [])],
                 ready=software.ready,
                 own_namespace=False,
+                programs=programs,
             ),
         )
         for suffix, request in requests.items()

@@ -10,11 +10,13 @@ cluster was met. (Engine v3.274.1, pkg/resource/deploy: performPostSteps; seen, 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from copy import copy
 
 import pulumi
 
 from components.base import Component
+from components.failures import why_failed
 
 
 class Protection(Component):
@@ -38,14 +40,15 @@ class Protection(Component):
         real = [resource for resource in made if isinstance(resource, pulumi.CustomResource)]
         below: pulumi.Input[Sequence[pulumi.Resource]] = real
         if not known:
-            did_well: Awaitable[Sequence[pulumi.Resource]] = _those_that_did_well(real)
-            below = pulumi.Output.from_input(did_well)
+            # not of the list itself: the SDK would look into each resource for Outputs
+            below = pulumi.Output.from_input(True).apply(lambda _: _those_that_did_well(real))
         # the SDK leaves a component out of `depends_on`; to the engine this is a dependency, too
-        stands_on = pulumi.ResourceOptions(depends_on=below, deleted_with=after)
-        super().__init__(name, {}, pulumi.ResourceOptions.merge(opts, stands_on))
+        stands = pulumi.ResourceOptions() if opts is None else copy(opts)
+        stands.depends_on, stands.deleted_with = below, after
+        super().__init__(name, {}, stands)
         self.register_outputs({})
 
 
 async def _those_that_did_well(made: Sequence[pulumi.Resource]) -> Sequence[pulumi.Resource]:
     # awaited here: an Output that comes from a failed resource fails whatever depends on it
-    return [one for one in made if await one.urn.apply(lambda _: True).recover(lambda _: False).future()]
+    return [one for one in made if await why_failed(one) is None]

@@ -13,7 +13,7 @@ import contextlib
 import json
 import threading
 import time
-from typing import Final
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 import httpx2
@@ -36,14 +36,20 @@ POLL_SECONDS: Final = 0.5
 _MEETING: Final = threading.Lock()
 
 
-def target(kubeconfig: str) -> SingleConfig:
-    """Return the current context of a kubeconfig text. It holds credentials: never print it."""
+def read_kubeconfig(text: str) -> Object:
+    """Return what a kubeconfig text says; what it says may be no object at all. Raises `ValueError` or `yaml.YAMLError`
+    where it is neither JSON nor YAML."""
     try:
-        parsed = json.loads(kubeconfig)
+        found = json.loads(text)
     except ValueError:
         # only what is no JSON: this reader is slow, and each create and update in a tenant comes by here
-        parsed = yaml.safe_load(kubeconfig)
-    found = KubeConfig.from_dict(parsed).get()
+        found = yaml.safe_load(text)
+    return cast(Object, found)
+
+
+def target(kubeconfig: str) -> SingleConfig:
+    """Return the current context of a kubeconfig text. It holds credentials: never print it."""
+    found = KubeConfig.from_dict(read_kubeconfig(kubeconfig)).get()
     assert found is not None, "a kubeconfig of ours has a current context"
     return found
 
@@ -55,9 +61,13 @@ def connect(kubeconfig: str, timeout: httpx2.Timeout = TIMEOUT) -> httpx2.Client
 
 def connect_to(found: SingleConfig, timeout: httpx2.Timeout = TIMEOUT) -> httpx2.Client:
     """Return a client for a context that `target` found: threads can't parse kubeconfigs (see above)."""
-    # a proxy of the surroundings is for other machines, as it is for kubectl and the engine's provider
-    elsewhere = urlsplit(found.cluster.server).hostname not in LOOPBACK
-    return client_adapter.Client(found, client_adapter.ConnectionParams(timeout=timeout, trust_env=elsewhere))
+    return client_adapter.Client(found, client_adapter.ConnectionParams(timeout=timeout, trust_env=is_elsewhere(found)))
+
+
+def is_elsewhere(found: SingleConfig) -> bool:
+    """Whether a context's cluster is on another machine: a proxy of the surroundings is for those alone, as it is for
+    kubectl and the engine's provider."""
+    return urlsplit(found.cluster.server).hostname not in LOOPBACK
 
 
 def pause() -> None:
@@ -83,30 +93,6 @@ def answered(answer: httpx2.Response) -> Object:
         message = f"what answers is not a Kubernetes API: HTTP {answer.status_code} without an object"
         raise httpx2.DecodingError(message, request=answer.request)
     return found
-
-
-def items(found: Object) -> list[Object]:
-    """Return the objects of a list: what has a name. Anything else that stands there is passed over."""
-    return [one for one in maps(found, "items") if named(one)]
-
-
-def inner(thing: object, *keys: str) -> Object:
-    """Return the mapping that lies at these keys; empty where there is none."""
-    for key in keys:
-        thing = thing.get(key) if isinstance(thing, dict) else None
-    return thing if isinstance(thing, dict) else {}
-
-
-def maps(thing: object, key: str) -> list[Object]:
-    """Return the mappings in the list at a key; empty where there is no list."""
-    listed = thing.get(key) if isinstance(thing, dict) else None
-    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-
-
-def named(thing: object) -> bool:
-    """Whether something of JSON is an object of Kubernetes: it has metadata with a name."""
-    metadata = thing.get("metadata") if isinstance(thing, dict) else None
-    return isinstance(metadata, dict) and isinstance(metadata.get("name"), str)
 
 
 def said(answer: httpx2.Response) -> str:

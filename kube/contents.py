@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import httpx2
 
-from kube.client import answered, items, maps, said
-from names import Object
+from kube.client import answered, said
+from lenient import Json, items, moment, name, namespace, rows, text
 
 DISCOVERY: Final = "application/json;v=v2;g=apidiscovery.k8s.io;as=APIGroupDiscoveryList"
 """One call for all kinds of a server (Kubernetes 1.30 and newer)."""
@@ -31,7 +31,7 @@ class Since:
     changed: tuple[str, ...]
 
 
-def since(api: httpx2.Client, moment: datetime) -> Since:
+def since(api: httpx2.Client, start: datetime) -> Since:
     """Return what is new and what changed since then. What was deleted since can't be seen. Raises `RuntimeError`."""
     made: list[str] = []
     changed: list[str] = []
@@ -40,26 +40,22 @@ def since(api: httpx2.Client, moment: datetime) -> Since:
         if not answer.is_success:
             continue  # a kind that can be listed by its own words, and is not served now
         for item in items(answered(answer)):
-            metadata = item["metadata"]
-            name = "/".join(part for part in (metadata.get("namespace"), metadata.get("name")) if part)
-            if _time(metadata.get("creationTimestamp")) > moment:
-                made.append(f"{kind} {name}")
-            elif any(_time(entry.get("time")) > moment for entry in _spec_writers(metadata)):
-                changed.append(f"{kind} {name}")
+            what = f"{kind} {'/'.join(part for part in (namespace(item), name(item)) if part)}"
+            if _is_after(start, item, "metadata", "creationTimestamp"):
+                made.append(what)
+            elif any(_is_after(start, entry, "time") for entry in _spec_writers(item)):
+                changed.append(what)
     return Since(made=tuple(sorted(made)), changed=tuple(sorted(changed)))
 
 
-def _spec_writers(metadata: Object) -> Iterator[Object]:
+def _spec_writers(item: Json) -> Iterator[Json]:
     """Those who wrote more than a status."""
-    return (entry for entry in maps(metadata, "managedFields") if not entry.get("subresource"))
+    return (entry for entry in rows(item, "metadata", "managedFields") if not entry.get("subresource"))
 
 
-def _time(text: object) -> datetime:
-    try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
-        return datetime.min.replace(tzinfo=UTC)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+def _is_after(start: datetime, thing: Json, *path: str) -> bool:
+    found = moment(thing, *path)
+    return found is not None and found > start
 
 
 def _kinds(api: httpx2.Client) -> Iterator[tuple[str, str]]:
@@ -70,14 +66,16 @@ def _kinds(api: httpx2.Client) -> Iterator[tuple[str, str]]:
         if not answer.is_success:
             message = f"its kinds can't be listed: {said(answer)}"
             raise RuntimeError(message)
-        for group in maps(answered(answer), "items"):
-            name = (group.get("metadata") or {}).get("name") or ""
+        for group in rows(answered(answer), "items"):
+            name_of_group = name(group)
             # the first version is the one that the server prefers
-            for version in maps(group, "versions"):
-                for resource in maps(version, "resources"):
-                    key = (name, resource.get("resource", ""))
-                    if key in seen or key[1] in NOT_KEPT or "list" not in (resource.get("verbs") or ()):
+            for version in rows(group, "versions"):
+                for resource in rows(version, "resources"):
+                    plural, verbs = text(resource, "resource"), resource.get("verbs")
+                    key = (name_of_group, plural)
+                    if key in seen or plural in NOT_KEPT or not isinstance(verbs, list) or "list" not in verbs:
                         continue
                     seen.add(key)
-                    place = f"/apis/{name}/{version['version']}" if name else f"/api/{version['version']}"
-                    yield str((resource.get("responseKind") or {}).get("kind", key[1])), f"{place}/{key[1]}"
+                    place = f"/apis/{name_of_group}" if name_of_group else "/api"
+                    kind = text(resource, "responseKind", "kind") or plural
+                    yield kind, f"{place}/{text(version, 'version')}/{plural}"

@@ -17,20 +17,16 @@ from typing import Final, TypeAlias
 
 import names
 from capacity import amount_of, asked_by
-from kube.client import inner, items, maps
-from names import Object
+from lenient import Json, items, name, namespace, rows, table, text
 
-Read: TypeAlias = Callable[[str], Object | None]
+Read: TypeAlias = Callable[[str], Json | None]
 """Returns what an API says at a path; None where it says nothing, or nothing that can be read."""
 
 MIB: Final = 1024**2
-ENDED: Final = ("Succeeded", "Failed")
 CONTROL_PLANE: Final = ("vcluster", "vcluster-etcd", "vcluster-snapshot")
 """The label `app` of what the vCluster chart runs on the host, and of our snapshots."""
 SYSTEM: Final = ("kube-system", names.KAI_NAMESPACE, names.KAI_RESERVATION_NAMESPACE)
 """Namespaces inside a virtual cluster that are tenancy's: DNS, KAI, its reservation pods."""
-INNER_NAMESPACE: Final = "vcluster.loft.sh/namespace"
-"""On a synced pod: its namespace inside (VC@v0.36.1:pkg/util/translate)."""
 STORE: Final = re.compile(
     r"^apiserver_storage_size_bytes(?:\{[^}]*\})? ([0-9]+(?:\.[0-9]+)?(?:e\+?[0-9]{1,2})?)$", re.MULTILINE
 )
@@ -72,27 +68,31 @@ def pods_of(read: Read, team: str, used: Mapping[str, Use]) -> list[PodUse] | No
     return sorted(found, key=lambda pod: (not pod.tenancy, pod.name))
 
 
-def _runs(pod: Object) -> bool:
-    return inner(pod, "status").get("phase") not in ENDED
+def _runs(pod: Json) -> bool:
+    return text(pod, "status", "phase") not in names.ENDED
 
 
-def _pod(pod: Object, used: Mapping[str, Use]) -> PodUse:
-    metadata, spec, labels = pod["metadata"], inner(pod, "spec"), inner(pod, "metadata", "labels")
+def _pod(pod: Json, used: Mapping[str, Use]) -> PodUse:
+    spec, labels = table(pod, "spec"), table(pod, "metadata", "labels")
     return PodUse(
-        name=metadata["name"],
-        tenancy=labels.get("app") in CONTROL_PLANE or labels.get(INNER_NAMESPACE) in SYSTEM,
-        init=tuple(_image(one) for one in maps(spec, "initContainers")),
-        main=tuple(_image(one) for one in maps(spec, "containers")),
+        name=name(pod),
+        tenancy=labels.get("app") in CONTROL_PLANE or labels.get(names.SYNCED_NAMESPACE) in SYSTEM,
+        init=tuple(_image(one) for one in rows(spec, "initContainers")),
+        main=tuple(_image(one) for one in rows(spec, "containers")),
         requested=Use(
             cpu=round(asked_by(spec, "cpu") * 1000),
             memory=round(asked_by(spec, "memory") / MIB),
         ),
-        used=used.get(f"{metadata.get('namespace')}/{metadata['name']}"),
+        used=used.get(_key(pod)),
     )
 
 
-def _image(container: Object) -> tuple[str, str]:
-    return str(container.get("name", "")), str(container.get("image", ""))
+def _image(container: Json) -> tuple[str, str]:
+    return text(container, "name"), text(container, "image")
+
+
+def _key(pod: Json) -> str:
+    return f"{namespace(pod)}/{name(pod)}"
 
 
 def used_now(read: Read, nodes: Iterable[str]) -> dict[str, Use]:
@@ -100,25 +100,24 @@ def used_now(read: Read, nodes: Iterable[str]) -> dict[str, Use]:
     answer = read("/apis/metrics.k8s.io/v1beta1/pods")
     if answer is not None:
         return {
-            f"{item['metadata'].get('namespace')}/{item['metadata']['name']}": _sum(
+            _key(item): _sum(
                 Use(cpu=round(_measured(one, "cpu") * 1000), memory=round(_measured(one, "memory") / MIB))
-                for one in maps(item, "containers")
+                for one in rows(item, "containers")
             )
             for item in items(answer)
         }
     found: dict[str, Use] = {}
     for node in nodes:
-        for pod in maps(read(f"/api/v1/nodes/{node}/proxy/stats/summary"), "pods"):
-            of, cpu, memory = inner(pod, "podRef"), inner(pod, "cpu"), inner(pod, "memory")
-            found[f"{of.get('namespace')}/{of.get('name')}"] = Use(
-                cpu=round(_amount(cpu.get("usageNanoCores")) / 10**6),
-                memory=round(_amount(memory.get("workingSetBytes")) / MIB),
+        for pod in rows(read(f"/api/v1/nodes/{node}/proxy/stats/summary"), "pods"):
+            found[f"{text(pod, 'podRef', 'namespace')}/{text(pod, 'podRef', 'name')}"] = Use(
+                cpu=round(_amount(table(pod, "cpu").get("usageNanoCores")) / 10**6),
+                memory=round(_amount(table(pod, "memory").get("workingSetBytes")) / MIB),
             )
     return found
 
 
-def _measured(container: Object, resource: str) -> Decimal:
-    return _amount(inner(container, "usage").get(resource))
+def _measured(container: Json, resource: str) -> Decimal:
+    return _amount(table(container, "usage").get(resource))
 
 
 def _amount(value: object) -> Decimal:

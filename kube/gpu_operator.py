@@ -6,13 +6,14 @@ Source: gpu-operator v26.7.0, controllers/clusterpolicy_controller.go and intern
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 import httpx2
 
-from kube.client import answered, connect, inner, reason_of, said
+from kube.client import answered, connect, reason_of, said
 from kube.waits import until
+from lenient import Json, rows, table, text
 
 READY_DEADLINE_SECONDS: Final = 900.0
 """Its images are some gigabytes, and the container runtime restarts in between."""
@@ -44,19 +45,20 @@ def _not_ready(api: httpx2.Client) -> str | None:
             raise PermissionError(said(answer))
         if not answer.is_success:
             return said(answer)
-        status = inner(answered(answer), "status")
+        status = table(answered(answer), "status")
     except httpx2.RequestError as error:
         return reason_of(error)  # the API server may restart with the container runtime
-    state, conditions = status.get("state"), list(_true(status))
+    state, conditions = text(status, "state"), list(_true(status))
     if state == "ready" and not any(reason in NOTHING_FOUND for reason, _ in conditions):
         return None
     words = "; ".join(message for _, message in conditions if message)
     return f"ClusterPolicy cluster-policy is {state or 'without a state'}{': ' if words else ''}{words}"
 
 
-def _true(status: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+def _true(status: Json) -> Iterator[tuple[str, str]]:
     """Reason and message of each condition that holds."""
-    found = status.get("conditions")
-    for each in found if isinstance(found, list) else ():
-        if isinstance(each, dict) and each.get("status") == "True":
-            yield str(each.get("reason")), str(each.get("message") or "")
+    return (
+        (text(each, "reason"), text(each, "message"))
+        for each in rows(status, "conditions")
+        if each.get("status") == "True"
+    )

@@ -8,20 +8,14 @@ Leaves to others: where it is shown (`cli/status.py`), what to do about it (docs
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import names
 from capacity import amount_of
-from kube.client import inner, items, maps
-from names import Object
+from lenient import Json, items, name, namespace, rows, table, text
 
-Read: TypeAlias = Callable[[str], Object | None]
+Read: TypeAlias = Callable[[str], Json | None]
 """Returns what the team's API says at a path; None for what is not there, nothing for what can't be read now."""
-
-GROUP_LABEL: Final = "runai-gpu-group"
-"""On a reservation pod and on each pod that shares its GPU, alone or with `/<group>` behind it."""
-ENDED: Final = ("Succeeded", "Failed")
-STARTING: Final = ("ContainerCreating", "PodInitializing")
 
 
 def faults(read: Read, version: str | None) -> list[str]:
@@ -34,7 +28,7 @@ def faults(read: Read, version: str | None) -> list[str]:
     return [*_kinds(read), *_pods(pods), *_absent(deployments), *_versions(deployments, version), *_leaks(read)]
 
 
-def _items(read: Read, path: str) -> list[Object]:
+def _items(read: Read, path: str) -> list[Json]:
     return items(read(path) or {})
 
 
@@ -44,40 +38,38 @@ def _kinds(read: Read) -> Iterator[str]:
         yield f"kind Queue is not served as {served}: CRD queues.{group} is missing, or another program's"
 
 
-def _pods(pods: list[Object]) -> Iterator[str]:
+def _pods(pods: list[Json]) -> Iterator[str]:
     for pod in pods:
-        status = inner(pod, "status")
-        if status.get("phase") in ENDED:
+        if _has_ended(pod):
             continue
-        for one in maps(status, "containerStatuses"):
-            reason = inner(one, "state", "waiting").get("reason")
-            if reason and reason not in STARTING:
+        for one in rows(pod, "status", "containerStatuses"):
+            reason = text(one, "state", "waiting", "reason")
+            if reason and reason not in names.STARTING:
                 again = f", started {one.get('restartCount')} times" if one.get("restartCount") else ""
-                yield f"pod {pod['metadata']['name']}: {reason}{again} (image {one.get('image')})"
+                yield f"pod {name(pod)}: {reason}{again} (image {one.get('image')})"
 
 
-def _absent(deployments: list[Object]) -> Iterator[str]:
+def _absent(deployments: list[Json]) -> Iterator[str]:
     for deployment in deployments:
-        wanted = _count(inner(deployment, "spec").get("replicas", 1))
-        there = _count(inner(deployment, "status").get("availableReplicas"))
-        name = deployment["metadata"]["name"]
+        wanted = _count(table(deployment, "spec").get("replicas", 1))
+        there = _count(table(deployment, "status").get("availableReplicas"))
         if wanted == 0:
-            yield f"Deployment {name} is scaled to 0"
+            yield f"Deployment {name(deployment)} is scaled to 0"
         elif there < wanted:
-            yield f"Deployment {name} has {there} of {wanted} pods available"
+            yield f"Deployment {name(deployment)} has {there} of {wanted} pods available"
 
 
 def _count(value: object) -> int:
     return int(amount_of(value) or 0)
 
 
-def _versions(deployments: list[Object], version: str | None) -> Iterator[str]:
+def _versions(deployments: list[Json], version: str | None) -> Iterator[str]:
     for deployment in deployments:
-        for container in maps(inner(deployment, "spec", "template", "spec"), "containers"):
-            image = str(container.get("image", ""))
+        for container in rows(deployment, "spec", "template", "spec", "containers"):
+            image = text(container, "image")
             tag = image.rpartition("/")[2].partition("@")[0].partition(":")[2]
             if version and tag and tag.removeprefix("v") != version.removeprefix("v"):
-                yield f"Deployment {deployment['metadata']['name']} runs image {image}, and its KAI is {version}"
+                yield f"Deployment {name(deployment)} runs image {image}, and its KAI is {version}"
 
 
 def _leaks(read: Read) -> Iterator[str]:
@@ -88,18 +80,21 @@ def _leaks(read: Read) -> Iterator[str]:
     sharing = {
         group
         for pod in everywhere
-        if pod["metadata"].get("namespace") != names.KAI_RESERVATION_NAMESPACE
-        and inner(pod, "status").get("phase") not in ENDED
+        if namespace(pod) != names.KAI_RESERVATION_NAMESPACE and not _has_ended(pod)
         for group in _groups(pod)
     }
     for pod in reserving:
-        if inner(pod, "status").get("phase") in ENDED or _groups(pod) & sharing:
+        if _has_ended(pod) or _groups(pod) & sharing:
             continue
-        node = inner(pod, "spec").get("nodeName") or "no node yet"
-        yield f"reservation pod {pod['metadata']['name']} holds a GPU of {node}, and no pod shares it"
+        node = text(pod, "spec", "nodeName") or "no node yet"
+        yield f"reservation pod {name(pod)} holds a GPU of {node}, and no pod shares it"
 
 
-def _groups(pod: Object) -> frozenset[str]:
-    labels = inner(pod, "metadata", "labels")
-    more = {key.partition("/")[2] for key in labels if key.startswith(f"{GROUP_LABEL}/")}
-    return frozenset({*more, *([labels[GROUP_LABEL]] if GROUP_LABEL in labels else [])})
+def _groups(pod: Json) -> frozenset[str]:
+    more = {key.partition("/")[2] for key in table(pod, "metadata", "labels") if key.startswith(f"{names.GPU_GROUP}/")}
+    alone = text(pod, "metadata", "labels", names.GPU_GROUP)
+    return frozenset({*more, *([alone] if alone else [])})
+
+
+def _has_ended(pod: Json) -> bool:
+    return text(pod, "status", "phase") in names.ENDED

@@ -12,8 +12,9 @@ from typing import Final
 
 import httpx2
 
-from kube.client import answered, connect, items, path, pause, said
-from names import GPU_RESOURCES, Object
+from kube.client import answered, connect, path, pause, said
+from lenient import Json, items, name, rows, table, text
+from names import GPU_RESOURCES
 
 STOP_DEADLINE_SECONDS: Final = 180.0
 """A pod has 30 s to end unless it says otherwise; one that says more than this is named."""
@@ -39,28 +40,28 @@ def stop_pods(
         while quiet < QUIET_LOOKS:
             going = [pod for pod in _items(api, "Pod", namespace, labelSelector=label) if not _is_kept(pod, kept)]
             quiet = 0 if going else quiet + 1
-            names = [str(pod["metadata"]["name"]) for pod in going]
+            names = [name(pod) for pod in going]
             if names and time.monotonic() > end:
                 message = f"pods of namespace {namespace} were stopped but are still there: {', '.join(names[:5])}"
                 raise TimeoutError(message)
-            for pod, name in zip(going, names, strict=True):
-                if name in stopped and "deletionTimestamp" in pod["metadata"]:
+            for pod, called in zip(going, names, strict=True):
+                if called in stopped and "deletionTimestamp" in table(pod, "metadata"):
                     continue
-                stopped[name] = None
-                api.delete(path("v1", "Pod", name, namespace))  # whether it goes is seen at the next look
+                stopped[called] = None
+                api.delete(path("v1", "Pod", called, namespace))  # whether it goes is seen at the next look
             pause()
     return list(stopped)
 
 
-def _is_kept(pod: Object, kept: Mapping[str, Collection[str]]) -> bool:
+def _is_kept(pod: Json, kept: Mapping[str, Collection[str]]) -> bool:
     """Whether a pod is of those that stay. One with a GPU is not: a tenant may run its work in any namespace it has."""
-    labels = pod["metadata"].get("labels") or {}
+    labels = table(pod, "metadata", "labels")
     return any(labels.get(key) in values for key, values in kept.items()) and not _has_gpu(pod)
 
 
-def _has_gpu(pod: Object) -> bool:
-    containers = (pod.get("spec") or {}).get("containers") or ()
-    return any(name in GPU_RESOURCES for one in containers for name in (one.get("resources") or {}).get("limits") or ())
+def _has_gpu(pod: Json) -> bool:
+    limits = (table(one, "resources", "limits") for one in rows(pod, "spec", "containers"))
+    return any(resource in GPU_RESOURCES for one in limits for resource in one)
 
 
 def renew_pods(kubeconfig: str, namespace: str, *, settle: float) -> list[str]:
@@ -74,31 +75,31 @@ def renew_pods(kubeconfig: str, namespace: str, *, settle: float) -> list[str]:
     with connect(kubeconfig) as api:
         quiet_since = time.monotonic()
         while True:
-            made = {item["name"]: item["creationTimestamp"] for item in _metadata(api, "ServiceAccount", namespace)}
+            made = {name(item): _made(item) for item in _items(api, "ServiceAccount", namespace)}
             for pod in _items(api, "Pod", namespace):
-                name, account = pod["metadata"]["name"], pod["spec"].get("serviceAccountName", "default")
+                called, account = name(pod), text(pod, "spec", "serviceAccountName") or "default"
                 # both are UTC to the second, written alike
-                old = pod["metadata"]["creationTimestamp"] < made.get(account, "")
-                if old and name not in renewed and _is_controlled(pod):
-                    api.delete(path("v1", "Pod", name, namespace))
-                    renewed[name] = None
+                old = _made(pod) < made.get(account, "")
+                if old and called not in renewed and _is_controlled(pod):
+                    api.delete(path("v1", "Pod", called, namespace))
+                    renewed[called] = None
                     quiet_since = time.monotonic()
             if time.monotonic() - quiet_since >= settle:
                 return list(renewed)
             pause()
 
 
-def _is_controlled(pod: Object) -> bool:
-    owners = pod["metadata"].get("ownerReferences") or []
+def _is_controlled(pod: Json) -> bool:
+    owners = rows(pod, "metadata", "ownerReferences")
     # a Job's pod is not a server
     return any(owner.get("controller") and owner.get("kind") != "Job" for owner in owners)
 
 
-def _metadata(api: httpx2.Client, kind: str, namespace: str) -> list[Object]:
-    return [item["metadata"] for item in _items(api, kind, namespace)]
+def _made(thing: Json) -> str:
+    return text(thing, "metadata", "creationTimestamp")
 
 
-def _items(api: httpx2.Client, kind: str, namespace: str, **query: str) -> list[Object]:
+def _items(api: httpx2.Client, kind: str, namespace: str, **query: str) -> list[Json]:
     answer = api.get(path("v1", kind, namespace=namespace), params=query)
     if not answer.is_success:
         message = f"{kind}s of namespace {namespace} can't be listed: {said(answer)}"

@@ -10,7 +10,8 @@ from typing import Final
 
 import httpx2
 
-from kube.client import answered, connect, inner, path, said
+from kube.client import answered, connect, path, said
+from lenient import text
 
 APPLY: Final = {
     "Content-Type": "application/apply-patch+yaml",
@@ -33,7 +34,7 @@ def own_kinds(kubeconfig: str, namespace: str, crds: Iterable[str]) -> None:
         if not answer.is_success:
             message = f"Namespace {namespace} can't be read: {said(answer)}"
             raise RuntimeError(message)
-        uid = inner(answered(answer), "metadata").get("uid")
+        uid = text(answered(answer), "metadata", "uid")
         owner = {"apiVersion": "v1", "kind": "Namespace", "name": namespace, "uid": uid}
         for crd in crds:
             metadata = {"name": crd, "ownerReferences": [owner]}

@@ -84,7 +84,7 @@ def pod(stateful_set: Object, store: Store, what: str, name: str) -> Object:
             "requiredDuringSchedulingIgnoredDuringExecution": [
                 {
                     "labelSelector": {"matchLabels": {"app": "vcluster", "release": store.team}},
-                    "topologyKey": "kubernetes.io/hostname",
+                    "topologyKey": names.HOST_NAME,
                 }
             ]
         }

@@ -20,16 +20,15 @@ from typing import Final
 import httpx2
 
 import names
-from kube.client import answered, inner, items, path, pause, said
+from kube.client import answered, path, pause, said
 from kube.snapshot_pod import POD, RESTORE, Store, claim_name, pod
-from names import Object
+from lenient import Json, items, moment, rows, table, text
+from names import SYNCED_BY, Object
 from releases import minor
 from releases.shapes import KUBERNETES
 
 BUSY: Final = f"another one is going on: pod {POD} is there. Wait for it, or delete it if nobody waits for it"
 LABEL: Final = "gpu-tenancy/snapshot"
-SYNCED: Final = "vcluster.loft.sh/managed-by"
-"""On every object on the host that a virtual cluster made."""
 DEADLINE_SECONDS: Final = 300.0
 """For one pod, from its creation to its end; a store of 300 MB took vCluster less than a minute."""
 STOP_SECONDS: Final = 120.0
@@ -64,25 +63,20 @@ class Snapshot:
 def recorded(api: httpx2.Client, store: Store) -> list[Snapshot]:
     """Return the snapshots that were taken, the newest first. Raises `SnapshotError`."""
     # the syncer brings a team's own ConfigMaps here, their labels with them: such a one is no record
-    mine = {"labelSelector": f"{LABEL},!{SYNCED}"}
+    mine = {"labelSelector": f"{LABEL},!{SYNCED_BY}"}
     answer = api.get(path("v1", "ConfigMap", namespace=store.namespace), params=mine)
     if not answer.is_success:
         message = f"the snapshots of team {store.team} can't be listed: {said(answer)}"
         raise SnapshotError(message)
-    found = [_record(inner(item, "data")) for item in items(answered(answer))]
+    found = [_record(table(item, "data")) for item in items(answered(answer))]
     return sorted((one for one in found if one is not None), key=lambda snapshot: snapshot.name, reverse=True)
 
 
-def _record(data: Object) -> Snapshot | None:
+def _record(data: Json) -> Snapshot | None:
     """A snapshot by its record; None where somebody has made something else of that."""
-    said_of = {key: str(data.get(key, "")) for key in ("name", "why", "vcluster", "kubernetes", "scheduler")}
-    try:
-        taken = datetime.fromisoformat(str(data.get("taken")))
-    except ValueError:
-        return None
-    if not said_of["name"]:
-        return None
-    return Snapshot(taken=taken if taken.tzinfo else taken.replace(tzinfo=UTC), **said_of)
+    said_of = {key: text(data, key) for key in ("name", "why", "vcluster", "kubernetes", "scheduler")}
+    taken = moment(data, "taken")
+    return Snapshot(taken=taken, **said_of) if taken and said_of["name"] else None
 
 
 def _keep(api: httpx2.Client, store: Store, snapshot: Snapshot) -> None:
@@ -124,7 +118,7 @@ def _run(api: httpx2.Client, body: Object, deadline: float) -> None:
         raise SnapshotError(message)
     try:
         end = time.monotonic() + deadline
-        while (state := _status(api, where)).get("phase") not in ("Succeeded", "Failed"):
+        while (state := _status(api, where)).get("phase") not in names.ENDED:
             if time.monotonic() > end or _hopeless(state):
                 message = f"vCluster's {what} did not end within {deadline:.0f} s: {_waits_for(state)}"
                 raise SnapshotError(message)
@@ -157,34 +151,34 @@ def _writes(api: httpx2.Client, where: str) -> bool:
         answer = api.get(where)
         if answer.status_code == httpx2.codes.NOT_FOUND:
             return False
-        phase = (answered(answer).get("status") or {}).get("phase") if answer.is_success else None
+        phase = text(answered(answer), "status", "phase") if answer.is_success else ""
     except (httpx2.HTTPError, KeyboardInterrupt):
         return True
-    return phase not in ("Pending", "Succeeded", "Failed")
+    return phase not in ("Pending", *names.ENDED)
 
 
-def _status(api: httpx2.Client, where: str) -> Object:
+def _status(api: httpx2.Client, where: str) -> Json:
     answer = api.get(where)
     if answer.status_code == httpx2.codes.NOT_FOUND:
         message = f"pod {POD} was deleted meanwhile"
         raise SnapshotError(message)
-    return (answered(answer).get("status") or {}) if answer.is_success else {}
+    return table(answered(answer), "status") if answer.is_success else {}
 
 
-def _containers(state: Object) -> list[Object]:
-    return [*(state.get("initContainerStatuses") or ()), *(state.get("containerStatuses") or ())]
+def _waiting(state: Json) -> list[Json]:
+    """What each container that waits says of it."""
+    containers = [*rows(state, "initContainerStatuses"), *rows(state, "containerStatuses")]
+    return [why for one in containers if (why := table(one, "state", "waiting"))]
 
 
-def _hopeless(state: Object) -> bool:
-    reasons = [(one.get("state") or {}).get("waiting", {}).get("reason") for one in _containers(state)]
-    return any(reason in CANT_START for reason in reasons)
+def _hopeless(state: Json) -> bool:
+    return any(text(why, "reason") in CANT_START for why in _waiting(state))
 
 
-def _waits_for(state: Object) -> str:
-    conditions = [one for one in state.get("conditions") or () if one.get("status") == "False" and one.get("message")]
-    waiting = [(one.get("state") or {}).get("waiting") for one in _containers(state)]
-    said_of = [f"{one.get('reason')}: {one.get('message', '')}".strip(": ") for one in waiting if one]
-    return "; ".join([*said_of, *(one["message"] for one in conditions)]) or f"phase {state.get('phase', 'unknown')}"
+def _waits_for(state: Json) -> str:
+    waiting = [f"{text(why, 'reason')}: {text(why, 'message')}".strip(": ") for why in _waiting(state)]
+    unmet = [text(one, "message") for one in rows(state, "conditions") if one.get("status") == "False"]
+    return "; ".join(word for word in (*waiting, *unmet) if word) or f"phase {text(state, 'phase') or 'unknown'}"
 
 
 def _last_words(api: httpx2.Client, where: str) -> str:
@@ -218,17 +212,17 @@ def take(
 
     Raises `SnapshotError`; then nothing was recorded, and nothing was changed.
     """
-    moment = (now or datetime.now(UTC)).replace(microsecond=0)
+    taken = (now or datetime.now(UTC)).replace(microsecond=0)
     control_plane = _ready(api, store)
     snapshot = Snapshot(
-        name=moment.strftime("%Y%m%d-%H%M%S"),
-        taken=moment,
+        name=taken.strftime("%Y%m%d-%H%M%S"),
+        taken=taken,
         why=why,
         vcluster=_tag(control_plane, "containers", "syncer"),
         kubernetes=_tag(control_plane, "initContainers", "kubernetes"),
         scheduler=scheduler or "",
     )
-    if not (control_plane.get("status") or {}).get("readyReplicas"):
+    if not table(control_plane, "status").get("readyReplicas"):
         message = f"the control plane of team {store.team} does not run, and a snapshot reads it"
         raise SnapshotError(message)
     _run(api, pod(control_plane, store, "snapshot", snapshot.name), deadline)
@@ -256,7 +250,7 @@ def go_back(api: httpx2.Client, store: Store, snapshot: Snapshot, *, deadline: f
         _until_gone(api, path("v1", "Pod", f"{store.team}-0", store.namespace), STOP_SECONDS)
         # the syncer makes them anew, from what the store says then
         answer = api.delete(
-            path("v1", "Pod", namespace=store.namespace), params={"labelSelector": f"{SYNCED}={store.team}"}
+            path("v1", "Pod", namespace=store.namespace), params={"labelSelector": f"{SYNCED_BY}={store.team}"}
         )
         if not answer.is_success:
             message = f"the pods of team {store.team} can't be ended: {said(answer)}"

@@ -12,7 +12,9 @@ from typing import Final, cast
 
 import httpx2
 
+from capacity import amount_of
 from kube.client import answered, connect, connect_to, path, pause, reason_of, said, target
+from lenient import table
 from names import GPU, QUOTA_NAME, Object, team_namespace
 
 SECRET_DEADLINE_SECONDS: Final = 180.0
@@ -133,7 +135,7 @@ def _above(api: httpx2.Client, namespace: str, most: int) -> str | None:
     except httpx2.RequestError as error:
         return reason_of(error)
     # pods are held to the status, which follows the spec
-    bound = max(int(((quota.get(part) or {}).get("hard") or {}).get(key, 0)) for part in ("spec", "status"))
+    bound = max(amount_of(table(quota, part, "hard").get(key)) or 0 for part in ("spec", "status"))
     return f"it is {bound}" if bound > most else None
 
 

@@ -7,6 +7,7 @@ registrations (`engine.py`).
 import hashlib
 from dataclasses import asdict
 
+import tokens
 from lab import simulate
 from lab.clusters import FIELD_MANAGER, HOST, Clusters
 from lab.data import has_unknown, secret, short
@@ -15,9 +16,6 @@ from lab.errors import LabError
 from lab.objects import Json, Objects, Reference, RefusedError, UnknownKindError
 from lab.state import Entry, State
 from preview.replaces import reasons
-
-RELEASE_TYPE = "kubernetes:helm.sh/v3:Release"
-KUBERNETES = "kubernetes:"
 
 
 class LabBackend:
@@ -46,13 +44,13 @@ class LabBackend:
         return Done(id="", outputs=inputs, op=op)
 
     def resource(self, recorded: Recorded, inputs: Json, entry: Entry | None, provider: Provider | None) -> Done:
-        if not recorded.type.startswith(KUBERNETES):
+        if not recorded.type.startswith(tokens.KUBERNETES):
             return self._only_recorded(recorded, inputs, entry)
         if provider is None:
             raise LabError(
                 "it has no Kubernetes provider, and the lab has no default one.", "pass `provider=` or inherit it."
             )
-        if recorded.type == RELEASE_TYPE:
+        if recorded.type == tokens.RELEASE:
             return self._release(recorded, inputs, entry, provider)
         if not provider.cluster:
             return _unvalidated(recorded, inputs, entry, "its API server does not run")
@@ -161,7 +159,7 @@ class LabBackend:
                 return {}
             raise LabError(f"{recorded.name} reads from a cluster that does not run.", "run `make up` again.")
         objects = self.objects(provider.cluster)
-        group_version, _, kind = recorded.type.removeprefix(KUBERNETES).rpartition(":")
+        group_version, _, kind = recorded.type.removeprefix(tokens.KUBERNETES).rpartition(":")
         api_version = group_version.removeprefix("core/")
         namespace, _, name = resource_id.rpartition("/")
         reference = Reference(api_version=api_version, kind=kind, namespace=namespace, name=name)
@@ -181,7 +179,7 @@ class LabBackend:
         here = cluster and cluster.uid == entry.cluster_uid and entry.deleted_with not in gone
         if here and entry.object and not entry.retained:
             objects = self.objects(entry.cluster)
-            if entry.type == RELEASE_TYPE:
+            if entry.type == tokens.RELEASE:
                 self._releases.uninstall(entry.cluster, entry.object)
             elif _is_patch(entry.type):
                 self._release_fields(objects, entry)

@@ -11,10 +11,8 @@ from typing import Any, Final
 
 from lab.errors import LabError
 from lab.objects import Json
-from preview.values import SECRET_SIGNATURE, SIGNATURE_KEY
+from preview.values import SECRET, SECRET_SIGNATURE, SIGNATURE_KEY, UNKNOWN
 
-SECRET_HIDDEN = "[secret]"
-UNKNOWN = "[unknown]"
 LONG_TEXT = 1024  # whole programs lie in ConfigMaps; no name or number is longer
 
 
@@ -46,7 +44,7 @@ def masked(value: object, salt: str) -> Any:
         if value.get(SIGNATURE_KEY) == SECRET_SIGNATURE:
             text = json.dumps(masked(value.get("value"), ""), sort_keys=True)
             digest = hashlib.sha256(f"{salt}{text}".encode()).hexdigest()[:12]
-            return f"{SECRET_HIDDEN} {digest}" if salt else text
+            return f"{SECRET} {digest}" if salt else text
         return {str(key): masked(item, salt) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [masked(item, salt) for item in value]

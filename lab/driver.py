@@ -20,7 +20,7 @@ from components.team.tenant import resolve
 from lab import binaries, simulate
 from lab.backend import LabBackend
 from lab.clusters import HOST, Cluster, Clusters
-from lab.data import SECRET_HIDDEN, plain
+from lab.data import plain
 from lab.engine import PROJECT, Monitor, Recorded, run, tally
 from lab.errors import LabError, RefusedChangeError
 from lab.objects import Json, Objects
@@ -31,7 +31,7 @@ from preview.gate import Refusal, gate_preview
 from preview.read import read_preview
 from preview.steps import Preview
 from preview.usage import Usage
-from preview.values import SIGNATURE_KEY
+from preview.values import SECRET, SIGNATURE_KEY
 from settings.load import engine_config, load_stack_file
 from settings.models import Override
 from settings.problems import SettingsError
@@ -332,7 +332,7 @@ def _deleted(entry: Entry) -> Recorded:
 def _hidden(value: object) -> Json:
     def hide(item: object) -> object:
         if isinstance(item, dict):
-            return SECRET_HIDDEN if SIGNATURE_KEY in item else {key: hide(inner) for key, inner in item.items()}
+            return SECRET if SIGNATURE_KEY in item else {key: hide(inner) for key, inner in item.items()}
         return [hide(inner) for inner in item] if isinstance(item, list) else item
 
     found = hide(value)

@@ -24,6 +24,7 @@ from pulumi.runtime.proto import alias_pb2, resource_pb2, source_pb2
 from pulumi.runtime.stack import run_in_stack
 from pulumi.runtime.sync_await import _ensure_event_loop, _sync_await
 
+import tokens
 from components.failures import FailedError
 from lab.data import hide_secret_data, kept, masked, plain, short
 from lab.errors import LabError
@@ -32,7 +33,6 @@ from lab.state import Entry, State, Trigger
 from preview.differences import detailed_diff, differences
 
 PROJECT = "gpu-tenancy"
-STACK_TYPE = "pulumi:pulumi:Stack"
 PROVIDER_TYPE = "pulumi:providers:kubernetes"
 
 Request: TypeAlias = resource_pb2.RegisterResourceRequest | resource_pb2.ReadResourceRequest
@@ -134,7 +134,7 @@ class Monitor(mocks.MockMonitor):
         self, request: resource_pb2.RegisterResourceRequest
     ) -> resource_pb2.RegisterResourceResponse:
         urn = self.make_urn(request.parent, request.type, request.name)
-        if request.type == STACK_TYPE:
+        if request.type == tokens.STACK:
             return resource_pb2.RegisterResourceResponse(urn=urn)
         _ensure_event_loop()  # type: ignore[no-untyped-call]  # the SDK's (de)serialisers want one in this thread
         old = self._state.entries.get(urn)
@@ -177,7 +177,7 @@ class Monitor(mocks.MockMonitor):
     ) -> object:
         _ensure_event_loop()  # type: ignore[no-untyped-call]
         outputs = rpc.deserialize_properties(request.outputs)
-        if f"::{STACK_TYPE}::" in request.urn:
+        if f"::{tokens.STACK}::" in request.urn:
             self.outputs = outputs
         elif request.urn in self.recorded:
             self.recorded[request.urn].outputs = masked(outputs, self._salt)

@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import tokens
 from lab import binaries
 from lab.clusters import Clusters
 from lab.driver import LabDriver
@@ -36,7 +37,6 @@ from settings.problems import SettingsError
 _HASHED: Final = re.compile(r"^\[secret\] [0-9a-f]+$")
 _CONNECTION: Final = ("context", "kubeconfig", "connection", *INSTALLS)
 READ: Final = "read"
-JOB: Final = "kubernetes:batch/v1:Job"
 
 
 def as_lab(stack_file: Json) -> Json:
@@ -106,7 +106,7 @@ def _replace_key(item: Recorded) -> str:
     """What the engine would replace the resource for besides its inputs: the trigger that the program gave it."""
     if item.trigger is not None:
         return str(item.trigger)
-    if item.type == JOB:
+    if item.type == tokens.JOB:
         return json.dumps(_without_hashes(item.inputs.get("spec")), sort_keys=True)
     metadata = item.inputs.get("metadata")
     named = metadata if isinstance(metadata, Mapping) else item.inputs

@@ -57,8 +57,8 @@ def facts(seen: Seen, waiting: Iterable[Why] = (), *, simulated: bool = False) -
 
 
 def marks_of(teams: Sequence[str]) -> dict[str, str]:
-    """At most two characters for each team, no two alike, that people guess: its first ones where nobody else has them,
-    the number at its end, or what else is in its name."""
+    """Return a mark of at most two characters for each team. No two are alike, and people can guess them: the team's
+    first characters if nobody else has them, the number at its end, or other characters of its name."""
     letters = {team: [char for char in team if char.isalnum()] or ["?"] for team in teams}
     starts = Counter("".join(chars[:2]) for chars in letters.values())
     found: dict[str, str] = {}

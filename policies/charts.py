@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 import releases
-from policies import names
+import tokens
 from releases import slinky
 
 _RESTRICTED: Final = (
@@ -109,14 +109,14 @@ def _slinky() -> tuple[str, ...]:
 
 
 VALUES: Final[Mapping[str, tuple[str, ...]]] = {
-    names.VIRTUAL_CLUSTER: _VCLUSTER,
-    names.KAI_SCHEDULER: _kai(),
-    names.GPU_SOFTWARE: _gpu_software(),
-    names.SLINKY_CLUSTER: _slinky(),
+    tokens.VIRTUAL_CLUSTER: _VCLUSTER,
+    tokens.KAI_SCHEDULER: _kai(),
+    tokens.GPU_SOFTWARE: _gpu_software(),
+    tokens.SLINKY_CLUSTER: _slinky(),
 }
 """The known values of a Release, by the token of the component that it belongs to."""
 
-REGISTRIES: Final[Mapping[str, str]] = {names.VIRTUAL_CLUSTER: "ghcr.io"}
+REGISTRIES: Final[Mapping[str, str]] = {tokens.VIRTUAL_CLUSTER: "ghcr.io"}
 """The registry that a chart puts before a repository without one (vCluster chart/values.yaml); docker.io elsewhere."""
 
 OPEN_DOORS: Final[Mapping[str, str]] = {

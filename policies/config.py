@@ -159,7 +159,7 @@ def load(path: Path, known: Mapping[str, tuple[str, ...]]) -> PolicyConfig:
     except OSError as error:
         message = f"{path.name}: cannot be read: {error.strerror}"
         raise ConfigError(message) from error
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         message = f"{path.name}: is not JSON: {error}"
         raise ConfigError(message) from error
     return parse(data, known, where=path.name)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import tokens
 from capacity import PoolCapacity, TenantClaim
 from names import LABEL_CHECK, LABEL_POOL, LABEL_TEAM, team_node_label
-from policies import names
 from policies.inventory import Inventory, PolicyResource
 from policies.plain import (
     Number,
@@ -98,13 +98,13 @@ def queue_label(team: PolicyResource, leaf: str) -> str:
 
 def team_name_in(resource: PolicyResource) -> str | None:
     """Return the name of the team that a component or an object of ours says it belongs to; None for the host's."""
-    labels = pod_template(resource) if resource.type in names.WORKLOADS else resource.properties
+    labels = pod_template(resource) if resource.type in tokens.WORKLOADS else resource.properties
     name = (
         maybe_text(labels, "metadata", "labels", LABEL_TEAM)
         or maybe_text(resource.properties, "metadata", "labels", LABEL_TEAM)
         or maybe_text(resource.properties, "team")
     )
-    return None if name == names.HOST else name
+    return None if name == tokens.HOST else name
 
 
 def owner_of(resource: PolicyResource) -> str:
@@ -170,9 +170,9 @@ def pool_of(team: PolicyResource, inventory: Inventory) -> PoolCapacity:
 
 def is_host_check(resource: PolicyResource) -> bool:
     """Say whether this is the host's own GPU check, which runs before there are teams and queues."""
-    if resource.type == names.GPU_CHECK:
-        return maybe_text(resource.properties, "team") == names.HOST
-    return maybe_text(pod_template(resource), "metadata", "labels", LABEL_CHECK) == names.HOST
+    if resource.type == tokens.GPU_CHECK:
+        return maybe_text(resource.properties, "team") == tokens.HOST
+    return maybe_text(pod_template(resource), "metadata", "labels", LABEL_CHECK) == tokens.HOST
 
 
 def shares_gpus(team: PolicyResource) -> bool:

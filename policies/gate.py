@@ -37,11 +37,11 @@ def read_usage(path: Path) -> Usage:
     try:
         content: JsonValue = json.loads(_text(path))
         return usage_of(content)
-    except json.JSONDecodeError as error:
-        message = f"{path}: is not JSON: {error}"
-        raise GateError(message) from error
     except UsageError as error:
         message = f"{path}: {error}"
+        raise GateError(message) from error
+    except (ValueError, RecursionError) as error:
+        message = f"{path}: is not JSON: {error}"
         raise GateError(message) from error
 
 

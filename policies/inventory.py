@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from policies import names
+import tokens
 from policies.plain import Unreadable, maybe_text
 
 
@@ -31,8 +31,8 @@ class PolicyResource:
         A URN holds the tokens of all ancestors: `urn:pulumi:<stack>::<project>::<A>$<B>$<type>::<name>`.
         """
         if self.parent:
-            return tokens(self.parent)[-1]
-        above = tokens(self.urn)[:-1]
+            return types_of(self.parent)[-1]
+        above = types_of(self.urn)[:-1]
         return above[-1] if above else ""
 
     @property
@@ -40,8 +40,8 @@ class PolicyResource:
         """Whether it is of this program's project, or stands below a component of ours in another."""
         parts = self.urn.split("::")
         project = parts[1] if len(parts) > 2 else ""
-        return project == names.PROJECT or any(
-            token.startswith(names.OURS) for token in (self.type, *tokens(self.urn), *tokens(self.parent))
+        return project == tokens.PROJECT or any(
+            token.startswith(tokens.OURS) for token in (self.type, *types_of(self.urn), *types_of(self.parent))
         )
 
     @property
@@ -50,7 +50,7 @@ class PolicyResource:
         return _text(self, "metadata", "namespace")
 
 
-def tokens(urn: str) -> list[str]:
+def types_of(urn: str) -> list[str]:
     """Return the type tokens in a URN, from the outermost ancestor to the resource's own."""
     parts = urn.split("::")
     return (parts[2] if len(parts) > 3 else parts[0]).split("$")
@@ -67,7 +67,7 @@ class Inventory:
         self._by_place: defaultdict[tuple[str, str | None], list[PolicyResource]] = defaultdict(list)
         self._by_name: defaultdict[tuple[str, str | None], list[PolicyResource]] = defaultdict(list)
         self._by_team: defaultdict[tuple[str, str | None], list[PolicyResource]] = defaultdict(list)
-        self._named: dict[str, dict[str, PolicyResource]] = {names.TEAM: {}, names.NODE_POOL: {}}
+        self._named: dict[str, dict[str, PolicyResource]] = {tokens.TEAM: {}, tokens.NODE_POOL: {}}
         self._pools: Mapping[str, list[PolicyResource]] | None = None
         for resource in resources:
             self.add(resource)
@@ -90,12 +90,12 @@ class Inventory:
     @property
     def teams(self) -> Mapping[str, PolicyResource]:
         """The tenants by name."""
-        return self._named[names.TEAM]
+        return self._named[tokens.TEAM]
 
     @property
     def pools(self) -> Mapping[str, PolicyResource]:
         """The node pools by name."""
-        return self._named[names.NODE_POOL]
+        return self._named[tokens.NODE_POOL]
 
     @property
     def teams_by_pool(self) -> Mapping[str, list[PolicyResource]]:
@@ -107,7 +107,7 @@ class Inventory:
     def _teams_by_pool(self) -> Mapping[str, list[PolicyResource]]:
         index: dict[str, list[PolicyResource]] = {pool: [] for pool in self.pools}
         # by name, because engines register in no fixed order, and messages must not change from run to run
-        for team in sorted(self.of_type(names.TEAM), key=lambda team: team.name):
+        for team in sorted(self.of_type(tokens.TEAM), key=lambda team: team.name):
             try:
                 pool = maybe_text(team.properties, "pool")
             except Unreadable:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from policies import names
+import tokens
 
 METADATA: Final = (
     "apiVersion",
@@ -50,76 +50,76 @@ def _spec(*fields: str) -> tuple[str, ...]:
 
 
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
-    names.CONFIG_MAP: ("data.**", "binaryData.**", "immutable"),
-    names.SECRET: ("data.**", "stringData.**", "immutable", "type"),
-    names.SERVICE_ACCOUNT: ("automountServiceAccountToken", "imagePullSecrets.name"),
+    tokens.CONFIG_MAP: ("data.**", "binaryData.**", "immutable"),
+    tokens.SECRET: ("data.**", "stringData.**", "immutable", "type"),
+    tokens.SERVICE_ACCOUNT: ("automountServiceAccountToken", "imagePullSecrets.name"),
     # no externalIPs, no externalName: traffic that is for others
-    names.SERVICE: _spec(
+    tokens.SERVICE: _spec(
         *("type", "selector.**", "clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "sessionAffinity"),
         *(f"ports.{key}" for key in ("name", "port", "targetPort", "nodePort", "protocol", "appProtocol")),
         *("externalTrafficPolicy", "internalTrafficPolicy", "loadBalancerSourceRanges", "publishNotReadyAddresses"),
     ),
-    names.NAMESPACE: (),
-    names.RESOURCE_QUOTA: _spec("hard.**", "scopes", "scopeSelector.**"),
-    names.LIMIT_RANGE: _spec(
+    tokens.NAMESPACE: (),
+    tokens.RESOURCE_QUOTA: _spec("hard.**", "scopes", "scopeSelector.**"),
+    tokens.LIMIT_RANGE: _spec(
         "limits.type", *(f"limits.{key}.**" for key in ("default", "defaultRequest", "max", "min")),
         "limits.maxLimitRequestRatio.**",
     ),
-    names.NETWORK_POLICY: _spec("podSelector.**", "policyTypes", "ingress.**", "egress.**"),
+    tokens.NETWORK_POLICY: _spec("podSelector.**", "policyTypes", "ingress.**", "egress.**"),
     # no defaultBackend: it would get what is for others; no TLS: a Secret that no rule sees
-    names.INGRESS: _spec(
+    tokens.INGRESS: _spec(
         "ingressClassName", "rules.host", "rules.http.paths.path", "rules.http.paths.pathType",
         *(f"rules.http.paths.backend.service.{key}" for key in ("name", "port.name")),
     ),
     # no globalDefault: it would be every pod's on the cluster
-    names.PRIORITY_CLASS: ("value", "description", "preemptionPolicy"),
-    names.RUNTIME_CLASS: ("handler",),
+    tokens.PRIORITY_CLASS: ("value", "description", "preemptionPolicy"),
+    tokens.RUNTIME_CLASS: ("handler",),
     # a patch is seen in part only, so it may set nothing but these
-    names.NODE_PATCH: _spec("taints.key", "taints.value", "taints.effect"),
+    tokens.NODE_PATCH: _spec("taints.key", "taints.value", "taints.effect"),
     # no conversion: a webhook that sees every object of the kind
-    names.CUSTOM_RESOURCE_DEFINITION: _spec("group", "scope", "names.**", "versions.**"),
-    names.QUEUE: _spec(
+    tokens.CUSTOM_RESOURCE_DEFINITION: _spec("group", "scope", "names.**", "versions.**"),
+    tokens.QUEUE: _spec(
         "displayName", "parentQueue", "priority", "preemptMinRuntime", "reclaimMinRuntime",
         *(f"resources.{kind}.{key}" for kind in _QUEUED for key in ("quota", "limit", "overQuotaWeight")),
     ),
-    names.TOPOLOGY: _spec("levels.nodeLabel"),
-    names.VOLUME_CLAIM: _CLAIM,
-    names.ROLE: tuple(f"rules.{key}" for key in _RIGHTS),
+    tokens.TOPOLOGY: _spec("levels.nodeLabel"),
+    tokens.VOLUME_CLAIM: _CLAIM,
+    tokens.ROLE: tuple(f"rules.{key}" for key in _RIGHTS),
     # no aggregationRule: the rights would come from roles that no rule sees
-    names.CLUSTER_ROLE: tuple(f"rules.{key}" for key in _RIGHTS),
-    names.ROLE_BINDING: _BINDING,
-    names.CLUSTER_ROLE_BINDING: _BINDING,
+    tokens.CLUSTER_ROLE: tuple(f"rules.{key}" for key in _RIGHTS),
+    tokens.ROLE_BINDING: _BINDING,
+    tokens.CLUSTER_ROLE_BINDING: _BINDING,
     # no paramKind, and no resource rule that excludes: what is judged stands in the policy itself
-    names.ADMISSION_POLICY: _spec(
+    tokens.ADMISSION_POLICY: _spec(
         "failurePolicy",
         *("matchConstraints.namespaceSelector.matchLabels.**", "matchConstraints.resourceRules.**"),
         *("matchConditions.**", "variables.**", "validations.**"),
     ),
-    names.ADMISSION_BINDING: _spec("policyName", "validationActions"),
-    names.POD: _spec("**"),
-    names.POD_TEMPLATE: ("template.**",),
-    names.REPLICATION_CONTROLLER: _spec("minReadySeconds", "replicas", "selector.**", "template.**"),
-    names.REPLICA_SET: _spec("minReadySeconds", "replicas", "selector.**", "template.**"),
-    names.DEPLOYMENT: _spec(
+    tokens.ADMISSION_BINDING: _spec("policyName", "validationActions"),
+    tokens.POD: _spec("**"),
+    tokens.POD_TEMPLATE: ("template.**",),
+    tokens.REPLICATION_CONTROLLER: _spec("minReadySeconds", "replicas", "selector.**", "template.**"),
+    tokens.REPLICA_SET: _spec("minReadySeconds", "replicas", "selector.**", "template.**"),
+    tokens.DEPLOYMENT: _spec(
         "minReadySeconds", "paused", "progressDeadlineSeconds", "replicas", "revisionHistoryLimit", "selector.**",
         "strategy.**", "template.**",
     ),
-    names.DAEMON_SET: _spec(
+    tokens.DAEMON_SET: _spec(
         "minReadySeconds", "revisionHistoryLimit", "selector.**", "template.**", "updateStrategy.**",
     ),
-    names.STATEFUL_SET: _spec(
+    tokens.STATEFUL_SET: _spec(
         "minReadySeconds", "ordinals.**", "persistentVolumeClaimRetentionPolicy.**", "podManagementPolicy", "replicas",
         "revisionHistoryLimit", "selector.**", "serviceName", "template.**", "updateStrategy.**",
         *(f"volumeClaimTemplates.{field}" for field in ("apiVersion", "kind", *_CLAIM)),
     ),
-    names.JOB: _spec(*_JOB),
-    names.CRON_JOB: _spec(
+    tokens.JOB: _spec(*_JOB),
+    tokens.CRON_JOB: _spec(
         "concurrencyPolicy", "failedJobsHistoryLimit", "schedule", "startingDeadlineSeconds",
         "successfulJobsHistoryLimit", "suspend", "timeZone", "jobTemplate.metadata.labels.**",
         "jobTemplate.metadata.annotations.**", *(f"jobTemplate.spec.{field}" for field in _JOB),
     ),
     # not valueYamlFiles and not postrender: values and objects that no rule sees; not reuseValues: those of before
-    names.RELEASE: (
+    tokens.RELEASE: (
         "atomic", "chart", "cleanupOnFail", "compat", "description", "disableCRDHooks", "disableOpenapiValidation",
         "disableWebhooks", "lint", "maxHistory", "name", "namespace", "skipAwait", "skipCrds", "timeout", "values.**",
         "version", "waitForJobs", *(f"repositoryOpts.{key}" for key in ("repo", "caFile", "username", "password")),

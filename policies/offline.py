@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = load(options.config, LIMITS) if options.config else config_for(options.stack)
         resources = resources_of(json.loads(options.state.read_text(encoding="utf-8")))
-    except (ConfigError, StateError, OSError, json.JSONDecodeError) as error:
+    except (ConfigError, OSError, ValueError, RecursionError) as error:
         print(f"{options.state}: {error}", file=sys.stderr)
         return 2
     results = evaluate(resources, config, today=options.today)

@@ -29,10 +29,10 @@ from pulumi_policy import PolicyResource as EngineResource
 from names import Object
 from policies.config import LEVELS, Limits, PolicyConfig, alias, own_file, schema
 from policies.inventory import Inventory, PolicyResource
-from policies.names import OURS
 from policies.plain import plain_properties
 from policies.rule import Rule, Scene, Shared, Stage
 from policies.rules import RULES
+from tokens import OURS
 
 NAME = "gpu-tenancy"
 STACK_VARIABLE = "PULUMI_STACK"
@@ -88,8 +88,8 @@ class Seen:
         return waiting
 
     def components(self) -> Inventory:
-        """Return our components that were registered until now: those that a resource stands below came before it, and
-        no rule of the resource stage looks at anything else."""
+        """Return our components seen so far. Parents register first, and no rule of the resource stage looks at
+        anything else."""
         return self._around
 
     def stack(self, resources: list[EngineResource]) -> Inventory:

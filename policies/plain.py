@@ -9,31 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from math import isfinite
+from sys import float_info
 from typing import Final, TypeAlias
 
 from pulumi.output import Unknown as SdkUnknown
 from pulumi_policy import proxy
 
 from capacity import parse_quantity
-from preview.values import OUTPUT_SIGNATURE, SECRET_SIGNATURE, SIGNATURE_KEY
+from preview.values import OUTPUT_SIGNATURE, SECRET_SIGNATURE, SIGNATURE_KEY, is_known
 
 Number: TypeAlias = int | float
-
-_SENTINELS: Final = frozenset(
-    {
-        proxy.UNKNOWN_BOOLEAN_VALUE,
-        proxy.UNKNOWN_NUMBER_VALUE,
-        proxy.UNKNOWN_STRING_VALUE,
-        proxy.UNKNOWN_ARRAY_VALUE,
-        proxy.UNKNOWN_ASSET_VALUE,
-        proxy.UNKNOWN_ARCHIVE_VALUE,
-        proxy.UNKNOWN_OBJECT_VALUE,
-    }
-)
-# what the lab and `pulumi policy analyze` write in the place of a value; the lab adds a hash to a secret
-_UNKNOWN_TEXT: Final = "[unknown]"
-_SECRET_PREFIX: Final = "[secret]"
 
 
 class Unknown:
@@ -55,8 +40,7 @@ def plain(value: object) -> object:
     if isinstance(value, (Unknown, SdkUnknown)):
         return UNKNOWN
     if isinstance(value, str):
-        hidden = value in _SENTINELS or value == _UNKNOWN_TEXT or value.startswith(_SECRET_PREFIX)
-        return UNKNOWN if hidden else value
+        return value if is_known(value) else UNKNOWN
     if isinstance(value, Mapping):
         if SIGNATURE_KEY in value:
             return _signed(value)
@@ -128,9 +112,9 @@ def maybe_number(properties: Mapping[str, object], *path: str) -> Number | None:
     value = get(properties, *path)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
-        raise _wrong(path, "a number", value)
     # the engine's wire format knows only doubles
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= float_info.max:
+        raise _wrong(path, "a number", value)
     return int(value) if float(value).is_integer() else value
 
 

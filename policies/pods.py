@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from math import isfinite, nan
 from typing import Final
 
-from names import KAI_QUEUE_LABEL
-from policies import names
+import tokens
+from names import GPU_FRACTION, GPU_MEMORY_ASKED, KAI_QUEUE_LABEL
 from policies.inventory import PolicyResource
 from policies.plain import Number, Unreadable, get, mapping, mappings, maybe_text
 
@@ -19,11 +19,11 @@ _DIGITS: Final = re.compile(r"[0-9]+")
 
 def pod_template(workload: PolicyResource) -> Mapping[str, object]:
     """Return the pod (`metadata` and `spec`) that a workload makes."""
-    if workload.type == names.POD:
+    if workload.type == tokens.POD:
         return workload.properties
-    if workload.type == names.POD_TEMPLATE:
+    if workload.type == tokens.POD_TEMPLATE:
         return mapping(workload.properties, "template")
-    if workload.type == names.CRON_JOB:
+    if workload.type == tokens.CRON_JOB:
         return mapping(workload.properties, "spec", "jobTemplate", "spec", "template")
     return mapping(workload.properties, "spec", "template")
 
@@ -68,7 +68,7 @@ def _gpus(container: Mapping[str, object]) -> Number:
         # the way has dots of its own, so read it in one step
         _count(name, get(limits if name in limits else requests, name))
         for name in asked_resources(container)
-        if name.startswith(names.GPU_PREFIXES)
+        if name.startswith(tokens.GPU_PREFIXES)
     )
 
 
@@ -106,8 +106,8 @@ def uses_gpu(workload: PolicyResource) -> bool:
     """Say whether a workload's pods ask for a GPU or for a part of one."""
     return (
         gpu_request(workload) > 0
-        or annotation(workload, names.FRACTION_ANNOTATION) is not None
-        or annotation(workload, names.GPU_MEMORY_ANNOTATION) is not None
+        or annotation(workload, GPU_FRACTION) is not None
+        or annotation(workload, GPU_MEMORY_ASKED) is not None
     )
 
 

@@ -44,10 +44,10 @@ class Change:
 
 
 def changes(old: Facts, new: Facts, *, usage: Usage | None = None) -> tuple[Change, ...]:
-    """Return what changes for whom, the gravest first; of what is said twice of one tenant the graver one.
+    """Return what changes for whom, the gravest first. If two say the same of one tenant, the graver one counts.
 
-    A fact that only one side has is not compared: what is not known is not concluded from. `usage` says what runs now;
-    without it, whatever depends on that counts as a loss.
+    A fact that only one side has is unknown on the other, so it is not compared. `usage` says what runs now. Without
+    it, whatever depends on that counts as a loss.
     """
     found = [
         *_of_the_stack(old, new, usage),

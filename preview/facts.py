@@ -13,6 +13,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Annotated, Final, TypeAlias, Union, get_args, get_origin
 
 from pydantic import JsonValue
@@ -153,11 +154,10 @@ def replicas(pool: Known) -> int | None:
 
 def field_paths(kind: type[Section] = Platform) -> Iterator[str]:
     """Yield the path of every field that a user can edit, like `teams.*.vcluster.backingStore`; `*` is any name."""
-    for name, found in kind.model_fields.items():
-        alias, inner = found.alias or name, found.annotation
-        if sections := _sections(inner):
+    for alias, sections, by_name in _shape(kind):
+        if sections:
             yield from (f"{alias}.{path}" for path in _once(sections))
-        elif by_name := _sections(_by_name(inner)):
+        elif by_name:
             yield from (f"{alias}.*.{path}" for path in _once(by_name))
         else:
             yield alias
@@ -171,12 +171,11 @@ def _once(sections: tuple[type[Section], ...]) -> Iterator[str]:
 def _values(kind: type[Section], data: JsonValue) -> Iterator[tuple[str, JsonValue]]:
     """Yield every field below a section with its value; None for all of a section that is not there."""
     given = data if isinstance(data, dict) else {}
-    for name, found in kind.model_fields.items():
-        alias, inner = found.alias or name, found.annotation
+    for alias, sections, by_name in _shape(kind):
         value = given.get(alias)
-        if sections := _sections(inner):
+        if sections:
             yield from ((f"{alias}.{path}", item) for path, item in _of_any(sections, value))
-        elif by_name := _sections(_by_name(inner)):
+        elif by_name:
             for key, section in value.items() if isinstance(value, dict) else ():
                 yield from ((f"{alias}.{key}.{path}", item) for path, item in _of_any(by_name, section))
         else:
@@ -191,6 +190,16 @@ def _of_any(sections: tuple[type[Section], ...], value: JsonValue) -> Iterator[t
 def _dump(section: Section) -> JsonValue:
     found: JsonValue = section.model_dump(mode="json", by_alias=True)
     return found
+
+
+@cache
+def _shape(kind: type[Section]) -> tuple[tuple[str, tuple[type[Section], ...], tuple[type[Section], ...]], ...]:
+    """The fields of a section by the name that users write, each with the sections that it, or each of its entries, is.
+
+    Reading types is slow, and every team has the same ones.
+    """
+    fields = ((found.alias or name, found.annotation) for name, found in kind.model_fields.items())
+    return tuple((alias, _sections(inner), _sections(_by_name(inner))) for alias, inner in fields)
 
 
 def _sections(kind: object) -> tuple[type[Section], ...]:

@@ -17,29 +17,17 @@ from typing import Final
 
 import names
 import releases
+import tokens
 from preview.changes import Change, changes
 from preview.facts import Facts
 from preview.judges import machines, slots
 from preview.judges.numbers import gpus
 from preview.kinds import OF_THE_STACK, Allow
-from preview.observed import (
-    COMPONENT,
-    INSTALLED_HOST,
-    KAI_SCHEDULER,
-    NAMESPACE,
-    RELEASE,
-    SLURM,
-    TEAM,
-    VIRTUAL_CLUSTER,
-    facts_after,
-    facts_before,
-)
+from preview.observed import facts_after, facts_before
 from preview.steps import Object, Op, Preview, Step
 from preview.usage import Usage, Use
 from preview.values import UnreadableError, get, plain, text
 from settings.models import Override
-
-QUEUE: Final = f"kubernetes:{names.QUEUE_API_VERSION}:Queue"
 
 _IF_MEANT: Final = "; if that is meant"
 
@@ -168,37 +156,34 @@ def suggested(team: str, change: Allow, today: date) -> str:
 _HARMLESS: Final = frozenset(
     {
         # what bounds or serves a tenant and holds nothing of its own; a bound that goes is the policy pack's
-        "kubernetes:core/v1:ConfigMap",
-        "kubernetes:core/v1:LimitRange",
-        "kubernetes:core/v1:NodePatch",
-        "kubernetes:core/v1:ResourceQuota",
-        "kubernetes:core/v1:Secret",
-        "kubernetes:core/v1:Service",
-        "kubernetes:core/v1:ServiceAccount",
-        "kubernetes:networking.k8s.io/v1:NetworkPolicy",
-        "kubernetes:node.k8s.io/v1:RuntimeClass",
-        "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole",
-        "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding",
-        "kubernetes:rbac.authorization.k8s.io/v1:Role",
-        "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding",
-        "kubernetes:scheduling.k8s.io/v1:PriorityClass",
-        "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy",
-        "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicyBinding",
-        "kubernetes:batch/v1:Job",
+        tokens.CONFIG_MAP,
+        tokens.LIMIT_RANGE,
+        tokens.NODE_PATCH,
+        tokens.RESOURCE_QUOTA,
+        tokens.SECRET,
+        tokens.SERVICE,
+        tokens.SERVICE_ACCOUNT,
+        tokens.NETWORK_POLICY,
+        tokens.RUNTIME_CLASS,
+        tokens.CLUSTER_ROLE,
+        tokens.CLUSTER_ROLE_BINDING,
+        tokens.ROLE,
+        tokens.ROLE_BINDING,
+        tokens.PRIORITY_CLASS,
+        tokens.ADMISSION_POLICY,
+        tokens.ADMISSION_BINDING,
+        tokens.JOB,
         "kubernetes:networking.k8s.io/v1:Ingress",
         # kept on the cluster when it is deleted here (components/team/kai_scheduler.py)
         "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinitionPatch",
-        "pulumi:pulumi:Stack",
+        tokens.STACK,
     }
 )
 """Types whose deletion or replacement loses nothing that a tenant keeps or runs. A type that is neither here nor judged
 below is not known, and its deletion is refused."""
-_JUDGED: Final = frozenset({NAMESPACE, QUEUE, RELEASE})
+_JUDGED: Final = frozenset({tokens.NAMESPACE, tokens.QUEUE, tokens.RELEASE})
 _PROVIDER: Final = "pulumi:providers:"
 _COMMANDS: Final = ("command:local:Command", "command:remote:Command")
-_DEPLOYMENT: Final = "kubernetes:apps/v1:Deployment"
-_CLAIM: Final = "kubernetes:core/v1:PersistentVolumeClaim"
-_CRD: Final = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,11 +221,11 @@ class _Steps:
             if not slots.comes_and_goes(self.before.tenants.get(team, {}), self._use(team)):
                 reason = f"{change}s {what}, and with it everything in the team's virtual cluster"
                 yield from self._unless(team, change, reason, about=_WHOLE)
-        elif step.type == QUEUE:
+        elif step.type == tokens.QUEUE:
             yield from self._queue(step, inputs, what)
         elif step.type in _COMMANDS:
             yield from self._command(step, inputs, what)
-        elif step.type in (_DEPLOYMENT, _CLAIM) and _labelled(inputs) and _workload(inputs):
+        elif step.type in (tokens.DEPLOYMENT, tokens.VOLUME_CLAIM) and _labelled(inputs) and _workload(inputs):
             yield from self._workload(step, inputs, what)
         elif not _loses_nothing(step):
             owner = _labelled(inputs)
@@ -275,7 +260,9 @@ class _Steps:
         if not inputs.get("delete"):
             return
         chain = step.type_chain
-        change: Allow | None = "anotherCluster" if INSTALLED_HOST in chain else "slurm" if SLURM in chain else None
+        change: Allow | None = (
+            "anotherCluster" if tokens.INSTALLED_HOST in chain else "slurm" if tokens.SLURM_CLUSTER in chain else None
+        )
         if change is None:
             reason = f"{step.op}s {what}, and this program has no word on what is lost with it"
             yield Refusal(team="", change="unknown", reason=reason, about=step.urn)
@@ -287,9 +274,9 @@ class _Steps:
     def _workload(self, step: Step, inputs: Object, what: str) -> Iterator[Refusal]:
         """A workload's Deployment that is deleted, or its volume that is deleted or made anew."""
         team, name = _labelled(inputs), _workload(inputs)
-        if self._whole_workload_goes(team, name) or (step.type == _DEPLOYMENT and step.op is Op.REPLACE):
+        if self._whole_workload_goes(team, name) or (step.type == tokens.DEPLOYMENT and step.op is Op.REPLACE):
             return
-        if step.type == _DEPLOYMENT:
+        if step.type == tokens.DEPLOYMENT:
             reason, about = f"deletes {what}, and with it workload {name}", f"workload {name}"
             yield from self._unless(team, "lowerLimit", reason, about=about)
         else:
@@ -313,21 +300,21 @@ class _Steps:
 
 
 def _loses_nothing(step: Step) -> bool:
-    if step.type.startswith((COMPONENT, _PROVIDER)) or step.type in _HARMLESS or step.type in _JUDGED:
+    if step.type.startswith((tokens.OURS, _PROVIDER)) or step.type in _HARMLESS or step.type in _JUDGED:
         return True
     # KAI's operator waits for this one, and nobody makes an object of it
-    return step.type == _CRD and KAI_SCHEDULER in step.type_chain
+    return step.type == tokens.CUSTOM_RESOURCE_DEFINITION and tokens.KAI_SCHEDULER in step.type_chain
 
 
 def _tenant(type_: str, inputs: Object) -> str | None:
     """The team that stands and falls with a resource: its components, its namespace, its vCluster."""
-    if type_ == TEAM:
+    if type_ == tokens.TEAM:
         return text(inputs, "name") or "?"
-    if type_ == VIRTUAL_CLUSTER:
+    if type_ == tokens.VIRTUAL_CLUSTER:
         return text(inputs, "team") or "?"
-    if type_ == NAMESPACE:
+    if type_ == tokens.NAMESPACE:
         return _team_of_namespace(text(inputs, "metadata", "name"))
-    if type_ == RELEASE and text(inputs, "chart").rpartition("/")[2].startswith("vcluster"):
+    if type_ == tokens.RELEASE and text(inputs, "chart").rpartition("/")[2].startswith("vcluster"):
         return _team_of_namespace(text(inputs, "namespace"))
     return None
 
@@ -353,7 +340,7 @@ def _workload(inputs: Object) -> str:
 
 def _across_lines(step: Step, old: Object, new: Object) -> Iterator[Refusal]:
     """A KAI that would be upgraded in place from one line to another: Helm can't, whatever the overrides say."""
-    if step.type != RELEASE or "kai-scheduler" not in text(new, "chart"):
+    if step.type != tokens.RELEASE or "kai-scheduler" not in text(new, "chart"):
         return
     before, after = text(old, "version"), text(new, "version")
     if before == after:

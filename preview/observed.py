@@ -12,26 +12,11 @@ from typing import Final, TypeAlias
 
 from pydantic import JsonValue
 
+import tokens
 from names import team_namespace
 from preview.facts import BLUE_GREEN, CANARY_OF, CLUSTER_UID, HARD, MADE, REPLICAS, Facts, bounds, made
 from preview.steps import Op, Preview, Step
 from preview.values import UnreadableError, get, plain, text
-
-COMPONENT: Final = "gpu-tenancy:index:"
-"""How the type of every component of this program begins."""
-TEAM: Final = "gpu-tenancy:index:Team"
-NODE_POOL: Final = "gpu-tenancy:index:NodePool"
-HOST_CLUSTER: Final = "gpu-tenancy:index:HostCluster"
-GPU_SOFTWARE: Final = "gpu-tenancy:index:GpuSoftware"
-INSTALLED_HOST: Final = "gpu-tenancy:index:InstalledHost"
-SLURM: Final = "gpu-tenancy:index:SlurmCluster"
-WORKLOADS: Final = "gpu-tenancy:index:Workloads"
-VIRTUAL_CLUSTER: Final = "gpu-tenancy:index:VirtualCluster"
-KAI_SCHEDULER: Final = "gpu-tenancy:index:KaiScheduler"
-RELEASE: Final = "kubernetes:helm.sh/v3:Release"
-RESOURCE_QUOTA: Final = "kubernetes:core/v1:ResourceQuota"
-SERVICE: Final = "kubernetes:core/v1:Service"
-NAMESPACE: Final = "kubernetes:core/v1:Namespace"
 
 _TEAM_FIELDS: Final = {
     "pool": "pool",
@@ -203,31 +188,31 @@ class _Collector:
 
 
 _READERS: Final[Mapping[str, Callable[[_Collector, Inputs], None]]] = {
-    TEAM: _Collector.team,
-    VIRTUAL_CLUSTER: _Collector.virtual_cluster,
-    NODE_POOL: _Collector.pool,
-    HOST_CLUSTER: _Collector.host_cluster,
-    INSTALLED_HOST: _Collector.installed_host,
-    SLURM: _Collector.slurm,
-    WORKLOADS: _Collector.workloads,
-    GPU_SOFTWARE: _Collector.software,
-    KAI_SCHEDULER: _Collector.scheduler,
-    RELEASE: _Collector.release,
-    RESOURCE_QUOTA: _Collector.quota,
-    SERVICE: _Collector.service,
+    tokens.TEAM: _Collector.team,
+    tokens.VIRTUAL_CLUSTER: _Collector.virtual_cluster,
+    tokens.NODE_POOL: _Collector.pool,
+    tokens.HOST_CLUSTER: _Collector.host_cluster,
+    tokens.INSTALLED_HOST: _Collector.installed_host,
+    tokens.SLURM_CLUSTER: _Collector.slurm,
+    tokens.TEAM_WORKLOADS: _Collector.workloads,
+    tokens.GPU_SOFTWARE: _Collector.software,
+    tokens.KAI_SCHEDULER: _Collector.scheduler,
+    tokens.RELEASE: _Collector.release,
+    tokens.RESOURCE_QUOTA: _Collector.quota,
+    tokens.SERVICE: _Collector.service,
 }
 
 
 _TELLS_ITSELF: Final = {
-    TEAM: "name",
-    VIRTUAL_CLUSTER: "team",
-    NODE_POOL: "name",
-    HOST_CLUSTER: "hostProvider",
-    INSTALLED_HOST: "provider",
-    SLURM: "host",
-    WORKLOADS: "workloads",
-    GPU_SOFTWARE: "stack",
-    KAI_SCHEDULER: "line",
+    tokens.TEAM: "name",
+    tokens.VIRTUAL_CLUSTER: "team",
+    tokens.NODE_POOL: "name",
+    tokens.HOST_CLUSTER: "hostProvider",
+    tokens.INSTALLED_HOST: "provider",
+    tokens.SLURM_CLUSTER: "host",
+    tokens.TEAM_WORKLOADS: "workloads",
+    tokens.GPU_SOFTWARE: "stack",
+    tokens.KAI_SCHEDULER: "line",
 }
 """A fact that is among a component's outputs where all of them are: an older program kept only some."""
 
@@ -270,7 +255,7 @@ def facts_in_state(resources: Mapping[str, object]) -> Facts | None:
         if not isinstance(entry, dict) or not isinstance(outputs := entry.get("outputs"), dict):
             continue
         kind = str(entry.get("type"))
-        if kind == NAMESPACE and get(outputs, "metadata", "name") == "kube-system":
+        if kind == tokens.NAMESPACE and get(outputs, "metadata", "name") == "kube-system":
             found.stack[CLUSTER_UID] = get(outputs, "metadata", "uid")
         elif (read := _READERS.get(kind)) and _TELLS_ITSELF.get(kind, "") in ("", *outputs):
             try:

@@ -17,6 +17,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from lenient import texts
 from preview.steps import OPS, Diagnostic, Object, Op, PolicyResult, Preview, Step, Violation, merged
 
 
@@ -51,7 +52,7 @@ class _Builder:
             old=_object(before.get("inputs")) if before else None,
             new=_object(after.get("inputs")) if after and op is not Op.DELETE else None,
             changed=tuple(sorted(detailed)),
-            replace_reasons=_texts(reasons),
+            replace_reasons=tuple(texts(reasons)),
             parent=_text((after or before).get("parent")) or None,
             note=_text(raw.get("note")),
         )
@@ -87,10 +88,6 @@ def _object(value: JsonValue) -> Object:
 
 def _text(value: JsonValue) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _texts(value: JsonValue) -> tuple[str, ...]:
-    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
 def read_preview(text: str, *, where: str = "preview") -> Preview:
@@ -190,6 +187,10 @@ def _values(text: str, where: str, *, begins: str) -> list[JsonValue]:
             place = f"line {error.lineno}, column {error.colno}"
             message = f"{where}: is not JSON at {place}; was its writer stopped in the middle?"
             raise PreviewError(message) from None
+        except (ValueError, RecursionError):
+            line = text.count("\n", 0, position) + 1
+            message = f"{where}: what begins at line {line} has a number or a depth that nobody writes"
+            raise PreviewError(message) from None
         values.append(value)
 
 
@@ -231,9 +232,9 @@ def _event(builder: _Builder, event: Object, where: str) -> None:
         )
     for name in ("policyAnalyzeSummaryEvent", "policyAnalyzeStackSummaryEvent"):
         summary = _object(event.get(name))
-        for passed in _texts(summary.get("passed")):
+        for passed in texts(summary, "passed"):
             builder.passed[passed] = builder.passed.get(passed, 0) + 1
-        for failed in _texts(summary.get("failed")):
+        for failed in texts(summary, "failed"):
             builder.failed[failed] = builder.failed.get(failed, 0) + 1
     if _object(event.get("diagnosticEvent")):
         _diagnostic(builder, _object(event.get("diagnosticEvent")))
@@ -251,7 +252,7 @@ def _diagnostic(builder: _Builder, raw: Object) -> None:
 
 
 def _plain(text: str) -> str:
-    """Without the engine's colour marks, like `<{%reset%}>`."""
+    """Take out the engine's colour marks, like `<{%reset%}>`."""
     while (start := text.find("<{%")) >= 0 and (end := text.find("%}>", start)) >= 0:
         text = text[:start] + text[end + 3 :]
     return text

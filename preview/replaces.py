@@ -15,35 +15,36 @@ from typing import Final
 
 from pydantic import JsonValue
 
+import tokens
 from preview.differences import Path, differences, written
 
 _SELECTOR: Final = ("spec.selector",)
 FORCED: Final[Mapping[str, tuple[str, ...]]] = {
-    "kubernetes:core/v1:ConfigMap": ("data", "binaryData"),
-    "kubernetes:core/v1:Secret": ("type", "data", "stringData"),
-    "kubernetes:core/v1:Service": ("spec.clusterIP",),
-    "kubernetes:core/v1:ResourceQuota": ("spec.scopes",),
-    "kubernetes:core/v1:Pod": ("spec",),
-    "kubernetes:core/v1:PersistentVolumeClaim": (
+    tokens.CONFIG_MAP: ("data", "binaryData"),
+    tokens.SECRET: ("type", "data", "stringData"),
+    tokens.SERVICE: ("spec.clusterIP",),
+    tokens.RESOURCE_QUOTA: ("spec.scopes",),
+    tokens.POD: ("spec",),
+    tokens.VOLUME_CLAIM: (
         "spec.accessModes",
         "spec.selector",
         "spec.storageClassName",
         "spec.volumeName",
     ),
-    "kubernetes:apps/v1:Deployment": _SELECTOR,
-    "kubernetes:apps/v1:DaemonSet": _SELECTOR,
-    "kubernetes:apps/v1:StatefulSet": (
+    tokens.DEPLOYMENT: _SELECTOR,
+    tokens.DAEMON_SET: _SELECTOR,
+    tokens.STATEFUL_SET: (
         "spec.podManagementPolicy",
         "spec.revisionHistoryLimit",
         "spec.selector",
         "spec.serviceName",
         "spec.volumeClaimTemplates",
     ),
-    "kubernetes:batch/v1:Job": ("spec.completions", "spec.parallelism", "spec.selector", "spec.template"),
-    "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding": ("roleRef",),
-    "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding": ("roleRef",),
+    tokens.JOB: ("spec.completions", "spec.parallelism", "spec.selector", "spec.template"),
+    tokens.ROLE_BINDING: ("roleRef",),
+    tokens.CLUSTER_ROLE_BINDING: ("roleRef",),
     "kubernetes:storage.k8s.io/v1:StorageClass": ("parameters", "provisioner"),
-    "kubernetes:helm.sh/v3:Release": ("name", "namespace"),
+    tokens.RELEASE: ("name", "namespace"),
 }
 """Properties that the provider never updates in place, by type."""
 _NAME: Final = ("metadata.name", "metadata.namespace")
@@ -68,7 +69,7 @@ def reasons(
     before, after = trigger
     if before is not None and after is not None and before != after:
         return (TRIGGER,)
-    forced = (*FORCED.get(type_, ()), *(_NAME if type_.startswith("kubernetes:") else ()), *on_changes)
+    forced = (*FORCED.get(type_, ()), *(_NAME if type_.startswith(tokens.KUBERNETES) else ()), *on_changes)
     found = [each.path for each in differences(old, new)]
     return tuple(written(path) for path in found if any(_touches(path, name) for name in forced))
 

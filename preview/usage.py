@@ -13,17 +13,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, TypeAlias
 
-from pydantic import JsonValue
-
 from capacity import amount_of, asked_by, resources_of
-from names import GPU, KAI_QUEUE_LABEL, team_namespace
+from lenient import Json, namespace, rows, table, text
+from names import ENDED, GPU, GPU_FRACTION, GPU_FRACTION_DEVICES, GPU_MEMORY_ASKED, KAI_QUEUE_LABEL, team_namespace
 from preview.facts import GPU_BOUND
-from preview.values import get
 from settings.types import MOST_GPUS
 
 _NAMESPACE: Final = team_namespace("")
-_OVER: Final = ("Succeeded", "Failed")
-"""Phases in which a pod holds nothing any more."""
 _CONTROL_PLANE: Final = ("app", "vcluster")
 """vCluster's own label on its control plane, which is no tenant's pod (VC@v0.36.1:chart/templates/statefulset.yaml)."""
 
@@ -57,19 +53,22 @@ def usage_of(content: object) -> dict[str, Use]:
 
     kubectl get resourcequota,pods -A -o json
     """
-    if isinstance(content, Mapping) and isinstance(items := content.get("items"), list):
-        return _of_list([item for item in items if isinstance(item, dict)])
-    if isinstance(content, Mapping) and all(type(value) in (int, float) for value in content.values()):
-        return {str(team): Use(bounds={GPU_BOUND: Decimal(str(value))}) for team, value in content.items()}
+    said = table(content)
+    if isinstance(said.get("items"), list):
+        return _of_list(rows(said, "items"))
+    numbers = {team: amount_of(value) for team, value in said.items() if not isinstance(value, str)}
+    gpus = {team: number for team, number in numbers.items() if number is not None and number >= 0}
+    if isinstance(content, Mapping) and len(gpus) == len(said):
+        return {team: Use(bounds={GPU_BOUND: number}) for team, number in gpus.items()}
     message = (
         'must be {"team": GPUs, ...} or a list from kubectl; write it with: kubectl get resourcequota,pods -A -o json'
     )
     raise UsageError(message)
 
 
-def _of_list(items: list[dict[str, JsonValue]]) -> dict[str, Use]:
+def _of_list(items: list[Json]) -> dict[str, Use]:
     found: dict[str, Use] = {}
-    pods: dict[str, list[dict[str, JsonValue]]] = {}
+    pods: dict[str, list[Json]] = {}
     for item in items:
         team = _team(item)
         kind = item.get("kind")
@@ -90,59 +89,52 @@ def _of_list(items: list[dict[str, JsonValue]]) -> dict[str, Use]:
     return found
 
 
-def _team(item: Mapping[str, JsonValue]) -> str | None:
-    namespace = get(item, "metadata", "namespace")
-    if not isinstance(namespace, str) or not namespace.startswith(_NAMESPACE):
-        return None
-    return namespace.removeprefix(_NAMESPACE)
+def _team(item: Json) -> str | None:
+    space = namespace(item)
+    return space.removeprefix(_NAMESPACE) if space.startswith(_NAMESPACE) else None
 
 
-def _used(quota: Mapping[str, JsonValue]) -> dict[str, Decimal]:
-    used = get(quota, "status", "used")
-    found = {}
-    for key, value in used.items() if isinstance(used, dict) else ():
-        known = amount_of(value)
-        if known is not None:
-            found[key] = known
-    return found
+def _used(quota: Json) -> dict[str, Decimal]:
+    amounts = {key: amount_of(value) for key, value in table(quota, "status", "used").items()}
+    return {key: amount for key, amount in amounts.items() if amount is not None}
 
 
-def use_of_pods(pods: Iterable[Mapping[str, JsonValue]]) -> Use:
+def use_of_pods(pods: Iterable[Json]) -> Use:
     """Return what pods of one tenant hold: GPUs, nodes, queues. Those that are over hold nothing."""
     nodes: dict[str, int] = {}
     queues: dict[str, Decimal] = {}
     gpus = Decimal(0)
     for pod in pods:
-        labels = get(pod, "metadata", "labels")
+        labels = table(pod, "metadata", "labels")
         label, value = _CONTROL_PLANE
-        if get(pod, "status", "phase") in _OVER or (isinstance(labels, dict) and labels.get(label) == value):
+        if text(pod, "status", "phase") in ENDED or labels.get(label) == value:
             continue
-        node, holds = get(pod, "spec", "nodeName"), _gpus(pod)
-        if not isinstance(node, str) or not node:
+        node, holds = text(pod, "spec", "nodeName"), _gpus(pod)
+        if not node:
             continue  # it waits: it holds nothing yet
         nodes[node] = nodes.get(node, 0) + 1
         gpus += holds
-        queue = labels.get(KAI_QUEUE_LABEL) if isinstance(labels, dict) else None
-        if isinstance(queue, str):
+        queue = text(labels, KAI_QUEUE_LABEL)
+        if queue:
             queues[queue] = queues.get(queue, Decimal(0)) + holds
     return Use(bounds={GPU_BOUND: gpus}, nodes=nodes, queues=queues)
 
 
-def _gpus(pod: Mapping[str, JsonValue]) -> Decimal:
+def _gpus(pod: Json) -> Decimal:
     """GPUs that a pod holds: whole ones, or its fraction of one."""
-    annotations = get(pod, "metadata", "annotations")
-    if isinstance(annotations, dict) and "gpu-fraction" in annotations:
-        share = amount_of(annotations["gpu-fraction"])
+    annotations = table(pod, "metadata", "annotations")
+    if GPU_FRACTION in annotations:
+        share = amount_of(annotations[GPU_FRACTION])
         # a team writes what it likes there: less than nothing would hide what its other pods hold
         return _devices(annotations) * (share if share is not None and 0 < share <= 1 else Decimal(1))
-    if isinstance(annotations, dict) and "gpu-memory" in annotations:
+    if GPU_MEMORY_ASKED in annotations:
         return _devices(annotations)  # how much of which GPU it is stands nowhere here: at most one of each
-    spec = get(pod, "spec")
+    spec = table(pod, "spec")
     counted = (key for key in resources_of(spec) if key == GPU or key.startswith("nvidia.com/mig-"))
     return sum((asked_by(spec, key) for key in counted), Decimal(0))
 
 
-def _devices(annotations: Mapping[str, JsonValue]) -> Decimal:
+def _devices(annotations: Json) -> Decimal:
     """How many GPUs a pod has a share of."""
-    found = amount_of(annotations.get("gpu-fraction-num-devices"))
+    found = amount_of(annotations.get(GPU_FRACTION_DEVICES))
     return found if found is not None and 1 <= found <= MOST_GPUS else Decimal(1)

@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from capacity import parse_quantity
+from capacity import UNLIMITED, amount_of
 
 SIGNATURE_KEY: Final = "4dabf18193072939515e22adb298388d"
 """How the engine marks a value's kind inside plain data (pulumi sdk/go/common/resource/properties.go)."""
@@ -20,6 +20,9 @@ SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"
 """The mark's word for a secret: its value lies beside the mark, or its ciphertext."""
 OUTPUT_SIGNATURE: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 """The mark's word for an output value."""
+SECRET: Final = "[secret]"
+UNKNOWN: Final = "[unknown]"
+"""What the lab and `pulumi policy analyze` put in the place of a value; the lab adds a salted hash to a secret."""
 UNKNOWN_MARKS: Final = frozenset(
     {
         "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",  # a boolean
@@ -29,12 +32,13 @@ UNKNOWN_MARKS: Final = frozenset(
         "030794c1-ac77-496b-92df-f27374a8bd58",  # an asset
         "e48ece36-62e2-4504-bad9-02848725956a",  # an archive
         "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",  # a mapping
-        "[unknown]",
+        UNKNOWN,
     }
 )
 """What stands in the place of a value that is not known at preview: the engine's marks (pulumi v3.259.0,
 sdk/go/common/resource/plugin/rpc.go), and the lab's."""
-_SECRET: Final = "[secret]"
+MOST: Final = 2**63 - 1
+"""The largest quantity (apimachinery, pkg/api/resource/quantity.go); what is more is cut down to it."""
 
 
 class UnreadableError(ValueError):
@@ -46,7 +50,7 @@ def plain(value: JsonValue) -> JsonValue:
     if isinstance(value, dict):
         if SIGNATURE_KEY in value:
             inner = value.get("value") if value[SIGNATURE_KEY] in (SECRET_SIGNATURE, OUTPUT_SIGNATURE) else None
-            return _SECRET if inner is None else plain(inner)
+            return SECRET if inner is None else plain(inner)
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list) else value
 
@@ -57,7 +61,7 @@ def is_known(value: JsonValue) -> bool:
         return SIGNATURE_KEY not in value and all(is_known(item) for item in value.values())
     if isinstance(value, list):
         return all(is_known(item) for item in value)
-    return not (isinstance(value, str) and (value in UNKNOWN_MARKS or value.startswith(_SECRET)))
+    return not (isinstance(value, str) and (value in UNKNOWN_MARKS or value.startswith(SECRET)))
 
 
 def known(value: JsonValue, where: str) -> JsonValue:
@@ -87,19 +91,16 @@ def text(inputs: Mapping[str, JsonValue], *path: str) -> str:
 
 
 def quantity(value: JsonValue, where: str) -> Decimal:
-    """Return a number or a Kubernetes quantity in its base unit. Raises `UnreadableError` when it is none."""
+    """Return a number or a Kubernetes quantity in its base unit; -1 says unlimited.
+
+    Raises `UnreadableError` when it is none, is below 0 otherwise, or is more than an API server takes.
+    """
     known(value, where)
-    try:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError
-        return Decimal(str(value)) if isinstance(value, int | float) else _decimal(value)
-    except ValueError:
+    found = amount_of(value)
+    if found is None or not (found == UNLIMITED or 0 <= found <= MOST):
         message = f"{where} must be a number or a quantity, got {value!r:.60}, so it can't be judged"
-        raise UnreadableError(message) from None
-
-
-def _decimal(value: str) -> Decimal:
-    return Decimal(-1) if value == "-1" else parse_quantity(value)
+        raise UnreadableError(message)
+    return found
 
 
 _VERSION: Final = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")

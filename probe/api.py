@@ -14,9 +14,8 @@ import ssl
 import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-Json = dict[str, Any]
+from probe.expect import Json
 
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 LOOPBACK = ("127.0.0.1", "::1")

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 SCHEMA_VERSION = "1.2"
-Facts = dict[str, Any]  # JSON as measured: its keys differ by driver, GPU and torch, so no tighter type fits
+Json = dict[str, Any]  # as an API server or a report says it
+Facts = Json  # as measured: its keys differ by driver, GPU and torch, so no tighter type fits
 
 
 MODES = ("whole", "fraction", "gpu-memory", "replica", "mig", "host", "cpu")
@@ -96,7 +97,7 @@ def number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-Rule = tuple[Callable[[Any], bool], str]
+Rule = tuple[Callable[[Any], bool], str]  # of a value that may be anything
 IS_TEXT: Rule = (lambda value: isinstance(value, str), "a string")
 IS_COUNT: Rule = (
     lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 1,

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from probe.expect import Json
 from probe.judge.findings import SEVERITIES
 from probe.why import made_here
-
-Json = dict[str, Any]
 
 THIRD_SECONDS = 10.0
 """How long a pod with no room is watched. KAI looks once a second and had placed pods with room within three."""
@@ -87,7 +85,7 @@ def finding(id_: str, severity: str, message: str, value: object, advice: str) -
     return {**found, "advice": advice, "gpu": None}
 
 
-def paired(expect: Mapping[str, Any], halves: Sequence[Json], rows: Sequence[Json], found: Sequence[Json]) -> Json:
+def paired(expect: Mapping[str, object], halves: Sequence[Json], rows: Sequence[Json], found: Sequence[Json]) -> Json:
     """The two halves and what they show together, as one report: the worst verdict of all."""
     worst = min((f["severity"] for f in found), key=SEVERITIES.index)
     ours = {"info": "pass", "unknown": "could-not-tell"}.get(worst, worst)

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from probe.expect import CPU, SCHEMA_VERSION, Expect, Facts
 from probe.gather.steps import STEPS, fake_reason
@@ -80,7 +79,7 @@ class Run:
         elif "error" in message:
             self.leave(message["at"], state="error", **{key: message[key] for key in ("error", "outOfMemory")})
 
-    def leave(self, at: float, **outcome: Any) -> None:
+    def leave(self, at: float, **outcome: object) -> None:
         how_far = f" after {json.dumps(self.partial)[:400]}" if self.partial and outcome["state"] != "done" else ""
         self.states[self.step].update(outcome, seconds=round(at - self.began, 2), detail=how_far)
         self.step = ""

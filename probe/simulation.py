@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 from probe.expect import Facts, ProbeInputError, load_json
 
 
-def overlay(base: Any, patch: Any) -> Any:
+def overlay(base: Facts, patch: Facts) -> Facts:
     """`patch` over `base`: objects merge, null removes, an object over a list changes the elements its keys number."""
+    merged = {**base, **{key: _over(base.get(key), value) for key, value in patch.items()}}
+    return {key: value for key, value in merged.items() if key not in patch or patch[key] is not None}
+
+
+def _over(base: object, patch: object) -> object:
     if isinstance(base, list) and isinstance(patch, dict):
         return list(overlay({str(index): value for index, value in enumerate(base)}, patch).values())
-    if not isinstance(base, dict) or not isinstance(patch, dict):
-        return patch
-    merged = {**base, **{key: overlay(base.get(key), value) for key, value in patch.items()}}
-    return {key: value for key, value in merged.items() if key not in patch or patch[key] is not None}
+    return overlay(base, patch) if isinstance(base, dict) and isinstance(patch, dict) else patch
 
 
 def load_simulation(path: str) -> Facts:

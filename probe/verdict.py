@@ -20,19 +20,19 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 if __package__ in (None, ""):  # started as a file: the package is the folder that it lies in
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from probe.api import Api, ConfigMap, Json
+from probe.api import Api, ConfigMap
+from probe.expect import Json
 from probe.pair import finding, judge_pair, judge_third, listing, paired, row
 from probe.watch import POLL_SECONDS, Asked, Watch, data_of
 
 FAILING = {"fail": ("fail", "could-not-tell"), "warn": ("fail", "could-not-tell", "warn")}
 
 
-def fails(verdict: str, expect: Mapping[str, Any]) -> bool:
+def fails(verdict: str, expect: Mapping[str, object]) -> bool:
     """Whether a verdict fails the deploy. GPUs that turn out fake do where the stack file says that they are real."""
     if verdict == "simulated":
         return not expect.get("fake")

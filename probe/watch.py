@@ -7,9 +7,9 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from probe.api import Api, Json
+from probe.api import Api
+from probe.expect import Json
 from probe.pair import THIRD_SECONDS, gpu_group, row
 from probe.why import how_far, made_here, why_no_report
 
@@ -49,7 +49,7 @@ class Watch:
 
     api: Api
     namespace: str
-    expect: Mapping[str, Any]
+    expect: Mapping[str, object]
     end: float
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from probe.expect import SCHEMA_VERSION
-
-Json = dict[str, Any]
+from probe.expect import SCHEMA_VERSION, Json
 
 REFUSED_BY_NODE = ("UnexpectedAdmissionError", "NodeAffinity", "Evicted")
 NOT_STARTED = ("FailedCreatePodSandBox", "FailedMount", "FailedAttachVolume", "Failed", "InspectFailed")
@@ -110,13 +107,13 @@ def _about(event: Json, pod: Json) -> bool:
     return bool(named == pod.get("metadata", {}).get("name"))
 
 
-def how_far(progress: Mapping[str, Any] | None) -> str:
+def how_far(progress: Mapping[str, object] | None) -> str:
     """How far a probe came that left no report: its last progress note, in words."""
     sentence = (progress or {}).get("sentence")
     return f" (last heard of it: {sentence})" if sentence else ""
 
 
-def made_here(expect: Mapping[str, Any], verdict: str, sentence: str) -> Json:
+def made_here(expect: Mapping[str, object], verdict: str, sentence: str) -> Json:
     """A report for a check that could not write one."""
     return {
         "schemaVersion": SCHEMA_VERSION,

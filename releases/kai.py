@@ -277,7 +277,6 @@ _V0_7_11: Final = KaiRelease(
     hook_objects=(_CRD_UPGRADER,),
     kinds=_QUEUE_KINDS,
     restricted=False,
-    webhooks=("kai-binder", "kai-queuecontroller"),
     traps=(
         Trap(
             id="reservation-without-runtime-class",
@@ -346,7 +345,6 @@ _V0_9_3: Final = KaiRelease(
     kinds=(*_OPERATOR_KINDS, *_QUEUE_KINDS),
     # the operator's pod takes no security context before 0.16 (KAI@v0.14.7:.../templates/services/operator.yaml)
     restricted=False,
-    webhooks=("validating-kai-admission", "kai-queue-validation-v2"),
     traps=(
         _CLUSTER_POLICY,
         _WAIT,
@@ -459,7 +457,6 @@ _V0_12_23: Final = replace(
     leftovers=(_KAI_CONFIG, _DEFAULT_SHARD),
     hook_objects=(_CRD_UPGRADER, *_POST_DELETE),
     kinds=(*_OPERATOR_KINDS, _TOPOLOGY, *_QUEUE_KINDS),
-    webhooks=("validating-kai-admission", "kai-queue-validation-v2", "kai-podgroup-validation-v2alpha2"),
     traps=(
         _WAIT,
         _CONFIG_STAYS,

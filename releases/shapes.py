@@ -170,8 +170,6 @@ class KaiRelease:
     """Its own. Helm never removes their CRDs, and with them stay its Queues, and the Config that owns its webhooks."""
     restricted: bool
     """Whether values can make all of its pods fit the Pod Security level `restricted`, but for reservation pods."""
-    webhooks: tuple[str, ...]
-    """Validating webhook configurations; while one does not answer, Queues or pods are refused."""
     traps: tuple[Trap, ...]
 
     @property

@@ -27,10 +27,9 @@ from report.tables import diagnostic_section, gpu_table, policy_section, pool_ta
 from report.versions import version_changes
 from settings.models import Platform
 
-GITHUB_LIMIT: Final = 65_536
-"""Characters of a comment; GitHub answers a longer one with 422."""
 BUDGET: Final = 60_000
-"""Ours, below it: the poster adds a line or two, and other forges count bytes."""
+"""Characters. GitHub answers a comment of more than 65,536 with 422; the poster adds a line or two, and other forges
+count bytes."""
 
 _ROW_LIMITS: Final = (120, 40, 12, 4)
 """Rows of a table, tried in this order until everything but the diffs fits."""

@@ -15,33 +15,20 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+import tokens
+from lenient import name, namespace, text
+from names import LABEL_TEAM
 from preview.changes import EVERYONE, Change, changes
 from preview.facts import facts_of
-from preview.gate import QUEUE
 from preview.judges import slots
 from preview.judges.numbers import GPUS, topic_of
 from preview.judges.versions import SCHEDULER_AWAY, SCHEDULER_ROLLS
 from preview.kinds import Kind
-from preview.observed import (
-    GPU_SOFTWARE,
-    HOST_CLUSTER,
-    KAI_SCHEDULER,
-    NAMESPACE,
-    NODE_POOL,
-    RELEASE,
-    TEAM,
-    VIRTUAL_CLUSTER,
-    facts_after,
-    facts_before,
-)
+from preview.observed import facts_after, facts_before
 from preview.steps import Op, Preview, Step
 from preview.usage import Usage
 from report.quota import team_states
 from settings.models import Platform, SchedulerMode
-
-TEAM_LABEL: Final = "gpu-tenancy/team"
-GPU_CHECK: Final = "gpu-tenancy:index:GpuCheck"
-JOB: Final = "kubernetes:batch/v1:Job"
 
 _NUMBERS: Final = frozenset(
     {GPUS, "quota", *map(topic_of, ("requests.cpu", "requests.memory", "requests.storage", "pods"))}
@@ -90,17 +77,17 @@ class Owners:
         for _ in range(16):  # deeper than any tree of ours, and an end for a damaged one
             if current is None:
                 break
-            if current.type == TEAM:
+            if current.type == tokens.TEAM:
                 return self._known(current.inputs.get("name"), current.name)
             current = self._steps.get(current.parent or "")
         by_input = self._by_inputs(step)
         if by_input:
             return by_input
-        if TEAM not in step.type_chain:
+        if tokens.TEAM not in step.type_chain:
             return EVERYONE
-        for name in self._names:
-            if step.name == name or step.name.startswith(f"{name}-") or step.name.endswith(f"-{name}"):
-                return name
+        for team in self._names:
+            if step.name == team or step.name.startswith(f"{team}-") or step.name.endswith(f"-{team}"):
+                return team
         return EVERYONE
 
     def _known(self, *candidates: object) -> str:
@@ -110,14 +97,10 @@ class Owners:
     def _by_inputs(self, step: Step) -> str:
         inputs = step.inputs
         candidates = [inputs.get("team")] if step.type.startswith("gpu-tenancy:") else []
-        metadata = inputs.get("metadata")
-        if isinstance(metadata, dict):
-            labels = metadata.get("labels")
-            candidates += [labels.get(TEAM_LABEL)] if isinstance(labels, dict) else []
-            places = (metadata.get("namespace"), metadata.get("name"))
-            candidates += [place.removeprefix("team-") for place in places if isinstance(place, str)]
+        candidates += [text(inputs, "metadata", "labels", LABEL_TEAM)]
+        candidates += [place.removeprefix("team-") for place in (namespace(inputs), name(inputs))]
         # the host's own checks are labelled with a team that is none
-        return next((name for name in candidates if isinstance(name, str) and name in self._names), EVERYONE)
+        return next((one for one in candidates if isinstance(one, str) and one in self._names), EVERYONE)
 
 
 def changed_settings(
@@ -150,7 +133,7 @@ def impacts(
             steps.append(Impact(gravity=Gravity.LOSS, team=team, text=text, topic=step.urn))
         elif team:
             steps += _of_team(step, team, gone=team not in after)
-        elif step.type == RELEASE and KAI_SCHEDULER in step.type_chain:
+        elif step.type == tokens.RELEASE and tokens.KAI_SCHEDULER in step.type_chain:
             steps += [impact for name in sharing for impact in _of_shared_scheduler(step, name)]
         else:
             steps += _of_host(step)
@@ -197,7 +180,7 @@ def _gravity(change: Change) -> Gravity:
 def runs_again(step: Step) -> bool:
     """Whether this replacement is a GPU check that runs again. A Job can't be changed, so it is replaced; it holds
     nothing, and nobody misses the old one."""
-    return step.op is Op.REPLACE and step.type == JOB and GPU_CHECK in step.type_chain
+    return step.op is Op.REPLACE and step.type == tokens.JOB and tokens.GPU_CHECK in step.type_chain
 
 
 def _of_team(step: Step, team: str, *, gone: bool) -> Iterator[Impact]:
@@ -215,7 +198,7 @@ def _of_team(step: Step, team: str, *, gone: bool) -> Iterator[Impact]:
         yield told(Gravity.LOSS, text, _WHOLE)
     elif gone:
         return
-    elif step.type == RELEASE and KAI_SCHEDULER in chain:
+    elif step.type == tokens.RELEASE and tokens.KAI_SCHEDULER in chain:
         text = {
             Op.DELETE: "its KAI scheduler goes: pods that name it wait for ever",
             Op.REPLACE: f"scheduler replaced: {SCHEDULER_AWAY}",
@@ -223,22 +206,22 @@ def _of_team(step: Step, team: str, *, gone: bool) -> Iterator[Impact]:
         }.get(step.op, "")
         if text:
             yield told(Gravity.AWAY, text, _SCHEDULER)
-    elif step.type == RELEASE and VIRTUAL_CLUSTER in chain and step.op is Op.UPDATE:
+    elif step.type == tokens.RELEASE and tokens.VIRTUAL_CLUSTER in chain and step.op is Op.UPDATE:
         yield told(
             Gravity.AWAY, "its API server restarts: kubectl does not answer meanwhile, pods that run go on", _API
         )
-    elif step.type == QUEUE and taken:
+    elif step.type == tokens.QUEUE and taken:
         goes = "goes" if step.op is Op.DELETE else "is made anew"
-        leaf = _object_name(step).removeprefix(f"{team}-")
+        leaf = name(step.inputs).removeprefix(f"{team}-")
         yield told(Gravity.AWAY, f"queue {step.name} {goes}: pods in it wait", f"queue {leaf}")
 
 
 def _is_whole(step: Step, team: str) -> bool:
     """Whether a team stands and falls with this resource."""
     return (
-        step.type in (TEAM, VIRTUAL_CLUSTER)
-        or (step.type == RELEASE and VIRTUAL_CLUSTER in step.type_chain)
-        or (step.type == NAMESPACE and _object_name(step) == f"team-{team}")
+        step.type in (tokens.TEAM, tokens.VIRTUAL_CLUSTER)
+        or (step.type == tokens.RELEASE and tokens.VIRTUAL_CLUSTER in step.type_chain)
+        or (step.type == tokens.NAMESPACE and name(step.inputs) == f"team-{team}")
     )
 
 
@@ -250,23 +233,16 @@ def _of_shared_scheduler(step: Step, team: str) -> Iterator[Impact]:
         yield Impact(gravity=Gravity.AWAY, team=team, text=text, topic=_SHARED)
 
 
-def _object_name(step: Step) -> str:
-    """The Kubernetes object's own name."""
-    metadata = step.inputs.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, dict) else None
-    return name if isinstance(name, str) else ""
-
-
 def _of_host(step: Step) -> Iterator[Impact]:
     """What one changed resource of the host means for everyone."""
     taken = step.op in (Op.DELETE, Op.REPLACE)
-    if step.type == HOST_CLUSTER and taken:
+    if step.type == tokens.HOST_CLUSTER and taken:
         yield Impact(
             gravity=Gravity.LOSS, team=EVERYONE, text="the host cluster goes, with every team in it", topic=_WHOLE
         )
-    elif GPU_SOFTWARE in step.type_chain and step.type == RELEASE and step.op is not Op.CREATE:
+    elif tokens.GPU_SOFTWARE in step.type_chain and step.type == tokens.RELEASE and step.op is not Op.CREATE:
         text = "the nodes' GPU software changes: pods that run keep their GPUs, new ones wait until it is back"
         yield Impact(gravity=Gravity.AWAY, team=EVERYONE, text=text, topic=_SOFTWARE)
-    elif step.type == NODE_POOL and taken:
+    elif step.type == tokens.NODE_POOL and taken:
         text = f"pool {step.name} goes or is made anew"
         yield Impact(gravity=Gravity.AWAY, team=EVERYONE, text=text, topic=step.urn)

@@ -64,7 +64,7 @@ def from_json(text: str, *, where: str, made_by: str) -> Approved:
     """
     try:
         content = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         content = None
     operations = (
         content.get("operations")

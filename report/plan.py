@@ -9,16 +9,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Final
 
+import tokens
 from preview.changes import EVERYONE, snapshots_first
-from preview.observed import COMPONENT, TEAM, facts_after, facts_before
+from preview.observed import facts_after, facts_before
 from preview.steps import Op, Preview, Step
 from preview.usage import Usage
 from report.diff import learn_step, value_changes
 from report.impact import Gravity, Impact, Owners, impacts
+from report.lines import Line, Tone
 from report.quota import team_states
 from report.redact import Redactor
 from settings.models import Platform
@@ -34,25 +35,6 @@ MANY: Final = 4
 ANY_TEAM: Final = "<team>"
 
 
-class Tone(StrEnum):
-    """How a terminal shows a line."""
-
-    PLAIN = "plain"
-    HEAD = "head"
-    QUIET = "quiet"
-    GOOD = "good"
-    CHANGED = "changed"
-    BAD = "bad"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One line of text."""
-
-    text: str
-    tone: Tone = Tone.PLAIN
-
-
 _TONES: Final = {
     Op.CREATE: Tone.GOOD,
     Op.UPDATE: Tone.CHANGED,
@@ -65,6 +47,8 @@ _FELT: Final = {Gravity.LOSS: "LOSS", Gravity.AWAY: "interrupted", Gravity.LESS:
 
 def plan(preview: Preview, head: Platform, redactor: Redactor, *, usage: Usage | None = None) -> list[Line]:
     """The lines. A reader who stops early has seen the teams that lose something."""
+    if not preview.changes and not preview.diagnostics:
+        return [*_foot(preview)]  # most previews: no value is written, so no secret need be known
     for step in preview.steps:
         learn_step(step, redactor)  # every secret is known before the first line is written
     felt = impacts(None, head, preview, usage=usage)
@@ -114,7 +98,7 @@ def _team(steps: Sequence[Step], felt: Sequence[Impact], redactor: Redactor, *, 
 def _place(step: Step) -> tuple[int, int, str]:
     """Where a step stands: by its operation, and the component before its parts, because it says the change in the
     team's own numbers."""
-    kind = 0 if step.type == TEAM else 1 if step.type.startswith(COMPONENT) else 2
+    kind = 0 if step.type == tokens.TEAM else 1 if step.type.startswith(tokens.OURS) else 2
     return list(Op).index(step.op), kind, step.urn
 
 

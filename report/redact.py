@@ -26,6 +26,7 @@ from urllib.parse import quote
 
 from pydantic import JsonValue
 
+import tokens
 from preview.values import SECRET_SIGNATURE, SIGNATURE_KEY, UNKNOWN_MARKS
 from report.looks import SECRET, decoded, is_key_file, is_plain, masked, names_secret, objects
 from report.secret_names import ENDING, PLURAL
@@ -199,7 +200,7 @@ class Redactor:
                 return self._hide({k: v for k, v in value.items() if k != SIGNATURE_KEY})
             return "[asset]"
         secret_key = is_secret_key(key) or bool(_SEVERAL.match(key))
-        secret_object = resource_type.startswith("kubernetes:core/v1:Secret") or value.get("kind") == "Secret"
+        secret_object = resource_type.startswith(tokens.SECRET) or value.get("kind") == "Secret"
         # a container's environment: the name is a value here, and says what its neighbour is
         secret_pair = any(isinstance(named := value.get(at), str) and is_secret_key(named) for at in ("name", "key"))
         shown: dict[str, JsonValue] = {}

@@ -9,13 +9,13 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
+import tokens
 from policies import run
 from policies.config import Level
 from policies.inventory import PolicyResource
 from policies.plain import plain_properties
 from preview.facts import facts_of
 from preview.gate import gate_preview
-from preview.observed import TEAM
 from preview.steps import Op, PolicyResult, Preview, Violation
 from preview.usage import Usage
 from settings.models import Platform
@@ -24,7 +24,7 @@ from settings.tenants import tenants
 
 def lists_everything(preview: Preview, head: Platform) -> bool:
     """Whether unchanged resources are in the preview, too. Rules that add up over teams are wrong about a part."""
-    listed = {step.name for step in preview.steps if step.type == TEAM and step.op is not Op.DELETE}
+    listed = {step.name for step in preview.steps if step.type == tokens.TEAM and step.op is not Op.DELETE}
     return preview.sound and set(tenants(head)) <= listed
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from lenient import Json, name, table
 from names import GPU, GPU_RESOURCES
 from seen.model import GpuState, Holder, Unit
-from seen.plain import Json, name, number, table
+from seen.numbers import number
 
 RESERVED_UUID: Final = "run.ai/reserve_for_gpu_index"
 """KAI's reservation pod writes the UUID of the GPU that it holds into this annotation of itself."""

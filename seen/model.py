@@ -11,6 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
+from names import ENDED
+
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
@@ -146,7 +148,7 @@ class Pod:
     @property
     def over(self) -> bool:
         """Whether it has ended: it holds nothing any more."""
-        return self.phase in ("Succeeded", "Failed")
+        return self.phase in ENDED
 
     @property
     def holds(self) -> bool:

@@ -7,33 +7,30 @@ from datetime import datetime
 from typing import Final
 
 from capacity import asked_by, resources_of
+from lenient import Json, condition, moment, name, namespace, rows, table, text
 from names import (
     CHECK_NAMESPACE,
     CHECK_PAIR_NAMESPACE,
+    GPU_FRACTION,
+    GPU_FRACTION_DEVICES,
+    GPU_GROUP,
     GPU_MEMORY,
+    GPU_MEMORY_ASKED,
     GPU_RESOURCES,
     KAI_NAMESPACE,
     KAI_QUEUE_LABEL,
     KAI_RESERVATION_NAMESPACE,
+    STARTING,
+    SYNCED_FROM,
 )
 from seen.model import Pod
-from seen.plain import Json, condition, finite, moment, name, namespace, number, rows, table, text
+from seen.numbers import finite, number
 
 INNER_NAME: Final = "vcluster.loft.sh/object-name"
-INNER_NAMESPACE: Final = "vcluster.loft.sh/object-namespace"
-"""vCluster's annotations on a pod on the host: what it is inside."""
 OURS: Final = ("kube-system", KAI_NAMESPACE, KAI_RESERVATION_NAMESPACE, CHECK_NAMESPACE, CHECK_PAIR_NAMESPACE)
 """Inside a virtual cluster: tenancy's own namespaces."""
 
-FRACTION: Final = "gpu-fraction"
-MEMORY: Final = "gpu-memory"
-DEVICES: Final = "gpu-fraction-num-devices"
-GROUP: Final = "runai-gpu-group"
-"""KAI's label for the GPU that fractions share; with several devices one `runai-gpu-group/<group>` each
-(KAI@v0.16.8:pkg/common/constants/constants.go)."""
 CONTAINERS: Final = ("initContainerStatuses", "containerStatuses")
-PASSES: Final = ("ContainerCreating", "PodInitializing")
-"""A container that waits for these waits for nothing in particular."""
 
 
 def pod_of(inside: Json | None, on_host: Json | None, *, team: str, memory: Mapping[str, int] | None = None) -> Pod:
@@ -43,15 +40,19 @@ def pod_of(inside: Json | None, on_host: Json | None, *, team: str, memory: Mapp
     """
     pod = inside or on_host or {}
     away = table(on_host, "metadata", "annotations")
-    space = namespace(inside) if inside else str(away.get(INNER_NAMESPACE, namespace(on_host)))
+    space = namespace(inside) if inside else str(away.get(SYNCED_FROM, namespace(on_host)))
     own = (inside or table(away).get(INNER_NAME)) is not None
     labels, notes = _both(inside, on_host, "labels"), _both(inside, on_host, "annotations")
     node = text(inside, "spec", "nodeName") or text(on_host, "spec", "nodeName")
-    mib = max(0, int(number(notes.get(MEMORY))))
-    devices = max(1, int(number(notes.get(DEVICES)))) if FRACTION in notes or MEMORY in notes else 0
+    mib = max(0, int(number(notes.get(GPU_MEMORY_ASKED))))
+    devices = (
+        max(1, int(number(notes.get(GPU_FRACTION_DEVICES))))
+        if GPU_FRACTION in notes or GPU_MEMORY_ASKED in notes
+        else 0
+    )
     size = (memory or {}).get(node, 0)
     # less than nothing would be taken off what others hold
-    fraction = max(0.0, number(notes[FRACTION])) if FRACTION in notes else mib / size if mib and size else None
+    fraction = max(0.0, number(notes[GPU_FRACTION])) if GPU_FRACTION in notes else mib / size if mib and size else None
     told = inside if inside and not _silent(inside) else on_host or inside
     return Pod(
         team=team,
@@ -116,8 +117,8 @@ def requests(pod: Json) -> tuple[float, float]:
 
 def groups(labels: Mapping[str, object]) -> tuple[str, ...]:
     """The GPU groups that a pod's labels name."""
-    several = [key.partition("/")[2] for key in labels if key.startswith(f"{GROUP}/")]
-    return tuple(sorted(several)) or ((str(labels[GROUP]),) if labels.get(GROUP) else ())
+    several = [key.partition("/")[2] for key in labels if key.startswith(f"{GPU_GROUP}/")]
+    return tuple(sorted(several)) or ((str(labels[GPU_GROUP]),) if labels.get(GPU_GROUP) else ())
 
 
 def containers(pod: Json) -> Iterator[Json]:
@@ -135,7 +136,7 @@ def state_of(pod: Json) -> str:
     phase = text(pod, "status", "phase") or "Pending"
     for container in containers(pod):
         waiting = text(container, "state", "waiting", "reason")
-        if waiting and waiting not in PASSES:
+        if waiting and waiting not in STARTING:
             return waiting
         ended = text(container, "state", "terminated", "reason")
         if ended and ended != "Completed" and phase == "Running":

@@ -16,9 +16,9 @@ import httpx2
 from lightkube.config.kubeconfig import SingleConfig
 from lightkube.core.exceptions import ConfigError
 
-from kube.client import answered, connect_to, named, reason_of, said
+from kube.client import answered, connect_to, reason_of, said
+from lenient import Json, name, named, namespace, rows, text
 from names import CHECK_NAMESPACE, CHECK_REPORT, KAI_NAMESPACE
-from seen.plain import Json, name, namespace, rows, text
 
 QUICK: Final = httpx2.Timeout(8.0, connect=2.0)
 """Seconds for one answer; all clusters are asked at once."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
+from lenient import Json, condition, moment, name, namespace, parsed, rows, table, text
 from names import (
     FENCED_FOR,
     GPU,
@@ -19,20 +20,21 @@ from names import (
     LABEL_FENCED,
     LABEL_POOL,
     LABEL_TEAM,
+    PRESSURES,
+    SYNCED_FROM,
     leaf_queue,
     parent_queue,
     team_namespace,
 )
 from seen.gpus import RESERVED_UUID, Taken, units_of
 from seen.model import Check, Component, Event, Finding, Gap, Holder, Node, Pod, Pool, Queue, Seen, Team
-from seen.plain import Json, condition, moment, name, namespace, number, parsed, rows, table, text
-from seen.pods import INNER_NAME, INNER_NAMESPACE, gpus_asked, groups, memory_of, pod_of, requests
+from seen.numbers import number
+from seen.pods import INNER_NAME, gpus_asked, groups, memory_of, pod_of, requests
 from seen.read import UP, Look, Said
 from settings.models import HostProvider, Platform, SchedulerMode
 from settings.models import Team as Wanted
 from settings.tenants import tenants
 
-PRESSURES: Final = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 NOT_MADE: Final = "not made"
 CONTROL_PLANE: Final = "app"
 """vCluster's label on its control plane, with the value `vcluster`."""
@@ -98,7 +100,7 @@ def _pods(team: str, look: Look, there: Iterable[Json]) -> list[Pair]:
     on_host: dict[tuple[str, str], Json] = {}
     for pod in there:
         away = table(pod, "metadata", "annotations")
-        on_host[str(away.get(INNER_NAMESPACE, "")), str(away.get(INNER_NAME, name(pod)))] = pod
+        on_host[str(away.get(SYNCED_FROM, "")), str(away.get(INNER_NAME, name(pod)))] = pod
     found = []
     for pod in said.all("pods"):
         other = on_host.pop((namespace(pod), name(pod)), None)

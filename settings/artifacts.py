@@ -134,7 +134,7 @@ def _hides_its_version(name: str, version: str, artifacts: Artifacts) -> bool:
 
 
 def installed_charts(platform: Platform) -> list[tuple[str, str]]:
-    """Return the charts that a platform installs, each with its version. A version that nobody knows is left out."""
+    """Return the charts that a platform installs, each with its version. Unknown versions are left out."""
     wanted: list[tuple[str, str | None]] = []
     for team in tenants(platform).values():
         wanted.append(("vcluster", team.vcluster.version or DEFAULT_VCLUSTER))

@@ -33,10 +33,10 @@ def pool_capacities(platform: Platform) -> list[PoolCapacity]:
 
 
 def tenant_claims(platform: Platform, *, now: bool = True) -> list[TenantClaim]:
-    """Return what every tenant, canaries included, claims, in the file's order; with `now` one that is paused claims
-    nothing for its workloads.
+    """Return what every tenant claims, canaries included, in the file's order. With `now` a paused one claims nothing
+    for its workloads.
 
-    Where a tenant's nodes are not its pool's, nobody knows what it would see: it claims nothing of a pool.
+    If a tenant's nodes are not in its pool, it claims nothing of a pool.
     """
     return [
         TenantClaim(
@@ -62,7 +62,7 @@ def _resolves(platform: Platform, team: Team) -> bool:
 def tenancy_cost(team: Team) -> Footprint:
     """Return what a tenant's control plane, DNS, own KAI and a snapshot ask for.
 
-    A version that nobody knows costs nothing here."""
+    An unknown version costs nothing here."""
     vcluster = releases.VCLUSTER.get(team.vcluster.version or releases.DEFAULT_VCLUSTER)
     cost = vcluster.footprint(team.vcluster.backing_store) if vcluster else NOTHING
     kai = releases.KAI.get(team.scheduler.version or "") if team.scheduler.mode is SchedulerMode.VIRTUAL else None

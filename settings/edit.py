@@ -103,7 +103,7 @@ def _cut(text: str, start: int, end: int) -> str:
 
 
 def _trimmed(text: str, start: int, end: int) -> str:
-    """Without these characters, the blanks before them, and the line where nothing else stands in it."""
+    """Cut these characters and the blanks before them; cut the whole line if nothing else is in it."""
     line, rest = text.rfind("\n", 0, start) + 1, _line_end(text, end)
     if not text[line:start].strip() and not text[end:rest].strip():
         return _cut(text, line, rest)

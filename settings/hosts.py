@@ -27,6 +27,17 @@ FilePath = Annotated[
         stand_in="/stand-in-{}",
     ),
 ]
+ImagesPath = Annotated[
+    str,
+    Text(
+        # k3s passes over what ends otherwise (rancher/wharfie: pkg/tarfile, SupportedExtensions)
+        rule="an absolute path that ends as k3s asks: .tar, .tar.gz, .tgz, .tar.zst, .tzst, .tar.bz2, .tbz or .tar.lz4",
+        pattern=r"/[A-Za-z0-9._/+-]+\.(?:tar(?:\.(?:gz|zst|bz2|lz4))?|tgz|tzst|tbz)",
+        longest=500,
+        example="'/opt/k3s/k3s-airgap-images-amd64.tar.zst'",
+        stand_in="/stand-in-{}.tar",
+    ),
+]
 Channel = Annotated[
     str,
     Text(
@@ -101,7 +112,7 @@ class K3sFiles(Section):
 
     binary: FilePath = Field(description="the k3s binary, on the host")
     script: FilePath = Field(description="k3s' own install.sh, on the host")
-    images: FilePath | None = Field(default=None, description="archive of its images, on the host")
+    images: ImagesPath | None = Field(default=None, description="archive of its images, on the host")
 
 
 class K3s(Install):

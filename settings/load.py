@@ -87,13 +87,13 @@ def parse_config(value: str | None, path: FilePath, *, today: date | None = None
     try:
         text = read_stack_file(path)
     except SettingsError:
-        return _parse(raw, path.name, {}, today)
+        return parse_platform(raw, path.name, today=today)
     config = _at(text.value, ("config",))
     for key, said in config.items() if isinstance(config, dict) else ():
         unsure = {doubt[2:] for doubt in text.doubts if below(doubt, ("config", key))}
         if _meant(key) == PLATFORM_KEY and _same(_as_engine(said), raw, unsure):
             return _of_file(text, path.name, today)
-    return _parse(raw, path.name, {}, today)
+    return parse_platform(raw, path.name, today=today)
 
 
 def raw_config(path: FilePath) -> Value:

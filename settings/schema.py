@@ -27,8 +27,8 @@ _ALSO_OURS: Final = rf"^(?:{NAMESPACE}:(?!(?:{_NAMES}|{_SECRETS}.*)$)(?:config:)
 
 
 class _Untitled(GenerateJsonSchema):
-    """Without the titles that pydantic makes out of names: an editor would show them in place of the description. And
-    with every key of a mapping checked: pydantic lets those through that don't match."""
+    """Leaves out the titles that pydantic makes of names: an editor would show them instead of the description. Checks
+    every key of a mapping: pydantic's own schema accepts keys that don't match."""
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's signature
         return False

@@ -41,9 +41,8 @@ def _section_around(detail: ErrorDetails) -> type[Section] | None:
 def shape_problems(raw: Value, details: Sequence[ErrorDetails]) -> list[Problem]:
     """Return every mistake of the shape, each once.
 
-    A short form (`gpus: 2`) is spelt out before pydantic looks, so its mistakes come for keys that nobody wrote: they
-    are told at what was written, and only where that has not been told already. A key that is missing because it was
-    mistyped is told as mistyped.
+    A short form (`gpus: 2`) is spelt out before pydantic looks. Its errors are reported at the key that was written,
+    once. A key that is missing because it was mistyped is reported as mistyped.
     """
     problems: list[Problem] = []
     echoes: list[Problem] = []

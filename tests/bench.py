@@ -24,6 +24,8 @@ import pulumi
 import pulumi_kubernetes as k8s
 from pulumi.runtime import mocks
 
+from components import failures
+from components.base import few_frames
 from tests.conftest import ROOT, Hooks, Recorder, RecordingMonitor, apart, kubeconfig, not_waiting, run_program
 
 SIZES: Final = (3, 30, 300)
@@ -99,8 +101,10 @@ def bare(recorded: list[dict[str, Any]]) -> float:
     """Seconds of CPU time for a program that only registers the same objects."""
 
     def declare() -> None:
-        for entry in recorded:
-            register(entry)
+        with few_frames():  # those of whoever runs this are no part of it
+            for entry in recorded:
+                register(entry)
+        pulumi.run(failures.all_is_answered)  # as the real one: else the SDK looks for the end again and again
 
     return run(declare, mocks.MockMonitor(Recorder()), {})
 

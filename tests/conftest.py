@@ -28,6 +28,7 @@ from pulumi.runtime.proto import resource_pb2, source_pb2
 from pulumi.runtime.stack import Stack, run_in_stack
 
 from components.failures import FailedError
+from settings.workloads import SECRET_KEY_PREFIX
 from tests.serving import patient
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -141,6 +142,8 @@ class Recorder(mocks.Mocks):
             state["data"] = {"report.json": json.dumps({"verdict": "pass", "sentence": "all well"})}
         if args.typ.startswith("command:") and str(state.get("create")).startswith("kind get kubeconfig --name "):
             state["stdout"] = kubeconfig("kind-" + str(state["create"]).split()[-1])
+        if args.typ.startswith("command:") and state.get("create") == "sudo -n microk8s config":
+            state["stdout"] = kubeconfig("microk8s")
         if args.typ == "kubernetes:batch/v1:Job":
             state["metadata"] = {**state["metadata"], "uid": f"uid-of-{args.name}"}
         return args.resource_id or f"{args.name}-id", state
@@ -287,7 +290,7 @@ def run_program(
             callbacks=hooks,  # hooks register with a callback server, which mocks lack
         )
     )
-    pulumi.runtime.set_all_config(dict(config), ["gpu-tenancy:kubeconfig"])
+    pulumi.runtime.set_all_config(dict(config), [key for key in config if key != "gpu-tenancy:platform"])
     asyncio.get_event_loop().run_until_complete(run_in_stack(program))
 
 
@@ -337,8 +340,9 @@ def not_waiting(*_: object) -> None:
 def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
     """Run the program on a platform (plain data, or the name of a stack file) and return what it registered.
 
-    `fails`: a resource that the engine answers has failed; so does the wait of which `answer` raises. The same question
-    has the recording of its first time: a test that changes anything else gives its stack a name.
+    `fails`: a resource that the engine answers has failed; so does the wait of which `answer` raises. `secrets`: those
+    of the stack, by name. The same question has the recording of its first time: a test that changes anything else
+    gives its stack a name.
     """
 
     def run(
@@ -348,6 +352,7 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         stack: str = "unit",
         answer: Callable[..., None] = not_waiting,
         fails: str = "",
+        secrets: Mapping[str, str] | None = None,
     ) -> Recorder:
         failing = bool(fails) or answer is not not_waiting
         # the SDK's note of which line made a resource: a quarter of the time, and no test asks for it
@@ -357,7 +362,7 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         data = platform_of(platform) if isinstance(platform, str) else dict(platform)
         context = data["host"].get("context") or "unit"
         answered = f"{answer.__module__}.{answer.__qualname__}"
-        key = json.dumps([data, preview, stack, answered, fails], sort_keys=True, default=str)
+        key = json.dumps([data, preview, stack, answered, fails, secrets], sort_keys=True, default=str)
         if key in _DECLARED:
             return _DECLARED[key]
         recorder = Recorder()
@@ -369,6 +374,7 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         monkeypatch.setattr("kube.wait_for_secret", lambda *call: recorder.waited.append(call))
         monkeypatch.setattr("kube.wait_until_it_answers", asked)
         config = {"gpu-tenancy:platform": json.dumps(data), "gpu-tenancy:kubeconfig": kubeconfig(context)}
+        config |= {f"{SECRET_KEY_PREFIX}{name}": value for name, value in (secrets or {}).items()}
 
         def program() -> None:
             root = cast(Stack, pulumi.runtime.get_root_resource())

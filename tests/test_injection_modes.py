@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from typing import Any
 
@@ -11,7 +10,8 @@ import pytest
 import releases
 from releases.injection import INJECTION, chosen, kai_cdi, seen
 from settings.models import Injection
-from tests.conftest import ROOT, Declare, platform_of
+from tests.components.program import alone
+from tests.conftest import ROOT, Declare
 from tests.settings.build import mistakes
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
@@ -56,8 +56,7 @@ def test_without_a_mode_nothing_is_said() -> None:
 
 def with_gpu(**gpu: Any) -> dict[str, Any]:
     """The lab's platform on real GPUs, with host.provider of a cluster that is there."""
-    data = copy.deepcopy(platform_of("lab"))
-    data["teams"], data["pools"] = {"ml": data["teams"]["ml"]}, {"a100": data["pools"]["a100"]}
+    data = alone("lab", "ml")
     data["gpu"] = {"stack": "devicePlugin", **gpu}
     return data
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 
@@ -41,3 +42,16 @@ def test_every_command_of_the_program_has_a_target() -> None:
 def test_the_engine_that_a_workflow_installs_is_the_one_that_was_run() -> None:
     said = subprocess.run(["make", "--silent", "engine-version"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert said.stdout == f"{DEFAULT_ENGINE}\n"
+
+
+def test_what_python_compiles_is_kept_for_the_next_command_whatever_the_shell_says() -> None:
+    asked = subprocess.run(
+        ["make", "--silent", "-f", "-", "asked"],
+        input='include Makefile\nasked:\n\t@echo "[$$PYTHONDONTWRITEBYTECODE]"\n',
+        cwd=ROOT,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert asked.stdout == "[]\n"

@@ -18,6 +18,19 @@ def test_the_readmes_stack_file_is_valid() -> None:
     assert set(platform.teams) == {"ml", "research", "dev"}
 
 
+def test_the_readme_fits_two_screens() -> None:
+    lines = README.splitlines()
+    assert len(lines) <= 100
+    assert [line for line in lines if len(line) > 100] == []
+
+
+def test_the_readme_names_no_command_that_there_is_not() -> None:
+    targets = re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    named = re.findall(r"(?:^|`|  )make ([a-z][a-z-]*)", README, flags=re.MULTILINE)
+    assert len(named) > 10
+    assert set(named) <= set(targets)
+
+
 def test_every_link_of_the_docs_leads_to_a_file() -> None:
     pages = [
         *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")),

@@ -12,12 +12,12 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import tokens
 from cli.causes.entry import Known
 from cli.causes.known import ECHOES, KNOWN, OF_PODS, REFUSED, host_of, image_of, why_of
 from cli.causes.reading import (
     ECHO,
     NOISE,
-    STACK,
     UNHANDLED,
     Diagnostic,
     diagnostics,
@@ -94,7 +94,7 @@ def explain(text: str, *, tenants: Sequence[str], stack: str, seen: Sequence[Fai
     refused = policy_violations(text, tenants, stack)
     if refused:
         return refused
-    whole = Diagnostic(token=STACK, name=stack, text=text)
+    whole = Diagnostic(token=tokens.STACK, name=stack, text=text)
     said = _explain(_without_last_words(diagnostics(text)), tenants, stack) or _explain([whole], tenants, stack)
     return distinct([*seen, *said], tenants)
 
@@ -145,8 +145,8 @@ def policy_violations(text: str, tenants: Sequence[str], stack: str = "<stack>")
 def _without_last_words(entries: Sequence[Diagnostic]) -> list[Diagnostic]:
     """Leave out the program's own end where it only repeats what is told beside a resource."""
     said = [(entry, first_error(entry.text)) for entry in entries]
-    told = {words for entry, words in said if entry.token != STACK}
-    return [entry for entry, words in said if entry.token != STACK or not (ECHO.match(words) or words in told)]
+    told = {words for entry, words in said if entry.token != tokens.STACK}
+    return [entry for entry, words in said if entry.token != tokens.STACK or not (ECHO.match(words) or words in told)]
 
 
 def _explain(entries: Iterable[Diagnostic], tenants: Sequence[str], stack: str) -> list[Failure]:

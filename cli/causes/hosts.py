@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 from cli.causes.entry import Known, known
+from settings.hosts import INSTALLS
 
-_PART: Final = r"(?:\A|\n)\s*(?P<part>kind|microk8s|k3s|slurm): "
+_PART: Final = rf"(?:\A|\n)\s*(?P<part>{'|'.join(INSTALLS)}|slurm): "
 
 HOSTS: Final[tuple[Known, ...]] = (
     known(
@@ -38,6 +39,24 @@ HOSTS: Final[tuple[Known, ...]] = (
         "if it was made anew: write its new key (`ssh-keyscan` prints it); else somebody else answers: find out who",
     ),
     known(
+        "ssh-host-key-kind",
+        r"no common algorithm for host key; we offered: \[(?P<kind>[\w-]+)\]",
+        "the host shows no key of the kind that connection.ssh.hostKey is ({kind}; today's sshd signs with no ssh-rsa)",
+        "write its ssh-ed25519 or ecdsa key: `ssh-keyscan` prints them",
+    ),
+    known(
+        "ssh-cut",
+        r"remote command exited without exit status",
+        "the connection to the host was cut while its script ran; there it may run on, and the next run waits for it",
+        "run `make up STACK={stack}` again, or `make down STACK={stack}`",
+    ),
+    known(
+        "no-sudo",
+        r"sudo: (?:command )?not found",
+        "there is no sudo on the host",
+        "install it, or connect as root without connection.sudo",
+    ),
+    known(
         "ssh-login",
         r"ssh: unable to authenticate",
         "the host refuses the login over ssh",
@@ -51,7 +70,7 @@ HOSTS: Final[tuple[Known, ...]] = (
     ),
     known(
         "ssh-unreachable",
-        r"after \d+ failed attempts: dial tcp (?P<address>\S+):",
+        r"after \d+ failed attempts: dial tcp:? (?:lookup )?(?P<address>\S+?)(?::? on \S+)?: ",
         "no ssh server answers at {address}: {why}",
         "check connection.ssh.host and port, and the way there; nothing on it was changed",
     ),

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+import tokens
+
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnostic:
@@ -16,9 +18,6 @@ class Diagnostic:
     name: str
     text: str
 
-
-STACK: Final = "pulumi:pulumi:Stack"
-"""What the program itself says stands with it."""
 
 _STEPS: Final[tuple[tuple[str, str, str], ...]] = (
     # (part of the type token, part of the name, the step in words); the first that fits
@@ -42,7 +41,7 @@ _STEPS: Final[tuple[tuple[str, str, str], ...]] = (
     ("pulumi:providers:kubernetes", "", "the connection to the cluster"),
     ("command:local", "", "a script on this machine"),
     ("command:remote", "", "a script over ssh"),
-    (STACK, "", "the program"),
+    (tokens.STACK, "", "the program"),
 )
 
 NOISE: Final = re.compile(

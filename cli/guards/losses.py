@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from cli.cluster import Target, get_json
 from cli.errors import CommandError
 from cli.guards.refusal import Refusal, line_for, line_for_team
-from kube.client import items
+from lenient import Json, items
 from names import LABEL_TEAM, team_namespace
 from preview.facts import CANARY_OF, Facts, facts_of
 from preview.gate import Refusal as Judged
@@ -72,7 +72,7 @@ def _refusal(judged: Judged, stack: str, today: date) -> Refusal:
 
 def usage_now(host: Target, tenants: Iterable[str]) -> Usage | None:
     """What each tenant uses now, from its ResourceQuotas and pods on the host; None where they can't be listed."""
-    found: list[JsonValue] = []
+    found: list[Json] = []
     paths = {f"/api/v1/resourcequotas?labelSelector={LABEL_TEAM.replace('/', '%2F')}": "ResourceQuota"}
     paths |= {f"/api/v1/namespaces/{team_namespace(team)}/pods": "Pod" for team in tenants}
     try:

@@ -14,21 +14,18 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
 
+import tokens
 from cli.guards.refusal import Refusal, lifted, line_for, line_for_team
 from components.team.protection import override_for
 from components.team.tenant import resolve
+from lenient import table, text
 from names import PROTECTED_OUTPUT
-from policies import names as tokens
 from settings.models import Platform
 from settings.tenants import team_of
 
 CLUSTER: Final = "host-uid"
 """The name of the namespace kube-system as the program reads it (`components/host/cluster.py`); its UID is the
 cluster's."""
-
-
-STACK: Final = "pulumi:pulumi:Stack"
-"""The first run registers it before the program begins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,20 +67,15 @@ def remembered(resources: Mapping[str, object]) -> Remembered:
     teams: dict[str, RememberedTeam] = {}
     protections: set[str] = set()
     for urn, entry in resources.items():
-        if not isinstance(entry, Mapping):
-            continue
-        outputs, name = entry.get("outputs"), urn.rpartition("::")[2]
-        said: Mapping[str, object] = outputs if isinstance(outputs, Mapping) else {}
-        if entry.get("type") == tokens.NAMESPACE and name == CLUSTER:
-            metadata = said.get("metadata")
-            found = metadata.get("uid") if isinstance(metadata, Mapping) else None
-            uid = found if isinstance(found, str) else None
-        elif entry.get("type") == tokens.TEAM:
+        kind, said, name = text(entry, "type"), table(entry, "outputs"), urn.rpartition("::")[2]
+        if kind == tokens.NAMESPACE and name == CLUSTER:
+            uid = text(said, "metadata", "uid") or None
+        elif kind == tokens.TEAM:
             protected = said.get(PROTECTED_OUTPUT, not said.get("canaryOf")) is not False
             teams[name] = RememberedTeam(name=name, urn=urn, facts=said, protected=protected)
-        elif entry.get("type") == tokens.PROTECTION:
+        elif kind == tokens.PROTECTION:
             protections.add(name)
-    made = any(isinstance(entry, Mapping) and entry.get("type") != STACK for entry in resources.values())
+    made = any(text(entry, "type") not in ("", tokens.STACK) for entry in resources.values())
     return Remembered(uid=uid, teams=teams, protections=frozenset(protections), made=made)
 
 

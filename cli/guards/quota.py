@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 
 import names
+import tokens
 from cli.guards.levels import levels_of
 from cli.guards.refusal import Refusal, line_for
 from components.check import gpu_check
 from components.host import node_pool
 from components.team import queues, team
 from components.team.tenant import Tenant, facts, quota_hard, resolve
-from policies import names as tokens
 from policies.config import ConfigError, path_for
 from policies.inventory import PolicyResource
 from policies.plain import plain_properties

@@ -14,7 +14,7 @@ from cli.guards.refusal import Refusal, line_for_team
 from components.team.protection import override_for
 from components.team.tenant import Tenant, resolve
 from components.team.tenant import facts as facts_of
-from seen.plain import parsed, text
+from lenient import parsed, text
 from settings.models import Platform
 from settings.tenants import serving, slot_name
 

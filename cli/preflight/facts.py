@@ -89,7 +89,6 @@ class NodeFacts:
     """Whose device plugin pods run there; None where pods could not be listed."""
     used_cpu: Decimal = Decimal(0)
     used_memory: Decimal = Decimal(0)
-    used_pods: int = 0
     used_gpus: Mapping[str, int] = field(default_factory=dict)
     """`nvidia.com/gpu` by pod (namespace/name) that is neither a tenant's nor the device plugin's."""
 

@@ -12,10 +12,9 @@ from cli.preflight.facts import ClusterFacts, NodeFacts, Taint
 from cli.preflight.findings import Finding, Level, error, ok, warning
 from cli.preflight.gpus import in_use, node_gpus, users_of
 from cli.preflight.labels import gpu_labels
-from names import GPU
+from names import ARCHITECTURE, GPU
 from settings.models import Platform, Pool, Team
 
-LABEL_ARCH: Final = "kubernetes.io/arch"
 LIFECYCLE: Final = "node.kubernetes.io/"
 """Taints that Kubernetes itself sets on a node that is full, cordoned or unreachable; those have findings of their
 own."""
@@ -106,8 +105,8 @@ def _condition(node: NodeFacts, subject: str) -> Iterator[Finding]:
 
 
 def _architecture(pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
-    if pool.architecture and node.labels.get(LABEL_ARCH) not in (None, pool.architecture):
-        found = node.labels[LABEL_ARCH]
+    if pool.architecture and node.labels.get(ARCHITECTURE) not in (None, pool.architecture):
+        found = node.labels[ARCHITECTURE]
         yield error(
             "node-arch", subject, f"is {found}, the file says {pool.architecture}", f"set architecture: {found}"
         )

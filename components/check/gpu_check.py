@@ -8,7 +8,8 @@ Leaves to others: what is proven (`probe.py`), what the verdict is where there i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from threading import Lock
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -18,16 +19,31 @@ import names
 from components.base import DELETED_AT_ONCE, Component, live_hook
 from components.check import job
 from components.retry import when_it_comes
+from lenient import parsed, text
 from probe import code
-from seen.plain import parsed, text
 
 
-def code_map(namespace: str, team: str) -> dict[str, object]:
-    """The ConfigMap with the programs of a namespace's checks.
+class Programs:
+    """The checks' programs in one cluster: written once a namespace, however many checks run in it.
 
     No resource: a state would hold it three times for each namespace, and the engine writes the state after every step.
     The Jobs' stamp holds the code's digest, so new code comes with new Jobs, and goes with the namespace.
     """
+
+    def __init__(self) -> None:
+        self._there: set[str] = set()
+        self._writing = Lock()
+
+    def write(self, kubeconfig: str, namespace: str, team: str) -> None:
+        """Return once the programs are in the namespace. Hooks call this, each in a thread of its own."""
+        with self._writing:
+            if namespace not in self._there:
+                kube.put(kubeconfig, code_map(namespace, team))
+                self._there.add(namespace)
+
+
+def code_map(namespace: str, team: str) -> dict[str, object]:
+    """The ConfigMap with the programs of a namespace's checks."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -40,16 +56,18 @@ def code_map(namespace: str, team: str) -> dict[str, object]:
 @dataclass(frozen=True, kw_only=True)
 class GpuCheckArgs:
     """`checked` is what else the check proves: a change of it runs the check again. The namespace is made by the caller
-    where several checks share it (`own_namespace` false). `provider` and `kubeconfig` are those of the cluster
-    that the pods are made in. `depends_on`: what all of it stands on; `after`: what its pods alone wait for; `ready`: a
-    call that they wait for, too."""
+    where several checks share it (`own_namespace` false); they share `programs`, too. `provider` and `kubeconfig` are
+    those of the cluster that the pods are made in. `depends_on`: what all of it stands on besides its provider;
+    `after`: what its pods alone
+    wait for; `ready`: a call that they wait for, too."""
 
     request: job.Request
     checked: Mapping[str, object]
     provider: k8s.Provider
     kubeconfig: pulumi.Output[str]
-    depends_on: list[pulumi.Resource]
     own_namespace: bool
+    programs: Programs = field(default_factory=Programs)
+    depends_on: Sequence[pulumi.Resource] = ()
     after: Sequence[pulumi.Resource] = ()
     ready: pulumi.ResourceHook | None = None
 
@@ -68,14 +86,14 @@ class GpuCheck(Component):
         self._mark = job.stamp(request, args.checked)
         needs = self._surroundings(name)
         asking = self._asking_jobs(name, needs)
-        self.finished = self._verdict_job(name, needs, asking)
+        self.finished = self._verdict_job(name, asking)
         self.report = self._read_report(name)
         self.verdict = self.report.apply(verdict_of)
         self.register_outputs({"verdict": self.verdict})
 
     def _opts(
         self,
-        depends_on: list[pulumi.Resource],
+        depends_on: Sequence[pulumi.Resource],
         *,
         first: pulumi.ResourceHook | None = None,
         ready: pulumi.ResourceHook | None = None,
@@ -83,7 +101,7 @@ class GpuCheck(Component):
     ) -> pulumi.ResourceOptions:
         return self.child(
             provider=self._args.provider,
-            depends_on=depends_on,
+            depends_on=list(depends_on),
             first=first,
             before_create=ready,
             before_update=ready,
@@ -99,19 +117,12 @@ class GpuCheck(Component):
         }
 
     def _surroundings(self, name: str) -> list[pulumi.Resource]:
+        """What its pods need, the last of it alone: that stands on the rest, and an edge more is work for the SDK."""
         args, request = self._args, self._args.request
         first = list(args.depends_on)
-        if args.own_namespace:
-            first += [
-                k8s.core.v1.Namespace(
-                    f"{name}-namespace{suffix}",
-                    metadata={"name": half.namespace, "labels": names.labels(team=request.team)},
-                    opts=self._opts(args.depends_on),
-                )
-                for suffix, half in self._halves()
-            ]
+        found: list[pulumi.Resource] = []
         if request.priority_class:
-            first.append(
+            found.append(
                 k8s.scheduling.v1.PriorityClass(
                     f"{name}-priority",
                     metadata={"name": request.priority_class, "labels": names.labels(team=request.team)},
@@ -119,15 +130,25 @@ class GpuCheck(Component):
                     description="the GPU check: any of the team's own work goes first",
                     opts=self.child(
                         provider=args.provider,
-                        depends_on=args.depends_on,
+                        depends_on=first,
                         replace_on_changes=["value", "preemptionPolicy"],
                     ),
                 )
             )
-        found = list(first)
+        needs = [
+            *first,
+            *(
+                k8s.core.v1.Namespace(
+                    f"{name}-namespace{suffix}",
+                    metadata={"name": half.namespace, "labels": names.labels(team=request.team)},
+                    opts=self._opts(first),
+                )
+                for suffix, half in (self._halves() if args.own_namespace else ())
+            ),
+        ]
         for suffix, half in self._halves():
-            found += self._account(f"{name}-probe{suffix}", half, job.probe_rules(half), first)
-        return found + self._verdict_account(f"{name}-verdict", first)
+            found += self._account(f"{name}-probe{suffix}", half, job.probe_rules(half), needs)
+        return found + self._verdict_account(f"{name}-verdict", needs)
 
     def _halves(self) -> list[tuple[str, job.Request]]:
         """What is asked for, each with the end of its resources' names."""
@@ -174,7 +195,7 @@ class GpuCheck(Component):
         ]
 
     def _asking_jobs(self, name: str, depends_on: list[pulumi.Resource]) -> list[k8s.batch.v1.Job]:
-        # what is not awaited when it comes is not awaited when it goes: its successor may find it still there
+        # skipAwait also skips waiting for the delete, so the old Job may still exist
         retry = when_it_comes(f"{name}-asking")
         return [
             k8s.batch.v1.Job(
@@ -201,21 +222,20 @@ class GpuCheck(Component):
         ]
 
     def _prepared(self, name: str, half: job.Request) -> pulumi.ResourceHook:
-        """Before the Job: its pod's code is there, and the cluster would take the pod."""
+        """Before the Job is made: write its pod's code, and wait until the cluster would take the pod."""
+        args = self._args
 
         def call(kubeconfig: str) -> None:
-            kube.put(kubeconfig, code_map(half.namespace, half.team))
+            args.programs.write(kubeconfig, half.namespace, half.team)
             if half.scheduler_name is not None:  # Kubernetes' own scheduler has no webhook
                 kube.wait_until_admitted(kubeconfig, job.asking_pod(half, self._mark))
 
-        return live_hook(name, self._args.kubeconfig, call)
+        return live_hook(name, args.kubeconfig, call)
 
-    def _verdict_job(
-        self, name: str, depends_on: list[pulumi.Resource], asking: list[k8s.batch.v1.Job]
-    ) -> k8s.batch.v1.Job:
+    def _verdict_job(self, name: str, asking: list[k8s.batch.v1.Job]) -> k8s.batch.v1.Job:
         metadata = self._metadata(f"{self._args.request.name}-verdict")
         metadata["annotations"] = {"pulumi.com/replaceUnready": "true", **DELETED_AT_ONCE}
-        # with a new asking Job comes a new verdict; it stands on them by this, too
+        # with a new asking Job comes a new verdict; by this it stands on them, and so on its own account
         runs = pulumi.Output.all(*(each.metadata for each in asking)).apply(
             lambda found: " ".join(str(each.get("uid")) for each in found)
         )
@@ -223,7 +243,7 @@ class GpuCheck(Component):
             f"{name}-verdict",
             metadata=metadata,
             spec=job.verdict_job(self._args.request, self._mark, runs),
-            opts=self._opts(depends_on),
+            opts=self._opts([]),
         )
 
     def _read_report(self, name: str) -> pulumi.Output[str]:

@@ -21,7 +21,7 @@ def host_requests(platform: Platform) -> dict[str, Request]:
         if pool.gpus_per_node == 0:
             continue
         for node in pool.nodes:
-            found[node] = _request(platform, name, pool, node, {"kubernetes.io/hostname": node})
+            found[node] = _request(platform, name, pool, node, {names.HOST_NAME: node})
         if pool.selector:
             found[f"pool-{name}"] = _request(platform, name, pool, None, pool.selector)
     return found

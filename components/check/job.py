@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Final, TypeAlias
 
 import names
+from components.restricted import container_security, pod_security
 from names import Object
 from probe import code, injection
 from probe.expect import CPU
@@ -38,8 +39,6 @@ RUN_LABEL: Final = "batch.kubernetes.io/controller-uid"
 """Kubernetes puts the Job's UID there on each of its pods: a report says which run it is of."""
 THIRD_STEP: Final = 0.1
 """How much more than what a pair leaves of its GPU the third pod asks for: 0.3 and 0.5 leave 0.2, it asks for 0.3."""
-USER: Final = 65532
-"""Any user but root: CUDA needs no rights, and the restricted Pod Security level wants this."""
 PRIORITY: Final = 10
 """KAI: below 100 is preemptible, and its own lowest class (train) has 50: a team's work always comes first."""
 
@@ -165,7 +164,7 @@ def asking_job(request: Request, mark: str) -> Spec:
     pod: Spec = {
         "serviceAccountName": request.name,
         "restartPolicy": "Never",
-        "securityContext": _pod_security(),
+        "securityContext": pod_security(),
         "containers": [_asking_container(request, mark)],
         "volumes": [_code_volume(), {"name": "shm", "emptyDir": {"medium": "Memory"}}],
     }
@@ -197,9 +196,9 @@ def _pod_metadata(request: Request, mark: str) -> tuple[dict[str, str], dict[str
     if request.kai_priority is not None:
         labels["priorityClassName"] = request.kai_priority
     if request.fraction is not None:
-        annotations["gpu-fraction"] = str(request.fraction)
+        annotations[names.GPU_FRACTION] = str(request.fraction)
     if request.gpu_memory_mib is not None:
-        annotations["gpu-memory"] = str(request.gpu_memory_mib)
+        annotations[names.GPU_MEMORY_ASKED] = str(request.gpu_memory_mib)
     return labels, annotations
 
 
@@ -229,7 +228,7 @@ def _asking_container(request: Request, mark: str) -> Spec:
             {"name": "HOME", "value": "/tmp"},
         ],
         "resources": resources,
-        "securityContext": _container_security(),
+        "securityContext": container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             {"name": "code", "mountPath": CODE_FOLDER, "readOnly": True},
@@ -280,7 +279,7 @@ def verdict_job(request: Request, mark: str, runs: object) -> Spec:
     pod: Spec = {
         "serviceAccountName": f"{request.name}-verdict",
         "restartPolicy": "Never",
-        "securityContext": _pod_security(),
+        "securityContext": pod_security(),
         "containers": [
             {
                 "name": "verdict",
@@ -289,7 +288,7 @@ def verdict_job(request: Request, mark: str, runs: object) -> Spec:
                 "command": _run("verdict"),
                 "env": env,
                 "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
-                "securityContext": _container_security(),
+                "securityContext": container_security(),
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "volumeMounts": [{"name": "code", "mountPath": CODE_FOLDER, "readOnly": True}],
             }
@@ -356,11 +355,3 @@ def _pull(request: Request) -> Spec:
 
 def _code_volume() -> Spec:
     return {"name": "code", "configMap": {"name": names.CHECK_CODE}}
-
-
-def _pod_security() -> Spec:
-    return {"runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "seccompProfile": {"type": "RuntimeDefault"}}
-
-
-def _container_security() -> Spec:
-    return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}

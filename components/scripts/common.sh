@@ -7,7 +7,8 @@ set -Eeuo pipefail
 ROOT=${HOST_ROOT:-}
 STATE=$ROOT/var/lib/gpu-tenancy/$PART
 LOCK_SECONDS=${LOCK_SECONDS:-300}
-export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+# kubectl keeps what it learned of a server below the home folder of whoever runs it, unless told where
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C KUBECACHEDIR=$STATE/kubectl
 
 say() { printf '%s: %s\n' "$PART" "$*"; }
 refuse() {
@@ -34,13 +35,28 @@ need_own() {
 
 # one run at a time on a host, also when an earlier one was killed: the kernel drops the lock
 lock() {
-    install -d -m 0700 "$STATE" || refuse "$STATE can't be made, and what is changed on this host is written down there; connect as root, or write connection.sudo: true"
-    # daemons are started with 9>&-: one that inherits the lock would hold it for as long as it runs
-    exec 9>"$STATE/lock"
-    flock -w "$LOCK_SECONDS" 9 || refuse "another run holds $STATE/lock for $LOCK_SECONDS s; wait for it, or end it"
+    # a removal that held it took the folder away, lock and all: then once more
+    until take_lock; do :; done
     # another stack may have come while this one waited
     need_own
     printf '%s\n' "$OWNER" >"$STATE/owner"
+}
+take_lock() {
+    { install -d -m 0700 "$STATE" && exec 9>"$STATE/lock"; } || refuse "$STATE can't be made, and what is changed on this host is written down there; connect as root, or write connection.sudo: true"
+    # daemons are started with 9>&-: one that inherits the lock would hold it for as long as it runs
+    flock -w "$LOCK_SECONDS" 9 || refuse "another run holds $STATE/lock for $LOCK_SECONDS s; wait for it, or end it"
+    [ "$STATE/lock" -ef /dev/fd/9 ]
+}
+# what each removal begins with
+begin_removal() {
+    if [ -d "$STATE" ] && ! of_another_stack; then
+        lock
+        # no record of any change: the same removal, cut off from who asked for it, went on here and was first
+        [ -z "$(find "$STATE" -mindepth 1 ! -name lock ! -name owner -print -quit)" ] || return 0
+        forget
+    fi
+    say "nothing of ours on this host"
+    exit 0
 }
 
 # a step that was done, kept over runs
@@ -162,4 +178,10 @@ need_own_address() {
 need_no_way_back() {
     [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | tail -n 1)" = "$2" ] ||
         refuse "$PART is version $1 here and the stack file says $2, and Kubernetes does not go back; write $1 or newer, or destroy and up again"
+}
+
+# Docker goes on with what a killed kind asked of it: containers that it makes then are in no list yet
+wait_for_docker() {
+    say "the making of the cluster was cut off: waiting for what Docker still does of it"
+    sleep "${WAIT_STEP:-15}"
 }

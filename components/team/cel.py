@@ -63,11 +63,9 @@ class Rule:
         return found
 
 
-def without(offenders: str, *, name: str, fix: str, kinds: tuple[Kind, ...] = (Kind.POD,)) -> Rule:
-    """A rule on an object's spec that holds when the list `offenders` is empty; the message then lists them."""
-    return Rule(
-        name=name, expression=f"({offenders}).size() == 0", fix=fix, kinds=kinds, offenders=offenders, spec_only=True
-    )
+def without(offenders: str, *, name: str, fix: str) -> Rule:
+    """A rule on a pod's spec that holds when the list `offenders` is empty; the message then lists them."""
+    return Rule(name=name, expression=f"({offenders}).size() == 0", fix=fix, offenders=offenders, spec_only=True)
 
 
 def text(value: str) -> str:

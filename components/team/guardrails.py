@@ -19,16 +19,14 @@ import names
 from components.base import Component
 from components.team import network
 from components.team.tenant import Tenant, quota_hard
-from seen.plain import text
+from lenient import text
 from settings.models import SchedulerMode, TeamPriority
 
-KAI_NON_PREEMPTIBLE: Final = 100
-"""From this priority on KAI takes a pod for non-preemptible: it may never go over its queue's quota
-(KAI@v0.16.8:pkg/scheduler/constants/priorities.go, PriorityBuildNumber; the same at v0.7.11)."""
 PRIORITY_VALUES: Final = {TeamPriority.HIGH: 51, TeamPriority.STANDARD: 50, TeamPriority.BEST_EFFORT: 0}
-"""The order of the teams on the host; only the order matters. Below what KAI takes for non-preemptible, because the
-host's KAI goes by this class where a pod has no label `priorityClassName`; 50 is KAI's own `train`, what it takes for
-a pod that says nothing. 0 is what a pod without any class has, so best effort pushes nobody out."""
+"""The order of the teams on the host; only the order matters. The host's KAI goes by this class where a pod has no
+label `priorityClassName`, and takes a pod for non-preemptible from 100 on: it may then never go over its queue's quota
+(KAI@v0.16.8:pkg/scheduler/constants/priorities.go, PriorityBuildNumber; the same at v0.7.11). 50 is KAI's own `train`,
+what it takes for a pod that says nothing. 0 is what a pod without any class has, so best effort pushes nobody out."""
 DEFAULT_REQUEST: Final = {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": "0"}
 """For containers that ask for nothing: a ResourceQuota on requests refuses a pod without any. Left out, the request for
 disk would be the default limit."""

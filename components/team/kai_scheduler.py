@@ -104,7 +104,7 @@ class KaiScheduler(Component):
         # times out and restarts for ever, while helm is content
         return k8s.apiextensions.v1.CustomResourceDefinition(
             f"{name}-cluster-policy",
-            metadata={"name": "clusterpolicies.nvidia.com", "labels": names.labels(team=args.team)},
+            metadata={"name": releases.CLUSTER_POLICY_CRD, "labels": names.labels(team=args.team)},
             spec={
                 "group": "nvidia.com",
                 "scope": "Cluster",

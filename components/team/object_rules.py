@@ -6,6 +6,7 @@ ResourceClaims it may not, unless somebody opens that door: then these rules sti
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 from components.team.cel import Kind, Rule, listed, text
@@ -35,6 +36,7 @@ def new_volume(spec: str, annotations: str) -> str:
     )
 
 
+@cache
 def own_volumes() -> Rule:
     """A claim of the tenant's gets a new volume, and another one later neither."""
     named = "variables.spec.?volumeName.orValue('')"
@@ -49,6 +51,7 @@ def own_volumes() -> Rule:
     )
 
 
+@cache
 def no_external_ips() -> Rule:
     """A Service of the tenant's takes no address that may be another's."""
     return Rule(
@@ -80,6 +83,7 @@ def own_bindings(tenant: Tenant, others: tuple[str, ...]) -> list[Rule]:
     ]
 
 
+@cache
 def no_claims_of_devices() -> Rule:
     """The tenant makes no ResourceClaim; the host's scheduler may, for a resource name that the quota counts."""
     return Rule(

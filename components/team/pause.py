@@ -16,7 +16,7 @@ import pulumi_kubernetes as k8s
 import kube
 import names
 from components.base import Component, live_hook
-from components.team.pod_rules import NAMESPACE_LABEL, OF_TENANCY, SYNCED_LABEL
+from components.team.pod_rules import OF_TENANCY
 from components.team.tenant import Tenant
 
 
@@ -36,7 +36,7 @@ class Pause(Component):
     def __init__(self, name: str, args: PauseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         tenant = args.tenant
         super().__init__(name, {"team": tenant.name}, opts)
-        kept = {NAMESPACE_LABEL: OF_TENANCY}
+        kept = {names.SYNCED_NAMESPACE: OF_TENANCY}
         k8s.core.v1.ConfigMap(
             f"{name}-mark",
             metadata={
@@ -51,7 +51,7 @@ class Pause(Component):
                 before_create=live_hook(
                     f"{name}-stop",
                     args.kubeconfig,
-                    lambda text: kube.stop_pods(text, tenant.namespace, label=SYNCED_LABEL, kept=kept),
+                    lambda text: kube.stop_pods(text, tenant.namespace, label=names.SYNCED_BY, kept=kept),
                 ),
             ),
         )

@@ -7,18 +7,21 @@ cluster and Kubernetes gets new fields with every release. Each list holds what 
 
 from __future__ import annotations
 
+from functools import cache
+
 import podspec
 from components.team.cel import Rule, containers, listed, only, text, without
 from components.team.object_rules import new_volume
 from settings.models import Isolation
 
 
-def isolation(level: Isolation) -> list[Rule]:
+@cache
+def isolation(level: Isolation) -> tuple[Rule, ...]:
     """What a pod may reach of its node. Level `privileged` may reach everything."""
     if level is Isolation.PRIVILEGED:
-        return []
+        return ()
     allowed = podspec.RESTRICTED_CAPABILITIES if level is Isolation.RESTRICTED else podspec.BASELINE_CAPABILITIES
-    return [
+    return (
         without(
             containers("c.?securityContext.?privileged.orValue(false)"),
             name="not-privileged",
@@ -47,7 +50,7 @@ def isolation(level: Isolation) -> list[Rule]:
             fix="a container must not take a port of its node, nor have the node's kubelet call another host; remove "
             "hostPort, and host from probes and lifecycle hooks",
         ),
-    ]
+    )
 
 
 def _known_volumes() -> Rule:
@@ -122,6 +125,7 @@ def _probed_hosts() -> tuple[str, ...]:
     )
 
 
+@cache
 def known_fields() -> Rule:
     """A pod uses only fields that these rules know."""
     unknown_of_pod = f"variables.spec.filter(k, !(k in {listed(podspec.POD_FIELDS)}))"

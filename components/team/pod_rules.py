@@ -6,6 +6,7 @@ Leaves to others: what a pod reaches of its node (`pod_isolation.py`).
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import names
@@ -14,38 +15,30 @@ from components.team.cel import Rule, containers, listed, only, text, without
 from components.team.tenant import Tenant
 from settings.models import SchedulerMode
 
-SYNCED_LABEL: Final = "vcluster.loft.sh/managed-by"
-"""The syncer puts it on every object of a tenant, over whatever the tenant wrote (vCluster pkg/util/translate)."""
-
 WORKLOAD_ACCOUNTS: Final = ("", "default")
 """Service accounts without rights. vCluster's own for workloads, `vc-workload-<release>`, has none either."""
 
 OLD_QUEUE_LABEL: Final = "project"
 """Where KAI looks for a queue when its own label is not there."""
-FRACTION_LABEL: Final = "runai-gpu-group"
-"""KAI's binder writes it, alone or with `/<group>` behind it, on a pod that it bound to a part of a GPU."""
 NAMES_GPU: Final = f"k.startsWith('{names.GPU}') || k.startsWith('nvidia.com/mig-')"
 """In CEL: whether the resource name `k` stands for a GPU or a part of one."""
-FRACTION_ANNOTATIONS: Final = ("gpu-fraction", "gpu-memory")
-DEFAULT_SCHEDULER: Final = "default-scheduler"
+FRACTION_ANNOTATIONS: Final = (names.GPU_FRACTION, names.GPU_MEMORY_ASKED)
 NODE_NAME: Final = "variables.spec.?nodeName.orValue('')"
 
 
-NAMESPACE_LABEL: Final = "vcluster.loft.sh/namespace"
-"""The syncer puts it on every object of a tenant: the namespace that it has inside (as `SYNCED_LABEL`)."""
 OF_TENANCY: Final = ("kube-system", names.KAI_NAMESPACE)
 """Namespaces inside a virtual cluster whose pods are not the tenant's: its DNS, its scheduler."""
 
 
 def paused(tenant: Tenant) -> list[Rule]:
-    """Of a paused tenant no pod starts but those of its DNS and its scheduler."""
+    """While a tenant is paused, only the pods of its DNS and its scheduler start."""
     if not tenant.team.paused:
         return []
     return [
         Rule(
             name="paused",
             expression="request.operation != 'CREATE' || !variables.fromTenant || "
-            f"variables.labels[?{text(NAMESPACE_LABEL)}].orValue('') in {listed(OF_TENANCY)}",
+            f"variables.labels[?{text(names.SYNCED_NAMESPACE)}].orValue('') in {listed(OF_TENANCY)}",
             fix="the team is paused; its pods start when it is resumed (state: active)",
         )
     ]
@@ -124,7 +117,7 @@ def queues(tenant: Tenant, foreign: tuple[str, ...]) -> list[Rule]:
     label = f"variables.labels[?{text(names.KAI_QUEUE_LABEL)}].orValue('')"
     by_kai = f"variables.spec.?schedulerName.orValue('') == {text(names.KAI_SCHEDULER_NAME)}"
     if tenant.team.scheduler.mode is not SchedulerMode.HOST:
-        scheduler = _own_scheduler((DEFAULT_SCHEDULER,))
+        scheduler = _own_scheduler((names.DEFAULT_SCHEDULER,))
         if not foreign:
             # a KAI of ours looks at the namespaces of mode-host teams only, so a label means nothing to it here
             return [scheduler]
@@ -141,7 +134,7 @@ def queues(tenant: Tenant, foreign: tuple[str, ...]) -> list[Rule]:
         ]
     own = host_queues(tenant)
     return [
-        _own_scheduler((DEFAULT_SCHEDULER, names.KAI_SCHEDULER_NAME)),
+        _own_scheduler((names.DEFAULT_SCHEDULER, names.KAI_SCHEDULER_NAME)),
         Rule(
             name="own-queues",
             # without the label KAI falls back to another label, and then to a queue that all share
@@ -162,7 +155,7 @@ def queues(tenant: Tenant, foreign: tuple[str, ...]) -> list[Rule]:
             f"!variables.fromTenant || !variables.labels.exists(k, {_mark()}) : "
             f"!variables.byTenant || ({_kept('variables.oldLabels', 'variables.labels')} && "
             f"{_kept('variables.labels', 'variables.oldLabels')})",
-            fix=f"only KAI writes the label {FRACTION_LABEL}, when it binds a pod to a part of a GPU; leave it alone",
+            fix=f"only KAI writes the label {names.GPU_GROUP}, when it binds a pod to a part of a GPU; leave it alone",
         ),
     ]
 
@@ -187,6 +180,7 @@ def host_queues(tenant: Tenant) -> list[str]:
     return [names.leaf_queue(tenant.name, leaf, on_host=True) for leaf in tenant.queues]
 
 
+@cache
 def counted_resources() -> Rule:
     """A container asks for nothing that no quota counts."""
     # the ResourceQuota overlooks a name that it does not list, and a kubelet one that its node does not have: the pod
@@ -206,6 +200,7 @@ def counted_resources() -> Rule:
     )
 
 
+@cache
 def no_resource_claims() -> Rule:
     """A device by claim (DRA) is in no ResourceQuota."""
     asked = "variables.spec.?resourceClaims.orValue([])"
@@ -271,7 +266,7 @@ def variables(tenant: Tenant) -> dict[str, str]:
         "oldLabels": "request.operation == 'UPDATE' ? oldObject.?metadata.?labels.orValue({}) : {}",
         "annotations": "object.?metadata.?annotations.orValue({})",
         "byTenant": f"request.userInfo.username.startsWith({text(account)})",
-        "fromTenant": f"{text(SYNCED_LABEL)} in variables.labels || variables.byTenant",
+        "fromTenant": f"{text(names.SYNCED_BY)} in variables.labels || variables.byTenant",
         "sameSpec": "request.operation == 'UPDATE' && variables.spec == dyn(oldObject).?spec.orValue({})",
         "containers": every_container,
         "gpuNames": listed(names.GPU_RESOURCES),
@@ -283,4 +278,4 @@ def variables(tenant: Tenant) -> dict[str, str]:
 
 
 def _mark() -> str:
-    return f"(k == '{FRACTION_LABEL}' || k.startsWith('{FRACTION_LABEL}/'))"
+    return f"(k == '{names.GPU_GROUP}' || k.startsWith('{names.GPU_GROUP}/'))"

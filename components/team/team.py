@@ -210,10 +210,9 @@ class Team(Component):
             f"{name}-check",
             GpuCheckArgs(
                 request=check_request(tenant, self._args.platform),
-                checked={"team": checked(tenant), "gpu": self._args.platform.gpu.model_dump(mode="json")},
+                checked={"team": checked(tenant), "gpu": self._args.platform.gpu.model_dump()},
                 provider=inner.provider,
                 kubeconfig=inner.kubeconfig,
-                depends_on=[inner],
                 ready=self._args.ready if tenant.has_gpus else None,
                 after=[*self._args.proven, *([self.team_queues] if self.team_queues else [])],
                 own_namespace=True,
@@ -232,7 +231,6 @@ class Team(Component):
                 platform=args.platform,
                 provider=inner.provider,
                 host_provider=args.provider,
-                vcluster=inner.release,
                 namespace=self.guardrails.namespace,
                 secrets=args.secrets,
                 # a team whose check fails gets no server on top of it

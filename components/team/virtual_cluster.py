@@ -19,7 +19,7 @@ import kube
 import names
 import releases
 from components.base import Component, TenantProvider, live_hook
-from components.failures import or_failed
+from components.failures import FailedError, or_failed, why_failed
 from components.team import network
 from components.team.tenant import Tenant, cluster_facts
 from kube.snapshot_pod import claim_name
@@ -159,7 +159,7 @@ class VirtualCluster(Component):
             text = await or_failed(_admin_kubeconfig(tenant, data), self)
             if not pulumi.runtime.is_dry_run():
                 if self.service is not None:
-                    await self.service.id.future()  # before it nobody listens at the address
+                    await _not_refused(self.service, whole=tenant.node_port is None)
                 await or_failed(asyncio.to_thread(kube.wait_until_it_answers, text, tenant.name), self)
             return text
 
@@ -179,6 +179,18 @@ class VirtualCluster(Component):
             ),
             opts=self.child(depends_on=[self.release], deleted_with=self.release),
         )
+
+
+async def _not_refused(service: pulumi.Resource, *, whole: bool) -> None:
+    """Fail where the Service did: nobody will listen at its address. `whole`: wait until it is all there, too.
+
+    A NodePort is served as soon as it is there, long before its Release is. The provider calls it ready 10 s after the
+    pod behind it is (pulumi-kubernetes v4.32.0: await/service.go), and a load balancer once it has its address.
+    """
+    refused = asyncio.ensure_future(why_failed(service))
+    await asyncio.wait({refused}, timeout=None if whole else 0)
+    if refused.done() and (why := refused.result()) is not None:
+        raise FailedError(why)
 
 
 async def _admin_kubeconfig(tenant: Tenant, data: Mapping[str, str] | None) -> str:

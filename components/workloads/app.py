@@ -34,7 +34,6 @@ class AppServerArgs:
     provider: k8s.Provider
     host_provider: k8s.Provider
     host_namespace: str
-    vcluster: k8s.helm.v3.Release
     secrets: Mapping[str, pulumi.Output[str]]
     depends_on: list[pulumi.Resource]
     host_depends_on: list[pulumi.Resource]
@@ -82,7 +81,7 @@ class AppServer(Component):
         self.register_outputs({})
 
     def _opts(self, depends_on: list[pulumi.Resource]) -> pulumi.ResourceOptions:
-        return self.child(provider=self._args.provider, depends_on=depends_on, deleted_with=self._args.vcluster)
+        return self.child(provider=self._args.provider, depends_on=depends_on)
 
     def _page(self, name: str, code: str | None) -> list[pulumi.Resource]:
         if code is None:

@@ -6,12 +6,12 @@ Leaves to others: how a pod gets its GPU (`pods.py`), the default page (`probe/p
 
 from __future__ import annotations
 
+from components.restricted import container_security
 from components.workloads.pods import (
     CODE_FOLDER,
     STAMP,
     Placement,
     Spec,
-    container_security,
     pod_template,
     pull,
     resources,

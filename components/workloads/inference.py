@@ -31,10 +31,9 @@ class InferenceServerArgs:
     place: Placement
     platform: Platform
     provider: k8s.Provider
-    vcluster: k8s.helm.v3.Release
     token: pulumi.Output[str] | None
     depends_on: list[pulumi.Resource]
-    paused: bool = False
+    paused: bool
 
 
 class InferenceServer(Component):
@@ -81,7 +80,7 @@ class InferenceServer(Component):
         self.register_outputs({"url": f"http://{args.name}.workloads.svc"})
 
     def _opts(self, depends_on: list[pulumi.Resource]) -> pulumi.ResourceOptions:
-        return self.child(provider=self._args.provider, depends_on=depends_on, deleted_with=self._args.vcluster)
+        return self.child(provider=self._args.provider, depends_on=depends_on)
 
     def _token(self, name: str) -> list[pulumi.Resource]:
         args = self._args

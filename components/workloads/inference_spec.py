@@ -9,14 +9,13 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from components.restricted import USER, container_security
 from components.workloads.pods import (
     CODE_FOLDER,
     NAMESPACE,
     STAMP,
-    USER,
     Placement,
     Spec,
-    container_security,
     pod_template,
     pull,
     resources,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import names
+from components.restricted import USER, pod_security
 from components.team.tenant import Tenant
 from names import JSON
 from settings.models import GpuStack, Platform, SchedulerMode
@@ -24,8 +25,6 @@ NAMESPACE: Final = "workloads"
 """All workloads of a team are in this namespace of its virtual cluster."""
 STAMP: Final = "gpu-tenancy/stamp"
 CODE_FOLDER: Final = "/opt/workload"
-USER: Final = 65532
-"""Any user but root: so a pod is let in at every isolation level."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,20 +89,14 @@ def pod_template(
     if found is not None:
         labels[names.KAI_QUEUE_LABEL] = found
     if gpu is not None and gpu.fraction is not None:
-        annotations["gpu-fraction"] = f"{gpu.fraction:g}"
+        annotations[names.GPU_FRACTION] = f"{gpu.fraction:g}"
     if gpu is not None and gpu.memory_mib is not None:
-        annotations["gpu-memory"] = str(gpu.memory_mib)
+        annotations[names.GPU_MEMORY_ASKED] = str(gpu.memory_mib)
     pod: Spec = {
         "automountServiceAccountToken": False,
         # a Service called vllm would set VLLM_PORT=tcp://..., which the server reads as its own setting
         "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(fsGroup=USER),
         "containers": [container],
         "volumes": volumes,
     }
@@ -126,11 +119,6 @@ def resources(cpu: str, memory: str, memory_limit: str, gpu: GpuShare | None) ->
     return {"requests": {"cpu": cpu, "memory": memory}, "limits": limits}
 
 
-def container_security() -> Spec:
-    """What the restricted Pod Security level wants of a container."""
-    return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-
-
 def pull(place: Placement) -> Spec:
     """The pull policy, where the stack file says one."""
     return {"imagePullPolicy": place.image_pull_policy} if place.image_pull_policy else {}
@@ -150,7 +138,7 @@ def host_service_spec(team: str, name: str, port: int, node_port: int | None) ->
     return {
         "type": "NodePort" if node_port is not None else "ClusterIP",
         # the syncer keeps a pod's labels, and adds whose it is and of which namespace
-        "selector": {**selector(name), "vcluster.loft.sh/managed-by": team, "vcluster.loft.sh/namespace": NAMESPACE},
+        "selector": {**selector(name), names.SYNCED_BY: team, names.SYNCED_NAMESPACE: NAMESPACE},
         "ports": [entry],
     }
 
@@ -159,6 +147,6 @@ def _port(port: int) -> Spec:
     return {"name": "http", "port": 80, "targetPort": port, "protocol": "TCP"}
 
 
-def stamp(*parts: object) -> str:
+def stamp(*parts: JSON) -> str:
     """Changes when, and only when, one of the parts does."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

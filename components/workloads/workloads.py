@@ -33,7 +33,6 @@ class WorkloadsArgs:
     platform: Platform
     provider: k8s.Provider
     host_provider: k8s.Provider
-    vcluster: k8s.helm.v3.Release
     namespace: pulumi.Resource
     secrets: Mapping[str, pulumi.Output[str]]
     depends_on: list[pulumi.Resource]
@@ -49,7 +48,7 @@ class Workloads(Component):
         namespace = k8s.core.v1.Namespace(
             f"{name}-namespace",
             metadata={"name": NAMESPACE, "labels": names.labels(team=tenant.name)},
-            opts=self.child(provider=args.provider, deleted_with=args.vcluster, depends_on=args.depends_on),
+            opts=self.child(provider=args.provider, depends_on=args.depends_on),
         )
         place = placement(tenant, args.platform)
         for key, workload in tenant.team.workloads.items():
@@ -62,7 +61,6 @@ class Workloads(Component):
                         place=place,
                         platform=args.platform,
                         provider=args.provider,
-                        vcluster=args.vcluster,
                         token=args.secrets[f"config/{workload.token}"] if workload.token else None,
                         paused=tenant.team.paused,
                         depends_on=[namespace],
@@ -80,7 +78,6 @@ class Workloads(Component):
                         provider=args.provider,
                         host_provider=args.host_provider,
                         host_namespace=tenant.namespace,
-                        vcluster=args.vcluster,
                         secrets=args.secrets,
                         depends_on=[namespace],
                         host_depends_on=[args.namespace],

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+import tokens
 from names import team_namespace
-from policies import names
 from policies.charts import FORBIDDEN_VALUES, OPEN_DOORS, PERSISTENCE, VALUES
 from policies.facts import contains, own_nodes, selector_text
 from policies.inventory import PolicyResource
@@ -22,7 +22,7 @@ def known_values(release: PolicyResource, scene: Scene) -> Iterator[str]:
     """A value that the pack doesn't know is refused, and so is a Release that belongs to no component of ours."""
     known = VALUES.get(release.component)
     if known is None:
-        owners = ", ".join(token.removeprefix(names.OURS) for token in VALUES)
+        owners = ", ".join(token.removeprefix(tokens.OURS) for token in VALUES)
         yield (
             f"{describe(release)}: belongs to no component whose charts the rules know ({owners}), so nothing judges "
             "what its chart makes; register it as that component's child"
@@ -88,7 +88,7 @@ def persistence(release: PolicyResource, scene: Scene) -> Iterator[str]:
 
 def is_vcluster(release: PolicyResource) -> bool:
     """Say whether a Release is a virtual cluster's, by the component that it belongs to."""
-    return release.component == names.VIRTUAL_CLUSTER
+    return release.component == tokens.VIRTUAL_CLUSTER
 
 
 RULES: Final = (
@@ -97,7 +97,7 @@ RULES: Final = (
         group=Group.ISOLATION,
         stage=Stage.RESOURCE,
         sentence="A Release belongs to a component of ours and has only values that the rules know.",
-        types=(names.RELEASE,),
+        types=(tokens.RELEASE,),
         check=known_values,
         limits=("allowed_values",),
     ),
@@ -106,7 +106,7 @@ RULES: Final = (
         group=Group.ISOLATION,
         stage=Stage.RESOURCE,
         sentence="A virtual cluster syncs nothing that lets its tenant out.",
-        types=(names.RELEASE,),
+        types=(tokens.RELEASE,),
         check=vcluster_values,
         applies=is_vcluster,
     ),
@@ -115,7 +115,7 @@ RULES: Final = (
         group=Group.ISOLATION,
         stage=Stage.RESOURCE,
         sentence="A virtual cluster keeps its data over restarts.",
-        types=(names.RELEASE,),
+        types=(tokens.RELEASE,),
         check=persistence,
         applies=is_vcluster,
         limits=("require_persistence",),

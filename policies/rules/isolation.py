@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Final
 
+import tokens
 from names import team_namespace
-from policies import names
 from policies.facts import team_name
 from policies.inventory import PolicyResource
 from policies.plain import Unreadable, get, mapping, mappings, maybe_text, text, texts, whole
@@ -26,7 +26,7 @@ MOST_PORTS: Final = 32_768
 def limit_range(team: PolicyResource, scene: Scene) -> Iterator[str]:
     """The team's namespace has a LimitRange, without which a pod without requests is refused or unbounded."""
     name = team_name(team)
-    ranges = scene.inventory.in_namespace(names.LIMIT_RANGE, team_namespace(name))
+    ranges = scene.inventory.in_namespace(tokens.LIMIT_RANGE, team_namespace(name))
     if not ranges:
         yield f"team {name}: no LimitRange in host namespace team-{name}; create one with default requests and limits"
     elif not any(
@@ -43,7 +43,7 @@ def limit_range(team: PolicyResource, scene: Scene) -> Iterator[str]:
 def default_deny(team: PolicyResource, scene: Scene) -> Iterator[str]:
     """A NetworkPolicy selects every pod of the namespace for both directions, and none allows everything."""
     name = team_name(team)
-    policies = scene.inventory.in_namespace(names.NETWORK_POLICY, team_namespace(name))
+    policies = scene.inventory.in_namespace(tokens.NETWORK_POLICY, team_namespace(name))
     if not any(_denies_by_default(policy) for policy in policies):
         yield (
             f"team {name}: no default-deny NetworkPolicy in host namespace team-{name}; create one with an empty "
@@ -119,22 +119,23 @@ def pod_security(team: PolicyResource, scene: Scene) -> Iterator[str]:
     if declared not in POD_SECURITY_ORDER:
         yield f"team {name}: isolation {declared!r} is none of {', '.join(POD_SECURITY_ORDER)}"
         return
-    found = scene.inventory.of_name(names.NAMESPACE, team_namespace(name))
+    found = scene.inventory.of_name(tokens.NAMESPACE, team_namespace(name))
     if not found:
-        yield f"team {name}: no host namespace team-{name}; create it with label {names.POD_SECURITY_LABEL}: {declared}"
+        label = f"{tokens.POD_SECURITY_LABEL}: {declared}"
+        yield f"team {name}: no host namespace team-{name}; create it with label {label}"
     for namespace in found:
-        level = maybe_text(namespace.properties, "metadata", "labels", names.POD_SECURITY_LABEL) or "privileged"
+        level = maybe_text(namespace.properties, "metadata", "labels", tokens.POD_SECURITY_LABEL) or "privileged"
         if level not in POD_SECURITY_ORDER or POD_SECURITY_ORDER.index(level) < POD_SECURITY_ORDER.index(declared):
             yield (
                 f"team {name}: namespace team-{name} enforces Pod Security level {level!r}, declared is "
                 f"{declared!r}; set "
-                f"label {names.POD_SECURITY_LABEL}: {declared}"
+                f"label {tokens.POD_SECURITY_LABEL}: {declared}"
             )
-        version = maybe_text(namespace.properties, "metadata", "labels", f"{names.POD_SECURITY_LABEL}-version")
+        version = maybe_text(namespace.properties, "metadata", "labels", f"{tokens.POD_SECURITY_LABEL}-version")
         if version not in (None, "latest"):
             yield (
                 f"team {name}: namespace team-{name} enforces Pod Security as of {version}, which lacks what came "
-                f"later; remove label {names.POD_SECURITY_LABEL}-version"
+                f"later; remove label {tokens.POD_SECURITY_LABEL}-version"
             )
 
 
@@ -144,7 +145,7 @@ RULES: Final = (
         group=Group.ISOLATION,
         stage=Stage.STACK,
         sentence="Each team's host namespace has a LimitRange.",
-        types=(names.TEAM,),
+        types=(tokens.TEAM,),
         check=limit_range,
     ),
     Rule(
@@ -152,7 +153,7 @@ RULES: Final = (
         group=Group.ISOLATION,
         stage=Stage.STACK,
         sentence="Each team's host namespace denies network traffic that no policy allows.",
-        types=(names.TEAM,),
+        types=(tokens.TEAM,),
         check=default_deny,
     ),
     Rule(
@@ -160,7 +161,7 @@ RULES: Final = (
         group=Group.ISOLATION,
         stage=Stage.STACK,
         sentence="Each team's host namespace enforces the Pod Security level that the team declares.",
-        types=(names.TEAM,),
+        types=(tokens.TEAM,),
         check=pod_security,
     ),
 )

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 import podspec
+import tokens
 from names import LABEL_POOL, team_namespace
-from policies import names
 from policies.facts import team_name
 from policies.inventory import PolicyResource
 from policies.kinds import FIELDS, MAKERS, METADATA, SECRET_TYPES, SYSTEM_NAMESPACES
@@ -40,16 +40,16 @@ def known_kinds(subject: PolicyResource, scene: Scene) -> Iterator[str]:
 
 
 def _known_place(subject: PolicyResource) -> Iterator[str]:
-    where = ("metadata", "name") if subject.type == names.NAMESPACE else ("metadata", "namespace")
+    where = ("metadata", "name") if subject.type == tokens.NAMESPACE else ("metadata", "namespace")
     place = maybe_text(subject.properties, *where)
     if place in SYSTEM_NAMESPACES:
         yield f"{describe(subject)}: {place} is Kubernetes' own; put objects of ours elsewhere"
-    if subject.type == names.SECRET:
+    if subject.type == tokens.SECRET:
         type_ = maybe_text(subject.properties, "type") or "Opaque"
         if type_ not in SECRET_TYPES:
             known = ", ".join(SECRET_TYPES)
             yield f"{describe(subject)}: a Secret of type {type_} is more than data; use one of {known}"
-    if subject.type == names.INGRESS:
+    if subject.type == tokens.INGRESS:
         for key in mapping(subject.properties, "metadata", "annotations"):
             if not key.startswith("pulumi.com/"):
                 yield f"{describe(subject)}: annotation {key} is none of ours; the controller does what it says"
@@ -65,7 +65,7 @@ def known_fields(subject: PolicyResource, scene: Scene) -> Iterator[str]:
         return
     kind = subject.type.rpartition(":")[2]
     found = list(strangers(subject.properties, (*METADATA, *fields), zeros=True))
-    if subject.type in names.WORKLOADS:
+    if subject.type in tokens.WORKLOADS:
         found += _fields_of_pod(subject)
     allowed = scene.limits.allowed_fields
     for field in dict.fromkeys(field for field in found if f"{kind}.{field}" not in allowed):
@@ -87,15 +87,15 @@ def _fields_of_pod(workload: PolicyResource) -> list[str]:
 def plain_rights(subject: PolicyResource, _: Scene) -> Iterator[str]:
     """A role gives rights from a short list, and a binding gives known roles to service accounts."""
     who = describe(subject)
-    if subject.type in (names.ROLE, names.CLUSTER_ROLE):
+    if subject.type in (tokens.ROLE, tokens.CLUSTER_ROLE):
         for label in mapping(subject.properties, "metadata", "labels"):
-            if label.startswith(names.AGGREGATION_LABEL):
+            if label.startswith(tokens.AGGREGATION_LABEL):
                 yield f"{who}: label {label} adds its rights to a role that others have; remove it"
         for rule in mappings(subject.properties, "rules"):
             yield from (f"{who}: {said}" for said in _rights(rule))
         return
     role, kind = text(subject.properties, "roleRef", "name"), text(subject.properties, "roleRef", "kind")
-    everywhere = subject.type == names.CLUSTER_ROLE_BINDING
+    everywhere = subject.type == tokens.CLUSTER_ROLE_BINDING
     if kind == "ClusterRole" and (everywhere or role not in BINDABLE) and _is_kubernetes_own(role):
         yield f"{who}: gives ClusterRole {role}; give a role of ours, or within a namespace {' or '.join(BINDABLE)}"
     for account in mappings(subject.properties, "subjects"):
@@ -125,9 +125,9 @@ def _rights(rule: Mapping[str, object]) -> Iterator[str]:
 def known_roles(binding: PolicyResource, scene: Scene) -> Iterator[str]:
     """What a binding gives is a role of this stack, whose rights are judged, or a harmless one of Kubernetes' own."""
     role, kind = text(binding.properties, "roleRef", "name"), text(binding.properties, "roleRef", "kind")
-    if kind == "ClusterRole" and binding.type == names.ROLE_BINDING and role in BINDABLE:
+    if kind == "ClusterRole" and binding.type == tokens.ROLE_BINDING and role in BINDABLE:
         return
-    type_ = names.CLUSTER_ROLE if kind == "ClusterRole" else names.ROLE
+    type_ = tokens.CLUSTER_ROLE if kind == "ClusterRole" else tokens.ROLE
     if not any(
         kind == "ClusterRole" or found.namespace == binding.namespace for found in scene.inventory.of_name(type_, role)
     ):
@@ -160,12 +160,12 @@ def team_admission(team: PolicyResource, scene: Scene) -> Iterator[str]:
     """The host refuses in the team's namespace what its rules forbid: a policy that fails closed, and a binding."""
     name = team_name(team)
     wanted = f"gpu-tenancy-{team_namespace(name)}"
-    policies = scene.inventory.of_name(names.ADMISSION_POLICY, wanted)
+    policies = scene.inventory.of_name(tokens.ADMISSION_POLICY, wanted)
     if not policies:
         yield f"team {name}: no ValidatingAdmissionPolicy {wanted}, so the host lets every pod in; create it"
     for policy in policies:
         yield from (f"team {name}: {describe(policy)} {said}" for said in _policy(policy, name, scene))
-    bindings = scene.inventory.of_name(names.ADMISSION_BINDING, wanted)
+    bindings = scene.inventory.of_name(tokens.ADMISSION_BINDING, wanted)
     if not bindings or not all(
         maybe_text(found.properties, "spec", "policyName") == wanted
         and "Deny" in texts(found.properties, "spec", "validationActions")
@@ -204,7 +204,7 @@ def _policy(policy: PolicyResource, team: str, scene: Scene) -> Iterator[str]:
     said = {text(found, "message") for found in mappings(spec, "validations")}
     declared = [
         rule
-        for admission in scene.inventory.of_team(names.ADMISSION, team)
+        for admission in scene.inventory.of_team(tokens.ADMISSION, team)
         for rule in texts(admission.properties, "rules")
     ]
     for rule in declared or ["(any)"]:
@@ -218,7 +218,7 @@ RULES: Final = (
         group=Group.ISOLATION,
         stage=Stage.RESOURCE,
         sentence="Every object of Kubernetes is of a kind that the rules know.",
-        types=(names.KUBERNETES,),
+        types=(tokens.KUBERNETES,),
         check=known_kinds,
         limits=("allowed_kinds",),
     ),
@@ -227,7 +227,7 @@ RULES: Final = (
         group=Group.ISOLATION,
         stage=Stage.RESOURCE,
         sentence="Every object of Kubernetes has only fields that the rules know.",
-        types=(names.KUBERNETES,),
+        types=(tokens.KUBERNETES,),
         check=known_fields,
         limits=("allowed_fields",),
     ),
@@ -236,7 +236,7 @@ RULES: Final = (
         group=Group.ISOLATION,
         stage=Stage.RESOURCE,
         sentence="Roles and bindings of ours give no rights but those that are known to be harmless.",
-        types=(names.ROLE, names.CLUSTER_ROLE, names.ROLE_BINDING, names.CLUSTER_ROLE_BINDING),
+        types=(tokens.ROLE, tokens.CLUSTER_ROLE, tokens.ROLE_BINDING, tokens.CLUSTER_ROLE_BINDING),
         check=plain_rights,
     ),
     Rule(
@@ -244,7 +244,7 @@ RULES: Final = (
         group=Group.ISOLATION,
         stage=Stage.STACK,
         sentence="A binding gives a role whose rights the rules have judged.",
-        types=(names.ROLE_BINDING, names.CLUSTER_ROLE_BINDING),
+        types=(tokens.ROLE_BINDING, tokens.CLUSTER_ROLE_BINDING),
         check=known_roles,
     ),
     Rule(
@@ -252,7 +252,7 @@ RULES: Final = (
         group=Group.ISOLATION,
         stage=Stage.RESOURCE,
         sentence="A PriorityClass of ours goes before no pod of the system's.",
-        types=(names.PRIORITY_CLASS,),
+        types=(tokens.PRIORITY_CLASS,),
         check=plain_priority,
     ),
     Rule(
@@ -260,7 +260,7 @@ RULES: Final = (
         group=Group.ISOLATION,
         stage=Stage.RESOURCE,
         sentence="On a node we write labels of ours and of the GPU's vendor only.",
-        types=(names.NODE_PATCH,),
+        types=(tokens.NODE_PATCH,),
         check=plain_node,
     ),
     Rule(
@@ -268,7 +268,7 @@ RULES: Final = (
         group=Group.ISOLATION,
         stage=Stage.STACK,
         sentence="The host has each team's admission rules, and they refuse.",
-        types=(names.TEAM,),
+        types=(tokens.TEAM,),
         check=team_admission,
     ),
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from names import KAI_QUEUE_LABEL, KAI_SCHEDULER_NAME
-from policies import names
+import tokens
+from names import HOST_NAME, KAI_QUEUE_LABEL, KAI_SCHEDULER_NAME
 from policies.facts import (
     contains,
     is_host_check,
@@ -82,13 +82,13 @@ def pool_selector(workload: PolicyResource, scene: Scene) -> Iterator[str]:
 def host_check_is_pinned(workload: PolicyResource, scene: Scene) -> Iterator[str]:
     """The host's own check names the node, or by its labels the pool, that it proves."""
     spec = mapping(pod_template(workload), "spec")
-    if maybe_text(spec, "nodeName") or maybe_text(spec, "nodeSelector", names.HOST_NAME_LABEL):
+    if maybe_text(spec, "nodeName") or maybe_text(spec, "nodeSelector", HOST_NAME):
         return
     chosen = mapping(spec, "nodeSelector")
     pools = (mapping(pool.properties, "selector") for pool in scene.inventory.pools.values())
     if not any(selector and contains(chosen, selector) for selector in pools):
         yield (
-            f"{describe(workload)}: names neither a node nor a pool; set nodeSelector {names.HOST_NAME_LABEL} to the "
+            f"{describe(workload)}: names neither a node nor a pool; set nodeSelector {HOST_NAME} to the "
             "node, "
             "or to the pool's selector"
         )
@@ -102,7 +102,7 @@ def runtime_class(workload: PolicyResource, scene: Scene) -> Iterator[str]:
             f"{maybe_text(pod_template(workload), 'spec', 'runtimeClassName')!r}, and it asks for no GPU; leave it out"
         )
         return
-    for software in scene.inventory.of_type(names.GPU_SOFTWARE):
+    for software in scene.inventory.of_type(tokens.GPU_SOFTWARE):
         stack = text(software.properties, "stack")
         if stack not in NEEDS_RUNTIME_CLASS:
             continue
@@ -143,7 +143,7 @@ RULES: Final = (
         group=Group.PLACEMENT,
         stage=Stage.RESOURCE,
         sentence="A GPU workload is in a queue of its own team.",
-        types=names.WORKLOADS,
+        types=tokens.WORKLOADS,
         check=queue_of_own_team,
         applies=team_gpu_workload,
     ),
@@ -152,7 +152,7 @@ RULES: Final = (
         group=Group.PLACEMENT,
         stage=Stage.RESOURCE,
         sentence="A GPU workload of a team with KAI is scheduled by KAI.",
-        types=names.WORKLOADS,
+        types=tokens.WORKLOADS,
         check=scheduler_name,
         applies=team_gpu_workload,
     ),
@@ -161,7 +161,7 @@ RULES: Final = (
         group=Group.PLACEMENT,
         stage=Stage.RESOURCE,
         sentence="A workload stays on the nodes of its team.",
-        types=names.WORKLOADS,
+        types=tokens.WORKLOADS,
         check=pool_selector,
         applies=placed_workload,
     ),
@@ -170,7 +170,7 @@ RULES: Final = (
         group=Group.PLACEMENT,
         stage=Stage.STACK,
         sentence="The host's own GPU check names the node or the pool that it proves.",
-        types=names.WORKLOADS,
+        types=tokens.WORKLOADS,
         check=host_check_is_pinned,
         applies=host_gpu_check,
     ),
@@ -179,7 +179,7 @@ RULES: Final = (
         group=Group.PLACEMENT,
         stage=Stage.STACK,
         sentence="A GPU workload has the runtime class that the GPU software needs, and no other workload has one.",
-        types=names.WORKLOADS,
+        types=tokens.WORKLOADS,
         check=runtime_class,
         applies=classed_workload,
     ),

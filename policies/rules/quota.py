@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+import tokens
 from capacity import (
     UNLIMITED,
     LeafClaim,
@@ -19,7 +20,6 @@ from capacity import (
     visible_gpus,
 )
 from names import GPU_RESOURCES
-from policies import names
 from policies.facts import (
     Cap,
     claim_of,
@@ -162,7 +162,7 @@ def no_unlimited_gpu(resource: PolicyResource, scene: Scene) -> Iterator[str]:
     if scene.limits.allow_unlimited:
         return
     told: list[Cap] = []
-    if resource.type == names.TEAM:
+    if resource.type == tokens.TEAM:
         caps = _caps(resource)
     else:
         owner = scene.inventory.teams.get(team_name_in(resource) or "")
@@ -191,7 +191,7 @@ def host_resource_quota(team: PolicyResource, scene: Scene) -> Iterator[str]:
         limit = visible_gpus(claim, pool_of(team, scene.inventory))
     quotas = [
         quota
-        for quota in scene.inventory.in_namespace(names.RESOURCE_QUOTA, f"team-{name}")
+        for quota in scene.inventory.in_namespace(tokens.RESOURCE_QUOTA, f"team-{name}")
         # one with scopes holds some pods and lets the others through
         if not get(quota.properties, "spec", "scopes") and not get(quota.properties, "spec", "scopeSelector")
     ]
@@ -218,7 +218,7 @@ def host_resource_quota(team: PolicyResource, scene: Scene) -> Iterator[str]:
 
 
 def _is_gpu(key: str) -> bool:
-    return key.startswith(tuple(f"requests.{prefix}" for prefix in names.GPU_PREFIXES))
+    return key.startswith(tuple(f"requests.{prefix}" for prefix in tokens.GPU_PREFIXES))
 
 
 RULES: Final = (
@@ -227,7 +227,7 @@ RULES: Final = (
         group=Group.QUOTA,
         stage=Stage.STACK,
         sentence="On each node, the GPU limits of teams that schedule for themselves fit together.",
-        types=(names.NODE_POOL,),
+        types=(tokens.NODE_POOL,),
         check=gpu_collision,
     ),
     Rule(
@@ -235,7 +235,7 @@ RULES: Final = (
         group=Group.QUOTA,
         stage=Stage.STACK,
         sentence="The GPU quotas of a pool's teams are within the pool's GPUs.",
-        types=(names.NODE_POOL,),
+        types=(tokens.NODE_POOL,),
         check=pool_gpu_quota,
     ),
     Rule(
@@ -243,7 +243,7 @@ RULES: Final = (
         group=Group.QUOTA,
         stage=Stage.STACK,
         sentence="A team's GPU quota and limit are within the nodes that it sees.",
-        types=(names.TEAM,),
+        types=(tokens.TEAM,),
         check=team_gpus_exist,
     ),
     Rule(
@@ -251,7 +251,7 @@ RULES: Final = (
         group=Group.QUOTA,
         stage=Stage.RESOURCE,
         sentence="Leaf queues are within their team's quota and limit.",
-        types=(names.TEAM,),
+        types=(tokens.TEAM,),
         check=leaf_queues_within_team,
     ),
     Rule(
@@ -259,7 +259,7 @@ RULES: Final = (
         group=Group.QUOTA,
         stage=Stage.RESOURCE,
         sentence="A Queue says quota and limit for GPU, CPU and memory.",
-        types=(names.QUEUE,),
+        types=(tokens.QUEUE,),
         check=queue_resources,
     ),
     Rule(
@@ -267,7 +267,7 @@ RULES: Final = (
         group=Group.QUOTA,
         stage=Stage.RESOURCE,
         sentence="A Queue promises no more GPUs than its team declares.",
-        types=(names.QUEUE,),
+        types=(tokens.QUEUE,),
         check=queue_within_team,
     ),
     Rule(
@@ -275,7 +275,7 @@ RULES: Final = (
         group=Group.QUOTA,
         stage=Stage.STACK,
         sentence="On the host, a ResourceQuota holds each team to its declared GPU limit.",
-        types=(names.TEAM,),
+        types=(tokens.TEAM,),
         check=host_resource_quota,
     ),
     Rule(
@@ -283,7 +283,7 @@ RULES: Final = (
         group=Group.QUOTA,
         stage=Stage.RESOURCE,
         sentence="No GPU quota or limit is unlimited.",
-        types=(names.TEAM, names.QUEUE),
+        types=(tokens.TEAM, tokens.QUEUE),
         check=no_unlimited_gpu,
         limits=("allow_unlimited",),
     ),
@@ -292,7 +292,7 @@ RULES: Final = (
         group=Group.QUOTA,
         stage=Stage.RESOURCE,
         sentence="A GPU is shared into no more replicas than allowed.",
-        types=(names.NODE_POOL,),
+        types=(tokens.NODE_POOL,),
         check=replicas_maximum,
         limits=("max_replicas",),
     ),

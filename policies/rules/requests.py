@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+import tokens
 from capacity import UNLIMITED
-from policies import names
+from names import GPU_FRACTION, GPU_FRACTION_DEVICES, GPU_MEMORY_ASKED
 from policies.facts import (
     claim_of,
     is_host_check,
@@ -26,11 +27,11 @@ from policies.rule import Group, Rule, Scene, Stage, describe
 
 def fraction_range(resource: PolicyResource, scene: Scene) -> Iterator[str]:
     """A fraction is above 0 and at most 1, and its team's KAI allows fractions."""
-    if resource.type == names.GPU_CHECK:
+    if resource.type == tokens.GPU_CHECK:
         fraction, memory = maybe_fraction(resource), maybe_number(resource.properties, "gpuMemoryMib")
     else:
-        fraction = decimal_annotation(resource, names.FRACTION_ANNOTATION)
-        memory = decimal_annotation(resource, names.GPU_MEMORY_ANNOTATION)
+        fraction = decimal_annotation(resource, GPU_FRACTION)
+        memory = decimal_annotation(resource, GPU_MEMORY_ASKED)
     if fraction is not None and not 0 < fraction <= 1:
         yield f"{describe(resource)}: fraction {say(fraction)} of a GPU; it must be above 0 and at most 1"
     if fraction is not None and memory is not None:
@@ -44,12 +45,9 @@ def fraction_range(resource: PolicyResource, scene: Scene) -> Iterator[str]:
 
 def asks_for_part(resource: PolicyResource) -> bool:
     """Say whether a GpuCheck or a workload asks for a part of a GPU."""
-    if resource.type == names.GPU_CHECK:
+    if resource.type == tokens.GPU_CHECK:
         return maybe_fraction(resource) is not None or maybe_number(resource.properties, "gpuMemoryMib") is not None
-    return (
-        annotation(resource, names.FRACTION_ANNOTATION) is not None
-        or annotation(resource, names.GPU_MEMORY_ANNOTATION) is not None
-    )
+    return annotation(resource, GPU_FRACTION) is not None or annotation(resource, GPU_MEMORY_ASKED) is not None
 
 
 def workload_within_quota(resource: PolicyResource, scene: Scene) -> Iterator[str]:
@@ -68,16 +66,16 @@ def workload_within_quota(resource: PolicyResource, scene: Scene) -> Iterator[st
 
 
 def _asked(resource: PolicyResource, scene: Scene) -> tuple[Number, str | None]:
-    if resource.type == names.SLINKY_CLUSTER:
+    if resource.type == tokens.SLINKY_CLUSTER:
         workers = number(resource.properties, "replicas")
         return number(resource.properties, "gpus") * workers, maybe_text(resource.properties, "queue")
-    if resource.type == names.GPU_CHECK:
+    if resource.type == tokens.GPU_CHECK:
         fraction = maybe_fraction(resource)
         asked = number(resource.properties, "gpus") if fraction is None else fraction
         return asked, maybe_text(resource.properties, "queue")
-    devices = decimal_annotation(resource, names.FRACTION_DEVICES_ANNOTATION)
+    devices = decimal_annotation(resource, GPU_FRACTION_DEVICES)
     if devices is not None and devices < 1:
-        message = f"annotation {names.FRACTION_DEVICES_ANNOTATION} must be 1 or more, got {say(devices)}"
+        message = f"annotation {GPU_FRACTION_DEVICES} must be 1 or more, got {say(devices)}"
         raise Unreadable(message)
     each = gpu_request(resource) + _part(resource, scene) * (1 if devices is None else devices)
     return each * _pods(resource, scene), queue_of(resource)
@@ -85,8 +83,8 @@ def _asked(resource: PolicyResource, scene: Scene) -> tuple[Number, str | None]:
 
 def _part(workload: PolicyResource, scene: Scene) -> Number:
     """The part of a GPU that one pod asks for by annotation: a fraction, or memory against what a GPU has."""
-    fraction = decimal_annotation(workload, names.FRACTION_ANNOTATION)
-    asked = decimal_annotation(workload, names.GPU_MEMORY_ANNOTATION)
+    fraction = decimal_annotation(workload, GPU_FRACTION)
+    asked = decimal_annotation(workload, GPU_MEMORY_ASKED)
     if fraction is not None or asked is None:
         return fraction or 0
     pool = pool_of(team_of(workload, scene.inventory), scene.inventory)
@@ -96,11 +94,11 @@ def _part(workload: PolicyResource, scene: Scene) -> Number:
 
 def _pods(workload: PolicyResource, scene: Scene) -> Number:
     """How many pods of a workload run side by side; a DaemonSet has one on each node that its team sees."""
-    if workload.type == names.DAEMON_SET:
+    if workload.type == tokens.DAEMON_SET:
         team = team_of(workload, scene.inventory)
         nodes = texts(team.properties, "nodes")
         return len(nodes) or pool_of(team, scene.inventory).size
-    job = ("spec", "jobTemplate", "spec") if workload.type == names.CRON_JOB else ("spec",)
+    job = ("spec", "jobTemplate", "spec") if workload.type == tokens.CRON_JOB else ("spec",)
     for key in ("parallelism", "replicas"):
         pods = maybe_number(workload.properties, *job, key)
         if pods is None:
@@ -114,10 +112,10 @@ def _pods(workload: PolicyResource, scene: Scene) -> Number:
 
 def gpu_memory(resource: PolicyResource, scene: Scene) -> Iterator[str]:
     """GPU memory that is asked for is within one GPU of the pool."""
-    if resource.type == names.GPU_CHECK:
+    if resource.type == tokens.GPU_CHECK:
         asked = number(resource.properties, "gpuMemoryMib")
     else:
-        asked = decimal_annotation(resource, names.GPU_MEMORY_ANNOTATION) or 0
+        asked = decimal_annotation(resource, GPU_MEMORY_ASKED) or 0
     pool = pool_of(team_of(resource, scene.inventory), scene.inventory)
     memory = maybe_number(scene.inventory.pools[pool.name].properties, "gpuMemoryMib")
     if memory is None:
@@ -131,16 +129,16 @@ def gpu_memory(resource: PolicyResource, scene: Scene) -> Iterator[str]:
 
 def asks_for_memory(resource: PolicyResource) -> bool:
     """Say whether a GpuCheck or a workload asks for GPU memory."""
-    if resource.type == names.GPU_CHECK:
+    if resource.type == tokens.GPU_CHECK:
         return maybe_number(resource.properties, "gpuMemoryMib") is not None
-    return annotation(resource, names.GPU_MEMORY_ANNOTATION) is not None
+    return annotation(resource, GPU_MEMORY_ASKED) is not None
 
 
 def asks_gpu_of_a_team(resource: PolicyResource) -> bool:
     """Say whether a GpuCheck or a workload asks for GPUs of a team; the host's own check has no team."""
     if is_host_check(resource):
         return False
-    return resource.type in (names.GPU_CHECK, names.SLINKY_CLUSTER) or uses_gpu(resource)
+    return resource.type in (tokens.GPU_CHECK, tokens.SLINKY_CLUSTER) or uses_gpu(resource)
 
 
 def no_fractions_on_replicas(pool: PolicyResource, scene: Scene) -> Iterator[str]:
@@ -156,7 +154,7 @@ def no_fractions_on_replicas(pool: PolicyResource, scene: Scene) -> Iterator[str
                 f"team {member}: gpuSharing on pool {name} with {say(replicas)} replicas of each GPU; turn gpuSharing "
                 "off, or use a pool without replicas"
             )
-    for check in scene.inventory.of_type(names.GPU_CHECK):
+    for check in scene.inventory.of_type(tokens.GPU_CHECK):
         if asks_for_part(check) and maybe_text(check.properties, "team") in members:
             yield f"{describe(check)}: asks for a part of a GPU on pool {name} with replicas; ask for whole replicas"
 
@@ -167,7 +165,7 @@ RULES: Final = (
         group=Group.QUOTA,
         stage=Stage.RESOURCE,
         sentence="A GPU fraction is above 0 and at most 1, of a team that may share GPUs.",
-        types=(names.GPU_CHECK, *names.WORKLOADS),
+        types=(tokens.GPU_CHECK, *tokens.WORKLOADS),
         check=fraction_range,
         applies=asks_for_part,
     ),
@@ -176,7 +174,7 @@ RULES: Final = (
         group=Group.QUOTA,
         stage=Stage.RESOURCE,
         sentence="What our own workloads ask for is within their queue and team.",
-        types=(names.GPU_CHECK, names.SLINKY_CLUSTER, *names.WORKLOADS),
+        types=(tokens.GPU_CHECK, tokens.SLINKY_CLUSTER, *tokens.WORKLOADS),
         check=workload_within_quota,
         applies=asks_gpu_of_a_team,
     ),
@@ -185,7 +183,7 @@ RULES: Final = (
         group=Group.QUOTA,
         stage=Stage.STACK,
         sentence="GPU memory that is asked for is within one GPU of the pool.",
-        types=(names.GPU_CHECK, *names.WORKLOADS),
+        types=(tokens.GPU_CHECK, *tokens.WORKLOADS),
         check=gpu_memory,
         applies=asks_for_memory,
     ),
@@ -194,7 +192,7 @@ RULES: Final = (
         group=Group.QUOTA,
         stage=Stage.STACK,
         sentence="No fractions of GPUs that are shared into replicas.",
-        types=(names.NODE_POOL,),
+        types=(tokens.NODE_POOL,),
         check=no_fractions_on_replicas,
     ),
 )

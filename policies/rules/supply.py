@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Final
 
-from policies import names
+import tokens
 from policies.charts import REGISTRIES
 from policies.facts import owner_of
 from policies.inventory import PolicyResource
@@ -61,7 +61,7 @@ def _is_local(chart: str) -> bool:
 
 def pinned_image(resource: PolicyResource, scene: Scene) -> Iterator[Finding]:
     """An image of ours has a tag that does not move, or a digest, and comes from an allowed registry."""
-    if resource.type == names.GPU_CHECK:
+    if resource.type == tokens.GPU_CHECK:
         images = [text(resource.properties, "image")]
     else:
         images = [text(container, "image") for container in containers(resource)]
@@ -153,7 +153,7 @@ def _put_together(parts: Mapping[str, str], default: str | None) -> str:
 
 def every_image(resource: PolicyResource, scene: Scene) -> Iterator[Finding]:
     """Images of ours, and those in a chart's values."""
-    return (chart_images if resource.type == names.RELEASE else pinned_image)(resource, scene)
+    return (chart_images if resource.type == tokens.RELEASE else pinned_image)(resource, scene)
 
 
 def _places(values: Mapping[str, object], path: str) -> Iterator[tuple[str, Mapping[str, object]]]:
@@ -194,14 +194,14 @@ def support_ends_soon(resource: PolicyResource, scene: Scene) -> Iterator[Findin
 
 def _release(resource: PolicyResource) -> tuple[str, str, KaiRelease | VclusterRelease | None]:
     version = text(resource.properties, "version")
-    if resource.type == names.KAI_SCHEDULER:
+    if resource.type == tokens.KAI_SCHEDULER:
         return "KAI", version, KAI.get(version)
     return "vCluster", version, VCLUSTER.get(version)
 
 
 def _newest(resource: PolicyResource) -> str:
     """The newest version that `releases` knows."""
-    known = KAI if resource.type == names.KAI_SCHEDULER else VCLUSTER
+    known = KAI if resource.type == tokens.KAI_SCHEDULER else VCLUSTER
     return max(known, key=lambda version: [int(part) for part in version.removeprefix("v").split(".")])
 
 
@@ -230,7 +230,7 @@ RULES: Final = (
         group=Group.SUPPLY,
         stage=Stage.RESOURCE,
         sentence="A chart has one exact version and an allowed source.",
-        types=(names.RELEASE,),
+        types=(tokens.RELEASE,),
         check=pinned_chart,
         limits=("chart_sources", "allow_local_charts"),
     ),
@@ -240,7 +240,7 @@ RULES: Final = (
         stage=Stage.RESOURCE,
         sentence="An image, of ours or in a chart's values, does not move and comes from an allowed registry.",
         # one rule for both: the engine shows each policy only its own limits
-        types=(names.GPU_CHECK, *names.WORKLOADS, names.RELEASE),
+        types=(tokens.GPU_CHECK, *tokens.WORKLOADS, tokens.RELEASE),
         check=every_image,
         limits=("registries", "require_digest"),
     ),
@@ -249,7 +249,7 @@ RULES: Final = (
         group=Group.SUPPLY,
         stage=Stage.RESOURCE,
         sentence="KAI and vCluster are versions that their makers support.",
-        types=(names.KAI_SCHEDULER, names.VIRTUAL_CLUSTER),
+        types=(tokens.KAI_SCHEDULER, tokens.VIRTUAL_CLUSTER),
         check=supported_version,
     ),
     Rule(
@@ -257,7 +257,7 @@ RULES: Final = (
         group=Group.SUPPLY,
         stage=Stage.RESOURCE,
         sentence="Support of a version does not end soon.",
-        types=(names.KAI_SCHEDULER, names.VIRTUAL_CLUSTER),
+        types=(tokens.KAI_SCHEDULER, tokens.VIRTUAL_CLUSTER),
         check=support_ends_soon,
         limits=("warn_days",),
     ),
@@ -266,7 +266,7 @@ RULES: Final = (
         group=Group.SUPPLY,
         stage=Stage.RESOURCE,
         sentence="KAI is never upgraded in place from one line to another.",
-        types=(names.KAI_SCHEDULER,),
+        types=(tokens.KAI_SCHEDULER,),
         check=kai_line,
     ),
 )

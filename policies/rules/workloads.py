@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import podspec
+import tokens
 from names import CHECK_NAME, GPU, GPU_RESOURCES, team_priority_class
-from policies import names
 from policies.facts import team_name_in, team_of
 from policies.inventory import PolicyResource
 from policies.plain import flag, get, mapping, mappings, maybe_number, maybe_text, text, texts
@@ -144,7 +144,7 @@ def no_devices_by_name(workload: PolicyResource, _: Scene) -> Iterator[str]:
 def known_priority(workload: PolicyResource, _: Scene) -> Iterator[str]:
     """A workload goes before no other team's and no pod of the system's."""
     team = team_name_in(workload)
-    known = [CHECK_NAME, *names.KAI_PRIORITY_CLASSES, *([team_priority_class(team)] if team else [])]
+    known = [CHECK_NAME, *tokens.KAI_PRIORITY_CLASSES, *([team_priority_class(team)] if team else [])]
     chosen = maybe_text(pod_spec(workload), "priorityClassName")
     if chosen and chosen not in known:
         yield f"{describe(workload)}: priorityClassName is {chosen}; use one of {', '.join(known)}, or none"
@@ -156,7 +156,7 @@ RULES: Final = (
         group=Group.ISOLATION,
         stage=Stage.RESOURCE,
         sentence="Our workloads are not privileged and reach nothing of the host.",
-        types=names.WORKLOADS,
+        types=tokens.WORKLOADS,
         check=plain_workload,
     ),
     Rule(
@@ -164,7 +164,7 @@ RULES: Final = (
         group=Group.ISOLATION,
         stage=Stage.RESOURCE,
         sentence="Our workloads ask for nothing that no ResourceQuota counts.",
-        types=names.WORKLOADS,
+        types=tokens.WORKLOADS,
         check=counted_resources,
     ),
     Rule(
@@ -172,7 +172,7 @@ RULES: Final = (
         group=Group.ISOLATION,
         stage=Stage.RESOURCE,
         sentence="Our workloads get devices from the kubelet and KAI, and name none.",
-        types=names.WORKLOADS,
+        types=tokens.WORKLOADS,
         check=no_devices_by_name,
     ),
     Rule(
@@ -180,7 +180,7 @@ RULES: Final = (
         group=Group.ISOLATION,
         stage=Stage.RESOURCE,
         sentence="Our workloads go before nobody else's.",
-        types=names.WORKLOADS,
+        types=tokens.WORKLOADS,
         check=known_priority,
     ),
 )

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-from preview.facts import GPU_BOUND, Facts
+from lenient import texts
+from preview.facts import GPU_BOUND
 from preview.judges.numbers import not_known
 from preview.kinds import Edit, Effect, Kind
 from preview.usage import Use
@@ -63,8 +64,7 @@ def _pool_and_nodes(tenant: Mapping[str, JsonValue]) -> tuple[str | None, list[s
     if not is_known(pool) or not is_known(found):
         message = "pool or nodes are not known at preview, so it can't be judged; pass literal values, not outputs"
         raise UnreadableError(message)
-    listed = [node for node in found if isinstance(node, str)] if isinstance(found, list) else []
-    return (pool if isinstance(pool, str) else None), listed
+    return (pool if isinstance(pool, str) else None), texts(found)
 
 
 def _same_nodes(edit: Edit, were: list[str], are: list[str]) -> bool:
@@ -85,18 +85,12 @@ def _given_to(edit: Edit, lost: list[str]) -> str:
         name
         for name, known in sorted(edit.new.tenants.items())
         if name != edit.tenant
-        and isinstance(found := known.get("nodes"), list)
-        and set(lost) & {node for node in found if isinstance(node, str)}
-        and not set(lost) & _nodes_of(edit.old, name)
+        and set(lost) & set(texts(known, "nodes"))
+        and not set(lost) & set(texts(edit.old.tenants, name, "nodes"))
     ]
     return f"{_listed(takers)} {'gets' if len(takers) == 1 else 'get'} {'it' if len(lost) == 1 else 'them'}" * bool(
         takers
     )
-
-
-def _nodes_of(facts: Facts, tenant: str) -> set[str]:
-    found = facts.tenants.get(tenant, {}).get("nodes")
-    return {node for node in found if isinstance(node, str)} if isinstance(found, list) else set()
 
 
 def _pods_there(edit: Edit, lost: list[str] | None) -> tuple[int, bool]:

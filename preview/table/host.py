@@ -8,6 +8,7 @@ from preview.facts import MADE
 from preview.judges import machines, settings, versions
 from preview.kinds import Kind, Row
 from preview.table.sources import ALLOCATED, HERE, NOTHING, STATEFUL_SET
+from settings.hosts import INSTALLS
 
 _SCRIPTS: Final = "components/host/scripts"
 _SLURM: Final = "components/slurm/scripts"
@@ -122,7 +123,7 @@ METRICS: Final[tuple[Row, ...]] = tuple(
 MACHINES: Final[tuple[Row, ...]] = (
     *(
         Row(field=f"host.{way}.{name}", kind=Kind.IN_PLACE, means=_AT_FIRST, source=_SCRIPTS)
-        for way in ("kind", "microk8s", "k3s")
+        for way in INSTALLS
         for name in ("adopt", "minMemoryGib", "minDiskGib")
     ),
     *(

@@ -25,7 +25,7 @@ class Context:
     granted: Granted | None = None  # what the kubelet says; None by hand
     facts: dict[str, Facts] = field(default_factory=dict)
     broken: str = ""  # the step after whose error CUDA can't be trusted in this process
-    nvml: Any = None
+    nvml: Any = None  # these two are modules, from the step on that has imported them
     torch: Any = None
     xid_events: Any = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from probe.bounds import MEMORY_TOLERANCE, OVER_TAKE, SHARE_STEP
@@ -33,7 +34,7 @@ def whole_of(expect: Expect, total_mib: int, whole_mib: int | None = None) -> in
     return max(total_mib, whole_mib or 0, expect.pool_gpu_memory_mib or 0) if expect.enforced else total_mib
 
 
-def memory_mib(torch: Any, device: int) -> tuple[int, int]:
+def memory_mib(torch: ModuleType, device: int) -> tuple[int, int]:
     """(free, total) MiB of a device."""
     free, total = torch.cuda.mem_get_info(device)
     return free >> 20, total >> 20
@@ -81,7 +82,7 @@ def gather_memory(context: Context) -> Facts:
 OUT_OF_MEMORY = 2  # cuda.h, CUresult
 
 
-def over_take(torch: Any, device: int, share: int, whole: int, cuda: Any = None) -> Facts:
+def over_take(torch: ModuleType, device: int, share: int, whole: int, cuda: ctypes.CDLL | None = None) -> Facts:
     """Whether a process gets a fifth more than its share, and what was free. Asked of the driver: torch counts for
     itself, and would refuse what is more than it is shown. `cuda`: the driver's library, unless it is to be loaded."""
     # of a small share in MiB a fifth is less than KAI's rounding
@@ -99,7 +100,7 @@ def over_take(torch: Any, device: int, share: int, whole: int, cuda: Any = None)
 PATTERN_MIB, ROWS = 64, 8  # one row of the pattern is longer than any cache; a block has so many rows
 
 
-def pattern_test(torch: Any, device: int, result: Facts, progress: Callable[[], None]) -> None:
+def pattern_test(torch: ModuleType, device: int, result: Facts, progress: Callable[[], None]) -> None:
     """Fills memory with rows that all differ, reads them back as they are and inverted: on the device in full, over the
     bus in samples. Fills in `result` as it goes, so that an error or a kill shows how far it came."""
     row_mib = max(1, min(PATTERN_MIB, result["askedMib"] // 64))
@@ -140,7 +141,7 @@ def pattern_test(torch: Any, device: int, result: Facts, progress: Callable[[], 
     result["checkedMib"] = len(blocks) * ROWS * row_mib
 
 
-def limiter_test(torch: Any, device: int, granted: int) -> Facts:
+def limiter_test(torch: ModuleType, device: int, granted: int) -> Facts:
     """Whether torch's limiter refuses one allocation just beyond the share, and what the GPU still had free."""
     facts: Facts = {"limitMib": granted, "triedMib": granted + 256, "freeMib": memory_mib(torch, device)[0]}
     try:

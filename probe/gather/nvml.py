@@ -9,6 +9,7 @@ import itertools
 import os
 import re
 import threading
+from types import ModuleType
 from typing import Any
 
 from probe.bounds import CLOCK_REASONS
@@ -55,7 +56,7 @@ OLDER_NAMES = {"nvmlDeviceGetCurrentClocksEventReasons": "nvmlDeviceGetCurrentCl
 class Ask:
     """Asks NVML; sorts a refusal into "not available" and "error" instead of raising it."""
 
-    def __init__(self, nvml: Any) -> None:
+    def __init__(self, nvml: ModuleType) -> None:
         self.nvml = nvml
         self.unavailable: list[str] = []
         self.errors: dict[str, str] = {}
@@ -117,7 +118,7 @@ def nvml_fabric(ask: Ask, handle: object) -> Facts | None:
     return {"state": int(info.state), "status": int(info.status)} if done else None
 
 
-def nvml_gpu(nvml: Any, index: int) -> Facts:
+def nvml_gpu(nvml: ModuleType, index: int) -> Facts:
     ask, quiet = Ask(nvml), Ask(nvml)
     handle = ask("nvmlDeviceGetHandleByIndex", index)
     facts: Facts = {"index": index, "uuid": None, "name": None, "migs": []}
@@ -189,7 +190,7 @@ def gather_after(context: Context) -> Facts:
 class LoadSampler(threading.Thread):
     """Reads UNDER_LOAD of one GPU twenty times a second while it works."""
 
-    def __init__(self, nvml: Any, uuid: str | None, index: int) -> None:
+    def __init__(self, nvml: ModuleType, uuid: str | None, index: int) -> None:
         super().__init__(daemon=True)
         self.ask, self.stopped = Ask(nvml), threading.Event()
         self.samples: list[Facts] = []

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from probe.expect import CPU, Expect, Facts
 from probe.gather.context import Context, die_with_parent, first_line, out_of_memory
@@ -93,7 +92,7 @@ def run_steps(
 ) -> None:
     """Runs the steps one after another and tells what happens; what is told is what `Run.take` understands."""
 
-    def send(**message: Any) -> None:
+    def send(**message: object) -> None:
         tell({**message, "at": time.monotonic()})
 
     context = Context(expect=expect, progress=lambda facts: send(partial=facts), granted=granted)

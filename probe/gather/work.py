@@ -6,6 +6,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from probe.expect import Facts
@@ -54,7 +55,7 @@ def gather_matmul(context: Context) -> Facts:
     return {"gpus": results, "seed": seed}
 
 
-def milliseconds(torch: Any, work: Callable[[], object], repeats: int, at_least_ms: float = 0.0) -> float:
+def milliseconds(torch: ModuleType, work: Callable[[], object], repeats: int, at_least_ms: float = 0.0) -> float:
     """Median time of one `work` by device events, after two warm-ups, until `at_least_ms` are spent too."""
     times: list[float] = []
     for turn in itertools.count(-2):
@@ -70,7 +71,7 @@ def milliseconds(torch: Any, work: Callable[[], object], repeats: int, at_least_
     return sorted(times)[len(times) // 2]
 
 
-def device_speed(torch: Any, device: Facts, room_mib: float) -> Facts:
+def device_speed(torch: ModuleType, device: Facts, room_mib: float) -> Facts:
     """Copy rates in GB/s and the matrix rate in TFLOP/s of one GPU, all medians."""
     index, mib = device["index"], 1 << 20
     copy_mib, side = (1024, 8192) if room_mib > 4096 else (128, 4096)

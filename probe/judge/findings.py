@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 SEVERITIES = ("fail", "unknown", "warn", "info")
 
@@ -19,8 +18,8 @@ class Finding:
     id: str
     severity: str
     message: str
-    value: Any = None
-    bound: Any = None
+    value: object = None
+    bound: object = None
     advice: str = ""
     gpu: int | None = None
 
@@ -112,19 +111,38 @@ class Findings(list[Finding]):
         super().__init__()
         self.not_judged: list[str] = []
 
-    def add(self, id_: str, bad: bool | str, message: str, value: Any = None, bound: Any = None, **more: Any) -> None:
+    def add(
+        self,
+        id_: str,
+        bad: bool | str,
+        message: str,
+        value: object = None,
+        bound: object = None,
+        *,
+        advice: str = "",
+        gpu: int | None = None,
+    ) -> None:
         """`bad` is a severity, or whether it fails. Advice comes from ADVICE unless given, and only where needed."""
         severity = bad if isinstance(bad, str) else "fail" if bad else "info"
-        advice = more.pop("advice", "") or ADVICE.get(id_) or ADVICE.get(id_.partition(".")[0], "")
-        self.append(Finding(id_, severity, message, value, bound, advice if severity != "info" else "", **more))
+        advice = advice or ADVICE.get(id_) or ADVICE.get(id_.partition(".")[0], "")
+        self.append(Finding(id_, severity, message, value, bound, advice if severity != "info" else "", gpu))
 
-    def missing(self, id_: str, severity: str, message: str, bound: Any = None, **more: Any) -> None:
+    def missing(
+        self,
+        id_: str,
+        severity: str,
+        message: str,
+        bound: object = None,
+        *,
+        advice: str = LOOK,
+        gpu: int | None = None,
+    ) -> None:
         """What this was to be compared with, or what was to be compared, is not there: the report says so.
 
         `severity`: unknown where a promise rests on it, warn where it guards one, info for a reading that some products
         do not offer.
         """
-        self.add(id_, severity, message, None, bound, **{"advice": LOOK, **more})
+        self.add(id_, severity, message, None, bound, advice=advice, gpu=gpu)
         if id_ not in self.not_judged:
             self.not_judged.append(id_)
 

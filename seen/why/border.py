@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from names import GPU, QUOTA_NAME
-from seen.plain import number
+from seen.numbers import number
 from seen.why.model import Case, Why, several
 
 _AMOUNTS: Final = r"([^\s,]{1,400}(?:,[^\s,]{1,400})*)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from seen.plain import table, text
+from lenient import table, text
 from seen.pods import containers
 from seen.why.model import Case, Why
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from lenient import condition, rows, table, text, texts
 from names import KAI_SCHEDULER_NAME
-from seen.plain import condition, rows, table, text
 from seen.pods import containers
 from seen.why.image import image
 from seen.why.model import Case, Why
@@ -155,8 +155,7 @@ def _held_by_kai(case: Case) -> Why | None:
     """Finalizers are taken off by an update of the pod, and KAI is asked for those of its pods (KAI@v0.16.8:
     pkg/operator/operands/admission/resources.go, Create and Update, failurePolicy Fail)."""
     part = down(case, ADMISSION)
-    found = table(case.json, "metadata").get("finalizers")
-    held = [str(one) for one in found] if isinstance(found, list) else []
+    held = texts(case.json, "metadata", "finalizers")
     if part is None or not held or text(case.json, "spec", "schedulerName") != KAI_SCHEDULER_NAME:
         return None
     return case.say("deletion-held", finalizers=", ".join(held), part=part.name, state=f"it {state_of(case, part)}")

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from seen.plain import Json, name, namespace, number, rows, table, text
+from lenient import Json, name, namespace, rows, table, text
+from seen.numbers import number
 from seen.read import Said
 from seen.why.border import refusal
 from seen.why.model import Case, Why

@@ -12,8 +12,8 @@ import yaml
 
 from capacity import listed
 from hints import filled
+from lenient import Json, condition, name, namespace, text
 from seen.model import Event, Pod, Seen, Team
-from seen.plain import Json, condition, name, namespace, text
 
 SENTENCES: Final = Path(__file__).with_name("sentences.yaml")
 FEW: Final = 3

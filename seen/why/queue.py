@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from lenient import rows, table, text
 from names import KAI_SCHEDULER_NAME
 from seen.model import Queue
-from seen.plain import number, rows, table, text
+from seen.numbers import number
 from seen.why.border import holders
 from seen.why.model import Case, Why, counted_as
 

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from lenient import Json, rows, table, text, texts
 from names import GPU
 from seen.model import GpuState, Node, Unit
-from seen.plain import Json, number, rows, table, text
+from seen.numbers import number
 from seen.pods import gpus_asked, requests
 from seen.why.model import Case, Why, counted_as, several
 from seen.why.queue import ENOUGH
@@ -100,8 +101,7 @@ def _term(term: Json, node: Node) -> bool:
 
 
 def _holds(expression: Json, labels: Mapping[str, str]) -> bool:
-    value, listed = labels.get(text(expression, "key")), table(expression).get("values")
-    values = [str(one) for one in listed] if isinstance(listed, list) else []
+    value, values = labels.get(text(expression, "key")), texts(expression, "values")
     bound = number(values[0]) if values else 0.0
     return {
         "In": value in values,

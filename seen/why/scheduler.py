@@ -6,14 +6,13 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from names import KAI_NAMESPACE, KAI_RESERVATION_NAMESPACE, KAI_SCHEDULER_NAME
+from lenient import condition, moment, rows, text
+from names import DEFAULT_SCHEDULER, KAI_NAMESPACE, KAI_RESERVATION_NAMESPACE, KAI_SCHEDULER_NAME
 from seen.model import Component
-from seen.plain import condition, moment, rows, text
 from seen.why.border import refusal
 from seen.why.model import Case, Why, several
 from seen.why.queue import words
 
-DEFAULT: Final = "default-scheduler"
 _SCHEDULER: Final = ("kai-scheduler-default", "kai-scheduler", "scheduler")
 _BINDER: Final = ("binder",)
 _GROUPER: Final = ("pod-grouper", "podgrouper")
@@ -29,9 +28,9 @@ def gated(case: Case) -> Why | None:
 def nobody(case: Case) -> Why | None:
     """A scheduler's name that nobody answers to."""
     asked, has_kai = case.pod.scheduler, case.team.mode != "default"
-    if asked in (DEFAULT, "") or (asked == KAI_SCHEDULER_NAME and has_kai):
+    if asked in (DEFAULT_SCHEDULER, "") or (asked == KAI_SCHEDULER_NAME and has_kai):
         return None
-    return case.say("no-such-scheduler", scheduler=asked, right=KAI_SCHEDULER_NAME if has_kai else DEFAULT)
+    return case.say("no-such-scheduler", scheduler=asked, right=KAI_SCHEDULER_NAME if has_kai else DEFAULT_SCHEDULER)
 
 
 def absent(case: Case) -> Why | None:

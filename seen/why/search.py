@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Final
 
+from lenient import Json, name, namespace, text
 from seen.model import Event, Pod, Seen, Team
-from seen.plain import Json, name, namespace, text
 from seen.pods import pod_of
 from seen.read import UP, Look, Said
 from seen.why import border, kubelet, made, queue, room, scheduler

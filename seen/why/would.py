@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import inf
 
-from names import CHECK_QUEUE, GPU, KAI_QUEUE_LABEL, KAI_SCHEDULER_NAME
+from lenient import Json
+from names import CHECK_QUEUE, GPU, GPU_FRACTION, KAI_QUEUE_LABEL, KAI_SCHEDULER_NAME
 from seen.model import Seen, Team
-from seen.plain import Json
-from seen.pods import FRACTION, pod_of, requests
+from seen.pods import pod_of, requests
 from seen.read import Look, Said
 from seen.why import border, queue, room, scheduler
 from seen.why.model import Case, Why
@@ -92,7 +92,7 @@ def _in(look: Look, seen: Seen, team: Team, request: Request, shown: str) -> Wou
 
 def _case(look: Look, seen: Seen, team: Team, request: Request, named: str) -> Case:
     asked: dict[str, str] = {"cpu": request.cpu, "memory": request.memory}
-    notes = {} if request.fraction is None else {FRACTION: f"{request.fraction:g}"}
+    notes = {} if request.fraction is None else {GPU_FRACTION: f"{request.fraction:g}"}
     limits = asked | ({GPU: str(request.gpus)} if request.fraction is None and request.gpus else {})
     spec: Json = {"containers": [{"name": "main", "resources": {"requests": asked, "limits": limits}}]}
     kai = {} if team.mode == "default" else {"schedulerName": KAI_SCHEDULER_NAME}

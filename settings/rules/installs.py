@@ -27,7 +27,7 @@ def hosts_are_made_in_one_way(platform: Platform) -> Iterator[Problem]:
             yield Problem(
                 path=("host", "connection"),
                 rule="is for a cluster that this program makes",
-                got="no host.kind, host.microk8s or host.k3s",
+                got=f"none of {', '.join(f'host.{key}' for key in INSTALLS)}",
                 fix="remove it, or write one of them",
             )
         return
@@ -75,6 +75,13 @@ def _gpus_fit_the_way(platform: Platform, install: Install) -> Iterator[Problem]
             rule="gives the nodes their GPUs, and the pools say that they have some",
             got="none",
             fix="write gpus: all (or each: one GPU a worker), or gpusPerNode: 0",
+        )
+    if isinstance(install, Kind) and fake and install.gpus == "each":
+        yield Problem(
+            path=("host", "kind", "gpus"),
+            rule="gives each worker a GPU of the host, and with gpu.stack: fake there is none",
+            got="each",
+            fix="write gpus: none, or gpu.stack: devicePlugin",
         )
     if isinstance(install, Microk8s) and install.nvidia_addon and platform.gpu.owner.value == "ours":
         yield Problem(

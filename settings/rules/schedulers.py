@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 import releases
 from capacity import number
+from names import HOST_NAME
 from settings.models import Platform, Pool, Scheduler, SchedulerMode, Team
 from settings.problems import Path, Problem, shown
 from settings.tenants import said_at, team_of, tenants
@@ -120,9 +120,6 @@ def _of_virtual_clusters(platform: Platform) -> Iterator[Problem]:
             )
 
 
-HOSTNAME: Final = "kubernetes.io/hostname"
-
-
 def topologies_are_known(platform: Platform) -> Iterator[Problem]:
     """A pool's Topology is an object of KAI's, which older releases do not have; a label stands in it once."""
     for name, pool in platform.pools.items():
@@ -134,12 +131,12 @@ def topologies_are_known(platform: Platform) -> Iterator[Problem]:
                 got=f"{twice[0]} twice",
                 fix="write it once, where it is widest",
             )
-        elif HOSTNAME in pool.topology[:-1]:
+        elif HOST_NAME in pool.topology[:-1]:
             yield Problem(
                 path=("pools", name, "topology"),
-                rule=f"{HOSTNAME} is the last level, nothing is narrower",
+                rule=f"{HOST_NAME} is the last level, nothing is narrower",
                 got=", ".join(pool.topology),
-                fix=f"move {HOSTNAME} to the end",
+                fix=f"move {HOST_NAME} to the end",
             )
     for name, team in tenants(platform).items():
         own = platform.pools.get(team.pool or "")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import ssl
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,56 +31,7 @@ config:
         queues: {training: {gpu: 2}}
 """
 
-# keeps what it was called with, and a state of one file a stack; STUB_SAYS and STUB_CODE shape `up`
-STUB = """\
-import json, os, sys, time
-args = [a for a in sys.argv[1:] if a != "--non-interactive"]
-home = os.environ["STUB_HOME"]
-env = {k: v for k, v in os.environ.items() if k.startswith(("PULUMI", "GPU_"))}
-entry = {"args": args, "env": env, "sid": os.getsid(0)}
-with open(os.path.join(home, "calls"), "a") as calls:
-    calls.write(json.dumps(entry) + "\\n")
-stacks = os.path.join(home, "stacks")
-known = open(stacks).read().split() if os.path.exists(stacks) else []
-url = os.environ.get("PULUMI_BACKEND_URL", "")
-if args[0] != "version" and url.startswith("file://") and not os.path.isdir(url.removeprefix("file://")):
-    sys.stderr.write(f"error: unable to open state directory {url!r}\\n")
-    sys.exit(255)
-if args[0] == "version":
-    print(os.environ.get("STUB_VERSION", "v3.259.0"))
-elif args[:2] == ["stack", "ls"]:
-    print(json.dumps([{"name": name} for name in known]))
-elif args[:2] == ["stack", "init"]:
-    open(stacks, "a").write(args[2] + "\\n")
-elif args[:2] in (["stack", "output"], ["stack", "export"]) and not known:
-    sys.stderr.write("error: no stack named 'one' found\\n")
-    sys.exit(6)
-elif args[:2] == ["stack", "output"]:
-    outputs = json.load(open(os.path.join(home, "outputs")))
-    if "--show-secrets" not in args and "kubeconfigs" in outputs:
-        outputs["kubeconfigs"] = "[secret]"
-    print(json.dumps(outputs))
-elif args[:2] == ["stack", "export"]:
-    print(open(os.path.join(home, "export")).read())
-elif args[:2] == ["stack", "import"]:
-    open(os.path.join(home, "imported"), "w").write(sys.stdin.read())
-elif "--json" in args or args[0] == "refresh":
-    if args[0] == "preview":
-        print(os.environ.get("STUB_DIGEST", '{"steps": [], "changeSummary": {}}'))
-    sys.stderr.write(os.environ.get("STUB_SAYS", "") + "\\n")
-    sys.exit(int(os.environ.get("STUB_CODE", "0")))
-elif args[0] in ("up", "preview", "destroy"):
-    try:
-        print("Updating (one):", flush=True)
-        time.sleep(float(os.environ.get("STUB_WAIT", "0")))
-    except KeyboardInterrupt:
-        open(os.path.join(home, "interrupts"), "a").write("x")
-        time.sleep(0.3)  # a second one would come now
-        print("error: update canceled")
-        sys.exit(1)
-    print(os.environ.get("STUB_SAYS", ""))
-    sys.exit(int(os.environ.get("STUB_CODE", "0")))
-"""
+STUB = Path(__file__).with_name("pulumi.sh")
 
 
 @dataclass
@@ -95,12 +47,18 @@ class Project:
 
     def calls(self) -> list[list[str]]:
         """What `pulumi` was called with, in order."""
-        path = self.home / "calls"
-        return [json.loads(line)["args"] for line in path.read_text().splitlines()] if path.exists() else []
+        return [words.split("\x1f")[:-1] for words, _ in self._calls()]
 
     def environments(self) -> list[dict[str, str]]:
-        """PULUMI variables of each call."""
-        return [json.loads(line)["env"] for line in (self.home / "calls").read_text().splitlines()]
+        """Variables of each call."""
+        # `export NAME=value`, as the shell quotes it
+        words = [shlex.split(text) for _, text in self._calls()]
+        return [dict(word.split("=", 1) for word in said if "=" in word) for said in words]
+
+    def _calls(self) -> list[tuple[str, str]]:
+        path = self.home / "calls"
+        records = path.read_text().split("\x1e")[1:] if path.exists() else []
+        return [(words, exported) for words, _, exported in (record.partition("\x1d") for record in records)]
 
     def did(self, word: str) -> bool:
         return any(call[0] == word for call in self.calls())
@@ -110,7 +68,9 @@ class Project:
 
     def outputs(self, value: dict[str, object]) -> None:
         """What the stub's stack has as outputs; makes the stack."""
+        hidden = {key: "[secret]" if key == "kubeconfigs" else shown for key, shown in value.items()}
         (self.home / "outputs").write_text(json.dumps(value))
+        (self.home / "outputs-shown").write_text(json.dumps(hidden))
         self._make()
 
     def export(self, value: Mapping[str, object]) -> None:
@@ -157,9 +117,7 @@ def project(tmp_path: Path, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Pr
     (home / "stacks").unlink()
     (root / ".pulumi/state").rmdir()
     (root / ".pulumi").rmdir()
-    stub = bin_ / "pulumi"
-    stub.write_text(f"#!{sys.executable} -IS\n{STUB}")
-    stub.chmod(0o755)
+    shutil.copy(STUB, bin_ / "pulumi")
     for name in [key for key in os.environ if key.startswith("PULUMI")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PATH", f"{bin_}{os.pathsep}/usr/bin{os.pathsep}/bin")

@@ -1,8 +1,9 @@
-"""A small Kubernetes API on loopback: it answers reads from plain data, and access reviews from a list of denials."""
+"""A small Kubernetes API: it answers reads from plain data, and access reviews from a list of denials."""
 
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,8 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx2
+import pytest
 import yaml
 
+from tests.conftest import nobody
 from tests.serving import serving
 
 UID = "11111111-2222-3333-4444-555555555555"
@@ -47,6 +51,15 @@ class FakeApi:
     """What is said instead of an object, with 200, below each path."""
     query: str = ""
     """Of the request that is being answered."""
+    address: socket.socket | None = None
+    """What nobody else has while it runs."""
+
+    def reply(self, method: str, target: str, body: bytes) -> tuple[int, bytes]:
+        """Answer a request: its status code and its body."""
+        path, _, self.query = target.partition("?")
+        code, answer = self.answer(method, path, json.loads(body or b"{}"))
+        said = [said for below, said in self.garbled.items() if path.startswith(below)]
+        return (200, said[0]) if said else (code, json.dumps(answer).encode())
 
     def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         self.seen.append((method, path))
@@ -98,23 +111,33 @@ def failure(code: int, message: str) -> dict[str, Any]:
 
 @contextmanager
 def running(api: FakeApi) -> Iterator[FakeApi]:
-    """Serve the API until the end of the block."""
+    """Let the API answer until the end of the block: in place of what this process would send to its address."""
+    send = httpx2.HTTPTransport.handle_request
+
+    def in_place(transport: httpx2.HTTPTransport, request: httpx2.Request) -> httpx2.Response:
+        if f"{request.url.scheme}://{request.url.netloc.decode()}" != api.url:
+            return send(transport, request)
+        code, data = api.reply(request.method, request.url.raw_path.decode(), request.read())
+        return httpx2.Response(code, headers={"Content-Type": "application/json"}, content=data)
+
+    with nobody() as held, pytest.MonkeyPatch.context() as patch:
+        api.url, api.address = f"http://127.0.0.1:{held.getsockname()[1]}", held
+        patch.setattr(httpx2.HTTPTransport, "handle_request", in_place)
+        yield api
+
+
+@contextmanager
+def served(api: FakeApi) -> Iterator[None]:
+    """Let other processes reach the API that is running here."""
 
     class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
         wbufsize = -1  # header and body in one packet: two would wait for each other
 
         def _reply(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length) or b"{}")
-            path, _, api.query = self.path.partition("?")
-            code, answer = api.answer(self.command, path, body)
-            said = [said for below, said in api.garbled.items() if path.startswith(below)]
-            data = said[0] if said else json.dumps(answer).encode()
-            code = 200 if said else code
+            code, data = api.reply(self.command, self.path, self.rfile.read(length))
             self.send_response(code)
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
 
@@ -123,10 +146,13 @@ def running(api: FakeApi) -> Iterator[FakeApi]:
         def log_message(self, *_: object) -> None:
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    api.url = f"http://127.0.0.1:{server.server_address[1]}"
+    assert api.address is not None, "it is running"
+    server = ThreadingHTTPServer(api.address.getsockname(), Handler, bind_and_activate=False)
+    server.socket.close()
+    server.socket = api.address.dup()
+    server.server_activate()
     with serving(server):
-        yield api
+        yield
 
 
 def certificates() -> dict[str, Any]:

@@ -229,6 +229,23 @@ def test_a_team_that_never_became_whole_goes_by_its_override(
     assert len(unprotected) == protect
 
 
+@pytest.mark.parametrize("made", [True, False])
+def test_the_state_and_the_outputs_are_read_once_each(
+    project: Project, monkeypatch: pytest.MonkeyPatch, made: bool
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    if made:
+        project.outputs({})
+        project.export(STATE)
+    driver = EngineDriver(place_of(argparse.Namespace(stack="one"), project.root))
+    assert set(driver.reach().made) == ({"ml"} if made else set())
+    assert set(driver.states()) == ({"ml"} if made else set())
+    assert sorted(call[:2] for call in project.calls() if call[0] == "stack") == [
+        ["stack", "export"],
+        ["stack", "output"],
+    ]
+
+
 def test_a_lab_is_reset_whatever_its_stack_file_is(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     home = project.root / ".lab/one"
     home.mkdir(parents=True)

@@ -35,6 +35,18 @@ SEEN = [
      'error: Process exited with status 1: running "sudo -n bash -s":\nsudo: a password is required', "NOPASSWD"),
     ("ssh-host-key", "command:remote:Command", "host-install-cluster",
      "error: after 10 failed attempts: ssh: handshake failed: ssh: host key mismatch", "connection.ssh.hostKey"),
+    ("ssh-host-key-kind", "command:remote:Command", "host-install-cluster",
+     "error: after 10 failed attempts: ssh: handshake failed: ssh: no common algorithm for host key; we offered: "
+     "[ssh-rsa], peer offered: [ssh-ed25519 rsa-sha2-512]", "write its ssh-ed25519 or ecdsa key"),
+    ("ssh-cut", "command:remote:Command", "host-install-cluster",
+     'error: wait: remote command exited without exit status or exit signal: running "sudo -n bash -s":',
+     "the connection to the host was cut while its script ran"),
+    ("no-sudo", "command:remote:Command", "host-install-cluster",
+     'error: Process exited with status 127: running "sudo -n bash -s":\nbash: line 1: sudo: command not found',
+     "there is no sudo on the host"),
+    ("ssh-unreachable", "command:remote:Command", "host-install-cluster",
+     "error: after 10 failed attempts: dial tcp: lookup gpu-9 on 127.0.0.53:53: no such host",
+     "no ssh server answers at gpu-9: its name is not known to DNS here"),
     ("ssh-login", "command:remote:Command", "host-install-cluster",
      "error: after 10 failed attempts: ssh: handshake failed: ssh: unable to authenticate, attempted methods [none "
      "publickey], no supported methods remain", "connection.ssh.user"),

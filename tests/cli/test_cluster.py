@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cli.cluster import target_of
 from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.fake_api import kubeconfig
 from tests.conftest import HANGS_SECONDS, nobody
+from tests.conftest import kubeconfig as ours
 
 TOKEN = "not-a-real-token"
 
@@ -53,6 +55,11 @@ def test_a_file_that_is_no_kubeconfig_is_named_and_not_quoted(
 ) -> None:
     rewrite(tmp_path, text + f"\n# {TOKEN}")
     assert str(tmp_path / "kubeconfig") in complaint(project, capsys, 2)
+
+
+def test_a_kubeconfig_of_ours_is_read_as_the_json_that_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yaml, "safe_load", lambda _: pytest.fail("this reader is slow"))
+    assert target_of(ours("unit"), "the stack's outputs").context == "unit"
 
 
 def test_a_context_without_a_user_is_named(
@@ -131,8 +138,69 @@ def test_a_host_that_the_program_makes_is_not_looked_for_among_the_user_s_cluste
     project.write(made.replace("stack: fake", "stack: fake, runtimeClass: {owner: cluster}"))
     assert project.run("up") == 0
     said = capsys.readouterr().err
-    assert "cluster made by the program" in said.splitlines()[0]
+    assert "cluster made by the program" in said
     assert project.api.seen == []
 
 
+class TestAHostThatTheProgramMade:
+    """Its kubeconfig is in the stack's outputs: the commands ask that cluster, and no other."""
+
+    @pytest.fixture(autouse=True)
+    def there_is_a_stack(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+        made = STACK_FILE.replace("{provider: existing, context: here, address: 127.0.0.1}", MADE)
+        project.write(made.replace("stack: fake", "stack: fake, runtimeClass: {owner: cluster}"))
+        project.outputs({"hostKubeconfig": kubeconfig(project.api.url)})
+
+    def test_it_is_compared_with_the_stack_file(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+        assert project.run("preflight") == 1
+        said = capsys.readouterr()
+        assert "1 nodes Ready, 4 GPUs each" in said.err
+        assert "preflight, RuntimeClass nvidia: is declared as the cluster's, and the cluster has none" in said.err
+        assert "not-a-real-token" not in said.out + said.err
+
+    def test_its_nodes_are_seen(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+        assert project.run("status") == 0
+        assert "no node is seen" not in capsys.readouterr().out
+
+    def test_its_kubeconfig_is_among_no_outputs_that_are_shown(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert project.run("outputs") == 0
+        assert "hostKubeconfig" not in capsys.readouterr().out
+
+    def test_one_that_is_gone_stands_in_the_way_of_no_command_that_ends_it(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        project.outputs({"hostKubeconfig": kubeconfig("http://127.0.0.1:1")})
+        for command in ("up", "down"):
+            assert project.run(command) == 0
+            assert "cluster not reachable (" in capsys.readouterr().err
+
+    def test_without_the_passphrase_it_is_not_asked(
+        self, project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        project.outputs({"hostKubeconfig": "[secret]"})
+        assert project.run("fence", "--node", "gpu-0") != 0
+        assert "the stack's passphrase opens it" in capsys.readouterr().err
+        assert project.api.seen == []
+
+
 MADE = "{provider: k3s, k3s: {version: v1.34.4+k3s1}, address: 127.0.0.1}"
+
+
+@pytest.mark.parametrize("command", [("preflight",), ("footprint",), ("status",), ("snapshot", "--team", "ml")])
+def test_a_cluster_on_this_machine_is_reached_without_the_surroundings_proxy(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    project.write(STACK_FILE.replace("queues: {training", "vcluster: {snapshots: {}}\n        queues: {training"))
+    with nobody() as held:
+        for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(variable, f"http://127.0.0.1:{held.getsockname()[1]}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        project.run(*command)
+    assert project.api.seen != []
+    told = capsys.readouterr()
+    assert "not reachable" not in told.err + told.out
+    assert "does not answer" not in told.err + told.out

@@ -16,7 +16,7 @@ from threading import Timer
 import pytest
 
 from tests.cli.conftest import STACK_FILE, Project
-from tests.cli.fake_api import UID, certificates, kubeconfig
+from tests.cli.fake_api import UID, certificates, kubeconfig, served
 from tests.conftest import HANGS_SECONDS, nobody
 
 pytestmark = pytest.mark.slow
@@ -333,9 +333,12 @@ def test_ctrl_c_reaches_the_engine_once_and_waits_for_it(project: Project) -> No
         f"sys.exit(main(['--stack', 'one', 'up'], root=Path({str(project.root)!r})))"
     )
     environment = {**os.environ, "STUB_WAIT": str(HANGS_SECONDS), "PYTHONPATH": str(Path(__file__).parents[2])}
-    with subprocess.Popen(
-        [sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as command:
+    with (
+        served(project.api),
+        subprocess.Popen(
+            [sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+        ) as command,
+    ):
         hangs = Timer(HANGS_SECONDS, command.kill)
         hangs.start()
         assert command.stderr is not None

@@ -19,7 +19,7 @@ from cli.errors import CommandError
 from cli.progress import Run
 from cli.stuck import GOES_ON, ours
 from cli.waiting import PATIENCE, Seen, Watch, inner_reader, reader
-from seen.plain import Json
+from lenient import Json
 from tests.cli.conftest import Project
 from tests.cli.fake_api import FakeApi, kubeconfig, named, running
 from tests.cli.pods import DENIED, NOW, TEAMS, container, pod, stuck

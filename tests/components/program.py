@@ -21,18 +21,23 @@ SERVICE = "kubernetes:core/v1:Service"
 PRIORITY = "kubernetes:scheduling.k8s.io/v1:PriorityClass"
 
 
-def alone(stack: str, *teams: str) -> dict[str, Any]:
-    """A stack that comes with the program, with these teams and their pools alone."""
+def alone(stack: str, *teams: str, checked: bool = False) -> dict[str, Any]:
+    """A stack that comes with the program, with these teams and their pools alone; `checked`: with its checks, which
+    are a third of what is registered."""
     data = platform_of(stack)
     data["teams"] = {team: data["teams"][team] for team in teams}
+    if not checked:
+        data["check"] = {**data.get("check", {}), "host": False}
+        for team in data["teams"].values():
+            team["check"] = {"enabled": False}
     data["pools"] = {team["pool"]: data["pools"][team["pool"]] for team in data["teams"].values()}
     return data
 
 
-def lab(of: str = "", **changes: Any) -> dict[str, Any]:
+def lab(of: str = "", *, checked: bool = False, **changes: Any) -> dict[str, Any]:
     """The lab's platform with teams (or other sections) changed. `of`: with these teams (a word each) and their pools
-    alone; one is recorded in a third of the time."""
-    data = alone("lab", *of.split()) if of else platform_of("lab")
+    alone; one is recorded in a fifth of the time. `checked`: with their checks."""
+    data = alone("lab", *of.split(), checked=checked) if of else platform_of("lab")
     for path, value in changes.items():
         holder = data
         *steps, last = path.split("__")

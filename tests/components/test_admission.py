@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+import json
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
-from components.team.admission import Others, others, policy_spec, rules
+from components.team.admission import Others, binding_spec, others, policy_spec, rules
 from components.team.tenant import Tenant, resolve
+from preview.differences import differences, written
 from settings.load import parse_platform
 from tests.conftest import Declare, platform_of
 
@@ -31,6 +35,46 @@ def tenants(**teams: dict[str, Any]) -> dict[str, Tenant]:
 
 def rule_names(found: dict[str, Tenant], team: str) -> list[str]:
     return [rule.name for rule in rules(found[team], others(found, team), "nvidia")]
+
+
+RULES: Final = Path(__file__).parent / "recorded" / "rules.json"
+
+
+def every_kind() -> dict[str, tuple[Tenant, Others]]:
+    """A tenant of each kind that the rules know, by what is special about it, and what only other tenants have."""
+    found = tenants(
+        foundation={"isolation": "restricted"}, batch={"state": "paused"}, speech={"isolation": "privileged"}
+    )
+    kinds = {name: (tenant, others(found, name)) for name, tenant in found.items()}
+    labels = {"example.com/gpu": "l40s", "example.com/rack": "7"}
+    vision, web = found["vision"], found["web"]
+    old = resolve(parse_platform(platform_of("dev"), "test"))["research"]
+    return kinds | {
+        "vision beside a KAI of the cluster's": (vision, others(found, "vision", foreign_kai=True)),
+        "vision on nodes found by labels": (replace(vision, nodes=(), node_selector=labels), kinds["vision"][1]),
+        "web on nodes found by labels": (replace(web, nodes=(), node_selector=labels), kinds["web"][1]),
+        "web without a pool": (replace(web, pool_name=None, pool=None, nodes=(), node_selector={}), kinds["web"][1]),
+        "a KAI that needs the default runtime": (old, NOBODY),
+    }
+
+
+def test_every_kind_of_tenant_keeps_the_rules_that_are_recorded() -> None:
+    """Written anew with RECORD=1 in the environment. Each rule stands there once, with those that have it so."""
+    of: dict[str, list[str]] = {}
+    kinds = every_kind()
+    for kind, (tenant, strangers) in kinds.items():
+        for rule in rules(tenant, strangers, "nvidia"):
+            of.setdefault(json.dumps(asdict(rule)), []).append(kind)
+    tenant, strangers = kinds["speech-canary"]
+    found: Any = {
+        "rules": [{**json.loads(rule), "of": kinds} for rule, kinds in of.items()],
+        "policy": policy_spec(tenant, rules(tenant, strangers, "nvidia")),
+        "binding": binding_spec(tenant),
+    }
+    if "RECORD" in os.environ:
+        RULES.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    known = json.loads(RULES.read_text(encoding="utf-8"))
+    assert [f"{written(each.path)}: was {each.old}, is {each.new}" for each in differences(known, found)] == []
 
 
 def test_each_tenant_gets_a_policy_and_a_binding_before_its_virtual_cluster(declare: Declare) -> None:

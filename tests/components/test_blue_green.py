@@ -21,7 +21,7 @@ PATH = "/api/v1/namespaces/team-ml/resourcequotas/tenant"
 def lab(serves: str = "blue", *, gpus: int = 3, **slots: Any) -> dict[str, Any]:
     """The lab, whose team ml has two virtual clusters."""
     data = platform_of("lab")
-    data["teams"] = {"ml": data["teams"]["ml"]}
+    data["teams"], data["check"] = {"ml": data["teams"]["ml"]}, {"host": False}
     slots = slots or {"blue": {}, "green": {"version": "v0.16.8"}}
     data["teams"]["ml"] |= {"blueGreen": {"serves": serves, **slots}, "resources": {"gpus": gpus, "cpu": 2, "pods": 20}}
     data["teams"]["ml"] |= {"queues": {"training": {"gpu": {"quota": 2, "limit": 3}}, "notebooks": {"gpu": 1}}}

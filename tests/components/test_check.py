@@ -95,7 +95,7 @@ class TestComponent:
         calls: list[tuple[str, Any]] = []
         monkeypatch.setattr(kube, "put", lambda _, manifest: calls.append(("put", manifest)))
         monkeypatch.setattr(kube, "wait_until_admitted", lambda _, manifest: calls.append(("asked", manifest)))
-        recorder = declare("lab")
+        recorder = declare("lab", stack="prepared")
         (job_,) = (each for each in recorder.of_type(JOB) if hook in each.options.hooks.before_create)
         asyncio.run(recorder.hooks.by_name[hook].callback(None))
         assert [word for word, _ in calls] == ["put", "asked"][: 2 if waits else 1]
@@ -110,6 +110,24 @@ class TestComponent:
         assert job_.metadata["namespace"] == namespace
         volume = job_.inputs["spec"]["template"]["spec"]["volumes"][0]
         assert volume["configMap"] == {"name": "gpu-check-programs"}
+
+    def test_the_checks_of_the_hosts_nodes_share_one_copy_of_the_code(
+        self, declare: Declare, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        written: list[str] = []
+
+        def put(_: str, manifest: dict[str, Any]) -> None:
+            written.append(manifest["metadata"]["namespace"])
+            if len(written) == 1:
+                raise RuntimeError("refused")
+
+        monkeypatch.setattr(kube, "put", put)
+        hooks = declare("lab", stack="programs").hooks.by_name
+        with pytest.raises(RuntimeError, match="refused"):
+            asyncio.run(hooks["host-check-gpu-0-prepared"].callback(None))
+        for node in ("gpu-0", "gpu-1", "gpu-0"):
+            asyncio.run(hooks[f"host-check-{node}-prepared"].callback(None))
+        assert written == ["gpu-tenancy"] * 2, "what was refused is tried again, and what is there is not"
 
     @pytest.mark.parametrize(
         ("report", "verdict"),

@@ -158,3 +158,21 @@ def test_an_error_without_words_is_told_by_its_kind(monkeypatch: pytest.MonkeyPa
     resource: Any = object()
     with pytest.raises(FailedError, match=r"^TimeoutError$"):
         asyncio.run(or_failed(late(), resource))
+
+
+def test_what_an_answer_asks_for_is_awaited_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    async def ask(name: str, *then: str) -> None:
+        for _ in range(3):  # turns of the loop, as long as an engine takes
+            await asyncio.sleep(0)
+        if then:
+            SETTINGS.rpc_manager.rpcs.append(asyncio.ensure_future(ask(*then)))
+        done.append(name)
+
+    async def program() -> None:
+        monkeypatch.setattr(SETTINGS.rpc_manager, "rpcs", [asyncio.ensure_future(ask("first", "second", "third"))])
+        await failures.all_is_answered()
+
+    asyncio.run(program())
+    assert done == ["first", "second", "third"]

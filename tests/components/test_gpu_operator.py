@@ -11,7 +11,6 @@ import kube
 from tests.components.program import lab
 from tests.components.test_kube import serving
 from tests.conftest import Declare
-from tests.settings.build import raw
 
 OPERATOR = {"stack": "gpuOperator", "runtimeClass": {"name": "nvidia", "owner": "cluster"}}
 POLICY = "/apis/nvidia.com/v1/clusterpolicies/cluster-policy"
@@ -84,7 +83,7 @@ def test_only_a_condition_that_holds_keeps_it_from_being_ready(conditions: objec
     [(OPERATOR, True), ({**OPERATOR, "owner": "cluster"}, False), ({"stack": "devicePlugin"}, False)],
 )
 def test_pods_that_need_a_gpu_wait_for_it(declare: Declare, gpu: dict[str, object], waits: bool) -> None:
-    recorder = declare(raw({"gpu": gpu, "check.host": True}))
+    recorder = declare(lab("ml", checked=True, gpu=gpu))
     asking = [job for job in recorder.of_type(JOB) if job.name.endswith("-job")]
     hooks = {job.name: "gpu-software-ready" in list(job.options.hooks.before_create) for job in asking}
     assert {name for name in hooks if name.startswith("host-check")}, "the host's own check is among them"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import names
-from components.team.guardrails import KAI_NON_PREEMPTIBLE, PRIORITY_VALUES
+from components.team.guardrails import PRIORITY_VALUES
 from settings.models import TeamPriority
 from tests.components.program import lab
 from tests.components.specs import OURS, made, of_team
@@ -131,7 +131,7 @@ def test_the_level_of_isolation_is_the_namespaces_label(declare: Declare) -> Non
 
 def test_a_team_that_uses_the_hosts_kai_can_borrow_whatever_its_order() -> None:
     # KAI goes by the pod's class where no label says otherwise, and what it takes for non-preemptible never borrows
-    assert max(PRIORITY_VALUES.values()) < KAI_NON_PREEMPTIBLE == 100
+    assert max(PRIORITY_VALUES.values()) < 100
     order = [PRIORITY_VALUES[each] for each in (TeamPriority.HIGH, TeamPriority.STANDARD, TeamPriority.BEST_EFFORT)]
     assert order == sorted(set(order), reverse=True)
     assert order[-1] == 0, "what a pod without a class has: best effort pushes nobody out"

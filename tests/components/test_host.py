@@ -59,7 +59,7 @@ def test_a_divided_pools_nodes_say_whose_they_are_and_a_shared_gpu_how(declare: 
     labels = made(recorder, "h200")["h200-3"].spec["metadata"]["labels"]
     # the GPU Operator's feature discovery writes the rest
     assert labels == {"gpu-tenancy/pool": "h200", "gpu-tenancy/team-vision": "true"}
-    shared = next(iter(made(declare("dev"), "gpu").values())).spec["metadata"]["labels"]
+    shared = next(iter(made(declare(alone("dev", "ml")), "gpu").values())).spec["metadata"]["labels"]
     assert shared["nvidia.com/device-plugin.config"] == "gpu"
     assert "nvidia.com/mps.capable" not in shared
 

@@ -97,7 +97,7 @@ def test_a_teams_kai_of_the_line_that_needs_most(declare: Declare) -> None:
 
 
 def test_the_hosts_kai(declare: Declare) -> None:
-    data = lab(host={"provider": "lab", "scheduler": {"version": "v0.16.8"}}, gpu={"stack": "devicePlugin"})
+    data = lab("ml", host={"provider": "lab", "scheduler": {"version": "v0.16.8"}}, gpu={"stack": "devicePlugin"})
     found = made(declare(data), "host-scheduler")
     assert found["release"].spec == release(
         "v0.16.8",
@@ -203,3 +203,20 @@ def test_the_release_is_told_whether_a_fraction_is_a_limit(declare: Declare) -> 
     limited: dict[str, object] = {"teams.ml.scheduler": shares, "teams.ml.isolation": "privileged"}
     spec = made(declare(raw({**limited, "teams.research": None})), "ml-scheduler")["release"].spec
     assert spec["values"]["binder"]["plugins"] == {"hamicore": {"enabled": True}}
+
+
+@pytest.mark.parametrize("stack", ["fake", "devicePlugin"])
+def test_a_kai_that_looks_at_devices_is_told_where_there_are_none(declare: Declare, stack: str) -> None:
+    told = {"additionalArgs": ["--fake-gpu-nodes=true"]} if stack == "fake" else {}
+    own = lab("research", gpu={"stack": stack}, host__scheduler={"version": "v0.9.8"})
+    recorder = declare(own)
+    for kai in ("research-scheduler", "host-scheduler"):
+        values = made(recorder, kai)["release"].spec["values"]
+        assert {key: value for key, value in values["binder"].items() if key == "additionalArgs"} == told
+
+
+@pytest.mark.parametrize("cdi", [None, True])
+def test_a_teams_kai_is_told_by_which_name_to_ask_for_a_gpu(declare: Declare, cdi: bool | None) -> None:
+    mode = {"injection": "cdi-cri"} if cdi else {}
+    found = made(declare(lab("research", gpu={"stack": "devicePlugin", **mode})), "research-scheduler")["release"]
+    assert found.spec["values"]["binder"].get("cdi") is cdi

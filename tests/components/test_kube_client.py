@@ -11,6 +11,7 @@ from lightkube.models.meta_v1 import ObjectMeta, Status
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.core_v1 import ConfigMap, Namespace, Pod, Secret
 
+import lenient
 from kube import client
 from tests.components.test_kube import kubeconfig
 
@@ -35,8 +36,8 @@ def test_what_is_no_object_is_a_failed_call_that_knows_its_request(text: str) ->
 
 @pytest.mark.parametrize("metadata", [None, [], "ml", {}, {"name": None}, {"name": 3}])
 def test_only_what_has_a_name_is_an_object(metadata: object) -> None:
-    assert not client.named({"metadata": metadata})
-    assert client.named({"metadata": {"name": "ml"}})
+    assert not lenient.named({"metadata": metadata})
+    assert lenient.named({"metadata": {"name": "ml"}})
 
 
 def test_a_failure_is_told_in_its_own_words_or_by_its_kind() -> None:

@@ -9,7 +9,7 @@ from releases import KAI, kai_values
 from settings.claims import shared_cost
 from settings.load import parse_platform
 from tests.components.program import lab
-from tests.components.specs import made
+from tests.components.specs import made, of_team
 from tests.components.test_queues import host_mode
 from tests.conftest import Declare, platform_of
 
@@ -30,7 +30,7 @@ def test_a_pools_levels_are_a_topology_in_each_cluster_whose_kai_places_by_it(de
     data = lab("ml", pools__a100__topology=RACKS, teams__ml__scheduler=NEW)
     recorder = declare(data)
     topology = made(recorder, "ml-scheduler")["topology-a100"]
-    assert topology.spec["metadata"]["name"] == "a100"
+    assert topology.spec["metadata"] == {"name": "a100", "labels": {**of_team("ml"), "gpu-tenancy/pool": "a100"}}
     assert topology.spec["spec"] == {"levels": [{"nodeLabel": label} for label in RACKS]}
     assert topology.replaced_on == ("spec",), "its levels never change"
     assert "ml-scheduler-release" in topology.needs

@@ -25,8 +25,8 @@ KEPT = {"vcluster.loft.sh/namespace": ("kube-system", "kai-scheduler")}
 
 
 def lab(state: str) -> dict[str, Any]:
-    data = alone("lab", "ml", "research")
-    data["teams"]["ml"]["state"] = state
+    data = alone("lab", "ml")
+    data["teams"]["ml"].update(state=state, check={})
     return data
 
 
@@ -83,8 +83,9 @@ def test_its_pods_are_stopped_once_no_new_one_may_start_and_nothing_checks_it(de
     # a tenant whose API is down is stopped all the same
     assert not any(need.startswith(("ml-virtual-cluster", "ml-queues")) for need in mark.needs)
     assert not any(resource.name.startswith("ml-check") for resource in recorder.resources)
-    assert any(resource.name.startswith("research-check") for resource in recorder.resources)
-    assert not any("pause" in resource.name for resource in declare(lab("active")).resources)
+    active = [resource.name for resource in declare(lab("active")).resources]
+    assert any(name.startswith("ml-check") for name in active)
+    assert not any("pause" in name for name in active)
 
 
 def test_only_its_dns_and_its_scheduler_may_start_pods(declare: Declare) -> None:

@@ -50,7 +50,7 @@ class TestVirtualCluster:
         assert waited == {(f"team-{t}", f"vc-{t}") for t in ("ml", "research", "dev")}
 
     def test_nothing_is_waited_for_in_a_preview(self, declare: Declare) -> None:
-        assert declare("lab", preview=True).waited == []
+        assert declare(lab("ml"), preview=True).waited == []
 
     def test_each_inner_provider_has_a_cluster_identifier_that_no_kubeconfig_changes(self, declare: Declare) -> None:
         recorder = declare("lab")
@@ -101,9 +101,8 @@ class TestVirtualCluster:
 
     def test_a_port_does_not_depend_on_which_other_teams_there_are(self, declare: Declare) -> None:
         with_all = declare("lab").one(SERVICE, "research-virtual-cluster-api").inputs["spec"]["ports"]
-        data = lab()
-        del data["teams"]["ml"]
-        assert declare(data).one(SERVICE, "research-virtual-cluster-api").inputs["spec"]["ports"] == with_all
+        alone = declare(lab("research")).one(SERVICE, "research-virtual-cluster-api")
+        assert alone.inputs["spec"]["ports"] == with_all
 
 
 class TestSecrets:
@@ -350,7 +349,7 @@ class TestHost:
             "canary": {"version": "v0.9.8", "gpus": 1},
         }
         data = lab("ml", teams__ml__scheduler=scheduler, teams__ml__resources={"gpus": 3, "cpu": 16, "memory": "64Gi"})
-        data["teams"]["ml"]["queues"] = {"notebooks": {"gpu": 1}}
+        data["teams"]["ml"].update(queues={"notebooks": {"gpu": 1}}, check={"queue": "notebooks"})
         recorder = declare(data)
         assert recorder.one(RELEASE, "ml-canary-scheduler-release").inputs["version"] == "v0.9.8"
         assert recorder.one(RELEASE, "ml-scheduler-release").inputs["version"] == "v0.9.3"

@@ -29,7 +29,7 @@ class TestCheck:
         }
         stamps, owned = {}, {}
         for mode, way in ways.items():
-            data = lab("research", host={"provider": "lab", "scheduler": {"version": "v0.16.8"}})
+            data = lab("research", checked=True, host={"provider": "lab", "scheduler": {"version": "v0.16.8"}})
             data["teams"]["research"].update(way)
             recorder = declare(data)
             stamps[mode] = self.pod(recorder, "research")["metadata"]["annotations"]["gpu-tenancy/stamp"]
@@ -92,7 +92,7 @@ class TestCheck:
     def test_a_cpu_team_with_a_kai_asks_for_a_pod_without_a_gpu_by_its_own_queue(
         self, declare: Declare, mode: str
     ) -> None:
-        data = lab("research", host={"provider": "lab", "scheduler": {"version": "v0.16.8"}})
+        data = lab("research", checked=True, host={"provider": "lab", "scheduler": {"version": "v0.16.8"}})
         scheduler = {"mode": mode, "gpuSharing": True, **({"version": "v0.16.8"} if mode == "virtual" else {})}
         # a fraction that is left from when it had GPUs asks for none
         check = {"fraction": 0.5}
@@ -110,7 +110,7 @@ class TestCheck:
         assert (expect["mode"], expect["gpus"], expect["fraction"], expect["injection"]) == ("cpu", None, None, None)
 
     def test_a_paused_team_has_no_check(self, declare: Declare) -> None:
-        data = lab("research")
+        data = lab("research", checked=True)
         data["teams"]["research"].update(state="paused")
         assert not [r for r in declare(data).of_type(JOB) if r.name.startswith("research-")]
 
@@ -149,7 +149,9 @@ class TestCheck:
 
     def test_workloads_of_a_team_without_a_check_wait_for_the_checks_of_its_nodes(self, declare: Declare) -> None:
         app = {"kind": "app", "gpu": {"count": 1}}
-        recorder = declare(lab("ml", teams__ml__check={"enabled": False}, teams__ml__workloads={"demo": app}))
+        recorder = declare(
+            lab("ml", checked=True, teams__ml__check={"enabled": False}, teams__ml__workloads={"demo": app})
+        )
         assert depends_on(
             recorder.one("kubernetes:core/v1:Namespace", "ml-workloads-namespace"), "host-check-gpu-0-verdict"
         )
@@ -160,19 +162,36 @@ class TestCheck:
 
     def test_it_runs_again_when_what_it_checks_changed_and_not_otherwise(self, declare: Declare) -> None:
         before = declare("lab")
-        other_team = declare(lab("ml dev", teams__dev__resources={"cpu": 4, "memory": "8Gi"}))
+        other_team = declare(lab("ml dev", checked=True, teams__dev__resources={"cpu": 4, "memory": "8Gi"}))
         assert self.stamp(other_team, "ml") == self.stamp(before, "ml")
         more_cpu = declare(
-            lab("ml", teams__ml__resources={"gpus": {"quota": 3, "limit": 4}, "cpu": 40, "memory": "256Gi"})
+            lab(
+                "ml",
+                checked=True,
+                teams__ml__resources={"gpus": {"quota": 3, "limit": 4}, "cpu": 40, "memory": "256Gi"},
+            )
         )
         assert self.stamp(more_cpu, "ml") == self.stamp(before, "ml"), "no GPU check proves anything about CPU"
         version = declare(
-            lab("ml research", teams__ml__scheduler={"mode": "virtual", "version": "v0.9.2", "gpuSharing": True})
+            lab(
+                "ml research",
+                checked=True,
+                teams__ml__scheduler={"mode": "virtual", "version": "v0.9.2", "gpuSharing": True},
+            )
         )
         assert self.stamp(version, "ml") != self.stamp(before, "ml")
         assert self.stamp(version, "research") == self.stamp(before, "research")
-        queue = declare(lab("ml", teams__ml__queues__training={"gpu": {"quota": 1, "limit": 4}}))
+        queue = declare(lab("ml", checked=True, teams__ml__queues__training={"gpu": {"quota": 1, "limit": 4}}))
         assert self.stamp(queue, "ml") != self.stamp(before, "ml")
+
+    def test_teams_and_nodes_are_checked_again_when_the_gpu_software_changes_hands(self, declare: Declare) -> None:
+        def stamps(owner: str) -> list[str]:
+            recorder = declare(lab("research", checked=True, gpu={"stack": "devicePlugin", "owner": owner}))
+            pods = [recorder.one(JOB, f"{name}-job").inputs["spec"]["template"] for name in checks]
+            return [pod["metadata"]["annotations"]["gpu-tenancy/stamp"] for pod in pods]
+
+        checks = ("research-check", "host-check-gpu-1")
+        assert all(before != after for before, after in zip(stamps("ours"), stamps("cluster"), strict=True))
 
 
 class TestComponents:

@@ -35,7 +35,7 @@ def gpu(quota: float, limit: float, weight: float = 1) -> dict[str, float]:
 def host_mode(**changes: Any) -> dict[str, Any]:
     """The lab's `research` alone, under the host's KAI."""
     data = lab("research", host={"provider": "lab", "scheduler": {"version": "v0.16.8"}})
-    data["teams"]["research"]["scheduler"] = {"mode": "host"}
+    data["teams"]["research"].update(scheduler={"mode": "host"}, check={})
     data["teams"]["research"].update(changes)
     return data
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from cli.guards import program as guards
+from tests.components.program import lab
 from tests.components.test_one_failed_team import ml_is_silent
 from tests.conftest import Declare, Recorder, Registered
-from tests.hosts.test_program import kind
+from tests.hosts.test_program import SMALL, kind
 from tests.settings.build import raw
 
 PROTECTION = "gpu-tenancy:index:Protection"
@@ -27,6 +28,10 @@ def needs(found: Registered) -> set[str]:
 
 def protections(recorder: Recorder) -> dict[str, Registered]:
     return {each.name: each for each in recorder.of_type(PROTECTION)}
+
+
+SILENT = lab("ml dev")
+"""Where one team's API server does not answer, and another's does."""
 
 
 @pytest.fixture
@@ -51,7 +56,7 @@ def test_one_stands_on_all_of_the_host_and_one_for_each_team_on_it_and_on_all_of
 
 
 def test_a_new_one_stands_on_what_did_well_in_a_run_that_failed(declare: Declare) -> None:
-    recorder = declare("lab", answer=ml_is_silent)
+    recorder = declare(SILENT, answer=ml_is_silent)
     found = needs(protections(recorder)["ml-protection"])
     assert found == real(recorder, "ml")
     assert {"ml-guardrails-quota", "ml-virtual-cluster-vcluster"} <= found
@@ -60,11 +65,21 @@ def test_a_new_one_stands_on_what_did_well_in_a_run_that_failed(declare: Declare
 
 @pytest.mark.usefixtures("_under_the_engine")
 def test_one_that_the_state_has_stays_as_it_is_when_its_team_failed(declare: Declare) -> None:
-    found = protections(declare("lab", answer=ml_is_silent, stack="made-before"))
-    assert set(found) == {"protection", "research-protection", "dev-protection"}
+    found = protections(declare(SILENT, answer=ml_is_silent, stack="made-before"))
+    assert set(found) == {"protection", "dev-protection"}
+
+
+def test_a_new_one_stands_on_what_did_well_of_the_host(declare: Declare) -> None:
+    recorder = declare("lab", fails="h200-gpu-1")
+    assert needs(protections(recorder)["protection"]) == real(recorder, None) - {"h200-gpu-1"}
+
+
+@pytest.mark.usefixtures("_under_the_engine")
+def test_one_that_the_state_has_stays_as_it_is_when_something_of_the_host_failed(declare: Declare) -> None:
+    assert "protection" not in protections(declare("lab", fails="h200-gpu-1", stack="made-before"))
 
 
 def test_what_the_program_makes_of_a_host_is_among_it(declare: Declare) -> None:
-    recorder = declare(raw(kind(metricsServer=True)))
+    recorder = declare(raw({**kind(metricsServer=True), **SMALL}))
     found = needs(protections(recorder)["protection"])
     assert {"metrics-server-release", "host-install-cluster", "host-install-kubeconfig"} <= found

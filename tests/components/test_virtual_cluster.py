@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import kube
+from components.failures import FailedError
 from components.team import virtual_cluster
 from components.team.tenant import resolve
 from settings.load import parse_platform
@@ -221,7 +223,7 @@ class TestAnswers:
         assert registered.index("ml-virtual-cluster-api") < registered.index("ml-virtual-cluster-inner")
 
     def test_a_preview_asks_nobody(self, declare: Declare) -> None:
-        assert declare("lab", preview=True).asked == []
+        assert declare(lab("ml"), preview=True).asked == []
 
     def test_the_hook_asks_with_the_teams_own_credentials(
         self, declare: Declare, monkeypatch: pytest.MonkeyPatch
@@ -233,6 +235,36 @@ class TestAnswers:
         asyncio.run(hook.callback(None))
         assert [team for _, team in asked] == ["research"]
         assert parsed(asked[0][0])["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:31034"
+
+
+class TestTheServiceThatTenantsComeInBy:
+    """A NodePort's is not waited for longer than it takes to be there: the provider calls it ready 10 s later."""
+
+    async def awaited(self, *, whole: bool, answers: bool | None) -> bool:
+        """Whether the wait is over before the engine has said anything, or after it said how the Service did."""
+        said: asyncio.Future[str] = asyncio.Future()
+        service: Any = SimpleNamespace(urn=SimpleNamespace(future=lambda: said))
+        if answers is False:
+            said.set_exception(FailedError("resource ml-api failed to register"))
+        waiting = asyncio.ensure_future(virtual_cluster._not_refused(service, whole=whole))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        over = waiting.done()
+        if answers:
+            said.set_result("urn")
+        await waiting
+        return over
+
+    def test_a_node_port_is_asked_while_the_provider_still_waits(self) -> None:
+        assert asyncio.run(self.awaited(whole=False, answers=None))
+
+    def test_a_load_balancer_has_its_address_first(self) -> None:
+        assert not asyncio.run(self.awaited(whole=True, answers=True))
+
+    @pytest.mark.parametrize("whole", [True, False])
+    def test_nobody_is_asked_behind_one_that_was_refused(self, whole: bool) -> None:
+        with pytest.raises(FailedError, match="resource ml-api failed to register"):
+            asyncio.run(self.awaited(whole=whole, answers=False))
 
 
 @pytest.mark.parametrize("missing", ["certificate-authority", "client-certificate", "client-key", None])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 from dataclasses import dataclass, field, replace
@@ -47,8 +48,9 @@ class Host:
     def changes(self) -> list[str]:
         """The calls that change something."""
         asking = (
-            "docker info", "docker port", "kind get", "nvidia-smi", "uname", "df", "id ", "ss ", "getent", "snap list",
-            "microk8s status", "docker image inspect", "k3s --version", "k3s kubectl", "ip ",
+            "docker info", "docker port", "docker network inspect", "docker exec gpu-tenancy-control-plane kubectl",
+            "kind get", "nvidia-smi", "uname", "df", "id ", "ss ", "getent", "snap list",
+            "microk8s status", "docker image inspect", "systemctl is-active", "k3s --version", "k3s kubectl", "ip ",
             "nvidia-ctk runtime configure --runtime=docker --config=" + str(self.root) + "/etc/docker/daemon.json "
             "--set-as-default --cdi.enabled --dry-run",
         )  # fmt: skip
@@ -63,14 +65,15 @@ class Host:
 
     def run(self, text: str, **more: str) -> tuple[int, str]:
         (self.home / "calls").unlink(missing_ok=True)
+        # the stand-ins read it: a script hands on nothing of its caller's environment
+        told = {**self.environment, **more}
+        (self.home / "told").write_text("".join(f"{key}={shlex.quote(value)}\n" for key, value in told.items()))
         environment = {
             **os.environ,
-            "PATH": f"{self.home / 'bin'}:{os.environ['PATH']}",
+            "PATH": f"{self.home / 'bin'}:{os.environ['PATH']}:/snap/bin",
             "HOST_ROOT": str(self.root),
-            "STUB_HOME": str(self.home),
             "WAIT_STEP": "0",
-            **self.environment,
-            **more,
+            **told,
         }
         done = subprocess.run(
             ["bash", "-s"],
@@ -122,6 +125,48 @@ def remove(found: Script, owner: str = "gpu-tenancy/unit") -> str:
     return owned(found, owner).text(found.remove)
 
 
+K3S_SCRIPT = """\
+#!/bin/sh
+# as k3s' own: what K3S_ is in its environment is kept for the service, and k3s starts only after a change
+set -e
+bin=$HOST_ROOT/usr/local/bin service=$HOST_ROOT/etc/systemd/system/k3s.service
+[ -x $bin/k3s ]
+before=$(cat $bin/k3s $service $service.env 2>/dev/null || true)
+[ -L $bin/kubectl ] || ln -s k3s $bin/kubectl
+printf '#!/bin/sh\n' >$bin/k3s-killall.sh
+cat >$bin/k3s-uninstall.sh <<"EOF"
+#!/bin/sh
+bin=$HOST_ROOT/usr/local/bin service=$HOST_ROOT/etc/systemd/system/k3s.service
+systemctl stop k3s
+rm -rf $service $service.env $HOST_ROOT/etc/rancher/k3s $HOST_ROOT/var/lib/rancher/k3s $HOST_ROOT/var/lib/kubelet
+[ ! -L $bin/kubectl ] || rm -f $bin/kubectl
+rm -f $bin/k3s $bin/k3s-killall.sh $bin/k3s-uninstall.sh
+EOF
+chmod +x $bin/k3s-uninstall.sh
+mkdir -p $HOST_ROOT/etc/systemd/system
+env | grep '^K3S_' >$service.env || true
+echo "$INSTALL_K3S_EXEC" >$service
+systemctl daemon-reload
+after=$(cat $bin/k3s $service $service.env)
+[ "$before" = "$after" ] && [ "${INSTALL_K3S_FORCE_RESTART:-}" != true ] && exit 0
+systemctl restart k3s
+cd $HOST_ROOT
+mkdir -p etc/rancher/k3s etc/rancher/node var/lib/rancher/k3s/agent/etc/containerd var/log/pods
+echo secret >$HOST_ROOT/etc/rancher/node/password
+echo log >$HOST_ROOT/var/log/pods/one
+touch $HOST_ROOT/etc/rancher/k3s/k3s.yaml $HOST_ROOT/var/lib/rancher/k3s/agent/etc/containerd/config.toml
+"""
+
+
+def k3s_files(host: Host) -> dict[str, object]:
+    """k3s' three local files on that host: what `host.k3s` says of them."""
+    binary = host.file("/opt/k3s", '#!/usr/bin/env bash\nexec "$HOST_ROOT/../bin/k3s" "$@"\n')
+    (host.home / "bin" / "k3s").symlink_to(STUB)
+    own = host.file("/opt/install.sh", K3S_SCRIPT)
+    images = host.file("/opt/images.tar.zst", "images")
+    return {"files": {"binary": str(binary), "script": str(own), "images": str(images)}}
+
+
 GPU_KIND: dict[str, object] = {"gpus": "all", "changeDocker": True}
 
 
@@ -134,6 +179,7 @@ def machine(folder: Path) -> Host:
     found.file("/proc/meminfo", "MemTotal:       67108864 kB\n")
     found.file("/etc/os-release", 'ID=ubuntu\nVERSION_ID="24.04"\n')
     (found.root / "var/lib").mkdir(parents=True)
+    (found.root / "run/systemd/system").mkdir(parents=True)
     return found
 
 

@@ -116,6 +116,19 @@ def test_the_variables_stand_before_the_text_and_no_command_reads_the_rest_of_it
     assert (done.returncode, done.stdout, done.stderr) == (4, "it's $HOME\n", "")
 
 
+def test_a_script_takes_little_from_its_callers_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KUBECONFIG", "K3S_URL", "SLURM_CONF", "PULUMI_CONFIG_PASSPHRASE", "KIND_EXPERIMENTAL_PROVIDER", "B"):
+        monkeypatch.setenv(name, "of the caller")
+    for name in ("https_proxy", "DOCKER_HOST"):
+        monkeypatch.setenv(name, "kept")
+    text = Script(install="", remove="", variables={"A": "1", "B": "ours"}).text("env")
+    done = subprocess.run(["bash", "-s"], input=text, capture_output=True, text=True, check=False)
+    assert "of the caller" not in done.stdout
+    found = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    assert {"A": "1", "B": "ours", "https_proxy": "kept", "DOCKER_HOST": "kept"}.items() <= found.items()
+    assert found.keys() >= {"PATH", "HOME"}, done.stderr
+
+
 def test_nothing_runs_of_a_text_that_was_cut_off() -> None:
     text = SCRIPT.text("echo begun")
     done = subprocess.run(["bash", "-s"], input=text[:-20], capture_output=True, text=True, check=False)

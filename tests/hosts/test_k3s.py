@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from components.command import Script
-from tests.hosts.machine import STUB, Host, install, of, remove, with_gpus
+from tests.hosts.machine import Host, install, k3s_files, of, remove, with_gpus
 
 pytestmark = pytest.mark.slow
 
@@ -15,20 +15,8 @@ pytestmark = pytest.mark.slow
 class TestK3s:
     """Offline from local files; the toolkit is seen, or k3s is restarted once."""
 
-    def files(self, host: Host) -> dict[str, object]:
-        k3s = host.file("/opt/k3s", f'#!/usr/bin/env bash\nexec -a k3s {host.home / "bin" / "k3s"} "$@"\n')
-        (host.home / "bin" / "k3s").symlink_to(STUB)
-        uninstall = host.root / "usr/local/bin/k3s-uninstall.sh"
-        own = f"mkdir -p {uninstall.parent} {host.root}/var/lib/rancher/k3s/agent/etc/containerd\n"
-        own += f"touch {host.root}/var/lib/rancher/k3s/agent/etc/containerd/config.toml\n"
-        own += f"printf '#!/bin/sh\\nrm -rf {host.root}/usr/local/bin/k3s* {host.root}/etc/rancher' >{uninstall}\n"
-        own += f"chmod +x {uninstall}\n"
-        script_file = host.file("/opt/install.sh", own)
-        images = host.file("/opt/images.tar.zst", "images")
-        return {"files": {"binary": str(k3s), "script": str(script_file), "images": str(images)}}
-
     def installed(self, host: Host, gpus: bool = False) -> Script:
-        return (with_gpus if gpus else of)("k3s", self.files(host))
+        return (with_gpus if gpus else of)("k3s", k3s_files(host))
 
     def test_it_comes_from_local_files_and_goes_again(self, host: Host) -> None:
         found = self.installed(host)
@@ -54,7 +42,9 @@ class TestK3s:
         (host.home / "nvidia.toml").write_text("[plugins.nvidia]\n")
         code, said = host.run(install(self.installed(host, gpus=True)))
         assert code == 0, said
-        assert host.changes() == ["systemctl restart k3s"]
+        assert host.changes() == ["systemctl daemon-reload", *["systemctl restart k3s"] * 2], (
+            "its first start, and ours"
+        )
 
     def test_gpus_without_a_toolkit_are_refused(self, host: Host) -> None:
         host.environment["STUB_GPUS"] = "2"
@@ -116,3 +106,79 @@ class TestK3s:
             code, said = host.run(text)
             assert (code, "config.yaml was changed after us" in said) == (3, True), said
             assert mine.read_text() == "flannel-backend: none\n"
+
+    def test_k3s_gets_no_setting_that_is_not_its_own(self, host: Host) -> None:
+        theirs = {"K3S_URL": "https://another:6443", "K3S_TOKEN": "of the caller", "INSTALL_K3S_EXEC": "agent"}
+        code, said = host.run(install(self.installed(host)), **theirs)
+        assert code == 0, said
+        assert (host.root / "etc/systemd/system/k3s.service.env").read_text() == ""
+        assert (host.root / "etc/systemd/system/k3s.service").read_text() == "server\n"
+
+    def test_what_others_put_beside_it_outlives_its_uninstaller(self, host: Host) -> None:
+        host.file("/opt/theirs/kubectl", "theirs")
+        link = host.root / "usr/local/bin/kubectl"
+        link.parent.mkdir(parents=True)
+        link.symlink_to("/opt/theirs/kubectl")
+        host.file("/etc/rancher/k3s/registries.yaml", "mirrors: {}\n")
+        found = self.installed(host)
+        before = host.files()
+        assert host.run(install(found))[0] == 0
+        later = host.file("/etc/rancher/k3s/registries.yaml", "mirrors: {later: {}}\n")
+        code, said = host.run(remove(found))
+        assert code == 0, said
+        assert (later.read_text(), str(link.readlink())) == ("mirrors: {later: {}}\n", "/opt/theirs/kubectl")
+        assert host.files() == {**before, "etc/rancher/k3s/registries.yaml": "mirrors: {later: {}}\n"}
+
+    def test_logs_of_pods_that_were_there_stay(self, host: Host) -> None:
+        theirs = host.file("/var/log/pods/theirs", "log")
+        found = self.installed(host)
+        assert host.run(install(found))[0] == host.run(remove(found))[0] == 0
+        assert theirs.read_text() == "log"
+
+    def test_another_service_on_the_same_k3s_is_told_before_anything_is_removed(self, host: Host) -> None:
+        found = self.installed(host)
+        assert host.run(install(found))[0] == 0
+        other = host.file("/etc/systemd/system/k3s-agent.service", "theirs")
+        before = host.files()
+        code, said = host.run(remove(found))
+        assert (code, "k3s-agent.service stands on the same k3s" in said, host.files()) == (3, True, before)
+        other.unlink()
+        assert host.run(remove(found))[0] == 0
+
+    @pytest.mark.parametrize(
+        ("there", "gone", "said"),
+        [
+            ("/var/lib/kubelet/config.yaml", None, "/var/lib/kubelet is of another Kubernetes on this host"),
+            (None, "run/systemd/system", "there is no systemd on this host"),
+        ],
+    )
+    def test_a_host_on_which_it_would_not_stand_alone_or_not_start_is_refused(
+        self, host: Host, there: str | None, gone: str | None, said: str
+    ) -> None:
+        found = self.installed(host)
+        if there is not None:
+            host.file(there, "theirs")
+        if gone is not None:
+            (host.root / gone).rmdir()
+        before = host.files()
+        code, words = host.run(install(found))
+        assert (code, said in words, host.files()) == (3, True, before), words
+        assert not (host.root / "var/lib/gpu-tenancy").exists()
+
+    def test_new_images_come_without_another_version(self, host: Host) -> None:
+        found = self.installed(host)
+        assert host.run(install(found))[0] == 0
+        host.file("/opt/images.tar.zst", "newer images")
+        assert host.run(install(found))[0] == 0
+        assert host.changes() == []
+        folder = host.root / "var/lib/rancher/k3s/agent/images"
+        assert {path.name: path.read_text() for path in folder.iterdir()} == {"images.tar.zst": "newer images"}
+
+    def test_another_version_from_local_files_is_started(self, host: Host) -> None:
+        found = self.installed(host)
+        assert host.run(install(found))[0] == 0
+        (host.home / "k3s-version").write_text("k3s version v1.34.9+k3s1 (abc)\n")
+        newer = Script(install=found.install, remove="", variables={**found.variables, "K3S_VERSION": "v1.34.9+k3s1"})
+        (host.root / "usr/local/bin/k3s").write_text("#!/bin/sh\necho k3s version v1.34.4+k3s1\n")
+        assert host.run(install(newer))[0] == 0
+        assert host.changes() == ["systemctl daemon-reload", "systemctl restart k3s"]

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from components.command import Script
-from tests.hosts.machine import GPU_KIND, Host, install, of, remove, with_docker, with_gpus
+from tests.hosts.machine import GPU_KIND, KILLED, Host, install, of, remove, with_docker, with_gpus
 
 pytestmark = pytest.mark.slow
 
@@ -16,10 +16,11 @@ class TestKind:
 
     def test_without_gpus_docker_is_left_alone(self, host: Host) -> None:
         code, said = host.run(install(of("kind")))
+        state = host.root / "var/lib/gpu-tenancy/kind"
         assert (code, said.splitlines()[-1]) == (0, "kind: ready: 2 nodes"), said
         assert host.changes() == [
             "kind delete cluster --name gpu-tenancy",
-            "kind create cluster --name gpu-tenancy --config - --wait 300s",
+            f"kind create cluster --name gpu-tenancy --config - --kubeconfig {state}/kubeconfig",
         ]
 
     def test_the_cluster_publishes_the_teams_ports_and_has_the_gpus(self, host: Host) -> None:
@@ -33,6 +34,60 @@ class TestKind:
         ]
         mount = {"hostPath": "/dev/null", "containerPath": "/var/run/nvidia-container-devices/all"}
         assert [node["extraMounts"] for node in config["nodes"][1:]] == [[mount], [mount]]
+
+    def test_a_making_that_was_cut_off_starts_again(self, host: Host) -> None:
+        found = of("kind")
+        assert host.run(install(found), STUB_CUT_OFF="yes")[0] == KILLED
+        assert host.has("cluster"), "kind lists what it began"
+        # and what it began holds the ports
+        code, said = host.run(install(found), STUB_BUSY_PORT="30500")
+        assert (code, said.splitlines()[-1]) == (0, "kind: ready: 2 nodes"), said
+        assert [call.split(" --")[0] for call in host.changes()] == ["kind delete cluster", "kind create cluster"]
+        assert (host.run(install(found))[0], host.changes()) == (0, [])
+
+    def test_what_docker_still_makes_of_it_is_ours_whenever_it_comes(self, host: Host) -> None:
+        found = of("kind")
+        host.run(install(found), STUB_CUT_OFF="yes")
+        assert host.run(install(found), STUB_FAIL="kind create")[0] == 3
+        host.state("cluster", "gpu-tenancy\n")
+        assert host.run(install(found))[0] == 0
+
+    def test_what_comes_after_a_failure_is_somebody_elses(self, host: Host) -> None:
+        found = of("kind")
+        assert host.run(install(found), STUB_FAIL="kind create")[0] == 3
+        host.state("cluster", "gpu-tenancy\n")
+        assert host.run(install(found))[0] == 3
+        assert host.changes() == []
+
+    def test_what_was_cut_off_is_removed(self, host: Host) -> None:
+        found = of("kind")
+        host.run(install(found), STUB_CUT_OFF="yes")
+        assert host.run(remove(found))[0] == 0
+        assert not host.has("cluster")
+        assert not (host.root / "var/lib/gpu-tenancy").exists()
+
+    def test_whoever_runs_it_keeps_the_current_cluster(self, host: Host) -> None:
+        assert host.run(install(of("kind")))[0] == 0
+        assert not (host.root / "root/.kube").exists()
+        assert not (host.root / "var/lib/gpu-tenancy/kind/kubeconfig").exists(), "no credentials stay on the host"
+
+    @pytest.mark.parametrize("was_there", [False, True])
+    def test_kinds_network_goes_where_it_came_with_us(self, host: Host, was_there: bool) -> None:
+        if was_there:
+            host.state("network")
+        found = of("kind")
+        host.run(install(found))
+        host.run(install(found))
+        assert host.run(remove(found))[0] == 0
+        assert host.has("network") is was_there
+
+    def test_nodes_that_do_not_become_ready_are_told(self, host: Host) -> None:
+        found = of("kind", {"images": ["docker.io/library/busybox:1.37"]})
+        code, said = host.run(install(found), STUB_FAIL="docker exec gpu-tenancy-control-plane kubectl")
+        assert (code, "REFUSED: the nodes did not become Ready, within 300 s; see docker exec" in said) == (3, True)
+        assert host.run(install(found))[0] == 0
+        done = [call.split(" -")[0] for call in host.changes()]
+        assert done == ["docker pull", "kind load docker-image"], "it goes on from there"
 
     def test_one_gpu_a_worker(self, host: Host) -> None:
         with_docker(host)
@@ -51,7 +106,7 @@ class TestKind:
         found = with_gpus("kind", GPU_KIND)
         host.run(install(found))
         assert (
-            "docker cp -q " + str(host.root) + "/usr/bin/nvidia-ctk gpu-tenancy-worker:/usr/bin/nvidia-ctk"
+            "docker cp -L " + str(host.root) + "/usr/bin/nvidia-ctk gpu-tenancy-worker:/usr/bin/nvidia-ctk"
             in host.calls()
         )
         assert "docker exec gpu-tenancy-worker systemctl restart containerd" in host.calls()
@@ -112,9 +167,16 @@ class TestKind:
         assert code == 3
         assert said == (
             "kind: REFUSED: Docker's default runtime is runc, and kind's nodes get GPUs by nvidia alone; write "
-            "host.kind.changeDocker: true (restarts Docker with all its containers; destroy reverts it)\n"
+            "host.kind.changeDocker: true (restarts Docker with all its containers, destroy reverts it)\n"
         )
         assert host.changes() == []
+
+    def test_a_docker_that_systemd_does_not_run_is_not_changed(self, host: Host) -> None:
+        with_docker(host)
+        before = host.files()
+        code, said = host.run(install(with_gpus("kind", GPU_KIND)), STUB_FAIL="systemctl is-active --quiet docker")
+        assert (code, said.count("REFUSED"), "can't be restarted from here; make nvidia" in said) == (3, 1, True), said
+        assert (host.changes(), host.files()) == ([], before)
 
     def test_a_cluster_of_somebody_else_is_left_alone(self, host: Host) -> None:
         host.state("cluster", "gpu-tenancy\n")

@@ -126,6 +126,11 @@ class TestMicrok8s:
         assert host.changes() == []
         assert not (host.root / "var/lib/gpu-tenancy").exists()
 
+    def test_a_path_without_the_folder_of_snaps_commands_is_told(self, host: Host) -> None:
+        code, said = host.run(install(of("microk8s")), PATH=f"{host.home / 'bin'}:/usr/bin:/bin")
+        assert (code, "/snap/bin is not in the PATH that commands get on this host" in said) == (3, True), said
+        assert host.changes() == []
+
     def test_an_old_ubuntu_is_told(self, host: Host) -> None:
         host.file("/etc/os-release", 'ID=ubuntu\nVERSION_ID="18.04"\n')
         code, said = host.run(install(of("microk8s")))

@@ -25,6 +25,7 @@ SMALL = {"teams.ml": None, "teams.research": None}
 def kind(**more: object) -> dict[str, Any]:
     return {
         "host": {"provider": "kind", "address": "127.0.0.1", "kind": {"gpus": "all", **more}},
+        "check.host": False,
         "pools.gpu": {"nodes": ["gpu-tenancy-worker"], "gpusPerNode": 4, "podsPerNode": 250},
     }
 
@@ -54,6 +55,11 @@ def test_the_cluster_is_made_first_and_its_kubeconfig_is_a_secret(declare: Decla
     assert len(shlex.split(ports)[1].partition("=")[2].split()) == 3, "one for each team's API server"
     assert "export KIND_GPUS=4\n" in text
     assert "export OWNER=gpu-tenancy/unit\n" in text
+
+
+def test_the_kubeconfig_of_a_host_that_was_made_is_an_output_and_of_another_it_is_none(declare: Declare) -> None:
+    assert "hostKubeconfig" in declare(raw({**kind(), **SMALL})).exports
+    assert "hostKubeconfig" not in declare(raw(SMALL)).exports
 
 
 def test_what_takes_the_cluster_back_is_in_the_state_before_it_is_made(declare: Declare) -> None:
@@ -94,6 +100,7 @@ def test_a_section_goes_with_its_provider(provider: str) -> None:
     [
         ({"host": {"provider": "existing", "address": "a", "connection": {}}}, "is for a cluster that this program"),
         ({**kind(), "host": {**kind()["host"], "context": "x"}}, "comes from the cluster that host.kind makes"),
+        ({**kind(gpus="each"), "gpu": {"stack": "fake"}}, "with gpu.stack: fake there is none, got each"),
         ({**kind(gpus="none")}, "gives the nodes their GPUs, and the pools say that they have some, got none"),
         ({**kind(), "pools.gpu": {"nodes": ["gpu-0"], "gpusPerNode": 4, "podsPerNode": 250}}, "names the workers"),
         ({**kind(image="x; reboot")}, "host.kind.image"),
@@ -103,6 +110,17 @@ def test_a_section_goes_with_its_provider(provider: str) -> None:
         ),
         ({"host": {"provider": "microk8s", "address": "a", "microk8s": {"channel": "latest"}}}, "microk8s.channel"),
         ({"host": {"provider": "microk8s", "address": "a", "microk8s": {"user": "$(id)"}}}, "host.microk8s.user"),
+        (
+            {
+                "host": {
+                    "provider": "k3s",
+                    "address": "a",
+                    "k3s": {"files": {"binary": "/o/k3s", "script": "/o/i", "images": "/o/i.tar.xz"}},
+                },
+                "gpu.runtimeClass": {"name": "nvidia", "owner": "cluster"},
+            },
+            "host.k3s.files.images: must be an absolute path that ends as k3s asks",
+        ),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_clear_error(changes: dict[str, Any], said: str) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from components.command import Script
-from tests.hosts.machine import GPU_KIND, KILLED, Host, install, machine, of, remove, with_docker, with_gpus
+from components.command import COMMON, Script
+from settings.hosts import INSTALLS
+from tests.hosts.machine import GPU_KIND, KILLED, Host, install, k3s_files, machine, of, remove, with_docker, with_gpus
 
 pytestmark = pytest.mark.slow
 
@@ -27,6 +28,8 @@ def scenario(provider: str, folder: Path) -> tuple[Host, Script]:
     host = machine(folder)
     if provider == "microk8s":
         return host, of("microk8s", {"user": "op"})
+    if provider == "k3s":
+        return host, of("k3s", k3s_files(host))
     with_docker(host)
     return host, with_gpus("kind", {**GPU_KIND, "images": ["docker.io/library/busybox:1.37"]})
 
@@ -69,31 +72,32 @@ def removed_whole(host: Host, found: Script, before: object, number: int) -> Non
     assert host.files() == before, f"after a kill in call {number}"
     assert not host.has("cluster")
     assert not host.has("snap")
+    assert not host.has("k3s")
 
 
-@pytest.mark.parametrize("provider", ["kind", "microk8s"])
+@pytest.mark.parametrize("provider", INSTALLS)
 def test_killed_in_some_calls_and_run_again_it_is_as_if_nothing_had_happened(provider: str, tmp_path: Path) -> None:
     killed_and_run_again(provider, tmp_path, SOME)
 
 
 @pytest.mark.fuzz
-@pytest.mark.parametrize("provider", ["kind", "microk8s"])
+@pytest.mark.parametrize("provider", INSTALLS)
 def test_killed_in_any_call_and_run_again_it_is_as_if_nothing_had_happened(provider: str, tmp_path: Path) -> None:
     killed_and_run_again(provider, tmp_path, 1)
 
 
-@pytest.mark.parametrize("provider", ["kind", "microk8s"])
+@pytest.mark.parametrize("provider", INSTALLS)
 def test_removal_after_a_kill_leaves_nothing_of_ours(provider: str, tmp_path: Path) -> None:
     killed_and_removed(provider, tmp_path, SOME)
 
 
 @pytest.mark.fuzz
-@pytest.mark.parametrize("provider", ["kind", "microk8s"])
+@pytest.mark.parametrize("provider", INSTALLS)
 def test_removal_after_a_kill_in_any_call_leaves_nothing_of_ours(provider: str, tmp_path: Path) -> None:
     killed_and_removed(provider, tmp_path, 1)
 
 
-@pytest.mark.parametrize("provider", ["kind", "microk8s"])
+@pytest.mark.parametrize("provider", INSTALLS)
 def test_a_removal_that_was_killed_in_any_call_is_done_by_the_next(provider: str, tmp_path: Path) -> None:
     for number in range(1, 30):
         host, found = scenario(provider, tmp_path / str(number))
@@ -106,11 +110,54 @@ def test_a_removal_that_was_killed_in_any_call_is_done_by_the_next(provider: str
     pytest.fail("the script makes more calls than were tried")
 
 
+@pytest.mark.parametrize("script", sorted(COMMON.parents[1].rglob("*.sh")), ids=lambda path: path.stem)
+def test_what_a_script_says_to_do_is_said_whole(script: Path) -> None:
+    """The last semicolon parts what is wrong from what to do (`cli/causes/hosts.py`)."""
+    lines = [line for line in script.read_text().splitlines() if 'refuse "' in line]
+    for said in (line.partition('refuse "')[2].rpartition('"')[0] for line in lines):
+        todo = said.rpartition("; ")[2]
+        assert todo.count("(") == todo.count(")"), said
+
+
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="no shellcheck: the scripts are not linted")
-@pytest.mark.parametrize("provider", ["kind", "microk8s", "k3s"])
+@pytest.mark.parametrize("provider", INSTALLS)
 @pytest.mark.parametrize("part", ["install", "remove"])
 def test_the_scripts_pass_shellcheck(provider: str, part: str, tmp_path: Path) -> None:
     path = tmp_path / f"{part}.sh"
     path.write_text(getattr(of(provider), part))
     done = subprocess.run(["shellcheck", str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+FIRST = """\
+#!/bin/sh
+# the lock is had once the removal that held it is done, which takes the folder away
+[ -e {told} ] || rm -rf {state}
+touch {told}
+"""
+
+
+def while_another_removal_ends(host: Host, provider: str) -> None:
+    """Whoever waits for the lock next gets it from a removal that was cut off from its caller and went on."""
+    waits = host.home / "bin" / "flock"
+    waits.write_text(FIRST.format(told=host.home / "waited", state=host.root / "var/lib/gpu-tenancy" / provider))
+    waits.chmod(0o755)
+
+
+@pytest.mark.parametrize("provider", INSTALLS)
+def test_a_removal_that_waited_for_the_same_one_has_nothing_left_to_do(provider: str, tmp_path: Path) -> None:
+    host, found = scenario(provider, tmp_path)
+    assert host.run(install(found))[0] == 0
+    while_another_removal_ends(host, provider)
+    assert host.run(remove(found)) == (0, f"{provider}: nothing of ours on this host\n")
+    assert not (host.root / "var/lib/gpu-tenancy").exists()
+
+
+def test_an_installation_that_waited_for_a_removal_keeps_its_records(host: Host) -> None:
+    found = of("microk8s")
+    host.state("waiting")
+    while_another_removal_ends(host, "microk8s")
+    assert host.run(install(found))[0] == 0
+    assert (host.root / "var/lib/gpu-tenancy/microk8s/installed").exists()
+    assert host.run(remove(found))[0] == 0
+    assert not host.has("snap")

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from lightkube.resources.core_v1 import Pod
 
-from components.team.pod_rules import SYNCED_LABEL
+from names import SYNCED_BY
 
 Data: TypeAlias = dict[str, Any]
 
@@ -93,7 +93,7 @@ def container(**more: object) -> Data:
 
 def marked(team: str, *, labels: Mapping[str, str] | None = None, **more: Any) -> Pod:
     """A pod with the syncer's mark, and no more."""
-    return pod(labels={SYNCED_LABEL: team, **(labels or {})}, **more)
+    return pod(labels={SYNCED_BY: team, **(labels or {})}, **more)
 
 
 def synced(team: str, *, annotations: Mapping[str, str] | None = None, **more: Any) -> Pod:

@@ -29,7 +29,6 @@ from lightkube.types import PatchType
 import names
 import podspec
 from components.check import job
-from components.team.pod_rules import SYNCED_LABEL
 from components.team.team import check_request
 from components.workloads import app_spec, inference_spec
 from components.workloads.pods import placement
@@ -288,7 +287,7 @@ def test_a_pod_is_bound_to_its_teams_nodes_only(host: Host, team: str, asked: Po
 
 def claim(team: str, *, annotations: Mapping[str, str] | None = None, **spec: Any) -> PersistentVolumeClaim:
     usual = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-    metadata = {"name": "c", "labels": {SYNCED_LABEL: team}, "annotations": dict(annotations or {})}
+    metadata = {"name": "c", "labels": {names.SYNCED_BY: team}, "annotations": dict(annotations or {})}
     made = PersistentVolumeClaim.from_dict({"metadata": metadata, "spec": usual | spec})
     assert isinstance(made, PersistentVolumeClaim)
     return made
@@ -322,7 +321,7 @@ def test_a_claim_for_a_new_volume_is_let_in_and_the_host_binds_it(host: Host) ->
 def test_a_service_takes_no_address_of_others(host: Host) -> None:
     for addresses, refused in ((["10.0.0.5"], True), (None, False)):
         spec = {"selector": {"a": "b"}, "ports": [{"port": 80}], "externalIPs": addresses}
-        made = Service.from_dict({"metadata": {"name": "s", "labels": {SYNCED_LABEL: "ml"}}, "spec": spec})
+        made = Service.from_dict({"metadata": {"name": "s", "labels": {names.SYNCED_BY: "ml"}}, "spec": spec})
         said = host.refusal("ml", made)
         assert (said is not None) is refused
         assert said is None or "gpu-tenancy rule no-external-ips, team ml" in said

@@ -51,21 +51,24 @@ def queue(name: str, gpu: str) -> str:
 
 @pytest.fixture(scope="module")
 def lab(labs: Callable[..., Lab]) -> Lab:
-    lab = labs(START)
+    lab = labs(SPACE)
     assert lab.driver.up().ok
     return lab
 
 
 @pytest.fixture
 def up(lab: Lab) -> Iterator[Callable[[str], Summary]]:
-    """Make the lab what a program says; the next test starts from an empty one."""
+    """Make the lab what a program says; the next test starts from one that has nothing but the namespace `space`.
+
+    That stays through all of them: Kubernetes lets five seconds pass before it takes a namespace away.
+    """
 
     def run(program: str) -> Summary:
         lab.program(program)
         return lab.again().up()
 
     yield run
-    lab.program(START)
+    lab.program(SPACE)
     assert lab.again().up().ok
 
 
@@ -76,7 +79,7 @@ def ops(summary: Summary) -> dict[str, str]:
 
 
 def test_a_misspelt_queue_field_is_refused_with_the_cause_first(up: Callable[[str], Summary]) -> None:
-    wrong = up(START + KAI + queue("typo", '{"quota": 1, "limits": 2}') + queue("right", '{"quota": 1, "limit": 2}'))
+    wrong = up(SPACE + KAI + queue("typo", '{"quota": 1, "limits": 2}') + queue("right", '{"quota": 1, "limit": 2}'))
     assert len(wrong.failures) == 1
     assert wrong.failures[0].startswith("typo (Queue): ")
     assert ".spec.resources.gpu.limits: field not declared in schema" in wrong.failures[0]
@@ -87,7 +90,7 @@ def test_a_misspelt_queue_field_is_refused_with_the_cause_first(up: Callable[[st
 
 
 def test_a_queue_number_of_the_wrong_type_is_refused(up: Callable[[str], Summary]) -> None:
-    wrong = up(START + KAI + queue("words", '{"quota": "two", "limit": 2}'))
+    wrong = up(SPACE + KAI + queue("words", '{"quota": "two", "limit": 2}'))
     assert "quota" in wrong.failures[0]
     assert "numeric" in wrong.failures[0] or "number" in wrong.failures[0]
 
@@ -122,7 +125,7 @@ def test_a_cluster_that_the_lab_did_not_start_is_refused(up: Callable[[str], Sum
             "users": [{"name": "prod", "user": {"token": "canary-token"}}],
         }
     )
-    refused = up(START + f'k8s.Provider("prod", kubeconfig={foreign!r})\n')
+    refused = up(SPACE + f'k8s.Provider("prod", kubeconfig={foreign!r})\n')
     assert len(refused.failures) == 1
     assert (
         "names the cluster https://127.0.0.1:9, which this lab did not start; nothing was sent" in refused.failures[0]
@@ -131,7 +134,7 @@ def test_a_cluster_that_the_lab_did_not_start_is_refused(up: Callable[[str], Sum
 
 
 def test_a_resource_without_a_provider_is_refused(up: Callable[[str], Summary]) -> None:
-    refused = up(START + 'k8s.core.v1.Namespace("lost", metadata={"name": "lost"})\n')
+    refused = up(SPACE + 'k8s.core.v1.Namespace("lost", metadata={"name": "lost"})\n')
     assert "it has no Kubernetes provider" in refused.failures[0]
 
 
@@ -229,16 +232,16 @@ def test_a_patch_takes_its_labels_back_and_leaves_the_node(up: Callable[[str], S
         assert live
         return dict(live["metadata"]["labels"])
 
-    assert up(START + patch).ok
+    assert up(SPACE + patch).ok
     assert labels()["team"] == "ml"
-    assert up(START).ok
+    assert up(SPACE).ok
     assert "team" not in labels()
     assert labels()["nvidia.com/gpu.count"] == "4", "labels of others stay"
 
 
 def test_a_patch_of_a_node_that_is_not_there_names_it(up: Callable[[str], Summary]) -> None:
     refused = up(
-        START + 'k8s.core.v1.NodePatch("x", metadata={"name": "gpu-9", "labels": {"a": "b"}}, opts=on_host())\n'
+        SPACE + 'k8s.core.v1.NodePatch("x", metadata={"name": "gpu-9", "labels": {"a": "b"}}, opts=on_host())\n'
     )
     assert "Node gpu-9 does not exist in the cluster" in refused.failures[0]
 
@@ -279,10 +282,10 @@ def test_a_secret_is_in_neither_state_nor_steps_nor_outputs(up: Callable[[str], 
 
 
 def test_an_object_whose_namespace_is_not_there_yet_is_previewed_as_not_validated(lab: Lab) -> None:
-    lab.program(SPACE + in_space("core.v1.ConfigMap", "one"))
+    lab.program((SPACE + in_space("core.v1.ConfigMap", "one")).replace('"space"', '"elsewhere"'))
     preview = lab.again().preview()
     notes = {item.name: item.note for item in preview.recorded}
-    assert notes["space"] == ""
+    assert notes["elsewhere"] == ""
     assert notes["one"] == "not validated: its namespace is not there yet"
     assert preview.unvalidated == 1
     assert "1 not validated" in preview.text()
@@ -297,14 +300,14 @@ def test_a_preview_refuses_what_the_server_would_refuse(lab: Lab) -> None:
 
 def test_a_policy_violation_stops_the_run_before_anything_changes(lab: Lab) -> None:
     def no_spaces(recorded: Sequence[Recorded]) -> list[str]:
-        return [f"{item.name}: no namespaces here" for item in recorded if item.inputs.get("kind") == "Namespace"]
+        return [f"{item.name}: no namespaces here" for item in recorded if item.name == "elsewhere"]
 
-    lab.program(SPACE)
+    lab.program(SPACE.replace('"space"', '"elsewhere"'))
     blocked = LabDriver("lab", lab.stack_file, lab.root, policies=no_spaces).up()
-    assert blocked.violations == ("space: no namespaces here",)
+    assert blocked.violations == ("elsewhere: no namespaces here",)
     assert not blocked.ok
-    space = Reference(api_version="v1", kind="Namespace", namespace="", name="space")
-    assert lab.objects().get(space) is None
+    elsewhere = Reference(api_version="v1", kind="Namespace", namespace="", name="elsewhere")
+    assert lab.objects().get(elsewhere) is None
 
 
 def test_a_program_that_raises_ends_with_its_own_error_and_deletes_nothing(

@@ -1,15 +1,12 @@
-"""Interrupted anywhere, the next `up` or `down` works: real kills of real runs."""
+"""Interrupted anywhere, the next `up` works, and so does a reset, whatever was damaged."""
 
 from __future__ import annotations
 
 import fcntl
 import json
-import os
 import signal
 import socket
 import subprocess
-import sys
-import time
 from collections.abc import Callable
 
 import pytest
@@ -18,96 +15,11 @@ from lab.clusters import HOST
 from lab.errors import LabError
 from lab.processes import LOOPBACK
 from tests.conftest import HANGS_SECONDS
-from tests.lab.conftest import ROOT, SMALL, Lab, free_ports
-from tests.lab.test_engine import SPACE, START, in_space
+from tests.lab.conftest import SMALL, Lab, free_ports
+from tests.lab.moments import begin, when, with_a_team
+from tests.lab.test_engine import SPACE, START
 
 pytestmark = pytest.mark.lab
-
-RUN = """
-import sys
-from pathlib import Path
-from lab.driver import LabDriver
-root = Path(sys.argv[1])
-LabDriver("lab", root / "Pulumi.lab.yaml", root).up()
-"""
-
-
-def with_a_team(port: int) -> str:
-    """A program that starts one virtual cluster after ten objects of its own: something to interrupt."""
-    values = f'{{"exportKubeConfig": {{"server": "https://127.0.0.1:{port}"}}}}'
-    release = f'chart="vcluster", name="ml", namespace="space", values={values}, opts=on_host(space)'
-    before = "".join(in_space("core.v1.ConfigMap", f"c{index}") for index in range(10))
-    after = in_space("core.v1.ConfigMap", "last", needs="team")
-    return f'{SPACE}{before}team = k8s.helm.v3.Release("team", {release})\n{after}'
-
-
-def begin(lab: Lab) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", RUN, str(lab.root)],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def when(lab: Lab, moment: str) -> None:
-    """Wait for a moment in the life of a run, seen from outside."""
-
-    def state() -> dict[str, object]:
-        try:
-            return {e["name"]: e for e in json.loads((lab.driver.home / "state.json").read_text())["resources"]}
-        except (OSError, ValueError):
-            return {}
-
-    moments = {
-        "the host's server starts": lambda: any("kube-apiserver" in line for line in lab.processes()),
-        "objects are applied": lambda: "c3" in state(),
-        "the team's server starts": lambda: any("space-ml/etcd" in line for line in lab.processes()),
-        "the team's release is applied": lambda: (lab.driver.home / "kubeconfig-space-ml").exists(),
-    }
-    deadline = time.monotonic() + HANGS_SECONDS
-    while not moments[moment]():
-        assert time.monotonic() < deadline, f"never came: {moment}"
-        time.sleep(0.01)
-
-
-@pytest.mark.parametrize(
-    "moment",
-    [
-        "the host's server starts",
-        "objects are applied",
-        "the team's server starts",
-        "the team's release is applied",
-    ],
-)
-def test_after_a_killed_up_the_next_one_works_and_down_leaves_nothing(labs: Callable[..., Lab], moment: str) -> None:
-    lab = labs(with_a_team(next(free_ports())))
-    run = begin(lab)
-    when(lab, moment)
-    os.kill(run.pid, signal.SIGKILL)
-    run.wait()
-    again = lab.again().up()
-    assert again.failures == ()
-    assert sorted(lab.driver.status().servers) == [HOST, "space-ml"]
-    assert lab.again().up().changes == 0
-    lab.again().down()
-    assert lab.left() == []
-    assert not (lab.root / ".lab").exists()
-
-
-@pytest.mark.parametrize(
-    ("moment", "command"), [("the host's server starts", "reset"), ("the team's server starts", "down")]
-)
-def test_after_a_killed_up_down_or_reset_leaves_nothing(labs: Callable[..., Lab], moment: str, command: str) -> None:
-    lab = labs(with_a_team(next(free_ports())))
-    run = begin(lab)
-    when(lab, moment)
-    os.kill(run.pid, signal.SIGKILL)
-    run.wait()
-    getattr(lab.again(), command)()
-    assert lab.left() == []
-    assert not (lab.root / ".lab").exists()
 
 
 @pytest.mark.parametrize("moment", ["the host's server starts", "the team's server starts"])
@@ -120,7 +32,7 @@ def test_ctrl_c_ends_the_run_soon_and_the_next_one_works(labs: Callable[..., Lab
     assert run.returncode != 0
     assert "KeyboardInterrupt" in said.splitlines(), said[-2000:]
     assert lab.again().up().failures == ()
-    lab.again().down()
+    lab.again().reset()
     assert lab.left() == []
 
 

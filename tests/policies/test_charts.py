@@ -9,10 +9,10 @@ from typing import Any, Final
 import pytest
 
 import releases
+import tokens
 from components.workloads.pods import Placement
 from components.workloads.slurm import workers
 from names import LABEL_POOL
-from policies import names
 from policies.charts import FORBIDDEN_VALUES, OPEN_DOORS, PERSISTENCE, VALUES
 from policies.paths import strangers
 from policies.plain import UNKNOWN
@@ -37,13 +37,13 @@ def test_a_virtual_cluster_is_known_by_its_component_whatever_a_mirror_calls_its
 def test_a_component_is_known_by_the_parent_and_without_one_by_the_urn() -> None:
     release = vcluster()
     for found in (release, replace(release, parent=""), replace(release, urn="x")):
-        assert found.component == names.VIRTUAL_CLUSTER
+        assert found.component == tokens.VIRTUAL_CLUSTER
     assert replace(release, parent="", urn="x").component == ""
 
 
 @pytest.mark.parametrize("parent", ["", team().urn])
 def test_a_release_of_no_component_is_refused(parent: str) -> None:
-    stray = resource(names.RELEASE, "stray", vcluster().properties, parent=parent)
+    stray = resource(tokens.RELEASE, "stray", vcluster().properties, parent=parent)
     assert messages("known-values", [stray]) == [
         "Release stray: belongs to no component whose charts the rules know (VirtualCluster, KaiScheduler, "
         "GpuSoftware, SlinkyCluster), so nothing judges what its chart makes; register it as that component's child"
@@ -113,7 +113,7 @@ def written() -> Mapping[str, list[Mapping[str, object]]]:
     """All that our values say of every release where a stack asks for everything, by component."""
     slurm = SlurmWorkload.model_validate({"kind": "slurm", "gpu": {"count": 8}, "cpu": "8", "memory": "64Gi"})
     return {
-        names.KAI_SCHEDULER: [
+        tokens.KAI_SCHEDULER: [
             releases.kai_values(
                 release,
                 gpu_sharing=True,
@@ -128,7 +128,7 @@ def written() -> Mapping[str, list[Mapping[str, object]]]:
             )
             for release in releases.KAI.values()
         ],
-        names.VIRTUAL_CLUSTER: [
+        tokens.VIRTUAL_CLUSTER: [
             releases.vcluster_values(
                 release,
                 team="ml",
@@ -147,7 +147,7 @@ def written() -> Mapping[str, list[Mapping[str, object]]]:
             for release in releases.VCLUSTER.values()
             for store in release.backing_stores
         ],
-        names.GPU_SOFTWARE: [
+        tokens.GPU_SOFTWARE: [
             *(
                 releases.device_plugin_values(
                     release,
@@ -170,7 +170,7 @@ def written() -> Mapping[str, list[Mapping[str, object]]]:
                 for release in releases.DCGM_EXPORTER.values()
             ),
         ],
-        names.SLINKY_CLUSTER: [
+        tokens.SLINKY_CLUSTER: [
             values
             for release in slinky.SLINKY.values()
             for values in (
@@ -186,7 +186,7 @@ def test_all_that_we_write_is_known_and_no_more(component: str) -> None:
     known, found = VALUES[component], written()[component]
     for values in found:
         assert list(strangers(values, known)) == []
-        release = resource(names.RELEASE, "ours", {"values": values}, parent=resource(component, "x", {}).urn)
+        release = resource(tokens.RELEASE, "ours", {"values": values}, parent=resource(component, "x", {}).urn)
         assert messages("known-values", [release]) == []
     idle = [
         path

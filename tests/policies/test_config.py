@@ -109,9 +109,10 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^none\.json: cannot be read: No such file"):
         load(tmp_path / "none.json", LIMITS)
     bad = tmp_path / "bad.json"
-    bad.write_text("{", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"^bad\.json: is not JSON: "):
-        load(bad, LIMITS)
+    for text in ("{", "[" * 100_000, "1" * 5000):
+        bad.write_text(text, encoding="utf-8")
+        with pytest.raises(ConfigError, match=r"^bad\.json: is not JSON: "):
+            load(bad, LIMITS)
     bad.write_text(json.dumps({"zzz": "advisory"}), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"^bad\.json: zzz: no such rule"):
         load(bad, LIMITS)

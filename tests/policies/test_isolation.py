@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from policies import names
+import tokens
 from policies.inventory import PolicyResource
 from policies.plain import UNKNOWN
 from tests.policies.judged import changed, messages, with_, without
@@ -14,7 +14,7 @@ from tests.policies.world import guardrails, healthy, resource, team
 
 
 def test_a_team_without_a_limit_range_is_refused() -> None:
-    assert messages("limit-range", without(names.LIMIT_RANGE)) == [
+    assert messages("limit-range", without(tokens.LIMIT_RANGE)) == [
         "team ml: no LimitRange in host namespace team-ml; create one with default requests and limits"
     ]
     assert len(messages("limit-range", [team(), *guardrails("vision")])) == 1
@@ -32,7 +32,7 @@ def test_a_team_without_a_limit_range_is_refused() -> None:
     ],
 )
 def test_a_limit_range_that_leaves_disk_open_is_refused(limits: object) -> None:
-    (found,) = (r for r in healthy() if r.type == names.LIMIT_RANGE)
+    (found,) = (r for r in healthy() if r.type == tokens.LIMIT_RANGE)
     assert messages("limit-range", with_(changed(found, "spec/limits", limits))) == [
         "team ml: LimitRange ml-limits has no default limit of ephemeral-storage for containers, so one pod may fill "
         "its node's disk; set limits[].default.ephemeral-storage"
@@ -40,7 +40,7 @@ def test_a_limit_range_that_leaves_disk_open_is_refused(limits: object) -> None:
 
 
 def network(spec: object, name: str = "ml-deny") -> PolicyResource:
-    return resource(names.NETWORK_POLICY, name, {"metadata": {"name": name, "namespace": "team-ml"}, "spec": spec})
+    return resource(tokens.NETWORK_POLICY, name, {"metadata": {"name": name, "namespace": "team-ml"}, "spec": spec})
 
 
 DENY: dict[str, object] = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
@@ -57,7 +57,7 @@ DENY: dict[str, object] = {"podSelector": {}, "policyTypes": ["Ingress", "Egress
     ],
 )
 def test_a_policy_that_leaves_a_pod_or_a_direction_out_is_no_default_deny(spec: object) -> None:
-    world = without(names.NETWORK_POLICY) if spec == {} else with_(network(spec))
+    world = without(tokens.NETWORK_POLICY) if spec == {} else with_(network(spec))
     assert messages("default-deny-network", world) == [
         "team ml: no default-deny NetworkPolicy in host namespace team-ml; create one with an empty podSelector and "
         "policyTypes Ingress and Egress"
@@ -141,8 +141,8 @@ def test_a_peer_that_is_not_known_is_a_violation() -> None:
 
 
 def namespace(level: str | None, name: str = "team-ml") -> PolicyResource:
-    labels = {names.POD_SECURITY_LABEL: level} if level else {}
-    return resource(names.NAMESPACE, "team-ml", {"metadata": {"name": name, "labels": labels}})
+    labels = {tokens.POD_SECURITY_LABEL: level} if level else {}
+    return resource(tokens.NAMESPACE, "team-ml", {"metadata": {"name": name, "labels": labels}})
 
 
 @pytest.mark.parametrize(
@@ -183,20 +183,20 @@ def test_a_level_that_does_not_exist_is_refused() -> None:
 
 
 def test_a_namespace_whose_name_is_not_known_hides_nothing() -> None:
-    hidden = resource(names.NAMESPACE, "other", {"metadata": {"name": UNKNOWN}})
+    hidden = resource(tokens.NAMESPACE, "other", {"metadata": {"name": UNKNOWN}})
     assert messages("pod-security-level", [hidden, team(), namespace("baseline")]) == []
 
 
 def test_a_second_namespace_of_the_name_is_judged_too() -> None:
     # the one that is applied last is what the host has
-    open_ = resource(names.NAMESPACE, "again", {"metadata": {"name": "team-ml"}})
+    open_ = resource(tokens.NAMESPACE, "again", {"metadata": {"name": "team-ml"}})
     assert "enforces Pod Security level 'privileged'" in messages("pod-security-level", [*healthy(), open_])[0]
 
 
 @pytest.mark.parametrize(("version", "count"), [("v1.20", 1), ("latest", 0)])
 def test_a_namespace_is_held_to_todays_pod_security(version: str, count: int) -> None:
-    labels = {names.POD_SECURITY_LABEL: "baseline", f"{names.POD_SECURITY_LABEL}-version": version}
-    pinned = resource(names.NAMESPACE, "team-ml", {"metadata": {"name": "team-ml", "labels": labels}})
+    labels = {tokens.POD_SECURITY_LABEL: "baseline", f"{tokens.POD_SECURITY_LABEL}-version": version}
+    pinned = resource(tokens.NAMESPACE, "team-ml", {"metadata": {"name": "team-ml", "labels": labels}})
     said = f"namespace team-ml enforces Pod Security as of {version}, which lacks what came later"
-    fix = f"remove label {names.POD_SECURITY_LABEL}-version"
+    fix = f"remove label {tokens.POD_SECURITY_LABEL}-version"
     assert messages("pod-security-level", with_(pinned)) == [f"team ml: {said}; {fix}"] * count

@@ -10,7 +10,8 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from policies import names
+import names
+import tokens
 from policies.bundle import ROOT
 from policies.facts import is_host_check
 from policies.kinds import FIELDS, METADATA, SECRET_TYPES
@@ -48,7 +49,7 @@ def test_each_known_kind_may_have_every_field_that_is_known_and_there_is_none_th
     ],
 )
 def test_a_secret_may_be_data_and_the_token_of_an_account(type_: str) -> None:
-    assert messages("known-kinds", [resource(names.SECRET, "s", {"metadata": {"name": "s"}, "type": type_})]) == []
+    assert messages("known-kinds", [resource(tokens.SECRET, "s", {"metadata": {"name": "s"}, "type": type_})]) == []
     assert len(SECRET_TYPES) == 6
 
 
@@ -71,7 +72,7 @@ def given(group: str, name: str) -> list[str]:
     """The verbs that a role may give on a resource."""
     rules = [(verb, {"apiGroups": [group], "resources": [name], "verbs": [verb]}) for verb in VERBS]
     return [
-        verb for verb, rule in rules if not messages("plain-rights", [resource(names.ROLE, "r", {"rules": [rule]})])
+        verb for verb, rule in rules if not messages("plain-rights", [resource(tokens.ROLE, "r", {"rules": [rule]})])
     ]
 
 
@@ -86,22 +87,22 @@ def test_a_role_may_give_these_rights_and_no_other() -> None:
 
 
 def test_names_of_others_are_spelled_as_they_spell_them() -> None:
-    assert yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["name"] == names.PROJECT
+    assert yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["name"] == tokens.PROJECT
     # https://kubernetes.io/docs/reference/labels-annotations-taints, https://kubernetes.io/docs/reference/access-authn-authz/rbac
-    assert names.POD_SECURITY_LABEL == "pod-security.kubernetes.io/enforce"
-    assert names.HOST_NAME_LABEL == "kubernetes.io/hostname"
-    assert names.AGGREGATION_LABEL == "rbac.authorization.k8s.io/aggregate-to-"
+    assert tokens.POD_SECURITY_LABEL == "pod-security.kubernetes.io/enforce"
+    assert names.HOST_NAME == "kubernetes.io/hostname"
+    assert tokens.AGGREGATION_LABEL == "rbac.authorization.k8s.io/aggregate-to-"
     # KAI docs/gpu-sharing, docs/priority
-    fraction = (names.FRACTION_ANNOTATION, names.FRACTION_DEVICES_ANNOTATION, names.GPU_MEMORY_ANNOTATION)
+    fraction = (names.GPU_FRACTION, names.GPU_FRACTION_DEVICES, names.GPU_MEMORY_ASKED)
     assert fraction == ("gpu-fraction", "gpu-fraction-num-devices", "gpu-memory")
-    assert names.KAI_PRIORITY_CLASSES == ("train", "build-preemptible", "build", "inference")
+    assert tokens.KAI_PRIORITY_CLASSES == ("train", "build-preemptible", "build", "inference")
     # https://github.com/NVIDIA/k8s-device-plugin
-    assert names.GPU_PREFIXES == ("nvidia.com/gpu", "nvidia.com/mig-")
+    assert tokens.GPU_PREFIXES == ("nvidia.com/gpu", "nvidia.com/mig-")
 
 
 def test_what_is_ours_is_known_by_its_token_and_the_hosts_own_check_by_its_word() -> None:
     ours = {found.type for found in healthy() if not found.type.startswith("kubernetes:")}
     kinds = ("NodePool", "GpuSoftware", "Team", "Admission", "VirtualCluster", "KaiScheduler", "GpuCheck")
     assert ours == {f"gpu-tenancy:index:{kind}" for kind in kinds}
-    assert is_host_check(resource(names.GPU_CHECK, "gpu-0", {"team": "host"}))
-    assert not is_host_check(resource(names.GPU_CHECK, "ml", {"team": "ml"}))
+    assert is_host_check(resource(tokens.GPU_CHECK, "gpu-0", {"team": "host"}))
+    assert not is_host_check(resource(tokens.GPU_CHECK, "ml", {"team": "ml"}))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+import tokens
 from components.team.guardrails import PRIORITY_VALUES
-from policies import names
 from policies.plain import UNKNOWN
 from policies.rules.objects import MOST_PRIORITY
 from tests.policies.judged import changed, messages
@@ -98,28 +98,28 @@ def test_what_is_no_object_of_kubernetes_is_left_alone() -> None:
 @pytest.mark.parametrize(
     ("token", "path", "value"),
     [
-        (names.RELEASE, "valueYamlFiles", [{"path": "v.yaml"}]),
-        (names.RELEASE, "postrender", "./sed.sh"),
-        (names.RELEASE, "reuseValues", True),
-        (names.RELEASE, "createNamespace", True),
-        (names.RELEASE, "dependencyUpdate", True),
-        (names.RELEASE, "devel", True),
-        (names.NODE_PATCH, "spec/unschedulable", True),
-        (names.NODE_PATCH, "status", {"capacity": {"nvidia.com/gpu": "8"}}),
-        (names.PRIORITY_CLASS, "globalDefault", True),
-        (names.NAMESPACE, "spec", {"finalizers": ["kubernetes"]}),
-        (names.NAMESPACE, "metadata/ownerReferences", [{"kind": "Pod"}]),
-        (names.ADMISSION_POLICY, "spec/matchConstraints/excludeResourceRules", [{"resources": ["pods"]}]),
-        (names.ADMISSION_POLICY, "spec/matchConstraints/objectSelector", {"matchLabels": {"a": "b"}}),
-        (names.ADMISSION_POLICY, "spec/paramKind", {"kind": "ConfigMap"}),
-        (names.ADMISSION_BINDING, "spec/matchResources", {"namespaceSelector": {}}),
-        (names.ADMISSION_BINDING, "spec/paramRef", {"name": "p"}),
-        (names.ROLE_BINDING, "userNames", ["someone"]),
-        (names.JOB, "spec/managedBy", "example.com/controller"),
-        (names.JOB, "spec/template/spec/workloadRef", {"name": "w"}),
-        (names.JOB, "spec/template/spec/madeUpLater", True),
-        (names.QUEUE, "spec/resources/gpu/madeUpLater", 1),
-        (names.RESOURCE_QUOTA, "spec/madeUpLater", 1),
+        (tokens.RELEASE, "valueYamlFiles", [{"path": "v.yaml"}]),
+        (tokens.RELEASE, "postrender", "./sed.sh"),
+        (tokens.RELEASE, "reuseValues", True),
+        (tokens.RELEASE, "createNamespace", True),
+        (tokens.RELEASE, "dependencyUpdate", True),
+        (tokens.RELEASE, "devel", True),
+        (tokens.NODE_PATCH, "spec/unschedulable", True),
+        (tokens.NODE_PATCH, "status", {"capacity": {"nvidia.com/gpu": "8"}}),
+        (tokens.PRIORITY_CLASS, "globalDefault", True),
+        (tokens.NAMESPACE, "spec", {"finalizers": ["kubernetes"]}),
+        (tokens.NAMESPACE, "metadata/ownerReferences", [{"kind": "Pod"}]),
+        (tokens.ADMISSION_POLICY, "spec/matchConstraints/excludeResourceRules", [{"resources": ["pods"]}]),
+        (tokens.ADMISSION_POLICY, "spec/matchConstraints/objectSelector", {"matchLabels": {"a": "b"}}),
+        (tokens.ADMISSION_POLICY, "spec/paramKind", {"kind": "ConfigMap"}),
+        (tokens.ADMISSION_BINDING, "spec/matchResources", {"namespaceSelector": {}}),
+        (tokens.ADMISSION_BINDING, "spec/paramRef", {"name": "p"}),
+        (tokens.ROLE_BINDING, "userNames", ["someone"]),
+        (tokens.JOB, "spec/managedBy", "example.com/controller"),
+        (tokens.JOB, "spec/template/spec/workloadRef", {"name": "w"}),
+        (tokens.JOB, "spec/template/spec/madeUpLater", True),
+        (tokens.QUEUE, "spec/resources/gpu/madeUpLater", 1),
+        (tokens.RESOURCE_QUOTA, "spec/madeUpLater", 1),
     ],
 )
 def test_a_field_that_the_rules_do_not_know_is_refused(token: str, path: str, value: object) -> None:
@@ -136,26 +136,26 @@ def test_a_field_that_the_rules_do_not_know_is_refused(token: str, path: str, va
 @pytest.mark.parametrize(
     ("token", "properties", "field"),
     [
-        (names.SERVICE, {"spec": {"externalIPs": ["10.0.0.1"]}}, "spec.externalIPs"),
-        (names.SERVICE, {"spec": {"type": "ExternalName", "externalName": "x"}}, "spec.externalName"),
-        (names.CLUSTER_ROLE, {"aggregationRule": {"clusterRoleSelectors": [{}]}}, "aggregationRule"),
-        (names.CUSTOM_RESOURCE_DEFINITION, {"spec": {"conversion": {"strategy": "Webhook"}}}, "spec.conversion"),
+        (tokens.SERVICE, {"spec": {"externalIPs": ["10.0.0.1"]}}, "spec.externalIPs"),
+        (tokens.SERVICE, {"spec": {"type": "ExternalName", "externalName": "x"}}, "spec.externalName"),
+        (tokens.CLUSTER_ROLE, {"aggregationRule": {"clusterRoleSelectors": [{}]}}, "aggregationRule"),
+        (tokens.CUSTOM_RESOURCE_DEFINITION, {"spec": {"conversion": {"strategy": "Webhook"}}}, "spec.conversion"),
         (
-            names.RUNTIME_CLASS,
+            tokens.RUNTIME_CLASS,
             {"handler": "nvidia", "scheduling": {"tolerations": [{"operator": "Exists"}]}},
             "scheduling",
         ),
         (
-            names.STATEFUL_SET,
+            tokens.STATEFUL_SET,
             {"spec": {"volumeClaimTemplates": [{"metadata": {"name": "d"}, "spec": {"volumeName": "pv"}}]}},
             "spec.volumeClaimTemplates.spec.volumeName",
         ),
-        (names.POD, {"spec": {"containers": [{"name": "c", "madeUpLater": 1}]}}, "spec.containers.madeUpLater"),
-        (names.POD, {"spec": {"initContainers": [{"name": "c", "odd": 1}]}}, "spec.initContainers.odd"),
-        (names.POD, {"spec": {"ephemeralContainers": [{"name": "c", "odd": 1}]}}, "spec.ephemeralContainers.odd"),
-        (names.CRON_JOB, {"spec": {"jobTemplate": {"spec": {"odd": 1}}}}, "spec.jobTemplate.spec.odd"),
-        (names.DEPLOYMENT, {"spec": {"odd": 1}}, "spec.odd"),
-        (names.POD_TEMPLATE, {"template": {"spec": {"odd": 1}}}, "spec.odd"),
+        (tokens.POD, {"spec": {"containers": [{"name": "c", "madeUpLater": 1}]}}, "spec.containers.madeUpLater"),
+        (tokens.POD, {"spec": {"initContainers": [{"name": "c", "odd": 1}]}}, "spec.initContainers.odd"),
+        (tokens.POD, {"spec": {"ephemeralContainers": [{"name": "c", "odd": 1}]}}, "spec.ephemeralContainers.odd"),
+        (tokens.CRON_JOB, {"spec": {"jobTemplate": {"spec": {"odd": 1}}}}, "spec.jobTemplate.spec.odd"),
+        (tokens.DEPLOYMENT, {"spec": {"odd": 1}}, "spec.odd"),
+        (tokens.POD_TEMPLATE, {"template": {"spec": {"odd": 1}}}, "spec.odd"),
     ],
 )
 def test_a_field_beside_the_known_ones_is_refused(token: str, properties: dict[str, object], field: str) -> None:
@@ -166,7 +166,7 @@ def test_a_field_beside_the_known_ones_is_refused(token: str, properties: dict[s
 
 def test_what_the_provider_fills_in_is_no_field_of_anybodys() -> None:
     # the kubernetes provider's Check writes every switch of a Release that is off
-    (found, *_) = (r for r in healthy() if r.type == names.RELEASE)
+    (found, *_) = (r for r in healthy() if r.type == tokens.RELEASE)
     for field, value in (("reuseValues", False), ("postrender", ""), ("valueYamlFiles", []), ("maxHistory", 0.0)):
         assert messages("known-fields", [changed(found, field, value)]) == []
 
@@ -205,7 +205,7 @@ def rule(group: str, resource_: str, *verbs: str) -> dict[str, object]:
     ],
 )
 def test_a_right_that_is_not_known_to_be_harmless_is_refused(given: dict[str, object], said: str) -> None:
-    for found in (role(rules=[given]), resource(names.CLUSTER_ROLE, "r", {"rules": [given]})):
+    for found in (role(rules=[given]), resource(tokens.CLUSTER_ROLE, "r", {"rules": [given]})):
         messages_ = messages("plain-rights", [found])
         assert len(messages_) == 1
         assert said in messages_[0]
@@ -213,16 +213,16 @@ def test_a_right_that_is_not_known_to_be_harmless_is_refused(given: dict[str, ob
 
 def test_a_role_that_adds_to_others_is_refused() -> None:
     labels = {"name": "r", "labels": {"rbac.authorization.k8s.io/aggregate-to-admin": "true"}}
-    assert messages("plain-rights", [resource(names.CLUSTER_ROLE, "r", {"metadata": labels, "rules": []})]) == [
+    assert messages("plain-rights", [resource(tokens.CLUSTER_ROLE, "r", {"metadata": labels, "rules": []})]) == [
         "ClusterRole r: label rbac.authorization.k8s.io/aggregate-to-admin adds its rights to a role that others have; "
         "remove it"
     ]
 
 
 def binds(name: str, kind: str = "ClusterRole", *, everywhere: bool = False) -> list[str]:
-    type_ = names.CLUSTER_ROLE_BINDING if everywhere else names.ROLE_BINDING
+    type_ = tokens.CLUSTER_ROLE_BINDING if everywhere else tokens.ROLE_BINDING
     found = role_binding(type_, roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name})
-    ours = resource(names.CLUSTER_ROLE, "see", {"metadata": {"name": "see"}, "rules": []})
+    ours = resource(tokens.CLUSTER_ROLE, "see", {"metadata": {"name": "see"}, "rules": []})
     return [*messages("plain-rights", [found]), *messages("known-roles", [found, role(), ours])]
 
 
@@ -300,7 +300,7 @@ def test_a_taint_that_ends_running_pods_is_refused() -> None:
 
 @pytest.mark.parametrize("type_", ["bootstrap.kubernetes.io/token", "helm.sh/release.v1", "sealed"])
 def test_a_secret_that_is_more_than_data_is_refused(type_: str) -> None:
-    secret = resource(names.SECRET, "s", {"metadata": {"name": "s"}, "type": type_})
+    secret = resource(tokens.SECRET, "s", {"metadata": {"name": "s"}, "type": type_})
     assert f"Secret s: a Secret of type {type_} is more than data" in messages("known-kinds", [secret])[0]
     for plain in (None, "Opaque", "kubernetes.io/dockerconfigjson", "kubernetes.io/service-account-token"):
         assert messages("known-kinds", [changed(secret, "type", plain)]) == []
@@ -308,7 +308,7 @@ def test_a_secret_that_is_more_than_data_is_refused(type_: str) -> None:
 
 
 def test_an_ingress_answers_for_its_own_host_names_and_tells_its_controller_nothing_else() -> None:
-    ours = resource(names.INGRESS, "i", {"metadata": {"name": "i"}, "spec": {"rules": [{"host": "demo.example.com"}]}})
+    ours = resource(tokens.INGRESS, "i", {"metadata": {"name": "i"}, "spec": {"rules": [{"host": "demo.example.com"}]}})
     assert messages("known-kinds", [ours]) == []
     assert messages("known-kinds", [changed(ours, "metadata/annotations", {"pulumi.com/skipAwait": "true"})]) == []
     snippet = {"nginx.ingress.kubernetes.io/configuration-snippet": "return 200;"}
@@ -327,8 +327,8 @@ def test_an_ingress_answers_for_its_own_host_names_and_tells_its_controller_noth
 @pytest.mark.parametrize("place", ["kube-system", "kube-public", "kube-node-lease"])
 def test_an_object_among_kubernetes_own_is_refused(place: str) -> None:
     said = f"x: {place} is Kubernetes' own; put objects of ours elsewhere"
-    auth = resource(names.CONFIG_MAP, "x", {"metadata": {"name": "aws-auth", "namespace": place}})
+    auth = resource(tokens.CONFIG_MAP, "x", {"metadata": {"name": "aws-auth", "namespace": place}})
     assert messages("known-kinds", [auth]) == [f"ConfigMap {said}"]
-    itself = resource(names.NAMESPACE, "x", {"metadata": {"name": place}})
+    itself = resource(tokens.NAMESPACE, "x", {"metadata": {"name": place}})
     assert messages("known-kinds", [itself]) == [f"Namespace {said}"]
     assert messages("known-kinds", [changed(auth, "metadata/namespace", "team-ml")]) == []

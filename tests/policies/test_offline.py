@@ -90,7 +90,7 @@ def test_a_configuration_of_ones_own_is_used(tmp_path: Path) -> None:
     assert main([path, "--config", str(own)]) == 0
 
 
-@pytest.mark.parametrize("content", ["{", "[3]", "{}"])
+@pytest.mark.parametrize("content", ["{", "[3]", "{}", "[" * 100_000, "1" * 5000])
 def test_what_cannot_be_judged_is_its_own_exit_status(
     content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+import tokens
 from names import KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM
-from policies import names
 from policies.inventory import PolicyResource
 from tests.policies.judged import ABSENT, changed, messages, result
 from tests.policies.world import check, host_check, job, pool, software, team
@@ -204,18 +204,18 @@ def test_a_part_of_a_gpu_is_a_gpu_workload(key: str) -> None:
     assert result("queue-of-own-team", [team(), part]).checked == 1
 
 
-@pytest.mark.parametrize("type_", names.WORKLOADS)
+@pytest.mark.parametrize("type_", tokens.WORKLOADS)
 def test_every_kind_of_workload_is_looked_into(type_: str) -> None:
     template = {
         "metadata": {"labels": {LABEL_TEAM: "ml"}},
         "spec": {"containers": [{"name": "c", "resources": {"limits": {"nvidia.com/gpu": 1}}}]},
     }
     properties: dict[str, object] = {"spec": {"template": template}}
-    if type_ == names.POD:
+    if type_ == tokens.POD:
         properties = dict(template)
-    elif type_ == names.POD_TEMPLATE:
+    elif type_ == tokens.POD_TEMPLATE:
         properties = {"template": template}
-    elif type_ == names.CRON_JOB:
+    elif type_ == tokens.CRON_JOB:
         properties = {"spec": {"jobTemplate": {"spec": {"template": template}}}}
     subject = PolicyResource(type=type_, name="w", properties=properties)
     assert "schedulerName is 'not set'" in messages("scheduler-name", [team(), subject])[0]

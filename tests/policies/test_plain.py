@@ -121,6 +121,12 @@ def test_an_unknown_item_of_a_list_is_refused(reader: object) -> None:
         reader(DATA, "lu")  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("said", [float("nan"), float("inf"), float("-inf"), 10**400, -(10**400)])
+def test_what_no_double_can_be_is_no_number(said: float) -> None:
+    with pytest.raises(Unreadable, match=r"^n must be a number, got "):
+        number({"n": said}, "n")
+
+
 @pytest.mark.parametrize(
     ("reader", "key", "wanted"),
     [

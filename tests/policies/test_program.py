@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from policies import names
+import tokens
 from policies.config import PolicyConfig
 from policies.inventory import PolicyResource
 from policies.kinds import FIELDS
@@ -96,11 +96,11 @@ def test_every_kind_that_the_program_registers_is_known_and_no_more_than_the_rul
         found.type
         for stack in ("lab", "prod", "dev", "versions", switched_on(), APP)
         for found in declare(stack, stack=stack if isinstance(stack, str) else "lab").resources
-        if found.type.startswith(names.KUBERNETES) and not found.read
+        if found.type.startswith(tokens.KUBERNETES) and not found.read
     }
     assert registered <= set(FIELDS)
     # what is known without being registered is a kind that makes pods: rules look into those
-    assert set(FIELDS) - registered <= set(names.WORKLOADS)
+    assert set(FIELDS) - registered <= set(tokens.WORKLOADS)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from policies import names
+import tokens
 from policies.inventory import PolicyResource
 from policies.plain import UNKNOWN, mapping
 from tests.policies.judged import ABSENT, changed, messages, with_, without
@@ -228,7 +228,7 @@ def test_a_queue_that_is_unlimited_as_its_team_says_is_told_once() -> None:
 
 
 def test_a_team_without_a_host_quota_is_refused() -> None:
-    assert messages("host-resource-quota", without(names.RESOURCE_QUOTA)) == [
+    assert messages("host-resource-quota", without(tokens.RESOURCE_QUOTA)) == [
         "team ml: no ResourceQuota for every pod in host namespace team-ml, so nothing on the host holds it to 6 GPUs; "
         "create one with requests.nvidia.com/gpu: 6"
     ]

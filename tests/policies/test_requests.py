@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from policies import names
+import tokens
 from policies.inventory import PolicyResource
 from policies.plain import UNKNOWN
 from tests.policies.judged import changed, messages, result
@@ -148,7 +148,7 @@ def test_a_fraction_of_several_gpus_counts_for_each() -> None:
 def test_the_pods_of_a_cron_job_are_counted() -> None:
     nightly = asking(1, parallelism=7)
     cron = PolicyResource(
-        type=names.CRON_JOB,
+        type=tokens.CRON_JOB,
         name="ml-cron",
         properties={"metadata": nightly.properties["metadata"], "spec": {"jobTemplate": nightly.properties}},
     )
@@ -195,7 +195,7 @@ def test_init_containers_that_stay_add_up_with_what_runs_beside_them(
 
 
 def test_a_daemon_set_asks_on_each_node_that_its_team_sees() -> None:
-    each = PolicyResource(type=names.DAEMON_SET, name="d", properties=asking(1).properties)
+    each = PolicyResource(type=tokens.DAEMON_SET, name="d", properties=asking(1).properties)
     pools = pool(nodes=["gpu-0", "gpu-1", "gpu-2"], size=3)
     for nodes, asked in (([], 3), (["gpu-0", "gpu-1"], 2)):
         tight = team(gpuLimit=1, gpuQuota=1, nodes=nodes, queues={"training": leaf(1, -1)})
@@ -257,7 +257,7 @@ def test_a_number_of_a_team_that_nothing_can_be_compared_with_is_refused(number:
     assert messages("workload-within-quota", [team(gpuLimit=number), job()]) != []
 
 
-def annotated(kind: str = names.DEPLOYMENT, /, replicas: object = 1, **marks: str) -> PolicyResource:
+def annotated(kind: str = tokens.DEPLOYMENT, /, replicas: object = 1, **marks: str) -> PolicyResource:
     asks = job("ml-job", None, containers=[{"name": "c", "image": "a:1.0"}])
     marked = changed(asks, "spec/template/metadata/annotations", {k.replace("_", "-"): v for k, v in marks.items()})
     return resource(kind, "w", changed(marked, "spec/replicas", replicas).properties)

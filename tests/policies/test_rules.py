@@ -9,8 +9,8 @@ from functools import cache
 import pulumi_kubernetes as k8s
 import pytest
 
+import tokens
 from names import QUEUE_API_VERSION, TOPOLOGY_API_VERSION
-from policies import names
 from policies.config import Level, PolicyConfig
 from policies.inventory import Inventory, PolicyResource
 from policies.kinds import FIELDS
@@ -103,18 +103,18 @@ def test_a_rule_survives_values_of_any_type(rule: Rule, every: int) -> None:
 
 
 QUOTA_INPUTS = {
-    names.NODE_POOL: ("name", "nodes", "size", "gpusPerNode", "replicas"),
-    names.TEAM: ("name", "pool", "mode", "gpuQuota", "gpuLimit", "queues", "nodes", "gpuSharing"),
-    names.RESOURCE_QUOTA: ("spec", "spec/hard"),
-    names.QUEUE: (
+    tokens.NODE_POOL: ("name", "nodes", "size", "gpusPerNode", "replicas"),
+    tokens.TEAM: ("name", "pool", "mode", "gpuQuota", "gpuLimit", "queues", "nodes", "gpuSharing"),
+    tokens.RESOURCE_QUOTA: ("spec", "spec/hard"),
+    tokens.QUEUE: (
         "spec",
         "spec/resources",
         "spec/resources/gpu",
         "spec/resources/gpu/limit",
         "spec/resources/cpu/quota",
     ),
-    names.GPU_CHECK: ("gpus", "fraction", "gpuMemoryMib", "queue", "team"),
-    names.JOB: ("spec/template/spec/containers", "spec/template/spec/containers/0/resources", "spec/parallelism"),
+    tokens.GPU_CHECK: ("gpus", "fraction", "gpuMemoryMib", "queue", "team"),
+    tokens.JOB: ("spec/template/spec/containers", "spec/template/spec/containers/0/resources", "spec/parallelism"),
 }
 
 
@@ -146,7 +146,7 @@ def test_a_missing_quota_number_is_a_violation_and_not_a_zero(key: str) -> None:
 
 # --- tokens ---------------------------------------------------------------------------------------------------------
 
-ALL = names.KUBERNETES
+ALL = tokens.KUBERNETES
 KUBERNETES = re.compile(r"kubernetes:(?P<group>[a-z0-9.]+)/(?P<version>v\w+):(?P<kind>\w+)")
 
 
@@ -155,7 +155,7 @@ KUBERNETES = re.compile(r"kubernetes:(?P<group>[a-z0-9.]+)/(?P<version>v\w+):(?P
     sorted({*FIELDS, *(token for rule in RULES for token in rule.types if token.startswith("kubernetes:"))} - {ALL}),
 )
 def test_a_kubernetes_token_is_one_of_the_sdk(token: str) -> None:
-    own = {names.QUEUE: f"{QUEUE_API_VERSION}:Queue", names.TOPOLOGY: f"{TOPOLOGY_API_VERSION}:Topology"}
+    own = {tokens.QUEUE: f"{QUEUE_API_VERSION}:Queue", tokens.TOPOLOGY: f"{TOPOLOGY_API_VERSION}:Topology"}
     if token in own:  # KAI's own kinds, which the SDK has no class for
         assert token == f"kubernetes:{own[token]}"
         return
@@ -217,7 +217,7 @@ def platform(teams: int) -> list[PolicyResource]:
         name = f"team-{index}"
         world += [team(name, pool=f"pool-{index // 10}", nodes=[f"node-{index}"]), *guardrails(name)]
         for resource_ in healthy():
-            if resource_.type in (names.QUEUE, names.GPU_CHECK, names.JOB, names.KAI_SCHEDULER, names.RELEASE):
+            if resource_.type in (tokens.QUEUE, tokens.GPU_CHECK, tokens.JOB, tokens.KAI_SCHEDULER, tokens.RELEASE):
                 world.append(PolicyResource(type=resource_.type, name=name, properties=resource_.properties))
     return world
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 import podspec
+import tokens
 from components.team.admission import Others, policy_spec, rules
 from components.team.tenant import resolve
-from policies import names
 from policies.plain import UNKNOWN
 from policies.rules.objects import STAYS
 from settings.load import parse_platform
@@ -17,10 +17,10 @@ from tests.policies.world import healthy, resource, team
 
 
 def test_a_team_without_its_policy_or_its_binding_is_refused() -> None:
-    assert messages("team-admission", without(names.ADMISSION_POLICY)) == [
+    assert messages("team-admission", without(tokens.ADMISSION_POLICY)) == [
         "team ml: no ValidatingAdmissionPolicy gpu-tenancy-team-ml, so the host lets every pod in; create it"
     ]
-    assert messages("team-admission", without(names.ADMISSION_BINDING)) == [
+    assert messages("team-admission", without(tokens.ADMISSION_BINDING)) == [
         "team ml: no binding of gpu-tenancy-team-ml with validationActions [Deny], so nothing is refused; create it"
     ]
     assert messages("team-admission", healthy()) == []
@@ -29,56 +29,56 @@ def test_a_team_without_its_policy_or_its_binding_is_refused() -> None:
 @pytest.mark.parametrize(
     ("token", "path", "value", "said"),
     [
-        (names.ADMISSION_BINDING, "spec/validationActions", ["Audit"], "so nothing is refused; create it"),
-        (names.ADMISSION_BINDING, "spec/validationActions", ["Warn", "Audit"], "so nothing is refused; create it"),
-        (names.ADMISSION_BINDING, "spec/policyName", "other", "so nothing is refused; create it"),
+        (tokens.ADMISSION_BINDING, "spec/validationActions", ["Audit"], "so nothing is refused; create it"),
+        (tokens.ADMISSION_BINDING, "spec/validationActions", ["Warn", "Audit"], "so nothing is refused; create it"),
+        (tokens.ADMISSION_BINDING, "spec/policyName", "other", "so nothing is refused; create it"),
         (
-            names.ADMISSION_POLICY,
+            tokens.ADMISSION_POLICY,
             "spec/failurePolicy",
             "Ignore",
             "lets in what it can't judge; set failurePolicy: Fail",
         ),
-        (names.ADMISSION_POLICY, "spec/failurePolicy", ABSENT, "lets in what it can't judge"),
+        (tokens.ADMISSION_POLICY, "spec/failurePolicy", ABSENT, "lets in what it can't judge"),
         (
-            names.ADMISSION_POLICY,
+            tokens.ADMISSION_POLICY,
             "spec/matchConstraints/namespaceSelector/matchLabels",
             {"kubernetes.io/metadata.name": "team-vision"},
             "is not about namespace team-ml",
         ),
         (
-            names.ADMISSION_POLICY,
+            tokens.ADMISSION_POLICY,
             "spec/matchConstraints/namespaceSelector/matchLabels/more",
             "x",
             "is not about namespace team-ml",
         ),
         (
-            names.ADMISSION_POLICY,
+            tokens.ADMISSION_POLICY,
             "spec/matchConditions",
             [{"name": "stays", "expression": STAYS}, {"name": "x", "expression": "object.metadata.name != 'sly'"}],
             "leaves objects out by a condition of its own",
         ),
         (
-            names.ADMISSION_POLICY,
+            tokens.ADMISSION_POLICY,
             "spec/matchConstraints/resourceRules/0/operations",
             ["UPDATE"],
             "does not judge every pods, pods/ephemeralcontainers, pods/resize, pods/binding, persistentvolumeclaims, "
             "services that is made or changed",
         ),
         (
-            names.ADMISSION_POLICY,
+            tokens.ADMISSION_POLICY,
             "spec/matchConstraints/resourceRules/0/operations",
             ["CREATE"],
             "does not judge every pods, ",
         ),
         (
-            names.ADMISSION_POLICY,
+            tokens.ADMISSION_POLICY,
             "spec/matchConstraints/resourceRules/0/resources",
             ["services"],
             "does not judge every pods, ",
         ),
         *(
             (
-                names.ADMISSION_POLICY,
+                tokens.ADMISSION_POLICY,
                 f"spec/matchConstraints/resourceRules/0/{key}",
                 value,
                 "does not judge every pods, ",
@@ -92,15 +92,15 @@ def test_a_team_without_its_policy_or_its_binding_is_refused() -> None:
         ),
         *(
             (
-                names.ADMISSION_POLICY,
+                tokens.ADMISSION_POLICY,
                 "spec/matchConstraints/resourceRules/0/resources",
                 [kept for kept in podspec.JUDGED[0][1] if kept != left_out],
                 f"does not judge every {left_out} that is made or changed",
             )
             for left_out in podspec.JUDGED[0][1]
         ),
-        (names.ADMISSION_POLICY, "spec/validations", [], "lacks the rule own-nodes that its Admission declares"),
-        (names.ADMISSION_POLICY, "spec", UNKNOWN, "spec is not known at preview"),
+        (tokens.ADMISSION_POLICY, "spec/validations", [], "lacks the rule own-nodes that its Admission declares"),
+        (tokens.ADMISSION_POLICY, "spec", UNKNOWN, "spec is not known at preview"),
     ],
 )
 def test_a_policy_that_holds_less_is_refused(token: str, path: str, value: object, said: str) -> None:
@@ -110,16 +110,18 @@ def test_a_policy_that_holds_less_is_refused(token: str, path: str, value: objec
 
 def test_a_second_binding_of_the_name_can_not_take_the_refusal_away() -> None:
     # the one that is applied last is what the host has
-    binding = next(r for r in healthy() if r.type == names.ADMISSION_BINDING)
+    binding = next(r for r in healthy() if r.type == tokens.ADMISSION_BINDING)
     watching = changed(binding, "spec/validationActions", ["Audit"])
-    second = resource(names.ADMISSION_BINDING, "again", watching.properties)
+    second = resource(tokens.ADMISSION_BINDING, "again", watching.properties)
     assert "so nothing is refused" in messages("team-admission", [*healthy(), second])[0]
     both = changed(binding, "spec/validationActions", ["Deny", "Audit"])
     assert messages("team-admission", with_(both)) == []
 
 
 def test_without_an_admission_component_nothing_is_declared_and_that_is_a_violation() -> None:
-    assert "lacks the rule (any) that its Admission declares" in messages("team-admission", without(names.ADMISSION))[0]
+    assert (
+        "lacks the rule (any) that its Admission declares" in messages("team-admission", without(tokens.ADMISSION))[0]
+    )
 
 
 def test_the_programs_own_policies_hold() -> None:
@@ -128,10 +130,10 @@ def test_the_programs_own_policies_hold() -> None:
         name = f"gpu-tenancy-team-{tenant.name}"
         world = [
             team(tenant.name),
-            resource(names.ADMISSION, "a", {"team": tenant.name, "rules": [rule.name for rule in found]}),
-            resource(names.ADMISSION_POLICY, "p", {"metadata": {"name": name}, "spec": policy_spec(tenant, found)}),
+            resource(tokens.ADMISSION, "a", {"team": tenant.name, "rules": [rule.name for rule in found]}),
+            resource(tokens.ADMISSION_POLICY, "p", {"metadata": {"name": name}, "spec": policy_spec(tenant, found)}),
             resource(
-                names.ADMISSION_BINDING,
+                tokens.ADMISSION_BINDING,
                 "b",
                 {"metadata": {"name": name}, "spec": {"policyName": name, "validationActions": ["Deny"]}},
             ),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import podspec
+import tokens
 from names import GPU_RESOURCES
-from policies import names
 from policies.inventory import PolicyResource
 from policies.plain import UNKNOWN
 from tests.policies.judged import changed, messages
@@ -176,13 +176,13 @@ def test_a_workload_of_an_unknown_team_is_a_violation_and_not_skipped() -> None:
 
 
 SPEC_OF_POD = {
-    names.POD: "spec",
-    names.POD_TEMPLATE: "template/spec",
-    names.CRON_JOB: "spec/jobTemplate/spec/template/spec",
+    tokens.POD: "spec",
+    tokens.POD_TEMPLATE: "template/spec",
+    tokens.CRON_JOB: "spec/jobTemplate/spec/template/spec",
 }
 
 
-@pytest.mark.parametrize("kind", names.WORKLOADS)
+@pytest.mark.parametrize("kind", tokens.WORKLOADS)
 def test_every_kind_that_makes_pods_is_looked_into(kind: str) -> None:
     place = SPEC_OF_POD.get(kind, "spec/template/spec")
     bare = resource(kind, "w", {"metadata": {"name": "w", "labels": {"gpu-tenancy/team": "ml"}}})

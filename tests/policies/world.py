@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from copy import deepcopy
 
 import podspec
-from names import KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM
-from policies import names
+import tokens
+from names import HOST_NAME, KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM
 from policies.inventory import PolicyResource
 from policies.rules.objects import STAYS
 from policies.rules.quota import REQUEST_KEYS
 from releases import KAI
 
 
-def urn(type_: str, name: str, *, project: str = names.PROJECT) -> str:
+def urn(type_: str, name: str, *, project: str = tokens.PROJECT) -> str:
     return f"urn:pulumi:unit::{project}::{type_}::{name}"
 
 
@@ -28,7 +28,7 @@ def resource(type_: str, name: str, properties: Mapping[str, object], parent: st
 
 def pool(name: str = "a100", /, **changes: object) -> PolicyResource:
     return resource(
-        names.NODE_POOL,
+        tokens.NODE_POOL,
         name,
         {
             "name": name,
@@ -46,7 +46,7 @@ def pool(name: str = "a100", /, **changes: object) -> PolicyResource:
 
 def team(name: str = "ml", /, **changes: object) -> PolicyResource:
     return resource(
-        names.TEAM,
+        tokens.TEAM,
         name,
         {
             "name": name,
@@ -72,12 +72,12 @@ def guardrails(name: str = "ml", limit: object = 6) -> list[PolicyResource]:
     meta: dict[str, object] = {"name": "tenant", "namespace": namespace}
     return [
         resource(
-            names.NAMESPACE,
+            tokens.NAMESPACE,
             namespace,
-            {"metadata": {"name": namespace, "labels": {names.POD_SECURITY_LABEL: "baseline"}}},
+            {"metadata": {"name": namespace, "labels": {tokens.POD_SECURITY_LABEL: "baseline"}}},
         ),
         resource(
-            names.RESOURCE_QUOTA,
+            tokens.RESOURCE_QUOTA,
             f"{name}-quota",
             {
                 "metadata": meta,
@@ -85,7 +85,7 @@ def guardrails(name: str = "ml", limit: object = 6) -> list[PolicyResource]:
             },
         ),
         resource(
-            names.LIMIT_RANGE,
+            tokens.LIMIT_RANGE,
             f"{name}-limits",
             {
                 "metadata": meta,
@@ -93,7 +93,7 @@ def guardrails(name: str = "ml", limit: object = 6) -> list[PolicyResource]:
             },
         ),
         resource(
-            names.NETWORK_POLICY,
+            tokens.NETWORK_POLICY,
             f"{name}-deny",
             {"metadata": meta, "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}},
         ),
@@ -104,9 +104,9 @@ def guardrails(name: str = "ml", limit: object = 6) -> list[PolicyResource]:
 def admission(name: str = "ml") -> list[PolicyResource]:
     policy = f"gpu-tenancy-team-{name}"
     return [
-        resource(names.ADMISSION, f"{name}-admission", {"team": name, "rules": ["no-host-path", "own-nodes"]}),
+        resource(tokens.ADMISSION, f"{name}-admission", {"team": name, "rules": ["no-host-path", "own-nodes"]}),
         resource(
-            names.ADMISSION_POLICY,
+            tokens.ADMISSION_POLICY,
             f"{name}-admission-policy",
             {
                 "metadata": {"name": policy},
@@ -133,7 +133,7 @@ def admission(name: str = "ml") -> list[PolicyResource]:
             },
         ),
         resource(
-            names.ADMISSION_BINDING,
+            tokens.ADMISSION_BINDING,
             f"{name}-admission-binding",
             {"metadata": {"name": policy}, "spec": {"policyName": policy, "validationActions": ["Deny"]}},
         ),
@@ -143,10 +143,10 @@ def admission(name: str = "ml") -> list[PolicyResource]:
 def role(**changes: object) -> PolicyResource:
     rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "patch"], "resourceNames": ["report"]}
     metadata = {"name": "gpu-check", "namespace": "gpu-check"}
-    return resource(names.ROLE, "ml-check-role", {"metadata": metadata, "rules": [rule]} | changes)
+    return resource(tokens.ROLE, "ml-check-role", {"metadata": metadata, "rules": [rule]} | changes)
 
 
-def role_binding(type_: str = names.ROLE_BINDING, /, **changes: object) -> PolicyResource:
+def role_binding(type_: str = tokens.ROLE_BINDING, /, **changes: object) -> PolicyResource:
     return resource(
         type_,
         "ml-check-binding",
@@ -161,7 +161,7 @@ def role_binding(type_: str = names.ROLE_BINDING, /, **changes: object) -> Polic
 
 def priority(**changes: object) -> PolicyResource:
     return resource(
-        names.PRIORITY_CLASS,
+        tokens.PRIORITY_CLASS,
         "ml-priority",
         {"metadata": {"name": "team-ml"}, "value": 500, "description": "of team ml"} | changes,
     )
@@ -169,7 +169,7 @@ def priority(**changes: object) -> PolicyResource:
 
 def node_patch(**changes: object) -> PolicyResource:
     return resource(
-        names.NODE_PATCH,
+        tokens.NODE_PATCH,
         "a100-gpu-0",
         {
             "metadata": {"name": "gpu-0", "labels": {LABEL_POOL: "a100", "nvidia.com/gpu.present": "true"}},
@@ -181,7 +181,7 @@ def node_patch(**changes: object) -> PolicyResource:
 
 def check(name: str = "ml-check", /, **changes: object) -> PolicyResource:
     return resource(
-        names.GPU_CHECK,
+        tokens.GPU_CHECK,
         name,
         {"team": "ml", "node": None, "queue": "training", "gpus": 1, "image": "docker.io/pytorch/pytorch:2.7.1"}
         | changes,
@@ -191,7 +191,7 @@ def check(name: str = "ml-check", /, **changes: object) -> PolicyResource:
 def job(name: str = "ml-job", spec: Mapping[str, object] | None = None, /, **pod: object) -> PolicyResource:
     """A Job of team ml that asks for one GPU. `pod` replaces fields of the pod's spec; `spec` of the Job's."""
     return resource(
-        names.JOB,
+        tokens.JOB,
         name,
         {
             "metadata": {"name": "gpu-check", "namespace": "gpu-check", "labels": {LABEL_TEAM: "ml"}},
@@ -220,7 +220,7 @@ def job(name: str = "ml-job", spec: Mapping[str, object] | None = None, /, **pod
 
 def host_check() -> PolicyResource:
     return resource(
-        names.JOB,
+        tokens.JOB,
         "gpu-check-gpu-0",
         {
             "metadata": {"name": "gpu-check-gpu-0", "namespace": "gpu-tenancy", "labels": {LABEL_CHECK: "host"}},
@@ -229,7 +229,7 @@ def host_check() -> PolicyResource:
                     "metadata": {"labels": {LABEL_CHECK: "host"}},
                     "spec": {
                         "runtimeClassName": "nvidia",
-                        "nodeSelector": {names.HOST_NAME_LABEL: "gpu-0"},
+                        "nodeSelector": {HOST_NAME: "gpu-0"},
                         "containers": [
                             {
                                 "name": "check",
@@ -252,7 +252,7 @@ def queue(name: str = "training", /, **gpu: object) -> PolicyResource:
     block = {"quota": 3, "limit": 6, "overQuotaWeight": 1}
     everything = {"quota": -1, "limit": -1, "overQuotaWeight": 1}
     return resource(
-        names.QUEUE,
+        tokens.QUEUE,
         f"ml-{name}",
         {
             "metadata": {"name": name, "labels": {LABEL_TEAM: "ml"}},
@@ -266,7 +266,7 @@ def queue(name: str = "training", /, **gpu: object) -> PolicyResource:
 
 def vcluster(**values: object) -> PolicyResource:
     return resource(
-        names.RELEASE,
+        tokens.RELEASE,
         "ml-vcluster",
         {
             "name": "ml",
@@ -294,7 +294,7 @@ def vcluster(**values: object) -> PolicyResource:
 
 def scheduler(**changes: object) -> PolicyResource:
     return resource(
-        names.KAI_SCHEDULER,
+        tokens.KAI_SCHEDULER,
         "ml-kai",
         {
             "team": "ml",
@@ -309,7 +309,7 @@ def scheduler(**changes: object) -> PolicyResource:
 
 def kai_release(name: str = f"ml-kai-{KAI['v0.9.3'].line}", **changes: object) -> PolicyResource:
     return resource(
-        names.RELEASE,
+        tokens.RELEASE,
         name,
         {
             "name": "kai-scheduler",
@@ -323,11 +323,11 @@ def kai_release(name: str = f"ml-kai-{KAI['v0.9.3'].line}", **changes: object) -
 
 
 def virtual_cluster(**changes: object) -> PolicyResource:
-    return resource(names.VIRTUAL_CLUSTER, "ml", {"team": "ml", "version": "0.29.3", "persistence": True} | changes)
+    return resource(tokens.VIRTUAL_CLUSTER, "ml", {"team": "ml", "version": "0.29.3", "persistence": True} | changes)
 
 
 def software(**changes: object) -> PolicyResource:
-    return resource(names.GPU_SOFTWARE, "gpu", {"stack": "devicePlugin", "runtimeClass": "nvidia"} | changes)
+    return resource(tokens.GPU_SOFTWARE, "gpu", {"stack": "devicePlugin", "runtimeClass": "nvidia"} | changes)
 
 
 def healthy() -> list[PolicyResource]:

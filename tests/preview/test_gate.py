@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+import tokens
 from policies.inventory import PolicyResource
 from preview.kinds import Allow
-from preview.observed import TEAM, VIRTUAL_CLUSTER
 from preview.usage import usage_of
 from releases import KAI
 from tests.policies.judged import changed
@@ -92,7 +92,7 @@ def test_other_steps_pass(op: str, subject: PolicyResource) -> None:
 
 def test_a_team_whose_name_cannot_be_told_is_still_refused() -> None:
     bare: list[dict[str, object]] = [
-        {"op": "delete", "urn": f"urn:pulumi:s::p::{type_}::x"} for type_ in (TEAM, VIRTUAL_CLUSTER)
+        {"op": "delete", "urn": f"urn:pulumi:s::p::{type_}::x"} for type_ in (tokens.TEAM, tokens.VIRTUAL_CLUSTER)
     ]
     assert said(refused(bare)) == [("?", "delete")]
 
@@ -139,7 +139,7 @@ def test_a_kind_that_goes_takes_its_objects_with_it_unless_kais_operator_alone_w
     crd = PolicyResource(type="kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition", name="jobs", properties={})
     gone = step("delete", crd)
     assert said(refused([gone])) == [("", "unknown")]
-    gone["urn"] = f"urn:pulumi:prod::gpu-tenancy::{TEAM}$gpu-tenancy:index:KaiScheduler${crd.type}::jobs"
+    gone["urn"] = f"urn:pulumi:prod::gpu-tenancy::{tokens.TEAM}$gpu-tenancy:index:KaiScheduler${crd.type}::jobs"
     assert refused([gone]) == []
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+import tokens
 from components.host.install import InstalledHost
 from components.slurm.cluster import SlurmCluster
 from preview.changes import changes
 from preview.facts import MADE, facts_of
 from preview.gate import Refusal, gate, gate_preview
 from preview.kinds import Kind
-from preview.observed import HOST_CLUSTER, INSTALLED_HOST, SLURM, facts_in_state
+from preview.observed import facts_in_state
 from preview.read import read_preview
 from settings.models import Override, Platform, StackChange
 from tests.preview.world import TODAY, said
@@ -141,12 +142,12 @@ def test_another_host_key_of_slurm_may_be_another_machine() -> None:
 
 
 def test_the_types_are_the_components_own() -> None:
-    assert INSTALLED_HOST.rpartition(":")[2] == InstalledHost.__name__
-    assert SLURM.rpartition(":")[2] == SlurmCluster.__name__
+    assert tokens.INSTALLED_HOST.rpartition(":")[2] == InstalledHost.__name__
+    assert tokens.SLURM_CLUSTER.rpartition(":")[2] == SlurmCluster.__name__
 
 
 def state(components: Mapping[str, Mapping[str, object]]) -> dict[str, Any]:
-    host = {"type": HOST_CLUSTER, "outputs": {"hostProvider": "kind", "context": "kind-lab-a"}}
+    host = {"type": tokens.HOST_CLUSTER, "outputs": {"hostProvider": "kind", "context": "kind-lab-a"}}
     return {"urn:host": host, **{f"urn:{kind}": {"type": kind, "outputs": said} for kind, said in components.items()}}
 
 
@@ -154,8 +155,8 @@ def test_a_state_says_what_was_made() -> None:
     was = facts_in_state(
         state(
             {
-                INSTALLED_HOST: {"provider": "kind", "name": "lab-a"},
-                SLURM: {"host": "gpu-1", "gpus": 4, "partition": "gpu"},
+                tokens.INSTALLED_HOST: {"provider": "kind", "name": "lab-a"},
+                tokens.SLURM_CLUSTER: {"host": "gpu-1", "gpus": 4, "partition": "gpu"},
             }
         )
     )
@@ -185,7 +186,11 @@ def command(parent: str, op: str, *, delete: str = "bash -c ...", kind: str = "l
 @pytest.mark.parametrize("op", ["delete", "replace"])
 @pytest.mark.parametrize(
     ("parent", "change"),
-    [(INSTALLED_HOST, "anotherCluster"), (SLURM, "slurm"), ("gpu-tenancy:index:Other", "unknown")],
+    [
+        (tokens.INSTALLED_HOST, "anotherCluster"),
+        (tokens.SLURM_CLUSTER, "slurm"),
+        ("gpu-tenancy:index:Other", "unknown"),
+    ],
 )
 @pytest.mark.parametrize("kind", ["local", "remote"])
 def test_a_script_that_is_taken_back_takes_what_it_made(op: str, parent: str, change: str, kind: str) -> None:
@@ -194,5 +199,7 @@ def test_a_script_that_is_taken_back_takes_what_it_made(op: str, parent: str, ch
 
 
 def test_a_script_that_takes_nothing_back_may_go() -> None:
-    preview = read_preview(json.dumps({"steps": [command(INSTALLED_HOST, "delete", delete="")], "changeSummary": {}}))
+    preview = read_preview(
+        json.dumps({"steps": [command(tokens.INSTALLED_HOST, "delete", delete="")], "changeSummary": {}})
+    )
     assert gate_preview(preview, usage=None, overrides=(), today=TODAY) == []

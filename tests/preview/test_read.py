@@ -117,6 +117,8 @@ class TestNotAPreview:
             ("", "has no JSON object in it"),
             ("warning: nothing here", "has no JSON object in it"),
             ('{"steps": [{"op": "cre', "is not JSON at line 1, column"),
+            (f'\n{{"steps": {"[" * 100_000}', "what begins at line 2 has a number or a depth that nobody writes"),
+            (f'{{"steps": {"1" * 5000}}}', "what begins at line 1 has a number or a depth that nobody writes"),
             ('{"kind": "List"}', "neither `steps` nor `changeSummary`"),
             ("[]", "has no JSON object in it"),
             ('{"steps": []} {"steps": []}', "2 JSON documents"),

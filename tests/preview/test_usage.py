@@ -87,7 +87,20 @@ def test_a_quantity_that_cannot_be_read_is_not_known() -> None:
     assert usage_of({"items": [used]})["ml"] == Use(bounds={"requests.cpu": Decimal(1)})
 
 
-@pytest.mark.parametrize("content", [[], {"ml": "3"}, {"ml": True}, 3, None])
+@pytest.mark.parametrize(
+    "content",
+    [
+        [],
+        {"ml": "3"},
+        {"ml": True},
+        {"ml": -1},
+        {"ml": float("nan")},
+        {"ml": float("inf")},
+        {"ml": 1, "b": []},
+        3,
+        None,
+    ],
+)
 def test_another_shape_is_refused(content: JsonValue) -> None:
     with pytest.raises(UsageError, match=r"^must be \{.*kubectl get resourcequota,pods -A -o json$"):
         usage_of(content)

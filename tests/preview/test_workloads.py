@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+import tokens
 from components.workloads.pods import selector
 from names import LABEL_TEAM, LABEL_WORKLOAD
 from preview.changes import Change, changes
 from preview.facts import facts_of
 from preview.gate import gate_preview
 from preview.kinds import Kind
-from preview.observed import WORKLOADS, facts_in_state
+from preview.observed import facts_in_state
 from preview.read import read_preview
 from settings.models import Override, Platform
 from tests.policies.world import team as team_of_the_world
@@ -73,7 +74,7 @@ def test_two_workloads_that_restart_are_two_changes() -> None:
 
 def test_a_state_knows_which_workloads_there_are() -> None:
     team = {"type": "gpu-tenancy:index:Team", "outputs": {"name": "ml", "pool": "a100"}}
-    mine = {"type": WORKLOADS, "outputs": {"team": "ml", "workloads": {"chat": "inference"}}}
+    mine = {"type": tokens.TEAM_WORKLOADS, "outputs": {"team": "ml", "workloads": {"chat": "inference"}}}
     was = facts_in_state({"urn:1": team, "urn:2": mine})
     assert was is not None
     gone = [change for change in changes(was, facts_of(stack())) if change.topic == "workload chat"]

@@ -122,13 +122,13 @@ class StandIn:
     ],
 )
 def test_a_fifth_more_than_the_share_is_tried_and_given_back(limit: int, share: int, tried: int, refused: bool) -> None:
-    gpu = StandIn(free=900, limit=limit)
+    gpu: Any = StandIn(free=900, limit=limit)
     found = over_take(gpu, 0, share, 1000, cuda=gpu)
     assert found == {"shareMib": share, "wholeMib": 1000, "triedMib": tried, "freeMib": 900, "refused": refused}
     assert gpu.held == 0
 
 
 def test_another_error_of_the_driver_is_no_refusal() -> None:
-    gpu = StandIn(free=900, limit=100, code=700)
+    gpu: Any = StandIn(free=900, limit=100, code=700)
     with pytest.raises(RuntimeError, match="CUDA error 700"):
         over_take(gpu, 0, 300, 1000, cuda=gpu)

@@ -164,7 +164,8 @@ def test_without_xid_events_they_are_not_available_rather_than_none(monkeypatch:
 
 
 def test_the_sampler_keeps_highest_values_the_median_clock_and_counts_of_reasons() -> None:
-    sampler = LoadSampler(stand_in(), None, 0)
+    nvml: Any = stand_in()
+    sampler = LoadSampler(nvml, None, 0)
     readings = [(4, 30, 1500), (0, 55, 1600), (4 | 8, 40, None), (0, 41, 1400)]
     for reasons, temperature, clock in readings:
         sample = dict.fromkeys(UNDER_LOAD)

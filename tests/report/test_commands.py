@@ -183,7 +183,9 @@ class TestOperations:
         Path(approved).write_text(json.dumps(content))
         assert operations.main(["--preview", files["--preview"], "--approved", approved]) == 2
 
-    @pytest.mark.parametrize("text", ["", "[]", '{"schema": 2, "operations": []}', '{"schema": 1, "operations": [1]}'])
+    @pytest.mark.parametrize(
+        "text", ["", "[]", "[" * 100_000, '{"schema": 2, "operations": []}', '{"schema": 1, "operations": [1]}']
+    )
     def test_another_file_as_approval_is_exit_2(self, files: dict[str, str], approved: str, text: str) -> None:
         Path(approved).write_text(text)
         assert operations.main(["--preview", files["--preview"], "--approved", approved]) == 2

@@ -8,8 +8,7 @@ from typing import Any
 import pulumi_kubernetes as k8s
 import pytest
 
-from preview.gate import QUEUE
-from preview.observed import NAMESPACE, RELEASE
+import tokens
 from preview.read import read_preview
 from preview.steps import Preview
 from preview.usage import Usage, usage_of
@@ -201,7 +200,7 @@ class TestHost:
         old, new = World("prod", settings), World("prod", settings)
         for world, version in ((old, "v0.14.7"), (new, "v0.16.8")):
             parent = world.add("KaiScheduler", "host-scheduler", {"team": None, "version": version})
-            world.add(RELEASE, "host-scheduler-release", {"version": version}, parent, trigger=version)
+            world.add(tokens.RELEASE, "host-scheduler-release", {"version": version}, parent, trigger=version)
         impact = only(impacts(settings, settings, read_preview(json.dumps(diff(old, new)))))
         assert (impact.team, impact.gravity) == ("batch", Gravity.AWAY)
         assert "the host's shared scheduler is replaced" in impact.text
@@ -230,5 +229,5 @@ class TestOwners:
 def test_the_type_tokens_are_the_providers_own() -> None:
     release: Any = k8s.helm.v3.Release
     namespace: Any = k8s.core.v1.Namespace
-    assert (release.pulumi_type, namespace.pulumi_type) == (RELEASE, NAMESPACE)
-    assert QUEUE == "kubernetes:scheduling.run.ai/v2:Queue"
+    assert (release.pulumi_type, namespace.pulumi_type) == (tokens.RELEASE, tokens.NAMESPACE)
+    assert tokens.QUEUE == "kubernetes:scheduling.run.ai/v2:Queue"

@@ -9,7 +9,8 @@ import pytest
 
 from preview.read import read_preview
 from preview.usage import usage_of
-from report.plan import Line, Tone, plan
+from report.lines import Line, Tone
+from report.plan import plan
 from report.redact import Redactor
 from settings.models import Platform
 from tests.report.world import World, diff, digest, platform, team
@@ -123,3 +124,23 @@ def test_a_team_that_keeps_snapshots_hears_that_one_is_taken_first() -> None:
     assert said[said.index("team ml") + 1] == first
     quiet = texts(lines(platform(was), platform({**SAME, "ml": ml("v0.16.8")})))
     assert first not in quiet
+
+
+class Unasked(Redactor):
+    """Says when somebody looks for secrets in values."""
+
+    asked = 0
+
+    def value(self, value: Any, *, key: str = "", above: str = "", resource_type: str = "") -> Any:
+        self.asked += 1
+        return super().value(value, key=key, above=above, resource_type=resource_type)
+
+
+@pytest.mark.parametrize("warned", [False, True])
+def test_values_are_looked_into_where_something_is_to_be_written_and_only_there(warned: bool) -> None:
+    raw = digest(platform(SAME), platform(SAME))
+    if warned:  # it may quote what only its place among the values makes a secret
+        raw["diagnostics"] = [{"severity": "warning", "message": "team ml: hunter2x"}]
+    redactor = Unasked()
+    assert texts(plan(read_preview(json.dumps(raw)), platform(SAME), redactor)) == ["no changes"]
+    assert bool(redactor.asked) is warned

@@ -271,7 +271,7 @@ class TestForReal:
         try:
             assert {"slurmctld", "slurmd", "slurm-client", "munge"} & packages() == set()
             assert Path("/etc/slurm/site-notes").read_text() == "ours\n"
-            assert not Path("/etc/slurm/slurm.conf").exists()
+            assert [path.name for path in Path("/etc/slurm").iterdir()] == ["site-notes"]
             assert not Path("/var/lib/gpu-tenancy/slurm").exists()
             assert sh("pgrep -cx 'slurmd|slurmctld|munged' || true").strip() == "0"
         finally:

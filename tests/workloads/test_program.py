@@ -47,6 +47,7 @@ def real(**workloads: object) -> dict[str, Any]:
     return {
         "host": {"provider": "existing", "address": "10.0.0.5"},
         "gpu": {"stack": "devicePlugin"},
+        "check": {"host": False},
         "pools": {"gpu": {"nodes": ["gpu-0"], "gpusPerNode": 2, "gpuMemoryMib": 81559, "taint": True}},
         "teams": {
             "ml": {
@@ -54,6 +55,7 @@ def real(**workloads: object) -> dict[str, Any]:
                 "scheduler": {"mode": "virtual", "version": "v0.16.8", "gpuSharing": True},
                 "resources": {"gpus": 2, "cpu": 16, "memory": "64Gi"},
                 "queues": {"serving": {"gpu": 2}, "notebooks": {"gpu": {"quota": 0, "limit": 1}}},
+                "check": {"enabled": False},
                 "workloads": copy.deepcopy(workloads),
             }
         },

@@ -7,11 +7,16 @@ from typing import Any
 
 import pytest
 
+import tokens
 from capacity import millicores
-from policies import names as tokens
+from components.team.tenant import resolve
+from components.workloads.pods import placement
+from components.workloads.slurm import workers
 from policies.inventory import PolicyResource
 from releases import slinky
 from settings.load import parse_platform
+from settings.workloads import SlurmWorkload
+from tests.components.specs import made
 from tests.conftest import Declare
 from tests.policies import world
 from tests.policies.judged import changed, messages
@@ -26,6 +31,7 @@ def raw(workload: dict[str, Any] | None = None, **team: object) -> dict[str, Any
     return {
         "host": {"provider": "existing", "address": "10.0.0.5"},
         "gpu": {"stack": "devicePlugin"},
+        "check": {"host": False},
         "pools": {"gpu": {"nodes": ["n1", "n2"], "gpusPerNode": 4, "gpuMemoryMib": 81559, "taint": True}},
         "teams": {
             "hpc": {
@@ -34,6 +40,7 @@ def raw(workload: dict[str, Any] | None = None, **team: object) -> dict[str, Any
                 "scheduler": {"mode": "virtual", "version": "v0.16.8"},
                 "resources": {"gpus": 8, "cpu": 17, "memory": "66Gi", "storage": "20Gi", "pods": 20},
                 "queues": {"batch": {"gpu": 8}},
+                "check": {"enabled": False},
                 "workloads": {"slurm": {**SLURM, **(workload or {})}},
                 **team,
             }
@@ -44,6 +51,62 @@ def raw(workload: dict[str, Any] | None = None, **team: object) -> dict[str, Any
 def values(declare: Declare, data: dict[str, Any], name: str) -> dict[str, Any]:
     found: dict[str, Any] = declare(data).one(RELEASE, name).inputs["values"]
     return found
+
+
+def test_both_releases_are_whole_and_its_facts_say_what_it_takes(declare: Declare) -> None:
+    artifacts = {
+        "imageRegistry": "mirror.example.com",
+        "imagePullPolicy": "IfNotPresent",
+        "charts": {"slurm": "https://charts.example.com/slurm"},
+    }
+    recorder = declare({**raw(), "artifacts": artifacts})
+    found = made(recorder, "hpc-workloads-slurm")
+    release = slinky.SLINKY[slinky.DEFAULT_SLINKY]
+    platform = parse_platform(raw(), "here")
+    place, workload = placement(resolve(platform)["hpc"], platform), platform.teams["hpc"].workloads["slurm"]
+    assert isinstance(workload, SlurmWorkload)
+    alike = {
+        "namespace": "workloads",
+        "version": slinky.DEFAULT_SLINKY,
+        "atomic": True,
+        "cleanupOnFail": True,
+        "maxHistory": 5,
+        "timeout": 600,
+    }
+    assert found["operator"].spec == {
+        **alike,
+        "name": "slurm-operator",
+        "chart": "oci://ghcr.io/slinkyproject/charts/slurm-operator",
+        "values": slinky.slinky_operator_values(
+            release, namespace="workloads", image_registry="mirror.example.com", pull_policy="IfNotPresent"
+        ),
+    }
+    assert found["cluster"].spec == {
+        **alike,
+        "name": "slurm",
+        "chart": "slurm",
+        "repositoryOpts": {"repo": "https://charts.example.com/slurm"},
+        "values": slinky.slinky_values(
+            release,
+            workers(workload, place),
+            partition="batch",
+            storage="4Gi",
+            image_registry="mirror.example.com",
+            pull_policy="IfNotPresent",
+        ),
+    }
+    for each in found.values():
+        assert (each.provider, each.goes_with) == ("hpc-virtual-cluster-inner", "hpc-virtual-cluster-vcluster")
+    assert "hpc-workloads-namespace" in found["operator"].needs
+    component = recorder.one("gpu-tenancy:index:SlinkyCluster", "hpc-workloads-slurm")
+    assert component.inputs == {
+        "team": "hpc",
+        "gpus": 4,
+        "replicas": 2,
+        "queue": "batch",
+        "partition": "batch",
+        "version": slinky.DEFAULT_SLINKY,
+    }
 
 
 def test_its_workers_go_through_the_team_s_queue_and_hold_whole_nodes(declare: Declare) -> None:

@@ -7,6 +7,8 @@
 BIN=$ROOT/usr/local/bin/k3s
 CONTAINERD=$ROOT/var/lib/rancher/k3s/agent/etc/containerd/config.toml
 CONFIG=$ROOT/etc/rancher/k3s/config.yaml
+KUBELET=$ROOT/var/lib/kubelet
+IMAGES=$ROOT/var/lib/rancher/k3s/agent/images
 
 have_version() { "${1:-$BIN}" --version 2>/dev/null | awk 'NR == 1 {print $3}'; }
 
@@ -18,6 +20,7 @@ check_host() {
     need_disk "$ROOT/var" "$MIN_DISK_GIB"
     need_gpus "$K3S_GPUS"
     local file
+    has_systemd || refuse "there is no systemd on this host, and it is what starts k3s; use a host with systemd"
     for file in "$K3S_BINARY" "$K3S_IMAGES" "$K3S_SCRIPT"; do
         [ -z "$file" ] || [ -r "$file" ] || refuse "$file can't be read on this host; correct host.k3s.files"
     done
@@ -26,6 +29,10 @@ check_host() {
     fi
     if [ ! -e "$BIN" ] && [ -d "$ROOT/var/lib/rancher/k3s" ] && ! marked installing; then
         refuse "$ROOT/var/lib/rancher/k3s is left from an earlier install; remove it first (k3s-uninstall.sh)"
+    fi
+    # the kubelet of k3s uses it, and k3s' uninstaller removes it
+    if [ ! -e "$BIN" ] && ! ours && [ -n "$(ls -A "$KUBELET" 2>/dev/null)" ]; then
+        refuse "$KUBELET is of another Kubernetes on this host, and k3s would share it and take it away; remove that Kubernetes first, or move the folder away"
     fi
     if [ ! -e "$BIN" ]; then
         need_free_port 6443 10250
@@ -57,9 +64,27 @@ write_config() {
     left "$CONFIG"
 }
 
+# k3s takes archives of images from there at its start, and each new one while it runs
+copy_images() {
+    [ -n "$K3S_IMAGES" ] || return 0
+    local target
+    target=$IMAGES/$(basename "$K3S_IMAGES")
+    cmp -s "$K3S_IMAGES" "$target" && return 0
+    install -D -m 0644 "$K3S_IMAGES" "$target.new"
+    mv -f -- "$target.new" "$target"
+}
+
+# FILE: k3s' own script. It keeps each variable K3S_* for the service, where ours are no settings of k3s. It starts k3s only
+# where it sees a change, and none after a kill before the start, or where the binary is new already.
+run_own_script() (
+    unset "${!K3S_@}"
+    INSTALL_K3S_EXEC=server INSTALL_K3S_FORCE_RESTART=true sh "$1"
+)
+
 install_k3s() {
     [ ! -e "$BIN" ] || ours || return 0
-    if [ -e "$BIN" ] && [ "$(have_version)" = "$K3S_VERSION" ]; then
+    if [ -e "$BIN" ] && marked installed && [ "$(have_version)" = "$K3S_VERSION" ]; then
+        copy_images
         write_config
         # k3s reads its file when it starts
         if marked restart; then
@@ -71,6 +96,7 @@ install_k3s() {
     fi
     local have
     if [ -n "$K3S_BINARY" ]; then
+        mark binary
         install -D -m 0755 "$K3S_BINARY" "$BIN.new"
         have=$(have_version "$BIN.new") || true
         if [ "$have" != "$K3S_VERSION" ]; then
@@ -78,19 +104,20 @@ install_k3s() {
             refuse "$K3S_BINARY is ${have:-no program of this host}, the stack file says $K3S_VERSION; make them equal"
         fi
     fi
+    ours || [ -e "$ROOT/var/log/pods" ] || mark pod-logs
     mark installing
+    # from here to its end k3s' own script has work to do, in a next run, too
+    rm -f -- "$STATE/installed"
     write_config
     if [ -n "$K3S_BINARY" ]; then
         mv -f -- "$BIN.new" "$BIN"
-        if [ -n "$K3S_IMAGES" ]; then
-            install -D -m 0644 "$K3S_IMAGES" "$ROOT/var/lib/rancher/k3s/agent/images/$(basename "$K3S_IMAGES")"
-        fi
+        copy_images
         say "installing k3s $K3S_VERSION from local files"
-        INSTALL_K3S_SKIP_DOWNLOAD=true INSTALL_K3S_EXEC=server sh "$K3S_SCRIPT" || refuse "k3s' own script failed; see its own words"
+        INSTALL_K3S_SKIP_DOWNLOAD=true run_own_script "$K3S_SCRIPT" || refuse "k3s' own script failed; see its own words"
     else
         say "installing k3s $K3S_VERSION (downloads)"
         curl -fsSL --max-time 60 https://get.k3s.io -o "$STATE/install.sh" || refuse "k3s' own script can't be downloaded; write host.k3s.files for a host without internet"
-        INSTALL_K3S_VERSION=$K3S_VERSION INSTALL_K3S_EXEC=server sh "$STATE/install.sh" || refuse "k3s' own script failed; see its own words"
+        INSTALL_K3S_VERSION=$K3S_VERSION run_own_script "$STATE/install.sh" || refuse "k3s' own script failed; see its own words"
     fi
     rm -f -- "$STATE/restart"
     mark installed
@@ -121,7 +148,6 @@ see_toolkit() {
 check_host
 lock
 install_k3s
-marked installing && mark installed
 wait_ready
 see_toolkit
 say "ready: $("$BIN" kubectl get nodes --no-headers | head -n 1)"

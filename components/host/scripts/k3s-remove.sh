@@ -1,24 +1,54 @@
 # shellcheck shell=bash
 # Removes the k3s that k3s-install.sh installed; an adopted one stays. Safe to run twice.
 
+BIN=$ROOT/usr/local/bin
 CONFIG=$ROOT/etc/rancher/k3s/config.yaml
 
-if [ ! -d "$STATE" ] || of_another_stack; then
-    say "nothing of ours on this host"
-    exit 0
-fi
-need_root
-lock
+# k3s' own uninstaller removes the whole folder of its settings, and every link of these names beside k3s
+put_theirs_aside() {
+    [ ! -d "$STATE/theirs" ] || return 0
+    rm -rf -- "$STATE/theirs.new"
+    install -d "$STATE/theirs.new/bin" "$STATE/theirs.new/k3s"
+    local name
+    for name in kubectl crictl ctr; do
+        if [ -L "$BIN/$name" ] && [ "$(readlink "$BIN/$name")" != k3s ]; then cp -a -- "$BIN/$name" "$STATE/theirs.new/bin/"; fi
+    done
+    [ ! -d "$(dirname "$CONFIG")" ] || cp -a -- "$(dirname "$CONFIG")/." "$STATE/theirs.new/k3s/"
+    rm -f -- "$STATE/theirs.new/k3s/config.yaml" "$STATE/theirs.new/k3s/k3s.yaml"
+    mv -- "$STATE/theirs.new" "$STATE/theirs"
+}
+bring_theirs_back() {
+    cp -a -- "$STATE/theirs/bin/." "$BIN/"
+    [ -z "$(ls -A "$STATE/theirs/k3s")" ] || { install -d "$(dirname "$CONFIG")" && cp -a -- "$STATE/theirs/k3s/." "$(dirname "$CONFIG")/"; }
+}
+
+begin_removal
 need_as_left "$CONFIG"
 if marked installed || marked installing; then
-    if [ -x "$ROOT/usr/local/bin/k3s-uninstall.sh" ]; then
+    for unit in "$ROOT"/etc/systemd/system/k3s?*.service; do
+        case $unit in
+        */k3s.service | *'?*.service') ;;
+        *) refuse "$unit stands on the same k3s, and k3s' uninstaller would stop it; remove that first" ;;
+        esac
+    done
+    put_theirs_aside
+    if [ -x "$BIN/k3s-uninstall.sh" ]; then
         say "removing k3s"
-        "$ROOT/usr/local/bin/k3s-uninstall.sh" || refuse "k3s-uninstall.sh failed; see its own words"
+        "$BIN/k3s-uninstall.sh" || refuse "k3s-uninstall.sh failed; see its own words"
     fi
     # stopped before k3s' own script had written its uninstaller
-    rm -f -- "$ROOT/usr/local/bin/k3s"
-    rm -rf -- "$ROOT/var/lib/rancher/k3s"
+    for name in kubectl crictl ctr; do
+        if [ "$(readlink "$BIN/$name" || true)" = k3s ]; then rm -f -- "$BIN/$name"; fi
+    done
+    rm -f -- "$BIN/k3s" "$BIN/k3s-killall.sh"
+    # what k3s' uninstaller leaves
+    rm -rf -- "$ROOT/var/lib/rancher/k3s" "$ROOT/etc/rancher/node"
+    if marked pod-logs; then rm -rf -- "$ROOT/var/log/pods" "$ROOT/var/log/containers"; fi
+    rmdir "$ROOT/var/lib/rancher" 2>/dev/null || true
     put_back "$CONFIG"
+    bring_theirs_back
 fi
+# stopped while its version was asked for
+if marked binary; then rm -f -- "$BIN/k3s.new"; fi
 forget
 say "removed"

@@ -10,7 +10,8 @@ TOOLKIT_CONFIG=$ROOT/etc/nvidia-container-runtime/config.toml
 DEVICES=/var/run/nvidia-container-devices
 TOOLKIT_FILES="/usr/bin/nvidia-ctk /usr/bin/nvidia-cdi-hook /usr/bin/nvidia-container-runtime /usr/bin/nvidia-container-runtime.cdi"
 
-cluster_exists() { kind get clusters 2>/dev/null | found -x -- "$KIND_NAME"; }
+# kind lists a cluster from its first container on: one whose making was cut off is none yet
+cluster_exists() { ! marked "making-$KIND_NAME" && kind get clusters 2>/dev/null | found -x -- "$KIND_NAME"; }
 # what kind gives a cluster when it makes it, and never changes
 never_changes() { printf 'image %s, workers %s, gpus %s\n' "$KIND_IMAGE" "$KIND_WORKERS" "$KIND_GPU_NODES"; }
 docker_default_runtime() { docker info --format '{{.DefaultRuntime}}' 2>/dev/null; }
@@ -36,8 +37,9 @@ check_host() {
         need_published_ports
     else
         need_own_address "$KIND_ADDRESS"
+        # what was cut off may hold them itself
         # shellcheck disable=SC2086
-        need_free_port $KIND_PORTS
+        marked "making-$KIND_NAME" || need_free_port $KIND_PORTS
     fi
     [ "$KIND_GPU_NODES" != none ] || return 0
     need_gpus "$KIND_GPUS"
@@ -48,10 +50,11 @@ check_host() {
     needs_changed_docker || return 0
     if [ "$KIND_CHANGE_DOCKER" != true ]; then
         [ "$(docker_default_runtime)" != nvidia ] || refuse "accept-nvidia-visible-devices-as-volume-mounts is not true in $TOOLKIT_CONFIG; write host.kind.changeDocker: true, or set it"
-        refuse "Docker's default runtime is $(docker_default_runtime), and kind's nodes get GPUs by nvidia alone; write host.kind.changeDocker: true (restarts Docker with all its containers; destroy reverts it)"
+        refuse "Docker's default runtime is $(docker_default_runtime), and kind's nodes get GPUs by nvidia alone; write host.kind.changeDocker: true (restarts Docker with all its containers, destroy reverts it)"
     fi
     need_root
-    command -v systemctl >/dev/null || refuse "there is no systemctl on this host to restart Docker with; make nvidia its default runtime yourself"
+    # a snap, a rootless Docker, a host without systemd: found out after the files are changed, nothing brings it back
+    systemctl is-active --quiet docker 2>/dev/null || refuse "docker is no service that systemd runs on this host, so it can't be restarted from here; make nvidia its default runtime yourself"
     local said
     said=$(configure_docker --dry-run 2>&1) || refuse "nvidia-ctk can't change $DAEMON ($(tail -n 1 <<<"$said")); correct that file"
 }
@@ -106,17 +109,34 @@ node_config() {
 
 make_cluster() {
     cluster_exists && return 0
+    local forgotten=("$STATE/made-$KIND_NAME" "$STATE/making-$KIND_NAME")
     rm -f -- "$STATE"/loaded-*
+    if marked "making-$KIND_NAME"; then
+        wait_for_docker
+        # also what comes later than that is ours
+        forgotten=()
+    fi
+    mark "making-$KIND_NAME"
     never_changes >"$STATE/new-$KIND_NAME"
     mv -f -- "$STATE/new-$KIND_NAME" "$STATE/made-$KIND_NAME"
     say "creating kind cluster $KIND_NAME"
     # a run that was killed inside kind leaves containers without a cluster
     kind delete cluster --name "$KIND_NAME" >/dev/null 2>&1 || true
-    if ! node_config | kind create cluster --name "$KIND_NAME" --config - --wait 300s; then
+    # kind makes one network for all its clusters, and never takes it away
+    docker network inspect kind >/dev/null 2>&1 || mark network-made
+    # without a file of its own kind makes the new cluster the current one of whoever runs this
+    if ! node_config | kind create cluster --name "$KIND_NAME" --config - --kubeconfig "$STATE/kubeconfig"; then
         # what comes under this name later is somebody else's
-        kind delete cluster --name "$KIND_NAME" >/dev/null 2>&1 && rm -f -- "$STATE/made-$KIND_NAME"
+        kind delete cluster --name "$KIND_NAME" >/dev/null 2>&1 && rm -f -- "${forgotten[@]}"
         refuse "kind could not make the cluster; see its own words"
     fi
+    rm -f -- "$STATE/kubeconfig" "$STATE/making-$KIND_NAME"
+}
+
+# kind's own --wait looks at the control plane alone, and a time-out of it is no failure
+wait_for_nodes() {
+    docker exec "$KIND_NAME-control-plane" kubectl --kubeconfig=/etc/kubernetes/admin.conf wait --for=condition=Ready node --all --timeout=300s ||
+        refuse "the nodes did not become Ready, within 300 s; see docker exec $KIND_NAME-control-plane kubectl --kubeconfig=/etc/kubernetes/admin.conf describe nodes, then run this again, or destroy"
 }
 
 # kind publishes a port when it makes the cluster, and never later
@@ -143,7 +163,7 @@ prepare_gpu_nodes() {
         docker exec "$node" test -e /etc/gpu-tenancy-ready && continue
         if [ "$KIND_TOOLKIT" = copy ]; then
             for file in $TOOLKIT_FILES; do
-                [ -e "$ROOT$file" ] && docker cp -q "$ROOT$file" "$node:$file"
+                [ -e "$ROOT$file" ] && docker cp -L "$ROOT$file" "$node:$file"
             done
         fi
         docker exec "$node" which nvidia-ctk >/dev/null || refuse "node $node has no nvidia-ctk; write toolkit: copy, or bake it into image"
@@ -170,5 +190,6 @@ lock
 change_docker
 make_cluster
 prepare_gpu_nodes
+wait_for_nodes
 load_images
 say "ready: $(kind get nodes --name "$KIND_NAME" | wc -l) nodes"

@@ -4,11 +4,7 @@
 DAEMON=$ROOT/etc/docker/daemon.json
 TOOLKIT_CONFIG=$ROOT/etc/nvidia-container-runtime/config.toml
 
-if [ ! -d "$STATE" ] || of_another_stack; then
-    say "nothing of ours on this host"
-    exit 0
-fi
-lock
+begin_removal
 if marked docker-changed; then
     need_root
     need_as_left "$DAEMON"
@@ -17,10 +13,13 @@ fi
 for made in "$STATE"/made-*; do
     [ -e "$made" ] || continue
     name=${made##*/made-}
+    if marked "making-$name"; then wait_for_docker; fi
     say "deleting kind cluster $name"
     kind delete cluster --name "$name" || refuse "the cluster $name can't be deleted; see kind get nodes --name $name"
     rm -f -- "$made"
 done
+# where somebody else's cluster is in it, it stays
+if marked network-made; then docker network rm kind >/dev/null 2>&1 || true; fi
 if marked docker-changed; then
     put_back "$DAEMON"
     put_back "$TOOLKIT_CONFIG"

@@ -18,6 +18,11 @@ check_host() {
     need_disk "$ROOT/var" "$MIN_DISK_GIB"
     need_gpus "$MICROK8S_GPUS"
     command -v snap >/dev/null || refuse "there is no snap on this host; install snapd (apt-get install snapd)"
+    # sudo and a session over ssh have a PATH of their own, and its kubeconfig is asked for the same way
+    case :$PATH: in
+    *:/snap/bin:* | *:/var/lib/snapd/snap/bin:*) ;;
+    *) refuse "/snap/bin is not in the PATH that commands get on this host ($PATH), and microk8s is there; add it (over ssh PATH in /etc/environment, with sudo secure_path in /etc/sudoers)" ;;
+    esac
     read_snaps
     if [ "$MICROK8S_NVIDIA_ADDON" = true ] && [ "$(uname -m)" != x86_64 ]; then
         refuse "the nvidia addon is for x86_64, this host is $(uname -m); write nvidiaAddon: false and gpu.stack: gpuOperator"

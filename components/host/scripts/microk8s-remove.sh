@@ -6,12 +6,7 @@
 OPERATOR_CRDS="clusterpolicies.nvidia.com nvidiadrivers.nvidia.com gpuclusters.nvidia.com
 computedomains.resource.nvidia.com computedomaincliques.resource.nvidia.com"
 
-if [ ! -d "$STATE" ] || of_another_stack; then
-    say "nothing of ours on this host"
-    exit 0
-fi
-need_root
-lock
+begin_removal
 
 # asked once: what snapd does not say must not pass for a snap that is not there
 read_snaps() { SNAPS=$(snap list) || refuse "snapd does not answer; start it (systemctl start snapd)"; }

@@ -1,4 +1,4 @@
-"""Names that the rules match on, besides those in `names`: resource tokens, Kubernetes' and KAI's own.
+"""Resource tokens, and names of Kubernetes and KAI that several rooms know. Pure: no Pulumi import.
 
 Every token is checked by a test against the SDK or against what the program registers, so a typing mistake here fails
 the build instead of making a rule match nothing.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import names
+
 OURS: Final = "gpu-tenancy:index:"
 """How the token of each component of ours begins."""
 PROJECT: Final = "gpu-tenancy"
@@ -15,7 +17,14 @@ PROJECT: Final = "gpu-tenancy"
 KUBERNETES: Final = "kubernetes:"
 """How the token of each object of Kubernetes begins; a rule of this type is about all of them."""
 
+STACK: Final = "pulumi:pulumi:Stack"
+"""What every stack has, an empty one, too."""
+
+HOST_CLUSTER: Final = f"{OURS}HostCluster"
+INSTALLED_HOST: Final = f"{OURS}InstalledHost"
+SLURM_CLUSTER: Final = f"{OURS}SlurmCluster"
 TEAM: Final = f"{OURS}Team"
+TEAM_WORKLOADS: Final = f"{OURS}Workloads"
 NODE_POOL: Final = f"{OURS}NodePool"
 GPU_SOFTWARE: Final = f"{OURS}GpuSoftware"
 VIRTUAL_CLUSTER: Final = f"{OURS}VirtualCluster"
@@ -33,8 +42,8 @@ NAMESPACE: Final = "kubernetes:core/v1:Namespace"
 NETWORK_POLICY: Final = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 NODE_PATCH: Final = "kubernetes:core/v1:NodePatch"
 PRIORITY_CLASS: Final = "kubernetes:scheduling.k8s.io/v1:PriorityClass"
-QUEUE: Final = "kubernetes:scheduling.run.ai/v2:Queue"
-TOPOLOGY: Final = "kubernetes:kai.scheduler/v1alpha1:Topology"
+QUEUE: Final = f"kubernetes:{names.QUEUE_API_VERSION}:Queue"
+TOPOLOGY: Final = f"kubernetes:{names.TOPOLOGY_API_VERSION}:Topology"
 VOLUME_CLAIM: Final = "kubernetes:core/v1:PersistentVolumeClaim"
 RELEASE: Final = "kubernetes:helm.sh/v3:Release"
 RESOURCE_QUOTA: Final = "kubernetes:core/v1:ResourceQuota"
@@ -73,15 +82,9 @@ WORKLOADS: Final = (
 """Everything of Kubernetes' own that makes pods."""
 
 POD_SECURITY_LABEL: Final = "pod-security.kubernetes.io/enforce"
-HOST_NAME_LABEL: Final = "kubernetes.io/hostname"
 AGGREGATION_LABEL: Final = "rbac.authorization.k8s.io/aggregate-to-"
 """A ClusterRole with such a label adds its rights to another one (`admin`, `edit`, `view`)."""
 
-FRACTION_ANNOTATION: Final = "gpu-fraction"
-FRACTION_DEVICES_ANNOTATION: Final = "gpu-fraction-num-devices"
-"""Of how many GPUs the pod gets that fraction; KAI takes one where it is absent."""
-GPU_MEMORY_ANNOTATION: Final = "gpu-memory"
-"""In MiB (KAI docs/gpu-sharing)."""
 KAI_PRIORITY_CLASSES: Final = ("train", "build-preemptible", "build", "inference")
 """What KAI's chart makes (all releases); values 50 to 125."""
 

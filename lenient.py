@@ -1,17 +1,19 @@
-"""Reading JSON that anybody may have written: what is not there, or is something else, is empty. Pure."""
+"""Readers of JSON that anybody may have written: what is not there, or is something else, is empty. Pure.
+
+Owns: mappings, lists, texts and times in any JSON, and what every object of Kubernetes has.
+Leaves to others: quantities (`capacity`), and readers that must not take a fault for nothing: those of stack files
+(`settings`), of a resource's inputs (`preview/values.py`) and of a rule's (`policies/plain.py`).
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
-from math import isfinite
 from typing import TypeAlias
 
-from capacity import amount_of
-
 Json: TypeAlias = Mapping[str, object]
+"""An object of JSON of which each field is narrowed as it is read."""
 
 
 def parsed(said: object) -> Json:
@@ -23,39 +25,35 @@ def parsed(said: object) -> Json:
     return found if isinstance(found, Mapping) else {}
 
 
-def table(thing: object, *path: str) -> Json:
-    """The mapping at a path; empty where there is none."""
+def at(thing: object, *path: str) -> object:
+    """What lies at a path, whatever it is; None where there is nothing."""
     for step in path:
         thing = thing.get(step) if isinstance(thing, Mapping) else None
-    return thing if isinstance(thing, Mapping) else {}
+    return thing
 
 
-def rows(thing: object, *path: str) -> Sequence[Json]:
+def table(thing: object, *path: str) -> Json:
+    """The mapping at a path; empty where there is none."""
+    found = at(thing, *path)
+    return found if isinstance(found, Mapping) else {}
+
+
+def rows(thing: object, *path: str) -> list[Json]:
     """The mappings in the list at a path."""
-    *above, last = path
-    found = table(thing, *above).get(last)
+    found = at(thing, *path)
     return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
+
+
+def texts(thing: object, *path: str) -> list[str]:
+    """The texts in the list at a path."""
+    found = at(thing, *path)
+    return [item for item in found if isinstance(item, str)] if isinstance(found, list) else []
 
 
 def text(thing: object, *path: str) -> str:
     """The text at a path; empty where there is none. A number is told as it is."""
-    *above, last = path
-    found = table(thing, *above).get(last)
+    found = at(thing, *path)
     return str(found) if isinstance(found, (str, int, float)) and not isinstance(found, bool) else ""
-
-
-def number(value: object) -> float:
-    """A quantity as a number: `500m` is 0.5; 0 where it is none, or larger than a number can be."""
-    return finite(amount_of(value) or Decimal(0))
-
-
-def finite(value: Decimal) -> float:
-    """A number as a float; 0 where it is larger than one can be."""
-    try:
-        found = float(value)
-    except ArithmeticError:
-        return 0.0
-    return found if isfinite(found) else 0.0
 
 
 def moment(thing: object, *path: str) -> datetime | None:
@@ -65,6 +63,16 @@ def moment(thing: object, *path: str) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def named(thing: object) -> bool:
+    """Whether something is an object of Kubernetes: it has metadata with a name."""
+    return isinstance(table(thing, "metadata").get("name"), str)
+
+
+def items(answer: object) -> list[Json]:
+    """The objects in a list of an API server: what has a name. Anything else that stands there is passed over."""
+    return [one for one in rows(answer, "items") if named(one)]
 
 
 def name(thing: object) -> str:

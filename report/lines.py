@@ -1,0 +1,25 @@
+"""A line of text and how a terminal shows it: known without all that a report is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Tone(StrEnum):
+    """How a terminal shows a line."""
+
+    PLAIN = "plain"
+    HEAD = "head"
+    QUIET = "quiet"
+    GOOD = "good"
+    CHANGED = "changed"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of text."""
+
+    text: str
+    tone: Tone = Tone.PLAIN

@@ -1,0 +1,26 @@
+"""What all components share: how many lines of code a state keeps of each resource."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+
+import pytest
+
+from components.base import few_frames
+
+
+@pytest.mark.parametrize("before", [None, 5])
+def test_tracebacks_are_short_while_resources_are_declared_and_as_before_afterwards(
+    monkeypatch: pytest.MonkeyPatch, before: int | None
+) -> None:
+    monkeypatch.delattr(sys, "tracebacklimit", raising=False)
+    if before is not None:
+        monkeypatch.setattr(sys, "tracebacklimit", before, raising=False)
+    declaring: list[int | None] = []
+    with suppress(LookupError), few_frames():
+        declaring.append(sys.tracebacklimit)
+        raise LookupError
+    assert declaring == [12], "the SDK's six, and those from a resource to its team"
+    assert getattr(sys, "tracebacklimit", None) == before
+    assert hasattr(sys, "tracebacklimit") == (before is not None)

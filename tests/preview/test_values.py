@@ -1,0 +1,40 @@
+"""Numbers out of a preview: what nobody may take for one is refused, and never compared."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from pydantic import JsonValue
+
+from preview.values import UnreadableError, quantity
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        (4, "4"),
+        (0.5, "0.5"),
+        (0.0000001, "0.0000001"),
+        (-1, "-1"),
+        (-1.0, "-1"),
+        ("-1", "-1"),
+        ("512Gi", str(512 * 1024**3)),
+        ("1e3", "1000"),
+        (2**63 - 1, str(2**63 - 1)),
+    ],
+)
+def test_a_number_or_a_quantity_is_read(said: JsonValue, means: str) -> None:
+    assert quantity(said, "gpuLimit") == Decimal(means)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *(float("nan"), float("inf"), float("-inf"), 10**400, 2**63, "9" * 400, "999P999", "8Ei"),
+        *(-2, -0.5, "-2", "NaN", "Infinity", "1e400", True, None, [], {}, ""),
+    ],
+)
+def test_anything_else_is_refused(said: JsonValue) -> None:
+    with pytest.raises(UnreadableError, match=r"^gpuLimit must be a number or a quantity, got .*can't be judged$"):
+        quantity(said, "gpuLimit")
