@@ -75,7 +75,7 @@ class GpuSoftware(Component):
                 self.ready = live_hook(f"{name}-ready", args.kubeconfig, kube.wait_for_gpu_operator)
         if args.gpu.stack is GpuStack.DEVICE_PLUGIN and args.gpu.metrics is not None:
             self._metrics(args, args.gpu.metrics)
-        self.register_outputs({"version": version(args.gpu)})
+        self.register_outputs({})
 
     def _release(self, args: GpuSoftwareArgs) -> k8s.helm.v3.Release:
         stack, found = args.gpu.stack, version(args.gpu)

@@ -49,4 +49,4 @@ class HostCluster(Component):
         )
         system = k8s.core.v1.Namespace.get(f"{name}-uid", "kube-system", opts=self.child(provider=self.provider))
         self.uid = system.metadata.uid
-        self.register_outputs({"context": args.context, "uid": self.uid})
+        self.register_outputs({"uid": self.uid})

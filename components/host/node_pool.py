@@ -40,7 +40,7 @@ class NodePool(Component):
         self.facts = facts(name, args.pool)
         super().__init__(name, self.facts, opts)
         self.patches = {node: self._patch(name, node, args) for node in args.pool.nodes}
-        self.register_outputs({"gpusAllocatable": args.pool.gpus_allocatable})
+        self.register_outputs({})
 
     def patches_of(self, nodes: Iterable[str]) -> list[pulumi.Resource]:
         """What a tenant that sees these nodes stands on: none where they were found by a selector."""

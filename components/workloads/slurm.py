@@ -111,7 +111,7 @@ def workers(workload: SlurmWorkload, place: Placement) -> slinky.Workers:
     if place.runtime_class is not None:
         pod["runtimeClassName"] = place.runtime_class
     if place.node_selector:
-        pod["nodeSelector"] = dict[str, JSON](place.node_selector)
+        pod["nodeSelector"] = dict(place.node_selector)
     if place.tainted:
         pod["tolerations"] = [{"key": names.GPU, "operator": "Exists", "effect": "NoSchedule"}]
     queue = place.queue(workload.queue)

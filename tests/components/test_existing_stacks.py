@@ -109,7 +109,7 @@ def _made() -> dict[str, Any]:
             },
             "gpu": {
                 "stack": "gpuOperator",
-                "runtimeClass": {"name": "nvidia", "owner": "cluster"},
+                "runtimeClass": {"name": "gpus", "owner": "cluster"},
                 "metrics": {"serviceMonitor": True, "labels": {"release": "prometheus"}},
             },
             "artifacts": {"charts": charts, "imageRegistry": "mirror.example.com", "imagePullPolicy": "IfNotPresent"},
@@ -146,7 +146,12 @@ def _kind() -> dict[str, Any]:
                 "kind": {"gpus": "each", "workers": 2, "ports": [30080], "metricsServer": True},
                 "scheduler": {"version": "v0.16.8", "scaleAdjuster": True},
             },
-            "gpu": {"stack": "devicePlugin", "injection": "cdi-cri", "metrics": {"labels": {}}},
+            "gpu": {
+                "stack": "devicePlugin",
+                "runtimeClass": {"name": "gpus", "handler": "nvidia"},
+                "injection": "cdi-cri",
+                "metrics": {"labels": {}},
+            },
             "artifacts": {
                 "charts": {
                     "nvidia-device-plugin": "oci://mirror.example.com/charts/nvidia-device-plugin",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import yaml
+
 from tests.components.program import alone, lab
 from tests.components.specs import OURS, made, parsed
 from tests.conftest import Declare, kubeconfig
@@ -62,6 +64,8 @@ def test_a_divided_pools_nodes_say_whose_they_are_and_a_shared_gpu_how(declare: 
     shared = next(iter(made(declare(alone("dev", "ml")), "gpu").values())).spec["metadata"]["labels"]
     assert shared["nvidia.com/device-plugin.config"] == "gpu"
     assert "nvidia.com/mps.capable" not in shared
+    config = made(declare("dev"), "gpu-software")["nvidia-device-plugin"].spec["values"]["config"]["map"]["gpu"]
+    assert yaml.safe_load(config)["sharing"]["timeSlicing"]["resources"] == [{"name": "nvidia.com/gpu", "replicas": 4}]
 
 
 def test_a_team_stands_on_the_nodes_that_it_sees_and_on_no_others(declare: Declare) -> None:

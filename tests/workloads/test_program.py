@@ -324,3 +324,19 @@ def test_a_canary_has_none_of_its_teams_workloads(declare: Declare) -> None:
     platform["teams"]["ml"]["scheduler"]["canary"] = {"version": "v0.14.7", "gpus": 1}
     found = [r.name for r in declare(platform).of_type(DEPLOYMENT)]
     assert found == ["ml-workloads-chat-server"]
+
+
+def test_what_a_policy_may_read_of_a_workload_is_what_it_asks_for(declare: Declare) -> None:
+    asked = {"none": None, "whole": {"count": 1}, "part": {"fraction": 0.25}, "memory": {"memoryMib": 1024}}
+    apps = {name: {"kind": "app", **({"gpu": gpu, "queue": "serving"} if gpu else {})} for name, gpu in asked.items()}
+    recorder = declare(real(**apps, chat={**CHAT, "weights": "1G", "gpu": {"memoryMib": 4096}}))
+    read = {name: dict(recorder.one("gpu-tenancy:index:AppServer", f"ml-workloads-{name}").inputs) for name in asked}
+    alike = {"team": "ml", "image": read["none"]["image"], "replicas": 1}
+    assert read == {
+        "none": {**alike, "gpus": 0},
+        "whole": {**alike, "gpus": 1},
+        "part": {**alike, "gpus": 0, "fraction": 0.25},
+        "memory": {**alike, "gpus": 0, "gpuMemoryMib": 1024},
+    }
+    server = recorder.one("gpu-tenancy:index:InferenceServer", "ml-workloads-chat").inputs
+    assert (server["gpus"], server["gpuMemoryMib"], "fraction" in server) == (0, 4096, False)
