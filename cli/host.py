@@ -47,7 +47,8 @@ class Host:
 
     @property
     def reached(self) -> Target:
-        """The connection. Raises `CommandError` where the program makes the cluster, and nothing leads to it."""
+        """The connection. Raises `CommandError` without one: nothing leads there, or what the program made does not
+        answer."""
         return self.target_or(None)
 
     def find(self, *, must_reach: bool) -> None:
@@ -72,6 +73,8 @@ class Host:
             return self._target
         if own is not None:
             return Target(context=own.context_name, source="the stack's own", config=own)
+        if self._why_not is not None:
+            raise self._why_not
         stack = self._place.stack
         if self._place.platform.host.provider is HostProvider.LAB:
             raise CommandError(f"the lab of stack {stack} does not run.", f"`make up STACK={stack}` starts it")

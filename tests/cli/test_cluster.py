@@ -177,6 +177,24 @@ class TestAHostThatTheProgramMade:
             assert project.run(command) == 0
             assert "cluster not reachable (" in capsys.readouterr().err
 
+    def test_of_one_that_is_gone_a_command_that_needs_it_says_so(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        text = (project.root / "Pulumi.one.yaml").read_text()
+        project.write(text.replace("queues: {training", "vcluster: {snapshots: {}}\n        queues: {training"))
+        project.outputs({"hostKubeconfig": kubeconfig("http://127.0.0.1:1")})
+        assert project.run("snapshot", "--team", "ml") == 1
+        assert "error: the cluster is not reachable (" in capsys.readouterr().err
+
+    def test_an_engine_of_another_major_version_is_refused_before_there_is_a_stack(
+        self, project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (project.home / "stacks").unlink()
+        monkeypatch.setenv("STUB_VERSION", "v4.0.0")
+        assert project.run("up") == 1
+        assert "another major version" in capsys.readouterr().err
+        assert not project.did("up")
+
     def test_without_the_passphrase_it_is_not_asked(
         self, project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
