@@ -11,7 +11,9 @@ done
     printf '%s\037' "$@"
     printf '\035'
     export -p
-} >>"$STUB_HOME/calls"
+} >"$STUB_HOME/call.$$"
+cat "$STUB_HOME/call.$$" >>"$STUB_HOME/calls" # in one piece: two may be called at once
+rm "$STUB_HOME/call.$$"
 stacks=$STUB_HOME/stacks
 known=
 [ ! -e "$stacks" ] || while read -r name; do known="$known $name"; done <"$stacks"

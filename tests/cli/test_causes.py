@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cli.causes import KNOWN, UNKNOWN, explain, failure_of, step_of, team_of, without_noise
+from cli.causes import KNOWN, UNKNOWN, explain, failure_of, step_of, team_of
 
 TENANTS = ["ml", "ml-canary", "research"]
 
@@ -346,20 +346,15 @@ def test_an_unknown_error_is_shown_as_it_is_and_the_stack_s_own_echo_is_not() ->
 
 
 def test_the_same_cause_of_a_team_is_said_once() -> None:
-    words = said(RELEASE, "ml-a", "error: context deadline exceeded") + said(
-        RELEASE, "ml-b", "error: context deadline exceeded"
-    )
+    words = "".join(said(RELEASE, name, "error: context deadline exceeded") for name in ("ml-a", "ml-b"))
     assert len(explain(words, tenants=TENANTS, stack="one")) == 1
 
 
 @pytest.mark.parametrize(
     ("name", "team"),
     [
-        ("ml-scheduler", "ml"),
-        ("ml-canary-scheduler", "ml-canary"),
-        ("html-x", None),
-        ("host-provider", None),
-        ("team-ml", "ml"),
+        *(("ml-scheduler", "ml"), ("ml-canary-scheduler", "ml-canary"), ("team-ml", "ml")),
+        *(("html-x", None), ("host-provider", None)),
     ],
 )
 def test_the_team_is_the_longest_tenant_in_the_name(name: str, team: str | None) -> None:
@@ -369,19 +364,6 @@ def test_the_team_is_the_longest_tenant_in_the_name(name: str, team: str | None)
 def test_the_kai_release_and_the_vcluster_release_are_told_apart() -> None:
     assert step_of(RELEASE, "ml-scheduler-release") == "the KAI scheduler"
     assert step_of(RELEASE, "ml-virtual-cluster-vcluster") == "the virtual cluster"
-
-
-def test_the_interrupted_host_s_traceback_is_left_out_and_a_real_one_is_kept() -> None:
-    noise = "before\n  Traceback (most recent call last):\n    File x\n    KeyboardInterrupt\nafter"
-    assert without_noise(noise) == "before\nafter"
-    twice = (
-        "a\nTraceback (most recent call last):\n  x\nKeyboardInterrupt\n"
-        "During handling of the above exception, another exception occurred:\n"
-        "Traceback (most recent call last):\n  y\nKeyboardInterrupt\nb"
-    )
-    assert without_noise(twice) == "a\nb"
-    real = "a\nTraceback (most recent call last):\n  x\nValueError: broken\nb"
-    assert without_noise(real) == real
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.causes import without_noise
 from cli.progress import Progress, handed_on, lines, run_shown
 
 UP = """\
@@ -143,3 +144,16 @@ def test_an_interrupt_in_the_middle_of_a_line_reaches_the_engine(monkeypatch: py
     with handed_on(sent.append) as came:
         signal.raise_signal(signal.SIGTERM)
     assert (came, sent) == ([signal.SIGTERM], [signal.SIGINT])
+
+
+def test_the_interrupted_host_s_traceback_is_left_out_and_a_real_one_is_kept() -> None:
+    noise = "before\n  Traceback (most recent call last):\n    File x\n    KeyboardInterrupt\nafter"
+    assert without_noise(noise) == "before\nafter"
+    twice = (
+        "a\nTraceback (most recent call last):\n  x\nKeyboardInterrupt\n"
+        "During handling of the above exception, another exception occurred:\n"
+        "Traceback (most recent call last):\n  y\nKeyboardInterrupt\nb"
+    )
+    assert without_noise(twice) == "a\nb"
+    real = "a\nTraceback (most recent call last):\n  x\nValueError: broken\nb"
+    assert without_noise(real) == real

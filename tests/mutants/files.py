@@ -168,7 +168,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "capacity/fenced.py": ("tests/test_fenced.py",),
     "capacity/pods.py": ("tests/test_pods.py",),
     "policies/bundle.py": (f"{_POLICIES}/test_bundle.py",),
-    "policies/charts.py": (f"{_POLICIES}/test_charts.py",),
+    "policies/charts.py": (f"{_POLICIES}/test_charts.py", f"{_POLICIES}/test_supply.py"),
     **{
         f"policies/{data}.py": (f"{_POLICIES}/test_known.py", f"{_POLICIES}/test_objects.py")
         for data in ("kinds", "rights")
