@@ -159,6 +159,13 @@ class TestAHostThatTheProgramMade:
         assert "preflight, RuntimeClass nvidia: is declared as the cluster's, and the cluster has none" in said.err
         assert "not-a-real-token" not in said.out + said.err
 
+    def test_an_up_that_may_mend_it_shows_what_is_wrong_and_goes_on(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert project.run("up") == 0
+        assert project.did("up")
+        assert "RuntimeClass nvidia" in capsys.readouterr().err
+
     def test_its_nodes_are_seen(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
         assert project.run("status") == 0
         assert "no node is seen" not in capsys.readouterr().out
