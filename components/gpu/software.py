@@ -22,7 +22,7 @@ from components.gpu.runtime_class import runtime_class
 from components.owned_kinds import own_kinds
 from releases import injection
 from settings.artifacts import chart_for
-from settings.models import Artifacts, From, Gpu, GpuStack, HostProvider, Metrics, Owner, Pool
+from settings.models import Artifacts, From, Gpu, GpuStack, HostProvider, Metrics, OperatorParts, Owner, Pool
 
 NAMESPACES = {
     GpuStack.DEVICE_PLUGIN: names.DEVICE_PLUGIN_NAMESPACE,
@@ -191,6 +191,15 @@ class GpuSoftware(Component):
 def brings_driver(gpu: Gpu) -> bool:
     """Whether nodes without a driver get one from our GPU Operator."""
     return gpu.operator.driver is From.OPERATOR
+
+
+def checked_software(gpu: Gpu) -> dict[str, object]:
+    """What a check proves of the GPU software. `operator` is younger than the checks of stacks that do not say it: at
+    its default it runs none again."""
+    found = gpu.model_dump()
+    if gpu.operator == OperatorParts():
+        del found["operator"]
+    return found
 
 
 def monitor_labels(metrics: Metrics | None) -> dict[str, str] | None:

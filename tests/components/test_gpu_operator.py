@@ -8,7 +8,9 @@ import pulumi
 import pytest
 
 import kube
+from components.gpu.software import checked_software
 from kube import gpu_operator
+from settings.models import Gpu
 from tests.components.program import lab
 from tests.components.test_kube import serving
 from tests.conftest import Declare
@@ -123,6 +125,21 @@ def test_driver_and_toolkit_are_the_hosts_and_the_operators_where_nothing_is_sai
         {"enabled": False},
         {"enabled": True},
     )
+
+
+def test_checks_run_again_for_another_driver_and_not_for_a_default_that_is_said(declare: Declare) -> None:
+    def marks(name: str, **more: object) -> set[str]:
+        recorder = declare(lab("ml", checked=True, gpu={**OPERATOR, **more}), stack=name)
+        notes = (job.inputs["spec"]["template"]["metadata"].get("annotations", {}) for job in recorder.of_type(JOB))
+        return {note["gpu-tenancy/stamp"] for note in notes if "gpu-tenancy/stamp" in note}
+
+    silent = marks("silent")
+    assert len(silent) >= 2, "of the host's check and of the team's"
+    assert marks("said", operator={"driver": "host", "toolkit": "operator"}) == silent
+    for parts in ({"driver": "operator"}, {"toolkit": "host"}):
+        assert not marks("other", operator=parts) & silent
+    # as before there was the field
+    assert "operator" not in checked_software(Gpu.model_validate(OPERATOR))
 
 
 def test_a_driver_that_is_compiled_gets_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
