@@ -91,13 +91,14 @@ keep() {
     fi
 }
 
-# FILE is now as we want it: whoever changes it later is told before his change is lost
-left() { checksum "$1" >"$(kept_as "$1").after"; }
+# FILE is as we want it, or is going to be (TEXT, in a file): whoever changes it later is told before his change is lost.
+# What we left before stays in the list: a kill may come before the new text is in its place
+left() { checksum "${2:-$1}" >>"$(kept_as "$1").after"; }
 need_as_left() {
     local kept
     kept=$(kept_as "$1")
-    [ -e "$kept.after" ] && [ -e "$1" ] || return 0
-    [ "$(checksum "$1")" = "$(cat "$kept.after")" ] && return 0
+    [ -s "$kept.after" ] && [ -e "$1" ] || return 0
+    found -xF -- "$(checksum "$1")" <"$kept.after" && return 0
     [ -e "$kept" ] && [ "$(checksum "$1")" = "$(checksum "$kept")" ] && return 0
     refuse "$1 was changed after us, and putting it back would lose that; take what is ours out of it yourself and run rm $kept*, or, to lose the change, rm $kept.after; then run this again"
 }
@@ -116,6 +117,11 @@ put_back() {
         cp -a -- "$kept" "$1"
         if [ -L "$1" ]; then put_back "$(readlink -m -- "$1")"; fi
     fi
+}
+
+# what a removal put aside in FOLDER is in TARGET again; what is newer there stays
+bring_back() {
+    [ -z "$(ls -A "$1" 2>/dev/null)" ] || { install -d "$2" && cp -au -- "$1/." "$2/"; }
 }
 
 forget() {

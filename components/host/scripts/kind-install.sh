@@ -24,6 +24,12 @@ check_host() {
     need_own
     command -v docker >/dev/null || refuse "there is no docker on this host; install Docker Engine"
     docker info >/dev/null 2>&1 || refuse "docker does not answer; start it (systemctl start docker), or join the group docker"
+    local endpoint
+    endpoint=$(docker context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null || true)
+    case $endpoint in
+    "" | unix://* | tcp://127.0.0.1:* | tcp://localhost:*) ;;
+    *) refuse "docker speaks to $endpoint, and memory, ports and GPUs are looked at on this host; unset DOCKER_HOST and DOCKER_CONTEXT (docker context use default), and reach another host by connection.ssh" ;;
+    esac
     command -v kind >/dev/null || refuse "there is no kind on this host; install it (https://kind.sigs.k8s.io)"
     need_architecture x86_64 aarch64
     need_memory "$MIN_MEMORY_GIB"
@@ -53,8 +59,13 @@ check_host() {
         refuse "Docker's default runtime is $(docker_default_runtime), and kind's nodes get GPUs by nvidia alone; write host.kind.changeDocker: true (restarts Docker with all its containers, destroy reverts it)"
     fi
     need_root
+    need_as_left "$DAEMON"
+    need_as_left "$TOOLKIT_CONFIG"
     # a snap, a rootless Docker, a host without systemd: found out after the files are changed, nothing brings it back
-    systemctl is-active --quiet docker 2>/dev/null || refuse "docker is no service that systemd runs on this host, so it can't be restarted from here; make nvidia its default runtime yourself"
+    case $endpoint in
+    "" | unix:///var/run/docker.sock | unix:///run/docker.sock) systemctl is-active --quiet docker 2>/dev/null ;;
+    *) false ;;
+    esac || refuse "docker is no service that systemd runs on this host, so it can't be restarted from here; make nvidia its default runtime yourself"
     local said
     said=$(configure_docker --dry-run 2>&1) || refuse "nvidia-ctk can't change $DAEMON ($(tail -n 1 <<<"$said")); correct that file"
 }
@@ -154,7 +165,7 @@ need_same_nodes() {
     [ -z "$made" ] || [ "$made" = "$(never_changes)" ] || refuse "the cluster was made with $made, the stack file says $(never_changes), and kind can't change that; write it as it was, or destroy and up again"
 }
 
-gpu_nodes() { kind get nodes --name "$KIND_NAME" | grep -e '-worker' || true; }
+gpu_nodes() { kind get nodes --name "$KIND_NAME" | grep -E -- "^$KIND_NAME-worker[0-9]*$" || true; }
 
 prepare_gpu_nodes() {
     [ "$KIND_GPU_NODES" != none ] || return 0
@@ -176,12 +187,14 @@ prepare_gpu_nodes() {
 }
 
 load_images() {
-    local image
+    local image loaded
     for image in $KIND_IMAGES; do
+        # an image's name may be longer than a file's, and two may differ in / and _ alone
+        loaded=loaded-$(sha256sum <<<"$image" | cut -d ' ' -f 1)
         docker image inspect "$image" >/dev/null 2>&1 || docker pull -q "$image" || refuse "image $image can't be pulled; correct host.kind.images, or docker load it"
-        marked "loaded-$(tr / _ <<<"$image")" && continue
+        marked "$loaded" && continue
         kind load docker-image --name "$KIND_NAME" "$image"
-        mark "loaded-$(tr / _ <<<"$image")"
+        mark "$loaded"
     done
 }
 
