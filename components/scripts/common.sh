@@ -70,10 +70,17 @@ there() { [ -e "$1" ] || [ -L "$1" ]; }
 kept_as() { printf '%s/before/%s' "$STATE" "$(tr / _ <<<"$1")"; }
 checksum() { sha256sum <"$1"; }
 
+# only a file is kept and put back, and what a link leads to, in the end
+need_file() {
+    if [ -d "$1" ]; then refuse "$1 is a folder, and a file belongs there; move it away"; fi
+    if [ -L "$(readlink -m -- "$1")" ]; then refuse "$1 is a link that leads in a circle; remove it"; fi
+}
+
 # keep FILE as it was before us: its copy, or the word that it was not there, and which folders were not. Of a link also
 # what stands behind it. Only the first time.
 keep() {
     local kept folder
+    need_file "$1"
     kept=$(kept_as "$1")
     install -d -m 0700 "$STATE/before"
     if [ -L "$1" ]; then keep "$(readlink -m -- "$1")"; fi
@@ -96,6 +103,7 @@ keep() {
 left() { checksum "${2:-$1}" >>"$(kept_as "$1").after"; }
 need_as_left() {
     local kept
+    need_file "$1"
     kept=$(kept_as "$1")
     [ -s "$kept.after" ] && [ -e "$1" ] || return 0
     found -xF -- "$(checksum "$1")" <"$kept.after" && return 0
@@ -115,7 +123,10 @@ put_back() {
         # never through a link that was not there
         if [ -L "$1" ] || [ -L "$kept" ]; then rm -f -- "$1"; fi
         cp -a -- "$kept" "$1"
-        if [ -L "$1" ]; then put_back "$(readlink -m -- "$1")"; fi
+        if [ -L "$1" ]; then
+            need_file "$1"
+            put_back "$(readlink -m -- "$1")"
+        fi
     fi
 }
 

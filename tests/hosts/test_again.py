@@ -32,6 +32,17 @@ def killed_at_the_move(host: Host, text: str, *, moved: bool) -> None:
     mover.unlink()
 
 
+def no_file(path: Path, what: str) -> None:
+    """Put a folder there, or a link that leads to itself over another."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    if what == "folder":
+        path.mkdir()
+        return
+    path.symlink_to("other")
+    path.with_name("other").symlink_to(path.name)
+
+
 def at(found: Script, address: str) -> Script:
     return replace(found, variables={**found.variables, "K3S_ADDRESS": address})
 
@@ -84,12 +95,24 @@ class TestK3s:
         assert code == 0, said
         assert theirs.read_text() == "mirrors: {}\n"
 
+    @pytest.mark.parametrize(("what", "said"), [("folder", "is a folder, and a"), ("circle", "leads in a circle")])
+    def test_what_is_no_file_in_the_place_of_its_settings_is_told(self, host: Host, what: str, said: str) -> None:
+        found = of("k3s", k3s_files(host))
+        no_file(host.root / CONFIG[1:], what)
+        code, words = host.run(install(found))
+        assert (code, words.count("REFUSED"), said in words, host.changes()) == (3, 1, True, []), words
+        assert not (host.root / "var/lib/gpu-tenancy").exists()
+
     @pytest.mark.parametrize("key", ["K3S_BINARY", "K3S_IMAGES", "K3S_SCRIPT"])
     def test_a_folder_is_no_file(self, host: Host, key: str) -> None:
         found = of("k3s", k3s_files(host))
         folder = replace(found, variables={**found.variables, key: str(host.root / "opt")})
         code, said = host.run(install(folder))
-        assert (code, said.count("REFUSED"), "opt is no file that can be read on this host" in said) == (3, 1, True)
+        assert (code, said.count("REFUSED"), "opt can't be read on this host, or is no file; correct" in said) == (
+            3,
+            1,
+            True,
+        )
         assert not (host.root / "var/lib/gpu-tenancy").exists()
 
 
@@ -107,6 +130,15 @@ class TestKind:
         assert host.run(install(found))[0] == 0
         assert host.run(remove(found))[0] == 0
         assert (host.root / DAEMON[1:]).read_text() == '{"mended": true}\n'
+
+    @pytest.mark.parametrize("path", [DAEMON, "/etc/nvidia-container-runtime/config.toml"])
+    @pytest.mark.parametrize("what", ["folder", "circle"])
+    def test_what_is_no_file_in_the_place_of_one_is_told(self, host: Host, path: str, what: str) -> None:
+        with_docker(host)
+        no_file(host.root / path[1:], what)
+        code, said = host.run(install(with_gpus("kind", GPU_KIND)))
+        assert (code, said.count("REFUSED"), what in said, host.changes()) == (3, 1, True, []), said
+        assert not (host.root / "var/lib/gpu-tenancy").exists()
 
     def test_an_installation_does_not_write_over_what_somebody_changed_either(self, host: Host) -> None:
         with_docker(host)
@@ -147,6 +179,27 @@ class TestKind:
         assert (code, said.count("REFUSED"), "can't be restarted from here; make nvidia" in said) == (3, 1, True), said
         assert (host.changes(), host.files()) == ([], before)
         assert host.run(install(of("kind")), STUB_DOCKER=endpoint)[0] == 0
+
+
+def test_a_drop_in_that_leads_in_a_circle_is_told(host: Host) -> None:
+    no_file(host.root / "etc/containerd/conf.d/99-nvidia.toml", "circle")
+    code, said = host.run(install(of("microk8s")))
+    assert (code, said.count("REFUSED"), "leads in a circle" in said, host.changes()) == (3, 1, True, []), said
+
+
+def test_a_link_that_leads_in_a_circle_since_then_ends_no_removal_in_one(host: Host) -> None:
+    folder = host.root / "etc/containerd/conf.d"
+    host.file("/etc/containerd/conf.d/theirs.toml", "theirs")
+    (folder / "99-nvidia.toml").symlink_to("theirs.toml")
+    assert host.run(install(of("microk8s")))[0] == 0
+    (folder / "theirs.toml").unlink()
+    (folder / "theirs.toml").symlink_to("99-nvidia.toml")
+    code, said = host.run(remove(of("microk8s")))
+    assert (code, said.count("REFUSED"), "leads in a circle; remove it" in said) == (3, 1, True), said
+    (folder / "99-nvidia.toml").unlink()
+    (folder / "theirs.toml").unlink()
+    assert host.run(remove(of("microk8s")))[0] == 0
+    assert (folder / "99-nvidia.toml").read_text() == "theirs"
 
 
 def test_what_comes_after_our_snap_was_removed_by_hand_is_somebody_elses(host: Host) -> None:

@@ -22,7 +22,7 @@ check_host() {
     local file
     has_systemd || refuse "there is no systemd on this host, and it is what starts k3s; use a host with systemd"
     for file in "$K3S_BINARY" "$K3S_IMAGES" "$K3S_SCRIPT"; do
-        [ -z "$file" ] || { [ -f "$file" ] && [ -r "$file" ]; } || refuse "$file is no file that can be read on this host; correct host.k3s.files"
+        [ -z "$file" ] || { [ -f "$file" ] && [ -r "$file" ]; } || refuse "$file can't be read on this host, or is no file; correct host.k3s.files"
     done
     if [ -e "$BIN" ] && ! ours && [ "$K3S_ADOPT" != true ]; then
         refuse "k3s is on this host already, and it is not ours; write host.k3s.adopt: true to use it (destroy then leaves it there)"
@@ -34,6 +34,7 @@ check_host() {
     if [ ! -e "$BIN" ] && ! ours && [ -n "$(ls -A "$KUBELET" 2>/dev/null)" ]; then
         refuse "$KUBELET is of another Kubernetes on this host, and k3s would share it and take it away; remove that Kubernetes first, or move the folder away"
     fi
+    if [ ! -e "$BIN" ] || ours; then need_as_left "$CONFIG"; fi
     if [ ! -e "$BIN" ]; then
         need_free_port 6443 10250
     elif ours; then
@@ -47,7 +48,6 @@ check_host() {
 ours() { marked installed || marked installing; }
 
 write_config() {
-    need_as_left "$CONFIG"
     keep "$CONFIG"
     install -d -m 0755 "$(dirname "$CONFIG")"
     {
