@@ -47,7 +47,8 @@ class Host:
 
     @property
     def reached(self) -> Target:
-        """The connection. Raises `CommandError` where the program makes the cluster, and nothing leads to it."""
+        """The connection. Raises `CommandError` without one: nothing leads there, or what the program made does not
+        answer."""
         return self.target_or(None)
 
     def find(self, *, must_reach: bool) -> None:
@@ -72,6 +73,8 @@ class Host:
             return self._target
         if own is not None:
             return Target(context=own.context_name, source="the stack's own", config=own)
+        if self._why_not is not None:
+            raise self._why_not
         stack = self._place.stack
         if self._place.platform.host.provider is HostProvider.LAB:
             raise CommandError(f"the lab of stack {stack} does not run.", f"`make up STACK={stack}` starts it")
@@ -125,10 +128,12 @@ class Host:
 
     def preflight(self, *, as_json: bool = False, whole: bool = False, made: bool = True) -> str:
         """Compare, show, and raise `CommandError` for the errors. `whole` shows what is well, too; `made`: whether this
-        stack has made anything yet.
+        stack has made anything yet. An `up` of a host that the program makes is not refused: its script may be what
+        mends it.
 
         Returns the word for the program that this was done; empty where there was nothing to compare.
         """
+        mends = self._place.platform.host.install is not None and not whole
         findings = self._findings(made=made)
         if findings is None or self._identity is None:
             if whole:
@@ -139,10 +144,13 @@ class Host:
         if as_json:
             say.result(json.dumps([vars_of(finding) for finding in findings], indent=2))
         else:
-            shown = [f for f in findings if whole or f.level is Level.WARNING]
+            shown = [f for f in findings if whole or f.level is Level.WARNING or (mends and f.level is Level.ERROR)]
             if shown:
                 say.console().print(table(shown))
         if refusals := cluster_refusals(findings, self._place.platform, date.today(), changing=True):
+            if mends:
+                say.line("preflight: the host is not as the stack file wants it; this run works at the host, too")
+                return ""
             raise refused(refusals, code=Exit.FAILED)
         say.line(f"preflight: {len(findings)} points, no error")
         return stamp(self._place.platform, self._identity.uid)

@@ -203,6 +203,7 @@ class Stack:
     def outputs_if_there(self, *flags: str) -> Object | None:
         """Return the stack's outputs, None where it does not exist; read beside the state, because each start of the
         engine takes a good part of a second."""
+        self.ready()  # here: beside it, an engine that is too old would be told only where the stack exists
         with ThreadPoolExecutor(max_workers=1) as beside:
             found = beside.submit(self.outputs, *flags)
             return found.result() if self.exists else None

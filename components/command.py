@@ -22,8 +22,8 @@ from settings.connection import Connection
 
 COMMON: Final = Path(__file__).parent / "scripts" / "common.sh"
 KEPT: Final = (
-    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_RUNTIME_DIR", "DOCKER_*", "*_proxy", "*_PROXY", "HOST_ROOT",
-    "LOCK_SECONDS", "WAIT_STEP",
+    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_RUNTIME_DIR", "DOCKER_*", "*_proxy", "*_PROXY", "SSL_CERT_*",
+    "CURL_CA_BUNDLE", "HOST_ROOT", "LOCK_SECONDS", "WAIT_STEP",
 )  # fmt: skip
 """Patterns of what a script takes from its caller's environment. Nothing else: `pulumi up` on this machine hands on all
 of its own, and KUBECONFIG names another cluster, K3S_URL makes an agent of a server, SLURM_CONF leads to another

@@ -159,6 +159,13 @@ class TestAHostThatTheProgramMade:
         assert "preflight, RuntimeClass nvidia: is declared as the cluster's, and the cluster has none" in said.err
         assert "not-a-real-token" not in said.out + said.err
 
+    def test_an_up_that_may_mend_it_shows_what_is_wrong_and_goes_on(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert project.run("up") == 0
+        assert project.did("up")
+        assert "RuntimeClass nvidia" in capsys.readouterr().err
+
     def test_its_nodes_are_seen(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
         assert project.run("status") == 0
         assert "no node is seen" not in capsys.readouterr().out
@@ -176,6 +183,24 @@ class TestAHostThatTheProgramMade:
         for command in ("up", "down"):
             assert project.run(command) == 0
             assert "cluster not reachable (" in capsys.readouterr().err
+
+    def test_of_one_that_is_gone_a_command_that_needs_it_says_so(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        text = (project.root / "Pulumi.one.yaml").read_text()
+        project.write(text.replace("queues: {training", "vcluster: {snapshots: {}}\n        queues: {training"))
+        project.outputs({"hostKubeconfig": kubeconfig("http://127.0.0.1:1")})
+        assert project.run("snapshot", "--team", "ml") == 1
+        assert "error: the cluster is not reachable (" in capsys.readouterr().err
+
+    def test_an_engine_of_another_major_version_is_refused_before_there_is_a_stack(
+        self, project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (project.home / "stacks").unlink()
+        monkeypatch.setenv("STUB_VERSION", "v4.0.0")
+        assert project.run("up") == 1
+        assert "another major version" in capsys.readouterr().err
+        assert not project.did("up")
 
     def test_without_the_passphrase_it_is_not_asked(
         self, project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
