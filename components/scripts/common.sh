@@ -175,10 +175,11 @@ need_gpus() {
     [ "$have" -ge "$1" ] || refuse "the stack file says $1 GPUs, nvidia-smi -L shows $have; correct gpusPerNode, or look at the driver (dmesg | grep NVRM)"
 }
 need_free_port() {
-    local port
+    local port listens
     [ $# = 0 ] || command -v ss >/dev/null || refuse "there is no ss on this host, so nobody can tell which ports are in use; install iproute2"
     for port in "$@"; do
-        if ss -Hltn "sport = :$port" | found .; then
+        listens=$(ss -Hltn "sport = :$port") || refuse "ss does not say who listens on port $port; see ss -ltn"
+        if [ -n "$listens" ]; then
             refuse "port $port is in use on this host ($(ss -Hltnp "sport = :$port" 2>/dev/null | grep -o -m 1 'users:.*')); end that, or choose another port"
         fi
     done

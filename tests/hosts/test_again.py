@@ -181,6 +181,40 @@ class TestKind:
         assert host.run(install(of("kind")), STUB_DOCKER=endpoint)[0] == 0
 
 
+class TestWhatIsNotSaid:
+    """A command that does not answer is no answer: neither a free port, nor a missing node, nor an unpublished port."""
+
+    def test_an_ss_that_fails_frees_no_port(self, host: Host) -> None:
+        code, said = host.run(install(of("microk8s")), STUB_FAIL="ss -Hltn")
+        assert (code, said.count("REFUSED"), "ss does not say who listens on port 10250" in said) == (3, 1, True), said
+        assert host.changes() == []
+
+    def test_a_list_of_nodes_that_kind_does_not_give_is_no_empty_list(self, host: Host) -> None:
+        with_docker(host)
+        found = with_gpus("kind", GPU_KIND)
+        code, said = host.run(install(found), STUB_FAIL="kind get nodes")
+        assert (code, said.count("REFUSED"), "kind does not say which nodes there are" in said) == (3, 1, True), said
+        assert host.run(install(found))[0] == 0
+        assert "docker exec gpu-tenancy-worker touch /etc/gpu-tenancy-ready" in host.calls()
+
+    def test_a_control_plane_that_is_stopped_has_not_lost_its_ports(self, host: Host) -> None:
+        assert host.run(install(of("kind")))[0] == 0
+        code, said = host.run(install(of("kind")), STUB_FAIL="docker port")
+        assert (code, said.count("REFUSED"), "start it: docker start gpu-tenancy-control-plane" in said) == (3, 1, True)
+
+    def test_a_k3s_without_its_uninstaller_is_not_said_to_be_removed(self, host: Host) -> None:
+        found = of("k3s", k3s_files(host))
+        assert host.run(install(found))[0] == 0
+        uninstall = host.root / "usr/local/bin/k3s-uninstall.sh"
+        moved = uninstall.rename(host.home / "uninstall")
+        before = host.files()
+        code, said = host.run(remove(found))
+        assert (code, said.count("REFUSED"), "run k3s' own install.sh" in said) == (3, 1, True), said
+        assert host.files() == before
+        moved.rename(uninstall)
+        assert host.run(remove(found))[0] == 0
+
+
 def test_a_drop_in_that_leads_in_a_circle_is_told(host: Host) -> None:
     no_file(host.root / "etc/containerd/conf.d/99-nvidia.toml", "circle")
     code, said = host.run(install(of("microk8s")))

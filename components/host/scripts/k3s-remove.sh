@@ -26,6 +26,9 @@ if marked installed || marked installing; then
         *) refuse "$unit stands on the same k3s, and k3s' uninstaller would stop it; remove that first" ;;
         esac
     done
+    if [ -e "$ROOT/etc/systemd/system/k3s.service" ] && [ ! -x "$BIN/k3s-uninstall.sh" ]; then
+        refuse "there is no $BIN/k3s-uninstall.sh, which takes k3s' service away; run k3s' own install.sh, which writes it"
+    fi
     put_theirs_aside
     if [ -x "$BIN/k3s-uninstall.sh" ]; then
         say "removing k3s"

@@ -153,7 +153,9 @@ wait_for_nodes() {
 # kind publishes a port when it makes the cluster, and never later
 need_published_ports() {
     local port published
-    published=$(docker port "$KIND_NAME-control-plane" 2>/dev/null || true)
+    published=$(docker port "$KIND_NAME-control-plane" 2>/dev/null) || published=""
+    # that of the API server at least, while it runs
+    [ -n "$published" ] || refuse "the control plane of the cluster that is there does not run; see docker ps -a, and start it: docker start $KIND_NAME-control-plane"
     for port in $KIND_PORTS; do
         grep -q "^$port/tcp" <<<"$published" || refuse "port $port is not published by the cluster that is there, and kind can't add one; give the team a published port (access.port: one of $(sed -n 's#^\([0-9]*\)/tcp.*#\1#p' <<<"$published" | sort -nu | grep -vx 6443 | tr '\n' ' ')), list spare ones in host.kind.ports before the cluster is made, or destroy and up again"
     done
@@ -165,12 +167,13 @@ need_same_nodes() {
     [ -z "$made" ] || [ "$made" = "$(never_changes)" ] || refuse "the cluster was made with $made, the stack file says $(never_changes), and kind can't change that; write it as it was, or destroy and up again"
 }
 
-gpu_nodes() { kind get nodes --name "$KIND_NAME" | grep -E -- "^$KIND_NAME-worker[0-9]*$" || true; }
+gpu_nodes() { grep -E -- "^$KIND_NAME-worker[0-9]*$" || true; }
 
 prepare_gpu_nodes() {
     [ "$KIND_GPU_NODES" != none ] || return 0
-    local node file
-    for node in $(gpu_nodes); do
+    local node file nodes
+    nodes=$(kind get nodes --name "$KIND_NAME") || refuse "kind does not say which nodes there are; see kind get nodes --name $KIND_NAME"
+    for node in $(gpu_nodes <<<"$nodes"); do
         docker exec "$node" test -e /etc/gpu-tenancy-ready && continue
         if [ "$KIND_TOOLKIT" = copy ]; then
             for file in $TOOLKIT_FILES; do
