@@ -41,6 +41,7 @@ class Script:
     def text(self, body: str) -> str:
         """What bash reads: the variables, then the body."""
         head = (
+            "unset -f $(compgen -A function) 2>/dev/null || true\n"
             f"for name in $(compgen -e); do case $name in {'|'.join(KEPT)}) ;; "
             '*) unset -v "$name" 2>/dev/null || true ;; esac; done\n'
         )

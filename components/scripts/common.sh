@@ -70,10 +70,17 @@ there() { [ -e "$1" ] || [ -L "$1" ]; }
 kept_as() { printf '%s/before/%s' "$STATE" "$(tr / _ <<<"$1")"; }
 checksum() { sha256sum <"$1"; }
 
+# only a file is kept and put back, and what a link leads to, in the end
+need_file() {
+    if [ -d "$1" ]; then refuse "$1 is a folder, and a file belongs there; move it away"; fi
+    if [ -L "$(readlink -m -- "$1")" ]; then refuse "$1 is a link that leads in a circle; remove it"; fi
+}
+
 # keep FILE as it was before us: its copy, or the word that it was not there, and which folders were not. Of a link also
 # what stands behind it. Only the first time.
 keep() {
     local kept folder
+    need_file "$1"
     kept=$(kept_as "$1")
     install -d -m 0700 "$STATE/before"
     if [ -L "$1" ]; then keep "$(readlink -m -- "$1")"; fi
@@ -91,13 +98,15 @@ keep() {
     fi
 }
 
-# FILE is now as we want it: whoever changes it later is told before his change is lost
-left() { checksum "$1" >"$(kept_as "$1").after"; }
+# FILE is as we want it, or is going to be (TEXT, in a file): whoever changes it later is told before his change is lost.
+# What we left before stays in the list: a kill may come before the new text is in its place
+left() { checksum "${2:-$1}" >>"$(kept_as "$1").after"; }
 need_as_left() {
     local kept
+    need_file "$1"
     kept=$(kept_as "$1")
-    [ -e "$kept.after" ] && [ -e "$1" ] || return 0
-    [ "$(checksum "$1")" = "$(cat "$kept.after")" ] && return 0
+    [ -s "$kept.after" ] && [ -e "$1" ] || return 0
+    found -xF -- "$(checksum "$1")" <"$kept.after" && return 0
     [ -e "$kept" ] && [ "$(checksum "$1")" = "$(checksum "$kept")" ] && return 0
     refuse "$1 was changed after us, and putting it back would lose that; take what is ours out of it yourself and run rm $kept*, or, to lose the change, rm $kept.after; then run this again"
 }
@@ -114,8 +123,16 @@ put_back() {
         # never through a link that was not there
         if [ -L "$1" ] || [ -L "$kept" ]; then rm -f -- "$1"; fi
         cp -a -- "$kept" "$1"
-        if [ -L "$1" ]; then put_back "$(readlink -m -- "$1")"; fi
+        if [ -L "$1" ]; then
+            need_file "$1"
+            put_back "$(readlink -m -- "$1")"
+        fi
     fi
+}
+
+# what a removal put aside in FOLDER is in TARGET again; what is newer there stays
+bring_back() {
+    [ -z "$(ls -A "$1" 2>/dev/null)" ] || { install -d "$2" && cp -au -- "$1/." "$2/"; }
 }
 
 forget() {
@@ -158,10 +175,11 @@ need_gpus() {
     [ "$have" -ge "$1" ] || refuse "the stack file says $1 GPUs, nvidia-smi -L shows $have; correct gpusPerNode, or look at the driver (dmesg | grep NVRM)"
 }
 need_free_port() {
-    local port
+    local port listens
     [ $# = 0 ] || command -v ss >/dev/null || refuse "there is no ss on this host, so nobody can tell which ports are in use; install iproute2"
     for port in "$@"; do
-        if ss -Hltn "sport = :$port" | found .; then
+        listens=$(ss -Hltn "sport = :$port") || refuse "ss does not say who listens on port $port; see ss -ltn"
+        if [ -n "$listens" ]; then
             refuse "port $port is in use on this host ($(ss -Hltnp "sport = :$port" 2>/dev/null | grep -o -m 1 'users:.*')); end that, or choose another port"
         fi
     done

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from settings.hosts import INSTALLS, Install, Kind, Microk8s
 from settings.models import Platform
 from settings.problems import Problem, shown
+
+CONTROL_PLANE: Final = "-control-plane"
+"""What kind puts behind the cluster's name: the longest name of a node."""
+LONGEST_NODE_NAME: Final = 63
+"""Characters: the kubelet writes it into the label kubernetes.io/hostname."""
+API_SERVER_PORT: Final = 6443
+"""The API server's own in kind's control plane, which kind publishes itself."""
+GPU_ADDONS: Final = ("nvidia", "gpu")
+"""Two names of one addon of microk8s."""
 
 
 def hosts_are_made_in_one_way(platform: Platform) -> Iterator[Problem]:
@@ -47,6 +57,7 @@ def hosts_are_made_in_one_way(platform: Platform) -> Iterator[Problem]:
             fix="write the host's name or IP",
         )
     yield from _gpus_fit_the_way(platform, install)
+    yield from _kind_can_make_it(platform, install)
 
 
 def control_planes_have_a_node(platform: Platform) -> Iterator[Problem]:
@@ -90,6 +101,15 @@ def _gpus_fit_the_way(platform: Platform, install: Install) -> Iterator[Problem]
             got="gpu.owner: ours",
             fix="write gpu.owner: cluster, or nvidiaAddon: false",
         )
+    if isinstance(install, Microk8s):
+        for index, addon in enumerate(install.addons):
+            if addon in GPU_ADDONS:
+                yield Problem(
+                    path=("host", "microk8s", "addons", index),
+                    rule="is the GPU Operator, which has a key of its own",
+                    got=shown(addon),
+                    fix="write nvidiaAddon: true, and remove it here",
+                )
     if isinstance(install, Kind):
         known = {f"{platform.host.name}-worker{number or ''}" for number in (0, *range(2, install.workers + 1))}
         for name, pool in platform.pools.items():
@@ -101,3 +121,23 @@ def _gpus_fit_the_way(platform: Platform, install: Install) -> Iterator[Problem]
                         got=shown(node),
                         fix=f"write one of {', '.join(sorted(known))}",
                     )
+
+
+def _kind_can_make_it(platform: Platform, install: Install) -> Iterator[Problem]:
+    if not isinstance(install, Kind):
+        return
+    longest = LONGEST_NODE_NAME - len(CONTROL_PLANE)
+    if len(platform.host.name) > longest:
+        yield Problem(
+            path=("host", "name"),
+            rule=f"has at most {longest} characters with kind, whose node is named <host.name>{CONTROL_PLANE}",
+            got=f"{len(platform.host.name)}",
+            fix="write a shorter one",
+        )
+    if API_SERVER_PORT in install.ports:
+        yield Problem(
+            path=("host", "kind", "ports", install.ports.index(API_SERVER_PORT)),
+            rule="is a spare NodePort, and in kind's node this one is the API server's",
+            got=str(API_SERVER_PORT),
+            fix="write another",
+        )

@@ -48,7 +48,8 @@ class Host:
     def changes(self) -> list[str]:
         """The calls that change something."""
         asking = (
-            "docker info", "docker port", "docker network inspect", "docker exec gpu-tenancy-control-plane kubectl",
+            "docker info", "docker context", "docker port", "docker network inspect",
+            "docker exec gpu-tenancy-control-plane kubectl",
             "kind get", "nvidia-smi", "uname", "df", "id ", "ss ", "getent", "snap list",
             "microk8s status", "docker image inspect", "systemctl is-active", "k3s --version", "k3s kubectl", "ip ",
             "nvidia-ctk runtime configure --runtime=docker --config=" + str(self.root) + "/etc/docker/daemon.json "

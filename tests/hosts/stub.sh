@@ -21,7 +21,8 @@ ask() { [ -e "$state/$1" ]; }
 code=0
 case "$name $*" in
 "docker info --format"*) if [ -n "${STUB_DEFAULT_RUNTIME:-}" ]; then echo "$STUB_DEFAULT_RUNTIME"; else cat "$state/default-runtime" 2>/dev/null || echo runc; fi ;;
-"docker port"*) [ ! -e "$state/kind-config" ] || sed -n 's/.*hostPort: \([0-9]*\),.*/\1\/tcp -> 0.0.0.0:\1/p' "$state/kind-config" ;;
+"docker context inspect"*) echo "${STUB_DOCKER:-unix:///var/run/docker.sock}" ;;
+"docker port"*) [ ! -e "$state/kind-config" ] || echo "6443/tcp -> 127.0.0.1:40001"; [ ! -e "$state/kind-config" ] || sed -n 's/.*hostPort: \([0-9]*\),.*/\1\/tcp -> 0.0.0.0:\1/p' "$state/kind-config" ;;
 "docker exec "*" test -e /etc/gpu-tenancy-ready") ask "ready-$2" || code=1 ;;
 "docker exec "*" touch /etc/gpu-tenancy-ready") touch "$state/ready-$2" ;;
 "docker exec "*" which nvidia-ctk") ask "toolkit-$2" || code=1 ;;

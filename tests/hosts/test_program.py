@@ -20,6 +20,8 @@ REMOTE = "command:remote:Command"
 PROVIDER = "pulumi:providers:kubernetes"
 SMALL = {"teams.ml": None, "teams.research": None}
 """The smallest team alone: what is asked here is the host's."""
+LONG = {"pools.gpu": {"nodes": [f"{'k' * 50}-worker"], "gpusPerNode": 4, "podsPerNode": 250}}
+"""The worker of a kind cluster with a name of 50 characters."""
 
 
 def kind(**more: object) -> dict[str, Any]:
@@ -104,6 +106,12 @@ def test_a_section_goes_with_its_provider(provider: str) -> None:
         ({**kind(gpus="none")}, "gives the nodes their GPUs, and the pools say that they have some, got none"),
         ({**kind(), "pools.gpu": {"nodes": ["gpu-0"], "gpusPerNode": 4, "podsPerNode": 250}}, "names the workers"),
         ({**kind(image="x; reboot")}, "host.kind.image"),
+        ({**kind(ports=[30900, 6443])}, "host.kind.ports[1]: is a spare NodePort, and in kind's node"),
+        ({"host": {"provider": "kind", "address": "a", "name": "k" * 50, "kind": {"gpus": "all"}}, **LONG}, "49 char"),
+        (
+            {"host": {"provider": "microk8s", "address": "a", "microk8s": {"addons": ["dns", "gpu"]}}},
+            "host.microk8s.addons[1]: is the GPU Operator, which has a key of its own, got 'gpu'",
+        ),
         (
             {"host": {"provider": "microk8s", "address": "a", "microk8s": {"nvidiaAddon": True}}},
             "two owners of one device plugin are a race",

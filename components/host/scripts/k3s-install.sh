@@ -22,18 +22,19 @@ check_host() {
     local file
     has_systemd || refuse "there is no systemd on this host, and it is what starts k3s; use a host with systemd"
     for file in "$K3S_BINARY" "$K3S_IMAGES" "$K3S_SCRIPT"; do
-        [ -z "$file" ] || [ -r "$file" ] || refuse "$file can't be read on this host; correct host.k3s.files"
+        [ -z "$file" ] || { [ -f "$file" ] && [ -r "$file" ]; } || refuse "$file can't be read on this host, or is no file; correct host.k3s.files"
     done
     if [ -e "$BIN" ] && ! ours && [ "$K3S_ADOPT" != true ]; then
         refuse "k3s is on this host already, and it is not ours; write host.k3s.adopt: true to use it (destroy then leaves it there)"
     fi
-    if [ ! -e "$BIN" ] && [ -d "$ROOT/var/lib/rancher/k3s" ] && ! marked installing; then
+    if [ ! -e "$BIN" ] && [ -d "$ROOT/var/lib/rancher/k3s" ] && ! ours; then
         refuse "$ROOT/var/lib/rancher/k3s is left from an earlier install; remove it first (k3s-uninstall.sh)"
     fi
     # the kubelet of k3s uses it, and k3s' uninstaller removes it
     if [ ! -e "$BIN" ] && ! ours && [ -n "$(ls -A "$KUBELET" 2>/dev/null)" ]; then
         refuse "$KUBELET is of another Kubernetes on this host, and k3s would share it and take it away; remove that Kubernetes first, or move the folder away"
     fi
+    if [ ! -e "$BIN" ] || ours; then need_as_left "$CONFIG"; fi
     if [ ! -e "$BIN" ]; then
         need_free_port 6443 10250
     elif ours; then
@@ -47,7 +48,6 @@ check_host() {
 ours() { marked installed || marked installing; }
 
 write_config() {
-    need_as_left "$CONFIG"
     keep "$CONFIG"
     install -d -m 0755 "$(dirname "$CONFIG")"
     {
@@ -60,8 +60,8 @@ write_config() {
         return 0
     fi
     [ ! -e "$BIN" ] || mark restart
+    left "$CONFIG" "$CONFIG.new"
     mv -f -- "$CONFIG.new" "$CONFIG"
-    left "$CONFIG"
 }
 
 # k3s takes archives of images from there at its start, and each new one while it runs
@@ -147,6 +147,10 @@ see_toolkit() {
 
 check_host
 lock
+# of a removal that did not end: the next one puts aside what is there then
+bring_back "$STATE/theirs/bin" "$(dirname "$BIN")"
+bring_back "$STATE/theirs/k3s" "$(dirname "$CONFIG")"
+rm -rf -- "$STATE/theirs"
 install_k3s
 wait_ready
 see_toolkit

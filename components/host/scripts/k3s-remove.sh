@@ -14,14 +14,9 @@ put_theirs_aside() {
         if [ -L "$BIN/$name" ] && [ "$(readlink "$BIN/$name")" != k3s ]; then cp -a -- "$BIN/$name" "$STATE/theirs.new/bin/"; fi
     done
     [ ! -d "$(dirname "$CONFIG")" ] || cp -a -- "$(dirname "$CONFIG")/." "$STATE/theirs.new/k3s/"
-    rm -f -- "$STATE/theirs.new/k3s/config.yaml" "$STATE/theirs.new/k3s/k3s.yaml"
+    rm -f -- "$STATE/theirs.new/k3s"/{config.yaml,config.yaml.new,k3s.yaml}
     mv -- "$STATE/theirs.new" "$STATE/theirs"
 }
-bring_theirs_back() {
-    cp -a -- "$STATE/theirs/bin/." "$BIN/"
-    [ -z "$(ls -A "$STATE/theirs/k3s")" ] || { install -d "$(dirname "$CONFIG")" && cp -a -- "$STATE/theirs/k3s/." "$(dirname "$CONFIG")/"; }
-}
-
 begin_removal
 need_as_left "$CONFIG"
 if marked installed || marked installing; then
@@ -31,6 +26,9 @@ if marked installed || marked installing; then
         *) refuse "$unit stands on the same k3s, and k3s' uninstaller would stop it; remove that first" ;;
         esac
     done
+    if [ -e "$ROOT/etc/systemd/system/k3s.service" ] && [ ! -x "$BIN/k3s-uninstall.sh" ]; then
+        refuse "there is no $BIN/k3s-uninstall.sh, which takes k3s' service away; run k3s' own install.sh, which writes it"
+    fi
     put_theirs_aside
     if [ -x "$BIN/k3s-uninstall.sh" ]; then
         say "removing k3s"
@@ -40,13 +38,14 @@ if marked installed || marked installing; then
     for name in kubectl crictl ctr; do
         if [ "$(readlink "$BIN/$name" || true)" = k3s ]; then rm -f -- "$BIN/$name"; fi
     done
-    rm -f -- "$BIN/k3s" "$BIN/k3s-killall.sh"
+    rm -f -- "$BIN/k3s" "$BIN/k3s-killall.sh" "$CONFIG.new"
     # what k3s' uninstaller leaves
     rm -rf -- "$ROOT/var/lib/rancher/k3s" "$ROOT/etc/rancher/node"
     if marked pod-logs; then rm -rf -- "$ROOT/var/log/pods" "$ROOT/var/log/containers"; fi
     rmdir "$ROOT/var/lib/rancher" 2>/dev/null || true
     put_back "$CONFIG"
-    bring_theirs_back
+    bring_back "$STATE/theirs/bin" "$BIN"
+    bring_back "$STATE/theirs/k3s" "$(dirname "$CONFIG")"
 fi
 # stopped while its version was asked for
 if marked binary; then rm -f -- "$BIN/k3s.new"; fi

@@ -24,6 +24,12 @@ check_host() {
     need_own
     command -v docker >/dev/null || refuse "there is no docker on this host; install Docker Engine"
     docker info >/dev/null 2>&1 || refuse "docker does not answer; start it (systemctl start docker), or join the group docker"
+    local endpoint
+    endpoint=$(docker context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null || true)
+    case $endpoint in
+    "" | unix://* | tcp://127.0.0.1:* | tcp://localhost:*) ;;
+    *) refuse "docker speaks to $endpoint, and memory, ports and GPUs are looked at on this host; unset DOCKER_HOST and DOCKER_CONTEXT (docker context use default), and reach another host by connection.ssh" ;;
+    esac
     command -v kind >/dev/null || refuse "there is no kind on this host; install it (https://kind.sigs.k8s.io)"
     need_architecture x86_64 aarch64
     need_memory "$MIN_MEMORY_GIB"
@@ -53,8 +59,13 @@ check_host() {
         refuse "Docker's default runtime is $(docker_default_runtime), and kind's nodes get GPUs by nvidia alone; write host.kind.changeDocker: true (restarts Docker with all its containers, destroy reverts it)"
     fi
     need_root
+    need_as_left "$DAEMON"
+    need_as_left "$TOOLKIT_CONFIG"
     # a snap, a rootless Docker, a host without systemd: found out after the files are changed, nothing brings it back
-    systemctl is-active --quiet docker 2>/dev/null || refuse "docker is no service that systemd runs on this host, so it can't be restarted from here; make nvidia its default runtime yourself"
+    case $endpoint in
+    "" | unix:///var/run/docker.sock | unix:///run/docker.sock) systemctl is-active --quiet docker 2>/dev/null ;;
+    *) false ;;
+    esac || refuse "docker is no service that systemd runs on this host, so it can't be restarted from here; make nvidia its default runtime yourself"
     local said
     said=$(configure_docker --dry-run 2>&1) || refuse "nvidia-ctk can't change $DAEMON ($(tail -n 1 <<<"$said")); correct that file"
 }
@@ -142,7 +153,9 @@ wait_for_nodes() {
 # kind publishes a port when it makes the cluster, and never later
 need_published_ports() {
     local port published
-    published=$(docker port "$KIND_NAME-control-plane" 2>/dev/null || true)
+    published=$(docker port "$KIND_NAME-control-plane" 2>/dev/null) || published=""
+    # that of the API server at least, while it runs
+    [ -n "$published" ] || refuse "the control plane of the cluster that is there does not run; see docker ps -a, and start it: docker start $KIND_NAME-control-plane"
     for port in $KIND_PORTS; do
         grep -q "^$port/tcp" <<<"$published" || refuse "port $port is not published by the cluster that is there, and kind can't add one; give the team a published port (access.port: one of $(sed -n 's#^\([0-9]*\)/tcp.*#\1#p' <<<"$published" | sort -nu | grep -vx 6443 | tr '\n' ' ')), list spare ones in host.kind.ports before the cluster is made, or destroy and up again"
     done
@@ -154,12 +167,13 @@ need_same_nodes() {
     [ -z "$made" ] || [ "$made" = "$(never_changes)" ] || refuse "the cluster was made with $made, the stack file says $(never_changes), and kind can't change that; write it as it was, or destroy and up again"
 }
 
-gpu_nodes() { kind get nodes --name "$KIND_NAME" | grep -e '-worker' || true; }
+gpu_nodes() { grep -E -- "^$KIND_NAME-worker[0-9]*$" || true; }
 
 prepare_gpu_nodes() {
     [ "$KIND_GPU_NODES" != none ] || return 0
-    local node file
-    for node in $(gpu_nodes); do
+    local node file nodes
+    nodes=$(kind get nodes --name "$KIND_NAME") || refuse "kind does not say which nodes there are; see kind get nodes --name $KIND_NAME"
+    for node in $(gpu_nodes <<<"$nodes"); do
         docker exec "$node" test -e /etc/gpu-tenancy-ready && continue
         if [ "$KIND_TOOLKIT" = copy ]; then
             for file in $TOOLKIT_FILES; do
@@ -176,12 +190,14 @@ prepare_gpu_nodes() {
 }
 
 load_images() {
-    local image
+    local image loaded
     for image in $KIND_IMAGES; do
+        # an image's name may be longer than a file's, and two may differ in / and _ alone
+        loaded=loaded-$(sha256sum <<<"$image" | cut -d ' ' -f 1)
         docker image inspect "$image" >/dev/null 2>&1 || docker pull -q "$image" || refuse "image $image can't be pulled; correct host.kind.images, or docker load it"
-        marked "loaded-$(tr / _ <<<"$image")" && continue
+        marked "$loaded" && continue
         kind load docker-image --name "$KIND_NAME" "$image"
-        mark "loaded-$(tr / _ <<<"$image")"
+        mark "$loaded"
     done
 }
 

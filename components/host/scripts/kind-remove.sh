@@ -23,6 +23,8 @@ if marked network-made; then docker network rm kind >/dev/null 2>&1 || true; fi
 if marked docker-changed; then
     put_back "$DAEMON"
     put_back "$TOOLKIT_CONFIG"
+    # from here they are nobody's but the host's: what is changed in them now stays, also where Docker does not start
+    rm -rf -- "$STATE/before"
     say "restarting Docker with its files as they were"
     systemctl restart docker || refuse "Docker does not start with its files as they were, which are there again; see journalctl -u docker"
 fi

@@ -56,6 +56,8 @@ install_snap() {
     fi
     # written down first: a run that is stopped inside the install still knows whose it is
     mark installing
+    # of a snap that is gone
+    rm -f -- "$STATE/installed"
     say "installing microk8s $MICROK8S_CHANNEL (minutes)"
     snap install microk8s --classic --channel "$MICROK8S_CHANNEL" || {
         # one that comes later is somebody else's

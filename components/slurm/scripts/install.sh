@@ -165,6 +165,9 @@ start_slurm() {
 
 check_host
 lock
+# of a removal that did not end: the next one puts aside what is there then
+bring_back "$STATE/conf" "$CONF"
+rm -rf -- "$STATE/conf"
 keep "$MUNGE_KEY"
 install_packages
 write_config

@@ -15,7 +15,10 @@ drop_as_packaged() {
 begin_removal
 stop_daemon slurmd slurmd
 stop_daemon slurmctld slurmctld
-for file in slurm.conf gres.conf cgroup.conf; do put_back "$CONF/$file"; done
+for file in slurm.conf gres.conf cgroup.conf; do
+    rm -f -- "$CONF/$file.new"
+    put_back "$CONF/$file"
+done
 
 ours=()
 if [ -s "$STATE/packages" ]; then
@@ -38,12 +41,8 @@ if [ ${#ours[@]} -gt 0 ]; then
         refuse "the packages can't be removed: $(grep -m1 '^E:' "$STATE/apt.log" || tail -n 1 "$STATE/apt.log")"
     # what the daemons wrote; purge leaves folders that are not empty
     rm -rf /var/lib/slurm /var/log/slurm /run/slurm
-    if [ -n "$(ls -A "$STATE/conf" 2>/dev/null)" ]; then
-        install -d "$CONF"
-        cp -a -- "$STATE/conf/." "$CONF/"
-    else
-        rmdir "$CONF" 2>/dev/null || true
-    fi
+    bring_back "$STATE/conf" "$CONF"
+    rmdir "$CONF" 2>/dev/null || true
 fi
 forget
 say "removed"
