@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from tests.conftest import ROOT
+from tests.mutants import forks
 from tests.mutants.changes import mutants
 from tests.mutants.files import TESTS
 from tests.test_dependencies import own_files
@@ -19,3 +22,12 @@ def test_every_module_in_which_something_can_be_broken_names_the_tests_that_noti
 
 def test_every_test_that_is_named_is_there() -> None:
     assert {test for tests in TESTS.values() for test in tests if not (ROOT / test).is_file()} == set()
+
+
+def test_a_mutant_that_collects_without_end_ends_before_the_machine_does() -> None:
+    def collects() -> int:
+        kept = [bytearray(forks.MOST_BYTES // 4) for _ in range(5)]
+        return 0 if kept else 1
+
+    _, status = os.waitpid(forks._fork(collects), 0)
+    assert os.waitstatus_to_exitcode(status) == 1, "as noticed"

@@ -16,6 +16,7 @@ import importlib.util
 import inspect
 import json
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -43,6 +44,8 @@ is not counted: a busy machine would notice everything."""
 MOST_SECONDS: Final = 20.0
 """Of a CPU, for the tests that one mutant is shown to: of its file's tests those that reach it, the first files' and
 the quickest first."""
+MOST_BYTES: Final = 4 * 1024**3
+"""Of memory, ten times what the tests need: a loop without an end that collects would take the machine's."""
 _SKIP: Final = "not ten_times and not importing_the_policies and not token_is_one_of_the_sdk"
 """Tests about work, imports and the SDK: slow here, and no mutant is theirs."""
 _OPTIONS: Final = (
@@ -129,6 +132,7 @@ def _fork(work: Callable[[], int]) -> int:
     pid = os.fork()
     if not pid:
         _be_quiet()
+        resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, MOST_BYTES))
         _leave(work)
     return pid
 
