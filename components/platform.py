@@ -17,7 +17,7 @@ import names
 import releases
 from components.check.gpu_check import GpuCheck, GpuCheckArgs, Programs
 from components.check.host import host_requests
-from components.gpu.software import GpuSoftware, GpuSoftwareArgs
+from components.gpu.software import GpuSoftware, GpuSoftwareArgs, checked_software
 from components.host.cluster import HostCluster, HostClusterArgs
 from components.host.install import WAYS, InstalledHost, InstalledHostArgs
 from components.host.metrics_server import MetricsServer, MetricsServerArgs
@@ -191,7 +191,7 @@ def _host_checks(
             f"host-check-{suffix}",
             GpuCheckArgs(
                 request=request,
-                checked={"gpu": platform.gpu.model_dump()},
+                checked={"gpu": checked_software(platform.gpu)},
                 provider=cluster.provider,
                 kubeconfig=cluster.kubeconfig,
                 depends_on=[namespace, software, *([pools[request.pool]] if request.pool else [])],

@@ -17,16 +17,24 @@ from lenient import Json, rows, table, text
 
 READY_DEADLINE_SECONDS: Final = 900.0
 """Its images are some gigabytes, and the container runtime restarts in between."""
+DRIVER_SECONDS: Final = 1260.0
+"""What the driver's pod has beside that to compile and load it: its startup probe waits 60 s, then 120 times 10 s
+(GO@v26.7.0:deployments/gpu-operator/values.yaml, driver.startupProbe)."""
 POLICY: Final = "/apis/nvidia.com/v1/clusterpolicies/cluster-policy"
 NOTHING_FOUND: Final = frozenset({"NFDLabelsMissing", "NoGPUNodes"})
 """Reasons with which it calls itself ready because it has found no GPU, yet or at all."""
 
 
-def wait_for_gpu_operator(kubeconfig: str, deadline: float = READY_DEADLINE_SECONDS) -> None:
+def wait_for_gpu_operator(
+    kubeconfig: str, deadline: float = READY_DEADLINE_SECONDS, *, brings_driver: bool = False
+) -> None:
     """Return once the operator says that all of its parts are ready on nodes with GPUs.
 
+    `deadline` in seconds; with `brings_driver` DRIVER_SECONDS more.
     Raises `TimeoutError` that names what it says instead, and what to look at; `PermissionError` where it may not ask.
     """
+    if brings_driver:
+        deadline += DRIVER_SECONDS
     with connect(kubeconfig) as api:
         until(
             lambda: _not_ready(api),

@@ -21,7 +21,7 @@ from pydantic import JsonValue
 import releases
 from components.team.tenant import Tenant, quota_hard, resolve
 from names import GPU
-from settings.models import GpuStack, Platform, Pool, Queue, SchedulerMode, Team
+from settings.models import From, GpuStack, Platform, Pool, Queue, SchedulerMode, Team
 from settings.tenants import canary_of, slot_of, tenants_now
 from settings.types import Section
 
@@ -40,6 +40,7 @@ CLUSTER_UID: Final = "cluster.uid"
 """Derived: UID of the host cluster's namespace kube-system."""
 MADE: Final = "host.made"
 """Derived: the cluster that this program makes, like `kind lab-a on this machine`; None where it is there already."""
+DRIVER: Final = "gpu.operator.driver"
 DERIVED: Final = frozenset({HARD, CANARY_OF, BLUE_GREEN, REPLICAS, CLUSTER_UID, MADE})
 """Facts that no user edits."""
 
@@ -92,6 +93,15 @@ def _stack_facts(platform: Platform) -> Iterator[tuple[str, JsonValue]]:
             GpuStack.GPU_OPERATOR: releases.DEFAULT_GPU_OPERATOR,
         }
         yield "gpu.version", newest.get(platform.gpu.stack)
+
+    if platform.gpu.operator.driver is From.OPERATOR:
+        # another operator brings another driver
+        yield DRIVER, operators_driver(platform.gpu.version or releases.DEFAULT_GPU_OPERATOR)
+
+
+def operators_driver(version: str) -> str:
+    """The words of a driver that a GPU Operator of this chart version brings."""
+    return f"{From.OPERATOR.value} {version}"
 
 
 def made(provider: str, name: str, ssh_host: str | None, install: object) -> str | None:

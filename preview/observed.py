@@ -14,7 +14,19 @@ from pydantic import JsonValue
 
 import tokens
 from names import team_namespace
-from preview.facts import BLUE_GREEN, CANARY_OF, CLUSTER_UID, HARD, MADE, REPLICAS, Facts, bounds, made
+from preview.facts import (
+    BLUE_GREEN,
+    CANARY_OF,
+    CLUSTER_UID,
+    DRIVER,
+    HARD,
+    MADE,
+    REPLICAS,
+    Facts,
+    bounds,
+    made,
+    operators_driver,
+)
 from preview.steps import Op, Preview, Step
 from preview.values import UnreadableError, get, plain, text
 
@@ -142,6 +154,7 @@ class _Collector:
 
     def software(self, inputs: Inputs) -> None:
         self.stack.update(_picked(inputs, _SOFTWARE_FIELDS))
+        self.stack[DRIVER] = operators_driver(text(inputs, "version")) if "driver" in inputs else "host"
 
     def scheduler(self, inputs: Inputs) -> None:
         if inputs.get("team") is None and "version" in inputs:

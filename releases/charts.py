@@ -329,6 +329,8 @@ def gpu_operator_values(
     *,
     configs: Sequence[SharingConfig] = (),
     runtime_class: str = NVIDIA,
+    driver: bool = False,
+    toolkit: bool = True,
     microk8s: bool = False,
     monitor_labels: Mapping[str, str] | None = None,
     image_registry: str | None = None,
@@ -336,20 +338,20 @@ def gpu_operator_values(
 ) -> dict[str, JSON]:
     """Return the Helm values of the GPU Operator.
 
-    The driver is the host's; container toolkit and node feature discovery are the operator's. `runtime_class` is the
-    RuntimeClass that it makes. `configs` as in `device_plugin_values`. `monitor_labels`: of dcgm-exporter's
-    ServiceMonitor; None makes none.
+    `driver`, `toolkit`: whether the operator brings them; node feature discovery is always its own. `runtime_class` is
+    the RuntimeClass that it makes. `microk8s`: its toolkit writes to that containerd's files. `configs` as in
+    `device_plugin_values`. `monitor_labels`: of dcgm-exporter's ServiceMonitor; None makes none.
     """
     values: dict[str, JSON] = {}
     put(values, "operator.runtimeClass", runtime_class)
-    put(values, "driver.enabled", False)
-    put(values, "toolkit.enabled", True)
+    put(values, "driver.enabled", driver)
+    put(values, "toolkit.enabled", toolkit)
     put(values, "nfd.enabled", True)
     # its CRD is a Prometheus operator's
     put(values, "dcgmExporter.serviceMonitor.enabled", monitor_labels is not None)
     if monitor_labels:
         put(values, "dcgmExporter.serviceMonitor.additionalLabels", dict(monitor_labels))
-    if microk8s:
+    if microk8s and toolkit:
         environment: list[JSON] = [{"name": name, "value": value} for name, value in _MICROK8S_TOOLKIT_ENV.items()]
         put(values, "toolkit.env", environment)
     if any(config.strategy == "mig" for config in configs):

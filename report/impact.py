@@ -241,7 +241,7 @@ def _of_host(step: Step) -> Iterator[Impact]:
             gravity=Gravity.LOSS, team=EVERYONE, text="the host cluster goes, with every team in it", topic=_WHOLE
         )
     elif tokens.GPU_SOFTWARE in step.type_chain and step.type == tokens.RELEASE and step.op is not Op.CREATE:
-        text = "the nodes' GPU software changes: pods that run keep their GPUs, new ones wait until it is back"
+        text = "the nodes' GPU software changes: pods keep GPUs whose driver stays, new ones wait until it is back"
         yield Impact(gravity=Gravity.AWAY, team=EVERYONE, text=text, topic=_SOFTWARE)
     elif step.type == tokens.NODE_POOL and taken:
         text = f"pool {step.name} goes or is made anew"

@@ -181,6 +181,25 @@ class Metrics(Section):
     )
 
 
+class From(StrEnum):
+    """Where the driver or the container toolkit of the GPU nodes comes from."""
+
+    HOST = "host"
+    OPERATOR = "operator"
+
+
+class OperatorParts(Section):
+    """What our GPU Operator brings to the nodes, and what they have already."""
+
+    driver: From = Field(
+        default=From.HOST, description="host: installed on the nodes; operator: where a node has none, it brings one"
+    )
+    toolkit: From = Field(
+        default=From.OPERATOR,
+        description="host: in the container runtime's settings as handler, of the RuntimeClass's name",
+    )
+
+
 class Gpu(Section):
     """The GPU software on the nodes."""
 
@@ -196,6 +215,10 @@ class Gpu(Section):
         default=None,
         description="how a GPU gets into a container on these hosts: docs/versions.md; default: any mode of NVIDIA's "
         "container runtime",
+    )
+    operator: OperatorParts = Field(
+        default=OperatorParts(),
+        description="with stack gpuOperator of ours: where driver and container toolkit come from",
     )
     metrics: Metrics | None = Field(
         default=None, description="GPU metrics for a Prometheus; default: what the GPU Operator brings by itself"

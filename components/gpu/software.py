@@ -2,12 +2,13 @@
 
 Owns: their namespace and Helm release where the stack file says that they are ours, and dcgm-exporter where it is
 asked for and the GPU Operator does not bring it.
-Leaves to others: drivers and container toolkit on the hosts (the GPU Operator can bring them, the device plugin not).
+Leaves to others: driver and container toolkit of the hosts, but for what the GPU Operator is told to bring.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import pulumi
@@ -21,7 +22,7 @@ from components.gpu.runtime_class import runtime_class
 from components.owned_kinds import own_kinds
 from releases import injection
 from settings.artifacts import chart_for
-from settings.models import Artifacts, Gpu, GpuStack, HostProvider, Metrics, Owner, Pool
+from settings.models import Artifacts, From, Gpu, GpuStack, HostProvider, Metrics, OperatorParts, Owner, Pool
 
 NAMESPACES = {
     GpuStack.DEVICE_PLUGIN: names.DEVICE_PLUGIN_NAMESPACE,
@@ -62,6 +63,7 @@ class GpuSoftware(Component):
                 "owner": args.gpu.owner,
                 "version": version(args.gpu),
                 "runtimeClass": None if args.gpu.stack is GpuStack.FAKE else args.gpu.runtime_class.name,
+                **({"driver": "operator"} if brings_driver(args.gpu) else {}),
             },
             opts,
         )
@@ -72,7 +74,8 @@ class GpuSoftware(Component):
             if args.gpu.stack is GpuStack.GPU_OPERATOR:
                 self._own_kinds(args, self.release)
             if args.gpu.stack is GpuStack.GPU_OPERATOR and any(pool.gpus_per_node for pool in args.pools.values()):
-                self.ready = live_hook(f"{name}-ready", args.kubeconfig, kube.wait_for_gpu_operator)
+                wait = partial(kube.wait_for_gpu_operator, brings_driver=brings_driver(args.gpu))
+                self.ready = live_hook(f"{name}-ready", args.kubeconfig, wait)
         if args.gpu.stack is GpuStack.DEVICE_PLUGIN and args.gpu.metrics is not None:
             self._metrics(args, args.gpu.metrics)
         self.register_outputs({})
@@ -176,11 +179,27 @@ class GpuSoftware(Component):
             releases.GPU_OPERATOR[found],
             configs=configs,
             runtime_class=args.gpu.runtime_class.name,
+            driver=brings_driver(args.gpu),
+            toolkit=args.gpu.operator.toolkit is From.OPERATOR,
             microk8s=args.host is HostProvider.MICROK8S,
             monitor_labels=monitor_labels(args.gpu.metrics),
             image_registry=args.artifacts.image_registry,
             pull_policy=args.artifacts.image_pull_policy,
         )
+
+
+def brings_driver(gpu: Gpu) -> bool:
+    """Whether nodes without a driver get one from our GPU Operator."""
+    return gpu.operator.driver is From.OPERATOR
+
+
+def checked_software(gpu: Gpu) -> dict[str, object]:
+    """What a check proves of the GPU software. `operator` is younger than the checks of stacks that do not say it: at
+    its default it runs none again."""
+    found = gpu.model_dump()
+    if gpu.operator == OperatorParts():
+        del found["operator"]
+    return found
 
 
 def monitor_labels(metrics: Metrics | None) -> dict[str, str] | None:

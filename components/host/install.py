@@ -20,7 +20,7 @@ from components.base import Component
 from components.command import Script, joined, read, run
 from settings.connection import Connection
 from settings.hosts import Install, K3s, Kind, Microk8s
-from settings.models import GpuStack, HostProvider, Owner, Platform
+from settings.models import From, GpuStack, HostProvider, Owner, Platform
 
 SCRIPTS: Final = Path(__file__).parent / "scripts"
 
@@ -99,8 +99,8 @@ def _of(platform: Platform, kind: type[Install]) -> Install:
 
 def gpus_of_host(platform: Platform) -> int:
     """GPUs that the stack file says of the machine itself: kind's workers share it, so with `all` they are counted
-    once."""
-    if platform.gpu.stack is GpuStack.FAKE:
+    once. 0 where nobody can count them yet: the GPU Operator brings the driver later."""
+    if platform.gpu.stack is GpuStack.FAKE or platform.gpu.operator.driver is From.OPERATOR:
         return 0
     kind, pools = platform.host.kind, platform.pools.values()
     if kind is not None and kind.gpus == "all":

@@ -18,6 +18,7 @@ from components.check import job
 from components.check.gpu_check import GpuCheck, GpuCheckArgs
 from components.check.host import pod_settings, sharing
 from components.failures import unless_failed
+from components.gpu.software import checked_software
 from components.protection import Protection
 from components.team.access import Access, AccessArgs
 from components.team.admission import Admission, AdmissionArgs, Others
@@ -210,7 +211,7 @@ class Team(Component):
             f"{name}-check",
             GpuCheckArgs(
                 request=check_request(tenant, self._args.platform),
-                checked={"team": checked(tenant), "gpu": self._args.platform.gpu.model_dump()},
+                checked={"team": checked(tenant), "gpu": checked_software(self._args.platform.gpu)},
                 provider=inner.provider,
                 kubeconfig=inner.kubeconfig,
                 ready=self._args.ready if tenant.has_gpus else None,

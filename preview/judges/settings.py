@@ -165,3 +165,19 @@ def storage_class(edit: Edit) -> Effect | None:
         "change, so Kubernetes refuses the update, and only a new virtual cluster gets it: an empty one"
     )
     return Effect(kind=Kind.LOSING, means=means, allow="replace", topic="cluster")
+
+
+def gpu_driver(edit: Edit) -> Effect | None:
+    """Whose driver the GPU nodes have. The operator takes pods off the GPUs before it changes or removes its own."""
+    topic = "gpu driver"
+    if edit.before in (None, "host"):
+        means = "GPU nodes without a driver get the GPU Operator's, those that have one keep it"
+        return Effect(kind=Kind.DISRUPTIVE, means=means, topic=topic)
+    means = "the GPU Operator's driver goes from the nodes, and what runs on their GPUs ends"
+    if edit.after not in (None, "host"):
+        means = "the GPU Operator's driver comes anew, node by node, and pods with GPUs are evicted there"
+    used = in_use(edit.use)
+    if used == 0:
+        return Effect(kind=Kind.DISRUPTIVE, means=means, topic=topic)
+    run = f"{gpus(used)} in use now" if used is not None else not_known(edit.use)
+    return Effect(kind=Kind.LOSING, means=f"{means}; {run}", allow="lowerLimit", topic=topic)

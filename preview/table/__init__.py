@@ -4,7 +4,8 @@ Every field of `settings.models` that a user can edit has a row here; a test hol
 its row, with a source, to its section. `python -m preview` writes docs/changes.md from it.
 
 Sources: VC = github.com/loft-sh/vcluster, VD = github.com/loft-sh/vcluster-docs, KAI =
-github.com/kai-scheduler/KAI-Scheduler, DP = github.com/NVIDIA/k8s-device-plugin, each TAG:path; K8S = Kubernetes' docs.
+github.com/kai-scheduler/KAI-Scheduler, DP = github.com/NVIDIA/k8s-device-plugin, GO =
+github.com/NVIDIA/gpu-operator, each TAG:path; K8S = Kubernetes' docs.
 A path without a tag is this repository's.
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from preview.facts import MADE
+from preview.facts import DRIVER, MADE
 from preview.judges import machines, settings, versions
 from preview.kinds import Kind, Row
 from preview.table.sources import ALLOCATED, HERE, NOTHING, STATEFUL_SET
@@ -92,11 +92,20 @@ GPU: Final[tuple[Row, ...]] = (
         Row(
             field=f"gpu.{name}",
             kind=Kind.DISRUPTIVE,
-            means="the nodes' GPU software changes: pods that run keep their GPUs, new ones wait until it is back",
+            means="the nodes' GPU software changes: pods keep GPUs whose driver stays, new ones wait until it is back",
             topic="gpu software",
             source=ALLOCATED,
         )
-        for name in ("stack", "owner", "version", "injection")
+        for name in ("stack", "owner", "version", "injection", "operator.toolkit")
+    ),
+    Row(
+        field=DRIVER,
+        kind=Kind.LOSING,
+        means="to the operator's: nothing that runs ends; another version of it, or back: pods with GPUs are evicted",
+        allow="lowerLimit",
+        topic="gpu driver",
+        judge=settings.gpu_driver,
+        source="GO@v26.7.0:assets/state-driver/0500_daemonset.yaml (ENABLE_GPU_POD_EVICTION)",
     ),
     *(
         Row(

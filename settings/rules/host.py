@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import releases
 from settings import artifacts
-from settings.models import GpuStack, HostProvider, Owner, Platform
+from settings.models import From, GpuStack, HostProvider, Owner, Platform
 from settings.problems import Problem, shown
 from settings.words import known_version
 
@@ -41,6 +41,7 @@ def gpu_software_is_known(platform: Platform) -> Iterator[Problem]:
             path=("gpu", "injection"), rule="has no meaning with stack fake", got=gpu.injection.value, fix="remove it"
         )
     yield from _metrics_can_be_had(platform)
+    yield from _operators_parts_fit(platform)
     brings = {
         "k3s": platform.host.provider is HostProvider.K3S,
         "the GPU Operator": gpu.stack is GpuStack.GPU_OPERATOR,
@@ -76,6 +77,59 @@ def _metrics_can_be_had(platform: Platform) -> Iterator[Problem]:
             got="serviceMonitor: false",
             fix="set serviceMonitor: true, or remove them",
         )
+
+
+def _operators_parts_fit(platform: Platform) -> Iterator[Problem]:
+    """Only an operator of ours is told what to bring, and what it brings later is not needed before."""
+    gpu, host, path = platform.gpu, platform.host, ("gpu", "operator")
+    if "operator" not in gpu.model_fields_set:
+        return
+    if gpu.stack is not GpuStack.GPU_OPERATOR:
+        yield Problem(
+            path=path,
+            rule="says what our GPU Operator brings",
+            got=f"stack: {gpu.stack.value}",
+            fix="remove it, or write stack: gpuOperator",
+        )
+        return
+    if gpu.owner is Owner.CLUSTER:
+        yield Problem(
+            path=path,
+            rule="says what our GPU Operator brings; the cluster's is told by its own values driver and toolkit",
+            got="owner: cluster",
+            fix="remove it",
+        )
+        return
+    if gpu.operator.toolkit is From.HOST and host.microk8s is not None and not host.microk8s.adopt:
+        yield Problem(
+            path=(*path, "toolkit"),
+            rule="has to write the handler nvidia into containerd's settings, which a microk8s that we install lacks",
+            got="host",
+            fix="write toolkit: operator",
+        )
+    if gpu.operator.driver is From.OPERATOR:
+        yield from _driver_may_come_later(platform)
+
+
+def _driver_may_come_later(platform: Platform) -> Iterator[Problem]:
+    path, got, fix = ("gpu", "operator", "driver"), "operator", "install a driver on the nodes, and write driver: host"
+    if platform.host.provider is HostProvider.KIND:
+        rule = "can't come from a pod on kind: its nodes are containers with their machine's driver"
+        yield Problem(path=path, rule=rule, got=got, fix=fix)
+        return
+    if platform.host.k3s is not None:
+        rule = (
+            "is looked for before a k3s is installed, together with the container toolkit that k3s needs at its start"
+        )
+        yield Problem(path=path, rule=rule, got=got, fix=fix)
+        return
+    for name, pool in platform.pools.items():
+        if pool.sharing.mig:
+            rule = (
+                f"can't cut GPUs before they are counted, and pools.{name}.sharing.mig says that they are cut already"
+            )
+            yield Problem(path=path, rule=rule, got=got, fix=fix)
+            return
 
 
 def artifacts_are_known(platform: Platform) -> Iterator[Problem]:

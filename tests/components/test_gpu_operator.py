@@ -8,6 +8,9 @@ import pulumi
 import pytest
 
 import kube
+from components.gpu.software import checked_software
+from kube import gpu_operator
+from settings.models import Gpu
 from tests.components.program import lab
 from tests.components.test_kube import serving
 from tests.conftest import Declare
@@ -88,6 +91,65 @@ def test_pods_that_need_a_gpu_wait_for_it(declare: Declare, gpu: dict[str, objec
     hooks = {job.name: "gpu-software-ready" in list(job.options.hooks.before_create) for job in asking}
     assert {name for name in hooks if name.startswith("host-check")}, "the host's own check is among them"
     assert set(hooks.values()) == {waits}, hooks
+
+
+@pytest.mark.parametrize("driver", ["host", "operator"])
+@pytest.mark.parametrize("toolkit", ["host", "operator"])
+def test_it_brings_the_driver_and_the_toolkit_that_the_stack_file_says(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch, driver: str, toolkit: str
+) -> None:
+    waited: list[bool] = []
+    monkeypatch.setattr(kube, "wait_for_gpu_operator", lambda _, *, brings_driver: waited.append(brings_driver))
+    recorder = declare(lab(gpu={**OPERATOR, "operator": {"driver": driver, "toolkit": toolkit}}, teams={}))
+    assert recorder.one("kubernetes:helm.sh/v3:Release", "gpu-operator").inputs["values"] == {
+        "operator": {"runtimeClass": "nvidia"},
+        "driver": {"enabled": driver == "operator"},
+        "toolkit": {"enabled": toolkit == "operator"},
+        "nfd": {"enabled": True},
+        "dcgmExporter": {"serviceMonitor": {"enabled": False}},
+    }
+    arguments = pulumi.ResourceHookArgs(urn="", id="", name="", type="")
+    asyncio.run(recorder.hooks.by_name["gpu-software-ready"].callback(arguments))
+    assert waited == [driver == "operator"]
+
+
+def test_driver_and_toolkit_are_the_hosts_and_the_operators_where_nothing_is_said(declare: Declare) -> None:
+    silent, said = (
+        declare(lab(gpu={**OPERATOR, **more}, teams={}), stack=name).one(
+            "kubernetes:helm.sh/v3:Release", "gpu-operator"
+        )
+        for name, more in (("silent", {}), ("said", {"operator": {"driver": "host", "toolkit": "operator"}}))
+    )
+    assert silent.inputs == said.inputs
+    assert (silent.inputs["values"]["driver"], silent.inputs["values"]["toolkit"]) == (
+        {"enabled": False},
+        {"enabled": True},
+    )
+
+
+def test_checks_run_again_for_another_driver_and_not_for_a_default_that_is_said(declare: Declare) -> None:
+    def marks(name: str, **more: object) -> set[str]:
+        recorder = declare(lab("ml", checked=True, gpu={**OPERATOR, **more}), stack=name)
+        notes = (job.inputs["spec"]["template"]["metadata"].get("annotations", {}) for job in recorder.of_type(JOB))
+        return {note["gpu-tenancy/stamp"] for note in notes if "gpu-tenancy/stamp" in note}
+
+    silent = marks("silent")
+    assert len(silent) >= 2, "of the host's check and of the team's"
+    assert marks("said", operator={"driver": "host", "toolkit": "operator"}) == silent
+    for parts in ({"driver": "operator"}, {"toolkit": "host"}):
+        assert not marks("other", operator=parts) & silent
+    # as before there was the field
+    assert "operator" not in checked_software(Gpu.model_validate(OPERATOR))
+
+
+def test_a_driver_that_is_compiled_gets_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+    monkeypatch.setattr(gpu_operator, "until", lambda _, deadline, __: given.append(deadline))
+    with serving({}) as (kubeconfig, _):
+        kube.wait_for_gpu_operator(kubeconfig)
+        kube.wait_for_gpu_operator(kubeconfig, brings_driver=True)
+    # NVIDIA's driver pod may take 60 s and 120 times 10 s to start
+    assert given == [900.0, 900.0 + 60 + 120 * 10]
 
 
 def test_its_crds_go_with_its_namespace_and_no_crd_that_others_use(

@@ -113,6 +113,8 @@ def test_the_gpus_of_a_machine_are_counted_once_where_its_nodes_share_them() -> 
     assert gpus(**{"host": kind, "pools.gpu": two}) == 4
     assert gpus(**{"pools.gpu": two}) == 8
     assert gpus(**{"pools.gpu": two, "gpu": {"stack": "fake"}}) == 0
+    later = {"stack": "gpuOperator", "runtimeClass": THEIRS, "operator": {"driver": "operator"}}
+    assert gpus(**{"pools.gpu": two, "gpu": later}) == 0, "nothing can count them before there is a driver"
     none = {"nodes": ["gpu-tenancy-worker"], "gpusPerNode": 0, "podsPerNode": 250}
     assert gpus(**{"host": {**kind, "kind": {}}, "pools.gpu": none}) == 0
 

@@ -131,6 +131,18 @@ def test_the_operator_leaves_the_hosts_driver_alone_and_wants_no_prometheus(rele
 
 
 @pytest.mark.parametrize("release", GPU_OPERATOR.values(), ids=list(GPU_OPERATOR))
+@pytest.mark.parametrize("driver", [True, False])
+@pytest.mark.parametrize("toolkit", [True, False])
+def test_driver_and_toolkit_are_the_operators_or_the_hosts(
+    release: GpuOperatorRelease, *, driver: bool, toolkit: bool
+) -> None:
+    values = gpu_operator_values(release, driver=driver, toolkit=toolkit, microk8s=True)
+    assert (at(values, "driver"), at(values, "toolkit.enabled")) == ({"enabled": driver}, toolkit)
+    # the host's own toolkit is told nothing
+    assert (at(values, "toolkit.env") is not None) is toolkit
+
+
+@pytest.mark.parametrize("release", GPU_OPERATOR.values(), ids=list(GPU_OPERATOR))
 def test_the_operators_images_come_from_the_mirror(release: GpuOperatorRelease) -> None:
     values = gpu_operator_values(release, image_registry=MIRROR, pull_policy="Never")
     repositories = {path for path in paths(values) if path.endswith("repository")}

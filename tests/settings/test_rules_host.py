@@ -7,6 +7,12 @@ import pytest
 from tests.settings.build import mistakes
 from tests.settings.told import fine, told
 
+OPERATOR = {"stack": "gpuOperator", "runtimeClass": {"name": "nvidia", "owner": "cluster"}}
+K3S: dict[str, object] = {
+    "host.provider": "k3s",
+    "host.k3s": {"files": {"binary": "/srv/k3s", "script": "/srv/install.sh"}},
+}
+
 
 class TestHostAndSoftware:
     """What the cluster has and what we bring."""
@@ -27,6 +33,49 @@ class TestHostAndSoftware:
     def test_the_gpu_softwares_version_is_known(self) -> None:
         told({"gpu.version": "0.1"}, "gpu.version: is not a device plugin that this program knows")
         told({"gpu": {"stack": "fake", "version": "0.1"}}, "gpu.version: has no meaning with stack fake")
+
+    @pytest.mark.parametrize("parts", [{}, {"driver": "host"}, {"driver": "operator", "toolkit": "operator"}])
+    def test_driver_and_toolkit_are_said_of_an_operator_of_ours_alone(self, parts: dict[str, str]) -> None:
+        fine({"gpu": {**OPERATOR, "operator": parts}})
+        for stack in ("devicePlugin", "fake"):
+            told({"gpu": {"stack": stack, "operator": parts}}, "gpu.operator: says what our GPU Operator brings", stack)
+        theirs = {**OPERATOR, "owner": "cluster", "operator": parts}
+        told(
+            {"gpu": theirs},
+            "gpu.operator: ",
+            "the cluster's is told by its own values",
+            "got owner: cluster; remove it",
+        )
+
+    def test_a_microk8s_of_ours_has_no_toolkit_of_the_hosts(self) -> None:
+        gpu = {**OPERATOR, "operator": {"toolkit": "host"}}
+        made = {"provider": "microk8s", "address": "10.0.0.5"}
+        told({"gpu": gpu, "host": {**made, "microk8s": {}}}, "gpu.operator.toolkit: ", "write toolkit: operator")
+        fine({"gpu": gpu, "host": made})
+        fine({"gpu": gpu, "host": {**made, "microk8s": {"adopt": True}}})
+        fine({"gpu": gpu})
+        fine({"gpu": OPERATOR, "host": {**made, "microk8s": {}}})
+
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            ({"host.provider": "kind"}, "can't come from a pod on kind"),
+            (K3S, "is looked for before a k3s is installed"),
+            (
+                {"pools.gpu.sharing": {"mig": {"profile": "1g.6gb", "slices": 2}}},
+                "pools.gpu.sharing.mig says that they",
+            ),
+        ],
+        ids=["kind", "k3s", "mig"],
+    )
+    def test_a_driver_that_is_needed_before_the_operator_is_the_hosts(
+        self, changes: dict[str, object], words: str
+    ) -> None:
+        fix = "got operator; install a driver on the nodes, and write driver: host"
+        told({**changes, "gpu": {**OPERATOR, "operator": {"driver": "operator"}}}, "gpu.operator.driver: ", words, fix)
+        fine({**changes, "gpu": {**OPERATOR, "operator": {"driver": "host"}}})
+        # a driver that comes later is no fault of a k3s that is there
+        fine({"host.provider": "k3s", "gpu": {**OPERATOR, "operator": {"driver": "operator"}}})
 
     def test_a_mirror_is_for_a_chart_of_ours(self) -> None:
         told({"artifacts": {"charts": {"kai": "oci://r/kai"}}}, "is no chart of this program, got 'kai'")
