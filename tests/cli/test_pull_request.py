@@ -12,7 +12,7 @@ import yaml
 
 from cli.guards.stamp import RELEASED
 from cli.progress import Run
-from policies.config import Level, pack_arguments
+from policies.config import Level
 from preview.read import read_preview
 from preview.steps import Op
 from settings.load import PLATFORM_KEY
@@ -97,12 +97,6 @@ def test_an_override_of_a_quota_rule_reaches_it_too(there: Project, monkeypatch:
     there.write(yaml.safe_dump(settings))
     assert preview(there) == 0
     assert seen[0]["replicas-maximum"]["enforcementLevel"] == Level.ADVISORY.value
-
-
-@pytest.mark.parametrize(("stack", "of"), [("lab", "lab"), ("prod", "prod"), ("customer-7", "prod")])
-def test_a_stack_without_levels_of_its_own_gets_those_of_prod(stack: str, of: str) -> None:
-    path = str(Path("policies", "config", f"{of}.json").resolve())
-    assert pack_arguments(stack, Path.cwd()) == ["--policy-pack", "policies", "--policy-pack-config", path]
 
 
 def test_a_preview_that_a_policy_refused_is_still_written(there: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,6 +129,12 @@ def test_the_packs_own_levels_are_those_of_the_file() -> None:
     found = initial_config(config)
     assert found["support-ends-soon"] == {"enforcementLevel": EnforcementLevel.ADVISORY, "warnDays": 60}
     assert found["all"] is EnforcementLevel.MANDATORY
+    # a list, as a file says it
+    assert found["pinned-image"] == {
+        "enforcementLevel": EnforcementLevel.MANDATORY,
+        "requireDigest": False,
+        "registries": list(config.limits.registries),
+    }
     for rule in RULES:
         own = found[rule.name]
         assert isinstance(own, dict)

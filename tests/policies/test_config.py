@@ -8,9 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from policies.config import FOLDER, ConfigError, Level, Limits, PolicyConfig, load, parse, path_for, schema
+from policies.config import (
+    FOLDER,
+    ConfigError,
+    Level,
+    Limits,
+    PolicyConfig,
+    load,
+    pack_arguments,
+    parse,
+    path_for,
+    schema,
+)
 from policies.rules import LIMITS, RULES
 from policies.run import config_for
+from tests.conftest import ROOT
 
 
 def test_nothing_said_means_that_everything_blocks() -> None:
@@ -103,6 +115,12 @@ def test_a_stack_without_a_file_gets_the_strictest_one() -> None:
     assert config_for("prod").source == "policies/config/prod.json"
     assert path_for("customer-7") == FOLDER / "prod.json"
     assert path_for("lab") == FOLDER / "lab.json"
+
+
+@pytest.mark.parametrize(("stack", "of"), [("lab", "lab"), ("prod", "prod"), ("customer-7", "prod")])
+def test_the_engine_is_told_the_stacks_own_levels_or_those_of_prod(stack: str, of: str) -> None:
+    path = str(ROOT / "policies" / "config" / f"{of}.json")
+    assert pack_arguments(stack, ROOT) == ["--policy-pack", "policies", "--policy-pack-config", path]
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:

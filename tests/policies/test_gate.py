@@ -42,6 +42,14 @@ def run(folder: Path, *more: str) -> int:
     return main([*files, "--today", TODAY.isoformat(), *more])
 
 
+@pytest.mark.parametrize("left_out", ["--preview", "--stack-file"])
+def test_without_one_of_its_files_the_command_does_nothing(left_out: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([word for file in ("--preview", "--stack-file") if file != left_out for word in (file, "x")])
+    assert ended.value.code == 2
+    assert f"the following arguments are required: {left_out}" in capsys.readouterr().err
+
+
 def usage(folder: Path, content: object) -> str:
     (folder / "usage.json").write_text(json.dumps(content))
     return str(folder / "usage.json")

@@ -20,9 +20,10 @@ from pulumi_policy import (
 )
 from pulumi_policy import PolicyResource as EngineResource
 
+import tokens
 from policies.config import Limits, PolicyConfig
 from policies.inventory import Inventory, PolicyResource
-from policies.pack import NAME, build_policies, resource_of
+from policies.pack import NAME, Seen, build_policies, resource_of
 from policies.plain import UNKNOWN, Unknown
 from policies.rule import Rule, Scene, Stage
 from policies.rules import RULES
@@ -257,6 +258,19 @@ def test_a_resource_that_is_registered_anew_is_judged_as_it_is_now() -> None:
     assert run_engine(world, policies) == []
     worse = [team(gpuLimit=-1) if found == team() else found for found in world]
     assert "no-unlimited-gpu" in {rule for rule, _, _ in run_engine(worse, policies)}
+
+
+def test_components_are_those_of_ours_once_each_and_as_they_were_registered_last() -> None:
+    seen = Seen()
+
+    def shown(found: PolicyResource) -> Inventory:
+        args = ResourceValidationArgs(found.type, checked_properties(found), found.urn, found.name, OPTIONS, None, None)
+        seen.look(RULES[0], args)
+        return seen.components()
+
+    assert shown(resource(tokens.NAMESPACE, "team-ml", {})).of_type(tokens.NAMESPACE) == []
+    for limit in (6, 6, 4):
+        assert [found.properties["gpuLimit"] for found in shown(team(gpuLimit=limit)).of_type(tokens.TEAM)] == [limit]
 
 
 # --- other programs -------------------------------------------------------------------------------------------------

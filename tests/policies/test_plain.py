@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from sys import float_info
 
 import pulumi
 import pytest
@@ -125,6 +126,10 @@ def test_an_unknown_item_of_a_list_is_refused(reader: object) -> None:
 def test_what_no_double_can_be_is_no_number(said: float) -> None:
     with pytest.raises(Unreadable, match=r"^n must be a number, got "):
         number({"n": said}, "n")
+
+
+def test_the_largest_double_is_a_number() -> None:
+    assert [number({"n": said}, "n") for said in (float_info.max, -float_info.max)] == [float_info.max, -float_info.max]
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,31 @@ def test_a_fraction_of_several_gpus_counts_for_each() -> None:
     assert "asks for 1.5, team ml has a limit of 1" in found[0]
 
 
+def test_a_fraction_of_one_gpu_that_says_so_is_the_fraction() -> None:
+    small = team(gpuLimit=1, queues={"training": leaf(1, 0.5)})
+    assert (
+        messages("workload-within-quota", [small, part_job(**{"fraction": "0.5", "fraction-num-devices": "1"})]) == []
+    )
+    found = messages("workload-within-quota", [small, part_job(**{"fraction": "0.6", "fraction-num-devices": "1"})])
+    assert "asks for 0.6, queue training of team ml has a limit of 0.5" in found[0]
+
+
+def test_the_workers_of_slurm_ask_for_their_gpus_each() -> None:
+    tight = team(queues={"training": leaf(1, 4), "notebooks": leaf(1, -1)})
+
+    def said(**facts: object) -> list[str]:
+        cluster = resource(tokens.SLINKY_CLUSTER, "slurm", {"team": "ml", "queue": "training"} | facts)
+        return messages("workload-within-quota", [tight, cluster])
+
+    assert said(gpus=2, replicas=2) == []
+    (found,) = said(gpus=2, replicas=3)
+    assert found.startswith("SlinkyCluster slurm: asks for 6, queue training of team ml has a limit of 4; ask for less")
+    assert said(gpus=2, replicas=3, queue="notebooks") == []
+    assert said(gpus=1, replicas=7, queue="notebooks") == [
+        "SlinkyCluster slurm: asks for 7, team ml has a limit of 6; ask for less"
+    ]
+
+
 def test_the_pods_of_a_cron_job_are_counted() -> None:
     nightly = asking(1, parallelism=7)
     cron = PolicyResource(
@@ -287,6 +312,17 @@ def test_parts_by_memory_and_whole_gpus_beside_parts_are_counted(workload: Polic
 
 def test_memory_within_the_limit_passes() -> None:
     assert messages("workload-within-quota", [pool(), team(), annotated(gpu_memory="40960", replicas=12)]) == []
+
+
+def test_memory_of_a_pool_that_does_not_say_its_own_is_told_once_by_the_memory_rule() -> None:
+    world = [pool(gpuMemoryMib=None), team(gpuLimit=0, queues={"training": leaf(0, 0)}), annotated(gpu_memory="40960")]
+    assert messages("workload-within-quota", world) == []
+    assert len(messages("gpu-memory", world)) == 1
+
+
+def test_no_pods_ask_for_nothing() -> None:
+    none = team(gpuLimit=0, queues={"training": leaf(0, 0)})
+    assert messages("workload-within-quota", [pool(), none, annotated(gpu_fraction="0.5", replicas=0)]) == []
 
 
 @pytest.mark.parametrize("replicas", [-3, 1.5])

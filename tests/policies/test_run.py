@@ -13,8 +13,8 @@ from policies.config import PolicyConfig
 from policies.offline import main
 from policies.plain import UNKNOWN
 from policies.run import as_json, evaluate, resources_of
-from tests.policies.judged import TODAY
-from tests.policies.world import pool, team
+from tests.policies.judged import TODAY, messages
+from tests.policies.world import check, pool, team
 
 
 @dataclass
@@ -50,6 +50,20 @@ def test_results_are_plain_json() -> None:
     assert collision["verdict"] == "1 violation (1 checked)"
     assert "9 of 8" in collision["violations"][0]["message"]
     assert collision["violations"][0]["resource"] == "gpu-tenancy:index:NodePool a100"
+
+
+@pytest.mark.parametrize(
+    ("count", "named"),
+    [
+        (1, "GpuCheck c0"),
+        (3, "GpuCheck c0, GpuCheck c1, GpuCheck c2"),
+        (4, "GpuCheck c0, GpuCheck c1, GpuCheck c2 and 1 more"),
+    ],
+)
+def test_of_those_who_share_a_finding_three_are_named(count: int, named: str) -> None:
+    checks = [check(f"c{index}", image="docker.io/pytorch/pytorch") for index in range(count)]
+    (found,) = messages("pinned-image", [pool(), team(), *checks])
+    assert found.endswith(f"; write a version or a digest ({named})")
 
 
 def test_the_offline_run_writes_json_for_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -108,6 +108,13 @@ def test_a_policy_that_holds_less_is_refused(token: str, path: str, value: objec
     assert any(said in message for message in messages("team-admission", with_(changed(found, path, value))))
 
 
+@pytest.mark.parametrize("scope", ["*", "Namespaced", ABSENT])
+def test_a_policy_about_all_that_is_in_a_namespace_holds(scope: object) -> None:
+    found = next(r for r in healthy() if r.type == tokens.ADMISSION_POLICY)
+    scoped = changed(found, "spec/matchConstraints/resourceRules/0/scope", scope)
+    assert messages("team-admission", with_(scoped)) == []
+
+
 def test_a_second_binding_of_the_name_can_not_take_the_refusal_away() -> None:
     # the one that is applied last is what the host has
     binding = next(r for r in healthy() if r.type == tokens.ADMISSION_BINDING)

@@ -82,6 +82,10 @@ ANOTHER = "isolation is 'baseline'; use another volume"
             f"container c seLinuxOptions are none of a container's, {OUT}",
         ),
         (
+            {"containers": [container(seLinuxOptions={"role": "sysadm_r"})]},
+            f"container c seLinuxOptions are none of a container's, {OUT}",
+        ),
+        (
             {"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}},
             f"sysctl kernel.msgmax is the node's, {OUT}",
         ),
