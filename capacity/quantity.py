@@ -73,7 +73,7 @@ def api_quantity(text: str | None) -> Decimal:
 
 def amount_of(value: object) -> Decimal | None:
     """Return a quantity out of JSON that anybody may have written, in its base unit; None where it is none."""
-    if isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
+    if not isinstance(value, (str, int, float, Decimal)):
         return None
     try:
         return api_quantity(str(value))
@@ -98,10 +98,10 @@ def amounts(*, cpu: str, memory: str, pods: int) -> Footprint:
 
 def pod_request(
     containers: Sequence[Decimal],
-    init_containers: Sequence[tuple[Decimal, bool]] = (),
+    init_containers: Sequence[tuple[Decimal, bool]],
     *,
-    overhead: Decimal = Decimal(0),
-    whole: Decimal | None = None,
+    overhead: Decimal,
+    whole: Decimal | None,
 ) -> Decimal:
     """Return what one pod asks of a node, as scheduler, quota and kubelet count it (Kubernetes' resource helpers,
     PodRequests).

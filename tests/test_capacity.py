@@ -197,6 +197,21 @@ class TestFixes:
             "write the quota as a number, at most 4",
         )
 
+    def test_a_limit_that_may_reach_the_quota_is_raised_to_it(self) -> None:
+        [verdict] = quota_against_limit("ml", 2, 1, most=2)
+        assert verdict.fix == "raise the limit to 2, or lower the quota"
+        [verdict] = quota_against_limit("ml", 3, 1, most=2)
+        assert verdict.fix == "lower the quota to 1 or less"
+
+    def test_every_set_of_nodes_that_is_too_full_is_told_and_the_pool(self) -> None:
+        places = {"a": "gpu-0", "b": "gpu-0", "c": "gpu-1", "d": "gpu-1"}
+        teams = [claim(name, -1, quota=5, mode="host", nodes=(node,)) for name, node in places.items()]
+        assert [verdict.got for verdict in pool_quotas([TWO_NODES], teams)] == [
+            "a 5 + b 5 + c 5 + d 5 = 20 of 16",
+            "a 5 + b 5 = 10 of 8",
+            "c 5 + d 5 = 10 of 8",
+        ]
+
     def test_quotas_are_lowered_by_what_is_over(self) -> None:
         teams = [claim("a", -1, quota=10, mode="host"), claim("b", -1, quota=9, mode="host")]
         [verdict] = pool_quotas([TWO_NODES], teams)

@@ -26,6 +26,8 @@ def test_sidecars_run_beside_all_that_start_after_them() -> None:
 def test_a_request_of_the_pod_as_such_stands_for_the_sum_and_the_runtime_costs_its_own() -> None:
     spec = {"containers": [asks("3")], "resources": {"requests": {"cpu": "2"}}, "overhead": {"cpu": "250m"}}
     assert asked_by(spec, "cpu") == Decimal("2.25")
+    del spec["resources"]
+    assert asked_by(spec, "cpu") == Decimal("3.25")
 
 
 def test_what_is_not_requested_is_the_limit_of_its_own_container() -> None:

@@ -67,7 +67,7 @@ def _every_port(rule: Mapping[str, object]) -> bool:
     if not ports or any(get(port, "port") is None for port in ports):
         return True
     ranges = [port for port in ports if get(port, "endPort") is not None]
-    return sum(whole(port, "endPort") - whole(port, "port") for port in ranges) >= MOST_PORTS
+    return sum(whole(port, "endPort") - whole(port, "port") + 1 for port in ranges) >= MOST_PORTS
 
 
 def _everybody(peers: Iterable[Mapping[str, object]]) -> bool:

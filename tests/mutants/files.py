@@ -157,6 +157,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
         f"capacity/{room}.py": (
             "tests/test_capacity.py",
             "tests/test_quantities.py",
+            "tests/test_pods.py",
             "tests/test_capacity_search.py",
             f"{_POLICIES}/test_quota.py",
             "tests/settings/test_rules.py",
@@ -178,6 +179,6 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     **_OF_COMPONENTS,
     **_OF_KUBE,
     "probe/injection.py": ("tests/probe/test_injection.py", "tests/probe/test_sharing.py"),
-    "probe/judge/sharing.py": ("tests/probe/test_sharing.py", *_PROBE),
+    "probe/judge/sharing.py": ("tests/probe/test_sharing.py", "tests/probe/test_enforced.py", *_PROBE),
     "probe/why.py": ("tests/probe/test_why.py",),
 }

@@ -78,7 +78,7 @@ def test_a_policy_that_leaves_a_pod_or_a_direction_out_is_no_default_deny(spec: 
         ("egress", {"to": [{"ipBlock": {"cidr": "10.0.0.0/0"}}]}),
         ("egress", {"to": [{"ipBlock": {"cidr": "0.0.0.0/1"}}, {"ipBlock": {"cidr": "128.0.0.0/1"}}]}),
         ("egress", {"ports": [{"port": 1, "endPort": 65535}]}),
-        ("egress", {"ports": [{"port": 32767, "endPort": 65535}]}),
+        ("egress", {"ports": [{"port": 32768, "endPort": 65535}]}),
         ("egress", {"ports": [{"port": 1, "endPort": 32767}, {"port": 32768, "endPort": 65535}]}),
         ("ingress", {"ports": [{"protocol": "TCP"}]}),
         ("ingress", {"ports": [{"port": 53}, {}]}),
@@ -105,6 +105,7 @@ def test_a_rule_that_lets_every_peer_in_or_out_is_refused(direction: str, rule: 
     ("direction", "rule"),
     [
         ("ingress", {"ports": [{"port": 8443}]}),
+        ("ingress", {"ports": [{"port": 1, "endPort": 32767}]}),
         ("ingress", {"ports": [{"port": "https"}, {"port": 30000, "endPort": 32767}]}),
         (
             "ingress",

@@ -35,6 +35,7 @@ def test_a_pod_that_is_refused_more_while_the_gpu_has_it_passes() -> None:
     report = enforced()
     assert severities(report) == {}
     assert finding(report, "sharing.isolation")["value"] is True
+    assert finding(report, "sharing.isolation")["bound"] is True
 
 
 @pytest.mark.parametrize("total", [SHARE, SHARE + WHOLE // 100])
@@ -48,6 +49,18 @@ def test_a_refusal_that_a_full_gpu_explains_tells_nothing() -> None:
     report = enforced(freeMib=TRIED - 1)
     assert severities(report) == {"sharing.isolation": "unknown"}
     assert report["verdict"] == "could-not-tell"
+    assert finding(report, "sharing.isolation")["bound"] is True
+    assert severities(enforced(freeMib=TRIED)) == {}, "just enough was free"
+
+
+@pytest.mark.parametrize(
+    ("total", "severity"),
+    [(48999, "fail"), (49000, "info"), (52000, "info"), (52001, "unknown"), (75000, "unknown")],
+)
+def test_the_end_of_memory_is_the_shares_within_the_tolerance_and_one_of_kais_steps(total: int, severity: str) -> None:
+    """2 % below 50000 MiB; above, a hundredth of the GPU's 100000 MiB more."""
+    report = enforced(total, shareMib=50000, wholeMib=100000, triedMib=60000, freeMib=48000)
+    assert finding(report, "sharing.isolation")["severity"] == severity
 
 
 def test_a_limit_below_the_share_fails() -> None:
@@ -59,6 +72,26 @@ def test_a_limit_below_the_share_fails() -> None:
 def test_what_was_not_tried_is_no_pass() -> None:
     report = report_on("fraction", enforced=True)
     assert severities(report) == {"sharing.isolation": "unknown"}
+    assert finding(report, "sharing.isolation")["bound"] is True
+
+
+@pytest.mark.parametrize(
+    ("shown", "pool", "asked"),
+    [(50000, 100000, 0.3), (100000, 50000, 0.3), (100000, None, 0.3), (None, 100000, 0.3), (None, None, None)],
+)
+def test_a_share_in_mib_is_of_the_larger_of_what_is_shown_and_the_pools_number(
+    shown: int | None, pool: int | None, asked: float | None
+) -> None:
+    """A limit is all of the GPU that the pod is shown; without any number nothing can be said."""
+    steps: Report = {
+        "nvml": {"gpus": {"0": {"memoryMib": shown}}},
+        "cuda": {"devices": {"0": {"memoryMib": shown}}},
+    }
+    report = report_on(
+        "fraction", steps, mode="gpu-memory", gpuMemoryMib=30000, fraction=None, enforced=True, poolGpuMemoryMib=pool
+    )
+    granted = finding(report, "sharing.granted")
+    assert (granted["severity"], granted["bound"]) == ("unknown" if asked is None else "info", asked)
 
 
 def test_without_the_word_nothing_is_a_limit_and_nothing_fails() -> None:

@@ -16,6 +16,7 @@ def test_a_fraction_says_what_was_granted_and_that_memory_is_not_isolated() -> N
     assert finding(report, "sharing.granted")["value"] == 0.3
     assert finding(report, "sharing.uuid")["value"] == UUID
     assert finding(report, "sharing.limiter")["value"] is True
+    assert finding(report, "sharing.limiter")["bound"] is True
     isolation = finding(report, "sharing.isolation")
     assert isolation["value"] is False
     assert "Memory is not isolated" in isolation["message"]
@@ -42,6 +43,11 @@ def test_a_fraction_is_held_to_what_the_scheduler_granted(
     assert severities(report_on("fraction", in_environment(**variables))) == findings
 
 
+def test_a_share_that_differs_by_just_the_tolerance_is_the_one_that_was_asked_for() -> None:
+    for granted, findings in (("0.04", {}), ("0.041", {"sharing.granted": "fail"})):
+        assert severities(report_on("fraction", in_environment(GPU_PORTION=granted), fraction=0.02)) == findings
+
+
 def test_a_gpu_memory_request_is_compared_as_a_share_of_the_gpu() -> None:
     asked: Report = {"mode": "gpu-memory", "gpuMemoryMib": 43131, "fraction": None}
     assert severities(report_on("fraction", **asked)) == {}
@@ -56,6 +62,12 @@ def test_a_limiter_that_does_not_refuse_is_a_warning() -> None:
 def test_memory_that_ends_at_the_share_is_called_isolated() -> None:
     report = report_on("fraction", {"memory": {"gpus": {"0": {"totalMib": 42946}}}})
     assert finding(report, "sharing.isolation")["value"] is True
+
+
+@pytest.mark.parametrize(("total", "isolated"), [(51000, True), (51001, False), (60000, False)])
+def test_memory_is_isolated_up_to_the_tolerance_above_the_share(total: int, isolated: bool) -> None:
+    report = report_on("fraction", {"memory": {"gpus": {"0": {"grantedMib": 50000, "totalMib": total}}}})
+    assert finding(report, "sharing.isolation")["value"] is isolated
 
 
 def test_a_replica_names_the_gpu_that_it_shares() -> None:
@@ -159,13 +171,18 @@ class TestWithoutMemory:
 def test_a_limiter_that_was_not_tried_is_a_warning() -> None:
     simulation = recorded("fraction")
     del simulation["steps"]["memory"]["gpus"][0]["limiter"]
-    assert severities(judged(simulation)) == {"sharing.limiter": "warn"}
+    report = judged(simulation)
+    assert severities(report) == {"sharing.limiter": "warn"}
+    assert finding(report, "sharing.limiter")["bound"] is True
 
 
 def test_a_refusal_that_a_full_gpu_explains_says_nothing_about_the_limiter() -> None:
     report = report_on("fraction", {"memory": {"gpus": {"0": {"limiter": {"freeMib": 43201}}}}})
     assert severities(report) == {}
     assert finding(report, "sharing.limiter")["value"] is None
+    assert finding(report, "sharing.limiter")["bound"] is True
+    tried: Report = {"memory": {"gpus": {"0": {"limiter": {"freeMib": 43202}}}}}
+    assert finding(report_on("fraction", tried), "sharing.limiter")["value"] is True, "just enough was free"
     assert "sharing.limiter" in report["coverage"]["notJudged"]
 
 
@@ -181,7 +198,9 @@ def test_a_refusal_that_a_full_gpu_explains_says_nothing_about_the_limiter() -> 
 )
 def test_replicas_are_made_in_the_way_that_the_pool_says(pools: str | None, pipe: str | None, severity: str) -> None:
     report = report_on("replica", told(mps=pipe), sharing=pools)
-    assert finding(report, "sharing.replica")["severity"] == severity
+    replica = finding(report, "sharing.replica")
+    assert replica["severity"] == severity
+    assert (f"the pool says {pools}" in replica["message"]) is (severity == "fail")
 
 
 def test_what_an_image_says_makes_no_replica_a_client_of_mps() -> None:
