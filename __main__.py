@@ -19,6 +19,7 @@ from components.secrets import MissingSecretError, stack_secrets
 from components.team.tenant import resolve
 from kube import KubeconfigError
 from kube.stack import kubeconfig_of
+from names import HOST_KUBECONFIG
 from settings.claims import declared_footprint
 from settings.load import parse_config
 from settings.problems import SettingsError
@@ -54,7 +55,7 @@ def main() -> None:
 
     pulumi.export("cluster", {"context": cluster.context, "provider": platform.host.provider.value, "uid": cluster.uid})
     if cluster.install is not None:
-        pulumi.export("hostKubeconfig", cluster.kubeconfig)  # no other file on this machine has it
+        pulumi.export(HOST_KUBECONFIG, cluster.kubeconfig)  # no other file on this machine has it
     pulumi.export("pools", {name: pool.facts for name, pool in parts.pools.items()})
     pulumi.export("hostChecks", {node: failures.unless_failed(check.report) for node, check in parts.checks.items()})
     pulumi.export("footprint", declared_footprint(platform))

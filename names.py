@@ -25,6 +25,9 @@ FENCED_FOR: Final = "gpu-tenancy/fenced-for"
 FENCED_CORDONED: Final = "gpu-tenancy/fenced-cordoned"
 """Annotations beside it: when (RFC 3339), why, and whether the node was cordoned by somebody else before."""
 
+HOST_KUBECONFIG: Final = "hostKubeconfig"
+"""The output, a secret, with the kubeconfig of a host that the program made."""
+
 GPU: Final = "nvidia.com/gpu"
 GPU_TAINT_VALUE: Final = "present"
 GPU_PRESENT: Final = "nvidia.com/gpu.present"

@@ -47,14 +47,14 @@ from components.team.protection import override_for
 from components.team.tenant import resolve
 from kube import team_kubeconfig
 from lenient import Json, table
-from names import JSON, SHARED_NAMESPACES, Object, team_secret
+from names import HOST_KUBECONFIG, JSON, SHARED_NAMESPACES, Object, team_secret
 from preview.read import PreviewError, read_preview
 from preview.steps import Preview
 from report.redact import Redactor
 from settings.load import KUBECONFIG_KEY
 from settings.tenants import tenants
 
-HIDDEN_OUTPUTS: Final = frozenset({"kubeconfigs", "hostKubeconfig"})
+HIDDEN_OUTPUTS: Final = frozenset({"kubeconfigs", HOST_KUBECONFIG})
 MASKED: Final = "[secret]"
 
 IDLE_SECONDS: Final = 45.0
@@ -115,7 +115,7 @@ class EngineDriver:
     def secret_kubeconfig(self) -> str | None:
         """Return the kubeconfig of a host that the program made, where it can be read; else the stack file's secret."""
         if self._place.platform.host.install is not None:
-            made = self._readable.get("hostKubeconfig")
+            made = self._readable.get(HOST_KUBECONFIG)
             return made if isinstance(made, str) and made != MASKED else None
         config = self._stack.raw_stack_file().get("config")
         if not isinstance(config, dict) or KUBECONFIG_KEY not in config:

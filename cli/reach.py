@@ -14,7 +14,7 @@ from cli.cluster import Target, target_of
 from cli.driver import Reach
 from cli.errors import CommandError
 from lenient import rows, table, text
-from names import Object
+from names import HOST_KUBECONFIG, Object
 from settings.models import Platform
 from settings.tenants import team_of, tenants
 
@@ -63,7 +63,7 @@ def reach_of(
     found = {name: text(outputs, "kubeconfigs", name, "admin") or otherwise(name) for name in known}
     # parsed here and not in threads: the parser (msgspec 0.22) is not safe there
     targets = {name: _target(text) for name, text in found.items()}
-    host = host or _target(outputs.get("hostKubeconfig"))
+    host = host or _target(outputs.get(HOST_KUBECONFIG))
     return Reach(
         host=host.config if host else None,
         teams={name: target.config if target else None for name, target in targets.items()},

@@ -173,7 +173,7 @@ _HARMLESS: Final = frozenset(
         tokens.ADMISSION_POLICY,
         tokens.ADMISSION_BINDING,
         tokens.JOB,
-        "kubernetes:networking.k8s.io/v1:Ingress",
+        tokens.INGRESS,
         # kept on the cluster when it is deleted here (components/team/kai_scheduler.py)
         "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinitionPatch",
         tokens.STACK,

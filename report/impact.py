@@ -22,6 +22,7 @@ from preview.changes import EVERYONE, Change, changes
 from preview.facts import facts_of
 from preview.judges import slots
 from preview.judges.numbers import GPUS, topic_of
+from preview.judges.settings import GPU_SOFTWARE_CHANGES
 from preview.judges.versions import SCHEDULER_AWAY, SCHEDULER_ROLLS
 from preview.kinds import Kind
 from preview.observed import facts_after, facts_before
@@ -241,7 +242,7 @@ def _of_host(step: Step) -> Iterator[Impact]:
             gravity=Gravity.LOSS, team=EVERYONE, text="the host cluster goes, with every team in it", topic=_WHOLE
         )
     elif tokens.GPU_SOFTWARE in step.type_chain and step.type == tokens.RELEASE and step.op is not Op.CREATE:
-        text = "the nodes' GPU software changes: pods keep GPUs whose driver stays, new ones wait until it is back"
+        text = GPU_SOFTWARE_CHANGES
         yield Impact(gravity=Gravity.AWAY, team=EVERYONE, text=text, topic=_SOFTWARE)
     elif step.type == tokens.NODE_POOL and taken:
         text = f"pool {step.name} goes or is made anew"

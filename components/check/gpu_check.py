@@ -58,8 +58,7 @@ class GpuCheckArgs:
     """`checked` is what else the check proves: a change of it runs the check again. The namespace is made by the caller
     where several checks share it (`own_namespace` false); they share `programs`, too. `provider` and `kubeconfig` are
     those of the cluster that the pods are made in. `depends_on`: what all of it stands on besides its provider;
-    `after`: what its pods alone
-    wait for; `ready`: a call that they wait for, too."""
+    `after`: what its pods alone wait for; `ready`: a call that they wait for, too."""
 
     request: job.Request
     checked: Mapping[str, object]

@@ -11,6 +11,10 @@ from preview.judges.slots import never_in_place
 from preview.kinds import Edit, Effect, Kind
 from preview.values import numbers_of
 
+KAI_CHANGES: Final = (
+    "within a line upgraded in place, to another line replaced; from or to an unknown release nobody can say"
+)
+
 SCHEDULER_AWAY: Final = (
     "away for about a minute (52 to 74 s on two cores); pods that run go on, new ones wait, queues are kept"
 )

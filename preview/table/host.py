@@ -65,7 +65,7 @@ HOST: Final[tuple[Row, ...]] = (
     Row(
         field="host.scheduler.version",
         kind=Kind.UNKNOWN,
-        means="within a line upgraded in place, to another line replaced; from or to an unknown release nobody can say",
+        means=versions.KAI_CHANGES,
         allow="replace",
         topic="shared scheduler",
         judge=versions.shared_kai,
@@ -92,7 +92,7 @@ GPU: Final[tuple[Row, ...]] = (
         Row(
             field=f"gpu.{name}",
             kind=Kind.DISRUPTIVE,
-            means="the nodes' GPU software changes: pods keep GPUs whose driver stays, new ones wait until it is back",
+            means=settings.GPU_SOFTWARE_CHANGES,
             topic="gpu software",
             source=ALLOCATED,
         )

@@ -43,7 +43,7 @@ PLACE: Final[tuple[Row, ...]] = (
     Row(
         field="teams.*.scheduler.version",
         kind=Kind.UNKNOWN,
-        means="within a line upgraded in place, to another line replaced; from or to an unknown release nobody can say",
+        means=versions.KAI_CHANGES,
         allow="replace",
         topic="scheduler",
         judge=versions.kai_version,
