@@ -243,9 +243,9 @@ class EngineDriver:
         """
         there = resolve(self._place.platform)
         going = {team: urns for team, urns in protected_urns(self._stack.exported).items() if team not in there}
-        for urns in going.values():
-            for urn in urns:
-                self._stack.capture("state", "unprotect", urn, "--yes", "--stack", self._place.stack)
+        if urns := [urn for of_a_team in going.values() for urn in of_a_team]:
+            # all in one: each start of the engine reads and writes the whole state
+            self._stack.capture("state", "unprotect", *urns, "--yes", "--stack", self._place.stack)
         return sorted({*going, *(team for team in teams_in_state(self._stack.exported) if team not in there)})
 
     def _lift_protection(self) -> list[str]:
