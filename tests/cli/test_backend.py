@@ -49,7 +49,7 @@ def test_a_token_alone_means_the_hosted_backend(root: Path) -> None:
 def test_nothing_chosen_is_the_folder_s_own(root: Path) -> None:
     found = find_backend({"PULUMI_HOME": str(root)}, root)
     assert found.is_ours
-    assert found.url == f"file://{root}/.pulumi/state"
+    assert found.url == f"file://{root}/.pulumi/state?metadata=skip"
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"current": "", "accessTokens": {}}'])
@@ -100,7 +100,7 @@ def test_a_plain_pulumi_is_told_once_how_to_find_what_make_made(
     assert project.run("env") == 0
     lines = capsys.readouterr().out
     assert lines == (
-        f"export PULUMI_BACKEND_URL=file://{project.root}/.pulumi/state\n"
+        f"export PULUMI_BACKEND_URL='file://{project.root}/.pulumi/state?metadata=skip'\n"
         f"export PULUMI_CONFIG_PASSPHRASE_FILE={project.root}/.pulumi/passphrase\n"
     )
     for line in lines.splitlines():
@@ -120,7 +120,7 @@ def test_what_is_told_before_anything_was_made_is_there_for_the_first_plain_pulu
 ) -> None:
     assert project.run("env") == 0
     assert capsys.readouterr().out == (
-        f"export PULUMI_BACKEND_URL=file://{project.root}/.pulumi/state\n"
+        f"export PULUMI_BACKEND_URL='file://{project.root}/.pulumi/state?metadata=skip'\n"
         f"export PULUMI_CONFIG_PASSPHRASE_FILE={project.root}/.pulumi/passphrase\n"
     )
     # the engine makes neither: it ends at a folder that is missing, and asks for a passphrase
