@@ -12,14 +12,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Final
 
-from google.protobuf import json_format
 from pulumi_policy import PolicyPack
 from pulumi_policy import policy as sdk
 
 from policies.config import FOLDER, ConfigError, load, path_for
 from policies.pack import NAME, STACK_VARIABLE, build_policies, initial_config
 from policies.rules import LIMITS
-
 
 KEPT: Final = 2
 """A resource's properties, and those of its provider."""
@@ -44,7 +42,7 @@ class Kept:
 def read_once() -> None:
     """Let the SDK take a resource apart once, and not anew for each policy: with 28 of them that was two thirds of what
     the rules cost (pulumi_policy v1.21.0, policy.py: Analyze). No policy changes what it is shown."""
-    sdk.json_format = SimpleNamespace(MessageToDict=Kept(json_format.MessageToDict))
+    sdk.json_format = SimpleNamespace(MessageToDict=Kept(sdk.json_format.MessageToDict))
     sdk.deserialize_properties = Kept(sdk.deserialize_properties)
     sdk.unknown_checking_proxy = Kept(sdk.unknown_checking_proxy)
 
