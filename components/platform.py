@@ -19,7 +19,7 @@ from components.check.gpu_check import GpuCheck, GpuCheckArgs, Programs
 from components.check.host import host_requests
 from components.gpu.software import GpuSoftware, GpuSoftwareArgs, checked_software
 from components.host.cluster import HostCluster, HostClusterArgs
-from components.host.install import WAYS, InstalledHost, InstalledHostArgs
+from components.host.install import InstalledHost, InstalledHostArgs
 from components.host.metrics_server import MetricsServer, MetricsServerArgs
 from components.host.node_pool import NodePool, NodePoolArgs
 from components.protection import Protection
@@ -67,7 +67,7 @@ def cluster(
                 key=secrets[f"config/{ssh.key}"] if ssh else None,
             ),
         )
-        kubeconfig, context = made.kubeconfig, WAYS[provider].context(platform)
+        kubeconfig, context = made.kubeconfig, made.context
     return HostCluster(
         "host", HostClusterArgs(kubeconfig=kubeconfig, context=context, provider=provider.value, install=made)
     )

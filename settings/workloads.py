@@ -14,6 +14,7 @@ from pydantic import Discriminator, Field, Tag
 
 from capacity import mebibytes
 from settings import grammar
+from settings.on_change import ARITHMETIC, disruptive, in_place
 from settings.texts import DnsLabel, EnvName, ImageReference, StorageClassName, Text
 from settings.types import CpuQuantity, MemoryQuantity, Port, Section, Share, Whole
 
@@ -46,6 +47,11 @@ DERIVED_FLAGS: Final = {
     "--api-key": "would stand in clear on a command line, and the test has none",
 }  # fmt: skip
 """Arguments of vLLM that the rest of the stack file says, and why they are not said twice. It takes the last one."""
+
+_TEMPLATE: Final = "K8S: concepts/workloads/controllers/deployment (another pod template is a rollout)"
+RESTARTS: Final = disruptive("its pods are made anew: it does not answer until they are ready", source=_TEMPLATE)
+MORE_PODS: Final = disruptive("more or fewer pods", source=_TEMPLATE)
+OTHER_ADDRESS: Final = disruptive("it is reached at another address")
 
 OUR_VARIABLES: Final = ("PORT", "HOME", "APP_NAME", "APP_TEAM", "APP_NODE", "APP_SECRETS")
 """What every app has in its environment (`components/workloads/app_spec.py`)."""
@@ -107,11 +113,15 @@ UrlPath = Annotated[
 class GpuShare(Section):
     """What one pod asks for: whole GPUs, a fraction of one, or memory of one. Exactly one of the three."""
 
-    count: Whole | None = Field(default=None, ge=1, le=64, description="whole GPUs (replicas on a pool with sharing)")
-    fraction: Share | None = Field(
+    count: Annotated[Whole | None, RESTARTS] = Field(
+        default=None, ge=1, le=64, description="whole GPUs (replicas on a pool with sharing)"
+    )
+    fraction: Annotated[Share | None, RESTARTS] = Field(
         default=None, ge=0.001, le=0.999, description="share of one GPU, 0.001 to 0.999; needs gpuSharing"
     )
-    memory_mib: Whole | None = Field(default=None, ge=1, description="memory of one GPU in MiB; needs gpuSharing")
+    memory_mib: Annotated[Whole | None, RESTARTS] = Field(
+        default=None, ge=1, description="memory of one GPU in MiB; needs gpuSharing"
+    )
 
     def given(self) -> tuple[str, ...]:
         """The keys that are written."""
@@ -144,24 +154,33 @@ class Cache(Section):
 class ModelVolume(Section):
     """A local model directory: a claim that the team has already, mounted read-only at /models."""
 
-    claim: DnsLabel = Field(description="PersistentVolumeClaim in the namespace workloads")
+    claim: Annotated[DnsLabel, RESTARTS] = Field(description="PersistentVolumeClaim in the namespace workloads")
+
+
+_TESTED: Final = in_place("its completion test runs again")
 
 
 class Test(Section):
     """A real completion after each deploy. `/health` stays 200 when the GPU is gone, so text is what counts."""
 
-    prompt: Line = Field(default="San Francisco is a", description="what is completed")
-    max_tokens: Whole = Field(default=7, ge=1, le=256, description="length of the answer, in tokens")
-    contains: Line | None = Field(default=None, description="text that the answer must have in it; default: any text")
+    prompt: Annotated[Line, _TESTED] = Field(default="San Francisco is a", description="what is completed")
+    max_tokens: Annotated[Whole, _TESTED] = Field(
+        default=7, ge=1, le=256, description="length of the answer, in tokens"
+    )
+    contains: Annotated[Line | None, _TESTED] = Field(
+        default=None, description="text that the answer must have in it; default: any text"
+    )
 
 
 class _Queued(Section):
     """What all workloads say."""
 
-    queue: DnsLabel | None = Field(default=None, description="leaf queue of the team; default: the first by name")
-    cpu: CpuQuantity = Field(default="1", description="CPU request, in cores")
-    memory: MemoryQuantity = Field(default="2Gi", description="memory request, in bytes")
-    memory_limit: MemoryQuantity | None = Field(
+    queue: Annotated[DnsLabel | None, RESTARTS] = Field(
+        default=None, description="leaf queue of the team; default: the first by name"
+    )
+    cpu: Annotated[CpuQuantity, RESTARTS] = Field(default="1", description="CPU request, in cores")
+    memory: Annotated[MemoryQuantity, RESTARTS] = Field(default="2Gi", description="memory request, in bytes")
+    memory_limit: Annotated[MemoryQuantity | None, RESTARTS] = Field(
         default=None, description="memory limit, in bytes; default: the request"
     )
 
@@ -174,7 +193,7 @@ class _Queued(Section):
 class _Pod(_Queued):
     """What workloads of one image say."""
 
-    image: ImageReference | None = Field(
+    image: Annotated[ImageReference | None, RESTARTS] = Field(
         default=None, description="with a tag or digest; default: the pinned one in releases"
     )
 
@@ -183,33 +202,37 @@ class Inference(_Pod):
     """A vLLM server (or another with its command line and API): Deployment, Service port 80, completion test."""
 
     kind: Literal["inference"] = Field(description="a model server")
-    model: ModelName = Field(description="name at the model hub, or a directory below /models of modelVolume")
-    weights: MemoryQuantity = Field(
+    model: Annotated[ModelName, RESTARTS] = Field(
+        description="name at the model hub, or a directory below /models of modelVolume"
+    )
+    weights: Annotated[MemoryQuantity, ARITHMETIC] = Field(
         description="GPU memory of the model's weights, in bytes: parameters x 2 for 16 bit (1.5 billion: 3G)"
     )
     gpu: GpuShare = Field(description="one of count, fraction and memoryMib")
-    cpu: CpuQuantity = Field(default="4", description="CPU request, in cores")
-    memory: MemoryQuantity = Field(
+    cpu: Annotated[CpuQuantity, RESTARTS] = Field(default="4", description="CPU request, in cores")
+    memory: Annotated[MemoryQuantity, RESTARTS] = Field(
         default="8Gi", description="memory request, in bytes; the load needs the weights once"
     )
-    shared_memory: MemoryQuantity = Field(
+    shared_memory: Annotated[MemoryQuantity, RESTARTS] = Field(
         default="1Gi", description="size of /dev/shm, in bytes; counts in the pod's memory"
     )
-    start_seconds: Whole = Field(
+    start_seconds: Annotated[Whole, RESTARTS] = Field(
         default=900,
         ge=30,
         le=7200,
         description="seconds that download, load and warm-up may take before it is restarted",
     )
-    command: tuple[Argument, ...] = Field(
+    command: Annotated[tuple[Argument, ...], RESTARTS] = Field(
         default=("vllm", "serve"), min_length=1, max_length=32, description="what takes the model and vLLM's arguments"
     )
-    args: tuple[Argument, ...] = Field(default=(), max_length=32, description="further arguments of the server")
+    args: Annotated[tuple[Argument, ...], RESTARTS] = Field(
+        default=(), max_length=32, description="further arguments of the server"
+    )
     cache: Cache | None = Field(
         default=None, description="volume for downloaded models; default: none, gone at restart"
     )
     model_volume: ModelVolume | None = Field(default=None, description="local model directory instead of a download")
-    token: DnsLabel | None = Field(
+    token: Annotated[DnsLabel | None, RESTARTS] = Field(
         default=None, description=f"the hub's token: name of the secret `{SECRET_KEY_PREFIX}<name>` of the stack"
     )
     test: Test = Field(default=Test(), description="what is asked after each deploy")
@@ -245,13 +268,15 @@ class Inference(_Pod):
 class FromConfig(Section):
     """A value from the stack's own secret."""
 
-    config: DnsLabel = Field(description=f"name of the secret `{SECRET_KEY_PREFIX}<name>` of the stack")
+    config: Annotated[DnsLabel, RESTARTS] = Field(
+        description=f"name of the secret `{SECRET_KEY_PREFIX}<name>` of the stack"
+    )
 
 
 class FromEnvironment(Section):
     """A value from the environment of whoever runs `pulumi up`; kept as a secret from there on."""
 
-    environment: EnvName = Field(description="name of the environment variable")
+    environment: Annotated[EnvName, RESTARTS] = Field(description="name of the environment variable")
 
 
 def _where_from(value: object) -> str:
@@ -269,9 +294,11 @@ SecretSource: TypeAlias = Annotated[
 class Ingress(Section):
     """A name at the host's ingress controller."""
 
-    host: FullHostName = Field(description="DNS name, like demo.example.com")
-    class_name: DnsLabel | None = Field(default=None, description="IngressClass; default: the cluster's default")
-    controller_namespace: DnsLabel = Field(
+    host: Annotated[FullHostName, OTHER_ADDRESS] = Field(description="DNS name, like demo.example.com")
+    class_name: Annotated[DnsLabel | None, OTHER_ADDRESS] = Field(
+        default=None, description="IngressClass; default: the cluster's default"
+    )
+    controller_namespace: Annotated[DnsLabel, OTHER_ADDRESS] = Field(
         description="namespace of the ingress controller's pods; they alone are let in"
     )
 
@@ -279,7 +306,9 @@ class Ingress(Section):
 class AppExpose(Section):
     """How an app is reached from outside. At most one; neither: only inside the team's cluster."""
 
-    node_port: Port | None = Field(default=None, description="port of every node, 30000 to 32767")
+    node_port: Annotated[Port | None, OTHER_ADDRESS] = Field(
+        default=None, description="port of every node, 30000 to 32767"
+    )
     ingress: Ingress | None = Field(default=None, description="by name, through the host's ingress controller")
 
 
@@ -287,15 +316,19 @@ class App(_Pod):
     """An app of the team: Deployment, Service port 80, Secret. Without an image: a page that says which GPU it got."""
 
     kind: Literal["app"] = Field(description="a Deployment of the team's own")
-    port: Port = Field(default=8080, description="port that the container listens on")
-    command: tuple[Argument, ...] = Field(default=(), max_length=32, description="default: the image's own")
+    port: Annotated[Port, RESTARTS] = Field(default=8080, description="port that the container listens on")
+    command: Annotated[tuple[Argument, ...], RESTARTS] = Field(
+        default=(), max_length=32, description="default: the image's own"
+    )
     gpu: GpuShare | None = Field(default=None, description="one of count, fraction and memoryMib; default: no GPU")
-    replicas: Whole = Field(default=1, ge=1, le=100, description="number of pods")
+    replicas: Annotated[Whole, MORE_PODS] = Field(default=1, ge=1, le=100, description="number of pods")
     secrets: dict[EnvName, SecretSource] = Field(
         default_factory=dict, description="environment variables from secrets: {config: name} or {environment: NAME}"
     )
     expose: AppExpose = Field(default=AppExpose(), description="how it is reached from outside")
-    health_path: UrlPath = Field(default="/", description="path that answers 200 when the app is ready")
+    health_path: Annotated[UrlPath, RESTARTS] = Field(
+        default="/", description="path that answers 200 when the app is ready"
+    )
 
 
 class SlurmWorkload(_Queued):
@@ -303,10 +336,14 @@ class SlurmWorkload(_Queued):
 
     kind: Literal["slurm"] = Field(description="SLURM whose nodes are pods of the team")
     gpu: GpuShare = Field(description="count: all GPUs of a node, for each worker; a worker sees them all anyway")
-    replicas: Whole = Field(default=1, ge=1, le=100, description="workers, each alone on a node of the team")
-    cpu: CpuQuantity = Field(default="4", description="CPU request of each worker, in cores")
-    memory: MemoryQuantity = Field(default="8Gi", description="memory request of each worker, in bytes")
-    partition: DnsLabel = Field(default="gpu", description="name of the one partition")
+    replicas: Annotated[Whole, MORE_PODS] = Field(
+        default=1, ge=1, le=100, description="workers, each alone on a node of the team"
+    )
+    cpu: Annotated[CpuQuantity, RESTARTS] = Field(default="4", description="CPU request of each worker, in cores")
+    memory: Annotated[MemoryQuantity, RESTARTS] = Field(
+        default="8Gi", description="memory request of each worker, in bytes"
+    )
+    partition: Annotated[DnsLabel, RESTARTS] = Field(default="gpu", description="name of the one partition")
     storage: MemoryQuantity = Field(
         default="4Gi", description="volume of the controller, with jobs and their history; counts in resources.storage"
     )
