@@ -32,7 +32,6 @@ from components.team.tenant import Tenant, topologies
 from releases import injection
 from settings.models import Enforce, GpuStack, Owner, Platform, SchedulerMode
 from settings.models import Team as ATeam
-from settings.workloads import App
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +77,8 @@ def published_ports(platform: Platform, tenants: Mapping[str, Tenant]) -> tuple[
     found = {tenant.node_port for tenant in tenants.values() if tenant.node_port is not None}
     for team in platform.teams.values():
         for workload in team.workloads.values():
-            if isinstance(workload, App) and workload.expose.node_port is not None:
-                found.add(workload.expose.node_port)
+            if workload.way_in.node_port is not None:
+                found.add(workload.way_in.node_port)
     return tuple(sorted(found | set(platform.host.kind.ports if platform.host.kind else ())))
 
 

@@ -13,20 +13,18 @@ from typing import Final, TypeAlias
 
 import capacity
 from capacity import NODE_PORTS, mebibytes, millicores
-from releases import CONTROL_PLANE_STORAGE, slinky
+from releases import CONTROL_PLANE_STORAGE
 from settings.models import Expose, Platform, SchedulerMode, Team
 from settings.problems import Path, Problem, dotted, shown
 from settings.tenants import tenants
 from settings.types import parse_quantity
-from settings.workloads import CACHE_SHARE, AnyWorkload, App, GpuShare, Inference, SlurmWorkload
+from settings.workload_parts import CACHE_SHARE, GpuShare
+from settings.workloads import AnyWorkload, Inference
 
 Rule: TypeAlias = Callable[[Platform], Iterable[Problem]]
 
 _ADDENDS: Final = 6
 """So many addends of a sum stand in a message."""
-SMOKE_CPU_MILLICORES: Final = 50
-SMOKE_MEMORY_MIB: Final = 64
-"""What the pod of the completion test asks for."""
 
 
 def each_workload(platform: Platform) -> Iterator[tuple[str, Team, str, AnyWorkload, Path]]:
@@ -47,7 +45,7 @@ def workloads_ask_in_one_way(platform: Platform) -> Iterator[Problem]:
                 got=" and ".join(given) or "none of them",
                 fix="keep one" if given else "write gpu: {count: 1}, or {fraction: 0.5}",
             )
-        if isinstance(workload, App) and workload.expose.node_port and workload.expose.ingress:
+        if workload.way_in.node_port and workload.way_in.ingress:
             yield Problem(
                 path=(*path, "expose"), rule="is nodePort or ingress", got="both", fix="remove one of the two"
             )
@@ -237,16 +235,11 @@ def _queue_sums(name: str, team: Team, gpu_memory_mib: int | None) -> Iterator[P
 def _host_sums(name: str, team: Team, path: Path) -> Iterator[Problem]:
     cpu = memory = pods = storage = 0
     for workload in team.workloads.values():
-        cpu += workload.replicas * millicores(workload.cpu)
-        memory += workload.replicas * mebibytes(workload.memory)
-        pods += workload.replicas
-        if isinstance(workload, Inference):
-            cpu, memory, pods = cpu + SMOKE_CPU_MILLICORES, memory + SMOKE_MEMORY_MIB, pods + 1
-            storage += mebibytes(workload.cache.size) if workload.cache else 0
-        elif isinstance(workload, SlurmWorkload):
-            beside = slinky.cost(slinky.SLINKY[slinky.DEFAULT_SLINKY], workload.replicas)
-            cpu, memory = cpu + beside.cpu_millicores, memory + beside.memory_mib
-            pods, storage = pods + beside.pods, storage + mebibytes(workload.storage)
+        beside = workload.beside
+        cpu += workload.replicas * millicores(workload.cpu) + beside.cpu_millicores
+        memory += workload.replicas * mebibytes(workload.memory) + beside.memory_mib
+        pods += workload.replicas + beside.pods
+        storage += sum(mebibytes(size) for size in workload.claims.values())
     if storage and team.vcluster.persistence:
         storage += mebibytes(CONTROL_PLANE_STORAGE)
     asked = team.resources
@@ -291,9 +284,7 @@ def ports_are_free(platform: Platform) -> Iterator[Problem]:
             taken[team.access.port or capacity.node_port(name)] = f"the API server of team {name}"
     hosts: dict[str, str] = {}
     for name, _, key, workload, path in each_workload(platform):
-        if not isinstance(workload, App):
-            continue
-        port, ingress = workload.expose.node_port, workload.expose.ingress
+        port, ingress = workload.way_in.node_port, workload.way_in.ingress
         owner = f"workload {key} of team {name}"
         if port is not None and port not in NODE_PORTS:
             yield Problem(

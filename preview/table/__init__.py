@@ -20,7 +20,7 @@ from preview.table import host, pools, teams, workloads
 from settings.hosts.install import OTHER_KUBERNETES
 from settings.infrastructure import OTHER_UNIT
 from settings.on_change import OnChange
-from settings.workloads import MORE_PODS, OTHER_ADDRESS, RESTARTS
+from settings.workload_parts import MORE_PODS, OTHER_ADDRESS, RESTARTS
 
 ROWS: Final[tuple[Row, ...]] = (
     *host.HOST,

@@ -9,8 +9,9 @@ from fractions import Fraction
 
 import pytest
 
+from settings.workload_parts import GpuShare
 from settings.workload_rules import gpus_needed
-from settings.workloads import GpuShare, Inference
+from settings.workloads import Inference
 from tests.settings.build import mistakes
 
 CHAT = {
