@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, Strict
 
+from capacity import UNLIMITED
 from settings.blue_green import BlueGreen, Slot
 from settings.gpu_sharing import Enforce, GpuSharing, spelled_out
 from settings.infrastructure import (
@@ -20,19 +21,14 @@ from settings.infrastructure import (
     From,
     Gpu,
     GpuStack,
-    Headroom,
     Host,
     HostProvider,
     Injection,
     Metrics,
-    MpsReplicas,
     OperatorParts,
     Owner,
     Pool,
-    Replicas,
     RuntimeClass,
-    SharedScheduler,
-    Sharing,
 )
 from settings.quotas import GpuQuota, Queue, QueueResource, TeamResources
 from settings.shorthand import or_short
@@ -49,39 +45,22 @@ from settings.texts import (
     Registry,
     Version,
 )
-from settings.types import (
-    MOST_GPUS,
-    UNLIMITED,
-    Day,
-    Flag,
-    Port,
-    Section,
-    Share,
-    Whole,
-)
+from settings.types import MOST_GPUS, Day, Flag, Port, Section, Share, Whole
 from settings.workloads import Workload
 
 __all__ = [
-    "Access",
     "Artifacts",
-    "BlueGreen",
-    "Canary",
-    "Check",
     "Enforce",
     "Expose",
     "From",
     "Gpu",
     "GpuQuota",
-    "GpuSharing",
     "GpuStack",
-    "Headroom",
     "Host",
     "HostProvider",
     "Injection",
     "Isolation",
     "Metrics",
-    "MpsReplicas",
-    "OnFailure",
     "OperatorParts",
     "Override",
     "Owner",
@@ -89,18 +68,14 @@ __all__ = [
     "Pool",
     "Queue",
     "QueueResource",
-    "Replicas",
     "RuntimeClass",
     "Scheduler",
     "SchedulerMode",
-    "SharedScheduler",
-    "Sharing",
     "Slot",
     "Snapshots",
     "Team",
     "TeamCheck",
     "TeamPriority",
-    "TeamResources",
     "Vcluster",
 ]
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from capacity import mebibytes, millicores, number
+from capacity import mebibytes, millicores, number, parse_quantity
 from settings.models import Platform, Pool, Team
 from settings.own_pods import LEAST_VOLUME
 from settings.problems import Path, Problem, shown
-from settings.types import parse_quantity
 from settings.workload_rules import Rule, each_workload
 from settings.workloads import DERIVED_FLAGS, OUR_VARIABLES, AnyWorkload, App, Inference, SlurmWorkload
 

@@ -12,12 +12,11 @@ from fractions import Fraction
 from typing import Final, TypeAlias
 
 import capacity
-from capacity import NODE_PORTS, mebibytes, millicores
+from capacity import NODE_PORTS, mebibytes, millicores, parse_quantity
 from releases import CONTROL_PLANE_STORAGE, slinky
 from settings.models import Expose, Platform, SchedulerMode, Team
 from settings.problems import Path, Problem, dotted, shown
 from settings.tenants import tenants
-from settings.types import parse_quantity
 from settings.workloads import CACHE_SHARE, AnyWorkload, App, GpuShare, Inference, SlurmWorkload
 
 Rule: TypeAlias = Callable[[Platform], Iterable[Problem]]

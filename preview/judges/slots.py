@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import Final
 
 import releases
+from capacity import parse_quantity
 from preview.facts import BLUE_GREEN, CANARY_OF, Facts, Known
 from preview.kinds import Edit, Effect, Kind
 from preview.usage import Use
 from preview.values import numbers_of
-from settings.types import parse_quantity
 
 TOPIC: Final = "serves"
 _STORAGE: Final = "requests.storage"
