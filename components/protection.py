@@ -41,7 +41,7 @@ class Protection(Component):
         below: pulumi.Input[Sequence[pulumi.Resource]] = real
         if not known:
             # not of the list itself: the SDK would look into each resource for Outputs
-            below = pulumi.Output.from_input(True).apply(lambda _: _those_that_did_well(real))
+            below = pulumi.Output.from_input(None).apply(lambda _: _those_that_did_well(real))
         # the SDK leaves a component out of `depends_on`; to the engine this is a dependency, too
         stands = pulumi.ResourceOptions() if opts is None else copy(opts)
         stands.depends_on, stands.deleted_with = below, after
