@@ -64,7 +64,7 @@ def compare(
         *teams.storage(platform, facts, tenants),
         *teams.kubernetes_inside(platform, facts, tenants, today or date.today()),
         *teams.namespaces(facts, tenants),
-        *teams.node_ports(facts, ports),
+        *teams.node_ports(platform, facts, ports),
         *local_charts(platform, chart_is_there),
         *rights(facts),
     ]
