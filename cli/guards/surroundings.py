@@ -33,6 +33,11 @@ STEERS: Final[Mapping[str, _Steers]] = {
 its Python SDK writes some of them into the state)."""
 
 
+OPTIONS: Final = "PULUMI_OPTION_"
+"""How variables begin that the engine takes for options of its commands (pulumi v3.259.0: pkg/cmd/pulumi/env.go):
+another target, secrets shown. The commands give the options that they mean, and read the answers by them."""
+
+
 def steered(environment: Mapping[str, str]) -> list[Refusal]:
     """Refuse each variable that steers the provider."""
     return [
@@ -46,5 +51,5 @@ def steered(environment: Mapping[str, str]) -> list[Refusal]:
 
 
 def unsteered(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without them."""
-    return {name: value for name, value in environment.items() if name not in STEERS}
+    """Return an environment without them, and without options of the engine's."""
+    return {name: value for name, value in environment.items() if name not in STEERS and not name.startswith(OPTIONS)}
