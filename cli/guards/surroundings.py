@@ -34,7 +34,7 @@ its Python SDK writes some of them into the state)."""
 
 
 OPTIONS: Final = "PULUMI_OPTION_"
-"""How variables begin that the engine takes for options of its commands (pulumi v3.259.0: pkg/cmd/pulumi/env.go):
+"""How variables begin that the engine takes for options of its commands (pulumi v3.259.0: pkg/cmd/pulumi/pulumi.go):
 another target, secrets shown. The commands give the options that they mean, and read the answers by them."""
 
 
