@@ -24,17 +24,15 @@ from settings.infrastructure import (
     Headroom,
     Injection,
     Metrics,
-    MpsReplicas,
     OperatorParts,
     Owner,
     Pool,
-    Replicas,
     RuntimeClass,
     SharedScheduler,
-    Sharing,
 )
 from settings.on_change import NEW_ADDRESS, OnChange, StackChange, TeamChange, disruptive, in_place, losing, replacing
 from settings.quotas import GpuQuota, Queue, QueueResource, TeamResources
+from settings.sharing import MpsReplicas, Replicas, Sharing
 from settings.shorthand import or_short
 from settings.slurm import Slurm
 from settings.snapshots import Snapshots
