@@ -7,9 +7,10 @@ Leaves to others: what all workloads of a team ask for together (`workload_rules
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from decimal import ROUND_FLOOR
 from typing import Final
 
-from capacity import mebibytes, millicores, number
+from capacity import mebibytes, memory_in_parts, millicores, number
 from settings.models import Platform, Pool, Team
 from settings.own_pods import LEAST_VOLUME
 from settings.problems import Path, Problem, shown
@@ -33,9 +34,10 @@ def pods_fit_a_node(platform: Platform) -> Iterator[Problem]:
         for where, needs, has, unit in _sizes(platform, pool, workload):
             if needs > has:
                 whose = "one GPU" if "memoryMib" in where else "one node"
+                counts = ", whose MiB KAI counts in whole hundreds" if "memoryMib" in where else ""
                 yield Problem(
                     path=(*path, *where),
-                    rule=f"one pod asks for at most what {whose} of pool {team.pool} has",
+                    rule=f"one pod asks for at most what {whose} of pool {team.pool} has{counts}",
                     got=f"{number(needs)}{unit} of {number(has)}{unit}",
                     fix="ask for less in one pod",
                 )
@@ -50,12 +52,12 @@ def _sizes(platform: Platform, pool: Pool, workload: AnyWorkload) -> Iterator[tu
     if gpu is not None and gpu.count is not None and pool.gpus_per_node and not isinstance(workload, SlurmWorkload):
         yield ("gpu", "count"), gpu.count, pool.gpus_allocatable_per_node, f" {pool.unit}s"
     if gpu is not None and gpu.memory_mib is not None and pool.device_memory_mib is not None:
-        yield ("gpu", "memoryMib"), gpu.memory_mib, pool.device_memory_mib, " MiB"
+        yield ("gpu", "memoryMib"), gpu.memory_mib, memory_in_parts(pool.device_memory_mib), " MiB"
     if pool.cpu_per_node is not None:
-        free = millicores(pool.cpu_per_node) - millicores(headroom.cpu)
+        free = millicores(pool.cpu_per_node, rounding=ROUND_FLOOR) - millicores(headroom.cpu)
         yield ("cpu",), millicores(workload.cpu), max(0, free), "m CPU"
     if pool.memory_per_node is not None:
-        free = mebibytes(pool.memory_per_node) - mebibytes(headroom.memory)
+        free = mebibytes(pool.memory_per_node, rounding=ROUND_FLOOR) - mebibytes(headroom.memory)
         yield ("memory",), mebibytes(workload.memory), max(0, free), " MiB"
 
 

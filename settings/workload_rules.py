@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
 from fractions import Fraction
 from typing import Final, TypeAlias
 
 import capacity
-from capacity import NODE_PORTS, mebibytes, millicores
-from releases import CONTROL_PLANE_STORAGE
+from capacity import NODE_PORTS, mebibytes, memory_as_share, memory_in_parts, millicores
 from settings.models import Expose, Platform, SchedulerMode, Team
+from settings.own_pods import own_volumes
 from settings.problems import Path, Problem, dotted, shown
 from settings.tenants import tenants
 from settings.types import parse_quantity
@@ -23,6 +24,7 @@ from settings.workloads import AnyWorkload, Inference
 
 Rule: TypeAlias = Callable[[Platform], Iterable[Problem]]
 
+_MIB: Final = 1024**2
 _ADDENDS: Final = 6
 """So many addends of a sum stand in a message."""
 
@@ -171,14 +173,19 @@ def _gpu_shares(team: Team, gpu_memory_mib: int | None, queue: str | None = None
         if workload.gpu is None or (queue is not None and (workload.queue or first) != queue):
             continue
         for _ in range(workload.replicas):
-            yield _share(workload.gpu, gpu_memory_mib)
+            yield _share(workload.gpu, gpu_memory_mib, counted=queue is not None)
 
 
-def _share(gpu: GpuShare, gpu_memory_mib: int | None) -> Fraction:
+def _share(gpu: GpuShare, gpu_memory_mib: int | None, *, counted: bool) -> Fraction:
+    """`counted`: as KAI counts it in a queue, and not as it takes room on a GPU."""
     if gpu.count is not None:
         return Fraction(gpu.count)
-    share = gpu.share_of(gpu_memory_mib)
-    return Fraction(1) if share is None else Fraction(str(round(share, 6)))
+    if gpu.memory_mib is None:
+        return Fraction(str(round(gpu.fraction or 1, 6)))
+    whole = memory_in_parts(gpu_memory_mib or 0)
+    if not whole:
+        return Fraction(1)
+    return memory_as_share(gpu.memory_mib, whole) if counted else Fraction(gpu.memory_mib, whole)
 
 
 def gpus_needed(shares: Iterable[Fraction]) -> int:
@@ -233,28 +240,31 @@ def _queue_sums(name: str, team: Team, gpu_memory_mib: int | None) -> Iterator[P
 
 
 def _host_sums(name: str, team: Team, path: Path) -> Iterator[Problem]:
-    cpu = memory = pods = storage = 0
+    # exact: rounded up, a hundred small pods would ask for more than they do
+    cpu = memory = storage = Decimal(0)
+    pods = 0
     for workload in team.workloads.values():
         beside = workload.beside
-        cpu += workload.replicas * millicores(workload.cpu) + beside.cpu_millicores
-        memory += workload.replicas * mebibytes(workload.memory) + beside.memory_mib
+        cpu += workload.replicas * parse_quantity(workload.cpu) * 1000 + beside.cpu_millicores
+        memory += workload.replicas * parse_quantity(workload.memory) / _MIB + beside.memory_mib
         pods += workload.replicas + beside.pods
-        storage += sum(mebibytes(size) for size in workload.claims.values())
-    if storage and team.vcluster.persistence:
-        storage += mebibytes(CONTROL_PLANE_STORAGE)
+        storage += sum((parse_quantity(size) / _MIB for size in workload.claims.values()), Decimal(0))
+    if storage:
+        storage += sum(parse_quantity(size) / _MIB for size in own_volumes(team).values())
     asked = team.resources
     sums = (
+        # of these two the host's quota is rounded up
         ("cpu", cpu, millicores(asked.cpu), "m CPU"),
         ("memory", memory, mebibytes(asked.memory), " MiB memory"),
         ("pods", pods, asked.pods, " pods"),
-        ("storage", storage, mebibytes(asked.storage), " MiB storage"),
+        ("storage", storage, parse_quantity(asked.storage) / _MIB, " MiB storage"),
     )
     for key, needs, has, unit in sums:
         if needs > has:
             yield Problem(
                 path=path,
                 rule=f"must fit resources.{key} of team {name}, what comes with them included",
-                got=f"{needs}{unit} of {has}{unit}",
+                got=f"{math.ceil(needs)}{unit} of {math.floor(has)}{unit}",
                 fix=f"raise resources.{key}, or lower what the workloads ask for",
             )
     for key, workload in team.workloads.items():
