@@ -12,8 +12,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
+from capacity import UNLIMITED
 from settings.blue_green import BlueGreen, Slot
-from settings.checks import Check, OnFailure, TeamCheck
+from settings.checks import Check, TeamCheck
 from settings.gpu_sharing import Enforce, GpuSharing, spelled_out
 from settings.hosts import Host, HostProvider, Site
 from settings.infrastructure import (
@@ -21,18 +22,15 @@ from settings.infrastructure import (
     From,
     Gpu,
     GpuStack,
-    Headroom,
     Injection,
     Metrics,
     OperatorParts,
     Owner,
     Pool,
     RuntimeClass,
-    SharedScheduler,
 )
 from settings.on_change import NEW_ADDRESS, OnChange, StackChange, TeamChange, disruptive, in_place, losing, replacing
 from settings.quotas import GpuQuota, Queue, QueueResource, TeamResources
-from settings.sharing import MpsReplicas, Replicas, Sharing
 from settings.shorthand import or_short
 from settings.slurm import Slurm
 from settings.snapshots import Snapshots
@@ -46,38 +44,22 @@ from settings.texts import (
     Registry,
     Version,
 )
-from settings.types import (
-    MOST_GPUS,
-    UNLIMITED,
-    Day,
-    Flag,
-    Port,
-    Section,
-    Whole,
-)
+from settings.types import MOST_GPUS, Day, Flag, Port, Section, Whole
 from settings.workloads import Workload
 
 __all__ = [
-    "Access",
     "Artifacts",
-    "BlueGreen",
-    "Canary",
-    "Check",
     "Enforce",
     "Expose",
     "From",
     "Gpu",
     "GpuQuota",
-    "GpuSharing",
     "GpuStack",
-    "Headroom",
     "Host",
     "HostProvider",
     "Injection",
     "Isolation",
     "Metrics",
-    "MpsReplicas",
-    "OnFailure",
     "OperatorParts",
     "Override",
     "Owner",
@@ -85,12 +67,9 @@ __all__ = [
     "Pool",
     "Queue",
     "QueueResource",
-    "Replicas",
     "RuntimeClass",
     "Scheduler",
     "SchedulerMode",
-    "SharedScheduler",
-    "Sharing",
     "Slot",
     "Snapshots",
     "StackChange",
@@ -98,7 +77,6 @@ __all__ = [
     "TeamChange",
     "TeamCheck",
     "TeamPriority",
-    "TeamResources",
     "Vcluster",
 ]
 

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Iterator
 from decimal import ROUND_FLOOR
 from typing import Final
 
-from capacity import mebibytes, memory_in_parts, millicores, number
+from capacity import mebibytes, memory_in_parts, millicores, number, parse_quantity
 from settings.models import Platform, Pool, Team
 from settings.own_pods import LEAST_VOLUME
 from settings.problems import Path, Problem, shown
-from settings.types import parse_quantity
 from settings.workload_parts import DERIVED_FLAGS, OUR_VARIABLES
 from settings.workload_rules import Rule, each_workload
 from settings.workloads import AnyWorkload, App, Inference, SlurmWorkload

@@ -13,12 +13,11 @@ from fractions import Fraction
 from typing import Final, TypeAlias
 
 import capacity
-from capacity import NODE_PORTS, mebibytes, memory_as_share, memory_in_parts, millicores
+from capacity import NODE_PORTS, mebibytes, memory_as_share, memory_in_parts, millicores, parse_quantity
 from settings.models import Expose, Platform, SchedulerMode, Team
 from settings.own_pods import own_volumes
 from settings.problems import Path, Problem, dotted, shown
 from settings.tenants import tenants
-from settings.types import parse_quantity
 from settings.workload_parts import CACHE_SHARE, GpuShare
 from settings.workloads import AnyWorkload, Inference
 
