@@ -13,7 +13,7 @@ import kube
 import releases
 from components.check import job
 from components.check.gpu_check import facts, verdict_of
-from components.check.host import host_requests, sharing
+from components.check.host import host_requests
 from probe import code
 from settings.load import parse_platform
 from settings.models import Platform, Pool
@@ -81,7 +81,7 @@ class TestHost:
     )
     def test_how_a_pools_replicas_are_made_is_told_to_the_probe(self, said: dict[str, Any], found: str | None) -> None:
         pool = Pool.model_validate({"nodes": ["n"], "gpusPerNode": 1, "sharing": said})
-        assert sharing(pool) == found
+        assert pool.sharing.word == found
 
 
 class TestComponent:
