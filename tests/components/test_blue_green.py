@@ -13,7 +13,8 @@ from components.team.team import checked
 from components.team.tenant import facts, resolve
 from settings.load import parse_platform
 from tests.components.test_kube import serving
-from tests.conftest import Declare, Recorder, platform_of
+from tests.conftest import Declare, platform_of
+from tests.recording import Recorder
 
 PATH = "/api/v1/namespaces/team-ml/resourcequotas/tenant"
 

@@ -18,7 +18,8 @@ from probe import code
 from settings.load import parse_platform
 from settings.models import Platform, Pool
 from tests.components.test_job import PAIR, REQUEST
-from tests.conftest import Declare, Recorder, Registered, platform_of
+from tests.conftest import Declare, platform_of
+from tests.recording import Recorder, Registered
 
 ROLE, BINDING = "kubernetes:rbac.authorization.k8s.io/v1:Role", "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding"
 JOB, ACCOUNT = "kubernetes:batch/v1:Job", "kubernetes:core/v1:ServiceAccount"

@@ -14,7 +14,7 @@ from pulumi.runtime.settings import SETTINGS
 
 from components import failures
 from components.failures import FailedError, or_failed
-from tests.conftest import Hooks, Recorder, apart, run_program
+from tests.recording import Hooks, Recorder, apart, run_program
 
 FAIL, SUCCESS = resource_pb2.Result.FAIL, resource_pb2.Result.SUCCESS
 

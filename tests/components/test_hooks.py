@@ -11,7 +11,8 @@ import kube
 from components.team import kai_scheduler
 from tests.components.program import lab
 from tests.components.specs import parsed
-from tests.conftest import Declare, Recorder
+from tests.conftest import Declare
+from tests.recording import Recorder
 
 HOST, ML = "https://127.0.0.1:1", "https://127.0.0.1:30868"
 KEPT = {"vcluster.loft.sh/namespace": ("kube-system", "kai-scheduler")}

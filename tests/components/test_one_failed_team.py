@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.components.specs import made, plain
-from tests.conftest import Declare, Recorder
+from tests.conftest import Declare
+from tests.recording import Recorder
 
 NO_ANSWER = "team ml: its API server does not answer at https://127.0.0.1:30868"
 

@@ -33,7 +33,8 @@ from tests.components.program import (
     names_of,
     unwrap,
 )
-from tests.conftest import Declare, Recorder, platform_of
+from tests.conftest import Declare, platform_of
+from tests.recording import Recorder
 
 
 class TestVirtualCluster:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.components.program import JOB, PRIORITY, RELEASE, TEAM, depends_on, lab
-from tests.conftest import Declare, Recorder
+from tests.conftest import Declare
+from tests.recording import Recorder
 
 
 class TestCheck:

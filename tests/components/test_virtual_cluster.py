@@ -15,7 +15,8 @@ from components.team.tenant import resolve
 from settings.load import parse_platform
 from tests.components.program import lab
 from tests.components.specs import made, of_team, parsed, plain
-from tests.conftest import Declare, Recorder
+from tests.conftest import Declare
+from tests.recording import Recorder
 
 RELEASE = {
     "name": "ml",

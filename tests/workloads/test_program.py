@@ -8,7 +8,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from tests.conftest import SECRET_MARK, Declare
+from tests.conftest import Declare
+from tests.recording import SECRET_MARK
 
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 SERVICE = "kubernetes:core/v1:Service"
