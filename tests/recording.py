@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pulumi
 import pytest
@@ -19,6 +19,7 @@ from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.proto import resource_pb2, source_pb2
 from pulumi.runtime.stack import run_in_stack
 
+T = TypeVar("T")
 SECRET_MARK = "4dabf18193072939515e22adb298388d"
 """How the SDK wraps a secret in inputs."""
 
@@ -149,6 +150,17 @@ class AtOnce(asyncio.SelectorEventLoop):
         except Exception as error:
             done.set_exception(error)
         return done
+
+
+def answered(asked: Coroutine[Any, Any, T]) -> T:
+    """Return what is awaited. `asyncio.run` looks at the end through all tasks that there were: those of recordings are
+    many thousands."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(asked)
+    finally:
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
 
 
 class _Nowhere:
