@@ -211,7 +211,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
             "tests/settings/test_rules_teams.py",
             "tests/settings/test_rules_host.py",
         )
-        for room in ("quantity", "claims", "gpus", "room", "ports", "sets", "words")
+        for room in ("quantity", "claims", "gpus", "memory", "room", "ports", "sets", "words")
     },
     "capacity/fenced.py": ("tests/test_fenced.py",),
     "capacity/pods.py": ("tests/test_pods.py",),
