@@ -203,6 +203,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     **{
         f"capacity/{room}.py": (
             "tests/test_capacity.py",
+            "tests/test_capacity_memory.py",
             "tests/test_quantities.py",
             "tests/test_pods.py",
             "tests/test_capacity_search.py",
