@@ -121,7 +121,7 @@ _CDI_ANNOTATIONS: Final = InjectionMode(
     seen="cdi-cri",
     seen_of_fractions="cdi",
     node=_BOTH,
-    tried="not run",
+    tried="2026-11-26, H100: pair, whole (toolkit 1.20.0, containerd 1.7.32, KAI v0.16.8)",
     source="DP@v0.20.0:internal/plugin/server.go, docs/cdi.md",
 )
 
