@@ -28,7 +28,8 @@ from lab.driver import LabDriver
 from lab.engine import Recorded
 from lab.objects import Json
 from report.command import YES, UsageError, run
-from report.redact import SECRET, Redactor
+from report.looks import SECRET
+from report.redact import Redactor
 from report.rehearsal import Resource, to_json, write
 from settings.hosts import INSTALLS
 from settings.load import PLATFORM_KEY, load_stack_file, raw_config

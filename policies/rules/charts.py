@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import tokens
-from names import team_namespace
+from names import team_of_namespace
 from policies.charts import FORBIDDEN_VALUES, OPEN_DOORS, PERSISTENCE, VALUES
 from policies.facts import contains, own_nodes, selector_text
 from policies.inventory import PolicyResource
@@ -64,8 +64,8 @@ def vcluster_values(release: PolicyResource, scene: Scene) -> Iterator[str]:
 def tenant_of(release: PolicyResource, scene: Scene) -> PolicyResource:
     """Return the Team of a virtual cluster's Release, by the namespace that it goes to."""
     namespace = text(release.properties, "namespace")
-    team = scene.inventory.teams.get(namespace.removeprefix(team_namespace("")))
-    if team is not None and namespace.startswith(team_namespace("")):
+    team = scene.inventory.teams.get(team_of_namespace(namespace) or "")
+    if team is not None:
         return team
     message = f"goes to namespace {namespace}, which belongs to no team of this stack"
     raise Unreadable(message)

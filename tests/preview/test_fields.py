@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
-from preview.facts import DERIVED, MADE, facts_of, field_paths
+from preview.facts import DERIVED, MADE, facts_of, shape
 from preview.kinds import Kind
 from preview.page import PAGE, markdown
 from preview.table import TABLE, row_of
 from settings.load import parse_platform
+from settings.models import Platform
+from settings.types import Section
 from tests.conftest import platform_of
+
+
+def field_paths(section: type[Section] = Platform) -> Iterator[str]:
+    """The path of every field that a user can edit, like `teams.*.vcluster.backingStore`; `*` is any name."""
+    for alias, sections, by_name in shape(section):
+        below = dict.fromkeys(path for one in sections or by_name for path in field_paths(one))
+        yield from (f"{alias}.{path}" if sections else f"{alias}.*.{path}" for path in below)
+        if not below:
+            yield alias
 
 
 def test_every_field_that_a_user_can_edit_has_one_row() -> None:
