@@ -20,8 +20,9 @@ from pydantic import JsonValue
 import releases
 from components.team.tenant import Tenant, quota_hard, resolve
 from names import GPU
-from settings.kinds import Kind, as_section, fields, kind
+from settings import kinds
 from settings.models import From, GpuStack, Platform, Pool, Queue, SchedulerMode, Team
+from settings.on_change import OnChange
 from settings.tenants import canary_of, slot_of, tenants_now
 from settings.types import Section
 
@@ -161,16 +162,31 @@ def replicas(pool: Known) -> int | None:
 # --- the settings' own shape ----------------------------------------------------------------------------------------
 
 
+def fields(section: type[Section] = Platform) -> dict[str, OnChange | None]:
+    """Every field that a user can edit by its path, like `teams.*.vcluster.backingStore`, in the order of the models;
+    `*` is any name. Each with what a change of it does, where the field says that itself."""
+    found: dict[str, OnChange | None] = {}
+    for (alias, sections, by_name), info in zip(_shape(section), section.model_fields.values(), strict=True):
+        below = f"{alias}.*" if by_name else alias
+        for one in sections or by_name:
+            # of a section that may be of several kinds, the first that has a field
+            for path, does in fields(one).items():
+                found.setdefault(f"{below}.{path}", does)
+        if not sections and not by_name:
+            found[alias] = next((said for said in info.metadata if isinstance(said, OnChange)), None)
+    return found
+
+
 def _values(section: type[Section], data: JsonValue) -> Iterator[tuple[str, JsonValue]]:
     """Yield every field below a section with its value; None for all of a section that is not there."""
     given = data if isinstance(data, dict) else {}
-    for alias, sections, by_name in shape(section):
+    for alias, sections, by_name in _shape(section):
         value = given.get(alias)
         if sections:
-            yield from ((f"{alias}.{path}", item) for path, item in _of_any(sections, value))
+            yield from ((f"{alias}.{path}", inner) for path, inner in _of_any(sections, value))
         elif by_name:
-            for key, section in value.items() if isinstance(value, dict) else ():
-                yield from ((f"{alias}.{key}.{path}", item) for path, item in _of_any(by_name, section))
+            for key, item in value.items() if isinstance(value, dict) else ():
+                yield from ((f"{alias}.{key}.{path}", inner) for path, inner in _of_any(by_name, item))
         else:
             yield alias, value
 
@@ -186,20 +202,20 @@ def _dump(section: Section) -> JsonValue:
 
 
 @cache
-def shape(section: type[Section]) -> tuple[tuple[str, tuple[type[Section], ...], tuple[type[Section], ...]], ...]:
-    """Return the fields of a section by the name that users write, each with the sections that it, or each of its
+def _shape(section: type[Section]) -> tuple[tuple[str, tuple[type[Section], ...], tuple[type[Section], ...]], ...]:
+    """The fields of a section by the name that users write, each with the sections that it, or each of its
     entries by name, may be.
 
     Reading types is slow, and every team has the same ones.
     """
     found = []
-    for alias, info in fields(section).items():
-        here = kind(info.annotation)
-        by_name = _sections(kind(get_args(here.bare)[1])) if get_origin(here.bare) is dict else ()
+    for alias, info in kinds.fields(section).items():
+        here = kinds.kind(info.annotation)
+        by_name = _sections(kinds.kind(get_args(here.bare)[1])) if get_origin(here.bare) is dict else ()
         found.append((alias, _sections(here), by_name))
     return tuple(found)
 
 
-def _sections(here: Kind) -> tuple[type[Section], ...]:
-    parts = (as_section(one.bare) for one in (here.choices.values() or [here]))
+def _sections(here: kinds.Kind) -> tuple[type[Section], ...]:
+    parts = (kinds.as_section(one.bare) for one in (here.choices.values() or [here]))
     return tuple(part for part in parts if part is not None)

@@ -24,7 +24,7 @@ from settings.rules import problems_of
 from settings.values import Value
 from settings.wording import choices_first, shape_problems
 from settings.words import nearest
-from settings.workloads import SECRET_KEY_PREFIX
+from settings.workload_parts import SECRET_KEY_PREFIX
 
 NAMESPACE: Final = "gpu-tenancy"
 PLATFORM_KEY: Final = f"{NAMESPACE}:platform"
