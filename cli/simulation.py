@@ -22,6 +22,7 @@ from cli.guards.memory import Remembered
 from cli.reach import kubeconfig_in, reach_of
 from cli.shown import advise, show_preview
 from cli.status import team_states
+from lab.clusters import HOST
 from lab.driver import LabDriver, Summary
 from lab.engine import Recorded
 from lab.errors import FIX, LabError, RefusedChangeError
@@ -58,8 +59,8 @@ class LabBridge:
     def own_cluster(self) -> Identity | None:
         """The lab's host, where it runs."""
         with _in_words():
-            found = self._lab.status()
-        return Identity(context=found.context, uid=found.uid, server_version="") if found.uid else None
+            found = self._lab.clusters.find(HOST)
+        return Identity(context=found.context, uid=found.uid, server_version="") if found else None
 
     def use(self, host: Target | None) -> None:
         """The lab connects by itself."""
