@@ -7,7 +7,7 @@ Leaves to others: the lab itself (`lab/driver.py`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -27,7 +27,9 @@ from lab.driver import LabDriver, Summary
 from lab.engine import Recorded
 from lab.errors import FIX, LabError, RefusedChangeError
 from names import JSON
-from policies.run import evaluate, lines, resources_of
+from policies.inventory import PolicyResource
+from policies.plain import plain_properties
+from policies.run import evaluate, lines
 from preview.grouped import grouped
 
 
@@ -45,6 +47,17 @@ def _in_words() -> Iterator[None]:
 def also(causes: Sequence[str]) -> str:
     """Return further causes, a line each."""
     return "\n".join(f"also: {cause}" for cause in causes)
+
+
+def resources_of(recorded: Iterable[Recorded]) -> list[PolicyResource]:
+    """Return what the lab recorded as resources to judge, without what is deleted or only read."""
+    return [
+        PolicyResource(
+            type=item.type, name=item.name, urn=item.urn, parent=item.parent, properties=plain_properties(item.inputs)
+        )
+        for item in recorded
+        if item.op not in ("delete", "read")
+    ]
 
 
 class LabBridge:

@@ -6,6 +6,7 @@ A Release is judged by the component that it belongs to, never by its chart's na
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import tokens
@@ -15,7 +16,7 @@ from policies.facts import contains, own_nodes, selector_text
 from policies.inventory import PolicyResource
 from policies.paths import strangers
 from policies.plain import Unreadable, flag, get, mapping, text
-from policies.rule import Group, Rule, Scene, Stage, describe
+from policies.rule import Group, Rule, Scene, describe
 
 
 def known_values(release: PolicyResource, scene: Scene) -> Iterator[str]:
@@ -91,29 +92,25 @@ def is_vcluster(release: PolicyResource) -> bool:
     return release.component == tokens.VIRTUAL_CLUSTER
 
 
+_rule = partial(Rule, group=Group.ISOLATION)
+
 RULES: Final = (
-    Rule(
+    _rule(
         name="known-values",
-        group=Group.ISOLATION,
-        stage=Stage.RESOURCE,
         sentence="A Release belongs to a component of ours and has only values that the rules know.",
         types=(tokens.RELEASE,),
         check=known_values,
         limits=("allowed_values",),
     ),
-    Rule(
+    _rule(
         name="vcluster-values",
-        group=Group.ISOLATION,
-        stage=Stage.RESOURCE,
         sentence="A virtual cluster syncs nothing that lets its tenant out.",
         types=(tokens.RELEASE,),
         check=vcluster_values,
         applies=is_vcluster,
     ),
-    Rule(
+    _rule(
         name="vcluster-persistence",
-        group=Group.ISOLATION,
-        stage=Stage.RESOURCE,
         sentence="A virtual cluster keeps its data over restarts.",
         types=(tokens.RELEASE,),
         check=persistence,
