@@ -154,6 +154,11 @@ def leaf_queue(team: str, leaf: str, *, on_host: bool) -> str:
     return f"{team}-{leaf}" if on_host else leaf
 
 
+def in_url(host: str) -> str:
+    """A host name or an address as it stands in a URL: one of IPv6 in brackets (RFC 3986)."""
+    return f"[{host}]" if ":" in host else host
+
+
 def labels(*, team: str | None = None, pool: str | None = None) -> dict[str, str]:
     """The labels of an object of ours."""
     found = dict(MANAGED_BY)

@@ -40,6 +40,7 @@ from cli.driver import Place
 from cli.errors import CommandError, InputError
 from cli.failures import explained
 from cli.files import write_private
+from cli.guards.surroundings import unsteered
 from names import Object
 from settings.load import raw_config
 from settings.tenants import tenants
@@ -73,7 +74,7 @@ class Stack:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._binary: str | None = None
-        self.env: Env = {"PULUMI_PARALLEL": str(parallel()), **os.environ, **QUIET_ENV}
+        self.env: Env = {"PULUMI_PARALLEL": str(parallel()), **unsteered(os.environ), **QUIET_ENV}
         self.backend: Backend = find_backend(self.env, place.root)
         if self.backend.is_ours:
             self.env[BACKEND] = self.backend.url

@@ -220,3 +220,12 @@ def test_the_state_is_asked_of_the_engine_by_the_stack_s_full_name(monkeypatch: 
 
 def test_a_word_to_the_program_holds_no_secret() -> None:
     assert json.dumps(stamp(platform(), UID)).count(":") == 1
+
+
+def test_a_variable_that_steers_the_provider_is_refused(
+    api: FakeApi, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_K8S_DELETE_UNREACHABLE", "true")
+    assert refused(api) == [
+        "PULUMI_K8S_DELETE_UNREACHABLE in the environment forgets the objects of a cluster that does not answer"
+    ]
