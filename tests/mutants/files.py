@@ -56,7 +56,7 @@ _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
     "components/command.py": ("tests/hosts/test_command.py",),
     "components/failures.py": ("tests/components/test_failures.py", "tests/components/test_one_failed_team.py"),
     "components/platform.py": (
-        *_components("host", "stands_on_all", "program_checks", "kai_scheduler"),
+        *_components("host", "stands_on_all", "program_checks", "kai_scheduler", "check"),
         "tests/hosts/test_program.py",
     ),
     "components/retry.py": _components("retry"),
@@ -222,7 +222,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
         f"policies/{data}.py": (f"{_POLICIES}/test_known.py", f"{_POLICIES}/test_objects.py")
         for data in ("kinds", "rights")
     },
-    "tokens.py": (f"{_POLICIES}/test_known.py", f"{_POLICIES}/test_objects.py"),
+    "tokens.py": (f"{_POLICIES}/test_known.py", f"{_POLICIES}/test_objects.py", "tests/cli/test_causes.py"),
     "policies/start.py": (f"{_POLICIES}/test_pack.py", f"{_POLICIES}/test_bundle.py"),
     **_OF_COMPONENTS,
     **_OF_KUBE,
