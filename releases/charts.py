@@ -157,6 +157,10 @@ CONTROL_PLANE_STORAGE: Final = "5Gi"
 (VC@v0.36.1:chart/values.yaml, volumeClaim.size)."""
 
 
+CONTROL_PLANE_PROBES: Final = "controlPlane.statefulSet.probes"
+"""How the kubelet asks whether the control plane has started. A change of it restarts the control plane."""
+
+
 def vcluster_values(
     release: VclusterRelease,
     *,
@@ -208,6 +212,8 @@ def vcluster_values(
     put(values, "controlPlane.service.spec.type", "ClusterIP")
 
     control_plane = "controlPlane.statefulSet"
+    # the chart asks every 6 s, 300 times: for up to 6 s nobody would see that the API answers
+    put(values, f"{CONTROL_PLANE_PROBES}.startupProbe", {"periodSeconds": 1, "failureThreshold": 6 * 300})
     etcd = "controlPlane.backingStore.etcd.deploy"
     operands, stateful_sets, store = release.operands, [control_plane], control_plane
     if backing_store == "etcd":

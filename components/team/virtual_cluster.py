@@ -82,7 +82,13 @@ class VirtualCluster(Component):
             max_history=5,
             timeout=600,
             # with it goes everything that the team has inside
-            opts=self.child(provider=args.provider, depends_on=args.depends_on, protect=args.protect),
+            opts=self.child(
+                provider=args.provider,
+                depends_on=args.depends_on,
+                protect=args.protect,
+                # it serves a start: no control plane that stands is restarted for it
+                ignore_changes=[f"values.{releases.CONTROL_PLANE_PROBES}"],
+            ),
         )
 
     def _service(self, name: str, args: VirtualClusterArgs) -> k8s.core.v1.Service | None:

@@ -47,6 +47,7 @@ def values(**changes: Any) -> dict[str, Any]:
             "statefulSet": {
                 "image": {"repository": "loft-sh/vcluster-oss"},
                 "persistence": {"volumeClaim": {"enabled": True, "size": "5Gi"}},
+                "probes": {"startupProbe": {"periodSeconds": 1, "failureThreshold": 1800}},
                 "resources": resources("60m", "640Mi", "4096Mi"),
                 "scheduling": {"priorityClassName": "team-ml"},
             },
@@ -97,6 +98,12 @@ class TestSpecs:
         assert set(found) == {"vcluster", "api", "inner"}
         assert found["vcluster"].spec == {**RELEASE, "values": values()}
         assert (found["vcluster"].provider, found["vcluster"].protected) == ("host-provider", True)
+
+    def test_a_control_plane_that_stands_is_not_restarted_for_the_way_that_a_start_is_watched(
+        self, declare: Declare
+    ) -> None:
+        found = made(declare("lab"), "ml-virtual-cluster")["vcluster"]
+        assert found.ignored == ("values.controlPlane.statefulSet.probes",)
 
     def test_its_service_leads_to_the_control_plane(self, declare: Declare) -> None:
         found = made(declare("lab"), "ml-virtual-cluster")["api"]
