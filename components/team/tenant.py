@@ -164,7 +164,7 @@ def _node_selector(name: str, team: Team, pool: Pool | None) -> dict[str, str]:
 
 def _server(platform: Platform, name: str, team: Team, port: int | None) -> str:
     if team.access.expose is Expose.NODE_PORT:
-        return f"https://{platform.host.reachable_at}:{port}"
+        return f"https://{names.in_url(platform.host.reachable_at or '')}:{port}"
     # the balancer's address comes later; without a host name, use the address inside the cluster
     if team.access.expose is Expose.LOAD_BALANCER and team.access.host_names:
         return f"https://{team.access.host_names[0]}"

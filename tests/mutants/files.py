@@ -52,6 +52,7 @@ _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
         "tests/components/test_base.py",
         *_components("virtual_cluster", "guardrails", "program", "one_failed_team"),
     ),
+    "components/helm.py": _components("virtual_cluster", "kai_scheduler", "gpu_operator", "metrics"),
     "components/owned_kinds.py": _components("kai_scheduler"),
     "components/command.py": ("tests/hosts/test_command.py",),
     "components/failures.py": ("tests/components/test_failures.py", "tests/components/test_one_failed_team.py"),
@@ -172,6 +173,9 @@ _GUARDS: Final = (
     *_components("stands_on_all"),
 )
 _OF_OTHERS: Final[dict[str, tuple[str, ...]]] = {
+    **_all_of("settings/hosts", "tests/hosts", only="test_[pv]*"),
+    "settings/sharing.py": ("tests/settings/test_pools.py", "tests/components/test_check.py", *_SETTINGS),
+    "settings/workloads.py": ("tests/workloads/test_rules.py", "tests/workloads/test_one_pod.py", *_WORKLOADS),
     **_all_of("settings/rules", "tests/settings", *_SETTINGS, only="test_rules*"),
     **{
         file: tests

@@ -301,3 +301,12 @@ def test_a_port_of_the_host_that_another_has_is_refused(api: FakeApi, engine: En
     api.objects["/api/v1/services"] = [taken]
     (cause,) = refused(api)
     assert cause.endswith(f"its NodePort {port} is taken by Service elsewhere/theirs")
+
+
+def test_a_variable_that_steers_the_provider_is_refused(
+    api: FakeApi, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_K8S_DELETE_UNREACHABLE", "true")
+    assert refused(api) == [
+        "PULUMI_K8S_DELETE_UNREACHABLE in the environment forgets the objects of a cluster that does not answer"
+    ]
