@@ -8,11 +8,10 @@ from typing import Final
 
 import names
 from capacity import listed
-from settings.infrastructure import MOST_SLICES
 from settings.labels import gpu_labels, sharing_labels
 from settings.models import Platform, Pool
 from settings.problems import Path, Problem, shown
-from settings.sharing import WAYS
+from settings.sharing import MOST_SLICES, WAYS
 
 HOST_NAME: Final = "hostname"
 """Name part of the labels that hold a node's own name (`kubernetes.io/hostname`, `k3s.io/hostname`)."""
