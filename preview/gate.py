@@ -203,7 +203,6 @@ class _Steps:
         if step.op is Op.UNKNOWN:
             reason = f"{what}: the operation {step.operation!r} is none that this program knows, so it can't be judged"
             yield Refusal(team="", change="unknown", reason=reason, about=step.urn)
-            return
         old, new = ({key: plain(value) for key, value in (side or {}).items()} for side in (step.old, step.new))
         try:
             if step.op in (Op.DELETE, Op.REPLACE):

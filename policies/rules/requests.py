@@ -87,7 +87,7 @@ def _part(workload: PolicyResource, scene: Scene) -> Number:
     """The part of a GPU that one pod asks for by annotation: a fraction, or memory against what a GPU has."""
     fraction = decimal_annotation(workload, GPU_FRACTION)
     asked = decimal_annotation(workload, GPU_MEMORY_ASKED)
-    return fraction or 0 if fraction is not None else _of_memory(workload, asked, scene) or 0
+    return fraction if fraction is not None else _of_memory(workload, asked, scene) or 0
 
 
 def _of_memory(resource: PolicyResource, asked: Number | None, scene: Scene) -> Number | None:
