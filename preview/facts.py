@@ -23,6 +23,7 @@ from names import GPU
 from settings import kinds
 from settings.models import From, GpuStack, Platform, Pool, Queue, SchedulerMode, Team
 from settings.on_change import OnChange
+from settings.sharing import OTHER_UNIT
 from settings.tenants import canary_of, slot_of, tenants_now
 from settings.types import Section
 
@@ -48,7 +49,6 @@ DERIVED: Final = frozenset({HARD, CANARY_OF, BLUE_GREEN, REPLICAS, CLUSTER_UID, 
 GPU_BOUND: Final = f"requests.{GPU}"
 """The key of a ResourceQuota that bounds GPUs (replicas)."""
 
-_SHARING: Final = ("sharing.timeSlicing.replicas", "sharing.mps.replicas", "sharing.mig.slices")
 _SECOND: Final = ("scheduler.canary.", "blueGreen.")
 """What makes a tenant of its own, which has its own facts."""
 
@@ -152,11 +152,17 @@ def bounds(hard: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
 
 def replicas(pool: Known) -> int | None:
     """How often each GPU of a pool is advertised: 1 without sharing, None where it is not known."""
-    for path in (REPLICAS, *_SHARING):
+    for path in (REPLICAS, *_numbers_of_ways()):
         value = pool.get(path)
         if isinstance(value, int) and not isinstance(value, bool):
             return value
-    return 1 if all(path in pool for path in _SHARING) else None
+    return 1 if all(path in pool for path in _numbers_of_ways()) else None
+
+
+@cache
+def _numbers_of_ways() -> tuple[str, ...]:
+    """Where a pool says how often each GPU is advertised, for each way of sharing."""
+    return tuple(path for path, does in fields(Pool).items() if does == OTHER_UNIT)
 
 
 # --- the settings' own shape ----------------------------------------------------------------------------------------

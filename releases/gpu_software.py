@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final
 
 from releases.shapes import DcgmExporterRelease, DevicePluginRelease, GpuOperatorRelease, Trap
 
@@ -95,7 +95,8 @@ class SharingConfig:
     """How the plugin advertises the GPUs of a set of nodes. `name` is the value of NODE_LABEL_SHARING_CONFIG there."""
 
     name: str
-    strategy: Literal["none", "timeSlicing", "mps", "mig"]
+    strategy: str
+    """`none`, or the stack file's word of a way of sharing, which is the plugin's own but for `mig`."""
     replicas: int = 1
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -191,12 +190,8 @@ def monitor_labels(metrics: Metrics | None) -> dict[str, str] | None:
 
 def sharing_config(name: str, pool: Pool) -> releases.SharingConfig | None:
     """How the device plugin shares a pool's GPUs; None where it does not."""
-    if pool.sharing.mig:
-        return releases.SharingConfig(name=name, strategy="mig")
-    if pool.replicas == 1:
-        return None
-    strategy: Literal["timeSlicing", "mps"] = "mps" if pool.sharing.mps else "timeSlicing"
-    return releases.SharingConfig(name=name, strategy=strategy, replicas=pool.replicas)
+    word, way = pool.sharing.word, pool.sharing.way
+    return releases.SharingConfig(name=name, strategy=word, replicas=way.each) if word and way else None
 
 
 def version(gpu: Gpu) -> str | None:

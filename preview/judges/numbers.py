@@ -13,7 +13,7 @@ from preview.facts import GPU_BOUND, HARD, Facts, replicas
 from preview.kinds import Edit, Effect, Judge, Kind
 from preview.usage import Use
 from preview.values import quantity
-from settings.infrastructure import OTHER_UNIT
+from settings.sharing import OTHER_UNIT
 
 GPUS: Final = OTHER_UNIT.topic
 """The topic of a team's number of GPUs."""

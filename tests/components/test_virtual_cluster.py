@@ -15,7 +15,8 @@ from components.team.tenant import resolve
 from settings.load import parse_platform
 from tests.components.program import lab
 from tests.components.specs import made, of_team, parsed, plain
-from tests.conftest import Declare, Recorder
+from tests.conftest import Declare
+from tests.recording import Recorder, answered
 
 RELEASE = {
     "name": "ml",
@@ -239,7 +240,7 @@ class TestAnswers:
         hook = recorder.hooks.by_name["research-virtual-cluster-answers"]
         asked: list[tuple[str, str]] = []
         monkeypatch.setattr(kube, "wait_until_it_answers", lambda text, team: asked.append((text, team)))
-        asyncio.run(hook.callback(None))
+        answered(hook.callback(None))
         assert [team for _, team in asked] == ["research"]
         assert parsed(asked[0][0])["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:31034"
 
@@ -263,15 +264,15 @@ class TestTheServiceThatTenantsComeInBy:
         return over
 
     def test_a_node_port_is_asked_while_the_provider_still_waits(self) -> None:
-        assert asyncio.run(self.awaited(whole=False, answers=None))
+        assert answered(self.awaited(whole=False, answers=None))
 
     def test_a_load_balancer_has_its_address_first(self) -> None:
-        assert not asyncio.run(self.awaited(whole=True, answers=True))
+        assert not answered(self.awaited(whole=True, answers=True))
 
     @pytest.mark.parametrize("whole", [True, False])
     def test_nobody_is_asked_behind_one_that_was_refused(self, whole: bool) -> None:
         with pytest.raises(FailedError, match="resource ml-api failed to register"):
-            asyncio.run(self.awaited(whole=whole, answers=False))
+            answered(self.awaited(whole=whole, answers=False))
 
 
 @pytest.mark.parametrize("missing", ["certificate-authority", "client-certificate", "client-key", None])
@@ -280,7 +281,7 @@ def test_a_secret_without_its_certificates_is_that_teams_failure_and_names_the_s
     data = {key: "QQ==" for key in ("certificate-authority", "client-certificate", "client-key") if key != missing}
     tenant = resolve(parse_platform(lab("ml"), "test"))["ml"]
     with pytest.raises(LookupError, match="team ml: Secret team-ml/vc-ml has no certificates"):
-        asyncio.run(virtual_cluster._admin_kubeconfig(tenant, data if missing else None))
+        answered(virtual_cluster._admin_kubeconfig(tenant, data if missing else None))
 
 
 def test_outputs_are_plain_data() -> None:

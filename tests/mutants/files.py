@@ -163,6 +163,9 @@ _SETTINGS: Final = tuple(
     )
 )
 _OF_OTHERS: Final[dict[str, tuple[str, ...]]] = {
+    **_all_of("settings/hosts", "tests/hosts", only="test_[pv]*"),
+    "settings/sharing.py": ("tests/settings/test_pools.py", "tests/components/test_check.py", *_SETTINGS),
+    "settings/workloads.py": ("tests/workloads/test_rules.py", "tests/workloads/test_one_pod.py", *_WORKLOADS),
     **_all_of("settings/rules", "tests/settings", *_SETTINGS, only="test_rules*"),
     **_all_of(
         "preview",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from settings.models import Queue
+from settings.sharing import WAYS
 from settings.tenants import scaled
 from tests.settings.build import mistakes
 from tests.settings.told import fine, told
@@ -207,7 +208,8 @@ class TestPools:
     def test_the_ways_of_sharing_exclude_each_other(self, other: dict[str, object]) -> None:
         both = {"timeSlicing": {"replicas": 2}, **other}
         got = f"timeSlicing and {next(iter(other))}"
-        told({"pools.gpu.sharing": both}, f"pools.gpu.sharing: is one of timeSlicing, mps and mig, got {got}")
+        *others, last = WAYS
+        told({"pools.gpu.sharing": both}, f"pools.gpu.sharing: is one of {', '.join(others)} and {last}, got {got}")
 
     @pytest.mark.parametrize(
         ("key", "value"),
