@@ -37,7 +37,7 @@ class Slot(Section):
 
 
 class BlueGreen(Section):
-    """Another version comes as a second virtual cluster beside the one that serves, and never in place."""
+    """A new version comes as a second virtual cluster beside the one that serves, never in place."""
 
     serves: SlotName = Field(description="which one is the team's: it has the team's GPUs, the other one `gpus`")
     blue: Slot | None = Field(default=None, description="the virtual cluster <team>")
@@ -45,11 +45,11 @@ class BlueGreen(Section):
 
     @property
     def slots(self) -> dict[SlotName, Slot]:
-        """Those that are there, by name."""
+        """The slots that exist, by name."""
         both = dict(zip(SLOTS, (self.blue, self.green), strict=True))
         return {name: slot for name, slot in both.items() if slot is not None}
 
     @property
     def other(self) -> SlotName:
-        """The one that does not serve; it need not be there."""
+        """The slot that does not serve; it may not exist."""
         return "green" if self.serves == "blue" else "blue"

@@ -1,4 +1,4 @@
-"""How a host is reached that commands run on. Pure: no Pulumi import."""
+"""How commands reach the host that they run on. Pure: no Pulumi import."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ HostKey = Annotated[
 
 
 class Ssh(Section):
-    """A host over ssh. Its key is a secret of the stack; the host's own key is written down: no other answers."""
+    """A host over ssh. The private key is a secret of the stack. The file names the host's public key, so no other host
+    can answer.
+    """
 
     host: HostAddress = Field(description="name or IP of the host")
     user: UserName = Field(default="root", description="who logs in")
@@ -35,4 +37,4 @@ class Connection(Section):
     """Where commands run: on this machine, or on another one over ssh."""
 
     ssh: Ssh | None = Field(default=None, description="another host; default: the machine that `pulumi up` runs on")
-    sudo: Flag = Field(default=False, description="run as root through `sudo -n`, for a user who may without password")
+    sudo: Flag = Field(default=False, description="run as root through `sudo -n`, which must not ask for a password")

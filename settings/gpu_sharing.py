@@ -13,19 +13,20 @@ from settings.types import Flag, Section
 
 
 class Enforce(StrEnum):
-    """What holds a pod to its part of a GPU's memory. `none`: nothing but KAI's accounting. `memory`: the driver, or a
-    library in the pod, refuses what is more."""
+    """What limits a pod to its part of a GPU's memory. `none`: nothing, KAI only counts. `memory`: the driver, or a
+    library in the pod, refuses more.
+    """
 
     NONE = "none"
     MEMORY = "memory"
 
 
 class GpuSharing(Section):
-    """GPU fractions: whether they are allowed, and what holds them."""
+    """GPU fractions: whether they are allowed, and what enforces them."""
 
     enabled: Flag = Field(default=False, description="allow fractions; with enforce alone it is on")
     enforce: Enforce = Field(
-        default=Enforce.NONE, description="memory: a pod gets no more than its part, where version and driver can"
+        default=Enforce.NONE, description="memory: a pod gets no more than its part, where KAI and driver can"
     )
 
 

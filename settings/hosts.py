@@ -1,4 +1,4 @@
-"""What a host is made of, where the program makes it. Pure: no Pulumi import.
+"""The hosts that the program makes. Pure: no Pulumi import.
 
 Owns: the shape of `host.kind`, `host.microk8s` and `host.k3s`.
 Leaves to others: what they need beside them (`rules/installs.py`), the commands (`components/host`), the pinned
@@ -30,7 +30,7 @@ FilePath = Annotated[
 ImagesPath = Annotated[
     str,
     Text(
-        # k3s passes over what ends otherwise (rancher/wharfie: pkg/tarfile, SupportedExtensions)
+        # k3s ignores other endings (rancher/wharfie: pkg/tarfile, SupportedExtensions)
         rule="an absolute path that ends as k3s asks: .tar, .tar.gz, .tgz, .tar.zst, .tzst, .tar.bz2, .tbz or .tar.lz4",
         pattern=r"/[A-Za-z0-9._/+-]+\.(?:tar(?:\.(?:gz|zst|bz2|lz4))?|tgz|tzst|tbz)",
         longest=500,
@@ -64,7 +64,7 @@ class Install(Section):
     """What all ways have in common."""
 
     adopt: Flag = Field(
-        default=False, description="use one that somebody else installed; destroy leaves it there, less what we changed"
+        default=False, description="use one that somebody else installed; destroy undoes only our changes"
     )
     min_memory_gib: Whole = Field(default=MIN_MEMORY_GIB, ge=1, le=4096, description="refuse a host with less, in GiB")
     min_disk_gib: Whole = Field(default=MIN_DISK_GIB, ge=1, le=65536, description="refuse less free below /var, in GiB")
@@ -76,7 +76,7 @@ class Kind(Install):
     image: ImageReference = Field(default=KIND_NODE_IMAGE, description="node image")
     workers: Whole = Field(default=1, ge=1, le=16, description="worker nodes; pools name them <host.name>-worker, ...")
     gpus: Literal["none", "all", "each"] = Field(
-        default="none", description="none; all: every worker sees every GPU; each: one GPU a worker"
+        default="none", description="none; all: every worker sees every GPU; each: one GPU for each worker"
     )
     change_docker: Flag = Field(
         default=False,
@@ -101,7 +101,7 @@ class Microk8s(Install):
     addons: tuple[DnsLabel, ...] = Field(
         default=("dns", "helm3", "hostpath-storage"), max_length=32, description="addons that are enabled, in order"
     )
-    user: UserName | None = Field(default=None, description="joins the group microk8s; default: nobody")
+    user: UserName | None = Field(default=None, description="user who joins the group microk8s; default: nobody")
     nvidia_addon: Flag = Field(
         default=False, description="the addon nvidia (x86_64) brings the GPU Operator; then gpu.owner: cluster"
     )

@@ -42,11 +42,13 @@ MOST_LABELS: Final = 20
 MOST_LEVELS: Final = 16
 """KAI's own bound for the levels of a Topology (its CRD, KAI@v0.16.8:deployments/kai-scheduler/crds)."""
 MOST_MPS_CLIENTS: Final = 48
-"""Clients of one GPU since Volta (NVIDIA MPS; device plugin v0.20.0:cmd/mps-control-daemon/mps/device.go refuses more).
+"""Clients that one GPU can have since Volta (NVIDIA MPS; device plugin v0.20.0:cmd/mps-control-daemon/mps/device.go
+refuses more).
 """
 MOST_TIME_SLICES: Final = 1000
-"""The plugin lists every replica to the kubelet in one message of at most 4 MiB, some 60 bytes each: 64 GPUs shared
-1000 ways fill it. Time-slicing itself has no bound."""
+"""The plugin sends all replicas to the kubelet in one message of at most 4 MiB, some 60 bytes each. 64 GPUs with 1000
+replicas each fill it. Time-slicing itself has no limit.
+"""
 
 
 class HostProvider(StrEnum):
@@ -60,7 +62,7 @@ class HostProvider(StrEnum):
 
 
 class GpuStack(StrEnum):
-    """Who brings `nvidia.com/gpu` to the nodes. `fake`: something else advertises GPUs that are not there."""
+    """Who brings `nvidia.com/gpu` to the nodes. `fake`: something else advertises GPUs that do not exist."""
 
     DEVICE_PLUGIN = "devicePlugin"
     GPU_OPERATOR = "gpuOperator"
@@ -83,10 +85,11 @@ class Injection(StrEnum):
 
 
 class Owner(StrEnum):
-    """Whose object it is: `ours` is created and deleted by this program, `cluster` is there already and left alone.
+    """Who owns an object. `ours`: this program creates and deletes it. `cluster`: it exists already, and the program
+    leaves it alone.
 
-    Declared, not discovered: a live look that flips between create and read makes the engine delete our own object on
-    the second run.
+    The file declares the owner. If the program looked at the cluster instead, it would find our own object on the
+    second run, take it for the cluster's, and the engine would delete it.
     """
 
     OURS = "ours"
@@ -108,7 +111,7 @@ class SharedScheduler(Section):
     owner: Owner = Field(default=Owner.OURS, description="ours: we install it; cluster: it is there already")
     scale_adjuster: Flag = Field(
         default=False,
-        description="tell a node autoscaler of pods that wait for a part of a GPU; only for a KAI of ours",
+        description="show a node autoscaler the pods that wait for a part of a GPU; only for a KAI of ours",
     )
 
 
@@ -133,18 +136,18 @@ class Host(Section):
     scheduler: SharedScheduler | None = Field(
         default=None, description="the KAI that teams with mode host share; only needed with such teams"
     )
-    kind: Kind | None = Field(default=None, description="make a kind cluster of this name; default: it is there")
+    kind: Kind | None = Field(default=None, description="make a kind cluster of this name; default: it exists already")
     microk8s: Microk8s | None = Field(
-        default=None, alias="microk8s", description="install microk8s; default: it is there"
+        default=None, alias="microk8s", description="install microk8s; default: it exists already"
     )
-    k3s: K3s | None = Field(default=None, alias="k3s", description="install k3s; default: it is there")
+    k3s: K3s | None = Field(default=None, alias="k3s", description="install k3s; default: it exists already")
     connection: Connection | None = Field(
         default=None, description="where the cluster is made; default: the machine that `pulumi up` runs on"
     )
 
     @property
     def install(self) -> Install | None:
-        """How the program makes the cluster; None where it is there already."""
+        """How the program makes the cluster; None where the cluster exists already."""
         return self.kind or self.microk8s or self.k3s
 
     @property
@@ -177,7 +180,7 @@ class Metrics(Section):
     labels: dict[LabelKey, LabelValue] = Field(
         default_factory=dict,
         max_length=MOST_LABELS,
-        description="of the ServiceMonitor: those by which the cluster's Prometheus chooses, like release: prometheus",
+        description="labels by which the cluster's Prometheus selects the ServiceMonitor, like release: prometheus",
     )
 
 
@@ -189,14 +192,14 @@ class From(StrEnum):
 
 
 class OperatorParts(Section):
-    """What our GPU Operator brings to the nodes, and what they have already."""
+    """What our GPU Operator brings to the nodes, and what the nodes have already."""
 
     driver: From = Field(
-        default=From.HOST, description="host: installed on the nodes; operator: where a node has none, it brings one"
+        default=From.HOST, description="host: installed on the nodes; operator: the operator brings it to nodes without"
     )
     toolkit: From = Field(
         default=From.OPERATOR,
-        description="host: in the container runtime's settings as handler, of the RuntimeClass's name",
+        description="host: installed, and known to the container runtime as handler of the RuntimeClass's name",
     )
 
 
@@ -204,7 +207,7 @@ class Gpu(Section):
     """The GPU software on the nodes."""
 
     stack: GpuStack = Field(description="what advertises nvidia.com/gpu on the nodes")
-    owner: Owner = Field(default=Owner.OURS, description="whose the device plugin or the GPU Operator is")
+    owner: Owner = Field(default=Owner.OURS, description="who owns the device plugin or the GPU Operator")
     version: Version | None = Field(default=None, description="chart version; default: the newest in releases.py")
     runtime_class: Annotated[RuntimeClass, BeforeValidator(_runtime_class)] = Field(
         default=RuntimeClass(),
@@ -218,7 +221,7 @@ class Gpu(Section):
     )
     operator: OperatorParts = Field(
         default=OperatorParts(),
-        description="with stack gpuOperator of ours: where driver and container toolkit come from",
+        description="with our own gpuOperator: where driver and container toolkit come from",
     )
     metrics: Metrics | None = Field(
         default=None, description="GPU metrics for a Prometheus; default: what the GPU Operator brings by itself"
@@ -246,34 +249,35 @@ MOST_SLICES: Final = 7
 
 
 class Mig(Section):
-    """Each GPU of the node is cut into slices of one size, by the hardware: memory and faults are kept apart."""
+    """Each GPU of the node is cut into slices of one size. The hardware isolates memory and faults."""
 
     strategy: Literal["single"] = Field(
         default="single",
-        description="all slices alike, advertised as nvidia.com/gpu; mixed is refused: KAI takes no whole GPUs there",
+        description="all slices are equal, as nvidia.com/gpu; mixed is refused: KAI takes no whole GPUs there",
     )
     profile: MigProfile = Field(description="the slices' profile, like 1g.10gb, as `nvidia-smi mig -lgip` lists it")
     slices: Whole = Field(ge=1, le=MOST_SLICES, description="slices of each physical GPU; quotas count these")
 
     @property
     def memory_mib(self) -> int:
-        """What one slice has at least, in MiB: the profile's name rounds up by less than a twentieth (NVIDIA MIG User
-        Guide: 1g.5gb of an A100 has 4.75 GiB)."""
+        """The least memory of one slice, in MiB. The profile's name rounds up by up to 5 % (NVIDIA MIG User Guide:
+        1g.5gb of an A100 has 4.75 GiB).
+        """
         gigabytes = int(self.profile.split(".")[1].split("gb")[0])
         return gigabytes * 1024 * 19 // 20
 
 
 class Sharing(Section):
-    """How GPUs are shared. MIG keeps memory and faults apart, MPS bounds memory, time-slicing bounds nothing."""
+    """How GPUs are shared. MIG isolates memory and faults, MPS limits memory, time-slicing isolates nothing."""
 
     time_slicing: Replicas | None = Field(
-        default=None, description="GPUs shared by taking turns; nothing keeps memory or faults apart"
+        default=None, description="GPUs shared by taking turns; neither memory nor faults are isolated"
     )
     mps: MpsReplicas | None = Field(
-        default=None, description="GPUs shared by NVIDIA's MPS; memory is divided evenly, faults are not kept apart"
+        default=None, description="GPUs shared by NVIDIA's MPS; memory in equal parts, faults are not isolated"
     )
     mig: Mig | None = Field(
-        default=None, description="GPUs cut into slices of one size; memory and faults are kept apart by the hardware"
+        default=None, description="GPUs cut into slices of one size; the hardware isolates memory and faults"
     )
 
     @property
@@ -301,7 +305,9 @@ class Pool(Section):
         le=MOST_MEMORY_MIB,
         description="memory of one GPU in MiB; without it gpu-memory requests are refused",
     )
-    product: ProductName | None = Field(default=None, description="as nvidia.com/gpu.product says it, like NVIDIA-H200")
+    product: ProductName | None = Field(
+        default=None, description="as in the label nvidia.com/gpu.product, like NVIDIA-H200"
+    )
     architecture: Literal["amd64", "arm64"] | None = Field(
         default=None, description="the nodes' CPU architecture; default: any"
     )
@@ -321,14 +327,14 @@ class Pool(Section):
         default=False, description="keep everything but GPU teams off the nodes: nvidia.com/gpu=<value>:NoSchedule"
     )
     taint_value: LabelValue = Field(
-        default=GPU_TAINT_VALUE, description="that taint's value; of nodes that have it already, their value"
+        default=GPU_TAINT_VALUE, description="that taint's value; where nodes have the taint already, theirs"
     )
 
     topology: tuple[LabelKey, ...] = Field(
         default=(),
         max_length=MOST_LEVELS,
-        description="labels of its nodes, the widest first (zone, rack, kubernetes.io/hostname): a KAI Topology of the "
-        "pool's name, for jobs that ask to be near each other",
+        description="labels of its nodes, the widest first (zone, rack, kubernetes.io/hostname): makes a KAI Topology "
+        "of the pool's name, for jobs whose pods must be near each other",
     )
 
     @property
@@ -346,12 +352,12 @@ class Pool(Section):
 
     @property
     def device_memory_mib(self) -> int | None:
-        """Memory in MiB of what one `nvidia.com/gpu` shows: the GPU's, or at least a MIG slice's."""
+        """Memory in MiB of one `nvidia.com/gpu`: that of the GPU, or the least of a MIG slice."""
         return self.sharing.mig.memory_mib if self.sharing.mig else self.gpu_memory_mib
 
     @property
     def size(self) -> int:
-        """Number of nodes. One that is named twice is one."""
+        """Number of nodes. A node that is named twice counts once."""
         return len(set(self.nodes)) or (self.node_count or 0)
 
     @property
@@ -361,7 +367,7 @@ class Pool(Section):
 
     @property
     def gpus_allocatable(self) -> int:
-        """What all the pool's nodes together advertise as `nvidia.com/gpu`."""
+        """What all nodes of the pool together advertise as `nvidia.com/gpu`."""
         return self.size * self.gpus_allocatable_per_node
 
     @property

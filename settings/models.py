@@ -2,7 +2,7 @@
 
 Owns: the shape, the units and the defaults of `gpu-tenancy:platform`. YAML is camelCase, Python is snake_case.
 Leaves to others: host, GPU software and pools (`infrastructure.py`), rules across fields (`rules/`), reading files
-(`reader.py`), wording mistakes (`wording.py`), the JSON Schema (`schema.py`).
+(`reader.py`), messages (`wording.py`), the JSON Schema (`schema.py`).
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ __all__ = [
 ]
 
 MOST_ENTRIES: Final = 500
-"""Teams, pools, queues of a team, overrides: some 30 teams are one stack, and what is checked in pairs stays quick."""
+"""Most teams, pools, queues of a team, or overrides. A stack has some 30 teams; rules that compare pairs stay fast."""
 MOST_HOST_NAMES: Final = 100
 LONGEST_CHECK: Final = 86_400
 """A day, in seconds: a deploy waits for its checks."""
@@ -120,8 +120,9 @@ class SchedulerMode(StrEnum):
 
 
 class TeamPriority(StrEnum):
-    """A team's order on the host, as one PriorityClass per team. It orders pods that wait for CPU and memory on the
-    host; it does not compare with KAI's queue priorities, which live inside one scheduler each."""
+    """A team's order on the host: one PriorityClass per team. It orders pods that wait for CPU and memory on the host.
+    It has nothing to do with KAI's queue priorities, which count inside one scheduler.
+    """
 
     HIGH = "high"
     STANDARD = "standard"
@@ -202,12 +203,12 @@ class Vcluster(Section):
         default=None, description="chart version without v; default: the newest in releases.py"
     )
     kubernetes_version: Version | None = Field(
-        default=None, description="Kubernetes inside, like v1.34.4; default: what was run (docs/versions.md)"
+        default=None, description="Kubernetes inside, like v1.34.4; default: the one that was run (docs/versions.md)"
     )
     backing_store: Literal["sqlite", "etcd"] = Field(
         default="sqlite", description="where the virtual cluster keeps its objects; etcd is one more pod"
     )
-    persistence: Flag = Field(default=True, description="off loses the tenant at the next restart of its control plane")
+    persistence: Flag = Field(default=True, description="off: a restart of the control plane loses the tenant")
     snapshots: Snapshots | None = Field(
         default=None, description="keep snapshots of it; default: none can be taken. {} is a volume of 2Gi"
     )
@@ -217,7 +218,9 @@ PartOfGpu = Annotated[float, Strict(), Field(gt=0, lt=1)]
 
 
 class TeamCheck(Section):
-    """How the GPU check asks: as the team's own workloads would. At most one of fraction, gpuMemoryMib and pair."""
+    """How the GPU check asks for GPUs: as the team's own workloads would. At most one of fraction, gpuMemoryMib and
+    pair.
+    """
 
     enabled: Flag = Field(default=True, description="whether this team is checked")
     gpus: Whole = Field(default=1, ge=1, le=MOST_GPUS, description="whole GPUs (or replicas)")
@@ -232,13 +235,13 @@ class TeamCheck(Section):
     )
     queue: DnsLabel | None = Field(
         default=None,
-        description="leaf queue; default: the team's first by name that has room, with mode host one of its own that "
-        "takes only what is free",
+        description="leaf queue; default: the team's first by name that has room; mode host: the check's own queue, "
+        "which takes only what is free",
     )
 
     @property
     def share(self) -> float | None:
-        """The share of one GPU that is taken in all: the fraction, or both of a pair; None where it is not said so."""
+        """The total share of one GPU: the fraction, or the sum of a pair; None where neither is written."""
         return self.fraction if self.pair is None else round(sum(self.pair), 6)
 
 
@@ -250,13 +253,13 @@ class Team(Section):
         default=(), max_length=MOST_NODES, description="only these nodes of the pool; default: all of them"
     )
     state: Literal["active", "paused"] = Field(
-        default="active", description="paused: its pods are stopped and its GPUs given back; what it keeps stays"
+        default="active", description="paused: its pods are stopped and its GPUs freed; its objects and volumes stay"
     )
     scheduler: Scheduler = Field(
         default=Scheduler(), description="which scheduler its pods get; default: the host's own, no KAI"
     )
     blue_green: BlueGreen | None = Field(
-        default=None, description="two virtual clusters, of which one serves; default: another version comes in place"
+        default=None, description="two virtual clusters, of which one serves; default: a new version comes in place"
     )
     resources: TeamResources = Field(default=TeamResources(), description="what its workloads may use")
     queues: dict[DnsLabel, Queue] = Field(
@@ -284,7 +287,9 @@ class Team(Section):
 
     @property
     def first_queue(self) -> str | None:
-        """The leaf queue of a workload that names none: by name, since the engine sorts the keys of a file."""
+        """The leaf queue of a workload that names none: the first by name, because the engine sorts the keys of a
+        file.
+        """
         return min(self.queues, default=None)
 
     @property
@@ -301,7 +306,7 @@ class Team(Section):
 
 
 class OnFailure(StrEnum):
-    """Which verdict of a check fails the deploy: `fail` only a failure, `warn` a warning, too."""
+    """Which verdict of a check fails the deploy. `fail`: only a failure. `warn`: a warning, too."""
 
     FAIL = "fail"
     WARN = "warn"
@@ -320,7 +325,7 @@ class Check(Section):
         default=600,
         ge=30,
         le=LONGEST_CHECK,
-        description="seconds until a check ends in any case, waiting for a GPU included",
+        description="seconds until a check ends in any case, including the wait for a GPU",
     )
     on_failure: OnFailure = Field(default=OnFailure.FAIL, description="which verdict fails the deploy")
     host: Flag = Field(default=True, description="first prove driver, runtime and plugin on every GPU node")
@@ -344,15 +349,16 @@ class Artifacts(Section):
 
 
 TeamChange: TypeAlias = Literal["delete", "replace", "lowerLimit"]
-"""What an override can let happen to one team."""
+"""What an override can allow for one team."""
 
 StackChange: TypeAlias = Literal["anotherCluster", "slurm", "preflight", "quotaRules"]
-"""What an override can let through for the whole stack."""
+"""What an override can allow for the whole stack."""
 
 
 class Override(Section):
-    """Lets one thing through that is refused otherwise, until a date: a dangerous change of one team, or a finding of a
-    guard. `protect`, the preview gate and the guards use it."""
+    """Allows one thing until a date that is refused otherwise: a dangerous change of one team, or a finding of a guard.
+    `protect`, the preview gate and the guards use it.
+    """
 
     team: DnsLabel | None = Field(
         default=None,
@@ -364,10 +370,10 @@ class Override(Section):
     of: tuple[DnsLabel, ...] = Field(
         default=(),
         max_length=MOST_ENTRIES,
-        description="with preflight: the findings that are let through, with quotaRules: the rules; each by its name",
+        description="with preflight: the names of the allowed findings; with quotaRules: the names of the rules",
     )
     until: Day = Field(
-        description="last day that it holds, YYYY-MM-DD, at most 90 days ahead; later it is as if it were not there"
+        description="last day that it holds, YYYY-MM-DD, at most 90 days ahead; after that it has no effect"
     )
     reason: Reason = Field(description="why, for the reviewer; at least 10 characters")
 
@@ -389,5 +395,5 @@ class Platform(Section):
     overrides: tuple[Override, ...] = Field(
         default=(),
         max_length=MOST_ENTRIES,
-        description="what is let through that is refused otherwise, each until a date",
+        description="what is allowed although it is refused otherwise, each until a date",
     )

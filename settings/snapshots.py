@@ -49,7 +49,7 @@ class S3(Section):
         default=None, description="the bucket's region; default: AWS is asked for it"
     )
     endpoint: Annotated[str, _ENDPOINT] | None = Field(
-        default=None, description="of a store that is not AWS; default: AWS"
+        default=None, description="endpoint of a store that is not AWS; default: AWS"
     )
     secret: DnsLabel = Field(
         description="Secret in the team's host namespace with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -57,7 +57,7 @@ class S3(Section):
 
 
 class Snapshots(Section):
-    """Where a virtual cluster's snapshots go, and when one is taken without being asked for."""
+    """Where a virtual cluster's snapshots go, and when one is taken automatically."""
 
     size: MemoryQuantity = Field(
         default="2Gi", description="volume for them in the team's host namespace; counts in the team's storage"
@@ -65,7 +65,7 @@ class Snapshots(Section):
     s3: S3 | None = Field(default=None, description="a bucket instead of the volume")
     before_changes: Flag = Field(
         default=False,
-        description="take one before an update that is disruptive for the team; if it fails, so does that",
+        description="take one before an update that is disruptive for the team; if it fails, the update fails",
     )
 
     @property

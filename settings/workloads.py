@@ -1,4 +1,4 @@
-"""What a team's workloads say in a stack file, as frozen pydantic models. Pure: no Pulumi import.
+"""A team's workloads in a stack file, as frozen pydantic models. Pure: no Pulumi import.
 
 Owns: the shape, the units and the defaults of `teams.<team>.workloads`.
 Leaves to others: whether they fit the team (`workload_rules.py`), the objects (`components/workloads`).
@@ -21,14 +21,14 @@ SECRET_KEY_PREFIX: Final = "gpu-tenancy:secret-"
 """A workload's secret is the stack's config value of this name, set by `pulumi config set --secret`."""
 
 OVERHEAD_MIB: Final = 700
-"""GPU memory of a CUDA context and its libraries' handles, which `--gpu-memory-utilization` does not bound.
+"""GPU memory of a CUDA context and its libraries' handles, which `--gpu-memory-utilization` does not count.
 A torch process held 480 to 560 MiB before its first tensor on H100 and H200; 700 leaves a quarter for more kernels."""
 
 OVERHEAD_SHARE: Final = 0.05
-"""The same where the pool's `gpuMemoryMib` is not said: 5 % of a GPU with 16 GiB is 819 MiB."""
+"""The same where the pool has no `gpuMemoryMib`: 5 % of a GPU with 16 GiB is 819 MiB."""
 
 CACHE_SHARE: Final = 0.1
-"""Part of what the server may take that must be left beside the weights, for the key-value cache and activations.
+"""The part of the server's memory that must be left beside the weights, for the key-value cache and activations.
 With less, vLLM ends with "No available memory for the cache blocks"."""
 
 
@@ -45,7 +45,9 @@ DERIVED_FLAGS: Final = {
     "--port": "is the Service's and the probes'",
     "--api-key": "would stand in clear on a command line, and the test has none",
 }  # fmt: skip
-"""Arguments of vLLM that the rest of the stack file says, and why they are not said twice. It takes the last one."""
+"""Arguments of vLLM that follow from the stack file, each with the reason why `args` may not have it. vLLM takes the
+last one.
+"""
 
 OUR_VARIABLES: Final = ("PORT", "HOME", "APP_NAME", "APP_TEAM", "APP_NODE", "APP_SECRETS")
 """What every app has in its environment (`components/workloads/app_spec.py`)."""
@@ -124,7 +126,7 @@ class GpuShare(Section):
         return self.count is None
 
     def share_of(self, gpu_memory_mib: int | None) -> float | None:
-        """The share of one GPU, 0 to 1, for a part; None where memory is asked of a GPU whose memory is not said."""
+        """A part's share of one GPU, 0 to 1; None for `memoryMib` where the GPU's memory is not known."""
         if self.fraction is not None:
             return self.fraction
         if self.memory_mib is None:
@@ -133,7 +135,7 @@ class GpuShare(Section):
 
 
 class Cache(Section):
-    """A volume for what is downloaded: made once, kept over restarts."""
+    """A volume for downloads: made once, kept over restarts."""
 
     size: MemoryQuantity = Field(description="size of the volume in bytes (20Gi); counts in resources.storage")
     storage_class: StorageClassName | None = Field(
@@ -156,7 +158,7 @@ class Test(Section):
 
 
 class _Queued(Section):
-    """What all workloads say."""
+    """The keys of all workloads."""
 
     queue: DnsLabel | None = Field(default=None, description="leaf queue of the team; default: the first by name")
     cpu: CpuQuantity = Field(default="1", description="CPU request, in cores")
@@ -167,12 +169,12 @@ class _Queued(Section):
 
     @property
     def memory_at_most(self) -> str:
-        """The memory limit, as it is written."""
+        """The memory limit; without one the request."""
         return self.memory_limit or self.memory
 
 
 class _Pod(_Queued):
-    """What workloads of one image say."""
+    """The keys of workloads with one image."""
 
     image: ImageReference | None = Field(
         default=None, description="with a tag or digest; default: the pinned one in releases"
@@ -220,7 +222,7 @@ class Inference(_Pod):
         return 1
 
     def utilization(self, gpu_memory_mib: int | None) -> float | None:
-        """Return `--gpu-memory-utilization`: the share that the pod asks for, less what the flag does not bound.
+        """Return `--gpu-memory-utilization`: the pod's share, less the memory that the flag does not count.
 
         A share of the whole GPU's memory, 0 to 1, rounded down to 1/100. None where it can't be known.
         """
@@ -231,7 +233,7 @@ class Inference(_Pod):
         return max(0.0, math.floor((share - overhead) * 100) / 100)
 
     def memory_for_model_mib(self, gpu_memory_mib: int | None) -> int | None:
-        """MiB of each GPU that weights and cache have together; None where it can't be known."""
+        """MiB of each GPU for weights and cache together; None where it can't be known."""
         utilization = self.utilization(gpu_memory_mib)
         if utilization is None or gpu_memory_mib is None:
             return None
@@ -249,13 +251,13 @@ class FromConfig(Section):
 
 
 class FromEnvironment(Section):
-    """A value from the environment of whoever runs `pulumi up`; kept as a secret from there on."""
+    """A value from the environment of `pulumi up`; kept as a secret from there on."""
 
     environment: EnvName = Field(description="name of the environment variable")
 
 
 def _where_from(value: object) -> str:
-    """Which of the two a mapping means: the one whose key it has."""
+    """Which of the two a mapping means, by the key that it has."""
     if isinstance(value, FromEnvironment) or (isinstance(value, Mapping) and "environment" in value):
         return "environment"
     return "config"
@@ -314,7 +316,7 @@ class SlurmWorkload(_Queued):
 
 AnyWorkload: TypeAlias = Inference | App | SlurmWorkload
 Workload: TypeAlias = Annotated[AnyWorkload, Field(discriminator="kind")]
-"""A workload is one file in `components/workloads` and one model here."""
+"""A workload is one model here, and one file in `components/workloads`."""
 
 
 def secret_names(workload: AnyWorkload) -> tuple[str, ...]:
