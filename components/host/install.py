@@ -1,6 +1,6 @@
 """A host cluster that this program makes: kind, microk8s or k3s, on this machine or over ssh.
 
-Owns: the command that makes it, the one that takes it back, and the kubeconfig, a secret from its first byte.
+Owns: the command that makes it, the command that removes it, and the kubeconfig, which is a secret from the start.
 Leaves to others: the steps (`scripts/`), what the stack file may say (`settings/hosts.py`).
 
 A provider is one entry in `WAYS`.
@@ -27,7 +27,9 @@ SCRIPTS: Final = Path(__file__).parent / "scripts"
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """How one provider is made. `kubeconfig`: the command that prints it. `context`: its name in there."""
+    """How one provider makes a cluster. `kubeconfig`: the command that prints it. `context`: its context's name
+    there.
+    """
 
     variables: Callable[[Platform, tuple[int, ...]], Mapping[str, str]]
     kubeconfig: Callable[[Platform], str]
@@ -44,7 +46,7 @@ class InstalledHostArgs:
 
 
 class InstalledHost(Component):
-    """One host, made into a cluster. `kubeconfig` holds its one context and the address that tenants use."""
+    """A cluster made on one host. `kubeconfig` has one context, with the address that tenants use."""
 
     kubeconfig: pulumi.Output[str]
 
@@ -82,7 +84,7 @@ def script(platform: Platform, ports: tuple[int, ...]) -> Script:
 
 
 def _address(platform: Platform) -> str | None:
-    """The address that the kubeconfig gets; None where the one that the distribution writes leads there."""
+    """The address to write into the kubeconfig; None where the distribution's own address works."""
     connection = platform.host.connection
     return platform.host.address if connection is not None and connection.ssh is not None else None
 
@@ -98,8 +100,9 @@ def _of(platform: Platform, kind: type[Install]) -> Install:
 
 
 def gpus_of_host(platform: Platform) -> int:
-    """GPUs that the stack file says of the machine itself: kind's workers share it, so with `all` they are counted
-    once. 0 where nobody can count them yet: the GPU Operator brings the driver later."""
+    """The number of GPUs that the stack file says of the machine. kind's workers share the machine, so with `all` its
+    GPUs count once. 0 where nobody can count them yet, because the GPU Operator brings the driver later.
+    """
     if platform.gpu.stack is GpuStack.FAKE or platform.gpu.operator.driver is From.OPERATOR:
         return 0
     kind, pools = platform.host.kind, platform.pools.values()

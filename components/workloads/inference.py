@@ -24,7 +24,7 @@ TEST_CODE = Path(__file__).parents[2] / "probe" / "completion.py"
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceServerArgs:
-    """`provider` is the tenant's. `token` is a secret. `paused`: its pods can't start, so nothing is asked of it."""
+    """`provider` is the tenant's. `token` is a secret. `paused`: its pods can't start, so there is no test."""
 
     name: str
     workload: Inference
@@ -105,7 +105,8 @@ class InferenceServer(Component):
                 f"{name}-cache",
                 metadata={
                     **metadata(args.place, f"{args.name}-cache"),
-                    # a class that binds at first use waits for the pod, which waits for the claim to exist
+                    # with a class that binds at first use the claim waits for the pod, and the pod waits for the claim
+                    # to exist
                     "annotations": {"pulumi.com/skipAwait": "true"},
                 },
                 spec=declared,
@@ -127,7 +128,7 @@ class InferenceServer(Component):
             f"{name}-test",
             metadata={
                 **metadata(args.place, f"{args.name}-test"),
-                # a test that failed is asked again by the next `up`
+                # the next `up` repeats a failed test
                 "annotations": {"pulumi.com/replaceUnready": "true", **DELETED_AT_ONCE},
             },
             spec=test,

@@ -21,7 +21,7 @@ from settings.models import Artifacts
 from settings.workloads import SlurmWorkload
 
 START_SECONDS = 600
-"""Helm waits so long for the operator, whose webhook is asked about the cluster's objects."""
+"""How long Helm waits for the operator. Its webhook judges the cluster's objects."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ class SlinkyCluster(Component):
 
 
 def workers(workload: SlurmWorkload, place: Placement) -> slinky.Workers:
-    """The workers of a SLURM, placed as all work of the team is: by its queue, on its nodes."""
+    """The workers of a SLURM. They are placed like all work of the team: by its queue, on its nodes."""
     pod: Spec = {"automountServiceAccountToken": False}
     if place.scheduler_name is not None:
         pod["schedulerName"] = place.scheduler_name
