@@ -14,17 +14,17 @@ from policies.plain import Unreadable, get, mapping, mappings, maybe_text, text,
 from policies.rule import Group, Rule, Scene, Stage, describe
 
 POD_SECURITY_ORDER: Final = ("privileged", "baseline", "restricted")
-"""From open to tight (Kubernetes' Pod Security Standards)."""
+"""From the least to the most strict (Kubernetes' Pod Security Standards)."""
 
 
 DISK: Final = "ephemeral-storage"
 """What a pod writes to its node: its own files, its logs, its emptyDirs."""
 MOST_PORTS: Final = 32_768
-"""Ranges that hold half of all ports are every port."""
+"""Ranges with half of all ports count as every port."""
 
 
 def limit_range(team: PolicyResource, scene: Scene) -> Iterator[str]:
-    """The team's namespace has a LimitRange, without which a pod without requests is refused or unbounded."""
+    """The team's namespace has a LimitRange. Without it a pod without requests is refused or has no limits."""
     name = team_name(team)
     ranges = scene.inventory.in_namespace(tokens.LIMIT_RANGE, team_namespace(name))
     if not ranges:
@@ -63,7 +63,7 @@ def default_deny(team: PolicyResource, scene: Scene) -> Iterator[str]:
 
 def _every_port(rule: Mapping[str, object]) -> bool:
     ports = mappings(rule, "ports")
-    # without a port an item is about all of its protocol's
+    # an item without a port means all ports of its protocol
     if not ports or any(get(port, "port") is None for port in ports):
         return True
     ranges = [port for port in ports if get(port, "endPort") is not None]
@@ -71,7 +71,7 @@ def _every_port(rule: Mapping[str, object]) -> bool:
 
 
 def _everybody(peers: Iterable[Mapping[str, object]]) -> bool:
-    """Whether peers are all there are: any namespace, or blocks that add up to every address."""
+    """Whether the peers are everybody: any namespace, or blocks that add up to all addresses."""
     networks = []
     for peer in peers:
         if _any_namespace(peer):
@@ -86,7 +86,7 @@ def _everybody(peers: Iterable[Mapping[str, object]]) -> bool:
 
 def _network(block: str) -> IPv4Network | IPv6Network:
     try:
-        return ip_network(block, strict=False)  # the API server takes 10.0.0.0/0, too
+        return ip_network(block, strict=False)  # the API server accepts 10.0.0.0/0, too
     except ValueError:
         message = f"ipBlock.cidr {block!r} is no block of addresses, so this cannot be checked"
         raise Unreadable(message) from None
@@ -96,7 +96,7 @@ def _any_namespace(peer: Mapping[str, object]) -> bool:
     if get(peer, "namespaceSelector") is None:
         return False
     selector = mapping(peer, "namespaceSelector")
-    # the other operators hold for namespaces that nobody has thought of
+    # the other operators match namespaces that nobody expects
     named = mapping(selector, "matchLabels") or any(
         text(found, "operator") == "In" for found in mappings(selector, "matchExpressions")
     )
