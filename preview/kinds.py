@@ -1,6 +1,6 @@
-"""The words for what a change of a setting does. Pure.
+"""The terms for what a change of a setting does. Pure.
 
-Owns: the kinds, and the types that the table of fields (`table`) is made of.
+Owns: the kinds, and the types of the table of fields (`table`).
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from preview.usage import Use
 from settings.models import StackChange, TeamChange
 
 Allow: TypeAlias = TeamChange | StackChange
-"""What an override of the stack file can let through."""
+"""What an override of the stack file can allow."""
 
 OF_THE_STACK: Final[tuple[Allow, ...]] = get_args(StackChange)
-"""What an override lets through for all at once, without a team's name."""
+"""What an override allows for all teams at once, without a team's name."""
 
 
 class Kind(StrEnum):
-    """What a change does to those who work on the platform, the harmless ones first."""
+    """What a change does to the users of the platform, the harmless kinds first."""
 
     IN_PLACE = "in place"
     """Nobody notices."""
     DISRUPTIVE = "disruptive"
-    """Something does not answer for a while, or less may be had from now on; nothing that runs is lost."""
+    """Something does not answer for a while, or less is available; nothing that runs is lost."""
     REPLACING = "replacing"
     """An object is deleted and made anew; what the team keeps in it is not touched."""
     LOSING = "losing"
-    """Something that is there, or that runs, is gone afterwards. Needs an override."""
+    """Something that exists or runs is lost. Needs an override."""
     UNKNOWN = "unknown"
-    """Nobody can say from here. Refused like a loss."""
+    """This program can't say. Refused like a loss."""
 
     @property
     def refused(self) -> bool:
@@ -45,7 +45,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Edit:
-    """One fact that changes. `tenant` is empty for what is not one tenant's."""
+    """One fact that changes. `tenant` is empty where the fact does not belong to one tenant."""
 
     path: str
     """As the stack file has it: `teams.ml.vcluster.backingStore`."""
@@ -74,21 +74,21 @@ class Effect:
     kind: Kind
     means: str
     allow: Allow | None = None
-    """The override that lets it through; None where none does."""
+    """The override that allows it; None where none does."""
     topic: str = ""
-    """What it is about. Two effects of one topic on one team are one thing said twice."""
+    """What it is about. Two effects on one topic of one team count once."""
 
 
 Judge: TypeAlias = Callable[[Edit], Effect | None]
-"""None: nothing worth a word."""
+"""None: nothing to report."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """What a change of one field does.
 
-    `kind` is the worst that it can be; `judge` says what it is for two given values. Without a judge it is always the
-    same, with `means` as the words.
+    `kind` is the worst case. `judge` returns the effect for two given values. Without a judge the effect is always the
+    same, and `means` says it.
     """
 
     field: str
@@ -99,7 +99,7 @@ class Row:
     topic: str = ""
     judge: Judge | None = None
     source: str = ""
-    """Where the fact is from: a vendor's source or page, or docs/runs.md for what was tried."""
+    """The source of the fact: a vendor's source code or page, or docs/runs.md for what was tried."""
 
     def effect(self, edit: Edit) -> Effect | None:
         """What this edit does."""

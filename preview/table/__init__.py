@@ -1,7 +1,7 @@
-"""The table: what a change of each field of a stack file does. Data; preview, gate, lab and report read this one.
+"""The table: what a change of each field of a stack file does. Data. Preview, gate, lab and report read it.
 
-Every field of `settings.models` that a user can edit has a row here; a test holds the two together. To add a field: add
-its row, with a source, to its section. `python -m preview` writes docs/changes.md from it.
+Every field of `settings.models` that a user can edit has a row here; a test checks that. To add a field, add its row,
+with a source, to its section. `python -m preview` writes docs/changes.md from it.
 
 Sources: VC = github.com/loft-sh/vcluster, VD = github.com/loft-sh/vcluster-docs, KAI =
 github.com/kai-scheduler/KAI-Scheduler, DP = github.com/NVIDIA/k8s-device-plugin, GO =

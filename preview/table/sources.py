@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 HERE: Final = "this program"
-"""The field is read by this program alone, or becomes an input whose effect its own code decides."""
+"""Only this program reads the field, or its own code decides the field's effect."""
 STATEFUL_SET: Final = "K8S: concepts/workloads/controllers/statefulset (volumeClaimTemplates can't be updated)"
 LIVE_QUOTA: Final = "K8S: concepts/policy/resource-quotas (a quota never touches pods that exist)"
 QUEUES: Final = "KAI@v0.16.8:pkg/scheduler/plugins/proportion (limits are read when a pod is to be bound)"
