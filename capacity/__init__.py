@@ -4,8 +4,8 @@ Owns: every sum that decides whether a platform fits its nodes, and the messages
 policies call the same functions with plain numbers, so that both say the same.
 Leaves to others: where the numbers come from, and the path in the file of a verdict.
 
-`quantity.py` reads Kubernetes quantities, and `pods.py` a pod's requests. `claims.py` has the types of inputs and
-results. `gpus.py`, `room.py` and `ports.py` add up, `sets.py` says over which nodes.
+`quantity.py` reads Kubernetes quantities, `pods.py` what a pod asks for, `claims.py` holds what goes in and what comes
+out, `memory.py` has what one GPU has, `gpus.py`, `room.py` and `ports.py` add up, `sets.py` says over which nodes.
 
 Why the sums are per node: each virtual cluster's scheduler sees a node as if no other tenant used its GPUs. vCluster
 subtracts other tenants' CPU, memory and pods from a node, but never GPUs. So two schedulers can give the same GPU to
@@ -17,7 +17,6 @@ from __future__ import annotations
 from capacity.claims import NOTHING, UNLIMITED, LeafClaim, Mode, PoolCapacity, TenantClaim, Verdict
 from capacity.fenced import unfit
 from capacity.gpus import (
-    NodeClaims,
     collisions,
     gpus_within_nodes,
     hard_cap,
@@ -27,6 +26,7 @@ from capacity.gpus import (
     quota_against_limit,
     visible_gpus,
 )
+from capacity.memory import BYTES_FROM, memory_as_share, memory_in_label, memory_in_parts
 from capacity.pods import asked_by, resources_of
 from capacity.ports import NODE_PORTS, node_port, port_clashes
 from capacity.quantity import (
@@ -41,20 +41,19 @@ from capacity.quantity import (
 )
 from capacity.room import room
 from capacity.sets import visible_nodes
-from capacity.words import added, listed, number, plural
+from capacity.words import listed, number, plural
 
 __all__ = [
+    "BYTES_FROM",
     "NODE_PORTS",
     "NOTHING",
     "QUANTITY",
     "UNLIMITED",
     "LeafClaim",
     "Mode",
-    "NodeClaims",
     "PoolCapacity",
     "TenantClaim",
     "Verdict",
-    "added",
     "amount_of",
     "amounts",
     "api_quantity",
@@ -65,6 +64,9 @@ __all__ = [
     "leaf_queues",
     "listed",
     "mebibytes",
+    "memory_as_share",
+    "memory_in_label",
+    "memory_in_parts",
     "millicores",
     "node_claims",
     "node_port",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date
@@ -24,7 +24,7 @@ from typing import Final
 from lightkube import Client
 
 from cli import say
-from cli.backend import Env, exports, has_passphrase, project
+from cli.backend import exports, has_passphrase, project
 from cli.causes import Failure, distinct
 from cli.cluster import TIMEOUT, Identity, Target, connected, get_json, target_of
 from cli.driver import Place, Reach, TeamState
@@ -42,11 +42,11 @@ from cli.resume import Pending, clear, pending_operations, stands_in_the_way
 from cli.shown import show_preview, words
 from cli.stack import Stack, protected_urns
 from cli.status import team_states
-from cli.waiting import Watch, inner_reader, reader, together
+from cli.waiting import Reader, Watch, inner_reader, reader, together
 from components.team.protection import override_for
 from components.team.tenant import resolve
 from kube import team_kubeconfig
-from lenient import Json, table
+from lenient import table
 from names import HOST_KUBECONFIG, JSON, SHARED_NAMESPACES, Object, team_secret
 from preview.read import PreviewError, read_preview
 from preview.steps import Preview
@@ -59,8 +59,6 @@ MASKED: Final = "[secret]"
 
 IDLE_SECONDS: Final = 45.0
 """Without the end of any step for this long, nothing but waiting is going on."""
-
-Reader = Callable[[], tuple[list[Json], list[Json]]]
 
 STREAM: Final = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
 """The digest of a plain --json leaves out the policies' events (pulumi v3.259.0 pkg/backend/display/json.go)."""
@@ -79,17 +77,13 @@ class EngineDriver:
 
     says_first_line = False
 
-    def __init__(self, place: Place, *, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, place: Place) -> None:
         self._place = place
-        self._stack = Stack(place, env)
+        self._stack = Stack(place)
         self._host: Target | None = None
         self._inside: dict[str, Reader] = {}
 
     # --- the protocol -----------------------------------------------------------------------------------------------
-
-    def environment(self) -> Env:
-        """Return the environment in which the engine finds this stack's backend and passphrase."""
-        return dict(self._stack.env)
 
     def compared(self, word: str) -> None:
         """Hand the word on to the program."""
@@ -346,13 +340,13 @@ class EngineDriver:
         with Watch(read, teams=spaces, stack=self._place.stack, begun=lambda: shown.phase == "Updating") as watch:
 
             def hopeless(progress: Progress) -> str:
-                failure = watch.hopeless()
+                failure = watch.seen.hopeless()
                 idle = time.monotonic() - progress.last_step
                 return str(failure) if failure and idle > IDLE_SECONDS and progress.phase == "Updating" else ""
 
             run = run_shown(command, cwd=self._place.root, env=env, progress=shown, hopeless=hopeless)
         say.lines(shown.removals(there, tenants(self._place.platform)))
-        self._judge(arguments[0], run, watch.failures)
+        self._judge(arguments[0], run, watch.seen.failures)
 
     def _inner_readers(self) -> Iterator[Reader]:
         """What reads each virtual cluster, once its certificates are there."""

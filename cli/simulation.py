@@ -35,14 +35,10 @@ def _in_words() -> Iterator[None]:
     try:
         yield
     except RefusedChangeError as error:
-        raise _refused([refusal.text for refusal in error.refusals], error.fix) from None
+        first, *others = [refusal.text for refusal in error.refusals]
+        raise InputError(f"refused, nothing was changed: {first}", error.fix, detail=also(others)) from None
     except LabError as error:
         raise CommandError(error.cause, error.fix) from None
-
-
-def _refused(causes: Sequence[str], fix: str) -> CommandError:
-    """Return the error for what may not be: the first cause first, then each of the others on a line of its own."""
-    return InputError(f"refused, nothing was changed: {causes[0]}", fix, detail=also(causes[1:]))
 
 
 def also(causes: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
@@ -70,10 +70,10 @@ def parallel() -> int:
 class Stack:
     """A stack and the `pulumi` that knows it."""
 
-    def __init__(self, place: Place, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, place: Place) -> None:
         self._place = place
         self._binary: str | None = None
-        self.env: Env = {"PULUMI_PARALLEL": str(parallel()), **(os.environ if env is None else env), **QUIET_ENV}
+        self.env: Env = {"PULUMI_PARALLEL": str(parallel()), **os.environ, **QUIET_ENV}
         self.backend: Backend = find_backend(self.env, place.root)
         if self.backend.is_ours:
             self.env[BACKEND] = self.backend.url
@@ -85,14 +85,15 @@ class Stack:
         """Find `pulumi` and check its version. Raises `CommandError`."""
         if self._binary is not None:
             return
+        sdk = installed_version("pulumi")
         binary = shutil.which("pulumi", path=self.env.get("PATH"))
         if binary is None:
             raise CommandError(
                 f"`pulumi` is not on PATH, and provider {self._place.platform.host.provider} needs it.",
-                f"install version {sdk_version()}: {INSTALL} (the lab needs none: `make up STACK=lab`)",
+                f"install version {sdk}: {INSTALL} (the lab needs none: `make up STACK=lab`)",
             )
         self._binary = binary
-        check_version(self.capture("version").strip(), sdk_version())
+        check_version(self.capture("version").strip(), sdk)
 
     @cached_property
     def exported(self) -> Object:
@@ -254,11 +255,6 @@ class Stack:
 def is_unknown_stack(answer: subprocess.CompletedProcess[str]) -> bool:
     """Whether the engine says that there is no such stack, or not even a folder for one."""
     return answer.returncode == NO_SUCH_STACK or any(words in answer.stderr for words in _NOTHING_THERE)
-
-
-def sdk_version() -> str:
-    """The version of the SDK in this environment; the engine should be the same or newer."""
-    return installed_version("pulumi")
 
 
 def check_version(engine: str, sdk: str) -> None:

@@ -20,7 +20,7 @@ import pulumi_kubernetes as k8s
 from components.failures import why_failed
 
 FRAMES: Final = 12
-"""Stack frames to keep. Six are the SDK's; the others lead from a resource to its team."""
+"""Stack frames to keep. Stack frames to keep. Six are the SDK's; the others lead from a resource to its team."""
 
 DELETED_AT_ONCE: Final = {"pulumi.com/deletionPropagationPolicy": "background"}
 """The provider deletes in the foreground: the object stays until the garbage collector has deleted its dependents.
@@ -69,6 +69,12 @@ class Component(pulumi.ComponentResource):
     `facts` are literal numbers and names, never Outputs: a policy can read them at preview, even where the inner
     cluster does not exist yet.
     """
+
+    def __init_subclass__(cls) -> None:
+        """Hide the types of attributes, which are for readers: the SDK takes them for the component's outputs, and
+        evaluates all of them again for each resource."""
+        super().__init_subclass__()
+        cls.__annotations__ = {}
 
     def __init__(self, name: str, facts: Mapping[str, object], opts: pulumi.ResourceOptions | None = None) -> None:
         self._literals = dict(facts)

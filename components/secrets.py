@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import pulumi
 
 from settings.models import Platform
-from settings.workloads import SECRET_KEY_PREFIX, environment_names, secret_names
+from settings.workload_parts import SECRET_KEY_PREFIX
 
 
 class MissingSecretError(Exception):
@@ -29,7 +29,7 @@ def stack_secrets(
     for team_name, team in platform.teams.items():
         for key, workload in team.workloads.items():
             where = f"teams.{team_name}.workloads.{key}"
-            for name in secret_names(workload):
+            for name in workload.secret_names:
                 value = config.get_secret(f"{SECRET_KEY_PREFIX.removeprefix('gpu-tenancy:')}{name}")
                 if value is None:
                     missing.append(
@@ -38,7 +38,7 @@ def stack_secrets(
                     )
                 else:
                     found[f"config/{name}"] = value
-            for variable in environment_names(workload):
+            for variable in workload.environment_names:
                 if environment.get(variable):
                     found[f"environment/{variable}"] = pulumi.Output.secret(environment[variable])
                 else:

@@ -22,6 +22,7 @@ import releases
 from components.team.tenant import Tenant, quota_hard, resolve
 from names import GPU
 from settings.models import From, GpuStack, Platform, Pool, Queue, SchedulerMode, Team
+from settings.on_change import OnChange
 from settings.tenants import canary_of, slot_of, tenants_now
 from settings.types import Section
 
@@ -120,7 +121,7 @@ def _team_facts(platform: Platform, name: str, team: Team, tenant: Tenant | None
             found.pop(path)
         return found
     for leaf, queue in tenant.queues.items():
-        if leaf not in team.queues:  # the check's own queue
+        if leaf not in team.queues:  # the check's own queue queue
             found.update((f"queues.{leaf}.{path}", value) for path, value in _values(Queue, _dump(queue)))
     found["nodes"] = list(tenant.nodes)
     found["resources.gpus.quota"], found["resources.gpus.limit"] = tenant.gpu_quota, tenant.gpu_limit
@@ -162,20 +163,19 @@ def replicas(pool: Known) -> int | None:
 # --- the settings' own shape ----------------------------------------------------------------------------------------
 
 
-def field_paths(kind: type[Section] = Platform) -> Iterator[str]:
-    """Yield the path of every field that a user can edit, like `teams.*.vcluster.backingStore`; `*` is any name."""
-    for alias, sections, by_name in _shape(kind):
-        if sections:
-            yield from (f"{alias}.{path}" for path in _once(sections))
-        elif by_name:
-            yield from (f"{alias}.*.{path}" for path in _once(by_name))
-        else:
-            yield alias
-
-
-def _once(sections: tuple[type[Section], ...]) -> Iterator[str]:
-    """The fields of all kinds that a section may be of."""
-    yield from dict.fromkeys(path for section in sections for path in field_paths(section))
+def fields(kind: type[Section] = Platform) -> dict[str, OnChange | None]:
+    """Every field that a user can edit by its path, like `teams.*.vcluster.backingStore`, in the order of the models;
+    `*` is any name. Each with what a change of it does, where the field says that itself."""
+    found: dict[str, OnChange | None] = {}
+    for (alias, sections, by_name), info in zip(_shape(kind), kind.model_fields.values(), strict=True):
+        below = f"{alias}.*" if by_name else alias
+        for section in sections or by_name:
+            # of a section that may be of several kinds, the first that has a field
+            for path, does in fields(section).items():
+                found.setdefault(f"{below}.{path}", does)
+        if not sections and not by_name:
+            found[alias] = next((said for said in info.metadata if isinstance(said, OnChange)), None)
+    return found
 
 
 def _values(kind: type[Section], data: JsonValue) -> Iterator[tuple[str, JsonValue]]:

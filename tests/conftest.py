@@ -28,7 +28,7 @@ from pulumi.runtime.proto import resource_pb2, source_pb2
 from pulumi.runtime.stack import Stack, run_in_stack
 
 from components.failures import FailedError
-from settings.workloads import SECRET_KEY_PREFIX
+from settings.workload_parts import SECRET_KEY_PREFIX
 from tests.serving import patient
 
 ROOT = Path(__file__).resolve().parents[1]

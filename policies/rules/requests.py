@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import tokens
-from capacity import UNLIMITED
+from capacity import UNLIMITED, memory_as_share, memory_in_parts
 from names import GPU_FRACTION, GPU_FRACTION_DEVICES, GPU_MEMORY_ASKED
 from policies.facts import (
     claim_of,
@@ -20,7 +20,7 @@ from policies.facts import (
     team_queues,
 )
 from policies.inventory import PolicyResource
-from policies.plain import Number, Unreadable, maybe_number, maybe_text, number, say, text, texts
+from policies.plain import Number, Unreadable, maybe_number, maybe_text, number, say, text, texts, whole
 from policies.pods import annotation, decimal_annotation, gpu_request, queue_of, uses_gpu
 from policies.rule import Group, Rule, Scene, Stage, describe
 
@@ -70,8 +70,9 @@ def _asked(resource: PolicyResource, scene: Scene) -> tuple[Number, str | None]:
         workers = number(resource.properties, "replicas")
         return number(resource.properties, "gpus") * workers, maybe_text(resource.properties, "queue")
     if resource.type == tokens.GPU_CHECK:
-        fraction = maybe_fraction(resource)
-        asked = number(resource.properties, "gpus") if fraction is None else fraction
+        fraction, memory = maybe_fraction(resource), maybe_number(resource.properties, "gpuMemoryMib")
+        asked = fraction if fraction is not None else _of_memory(resource, memory, scene)
+        asked = number(resource.properties, "gpus") if asked is None else asked
         return asked, maybe_text(resource.properties, "queue")
     devices = decimal_annotation(resource, GPU_FRACTION_DEVICES)
     if devices is not None and devices < 1:
@@ -85,11 +86,21 @@ def _part(workload: PolicyResource, scene: Scene) -> Number:
     """The part of a GPU that one pod asks for by annotation: a fraction, or memory divided by a GPU's memory."""
     fraction = decimal_annotation(workload, GPU_FRACTION)
     asked = decimal_annotation(workload, GPU_MEMORY_ASKED)
-    if fraction is not None or asked is None:
-        return fraction or 0
-    pool = pool_of(team_of(workload, scene.inventory), scene.inventory)
-    memory = maybe_number(scene.inventory.pools[pool.name].properties, "gpuMemoryMib")
-    return asked / memory if memory else 0  # without the GPU's memory the rule gpu-memory refuses
+    return fraction or 0 if fraction is not None else _of_memory(workload, asked, scene) or 0
+
+
+def _of_memory(resource: PolicyResource, asked: Number | None, scene: Scene) -> Number | None:
+    """The part of a GPU that KAI counts for memory; None without any. Without the pool's number it is nothing, and the
+    rule gpu-memory refuses."""
+    memory = None if asked is None else _memory_of_gpu(resource, scene)
+    return None if asked is None else float(memory_as_share(asked, memory)) if memory else 0
+
+
+def _memory_of_gpu(resource: PolicyResource, scene: Scene) -> int | None:
+    """MiB of one GPU of the pool that a resource's team uses; None where the pool does not say it."""
+    pool = pool_of(team_of(resource, scene.inventory), scene.inventory)
+    properties = scene.inventory.pools[pool.name].properties
+    return None if maybe_number(properties, "gpuMemoryMib") is None else whole(properties, "gpuMemoryMib")
 
 
 def _pods(workload: PolicyResource, scene: Scene) -> Number:
@@ -117,13 +128,13 @@ def gpu_memory(resource: PolicyResource, scene: Scene) -> Iterator[str]:
     else:
         asked = decimal_annotation(resource, GPU_MEMORY_ASKED) or 0
     pool = pool_of(team_of(resource, scene.inventory), scene.inventory)
-    memory = maybe_number(scene.inventory.pools[pool.name].properties, "gpuMemoryMib")
+    memory = _memory_of_gpu(resource, scene)
     if memory is None:
         yield f"{describe(resource)}: asks for {say(asked)} MiB, but pool {pool.name} does not say gpuMemoryMib; set it"
-    elif not 0 < asked <= memory:
+    elif not 0 < asked <= memory_in_parts(memory):
         yield (
-            f"{describe(resource)}: asks for {say(asked)} MiB, a GPU of pool {pool.name} has {say(memory)} MiB; ask "
-            "for less"
+            f"{describe(resource)}: asks for {say(asked)} MiB, of a GPU of pool {pool.name} KAI gives away "
+            f"{memory_in_parts(memory)} MiB, whole hundreds of {memory}; ask for less"
         )
 
 

@@ -13,8 +13,9 @@ from preview.facts import GPU_BOUND, HARD, Facts, replicas
 from preview.kinds import Edit, Effect, Kind
 from preview.usage import Use
 from preview.values import quantity
+from settings.infrastructure import OTHER_UNIT
 
-GPUS: Final = "gpus"
+GPUS: Final = OTHER_UNIT.topic
 """The topic of a team's number of GPUs."""
 
 DISK: Final = "limits.ephemeral-storage"

@@ -30,9 +30,6 @@ def mode(edit: Edit) -> Effect | None:
 
 
 STATE: Final = "state"
-GPU_SOFTWARE_CHANGES: Final = (
-    "the nodes' GPU software changes: pods keep GPUs whose driver stays, new ones wait until it is back"
-)
 
 
 def state(edit: Edit) -> Effect | None:

@@ -132,7 +132,54 @@ _OF_KUBE: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
+def _all_of(room: str, folder: str, *others: str, only: str = "test_*") -> dict[str, tuple[str, ...]]:
+    """Every module of a room with a folder's tests: those that bear its name first, then `others`, which know all."""
+    tests = sorted(str(path.relative_to(ROOT)) for path in (ROOT / folder).glob(f"{only}.py"))
+    return {
+        f"{room}/{module.name}": tuple(
+            dict.fromkeys((*(test for test in tests if module.stem in test), *others, *tests))
+        )
+        for module in sorted((ROOT / room).glob("*.py"))
+        if module.stem not in ("__init__", "__main__", "page")
+    }
+
+
+_SHAPES: Final = ("tests/releases/test_page.py", "tests/test_injection_modes.py", f"{_POLICIES}/test_support.py")
+_SETTINGS: Final = tuple(
+    f"tests/settings/test_{name}.py"
+    for name in (
+        "rules_teams",
+        "rules_host",
+        "rules",
+        "rules_edges",
+        "pools",
+        "blue_green",
+        "overrides",
+        "sharing",
+        "snapshots",
+        "own_pods",
+        "examples",
+        "repair",
+    )
+)
+_OF_OTHERS: Final[dict[str, tuple[str, ...]]] = {
+    **_all_of("settings/rules", "tests/settings", *_SETTINGS, only="test_rules*"),
+    **_all_of(
+        "preview",
+        "tests/preview",
+    ),
+    **_all_of("preview/judges", "tests/preview", "tests/preview/test_gate.py"),
+    **_all_of("preview/table", "tests/preview", "tests/preview/test_facts.py"),
+    **_all_of("releases", "tests/releases", *_SHAPES),
+    **_all_of("cli/guards", "tests/cli/guards", "tests/cli/test_snapshots.py", "tests/cli/test_levels.py"),
+    **_all_of("cli/preflight", "tests/cli", only="test_preflight*"),
+    **_all_of("probe/judge", "tests/probe", only="test_[!p]*"),
+}
+"""Rooms whose tests know all modules alike."""
+
+
 TESTS: Final[dict[str, tuple[str, ...]]] = {
+    **_OF_OTHERS,
     **dict.fromkeys(("lenient.py", "seen/numbers.py"), ("tests/test_lenient.py",)),
     "policies/rules/quota.py": _first("quota", "queues", "rules"),
     "policies/rules/requests.py": _first("requests", "rules"),
@@ -156,6 +203,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     **{
         f"capacity/{room}.py": (
             "tests/test_capacity.py",
+            "tests/test_capacity_memory.py",
             "tests/test_quantities.py",
             "tests/test_pods.py",
             "tests/test_capacity_search.py",
@@ -164,7 +212,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
             "tests/settings/test_rules_teams.py",
             "tests/settings/test_rules_host.py",
         )
-        for room in ("quantity", "claims", "gpus", "room", "ports", "sets", "words")
+        for room in ("quantity", "claims", "gpus", "memory", "room", "ports", "sets", "words")
     },
     "capacity/fenced.py": ("tests/test_fenced.py",),
     "capacity/pods.py": ("tests/test_pods.py",),
