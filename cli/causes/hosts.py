@@ -1,6 +1,6 @@
 """The messages of scripts on hosts, and of ssh to them. Pure.
 
-A script says in one line what it refuses and what to do (`components/scripts/common.sh`): that line is the cause.
+A script prints one line with what it refuses and what to do (`components/scripts/common.sh`). That line is the cause.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The messages that we know, each with its cause and its fix: one table, subject before symptom.
+"""The known messages, each with its cause and its fix: one table, ordered by subject, then symptom.
 
 A message has a subject (a chart, an image, a webhook, the state, an API server) and a symptom (refused, not found, a
-certificate, DNS, time). The same symptom means something else for each subject, so the subjects stand first, and
-`why_of` words the symptom. To add a message: one `Known` in `KNOWN`, above the entries that it causes (the first entry
-that matches is the cause of the whole failure), one line in tests/cli/test_causes.py, one paragraph in
+certificate, DNS, time). The same symptom has another meaning for each subject. So entries match the subject, and
+`why_of` words the symptom. To add a message: one `Known` in `KNOWN`, above the entries that it causes (the first
+matching entry is the cause of the whole failure), one line in tests/cli/test_causes.py, one row in
 docs/troubleshooting.md.
 """
 
@@ -41,7 +41,7 @@ _WHY: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"connection reset|unexpected EOF|\bEOF\b|broken pipe", "it breaks the connection off"),
     )
 )  # fmt: skip
-"""Symptoms in words, the most telling first: `Get ...: context deadline exceeded` after `no such host` is DNS."""
+"""Symptoms in words, the most helpful first: `Get ...: context deadline exceeded` after `no such host` is DNS."""
 
 REFUSED: Final = re.compile(r"\b40[13]\b|unauthorized|forbidden|\bdenied\b", re.IGNORECASE)
 _HOST: Final = re.compile(r"(?:https?|oci)://(?:[^/@\s\"]*@)?(?P<host>[\w.-]+(?::\d+)?)|lookup (?P<looked>[\w.-]+)")
@@ -49,7 +49,7 @@ _REFERENCE: Final = re.compile(r"(?P<host>[\w-]+(?:\.[\w-]+)+(?::\d+)?)/")
 
 
 def why_of(text: str) -> str:
-    """Return the symptom that a message tells, in words; its own first words where it is none that we know."""
+    """Return the symptom of a message in words; where it is not known, the message's own first words."""
     for pattern, words in _WHY:
         if pattern.search(text):
             return words
@@ -57,14 +57,15 @@ def why_of(text: str) -> str:
 
 
 def image_of(text: str) -> str:
-    """Return the image that a message is about; empty where it names none."""
+    """Return the image in a message; empty where there is none."""
     match = _IMAGE.search(text)
     return next((group for group in match.groups() if group), "") if match else ""
 
 
 def host_of(text: str) -> str:
-    """Return the host that a message is about: of its first URL, or the name that was looked up. Never a user or a
-    password that stands in a URL."""
+    """Return the host in a message: that of its first URL, or the name that was looked up. Never the user or password
+    of a URL.
+    """
     match = _HOST.search(text) or _REFERENCE.search(text)
     return next((group for group in match.groups() if group), "") if match else ""
 
@@ -74,7 +75,7 @@ _IMAGE: Final = re.compile(
     re.IGNORECASE,
 )
 
-# the name of a chart's hook is all that helm says of it
+# helm only says the name of a chart's hook
 _HOOK: Final = r"failed (?P<when>(?:pre|post)-[\w-]+)"
 _QUOTED: Final = r"\\?\"(?P<{}>[^\"\\\n]+)\\?\""
 
@@ -128,7 +129,7 @@ KNOWN: Final[tuple[Known, ...]] = (
     ),
     _known(
         "protected",
-        # the provider's advice on another error speaks of protected resources, too
+        # the provider's advice on another error mentions protected resources, too
         r"because it is protected|protected resource(?!s \(e\.g\.)",
         "the team is protected: leaving it out of the stack file, or replacing it, is refused",
         "write an override for it (overrides: [{{team: ..., allow: [delete], until: ..., reason: ...}}]), `make up` "
@@ -379,8 +380,9 @@ OF_PODS: Final = frozenset(
         *("webhook-foreign", "webhook", "quota", "storage"),
     }
 )
-"""What keeps a pod from starting. The rest is the engine's: the same words of a controller or of the kubelet (`already
-exists`, `timed out waiting`, `not found`) are about other things, and pass."""
+"""Causes that keep a pod from starting. The other causes are the engine's: the same words of a controller or of the
+kubelet (`already exists`, `timed out waiting`, `not found`) mean other things, and pass by themselves.
+"""
 
 ECHOES: Final = frozenset({"timeout", "secret-missing", "secret-late", "unreachable"})
-"""What follows in a team where something that says more has failed already."""
+"""Consequences: left out where a more helpful cause of the same team is known."""

@@ -1,4 +1,4 @@
-"""Fenced nodes: out of service by `make fence`, and what the stack file promises that is not there meanwhile."""
+"""Nodes fenced by `make fence`, and the promises of the stack file that can't be kept meanwhile."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def fenced_nodes(platform: Platform, facts: ClusterFacts) -> dict[str, list[str]
 
 
 def not_there(platform: Platform, facts: ClusterFacts) -> list[Verdict]:
-    """Return what is promised to the teams and not there without the fenced nodes."""
+    """Return the promises to teams that can't be kept without the fenced nodes."""
     fenced = fenced_nodes(platform, facts)
     return unfit(pool_capacities(platform), tenant_claims(platform), shared_cost(platform), fenced) if fenced else []
 
