@@ -66,9 +66,7 @@ def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
     except OSError as error:  # a full disk or a read-only folder, anywhere
         say.no_more()
         place = f"{error.filename}: " if error.filename else ""
-        say.complain(
-            CommandError(f"{place}{error.strerror or error}.", "see that there is room, and who may write there")
-        )
+        say.complain(CommandError(f"{place}{error.strerror or error}.", "free space, or check who may write there"))
         return Exit.FAILED
     return Exit.OK
 
@@ -228,12 +226,12 @@ def _drift(options: argparse.Namespace, root: Path) -> None:
         say.line(line)
     if drifts:
         raise CommandError(
-            f"the cluster of stack {place.stack} is other than its state says.",
+            f"the cluster of stack {place.stack} differs from its state.",
             f"see what differs above; `make up STACK={place.stack}` makes it what the stack file says",
         )
     if nodes:
         raise CommandError(
-            f"nodes of stack {place.stack} are not what the stack file counts.", "see above what each of them needs"
+            f"nodes of stack {place.stack} differ from the stack file.", "see above what each of them needs"
         )
     say.line(f"stack {place.stack}: the cluster is what the state says")
 

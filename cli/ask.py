@@ -52,7 +52,7 @@ def init(options: argparse.Namespace, root: Path) -> None:
     target_file = root / f"Pulumi.{options.stack}.yaml"
     if target_file.exists():
         raise InputError(
-            f"{target_file.name} is there already, and is not written over.",
+            f"{target_file.name} exists already, and is not overwritten.",
             "choose another name: `make init STACK=...`",
         )
     context = options.context or _ask("context of your kubeconfig (empty: the current one)", "", "CONTEXT")

@@ -131,7 +131,7 @@ def connected(target: Target) -> Iterator[Client]:
         ) from None
     except ConfigError as error:
         raise CommandError(
-            f"the credentials of {where} can't be had: {error}.", "run the kubeconfig's login command by hand"
+            f"the login command of {where} gives no credentials: {error}.", "run the kubeconfig's login command by hand"
         ) from None
 
 

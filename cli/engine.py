@@ -257,7 +257,7 @@ class EngineDriver:
         if kept and not self._place.whole:
             raise InputError(
                 f"protected against deletion: {', '.join(kept)}; nothing was removed.",
-                f"mend {self._place.stack_file.name}, or name all of them: "
+                f"correct {self._place.stack_file.name}, or name all of them: "
                 f"`make down STACK={self._place.stack} TEAM={','.join(kept)}`",
             )
         if kept:
@@ -371,7 +371,7 @@ class EngineDriver:
         teams = sorted(tenants(self._place.platform))
         again = f"`make {MAKE_TARGET.get(what, what)} STACK={self._place.stack}` goes on from here"
         if run.interrupted:
-            raise InterruptedRunError("interrupted; what the engine had finished is in the state.", again)
+            raise InterruptedRunError("interrupted; what the engine finished is in the state.", again)
         if refusals := from_words(run.text):
             raise refused(refusals)
         kept = keep_words(self._place.root, self._place.stack, what, run.text)
@@ -380,7 +380,7 @@ class EngineDriver:
             ordered = sorted(seen, key=lambda failure: str(failure) != run.stopped)
             first, *others = distinct(ordered, teams)
             raise CommandError(
-                f"{first}; waiting would not have mended it, so the run was stopped.",
+                f"{first}; waiting would not have helped, so the run was stopped.",
                 f"{first.fix}; {again}",
                 detail="\n".join([*also(others), f"the engine's own words: {kept}"]),
             )

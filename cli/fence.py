@@ -58,7 +58,7 @@ def fence(client: Client, platform: Platform, name: str, reason: str, now: datet
     since = node.fence.since if node.fence and node.fence.since else now.strftime("%Y-%m-%dT%H:%M:%SZ")
     said = {FENCED_SINCE: since, FENCED_FOR: reason, FENCED_CORDONED: "true" if before else "false"}
     _patch(client, name, labels={LABEL_FENCED: "true"}, annotations=said, cordon=True)
-    lines = [f"node {name} of pool {pool} is fenced: cordoned, and its GPUs count for nobody ({reason})"]
+    lines = [f"node {name} of pool {pool} is fenced: cordoned, and its GPUs no longer count ({reason})"]
     lines += _still_there(client, name)
     lines += _fit(platform, node_facts(client))
     lines.append(f"it stays so through every `up`, which warns of it; `make unfence NODE={name}` undoes it")
@@ -90,8 +90,8 @@ def unfence(client: Client, platform: Platform, name: str) -> list[str]:
 def _faults(facts: Mapping[str, NodeFacts], platform: Platform, checks: Mapping[str, str]) -> Iterator[str]:
     for name, node in sorted(_in_pools(platform, facts).items()):
         if node.fence is not None:
-            open_ = "" if node.cordoned else ", and somebody has uncordoned it: new pods land there"
-            yield f"node {name} is {node.fence}{open_}; `make unfence NODE={name}` when it is well"
+            open_ = "" if node.cordoned else ", and somebody has uncordoned it: new pods may go there"
+            yield f"node {name} is {node.fence}{open_}; `make unfence NODE={name}` when it works again"
         elif fault := _fault(node) or checks.get(name, ""):
             yield f"node {name} {fault}; `make fence NODE={name} REASON=...` takes it out of service"
 
@@ -196,7 +196,9 @@ _SHOWN: Final = 5
 def _fit(platform: Platform, nodes: Mapping[str, NodeFacts]) -> list[str]:
     """The promises of the stack file that can't be kept without the fenced nodes, one line each, or that all can."""
     found = not_there(platform, _as_facts(nodes))
-    return [f"no longer fits: {', '.join(one.about)}: {one.text}" for one in found] or ["every team's quota fits"]
+    return [f"does not fit any more: {', '.join(one.about)}: {one.text}" for one in found] or [
+        "every team's quota fits"
+    ]
 
 
 def _patch(

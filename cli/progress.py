@@ -172,7 +172,7 @@ def handed_on(send: Callable[[int], None]) -> Iterator[list[int]]:
             # Python refuses to print a line in the middle of another one; the engine must get its interrupt all the
             # same
             with suppress(RuntimeError):
-                say.line("\ninterrupted: the engine finishes what it is in the middle of; once more stops it at once")
+                say.line("\ninterrupted: the engine finishes its running steps; press Ctrl-C again to stop it at once")
 
     before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -131,7 +131,7 @@ class LabBridge:
         if summary.failures:
             cause, _, fix = summary.failures[0].partition(FIX)
             again = f"run `make {what} STACK={self._place.stack}` again: the rest is as it should be"
-            raise CommandError(cause, f"{fix.rstrip('.') or 'mend it'}; {again}", detail=also(summary.failures[1:]))
+            raise CommandError(cause, f"{fix.rstrip('.') or 'correct it'}; {again}", detail=also(summary.failures[1:]))
 
     def outputs(self) -> dict[str, JSON]:
         """Return the last `up`'s outputs without secrets."""

@@ -51,7 +51,7 @@ def span_of(said: str) -> timedelta:
     found = SPAN.fullmatch(said)
     span = timedelta(hours=int(found[1]) * HOURS_OF[found[2]]) if found else timedelta(0)
     if not timedelta(0) < span <= LONGEST:
-        raise InputError(f"{said!r} is no span of time up to a year.", "write hours or days: `SINCE=24h`, `SINCE=7d`")
+        raise InputError(f"{said!r} is not a time span up to a year.", "write hours or days: `SINCE=24h`, `SINCE=7d`")
     return span
 
 

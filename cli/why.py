@@ -105,10 +105,10 @@ def show_why(view: View, team: str, pod: str, *, stack: str, as_json: bool) -> N
         say.result(wrapped(f"the host, {one['namespace']}/{one['pod']}: {one['cause']}"))
     _tell(waiting)
     if gone:
-        say.result("KAI took, in the last hour:")
+        say.result("evicted by KAI in the last hour:")
         _tell(gone)
     if not waiting and not gone and not own:
-        nothing = "nothing that is seen waits" if unseen else "nothing waits"
+        nothing = "no pod waits, as far as can be seen" if unseen else "nothing waits"
         say.result(f"{pod} does not wait" if pod else nothing)
     tell_unseen(unseen)
 

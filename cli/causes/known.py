@@ -19,21 +19,21 @@ from cli.causes.hosts import HOSTS
 _WHY: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
     (re.compile(pattern, re.IGNORECASE), words)
     for pattern, words in (
-        (r"proxyconnect|proxy authentication required|\b407\b", "the proxy in between refuses or does not answer"),
+        (r"proxyconnect|proxy authentication required|\b407\b", "the proxy refuses or does not answer"),
         (r"no such host|server misbehaving|temporary failure in name resolution", "its name is not known to DNS here"),
         (r"certificate has expired|expired certificate", "its certificate has expired, or a clock is wrong"),
         (r"not yet valid", "its certificate is not yet valid, or a clock is wrong"),
         (
             r"unknown authority|self[- ]signed certificate|unable to get local issuer",
-            "its certificate is of a CA that is not trusted here (a private CA, or a proxy that opens TLS)",
+            "its certificate comes from a CA that is not trusted here (a private CA, or a proxy that opens TLS)",
         ),
         (r"x509: |certificate is (?:not )?valid for|certificate verify failed", "its certificate does not fit"),
         (r"HTTP response to HTTPS client", "it speaks plain HTTP"),
         (r"\b401\b|unauthorized|authentication required|invalid credentials", "it refuses the login (401)"),
         (r"\b403\b|forbidden|access denied|AccessDenied|\bdenied\b", "it denies access (403)"),
-        (r"\b429\b|toomanyrequests|too many requests|rate limit", "it had too many requests for now (429)"),
-        (r"\b404\b|not found|manifest unknown|no matching manifest|does not exist", "it has nothing of that name"),
-        (r"status(?: code)?:? ?5\d\d|\b50[0234]\b|bad gateway", "it has a fault of its own (5xx)"),
+        (r"\b429\b|toomanyrequests|too many requests|rate limit", "it got too many requests (429)"),
+        (r"\b404\b|not found|manifest unknown|no matching manifest|does not exist", "it has nothing with that name"),
+        (r"status(?: code)?:? ?5\d\d|\b50[0234]\b|bad gateway", "it has an internal error (5xx)"),
         (r"text/html|does not appear to be a gzipped archive", "it answers with a web page (a login, a proxy)"),
         (r"connection refused", "nothing listens there (connection refused)"),
         (r"no route to host|network is unreachable", "there is no way to it in the network"),
@@ -155,7 +155,7 @@ KNOWN: Final[tuple[Known, ...]] = (
         "pod-security",
         r"violates PodSecurity " + _QUOTED.format("level") + r": (?P<what>[^\n]+)",
         "Pod Security level {level} refuses a pod: {what}",
-        "set the team's isolation to the level that its pods need (baseline, privileged), or mend the pod",
+        "set the team's isolation to the level that its pods need (baseline, privileged), or correct the pod",
     ),
     _known(
         "admission",
@@ -212,7 +212,7 @@ KNOWN: Final[tuple[Known, ...]] = (
         r"path \\?\"(?P<path>[^\"\\]+)\\?\" not found|Chart\.yaml file is missing|chart metadata is missing"
         r"|error opening [^\n]*\.tgz",
         "the chart is not where artifacts.charts says: {path}",
-        "put the archive or folder there (paths start at the project's folder), or mend artifacts.charts",
+        "put the archive or folder there (paths start at the project's folder), or correct artifacts.charts",
     ),
     _known(
         "chart-pull",
@@ -221,7 +221,7 @@ KNOWN: Final[tuple[Known, ...]] = (
         r"|chart \\?\"[^\"\\]+\\?\" (?:version \\?\"[^\"\\]*\\?\" )?not found in|/v2/\S+/(?:manifests|tags|blobs)/"
         r"|failed to (?:authorize|fetch (?:anonymous|oauth) token)|could not find protocol handler"
         r"|does not appear to be a gzipped archive|no cached repo found",
-        "the chart can't be had from {host}: {why}; nothing is wrong with the cluster",
+        "the chart can't be downloaded from {host}: {why}; nothing is wrong with the cluster",
         "{login}open the way from here to {host}, or name another place in artifacts.charts",
     ),
     # --- room on the nodes: above the webhook's message, which it causes ---
@@ -249,7 +249,7 @@ KNOWN: Final[tuple[Known, ...]] = (
         "webhook",
         r"failed calling webhook \\?\"?(?P<hook>[\w.-]+)",
         "KAI's webhook {hook} does not answer. Right after an install it needs up to a minute; later it means that its "
-        "pods are Pending, most often for want of CPU on the node",
+        "pods are Pending, most often because the node has no CPU left",
         "look for Pending pods in kai-scheduler of the team's cluster, make room on the node, `make up` again",
     ),
     _known(
@@ -307,7 +307,7 @@ KNOWN: Final[tuple[Known, ...]] = (
     _known(
         "storage",
         r"unbound immediate PersistentVolumeClaims|no persistent volumes available|no default StorageClass",
-        "the virtual cluster's volume is not provided: no StorageClass does it",
+        "the virtual cluster has no volume: no StorageClass provides one",
         "set host.storageClass to one that exists, or make one the default",
     ),
     _known(
@@ -341,7 +341,7 @@ KNOWN: Final[tuple[Known, ...]] = (
     _known(
         "certificate-authority",
         r"certificate signed by unknown authority|self[- ]signed certificate",
-        "the API server's certificate is of a CA that the kubeconfig does not name: another cluster at that address, a "
+        "the API server's certificate comes from a CA that the kubeconfig lacks: another cluster at that address, a "
         "renewed CA, or a proxy in between",
         "take a fresh kubeconfig of that cluster; behind a proxy put the address into NO_PROXY",
     ),

@@ -32,7 +32,7 @@ def quota_refusals(platform: Platform, stack: str, today: date) -> list[Refusal]
     try:
         config = levels_of(platform, stack, today)
     except ConfigError as error:
-        return [Refusal(cause=f"the levels of the policy rules can't be read: {error}", fix=f"mend {levels}")]
+        return [Refusal(cause=f"the levels of the policy rules can't be read: {error}", fix=f"correct {levels}")]
     found: dict[str, Refusal] = {}
     for result in evaluate(list(declared(platform)), config, today=today):
         if result.group is not Group.QUOTA or not result.blocks:

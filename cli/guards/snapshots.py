@@ -42,7 +42,7 @@ def before_changes(resources: Mapping[str, JsonValue], platform: Platform, uid: 
                 store = Store(team=team, settings=kept)
                 taken = take(api, store, why=f"before: {why}", scheduler=str(scheduler or ""))
             except (SnapshotError, httpx2.TransportError) as error:
-                fix = f"mend that, or write teams.{team_of(platform, team)}.vcluster.snapshots.beforeChanges: false"
+                fix = f"repair that, or write teams.{team_of(platform, team)}.vcluster.snapshots.beforeChanges: false"
                 refused.append(Refusal(cause=f"team {team}: the snapshot before this update: {error}", fix=fix))
             else:
                 pulumi.log.info(f"team {team}: snapshot {taken.name} taken, {taken.why}")

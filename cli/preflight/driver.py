@@ -25,7 +25,7 @@ def driver_findings(needed: int, node: NodeFacts, subject: str) -> Iterator[Find
         yield warning(
             "driver-not-known",
             subject,
-            f"does not say its driver, and enforce: memory needs r{needed}",
+            f"has no label for its driver, and enforce: memory needs r{needed}",
             f"look on the node (nvidia-smi): {fix}",
         )
     elif major < needed:

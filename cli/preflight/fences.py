@@ -32,13 +32,13 @@ def fences(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
     for name, nodes in fenced_nodes(platform, facts).items():
         pool = platform.pools[name]
         for node in (facts.nodes[each] for each in nodes):
-            subject, undo = f"pool {name}, node {node.name}", f"`make unfence NODE={node.name}` when it is well"
+            subject, undo = f"pool {name}, node {node.name}", f"`make unfence NODE={node.name}` when it works again"
             if not node.cordoned:
-                message = f"is {node.fence}, and somebody has uncordoned it: new pods land there"
+                message = f"is {node.fence}, and somebody has uncordoned it: new pods may go there"
                 yield warning("fence-open", subject, message, f"{undo}, or `make fence NODE={node.name}` again")
                 continue
             gpus = pool.gpus_allocatable_per_node
-            out = f": its {gpus} {plural(pool.unit, gpus)} count for nobody" if gpus else ""
+            out = f": its {gpus} {plural(pool.unit, gpus)} no longer count" if gpus else ""
             yield warning("node-fenced", subject, f"is {node.fence}{out}", undo)
     for verdict in not_there(platform, facts):
         about = "teams" if len(verdict.about) > 1 else "team"

@@ -267,7 +267,11 @@ def _differ(pool: Pool, node: NodeFacts, declared: int, found: int, verb: str, s
     if pool.replicas > 1 and found % pool.gpus_per_node == 0 and found // pool.gpus_per_node > 1:
         each = found // pool.gpus_per_node
         mig = f"set sharing.mig.slices to {each}, or cut the GPUs as the file says"
-        fix = mig if pool.sharing.mig else f"set sharing replicas to {each}, or mend the device plugin's sharing config"
+        fix = (
+            mig
+            if pool.sharing.mig
+            else f"set sharing replicas to {each}, or correct the device plugin's sharing config"
+        )
     elif _counted(node) == pool.gpus_counted_per_node and found < declared:
         # the label agrees with the file: another number in the file would only move the contradiction
         fix = f"find the GPUs that the node lost since label {GPU_COUNT} was written (`nvidia-smi -L` there)"
@@ -324,7 +328,7 @@ def in_use(users: Users, nodes: Sequence[NodeFacts], pool: str) -> Iterator[Find
             yield warning(
                 "gpus-in-use",
                 f"pool {pool}, node {node.name}",
-                f"pods that are not ours hold {total} {GPU} ({', '.join(names[:_SHOWN])}{more}); a team's own KAI does "
+                f"other pods use {total} {GPU} ({', '.join(names[:_SHOWN])}{more}); a team's own KAI does "
                 "not see them and gives the same GPUs away",
                 "move them away, or give their GPUs no team: every user of a pool belongs into the stack file",
             )

@@ -53,7 +53,7 @@ def _memory(declared: int, found: Discovered, node: NodeFacts, subject: str, *, 
     if unit == "MiB" and mib == declared:
         return
     another = mib is not None and _differs(mib, declared)
-    remove = f"`kubectl label node {node.name} {GPU_MEMORY}-`, or mend what writes it"
+    remove = f"`kubectl label node {node.name} {GPU_MEMORY}-`, or correct what writes it"
     if mib is None:
         message = f"label {GPU_MEMORY} says {label!r}, which is no number: KAI takes a GPU for 100 MiB"
         fix = remove

@@ -65,7 +65,7 @@ def _in_two_pools(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
             yield error(
                 "node-two-pools",
                 f"node {found}",
-                f"is in pools {' and '.join(names)}: each counts its GPUs as its own",
+                f"is in pools {' and '.join(names)}, so both would count its GPUs",
                 f"take it out of one of them (pools.{names[-1]}: another selector, or nodes by name)",
             )
 
@@ -80,7 +80,7 @@ def _missing_nodes(subject: str, pool: Pool, facts: ClusterFacts) -> Iterator[Fi
                 "selector",
                 subject,
                 f"selector {selector} finds {found} nodes, nodeCount says {wanted}",
-                f"set nodeCount: {found}" if found else "mend the selector, or label the nodes",
+                f"set nodeCount: {found}" if found else "correct the selector, or label the nodes",
             )
         return
     for name in pool.nodes:
@@ -144,7 +144,7 @@ def _taints(pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
             "node-taint",
             subject,
             f"has {_listed(node.taints)}, and taint: true would set ours beside it: refused (409) until that is gone",
-            f"`{'make unfence NODE=' if node.fence else 'kubectl uncordon '}{node.name}`, or mend what the taint names",
+            f"`{'make unfence NODE=' if node.fence else 'kubectl uncordon '}{node.name}`, or repair the cause",
         )
     elif blocking:
         yield warning(
@@ -228,14 +228,14 @@ def _room(platform: Platform, name: str, members: Sequence[NodeFacts]) -> Iterat
             yield error(
                 "node-full",
                 f"pool {name}, node {node.name}",
-                f"pods that are not ours ask for {cores(node.used_cpu)} of its {cores(node.cpu)} CPUs",
+                f"other pods ask for {cores(node.used_cpu)} of its {cores(node.cpu)} CPUs",
                 "move them away, lower their requests, or add a node: KAI's pods would stay Pending",
             )
         if node.memory and node.memory - node.used_memory < parse_quantity(headroom.memory):
             yield error(
                 "node-full-memory",
                 f"pool {name}, node {node.name}",
-                f"pods that are not ours ask for {gibibytes(node.used_memory)} of its {gibibytes(node.memory)} memory",
+                f"other pods ask for {gibibytes(node.used_memory)} of its {gibibytes(node.memory)} memory",
                 "move them away, lower their requests, or add a node",
             )
 

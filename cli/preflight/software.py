@@ -52,7 +52,7 @@ def runtime_class(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
         yield error(
             "runtime-class-missing",
             subject,
-            "is declared as the cluster's, and the cluster has none",
+            "belongs to the cluster by the stack file, and the cluster has none",
             "set gpu.runtimeClass.owner: ours, or install the NVIDIA container toolkit for this cluster",
         )
     elif declared.owner is Owner.CLUSTER and found is not None and found.detail != declared.handler:
@@ -115,7 +115,7 @@ def _operator(
             yield error(
                 "operator-missing",
                 subject,
-                f"is declared as the cluster's, and the cluster has none{by_plugin}",
+                f"belongs to the cluster by the stack file, and the cluster has none{by_plugin}",
                 "set gpu.owner: ours" if separate is None else "set gpu.stack: devicePlugin",
             )
     elif theirs is not None:
@@ -200,7 +200,10 @@ def _well(
             "image)",
         )
     return error(
-        "plugin-missing", subject, "is declared as the cluster's, and the cluster has none", "set gpu.owner: ours"
+        "plugin-missing",
+        subject,
+        "belongs to the cluster by the stack file, and the cluster has none",
+        "set gpu.owner: ours",
     )
 
 

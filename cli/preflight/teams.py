@@ -109,14 +109,10 @@ def _goes_back(name: str, running: str, wanted: str, kai: releases.KaiRelease | 
     if kai is not None and not releases.fits(running, kai):
         newer = next((one.version for one in releases.KAI.values() if releases.fits(running, one)), None)
         keep += f", and a KAI that runs on it ({newer} or newer)" if newer else ", and leave KAI as it is"
-    said = (
-        f"runs Kubernetes {running} inside, and {wanted} would come: an older one may not read what a newer one stored"
-    )
+    said = f"runs Kubernetes {running} inside, and {wanted} would replace it; it may not read what the newer one stored"
     if allowed:
         return warning("kubernetes-older", f"team {name}", f"{said} (an override allows it)", keep)
-    return error(
-        "kubernetes-older", f"team {name}", said, f"{keep}; to go back all the same an override for it with replace"
-    )
+    return error("kubernetes-older", f"team {name}", said, f"{keep}; to go back, add an override with replace")
 
 
 def _stays_unready(name: str, version: str, release: releases.VclusterRelease, inside: str) -> Iterator[Finding]:
