@@ -24,10 +24,11 @@ from typing import Final
 from lightkube import Client
 
 from cli import say
-from cli.backend import exports, has_passphrase, project
+from cli.backend import Env, exports, has_passphrase, project
 from cli.causes import Failure, distinct
 from cli.cluster import TIMEOUT, Identity, Target, connected, get_json, target_of
 from cli.driver import Place, Reach, TeamState
+from cli.emptying import Emptying
 from cli.errors import CommandError, InputError, InterruptedRunError
 from cli.failures import also, explained, keep_words, refused
 from cli.guards.losses import usage_now
@@ -47,7 +48,7 @@ from components.team.protection import override_for
 from components.team.tenant import resolve
 from kube import team_kubeconfig
 from lenient import table
-from names import HOST_KUBECONFIG, JSON, SHARED_NAMESPACES, Object, team_secret
+from names import HOST_KUBECONFIG, JSON, SHARED_NAMESPACES, Object, team_namespace, team_secret
 from preview.read import PreviewError, read_preview
 from preview.steps import Preview
 from report.redact import Redactor
@@ -59,6 +60,8 @@ MASKED: Final = "[secret]"
 
 IDLE_SECONDS: Final = 45.0
 """If no step ends for this long, the engine is only waiting."""
+
+Watched = tuple[Run, Sequence[Failure]]
 
 STREAM: Final = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
 """The digest of a plain --json leaves out the policies' events (pulumi v3.259.0 pkg/backend/display/json.go)."""
@@ -133,9 +136,8 @@ class EngineDriver:
         """Preview, then update. Every team is tried, even when one fails."""
         self._stack.make()
         self._take_up()
-        released = self._let_go()
         with policy_arguments(self._place.platform, self._place.stack, self._place.root, date.today()) as policies:
-            self._go("up", "--yes", "--continue-on-error", *policies, more={RELEASED: " ".join(released)})
+            self._go("up", "--yes", "--continue-on-error", *policies, more={RELEASED: " ".join(self._let_go())})
 
     def preview(self) -> None:
         """Print the update's steps on standard output, with old and new values, team by team."""
@@ -243,9 +245,9 @@ class EngineDriver:
         """
         there = resolve(self._place.platform)
         going = {team: urns for team, urns in protected_urns(self._stack.exported).items() if team not in there}
-        for urns in going.values():
-            for urn in urns:
-                self._stack.capture("state", "unprotect", urn, "--yes", "--stack", self._place.stack)
+        if urns := [urn for of_a_team in going.values() for urn in of_a_team]:
+            # all in one: each start of the engine reads and writes the whole state
+            self._stack.capture("state", "unprotect", *urns, "--yes", "--stack", self._place.stack)
         return sorted({*going, *(team for team in teams_in_state(self._stack.exported) if team not in there)})
 
     def _lift_protection(self) -> list[str]:
@@ -337,24 +339,27 @@ class EngineDriver:
         """Run a long command of the engine, show its progress, watch the clusters, and explain its failure."""
         command = self._stack.command(*arguments, "--stack", self._place.stack)
         env, shown, there = {**self._stack.env, **(more or {})}, Progress(), teams_in_state(self._stack.exported)
-        if arguments[0] != "up" or self._host is None:
-            # nothing starts during a removal
-            run = run_shown(command, cwd=self._place.root, env=env, progress=shown)
-            say.lines(shown.removals(there, tenants(self._place.platform) if arguments[0] == "up" else ()))
-            self._judge(arguments[0], run)
-            return
+        stay = tenants(self._place.platform) if arguments[0] == "up" else {}
+        with Emptying(self._host, [team_namespace(team) for team in there if team not in stay]):
+            run, seen = self._watched(command, env, shown, self._host if arguments[0] == "up" else None)
+        say.lines(shown.removals(there, stay))
+        self._judge(arguments[0], run, seen)
+
+    def _watched(self, command: Sequence[str], env: Env, shown: Progress, host: Target | None) -> Watched:
+        """Run the engine while the pods that it waits for are looked at; None: what is removed has nothing to start."""
+        if host is None:
+            return run_shown(command, cwd=self._place.root, env=env, progress=shown), ()
         spaces = {tenant.namespace: name for name, tenant in resolve(self._place.platform).items()}
-        read = together(reader(self._host, [*spaces, *SHARED_NAMESPACES]), self._inner_readers)
-        with Watch(read, teams=spaces, stack=self._place.stack, begun=lambda: shown.phase == "Updating") as watch:
+        read = together(reader(host, [*spaces, *SHARED_NAMESPACES]), self._inner_readers)
+        with Watch(read, teams=spaces, stack=self._place.stack, begun=lambda: shown.phase == "Updating") as watching:
 
             def hopeless(progress: Progress) -> str:
-                failure = watch.seen.hopeless()
+                failure = watching.seen.hopeless()
                 idle = time.monotonic() - progress.last_step
                 return str(failure) if failure and idle > IDLE_SECONDS and progress.phase == "Updating" else ""
 
             run = run_shown(command, cwd=self._place.root, env=env, progress=shown, hopeless=hopeless)
-        say.lines(shown.removals(there, tenants(self._place.platform)))
-        self._judge(arguments[0], run, watch.seen.failures)
+        return run, watching.seen.failures
 
     def _inner_readers(self) -> Iterator[Reader]:
         """Readers of the virtual clusters, for those whose certificates exist."""

@@ -40,6 +40,7 @@ from cli.driver import Place
 from cli.errors import CommandError, InputError
 from cli.failures import explained
 from cli.files import write_private
+from cli.guards.surroundings import unsteered
 from names import Object
 from settings.load import raw_config
 from settings.tenants import tenants
@@ -73,7 +74,8 @@ class Stack:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._binary: str | None = None
-        self.env: Env = {"PULUMI_PARALLEL": str(parallel()), **os.environ, **QUIET_ENV}
+        self._read: subprocess.CompletedProcess[str] | None = None
+        self.env: Env = {"PULUMI_PARALLEL": str(parallel()), **unsteered(os.environ), **QUIET_ENV}
         self.backend: Backend = find_backend(self.env, place.root)
         if self.backend.is_ours:
             self.env[BACKEND] = self.backend.url
@@ -82,7 +84,8 @@ class Stack:
                 self.env[PASSPHRASE_IN_FILE] = str(kept)
 
     def ready(self) -> None:
-        """Find `pulumi` and check its version. Raises `CommandError`."""
+        """Find `pulumi` and check its version; read the state beside it, because each start of the engine takes a good
+        part of a second. Raises `CommandError`."""
         if self._binary is not None:
             return
         sdk = installed_version("pulumi")
@@ -93,16 +96,23 @@ class Stack:
                 f"install version {sdk}: {INSTALL} (the lab needs none: `make up STACK=lab`)",
             )
         self._binary = binary
-        check_version(self.capture("version").strip(), sdk)
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            state = beside.submit(self._export)
+            check_version(self.capture("version").strip(), sdk)
+        self._read = state.result()
 
     @cached_property
     def exported(self) -> Object:
-        """The engine's export of the state, with secrets as ciphertext; empty where the stack does not exist."""
-        answer = self.ask("stack", "export", "--stack", self._place.stack)
+        """The state as the engine exports it, secrets as ciphertext; empty where the stack does not exist."""
+        self.ready()
+        answer, self._read = self._read or self._export(), None
         if is_unknown_stack(answer):
             return {}
         found = json.loads(self._said(answer, "stack", "export") or "{}")
         return found if isinstance(found, dict) and found else {"deployment": {}}
+
+    def _export(self) -> subprocess.CompletedProcess[str]:
+        return self.ask("stack", "export", "--stack", self._place.stack)
 
     @property
     def exists(self) -> bool:

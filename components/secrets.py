@@ -26,18 +26,22 @@ def stack_secrets(
     """Return the values by source: `config/<name>` and `environment/<NAME>`. Raises `MissingSecretError`."""
     found: dict[str, pulumi.Output[str]] = {}
     missing: list[str] = []
+
+    def need(name: str, where: str, given: str = "") -> None:
+        value = config.get_secret(f"{SECRET_KEY_PREFIX.removeprefix('gpu-tenancy:')}{name}")
+        if value is None:
+            missing.append(
+                f"{where}: needs the secret {name}, which the stack does not have; "
+                f"run `pulumi config set --secret {SECRET_KEY_PREFIX}{name}{given}`"
+            )
+        else:
+            found[f"config/{name}"] = value
+
     for team_name, team in platform.teams.items():
         for key, workload in team.workloads.items():
             where = f"teams.{team_name}.workloads.{key}"
             for name in workload.secret_names:
-                value = config.get_secret(f"{SECRET_KEY_PREFIX.removeprefix('gpu-tenancy:')}{name}")
-                if value is None:
-                    missing.append(
-                        f"{where}: needs the secret {name}, which the stack does not have; "
-                        f"run `pulumi config set --secret {SECRET_KEY_PREFIX}{name}`"
-                    )
-                else:
-                    found[f"config/{name}"] = value
+                need(name, where)
             for variable in workload.environment_names:
                 if environment.get(variable):
                     found[f"environment/{variable}"] = pulumi.Output.secret(environment[variable])
@@ -50,17 +54,8 @@ def stack_secrets(
         ("slurm", platform.slurm.connection if platform.slurm else None),
         ("host", platform.host.connection),
     ):
-        ssh = connection.ssh if connection else None
-        if ssh is None:
-            continue
-        private = config.get_secret(f"{SECRET_KEY_PREFIX.removeprefix('gpu-tenancy:')}{ssh.key}")
-        if private is None:
-            missing.append(
-                f"{where}.connection.ssh.key: needs the secret {ssh.key}, which the stack does not have; "
-                f"run `pulumi config set --secret {SECRET_KEY_PREFIX}{ssh.key} < keyfile`"
-            )
-        else:
-            found[f"config/{ssh.key}"] = private
+        if connection and connection.ssh:
+            need(connection.ssh.key, f"{where}.connection.ssh.key", " < keyfile")
     if missing:
         count = len(missing)
         raise MissingSecretError(

@@ -21,6 +21,7 @@ from __future__ import annotations
 from names import JSON
 from releases.ages import STALE_DAYS, ages
 from releases.charts import (
+    CONTROL_PLANE_PROBES,
     CONTROL_PLANE_STORAGE,
     device_plugin_values,
     gpu_operator_values,
@@ -68,6 +69,7 @@ from releases.vcluster import DEFAULT_KUBERNETES, DEFAULT_VCLUSTER, SNAPSHOT_POD
 __all__ = [
     "CHECK_IMAGE",
     "CLUSTER_POLICY_CRD",
+    "CONTROL_PLANE_PROBES",
     "CONTROL_PLANE_STORAGE",
     "DCGM_EXPORTER",
     "DEFAULT_DCGM_EXPORTER",

@@ -14,13 +14,13 @@ from pydantic.config import JsonDict
 
 from names import GPU_TAINT_VALUE
 from settings import grammar
-from settings.on_change import ARITHMETIC, disruptive, in_place, losing, replacing
+from settings.on_change import ARITHMETIC, disruptive, in_place, replacing
+from settings.sharing import Sharing
 from settings.shorthand import or_short
 from settings.texts import (
     DnsLabel,
     LabelKey,
     LabelValue,
-    MigProfile,
     NodeName,
     ProductName,
     Version,
@@ -36,14 +36,6 @@ MOST_MEMORY_MIB: Final = 16 * 1024 * 1024
 MOST_LABELS: Final = 20
 MOST_LEVELS: Final = 16
 """KAI's own bound for the levels of a Topology (its CRD, KAI@v0.16.8:deployments/kai-scheduler/crds)."""
-MOST_MPS_CLIENTS: Final = 48
-"""Clients that one GPU can have since Volta (NVIDIA MPS; device plugin v0.20.0:cmd/mps-control-daemon/mps/device.go
-refuses more).
-"""
-MOST_TIME_SLICES: Final = 1000
-"""The plugin sends all replicas to the kubelet in one message of at most 4 MiB, some 60 bytes each. 64 GPUs with 1000
-replicas each fill it. Time-slicing itself has no limit.
-"""
 
 
 class GpuStack(StrEnum):
@@ -207,78 +199,6 @@ class Gpu(Section):
     )
 
 
-OTHER_UNIT: Final = losing(
-    "the unit changes under every limit of the pool: 8 GPUs become 8 replicas, which may be 2 GPUs",
-    "lowerLimit",
-    topic="gpus",
-    source="DP@v0.20.0:README.md (shared access to GPUs)",
-)
-
-
-class Replicas(Section):
-    """Each GPU of the node is advertised this many times."""
-
-    replicas: Annotated[Whole, OTHER_UNIT] = Field(
-        ge=2, le=MOST_TIME_SLICES, description="how often each physical GPU is advertised; quotas count these"
-    )
-
-
-class MpsReplicas(Replicas):
-    """Each GPU of the node is shared by this many MPS clients."""
-
-    replicas: Annotated[Whole, OTHER_UNIT] = Field(
-        ge=2, le=MOST_MPS_CLIENTS, description="how often each physical GPU is advertised; quotas count these"
-    )
-
-
-MOST_SLICES: Final = 7
-"""Slices of one GPU: no NVIDIA GPU has more compute slices than seven (NVIDIA MIG User Guide, supported profiles)."""
-
-_CUT: Final = in_place("checks expect other slices; nobody's GPUs are cut by this program")
-
-
-class Mig(Section):
-    """Each GPU of the node is cut into slices of one size. The hardware isolates memory and faults."""
-
-    strategy: Annotated[Literal["single"], _CUT] = Field(
-        default="single",
-        description="all slices are equal, as nvidia.com/gpu; mixed is refused: KAI takes no whole GPUs there",
-    )
-    profile: Annotated[MigProfile, _CUT] = Field(
-        description="the slices' profile, like 1g.10gb, as `nvidia-smi mig -lgip` lists it"
-    )
-    slices: Annotated[Whole, OTHER_UNIT] = Field(
-        ge=1, le=MOST_SLICES, description="slices of each physical GPU; quotas count these"
-    )
-
-    @property
-    def memory_mib(self) -> int:
-        """The least memory of one slice, in MiB. The profile's name rounds up by up to 5 % (NVIDIA MIG User Guide:
-        1g.5gb of an A100 has 4.75 GiB).
-        """
-        gigabytes = int(self.profile.split(".")[1].split("gb")[0])
-        return gigabytes * 1024 * 19 // 20
-
-
-class Sharing(Section):
-    """How GPUs are shared. MIG isolates memory and faults, MPS limits memory, time-slicing isolates nothing."""
-
-    time_slicing: Replicas | None = Field(
-        default=None, description="GPUs shared by taking turns; neither memory nor faults are isolated"
-    )
-    mps: MpsReplicas | None = Field(
-        default=None, description="GPUs shared by NVIDIA's MPS; memory in equal parts, faults are not isolated"
-    )
-    mig: Mig | None = Field(
-        default=None, description="GPUs cut into slices of one size; the hardware isolates memory and faults"
-    )
-
-    @property
-    def given(self) -> bool:
-        """Whether GPUs are shared at all."""
-        return bool(self.time_slicing or self.mps or self.mig)
-
-
 _LABELLED: Final = in_place("the nodes' label changes; checks expect it")
 _TAINTS: Final = "K8S: concepts/scheduling-eviction/taint-and-toleration"
 
@@ -357,15 +277,13 @@ class Pool(Section):
     @property
     def replicas(self) -> int:
         """How often each physical GPU is advertised: 1 without sharing."""
-        if self.sharing.mig:
-            return self.sharing.mig.slices
-        shared = self.sharing.time_slicing or self.sharing.mps
-        return shared.replicas if shared else 1
+        way = self.sharing.way
+        return way.each if way else 1
 
     @property
     def gpus_counted_per_node(self) -> int:
         """What label nvidia.com/gpu.count says: physical GPUs, or MIG slices (k8s-device-plugin:internal/lm)."""
-        return self.gpus_per_node * (self.sharing.mig.slices if self.sharing.mig else 1)
+        return self.gpus_per_node * (self.replicas if self.sharing.cut else 1)
 
     @property
     def device_memory_mib(self) -> int | None:
@@ -390,6 +308,5 @@ class Pool(Section):
     @property
     def unit(self) -> str:
         """What a quota on this pool counts: `GPU`, `replica` or `slice`."""
-        if self.sharing.mig:
-            return "slice"
-        return "replica" if self.replicas > 1 else "GPU"
+        way = self.sharing.way
+        return way.unit if way else "GPU"

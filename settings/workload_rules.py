@@ -124,7 +124,7 @@ def models_fit_their_share(platform: Platform) -> Iterator[Problem]:
                 fix="write gpuMemoryMib, the memory of one GPU as nvidia-smi says it",
             )
             continue
-        if pool.sharing.time_slicing or pool.sharing.mps:
+        if pool.sharing.given and not pool.sharing.cut:
             yield Problem(
                 path=(*path, "gpu"),
                 rule="an inference server takes a share of a whole GPU, and replicas share memory without a bound",

@@ -58,7 +58,7 @@ def compare(
         *teams.storage(platform, facts, all_tenants),
         *teams.kubernetes_inside(platform, facts, all_tenants, today or date.today()),
         *teams.namespaces(facts, all_tenants),
-        *teams.node_ports(facts, ports),
+        *teams.node_ports(platform, facts, ports),
         *local_charts(platform),
         *rights(facts),
     ]

@@ -100,8 +100,9 @@ class Tenant:
     @property
     def check_queue(self) -> str | None:
         """The name of the leaf queue that the check goes through."""
-        leaf = self.team.check.queue or (names.CHECK_QUEUE if names.CHECK_QUEUE in self.queues else None)
-        leaf = leaf or self.team.checked_queue
+        # one of that name that the team has itself is a queue like any other
+        made = names.CHECK_QUEUE in self.queues and names.CHECK_QUEUE not in self.team.queues
+        leaf = self.team.check.queue or (names.CHECK_QUEUE if made else self.team.checked_queue)
         return None if leaf is None else names.leaf_queue(self.name, leaf, on_host=self.on_host)
 
 
@@ -165,7 +166,7 @@ def _node_selector(name: str, team: Team, pool: Pool | None) -> dict[str, str]:
 
 def _server(platform: Platform, name: str, team: Team, port: int | None) -> str:
     if team.access.expose is Expose.NODE_PORT:
-        return f"https://{platform.host.reachable_at}:{port}"
+        return f"https://{names.in_url(platform.host.reachable_at or '')}:{port}"
     # the balancer's address comes later; without a host name, use the address inside the cluster
     if team.access.expose is Expose.LOAD_BALANCER and team.access.host_names:
         return f"https://{team.access.host_names[0]}"

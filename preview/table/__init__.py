@@ -18,8 +18,8 @@ from preview.judges import workloads as workload_judges
 from preview.kinds import Judge, Row
 from preview.table import host, pools, teams, workloads
 from settings.hosts.install import OTHER_KUBERNETES
-from settings.infrastructure import OTHER_UNIT
 from settings.on_change import OnChange
+from settings.sharing import OTHER_UNIT
 from settings.workload_parts import MORE_PODS, OTHER_ADDRESS, RESTARTS
 
 ROWS: Final[tuple[Row, ...]] = (

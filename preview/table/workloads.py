@@ -15,7 +15,7 @@ WORKLOADS: Final[tuple[Row, ...]] = (
     Row(
         field=f"{_AT}.kind",
         kind=Kind.LOSING,
-        means="another kind is another workload; one that is left out goes, with what runs of it",
+        means="another kind: refused, its names are still taken; one that is left out goes, with what runs of it",
         allow="lowerLimit",
         judge=workloads.kind,
         source=HERE,

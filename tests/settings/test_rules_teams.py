@@ -147,10 +147,10 @@ class TestSchedulers:
         )
         told(
             {
-                "pools.gpu.sharing": {"mig": {"profile": "1g.10gb", "slices": 7}},
+                "pools.gpu.sharing": {"mig": {"profile": "1g.10gb", "slices": 2}},
                 "teams.ml.scheduler.gpuSharing": True,
             },
-            "teams.ml.scheduler.gpuSharing: and slices exclude each other: pool gpu shares each GPU as 7 slices",
+            "teams.ml.scheduler.gpuSharing: and slices exclude each other: pool gpu shares each GPU as 2 slices",
         )
 
     def test_half_a_gpu_needs_sharing(self) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from components.workloads.workloads import KINDS
 from settings.workloads import AnyWorkload
-from tests.conftest import ROOT, SECRET_MARK, Declare
+from tests.conftest import ROOT, Declare
+from tests.recording import SECRET_MARK
 
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 SERVICE = "kubernetes:core/v1:Service"

@@ -209,8 +209,8 @@ class TestGpusNeeded:
         rng = random.Random(5)
         for _ in range(300):
             shares = [Fraction(rng.randint(1, 9), 10) for _ in range(rng.randint(1, 5))]
-            assert gpus_needed(shares) >= best_by_trying(shares)
-            assert gpus_needed(shares) <= best_by_trying(shares) + 1
+            best = best_by_trying(shares)
+            assert best <= gpus_needed(shares) <= best + 1
 
 
 def best_by_trying(shares: list[Fraction]) -> int:
