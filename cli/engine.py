@@ -67,9 +67,7 @@ STREAM: Final = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
 """The digest of a plain --json leaves out the policies' events (pulumi v3.259.0 pkg/backend/display/json.go)."""
 
 AS_NOT_EXPECTED: Final = 7
-"""The engine's exit code where `--expect-no-changes` found a change (pulumi v3.259.0
-pkg/cmd/pulumi/cmd/exit_codes.go).
-"""
+"""The engine's exit code for changes under `--expect-no-changes` (pulumi v3.259.0 pkg/cmd/pulumi/cmd/exit_codes.go)."""
 NOT_EXPECTED: Final = "no changes were expected"
 """The message of that error; older engines have another code."""
 
@@ -112,9 +110,7 @@ class EngineDriver:
         self._stack.ready()
 
     def secret_kubeconfig(self) -> str | None:
-        """Return the kubeconfig of a host that the program made, where it can be read; otherwise the stack file's
-        secret.
-        """
+        """Return the kubeconfig of a host that the program made, if it can be read; else the stack file's secret."""
         if self._place.platform.host.install is not None:
             made = self._readable.get(HOST_KUBECONFIG)
             return made if isinstance(made, str) and made != MASKED else None
@@ -156,9 +152,7 @@ class EngineDriver:
             say.line(run.text)
 
     def _previewed(self, out: Path) -> tuple[Run, Preview]:
-        """Write a preview to a file and read it. The run's text then includes the messages that are only in the
-        file.
-        """
+        """Write a preview to a file and read it. The run's text then includes messages that only the file has."""
         with policy_arguments(self._place.platform, self._place.stack, self._place.root, date.today()) as policies:
             run = self._run_quietly("preview", "--json", "--show-sames", *policies, result=out)
         if run.interrupted:
@@ -273,9 +267,7 @@ class EngineDriver:
     # --- what a killed run left behind ------------------------------------------------------------------------------
 
     def _take_up(self) -> None:
-        """Make a stack ready whose last run was killed: end its plugins, remove its lock, clear its pending
-        operations.
-        """
+        """Make a stack ready after a killed run: end its plugins, remove its lock, clear its pending operations."""
         held = self._locks()
         alive = [lock for lock in held if lock.host != socket.gethostname() or is_engine(lock.pid)]
         if alive:
@@ -346,7 +338,7 @@ class EngineDriver:
         self._judge(arguments[0], run, seen)
 
     def _watched(self, command: Sequence[str], env: Env, shown: Progress, host: Target | None) -> Watched:
-        """Run the engine while the pods that it waits for are looked at; None: what is removed has nothing to start."""
+        """Run the engine while the pods that it waits for are looked at; None: nothing starts during a removal."""
         if host is None:
             return run_shown(command, cwd=self._place.root, env=env, progress=shown), ()
         spaces = {tenant.namespace: name for name, tenant in resolve(self._place.platform).items()}

@@ -103,7 +103,7 @@ class Stack:
 
     @cached_property
     def exported(self) -> Object:
-        """The state as the engine exports it, secrets as ciphertext; empty where the stack does not exist."""
+        """The engine's export of the state, with secrets as ciphertext; empty where the stack does not exist."""
         self.ready()
         answer, self._read = self._read or self._export(), None
         if is_unknown_stack(answer):

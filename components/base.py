@@ -20,7 +20,7 @@ import pulumi_kubernetes as k8s
 from components.failures import why_failed
 
 FRAMES: Final = 12
-"""Stack frames to keep. Stack frames to keep. Six are the SDK's; the others lead from a resource to its team."""
+"""Stack frames to keep. Six are the SDK's; the others lead from a resource to its team."""
 
 DELETED_AT_ONCE: Final = {"pulumi.com/deletionPropagationPolicy": "background"}
 """The provider deletes in the foreground: the object stays until the garbage collector has deleted its dependents.

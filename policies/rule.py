@@ -61,8 +61,9 @@ Finding: TypeAlias = str | Shared
 
 
 Check: TypeAlias = Callable[[PolicyResource, Scene], Iterable[Finding]]
-"""The pure part of a rule: yields one message for each thing that is wrong, nothing when all is well. May raise
-`Unreadable`; `Rule.judge` makes a violation of it."""
+"""The pure part of a rule: yields one message for each thing that is wrong. May raise `Unreadable`, which `Rule.judge`
+turns into a violation.
+"""
 
 
 def always(_: PolicyResource) -> bool:

@@ -142,7 +142,7 @@ _RESOLVED: Final = (
 
 
 def bounds(hard: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """The numbers of a ResourceQuota that say something: without the names of GPU parts that nobody may have."""
+    """The numbers of a ResourceQuota, without the names of GPU parts whose limit is 0."""
     return {
         key: value
         for key, value in hard.items()
@@ -184,7 +184,7 @@ def fields(section: type[Section] = Platform) -> dict[str, OnChange | None]:
 
 
 def _values(section: type[Section], data: JsonValue) -> Iterator[tuple[str, JsonValue]]:
-    """Yield every field below a section with its value; None for all of a section that is not there."""
+    """Yield every field below a section with its value; None for the fields of an absent section."""
     given = data if isinstance(data, dict) else {}
     for alias, sections, by_name in _shape(section):
         value = given.get(alias)

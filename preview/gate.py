@@ -271,7 +271,7 @@ class _Steps:
         yield from self._unless("", change, f"{step.op}s {what}, and with it {lost}", about=about)
 
     def _workload(self, step: Step, inputs: Object, what: str) -> Iterator[Refusal]:
-        """A workload's Deployment that is deleted, or its volume that is deleted or made anew."""
+        """A workload's deleted Deployment, or its deleted or replaced volume."""
         team, name = _labelled(inputs), _labelled(inputs, names.LABEL_WORKLOAD)
         if self._whole_workload_goes(team, name) or (step.type == tokens.DEPLOYMENT and step.op is Op.REPLACE):
             return

@@ -283,6 +283,6 @@ def _picked(inputs: Inputs, fields: Mapping[str, str]) -> dict[str, JsonValue]:
 
 
 def _team_of(inputs: Inputs) -> str | None:
-    """The tenant in whose host namespace an object is."""
+    """The tenant whose host namespace an object is in."""
     namespace = get(inputs, "metadata", "namespace") or inputs.get("namespace")
     return team_of_namespace(namespace) if isinstance(namespace, str) else None

@@ -47,7 +47,7 @@ def run(
     arguments: Sequence[str] | None,
     command: Callable[[argparse.Namespace, Redactor], int] | None = None,
 ) -> int:
-    """Parse, run, and turn every foreseen mistake into one error without anything that looks like a secret.
+    """Parse, run, and turn every expected mistake into one error without anything that looks like a secret.
 
     `command`: left out where each subcommand sets its own as `run`.
     """

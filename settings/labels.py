@@ -24,6 +24,6 @@ def gpu_labels(pool: Pool) -> dict[str, str]:
 
 
 def sharing_labels(name: str, pool: Pool) -> dict[str, str]:
-    """The labels by which a node finds how its GPUs are shared. `name`: the pool's."""
+    """The labels that tell a node how its GPUs are shared. `name`: the pool's."""
     way = pool.sharing.way
     return {releases.NODE_LABEL_SHARING_CONFIG: name, **way.labels} if way else {}

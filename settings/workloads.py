@@ -214,7 +214,7 @@ class App(_Pod):
 
     @property
     def way_in(self) -> AppExpose:
-        """As it is written."""
+        """As written."""
         return self.expose
 
     @property

@@ -49,7 +49,7 @@ def losses(
     found = _judged(old, new, platform, today, None)
     if found and host is not None:
         found = _judged(old, new, platform, today, usage_now(host, {*new.tenants, *there}))
-    # what stands beside a team is left out by its word alone, so what runs in it is asked here
+    # a canary or slot may be left out without an override, so its pods are asked for here
     beside = {name for name, known in there.items() if known.get(CANARY_OF)}
     return [_refusal(one, stack, today) for one in found if one.team in {"", *new.tenants, *beside}]
 

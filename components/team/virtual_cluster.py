@@ -73,7 +73,7 @@ class VirtualCluster(Component):
             name=tenant.name,
             namespace=tenant.namespace,
             values=values(args),
-            # with it goes everything that the team has inside
+            # everything that the team has inside is deleted with it
             opts=self.child(
                 provider=args.provider,
                 depends_on=args.depends_on,

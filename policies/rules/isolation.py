@@ -83,7 +83,7 @@ def _is_wide(peer: Mapping[str, object]) -> bool:
 def _every_port(rules: Iterable[Mapping[str, object]]) -> bool:
     """Whether rules are together about every port, or about half of them and more."""
     there = [mappings(rule, "ports") for rule in rules]
-    # without a port an item is about all of its protocol's
+    # an item without a port means all ports of its protocol
     if any(not ports or any(get(port, "port") is None for port in ports) for ports in there):
         return True
     ranges = [port for ports in there for port in ports if get(port, "endPort") is not None]

@@ -65,7 +65,7 @@ def lowered_bound(key: str) -> Judge:
     is used, or where nobody knows what is."""
 
     def judge(edit: Edit) -> Effect | None:
-        # what is used has tenancy's own pods in it, and so has the ResourceQuota's number, but not the settings'
+        # what is used includes tenancy's own pods; so does the ResourceQuota's number, but not the settings'
         hard = edit.now.get(HARD)
         bound = hard.get(key) if isinstance(hard, dict) else None
         return lowered(key, edit.before, edit.after, edit.use, bound=bound)

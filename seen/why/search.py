@@ -129,7 +129,7 @@ def _older(event: Event, pod: Pod) -> bool:
 
 
 def _group(look: Look, team: Team, inside: Json | None, on_host: Json | None) -> Json | None:
-    """KAI's pod group: its name stands on the pod, inside or on the host."""
+    """KAI's pod group: the pod has its name, inside or on the host."""
     for pod, said in ((inside, look.of(team.name)), (on_host, look.host)):
         wanted = namespace(pod), text(pod, "metadata", "annotations", "pod-group-name")
         found = next((group for group in said.all("podgroups") if _at(group) == wanted), None)

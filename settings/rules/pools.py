@@ -38,7 +38,9 @@ def pools_say_their_nodes(platform: Platform) -> Iterator[Problem]:
                 fix="write nodes: [name, ...] as kubectl shows them, or selector: {label: value} and nodeCount: N",
             )
         for node in sorted(node for node, times in Counter(pool.nodes).items() if times > 1):
-            yield Problem(path=(*path, "nodes"), rule="names each node once", got=f"{node!r} twice", fix="remove one")
+            yield Problem(
+                path=(*path, "nodes"), rule="must name each node once", got=f"{node!r} twice", fix="remove one"
+            )
         ways = pool.sharing.ways
         if len(ways) > 1:
             *others, last = WAYS
