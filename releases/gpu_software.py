@@ -170,7 +170,6 @@ _OPERATOR_TRAPS: Final = (
         sentence="its CRDs stay after uninstalling; the Job of cleanupCRD deletes NFD's too, and can hold the removal",
         handling="they go with its namespace; those that others may use, too (NFD's, resource.nvidia.com), stay",
         source="GO@v26.7.0:deployments/gpu-operator/templates/cleanup_crd.yaml (hook pre-delete)",
-        flag="crds",
     ),
 )
 _SERVICE_MONITOR: Final = Trap(

@@ -99,8 +99,9 @@ class Tenant:
     @property
     def check_queue(self) -> str | None:
         """The name of the leaf queue that the check goes through."""
-        leaf = self.team.check.queue or (names.CHECK_QUEUE if names.CHECK_QUEUE in self.queues else None)
-        leaf = leaf or self.team.checked_queue
+        # one of that name that the team has itself is a queue like any other
+        made = names.CHECK_QUEUE in self.queues and names.CHECK_QUEUE not in self.team.queues
+        leaf = self.team.check.queue or (names.CHECK_QUEUE if made else self.team.checked_queue)
         return None if leaf is None else names.leaf_queue(self.name, leaf, on_host=self.on_host)
 
 

@@ -25,6 +25,9 @@ from policies.plain import Number, Unreadable, maybe_number, maybe_text, number,
 from policies.pods import annotation, decimal_annotation, gpu_request, queue_of, uses_gpu
 from policies.rule import Group, Rule, Scene, Stage, describe
 
+PAUSED: Final = "paused"
+"""What a paused team says of its state (`settings/models.py`)."""
+
 
 def fraction_range(resource: PolicyResource, scene: Scene) -> Iterator[str]:
     """A fraction is above 0 and at most 1, and its team's KAI allows fractions."""
@@ -55,6 +58,8 @@ def workload_within_quota(resource: PolicyResource, scene: Scene) -> Iterator[st
     """What a workload of ours asks for is within the hard caps of its queue and of its team."""
     team = team_of(resource, scene.inventory)
     name, gpus = team_name(team), claim_of(team)
+    if maybe_text(team.properties, "state") == PAUSED:
+        return  # its numbers are 0, and the host starts none of its pods
     asked, queue = _asked(resource, scene)
     if gpus.limit != UNLIMITED and asked > gpus.limit:
         yield f"{describe(resource)}: asks for {say(asked)}, team {name} has a limit of {say(gpus.limit)}; ask for less"

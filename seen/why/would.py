@@ -51,8 +51,9 @@ def for_team(team: Team, request: Request) -> Request:
 
 
 def leaves_of(team: Team) -> list[str]:
-    """The queues that the team's pods may name, as the stack file has them: the check's own is not among them."""
-    return sorted(q.shown for q in team.queues if q.parent and q.shown != CHECK_QUEUE)
+    """The queues that the team's pods may name, as the stack file has them: the one that we make for its check under
+    the host's KAI is not among them."""
+    return sorted(q.shown for q in team.queues if q.parent and not (q.on_host and q.shown == CHECK_QUEUE))
 
 
 def would(look: Look, seen: Seen, team: Team, request: Request) -> Would:

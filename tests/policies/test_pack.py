@@ -119,7 +119,7 @@ def test_there_is_a_policy_for_every_rule_and_it_blocks_unless_configured_otherw
     assert maximum.properties["maxReplicas"] == {
         "default": 8,
         "description": "most replicas of one GPU",
-        "maximum": 48,
+        "maximum": 1000,
         "minimum": 1,
         "title": "Maxreplicas",
         "type": "integer",

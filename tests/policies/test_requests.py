@@ -323,6 +323,13 @@ def test_memory_within_the_limit_passes() -> None:
     )
 
 
+def test_workloads_of_a_paused_team_are_within_what_it_has_again_when_it_is_resumed() -> None:
+    none = {"gpuQuota": 0, "gpuLimit": 0, "queues": {"training": leaf(0, 0)}}
+    whole = annotated(gpu_fraction="0.5")
+    assert messages("workload-within-quota", [pool(), team(**none, state="paused"), whole]) == []
+    assert len(messages("workload-within-quota", [pool(), team(**none), whole])) >= 1
+
+
 def test_a_check_by_memory_counts_as_its_part_of_a_gpu() -> None:
     small = team(queues={"training": leaf(0.25, 0.25)})
     assert messages("workload-within-quota", [pool(), small, check(gpuMemoryMib=20475)]) == []
