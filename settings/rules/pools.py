@@ -8,6 +8,7 @@ from typing import Final
 
 import names
 from capacity import listed
+from releases import NO_SHARING
 from settings.infrastructure import MOST_SLICES
 from settings.labels import gpu_labels, sharing_labels
 from settings.models import Platform, Pool
@@ -46,6 +47,14 @@ def pools_say_their_nodes(platform: Platform) -> Iterator[Problem]:
                 rule="is one of timeSlicing, mps and mig",
                 got=" and ".join(ways),
                 fix="keep one (mig keeps memory and faults apart, mps bounds memory, timeSlicing bounds nothing)",
+            )
+        if ways and name == NO_SHARING.name:
+            yield Problem(
+                path=path,
+                rule="has the name of the device plugin's settings for all nodes that share nothing, and would give "
+                "them its replicas",
+                got=shown(name),
+                fix="rename the pool",
             )
         if "taint_value" in pool.model_fields_set and not pool.taint:
             yield Problem(
