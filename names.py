@@ -117,6 +117,12 @@ def team_namespace(team: str) -> str:
     return f"team-{team}"
 
 
+def team_of_namespace(namespace: str) -> str | None:
+    """The tenant whose host namespace this is; None for any other."""
+    prefix = team_namespace("")
+    return namespace.removeprefix(prefix) if namespace.startswith(prefix) else None
+
+
 def team_secret(team: str) -> str:
     """The Secret that a vCluster writes its certificates into (vCluster's own naming)."""
     return f"vc-{team}"

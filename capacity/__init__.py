@@ -17,7 +17,6 @@ from __future__ import annotations
 from capacity.claims import NOTHING, UNLIMITED, LeafClaim, Mode, PoolCapacity, TenantClaim, Verdict
 from capacity.fenced import unfit
 from capacity.gpus import (
-    NodeClaims,
     collisions,
     gpus_within_nodes,
     hard_cap,
@@ -42,7 +41,7 @@ from capacity.quantity import (
 )
 from capacity.room import room
 from capacity.sets import visible_nodes
-from capacity.words import added, listed, number, plural
+from capacity.words import listed, number, plural
 
 __all__ = [
     "BYTES_FROM",
@@ -52,11 +51,9 @@ __all__ = [
     "UNLIMITED",
     "LeafClaim",
     "Mode",
-    "NodeClaims",
     "PoolCapacity",
     "TenantClaim",
     "Verdict",
-    "added",
     "amount_of",
     "amounts",
     "api_quantity",

@@ -139,7 +139,8 @@ def read_facts(client: Client, rights: Sequence[Right], *, version: str, made: b
         brings_nodes=attempt("node autoscaler", lambda: brings_nodes(client)),
         plugin_configs=attempt("configmaps", lambda: plugin_configs(client, our_spaces)),
         kubernetes_inside=_inside(pods or (), our_spaces),
-        denied=attempt("rights", lambda: _denied(client, rights)) or (),
+        # one after the other: the client's decoder (msgspec 0.22) crashes when two threads meet a type first
+        denied=attempt("rights", lambda: [right for right in rights if not _allowed(client, right)]) or (),
         unreadable=unreadable,
     )
 
@@ -253,11 +254,6 @@ def request(spec: PodSpec, resource: str) -> Decimal:
 # --- rights -----------------------------------------------------------------------------------------------------------
 
 
-def _denied(client: Client, rights: Iterable[Right]) -> list[Right]:
-    # one after the other: the client's decoder (msgspec 0.22) crashes when two threads meet a type for the first time
-    return [right for right in rights if not _allowed(client, right)]
-
-
 def _allowed(client: Client, right: Right) -> bool:
     review = SelfSubjectAccessReview(
         spec=SelfSubjectAccessReviewSpec(
@@ -301,13 +297,9 @@ def _words(name: str, spec: PodSpec | None) -> Iterator[str]:
     for container in spec.containers:
         yield container.name
         yield container.image or ""
-        yield from _texts(container.command)
-        yield from _texts(container.args)
+        yield from container.command or ()
+        yield from container.args or ()
         yield from (variable.name for variable in container.env or ())
-
-
-def _texts(found: Sequence[str] | None) -> Sequence[str]:
-    return found or ()
 
 
 def _made_by_operator(metadata: ObjectMeta | None) -> bool:

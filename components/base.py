@@ -69,6 +69,12 @@ class Component(pulumi.ComponentResource):
     cluster does not exist yet.
     """
 
+    def __init_subclass__(cls) -> None:
+        """Hide the types of attributes, which are for readers: the SDK takes them for the component's outputs, and
+        evaluates all of them again for each resource."""
+        super().__init_subclass__()
+        cls.__annotations__ = {}
+
     def __init__(self, name: str, facts: Mapping[str, object], opts: pulumi.ResourceOptions | None = None) -> None:
         self._literals = dict(facts)
         self._made: list[pulumi.Resource] = []

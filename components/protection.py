@@ -10,13 +10,16 @@ cluster was met. (Engine v3.274.1, pkg/resource/deploy: performPostSteps; seen, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable
 from copy import copy
+from typing import TypeVar
 
 import pulumi
 
 from components.base import Component
 from components.failures import why_failed
+
+T = TypeVar("T")
 
 
 class Protection(Component):
@@ -37,11 +40,10 @@ class Protection(Component):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         # a component goes when what is below it has gone
-        real = [resource for resource in made if isinstance(resource, pulumi.CustomResource)]
-        below: pulumi.Input[Sequence[pulumi.Resource]] = real
-        if not known:
-            # not of the list itself: the SDK would look into each resource for Outputs
-            below = pulumi.Output.from_input(True).apply(lambda _: _those_that_did_well(real))
+        real: set[pulumi.Resource] = {resource for resource in made if isinstance(resource, pulumi.CustomResource)}
+        stood_on: set[pulumi.Resource] | Awaitable[set[pulumi.Resource]] = real if known else _those_that_did_well(real)
+        # an empty list that comes from them: of a list of them the SDK would make an Output of each
+        below: pulumi.Output[list[pulumi.Resource]] = pulumi.Output(stood_on, _at_once([]), _at_once(True))
         # the SDK leaves a component out of `depends_on`; to the engine this is a dependency, too
         stands = pulumi.ResourceOptions() if opts is None else copy(opts)
         stands.depends_on, stands.deleted_with = below, after
@@ -49,6 +51,10 @@ class Protection(Component):
         self.register_outputs({})
 
 
-async def _those_that_did_well(made: Sequence[pulumi.Resource]) -> Sequence[pulumi.Resource]:
+async def _those_that_did_well(made: set[pulumi.Resource]) -> set[pulumi.Resource]:
     # awaited here: an Output that comes from a failed resource fails whatever depends on it
-    return [one for one in made if await why_failed(one) is None]
+    return {one for one in made if await why_failed(one) is None}
+
+
+async def _at_once(value: T) -> T:
+    return value

@@ -56,9 +56,9 @@ def target(kubeconfig: str) -> SingleConfig:
     return found
 
 
-def connect(kubeconfig: str, timeout: httpx2.Timeout = TIMEOUT) -> httpx2.Client:
+def connect(kubeconfig: str) -> httpx2.Client:
     """Return a client for the current context of a kubeconfig text."""
-    return connect_to(target(kubeconfig), timeout)
+    return connect_to(target(kubeconfig))
 
 
 def connect_to(found: SingleConfig, timeout: httpx2.Timeout = TIMEOUT) -> httpx2.Client:

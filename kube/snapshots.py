@@ -230,7 +230,7 @@ def take(
     return snapshot
 
 
-def go_back(api: httpx2.Client, store: Store, snapshot: Snapshot, *, deadline: float = DEADLINE_SECONDS) -> None:
+def go_back(api: httpx2.Client, store: Store, snapshot: Snapshot) -> None:
     """Put a virtual cluster back to a snapshot: stop it and its pods, write its store, start it.
 
     It is started in any case but one: where vCluster can't write the store, it puts the old one back itself; where it
@@ -255,7 +255,7 @@ def go_back(api: httpx2.Client, store: Store, snapshot: Snapshot, *, deadline: f
         if not answer.is_success:
             message = f"the pods of team {store.team} can't be ended: {said(answer)}"
             raise SnapshotError(message)
-        _run(api, pod(control_plane, store, RESTORE, snapshot.name), deadline)
+        _run(api, pod(control_plane, store, RESTORE, snapshot.name), DEADLINE_SECONDS)
     except UnfinishedError as error:
         message = (
             f"{error}; the control plane of team {store.team} stays stopped. When the pod has ended, delete it "

@@ -53,7 +53,7 @@ def pod_of(inside: Json | None, on_host: Json | None, *, team: str, memory: Mapp
     size = memory_in_parts((memory or {}).get(node, 0))
     # less than nothing would be taken off what others hold
     fraction = max(0.0, number(notes[GPU_FRACTION])) if GPU_FRACTION in notes else mib / size if mib and size else None
-    told = inside if inside and not _silent(inside) else on_host or inside
+    told = on_host if on_host and inside and _silent(inside) else pod
     return Pod(
         team=team,
         namespace=space,
@@ -61,7 +61,7 @@ def pod_of(inside: Json | None, on_host: Json | None, *, team: str, memory: Mapp
         host_name=name(on_host),
         node=node,
         phase=text(pod, "status", "phase") or "Pending",
-        state=state_of(pod if inside is None or told is inside else told or pod),
+        state=state_of(told),
         ready=condition(pod, "Ready").get("status") == "True",
         queue=str(labels.get(KAI_QUEUE_LABEL, "")),
         gpus=whole(pod),

@@ -11,10 +11,10 @@ from typing import Final
 
 import names
 import releases
+from capacity import parse_quantity
 from settings.models import Isolation, Platform, SchedulerMode, Team
 from settings.problems import Problem, shown
 from settings.tenants import canary_of, said_at, team_of, tenants
-from settings.types import parse_quantity
 
 LEAST_VOLUME: Final = 1024**2
 """Bytes. Kubernetes refuses a claim of nothing, and nobody keeps anything in less."""

@@ -13,23 +13,19 @@ from fractions import Fraction
 from typing import Final, TypeAlias
 
 import capacity
-from capacity import NODE_PORTS, mebibytes, memory_as_share, memory_in_parts, millicores
-from releases import slinky
+from capacity import NODE_PORTS, mebibytes, memory_as_share, memory_in_parts, millicores, parse_quantity
 from settings.models import Expose, Platform, SchedulerMode, Team
 from settings.own_pods import own_volumes
 from settings.problems import Path, Problem, dotted, shown
 from settings.tenants import tenants
-from settings.types import parse_quantity
-from settings.workloads import CACHE_SHARE, AnyWorkload, App, GpuShare, Inference, SlurmWorkload
+from settings.workload_parts import CACHE_SHARE, GpuShare
+from settings.workloads import AnyWorkload, Inference
 
 Rule: TypeAlias = Callable[[Platform], Iterable[Problem]]
 
 _MIB: Final = 1024**2
 _ADDENDS: Final = 6
 """So many addends of a sum stand in a message."""
-SMOKE_CPU_MILLICORES: Final = 50
-SMOKE_MEMORY_MIB: Final = 64
-"""What the pod of the completion test asks for."""
 
 
 def each_workload(platform: Platform) -> Iterator[tuple[str, Team, str, AnyWorkload, Path]]:
@@ -50,7 +46,7 @@ def workloads_ask_in_one_way(platform: Platform) -> Iterator[Problem]:
                 got=" and ".join(given) or "none of them",
                 fix="keep one" if given else "write gpu: {count: 1}, or {fraction: 0.5}",
             )
-        if isinstance(workload, App) and workload.expose.node_port and workload.expose.ingress:
+        if workload.way_in.node_port and workload.way_in.ingress:
             yield Problem(
                 path=(*path, "expose"), rule="is nodePort or ingress", got="both", fix="remove one of the two"
             )
@@ -123,7 +119,7 @@ def models_fit_their_share(platform: Platform) -> Iterator[Problem]:
                 fix="write gpuMemoryMib, the memory of one GPU as nvidia-smi says it",
             )
             continue
-        if pool.sharing.time_slicing or pool.sharing.mps:
+        if pool.sharing.given and not pool.sharing.cut:
             yield Problem(
                 path=(*path, "gpu"),
                 rule="an inference server takes a share of a whole GPU, and replicas share memory without a bound",
@@ -247,16 +243,11 @@ def _host_sums(name: str, team: Team, path: Path) -> Iterator[Problem]:
     cpu = memory = storage = Decimal(0)
     pods = 0
     for workload in team.workloads.values():
-        cpu += workload.replicas * parse_quantity(workload.cpu) * 1000
-        memory += workload.replicas * parse_quantity(workload.memory) / _MIB
-        pods += workload.replicas
-        if isinstance(workload, Inference):
-            cpu, memory, pods = cpu + SMOKE_CPU_MILLICORES, memory + SMOKE_MEMORY_MIB, pods + 1
-            storage += parse_quantity(workload.cache.size) / _MIB if workload.cache else 0
-        elif isinstance(workload, SlurmWorkload):
-            beside = slinky.cost(slinky.SLINKY[slinky.DEFAULT_SLINKY], workload.replicas)
-            cpu, memory = cpu + beside.cpu_millicores, memory + beside.memory_mib
-            pods, storage = pods + beside.pods, storage + parse_quantity(workload.storage) / _MIB
+        beside = workload.beside
+        cpu += workload.replicas * parse_quantity(workload.cpu) * 1000 + beside.cpu_millicores
+        memory += workload.replicas * parse_quantity(workload.memory) / _MIB + beside.memory_mib
+        pods += workload.replicas + beside.pods
+        storage += sum((parse_quantity(size) / _MIB for size in workload.claims.values()), Decimal(0))
     if storage:
         storage += sum(parse_quantity(size) / _MIB for size in own_volumes(team).values())
     asked = team.resources
@@ -302,9 +293,7 @@ def ports_are_free(platform: Platform) -> Iterator[Problem]:
             taken[team.access.port or capacity.node_port(name)] = f"the API server of team {name}"
     hosts: dict[str, str] = {}
     for name, _, key, workload, path in each_workload(platform):
-        if not isinstance(workload, App):
-            continue
-        port, ingress = workload.expose.node_port, workload.expose.ingress
+        port, ingress = workload.way_in.node_port, workload.way_in.ingress
         owner = f"workload {key} of team {name}"
         if port is not None and port not in NODE_PORTS:
             yield Problem(

@@ -26,7 +26,8 @@ from pulumi.runtime import mocks
 
 from components import failures
 from components.base import few_frames
-from tests.conftest import ROOT, Hooks, Recorder, RecordingMonitor, apart, kubeconfig, not_waiting, run_program
+from tests.conftest import ROOT
+from tests.recording import Hooks, Recorder, RecordingMonitor, apart, kubeconfig, not_waiting, run_program
 
 SIZES: Final = (3, 30, 300)
 RUNS: Final = {3: 3, 30: 2, 300: 1}

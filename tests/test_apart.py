@@ -9,7 +9,7 @@ import pulumi
 import pytest
 from pulumi.runtime import settings
 
-from tests.conftest import apart
+from tests.recording import apart
 
 
 def said() -> tuple[object, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.engine import bench
@@ -33,9 +34,15 @@ def mounted(job: dict[str, Any]) -> set[str]:
     return {volume["configMap"]["name"] for volume in volumes if "configMap" in volume}
 
 
-def test_every_configmap_that_a_pod_of_the_check_mounts_is_in_its_file(tmp_path: Path) -> None:
-    bench.laid_out(PLATFORM, tmp_path)
-    check = objects(tmp_path / "bench-0" / "check.yaml")
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("by-hand")
+    bench.laid_out(PLATFORM, place)
+    return place / "bench-0"
+
+
+def test_every_configmap_that_a_pod_of_the_check_mounts_is_in_its_file(files: Path) -> None:
+    check = objects(files / "check.yaml")
     jobs = [found for found in check if found["kind"] == "Job"]
     there = {found["metadata"]["name"]: found for found in check if found["kind"] == "ConfigMap"}
     assert [job["metadata"]["name"] for job in jobs] == ["gpu-check", "gpu-check-verdict"]
@@ -45,9 +52,8 @@ def test_every_configmap_that_a_pod_of_the_check_mounts_is_in_its_file(tmp_path:
     assert code["data"].keys() | code["binaryData"].keys()
 
 
-def test_the_scripts_have_a_file_for_each_of_their_steps(tmp_path: Path) -> None:
-    bench.laid_out(PLATFORM, tmp_path)
-    team = {found.name for found in (tmp_path / "bench-0").iterdir()}
+def test_the_scripts_have_a_file_for_each_of_their_steps(files: Path) -> None:
+    team = {found.name for found in files.iterdir()}
     asked = {"host.yaml", "inside.yaml", "queues.yaml", "check.yaml", "kai.chart", "kai.values"}
     assert team == asked | {"vcluster.chart", "vcluster.values"}
     for script in (bench.SCRIPTS / "by_hand.sh", bench.SCRIPTS / "by_hand_scheduler.sh"):

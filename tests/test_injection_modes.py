@@ -62,7 +62,7 @@ def with_gpu(**gpu: Any) -> dict[str, Any]:
 
 
 def values(declare: Declare, name: str, **gpu: Any) -> dict[str, Any]:
-    found: dict[str, Any] = declare(with_gpu(**gpu)).one(RELEASE, name).inputs["values"]
+    found: dict[str, Any] = declare({**with_gpu(**gpu), "teams": {}}).one(RELEASE, name).inputs["values"]
     return found
 
 

@@ -26,8 +26,17 @@ def test_every_test_that_is_named_is_there() -> None:
 
 def test_a_mutant_that_collects_without_end_ends_before_the_machine_does() -> None:
     def collects() -> int:
-        kept = [bytearray(forks.MOST_BYTES // 4) for _ in range(5)]
-        return 0 if kept else 1
+        return 0 if bytearray(forks.MOST_BYTES) else 1  # refused at once, so no page of it is touched
 
     _, status = os.waitpid(forks._fork(collects), 0)
     assert os.waitstatus_to_exitcode(status) == 1, "as noticed"
+
+
+def test_as_many_mutants_run_at_once_as_there_are_turns_in_whichever_process_they_are_taken() -> None:
+    turns = forks.Turns(2)
+    assert turns.take()
+    _, status = os.waitpid(forks._fork(lambda: 0 if turns.take() else 1), 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert not turns.take()
+    turns.give_back()
+    assert turns.take()

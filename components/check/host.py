@@ -65,22 +65,13 @@ def _request(platform: Platform, name: str, pool: Pool, node: str | None, select
         gpu_memory_mib=None,
         enforced=False,
         replicas=pool.replicas,
-        sharing=sharing(pool),
+        sharing=pool.sharing.word,
         tainted=pool.taint,
         product=pool.product,
         pool_gpu_memory_mib=pool.device_memory_mib,
         pod=pod_settings(platform),
         kind="host",
     )
-
-
-def sharing(pool: Pool) -> str | None:
-    """How a pool's replicas are made, in the stack file's words; None without replicas."""
-    if pool.sharing.mig:
-        return "mig"
-    if pool.sharing.mps:
-        return "mps"
-    return "timeSlicing" if pool.sharing.time_slicing else None
 
 
 def pod_settings(platform: Platform) -> PodSettings:

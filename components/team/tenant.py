@@ -17,7 +17,6 @@ from capacity import UNLIMITED
 from settings.claims import tenancy_cost
 from settings.models import Enforce, Expose, Platform, Pool, Queue, QueueResource, SchedulerMode, Team
 from settings.tenants import canary_of, slot_of, tenants, tenants_now
-from settings.workloads import App
 
 CHECK_QUEUE_PRIORITY: Final = 1
 """Below every queue of the team's own (100 unless the stack file says otherwise)."""
@@ -211,8 +210,8 @@ def quota_hard(tenant: Tenant) -> dict[str, str]:
 
 
 def _exposed(team: Team) -> int:
-    """How many of a team's apps have a NodePort, by a Service of ours on the host."""
-    return sum(1 for w in team.workloads.values() if isinstance(w, App) and w.expose.node_port is not None)
+    """How many of a team's workloads have a NodePort, by a Service of ours on the host."""
+    return sum(1 for w in team.workloads.values() if w.way_in.node_port is not None)
 
 
 def cluster_facts(tenant: Tenant) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Final
 
@@ -119,16 +120,16 @@ def _any_namespace(peer: Mapping[str, object]) -> bool:
     named = mapping(selector, "matchLabels") or any(
         text(found, "operator") == "In" for found in mappings(selector, "matchExpressions")
     )
-    return not named and _selects_all(peer, "podSelector")
+    return not named and _selects_all(peer)
 
 
 def _denies_by_default(policy: PolicyResource) -> bool:
     spec = mapping(policy.properties, "spec")
-    return _selects_all(spec, "podSelector") and {"Ingress", "Egress"} <= set(texts(spec, "policyTypes"))
+    return _selects_all(spec) and {"Ingress", "Egress"} <= set(texts(spec, "policyTypes"))
 
 
-def _selects_all(properties: Mapping[str, object], key: str) -> bool:
-    selector = mapping(properties, key)
+def _selects_all(properties: Mapping[str, object]) -> bool:
+    selector = mapping(properties, "podSelector")
     return not mapping(selector, "matchLabels") and not mappings(selector, "matchExpressions")
 
 
@@ -158,26 +159,25 @@ def pod_security(team: PolicyResource, scene: Scene) -> Iterator[str]:
             )
 
 
+_rule = partial(Rule, group=Group.ISOLATION)
+
 RULES: Final = (
-    Rule(
+    _rule(
         name="limit-range",
-        group=Group.ISOLATION,
         stage=Stage.STACK,
         sentence="Each team's host namespace has a LimitRange.",
         types=(tokens.TEAM,),
         check=limit_range,
     ),
-    Rule(
+    _rule(
         name="default-deny-network",
-        group=Group.ISOLATION,
         stage=Stage.STACK,
         sentence="Each team's host namespace denies network traffic that no policy allows.",
         types=(tokens.TEAM,),
         check=default_deny,
     ),
-    Rule(
+    _rule(
         name="pod-security-level",
-        group=Group.ISOLATION,
         stage=Stage.STACK,
         sentence="Each team's host namespace enforces the Pod Security level that the team declares.",
         types=(tokens.TEAM,),

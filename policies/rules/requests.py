@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import tokens
@@ -91,7 +92,7 @@ def _part(workload: PolicyResource, scene: Scene) -> Number:
     """The part of a GPU that one pod asks for by annotation: a fraction, or memory against what a GPU has."""
     fraction = decimal_annotation(workload, GPU_FRACTION)
     asked = decimal_annotation(workload, GPU_MEMORY_ASKED)
-    return fraction or 0 if fraction is not None else _of_memory(workload, asked, scene) or 0
+    return fraction if fraction is not None else _of_memory(workload, asked, scene) or 0
 
 
 def _of_memory(resource: PolicyResource, asked: Number | None, scene: Scene) -> Number | None:
@@ -175,37 +176,33 @@ def no_fractions_on_replicas(pool: PolicyResource, scene: Scene) -> Iterator[str
             yield f"{describe(check)}: asks for a part of a GPU on pool {name} with replicas; ask for whole replicas"
 
 
+_rule = partial(Rule, group=Group.QUOTA)
+
 RULES: Final = (
-    Rule(
+    _rule(
         name="fraction-range",
-        group=Group.QUOTA,
-        stage=Stage.RESOURCE,
         sentence="A GPU fraction is above 0 and at most 1, of a team that may share GPUs.",
         types=(tokens.GPU_CHECK, *tokens.WORKLOADS),
         check=fraction_range,
         applies=asks_for_part,
     ),
-    Rule(
+    _rule(
         name="workload-within-quota",
-        group=Group.QUOTA,
-        stage=Stage.RESOURCE,
         sentence="What our own workloads ask for is within their queue and team.",
         types=(tokens.GPU_CHECK, tokens.SLINKY_CLUSTER, *tokens.WORKLOADS),
         check=workload_within_quota,
         applies=asks_gpu_of_a_team,
     ),
-    Rule(
+    _rule(
         name="gpu-memory",
-        group=Group.QUOTA,
         stage=Stage.STACK,
         sentence="GPU memory that is asked for is within one GPU of the pool.",
         types=(tokens.GPU_CHECK, *tokens.WORKLOADS),
         check=gpu_memory,
         applies=asks_for_memory,
     ),
-    Rule(
+    _rule(
         name="no-fractions-on-replicas",
-        group=Group.QUOTA,
         stage=Stage.STACK,
         sentence="No fractions of GPUs that are shared into replicas.",
         types=(tokens.NODE_POOL,),

@@ -9,10 +9,10 @@ from typing import Final
 import names
 from capacity import listed
 from releases import NO_SHARING
-from settings.infrastructure import MOST_SLICES
 from settings.labels import gpu_labels, sharing_labels
 from settings.models import Platform, Pool
 from settings.problems import Path, Problem, shown
+from settings.sharing import MOST_SLICES, WAYS
 
 HOST_NAME: Final = "hostname"
 """Name part of the labels that hold a node's own name (`kubernetes.io/hostname`, `k3s.io/hostname`)."""
@@ -40,13 +40,14 @@ def pools_say_their_nodes(platform: Platform) -> Iterator[Problem]:
             )
         for node in sorted(node for node, times in Counter(pool.nodes).items() if times > 1):
             yield Problem(path=(*path, "nodes"), rule="names each node once", got=f"{node!r} twice", fix="remove one")
-        ways = [way for way, there in _ways(pool) if there]
+        ways = pool.sharing.ways
         if len(ways) > 1:
+            *others, last = WAYS
             yield Problem(
                 path=(*path, "sharing"),
-                rule="is one of timeSlicing, mps and mig",
+                rule=f"is one of {', '.join(others)} and {last}",
                 got=" and ".join(ways),
-                fix="keep one (mig keeps memory and faults apart, mps bounds memory, timeSlicing bounds nothing)",
+                fix=f"keep one ({', '.join(f'{word} {way.bounds}' for word, way in reversed([*WAYS.items()]))})",
             )
         if ways and name == NO_SHARING.name:
             yield Problem(
@@ -66,11 +67,6 @@ def pools_say_their_nodes(platform: Platform) -> Iterator[Problem]:
                     yield Problem(
                         path=(*path, key), rule="is for pools with GPUs", got="gpusPerNode: 0", fix=f"remove {key}"
                     )
-
-
-def _ways(pool: Pool) -> tuple[tuple[str, bool], ...]:
-    shared = pool.sharing
-    return ("timeSlicing", bool(shared.time_slicing)), ("mps", bool(shared.mps)), ("mig", bool(shared.mig))
 
 
 def _selector_got(pool: Pool) -> str:

@@ -7,8 +7,9 @@ from typing import Final
 
 from settings.models import Platform
 from settings.problems import Path, Problem, shown
+from settings.workload_parts import FromConfig
 from settings.workload_rules import each_workload
-from settings.workloads import App, FromConfig, Inference
+from settings.workloads import App, Inference
 
 OF_THE_ENGINE: Final = "PULUMI_"
 """How the variables begin that hold the state's passphrase and the backend's token."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -68,10 +67,14 @@ class Project:
 
     def outputs(self, value: dict[str, object]) -> None:
         """What the stub's stack has as outputs; makes the stack."""
+        self.say(value)
+        self._make()
+
+    def say(self, value: dict[str, object]) -> None:
+        """What the stub's stack has as outputs, once it is there."""
         hidden = {key: "[secret]" if key == "kubeconfigs" else shown for key, shown in value.items()}
         (self.home / "outputs").write_text(json.dumps(value))
         (self.home / "outputs-shown").write_text(json.dumps(hidden))
-        self._make()
 
     def export(self, value: Mapping[str, object]) -> None:
         """What the stub's stack has as state; makes the stack."""
@@ -112,12 +115,9 @@ def project(tmp_path: Path, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Pr
     (root / "Pulumi.yaml").write_text("name: gpu-tenancy\nruntime: python\n")
     made = Project(root=root, home=home, api=api)
     made.write(STACK_FILE)
-    made.outputs({})
-    made.export({"version": 3, "deployment": {}})
-    (home / "stacks").unlink()
-    (root / ".pulumi/state").rmdir()
-    (root / ".pulumi").rmdir()
-    shutil.copy(STUB, bin_ / "pulumi")
+    made.say({})
+    (home / "export").write_text('{"version": 3, "deployment": {}}')
+    (bin_ / "pulumi").symlink_to(STUB)
     for name in [key for key in os.environ if key.startswith("PULUMI")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PATH", f"{bin_}{os.pathsep}/usr/bin{os.pathsep}/bin")

@@ -163,7 +163,7 @@ def certificates() -> dict[str, Any]:
 
 def kubeconfig(server: str, *, context: str = "here", token: str = "not-a-real-token") -> str:
     """A kubeconfig for one server."""
-    return yaml.safe_dump(
+    said: str = yaml.dump(
         {
             "apiVersion": "v1",
             "kind": "Config",
@@ -171,8 +171,10 @@ def kubeconfig(server: str, *, context: str = "here", token: str = "not-a-real-t
             "contexts": [{"name": context, "context": {"cluster": "c", "user": "u"}}],
             "clusters": [{"name": "c", "cluster": {"server": server}}],
             "users": [{"name": "u", "user": {"token": token}}],
-        }
+        },
+        Dumper=yaml.CSafeDumper,
     )
+    return said
 
 
 def write_kubeconfig(folder: Path, server: str, *, context: str = "here") -> Path:

@@ -13,7 +13,7 @@ from cli.cluster import target_of
 from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.fake_api import kubeconfig
 from tests.conftest import HANGS_SECONDS, nobody
-from tests.conftest import kubeconfig as ours
+from tests.recording import kubeconfig as ours
 
 TOKEN = "not-a-real-token"
 

@@ -26,7 +26,8 @@ from settings.load import PLATFORM_KEY, parse_platform
 from settings.models import Host, HostProvider
 from tests.cli.fake_api import kubeconfig
 from tests.components.program import alone
-from tests.conftest import ROOT, Recorder, apart, platform_of
+from tests.conftest import ROOT, platform_of
+from tests.recording import Recorder, apart
 
 
 @dataclass

@@ -79,7 +79,9 @@ def test_a_kind_that_the_preflight_cannot_read_is_named(stack: Project, capsys: 
     assert unread["message"].startswith("could not be read, so not compared: JSON is malformed")
 
 
-@pytest.mark.parametrize("odd", [None, "many", "-4", {}, 3.5, True])
+@pytest.mark.parametrize(
+    "odd", [None, {}, *(pytest.param(odd, marks=pytest.mark.slow) for odd in ("many", "-4", 3.5, True))]
+)
 def test_a_node_whose_numbers_are_none_has_none(stack: Project, odd: Any, capsys: pytest.CaptureFixture[str]) -> None:
     one = node("gpu-0")
     one["status"]["allocatable"] = {"cpu": odd, "memory": odd, "pods": odd, "nvidia.com/gpu": odd}

@@ -28,20 +28,24 @@ def started(code: str, *, before: Callable[[], object], **env: str) -> subproces
     )
 
 
+@pytest.mark.slow
 def test_a_closed_stream_is_as_if_nobody_read_it() -> None:
     assert started(SAYS, before=lambda: os.close(1)).stderr == b"told\n"
     assert started(SAYS, before=lambda: os.close(2)).returncode == 0
 
 
+@pytest.mark.slow
 def test_no_file_takes_the_place_of_a_closed_stream() -> None:
     opens = "import os; from cli import say; say.begin(); print(os.open(os.devnull, os.O_RDONLY) > 2)"
     assert started(opens, before=lambda: os.close(0)).stdout == b"True\n"
 
 
+@pytest.mark.slow
 def test_what_an_encoding_lacks_is_spelled_out() -> None:
     assert started(SAYS, before=lambda: None, PYTHONIOENCODING="ascii").stdout == b"a \\xb1 b\n"
 
 
+@pytest.mark.slow
 def test_a_log_that_takes_no_more_ends_no_update() -> None:
     full = (
         "import os; from cli import say; os.dup2(os.open('/dev/full', os.O_WRONLY), 2); say.line('told'); print('on')"

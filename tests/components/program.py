@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.conftest import SECRET_MARK, Registered, platform_of
+from tests.conftest import platform_of
+from tests.recording import SECRET_MARK, Registered
 
 TEAM = "gpu-tenancy:index:Team"
 RELEASE = "kubernetes:helm.sh/v3:Release"

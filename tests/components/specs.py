@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.conftest import SECRET_MARK, Recorder, Registered
+from tests.recording import SECRET_MARK, Recorder, Registered
 
 OURS = {"app.kubernetes.io/managed-by": "gpu-tenancy"}
 

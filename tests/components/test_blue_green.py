@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +12,8 @@ from components.team.team import checked
 from components.team.tenant import facts, resolve
 from settings.load import parse_platform
 from tests.components.test_kube import serving
-from tests.conftest import Declare, Recorder, platform_of
+from tests.conftest import Declare, platform_of
+from tests.recording import Recorder, answered
 
 PATH = "/api/v1/namespaces/team-ml/resourcequotas/tenant"
 
@@ -92,7 +92,7 @@ def test_more_gpus_wait_until_the_other_one_has_fewer_and_fewer_wait_for_nobody(
             None if gpus is None else {"spec": {"hard": {"requests.nvidia.com/gpu": str(gpus)} if gpus else {}}}
             for gpus in (before, after)
         )
-        asyncio.run(hook.callback(SimpleNamespace(old_inputs=old, new_inputs=new)))
+        answered(hook.callback(SimpleNamespace(old_inputs=old, new_inputs=new)))
         assert seen == ([beside] if asked else [])
 
 

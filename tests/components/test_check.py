@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import replace
 from typing import Any
@@ -13,12 +12,14 @@ import kube
 import releases
 from components.check import job
 from components.check.gpu_check import facts, verdict_of
-from components.check.host import host_requests, sharing
+from components.check.host import host_requests
 from probe import code
 from settings.load import parse_platform
 from settings.models import Platform, Pool
+from tests.components.program import lab
 from tests.components.test_job import PAIR, REQUEST
-from tests.conftest import Declare, Recorder, Registered, platform_of
+from tests.conftest import Declare, platform_of
+from tests.recording import Recorder, Registered, answered
 
 ROLE, BINDING = "kubernetes:rbac.authorization.k8s.io/v1:Role", "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding"
 JOB, ACCOUNT = "kubernetes:batch/v1:Job", "kubernetes:core/v1:ServiceAccount"
@@ -81,7 +82,7 @@ class TestHost:
     )
     def test_how_a_pools_replicas_are_made_is_told_to_the_probe(self, said: dict[str, Any], found: str | None) -> None:
         pool = Pool.model_validate({"nodes": ["n"], "gpusPerNode": 1, "sharing": said})
-        assert sharing(pool) == found
+        assert pool.sharing.word == found
 
 
 class TestComponent:
@@ -108,9 +109,9 @@ class TestComponent:
         calls: list[tuple[str, Any]] = []
         monkeypatch.setattr(kube, "put", lambda _, manifest: calls.append(("put", manifest)))
         monkeypatch.setattr(kube, "wait_until_admitted", lambda _, manifest: calls.append(("asked", manifest)))
-        recorder = declare("lab", stack="prepared")
+        recorder = declare(lab("ml", checked=True), stack="prepared")
         (job_,) = (each for each in recorder.of_type(JOB) if hook in each.options.hooks.before_create)
-        asyncio.run(recorder.hooks.by_name[hook].callback(None))
+        answered(recorder.hooks.by_name[hook].callback(None))
         assert [word for word, _ in calls] == ["put", "asked"][: 2 if waits else 1]
         programs = calls[0][1]
         assert programs == {
@@ -135,11 +136,12 @@ class TestComponent:
                 raise RuntimeError("refused")
 
         monkeypatch.setattr(kube, "put", put)
-        hooks = declare("lab", stack="programs").hooks.by_name
+        hosts = {**lab("ml research", checked=True), "teams": {}}
+        hooks = declare(hosts, stack="programs").hooks.by_name
         with pytest.raises(RuntimeError, match="refused"):
-            asyncio.run(hooks["host-check-gpu-0-prepared"].callback(None))
+            answered(hooks["host-check-gpu-0-prepared"].callback(None))
         for node in ("gpu-0", "gpu-1", "gpu-0"):
-            asyncio.run(hooks[f"host-check-{node}-prepared"].callback(None))
+            answered(hooks[f"host-check-{node}-prepared"].callback(None))
         assert written == ["gpu-tenancy"] * 2, "what was refused is tried again, and what is there is not"
 
     @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ import pytest
 from preview.differences import differences, written
 from tests.components.program import lab
 from tests.components.specs import last, plain
-from tests.conftest import SECRET_MARK, Declare, Recorder, Registered
+from tests.conftest import Declare
+from tests.recording import SECRET_MARK, Recorder, Registered
 from tests.settings.build import raw
 
 RECORDS: Final = Path(__file__).parent / "recorded"

@@ -14,7 +14,7 @@ from pulumi.runtime.settings import SETTINGS
 
 from components import failures
 from components.failures import FailedError, or_failed
-from tests.conftest import Hooks, Recorder, apart, run_program
+from tests.recording import Hooks, Recorder, answered, apart, run_program
 
 FAIL, SUCCESS = resource_pb2.Result.FAIL, resource_pb2.Result.SUCCESS
 
@@ -34,7 +34,7 @@ class TestOrFailed:
 
         resource: Any = object()
         with pytest.raises(FailedError, match="team ml: its API server does not answer"):
-            asyncio.run(awaited())
+            answered(awaited())
         assert told == ["team ml: its API server does not answer"]
 
     def test_a_failure_further_up_is_not_told_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +49,7 @@ class TestOrFailed:
 
         resource: Any = object()
         with pytest.raises(FailedError, match="ml-x"):
-            asyncio.run(awaited())
+            answered(awaited())
         assert told == []
 
 
@@ -157,7 +157,7 @@ def test_an_error_without_words_is_told_by_its_kind(monkeypatch: pytest.MonkeyPa
 
     resource: Any = object()
     with pytest.raises(FailedError, match=r"^TimeoutError$"):
-        asyncio.run(or_failed(late(), resource))
+        answered(or_failed(late(), resource))
 
 
 def test_what_an_answer_asks_for_is_awaited_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,5 +174,5 @@ def test_what_an_answer_asks_for_is_awaited_too(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(SETTINGS.rpc_manager, "rpcs", [asyncio.ensure_future(ask("first", "second", "third"))])
         await failures.all_is_answered()
 
-    asyncio.run(program())
+    answered(program())
     assert done == ["first", "second", "third"]

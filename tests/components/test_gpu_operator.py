@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pulumi
 import pytest
 
@@ -14,6 +12,7 @@ from settings.models import Gpu
 from tests.components.program import lab
 from tests.components.test_kube import serving
 from tests.conftest import Declare
+from tests.recording import answered
 
 OPERATOR = {"stack": "gpuOperator", "runtimeClass": {"name": "nvidia", "owner": "cluster"}}
 POLICY = "/apis/nvidia.com/v1/clusterpolicies/cluster-policy"
@@ -108,8 +107,11 @@ def test_it_brings_the_driver_and_the_toolkit_that_the_stack_file_says(
         "nfd": {"enabled": True},
         "dcgmExporter": {"serviceMonitor": {"enabled": False}},
     }
+    # what a policy and the gate read of it
+    said = recorder.one("gpu-tenancy:index:GpuSoftware", "gpu-software").inputs.get("driver")
+    assert said == ("operator" if driver == "operator" else None)
     arguments = pulumi.ResourceHookArgs(urn="", id="", name="", type="")
-    asyncio.run(recorder.hooks.by_name["gpu-software-ready"].callback(arguments))
+    answered(recorder.hooks.by_name["gpu-software-ready"].callback(arguments))
     assert waited == [driver == "operator"]
 
 
@@ -161,7 +163,7 @@ def test_its_crds_go_with_its_namespace_and_no_crd_that_others_use(
     record = recorder.one("kubernetes:core/v1:ConfigMap", "gpu-operator-owned-kinds")
     assert "gpu-operator-own-kinds" in record.options.hooks.before_create
     arguments = pulumi.ResourceHookArgs(urn="", id="", name="", type="")
-    asyncio.run(recorder.hooks.by_name["gpu-operator-own-kinds"].callback(arguments))
+    answered(recorder.hooks.by_name["gpu-operator-own-kinds"].callback(arguments))
     # node feature discovery's are another one's, too, and those of resource.nvidia.com the DRA driver's
     kinds = ("clusterpolicies.nvidia.com", "nvidiadrivers.nvidia.com", "gpuclusters.nvidia.com")
     assert asked == [("gpu-operator", kinds)]

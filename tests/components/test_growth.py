@@ -11,8 +11,8 @@ from typing import Any, Final
 import pytest
 
 from tests import bench
-from tests.conftest import Recorder, RecordingMonitor, kubeconfig, not_waiting
 from tests.policies.work import calls
+from tests.recording import Recorder, RecordingMonitor, kubeconfig, not_waiting
 
 TEAMS: Final = (2, 5, 8)
 NOISE: Final = 1.002

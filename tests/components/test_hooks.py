@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -11,7 +10,8 @@ import kube
 from components.team import kai_scheduler
 from tests.components.program import lab
 from tests.components.specs import parsed
-from tests.conftest import Declare, Recorder
+from tests.conftest import Declare
+from tests.recording import Recorder, answered
 
 HOST, ML = "https://127.0.0.1:1", "https://127.0.0.1:30868"
 KEPT = {"vcluster.loft.sh/namespace": ("kube-system", "kai-scheduler")}
@@ -35,7 +35,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def run(recorder: Recorder, hook: str) -> None:
-    asyncio.run(recorder.hooks.by_name[hook].callback(None))
+    answered(recorder.hooks.by_name[hook].callback(None))
 
 
 def under_the_hosts_kai(version: str) -> dict[str, Any]:

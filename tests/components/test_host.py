@@ -8,7 +8,8 @@ import yaml
 
 from tests.components.program import alone, lab
 from tests.components.specs import OURS, made, parsed
-from tests.conftest import Declare, kubeconfig
+from tests.conftest import Declare
+from tests.recording import kubeconfig
 
 TAINT = [{"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from components.team import kai_scheduler
 from tests.components.program import lab
 from tests.components.specs import OURS, made, of_team
 from tests.conftest import Declare
+from tests.recording import answered
 from tests.settings.build import raw
 
 OPERATOR = {"requests": {"cpu": "5m", "memory": "48Mi"}, "limits": {"memory": "512Mi"}}
@@ -135,7 +135,7 @@ def test_kais_kinds_get_their_owner_before_it_is_written_down(
     assert found.before_create == found.before_update == (ANSWERS, "ml-scheduler-own-kinds")
     assert "ml-scheduler-release" in found.needs, "the chart brings the CRDs"
     arguments: Any = None
-    asyncio.run(recorder.hooks.by_name["ml-scheduler-own-kinds"].callback(arguments))
+    answered(recorder.hooks.by_name["ml-scheduler-own-kinds"].callback(arguments))
     assert asked == [("kai-scheduler", tuple(crd for crd in KINDS if crd != "topologies.kai.scheduler"))]
 
 

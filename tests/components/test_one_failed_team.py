@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from tests.components.program import lab
 from tests.components.specs import made, plain
-from tests.conftest import Declare, Recorder
+from tests.conftest import Declare
+from tests.recording import Recorder
 
+LAB = lab("ml research", checked=True)
 NO_ANSWER = "team ml: its API server does not answer at https://127.0.0.1:30868"
 
 
@@ -17,7 +20,7 @@ def ml_is_silent(_: str, team: str) -> None:
 
 @pytest.fixture
 def recorder(declare: Declare) -> Recorder:
-    return declare("lab", answer=ml_is_silent)
+    return declare(LAB, answer=ml_is_silent)
 
 
 def test_nothing_is_sent_to_an_api_that_does_not_answer(recorder: Recorder) -> None:
@@ -26,29 +29,27 @@ def test_nothing_is_sent_to_an_api_that_does_not_answer(recorder: Recorder) -> N
 
 
 def test_the_other_teams_are_made_whole(recorder: Recorder, declare: Declare) -> None:
-    whole = declare("lab")
-    for team in ("research", "dev"):
-        planned = {each.name for each in whole.resources if each.name.startswith(team)}
-        assert {each.name for each in recorder.resources if each.name.startswith(team)} == planned
+    whole = declare(LAB)
+    planned = {each.name for each in whole.resources if each.name.startswith("research")}
+    assert {each.name for each in recorder.resources if each.name.startswith("research")} == planned
     assert "release" in made(recorder, "research-scheduler")
 
 
 def test_each_has_its_outputs_and_the_failed_one_says_why(recorder: Recorder, declare: Declare) -> None:
-    found, whole = recorder.exports["teams"], declare("lab").exports["teams"]
+    found, whole = recorder.exports["teams"], declare(LAB).exports["teams"]
     assert found["research"] == whole["research"]
-    assert found["dev"] == whole["dev"]
     assert found["research"]["failed"] == []
     assert found["ml"] == {**whole["ml"], "check": None, "failed": [NO_ANSWER]}
 
 
 def test_a_failed_teams_kubeconfig_is_missing_and_no_other(recorder: Recorder, declare: Declare) -> None:
-    found, whole = recorder.exports["kubeconfigs"], declare("lab").exports["kubeconfigs"]
+    found, whole = recorder.exports["kubeconfigs"], declare(LAB).exports["kubeconfigs"]
     assert found == {**whole, "ml": {"admin": None, "user": None}}
 
 
 def test_the_teams_own_outputs_in_the_state_say_the_same(recorder: Recorder) -> None:
     own = {urn.rpartition("::")[2]: plain(out) for urn, out in recorder.outputs.items() if "index:Team::" in urn}
-    assert {team: out["failed"] for team, out in own.items()} == {"ml": [NO_ANSWER], "research": [], "dev": []}
+    assert {team: out["failed"] for team, out in own.items()} == {"ml": [NO_ANSWER], "research": []}
 
 
 FAILS = {
@@ -63,18 +64,17 @@ FAILS = {
 @pytest.mark.parametrize("fails", FAILS)
 class TestWhatTheEngineCallsFailed:
     def test_the_other_teams_are_made_whole_and_have_their_outputs(self, declare: Declare, fails: str) -> None:
-        recorder, whole = declare("lab", fails=fails), declare("lab")
-        for team in ("research", "dev"):
-            planned = {each.name for each in whole.resources if each.name.startswith(team)}
-            assert {each.name for each in recorder.resources if each.name.startswith(team)} == planned
-            assert recorder.exports["teams"][team] == whole.exports["teams"][team]
-            assert recorder.exports["kubeconfigs"][team] == whole.exports["kubeconfigs"][team]
+        recorder, whole = declare(LAB, fails=fails), declare(LAB)
+        planned = {each.name for each in whole.resources if each.name.startswith("research")}
+        assert {each.name for each in recorder.resources if each.name.startswith("research")} == planned
+        assert recorder.exports["teams"]["research"] == whole.exports["teams"]["research"]
+        assert recorder.exports["kubeconfigs"]["research"] == whole.exports["kubeconfigs"]["research"]
 
     def test_its_team_says_what_failed_and_once(self, declare: Declare, fails: str) -> None:
-        found = declare("lab", fails=fails).exports["teams"]["ml"]
+        found = declare(LAB, fails=fails).exports["teams"]["ml"]
         assert (found["failed"], found["check"]) == ([f"resource {fails} {FAILS[fails]}"], None)
 
     def test_what_depends_on_it_is_not_sent(self, declare: Declare, fails: str) -> None:
-        recorder = declare("lab", fails=fails)
+        recorder = declare(LAB, fails=fails)
         assert fails in {each.name for each in recorder.resources}
         assert fails not in {urn.rpartition("::")[2] for each in recorder.resources for urn in each.dependencies}

@@ -16,7 +16,7 @@ from settings.load import parse_platform
 from tests.components.program import alone
 from tests.components.specs import made
 from tests.components.test_kube import serving
-from tests.conftest import Recorder
+from tests.recording import Recorder
 from tests.settings.build import mistakes, raw
 
 Declare = Callable[[Any], Recorder]

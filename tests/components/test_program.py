@@ -33,7 +33,8 @@ from tests.components.program import (
     names_of,
     unwrap,
 )
-from tests.conftest import Declare, Recorder, platform_of
+from tests.conftest import Declare, platform_of
+from tests.recording import Recorder, answered
 
 
 class TestVirtualCluster:
@@ -210,7 +211,7 @@ class TestQueues:
         monkeypatch.setattr(retry, "PAUSE_SECONDS", 0.0)
 
         def retried(errors: list[str]) -> bool:
-            return asyncio.run(retry.is_coming(pulumi.ErrorHookArgs("urn", "", "q", QUEUE, errors=errors)))
+            return answered(retry.is_coming(pulumi.ErrorHookArgs("urn", "", "q", QUEUE, errors=errors)))
 
         not_up = 'failed calling webhook "kai-queue-validation-v2": no endpoints available'
         assert retried([not_up])
@@ -234,7 +235,7 @@ class TestQueues:
         async def ten_teams() -> list[bool]:
             return await asyncio.gather(*(retry.is_coming(error) for _ in range(10)))
 
-        assert all(asyncio.run(ten_teams()))
+        assert all(answered(ten_teams()))
         assert waiting == [retry.PAUSE_SECONDS] * 10, "in one event loop: whoever blocks it blocks all"
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.components.program import JOB, PRIORITY, RELEASE, TEAM, depends_on, lab
-from tests.conftest import Declare, Recorder
+from tests.conftest import Declare
+from tests.recording import Recorder
 
 
 class TestCheck:
@@ -198,7 +199,7 @@ class TestComponents:
     """Every component shows its facts at preview, and registers what it made."""
 
     def test_a_teams_numbers_are_literals_at_preview(self, declare: Declare) -> None:
-        facts = declare("lab", preview=True).one(TEAM, "ml").inputs
+        facts = declare(lab("ml"), preview=True).one(TEAM, "ml").inputs
         assert (facts["gpuQuota"], facts["gpuLimit"], facts["schedulerVersion"]) == (3, 4, "v0.9.3")
         assert facts["queues"]["training"] == {"quota": 2, "limit": 4, "overQuotaWeight": 2, "priority": 100}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from settings.load import parse_platform
 from tests.components.program import QUEUE, lab
 from tests.components.specs import Made, made, of_team, plain
 from tests.conftest import Declare
+from tests.recording import answered
 
 FREE = {"quota": -1, "limit": -1, "overQuotaWeight": 1}
 AT_ONCE = {"pulumi.com/deletionPropagationPolicy": "background"}
@@ -126,7 +126,7 @@ def test_before_a_queue_its_webhook_is_asked_for_that_very_queue(
     queues = [each for each in recorder.of_type(QUEUE) if each.name.startswith("ml-queues-")]
     for each in queues:
         for event in (each.options.hooks.before_create, each.options.hooks.before_update):
-            asyncio.run(recorder.hooks.by_name[event[-1]].callback(None))
+            answered(recorder.hooks.by_name[event[-1]].callback(None))
     assert asked == [plain(each.inputs) for each in queues for _ in range(2)]
 
 

@@ -13,7 +13,7 @@ import kube
 import kube.client
 from tests.components.specs import made
 from tests.components.test_kube import serving
-from tests.conftest import Recorder
+from tests.recording import Recorder
 
 Declare = Callable[[Any], Recorder]
 SPACE = "/api/v1/namespaces/kai-scheduler"

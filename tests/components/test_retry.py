@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pulumi
 import pytest
 
 from components import retry
+from tests.recording import answered
 
 REFUSED = """\
 resource "urn" was not successfully created by the Kubernetes API server:
@@ -22,7 +21,7 @@ def test_the_cause_is_told_at_the_first_retry_and_not_again(monkeypatch: pytest.
     monkeypatch.setattr(pulumi.log, "info", said.append)
     for tries in (1, 2, 3):
         hook = pulumi.ErrorHookArgs("urn", "", "ml-queues-training", "t", errors=[REFUSED] * tries)
-        assert asyncio.run(retry.is_coming(hook))
+        assert answered(retry.is_coming(hook))
         assert len(said) == 1
     line = said[0]
     assert line.startswith("ml-queues-training: tried again for up to")
@@ -32,7 +31,7 @@ def test_the_cause_is_told_at_the_first_retry_and_not_again(monkeypatch: pytest.
 def test_an_error_that_is_not_tried_again_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(pulumi.log, "info", said.append)
-    assert not asyncio.run(retry.is_coming(pulumi.ErrorHookArgs("urn", "", "q", "t", errors=["spec is wrong"])))
+    assert not answered(retry.is_coming(pulumi.ErrorHookArgs("urn", "", "q", "t", errors=["spec is wrong"])))
     assert said == []
 
 
@@ -40,7 +39,7 @@ def test_a_preview_does_not_wait_for_what_was_there_before_it(monkeypatch: pytes
     monkeypatch.setattr(retry, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
     again = [
-        asyncio.run(retry.is_coming(pulumi.ErrorHookArgs("urn", "", "q", "t", errors=[REFUSED] * tries)))
+        answered(retry.is_coming(pulumi.ErrorHookArgs("urn", "", "q", "t", errors=[REFUSED] * tries)))
         for tries in (1, 2, 3)
     ]
     assert again == [True, True, False]

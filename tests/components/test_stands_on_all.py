@@ -7,8 +7,9 @@ import pytest
 from cli.guards import program as guards
 from tests.components.program import lab
 from tests.components.test_one_failed_team import ml_is_silent
-from tests.conftest import Declare, Recorder, Registered
+from tests.conftest import Declare
 from tests.hosts.test_program import SMALL, kind
+from tests.recording import Recorder, Registered
 from tests.settings.build import raw
 
 PROTECTION = "gpu-tenancy:index:Protection"

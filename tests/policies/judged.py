@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from datetime import date
 
-from policies.config import Limits, PolicyConfig
+from policies.config import Level, Limits, PolicyConfig
 from policies.inventory import PolicyResource
+from policies.rules import RULES
 from policies.run import RuleResult, evaluate
 from tests.policies.world import healthy
 
@@ -49,7 +50,8 @@ def changed(subject: PolicyResource, path: str, value: object) -> PolicyResource
 
 def result(rule: str, resources: Sequence[PolicyResource], **limits: object) -> RuleResult:
     """Return what one rule says about `resources`."""
-    config = PolicyConfig(limits=Limits.model_validate(limits))
+    others = {other.name: Level.DISABLED for other in RULES if other.name != rule}
+    config = PolicyConfig(limits=Limits.model_validate(limits), levels=others)
     return next(r for r in evaluate(resources, config, today=TODAY) if r.rule == rule)
 
 

@@ -22,7 +22,8 @@ HEAD = platform({"ml": team("a100", 8, nodes=["gpu-0"])})
 def write(folder: Path, settings: Platform, *, name: str = "Pulumi.prod.yaml", **config: Any) -> str:
     folder.mkdir(exist_ok=True)
     raw = settings.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    (folder / name).write_text(yaml.safe_dump({"config": {"gpu-tenancy:platform": raw, **config}}))
+    text: str = yaml.dump({"config": {"gpu-tenancy:platform": raw, **config}}, Dumper=yaml.CSafeDumper)
+    (folder / name).write_text(text)
     return str(folder / name)
 
 

@@ -1,10 +1,9 @@
-"""What the workflow asks of GitHub, against a `gh` that is a script of the test's."""
+"""What the workflow asks of GitHub, with a `gh` of the test's in its place."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from report import github
+from report.command import UsageError
 from report.comment import marker
 from report.github import BOT, PREVIEW_EVENT, PREVIEW_WORKFLOW, stacks_to_preview
 
@@ -19,40 +19,38 @@ REPOSITORY = "acme/gpus"
 HEAD = "a" * 40
 MERGED = "b" * 40
 Answers = dict[str, Any]
-FAKE = (
-    f"#!{sys.executable} -IS\n"
-    + """import json, os, sys
-arguments = sys.argv[1:]
-given = sys.stdin.read() if "--input" in arguments else None
-with open(os.environ["GH_LOG"], "a") as log:
-    log.write(json.dumps([arguments, given]) + "\\n")
-answers = json.load(open(os.environ["GH_ANSWERS"]))
-paths = [a for a in arguments[1:] if not a.startswith("--")]
-if arguments[0] == "run":
-    sys.exit(0)
-if paths[0] not in answers:
-    sys.exit("HTTP 404: " + paths[0])
-answer = answers[paths[0]]
-print(answer if isinstance(answer, str) else json.dumps([answer] if "--slurp" in arguments else answer))
-"""
-)
+
+
+class Gh:
+    """In the place of `gh`, answers by path; `log` says what it was asked, and what it was given."""
+
+    def __init__(self) -> None:
+        self.answers: Answers = {}
+        self.log: list[tuple[list[str], str | None]] = []
+
+    def run(self, command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        program, *arguments = command
+        assert program == "gh"
+        self.log.append((arguments, options["input"]))
+        path = next(word for word in arguments[1:] if not word.startswith("--"))
+        if arguments[0] == "run":
+            return subprocess.CompletedProcess(command, 0, "", "")
+        if path not in self.answers:
+            return subprocess.CompletedProcess(command, 1, "", f"HTTP 404: {path}")
+        answer = self.answers[path]
+        said = answer if isinstance(answer, str) else json.dumps([answer] if "--slurp" in arguments else answer)
+        return subprocess.CompletedProcess(command, 0, f"{said}\n", "")
 
 
 @pytest.fixture
-def gh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Answers], Callable[[], list[Any]]]:
+def gh(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answers], Callable[[], list[Any]]]:
     """Install answers by path; the returned function says what was asked."""
-    script = tmp_path / "bin" / "gh"
-    script.parent.mkdir()
-    script.write_text(FAKE)
-    script.chmod(0o755)
-    log, answers = tmp_path / "log", tmp_path / "answers"
-    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
-    monkeypatch.setenv("GH_LOG", str(log))
-    monkeypatch.setenv("GH_ANSWERS", str(answers))
+    stands_in = Gh()
+    monkeypatch.setattr(github, "subprocess", stands_in)
 
     def install(found: Answers) -> Callable[[], list[Any]]:
-        answers.write_text(json.dumps(found))
-        return lambda: [json.loads(line) for line in log.read_text().splitlines()]
+        stands_in.answers = found
+        return lambda: stands_in.log
 
     return install
 
@@ -229,3 +227,13 @@ def test_without_gh_the_error_says_so(monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.setenv("PATH", "")
     assert github.main(["stacks", "--repository", REPOSITORY, "--number", "7"]) == 2
     assert "`gh` is not on PATH" in capsys.readouterr().err
+
+
+def test_gh_is_a_program_that_is_given_its_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "gh"
+    script.write_text('#!/bin/sh\necho "$*:$(/bin/cat)"\n[ "$1" != fails ] || { echo no >&2; exit 3; }\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert github.gh("api", "a b", given="{}") == "api a b:{}\n"
+    with pytest.raises(UsageError, match="`gh fails now` failed: no"):
+        github.gh("fails", "now", given="")

@@ -162,7 +162,7 @@ class TestWhatIsNotInIt:
 
 
 def test_a_counted_truth_is_within_one_percent() -> None:
-    """A day of 300 pods, counted every half minute as somebody with a clock would: whole GPUs, fractions, waits."""
+    """A day of 300 pods, counted every minute as somebody with a clock would: whole GPUs, fractions, waits."""
     dice = random.Random(17)
     pods, asked, given = [], {"training": 0.0, "notebooks": 0.0}, {"training": 0.0, "notebooks": 0.0}
     for number in range(300):
@@ -173,10 +173,10 @@ def test_a_counted_truth_is_within_one_percent() -> None:
         kind = {"gpus": share} if share >= 1 else {"gpus": 0.0, "devices": 1, "fraction": share}
         runs = ended == 0.0
         pods.append(ran(f"p{number}", began, None if runs else ended, waited=created - began, queue=name, **kind))
-        for second in range(0, 24 * 3600, 30):
-            at = second / 3600
-            asked[name] += share * 30 / 3600 * (ended <= at < created)
-            given[name] += share * 30 / 3600 * (ended <= at < began)
+        for minute in range(24 * 60):
+            at = minute / 60
+            asked[name] += share / 60 * (ended <= at < created)
+            given[name] += share / 60 * (ended <= at < began)
     found = of(*pods)
     for name in ("training", "notebooks"):
         assert row(found, name).asked == pytest.approx(asked[name], rel=0.01)

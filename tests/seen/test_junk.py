@@ -31,9 +31,10 @@ def mess(said: Said, dice: random.Random, share: float) -> Said:
 
 @pytest.mark.parametrize("share", [0.002, 0.01, 0.05])
 @pytest.mark.parametrize("recording", ["reclaimed", "edited", "without-binder"])
-def test_spoiled_objects_are_passed_over(recording: str, share: float) -> None:
+@pytest.mark.parametrize("seeds", [range(3), pytest.param(range(3, 12), marks=pytest.mark.slow)], ids=["few", "more"])
+def test_spoiled_objects_are_passed_over(recording: str, share: float, seeds: range) -> None:
     look, at = recorded(recording)
-    for seed in range(8):
+    for seed in seeds:
         dice = random.Random(seed)
         spoilt = Look(
             host=mess(look.host, dice, share), teams={team: mess(s, dice, share) for team, s in look.teams.items()}

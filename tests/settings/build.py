@@ -5,14 +5,24 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from datetime import date
+from functools import cache
 from typing import Any, Final
+
+import jsonschema
 
 from settings.load import parse_platform
 from settings.problems import SettingsError
+from settings.schema import stack_file_schema
 
 WHERE = "Pulumi.unit.yaml"
 TODAY: Final = date(2026, 11, 22)
 """The day on which the tests read a stack file: an override may end some time after it."""
+
+
+@cache
+def validator() -> jsonschema.Draft202012Validator:
+    """What an editor holds a stack file against; made when it is asked for, because each worker reads all tests."""
+    return jsonschema.Draft202012Validator(stack_file_schema())
 
 
 def raw(changes: Mapping[str, object] | None = None) -> dict[str, Any]:

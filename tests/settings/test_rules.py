@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from settings.models import Queue
+from settings.sharing import WAYS
 from settings.tenants import scaled
 from tests.settings.build import mistakes
 from tests.settings.told import fine, told
@@ -207,7 +208,8 @@ class TestPools:
     def test_the_ways_of_sharing_exclude_each_other(self, other: dict[str, object]) -> None:
         both = {"timeSlicing": {"replicas": 2}, **other}
         got = f"timeSlicing and {next(iter(other))}"
-        told({"pools.gpu.sharing": both}, f"pools.gpu.sharing: is one of timeSlicing, mps and mig, got {got}")
+        *others, last = WAYS
+        told({"pools.gpu.sharing": both}, f"pools.gpu.sharing: is one of {', '.join(others)} and {last}, got {got}")
 
     @pytest.mark.parametrize(
         ("key", "value"),
@@ -259,7 +261,7 @@ class TestQuotas:
         for team, quota in (("ml", 3), ("research", 2)):
             host[f"teams.{team}.scheduler"] = {"mode": "host"}
             host[f"teams.{team}.resources.gpus"] = {"quota": quota, "limit": 4}
-        told(host, "the GPU quotas on pool gpu must add up to at most its 4, got ml 3 + research 2 = 5 of 4")
+        told(host, "pools.gpu: the GPU quotas on pool gpu must add up to at most its 4, got ml 3 + research 2 = 5 of 4")
         fine({**host, "teams.ml.resources.gpus": {"quota": 2, "limit": 4}})
 
     @pytest.mark.parametrize(
@@ -277,6 +279,22 @@ class TestQuotas:
             "teams.ml.queues.notebooks.gpu.limit: must be at most the team's limit 2, got 3",
         )
         fine({"teams.ml.queues.notebooks.gpu": {"quota": 1, "limit": -1}})
+
+    def test_a_paused_teams_queues_fit_it_too(self) -> None:
+        told({"teams.ml.state": "paused", "teams.ml.queues.notebooks.gpu": 2}, "teams.ml.queues: the leaf queues'")
+
+    def test_queues_of_a_team_whose_gpus_nobody_knows_are_not_added_up(self) -> None:
+        endless = {"quota": 2, "limit": -1}
+        told({"teams.ml.pool": "nope", "teams.ml.resources.gpus": endless}, "teams.ml.pool: ")
+        lines = mistakes({"teams.ml.pool": None, "teams.ml.resources.gpus": endless})
+        assert [line.partition(":")[0] for line in lines] == ["teams.ml.resources.gpus", "teams.ml.pool"]
+
+    def test_queues_without_a_kai_are_told_once(self) -> None:
+        told({"teams.ml.scheduler": {"mode": "default"}, "teams.ml.queues.notebooks.gpu": 2}, "teams.ml.queues: ")
+
+    def test_the_gpus_of_a_canary_fit_its_nodes(self) -> None:
+        canary = {"teams.ml.scheduler.canary": {"version": "v0.16.8", "gpus": 5}, "teams.ml.resources.pods": 20}
+        assert any(line.startswith("teams.ml.scheduler.canary.gpus: must be at most") for line in mistakes(canary))
 
     def test_a_leafs_limit_is_at_least_its_quota(self) -> None:
         told(

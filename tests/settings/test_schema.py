@@ -11,7 +11,8 @@ import jsonschema
 import pytest
 import yaml
 
-from settings.schema import SCHEMA_FILE, schema_text, stack_file_schema
+from settings.schema import SCHEMA_FILE, schema_text
+from tests.settings import build
 from tests.settings.build import mistakes_of, raw
 
 ROOT = Path(__file__).parents[2]
@@ -19,9 +20,9 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def validator() -> jsonschema.Draft202012Validator:
-    schema = stack_file_schema()
-    jsonschema.Draft202012Validator.check_schema(schema)
-    return jsonschema.Draft202012Validator(schema)
+    found = build.validator()
+    found.check_schema(found.schema)
+    return found
 
 
 def file_with(changes: Mapping[str, object] | None = None) -> dict[str, object]:

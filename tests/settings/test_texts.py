@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import jsonschema
 import pytest
 
-from settings.schema import stack_file_schema
-from tests.settings.build import mistakes, raw
-
-VALIDATOR = jsonschema.Draft202012Validator(stack_file_schema())
+from tests.settings.build import mistakes, raw, validator
 
 CPU_POOL = {"nodes": ["c"], "gpusPerNode": 0}
 UNSEEN = {
@@ -69,10 +65,10 @@ PLACES: dict[str, Any] = {
 
 
 def underlined(changes: dict[str, Any]) -> bool:
-    return not VALIDATOR.is_valid({"config": {"gpu-tenancy:platform": raw(changes)}})
+    return not validator().is_valid({"config": {"gpu-tenancy:platform": raw(changes)}})
 
 
-SOME = 5
+SOME = 9
 """One in so many, another one in each place: together they are all."""
 
 

@@ -124,6 +124,7 @@ class TestProgram:
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="no shellcheck: the scripts are not linted")
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["install", "remove"])
 def test_the_scripts_pass_shellcheck(part: str, tmp_path: Path) -> None:
     found = script(Slurm(host="unit", gpus=1))

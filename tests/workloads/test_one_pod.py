@@ -8,7 +8,8 @@ import pytest
 
 from components.workloads import inference_spec
 from settings.load import parse_platform
-from settings.workloads import DERIVED_FLAGS, OUR_VARIABLES, Inference
+from settings.workload_parts import DERIVED_FLAGS, OUR_VARIABLES
+from settings.workloads import Inference
 from tests.conftest import Declare
 from tests.settings.build import TODAY, WHERE, mistakes, raw
 from tests.workloads.test_rules import CHAT, with_workloads

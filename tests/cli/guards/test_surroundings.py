@@ -32,9 +32,11 @@ def test_every_switch_that_the_sdk_takes_from_the_environment_is_known() -> None
     assert set(re.findall(r"get_env_bool\('(PULUMI_K8S_\w+)'\)", text)) - QUIET <= set(STEERS)
 
 
-def test_the_engine_that_the_commands_start_has_none_of_them(tmp_path: Path) -> None:
+def test_the_engine_that_the_commands_start_has_none_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shell = {"PATH": "/bin", "HOME": str(tmp_path), **dict.fromkeys((*STEERS, "PULUMI_OPTION_TARGET"), "1")}
     assert unsteered(shell) == {"PATH": "/bin", "HOME": str(tmp_path)}
     (tmp_path / "Pulumi.yaml").write_text("name: gpu-tenancy\nruntime: python\n")
     place = Place(stack="lab", stack_file=tmp_path / "Pulumi.lab.yaml", root=tmp_path, platform=platform())
-    assert not set(Stack(place, shell).env) & {*STEERS, "PULUMI_OPTION_TARGET"}
+    for name, value in shell.items():
+        monkeypatch.setenv(name, value)
+    assert not set(Stack(place).env) & {*STEERS, "PULUMI_OPTION_TARGET"}
