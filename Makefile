@@ -12,6 +12,13 @@ STACKS  = $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml))
 
 # compiled modules and tests are kept, whatever the shell says: without them each start costs a good part of a second
 export PYTHONDONTWRITEBYTECODE :=
+# with it Python would not find the program in this folder
+export PYTHONSAFEPATH :=
+# what a command is told stands behind `make`: a PORT, NODE, TEAM or YES of the shell is about something else. STACK may
+# be exported
+OPTIONS := ADDRESS CONTEXT CPU CSV DRILL FRACTION GPUS GPU_STACK JSON KAI MEMORY NODE NVML PART POD PORT PROMETHEUS \
+  QUEUE REASON ROUNDS SINCE SNAPSHOT STATIC TEAM TEAMS UPGRADE USER_RIGHTS WATCH YES
+$(foreach option,$(OPTIONS),$(if $(filter environment,$(origin $(option))),$(eval $(option) :=)))
 
 .DEFAULT_GOAL := help
 .PHONY: help up preview outputs status footprint kubeconfig why would promote drop-canary preflight

@@ -117,6 +117,12 @@ def team_namespace(team: str) -> str:
     return f"team-{team}"
 
 
+def team_of_namespace(namespace: str) -> str | None:
+    """The tenant whose host namespace this is; None for any other."""
+    prefix = team_namespace("")
+    return namespace.removeprefix(prefix) if namespace.startswith(prefix) else None
+
+
 def team_secret(team: str) -> str:
     """The Secret that a vCluster writes its certificates into (vCluster's own naming)."""
     return f"vc-{team}"
@@ -146,6 +152,11 @@ def parent_queue(team: str) -> str:
 def leaf_queue(team: str, leaf: str, *, on_host: bool) -> str:
     """A leaf queue's object name: its own in a virtual cluster, with the team before it where all share one KAI."""
     return f"{team}-{leaf}" if on_host else leaf
+
+
+def in_url(host: str) -> str:
+    """A host name or an address as it stands in a URL: one of IPv6 in brackets (RFC 3986)."""
+    return f"[{host}]" if ":" in host else host
 
 
 def labels(*, team: str | None = None, pool: str | None = None) -> dict[str, str]:

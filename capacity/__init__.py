@@ -5,7 +5,7 @@ policies call the same functions with plain numbers, so that both say the same.
 Leaves to others: where the numbers come from, and which place in a file a verdict points at.
 
 `quantity.py` reads Kubernetes quantities, `pods.py` what a pod asks for, `claims.py` holds what goes in and what comes
-out, `gpus.py`, `room.py` and `ports.py` add up, `sets.py` says over which nodes.
+out, `memory.py` has what one GPU has, `gpus.py`, `room.py` and `ports.py` add up, `sets.py` says over which nodes.
 
 Why the sums are per node: each virtual cluster's scheduler sees a node as if no other tenant used its GPUs. vCluster
 nets other tenants' CPU, memory and pods out of a node, never GPUs, so two schedulers can give away the same GPU and the
@@ -17,7 +17,6 @@ from __future__ import annotations
 from capacity.claims import NOTHING, UNLIMITED, LeafClaim, Mode, PoolCapacity, TenantClaim, Verdict
 from capacity.fenced import unfit
 from capacity.gpus import (
-    NodeClaims,
     collisions,
     gpus_within_nodes,
     hard_cap,
@@ -27,6 +26,7 @@ from capacity.gpus import (
     quota_against_limit,
     visible_gpus,
 )
+from capacity.memory import BYTES_FROM, memory_as_share, memory_in_label, memory_in_parts
 from capacity.pods import asked_by, resources_of
 from capacity.ports import NODE_PORTS, node_port, port_clashes
 from capacity.quantity import (
@@ -41,20 +41,19 @@ from capacity.quantity import (
 )
 from capacity.room import room
 from capacity.sets import visible_nodes
-from capacity.words import added, listed, number, plural
+from capacity.words import listed, number, plural
 
 __all__ = [
+    "BYTES_FROM",
     "NODE_PORTS",
     "NOTHING",
     "QUANTITY",
     "UNLIMITED",
     "LeafClaim",
     "Mode",
-    "NodeClaims",
     "PoolCapacity",
     "TenantClaim",
     "Verdict",
-    "added",
     "amount_of",
     "amounts",
     "api_quantity",
@@ -65,6 +64,9 @@ __all__ = [
     "leaf_queues",
     "listed",
     "mebibytes",
+    "memory_as_share",
+    "memory_in_label",
+    "memory_in_parts",
     "millicores",
     "node_claims",
     "node_port",

@@ -172,9 +172,18 @@ def bad_name(stack: str) -> InputError:
 def _begin(
     options: argparse.Namespace, root: Path, *, must_reach: bool, whole: bool = True
 ) -> tuple[Place, Driver, Host]:
+    place, driver, host = _found(options, root, must_reach=must_reach, whole=whole)
+    driver.ready()
+    return place, driver, host
+
+
+def _found(
+    options: argparse.Namespace, root: Path, *, must_reach: bool, whole: bool = True
+) -> tuple[Place, Driver, Host]:
+    """Without what the driver itself needs."""
     place = place_of(options, root, whole=whole)
     driver = driver_for(place)
-    host = Host.of(place, driver)
+    host = Host(place, driver)
     host.find(must_reach=must_reach)
     driver.use(host.target)
     if not (driver.says_first_line and options.command in ("up", "preview", "down")):
@@ -184,7 +193,6 @@ def _begin(
 
 def _up(options: argparse.Namespace, root: Path) -> None:
     place, driver, host = _begin(options, root, must_reach=True)
-    driver.ready()
     was = driver.remembered()
     host.refuse_another_cluster(was)
     host.refuse_to_leave_out(was)
@@ -200,7 +208,6 @@ def _up(options: argparse.Namespace, root: Path) -> None:
 def _preview(options: argparse.Namespace, root: Path) -> None:
     # the program itself asks the guards
     _place, driver, _host = _begin(options, root, must_reach=True)
-    driver.ready()
     if options.json is None:
         driver.preview()
         return
@@ -215,7 +222,6 @@ def _preview(options: argparse.Namespace, root: Path) -> None:
 
 def _drift(options: argparse.Namespace, root: Path) -> None:
     place, driver, host = _begin(options, root, must_reach=False)
-    driver.ready()
     drifts = driver.drifts()
     nodes = host.nodes_out_of_order()
     for line in nodes:
@@ -234,7 +240,6 @@ def _drift(options: argparse.Namespace, root: Path) -> None:
 
 def _down(options: argparse.Namespace, root: Path) -> None:
     place, driver, host = _begin(options, root, must_reach=False, whole=False)
-    driver.ready()
     if place.whole:
         host.must_be_reached()
         host.refuse_another_cluster(driver.remembered())
@@ -251,7 +256,6 @@ def _env(options: argparse.Namespace, root: Path) -> None:
 
 def _outputs(options: argparse.Namespace, root: Path) -> None:
     _place, driver, _host = _begin(options, root, must_reach=False)
-    driver.ready()
     print(json.dumps(driver.outputs(), indent=2, sort_keys=True))
 
 
@@ -259,7 +263,6 @@ def _status(options: argparse.Namespace, root: Path) -> None:
     from cli.now import show_now, watch
 
     place, driver, _host = _begin(options, root, must_reach=False, whole=False)
-    driver.ready()
     view = viewer(place, driver)
 
     def draw() -> None:
@@ -274,7 +277,7 @@ def _status(options: argparse.Namespace, root: Path) -> None:
 def _footprint(options: argparse.Namespace, root: Path) -> None:
     from cli.footprint import look, show
 
-    place, _driver, host = _begin(options, root, must_reach=False)
+    place, _driver, host = _found(options, root, must_reach=False)
     found = look(place.platform, host.target)
     if options.json:
         print(json.dumps([one.as_json() for one in found], indent=2))
@@ -284,7 +287,6 @@ def _footprint(options: argparse.Namespace, root: Path) -> None:
 
 def _why(options: argparse.Namespace, root: Path) -> None:
     place, driver, _host = _begin(options, root, must_reach=False, whole=False)
-    driver.ready()
     show_why(
         viewer(place, driver)(),
         meant(place.platform, options.team),
@@ -296,7 +298,6 @@ def _why(options: argparse.Namespace, root: Path) -> None:
 
 def _would(options: argparse.Namespace, root: Path) -> None:
     place, driver, _host = _begin(options, root, must_reach=False)
-    driver.ready()
     show_would(
         viewer(place, driver)(),
         meant(place.platform, options.team),
@@ -317,7 +318,7 @@ def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
             f"`make kubeconfig STACK={place.stack} TEAM=<team>` with one of: {', '.join(names) or '(none)'}",
         )
     driver = driver_for(place)
-    host = Host.of(place, driver)
+    host = Host(place, driver)
     host.find(must_reach=False)
     driver.use(host.target)
     say.line(host.headline())
@@ -348,7 +349,6 @@ def _snapshot(options: argparse.Namespace, root: Path) -> None:
 
     store = snapshots.store_of(place_of(options, root), options.team)
     place, driver, host = _begin(options, root, must_reach=True)
-    driver.ready()
     host.refuse_another_cluster(driver.remembered())
     snapshots.snapshot(place, driver, host.reached, store)
 
@@ -358,13 +358,12 @@ def _restore(options: argparse.Namespace, root: Path) -> None:
 
     store = snapshots.store_of(place_of(options, root), options.team)
     place, driver, host = _begin(options, root, must_reach=True)
-    driver.ready()
     host.refuse_another_cluster(driver.remembered())
     snapshots.restore(place, driver, host.reached, store, options.snapshot, yes=options.yes)
 
 
 def _preflight(options: argparse.Namespace, root: Path) -> None:
-    _place, _driver, host = _begin(options, root, must_reach=True)
+    _place, _driver, host = _found(options, root, must_reach=True)
     host.preflight(as_json=options.json, whole=True)
 
 

@@ -101,13 +101,13 @@ def target_of(text: str, source: str) -> Target:
 
 
 @contextmanager
-def connected(target: Target, *, timeout: httpx2.Timeout = TIMEOUT) -> Iterator[Client]:
+def connected(target: Target) -> Iterator[Client]:
     """A client for the context; every way in which the API can refuse becomes one clear `CommandError`."""
     where = f"context {target.context!r}, {target.config.cluster.server}"
     try:
         with Client(
             config=target.config,
-            timeout=timeout,
+            timeout=TIMEOUT,
             field_manager="gpu-tenancy",
             trust_env=is_elsewhere(target.config),
         ) as client:

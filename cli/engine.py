@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date
@@ -28,6 +28,7 @@ from cli.backend import Env, exports, has_passphrase, project
 from cli.causes import Failure, distinct
 from cli.cluster import TIMEOUT, Identity, Target, connected, get_json, target_of
 from cli.driver import Place, Reach, TeamState
+from cli.emptying import Emptying
 from cli.errors import CommandError, InputError, InterruptedRunError
 from cli.failures import also, explained, keep_words, refused
 from cli.guards.losses import usage_now
@@ -42,12 +43,12 @@ from cli.resume import Pending, clear, pending_operations, stands_in_the_way
 from cli.shown import show_preview, words
 from cli.stack import Stack, protected_urns
 from cli.status import team_states
-from cli.waiting import Watch, inner_reader, reader, together
+from cli.waiting import Reader, Watch, inner_reader, reader, together
 from components.team.protection import override_for
 from components.team.tenant import resolve
 from kube import team_kubeconfig
-from lenient import Json, table
-from names import HOST_KUBECONFIG, JSON, SHARED_NAMESPACES, Object, team_secret
+from lenient import table
+from names import HOST_KUBECONFIG, JSON, SHARED_NAMESPACES, Object, team_namespace, team_secret
 from preview.read import PreviewError, read_preview
 from preview.steps import Preview
 from report.redact import Redactor
@@ -60,7 +61,7 @@ MASKED: Final = "[secret]"
 IDLE_SECONDS: Final = 45.0
 """Without the end of any step for this long, nothing but waiting is going on."""
 
-Reader = Callable[[], tuple[list[Json], list[Json]]]
+Watched = tuple[Run, Sequence[Failure]]
 
 STREAM: Final = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
 """The digest of a plain --json leaves out the policies' events (pulumi v3.259.0 pkg/backend/display/json.go)."""
@@ -79,17 +80,13 @@ class EngineDriver:
 
     says_first_line = False
 
-    def __init__(self, place: Place, *, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, place: Place) -> None:
         self._place = place
-        self._stack = Stack(place, env)
+        self._stack = Stack(place)
         self._host: Target | None = None
         self._inside: dict[str, Reader] = {}
 
     # --- the protocol -----------------------------------------------------------------------------------------------
-
-    def environment(self) -> Env:
-        """Return the environment in which the engine finds this stack's backend and passphrase."""
-        return dict(self._stack.env)
 
     def compared(self, word: str) -> None:
         """Hand the word on to the program."""
@@ -135,9 +132,8 @@ class EngineDriver:
         """Preview, then update; every team is tried even when one fails."""
         self._stack.make()
         self._take_up()
-        released = self._let_go()
         with policy_arguments(self._place.platform, self._place.stack, self._place.root, date.today()) as policies:
-            self._go("up", "--yes", "--continue-on-error", *policies, more={RELEASED: " ".join(released)})
+            self._go("up", "--yes", "--continue-on-error", *policies, more={RELEASED: " ".join(self._let_go())})
 
     def preview(self) -> None:
         """Print the update's steps on standard output, with old and new values, team by team."""
@@ -243,9 +239,9 @@ class EngineDriver:
         """
         there = resolve(self._place.platform)
         going = {team: urns for team, urns in protected_urns(self._stack.exported).items() if team not in there}
-        for urns in going.values():
-            for urn in urns:
-                self._stack.capture("state", "unprotect", urn, "--yes", "--stack", self._place.stack)
+        if urns := [urn for of_a_team in going.values() for urn in of_a_team]:
+            # all in one: each start of the engine reads and writes the whole state
+            self._stack.capture("state", "unprotect", *urns, "--yes", "--stack", self._place.stack)
         return sorted({*going, *(team for team in teams_in_state(self._stack.exported) if team not in there)})
 
     def _lift_protection(self) -> list[str]:
@@ -335,24 +331,27 @@ class EngineDriver:
         """Run a long command of the engine with its progress shown and the clusters watched; explain its failure."""
         command = self._stack.command(*arguments, "--stack", self._place.stack)
         env, shown, there = {**self._stack.env, **(more or {})}, Progress(), teams_in_state(self._stack.exported)
-        if arguments[0] != "up" or self._host is None:
-            # what is removed has nothing to start
-            run = run_shown(command, cwd=self._place.root, env=env, progress=shown)
-            say.lines(shown.removals(there, tenants(self._place.platform) if arguments[0] == "up" else ()))
-            self._judge(arguments[0], run)
-            return
+        stay = tenants(self._place.platform) if arguments[0] == "up" else {}
+        with Emptying(self._host, [team_namespace(team) for team in there if team not in stay]):
+            run, seen = self._watched(command, env, shown, self._host if arguments[0] == "up" else None)
+        say.lines(shown.removals(there, stay))
+        self._judge(arguments[0], run, seen)
+
+    def _watched(self, command: Sequence[str], env: Env, shown: Progress, host: Target | None) -> Watched:
+        """Run the engine while the pods that it waits for are looked at; None: what is removed has nothing to start."""
+        if host is None:
+            return run_shown(command, cwd=self._place.root, env=env, progress=shown), ()
         spaces = {tenant.namespace: name for name, tenant in resolve(self._place.platform).items()}
-        read = together(reader(self._host, [*spaces, *SHARED_NAMESPACES]), self._inner_readers)
-        with Watch(read, teams=spaces, stack=self._place.stack, begun=lambda: shown.phase == "Updating") as watch:
+        read = together(reader(host, [*spaces, *SHARED_NAMESPACES]), self._inner_readers)
+        with Watch(read, teams=spaces, stack=self._place.stack, begun=lambda: shown.phase == "Updating") as watching:
 
             def hopeless(progress: Progress) -> str:
-                failure = watch.hopeless()
+                failure = watching.seen.hopeless()
                 idle = time.monotonic() - progress.last_step
                 return str(failure) if failure and idle > IDLE_SECONDS and progress.phase == "Updating" else ""
 
             run = run_shown(command, cwd=self._place.root, env=env, progress=shown, hopeless=hopeless)
-        say.lines(shown.removals(there, tenants(self._place.platform)))
-        self._judge(arguments[0], run, watch.failures)
+        return run, watching.seen.failures
 
     def _inner_readers(self) -> Iterator[Reader]:
         """What reads each virtual cluster, once its certificates are there."""

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from cli.causes import Failure, explain, without_noise
+from cli.causes import Failure, explain
+from cli.causes.reading import without_noise
 from cli.errors import CommandError, Exit
 from cli.files import write_private
 from cli.guards.refusal import Refusal
@@ -32,9 +33,7 @@ def refused(refusals: Sequence[Refusal], *, code: Exit = Exit.BAD_INPUT) -> Comm
     detail = "\n".join(f"also: {other.cause}.\n  fix: {other.fix}" for other in others[:MOST_CAUSES])
     if len(others) > MOST_CAUSES:
         detail += f"\nand {len(others) - MOST_CAUSES} more"
-    error = CommandError(f"{first.cause}; nothing was changed.", first.fix, detail=detail)
-    error.code = code
-    return error
+    return CommandError(f"{first.cause}; nothing was changed.", first.fix, detail=detail, code=code)
 
 
 def keep_words(root: Path, stack: str, what: str, text: str) -> Path:

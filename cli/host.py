@@ -28,22 +28,13 @@ MARKS: Final = {Level.OK: "ok", Level.NOTE: "note", Level.WARNING: "WARN", Level
 class Host:
     """What a command knows about its cluster."""
 
-    def __init__(self, place: Place, *, secret: str | None, own: Identity | None) -> None:
+    def __init__(self, place: Place, driver: Driver) -> None:
         self._place = place
-        self._secret = secret
-        self._target: Target | None = None
-        self._identity = own
-        self._why_not: CommandError | None = None
-
-    @classmethod
-    def of(cls, place: Place, driver: Driver) -> Host:
-        """The stack file's host."""
-        return cls(place, secret=driver.secret_kubeconfig(), own=driver.own_cluster())
-
-    @property
-    def target(self) -> Target | None:
+        self._secret = driver.secret_kubeconfig()
+        self.target: Target | None = None
         """The connection, where one was found."""
-        return self._target
+        self._identity: Identity | None = driver.own_cluster()
+        self._why_not: CommandError | None = None
 
     @property
     def reached(self) -> Target:
@@ -58,19 +49,19 @@ class Host:
         if host.provider is HostProvider.LAB or (made and self._secret is None):
             return  # the program makes it, and has not yet; whatever a kubeconfig of this machine names is another one
         try:
-            self._target = find_target(host, root=self._place.root, secret=self._secret)
-            with connected(self._target) as client:
-                self._identity = identify(client, self._target.context)
+            self.target = find_target(host, root=self._place.root, secret=self._secret)
+            with connected(self.target) as client:
+                self._identity = identify(client, self.target.context)
         except CommandError as error:
             # one that the program made may have been deleted by hand: `up` and `down` are the way out
             if must_reach and not made:
                 raise
-            self._target, self._why_not = None if made else self._target, error
+            self.target, self._why_not = None if made else self.target, error
 
     def target_or(self, own: SingleConfig | None) -> Target:
         """Return the connection: the one that was found, else the driver's own. Raises `CommandError` without any."""
-        if self._target is not None:
-            return self._target
+        if self.target is not None:
+            return self.target
         if own is not None:
             return Target(context=own.context_name, source="the stack's own", config=own)
         if self._why_not is not None:
@@ -86,10 +77,10 @@ class Host:
     def nodes_out_of_order(self) -> list[str]:
         """Return what of the nodes is other than the stack file counts them, a line each; nothing of a cluster that
         can't be asked, which is said then."""
-        if self._target is None or self._why_not is not None:
+        if self.target is None or self._why_not is not None:
             say.line(f"the nodes were not looked at: {self._why_not.cause if self._why_not else 'no kubeconfig here'}")
             return []
-        with connected(self._target) as client:
+        with connected(self.target) as client:
             return out_of_order(client, self._place.platform)
 
     def must_be_reached(self) -> None:
@@ -105,7 +96,7 @@ class Host:
                 f"context {self._identity.context} | cluster {self._identity.uid}" if self._identity else "not started"
             )
             return f"stack {self._place.stack} | {where} | provider lab: a simulation, no GPU and no real cluster"
-        context = self._target.context if self._target else context_of(self._place.platform.host) or "current"
+        context = self.target.context if self.target else context_of(self._place.platform.host) or "current"
         otherwise = "made by the program" if self._place.platform.host.install else "unknown"
         why_not = f"not reachable ({self._why_not.cause})" if self._why_not else otherwise
         uid = self._identity.uid if self._identity else why_not
@@ -142,7 +133,7 @@ class Host:
                 )
             return ""
         if as_json:
-            say.result(json.dumps([vars_of(finding) for finding in findings], indent=2))
+            say.result(json.dumps([vars(finding) for finding in findings], indent=2))
         else:
             shown = [f for f in findings if whole or f.level is Level.WARNING or (mends and f.level is Level.ERROR)]
             if shown:
@@ -156,21 +147,10 @@ class Host:
         return stamp(self._place.platform, self._identity.uid)
 
     def _findings(self, *, made: bool) -> list[Finding] | None:
-        if self._target is None or self._identity is None:
+        if self.target is None or self._identity is None:
             return None
-        with connected(self._target) as client:
+        with connected(self.target) as client:
             return compared(self._place.platform, client, self._identity.server_version, made=made)
-
-
-def vars_of(finding: Finding) -> dict[str, str]:
-    """A finding as JSON."""
-    return {
-        "id": finding.id,
-        "level": finding.level.value,
-        "subject": finding.subject,
-        "message": finding.message,
-        "fix": finding.fix,
-    }
 
 
 def table(findings: list[Finding]) -> Table:

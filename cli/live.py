@@ -35,7 +35,11 @@ from names import ENDED, GPU, LABEL_POOL, MANAGED_BY, PRESSURES
 OUR_MANAGERS: Final = ("pulumi-kubernetes",)
 """Field managers of server-side apply that are ours (the engine's provider adds a random suffix)."""
 HELM_NAMESPACE: Final = "meta.helm.sh/release-namespace"
-DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
+DEFAULT_CLASS: Final = (
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+)
+"""Either makes a class the default one (Kubernetes: pkg/volume/util/storageclass.go)."""
 
 PLUGIN_SOCKETS: Final = re.compile(r"/device-plugins/?$")
 """Every device plugin registers in the kubelet's folder of that name, whatever the plugin is called."""
@@ -92,7 +96,7 @@ def read_facts(client: Client, rights: Sequence[Right], *, version: str, made: b
 
     return ClusterFacts(
         version=version,
-        nodes={_name(node.metadata): _node(node, loads) for node in client.list(Node)},
+        nodes={_name(node.metadata): _node(node, loads, made=made) for node in client.list(Node)},
         runtime_classes=attempt(
             "runtimeclasses",
             lambda: {_name(rc.metadata): owned(rc.metadata, rc.handler) for rc in client.list(RuntimeClass)},
@@ -100,13 +104,14 @@ def read_facts(client: Client, rights: Sequence[Right], *, version: str, made: b
         storage_classes=attempt(
             "storageclasses",
             lambda: {
-                _name(sc.metadata): _annotations(sc.metadata).get(DEFAULT_CLASS) == "true"
+                _name(sc.metadata): any(_annotations(sc.metadata).get(key) == "true" for key in DEFAULT_CLASS)
                 for sc in client.list(StorageClass)
             },
         ),
         namespaces=None
         if spaces is None
         else {_name(space.metadata): owned(space.metadata, _managed_by(space.metadata)) for space in spaces},
+        ending=frozenset(_name(space.metadata) for space in spaces or () if _ends(space.metadata)),
         node_ports=attempt(
             "services",
             lambda: {
@@ -134,7 +139,8 @@ def read_facts(client: Client, rights: Sequence[Right], *, version: str, made: b
         brings_nodes=attempt("node autoscaler", lambda: brings_nodes(client)),
         plugin_configs=attempt("configmaps", lambda: plugin_configs(client, our_spaces)),
         kubernetes_inside=_inside(pods or (), our_spaces),
-        denied=attempt("rights", lambda: _denied(client, rights)) or (),
+        # one after the other: the client's decoder (msgspec 0.22) crashes when two threads meet a type first
+        denied=attempt("rights", lambda: [right for right in rights if not _allowed(client, right)]) or (),
         unreadable=unreadable,
     )
 
@@ -142,13 +148,13 @@ def read_facts(client: Client, rights: Sequence[Right], *, version: str, made: b
 # --- nodes and pods ---------------------------------------------------------------------------------------------------
 
 
-def _node(node: Node, loads: Mapping[str, _Load] | None) -> NodeFacts:
+def _node(node: Node, loads: Mapping[str, _Load] | None, *, made: bool = True) -> NodeFacts:
     status, spec = node.status, node.spec
     conditions = {c.type: c.status for c in (status.conditions if status and status.conditions else ())}
     allocatable = (status.allocatable if status else None) or {}
     capacity = (status.capacity if status else None) or {}
     load = (loads or {}).get(_name(node.metadata)) or _Load()
-    labels, taints = _held_by_us(node.metadata)
+    labels, taints = _held_by_us(node.metadata) if made else (frozenset[str](), False)
     return NodeFacts(
         name=_name(node.metadata),
         ready=conditions.get("Ready") == "True",
@@ -248,11 +254,6 @@ def request(spec: PodSpec, resource: str) -> Decimal:
 # --- rights -----------------------------------------------------------------------------------------------------------
 
 
-def _denied(client: Client, rights: Iterable[Right]) -> list[Right]:
-    # one after the other: the client's decoder (msgspec 0.22) crashes when two threads meet a type for the first time
-    return [right for right in rights if not _allowed(client, right)]
-
-
 def _allowed(client: Client, right: Right) -> bool:
     review = SelfSubjectAccessReview(
         spec=SelfSubjectAccessReviewSpec(
@@ -296,13 +297,9 @@ def _words(name: str, spec: PodSpec | None) -> Iterator[str]:
     for container in spec.containers:
         yield container.name
         yield container.image or ""
-        yield from _texts(container.command)
-        yield from _texts(container.args)
+        yield from container.command or ()
+        yield from container.args or ()
         yield from (variable.name for variable in container.env or ())
-
-
-def _texts(found: Sequence[str] | None) -> Sequence[str]:
-    return found or ()
 
 
 def _made_by_operator(metadata: ObjectMeta | None) -> bool:
@@ -357,6 +354,10 @@ def _held_by_us(metadata: ObjectMeta | None) -> tuple[frozenset[str], bool]:
             labels |= keys
             taints = taints or "f:taints" in table(fields, "f:spec")
     return frozenset(labels), taints
+
+
+def _ends(metadata: ObjectMeta | None) -> bool:
+    return metadata is not None and metadata.deletionTimestamp is not None
 
 
 def _annotations(metadata: ObjectMeta | None) -> Mapping[str, str]:

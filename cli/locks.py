@@ -27,7 +27,6 @@ provider would wait on for minutes, for nobody."""
 class Lock:
     """A lock file of the file backend: which process holds the stack."""
 
-    path: Path
     pid: int
     host: str
     since: str
@@ -39,9 +38,7 @@ def read_locks(folder: Path) -> list[Lock]:
     for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
         with suppress(OSError, ValueError, KeyError, TypeError):
             said = json.loads(path.read_text(encoding="utf-8"))
-            locks.append(
-                Lock(path=path, pid=int(said["pid"]), host=str(said["hostname"]), since=str(said["timestamp"])[:19])
-            )
+            locks.append(Lock(pid=int(said["pid"]), host=str(said["hostname"]), since=str(said["timestamp"])[:19]))
     return locks
 
 

@@ -39,9 +39,3 @@ def viewer(place: Place, driver: Driver) -> Callable[[], View]:
         return View(look=found, seen=snapshot(found, place.platform, stack=place.stack, at=datetime.now(UTC)))
 
     return view
-
-
-def looker(place: Place, driver: Driver) -> Callable[[], Seen]:
-    """Return what takes a new snapshot each time it is called."""
-    view = viewer(place, driver)
-    return lambda: view().seen

@@ -26,8 +26,8 @@ SECONDS_BETWEEN: Final = 5.0
 
 def show_now(view: View, place: Place, states_: Mapping[str, TeamState], *, as_json: bool) -> None:
     """Print everything that is known of a stack now."""
-    seen, known = view.seen, place.platform
-    table = rows(known, states_, now=seen.at) if place.whole else rows_of_state(states_, now=seen.at)
+    seen = view.seen
+    table = rows(place.platform, states_, now=seen.at) if place.whole else rows_of_state(states_, now=seen.at)
     table = [with_facts(row, seen) for row in table]
     if as_json:
         say.result(json_of(view, table))
@@ -118,7 +118,7 @@ def _number(share: float | None) -> str:
 def json_of(view: View, rows: Sequence[Row]) -> str:
     """Everything as JSON. A GPU's `uuid` and `group` are known where fractions share it."""
     seen = view.seen
-    teams = [{**row.as_json(), **_team_json(view, row.team)} for row in rows]
+    teams = [{**vars(row), **_team_json(view, row.team)} for row in rows]
     pools = [{"name": pool.name, "nodes": [_node_json(node) for node in pool.nodes]} for pool in seen.pools]
     gaps = [{"what": gap.what, "why": gap.why} for gap in seen.gaps]
     body = {"stack": seen.stack, "at": seen.at.isoformat(), "kubernetes": seen.kubernetes or None}

@@ -7,7 +7,7 @@ Leaves to others: what they do (`dashboard.py`, `usage.py`, `fence.py`).
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,41 +19,30 @@ from cli import say
 from cli.cluster import connected
 from cli.driver import Driver, Place
 from cli.host import Host
-from cli.look import looker
+from cli.look import viewer
 
 DASHBOARD_PORT: Final = 8765
 NOTHING: Final = "no node is fenced, and none has a fault that is seen"
 
 
-class Run(Protocol):
-    """What runs a command."""
-
-    def __call__(self, options: argparse.Namespace, root: Path) -> None:
-        """Run it on the project in `root`."""
-
-
-class Add(Protocol):
-    """Adds a command: its name, what runs it, what it does in words."""
-
-    def __call__(self, name: str, run: Run, words: str) -> argparse.ArgumentParser:
-        """Return its parser, for options."""
+Run = Callable[[argparse.Namespace, Path], None]
+"""Runs a command on the project in a folder."""
 
 
 class Begin(Protocol):
-    """Reads the stack file, finds the cluster, says the first line."""
+    """Reads the stack file, finds the cluster, says the first line, finds what the driver needs."""
 
     def __call__(self, options: argparse.Namespace, root: Path, *, must_reach: bool) -> tuple[Place, Driver, Host]:
         """Return what the command works on."""
 
 
-def add_commands(add: Add, begin: Begin) -> None:
-    """Add the commands to the command line."""
+def add_commands(add: Callable[[str, Run, str], argparse.ArgumentParser], begin: Begin) -> None:
+    """Add the commands to the command line. `add` takes a name, what runs it, and what it does in words."""
 
     def dashboard(options: argparse.Namespace, root: Path) -> None:
         from cli.dashboard import serve, write  # the server only where it serves
 
         place, driver, _host = begin(options, root, must_reach=False)
-        driver.ready()
         if options.static:
             write(place, driver, root / options.static)
         else:
@@ -64,7 +53,7 @@ def add_commands(add: Add, begin: Begin) -> None:
 
         with _nodes(begin, options, root) as (place, driver, client):
             if not options.node:
-                lines = out_of_order(client, place.platform, looker(place, driver)().teams) or [NOTHING]
+                lines = out_of_order(client, place.platform, viewer(place, driver)().seen.teams) or [NOTHING]
             else:
                 lines = fence(client, place.platform, options.node, options.reason, datetime.now(UTC))
             say.result("\n".join(lines))
@@ -82,9 +71,8 @@ def add_commands(add: Add, begin: Begin) -> None:
         if options.prometheus:
             service_of(options.prometheus)  # what is written wrong is said before anything is asked
         place, driver, host = begin(options, root, must_reach=False)
-        driver.ready()
         found = account_of(
-            looker(place, driver)(), lambda: host.target_or(driver.reach().host), options.prometheus, span
+            viewer(place, driver)().seen, lambda: host.target_or(driver.reach().host), options.prometheus, span
         )
         if options.json:
             say.result(as_json(found))
@@ -115,7 +103,6 @@ def add_commands(add: Add, begin: Begin) -> None:
 def _nodes(begin: Begin, options: argparse.Namespace, root: Path) -> Iterator[tuple[Place, Driver, Client]]:
     """The host, and that it is the one that the stack was made on."""
     place, driver, host = begin(options, root, must_reach=True)
-    driver.ready()
     host.refuse_another_cluster(driver.remembered())
     with connected(host.target_or(driver.reach().host)) as client:
         yield place, driver, client

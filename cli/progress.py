@@ -47,7 +47,8 @@ class Progress:
         self._clock = clock
         self._removals: dict[str, tuple[float, float]] = {}
         self._parts: list[str] = []
-        self._phase = ""
+        self.phase = ""
+        """`Previewing`, `Updating`, `Destroying`; empty before the first."""
         self._holding = False
         self._show = show or show_on_stderr
         self.last_step = time.monotonic()
@@ -57,11 +58,6 @@ class Progress:
     def text(self) -> str:
         """Everything that the engine said."""
         return "".join(self._parts)
-
-    @property
-    def phase(self) -> str:
-        """`Previewing`, `Updating`, `Destroying`; empty before the first."""
-        return self._phase
 
     def removals(self, teams: Iterable[str], stay: Iterable[str]) -> list[str]:
         """A line for each of these teams that is gone now: seconds from the first step of its removal to the last."""
@@ -79,11 +75,11 @@ class Progress:
     def take(self, line: str) -> None:
         """Take one line."""
         self._parts.append(line)
-        if self._phase != "Previewing" and (found := REMOVAL.match(line)):
+        if self.phase != "Previewing" and (found := REMOVAL.match(line)):
             now = self._clock()
             self._removals[found["name"]] = self._removals.get(found["name"], (now, now))[0], now
         if match := PHASE.match(line):
-            self._phase, self._holding = match["what"], False
+            self.phase, self._holding = match["what"], False
             self.last_step = time.monotonic()
             self._show(line)
         elif line.startswith(HELD):
@@ -92,7 +88,7 @@ class Progress:
             self._holding = line.startswith("Outputs:")
         if STEP.match(line) and not STACK_ROW.match(line):
             self.last_step = time.monotonic()
-            if self._phase != "Previewing" and not self._holding:
+            if self.phase != "Previewing" and not self._holding:
                 self._show(line)
         elif not self._holding and SUMMARY.match(line):
             self._show(line)

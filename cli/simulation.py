@@ -7,7 +7,7 @@ Leaves to others: the lab itself (`lab/driver.py`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -22,11 +22,14 @@ from cli.guards.memory import Remembered
 from cli.reach import kubeconfig_in, reach_of
 from cli.shown import advise, show_preview
 from cli.status import team_states
+from lab.clusters import HOST
 from lab.driver import LabDriver, Summary
 from lab.engine import Recorded
 from lab.errors import FIX, LabError, RefusedChangeError
 from names import JSON
-from policies.run import evaluate, lines, resources_of
+from policies.inventory import PolicyResource
+from policies.plain import plain_properties
+from policies.run import evaluate, lines
 from preview.grouped import grouped
 
 
@@ -35,19 +38,26 @@ def _in_words() -> Iterator[None]:
     try:
         yield
     except RefusedChangeError as error:
-        raise _refused([refusal.text for refusal in error.refusals], error.fix) from None
+        first, *others = [refusal.text for refusal in error.refusals]
+        raise InputError(f"refused, nothing was changed: {first}", error.fix, detail=also(others)) from None
     except LabError as error:
         raise CommandError(error.cause, error.fix) from None
-
-
-def _refused(causes: Sequence[str], fix: str) -> CommandError:
-    """Return the error for what may not be: the first cause first, then each of the others on a line of its own."""
-    return InputError(f"refused, nothing was changed: {causes[0]}", fix, detail=also(causes[1:]))
 
 
 def also(causes: Sequence[str]) -> str:
     """Return further causes, a line each."""
     return "\n".join(f"also: {cause}" for cause in causes)
+
+
+def resources_of(recorded: Iterable[Recorded]) -> list[PolicyResource]:
+    """Return what the lab recorded as resources to judge, without what is deleted or only read."""
+    return [
+        PolicyResource(
+            type=item.type, name=item.name, urn=item.urn, parent=item.parent, properties=plain_properties(item.inputs)
+        )
+        for item in recorded
+        if item.op not in ("delete", "read")
+    ]
 
 
 class LabBridge:
@@ -62,8 +72,8 @@ class LabBridge:
     def own_cluster(self) -> Identity | None:
         """The lab's host, where it runs."""
         with _in_words():
-            found = self._lab.status()
-        return Identity(context=found.context, uid=found.uid, server_version="") if found.uid else None
+            found = self._lab.clusters.find(HOST)
+        return Identity(context=found.context, uid=found.uid, server_version="") if found else None
 
     def use(self, host: Target | None) -> None:
         """The lab connects by itself."""

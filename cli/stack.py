@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
@@ -40,6 +40,7 @@ from cli.driver import Place
 from cli.errors import CommandError, InputError
 from cli.failures import explained
 from cli.files import write_private
+from cli.guards.surroundings import unsteered
 from names import Object
 from settings.load import raw_config
 from settings.tenants import tenants
@@ -70,10 +71,11 @@ def parallel() -> int:
 class Stack:
     """A stack and the `pulumi` that knows it."""
 
-    def __init__(self, place: Place, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, place: Place) -> None:
         self._place = place
         self._binary: str | None = None
-        self.env: Env = {"PULUMI_PARALLEL": str(parallel()), **(os.environ if env is None else env), **QUIET_ENV}
+        self._read: subprocess.CompletedProcess[str] | None = None
+        self.env: Env = {"PULUMI_PARALLEL": str(parallel()), **unsteered(os.environ), **QUIET_ENV}
         self.backend: Backend = find_backend(self.env, place.root)
         if self.backend.is_ours:
             self.env[BACKEND] = self.backend.url
@@ -82,26 +84,35 @@ class Stack:
                 self.env[PASSPHRASE_IN_FILE] = str(kept)
 
     def ready(self) -> None:
-        """Find `pulumi` and check its version. Raises `CommandError`."""
+        """Find `pulumi` and check its version; read the state beside it, because each start of the engine takes a good
+        part of a second. Raises `CommandError`."""
         if self._binary is not None:
             return
+        sdk = installed_version("pulumi")
         binary = shutil.which("pulumi", path=self.env.get("PATH"))
         if binary is None:
             raise CommandError(
                 f"`pulumi` is not on PATH, and provider {self._place.platform.host.provider} needs it.",
-                f"install version {sdk_version()}: {INSTALL} (the lab needs none: `make up STACK=lab`)",
+                f"install version {sdk}: {INSTALL} (the lab needs none: `make up STACK=lab`)",
             )
         self._binary = binary
-        check_version(self.capture("version").strip(), sdk_version())
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            state = beside.submit(self._export)
+            check_version(self.capture("version").strip(), sdk)
+        self._read = state.result()
 
     @cached_property
     def exported(self) -> Object:
         """The state as the engine exports it, secrets as ciphertext; empty where the stack does not exist."""
-        answer = self.ask("stack", "export", "--stack", self._place.stack)
+        self.ready()
+        answer, self._read = self._read or self._export(), None
         if is_unknown_stack(answer):
             return {}
         found = json.loads(self._said(answer, "stack", "export") or "{}")
         return found if isinstance(found, dict) and found else {"deployment": {}}
+
+    def _export(self) -> subprocess.CompletedProcess[str]:
+        return self.ask("stack", "export", "--stack", self._place.stack)
 
     @property
     def exists(self) -> bool:
@@ -254,11 +265,6 @@ class Stack:
 def is_unknown_stack(answer: subprocess.CompletedProcess[str]) -> bool:
     """Whether the engine says that there is no such stack, or not even a folder for one."""
     return answer.returncode == NO_SUCH_STACK or any(words in answer.stderr for words in _NOTHING_THERE)
-
-
-def sdk_version() -> str:
-    """The version of the SDK in this environment; the engine should be the same or newer."""
-    return installed_version("pulumi")
 
 
 def check_version(engine: str, sdk: str) -> None:

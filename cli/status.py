@@ -77,10 +77,6 @@ class Row:
     """Its own by what they do."""
     kai: str = "-"
 
-    def as_json(self) -> dict[str, object]:
-        """The row as JSON."""
-        return dict(vars(self))
-
 
 def rows(platform: Platform, states: Mapping[str, TeamState], *, now: datetime | None = None) -> list[Row]:
     """Return one row a tenant."""
@@ -100,8 +96,7 @@ def _row(platform: Platform, name: str, team: Team, state: TeamState | None, now
         mode=", ".join(_mode(platform, name, team)),
         version=version or "-",
         gpus=f"{gpus.quota} of {gpus.limit} {unit}s" if gpus.limit else "-",
-        queues=", ".join(f"{leaf} -/{_number(q.gpu.quota)}/{_number(q.gpu.limit)}" for leaf, q in team.queues.items())
-        or "-",
+        queues=", ".join(f"{leaf} -/{q.gpu.quota:g}/{q.gpu.limit:g}" for leaf, q in team.queues.items()) or "-",
         resources=f"{team.resources.cpu} CPU, {team.resources.memory}, {team.resources.pods} pods",
         api=state.api if state else "not made",
         check=_check(state, now),
@@ -143,10 +138,6 @@ def _row_of_facts(name: str, state: TeamState, now: datetime) -> Row:
         check=_check(state, now),
         faults=state.faults,
     )
-
-
-def _number(value: float) -> str:
-    return f"{value:g}"
 
 
 def _check(state: TeamState | None, now: datetime) -> str:

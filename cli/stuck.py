@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from cli.causes import OF_PODS, Failure, failure_of
+from cli.causes import Failure, failure_of
+from cli.causes.known import OF_PODS
 from hints import filled
 from lenient import Json, rows, table
 from names import CHECK_NAMESPACE, CHECK_PAIR_NAMESPACE, KAI_NAMESPACE, SYNCED_FROM, team_namespace
@@ -210,14 +211,10 @@ def _messages(pod: Json) -> Iterator[str]:
                 ended = table(table(container.get("lastState")).get("terminated"))
                 last = f" (exit code {ended['exitCode']}: {ended.get('message', '')})" if "exitCode" in ended else ""
                 said = f"{waiting.get('reason')}: {waiting.get('message', '')}{last}"
-                yield f"container {container.get('name')} of {_image(container)}: {said}"
+                yield f"container {container.get('name')} of {container.get('image', '')}: {said}"
     for condition in rows(status, "conditions"):
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             yield str(condition.get("message", ""))
-
-
-def _image(container: Json) -> str:
-    return str(container.get("image", ""))
 
 
 def _where(thing: Json) -> str:

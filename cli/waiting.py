@@ -27,6 +27,9 @@ from cli.errors import CommandError
 from cli.stuck import INSIDE, OUR_NAMESPACES, Stuck, ours, stuck
 from lenient import Json, rows, table
 
+Reader = Callable[[], tuple[list[Json], list[Json]]]
+"""Reads pods and events. Raises `CommandError`."""
+
 INTERVAL_SECONDS: Final = 10.0
 PATIENCE: Final = 2
 """So many looks in a row must see the same before it is said: a pod that is being made waits for a moment, too. With
@@ -93,7 +96,7 @@ class Watch:
 
     def __init__(
         self,
-        read: Callable[[], tuple[list[Json], list[Json]]],
+        read: Reader,
         *,
         teams: Mapping[str, str],
         stack: str,
@@ -105,18 +108,10 @@ class Watch:
         self._stack = stack
         self._interval = interval
         self._begun = begun
-        self._seen = Seen()
+        self.seen = Seen()
+        """Complete after the end."""
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-
-    @property
-    def failures(self) -> list[Failure]:
-        """What was seen; complete after the end."""
-        return self._seen.failures
-
-    def hopeless(self) -> Failure | None:
-        """Return what waiting will not mend, where something is."""
-        return self._seen.hopeless()
 
     def __enter__(self) -> Watch:
         self._thread.start()
@@ -138,12 +133,12 @@ class Watch:
             except CommandError:
                 continue  # the engine says itself what it can't reach
             found, well = stuck(pods, events, teams=self._teams, stack=self._stack, now=datetime.now(UTC))
-            for failure in distinct(self._seen.look(found, well), sorted(self._teams.values())):
+            for failure in distinct(self.seen.look(found, well), sorted(self._teams.values())):
                 say.line(f"waiting: {failure}\n  fix: {failure.fix}")
 
 
-def reader(target: Target, namespaces: Sequence[str]) -> Callable[[], tuple[list[Json], list[Json]]]:
-    """Return what reads the pods and the warnings of these namespaces. Raises `CommandError` when it is called."""
+def reader(target: Target, namespaces: Sequence[str]) -> Reader:
+    """Return what reads the pods and the warnings of these namespaces."""
 
     def read() -> tuple[list[Json], list[Json]]:
         pods: list[Json] = []
@@ -159,9 +154,9 @@ def reader(target: Target, namespaces: Sequence[str]) -> Callable[[], tuple[list
 
 
 def together(
-    host: Callable[[], tuple[list[Json], list[Json]]],
-    inners: Callable[[], Iterable[Callable[[], tuple[list[Json], list[Json]]]]],
-) -> Callable[[], tuple[list[Json], list[Json]]]:
+    host: Reader,
+    inners: Callable[[], Iterable[Reader]],
+) -> Reader:
     """Return what reads the host and every virtual cluster that answers."""
 
     def read() -> tuple[list[Json], list[Json]]:
@@ -175,7 +170,7 @@ def together(
     return read
 
 
-def inner_reader(team: str, target: Target) -> Callable[[], tuple[list[Json], list[Json]]]:
+def inner_reader(team: str, target: Target) -> Reader:
     """Return what reads tenancy's own pods in a team's cluster, and what is said of them; each with the team's name."""
     read = reader(target, OUR_NAMESPACES)
 

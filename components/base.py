@@ -72,6 +72,7 @@ class Component(pulumi.ComponentResource):
     def __init_subclass__(cls) -> None:
         """Hide the types of attributes, which are for readers: the SDK takes them for the component's outputs, and
         evaluates all of them again for each resource."""
+        super().__init_subclass__()
         cls.__annotations__ = {}
 
     def __init__(self, name: str, facts: Mapping[str, object], opts: pulumi.ResourceOptions | None = None) -> None:

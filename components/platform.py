@@ -19,7 +19,7 @@ from components.check.gpu_check import GpuCheck, GpuCheckArgs, Programs
 from components.check.host import host_requests
 from components.gpu.software import GpuSoftware, GpuSoftwareArgs, checked_software
 from components.host.cluster import HostCluster, HostClusterArgs
-from components.host.install import WAYS, InstalledHost, InstalledHostArgs
+from components.host.install import InstalledHost, InstalledHostArgs
 from components.host.metrics_server import MetricsServer, MetricsServerArgs
 from components.host.node_pool import NodePool, NodePoolArgs
 from components.protection import Protection
@@ -32,7 +32,6 @@ from components.team.tenant import Tenant, topologies
 from releases import injection
 from settings.models import Enforce, GpuStack, Owner, Platform, SchedulerMode
 from settings.models import Team as ATeam
-from settings.workloads import App
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +66,7 @@ def cluster(
                 key=secrets[f"config/{ssh.key}"] if ssh else None,
             ),
         )
-        kubeconfig, context = made.kubeconfig, WAYS[provider].context(platform)
+        kubeconfig, context = made.kubeconfig, made.context
     return HostCluster(
         "host", HostClusterArgs(kubeconfig=kubeconfig, context=context, provider=provider.value, install=made)
     )
@@ -78,8 +77,8 @@ def published_ports(platform: Platform, tenants: Mapping[str, Tenant]) -> tuple[
     found = {tenant.node_port for tenant in tenants.values() if tenant.node_port is not None}
     for team in platform.teams.values():
         for workload in team.workloads.values():
-            if isinstance(workload, App) and workload.expose.node_port is not None:
-                found.add(workload.expose.node_port)
+            if workload.way_in.node_port is not None:
+                found.add(workload.way_in.node_port)
     return tuple(sorted(found | set(platform.host.kind.ports if platform.host.kind else ())))
 
 

@@ -40,7 +40,7 @@ class Protection(Component):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         # a component goes when what is below it has gone
-        real: set[pulumi.Resource] = {one for one in made if isinstance(one, pulumi.CustomResource)}
+        real: set[pulumi.Resource] = {resource for resource in made if isinstance(resource, pulumi.CustomResource)}
         stood_on: set[pulumi.Resource] | Awaitable[set[pulumi.Resource]] = real if known else _those_that_did_well(real)
         # an empty list that comes from them: of a list of them the SDK would make an Output of each
         below: pulumi.Output[list[pulumi.Resource]] = pulumi.Output(stood_on, _at_once([]), _at_once(True))

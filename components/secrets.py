@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import pulumi
 
 from settings.models import Platform
-from settings.workloads import SECRET_KEY_PREFIX, environment_names, secret_names
+from settings.workload_parts import SECRET_KEY_PREFIX
 
 
 class MissingSecretError(Exception):
@@ -24,19 +24,23 @@ def stack_secrets(
     """Return the values by source: `config/<name>` and `environment/<NAME>`. Raises `MissingSecretError`."""
     found: dict[str, pulumi.Output[str]] = {}
     missing: list[str] = []
+
+    def need(name: str, where: str, given: str = "") -> None:
+        value = config.get_secret(f"{SECRET_KEY_PREFIX.removeprefix('gpu-tenancy:')}{name}")
+        if value is None:
+            missing.append(
+                f"{where}: needs the secret {name}, which the stack does not have; "
+                f"run `pulumi config set --secret {SECRET_KEY_PREFIX}{name}{given}`"
+            )
+        else:
+            found[f"config/{name}"] = value
+
     for team_name, team in platform.teams.items():
         for key, workload in team.workloads.items():
             where = f"teams.{team_name}.workloads.{key}"
-            for name in secret_names(workload):
-                value = config.get_secret(f"{SECRET_KEY_PREFIX.removeprefix('gpu-tenancy:')}{name}")
-                if value is None:
-                    missing.append(
-                        f"{where}: needs the secret {name}, which the stack does not have; "
-                        f"run `pulumi config set --secret {SECRET_KEY_PREFIX}{name}`"
-                    )
-                else:
-                    found[f"config/{name}"] = value
-            for variable in environment_names(workload):
+            for name in workload.secret_names:
+                need(name, where)
+            for variable in workload.environment_names:
                 if environment.get(variable):
                     found[f"environment/{variable}"] = pulumi.Output.secret(environment[variable])
                 else:
@@ -48,17 +52,8 @@ def stack_secrets(
         ("slurm", platform.slurm.connection if platform.slurm else None),
         ("host", platform.host.connection),
     ):
-        ssh = connection.ssh if connection else None
-        if ssh is None:
-            continue
-        private = config.get_secret(f"{SECRET_KEY_PREFIX.removeprefix('gpu-tenancy:')}{ssh.key}")
-        if private is None:
-            missing.append(
-                f"{where}.connection.ssh.key: needs the secret {ssh.key}, which the stack does not have; "
-                f"run `pulumi config set --secret {SECRET_KEY_PREFIX}{ssh.key} < keyfile`"
-            )
-        else:
-            found[f"config/{ssh.key}"] = private
+        if connection and connection.ssh:
+            need(connection.ssh.key, f"{where}.connection.ssh.key", " < keyfile")
     if missing:
         count = len(missing)
         raise MissingSecretError(

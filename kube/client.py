@@ -13,6 +13,8 @@ import contextlib
 import json
 import threading
 import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final, cast
 from urllib.parse import urlsplit
 
@@ -54,9 +56,9 @@ def target(kubeconfig: str) -> SingleConfig:
     return found
 
 
-def connect(kubeconfig: str, timeout: httpx2.Timeout = TIMEOUT) -> httpx2.Client:
+def connect(kubeconfig: str) -> httpx2.Client:
     """Return a client for the current context of a kubeconfig text."""
-    return connect_to(target(kubeconfig), timeout)
+    return connect_to(target(kubeconfig))
 
 
 def connect_to(found: SingleConfig, timeout: httpx2.Timeout = TIMEOUT) -> httpx2.Client:
@@ -93,6 +95,16 @@ def answered(answer: httpx2.Response) -> Object:
         message = f"what answers is not a Kubernetes API: HTTP {answer.status_code} without an object"
         raise httpx2.DecodingError(message, request=answer.request)
     return found
+
+
+def when(answer: httpx2.Response) -> datetime:
+    """Return when a server answered, by its own clock: what a cluster writes has its time, and this machine's may be
+    minutes off. By this machine's where the answer does not say."""
+    try:
+        found = parsedate_to_datetime(answer.headers["Date"])
+    except (KeyError, ValueError):
+        return datetime.now(UTC)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def said(answer: httpx2.Response) -> str:

@@ -43,14 +43,13 @@ def since(api: httpx2.Client, start: datetime) -> Since:
             what = f"{kind} {'/'.join(part for part in (namespace(item), name(item)) if part)}"
             if _is_after(start, item, "metadata", "creationTimestamp"):
                 made.append(what)
-            elif any(_is_after(start, entry, "time") for entry in _spec_writers(item)):
+            elif any(
+                _is_after(start, entry, "time")
+                for entry in rows(item, "metadata", "managedFields")
+                if not entry.get("subresource")  # those who wrote more than a status
+            ):
                 changed.append(what)
     return Since(made=tuple(sorted(made)), changed=tuple(sorted(changed)))
-
-
-def _spec_writers(item: Json) -> Iterator[Json]:
-    """Those who wrote more than a status."""
-    return (entry for entry in rows(item, "metadata", "managedFields") if not entry.get("subresource"))
 
 
 def _is_after(start: datetime, thing: Json, *path: str) -> bool:

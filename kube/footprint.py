@@ -64,12 +64,8 @@ def pods_of(read: Read, team: str, used: Mapping[str, Use]) -> list[PodUse] | No
     answer = read(f"/api/v1/namespaces/{space}/pods")
     if answer is None:
         return None
-    found = [_pod(item, used) for item in items(answer) if _runs(item)]
+    found = [_pod(item, used) for item in items(answer) if text(item, "status", "phase") not in names.ENDED]
     return sorted(found, key=lambda pod: (not pod.tenancy, pod.name))
-
-
-def _runs(pod: Json) -> bool:
-    return text(pod, "status", "phase") not in names.ENDED
 
 
 def _pod(pod: Json, used: Mapping[str, Use]) -> PodUse:
@@ -100,9 +96,12 @@ def used_now(read: Read, nodes: Iterable[str]) -> dict[str, Use]:
     answer = read("/apis/metrics.k8s.io/v1beta1/pods")
     if answer is not None:
         return {
-            _key(item): _sum(
-                Use(cpu=round(_measured(one, "cpu") * 1000), memory=round(_measured(one, "memory") / MIB))
-                for one in rows(item, "containers")
+            _key(item): sum(
+                (
+                    Use(cpu=round(_measured(one, "cpu") * 1000), memory=round(_measured(one, "memory") / MIB))
+                    for one in rows(item, "containers")
+                ),
+                NONE,
             )
             for item in items(answer)
         }
@@ -125,22 +124,15 @@ def _amount(value: object) -> Decimal:
     return amount_of(value) or Decimal(0)
 
 
-def _sum(parts: Iterable[Use]) -> Use:
-    found = NONE
-    for part in parts:
-        found += part
-    return found
-
-
 def requested(pods: Iterable[PodUse]) -> Use:
     """Return what the pods ask for."""
-    return _sum(pod.requested for pod in pods)
+    return sum((pod.requested for pod in pods), NONE)
 
 
 def used(pods: Iterable[PodUse]) -> Use | None:
     """Return what the pods use; None where that is not known of one of them."""
     known = [pod.used for pod in pods]
-    return None if None in known or not known else _sum(one for one in known if one is not None)
+    return None if None in known or not known else sum((one for one in known if one is not None), NONE)
 
 
 def store_bytes(metrics: str) -> int | None:

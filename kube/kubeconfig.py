@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from names import in_url
+
 
 class KubeconfigError(Exception):
     """A kubeconfig that can't be used; the text names the file, what is wrong, and the fix."""
@@ -65,8 +67,7 @@ def at_address(text: str, address: str | None) -> str:
     loaded = json.loads(text)
     for entry in loaded["clusters"]:
         url = urlsplit(entry["cluster"]["server"])
-        host = f"[{address}]" if ":" in address else address
-        entry["cluster"]["server"] = f"{url.scheme}://{host}:{url.port or 443}"
+        entry["cluster"]["server"] = f"{url.scheme}://{in_url(address)}:{url.port or 443}"
     return json.dumps(loaded, sort_keys=True)
 
 

@@ -14,13 +14,13 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import httpx2
 
 import names
-from kube.client import answered, path, pause, said
+from kube.client import answered, path, pause, said, when
 from kube.snapshot_pod import POD, RESTORE, Store, claim_name, pod
 from lenient import Json, items, moment, rows, table, text
 from names import SYNCED_BY, Object
@@ -212,8 +212,8 @@ def take(
 
     Raises `SnapshotError`; then nothing was recorded, and nothing was changed.
     """
-    taken = (now or datetime.now(UTC)).replace(microsecond=0)
-    control_plane = _ready(api, store)
+    control_plane, at = _ready(api, store)
+    taken = (now or at).replace(microsecond=0)
     snapshot = Snapshot(
         name=taken.strftime("%Y%m%d-%H%M%S"),
         taken=taken,
@@ -230,14 +230,14 @@ def take(
     return snapshot
 
 
-def go_back(api: httpx2.Client, store: Store, snapshot: Snapshot, *, deadline: float = DEADLINE_SECONDS) -> None:
+def go_back(api: httpx2.Client, store: Store, snapshot: Snapshot) -> None:
     """Put a virtual cluster back to a snapshot: stop it and its pods, write its store, start it.
 
     It is started in any case but one: where vCluster can't write the store, it puts the old one back itself; where it
     still writes while nobody waits for its end (Ctrl-C, a cluster that is silent), the control plane stays stopped.
     Raises `SnapshotError`.
     """
-    control_plane = _ready(api, store)
+    control_plane, _ = _ready(api, store)
     running = _tag(control_plane, "initContainers", "kubernetes")
     if _newer(snapshot.kubernetes, running):
         message = (
@@ -255,7 +255,7 @@ def go_back(api: httpx2.Client, store: Store, snapshot: Snapshot, *, deadline: f
         if not answer.is_success:
             message = f"the pods of team {store.team} can't be ended: {said(answer)}"
             raise SnapshotError(message)
-        _run(api, pod(control_plane, store, RESTORE, snapshot.name), deadline)
+        _run(api, pod(control_plane, store, RESTORE, snapshot.name), DEADLINE_SECONDS)
     except UnfinishedError as error:
         message = (
             f"{error}; the control plane of team {store.team} stays stopped. When the pod has ended, delete it "
@@ -268,8 +268,9 @@ def go_back(api: httpx2.Client, store: Store, snapshot: Snapshot, *, deadline: f
     _scale(api, store, 1)
 
 
-def _ready(api: httpx2.Client, store: Store) -> Object:
-    """Return the control plane's StatefulSet where all that a pod needs is there. Raises `SnapshotError`."""
+def _ready(api: httpx2.Client, store: Store) -> tuple[Object, datetime]:
+    """Return the control plane's StatefulSet where all that a pod needs is there, and the cluster's time: what a later
+    look calls new has that. Raises `SnapshotError`."""
     s3, space = store.settings.s3, store.namespace
     place = (
         path("v1", "Secret", s3.secret, space)
@@ -289,7 +290,7 @@ def _ready(api: httpx2.Client, store: Store) -> Object:
     if not answer.is_success:
         message = f"the control plane of team {store.team} can't be read: {said(answer)}"
         raise SnapshotError(message)
-    return answered(answer)
+    return answered(answer), when(answer)
 
 
 def _newer(kept: str, running: str) -> bool:

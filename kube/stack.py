@@ -8,16 +8,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
 
 from kube.kubeconfig import KubeconfigError, one_context
-from settings.models import Host, HostProvider
-
-USUAL_PLACES: Final = {
-    HostProvider.K3S: "/etc/rancher/k3s/k3s.yaml",
-    HostProvider.MICROK8S: "/var/snap/microk8s/current/credentials/client.config",
-}
-DEFAULT_PLACE: Final = "~/.kube/config"
+from settings.hosts import INSTALLS, Host, HostProvider, Install, Kind
 
 
 def kubeconfig_of(host: Host, secret: str | None) -> tuple[str, str]:
@@ -46,7 +39,7 @@ def kubeconfig_of(host: Host, secret: str | None) -> tuple[str, str]:
 def kubeconfig_path(host: Host) -> Path:
     """The file that is read when there is no config secret. Of several files in $KUBECONFIG, the first."""
     named = host.kubeconfig or os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
-    return Path(named or USUAL_PLACES.get(host.provider, DEFAULT_PLACE)).expanduser()
+    return Path(named or INSTALLS.get(host.provider, Install).usual_place).expanduser()
 
 
 def context_of(host: Host) -> str | None:
@@ -55,5 +48,5 @@ def context_of(host: Host) -> str | None:
     if host.provider is HostProvider.LAB:
         return None
     if host.context is None and host.provider is HostProvider.KIND:
-        return f"kind-{host.name}"
+        return Kind.context.format(name=host.name)
     return host.context

@@ -86,11 +86,6 @@ def target() -> tuple[str, str]:
     return platform.system().lower(), {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 
 
-def present() -> bool:
-    """Whether every program is in the cache with its recorded checksum; builds nothing."""
-    return not _missing(store_dir())
-
-
 def ensure(show: Show) -> Binaries:
     """Verified programs, brought into the cache first where they are missing or damaged.
 
@@ -98,19 +93,20 @@ def ensure(show: Show) -> Binaries:
     once: the second waits for the first.
     """
     store = store_dir()
-    if _missing(store):
+    if missing(store):
         try:
             store.mkdir(parents=True, exist_ok=True)
             with _lock(store, show) as lock:
                 for leftover in store.glob(".partial-*"):  # of a run that was killed; the lock says it is over
                     shutil.rmtree(leftover, ignore_errors=True)
-                _bring(store, _missing(store), show, lock)
+                _bring(store, missing(store), show, lock)
         except OSError as error:
             raise _disk_error(error, store) from error
     return Binaries(**{name.replace("-", "_"): store / name for name in PROGRAMS})
 
 
-def _missing(store: Path) -> list[str]:
+def missing(store: Path) -> list[str]:
+    """The programs that are not in the cache with their recorded checksum."""
     known = _manifest(store)
     return [name for name in PROGRAMS if not (store / name).is_file() or known.get(name) != _sha256(store / name)]
 

@@ -9,7 +9,7 @@ import runpy
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -93,17 +93,6 @@ class Summary:
         return f"{ops}: {self.changes} changes{open_ones}, in {self.seconds:.0f} s"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Status:
-    """What runs. `servers` are by lab name: `host`, and one for each virtual cluster."""
-
-    stack: str
-    context: str
-    uid: str
-    servers: dict[str, Cluster] = field(default_factory=dict)
-    resources: int = 0
-
-
 class LabDriver:
     """The lab of one stack. Its files lie in `<root>/.lab/<stack>`; `root` holds the program's `__main__.py`."""
 
@@ -172,18 +161,6 @@ class LabDriver:
             raise LabError(f"lab: stack {self.stack} has no outputs yet.", "run `make up`.") from None
         shown = plain(found) if show_secrets else _hidden(found)
         return dict(shown)
-
-    def status(self) -> Status:
-        """What runs now; starts nothing."""
-        servers = {name: found for name in self.clusters.names() if (found := self.clusters.find(name))}
-        host = servers.get(HOST)
-        return Status(
-            stack=self.stack,
-            context=host.context if host else "",
-            uid=host.uid if host else "",
-            servers=servers,
-            resources=len(State(self.home / "state.json").entries),
-        )
 
     def host_kubeconfig(self) -> str | None:
         """The kubeconfig of the server that stands in for the host; None where it does not run."""

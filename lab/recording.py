@@ -27,8 +27,9 @@ from lab.clusters import Clusters
 from lab.driver import LabDriver
 from lab.engine import Recorded
 from lab.objects import Json
-from report.command import YES, UsageError, run
-from report.redact import SECRET, Redactor
+from report.command import YES, UsageError, parser_for, run
+from report.looks import SECRET
+from report.redact import Redactor
 from report.rehearsal import Resource, to_json, write
 from settings.hosts import INSTALLS
 from settings.load import PLATFORM_KEY, load_stack_file, raw_config
@@ -115,9 +116,7 @@ def _replace_key(item: Recorded) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lab.recording", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_for("lab.recording", __doc__)
     parser.add_argument("--stack-file", type=Path, required=True)
     parser.add_argument("--root", type=Path, default=Path.cwd(), help="the checkout; default: the current folder")
     parser.add_argument("--out", type=Path, required=True)

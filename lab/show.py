@@ -18,8 +18,9 @@ QUIET_SECONDS = 20.0  # a log gets one "still at it" line this often; less reads
 class Task:
     """One long step; `tell` may be called as often as there is something new."""
 
-    def __init__(self, show: "Show", text: str, total: int | None) -> None:
-        self._show, self._text, self._total = show, text, total
+    def __init__(self, show: "Show", text: str) -> None:
+        self._show, self._text = show, text
+        self._total: int | None = None
         self._started = self._said = time.monotonic()
         self._bar: tuple[Progress, TaskID] | None = None
 
@@ -45,13 +46,13 @@ class Show:
         self.console.print(text)
 
     @contextmanager
-    def task(self, text: str, total: int | None = None) -> Iterator[Task]:
-        """A step with a spinner, or with a bar where `total` is known; says how long it took when it is over."""
-        task, started = Task(self, text, total), time.monotonic()
+    def task(self, text: str) -> Iterator[Task]:
+        """A step with a spinner, and with a bar once it tells its total; says how long it took when it is over."""
+        task, started = Task(self, text), time.monotonic()
         if self.console.is_terminal:
             columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20), TimeElapsedColumn())
             with Progress(*columns, console=self.console, transient=True) as progress:
-                task._bar = (progress, progress.add_task(text, total=total))
+                task._bar = (progress, progress.add_task(text, total=None))
                 yield task
         else:
             self.line(text)

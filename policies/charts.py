@@ -34,7 +34,7 @@ _STATEFUL_SET: Final = (
 _VCLUSTER: Final = (
     *_below("controlPlane.distro.k8s", ("enabled", "image.tag", "imagePullPolicy", "scheduler.enabled")),
     *_below("controlPlane.distro.k8s.securityContext", _RESTRICTED),
-    *_below("controlPlane.statefulSet", ("image.repository", *_STATEFUL_SET)),
+    *_below("controlPlane.statefulSet", ("image.repository", "probes.startupProbe.**", *_STATEFUL_SET)),
     "controlPlane.backingStore.database.embedded.enabled",
     "controlPlane.backingStore.etcd.deploy.enabled",
     *_below("controlPlane.backingStore.etcd.deploy.statefulSet", _STATEFUL_SET),

@@ -18,6 +18,7 @@ from typing import Final
 from pydantic import Field, ValidationError
 
 from settings.problems import escaped
+from settings.sharing import MOST_TIME_SLICES
 from settings.types import Section
 
 FOLDER: Final = Path(__file__).parent / "config"
@@ -43,7 +44,7 @@ class Limits(Section):
     """Every number and list that a stack may set, with the value that holds when it does not."""
 
     allow_unlimited: bool = Field(default=False, description="accept -1 as a GPU quota or limit")
-    max_replicas: int = Field(default=8, ge=1, le=48, description="most replicas of one GPU")
+    max_replicas: int = Field(default=8, ge=1, le=MOST_TIME_SLICES, description="most replicas of one GPU")
     require_persistence: bool = Field(default=True, description="virtual clusters keep their data on a volume")
     chart_sources: tuple[str, ...] = Field(
         default=(

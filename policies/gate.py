@@ -25,7 +25,8 @@ from preview.facts import facts_of
 from preview.gate import gate_preview
 from preview.read import PreviewError, read_preview
 from preview.usage import Usage, UsageError, usage_of
-from settings.load import SettingsError, load_stack_file
+from settings.load import load_stack_file
+from settings.problems import SettingsError
 
 
 class GateError(ValueError):

@@ -72,11 +72,6 @@ class Inventory:
         for resource in resources:
             self.add(resource)
 
-    @classmethod
-    def of(cls, resources: Iterable[PolicyResource]) -> Inventory:
-        """Return the inventory of `resources`."""
-        return cls(resources)
-
     def add(self, resource: PolicyResource) -> None:
         """Add one more."""
         self._by_type[resource.type].append(resource)

@@ -50,7 +50,8 @@ class Seen:
         self._found: dict[str, PolicyResource] = {}
         self._judges: dict[str, set[str]] = {}
         self._components: dict[str, PolicyResource] = {}
-        self._around = Inventory()
+        self.around = Inventory()
+        """Our components seen so far. Parents register first, and no rule of the resource stage looks at more."""
         self._waiting: dict[str, list[PolicyResource]] = {}
         self._told: set[tuple[str, str]] = set()
 
@@ -72,9 +73,9 @@ class Seen:
         known = self._components.get(found.urn)
         self._components[found.urn] = found
         if known is None:
-            self._around.add(found)
+            self.around.add(found)
         elif known != found:
-            self._around = Inventory.of(self._components.values())
+            self.around = Inventory(self._components.values())
 
     def turn(self, rule: Rule, shown: PolicyResource) -> list[PolicyResource]:
         """Return what the rule is to judge now: nothing in other programs' stacks, and once one of ours has passed by,
@@ -87,16 +88,11 @@ class Seen:
         self._waiting[rule.name] = []
         return waiting
 
-    def components(self) -> Inventory:
-        """Return our components seen so far. Parents register first, and no rule of the resource stage looks at
-        anything else."""
-        return self._around
-
     def stack(self, resources: list[EngineResource]) -> Inventory:
         """Return all resources of the stack, with inputs where they were seen, else with outputs; none where nothing of
         it is ours."""
         found = [self._found.get(resource.urn) or _with_outputs(resource) for resource in resources]
-        return Inventory.of(found if any(resource.ours for resource in found) else ())
+        return Inventory(found if any(resource.ours for resource in found) else ())
 
     def news(self, rule: Rule, subject: PolicyResource, scene: Scene) -> Iterator[str]:
         """Yield what the rule has to say of a resource; what many share, only once."""
@@ -156,7 +152,7 @@ def _policy(rule: Rule, seen: Seen, today: Callable[[], date]) -> Policy:
     def resource(args: ResourceValidationArgs, report: ReportViolation) -> None:
         shown = seen.look(rule, args)
         for subject in seen.turn(rule, shown):
-            for message in seen.news(rule, subject, scene(seen.components(), args.get_config())):
+            for message in seen.news(rule, subject, scene(seen.around, args.get_config())):
                 report(message, None if subject is shown else subject.urn)
 
     def stack(args: StackValidationArgs, report: ReportViolation) -> None:

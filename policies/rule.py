@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from policies.config import LEVELS, Limits, alias
 from policies.inventory import Inventory, PolicyResource
@@ -59,13 +59,9 @@ class Shared:
 Finding: TypeAlias = str | Shared
 
 
-class Check(Protocol):
-    """The pure part of a rule: yields one message for each thing that is wrong, nothing when all is well.
-
-    May raise `Unreadable`; `Rule.judge` makes a violation of it.
-    """
-
-    def __call__(self, subject: PolicyResource, scene: Scene, /) -> Iterable[Finding]: ...
+Check: TypeAlias = Callable[[PolicyResource, Scene], Iterable[Finding]]
+"""The pure part of a rule: yields one message for each thing that is wrong, nothing when all is well. May raise
+`Unreadable`; `Rule.judge` makes a violation of it."""
 
 
 def always(_: PolicyResource) -> bool:
@@ -79,12 +75,12 @@ class Rule:
 
     name: str
     group: Group
-    stage: Stage
     sentence: str
     """What must be true, for the reader of a violation."""
     types: tuple[str, ...]
     """Tokens; one that ends with a colon stands for all that begin with it."""
     check: Check
+    stage: Stage = Stage.RESOURCE
     applies: Callable[[PolicyResource], bool] = always
     """Whether a resource of these types is a subject. If it can't be read, it is."""
     limits: tuple[str, ...] = ()

@@ -5,15 +5,14 @@ The lab, the offline run and the report all call `evaluate`; the real engine cal
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
-from typing import Final, Protocol
+from typing import Final
 
 from policies import config as policy_config
 from policies.config import Level, PolicyConfig
 from policies.inventory import Inventory, PolicyResource
-from policies.plain import plain_properties
 from policies.rule import Group, Rule, Scene, Shared
 from policies.rules import LIMITS, RULES
 
@@ -66,7 +65,7 @@ def evaluate(
     `today` is the clock for support windows; default: today.
     """
     scene = Scene(
-        inventory=Inventory.of(resources),
+        inventory=Inventory(resources),
         limits=config.limits,
         today=today or date.today(),
         levels=config.source,
@@ -116,34 +115,6 @@ def _some(users: Sequence[str]) -> str:
 
 SHOWN: Final = 3
 """How many of those who share a finding are named."""
-
-
-class Registered(Protocol):
-    """What the lab records of a resource."""
-
-    @property
-    def type(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def urn(self) -> str: ...
-    @property
-    def parent(self) -> str: ...
-    @property
-    def inputs(self) -> Mapping[str, object]: ...
-    @property
-    def op(self) -> str: ...
-
-
-def resources_of(recorded: Iterable[Registered]) -> list[PolicyResource]:
-    """Return what the lab recorded as resources to judge, without what is deleted or only read."""
-    return [
-        PolicyResource(
-            type=item.type, name=item.name, urn=item.urn, parent=item.parent, properties=plain_properties(item.inputs)
-        )
-        for item in recorded
-        if item.op not in ("delete", "read")
-    ]
 
 
 def as_json(results: Sequence[RuleResult]) -> list[dict[str, object]]:

@@ -18,8 +18,8 @@ from preview.facts import CANARY_OF, CLUSTER_UID, DERIVED, HARD, MADE, Facts, Kn
 from preview.judges import numbers, slots, versions
 from preview.kinds import OF_THE_STACK, Allow, Edit, Effect, Kind, Row
 from preview.table import NOT_IN_TABLE, row_of
-from preview.usage import Usage, Use
-from preview.values import UnreadableError, is_known
+from preview.usage import Usage, Use, use_in
+from preview.values import UnreadableError, known
 from settings.models import Platform
 from settings.tenants import tenants
 
@@ -75,11 +75,6 @@ def snapshots_first(platform: Platform, old: Facts, new: Facts) -> dict[str, str
     return found
 
 
-def _use(usage: Usage | None, tenant: str) -> Use | None:
-    """What a tenant uses. One that a listing does not name may use anything."""
-    return None if usage is None else usage.get(tenant, Use())
-
-
 def _of_the_stack(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]:
     uids = old.stack.get(CLUSTER_UID), new.stack.get(CLUSTER_UID)
     if None not in uids and uids[0] != uids[1]:
@@ -122,7 +117,7 @@ def _for_all(
     for tenant in among:
         if tenant in new.tenants:
             its_own = Edit(
-                path=path, tenant=tenant, before=before, after=after, old=old, new=new, use=_use(usage, tenant)
+                path=path, tenant=tenant, before=before, after=after, old=old, new=new, use=use_in(usage, tenant)
             )
             of_tenant = list(_changed(row, its_own))
             told = told or bool(of_tenant)
@@ -149,11 +144,11 @@ def _of_tenants(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]
                 after=after,
                 old=old,
                 new=new,
-                use=_use(usage, name),
+                use=use_in(usage, name),
             )
             yield from _changed(row_of(edit.path), edit)
         if "state" not in edited:
-            yield from _of_bounds(name, old, new, _use(usage, name))
+            yield from _of_bounds(name, old, new, use_in(usage, name))
         if effect := slots.serves_no_more(old, new, name):
             yield _change(effect, _edit_of(name, "blueGreen.serves", old, new, None))
 
@@ -224,7 +219,7 @@ def _asked_as_before(key: str, was: Known, now: Known) -> bool:
 
 def _removed(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]:
     for name in sorted(old.tenants.keys() - new.tenants.keys()):
-        use = _use(usage, name)
+        use = use_in(usage, name)
         words = slots.goes(old.tenants[name], name)
         if versions.promoted(old, new, str(old.tenants[name].get(CANARY_OF))) == name:
             words = f"promoted, and so {words}"
@@ -263,9 +258,8 @@ def _changed(row: Row | None, edit: Edit) -> Iterator[Change]:
         yield _change(Effect(kind=Kind.UNKNOWN, means=f"{edit.path}: {NOT_IN_TABLE}", allow="replace"), edit)
         return
     try:
-        if not is_known(edit.before) or not is_known(edit.after):
-            message = f"{edit.path} is not known at preview, so it can't be judged; pass a literal value, not an output"
-            raise UnreadableError(message)
+        known(edit.before, edit.path)
+        known(edit.after, edit.path)
         effect = row.effect(edit)
     except UnreadableError as error:
         yield _unreadable(edit, error)

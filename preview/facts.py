@@ -10,18 +10,20 @@ is. A canary is a tenant of its own, and so is each slot of `blueGreen`.
 
 from __future__ import annotations
 
-import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated, Final, TypeAlias, Union, get_args, get_origin
+from typing import Final, TypeAlias, get_args, get_origin
 
 from pydantic import JsonValue
 
 import releases
 from components.team.tenant import Tenant, quota_hard, resolve
 from names import GPU
+from settings import kinds
 from settings.models import From, GpuStack, Platform, Pool, Queue, SchedulerMode, Team
+from settings.on_change import OnChange
+from settings.sharing import OTHER_UNIT
 from settings.tenants import canary_of, slot_of, tenants_now
 from settings.types import Section
 
@@ -47,7 +49,6 @@ DERIVED: Final = frozenset({HARD, CANARY_OF, BLUE_GREEN, REPLICAS, CLUSTER_UID, 
 GPU_BOUND: Final = f"requests.{GPU}"
 """The key of a ResourceQuota that bounds GPUs (replicas)."""
 
-_SHARING: Final = ("sharing.timeSlicing.replicas", "sharing.mps.replicas", "sharing.mig.slices")
 _SECOND: Final = ("scheduler.canary.", "blueGreen.")
 """What makes a tenant of its own, which has its own facts."""
 
@@ -142,52 +143,56 @@ _RESOLVED: Final = (
 
 def bounds(hard: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """The numbers of a ResourceQuota that say something: without the names of GPU parts that nobody may have."""
-    return {key: value for key, value in hard.items() if key == GPU_BOUND or not _is_none_of(key, value)}
-
-
-def _is_none_of(key: str, value: JsonValue) -> bool:
-    """Whether this is a bound of 0 on one of the many names that stand for a GPU or a part of one."""
-    return key.startswith("requests.nvidia.com/") and str(value) == "0"
+    return {
+        key: value
+        for key, value in hard.items()
+        if key == GPU_BOUND or not (key.startswith("requests.nvidia.com/") and str(value) == "0")
+    }
 
 
 def replicas(pool: Known) -> int | None:
     """How often each GPU of a pool is advertised: 1 without sharing, None where it is not known."""
-    for path in (REPLICAS, *_SHARING):
+    for path in (REPLICAS, *_numbers_of_ways()):
         value = pool.get(path)
         if isinstance(value, int) and not isinstance(value, bool):
             return value
-    return 1 if all(path in pool for path in _SHARING) else None
+    return 1 if all(path in pool for path in _numbers_of_ways()) else None
+
+
+@cache
+def _numbers_of_ways() -> tuple[str, ...]:
+    """Where a pool says how often each GPU is advertised, for each way of sharing."""
+    return tuple(path for path, does in fields(Pool).items() if does == OTHER_UNIT)
 
 
 # --- the settings' own shape ----------------------------------------------------------------------------------------
 
 
-def field_paths(kind: type[Section] = Platform) -> Iterator[str]:
-    """Yield the path of every field that a user can edit, like `teams.*.vcluster.backingStore`; `*` is any name."""
-    for alias, sections, by_name in _shape(kind):
-        if sections:
-            yield from (f"{alias}.{path}" for path in _once(sections))
-        elif by_name:
-            yield from (f"{alias}.*.{path}" for path in _once(by_name))
-        else:
-            yield alias
+def fields(section: type[Section] = Platform) -> dict[str, OnChange | None]:
+    """Every field that a user can edit by its path, like `teams.*.vcluster.backingStore`, in the order of the models;
+    `*` is any name. Each with what a change of it does, where the field says that itself."""
+    found: dict[str, OnChange | None] = {}
+    for (alias, sections, by_name), info in zip(_shape(section), section.model_fields.values(), strict=True):
+        below = f"{alias}.*" if by_name else alias
+        for one in sections or by_name:
+            # of a section that may be of several kinds, the first that has a field
+            for path, does in fields(one).items():
+                found.setdefault(f"{below}.{path}", does)
+        if not sections and not by_name:
+            found[alias] = next((said for said in info.metadata if isinstance(said, OnChange)), None)
+    return found
 
 
-def _once(sections: tuple[type[Section], ...]) -> Iterator[str]:
-    """The fields of all kinds that a section may be of."""
-    yield from dict.fromkeys(path for section in sections for path in field_paths(section))
-
-
-def _values(kind: type[Section], data: JsonValue) -> Iterator[tuple[str, JsonValue]]:
+def _values(section: type[Section], data: JsonValue) -> Iterator[tuple[str, JsonValue]]:
     """Yield every field below a section with its value; None for all of a section that is not there."""
     given = data if isinstance(data, dict) else {}
-    for alias, sections, by_name in _shape(kind):
+    for alias, sections, by_name in _shape(section):
         value = given.get(alias)
         if sections:
-            yield from ((f"{alias}.{path}", item) for path, item in _of_any(sections, value))
+            yield from ((f"{alias}.{path}", inner) for path, inner in _of_any(sections, value))
         elif by_name:
-            for key, section in value.items() if isinstance(value, dict) else ():
-                yield from ((f"{alias}.{key}.{path}", item) for path, item in _of_any(by_name, section))
+            for key, item in value.items() if isinstance(value, dict) else ():
+                yield from ((f"{alias}.{key}.{path}", inner) for path, inner in _of_any(by_name, item))
         else:
             yield alias, value
 
@@ -203,30 +208,20 @@ def _dump(section: Section) -> JsonValue:
 
 
 @cache
-def _shape(kind: type[Section]) -> tuple[tuple[str, tuple[type[Section], ...], tuple[type[Section], ...]], ...]:
-    """The fields of a section by the name that users write, each with the sections that it, or each of its entries, is.
+def _shape(section: type[Section]) -> tuple[tuple[str, tuple[type[Section], ...], tuple[type[Section], ...]], ...]:
+    """The fields of a section by the name that users write, each with the sections that it, or each of its
+    entries by name, may be.
 
     Reading types is slow, and every team has the same ones.
     """
-    fields = ((found.alias or name, found.annotation) for name, found in kind.model_fields.items())
-    return tuple((alias, _sections(inner), _sections(_by_name(inner))) for alias, inner in fields)
+    found = []
+    for alias, info in kinds.fields(section).items():
+        here = kinds.kind(info.annotation)
+        by_name = _sections(kinds.kind(get_args(here.bare)[1])) if get_origin(here.bare) is dict else ()
+        found.append((alias, _sections(here), by_name))
+    return tuple(found)
 
 
-def _sections(kind: object) -> tuple[type[Section], ...]:
-    """The sections that a type may be, without `Annotated` and `| None`; none for everything else."""
-    return tuple(part for part in _parts(kind) if isinstance(part, type) and issubclass(part, Section))
-
-
-def _by_name(kind: object) -> object:
-    """What a mapping by name holds; None for everything else."""
-    return next((get_args(part)[1] for part in _parts(kind) if get_origin(part) is dict), None)
-
-
-def _parts(kind: object) -> Iterator[object]:
-    if get_origin(kind) is Annotated:
-        yield from _parts(get_args(kind)[0])
-    elif get_origin(kind) in (Union, types.UnionType):
-        for part in get_args(kind):
-            yield from _parts(part)
-    else:
-        yield kind
+def _sections(here: kinds.Kind) -> tuple[type[Section], ...]:
+    parts = (kinds.as_section(one.bare) for one in (here.choices.values() or [here]))
+    return tuple(part for part in parts if part is not None)

@@ -25,7 +25,7 @@ from preview.judges.numbers import gpus
 from preview.kinds import OF_THE_STACK, Allow
 from preview.observed import facts_after, facts_before
 from preview.steps import Object, Op, Preview, Step
-from preview.usage import Usage, Use
+from preview.usage import Usage, use_in
 from preview.values import UnreadableError, get, plain, text
 from settings.models import Override
 
@@ -182,6 +182,7 @@ _HARMLESS: Final = frozenset(
 """Types whose deletion or replacement loses nothing that a tenant keeps or runs. A type that is neither here nor judged
 below is not known, and its deletion is refused."""
 _JUDGED: Final = frozenset({tokens.NAMESPACE, tokens.QUEUE, tokens.RELEASE})
+_OF_WORKLOADS: Final = (tokens.DEPLOYMENT, tokens.VOLUME_CLAIM)
 _PROVIDER: Final = "pulumi:providers:"
 _COMMANDS: Final = ("command:local:Command", "command:remote:Command")
 
@@ -202,7 +203,6 @@ class _Steps:
         if step.op is Op.UNKNOWN:
             reason = f"{what}: the operation {step.operation!r} is none that this program knows, so it can't be judged"
             yield Refusal(team="", change="unknown", reason=reason, about=step.urn)
-            return
         old, new = ({key: plain(value) for key, value in (side or {}).items()} for side in (step.old, step.new))
         try:
             if step.op in (Op.DELETE, Op.REPLACE):
@@ -218,14 +218,14 @@ class _Steps:
         change: Allow = "delete" if step.op is Op.DELETE else "replace"
         team = _tenant(step.type, inputs)
         if team is not None:
-            if not slots.comes_and_goes(self.before.tenants.get(team, {}), self._use(team)):
+            if not slots.comes_and_goes(self.before.tenants.get(team, {}), use_in(self.usage, team)):
                 reason = f"{change}s {what}, and with it everything in the team's virtual cluster"
                 yield from self._unless(team, change, reason, about=_WHOLE)
         elif step.type == tokens.QUEUE:
             yield from self._queue(step, inputs, what)
         elif step.type in _COMMANDS:
             yield from self._command(step, inputs, what)
-        elif step.type in (tokens.DEPLOYMENT, tokens.VOLUME_CLAIM) and _labelled(inputs) and _workload(inputs):
+        elif step.type in _OF_WORKLOADS and _labelled(inputs) and _labelled(inputs, names.LABEL_WORKLOAD):
             yield from self._workload(step, inputs, what)
         elif not _loses_nothing(step):
             owner = _labelled(inputs)
@@ -238,15 +238,12 @@ class _Steps:
     def _unless(self, team: str, change: Allow, reason: str, *, about: str) -> Iterator[Refusal]:
         yield from _unless_allowed(team, change, reason, self.overrides, self.today, about=about)
 
-    def _use(self, team: str) -> Use | None:
-        return None if self.usage is None else self.usage.get(team, Use())
-
     def _queue(self, step: Step, inputs: Object, what: str) -> Iterator[Refusal]:
         """A Queue that is deleted. One that is made anew under its name is found again by the pods in it."""
         team, name = _labelled(inputs), text(inputs, "metadata", "name")
         if step.op is Op.REPLACE or not team or self._told_by_facts(team, name):
             return
-        use = self._use(team)
+        use = use_in(self.usage, team)
         in_it: Decimal | None = None
         if use is not None:
             in_it = use.queues.get(name, Decimal(0)) if use.queues is not None else use.gpus
@@ -273,7 +270,7 @@ class _Steps:
 
     def _workload(self, step: Step, inputs: Object, what: str) -> Iterator[Refusal]:
         """A workload's Deployment that is deleted, or its volume that is deleted or made anew."""
-        team, name = _labelled(inputs), _workload(inputs)
+        team, name = _labelled(inputs), _labelled(inputs, names.LABEL_WORKLOAD)
         if self._whole_workload_goes(team, name) or (step.type == tokens.DEPLOYMENT and step.op is Op.REPLACE):
             return
         if step.type == tokens.DEPLOYMENT:
@@ -313,28 +310,16 @@ def _tenant(type_: str, inputs: Object) -> str | None:
     if type_ == tokens.VIRTUAL_CLUSTER:
         return text(inputs, "team") or "?"
     if type_ == tokens.NAMESPACE:
-        return _team_of_namespace(text(inputs, "metadata", "name"))
+        return names.team_of_namespace(text(inputs, "metadata", "name"))
     if type_ == tokens.RELEASE and text(inputs, "chart").rpartition("/")[2].startswith("vcluster"):
-        return _team_of_namespace(text(inputs, "namespace"))
+        return names.team_of_namespace(text(inputs, "namespace"))
     return None
 
 
-def _team_of_namespace(namespace: str) -> str | None:
-    prefix = names.team_namespace("")
-    return namespace.removeprefix(prefix) if namespace.startswith(prefix) else None
-
-
-def _labelled(inputs: Object) -> str:
-    """The team that an object of ours is labelled with."""
+def _labelled(inputs: Object, label: str = names.LABEL_TEAM) -> str:
+    """The team, or with `LABEL_WORKLOAD` the workload, that an object of ours is labelled with."""
     labels = get(inputs, "metadata", "labels")
-    found = labels.get(names.LABEL_TEAM) if isinstance(labels, dict) else None
-    return found if isinstance(found, str) else ""
-
-
-def _workload(inputs: Object) -> str:
-    """The workload that an object is labelled with."""
-    labels = get(inputs, "metadata", "labels")
-    found = labels.get(names.LABEL_WORKLOAD) if isinstance(labels, dict) else None
+    found = labels.get(label) if isinstance(labels, dict) else None
     return found if isinstance(found, str) else ""
 
 

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from pydantic import JsonValue
 
 import tokens
-from names import team_namespace
+from names import team_of_namespace
 from preview.facts import (
     BLUE_GREEN,
     CANARY_OF,
@@ -284,7 +284,5 @@ def _picked(inputs: Inputs, fields: Mapping[str, str]) -> dict[str, JsonValue]:
 
 def _team_of(inputs: Inputs) -> str | None:
     """The tenant in whose host namespace an object is."""
-    namespace, prefix = get(inputs, "metadata", "namespace") or inputs.get("namespace"), team_namespace("")
-    if not isinstance(namespace, str) or not namespace.startswith(prefix):
-        return None
-    return namespace.removeprefix(prefix)
+    namespace = get(inputs, "metadata", "namespace") or inputs.get("namespace")
+    return team_of_namespace(namespace) if isinstance(namespace, str) else None

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Final
 
 from preview.kinds import Kind, Row
-from preview.table import TABLE
+from preview.table import table
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "changes.md"
 
 _HEAD: Final = """\
 # What a change does
 
-Written by `python -m preview` from the table in `preview/table`. Preview, gate, lab and the pull request's comment
-read that table, so they say the same.
+Written by `python -m preview` from what each field says in `settings`, and from `preview/table` where that depends on
+more. Preview, gate, lab and the pull request's comment read the same.
 
 | kind | means | needs an override |
 | --- | --- | --- |
@@ -68,6 +68,6 @@ def _row(row: Row) -> str:
 def markdown() -> str:
     """The page."""
     lines = [_HEAD + "| field | at worst | what happens | override | source |", "| --- | --- | --- | --- | --- |"]
-    lines += [_row(row) for row in TABLE]
-    counts = ", ".join(f"{sum(row.kind is kind for row in TABLE)} {kind}" for kind in Kind)
-    return "\n".join([*lines, "", f"{len(TABLE)} fields: {counts}.", "", _SOURCES]) + "\n"
+    lines += [_row(row) for row in table()]
+    counts = ", ".join(f"{sum(row.kind is kind for row in table())} {kind}" for kind in Kind)
+    return "\n".join([*lines, "", f"{len(table())} fields: {counts}.", "", _SOURCES]) + "\n"

@@ -15,11 +15,10 @@ from typing import Final, TypeAlias
 
 from capacity import amount_of, asked_by, resources_of
 from lenient import Json, namespace, rows, table, text
-from names import ENDED, GPU, GPU_FRACTION, GPU_FRACTION_DEVICES, GPU_MEMORY_ASKED, KAI_QUEUE_LABEL, team_namespace
+from names import ENDED, GPU, GPU_FRACTION, GPU_FRACTION_DEVICES, GPU_MEMORY_ASKED, KAI_QUEUE_LABEL, team_of_namespace
 from preview.facts import GPU_BOUND
 from settings.types import MOST_GPUS
 
-_NAMESPACE: Final = team_namespace("")
 _CONTROL_PLANE: Final = ("app", "vcluster")
 """vCluster's own label on its control plane, which is no tenant's pod (VC@v0.36.1:chart/templates/statefulset.yaml)."""
 
@@ -42,6 +41,11 @@ class Use:
 
 
 Usage: TypeAlias = Mapping[str, Use]
+
+
+def use_in(usage: Usage | None, tenant: str) -> Use | None:
+    """What a tenant uses, None where nobody asked. One that a listing does not name may use anything."""
+    return None if usage is None else usage.get(tenant, Use())
 
 
 class UsageError(ValueError):
@@ -70,7 +74,7 @@ def _of_list(items: list[Json]) -> dict[str, Use]:
     found: dict[str, Use] = {}
     pods: dict[str, list[Json]] = {}
     for item in items:
-        team = _team(item)
+        team = team_of_namespace(namespace(item))
         kind = item.get("kind")
         if team is None:
             continue
@@ -87,11 +91,6 @@ def _of_list(items: list[Json]) -> dict[str, Use]:
             bounds = found.get(team, Use()).bounds
             found[team] = Use(bounds={**seen.bounds, **bounds}, nodes=seen.nodes, queues=seen.queues)
     return found
-
-
-def _team(item: Json) -> str | None:
-    space = namespace(item)
-    return space.removeprefix(_NAMESPACE) if space.startswith(_NAMESPACE) else None
 
 
 def _used(quota: Json) -> dict[str, Decimal]:

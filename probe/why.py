@@ -23,6 +23,11 @@ INJECTION_FAILED = (
     ),
     ("no runtime for", "the node's container runtime has no handler of that name: configure it, or name another class"),
     ("unknown device", "NVIDIA's runtime is in mode legacy and was given a CDI name: say so in gpu.injection"),
+    (
+        "unrecognized option",
+        "the node's libnvidia-container is older than its container toolkit: install both of one version",
+    ),
+    ("cgroup subsystem devices not found", "libnvidia-container knows cgroup v2 from 1.8 on: install that, or newer"),
     ("nvidia-container-cli", "look at the node's driver and container toolkit (nvidia-smi, nvidia-ctk system)"),
     ("could not apply required modification", "look at the mode in the node's nvidia-container-runtime config.toml"),
 )

@@ -19,8 +19,9 @@ DP = github.com/NVIDIA/k8s-device-plugin, GO = github.com/NVIDIA/gpu-operator.
 from __future__ import annotations
 
 from names import JSON
-from releases.ages import STALE_DAYS, Age, ages
+from releases.ages import STALE_DAYS, ages
 from releases.charts import (
+    CONTROL_PLANE_PROBES,
     CONTROL_PLANE_STORAGE,
     device_plugin_values,
     gpu_operator_values,
@@ -37,7 +38,6 @@ from releases.gpu_software import (
     DEVICE_PLUGIN,
     GPU_OPERATOR,
     NO_SHARING,
-    NODE_LABEL_GPU_PRESENT,
     NODE_LABEL_MPS_CAPABLE,
     NODE_LABEL_SHARING_CONFIG,
     SharingConfig,
@@ -55,16 +55,11 @@ from releases.kai import (
 from releases.metrics import dcgm_exporter_values
 from releases.page import markdown
 from releases.shapes import (
-    DevicePluginRelease,
-    Enforcement,
     Footprint,
     GpuOperatorRelease,
     KaiRelease,
     Kind,
     Leftover,
-    Operand,
-    PullPolicy,
-    Trap,
     VclusterRelease,
     minor,
     total,
@@ -74,6 +69,7 @@ from releases.vcluster import DEFAULT_KUBERNETES, DEFAULT_VCLUSTER, SNAPSHOT_POD
 __all__ = [
     "CHECK_IMAGE",
     "CLUSTER_POLICY_CRD",
+    "CONTROL_PLANE_PROBES",
     "CONTROL_PLANE_STORAGE",
     "DCGM_EXPORTER",
     "DEFAULT_DCGM_EXPORTER",
@@ -86,7 +82,6 @@ __all__ = [
     "GPU_OPERATOR",
     "JSON",
     "KAI",
-    "NODE_LABEL_GPU_PRESENT",
     "NODE_LABEL_MPS_CAPABLE",
     "NODE_LABEL_SHARING_CONFIG",
     "NO_SHARING",
@@ -96,18 +91,12 @@ __all__ = [
     "SNAPSHOT_POD",
     "STALE_DAYS",
     "VCLUSTER",
-    "Age",
-    "DevicePluginRelease",
-    "Enforcement",
     "Footprint",
     "GpuOperatorRelease",
     "KaiRelease",
     "Kind",
     "Leftover",
-    "Operand",
-    "PullPolicy",
     "SharingConfig",
-    "Trap",
     "VclusterRelease",
     "ages",
     "dcgm_exporter_values",

@@ -86,7 +86,7 @@ def kai_values(
     gpu_sharing: bool,
     enforce: bool = False,
     restricted: bool = False,
-    runtime_class: str | None = None,
+    runtime_class: str = NVIDIA,
     cdi: bool | None = None,
     fake_gpus: bool = False,
     image_registry: str | None = None,
@@ -118,14 +118,10 @@ def kai_values(
             message = f"KAI {release.version} holds no pod to its part of a GPU"
             raise ValueError(message)
         put(values, release.enforcement.key, release.enforcement.word)
-    if runtime_class is not None:
-        for key in release.reservation_runtime_class_keys:
-            put(values, key, runtime_class)
-        if release.pod_runtime_class_key is not None:
-            put(values, release.pod_runtime_class_key, runtime_class)
-    elif release.pod_runtime_class_key is not None and release.pod_runtime_class_can_be_off:
-        # the chart's own value is nvidia, and admission would name a class that is not there
-        put(values, release.pod_runtime_class_key, "")
+    for key in release.reservation_runtime_class_keys:
+        put(values, key, runtime_class)
+    if release.pod_runtime_class_key is not None:
+        put(values, release.pod_runtime_class_key, runtime_class)
     if release.reservation_resources_key is not None:
         put(values, release.reservation_resources_key, requests(RESERVATION_POD))
     if cdi is not None and release.cdi_key is not None:
@@ -157,12 +153,16 @@ CONTROL_PLANE_STORAGE: Final = "5Gi"
 (VC@v0.36.1:chart/values.yaml, volumeClaim.size)."""
 
 
+CONTROL_PLANE_PROBES: Final = "controlPlane.statefulSet.probes"
+"""How the kubelet asks whether the control plane has started. A change of it restarts the control plane."""
+
+
 def vcluster_values(
     release: VclusterRelease,
     *,
     team: str,
     namespace: str,
-    kubernetes_version: str | None = None,
+    kubernetes_version: str,
     virtual_scheduler: bool,
     node_selector_labels: Mapping[str, str] = MappingProxyType({}),
     sync_runtime_classes: bool = False,
@@ -171,7 +171,7 @@ def vcluster_values(
     persistence: bool = True,
     storage_class: str | None = None,
     backing_store: Literal["sqlite", "etcd"] = "sqlite",
-    server: str | None = None,
+    server: str,
     extra_sans: Sequence[str] = (),
     set_owner: bool = True,
     restricted: bool = False,
@@ -185,7 +185,7 @@ def vcluster_values(
     synced pod and hide the taint inside. `runtime_class` goes to every synced pod. `priority_class` (of the host) goes
     to the control plane and to every synced pod, whatever class it names inside: that needs no sync of PriorityClasses,
     and beside KAI the syncer would delete those that its chart makes. `server` is the URL in the kubeconfig Secret
-    `vc-<team>`; default: the Service's name in the host cluster. `restricted`: control plane, etcd and CoreDNS fit that
+    `vc-<team>`. `restricted`: control plane, etcd and CoreDNS fit that
     Pod Security level (the chart's control plane runs as root otherwise).
 
     Raises `ValueError` for a backing store that the release lacks.
@@ -196,18 +196,19 @@ def vcluster_values(
         raise ValueError(message)
     values: dict[str, JSON] = {}
     put(values, "controlPlane.distro.k8s.enabled", True)
-    put(values, "controlPlane.distro.k8s.image.tag", kubernetes_version or release.default_kubernetes)
+    put(values, "controlPlane.distro.k8s.image.tag", kubernetes_version)
     put(values, "controlPlane.distro.k8s.scheduler.enabled", virtual_scheduler)
     # the default image carries the paid features, switched off; one stray key and it wants a licence
     put(values, "controlPlane.statefulSet.image.repository", _OSS_IMAGE)
-    service_host = f"{team}.{namespace}"
-    put(values, "controlPlane.proxy.extraSANs", strings([f"{service_host}.svc", *extra_sans]))
-    put(values, "exportKubeConfig.server", server or f"https://{service_host}.svc:443")
+    put(values, "controlPlane.proxy.extraSANs", strings([f"{team}.{namespace}.svc", *extra_sans]))
+    put(values, "exportKubeConfig.server", server)
     put(values, "exportKubeConfig.context", team)
     # tenants come in by a Service of ours
     put(values, "controlPlane.service.spec.type", "ClusterIP")
 
     control_plane = "controlPlane.statefulSet"
+    # the chart asks every 6 s, 300 times: for up to 6 s nobody would see that the API answers
+    put(values, f"{CONTROL_PLANE_PROBES}.startupProbe", {"periodSeconds": 1, "failureThreshold": 6 * 300})
     etcd = "controlPlane.backingStore.etcd.deploy"
     operands, stateful_sets, store = release.operands, [control_plane], control_plane
     if backing_store == "etcd":
@@ -275,6 +276,21 @@ def vcluster_values(
     return values
 
 
+def put_images(
+    values: dict[str, JSON],
+    release: DevicePluginRelease | GpuOperatorRelease,
+    registry: str | None,
+    pull_policy: PullPolicy | None,
+) -> None:
+    """Set where a release's images come from, and when they are pulled; what is None is left to the chart."""
+    if registry is not None:
+        for key, images in release.images.items():
+            put(values, key, mirrored(images, registry))
+    if pull_policy is not None:
+        for key in release.pull_policy_keys:
+            put(values, key, pull_policy)
+
+
 def config_map(configs: Sequence[SharingConfig]) -> dict[str, JSON]:
     return {c.name: sharing_config(c) for c in (NO_SHARING, *configs)}
 
@@ -283,7 +299,7 @@ def device_plugin_values(
     release: DevicePluginRelease,
     *,
     configs: Sequence[SharingConfig] = (),
-    runtime_class: str | None = None,
+    runtime_class: str = NVIDIA,
     driver_root: str | None = None,
     device_list_strategy: str | None = None,
     image_registry: str | None = None,
@@ -301,18 +317,12 @@ def device_plugin_values(
         put(values, "config.map", config_map(configs))
         # with more than one entry the chart refuses to guess
         put(values, "config.default", NO_SHARING.name)
-    if runtime_class is not None:
-        values["runtimeClassName"] = runtime_class
+    values["runtimeClassName"] = runtime_class
     if driver_root is not None:
         values["nvidiaDriverRoot"] = driver_root
     if device_list_strategy is not None:
         values["deviceListStrategy"] = device_list_strategy
-    if image_registry is not None:
-        for key, images in release.images.items():
-            put(values, key, mirrored(images, image_registry))
-    if pull_policy is not None:
-        for key in release.pull_policy_keys:
-            put(values, key, pull_policy)
+    put_images(values, release, image_registry, pull_policy)
     return values
 
 
@@ -364,10 +374,5 @@ def gpu_operator_values(
         put(values, "devicePlugin.config.create", True)
         put(values, "devicePlugin.config.default", NO_SHARING.name)
         put(values, "devicePlugin.config.data", data)
-    if image_registry is not None:
-        for key, images in release.images.items():
-            put(values, key, mirrored(images, image_registry))
-    if pull_policy is not None:
-        for key in release.pull_policy_keys:
-            put(values, key, pull_policy)
+    put_images(values, release, image_registry, pull_policy)
     return values

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final
 
 from releases.shapes import DcgmExporterRelease, DevicePluginRelease, GpuOperatorRelease, Trap
 
@@ -95,7 +95,8 @@ class SharingConfig:
     """How the plugin advertises the GPUs of a set of nodes. `name` is the value of NODE_LABEL_SHARING_CONFIG there."""
 
     name: str
-    strategy: Literal["none", "timeSlicing", "mps", "mig"]
+    strategy: str
+    """`none`, or the stack file's word of a way of sharing, which is the plugin's own but for `mig`."""
     replicas: int = 1
 
 
@@ -169,7 +170,6 @@ _OPERATOR_TRAPS: Final = (
         sentence="its CRDs stay after uninstalling; the Job of cleanupCRD deletes NFD's too, and can hold the removal",
         handling="they go with its namespace; those that others may use, too (NFD's, resource.nvidia.com), stay",
         source="GO@v26.7.0:deployments/gpu-operator/templates/cleanup_crd.yaml (hook pre-delete)",
-        flag="crds",
     ),
 )
 _SERVICE_MONITOR: Final = Trap(

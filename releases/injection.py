@@ -54,9 +54,10 @@ _LEGACY: Final = InjectionMode(
     variable="the GPU's UUID",
     seen="legacy",
     seen_of_fractions="legacy",
-    node=f"{_WITH_CLASS}, libnvidia-container",
-    tried="not run",
-    source="TK@v1.20.0:internal/info/auto.go",
+    node=f"{_WITH_CLASS}; the mode named in the toolkit's config (from 1.18 on auto is jit-cdi); "
+    "libnvidia-container of the toolkit's version",
+    tried="2026-11-26, H100: pair, whole (toolkit 1.20.0, libnvidia-container 1.15, KAI v0.16.8)",
+    source="TK@v1.20.0:internal/info/auto.go, cmd/nvidia-container-runtime-hook/main.go",
 )
 _CDI: Final = InjectionMode(
     name="cdi",
@@ -120,7 +121,7 @@ _CDI_ANNOTATIONS: Final = InjectionMode(
     seen="cdi-cri",
     seen_of_fractions="cdi",
     node=_BOTH,
-    tried="not run",
+    tried="2026-11-26, H100: pair, whole (toolkit 1.20.0, containerd 1.7.32, KAI v0.16.8)",
     source="DP@v0.20.0:internal/plugin/server.go, docs/cdi.md",
 )
 

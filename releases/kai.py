@@ -97,7 +97,6 @@ _KINDS_STAY: Final = Trap(
     sentence="its CRDs stay after uninstalling, and with them the Config that owns webhooks which refuse every pod",
     handling="the CRDs are owned by KAI's namespace, which is ours: Kubernetes removes them when it goes",
     source="observed; KAI@v0.9.8:pkg/operator/operands/deployable/deployable.go (owner references)",
-    flag="kinds",
 )
 _TOPOLOGY_LEVEL: Final = Trap(
     id="topology-required-level",
@@ -112,14 +111,12 @@ _HOOK_STAYS: Final = Trap(
     handling="hook_objects are deleted before every install and upgrade",
     source="KAI@v0.14.7:deployments/kai-scheduler/templates/hooks/pre/crd-upgrader.yaml (hook-succeeded alone); "
     "https://github.com/kai-scheduler/KAI-Scheduler/issues/1404",
-    flag="hook_objects",
 )
 _CLEANUP_HOOK_STAYS: Final = Trap(
     id="failed-cleanup-stays",
     sentence="a post-delete hook that failed leaves its Job and rights, and the next removal ends at `already exists`",
     handling="hook_objects are deleted before every install and upgrade",
     source="KAI@v0.16.8:deployments/kai-scheduler/templates/hooks/post/post-delete-job.yaml (hook-succeeded alone)",
-    flag="hook_objects",
 )
 _MIG_AT_ZERO: Final = Trap(
     id="mig-name-at-zero",
@@ -127,7 +124,6 @@ _MIG_AT_ZERO: Final = Trap(
     handling="preflight names the node and the name",
     source="KAI@v0.9.8:pkg/scheduler/api/node_info/node_info.go (IsMIGEnabled); "
     "https://github.com/kai-scheduler/KAI-Scheduler/issues/1120",
-    flag="mig_names_count_at_zero",
 )
 
 _ORPHANED_NAMESPACE: Final = Trap(
@@ -141,56 +137,48 @@ _CLUSTER_POLICY: Final = Trap(
     sentence="the operator restarts for ever without the CRD clusterpolicies.nvidia.com, which the GPU Operator brings",
     handling="a minimal CRD of that name before the chart, where nobody else brings it",
     source="observed (0.9.3); from 0.12.0 it looks first: KAI@v0.12.23:pkg/operator/controller/config_controller.go",
-    flag="needs_cluster_policy_crd",
 )
 _WAIT: Final = Trap(
     id="helm-wait",
     sentence="Helm is content 30 to 45 seconds before the operator has made binder, admission and queue-controller",
     handling="Queues and checks wait until the webhooks let them in, and a check follows every change",
     source="observed (0.9.3)",
-    flag="operator",
 )
 _ACCOUNTING: Final = Trap(
     id="fractions-are-accounting",
     sentence="a GPU fraction is a number in the scheduler: a pod may use all memory of the GPU that it shares",
     handling="said in docs and check reports; with `enforce: memory`, where it can be, a limit that the check tries",
     source="https://github.com/kai-scheduler/KAI-Scheduler/issues/49",
-    flag="enforcement",
 )
 _ROLLBACK: Final = Trap(
     id="helm-rollback",
     sentence="`helm rollback` fails and leaves the release broken, in every version",
     handling="the way back is a replacement",
     source="KAI@v0.17.0:docs/migrationguides/README.md",
-    flag="line",
 )
 _OFF_MAIN: Final = Trap(
     id="off-main",
     sentence="0.9.2 and 0.9.3 were tagged off main: Helm refuses to upgrade them to 0.9.4 and later, and back",
     handling="a change of line is a replacement",
     source='observed (0.9.3 to 0.9.8: ServiceAccount "binder" cannot be imported into the current release)',
-    flag="line",
 )
 _REQUESTS_MISPLACED: Final = Trap(
     id="operand-requests-misplaced",
     sentence="the chart indents the operands' requests wrongly: with them it renders invalid YAML or drops them",
     handling="those operands have no key; their requests are the operator's own",
     source="KAI@v0.9.3:deployments/kai-scheduler/templates/kai-config.yaml (nindent 6), likewise @v0.9.8",
-    flag="operands",
 )
 _CONFIG_STAYS: Final = Trap(
     id="config-stays",
     sentence="kai-config is a hook's object: uninstalling leaves it and its pods, and an older chart is then refused",
     handling="leftovers are deleted between two lines",
     source='observed (0.9.8 to 0.9.3: Config "kai-config" cannot be imported into the current release)',
-    flag="leftovers",
 )
 _SHARD_STAYS: Final = Trap(
     id="shard-stays",
     sentence="the SchedulingShard `default` stays after uninstalling: a second scheduler under an older chart",
     handling="leftovers are deleted between two lines",
     source="KAI@v0.17.0:docs/migrationguides/v0.13.0/README.md; the second scheduler is inferred",
-    flag="leftovers",
 )
 # the same in 0.10 to 0.12.21 and 0.13 to 0.14.5 also leaves the scheduler, which is the shard's there, with the token
 # of a ServiceAccount that is gone: 401 for 48 minutes, Ready all the while. that is why those are not listed
@@ -199,28 +187,24 @@ _REMADE_OPERANDS: Final = Trap(
     sentence="every upgrade deletes and remakes kai-config: admission, pod-grouper and controllers go and come back",
     handling="pods with a dead account's token are made anew, Queues and checks wait for the webhooks, a check follows",
     source="https://github.com/kai-scheduler/KAI-Scheduler/issues/1536; 0.9's scheduler stays: observed (0.9.8)",
-    flag="upgrade_remakes_operands",
 )
 _EMPTY_RESERVATION_CLASS: Final = Trap(
     id="empty-reservation-runtime-class",
     sentence="the reservation pod has no RuntimeClass unless a value names it: fractions then find no NVML",
     handling="kai_values sets the key",
     source="KAI@v0.9.8:deployments/kai-scheduler/templates/services/binder.yaml; KAI@v0.16.8:CHANGELOG.md (0.16.0)",
-    flag="reservation_runtime_class_keys",
 )
 _FORCED_CLASS: Final = Trap(
     id="forced-pod-runtime-class",
     sentence="admission puts the RuntimeClass nvidia on every GPU pod, and an empty value does not switch it off",
     handling="the class must exist in the virtual cluster",
     source="KAI@v0.9.8:deployments/kai-scheduler/templates/kai-config.yaml (default nvidia), likewise @v0.12.23",
-    flag="pod_runtime_class_can_be_off",
 )
 _DEFAULT_QUEUE: Final = Trap(
     id="default-queue",
     sentence="the chart makes a default queue without limit, where pods without a queue escape the team's queues",
     handling="kai_values switches it off",
     source="KAI@v0.12.23:deployments/kai-scheduler/templates/default-queue.yaml",
-    flag="default_queue_key",
 )
 _CLEANUP_NAMESPACE: Final = Trap(
     id="cleanup-namespace",
@@ -255,8 +239,6 @@ _V0_7_11: Final = KaiRelease(
     reservation_runtime_class=None,
     reservation_resources_key=None,
     pod_runtime_class_key=None,
-    pod_runtime_class_scope="none",
-    pod_runtime_class_can_be_off=True,
     cdi_key="binder.cdi",
     # it does not look at the nodes' labels: KAI@v0.7.11:cmd/binder/app/options.go
     fake_gpu_args=MappingProxyType({"binder.additionalArgs": ("--fake-gpu-nodes=true",)}),
@@ -283,7 +265,6 @@ _V0_7_11: Final = KaiRelease(
             sentence="the reservation pod has no RuntimeClass: fractions fail unless nvidia is the default runtime",
             handling="the RuntimeClass goes to every synced pod (vcluster_values runtime_class)",
             source="https://github.com/kai-scheduler/KAI-Scheduler/issues/349 (fixed in 0.7.12); our way: inferred",
-            flag="fractions_need_default_runtime",
         ),
         _HOOK_STAYS,
         _MIG_AT_ZERO,
@@ -323,8 +304,6 @@ _V0_9_3: Final = KaiRelease(
     reservation_runtime_class=NVIDIA,
     reservation_resources_key=None,
     pod_runtime_class_key=None,
-    pod_runtime_class_scope="none",
-    pod_runtime_class_can_be_off=True,
     cdi_key=None,  # KAI@v0.9.3:pkg/operator/operands/binder/resources.go
     fake_gpu_args=_NO_ARGS,
     pull_policy_keys=(
@@ -381,8 +360,6 @@ _V0_9_8: Final = replace(
     reservation_runtime_class_keys=("global.resourceReservation.runtimeClassName",),
     reservation_runtime_class=None,
     pod_runtime_class_key="admission.gpuPodRuntimeClassName",
-    pod_runtime_class_scope="gpu pods",
-    pod_runtime_class_can_be_off=False,
     cdi_key="binder.cdi",
     # its binder is not the operator's, so nobody looks at the nodes' labels
     fake_gpu_args=MappingProxyType({"binder.additionalArgs": ("--fake-gpu-nodes=true",)}),
@@ -439,8 +416,6 @@ _V0_12_23: Final = replace(
     reservation_runtime_class=NVIDIA,
     reservation_resources_key=RESERVATION_POD.key,
     pod_runtime_class_key="admission.gpuPodRuntimeClassName",
-    pod_runtime_class_scope="gpu pods",
-    pod_runtime_class_can_be_off=False,
     cdi_key="binder.cdiEnabled",
     pull_policy_keys=(
         "operator.image.pullPolicy",
@@ -492,7 +467,6 @@ _V0_14_7: Final = replace(
         _small("queue-controller", "queuecontroller.resources"),
         _small("admission", "admission.resources", memory_limit_mib=512),
     ),
-    pod_runtime_class_can_be_off=True,
     pull_policy_keys=(
         *_V0_12_23.pull_policy_keys,
         "podgrouper.image.pullPolicy",
@@ -519,14 +493,12 @@ _WHOLE_GPU_PODS: Final = Trap(
     sentence="admission names no RuntimeClass on whole-GPU pods: they need one where nvidia is not the default",
     handling="our pods name it; docs/tenants.md tells users to",
     source="KAI@v0.16.8:CHANGELOG.md (0.16.0)",
-    flag="pod_runtime_class_scope",
 )
 _SHARING_BY_DEFAULT: Final = Trap(
     id="sharing-by-default",
     sentence="without a word about it fractions are on; global.gpuSharing is deprecated for global.gpuSharingMode",
     handling="kai_values writes global.gpuSharingMode, Disabled or NonMemoryEnforced",
     source="https://github.com/kai-scheduler/KAI-Scheduler/pull/2043; chart read on main, September 2026",
-    flag="gpu_sharing_key",
 )
 _DEPLOYMENTS_GROUPED: Final = Trap(
     id="deployments-grouped",
@@ -549,7 +521,6 @@ _V0_16_8: Final = replace(
     # (KAI@v0.16.8:CHANGELOG.md, pkg/apis/kai/v1/{admission/admission,binder/binder}.go)
     reservation_runtime_class=None,
     pod_runtime_class_key="admission.gpuFractionRuntimeClassName",
-    pod_runtime_class_scope="fraction pods",
     enforcement=Enforcement(
         key="binder.plugins.hamicore.enabled",
         word=True,

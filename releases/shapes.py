@@ -84,8 +84,6 @@ class Trap:
     sentence: str
     handling: str
     source: str
-    flag: str | None = None
-    """The release's attribute by which code knows of it; None where our values or another part handle it always."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,10 +142,6 @@ class KaiRelease:
     """Where the requests of the reservation pods go (one pod for each GPU that fractions share)."""
     pod_runtime_class_key: str | None
     """Where the RuntimeClass goes that admission puts on GPU pods."""
-    pod_runtime_class_scope: Literal["none", "gpu pods", "fraction pods"]
-    """Which pods admission puts it on."""
-    pod_runtime_class_can_be_off: bool
-    """Whether an empty value switches that off; else it falls back to `nvidia`."""
     cdi_key: str | None
     """Where it goes whether the binder names GPUs by CDI; None: it follows the GPU Operator's ClusterPolicy."""
     fake_gpu_args: Mapping[str, tuple[str, ...]]
@@ -198,8 +192,6 @@ class VclusterRelease:
     repo: str
     support_ends: date
     support_source: str
-    default_kubernetes: str
-    """The chart's own default tag of its Kubernetes image."""
     kubernetes_versions: tuple[str, ...]
     """Tags of ghcr.io/loft-sh/kubernetes that this release names itself, one for each minor, newest first."""
     kubernetes_observed: tuple[str, ...]

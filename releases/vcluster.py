@@ -104,7 +104,6 @@ _STAYS_UNREADY: Final = Trap(
     sentence="with Kubernetes 1.33 or older inside and 1.34 or newer on the host, pods may never be shown as ready",
     handling="preflight says so; the default inside is 1.34",
     source="https://github.com/loft-sh/vcluster/pull/4037 (fixed in 0.35.3 and 0.36.1)",
-    flag="older_kubernetes_stays_unready",
 )
 
 _KNOWN_KUBERNETES: Final = ("v1.36.0", "v1.35.0", "v1.34.0", "v1.33.4", "v1.32.1", "v1.31.1", "v1.30.2")
@@ -135,7 +134,6 @@ def _vcluster(
         repo=_VCLUSTER_REPO,
         support_ends=ends,
         support_source=ends_source,
-        default_kubernetes=kubernetes,
         kubernetes_versions=_KNOWN_KUBERNETES[_KNOWN_KUBERNETES.index(kubernetes) :],
         kubernetes_observed=observed,
         kubernetes_source=f"VC@v{read_at or version}:config/default_extra_values.go, chart/values.yaml",

@@ -17,7 +17,7 @@ from pathlib import Path
 from policies.gate import read_usage
 from preview.read import read_policies, read_preview
 from preview.steps import merge_policies
-from report.command import NO, YES, UsageError, read_text, run
+from report.command import NO, YES, UsageError, parser_for, read_text, run
 from report.comment import BUDGET, Report, render
 from report.hours import sentence
 from report.operations import to_json
@@ -91,9 +91,7 @@ def _report(options: argparse.Namespace, redactor: Redactor) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_for("report", __doc__)
     parser.add_argument("--base", type=Path, help="the stack file before; left out for a new stack")
     parser.add_argument("--head", type=Path, help="the stack file after; left out when the stack goes")
     parser.add_argument(

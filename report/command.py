@@ -34,16 +34,25 @@ def read_text(path: Path) -> str:
     raise UsageError(message)
 
 
+def parser_for(module: str, about: str | None) -> argparse.ArgumentParser:
+    """The parser of `python -m <module>`; its help is the module's docstring, line by line."""
+    shown = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(prog=f"python -m {module}", description=about, formatter_class=shown)
+
+
 def run(
     parser: argparse.ArgumentParser,
     arguments: Sequence[str] | None,
-    command: Callable[[argparse.Namespace, Redactor], int],
+    command: Callable[[argparse.Namespace, Redactor], int] | None = None,
 ) -> int:
-    """Parse, run, and turn every foreseen mistake into one error without anything that looks like a secret."""
+    """Parse, run, and turn every foreseen mistake into one error without anything that looks like a secret.
+
+    `command`: left out where each subcommand sets its own as `run`.
+    """
     options = parser.parse_args(arguments)
     redactor = Redactor()
     try:
-        return command(options, redactor)
+        return int((command or options.run)(options, redactor))
     except (SettingsError, ValueError, OSError) as error:
         print(redactor.text(f"error: {error}"), file=sys.stderr)
         return COULD_NOT_TELL

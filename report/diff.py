@@ -16,7 +16,9 @@ from pydantic import JsonValue
 
 from preview.differences import ABSENT, at, leaves, written
 from preview.steps import Op, Step
-from report.redact import SECRET, SIGNATURE_KEY, Redactor
+from preview.values import SIGNATURE_KEY
+from report.looks import SECRET
+from report.redact import Redactor
 
 LONGEST_VALUE: Final = 160
 MOST_LINES: Final = 40
@@ -140,9 +142,7 @@ def value_changes(step: Step, redactor: Redactor) -> list[str]:
             continue
         one, other = _short_pair(old.shown if old else "(none)", new.shown if new else "(none)")
         found.append(f"{path}: {one} → {other}")
-    if not found and step.changed:
-        found = [f"{path}: {SECRET if _secret_at(path, after) else 'changes'}" for path in step.changed]
-    return [redactor.text(line.replace("\r", " ").replace("\n", " ")) for line in found]
+    return _each_on_its_line(found or _told_by_the_engine(step, after), redactor)
 
 
 def _folded(lines: list[str]) -> list[str]:
@@ -174,17 +174,21 @@ def diff_lines(step: Step, redactor: Redactor) -> list[str]:
     if step.op is Op.DELETE:
         return []
     lines = _folded(_new(after) if step.op is Op.CREATE else list(_updated(before, after)))
-    if not lines and step.changed:
-        # the engine says that these differ and its states do not show how: secrets, or what the provider computes
-        lines = [f"! {path}: {SECRET if _secret_at(path, after) else 'changes'}" for path in step.changed]
+    lines = lines or [f"! {line}" for line in _told_by_the_engine(step, after)]
     if step.replace_reasons and step.op is Op.REPLACE:
         lines = [f"! replaced because of {', '.join(step.replace_reasons)}", *lines]
     most = MOST_LINES_NEW if step.op is Op.CREATE else MOST_LINES
     if len(lines) > most:
         lines = [*lines[:most], f"# cut: {len(lines) - most} more lines"]
-    # a value never breaks out of its line
+    return _each_on_its_line(lines, redactor)
+
+
+def _told_by_the_engine(step: Step, after: dict[str, _Leaf]) -> list[str]:
+    """What the engine says to differ where its states do not show how: secrets, or what the provider computes."""
+    secret = {path for path, leaf in after.items() if leaf.shown == SECRET}
+    return [f"{path}: {SECRET if path in secret else 'changes'}" for path in step.changed]
+
+
+def _each_on_its_line(lines: list[str], redactor: Redactor) -> list[str]:
+    """A value never breaks out of its line."""
     return [redactor.text(line.replace("\r", " ").replace("\n", " ")) for line in lines]
-
-
-def _secret_at(path: str, leaves: dict[str, _Leaf]) -> bool:
-    return path in leaves and leaves[path].shown == SECRET

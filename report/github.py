@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from names import Object
-from report.command import NO, YES, UsageError, read_text, run
+from report.command import NO, YES, UsageError, parser_for, read_text, run
 from report.redact import Redactor
 
 BOT: Final = "github-actions[bot]"
@@ -145,12 +145,12 @@ def _post(options: argparse.Namespace, redactor: Redactor) -> int:
 def _approved(options: argparse.Namespace, _: Redactor) -> int:
     repository = checked(options.repository, REPOSITORY, "repository")
     commit = checked(options.commit, SHA, "commit")
-    stack = checked(f"Pulumi.{options.stack}.yaml", STACK_FILE, "stack file")[len("Pulumi.") : -len(".yaml")]
+    checked(f"Pulumi.{options.stack}.yaml", STACK_FILE, "stack file")
     for pull in _pages(f"repos/{repository}/commits/{commit}/pulls"):
         if not pull["merged_at"] or pull["base"]["repo"]["full_name"] != repository:
             continue
         head = checked(pull["head"]["sha"], SHA, "commit")
-        name = f"operations-{stack}-{head}"
+        name = f"operations-{options.stack}-{head}"
         artifacts = _pages(f"repos/{repository}/actions/artifacts?name={name}&per_page=100", "artifacts")
         for artifact in sorted(artifacts, key=lambda found: -int(found["id"])):
             run_id = int(artifact["workflow_run"]["id"])
@@ -162,8 +162,9 @@ def _approved(options: argparse.Namespace, _: Redactor) -> int:
                 print(f"approved with pull request {int(pull['number'])} at {head}")
                 return YES
     print(
-        f"no preview of stack {stack} was approved for {commit}: it came without a pull request, or with changes of "
-        "code, which are rehearsed only. Read the preview below, then run this workflow by hand with its digest.",
+        f"no preview of stack {options.stack} was approved for {commit}: it came without a pull request, or with "
+        "changes of code, which are rehearsed only. Read the preview below, then run this workflow by hand with its "
+        "digest.",
         file=sys.stderr,
     )
     return NO
@@ -171,9 +172,7 @@ def _approved(options: argparse.Namespace, _: Redactor) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m report.github", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_for("report.github", __doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
 
     def add(name: str, words: str) -> argparse.ArgumentParser:
@@ -200,10 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     approved.add_argument("--out", type=Path, required=True)
     approved.set_defaults(run=_approved)
 
-    def command(options: argparse.Namespace, redactor: Redactor) -> int:
-        return int(options.run(options, redactor))
-
-    return run(parser, arguments, command)
+    return run(parser, arguments)
 
 
 if __name__ == "__main__":

@@ -22,13 +22,13 @@ from preview.changes import EVERYONE, Change, changes
 from preview.facts import facts_of
 from preview.judges import slots
 from preview.judges.numbers import GPUS, topic_of
-from preview.judges.settings import GPU_SOFTWARE_CHANGES
 from preview.judges.versions import SCHEDULER_AWAY, SCHEDULER_ROLLS
 from preview.kinds import Kind
 from preview.observed import facts_after, facts_before
 from preview.steps import Op, Preview, Step
 from preview.usage import Usage
 from report.quota import team_states
+from settings.infrastructure import GPU_SOFTWARE_CHANGES
 from settings.models import Platform, SchedulerMode
 
 _NUMBERS: Final = frozenset(

@@ -19,7 +19,7 @@ from typing import Final
 
 from preview.read import read_preview
 from preview.steps import Preview
-from report.command import NO, YES, UsageError, read_text, run
+from report.command import NO, YES, UsageError, parser_for, read_text, run
 from report.redact import Redactor
 
 SCHEMA: Final = 1
@@ -116,11 +116,7 @@ def _held_against(approved: Approved, preview: Preview, stack_file: Path | None)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m report.operations",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("report.operations", __doc__)
     parser.add_argument("--preview", type=Path, required=True, help="of `pulumi preview --json`, or the lab's")
     approved = parser.add_mutually_exclusive_group()
     approved.add_argument("--approved", type=Path, help="operations.json of the approved report")

@@ -31,8 +31,6 @@ from preview.values import SECRET_SIGNATURE, SIGNATURE_KEY, UNKNOWN_MARKS
 from report.looks import SECRET, decoded, is_key_file, is_plain, masked, names_secret, objects
 from report.secret_names import ENDING, PLURAL
 
-__all__ = ["SECRET", "SIGNATURE_KEY", "UNKNOWN", "Redactor", "is_secret_key"]
-
 UNKNOWN: Final = "(known after apply)"
 
 _SECRET_KEY: Final = re.compile(

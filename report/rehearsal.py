@@ -25,7 +25,7 @@ from names import Object
 from preview.differences import detailed_diff, differences
 from preview.replaces import TRIGGER, reasons
 from report.__main__ import main as write_report
-from report.command import YES, UsageError, read_text, run
+from report.command import YES, UsageError, parser_for, read_text, run
 from report.github import STACK_FILE
 from report.redact import Redactor
 
@@ -162,28 +162,22 @@ def write(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def _command(options: argparse.Namespace, redactor: Redactor) -> int:
-    return {"compare": _compare, "reports": _reports}[options.command](options, redactor)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m report.rehearsal",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("report.rehearsal", __doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     comparison = commands.add_parser("compare", help="a preview from two recordings")
     comparison.add_argument("--base", type=Path, help="left out for a new stack")
     comparison.add_argument("--head", type=Path, help="left out when the stack goes")
     comparison.add_argument("--out", type=Path, required=True)
+    comparison.set_defaults(run=_compare)
     reports = commands.add_parser("reports", help="the reports of all stacks that change")
     reports.add_argument("--recordings", type=Path, required=True, help="folder with base/ and head/")
     reports.add_argument("--base", type=Path, required=True, help="folder with base's stack files")
     reports.add_argument("--head", type=Path, required=True, help="folder with head's")
     reports.add_argument("--out", type=Path, required=True, help="folder for a folder for each stack")
-    return run(parser, arguments, _command)
+    reports.set_defaults(run=_reports)
+    return run(parser, arguments)
 
 
 if __name__ == "__main__":

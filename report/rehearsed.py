@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from report import rehearsal
-from report.command import YES, run
+from report.command import YES, parser_for, run
 from report.github import REPOSITORY, STACK_FILE, checked, open_pull_request, post, pull_request_stacks, stack_file
 from report.redact import Redactor
 
@@ -45,9 +45,7 @@ def _comment(options: argparse.Namespace, redactor: Redactor) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m report.rehearsed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_for("report.rehearsed", __doc__)
     parser.add_argument("--repository", required=True, help="owner/name")
     parser.add_argument("--commit", required=True, help="head of the pull request")
     parser.add_argument("--deployed", default="[]", help="JSON list of the stacks that this repository deploys")

@@ -18,7 +18,7 @@ from typing import Final
 
 from pydantic import JsonValue, TypeAdapter
 
-from report.command import NO, YES, run
+from report.command import NO, YES, parser_for, run
 from report.redact import Redactor, is_secret_key
 from settings.load import PLATFORM_KEY, raw_config
 from settings.problems import SettingsError, escaped
@@ -121,11 +121,7 @@ def _admit(options: argparse.Namespace, _: Redactor) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m report.stackfile",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("report.stackfile", __doc__)
     parser.add_argument("--base", type=Path, required=True, help="the base branch's stack file")
     parser.add_argument("--head", type=Path, required=True, help="the pull request's")
     return run(parser, arguments, _admit)

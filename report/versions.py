@@ -35,14 +35,6 @@ def kai_version(team: Team) -> str | None:
     return team.scheduler.version or releases.DEFAULT_KAI
 
 
-def kubernetes_version(team: Team) -> str:
-    """What runs inside the virtual cluster. The host's KAI has no say in it (`components/team/tenant.py`)."""
-    vcluster = releases.VCLUSTER.get(team.vcluster.version or releases.DEFAULT_VCLUSTER)
-    if team.vcluster.kubernetes_version or vcluster is None:
-        return team.vcluster.kubernetes_version or "unknown"
-    return releases.kubernetes_for(vcluster, releases.KAI.get(kai_version(team) or ""))
-
-
 _WHAT: Final = {
     "vcluster.kubernetesVersion": "Kubernetes inside",
     "scheduler.version": "KAI",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
-from capacity import asked_by, resources_of
+from capacity import asked_by, memory_in_label, memory_in_parts, resources_of
 from lenient import Json, condition, moment, name, namespace, rows, table, text
 from names import (
     CHECK_NAMESPACE,
@@ -50,10 +50,10 @@ def pod_of(inside: Json | None, on_host: Json | None, *, team: str, memory: Mapp
         if GPU_FRACTION in notes or GPU_MEMORY_ASKED in notes
         else 0
     )
-    size = (memory or {}).get(node, 0)
+    size = memory_in_parts((memory or {}).get(node, 0))
     # less than nothing would be taken off what others hold
     fraction = max(0.0, number(notes[GPU_FRACTION])) if GPU_FRACTION in notes else mib / size if mib and size else None
-    told = inside if inside and not _silent(inside) else on_host or inside
+    told = on_host if on_host and inside and _silent(inside) else pod
     return Pod(
         team=team,
         namespace=space,
@@ -61,7 +61,7 @@ def pod_of(inside: Json | None, on_host: Json | None, *, team: str, memory: Mapp
         host_name=name(on_host),
         node=node,
         phase=text(pod, "status", "phase") or "Pending",
-        state=state_of(pod if inside is None or told is inside else told or pod),
+        state=state_of(told),
         ready=condition(pod, "Ready").get("status") == "True",
         queue=str(labels.get(KAI_QUEUE_LABEL, "")),
         gpus=whole(pod),
@@ -145,6 +145,6 @@ def state_of(pod: Json) -> str:
 
 
 def memory_of(nodes: Iterable[Json]) -> dict[str, int]:
-    """MiB of one GPU by node, as feature discovery labels them."""
-    found = {name(node): int(number(table(node, "metadata", "labels").get(GPU_MEMORY))) for node in nodes}
+    """MiB of one GPU by node, as KAI reads the label of feature discovery."""
+    found = {name(node): memory_in_label(text(node, "metadata", "labels", GPU_MEMORY)) for node in nodes}
     return {node: mib for node, mib in found.items() if mib}

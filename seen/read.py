@@ -86,6 +86,10 @@ class Look:
     host: Said
     teams: Mapping[str, Said]
 
+    def of(self, team: str) -> Said:
+        """What a team's cluster said; nothing where it was not asked."""
+        return self.teams.get(team, Said())
+
 
 class Clusters:
     """The clusters of a stack, each connected once: to load the certificates costs more than all the questions.

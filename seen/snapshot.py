@@ -96,7 +96,7 @@ Pair = tuple[Pod, Json]
 
 def _pods(team: str, look: Look, there: Iterable[Json]) -> list[Pair]:
     """A team's pods. `there`: those in its namespace on the host."""
-    said, memory = look.teams.get(team, Said()), memory_of(look.host.all("nodes"))
+    said, memory = look.of(team), memory_of(look.host.all("nodes"))
     on_host: dict[tuple[str, str], Json] = {}
     for pod in there:
         away = table(pod, "metadata", "annotations")
@@ -189,7 +189,7 @@ def _pool_of(node: str, labels: Mapping[str, str], platform: Platform) -> str:
 def _team(
     team: str, wanted: Wanted | None, platform: Platform, look: Look, pods: list[Pair], there: Mapping[str, Json]
 ) -> Team:
-    said, space = look.teams.get(team, Said()), there.get(team)
+    said, space = look.of(team), there.get(team)
     mode = wanted.scheduler.mode.value if wanted else ""
     on_host = mode == SchedulerMode.HOST
     found = [pod for pod, _ in pods]

@@ -169,7 +169,7 @@ def image(reference: str, artifacts: Artifacts) -> str:
 
 def problems(platform: Platform) -> Iterator[Problem]:
     """Yield what is wrong with a platform's `artifacts`: by themselves, and for the charts that it installs."""
-    found = list(_mistakes(platform.artifacts))
+    found = list(mistakes(platform.artifacts))
     yield from found
     broken = {problem.path[-1] for problem in found}
     for name, version in installed_charts(platform):
@@ -182,16 +182,8 @@ def problems(platform: Platform) -> Iterator[Problem]:
             )
 
 
-def mistakes(artifacts: Artifacts) -> list[str]:
-    """Return what is wrong with `artifacts` by itself, one sentence each: where, rule, value, fix."""
-    found = []
-    for problem in _mistakes(artifacts):
-        got = f", got {problem.got}" if problem.got else ""
-        found.append(f"{'.'.join(str(step) for step in problem.path)}: {problem.rule}{got}; {problem.fix}")
-    return found
-
-
-def _mistakes(artifacts: Artifacts) -> Iterator[Problem]:
+def mistakes(artifacts: Artifacts) -> Iterator[Problem]:
+    """Yield what is wrong with `artifacts` by itself."""
     for key, place in artifacts.charts.items():
         yield from _of_the_key(key)
         yield from _of_the_place(("artifacts", "charts", key), place)

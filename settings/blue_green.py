@@ -6,32 +6,46 @@ Leaves to others: which tenants follow from it (`tenants.py`), the sums (`rules/
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field
 
+from settings.on_change import OnChange, disruptive, losing
 from settings.texts import Version
 from settings.types import MOST_GPUS, Port, Section, Whole
 
 SlotName: TypeAlias = Literal["blue", "green"]
 SLOTS: Final[tuple[SlotName, SlotName]] = ("blue", "green")
+SWITCH: Final = "serves"
+"""The topic of which slot serves."""
+
+
+def _as(field: str, more: str = "") -> OnChange:
+    return losing(f"as teams.*.{field} for that slot, which is a tenant of its own{more}", "replace")
+
+
+_NOT_IN_PLACE: Final = "; refused for the one that serves"
 
 
 class Slot(Section):
     """One of a team's two virtual clusters: what it has instead of the team's own."""
 
-    version: Version | None = Field(default=None, description="KAI release; default: the team's scheduler.version")
-    vcluster_version: Version | None = Field(default=None, description="vCluster; default: the team's vcluster.version")
-    kubernetes_version: Version | None = Field(
+    version: Annotated[Version | None, _as("scheduler.version", _NOT_IN_PLACE)] = Field(
+        default=None, description="KAI release; default: the team's scheduler.version"
+    )
+    vcluster_version: Annotated[Version | None, _as("vcluster.version", _NOT_IN_PLACE)] = Field(
+        default=None, description="vCluster; default: the team's vcluster.version"
+    )
+    kubernetes_version: Annotated[Version | None, _as("vcluster.kubernetesVersion", _NOT_IN_PLACE)] = Field(
         default=None, description="Kubernetes inside; default: the team's vcluster.kubernetesVersion"
     )
-    gpus: Whole = Field(
+    gpus: Annotated[Whole, _as("resources.gpus.limit")] = Field(
         default=1,
         ge=1,
         le=MOST_GPUS,
         description="quota and limit while the other one serves, at most the team's limit; they count in the pool",
     )
-    port: Port | None = Field(
+    port: Annotated[Port | None, _as("access.port")] = Field(
         default=None, description="NodePort of its API server; default: blue has the team's, green one by its name"
     )
 
@@ -39,7 +53,13 @@ class Slot(Section):
 class BlueGreen(Section):
     """Another version comes as a second virtual cluster beside the one that serves, and never in place."""
 
-    serves: SlotName = Field(description="which one is the team's: it has the team's GPUs, the other one `gpus`")
+    serves: Annotated[
+        SlotName,
+        disruptive(
+            "the other virtual cluster is the team's: other kubeconfig; what is in this one stays and goes on there",
+            topic=SWITCH,
+        ),
+    ] = Field(description="which one is the team's: it has the team's GPUs, the other one `gpus`")
     blue: Slot | None = Field(default=None, description="the virtual cluster <team>")
     green: Slot | None = Field(default=None, description="the virtual cluster <team>-green")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import ROUND_FLOOR
 
 import releases
@@ -89,7 +88,8 @@ def declared_footprint(platform: Platform) -> dict[str, dict[str, dict[str, int 
     None where the file does not say what a node has. A tenant without a pool is in no pool's sum.
     """
     claims = tenant_claims(platform)
-    by_pool = {pool.name: total(c.tenancy for c in claims if c.pool == pool.name) for pool in pool_capacities(platform)}
+    pools = pool_capacities(platform)
+    by_pool = {pool.name: sum((c.tenancy for c in claims if c.pool == pool.name), NOTHING) for pool in pools}
     return {
         "teams": {claim.name: _numbers(claim.tenancy) for claim in claims},
         "pools": {
@@ -98,17 +98,9 @@ def declared_footprint(platform: Platform) -> dict[str, dict[str, dict[str, int 
                 "cpuPercent": share(by_pool[pool.name].cpu_millicores, pool.cpu_millicores, pool.size),
                 "memoryPercent": share(by_pool[pool.name].memory_mib, pool.memory_mib, pool.size),
             }
-            for pool in pool_capacities(platform)
+            for pool in pools
         },
     }
-
-
-def total(parts: Iterable[Footprint]) -> Footprint:
-    """Return the sum."""
-    found = NOTHING
-    for part in parts:
-        found += part
-    return found
 
 
 def share(asked: int, of_node: int | None, nodes: int) -> float | None:

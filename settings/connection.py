@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
+from settings.on_change import in_place
 from settings.texts import DnsLabel, HostAddress, Text, UserName
 from settings.types import Flag, Port, Section
 
@@ -20,14 +21,18 @@ HostKey = Annotated[
     ),
 ]
 
+_SAME: Final = in_place("the same machine, by its hostKey")
+
 
 class Ssh(Section):
     """A host over ssh. Its key is a secret of the stack; the host's own key is written down: no other answers."""
 
     host: HostAddress = Field(description="name or IP of the host")
-    user: UserName = Field(default="root", description="who logs in")
-    port: Port = Field(default=22, description="port of sshd")
-    key: DnsLabel = Field(description="private key: name of the secret `gpu-tenancy:secret-<name>` of the stack")
+    user: Annotated[UserName, _SAME] = Field(default="root", description="who logs in")
+    port: Annotated[Port, _SAME] = Field(default=22, description="port of sshd")
+    key: Annotated[DnsLabel, _SAME] = Field(
+        description="private key: name of the secret `gpu-tenancy:secret-<name>` of the stack"
+    )
     host_key: HostKey = Field(description="the host's public key, as `ssh-keyscan` prints it behind the name")
 
 
@@ -35,4 +40,6 @@ class Connection(Section):
     """Where commands run: on this machine, or on another one over ssh."""
 
     ssh: Ssh | None = Field(default=None, description="another host; default: the machine that `pulumi up` runs on")
-    sudo: Flag = Field(default=False, description="run as root through `sudo -n`, for a user who may without password")
+    sudo: Annotated[Flag, _SAME] = Field(
+        default=False, description="run as root through `sudo -n`, for a user who may without password"
+    )

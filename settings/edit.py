@@ -61,8 +61,11 @@ def drop_slot(text: str, team: str, slot: str) -> str:
 
 def _mapping(text: str, team: str, section: str) -> tuple[yaml.MappingNode, tuple[str, ...]]:
     path = (*_PLATFORM, "teams", team, section)
-    # not libyaml's, whose marks count bytes
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    try:
+        # not libyaml's, whose marks count bytes; this one takes no tab where libyaml and the engine do
+        node = yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise NotEditableError(".".join(path)) from error
     for key in path:
         node = _value(node, key)
     if not isinstance(node, yaml.MappingNode):

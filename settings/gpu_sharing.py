@@ -6,9 +6,11 @@ Owns: shape and defaults of `scheduler.gpuSharing`. Leaves to others: who can en
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
+from settings.on_change import disruptive
 from settings.types import Flag, Section
 
 
@@ -24,7 +26,14 @@ class GpuSharing(Section):
     """GPU fractions: whether they are allowed, and what holds them."""
 
     enabled: Flag = Field(default=False, description="allow fractions; with enforce alone it is on")
-    enforce: Enforce = Field(
+    enforce: Annotated[
+        Enforce,
+        disruptive(
+            "the scheduler's pods roll; pods that start from then on are held to their memory, or no more",
+            topic="scheduler",
+            source="KAI@v0.16.8:docs/developer/binder.md (only pods admitted after the change)",
+        ),
+    ] = Field(
         default=Enforce.NONE, description="memory: a pod gets no more than its part, where version and driver can"
     )
 

@@ -27,7 +27,7 @@ _LABEL_NAME: Final = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 LABEL_KEY: Final = rf"(?!secure$)(?:(?=[^/]{{1,253}}/){DNS_SUBDOMAIN}/)?{_LABEL_NAME}"
 LABEL_VALUE: Final = _LABEL_NAME
 # NVIDIA MIG User Guide, supported profiles: compute slices, memory, and what else the slice has
-MIG_PROFILE: Final = r"[1-7]g\.[1-9][0-9]{0,2}gb(?:\+me|\+gfx)?"
+MIG_PROFILE: Final = r"[1-7]g\.[1-9][0-9]{0,2}gb(?:\+me(?:\.all)?|\+gfx|-me)?"
 VERSION: Final = r"v?[0-9]+(?:\.[0-9]+){0,3}(?:[-+][0-9A-Za-z][-+.0-9A-Za-z]*)?"
 
 # --- hosts ----------------------------------------------------------------------------------------------------------

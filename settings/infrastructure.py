@@ -1,7 +1,7 @@
-"""The host cluster, its GPU software and its pools, as frozen pydantic models. Pure: no Pulumi import.
+"""The GPU software, the pools, and what the host keeps for itself, as frozen pydantic models. Pure: no Pulumi import.
 
-Owns: the shape, the units and the defaults of `host`, `gpu` and `pools`. YAML is camelCase, Python is snake_case.
-Leaves to others: teams and the rest (`models.py`), rules across fields (`rules/`).
+Owns: the shape, the units and the defaults of `gpu` and `pools`. YAML is camelCase, Python is snake_case.
+Leaves to others: the host cluster (`hosts/`), teams and the rest (`models.py`), rules across fields (`rules/`).
 """
 
 from __future__ import annotations
@@ -14,20 +14,15 @@ from pydantic.config import JsonDict
 
 from names import GPU_TAINT_VALUE
 from settings import grammar
-from settings.connection import Connection
-from settings.hosts import Install, K3s, Kind, Microk8s
+from settings.on_change import ARITHMETIC, disruptive, in_place, replacing
+from settings.sharing import Sharing
 from settings.shorthand import or_short
 from settings.texts import (
-    ContextName,
     DnsLabel,
-    HostAddress,
-    KubeconfigPath,
     LabelKey,
     LabelValue,
-    MigProfile,
     NodeName,
     ProductName,
-    StorageClassName,
     Version,
 )
 from settings.types import CpuQuantity, Flag, MemoryQuantity, Section, Whole
@@ -41,22 +36,6 @@ MOST_MEMORY_MIB: Final = 16 * 1024 * 1024
 MOST_LABELS: Final = 20
 MOST_LEVELS: Final = 16
 """KAI's own bound for the levels of a Topology (its CRD, KAI@v0.16.8:deployments/kai-scheduler/crds)."""
-MOST_MPS_CLIENTS: Final = 48
-"""Clients of one GPU since Volta (NVIDIA MPS; device plugin v0.20.0:cmd/mps-control-daemon/mps/device.go refuses more).
-"""
-MOST_TIME_SLICES: Final = 1000
-"""The plugin lists every replica to the kubelet in one message of at most 4 MiB, some 60 bytes each: 64 GPUs shared
-1000 ways fill it. Time-slicing itself has no bound."""
-
-
-class HostProvider(StrEnum):
-    """Where the host cluster comes from. `lab` is a simulation and never a real cluster."""
-
-    EXISTING = "existing"
-    KIND = "kind"
-    MICROK8S = "microk8s"
-    K3S = "k3s"
-    LAB = "lab"
 
 
 class GpuStack(StrEnum):
@@ -96,9 +75,13 @@ class Owner(StrEnum):
 class Headroom(Section):
     """What stays free on every node for the host's own pods."""
 
-    cpu: CpuQuantity = Field(default="500m", description="CPU of each node, in cores (0.5 or 500m)")
-    memory: MemoryQuantity = Field(default="1Gi", description="memory of each node, in bytes (1Gi)")
-    pods: Whole = Field(default=15, ge=0, le=MOST_PODS_OF_NODE, description="pods of each node")
+    cpu: Annotated[CpuQuantity, ARITHMETIC] = Field(
+        default="500m", description="CPU of each node, in cores (0.5 or 500m)"
+    )
+    memory: Annotated[MemoryQuantity, ARITHMETIC] = Field(
+        default="1Gi", description="memory of each node, in bytes (1Gi)"
+    )
+    pods: Annotated[Whole, ARITHMETIC] = Field(default=15, ge=0, le=MOST_PODS_OF_NODE, description="pods of each node")
 
 
 class SharedScheduler(Section):
@@ -106,53 +89,35 @@ class SharedScheduler(Section):
 
     version: Version = Field(description="KAI release with v, like v0.16.8; known ones: docs/versions.md")
     owner: Owner = Field(default=Owner.OURS, description="ours: we install it; cluster: it is there already")
-    scale_adjuster: Flag = Field(
+    scale_adjuster: Annotated[
+        Flag,
+        in_place(
+            "one pod more or less of the host's KAI; pods that run go on",
+            source="KAI@v0.16.8:docs/gpu-sharing/autoscaling/README.md",
+        ),
+    ] = Field(
         default=False,
         description="tell a node autoscaler of pods that wait for a part of a GPU; only for a KAI of ours",
     )
 
 
-class Host(Section):
-    """The host cluster."""
-
-    provider: HostProvider = Field(description="where the host cluster comes from; lab is a simulation")
-    context: ContextName | None = Field(
-        default=None, description="kubeconfig context; default: the file's current context"
-    )
-    kubeconfig: KubeconfigPath | None = Field(
-        default=None, description="path; default: $KUBECONFIG, then ~/.kube/config"
-    )
-    name: DnsLabel = Field(default="gpu-tenancy", description="name of the kind cluster that `kind` makes")
-    address: HostAddress | None = Field(
-        default=None, description="host name or IP where tenants reach NodePorts; goes into the API certificates"
-    )
-    headroom: Headroom = Field(default=Headroom(), description="what stays free on every node for the host's own pods")
-    storage_class: StorageClassName | None = Field(
-        default=None, description="StorageClass of the virtual clusters' data; default: the cluster's default class"
-    )
-    scheduler: SharedScheduler | None = Field(
-        default=None, description="the KAI that teams with mode host share; only needed with such teams"
-    )
-    kind: Kind | None = Field(default=None, description="make a kind cluster of this name; default: it is there")
-    microk8s: Microk8s | None = Field(
-        default=None, alias="microk8s", description="install microk8s; default: it is there"
-    )
-    k3s: K3s | None = Field(default=None, alias="k3s", description="install k3s; default: it is there")
-    connection: Connection | None = Field(
-        default=None, description="where the cluster is made; default: the machine that `pulumi up` runs on"
-    )
-
-    @property
-    def install(self) -> Install | None:
-        """How the program makes the cluster; None where it is there already."""
-        return self.kind or self.microk8s or self.k3s
-
-    @property
-    def reachable_at(self) -> str | None:
-        """Where tenants reach NodePorts. The lab's API servers listen on this machine alone."""
-        return self.address or ("127.0.0.1" if self.provider is HostProvider.LAB else None)
-
-
+GPU_SOFTWARE_CHANGES: Final = (
+    "the nodes' GPU software changes: pods keep GPUs whose driver stays, new ones wait until it is back"
+)
+_SOFTWARE: Final = disruptive(
+    GPU_SOFTWARE_CHANGES,
+    topic="gpu software",
+    source="K8S: concepts/extend-kubernetes/compute-storage-net/device-plugins (pods that run keep their devices)",
+)
+_REMADE: Final = replacing(
+    "the RuntimeClass is made anew: pods that run go on, new ones that name the old one are refused",
+    topic="runtime class",
+    source="K8S: reference/kubernetes-api/node.k8s.io/runtime-class-v1 (handler can't be changed)",
+)
+_EXPORTER: Final = in_place(
+    "dcgm-exporter or its ServiceMonitor comes, changes or goes; no pod of a team notices",
+    source="NVIDIA/dcgm-exporter@4.5.3-4.8.2:deployment",
+)
 _NAME_ALONE: Final[JsonDict] = {"type": "string", "pattern": grammar.anchored(grammar.DNS_LABEL), "maxLength": 63}
 
 
@@ -163,18 +128,22 @@ def _runtime_class(value: object) -> object:
 class RuntimeClass(Section):
     """The RuntimeClass that GPU pods run with. k3s and the GPU Operator bring their own: `owner: cluster`."""
 
-    name: DnsLabel = Field(default="nvidia", description="name of the RuntimeClass")
-    handler: DnsLabel = Field(default="nvidia", description="the container runtime's own name for it, in its config")
-    owner: Owner = Field(default=Owner.OURS, description="cluster where k3s or the GPU Operator brings it")
+    name: Annotated[DnsLabel, _REMADE] = Field(default="nvidia", description="name of the RuntimeClass")
+    handler: Annotated[DnsLabel, _REMADE] = Field(
+        default="nvidia", description="the container runtime's own name for it, in its config"
+    )
+    owner: Annotated[Owner, _REMADE] = Field(
+        default=Owner.OURS, description="cluster where k3s or the GPU Operator brings it"
+    )
 
 
 class Metrics(Section):
     """NVIDIA's dcgm-exporter on every GPU node. The Prometheus that scrapes it is the cluster's own."""
 
-    service_monitor: Flag = Field(
+    service_monitor: Annotated[Flag, _EXPORTER] = Field(
         default=False, description="also make a ServiceMonitor; its CRD comes with a Prometheus operator"
     )
-    labels: dict[LabelKey, LabelValue] = Field(
+    labels: Annotated[dict[LabelKey, LabelValue], _EXPORTER] = Field(
         default_factory=dict,
         max_length=MOST_LABELS,
         description="of the ServiceMonitor: those by which the cluster's Prometheus chooses, like release: prometheus",
@@ -194,7 +163,7 @@ class OperatorParts(Section):
     driver: From = Field(
         default=From.HOST, description="host: installed on the nodes; operator: where a node has none, it brings one"
     )
-    toolkit: From = Field(
+    toolkit: Annotated[From, _SOFTWARE] = Field(
         default=From.OPERATOR,
         description="host: in the container runtime's settings as handler, of the RuntimeClass's name",
     )
@@ -203,15 +172,19 @@ class OperatorParts(Section):
 class Gpu(Section):
     """The GPU software on the nodes."""
 
-    stack: GpuStack = Field(description="what advertises nvidia.com/gpu on the nodes")
-    owner: Owner = Field(default=Owner.OURS, description="whose the device plugin or the GPU Operator is")
-    version: Version | None = Field(default=None, description="chart version; default: the newest in releases.py")
+    stack: Annotated[GpuStack, _SOFTWARE] = Field(description="what advertises nvidia.com/gpu on the nodes")
+    owner: Annotated[Owner, _SOFTWARE] = Field(
+        default=Owner.OURS, description="whose the device plugin or the GPU Operator is"
+    )
+    version: Annotated[Version | None, _SOFTWARE] = Field(
+        default=None, description="chart version; default: the newest in releases.py"
+    )
     runtime_class: Annotated[RuntimeClass, BeforeValidator(_runtime_class)] = Field(
         default=RuntimeClass(),
         description="what GPU pods run with; a name alone means ours",
         json_schema_extra=or_short(_NAME_ALONE),
     )
-    injection: Injection | None = Field(
+    injection: Annotated[Injection | None, _SOFTWARE] = Field(
         default=None,
         description="how a GPU gets into a container on these hosts: docs/versions.md; default: any mode of NVIDIA's "
         "container runtime",
@@ -225,61 +198,8 @@ class Gpu(Section):
     )
 
 
-class Replicas(Section):
-    """Each GPU of the node is advertised this many times."""
-
-    replicas: Whole = Field(
-        ge=2, le=MOST_TIME_SLICES, description="how often each physical GPU is advertised; quotas count these"
-    )
-
-
-class MpsReplicas(Replicas):
-    """Each GPU of the node is shared by this many MPS clients."""
-
-    replicas: Whole = Field(
-        ge=2, le=MOST_MPS_CLIENTS, description="how often each physical GPU is advertised; quotas count these"
-    )
-
-
-MOST_SLICES: Final = 7
-"""Slices of one GPU: no NVIDIA GPU has more compute slices than seven (NVIDIA MIG User Guide, supported profiles)."""
-
-
-class Mig(Section):
-    """Each GPU of the node is cut into slices of one size, by the hardware: memory and faults are kept apart."""
-
-    strategy: Literal["single"] = Field(
-        default="single",
-        description="all slices alike, advertised as nvidia.com/gpu; mixed is refused: KAI takes no whole GPUs there",
-    )
-    profile: MigProfile = Field(description="the slices' profile, like 1g.10gb, as `nvidia-smi mig -lgip` lists it")
-    slices: Whole = Field(ge=1, le=MOST_SLICES, description="slices of each physical GPU; quotas count these")
-
-    @property
-    def memory_mib(self) -> int:
-        """What one slice has at least, in MiB: the profile's name rounds up by less than a twentieth (NVIDIA MIG User
-        Guide: 1g.5gb of an A100 has 4.75 GiB)."""
-        gigabytes = int(self.profile.split(".")[1].split("gb")[0])
-        return gigabytes * 1024 * 19 // 20
-
-
-class Sharing(Section):
-    """How GPUs are shared. MIG keeps memory and faults apart, MPS bounds memory, time-slicing bounds nothing."""
-
-    time_slicing: Replicas | None = Field(
-        default=None, description="GPUs shared by taking turns; nothing keeps memory or faults apart"
-    )
-    mps: MpsReplicas | None = Field(
-        default=None, description="GPUs shared by NVIDIA's MPS; memory is divided evenly, faults are not kept apart"
-    )
-    mig: Mig | None = Field(
-        default=None, description="GPUs cut into slices of one size; memory and faults are kept apart by the hardware"
-    )
-
-    @property
-    def given(self) -> bool:
-        """Whether GPUs are shared at all."""
-        return bool(self.time_slicing or self.mps or self.mig)
+_LABELLED: Final = in_place("the nodes' label changes; checks expect it")
+_TAINTS: Final = "K8S: concepts/scheduling-eviction/taint-and-toleration"
 
 
 class Pool(Section):
@@ -291,40 +211,62 @@ class Pool(Section):
     selector: dict[LabelKey, LabelValue] | None = Field(
         default=None, max_length=MOST_LABELS, description="instead of nodes: labels that the pool's nodes have already"
     )
-    node_count: Whole | None = Field(
+    node_count: Annotated[Whole | None, in_place("what is declared; limits of -1 follow it")] = Field(
         default=None, ge=1, le=MOST_NODES, description="with selector: how many nodes it finds"
     )
-    gpus_per_node: Whole = Field(ge=0, le=64, description="physical GPUs of each node; 0 is a CPU pool")
-    gpu_memory_mib: Whole | None = Field(
+    gpus_per_node: Annotated[Whole, in_place("what is declared; the nodes' label follows it, and limits of -1")] = (
+        Field(ge=0, le=64, description="physical GPUs of each node; 0 is a CPU pool")
+    )
+    gpu_memory_mib: Annotated[
+        Whole | None,
+        in_place(
+            "the nodes' label changes: KAI counts memory requests by it from then on",
+            source="KAI@v0.16.8:pkg/scheduler/api/node_info/node_info.go",
+        ),
+    ] = Field(
         default=None,
         ge=1,
         le=MOST_MEMORY_MIB,
         description="memory of one GPU in MiB; without it gpu-memory requests are refused",
     )
-    product: ProductName | None = Field(default=None, description="as nvidia.com/gpu.product says it, like NVIDIA-H200")
-    architecture: Literal["amd64", "arm64"] | None = Field(
+    product: Annotated[ProductName | None, _LABELLED] = Field(
+        default=None, description="as nvidia.com/gpu.product says it, like NVIDIA-H200"
+    )
+    architecture: Annotated[Literal["amd64", "arm64"] | None, _LABELLED] = Field(
         default=None, description="the nodes' CPU architecture; default: any"
     )
-    cpu_per_node: CpuQuantity | None = Field(
+    cpu_per_node: Annotated[CpuQuantity | None, ARITHMETIC] = Field(
         default=None, description="allocatable CPU in cores; absent: preflight asks the nodes"
     )
-    memory_per_node: MemoryQuantity | None = Field(
+    memory_per_node: Annotated[MemoryQuantity | None, ARITHMETIC] = Field(
         default=None, description="allocatable memory in bytes (512Gi); absent: preflight asks"
     )
-    pods_per_node: Whole = Field(
+    pods_per_node: Annotated[Whole, ARITHMETIC] = Field(
         default=110, ge=1, le=MOST_PODS_OF_NODE, description="pods that a node takes: the kubelet's --max-pods"
     )
     sharing: Sharing = Field(
         default=Sharing(), description="how the device plugin shares each GPU; default: not at all"
     )
-    taint: Flag = Field(
+    taint: Annotated[
+        Flag,
+        in_place(
+            "new pods without a toleration keep off, or may come; pods that run stay (NoSchedule)", source=_TAINTS
+        ),
+    ] = Field(
         default=False, description="keep everything but GPU teams off the nodes: nvidia.com/gpu=<value>:NoSchedule"
     )
-    taint_value: LabelValue = Field(
-        default=GPU_TAINT_VALUE, description="that taint's value; of nodes that have it already, their value"
-    )
+    taint_value: Annotated[
+        LabelValue,
+        in_place("the team's new pods tolerate that value; pods that run stay (NoSchedule)", source=_TAINTS),
+    ] = Field(default=GPU_TAINT_VALUE, description="that taint's value; of nodes that have it already, their value")
 
-    topology: tuple[LabelKey, ...] = Field(
+    topology: Annotated[
+        tuple[LabelKey, ...],
+        replacing(
+            "the Topology is made anew: pods that run stay where they are, new jobs are placed by the new levels",
+            source="KAI@v0.16.8:deployments/kai-scheduler/crds/kai.scheduler_topologies.yaml (levels can't be changed)",
+        ),
+    ] = Field(
         default=(),
         max_length=MOST_LEVELS,
         description="labels of its nodes, the widest first (zone, rack, kubernetes.io/hostname): a KAI Topology of the "
@@ -334,15 +276,13 @@ class Pool(Section):
     @property
     def replicas(self) -> int:
         """How often each physical GPU is advertised: 1 without sharing."""
-        if self.sharing.mig:
-            return self.sharing.mig.slices
-        shared = self.sharing.time_slicing or self.sharing.mps
-        return shared.replicas if shared else 1
+        way = self.sharing.way
+        return way.each if way else 1
 
     @property
     def gpus_counted_per_node(self) -> int:
         """What label nvidia.com/gpu.count says: physical GPUs, or MIG slices (k8s-device-plugin:internal/lm)."""
-        return self.gpus_per_node * (self.sharing.mig.slices if self.sharing.mig else 1)
+        return self.gpus_per_node * (self.replicas if self.sharing.cut else 1)
 
     @property
     def device_memory_mib(self) -> int | None:
@@ -367,6 +307,5 @@ class Pool(Section):
     @property
     def unit(self) -> str:
         """What a quota on this pool counts: `GPU`, `replica` or `slice`."""
-        if self.sharing.mig:
-            return "slice"
-        return "replica" if self.replicas > 1 else "GPU"
+        way = self.sharing.way
+        return way.unit if way else "GPU"

@@ -16,7 +16,7 @@ def gpu_labels(pool: Pool) -> dict[str, str]:
     if not pool.gpus_per_node:
         return {}
     found = {names.GPU_PRESENT: "true", names.GPU_COUNT: str(pool.gpus_counted_per_node)}
-    if pool.gpu_memory_mib is not None and not pool.sharing.mig:
+    if pool.gpu_memory_mib is not None and not pool.sharing.cut:
         found[names.GPU_MEMORY] = str(pool.gpu_memory_mib)
     if pool.product is not None:
         found[names.GPU_PRODUCT] = pool.product
@@ -25,9 +25,5 @@ def gpu_labels(pool: Pool) -> dict[str, str]:
 
 def sharing_labels(name: str, pool: Pool) -> dict[str, str]:
     """The labels by which a node finds how its GPUs are shared. `name`: the pool's."""
-    found: dict[str, str] = {}
-    if pool.sharing.given:
-        found[releases.NODE_LABEL_SHARING_CONFIG] = name
-    if pool.sharing.mps:
-        found.update([releases.NODE_LABEL_MPS_CAPABLE])
-    return found
+    way = pool.sharing.way
+    return {releases.NODE_LABEL_SHARING_CONFIG: name, **way.labels} if way else {}

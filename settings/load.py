@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path as FilePath
 from typing import Final
@@ -16,25 +17,14 @@ from pydantic import ValidationError
 
 from settings.models import Platform
 from settings.plain import plain
-from settings.problems import Lines, Path, Problem, SettingsError, below
+from settings.problems import Lines, Path, Problem, SettingsError, below, line_of
 from settings.reader import StackText, read_stack_file
 from settings.repair import Doubts, problems_beside
 from settings.rules import problems_of
 from settings.values import Value
 from settings.wording import choices_first, shape_problems
 from settings.words import nearest
-from settings.workloads import SECRET_KEY_PREFIX
-
-__all__ = [
-    "KUBECONFIG_KEY",
-    "PLATFORM_KEY",
-    "SettingsError",
-    "engine_config",
-    "load_stack_file",
-    "parse_config",
-    "parse_platform",
-    "raw_config",
-]
+from settings.workload_parts import SECRET_KEY_PREFIX
 
 NAMESPACE: Final = "gpu-tenancy"
 PLATFORM_KEY: Final = f"{NAMESPACE}:platform"
@@ -43,7 +33,6 @@ _OUR_KEYS: Final = (PLATFORM_KEY, KUBECONFIG_KEY)
 _PREFIX: Final = ("config", PLATFORM_KEY)
 _OUTER_LEVELS: Final = 2
 """Keys of the file and of `config`: the engine itself needs them to be text."""
-_SURE: Final[frozenset[Path]] = frozenset()
 
 
 def load_stack_file(path: FilePath, *, today: date | None = None) -> Platform:
@@ -128,12 +117,8 @@ def _of_file(text: StackText, where: str, today: date | None) -> Platform:
     if not isinstance(config, dict) or PLATFORM_KEY not in config:
         raise SettingsError(where, around, text.lines)
     lines = {path[len(_PREFIX) :]: line for path, line in text.lines.items() if below(path, _PREFIX)}
-    unsure = {path[len(_PREFIX) :] for path in _ours(text.doubts)}
+    unsure = {path[len(_PREFIX) :] for path in text.doubts if below(path, _PREFIX)}
     return _parse(config[PLATFORM_KEY], where, lines, today, [_in_platform(one, text.lines) for one in around], unsure)
-
-
-def _ours(paths: Iterable[Path]) -> Iterator[Path]:
-    return (path for path in paths if below(path, _PREFIX))
 
 
 def _of_text(text: StackText) -> Iterator[Problem]:
@@ -148,11 +133,8 @@ def _in_platform(problem: Problem, lines: Lines) -> Problem:
     """A mistake of the file with its path as one of the platform, where it lies there; else with its line."""
     path = problem.path
     if below(path, _PREFIX):
-        return Problem(
-            path=path[len(_PREFIX) :], rule=problem.rule, got=problem.got, fix=problem.fix, line=problem.line
-        )
-    line = problem.line or next((lines[path[:end]] for end in range(len(path), -1, -1) if path[:end] in lines), None)
-    return Problem(path=path, rule=problem.rule, got=problem.got, fix=problem.fix, line=line)
+        return replace(problem, path=path[len(_PREFIX) :])
+    return replace(problem, line=problem.line or line_of(path, lines))
 
 
 def _around(whole: Value) -> Iterator[Problem]:
@@ -251,7 +233,7 @@ def _parse(
     lines: Lines,
     today: date | None,
     problems: Iterable[Problem] = (),
-    unsure: Iterable[Path] = _SURE,
+    unsure: Iterable[Path] = (),
 ) -> Platform:
     """`problems`: mistakes that the text has already. `unsure`: where it is not sure which value is meant."""
     day = today or date.today()

@@ -8,32 +8,28 @@ Leaves to others: host, GPU software and pools (`infrastructure.py`), rules acro
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal
 
-from pydantic import BeforeValidator, Field, Strict
+from pydantic import BeforeValidator, Field
 
+from capacity import UNLIMITED
 from settings.blue_green import BlueGreen, Slot
+from settings.checks import Check, TeamCheck
 from settings.gpu_sharing import Enforce, GpuSharing, spelled_out
+from settings.hosts import Host, HostProvider, Site
 from settings.infrastructure import (
-    MOST_MEMORY_MIB,
     MOST_NODES,
     From,
     Gpu,
     GpuStack,
-    Headroom,
-    Host,
-    HostProvider,
     Injection,
     Metrics,
-    MpsReplicas,
     OperatorParts,
     Owner,
     Pool,
-    Replicas,
     RuntimeClass,
-    SharedScheduler,
-    Sharing,
 )
+from settings.on_change import NEW_ADDRESS, OnChange, StackChange, TeamChange, disruptive, in_place, losing, replacing
 from settings.quotas import GpuQuota, Queue, QueueResource, TeamResources
 from settings.shorthand import or_short
 from settings.slurm import Slurm
@@ -43,45 +39,27 @@ from settings.texts import (
     ChartPlace,
     DnsLabel,
     HostName,
-    ImageReference,
     NodeName,
     Reason,
     Registry,
     Version,
 )
-from settings.types import (
-    MOST_GPUS,
-    UNLIMITED,
-    Day,
-    Flag,
-    Port,
-    Section,
-    Share,
-    Whole,
-)
+from settings.types import MOST_GPUS, Day, Flag, Port, Section, Whole
 from settings.workloads import Workload
 
 __all__ = [
-    "Access",
     "Artifacts",
-    "BlueGreen",
-    "Canary",
-    "Check",
     "Enforce",
     "Expose",
     "From",
     "Gpu",
     "GpuQuota",
-    "GpuSharing",
     "GpuStack",
-    "Headroom",
     "Host",
     "HostProvider",
     "Injection",
     "Isolation",
     "Metrics",
-    "MpsReplicas",
-    "OnFailure",
     "OperatorParts",
     "Override",
     "Owner",
@@ -89,26 +67,22 @@ __all__ = [
     "Pool",
     "Queue",
     "QueueResource",
-    "Replicas",
     "RuntimeClass",
     "Scheduler",
     "SchedulerMode",
-    "SharedScheduler",
-    "Sharing",
     "Slot",
     "Snapshots",
+    "StackChange",
     "Team",
+    "TeamChange",
     "TeamCheck",
     "TeamPriority",
-    "TeamResources",
     "Vcluster",
 ]
 
 MOST_ENTRIES: Final = 500
 """Teams, pools, queues of a team, overrides: some 30 teams are one stack, and what is checked in pairs stays quick."""
 MOST_HOST_NAMES: Final = 100
-LONGEST_CHECK: Final = 86_400
-"""A day, in seconds: a deploy waits for its checks."""
 
 
 class SchedulerMode(StrEnum):
@@ -136,20 +110,26 @@ class Isolation(StrEnum):
     PRIVILEGED = "privileged"
 
 
+def _as(field: str) -> OnChange:
+    return losing(
+        f"as teams.*.{field} for the canary, which is a tenant of its own; without a canary it is removed", "delete"
+    )
+
+
 class Canary(Section):
     """A second virtual cluster of the team with another KAI version, to try it on real GPUs before switching."""
 
-    version: Version = Field(description="KAI release with v, like v0.16.8")
-    gpus: Whole = Field(
+    version: Annotated[Version, _as("scheduler.version")] = Field(description="KAI release with v, like v0.16.8")
+    gpus: Annotated[Whole, _as("resources.gpus.limit")] = Field(
         default=1,
         ge=0,
         le=MOST_GPUS,
         description="quota and limit of the canary; they count in the pool like a team's",
     )
-    nodes: tuple[NodeName, ...] = Field(
+    nodes: Annotated[tuple[NodeName, ...], _as("nodes")] = Field(
         default=(), max_length=MOST_NODES, description="only these nodes of the pool; default: the team's"
     )
-    host_names: tuple[HostName, ...] = Field(
+    host_names: Annotated[tuple[HostName, ...], _as("access.hostNames")] = Field(
         default=(),
         max_length=MOST_HOST_NAMES,
         description="names of the canary's API server; needed where the team's expose is loadBalancer",
@@ -187,9 +167,13 @@ class Expose(StrEnum):
 class Access(Section):
     """A team's way to its API server."""
 
-    expose: Expose = Field(default=Expose.NODE_PORT, description="nodePort needs host.address, loadBalancer hostNames")
-    port: Port | None = Field(default=None, description="NodePort; default: derived from the team's name")
-    host_names: tuple[HostName, ...] = Field(
+    expose: Annotated[Expose, NEW_ADDRESS] = Field(
+        default=Expose.NODE_PORT, description="nodePort needs host.address, loadBalancer hostNames"
+    )
+    port: Annotated[Port | None, NEW_ADDRESS] = Field(
+        default=None, description="NodePort; default: derived from the team's name"
+    )
+    host_names: Annotated[tuple[HostName, ...], NEW_ADDRESS] = Field(
         default=(), max_length=MOST_HOST_NAMES, description="further names in the API server's certificate"
     )
     user_kubeconfig: Flag = Field(default=False, description="also make a kubeconfig without admin rights")
@@ -211,35 +195,6 @@ class Vcluster(Section):
     snapshots: Snapshots | None = Field(
         default=None, description="keep snapshots of it; default: none can be taken. {} is a volume of 2Gi"
     )
-
-
-PartOfGpu = Annotated[float, Strict(), Field(gt=0, lt=1)]
-
-
-class TeamCheck(Section):
-    """How the GPU check asks: as the team's own workloads would. At most one of fraction, gpuMemoryMib and pair."""
-
-    enabled: Flag = Field(default=True, description="whether this team is checked")
-    gpus: Whole = Field(default=1, ge=1, le=MOST_GPUS, description="whole GPUs (or replicas)")
-    fraction: Share | None = Field(default=None, gt=0, le=1, description="share of one GPU; needs gpuSharing")
-    gpu_memory_mib: Whole | None = Field(
-        default=None, ge=1, le=MOST_MEMORY_MIB, description="memory of one GPU in MiB; needs gpuSharing"
-    )
-    pair: tuple[PartOfGpu, PartOfGpu] | None = Field(
-        default=None,
-        description="two shares of one GPU, together at most 1: two pods in two namespaces must run on it at the same "
-        "time, and a third must find no room beside them; needs gpuSharing",
-    )
-    queue: DnsLabel | None = Field(
-        default=None,
-        description="leaf queue; default: the team's first by name that has room, with mode host one of its own that "
-        "takes only what is free",
-    )
-
-    @property
-    def share(self) -> float | None:
-        """The share of one GPU that is taken in all: the fraction, or both of a pair; None where it is not said so."""
-        return self.fraction if self.pair is None else round(sum(self.pair), 6)
 
 
 class Team(Section):
@@ -264,9 +219,14 @@ class Team(Section):
         max_length=MOST_ENTRIES,
         description="leaf queues by name; with mode virtual and host at least one",
     )
-    priority: TeamPriority = Field(
-        default=TeamPriority.STANDARD, description="its order on the host when pods wait for CPU and memory"
-    )
+    priority: Annotated[
+        TeamPriority,
+        replacing(
+            "the team's PriorityClass is made anew: pods that run keep their order, new ones get the other",
+            topic="priority",
+            source="K8S: concepts/scheduling-eviction/pod-priority-preemption (value can't be changed)",
+        ),
+    ] = Field(default=TeamPriority.STANDARD, description="its order on the host when pods wait for CPU and memory")
     isolation: Isolation = Field(default=Isolation.BASELINE, description="Pod Security level of its workloads")
     access: Access = Field(default=Access(), description="how it reaches its API server")
     vcluster: Vcluster = Field(default=Vcluster(), description="its virtual cluster")
@@ -300,54 +260,27 @@ class Team(Section):
         return self.check.queue or min(roomy or self.queues, default=None)
 
 
-class OnFailure(StrEnum):
-    """Which verdict of a check fails the deploy: `fail` only a failure, `warn` a warning, too."""
-
-    FAIL = "fail"
-    WARN = "warn"
-
-
-class Check(Section):
-    """The GPU check that runs in every GPU team after a deploy."""
-
-    image: ImageReference | None = Field(
-        default=None, description="with Python and torch; default: the pinned one in releases.py"
-    )
-    gpu_memory_fraction: Share = Field(
-        default=0.5, gt=0, le=0.95, description="share of one GPU's memory to allocate, 0 to 0.95"
-    )
-    deadline_seconds: Whole = Field(
-        default=600,
-        ge=30,
-        le=LONGEST_CHECK,
-        description="seconds until a check ends in any case, waiting for a GPU included",
-    )
-    on_failure: OnFailure = Field(default=OnFailure.FAIL, description="which verdict fails the deploy")
-    host: Flag = Field(default=True, description="first prove driver, runtime and plugin on every GPU node")
+_ELSEWHERE: Final = disruptive(
+    "charts and images come from elsewhere: control planes and schedulers restart, pods that run go on",
+    topic="artifacts",
+)
 
 
 class Artifacts(Section):
     """Where charts and images come from, for hosts without internet."""
 
-    charts: dict[ChartKey, ChartPlace] = Field(
+    charts: Annotated[dict[ChartKey, ChartPlace], _ELSEWHERE] = Field(
         default_factory=dict,
         max_length=MOST_ENTRIES,
         description="by chart, with or without version ('vcluster', 'vcluster@0.36.1'): an oci:// or https:// URL, or "
         "a local path; {version} in it stands for the version",
     )
-    image_registry: Registry | None = Field(
+    image_registry: Annotated[Registry | None, _ELSEWHERE] = Field(
         default=None, description="mirror that replaces the registry of every image"
     )
-    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
+    image_pull_policy: Annotated[Literal["Always", "IfNotPresent", "Never"] | None, _ELSEWHERE] = Field(
         default=None, description="of every image; default: each chart's own"
     )
-
-
-TeamChange: TypeAlias = Literal["delete", "replace", "lowerLimit"]
-"""What an override can let happen to one team."""
-
-StackChange: TypeAlias = Literal["anotherCluster", "slurm", "preflight", "quotaRules"]
-"""What an override can let through for the whole stack."""
 
 
 class Override(Section):
@@ -386,8 +319,20 @@ class Platform(Section):
     slurm: Slurm | None = Field(default=None, description="SLURM on a GPU host beside the cluster; default: none")
     check: Check = Field(default=Check(), description="the GPU check that runs in every GPU team")
     artifacts: Artifacts = Field(default=Artifacts(), description="mirrors of charts and images")
-    overrides: tuple[Override, ...] = Field(
+    overrides: Annotated[tuple[Override, ...], in_place("what is let through, until a date")] = Field(
         default=(),
         max_length=MOST_ENTRIES,
         description="what is let through that is refused otherwise, each until a date",
     )
+
+    def site(self, ports: tuple[int, ...] = ()) -> Site:
+        """What a provider is told of this platform. `ports`: NodePorts that are reached from outside."""
+        host, connection = self.host, self.host.connection
+        return Site(
+            name=host.name,
+            address=host.address,
+            over_ssh=connection is not None and connection.ssh is not None,
+            gpu=self.gpu,
+            pools=self.pools,
+            ports=ports,
+        )

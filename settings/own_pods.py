@@ -11,10 +11,10 @@ from typing import Final
 
 import names
 import releases
+from capacity import parse_quantity
 from settings.models import Isolation, Platform, SchedulerMode, Team
 from settings.problems import Problem, shown
 from settings.tenants import canary_of, said_at, team_of, tenants
-from settings.types import parse_quantity
 
 LEAST_VOLUME: Final = 1024**2
 """Bytes. Kubernetes refuses a claim of nothing, and nobody keeps anything in less."""
@@ -34,15 +34,19 @@ def team_names_are_free(platform: Platform) -> Iterator[Problem]:
             )
 
 
+def own_volumes(team: Team) -> dict[str, str]:
+    """The sizes of a virtual cluster's own volumes, by what each is."""
+    claim = team.vcluster.snapshots.claim if team.vcluster.snapshots else None
+    return {
+        **({"the control plane's own volume": releases.CONTROL_PLANE_STORAGE} if team.vcluster.persistence else {}),
+        **({"that of its snapshots": claim} if claim else {}),
+    }
+
+
 def storage_holds_the_control_plane(platform: Platform) -> Iterator[Problem]:
     """The volumes of a virtual cluster's objects and of its snapshots count in the team's storage."""
-    own = releases.CONTROL_PLANE_STORAGE
     for name, team in tenants(platform).items():
-        claim = team.vcluster.snapshots.claim if team.vcluster.snapshots else None
-        volumes = {
-            **({"the control plane's own volume": own} if team.vcluster.persistence else {}),
-            **({"that of its snapshots": claim} if claim else {}),
-        }
+        volumes = own_volumes(team)
         needed = sum(parse_quantity(size) for size in volumes.values())
         if parse_quantity(team.resources.storage) < needed and canary_of(platform, name) is None:
             takes = " and ".join(f"{what} takes {size} of it" for what, size in volumes.items())

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field
 
+from settings.on_change import in_place
 from settings.shorthand import or_short
 from settings.texts import RunTime
 from settings.types import CpuQuantity, GpuAmount, GpuCount, MemoryQuantity, Section, Share, Whole, gpu_numbers
@@ -20,6 +21,10 @@ MOST_PRIORITY: Final = 2**31 - 1
 """A queue's priority as any reader of Kubernetes objects holds it."""
 MOST_WEIGHT: Final = 1_000_000
 """A share relative to other queues; KAI adds them up."""
+
+READ_AT_BIND: Final = "KAI@v0.16.8:pkg/scheduler/plugins/proportion (limits are read when a pod is to be bound)"
+_DIVIDES: Final = in_place("KAI divides by the new number from its next cycle on", source=READ_AT_BIND)
+_ORDERS: Final = in_place("KAI orders by it from its next cycle on", source=READ_AT_BIND)
 
 
 class GpuQuota(Section):
@@ -59,11 +64,13 @@ class TeamResources(Section):
 class QueueResource(Section):
     """One resource of a queue in KAI's terms. quota is deserved, limit the hard cap; -1 is unlimited."""
 
-    quota: GpuAmount = Field(default=0, description="guaranteed, in GPUs (replicas); 0.5 is half a GPU; -1: unlimited")
+    quota: Annotated[GpuAmount, _DIVIDES] = Field(
+        default=0, description="guaranteed, in GPUs (replicas); 0.5 is half a GPU; -1: unlimited"
+    )
     limit: GpuAmount = Field(
         default=0, description="at most, in GPUs (replicas); default: the quota; -1: up to the team's limit"
     )
-    over_quota_weight: Share = Field(
+    over_quota_weight: Annotated[Share, _ORDERS] = Field(
         default=1, ge=0, le=MOST_WEIGHT, description="share of what others leave, relative to the other queues; 0: none"
     )
 
@@ -84,18 +91,18 @@ class Queue(Section):
         description="GPUs (replicas) of the team; a number alone is both quota and limit",
         json_schema_extra=or_short(gpu_numbers("number")),
     )
-    priority: Whole = Field(
+    priority: Annotated[Whole, _ORDERS] = Field(
         default=100,
         ge=-MOST_PRIORITY,
         le=MOST_PRIORITY,
         description="KAI: higher is served first and reclaimed last, within one scheduler",
     )
-    preempt_min_runtime: RunTime | None = Field(
+    preempt_min_runtime: Annotated[RunTime | None, _ORDERS] = Field(
         default=None,
         description="how long a job of this queue runs before one of a higher priority class may take its place in it; "
         "default: not at all",
     )
-    reclaim_min_runtime: RunTime | None = Field(
+    reclaim_min_runtime: Annotated[RunTime | None, _ORDERS] = Field(
         default=None,
         description="how long a job of this queue keeps what is above the quota once another queue asks; default: not "
         "at all",

@@ -15,7 +15,7 @@ from pydantic_core import core_schema
 
 from settings.load import KUBECONFIG_KEY, NAMESPACE, PLATFORM_KEY
 from settings.models import Platform
-from settings.workloads import SECRET_KEY_PREFIX
+from settings.workload_parts import SECRET_KEY_PREFIX
 
 SCHEMA_FILE: Final = Path(__file__).parents[1] / "docs" / "stack-file.schema.json"
 

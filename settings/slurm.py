@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from settings.connection import Connection
+from settings.on_change import ASKED_FIRST, in_place
 from settings.texts import DnsLabel, Text
 from settings.types import Flag, Section, Whole
 
@@ -38,4 +39,6 @@ class Slurm(Section):
         default=(), max_length=64, description="device files instead of /dev/nvidia0...; as many as gpus"
     )
     partition: DnsLabel = Field(default="gpu", description="name of the one partition")
-    adopt: Flag = Field(default=False, description="replace a slurm.conf of somebody else; destroy puts it back")
+    adopt: Annotated[Flag, in_place(ASKED_FIRST, source="components/slurm/scripts")] = Field(
+        default=False, description="replace a slurm.conf of somebody else; destroy puts it back"
+    )

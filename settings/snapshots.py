@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from settings.on_change import in_place
 from settings.texts import DnsLabel, Text
 from settings.types import Flag, MemoryQuantity, Section
 
@@ -39,19 +40,23 @@ _ENDPOINT: Final = Text(
     stand_in="https://stand-in-{}.example.com",
 )
 
+_NEXT: Final = in_place("the next snapshot is taken so; those that are there stay where they are")
+
 
 class S3(Section):
     """A bucket, with vCluster's own words for it."""
 
     bucket: Annotated[str, _BUCKET] = Field(description="name of the bucket")
-    prefix: Annotated[str, _PREFIX] = Field(default="snapshots", description="path in the bucket, before <team>/<name>")
-    region: Annotated[str, _REGION] | None = Field(
+    prefix: Annotated[str, _PREFIX, _NEXT] = Field(
+        default="snapshots", description="path in the bucket, before <team>/<name>"
+    )
+    region: Annotated[Annotated[str, _REGION] | None, _NEXT] = Field(
         default=None, description="the bucket's region; default: AWS is asked for it"
     )
-    endpoint: Annotated[str, _ENDPOINT] | None = Field(
+    endpoint: Annotated[Annotated[str, _ENDPOINT] | None, _NEXT] = Field(
         default=None, description="of a store that is not AWS; default: AWS"
     )
-    secret: DnsLabel = Field(
+    secret: Annotated[DnsLabel, _NEXT] = Field(
         description="Secret in the team's host namespace with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     )
 
@@ -63,7 +68,7 @@ class Snapshots(Section):
         default="2Gi", description="volume for them in the team's host namespace; counts in the team's storage"
     )
     s3: S3 | None = Field(default=None, description="a bucket instead of the volume")
-    before_changes: Flag = Field(
+    before_changes: Annotated[Flag, _NEXT] = Field(
         default=False,
         description="take one before an update that is disruptive for the team; if it fails, so does that",
     )

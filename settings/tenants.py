@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 
+from capacity import UNLIMITED, parse_quantity
 from settings.blue_green import SLOTS, SlotName
 from settings.models import GpuQuota, Platform, Queue, Scheduler, Slot, Team
-from settings.types import UNLIMITED, parse_quantity
 
 CANARY_SUFFIX = "-canary"
 GREEN_SUFFIX = "-green"

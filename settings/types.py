@@ -19,27 +19,9 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from capacity import QUANTITY, UNLIMITED, number, parse_quantity
+from capacity import QUANTITY, UNLIMITED, number
 from settings import grammar
 from settings.problems import shown
-
-__all__ = [
-    "UNLIMITED",
-    "CpuQuantity",
-    "Day",
-    "Flag",
-    "GpuAmount",
-    "GpuCount",
-    "GpuNumber",
-    "MemoryQuantity",
-    "Port",
-    "Quantity",
-    "Section",
-    "Share",
-    "Whole",
-    "gpu_numbers",
-    "parse_quantity",
-]
 
 MOST_GPUS: Final = 1_000_000
 """Far more GPUs, or replicas of GPUs, than one cluster has: 5,000 nodes of 64 are 320,000. What adds up stays exact."""

@@ -6,16 +6,17 @@ Leaves to others: what all workloads of a team ask for together (`workload_rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from decimal import ROUND_FLOOR
 from typing import Final
 
-from capacity import mebibytes, millicores, number
+from capacity import mebibytes, memory_in_parts, millicores, number, parse_quantity
 from settings.models import Platform, Pool, Team
 from settings.own_pods import LEAST_VOLUME
 from settings.problems import Path, Problem, shown
-from settings.types import parse_quantity
+from settings.workload_parts import DERIVED_FLAGS, OUR_VARIABLES
 from settings.workload_rules import Rule, each_workload
-from settings.workloads import DERIVED_FLAGS, OUR_VARIABLES, AnyWorkload, App, Inference, SlurmWorkload
+from settings.workloads import AnyWorkload, App, Inference, SlurmWorkload
 
 LEAST_MEMORY: Final = 12 * 1024**2
 """Bytes. CRI-O refuses a container with a lower memory limit, and no other runtime starts one in much less."""
@@ -32,9 +33,10 @@ def pods_fit_a_node(platform: Platform) -> Iterator[Problem]:
         for where, needs, has, unit in _sizes(platform, pool, workload):
             if needs > has:
                 whose = "one GPU" if "memoryMib" in where else "one node"
+                counts = ", whose MiB KAI counts in whole hundreds" if "memoryMib" in where else ""
                 yield Problem(
                     path=(*path, *where),
-                    rule=f"one pod asks for at most what {whose} of pool {team.pool} has",
+                    rule=f"one pod asks for at most what {whose} of pool {team.pool} has{counts}",
                     got=f"{number(needs)}{unit} of {number(has)}{unit}",
                     fix="ask for less in one pod",
                 )
@@ -49,12 +51,12 @@ def _sizes(platform: Platform, pool: Pool, workload: AnyWorkload) -> Iterator[tu
     if gpu is not None and gpu.count is not None and pool.gpus_per_node and not isinstance(workload, SlurmWorkload):
         yield ("gpu", "count"), gpu.count, pool.gpus_allocatable_per_node, f" {pool.unit}s"
     if gpu is not None and gpu.memory_mib is not None and pool.device_memory_mib is not None:
-        yield ("gpu", "memoryMib"), gpu.memory_mib, pool.device_memory_mib, " MiB"
+        yield ("gpu", "memoryMib"), gpu.memory_mib, memory_in_parts(pool.device_memory_mib), " MiB"
     if pool.cpu_per_node is not None:
-        free = millicores(pool.cpu_per_node) - millicores(headroom.cpu)
+        free = millicores(pool.cpu_per_node, rounding=ROUND_FLOOR) - millicores(headroom.cpu)
         yield ("cpu",), millicores(workload.cpu), max(0, free), "m CPU"
     if pool.memory_per_node is not None:
-        free = mebibytes(pool.memory_per_node) - mebibytes(headroom.memory)
+        free = mebibytes(pool.memory_per_node, rounding=ROUND_FLOOR) - mebibytes(headroom.memory)
         yield ("memory",), mebibytes(workload.memory), max(0, free), " MiB"
 
 
@@ -97,20 +99,9 @@ def pods_ask_for_something(platform: Platform) -> Iterator[Problem]:
         for key, said in memory.items():
             if said is not None and parse_quantity(said) < LEAST_MEMORY:
                 yield _too_little((*path, key), "no container starts in less than 12Mi", said, "64Mi")
-        for at, said in _sizes_of_volumes(workload).items():
+        for at, said in workload.sizes.items():
             if parse_quantity(said) < LEAST_VOLUME:
                 yield _too_little((*path, *at), "must be at least 1Mi", said, "1Gi")
-
-
-def _sizes_of_volumes(workload: AnyWorkload) -> Mapping[Path, str]:
-    if isinstance(workload, SlurmWorkload):
-        return {("storage",): workload.storage}
-    if not isinstance(workload, Inference):
-        return {}
-    found: dict[Path, str] = {("weights",): workload.weights, ("sharedMemory",): workload.shared_memory}
-    if workload.cache is not None:
-        found["cache", "size"] = workload.cache.size
-    return found
 
 
 def _too_little(path: Path, rule: str, got: str, like: str) -> Problem:
@@ -120,16 +111,15 @@ def _too_little(path: Path, rule: str, got: str, like: str) -> Problem:
 def names_of_objects_fit(platform: Platform) -> Iterator[Problem]:
     """A workload's Service and Job have names that Kubernetes takes, and its Service on the host is nobody else's."""
     for name, _, key, workload, path in each_workload(platform):
-        suffix = "-test" if isinstance(workload, Inference) else ""
-        if isinstance(workload, App) and (workload.expose.node_port or workload.expose.ingress):
-            suffix = "-app"
-            if f"{key}{suffix}" in _of_vcluster(name) or f"{key}{suffix}".endswith(f"-x-{name}"):
-                yield Problem(
-                    path=path,
-                    rule=f"{key}{suffix} is the name of an object of the team's virtual cluster on the host",
-                    got=shown(key),
-                    fix="rename the workload",
-                )
+        suffix = workload.suffix
+        on_host = f"{key}{suffix}"
+        if workload.way_in.given and (on_host in _of_vcluster(name) or on_host.endswith(f"-x-{name}")):
+            yield Problem(
+                path=path,
+                rule=f"{on_host} is the name of an object of the team's virtual cluster on the host",
+                got=shown(key),
+                fix="rename the workload",
+            )
         if not key[0].isalpha():
             yield Problem(
                 path=path,

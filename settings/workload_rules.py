@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
 from fractions import Fraction
 from typing import Final, TypeAlias
 
 import capacity
-from capacity import NODE_PORTS, mebibytes, millicores
-from releases import CONTROL_PLANE_STORAGE, slinky
+from capacity import NODE_PORTS, mebibytes, memory_as_share, memory_in_parts, millicores, parse_quantity
 from settings.models import Expose, Platform, SchedulerMode, Team
+from settings.own_pods import own_volumes
 from settings.problems import Path, Problem, dotted, shown
 from settings.tenants import tenants
-from settings.types import parse_quantity
-from settings.workloads import CACHE_SHARE, AnyWorkload, App, GpuShare, Inference, SlurmWorkload
+from settings.workload_parts import CACHE_SHARE, GpuShare
+from settings.workloads import AnyWorkload, Inference
 
 Rule: TypeAlias = Callable[[Platform], Iterable[Problem]]
 
+_MIB: Final = 1024**2
 _ADDENDS: Final = 6
 """So many addends of a sum stand in a message."""
-SMOKE_CPU_MILLICORES: Final = 50
-SMOKE_MEMORY_MIB: Final = 64
-"""What the pod of the completion test asks for."""
 
 
 def each_workload(platform: Platform) -> Iterator[tuple[str, Team, str, AnyWorkload, Path]]:
@@ -47,7 +46,7 @@ def workloads_ask_in_one_way(platform: Platform) -> Iterator[Problem]:
                 got=" and ".join(given) or "none of them",
                 fix="keep one" if given else "write gpu: {count: 1}, or {fraction: 0.5}",
             )
-        if isinstance(workload, App) and workload.expose.node_port and workload.expose.ingress:
+        if workload.way_in.node_port and workload.way_in.ingress:
             yield Problem(
                 path=(*path, "expose"), rule="is nodePort or ingress", got="both", fix="remove one of the two"
             )
@@ -120,7 +119,7 @@ def models_fit_their_share(platform: Platform) -> Iterator[Problem]:
                 fix="write gpuMemoryMib, the memory of one GPU as nvidia-smi says it",
             )
             continue
-        if pool.sharing.time_slicing or pool.sharing.mps:
+        if pool.sharing.given and not pool.sharing.cut:
             yield Problem(
                 path=(*path, "gpu"),
                 rule="an inference server takes a share of a whole GPU, and replicas share memory without a bound",
@@ -173,14 +172,19 @@ def _gpu_shares(team: Team, gpu_memory_mib: int | None, queue: str | None = None
         if workload.gpu is None or (queue is not None and (workload.queue or first) != queue):
             continue
         for _ in range(workload.replicas):
-            yield _share(workload.gpu, gpu_memory_mib)
+            yield _share(workload.gpu, gpu_memory_mib, counted=queue is not None)
 
 
-def _share(gpu: GpuShare, gpu_memory_mib: int | None) -> Fraction:
+def _share(gpu: GpuShare, gpu_memory_mib: int | None, *, counted: bool) -> Fraction:
+    """`counted`: as KAI counts it in a queue, and not as it takes room on a GPU."""
     if gpu.count is not None:
         return Fraction(gpu.count)
-    share = gpu.share_of(gpu_memory_mib)
-    return Fraction(1) if share is None else Fraction(str(round(share, 6)))
+    if gpu.memory_mib is None:
+        return Fraction(str(round(gpu.fraction or 1, 6)))
+    whole = memory_in_parts(gpu_memory_mib or 0)
+    if not whole:
+        return Fraction(1)
+    return memory_as_share(gpu.memory_mib, whole) if counted else Fraction(gpu.memory_mib, whole)
 
 
 def gpus_needed(shares: Iterable[Fraction]) -> int:
@@ -235,33 +239,31 @@ def _queue_sums(name: str, team: Team, gpu_memory_mib: int | None) -> Iterator[P
 
 
 def _host_sums(name: str, team: Team, path: Path) -> Iterator[Problem]:
-    cpu = memory = pods = storage = 0
+    # exact: rounded up, a hundred small pods would ask for more than they do
+    cpu = memory = storage = Decimal(0)
+    pods = 0
     for workload in team.workloads.values():
-        cpu += workload.replicas * millicores(workload.cpu)
-        memory += workload.replicas * mebibytes(workload.memory)
-        pods += workload.replicas
-        if isinstance(workload, Inference):
-            cpu, memory, pods = cpu + SMOKE_CPU_MILLICORES, memory + SMOKE_MEMORY_MIB, pods + 1
-            storage += mebibytes(workload.cache.size) if workload.cache else 0
-        elif isinstance(workload, SlurmWorkload):
-            beside = slinky.cost(slinky.SLINKY[slinky.DEFAULT_SLINKY], workload.replicas)
-            cpu, memory = cpu + beside.cpu_millicores, memory + beside.memory_mib
-            pods, storage = pods + beside.pods, storage + mebibytes(workload.storage)
-    if storage and team.vcluster.persistence:
-        storage += mebibytes(CONTROL_PLANE_STORAGE)
+        beside = workload.beside
+        cpu += workload.replicas * parse_quantity(workload.cpu) * 1000 + beside.cpu_millicores
+        memory += workload.replicas * parse_quantity(workload.memory) / _MIB + beside.memory_mib
+        pods += workload.replicas + beside.pods
+        storage += sum((parse_quantity(size) / _MIB for size in workload.claims.values()), Decimal(0))
+    if storage:
+        storage += sum(parse_quantity(size) / _MIB for size in own_volumes(team).values())
     asked = team.resources
     sums = (
+        # of these two the host's quota is rounded up
         ("cpu", cpu, millicores(asked.cpu), "m CPU"),
         ("memory", memory, mebibytes(asked.memory), " MiB memory"),
         ("pods", pods, asked.pods, " pods"),
-        ("storage", storage, mebibytes(asked.storage), " MiB storage"),
+        ("storage", storage, parse_quantity(asked.storage) / _MIB, " MiB storage"),
     )
     for key, needs, has, unit in sums:
         if needs > has:
             yield Problem(
                 path=path,
                 rule=f"must fit resources.{key} of team {name}, what comes with them included",
-                got=f"{needs}{unit} of {has}{unit}",
+                got=f"{math.ceil(needs)}{unit} of {math.floor(has)}{unit}",
                 fix=f"raise resources.{key}, or lower what the workloads ask for",
             )
     for key, workload in team.workloads.items():
@@ -291,9 +293,7 @@ def ports_are_free(platform: Platform) -> Iterator[Problem]:
             taken[team.access.port or capacity.node_port(name)] = f"the API server of team {name}"
     hosts: dict[str, str] = {}
     for name, _, key, workload, path in each_workload(platform):
-        if not isinstance(workload, App):
-            continue
-        port, ingress = workload.expose.node_port, workload.expose.ingress
+        port, ingress = workload.way_in.node_port, workload.way_in.ingress
         owner = f"workload {key} of team {name}"
         if port is not None and port not in NODE_PORTS:
             yield Problem(

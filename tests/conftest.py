@@ -22,7 +22,7 @@ import yaml
 from pulumi.runtime.stack import Stack
 
 from components.failures import FailedError
-from settings.workloads import SECRET_KEY_PREFIX
+from settings.workload_parts import SECRET_KEY_PREFIX
 from tests.recording import (
     Recorder,
     RecordingMonitor,

@@ -306,7 +306,7 @@ def _recover(world: World, fault: Fault, newest: str) -> None:
 def _newest(world: World) -> str:
     options = argparse.Namespace(stack=world.stack, command="restore")
     place = place_of(options, world.root)
-    host = Host.of(place, driver_for(place))
+    host = Host(place, driver_for(place))
     host.find(must_reach=True)
     with api_of(host.reached) as api:
         return recorded(api, store_of(place, world.broken))[0].name

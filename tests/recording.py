@@ -244,7 +244,7 @@ class RecordingMonitor(mocks.MockMonitor):
             request.type, request.name, request.importId, lambda: rpc.deserialize_properties(request.object)
         )
         if added:
-            given = type(request.object)()
+            given = resource_pb2.RegisterResourceRequest().object
             given.MergeFrom(request.object)
             given.MergeFrom(serialized(added))
         return resource_pb2.RegisterResourceResponse(urn=urn, id=request.importId or f"{request.name}-id", object=given)

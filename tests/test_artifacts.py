@@ -9,9 +9,11 @@ import pytest
 
 from components.check.host import pod_settings
 from releases import CHECK_IMAGE, KAI
-from settings.artifacts import KNOWN_CHARTS, ChartRef, chart_for, image, installed_charts, mistakes
+from settings import artifacts
+from settings.artifacts import KNOWN_CHARTS, ChartRef, chart_for, image, installed_charts
 from settings.load import parse_platform
 from settings.models import Artifacts, Platform
+from settings.problems import dotted
 from tests.settings.build import raw
 
 
@@ -161,6 +163,10 @@ def test_every_chart_of_a_platform_is_asked_for_in_its_version() -> None:
     assert ("kai-scheduler", "v0.14.7") not in theirs
 
 
+def mistakes(said: Artifacts) -> list[str]:
+    return [problem.text("", {}).removeprefix(": ") for problem in artifacts.mistakes(said)]
+
+
 @pytest.mark.parametrize(
     ("place", "words"),
     [
@@ -203,7 +209,7 @@ def test_good_artifacts_have_no_mistakes() -> None:
 def test_a_mistake_says_where_what_and_what_to_do(key: str, place: str, words: str) -> None:
     (found,) = mistakes(Artifacts(charts={key: place}))
     assert words in found
-    assert found.startswith(f"artifacts.charts.{key}: ")
+    assert found.startswith(f"{dotted(('artifacts', 'charts', key))}: ")
 
 
 def test_a_password_is_never_repeated() -> None:

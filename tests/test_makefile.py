@@ -55,3 +55,32 @@ def test_what_python_compiles_is_kept_for_the_next_command_whatever_the_shell_sa
         check=True,
     )
     assert asked.stdout == "[]\n"
+
+
+def said_by_make(what: str, *options: str, **shell: str) -> str:
+    """What make says of a variable, with these options behind it and these variables in the shell."""
+    asked = subprocess.run(
+        ["make", "--silent", "-f", "-", "asked", *options],
+        input=f'include Makefile\nasked:\n\t@echo "[{what}]"\n',
+        cwd=ROOT,
+        env={**os.environ, **shell},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return asked.stdout.strip()
+
+
+def test_what_a_command_is_told_stands_behind_make_and_not_in_the_shell() -> None:
+    options = re.findall(r"[A-Z_]+", MAKEFILE.split("OPTIONS := ")[1].split("\n$(")[0])
+    used = set(re.findall(r"\$[($]([A-Z_]+)\b", MAKEFILE.split("up: $(READY)")[1]))
+    # STACK may be exported, and the rest is the Makefile's own
+    assert used - {"STACK", "READY", "RUN", "PY", "PYTHON", "VENV", "ALL_CORES", "MAKE"} == set(options)
+    for option in options:
+        assert said_by_make(f"$({option})$${option}", **{option: "stray"}) == "[]", option
+    assert said_by_make("$(YES)$$YES", "YES=1", YES="stray") == "[11]"
+    assert said_by_make("$(STACK)", STACK="prod") == "[prod]"
+
+
+def test_python_finds_the_program_whatever_the_shell_says() -> None:
+    assert said_by_make("$$PYTHONSAFEPATH", PYTHONSAFEPATH="1") == "[]"

@@ -30,3 +30,13 @@ def test_a_mutant_that_collects_without_end_ends_before_the_machine_does() -> No
 
     _, status = os.waitpid(forks._fork(collects), 0)
     assert os.waitstatus_to_exitcode(status) == 1, "as noticed"
+
+
+def test_as_many_mutants_run_at_once_as_there_are_turns_in_whichever_process_they_are_taken() -> None:
+    turns = forks.Turns(2)
+    assert turns.take()
+    _, status = os.waitpid(forks._fork(lambda: 0 if turns.take() else 1), 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert not turns.take()
+    turns.give_back()
+    assert turns.take()

@@ -13,42 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import tokens
-from cli.causes.entry import Known
-from cli.causes.known import ECHOES, KNOWN, OF_PODS, REFUSED, host_of, image_of, why_of
-from cli.causes.reading import (
-    ECHO,
-    NOISE,
-    UNHANDLED,
-    Diagnostic,
-    diagnostics,
-    first_error,
-    mandatory_violations,
-    step_of,
-    team_of,
-    without_noise,
-)
+from cli.causes.known import ECHOES, KNOWN, REFUSED, host_of, image_of, why_of
+from cli.causes.reading import ECHO, Diagnostic, diagnostics, first_error, mandatory_violations, step_of, team_of
 from hints import filled
 from names import team_namespace
-
-__all__ = [
-    "ECHO",
-    "KNOWN",
-    "NOISE",
-    "OF_PODS",
-    "UNHANDLED",
-    "UNKNOWN",
-    "Diagnostic",
-    "Failure",
-    "Known",
-    "diagnostics",
-    "distinct",
-    "explain",
-    "failure_of",
-    "policy_violations",
-    "step_of",
-    "team_of",
-    "without_noise",
-]
 
 UNKNOWN: Final = "unknown"
 NO_NAMESPACE: Final = "team-<team>"
@@ -123,7 +91,7 @@ def failure_of(
     return None
 
 
-def policy_violations(text: str, tenants: Sequence[str], stack: str = "<stack>") -> list[Failure]:
+def policy_violations(text: str, tenants: Sequence[str], stack: str) -> list[Failure]:
     """Return the mandatory violations of the policy pack, in the order of the engine's output."""
     # the same fault is found on a component and on what it makes
     found: dict[str, Failure] = {}

@@ -17,7 +17,6 @@ from cli.live import read_facts
 from cli.preflight import Finding, Level, compare, needed_rights
 from components.team.tenant import resolve
 from settings.models import Platform
-from settings.tenants import tenants
 
 RIGHTS: Final = "rights"
 """The finding about what the account may not do."""
@@ -27,7 +26,7 @@ def compared(platform: Platform, client: Client, version: str, *, made: bool = T
     """Compare the stack file with the cluster. `made`: whether this stack has made anything yet."""
     facts = read_facts(client, needed_rights(platform), version=version, made=made)
     ports = {name: tenant.node_port for name, tenant in resolve(platform).items() if tenant.node_port is not None}
-    return compare(platform, facts, ports=ports, tenants=tenants(platform))
+    return compare(platform, facts, ports=ports)
 
 
 def cluster_refusals(findings: Iterable[Finding], platform: Platform, today: date, *, changing: bool) -> list[Refusal]:

@@ -45,12 +45,12 @@ def losses(
     cluster's.
     """
     old, new = facts_in_state(resources), facts_of(platform, cluster_uid=uid)
+    there = old.tenants if old is not None else {}
     found = _judged(old, new, platform, today, None)
     if found and host is not None:
-        there = {*new.tenants, *(old.tenants if old is not None else ())}
-        found = _judged(old, new, platform, today, usage_now(host, there))
+        found = _judged(old, new, platform, today, usage_now(host, {*new.tenants, *there}))
     # what stands beside a team is left out by its word alone, so what runs in it is asked here
-    beside = {name for name, known in (old.tenants if old is not None else {}).items() if known.get(CANARY_OF)}
+    beside = {name for name, known in there.items() if known.get(CANARY_OF)}
     return [_refusal(one, stack, today) for one in found if one.team in {"", *new.tenants, *beside}]
 
 

@@ -10,16 +10,17 @@ Objects that an earlier run of ours made are fine: they are told by the label
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 
 from cli.preflight import nodes, software, teams
-from cli.preflight.charts import is_chart, local_charts
+from cli.preflight.charts import local_charts
 from cli.preflight.facts import ClusterFacts, Fence, NodeFacts, ObjectFacts, Right, Taint
 from cli.preflight.fences import fences
-from cli.preflight.findings import Finding, Level, warning, worst
+from cli.preflight.findings import Finding, Level, warning
 from cli.preflight.rights import needed_rights, rights
-from settings.models import Platform, Team
+from settings.models import Platform
+from settings.tenants import tenants
 
 __all__ = [
     "ClusterFacts",
@@ -32,40 +33,33 @@ __all__ = [
     "Taint",
     "compare",
     "needed_rights",
-    "worst",
 ]
 
 
 def compare(
-    platform: Platform,
-    facts: ClusterFacts,
-    *,
-    ports: Mapping[str, int],
-    tenants: Mapping[str, Team],
-    chart_is_there: Callable[[str], bool] = is_chart,
-    today: date | None = None,
+    platform: Platform, facts: ClusterFacts, *, ports: Mapping[str, int], today: date | None = None
 ) -> list[Finding]:
     """Return every finding, in the order of the table: cluster, pools and nodes, shared objects, teams, charts, rights.
 
-    `ports` are the tenants' NodePorts, `tenants` the teams and their canaries, `chart_is_there` looks at a local path;
-    `today` is for overrides (default: today).
+    `ports` are the tenants' NodePorts; `today` is for overrides (default: today).
     """
+    all_tenants = tenants(platform)
     return [
         *teams.version(facts),
         *_unreadable(facts),
-        *nodes.pools(platform, facts, tenants),
+        *nodes.pools(platform, facts, all_tenants),
         *fences(platform, facts),
         *software.runtime_class(platform, facts),
-        *software.kai_runtime_classes(platform, facts, tenants),
+        *software.kai_runtime_classes(platform, facts, all_tenants),
         *software.gpu_software(platform, facts),
         *software.metrics(platform, facts),
         *software.default_runtime(platform),
         *teams.control_planes(platform, facts),
-        *teams.storage(platform, facts, tenants),
-        *teams.kubernetes_inside(platform, facts, tenants, today or date.today()),
-        *teams.namespaces(facts, tenants),
-        *teams.node_ports(facts, ports),
-        *local_charts(platform, chart_is_there),
+        *teams.storage(platform, facts, all_tenants),
+        *teams.kubernetes_inside(platform, facts, all_tenants, today or date.today()),
+        *teams.namespaces(facts, all_tenants),
+        *teams.node_ports(platform, facts, ports),
+        *local_charts(platform),
         *rights(facts),
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from cli.preflight.findings import Finding, error, ok
@@ -10,20 +10,15 @@ from settings.artifacts import chart_for, installed_charts
 from settings.models import Platform
 
 
-def is_chart(path: str) -> bool:
-    """Whether a file (Helm reads what is in it), or a folder with a Chart.yaml, is there."""
-    place = Path(path)
-    return place.is_file() or (place / "Chart.yaml").is_file()
-
-
-def local_charts(platform: Platform, there: Callable[[str], bool]) -> Iterator[Finding]:
-    """Yield the local charts that the platform installs, and whether each is `there`."""
+def local_charts(platform: Platform) -> Iterator[Finding]:
+    """Yield the local charts that the platform installs, and whether each is there: a file (Helm reads what is in it),
+    or a folder with a Chart.yaml."""
     for name, version in installed_charts(platform):
         place = chart_for(name, version, platform.artifacts).chart
         if not place.startswith("/"):
             continue
         subject = f"chart {name} {version}"
-        if there(place):
+        if Path(place).is_file() or (Path(place) / "Chart.yaml").is_file():
             yield ok("chart-local", subject, f"{place} is there")
         else:
             yield error(

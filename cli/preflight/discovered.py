@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from capacity import BYTES_FROM, memory_in_label
 from names import GPU_COUNT, GPU_MEMORY, GPU_PRODUCT
 from releases import NODE_LABEL_MPS_CAPABLE
 
@@ -25,11 +26,6 @@ WAYS: Final = {"time-slicing": "timeSlicing", "mps": "mps"}
 _MARKS: Final = re.compile(r"(-SHARED|-MIG-.*)$")
 """What it adds to a product's name on a node that shares its GPUs."""
 _CUT: Final = re.compile(r"-MIG-(\S+)$")
-
-MIB_IN_BYTES: Final = 1024**2
-TIB_IN_MIB: Final = 1024**2
-"""KAI takes a label of a TiB (in MiB) and more for bytes, because feature discovery once wrote bytes
-(KAI@v0.16.8:pkg/scheduler/api/node_info/node_info.go, gpu-feature-discovery issue 26)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,15 +63,14 @@ class Discovered:
 def discovered(labels: Mapping[str, str]) -> Discovered:
     """Read a node's labels."""
     memory = _number(labels.get(GPU_MEMORY))
-    in_bytes = memory is not None and memory >= TIB_IN_MIB
     key, capable = NODE_LABEL_MPS_CAPABLE
     way = WAYS.get(labels.get(SHARING, ""), "mps" if labels.get(key) == capable else "timeSlicing")
     return Discovered(
         count=_number(labels.get(GPU_COUNT)),
         product=labels.get(GPU_PRODUCT, ""),
         memory=labels.get(GPU_MEMORY),
-        memory_mib=(memory // MIB_IN_BYTES if in_bytes else memory) or None if memory is not None else None,
-        in_bytes=in_bytes,
+        memory_mib=memory_in_label(labels.get(GPU_MEMORY)),
+        in_bytes=memory is not None and memory >= BYTES_FROM,
         replicas=_number(labels.get(REPLICAS)),
         way=way,
         strategy=labels.get(STRATEGY, ""),

@@ -144,6 +144,8 @@ class ClusterFacts:
     """Whether the cluster knows ServiceMonitors; None where nobody asked, or where it could not be read."""
     brings_nodes: bool | None = False
     """Whether an autoscaler of nodes is there; None where it could not be read."""
+    ending: frozenset[str] = frozenset()
+    """Namespaces that are being deleted."""
     plugin_configs: Mapping[str, str] | None = None
     """The files of our device plugin's ConfigMap by name, as YAML (`preflight/sharing.py`); None where no plugin is
     ours, or where they could not be read."""

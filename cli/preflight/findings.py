@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -25,12 +24,6 @@ class Finding:
     subject: str
     message: str
     fix: str = ""
-
-
-def worst(findings: Iterable[Finding]) -> Level:
-    """Return the worst level that there is."""
-    order = list(Level)
-    return max((finding.level for finding in findings), key=order.index, default=Level.OK)
 
 
 def ok(id_: str, subject: str, message: str) -> Finding:

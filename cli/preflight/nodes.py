@@ -12,7 +12,8 @@ from cli.preflight.facts import ClusterFacts, NodeFacts, Taint
 from cli.preflight.findings import Finding, Level, error, ok, warning
 from cli.preflight.gpus import in_use, node_gpus, users_of
 from cli.preflight.labels import gpu_labels
-from names import ARCHITECTURE, GPU
+from names import ARCHITECTURE, GPU, HOST_NAME, LABEL_POOL
+from releases import NODE_LABEL_SHARING_CONFIG
 from settings.models import Platform, Pool, Team
 
 LIFECYCLE: Final = "node.kubernetes.io/"
@@ -34,6 +35,7 @@ def pools(platform: Platform, facts: ClusterFacts, tenants: Mapping[str, Team]) 
                 problems += _condition(node, where)
                 problems += node_gpus(platform, pool, users, node, facts, where)
                 problems += _size(pool, node, where)
+            problems += _place(platform, name, pool, node, where)
             problems += _taints(pool, node, where)
             problems += _architecture(pool, node, where)
             problems += gpu_labels(platform, pool, node, where)
@@ -109,6 +111,37 @@ def _architecture(pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding
         found = node.labels[ARCHITECTURE]
         yield error(
             "node-arch", subject, f"is {found}, the file says {pool.architecture}", f"set architecture: {found}"
+        )
+
+
+def _place(platform: Platform, name: str, pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
+    """Whose a node is by the label that we write, and whether it is found by its own name."""
+    said = node.labels.get(LABEL_POOL)
+    if pool.nodes and said is not None and LABEL_POOL not in node.ours:
+        yield error(
+            "node-of-others",
+            subject,
+            f"has our label {LABEL_POOL}={said}, and this stack did not write it: another stack of this program counts "
+            "its GPUs as its own, or a state was lost",
+            f"take it out of that stack, or, where nobody uses it, `kubectl label node {node.name} {LABEL_POOL}-`",
+        )
+    elif pool.nodes and said is not None and said != name:
+        labels = [key for key in (LABEL_POOL, NODE_LABEL_SHARING_CONFIG) if key in node.labels]
+        yield error(
+            "node-moves",
+            subject,
+            f"is in pool {said} until now: the engine writes the new labels before it takes the old ones away, and a "
+            "second owner is refused (409)",
+            f"`kubectl label node {node.name} {' '.join(f'{key}-' for key in labels)}`, then again; pods of teams that "
+            f"see it as a node of {said} end there",
+        )
+    named = node.labels.get(HOST_NAME)
+    if platform.check.host and pool.gpus_per_node and pool.nodes and named not in (None, node.name):
+        yield error(
+            "node-hostname",
+            subject,
+            f"has label {HOST_NAME}={named}, so the host's check, which asks for {node.name}, would find no node",
+            "write check: {host: false}",
         )
 
 

@@ -12,8 +12,10 @@ from cli.preflight.facts import ClusterFacts, NodeFacts, Taint
 from cli.preflight.findings import Finding, error, note, ok, warning
 from cli.preflight.nodes import LIFECYCLE, our_taint
 from components.team.protection import override_for
-from names import GPU, team_namespace
+from names import GPU, SHARED_NAMESPACES, team_namespace
 from settings.models import Platform, SchedulerMode, Team
+from settings.workload_rules import each_workload
+from settings.workloads import App, Inference, SlurmWorkload
 
 MOST_NODES: Final = 4
 """So many are named in one finding."""
@@ -133,9 +135,12 @@ def _stays_unready(name: str, version: str, release: releases.VclusterRelease, i
 
 
 def storage(platform: Platform, facts: ClusterFacts, tenants: Mapping[str, Team]) -> Iterator[Finding]:
-    """Yield whether the volumes of the virtual clusters have a StorageClass."""
+    """Yield whether the volumes of the virtual clusters, and of workloads, have a StorageClass."""
+    if facts.storage_classes is None:
+        return
+    yield from _storage_of_workloads(platform, facts.storage_classes)
     keep = [name for name, team in tenants.items() if team.vcluster.persistence]
-    if facts.storage_classes is None or not keep:
+    if not keep:
         return
     wanted = platform.host.storage_class
     there = ", ".join(sorted(facts.storage_classes)) or "none"
@@ -158,10 +163,32 @@ def storage(platform: Platform, facts: ClusterFacts, tenants: Mapping[str, Team]
         )
 
 
+def _storage_of_workloads(platform: Platform, there: Mapping[str, bool]) -> Iterator[Finding]:
+    """A claim without its class waits for ever, and what is asked of the server with it. It is made on the host."""
+    names = ", ".join(sorted(there)) or "none"
+    for team, _, key, workload, _ in each_workload(platform):
+        cache = workload.cache if isinstance(workload, Inference) else None
+        subject = f"team {team}, workload {key}"
+        if cache is not None and cache.storage_class is not None and cache.storage_class not in there:
+            said = f"its cache is of StorageClass {cache.storage_class}, which does not exist"
+            yield error("storage-class", subject, said, f"set cache.storageClass to one of: {names}")
+        elif not any(there.values()) and (
+            isinstance(workload, SlurmWorkload) or (cache is not None and cache.storage_class is None)
+        ):
+            said, fix = "the cluster has no default StorageClass, and its volume names none", "mark one as default"
+            named = f"set cache.storageClass (there are: {names}), or " if cache is not None else ""
+            yield error("storage-default", subject, said, named + fix)
+
+
 def namespaces(facts: ClusterFacts, tenants: Mapping[str, Team]) -> Iterator[Finding]:
-    """Yield the teams' namespaces that somebody else made."""
+    """Yield the teams' namespaces that somebody else made, and those of ours that are on their way out."""
     if facts.namespaces is None:
         return
+    for space in (*map(team_namespace, tenants), *SHARED_NAMESPACES):
+        if space in facts.ending:
+            said = "is still being deleted, and nothing can be made in it"
+            fix = f"wait until it is gone; if it does not go, `kubectl get all -n {space}` shows what is left"
+            yield error("namespace-ending", f"namespace {space}", said, fix)
     for name in tenants:
         space = team_namespace(name)
         found = facts.namespaces.get(space)
@@ -175,16 +202,27 @@ def namespaces(facts: ClusterFacts, tenants: Mapping[str, Team]) -> Iterator[Fin
             )
 
 
-def node_ports(facts: ClusterFacts, ports: Mapping[str, int]) -> Iterator[Finding]:
-    """Yield the teams' ports that somebody else has."""
+def node_ports(platform: Platform, facts: ClusterFacts, ports: Mapping[str, int]) -> Iterator[Finding]:
+    """Yield the ports of teams and apps that another Service has, be it one of ours: what is new is made before what
+    goes is deleted."""
     if facts.node_ports is None:
         return
-    for tenant, port in ports.items():
-        holder = facts.node_ports.get(port)
-        if holder is not None and not holder.ours:
-            yield error(
-                "node-port",
-                f"team {tenant}",
-                f"its NodePort {port} is taken by Service {holder.name}",
-                f"set teams.{tenant}.access.port to a free one between 30000 and 32767",
+    wanted = [
+        (f"team {team}", port, f"{team_namespace(team)}/{team}-api", f"teams.{team}.access.port")
+        for team, port in ports.items()
+    ]
+    for team, _, key, workload, path in each_workload(platform):
+        port = workload.expose.node_port if isinstance(workload, App) else None
+        if port is not None:
+            service = f"{team_namespace(team)}/{key}-app"
+            wanted.append(
+                (f"team {team}, workload {key}", port, service, ".".join((*map(str, path), "expose.nodePort")))
             )
+    for subject, port, service, field in wanted:
+        holder = facts.node_ports.get(port)
+        if holder is None or (holder.ours and holder.name == service):
+            continue
+        said = f"its NodePort {port} is taken by Service {holder.name}"
+        if holder.ours:
+            said += ", which goes or gives it up only after the new one is made"
+        yield error("node-port", subject, said, f"set {field} to a free one between 30000 and 32767")

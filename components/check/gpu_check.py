@@ -127,11 +127,7 @@ class GpuCheck(Component):
                     metadata={"name": request.priority_class, "labels": names.labels(team=request.team)},
                     value=job.PRIORITY,
                     description="the GPU check: any of the team's own work goes first",
-                    opts=self.child(
-                        provider=args.provider,
-                        depends_on=first,
-                        replace_on_changes=["value", "preemptionPolicy"],
-                    ),
+                    opts=self.child(provider=args.provider, replace_on_changes=["value", "preemptionPolicy"]),
                 )
             )
         needs = [

@@ -7,11 +7,19 @@ Leaves to others: the check itself (`gpu_check.py`).
 
 from __future__ import annotations
 
+import hashlib
+from typing import Final
+
 import names
 import releases
 from components.check.job import PodSettings, Request
 from settings import artifacts
 from settings.models import GpuStack, Platform, Pool
+
+LONGEST_SUFFIX: Final = 63 - len(f"{names.CHECK_NAME}-") - len("-verdict")
+"""Characters of a node's name in those of its Jobs: their pods carry these as a label, which has at most 63. A node of
+a cloud (ip-10-192-120-110.eu-central-1.compute.internal) has more."""
+_DIGITS: Final = 8
 
 
 def host_requests(platform: Platform) -> dict[str, Request]:
@@ -27,10 +35,18 @@ def host_requests(platform: Platform) -> dict[str, Request]:
     return found
 
 
+def short(suffix: str) -> str:
+    """Return a name of a node or pool as it stands in a Job's name: a long one is cut, and told apart by a hash."""
+    if len(suffix) <= LONGEST_SUFFIX:
+        return suffix
+    digits = hashlib.sha256(suffix.encode()).hexdigest()[:_DIGITS]
+    return f"{suffix[: LONGEST_SUFFIX - _DIGITS - 1].rstrip('-.')}-{digits}"
+
+
 def _request(platform: Platform, name: str, pool: Pool, node: str | None, selector: dict[str, str]) -> Request:
     suffix = node or f"pool-{name}"
     return Request(
-        name=f"{names.CHECK_NAME}-{suffix}",
+        name=f"{names.CHECK_NAME}-{short(suffix)}",
         namespace=names.HOST_NAMESPACE,
         report_namespace=names.HOST_NAMESPACE,
         report=f"{names.CHECK_REPORT}-{suffix}",
@@ -49,22 +65,13 @@ def _request(platform: Platform, name: str, pool: Pool, node: str | None, select
         gpu_memory_mib=None,
         enforced=False,
         replicas=pool.replicas,
-        sharing=sharing(pool),
+        sharing=pool.sharing.word,
         tainted=pool.taint,
         product=pool.product,
         pool_gpu_memory_mib=pool.device_memory_mib,
         pod=pod_settings(platform),
         kind="host",
     )
-
-
-def sharing(pool: Pool) -> str | None:
-    """How a pool's replicas are made, in the stack file's words; None without replicas."""
-    if pool.sharing.mig:
-        return "mig"
-    if pool.sharing.mps:
-        return "mps"
-    return "timeSlicing" if pool.sharing.time_slicing else None
 
 
 def pod_settings(platform: Platform) -> PodSettings:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -19,6 +18,7 @@ import names
 import releases
 from components.base import Component, live_hook
 from components.gpu.runtime_class import runtime_class
+from components.helm import installed
 from components.owned_kinds import own_kinds
 from releases import injection
 from settings.artifacts import chart_for
@@ -82,33 +82,36 @@ class GpuSoftware(Component):
 
     def _release(self, args: GpuSoftwareArgs) -> k8s.helm.v3.Release:
         stack, found = args.gpu.stack, version(args.gpu)
-        namespace = k8s.core.v1.Namespace(
-            NAMESPACES[stack],
+        # the plugin mounts the kubelet's device socket, the operator loads kernel modules
+        return self._installed(
+            args, CHARTS[stack], found or "", NAMESPACES[stack], self._values(args, found or ""), self.runtime_class
+        )
+
+    def _installed(
+        self,
+        args: GpuSoftwareArgs,
+        chart: str,
+        version: str,
+        namespace: str,
+        values: dict[str, releases.JSON],
+        after: pulumi.Resource | None,
+    ) -> k8s.helm.v3.Release:
+        """Install a chart in a namespace of its own, whose pods may reach all of their node."""
+        made = k8s.core.v1.Namespace(
+            namespace,
             metadata={
-                "name": NAMESPACES[stack],
-                # the plugin mounts the kubelet's device socket, the operator loads kernel modules
+                "name": namespace,
                 "labels": {**names.labels(), "pod-security.kubernetes.io/enforce": "privileged"},
             },
             opts=self.child(provider=args.provider),
         )
-        chart = chart_for(CHARTS[stack], found or "", args.artifacts)
-        needs: list[pulumi.Resource] = [
-            namespace,
-            *([self.runtime_class] if self.runtime_class else []),
-            *args.depends_on,
-        ]
-        return k8s.helm.v3.Release(
-            CHARTS[stack],
-            name=CHARTS[stack],
-            namespace=NAMESPACES[stack],
-            chart=chart.chart,
-            version=chart.version,
-            repository_opts={"repo": chart.repo} if chart.repo else None,
-            values=self._values(args, found or ""),
-            atomic=True,
-            cleanup_on_fail=True,
-            max_history=5,
-            timeout=600,
+        needs = [made, *([after] if after else []), *args.depends_on]
+        return installed(
+            chart,
+            chart_for(chart, version, args.artifacts),
+            name=chart,
+            namespace=namespace,
+            values=values,
             opts=self.child(provider=args.provider, depends_on=needs),
         )
 
@@ -126,40 +129,18 @@ class GpuSoftware(Component):
             kubeconfig=args.kubeconfig,
         )
 
-    def _metrics(self, args: GpuSoftwareArgs, metrics: Metrics) -> k8s.helm.v3.Release:
+    def _metrics(self, args: GpuSoftwareArgs, metrics: Metrics) -> None:
         """dcgm-exporter beside the device plugin."""
         found = releases.DCGM_EXPORTER[releases.DEFAULT_DCGM_EXPORTER]
-        namespace = k8s.core.v1.Namespace(
-            names.DCGM_NAMESPACE,
-            metadata={
-                "name": names.DCGM_NAMESPACE,
-                # it mounts the kubelet's pod-resources socket and has CAP_SYS_ADMIN for the profiling counters
-                "labels": {**names.labels(), "pod-security.kubernetes.io/enforce": "privileged"},
-            },
-            opts=self.child(provider=args.provider),
+        values = releases.dcgm_exporter_values(
+            found,
+            runtime_class=args.gpu.runtime_class.name,
+            monitor_labels=monitor_labels(metrics),
+            image_registry=args.artifacts.image_registry,
+            pull_policy=args.artifacts.image_pull_policy,
         )
-        chart = chart_for(DCGM_EXPORTER, found.version, args.artifacts)
-        needs: list[pulumi.Resource] = [namespace, *([self.release] if self.release else []), *args.depends_on]
-        return k8s.helm.v3.Release(
-            DCGM_EXPORTER,
-            name=DCGM_EXPORTER,
-            namespace=names.DCGM_NAMESPACE,
-            chart=chart.chart,
-            version=chart.version,
-            repository_opts={"repo": chart.repo} if chart.repo else None,
-            values=releases.dcgm_exporter_values(
-                found,
-                runtime_class=args.gpu.runtime_class.name,
-                monitor_labels=monitor_labels(metrics),
-                image_registry=args.artifacts.image_registry,
-                pull_policy=args.artifacts.image_pull_policy,
-            ),
-            atomic=True,
-            cleanup_on_fail=True,
-            max_history=5,
-            timeout=600,
-            opts=self.child(provider=args.provider, depends_on=needs),
-        )
+        # it mounts the kubelet's pod-resources socket and has CAP_SYS_ADMIN for the profiling counters
+        self._installed(args, DCGM_EXPORTER, found.version, names.DCGM_NAMESPACE, values, self.release)
 
     @staticmethod
     def _values(args: GpuSoftwareArgs, found: str) -> dict[str, releases.JSON]:
@@ -209,12 +190,8 @@ def monitor_labels(metrics: Metrics | None) -> dict[str, str] | None:
 
 def sharing_config(name: str, pool: Pool) -> releases.SharingConfig | None:
     """How the device plugin shares a pool's GPUs; None where it does not."""
-    if pool.sharing.mig:
-        return releases.SharingConfig(name=name, strategy="mig")
-    if pool.replicas == 1:
-        return None
-    strategy: Literal["timeSlicing", "mps"] = "mps" if pool.sharing.mps else "timeSlicing"
-    return releases.SharingConfig(name=name, strategy=strategy, replicas=pool.replicas)
+    word, way = pool.sharing.word, pool.sharing.way
+    return releases.SharingConfig(name=name, strategy=word, replicas=way.each) if word and way else None
 
 
 def version(gpu: Gpu) -> str | None:

@@ -1,7 +1,7 @@
 """metrics-server on a kind cluster that this program makes.
 
 Owns: its Release, with what kind's kubelets need.
-Leaves to others: whether it is asked for (`settings/hosts.py`), the version (`releases/hosts.py`).
+Leaves to others: whether it is asked for (`settings/hosts/kind.py`), the version (`releases/hosts.py`).
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ import kube
 import names
 import releases
 from components.base import Component, live_hook
+from components.helm import installed
 from components.owned_kinds import own_kinds
 from settings.artifacts import chart_for
 from settings.models import Artifacts
@@ -127,20 +128,17 @@ class KaiScheduler(Component):
         )
 
     def _release(self, name: str, args: KaiSchedulerArgs, needs: list[pulumi.Resource]) -> k8s.helm.v3.Release:
-        chart = chart_for("kai-scheduler", args.release.version, args.artifacts)
         sweep = live_hook(f"{name}-sweep", args.kubeconfig, lambda text: kube.delete_leftovers(text, leftovers()))
         settle = SETTLING_SECONDS if args.release.upgrade_remakes_operands else 0
         renew = live_hook(
             f"{name}-renew", args.kubeconfig, lambda text: kube.renew_pods(text, names.KAI_NAMESPACE, settle=settle)
         )
         clear = live_hook(f"{name}-clear", args.kubeconfig, lambda text: kube.delete_leftovers(text, hook_objects()))
-        return k8s.helm.v3.Release(
+        return installed(
             f"{name}-release",
+            chart_for("kai-scheduler", args.release.version, args.artifacts),
             name=names.KAI_RELEASE,
             namespace=names.KAI_NAMESPACE,
-            chart=chart.chart,
-            version=chart.version,
-            repository_opts={"repo": chart.repo} if chart.repo else None,
             values=releases.kai_values(
                 args.release,
                 gpu_sharing=args.gpu_sharing,
@@ -156,11 +154,6 @@ class KaiScheduler(Component):
                 namespace_labels={names.LABEL_SCHEDULER: names.SCHEDULED_BY_HOST} if args.team is None else {},
                 scale_adjuster=args.scale_adjuster,
             ),
-            cleanup_on_fail=True,
-            # a failed first install is uninstalled: kept, it would be "upgraded" by a chart that can't upgrade it
-            atomic=True,
-            max_history=5,
-            timeout=600,
             opts=self.child(
                 provider=args.provider,
                 depends_on=needs,

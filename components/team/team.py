@@ -16,7 +16,7 @@ import names
 from components.base import Component
 from components.check import job
 from components.check.gpu_check import GpuCheck, GpuCheckArgs
-from components.check.host import pod_settings, sharing
+from components.check.host import pod_settings
 from components.failures import unless_failed
 from components.gpu.software import checked_software
 from components.protection import Protection
@@ -318,7 +318,7 @@ def check_request(tenant: Tenant, platform: Platform) -> job.Request:
         gpu_memory_mib=ask.gpu_memory_mib,
         enforced=tenant.enforced,
         replicas=pool.replicas if pool else 1,
-        sharing=sharing(pool) if pool else None,
+        sharing=pool.sharing.word if pool else None,
         tainted=bool(pool and pool.taint),
         product=pool.product if pool else None,
         pool_gpu_memory_mib=pool.device_memory_mib if pool else None,

@@ -17,7 +17,6 @@ from capacity import UNLIMITED
 from settings.claims import tenancy_cost
 from settings.models import Enforce, Expose, Platform, Pool, Queue, QueueResource, SchedulerMode, Team
 from settings.tenants import canary_of, slot_of, tenants, tenants_now
-from settings.workloads import App
 
 CHECK_QUEUE_PRIORITY: Final = 1
 """Below every queue of the team's own (100 unless the stack file says otherwise)."""
@@ -100,8 +99,9 @@ class Tenant:
     @property
     def check_queue(self) -> str | None:
         """The name of the leaf queue that the check goes through."""
-        leaf = self.team.check.queue or (names.CHECK_QUEUE if names.CHECK_QUEUE in self.queues else None)
-        leaf = leaf or self.team.checked_queue
+        # one of that name that the team has itself is a queue like any other
+        made = names.CHECK_QUEUE in self.queues and names.CHECK_QUEUE not in self.team.queues
+        leaf = self.team.check.queue or (names.CHECK_QUEUE if made else self.team.checked_queue)
         return None if leaf is None else names.leaf_queue(self.name, leaf, on_host=self.on_host)
 
 
@@ -165,7 +165,7 @@ def _node_selector(name: str, team: Team, pool: Pool | None) -> dict[str, str]:
 
 def _server(platform: Platform, name: str, team: Team, port: int | None) -> str:
     if team.access.expose is Expose.NODE_PORT:
-        return f"https://{platform.host.reachable_at}:{port}"
+        return f"https://{names.in_url(platform.host.reachable_at or '')}:{port}"
     # the balancer's address comes later; without a host name, use the address inside the cluster
     if team.access.expose is Expose.LOAD_BALANCER and team.access.host_names:
         return f"https://{team.access.host_names[0]}"
@@ -210,8 +210,8 @@ def quota_hard(tenant: Tenant) -> dict[str, str]:
 
 
 def _exposed(team: Team) -> int:
-    """How many of a team's apps have a NodePort, by a Service of ours on the host."""
-    return sum(1 for w in team.workloads.values() if isinstance(w, App) and w.expose.node_port is not None)
+    """How many of a team's workloads have a NodePort, by a Service of ours on the host."""
+    return sum(1 for w in team.workloads.values() if w.way_in.node_port is not None)
 
 
 def cluster_facts(tenant: Tenant) -> dict[str, object]:

@@ -20,6 +20,7 @@ import names
 import releases
 from components.base import Component, TenantProvider, live_hook
 from components.failures import FailedError, or_failed, why_failed
+from components.helm import installed
 from components.team import network
 from components.team.tenant import Tenant, cluster_facts
 from kube.snapshot_pod import claim_name
@@ -66,23 +67,20 @@ class VirtualCluster(Component):
 
     def _release(self, name: str, args: VirtualClusterArgs) -> k8s.helm.v3.Release:
         tenant = args.tenant
-        chart = chart_for("vcluster", tenant.vcluster.version, args.artifacts)
-        return k8s.helm.v3.Release(
+        return installed(
             f"{name}-vcluster",
+            chart_for("vcluster", tenant.vcluster.version, args.artifacts),
             name=tenant.name,
             namespace=tenant.namespace,
-            chart=chart.chart,
-            version=chart.version,
-            repository_opts={"repo": chart.repo} if chart.repo else None,
             values=values(args),
-            # without atomic a failed first install stays in the state with a known id while its Secret does not exist,
-            # and every later preview ends with "does not exist"
-            atomic=True,
-            cleanup_on_fail=True,
-            max_history=5,
-            timeout=600,
             # with it goes everything that the team has inside
-            opts=self.child(provider=args.provider, depends_on=args.depends_on, protect=args.protect),
+            opts=self.child(
+                provider=args.provider,
+                depends_on=args.depends_on,
+                protect=args.protect,
+                # it serves a start: no control plane that stands is restarted for it
+                ignore_changes=[f"values.{releases.CONTROL_PLANE_PROBES}"],
+            ),
         )
 
     def _service(self, name: str, args: VirtualClusterArgs) -> k8s.core.v1.Service | None:

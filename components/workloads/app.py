@@ -6,43 +6,25 @@ Leaves to others: what these say (`app_spec.py`), the default page (`probe/page.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.base import Component
 from components.check.host import pod_settings
 from components.workloads import app_spec as spec
-from components.workloads.pods import Placement, host_service_spec, metadata, selector, service_spec
-from settings.models import Platform
-from settings.workloads import App, FromConfig
+from components.workloads.pods import host_service_spec, metadata, selector, service_spec
+from components.workloads.server import Server, ServerArgs
+from settings.workload_parts import FromConfig
+from settings.workloads import App
 
 PAGE_CODE = Path(__file__).parents[2] / "probe" / "page.py"
 
 
-@dataclass(frozen=True, kw_only=True)
-class AppServerArgs:
-    """`provider` is the tenant's, `host_provider` the host's. `secrets`: values by source (`components/secrets.py`)."""
-
-    name: str
-    workload: App
-    place: Placement
-    platform: Platform
-    provider: k8s.Provider
-    host_provider: k8s.Provider
-    host_namespace: str
-    secrets: Mapping[str, pulumi.Output[str]]
-    depends_on: list[pulumi.Resource]
-    host_depends_on: list[pulumi.Resource]
-
-
-class AppServer(Component):
+class AppServer(Server[App]):
     """One app."""
 
-    def __init__(self, name: str, args: AppServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: ServerArgs[App], opts: pulumi.ResourceOptions | None = None) -> None:
         workload, place = args.workload, args.place
         image = workload.image or pod_settings(args.platform).image
         super().__init__(
@@ -79,9 +61,6 @@ class AppServer(Component):
         )
         self._way_in(name)
         self.register_outputs({})
-
-    def _opts(self, depends_on: list[pulumi.Resource]) -> pulumi.ResourceOptions:
-        return self.child(provider=self._args.provider, depends_on=depends_on)
 
     def _page(self, name: str, code: str | None) -> list[pulumi.Resource]:
         if code is None:

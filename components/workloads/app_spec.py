@@ -19,7 +19,8 @@ from components.workloads.pods import (
     stamp,
 )
 from names import JSON
-from settings.workloads import App, Ingress
+from settings.workload_parts import Ingress
+from settings.workloads import App
 
 PAGE_HEALTH = "/healthz"
 

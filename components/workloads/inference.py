@@ -6,40 +6,25 @@ Leaves to others: what these say (`inference_spec.py`), the test itself (`probe/
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.base import DELETED_AT_ONCE, Component
+from components.base import DELETED_AT_ONCE
 from components.check.host import pod_settings
 from components.workloads import inference_spec as spec
-from components.workloads.pods import Placement, Spec, metadata, service_spec
-from settings.models import Platform
+from components.workloads.pods import Spec, metadata, service_spec
+from components.workloads.server import Server, ServerArgs
 from settings.workloads import Inference
 
 TEST_CODE = Path(__file__).parents[2] / "probe" / "completion.py"
 
 
-@dataclass(frozen=True, kw_only=True)
-class InferenceServerArgs:
-    """`provider` is the tenant's. `token` is a secret. `paused`: its pods can't start, so nothing is asked of it."""
-
-    name: str
-    workload: Inference
-    place: Placement
-    platform: Platform
-    provider: k8s.Provider
-    token: pulumi.Output[str] | None
-    depends_on: list[pulumi.Resource]
-    paused: bool
-
-
-class InferenceServer(Component):
+class InferenceServer(Server[Inference]):
     """One server."""
 
-    def __init__(self, name: str, args: InferenceServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: ServerArgs[Inference], opts: pulumi.ResourceOptions | None = None) -> None:
         workload, place = args.workload, args.place
         gpu = workload.gpu
         super().__init__(
@@ -57,7 +42,7 @@ class InferenceServer(Component):
         self._args = args
         needs = [*args.depends_on, *self._token(name), *self._cache(name)]
         declared = spec.deployment_spec(
-            args.name, workload, place, spec.image_of(workload), f"{args.name}-token" if args.token else None
+            args.name, workload, place, spec.image_of(workload), f"{args.name}-token" if workload.token else None
         )
         deployment = k8s.apps.v1.Deployment(
             f"{name}-server",
@@ -79,18 +64,15 @@ class InferenceServer(Component):
             self._test(name, declared, [deployment, service])
         self.register_outputs({"url": f"http://{args.name}.workloads.svc"})
 
-    def _opts(self, depends_on: list[pulumi.Resource]) -> pulumi.ResourceOptions:
-        return self.child(provider=self._args.provider, depends_on=depends_on)
-
     def _token(self, name: str) -> list[pulumi.Resource]:
         args = self._args
-        if args.token is None:
+        if args.workload.token is None:
             return []
         return [
             k8s.core.v1.Secret(
                 f"{name}-token",
                 metadata=metadata(args.place, f"{args.name}-token"),
-                string_data={"token": args.token},
+                string_data={"token": args.secrets[f"config/{args.workload.token}"]},
                 opts=self._opts(args.depends_on),
             )
         ]

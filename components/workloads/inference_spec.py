@@ -24,7 +24,7 @@ from components.workloads.pods import (
 )
 from names import JSON
 from releases.workloads import INFERENCE_IMAGE
-from settings.workload_rules import SMOKE_CPU_MILLICORES, SMOKE_MEMORY_MIB
+from settings.workload_parts import SMOKE_TEST
 from settings.workloads import Inference
 
 PORT: Final = 8000
@@ -154,8 +154,8 @@ def test_job_spec(name: str, workload: Inference, place: Placement, image: str, 
             {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
         ],
         "resources": {
-            "requests": {"cpu": f"{SMOKE_CPU_MILLICORES}m", "memory": f"{SMOKE_MEMORY_MIB}Mi"},
-            "limits": {"memory": f"{4 * SMOKE_MEMORY_MIB}Mi"},
+            "requests": {"cpu": f"{SMOKE_TEST.cpu_millicores}m", "memory": f"{SMOKE_TEST.memory_mib}Mi"},
+            "limits": {"memory": f"{4 * SMOKE_TEST.memory_mib}Mi"},
         },
         "securityContext": container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",

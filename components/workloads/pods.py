@@ -17,7 +17,7 @@ from components.restricted import USER, pod_security
 from components.team.tenant import Tenant
 from names import JSON
 from settings.models import GpuStack, Platform, SchedulerMode
-from settings.workloads import GpuShare
+from settings.workload_parts import GpuShare
 
 Spec: TypeAlias = dict[str, JSON]
 

@@ -6,40 +6,25 @@ Leaves to others: the values (`releases/slinky.py`), what the workers may be (`s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pulumi
 import pulumi_kubernetes as k8s
 
 import names
-from components.base import Component
 from components.workloads.pods import NAMESPACE, Placement, Spec
+from components.workloads.server import Server, ServerArgs
 from names import JSON
 from releases import slinky
 from settings.artifacts import chart_for
-from settings.models import Artifacts
 from settings.workloads import SlurmWorkload
 
 START_SECONDS = 600
 """Helm waits so long for the operator, whose webhook is asked about the cluster's objects."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SlinkyClusterArgs:
-    """`provider` is the tenant's."""
-
-    name: str
-    workload: SlurmWorkload
-    place: Placement
-    artifacts: Artifacts
-    provider: k8s.Provider
-    depends_on: list[pulumi.Resource]
-
-
-class SlinkyCluster(Component):
+class SlinkyCluster(Server[SlurmWorkload]):
     """One SLURM cluster."""
 
-    def __init__(self, name: str, args: SlinkyClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: ServerArgs[SlurmWorkload], opts: pulumi.ResourceOptions | None = None) -> None:
         workload, release = args.workload, slinky.SLINKY[slinky.DEFAULT_SLINKY]
         super().__init__(
             name,
@@ -61,8 +46,8 @@ class SlinkyCluster(Component):
             slinky.slinky_operator_values(
                 release,
                 namespace=NAMESPACE,
-                image_registry=args.artifacts.image_registry,
-                pull_policy=args.artifacts.image_pull_policy,
+                image_registry=args.platform.artifacts.image_registry,
+                pull_policy=args.platform.artifacts.image_pull_policy,
             ),
             args.depends_on,
         )
@@ -75,8 +60,8 @@ class SlinkyCluster(Component):
                 workers(workload, args.place),
                 partition=workload.partition,
                 storage=workload.storage,
-                image_registry=args.artifacts.image_registry,
-                pull_policy=args.artifacts.image_pull_policy,
+                image_registry=args.platform.artifacts.image_registry,
+                pull_policy=args.platform.artifacts.image_pull_policy,
             ),
             [operator],
         )
@@ -86,7 +71,7 @@ class SlinkyCluster(Component):
         self, name: str, chart_name: str, release_name: str, values: dict[str, JSON], needs: list[pulumi.Resource]
     ) -> k8s.helm.v3.Release:
         args = self._args
-        chart = chart_for(chart_name, slinky.DEFAULT_SLINKY, args.artifacts)
+        chart = chart_for(chart_name, slinky.DEFAULT_SLINKY, args.platform.artifacts)
         return k8s.helm.v3.Release(
             name,
             name=release_name,
@@ -99,7 +84,7 @@ class SlinkyCluster(Component):
             cleanup_on_fail=True,
             max_history=5,
             timeout=START_SECONDS,
-            opts=self.child(provider=args.provider, depends_on=needs),
+            opts=self._opts(needs),
         )
 
 

@@ -1,14 +1,15 @@
 """A team's workloads: the namespace that they share, and one component for each.
 
-Owns: the namespace, and the choice by kind. A new kind is a model in `settings/workloads.py`, a file here, and a line
-below.
+Owns: the namespace, and the choice by kind. A new kind is a model in `settings/workloads.py`, a file here, and an entry
+in `KINDS`.
 Leaves to others: each kind's objects.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -16,12 +17,20 @@ import pulumi_kubernetes as k8s
 import names
 from components.base import Component
 from components.team.tenant import Tenant
-from components.workloads.app import AppServer, AppServerArgs
-from components.workloads.inference import InferenceServer, InferenceServerArgs
+from components.workloads.app import AppServer
+from components.workloads.inference import InferenceServer
 from components.workloads.pods import NAMESPACE, placement
-from components.workloads.slurm import SlinkyCluster, SlinkyClusterArgs
+from components.workloads.server import ServerArgs
+from components.workloads.slurm import SlinkyCluster
 from settings.models import Platform
-from settings.workloads import App, Inference, SlurmWorkload
+from settings.workloads import AnyWorkload, App, Inference, SlurmWorkload
+
+KINDS: Final[Mapping[type[AnyWorkload], Callable[..., Component]]] = {
+    Inference: InferenceServer,
+    App: AppServer,
+    SlurmWorkload: SlinkyCluster,
+}
+"""The component of each kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,49 +61,21 @@ class Workloads(Component):
         )
         place = placement(tenant, args.platform)
         for key, workload in tenant.team.workloads.items():
-            if isinstance(workload, Inference):
-                InferenceServer(
-                    f"{name}-{key}",
-                    InferenceServerArgs(
-                        name=key,
-                        workload=workload,
-                        place=place,
-                        platform=args.platform,
-                        provider=args.provider,
-                        token=args.secrets[f"config/{workload.token}"] if workload.token else None,
-                        paused=tenant.team.paused,
-                        depends_on=[namespace],
-                    ),
-                    self.child(),
-                )
-            elif isinstance(workload, App):
-                AppServer(
-                    f"{name}-{key}",
-                    AppServerArgs(
-                        name=key,
-                        workload=workload,
-                        place=place,
-                        platform=args.platform,
-                        provider=args.provider,
-                        host_provider=args.host_provider,
-                        host_namespace=tenant.namespace,
-                        secrets=args.secrets,
-                        depends_on=[namespace],
-                        host_depends_on=[args.namespace],
-                    ),
-                    self.child(),
-                )
-            elif isinstance(workload, SlurmWorkload):
-                SlinkyCluster(
-                    f"{name}-{key}",
-                    SlinkyClusterArgs(
-                        name=key,
-                        workload=workload,
-                        place=place,
-                        artifacts=args.platform.artifacts,
-                        provider=args.provider,
-                        depends_on=[namespace],
-                    ),
-                    self.child(),
-                )
+            KINDS[type(workload)](
+                f"{name}-{key}",
+                ServerArgs(
+                    name=key,
+                    workload=workload,
+                    place=place,
+                    platform=args.platform,
+                    provider=args.provider,
+                    host_provider=args.host_provider,
+                    host_namespace=tenant.namespace,
+                    secrets=args.secrets,
+                    paused=tenant.team.paused,
+                    depends_on=[namespace],
+                    host_depends_on=[args.namespace],
+                ),
+                self.child(),
+            )
         self.register_outputs({})

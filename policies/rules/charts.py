@@ -6,16 +6,17 @@ A Release is judged by the component that it belongs to, never by its chart's na
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import tokens
-from names import team_namespace
+from names import team_of_namespace
 from policies.charts import FORBIDDEN_VALUES, OPEN_DOORS, PERSISTENCE, VALUES
 from policies.facts import contains, own_nodes, selector_text
 from policies.inventory import PolicyResource
 from policies.paths import strangers
 from policies.plain import Unreadable, flag, get, mapping, text
-from policies.rule import Group, Rule, Scene, Stage, describe
+from policies.rule import Group, Rule, Scene, describe
 
 
 def known_values(release: PolicyResource, scene: Scene) -> Iterator[str]:
@@ -64,8 +65,8 @@ def vcluster_values(release: PolicyResource, scene: Scene) -> Iterator[str]:
 def tenant_of(release: PolicyResource, scene: Scene) -> PolicyResource:
     """Return the Team of a virtual cluster's Release, by the namespace that it goes to."""
     namespace = text(release.properties, "namespace")
-    team = scene.inventory.teams.get(namespace.removeprefix(team_namespace("")))
-    if team is not None and namespace.startswith(team_namespace("")):
+    team = scene.inventory.teams.get(team_of_namespace(namespace) or "")
+    if team is not None:
         return team
     message = f"goes to namespace {namespace}, which belongs to no team of this stack"
     raise Unreadable(message)
@@ -91,29 +92,25 @@ def is_vcluster(release: PolicyResource) -> bool:
     return release.component == tokens.VIRTUAL_CLUSTER
 
 
+_rule = partial(Rule, group=Group.ISOLATION)
+
 RULES: Final = (
-    Rule(
+    _rule(
         name="known-values",
-        group=Group.ISOLATION,
-        stage=Stage.RESOURCE,
         sentence="A Release belongs to a component of ours and has only values that the rules know.",
         types=(tokens.RELEASE,),
         check=known_values,
         limits=("allowed_values",),
     ),
-    Rule(
+    _rule(
         name="vcluster-values",
-        group=Group.ISOLATION,
-        stage=Stage.RESOURCE,
         sentence="A virtual cluster syncs nothing that lets its tenant out.",
         types=(tokens.RELEASE,),
         check=vcluster_values,
         applies=is_vcluster,
     ),
-    Rule(
+    _rule(
         name="vcluster-persistence",
-        group=Group.ISOLATION,
-        stage=Stage.RESOURCE,
         sentence="A virtual cluster keeps its data over restarts.",
         types=(tokens.RELEASE,),
         check=persistence,

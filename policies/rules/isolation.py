@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Final
 
@@ -50,23 +51,42 @@ def default_deny(team: PolicyResource, scene: Scene) -> Iterator[str]:
             "podSelector "
             "and policyTypes Ingress and Egress"
         )
-    for policy in policies:
-        for direction, peers in (("ingress", "from"), ("egress", "to")):
-            rules = mappings(policy.properties, "spec", direction)
-            wide = [mappings(rule, peers) for rule in rules if _every_port(rule)]
-            if wide and (not all(wide) or _everybody([peer for rule in wide for peer in rule])):
-                yield (
-                    f"team {name}: {describe(policy)} allows {direction} of every peer on every port; name peers in "
-                    f"{peers!r}, or ports"
-                )
+    for direction, peers in (("ingress", "from"), ("egress", "to")):
+        for policy in _open(policies, direction, peers):
+            yield (
+                f"team {name}: {describe(policy)} allows {direction} of every peer on every port; name peers in "
+                f"{peers!r}, or ports"
+            )
 
 
-def _every_port(rule: Mapping[str, object]) -> bool:
-    ports = mappings(rule, "ports")
+def _open(policies: Iterable[PolicyResource], direction: str, peers: str) -> list[PolicyResource]:
+    """The policies of a namespace that let everybody in at every port, or out: what several allow adds up."""
+    rules = [(policy, rule) for policy in policies for rule in mappings(policy.properties, "spec", direction)]
+    at_all_ports = [(policy, mappings(rule, peers)) for policy, rule in rules if _every_port([rule])]
+    if any(not found for _, found in at_all_ports) or _everybody([peer for _, found in at_all_ports for peer in found]):
+        whose = [policy for policy, found in at_all_ports if not found or any(map(_is_wide, found))]
+    else:
+        to_all = [(policy, rule) for policy, rule in rules if _to_everybody(mappings(rule, peers))]
+        whose = [policy for policy, _ in to_all] if to_all and _every_port([rule for _, rule in to_all]) else []
+    return [policy for place, policy in enumerate(whose) if policy not in whose[:place]]
+
+
+def _to_everybody(peers: Sequence[Mapping[str, object]]) -> bool:
+    return not peers or _everybody(peers)
+
+
+def _is_wide(peer: Mapping[str, object]) -> bool:
+    """Whether a peer may be a part of everybody: any namespace, or a block without exceptions."""
+    return _any_namespace(peer) or bool(maybe_text(peer, "ipBlock", "cidr") and not texts(peer, "ipBlock", "except"))
+
+
+def _every_port(rules: Iterable[Mapping[str, object]]) -> bool:
+    """Whether rules are together about every port, or about half of them and more."""
+    there = [mappings(rule, "ports") for rule in rules]
     # without a port an item is about all of its protocol's
-    if not ports or any(get(port, "port") is None for port in ports):
+    if any(not ports or any(get(port, "port") is None for port in ports) for ports in there):
         return True
-    ranges = [port for port in ports if get(port, "endPort") is not None]
+    ranges = [port for ports in there for port in ports if get(port, "endPort") is not None]
     return sum(whole(port, "endPort") - whole(port, "port") + 1 for port in ranges) >= MOST_PORTS
 
 
@@ -100,16 +120,16 @@ def _any_namespace(peer: Mapping[str, object]) -> bool:
     named = mapping(selector, "matchLabels") or any(
         text(found, "operator") == "In" for found in mappings(selector, "matchExpressions")
     )
-    return not named and _selects_all(peer, "podSelector")
+    return not named and _selects_all(peer)
 
 
 def _denies_by_default(policy: PolicyResource) -> bool:
     spec = mapping(policy.properties, "spec")
-    return _selects_all(spec, "podSelector") and {"Ingress", "Egress"} <= set(texts(spec, "policyTypes"))
+    return _selects_all(spec) and {"Ingress", "Egress"} <= set(texts(spec, "policyTypes"))
 
 
-def _selects_all(properties: Mapping[str, object], key: str) -> bool:
-    selector = mapping(properties, key)
+def _selects_all(properties: Mapping[str, object]) -> bool:
+    selector = mapping(properties, "podSelector")
     return not mapping(selector, "matchLabels") and not mappings(selector, "matchExpressions")
 
 
@@ -139,26 +159,25 @@ def pod_security(team: PolicyResource, scene: Scene) -> Iterator[str]:
             )
 
 
+_rule = partial(Rule, group=Group.ISOLATION)
+
 RULES: Final = (
-    Rule(
+    _rule(
         name="limit-range",
-        group=Group.ISOLATION,
         stage=Stage.STACK,
         sentence="Each team's host namespace has a LimitRange.",
         types=(tokens.TEAM,),
         check=limit_range,
     ),
-    Rule(
+    _rule(
         name="default-deny-network",
-        group=Group.ISOLATION,
         stage=Stage.STACK,
         sentence="Each team's host namespace denies network traffic that no policy allows.",
         types=(tokens.TEAM,),
         check=default_deny,
     ),
-    Rule(
+    _rule(
         name="pod-security-level",
-        group=Group.ISOLATION,
         stage=Stage.STACK,
         sentence="Each team's host namespace enforces the Pod Security level that the team declares.",
         types=(tokens.TEAM,),

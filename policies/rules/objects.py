@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Final
 
 import podspec
@@ -212,60 +213,50 @@ def _policy(policy: PolicyResource, team: str, scene: Scene) -> Iterator[str]:
             yield f"lacks the rule {rule} that its Admission declares; add it"
 
 
+_rule = partial(Rule, group=Group.ISOLATION)
+
 RULES: Final = (
-    Rule(
+    _rule(
         name="known-kinds",
-        group=Group.ISOLATION,
-        stage=Stage.RESOURCE,
         sentence="Every object of Kubernetes is of a kind that the rules know.",
         types=(tokens.KUBERNETES,),
         check=known_kinds,
         limits=("allowed_kinds",),
     ),
-    Rule(
+    _rule(
         name="known-fields",
-        group=Group.ISOLATION,
-        stage=Stage.RESOURCE,
         sentence="Every object of Kubernetes has only fields that the rules know.",
         types=(tokens.KUBERNETES,),
         check=known_fields,
         limits=("allowed_fields",),
     ),
-    Rule(
+    _rule(
         name="plain-rights",
-        group=Group.ISOLATION,
-        stage=Stage.RESOURCE,
         sentence="Roles and bindings of ours give no rights but those that are known to be harmless.",
         types=(tokens.ROLE, tokens.CLUSTER_ROLE, tokens.ROLE_BINDING, tokens.CLUSTER_ROLE_BINDING),
         check=plain_rights,
     ),
-    Rule(
+    _rule(
         name="known-roles",
-        group=Group.ISOLATION,
         stage=Stage.STACK,
         sentence="A binding gives a role whose rights the rules have judged.",
         types=(tokens.ROLE_BINDING, tokens.CLUSTER_ROLE_BINDING),
         check=known_roles,
     ),
-    Rule(
+    _rule(
         name="plain-priority",
-        group=Group.ISOLATION,
-        stage=Stage.RESOURCE,
         sentence="A PriorityClass of ours goes before no pod of the system's.",
         types=(tokens.PRIORITY_CLASS,),
         check=plain_priority,
     ),
-    Rule(
+    _rule(
         name="plain-node",
-        group=Group.ISOLATION,
-        stage=Stage.RESOURCE,
         sentence="On a node we write labels of ours and of the GPU's vendor only.",
         types=(tokens.NODE_PATCH,),
         check=plain_node,
     ),
-    Rule(
+    _rule(
         name="team-admission",
-        group=Group.ISOLATION,
         stage=Stage.STACK,
         sentence="The host has each team's admission rules, and they refuse.",
         types=(tokens.TEAM,),

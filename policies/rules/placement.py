@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import tokens
@@ -137,46 +138,40 @@ def host_gpu_check(resource: PolicyResource) -> bool:
     return uses_gpu(resource) and is_host_check(resource)
 
 
+_rule = partial(Rule, group=Group.PLACEMENT)
+
 RULES: Final = (
-    Rule(
+    _rule(
         name="queue-of-own-team",
-        group=Group.PLACEMENT,
-        stage=Stage.RESOURCE,
         sentence="A GPU workload is in a queue of its own team.",
         types=tokens.WORKLOADS,
         check=queue_of_own_team,
         applies=team_gpu_workload,
     ),
-    Rule(
+    _rule(
         name="scheduler-name",
-        group=Group.PLACEMENT,
-        stage=Stage.RESOURCE,
         sentence="A GPU workload of a team with KAI is scheduled by KAI.",
         types=tokens.WORKLOADS,
         check=scheduler_name,
         applies=team_gpu_workload,
     ),
-    Rule(
+    _rule(
         name="pool-selector",
-        group=Group.PLACEMENT,
-        stage=Stage.RESOURCE,
         sentence="A workload stays on the nodes of its team.",
         types=tokens.WORKLOADS,
         check=pool_selector,
         applies=placed_workload,
     ),
-    Rule(
+    _rule(
         name="host-check-node",
-        group=Group.PLACEMENT,
         stage=Stage.STACK,
         sentence="The host's own GPU check names the node or the pool that it proves.",
         types=tokens.WORKLOADS,
         check=host_check_is_pinned,
         applies=host_gpu_check,
     ),
-    Rule(
+    _rule(
         name="runtime-class",
-        group=Group.PLACEMENT,
         stage=Stage.STACK,
         sentence="A GPU workload has the runtime class that the GPU software needs, and no other workload has one.",
         types=tokens.WORKLOADS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import tokens
@@ -47,6 +48,7 @@ from policies.rule import Group, Rule, Scene, Stage, describe
 REQUEST_KEYS: Final = tuple(f"requests.{resource}" for resource in GPU_RESOURCES)
 """What a host ResourceQuota must bound: whole GPUs first, then every other name of a GPU or a part of one."""
 
+_GPU_KEYS: Final = tuple(f"requests.{prefix}" for prefix in tokens.GPU_PREFIXES)
 _ENDLESS: Final = 10**6
 """Stands for the GPUs of an unlimited team where its pool does not matter."""
 
@@ -208,7 +210,7 @@ def host_resource_quota(team: PolicyResource, scene: Scene) -> Iterator[str]:
                 f"team {name}: {describe(quota)} lacks {listed(missing)}, and a missing key is unlimited; set "
                 f"{REQUEST_KEYS[0]} to {limit} and every other one to 0"
             )
-        for key in sorted(key for key in hard if _is_gpu(key)):
+        for key in sorted(key for key in hard if key.startswith(_GPU_KEYS)):
             wanted = limit if key == REQUEST_KEYS[0] else 0
             value = quantity(hard, key)
             if value is not None and value != wanted:
@@ -217,80 +219,64 @@ def host_resource_quota(team: PolicyResource, scene: Scene) -> Iterator[str]:
                 )
 
 
-def _is_gpu(key: str) -> bool:
-    return key.startswith(tuple(f"requests.{prefix}" for prefix in tokens.GPU_PREFIXES))
-
+_rule = partial(Rule, group=Group.QUOTA)
 
 RULES: Final = (
-    Rule(
+    _rule(
         name="gpu-collision",
-        group=Group.QUOTA,
         stage=Stage.STACK,
         sentence="On each node, the GPU limits of teams that schedule for themselves fit together.",
         types=(tokens.NODE_POOL,),
         check=gpu_collision,
     ),
-    Rule(
+    _rule(
         name="pool-gpu-quota",
-        group=Group.QUOTA,
         stage=Stage.STACK,
         sentence="The GPU quotas of a pool's teams are within the pool's GPUs.",
         types=(tokens.NODE_POOL,),
         check=pool_gpu_quota,
     ),
-    Rule(
+    _rule(
         name="team-gpus-exist",
-        group=Group.QUOTA,
         stage=Stage.STACK,
         sentence="A team's GPU quota and limit are within the nodes that it sees.",
         types=(tokens.TEAM,),
         check=team_gpus_exist,
     ),
-    Rule(
+    _rule(
         name="leaf-queues-within-team",
-        group=Group.QUOTA,
-        stage=Stage.RESOURCE,
         sentence="Leaf queues are within their team's quota and limit.",
         types=(tokens.TEAM,),
         check=leaf_queues_within_team,
     ),
-    Rule(
+    _rule(
         name="queue-resources",
-        group=Group.QUOTA,
-        stage=Stage.RESOURCE,
         sentence="A Queue says quota and limit for GPU, CPU and memory.",
         types=(tokens.QUEUE,),
         check=queue_resources,
     ),
-    Rule(
+    _rule(
         name="queue-within-team",
-        group=Group.QUOTA,
-        stage=Stage.RESOURCE,
         sentence="A Queue promises no more GPUs than its team declares.",
         types=(tokens.QUEUE,),
         check=queue_within_team,
     ),
-    Rule(
+    _rule(
         name="host-resource-quota",
-        group=Group.QUOTA,
         stage=Stage.STACK,
         sentence="On the host, a ResourceQuota holds each team to its declared GPU limit.",
         types=(tokens.TEAM,),
         check=host_resource_quota,
     ),
-    Rule(
+    _rule(
         name="no-unlimited-gpu",
-        group=Group.QUOTA,
-        stage=Stage.RESOURCE,
         sentence="No GPU quota or limit is unlimited.",
         types=(tokens.TEAM, tokens.QUEUE),
         check=no_unlimited_gpu,
         limits=("allow_unlimited",),
     ),
-    Rule(
+    _rule(
         name="replicas-maximum",
-        group=Group.QUOTA,
-        stage=Stage.RESOURCE,
         sentence="A GPU is shared into no more replicas than allowed.",
         types=(tokens.NODE_POOL,),
         check=replicas_maximum,

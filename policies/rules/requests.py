@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import tokens
-from capacity import UNLIMITED
+from capacity import UNLIMITED, memory_as_share, memory_in_parts
 from names import GPU_FRACTION, GPU_FRACTION_DEVICES, GPU_MEMORY_ASKED
 from policies.facts import (
     claim_of,
@@ -20,9 +21,12 @@ from policies.facts import (
     team_queues,
 )
 from policies.inventory import PolicyResource
-from policies.plain import Number, Unreadable, maybe_number, maybe_text, number, say, text, texts
+from policies.plain import Number, Unreadable, maybe_number, maybe_text, number, say, text, texts, whole
 from policies.pods import annotation, decimal_annotation, gpu_request, queue_of, uses_gpu
 from policies.rule import Group, Rule, Scene, Stage, describe
+
+PAUSED: Final = "paused"
+"""What a paused team says of its state (`settings/models.py`)."""
 
 
 def fraction_range(resource: PolicyResource, scene: Scene) -> Iterator[str]:
@@ -54,6 +58,8 @@ def workload_within_quota(resource: PolicyResource, scene: Scene) -> Iterator[st
     """What a workload of ours asks for is within the hard caps of its queue and of its team."""
     team = team_of(resource, scene.inventory)
     name, gpus = team_name(team), claim_of(team)
+    if maybe_text(team.properties, "state") == PAUSED:
+        return  # its numbers are 0, and the host starts none of its pods
     asked, queue = _asked(resource, scene)
     if gpus.limit != UNLIMITED and asked > gpus.limit:
         yield f"{describe(resource)}: asks for {say(asked)}, team {name} has a limit of {say(gpus.limit)}; ask for less"
@@ -70,8 +76,9 @@ def _asked(resource: PolicyResource, scene: Scene) -> tuple[Number, str | None]:
         workers = number(resource.properties, "replicas")
         return number(resource.properties, "gpus") * workers, maybe_text(resource.properties, "queue")
     if resource.type == tokens.GPU_CHECK:
-        fraction = maybe_fraction(resource)
-        asked = number(resource.properties, "gpus") if fraction is None else fraction
+        fraction, memory = maybe_fraction(resource), maybe_number(resource.properties, "gpuMemoryMib")
+        asked = fraction if fraction is not None else _of_memory(resource, memory, scene)
+        asked = number(resource.properties, "gpus") if asked is None else asked
         return asked, maybe_text(resource.properties, "queue")
     devices = decimal_annotation(resource, GPU_FRACTION_DEVICES)
     if devices is not None and devices < 1:
@@ -85,11 +92,21 @@ def _part(workload: PolicyResource, scene: Scene) -> Number:
     """The part of a GPU that one pod asks for by annotation: a fraction, or memory against what a GPU has."""
     fraction = decimal_annotation(workload, GPU_FRACTION)
     asked = decimal_annotation(workload, GPU_MEMORY_ASKED)
-    if fraction is not None or asked is None:
-        return fraction or 0
-    pool = pool_of(team_of(workload, scene.inventory), scene.inventory)
-    memory = maybe_number(scene.inventory.pools[pool.name].properties, "gpuMemoryMib")
-    return asked / memory if memory else 0  # without it the rule gpu-memory refuses
+    return fraction if fraction is not None else _of_memory(workload, asked, scene) or 0
+
+
+def _of_memory(resource: PolicyResource, asked: Number | None, scene: Scene) -> Number | None:
+    """The part of a GPU that KAI counts for memory; None without any. Without the pool's number it is nothing, and the
+    rule gpu-memory refuses."""
+    memory = None if asked is None else _memory_of_gpu(resource, scene)
+    return None if asked is None else float(memory_as_share(asked, memory)) if memory else 0
+
+
+def _memory_of_gpu(resource: PolicyResource, scene: Scene) -> int | None:
+    """MiB of one GPU of the pool that a resource's team uses; None where the pool does not say it."""
+    pool = pool_of(team_of(resource, scene.inventory), scene.inventory)
+    properties = scene.inventory.pools[pool.name].properties
+    return None if maybe_number(properties, "gpuMemoryMib") is None else whole(properties, "gpuMemoryMib")
 
 
 def _pods(workload: PolicyResource, scene: Scene) -> Number:
@@ -117,13 +134,13 @@ def gpu_memory(resource: PolicyResource, scene: Scene) -> Iterator[str]:
     else:
         asked = decimal_annotation(resource, GPU_MEMORY_ASKED) or 0
     pool = pool_of(team_of(resource, scene.inventory), scene.inventory)
-    memory = maybe_number(scene.inventory.pools[pool.name].properties, "gpuMemoryMib")
+    memory = _memory_of_gpu(resource, scene)
     if memory is None:
         yield f"{describe(resource)}: asks for {say(asked)} MiB, but pool {pool.name} does not say gpuMemoryMib; set it"
-    elif not 0 < asked <= memory:
+    elif not 0 < asked <= memory_in_parts(memory):
         yield (
-            f"{describe(resource)}: asks for {say(asked)} MiB, a GPU of pool {pool.name} has {say(memory)} MiB; ask "
-            "for less"
+            f"{describe(resource)}: asks for {say(asked)} MiB, of a GPU of pool {pool.name} KAI gives away "
+            f"{memory_in_parts(memory)} MiB, whole hundreds of {memory}; ask for less"
         )
 
 
@@ -159,37 +176,33 @@ def no_fractions_on_replicas(pool: PolicyResource, scene: Scene) -> Iterator[str
             yield f"{describe(check)}: asks for a part of a GPU on pool {name} with replicas; ask for whole replicas"
 
 
+_rule = partial(Rule, group=Group.QUOTA)
+
 RULES: Final = (
-    Rule(
+    _rule(
         name="fraction-range",
-        group=Group.QUOTA,
-        stage=Stage.RESOURCE,
         sentence="A GPU fraction is above 0 and at most 1, of a team that may share GPUs.",
         types=(tokens.GPU_CHECK, *tokens.WORKLOADS),
         check=fraction_range,
         applies=asks_for_part,
     ),
-    Rule(
+    _rule(
         name="workload-within-quota",
-        group=Group.QUOTA,
-        stage=Stage.RESOURCE,
         sentence="What our own workloads ask for is within their queue and team.",
         types=(tokens.GPU_CHECK, tokens.SLINKY_CLUSTER, *tokens.WORKLOADS),
         check=workload_within_quota,
         applies=asks_gpu_of_a_team,
     ),
-    Rule(
+    _rule(
         name="gpu-memory",
-        group=Group.QUOTA,
         stage=Stage.STACK,
         sentence="GPU memory that is asked for is within one GPU of the pool.",
         types=(tokens.GPU_CHECK, *tokens.WORKLOADS),
         check=gpu_memory,
         applies=asks_for_memory,
     ),
-    Rule(
+    _rule(
         name="no-fractions-on-replicas",
-        group=Group.QUOTA,
         stage=Stage.STACK,
         sentence="No fractions of GPUs that are shared into replicas.",
         types=(tokens.NODE_POOL,),

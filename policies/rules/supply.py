@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
+from functools import partial
 from typing import Final
 
 import tokens
@@ -13,7 +14,7 @@ from policies.facts import owner_of
 from policies.inventory import PolicyResource
 from policies.plain import Unknown, mapping, mappings, maybe_text, text, unknown
 from policies.pods import containers, pod_spec
-from policies.rule import Finding, Group, Rule, Scene, Shared, Stage, describe
+from policies.rule import Finding, Group, Rule, Scene, Shared, describe
 from releases import KAI, VCLUSTER, KaiRelease, VclusterRelease
 
 _EXACT_VERSION: Final = re.compile(r"v?\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?")
@@ -224,47 +225,39 @@ def kai_line(scheduler: PolicyResource, _: Scene) -> Iterator[str]:
         yield f"{owner_of(scheduler)}: KAI {version} belongs to line {right}, declared is {line}; declare its line"
 
 
+_rule = partial(Rule, group=Group.SUPPLY)
+
 RULES: Final = (
-    Rule(
+    _rule(
         name="pinned-chart",
-        group=Group.SUPPLY,
-        stage=Stage.RESOURCE,
         sentence="A chart has one exact version and an allowed source.",
         types=(tokens.RELEASE,),
         check=pinned_chart,
         limits=("chart_sources", "allow_local_charts"),
     ),
-    Rule(
+    _rule(
         name="pinned-image",
-        group=Group.SUPPLY,
-        stage=Stage.RESOURCE,
         sentence="An image, of ours or in a chart's values, does not move and comes from an allowed registry.",
         # one rule for both: the engine shows each policy only its own limits
         types=(tokens.GPU_CHECK, *tokens.WORKLOADS, tokens.RELEASE),
         check=every_image,
         limits=("registries", "require_digest"),
     ),
-    Rule(
+    _rule(
         name="supported-version",
-        group=Group.SUPPLY,
-        stage=Stage.RESOURCE,
         sentence="KAI and vCluster are versions that their makers support.",
         types=(tokens.KAI_SCHEDULER, tokens.VIRTUAL_CLUSTER),
         check=supported_version,
     ),
-    Rule(
+    _rule(
         name="support-ends-soon",
-        group=Group.SUPPLY,
-        stage=Stage.RESOURCE,
         sentence="Support of a version does not end soon.",
         types=(tokens.KAI_SCHEDULER, tokens.VIRTUAL_CLUSTER),
         check=support_ends_soon,
         limits=("warn_days",),
     ),
-    Rule(
+    _rule(
         name="kai-line",
-        group=Group.SUPPLY,
-        stage=Stage.RESOURCE,
         sentence="KAI is never upgraded in place from one line to another.",
         types=(tokens.KAI_SCHEDULER,),
         check=kai_line,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Final
 
 import podspec
@@ -13,7 +14,7 @@ from policies.facts import team_name_in, team_of
 from policies.inventory import PolicyResource
 from policies.plain import flag, get, mapping, mappings, maybe_number, maybe_text, text, texts
 from policies.pods import asked_resources, containers, pod_spec, pod_template
-from policies.rule import Group, Rule, Scene, Stage, describe
+from policies.rule import Group, Rule, Scene, describe
 
 HOST_LEVEL: Final = "baseline"
 """For workloads of ours that belong to no team."""
@@ -150,35 +151,29 @@ def known_priority(workload: PolicyResource, _: Scene) -> Iterator[str]:
         yield f"{describe(workload)}: priorityClassName is {chosen}; use one of {', '.join(known)}, or none"
 
 
+_rule = partial(Rule, group=Group.ISOLATION)
+
 RULES: Final = (
-    Rule(
+    _rule(
         name="plain-workload",
-        group=Group.ISOLATION,
-        stage=Stage.RESOURCE,
         sentence="Our workloads are not privileged and reach nothing of the host.",
         types=tokens.WORKLOADS,
         check=plain_workload,
     ),
-    Rule(
+    _rule(
         name="counted-resources",
-        group=Group.ISOLATION,
-        stage=Stage.RESOURCE,
         sentence="Our workloads ask for nothing that no ResourceQuota counts.",
         types=tokens.WORKLOADS,
         check=counted_resources,
     ),
-    Rule(
+    _rule(
         name="no-devices-by-name",
-        group=Group.ISOLATION,
-        stage=Stage.RESOURCE,
         sentence="Our workloads get devices from the kubelet and KAI, and name none.",
         types=tokens.WORKLOADS,
         check=no_devices_by_name,
     ),
-    Rule(
+    _rule(
         name="known-priority",
-        group=Group.ISOLATION,
-        stage=Stage.RESOURCE,
         sentence="Our workloads go before nobody else's.",
         types=tokens.WORKLOADS,
         check=known_priority,

@@ -10,11 +10,12 @@ from pydantic import JsonValue
 
 from capacity import UNLIMITED
 from preview.facts import GPU_BOUND, HARD, Facts, replicas
-from preview.kinds import Edit, Effect, Kind
+from preview.kinds import Edit, Effect, Judge, Kind
 from preview.usage import Use
 from preview.values import quantity
+from settings.sharing import OTHER_UNIT
 
-GPUS: Final = "gpus"
+GPUS: Final = OTHER_UNIT.topic
 """The topic of a team's number of GPUs."""
 
 DISK: Final = "limits.ephemeral-storage"
@@ -59,22 +60,17 @@ def topic_of(key: str) -> str:
     return GPUS if key == GPU_BOUND else _WORDS.get(key, (key,))[0]
 
 
-def lowered_bound(key: str) -> _Lowered:
-    """The judge of a field that becomes this key of the host's ResourceQuota."""
-    return _Lowered(key)
+def lowered_bound(key: str) -> Judge:
+    """The judge of a field that becomes this key of the host's ResourceQuota: losing where the bound falls below what
+    is used, or where nobody knows what is."""
 
-
-class _Lowered:
-    """Judges a bound: losing where it falls below what is used, or where nobody knows what is."""
-
-    def __init__(self, key: str) -> None:
-        self._key = key
-
-    def __call__(self, edit: Edit) -> Effect | None:
+    def judge(edit: Edit) -> Effect | None:
         # what is used has tenancy's own pods in it, and so has the ResourceQuota's number, but not the settings'
         hard = edit.now.get(HARD)
-        bound = hard.get(self._key) if isinstance(hard, dict) else None
-        return lowered(self._key, edit.before, edit.after, edit.use, bound=bound)
+        bound = hard.get(key) if isinstance(hard, dict) else None
+        return lowered(key, edit.before, edit.after, edit.use, bound=bound)
+
+    return judge
 
 
 def lowered(

@@ -30,9 +30,6 @@ def mode(edit: Edit) -> Effect | None:
 
 
 STATE: Final = "state"
-GPU_SOFTWARE_CHANGES: Final = (
-    "the nodes' GPU software changes: pods keep GPUs whose driver stays, new ones wait until it is back"
-)
 
 
 def state(edit: Edit) -> Effect | None:
@@ -43,11 +40,16 @@ def state(edit: Edit) -> Effect | None:
         "paused: its pods are stopped and its GPUs given back; its objects, volumes and API server stay, and what has "
         "no controller does not come back"
     )
+    return _unless_idle(edit, means, STATE)
+
+
+def _unless_idle(edit: Edit, means: str, topic: str) -> Effect:
+    """What ends the pods with GPUs: a loss, unless it is known that there are none."""
     used = in_use(edit.use)
     if used == 0:
-        return Effect(kind=Kind.DISRUPTIVE, means=means, topic=STATE)
+        return Effect(kind=Kind.DISRUPTIVE, means=means, topic=topic)
     run = f"{gpus(used)} in use now" if used is not None else not_known(edit.use)
-    return Effect(kind=Kind.LOSING, means=f"{means}; {run}", allow="lowerLimit", topic=STATE)
+    return Effect(kind=Kind.LOSING, means=f"{means}; {run}", allow="lowerLimit", topic=topic)
 
 
 def shared_owner(edit: Edit) -> Effect | None:
@@ -179,8 +181,4 @@ def gpu_driver(edit: Edit) -> Effect | None:
     means = "the GPU Operator's driver goes from the nodes, and what runs on their GPUs ends"
     if edit.after not in (None, "host"):
         means = "the GPU Operator's driver comes anew, node by node, and pods with GPUs are evicted there"
-    used = in_use(edit.use)
-    if used == 0:
-        return Effect(kind=Kind.DISRUPTIVE, means=means, topic=topic)
-    run = f"{gpus(used)} in use now" if used is not None else not_known(edit.use)
-    return Effect(kind=Kind.LOSING, means=f"{means}; {run}", allow="lowerLimit", topic=topic)
+    return _unless_idle(edit, means, topic)

@@ -7,13 +7,14 @@ from decimal import Decimal
 from typing import Final
 
 import releases
+from capacity import parse_quantity
 from preview.facts import BLUE_GREEN, CANARY_OF, Facts, Known
 from preview.kinds import Edit, Effect, Kind
 from preview.usage import Use
 from preview.values import numbers_of
-from settings.types import parse_quantity
+from settings.blue_green import SWITCH
 
-TOPIC: Final = "serves"
+TOPIC: Final = SWITCH
 _STORAGE: Final = "requests.storage"
 _GIB: Final = 2**30
 

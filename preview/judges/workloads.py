@@ -15,9 +15,11 @@ def kind(edit: Edit) -> Effect | None:
     name = _name(edit)
     if edit.after is None:
         means = f"workload {name} goes: its pods end, and a volume of its own goes with it"
-    else:
-        means = f"workload {name} becomes another kind ({edit.before} → {edit.after}): what runs of it ends"
-    return Effect(kind=Kind.LOSING, means=means, allow="lowerLimit", topic=f"workload {name}")
+        return Effect(kind=Kind.LOSING, means=means, allow="lowerLimit", topic=f"workload {name}")
+    # the engine makes what is new before it deletes what goes, and both have the same names in the cluster
+    means = f"workload {name} becomes another kind ({edit.before} → {edit.after}), under names that are still taken; "
+    means += "give it another name, or leave it out in one update and add it in the next"
+    return Effect(kind=Kind.LOSING, means=means, topic=f"workload {name}")
 
 
 def restarts(edit: Edit) -> Effect | None:

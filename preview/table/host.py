@@ -7,13 +7,11 @@ from typing import Final
 from preview.facts import DRIVER, MADE
 from preview.judges import machines, settings, versions
 from preview.kinds import Kind, Row
-from preview.table.sources import ALLOCATED, HERE, NOTHING, STATEFUL_SET
-from settings.hosts import INSTALLS
+from preview.table.sources import STATEFUL_SET
+from settings.on_change import HERE
 
 _SCRIPTS: Final = "components/host/scripts"
 _SLURM: Final = "components/slurm/scripts"
-_KEPT: Final = "a cluster that is there stays as it is; only a new one gets it"
-_AT_FIRST: Final = "asked before the host is touched; changes nothing of it"
 
 HOST: Final[tuple[Row, ...]] = (
     Row(
@@ -44,17 +42,6 @@ HOST: Final[tuple[Row, ...]] = (
         source=_SCRIPTS,
     ),
     Row(
-        field="host.address",
-        kind=Kind.DISRUPTIVE,
-        means="every API server restarts with another certificate, and kubeconfigs with the old address stop working",
-        topic="address",
-        source="VC@v0.36.1:chart/templates/statefulset.yaml (the pod's annotation has the hash of all values)",
-    ),
-    *(
-        Row(field=f"host.headroom.{name}", kind=Kind.IN_PLACE, means=NOTHING, source=HERE)
-        for name in ("cpu", "memory", "pods")
-    ),
-    Row(
         field="host.storageClass",
         kind=Kind.LOSING,
         means="the volume of a virtual cluster can't be changed: only a new virtual cluster gets the other class",
@@ -72,12 +59,6 @@ HOST: Final[tuple[Row, ...]] = (
         source="docs/runs.md; KAI@v0.17.0:docs/migrationguides/README.md",
     ),
     Row(
-        field="host.scheduler.scaleAdjuster",
-        kind=Kind.IN_PLACE,
-        means="one pod more or less of the host's KAI; pods that run go on",
-        source="KAI@v0.16.8:docs/gpu-sharing/autoscaling/README.md",
-    ),
-    Row(
         field="host.scheduler.owner",
         kind=Kind.DISRUPTIVE,
         means="the host's shared scheduler changes hands: pods that run go on, new ones wait until the other is there",
@@ -88,16 +69,6 @@ HOST: Final[tuple[Row, ...]] = (
 )
 
 GPU: Final[tuple[Row, ...]] = (
-    *(
-        Row(
-            field=f"gpu.{name}",
-            kind=Kind.DISRUPTIVE,
-            means=settings.GPU_SOFTWARE_CHANGES,
-            topic="gpu software",
-            source=ALLOCATED,
-        )
-        for name in ("stack", "owner", "version", "injection", "operator.toolkit")
-    ),
     Row(
         field=DRIVER,
         kind=Kind.LOSING,
@@ -107,38 +78,9 @@ GPU: Final[tuple[Row, ...]] = (
         judge=settings.gpu_driver,
         source="GO@v26.7.0:assets/state-driver/0500_daemonset.yaml (ENABLE_GPU_POD_EVICTION)",
     ),
-    *(
-        Row(
-            field=f"gpu.runtimeClass.{name}",
-            kind=Kind.REPLACING,
-            means="the RuntimeClass is made anew: pods that run go on, new ones that name the old one are refused",
-            topic="runtime class",
-            source="K8S: reference/kubernetes-api/node.k8s.io/runtime-class-v1 (handler can't be changed)",
-        )
-        for name in ("name", "handler", "owner")
-    ),
-)
-
-METRICS: Final[tuple[Row, ...]] = tuple(
-    Row(
-        field=f"gpu.metrics.{name}",
-        kind=Kind.IN_PLACE,
-        means="dcgm-exporter or its ServiceMonitor comes, changes or goes; no pod of a team notices",
-        source="NVIDIA/dcgm-exporter@4.5.3-4.8.2:deployment",
-    )
-    for name in ("serviceMonitor", "labels")
 )
 
 MACHINES: Final[tuple[Row, ...]] = (
-    *(
-        Row(field=f"host.{way}.{name}", kind=Kind.IN_PLACE, means=_AT_FIRST, source=_SCRIPTS)
-        for way in INSTALLS
-        for name in ("adopt", "minMemoryGib", "minDiskGib")
-    ),
-    *(
-        Row(field=f"host.kind.{name}", kind=Kind.IN_PLACE, means=_KEPT, source=_SCRIPTS)
-        for name in ("image", "workers", "gpus", "toolkit")
-    ),
     Row(
         field="host.kind.changeDocker",
         kind=Kind.DISRUPTIVE,
@@ -147,43 +89,11 @@ MACHINES: Final[tuple[Row, ...]] = (
         source=_SCRIPTS,
     ),
     Row(
-        field="host.kind.ports",
-        kind=Kind.IN_PLACE,
-        means="kind publishes ports when it makes a cluster; one more is refused",
-        source=_SCRIPTS,
-    ),
-    Row(
-        field="host.kind.images", kind=Kind.IN_PLACE, means="loaded; one that is left out stays loaded", source=_SCRIPTS
-    ),
-    Row(field="host.kind.metricsServer", kind=Kind.IN_PLACE, means="`kubectl top` has numbers, or none", source=HERE),
-    *(
-        Row(
-            field=f"host.{name}",
-            kind=Kind.LOSING,
-            means="newer: the node's API server restarts, and its pods may; older: what is stored may not be readable",
-            allow="anotherCluster",
-            judge=machines.host_kubernetes,
-            source="K8S: releases/version-skew-policy",
-        )
-        for name in ("microk8s.channel", "k3s.version")
-    ),
-    Row(
-        field="host.microk8s.addons",
-        kind=Kind.IN_PLACE,
-        means="more are enabled; one that is left out stays enabled",
-        source=_SCRIPTS,
-    ),
-    Row(field="host.microk8s.user", kind=Kind.IN_PLACE, means="joins the group microk8s", source=_SCRIPTS),
-    Row(
         field="host.microk8s.nvidiaAddon",
         kind=Kind.DISRUPTIVE,
         means="on: it brings a GPU Operator; off leaves that there",
         judge=machines.nvidia_addon,
         source=_SCRIPTS,
-    ),
-    *(
-        Row(field=f"host.k3s.files.{name}", kind=Kind.IN_PLACE, means="where k3s is installed from", source=_SCRIPTS)
-        for name in ("binary", "script", "images")
     ),
     *(
         Row(
@@ -195,10 +105,6 @@ MACHINES: Final[tuple[Row, ...]] = (
             source=HERE,
         )
         for name in ("host", "hostKey")
-    ),
-    *(
-        Row(field=f"host.connection.{name}", kind=Kind.IN_PLACE, means="the same machine, by its hostKey", source=HERE)
-        for name in ("ssh.user", "ssh.port", "ssh.key", "sudo")
     ),
 )
 
@@ -221,10 +127,6 @@ SLURM: Final[tuple[Row, ...]] = (
             source=_SLURM,
         )
         for name in ("host", "hostKey")
-    ),
-    *(
-        Row(field=f"slurm.connection.{name}", kind=Kind.IN_PLACE, means="the same machine, by its hostKey", source=HERE)
-        for name in ("ssh.user", "ssh.port", "ssh.key", "sudo")
     ),
     Row(
         field="slurm.partition",
@@ -253,5 +155,4 @@ SLURM: Final[tuple[Row, ...]] = (
         )
         for name in ("gpuType", "devices")
     ),
-    Row(field="slurm.adopt", kind=Kind.IN_PLACE, means=_AT_FIRST, source=_SLURM),
 )

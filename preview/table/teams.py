@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from preview.judges import nodes, numbers, queues, settings, slots, versions
+from preview.judges import nodes, numbers, queues, settings, versions
 from preview.kinds import Kind, Row
-from preview.table.sources import GONE_NODES, HERE, LIVE_QUOTA, QUEUES
-from settings.blue_green import SLOTS as SLOT_NAMES
+from preview.table.sources import GONE_NODES, LIVE_QUOTA
+from settings.on_change import HERE
+from settings.quotas import READ_AT_BIND
 
 PLACE: Final[tuple[Row, ...]] = (
     *(
@@ -57,57 +58,6 @@ PLACE: Final[tuple[Row, ...]] = (
         judge=settings.sharing,
         source="KAI@v0.16.8:pkg/admission",
     ),
-    Row(
-        field="teams.*.scheduler.gpuSharing.enforce",
-        kind=Kind.DISRUPTIVE,
-        means="the scheduler's pods roll; pods that start from then on are held to their memory, or no more",
-        topic="scheduler",
-        source="KAI@v0.16.8:docs/developer/binder.md (only pods admitted after the change)",
-    ),
-    *(
-        Row(
-            field=f"teams.*.scheduler.canary.{name}",
-            kind=Kind.LOSING,
-            means=f"as teams.*.{same} for the canary, which is a tenant of its own; without a canary it is removed",
-            allow="delete",
-            source=HERE,
-        )
-        for name, same in (
-            ("version", "scheduler.version"),
-            ("gpus", "resources.gpus.limit"),
-            ("nodes", "nodes"),
-            ("hostNames", "access.hostNames"),
-        )
-    ),
-)
-
-SLOTS: Final[tuple[Row, ...]] = (
-    Row(
-        field="teams.*.blueGreen.serves",
-        kind=Kind.DISRUPTIVE,
-        means="the other virtual cluster is the team's: other kubeconfig; what is in this one stays and goes on there",
-        topic=slots.TOPIC,
-        source=HERE,
-    ),
-    *(
-        Row(
-            field=f"teams.*.blueGreen.{slot}.{name}",
-            kind=Kind.LOSING,
-            means=f"as teams.*.{same} for that slot, which is a tenant of its own; refused for the one that serves"
-            if "ersion" in name
-            else f"as teams.*.{same} for that slot, which is a tenant of its own",
-            allow="replace",
-            source=HERE,
-        )
-        for slot in SLOT_NAMES
-        for name, same in (
-            ("version", "scheduler.version"),
-            ("vclusterVersion", "vcluster.version"),
-            ("kubernetesVersion", "vcluster.kubernetesVersion"),
-            ("gpus", "resources.gpus.limit"),
-            ("port", "access.port"),
-        )
-    ),
 )
 
 NUMBERS: Final[tuple[Row, ...]] = (
@@ -117,7 +67,7 @@ NUMBERS: Final[tuple[Row, ...]] = (
         means="lower: less is guaranteed, and what is above it may be reclaimed",
         topic="quota",
         judge=numbers.gpu_quota,
-        source=QUEUES,
+        source=READ_AT_BIND,
     ),
     Row(
         field="teams.*.resources.gpus.limit",
@@ -151,33 +101,9 @@ NUMBERS: Final[tuple[Row, ...]] = (
         means="lower than what runs in it, or a queue that goes with work in it",
         allow="lowerLimit",
         judge=queues.limit,
-        source=QUEUES,
-    ),
-    Row(
-        field="teams.*.queues.*.gpu.quota",
-        kind=Kind.IN_PLACE,
-        means="KAI divides by the new number from its next cycle on",
-        source=QUEUES,
-    ),
-    *(
-        Row(
-            field=f"teams.*.queues.*.{name}",
-            kind=Kind.IN_PLACE,
-            means="KAI orders by it from its next cycle on",
-            source=QUEUES,
-        )
-        for name in ("gpu.overQuotaWeight", "priority", "preemptMinRuntime", "reclaimMinRuntime")
-    ),
-    Row(
-        field="teams.*.priority",
-        kind=Kind.REPLACING,
-        means="the team's PriorityClass is made anew: pods that run keep their order, new ones get the other",
-        topic="priority",
-        source="K8S: concepts/scheduling-eviction/pod-priority-preemption (value can't be changed)",
+        source=READ_AT_BIND,
     ),
 )
-
-_CHECK: Final = "its GPU check runs again"
 
 CLUSTER: Final[tuple[Row, ...]] = (
     Row(
@@ -187,16 +113,6 @@ CLUSTER: Final[tuple[Row, ...]] = (
         topic="isolation",
         judge=settings.isolation,
         source="K8S: concepts/security/pod-security-admission",
-    ),
-    *(
-        Row(
-            field=f"teams.*.access.{name}",
-            kind=Kind.DISRUPTIVE,
-            means="its API server is reached at another address: kubeconfigs with the old one stop working",
-            topic="address",
-            source=HERE,
-        )
-        for name in ("expose", "port", "hostNames")
     ),
     Row(
         field="teams.*.access.userKubeconfig",
@@ -253,18 +169,5 @@ CLUSTER: Final[tuple[Row, ...]] = (
             source="K8S: concepts/storage/persistent-volumes (expanding claims, reclaiming)",
         )
         for name in ("size", "s3.bucket")
-    ),
-    *(
-        Row(
-            field=f"teams.*.vcluster.snapshots.{name}",
-            kind=Kind.IN_PLACE,
-            means="the next snapshot is taken so; those that are there stay where they are",
-            source=HERE,
-        )
-        for name in ("beforeChanges", "s3.prefix", "s3.region", "s3.endpoint", "s3.secret")
-    ),
-    *(
-        Row(field=f"teams.*.check.{name}", kind=Kind.IN_PLACE, means=_CHECK, source=HERE)
-        for name in ("enabled", "gpus", "fraction", "gpuMemoryMib", "pair", "queue")
     ),
 )

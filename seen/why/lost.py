@@ -21,8 +21,8 @@ _GANG: Final = re.compile(r"minimum required number of pods \((\d+)\).*evicting 
 _USES: Final = re.compile(r"(\S+) uses <([^>]*)> with a quota of <([^>]*)>")
 """KAI@v0.16.8:pkg/scheduler/api/unschedule_info.go, the same at v0.9.3."""
 _GPUS: Final = re.compile(r"GPUs?: (\d+(?:\.\d+)?)")
-_INNER: Final = re.compile(r"^(.+)-x-([a-z0-9-]+?)-x-([a-z0-9-]+)$")
-"""vCluster's name of a pod on the host."""
+_BETWEEN: Final = "-x-"
+"""What vCluster puts between the parts of a pod's name on the host: `<pod>-x-<namespace>-x-<team>`."""
 _GROUP: Final = re.compile(r"^pg-(.+?)-[0-9a-f]{8}-[0-9a-f-]{27}$")
 """The pod-grouper's name for a group: `pg-<owner>-<its UID>`."""
 
@@ -62,10 +62,11 @@ def _lost(team: Team, event: Event) -> Lost | None:
 
 
 def _named(namespace: str, pod: str) -> tuple[str, str, str]:
-    """(team, namespace, pod) as the team knows them; a name of the host's is `<pod>-x-<namespace>-x-<team>`."""
-    found = _INNER.match(pod)
-    if found and namespace == team_namespace(found[3]):
-        return found[3], found[2], found[1]
+    """(team, namespace, pod) as the team knows them. The namespace says which team: a name may have the same in it."""
+    team = namespace.removeprefix(team_namespace(""))
+    inner, _, space = pod.removesuffix(f"{_BETWEEN}{team}").rpartition(_BETWEEN)
+    if namespace == team_namespace(team) and pod.endswith(f"{_BETWEEN}{team}") and inner:
+        return team, space, inner
     return "", namespace, pod
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from capacity import memory_in_parts
 from lenient import Json, rows, table, text, texts
 from names import GPU
 from seen.model import GpuState, Node, Unit
@@ -88,7 +89,7 @@ def _affinity(case: Case, node: Node) -> Block | None:
     if not terms or any(_term(term, node) for term in terms):
         return None
     keys = {text(e, "key") for term in terms for what in _MATCHES for e in rows(term, what)}
-    return _no("node-affinity", keys=", ".join(sorted(keys)))
+    return _no("node-affinity", keys=", ".join(sorted(keys)) or "a term that asks for nothing, which finds no node")
 
 
 _MATCHES: Final = ("matchExpressions", "matchFields")
@@ -97,7 +98,10 @@ _MATCHES: Final = ("matchExpressions", "matchFields")
 def _term(term: Json, node: Node) -> bool:
     labels, fields = (rows(term, what) for what in _MATCHES)
     mine = {"metadata.name": node.name}
-    return all(_holds(e, node.labels) for e in labels) and all(_holds(e, mine) for e in fields)
+    # a term that says nothing finds no node (k8s.io/component-helpers: scheduling/corev1/nodeaffinity)
+    return (
+        bool(labels or fields) and all(_holds(e, node.labels) for e in labels) and all(_holds(e, mine) for e in fields)
+    )
 
 
 def _holds(expression: Json, labels: Mapping[str, str]) -> bool:
@@ -184,9 +188,10 @@ def _share(case: Case, node: Node) -> Block | None:
     units = [unit for unit in every if unit.state is not GpuState.UNHEALTHY]
     if len(units) < pod.devices:
         return _too_few(every, len(units), GPU, pod.devices)
-    if pod.memory_mib and 0 < node.memory_mib < pod.memory_mib:
-        return _no("gpu-memory", has=node.memory_mib, asked=pod.memory_mib)
-    share = pod.fraction or (pod.memory_mib / node.memory_mib if node.memory_mib else 0.0)
+    most = memory_in_parts(node.memory_mib)
+    if pod.memory_mib and node.memory_mib and pod.memory_mib > most:
+        return _no("gpu-memory", has=most, asked=pod.memory_mib)
+    share = pod.fraction or (pod.memory_mib / most if most else 0.0)
     roomy = [unit for unit in units if unit.state is GpuState.FREE or shares(unit, share)]
     if len(roomy) >= pod.devices:
         return None

@@ -9,7 +9,7 @@ from typing import Final
 from lenient import Json, name, namespace, text
 from seen.model import Event, Pod, Seen, Team
 from seen.pods import pod_of
-from seen.read import UP, Look, Said
+from seen.read import UP, Look
 from seen.why import border, kubelet, made, queue, room, scheduler
 from seen.why.lost import evictions
 from seen.why.model import Case, Why
@@ -56,7 +56,7 @@ def why(look: Look, seen: Seen, team: Team, wanted: str) -> list[Why]:
     found = [answer for pod in pods if (answer := ask(case_of(look, seen, team, pod))) is not None]
     found = found or [*_unmade(look, seen, team, wanted)]
     gone = [one.why for one in evictions(seen, team) if wanted in (one.why.pod, f"{one.why.namespace}/{one.why.pod}")]
-    said = _said(look, team)
+    said = look.of(team.name)
     if found or gone or pods or any(made.same(one, wanted) for kind in made.OWNERS for one in said.all(kind)):
         return found or gone
     raise NoSuchPodError([f"{pod.namespace}/{pod.name}" for pod in team.pods if not pod.ours])
@@ -93,13 +93,9 @@ def ask(case: Case) -> Why | None:
     return next((answer for answer in found if answer is not None), None) or scheduler.last_words(case)
 
 
-def _said(look: Look, team: Team) -> Said:
-    return look.teams.get(team.name, Said())
-
-
 def case_of(look: Look, seen: Seen, team: Team, pod: Pod) -> Case:
     """Everything that is known of one pod."""
-    said, inner, outer = _said(look, team), (pod.namespace, pod.name), (team.namespace, pod.host_name)
+    said, inner, outer = look.of(team.name), (pod.namespace, pod.name), (team.namespace, pod.host_name)
     inside, on_host = said.pods.get(inner), look.host.pods.get(outer) if pod.host_name else None
     binds = (one for one in said.all("bindrequests") if (namespace(one), text(one, "spec", "podName")) == inner)
     return Case(
@@ -133,7 +129,7 @@ def _older(event: Event, pod: Pod) -> bool:
 
 def _group(look: Look, team: Team, inside: Json | None, on_host: Json | None) -> Json | None:
     """KAI's pod group: its name stands on the pod, inside or on the host."""
-    for pod, said in ((inside, _said(look, team)), (on_host, look.host)):
+    for pod, said in ((inside, look.of(team.name)), (on_host, look.host)):
         wanted = namespace(pod), text(pod, "metadata", "annotations", "pod-group-name")
         found = next((group for group in said.all("podgroups") if _at(group) == wanted), None)
         if found is not None:
@@ -142,7 +138,7 @@ def _group(look: Look, team: Team, inside: Json | None, on_host: Json | None) ->
 
 
 def _unmade(look: Look, seen: Seen, team: Team, wanted: str) -> Iterator[Why]:
-    said = _said(look, team)
+    said = look.of(team.name)
     for kind, owner in made.owners(said):
         if wanted and not made.same(owner, wanted):
             continue

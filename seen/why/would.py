@@ -9,7 +9,7 @@ from lenient import Json
 from names import CHECK_QUEUE, GPU, GPU_FRACTION, KAI_QUEUE_LABEL, KAI_SCHEDULER_NAME
 from seen.model import Seen, Team
 from seen.pods import pod_of, requests
-from seen.read import Look, Said
+from seen.read import Look
 from seen.why import border, queue, room, scheduler
 from seen.why.model import Case, Why
 from settings.models import SchedulerMode
@@ -51,8 +51,9 @@ def for_team(team: Team, request: Request) -> Request:
 
 
 def leaves_of(team: Team) -> list[str]:
-    """The queues that the team's pods may name, as the stack file has them: the check's own is not among them."""
-    return sorted(q.shown for q in team.queues if q.parent and q.shown != CHECK_QUEUE)
+    """The queues that the team's pods may name, as the stack file has them: the one that we make for its check under
+    the host's KAI is not among them."""
+    return sorted(q.shown for q in team.queues if q.parent and not (q.on_host and q.shown == CHECK_QUEUE))
 
 
 def would(look: Look, seen: Seen, team: Team, request: Request) -> Would:
@@ -98,7 +99,7 @@ def _case(look: Look, seen: Seen, team: Team, request: Request, named: str) -> C
     kai = {} if team.mode == "default" else {"schedulerName": KAI_SCHEDULER_NAME}
     labels = {KAI_QUEUE_LABEL: named} if named else {}
     pod: Json = {"metadata": {"name": NAME, "labels": labels, "annotations": notes}, "spec": {**spec, **kai}}
-    said = look.teams.get(team.name, Said())
+    said = look.of(team.name)
     facts = replace(pod_of(pod, None, team=team.name), namespace="")
     return Case(
         seen=seen,

@@ -26,14 +26,16 @@ from settings.rules.checks import checks_can_run
 from settings.rules.enforcement import fractions_can_be_enforced
 from settings.rules.host import artifacts_are_known, gpu_software_is_known, shared_kai_is_known
 from settings.rules.installs import control_planes_have_a_node, hosts_are_made_in_one_way
+from settings.rules.joined import joined_names_stay_apart
 from settings.rules.overrides import overrides_end_soon
-from settings.rules.pools import pools_are_disjoint, pools_say_their_nodes
+from settings.rules.pools import pools_are_disjoint, pools_say_their_nodes, slices_fit_their_gpu
 from settings.rules.schedulers import (
     kai_teams_have_queues,
     schedulers_fit_their_mode,
     topologies_are_known,
     virtual_clusters_fit_their_kai,
 )
+from settings.rules.secrets import secrets_stay_where_they_belong
 from settings.rules.slurm import slurm_has_its_own_gpus
 from settings.rules.sums import (
     everything_has_room,
@@ -46,7 +48,7 @@ from settings.slurm_workload_rules import slurm_workers_have_whole_nodes
 from settings.workload_pods import RULES as WORKLOAD_POD_RULES
 from settings.workload_rules import RULES as WORKLOAD_RULES
 
-__all__ = ["LONGEST_TEAM_NAME", "RULES", "Rule", "problems_of"]
+__all__ = ["LONGEST_TEAM_NAME", "problems_of"]
 
 Rule: TypeAlias = Callable[[Platform], Iterable[Problem]]
 
@@ -54,6 +56,7 @@ RULES: Final[tuple[Rule, ...]] = (
     shared_kai_is_known,
     gpu_software_is_known,
     pools_say_their_nodes,
+    slices_fit_their_gpu,
     pools_are_disjoint,
     names_fit,
     teams_have_their_place,
@@ -83,6 +86,8 @@ RULES: Final[tuple[Rule, ...]] = (
     virtual_schedulers_have_nodes,
     restricted_teams_can_run,
     check_queues_are_free,
+    joined_names_stay_apart,
+    secrets_stay_where_they_belong,
 )
 """Every rule that asks no clock, in the order of the file. All run, whatever the others say."""
 

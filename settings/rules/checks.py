@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from capacity import UNLIMITED, number, plural
+from capacity import UNLIMITED, memory_as_share, memory_in_parts, number, plural
 from settings.models import Platform, Pool, SchedulerMode, Team, TeamCheck
 from settings.problems import Path, Problem, shown
 from settings.words import choose
@@ -22,7 +22,7 @@ def checks_can_run(platform: Platform) -> Iterator[Problem]:
                 fix=choose(check.queue, tuple(team.queues)),
             )
         yield from _parts_of_a_gpu(platform, team, path)
-        yield from _check_within_limits(team, path)
+        yield from _check_within_limits(platform, team, path)
         yield from _check_within_a_node(platform, team, path)
 
 
@@ -63,10 +63,10 @@ def _parts_of_a_gpu(platform: Platform, team: Team, path: Path) -> Iterator[Prob
                 got=shown(check.gpu_memory_mib),
                 fix="write the memory of one GPU there, or ask for a fraction",
             )
-        elif check.gpu_memory_mib > pool.gpu_memory_mib:
+        elif check.gpu_memory_mib > (most := memory_in_parts(pool.gpu_memory_mib)):
             yield Problem(
                 path=(*path, "gpuMemoryMib"),
-                rule=f"must be at most one GPU's {pool.gpu_memory_mib} MiB",
+                rule=f"must be at most one GPU's {most} MiB (KAI counts {pool.gpu_memory_mib} MiB in whole hundreds)",
                 got=str(check.gpu_memory_mib),
                 fix="lower it",
             )
@@ -86,17 +86,19 @@ def _asked_by(check: TeamCheck, pool: Pool | None) -> float:
     if check.share is not None:
         return check.share
     if check.gpu_memory_mib is not None:
-        return check.gpu_memory_mib / pool.gpu_memory_mib if pool is not None and pool.gpu_memory_mib else 0
+        # without the pool's own number it is refused as a part of a GPU
+        known = pool is not None and pool.gpu_memory_mib
+        return float(memory_as_share(check.gpu_memory_mib, known)) if known else 0
     return check.gpus
 
 
-def _check_within_limits(team: Team, path: Path) -> Iterator[Problem]:
+def _check_within_limits(platform: Platform, team: Team, path: Path) -> Iterator[Problem]:
     check, gpus = team.check, team.resources.gpus
     if not check.enabled or gpus.limit == 0:
         return
-    asked = _asked_by(check, None)
-    if asked > 1 and check.pair is not None:
-        return  # told as a pair
+    asked = _asked_by(check, platform.pools.get(team.pool or ""))
+    if asked > 1 and (check.pair is not None or check.gpu_memory_mib is not None):
+        return  # told as a part of a GPU
     leaf = team.checked_queue
     queue = team.queues.get(leaf or "")
     limits = [("the team's limit", float(gpus.limit))]
@@ -105,12 +107,18 @@ def _check_within_limits(team: Team, path: Path) -> Iterator[Problem]:
     for whose, limit in limits:
         if limit != UNLIMITED and asked > limit:
             yield Problem(
-                path=(*path, "pair" if check.pair else "gpus" if check.fraction is None else "fraction"),
+                path=(*path, _said(check)),
                 rule=f"must be at most {whose} {number(limit)}, or the check could never run",
                 got=number(asked),
                 fix="lower it, raise that limit, or name another queue (check.queue)",
             )
             return
+
+
+def _said(check: TeamCheck) -> str:
+    """The key that says how much the check asks for."""
+    parts = {"pair": check.pair, "gpuMemoryMib": check.gpu_memory_mib, "fraction": check.fraction}
+    return next((key for key, there in parts.items() if there is not None), "gpus")
 
 
 def _check_within_a_node(platform: Platform, team: Team, path: Path) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from capacity import listed
 from settings.labels import gpu_labels, sharing_labels
 from settings.models import Platform, Pool
 from settings.problems import Path, Problem, shown
+from settings.sharing import MOST_SLICES, WAYS
 
 HOST_NAME: Final = "hostname"
 """Name part of the labels that hold a node's own name (`kubernetes.io/hostname`, `k3s.io/hostname`)."""
@@ -38,13 +39,14 @@ def pools_say_their_nodes(platform: Platform) -> Iterator[Problem]:
             )
         for node in sorted(node for node, times in Counter(pool.nodes).items() if times > 1):
             yield Problem(path=(*path, "nodes"), rule="names each node once", got=f"{node!r} twice", fix="remove one")
-        ways = [way for way, there in _ways(pool) if there]
+        ways = pool.sharing.ways
         if len(ways) > 1:
+            *others, last = WAYS
             yield Problem(
                 path=(*path, "sharing"),
-                rule="is one of timeSlicing, mps and mig",
+                rule=f"is one of {', '.join(others)} and {last}",
                 got=" and ".join(ways),
-                fix="keep one (mig keeps memory and faults apart, mps bounds memory, timeSlicing bounds nothing)",
+                fix=f"keep one ({', '.join(f'{word} {way.bounds}' for word, way in reversed([*WAYS.items()]))})",
             )
         if "taint_value" in pool.model_fields_set and not pool.taint:
             yield Problem(
@@ -58,15 +60,35 @@ def pools_say_their_nodes(platform: Platform) -> Iterator[Problem]:
                     )
 
 
-def _ways(pool: Pool) -> tuple[tuple[str, bool], ...]:
-    shared = pool.sharing
-    return ("timeSlicing", bool(shared.time_slicing)), ("mps", bool(shared.mps)), ("mig", bool(shared.mig))
-
-
 def _selector_got(pool: Pool) -> str:
     if pool.selector is None:
         return "neither" if pool.node_count is None else "nodeCount alone"
     return "selector without nodeCount" if pool.selector else "an empty selector, which is every node"
+
+
+def slices_fit_their_gpu(platform: Platform) -> Iterator[Problem]:
+    """A GPU has seven compute slices and its memory, and media engines for one slice with `+me`."""
+    for name, pool in platform.pools.items():
+        mig = pool.sharing.mig
+        if mig is None:
+            continue
+        path = ("pools", name, "sharing", "mig", "slices")
+        most = 1 if "+me" in mig.profile else MOST_SLICES // int(mig.profile[0])
+        if mig.slices > most:
+            yield Problem(
+                path=path,
+                rule=f"is at most {most} of {mig.profile}: a GPU has {MOST_SLICES} compute slices"
+                + (" and one set of media engines" if "+me" in mig.profile else ""),
+                got=str(mig.slices),
+                fix=f"write {most}, or a smaller profile (`nvidia-smi mig -lgip` says how many of each)",
+            )
+        elif pool.gpu_memory_mib is not None and mig.slices * mig.memory_mib > pool.gpu_memory_mib:
+            yield Problem(
+                path=path,
+                rule=f"of {mig.profile} have together at most the {pool.gpu_memory_mib} MiB of one GPU (gpuMemoryMib)",
+                got=f"{mig.slices} x {mig.memory_mib} MiB",
+                fix="write fewer, a smaller profile, or the GPU's own gpuMemoryMib",
+            )
 
 
 def pools_are_disjoint(platform: Platform) -> Iterator[Problem]:

@@ -14,7 +14,6 @@ from settings.problems import Path, Problem, shown
 from settings.rules.told import told
 from settings.tenants import CANARY_SUFFIX, GREEN_SUFFIX, canary_of, path_of, said_at, slot_of, tenants
 from settings.words import choose
-from settings.workloads import App
 
 LONGEST_NAME: Final = 63
 """Kubernetes' limit for a name that is a DNS label, and for a label's value."""
@@ -215,7 +214,7 @@ def _names_lead_to_one(platform: Platform) -> Iterator[Problem]:
                 yield _leads_elsewhere(at, host, balanced[host.lower()])
     for name, team in platform.teams.items():
         for key, workload in team.workloads.items():
-            ingress = workload.expose.ingress if isinstance(workload, App) else None
+            ingress = workload.way_in.ingress
             if ingress is not None and ingress.host in balanced:
                 at = ("teams", name, "workloads", key, "expose", "ingress", "host")
                 yield _leads_elsewhere(at, ingress.host, balanced[ingress.host])

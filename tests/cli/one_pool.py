@@ -9,7 +9,6 @@ from typing import Any
 from cli.preflight import ClusterFacts, Finding, Level, NodeFacts, ObjectFacts, compare
 from settings.load import parse_platform
 from settings.models import Platform
-from settings.tenants import tenants
 
 GIB = 1024**3
 PLUGIN = ObjectFacts(name="kube-system/nvidia-gpu-device-plugin-large-cos", ours=False)
@@ -71,7 +70,7 @@ def facts(*nodes: NodeFacts, **changes: Any) -> ClusterFacts:
 
 def found(what: Platform, where: ClusterFacts) -> list[Finding]:
     """Everything but what is well."""
-    every = compare(what, where, ports={}, tenants=tenants(what))
+    every = compare(what, where, ports={})
     return [finding for finding in every if finding.level is not Level.OK and finding.id != "default-runtime"]
 
 

@@ -39,7 +39,7 @@ shows_or_writes() { # what `up`, `preview` and `refresh` do with --json
 
 if [ "$1" != version ]; then
     case $backend in
-        file://*) [ -d "${backend#file://}" ] || fails 255 "error: unable to open state directory '$backend'" ;;
+        file://*) place=${backend#file://}; [ -d "${place%%\?*}" ] || fails 255 "error: unable to open state directory '$backend'" ;;
     esac
 fi
 case "$1 ${2-}" in

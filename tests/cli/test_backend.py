@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import tokens
 from cli.app import place_of
 from cli.backend import file_backend, find_backend
 from cli.engine import EngineDriver
@@ -49,7 +50,7 @@ def test_a_token_alone_means_the_hosted_backend(root: Path) -> None:
 def test_nothing_chosen_is_the_folder_s_own(root: Path) -> None:
     found = find_backend({"PULUMI_HOME": str(root)}, root)
     assert found.is_ours
-    assert found.url == f"file://{root}/.pulumi/state"
+    assert found.url == f"file://{root}/.pulumi/state?metadata=skip"
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"current": "", "accessTokens": {}}'])
@@ -100,7 +101,7 @@ def test_a_plain_pulumi_is_told_once_how_to_find_what_make_made(
     assert project.run("env") == 0
     lines = capsys.readouterr().out
     assert lines == (
-        f"export PULUMI_BACKEND_URL=file://{project.root}/.pulumi/state\n"
+        f"export PULUMI_BACKEND_URL='file://{project.root}/.pulumi/state?metadata=skip'\n"
         f"export PULUMI_CONFIG_PASSPHRASE_FILE={project.root}/.pulumi/passphrase\n"
     )
     for line in lines.splitlines():
@@ -120,7 +121,7 @@ def test_what_is_told_before_anything_was_made_is_there_for_the_first_plain_pulu
 ) -> None:
     assert project.run("env") == 0
     assert capsys.readouterr().out == (
-        f"export PULUMI_BACKEND_URL=file://{project.root}/.pulumi/state\n"
+        f"export PULUMI_BACKEND_URL='file://{project.root}/.pulumi/state?metadata=skip'\n"
         f"export PULUMI_CONFIG_PASSPHRASE_FILE={project.root}/.pulumi/passphrase\n"
     )
     # the engine makes neither: it ends at a folder that is missing, and asks for a passphrase
@@ -219,14 +220,16 @@ def test_a_team_that_never_became_whole_goes_by_its_override(
 ) -> None:
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
     half = {**TEAM, "urn": str(TEAM["urn"]).replace("::ml", "::gone"), "protect": protect, "outputs": {}}
-    project.export({"deployment": {**STATE["deployment"], "resources": [half]}})
+    inner = {**half, "type": tokens.VIRTUAL_CLUSTER, "urn": f"{half['urn']}-virtual-cluster", "parent": half["urn"]}
+    project.export({"deployment": {**STATE["deployment"], "resources": [half, inner]}})
     soon = date.today() + timedelta(days=30)
     override = f"{{team: gone, allow: [delete], until: {soon}, reason: taken away by a test}}"
     project.write(STACK_FILE + f"    overrides: [{override}]\n")
     driver = EngineDriver(place_of(argparse.Namespace(stack="one"), project.root))
     assert driver._let_go() == ["gone"]
     unprotected = [call for call in project.calls() if call[:2] == ["state", "unprotect"]]
-    assert len(unprotected) == protect
+    # each call of the engine reads and writes the whole state
+    assert [call[2:4] for call in unprotected] == ([[half["urn"], inner["urn"]]] if protect else [])
 
 
 @pytest.mark.parametrize("made", [True, False])

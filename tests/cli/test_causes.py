@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cli.causes import KNOWN, UNKNOWN, explain, failure_of, step_of, team_of
+from cli.causes import UNKNOWN, explain, failure_of
+from cli.causes.known import KNOWN
+from cli.causes.reading import step_of, team_of
 
 TENANTS = ["ml", "ml-canary", "research"]
 

@@ -315,3 +315,24 @@ def test_the_kubernetes_inside_is_read_from_our_control_planes_alone(
         assert "runs Kubernetes v1.36.0 inside" in findings(project, capsys)["kubernetes-older"]["message"]
     project.api.objects["/api/v1/pods"] = [of_the_team, of_others]
     assert "kubernetes-older" not in findings(project, capsys)
+
+
+@pytest.mark.parametrize("spelling", ["storageclass.kubernetes.io", "storageclass.beta.kubernetes.io"])
+def test_a_default_class_is_known_by_either_annotation(
+    spelling: str, project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = "/apis/storage.k8s.io/v1/storageclasses"
+    notes = {f"{spelling}/is-default-class": "true"}
+    marked = named("StorageClass", "storage.k8s.io/v1", "gp2", metadata={"annotations": notes}, provisioner="x")
+    project.api.objects[path] = [marked]
+    assert "storage-default" not in findings(project, capsys, owner="cluster")
+    notes[f"{spelling}/is-default-class"] = "false"
+    assert "storage-default" in findings(project, capsys, owner="cluster")
+
+
+def test_a_namespace_that_is_being_deleted_is_seen(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    space = named("Namespace", "v1", "team-ml", metadata=OURS)
+    project.api.objects["/api/v1/namespaces"] = [space]
+    assert "namespace-ending" not in findings(project, capsys, owner="cluster")
+    space["metadata"]["deletionTimestamp"] = "2026-11-26T12:00:00Z"
+    assert "namespace-ending" in findings(project, capsys, owner="cluster")

@@ -76,7 +76,7 @@ def test_up_makes_backend_passphrase_and_stack_then_runs_the_engine(project: Pro
     key = project.root / ".pulumi/passphrase"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     last = project.environments()[-1]
-    assert last["PULUMI_BACKEND_URL"] == f"file://{project.root}/.pulumi/state"
+    assert last["PULUMI_BACKEND_URL"] == f"file://{project.root}/.pulumi/state?metadata=skip"
     assert last["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(key)
 
 

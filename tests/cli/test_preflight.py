@@ -23,7 +23,6 @@ from cli.preflight import (
 from names import GPU_COUNT, GPU_MEMORY, GPU_PRODUCT
 from settings.load import parse_platform
 from settings.models import Platform, Snapshots, Vcluster
-from settings.tenants import tenants
 from tests.cli.conftest import Project
 from tests.cli.fake_api import named, node
 
@@ -74,7 +73,7 @@ def facts(*nodes: NodeFacts, **changes: Any) -> ClusterFacts:
 
 def found(what: Platform, where: ClusterFacts, *, ports: dict[str, int] | None = None) -> list[Finding]:
     """Everything but what is well."""
-    every = compare(what, where, ports=ports or {}, tenants=tenants(what))
+    every = compare(what, where, ports=ports or {})
     return [finding for finding in every if finding.level is not Level.OK and finding.id != "default-runtime"]
 
 
@@ -230,7 +229,7 @@ def test_a_node_port_of_somebody_else_is_named_and_ours_is_fine() -> None:
 
 
 def test_whether_nvidia_is_the_default_runtime_is_said_to_be_invisible() -> None:
-    every = compare(platform(), facts(), ports={}, tenants=tenants(platform()))
+    every = compare(platform(), facts(), ports={})
     note = next(finding for finding in every if finding.id == "default-runtime")
     assert note.level is Level.NOTE
     assert "not visible from the API" in note.message
@@ -327,7 +326,7 @@ class TestServiceMonitor:
     @pytest.mark.parametrize(("there", "wanted"), [(True, "ok"), (False, "error"), (None, None)])
     def test_its_crd_must_be_there(self, there: bool | None, wanted: str | None) -> None:
         what = platform(gpu=self.ASKS)
-        found = compare(what, facts(service_monitors=there), ports={}, tenants=tenants(what))
+        found = compare(what, facts(service_monitors=there), ports={})
         told = [finding.level.value for finding in found if finding.id == "service-monitor-crd"]
         assert told == ([] if wanted is None else [wanted])
 

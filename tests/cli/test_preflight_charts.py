@@ -6,12 +6,11 @@ from pathlib import Path
 
 from cli.preflight import Finding, Level, compare
 from settings.models import Platform
-from settings.tenants import tenants
 from tests.cli.test_preflight import facts, platform
 
 
 def charts(what: Platform) -> list[Finding]:
-    found = compare(what, facts(), ports={}, tenants=tenants(what))
+    found = compare(what, facts(), ports={})
     return [finding for finding in found if finding.id == "chart-local"]
 
 

@@ -12,7 +12,6 @@ from cli.preflight import Level, compare
 from cli.preflight.nodes import cores, gibibytes
 from settings.load import parse_platform
 from settings.models import Override
-from settings.tenants import tenants
 from tests.cli.one_pool import GIB, facts, found, node, one, platform
 
 
@@ -125,5 +124,5 @@ class TestKubernetesInside:
         override = Override(team="ml", allow=("replace",), until=until, reason=reason)
         what = platform().model_copy(update={"overrides": (override,)})
         where = facts(kubernetes_inside={"team-ml": "v1.36.0"})
-        every = compare(what, where, ports={}, tenants=tenants(what), today=date(2026, 5, 1))
+        every = compare(what, where, ports={}, today=date(2026, 5, 1))
         assert [finding.level for finding in every if finding.id == "kubernetes-older"] == [level]

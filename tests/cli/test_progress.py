@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.causes import without_noise
+from cli.causes.reading import without_noise
 from cli.progress import Progress, handed_on, lines, run_shown
 
 UP = """\

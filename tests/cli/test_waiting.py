@@ -91,7 +91,7 @@ def test_the_watch_looks_until_the_end_and_an_api_that_does_not_answer_ends_noth
 
     with Watch(read, teams=TEAMS, stack="one", interval=0.001) as watch:
         assert named_it.wait(HANGS_SECONDS)
-    assert [failure.id for failure in watch.failures] == ["image"]
+    assert [failure.id for failure in watch.seen.failures] == ["image"]
     assert len(said) == 1
     assert said[0].startswith("waiting: team ml, pod ml-0: image ghcr.io/loft-sh/vcluster-oss:0.36.1 can't be pulled")
 
@@ -118,7 +118,7 @@ def test_a_failed_up_says_what_its_pods_waited_for_before_the_engine_s_own_words
     class Watched:
         """A watch that has seen one image."""
 
-        failures = (bad,)
+        seen = SimpleNamespace(failures=(bad,))
 
         def __init__(self, _: object, *, teams: dict[str, str], stack: str, begun: object) -> None:
             watched.append((teams, stack))

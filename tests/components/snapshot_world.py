@@ -58,8 +58,8 @@ STATEFUL_SET: Final[dict[str, Any]] = {
 @dataclass
 class Cluster:
     """`ends`: the pod's status at each look, the last one for ever; `stays`: looks at which the control plane's pod is
-    still there; `answers`: (method, path) to the status code of an answer that is not the usual one; `asked`: every
-    call, `calls`: those that change something, `scaled`: to how many replicas."""
+    still there; `answers`: (method, path) to the status code of an answer that is not the usual one; `clock`: the time
+    that an answer says; `asked`: every call, `calls`: those that change something, `scaled`: to how many replicas."""
 
     ends: list[dict[str, Any] | int] = field(default_factory=lambda: [{"phase": "Succeeded"}])
     stays: int = 0
@@ -67,6 +67,7 @@ class Cluster:
     records: list[dict[str, Any]] = field(default_factory=list)
     set: dict[str, Any] = field(default_factory=lambda: STATEFUL_SET)
     log: str = "I1126 start\nfatal: database is locked\n\n"
+    clock: str = ""
     pod: dict[str, Any] | None = None
     made: list[dict[str, Any]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
@@ -114,7 +115,7 @@ class Cluster:
             assert dict(request.url.params) == {"tailLines": "15"}
             return httpx2.Response(200, text=self.log)
         if path == SET:
-            return httpx2.Response(200, json=self.set)
+            return httpx2.Response(200, json=self.set, headers={"Date": self.clock} if self.clock else {})
         if path == f"{SPACE}/configmaps":
             keys = request.url.params["labelSelector"].split(",")
             found = [one for one in self.records if all(_chosen(key, one["metadata"]["labels"]) for key in keys)]

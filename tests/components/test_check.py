@@ -12,7 +12,7 @@ import kube
 import releases
 from components.check import job
 from components.check.gpu_check import facts, verdict_of
-from components.check.host import host_requests, sharing
+from components.check.host import host_requests
 from probe import code
 from settings.load import parse_platform
 from settings.models import Platform, Pool
@@ -48,6 +48,19 @@ class TestHost:
         )
         assert (one.mode, one.gpus, one.scheduler_name, one.queue, one.team) == ("host", 1, None, None, "host")
 
+    def test_a_long_node_name_is_cut_in_the_names_of_its_jobs_and_stays_its_own(self) -> None:
+        # 47 characters, as a cloud names them; one letter of another node's is different
+        nodes = ["ip-10-192-120-110.eu-central-1.compute.internal", "ip-10-192-120-110.eu-central-1.compute.internaq"]
+        longest = "a" * 45
+        requests = host_requests(self.platform(cloud={"nodes": [*nodes, longest], "gpusPerNode": 1}))
+        names = {node: requests[node].name for node in (*nodes, longest)}
+        assert len(set(names.values())) == 3
+        # the Job with the verdict has the longest name, and a label of it at most 63 characters
+        assert all(len(f"{name}-verdict") <= 63 for name in names.values())
+        assert names[nodes[0]] == "gpu-check-ip-10-192-120-110.eu-central-1.compu-46d95cb6"
+        assert names[longest] == f"gpu-check-{longest}"
+        assert requests[nodes[0]].node_selector == {"kubernetes.io/hostname": nodes[0]}
+
     def test_every_image_comes_from_the_mirror_an_own_one_too(self) -> None:
         data = platform_of("lab")
         data["artifacts"] = {"imageRegistry": "mirror.example:5000"}
@@ -69,7 +82,7 @@ class TestHost:
     )
     def test_how_a_pools_replicas_are_made_is_told_to_the_probe(self, said: dict[str, Any], found: str | None) -> None:
         pool = Pool.model_validate({"nodes": ["n"], "gpusPerNode": 1, "sharing": said})
-        assert sharing(pool) == found
+        assert pool.sharing.word == found
 
 
 class TestComponent:

@@ -107,6 +107,9 @@ def test_it_brings_the_driver_and_the_toolkit_that_the_stack_file_says(
         "nfd": {"enabled": True},
         "dcgmExporter": {"serviceMonitor": {"enabled": False}},
     }
+    # what a policy and the gate read of it
+    said = recorder.one("gpu-tenancy:index:GpuSoftware", "gpu-software").inputs.get("driver")
+    assert said == ("operator" if driver == "operator" else None)
     arguments = pulumi.ResourceHookArgs(urn="", id="", name="", type="")
     answered(recorder.hooks.by_name["gpu-software-ready"].callback(arguments))
     assert waited == [driver == "operator"]

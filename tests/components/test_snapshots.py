@@ -35,6 +35,16 @@ def taken(cluster: Cluster, **more: Any) -> Snapshot:
 class TestTaking:
     """What is recorded is there; what failed is not recorded."""
 
+    def test_a_snapshot_has_the_clusters_time_and_not_this_machines(self) -> None:
+        found = taken(Cluster(clock="Thu, 26 Nov 2020 05:12:07 GMT"))
+        assert found.taken == datetime(2020, 11, 26, 5, 12, 7, tzinfo=UTC)
+        assert found.name == "20201126-051207"
+
+    @pytest.mark.parametrize("clock", ["", "yesterday"])
+    def test_a_cluster_that_tells_no_time_leaves_this_machines(self, clock: str) -> None:
+        begun = datetime.now(UTC).replace(microsecond=0)
+        assert taken(Cluster(clock=clock)).taken >= begun
+
     def test_a_snapshot_is_recorded_with_the_versions_that_it_has_in_it(self) -> None:
         starting = [{"state": {"waiting": {"reason": "PodInitializing"}}}]
         running = {"phase": "Running", "containerStatuses": [{"state": {"running": {}}}]}

@@ -223,6 +223,19 @@ def test_where_its_api_server_is_and_whose_names_its_certificate_has(
     assert found == {**ML, "node_port": port, "server": server, "certificate_names": ("ml.team-ml.svc", *more)}
 
 
+def test_a_queue_of_the_teams_own_that_has_the_checks_name_is_one_like_any_other() -> None:
+    queues = {"gpu-check": {"gpu": {"quota": 0, "limit": 1}}, "work": {"gpu": 2}}
+    found = tenant(**{"teams.ml.queues": queues, "teams.ml.check": {"gpus": 2}})
+    # the first by name that has room for the check
+    assert found.check_queue == "work"
+
+
+def test_an_address_of_ipv6_is_in_brackets_in_a_url_and_in_none_in_a_certificate() -> None:
+    found = tenant(**{"host.address": "fd00::5"})
+    assert found.server == "https://[fd00::5]:30868"
+    assert found.certificate_names == ("ml.team-ml.svc", "fd00::5")
+
+
 def test_versions_of_its_own_and_a_volume_for_snapshots() -> None:
     own = tenant(**{"teams.ml.vcluster": {"kubernetesVersion": "v1.33.4", "snapshots": {}}})
     assert whole(own) == {**ML, "kubernetes": "v1.33.4", "cost": (320, 1686, 10)}

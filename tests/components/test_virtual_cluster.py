@@ -48,6 +48,7 @@ def values(**changes: Any) -> dict[str, Any]:
             "statefulSet": {
                 "image": {"repository": "loft-sh/vcluster-oss"},
                 "persistence": {"volumeClaim": {"enabled": True, "size": "5Gi"}},
+                "probes": {"startupProbe": {"periodSeconds": 1, "failureThreshold": 1800}},
                 "resources": resources("60m", "640Mi", "4096Mi"),
                 "scheduling": {"priorityClassName": "team-ml"},
             },
@@ -98,6 +99,12 @@ class TestSpecs:
         assert set(found) == {"vcluster", "api", "inner"}
         assert found["vcluster"].spec == {**RELEASE, "values": values()}
         assert (found["vcluster"].provider, found["vcluster"].protected) == ("host-provider", True)
+
+    def test_a_control_plane_that_stands_is_not_restarted_for_the_way_that_a_start_is_watched(
+        self, declare: Declare
+    ) -> None:
+        found = made(declare("lab"), "ml-virtual-cluster")["vcluster"]
+        assert found.ignored == ("values.controlPlane.statefulSet.probes",)
 
     def test_its_service_leads_to_the_control_plane(self, declare: Declare) -> None:
         found = made(declare("lab"), "ml-virtual-cluster")["api"]
@@ -262,6 +269,19 @@ class TestTheServiceThatTenantsComeInBy:
     def test_a_load_balancer_has_its_address_first(self) -> None:
         assert not answered(self.awaited(whole=True, answers=True))
 
+    @pytest.mark.parametrize("expose", ["nodePort", "loadBalancer"])
+    def test_only_a_load_balancer_is_waited_for(
+        self, declare: Declare, monkeypatch: pytest.MonkeyPatch, expose: str
+    ) -> None:
+        asked: list[bool] = []
+
+        async def not_refused(_: object, *, whole: bool) -> None:
+            asked.append(whole)
+
+        monkeypatch.setattr(virtual_cluster, "_not_refused", not_refused)
+        declare(lab("ml", teams__ml__access={"expose": expose, "hostNames": ["ml.example.com"]}), stack=f"by-{expose}")
+        assert asked == [expose == "loadBalancer"]
+
     @pytest.mark.parametrize("whole", [True, False])
     def test_nobody_is_asked_behind_one_that_was_refused(self, whole: bool) -> None:
         with pytest.raises(FailedError, match="resource ml-api failed to register"):
@@ -275,6 +295,13 @@ def test_a_secret_without_its_certificates_is_that_teams_failure_and_names_the_s
     tenant = resolve(parse_platform(lab("ml"), "test"))["ml"]
     with pytest.raises(LookupError, match="team ml: Secret team-ml/vc-ml has no certificates"):
         answered(virtual_cluster._admin_kubeconfig(tenant, data if missing else None))
+
+
+def test_its_certificates_alone_make_a_kubeconfig() -> None:
+    data = dict.fromkeys(("certificate-authority", "client-certificate", "client-key"), "QQ==")
+    tenant = resolve(parse_platform(lab("ml"), "test"))["ml"]
+    (user,) = parsed(asyncio.run(virtual_cluster._admin_kubeconfig(tenant, data)))["users"]
+    assert user["user"] == {"client-certificate-data": "QQ==", "client-key-data": "QQ=="}
 
 
 def test_outputs_are_plain_data() -> None:

@@ -183,7 +183,7 @@ class TestEveryWay:
 class TestEveryInjectionMode:
     """The nodes are brought into a mode, the stack file says so, and the check sees it."""
 
-    @pytest.mark.parametrize("name", ["cdi", "jit-cdi", "legacy", "cdi-cri"])
+    @pytest.mark.parametrize("name", ["cdi", "jit-cdi", "legacy", "cdi-cri", "cdi-annotations"])
     def test_a_pair(self, engine: Engine, node: Ground, name: str) -> None:
         in_mode(name)
         report = tried(engine, f"pair, mode {name}", gpus.platform_for(engine, PAIR, injection=name))
@@ -192,11 +192,12 @@ class TestEveryInjectionMode:
             assert half["injection"] == INJECTION[name].seen_of_fractions
             assert finding(half, "runtime.injection")["severity"] == "info"
 
-    def test_a_whole_gpu_by_the_kubelet(self, engine: Engine, node: Ground) -> None:
-        in_mode("cdi-cri")
-        report = tried(engine, "whole, mode cdi-cri", gpus.platform_for(engine, {}, injection="cdi-cri"))
+    @pytest.mark.parametrize("name", ["legacy", "cdi-cri", "cdi-annotations"])
+    def test_a_whole_gpu(self, engine: Engine, node: Ground, name: str) -> None:
+        in_mode(name)
+        report = tried(engine, f"whole, mode {name}", gpus.platform_for(engine, {}, injection=name))
         assert report["verdict"] in GOOD, report["sentence"]
-        assert report["injection"] == INJECTION["cdi-cri"].seen
+        assert report["injection"] == INJECTION[name].seen
 
 
 class TestOtherSchedulers:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -23,15 +24,23 @@ SOME = 5
 """Without the fuzz tier a kill is tried in each fifth call, from the first: each step of a script makes several."""
 
 
+def _kind(host: Host) -> Script:
+    with_docker(host)
+    return with_gpus("kind", {**GPU_KIND, "images": ["docker.io/library/busybox:1.37"]})
+
+
+SCENARIOS: Mapping[str, Callable[[Host], Script]] = {
+    "kind": _kind,
+    "microk8s": lambda _: of("microk8s", {"user": "op"}),
+    "k3s": lambda host: of("k3s", k3s_files(host)),
+}
+"""What each provider is asked to make."""
+
+
 def scenario(provider: str, folder: Path) -> tuple[Host, Script]:
     """A host, and the script that makes this provider's cluster on it."""
     host = machine(folder)
-    if provider == "microk8s":
-        return host, of("microk8s", {"user": "op"})
-    if provider == "k3s":
-        return host, of("k3s", k3s_files(host))
-    with_docker(host)
-    return host, with_gpus("kind", {**GPU_KIND, "images": ["docker.io/library/busybox:1.37"]})
+    return host, SCENARIOS[provider](host)
 
 
 def killed_and_run_again(provider: str, folder: Path, step: int) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from components.host.install import WAYS, gpus_of_host, script
+from components.host.install import script
 from releases.hosts import METRICS_SERVER, METRICS_SERVER_REPO
+from settings.hosts import INSTALLS
 from settings.load import parse_platform
 from tests.components.specs import made
 from tests.conftest import Declare
@@ -106,7 +107,7 @@ def test_k3s_from_files_is_told_of_images_only_where_they_are_named() -> None:
 def test_the_gpus_of_a_machine_are_counted_once_where_its_nodes_share_them() -> None:
     def gpus(**changes: object) -> int:
         platform = parse_platform(raw({"teams.ml": None, "teams.research": None, **changes}), "unit")
-        return gpus_of_host(platform)
+        return int(script(platform, ()).variables["KIND_GPUS"]) if platform.host.kind else platform.site().gpus()
 
     two = {"nodes": ["gpu-tenancy-worker", "gpu-tenancy-worker2"], "gpusPerNode": 4, "podsPerNode": 250}
     kind = {"provider": "kind", "address": "127.0.0.1", "kind": {"gpus": "all", "workers": 2}}
@@ -152,6 +153,5 @@ def test_a_host_that_is_made_says_what_it_is_and_its_context(declare: Declare) -
 
 
 def test_the_context_is_the_one_that_each_distribution_writes() -> None:
-    platform = parse_platform(raw(), "unit")
-    contexts = {provider.value: way.context(platform) for provider, way in WAYS.items()}
+    contexts = {provider: way.context.format(name="gpu-tenancy") for provider, way in INSTALLS.items()}
     assert contexts == {"kind": "kind-gpu-tenancy", "microk8s": "microk8s", "k3s": "default"}

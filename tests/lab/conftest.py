@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from lab import binaries
+from lab.clusters import Cluster
 from lab.driver import LabDriver
 from lab.errors import LabError
 from lab.objects import Json, Objects
@@ -59,6 +60,11 @@ class Lab:
         """A driver that knows nothing but what is on disk, as the next command's would."""
         self.driver = LabDriver("lab", self.stack_file, self.root)
         return self.driver
+
+    def servers(self) -> dict[str, Cluster]:
+        """What runs, by lab name: `host`, and one for each virtual cluster."""
+        clusters = self.driver.clusters
+        return {name: found for name in clusters.names() if (found := clusters.find(name))}
 
     def objects(self, server: str = "host") -> Objects:
         assert self.driver.clusters.find(server), f"no API server `{server}`"

@@ -91,7 +91,7 @@ def test_a_compiler_error_is_quoted_and_nothing_counts_as_built(
     _only_on_path(tmp_path, monkeypatch, "echo 'go: module lookup disabled' >&2; exit 1")
     with pytest.raises(LabError, match="says: go: module lookup disabled"):
         binaries.ensure(Show())
-    assert not binaries.present()
+    assert binaries.missing(binaries.store_dir())
 
 
 def test_a_damaged_program_is_brought_again_and_no_other(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +102,7 @@ def test_a_damaged_program_is_brought_again_and_no_other(cache: Path, monkeypatc
     binaries.ensure(Show())
     assert asked == [], "a whole cache is used as it is"
     paths.kwok.write_bytes(paths.kwok.read_bytes()[:-1])
-    assert not binaries.present()
+    assert binaries.missing(binaries.store_dir())
     binaries.ensure(Show())
     assert asked == [["kwok"]]
     assert os.access(paths.kwok, os.X_OK)
@@ -140,7 +140,7 @@ def test_a_second_run_waits_for_the_first_instead_of_building_beside_it(
         assert second.is_alive()
         assert asked == []
     second.join(10)
-    assert binaries.present()
+    assert not binaries.missing(binaries.store_dir())
 
 
 def test_a_download_with_another_checksum_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,7 +189,7 @@ def test_what_gave_up_beside_a_living_server_is_started_again(up: Callable[[str]
     program = SPACE + in_space("core.v1.ConfigMap", "one")
     assert up(program).ok
     clusters = lab.driver.clusters
-    before = lab.driver.status().servers[HOST].uid
+    before = lab.servers()[HOST].uid
     killed = [pid for pid, name in clusters._processes(HOST) if name in HELPER_PROGRAMS]
     assert len(killed) == len(HELPER_PROGRAMS)
     for pid in killed:
@@ -198,7 +198,7 @@ def test_what_gave_up_beside_a_living_server_is_started_again(up: Callable[[str]
     again = up(program + in_space("core.v1.ResourceQuota", "quota", 'spec={"hard": {"pods": "1"}},'))
     assert again.ok, again.failures
     assert ops(again) == {"space": "same", "one": "same", "quota": "create"}
-    assert lab.driver.status().servers[HOST].uid == before, "the same server, with all that is in it"
+    assert lab.servers()[HOST].uid == before, "the same server, with all that is in it"
 
 
 def test_what_gives_up_again_and_again_is_named_with_its_own_words(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

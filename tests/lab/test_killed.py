@@ -32,7 +32,7 @@ def test_after_a_killed_up_the_next_one_works_and_down_leaves_nothing(labs: Call
     run.wait()
     again = lab.again().up()
     assert again.failures == ()
-    assert sorted(lab.driver.status().servers) == [HOST, "space-ml"]
+    assert sorted(lab.servers()) == [HOST, "space-ml"]
     assert lab.again().up().changes == 0
     lab.again().down()
     assert lab.left() == []

@@ -97,7 +97,7 @@ def test_every_object_of_the_program_is_accepted(
         print(f"\nlab: a warm up took {story.first.seconds:.1f} s")
     assert story.first.failures == ()
     assert set(story.first.counts) == {"create"}
-    assert sorted(story.lab.driver.status().servers) == [
+    assert sorted(story.lab.servers()) == [
         HOST,
         "team-dev-dev",
         "team-ml-ml",
@@ -149,7 +149,7 @@ def test_a_teams_kubeconfig_opens_that_teams_api_and_no_other(story: Story) -> N
         config = KubeConfig.from_dict(yaml.safe_load(shown[team]["admin"]))
         with Client(config=config.get(), trust_env=False) as client:
             seen[team] = client.get(Namespace, "kube-system").metadata.uid  # type: ignore[union-attr]
-    servers = story.lab.driver.status().servers
+    servers = story.lab.servers()
     assert seen == {team: servers[f"team-{team}-{team}"].uid for team in seen}
 
 
@@ -323,7 +323,7 @@ def test_a_removed_team_takes_its_objects_and_its_server(story: Story) -> None:
     assert gone.ok
     assert {item.op for item in gone.recorded if "research" in item.urn} == {"delete"}
     assert {item.op for item in gone.recorded if "research" not in item.urn} <= {"same", "read"}
-    assert "team-research-research" not in story.lab.driver.status().servers
+    assert "team-research-research" not in story.lab.servers()
     assert not listens(port)
     left = [obj["metadata"]["name"] for obj in story.lab.objects().list("v1", "Namespace")]
     assert "team-research" not in left

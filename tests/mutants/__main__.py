@@ -19,11 +19,14 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from typing import Final
 
 from tests.mutants.changes import Mutant, mutants
 from tests.mutants.files import ROOT, TESTS
-from tests.mutants.forks import WORKERS, survivors
+from tests.mutants.forks import Turns, survivors
 
 EQUIVALENT: Final = ROOT / "tests" / "mutants" / "equivalent.txt"
 PRELOADED: Final = ("pulumi", "pulumi_policy", "pulumi_kubernetes", "settings.load", "components.platform")
@@ -48,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description="mutation of the program's own code")
     parser.add_argument("files", nargs="*", choices=[*TESTS, []], help="default: all")
     parser.add_argument("--only", action="append", help="those whose entry begins so; may be given again")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many run at a time; default: one a core")
     parser.add_argument("--list", action="store_true", help="only list the mutants")
     options = parser.parse_args(arguments)
     files = options.files or list(TESTS)
@@ -67,17 +71,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         importlib.import_module(name)
     gc.disable()
     gc.freeze()
+    at_once = max(1, options.jobs)
     print(
-        f"{len(todo)} mutants of {len(files)} files, {len(known)} known as equivalent, {WORKERS} at a time", flush=True
+        f"{len(todo)} mutants of {len(files)} files, {len(known)} known as equivalent, {at_once} at a time", flush=True
     )
     began, survived = time.monotonic(), 0
     rooms: defaultdict[str, list[Mutant]] = defaultdict(list)
     for mutant in todo:
         rooms[mutant.file.split("/")[0]].append(mutant)
-    with os.fdopen(os.dup(1), "w") as told:
-        for room, together in rooms.items():
-            survived += len(survivors(together, told))
-            print(f"{len(together)} of {room}: {time.monotonic() - began:.0f} s, {survived} survived", flush=True)
+    # rooms side by side: each begins with one run of its tests, on one core
+    with ProcessPoolExecutor(max(1, len(rooms)), get_context("fork")) as pool:
+        of_a_room = partial(survivors, turns=Turns(at_once), told_to=os.dup(1))
+        for room, found in zip(rooms, pool.map(of_a_room, rooms.values()), strict=True):
+            survived += len(found)
+            seconds = time.monotonic() - began
+            print(f"{room}: killed={len(rooms[room]) - len(found)} survived={len(found)}, {seconds:.0f} s", flush=True)
     print(f"mutants killed={len(todo) - survived} survived={survived}")
     return 1 if survived else 0
 

@@ -131,6 +131,8 @@ def _is_wording(node: ast.AST) -> bool:
         return True
     if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
         return True  # the type checker's
+    if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("TypeVar("):
+        return True  # likewise
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 

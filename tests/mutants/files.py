@@ -52,11 +52,12 @@ _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
         "tests/components/test_base.py",
         *_components("virtual_cluster", "guardrails", "program", "one_failed_team"),
     ),
+    "components/helm.py": _components("virtual_cluster", "kai_scheduler", "gpu_operator", "metrics"),
     "components/owned_kinds.py": _components("kai_scheduler"),
     "components/command.py": ("tests/hosts/test_command.py",),
     "components/failures.py": ("tests/components/test_failures.py", "tests/components/test_one_failed_team.py"),
     "components/platform.py": (
-        *_components("host", "stands_on_all", "program_checks", "kai_scheduler"),
+        *_components("host", "stands_on_all", "program_checks", "kai_scheduler", "check"),
         "tests/hosts/test_program.py",
     ),
     "components/retry.py": _components("retry"),
@@ -132,7 +133,67 @@ _OF_KUBE: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
+def _all_of(room: str, folder: str, *others: str, only: str = "test_*") -> dict[str, tuple[str, ...]]:
+    """Every module of a room with a folder's tests: those that bear its name first, then `others`, which know all."""
+    tests = sorted(str(path.relative_to(ROOT)) for path in (ROOT / folder).glob(f"{only}.py"))
+    return {
+        f"{room}/{module.name}": tuple(
+            dict.fromkeys((*(test for test in tests if module.stem in test), *others, *tests))
+        )
+        for module in sorted((ROOT / room).glob("*.py"))
+        if module.stem not in ("__init__", "__main__", "page")
+    }
+
+
+_SHAPES: Final = (
+    "tests/releases/test_page.py",
+    "tests/test_injection_modes.py",
+    f"{_POLICIES}/test_support.py",
+    "tests/workloads/test_slurm.py",
+    *_components("virtual_cluster", "kai_scheduler", "gpu_operator", "metrics", "host"),
+)
+_SETTINGS: Final = (
+    *("tests/slurm/test_slurm.py", "tests/workloads/test_slurm.py", "tests/test_artifacts.py"),
+    *(
+        f"tests/settings/test_{name}.py"
+        for name in ("pools", "blue_green", "overrides", "sharing", "snapshots", "own_pods", "repair", "names_taken")
+    ),
+    "tests/workloads/test_rules.py",
+    "tests/hosts/test_program.py",
+    "tests/probe/test_enforced.py",
+)
+_GATE: Final = (
+    "tests/preview/test_gate.py",
+    "tests/cli/test_snapshots.py",
+    "tests/cli/guards/test_losses.py",
+    *(f"tests/report/test_{name}.py" for name in ("impact", "plan", "comment")),
+)
+_GUARDS: Final = (
+    *(f"tests/cli/test_{name}.py" for name in ("snapshots", "levels", "pull_request")),
+    *_components("stands_on_all"),
+)
+_OF_OTHERS: Final[dict[str, tuple[str, ...]]] = {
+    **_all_of("settings/hosts", "tests/hosts", only="test_[pv]*"),
+    "settings/sharing.py": ("tests/settings/test_pools.py", "tests/components/test_check.py", *_SETTINGS),
+    "settings/workloads.py": ("tests/workloads/test_rules.py", "tests/workloads/test_one_pod.py", *_WORKLOADS),
+    **_all_of("settings/rules", "tests/settings", *_SETTINGS, only="test_rules*"),
+    **{
+        file: tests
+        for room in ("preview", "preview/judges", "preview/table")
+        for file, tests in _all_of(room, "tests/preview", *_GATE).items()
+    },
+    **_all_of("releases", "tests/releases", *_SHAPES),
+    **_all_of("cli/guards", "tests/cli/guards", *_GUARDS),
+    **_all_of(
+        "cli/preflight", "tests/cli", "tests/cli/test_fence.py", "tests/cli/test_live.py", only="test_preflight*"
+    ),
+    **_all_of("probe/judge", "tests/probe", "tests/probe/test_identity.py", only="test_[!p]*"),
+}
+"""Rooms whose tests know all modules alike."""
+
+
 TESTS: Final[dict[str, tuple[str, ...]]] = {
+    **_OF_OTHERS,
     **dict.fromkeys(("lenient.py", "seen/numbers.py"), ("tests/test_lenient.py",)),
     "policies/rules/quota.py": _first("quota", "queues", "rules"),
     "policies/rules/requests.py": _first("requests", "rules"),
@@ -156,6 +217,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     **{
         f"capacity/{room}.py": (
             "tests/test_capacity.py",
+            "tests/test_capacity_memory.py",
             "tests/test_quantities.py",
             "tests/test_pods.py",
             "tests/test_capacity_search.py",
@@ -164,7 +226,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
             "tests/settings/test_rules_teams.py",
             "tests/settings/test_rules_host.py",
         )
-        for room in ("quantity", "claims", "gpus", "room", "ports", "sets", "words")
+        for room in ("quantity", "claims", "gpus", "memory", "room", "ports", "sets", "words")
     },
     "capacity/fenced.py": ("tests/test_fenced.py",),
     "capacity/pods.py": ("tests/test_pods.py",),
@@ -174,7 +236,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
         f"policies/{data}.py": (f"{_POLICIES}/test_known.py", f"{_POLICIES}/test_objects.py")
         for data in ("kinds", "rights")
     },
-    "tokens.py": (f"{_POLICIES}/test_known.py", f"{_POLICIES}/test_objects.py"),
+    "tokens.py": (f"{_POLICIES}/test_known.py", f"{_POLICIES}/test_objects.py", "tests/cli/test_causes.py"),
     "policies/start.py": (f"{_POLICIES}/test_pack.py", f"{_POLICIES}/test_bundle.py"),
     **_OF_COMPONENTS,
     **_OF_KUBE,

@@ -24,6 +24,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from importlib.machinery import ModuleSpec
 from itertools import accumulate
 from pathlib import Path
@@ -37,7 +38,6 @@ from tests.mutants.changes import Mutant
 from tests.mutants.files import ROOT, TESTS
 from tests.test_rooms import ROOMS
 
-WORKERS: Final = max(1, min(4, os.cpu_count() or 1))
 TIMEOUT_SECONDS: Final = 60.0
 """A mutant that runs longer hangs, and that is noticed, too. The tests of one file take some seconds. Waiting for a CPU
 is not counted: a busy machine would notice everything."""
@@ -56,7 +56,7 @@ _OPTIONS: Final = (
 
 def function_of(mutant: Mutant) -> str | None:
     """The outermost function whose body a mutant changes, by its qualified name; None: it changes an import."""
-    node: ast.AST = ast.parse((ROOT / mutant.file).read_text(encoding="utf-8"))
+    node: ast.AST = _parsed(mutant.file)
     names: list[str] = []
     for field, index in mutant.path:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -68,44 +68,75 @@ def function_of(mutant: Mutant) -> str | None:
     return None
 
 
+@functools.cache
+def _parsed(file: str) -> ast.Module:
+    return ast.parse((ROOT / file).read_text(encoding="utf-8"))
+
+
 REACHED: Final[set[str]] = set()
 """Functions that were called, `file::name`: what `_Noted` files say of themselves."""
 
 
-def survivors(todo: Sequence[Mutant], told: TextIO) -> list[str]:
-    """Return the entries of the mutants that none of their files' tests notices. `told`: where each is written at once.
+class Turns:
+    """As many forks run at once as there are turns, whichever rooms they are of: a pipe has a byte for each."""
 
+    def __init__(self, number: int) -> None:
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.write(self._write, b"." * number)
+
+    def take(self) -> bool:
+        """Take a turn, if one is left."""
+        try:
+            return bool(os.read(self._read, 1))
+        except BlockingIOError:
+            return False
+
+    def give_back(self) -> None:
+        """Let another have it."""
+        os.write(self._write, b".")
+
+
+def survivors(todo: Sequence[Mutant], turns: Turns, told_to: int) -> list[str]:
+    """Return the entries of the mutants that none of their files' tests notices, when there was a turn for each.
+
+    `told_to` is the file descriptor to which each is written at once.
     Raises `SystemExit` where the tests fail without any mutant.
     """
+    while not turns.take():  # for the first run
+        time.sleep(0.1)
+    told = os.fdopen(told_to, "w", closefd=False)
     tests = list(dict.fromkeys(test for mutant in todo for test in TESTS[mutant.file]))
     inside = {mutant.entry: found for mutant in todo if (found := function_of(mutant)) is not None}
     _, missed = tempfile.mkstemp()
     pid = os.fork()
     if not pid:
         _be_quiet()
-        loop = _Loop([mutant for mutant in todo if mutant.entry in inside], inside, Path(missed), told)
+        loop = _Loop([mutant for mutant in todo if mutant.entry in inside], inside, Path(missed), turns, told)
         _leave(lambda: int(pytest.main([*_OPTIONS, *tests], plugins=[loop])))
     _, status = os.waitpid(pid, 0)
     if os.waitstatus_to_exitcode(status):
+        turns.give_back()  # it may have ended before it did
         which = Path(missed).read_text(encoding="utf-8") or " ".join(tests)
         sys.exit(f"a test fails without any mutant: {which}")
     found = json.loads(Path(missed).read_text(encoding="utf-8"))
     Path(missed).unlink()
     anew = [mutant for mutant in todo if mutant.entry not in inside or mutant.entry in found["unreached"]]
-    return [*found["survived"], *_run(anew, lambda mutant: _imported_anew(mutant, TESTS[mutant.file]), told)]
+    return [*found["survived"], *_run(anew, lambda mutant: _imported_anew(mutant, TESTS[mutant.file]), turns, told)]
 
 
-def _run(todo: Sequence[Mutant], noticed: Callable[[Mutant], int], told: TextIO) -> list[str]:
-    """Run mutants, some at a time; return the entries of those for which `noticed` gives 0."""
+def _run(todo: Sequence[Mutant], noticed: Callable[[Mutant], int], turns: Turns, told: TextIO) -> list[str]:
+    """Run mutants as there are turns; return the entries of those for which `noticed` gives 0."""
     waiting, running, found = list(reversed(todo)), dict[int, tuple[Mutant, float]](), list[str]()
     left = Counter(mutant.file for mutant in todo)
     while waiting or running:
-        while waiting and len(running) < WORKERS:
+        while waiting and turns.take():
             mutant = waiting.pop()
             running[_fork(lambda mutant=mutant: noticed(mutant))] = (mutant, time.monotonic())  # type: ignore[misc]
-        pid, status = os.waitpid(-1, os.WNOHANG)
+        pid, status = os.waitpid(-1, os.WNOHANG) if running else (0, 0)
         if pid in running:
             mutant, _ = running.pop(pid)
+            turns.give_back()
             if os.waitstatus_to_exitcode(status) == 0:
                 found.append(mutant.entry)
                 print(f"survived: {mutant.file}:{mutant.line}: {mutant.entry}", file=told, flush=True)
@@ -154,14 +185,17 @@ def _be_quiet() -> None:
 class _Loop:
     """Takes the place of pytest's own loop over the collected tests."""
 
-    def __init__(self, todo: Sequence[Mutant], inside: Mapping[str, str], missed: Path, told: TextIO) -> None:
-        self._todo, self._inside, self._missed, self._told = todo, inside, missed, told
+    def __init__(
+        self, todo: Sequence[Mutant], inside: Mapping[str, str], missed: Path, turns: Turns, told: TextIO
+    ) -> None:
+        self._todo, self._inside, self._missed, self._turns, self._told = todo, inside, missed, turns, told
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         if not session.testsfailed:
             pid = _fork(lambda: self._first(session.items))
             _, status = os.waitpid(pid, 0)
             session.testsfailed = os.waitstatus_to_exitcode(status)
+        self._turns.give_back()
         if not session.testsfailed:
             told = json.loads(self._missed.read_text(encoding="utf-8"))
             reach: dict[str, list[tuple[str, float, int]]] = told["reach"]
@@ -184,7 +218,7 @@ class _Loop:
                 )
 
             unreached = [mutant.entry for mutant in self._todo if not near_by(mutant)]
-            survived = _run([one for one in self._todo if one.entry not in unreached], noticed, self._told)
+            survived = _run([one for one in self._todo if one.entry not in unreached], noticed, self._turns, self._told)
             self._missed.write_text(json.dumps({"survived": survived, "unreached": unreached}), encoding="utf-8")
         return True
 
@@ -193,7 +227,7 @@ class _Loop:
         reach: defaultdict[str, list[tuple[str, float, int]]] = defaultdict(list)
         before = set(sys.modules)
         for file in {mutant.file for mutant in self._todo}:
-            tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+            tree = deepcopy(_parsed(file))
             _give(file, ast.fix_missing_locations(_Noted(file).visit(tree)))
         for index, item in enumerate(items):
             REACHED.clear()

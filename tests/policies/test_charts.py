@@ -133,6 +133,8 @@ def written() -> Mapping[str, list[Mapping[str, object]]]:
                 release,
                 team="ml",
                 namespace="team-ml",
+                kubernetes_version=releases.DEFAULT_KUBERNETES,
+                server="https://ml.team-ml.svc",
                 virtual_scheduler=True,
                 node_selector_labels={"a.b/c": "d"},
                 enforce_tolerations=("k=v:NoSchedule",),

@@ -74,8 +74,8 @@ def test_limits_are_read_by_their_names_in_the_file() -> None:
             "policy config: maxReplicas: Input should be greater than or equal to 1, got 0",
         ),
         (
-            {"replicas-maximum": {"maxReplicas": 49}},
-            "policy config: maxReplicas: Input should be less than or equal to 48, got 49",
+            {"replicas-maximum": {"maxReplicas": 1001}},
+            "policy config: maxReplicas: Input should be less than or equal to 1000, got 1001",
         ),
         (
             {"support-ends-soon": {"warnDays": -1}},

@@ -19,5 +19,5 @@ def test_what_is_of_this_project_is_ours_and_the_same_in_another_is_not() -> Non
 
 
 def test_a_component_is_found_by_the_name_it_says_and_else_by_its_resources() -> None:
-    found = Inventory.of([resource(tokens.TEAM, "team-ml", {"name": "ml"}), resource(tokens.NODE_POOL, "a100", {})])
+    found = Inventory([resource(tokens.TEAM, "team-ml", {"name": "ml"}), resource(tokens.NODE_POOL, "a100", {})])
     assert (list(found.teams), list(found.pools)) == (["ml"], ["a100"])

@@ -132,6 +132,35 @@ def test_rules_that_let_everybody_in_together_are_refused() -> None:
     )
 
 
+def of_ports(first: int, last: int, name: str, **peers: object) -> PolicyResource:
+    rule = {"ports": [{"port": first, "endPort": last}], **peers}
+    return network({"podSelector": {}, "policyTypes": ["Egress"], "egress": [rule]}, name)
+
+
+def test_ports_that_several_policies_allow_to_everybody_add_up() -> None:
+    thirds = [(1, 22000), (22001, 44000), (44001, 65535)]
+    parts = [of_ports(*ports, f"ml-part-{place}") for place, ports in enumerate(thirds)]
+    said = [f"NetworkPolicy ml-part-{place} allows egress of every peer on every port" for place in range(3)]
+    found = messages("default-deny-network", [*healthy(), *parts])
+    assert [line.removeprefix("team ml: ").partition(";")[0] for line in found] == said
+    # a third is not every port, and two of three with peers of their own are not everybody
+    assert messages("default-deny-network", [*healthy(), parts[0]]) == []
+    named = [of_ports(*ports, f"ml-named-{ports[0]}", to=[{"podSelector": {}}]) for ports in thirds[1:]]
+    assert messages("default-deny-network", [*healthy(), parts[0], *named]) == []
+
+
+def test_peers_that_several_policies_allow_add_up() -> None:
+    halves = [
+        network({"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": [{"ipBlock": {"cidr": half}}]}]}, name)
+        for half, name in (("0.0.0.0/1", "ml-low"), ("128.0.0.0/1", "ml-high"))
+    ]
+    assert messages("default-deny-network", [*healthy(), halves[0]]) == []
+    assert [line.split()[3] for line in messages("default-deny-network", [*healthy(), *halves])] == [
+        "ml-low",
+        "ml-high",
+    ]
+
+
 def test_a_block_that_is_none_can_not_be_judged() -> None:
     odd = network(DENY | {"egress": [{"to": [{"ipBlock": {"cidr": "everywhere"}}]}]}, "ml-odd")
     assert "'everywhere' is no block of addresses" in messages("default-deny-network", [*healthy(), odd])[0]

@@ -118,7 +118,7 @@ def test_there_is_a_policy_for_every_rule_and_it_blocks_unless_configured_otherw
     assert maximum.properties["maxReplicas"] == {
         "default": 8,
         "description": "most replicas of one GPU",
-        "maximum": 48,
+        "maximum": 1000,
         "minimum": 1,
         "title": "Maxreplicas",
         "type": "integer",
@@ -198,7 +198,7 @@ def test_a_rule_asks_for_no_limit_but_its_own(rule: Rule, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Limits, "__getattribute__", record)
     for world in (healthy(), broken()):
-        scene = Scene(inventory=Inventory.of(world), limits=Limits(), today=TODAY)
+        scene = Scene(inventory=Inventory(world), limits=Limits(), today=TODAY)
         for subject in scene.inventory.of_type(*rule.types):
             if rule.subject(subject):
                 rule.judge(subject, scene)
@@ -266,7 +266,7 @@ def test_components_are_those_of_ours_once_each_and_as_they_were_registered_last
     def shown(found: PolicyResource) -> Inventory:
         args = ResourceValidationArgs(found.type, checked_properties(found), found.urn, found.name, OPTIONS, None, None)
         seen.look(RULES[0], args)
-        return seen.components()
+        return seen.around
 
     assert shown(resource(tokens.NAMESPACE, "team-ml", {})).of_type(tokens.NAMESPACE) == []
     for limit in (6, 6, 4):

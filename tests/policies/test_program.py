@@ -91,6 +91,11 @@ def switched_on() -> dict[str, Any]:
     return data
 
 
+def paused(platform: dict[str, Any]) -> dict[str, Any]:
+    """A platform whose every team is paused."""
+    return {**platform, "teams": {name: {**team, "state": "paused"} for name, team in platform["teams"].items()}}
+
+
 def test_every_kind_that_the_program_registers_is_known_and_no_more_than_the_rules_read(declare: Declare) -> None:
     registered = {
         found.type
@@ -109,12 +114,13 @@ def test_every_kind_that_the_program_registers_is_known_and_no_more_than_the_rul
         switched_on(),
         APP,
         test_program.real(chat=test_program.CHAT),
+        paused(test_program.real(chat=test_program.CHAT)),
         test_slurm.raw(),
         *(with_gpu(injection=mode) for mode in ("cdi-cri", "cdi-annotations")),
         test_blue_green.lab("green"),
         raw(kind()),
     ],
-    ids=["switches", "app", "model server", "SLURM", "cdi-cri", "cdi-annotations", "blue-green", "kind"],
+    ids=["switches", "app", "model server", "paused", "SLURM", "cdi-cri", "cdi-annotations", "blue-green", "kind"],
 )
 def test_what_a_stack_may_ask_for_breaks_no_rule(declare: Declare, platform: dict[str, Any]) -> None:
     worlds = (resources(declare, "lab", platform=platform), resources(declare, "lab"))

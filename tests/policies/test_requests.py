@@ -47,12 +47,16 @@ def test_whole_gpus_are_none_of_the_fraction_rules_business() -> None:
     assert result("fraction-range", [team(gpuSharing=False), check(), job()]).checked == 0
 
 
-@pytest.mark.parametrize(("asked", "fires"), [(1, False), (81920, False), (81921, True), (0, True)])
+# of 81920 MiB KAI gives away whole hundreds
+@pytest.mark.parametrize(("asked", "fires"), [(1, False), (81900, False), (81901, True), (81920, True), (0, True)])
 def test_gpu_memory_is_within_one_gpu_of_the_pool(asked: int, fires: bool) -> None:
     for subject in (check(gpuMemoryMib=asked), part_job(memory=str(asked))):
         found = messages("gpu-memory", [pool(), team(), subject])
         assert len(found) == fires
-        assert all(f"asks for {asked} MiB, a GPU of pool a100 has 81920 MiB; ask for less" in m for m in found)
+        assert all(
+            f"asks for {asked} MiB, of a GPU of pool a100 KAI gives away 81900 MiB, whole hundreds of" in m
+            for m in found
+        )
 
 
 def test_gpu_memory_needs_a_pool_that_says_its_own() -> None:
@@ -291,8 +295,8 @@ def annotated(kind: str = tokens.DEPLOYMENT, /, replicas: object = 1, **marks: s
 @pytest.mark.parametrize(
     ("workload", "asked"),
     [
-        (annotated(gpu_memory="40960", replicas=14), "7"),
-        (annotated(gpu_memory="81920", gpu_fraction_num_devices="7"), "7"),
+        (annotated(gpu_memory="40950", replicas=14), "7"),
+        (annotated(gpu_memory="81900", gpu_fraction_num_devices="7"), "7"),
         # a whole GPU beside a part is no part
         (
             changed(
@@ -311,7 +315,25 @@ def test_parts_by_memory_and_whole_gpus_beside_parts_are_counted(workload: Polic
 
 
 def test_memory_within_the_limit_passes() -> None:
-    assert messages("workload-within-quota", [pool(), team(), annotated(gpu_memory="40960", replicas=12)]) == []
+    assert messages("workload-within-quota", [pool(), team(), annotated(gpu_memory="40950", replicas=12)]) == []
+    # 0.5001 counts as 0.51
+    assert (
+        "asks for 6.12"
+        in messages("workload-within-quota", [pool(), team(), annotated(gpu_memory="40960", replicas=12)])[0]
+    )
+
+
+def test_workloads_of_a_paused_team_are_within_what_it_has_again_when_it_is_resumed() -> None:
+    none = {"gpuQuota": 0, "gpuLimit": 0, "queues": {"training": leaf(0, 0)}}
+    whole = annotated(gpu_fraction="0.5")
+    assert messages("workload-within-quota", [pool(), team(**none, state="paused"), whole]) == []
+    assert len(messages("workload-within-quota", [pool(), team(**none), whole])) >= 1
+
+
+def test_a_check_by_memory_counts_as_its_part_of_a_gpu() -> None:
+    small = team(queues={"training": leaf(0.25, 0.25)})
+    assert messages("workload-within-quota", [pool(), small, check(gpuMemoryMib=20475)]) == []
+    assert "asks for 0.26" in messages("workload-within-quota", [pool(), small, check(gpuMemoryMib=20476)])[0]
 
 
 def test_memory_of_a_pool_that_does_not_say_its_own_is_told_once_by_the_memory_rule() -> None:

@@ -27,7 +27,7 @@ every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 
 
 def scene(resources: list[PolicyResource]) -> Scene:
-    return Scene(inventory=Inventory.of(resources), limits=PolicyConfig().limits, today=TODAY)
+    return Scene(inventory=Inventory(resources), limits=PolicyConfig().limits, today=TODAY)
 
 
 def test_the_healthy_platform_breaks_no_rule_and_every_rule_looks_at_something() -> None:

@@ -3,43 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from policies.config import PolicyConfig
 from policies.offline import main
-from policies.plain import UNKNOWN
-from policies.run import as_json, evaluate, resources_of
+from policies.run import as_json, evaluate
 from tests.policies.judged import TODAY, messages
 from tests.policies.world import check, pool, team
-
-
-@dataclass
-class Recorded:
-    """As the lab records a resource."""
-
-    op: str = "create"
-    type: str = "gpu-tenancy:index:Team"
-    name: str = "ml"
-    urn: str = "urn:ml"
-    parent: str = "urn:stack"
-    inputs: Mapping[str, object] = field(default_factory=dict)
-
-
-def test_what_the_lab_recorded_is_judged_by_its_inputs() -> None:
-    found = resources_of([Recorded(inputs={"gpuLimit": "[unknown]", "name": "ml"})])
-    assert [(r.type, r.name, r.urn, r.parent) for r in found] == [
-        ("gpu-tenancy:index:Team", "ml", "urn:ml", "urn:stack")
-    ]
-    assert found[0].properties == {"gpuLimit": UNKNOWN, "name": "ml"}
-
-
-@pytest.mark.parametrize(("op", "judged"), [("create", 1), ("update", 1), ("same", 1), ("delete", 0), ("read", 0)])
-def test_what_goes_or_is_only_read_is_not_judged(op: str, judged: int) -> None:
-    assert len(resources_of([Recorded(op=op)])) == judged
 
 
 def test_results_are_plain_json() -> None:

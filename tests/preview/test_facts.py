@@ -12,11 +12,12 @@ from components.team.tenant import facts as team_facts
 from components.team.tenant import resolve
 from lab.recording import record
 from preview.changes import changes
-from preview.facts import CANARY_OF, DERIVED, Facts, facts_of, replicas
+from preview.facts import CANARY_OF, DERIVED, Facts, facts_of, fields, replicas
 from preview.observed import facts_after, facts_before, facts_in_state
 from preview.read import read_preview
 from report.rehearsal import compare
 from settings.load import parse_platform
+from settings.sharing import Sharing
 from tests.conftest import ROOT, platform_of
 from tests.report.world import platform, team
 
@@ -143,13 +144,17 @@ def test_a_state_without_a_platform_has_no_facts(resources: dict[str, JsonValue]
     assert facts_in_state(resources) is None
 
 
+UNSHARED: dict[str, JsonValue] = {f"sharing.{path}": None for path in fields(Sharing)}
+"""A pool that says no way of sharing."""
+
+
 @pytest.mark.parametrize(
     ("pool", "expected"),
     [
         ({}, None),
         ({"replicas": 4}, 4),
-        ({"sharing.timeSlicing.replicas": None, "sharing.mps.replicas": None, "sharing.mig.slices": None}, 1),
-        ({"sharing.timeSlicing.replicas": None, "sharing.mps.replicas": None, "sharing.mig.slices": 7}, 7),
+        (UNSHARED, 1),
+        ({**UNSHARED, "sharing.mig.slices": 7}, 7),
         ({"sharing.timeSlicing.replicas": None, "sharing.mps.replicas": 3}, 3),
         ({"sharing.timeSlicing.replicas": None}, None),
     ],

@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import get_args
 
-from preview.facts import DERIVED, MADE, facts_of, field_paths
+from preview.facts import DERIVED, MADE, facts_of, fields
 from preview.kinds import Kind
 from preview.page import PAGE, markdown
-from preview.table import TABLE, row_of
+from preview.table import JUDGES, ROWS, row_of, table
 from settings.load import parse_platform
+from settings.workloads import AnyWorkload
 from tests.conftest import platform_of
 
 
-def test_every_field_that_a_user_can_edit_has_one_row() -> None:
-    """A new field of the settings fails here until somebody says what a change of it does."""
-    rows = Counter(row.field for row in TABLE)
-    assert set(field_paths()) - set(rows) == set(), "no word on what a change of these does"
-    assert set(rows) - set(field_paths()) == {MADE}, "the others are no fields any more"
+def test_every_field_that_a_user_can_edit_says_once_what_a_change_of_it_does() -> None:
+    """A new field of the settings fails here until somebody says it, at the field or in `preview/table`."""
+    rows = Counter([row.field for row in ROWS] + [field for field, does in fields().items() if does is not None])
+    assert set(fields()) - set(rows) == set(), "no word on what a change of these does"
+    assert set(rows) - set(fields()) == {MADE}, "the others are no fields any more"
     assert [field for field, count in rows.items() if count > 1] == []
+    assert [row.field for row in table()] == [MADE, *fields()], "the order of the stack file"
+
+
+def test_a_row_of_its_own_has_a_judge_of_its_own() -> None:
+    """What needs no judge, or one that several fields have, stands at the field."""
+    assert [row.field for row in ROWS if row.judge is None or row.judge in JUDGES.values()] == []
+    assert JUDGES.keys() <= set(fields().values()), "nobody says these any more"
+
+
+def test_what_several_kinds_of_a_section_have_says_the_same_in_each() -> None:
+    kinds = [fields(kind) for kind in get_args(AnyWorkload)]
+    differ = {path for one in kinds for other in kinds for path in one.keys() & other if one[path] != other[path]}
+    assert differ == set()
 
 
 def test_every_row_says_where_it_is_from_and_what_would_let_it_through() -> None:
-    for row in TABLE:
+    for row in table():
         assert row.source, row.field
         assert row.means, row.field
         assert (row.allow is not None) == row.kind.refused, f"{row.field}: a loss has an override, and nothing else has"

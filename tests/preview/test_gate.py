@@ -183,3 +183,12 @@ def test_a_version_whose_line_nobody_knows_is_not_upgraded_in_place(versions: tu
 
 def test_other_charts_are_upgraded_as_they_like() -> None:
     assert refused([step("update", vcluster(), changed(vcluster(), "version", "0.36.1"))]) == []
+
+
+def test_a_team_that_is_made_anew_is_told_once_and_others_beside_it() -> None:
+    moves = [step("update", team(name), team(name, mode="host")) for name in ("ml", "vision")]
+    assert said(refused(moves)) == [("ml", "replace"), ("vision", "replace")]
+    anew = [step("replace", virtual_cluster()), *moves]
+    found = refused(anew)
+    assert said(found) == [("ml", "replace"), ("vision", "replace")]
+    assert found[0].reason.startswith("replaces VirtualCluster ml"), "the gravest reason is the one that is told"

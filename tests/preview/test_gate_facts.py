@@ -85,5 +85,16 @@ def test_two_stack_files_are_judged_beside_the_steps() -> None:
     other = world.platform({"ml": world.team("a100", 4, vcluster={"backingStore": "etcd"})})
     preview = read_preview(json.dumps(world.digest(ONE, other)))
     alone = gate_preview(preview, usage=None, overrides=(), today=TODAY)
+    assert gate_preview(preview, usage=None, overrides=(), today=TODAY, old=facts_of(ONE)) == alone
+    assert gate_preview(preview, usage=None, overrides=(), today=TODAY, new=facts_of(other)) == alone
     both = gate_preview(preview, usage=None, overrides=(), today=TODAY, old=facts_of(ONE), new=facts_of(other))
     assert (said(alone), said(both)) == ([], [("ml", "replace")])
+
+
+def test_two_losses_of_one_team_are_two_refusals() -> None:
+    old = facts_of(ONE)
+    strange, other = (
+        Facts(stack=old.stack, pools=old.pools, tenants={"ml": {**old.tenants["ml"], "new.a": value, "new.b": value}})
+        for value in (1, 2)
+    )
+    assert said(gate(strange, other, usage=None, overrides=(), today=TODAY)) == [("ml", "replace")] * 2

@@ -263,6 +263,8 @@ def test_a_queue_that_is_deleted_by_other_means_than_the_settings_is_refused() -
     labelled = changed(queue(), "metadata/labels", {"gpu-tenancy/team": "ml"})
     (found,) = refused([step("delete", labelled), step("same", team(), team())], usage=listing(*pods("n1")))
     assert "deletes Queue ml-training, and up to 1 GPU run in it now" in found.reason
+    assert found.change == "lowerLimit"
+    assert refused([step("delete", labelled)], usage=listing(*pods("n1", queue_="notebooks"))) == []
     assert refused([step("delete", labelled)], usage=usage_of({"ml": 0})) == []
     (of_which_queue_nobody_says,) = refused([step("delete", labelled)], usage=usage_of({"ml": 2}))
     assert "up to 2 GPUs run in it now" in of_which_queue_nobody_says.reason

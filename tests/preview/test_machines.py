@@ -14,6 +14,7 @@ from components.slurm.cluster import SlurmCluster
 from preview.changes import changes
 from preview.facts import MADE, facts_of
 from preview.gate import Refusal, gate, gate_preview
+from preview.judges import machines
 from preview.kinds import Kind
 from preview.observed import facts_in_state
 from preview.read import read_preview
@@ -195,7 +196,15 @@ def command(parent: str, op: str, *, delete: str = "bash -c ...", kind: str = "l
 @pytest.mark.parametrize("kind", ["local", "remote"])
 def test_a_script_that_is_taken_back_takes_what_it_made(op: str, parent: str, change: str, kind: str) -> None:
     preview = read_preview(json.dumps({"steps": [command(parent, op, kind=kind)], "changeSummary": {}}))
-    assert said(gate_preview(preview, usage=None, overrides=(), today=TODAY)) == [("", change)]
+    (found,) = gate_preview(preview, usage=None, overrides=(), today=TODAY)
+    assert said([found]) == [("", change)]
+    lost = {"anotherCluster": "the host cluster and all that is in it", "slurm": "SLURM and its jobs"}
+    assert (
+        f"and with it {lost[change]}; if" in found.reason
+        if change in lost
+        else "no word on what is lost" in found.reason
+    )
+    assert found.about == {"anotherCluster": machines.HOST, "slurm": machines.SLURM}.get(change, found.about)
 
 
 def test_a_script_that_takes_nothing_back_may_go() -> None:

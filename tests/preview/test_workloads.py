@@ -64,6 +64,13 @@ def test_an_edit_of_a_workload(before: dict[str, Any], after: dict[str, Any] | N
     assert words in worst.means
 
 
+def test_another_kind_under_one_name_is_let_through_by_no_override() -> None:
+    """The engine makes the new Deployment before it deletes the old one, and both would have one name."""
+    worst = between(CHAT, {"kind": "app"})
+    assert worst.allow is None
+    assert "give it another name, or leave it out in one update and add it in the next" in worst.means
+
+
 def test_two_workloads_that_restart_are_two_changes() -> None:
     one, other = stack(a=CHAT, b=CHAT), stack(a={**CHAT, "model": "n"}, b={**CHAT, "model": "n"})
     assert [c.topic for c in changes(facts_of(one), facts_of(other)) if c.kind is Kind.DISRUPTIVE] == [

@@ -102,6 +102,8 @@ class TestWhyNoReport:
                 "nvidia-container-cli: device error: k8s.device-plugin.nvidia.com/gpu=GPU-1: unknown device",
                 "mode legacy",
             ),
+            ("nvidia-container-cli configure: unrecognized option '--cuda-compat-mode=disabled'", "of one version"),
+            ("nvidia-container-cli: container error: cgroup subsystem devices not found", "from 1.8 on"),
             ("nvidia-container-cli: initialization error: nvml error: driver not loaded", "container toolkit"),
             ("could not apply required modification to OCI specification: requirements not met", "config.toml"),
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from releases import (
+    DEFAULT_KUBERNETES,
     JSON,
     VclusterRelease,
     vcluster_values,
@@ -38,7 +39,14 @@ def strings(values: JSON) -> set[str]:
 
 def team(release: VclusterRelease, **changes: object) -> dict[str, JSON]:
     """The values of a team with KAI inside."""
-    arguments: dict[str, object] = {"team": "ml", "namespace": "team-ml", "virtual_scheduler": True, **changes}
+    arguments: dict[str, object] = {
+        "team": "ml",
+        "namespace": "team-ml",
+        "kubernetes_version": DEFAULT_KUBERNETES,
+        "server": "https://ml.team-ml.svc",
+        "virtual_scheduler": True,
+        **changes,
+    }
     return vcluster_values(release, **arguments)  # type: ignore[arg-type]
 
 

@@ -64,7 +64,7 @@ def test_without_sharing_there_is_no_config_map() -> None:
     assert at(values, "config") is None
     # feature discovery is on neither here nor by another way: our labels are what the chart's affinity finds
     assert (at(values, "gfd.enabled"), at(values, "nfd.enabled")) == (False, False)
-    assert at(values, "runtimeClassName") is None
+    assert at(values, "runtimeClassName") == "nvidia"
 
 
 @pytest.mark.parametrize(

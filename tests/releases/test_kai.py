@@ -42,13 +42,6 @@ def test_the_runtime_class_goes_to_the_keys_that_the_version_reads(version: str,
     assert {path for path in paths(values) if at(values, path) == "nvidia-fast"} == keys
 
 
-def test_without_a_runtime_class_admission_names_none_where_the_version_lets_us() -> None:
-    assert at(kai_values(KAI["v0.16.8"], gpu_sharing=True), "admission.gpuFractionRuntimeClassName") == ""
-    assert at(kai_values(KAI["v0.14.7"], gpu_sharing=True), "admission.gpuPodRuntimeClassName") == ""
-    # an empty value falls back to nvidia there, so it must not look as if it were off
-    assert at(kai_values(KAI["v0.9.8"], gpu_sharing=True), "admission.gpuPodRuntimeClassName") is None
-
-
 def test_only_0711_needs_the_default_runtime_for_fractions() -> None:
     assert [version for version, release in KAI.items() if release.fractions_need_default_runtime] == ["v0.7.11"]
 

@@ -9,16 +9,12 @@ from typing import Any
 
 import pytest
 
-from components.team.tenant import resolve
 from preview.read import read_preview
 from preview.steps import PolicyResult, Violation
 from preview.usage import usage_of
 from report.comment import BUDGET, Report, marker, render
 from report.redact import Redactor
-from report.versions import kubernetes_version
-from settings.load import parse_platform
 from settings.models import Platform
-from tests.conftest import platform_of
 from tests.report.world import World, diff, digest, platform, team
 
 SAME = {"ml": team("a100", 4, 6), "research": team("l4", 2)}
@@ -199,13 +195,6 @@ class TestVersions:
         text = comment(before, after)
         assert rows(text, "the host")[0][1:3] == ["shared KAI on the host", "v0.14.7 → **v0.16.8**"]
         assert "Kubernetes inside" not in text
-
-    @pytest.mark.parametrize("stack", ["lab", "dev", "prod", "versions"])
-    def test_kubernetes_inside_is_what_the_program_installs(self, stack: str) -> None:
-        found = resolve(parse_platform(platform_of(stack), stack))
-        assert found
-        for name, tenant in found.items():
-            assert kubernetes_version(tenant.team) == tenant.kubernetes, name
 
     def test_without_any_the_section_is_left_out(self) -> None:
         assert "### Versions" not in change(ml=team("a100", 6, 8))

@@ -11,9 +11,10 @@ import pytest
 import yaml
 from pydantic import JsonValue
 
+from preview.values import SIGNATURE_KEY
 from report.__main__ import main
-from report.looks import objects
-from report.redact import SECRET, SIGNATURE_KEY, Redactor
+from report.looks import SECRET, objects
+from report.redact import Redactor
 from tests.policies.work import calls
 from tests.report.world import INDEX, World, diff, platform, team
 

@@ -11,9 +11,11 @@ import yaml
 from pydantic import JsonValue
 
 from preview.steps import Op, Step
+from preview.values import SIGNATURE_KEY
 from report.__main__ import main
 from report.diff import learn_step
-from report.redact import SECRET, SIGNATURE_KEY, Redactor
+from report.looks import SECRET
+from report.redact import Redactor
 from report.stackfile import learn_secrets, read_raw
 from tests.report.test_redact import KUBECONFIG, WRAPPED
 from tests.report.world import World, diff, platform, team

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,6 +73,24 @@ def test_a_term_may_name_the_node_itself_and_one_of_several_terms_is_enough() ->
     required = either["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     required["nodeSelectorTerms"].append({"matchExpressions": [{"key": "zone", "operator": "Exists"}]})
     assert refusal(either, NODE) is None
+
+
+def test_a_term_that_says_nothing_lets_in_nobody() -> None:
+    empty = affinity("zone", "In", "a")
+    required = empty["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    required["nodeSelectorTerms"] = [{}]
+    assert refusal(empty, NODE) == "node-affinity"
+
+
+def test_a_gpus_memory_is_what_kai_gives_away_of_it() -> None:
+    case, node = asked({}, {"metadata": {"labels": {"nvidia.com/gpu.memory": "81559"}}})
+
+    def of(mib: int) -> str | None:
+        block = room.blocked(replace(case, pod=replace(case.pod, memory_mib=mib, devices=1)), node)
+        return None if block is None else block.id
+
+    assert of(81500) is None
+    assert of(81501) == "gpu-memory"
 
 
 TAINT = {"key": "team", "value": "x", "effect": "NoSchedule"}

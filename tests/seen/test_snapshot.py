@@ -71,11 +71,24 @@ def test_a_pod_that_is_over_holds_nothing() -> None:
 
 def test_a_pod_that_asks_for_memory_has_its_share_of_the_node_s_gpu() -> None:
     world = World()
-    metadata = {"annotations": {"gpu-memory": "20480"}, "labels": {"runai-gpu-group": "g1"}}
+    # of 81920 MiB KAI counts 81900
+    metadata = {"annotations": {"gpu-memory": "20475"}, "labels": {"runai-gpu-group": "g1"}}
     world.plant({"add": {"ml": {"pods": [pod("nb", metadata=metadata)]}}})
     _, seen = world.seen()
     (unit, *_) = seen.nodes[0].units
     assert (unit.group, unit.taken) == ("g1", 0.25)
+
+
+def test_a_memory_label_in_bytes_is_read_as_kai_reads_it() -> None:
+    world = World()
+    label = {"metadata": {"labels": {"nvidia.com/gpu.memory": str(81920 * 1024**2)}}}
+    metadata = {"annotations": {"gpu-memory": "20475"}, "labels": {"runai-gpu-group": "g1"}}
+    world.plant(
+        {"change": {"host": {"nodes": {"gpu-0": label}}}, "add": {"ml": {"pods": [pod("nb", metadata=metadata)]}}}
+    )
+    _, seen = world.seen()
+    assert seen.nodes[0].memory_mib == 81920
+    assert seen.nodes[0].units[0].taken == 0.25
 
 
 @pytest.mark.parametrize("amount", ["1e400", "9" * 400, "1e15", "-1e400"])

@@ -269,3 +269,15 @@ def test_what_another_team_lost_and_a_name_that_only_looks_like_the_hosts_are_to
         ("reclaimed", "default", "a-x-b-x-research")
     ]
     assert lost(seen, research) == []
+
+
+def test_a_pod_of_a_team_whose_name_looks_like_a_part_of_the_hosts_is_known_by_its_own() -> None:
+    said = "Pod team-a-x-b/train-x-ns-x-a-x-b was preempted by workload team-ml/pg-other-x-default-x-ml."
+    at = Event(team="", namespace="team-a-x-b", kind="PodGroup", name="g", reason="Evict", message=said, at=NOW)
+    _, seen = World().seen()
+    ml = seen.team("ml")
+    assert ml is not None
+    odd = replace(ml, name="a-x-b", namespace="team-a-x-b")
+    (found,) = lost(replace(seen, events=(at,)), odd)
+    assert (found.namespace, found.pod) == ("ns", "train")
+    assert "default/pg-other of team ml" in f"{found.cause} {found.fix}"

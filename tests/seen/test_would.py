@@ -56,8 +56,11 @@ def test_the_queue_of_the_check_is_not_a_place_for_the_teams_pods() -> None:
     team = seen.team("ml")
     assert team is not None
     own = next(queue for queue in team.queues if queue.shown == "notebooks")
-    beside = replace(team, queues=(replace(own, name="ml-gpu-check", shown=CHECK_QUEUE), *team.queues))
+    beside = replace(team, queues=(replace(own, name="ml-gpu-check", shown=CHECK_QUEUE, on_host=True), *team.queues))
     assert leaves_of(beside) == ["notebooks", "training"]
+    # one that the team's own KAI has is a queue like any other
+    named = replace(team, queues=(replace(own, name=CHECK_QUEUE, shown=CHECK_QUEUE), *team.queues))
+    assert leaves_of(named) == ["gpu-check", "notebooks", "training"]
     assert would(look, seen, beside, Request(gpus=1)).queue == "notebooks"
 
 

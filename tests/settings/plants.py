@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeAlias
 
+from settings.hosts import HostProvider
 from tests.settings.fuzz_text import Bare, Tree
 
 
@@ -156,7 +157,7 @@ OTHER_PLANTS: tuple[tuple[str, Plant], ...] = (
     ("class", _field("host/storageClass", _BAD_NAMES[1:], "must be a StorageClass's name")),
     ("context", _field("host/context", ("a\nb", _BIDI, "\x07", ""), "must be a context's name")),
     ("kubeconfig", _field("host/kubeconfig", ("apiVersion: v1\ntoken: hunter2", "a\nb"), "must be a path")),
-    ("provider", _field("host/provider", ("exsting", 3, None), "must be one of existing, kind, microk8s, k3s, lab")),
+    ("provider", _field("host/provider", ("exsting", 3, None), f"must be one of {', '.join(HostProvider)}")),
     ("gpu", _field("gpu/stack", ("plugin", Bare("1e3")), "")),
     ("gpu", _field("gpu/version", ("0.1", "v9"), "is not a device plugin that this program knows", rule=True)),
     ("handler", _field("gpu/runtimeClass", ({"name": "nvidia", "handler": "a b"},), "")),

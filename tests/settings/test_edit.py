@@ -111,6 +111,21 @@ def test_what_stands_in_several_places_is_refused(part: str) -> None:
         promote(HEAD + part + TAIL, "ml")
 
 
+def test_tabs_between_a_key_and_its_value_stay_as_they_are() -> None:
+    text = (
+        HEAD + BLOCK.replace('version: "v0.14.7"  #', 'version:\t"v0.14.7"\t#').replace("gpus: 1 ", "gpus:\t1\t") + TAIL
+    )
+    edited = promote(text, "ml")
+    assert "version:\tv0.16.8\t# since March" in edited
+    assert "canary:" not in edited.split("      ml:")[1]
+    assert drop_canary(text, "ml").count("\t") == 2
+
+
+def test_a_text_that_is_none_to_its_own_reader_is_refused_and_ends_in_no_traceback() -> None:
+    with pytest.raises(NotEditableError):
+        drop_canary(HEAD + BLOCK + TAIL + "---\nmore: 1\n", "ml")
+
+
 def test_prods_canary_is_promoted_and_the_file_still_says_a_platform(tmp_path: Path) -> None:
     text = (ROOT / "tests/stacks/Pulumi.prod.yaml").read_text()
     file = tmp_path / "Pulumi.prod.yaml"

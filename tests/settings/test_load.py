@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from settings.hosts import HostProvider
 from settings.load import load_stack_file
 from settings.problems import SettingsError
 from tests.policies.work import SIZES, calls, grows_with_the_teams
@@ -112,8 +113,7 @@ class TestShape:
             ),
             (
                 {"host.provider": "exsting"},
-                "host.provider: must be one of existing, kind, microk8s, k3s, lab, got 'exsting'; "
-                "did you mean 'existing'?",
+                f"host.provider: must be one of {', '.join(HostProvider)}, got 'exsting'; did you mean 'existing'?",
             ),
             (
                 {"pools.gpu.gpusPerNode": None},

@@ -73,3 +73,60 @@ def test_an_app_has_no_name_of_an_api_server() -> None:
         "teams.dev.workloads.demo.expose.ingress.host: a name leads to one place, got a.example.com, which is the API "
         "server's of ml; choose another name"
     ]
+
+
+APP = {"kind": "app", "cpu": "100m", "memory": "128Mi"}
+ROOMY = {"pools.gpu.podsPerNode": 2000}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {
+                "pools.a": {"nodes": ["b-c"], "gpusPerNode": 0},
+                "pools.a-b": {"nodes": ["c"], "gpusPerNode": 0},
+            },
+            "pools.a-b: node c of pool a-b and node b-c of pool a would both be a-b-c in the stack's state, got 'a-b'; "
+            "rename one of them",
+        ),
+        (
+            {
+                "pools.big": {"selector": {"size": "big"}, "nodeCount": 1, "gpusPerNode": 1},
+                "pools.more": {"nodes": ["pool-big"], "gpusPerNode": 1},
+            },
+            "pools.more: the check of node pool-big and the check of pool big would both be host-check-pool-big in",
+        ),
+        (
+            {"teams.ml.queues": {"parent": {"gpu": 1}, "leaf-parent": {"gpu": 1}}},
+            "teams.ml.queues.leaf-parent: queue leaf-parent of team ml and queue parent of team ml would both be",
+        ),
+        (
+            {
+                "teams.a": {"workloads": {"b-workloads-c": APP}},
+                "teams.a-workloads-b": {"workloads": {"c": APP}},
+            },
+            "teams.a-workloads-b.workloads.c: workload c of team a-workloads-b and workload b-workloads-c of team a",
+        ),
+        (
+            {"teams.dev.workloads": {"web": {**APP, "expose": {"nodePort": 30999}}, "web-host": APP}},
+            "teams.dev.workloads.web-host: workload web-host of team dev and workload web of team dev would both be "
+            "dev-workloads-web-host-service in the stack's state",
+        ),
+    ],
+    ids=["nodes", "checks", "queues", "workloads", "services"],
+)
+def test_two_pairs_of_names_make_two_names(changes: dict[str, object], said: str) -> None:
+    found = mistakes({**ROOMY, **changes})
+    assert len(found) >= 1
+    assert all("would both be" in line for line in found), found
+    assert said in found[0]
+
+
+def test_a_check_that_nobody_makes_takes_no_name() -> None:
+    pools = {
+        "pools.big": {"selector": {"size": "big"}, "nodeCount": 1, "gpusPerNode": 1},
+        "pools.more": {"nodes": ["pool-big"], "gpusPerNode": 1},
+    }
+    assert mistakes({**pools, "check": {"host": False}}) == []
+    assert mistakes({**pools, "pools.more": {"nodes": ["pool-big"], "gpusPerNode": 0}}) == []

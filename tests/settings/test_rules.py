@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from settings.models import Queue
+from settings.sharing import WAYS
 from settings.tenants import scaled
 from tests.settings.build import mistakes
 from tests.settings.told import fine, told
@@ -41,14 +42,18 @@ class TestCollisions:
         told({**shared, "teams.ml.resources.gpus": 4}, "the replica limits", "ml 4 + research 1 = 5 of 4")
 
     def test_slices_are_what_counts_on_a_node_with_mig(self) -> None:
-        cut = {"pools.gpu.gpusPerNode": 1, "pools.gpu.sharing": {"mig": {"profile": "2g.20gb", "slices": 3}}}
+        cut = {
+            "pools.gpu.gpusPerNode": 1,
+            "pools.gpu.gpuMemoryMib": 81920,
+            "pools.gpu.sharing": {"mig": {"profile": "2g.20gb", "slices": 3}},
+        }
         fine(cut)
         told({**cut, "teams.ml.resources.gpus": 3}, "the slice limits", "ml 3 + research 1 = 4 of 3")
 
     @pytest.mark.parametrize(
         ("mig", "said"),
         [
-            ({"profile": "1g.10gb", "slices": 7, "strategy": "mixed"}, "sharing.mig.strategy"),
+            ({"profile": "1g.10gb", "slices": 2, "strategy": "mixed"}, "sharing.mig.strategy"),
             ({"profile": "half", "slices": 7}, "sharing.mig.profile"),
             ({"profile": "1g.10gb", "slices": 8}, "sharing.mig.slices"),
         ],
@@ -56,8 +61,25 @@ class TestCollisions:
     def test_slices_are_of_one_size_that_nvidia_has(self, mig: dict[str, object], said: str) -> None:
         told({"pools.gpu.sharing": {"mig": mig}}, said)
 
+    @pytest.mark.parametrize(
+        ("profile", "most"),
+        [
+            *(("1g.10gb", 7), ("1g.20gb", 4), ("2g.20gb", 3), ("3g.40gb", 2), ("4g.40gb", 1), ("7g.80gb", 1)),
+            *(("1g.10gb+me", 1), ("1g.10gb-me", 7), ("1g.10gb+me.all", 1), ("1g.10gb+gfx", 7)),
+        ],
+    )
+    def test_slices_fit_their_gpu(self, profile: str, most: int) -> None:
+        # an H100: seven compute slices, and 81559 MiB by NVML
+        def cut(slices: int) -> dict[str, object]:
+            sharing = {"mig": {"profile": profile, "slices": slices}}
+            return {"pools.gpu.gpuMemoryMib": 81559, "pools.gpu.sharing": sharing, "pools.gpu.gpusPerNode": 3}
+
+        fine(cut(most))
+        if most < 7:
+            told(cut(most + 1), "pools.gpu.sharing.mig.slices: ")
+
     def test_a_process_computes_on_one_slice(self) -> None:
-        cut = {"pools.gpu.sharing": {"mig": {"profile": "1g.10gb", "slices": 7}}}
+        cut = {"pools.gpu.gpuMemoryMib": 81920, "pools.gpu.sharing": {"mig": {"profile": "1g.10gb", "slices": 7}}}
         told({**cut, "teams.ml.check.gpus": 2}, "teams.ml.check.gpus: is 1 on a pool of MIG slices")
 
     def test_a_pool_of_several_nodes_is_divided_by_name(self) -> None:
@@ -182,11 +204,12 @@ class TestPools:
         told({"pools.gpu.taintValue": "true"}, "pools.gpu.taintValue: goes with taint: true, got taint: false")
         fine({"pools.gpu.taintValue": "", "pools.gpu.taint": True})
 
-    @pytest.mark.parametrize("other", [{"mps": {"replicas": 2}}, {"mig": {"profile": "1g.10gb", "slices": 7}}])
+    @pytest.mark.parametrize("other", [{"mps": {"replicas": 2}}, {"mig": {"profile": "1g.10gb", "slices": 2}}])
     def test_the_ways_of_sharing_exclude_each_other(self, other: dict[str, object]) -> None:
         both = {"timeSlicing": {"replicas": 2}, **other}
         got = f"timeSlicing and {next(iter(other))}"
-        told({"pools.gpu.sharing": both}, f"pools.gpu.sharing: is one of timeSlicing, mps and mig, got {got}")
+        *others, last = WAYS
+        told({"pools.gpu.sharing": both}, f"pools.gpu.sharing: is one of {', '.join(others)} and {last}, got {got}")
 
     @pytest.mark.parametrize(
         ("key", "value"),
@@ -238,7 +261,7 @@ class TestQuotas:
         for team, quota in (("ml", 3), ("research", 2)):
             host[f"teams.{team}.scheduler"] = {"mode": "host"}
             host[f"teams.{team}.resources.gpus"] = {"quota": quota, "limit": 4}
-        told(host, "the GPU quotas on pool gpu must add up to at most its 4, got ml 3 + research 2 = 5 of 4")
+        told(host, "pools.gpu: the GPU quotas on pool gpu must add up to at most its 4, got ml 3 + research 2 = 5 of 4")
         fine({**host, "teams.ml.resources.gpus": {"quota": 2, "limit": 4}})
 
     @pytest.mark.parametrize(
@@ -256,6 +279,22 @@ class TestQuotas:
             "teams.ml.queues.notebooks.gpu.limit: must be at most the team's limit 2, got 3",
         )
         fine({"teams.ml.queues.notebooks.gpu": {"quota": 1, "limit": -1}})
+
+    def test_a_paused_teams_queues_fit_it_too(self) -> None:
+        told({"teams.ml.state": "paused", "teams.ml.queues.notebooks.gpu": 2}, "teams.ml.queues: the leaf queues'")
+
+    def test_queues_of_a_team_whose_gpus_nobody_knows_are_not_added_up(self) -> None:
+        endless = {"quota": 2, "limit": -1}
+        told({"teams.ml.pool": "nope", "teams.ml.resources.gpus": endless}, "teams.ml.pool: ")
+        lines = mistakes({"teams.ml.pool": None, "teams.ml.resources.gpus": endless})
+        assert [line.partition(":")[0] for line in lines] == ["teams.ml.resources.gpus", "teams.ml.pool"]
+
+    def test_queues_without_a_kai_are_told_once(self) -> None:
+        told({"teams.ml.scheduler": {"mode": "default"}, "teams.ml.queues.notebooks.gpu": 2}, "teams.ml.queues: ")
+
+    def test_the_gpus_of_a_canary_fit_its_nodes(self) -> None:
+        canary = {"teams.ml.scheduler.canary": {"version": "v0.16.8", "gpus": 5}, "teams.ml.resources.pods": 20}
+        assert any(line.startswith("teams.ml.scheduler.canary.gpus: must be at most") for line in mistakes(canary))
 
     def test_a_leafs_limit_is_at_least_its_quota(self) -> None:
         told(

@@ -106,8 +106,9 @@ def test_a_node_port_needs_an_address_and_a_balancer_a_name_a_canarys_too() -> N
     [
         ({"check": {"pair": [0.6, 0.5]}}, "check.pair: both shares of a pair are of one GPU"),
         ({"check": {"pair": [0.5, 0.5]}}, None),
-        ({"check": {"gpuMemoryMib": 24577}}, "check.gpuMemoryMib: must be at most one GPU's 24576 MiB"),
-        ({"check": {"gpuMemoryMib": 24576}}, None),
+        # KAI counts whole hundreds of 24576
+        ({"check": {"gpuMemoryMib": 24501}}, "check.gpuMemoryMib: must be at most one GPU's 24500 MiB"),
+        ({"check": {"gpuMemoryMib": 24500}}, None),
         ({"check": {"gpus": 3}}, "check.gpus: must be at most the team's limit 2"),
         ({"check": {"gpus": 2}}, None),
         ({"check": {"gpus": 2, "queue": "notebooks"}}, "check.gpus: must be at most the limit of queue notebooks 1"),

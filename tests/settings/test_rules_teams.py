@@ -147,10 +147,10 @@ class TestSchedulers:
         )
         told(
             {
-                "pools.gpu.sharing": {"mig": {"profile": "1g.10gb", "slices": 7}},
+                "pools.gpu.sharing": {"mig": {"profile": "1g.10gb", "slices": 2}},
                 "teams.ml.scheduler.gpuSharing": True,
             },
-            "teams.ml.scheduler.gpuSharing: and slices exclude each other: pool gpu shares each GPU as 7 slices",
+            "teams.ml.scheduler.gpuSharing: and slices exclude each other: pool gpu shares each GPU as 2 slices",
         )
 
     def test_half_a_gpu_needs_sharing(self) -> None:
@@ -197,7 +197,20 @@ class TestChecks:
         memory = {"teams.ml.scheduler.gpuSharing": True, "teams.ml.check.gpuMemoryMib": 4096}
         fine(memory)
         told({**memory, "pools.gpu.gpuMemoryMib": None}, "needs pools.gpu.gpuMemoryMib")
-        told({**memory, "pools.gpu.gpuMemoryMib": 2048}, "must be at most one GPU's 2048 MiB, got 4096")
+        told(
+            {**memory, "pools.gpu.gpuMemoryMib": 2048},
+            "must be at most one GPU's 2000 MiB (KAI counts 2048 MiB in whole hundreds), got 4096",
+        )
+
+    def test_gpu_memory_is_within_the_limit_of_its_queue_as_kai_counts_it(self) -> None:
+        memory = {"teams.ml.scheduler.gpuSharing": True, "teams.ml.queues": {"w": {"gpu": {"quota": 0, "limit": 0.25}}}}
+        fine({**memory, "teams.ml.check.gpuMemoryMib": 6125})
+        # a quarter of 24500 MiB is 6125; a MiB more is 0.26
+        told(
+            {**memory, "teams.ml.check.gpuMemoryMib": 6126},
+            "teams.ml.check.gpuMemoryMib: must be at most the limit of queue w 0.25, or the check could never run, "
+            "got 0.26",
+        )
 
     def test_fraction_and_memory_exclude_each_other(self) -> None:
         told(

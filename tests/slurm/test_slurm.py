@@ -166,6 +166,18 @@ class TestRefusals:
         assert (code, "slurm.conf is somebody else's; write slurm.adopt: true" in said) == (3, True)
         assert (tmp_path / "slurm.conf").read_text() == "ClusterName=theirs\n"
 
+    @pytest.mark.parametrize("daemon", ["slurmctld", "slurmd"])
+    def test_a_slurm_of_somebody_else_that_runs(self, daemon: str, tmp_path: Path) -> None:
+        program = tmp_path / daemon
+        shutil.copy(shutil.which("sleep") or "", program)
+        with subprocess.Popen([program, "300"]) as theirs:
+            try:
+                code, said = refusal(SLURM_CONF_DIR=str(tmp_path / "none"), HOST_ROOT=str(tmp_path))
+                assert (code, "a SLURM runs on this host already, and it is not ours" in said) == (3, True)
+                assert theirs.poll() is None
+            finally:
+                theirs.kill()
+
 
 def sh(text: str, **environment: str) -> str:
     done = subprocess.run(

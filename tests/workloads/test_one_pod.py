@@ -8,7 +8,8 @@ import pytest
 
 from components.workloads import inference_spec
 from settings.load import parse_platform
-from settings.workloads import DERIVED_FLAGS, OUR_VARIABLES, Inference
+from settings.workload_parts import DERIVED_FLAGS, OUR_VARIABLES
+from settings.workloads import Inference
 from tests.conftest import Declare
 from tests.settings.build import TODAY, WHERE, mistakes, raw
 from tests.workloads.test_rules import CHAT, with_workloads
@@ -59,8 +60,11 @@ def test_pods_that_fit_by_their_sum_must_fit_node_by_node() -> None:
     [
         ({"cpu": "7600m"}, "app.cpu: one pod asks for at most what one node of pool gpu has, got 7600m CPU of 7500m"),
         ({"memory": "32Gi"}, "app.memory: one pod asks for at most what one node of pool gpu has, got 32768 MiB of 31"),
-        ({"gpu": {"memoryMib": 24577}}, "one GPU of pool gpu has, got 24577 MiB of 24576 MiB; ask for less"),
-        ({"cpu": "7500m", "memory": "31Gi", "gpu": {"memoryMib": 24576}}, None),
+        (
+            {"gpu": {"memoryMib": 24501}},
+            "one GPU of pool gpu has, whose MiB KAI counts in whole hundreds, got 24501 MiB of 24500 MiB; ask for less",
+        ),
+        ({"cpu": "7500m", "memory": "31Gi", "gpu": {"memoryMib": 24500}}, None),
     ],
 )
 def test_a_pod_is_no_larger_than_its_node_less_the_headroom(asks: dict[str, object], said: str | None) -> None:

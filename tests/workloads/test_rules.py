@@ -9,8 +9,9 @@ from fractions import Fraction
 
 import pytest
 
+from settings.workload_parts import GpuShare
 from settings.workload_rules import gpus_needed
-from settings.workloads import GpuShare, Inference
+from settings.workloads import Inference
 from tests.settings.build import mistakes
 
 CHAT = {
@@ -95,6 +96,30 @@ def test_bad_input_is_one_clear_error(workload: dict[str, object], more: dict[st
     found = mistakes(with_workloads({"chat": workload}, **more))
     assert len(found) == 1, found
     assert said in found[0]
+
+
+def test_storage_holds_the_virtual_clusters_own_volumes_too() -> None:
+    chat = {**CHAT, "cache": {"size": "20Gi"}}
+
+    def of(storage: str, **vcluster: object) -> list[str]:
+        resources = {"gpus": 2, "cpu": 16, "memory": "64Gi", "storage": storage}
+        return mistakes(with_workloads({"chat": chat}, teams__ml__resources=resources, teams__ml__vcluster=vcluster))
+
+    assert of("25Gi") == []
+    # the volume of snapshots is in the same namespace
+    assert of("27Gi", snapshots={"size": "2Gi"}) == []
+    (said,) = of("26Gi", snapshots={"size": "2Gi"})
+    assert "must fit resources.storage of team ml" in said
+    assert "got 27648 MiB storage of 26624 MiB storage" in said
+
+
+def test_small_pods_are_added_up_as_they_are_written() -> None:
+    # 100 x 100M are 9537 MiB; each rounded up they would be 9600
+    app = {"kind": "app", "cpu": "10m", "memory": "100M", "replicas": 100}
+    resources = {"gpus": 2, "cpu": 16, "memory": "10G", "pods": 100}
+    assert mistakes(with_workloads({"demo": app}, teams__ml__resources=resources)) == []
+    less = {**resources, "memory": "9999M"}
+    assert "got 9537 MiB memory of 9536 MiB" in mistakes(with_workloads({"demo": app}, teams__ml__resources=less))[0]
 
 
 def test_a_workload_on_a_pool_without_gpus_is_refused() -> None:

@@ -15,7 +15,8 @@ from components.workloads import app_spec, inference_spec, pods, slurm
 from components.workloads.pods import Placement, Spec, placement
 from preview.differences import differences, written
 from settings.load import parse_platform
-from settings.workloads import App, GpuShare, Inference, Ingress, SlurmWorkload
+from settings.workload_parts import GpuShare, Ingress
+from settings.workloads import App, Inference, SlurmWorkload
 from tests.settings.build import raw
 
 SPECS: Final = Path(__file__).parent / "recorded" / "specs.json"

@@ -35,6 +35,10 @@ check_host() {
     if [ -e "$CONF/slurm.conf" ] && ! grep -qF "$MARK" "$CONF/slurm.conf" && [ "${SLURM_ADOPT:-false}" != true ]; then
         refuse "$CONF/slurm.conf is somebody else's; write slurm.adopt: true to replace it (destroy puts it back)"
     fi
+    # one that was built from source has its settings elsewhere, and its daemons would be ended below
+    if [ ! -d "$STATE" ] && [ "${SLURM_ADOPT:-false}" != true ] && [ -n "$(daemon_pids slurmctld)$(daemon_pids slurmd)" ]; then
+        refuse "a SLURM runs on this host already, and it is not ours; use another host, or write slurm.adopt: true to end it and take its place"
+    fi
     local free
     free=$(df -Pm /var | awk 'NR == 2 {print $4}')
     [ "$free" -ge 500 ] || refuse "/var has $free MiB free, the packages and their logs need 500; free some"
@@ -47,9 +51,11 @@ install_packages() {
     # written down before they come: a run that is stopped here still knows what to remove
     printf '%s\n' "${missing[@]}" >>"$STATE/packages"
     say "installing ${missing[*]}"
-    if ! apt-get install -y -q --no-install-recommends "${missing[@]}" >"$STATE/apt.log" 2>&1; then
-        apt-get update -q >>"$STATE/apt.log" 2>&1
-        apt-get install -y -q --no-install-recommends "${missing[@]}" >>"$STATE/apt.log" 2>&1 ||
+    # a fresh host updates itself in its first minutes
+    local apt=(apt-get -o "DPkg::Lock::Timeout=$LOCK_SECONDS")
+    if ! "${apt[@]}" install -y -q --no-install-recommends "${missing[@]}" >"$STATE/apt.log" 2>&1; then
+        "${apt[@]}" update -q >>"$STATE/apt.log" 2>&1
+        "${apt[@]}" install -y -q --no-install-recommends "${missing[@]}" >>"$STATE/apt.log" 2>&1 ||
             refuse "the packages can't be installed: $(grep -m1 '^E:' "$STATE/apt.log" || tail -n 1 "$STATE/apt.log")"
     fi
 }

@@ -37,7 +37,7 @@ if [ ${#ours[@]} -gt 0 ]; then
         drop_as_packaged
         mv -- "$STATE/conf.new" "$STATE/conf"
     fi
-    apt-get purge -y -q --autoremove "${ours[@]}" >"$STATE/apt.log" 2>&1 ||
+    apt-get -o "DPkg::Lock::Timeout=$LOCK_SECONDS" purge -y -q --autoremove "${ours[@]}" >"$STATE/apt.log" 2>&1 ||
         refuse "the packages can't be removed: $(grep -m1 '^E:' "$STATE/apt.log" || tail -n 1 "$STATE/apt.log")"
     # what the daemons wrote; purge leaves folders that are not empty
     rm -rf /var/lib/slurm /var/log/slurm /run/slurm

@@ -27,7 +27,11 @@ def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stub of `pulumi` that prints a file, waited for however busy the machine is."""
     monkeypatch.setattr(killed, "SECONDS", HANGS_SECONDS)
     stub, text = tmp_path / "pulumi", tmp_path / "state"
-    stub.write_text(f"#!{sys.executable} -IS\nprint(open({str(text)!r}).read())\n")
+    asked_for = ["--non-interactive", "stack", "export", "--stack", "dev"]
+    stub.write_text(
+        f"#!{sys.executable} -IS\nimport sys\n"
+        f"print(open({str(text)!r}).read() if sys.argv[1:] == {asked_for} else '')\n"
+    )
     stub.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/usr/bin:/bin")
     return text
@@ -46,6 +50,13 @@ def test_what_was_being_made_is_named_with_the_one_command(says: Path) -> None:
         "the last run was killed while it made Release ml-virtual-cluster-vcluster, Job c: what it left would make "
         "this one fail. Fix: `make up STACK=dev` clears it and goes on from there"
     ]
+
+
+def test_three_are_named_and_the_rest_is_counted(says: Path) -> None:
+    made = [operation("kubernetes:batch/v1:Job", name) for name in "abcd"]
+    (three,), (four,) = refusals(says, *made[:3]), refusals(says, *made)
+    assert "while it made Job a, Job b, Job c: " in three
+    assert "while it made Job a, Job b, Job c and 1 more: " in four
 
 
 @pytest.mark.parametrize("what", ["reading", "deleting"])

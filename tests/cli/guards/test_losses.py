@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from cli.cluster import target_of
-from cli.guards.losses import losses
+from cli.guards.losses import _refusal, losses
 from components.team.tenant import facts, resolve
+from preview.gate import Refusal as Judged
 from tests.cli.fake_api import FakeApi, kubeconfig
 from tests.cli.guards.test_memory import platform, state
 
@@ -106,3 +107,19 @@ def test_a_canary_in_which_gpus_are_in_use_is_not_left_out(api: FakeApi, in_use:
     allowed = {"team": "ml-canary", "allow": ["delete"]}
     let_go = platform(allowed, ml={**LESS, "scheduler": scheduler})
     assert losses(was, let_go, "dev", TODAY, host) == []
+
+
+@pytest.mark.parametrize(
+    ("team", "change", "line"),
+    [
+        ("ml", "lowerLimit", "- {team: ml, allow: [lowerLimit], until: 2026-12-03"),
+        ("", "slurm", "- {allow: [slurm], until: 2026-12-03"),
+        ("ml", "unreadable", None),
+        ("", "unreadable", None),
+    ],
+)
+def test_an_override_is_offered_only_where_there_is_one(team: str, change: str, line: str | None) -> None:
+    fix = _refusal(Judged(team=team, change=change, reason="r", about="a"), "dev", TODAY).fix
+    assert fix.startswith("undo it in Pulumi.dev.yaml")
+    assert ("overrides" in fix) is (line is not None)
+    assert (line or "") in fix

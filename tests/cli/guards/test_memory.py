@@ -14,6 +14,7 @@ from tests.conftest import platform_of
 TODAY = date(2026, 11, 26)
 UID = "aaaa-bbbb"
 TEAM = "gpu-tenancy:index:Team"
+NAMESPACE = "kubernetes:core/v1:Namespace"
 
 
 def platform(*overrides: dict[str, Any], without: str | None = None, **teams: Any) -> Platform:
@@ -70,6 +71,7 @@ def test_another_cluster_is_refused_by_name_until_an_override_says_that_it_is_me
     assert another_cluster(was, UID, "here", platform(), "dev", TODAY) == []
     (refusal,) = another_cluster(was, "cccc", "here", platform(), "dev", TODAY)
     assert refusal.cause == f"stack dev was made on cluster {UID}, and context here is cluster cccc"
+    assert "`- {allow: [anotherCluster], until: 2026-12-03, reason: " in refusal.fix
     assert another_cluster(was, "cccc", "here", platform({"allow": ["anotherCluster"]}), "dev", TODAY) == []
 
 
@@ -112,3 +114,21 @@ def test_a_team_whose_run_never_came_to_its_end_is_protected_all_the_same() -> N
 def test_the_protection_of_an_exported_state_is_the_state_s_own_word() -> None:
     was = remembered(state()).with_protection(frozenset({"ml"}))
     assert {name for name, team in was.teams.items() if team.protected} == {"ml"}
+
+
+def test_only_the_clusters_own_namespace_says_which_cluster_it_is() -> None:
+    team_s = {"metadata": {"name": "team-ml", "uid": "of the team's namespace"}}
+    more = {"urn:pulumi:dev::x::kubernetes:core/v1:Namespace::ml": {"type": NAMESPACE, "outputs": team_s}}
+    assert remembered({**state(), **more}).uid == UID
+    assert remembered(more).uid is None
+
+
+def test_a_state_says_what_stands_on_all_of_a_team() -> None:
+    kind = "gpu-tenancy:index:Protection"
+    assert remembered({**state(), f"urn::{kind}::ml-protection": {"type": kind}}).protections == {"ml-protection"}
+
+
+def test_a_canary_is_not_protected_unless_the_state_says_so() -> None:
+    made = {"ml": {}, "a": {"canaryOf": "ml"}, "b": {"canaryOf": "ml", "protectedInState": True}}
+    was = remembered({f"urn::{TEAM}::{name}": {"type": TEAM, "outputs": said} for name, said in made.items()})
+    assert {name: team.protected for name, team in was.teams.items()} == {"ml": True, "a": False, "b": True}

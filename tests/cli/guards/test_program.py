@@ -19,6 +19,7 @@ import yaml
 from cli.guards import program
 from cli.guards.refusal import Refusal, RefusedError
 from cli.guards.stamp import GOOD_FOR, RELEASED, VARIABLE, holds, stamp
+from components.team.tenant import resolve
 from settings.load import parse_platform
 from settings.models import Platform
 from tests.cli.conftest import STACK_FILE
@@ -155,12 +156,20 @@ def test_a_comparison_that_make_has_just_made_is_not_made_again(
 
 def test_make_s_word_is_about_one_file_and_one_cluster_and_soon_forgotten() -> None:
     word = stamp(platform(), UID, at=1000)
+    two = {"dev": {"resources": {"pods": 5}}, **yaml.safe_load(STACK_FILE)["config"]["gpu-tenancy:platform"]["teams"]}
     assert holds(word, platform(), UID, now=1000 + GOOD_FOR)
     assert not holds(word, platform(), UID, now=1001 + GOOD_FOR)
+    assert holds(word, platform(), UID, now=1000)
     assert not holds(word, platform(), UID, now=999)
     assert not holds(word, platform(), "another", now=1000)
     assert not holds(word, platform(check={"host": False}), UID, now=1000)
     assert not holds(word.replace("1000", "1001"), platform(), UID, now=1001)
+    others = platform(teams=dict(reversed(two.items()))), platform(teams=two)
+    assert holds(stamp(others[0], UID, at=1000), others[1], UID, now=1000), "the order of the teams says nothing"
+    dated = platform(
+        overrides=[{"allow": ["preflight"], "of": ["node-missing"], "until": "2026-11-26", "reason": "it comes later"}]
+    )
+    assert holds(stamp(dated, UID, at=1000), dated, UID, now=1000)
     for nonsense in (None, "", "1", "x:y", ":"):
         assert not holds(nonsense, platform(), UID, now=1000)
 
@@ -220,3 +229,84 @@ def test_the_state_is_asked_of_the_engine_by_the_stack_s_full_name(monkeypatch: 
 
 def test_a_word_to_the_program_holds_no_secret() -> None:
     assert json.dumps(stamp(platform(), UID)).count(":") == 1
+
+
+def test_a_lab_is_refused_under_an_engine_and_nowhere_else() -> None:
+    lab = platform(host={"provider": "lab"})
+    program.refuse_the_lab(lab, "lab", simulated=True)
+    program.refuse_the_lab(platform(), "lab", simulated=False)
+    with pytest.raises(RefusedError, match=r"stack lab is a lab \(host.provider: lab\)"):
+        program.refuse_the_lab(lab, "lab", simulated=False)
+
+
+def test_what_must_be_done_before_a_change_is_done_before_it_and_not_at_a_preview(
+    api: FakeApi, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def before(state: object, platform: object, uid: str, kubeconfig: str) -> list[Refusal]:
+        asked.append((uid, kubeconfig))
+        return [Refusal(cause="the snapshot of ml failed", fix="look at it")]
+
+    monkeypatch.setattr(program, "before_changes", before)
+    assert refused(api) == ["the snapshot of ml failed"]
+    assert asked == [(UID, kubeconfig(api.url))]
+    engine.preview = True
+    assert refused(api) == []
+    engine.preview, api.objects["/api/v1/nodes"] = False, []
+    assert len(refused(api)) == 1, "nothing is done where something is refused"
+    assert len(asked) == 1
+
+
+class Torn:
+    """An engine whose state is read while it is written; `words` are those of its failures, one a call."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+        self.words, self.paused = words, list[float]()
+        monkeypatch.setattr(pulumi.runtime, "invoke", self.invoke)
+        monkeypatch.setattr("cli.guards.program.time.sleep", self.paused.append)
+
+    def invoke(self, token: str, arguments: dict[str, str]) -> Any:
+        if self.words:
+            raise RuntimeError(self.words.pop(0))
+        return type("Answer", (), {"value": "whole"})
+
+
+TORN = "failed to load checkpoint: EOF"
+
+
+def test_a_state_that_is_being_written_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    torn = Torn(monkeypatch, [TORN, TORN])
+    assert program._read_whole("dev") == "whole"
+    assert torn.paused == list(program.TORN_PAUSES[:2])
+
+
+def test_a_state_that_stays_torn_is_an_error_and_another_one_is_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torn = Torn(monkeypatch, [TORN] * 99)
+    with pytest.raises(RuntimeError, match=TORN):
+        program._read_whole("dev")
+    assert torn.paused == list(program.TORN_PAUSES)
+    denied = Torn(monkeypatch, ["access denied"] * 99)
+    with pytest.raises(RuntimeError, match="access denied"):
+        program._read_whole("dev")
+    assert denied.paused == []
+
+
+def test_a_port_of_the_host_that_another_has_is_refused(api: FakeApi, engine: Engine) -> None:
+    (port,) = [tenant.node_port for tenant in resolve(platform()).values()]
+    spec = {"type": "NodePort", "ports": [{"port": 443, "nodePort": port}]}
+    taken = named("Service", "v1", "theirs", metadata={"namespace": "elsewhere"}, spec=spec)
+    api.objects["/api/v1/services"] = [taken]
+    (cause,) = refused(api)
+    assert cause.endswith(f"its NodePort {port} is taken by Service elsewhere/theirs")
+
+
+def test_a_variable_that_steers_the_provider_is_refused(
+    api: FakeApi, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_K8S_DELETE_UNREACHABLE", "true")
+    assert refused(api) == [
+        "PULUMI_K8S_DELETE_UNREACHABLE in the environment forgets the objects of a cluster that does not answer"
+    ]

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+import tokens
 from cli.guards import quota
 from cli.guards.quota import declared, quota_refusals
 from policies.config import ConfigError
+from policies.facts import is_host_check
 from policies.inventory import PolicyResource
 from policies.plain import plain_properties
 from policies.rule import Group
@@ -45,6 +47,8 @@ def test_a_mandatory_rule_refuses_in_the_pack_s_words_and_names_the_file_with_it
     assert {refusal.cause.partition(":")[0] for refusal in found} == {"policy no-unlimited-gpu"}
     assert any("the GPU limit of queue training is -1, unlimited; write a number" in r.cause for r in found)
     assert all("policies/config/prod.json" in refusal.fix for refusal in found)
+    line = "`- {allow: [quotaRules], of: [no-unlimited-gpu], until: 2026-12-03, reason: ...}` below overrides"
+    assert all(line in refusal.fix for refusal in found)
     assert quota_refusals(endless, "lab", TODAY) == [], "lab's levels are advisory"
 
 
@@ -87,13 +91,23 @@ def test_what_is_judged_is_what_the_program_registers(stack: str, declare: Decla
         if not found.read
     ]
     guessed = list(declared(platform(stack)))
-    registered = {(r.type, r.name): r.properties for r in made}
+    registered: dict[tuple[str, str], Any] = {(r.type, r.name): r.properties for r in made}
     for resource in guessed:
         real = registered[(resource.type, resource.name)]
         for key, value in resource.properties.items():
-            if key == "metadata" or value is None:
+            if key == "metadata":
+                assert isinstance(value, dict)
+                named = {key: value[key] for key in ("name", "namespace") if key in value}
+                assert named == {key: real["metadata"][key] for key in named}
+                assert value["labels"] == real["metadata"]["labels"]
+                continue
+            if value is None:
                 continue
             assert plain_properties({"x": value}) == plain_properties({"x": real[key]}), (resource.name, key)
+    kinds = {resource.type for resource in guessed}
+    assert kinds == {tokens.NODE_POOL, tokens.TEAM, tokens.RESOURCE_QUOTA, tokens.QUEUE, tokens.GPU_CHECK}
+    every = {(r.type, r.name) for r in made if r.type in kinds - {tokens.RESOURCE_QUOTA} and not is_host_check(r)}
+    assert every <= {(r.type, r.name) for r in guessed}, "each is judged"
     rules = {rule.name for rule in RULES if rule.group is Group.QUOTA}
     judged = {result.rule for result in evaluate(guessed, config_for(stack), today=TODAY) if result.checked}
     assert {"gpu-collision", "pool-gpu-quota", "team-gpus-exist", "host-resource-quota"} <= judged <= rules | judged

@@ -33,6 +33,7 @@ def test_what_both_phases_of_a_run_refuse_is_told_once() -> None:
 
 def test_other_failures_are_no_refusals() -> None:
     assert from_words("Diagnostics:\n  x:\n    error: - nothing of ours\n") == []
+    assert from_words("Resources:\n- ml: to be made. Fix: none\n") == []
 
 
 def test_a_suggested_override_has_days_left_and_is_a_valid_one() -> None:

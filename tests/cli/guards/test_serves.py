@@ -61,6 +61,7 @@ def test_one_whose_check_has_not_passed_does_not_serve(green: dict[str, Any], wh
     was = remembered(state("blue", **green))
     found = not_proven(was, platform("green"), TODAY)
     assert [refusal.cause for refusal in found] == ([f"team ml: ml-green is to serve, and {why}"] if why else [])
+    assert all("- {team: ml, allow: [replace], until: 2026-12-03" in refusal.fix for refusal in found)
     assert not_proven(was, platform("green", ALLOWED), TODAY) == []
     # who serves already goes on
     assert not_proven(was, platform("blue"), TODAY) == []

@@ -1,0 +1,55 @@
+"""Variables of the caller's environment that change what the Kubernetes provider does with every object.
+
+Owns: which they are, refusing them, and leaving them out of the engine's environment. The program's own providers say
+nothing of these settings, so the environment would decide. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from cli.guards.refusal import Refusal
+
+
+class _Steers(NamedTuple):
+    """The value that changes nothing, and what another one does."""
+
+    harmless: str
+    does: str
+
+
+STEERS: Final[Mapping[str, _Steers]] = {
+    "PULUMI_K8S_DELETE_UNREACHABLE": _Steers("false", "forgets the objects of a cluster that does not answer"),
+    "PULUMI_K8S_SKIP_UPDATE_UNREACHABLE": _Steers("false", "passes over what a cluster that does not answer lacks"),
+    "PULUMI_K8S_ENABLE_SERVER_SIDE_APPLY": _Steers("true", "takes away what others wrote on nodes"),
+    "PULUMI_K8S_ENABLE_PATCH_FORCE": _Steers("false", "overwrites what others wrote on nodes"),
+    "PULUMI_K8S_UPSERT_EXISTING_OBJECTS": _Steers("false", "takes over objects that are there, and may delete them"),
+    "PULUMI_K8S_ENABLE_CONFIGMAP_MUTABLE": _Steers("false", "changes what a preview calls a replacement"),
+    "PULUMI_K8S_ENABLE_SECRET_MUTABLE": _Steers("false", "changes what a preview calls a replacement"),
+    "PULUMI_K8S_HELM_DRIVER": _Steers("secret", "looks for Helm's releases in another place, and finds none"),
+}
+"""Read where a provider's inputs say nothing (pulumi-kubernetes v4.32.0: provider/pkg/provider/provider.go, Configure;
+its Python SDK writes some of them into the state)."""
+
+
+OPTIONS: Final = "PULUMI_OPTION_"
+"""How variables begin that the engine takes for options of its commands (pulumi v3.259.0: pkg/cmd/pulumi/pulumi.go):
+another target, secrets shown. The commands give the options that they mean, and read the answers by them."""
+
+
+def steered(environment: Mapping[str, str]) -> list[Refusal]:
+    """Refuse each variable that steers the provider."""
+    return [
+        Refusal(
+            cause=f"{variable} in the environment {steers.does}",
+            fix=f"`unset {variable}`, or set it to {steers.harmless}",
+        )
+        for variable, steers in STEERS.items()
+        if environment.get(variable, steers.harmless) != steers.harmless
+    ]
+
+
+def unsteered(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without them, and without options of the engine's."""
+    return {name: value for name, value in environment.items() if name not in STEERS and not name.startswith(OPTIONS)}

@@ -1,0 +1,47 @@
+"""What the components of all kinds of workloads share: their arguments, and how they make an object of the team's.
+
+A kind is a subclass in a file of its own, and an entry in `workloads.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.base import Component
+from components.workloads.pods import Placement
+from settings.models import Platform
+from settings.workloads import AnyWorkload
+
+Kind = TypeVar("Kind", bound=AnyWorkload)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerArgs(Generic[Kind]):
+    """`provider` is the tenant's, `host_provider` the host's. `secrets`: values by source (`components/secrets.py`).
+    `paused`: its pods can't start, so nothing is asked of it."""
+
+    name: str
+    workload: Kind
+    place: Placement
+    platform: Platform
+    provider: k8s.Provider
+    host_provider: k8s.Provider
+    host_namespace: str
+    secrets: Mapping[str, pulumi.Output[str]]
+    paused: bool
+    depends_on: list[pulumi.Resource]
+    host_depends_on: list[pulumi.Resource]
+
+
+class Server(Component, Generic[Kind]):
+    """One workload of a team."""
+
+    _args: ServerArgs[Kind]
+
+    def _opts(self, depends_on: list[pulumi.Resource]) -> pulumi.ResourceOptions:
+        return self.child(provider=self._args.provider, depends_on=depends_on)

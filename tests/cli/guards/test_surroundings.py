@@ -1,0 +1,42 @@
+"""Variables that change what the Kubernetes provider does with every object."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pulumi_kubernetes.provider
+import pytest
+
+from cli.driver import Place
+from cli.guards.surroundings import STEERS, steered, unsteered
+from cli.stack import Stack
+from tests.cli.guards.test_program import platform
+
+QUIET = {"PULUMI_K8S_SUPPRESS_DEPRECATION_WARNINGS", "PULUMI_K8S_SUPPRESS_HELM_HOOK_WARNINGS"}
+"""Warnings that are not printed."""
+
+
+@pytest.mark.parametrize("variable", STEERS)
+def test_a_variable_is_refused_unless_it_changes_nothing(variable: str) -> None:
+    harmless = STEERS[variable].harmless
+    assert steered({}) == steered({variable: harmless}) == []
+    for value in ("true" if harmless != "true" else "false", "1", ""):
+        (refusal,) = steered({variable: value, "HOME": "/home/me"})
+        assert refusal.cause.startswith(f"{variable} in the environment ")
+        assert refusal.fix == f"`unset {variable}`, or set it to {harmless}"
+
+
+def test_every_switch_that_the_sdk_takes_from_the_environment_is_known() -> None:
+    text = Path(pulumi_kubernetes.provider.__file__).read_text()
+    assert set(re.findall(r"get_env_bool\('(PULUMI_K8S_\w+)'\)", text)) - QUIET <= set(STEERS)
+
+
+def test_the_engine_that_the_commands_start_has_none_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = {"PATH": "/bin", "HOME": str(tmp_path), **dict.fromkeys((*STEERS, "PULUMI_OPTION_TARGET"), "1")}
+    assert unsteered(shell) == {"PATH": "/bin", "HOME": str(tmp_path)}
+    (tmp_path / "Pulumi.yaml").write_text("name: gpu-tenancy\nruntime: python\n")
+    place = Place(stack="lab", stack_file=tmp_path / "Pulumi.lab.yaml", root=tmp_path, platform=platform())
+    for name, value in shell.items():
+        monkeypatch.setenv(name, value)
+    assert not set(Stack(place).env) & {*STEERS, "PULUMI_OPTION_TARGET"}

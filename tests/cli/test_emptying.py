@@ -1,0 +1,79 @@
+"""A team's namespace that goes loses its volume claims at once; nothing else is touched."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from cli.cluster import target_of
+from cli.emptying import Emptying
+from tests.cli.fake_api import FakeApi, kubeconfig, running
+from tests.conftest import HANGS_SECONDS
+
+LIST = "/api/v1/namespaces"
+GOES = {"deletionTimestamp": "2026-11-26T17:48:38Z"}
+
+
+def space(name: str, **more: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, **more}}
+
+
+class Counting(FakeApi):
+    """An API that says when it was asked for namespaces so many times."""
+
+    def __init__(self, looks: int, *spaces: dict[str, Any], **refused: int) -> None:
+        super().__init__(objects={LIST: list(spaces)}, refused={f"{LIST}/{k}": code for k, code in refused.items()})
+        self.left, self.enough = looks, threading.Event()
+
+    def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        found = super().answer(method, path, body)
+        self.left -= path == LIST
+        if self.left <= 0:
+            self.enough.set()
+        return found
+
+    @property
+    def deleted(self) -> list[str]:
+        return [path for method, path in self.seen if method == "DELETE"]
+
+
+def look(api: Counting, *named: str) -> None:
+    with running(api), Emptying(target_of(kubeconfig(api.url), "a test"), named, interval=0.001):
+        assert api.enough.wait(HANGS_SECONDS)
+
+
+def test_the_claims_of_a_named_namespace_that_goes_are_deleted_once_and_no_other_s() -> None:
+    api = Counting(3, space("team-ml", **GOES), space("team-stays"), space("team-others", **GOES))
+    look(api, "team-ml", "team-stays")
+    assert api.deleted == [f"{LIST}/team-ml/persistentvolumeclaims"]
+    assert api.query == "labelSelector=gpu-tenancy%2Fteam"
+
+
+def test_it_looks_until_each_has_gone_its_way() -> None:
+    api = Counting(1, space("team-ml", **GOES))
+    look(api, "team-ml")
+    assert api.seen == [("GET", LIST), ("DELETE", f"{LIST}/team-ml/persistentvolumeclaims")]
+
+
+@pytest.mark.parametrize("code", [403, 500])
+def test_a_list_that_is_refused_is_asked_for_again_and_nothing_is_said(
+    capsys: pytest.CaptureFixture[str], code: int
+) -> None:
+    api = Counting(3, space("team-ml", **GOES))
+    api.refused[LIST] = code
+    look(api, "team-ml")
+    assert api.deleted == []
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("named", [[], ["team-ml"]])
+def test_without_a_host_or_a_team_that_goes_nothing_is_asked(named: list[str]) -> None:
+    api = Counting(1, space("team-ml", **GOES))
+    with running(api):
+        host = None if named else target_of(kubeconfig(api.url), "a test")
+        with Emptying(host, named, interval=0.001) as emptying:
+            emptying._thread.join(HANGS_SECONDS)
+            assert not emptying._thread.is_alive(), "there is nothing to look for"
+    assert api.seen == []

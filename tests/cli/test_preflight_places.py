@@ -1,0 +1,131 @@
+"""Places that one thing has at a time: a node's pool, a node port, a name that is still going, a class of volumes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cli.preflight import ClusterFacts, Finding, Level, NodeFacts, ObjectFacts
+from names import LABEL_POOL
+from settings.load import parse_platform
+from settings.models import Platform
+from tests.cli.test_preflight import facts, found, gpu_node, platform
+
+
+def with_workloads(**workloads: Any) -> Platform:
+    """Team `ml` on its pool, with these workloads."""
+    return parse_platform(
+        {
+            "host": {"provider": "existing", "address": "10.0.0.5"},
+            "gpu": {"stack": "devicePlugin"},
+            "pools": {"a": {"nodes": ["gpu-0", "gpu-1"], "gpusPerNode": 4, "gpuMemoryMib": 81920}},
+            "teams": {"ml": {"pool": "a", "resources": {"gpus": 4, "cpu": 16}, "workloads": workloads}},
+        },
+        "here",
+    )
+
+
+def errors(platform: Platform, facts: ClusterFacts, ports: dict[str, int] | None = None) -> list[Finding]:
+    return [finding for finding in found(platform, facts, ports=ports or {}) if finding.level is Level.ERROR]
+
+
+APP = {"kind": "app", "cpu": "100m", "memory": "128Mi", "expose": {"nodePort": 30500}}
+CHAT = {"kind": "inference", "model": "a/b", "weights": "1G", "gpu": {"count": 1}, "memory": "4Gi"}
+
+
+@pytest.mark.parametrize(
+    ("holder", "said"),
+    [
+        (None, None),
+        (ObjectFacts(name="team-ml/web-app", ours=True), None),
+        (ObjectFacts(name="team-ml/web-app", ours=False), "its NodePort 30500 is taken by Service team-ml/web-app"),
+        (ObjectFacts(name="shop/front", ours=False), "its NodePort 30500 is taken by Service shop/front"),
+        (
+            # of an app that was renamed: the engine makes the new one first
+            ObjectFacts(name="team-ml/old-app", ours=True),
+            "its NodePort 30500 is taken by Service team-ml/old-app, which goes or gives it up only after the new one",
+        ),
+    ],
+)
+def test_an_apps_port_is_free_or_its_own(holder: ObjectFacts | None, said: str | None) -> None:
+    there = facts(node_ports={} if holder is None else {30500: holder})
+    told = errors(with_workloads(web=APP), there)
+    if said is None:
+        assert told == []
+    else:
+        (finding,) = told
+        assert (finding.id, finding.subject) == ("node-port", "team ml, workload web")
+        assert said in finding.message
+        assert finding.fix == "set teams.ml.workloads.web.expose.nodePort to a free one between 30000 and 32767"
+
+
+def test_a_teams_port_that_another_of_our_services_has_is_not_free() -> None:
+    moves = facts(node_ports={30123: ObjectFacts(name="team-old/old-api", ours=True)})
+    (finding,) = errors(platform(), moves, ports={"ml": 30123})
+    assert finding.id == "node-port"
+    assert "team-old/old-api, which goes or gives it up only after" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("workload", "classes", "id_", "words"),
+    [
+        ({"cache": {"size": "20Gi", "storageClass": "fast"}}, {"slow": True}, "storage-class", "to one of: slow"),
+        ({"cache": {"size": "20Gi", "storageClass": "fast"}}, {"fast": False, "slow": True}, None, ""),
+        ({"cache": {"size": "20Gi"}}, {"slow": True}, None, ""),
+        ({}, {"slow": True}, None, ""),
+    ],
+)
+def test_a_cache_has_a_class_that_is_there(
+    workload: dict[str, Any], classes: dict[str, bool], id_: str | None, words: str
+) -> None:
+    told = errors(with_workloads(chat={**CHAT, **workload}), facts(storage_classes=classes))
+    assert [finding.id for finding in told] == ([] if id_ is None else [id_])
+    assert all(finding.subject == "team ml, workload chat" and words in finding.fix for finding in told)
+
+
+def test_a_cache_without_a_class_needs_a_default_one() -> None:
+    told = errors(with_workloads(chat={**CHAT, "cache": {"size": "20Gi"}}), facts(storage_classes={"slow": False}))
+    # the virtual cluster's own volume has the same need
+    assert [(one.id, one.subject) for one in told] == [
+        ("storage-default", "team ml, workload chat"),
+        ("storage-default", "StorageClass"),
+    ]
+
+
+@pytest.mark.parametrize("space", ["team-ml", "kai-scheduler", "gpu-tenancy"])
+def test_a_namespace_that_is_going_takes_nothing(space: str) -> None:
+    (finding,) = errors(platform(), facts(ending=frozenset({space, "web"})))
+    assert (finding.id, finding.subject) == ("namespace-ending", f"namespace {space}")
+
+
+def labelled(pool: str, *, ours: bool, **more: str) -> NodeFacts:
+    keys = frozenset({LABEL_POOL}) if ours else frozenset[str]()
+    return gpu_node("gpu-0", labels={LABEL_POOL: pool, **more}, ours=keys)
+
+
+@pytest.mark.parametrize(
+    ("node", "id_", "words"),
+    [
+        (labelled("a", ours=True), None, ""),
+        (labelled("b", ours=True), "node-moves", f"`kubectl label node gpu-0 {LABEL_POOL}-`, then again"),
+        (
+            labelled("b", ours=True, **{"nvidia.com/device-plugin.config": "b"}),
+            *("node-moves", f"`kubectl label node gpu-0 {LABEL_POOL}- nvidia.com/device-plugin.config-`"),
+        ),
+        (labelled("a", ours=False), "node-of-others", "take it out of that stack"),
+        (labelled("b", ours=False), "node-of-others", "take it out of that stack"),
+    ],
+)
+def test_a_node_is_of_this_stacks_pool_and_of_no_other(node: NodeFacts, id_: str | None, words: str) -> None:
+    told = errors(platform(), facts(node, gpu_node("gpu-1")))
+    assert [finding.id for finding in told] == ([] if id_ is None else [id_])
+    assert all(words in finding.fix for finding in told)
+
+
+def test_the_hosts_check_finds_a_node_by_its_own_name() -> None:
+    other = gpu_node("gpu-0", labels={"kubernetes.io/hostname": "machine-7"})
+    (finding,) = errors(platform(), facts(other, gpu_node("gpu-1")))
+    assert finding.id == "node-hostname"
+    same = gpu_node("gpu-0", labels={"kubernetes.io/hostname": "gpu-0"})
+    assert errors(platform(), facts(same, gpu_node("gpu-1"))) == []
