@@ -1,6 +1,6 @@
-"""Starts the policy pack, with the levels and limits of the stack that it is asked about.
+"""Starts the policy pack, with the levels and limits of the engine's stack.
 
-`PolicyPack` serves until it is ended, so nothing may call this but a pack's `__main__.py`.
+`PolicyPack` serves until it is ended, so only a pack's `__main__.py` may call this.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def read_once() -> None:
 
 def start(folder: Path = FOLDER) -> None:
     """Serve the engine, with the levels in `folder`. Ends the process with status 1 where they can't be read."""
-    # without a stack (`pulumi policy publish`), the strictest levels become the published pack's own
+    # without a stack (`pulumi policy publish`), the strictest levels become the published pack's defaults
     path = path_for(os.environ.get(STACK_VARIABLE, ""), folder)
     try:
         config = load(path, LIMITS)
