@@ -17,8 +17,8 @@ from typing import Final
 
 from pydantic import Field, ValidationError
 
-from settings.infrastructure import MOST_TIME_SLICES
 from settings.problems import escaped
+from settings.sharing import MOST_TIME_SLICES
 from settings.types import Section
 
 FOLDER: Final = Path(__file__).parent / "config"
