@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from preview.changes import changes
 from preview.facts import Facts, facts_of
 from preview.gate import Refusal, gate, gate_preview
 from preview.read import read_preview
@@ -52,6 +53,12 @@ def test_another_way_to_the_host_is_refused_unless_it_is_the_same_cluster(host: 
     assert "another cluster under this stack, everything of every team is lost" in found.reason
 
 
+def test_a_cluster_that_is_known_for_the_first_time_is_no_other_one() -> None:
+    assert judged(ONE, ONE, new="u1") == judged(ONE, ONE, old="u1") == []
+    old, new = facts_of(ONE), facts_of(ONE, cluster_uid="u1")
+    assert list(changes(old, new)) == list(changes(new, old)) == []
+
+
 def test_another_cluster_behind_the_same_name_is_refused_until_an_override_says_that_it_is_meant() -> None:
     (found,) = judged(ONE, ONE, old="u1", new="u2")
     assert (found.team, found.change) == ("", "anotherCluster")
@@ -85,9 +92,8 @@ def test_two_stack_files_are_judged_beside_the_steps() -> None:
     other = world.platform({"ml": world.team("a100", 4, vcluster={"backingStore": "etcd"})})
     preview = read_preview(json.dumps(world.digest(ONE, other)))
     alone = gate_preview(preview, usage=None, overrides=(), today=TODAY)
-    one_sided = {"usage": None, "overrides": (), "today": TODAY}
-    assert gate_preview(preview, old=facts_of(ONE), **one_sided) == alone
-    assert gate_preview(preview, new=facts_of(other), **one_sided) == alone
+    assert gate_preview(preview, usage=None, overrides=(), today=TODAY, old=facts_of(ONE)) == alone
+    assert gate_preview(preview, usage=None, overrides=(), today=TODAY, new=facts_of(other)) == alone
     both = gate_preview(preview, usage=None, overrides=(), today=TODAY, old=facts_of(ONE), new=facts_of(other))
     assert (said(alone), said(both)) == ([], [("ml", "replace")])
 

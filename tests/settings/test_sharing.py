@@ -40,7 +40,7 @@ def test_a_flag_alone_is_the_short_form(written: object, on: bool, how: Enforce)
 
 def test_a_kai_that_only_counts_is_refused_with_those_that_can() -> None:
     assert said(scheduler("v0.14.7")) == [
-        f"{AT}: KAI v0.14.7 of ml holds no pod to its part of a GPU, v0.16.8, v0.18.6 can, got memory; "
+        f"{AT}: KAI v0.14.7 of ml can't limit pods to their part of a GPU, v0.16.8, v0.18.6 can, got memory; "
         "choose one of them, or write none"
     ]
 

@@ -91,11 +91,12 @@ def test_what_is_judged_is_what_the_program_registers(stack: str, declare: Decla
         if not found.read
     ]
     guessed = list(declared(platform(stack)))
-    registered = {(r.type, r.name): r.properties for r in made}
+    registered: dict[tuple[str, str], Any] = {(r.type, r.name): r.properties for r in made}
     for resource in guessed:
         real = registered[(resource.type, resource.name)]
         for key, value in resource.properties.items():
             if key == "metadata":
+                assert isinstance(value, dict)
                 named = {key: value[key] for key in ("name", "namespace") if key in value}
                 assert named == {key: real["metadata"][key] for key in named}
                 assert value["labels"] == real["metadata"]["labels"]
