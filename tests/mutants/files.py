@@ -172,10 +172,23 @@ _GUARDS: Final = (
     *(f"tests/cli/test_{name}.py" for name in ("snapshots", "levels", "pull_request")),
     *_components("stands_on_all"),
 )
+_FIELDS: Final = ("tests/settings/test_schema.py", "tests/preview/test_fields.py")
+"""What users write, and what a change of it does, as the pages have it."""
 _OF_OTHERS: Final[dict[str, tuple[str, ...]]] = {
-    **_all_of("settings/hosts", "tests/hosts", only="test_[pv]*"),
-    "settings/sharing.py": ("tests/settings/test_pools.py", "tests/components/test_check.py", *_SETTINGS),
-    "settings/workloads.py": ("tests/workloads/test_rules.py", "tests/workloads/test_one_pod.py", *_WORKLOADS),
+    **_all_of("settings/hosts", "tests/hosts", *_FIELDS, "tests/settings/test_rules_host.py", only="test_[pv]*"),
+    "settings/sharing.py": (
+        *_FIELDS,
+        "tests/settings/test_pools.py",
+        "tests/components/test_check.py",
+        *_SETTINGS,
+        *_components("host"),
+    ),
+    "settings/workloads.py": (
+        *_FIELDS,
+        "tests/workloads/test_rules.py",
+        "tests/workloads/test_one_pod.py",
+        *_WORKLOADS,
+    ),
     **_all_of("settings/rules", "tests/settings", *_SETTINGS, only="test_rules*"),
     **{
         file: tests
