@@ -6,7 +6,7 @@ Leaves to others: what is read from the cluster (`live.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,27 +158,42 @@ def identify(client: Client, context: str) -> Identity:
     return Identity(context=context, uid=uid or "unknown", server_version=server_version(client))
 
 
+Ask = Callable[[str], Object | None]
+"""Returns an object as plain JSON by its path, None for 404. Raises `CommandError`."""
+
+
 def get_json(target: Target, path: str, *, timeout: httpx2.Timeout) -> Object | None:
-    """Return an object as plain JSON, None for 404. Raises `CommandError`.
+    """Return an object as plain JSON, None for 404. Raises `CommandError`."""
+    with asking(target, timeout=timeout) as ask:
+        return ask(path)
+
+
+@contextmanager
+def asking(target: Target, *, timeout: httpx2.Timeout) -> Iterator[Ask]:
+    """One connection for many questions: each new one costs some milliseconds of CPU. Raises `CommandError`.
 
     For use in threads: the typed client's decoder (msgspec 0.22) crashes when two meet a type for the first time.
     """
     where = f"context {target.context!r}, {target.config.cluster.server}"
+
+    def ask(path: str) -> Object | None:
+        answer = http.get(path)
+        if answer.status_code == 404:
+            return None
+        if answer.status_code == 401:
+            raise CommandError(f"does not accept the credentials of {where}")
+        if not answer.is_success:
+            raise CommandError(f"answers HTTP {answer.status_code} ({where})")
+        try:
+            return answered(answer)
+        except httpx2.DecodingError as error:
+            raise CommandError(f"{error} ({where})") from None
+
     try:
         with connect_to(target.config, timeout) as http:
-            answer = http.get(path)
+            yield ask
     except (httpx2.HTTPError, OSError, ConfigError, ValueError) as error:
         raise CommandError(f"not reachable ({where}): {reason_of(error)}") from None
-    if answer.status_code == 404:
-        return None
-    if answer.status_code == 401:
-        raise CommandError(f"does not accept the credentials of {where}")
-    if not answer.is_success:
-        raise CommandError(f"answers HTTP {answer.status_code} ({where})")
-    try:
-        return answered(answer)
-    except httpx2.DecodingError as error:
-        raise CommandError(f"{error} ({where})") from None
 
 
 def server_version(client: Client) -> str:

@@ -22,7 +22,7 @@ import httpx2
 
 from cli import say
 from cli.causes import Failure, distinct
-from cli.cluster import Target, get_json
+from cli.cluster import Target, asking
 from cli.errors import CommandError
 from cli.stuck import INSIDE, OUR_NAMESPACES, Stuck, ours, stuck
 from lenient import Json, rows, table
@@ -144,11 +144,11 @@ def reader(target: Target, namespaces: Sequence[str]) -> Reader:
     def read() -> tuple[list[Json], list[Json]]:
         pods: list[Json] = []
         events: list[Json] = []
-        for namespace in namespaces:
-            for kind, into in (("pods", pods), ("events?fieldSelector=type%3DWarning", events)):
-                # plain JSON: the typed client is not safe in a thread
-                answer = get_json(target, f"/api/v1/namespaces/{namespace}/{kind}", timeout=QUICK) or {}
-                into += rows(answer, "items")
+        # plain JSON: the typed client is not safe in a thread
+        with asking(target, timeout=QUICK) as ask:
+            for namespace in namespaces:
+                for kind, into in (("pods", pods), ("events?fieldSelector=type%3DWarning", events)):
+                    into += rows(ask(f"/api/v1/namespaces/{namespace}/{kind}"), "items")
         return pods, events
 
     return read

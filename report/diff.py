@@ -63,10 +63,11 @@ def learn_step(step: Step, redactor: Redactor) -> None:
     Also the other side of a property that is secret on one side only: when a property becomes secret, the engine shows
     its old value unencrypted (pulumi#4957).
     """
-    before = _leaves(step.old, step.type, redactor)
-    if step.new == step.old:
-        return  # most steps of a preview: both sides are equal
-    after = _leaves(step.new, step.type, redactor)
+    only = step.old if step.new is None or step.new == step.old else step.new if step.old is None else None
+    if only is not None:
+        redactor.value(only, resource_type=step.type)  # most steps have no other side, or one that says the same
+        return
+    before, after = _leaves(step.old, step.type, redactor), _leaves(step.new, step.type, redactor)
     for one, other in ((before, after), (after, before)):
         # the engine's mark proves a secret; a name or a look only suggests one
         for learn, hidden in (

@@ -310,3 +310,14 @@ class Pool(Section):
         """What a quota on this pool counts: `GPU`, `replica` or `slice`."""
         way = self.sharing.way
         return way.unit if way else "GPU"
+
+
+def one_at_a_time(gpu: Gpu, pool: Pool) -> str:
+    """Why a pod gets one `nvidia.com/gpu` of a pool and no more; empty where it may ask for several."""
+    if pool.sharing.cut:
+        return "a process computes on one slice, however many its pod has"
+    ours = gpu.owner is Owner.OURS and gpu.stack is not GpuStack.FAKE
+    if gpu.stack is not GpuStack.FAKE and (pool.sharing.mps or (pool.sharing.time_slicing and ours)):
+        # DP@v0.20.0:api/config/v1 (failRequestsGreaterThanOne): always so with MPS, and by our settings of time-slicing
+        return "two replicas may be one GPU, and the device plugin refuses a pod that asks for more than one"
+    return ""

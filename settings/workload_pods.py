@@ -12,6 +12,7 @@ from decimal import ROUND_FLOOR
 from typing import Final
 
 from capacity import mebibytes, memory_in_parts, millicores, number, parse_quantity
+from settings.infrastructure import one_at_a_time
 from settings.models import Platform, Pool, Team
 from settings.own_pods import LEAST_VOLUME
 from settings.problems import Path, Problem, shown
@@ -41,6 +42,14 @@ def pods_fit_a_node(platform: Platform) -> Iterator[Problem]:
                     got=f"{number(needs)}{unit} of {number(has)}{unit}",
                     fix="ask for less in one pod",
                 )
+        why = "" if pool.sharing.mig else one_at_a_time(platform.gpu, pool)
+        if why and workload.gpu is not None and (workload.gpu.count or 0) > 1:
+            yield Problem(
+                path=(*path, "gpu", "count"),
+                rule=f"is 1 on a pool of replicas: {why}",
+                got=str(workload.gpu.count),
+                fix="write 1",
+            )
     for name, team in platform.teams.items():
         yield from _together(name, team, platform.pools.get(team.pool or ""))
 
@@ -161,7 +170,7 @@ def nothing_is_said_against_us(platform: Platform) -> Iterator[Problem]:
             if pool is not None and pool.sharing.mig and (workload.gpu.count or 0) > 1:
                 yield Problem(
                     path=(*path, "gpu", "count"),
-                    rule="is 1 on a pool of MIG slices: a process computes on one slice, however many its pod has",
+                    rule=f"is 1 on a pool of MIG slices: {one_at_a_time(platform.gpu, pool)}",
                     got=str(workload.gpu.count),
                     fix="write 1",
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from capacity import UNLIMITED, memory_as_share, memory_in_parts, number, plural
+from settings.infrastructure import one_at_a_time
 from settings.models import Platform, Pool, SchedulerMode, Team, TeamCheck
 from settings.problems import Path, Problem, shown
 from settings.words import choose
@@ -48,10 +49,11 @@ def _parts_of_a_gpu(platform: Platform, team: Team, path: Path) -> Iterator[Prob
                 got=shown(there),
                 fix=_without_sharing(key, team, pool),
             )
-    if pool is not None and pool.sharing.mig and check.gpus > 1:
+    why = one_at_a_time(platform.gpu, pool) if pool is not None else ""
+    if pool is not None and why and check.gpus > 1:
         yield Problem(
             path=(*path, "gpus"),
-            rule="is 1 on a pool of MIG slices: a process computes on one slice, however many its pod has",
+            rule=f"is 1 on a pool of {'MIG slices' if pool.sharing.mig else 'replicas'}: {why}",
             got=str(check.gpus),
             fix="write 1",
         )

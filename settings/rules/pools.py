@@ -8,6 +8,7 @@ from typing import Final
 
 import names
 from capacity import listed
+from releases import NO_SHARING
 from settings.labels import gpu_labels, sharing_labels
 from settings.models import Platform, Pool
 from settings.problems import Path, Problem, shown
@@ -49,6 +50,14 @@ def pools_say_their_nodes(platform: Platform) -> Iterator[Problem]:
                 rule=f"is one of {', '.join(others)} and {last}",
                 got=" and ".join(ways),
                 fix=f"keep one ({', '.join(f'{word} {way.bounds}' for word, way in reversed([*WAYS.items()]))})",
+            )
+        if ways and name == NO_SHARING.name:
+            yield Problem(
+                path=path,
+                rule="has the name of the device plugin's settings for all nodes that share nothing, and would give "
+                "them its replicas",
+                got=shown(name),
+                fix="rename the pool",
             )
         if "taint_value" in pool.model_fields_set and not pool.taint:
             yield Problem(
