@@ -12,7 +12,6 @@ from typing import Any, Final, TypeVar
 
 import pulumi
 import pytest
-from google.protobuf.struct_pb2 import Struct
 from pulumi import _types
 from pulumi._utils import ContextProperty
 from pulumi.runtime import mocks, rpc, settings
@@ -64,7 +63,8 @@ class Registered:
         """What the engine would get; most tests ask for that of a few resources."""
         if isinstance(self.options, resource_pb2.ReadResourceRequest):
             return {"id": self.options.id}
-        return rpc.deserialize_properties(self.options.object, keep_unknowns=True)
+        found: Mapping[str, Any] = rpc.deserialize_properties(self.options.object, keep_unknowns=True)
+        return found
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -244,7 +244,7 @@ class RecordingMonitor(mocks.MockMonitor):
             request.type, request.name, request.importId, lambda: rpc.deserialize_properties(request.object)
         )
         if added:
-            given = Struct()
+            given = resource_pb2.RegisterResourceRequest().object
             given.MergeFrom(request.object)
             given.MergeFrom(serialized(added))
         return resource_pb2.RegisterResourceResponse(urn=urn, id=request.importId or f"{request.name}-id", object=given)

@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from tests.conftest import Declare, Recorder
+from tests.conftest import Declare
+from tests.recording import Recorder
 from tests.settings.build import raw
 
 pytestmark = pytest.mark.slow

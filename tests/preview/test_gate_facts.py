@@ -98,9 +98,8 @@ def test_two_stack_files_are_judged_beside_the_steps() -> None:
     other = world.platform({"ml": world.team("a100", 4, vcluster={"backingStore": "etcd"})})
     preview = read_preview(json.dumps(world.digest(ONE, other)))
     alone = gate_preview(preview, usage=None, overrides=(), today=TODAY)
-    one_sided = {"usage": None, "overrides": (), "today": TODAY}
-    assert gate_preview(preview, old=facts_of(ONE), **one_sided) == alone
-    assert gate_preview(preview, new=facts_of(other), **one_sided) == alone
+    assert gate_preview(preview, usage=None, overrides=(), today=TODAY, old=facts_of(ONE)) == alone
+    assert gate_preview(preview, usage=None, overrides=(), today=TODAY, new=facts_of(other)) == alone
     both = gate_preview(preview, usage=None, overrides=(), today=TODAY, old=facts_of(ONE), new=facts_of(other))
     assert (said(alone), said(both)) == ([], [("ml", "replace")])
 

@@ -53,7 +53,7 @@ class TestNames:
         fine({"teams.default-queue": {"resources": {"pods": 5}}})
 
     def test_a_team_names_each_node_once_and_has_a_pool_for_them(self) -> None:
-        told({"teams.ml.nodes": ["gpu-0", "gpu-0"]}, "teams.ml.nodes: names each node once, got 'gpu-0' twice")
+        told({"teams.ml.nodes": ["gpu-0", "gpu-0"]}, "teams.ml.nodes: must name each node once, got 'gpu-0' twice")
         fine({"teams.ml.nodes": ["gpu-0"]})
         told({"teams.dev.nodes": ["gpu-0"]}, "teams.dev.nodes: needs a pool, got no pool")
 
@@ -225,7 +225,7 @@ class TestChecks:
     def test_fraction_and_memory_exclude_each_other(self) -> None:
         told(
             {"teams.ml.scheduler.gpuSharing": True, "teams.ml.check": {"fraction": 0.5, "gpuMemoryMib": 100}},
-            "asks for one of fraction, gpuMemoryMib and pair, got fraction and gpuMemoryMib",
+            "must ask for only one of fraction, gpuMemoryMib and pair, got fraction and gpuMemoryMib",
         )
 
     def test_a_pair_shares_one_gpu(self) -> None:

@@ -264,7 +264,7 @@ class Torn:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
         self.words, self.paused = words, list[float]()
         monkeypatch.setattr(pulumi.runtime, "invoke", self.invoke)
-        monkeypatch.setattr(program.time, "sleep", self.paused.append)
+        monkeypatch.setattr("cli.guards.program.time.sleep", self.paused.append)
 
     def invoke(self, token: str, arguments: dict[str, str]) -> Any:
         if self.words:

@@ -91,11 +91,12 @@ def test_what_is_judged_is_what_the_program_registers(stack: str, declare: Decla
         if not found.read
     ]
     guessed = list(declared(platform(stack)))
-    registered = {(r.type, r.name): r.properties for r in made}
+    registered: dict[tuple[str, str], Any] = {(r.type, r.name): r.properties for r in made}
     for resource in guessed:
         real = registered[(resource.type, resource.name)]
         for key, value in resource.properties.items():
             if key == "metadata":
+                assert isinstance(value, dict)
                 assert value == {key: real["metadata"].get(key) for key in value}
                 continue
             if value is None:
