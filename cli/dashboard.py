@@ -14,7 +14,6 @@ from cli.look import viewer
 from page.facts import Data, facts
 from page.onefile import one_file
 from page.server import ADDRESS, PortTakenError, Server
-from settings.models import HostProvider
 
 PORTS = range(65536)
 READABLE = 0o644
@@ -23,13 +22,13 @@ READABLE = 0o644
 
 def see_of(place: Place, driver: Driver) -> Callable[[], Mapping[str, Data]]:
     """Return a function that takes a snapshot of the stack and makes the page's data."""
-    view, simulated = viewer(place, driver), place.platform.host.provider is HostProvider.LAB
+    view = viewer(place, driver)
 
     def see() -> Mapping[str, Data]:
         now = view()
         found = (one for team in now.seen.teams for one in (*now.whys(team), *now.lost(team)))
         whys = (replace(one, cause=say.told(one.cause), fix=say.told(one.fix)) for one in found)
-        return facts(now.seen, whys, simulated=simulated)
+        return facts(now.seen, whys)
 
     return see
 

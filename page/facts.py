@@ -31,20 +31,18 @@ LEVELS: Final = ("error", "warning", "unseen")
 NEVER_OVER: Final = 1.000001
 
 
-def facts(seen: Seen, waiting: Iterable[Why] = (), *, simulated: bool = False) -> dict[str, Data]:
-    """Return what the page shows. `waiting`: why pods wait or were lost. `simulated`: the lab, which runs no KAI."""
+def facts(seen: Seen, waiting: Iterable[Why] = ()) -> dict[str, Data]:
+    """Return what the page shows. `waiting`: why pods wait or were lost."""
     marks = marks_of([team.name for team in seen.teams])
     lines: list[Data] = [
         {"team": one.team, "pod": f"{one.namespace}/{one.pod}", "cause": one.cause, "fix": one.fix}
         for one in islice(waiting, MOST_PODS)  # the search stops after these
     ]
     wait = sum(pod.waits for team in seen.teams for pod in team.pods)
-    faults: list[dict[str, str]] = sorted(
-        _faults(seen, simulated=simulated), key=lambda fault: LEVELS.index(fault["level"])
-    )
+    faults: list[dict[str, str]] = sorted(_faults(seen), key=lambda fault: LEVELS.index(fault["level"]))
     return {
         "stack": seen.stack,
-        "simulated": simulated,
+        "simulated": seen.simulated,
         "at": seen.at.isoformat(),
         "kubernetes": seen.kubernetes,
         "faults": faults,
@@ -90,12 +88,12 @@ def _number(value: float) -> float:
 # --- faults -----------------------------------------------------------------------------------------------------------
 
 
-def _faults(seen: Seen, *, simulated: bool) -> Iterator[dict[str, str]]:
+def _faults(seen: Seen) -> Iterator[dict[str, str]]:
     for node in seen.nodes:
         yield from _of_node(node, seen.stack)
     nodes = {node.name for node in seen.nodes}
     for team in seen.teams:
-        yield from _of_team(team, seen.stack, nodes, simulated=simulated)
+        yield from _of_team(team, seen, nodes)
     for one in (*seen.plugin, *seen.kai):
         yield from _of_component("host", one)
     apis = {f"team {team.name}: everything" for team in seen.teams}
@@ -129,15 +127,15 @@ def _of_node(node: Node, stack: str) -> Iterator[dict[str, str]]:
             yield _fault("error", about, f"one GPU holds more than its whole: {holders}")
 
 
-def _of_team(team: Team, stack: str, nodes: Collection[str], *, simulated: bool) -> Iterator[dict[str, str]]:
-    about = f"team {team.name}"
+def _of_team(team: Team, seen: Seen, nodes: Collection[str]) -> Iterator[dict[str, str]]:
+    stack, about = seen.stack, f"team {team.name}"
     if team.api.startswith("down"):
         yield _fault("error", about, f"its API is {team.api}", f"kubectl -n {team.namespace} get pods")
     elif team.api == "not made":
         yield _fault("warning", about, "is not made yet", f"make up STACK={stack}")
     elif team.api == "not asked":
         yield _fault("unseen", about, "its API was not asked: no kubeconfig at hand")
-    elif team.mode == "virtual" and not team.kai and not simulated:
+    elif team.mode == "virtual" and not team.kai and not seen.simulated:
         yield _fault("error", about, "has no KAI in its cluster", f"make up STACK={stack}")
     for one in team.kai if team.mode == "virtual" else ():
         yield from _of_component(about, one)

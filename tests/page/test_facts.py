@@ -134,7 +134,7 @@ class TestFaults:
         assert of_team(mode="host", kai=KAI) == []
 
     def test_the_lab_runs_no_kai(self) -> None:
-        assert page(seen(teams=(team("ml", kai=()),)), simulated=True)["faults"] == []
+        assert page(seen(teams=(team("ml", kai=()),), simulated=True))["faults"] == []
 
     def test_what_could_not_be_read_is_said_once(self) -> None:
         gaps = (Gap(what="team ml: everything", why="down: x"), Gap(what="team ml: queues", why="forbidden"))
