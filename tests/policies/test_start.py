@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from google.protobuf import json_format
+from google.protobuf import json_format  # type: ignore[import-untyped]
 from pulumi.runtime.proto import analyzer_pb2
 from pulumi_policy import EnforcementLevel
 from pulumi_policy import policy as sdk
 
 import tokens
-from policies import start
 from policies.pack import NAME, build_policies
-from policies.start import Kept, read_once
+from policies.start import read_once
 from tests.policies.world import healthy, resource
 
 EVERYTHING = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
@@ -37,7 +38,7 @@ def taken_apart(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 def answers() -> list[bytes]:
     """What the pack says of a healthy team, and of a ClusterRole that may do everything."""
-    server = sdk._PolicyAnalyzerServicer(NAME, "1", build_policies(), EnforcementLevel.MANDATORY, None)
+    server: Any = sdk._PolicyAnalyzerServicer(NAME, "1", build_policies(), EnforcementLevel.MANDATORY, None)
     server._configure_runtime_settings = lambda: None
     found, stack = [], analyzer_pb2.AnalyzeStackRequest()
     for one in RESOURCES:
@@ -57,13 +58,3 @@ def test_a_resource_is_taken_apart_once_and_the_rules_say_the_same(taken_apart: 
     read_once()
     assert answers() == before
     assert len(taken_apart) == len(RESOURCES) * 2, "once as it comes by, and once as part of the stack"
-
-
-def test_what_was_asked_long_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(start, "KEPT", 2)
-    asked: list[object] = []
-    kept = Kept(lambda about, *more: asked.append((about, *more)) or len(asked))  # type: ignore[func-returns-value]
-    one, two, three = [1], [1], [1]
-    assert [kept(one), kept(one), kept(one, True), kept(two), kept(two), kept(three)] == [1, 1, 2, 3, 3, 4]
-    assert kept(three) == 4
-    assert kept(one) == 5, "two others came since"
