@@ -212,9 +212,7 @@ def _not_yet(platform: Platform, pool: Pool, node: NodeFacts, subject: str) -> F
 
 
 def _now(platform: Platform, node: NodeFacts, facts: ClusterFacts) -> int | None:
-    """How often our plugin advertises each GPU of the node now; None where that is not known, or the plugin is not
-    ours.
-    """
+    """How often our plugin advertises each GPU of the node now. None if that is unknown, or the plugin is not ours."""
     if not _plugin_is_ours(platform) or facts.plugin_configs is None:
         return None
     return replicas_now(node.labels, facts.plugin_configs)

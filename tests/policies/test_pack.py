@@ -21,7 +21,6 @@ from pulumi_policy import (
 from pulumi_policy import PolicyResource as EngineResource
 
 import tokens
-from policies import start
 from policies.config import Limits, PolicyConfig
 from policies.inventory import Inventory, PolicyResource
 from policies.pack import NAME, Seen, build_policies, resource_of
@@ -342,19 +341,15 @@ def test_a_refusal_names_the_file_and_the_key(monkeypatch: pytest.MonkeyPatch, s
     ]
 
 
-def test_the_last_answers_are_kept_each_for_the_very_object_and_what_else_was_asked(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(start, "KEPT", 2)
+def test_the_last_answers_are_kept_each_for_the_very_object_and_what_else_was_asked() -> None:
     asked: list[tuple[object, ...]] = []
-    one: list[int] = []
-    equal: list[int] = []
 
     def function(*about: object) -> int:
         asked.append(about)
         return len(asked)
 
+    one, equal = dict[str, int](), dict[str, int]()
     kept = Kept(function)
     assert [kept(one), kept(one), kept(equal), kept(one), kept(equal)] == [1, 1, 2, 1, 2]
     assert [kept(one, True), kept(one, True), kept(equal)] == [3, 3, 2]
-    assert [kept(one), kept(one, True), kept(equal)] == [4, 3, 5], "two are kept"
+    assert [kept(one), kept(one, True), kept(equal)] == [1, 3, 2]

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from google.protobuf import json_format  # type: ignore[import-untyped]
+from google.protobuf import json_format  # type: ignore[import-untyped]  # it brings no types
 from pulumi.runtime.proto import analyzer_pb2
 from pulumi_policy import EnforcementLevel
 from pulumi_policy import policy as sdk
 
 import tokens
+from policies import start
 from policies.pack import NAME, build_policies
-from policies.start import read_once
+from policies.start import Kept, read_once
 from tests.policies.world import healthy, resource
 
 EVERYTHING = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
@@ -58,3 +59,13 @@ def test_a_resource_is_taken_apart_once_and_the_rules_say_the_same(taken_apart: 
     read_once()
     assert answers() == before
     assert len(taken_apart) == len(RESOURCES) * 2, "once as it comes by, and once as part of the stack"
+
+
+def test_what_was_asked_long_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "KEPT", 2)
+    asked: list[object] = []
+    kept = Kept(lambda about, *more: asked.append((about, *more)) or len(asked))  # type: ignore[func-returns-value]
+    one, two, three = [1], [1], [1]
+    assert [kept(one), kept(one), kept(one, True), kept(two), kept(two), kept(three)] == [1, 1, 2, 3, 3, 4]
+    assert kept(three) == 4
+    assert kept(one) == 5, "two others came since"
