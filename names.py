@@ -84,9 +84,7 @@ on the reservation pod. With several devices each has a label `runai-gpu-group/<
 """
 
 SYNCED_BY: Final = "vcluster.loft.sh/managed-by"
-"""The syncer puts this label on every object of a tenant, and overwrites the tenant's own
-(VC@v0.36.1:pkg/util/translate).
-"""
+"""The syncer sets this label on each object of a tenant, whatever the tenant wrote (VC@v0.36.1:pkg/util/translate)."""
 SYNCED_NAMESPACE: Final = "vcluster.loft.sh/namespace"
 """A label that the syncer sets in the same way: the object's namespace inside the virtual cluster."""
 SYNCED_FROM: Final = "vcluster.loft.sh/object-namespace"

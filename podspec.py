@@ -84,8 +84,7 @@ DEVICE_VARIABLES: Final = (
     "NVIDIA_MIG_MONITOR_DEVICES",
     "NVIDIA_IMEX_CHANNELS",
 )
-"""Variables that make NVIDIA's runtime give devices by name, without kubelet and quota (container toolkit, docker
-images).
+"""Variables that make NVIDIA's runtime give devices by name, past kubelet and quota (container toolkit, docker images).
 """
 NO_DEVICES: Final = ("", "none", "void")
 DEVICE_MOUNTS: Final = "nvidia-container-devices"

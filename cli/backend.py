@@ -43,9 +43,7 @@ READ_BY_THE_ENGINE: Final = "(the engine's own login)"
 
 @dataclass(frozen=True, kw_only=True)
 class Backend:
-    """A backend and who chose it: a variable, `Pulumi.yaml` or `pulumi login`. If nobody did, it is the project's
-    own.
-    """
+    """A backend and who chose it: a variable, `Pulumi.yaml` or `pulumi login`. If nobody did: the project's own."""
 
     url: str
     chosen_by: str

@@ -78,9 +78,7 @@ def _vars(use: Use | None) -> dict[str, int] | None:
 
 
 def look(platform: Platform, host: Target | None) -> list[TeamUse]:
-    """Ask the host and every team's API server. A server that does not answer is no error; its numbers are not
-    known.
-    """
+    """Ask the host and every team's API server. A server that does not answer is no error; its numbers are unknown."""
     declared, resolved = declared_footprint(platform)["teams"], resolve(platform)
 
     def read(path: str) -> Object | None:

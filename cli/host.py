@@ -44,7 +44,7 @@ class Host:
         return self.target_or(None)
 
     def find(self, *, must_reach: bool) -> None:
-        """Find context and UID. Without `must_reach` (to read the state needs no cluster) a dead cluster is only
+        """Find context and UID. Without `must_reach` (the state is read without a cluster), a dead cluster is only
         reported.
         """
         host = self._place.platform.host

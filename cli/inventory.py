@@ -82,9 +82,7 @@ class Machine:
 
 
 def machine_of(node: NodeFacts) -> Machine:
-    """Return a node's GPUs, by feature discovery's labels if it has them, or else by what the device plugin
-    advertises.
-    """
+    """Return a node's GPUs, by feature discovery's labels if it has them, else by what the device plugin advertises."""
     said = discovered(node.labels)
     advertised = max(node.gpu_capacity or 0, node.gpus or 0)
     slices = {name: amount for name, amount in node.mig_slices.items() if amount}
@@ -110,9 +108,7 @@ def machine_of(node: NodeFacts) -> Machine:
 
 
 def _told_by_numbers(said: Discovered, advertised: int, slices: Mapping[str, int]) -> int:
-    """Replicas where feature discovery does not say them: the advertised number divided by the GPUs that a label
-    counts.
-    """
+    """Replicas if feature discovery does not say them: the advertised number divided by the labelled number of GPUs."""
     if not said.count or slices or said.cut or advertised % said.count:
         return 1
     return max(advertised // said.count, 1)

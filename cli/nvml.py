@@ -72,9 +72,7 @@ def this_machine() -> list[Machine]:
 
 
 def _cut(gpus: list[dict[str, object]]) -> Cut:
-    """How MIG cuts the GPUs: all into the same number of slices of one profile, or in a way that no pool can
-    describe.
-    """
+    """How MIG cuts the GPUs: all into as many slices of one profile, or in a way that no pool can describe."""
     if not any(gpu.get("mig") for gpu in gpus):
         return {}
     cuts = {tuple(str(part["name"]).partition(" MIG ")[2] for part in rows(gpu, "migs")) for gpu in gpus}

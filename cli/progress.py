@@ -60,9 +60,7 @@ class Progress:
         return "".join(self._parts)
 
     def removals(self, teams: Iterable[str], stay: Iterable[str]) -> list[str]:
-        """A line for each of these teams that was removed, with the seconds from the first step of its removal to the
-        last.
-        """
+        """A line for each of these teams that was removed, with the seconds from its first removal step to the last."""
         found: dict[str, tuple[float, float]] = {}
         for name, (began, ended) in self._removals.items():
             # a canary's resources begin with its team's name, too

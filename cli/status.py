@@ -158,9 +158,7 @@ def age(passed: timedelta) -> str:
 
 
 def show(table_rows: Sequence[Row], *, stack: str, now: datetime, more: str = "") -> None:
-    """Print the rows and their time: as a table where it fits, else as a few lines for each team, without broken
-    words.
-    """
+    """Print the rows and their time: as a table if it fits, else as a few lines for each team. No word is broken."""
     out = say.console(result=True)
     out.print(f"stack {stack} at {now.astimezone().strftime('%Y-%m-%d %H:%M:%S %Z')}{more}", soft_wrap=True)
     table = Table(box=None, pad_edge=False)

@@ -34,9 +34,7 @@ HOURS_OF: Final = {"h": 1, "d": 24}
 LONGEST: Final = timedelta(days=366)
 SERVICE: Final = re.compile(r"([a-z0-9-]{1,63})/([a-z0-9-]{1,63}):([0-9]{1,5})")
 UTILISATION: Final = "DCGM_FI_DEV_GPU_UTIL"
-"""Percent of the time in which a kernel ran on the GPU: a default counter of dcgm-exporter, by pod where it maps
-pods.
-"""
+"""Percent of the time in which a kernel ran on the GPU. A default counter of dcgm-exporter, by pod if it maps pods."""
 STEP: Final = "1m"
 STEPS_AN_HOUR: Final = 60
 PERCENT: Final = 100

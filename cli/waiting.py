@@ -172,9 +172,7 @@ def together(
 
 
 def inner_reader(team: str, target: Target) -> Reader:
-    """Return a function that reads tenancy's own pods in a team's cluster and their events, each with the team's
-    name.
-    """
+    """Return a function that reads tenancy's pods in a team's cluster and their events, each with the team's name."""
     read = reader(target, OUR_NAMESPACES)
 
     def marked() -> tuple[list[Json], list[Json]]:

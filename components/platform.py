@@ -128,6 +128,7 @@ def _pools(platform: Platform, cluster: HostCluster, tenants: Mapping[str, Tenan
                 },
                 # the GPU Operator's feature discovery writes these itself
                 label_gpus=platform.gpu.stack is not GpuStack.GPU_OPERATOR,
+                label_sharing=platform.gpu.owner is Owner.OURS,
             ),
         )
         for name, pool in platform.pools.items()

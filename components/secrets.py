@@ -15,9 +15,7 @@ from settings.workload_parts import SECRET_KEY_PREFIX
 
 
 class MissingSecretError(Exception):
-    """The stack file names a secret that does not exist. The text names every such secret, with its fix, and no
-    value.
-    """
+    """The stack file names a secret that does not exist. The text names all of them, with the fix, and no value."""
 
 
 def stack_secrets(

@@ -80,9 +80,7 @@ def pause() -> None:
 
 
 def path(api_version: str, kind: str, name: str = "", namespace: str | None = None) -> str:
-    """Return the path of an object, or without a name the path of its collection. For kinds whose plural ends in
-    `s`.
-    """
+    """Return the path of an object; without a name, that of its collection. For kinds whose plural ends in `s`."""
     root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
     place = f"/namespaces/{namespace}" if namespace else ""
     return f"{root}{place}/{kind.lower()}s" + (f"/{name}" if name else "")

@@ -86,9 +86,7 @@ def _by_name(config: Mapping[str, object], section: str, key: str, where: str) -
 
 
 def _with_files(holder: Mapping[str, object], base: Path | None, where: str) -> dict[str, object]:
-    """A cluster or user with the content of the files that it names, because the state is read on other machines,
-    too.
-    """
+    """A cluster or user with the content of the files that it names: the state is read on other machines, too."""
     found = dict(holder)
     for key in ("certificate-authority", "client-certificate", "client-key"):
         named = found.pop(key, None)

@@ -19,9 +19,7 @@ from names import GPU_RESOURCES
 STOP_DEADLINE_SECONDS: Final = 180.0
 """A pod has 30 s to end by default. A pod with a longer time than this is reported."""
 QUIET_LOOKS: Final = 3
-"""The number of looks without a pod after which all count as gone: an admission rule takes effect a moment after it was
-written.
-"""
+"""Looks without a pod after which all count as gone: an admission rule takes effect a moment after it is written."""
 
 
 def stop_pods(

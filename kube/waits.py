@@ -26,9 +26,7 @@ control plane answers after half a minute, later on a busy node.
 ANSWER_TIMEOUT: Final = httpx2.Timeout(5.0)
 """Seconds for one try: an address that drops packets must not use up the deadline in a few tries."""
 LOWERED_DEADLINE_SECONDS: Final = 120.0
-"""A ResourceQuota is lowered by one call, a second after the update begins; later where many updates wait for their
-turn.
-"""
+"""One call lowers a ResourceQuota, a second after the update begins; later if many updates wait for their turn."""
 ADMITTED_DEADLINE_SECONDS: Final = 180.0
 """KAI's admission is ready 15 s after helm ends (v0.16.8, idle node), and later on a busy node."""
 
@@ -68,9 +66,7 @@ def until(asked: Callable[[], str | None], deadline: float, late: Callable[[str]
 
 
 def _missing(api: httpx2.Client, where: str) -> str | None:
-    """Why an object can't be read yet; None where it exists. Raises `PermissionError`, because waiting does not change
-    rights.
-    """
+    """Why an object can't be read yet; None if it exists. Raises `PermissionError`: waiting does not change rights."""
     try:
         answer = api.get(where)
     except httpx2.TransportError as error:

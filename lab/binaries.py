@@ -139,9 +139,7 @@ def _bring(store: Path, wanted: list[str], show: Show, lock: int) -> None:
 
 
 def plan(to_build: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return what will be built and how long it takes, before the first build begins; empty where nothing will be
-    built.
-    """
+    """Return what will be built and how long it takes, before the first build; empty if nothing will be built."""
     if not to_build:
         return []
     least, most = (sum(MINUTES[family][end] for family in to_build) for end in (0, 1))

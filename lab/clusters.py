@@ -377,9 +377,7 @@ class Clusters:
             (self.home / f"kwok-{name}.yaml").unlink(missing_ok=True)
 
     def _await_ports(self, name: str | None) -> None:
-        """Wait until the ended programs no longer listen. A port of another program stays taken, and is reported
-        later.
-        """
+        """Wait until the ended programs no longer listen. Another program's port stays taken, and is reported later."""
         try:
             records = self._read().clusters
         except LabError:  # a damaged record must not keep a reset from working

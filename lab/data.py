@@ -98,9 +98,7 @@ def _at(value: object, keys: Sequence[str]) -> object:
 
 
 def _with(value: Json, keys: Sequence[str], found: object) -> Json:
-    """The mapping with another value at the path, or without the path where the value is absent. Does not create
-    missing paths.
-    """
+    """The mapping with another value at the path, or without the path if the value is absent. Creates no path."""
     key, *rest = keys
     if rest:
         inner = value.get(key)

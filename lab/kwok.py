@@ -98,7 +98,5 @@ def last_words(folder: Path, program: str) -> str:
 
 
 def forget(folder: Path, program: str) -> None:
-    """Let kwokctl start an ended program again: it looks at the pid in a file, which another process may have by
-    now.
-    """
+    """Let kwokctl start an ended program again: it looks at a pid in a file, which another process may have by now."""
     (folder / "pids" / f"{program}.pid").unlink(missing_ok=True)

@@ -63,8 +63,8 @@ class Objects:
     """The objects of one API server."""
 
     def __init__(self, cluster: str, client: Client, mend: Callable[[], bool] = lambda: False) -> None:
-        """`mend` is called from time to time during a wait, because a program may have given up. Where it started one
-        again, the wait begins anew.
+        """A wait calls `mend` now and then, because a program may have given up. If it starts one again, the wait
+        begins anew.
         """
         self.cluster, self._client, self._mend = cluster, client, mend
 

@@ -1,6 +1,4 @@
-"""Starts the policy pack. The engine runs this file; nothing may import it, because `PolicyPack` serves until it is
-ended.
-"""
+"""Starts the policy pack. The engine runs this file. Nothing may import it: `PolicyPack` serves until it is ended."""
 
 import sys
 from pathlib import Path

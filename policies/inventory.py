@@ -114,9 +114,7 @@ class Inventory:
         return index
 
     def of_type(self, *types: str) -> list[PolicyResource]:
-        """Return the resources of these types. A type that ends with a colon stands for all types that begin with
-        it.
-        """
+        """Return the resources of these types. A type that ends with a colon stands for all that begin with it."""
         return [resource for wanted in types for found in self._types(wanted) for resource in self._by_type[found]]
 
     def _types(self, wanted: str) -> list[str]:

@@ -135,9 +135,7 @@ SECRET_TYPES: Final = (
 Release's Secret belongs to Helm.
 """
 SYSTEM_NAMESPACES: Final = ("kube-system", "kube-public", "kube-node-lease")
-"""Kubernetes' own namespaces. They hold its DNS, its accounts, and on some clouds the list of administrators
-(`aws-auth`).
-"""
+"""Kubernetes' own namespaces, with its DNS, its accounts, and on some clouds the administrators (`aws-auth`)."""
 
 MAKERS: Final[Mapping[str, str]] = {
     "Patch": "a patch changes an object that no rule sees whole",

@@ -30,9 +30,7 @@ class Violation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RuleResult:
-    """What a rule found. `checked` is the number of resources that it judged, so that a rule that matched nothing is
-    visible.
-    """
+    """What a rule found. `checked`: how many resources it judged, so that a rule that matched nothing is visible."""
 
     rule: str
     group: Group

@@ -45,9 +45,10 @@ def read_once() -> None:
     """Let the SDK take a resource apart once, and not anew for each policy: with 28 of them that was four fifths of
     what the rules cost (pulumi_policy v1.21.0, policy.py: Analyze, AnalyzeStack). No policy changes what it is
     shown."""
-    sdk.json_format = SimpleNamespace(MessageToDict=Kept(sdk.json_format.MessageToDict))
-    sdk.deserialize_properties = Kept(sdk.deserialize_properties)
-    sdk.unknown_checking_proxy = Kept(sdk.unknown_checking_proxy)
+    its = vars(sdk)
+    its["json_format"] = SimpleNamespace(MessageToDict=Kept(its["json_format"].MessageToDict))
+    for name in ("deserialize_properties", "unknown_checking_proxy"):
+        its[name] = Kept(its[name])
 
 
 def start(folder: Path = FOLDER) -> None:

@@ -268,7 +268,7 @@ def _changed(row: Row | None, edit: Edit) -> Iterator[Change]:
         return
     if effect is not None:
         yield _change(effect, edit)
-    elif row.judge is None or edit.tenant or row.allow in OF_THE_STACK:
+    elif edit.tenant or row.allow in OF_THE_STACK:
         yield _change(Effect(kind=Kind.IN_PLACE, means=""), edit)
 
 

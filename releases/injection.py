@@ -33,8 +33,7 @@ class InjectionMode:
     """The value of NVIDIA_VISIBLE_DEVICES inside a container."""
     seen: str
     seen_of_fractions: str
-    """The same for fractions: KAI only uses the variable, so in every mode NVIDIA's container runtime puts the GPU
-    in.
+    """The same for fractions: KAI only uses the variable, so NVIDIA's container runtime puts the GPU in, in every mode.
     """
     node: str
     """What the node must have."""

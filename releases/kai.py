@@ -59,9 +59,7 @@ RESERVATION_POD: Final = Operand(
     memory_limit_mib=128,
     key="binder.resourceReservationPodResources",
 )
-"""One pod for each GPU that fractions share. Releases without a key for it use the namespace's defaults
-(LimitRange).
-"""
+"""One pod for each GPU that fractions share. Releases without a key for it use the namespace's defaults."""
 
 SCALE_ADJUSTER: Final = Operand(
     name="node-scale-adjuster", cpu_millicores=50, memory_mib=256, memory_limit_mib=512, key=None

@@ -33,9 +33,7 @@ def _cost(footprint: Footprint) -> str:
 
 
 def _minors(release: VclusterRelease) -> str:
-    """The minors of Kubernetes that can run inside, and versions that the release does not name but that were seen to
-    run.
-    """
+    """The minors of Kubernetes that can run inside, and versions that the release does not name but that ran."""
     named = [f"1.{minor(tag)[1]}" for tag in release.kubernetes_versions]
     seen = "".join(f", {tag} seen" for tag in release.kubernetes_observed)
     return f"{named[-1]} to {named[0]}{seen}"

@@ -22,9 +22,7 @@ NVIDIA: Final = "nvidia"
 
 @dataclass(frozen=True, kw_only=True)
 class Footprint:
-    """What tenancy itself asks of the nodes: the sum of requests and the number of pods, without short-lived hook
-    pods.
-    """
+    """What tenancy itself asks of the nodes: the sum of requests and the number of pods, without hooks' pods."""
 
     cpu_millicores: int
     memory_mib: int

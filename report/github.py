@@ -91,9 +91,7 @@ def open_pull_request(repository: str, commit: str) -> Object | None:
 
 
 def stack_file(repository: str, commit: str, stack: str, folder: Path) -> Path | None:
-    """Write a stack file of a commit into `folder`; None where that commit has none. It is only data: nothing of it
-    runs.
-    """
+    """Write a commit's stack file into `folder`; None if the commit has none. It is only data: nothing of it runs."""
     name = checked(f"Pulumi.{stack}.yaml", STACK_FILE, "stack file")
     checked(commit, SHA, "commit")
     listed = json.loads(gh("api", f"repos/{repository}/contents/?ref={commit}"))

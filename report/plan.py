@@ -97,9 +97,7 @@ def _team(steps: Sequence[Step], felt: Sequence[Impact], redactor: Redactor, *, 
 
 
 def _place(step: Step) -> tuple[int, int, str]:
-    """A step's place: by its operation, and a component before its parts, because it shows the change in the team's own
-    numbers.
-    """
+    """A step's place: by its operation, and a component before its parts: it shows the change in the team's numbers."""
     kind = 0 if step.type == tokens.TEAM else 1 if step.type.startswith(tokens.OURS) else 2
     return list(Op).index(step.op), kind, step.urn
 

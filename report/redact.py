@@ -121,9 +121,7 @@ class Redactor:
             self.keep([value])
 
     def learn(self, value: JsonValue) -> None:
-        """Remember every text in `value` as a secret, and its parts: a kubeconfig's or a key file's lines, and decoded
-        base64.
-        """
+        """Remember each text in `value` as a secret, and its parts: a kubeconfig's lines, decoded base64."""
         self._pattern = None
         for text in _strings(value):
             self._learn_text(text)
@@ -140,9 +138,7 @@ class Redactor:
                 self._known.add(word)
 
     def learn_likely(self, value: JsonValue) -> None:
-        """Remember the texts in `value` that are no ordinary words, because only the name beside them makes them
-        secret.
-        """
+        """Remember the texts in `value` that are no ordinary words: only the name beside them makes them secret."""
         for text in _strings(value):
             if len(text) > _LONGEST_WORD or not _WORD.fullmatch(text.strip()):
                 self.learn(text)

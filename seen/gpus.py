@@ -17,9 +17,7 @@ RESERVED_UUID: Final = "run.ai/reserve_for_gpu_index"
 
 @dataclass(kw_only=True)
 class Taken:
-    """What is in use of one node: CPU (cores), memory (bytes), whole units by resource name, shared ones by KAI's
-    group.
-    """
+    """What pods use of one node: CPU (cores), memory (bytes), whole units by resource, shared ones by KAI's group."""
 
     cpu: float = 0.0
     memory: float = 0.0
@@ -29,9 +27,7 @@ class Taken:
 
 
 def units_of(node: Json, taken: Taken) -> tuple[Unit, ...]:
-    """Return the units of a node: shared ones, whole ones, free ones, and those that the device plugin does not
-    offer.
-    """
+    """Return a node's units: shared ones, whole ones, free ones, and those that the device plugin does not offer."""
     found: list[Unit] = []
     there, given = table(node, "status", "capacity"), table(node, "status", "allocatable")
     for resource in GPU_RESOURCES:

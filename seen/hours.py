@@ -77,9 +77,7 @@ class Account:
 
 
 def account(seen: Seen, since: datetime, metrics: Metrics | None = None, *, why_none: str = NOT_ASKED) -> Account:
-    """Return the hours between `since` and the snapshot. `metrics`: None where there are none; `why_none` is the
-    reason.
-    """
+    """Return the hours from `since` to the snapshot. `metrics`: None if there are none, for the reason `why_none`."""
     rows = tuple(row for team in seen.teams for row in _team(team, seen, since, metrics))
     return Account(since=since, until=seen.at, rows=rows, gaps=tuple(_gaps(seen, since, metrics, why_none)))
 

@@ -40,8 +40,7 @@ CONTROL_PLANE: Final = "app"
 """vCluster's label on its control plane, with the value `vcluster`."""
 PLUGIN: Final = "device-plugin"
 MOST_UNITS: Final = 1024
-"""The most units that one pod can have of a node, more than any node advertises. A team may write any number into its
-cluster.
+"""The most units that one pod can have of a node: more than any node has. A team may write any number in its cluster.
 """
 LONGEST_SAID: Final = 4096
 """The most characters of an event that are read; anybody may write a longer one."""

@@ -25,9 +25,7 @@ PartOfGpu = Annotated[float, Strict(), Field(gt=0, lt=1)]
 
 
 class TeamCheck(Section):
-    """How the GPU check asks for GPUs: as the team's own workloads would. At most one of fraction, gpuMemoryMib and
-    pair.
-    """
+    """How the GPU check asks for GPUs: as the team's pods would. At most one of fraction, gpuMemoryMib and pair."""
 
     enabled: Annotated[Flag, _ITS_CHECK] = Field(default=True, description="whether this team is checked")
     gpus: Annotated[Whole, _ITS_CHECK] = Field(default=1, ge=1, le=MOST_GPUS, description="whole GPUs (or replicas)")

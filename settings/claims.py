@@ -71,9 +71,7 @@ def tenancy_cost(team: Team) -> Footprint:
 
 
 def shared_cost(platform: Platform) -> Footprint | None:
-    """Return what the host's own KAI asks for, where we install it. A KAI that the cluster owns counts in the
-    headroom.
-    """
+    """Return what the host's own KAI asks for, if we install it. A KAI that the cluster owns counts in the headroom."""
     scheduler = platform.host.scheduler
     ours = scheduler is not None and scheduler.owner is Owner.OURS
     kai = releases.KAI.get(scheduler.version) if scheduler is not None and ours else None

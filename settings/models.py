@@ -245,9 +245,7 @@ class Team(Section):
 
     @property
     def first_queue(self) -> str | None:
-        """The leaf queue of a workload that names none: the first by name, because the engine sorts the keys of a
-        file.
-        """
+        """The leaf queue of a workload that names none: the first by name, as the engine sorts the keys of a file."""
         return min(self.queues, default=None)
 
     @property

@@ -25,9 +25,7 @@ class _TooMuchError(Exception):
 
 
 def plain(raw: object) -> tuple[Value, list[Problem]]:
-    """Return the data, and the problems of values that can't be part of a platform. Those are None in the data. Never
-    raises.
-    """
+    """Return the data, and problems of values that can't be part of a platform (None in the data). Never raises."""
     copier = _Copier()
     try:
         return copier.copy(raw, ()), copier.problems

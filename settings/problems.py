@@ -18,14 +18,11 @@ Lines: TypeAlias = Mapping[Path, int]
 """Line number in the stack file by path. Empty when the settings did not come from a file."""
 
 MOST_TOLD: Final = 100
-"""The most mistakes that an error lists; it counts the rest. Nobody corrects more at once, and a wrong file may have
-thousands.
+"""The most mistakes that an error lists; it counts the rest. Nobody corrects more at once, and there may be thousands.
 """
 
 _LONGEST_VALUE: Final = 80
-"""The most characters that a message quotes of a value: enough to recognise it, too few to show a pasted kubeconfig in
-a log.
-"""
+"""The most characters of a value in a message: enough to recognise it, too few to show a pasted kubeconfig in a log."""
 
 _MOST_LINES: Final = 3
 """A text with more lines is a pasted file: a message counts its lines instead of quoting it."""

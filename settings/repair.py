@@ -32,9 +32,7 @@ Judge: TypeAlias = Callable[[Platform], Iterable[Problem]]
 
 
 class _Variant(Enum):
-    """Which value stands in. `LOW` is as little as possible, so a sum that is too large with it is too large with any
-    value.
-    """
+    """Which value stands in. `LOW` is as little as possible: a sum too large with it is too large with any value."""
 
     LOW = 0
     HIGH = 1

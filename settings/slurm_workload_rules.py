@@ -16,9 +16,7 @@ from settings.workload_rules import each_workload
 from settings.workloads import SlurmWorkload
 
 LONGEST_NAME: Final = 30
-"""Helm allows 53 characters for a release's name, and Slinky adds `-slurm-operator-webhook` to it in names of at most
-63.
-"""
+"""Helm allows a release's name 53 characters. Slinky adds `-slurm-operator-webhook` to it in names of at most 63."""
 
 
 def slurm_workers_have_whole_nodes(platform: Platform) -> Iterator[Problem]:

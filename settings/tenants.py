@@ -27,9 +27,7 @@ PAUSED_PODS = 10
 
 
 def tenants_now(platform: Platform) -> dict[str, Team]:
-    """Return teams and canaries by name, each with what it may use now. A paused one has no GPU, in its queues
-    either.
-    """
+    """Return teams and canaries by name, each with what it may use now. A paused one and its queues have no GPU."""
     return {name: _paused(team) if team.paused else team for name, team in tenants(platform).items()}
 
 

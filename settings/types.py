@@ -195,6 +195,4 @@ class _Day:
 
 
 Day: TypeAlias = Annotated[date, _Day()]
-"""YYYY-MM-DD, with or without quotes; also as the engine passes on an unquoted day (`2026-12-31 00:00:00 +0000
-UTC`).
-"""
+"""YYYY-MM-DD, with or without quotes; or as the engine passes on an unquoted day (`2026-12-31 00:00:00 +0000 UTC`)."""

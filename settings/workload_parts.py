@@ -44,9 +44,7 @@ DERIVED_FLAGS: Final = {
     "--port": "is the Service's and the probes'",
     "--api-key": "would stand in clear on a command line, and the test has none",
 }  # fmt: skip
-"""Arguments of vLLM that follow from the stack file, each with the reason why `args` may not have it. vLLM takes the
-last one.
-"""
+"""Arguments of vLLM that follow from the stack file, each with why `args` may not have it. vLLM takes the last one."""
 
 OUR_VARIABLES: Final = ("PORT", "HOME", "APP_NAME", "APP_TEAM", "APP_NODE", "APP_SECRETS")
 """What every app has in its environment (`components/workloads/app_spec.py`)."""

@@ -63,9 +63,7 @@ def workloads_ask_in_one_way(platform: Platform) -> Iterator[Problem]:
 
 
 def workloads_have_their_queue(platform: Platform) -> Iterator[Problem]:
-    """A workload has a queue of its team, and with GPUs a pool that has some. Fractions need a team that shares
-    GPUs.
-    """
+    """A workload has a queue of its team; with GPUs, a pool that has some. Fractions need a team that shares GPUs."""
     for name, team, _, workload, path in each_workload(platform):
         mode = team.scheduler.mode
         if workload.queue is not None and workload.queue not in team.queues:

@@ -74,10 +74,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _told(tell: Callable[..., None], event: str, **said: Any) -> None:
-    """Leave out what changes no summary: that a test begins, and that its setup or teardown passed. It is half of what
-    several workers cost beside one."""
+    """Leave out what changes no summary: that a test begins and ends, and that its setup or teardown passed. It is half
+    of what several workers cost beside one."""
     passed = event == "testreport" and said["data"]["outcome"] == "passed" and said["data"]["when"] != "call"
-    if event != "logstart" and not passed:
+    if event not in ("logstart", "logfinish") and not passed:
         tell(event, **said)
 
 

@@ -28,9 +28,7 @@ _NAMED: Final = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """One thing that went wrong, in words. `team` is None where it is not about one team; `others` failed in the same
-    way.
-    """
+    """One thing that went wrong, in words. `team` is None if it is not about one team; `others` failed the same way."""
 
     id: str
     team: str | None

@@ -63,9 +63,7 @@ def image_of(text: str) -> str:
 
 
 def host_of(text: str) -> str:
-    """Return the host in a message: that of its first URL, or the name that was looked up. Never the user or password
-    of a URL.
-    """
+    """Return the host in a message: that of its first URL, or the name looked up. Never a URL's user or password."""
     match = _HOST.search(text) or _REFERENCE.search(text)
     return next((group for group in match.groups() if group), "") if match else ""
 

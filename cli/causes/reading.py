@@ -152,9 +152,7 @@ def mandatory_violations(text: str) -> list[tuple[str, str, str]]:
 
 
 def first_error(text: str) -> str:
-    """The first line of the first error that says something; for a fault in the program the last line, where Python
-    names it.
-    """
+    """The first line of the first error that says something. A fault in the program: the last line, which names it."""
     if UNHANDLED in text:
         last = [line.strip() for line in text.splitlines() if line.strip()][-1]
         return "" if ECHO.match(last) else last

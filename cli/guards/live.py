@@ -22,7 +22,7 @@ RIGHTS: Final = "rights"
 """The finding about missing rights of the account."""
 
 
-def compared(platform: Platform, client: Client, version: str, *, made: bool = True) -> list[Finding]:
+def compared(platform: Platform, client: Client, version: str, *, made: bool) -> list[Finding]:
     """Compare the stack file with the cluster. `made`: whether this stack has made anything yet."""
     facts = read_facts(client, needed_rights(platform), version=version, made=made)
     ports = {name: tenant.node_port for name, tenant in resolve(platform).items() if tenant.node_port is not None}

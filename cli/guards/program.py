@@ -73,7 +73,7 @@ def is_simulated() -> bool:
 
 
 def refuse_the_lab(platform: Platform, stack: str, *, simulated: bool) -> None:
-    """Refuse a lab's stack file under an engine: its GPUs are simulated, but the cluster would be real. Raises
+    """Refuse a lab's stack file under an engine: its GPUs are simulated, the cluster would be real. Raises
     `RefusedError`.
     """
     if platform.host.provider is HostProvider.LAB and not simulated:
@@ -113,9 +113,7 @@ def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date
 def _looked(
     platform: Platform, stack: str, kubeconfig: str, was: Remembered, found: Sequence[Refusal], today: date
 ) -> Cluster:
-    """Look at the cluster. Raises `RefusedError`, with the refusals so far, where it can't be asked or is another
-    cluster.
-    """
+    """Look at the cluster. Raises `RefusedError` with the refusals so far if it can't be asked or is another one."""
     word = os.environ.get(VARIABLE)
 
     def wanted(uid: str) -> bool:

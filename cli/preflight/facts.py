@@ -62,9 +62,7 @@ class Fence:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeFacts:
-    """A node's facts. CPU in cores, memory in bytes. `used_*`: the requests of pods that do not belong to our
-    tenants.
-    """
+    """A node's facts. CPU in cores, memory in bytes. `used_*`: the requests of pods that are not our tenants'."""
 
     name: str
     ready: bool

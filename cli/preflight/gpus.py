@@ -15,11 +15,11 @@ from cli.preflight.discovered import discovered
 from cli.preflight.driver import driver_findings
 from cli.preflight.facts import VENDOR, ClusterFacts, NodeFacts
 from cli.preflight.findings import Finding, Level, error, note, warning
-from cli.preflight.labels import labels_are_refused
+from cli.preflight.labels import labels_are_refused, plugin_is_ours
 from cli.preflight.sharing import replicas_now
 from names import GPU, GPU_COUNT, GPU_PRESENT, GPU_RESOURCES
 from releases import KaiRelease
-from settings.models import GpuStack, Owner, Platform, Pool, SchedulerMode, Team
+from settings.models import Platform, Pool, SchedulerMode, Team
 from settings.rules.enforcement import enforces
 
 MIG_SWITCH: Final = "node-role.kubernetes.io/mig-enabled"
@@ -121,7 +121,7 @@ def _numbers(
             "cut them (`nvidia-smi mig` on the node, or the GPU Operator's label nvidia.com/mig.config) while nobody "
             "uses them, and have the plugin's migStrategy at single; or remove sharing.mig",
         )
-    elif pool.replicas > 1 and advertised == pool.gpus_per_node and _plugin_is_ours(platform):
+    elif pool.replicas > 1 and advertised == pool.gpus_per_node and plugin_is_ours(platform):
         yield _shared_anew(pool, advertised, subject)
     elif (node.gpu_capacity or 0) > advertised:
         yield _held_back(pool, node, declared, subject)
@@ -186,15 +186,11 @@ def _amounts(found: Mapping[str, int]) -> list[str]:
     return [f"{amount} x {name}" for name, amount in found.items()]
 
 
-def _plugin_is_ours(platform: Platform) -> bool:
-    return platform.gpu.stack is not GpuStack.FAKE and platform.gpu.owner is Owner.OURS
-
-
 def _comes_with_up(platform: Platform, node: NodeFacts, facts: ClusterFacts) -> bool:
     """Whether our plugin is not on the node yet, so that its GPUs are still to come. A name at 0 proves nothing,
     because the kubelet keeps it after the plugin is gone.
     """
-    if not _plugin_is_ours(platform):
+    if not plugin_is_ours(platform):
         return False
     holders = [*(facts.device_plugins or ()), *(facts.gpu_operators or ())]
     if node.gpus is None or not any(holder.ours for holder in holders):
@@ -212,10 +208,8 @@ def _not_yet(platform: Platform, pool: Pool, node: NodeFacts, subject: str) -> F
 
 
 def _now(platform: Platform, node: NodeFacts, facts: ClusterFacts) -> int | None:
-    """How often our plugin advertises each GPU of the node now; None where that is not known, or the plugin is not
-    ours.
-    """
-    if not _plugin_is_ours(platform) or facts.plugin_configs is None:
+    """How often our plugin advertises each GPU of the node now. None if that is unknown, or the plugin is not ours."""
+    if not plugin_is_ours(platform) or facts.plugin_configs is None:
         return None
     return replicas_now(node.labels, facts.plugin_configs)
 
@@ -250,7 +244,7 @@ def _held_back(pool: Pool, node: NodeFacts, declared: int, subject: str) -> Find
 
 
 def _none(platform: Platform, node: NodeFacts, declared: int, subject: str) -> Finding:
-    if node.plugins == () and _plugin_is_ours(platform):
+    if node.plugins == () and plugin_is_ours(platform):
         look = "no pod of the device plugin runs there: look at the node's taints, and at its DaemonSet's events"
     else:
         look = "look at the device plugin's pod on that node and at `nvidia-smi` there"

@@ -1,6 +1,6 @@
 """GPU labels that somebody else wrote, compared with the stack file. Pure.
 
-Owns: which of them contradict it, and whether the API refuses that.
+Owns: which of them contradict it, whether the API refuses that, and which of them our device plugin lacks.
 Leaves to others: reading them (`discovered.py`), the number of GPUs (`gpus.py`).
 """
 
@@ -13,14 +13,74 @@ from typing import Final
 from cli.preflight.discovered import Discovered, discovered
 from cli.preflight.facts import NodeFacts
 from cli.preflight.findings import Finding, Level, error
-from names import GPU_MEMORY
-from settings.models import GpuStack, Platform, Pool
+from names import GPU_MEMORY, GPU_PRESENT
+from releases import NO_SHARING, NODE_LABEL_SHARING_CONFIG
+from settings.labels import sharing_labels
+from settings.models import GpuStack, Owner, Platform, Pool
 
 MEMORY_OF_ANOTHER_GPU: Final = Decimal("0.15")
 """NVML's total is up to some 6 % below the datasheet's number (L4: 24576 and 23034). A larger difference than this
 means another GPU.
 """
 MIB_IN_GIB: Final = 1024
+FOUND_BY_NFD: Final = {
+    "feature.node.kubernetes.io/pci-10de.present": "true",
+    "feature.node.kubernetes.io/cpu-model.vendor_id": "NVIDIA",
+}
+"""Labels beside `nvidia.com/gpu.present` that bring the device plugin to a node
+(DP@v0.20.0:deployments/helm/nvidia-device-plugin/values.yaml, affinity)."""
+
+
+def plugin_is_ours(platform: Platform) -> bool:
+    """Whether the program installs what advertises the GPUs."""
+    return platform.gpu.stack is not GpuStack.FAKE and platform.gpu.owner is Owner.OURS
+
+
+def plugin_labels(platform: Platform, name: str, pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
+    """Yield the labels that our device plugin asks for and that are, or will be, other ones on this node: we write them
+    on nodes by name, over nobody else's value, and on none that a selector finds."""
+    if not plugin_is_ours(platform) or not pool.gpus_per_node:
+        return
+    wanted, named = sharing_labels(name, pool), bool(pool.nodes)
+    # what has GPUs already is found, by us or by somebody else
+    served = bool(node.gpus) or any(node.labels.get(key) == value for key, value in FOUND_BY_NFD.items())
+    if platform.gpu.stack is GpuStack.DEVICE_PLUGIN and (named or not served):
+        wanted[GPU_PRESENT] = "true"
+    # what an earlier run of ours wrote is changed by `up`, and goes from a pool that has a selector now
+    there = {key: value for key, value in node.labels.items() if key not in node.ours}
+    lacking = [
+        f"{key}={value}" for key, value in wanted.items() if there.get(key) != value and (not named or key in there)
+    ]
+    config = there.get(NODE_LABEL_SHARING_CONFIG, NO_SHARING.name)
+    if lacking and named:
+        keys = [label.split("=")[0] for label in lacking]
+        yield error(
+            "plugin-labels",
+            subject,
+            f"has {', '.join(f'{key}={there[key]}' for key in keys)} of somebody else, and the device plugin asks for "
+            f"{', '.join(lacking)}: a second owner with another value is refused (409)",
+            f"`kubectl label node {node.name} {' '.join(f'{key}-' for key in keys)}`",
+        )
+    elif lacking:
+        yield error(
+            "plugin-labels",
+            subject,
+            f"lacks {', '.join(lacking)}, which the device plugin asks for; we label no nodes of a selector",
+            f"`kubectl label --overwrite node {node.name} {' '.join(lacking)}`, or write pools.{name}.nodes",
+        )
+    elif not pool.sharing.given and config != NO_SHARING.name and _shares(platform):
+        yield error(
+            "plugin-labels",
+            subject,
+            f"has {NODE_LABEL_SHARING_CONFIG}={config}, and pool {name} shares nothing: the device plugin takes its "
+            "entry of that name, or ends where it has none",
+            f"`kubectl label node {node.name} {NODE_LABEL_SHARING_CONFIG}-`",
+        )
+
+
+def _shares(platform: Platform) -> bool:
+    """Whether the device plugin looks for the label at all: without a pool that shares it has one setting."""
+    return any(pool.sharing.given for pool in platform.pools.values())
 
 
 def labels_are_refused(platform: Platform, pool: Pool) -> bool:

@@ -11,7 +11,7 @@ from capacity import parse_quantity
 from cli.preflight.facts import ClusterFacts, NodeFacts, Taint
 from cli.preflight.findings import Finding, Level, error, ok, warning
 from cli.preflight.gpus import in_use, node_gpus, users_of
-from cli.preflight.labels import gpu_labels
+from cli.preflight.labels import gpu_labels, plugin_labels
 from names import ARCHITECTURE, GPU, HOST_NAME, LABEL_POOL
 from releases import NODE_LABEL_SHARING_CONFIG
 from settings.models import Platform, Pool, Team
@@ -38,6 +38,7 @@ def pools(platform: Platform, facts: ClusterFacts, tenants: Mapping[str, Team]) 
             problems += _taints(pool, node, where)
             problems += _architecture(pool, node, where)
             problems += gpu_labels(platform, pool, node, where)
+            problems += plugin_labels(platform, name, pool, node, where)
         yield from problems
         if members and not any(p.level in (Level.ERROR, Level.WARNING) for p in problems):
             gpus = f", {pool.gpus_allocatable_per_node} {pool.unit}s each" if pool.gpus_per_node else ""

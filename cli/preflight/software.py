@@ -17,9 +17,7 @@ BY_OPERATOR = "operator"
 
 
 def metrics(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
-    """Yield whether the cluster has the CRD of the ServiceMonitor that the file asks for: without it the chart
-    fails.
-    """
+    """Yield whether the cluster has the CRD of the ServiceMonitor that the file asks for. The chart fails without."""
     asked = platform.gpu.metrics
     if asked is None or not asked.service_monitor:
         return

@@ -118,9 +118,7 @@ class GpuCheck(Component):
         }
 
     def _surroundings(self, name: str) -> list[pulumi.Resource]:
-        """What its pods depend on: only the last object, which depends on the rest, because each dependency costs the
-        SDK time.
-        """
+        """What its pods depend on: only the last object, which depends on the rest. A dependency costs the SDK time."""
         args, request = self._args, self._args.request
         first = list(args.depends_on)
         found: list[pulumi.Resource] = []

@@ -27,9 +27,7 @@ from releases import injection as modes
 Spec: TypeAlias = Object
 
 VERDICT_GRACE_SECONDS: Final = 60
-"""How long the asking Job may run after the deadline: the Job's end deletes the pod, and with it the reason why it
-waits.
-"""
+"""How long the asking Job may run after the deadline. Its end deletes the pod, and with it the reason why it waits."""
 MEMORY_GIB: Final = 1
 MEMORY_GIB_PER_FURTHER_GPU: Final = 2
 """The most host memory that the probe used on H200s: 966 MiB with one GPU, 2535 MiB with two."""

@@ -20,14 +20,17 @@ from settings.models import Pool
 
 @dataclass(frozen=True, kw_only=True)
 class NodePoolArgs:
-    """`teams_of_node`: the tenants that see each node, where the pool is divided by name. `label_gpus`: whether we
-    write the labels that the device plugin and KAI read, because nobody else does.
-    """
+    """`teams_of_node`: which tenants see a node by its name, where the pool is divided.
+
+    `label_gpus`: whether we write the labels that the device plugin and KAI read (nobody else discovers them).
+    `label_sharing`: whether the device plugin that reads how GPUs are shared is ours. One that isn't ends where a node
+    asks for an entry that it does not have (DP@v0.20.0:cmd/config-manager/main.go)."""
 
     pool: Pool
     provider: k8s.Provider
     teams_of_node: Mapping[str, Sequence[str]]
     label_gpus: bool
+    label_sharing: bool
 
 
 class NodePool(Component):
@@ -47,7 +50,7 @@ class NodePool(Component):
         return [self.patches[node] for node in nodes if node in self.patches]
 
     def _patch(self, name: str, node: str, args: NodePoolArgs) -> k8s.core.v1.NodePatch:
-        found = node_labels(name, args.pool, args.teams_of_node.get(node, ()), label_gpus=args.label_gpus)
+        found = node_labels(name, args, args.teams_of_node.get(node, ()))
         taints = [{"key": names.GPU, "value": args.pool.taint_value, "effect": "NoSchedule"}]
         # no patchForce: where somebody else set a label to another value, the stack file and the node contradict each
         # other. taints are one list with one owner. both conflicts must be reported, not overwritten
@@ -75,7 +78,8 @@ def facts(name: str, pool: Pool) -> dict[str, object]:
     }
 
 
-def node_labels(name: str, pool: Pool, teams: Sequence[str], *, label_gpus: bool) -> dict[str, str]:
+def node_labels(name: str, args: NodePoolArgs, teams: Sequence[str]) -> dict[str, str]:
     """The labels of one of the pool's nodes."""
     found = {names.LABEL_POOL: name, **{names.team_node_label(team): "true" for team in teams}}
-    return found | (gpu_labels(pool) if label_gpus else {}) | sharing_labels(name, pool)
+    found |= gpu_labels(args.pool) if args.label_gpus else {}
+    return found | (sharing_labels(name, args.pool) if args.label_sharing else {})

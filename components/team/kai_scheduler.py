@@ -183,9 +183,7 @@ class KaiScheduler(Component):
 
 
 def leftovers() -> list[releases.Leftover]:
-    """What the hooks of any known release leave behind. By then the old line is gone, so nothing says which one it
-    was.
-    """
+    """What the hooks of any known release leave behind. The old line is gone by then, so nothing says which it was."""
     known = [left for release in releases.KAI.values() for left in release.leftovers]
     return list(dict.fromkeys([*hook_objects(), *known]))
 

@@ -21,9 +21,7 @@ from components.team.tenant import Tenant
 
 @dataclass(frozen=True, kw_only=True)
 class QueuesArgs:
-    """`provider` and `kubeconfig` are those of the cluster that the KAI runs in; `kai` is None where the KAI is not
-    ours.
-    """
+    """`provider` and `kubeconfig` are those of the cluster that KAI runs in. `kai` is None if the KAI is not ours."""
 
     tenant: Tenant
     on_host: bool

@@ -106,9 +106,7 @@ class VirtualCluster(Component):
         )
 
     def _snapshots(self, name: str, args: VirtualClusterArgs) -> None:
-        """The volume of its snapshots. It does not belong to the Release, because snapshots must survive its
-        replacement.
-        """
+        """The volume of its snapshots. It is not part of the Release, because snapshots must survive a replacement."""
         tenant, kept = args.tenant, args.tenant.team.vcluster.snapshots
         if kept is None or kept.claim is None:
             return

@@ -13,9 +13,7 @@ SLURM: Final = "slurm"
 
 
 def made(edit: Edit) -> Effect | None:
-    """A cluster that this program makes is added, removed or changed to another one. Only what the program made is
-    deleted.
-    """
+    """A cluster that this program makes is added, removed or replaced. Only what the program made is deleted."""
     if edit.after is None:
         means = f"the cluster {edit.before} is taken down, unless it was there before: everything in it is lost"
         return Effect(kind=Kind.LOSING, means=means, allow="anotherCluster", topic=HOST)

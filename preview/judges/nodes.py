@@ -48,9 +48,7 @@ def lost(edit: Edit) -> Effect | None:
 
 
 def _renamed(edit: Edit, pool_was: str, pool_is: str | None, nodes: list[str]) -> Effect:
-    """The same nodes with another pool's label: until the virtual cluster looks for the new label, it sees none of
-    them.
-    """
+    """The same nodes with another pool's label. Until the virtual cluster looks for it, it sees none of them."""
     moves = f"moves from pool {pool_was} to {pool_is or 'none'}: the label of its nodes {_listed(nodes)} changes"
     run, known = _pods_there(edit, nodes)
     if known and run == 0:

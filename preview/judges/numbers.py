@@ -97,9 +97,7 @@ def _used(key: str, use: Use | None) -> Decimal | None:
 
 
 def judged_by_pods(use: Use | None) -> bool:
-    """Whether the host limits pods, but not disk yet. The disk limit follows from the number of pods, which is then
-    judged.
-    """
+    """Whether the host limits pods but not disk yet. The disk limit follows from the number of pods, judged instead."""
     return use is not None and DISK not in use.bounds and _used("pods", use) is not None
 
 

@@ -51,9 +51,7 @@ def serves_no_more(old: Facts, new: Facts, name: str) -> Effect | None:
 
 
 def never_in_place(edit: Edit, effect: Effect | None) -> Effect | None:
-    """The same effect of another version. It is refused where the team has `blueGreen`, which is for changes of
-    versions.
-    """
+    """The same effect of another version. Refused if the team has `blueGreen`, which is for changes of versions."""
     serves = edit.now.get(CANARY_OF) is None and edit.was.get(CANARY_OF) is None
     if effect is None or not serves or None in (edit.was.get(BLUE_GREEN), edit.now.get(BLUE_GREEN)):
         return effect

@@ -25,8 +25,7 @@ _KNOWN: Final = (
     (r"GPU sharing is disabled", "sharing-off"),
     (r"(?:gpu-fraction|gpu-memory|fraction count) annotation value|multiple fractional devices", "fraction-value"),
 )
-"""Messages of the API server and of KAI's webhook (KAI@v0.16.8:pkg/binder/plugins/gpusharing/gpu-request, the same at
-v0.7.11).
+"""Messages of the API server and KAI's webhook (KAI@v0.16.8:pkg/binder/plugins/gpusharing/gpu-request, as at v0.7.11).
 """
 
 

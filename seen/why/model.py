@@ -1,6 +1,4 @@
-"""An answer, everything that is known about one pod, and the sentences. Pure, except that it reads `sentences.yaml`
-once.
-"""
+"""An answer, everything that is known about one pod, and the sentences. Pure, but reads `sentences.yaml` once."""
 
 from __future__ import annotations
 
@@ -51,8 +49,8 @@ def because(id_: str, *args: str, team: str, namespace: str, pod: str, **words: 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One pod with everything known about it. `inside`: the pod in its team's cluster; `on_host`: on the host; None:
-    not there.
+    """One pod with all that is known about it. `inside`: in its team's cluster; `on_host`: on the host; None: not
+    there.
     """
 
     seen: Seen

@@ -55,9 +55,7 @@ def chain(case: Case) -> Iterator[Queue]:
 
 
 def words(case: Case) -> str:
-    """KAI's own messages about a pod that it did not place: its pod group's reasons, and the pod's condition or
-    event.
-    """
+    """KAI's messages about a pod that it did not place: its pod group's reasons, and the pod's condition or event."""
     reasons = [
         f"{text(reason, 'reason')}: {text(reason, 'message')}"
         for found in rows(case.group, "status", "schedulingConditions")
@@ -120,9 +118,7 @@ def _field(case: Case, queue: Queue | None, number_: str) -> str:
 
 
 def never(case: Case) -> Why | None:
-    """It asks for more than a queue may ever use. (For a pod that asks for memory, the nodes say how many GPUs that
-    is.)
-    """
+    """It asks for more than a queue may ever use. (If it asks for memory, the nodes say how many GPUs that is.)"""
     return None if case.pod.memory_mib else _counted(case, whatever_runs=True)
 
 

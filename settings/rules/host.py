@@ -133,7 +133,5 @@ def _driver_may_come_later(platform: Platform) -> Iterator[Problem]:
 
 
 def artifacts_are_known(platform: Platform) -> Iterator[Problem]:
-    """Charts and images come from places that the program can use, without a password, and each chart has its
-    version.
-    """
+    """Charts and images come from places that the program can use without a password. Each chart has its version."""
     return artifacts.problems(platform)

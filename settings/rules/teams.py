@@ -203,9 +203,7 @@ def tenants_can_be_reached(platform: Platform) -> Iterator[Problem]:
 
 
 def _names_lead_to_one(platform: Platform) -> Iterator[Problem]:
-    """A load balancer's name belongs to one API server, and to no app. A name that is only in a certificate may be
-    shared.
-    """
+    """A load balancer's name belongs to one API server and no app. A name only in a certificate may be shared."""
     balanced: dict[str, str] = {}
     for name, team in tenants(platform).items():
         if team.access.expose is not Expose.LOAD_BALANCER:

@@ -129,3 +129,92 @@ def test_the_hosts_check_finds_a_node_by_its_own_name() -> None:
     assert finding.id == "node-hostname"
     same = gpu_node("gpu-0", labels={"kubernetes.io/hostname": "gpu-0"})
     assert errors(platform(), facts(same, gpu_node("gpu-1"))) == []
+
+
+CONFIG = "nvidia.com/device-plugin.config"
+OPERATOR = {"stack": "gpuOperator", "runtimeClass": {"name": "nvidia", "owner": "cluster"}}
+PRESENT = {"nvidia.com/gpu.present": "true"}
+SLICED = {"sharing": {"timeSlicing": {"replicas": 4}}}
+MPS = {"sharing": {"mps": {"replicas": 4}}}
+FOUND = {"nodes": [], "selector": {"kind": "gpu"}, "nodeCount": 1}
+
+
+@pytest.mark.parametrize(
+    ("pool", "gpu", "labels", "said", "fix"),
+    [
+        # nodes that a selector finds get no labels from us
+        (
+            FOUND,
+            {},
+            {},
+            "lacks nvidia.com/gpu.present=true",
+            "label --overwrite node gpu-0 nvidia.com/gpu.present=true`",
+        ),
+        (FOUND, {}, PRESENT, "", ""),
+        (FOUND, {}, {"feature.node.kubernetes.io/pci-10de.present": "true"}, "", ""),
+        (FOUND, OPERATOR, {}, "", ""),
+        (FOUND, {"owner": "cluster"}, {}, "", ""),
+        (FOUND | {"gpusPerNode": 0}, {}, {}, "", ""),
+        (FOUND | SLICED, {}, PRESENT, f"lacks {CONFIG}=a", f"{CONFIG}=a`, or write pools.a.nodes"),
+        (FOUND | SLICED, {}, {**PRESENT, CONFIG: "b"}, f"lacks {CONFIG}=a", f"{CONFIG}=a`"),
+        (FOUND | SLICED, OPERATOR, {}, f"lacks {CONFIG}=a", f"{CONFIG}=a`"),
+        (FOUND | SLICED, {}, {**PRESENT, CONFIG: "a"}, "", ""),
+        (FOUND | SLICED, {"owner": "cluster"}, {}, "", ""),
+        (
+            FOUND | MPS,
+            {},
+            {**PRESENT, CONFIG: "a"},
+            "lacks nvidia.com/mps.capable=true",
+            "nvidia.com/mps.capable=true`",
+        ),
+        # on nodes by name somebody else's value stays, and ours is refused
+        (SLICED, {}, {}, "", ""),
+        (SLICED, {}, {CONFIG: "a"}, "", ""),
+        (SLICED, {}, {CONFIG: "four"}, f"has {CONFIG}=four of somebody else", f"`kubectl label node gpu-0 {CONFIG}-`"),
+        (SLICED, {"owner": "cluster"}, {CONFIG: "four"}, "", ""),
+        (
+            MPS,
+            {},
+            {"nvidia.com/mps.capable": "false"},
+            "has nvidia.com/mps.capable=false",
+            "gpu-0 nvidia.com/mps.capable-`",
+        ),
+        ({}, {}, {"nvidia.com/gpu.present": "false"}, "is refused (409)", "gpu-0 nvidia.com/gpu.present-`"),
+    ],
+)
+def test_a_node_has_the_labels_that_our_device_plugin_asks_for(
+    pool: dict[str, Any], gpu: dict[str, Any], labels: dict[str, str], said: str, fix: str
+) -> None:
+    bare = gpu_node("gpu-0", gpus=None, labels={"kind": "gpu", **labels})
+    told = [one for one in errors(pooled(pool, gpu), facts(bare)) if one.id == "plugin-labels"]
+    assert [one.subject for one in told] == (["pool a, node gpu-0"] if said else [])
+    assert all(said in one.message and fix in one.fix for one in told)
+
+
+def test_a_node_that_has_gpus_is_found_already() -> None:
+    assert errors(pooled(FOUND, {}), facts(gpu_node("gpu-0", labels={"kind": "gpu"}))) == []
+
+
+@pytest.mark.parametrize(
+    ("others", "ours", "right"), [(SLICED, False, 1), (SLICED, True, 0), ({}, False, 0)], ids=["left", "goes", "inert"]
+)
+def test_a_pool_that_shares_nothing_takes_no_other_pools_replicas(
+    others: dict[str, Any], ours: bool, right: int
+) -> None:
+    left = gpu_node("gpu-0", labels={CONFIG: "b"}, ours=frozenset({CONFIG} if ours else ()))
+    more = {"b": {"nodes": ["gpu-9"], "gpusPerNode": 4, **others}}
+    told = [one for one in errors(pooled({}, {}, **more), facts(left)) if one.subject == "pool a, node gpu-0"]
+    assert [one.fix for one in told] == [f"`kubectl label node gpu-0 {CONFIG}-`"] * right
+
+
+def pooled(pool: dict[str, Any], gpu: dict[str, Any], **more: Any) -> Platform:
+    """Pool `a` with one node, and other ones."""
+    return parse_platform(
+        {
+            "host": {"provider": "existing", "address": "10.0.0.5"},
+            "gpu": {"stack": "devicePlugin", **gpu},
+            "pools": {"a": {"nodes": ["gpu-0"], "gpusPerNode": 4, **pool}, **more},
+            "teams": {"ml": {"pool": "a", "resources": {"gpus": min(1, pool.get("gpusPerNode", 1))}}},
+        },
+        "here",
+    )

@@ -8,7 +8,10 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
+import pulumi
 import pytest
+from pulumi.runtime.mocks import MockEngine
+from pulumi.runtime.proto import engine_pb2
 
 from tests import bench
 from tests.policies.work import calls
@@ -45,6 +48,17 @@ def test_the_state_keeps_the_lines_that_made_a_resource_and_not_those_that_ran_t
     namespace = kept["t0-guardrails-namespace"]
     assert namespace[:4] == ["guardrails.py", "guardrails.py", "team.py", "platform.py"]
     assert not {"resource.py", "__main__.py", "runpy.py", "base_events.py"} & set(namespace)
+
+
+def test_the_sdk_s_debug_lines_are_not_sent_to_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, sent = Recorder(), list[int]()
+    monkeypatch.setattr(pulumi.log, "debug", pulumi.log.debug)  # as before afterwards
+    monkeypatch.setattr(MockEngine, "Log", lambda _, request: sent.append(request.severity))
+    config = {"gpu-tenancy:platform": json.dumps(bench.platform(1)), "gpu-tenancy:kubeconfig": kubeconfig("unit")}
+    bench.run(bench.program, RecordingMonitor(recorder), config)
+    assert recorder.resources
+    # each is a call that all else waits for; the one of the stack itself comes before the program
+    assert sent.count(engine_pb2.DEBUG) <= 1
 
 
 @pytest.fixture

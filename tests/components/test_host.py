@@ -69,6 +69,15 @@ def test_a_divided_pools_nodes_say_whose_they_are_and_a_shared_gpu_how(declare: 
     assert yaml.safe_load(config)["sharing"]["timeSlicing"]["resources"] == [{"name": "nvidia.com/gpu", "replicas": 4}]
 
 
+def test_a_device_plugin_of_the_clusters_own_is_not_told_how_gpus_are_shared(declare: Declare) -> None:
+    # it would look for an entry called like the pool, and end where it has none
+    data = alone("dev", "ml")
+    data["gpu"]["owner"] = "cluster"
+    labels = next(iter(made(declare(data), "gpu").values())).spec["metadata"]["labels"]
+    assert "nvidia.com/device-plugin.config" not in labels
+    assert labels["nvidia.com/gpu.present"] == "true", "KAI reads the labels of GPUs"
+
+
 def test_a_team_stands_on_the_nodes_that_it_sees_and_on_no_others(declare: Declare) -> None:
     def nodes(stack: str, team: str, pool: str) -> set[str]:
         needs = made(declare(alone(stack, team)), f"{team}-virtual-cluster")["vcluster"].needs

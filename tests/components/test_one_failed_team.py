@@ -9,7 +9,7 @@ from tests.components.specs import made, plain
 from tests.conftest import Declare
 from tests.recording import Recorder
 
-LAB = lab("ml research", checked=True)
+LAB = lab("ml research", checked=True, teams__research__check={"enabled": False}, check={"host": False})
 NO_ANSWER = "team ml: its API server does not answer at https://127.0.0.1:30868"
 
 

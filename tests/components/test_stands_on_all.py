@@ -71,13 +71,13 @@ def test_one_that_the_state_has_stays_as_it_is_when_its_team_failed(declare: Dec
 
 
 def test_a_new_one_stands_on_what_did_well_of_the_host(declare: Declare) -> None:
-    recorder = declare("lab", fails="h200-gpu-1")
+    recorder = declare(lab("ml research"), fails="h200-gpu-1")
     assert needs(protections(recorder)["protection"]) == real(recorder, None) - {"h200-gpu-1"}
 
 
 @pytest.mark.usefixtures("_under_the_engine")
 def test_one_that_the_state_has_stays_as_it_is_when_something_of_the_host_failed(declare: Declare) -> None:
-    assert "protection" not in protections(declare("lab", fails="h200-gpu-1", stack="made-before"))
+    assert "protection" not in protections(declare(lab("ml research"), fails="h200-gpu-1", stack="made-before"))
 
 
 def test_what_the_program_makes_of_a_host_is_among_it(declare: Declare) -> None:

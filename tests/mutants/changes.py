@@ -125,7 +125,7 @@ def _sites(tree: ast.Module) -> Iterator[tuple[_Path, str]]:
 def _is_wording(node: ast.AST) -> bool:
     if isinstance(node, (ast.Import, ast.ImportFrom)):
         return True
-    if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test):
+    if isinstance(node, ast.If) and any(name in ast.unparse(node.test) for name in ("__name__", "TYPE_CHECKING")):
         return True
     if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias":
         return True

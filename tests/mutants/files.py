@@ -133,74 +133,41 @@ _OF_KUBE: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def _all_of(room: str, folder: str, *others: str, only: str = "test_*") -> dict[str, tuple[str, ...]]:
-    """Every module of a room with a folder's tests: those that bear its name first, then `others`, which know all."""
-    tests = sorted(str(path.relative_to(ROOT)) for path in (ROOT / folder).glob(f"{only}.py"))
+def _of(room: str, modules: str, tests: str, *others: str) -> dict[str, tuple[str, ...]]:
+    """Modules of a room with its tests: those that bear a module's name first, then `others`, which know all."""
+    found = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(tests))
+    every = {path.stem for path in (ROOT / room).glob("*.py")} - {"__init__"}
     return {
-        f"{room}/{module.name}": tuple(
-            dict.fromkeys((*(test for test in tests if module.stem in test), *others, *tests))
-        )
-        for module in sorted((ROOT / room).glob("*.py"))
-        if module.stem not in ("__init__", "__main__", "page")
+        f"{room}/{module}.py": tuple(dict.fromkeys((*(test for test in found if module in test), *others, *found)))
+        for module in (sorted(every) if modules == "*" else modules.split())
     }
 
 
-_SHAPES: Final = (
-    "tests/releases/test_page.py",
-    "tests/test_injection_modes.py",
-    f"{_POLICIES}/test_support.py",
-    "tests/workloads/test_slurm.py",
-    *_components("virtual_cluster", "kai_scheduler", "gpu_operator", "metrics", "host"),
-)
 _SETTINGS: Final = (
-    *("tests/slurm/test_slurm.py", "tests/workloads/test_slurm.py", "tests/test_artifacts.py"),
-    *(
-        f"tests/settings/test_{name}.py"
-        for name in ("pools", "blue_green", "overrides", "sharing", "snapshots", "own_pods", "repair", "names_taken")
-    ),
-    "tests/workloads/test_rules.py",
-    "tests/hosts/test_program.py",
-    "tests/probe/test_enforced.py",
+    *("tests/slurm/test_slurm.py", "tests/workloads/test_slurm.py"),
+    *(f"tests/settings/test_{name}.py" for name in ("pools", "blue_green", "sharing", "own_pods", "names_taken")),
 )
-_GATE: Final = (
-    "tests/preview/test_gate.py",
-    "tests/cli/test_snapshots.py",
-    "tests/cli/guards/test_losses.py",
+_PREVIEW: Final = (
+    *("tests/preview/test_gate.py", "tests/cli/test_snapshots.py", "tests/cli/guards/test_losses.py"),
     *(f"tests/report/test_{name}.py" for name in ("impact", "plan", "comment")),
 )
 _GUARDS: Final = (
     *(f"tests/cli/test_{name}.py" for name in ("snapshots", "levels", "pull_request")),
     *_components("stands_on_all"),
 )
+_RELEASES: Final = ("tests/releases/test_page.py", "tests/test_injection_modes.py", f"{_POLICIES}/test_support.py")
 _FIELDS: Final = ("tests/settings/test_schema.py", "tests/preview/test_fields.py")
 """What users write, and what a change of it does, as the pages have it."""
 _OF_OTHERS: Final[dict[str, tuple[str, ...]]] = {
-    **_all_of("settings/hosts", "tests/hosts", *_FIELDS, "tests/settings/test_rules_host.py", only="test_[pv]*"),
-    "settings/sharing.py": (
-        *_FIELDS,
-        "tests/settings/test_pools.py",
-        "tests/components/test_check.py",
-        *_SETTINGS,
-        *_components("host"),
+    **_of("settings/hosts", "*", "tests/hosts/test_[pv]*.py", *_FIELDS, "tests/settings/test_rules_host.py"),
+    **_of(
+        "settings", "sharing", "tests/settings/test_rules*.py", *_FIELDS, *_SETTINGS, "tests/components/test_check.py"
     ),
-    "settings/workloads.py": (
-        *_FIELDS,
-        "tests/workloads/test_rules.py",
-        "tests/workloads/test_one_pod.py",
-        *_WORKLOADS,
-    ),
-    **_all_of("settings/rules", "tests/settings", *_SETTINGS, only="test_rules*"),
-    **{
-        file: tests
-        for room in ("preview", "preview/judges", "preview/table")
-        for file, tests in _all_of(room, "tests/preview", *_GATE).items()
-    },
-    **_all_of("releases", "tests/releases", *_SHAPES),
-    **_all_of("cli/guards", "tests/cli/guards", *_GUARDS),
-    **_all_of(
-        "cli/preflight", "tests/cli", "tests/cli/test_fence.py", "tests/cli/test_live.py", only="test_preflight*"
-    ),
-    **_all_of("probe/judge", "tests/probe", "tests/probe/test_identity.py", only="test_[!p]*"),
+    **_of("settings", "workloads", "tests/workloads/test_[orp]*.py", *_FIELDS, *_WORKLOADS),
+    **_of("settings/rules", "sums teams pools slurm blue_green", "tests/settings/test_rules*.py", *_SETTINGS),
+    **_of("preview", "gate changes facts differences grouped kinds usage", "tests/preview/test_*.py", *_PREVIEW),
+    **_of("cli/guards", "*", "tests/cli/guards/test_*.py", *_GUARDS),
+    **_of("releases", "ages engine hosts injection kai metrics", "tests/releases/test_*.py", *_RELEASES),
 }
 """Rooms whose tests know all modules alike."""
 

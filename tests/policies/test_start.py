@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from google.protobuf import json_format
+from google.protobuf import json_format  # type: ignore[import-untyped]  # it brings no types
 from pulumi.runtime.proto import analyzer_pb2
 from pulumi_policy import EnforcementLevel
 from pulumi_policy import policy as sdk
@@ -37,7 +39,7 @@ def taken_apart(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 def answers() -> list[bytes]:
     """What the pack says of a healthy team, and of a ClusterRole that may do everything."""
-    server = sdk._PolicyAnalyzerServicer(NAME, "1", build_policies(), EnforcementLevel.MANDATORY, None)
+    server: Any = sdk._PolicyAnalyzerServicer(NAME, "1", build_policies(), EnforcementLevel.MANDATORY, None)
     server._configure_runtime_settings = lambda: None
     found, stack = [], analyzer_pb2.AnalyzeStackRequest()
     for one in RESOURCES:

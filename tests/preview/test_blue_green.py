@@ -139,6 +139,7 @@ def test_the_snapshot_before_a_switch_is_of_the_one_that_served() -> None:
         platform({"ml": team("a100", 4, 6, version="v0.14.7", queues=QUEUES, blueGreen={"serves": s, **BOTH}, **kept)})
         for s in ("blue", "green")
     )
+    assert "teams.ml.blueGreen.serves" in {change.path for change in changes(facts_of(one), facts_of(other))}
     found = snapshots_first(other, facts_of(one), facts_of(other))
     assert "ml" in found
 

@@ -230,7 +230,16 @@ def test_a_part_of_a_gpu_that_is_no_more_bounded_is_bounded_by_none() -> None:
 def test_a_bound_that_is_no_number_is_refused() -> None:
     (found,) = changes(bounded(pods="2"), bounded(pods="many"))
     assert (found.kind, found.allow) == (Kind.UNKNOWN, None)
-    assert found.topic.startswith("unreadable teams.ml.resources.gpus.limit")
+    assert found.topic == "unreadable teams.ml.resources.gpus.limit"
+
+
+@pytest.mark.parametrize(
+    ("key", "field"),
+    [("count/pods", "pods"), ("pods", "pods"), ("requests.storage", "storage"), ("requests.cpu", "cpu")],
+)
+def test_a_bound_that_falls_is_told_by_the_field_that_says_it(key: str, field: str) -> None:
+    (found,) = changes(bounded(**{key: "9"}), bounded(**{key: "5"}))
+    assert found.path == f"teams.ml.resources.{field}"
 
 
 def test_the_nodes_disk_is_judged_by_its_pods_where_they_are_known() -> None:

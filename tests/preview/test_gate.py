@@ -192,3 +192,16 @@ def test_a_team_that_is_made_anew_is_told_once_and_others_beside_it() -> None:
     found = refused(anew)
     assert said(found) == [("ml", "replace"), ("vision", "replace")]
     assert found[0].reason.startswith("replaces VirtualCluster ml"), "the gravest reason is the one that is told"
+
+
+def test_what_can_not_be_judged_is_told_even_where_the_team_goes() -> None:
+    unread = step("update", team("ml", gpuLimit=4), team("ml", gpuLimit="many"))
+    found = refused([step("delete", vcluster()), unread])
+    assert said(found) == [("ml", "delete"), ("ml", "unreadable")]
+
+
+@pytest.mark.parametrize(
+    "type_", ["kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinitionPatch", "pulumi:providers:kubernetes"]
+)
+def test_what_stays_on_the_cluster_and_a_provider_may_go(type_: str) -> None:
+    assert refused([step("delete", PolicyResource(type=type_, name="x", properties={}))]) == []

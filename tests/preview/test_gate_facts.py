@@ -11,6 +11,7 @@ import pytest
 from preview.changes import changes
 from preview.facts import Facts, facts_of
 from preview.gate import Refusal, gate, gate_preview
+from preview.kinds import Kind
 from preview.read import read_preview
 from preview.usage import Usage
 from settings.models import Override, Platform
@@ -49,6 +50,8 @@ def test_another_way_to_the_host_is_refused_unless_it_is_the_same_cluster(host: 
     other = world.platform({"ml": world.team("a100", 4)}, host=host)
     assert said(judged(ONE, other)) == [("", "anotherCluster")], "nobody says that it is the same"
     assert judged(ONE, other, old="u1", new="u1") == []
+    told = changes(facts_of(ONE, cluster_uid="u1"), facts_of(other, cluster_uid="u1"))
+    assert [change.kind for change in told] == [Kind.IN_PLACE]
     (found,) = judged(ONE, other, old="u1", new="u2")
     assert "another cluster under this stack, everything of every team is lost" in found.reason
 
@@ -105,3 +108,19 @@ def test_two_losses_of_one_team_are_two_refusals() -> None:
         for value in (1, 2)
     )
     assert said(gate(strange, other, usage=None, overrides=(), today=TODAY)) == [("ml", "replace")] * 2
+
+
+def test_a_team_that_the_steps_and_two_stack_files_leave_out_is_told_once() -> None:
+    without = world.platform({})
+    steps = read_preview(json.dumps(world.digest(ONE, without)))
+    found = gate_preview(steps, usage=None, overrides=(), today=TODAY, old=facts_of(ONE), new=facts_of(without))
+    assert said(found) == [("ml", "delete")]
+
+
+def test_what_only_one_way_of_a_new_field_can_do_has_no_override() -> None:
+    one, other = (
+        world.platform({"ml": world.team("a100", 4, vcluster={"snapshots": {"size": size}})}) for size in ("9Gi", "5Gi")
+    )
+    (found,) = judged(one, other)
+    assert (found.team, found.change) == ("ml", "unknown")
+    assert "overrides" not in found.reason

@@ -9,6 +9,7 @@ import pytest
 from pydantic import JsonValue
 
 from preview.usage import UsageError, Use, usage_of
+from settings.types import MOST_GPUS
 
 GPU = "requests.nvidia.com/gpu"
 
@@ -126,6 +127,18 @@ def test_a_share_of_several_gpus_counts_for_each() -> None:
     assert held(**{"gpu-memory": "2000", many: "2"}) == 2
     assert held(**{"gpu-fraction": "0.5", many: "-3"}) == Decimal("0.5")
     assert held(**{"gpu-fraction": "0.5", many: "1e9"}) == Decimal("0.5")
+
+
+def test_a_pod_may_have_a_share_of_all_gpus_of_a_node_and_of_no_more() -> None:
+    for devices, held in ((MOST_GPUS, MOST_GPUS), (MOST_GPUS + 1, 1)):
+        one = pod("team-ml", annotations={"gpu-memory": "2000", "gpu-fraction-num-devices": str(devices)})
+        assert usage_of({"items": [one]})["ml"].gpus == held
+
+
+def test_a_part_of_a_gpu_that_is_asked_for_by_its_name_is_one() -> None:
+    one = pod("team-ml")
+    one["spec"]["containers"] = [{"resources": {"limits": {"nvidia.com/mig-1g.10gb": "2", "nvidia.com/other": "9"}}}]
+    assert usage_of({"items": [one]})["ml"].gpus == 2
 
 
 def test_sidecars_and_init_containers_hold_gpus_too() -> None:

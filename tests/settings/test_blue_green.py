@@ -91,6 +91,7 @@ def test_both_count_on_the_node() -> None:
     [
         ({"serves": "green", "blue": {}}, {}, "teams.ml.blueGreen.serves: names a virtual cluster that is there"),
         ({"serves": "blue"}, {}, "got blue and no blue; write blue: {}"),
+        ({"serves": "green", "blue": {}}, {}, "write green: {}, or serves: blue"),
         ({**BOTH, "green": {"version": "v0.9.9"}}, {}, "teams.ml.blueGreen.green.version: is not a KAI release"),
         (
             {**BOTH, "green": {"vclusterVersion": "9.9.9"}},
@@ -106,10 +107,14 @@ def test_both_count_on_the_node() -> None:
         (
             BOTH,
             {"scheduler": {"mode": "virtual", "version": "v0.9.3", "canary": {"version": "v0.16.8", "gpus": 0}}},
-            "blueGreen: and scheduler.canary exclude each other",
+            "does not serve is the trial, got both; write the canary's version into blueGreen.green",
         ),
         (BOTH, {"workloads": {"web": {"kind": "app", "image": "a/b:1", "port": 80}}}, "blueGreen: and workloads"),
-        (BOTH, {"access": {"expose": "loadBalancer", "hostNames": ["a.example"]}}, "and expose: loadBalancer exclude"),
+        (
+            BOTH,
+            {"access": {"expose": "loadBalancer", "hostNames": ["a.example"]}},
+            "virtual cluster, got both; write expose",
+        ),
         (BOTH, {"scheduler": {"mode": "default"}, "queues": {}}, "teams.ml.blueGreen: needs mode virtual"),
     ],
 )
@@ -128,3 +133,7 @@ def test_the_name_of_the_other_one_is_taken() -> None:
     data["teams"]["ml-green"] = {"scheduler": {"mode": "default"}, "resources": {"cpu": 1, "memory": "1Gi", "pods": 5}}
     with pytest.raises(SettingsError, match="is the name of the green slot of ml"):
         parse_platform(data, "here")
+
+
+def test_only_where_there_is_another_slot_is_it_offered() -> None:
+    assert not any("or serves" in line for line in mistakes({"serves": "blue"}))

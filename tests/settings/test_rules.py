@@ -77,6 +77,14 @@ class TestCollisions:
         fine(cut(most))
         if most < 7:
             told(cut(most + 1), "pools.gpu.sharing.mig.slices: ")
+            assert ("media engines" in mistakes(cut(most + 1))[0]) is ("+me" in profile)
+
+    def test_slices_fit_the_memory_of_their_gpu_to_the_last_mebibyte(self) -> None:
+        # a 20 GB slice has 19 GiB at least
+        has = 2 * 19 * 1024
+        cut = {"pools.gpu.sharing": {"mig": {"profile": "2g.20gb", "slices": 2}}, "teams.ml.check.gpus": 1}
+        fine({**cut, "pools.gpu.gpuMemoryMib": has})
+        told({**cut, "pools.gpu.gpuMemoryMib": has - 1}, f"have together at most the {has - 1} MiB of one GPU")
 
     def test_a_process_computes_on_one_slice(self) -> None:
         cut = {"pools.gpu.gpuMemoryMib": 81920, "pools.gpu.sharing": {"mig": {"profile": "1g.10gb", "slices": 7}}}
@@ -172,6 +180,8 @@ class TestPools:
         ("pool", "got"),
         [
             ({"nodes": ["a"], "selector": {"x": "y"}, "nodeCount": 1}, "both"),
+            ({"nodes": ["a"], "selector": {"x": "y"}}, "both"),
+            ({"nodes": ["a"], "nodeCount": 1}, "both"),
             ({}, "neither"),
             ({"selector": {"x": "y"}}, "selector without nodeCount"),
             ({"selector": {}, "nodeCount": 2}, "an empty selector, which is every node"),
@@ -288,8 +298,12 @@ class TestQuotas:
     def test_queues_of_a_team_whose_gpus_nobody_knows_are_not_added_up(self) -> None:
         endless = {"quota": 2, "limit": -1}
         told({"teams.ml.pool": "nope", "teams.ml.resources.gpus": endless}, "teams.ml.pool: ")
+        told({"teams.ml.pool": "nope", "teams.ml.queues.notebooks.gpu": 2}, "teams.ml.pool: ")
         lines = mistakes({"teams.ml.pool": None, "teams.ml.resources.gpus": endless})
         assert [line.partition(":")[0] for line in lines] == ["teams.ml.resources.gpus", "teams.ml.pool"]
+
+    def test_what_no_pool_has_room_for_is_told_of_all_pools(self) -> None:
+        told({"teams.dev.resources.pods": 400}, "pools: the teams' pods and tenancy's own must fit all pools together")
 
     def test_queues_without_a_kai_are_told_once(self) -> None:
         told({"teams.ml.scheduler": {"mode": "default"}, "teams.ml.queues.notebooks.gpu": 2}, "teams.ml.queues: ")

@@ -42,10 +42,20 @@ class TestNames:
         fine({"teams.ml-canary": {}})
 
     def test_a_leaf_queue_is_not_called_like_its_team(self) -> None:
-        told({"teams.research.queues": {"research": {"gpu": 1}}}, "a leaf queue can't have its team's name")
+        told(
+            {"teams.research.queues": {"research": {"gpu": 1}}},
+            "teams.research.queues.research: a leaf queue can't have its team's name",
+        )
 
     def test_kais_own_queues_are_not_ours_to_name(self) -> None:
         told({"teams.research.queues": {"default-queue": {"gpu": 1}}}, "is the name of a queue that KAI makes itself")
+        told({"teams.research.queues": {"default-parent-queue": {"gpu": 1}}}, "a queue that KAI makes itself")
+        fine({"teams.default-queue": {"resources": {"pods": 5}}})
+
+    def test_a_team_names_each_node_once_and_has_a_pool_for_them(self) -> None:
+        told({"teams.ml.nodes": ["gpu-0", "gpu-0"]}, "teams.ml.nodes: names each node once, got 'gpu-0' twice")
+        fine({"teams.ml.nodes": ["gpu-0"]})
+        told({"teams.dev.nodes": ["gpu-0"]}, "teams.dev.nodes: needs a pool, got no pool")
 
     def test_queues_on_the_host_have_different_names(self) -> None:
         host = {"mode": "host"}

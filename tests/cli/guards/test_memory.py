@@ -56,6 +56,7 @@ def test_a_state_says_on_which_cluster_it_was_made_and_with_which_teams() -> Non
 def test_an_empty_state_remembers_nothing_and_refuses_nothing() -> None:
     was = remembered({})
     assert was == Remembered(made=False)
+    assert Remembered().made, "where no state says so"
     assert another_cluster(was, "other", "here", platform(), "dev", TODAY) == []
     assert left_out(was, platform(), "dev", TODAY) == []
 

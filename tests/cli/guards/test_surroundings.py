@@ -27,6 +27,13 @@ def test_a_variable_is_refused_unless_it_changes_nothing(variable: str) -> None:
         assert refusal.fix == f"`unset {variable}`, or set it to {harmless}"
 
 
+def test_each_has_the_value_that_changes_nothing() -> None:
+    found = {variable.removeprefix("PULUMI_K8S_").lower(): steers.harmless for variable, steers in STEERS.items()}
+    others = {"enable_server_side_apply": "true", "helm_driver": "secret"}
+    assert {name: found[name] for name in others} == others
+    assert {value for name, value in found.items() if name not in others} == {"false"}
+
+
 def test_every_switch_that_the_sdk_takes_from_the_environment_is_known() -> None:
     text = Path(pulumi_kubernetes.provider.__file__).read_text()
     assert set(re.findall(r"get_env_bool\('(PULUMI_K8S_\w+)'\)", text)) - QUIET <= set(STEERS)
