@@ -113,23 +113,48 @@ def test_a_section_goes_with_its_provider(provider: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"host": {"provider": "existing", "address": "a", "connection": {}}}, "is for a cluster that this program"),
-        ({**kind(), "host": {**kind()["host"], "context": "x"}}, "comes from the cluster that host.kind makes"),
-        ({**kind(gpus="each"), "gpu": {"stack": "fake"}}, "with gpu.stack: fake there is none, got each"),
-        ({**kind(gpus="none")}, "gives the nodes their GPUs, and the pools say that they have some, got none"),
-        ({**kind(), "pools.gpu": {"nodes": ["gpu-0"], "gpusPerNode": 4, "podsPerNode": 250}}, "names the workers"),
+        (
+            {"host": {"provider": "existing", "address": "a", "connection": {}}},
+            "host.connection: is for a cluster that this program",
+        ),
+        (
+            {**kind(), "host": {**kind()["host"], "context": "x"}},
+            "host.context: comes from the cluster that host.kind makes",
+        ),
+        (
+            {**kind(gpus="each"), "gpu": {"stack": "fake"}},
+            "host.kind.gpus: gives each worker a GPU of the host, and with gpu.stack: fake there is none, got each;",
+        ),
+        (
+            {**kind(gpus="none")},
+            "host.kind.gpus: gives the nodes their GPUs, and the pools say that they have some, got none;",
+        ),
+        (
+            {**kind(), "pools.gpu": {"nodes": ["gpu-0"], "gpusPerNode": 4, "podsPerNode": 250}},
+            "pools.gpu.nodes: names the workers",
+        ),
+        (
+            {**kind(), "pools.gpu": {"nodes": ["gpu-tenancy-worker2"], "gpusPerNode": 4, "podsPerNode": 250}},
+            "pools.gpu.nodes: names the workers",
+        ),
         ({**kind(image="x; reboot")}, "host.kind.image"),
         ({**kind(ports=[30900, 6443])}, "host.kind.ports[1]: is a spare NodePort, and in kind's node"),
-        ({"host": {"provider": "kind", "address": "a", "name": "k" * 50, "kind": {"gpus": "all"}}, **LONG}, "49 char"),
+        (
+            {"host": {"provider": "kind", "address": "a", "name": "k" * 50, "kind": {"gpus": "all"}}, **LONG},
+            "host.name: has at most 49 characters",
+        ),
         (
             {"host": {"provider": "microk8s", "address": "a", "microk8s": {"addons": ["dns", "gpu"]}}},
             "host.microk8s.addons[1]: is the GPU Operator, which has a key of its own, got 'gpu'",
         ),
         (
             {"host": {"provider": "microk8s", "address": "a", "microk8s": {"nvidiaAddon": True}}},
-            "two owners of one device plugin are a race",
+            "host.microk8s.nvidiaAddon: brings the GPU Operator itself: two owners",
         ),
-        ({"host": {"provider": "microk8s", "address": "a", "microk8s": {"channel": "latest"}}}, "microk8s.channel"),
+        (
+            {"host": {"provider": "microk8s", "address": "a", "microk8s": {"channel": "latest"}}},
+            "host.microk8s.channel",
+        ),
         ({"host": {"provider": "microk8s", "address": "a", "microk8s": {"user": "$(id)"}}}, "host.microk8s.user"),
         (
             {
@@ -143,11 +168,31 @@ def test_a_section_goes_with_its_provider(provider: str) -> None:
             "host.k3s.files.images: must be an absolute path that ends as k3s asks",
         ),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_one_clear_error(changes: dict[str, Any], said: str) -> None:
     found = mistakes(changes)
     assert len(found) == 1, found
-    assert said in found[0]
+    assert found[0].startswith(said)
+
+
+@pytest.mark.parametrize("addon", ["nvidia", "gpu"])
+def test_the_gpu_operators_addon_has_two_names(addon: str) -> None:
+    found = mistakes({"host": {"provider": "microk8s", "address": "a", "microk8s": {"addons": [addon]}}})
+    assert len(found) == 1
+    assert found[0].startswith("host.microk8s.addons[0]: is the GPU Operator")
+
+
+@pytest.mark.parametrize(
+    ("name", "nodes", "more"),
+    [
+        ("gpu-tenancy", ["gpu-tenancy-worker"], {"gpus": "each"}),
+        ("k" * 49, [f"{'k' * 49}-worker", f"{'k' * 49}-worker2"], {"workers": 2}),
+    ],
+)
+def test_what_kind_can_make_is_taken(name: str, nodes: list[str], more: dict[str, Any]) -> None:
+    made = kind(**more)
+    pool = {**made["pools.gpu"], "nodes": nodes, "podsPerNode": 250}
+    assert mistakes({**made, **SMALL, "host": {**made["host"], "name": name}, "pools.gpu": pool}) == []
 
 
 def test_the_new_clusters_provider_waits_for_its_kubeconfig(declare: Declare) -> None:
