@@ -1,8 +1,8 @@
-"""Commands that people are told to run: nothing of a stranger's text in them, and the stack that they are about. Pure.
+"""Commands in hints: they contain no stranger's text, and they name their stack. Pure.
 
-Much of what is said of a cluster comes from it: an event's message, the name of what it is about. Whoever can write an
-event there chooses such a text, and a hint is pasted into a shell. So what is filled into a command is one plain word,
-or its place holder stands there.
+Many texts about a cluster come from the cluster: an event's message, an object's name. Whoever can write an event there
+chooses such a text, and people paste a hint into a shell. So only plain words are filled into a command; for anything
+else a placeholder stands there.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from string import Formatter
 from typing import Final
 
 DEFAULT_STACK: Final = "lab"
-"""What the Makefile takes where no STACK is given."""
+"""The Makefile's default for STACK."""
 
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/=,@+-]{0,252}")
-"""A name in Kubernetes (DNS name, label key, image) and nothing that a shell or a program's options would notice."""
+"""A name in Kubernetes (DNS name, label key, image), without characters that a shell or a program's options act on."""
 _MAKE: Final = re.compile(r"`make(\s+)([a-z][a-z-]*)((?:\s[^`]*)?)`")
 _WITHOUT_STACK: Final = frozenset(
     {"test", "check", "check-fast", "schema", "lock", "clean", "help", "bench", "mutants", "inventory", "examples"}
 )
-"""Targets that are about the project or a cluster, and no stack."""
+"""Targets that are about the project or a cluster, not about a stack."""
 
 
 def plain_word(text: object, otherwise: str) -> str:
-    """Return the text where it may stand in a command, else `<otherwise>`."""
+    """Return the text if it may stand in a command, else `<otherwise>`."""
     found = str(text)
     return found if _WORD.fullmatch(found) else f"<{otherwise}>"
 
 
 def filled(template: str, *args: str, **words: object) -> str:
-    """Return the template with its fields filled in as `str.format` does; between backticks with plain words only."""
+    """Fill in the template as `str.format` does; between backticks only with plain words."""
     safe = _Plain().vformat
     parts = template.split("`")
     return "`".join(
@@ -40,7 +40,7 @@ def filled(template: str, *args: str, **words: object) -> str:
 
 
 class _Plain(Formatter):
-    """Fills a command in."""
+    """Fills in a command."""
 
     def get_field(self, field_name: str, args: object, kwargs: Mapping[str, object]) -> tuple[object, str | int]:
         value, key = super().get_field(field_name, args, kwargs)  # type: ignore[arg-type]
@@ -48,7 +48,7 @@ class _Plain(Formatter):
 
 
 def for_stack(text: str, stack: str) -> str:
-    """Return the text with every `make ...` in it about this stack, as one would have to type it."""
+    """Return the text with this stack in every `make ...`, ready to type."""
     if stack == DEFAULT_STACK:
         return text
 

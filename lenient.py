@@ -1,7 +1,7 @@
-"""Readers of JSON that anybody may have written: what is not there, or is something else, is empty. Pure.
+"""Readers of JSON that anybody may have written: a missing value, or one of another type, is empty. Pure.
 
 Owns: mappings, lists, texts and times in any JSON, and what every object of Kubernetes has.
-Leaves to others: quantities (`capacity`), and readers that must not take a fault for nothing: those of stack files
+Leaves to others: quantities (`capacity`), and readers that must not ignore a mistake: those of stack files
 (`settings`), of a resource's inputs (`preview/values.py`) and of a rule's (`policies/plain.py`).
 """
 
@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 Json: TypeAlias = Mapping[str, object]
-"""An object of JSON of which each field is narrowed as it is read."""
+"""An object of JSON whose fields are narrowed as they are read."""
 
 
 def parsed(said: object) -> Json:
-    """The mapping that a text of JSON holds; empty where it is none. A team may have written any depth of brackets."""
+    """The mapping in a text of JSON; empty where the text is not one. A team may have written any depth of brackets."""
     try:
         found = json.loads(said) if isinstance(said, str) else None
     except (ValueError, RecursionError):
@@ -26,7 +26,7 @@ def parsed(said: object) -> Json:
 
 
 def at(thing: object, *path: str) -> object:
-    """What lies at a path, whatever it is; None where there is nothing."""
+    """The value at a path, of any type; None where there is none."""
     for step in path:
         thing = thing.get(step) if isinstance(thing, Mapping) else None
     return thing
@@ -51,7 +51,7 @@ def texts(thing: object, *path: str) -> list[str]:
 
 
 def text(thing: object, *path: str) -> str:
-    """The text at a path; empty where there is none. A number is told as it is."""
+    """The text at a path; empty where there is none. A number becomes text."""
     found = at(thing, *path)
     return str(found) if isinstance(found, (str, int, float)) and not isinstance(found, bool) else ""
 
@@ -66,12 +66,12 @@ def moment(thing: object, *path: str) -> datetime | None:
 
 
 def named(thing: object) -> bool:
-    """Whether something is an object of Kubernetes: it has metadata with a name."""
+    """Whether a value is an object of Kubernetes: it has metadata with a name."""
     return isinstance(table(thing, "metadata").get("name"), str)
 
 
 def items(answer: object) -> list[Json]:
-    """The objects in a list of an API server: what has a name. Anything else that stands there is passed over."""
+    """The objects in a list of an API server: those that have a name. Anything else is ignored."""
     return [one for one in rows(answer, "items") if named(one)]
 
 

@@ -7,8 +7,9 @@ from typing import Any, Final, TypeAlias
 JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
 """A value of JSON that this program writes."""
 Object: TypeAlias = dict[str, Any]
-"""An object of JSON as an API server, the engine or a report says it: whoever wrote it has its type, and we have not.
-Where each field is narrowed as it is read, `lenient.Json` says more."""
+"""An object of JSON from an API server, the engine or a report. Its writer has the type, and we have not. Use
+`lenient.Json` where each field is narrowed as it is read.
+"""
 
 MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "gpu-tenancy"}
 LABEL_TEAM: Final = "gpu-tenancy/team"
@@ -16,14 +17,14 @@ LABEL_POOL: Final = "gpu-tenancy/pool"
 LABEL_CHECK: Final = "gpu-tenancy/check"
 LABEL_WORKLOAD: Final = "gpu-tenancy/workload"
 LABEL_SCHEDULER: Final = "gpu-tenancy/scheduler"
-"""On a tenant's namespace: the KAI on the host looks at those namespaces only that say `host` here."""
+"""On a tenant's namespace. The KAI on the host only looks at namespaces with `host` here."""
 SCHEDULED_BY_HOST: Final = "host"
 LABEL_FENCED: Final = "gpu-tenancy/fenced"
-"""On a node that `make fence` took out of service: it is cordoned, and its GPUs count for nobody."""
+"""On a node that `make fence` took out of service: it is cordoned, and its GPUs no longer count."""
 FENCED_SINCE: Final = "gpu-tenancy/fenced-since"
 FENCED_FOR: Final = "gpu-tenancy/fenced-for"
 FENCED_CORDONED: Final = "gpu-tenancy/fenced-cordoned"
-"""Annotations beside it: when (RFC 3339), why, and whether the node was cordoned by somebody else before."""
+"""Annotations beside that label: when (RFC 3339), why, and whether the node was cordoned before."""
 
 HOST_KUBECONFIG: Final = "hostKubeconfig"
 """The output, a secret, with the kubeconfig of a host that the program made."""
@@ -31,7 +32,9 @@ HOST_KUBECONFIG: Final = "hostKubeconfig"
 GPU: Final = "nvidia.com/gpu"
 GPU_TAINT_VALUE: Final = "present"
 GPU_PRESENT: Final = "nvidia.com/gpu.present"
-"""The device plugin's DaemonSet asks for this label where node feature discovery is absent (its chart's affinity)."""
+"""The device plugin's DaemonSet selects nodes by this label where there is no node feature discovery (its chart's
+affinity).
+"""
 GPU_MEMORY: Final = "nvidia.com/gpu.memory"
 """MiB of one GPU. KAI assumes 100 MiB where it is missing (KAI node_info.go)."""
 GPU_COUNT: Final = "nvidia.com/gpu.count"
@@ -45,8 +48,9 @@ MIG_PROFILES: Final = (
     "4g.20gb", "4g.24gb", "4g.40gb", "4g.47gb", "4g.48gb", "4g.71gb", "4g.90gb", "4g.95gb",
     "7g.40gb", "7g.80gb", "7g.94gb", "7g.96gb", "7g.141gb", "7g.180gb", "7g.186gb", "7g.189gb",
 )  # fmt: skip
-"""MIG slices of A30 to GB200 (NVIDIA MIG user guide, supported profiles). A ResourceQuota key that is missing means
-unlimited, so each name that a node could advertise is in every team's quota."""
+"""MIG slices of A30 to GB200 (NVIDIA MIG user guide, supported profiles). A missing key of a ResourceQuota means
+unlimited, so every team's quota has each name that a node could advertise.
+"""
 
 GPU_RESOURCES: Final = (GPU, "nvidia.com/gpu.shared", *(f"nvidia.com/mig-{profile}" for profile in MIG_PROFILES))
 """Every extended resource name that stands for a GPU or a part of one."""
@@ -70,43 +74,47 @@ KAI_QUEUE_LABEL: Final = "kai.scheduler/queue"
 QUEUE_API_VERSION: Final = "scheduling.run.ai/v2"
 GPU_FRACTION: Final = "gpu-fraction"
 GPU_FRACTION_DEVICES: Final = "gpu-fraction-num-devices"
-"""Of how many GPUs a pod gets that fraction; KAI takes one where it is absent."""
+"""The number of GPUs of which a pod gets that fraction; KAI's default is 1."""
 GPU_MEMORY_ASKED: Final = "gpu-memory"
 """In MiB (KAI docs/gpu-sharing). These three are annotations of a pod."""
 GPU_GROUP: Final = "runai-gpu-group"
-"""KAI's label for the GPU that fractions share: its binder writes it on a pod that it bound to a part of a GPU, and on
-the reservation pod. With several devices there is one `runai-gpu-group/<group>` each
-(KAI@v0.16.8:pkg/common/constants/constants.go)."""
+"""KAI's label for the GPU that fractions share. KAI's binder writes it on a pod that it bound to a part of a GPU, and
+on the reservation pod. With several devices each has a label `runai-gpu-group/<group>`
+(KAI@v0.16.8:pkg/common/constants/constants.go).
+"""
 
 SYNCED_BY: Final = "vcluster.loft.sh/managed-by"
-"""The syncer puts it on every object of a tenant, over whatever the tenant wrote (VC@v0.36.1:pkg/util/translate)."""
+"""The syncer puts this label on every object of a tenant, and overwrites the tenant's own
+(VC@v0.36.1:pkg/util/translate).
+"""
 SYNCED_NAMESPACE: Final = "vcluster.loft.sh/namespace"
-"""A label, put on in the same way: the namespace that the object has inside."""
+"""A label that the syncer sets in the same way: the object's namespace inside the virtual cluster."""
 SYNCED_FROM: Final = "vcluster.loft.sh/object-namespace"
-"""The annotation that says the same."""
+"""An annotation with the same value."""
 
 ARCHITECTURE: Final = "kubernetes.io/arch"
 HOST_NAME: Final = "kubernetes.io/hostname"
 DEFAULT_SCHEDULER: Final = "default-scheduler"
 PRESSURES: Final = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
-"""A node's conditions that are bad when they hold."""
+"""A node's conditions that mean a problem when they are true."""
 ENDED: Final = ("Succeeded", "Failed")
-"""Phases in which a pod holds nothing any more."""
+"""Phases in which a pod uses nothing any more."""
 STARTING: Final = ("ContainerCreating", "PodInitializing")
-"""A container that waits for these waits for nothing in particular."""
+"""Reasons of a waiting container that mean a normal start."""
 
 CHECK_NAMESPACE: Final = "gpu-check"
 CHECK_NAME: Final = "gpu-check"
 CHECK_QUEUE: Final = "gpu-check"
-"""The leaf queue of a team's check under the host's KAI, which takes nothing from any other queue."""
+"""The leaf queue of a team's check under the host's KAI. It takes nothing from any other queue."""
 CHECK_REPORT: Final = "gpu-check-report"
 CHECK_CODE: Final = "gpu-check-programs"
-"""The ConfigMap with the check's programs, one in each namespace with a check's pods; in no state. (States from before
-hold one that is called `gpu-check-code`, and the engine deletes it after the update.)"""
+"""The ConfigMap with the check's programs, one in each namespace with a check's pods. It is not in the engine's state.
+(An older state has one called `gpu-check-code`; the engine deletes it after the update.)
+"""
 CHECK_PAIR_NAMESPACE: Final = "gpu-check-2"
 """The second namespace of a check that asks for two shares of one GPU."""
 CHECK_THIRD: Final = "gpu-check-third"
-"""The pod that must find no room beside such a pair."""
+"""The pod for which such a pair must leave no room."""
 QUOTA_NAME: Final = "tenant"
 PROTECTED_OUTPUT: Final = "protectedInState"
 """The output of a Team that says whether the engine refuses to delete it."""
@@ -134,13 +142,14 @@ def team_priority_class(team: str) -> str:
 
 
 def team_node_label(team: str) -> str:
-    """The label on the nodes that a tenant sees where a pool is divided by node names. One key per tenant, because two
-    tenants (a team and its canary) may see the same node."""
+    """The label on the nodes that a tenant sees, where a pool is divided by node names. Each tenant has its own key,
+    because two tenants (a team and its canary) may see the same node.
+    """
     return f"gpu-tenancy/team-{team}"
 
 
 def protection(team: str | None) -> str:
-    """The resource that stands on all of a tenant; without one, on all of the host."""
+    """The name of the resource that depends on everything of a tenant; without a tenant, of the host."""
     return f"{team}-protection" if team else "protection"
 
 
@@ -150,7 +159,9 @@ def parent_queue(team: str) -> str:
 
 
 def leaf_queue(team: str, leaf: str, *, on_host: bool) -> str:
-    """A leaf queue's object name: its own in a virtual cluster, with the team before it where all share one KAI."""
+    """A leaf queue's object name: its own name in a virtual cluster, with the team's name before it where teams share
+    one KAI.
+    """
     return f"{team}-{leaf}" if on_host else leaf
 
 

@@ -1,4 +1,4 @@
-"""A pod in Kubernetes' own words: which fields, volumes and settings are known, and which are harmless. Pure.
+"""A pod in Kubernetes' own terms: which fields, volumes and settings are known, and which are harmless. Pure.
 
 Facts that the host's admission rules and the policy pack share, so that both mean the same. Sources: Kubernetes' API up
 to 1.36 (core/v1), Pod Security Standards (baseline, restricted), NVIDIA's container toolkit.
@@ -12,15 +12,15 @@ BASELINE_CAPABILITIES: Final = (
     "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP",
     "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
 )  # fmt: skip
-"""What a container has by default, so adding it adds nothing (Pod Security Standards, baseline)."""
+"""Capabilities that a container has by default, so adding them adds nothing (Pod Security Standards, baseline)."""
 RESTRICTED_CAPABILITIES: Final = ("NET_BIND_SERVICE",)
 
 JUDGED: Final = (
-    # a debug container and a resize come by subresources of their own
+    # debug containers and resizes come by their own subresources
     ("", ("pods", "pods/ephemeralcontainers", "pods/resize", "pods/binding", "persistentvolumeclaims", "services")),
     ("resource.k8s.io", ("resourceclaims", "resourceclaimtemplates")),
 )
-"""What a tenant's admission policy is asked about, by API group."""
+"""The resources that a tenant's admission policy judges, by API group."""
 POD_FIELDS: Final = (
     "activeDeadlineSeconds", "affinity", "automountServiceAccountToken", "containers", "dnsConfig", "dnsPolicy",
     "enableServiceLinks", "ephemeralContainers", "hostAliases", "hostIPC", "hostNetwork", "hostPID", "hostUsers",
@@ -30,7 +30,7 @@ POD_FIELDS: Final = (
     "serviceAccountName", "setHostnameAsFQDN", "shareProcessNamespace", "subdomain", "terminationGracePeriodSeconds",
     "tolerations", "topologySpreadConstraints", "volumes",
 )  # fmt: skip
-"""Fields of a pod's spec up to Kubernetes 1.36 that these rules judge or that reach nothing beyond the pod."""
+"""Fields of a pod's spec up to Kubernetes 1.36 that these rules judge, or that affect only the pod."""
 CONTAINER_FIELDS: Final = (
     "args", "command", "env", "envFrom", "image", "imagePullPolicy", "lifecycle", "livenessProbe", "name", "ports",
     "readinessProbe", "resizePolicy", "resources", "restartPolicy", "restartPolicyRules", "securityContext",
@@ -46,7 +46,7 @@ CONTAINER_SECURITY_FIELDS: Final = (
     "allowPrivilegeEscalation", "appArmorProfile", "capabilities", "privileged", "procMount",
     "readOnlyRootFilesystem", "runAsGroup", "runAsNonRoot", "runAsUser", "seLinuxOptions", "seccompProfile",
 )  # fmt: skip
-"""`windowsOptions` is in neither: its `hostProcess` is the node itself."""
+"""`windowsOptions` is in neither list: its `hostProcess` gives access to the node."""
 SELINUX_TYPES: Final = ("", "container_t", "container_init_t", "container_kvm_t", "container_engine_t")
 SYSCTLS: Final = (
     "kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports",
@@ -54,10 +54,12 @@ SYSCTLS: Final = (
     "net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_keepalive_time",
     "net.ipv4.tcp_rmem", "net.ipv4.tcp_syncookies", "net.ipv4.tcp_wmem",
 )  # fmt: skip
-"""The safe ones, that a pod has for itself (Pod Security Standards, baseline; likewise SELinux types and profiles)."""
+"""Safe sysctls, which affect only the pod (Pod Security Standards, baseline; likewise SELinux types and profiles)."""
 PROFILES: Final = ("RuntimeDefault", "Localhost")
 APPARMOR_ANNOTATION: Final = "container.apparmor.security.beta.kubernetes.io/"
-"""The older way to say a container's profile, before `/` and its name; a kubelet goes by it where no field is set."""
+"""The older annotation for a container's profile, followed by `/` and the container's name. A kubelet uses it where no
+field is set.
+"""
 APPARMOR_PROFILES: Final = r"runtime/default|localhost/.*"
 
 VOLUMES: Final = (
@@ -70,11 +72,11 @@ VOLUMES: Final = (
     "projected",
     "secret",
 )
-"""Kinds of volumes whose content is the pod's own or an object of its namespace, counted there."""
+"""Kinds of volumes whose content is the pod's own, or an object of its namespace that counts there."""
 PROJECTIONS: Final = ("configMap", "downwardAPI", "secret", "serviceAccountToken")
 
 RESOURCES: Final = ("cpu", "memory", "ephemeral-storage")
-"""What a container may ask for besides GPUs. Everything else (hugepages, devices of other plugins) no quota counts."""
+"""What a container may ask for besides GPUs. No quota counts anything else (hugepages, devices of other plugins)."""
 
 DEVICE_VARIABLES: Final = (
     "NVIDIA_VISIBLE_DEVICES",
@@ -82,15 +84,17 @@ DEVICE_VARIABLES: Final = (
     "NVIDIA_MIG_MONITOR_DEVICES",
     "NVIDIA_IMEX_CHANNELS",
 )
-"""Each makes NVIDIA's runtime hand out devices by name, past kubelet and quota (container toolkit, docker images)."""
+"""Variables that make NVIDIA's runtime give devices by name, without kubelet and quota (container toolkit, docker
+images).
+"""
 NO_DEVICES: Final = ("", "none", "void")
 DEVICE_MOUNTS: Final = "nvidia-container-devices"
 """A mount below /var/run/nvidia-container-devices names a device, too (container toolkit, volume-mounts)."""
 RUNTIME_ANNOTATIONS: Final = (
     r"(^|\.)cdi\.k8s\.io/"  # containerd, CRI-O and NVIDIA's runtime inject the device that it names
     r"|^io\.kubernetes\.cri-o\."  # CRI-O: devices, user namespaces, mounts
-    r"|^io\.katacontainers\.|^dev\.gvisor\."  # kata, gVisor: the hypervisor's and the sandbox's own settings
-    r"|^io\.containerd\."  # containerd: what it hands on to runtimes and snapshotters
+    r"|^io\.katacontainers\.|^dev\.gvisor\."  # kata, gVisor: settings of the hypervisor and of the sandbox
+    r"|^io\.containerd\."  # containerd: what it passes to runtimes and snapshotters
     r"|(^|\.)(noderesource\.dev|nri\.io|nri\.containerd\.io)/"  # NRI plugins: devices, mounts, limits
     r"|^(k8s\.)?v1(\.multus-cni\.io|\.cni\.cncf\.io)/"  # a second network interface, past every NetworkPolicy
 )

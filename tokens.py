@@ -1,7 +1,7 @@
-"""Resource tokens, and names of Kubernetes and KAI that several rooms know. Pure: no Pulumi import.
+"""Resource tokens, and names of Kubernetes and KAI that several folders use. Pure: no Pulumi import.
 
-Every token is checked by a test against the SDK or against what the program registers, so a typing mistake here fails
-the build instead of making a rule match nothing.
+A test compares every token with the SDK or with what the program registers. So a typing mistake here fails the build,
+instead of making a rule match nothing.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Final
 import names
 
 OURS: Final = "gpu-tenancy:index:"
-"""How the token of each component of ours begins."""
+"""The prefix of the tokens of our components."""
 PROJECT: Final = "gpu-tenancy"
 """The program's own project."""
 KUBERNETES: Final = "kubernetes:"
-"""How the token of each object of Kubernetes begins; a rule of this type is about all of them."""
+"""The prefix of the tokens of Kubernetes objects; a rule of this type is about all of them."""
 
 STACK: Final = "pulumi:pulumi:Stack"
-"""What every stack has, an empty one, too."""
+"""The resource that every stack has, even an empty one."""
 
 HOST_CLUSTER: Final = f"{OURS}HostCluster"
 INSTALLED_HOST: Final = f"{OURS}InstalledHost"
@@ -79,17 +79,17 @@ WORKLOADS: Final = (
     DAEMON_SET,
     STATEFUL_SET,
 )
-"""Everything of Kubernetes' own that makes pods."""
+"""All built-in kinds of Kubernetes that make pods."""
 
 POD_SECURITY_LABEL: Final = "pod-security.kubernetes.io/enforce"
 AGGREGATION_LABEL: Final = "rbac.authorization.k8s.io/aggregate-to-"
-"""A ClusterRole with such a label adds its rights to another one (`admin`, `edit`, `view`)."""
+"""A ClusterRole with such a label adds its rights to another ClusterRole (`admin`, `edit`, `view`)."""
 
 KAI_PRIORITY_CLASSES: Final = ("train", "build-preemptible", "build", "inference")
-"""What KAI's chart makes (all releases); values 50 to 125."""
+"""The classes that KAI's chart makes (all releases); values 50 to 125."""
 
 GPU_PREFIXES: Final = ("nvidia.com/gpu", "nvidia.com/mig-")
-"""How every GPU resource name begins: whole and renamed shared GPUs, and MIG slices."""
+"""The prefixes of GPU resource names: whole and renamed shared GPUs, and MIG slices."""
 
 HOST: Final = "host"
-"""What stands in the place of a team's name on the host's own checks."""
+"""What the host's own checks have in place of a team's name."""

@@ -1,15 +1,15 @@
 """Pure arithmetic on nodes, quotas, queues and ports. No Pulumi and no pydantic import.
 
-Owns: every sum that decides whether a platform fits its nodes, and the words that tell it. The settings' rules and the
+Owns: every sum that decides whether a platform fits its nodes, and the messages about it. The settings' rules and the
 policies call the same functions with plain numbers, so that both say the same.
-Leaves to others: where the numbers come from, and which place in a file a verdict points at.
+Leaves to others: where the numbers come from, and the path in the file of a verdict.
 
 `quantity.py` reads Kubernetes quantities, `pods.py` what a pod asks for, `claims.py` holds what goes in and what comes
 out, `memory.py` has what one GPU has, `gpus.py`, `room.py` and `ports.py` add up, `sets.py` says over which nodes.
 
 Why the sums are per node: each virtual cluster's scheduler sees a node as if no other tenant used its GPUs. vCluster
-nets other tenants' CPU, memory and pods out of a node, never GPUs, so two schedulers can give away the same GPU and the
-second pod dies. Hard caps that add up to at most the node's GPUs are what prevents it.
+subtracts other tenants' CPU, memory and pods from a node, but never GPUs. So two schedulers can give the same GPU to
+two pods, and the second pod fails. Hard caps that add up to at most the node's GPUs prevent this.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the sums are made from, and what they answer: pools, tenants' claims, leaf queues, verdicts. Pure."""
+"""The inputs and the results of the sums: pools, tenants' claims, leaf queues, verdicts. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOTHING: Final = Footprint(cpu_millicores=0, memory_mib=0, pods=0)
 
 @dataclass(frozen=True, kw_only=True)
 class PoolCapacity:
-    """A pool's nodes, all alike. Allocatable numbers are per node."""
+    """A pool's nodes, which are all equal. Allocatable numbers are per node."""
 
     name: str
     nodes: tuple[str, ...] = ()
@@ -29,7 +29,7 @@ class PoolCapacity:
     unit: str = "GPU"
     """`GPU`, `replica` or `slice`."""
     cpu_millicores: int | None = None
-    """None where the file doesn't say; then nothing is claimed about it. Likewise memory."""
+    """None where the file doesn't say it; then CPU is not checked. Likewise memory."""
     memory_mib: int | None = None
     pods: int | None = None
     headroom: Footprint = NOTHING
@@ -37,27 +37,27 @@ class PoolCapacity:
 
     @cached_property
     def node_names(self) -> tuple[str, ...]:
-        """The nodes' names; of a pool found by labels, stand-ins that can't be names."""
+        """The nodes' names; for a pool found by labels, stand-ins that can't be names."""
         return self.nodes or tuple(f"{self.name}[{index}]" for index in range(self.size))
 
     @cached_property
     def node_set(self) -> frozenset[str]:
-        """The same, to look a node up."""
+        """The same as a set, to look a node up."""
         return frozenset(self.node_names)
 
     @property
     def gpus(self) -> int:
-        """What all the pool's nodes advertise together."""
+        """What all nodes of the pool advertise together."""
         return self.size * self.gpus_per_node
 
 
 @dataclass(frozen=True, kw_only=True)
 class TenantClaim:
-    """What one tenant may take of which nodes."""
+    """What one tenant may use, and of which nodes."""
 
     name: str
     owner: str
-    """The team it belongs to: itself, or of a canary its team."""
+    """The team that it belongs to: itself, or a canary's team."""
     pool: str | None
     nodes: tuple[str, ...] = ()
     """Only these of the pool; empty: all of them."""
@@ -82,7 +82,7 @@ class LeafClaim:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """One thing that doesn't fit: the rule, the arithmetic, the fix, and whom it is about."""
+    """One thing that doesn't fit: the rule, the sum, the fix, and the tenants."""
 
     about: tuple[str, ...]
     """Tenants, in the file's order."""

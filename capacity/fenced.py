@@ -1,6 +1,6 @@
-"""What fits no longer when nodes are out of service. Pure.
+"""What no longer fits when nodes are out of service. Pure.
 
-Asked of a platform that fits with all its nodes: whatever is said here is because of the nodes that are out.
+Call it for a platform that fits with all its nodes. Then every verdict is due to the nodes that are out.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from releases import Footprint
 
 
 def without(pool: PoolCapacity, out: Collection[str]) -> PoolCapacity:
-    """Return the pool less the nodes that are out. Of one found by labels only their number counts: nobody's share of
-    it is divided by name."""
+    """Return the pool without the nodes that are out. For a pool found by labels only their number counts, because it
+    is not divided by name.
+    """
     left = tuple(node for node in pool.nodes if node not in out)
     return replace(pool, nodes=left, size=len(left) if pool.nodes else max(0, pool.size - len(out)))
 
@@ -30,8 +31,9 @@ def unfit(
     shared: Footprint | None,
     fenced: Mapping[str, Collection[str]],
 ) -> list[Verdict]:
-    """Return what is promised and not there while the nodes of `fenced` (by pool) are out: GPU quotas, CPU, memory and
-    pods. A limit promises nothing, so one that is higher than what is left is fine."""
+    """Return the promises that can't be kept while the nodes of `fenced` (by pool) are out: GPU quotas, CPU, memory and
+    pods. A limit promises nothing, so it may be higher than what is left.
+    """
     whole = {pool.name: pool for pool in pools}
     left = [without(pool, fenced.get(pool.name, ())) for pool in pools]
     there = {pool.name: pool for pool in left}
@@ -41,13 +43,13 @@ def unfit(
         homeless = pool is not None and bool(fenced.get(pool.name)) and not visible_nodes(claim, pool)
         if pool is not None and fenced.get(pool.name):
             verdicts += _alone(claim, whole[pool.name], pool, homeless=homeless)
-        if not homeless:  # else all of it is told in one verdict
+        if not homeless:  # otherwise one verdict has all of it
             still.append(claim)
     return [*verdicts, *pool_quotas(left, still), *room(left, still, shared)]
 
 
 def _alone(claim: TenantClaim, whole: PoolCapacity, pool: PoolCapacity, *, homeless: bool) -> list[Verdict]:
-    """What one tenant is promised is more than all that it still sees."""
+    """One tenant's promise is more than everything that it still sees."""
     promised = hard_cap(claim.quota, visible_gpus(claim, whole))
     left = visible_gpus(claim, pool)
     if not homeless and (claim.quota <= left or promised <= left):

@@ -26,7 +26,7 @@ def hard_cap(limit: int, visible: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeClaims:
-    """Nodes that the same tenants see, and what each scheduler may give away of each of them."""
+    """Nodes that the same tenants see, and how many GPUs of each node each scheduler may give to pods."""
 
     pool: str
     nodes: tuple[str, ...]
@@ -35,13 +35,15 @@ class NodeClaims:
     allocatable: int
     unit: str
     claims: tuple[tuple[str, int], ...]
-    """Tenant and its hard cap there, at most the node's own GPUs; only tenants that have GPUs."""
+    """Each tenant with GPUs, and its hard cap there, at most the node's GPUs."""
     schedulers: tuple[tuple[tuple[str, ...], int], ...]
-    """Tenants by the scheduler they share, and what it may give away. Those on the host see each other's pods."""
+    """Tenants by the scheduler that they share, and how many GPUs it may give to pods. Schedulers on the host see each
+    other's pods.
+    """
 
     @property
     def total(self) -> int:
-        """What all schedulers together may give away of one node."""
+        """How many GPUs of one node all schedulers together may give to pods."""
         return sum(count for _, count in self.schedulers)
 
     @property
@@ -97,7 +99,7 @@ def node_claims(pools: Iterable[PoolCapacity], claims: Iterable[TenantClaim]) ->
 def _node_claims(pool: PoolCapacity, nodes: tuple[str, ...], who: Sequence[TenantClaim]) -> NodeClaims:
     caps = {c.name: min(hard_cap(c.limit, visible_gpus(c, pool)), pool.gpus_per_node) for c in who}
     schedulers: list[tuple[tuple[str, ...], int]] = [((c.name,), caps[c.name]) for c in who if c.mode == "virtual"]
-    # the host's schedulers see every pod that is bound, so together they never give away more than the node has
+    # the host's schedulers see every bound pod, so together they never give away more than the node has
     shared = tuple(c.name for c in who if c.mode != "virtual")
     if shared:
         schedulers.append((shared, min(sum(caps[name] for name in shared), pool.gpus_per_node)))
@@ -113,11 +115,11 @@ def _node_claims(pool: PoolCapacity, nodes: tuple[str, ...], who: Sequence[Tenan
 
 
 def collisions(pools: Sequence[PoolCapacity], claims: Sequence[TenantClaim]) -> list[Verdict]:
-    """Return a verdict for every node that two schedulers could give away twice.
+    """Return a verdict for every node whose GPUs two schedulers could give away twice.
 
-    Two conditions, both only where at least one `virtual` tenant sees the node beside somebody else:
-    the hard caps add up to at most the node's GPUs; and where one of them sees further nodes, all of them belong to one
-    team (a canary to its own), because a pool of several nodes is divided by name between teams.
+    There are two conditions, both only where a `virtual` tenant shares the node with others. The hard caps add up to at
+    most the node's GPUs. Where one of these tenants sees more nodes, all of them belong to one team (with its canary),
+    because a pool of several nodes is divided by name between teams.
     """
     by_name = {claim.name: claim for claim in claims}
     by_pool = {pool.name: pool for pool in pools}
@@ -170,9 +172,10 @@ def _divided(names: Sequence[str], pool: PoolCapacity) -> str:
 def quota_against_limit(
     about: str, quota: float, limit: float, *, queue: str | None = None, most: float | None = None
 ) -> list[Verdict]:
-    """A limit is -1 or at least the quota: KAI counts the guaranteed part in the limit, so less could never be had.
+    """A limit is -1 or at least the quota: KAI counts the guaranteed part in the limit, so with a lower limit nobody
+    could get the quota.
 
-    `most` is what the limit may be raised to. No fix names -1: a stack's policies may refuse it.
+    `most`: how far the limit may be raised. No fix names -1, because a stack's policies may refuse it.
     """
     if limit == UNLIMITED or (quota != UNLIMITED and limit >= quota):
         return []
@@ -196,7 +199,7 @@ def quota_against_limit(
 
 
 def gpus_within_nodes(claim: TenantClaim, pool: PoolCapacity) -> list[Verdict]:
-    """A tenant's GPU quota and limit are at most what it sees. One number that is both is told once, as the limit."""
+    """A tenant's GPU quota and limit are at most what it sees. One number for both is reported once, as the limit."""
     visible = visible_gpus(claim, pool)
     where = f"of pool {pool.name}" if not claim.nodes else f"of its nodes {listed(claim.nodes)}"
     count = len(visible_nodes(claim, pool))
@@ -219,7 +222,7 @@ def gpus_within_nodes(claim: TenantClaim, pool: PoolCapacity) -> list[Verdict]:
 
 
 def pool_quotas(pools: Sequence[PoolCapacity], claims: Sequence[TenantClaim]) -> list[Verdict]:
-    """What is guaranteed on a pool, and on each set of its nodes, is at most what is there."""
+    """The quotas on a pool, and on each set of its nodes, are at most what the nodes have."""
     verdicts = []
     by_pool: dict[str | None, list[TenantClaim]] = {}
     for claim in claims:
@@ -227,7 +230,7 @@ def pool_quotas(pools: Sequence[PoolCapacity], claims: Sequence[TenantClaim]) ->
     for pool in pools:
         members = by_pool.get(pool.name, [])
         asked = {c.name: hard_cap(c.quota, visible_gpus(c, pool)) for c in members}
-        # more than a tenant sees is told by gpus_within_nodes
+        # gpus_within_nodes reports more than a tenant sees
         alone = {c.name: min(asked[c.name], visible_gpus(c, pool)) for c in members}
         for nodes in overfilled(pool, members, alone, pool.gpus_per_node):
             quotas = [(c.name, asked[c.name]) for c in seeing_only(nodes, pool, members) if c.quota != 0]
@@ -249,8 +252,8 @@ def pool_quotas(pools: Sequence[PoolCapacity], claims: Sequence[TenantClaim]) ->
 def leaf_queues(team: str, quota: int, limit: int, leaves: Sequence[LeafClaim]) -> list[Verdict]:
     """The leaf queues' GPUs fit the team's: quotas add up to at most its quota, each limit is at most its limit.
 
-    `quota` and `limit` are the team's, already as numbers (see `hard_cap`). A leaf's quota of -1 counts as all of the
-    team's; its limit of -1 is bounded by the team's and always fits.
+    `quota` and `limit` are the team's, already as numbers (see `hard_cap`). A leaf's quota of -1 counts as the team's
+    whole quota. A leaf's limit of -1 always fits, because the team's limit holds.
     """
     verdicts = []
     for leaf in leaves:

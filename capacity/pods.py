@@ -1,6 +1,6 @@
-"""What a pod of JSON asks of its node. Pure.
+"""A pod's requests, from JSON. Pure.
 
-Whoever wrote the pod wrote what they liked: what is no list, no mapping or no quantity asks for nothing.
+The pod may contain anything: a value of a wrong type counts as no request.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from lenient import rows, table
 
 
 def asked_by(spec: object, resource: str) -> Decimal:
-    """Return what a pod's `spec` asks of its node, in the resource's base unit: sidecars and init containers, overhead
-    and a request of the pod as such counted as the scheduler counts them."""
+    """Return what a pod's `spec` asks of its node, in the resource's base unit. Sidecars, init containers, overhead and
+    pod-level requests count as the scheduler counts them.
+    """
     whole = _asked(spec, resource)
     return pod_request(
         [_asked(one, resource) or Decimal(0) for one in rows(spec, "containers")],
@@ -41,6 +42,6 @@ def _asked(place: object, resource: str) -> Decimal | None:
 
 
 def _amount(value: object) -> Decimal | None:
-    """A quantity that somebody may ask for; None for anything else."""
+    """A valid request; None for anything else."""
     found = amount_of(value)
     return found if found is not None and found >= 0 else None

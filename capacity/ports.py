@@ -15,8 +15,8 @@ NODE_PORTS: Final = range(30000, 32768)
 def node_port(team: str) -> int:
     """Return the NodePort of a team's API server, from its name alone.
 
-    Never from its position: creation comes before deletion, so a port that moves from a removed team to a new one is
-    "already allocated" when it is asked for.
+    Never from its position in the file: the engine creates before it deletes, so a port that moved from a removed team
+    to a new one would still be "already allocated".
     """
     digest = hashlib.sha256(team.encode()).digest()
     return NODE_PORTS.start + int.from_bytes(digest[:8]) % len(NODE_PORTS)

@@ -1,8 +1,8 @@
 """Kubernetes quantities: the one parser of the program. Pure.
 
-Two readers, one table of suffixes: `parse_quantity` for what users write, which refuses what nobody writes on purpose;
-`api_quantity` for what an API server answers, which takes all that Kubernetes itself writes, and `amount_of` where
-there may be anything.
+Three readers share one table of suffixes. `parse_quantity` is for what users write, and refuses what nobody writes on
+purpose. `api_quantity` is for answers of an API server, and accepts everything that Kubernetes writes. `amount_of` is
+for JSON that may contain anything.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def api_quantity(text: str | None) -> Decimal:
 
 
 def amount_of(value: object) -> Decimal | None:
-    """Return a quantity out of JSON that anybody may have written, in its base unit; None where it is none."""
+    """Return a quantity from JSON that anybody may have written, in its base unit; None where it is not a quantity."""
     if not isinstance(value, (str, int, float, Decimal)):
         return None
     try:
@@ -82,12 +82,12 @@ def amount_of(value: object) -> Decimal | None:
 
 
 def millicores(text: str, *, rounding: str = ROUND_CEILING) -> int:
-    """Return a CPU quantity in thousandths of a core. Rounds up: what is asked for must fit."""
+    """Return a CPU quantity in thousandths of a core, rounded up."""
     return int((parse_quantity(text) * 1000).to_integral_value(rounding))
 
 
 def mebibytes(text: str, *, rounding: str = ROUND_CEILING) -> int:
-    """Return a memory quantity in MiB. Rounds up: what is asked for must fit."""
+    """Return a memory quantity in MiB, rounded up."""
     return int((parse_quantity(text) / _MIB).to_integral_value(rounding))
 
 
@@ -106,9 +106,9 @@ def pod_request(
     """Return what one pod asks of a node, as scheduler, quota and kubelet count it (Kubernetes' resource helpers,
     PodRequests).
 
-    `init_containers` in their order, each with whether it is a sidecar (`restartPolicy: Always`): a sidecar runs beside
-    all that start after it, the others one at a time before the containers. `whole` is the request of the pod as such,
-    which stands in for the sum. `overhead` is its RuntimeClass's.
+    `init_containers`: in their order, each with whether it is a sidecar (`restartPolicy: Always`). A sidecar runs
+    beside everything that starts after it; the others run one at a time before the containers. `whole`: the pod-level
+    request, which replaces the sum. `overhead`: that of its RuntimeClass.
     """
     if whole is not None:
         return whole + overhead

@@ -17,8 +17,8 @@ def room(
 ) -> list[Verdict]:
     """CPU, memory and pods of the tenants, tenancy's own included, fit the nodes' allocatable minus headroom.
 
-    Looked at per pool, per set of its nodes, and in all; `shared` is what the host's own KAI asks for, which counts in
-    all. Tenants without a pool count in all only. Nothing is claimed about a number that a pool doesn't say.
+    Checked per pool, per set of its nodes, and in total. `shared` is what the host's own KAI asks for; it counts in the
+    total. Tenants without a pool count only in the total. A number that a pool doesn't have is not checked.
     """
     verdicts = []
     for kind in _KINDS:

@@ -1,8 +1,8 @@
-"""Which nodes tenants see, and which of these sets are asked for more than they have. Pure.
+"""Which nodes tenants see, and which sets of nodes have less than tenants ask for. Pure.
 
-What tenants are promised fits when every set of nodes holds what is asked by those that see nothing else (Hall's
-theorem). Only unions of what tenants see can fail, so a pool and each set given by name are looked at first; then a
-union of sets that overlap is searched for, as of three teams on a+b, b+c and a+c.
+The promises fit when every set of nodes holds what the tenants ask for that see only this set (Hall's theorem). Only
+unions of the tenants' sets can fail. So the pool and each set given by name come first; then a search for a union of
+overlapping sets, as with three teams on a+b, b+c and a+c.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from capacity.claims import PoolCapacity, TenantClaim
 
 
 def visible_nodes(claim: TenantClaim, pool: PoolCapacity) -> tuple[str, ...]:
-    """The nodes that a tenant sees: its own ones of the pool, else all."""
+    """The nodes that a tenant sees: its own nodes of the pool, or all of them."""
     return tuple(node for node in claim.nodes if node in pool.node_set) if claim.nodes else pool.node_names
 
 
 def seeing_only(nodes: Sequence[str], pool: PoolCapacity, claims: Sequence[TenantClaim]) -> list[TenantClaim]:
-    """The pool's tenants that see nothing but some of `nodes`."""
+    """The pool's tenants that see only nodes of `nodes`."""
     seen = [(claim, set(visible_nodes(claim, pool))) for claim in claims if claim.pool == pool.name]
     return [claim for claim, visible in seen if visible and visible <= set(nodes)]
 
@@ -27,8 +27,9 @@ def seeing_only(nodes: Sequence[str], pool: PoolCapacity, claims: Sequence[Tenan
 def overfilled(
     pool: PoolCapacity, claims: Sequence[TenantClaim], asks: Mapping[str, int], per_node: int
 ) -> Iterator[tuple[str, ...]]:
-    """Yield the sets of the pool's nodes that are asked for more than `per_node` of each: the pool and the sets that
-    tenants see, or, where these fit, a union of them. `asks` is what each tenant wants of them by name, 0 or more."""
+    """Yield the sets of the pool's nodes for which tenants ask more than `per_node` times their number: the pool and
+    the tenants' sets, or, where these fit, a union of sets. `asks`: what each tenant asks for, by name, 0 or more.
+    """
     wanted: dict[frozenset[str], int] = {}
     for claim in claims:
         if claim.pool == pool.name and (visible := frozenset(visible_nodes(claim, pool))):
@@ -49,12 +50,13 @@ def overfilled(
 _Seen: TypeAlias = frozenset[str]
 """A set of nodes that tenants see."""
 _Place: TypeAlias = tuple[_Seen, ...]
-"""The nodes that the same sets hold: one place, so that the work doesn't grow with the pool."""
+"""Nodes that belong to the same sets. They are one place, so that the work doesn't grow with the pool."""
 
 
 def _union(pool: PoolCapacity, wanted: Mapping[_Seen, int], per_node: int) -> set[str] | None:
-    """Give everyone what it asks, moving others where that makes room (augmenting paths, Ford and Fulkerson). Where
-    nothing can be moved any more, the nodes that were looked at are full of what sees nothing else: return these."""
+    """Give every tenant what it asks for, and move others where that makes room (augmenting paths, Ford and Fulkerson).
+    Where nothing can move any more, return the nodes that were visited: they are full of tenants that see only them.
+    """
     nodes_of: dict[_Place, list[str]] = {}
     for node in pool.node_names:
         nodes_of.setdefault(tuple(seen for seen in wanted if node in seen), []).append(node)
@@ -84,11 +86,13 @@ def _union(pool: PoolCapacity, wanted: Mapping[_Seen, int], per_node: int) -> se
 def _search(
     start: _Seen, free: Mapping[_Place, int], given: Mapping[_Place, Mapping[_Seen, int]]
 ) -> tuple[dict[_Seen, _Place | None], dict[_Place, _Seen], _Place | None]:
-    """Return from where each would leave, who would take each place then, and the free place at the end, if any."""
+    """Return the place that each tenant would leave, the tenant that would take each place, and the free place at the
+    end, if any.
+    """
     leaves: dict[_Seen, _Place | None] = {start: None}
     takes: dict[_Place, _Seen] = {}
     asking = [start]
-    for who in asking:  # grows while it is walked
+    for who in asking:  # grows during the loop
         for place in free:
             if who not in place or place in takes:
                 continue

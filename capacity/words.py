@@ -1,4 +1,4 @@
-"""The words of a verdict: numbers, sums and lists as a person writes them. Pure."""
+"""How a verdict writes numbers, sums and lists. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 NAMED: Final = 6
-"""So many items are named in a message; the rest is counted."""
+"""The most items that a message names; it counts the rest."""
 
 
 def number(value: float) -> str:

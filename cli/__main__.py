@@ -7,7 +7,7 @@ if __name__ == "__main__":
         from cli import say
         from cli.app import main
     except KeyboardInterrupt:  # loading takes half a second, and nothing was begun
-        print("\ninterrupted; nothing was begun", file=sys.stderr)
+        print("\ninterrupted; nothing was started", file=sys.stderr)
         sys.exit(130)
     say.begin()
     sys.exit(main(sys.argv[1:]))

@@ -1,7 +1,7 @@
-"""The command line: reads arguments, keeps the order of things, turns every error into words and an exit code.
+"""The command line: reads arguments, runs the steps in order, turns every error into a message and an exit code.
 
-The order of every command: the stack file (all its mistakes at once), which cluster it is about (the first line), what
-the driver needs (`pulumi`), preflight where something is to be made, then the work.
+Every command first reads the stack file (all its mistakes at once), then names its cluster (the first line), checks
+what the driver needs (`pulumi`), runs preflight where something will be made, and then does the work.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from settings.tenants import meant, tenants
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 STACK_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-"""What the engine takes as a stack's name; it becomes part of a file's name, too."""
+"""What the engine accepts as a stack's name. It becomes part of a file's name, too."""
 
 
 TIMED: Final = ("up", "down", "kubeconfig", "lab-reset")
-"""Commands that say how long they took; what is looked at does not."""
+"""Commands that say how long they took."""
 
 
 def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
@@ -61,14 +61,12 @@ def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
         say.line("\ninterrupted; a rerun is safe")
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        say.no_more()  # whoever read our output has gone
+        say.no_more()  # the reader of our output has gone
         return Exit.FAILED
-    except OSError as error:  # a disk that is full, a folder that is read-only: wherever it was met
+    except OSError as error:  # a full disk or a read-only folder, anywhere
         say.no_more()
         place = f"{error.filename}: " if error.filename else ""
-        say.complain(
-            CommandError(f"{place}{error.strerror or error}.", "see that there is room, and who may write there")
-        )
+        say.complain(CommandError(f"{place}{error.strerror or error}.", "free space, or check who may write there"))
         return Exit.FAILED
     return Exit.OK
 
@@ -147,7 +145,7 @@ def parser() -> argparse.ArgumentParser:
 def place_of(options: argparse.Namespace, root: Path, *, whole: bool = True) -> Place:
     """Return what the command works on. Raises `InputError` or `SettingsError`; touches nothing.
 
-    Without `whole` a stack file that is broken or gone is said, and what can be known otherwise takes its place.
+    Without `whole` a broken or missing stack file is reported, and the command goes on with what is known otherwise.
     """
     stack = str(options.stack)
     if STACK_NAME.fullmatch(stack) is None:
@@ -165,7 +163,7 @@ def place_of(options: argparse.Namespace, root: Path, *, whole: bool = True) -> 
 
 
 def bad_name(stack: str) -> InputError:
-    """What is said of a word that can't be a stack's name."""
+    """The error for a word that can't be a stack's name."""
     return InputError(f"{stack!r} is not a stack name.", "use letters, digits, '-', '_' and '.', for example `dev`")
 
 
@@ -206,7 +204,7 @@ def _up(options: argparse.Namespace, root: Path) -> None:
 
 
 def _preview(options: argparse.Namespace, root: Path) -> None:
-    # the program itself asks the guards
+    # the program itself calls the guards
     _place, driver, _host = _begin(options, root, must_reach=True)
     if options.json is None:
         driver.preview()
@@ -228,12 +226,12 @@ def _drift(options: argparse.Namespace, root: Path) -> None:
         say.line(line)
     if drifts:
         raise CommandError(
-            f"the cluster of stack {place.stack} is other than its state says.",
+            f"the cluster of stack {place.stack} differs from its state.",
             f"see what differs above; `make up STACK={place.stack}` makes it what the stack file says",
         )
     if nodes:
         raise CommandError(
-            f"nodes of stack {place.stack} are not what the stack file counts.", "see above what each of them needs"
+            f"nodes of stack {place.stack} differ from the stack file.", "see above what each of them needs"
         )
     say.line(f"stack {place.stack}: the cluster is what the state says")
 

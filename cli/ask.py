@@ -1,4 +1,4 @@
-"""`make inventory` and `make init`: read what is there, ask what is not, write one file. Nothing else is changed."""
+"""`make inventory` and `make init`: read what is there, ask for the rest, write one file. They change nothing else."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def inventory(options: argparse.Namespace, root: Path) -> None:
 
 
 def init(options: argparse.Namespace, root: Path) -> None:
-    """Write Pulumi.<stack>.yaml, and check that it is one. Raises `InputError`; an existing file is never touched."""
+    """Write Pulumi.<stack>.yaml, and check that it is valid. Raises `InputError`. Never touches an existing file."""
     target_file = root / f"Pulumi.{options.stack}.yaml"
     if target_file.exists():
         raise InputError(
-            f"{target_file.name} is there already, and is not written over.",
+            f"{target_file.name} exists already, and is not overwritten.",
             "choose another name: `make init STACK=...`",
         )
     context = options.context or _ask("context of your kubeconfig (empty: the current one)", "", "CONTEXT")
@@ -74,7 +74,7 @@ def init(options: argparse.Namespace, root: Path) -> None:
     answers = Answers(context=target.context, address=address, teams=teams_of(teams), stack=brings, kai=kai)
     text = stack_text(answers, facts, pools_of(machines))
     with tempfile.TemporaryDirectory() as folder:
-        # under its own name, so that a mistake is told as the file's; what breaks a rule is never written
+        # checked under its own name, so that a mistake names the file; an invalid file is never written
         tried = Path(folder) / target_file.name
         tried.write_text(text, encoding="utf-8")
         load_stack_file(tried)
@@ -92,7 +92,7 @@ def init(options: argparse.Namespace, root: Path) -> None:
 
 
 def _ask(question: str, otherwise: str, variable: str) -> str:
-    """Ask a person; without a terminal take the default, or name the variable that is missing."""
+    """Ask a person. Without a terminal take the default, or name the missing variable."""
     if not sys.stdin.isatty():
         if otherwise or variable == "CONTEXT":
             return otherwise
@@ -102,7 +102,7 @@ def _ask(question: str, otherwise: str, variable: str) -> str:
 
 
 def _host_of(options: argparse.Namespace, root: Path) -> Host:
-    """The cluster to read: the context that is named, else the stack file's host."""
+    """The cluster to read: the named context, or the stack file's host."""
     if options.context:
         return Host(provider=HostProvider.EXISTING, context=options.context)
     stack_file = root / f"Pulumi.{options.stack}.yaml"
@@ -122,7 +122,7 @@ def _read(host: Host, root: Path) -> tuple[ClusterFacts, Target]:
 
 
 def _counted(machines: list[Machine], gpus: str) -> list[Machine]:
-    """Take the number of GPUs of nodes that advertise none from `gpu-0=4,gpu-1=4`. Raises `InputError`."""
+    """Read the number of GPUs of nodes that advertise none, from `gpu-0=4,gpu-1=4`. Raises `InputError`."""
     found = {machine.name: machine for machine in machines}
     for part in filter(None, gpus.split(",")):
         name, _, number = part.strip().partition("=")

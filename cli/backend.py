@@ -1,8 +1,9 @@
-"""Where the engine keeps the state of a stack, and what it is encrypted with.
+"""Where the engine keeps the state of a stack, and how it is encrypted.
 
-Owns: finding the backend and the passphrase as the engine itself does, so that `make` and `pulumi` work on one state
-whichever was typed first; a backend in the project's folder where nothing at all is chosen. What is set is never
-overridden. Leaves to others: asking the engine (`engine.py`).
+Owns: finding the backend and the passphrase as the engine itself does, so that `make` and `pulumi` use the same state,
+whichever ran first; a backend in the project's folder where the user chose nothing. It never overrides the user's
+choice.
+Leaves to others: asking the engine (`engine.py`).
 """
 
 from __future__ import annotations
@@ -34,22 +35,24 @@ write, of which each step has two, costs a seventh less (gocloud.dev/blob/filebl
 PASSPHRASE_IN_FILE: Final = "PULUMI_CONFIG_PASSPHRASE_FILE"
 
 CLOUD: Final = "https://api.pulumi.com"
-"""Where the engine logs in by itself when it has nothing but a token."""
+"""Where the engine logs in by itself when it has only a token."""
 
 READ_BY_THE_ENGINE: Final = "(the engine's own login)"
-"""Stands for the URL of a login that is stored encrypted: only the engine can read it."""
+"""In place of the URL of a login that is stored encrypted and that only the engine can read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backend:
-    """A backend and who chose it: a variable, `Pulumi.yaml`, `pulumi login`; or nobody, and it is the project's own."""
+    """A backend and who chose it: a variable, `Pulumi.yaml` or `pulumi login`. If nobody did, it is the project's
+    own.
+    """
 
     url: str
     chosen_by: str
     folder: Path | None
-    """Of a file backend; None for every other kind."""
+    """The folder of a file backend; None for every other kind."""
     is_ours: bool = False
-    """Whether it is the one in the project's folder, whose passphrase lies beside it."""
+    """Whether it is the one in the project's folder, with its passphrase beside it."""
 
     def __str__(self) -> str:
         return f"{self.url} ({self.chosen_by})"
@@ -111,7 +114,7 @@ def file_backend(url: str | None, root: Path | None = None) -> Path | None:
 
 
 def has_passphrase(env: Mapping[str, str]) -> bool:
-    """Whether the environment says a passphrase. An empty one that is set counts: the engine takes it."""
+    """Whether the environment has a passphrase. An empty one counts, because the engine accepts it."""
     return PASSPHRASE in env or bool(env.get(PASSPHRASE_IN_FILE))
 
 
@@ -122,10 +125,10 @@ def stack_in_folder(root: Path, stack: str) -> bool:
 
 
 def exports(env: Mapping[str, str]) -> str:
-    """Return shell lines that make a plain `pulumi` find what the commands use; empty where it finds it by itself.
+    """Return shell lines that make a plain `pulumi` find what the commands use; empty where it finds that by itself.
 
-    Values differ from the user's environment only for the project's own backend. No secret is among them: the
-    passphrase goes by the name of its file.
+    Values differ from the user's environment only for the project's own backend. They contain no secret: the passphrase
+    is given by the name of its file.
     """
     changed = {name: env[name] for name in (BACKEND, PASSPHRASE_IN_FILE) if env.get(name) != os.environ.get(name)}
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in changed.items())

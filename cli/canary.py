@@ -1,7 +1,7 @@
-"""`promote` and `drop-canary`, of a canary and of a slot that does not serve: the stack file edited in its text, and
-the difference shown. The cluster is not touched.
+"""`promote` and `drop-canary`, for a canary and for a slot that does not serve: edit the stack file's text, and show
+the difference. The cluster is not touched.
 
-Owns: what of the last run speaks against it, the words. Leaves to others: which characters change (`settings/edit.py`).
+Owns: what in the last run forbids it, the messages. Leaves to others: which characters change (`settings/edit.py`).
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ _FAILED: Final = "fail"
 
 
 def promoted(place: Place, team: str, driver: Driver) -> None:
-    """Give the team its canary's version, and take the canary out of the file. Raises `CommandError`, also where the
-    canary's last check failed; then the file is as it was. With `blueGreen` the other slot serves, and both stay."""
+    """Give the team its canary's version, and remove the canary from the file. With `blueGreen` the other slot serves,
+    and both stay. Raises `CommandError`, also where the canary's last check failed; then the file is unchanged.
+    """
     if slot := _slot(place, team, "promote"):
         _let_serve(place, team, slot, driver)
         return
@@ -48,7 +49,7 @@ def promoted(place: Place, team: str, driver: Driver) -> None:
 
 
 def dropped(place: Place, team: str) -> None:
-    """Take the team's canary out of the file. Raises `CommandError`; then the file is as it was."""
+    """Remove the team's canary from the file. Raises `CommandError`; then the file is unchanged."""
     if slot := _slot(place, team, "drop-canary"):
         _edit(place, team, lambda text, name: drop_slot(text, name, slot), "blueGreen")
         say.line(
@@ -83,8 +84,9 @@ def _let_serve(place: Place, team: str, slot: SlotName, driver: Driver) -> None:
 
 
 def _slot(place: Place, team: str, command: str) -> SlotName | None:
-    """The slot of a team's `blueGreen` that does not serve; None for a team without. Raises `InputError` where it is
-    not there."""
+    """The slot of a team's `blueGreen` that does not serve; None for a team without `blueGreen`. Raises `InputError`
+    where the slot does not exist.
+    """
     found = place.platform.teams.get(team)
     if found is None or found.blue_green is None:
         return None
@@ -104,7 +106,7 @@ def _canary(place: Place, team: str, command: str) -> str:
         for name, found in place.platform.teams.items()
         if found.scheduler.canary is not None or (found.blue_green and found.blue_green.other in found.blue_green.slots)
     ]
-    if team in with_one:  # one with slots does not come here
+    if team in with_one:  # teams with slots do not come here
         return team + CANARY_SUFFIX
     there = team in place.platform.teams
     got = f"team {team} has no canary" if there else f"there is no team {team!r}" if team else "no team is named"
@@ -121,8 +123,9 @@ def _version(place: Place, team: str) -> str | None:
 
 
 def _verdict(driver: Driver, canary: str, version: str | None) -> str | None:
-    """What the canary's last check said, failed where anything of it failed; None where nobody can say from here: that
-    of another version than the file's says nothing of this one."""
+    """The verdict of the canary's last check; failed where anything of the canary failed. None where it is not known: a
+    check of another version than the file's does not count.
+    """
     try:
         driver.ready()
         state = driver.states().get(canary)

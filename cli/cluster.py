@@ -1,12 +1,12 @@
-"""Which cluster a command talks to: kubeconfig, context, and the UID that tells two clusters apart.
+"""Which cluster a command talks to: kubeconfig, context, and the cluster's UID.
 
-Owns: finding the kubeconfig as kubectl does, one clear error for each way in which that fails, the connection.
+Owns: finding the kubeconfig as kubectl does, one clear error for each failure of that, the connection.
 Leaves to others: what is read from the cluster (`live.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ TIMEOUT: Final = httpx2.Timeout(10.0, connect=5.0)
 """Seconds. A command that shows a table must not hang on a dead address."""
 
 UID_NAMESPACE: Final = "kube-system"
-"""Its UID is made once per cluster and never changes: the usual identity of a cluster."""
+"""The namespace whose UID identifies a cluster: it is made once and never changes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What a command's first line names."""
+    """The cluster in a command's first line."""
 
     context: str
     uid: str
@@ -61,7 +61,7 @@ def find_target(host: Host, *, root: Path, secret: str | None = None) -> Target:
     Raises `InputError` when there is no kubeconfig, when it can't be used, or when it lacks the context.
     """
     try:
-        with chdir(root):  # the program runs there, and paths in a stack file are relative to it
+        with chdir(root):  # the program runs in that folder, and paths in a stack file are relative to it
             text, _ = kubeconfig_of(host, secret)
     except KubeconfigError as error:
         raise InputError(
@@ -75,7 +75,7 @@ def find_target(host: Host, *, root: Path, secret: str | None = None) -> Target:
 
 
 def no_file(host: Host, root: Path) -> bool:
-    """Whether there is no kubeconfig at all: then this is somebody's first try."""
+    """Whether there is no kubeconfig at all: then this is probably a first try."""
     return not (root / kubeconfig_path(host)).exists()
 
 
@@ -86,13 +86,13 @@ def target_of(text: str, source: str) -> Target:
         for entry in parsed["users"]:
             login = entry["user"].get("exec")
             if isinstance(login, dict) and login.get("apiVersion") == "client.authentication.k8s.io/v1":
-                # the client knows v1beta1 by name only; the answer (status.token) is the same in both
+                # the client only accepts the name v1beta1; the answer (status.token) is the same in both
                 login["apiVersion"] = "client.authentication.k8s.io/v1beta1"
         config = KubeConfig.from_dict(parsed).get()
         assert config is not None
         assert config.user is not None
     except (AssertionError, AttributeError, KeyError, TypeError, ValueError, ConfigError, yaml.YAMLError) as error:
-        # not the error's own words: they can quote a value
+        # not the error's own message: it can quote a value
         raise InputError(
             f"the kubeconfig {source} is broken ({type(error).__name__}).",
             "write it anew with your cluster's own tool, for example `kubectl config view --raw`",
@@ -102,7 +102,7 @@ def target_of(text: str, source: str) -> Target:
 
 @contextmanager
 def connected(target: Target) -> Iterator[Client]:
-    """A client for the context; every way in which the API can refuse becomes one clear `CommandError`."""
+    """A client for the context. Every refusal of the API becomes one clear `CommandError`."""
     where = f"context {target.context!r}, {target.config.cluster.server}"
     try:
         with Client(
@@ -114,7 +114,7 @@ def connected(target: Target) -> Iterator[Client]:
             yield client
     except ApiError as error:
         raise api_error(error, where) from None
-    except httpx2.HTTPStatusError as error:  # an answer that is no Kubernetes Status: a proxy's, a login page
+    except httpx2.HTTPStatusError as error:  # an answer that is not a Kubernetes Status: from a proxy, or a login page
         raise CommandError(
             f"what answers at {where} is not a Kubernetes API: HTTP {error.response.status_code}.",
             "check the cluster's address in the kubeconfig, and HTTPS_PROXY",
@@ -131,7 +131,7 @@ def connected(target: Target) -> Iterator[Client]:
         ) from None
     except ConfigError as error:
         raise CommandError(
-            f"the credentials of {where} can't be had: {error}.", "run the kubeconfig's login command by hand"
+            f"the login command of {where} gives no credentials: {error}.", "run the kubeconfig's login command by hand"
         ) from None
 
 
@@ -152,33 +152,48 @@ def api_error(error: ApiError, where: str) -> CommandError:
 
 
 def identify(client: Client, context: str) -> Identity:
-    """Return the context's cluster. Raises what `connected` turns into words."""
+    """Return the context's cluster. Raises the errors that `connected` turns into messages."""
     namespace = client.get(Namespace, UID_NAMESPACE)
     uid = namespace.metadata.uid if namespace.metadata else None
     return Identity(context=context, uid=uid or "unknown", server_version=server_version(client))
 
 
+Ask = Callable[[str], Object | None]
+"""Returns an object as plain JSON by its path, None for 404. Raises `CommandError`."""
+
+
 def get_json(target: Target, path: str, *, timeout: httpx2.Timeout) -> Object | None:
-    """Return an object as plain JSON, None for 404. Raises `CommandError`.
+    """Return an object as plain JSON, None for 404. Raises `CommandError`."""
+    with asking(target, timeout=timeout) as ask:
+        return ask(path)
+
+
+@contextmanager
+def asking(target: Target, *, timeout: httpx2.Timeout) -> Iterator[Ask]:
+    """One connection for many questions: each new one costs some milliseconds of CPU. Raises `CommandError`.
 
     For use in threads: the typed client's decoder (msgspec 0.22) crashes when two meet a type for the first time.
     """
     where = f"context {target.context!r}, {target.config.cluster.server}"
+
+    def ask(path: str) -> Object | None:
+        answer = http.get(path)
+        if answer.status_code == 404:
+            return None
+        if answer.status_code == 401:
+            raise CommandError(f"does not accept the credentials of {where}")
+        if not answer.is_success:
+            raise CommandError(f"answers HTTP {answer.status_code} ({where})")
+        try:
+            return answered(answer)
+        except httpx2.DecodingError as error:
+            raise CommandError(f"{error} ({where})") from None
+
     try:
         with connect_to(target.config, timeout) as http:
-            answer = http.get(path)
+            yield ask
     except (httpx2.HTTPError, OSError, ConfigError, ValueError) as error:
         raise CommandError(f"not reachable ({where}): {reason_of(error)}") from None
-    if answer.status_code == 404:
-        return None
-    if answer.status_code == 401:
-        raise CommandError(f"does not accept the credentials of {where}")
-    if not answer.is_success:
-        raise CommandError(f"answers HTTP {answer.status_code} ({where})")
-    try:
-        return answered(answer)
-    except httpx2.DecodingError as error:
-        raise CommandError(f"{error} ({where})") from None
 
 
 def server_version(client: Client) -> str:

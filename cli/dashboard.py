@@ -17,11 +17,11 @@ from page.server import ADDRESS, PortTakenError, Server
 
 PORTS = range(65536)
 READABLE = 0o644
-"""Who serves the file is often somebody else; it holds no secret."""
+"""Another user often serves the file. It contains no secret."""
 
 
 def see_of(place: Place, driver: Driver) -> Callable[[], Mapping[str, Data]]:
-    """Return what takes a snapshot of the stack and makes the page's data of it."""
+    """Return a function that takes a snapshot of the stack and makes the page's data."""
     view = viewer(place, driver)
 
     def see() -> Mapping[str, Data]:
@@ -38,7 +38,7 @@ def write(place: Place, driver: Driver, out: Path) -> None:
     text = one_file(see_of(place, driver)())
     try:
         if out.exists() and not out.is_file():
-            out.write_text(text, encoding="utf-8")  # a pipe or a terminal has no half
+            out.write_text(text, encoding="utf-8")  # a pipe or a terminal can't be written half
         else:
             write_whole(out, text, mode=READABLE)
     except OSError as error:
@@ -49,7 +49,7 @@ def write(place: Place, driver: Driver, out: Path) -> None:
 
 
 def serve(place: Place, driver: Driver, port: int) -> None:
-    """Serve the page until Ctrl-C. Raises `InputError` for a port that is none or that is taken."""
+    """Serve the page until Ctrl-C. Raises `InputError` for an invalid or a taken port."""
     if port not in PORTS:
         raise InputError(
             f"{port} is no port.", f"`make dashboard STACK={place.stack} PORT=8765`, or 0 for any free one"

@@ -1,6 +1,6 @@
 """Who does the work: the lab for `host.provider: lab`, the real engine for every other provider.
 
-Owns: the protocol that both keep, so that the commands do not care which one they talk to.
+Owns: the protocol of both, so that the commands work with either.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from settings.models import Platform
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """What a driver works on. `platform` is the stack file's, already valid; where the file is broken or gone and the
-    command can do without it, `whole` is off and `platform` has no team."""
+    """What a driver works on. `platform` is that of the valid stack file. Where the file is broken or gone and the
+    command can do without it, `whole` is off and `platform` has no team.
+    """
 
     stack: str
     stack_file: Path
@@ -32,12 +33,12 @@ class Place:
     platform: Platform
     whole: bool = True
     let_go: frozenset[str] = frozenset()
-    """Teams that the command line names as to be deleted, where no stack file can say so."""
+    """Teams to delete that the command line names, where no stack file can say so."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TeamState:
-    """What `status` shows of one tenant beside what the stack file says. None: not known."""
+    """What `status` shows about one tenant besides the stack file. None: not known."""
 
     api: str
     """`up`, `not made`, or `down: <why>`."""
@@ -46,20 +47,20 @@ class TeamState:
     checked_at: datetime | None = None
     note: str = ""
     facts: Object = field(default_factory=dict)
-    """What the outputs say of it: the numbers of the last `up`."""
+    """Its outputs: the numbers of the last `up`."""
     failed: tuple[str, ...] = ()
-    """What of it failed in the last update."""
+    """Its failures in the last update."""
     faults: tuple[str, ...] = ()
-    """What is wrong with its own KAI now, a sentence each."""
+    """The faults of its own KAI now, one sentence each."""
     pods: tuple[Object, ...] = ()
-    """Of a check that asked for a pair: the pods as its report lists them."""
+    """For a check of a pair: the pods as its report lists them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reach:
-    """How a stack's clusters are reached, and what its last run said of each tenant. Holds credentials: never print it.
+    """How to reach a stack's clusters, and the last run's outputs of each tenant. Holds credentials: never print it.
 
-    A cluster without a kubeconfig at hand is None.
+    A cluster without a known kubeconfig is None.
     """
 
     host: SingleConfig | None
@@ -72,16 +73,16 @@ class Reach:
 
 
 class Driver(Protocol):
-    """What both the lab and the engine can do. Every method raises `CommandError` and says progress on stderr."""
+    """What both the lab and the engine can do. Every method may raise `CommandError`, and prints progress on stderr."""
 
     says_first_line: bool
-    """Whether `up`, `preview` and `down` say the first line themselves."""
+    """Whether `up`, `preview` and `down` print the first line themselves."""
 
     def use(self, host: Target | None) -> None:
         """Take the host's connection where there is one."""
 
     def ready(self) -> None:
-        """Find what the driver itself needs, before anything is touched."""
+        """Find what the driver itself needs, before it touches anything."""
 
     def own_cluster(self) -> Identity | None:
         """Return the cluster that the driver itself started, where it runs; None for a cluster of the user's."""
@@ -93,10 +94,10 @@ class Driver(Protocol):
         """Return what the state says of the last run."""
 
     def exports(self) -> str:
-        """Return what a shell must export for a plain `pulumi` to find the same state; empty where nothing."""
+        """Return what a shell must export so that a plain `pulumi` finds the same state; may be empty."""
 
     def compared(self, word: str) -> None:
-        """Take the word for the program that the stack file was compared with the cluster just now."""
+        """Take the token for the program that says that the stack file was just compared with the cluster."""
 
     def up(self) -> None:
         """Make the platform what the stack file says."""
@@ -105,11 +106,12 @@ class Driver(Protocol):
         """Show what `up` would change; change nothing."""
 
     def digest(self, out: Path) -> None:
-        """Write what `up` would change to a file, in the engine's own JSON. A preview that fails is written, too, and
-        says why; without anything to write it is an error."""
+        """Write what `up` would change to a file, in the engine's own JSON. A failed preview is written, too, and says
+        why. It is an error where there is nothing to write.
+        """
 
     def drifts(self) -> bool:
-        """Whether the cluster is other than the state says; change nothing."""
+        """Whether the cluster differs from the state; change nothing."""
 
     def outputs(self) -> dict[str, JSON]:
         """Return the outputs without secrets; at least `teams`."""
@@ -118,7 +120,7 @@ class Driver(Protocol):
         """Return a team's kubeconfig, the non-admin one with `user`. The caller never prints it."""
 
     def reach(self) -> Reach:
-        """Return how each cluster is reached. Of a stack that was never made: nothing."""
+        """Return how to reach each cluster; nothing for a stack that was never made."""
 
     def states(self) -> dict[str, TeamState]:
         """Return what is known about each tenant now; a dead team is an entry, not an error."""

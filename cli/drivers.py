@@ -1,4 +1,4 @@
-"""Which driver a stack gets: the one module that knows both, so that neither knows the other."""
+"""Which driver a stack gets. Only this module knows both, so that neither knows the other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from settings.models import HostProvider
 def driver_for(place: Place) -> Driver:
     """Return who drives this stack. Chosen by the stack file's provider, never by the stack's name."""
     if place.platform.host.provider is HostProvider.LAB:
-        from cli.simulation import LabBridge  # the lab's own imports only where it is used
+        from cli.simulation import LabBridge  # import the lab only where it is used
 
         return LabBridge(place)
     from cli.engine import EngineDriver

@@ -1,6 +1,6 @@
-"""The real engine: runs that change something, that can be interrupted, and that are taken up again.
+"""The real engine: runs that change something, that can be interrupted and resumed.
 
-Owns: which command is run with which arguments, what a killed run left behind, telling a failure.
+Owns: which command runs with which arguments, what a killed run left behind, reporting a failure.
 Leaves to others: the stack and its state (`stack.py`), progress (`progress.py`), what can't start (`waiting.py`), what
 is refused (`guards`), what a message means (`causes.py`), what is created (`__main__.py` of the project).
 
@@ -59,7 +59,7 @@ HIDDEN_OUTPUTS: Final = frozenset({"kubeconfigs", HOST_KUBECONFIG})
 MASKED: Final = "[secret]"
 
 IDLE_SECONDS: Final = 45.0
-"""Without the end of any step for this long, nothing but waiting is going on."""
+"""If no step ends for this long, the engine is only waiting."""
 
 Watched = tuple[Run, Sequence[Failure]]
 
@@ -67,12 +67,12 @@ STREAM: Final = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
 """The digest of a plain --json leaves out the policies' events (pulumi v3.259.0 pkg/backend/display/json.go)."""
 
 AS_NOT_EXPECTED: Final = 7
-"""The engine's exit code where `--expect-no-changes` found one (pulumi v3.259.0 pkg/cmd/pulumi/cmd/exit_codes.go)."""
+"""The engine's exit code for changes under `--expect-no-changes` (pulumi v3.259.0 pkg/cmd/pulumi/cmd/exit_codes.go)."""
 NOT_EXPECTED: Final = "no changes were expected"
-"""Its words, which older engines say with another code."""
+"""The message of that error; older engines have another code."""
 
 MAKE_TARGET: Final = {"destroy": "down", "refresh": "drift"}
-"""Our word for the engine's command where it is another."""
+"""The make target of an engine's command, where the names differ."""
 
 
 class EngineDriver:
@@ -89,11 +89,11 @@ class EngineDriver:
     # --- the protocol -----------------------------------------------------------------------------------------------
 
     def compared(self, word: str) -> None:
-        """Hand the word on to the program."""
+        """Pass the token to the program."""
         self._stack.env[VARIABLE] = word
 
     def exports(self) -> str:
-        """Return what a shell must export for a plain `pulumi` to find the same; empty where it finds it anyway."""
+        """Return what a shell must export so that a plain `pulumi` finds the same state; empty where it does anyway."""
         self._stack.make_first_place()
         return exports(self._stack.env)
 
@@ -102,7 +102,7 @@ class EngineDriver:
         return None
 
     def use(self, host: Target | None) -> None:
-        """Take the host's connection, to clear what a killed run left there and to watch what comes up."""
+        """Take the host's connection, to clear what a killed run left there and to watch new pods."""
         self._host = host
 
     def ready(self) -> None:
@@ -110,7 +110,7 @@ class EngineDriver:
         self._stack.ready()
 
     def secret_kubeconfig(self) -> str | None:
-        """Return the kubeconfig of a host that the program made, where it can be read; else the stack file's secret."""
+        """Return the kubeconfig of a host that the program made, if it can be read; else the stack file's secret."""
         if self._place.platform.host.install is not None:
             made = self._readable.get(HOST_KUBECONFIG)
             return made if isinstance(made, str) and made != MASKED else None
@@ -125,11 +125,11 @@ class EngineDriver:
         resources = (self._stack.exported.get("deployment") or {}).get("resources") or []
         found = remembered({str(entry.get("urn")): entry for entry in resources})
         protected = protected_urns(self._stack.exported)
-        # the state itself says what the engine protects; the outputs only say what a run meant
+        # the state says what the engine really protects; the outputs only say what a run intended
         return found.with_protection(frozenset(protected))
 
     def up(self) -> None:
-        """Preview, then update; every team is tried even when one fails."""
+        """Preview, then update. Every team is tried, even when one fails."""
         self._stack.make()
         self._take_up()
         with policy_arguments(self._place.platform, self._place.stack, self._place.root, date.today()) as policies:
@@ -145,14 +145,14 @@ class EngineDriver:
         show_preview(found, platform, usage_now(self._host, resolve(platform)) if self._host is not None else None)
 
     def digest(self, out: Path) -> None:
-        """Write the update's steps as JSON, with those that change nothing and with the policies' words."""
+        """Write the update's steps as JSON, including those that change nothing, and the policies' messages."""
         self._stack.need_passphrase()
         run, _ = self._previewed(out)
         if run.text:
             say.line(run.text)
 
     def _previewed(self, out: Path) -> tuple[Run, Preview]:
-        """Write a preview to a file and read it. The run's words have those in it that stand in the file alone."""
+        """Write a preview to a file and read it. The run's text then includes messages that only the file has."""
         with policy_arguments(self._place.platform, self._place.stack, self._place.root, date.today()) as policies:
             run = self._run_quietly("preview", "--json", "--show-sames", *policies, result=out)
         if run.interrupted:
@@ -175,10 +175,10 @@ class EngineDriver:
         return False
 
     def _run_quietly(self, *arguments: str, result: Path | None = None) -> Run:
-        """Run the engine; its words come back without secrets, because a workflow's log is read by many."""
+        """Run the engine; its output is returned without secrets, because many people read a workflow's log."""
         command = self._stack.command(*arguments, "--stack", self._place.stack)
         pending = pending_operations(self._stack.exported)
-        # the program need not ask the engine again for what stands here
+        # the program need not ask the engine for this again
         clean = {} if any(stands_in_the_way(operation) for operation in pending) else {RELEASED: ""}
         env, quiet = {**self._stack.env, **STREAM, **clean}, Progress(lambda _: None)
         run = run_shown(command, cwd=self._place.root, env=env, progress=quiet, result=result)
@@ -191,7 +191,7 @@ class EngineDriver:
         return {**shown, "teams": self._teams(outputs)}
 
     def _teams(self, outputs: Object) -> Object:
-        """Each team's outputs, also after an update that did not get as far as the stack's."""
+        """Each team's outputs, also after an update that ended before the stack's outputs."""
         return teams_in_state(self._stack.exported) or outputs.get("teams") or {}
 
     def kubeconfig(self, team: str, *, user: bool) -> str:
@@ -207,7 +207,7 @@ class EngineDriver:
             return text
 
     def reach(self) -> Reach:
-        """Return how each cluster is reached."""
+        """Return how to reach each cluster."""
         return reach_of(self._readable, self._place.platform, self._host, self._from_certificates)
 
     def states(self) -> dict[str, TeamState]:
@@ -222,20 +222,20 @@ class EngineDriver:
         return {} if outputs is None else {**outputs, "teams": self._teams(outputs)}
 
     def down(self) -> None:
-        """Destroy everything; the empty stack stays, so that the next `up` needs no init."""
+        """Destroy everything. The empty stack stays, so that the next `up` needs no init."""
         if not self._stack.exists:
             say.line(f"stack {self._place.stack} does not exist: nothing to remove")
             return
         self._take_up()
         lifted = self._lift_protection()
         with self._stack.config_arguments() as config:
-            # `down` was asked for: a preview in the middle of it is read by nobody, and takes seconds
+            # nobody reads a preview in the middle of `down`, and it takes seconds
             self._go("destroy", "--yes", "--skip-preview", "--continue-on-error", *lifted, *config)
 
     def _let_go(self) -> list[str]:
-        """Lift the protection of the teams that the stack file lets go by an override; return their names.
+        """Lift the protection of the teams that an override lets go; return their names.
 
-        A team that never became whole says nothing of its protection, and may have none: it is let go as well.
+        A team that never became complete does not say whether it is protected, and may not be: it is let go as well.
         """
         there = resolve(self._place.platform)
         going = {team: urns for team, urns in protected_urns(self._stack.exported).items() if team not in there}
@@ -245,7 +245,7 @@ class EngineDriver:
         return sorted({*going, *(team for team in teams_in_state(self._stack.exported) if team not in there)})
 
     def _lift_protection(self) -> list[str]:
-        """Teams are protected; the stack file's overrides lift that, for `down` as for leaving a team out."""
+        """Teams are protected. The stack file's overrides lift that, for `down` and for leaving a team out."""
         teams, today = protected_urns(self._stack.exported), date.today()
         overrides = self._place.platform.overrides
         named = self._place.let_go
@@ -253,7 +253,7 @@ class EngineDriver:
         if kept and not self._place.whole:
             raise InputError(
                 f"protected against deletion: {', '.join(kept)}; nothing was removed.",
-                f"mend {self._place.stack_file.name}, or name all of them: "
+                f"correct {self._place.stack_file.name}, or name all of them: "
                 f"`make down STACK={self._place.stack} TEAM={','.join(kept)}`",
             )
         if kept:
@@ -267,7 +267,7 @@ class EngineDriver:
     # --- what a killed run left behind ------------------------------------------------------------------------------
 
     def _take_up(self) -> None:
-        """Make a stack ready whose last run was killed: plugins ended, lock gone, pending creates settled."""
+        """Make a stack ready after a killed run: end its plugins, remove its lock, clear its pending operations."""
         held = self._locks()
         alive = [lock for lock in held if lock.host != socket.gethostname() or is_engine(lock.pid)]
         if alive:
@@ -284,14 +284,14 @@ class EngineDriver:
         self._settle()
 
     def _locks(self) -> list[Lock]:
-        """Locks of a file backend. Other backends answer for themselves, in the engine's words."""
+        """Locks of a file backend. For other backends the engine itself reports a lock."""
         if self._stack.backend.folder is None:
             return []
         name = str(project(self._place.root).get("name", ""))
         return read_locks(self._stack.backend.folder / ".pulumi" / "locks" / "organization" / name / self._place.stack)
 
     def _settle(self) -> None:
-        """Clear what a killed run had begun, on the cluster and in the state: the engine keeps it for ever."""
+        """Clear what a killed run had begun, on the cluster and in the state, because the engine keeps it for ever."""
         pending = pending_operations(self._stack.exported)
         if not pending:
             return
@@ -301,11 +301,11 @@ class EngineDriver:
         for done in clear(pending, self._connect):
             say.line(f"  {done}")
         self._stack.exported["deployment"].pop("pending_operations", None)
-        # the export holds secrets as ciphertext only, and goes to the engine by a pipe
+        # the export has secrets only as ciphertext, and goes to the engine by a pipe
         self._stack.capture("stack", "import", "--stack", self._place.stack, given=json.dumps(self._stack.exported))
 
     def _connect(self, operation: Pending) -> AbstractContextManager[Client] | None:
-        """The cluster that an operation was on: the host, or a tenant's by the certificates in its Secret."""
+        """The cluster of an operation: the host, or a tenant's, reached by the certificates in its Secret."""
         if self._host is None or not (operation.on_host or operation.tenant):
             return None
         if operation.on_host:
@@ -328,7 +328,7 @@ class EngineDriver:
     # --- running the engine -----------------------------------------------------------------------------------------
 
     def _go(self, *arguments: str, more: Mapping[str, str] | None = None) -> None:
-        """Run a long command of the engine with its progress shown and the clusters watched; explain its failure."""
+        """Run a long command of the engine, show its progress, watch the clusters, and explain its failure."""
         command = self._stack.command(*arguments, "--stack", self._place.stack)
         env, shown, there = {**self._stack.env, **(more or {})}, Progress(), teams_in_state(self._stack.exported)
         stay = tenants(self._place.platform) if arguments[0] == "up" else {}
@@ -338,7 +338,7 @@ class EngineDriver:
         self._judge(arguments[0], run, seen)
 
     def _watched(self, command: Sequence[str], env: Env, shown: Progress, host: Target | None) -> Watched:
-        """Run the engine while the pods that it waits for are looked at; None: what is removed has nothing to start."""
+        """Run the engine while the pods that it waits for are looked at; None: nothing starts during a removal."""
         if host is None:
             return run_shown(command, cwd=self._place.root, env=env, progress=shown), ()
         spaces = {tenant.namespace: name for name, tenant in resolve(self._place.platform).items()}
@@ -354,7 +354,7 @@ class EngineDriver:
         return run, watching.seen.failures
 
     def _inner_readers(self) -> Iterator[Reader]:
-        """What reads each virtual cluster, once its certificates are there."""
+        """Readers of the virtual clusters, for those whose certificates exist."""
         for name in resolve(self._place.platform):
             if name not in self._inside and (text := self._from_certificates(name)):
                 self._inside[name] = inner_reader(name, target_of(text, f"Secret {team_secret(name)}"))
@@ -362,22 +362,22 @@ class EngineDriver:
                 yield self._inside[name]
 
     def _judge(self, what: str, run: Run, seen: Sequence[Failure] = ()) -> None:
-        """Say what a run came to. Raises `CommandError` unless all went well."""
+        """Report the result of a run. Raises `CommandError` unless it succeeded."""
         if run.code == 0:
             return
         teams = sorted(tenants(self._place.platform))
         again = f"`make {MAKE_TARGET.get(what, what)} STACK={self._place.stack}` goes on from here"
         if run.interrupted:
-            raise InterruptedRunError("interrupted; what the engine had finished is in the state.", again)
+            raise InterruptedRunError("interrupted; what the engine finished is in the state.", again)
         if refusals := from_words(run.text):
             raise refused(refusals)
         kept = keep_words(self._place.root, self._place.stack, what, run.text)
         if run.stopped:
-            # the one that waiting will not mend stands first, with every team that has it
+            # the hopeless cause comes first, with every team that has it
             ordered = sorted(seen, key=lambda failure: str(failure) != run.stopped)
             first, *others = distinct(ordered, teams)
             raise CommandError(
-                f"{first}; waiting would not have mended it, so the run was stopped.",
+                f"{first}; waiting would not have helped, so the run was stopped.",
                 f"{first.fix}; {again}",
                 detail="\n".join([*also(others), f"the engine's own words: {kept}"]),
             )

@@ -1,4 +1,4 @@
-"""What a command says when it cannot go on: cause first, then the fix, then what others said."""
+"""The error of a command that can't go on: cause first, then the fix, then the messages of others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """Exit codes. BAD_INPUT: nothing was touched. INTERRUPTED: what a shell gives to a process ended by Ctrl-C."""
+    """Exit codes. BAD_INPUT: nothing was touched. INTERRUPTED: the shell's code for a process ended by Ctrl-C."""
 
     OK = 0
     FAILED = 1
@@ -15,8 +15,9 @@ class Exit(IntEnum):
 
 
 class CommandError(Exception):
-    """A command cannot go on. `cause` names the thing and what is wrong with it, `fix` what to do, `detail` is text of
-    others (the engine's), shown last. None of them carries a secret."""
+    """A command can't go on. `cause` names the thing and what is wrong with it, `fix` what to do. `detail` is text of
+    others (the engine), shown last. None of them contains a secret.
+    """
 
     def __init__(self, cause: str, fix: str = "", *, detail: str = "", code: Exit = Exit.FAILED) -> None:
         super().__init__(f"{cause} Fix: {fix}" if fix else cause)
@@ -27,14 +28,14 @@ class CommandError(Exception):
 
 
 class InputError(CommandError):
-    """What the user wrote or set is wrong; nothing was touched."""
+    """The user's input is wrong; nothing was touched."""
 
     def __init__(self, cause: str, fix: str = "", *, detail: str = "") -> None:
         super().__init__(cause, fix, detail=detail, code=Exit.BAD_INPUT)
 
 
 class InterruptedRunError(CommandError):
-    """Ctrl-C, after the engine came to an end of its own."""
+    """Ctrl-C, after the engine has ended."""
 
     def __init__(self, cause: str, fix: str = "") -> None:
         super().__init__(cause, fix, code=Exit.INTERRUPTED)

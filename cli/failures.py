@@ -1,6 +1,6 @@
-"""A failed run in words: the cause first, each cause once, and the rest in a file.
+"""A failed run as messages: the cause first, each cause once, and the rest in a file.
 
-Owns: how much is shown and in which order, the file with the engine's own words.
+Owns: how much is shown and in which order, the file with the engine's output.
 Leaves to others: what a message means (`causes.py`), what was seen while it ran (`waiting.py`), what guards say.
 """
 
@@ -19,16 +19,16 @@ from cli.guards.refusal import Refusal
 
 LOGS: Final = Path(".pulumi/logs")
 MOST_CAUSES: Final = 8
-"""Further causes that are told; a screen, with the heading and the fix of each."""
+"""The most further causes that are shown: one screen, with heading and fixes."""
 MOST_LINES: Final = 30
-"""Lines of the engine's own words that are shown. All of them are in the file."""
+"""The most lines of the engine's output that are shown. The file has all of them."""
 
 _OWN_WORDS: Final = (re.compile(r"^Diagnostics:", re.MULTILINE), re.compile(r"^ *error: ", re.MULTILINE))
-"""Where the engine begins to speak of faults: its last section, or the first error between the steps of a preview."""
+"""Where the engine's errors begin: its last section, or the first error between the steps of a preview."""
 
 
 def refused(refusals: Sequence[Refusal], *, code: Exit = Exit.BAD_INPUT) -> CommandError:
-    """Return the error for what a guard refused: the first one first, then the others."""
+    """Return the error for the refusals of guards: the first as the cause, then the others."""
     first, others = refusals[0], refusals[1:]
     detail = "\n".join(f"also: {other.cause}.\n  fix: {other.fix}" for other in others[:MOST_CAUSES])
     if len(others) > MOST_CAUSES:
@@ -37,9 +37,8 @@ def refused(refusals: Sequence[Refusal], *, code: Exit = Exit.BAD_INPUT) -> Comm
 
 
 def keep_words(root: Path, stack: str, what: str, text: str) -> Path:
-    """Write the engine's words to a file for the owner alone, in place of the last run's; return its path from `root`.
-
-    The engine masks secrets; other words are kept as they are.
+    """Write the engine's output to a file that only the owner can read, in place of the last run's; return its path
+    from `root`. The engine masks secrets; other text is kept as it is.
     """
     (root / LOGS).mkdir(parents=True, exist_ok=True, mode=0o700)
     path = LOGS / f"{stack}-{what}.log"
@@ -52,7 +51,7 @@ def explained(
 ) -> CommandError:
     """Return what a failed run means.
 
-    `otherwise` is said where nobody knows; `seen` is what could not start meanwhile.
+    `otherwise` is used where no cause is known; `seen` is what could not start meanwhile.
     """
     failures = explain(text, tenants=tenants, stack=stack, seen=seen)
     words = _own_words(text, kept, known=bool(failures) and failures[0].id == "policy")
@@ -63,13 +62,13 @@ def explained(
 
 
 def also(failures: Sequence[Failure]) -> list[str]:
-    """Return the further causes, a line and its fix each, and how many are left out."""
+    """Return the further causes, each with its fix, and the number of those left out."""
     lines = [f"also: {failure}\n  fix: {failure.fix}" for failure in failures[:MOST_CAUSES]]
     return [*lines, f"and {len(failures) - MOST_CAUSES} more"] if len(failures) > MOST_CAUSES else lines
 
 
 def _own_words(text: str, kept: Path | None, *, known: bool) -> str:
-    """What the engine said of faults; of a violated policy the file's name alone, because the error has its words."""
+    """The engine's errors; for a violated policy only the file's name, because the error has its message already."""
     starts = [match.start() for pattern in _OWN_WORDS if (match := pattern.search(text))]
     shown = [] if known else without_noise(text[starts[0] :] if starts else text).strip().splitlines()
     where = f" (all of them: {kept})" if kept else ""

@@ -1,9 +1,9 @@
-"""`make fence` and `make unfence`: a node out of service, in the cluster and in the arithmetic.
+"""`make fence` and `make unfence`: take a node out of service, in the cluster and in the sums.
 
-A fence is written on the node (a label, the cordon, why and since when): `up` does not touch it, every preview and
-`up` reads it there, and it holds for pools by name and by labels alike. It moves no pod.
+A fence is written on the node (a label, the cordon, why and since when). `up` does not touch it, and every preview and
+`up` reads it. It works for pools by name and by labels. It moves no pod.
 
-Owns: the one patch, who still runs there, what to look at, the words. Leaves to others: what fits no longer
+Owns: the one patch, the pods that still run there, what to look at, the messages. Leaves to others: what no longer fits
 (`preflight/fences.py`).
 """
 
@@ -42,11 +42,11 @@ from settings.problems import escaped
 
 FIELD_MANAGER: Final = "gpu-tenancy-fence"
 BAD: Final = ("fail", "could-not-tell")
-"""Verdicts of a host's check that are a reason to fence its node."""
+"""Verdicts of a host check that are a reason to fence its node."""
 
 
 def fence(client: Client, platform: Platform, name: str, reason: str, now: datetime) -> list[str]:
-    """Take a node out of service. Doing it again gives another reason. Raises `InputError`; nothing is done then."""
+    """Take a node out of service. A second call changes the reason. Raises `InputError`; then nothing is done."""
     if not reason.strip() or reason != escaped(reason) or len(reason) > LONGEST_REASON:
         raise InputError(
             f"a reason must be one line of 1 to {LONGEST_REASON} printable characters.",
@@ -58,7 +58,7 @@ def fence(client: Client, platform: Platform, name: str, reason: str, now: datet
     since = node.fence.since if node.fence and node.fence.since else now.strftime("%Y-%m-%dT%H:%M:%SZ")
     said = {FENCED_SINCE: since, FENCED_FOR: reason, FENCED_CORDONED: "true" if before else "false"}
     _patch(client, name, labels={LABEL_FENCED: "true"}, annotations=said, cordon=True)
-    lines = [f"node {name} of pool {pool} is fenced: cordoned, and its GPUs count for nobody ({reason})"]
+    lines = [f"node {name} of pool {pool} is fenced: cordoned, and its GPUs no longer count ({reason})"]
     lines += _still_there(client, name)
     lines += _fit(platform, node_facts(client))
     lines.append(f"it stays so through every `up`, which warns of it; `make unfence NODE={name}` undoes it")
@@ -66,7 +66,7 @@ def fence(client: Client, platform: Platform, name: str, reason: str, now: datet
 
 
 def unfence(client: Client, platform: Platform, name: str) -> list[str]:
-    """Put a node back into service. Raises `InputError` where it is not fenced; nothing is done then."""
+    """Put a node back into service. Raises `InputError` where it is not fenced; then nothing is done."""
     facts = node_facts(client)
     node = facts.get(name)
     if node is None or node.fence is None:
@@ -90,15 +90,16 @@ def unfence(client: Client, platform: Platform, name: str) -> list[str]:
 def _faults(facts: Mapping[str, NodeFacts], platform: Platform, checks: Mapping[str, str]) -> Iterator[str]:
     for name, node in sorted(_in_pools(platform, facts).items()):
         if node.fence is not None:
-            open_ = "" if node.cordoned else ", and somebody has uncordoned it: new pods land there"
-            yield f"node {name} is {node.fence}{open_}; `make unfence NODE={name}` when it is well"
+            open_ = "" if node.cordoned else ", and somebody has uncordoned it: new pods may go there"
+            yield f"node {name} is {node.fence}{open_}; `make unfence NODE={name}` when it works again"
         elif fault := _fault(node) or checks.get(name, ""):
             yield f"node {name} {fault}; `make fence NODE={name} REASON=...` takes it out of service"
 
 
 def out_of_order(client: Client, platform: Platform, teams: Iterable[Team] = ()) -> list[str]:
-    """Return the nodes that are other than the stack file counts them, a line each: fenced ones with what fits no
-    longer, and those with a fault that is a reason to fence them. `teams`: those whose own checks count, too."""
+    """Return the nodes that differ from the stack file, one line each: fenced ones with what no longer fits, and those
+    with a fault that is a reason to fence them. `teams`: teams whose own checks count, too.
+    """
     facts = node_facts(client)
     lines = list(_faults(facts, platform, {**_bad_team_checks(teams), **_bad_checks(client)}))
     return lines + (_fit(platform, facts) if fenced_nodes(platform, _as_facts(facts)) else [])
@@ -113,7 +114,7 @@ def _in_pools(platform: Platform, facts: Mapping[str, NodeFacts]) -> dict[str, N
 
 
 def _as_facts(nodes: Mapping[str, NodeFacts]) -> ClusterFacts:
-    """Nodes alone, as the preflight's rules take them."""
+    """Only the nodes, in the form of preflight's rules."""
     return ClusterFacts(
         version="",
         nodes=nodes,
@@ -141,7 +142,7 @@ def _known(platform: Platform, facts: Mapping[str, NodeFacts], name: str) -> tup
 
 
 def _fault(node: NodeFacts) -> str:
-    """What is wrong with a node's GPUs as the kubelet and the device plugin tell it; empty where nothing is."""
+    """What kubelet and device plugin say is wrong with a node's GPUs; empty where nothing is."""
     if not node.ready:
         return "is not Ready"
     held = (node.gpu_capacity or 0) - (node.gpus or 0)
@@ -151,7 +152,7 @@ def _fault(node: NodeFacts) -> str:
 
 
 def _bad_checks(client: Client) -> dict[str, str]:
-    """What the host's own checks found, by the node that their report names."""
+    """The failed checks of the host, by the node in their report."""
     found = {}
     for each in client.list(ConfigMap, namespace=HOST_NAMESPACE):
         name = (each.metadata.name if each.metadata else None) or ""
@@ -163,8 +164,9 @@ def _bad_checks(client: Client) -> dict[str, str]:
 
 
 def _bad_team_checks(teams: Iterable[Team]) -> dict[str, str]:
-    """What the teams' checks found, by node. A report lies in the team's own cluster: who may have written it is told
-    with it."""
+    """The failed checks of teams, by node. The report is in the team's own cluster, so the line names the team that may
+    have written it.
+    """
     return {
         team.check.node: f"has a check of team {team.name} that says fail: {escaped(team.check.sentence)}"
         for team in teams
@@ -173,7 +175,7 @@ def _bad_team_checks(teams: Iterable[Team]) -> dict[str, str]:
 
 
 def _still_there(client: Client, node: str) -> Iterator[str]:
-    """Who holds GPUs there. A fence moves nobody."""
+    """The pods with GPUs on the node. A fence moves none of them."""
     held = []
     for pod in client.list(Pod, namespace="*", fields={"spec.nodeName": node}):
         there = pod.spec is not None and pod.spec.nodeName == node
@@ -188,13 +190,15 @@ def _still_there(client: Client, node: str) -> Iterator[str]:
 
 
 _SHOWN: Final = 5
-"""So many pods are named; the rest is counted."""
+"""The most pods that are named; the rest is counted."""
 
 
 def _fit(platform: Platform, nodes: Mapping[str, NodeFacts]) -> list[str]:
-    """What the stack file promises that is not there without the fenced nodes, a line each; or that all of it is."""
+    """The promises of the stack file that can't be kept without the fenced nodes, one line each, or that all can."""
     found = not_there(platform, _as_facts(nodes))
-    return [f"no longer fits: {', '.join(one.about)}: {one.text}" for one in found] or ["every team's quota fits"]
+    return [f"does not fit any more: {', '.join(one.about)}: {one.text}" for one in found] or [
+        "every team's quota fits"
+    ]
 
 
 def _patch(

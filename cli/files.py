@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all; those that hold secrets for nobody else's eyes."""
+"""Write files completely or not at all; files with secrets only for their owner."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ PRIVATE = 0o600
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write `text` to `path` with mode 0600, all of it or nothing. Raises `OSError`."""
+    """Write `text` to `path` with mode 0600, completely or not at all. Raises `OSError`."""
     write_whole(path, text, mode=PRIVATE)
 
 
 def write_whole(path: Path, text: str, *, mode: int) -> None:
-    """Write `text` to `path` as it is, all of it or nothing.
+    """Write `text` to `path`, completely or not at all. Raises `OSError`.
 
-    A new file is made beside it with the mode already set and then takes its name: no moment at which others could
-    read it, none at which half of it is there, and a link that somebody left at `path` is replaced, not followed.
-    Raises `OSError`.
+    A new file is made beside it with its final mode, and then takes its name. So others can never read it, it is never
+    half written, and a link at `path` is replaced, not followed.
     """
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE)
@@ -40,8 +39,8 @@ def write_whole(path: Path, text: str, *, mode: int) -> None:
 
 
 def _keep_owner(descriptor: int, path: Path) -> None:
-    """Give a new file to the owner of the one that it replaces: `sudo make` must not take a user's file away."""
-    with contextlib.suppress(OSError):  # there is none yet, or who runs this may give nothing away
+    """Give a new file to the owner of the replaced one: `sudo make` must not take a user's file away."""
+    with contextlib.suppress(OSError):  # there is no file yet, or this user may not change owners
         there = path.lstat()
         if stat.S_ISREG(there.st_mode) and (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()):
             os.fchown(descriptor, there.st_uid, there.st_gid)

@@ -1,7 +1,7 @@
-"""A first stack file from what a cluster says and five answers.
+"""A first stack file from a cluster's facts and five answers. Pure.
 
-Owns: the answers (`Answers`), which pool a team gets, the file's text. Pure.
-Leaves to others: asking and reading the cluster (`ask.py`), the rules that the result has to keep (`settings`).
+Owns: the answers (`Answers`), which pool a team gets, the file's text.
+Leaves to others: asking and reading the cluster (`ask.py`), the rules for the result (`settings`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _TEAM: Final = re.compile(r"(?P<name>[^=\s,]+)(?:=(?P<gpus>\d{1,5}))?")
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What a first stack file needs to be told."""
+    """The answers that a first stack file needs."""
 
     context: str
     address: str
@@ -58,10 +58,10 @@ def teams_of(text: str) -> dict[str, int]:
 
 
 def brought_by(facts: ClusterFacts) -> str:
-    """What advertises GPUs on the cluster now; empty: nothing does."""
+    """What advertises GPUs on the cluster now; empty where nothing does."""
     if facts.gpu_operators:
         return "gpuOperator"
-    # one that we do not see may be built into the node's image
+    # an unseen one may be built into the node's image
     there = facts.device_plugins or any(node.gpus for node in facts.nodes.values())
     return "devicePlugin" if there else ""
 
@@ -69,7 +69,7 @@ def brought_by(facts: ClusterFacts) -> str:
 def places(teams: Mapping[str, int], pools: Mapping[str, Sequence[Machine]]) -> dict[str, str]:
     """Return each team's pool: the one with the most GPUs left. Raises `InputError` where a team has no room.
 
-    A team without GPUs goes to a pool without any, else to none.
+    A team without GPUs gets a pool without GPUs, or no pool.
     """
     left = {name: sum(machine.gpus * machine.replicas for machine in alike) for name, alike in pools.items()}
     without = next((name for name, gpus in left.items() if gpus == 0), "")
@@ -96,7 +96,7 @@ def stack_text(answers: Answers, facts: ClusterFacts, pools: Mapping[str, Sequen
     used = {name: alike for name, alike in pools.items() if name in where.values()} or dict(pools)
     host: dict[str, object] = {"provider": "existing", "context": answers.context, "address": answers.address}
     if facts.storage_classes and not any(facts.storage_classes.values()):
-        host["storageClass"] = min(facts.storage_classes)  # none is the default one
+        host["storageClass"] = min(facts.storage_classes)  # no StorageClass is the default
     platform = {"host": host, "gpu": _gpu(answers, facts)}
     teams = {name: _team(answers, where[name], answers.teams[name]) for name in answers.teams}
     raw = {**platform, "pools": {name: pool_settings(alike) for name, alike in used.items()}, "teams": teams}
@@ -128,9 +128,8 @@ def _team(answers: Answers, pool: str, gpus: int) -> dict[str, object]:
 def _shares(
     raw: Mapping[str, object], pools: Mapping[str, Sequence[Machine]], where: Mapping[str, str]
 ) -> dict[str, dict[str, object]]:
-    """Each team's CPU, memory and pods: the usual ones, or an even part of what its nodes have left where that is less.
-
-    Raises `InputError` where a team's name is none, or its nodes are too small for tenancy's own pods.
+    """Each team's CPU, memory and pods: the defaults, or an equal part of what its nodes have left, where that is less.
+    Raises `InputError` where a team's name is invalid, or its nodes are too small for tenancy's own pods.
     """
     try:
         claims = {claim.name: claim.tenancy for claim in tenant_claims(Platform.model_validate(raw))}

@@ -1,4 +1,4 @@
-"""`make footprint`: what tenancy itself costs, by team and beside what the pools have.
+"""`make footprint`: what tenancy itself costs, by team, compared with what the pools have.
 
 Owns: asking every team at once, the rows, the sentence about each pool.
 Leaves to others: reading pods and metrics (`kube/footprint.py`), what the stack file declares (`settings/claims.py`).
@@ -34,7 +34,7 @@ MIB: Final = 1024**2
 
 @dataclass(frozen=True, kw_only=True)
 class TeamUse:
-    """A team's pods on the host; None where nothing can be asked. `store`: bytes."""
+    """A team's pods on the host; None where the host can't be asked. `store`: bytes."""
 
     team: str
     pool: str | None
@@ -54,7 +54,7 @@ class TeamUse:
 
     @property
     def asked(self) -> Use:
-        """What tenancy asks for: as it runs, else as it is declared."""
+        """What tenancy asks for: of its running pods, or as declared."""
         return requested(self.tenancy) if self.tenancy else self.declared
 
     def as_json(self) -> Object:
@@ -78,7 +78,9 @@ def _vars(use: Use | None) -> dict[str, int] | None:
 
 
 def look(platform: Platform, host: Target | None) -> list[TeamUse]:
-    """Ask the host and every team's API server. What does not answer is not known, and no error."""
+    """Ask the host and every team's API server. A server that does not answer is no error; its numbers are not
+    known.
+    """
     declared, resolved = declared_footprint(platform)["teams"], resolve(platform)
 
     def read(path: str) -> Object | None:
@@ -90,7 +92,7 @@ def look(platform: Platform, host: Target | None) -> list[TeamUse]:
     nodes = [name(item) for item in items(read("/api/v1/nodes") or {})]
     measured = used_now(read, nodes)
 
-    # parsed here and not in the threads: the parser (msgspec 0.22) is not safe there
+    # parsed here and not in threads, where the parser (msgspec 0.22) is not safe
     inside = {name: _inside(read, tenant) for name, tenant in resolved.items()}
 
     def ask(name: str) -> TeamUse:
@@ -118,7 +120,7 @@ def _inside(read: Read, tenant: Tenant) -> Target | None:
 
 
 def _store(target: Target | None) -> int | None:
-    """The size of a store, as its API server says it."""
+    """The size of a store, from its API server."""
     if target is None:
         return None
     try:
@@ -133,7 +135,7 @@ def _store(target: Target | None) -> int | None:
 
 
 def show(found: Sequence[TeamUse], platform: Platform, *, team: str = "") -> None:
-    """Print the teams and a sentence for each pool; with `team` that one's pods, one by one."""
+    """Print the teams and a sentence for each pool; with `team` that team's pods."""
     out = say.console(result=True)
     out.print(_pods(found, team) if team else _teams(found))
     for line in sentences(found, platform):

@@ -32,34 +32,37 @@ class Host:
         self._place = place
         self._secret = driver.secret_kubeconfig()
         self.target: Target | None = None
-        """The connection, where one was found."""
+        """The connection, if one was found."""
         self._identity: Identity | None = driver.own_cluster()
         self._why_not: CommandError | None = None
 
     @property
     def reached(self) -> Target:
-        """The connection. Raises `CommandError` without one: nothing leads there, or what the program made does not
-        answer."""
+        """The connection. Raises `CommandError` without one: no kubeconfig leads there, or the host that the program
+        made does not answer.
+        """
         return self.target_or(None)
 
     def find(self, *, must_reach: bool) -> None:
-        """Find context and UID. Without `must_reach` (reading the state needs no cluster) a dead one is named."""
+        """Find context and UID. Without `must_reach` (to read the state needs no cluster) a dead cluster is only
+        reported.
+        """
         host = self._place.platform.host
         made = host.install is not None
         if host.provider is HostProvider.LAB or (made and self._secret is None):
-            return  # the program makes it, and has not yet; whatever a kubeconfig of this machine names is another one
+            return  # the program will make the cluster; any kubeconfig of this machine names another one
         try:
             self.target = find_target(host, root=self._place.root, secret=self._secret)
             with connected(self.target) as client:
                 self._identity = identify(client, self.target.context)
         except CommandError as error:
-            # one that the program made may have been deleted by hand: `up` and `down` are the way out
+            # somebody may have deleted by hand what the program made: then `up` and `down` are the way out
             if must_reach and not made:
                 raise
             self.target, self._why_not = None if made else self.target, error
 
     def target_or(self, own: SingleConfig | None) -> Target:
-        """Return the connection: the one that was found, else the driver's own. Raises `CommandError` without any."""
+        """Return the connection: the one that was found, or the driver's own. Raises `CommandError` without any."""
         if self.target is not None:
             return self.target
         if own is not None:
@@ -75,8 +78,9 @@ class Host:
         )
 
     def nodes_out_of_order(self) -> list[str]:
-        """Return what of the nodes is other than the stack file counts them, a line each; nothing of a cluster that
-        can't be asked, which is said then."""
+        """Return how the nodes differ from the stack file, one line each. Where the cluster can't be asked, report that
+        and return nothing.
+        """
         if self.target is None or self._why_not is not None:
             say.line(f"the nodes were not looked at: {self._why_not.cause if self._why_not else 'no kubeconfig here'}")
             return []
@@ -89,7 +93,7 @@ class Host:
             raise self._why_not
 
     def headline(self) -> str:
-        """The first line of every command: what it is about to touch."""
+        """The first line of every command: what it works on."""
         provider = self._place.platform.host.provider
         if provider is HostProvider.LAB:
             where = (
@@ -118,11 +122,9 @@ class Host:
             raise refused(found, code=Exit.FAILED)
 
     def preflight(self, *, as_json: bool = False, whole: bool = False, made: bool = True) -> str:
-        """Compare, show, and raise `CommandError` for the errors. `whole` shows what is well, too; `made`: whether this
-        stack has made anything yet. An `up` of a host that the program makes is not refused: its script may be what
-        mends it.
-
-        Returns the word for the program that this was done; empty where there was nothing to compare.
+        """Compare, show, and raise `CommandError` for errors. `whole`: show what is well, too. `made`: whether this
+        stack has made anything yet. An `up` of a host that the program makes is not refused, because the host's script
+        may repair it. Returns the token for the program; empty where there was nothing to compare.
         """
         mends = self._place.platform.host.install is not None and not whole
         findings = self._findings(made=made)
@@ -154,7 +156,7 @@ class Host:
 
 
 def table(findings: list[Finding]) -> Table:
-    """One table, one fix a line."""
+    """One table, with one fix on each line."""
     result = Table(title="preflight", title_justify="left", box=None, pad_edge=False)
     for header in ("", "what", "found", "fix"):
         result.add_column(header, overflow="fold")

@@ -1,6 +1,6 @@
-"""What GPUs are there, as the `pools:` block of a stack file. Pure.
+"""The GPUs of a cluster or a machine, as the `pools:` block of a stack file. Pure.
 
-Owns: one machine's GPUs from a node's labels or from NVML, machines alike as one pool, the block and its notes.
+Owns: one machine's GPUs from a node's labels or from NVML, equal machines as one pool, the block and its notes.
 Leaves to others: reading a cluster (`live.py`) and NVML (`nvml.py`); whether a stack file fits a cluster (`preflight`).
 """
 
@@ -40,12 +40,12 @@ class Machine:
     architecture: str = ""
     product: str = ""
     memory_mib: int | None = None
-    """Memory of one GPU; None where nobody says it."""
+    """Memory of one GPU; None where it is not known."""
     replicas: int = 1
     way: str = ""
     """How GPUs are shared: `timeSlicing`, `mps`, `mig` where NVML counts each GPU's slices, or empty for not at all."""
     profile: str = ""
-    """Of the slices, with `mig`; then `replicas` are a GPU's slices."""
+    """With `mig`: the profile of the slices; then `replicas` is the number of a GPU's slices."""
     driver: str = ""
     cpu: Decimal = Decimal(0)
     """Allocatable CPU in cores."""
@@ -56,17 +56,17 @@ class Machine:
     mig: str = ""
     """MIG slices in words; empty: none."""
     cut: str = ""
-    """The one MIG profile that its GPUs are cut into; then `gpus` are slices, and nobody says of how many GPUs."""
+    """The one MIG profile of all its GPUs; then `gpus` counts slices, and the number of GPUs is not known."""
     notes: tuple[str, ...] = ()
 
     @property
     def left_out(self) -> str:
-        """Why no pool can hold it; empty where one can."""
+        """Why no pool can contain it; empty where one can."""
         return MIXED if MIXED in self.notes else BY_HAND if self.cut else ""
 
     @property
     def kind(self) -> tuple[object, ...]:
-        """Machines of one kind make up one pool."""
+        """The key of a pool: machines of one kind make one pool."""
         return (
             self.gpus,
             self.product,
@@ -82,7 +82,9 @@ class Machine:
 
 
 def machine_of(node: NodeFacts) -> Machine:
-    """Return a node's GPUs, by feature discovery's labels where they are, else by what the device plugin advertises."""
+    """Return a node's GPUs, by feature discovery's labels if it has them, or else by what the device plugin
+    advertises.
+    """
     said = discovered(node.labels)
     advertised = max(node.gpu_capacity or 0, node.gpus or 0)
     slices = {name: amount for name, amount in node.mig_slices.items() if amount}
@@ -93,7 +95,7 @@ def machine_of(node: NodeFacts) -> Machine:
         gpus=gpus,
         architecture=node.labels.get(ARCHITECTURE, ""),
         product=said.plain_product if gpus else "",
-        # the label says the whole GPU's, however it is shared (k8s-device-plugin v0.20.0:internal/lm/resource.go)
+        # the label has the whole GPU's memory, however it is shared (k8s-device-plugin v0.20.0:internal/lm/resource.go)
         memory_mib=said.memory_mib if gpus else None,
         replicas=replicas,
         way=said.way if replicas > 1 else "",
@@ -108,7 +110,9 @@ def machine_of(node: NodeFacts) -> Machine:
 
 
 def _told_by_numbers(said: Discovered, advertised: int, slices: Mapping[str, int]) -> int:
-    """Replicas where nobody discovers them: as often as the GPUs that a label counts go into what is advertised."""
+    """Replicas where feature discovery does not say them: the advertised number divided by the GPUs that a label
+    counts.
+    """
     if not said.count or slices or said.cut or advertised % said.count:
         return 1
     return max(advertised // said.count, 1)
@@ -129,7 +133,7 @@ def _notes(node: NodeFacts, said: Discovered, gpus: int, advertised: int, replic
         yield f"advertises {advertised}, which is not {gpus} GPUs x {replicas}"
     elif replicas > 1 and said.replicas is None:
         yield "that its GPUs are shared is told by the numbers alone (no feature discovery)"
-    # of strategy `single` alone nothing follows: the GPU Operator sets it on nodes whose GPUs are whole
+    # strategy `single` alone means nothing: the GPU Operator sets it on nodes with whole GPUs, too
     if said.strategy == "mixed" or any(node.mig_slices.values()):
         yield MIXED
     elif said.cut:
@@ -141,7 +145,7 @@ def _notes(node: NodeFacts, said: Discovered, gpus: int, advertised: int, replic
 
 
 def pools_of(machines: Iterable[Machine]) -> dict[str, list[Machine]]:
-    """Machines of one kind together, under a name made of their GPU: `h100`, `gpu`, `cpu`, `h100-2`."""
+    """Machines of one kind together, with a name from their GPU: `h100`, `gpu`, `cpu`, `h100-2`."""
     kinds: dict[tuple[object, ...], list[Machine]] = {}
     for machine in machines:
         kinds.setdefault(machine.kind, []).append(machine)
@@ -164,7 +168,7 @@ def _base(machine: Machine) -> str:
 
 
 def pool_settings(alike: Sequence[Machine]) -> dict[str, object]:
-    """The settings of one pool, as a stack file has them. What nobody says is left out."""
+    """The settings of one pool, as a stack file has them. Unknown values are left out."""
     first = alike[0]
     found: dict[str, object] = {"nodes": [machine.name for machine in alike], "gpusPerNode": first.gpus}
     if first.memory_mib:
@@ -183,7 +187,7 @@ def pool_settings(alike: Sequence[Machine]) -> dict[str, object]:
 
 
 def block(pools: Mapping[str, Sequence[Machine]]) -> str:
-    """Return the `pools:` block, indented as in a stack file. What a pool can't hold is a comment instead."""
+    """Return the `pools:` block, indented as in a stack file. A machine that no pool can contain becomes a comment."""
     lines = ["    pools:"]
     for name, alike in pools.items():
         settings = pool_settings(alike)

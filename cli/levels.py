@@ -1,4 +1,4 @@
-"""The pack's levels for a run: the stack's own file, less the rules that an override of the stack file lets through.
+"""The pack's levels for a run: the stack's own file, with the overrides of the stack file applied.
 
 Owns: the engine's arguments for the pack, and the levels written for one run. Leaves to others: what levels are
 (`policies/config.py`).

@@ -1,6 +1,6 @@
-"""Reads from the cluster what preflight compares: thin, no rule, nothing is changed.
+"""Reads from the cluster what preflight compares. It has no rules and changes nothing.
 
-A kind that may not be listed is left out and named with its reason; only nodes are a must.
+A kind that can't be listed is left out and reported with its reason; only nodes are required.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from lenient import table
 from names import ENDED, GPU, LABEL_POOL, MANAGED_BY, PRESSURES
 
 OUR_MANAGERS: Final = ("pulumi-kubernetes",)
-"""Field managers of server-side apply that are ours (the engine's provider adds a random suffix)."""
+"""Our field managers of server-side apply (the engine's provider adds a random suffix)."""
 HELM_NAMESPACE: Final = "meta.helm.sh/release-namespace"
 DEFAULT_CLASS: Final = (
     "storageclass.kubernetes.io/is-default-class",
@@ -42,10 +42,10 @@ DEFAULT_CLASS: Final = (
 """Either makes a class the default one (Kubernetes: pkg/volume/util/storageclass.go)."""
 
 PLUGIN_SOCKETS: Final = re.compile(r"/device-plugins/?$")
-"""Every device plugin registers in the kubelet's folder of that name, whatever the plugin is called."""
+"""The kubelet's folder in which every device plugin registers, whatever the plugin's name."""
 PLUGIN_NAME: Final = re.compile(r"device-?plugin")
 NO_PLUGIN: Final = re.compile(r"feature-discovery|mps-control|validat")
-"""Beside the plugin in the same chart, and named after it."""
+"""Other parts of the plugin's chart, with names like the plugin's."""
 NVIDIA_GPU: Final = re.compile(r"nvidia|nvdp|cuda")
 ANY_GPU: Final = re.compile(r"gpu")
 OTHER_VENDOR: Final = re.compile(r"\bamd|amdgpu|intel|habana|gaudi|ascend|cambricon|mthreads|rocm")
@@ -60,7 +60,7 @@ T = TypeVar("T")
 
 @dataclass
 class _Load:
-    """What pods that are not our tenants' ask of one node, and whose device plugin runs there."""
+    """The requests of other pods than our tenants' on one node, and the owner of its device plugin."""
 
     cpu: Decimal = Decimal(0)
     memory: Decimal = Decimal(0)
@@ -70,10 +70,10 @@ class _Load:
 
 
 def read_facts(client: Client, rights: Sequence[Right], *, version: str, made: bool = True) -> ClusterFacts:
-    """Return what the cluster says now. Raises `ApiError` when even the nodes can't be listed.
+    """Return the cluster's facts. Raises `ApiError` when even the nodes can't be listed.
 
-    `made`: whether this stack has made anything yet. Before that nothing there is ours, whatever its label says:
-    another stack of this program made it, or this one under a state that was lost.
+    `made`: whether this stack has made anything yet. Before that no object is ours, whatever its label says: another
+    stack of this program made it, or this stack with a lost state.
     """
     unreadable: dict[str, str] = {}
 
@@ -182,17 +182,17 @@ def _node(node: Node, loads: Mapping[str, _Load] | None, *, made: bool = True) -
 
 
 def _amount(value: object) -> Decimal:
-    """A quantity; what is none, or less than none, is nothing."""
+    """A quantity; an invalid or negative one is 0."""
     return max(amount_of(value) or Decimal(0), Decimal(0))
 
 
 def node_facts(client: Client) -> dict[str, NodeFacts]:
-    """Return the nodes alone, without what runs on them. Raises `ApiError`."""
+    """Return only the nodes, without what runs on them. Raises `ApiError`."""
     return {_name(node.metadata): _node(node, None) for node in client.list(Node)}
 
 
 def _loads(pods: Iterable[Pod], our_spaces: set[str]) -> dict[str, _Load]:
-    """What runs on each node, without our tenants' pods and those that have ended."""
+    """The load of each node, without our tenants' pods and ended pods."""
     found: dict[str, _Load] = {}
     for pod in pods:
         space = pod.metadata.namespace if pod.metadata else None
@@ -212,8 +212,9 @@ def _loads(pods: Iterable[Pod], our_spaces: set[str]) -> dict[str, _Load]:
 
 
 def _inside(pods: Iterable[Pod], our_spaces: set[str]) -> dict[str, str]:
-    """What Kubernetes the control planes of our namespaces run: vCluster copies its binaries out of an image of that
-    tag (chart/templates/_init-containers.tpl)."""
+    """The Kubernetes version of the control planes in our namespaces: vCluster copies its binaries from an image with
+    that tag (chart/templates/_init-containers.tpl).
+    """
     found: dict[str, str] = {}
     for pod in pods:
         metadata = pod.metadata
@@ -227,7 +228,7 @@ def _inside(pods: Iterable[Pod], our_spaces: set[str]) -> dict[str, str]:
 
 
 def _owner(pod: Pod) -> str:
-    """The DaemonSet of a pod as namespace/name; a static pod by itself."""
+    """The DaemonSet of a pod as namespace/name; for a static pod the pod itself."""
     holders = (pod.metadata.ownerReferences if pod.metadata else None) or ()
     name = next((holder.name for holder in holders if holder.kind == "DaemonSet"), _name(pod.metadata))
     return f"{pod.metadata.namespace if pod.metadata else ''}/{name}"
@@ -239,7 +240,7 @@ def request(spec: PodSpec, resource: str) -> Decimal:
     def asked(container: Container) -> Decimal:
         requests = container.resources.requests if container.resources else None
         limits = container.resources.limits if container.resources else None
-        # the API server copies a limit where there is no request; an extended resource may be written as limit alone
+        # the API server copies a limit where there is no request; an extended resource may have only a limit
         return _amount((requests or {}).get(resource) or (limits or {}).get(resource))
 
     whole = (spec.resources.requests if spec.resources else None) or {}
@@ -270,9 +271,8 @@ def _allowed(client: Client, right: Right) -> bool:
 def is_device_plugin(name: str, spec: PodSpec | None) -> bool:
     """Return whether pods of this kind advertise NVIDIA's GPUs to the kubelet.
 
-    By what a device plugin must do (mount the kubelet's plugin folder), or by its name and image where the mount is
-    not told; and by what it says of GPUs anywhere in names, images, arguments and environment. Clouds, vendors and
-    forks name theirs as they like.
+    A device plugin must mount the kubelet's plugin folder; where the mount is not visible, its name and image count. It
+    must also mention GPUs in names, images, arguments or environment. Clouds, vendors and forks use any name.
     """
     if NO_PLUGIN.search(name):
         return False
@@ -288,7 +288,7 @@ def is_device_plugin(name: str, spec: PodSpec | None) -> bool:
 
 
 def _words(name: str, spec: PodSpec | None) -> Iterator[str]:
-    """What a pod says of itself; not its tolerations: everybody tolerates nvidia.com/gpu."""
+    """A pod's texts, without its tolerations, because many pods tolerate nvidia.com/gpu."""
     yield name
     if spec is None:
         return
@@ -303,7 +303,7 @@ def _words(name: str, spec: PodSpec | None) -> Iterator[str]:
 
 
 def _made_by_operator(metadata: ObjectMeta | None) -> bool:
-    """The GPU Operator owns what it makes by its ClusterPolicy (or one of its other kinds of nvidia.com)."""
+    """The GPU Operator's ClusterPolicy (or another of its kinds of nvidia.com) owns what it makes."""
     owners = (metadata.ownerReferences if metadata else None) or ()
     labels = (metadata.labels if metadata else None) or {}
     return any(owner.apiVersion.startswith("nvidia.com/") for owner in owners) or bool(
@@ -339,9 +339,9 @@ def _full_name(metadata: ObjectMeta | None) -> str:
 
 
 def _held_by_us(metadata: ObjectMeta | None) -> tuple[frozenset[str], bool]:
-    """Keys of a node's labels, and whether its list of taints, that server-side apply holds for us.
+    """The keys of a node's labels that we own by server-side apply, and whether we own its list of taints.
 
-    Another program on the same engine has managers of the same name: ours holds our label, too.
+    Another program of the same engine has managers of the same name. Ours also owns our own label.
     """
     labels: set[str] = set()
     taints = False

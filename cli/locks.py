@@ -1,6 +1,6 @@
-"""Who holds a stack: the locks of a file backend, and the processes of an engine that was killed.
+"""Who holds a stack: the locks of a file backend, and the processes of a killed engine.
 
-Owns: telling a living engine from a dead one, ending what a dead one left running. Leaves to others: removing the lock
+Owns: telling a running engine from a dead one, ending what a dead one left running. Leaves to others: removing the lock
 (the engine does it, `engine.py`).
 """
 
@@ -19,8 +19,9 @@ from typing import Final
 from cli import say
 
 ORPHANS_SECONDS: Final = 5.0
-"""How long the plugins of a killed engine may finish the call that they are in before they are ended: the Kubernetes
-provider would wait on for minutes, for nobody."""
+"""How long the plugins of a killed engine may finish their call before they are ended. The Kubernetes provider would go
+on waiting for minutes.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,7 @@ class Lock:
 
 
 def read_locks(folder: Path) -> list[Lock]:
-    """Return the locks in a folder of the file backend; what is not a lock is left alone."""
+    """Return the locks in a folder of the file backend; other files are ignored."""
     locks: list[Lock] = []
     for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
         with suppress(OSError, ValueError, KeyError, TypeError):
@@ -50,15 +51,15 @@ def processes() -> list[tuple[int, str]]:
 
 
 def is_engine(pid: int) -> bool:
-    """Whether a process is a living engine; a number that another program has by now is not."""
+    """Whether a process is a running engine, and not another program with the same number."""
     return any(pid == found and name.startswith("pulumi") for found, name in processes())
 
 
 def orphans(engine: int) -> list[int]:
     """Return the plugins that a killed engine left running.
 
-    We start each engine as the leader of a session of its own, so what is left of it has the engine's pid as session;
-    the engine gives each plugin its own process group, which therefore says nothing.
+    We start each engine as leader of its own session, so its remaining processes have the engine's pid as session.
+    Process groups do not help: the engine gives each plugin its own.
     """
     left = []
     for pid, name in processes():
@@ -69,7 +70,7 @@ def orphans(engine: int) -> list[int]:
 
 
 def end_orphans(engine: int) -> None:
-    """Wait for the plugins of a killed engine, then end them: two runs at once would race for the same objects."""
+    """Wait for the plugins of a killed engine, then end them: two runs at once would change the same objects."""
     deadline = time.monotonic() + ORPHANS_SECONDS
     said = False
     while left := orphans(engine):

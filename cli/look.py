@@ -1,4 +1,4 @@
-"""What a command sees of its stack now: the clusters are found once, and looked at as often as one likes."""
+"""A command's view of its stack: finds the clusters once, and looks at them as often as needed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seen.why import Why, lost, whys
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """One look: what the clusters said, and the facts of it."""
+    """One look at the clusters, and its facts."""
 
     look: Look
     seen: Seen
@@ -25,12 +25,12 @@ class View:
         return whys(self.look, self.seen, team)
 
     def lost(self, team: Team) -> list[Why]:
-        """What KAI took from a team in the last hour."""
+        """The pods of a team that KAI evicted in the last hour."""
         return lost(self.seen, team)
 
 
 def viewer(place: Place, driver: Driver) -> Callable[[], View]:
-    """Return what takes a new look each time it is called. It raises nothing: see `Seen.gaps`."""
+    """Return a function that takes a new look at each call. It raises nothing: see `Seen.gaps`."""
     reach = driver.reach()
     clusters = Clusters(reach.host, reach.teams)
 

@@ -1,6 +1,6 @@
 """What a snapshot adds to the table of `status`: ages, versions, pods by state, KAI's parts, who shares which GPU.
 
-Owns: the words for them, and their JSON. Leaves to others: the snapshot (`seen`), the table (`status.py`).
+Owns: their text and their JSON. Leaves to others: the snapshot (`seen`), the table (`status.py`).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from seen.model import GpuState, Node, Pool, Seen, Team, Unit
 
 UNKNOWN: Final = "-"
 SECONDS_BETWEEN: Final = 5.0
-"""Of `WATCH=1`: a look costs each API server a dozen lists."""
+"""For `WATCH=1`: a look costs each API server a dozen lists."""
 
 
 def show_now(view: View, place: Place, states_: Mapping[str, TeamState], *, as_json: bool) -> None:
-    """Print everything that is known of a stack now."""
+    """Print everything that is known about a stack now."""
     seen = view.seen
     table = rows(place.platform, states_, now=seen.at) if place.whole else rows_of_state(states_, now=seen.at)
     table = [with_facts(row, seen) for row in table]
@@ -42,7 +42,7 @@ def show_now(view: View, place: Place, states_: Mapping[str, TeamState], *, as_j
 
 
 def with_facts(row: Row, seen: Seen) -> Row:
-    """A row with what is seen of its team now."""
+    """A row with its team's current facts."""
     team = seen.team(row.team)
     if team is None:
         return row
@@ -63,7 +63,7 @@ def with_facts(row: Row, seen: Seen) -> Row:
 
 
 def states(team: Team) -> dict[str, int]:
-    """How many of the team's own pods do what, in kubectl's words."""
+    """The number of the team's own pods by state, as kubectl names it."""
     return dict(Counter(pod.state for pod in team.pods if not pod.ours).most_common())
 
 
@@ -144,7 +144,7 @@ def _node_json(node: Node) -> Object:
 
 
 def watch(draw: Callable[[], None], pause: Callable[[float], None]) -> None:
-    """Draw again and again until Ctrl-C; in a terminal each time from the top."""
+    """Repeat until Ctrl-C; in a terminal each time from the top."""
     out = say.console(result=True)
     try:
         while True:

@@ -16,7 +16,7 @@ from lenient import rows
 from probe.gather.nvml import nvml_gpu
 
 ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
-"""The kernel's word for a CPU, and Kubernetes'."""
+"""The kernel's name for a CPU architecture, and Kubernetes'."""
 
 
 class Cut(TypedDict, total=False):
@@ -29,7 +29,7 @@ class Cut(TypedDict, total=False):
 
 
 def this_machine() -> list[Machine]:
-    """Return this machine, once for each kind of GPU in it: a pool's GPUs are all alike.
+    """Return this machine, once for each kind of GPU in it: all GPUs of a pool must be equal.
 
     Raises `InputError` where there is no NVIDIA driver.
     """
@@ -72,7 +72,9 @@ def this_machine() -> list[Machine]:
 
 
 def _cut(gpus: list[dict[str, object]]) -> Cut:
-    """How MIG cuts the GPUs: all into as many slices of one profile, or in a way that no pool can say."""
+    """How MIG cuts the GPUs: all into the same number of slices of one profile, or in a way that no pool can
+    describe.
+    """
     if not any(gpu.get("mig") for gpu in gpus):
         return {}
     cuts = {tuple(str(part["name"]).partition(" MIG ")[2] for part in rows(gpu, "migs")) for gpu in gpus}

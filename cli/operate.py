@@ -1,4 +1,4 @@
-"""The commands of whoever watches over a stack: the dashboard, usage, fences.
+"""The commands for operating a stack: dashboard, usage, fences.
 
 Owns: their options, and what each needs of the host.
 Leaves to others: what they do (`dashboard.py`, `usage.py`, `fence.py`).
@@ -40,7 +40,7 @@ def add_commands(add: Callable[[str, Run, str], argparse.ArgumentParser], begin:
     """Add the commands to the command line. `add` takes a name, what runs it, and what it does in words."""
 
     def dashboard(options: argparse.Namespace, root: Path) -> None:
-        from cli.dashboard import serve, write  # the server only where it serves
+        from cli.dashboard import serve, write  # imported only where it serves
 
         place, driver, _host = begin(options, root, must_reach=False)
         if options.static:
@@ -69,7 +69,7 @@ def add_commands(add: Callable[[str, Run, str], argparse.ArgumentParser], begin:
 
         span = span_of(options.since)
         if options.prometheus:
-            service_of(options.prometheus)  # what is written wrong is said before anything is asked
+            service_of(options.prometheus)  # report wrong input before anything is asked
         place, driver, host = begin(options, root, must_reach=False)
         found = account_of(
             viewer(place, driver)().seen, lambda: host.target_or(driver.reach().host), options.prometheus, span
@@ -101,7 +101,7 @@ def add_commands(add: Callable[[str, Run, str], argparse.ArgumentParser], begin:
 
 @contextmanager
 def _nodes(begin: Begin, options: argparse.Namespace, root: Path) -> Iterator[tuple[Place, Driver, Client]]:
-    """The host, and that it is the one that the stack was made on."""
+    """The host, checked to be the one on which the stack was made."""
     place, driver, host = begin(options, root, must_reach=True)
     host.refuse_another_cluster(driver.remembered())
     with connected(host.target_or(driver.reach().host)) as client:

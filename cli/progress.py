@@ -1,10 +1,10 @@
-"""Running the engine with its progress shown: what is said while it works, and what is kept for the end.
+"""Run the engine and show its progress: what is shown while it works, and what is kept for the end.
 
-Owns: starting the engine in a session of its own, handing Ctrl-C on, choosing among the engine's lines.
-Leaves to others: what a failure means (`causes.py`), which command is run (`engine.py`).
+Owns: starting the engine in its own session, passing Ctrl-C on, choosing among the engine's lines.
+Leaves to others: what a failure means (`causes`), which command runs (`engine.py`).
 
-The engine says everything twice (its preview, then the update) and each step at its beginning and at its end. Shown are
-the ends of steps in the update, each phase's summary, and what the engine says it waits for. The rest is kept, and goes
+The engine prints everything twice (its preview, then the update), and each step at its beginning and at its end. This
+shows the ends of steps in the update, each phase's summary, and what the engine waits for. The rest is kept, and goes
 into a file when the run fails.
 """
 
@@ -37,11 +37,11 @@ STACK_ROW: Final = re.compile(r"^.{1,4}pulumi:pulumi:Stack ")
 
 
 TICK: Final = 5.0
-"""Seconds after which the caller gets its turn."""
+"""Seconds after which the caller is called."""
 
 
 class Progress:
-    """The engine's output: all of it in `text`, the part that people need while it runs on standard error."""
+    """The engine's output: all of it in `text`; the part that people need during the run on standard error."""
 
     def __init__(self, show: Callable[[str], None] | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -52,15 +52,17 @@ class Progress:
         self._holding = False
         self._show = show or show_on_stderr
         self.last_step = time.monotonic()
-        """When a step ended last, by the monotonic clock."""
+        """When the last step ended, by the monotonic clock."""
 
     @property
     def text(self) -> str:
-        """Everything that the engine said."""
+        """The engine's whole output."""
         return "".join(self._parts)
 
     def removals(self, teams: Iterable[str], stay: Iterable[str]) -> list[str]:
-        """A line for each of these teams that is gone now: seconds from the first step of its removal to the last."""
+        """A line for each of these teams that was removed, with the seconds from the first step of its removal to the
+        last.
+        """
         found: dict[str, tuple[float, float]] = {}
         for name, (began, ended) in self._removals.items():
             # a canary's resources begin with its team's name, too
@@ -96,7 +98,7 @@ class Progress:
 
 def show_on_stderr(text: str) -> None:
     """Write to standard error as it is."""
-    # a reader that has gone (`| head`) must not end an update in the middle
+    # a closed reader (`| head`) must not end an update in the middle
     with suppress(BrokenPipeError):
         sys.stderr.write(text)
         sys.stderr.flush()
@@ -104,7 +106,7 @@ def show_on_stderr(text: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run of the engine that is over. `stopped`: why we ended it ourselves, empty where we did not."""
+    """A finished run of the engine. `stopped`: why we ended it ourselves; empty where we did not."""
 
     code: int
     text: str
@@ -122,12 +124,12 @@ def run_shown(
     tick: float = TICK,
     result: Path | None = None,
 ) -> Run:
-    """Run the engine to its end, with its progress shown. `result`: a file for its standard output, apart from its
-    words; None takes both together.
+    """Run the engine to its end and show its progress. `result`: a file for its standard output, separate from its
+    messages; None takes both together.
 
-    The engine leads its own session: a Ctrl-C in the terminal reaches us alone, and we hand it on to the engine
-    once, which then ends its plugins itself and writes its state. A second Ctrl-C is handed on, too: then the engine
-    stops at once. `hopeless` is asked a few times a minute: where it says why, the engine is interrupted likewise.
+    The engine leads its own session, so a Ctrl-C in the terminal only reaches us. We pass it on once; the engine then
+    ends its plugins and writes its state. We pass on a second Ctrl-C, too; then the engine stops at once. `hopeless` is
+    called a few times a minute; where it returns a reason, we interrupt the engine in the same way.
     """
     shown = progress or Progress()
     stopped = ""
@@ -159,7 +161,7 @@ def run_shown(
 
 @contextmanager
 def handed_on(send: Callable[[int], None]) -> Iterator[list[int]]:
-    """Hand SIGINT and SIGTERM on as SIGINT, each once; yields the list of those that came."""
+    """Pass SIGINT and SIGTERM on as SIGINT, each once; yields the list of those received."""
     came: list[int] = []
 
     def handler(number: int, _frame: object) -> None:
@@ -167,9 +169,10 @@ def handed_on(send: Callable[[int], None]) -> Iterator[list[int]]:
         with suppress(ProcessLookupError):
             send(signal.SIGINT)
         if len(came) == 1:
-            # Python refuses a line in the middle of another one; that must not cost the engine its interrupt
+            # Python refuses to print a line in the middle of another one; the engine must get its interrupt all the
+            # same
             with suppress(RuntimeError):
-                say.line("\ninterrupted: the engine finishes what it is in the middle of; once more stops it at once")
+                say.line("\ninterrupted: the engine finishes its running steps; press Ctrl-C again to stop it at once")
 
     before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -180,7 +183,7 @@ def handed_on(send: Callable[[int], None]) -> Iterator[list[int]]:
 
 
 def lines(descriptor: int, tick: float = TICK) -> Iterator[str | None]:
-    """Yield whole lines as they come, and None about every `tick` seconds: also while the engine writes its dots."""
+    """Yield complete lines as they come, and None about every `tick` seconds, also while the engine prints dots."""
     rest, last = b"", time.monotonic()
     while True:
         ready, _, _ = select.select([descriptor], [], [], tick)

@@ -1,4 +1,4 @@
-"""How a stack's clusters are reached, by its outputs and its state. They hold credentials: nothing here prints.
+"""How to reach a stack's clusters, by its outputs and its state. These contain credentials: nothing here prints.
 
 Owns: the teams' kubeconfigs among the outputs, and which teams the state has.
 Leaves to others: reading outputs and state (`engine.py`, `simulation.py`).
@@ -36,7 +36,7 @@ def kubeconfig_in(outputs: Object, team: str, *, user: bool, platform: Platform,
 def teams_in_state(exported: Object) -> Object:
     """Return each team's own outputs from an exported state.
 
-    They are there as soon as the team is whole. The stack's own outputs come at the end of an update, and not at all
+    They exist as soon as the team is complete. The stack's own outputs come at the end of an update, and not at all
     where it stopped at its first error or was interrupted.
     """
     found = {}
@@ -53,15 +53,15 @@ def reach_of(
     host: Target | None,
     otherwise: Callable[[str], str | None] = lambda _: None,
 ) -> Reach:
-    """Return how the clusters of a stack are reached, by its outputs.
+    """Return how to reach the clusters of a stack, by its outputs.
 
-    `host`: None where the program made it: then the outputs have its kubeconfig. `otherwise` gives a team's kubeconfig
-    where the outputs have none: they are written only at the end of an `up` in which nothing failed.
+    `host`: None where the program made it; then the outputs have its kubeconfig. `otherwise`: returns a team's
+    kubeconfig where the outputs have none, because they are only written at the end of an `up` without failures.
     """
     made = table(outputs, "teams")
     known = dict.fromkeys((*tenants(platform), *made))
     found = {name: text(outputs, "kubeconfigs", name, "admin") or otherwise(name) for name in known}
-    # parsed here and not in threads: the parser (msgspec 0.22) is not safe there
+    # parsed here and not in threads, where the parser (msgspec 0.22) is not safe
     targets = {name: _target(text) for name, text in found.items()}
     host = host or _target(outputs.get(HOST_KUBECONFIG))
     return Reach(

@@ -1,12 +1,12 @@
 """What a killed engine left half-made on a cluster, and how the next run gets past it.
 
-Owns: reading the state's pending operations, deciding what stands in the way, removing exactly that.
+Owns: reading the state's pending operations, deciding which would make the next run fail, removing exactly those.
 Leaves to others: the state itself and its lock (`engine.py`).
 
 What the engine does by itself after a kill (seen with 3.259 and the Kubernetes provider 4.32): it warns, keeps the
 pending operation for ever, and creates again. That fails: a plain object "already exists", a Helm release's name "is
-still in use". `refresh --import-pending-creates` did not take the objects over. So before the next run, for each
-pending operation whose resource is not in the state:
+still in use". `refresh --import-pending-creates` did not import the objects. So before the next run, for each pending
+operation whose resource is not in the state:
  - a plain object that carries our label is deleted: nobody has seen it finished, and the run makes it again;
  - of a Helm release only its record is deleted: Helm then installs over its own, annotated objects;
 and of a Helm release that is in the state, only the record of the revision that never came to an end.
@@ -36,12 +36,12 @@ HOST_PROVIDER: Final = "host-provider"
 INNER_PROVIDER: Final = re.compile(r"(?P<tenant>.+)-virtual-cluster-inner")
 """Name of a tenant's provider (`components/team/virtual_cluster.py` below `team.py`)."""
 UNFINISHED: Final = re.compile(r"pending-.*")
-"""Helm's own words for a revision that never came to an end."""
+"""Helm's status of a revision that never ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pending:
-    """An operation that a killed run had begun and nobody saw the end of. `known`: the state has its resource."""
+    """An operation that a killed run began and did not end. `known`: the state has its resource."""
 
     urn: str
     kind: str
@@ -57,7 +57,7 @@ class Pending:
 
     @property
     def tenant(self) -> str | None:
-        """The tenant inside whose virtual cluster it is; None on the host, or where nobody can say."""
+        """The tenant in whose virtual cluster it is; None on the host, or where that is not known."""
         match = INNER_PROVIDER.fullmatch(self.provider)
         return match["tenant"] if match else None
 
@@ -68,13 +68,13 @@ class Pending:
 
 
 Connect = Callable[[Pending], AbstractContextManager[Client] | None]
-"""Opens the cluster that an operation is on; None where that can't be told."""
+"""Opens the cluster of an operation; None where it is not known."""
 
 
 def pending_operations(exported: Object) -> list[Pending]:
     """Return the pending operations of an exported state."""
     deployment = exported.get("deployment") or {}
-    # ignore entries marked delete: they say nothing about the new resource that is being made
+    # ignore entries marked delete: they are not about the new resource
     known = {
         entry.get("urn")
         for entry in deployment.get("resources") or ()
@@ -94,13 +94,13 @@ def pending_operations(exported: Object) -> list[Pending]:
 
 
 def _provider_name(reference: str) -> str:
-    """A provider's reference is its URN and its id: the name is the last part but one."""
+    """A provider's reference is its URN and its id, so the name is the last part but one."""
     parts = reference.split("::")
     return parts[-2] if len(parts) > 1 else ""
 
 
 def clear(pending: list[Pending], connect: Connect) -> Iterator[str]:
-    """Remove what stands in the way of the next run; yields a line for each thing done or not to be had."""
+    """Remove what would make the next run fail; yields a line for each removal, and for each that was not possible."""
     for operation in pending:
         if not stands_in_the_way(operation):
             continue
@@ -113,14 +113,14 @@ def clear(pending: list[Pending], connect: Connect) -> Iterator[str]:
                     _release(client, operation) if operation.kind == tokens.RELEASE else _object(client, operation)
                 )
         except CommandError as error:
-            # a dead virtual cluster: either it comes back with its objects, or it goes and they with it
+            # a dead virtual cluster: either it comes back with its objects, or these are lost with it
             yield f"{operation.name}: could not be looked at ({error.cause})"
 
 
 def stands_in_the_way(operation: Pending) -> bool:
-    """Whether what a killed run left of it makes the next run fail."""
+    """Whether the rest of a killed run's operation makes the next run fail."""
     if operation.kind == tokens.RELEASE:
-        # an interrupted uninstall is simply done again
+        # an interrupted uninstall is simply repeated
         return operation.operation in ("creating", "updating")
     # a patch is applied again as it is; a read changes nothing
     is_patch = operation.kind.endswith("Patch")
@@ -140,10 +140,10 @@ def _object(client: Client, operation: Pending) -> Iterator[str]:
         found = client.get(resource, name, **place)
         labels = (found.metadata.labels if found.metadata else None) or {}
         if not MANAGED_BY.items() <= labels.items():
-            return  # not ours: the run says "already exists", and that is right
+            return  # not ours: the run will rightly say "already exists"
         client.delete(resource, name, **place)
     except httpx2.HTTPStatusError as error:
-        # not only `ApiError`: a kind that the server does not know (yet) is answered in plain text
+        # not only `ApiError`: for an unknown kind the server answers in plain text
         if error.response.status_code != 404:
             raise
         return
@@ -173,6 +173,6 @@ def _resource(version: str, kind: str, *, namespaced: bool) -> Any:
 
 
 def plural(kind: str) -> str:
-    """The path's word for a kind of ours that the client does not know: Queue, Topology."""
+    """The plural in the path of our kinds that the client does not know: Queue, Topology."""
     word = kind.lower()
     return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"

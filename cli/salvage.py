@@ -1,7 +1,7 @@
-"""A stack file that is broken or gone: what can still be known of the stack.
+"""A broken or missing stack file: what is still known of the stack.
 
-Owns: what `down`, `status` and `lab-reset` go on with then. Leaves to others: everything that is to be made, which
-needs a whole file.
+Owns: what `down`, `status` and `lab-reset` use then. Leaves to others: everything that makes something, which needs a
+valid file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from settings.types import Section
 from settings.values import Value, child
 
 LABS = ".lab"
-"""The folder of a project in which each lab has one of its own (`lab/driver.py`)."""
+"""The folder of a project with a subfolder for each lab (`lab/driver.py`)."""
 
 T = TypeVar("T", bound=Section)
 

@@ -1,4 +1,4 @@
-"""What is said to a person: on standard error, so that standard output stays a command's result."""
+"""Messages for people: on standard error, so that standard output only has a command's result."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from settings.problems import escaped
 
 STANDARD_ERROR: Final = 2
 WIDTH_IN_A_LOG: Final = 200
-"""Columns where nobody is looking, unless COLUMNS says so: tables keep their lines whole in a log."""
+"""Columns without a terminal, unless COLUMNS is set: in a log, lines of tables are not broken."""
 
 
 def begin() -> None:
-    """Make sure that there is something to speak on: a shell may start us with a stream closed (`>&-`), and the next
-    file that is opened would take its place. What a stream's encoding lacks is spelled out."""
+    """Make sure that the standard streams are open: a shell may start us with a closed stream (`>&-`), and the next
+    opened file would take its place. Characters that a stream's encoding lacks are escaped.
+    """
     while (spare := os.open(os.devnull, os.O_RDWR)) <= STANDARD_ERROR:
         pass
     os.close(spare)
@@ -38,7 +39,7 @@ def begin() -> None:
 
 
 def no_more() -> None:
-    """Let go of standard output where nothing more can be written: python would complain once more at its end."""
+    """Close standard output where it can't be written any more: otherwise Python would complain again at its end."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -46,23 +47,23 @@ def no_more() -> None:
 
 
 class _Subject:
-    """What the process speaks about; one command runs in it."""
+    """The stack that the process's messages are about; a process runs one command."""
 
     stack = DEFAULT_STACK
 
 
 def about(stack: str) -> None:
-    """Let every `make ...` that is told from now on name this stack."""
+    """Put this stack into every `make ...` of later messages."""
     _Subject.stack = stack
 
 
 def told(text: str) -> str:
-    """A text as it is told: its commands as they have to be typed for the stack that it is about."""
+    """A text with its commands as they must be typed for the current stack."""
     return for_stack(text, _Subject.stack)
 
 
 def console(*, result: bool = False) -> Console:
-    """A console on standard error, or on standard output for a result; in a log it is wide instead of 80 columns."""
+    """A console on standard error, or on standard output for a result. In a log it is wider than 80 columns."""
     plain = Console(stderr=not result, highlight=False, markup=False, soft_wrap=False)
     if plain.is_terminal:
         return plain
@@ -90,19 +91,20 @@ def plan(lines: Iterable[Line]) -> None:
 
 
 def plain(text: str) -> str:
-    """A text as a terminal may have it. Much of what is said a team has written: an image's name, an event, a check's
-    sentence. Nothing of it may move the cursor, set a title or hide a line."""
+    """A text that is safe in a terminal. A team may have written parts of it: an image's name, an event, a check's
+    sentence. These must not move the cursor, set a title or hide a line.
+    """
     return text if text.isprintable() else "\n".join(escaped(one) for one in text.split("\n"))
 
 
 def line(text: str) -> None:
-    """Say one line."""
-    with suppress(OSError):  # a reader that has gone (`| head`), a full disk: neither must end an update in the middle
+    """Print one line."""
+    with suppress(OSError):  # a closed reader (`| head`) or a full disk must not end an update in the middle
         print(plain(told(text)), file=sys.stderr, flush=True)
 
 
 def lines(texts: Iterable[str]) -> None:
-    """Say some lines."""
+    """Print several lines."""
     for text in texts:
         line(text)
 
@@ -115,7 +117,7 @@ def result(text: str) -> None:
 
 
 def complain(error: CommandError) -> None:
-    """Say why a command could not go on: cause, fix, then the text of others."""
+    """Print why a command could not go on: cause, fix, then the text of others."""
     line(f"error: {error.cause}")
     if error.fix:
         line(f"  fix: {error.fix}")

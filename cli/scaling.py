@@ -1,4 +1,4 @@
-"""Reads whether something brings nodes when pods wait. Changes nothing."""
+"""Reads whether an autoscaler adds nodes when pods wait. Changes nothing."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.core_v1 import ConfigMap
 
 AUTOSCALER: Final = ("cluster-autoscaler-status", "kube-system")
-"""What the Cluster Autoscaler writes, also that of GKE and AKS."""
+"""The ConfigMap of the Cluster Autoscaler, also in GKE and AKS."""
 KARPENTER: Final = "nodepools.karpenter.sh"
-"""Also that of EKS Auto Mode and of AKS."""
+"""The CRD of Karpenter, also in EKS Auto Mode and AKS."""
 
 
 def has_crd(client: Client, name: str) -> bool:
-    """Return whether the cluster knows a kind. Raises `ApiError` where that can't be read."""
+    """Return whether the cluster has a CRD. Raises `ApiError` where that can't be read."""
     try:
         client.get(CustomResourceDefinition, name)
     except ApiError as error:

@@ -1,4 +1,4 @@
-"""Reads how our device plugin is told to share GPUs: the files of its ConfigMap. Changes nothing."""
+"""Reads our device plugin's settings for sharing: the files of its ConfigMap. Changes nothing."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from names import DEVICE_PLUGIN_NAMESPACE, GPU_OPERATOR_NAMESPACE
 
 
 def plugin_configs(client: Client, our_spaces: Collection[str]) -> dict[str, str] | None:
-    """Return the files by name; None where neither namespace of GPU software is ours. Raises `ApiError`.
+    """Return the files by name; None where no namespace of GPU software is ours. Raises `ApiError`.
 
-    The plugin's chart calls its ConfigMap `...-configs`, and ours for the GPU Operator is `gpu-sharing-...`
+    The plugin's chart names its ConfigMap `...-configs`; ours for the GPU Operator is `gpu-sharing-...`
     (`releases/charts.py`).
     """
     ours = [space for space in (DEVICE_PLUGIN_NAMESPACE, GPU_OPERATOR_NAMESPACE) if space in our_spaces]

@@ -1,6 +1,6 @@
-"""A preview as people read it: the plan on standard output, what the policies only advise on standard error.
+"""A preview for people: the plan on standard output, advisory policy findings on standard error.
 
-Owns: printing, and what made a preview fail in the layout of the engine's own words, which `causes` reads.
+Owns: printing, and a failed preview's errors in the layout of the engine's output, which `causes` reads.
 Leaves to others: the plan's lines (`report/plan.py`), reading the JSON (`preview/read.py`).
 """
 
@@ -19,7 +19,7 @@ from settings.models import Platform
 
 
 def show_preview(preview: Preview, platform: Platform, usage: Usage | None) -> None:
-    """Print the plan. `usage`: what runs now, None where nobody can be asked."""
+    """Print the plan. `usage`: what runs now; None where it can't be asked."""
     redactor = Redactor()
     say.plan(plan(preview, platform, redactor, usage=usage))
     warnings = (diagnostic.message.strip() for diagnostic in preview.diagnostics if diagnostic.severity == "warning")
@@ -31,13 +31,13 @@ def show_preview(preview: Preview, platform: Platform, usage: Usage | None) -> N
 
 
 def advise(rule: str, messages: Iterable[str]) -> None:
-    """Say what a policy advises, a sentence about several resources once."""
+    """Print advisory findings, the same sentence about several resources once."""
     for message in grouped(messages):
         say.line(f"  policy {rule}, advisory: {message}")
 
 
 def words(preview: Preview) -> str:
-    """What made a preview fail, as the engine prints it without `--json`; empty where nothing did."""
+    """The errors of a preview, as the engine prints them without `--json`; empty where there are none."""
     refused = [v for result in preview.policies if result.blocks for v in result.violations]
     return "\n".join([*_diagnostics(preview.errors), *_policies(refused)])
 
@@ -62,13 +62,14 @@ def _policies(violations: Iterable[Violation]) -> Iterator[str]:
 
 
 def _sentence(violation: Violation) -> str:
-    """The violation itself: the SDK of policies puts the rule's description in front, on a line of its own
-    (pulumi-policy v1.21.0, policy.py)."""
+    """The violation itself. The SDK of policies puts the rule's description on a line before it (pulumi-policy v1.21.0,
+    policy.py).
+    """
     lines = [line.strip() for line in violation.message.splitlines() if line.strip()]
     return " ".join(lines[1:] or lines)
 
 
 def _of(urn: str) -> tuple[str, str]:
-    """The type and the name in a URN; what is about none is about the stack."""
+    """The type and the name in a URN; without a URN, the stack."""
     steps = urn.split("::", 3)
     return (steps[2].rsplit("$", 1)[-1], steps[3]) if len(steps) == 4 else (tokens.STACK, "stack")

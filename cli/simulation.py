@@ -1,4 +1,4 @@
-"""The lab behind the commands' protocol: words and errors as the other commands have them.
+"""The lab behind the commands' protocol, with the same messages and errors.
 
 Owns: turning the lab's summaries into lines and its errors into `CommandError`.
 Leaves to others: the lab itself (`lab/driver.py`).
@@ -79,25 +79,25 @@ class LabBridge:
         """The lab connects by itself."""
 
     def ready(self) -> None:
-        """The lab fetches its programs itself when it needs them."""
+        """The lab gets its programs itself when it needs them."""
 
     def secret_kubeconfig(self) -> str | None:
         """The lab knows its own servers."""
         return None
 
     def remembered(self) -> Remembered:
-        """The lab refuses servers that it did not start by itself."""
+        """The lab itself refuses servers that it did not start."""
         return Remembered()
 
     def exports(self) -> str:
-        """No engine, no state of one."""
+        """There is no engine's state."""
         return ""
 
     def compared(self, word: str) -> None:
         """The lab makes its nodes from the stack file: there is nothing to compare."""
 
     def up(self) -> None:
-        """Make the lab what the stack file says. What loses something without an override is refused."""
+        """Make the lab what the stack file says. Refuse losses without an override."""
         with _in_words():
             self._report(self._lab.up(), "up")
 
@@ -114,14 +114,14 @@ class LabBridge:
             out.write_text(json.dumps(self._lab.preview().digest(), indent=1) + "\n", encoding="utf-8")
 
     def drifts(self) -> bool:
-        """The lab has a cluster that nobody else changes."""
+        """Nobody else changes a lab's cluster."""
         raise InputError(
             f"stack {self._place.stack} is a lab: nobody else changes it, so there is no drift to look for.",
             "ask for a stack on a cluster",
         )
 
     def _judged(self, recorded: Sequence[Recorded]) -> list[str]:
-        """Run the policy pack's rules; return what blocks, say what does not."""
+        """Run the policy pack's rules; return what blocks, print the rest."""
         levels = levels_of(self._place.platform, self._place.stack, date.today())
         results = evaluate(resources_of(recorded), levels)
         for result in results:
@@ -131,7 +131,7 @@ class LabBridge:
         return [f"policy {r.rule}: {m}" for r in results if r.blocks for m in grouped(v.message for v in r.violations)]
 
     def _report(self, summary: Summary, what: str) -> None:
-        """Say what a run did. Raises `CommandError` where it may not or could not: each cause once."""
+        """Report a run. Raises `CommandError` where it was refused or failed, with each cause once."""
         if what != "preview" and not summary.refusals and not summary.violations:
             say.line(f"lab: {what}: {summary.text()}")
         if summary.refusals:
@@ -145,7 +145,7 @@ class LabBridge:
         if summary.failures:
             cause, _, fix = summary.failures[0].partition(FIX)
             again = f"run `make {what} STACK={self._place.stack}` again: the rest is as it should be"
-            raise CommandError(cause, f"{fix.rstrip('.') or 'mend it'}; {again}", detail=also(summary.failures[1:]))
+            raise CommandError(cause, f"{fix.rstrip('.') or 'correct it'}; {again}", detail=also(summary.failures[1:]))
 
     def outputs(self) -> dict[str, JSON]:
         """Return the last `up`'s outputs without secrets."""
@@ -167,7 +167,7 @@ class LabBridge:
             )
 
     def reach(self) -> Reach:
-        """Return how each of the lab's servers is reached."""
+        """Return how to reach each of the lab's servers."""
         with _in_words():
             host = self._lab.host_kubeconfig()
         return reach_of(self._outputs(), self._place.platform, target_of(host, "the lab") if host else None)

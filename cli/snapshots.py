@@ -1,6 +1,6 @@
 """`make snapshot` and `make restore`: keep a team's virtual cluster, and go back to it.
 
-Owns: which team and which snapshot are meant, what going back loses in words, the question.
+Owns: which team and which snapshot are meant, what a restore loses in words, the question.
 Leaves to others: the work on the cluster (`kube/snapshots.py`), what changed since (`kube/contents.py`).
 """
 
@@ -27,7 +27,7 @@ from settings.models import HostProvider
 from settings.tenants import meant, slot_of, team_of, tenants
 
 NAMED: Final = 5
-"""Objects that are named one by one; beyond them the count is enough."""
+"""The most objects that are named; the rest is counted."""
 
 
 def store_of(place: Place, team: str) -> Store:
@@ -38,7 +38,7 @@ def store_of(place: Place, team: str) -> Store:
             "ask for a stack on a cluster",
         )
     team = meant(place.platform, team)
-    kept_of = team in place.platform.teams or slot_of(place.platform, team) is not None  # a canary keeps none
+    kept_of = team in place.platform.teams or slot_of(place.platform, team) is not None  # a canary keeps no snapshots
     found = tenants(place.platform).get(team) if kept_of else None
     if found is None:
         names = ", ".join(sorted(place.platform.teams)) or "(none)"
@@ -55,7 +55,7 @@ def store_of(place: Place, team: str) -> Store:
 
 
 def snapshot(place: Place, driver: Driver, host: Target, store: Store) -> None:
-    """Take one and say how to go back to it."""
+    """Take a snapshot and say how to go back to it."""
     with api_of(host) as api:
         found = take(api, store, why="asked for", scheduler=_scheduler(driver, store.team))
     say.line(f"team {store.team}: snapshot {found.name} taken; nothing stopped for it")
@@ -63,7 +63,7 @@ def snapshot(place: Place, driver: Driver, host: Target, store: Store) -> None:
 
 
 def restore(place: Place, driver: Driver, host: Target, store: Store, name: str, *, yes: bool) -> None:
-    """Say what going back loses, ask, and go back."""
+    """Say what a restore loses, ask, and restore."""
     with api_of(host) as api:
         chosen = _chosen(place, store, recorded(api, store), name)
         now = _scheduler(driver, store.team)
@@ -104,7 +104,7 @@ def _chosen(place: Place, store: Store, found: Sequence[Snapshot], name: str) ->
 
 
 def lost(team: str, chosen: Snapshot, found: Since | None) -> list[str]:
-    """Return what going back loses, one line each."""
+    """Return what a restore loses, one line each."""
     lines = [f"team {team} goes back to {chosen.name} (taken {chosen.taken:%Y-%m-%d %H:%M:%S} UTC, {chosen.why}):"]
     if found is None:
         lines.append("  its API server does not answer, so what was made and changed since can't be listed")
@@ -135,7 +135,7 @@ def _since(kubeconfig: str, chosen: Snapshot) -> Since | None:
 
 
 def agreed() -> bool:
-    """Ask a person; without a terminal nobody agrees."""
+    """Ask a person; without a terminal the answer is no."""
     if not sys.stdin.isatty():
         return False
     say.line("type yes to go on:")
@@ -149,7 +149,7 @@ def _scheduler(driver: Driver, team: str) -> str | None:
 
 @contextmanager
 def api_of(host: Target) -> Iterator[httpx2.Client]:
-    """The host's API; what it can't do becomes one error."""
+    """The host's API; its failures become one error."""
     try:
         with connect_to(host.config) as api:
             yield api

@@ -1,6 +1,6 @@
-"""One stack as the engine's short commands know it: where it is, whether it exists, what its state says.
+"""One stack, by the engine's short commands: where it is, whether it exists, what its state says.
 
-Owns: finding `pulumi`, the environment it is run in, making a missing stack with its passphrase, export and outputs.
+Owns: finding `pulumi`, its environment, making a missing stack with its passphrase, export and outputs.
 Leaves to others: the runs that change something (`engine.py`), which backend it is (`backend.py`).
 """
 
@@ -54,16 +54,16 @@ NO_SUCH_STACK: Final = 6
 QUIET_ENV: Final = {"PULUMI_SKIP_UPDATE_CHECK": "true"}
 
 STEPS_A_CORE: Final = 4
-"""The engine's own number of steps that it works at together."""
+"""The engine's default number of parallel steps for each core."""
 FEWEST_STEPS: Final = 32
 
 
 def parallel() -> int:
-    """Return how many steps the engine works at together; PULUMI_PARALLEL overrides it.
+    """Return the number of the engine's parallel steps; PULUMI_PARALLEL overrides it.
 
-    Each team waits in two at most (a release and its Service, then a Job), and waiting costs nothing: sixteen teams
-    come up at once. By the engine's own number the fifth would wait for the first on a small runner; on a large one it
-    lets more of them come up.
+    Each team waits in at most two steps (a release and its Service, then a Job), and waiting costs nothing. So with 32
+    steps sixteen teams come up at once. With the engine's own number the fifth team would wait for the first on a small
+    machine; a large machine allows more.
     """
     return max(FEWEST_STEPS, STEPS_A_CORE * (os.cpu_count() or 1))
 
@@ -103,7 +103,7 @@ class Stack:
 
     @cached_property
     def exported(self) -> Object:
-        """The state as the engine exports it, secrets as ciphertext; empty where the stack does not exist."""
+        """The engine's export of the state, with secrets as ciphertext; empty where the stack does not exist."""
         self.ready()
         answer, self._read = self._read or self._export(), None
         if is_unknown_stack(answer):
@@ -142,13 +142,13 @@ class Stack:
         )
 
     def make_first_place(self) -> None:
-        """Make the project's own backend, with a passphrase, where nobody has: a `pulumi stack init` makes neither."""
+        """Make the project's own backend, with a passphrase, where there is none: `pulumi stack init` makes neither."""
         if self.backend.folder is not None and not self.backend.folder.exists():
             self._make_place()
 
     def _make_place(self) -> None:
         if self.backend.folder is not None and self.backend.is_ours:
-            # first what may be refused: a folder that is there says that all of this was done
+            # first what may be refused: an existing folder means that all of this was done
             if not has_passphrase(self.env):
                 self._new_passphrase()
             self.backend.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -172,7 +172,7 @@ class Stack:
 
     @contextmanager
     def config_arguments(self) -> Iterator[list[str]]:
-        """The engine's arguments where the stack file can't be read: a file with nothing but the state's encryption."""
+        """The engine's arguments where the stack file can't be read: a file with only the state's encryption."""
         if self._place.whole:
             yield []
             return
@@ -195,7 +195,7 @@ class Stack:
         )
 
     def asks_for_passphrase(self) -> bool:
-        """The hosted backend and the clouds' key services encrypt without one."""
+        """Whether the backend asks for a passphrase: the hosted one and the clouds' key services need none."""
         by_cloud = str(self.raw_stack_file().get("secretsprovider", "passphrase")) not in ("passphrase", "default")
         return not by_cloud and not self.backend.url.startswith(("https://", READ_BY_THE_ENGINE))
 
@@ -212,9 +212,11 @@ class Stack:
         return answer if isinstance(answer, dict) else {}
 
     def outputs_if_there(self, *flags: str) -> Object | None:
-        """Return the stack's outputs, None where it does not exist; read beside the state, because each start of the
-        engine takes a good part of a second."""
-        self.ready()  # here: beside it, an engine that is too old would be told only where the stack exists
+        """Return the stack's outputs; None where it does not exist. They are read together with the state, because each
+        start of the engine takes most of a second.
+        """
+        # not in parallel: otherwise an engine that is too old would be reported only where the stack exists
+        self.ready()
         with ThreadPoolExecutor(max_workers=1) as beside:
             found = beside.submit(self.outputs, *flags)
             return found.result() if self.exists else None
@@ -226,11 +228,11 @@ class Stack:
         return [self._binary, "--non-interactive", *arguments]
 
     def capture(self, *arguments: str, given: str | None = None) -> str:
-        """Run a short command of the engine and return its standard output, which is never shown."""
+        """Run a short command of the engine and return its standard output, without showing it."""
         return self._said(self.ask(*arguments, given=given), *arguments)
 
     def ask(self, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a short command of the engine, whatever it comes to."""
+        """Run a short command of the engine, whatever its result."""
         return subprocess.run(
             self.command(*arguments),
             cwd=self._place.root,
@@ -263,7 +265,7 @@ class Stack:
 
 
 def is_unknown_stack(answer: subprocess.CompletedProcess[str]) -> bool:
-    """Whether the engine says that there is no such stack, or not even a folder for one."""
+    """Whether the engine says that there is no such stack, or not even its folder."""
     return answer.returncode == NO_SUCH_STACK or any(words in answer.stderr for words in _NOTHING_THERE)
 
 
@@ -290,7 +292,7 @@ def _numbers(version: str) -> tuple[int, ...] | None:
 
 
 def protected_urns(exported: Object) -> dict[str, list[str]]:
-    """Return what the state protects, by team. What is protected elsewhere goes by its own name."""
+    """Return what the state protects, by team. Other protected resources have their own name as key."""
     resources = (exported.get("deployment") or {}).get("resources") or []
     parents = {entry.get("urn"): entry for entry in resources}
     found: dict[str, list[str]] = {}

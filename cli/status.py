@@ -1,6 +1,6 @@
-"""The table of `status`: what the stack file says of each team beside what is known of it now.
+"""The table of `status`: each team's settings in the stack file, and its current state.
 
-Owns: reading the outputs and each team's API, the rows. A team whose API is down is a row that says so, no error.
+Owns: reading the outputs and each team's API, the rows. A team whose API is down is a row that says so, not an error.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from settings.tenants import canary_of, slot_of, tenants
 
 REPORT_PATH: Final = f"/api/v1/namespaces/{CHECK_NAMESPACE}/configmaps/{CHECK_REPORT}"
 QUICK: Final = httpx2.Timeout(4.0, connect=2.0)
-"""Seconds for each team's API; all teams are asked at once, so a dead one costs this once."""
+"""Seconds for each team's API. All teams are asked at once, so dead ones cost this time once."""
 ASKED_AT_ONCE: Final = 16
 HEADERS: Final = (
     "team",
@@ -72,14 +72,14 @@ class Row:
     vcluster: str = "-"
     kubernetes: str = "-"
     used: str = "-"
-    """GPUs that its own pods hold."""
+    """GPUs that its own pods use."""
     pods: str = "-"
-    """Its own by what they do."""
+    """Its own pods by state."""
     kai: str = "-"
 
 
 def rows(platform: Platform, states: Mapping[str, TeamState], *, now: datetime | None = None) -> list[Row]:
-    """Return one row a tenant."""
+    """Return one row for each tenant."""
     at = now or datetime.now(UTC)
     return [_row(platform, name, team, states.get(name), at) for name, team in tenants(platform).items()]
 
@@ -114,7 +114,7 @@ def _mode(platform: Platform, name: str, team: Team) -> Iterator[str]:
 
 
 def rows_of_state(states: Mapping[str, TeamState], *, now: datetime) -> list[Row]:
-    """Return one row a tenant from the last run's outputs alone, where there is no stack file to read."""
+    """Return one row for each tenant from the last run's outputs, where the stack file can't be read."""
     return [_row_of_facts(name, state, now) for name, state in states.items()]
 
 
@@ -158,7 +158,9 @@ def age(passed: timedelta) -> str:
 
 
 def show(table_rows: Sequence[Row], *, stack: str, now: datetime, more: str = "") -> None:
-    """Print the rows and when they were true: a table where it fits, else some lines for each team, no word broken."""
+    """Print the rows and their time: as a table where it fits, else as a few lines for each team, without broken
+    words.
+    """
     out = say.console(result=True)
     out.print(f"stack {stack} at {now.astimezone().strftime('%Y-%m-%d %H:%M:%S %Z')}{more}", soft_wrap=True)
     table = Table(box=None, pad_edge=False)
@@ -168,7 +170,7 @@ def show(table_rows: Sequence[Row], *, stack: str, now: datetime, more: str = ""
         first = (row.team, row.pool, row.age, row.mode, row.version, row.vcluster, row.kubernetes)
         cells = (*first, row.gpus, row.used, row.queues, row.pods, row.kai, row.api, row.check)
         table.add_row(*map(say.plain, cells))
-    # measured without the limit of the console's own width, which would cut what does not fit
+    # measured without the console's width, which would cut what does not fit
     if out.measure(table, options=out.options.update(max_width=WIDEST)).maximum <= out.width:
         out.print(table)
         return
@@ -200,7 +202,7 @@ def paragraph(row: Row, width: int) -> str:
 
 
 def pairs(states: Mapping[str, TeamState], width: int = WIDEST) -> str:
-    """Who ran where when a team's check asked for two shares of one GPU; empty where none did.
+    """Which pods ran where for checks of two shares of one GPU; empty where there were none.
 
     A table where it fits `width` columns, else a line or two for each pod.
     """
@@ -222,7 +224,7 @@ def _listed(pods: Sequence[Object], width: int) -> str:
 
 
 def broken(states: Mapping[str, TeamState]) -> str:
-    """What is wrong with teams' own schedulers, a line each; empty where nothing is."""
+    """The faults of teams' own schedulers, one line each; empty where there are none."""
     return "".join(
         f"\nthe scheduler of {name} is not well, and no other team's is touched by it\n"
         + "".join(f"  {fault}\n" for fault in state.faults)
@@ -285,7 +287,7 @@ def team_state(output: Json, target: Target | None) -> TeamState:
 
 
 def _faults(target: Target, output: Json) -> tuple[str, ...]:
-    """What is wrong with a team's own KAI. One that is only being made is not broken."""
+    """The faults of a team's own KAI. A KAI that is only being made is not broken."""
     if output.get("mode") != SchedulerMode.VIRTUAL.value or "namespace" not in output:
         return ()
 
@@ -299,13 +301,13 @@ def _faults(target: Target, output: Json) -> tuple[str, ...]:
 
 
 def _written(report: Json) -> datetime | None:
-    """When the report was written last: a check that never ran far enough says no time itself."""
+    """When the report was last written: a check that ended early has no time in its report."""
     times = [moment(entry, "time") for entry in rows_in(report, "metadata", "managedFields")]
     return max((time for time in times if time is not None), default=None)
 
 
 def _pods(report: Json) -> tuple[Object, ...]:
-    """The listing of a pair. Read from a team's own cluster, where the team may have written anything."""
+    """The listing of a pair. It comes from a team's own cluster, so the team may have written anything."""
     return tuple({key: row.get(key) for key in LISTED} for row in rows_in(report, "pods"))
 
 

@@ -1,6 +1,6 @@
-"""What can't start, read out of pods and events: which are tenancy's own, and which of it goes on. Pure.
+"""What can't start, by pods and events: which pods are tenancy's own, and which failures last. Pure.
 
-Owns: the causes, and the difference between what passes by itself and what does not.
+Owns: the causes, and which of them pass by themselves.
 Leaves to others: what a message means (`causes`), reading the cluster and saying it (`waiting.py`).
 """
 
@@ -38,38 +38,39 @@ NEVER_COMES: Final = re.compile(
     r"|InvalidImageName|ErrImageNeverPull|no such host|no match for platform",
     re.IGNORECASE,
 )
-"""In what the kubelet says of an image: trying again changes nothing."""
+"""Messages of the kubelet about an image after which another try does not help."""
 OUR_NAMESPACES: Final = ("kube-system", KAI_NAMESPACE, CHECK_NAMESPACE, CHECK_PAIR_NAMESPACE)
-"""Inside a virtual cluster: where tenancy's own pods are. A team's other pods are its own affair."""
+"""The namespaces of tenancy's own pods inside a virtual cluster. A team's other pods are its own matter."""
 INSIDE: Final = "@"
-"""Between a namespace inside a virtual cluster and the team, in the name that such a namespace gets here."""
+"""The separator in our name for a namespace inside a virtual cluster: between the namespace and the team."""
 
 STUCK_EVENTS: Final = frozenset(
     {"FailedCreate", "FailedMount", "FailedAttachVolume", "ProvisioningFailed", "SyncError"}
 )
-"""Events of something that has no pod, or no container, yet."""
+"""Events about something that has no pod, or no container, yet."""
 GOES_ON: Final = timedelta(seconds=15)
-"""An event tells of a moment: a ServiceAccount that comes a second later, two writers that met. Whoever fails tries
-again after ever longer waits, up to twice the last: what still fails after this time has not passed, and what was not
-seen for longer than it had lasted has."""
+"""An event may be about a short moment: a ServiceAccount that comes a second later, two writers at once. A controller
+retries after longer and longer waits, each up to twice the last. So a failure that is still seen after this time lasts.
+A failure has passed when it was not seen for longer than it had lasted.
+"""
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stuck:
-    """One cause, and the pod (or what should make it) that shows it."""
+    """One cause, and the pod (or the object that should make it) that shows it."""
 
     of: str
     """namespace/name."""
     failure: Failure
     hopeless: bool = False
-    """Whether waiting will not mend it."""
+    """Whether waiting does not help."""
 
 
 def ours(pods: Iterable[Json], events: Iterable[Json], *, since: datetime) -> tuple[list[Json], list[Json]]:
-    """Return the pods of tenancy itself, and the events about such that are of this run.
+    """Return the pods of tenancy itself, and the events of this run about them.
 
-    A team's own pods are on the host, too, and some of them may wait for ever: that is the team's affair.
+    A team's own pods are on the host, too, and some of them may wait for ever: that is the team's own matter.
     """
     kept = []
     for pod in pods:
@@ -86,7 +87,7 @@ def ours(pods: Iterable[Json], events: Iterable[Json], *, since: datetime) -> tu
 
 
 def _moment(event: Json) -> datetime:
-    """When it was seen last. There are two kinds of events, each with fields of its own."""
+    """When it was last seen. There are two kinds of events, with different fields."""
     again = table(event.get("series")).get("lastObservedTime") or event.get("lastTimestamp")
     return _time(again or event.get("eventTime") or table(event.get("metadata")).get("creationTimestamp"))
 
@@ -96,7 +97,7 @@ def _first(event: Json) -> datetime:
 
 
 def _time(said: object) -> datetime:
-    """A moment that nobody can read is long ago."""
+    """A time; one that can't be read counts as long ago."""
     try:
         found = datetime.fromisoformat(str(said))
     except ValueError:
@@ -107,7 +108,7 @@ def _time(said: object) -> datetime:
 def stuck(
     pods: Sequence[Json], events: Iterable[Json], *, teams: Mapping[str, str], stack: str, now: datetime
 ) -> tuple[list[Stuck], set[str]]:
-    """Return what can't start and why, and the pods that are well. `teams` are the tenants by namespace."""
+    """Return what can't start and why, and the pods that are well. `teams`: the tenants by namespace."""
     found: list[Stuck] = []
     well: set[str] = set()
     for pod in pods:
@@ -126,8 +127,9 @@ def stuck(
 
 
 def _lasting(pods: Sequence[Json], events: Iterable[Json], now: datetime) -> Iterator[Json]:
-    """The newest event of each failure that goes on. A pod's made-up name stands in some messages, so what is counted
-    together is one object and one reason."""
+    """The newest event of each lasting failure. Some messages contain a pod's generated name, so events of one object
+    and one reason count together.
+    """
     alike: dict[tuple[str, ...], list[Json]] = {}
     for event in events:
         about = table(event.get("involvedObject"))
@@ -145,7 +147,7 @@ def _lasting(pods: Sequence[Json], events: Iterable[Json], now: datetime) -> Ite
 
 
 def _is_over(pods: Iterable[Json], name: str) -> bool:
-    """Whether a pod is gone, or one of its containers has begun."""
+    """Whether a pod is gone, or one of its containers has started."""
     status = next((table(pod.get("status")) for pod in pods if table(pod.get("metadata")).get("name") == name), None)
     if status is None:
         return True
@@ -153,7 +155,7 @@ def _is_over(pods: Iterable[Json], name: str) -> bool:
 
 
 def _made(pods: Iterable[Json], kind: str, name: str) -> datetime:
-    """When an object made its newest pod; long ago where it has made none."""
+    """When an object made its newest pod; long ago where it made none."""
     found = [LONG_AGO]
     for pod in pods:
         metadata = table(pod.get("metadata"))
@@ -164,7 +166,7 @@ def _made(pods: Iterable[Json], kind: str, name: str) -> datetime:
 
 
 def _is_hopeless(pod: Json) -> bool:
-    """Whether an image of the pod is one that no further try will bring."""
+    """Whether an image of the pod can't be pulled by another try."""
     status = table(pod.get("status"))
     for key in ("initContainerStatuses", "containerStatuses"):
         for container in rows(status, key):
@@ -200,7 +202,7 @@ def _stuck(
 
 
 def _messages(pod: Json) -> Iterator[str]:
-    """Why a pod does not run, the most telling first."""
+    """Why a pod does not run, the most helpful reason first."""
     status = table(pod.get("status"))
     if str(status.get("reason", "")).startswith(("OutOf", "UnexpectedAdmissionError", "Evicted")):
         yield f"{status.get('reason')}: {status.get('message', '')}"

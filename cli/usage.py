@@ -1,10 +1,10 @@
 """`make usage`: GPU hours by team and queue, as a table, CSV or JSON.
 
-Owns: asking a Prometheus of the cluster what GPUs worked, the window's length, the formats.
+Owns: asking a Prometheus of the cluster for the GPUs' work, the time span, the formats.
 Leaves to others: the hours themselves (`seen/hours.py`).
 
-Prometheus is asked through the host's API server (its proxy of a Service), by the user's own rights: no other network,
-no other credentials.
+Prometheus is asked through the host's API server (the proxy of a Service), with the user's own rights. This needs no
+other network and no other credentials.
 """
 
 from __future__ import annotations
@@ -34,12 +34,14 @@ HOURS_OF: Final = {"h": 1, "d": 24}
 LONGEST: Final = timedelta(days=366)
 SERVICE: Final = re.compile(r"([a-z0-9-]{1,63})/([a-z0-9-]{1,63}):([0-9]{1,5})")
 UTILISATION: Final = "DCGM_FI_DEV_GPU_UTIL"
-"""Percent of the time in which a kernel ran on the GPU: dcgm-exporter's default counter, by pod where it maps pods."""
+"""Percent of the time in which a kernel ran on the GPU: a default counter of dcgm-exporter, by pod where it maps
+pods.
+"""
 STEP: Final = "1m"
 STEPS_AN_HOUR: Final = 60
 PERCENT: Final = 100
 PATIENCE: Final = httpx2.Timeout(60.0, connect=5.0)
-"""Seconds: a day of a large cluster's samples is some work for Prometheus."""
+"""Seconds: a day of a large cluster's samples takes Prometheus some time."""
 HEADS: Final = ("team", "queue", "quota", "asked", "given", "used", "idle", "given of quota")
 KEYS: Final = ("team", "queue", "quotaHours", "askedHours", "givenHours", "usedHours", "idleHours", "givenOfQuota")
 
@@ -49,7 +51,7 @@ def span_of(said: str) -> timedelta:
     found = SPAN.fullmatch(said)
     span = timedelta(hours=int(found[1]) * HOURS_OF[found[2]]) if found else timedelta(0)
     if not timedelta(0) < span <= LONGEST:
-        raise InputError(f"{said!r} is no span of time up to a year.", "write hours or days: `SINCE=24h`, `SINCE=7d`")
+        raise InputError(f"{said!r} is not a time span up to a year.", "write hours or days: `SINCE=24h`, `SINCE=7d`")
     return span
 
 
@@ -64,7 +66,7 @@ def service_of(said: str) -> tuple[str, str, str]:
 
 
 def measured(host: Target, service: tuple[str, str, str], span: timedelta) -> dict[tuple[str, str], Measured]:
-    """Return what Prometheus knows of the host's pods. Raises `CommandError`, with what it could not do."""
+    """Return what Prometheus knows about the host's pods. Raises `CommandError` with the failure."""
     window = f"{UTILISATION}[{int(span.total_seconds()) // 3600}h:{STEP}]"
     worked = _asked(host, service, f"sum_over_time({window})")
     held = _asked(host, service, f"count_over_time({window})")
@@ -90,7 +92,7 @@ def _asked(host: Target, service: tuple[str, str, str], query: str) -> dict[tupl
     found: dict[tuple[str, str], float] = defaultdict(float)
     for one in rows(answer, "data", "result"):
         labels, value = table(one, "metric"), one.get("value")
-        # where the scrape does not honour labels, `pod` is the exporter's own and `exported_pod` the one with the GPU
+        # where the scrape does not honour labels, `pod` is the exporter's pod, and `exported_pod` the one with the GPU
         exported = text(labels, "exported_pod")
         pod = (
             (text(labels, "exported_namespace"), exported)
@@ -103,7 +105,7 @@ def _asked(host: Target, service: tuple[str, str, str], query: str) -> dict[tupl
 
 
 def _sample(value: object) -> float:
-    """A sample's value: Prometheus writes numbers as text, `NaN` and `+Inf` among them."""
+    """A sample's value: Prometheus writes numbers as text, also `NaN` and `+Inf`."""
     try:
         found = float(str(value))
     except ValueError:
@@ -112,7 +114,7 @@ def _sample(value: object) -> float:
 
 
 def account_of(seen: Seen, host: Callable[[], Target], prometheus: str, span: timedelta) -> Account:
-    """Return the account of a snapshot. What Prometheus does not tell is a gap, and the rest is there."""
+    """Return the account of a snapshot. What Prometheus does not know is a gap; the rest is complete."""
     since = seen.at - span
     if not prometheus:
         return account(seen, since, why_none=f"{NOT_ASKED} (PROMETHEUS=namespace/service:port asks them)")
@@ -139,7 +141,7 @@ def as_json(found: Account) -> str:
 
 
 def as_csv(found: Account) -> str:
-    """The account for a spreadsheet. What is not known is empty; a text that it would calculate is quoted."""
+    """The account for a spreadsheet. Unknown values are empty; a text that it would take for a formula is quoted."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(KEYS)

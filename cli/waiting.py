@@ -1,10 +1,10 @@
-"""What pods wait for while the engine waits for them: named while it is seen, kept for the end.
+"""What pods wait for while the engine waits for them: shown when seen, and kept for the end.
 
-Helm takes a failed install back, and with it the pods that had the cause; the engine then says only that it waited too
-long. So the team's namespaces are looked at meanwhile.
+Helm removes a failed install, and with it the pods that show the cause. The engine then only says that it waited too
+long. So this looks at the teams' namespaces meanwhile.
 
-Owns: the thread that looks, what it remembers, and the readers.
-Leaves to others: what of it can't start, and why (`stuck.py`), the engine (`engine.py`).
+Owns: the thread that looks, its memory, and the readers.
+Leaves to others: what can't start, and why (`stuck.py`), the engine (`engine.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import httpx2
 
 from cli import say
 from cli.causes import Failure, distinct
-from cli.cluster import Target, get_json
+from cli.cluster import Target, asking
 from cli.errors import CommandError
 from cli.stuck import INSIDE, OUR_NAMESPACES, Stuck, ours, stuck
 from lenient import Json, rows, table
@@ -32,33 +32,34 @@ Reader = Callable[[], tuple[list[Json], list[Json]]]
 
 INTERVAL_SECONDS: Final = 10.0
 PATIENCE: Final = 2
-"""So many looks in a row must see the same before it is said: a pod that is being made waits for a moment, too. With
-the interval above a cause is named within half a minute."""
+"""The number of looks in a row that must see the same before it is shown, because a new pod waits for a moment, too.
+With the interval above a cause is shown within half a minute.
+"""
 QUICK: Final = httpx2.Timeout(5.0, connect=3.0)
 
 HOPELESS_SECONDS: Final = 60.0
-"""What waiting does not mend is taken for so when it was seen for this long."""
+"""A hopeless cause counts when it was seen for this long."""
 
 
 @dataclass
 class Seen:
-    """What was seen so far. `look` takes one look's result and returns what is to be said now, each cause once."""
+    """What was seen so far. `look` takes the result of one look and returns the new causes to show."""
 
     _counts: dict[tuple[str, str], int] = field(default_factory=dict)
     _kept: dict[tuple[str, str], Failure] = field(default_factory=dict)
     _said: set[tuple[str | None, str]] = field(default_factory=set)
     _hopeless: dict[tuple[str, str], float] = field(default_factory=dict)
-    """Since when, by the monotonic clock."""
+    """The time since when, by the monotonic clock."""
     _before: set[tuple[str, str]] | None = None
-    """What the first look saw: it is of the run before, and where it goes this run has replaced it."""
+    """What the first look saw. It belongs to the run before. When it disappears, this run has replaced it."""
 
     @property
     def failures(self) -> list[Failure]:
-        """What could not start and was not seen well since. A pod that is gone keeps its cause: Helm removed it."""
+        """What could not start, and was not well later. The cause of a removed pod stays, because Helm removed it."""
         return list(self._kept.values())
 
     def hopeless(self) -> Failure | None:
-        """Return what is there now, has been for a while, and will not be mended by waiting."""
+        """Return the cause that has lasted for a while and that waiting does not help."""
         for key, since in list(self._hopeless.items()):
             if time.monotonic() - since >= HOPELESS_SECONDS and key in self._kept:
                 return self._kept[key]
@@ -89,7 +90,7 @@ class Seen:
 
 
 class Watch:
-    """Looks at pods and events in a thread of its own, from `__enter__` to `__exit__`, and says what it sees.
+    """Looks at pods and events in its own thread, from `__enter__` to `__exit__`, and prints what it sees.
 
     `begun`: whether there is anything to see yet.
     """
@@ -127,11 +128,11 @@ class Watch:
         began = datetime.now(UTC)
         while not self._end.wait(self._interval):
             if not self._begun():
-                continue  # what is there is of the run before
+                continue  # this belongs to the run before
             try:
                 pods, events = ours(*self._read(), since=began)
             except CommandError:
-                continue  # the engine says itself what it can't reach
+                continue  # the engine itself reports what it can't reach
             found, well = stuck(pods, events, teams=self._teams, stack=self._stack, now=datetime.now(UTC))
             for failure in distinct(self.seen.look(found, well), sorted(self._teams.values())):
                 say.line(f"waiting: {failure}\n  fix: {failure.fix}")
@@ -143,11 +144,11 @@ def reader(target: Target, namespaces: Sequence[str]) -> Reader:
     def read() -> tuple[list[Json], list[Json]]:
         pods: list[Json] = []
         events: list[Json] = []
-        for namespace in namespaces:
-            for kind, into in (("pods", pods), ("events?fieldSelector=type%3DWarning", events)):
-                # plain JSON: the typed client is not safe in a thread
-                answer = get_json(target, f"/api/v1/namespaces/{namespace}/{kind}", timeout=QUICK) or {}
-                into += rows(answer, "items")
+        # plain JSON: the typed client is not safe in a thread
+        with asking(target, timeout=QUICK) as ask:
+            for namespace in namespaces:
+                for kind, into in (("pods", pods), ("events?fieldSelector=type%3DWarning", events)):
+                    into += rows(ask(f"/api/v1/namespaces/{namespace}/{kind}"), "items")
         return pods, events
 
     return read
@@ -157,12 +158,12 @@ def together(
     host: Reader,
     inners: Callable[[], Iterable[Reader]],
 ) -> Reader:
-    """Return what reads the host and every virtual cluster that answers."""
+    """Return a function that reads the host and every virtual cluster that answers."""
 
     def read() -> tuple[list[Json], list[Json]]:
         pods, events = host()
         for inner in inners():
-            with suppress(CommandError):  # a virtual cluster that is not up yet, or goes down
+            with suppress(CommandError):  # a virtual cluster that is not up yet, or is being removed
                 more_pods, more_events = inner()
                 pods, events = [*pods, *more_pods], [*events, *more_events]
         return pods, events
@@ -171,7 +172,9 @@ def together(
 
 
 def inner_reader(team: str, target: Target) -> Reader:
-    """Return what reads tenancy's own pods in a team's cluster, and what is said of them; each with the team's name."""
+    """Return a function that reads tenancy's own pods in a team's cluster and their events, each with the team's
+    name.
+    """
     read = reader(target, OUR_NAMESPACES)
 
     def marked() -> tuple[list[Json], list[Json]]:

@@ -1,4 +1,4 @@
-"""`why` and `would`: what is said about pods that wait, that were lost, and that are not there yet."""
+"""`why` and `would`: messages about pods that wait, that were evicted, and that do not exist yet."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOST_PODS: Final = 3
 
 
 def add_request(command: ArgumentParser) -> None:
-    """Add what `would` is asked about to a command's options."""
+    """Add the options of `would` to a command."""
     command.add_argument(
         "--gpus", type=_gpus, metavar="N", help="whole GPUs in one pod; default 1, 0 of a team without"
     )
@@ -38,7 +38,7 @@ def add_request(command: ArgumentParser) -> None:
 
 
 def request_of(options: Namespace) -> Request:
-    """Return what `would` is asked about."""
+    """Return the pod that `would` asks about."""
     return Request(
         gpus=options.gpus, fraction=options.fraction, queue=options.queue, cpu=options.cpu, memory=options.memory
     )
@@ -80,7 +80,7 @@ def teams_of(view: View, named: str, stack: str) -> list[Team]:
 
 
 def show_why(view: View, team: str, pod: str, *, stack: str, as_json: bool) -> None:
-    """Say why the pods of a name wait; without one, every pod that waits, and what was lost."""
+    """Say why the pods of a name wait; without a name, every pod that waits, and evicted pods."""
     teams = teams_of(view, team, stack)
     if pod and len(teams) > 1:
         raise InputError("POD needs its TEAM.", f"`make why STACK={stack} TEAM=<team> POD={pod}`")
@@ -105,16 +105,16 @@ def show_why(view: View, team: str, pod: str, *, stack: str, as_json: bool) -> N
         say.result(wrapped(f"the host, {one['namespace']}/{one['pod']}: {one['cause']}"))
     _tell(waiting)
     if gone:
-        say.result("KAI took, in the last hour:")
+        say.result("evicted by KAI in the last hour:")
         _tell(gone)
     if not waiting and not gone and not own:
-        nothing = "nothing that is seen waits" if unseen else "nothing waits"
+        nothing = "no pod waits, as far as can be seen" if unseen else "nothing waits"
         say.result(f"{pod} does not wait" if pod else nothing)
     tell_unseen(unseen)
 
 
 def _of_the_host(view: View) -> Iterator[dict[str, str]]:
-    """The pods of the host's own checks, its KAI and its GPU software that wait: every team stands on them."""
+    """The waiting pods of the host's own checks, its KAI and its GPU software, on which every team depends."""
     for pod in view.look.host.all("pods"):
         known = pod_of(None, pod, team="")
         if namespace(pod) in SHARED_NAMESPACES and known.waits:
@@ -141,7 +141,7 @@ def _named(view: View, team: Team, pod: str, stack: str) -> list[Why]:
 
 
 def _tell(answers: Sequence[Why]) -> None:
-    """Say each cause once, with every pod that it is the cause of."""
+    """Print each cause once, with all its pods."""
     alike: dict[tuple[str, str, str], list[str]] = {}
     for one in answers:
         alike.setdefault((one.team, one.cause, one.fix), []).append(f"{one.namespace}/{one.pod}")
@@ -152,7 +152,7 @@ def _tell(answers: Sequence[Why]) -> None:
 
 
 def wrapped(text: str, indent: str = "") -> str:
-    """A text in lines of the terminal's width; no word is broken."""
+    """A text in lines of the terminal's width, without broken words."""
     width, later = say.console(result=True).width, indent + INDENT
     whole = TextWrapper(
         width, initial_indent=indent, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
@@ -161,13 +161,13 @@ def wrapped(text: str, indent: str = "") -> str:
 
 
 def unseen_of(gaps: Sequence[Gap], teams: Sequence[str]) -> list[str]:
-    """What can't be seen of the host and of these teams."""
+    """What can't be read of the host and of these teams."""
     mine = ("host", *(f"team {team}" for team in teams))
     return [f"{gap.what} ({gap.why})" for gap in gaps if gap.what.partition(":")[0] in mine]
 
 
 def tell_unseen(unseen: Sequence[str]) -> None:
-    """Say what can't be seen, on standard error: the rest is the result."""
+    """Report what can't be read, on standard error; the rest is the result."""
     for one in unseen:
         say.line(f"not seen: {one}")
 

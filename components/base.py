@@ -1,7 +1,7 @@
 """What all components share.
 
 Owns: the type token, the one way to make child options, a tenant's provider, the one way to make a live call before a
-resource, and how many of the code's lines a state keeps.
+resource, and how many source lines the state keeps of each resource.
 Leaves to others: everything else.
 """
 
@@ -20,22 +20,23 @@ import pulumi_kubernetes as k8s
 from components.failures import why_failed
 
 FRAMES: Final = 12
-"""Six are the SDK's; the others lead from a resource to its team."""
+"""Stack frames to keep. Six are the SDK's; the others lead from a resource to its team."""
 
 DELETED_AT_ONCE: Final = {"pulumi.com/deletionPropagationPolicy": "background"}
-"""The provider's own way (foreground) leaves the object there until the garbage collector has deleted what hangs on it.
+"""The provider deletes in the foreground: the object stays until the garbage collector has deleted its dependents.
 
-Finalizers are taken off by an update of the object, and KAI's webhooks are asked for updates of its queues and of its
-pods (KAI@v0.16.8: operands/admission/resources.go, failurePolicy Fail): while KAI does not answer, Queues stay, and
-so do Jobs whose pods have finalizers of their own (`foregroundDeletion`, the Job controller's `job-tracking`). A
-check's old Job stayed so for more than two minutes, and its successor of the same name could not come (docs/runs.md,
-2026-11-26). A plain deletion waits for neither."""
+To remove a finalizer is an update of the object, and KAI's webhooks judge updates of its queues and of its pods
+(KAI@v0.16.8: operands/admission/resources.go, failurePolicy Fail). So while KAI does not answer, Queues stay. So do
+Jobs whose pods have finalizers (`foregroundDeletion`, the Job controller's `job-tracking`). A check's old Job stayed
+for more than two minutes, and its successor of the same name could not be made (docs/runs.md, 2026-11-26). A background
+deletion waits for neither.
+"""
 
 
 class TenantProvider(k8s.Provider):  # type: ignore[misc]  # mypy does not follow the generated SDK
     """The provider of a tenant's API, with what everything made by it needs.
 
-    `vcluster`: the Release that everything inside goes away with. `answers`: waits until the API answers.
+    `vcluster`: the Release; when it is deleted, everything inside is gone. `answers`: waits until the API answers.
     """
 
     vcluster: k8s.helm.v3.Release
@@ -78,13 +79,13 @@ class Component(pulumi.ComponentResource):
     def __init__(self, name: str, facts: Mapping[str, object], opts: pulumi.ResourceOptions | None = None) -> None:
         self._literals = dict(facts)
         self._made: list[pulumi.Resource] = []
-        # not merged: the SDK's merge copies each list of two, and costs as much as a resource's own options
+        # not merged: the SDK's merge copies both lists, and costs as much as a resource's own options
         noted = pulumi.ResourceOptions() if opts is None else copy(opts)
         noted.transformations = [*(noted.transformations or ()), self._note]
         super().__init__(f"gpu-tenancy:index:{type(self).__name__}", name, dict(facts), noted)
 
     def register_outputs(self, outputs: pulumi.Inputs) -> None:
-        """Register the outputs, and the facts with them: a later run can read outputs in the state, but no inputs."""
+        """Register the outputs together with the facts: a later run can read outputs in the state, but no inputs."""
         super().register_outputs({**self._literals, **outputs})
 
     def _note(self, made: pulumi.ResourceTransformationArgs) -> None:
@@ -94,11 +95,11 @@ class Component(pulumi.ComponentResource):
 
     @property
     def made(self) -> tuple[pulumi.Resource, ...]:
-        """All that was made below this component so far, at any depth."""
+        """Everything made below this component so far, at any depth."""
         return tuple(self._made)
 
     def failures(self) -> pulumi.Output[list[str]]:
-        """What failed of all that was made below this component so far; empty where nothing did."""
+        """What failed so far below this component; empty where nothing did."""
         found: Awaitable[list[str]] = _failures(self.made)
         return pulumi.Output.from_input(found)
 
@@ -120,11 +121,12 @@ class Component(pulumi.ComponentResource):
     ) -> pulumi.ResourceOptions:
         """Options of a child. The caller's options belong to this component alone and are never merged in here.
 
-        What a `TenantProvider` makes waits for the tenant's API before each create and update, and goes away with the
+        A child of a `TenantProvider` waits for the tenant's API before each create and update, and is deleted with the
         virtual cluster. `protect` is always set: children inherit it, and a protected Job can't be replaced.
         `replace_on_changes`: properties that Kubernetes never lets change. `replacement_trigger`: the child is replaced
-        when this changes. In both cases the old object goes first, because the new one has its name. `first` (before a
-        create or update) and `retry`: see `retry.py`. What an `after_update` raises is a warning to the engine.
+        when this changes. In both cases the old object is deleted first, because the new one has its name. `first`
+        (before a create or update) and `retry`: see `retry.py`. The engine turns an exception of `after_update` into a
+        warning.
         """
         always = _given(first)
         if isinstance(provider, TenantProvider):
@@ -156,9 +158,9 @@ class Component(pulumi.ComponentResource):
 def few_frames() -> Iterator[None]:
     """While resources are declared, let the SDK note only the innermost lines of code that made each.
 
-    It notes all, and the engine keeps them: 1.5 kB of each resource, in a state that is written after every step, and a
-    tenth of the program's time. The outer ones are the interpreter's and the SDK's, with the machine's own paths.
-    Tracebacks that anybody reads are written after this.
+    By itself it notes all of them, and the engine keeps them. That costs 1.5 kB for each resource, in a state that is
+    written after every step, and 10 % of the program's time. The outer lines are the interpreter's and the SDK's, with
+    the machine's own paths. Tracebacks that people read are written later.
     """
     before = getattr(sys, "tracebacklimit", None)
     sys.tracebacklimit = FRAMES
@@ -182,8 +184,8 @@ def _given(hook: pulumi.ResourceHook | None) -> list[pulumi.ResourceHook]:
 def live_hook(name: str, kubeconfig: pulumi.Output[str], call: Callable[[str], object]) -> pulumi.ResourceHook:
     """A hook that calls a cluster; its name must be unique in the stack.
 
-    `call` gets the kubeconfig's text, in a thread: all hooks of a program run in one event loop, and so do the other
-    teams' registrations.
+    `call` gets the kubeconfig's text and runs in a thread, because all hooks of a program and the other teams'
+    registrations share one event loop.
     """
 
     async def run(_: pulumi.ResourceHookArgs) -> None:

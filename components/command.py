@@ -1,8 +1,8 @@
-"""A script that runs on a host when it is made, and another that takes it back.
+"""A script that runs on a host at creation, and another that undoes it at deletion.
 
-Owns: the one way to run a command: local or over ssh, as text and not as a file that must be there, with what it needs
-as quoted variables in front. No secret is ever among them. The text goes to bash's standard input: a command that fails
-is printed whole by pulumi-command, before what it said itself.
+Owns: the one way to run a command, local or over ssh. The script is text, not a file on the host. Its values are quoted
+variables at the top, never secrets. The text goes to bash's standard input, because pulumi-command prints a failed
+command whole, before the command's own output.
 Leaves to others: the scripts, which must be safe to run twice (an edited input runs the first one again; pulumi-command
 v1.2.1 provider/pkg/provider/local/commandController.go: no `update` means `create`).
 """
@@ -25,9 +25,11 @@ KEPT: Final = (
     "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_RUNTIME_DIR", "DOCKER_*", "*_proxy", "*_PROXY", "SSL_CERT_*",
     "CURL_CA_BUNDLE", "HOST_ROOT", "LOCK_SECONDS", "WAIT_STEP",
 )  # fmt: skip
-"""Patterns of what a script takes from its caller's environment. Nothing else: `pulumi up` on this machine hands on all
-of its own, and KUBECONFIG names another cluster, K3S_URL makes an agent of a server, SLURM_CONF leads to another
-controller; a daemon that is started would keep the stack's passphrase for as long as it runs."""
+"""Patterns of the variables that a script keeps of its caller's environment. It drops all others: `pulumi up` on this
+machine passes its whole environment. There KUBECONFIG could name another cluster, K3S_URL would make an agent of a
+server, SLURM_CONF could lead to another controller, and a daemon would keep the stack's passphrase as long as it
+runs.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +48,12 @@ class Script:
             '*) unset -v "$name" 2>/dev/null || true ;; esac; done\n'
         )
         head += "".join(f"export {key}={shlex.quote(value)}\n" for key, value in sorted(self.variables.items()))
-        # one group: bash reads it to its end before it runs any of it, and no command in it reads the rest as its input
+        # one group: bash reads all of it before it runs any of it, so no command in it can read the rest as its input
         return f"{{\n{head}{body}\n}} </dev/null\n"
 
 
 def joined(*parts: Path) -> str:
-    """The text of several script files, behind what all of them share."""
+    """The text of several script files, after the part that all of them share."""
     return "\n".join(path.read_text() for path in (COMMON, *parts))
 
 
@@ -89,7 +91,7 @@ def _ssh(connection: Connection, key: pulumi.Output[str] | None) -> command.remo
         user=ssh.user,
         port=ssh.port,
         private_key=key,
-        # without it nobody asks whose host it is that answers
+        # without it nobody checks which host answers
         host_key=ssh.host_key,
     )
 
@@ -101,9 +103,10 @@ def run(
     key: pulumi.Output[str] | None,
     opts: pulumi.ResourceOptions,
 ) -> pulumi.Resource:
-    """Declare the command and, before it, what takes it back. `key` is the private key's text, a secret; only over ssh.
+    """Declare the command and, before it, its removal. `key` is the private key's text, a secret; only over ssh.
 
-    They are two resources: one whose create failed is in no state, and destroy would leave on the host what it did.
+    These are two resources: a resource whose create failed is not in the state, so destroy would leave on the host what
+    it did.
     """
     owner = {"OWNER": f"{pulumi.get_project()}/{pulumi.get_stack()}"}
     script = replace(script, variables={**script.variables, **owner})
@@ -115,7 +118,7 @@ def run(
 
 
 def _bash(connection: Connection) -> str:
-    """Whatever the user's shell is."""
+    """Run bash, whatever the user's shell is."""
     return f"{'sudo -n ' if connection.sudo else ''}bash -s"
 
 
@@ -129,7 +132,7 @@ def _command(
     create: str | None = None,
     delete: str | None = None,
 ) -> command.local.Command | command.remote.Command:
-    # without `add_previous_output_in_env` all that the last run printed goes into the next one's environment
+    # without `add_previous_output_in_env: false` the last run's output would go into the next run's environment
     if connection.ssh is None:
         return command.local.Command(
             name,

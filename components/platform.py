@@ -1,6 +1,6 @@
-"""The whole platform, in the order that it comes up in: host, GPU software, host checks and teams.
+"""The whole platform, in the order of creation: host, GPU software, host checks and teams.
 
-Owns: the order, and what one part hands to the next.
+Owns: the order, and what one part passes to the next.
 Leaves to others: reading config (`__main__.py`), every object (the components).
 """
 
@@ -36,7 +36,7 @@ from settings.models import Team as ATeam
 
 @dataclass(frozen=True, kw_only=True)
 class HostParts:
-    """What every team stands on."""
+    """The parts of the host that every team depends on."""
 
     cluster: HostCluster
     metrics: MetricsServer | None
@@ -52,7 +52,7 @@ def cluster(
     known: tuple[str, str] | None,
     secrets: Mapping[str, pulumi.Output[str]],
 ) -> HostCluster:
-    """Declare the host cluster: the one of `known` (kubeconfig and context), or one that is made."""
+    """Declare the host cluster: the existing one of `known` (kubeconfig and context), or one that is made."""
     provider, made = platform.host.provider, None
     if known is not None:
         kubeconfig, context = pulumi.Output.secret(known[0]), known[1]
@@ -73,7 +73,7 @@ def cluster(
 
 
 def published_ports(platform: Platform, tenants: Mapping[str, Tenant]) -> tuple[int, ...]:
-    """The NodePorts that people reach from outside: each team's API server, and apps that are exposed."""
+    """The NodePorts that people reach from outside: those of each team's API server and of exposed apps."""
     found = {tenant.node_port for tenant in tenants.values() if tenant.node_port is not None}
     for team in platform.teams.values():
         for workload in team.workloads.values():
@@ -83,7 +83,7 @@ def published_ports(platform: Platform, tenants: Mapping[str, Tenant]) -> tuple[
 
 
 def host(platform: Platform, cluster: HostCluster, tenants: Mapping[str, Tenant]) -> HostParts:
-    """Declare everything that is there before any team."""
+    """Declare everything that comes before the teams."""
     metrics = _metrics(platform, cluster)
     pools = _pools(platform, cluster, tenants)
     software = GpuSoftware(
@@ -144,7 +144,7 @@ def _host_kai(platform: Platform, cluster: HostCluster, software: GpuSoftware) -
             team=None,
             release=releases.KAI[shared.version],
             gpu_sharing=any(team.scheduler.shares for team in platform.teams.values()),
-            # one KAI enforces for all or for none (rules/schedulers.py)
+            # one KAI enforces it for all teams or for none (rules/enforcement.py)
             enforce=any(
                 by_host(team) and team.scheduler.gpu_sharing.enforce is Enforce.MEMORY
                 for team in platform.teams.values()
@@ -204,7 +204,7 @@ def _host_checks(
 
 
 def slurm(platform: Platform, secrets: Mapping[str, pulumi.Output[str]]) -> SlurmCluster | None:
-    """Declare SLURM on its host, where the stack file has it. It stands on nothing of the Kubernetes cluster."""
+    """Declare SLURM on its host, where the stack file has it. It depends on nothing in the Kubernetes cluster."""
     declared = platform.slurm
     if declared is None:
         return None
@@ -213,9 +213,9 @@ def slurm(platform: Platform, secrets: Mapping[str, pulumi.Output[str]]) -> Slur
 
 
 def protection(parts: HostParts, cluster: SlurmCluster | None, known: frozenset[str]) -> Protection:
-    """Declare what stands on all of the host and on SLURM, for the protected teams to stand on.
+    """Declare the host's protection: it depends on the whole host and on SLURM, and protected teams depend on it.
 
-    `known`: the names of those in the state, as everywhere here."""
+    `known`: the names of the protections in the state, as everywhere here."""
     host = (parts.cluster, parts.cluster.install, parts.metrics)
     below = [*host, *parts.pools.values(), parts.software, parts.kai, *parts.checks.values(), cluster]
     name = names.protection(None)
@@ -231,8 +231,9 @@ def teams(
     host: Protection,
     known: frozenset[str],
 ) -> dict[str, Team]:
-    """Declare every tenant. Each comes up beside the host checks of the nodes that it sees, and runs nothing on a GPU
-    before they are through. None stands on another team."""
+    """Declare every tenant. A tenant comes up while the host checks of its nodes run, and runs nothing on a GPU before
+    they have passed. No team depends on another team.
+    """
     return {name: _team(platform, parts, tenants, name, today, secrets, host, known) for name in tenants}
 
 
@@ -247,7 +248,7 @@ def _team(
     known: frozenset[str],
 ) -> Team:
     tenant = tenants[name]
-    # a canary comes and goes, and likewise a slot that does not serve; a team does not
+    # a canary, and a slot that does not serve, may go without an override; a team may not
     protect = tenant.canary_of is None and protected(name, platform.overrides, today)
     return Team(
         name,
@@ -267,7 +268,7 @@ def _team(
                 for other in tenants.values()
                 if other is not tenant and other.owner == tenant.owner
             },
-            # its own nodes, and no more: else each of 300 teams that divide a pool would stand on 300 nodes
+            # only its own nodes: otherwise each of 300 teams that divide a pool would depend on 300 nodes
             depends_on=parts.pools[tenant.pool_name].patches_of(tenant.nodes) if tenant.pool_name else [],
             ready=parts.software.ready,
             proven=[

@@ -1,4 +1,4 @@
-"""Security contexts that the Pod Security level `restricted` lets in: with them a pod fits every level of isolation."""
+"""Security contexts that the Pod Security level `restricted` allows. With them a pod fits every level of isolation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ USER: Final = 65532
 
 
 def pod_security(**more: JSON) -> dict[str, JSON]:
-    """Return a pod's security context; `more` fields of it beside."""
+    """Return a pod's security context, with `more` fields."""
     profile: JSON = {"type": "RuntimeDefault"}
     return {"runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "seccompProfile": profile, **more}
 

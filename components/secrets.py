@@ -1,6 +1,6 @@
 """The values of the stack file's secrets, from the stack's config and the environment, as Pulumi secrets.
 
-Owns: finding them all before anything is registered, and one error that names all that are missing.
+Owns: finding all of them before anything is registered, and one error that names every missing one.
 Leaves to others: who uses them (workloads, ssh connections). Called once, by `__main__.py`.
 """
 
@@ -15,7 +15,9 @@ from settings.workload_parts import SECRET_KEY_PREFIX
 
 
 class MissingSecretError(Exception):
-    """The stack file names a secret that is not there. The text names every one, with its fix, and no value."""
+    """The stack file names a secret that does not exist. The text names every such secret, with its fix, and no
+    value.
+    """
 
 
 def stack_secrets(

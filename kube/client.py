@@ -1,10 +1,10 @@
-"""The one way in which the program itself calls an API server: plain HTTP with a kubeconfig's credentials.
+"""The only way in which the program itself calls an API server: plain HTTP with a kubeconfig's credentials.
 
-Owns: the connection, the path of an object, and an answer in words.
+Owns: the connection, the path of an object, and messages about an answer.
 Leaves to others: what is asked (`waits.py`, `leftovers.py`).
 
-Hooks run in threads, and the typed client's decoder (msgspec 0.22) crashes the interpreter when two threads meet a type
-for the first time at once. So answers are plain JSON here.
+Hooks run in threads, and the typed client's decoder (msgspec 0.22) crashes the interpreter when two threads decode a
+type for the first time at once. So answers are plain JSON here.
 """
 
 from __future__ import annotations
@@ -34,17 +34,18 @@ TIMEOUT: Final = httpx2.Timeout(15.0)
 """Seconds for one answer: a webhook may take 10 of them (Kubernetes' default)."""
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 POLL_SECONDS: Final = 0.5
-"""Between two looks at what is awaited."""
+"""The time between two looks at what is awaited."""
 _MEETING: Final = threading.Lock()
 
 
 def read_kubeconfig(text: str) -> Object:
-    """Return what a kubeconfig text says; what it says may be no object at all. Raises `ValueError` or `yaml.YAMLError`
-    where it is neither JSON nor YAML."""
+    """Return the content of a kubeconfig text, which may be of any type. Raises `ValueError` or `yaml.YAMLError` where
+    it is neither JSON nor YAML.
+    """
     try:
         found = json.loads(text)
     except ValueError:
-        # only what is no JSON: this reader is slow, and each create and update in a tenant comes by here
+        # only for what is not JSON: this reader is slow, and each create and update in a tenant comes here
         found = yaml.safe_load(text)
     return cast(Object, found)
 
@@ -62,13 +63,14 @@ def connect(kubeconfig: str) -> httpx2.Client:
 
 
 def connect_to(found: SingleConfig, timeout: httpx2.Timeout = TIMEOUT) -> httpx2.Client:
-    """Return a client for a context that `target` found: threads can't parse kubeconfigs (see above)."""
+    """Return a client for a context from `target`, because threads can't parse kubeconfigs (see above)."""
     return client_adapter.Client(found, client_adapter.ConnectionParams(timeout=timeout, trust_env=is_elsewhere(found)))
 
 
 def is_elsewhere(found: SingleConfig) -> bool:
-    """Whether a context's cluster is on another machine: a proxy of the surroundings is for those alone, as it is for
-    kubectl and the engine's provider."""
+    """Whether a context's cluster is on another machine. Only then a proxy of the environment is used, as kubectl and
+    the engine's provider do.
+    """
     return urlsplit(found.cluster.server).hostname not in LOOPBACK
 
 
@@ -78,15 +80,18 @@ def pause() -> None:
 
 
 def path(api_version: str, kind: str, name: str = "", namespace: str | None = None) -> str:
-    """Return the path of an object, or without a name that of its collection. For kinds whose plural ends in `s`."""
+    """Return the path of an object, or without a name the path of its collection. For kinds whose plural ends in
+    `s`.
+    """
     root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
     place = f"/namespaces/{namespace}" if namespace else ""
     return f"{root}{place}/{kind.lower()}s" + (f"/{name}" if name else "")
 
 
 def answered(answer: httpx2.Response) -> Object:
-    """Return the object of JSON in an answer. Raises `httpx2.DecodingError`, one more way in which a call fails, where
-    there is none: a login page, a proxy's word, an answer that was cut off."""
+    """Return the JSON object in an answer. Raises `httpx2.DecodingError` where there is none: a login page, a proxy's
+    answer, an answer that was cut off.
+    """
     try:
         found = answer.json()
     except (ValueError, RecursionError):
@@ -108,7 +113,7 @@ def when(answer: httpx2.Response) -> datetime:
 
 
 def said(answer: httpx2.Response) -> str:
-    """Return a refusal in the API server's words; they hold no credential."""
+    """Return the API server's message about a refusal; it contains no credential."""
     with contextlib.suppress(httpx2.DecodingError):
         status = answered(answer)
         if status.get("message"):
@@ -117,14 +122,14 @@ def said(answer: httpx2.Response) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """Return why a call failed on its way; it holds no credential."""
+    """Return why a call failed; the text contains no credential."""
     return "no answer in time" if isinstance(error, httpx2.TimeoutException) else str(error) or type(error).__name__
 
 
 def meet_types() -> None:
-    """Decode every type that threads of a typed client meet, once, before there are threads."""
+    """Decode once every type that threads of a typed client will decode, before there are threads."""
     with _MEETING:
         for known in (Secret, ConfigMap, Namespace, Pod, CustomResourceDefinition, Status, ObjectMeta):
-            # the type is built before the text is looked at, so one that lacks a field will do
+            # the decoder builds the type before it reads the text, so a text without a required field is enough
             with contextlib.suppress(msgspec.ValidationError):
                 msgspec.json.decode(b"{}", type=known)

@@ -1,7 +1,7 @@
-"""What changed in a cluster since a moment, by its objects' own times.
+"""What changed in a cluster since a time, by its objects' own times.
 
 Owns: finding all kinds and reading their metadata, and which object is new or changed.
-Leaves to others: what is said of it (`cli/snapshots.py`).
+Leaves to others: the messages (`cli/snapshots.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DISCOVERY: Final = "application/json;v=v2;g=apidiscovery.k8s.io;as=APIGroupDisco
 """One call for all kinds of a server (Kubernetes 1.30 and newer)."""
 METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 NOT_KEPT: Final = ("events", "leases", "endpoints", "endpointslices", "componentstatuses", "nodes", "csinodes")
-"""What a cluster writes by itself, or what the syncer mirrors."""
+"""Kinds that a cluster writes by itself, or that the syncer mirrors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ def since(api: httpx2.Client, start: datetime) -> Since:
     for kind, where in _kinds(api):
         answer = api.get(where, headers={"Accept": METADATA})
         if not answer.is_success:
-            continue  # a kind that can be listed by its own words, and is not served now
+            continue  # discovery lists the kind, but the server does not serve it now
         for item in items(answered(answer)):
             what = f"{kind} {'/'.join(part for part in (namespace(item), name(item)) if part)}"
             if _is_after(start, item, "metadata", "creationTimestamp"):
@@ -67,7 +67,7 @@ def _kinds(api: httpx2.Client) -> Iterator[tuple[str, str]]:
             raise RuntimeError(message)
         for group in rows(answered(answer), "items"):
             name_of_group = name(group)
-            # the first version is the one that the server prefers
+            # the server's preferred version comes first
             for version in rows(group, "versions"):
                 for resource in rows(version, "resources"):
                     plural, verbs = text(resource, "resource"), resource.get("verbs")

@@ -1,10 +1,10 @@
-"""What runs in a team's namespace on the host, and what it takes: pods, containers, images, requests, use.
+"""What runs in a team's namespace on the host: pods, containers, images, requests, use.
 
-Owns: reading pods and metrics as plain JSON, which pod is tenancy's and which is the team's own work.
+Owns: reading pods and metrics as plain JSON, which pods belong to tenancy and which to the team's own work.
 Leaves to others: tables and shares (`cli/footprint.py`).
 
-Use comes from the metrics API where the host has it, else from each kubelet's own summary. The size of a store is what
-the tenant's API server says of it (`apiserver_storage_size_bytes`, stable since Kubernetes 1.28).
+Use comes from the metrics API where the host has it, otherwise from each kubelet's own summary. The size of a store
+comes from the tenant's API server (`apiserver_storage_size_bytes`, stable since Kubernetes 1.28).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from capacity import amount_of, asked_by
 from lenient import Json, items, name, namespace, rows, table, text
 
 Read: TypeAlias = Callable[[str], Json | None]
-"""Returns what an API says at a path; None where it says nothing, or nothing that can be read."""
+"""Returns an API's answer at a path; None where there is none, or none that can be read."""
 
 MIB: Final = 1024**2
 CONTROL_PLANE: Final = ("vcluster", "vcluster-etcd", "vcluster-snapshot")
-"""The label `app` of what the vCluster chart runs on the host, and of our snapshots."""
+"""The labels `app` of the pods of the vCluster chart on the host, and of our snapshots."""
 SYSTEM: Final = ("kube-system", names.KAI_NAMESPACE, names.KAI_RESERVATION_NAMESPACE)
-"""Namespaces inside a virtual cluster that are tenancy's: DNS, KAI, its reservation pods."""
+"""Namespaces of tenancy inside a virtual cluster: DNS, KAI, its reservation pods."""
 STORE: Final = re.compile(
     r"^apiserver_storage_size_bytes(?:\{[^}]*\})? ([0-9]+(?:\.[0-9]+)?(?:e\+?[0-9]{1,2})?)$", re.MULTILINE
 )
@@ -48,7 +48,7 @@ NONE: Final = Use(cpu=0, memory=0)
 
 @dataclass(frozen=True, kw_only=True)
 class PodUse:
-    """A pod that has not ended. `init` and `main` are container and image; `used` None: no metrics of it."""
+    """A pod that has not ended. `init` and `main`: container and image. `used` None: no metrics."""
 
     name: str
     tenancy: bool
@@ -92,7 +92,7 @@ def _key(pod: Json) -> str:
 
 
 def used_now(read: Read, nodes: Iterable[str]) -> dict[str, Use]:
-    """Return what every pod uses now, by `namespace/name`; empty where nobody measures it."""
+    """Return what every pod uses now, by `namespace/name`; empty where there are no metrics."""
     answer = read("/apis/metrics.k8s.io/v1beta1/pods")
     if answer is not None:
         return {
@@ -120,7 +120,7 @@ def _measured(container: Json, resource: str) -> Decimal:
 
 
 def _amount(value: object) -> Decimal:
-    """What somebody measured; 0 where it is no quantity."""
+    """A measured amount; 0 where it is not a quantity."""
     return amount_of(value) or Decimal(0)
 
 
@@ -130,12 +130,12 @@ def requested(pods: Iterable[PodUse]) -> Use:
 
 
 def used(pods: Iterable[PodUse]) -> Use | None:
-    """Return what the pods use; None where that is not known of one of them."""
+    """Return what the pods use; None where it is not known for one of them."""
     known = [pod.used for pod in pods]
     return None if None in known or not known else sum((one for one in known if one is not None), NONE)
 
 
 def store_bytes(metrics: str) -> int | None:
-    """Return the size of a store from its API server's metrics; None where they do not say it."""
+    """Return the size of a store from its API server's metrics; None where these do not have it."""
     found = STORE.search(metrics)
     return round(float(found[1])) if found else None

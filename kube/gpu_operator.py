@@ -1,6 +1,6 @@
-"""The GPU Operator's own word on its state.
+"""The GPU Operator's own state.
 
-Helm's Release is there when the operator's Deployment is: toolkit, device plugin and validation come minutes later.
+Helm's Release is ready when the operator's Deployment is; toolkit, device plugin and validation come minutes later.
 Source: gpu-operator v26.7.0, controllers/clusterpolicy_controller.go and internal/conditions.
 """
 
@@ -16,13 +16,14 @@ from kube.waits import until
 from lenient import Json, rows, table, text
 
 READY_DEADLINE_SECONDS: Final = 900.0
-"""Its images are some gigabytes, and the container runtime restarts in between."""
+"""Its images have some gigabytes, and the container runtime restarts meanwhile."""
 DRIVER_SECONDS: Final = 1260.0
-"""What the driver's pod has beside that to compile and load it: its startup probe waits 60 s, then 120 times 10 s
-(GO@v26.7.0:deployments/gpu-operator/values.yaml, driver.startupProbe)."""
+"""The additional time for the driver's pod to compile and load it: its startup probe waits 60 s, then 120 times 10 s
+(GO@v26.7.0:deployments/gpu-operator/values.yaml, driver.startupProbe).
+"""
 POLICY: Final = "/apis/nvidia.com/v1/clusterpolicies/cluster-policy"
 NOTHING_FOUND: Final = frozenset({"NFDLabelsMissing", "NoGPUNodes"})
-"""Reasons with which it calls itself ready because it has found no GPU, yet or at all."""
+"""Reasons with which the operator calls itself ready although it has found no GPU (yet)."""
 
 
 def wait_for_gpu_operator(
@@ -31,7 +32,8 @@ def wait_for_gpu_operator(
     """Return once the operator says that all of its parts are ready on nodes with GPUs.
 
     `deadline` in seconds; with `brings_driver` DRIVER_SECONDS more.
-    Raises `TimeoutError` that names what it says instead, and what to look at; `PermissionError` where it may not ask.
+    Raises `TimeoutError` with the operator's message and what to look at; `PermissionError` where the account may not
+    read its state.
     """
     if brings_driver:
         deadline += DRIVER_SECONDS
@@ -64,7 +66,7 @@ def _not_ready(api: httpx2.Client) -> str | None:
 
 
 def _true(status: Json) -> Iterator[tuple[str, str]]:
-    """Reason and message of each condition that holds."""
+    """Reason and message of each condition that is true."""
     return (
         (text(each, "reason"), text(each, "message"))
         for each in rows(status, "conditions")

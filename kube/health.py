@@ -1,7 +1,7 @@
-"""What is wrong with a team's own KAI, by what its API server says. Plain JSON, no Pulumi import.
+"""What is wrong with a team's own KAI, as its API server shows. Plain JSON, no Pulumi import.
 
-Owns: the four ways in which a scheduler breaks without an update: its pods fail, a kind of its is gone or another's,
-its parts are of several versions, a reservation pod holds a GPU for nobody.
+Owns: the four ways in which a scheduler breaks without an update: its pods fail; one of its kinds is missing or another
+program's; its parts have different versions; a reservation pod holds a GPU that no pod uses.
 Leaves to others: where it is shown (`cli/status.py`), what to do about it (docs/guides/broken-scheduler.md).
 """
 
@@ -15,13 +15,13 @@ from capacity import amount_of
 from lenient import Json, items, name, namespace, rows, table, text
 
 Read: TypeAlias = Callable[[str], Json | None]
-"""Returns what the team's API says at a path; None for what is not there, nothing for what can't be read now."""
+"""Returns the API's answer at a path; None for what does not exist, an empty object for what can't be read now."""
 
 
 def faults(read: Read, version: str | None) -> list[str]:
-    """Return what is wrong with the KAI of a team, a sentence each; empty where nothing is, or nothing can be read.
+    """Return the faults of a team's KAI, one sentence each; empty where there are none, or where nothing can be read.
 
-    `version`: what the last update made.
+    `version`: the one that the last update made.
     """
     deployments = _items(read, f"/apis/apps/v1/namespaces/{names.KAI_NAMESPACE}/deployments")
     pods = _items(read, f"/api/v1/namespaces/{names.KAI_NAMESPACE}/pods")

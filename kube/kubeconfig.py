@@ -1,6 +1,6 @@
 """Kubeconfigs as text. Pure: no call, no Pulumi import.
 
-Owns: making a kubeconfig hold one context and nothing else; building a team's kubeconfig from its certificates.
+Owns: cutting a kubeconfig to one context; building a team's kubeconfig from its certificates.
 Leaves to others: where the host's kubeconfig comes from (`stack.py`), using it (`client.py`).
 """
 
@@ -18,18 +18,19 @@ from names import in_url
 
 
 class KubeconfigError(Exception):
-    """A kubeconfig that can't be used; the text names the file, what is wrong, and the fix."""
+    """A kubeconfig that can't be used. The text names the file, what is wrong, and the fix."""
 
 
 def one_context(text: str, context: str | None, where: str, base: Path | None = None) -> tuple[str, str]:
-    """Return a kubeconfig (JSON) that holds only `context`, with certificate files read in, and the context's name.
+    """Return a kubeconfig (JSON) that has only `context`, with the content of its certificate files, and the context's
+    name.
 
-    Other clusters' credentials in the same file must not travel into this stack's state. `base` is the folder that
-    relative certificate paths start from. Raises `KubeconfigError`.
+    Other clusters' credentials in the same file must not get into this stack's state. `base`: the folder from which
+    relative certificate paths start. Raises `KubeconfigError`.
     """
     try:
         loaded = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that is none is a ValueError
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # an invalid date is a ValueError
         message = f"{where}: not a kubeconfig (not YAML); check host.kubeconfig"
         raise KubeconfigError(message) from error
     if not isinstance(loaded, dict) or not isinstance(loaded.get("contexts"), list):
@@ -56,12 +57,12 @@ def one_context(text: str, context: str | None, where: str, base: Path | None = 
             message = f"{where}: the context names {key} {named!r}, which is not in {section}; repair the kubeconfig"
             raise KubeconfigError(message)
         cut[section] = [{"name": named, key: _with_files(holder, base, where)}]
-    # YAML reads an unquoted 2026-11-26 as a date, and a name may look like one
+    # YAML reads an unquoted 2026-11-26 as a date, and a name may look like that
     return json.dumps(cut, sort_keys=True, default=str), wanted
 
 
 def at_address(text: str, address: str | None) -> str:
-    """Return a kubeconfig (JSON) of one cluster with the server's host replaced: k3s and microk8s say 127.0.0.1."""
+    """Return a kubeconfig (JSON) of one cluster with another host of the server: k3s and microk8s write 127.0.0.1."""
     if address is None:
         return text
     loaded = json.loads(text)
@@ -72,7 +73,7 @@ def at_address(text: str, address: str | None) -> str:
 
 
 def _by_name(config: Mapping[str, object], section: str, key: str, where: str) -> dict[str, Mapping[str, object]]:
-    """What a section holds, by name; of two with one name the first, as for kubectl."""
+    """A section's entries by name; of two with one name the first, as in kubectl."""
     found: dict[str, Mapping[str, object]] = {}
     entries = config.get(section) or []
     for entry in entries if isinstance(entries, list) else [entries]:
@@ -85,7 +86,9 @@ def _by_name(config: Mapping[str, object], section: str, key: str, where: str) -
 
 
 def _with_files(holder: Mapping[str, object], base: Path | None, where: str) -> dict[str, object]:
-    """A cluster or user with the text of the files that it names: the state is read on other machines, too."""
+    """A cluster or user with the content of the files that it names, because the state is read on other machines,
+    too.
+    """
     found = dict(holder)
     for key in ("certificate-authority", "client-certificate", "client-key"):
         named = found.pop(key, None)

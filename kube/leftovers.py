@@ -1,6 +1,6 @@
-"""Deleting what a Helm release's hooks made and its removal left.
+"""Delete what a Helm release's hooks made and its removal left.
 
-Owns: the deletion, and waiting for its end.
+Owns: the deletion, and the wait for its end.
 Leaves to others: what each release leaves (`releases`).
 """
 
@@ -31,7 +31,7 @@ def delete_leftovers(
     with connect(kubeconfig) as api:
         for leftover in leftovers:
             where = path(leftover.api_version, leftover.kind, leftover.name, leftover.namespace)
-            # not the kind's own way: a Job's is to leave its pods behind
+            # not the kind's default: a Job would leave its pods behind
             answer = api.delete(where, params={"propagationPolicy": "Background"})
             if answer.status_code == httpx2.codes.NOT_FOUND:
                 continue

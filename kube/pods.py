@@ -1,7 +1,7 @@
-"""Stopping a tenant's pods, and renewing those that hold a dead token.
+"""Stop a tenant's pods, and renew pods that have an invalid token.
 
-Owns: which of them, and waiting for their end.
-Leaves to others: that none comes again (`components/team/admission.py`).
+Owns: which pods, and the wait for their end.
+Leaves to others: that no pod comes back (`components/team/admission.py`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from lenient import Json, items, name, rows, table, text
 from names import GPU_RESOURCES
 
 STOP_DEADLINE_SECONDS: Final = 180.0
-"""A pod has 30 s to end unless it says otherwise; one that says more than this is named."""
+"""A pod has 30 s to end by default. A pod with a longer time than this is reported."""
 QUIET_LOOKS: Final = 3
-"""Looks without a pod until all are taken for gone: an admission rule holds a moment after it was written."""
+"""The number of looks without a pod after which all count as gone: an admission rule takes effect a moment after it was
+written.
+"""
 
 
 def stop_pods(
@@ -30,9 +32,9 @@ def stop_pods(
     kept: Mapping[str, Collection[str]],
     deadline: float = STOP_DEADLINE_SECONDS,
 ) -> list[str]:
-    """Delete the namespace's pods that have `label`, but those whose labels have one of the `kept` values and that
-    have no GPU, and wait for their end. Returns their names. Raises `TimeoutError` that names those that stay, and
-    `RuntimeError` where the API server refuses.
+    """Delete the namespace's pods that have `label`, and wait for their end. Pods without a GPU whose labels have one
+    of the `kept` values stay. Returns the names of the deleted pods. Raises `TimeoutError` with the names of those that
+    do not end, and `RuntimeError` where the API server refuses.
     """
     stopped: dict[str, None] = {}
     end, quiet = time.monotonic() + deadline, 0
@@ -48,13 +50,13 @@ def stop_pods(
                 if called in stopped and "deletionTimestamp" in table(pod, "metadata"):
                     continue
                 stopped[called] = None
-                api.delete(path("v1", "Pod", called, namespace))  # whether it goes is seen at the next look
+                api.delete(path("v1", "Pod", called, namespace))  # the next look shows whether it is gone
             pause()
     return list(stopped)
 
 
 def _is_kept(pod: Json, kept: Mapping[str, Collection[str]]) -> bool:
-    """Whether a pod is of those that stay. One with a GPU is not: a tenant may run its work in any namespace it has."""
+    """Whether a pod stays. A pod with a GPU does not, because a tenant may run its work in any of its namespaces."""
     labels = table(pod, "metadata", "labels")
     return any(labels.get(key) in values for key, values in kept.items()) and not _has_gpu(pod)
 
@@ -67,9 +69,9 @@ def _has_gpu(pod: Json) -> bool:
 def renew_pods(kubeconfig: str, namespace: str, *, settle: float) -> list[str]:
     """Delete the namespace's pods that are older than their ServiceAccount; their controllers make others.
 
-    A pod keeps the token of an account that was deleted and made again under its name: the API server answers 401, and
-    the pod stays Ready. Looks until none was found for `settle` seconds, at least once. Returns their names. Raises
-    `RuntimeError` where the API server refuses.
+    When an account is deleted and made again with the same name, its pods keep the old token: the API server answers
+    401, and the pods stay Ready. Looks at least once, and until it found none for `settle` seconds. Returns their
+    names. Raises `RuntimeError` where the API server refuses.
     """
     renewed: dict[str, None] = {}
     with connect(kubeconfig) as api:
@@ -78,7 +80,7 @@ def renew_pods(kubeconfig: str, namespace: str, *, settle: float) -> list[str]:
             made = {name(item): _made(item) for item in _items(api, "ServiceAccount", namespace)}
             for pod in _items(api, "Pod", namespace):
                 called, account = name(pod), text(pod, "spec", "serviceAccountName") or "default"
-                # both are UTC to the second, written alike
+                # both are UTC to the second, in the same format
                 old = _made(pod) < made.get(account, "")
                 if old and called not in renewed and _is_controlled(pod):
                     api.delete(path("v1", "Pod", called, namespace))

@@ -1,6 +1,6 @@
-"""Putting an object, or a part of one, into a cluster that no state is to hold.
+"""Write an object, or a part of one, that is not in the engine's state.
 
-Owns: the call, and what a refusal says. Leaves to others: which object, and when (`components/`).
+Owns: the call, and the message of a refusal. Leaves to others: which object, and when (`components/`).
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ APPLY: Final = {
     "Content-Type": "application/apply-patch+yaml",
     "Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json",
 }
-"""Server-side apply; JSON is YAML. The answer has no body that nobody reads: a CRD of KAI's has up to 0.2 MB."""
+"""Server-side apply; JSON is YAML. The answer has no body, because nobody reads it: a CRD of KAI has up to 0.2 MB."""
 MANAGER: Final = "gpu-tenancy"
 
 
 def put(kubeconfig: str, manifest: Mapping[str, object]) -> None:
-    """Make an object, or make what the manifest names of it so. Raises `RuntimeError` where the server refuses."""
+    """Make an object, or set the fields that the manifest names. Raises `RuntimeError` where the server refuses."""
     with connect(kubeconfig) as api:
         _put(api, manifest)
 
 
 def own_kinds(kubeconfig: str, namespace: str, crds: Iterable[str]) -> None:
-    """Make a namespace the owner of CRDs that are there. Raises `RuntimeError` where the server refuses."""
+    """Make a namespace the owner of existing CRDs. Raises `RuntimeError` where the server refuses."""
     with connect(kubeconfig) as api:
         answer = api.get(path("v1", "Namespace", namespace))
         if not answer.is_success:

@@ -1,4 +1,4 @@
-"""The pod in which vCluster's own program takes a snapshot or goes back to one, and where the snapshots are. Pure.
+"""The pod in which vCluster's own program takes or restores a snapshot, and where the snapshots are. Pure.
 
 Leaves to others: running it (`snapshots.py`).
 """
@@ -16,7 +16,7 @@ from releases import SNAPSHOT_POD
 from settings.snapshots import Snapshots
 
 POD: Final = "vcluster-snapshot"
-"""One name: two at a time would read and write one store."""
+"""Only one name, because two pods at a time would read and write the same store."""
 FOLDER: Final = "/snapshots"
 OPTIONS: Final = "VCLUSTER_STORAGE_OPTIONS"
 RESTORE: Final = "restore"
@@ -29,7 +29,7 @@ SNAPSHOT_POD_REQUESTS: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
-    """Whose snapshots, and where they are."""
+    """The snapshots of a team, and where they are."""
 
     team: str
     settings: Snapshots
@@ -40,7 +40,7 @@ class Store:
         return names.team_namespace(self.team)
 
     def options(self, name: str) -> Object:
-        """vCluster's words for one snapshot."""
+        """vCluster's options for one snapshot."""
         s3 = self.settings.s3
         if s3 is None:
             return {"type": "container", "container": {"path": f"{FOLDER}/{name}.tar.gz"}}
@@ -48,21 +48,21 @@ class Store:
         if s3.region is not None:
             place["region"] = s3.region
         if s3.endpoint is not None:
-            # a store that is not AWS has no names of buckets in its DNS
+            # a store other than AWS has no DNS names for its buckets
             place |= {"url": s3.endpoint, "force-path-style": True}
         return {"type": "s3", "s3": place}
 
 
 def claim_name(team: str) -> str:
-    """The claim of the volume that a team's snapshots are on."""
+    """The claim of the volume for a team's snapshots."""
     return f"{team}-snapshots"
 
 
 def pod(stateful_set: Object, store: Store, what: str, name: str) -> Object:
     """Return the pod that runs vCluster's `snapshot` or `restore` with the control plane's own image and volumes.
 
-    `snapshot` needs the socket of the running control plane, so its node; `restore` starts the store itself, so it
-    needs the programs that the init containers bring.
+    `snapshot` needs the socket of the running control plane, so it runs on the same node. `restore` starts the store
+    itself, so it needs the programs from the init containers.
     """
     template = stateful_set["spec"]["template"]["spec"]
     syncer = next(container for container in template["containers"] if container["name"] == "syncer")

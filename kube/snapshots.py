@@ -1,12 +1,12 @@
 """Snapshots of a virtual cluster, by vCluster's own program in a pod beside the control plane.
 
-Owns: waiting for the pod's end, the record of each snapshot on the host, the order of going back to one.
-Leaves to others: the pod (`snapshot_pod.py`), who asks (`cli/snapshots.py`, `cli/guards/snapshots.py`), what it would
-lose (`contents.py`).
+Owns: the wait for the pod's end, the record of each snapshot on the host, the steps of a restore.
+Leaves to others: the pod (`snapshot_pod.py`), the callers (`cli/snapshots.py`, `cli/guards/snapshots.py`), what a
+restore would lose (`contents.py`).
 
-`vcluster snapshot` reads the store through the socket beside it, and `vcluster restore` writes it while no control
-plane runs (VC@v0.36.1:pkg/snapshot/store.go, pkg/cli/restore_helm.go; the same commands at v0.29.3). A snapshot holds
-every object of the virtual cluster, and no volume of a pod's.
+`vcluster snapshot` reads the store through its socket. `vcluster restore` writes the store while no control plane runs
+(VC@v0.36.1:pkg/snapshot/store.go, pkg/cli/restore_helm.go; the same commands at v0.29.3). A snapshot has every object
+of the virtual cluster, and no pod's volume.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ from releases.shapes import KUBERNETES
 BUSY: Final = f"another one is going on: pod {POD} is there. Wait for it, or delete it if nobody waits for it"
 LABEL: Final = "gpu-tenancy/snapshot"
 DEADLINE_SECONDS: Final = 300.0
-"""For one pod, from its creation to its end; a store of 300 MB took vCluster less than a minute."""
+"""For one pod, from its creation to its end. A store of 300 MB took vCluster less than a minute."""
 STOP_SECONDS: Final = 120.0
-"""A control plane ends within its 15 seconds of grace, later on a busy node."""
+"""A control plane ends within its grace period of 15 seconds, later on a busy node."""
 LOG_LINES: Final = 15
 CANT_START: Final = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError")
 
 
 class SnapshotError(Exception):
-    """A snapshot could not be taken or gone back to; the text says what was seen and what is to be done."""
+    """A snapshot could not be taken or restored. The text says what was seen and what to do."""
 
 
 class UnfinishedError(SnapshotError):
-    """Nobody waited for the end of a pod that writes the store."""
+    """The wait ended before a pod that writes the store."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """One that was taken, with the versions that the virtual cluster had then; `scheduler` is empty without a KAI."""
+    """A snapshot, with the versions of the virtual cluster at that time; `scheduler` is empty without a KAI."""
 
     name: str
     taken: datetime
@@ -62,7 +62,7 @@ class Snapshot:
 
 def recorded(api: httpx2.Client, store: Store) -> list[Snapshot]:
     """Return the snapshots that were taken, the newest first. Raises `SnapshotError`."""
-    # the syncer brings a team's own ConfigMaps here, their labels with them: such a one is no record
+    # the syncer copies a team's own ConfigMaps here, with their labels: such a ConfigMap is not a record
     mine = {"labelSelector": f"{LABEL},!{SYNCED_BY}"}
     answer = api.get(path("v1", "ConfigMap", namespace=store.namespace), params=mine)
     if not answer.is_success:
@@ -73,7 +73,7 @@ def recorded(api: httpx2.Client, store: Store) -> list[Snapshot]:
 
 
 def _record(data: Json) -> Snapshot | None:
-    """A snapshot by its record; None where somebody has made something else of that."""
+    """A snapshot from its record; None where somebody has changed the record."""
     said_of = {key: text(data, key) for key in ("name", "why", "vcluster", "kubernetes", "scheduler")}
     taken = moment(data, "taken")
     return Snapshot(taken=taken, **said_of) if taken and said_of["name"] else None
@@ -99,16 +99,16 @@ def _keep(api: httpx2.Client, store: Store, snapshot: Snapshot) -> None:
 
 
 def _run(api: httpx2.Client, body: Object, deadline: float) -> None:
-    """Run a pod to its end and take it away. Raises `SnapshotError` with its last words.
+    """Run a pod to its end and delete it. Raises `SnapshotError` with its last message.
 
-    One that writes the store is not taken away in the middle: half a store is none, and vCluster puts the old one back
-    only where it fails by itself. Then `UnfinishedError` is raised, and the pod goes on.
+    A pod that is writing the store is not deleted: half a store is useless, and vCluster restores the old one only
+    where it fails by itself. Then this raises `UnfinishedError`, and the pod goes on.
     """
     collection = path("v1", "Pod", namespace=body["metadata"]["namespace"])
     where, what = f"{collection}/{POD}", body["spec"]["containers"][0]["command"][1]
     try:
         answer = api.post(collection, json=body)
-    except BaseException:  # it may be there all the same
+    except BaseException:  # the pod may exist all the same
         _give_up(api, where, what)
         raise
     if answer.status_code == httpx2.codes.CONFLICT:
@@ -133,7 +133,7 @@ def _run(api: httpx2.Client, body: Object, deadline: float) -> None:
 
 
 def _give_up(api: httpx2.Client, where: str, what: str) -> None:
-    """Take a pod away that nobody waits for, unless it writes the store. Raises `UnfinishedError` then."""
+    """Delete a pod that nobody waits for. If it is writing the store, raise `UnfinishedError` instead."""
     if what == RESTORE and _writes(api, where):
         message = f"pod {POD} still writes the store, and nobody waits for it"
         raise UnfinishedError(message) from None
@@ -146,7 +146,7 @@ def _remove(api: httpx2.Client, where: str) -> None:
 
 
 def _writes(api: httpx2.Client, where: str) -> bool:
-    """Whether the pod's container runs; yes where nobody can tell."""
+    """Whether the pod's container runs; yes where that is not known."""
     try:
         answer = api.get(where)
         if answer.status_code == httpx2.codes.NOT_FOUND:
@@ -166,7 +166,7 @@ def _status(api: httpx2.Client, where: str) -> Json:
 
 
 def _waiting(state: Json) -> list[Json]:
-    """What each container that waits says of it."""
+    """The reason of each waiting container."""
     containers = [*rows(state, "initContainerStatuses"), *rows(state, "containerStatuses")]
     return [why for one in containers if (why := table(one, "state", "waiting"))]
 
@@ -208,7 +208,7 @@ def take(
     now: datetime | None = None,
     deadline: float = DEADLINE_SECONDS,
 ) -> Snapshot:
-    """Take a snapshot of a running virtual cluster and record it. Nothing of it stops meanwhile. `scheduler`: its KAI.
+    """Take a snapshot of a running virtual cluster and record it. The cluster does not stop. `scheduler`: its KAI.
 
     Raises `SnapshotError`; then nothing was recorded, and nothing was changed.
     """
@@ -233,8 +233,8 @@ def take(
 def go_back(api: httpx2.Client, store: Store, snapshot: Snapshot) -> None:
     """Put a virtual cluster back to a snapshot: stop it and its pods, write its store, start it.
 
-    It is started in any case but one: where vCluster can't write the store, it puts the old one back itself; where it
-    still writes while nobody waits for its end (Ctrl-C, a cluster that is silent), the control plane stays stopped.
+    Where vCluster can't write the store, it restores the old one itself, and the control plane starts again. Where it
+    is still writing when the wait ends (Ctrl-C, a cluster that does not answer), the control plane stays stopped.
     Raises `SnapshotError`.
     """
     control_plane, _ = _ready(api, store)
@@ -248,7 +248,7 @@ def go_back(api: httpx2.Client, store: Store, snapshot: Snapshot) -> None:
     try:
         _scale(api, store, 0)
         _until_gone(api, path("v1", "Pod", f"{store.team}-0", store.namespace), STOP_SECONDS)
-        # the syncer makes them anew, from what the store says then
+        # the syncer makes them anew from the restored store
         answer = api.delete(
             path("v1", "Pod", namespace=store.namespace), params={"labelSelector": f"{SYNCED_BY}={store.team}"}
         )

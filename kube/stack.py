@@ -21,7 +21,7 @@ def kubeconfig_of(host: Host, secret: str | None) -> tuple[str, str]:
     if secret is not None:
         return one_context(secret, context_of(host), "config gpu-tenancy:kubeconfig")
     if host.provider is HostProvider.LAB:
-        # never a file of the user's: whoever runs a lab hands over the kubeconfig of the lab's own API server
+        # never a file of the user: the lab passes the kubeconfig of its own API server
         message = "a lab (host.provider: lab) has API servers of its own and takes no kubeconfig; `make up STACK=<lab>`"
         raise KubeconfigError(message)
     path = kubeconfig_path(host)
@@ -43,8 +43,9 @@ def kubeconfig_path(host: Host) -> Path:
 
 
 def context_of(host: Host) -> str | None:
-    """The context to use: the stack file's, else kind's own for its cluster, else the file's current one. A lab has one
-    of its own, whatever the stack file says."""
+    """The context to use: the stack file's, or kind's own for its cluster, or the file's current one. A lab has its
+    own, whatever the stack file says.
+    """
     if host.provider is HostProvider.LAB:
         return None
     if host.context is None and host.provider is HostProvider.KIND:

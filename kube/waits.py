@@ -1,6 +1,6 @@
-"""What an update waits for, with an end: a vCluster's Secret, a tenant's API, KAI's webhooks.
+"""What an update waits for, with a time limit: a vCluster's Secret, a tenant's API, KAI's webhooks.
 
-Owns: when each of them is there, how long that may take, and what is said when it takes longer.
+Owns: when each of them is ready, how long that may take, and the message when it takes longer.
 Leaves to others: which resources wait (`components/`).
 """
 
@@ -18,24 +18,27 @@ from lenient import table
 from names import GPU, QUOTA_NAME, Object, team_namespace
 
 SECRET_DEADLINE_SECONDS: Final = 180.0
-"""The Secret lags its Release by seconds, under load by a minute (ten teams at once on two cores)."""
+"""The Secret comes seconds after its Release, under load a minute (ten teams at once on two cores)."""
 ANSWER_DEADLINE_SECONDS: Final = 180.0
-"""A NodePort is served a second after its pod is ready, a load balancer minutes after its Service was made, and a
-control plane that was restarted answers after half a minute, later on a busy node."""
+"""A NodePort works a second after its pod is ready, and a load balancer minutes after its Service was made. A restarted
+control plane answers after half a minute, later on a busy node.
+"""
 ANSWER_TIMEOUT: Final = httpx2.Timeout(5.0)
-"""Seconds for one try: an address that swallows packets must not use up the deadline in a few tries."""
+"""Seconds for one try: an address that drops packets must not use up the deadline in a few tries."""
 LOWERED_DEADLINE_SECONDS: Final = 120.0
-"""A bound is lowered by one call, a second after the update begins; longer where many updates wait for their turn."""
+"""A ResourceQuota is lowered by one call, a second after the update begins; later where many updates wait for their
+turn.
+"""
 ADMITTED_DEADLINE_SECONDS: Final = 180.0
-"""KAI's admission is ready 15 s after helm is content (v0.16.8, idle node), and later where the node is busy."""
+"""KAI's admission is ready 15 s after helm ends (v0.16.8, idle node), and later on a busy node."""
 
 TRANSIENT: Final = (
-    # KAI's webhooks are not up yet, or its kinds are not there yet
+    # KAI's webhooks are not up yet, or its kinds do not exist yet
     "failed calling webhook",
     "no matches for kind",
     "connection refused",
     "no endpoints available",
-    # the Job that is replaced goes when its pods do, and those go by the same webhook
+    # the replaced Job is deleted after its pods, and their deletion needs the same webhook
     "object is being deleted",
 )
 
@@ -54,8 +57,9 @@ def wait_for_secret(kubeconfig: str, namespace: str, name: str, deadline: float 
 
 
 def until(asked: Callable[[], str | None], deadline: float, late: Callable[[str], str]) -> None:
-    """Ask again and again, at least once, until there is no reason to wait. Raises `TimeoutError` with what is said of
-    the last reason after `deadline` seconds."""
+    """Ask again and again, at least once, until there is no reason to wait. After `deadline` seconds raises
+    `TimeoutError` with the message for the last reason.
+    """
     end = time.monotonic() + deadline
     while (why := asked()) is not None:
         if time.monotonic() > end:
@@ -64,7 +68,9 @@ def until(asked: Callable[[], str | None], deadline: float, late: Callable[[str]
 
 
 def _missing(api: httpx2.Client, where: str) -> str | None:
-    """Why an object can't be had yet, None where it is there. Raises `PermissionError`: waiting changes no rights."""
+    """Why an object can't be read yet; None where it exists. Raises `PermissionError`, because waiting does not change
+    rights.
+    """
     try:
         answer = api.get(where)
     except httpx2.TransportError as error:
@@ -77,10 +83,10 @@ def _missing(api: httpx2.Client, where: str) -> str | None:
 
 
 def wait_until_it_answers(kubeconfig: str, whose: str, deadline: float = ANSWER_DEADLINE_SECONDS) -> None:
-    """Return once the API server says at the kubeconfig's address, to its credentials, that it is ready.
+    """Return once the API server answers at the kubeconfig's address, with its credentials, that it is ready.
 
-    Ready is not enough: a Service's port is served a moment after the pod behind it is ready. Raises `TimeoutError`
-    that names the team `whose` API it is, the address, the last answer and what to look at.
+    A ready pod is not enough: a Service's port works a moment later. Raises `TimeoutError` with the team `whose` API it
+    is, the address, the last answer and what to look at.
     """
     found = target(kubeconfig)
     with connect_to(found, ANSWER_TIMEOUT) as api:
@@ -104,9 +110,9 @@ def _not_ready(api: httpx2.Client) -> str | None:
 
 
 def wait_until_lowered(kubeconfig: str, bounds: Mapping[str, int], deadline: float = LOWERED_DEADLINE_SECONDS) -> None:
-    """Return once each namespace's ResourceQuota bounds its GPUs (replicas) by at most this number, or is not there.
+    """Return once each namespace's ResourceQuota allows at most this number of GPUs (replicas), or does not exist.
 
-    Raises `TimeoutError` that names the namespace, its bound and what to look at.
+    Raises `TimeoutError` with the namespace, its number and what to look at.
     """
 
     def above() -> str | None:
@@ -124,32 +130,32 @@ def wait_until_lowered(kubeconfig: str, bounds: Mapping[str, int], deadline: flo
 
 
 def _above(api: httpx2.Client, namespace: str, most: int) -> str | None:
-    """Why a ResourceQuota may still bound more GPUs than that, None where it does not."""
+    """Why a ResourceQuota may still allow more GPUs than that; None where it does not."""
     try:
         answer = api.get(path("v1", "ResourceQuota", QUOTA_NAME, namespace))
         if answer.status_code == 404:
-            return None  # it comes later, with its own number
+            return None  # it will be made later, with its own number
         if not answer.is_success:
             return said(answer)
         quota, key = answered(answer), f"requests.{GPU}"
     except httpx2.RequestError as error:
         return reason_of(error)
-    # pods are held to the status, which follows the spec
+    # the status counts for pods, and it follows the spec
     bound = max(amount_of(table(quota, part, "hard").get(key)) or 0 for part in ("spec", "status"))
     return f"it is {bound}" if bound > most else None
 
 
 def comes_later(error: str) -> bool:
-    """Whether an API server's refusal is of the kind that passes by itself after KAI was installed or replaced."""
+    """Whether an API server's refusal passes by itself after KAI was installed or replaced."""
     return any(text in error for text in TRANSIENT)
 
 
 def wait_until_admitted(
     kubeconfig: str, manifest: Mapping[str, object], deadline: float = ADMITTED_DEADLINE_SECONDS
 ) -> None:
-    """Return once the API server would take this object, by a dry run, which asks the webhooks and keeps nothing.
+    """Return once the API server would accept this object, by a dry run, which asks the webhooks and keeps nothing.
 
-    Also returns at the deadline and at any answer that waiting does not change: the real create reports it.
+    Also returns at the deadline and on permanent errors: the real create reports them.
     """
     end = time.monotonic() + deadline
     metadata = cast(Object, manifest["metadata"])
@@ -159,7 +165,7 @@ def wait_until_admitted(
             try:
                 answer = api.post(where, params={"dryRun": "All"}, json=dict(manifest))
             except httpx2.TransportError:
-                pass  # a webhook that hangs takes longer than we wait for one answer
+                pass  # a hanging webhook takes longer than our time-out for one answer
             else:
                 if answer.is_success or not comes_later(said(answer)):
                     return

@@ -1,7 +1,7 @@
-"""Resources become objects: what a registration creates, updates, replaces, leaves alone, or would.
+"""Turn resources into objects: what a registration creates, updates, replaces, leaves alone, or would.
 
-Owns: the choice of the operation, the dry run, deletion. Leaves to others: the wire (`objects.py`), the bookkeeping of
-registrations (`engine.py`).
+Owns: the choice of the operation, the dry run, deletion. Leaves to others: calls to the API server (`objects.py`), the
+record of registrations (`engine.py`).
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from preview.replaces import reasons
 
 
 class LabBackend:
-    """Applies to the lab's servers; with `dry_run` only asks them, and what they cannot judge yet it says."""
+    """Applies to the lab's servers. With `dry_run` it only asks them, and reports what they can't judge yet."""
 
     def __init__(self, clusters: Clusters, state: State, *, dry_run: bool) -> None:
         self.dry_run = dry_run
@@ -31,13 +31,13 @@ class LabBackend:
         return Objects(cluster, self._clusters.client(cluster), lambda: self._clusters.mend(cluster))
 
     def cluster(self, kubeconfig: str, what: str) -> str:
-        # where no host runs (a preview), the program got a placeholder, and nothing is sent to anyone
+        # where no host runs (a preview), the program got a placeholder kubeconfig, and nothing is sent
         return self._clusters.by_kubeconfig(kubeconfig, what) if self._clusters.find(HOST) else ""
 
     # create and update
 
     def component(self, recorded: Recorded, inputs: Json, entry: Entry | None) -> Done:
-        """As the engine does: what a component says of itself is kept, so that a later run knows what was there."""
+        """Keep a component's outputs, as the engine does, so that a later run knows what existed."""
         op = _plan(recorded, entry)
         if not self.dry_run and op != "same":
             self._state.put(_entry(recorded, custom=False))
@@ -75,7 +75,7 @@ class LabBackend:
         if server and op == "same" and not runs:
             op = "update"  # its API server is gone: bring it back
         if op == "update" and entry and not entry.inputs and not runs:
-            op = "create"  # an install that did not end; the engine forgets such a one
+            op = "create"  # an install that did not end; the engine forgets it
         release_id = f"{release['namespace']}/{release['name']}"
         outputs = {
             **release,
@@ -125,7 +125,7 @@ class LabBackend:
         made = _entry(recorded, id=reference.id, cluster=provider.cluster, cluster_uid=held, object=asdict(reference))
         self._state.put(_begun(made, entry))
         if op == "replace" and live and not moved and not _is_patch(recorded.type):
-            objects.delete(reference)  # the new one has its name
+            objects.delete(reference)  # the new object has the same name
         objects.apply(obj, manager=_manager(recorded), force=_forced(obj))
         live = simulate.settle(objects, obj)
         if moved and here:
@@ -139,7 +139,7 @@ class LabBackend:
         try:
             objects.apply(obj, manager=_manager(recorded), force=_forced(obj), dry_run=True)
         except RefusedError as error:
-            if error.code == 404:  # its namespace is made by this very run
+            if error.code == 404:  # this run makes its namespace
                 return Done(id=done.id, outputs=obj, op=op, note="not validated: its namespace is not there yet")
             if op != "replace" or not _immutable(error):
                 raise
@@ -153,7 +153,7 @@ class LabBackend:
     # reads
 
     def read(self, recorded: Recorded, resource_id: str, provider: Provider | None) -> Json:
-        """The live object. In a dry run an empty one where it cannot be there yet."""
+        """The live object. In a dry run an empty one where it can't exist yet."""
         if provider is None or not provider.cluster or not self._clusters.find(provider.cluster):
             if self.dry_run:
                 return {}
@@ -173,9 +173,9 @@ class LabBackend:
     # deletion
 
     def delete(self, entry: Entry, gone: set[str]) -> None:
-        """Delete what an entry stands for, unless it went away with something else, and forget it."""
+        """Delete an entry's object, unless it was deleted with something else, and forget the entry."""
         cluster = self._clusters.find(entry.cluster) if entry.cluster else None
-        # nothing to delete: with it went what held it, or the server was made anew, or it was never an object
+        # nothing to delete: it was deleted with its owner, or the server was made anew, or it was never an object
         here = cluster and cluster.uid == entry.cluster_uid and entry.deleted_with not in gone
         if here and entry.object and not entry.retained:
             objects = self.objects(entry.cluster)
@@ -185,7 +185,7 @@ class LabBackend:
                 self._release_fields(objects, entry)
             else:
                 reference = Reference(**entry.object)
-                # an emptied namespace takes 5 s to go; several may do so at once
+                # to delete an empty namespace takes 5 s; several may run at once
                 objects.delete(reference, wait=reference.kind != "Namespace")
                 if reference.kind == "Namespace":
                     self._going.append((objects, entry, reference))
@@ -193,14 +193,14 @@ class LabBackend:
         self._state.drop(entry.urn)
 
     def finish_deletes(self) -> None:
-        """Wait for what goes away slowly, and forget it."""
+        """Wait for slow deletions, and forget their entries."""
         while self._going:
             objects, entry, reference = self._going.pop()
             objects.wait_gone(reference)
             self._state.drop(entry.urn)
 
     def _release_fields(self, objects: Objects, entry: Entry) -> None:
-        """Take our fields back out of an object that is not ours: apply nothing, as the same manager."""
+        """Remove our fields from an object that is not ours: apply an empty object as the same manager."""
         reference = Reference(**entry.object)
         if objects.get(reference):
             bare = {"apiVersion": reference.api_version, "kind": reference.kind, "metadata": {"name": reference.name}}
@@ -210,12 +210,12 @@ class LabBackend:
 
 
 def _plan(recorded: Recorded, entry: Entry | None) -> str:
-    """The operation, as the engine would choose it; the reasons of a replacement go into the record."""
+    """The operation that the engine would choose. The reasons of a replacement go into the record."""
     if entry is None:
         return "create"
     inputs = short(recorded.inputs)
     trigger = (entry.trigger, recorded.trigger)
-    # begun and never ended: what is there is like nothing that could be compared
+    # begun and never ended: the object can't be compared
     old = entry.inputs or inputs
     recorded.replace_reasons = reasons(recorded.type, old, inputs, on_changes=recorded.replace_on, trigger=trigger)
     if recorded.replace_reasons:
@@ -239,7 +239,7 @@ def _entry(recorded: Recorded, **what: object) -> Entry:
 
 
 def _begun(made: Entry, before: Entry | None) -> Entry:
-    """What stands in the state while an object is being sent: known, but like nothing that a program could ask for."""
+    """The state's entry while an object is being sent: it is known, but equals no input of a program."""
     kept = before.object if before and before.cluster_uid == made.cluster_uid and before.object else made.object
     return Entry(**{**vars(made), "inputs": {}, "object": kept})
 
@@ -255,7 +255,7 @@ def _outputs(live: Json) -> Json:
 
 
 def _auto_name(recorded: Recorded) -> str:
-    """As Pulumi names what has no name: the logical one and a suffix; here always the same for the same resource."""
+    """A name as Pulumi makes it: the logical name and a suffix; here always the same for the same resource."""
     return f"{recorded.name}-{hashlib.sha256(recorded.urn.encode()).hexdigest()[:8]}"
 
 
@@ -264,7 +264,7 @@ def _is_patch(type_: str) -> bool:
 
 
 def _manager(item: Recorded | Entry) -> str:
-    """Each patch has a manager of its own, so that taking it back takes its fields and no other's."""
+    """Each patch has its own manager, so that its removal removes only its own fields."""
     return f"{FIELD_MANAGER}-{item.name}" if _is_patch(item.type) else FIELD_MANAGER
 
 

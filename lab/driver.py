@@ -1,7 +1,7 @@
 """Drives the lab: up, preview, outputs, status, down, reset.
 
-Owns: the order of things for one stack, what is said meanwhile, and the files beside the servers' own. Leaves to
-others: everything that touches a server.
+Owns: the steps for one stack, their messages, and the files other than the servers' own.
+Leaves to others: everything that touches a server.
 """
 
 import json
@@ -36,7 +36,7 @@ from settings.load import engine_config, load_stack_file
 from settings.models import Override
 from settings.problems import SettingsError
 
-# what a program gets where no server runs yet: well-formed, and nobody answers there
+# the kubeconfig for a program where no server runs yet: valid, but nothing answers there
 PLACEHOLDER = {
     "apiVersion": "v1",
     "kind": "Config",
@@ -58,7 +58,7 @@ class Summary:
     counts: dict[str, int]
     failures: tuple[str, ...] = ()
     violations: tuple[str, ...] = ()
-    refusals: tuple[Refusal, ...] = ()  # what the gate does not let through; then nothing was changed
+    refusals: tuple[Refusal, ...] = ()  # the gate's refusals; then nothing was changed
     usage: Usage | None = None  # what ran before; None: not asked for
     seconds: float = 0.0
 
@@ -79,12 +79,12 @@ class Summary:
         return [item.step() for item in self.recorded if item.op != "failed"]
 
     def digest(self) -> Json:
-        """The whole in the shape of `pulumi preview --json`."""
+        """The preview in the format of `pulumi preview --json`."""
         failures = [{"severity": "error", "message": failure} for failure in self.failures]
         return {"madeBy": MADE_BY, "steps": self.steps(), "changeSummary": self.counts, "diagnostics": failures}
 
     def read(self) -> Preview:
-        """The same as the one reader of previews reads it."""
+        """The same, read by the one reader of previews."""
         return read_preview(json.dumps(self.digest()), where="the lab's preview")
 
     def text(self) -> str:
@@ -110,7 +110,7 @@ class LabDriver:
     def up(self) -> Summary:
         """Make the lab what the stack file says. Raises LabError where it cannot even begin."""
         started = time.monotonic()
-        platform = load_stack_file(self.stack_file)  # every mistake of the file comes before anything is started
+        platform = load_stack_file(self.stack_file)  # report every mistake of the file before anything starts
         with self.clusters.held():
             self._first_line(self.clusters.find(HOST))
             self.clusters.mend_all()
@@ -134,7 +134,7 @@ class LabDriver:
                 state = State(self.home / "state.json")
                 backend = LabBackend(self.clusters, state, dry_run=False)
                 recorded += self._delete_absent(backend, state, recorded, failures)
-            if monitor.outputs:  # after a failure, too: what did well has its outputs
+            if monitor.outputs:  # after a failure, too: what succeeded has its outputs
                 self._keep_outputs(monitor.outputs)
             self.clusters.mend_all()
             return self._summary(started, recorded, failures)
@@ -150,7 +150,7 @@ class LabDriver:
                 self.show.line("lab: no API server runs, so nothing is validated against one (`make up` starts them)")
             summary = self._planned(started, platform.overrides)
         if not self.clusters.names() and not State(self.home / "state.json").entries:
-            self.clusters.stop_all()  # only the lock was there: a preview leaves nothing
+            self.clusters.stop_all()  # only the lock existed: a preview leaves nothing
         return summary
 
     def outputs(self, *, show_secrets: bool = False) -> Json:
@@ -168,9 +168,9 @@ class LabDriver:
         return host.kubeconfig.read_text() if host else None
 
     def down(self) -> None:
-        """Delete everything in reverse, end every server, remove the lab's files. Fine where there is nothing.
+        """Delete everything in reverse, end every server, remove the lab's files. Does nothing where there is no lab.
 
-        Raises RefusedChangeError, and touches nothing, where a team may not go: teams are protected, as the engine's.
+        Raises RefusedChangeError, and touches nothing, where a team must stay: teams are protected, as with the engine.
         """
         if not self.home.exists():
             self.show.line(f"lab: stack {self.stack} has no lab; nothing to do")
@@ -184,20 +184,20 @@ class LabDriver:
             if refusals := self._refused(planned, self._overrides(), usage_now(self.clusters)):
                 raise RefusedChangeError(refusals)
             self._delete_absent(LabBackend(self.clusters, state, dry_run=False), state, [], failures)
-            for failure in failures:  # the servers go away all the same, and with them whatever would not
+            for failure in failures:  # the servers are ended all the same, with everything in them
                 self.show.line(f"lab: {failure}")
             self.clusters.stop_all()
         self.show.line("lab: every API server is ended and the lab's files are removed")
 
     def reset(self) -> None:
-        """Throw the lab away, whatever state it is in."""
+        """Delete the lab, in any state."""
         self.clusters.stop_all()
         self.show.line(f"lab: the lab of stack {self.stack} is gone")
 
     # steps
 
     def _planned(self, started: float, overrides: Sequence[Override]) -> Summary:
-        """What a run would do, with what the policies and the gate say of it."""
+        """What a run would do, with the results of the policies and the gate."""
         recorded, monitor = self._run(dry_run=True)
         kept = {item.urn for item in recorded}
         entries = State(self.home / "state.json").entries
@@ -208,13 +208,13 @@ class LabDriver:
         return replace(summary, usage=usage, refusals=self._refused(summary, overrides, usage))
 
     def _refused(self, planned: Summary, overrides: Sequence[Override], usage: Usage) -> tuple[Refusal, ...]:
-        """What the gate does not let through. Where nothing was made yet, nothing can be lost."""
+        """The gate's refusals. Where nothing was made yet, nothing can be lost."""
         if not State(self.home / "state.json").entries:
             return ()
         return tuple(gate_preview(planned.read(), usage=usage, overrides=overrides, today=date.today()))
 
     def _overrides(self) -> tuple[Override, ...]:
-        """The stack file's overrides; none of a file that is broken or gone."""
+        """The stack file's overrides; none where the file is broken or gone."""
         try:
             return load_stack_file(self.stack_file).overrides
         except SettingsError:
@@ -235,7 +235,7 @@ class LabDriver:
             )
             try:
                 run(self._program, monitor, stack=self.stack, dry_run=dry_run, config=self._config())
-            except pulumi.RunError as error:  # the program's own words for what is wrong
+            except pulumi.RunError as error:  # the program's own message
                 raise LabError(f"{error}.", "correct it, then run again.") from None
         return list(monitor.recorded.values()), monitor
 
@@ -274,7 +274,7 @@ class LabDriver:
         return done
 
     def _keep_outputs(self, outputs: Json) -> None:
-        # holds the teams' kubeconfigs, like the files beside it: for this user alone
+        # contains the teams' kubeconfigs, so only this user may read it, as the files beside it
         draft = self.home / "outputs.new"
         draft.touch(mode=0o600)
         draft.write_text(json.dumps(plain(outputs, unwrap=False)))

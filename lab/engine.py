@@ -4,8 +4,8 @@ Owns: registration order, what is created, updated, left alone, replaced or dele
 Leaves to others: servers (`clusters.py`), objects on them (`objects.py`), what no API server does by itself
 (`simulate.py`), what is kept between runs (`state.py`).
 
-The SDK awaits a resource's dependencies before it registers it, so registering is applying. Every object is recorded
-in the state before it is sent: a killed run leaves nothing that a next one does not know.
+The SDK awaits a resource's dependencies before it registers the resource, so a registration can be applied at once.
+Every object is recorded in the state before it is sent, so the next run knows everything that a killed run left.
 """
 
 import asyncio
@@ -16,9 +16,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import NoReturn, Protocol, TypeAlias
 
 import pulumi
+from pulumi import resource as resources
 from pulumi.runtime import mocks, resource, rpc, settings
 from pulumi.runtime.proto import alias_pb2, resource_pb2, source_pb2
 from pulumi.runtime.stack import run_in_stack
@@ -40,7 +42,7 @@ Request: TypeAlias = resource_pb2.RegisterResourceRequest | resource_pb2.ReadRes
 
 @dataclass(kw_only=True)
 class Recorded:
-    """One registered resource, and what happened or would happen to it. `inputs` hold no secret in clear."""
+    """One registered resource, and what happened or would happen to it. `inputs` contain no plain secret."""
 
     urn: str
     type: str
@@ -55,7 +57,7 @@ class Recorded:
     op: str = "same"  # create | update | replace | same | delete | read | failed
     old_inputs: Json | None = None
     note: str = ""  # why a step was not validated
-    outputs: Json = field(default_factory=dict)  # of components: what they registered
+    outputs: Json = field(default_factory=dict)  # for components: their registered outputs
     trigger: Trigger = None  # the option replacement_trigger
     replace_on: tuple[str, ...] = ()  # the option replace_on_changes
     replace_reasons: tuple[str, ...] = ()
@@ -100,22 +102,22 @@ class Backend(Protocol):
     """Where resources become objects."""
 
     def component(self, recorded: Recorded, inputs: Json, entry: Entry | None) -> Done:
-        """Remember what a component says of itself; there is no object to it."""
+        """Remember a component's outputs; it has no object."""
 
     def resource(self, recorded: Recorded, inputs: Json, entry: Entry | None, provider: Provider | None) -> Done:
-        """Create, update, replace or leave alone; `entry` is what the state has of it."""
+        """Create, update, replace or leave alone; `entry` is its entry in the state."""
 
     def read(self, recorded: Recorded, resource_id: str, provider: Provider | None) -> Json:
         """The live object of that id."""
 
     def cluster(self, kubeconfig: str, what: str) -> str:
-        """The lab's name for the server that a kubeconfig means; raises LabError where that is none of its own."""
+        """The lab's name for a kubeconfig's server; raises LabError where it is not one of its own."""
 
 
 class Monitor(mocks.MockMonitor):
-    """Takes registrations, has the backend act on them, and remembers them for policies, reports and the summary.
+    """Takes registrations, passes them to the backend, and remembers them for policies, reports and the summary.
 
-    A resource that fails is reported as failed; what becomes of that is the program's (`components/failures.py`).
+    A failed resource is reported as failed; the program decides what follows (`components/failures.py`).
     """
 
     def __init__(self, backend: Backend, state: State, salt: str, on_step: Callable[[Recorded], None]) -> None:
@@ -147,7 +149,7 @@ class Monitor(mocks.MockMonitor):
                 raise LabError(f"{request.name}: not begun, the run was interrupted.", "run the command again.")
             _refuse_what_is_not_simulated(request)
             done = self._act(recorded, request.custom, plain(inputs))
-        except Exception as error:  # whatever it is must reach the summary, and must not end the other resources
+        except Exception as error:  # any error must get into the summary, and must not end the other resources
             self._fail(recorded, error)
             return resource_pb2.RegisterResourceResponse(urn=urn, result=resource_pb2.Result.FAIL)
         recorded.op, recorded.note = done.op, done.note
@@ -202,7 +204,7 @@ class Monitor(mocks.MockMonitor):
             deleted_with=str(getattr(request, "deletedWith", "")),
             retained=bool(getattr(request, "retainOnDelete", False)),
             op=op,
-            old_inputs=(old.inputs or None) if old else None,  # of what was begun and never ended nothing is known
+            old_inputs=(old.inputs or None) if old else None,  # nothing is known of what was begun and never ended
             trigger=_trigger(request),
             replace_on=tuple(getattr(request, "replaceOnChanges", ())),
         )
@@ -243,14 +245,14 @@ def _trigger(request: Request) -> Trigger:
         return None
     value = request.replacement_trigger
     kind = value.WhichOneof("kind")
-    # of a mapping or a list its text: all that is ever asked is whether it is the same
+    # the text of a mapping or a list: only its equality matters
     return plain(getattr(value, kind)) if kind in ("string_value", "number_value", "bool_value") else str(value)
 
 
 def _refuse_what_is_not_simulated(request: resource_pb2.RegisterResourceRequest) -> None:
-    """Raise LabError for an option that the lab would overlook, and then do something else than the engine."""
+    """Raise LabError for an option that the lab does not simulate, and so would act differently from the engine."""
     asked = {
-        # the SDK itself writes the types that a kind of Kubernetes had before; nothing here was made by one
+        # the SDK itself writes the older types of a Kubernetes kind; nothing here was made with one
         "aliases": bool(request.aliasURNs) or any(_is_renaming(alias) for alias in request.aliases),
         "import_": bool(request.importId),
         "replace_with": bool(request.replace_with),
@@ -276,7 +278,7 @@ class _NoMocks(mocks.Mocks):
 
 
 class _NoHooks:
-    """Takes the place of the SDK's callback server. Hooks mend what charts leave behind; the lab runs no chart."""
+    """Replaces the SDK's callback server. Hooks repair what charts leave behind; the lab runs no chart."""
 
     def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
         pass
@@ -285,27 +287,43 @@ class _NoHooks:
         pass
 
 
+class _NoUrn:
+    """What the SDK would answer with where there is no monitor; five Outputs a resource."""
+
+    @staticmethod
+    async def future() -> str:
+        return ""
+
+
 @contextmanager
-def _without_places() -> Iterator[None]:
-    """Leave out the SDK's note of which line made a resource: a tenth of the time, and nobody here shows it."""
-    noted = resource._get_stack_trace
-    resource._get_stack_trace = source_pb2.StackTrace
+def _without_what_nobody_shows() -> Iterator[None]:
+    """Leave out of the SDK's work for a resource what nobody here shows: the note of which line made it, and URNs of
+    its own for it and for its aliases. It is a fourth of the time."""
+    less: list[tuple[ModuleType, str, object]] = [
+        (resource, "_get_stack_trace", source_pb2.StackTrace),
+        (resource, "create_urn", lambda *_: _NoUrn),
+        (resources, "collapse_alias_to_urn", lambda *_: ""),
+    ]
+    whole = [getattr(module, name) for module, name, _ in less]
+    for module, name, instead in less:
+        setattr(module, name, instead)
     try:
         yield
     finally:
-        resource._get_stack_trace = noted
+        for (module, name, _), own in zip(less, whole, strict=True):
+            setattr(module, name, own)
 
 
 def run(program: Callable[[], None], monitor: Monitor, *, stack: str, dry_run: bool, config: Mapping[str, str]) -> None:
     """Run a Pulumi program against `monitor` until everything that it registers is settled.
 
-    It runs in a thread and a context of its own, so that nothing of the SDK's global state outlives it. On Ctrl-C the
-    resources at work are let finish, and nothing new is begun. Raises whatever the program itself raised.
+    It runs in its own thread and context, so that the SDK's global state does not stay. On Ctrl-C running resources may
+    finish, and nothing new begins. Raises the program's own exception.
     """
     raised: list[BaseException] = []
     quiet = logging.getLogger("gpu-tenancy.lab.program")
     quiet.addHandler(logging.NullHandler())
-    quiet.propagate = False  # the SDK logs each failure again; the summary says it once, cause first
+    quiet.propagate = False  # the SDK logs each failure again; the summary reports it once, cause first
 
     async def settle() -> None:
         try:
@@ -316,11 +334,11 @@ def run(program: Callable[[], None], monitor: Monitor, *, stack: str, dry_run: b
 
     def inside() -> None:
         loop = asyncio.new_event_loop()
-        # outputs of failed resources that nobody awaits any more; the failures themselves are in the summary
+        # outputs of failed resources that nothing awaits any more; the summary has the failures themselves
         loop.set_exception_handler(lambda *_: None)
         asyncio.set_event_loop(loop)
         try:
-            # what set_mocks does, less the root resource: run_in_stack makes its own and registers the outputs
+            # what set_mocks does, without the root resource: run_in_stack makes its own and registers the outputs
             settings.configure(
                 mocks.MockSettings(  # type: ignore[no-untyped-call]
                     monitor=monitor,
@@ -333,9 +351,9 @@ def run(program: Callable[[], None], monitor: Monitor, *, stack: str, dry_run: b
             )
             settings.SETTINGS.callbacks = _NoHooks()
             pulumi.runtime.set_all_config(dict(config), [f"{PROJECT}:kubeconfig"])
-            with _without_places():
+            with _without_what_nobody_shows():
                 loop.run_until_complete(settle())
-        except BaseException as error:  # carried to the calling thread
+        except BaseException as error:  # passed to the calling thread
             raised.append(error)
         finally:
             loop.run_until_complete(loop.shutdown_default_executor())

@@ -1,7 +1,7 @@
-"""What goes wrong in the lab, said once.
+"""The lab's errors.
 
-Every error is one line, cause first, then what to do about it. It never carries a secret: messages of API servers
-that could quote one are built from the status alone.
+Every error is one line: cause first, then the fix. It never contains a secret: where an API server's message could
+quote one, only its status is used.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ FIX: Final = " Fix: "
 
 
 class LabError(Exception):
-    """The lab cannot go on: `cause` names the thing and what is wrong with it, `fix` what to do."""
+    """The lab can't go on. `cause` names the thing and what is wrong with it, `fix` what to do."""
 
     def __init__(self, cause: str, fix: str) -> None:
         super().__init__(f"{cause}{FIX}{fix}")
@@ -23,7 +23,7 @@ class LabError(Exception):
 
 
 class RefusedChangeError(LabError):
-    """Something would be lost, and no override lets it; nothing was changed."""
+    """Something would be lost, and no override allows it. Nothing was changed."""
 
     def __init__(self, refusals: Sequence[Refusal]) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""What kwokctl is told: which programs make up one API server of the lab, where they listen, what they do.
+"""kwokctl's configuration: the programs of one API server of the lab, their ports and options.
 
 Owns: kwokctl's configuration and the files it leaves, kubeconfigs. Leaves to others: running it (`clusters.py`).
 """
@@ -17,18 +17,18 @@ LISTENERS = ("kubeApiserver", "etcd", "etcdPeer", "kubeControllerManager", "kube
 CORE_PROGRAMS = frozenset({"etcd", "kube-apiserver"})
 HELPER_PROGRAMS = frozenset({"kube-controller-manager", "kube-scheduler", "kwok-controller"})
 SERVER_PROGRAMS = CORE_PROGRAMS | HELPER_PROGRAMS
-# what the lab's objects need: namespaces that go away, quotas that count, jobs that run on ready nodes, tokens
+# the controllers that the lab's objects need: for namespaces, quotas, jobs, ready nodes, tokens
 CONTROLLERS = (
     "namespace-controller,garbage-collector-controller,resourcequota-controller,job-controller,"
     "node-lifecycle-controller,"
     "serviceaccount-controller,serviceaccount-token-controller,root-ca-certificate-publisher-controller,"
     "clusterrole-aggregation-controller"
 )
-# the default scheduler also answers to KAI's name: queues are stored and validated, but not scheduled by
+# the default scheduler also takes pods with KAI's name: queues are stored and validated, but not used
 SCHEDULER_CONFIG = {
     "apiVersion": "kubescheduler.config.k8s.io/v1",
     "kind": "KubeSchedulerConfiguration",
-    "leaderElection": {"leaderElect": False},  # there is one of each; electing it costs seconds
+    "leaderElection": {"leaderElect": False},  # there is only one of each; an election costs seconds
     "profiles": [{"schedulerName": "default-scheduler"}, {"schedulerName": "kai-scheduler"}],
 }
 
@@ -52,7 +52,7 @@ def kwokctl_config(programs: Binaries, ports: dict[str, int], scheduler: Path) -
             **{f"{listener}Port": port for listener, port in ports.items()},
         },
         "componentsPatches": [
-            extra("etcd", unsafe_no_fsync="true"),  # nothing in a lab has to survive a power cut
+            extra("etcd", unsafe_no_fsync="true"),  # a lab's data need not survive a power cut
             # etcd 3.5.1 lacks what streamed lists need; clients would retry them with growing pauses instead of listing
             extra("kube-apiserver", feature_gates="WatchList=false"),
             extra("kube-controller-manager", controllers=CONTROLLERS, leader_elect="false"),
@@ -72,12 +72,12 @@ def authority(text: str, what: str) -> tuple[str, str]:
             f"lab: {what} has a kubeconfig without a usable current context.",
             "give it the kubeconfig that the lab hands out.",
         ) from None
-    # a server without one in its kubeconfig is none of ours
+    # a kubeconfig without one is not ours
     return str(cluster.get("certificate-authority-data") or f"none: {server}"), server
 
 
 def inline(kubeconfig: Path) -> None:
-    """Put keys and certificates into the kubeconfig itself, so that its text is all that anyone needs."""
+    """Put keys and certificates into the kubeconfig itself, so that its text is enough."""
     document = yaml.safe_load(kubeconfig.read_text())
     for holder in (document["clusters"][0]["cluster"], document["users"][0]["user"]):
         for key in ("certificate-authority", "client-certificate", "client-key"):
@@ -98,5 +98,7 @@ def last_words(folder: Path, program: str) -> str:
 
 
 def forget(folder: Path, program: str) -> None:
-    """Let kwokctl start a program that ended by itself: it goes by the pid in a file, which may be anyone's by now."""
+    """Let kwokctl start an ended program again: it looks at the pid in a file, which another process may have by
+    now.
+    """
     (folder / "pids" / f"{program}.pid").unlink(missing_ok=True)

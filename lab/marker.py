@@ -1,4 +1,4 @@
-"""The mark by which a lab knows a server for its own: an object in it that names the lab.
+"""The mark of a lab's own servers: an object in the server that names the lab.
 
 Owns: putting the mark, and asking for it. Leaves to others: which server is asked (`clusters.py`).
 """
@@ -15,16 +15,16 @@ from lab.errors import LabError
 
 MARKER = "gpu-tenancy-lab"  # ConfigMap in kube-system of every server that a lab started
 SPACE = "kube-system"
-PROBES = 12  # a server that is there and silent for so many probes is broken; before that the machine is busy
+PROBES = 12  # a server that is silent for so many probes is broken; before that the machine may be busy
 BUSY_CODES = frozenset({429, 500, 503, 504})
-BUSY_SECONDS = 1.0  # between probes of a server that says so
+BUSY_SECONDS = 1.0  # between probes of a busy server
 
 
 def put(client: Client, server: str, lab_id: str, *, manager: str, seconds: float) -> None:
-    """Mark a server as this lab's. Raises LabError where it takes no object for `seconds`."""
+    """Mark a server as this lab's. Raises LabError where it accepts no object for `seconds`."""
     mark = ConfigMap(metadata=ObjectMeta(name=MARKER, namespace=SPACE), data={"lab": lab_id})
     deadline = time.monotonic() + seconds
-    while True:  # kube-system appears a moment after the server says that it is ready
+    while True:  # kube-system appears a moment after the server is ready
         try:
             client.apply(mark, field_manager=manager)
             return
@@ -39,9 +39,8 @@ def put(client: Client, server: str, lab_id: str, *, manager: str, seconds: floa
 
 
 def identity(connect: Callable[[], Client], lab_id: str) -> str | None:
-    """UID of kube-system, if the server answers and carries the mark of this very lab; None where nobody answers.
-
-    Silence and "too busy" are asked again: what counts as gone is made anew, and all that is in it is lost.
+    """The UID of kube-system, if the server answers and has the mark of this lab; None where nothing answers. A silent
+    or busy server is asked again, because a server that counts as gone is made anew, and its content is lost.
     """
     for _ in range(PROBES):
         try:

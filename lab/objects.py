@@ -1,7 +1,7 @@
 """Objects on the lab's API servers: apply, read, delete, wait. One place that speaks the Kubernetes API.
 
-Everything goes through server-side apply with generic resources, so that the server sees exactly what the program
-wrote: typed client models would drop a misspelt field before the server could refuse it.
+Everything is sent by server-side apply with generic resources, so that the server sees exactly what the program wrote.
+Typed client models would drop a misspelt field before the server could refuse it.
 """
 
 import time
@@ -33,7 +33,7 @@ Json = Object
 GenericKind: TypeAlias = Any  # a class made by _generic; the client's overloads know only its own
 
 DELETE_SECONDS = 60.0
-APPEAR_SECONDS = 120.0  # an idle machine needs one or two; a busy one is slow, not broken
+APPEAR_SECONDS = 120.0  # an idle machine needs one or two; a busy one is only slow
 MEND_SECONDS = 3.0
 
 
@@ -63,12 +63,13 @@ class Objects:
     """The objects of one API server."""
 
     def __init__(self, cluster: str, client: Client, mend: Callable[[], bool] = lambda: False) -> None:
-        """`mend` is called now and then while something is waited for: what brings it about may have given up. Where it
-        says that it had, the wait begins anew."""
+        """`mend` is called from time to time during a wait, because a program may have given up. Where it started one
+        again, the wait begins anew.
+        """
         self.cluster, self._client, self._mend = cluster, client, mend
 
     def reference(self, obj: Json, default_namespace: str = "default") -> Reference:
-        """Raises UnknownKindError where the server does not know the kind."""
+        """Raises UnknownKindError where the server does not have the kind."""
         kind = self._kind(obj["apiVersion"], obj["kind"])
         meta = obj.get("metadata") or {}
         namespace = (meta.get("namespace") or default_namespace) if issubclass(kind, NamespacedResource) else ""
@@ -109,13 +110,13 @@ class Objects:
         ]
 
     def delete(self, reference: Reference, *, wait: bool = True) -> None:
-        """Delete, and wait until it is gone; fine if it is not there."""
+        """Delete, and wait until it is gone. Does nothing where it does not exist."""
         try:
             kind = self._kind(reference.api_version, reference.kind)
-        except UnknownKindError:  # it went with its definition
+        except UnknownKindError:  # it was deleted with its CRD
             return
         with self._asking(reference, missing_is_fine=True):
-            # the API itself would leave a deleted Job's pods where they are; the engine asks for this, too
+            # by default a deleted Job's pods would stay; the engine asks for this, too
             cascade = CascadeType.FOREGROUND if reference.kind in ("Job", "CronJob") else None
             self._client.delete(kind, reference.name, namespace=reference.namespace or None, cascade=cascade)
         if wait:
@@ -139,7 +140,7 @@ class Objects:
 
     @contextmanager
     def _asking(self, reference: Reference, *, missing_is_fine: bool = False) -> Iterator[None]:
-        """Put the server's refusal, or its silence, into words."""
+        """Turn the server's refusal, or no answer, into an error."""
         try:
             yield
         except ApiError as error:
@@ -181,7 +182,7 @@ class RefusedError(LabError):
 
 
 def _generic(namespaced: bool, group: str, version: str, kind: str, plural: str) -> GenericKind:
-    """A class whose objects are plain dicts. Not through the registry, which has the typed class under that name."""
+    """A class whose objects are plain dicts. It is not in the registry, which has the typed class with that name."""
     resource = ResourceDef(group, version, kind)
     main = GenericNamespacedResource if namespaced else GenericGlobalResource
     below = GenericNamespacedStatus if namespaced else GenericGlobalStatus

@@ -1,4 +1,4 @@
-"""Processes and ports of this machine, as far as a lab asks for them: which are its own, and which are free."""
+"""Processes and ports of this machine: which processes belong to a lab, and which ports are free."""
 
 import contextlib
 import os
@@ -8,16 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
-ARRIVE_SECONDS = 0.5  # a connection to this very machine
+ARRIVE_SECONDS = 0.5  # seconds for a connection to this machine
 
 
 def is_free(port: int) -> bool:
-    """Whether a server here at `port` would be the one that is reached there.
+    """Whether connections to `port` would reach a server that listens here.
 
-    Binding is not enough: a Kubernetes on this machine takes its NodePorts by packet filter, with nobody listening.
+    To bind the port is not enough: a Kubernetes on this machine takes its NodePorts by packet filter, and nothing
+    listens there.
     """
     with socket.socket() as server:
-        # as the servers themselves do; a port in TIME_WAIT counts as free, one that is listened on does not
+        # as the servers themselves do; a port in TIME_WAIT counts as free, a port with a listener does not
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.settimeout(ARRIVE_SECONDS)
         try:
@@ -37,7 +38,7 @@ def commands() -> Iterator[tuple[int, list[str]]]:
     if (proc / "self" / "cmdline").exists():
         for entry in proc.iterdir():
             if entry.name.isdigit():
-                with contextlib.suppress(OSError):  # it ended meanwhile, or is not ours to read
+                with contextlib.suppress(OSError):  # it ended meanwhile, or we may not read it
                     words = (entry / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
                     if words[0] and entry.stat().st_uid == os.getuid():
                         yield int(entry.name), words

@@ -1,4 +1,4 @@
-"""What a lab knows of the servers that it started, in one file in its folder."""
+"""A lab's record of the servers that it started, in one file in its folder."""
 
 import json
 import uuid
@@ -12,7 +12,7 @@ FILE = "lab.json"
 
 @dataclass(kw_only=True)
 class Record:
-    """What this lab knows of one server; `uid` is empty until it was ready once."""
+    """The record of one server; `uid` is empty until it was ready once."""
 
     ports: dict[str, int]
     uid: str = ""
@@ -36,7 +36,7 @@ def read(home: Path) -> LabRecord:
 
 
 def write(home: Path, lab: LabRecord) -> None:
-    """Keep the record; never half of it."""
+    """Write the record, completely or not at all."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = home / f"{FILE}.new"
     draft.write_text(json.dumps(asdict(lab), indent=1))

@@ -2,8 +2,8 @@
 
     python -m lab.recording --stack-file Pulumi.dev.yaml --out FILE [--root CHECKOUT]
 
-Owns: running the program under the lab's mocks, with a placeholder for a kubeconfig, and writing every resource with
-its inputs. This is the one part of a rehearsal that runs a pull request's code.
+Owns: running the program under the lab's mocks, with a placeholder kubeconfig, and writing every resource with its
+inputs. Only this part of a rehearsal runs a pull request's code.
 Leaves to others: comparing two recordings (`report/rehearsal.py`).
 
 Exit codes: 0 written, 2 could not.
@@ -41,7 +41,7 @@ READ: Final = "read"
 
 
 def as_lab(stack_file: Json) -> Json:
-    """A stack file with the lab for a host: everything as it is, but no word on how to reach or make a real one."""
+    """A stack file with the lab as host: unchanged, except for how to reach or make a real host."""
     platform = dict(stack_file["config"][PLATFORM_KEY])
     host = {key: value for key, value in dict(platform["host"]).items() if key not in _CONNECTION}
     platform["host"] = {**host, "provider": "lab"}
@@ -59,21 +59,22 @@ def record(stack_file: Path, root: Path) -> dict[str, Resource]:
     if not isinstance(config, dict) or PLATFORM_KEY not in config:
         message = f"{stack_file.name}: is not a stack file: config with {PLATFORM_KEY} belongs there"
         raise UsageError(message)
-    load_stack_file(stack_file)  # its mistakes, at their own lines
+    load_stack_file(stack_file)  # reports its mistakes with their lines
     rewritten = as_lab({"config": config})
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
         file = Path(folder) / stack_file.name
-        # JSON is YAML, and every reader takes its texts for texts
+        # JSON is YAML, and every reader reads its texts as texts
         file.write_text(json.dumps(rewritten, ensure_ascii=False), encoding="utf-8")
         driver = LabDriver(stack, file, root)
-        # an empty home: nothing runs there and nothing was made, so every resource is recorded as the program says it
+        # an empty home: nothing runs there and nothing was made, so every resource is recorded as the program declares
+        # it
         driver.home = Path(folder) / "home"
         driver.clusters = Clusters(driver.home, lambda: binaries.ensure(driver.show))
         try:
             summary = driver.preview()
         except SettingsError:
             raise
-        except Exception as error:  # it is a pull request's code: whatever it raises is its author's to read
+        except Exception as error:  # it is a pull request's code: its author reads the error
             place = traceback.extract_tb(error.__traceback__)[-1]
             message = (
                 f"the program failed: {type(error).__name__}: {error} (in {Path(place.filename).name}:{place.lineno})"
@@ -95,7 +96,7 @@ def record(stack_file: Path, root: Path) -> dict[str, Resource]:
 
 
 def _without_hashes(value: object) -> Any:
-    """The lab salts the hashes of secrets anew in each home, so they differ where nothing does."""
+    """Each home of a lab has a new salt for the hashes of secrets, so equal secrets have different hashes."""
     if isinstance(value, dict):
         return {key: _without_hashes(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -104,7 +105,7 @@ def _without_hashes(value: object) -> Any:
 
 
 def _replace_key(item: Recorded) -> str:
-    """What the engine would replace the resource for besides its inputs: the trigger that the program gave it."""
+    """What else makes the engine replace the resource: the program's replacement trigger."""
     if item.trigger is not None:
         return str(item.trigger)
     if item.type == tokens.JOB:

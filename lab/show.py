@@ -1,4 +1,4 @@
-"""Progress that suits where it is read: a live line in a terminal, plain lines in a log.
+"""Progress: a live line in a terminal, plain lines in a log.
 
 Everything goes to standard error, so that a command whose result is on standard output can be piped.
 """
@@ -12,7 +12,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-QUIET_SECONDS = 20.0  # a log gets one "still at it" line this often; less reads as noise, more as a hang
+QUIET_SECONDS = 20.0  # how often a log gets a "still running" line: more often is noise, less often looks like a hang
 
 
 class Task:

@@ -1,7 +1,7 @@
-"""What the lab stands in for: nodes with GPUs, Helm releases, and the check's verdict.
+"""What the lab simulates: nodes with GPUs, Helm releases, and the check's verdict.
 
-Owns: every object that no program of the lab would bring by itself. Nothing here runs a chart: a vCluster Release
-starts an API server, a KAI Release brings the Queue kind, any other one is only remembered.
+Owns: every object that no program of the lab makes by itself. It runs no chart: a vCluster Release starts an API
+server, a KAI Release brings the kind Queue, any other Release is only remembered.
 """
 
 import base64
@@ -37,11 +37,11 @@ def chart_name(chart: str) -> str:
     return re.sub(r"-v?\d+\.\d+.*$", "", last)
 
 
-# the world before the program
+# what exists before the program runs
 
 
 def world(platform: Platform) -> list[Json]:
-    """Nodes, StorageClass and what the stack file says is the cluster's own."""
+    """Nodes, StorageClass and everything with `owner: cluster` in the stack file."""
     objects = [
         _node(name, pool, pool.selector or {})
         for pool_name, pool in platform.pools.items()
@@ -90,7 +90,7 @@ def _runtime_class(name: str, handler: str) -> Json:
 
 
 def place(objects: Objects, wanted: list[Json]) -> None:
-    """Put simulated objects on a server; what is already so is left as it is."""
+    """Put simulated objects on a server; equal objects stay as they are."""
     for obj in wanted:
         objects.apply({key: value for key, value in obj.items() if key != "status"}, force=True)
         if "status" in obj:
@@ -113,7 +113,7 @@ class Releases:
         return f"{release['namespace']}-{release['name']}"
 
     def install(self, cluster: str, release: Json) -> None:
-        """Bring what the chart would bring, as far as the program and its checks can see it."""
+        """Make what the chart would make, as far as the program and its checks can see it."""
         if release.get("createNamespace"):
             space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release["namespace"]}}
             self._objects(cluster).apply(space, force=True)
@@ -123,7 +123,7 @@ class Releases:
             self._kai(cluster, KAI.get(str(release.get("version"))))
 
     def uninstall(self, cluster: str, release: Json) -> None:
-        """As Helm would: a KAI Release leaves its kinds and queues behind, a vCluster takes all with it."""
+        """As Helm does: a KAI Release leaves its kinds and queues behind; a vCluster's content is deleted with it."""
         if server := self.server_of(release):
             self._objects(cluster).delete(_secret_of(release))
             self._clusters.stop(server)
@@ -159,7 +159,7 @@ class Releases:
 
 
 def mark_of(release: Json) -> Json:
-    """What the state keeps of a release: where it is, and where its data lie."""
+    """The state's entry of a release: where it is, and where its data are."""
     plane = (release.get("values") or {}).get("controlPlane") or {}
     etcd = (((plane.get("backingStore") or {}).get("etcd") or {}).get("deploy") or {}) if plane else {}
     store = (etcd if etcd.get("enabled") else plane).get("statefulSet") or {}
@@ -173,7 +173,7 @@ def mark_of(release: Json) -> Json:
 
 
 def starts_empty(before: Json, after: Json) -> bool:
-    """Whether a virtual cluster's data stay behind: another store is an empty one."""
+    """Whether a virtual cluster starts empty, because another store has no data."""
     return "store" in before and before["store"] != after["store"]
 
 
@@ -182,7 +182,7 @@ def _secret_of(release: Json) -> Reference:
 
 
 def _loopback_port(values: Json) -> int | None:
-    """The port that the stack file promises to tenants, where it is on this machine and so can be kept."""
+    """The stack file's port for tenants, if it is on this machine and so can be used."""
     server = str((values.get("exportKubeConfig") or {}).get("server", ""))
     found = re.fullmatch(rf"https://(?:{re.escape(LOOPBACK)}|localhost):(\d+)/?", server)
     return int(found.group(1)) if found else None
@@ -201,7 +201,7 @@ def _certificates(file: Path) -> Json:
 
 
 def _stand_in(kind: Kind) -> Json:
-    """A kind of KAI's that nothing in the lab has objects of: any object will do."""
+    """A kind of KAI without objects in the lab: any object is valid."""
     schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -217,7 +217,7 @@ def _stand_in(kind: Kind) -> Json:
 
 
 def _copy(obj: Json, tolerated: Collection[str] = ()) -> Json:
-    """An object as the syncer would show it inside: without what belongs to the server it comes from.
+    """An object as the syncer would show it inside, without the fields of its own server.
 
     `tolerated`: taints (`key=value:Effect`) that every synced pod tolerates, so that the syncer hides them.
     """
@@ -230,7 +230,7 @@ def _copy(obj: Json, tolerated: Collection[str] = ()) -> Json:
     if obj["kind"] == "Node":
         taints = [t for t in (obj.get("spec") or {}).get("taints") or [] if "node.kubernetes.io" not in t["key"]]
         shown = [t for t in taints if f"{t['key']}={t.get('value', '')}:{t['effect']}" not in tolerated]
-        # an empty list, too: what was shown before must go
+        # an empty list, too: earlier values must be removed
         found["spec"] = {"taints": shown}
         status = obj.get("status") or {}
         found["status"] = {key: status[key] for key in ("capacity", "allocatable") if key in status}
@@ -257,7 +257,7 @@ def settle(objects: Objects, obj: Json) -> Json:
             lambda: bool(((objects.get(reference) or {}).get("data") or {}).get("token")), APPEAR_SECONDS, wait
         )
     elif reference.kind == "ResourceQuota":
-        # until it is counted, everything is refused as "status unknown for quota"
+        # until the quota has counted, everything is refused as "status unknown for quota"
         objects.wait(lambda: _counted(objects.get(reference)), APPEAR_SECONDS, f"{reference} is not counted")
     elif reference.kind == "Job" and not skip:
         why = lambda: f"{reference} does not end: {_waiting(objects, reference)}"  # noqa: E731
@@ -277,7 +277,7 @@ def _ended(job: Json | None) -> bool:
 
 
 def _waiting(objects: Objects, job: Reference) -> str:
-    """Why a Job's pods do not run, in the scheduler's words."""
+    """Why a Job's pods do not run, by the scheduler's message."""
     pods = objects.list("v1", "Pod", {"batch.kubernetes.io/job-name": job.name})
     conditions = [c for pod in pods for c in (pod.get("status") or {}).get("conditions") or []]
     said = [c["message"] for c in conditions if c["type"] == "PodScheduled" and c.get("message")]
@@ -296,7 +296,7 @@ def _verdict(objects: Objects, job: Json) -> None:
     report = {
         "verdict": SIMULATED,
         "reason": "the lab has no GPU: its nodes are simulated, so nothing was proven",
-        # an applied object keeps the time of its first writing where nothing else in it changes
+        # an applied object keeps the time of its first write where nothing else in it changes
         "startedAt": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     meta = {"name": env["GPU_CHECK_CONFIGMAP"], "namespace": env["GPU_CHECK_NAMESPACE"]}

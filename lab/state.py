@@ -14,7 +14,7 @@ Trigger: TypeAlias = str | float | bool | None
 
 @dataclass(kw_only=True)
 class Entry:
-    """What the state file keeps of a resource. `inputs` empty: it was begun and its end was never seen."""
+    """A resource in the state file. `inputs` empty: it was begun and never ended."""
 
     urn: str
     type: str
@@ -26,9 +26,9 @@ class Entry:
     deleted_with: str = ""
     retained: bool = False
     cluster: str = ""  # the lab's name for the server that holds the object
-    cluster_uid: str = ""  # another uid later: the server was made anew and the object is gone
+    cluster_uid: str = ""  # if the server has another uid later, it was made anew and the object is gone
     object: Json = field(default_factory=dict)  # apiVersion, kind, namespace, name
-    custom: bool = True  # a component holds nothing of its own
+    custom: bool = True  # False for a component, which has no object
     trigger: Trigger = None  # the option replacement_trigger, as it was
 
 

@@ -1,7 +1,7 @@
-"""What runs in a lab now, for the gate: read from its servers, as kubectl would list it on a real host.
+"""What runs in a lab now, for the gate: read from its servers, in the form of kubectl's list on a real host.
 
-On a real host a tenant's pods stand in its namespace, synced there. The lab syncs nothing: they stand on the tenant's
-own server. What does not run holds nothing.
+On a real host a tenant's pods are synced into its namespace. The lab syncs nothing: they are on the tenant's own
+server. A pod that does not run uses nothing.
 """
 
 from decimal import Decimal
@@ -35,7 +35,7 @@ def _list(clusters: Clusters, server: str, kind: str) -> list[Json]:
 
 
 def _tenant_of(server: str) -> str | None:
-    """The tenant whose API server this is: `team-ml-ml` is ml's, its namespace and its release (`simulate.py`)."""
+    """The tenant of an API server: `team-ml-ml` belongs to ml; it is its namespace and its release (`simulate.py`)."""
     both = server.removeprefix(team_namespace(""))
     tenant = both[: len(both) // 2]
     return tenant if server == f"{team_namespace(tenant)}-{tenant}" else None

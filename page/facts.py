@@ -1,6 +1,6 @@
 """What the page shows, as plain data: the snapshot with faults first. Pure.
 
-Every text may come from a tenant: it is data here, and the page writes it as text and never as markup.
+Every text may come from a tenant. It is data here, and the page writes it as text, never as markup.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ Data: TypeAlias = "Mapping[str, Data] | Sequence[Data] | str | int | float | boo
 
 COLOURS: Final = 8
 PATTERNS: Final = 4
-"""A team is told by its colour, its pattern and its mark; the page has so many of the first two."""
+"""The number of colours and of patterns. A team has a colour, a pattern and a mark."""
 ROUNDING: Final = 6
 """Decimals of a share; 0.1 + 0.2 is shown as 0.3."""
 MOST_PODS: Final = 200
-"""So many waiting pods are listed; the rest is counted."""
+"""The most waiting pods that are listed; the rest is counted."""
 BAD_CHECK: Final = {"fail": "error", "could-not-tell": "warning", "warn": "warning"}
 LEVELS: Final = ("error", "warning", "unseen")
-"""The gravest first."""
+"""The most serious first."""
 NEVER_OVER: Final = 1.000001
 
 
@@ -36,7 +36,7 @@ def facts(seen: Seen, waiting: Iterable[Why] = ()) -> dict[str, Data]:
     marks = marks_of([team.name for team in seen.teams])
     lines: list[Data] = [
         {"team": one.team, "pod": f"{one.namespace}/{one.pod}", "cause": one.cause, "fix": one.fix}
-        for one in islice(waiting, MOST_PODS)  # those after it are not even searched for
+        for one in islice(waiting, MOST_PODS)  # the search stops after these
     ]
     wait = sum(pod.waits for team in seen.teams for pod in team.pods)
     faults: list[dict[str, str]] = sorted(_faults(seen), key=lambda fault: LEVELS.index(fault["level"]))
@@ -55,8 +55,9 @@ def facts(seen: Seen, waiting: Iterable[Why] = ()) -> dict[str, Data]:
 
 
 def marks_of(teams: Sequence[str]) -> dict[str, str]:
-    """Return a mark of at most two characters for each team. No two are alike, and people can guess them: the team's
-    first characters if nobody else has them, the number at its end, or other characters of its name."""
+    """Return a mark of at most two characters for each team. No two marks are equal, and people can guess them: the
+    team's first characters if no other team has them, the number at its end, or other characters of its name.
+    """
     letters = {team: [char for char in team if char.isalnum()] or ["?"] for team in teams}
     starts = Counter("".join(chars[:2]) for chars in letters.values())
     found: dict[str, str] = {}
@@ -141,7 +142,7 @@ def _of_team(team: Team, seen: Seen, nodes: Collection[str]) -> Iterator[dict[st
     if team.check is not None and team.check.verdict in BAD_CHECK:
         level = BAD_CHECK[team.check.verdict]
         sentence = team.check.sentence or f"its check says {team.check.verdict}"
-        # the report lies in the team's own cluster: only a node that the host has becomes part of a command to copy
+        # the report is in the team's own cluster, so a command to copy only names a node that the host has
         fix = f"make fence STACK={stack} NODE={team.check.node}" if team.check.node in nodes else ""
         yield _fault(level, f"{about}, check", sentence, fix if level == "error" else "")
     failed = [pod for pod in team.pods if pod.phase == "Failed" and not pod.ours]

@@ -1,4 +1,4 @@
-"""The page as one file: style, script and data inside it. Pure but for reading the page's own files."""
+"""The page as one file, with style, script and data inside. Pure, except that it reads the page's own files."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def file(name: str) -> str:
 
 
 def as_json(found: Mapping[str, Data]) -> str:
-    """The data as JSON that may stand inside a page: no text in it can end the element around it."""
+    """The data as JSON inside a page: no text in it can end the element around it."""
     text = json.dumps(found, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def one_file(found: Mapping[str, Data]) -> str:
-    """Return the whole page as one text. Its policy lets nothing run and nothing load but what stands in it."""
+    """Return the whole page as one text. Its policy allows to run and load only what is in it."""
     style, script = file("page.css"), file("page.js")
     policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; base-uri 'none'"
     head = f'<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" content="{policy}">'

@@ -1,8 +1,8 @@
-"""The dashboard's server: four files, for browsers on this machine alone.
+"""The dashboard's server: four files, only for browsers on this machine.
 
-Owns: the address, what is refused, the thread that takes a snapshot every few seconds for all who look.
+Owns: the address, what is refused, the thread that takes a snapshot every few seconds for all viewers.
 
-It listens on loopback, and answers only requests that name it by a loopback name: a page of the internet whose name was
+It listens on loopback, and answers only requests that use a loopback name. So a page of the internet whose name was
 made to point here (DNS rebinding) is refused. It only reads; there is no other method and no other path.
 """
 
@@ -22,11 +22,11 @@ from page.onefile import as_json, file
 
 ADDRESS: Final = "127.0.0.1"
 EVERY_SECONDS: Final = 5.0
-"""Between the end of one look at the clusters and the next."""
+"""The time between the end of one look at the clusters and the next."""
 IDLE_SECONDS: Final = 10.0
-"""A connection that says nothing is closed."""
+"""A silent connection is closed after this time."""
 UNASKED_SECONDS: Final = 60.0
-"""When nobody has asked for this long, the clusters are left alone until somebody does."""
+"""After this time without a request, the server no longer looks at the clusters until the next request."""
 
 PAGE: Final = {
     "/": ("index.html", "text/html; charset=utf-8"),
@@ -49,7 +49,7 @@ See = Callable[[], Mapping[str, Data]]
 
 
 class PortTakenError(Exception):
-    """Somebody else listens on the port, or we may not."""
+    """Another program listens on the port, or we may not use it."""
 
 
 class Latest:
@@ -68,7 +68,7 @@ class Latest:
         self._thread.start()
 
     def stop(self) -> None:
-        """Look no more. A look that is under way may end by itself."""
+        """Stop looking. A look that is running may end by itself."""
         self._ended.set()
         self._asked.set()
 
@@ -83,12 +83,12 @@ class Latest:
             try:
                 self._body = as_json(self._see()).encode()
             except Exception:
-                # a fault of this program: told where it runs, and the next look may be well. The page says how old
-                # what it shows is
+                # a fault of this program: it is reported in the terminal, and the next look may succeed. the page says
+                # how old its data are
                 traceback.print_exc()
             self._ended.wait(self._every)
             if not self._asked.wait(UNASKED_SECONDS):
-                self._body = None  # whoever comes back is told nothing rather than something old
+                self._body = None  # a viewer who comes back sees nothing rather than old data
                 self._asked.wait()
 
 
@@ -96,7 +96,7 @@ class Server(ThreadingHTTPServer):
     """Serves the page at `url` until it is shut down. Raises `PortTakenError`; port 0 takes any that is free."""
 
     daemon_threads = True
-    # on Linux two servers never share a port by this; it only lets a port be used again right after its server ended
+    # on Linux this never lets two servers share a port; it only allows a port again right after its server ended
     allow_reuse_address = True
 
     def __init__(self, port: int, see: See, *, every: float = EVERY_SECONDS) -> None:
@@ -112,7 +112,7 @@ class Server(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where to look."""
+        """The page's address."""
         return f"http://{ADDRESS}:{self.port}/"
 
     def server_close(self) -> None:
@@ -123,7 +123,7 @@ class Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    # a connection for each answer: one that stays open would be served on after the server has ended
+    # one connection for each answer: an open one would still be served after the server has ended
     protocol_version = "HTTP/1.0"
     timeout = IDLE_SECONDS
     wbufsize = -1  # header and body in one packet
@@ -170,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def version_string(self) -> str:
-        """Nobody needs to know which Python this is."""
+        """Hide the version of Python."""
         return "dashboard"
 
     def log_message(self, *_: object) -> None:

@@ -1,1 +1,1 @@
-"""Quotas as code. Importing anything here starts nothing; only `__main__.py` starts the pack."""
+"""Quotas as code. Imports start nothing; only `__main__.py` starts the pack."""

@@ -1,7 +1,7 @@
-"""Writes the policy pack as a folder that stands alone: `python -m policies.bundle FOLDER`.
+"""Writes the policy pack as a folder of its own: `python -m policies.bundle FOLDER`.
 
-`pulumi policy publish` packs up the folder that it is run in, and whoever requires the pack installs what that folder's
-`requirements.txt` says. So the bundle holds the rules, whatever of this program they import, and no more.
+`pulumi policy publish` packs the folder that it runs in. Users of the pack install that folder's `requirements.txt`. So
+the bundle holds the rules and the code that they import, and nothing else.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import yaml
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PACKAGES: Final = ("pulumi", "pulumi-policy", "pydantic")
-"""What the rules import of others; a test starts the bundle with these alone."""
+"""The packages that the rules import; a test starts the bundle with only these."""
 _STARTER: Final = """\
 \"\"\"Starts the policy pack.\"\"\"
 
@@ -51,14 +51,14 @@ def sources() -> list[Path]:
 
 
 def requirements() -> list[str]:
-    """Return the pins of what the rules import of others, as pyproject.toml has them."""
+    """Return pyproject.toml's pins of the packages that the rules import."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     pins = {line.partition("==")[0]: line for line in project["dependencies"]}
     return [pins[name] for name in PACKAGES]
 
 
 def write(folder: Path) -> None:
-    """Write the bundle into an empty or new folder. Raises `FileExistsError` where something is in it."""
+    """Write the bundle into an empty or new folder. Raises `FileExistsError` where the folder is not empty."""
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         message = f"{folder} is not empty; name a new folder"
@@ -69,13 +69,13 @@ def write(folder: Path) -> None:
     (folder / "__main__.py").write_text(_STARTER, encoding="utf-8")
     (folder / "requirements.txt").write_text("\n".join([*requirements(), ""]), encoding="utf-8")
     pack = yaml.safe_load((ROOT / "policies/PulumiPolicy.yaml").read_text(encoding="utf-8"))
-    # whoever installs it gives it an environment of its own
+    # who installs it makes an environment for it
     pack["runtime"] = "python"
     (folder / "PulumiPolicy.yaml").write_text(yaml.safe_dump(pack, sort_keys=False), encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the bundle and say how it is published; return the exit status."""
+    """Write the bundle and say how to publish it; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m policies.bundle", description=__doc__)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args(arguments).folder

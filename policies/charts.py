@@ -1,7 +1,7 @@
-"""What the rules know of our charts' values: which paths we write, which of them open a door, and where images stand.
+"""What the rules know of our charts' values: the paths that we write, those that are dangerous, and those of images.
 
-Data. A path that is in none of these is refused (`known-values`): a chart has hundreds of values, and each release
-brings more. A test holds each list to what `releases` writes. `**` stands for everything below a path.
+Data. A path in none of these lists is refused (`known-values`): a chart has hundreds of values, and each release brings
+more. A test compares each list with what `releases` writes. `**` stands for everything below a path.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _RESTRICTED: Final = (
     *("runAsNonRoot", "runAsUser", "runAsGroup", "allowPrivilegeEscalation", "capabilities.drop"),
     "seccompProfile.type",
 )
-"""What a container's securityContext may say: each takes something away."""
+"""What a container's securityContext may have: each takes rights away."""
 
 
 def _below(path: str, keys: Iterable[str]) -> tuple[str, ...]:
@@ -138,7 +138,7 @@ OPEN_DOORS: Final[Mapping[str, str]] = {
     "controlPlane.hostPathMapper.enabled": "a tenant could read logs and volumes of the host's nodes",
     "networking.advanced.proxyKubelets.byIP": "each node would cost a host Service and open its kubelet",
 }
-"""Switches in vCluster's values that must be off, with the reason (vCluster chart 0.29 to 0.36, values.yaml)."""
+"""Switches of vCluster's values that must be off, each with the reason (vCluster chart 0.29 to 0.36, values.yaml)."""
 
 FORBIDDEN_VALUES: Final[Mapping[str, str]] = {
     "sync.toHost.customResources": "objects of the tenant's choice would appear on the host",
@@ -161,4 +161,4 @@ PERSISTENCE: Final = (
     "controlPlane.statefulSet.persistence.volumeClaim.enabled",
     "controlPlane.backingStore.etcd.deploy.statefulSet.persistence.volumeClaim.enabled",
 )
-"""Where vCluster's data is: with the embedded database, and with a deployed etcd."""
+"""The switches for vCluster's volume: of the embedded database, and of a deployed etcd."""

@@ -25,15 +25,15 @@ FOLDER: Final = Path(__file__).parent / "config"
 PACK: Final = "policies"
 """The pack's folder in a project."""
 FALLBACK: Final = "prod"
-"""A stack without a file of its own gets the strictest levels."""
+"""A stack without its own file gets the strictest levels."""
 
 
 LEVELS: Final = f"{PACK}/config/<stack>.json"
-"""Where a stack's levels and limits stand, for messages that don't know the stack."""
+"""The file with a stack's levels and limits, for messages that don't know the stack."""
 
 
 class Level(StrEnum):
-    """What a violation does. Pulumi's own words; `remediate` is left out because no rule changes a resource."""
+    """What a violation does, in Pulumi's own terms. `remediate` is left out, because no rule changes a resource."""
 
     ADVISORY = "advisory"
     MANDATORY = "mandatory"
@@ -41,7 +41,7 @@ class Level(StrEnum):
 
 
 class Limits(Section):
-    """Every number and list that a stack may set, with the value that holds when it does not."""
+    """Every number and list that a stack may set, with its default."""
 
     allow_unlimited: bool = Field(default=False, description="accept -1 as a GPU quota or limit")
     max_replicas: int = Field(default=8, ge=1, le=MOST_TIME_SLICES, description="most replicas of one GPU")
@@ -56,7 +56,7 @@ class Limits(Section):
             "https://helm.ngc.nvidia.com/nvidia",
             "oci://ghcr.io/slinkyproject/",
         ),
-        description="beginnings of the chart locations that are allowed",
+        description="prefixes of the allowed chart locations",
     )
     allow_local_charts: bool = Field(default=False, description="accept charts from a local path")
     registries: tuple[str, ...] = Field(
@@ -64,7 +64,7 @@ class Limits(Section):
             *("docker.io/pytorch/", "docker.io/vllm/", "docker.io/library/"),
             *("ghcr.io/", "nvcr.io/nvidia/", "registry.k8s.io/"),
         ),
-        description="beginnings of the image names that are allowed, registry first",
+        description="prefixes of the allowed image names, with the registry",
     )
     require_digest: bool = Field(default=False, description="images need a digest, a tag is not enough")
     warn_days: int = Field(default=60, ge=0, description="warn this many days before support of a version ends")
@@ -80,7 +80,7 @@ class Limits(Section):
 
 
 class ConfigError(ValueError):
-    """A policy configuration that cannot be used; the text lists every mistake."""
+    """A policy configuration that can't be used. The text lists every mistake."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +141,7 @@ def parse(data: object, known: Mapping[str, tuple[str, ...]], *, where: str = "p
 
 
 def own_file(stack: str) -> str:
-    """Return the file that a stack's own levels and limits belong in, as messages call it."""
+    """Return the file for a stack's own levels and limits, as messages name it."""
     own = f"{PACK}/config/{stack}.json"
     if path_for(stack).name != f"{stack}.json":
         own += f" (a copy of {FALLBACK}.json, which holds while there is none)"
@@ -167,13 +167,13 @@ def load(path: Path, known: Mapping[str, tuple[str, ...]]) -> PolicyConfig:
 
 
 def pack_arguments(stack: str, root: Path) -> list[str]:
-    """Return the engine's arguments for the pack in `root`, with the levels and limits of the stack."""
+    """Return the engine's arguments for the pack in `root`, with the stack's levels and limits."""
     levels = path_for(stack, root / PACK / "config")
     return ["--policy-pack", PACK, "--policy-pack-config", str(levels)]
 
 
 def path_for(stack: str, folder: Path = FOLDER) -> Path:
-    """Return the file of a stack: its own, else the one of `prod`."""
+    """Return the file of a stack: its own, or that of `prod`."""
     own = folder / f"{stack}.json"
     return own if own.is_file() else folder / f"{FALLBACK}.json"
 

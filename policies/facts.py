@@ -1,4 +1,4 @@
-"""What our own components say about themselves, read from their literal inputs. Every reader raises `Unreadable`."""
+"""Facts about our own components, read from their literal inputs. Every reader raises `Unreadable`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Cap:
 def pool_capacity(pool: PolicyResource) -> PoolCapacity:
     """Return the GPU numbers of a NodePool, for `capacity`.
 
-    What a node advertises is computed, so that a wrong `gpusAllocatable` cannot widen a quota.
+    Computes what a node advertises, so that a wrong `gpusAllocatable` can't widen a quota.
     """
     inputs = pool.properties
     return PoolCapacity(
@@ -66,7 +66,7 @@ def claim_of(team: PolicyResource) -> TenantClaim:
             limit=whole(inputs, "gpuLimit"),
         )
     except Unreadable as reason:
-        # the subject of the rule may be the pool: say whose number it is
+        # the rule may be about the pool: say which team's number it is
         message = f"team {team.name}: {reason}"
         raise Unreadable(message) from None
 
@@ -90,14 +90,14 @@ def team_queues(team: PolicyResource) -> dict[str, Cap]:
 
 
 def queue_label(team: PolicyResource, leaf: str) -> str:
-    """Return what a pod writes into its queue label: on the host the team's name comes first."""
+    """Return a pod's queue label: on the host the team's name comes first."""
     if maybe_text(team.properties, "mode") == "host":
         return f"{team_name(team)}-{leaf}"
     return leaf
 
 
 def team_name_in(resource: PolicyResource) -> str | None:
-    """Return the name of the team that a component or an object of ours says it belongs to; None for the host's."""
+    """Return the name of the team in a component or an object of ours; None for the host's."""
     labels = pod_template(resource) if resource.type in tokens.WORKLOADS else resource.properties
     name = (
         maybe_text(labels, "metadata", "labels", LABEL_TEAM)
@@ -108,7 +108,7 @@ def team_name_in(resource: PolicyResource) -> str | None:
 
 
 def owner_of(resource: PolicyResource) -> str:
-    """Return for whom a component is, for messages: `team ml` or `the host`."""
+    """Return a component's owner for messages: `team ml` or `the host`."""
     name = team_name_in(resource)
     return "the host" if name is None else f"team {name}"
 
@@ -116,7 +116,7 @@ def owner_of(resource: PolicyResource) -> str:
 def team_of(resource: PolicyResource, inventory: Inventory) -> PolicyResource:
     """Return the Team that a component or an object of ours names.
 
-    Raises `Unreadable` when it names none, or one that this stack does not have.
+    Raises `Unreadable` when it names no team, or a team that this stack does not have.
     """
     name = team_name_in(resource)
     if name is None:
@@ -129,9 +129,9 @@ def team_of(resource: PolicyResource, inventory: Inventory) -> PolicyResource:
 
 
 def own_nodes(team: PolicyResource, inventory: Inventory) -> list[Mapping[str, object]]:
-    """Return the node selectors that keep a pod on a tenant's own nodes; one of them must be in a pod's selector.
+    """Return the node selectors that keep a pod on a tenant's own nodes. A pod's selector must contain one of them.
 
-    The tenant's own label always does; the pool's only where the tenant has all of the pool's nodes.
+    The tenant's own label always does; the pool's label only where the tenant has all of the pool's nodes.
     """
     name, pool = team_name(team), pool_of(team, inventory)
     selectors: list[Mapping[str, object]] = [{team_node_label(name): "true"}]
@@ -149,7 +149,7 @@ def team_nodes(team: PolicyResource, inventory: Inventory) -> list[str]:
 
 
 def contains(labels: Mapping[str, object], selector: Mapping[str, object]) -> bool:
-    """Say whether a selector asks for at least what another one does."""
+    """Say whether a selector contains all labels of another one."""
     return all(get(labels, key) == value for key, value in selector.items())
 
 

@@ -1,13 +1,13 @@
-"""Judges a preview: what no policy sees, because a pack never gets deletions or old values.
+"""Judges what no policy can: a pack never gets deletions or old values.
 
     python -m policies.gate --preview PREVIEW.json --stack-file Pulumi.prod.yaml [--base-file FILE] [--usage USAGE.json]
 
-PREVIEW.json is what `pulumi preview --json --show-sames` prints, or the lab's preview in that shape. --base-file is the
-stack file before; with it the two files are compared, too. USAGE.json says what runs now: `{"ml": 3}` (GPUs), or what
-`kubectl get resourcequota,pods -A -o json` prints; without it whatever depends on that counts as a loss. Exit status:
-0 nothing is refused, 1 something is, 2 the gate could not run.
+PREVIEW.json is the output of `pulumi preview --json --show-sames`, or the lab's preview in that format. --base-file is
+the stack file before the change; with it the two files are compared, too. USAGE.json says what runs now: `{"ml": 3}`
+(GPUs), or the output of `kubectl get resourcequota,pods -A -o json`. Without it, everything that depends on it counts
+as a loss. Exit status: 0 nothing is refused, 1 something is refused, 2 the gate could not run.
 
-What each change does, and which override lets it through: docs/changes.md.
+docs/changes.md says what each change does, and which override allows it.
 """
 
 from __future__ import annotations

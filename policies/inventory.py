@@ -12,10 +12,10 @@ from policies.plain import Unreadable, maybe_text
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PolicyResource:
-    """A resource as every engine can describe it.
+    """A resource in a form that every engine can give.
 
-    `properties` are plain data (see `plain.plain_properties`): its inputs, camelCase, as the provider gets them.
-    `urn` and `parent` are URNs or whatever names a resource uniquely; they may be empty.
+    `properties` are plain data (see `plain.plain_properties`): its inputs in camelCase, as the provider gets them.
+    `urn` and `parent` are URNs, or other unique names; they may be empty.
     """
 
     type: str
@@ -37,7 +37,7 @@ class PolicyResource:
 
     @property
     def ours(self) -> bool:
-        """Whether it is of this program's project, or stands below a component of ours in another."""
+        """Whether it belongs to this program's project, or is below a component of ours in another project."""
         parts = self.urn.split("::")
         project = parts[1] if len(parts) > 2 else ""
         return project == tokens.PROJECT or any(
@@ -46,7 +46,7 @@ class PolicyResource:
 
     @property
     def namespace(self) -> str | None:
-        """The Kubernetes namespace of the object, if it says one that is known."""
+        """The Kubernetes namespace of the object, if it is known."""
         return _text(self, "metadata", "namespace")
 
 
@@ -59,7 +59,7 @@ def types_of(urn: str) -> list[str]:
 class Inventory:
     """Resources with the look-ups that rules need. Lists are in the order of registration.
 
-    Adding one costs the same however many there are, because an engine registers them one by one.
+    The cost of adding one does not grow with their number, because an engine registers them one by one.
     """
 
     def __init__(self, resources: Iterable[PolicyResource] = ()) -> None:
@@ -94,14 +94,14 @@ class Inventory:
 
     @property
     def teams_by_pool(self) -> Mapping[str, list[PolicyResource]]:
-        """The tenants of each pool. One whose pool cannot be read is with every pool: it may be anywhere."""
+        """The tenants of each pool. A tenant whose pool can't be read is in every pool, because it may be anywhere."""
         if self._pools is None:
             self._pools = self._teams_by_pool()
         return self._pools
 
     def _teams_by_pool(self) -> Mapping[str, list[PolicyResource]]:
         index: dict[str, list[PolicyResource]] = {pool: [] for pool in self.pools}
-        # by name, because engines register in no fixed order, and messages must not change from run to run
+        # sorted by name: engines register in no fixed order, and messages must not change from run to run
         for team in sorted(self.of_type(tokens.TEAM), key=lambda team: team.name):
             try:
                 pool = maybe_text(team.properties, "pool")
@@ -114,7 +114,9 @@ class Inventory:
         return index
 
     def of_type(self, *types: str) -> list[PolicyResource]:
-        """Return the resources of these types. A type that ends with a colon stands for all that begin with it."""
+        """Return the resources of these types. A type that ends with a colon stands for all types that begin with
+        it.
+        """
         return [resource for wanted in types for found in self._types(wanted) for resource in self._by_type[found]]
 
     def _types(self, wanted: str) -> list[str]:

@@ -1,8 +1,8 @@
-"""Which kinds of Kubernetes' objects the pack knows, and which of their fields. Data.
+"""The kinds of Kubernetes objects that the pack knows, and their known fields. Data.
 
-A kind that is not here is refused (`known-kinds`), and so is a field (`known-fields`): nothing says what it does to
-pods, quotas, rights or admission. A path has a key a part; `*` stands for any one key, `**` for everything below; the
-items of a list have their list's path. What a workload's pod may have stands in `podspec.py`.
+A kind that is not here is refused (`known-kinds`), and so is a field (`known-fields`): no rule knows what it does to
+pods, quotas, rights or admission. Each part of a path is a key. `*` stands for any one key, `**` for everything below.
+The items of a list have their list's path. `podspec.py` says what a workload's pod may have.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CLAIM: Final = (
     "spec.storageClassName",
     "spec.volumeMode",
 )
-"""Of a claim that makes a new volume: `volumeName` and `selector` would take one that is there."""
+"""Fields of a claim for a new volume. `volumeName` and `selector` are left out: they would take an existing volume."""
 _JOB: Final = (
     "activeDeadlineSeconds", "backoffLimit", "backoffLimitPerIndex", "completionMode", "completions", "manualSelector",
     "maxFailedIndexes", "parallelism", "podFailurePolicy.**", "podReplacementPolicy", "selector.**",
@@ -53,7 +53,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     tokens.CONFIG_MAP: ("data.**", "binaryData.**", "immutable"),
     tokens.SECRET: ("data.**", "stringData.**", "immutable", "type"),
     tokens.SERVICE_ACCOUNT: ("automountServiceAccountToken", "imagePullSecrets.name"),
-    # no externalIPs, no externalName: traffic that is for others
+    # no externalIPs, no externalName: they would take traffic of others
     tokens.SERVICE: _spec(
         *("type", "selector.**", "clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "sessionAffinity"),
         *(f"ports.{key}" for key in ("name", "port", "targetPort", "nodePort", "protocol", "appProtocol")),
@@ -66,17 +66,17 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
         "limits.maxLimitRequestRatio.**",
     ),
     tokens.NETWORK_POLICY: _spec("podSelector.**", "policyTypes", "ingress.**", "egress.**"),
-    # no defaultBackend: it would get what is for others; no TLS: a Secret that no rule sees
+    # no defaultBackend: it would take traffic of others; no TLS: it names a Secret that no rule sees
     tokens.INGRESS: _spec(
         "ingressClassName", "rules.host", "rules.http.paths.path", "rules.http.paths.pathType",
         *(f"rules.http.paths.backend.service.{key}" for key in ("name", "port.name")),
     ),
-    # no globalDefault: it would be every pod's on the cluster
+    # no globalDefault: it would apply to every pod of the cluster
     tokens.PRIORITY_CLASS: ("value", "description", "preemptionPolicy"),
     tokens.RUNTIME_CLASS: ("handler",),
-    # a patch is seen in part only, so it may set nothing but these
+    # the pack sees only a part of a patched object, so a patch may set only these
     tokens.NODE_PATCH: _spec("taints.key", "taints.value", "taints.effect"),
-    # no conversion: a webhook that sees every object of the kind
+    # no conversion: its webhook would see every object of the kind
     tokens.CUSTOM_RESOURCE_DEFINITION: _spec("group", "scope", "names.**", "versions.**"),
     tokens.QUEUE: _spec(
         "displayName", "parentQueue", "priority", "preemptMinRuntime", "reclaimMinRuntime",
@@ -89,7 +89,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     tokens.CLUSTER_ROLE: tuple(f"rules.{key}" for key in _RIGHTS),
     tokens.ROLE_BINDING: _BINDING,
     tokens.CLUSTER_ROLE_BINDING: _BINDING,
-    # no paramKind, and no resource rule that excludes: what is judged stands in the policy itself
+    # no paramKind, and no rules that exclude resources: the policy itself must say what it judges
     tokens.ADMISSION_POLICY: _spec(
         "failurePolicy",
         *("matchConstraints.namespaceSelector.matchLabels.**", "matchConstraints.resourceRules.**"),
@@ -118,7 +118,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
         "successfulJobsHistoryLimit", "suspend", "timeZone", "jobTemplate.metadata.labels.**",
         "jobTemplate.metadata.annotations.**", *(f"jobTemplate.spec.{field}" for field in _JOB),
     ),
-    # not valueYamlFiles and not postrender: values and objects that no rule sees; not reuseValues: those of before
+    # no valueYamlFiles, no postrender: values and objects that no rule sees; no reuseValues: it keeps older values
     tokens.RELEASE: (
         "atomic", "chart", "cleanupOnFail", "compat", "description", "disableCRDHooks", "disableOpenapiValidation",
         "disableWebhooks", "lint", "maxHistory", "name", "namespace", "skipAwait", "skipCrds", "timeout", "values.**",
@@ -131,9 +131,13 @@ SECRET_TYPES: Final = (
     *("Opaque", "kubernetes.io/basic-auth", "kubernetes.io/dockerconfigjson", "kubernetes.io/ssh-auth"),
     *("kubernetes.io/tls", "kubernetes.io/service-account-token"),
 )
-"""Secrets that are data, and the token of an account. A bootstrap token is a right to join; a Release's is Helm's."""
+"""Types of Secrets that are only data, and the token of an account. A bootstrap token gives the right to join; a
+Release's Secret belongs to Helm.
+"""
 SYSTEM_NAMESPACES: Final = ("kube-system", "kube-public", "kube-node-lease")
-"""Kubernetes' own: its DNS, its accounts, and on some clouds who is an administrator (`aws-auth`) stand there."""
+"""Kubernetes' own namespaces. They hold its DNS, its accounts, and on some clouds the list of administrators
+(`aws-auth`).
+"""
 
 MAKERS: Final[Mapping[str, str]] = {
     "Patch": "a patch changes an object that no rule sees whole",
@@ -143,4 +147,4 @@ MAKERS: Final[Mapping[str, str]] = {
     "Chart": "it makes objects that no rule sees before; a chart comes by a component's Release",
     "Directory": "it makes objects that no rule sees before",
 }
-"""Why a kind is refused, by the end of its name, where there is more to say than that nobody knows it."""
+"""The reason to refuse a kind, by the end of its name, where the reason is more than "unknown kind"."""

@@ -1,6 +1,6 @@
 """Judges a state without an engine: `python -m policies.offline STATE.json [--config FILE | --stack NAME] [--json]`.
 
-STATE.json is what `pulumi stack export` writes (`deployment.resources`), or a bare list of such resources. Exit status:
+STATE.json is the output of `pulumi stack export` (`deployment.resources`), or a list of such resources. Exit status:
 0 no mandatory violation, 1 at least one, 2 could not run.
 """
 
@@ -21,13 +21,12 @@ from policies.run import as_json, config_for, evaluate, lines
 
 
 class StateError(ValueError):
-    """A state file that cannot be judged."""
+    """A state file that can't be judged."""
 
 
 def resources_of(state: object) -> list[PolicyResource]:
-    """Return the resources of an exported state, without those that are marked for deletion or were only looked up.
-
-    Raises `StateError` when it is no such state.
+    """Return the resources of an exported state, without those that are marked for deletion or were only read. Raises
+    `StateError` when it is not such a state.
     """
     if isinstance(state, Mapping):
         deployment = state.get("deployment", state)
@@ -43,7 +42,7 @@ def resources_of(state: object) -> list[PolicyResource]:
         if entry.get("delete") or entry.get("external"):
             continue
         urn = str(entry.get("urn", ""))
-        # a component's inputs are what its constructor passed; some engines keep only what it registered as outputs
+        # a component's inputs are what its constructor passed; some engines keep only its registered outputs
         properties = entry.get("inputs") or entry.get("outputs") or {}
         found.append(
             PolicyResource(
@@ -58,7 +57,7 @@ def resources_of(state: object) -> list[PolicyResource]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Judge a state file and print one line a rule; return the exit status."""
+    """Judge a state file and print one line for each rule; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m policies.offline", description=__doc__)
     parser.add_argument("state", type=Path)
     parser.add_argument("--config", type=Path, help="a policy configuration; default: the one of --stack")

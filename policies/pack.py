@@ -1,11 +1,12 @@
-"""The rules as policies of the real engine. Thin: the rules are in `policies/rules`, and `__main__.py` starts the pack.
+"""The rules as policies of the real engine. The rules are in `policies/rules`, and `__main__.py` starts the pack.
 
-The engine shows a resource policy the inputs of one resource, and a stack policy the outputs of all: at preview those
-are empty for objects behind a provider that is not configured yet. So each resource that passes by is remembered with
-its inputs, and stack rules judge those; outputs serve only for what did not pass by (`pulumi policy analyze`).
+The engine shows a resource policy the inputs of one resource, and a stack policy the outputs of all resources. At
+preview the outputs are empty for objects behind a provider that is not configured yet. So the pack remembers each
+resource's inputs, and stack rules judge those. Outputs are only used for resources that a resource policy never saw
+(`pulumi policy analyze`).
 
-A pack may be required of an organisation's every stack. Resources of other programs are none of its business: until a
-resource of ours passes by (`PolicyResource.ours`), nothing is judged, and then everything is.
+An organisation may require the pack for every stack, also of other programs. Nothing is judged until a resource of ours
+comes (`PolicyResource.ours`); then everything is.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ STACK_VARIABLE = "PULUMI_STACK"
 class Seen:
     """The resources of one update, by URN, as they were registered last.
 
-    The engine shows each of them once a policy, so a resource is read once for all of them.
+    The engine shows each resource to each policy; it is read only once for all of them.
     """
 
     def __init__(self) -> None:
@@ -56,10 +57,10 @@ class Seen:
         self._told: set[tuple[str, str]] = set()
 
     def look(self, rule: Rule, args: ResourceValidationArgs) -> PolicyResource:
-        """Return a resource that a rule is shown, with its inputs."""
+        """Return a resource that the engine shows to a rule, with its inputs."""
         judges = self._judges.setdefault(args.urn, set())
         if rule.name in judges or args.urn not in self._found:
-            # a rule that is shown it again is shown another registration
+            # if a rule sees it again, it is another registration
             judges.clear()
             self._remember(resource_of(args))
         judges.add(rule.name)
@@ -78,8 +79,9 @@ class Seen:
             self.around = Inventory(self._components.values())
 
     def turn(self, rule: Rule, shown: PolicyResource) -> list[PolicyResource]:
-        """Return what the rule is to judge now: nothing in other programs' stacks, and once one of ours has passed by,
-        all that came before it, too."""
+        """Return what the rule has to judge now: nothing in other programs' stacks. Once a resource of ours has come,
+        also all resources before it.
+        """
         waiting = self._waiting.setdefault(rule.name, [])
         if rule.subject(shown):
             waiting.append(shown)
@@ -89,13 +91,14 @@ class Seen:
         return waiting
 
     def stack(self, resources: list[EngineResource]) -> Inventory:
-        """Return all resources of the stack, with inputs where they were seen, else with outputs; none where nothing of
-        it is ours."""
+        """Return all resources of the stack, with inputs where these were seen, otherwise with outputs; none where
+        nothing is ours.
+        """
         found = [self._found.get(resource.urn) or _with_outputs(resource) for resource in resources]
         return Inventory(found if any(resource.ours for resource in found) else ())
 
     def news(self, rule: Rule, subject: PolicyResource, scene: Scene) -> Iterator[str]:
-        """Yield what the rule has to say of a resource; what many share, only once."""
+        """Yield the rule's findings about a resource. A finding that many resources share comes only once."""
         for finding in rule.judge(subject, scene):
             if not isinstance(finding, Shared):
                 yield finding
@@ -105,7 +108,7 @@ class Seen:
 
 
 def resource_of(args: ResourceValidationArgs) -> PolicyResource:
-    """Return a resource as it is being registered, in the rules' words."""
+    """Return a resource that is being registered, in the rules' form."""
     return PolicyResource(
         type=args.resource_type, name=args.name, urn=args.urn, properties=plain_properties(args.props)
     )
@@ -128,7 +131,7 @@ def build_policies(today: Callable[[], date] = date.today) -> list[Policy]:
 
 
 def initial_config(config: PolicyConfig) -> dict[str, EnforcementLevel | Object]:
-    """Return a stack's levels and limits as the pack's own, for runs that pass none (`--policy-pack-config`)."""
+    """Return a stack's levels and limits as the pack's defaults, for runs without `--policy-pack-config`."""
     found: dict[str, EnforcementLevel | Object] = {"all": EnforcementLevel(config.default.value)}
     limits = config.limits.model_dump(mode="json", by_alias=True)
     for rule in RULES:
@@ -162,7 +165,7 @@ def _policy(rule: Rule, seen: Seen, today: Callable[[], date]) -> Policy:
                 for message in seen.news(rule, subject, scene(inventory, args.get_config())):
                     report(message, subject.urn)
 
-    # levels come from the configuration file; without one, everything blocks
+    # levels come from the configuration file; without one, every violation blocks
     if rule.stage is Stage.RESOURCE:
         return ResourceValidationPolicy(
             name=rule.name,

@@ -1,7 +1,7 @@
 """Which paths of nested data are known. Pure.
 
-A pattern has a key a part, with dots between; `*` stands for any one key, `**` for everything below. The items of a
-list have their list's path.
+A pattern is keys with dots between them. `*` stands for any one key, `**` for everything below. The items of a list
+have their list's path.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TypeAlias
 from policies.plain import Unknown, unknown
 
 Tree: TypeAlias = "dict[str, Tree]"
-"""Patterns by their parts; a part that a pattern ends with has the key `""` below it."""
+"""Patterns by their parts. The last part of a pattern has the key `""` below it."""
 
 
 @cache
@@ -29,10 +29,11 @@ def tree(patterns: tuple[str, ...]) -> Tree:
 
 
 def strangers(value: object, patterns: Iterable[str], *, zeros: bool = False) -> Iterator[str]:
-    """Yield the paths in `value` that no pattern knows, each as short as it can be said. What is empty says nothing.
+    """Yield the paths in `value` that no pattern knows, each as short as possible. Empty values are ignored.
 
-    zeros: nor do false and 0, as in an object whose fields the provider fills in (helm.sh/v3 Release: `reuseValues`).
-    Raises `Unreadable` where a value that is not known hides paths.
+    zeros: false and 0 are ignored, too, for an object whose fields the provider fills in (helm.sh/v3 Release:
+    `reuseValues`).
+    Raises `Unreadable` where an unknown value hides paths.
     """
     empty: tuple[object, ...] = ("", [], {}, *((False, 0) if zeros else ()))
     yield from _walk(value, tree(tuple(patterns)), "", empty)

@@ -1,8 +1,8 @@
-"""Plain data out of what an engine hands over, and reading it so that nothing unknown passes as known.
+"""Plain data from an engine, and readers that never take an unknown value for a known one.
 
 A value that is not known yet (an output, at preview) becomes `UNKNOWN`. The readers below raise `Unreadable` for it,
-as they do for a value that is missing or of another type, and the runner turns that into a violation: rules fail
-closed without a line about it in each of them.
+and for a value that is missing or of another type. The runner turns that into a violation. So rules fail closed without
+code for it in each rule.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Number: TypeAlias = int | float
 
 
 class Unknown:
-    """A value that is not known at preview, or that is secret in a state file: either way nothing to judge by."""
+    """A value that is not known at preview, or that is secret in a state file, and so can't be judged."""
 
     def __repr__(self) -> str:
         return "UNKNOWN"
@@ -32,7 +32,7 @@ UNKNOWN: Final = Unknown()
 
 
 class Unreadable(Exception):  # noqa: N818  # it is an answer of a reader, not an error of the program
-    """A rule needs a value that cannot be read. The text says which and how to mend it."""
+    """A rule needs a value that can't be read. The text says which value, and how to correct it."""
 
 
 def plain(value: object) -> object:
@@ -63,8 +63,8 @@ def _signed(value: Mapping[str, object]) -> object:
 
 
 def _item(container: object, key: object) -> object:
-    # the one place that meets the SDK's proxies: reading an unknown through them raises, and left alone that becomes
-    # an advisory note even for a mandatory policy (pulumi_policy/policy.py, Analyze)
+    # only this code meets the SDK's proxies. to read an unknown through them raises, and the SDK turns that into an
+    # advisory note even for a mandatory policy (pulumi_policy/policy.py, Analyze)
     try:
         return plain(container[key])  # type: ignore[index]
     except proxy.UnknownValueError:
@@ -72,9 +72,8 @@ def _item(container: object, key: object) -> object:
 
 
 def get(properties: Mapping[str, object], *path: str) -> object | None:
-    """Return the value at `path`, or None where any part of the way is absent.
-
-    Raises `Unreadable` when the value, or something on the way to it, is not known.
+    """Return the value at `path`, or None where any part of the path is absent. Raises `Unreadable` when a value on the
+    path is not known.
     """
     value: object = properties
     for depth, key in enumerate(path):
@@ -87,7 +86,7 @@ def get(properties: Mapping[str, object], *path: str) -> object | None:
 
 
 def unknown(path: str) -> Unreadable:
-    """Return the answer for a value that is not known."""
+    """Return the error for a value that is not known."""
     return Unreadable(f"{path} is not known at preview, so this cannot be checked; pass a literal value, not an output")
 
 

@@ -13,7 +13,7 @@ from policies.inventory import PolicyResource
 from policies.plain import Number, Unreadable, get, mapping, mappings, maybe_text
 
 CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
-"""Where a pod's containers stand: each of the three runs with the pod's rights."""
+"""The fields with a pod's containers. All three run with the pod's rights."""
 _DIGITS: Final = re.compile(r"[0-9]+")
 
 
@@ -40,15 +40,15 @@ def containers(workload: PolicyResource) -> list[Mapping[str, object]]:
 
 
 def asked_resources(place: Mapping[str, object]) -> list[str]:
-    """Return the resource names that a container or a pod asks for, by `requests` or `limits`."""
+    """Return the names of the resources in `requests` and `limits` of a container or a pod."""
     return sorted({*mapping(place, "resources", "requests"), *mapping(place, "resources", "limits")})
 
 
 def gpu_request(workload: PolicyResource) -> Number:
     """Return how many whole GPUs (or replicas, or MIG slices) one pod of a workload asks for.
 
-    As Kubernetes adds up: init containers run one after the other, and those that stay (`restartPolicy: Always`) beside
-    all that come later.
+    Adds up as Kubernetes does: init containers run one after the other; sidecars (`restartPolicy: Always`) run beside
+    everything that comes later.
     """
     pod = pod_template(workload)
     staying: Number = 0
@@ -65,7 +65,7 @@ def _gpus(container: Mapping[str, object]) -> Number:
     requests = mapping(container, "resources", "requests")
     limits = mapping(container, "resources", "limits")
     return sum(
-        # the way has dots of its own, so read it in one step
+        # the key itself has dots, so read it in one step
         _count(name, get(limits if name in limits else requests, name))
         for name in asked_resources(container)
         if name.startswith(tokens.GPU_PREFIXES)
@@ -75,7 +75,7 @@ def _gpus(container: Mapping[str, object]) -> Number:
 def _count(name: str, value: object) -> Number:
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         return int(value)
-    # less than none would hide what another container asks for
+    # a negative number would hide the request of another container
     if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) and value >= 0:
         return value
     message = f"asks for {value!r} of {name}, which is not a whole number"
@@ -96,7 +96,7 @@ def decimal_annotation(workload: PolicyResource, key: str) -> Number | None:
         found = float(value)
     except ValueError:
         found = nan
-    if not isfinite(found):  # nothing is above "nan", whatever the limit
+    if not isfinite(found):  # "nan" is never above a limit
         message = f"annotation {key} must be a number, got {value!r}"
         raise Unreadable(message)
     return found

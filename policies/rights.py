@@ -1,4 +1,4 @@
-"""Which rights a role of ours may give, and which of Kubernetes' own roles. Data."""
+"""The rights that a role of ours may give, and the roles of Kubernetes that may be bound. Data."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ READABLE: Final[Mapping[str, tuple[str, ...]]] = {
     "scheduling.k8s.io": ("priorityclasses",),
     "scheduling.run.ai": ("bindrequests", "podgroups", "queues"),
 }
-"""What a role of ours may let somebody read, by API group. No Secrets: they are rights."""
+"""What a role of ours may allow to read, by API group. No Secrets: they contain credentials."""
 WRITABLE: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("", "configmaps"): ("create", "patch", "update"),
     ("", "pods"): ("create", "delete"),
 }
-"""What it may let somebody change."""
+"""What a role of ours may allow to change."""
 BINDABLE: Final = ("edit", "view")
-"""Kubernetes' own roles that may be given, within a namespace."""
+"""Kubernetes' own roles that may be bound within a namespace."""

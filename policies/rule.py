@@ -1,4 +1,4 @@
-"""What a rule is. A rule judges one resource at a time and may look at those around it."""
+"""What a rule is. A rule judges one resource at a time, and may look at other resources."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ class Group(StrEnum):
 class Stage(StrEnum):
     """When the engine can judge it.
 
-    `resource`: as soon as the resource is registered; needs nothing but the resource and its ancestors, so a violation
-    stops it before it is created. `stack`: needs other resources, so it is judged when all are registered.
+    `resource`: as soon as the resource is registered. Such a rule needs only the resource and its ancestors, so a
+    violation stops the resource before it is created. `stack`: when all resources are registered, because the rule
+    needs others.
     """
 
     RESOURCE = "resource"
@@ -35,7 +36,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scene:
-    """What a rule may look at besides its subject."""
+    """What a rule may look at besides the resource that it judges."""
 
     inventory: Inventory
     limits: Limits
@@ -50,7 +51,7 @@ class Scene:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shared:
-    """Something wrong that many resources share, like an image: told once, with those who have it."""
+    """A finding that many resources share, like an image. It is reported once, with their names."""
 
     text: str
     user: str
@@ -60,29 +61,30 @@ Finding: TypeAlias = str | Shared
 
 
 Check: TypeAlias = Callable[[PolicyResource, Scene], Iterable[Finding]]
-"""The pure part of a rule: yields one message for each thing that is wrong, nothing when all is well. May raise
-`Unreadable`; `Rule.judge` makes a violation of it."""
+"""The pure part of a rule: yields one message for each thing that is wrong. May raise `Unreadable`, which `Rule.judge`
+turns into a violation.
+"""
 
 
 def always(_: PolicyResource) -> bool:
-    """The `applies` of a rule that is about every resource of its types."""
+    """The `applies` of a rule that judges every resource of its types."""
     return True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
-    """A rule with everything that engines and reports say about it."""
+    """A rule with everything that engines and reports need."""
 
     name: str
     group: Group
     sentence: str
     """What must be true, for the reader of a violation."""
     types: tuple[str, ...]
-    """Tokens; one that ends with a colon stands for all that begin with it."""
+    """Type tokens. A token that ends with a colon stands for all that begin with it."""
     check: Check
     stage: Stage = Stage.RESOURCE
     applies: Callable[[PolicyResource], bool] = always
-    """Whether a resource of these types is a subject. If it can't be read, it is."""
+    """Whether the rule judges a resource of these types. It judges the resource if this can't be read."""
     limits: tuple[str, ...] = ()
     """The fields of `Limits` that a stack may set for this rule."""
 
@@ -99,17 +101,17 @@ class Rule:
             return True
 
     def judge(self, resource: PolicyResource, scene: Scene) -> list[Finding]:
-        """Return what is wrong with `resource`. What cannot be read is wrong: rules fail closed."""
+        """Return what is wrong with `resource`. A value that can't be read is wrong, too: rules fail closed."""
         messages: list[Finding] = []
         try:
             for message in self.check(resource, scene):
-                messages.append(message)  # keeps what was found before an unreadable value
+                messages.append(message)  # keeps the findings before an unreadable value
         except Unreadable as reason:
             messages.append(f"{describe(resource)}: {reason}")
         return messages
 
 
 def describe(resource: PolicyResource) -> str:
-    """Return how people call a resource: `Team ml`."""
+    """Return a resource's name for people: `Team ml`."""
     kind = resource.type.rpartition(":")[2]
     return f"{kind} {resource.name}"

@@ -1,6 +1,6 @@
-"""Runs the rules over resources, whatever engine they come from, and says what was looked at.
+"""Runs the rules over resources of any engine, and counts what they judged.
 
-The lab, the offline run and the report all call `evaluate`; the real engine calls the same rules through `pack.py`.
+The lab, the offline run and the report call `evaluate`. The real engine calls the same rules through `pack.py`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ class Violation:
 
     rule: str
     resource: str
-    """Type and name of the resource, as people call it."""
+    """Type and name of the resource, for people."""
     urn: str
     message: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RuleResult:
-    """What a rule found. `checked` says how many resources it judged, so that a rule that matched nothing is seen."""
+    """What a rule found. `checked` is the number of resources that it judged, so that a rule that matched nothing is
+    visible.
+    """
 
     rule: str
     group: Group
@@ -53,14 +55,14 @@ class RuleResult:
 
     @property
     def blocks(self) -> bool:
-        """Whether this must stop an update."""
+        """Whether this stops an update."""
         return bool(self.violations) and self.level is Level.MANDATORY
 
 
 def evaluate(
     resources: Sequence[PolicyResource], config: PolicyConfig, *, today: date | None = None
 ) -> list[RuleResult]:
-    """Judge `resources` by every rule that `config` does not switch off; one result a rule, in a fixed order.
+    """Judge `resources` by every rule that `config` does not switch off; one result for each rule, in a fixed order.
 
     `today` is the clock for support windows; default: today.
     """
@@ -114,7 +116,7 @@ def _some(users: Sequence[str]) -> str:
 
 
 SHOWN: Final = 3
-"""How many of those who share a finding are named."""
+"""The most names of resources that share a finding."""
 
 
 def as_json(results: Sequence[RuleResult]) -> list[dict[str, object]]:
@@ -123,13 +125,13 @@ def as_json(results: Sequence[RuleResult]) -> list[dict[str, object]]:
 
 
 def config_for(stack: str) -> PolicyConfig:
-    """Return levels and limits of a stack: its own file in `policies/config`, else the one of `prod`."""
+    """Return levels and limits of a stack: from its own file in `policies/config`, or from that of `prod`."""
     found = policy_config.load(policy_config.path_for(stack), LIMITS)
     return replace(found, source=policy_config.own_file(stack))
 
 
 def lines(results: Sequence[RuleResult]) -> list[str]:
-    """Return results as text: one line a rule, violations below it, a summary last."""
+    """Return results as text: one line for each rule with its violations below, and a summary at the end."""
     out = []
     for result in results:
         out.append(f"{result.group:<9} {result.rule:<24} {result.verdict}")

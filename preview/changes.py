@@ -1,7 +1,7 @@
-"""What changes between two states of a stack, and what that does to whom. Pure.
+"""What changes between two states of a stack, and what that does to each team. Pure.
 
-Owns: finding the edits, asking the table about each, saying each thing once.
-Leaves to others: what a field's change does (`table`, `numbers.py`), what is refused (`gate.py`), how it looks
+Owns: finding the edits, asking the table about each, reporting each effect once.
+Leaves to others: what a field's change does (`table`, `judges/`), what is refused (`gate.py`), how it looks
 (`report/`).
 """
 
@@ -24,14 +24,14 @@ from settings.models import Platform
 from settings.tenants import tenants
 
 EVERYONE = ""
-"""Stands in the place of a tenant for what all of them notice."""
+"""In place of a tenant's name, for what all of them notice."""
 
 _SEVERITY = (Kind.LOSING, Kind.UNKNOWN, Kind.REPLACING, Kind.DISRUPTIVE, Kind.IN_PLACE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One thing that an edit does. `path` is the stack file's; empty for what is no field (a tenant that goes)."""
+    """One effect of an edit. `path` is the stack file's; empty where no field changes (a tenant is removed)."""
 
     tenant: str
     kind: Kind
@@ -44,10 +44,11 @@ class Change:
 
 
 def changes(old: Facts, new: Facts, *, usage: Usage | None = None) -> tuple[Change, ...]:
-    """Return what changes for whom, the gravest first. If two say the same of one tenant, the graver one counts.
+    """Return what changes for each tenant, the most serious first. Of two effects on one topic of a tenant the more
+    serious one counts.
 
     A fact that only one side has is unknown on the other, so it is not compared. `usage` says what runs now. Without
-    it, whatever depends on that counts as a loss.
+    it, everything that depends on it counts as a loss.
     """
     found = [
         *_of_the_stack(old, new, usage),
@@ -64,7 +65,7 @@ def changes(old: Facts, new: Facts, *, usage: Usage | None = None) -> tuple[Chan
 
 
 def snapshots_first(platform: Platform, old: Facts, new: Facts) -> dict[str, str]:
-    """Return the teams that notice a change and whose file asks for a snapshot before that, each with what it is."""
+    """Return the teams that notice a change and ask for a snapshot before it, each with the change."""
     found: dict[str, str] = {}
     there = tenants(platform)
     for change in changes(old, new):
@@ -78,7 +79,7 @@ def snapshots_first(platform: Platform, old: Facts, new: Facts) -> dict[str, str
 def _of_the_stack(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]:
     uids = old.stack.get(CLUSTER_UID), new.stack.get(CLUSTER_UID)
     if None not in uids and uids[0] != uids[1]:
-        # the same names, and still another cluster
+        # the same names, but another cluster
         yield from _for_all("host.name", *uids, old, new, usage, among=())
     if MADE in old.stack and MADE in new.stack and old.stack[MADE] != new.stack[MADE]:
         yield from _for_all(MADE, old.stack[MADE], new.stack[MADE], old, new, usage, among=())
@@ -107,7 +108,7 @@ def _for_all(
     *,
     among: Sequence[str],
 ) -> Iterator[Change]:
-    """An edit of what several tenants stand on. What could be a loss is judged for each of them."""
+    """An edit of something that several tenants depend on. A possible loss is judged for each of them."""
     row = row_of(path)
     edit = Edit(path=path, before=before, after=after, old=old, new=new)
     if row is None or row.allow in OF_THE_STACK or (row.allow is None and row.judge is None):
@@ -131,7 +132,7 @@ def _of_tenants(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]
         was, now = old.tenants[name], new.tenants[name]
         found = list(_edits(was, now))
         edited = {path for path, _, _ in found}
-        # its queues go with the mode, and of a paused team what pods take: that says it
+        # its queues change with the mode, and a pause takes what its pods use: one message is enough
         told = _OF_PODS if "state" in edited else ("queues.",) if "scheduler.mode" in edited else ()
         found += _that_go(was, now)
         for path, before, after in found:
@@ -154,13 +155,13 @@ def _of_tenants(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]
 
 
 _OF_PODS: Final = ("queues.", "resources.gpus.", "resources.cpu", "resources.memory", "resources.pods")
-"""Numbers that bound pods, and nothing that is kept."""
+"""Numbers that limit pods, not what a team keeps."""
 _TELLS_THAT_IT_GOES: Final = (("queues.", ".gpu.limit"), ("workloads.", ".kind"))
-"""Entries by name, each with the field that tells that one goes."""
+"""Kinds of named entries, each with the field that shows the removal of one."""
 
 
 def _that_go(was: Known, now: Known) -> list[tuple[str, JsonValue, JsonValue]]:
-    """Queues and workloads that only the old side has, where the new side lists its own at all."""
+    """Queues and workloads that only the old side has, if the new side lists any."""
     return [
         (path, was[path], None)
         for start, end in _TELLS_THAT_IT_GOES
@@ -171,7 +172,7 @@ def _that_go(was: Known, now: Known) -> list[tuple[str, JsonValue, JsonValue]]:
 
 
 def _of_bounds(name: str, old: Facts, new: Facts, use: Use | None) -> Iterator[Change]:
-    """A unit that changes under the limit, and numbers of the ResourceQuota that no field of the settings shows."""
+    """A changed unit of the limit, and numbers of the ResourceQuota that no field of the settings shows."""
     was, now = old.tenants[name], new.tenants[name]
     edit = _edit_of(name, "resources.gpus.limit", old, new, use)
     try:
@@ -185,7 +186,7 @@ def _of_bounds(name: str, old: Facts, new: Facts, use: Use | None) -> Iterator[C
                 continue
             if key == numbers.DISK and numbers.judged_by_pods(use):
                 continue
-            # a name of a GPU part that is left out of the facts is bounded by 0
+            # the limit of a GPU part that the facts leave out is 0
             later = after.get(key, "0" if key.startswith("requests.nvidia.com/") else None)
             if effect := numbers.lowered(key, before[key], later, use):
                 yield _change(effect, _edit_of(name, _FIELD_OF.get(key, f"resources ({key})"), old, new, use))
@@ -199,7 +200,7 @@ def _edit_of(name: str, path: str, old: Facts, new: Facts, use: Use | None) -> E
 
 
 _WAYS_IN: Final = "services."
-"""The ways in from outside are ours, and `access` says them."""
+"""Services from outside are the program's own, and `access` covers them."""
 _FIELD_OF: Final = {
     "requests.cpu": "resources.cpu",
     "requests.memory": "resources.memory",
@@ -211,8 +212,9 @@ _FIELD_OF: Final = {
 
 
 def _asked_as_before(key: str, was: Known, now: Known) -> bool:
-    """Whether the team's own number is the same, so that the bound differs by what tenancy costs: another scheduler
-    asks for less, and takes nothing from the team."""
+    """Whether the team's own number is unchanged. Then the limit only differs by what tenancy needs: another scheduler
+    asks for less, and takes nothing from the team.
+    """
     path = _FIELD_OF.get(key)
     return path is not None and path in was and path in now and was[path] == now[path]
 
@@ -242,7 +244,7 @@ def _added(old: Facts, new: Facts) -> Iterator[Change]:
 
 
 def _edits(was: Known, now: Known) -> Iterator[tuple[str, JsonValue, JsonValue]]:
-    """The facts that both sides know and that differ. A queue that is new on one side is known to be none there."""
+    """The facts that both sides know and that differ. A queue that one side lacks is known to be absent there."""
     for path in sorted(was.keys() | now.keys()):
         if path in DERIVED:
             continue

@@ -1,4 +1,4 @@
-"""What differs between two values of JSON, path by path: the one comparison of engine, lab and reports. Pure.
+"""The differences between two JSON values, path by path: the one comparison of engine, lab and reports. Pure.
 
 Owns: the walk, and how a path is written (as the engine writes it: `spec.hard["requests.cpu"]`, `nodes[0]`).
 Leaves to others: which values may be shown (`report/redact.py`), what a difference means (`kinds.py`).
@@ -21,7 +21,7 @@ _PLAIN_KEY: Final = re.compile(r"[^.\[\]\"/]+")
 
 
 class Absent(Enum):
-    """Takes the place of a value where there is none; null is a value."""
+    """In place of a value where there is none; null is a value."""
 
     ABSENT = "absent"
 
@@ -32,7 +32,7 @@ Value: TypeAlias = JsonValue | Absent
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One place where two values differ. `old` or `new` is `ABSENT` where only the other side has something."""
+    """One path where two values differ. `old` or `new` is `ABSENT` where only the other side has a value."""
 
     path: Path
     old: Value
@@ -40,17 +40,17 @@ class Difference:
 
     @property
     def kind(self) -> str:
-        """The engine's word: `add`, `delete` or `update`."""
+        """The engine's kind: `add`, `delete` or `update`."""
         if self.old is ABSENT:
             return "add"
         return "delete" if self.new is ABSENT else "update"
 
 
 def differences(old: Value, new: Value, path: Path = ()) -> Iterator[Difference]:
-    """Yield every place where the two differ, in the order of their keys.
+    """Yield every path where the two differ, in the order of their keys.
 
-    Mappings are compared key by key and lists position by position. What only one side has is one difference, however
-    much lies below it.
+    Mappings are compared key by key, lists position by position. A value that only one side has is one difference, with
+    everything below it.
     """
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted({*old, *new}):
@@ -65,7 +65,7 @@ def differences(old: Value, new: Value, path: Path = ()) -> Iterator[Difference]
 
 
 def leaves(value: Value, path: Path = ()) -> Iterator[tuple[Path, JsonValue]]:
-    """Yield every value that has nothing below it, with its path. An empty mapping or list is such a value."""
+    """Yield every value without values below it, with its path. An empty mapping or list is such a value."""
     if isinstance(value, dict) and value:
         for key in sorted(value):
             yield from leaves(value[key], (*path, key))
@@ -77,7 +77,7 @@ def leaves(value: Value, path: Path = ()) -> Iterator[tuple[Path, JsonValue]]:
 
 
 def at(value: Value, path: Path) -> Value:
-    """Return what lies at the path, `ABSENT` where there is nothing."""
+    """Return the value at the path, or `ABSENT`."""
     for step in path:
         below: Value = ABSENT
         if isinstance(value, dict) and isinstance(step, str):
@@ -97,7 +97,7 @@ def written(path: Path) -> str:
         elif _PLAIN_KEY.fullmatch(step):
             text += f".{step}" if text else step
         else:
-            # quotes keep the dots of a label's name apart from the path's own
+            # quotes separate the dots of a label's name from the path's own
             text += f'["{step}"]'
     return text
 
@@ -108,5 +108,5 @@ def detailed_diff(found: Iterable[Difference]) -> dict[str, dict[str, JsonValue]
 
 
 def _same(old: Value, new: Value) -> bool:
-    # 1 is True for Python, and a change from the one to the other is a change
+    # for Python 1 equals True, but a change between them is a change
     return old == new and isinstance(old, bool) == isinstance(new, bool)

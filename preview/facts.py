@@ -1,11 +1,11 @@
-"""What a stack is made of, as flat facts: the settings that hold, by the paths that a stack file has them under.
+"""What a stack consists of, as flat facts: the effective settings, by their paths in the stack file.
 
-Owns: facts of a stack file. Leaves to others: facts out of a preview's steps and out of a state (`observed.py`), what a
-change of one means (`table`).
+Owns: facts of a stack file. Leaves to others: facts from a preview's steps and from a state (`observed.py`), what a
+change of a fact means (`table`).
 
-A fact that is absent is not known: nothing is concluded from it. A team's facts are keyed by the path below the team
-(`vcluster.backingStore`), with defaults filled in and -1 resolved, so that a new default shows as the change that it
-is. A canary is a tenant of its own, and so is each slot of `blueGreen`.
+An absent fact is not known, and nothing is concluded from it. A team's facts have the path below the team as key
+(`vcluster.backingStore`). Defaults are filled in and -1 is resolved, so that a new default shows as a change. A canary
+is a tenant of its own, and so is each slot of `blueGreen`.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ Known: TypeAlias = Mapping[str, JsonValue]
 HARD: Final = "hard"
 """Derived: the numbers of a tenant's ResourceQuota, by its keys."""
 CANARY_OF: Final = "canaryOf"
-"""Derived: the tenant that serves, where this one stands beside it as a canary or a slot."""
+"""Derived, for a canary or a slot that does not serve: the tenant that serves."""
 BLUE_GREEN: Final = "blueGreen"
 """Derived: which slot of its team a tenant is; None without `blueGreen`."""
 REPLICAS: Final = "replicas"
-"""Derived: how often each GPU of a pool is advertised, where it is not known by which kind of sharing."""
+"""Derived: how often each GPU of a pool is advertised, where the kind of sharing is not known."""
 CLUSTER_UID: Final = "cluster.uid"
 """Derived: UID of the host cluster's namespace kube-system."""
 MADE: Final = "host.made"
-"""Derived: the cluster that this program makes, like `kind lab-a on this machine`; None where it is there already."""
+"""Derived: the cluster that this program makes, like `kind lab-a on this machine`; None where it exists already."""
 DRIVER: Final = "gpu.operator.driver"
 DERIVED: Final = frozenset({HARD, CANARY_OF, BLUE_GREEN, REPLICAS, CLUSTER_UID, MADE})
 """Facts that no user edits."""
 
 GPU_BOUND: Final = f"requests.{GPU}"
-"""The key of a ResourceQuota that bounds GPUs (replicas)."""
+"""The key of a ResourceQuota that limits GPUs (replicas)."""
 
 _SECOND: Final = ("scheduler.canary.", "blueGreen.")
-"""What makes a tenant of its own, which has its own facts."""
+"""Sections that make another tenant, with its own facts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What is known of a stack. `stack` has what stands outside of pools and teams, like `host.context`."""
+    """What is known of a stack. `stack` has the facts outside of pools and teams, like `host.context`."""
 
     stack: Known = field(default_factory=dict)
     pools: Mapping[str, Known] = field(default_factory=dict)
@@ -69,7 +69,7 @@ def facts_of(platform: Platform, *, cluster_uid: str | None = None) -> Facts:
         stack[CLUSTER_UID] = cluster_uid
     try:
         resolved = resolve(platform)
-    except KeyError:  # a version that this program does not know: what follows from it is not known either
+    except KeyError:  # this program does not know the version, nor what follows from it
         resolved = {}
     return Facts(
         stack=stack,
@@ -83,7 +83,7 @@ def facts_of(platform: Platform, *, cluster_uid: str | None = None) -> Facts:
 def _stack_facts(platform: Platform) -> Iterator[tuple[str, JsonValue]]:
     for path, value in _values(Platform, _dump(platform)):
         section = path.partition(".")[0]
-        # without a context the file's current one is used, and which that is changes nothing here
+        # without a context the kubeconfig's current one is used; which one that is makes no difference here
         if section not in ("pools", "teams") and not (path == "host.context" and value is None):
             yield path, value
     ssh = platform.host.connection.ssh if platform.host.connection else None
@@ -101,12 +101,12 @@ def _stack_facts(platform: Platform) -> Iterator[tuple[str, JsonValue]]:
 
 
 def operators_driver(version: str) -> str:
-    """The words of a driver that a GPU Operator of this chart version brings."""
+    """The name of the driver that a GPU Operator of this chart version brings."""
     return f"{From.OPERATOR.value} {version}"
 
 
 def made(provider: str, name: str, ssh_host: str | None, install: object) -> str | None:
-    """The words of a cluster that this program makes; None without `install`."""
+    """The name of a cluster that this program makes; None without `install`."""
     return None if install is None else f"{provider} {name} on {ssh_host or 'this machine'}"
 
 
@@ -121,7 +121,7 @@ def _team_facts(platform: Platform, name: str, team: Team, tenant: Tenant | None
             found.pop(path)
         return found
     for leaf, queue in tenant.queues.items():
-        if leaf not in team.queues:  # the check's own
+        if leaf not in team.queues:  # the check's own queue queue
             found.update((f"queues.{leaf}.{path}", value) for path, value in _values(Queue, _dump(queue)))
     found["nodes"] = list(tenant.nodes)
     found["resources.gpus.quota"], found["resources.gpus.limit"] = tenant.gpu_quota, tenant.gpu_limit
@@ -138,11 +138,11 @@ _RESOLVED: Final = (
     "vcluster.kubernetesVersion",
     "access.port",
 )
-"""Facts that only a resolved tenant has: what the file says of them may be left to a default."""
+"""Facts from the resolved tenant, because the file may leave them to a default."""
 
 
 def bounds(hard: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """The numbers of a ResourceQuota that say something: without the names of GPU parts that nobody may have."""
+    """The numbers of a ResourceQuota, without the names of GPU parts whose limit is 0."""
     return {
         key: value
         for key, value in hard.items()
@@ -184,7 +184,7 @@ def fields(section: type[Section] = Platform) -> dict[str, OnChange | None]:
 
 
 def _values(section: type[Section], data: JsonValue) -> Iterator[tuple[str, JsonValue]]:
-    """Yield every field below a section with its value; None for all of a section that is not there."""
+    """Yield every field below a section with its value; None for the fields of an absent section."""
     given = data if isinstance(data, dict) else {}
     for alias, sections, by_name in _shape(section):
         value = given.get(alias)
@@ -198,7 +198,7 @@ def _values(section: type[Section], data: JsonValue) -> Iterator[tuple[str, Json
 
 
 def _of_any(sections: tuple[type[Section], ...], value: JsonValue) -> Iterator[tuple[str, JsonValue]]:
-    """The values of a section that may be of several kinds: what the kind at hand does not have is none."""
+    """The values of a section that may be of several kinds; None for fields that its kind does not have."""
     yield from dict(pair for section in sections for pair in _values(section, value)).items()
 
 

@@ -1,10 +1,10 @@
 """What a change may not do without an override. Pure.
 
-Owns: the judgement, on facts (`gate`) and on a preview's steps (`gate_preview`), and the words of a refusal.
+Owns: the judgement, on facts (`gate`) and on a preview's steps (`gate_preview`), and the messages.
 Leaves to others: the command on files (`policies/gate.py`), where old facts and usage come from.
 
-Two roads, one judgement: the program calls `gate` with the facts that its stack kept, a report calls `gate_preview`
-with the steps that an engine or the lab would take. What neither knows is refused.
+There are two callers and one judgement: the program calls `gate` with the facts that its stack kept, a report calls
+`gate_preview` with the steps that an engine or the lab would take. Anything unknown is refused.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ from settings.models import Override
 _IF_MEANT: Final = "; if that is meant"
 
 SUGGESTED_DAYS: Final = 7
-"""How long a suggested override holds: long enough for a review, short enough to be forgotten safely."""
+"""How long a suggested override holds: long enough for a review, and short enough that nobody has to remove it."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Refusal:
-    """A change that must not go through, and what would let it."""
+    """A refused change, and the override that would allow it."""
 
     team: str
     change: str
     """What an override may allow; `upgrade`, `unknown` and `unreadable` have none."""
     reason: str
     about: str = ""
-    """What of the team it is about; one refusal for each."""
+    """The part of the team that it is about. Each part has one refusal."""
 
     @property
     def cause(self) -> str:
-        """The reason without the override that would let it through."""
+        """The reason without the suggested override."""
         return self.reason.partition(_IF_MEANT)[0]
 
     @property
@@ -60,10 +60,10 @@ class Refusal:
 def gate(
     old: Facts | None, new: Facts, *, usage: Usage | None, overrides: Sequence[Override], today: date
 ) -> list[Refusal]:
-    """Return what a change from the old facts to the new ones must not do, by team.
+    """Return the refusals of a change from the old facts to the new ones, by team.
 
-    `old` None: nothing was there, or nobody knows what was, and then only the steps can be judged. `usage` None: not
-    known, so whatever depends on what runs counts as a loss.
+    `old` None: nothing existed, or it is not known what did; then only the steps can be judged. `usage` None: not
+    known, so everything that depends on it counts as a loss.
     """
     found: list[Refusal] = []
     for change in changes(old, new, usage=usage) if old is not None else ():
@@ -81,8 +81,9 @@ def gate_preview(
     old: Facts | None = None,
     new: Facts | None = None,
 ) -> list[Refusal]:
-    """Return what a preview's change must not do, by team: by its steps, by the facts that these show, and by the facts
-    of two stack files where these are given."""
+    """Return the refusals of a preview, by team. They come from its steps, from the facts that these show, and from the
+    facts of two stack files where these are given.
+    """
     before, after = facts_before(preview), facts_after(preview)
     judge = _Steps(before=before, after=after, usage=usage, overrides=tuple(overrides), today=today)
     found = [refusal for step in preview.changes for refusal in judge.step(step)]
@@ -93,7 +94,7 @@ def gate_preview(
 
 
 def _once(found: Sequence[Refusal]) -> list[Refusal]:
-    """One refusal for each thing. A team that goes is not also replaced, and loses nothing else."""
+    """One refusal for each topic. A team that is removed is not also replaced, and loses nothing else."""
     first: dict[tuple[str, str, str], Refusal] = {}
     for refusal in found:
         first.setdefault((refusal.team, refusal.change, refusal.about), refusal)
@@ -101,7 +102,7 @@ def _once(found: Sequence[Refusal]) -> list[Refusal]:
     anew = {refusal.team for refusal in first.values() if refusal.change == "replace" and refusal.about == _WHOLE}
 
     def told(refusal: Refusal) -> bool:
-        """Whether a graver refusal of the same team says it already."""
+        """Whether a more serious refusal of the same team covers it."""
         if refusal.change in _WITHOUT_OVERRIDE or (refusal.change == "delete" and refusal.about == _WHOLE):
             return False
         return refusal.team in gone or (
@@ -113,7 +114,7 @@ def _once(found: Sequence[Refusal]) -> list[Refusal]:
 
 _WITHOUT_OVERRIDE: Final = ("upgrade", "unknown", "unreadable")
 _WHOLE: Final = "team"
-"""What a refusal is about when it is the tenant as a whole."""
+"""The part of a refusal about the whole tenant."""
 
 
 # --- facts ----------------------------------------------------------------------------------------------------------
@@ -145,7 +146,7 @@ def _unless_allowed(
 
 
 def suggested(team: str, change: Allow, today: date) -> str:
-    """An override that lets a change through, ready to be pasted; only the reason is left to write."""
+    """An override that allows a change, ready to paste; only the reason is missing."""
     until = today + timedelta(days=SUGGESTED_DAYS)
     whose = "" if change in OF_THE_STACK else f"team: {team}, "
     return f"{{{whose}allow: [{change}], until: {until}, reason: ...}}"
@@ -155,7 +156,7 @@ def suggested(team: str, change: Allow, today: date) -> str:
 
 _HARMLESS: Final = frozenset(
     {
-        # what bounds or serves a tenant and holds nothing of its own; a bound that goes is the policy pack's
+        # what limits or serves a tenant, and keeps no data; the policy pack judges a removed limit
         tokens.CONFIG_MAP,
         tokens.LIMIT_RANGE,
         tokens.NODE_PATCH,
@@ -174,13 +175,14 @@ _HARMLESS: Final = frozenset(
         tokens.ADMISSION_BINDING,
         tokens.JOB,
         tokens.INGRESS,
-        # kept on the cluster when it is deleted here (components/team/kai_scheduler.py)
+        # stays on the cluster when it is deleted here (components/team/kai_scheduler.py)
         "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinitionPatch",
         tokens.STACK,
     }
 )
 """Types whose deletion or replacement loses nothing that a tenant keeps or runs. A type that is neither here nor judged
-below is not known, and its deletion is refused."""
+below is unknown, and its deletion is refused.
+"""
 _JUDGED: Final = frozenset({tokens.NAMESPACE, tokens.QUEUE, tokens.RELEASE})
 _OF_WORKLOADS: Final = (tokens.DEPLOYMENT, tokens.VOLUME_CLAIM)
 _PROVIDER: Final = "pulumi:providers:"
@@ -189,7 +191,7 @@ _COMMANDS: Final = ("command:local:Command", "command:remote:Command")
 
 @dataclass(frozen=True, kw_only=True)
 class _Steps:
-    """Judges one step at a time, beside the facts that all of them show."""
+    """Judges one step at a time, with the facts that all of them show."""
 
     before: Facts
     after: Facts
@@ -198,7 +200,7 @@ class _Steps:
     today: date
 
     def step(self, step: Step) -> Iterator[Refusal]:
-        """What this step must not do."""
+        """The refusals of this step."""
         what = f"{step.kind} {step.name}"
         if step.op is Op.UNKNOWN:
             reason = f"{what}: the operation {step.operation!r} is none that this program knows, so it can't be judged"
@@ -214,7 +216,7 @@ class _Steps:
             yield Refusal(team=step.name, change="unreadable", reason=reason, about=step.urn)
 
     def _taken(self, step: Step, inputs: Object, what: str) -> Iterator[Refusal]:
-        """A resource that is deleted, or deleted and made anew."""
+        """A resource that is deleted or replaced."""
         change: Allow = "delete" if step.op is Op.DELETE else "replace"
         team = _tenant(step.type, inputs)
         if team is not None:
@@ -239,7 +241,7 @@ class _Steps:
         yield from _unless_allowed(team, change, reason, self.overrides, self.today, about=about)
 
     def _queue(self, step: Step, inputs: Object, what: str) -> Iterator[Refusal]:
-        """A Queue that is deleted. One that is made anew under its name is found again by the pods in it."""
+        """A deleted Queue. (The pods of a replaced Queue find it again by its name.)"""
         team, name = _labelled(inputs), text(inputs, "metadata", "name")
         if step.op is Op.REPLACE or not team or self._told_by_facts(team, name):
             return
@@ -253,7 +255,7 @@ class _Steps:
         yield from self._unless(team, "lowerLimit", f"deletes {what}, and {run}", about=f"queue {name}")
 
     def _command(self, step: Step, inputs: Object, what: str) -> Iterator[Refusal]:
-        """A script that made something on a host. With it goes what it made, where it has a second one for that."""
+        """A deleted Command. What it made on a host is lost where it has a second script that removes it."""
         if not inputs.get("delete"):
             return
         chain = step.type_chain
@@ -269,7 +271,7 @@ class _Steps:
         yield from self._unless("", change, f"{step.op}s {what}, and with it {lost}", about=about)
 
     def _workload(self, step: Step, inputs: Object, what: str) -> Iterator[Refusal]:
-        """A workload's Deployment that is deleted, or its volume that is deleted or made anew."""
+        """A workload's deleted Deployment, or its deleted or replaced volume."""
         team, name = _labelled(inputs), _labelled(inputs, names.LABEL_WORKLOAD)
         if self._whole_workload_goes(team, name) or (step.type == tokens.DEPLOYMENT and step.op is Op.REPLACE):
             return
@@ -281,13 +283,13 @@ class _Steps:
             yield from self._unless(team, "replace", reason, about=f"cache of {name}")
 
     def _whole_workload_goes(self, team: str, name: str) -> bool:
-        """Whether the facts say that a workload goes, or its whole team, and so judge it."""
+        """Whether the facts already judge the removal of a workload or of its whole team."""
         was, now = self.before.tenants.get(team), self.after.tenants.get(team)
         key = f"workloads.{name}.kind"
         return was is not None and (now is None or (key in was and key not in now))
 
     def _told_by_facts(self, team: str, name: str) -> bool:
-        """Whether the team's own facts say that the queue goes, or that the whole team does, and so judge it."""
+        """Whether the team's own facts already judge the removal of the queue or of the whole team."""
         was, now = self.before.tenants.get(team), self.after.tenants.get(team)
         if was is None or now is None:
             return was is not None
@@ -299,12 +301,12 @@ class _Steps:
 def _loses_nothing(step: Step) -> bool:
     if step.type.startswith((tokens.OURS, _PROVIDER)) or step.type in _HARMLESS or step.type in _JUDGED:
         return True
-    # KAI's operator waits for this one, and nobody makes an object of it
+    # KAI's operator waits for this kind, and nobody makes objects of it
     return step.type == tokens.CUSTOM_RESOURCE_DEFINITION and tokens.KAI_SCHEDULER in step.type_chain
 
 
 def _tenant(type_: str, inputs: Object) -> str | None:
-    """The team that stands and falls with a resource: its components, its namespace, its vCluster."""
+    """The team that is lost with a resource: the resource is its component, its namespace or its vCluster."""
     if type_ == tokens.TEAM:
         return text(inputs, "name") or "?"
     if type_ == tokens.VIRTUAL_CLUSTER:
@@ -324,7 +326,7 @@ def _labelled(inputs: Object, label: str = names.LABEL_TEAM) -> str:
 
 
 def _across_lines(step: Step, old: Object, new: Object) -> Iterator[Refusal]:
-    """A KAI that would be upgraded in place from one line to another: Helm can't, whatever the overrides say."""
+    """A KAI that would be upgraded in place from one line to another. Helm can't do that, so no override allows it."""
     if step.type != tokens.RELEASE or "kai-scheduler" not in text(new, "chart"):
         return
     before, after = text(old, "version"), text(new, "version")

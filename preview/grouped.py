@@ -1,4 +1,4 @@
-"""Messages that differ only in their subject, as one. Pure."""
+"""Join messages that differ only in their subject. Pure."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections.abc import Iterable
 from typing import Final
 
 _NAMED: Final = 4
-"""So many subjects are named; the rest is counted."""
+"""The most subjects that are named; the rest is counted."""
 _LONGEST_SUBJECT: Final = 100
-"""A subject is a kind and a name, like `Job ml-check` or `team ml`; what is longer is a sentence."""
+"""Characters. A subject is a kind and a name, like `Job ml-check` or `team ml`; a longer text is a sentence."""
 
 
 def grouped(messages: Iterable[str]) -> list[str]:
-    """Return the messages, those of one sentence about several subjects as one: `team a, team b: the sentence`.
+    """Return the messages, with one message for the same sentence about several subjects: `team a, team b: the
+    sentence`.
 
-    A message is `subject: sentence`; one without a subject stays as it is. The order is that of the first of each.
+    A message is `subject: sentence`; a message without a subject stays as it is. The order is that of the first of
+    each.
     """
     found: dict[str, list[str]] = {}
     for message in messages:

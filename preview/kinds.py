@@ -1,4 +1,4 @@
-"""The words for what a change of a setting does. Pure.
+"""The terms for what a change of a setting does. Pure.
 
 Owns: the types that the table of fields (`table`) is made of. Leaves to others: the kinds (`settings/on_change.py`).
 """
@@ -18,15 +18,15 @@ from settings.on_change import Kind, OnChange, StackChange, TeamChange
 __all__ = ["OF_THE_STACK", "Allow", "Edit", "Effect", "Judge", "Kind", "Row"]
 
 Allow: TypeAlias = TeamChange | StackChange
-"""What an override of the stack file can let through."""
+"""What an override of the stack file can allow."""
 
 OF_THE_STACK: Final[tuple[Allow, ...]] = get_args(StackChange)
-"""What an override lets through for all at once, without a team's name."""
+"""What an override allows for all teams at once, without a team's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edit:
-    """One fact that changes. `tenant` is empty for what is not one tenant's."""
+    """One fact that changes. `tenant` is empty where the fact does not belong to one tenant."""
 
     path: str
     """As the stack file has it: `teams.ml.vcluster.backingStore`."""
@@ -55,21 +55,21 @@ class Effect:
     kind: Kind
     means: str
     allow: Allow | None = None
-    """The override that lets it through; None where none does."""
+    """The override that allows it; None where none does."""
     topic: str = ""
-    """What it is about. Two effects of one topic on one team are one thing said twice."""
+    """What it is about. Two effects on one topic of one team count once."""
 
 
 Judge: TypeAlias = Callable[[Edit], Effect | None]
-"""None: nothing worth a word."""
+"""None: nothing to report."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row(OnChange):
     """What a change of one field does.
 
-    `kind` is the worst that it can be; `judge` says what it is for two given values. Without a judge it is always the
-    same, with `means` as the words.
+    `kind` is the worst case. `judge` returns the effect for two given values. Without a judge the effect is always the
+    same, and `means` says it.
     """
 
     field: str

@@ -1,7 +1,7 @@
-"""Facts out of resources: what a preview's steps, or a stack's state, say of a stack. Pure.
+"""Facts from resources: what a preview's steps, or a stack's state, say about a stack. Pure.
 
-Owns: which input of which component or object is which fact. Each side of a preview is read by the same rules, so a
-difference between the two is a change and never another way of writing.
+Owns: which input of which component or object is which fact. Both sides of a preview are read by the same rules, so a
+difference is always a change, never another notation.
 Leaves to others: facts of a stack file (`facts.py`), what a difference means (`table`).
 """
 
@@ -47,7 +47,7 @@ _TEAM_FIELDS: Final = {
     CANARY_OF: CANARY_OF,
     BLUE_GREEN: BLUE_GREEN,
 }
-"""A Team's inputs, and the facts that they are (`components/team/tenant.py`, `facts`)."""
+"""A Team's inputs, and the fact of each (`components/team/tenant.py`, `facts`)."""
 _QUEUE_FIELDS: Final = {
     "quota": "gpu.quota",
     "limit": "gpu.limit",
@@ -88,7 +88,7 @@ _MAY_BE_NONE: Final = frozenset(
         "runtimeClass",
     }
 )
-"""Inputs that a component leaves out where there is nothing: the SDK sends no null."""
+"""Inputs that are missing where their value is None: the SDK sends no null."""
 _HOST_FIELDS: Final = {"hostProvider": "host.provider", "context": "host.context"}
 _EXPOSED: Final = {"NodePort": "nodePort", "LoadBalancer": "loadBalancer"}
 
@@ -103,9 +103,9 @@ class _Collector:
         self.pools: dict[str, dict[str, JsonValue]] = {}
         self.tenants: dict[str, dict[str, JsonValue]] = {}
         self.beside: dict[str, dict[str, JsonValue]] = {}
-        """Of objects in a tenant's namespace."""
+        """Facts from objects in a tenant's namespace."""
         self.stays: set[str] = set()
-        """Tenants of whom an object is on both sides: they are there, whatever else the preview lists of them."""
+        """Tenants with an object on both sides: they exist, whatever else the preview lists."""
 
     def facts(self) -> Facts:
         for name, found in self.beside.items():
@@ -135,7 +135,7 @@ class _Collector:
 
     def host_cluster(self, inputs: Inputs) -> None:
         self.stack.update(_picked(inputs, _HOST_FIELDS))
-        # every stack has this one: what is not listed beside it is not there
+        # every stack has this resource: what is not listed with it does not exist
         self.stack.setdefault(MADE, None)
         self.stack.setdefault("slurm.host", None)
 
@@ -227,16 +227,16 @@ _TELLS_ITSELF: Final = {
     tokens.GPU_SOFTWARE: "stack",
     tokens.KAI_SCHEDULER: "line",
 }
-"""A fact that is among a component's outputs where all of them are: an older program kept only some."""
+"""For each component, an output that exists only where all facts were kept: an older program kept only some."""
 
 
 def facts_before(preview: Preview) -> Facts:
-    """What was there before a preview's change, as far as it says so."""
+    """The facts before a preview's change, as far as the preview shows them."""
     return _side(preview.steps, lambda step: step.old)
 
 
 def facts_after(preview: Preview) -> Facts:
-    """What will be there after a preview's change, as far as it says so."""
+    """The facts after a preview's change, as far as the preview shows them."""
     return _side(preview.steps, lambda step: None if step.op is Op.DELETE else step.inputs)
 
 
@@ -252,16 +252,16 @@ def _side(steps: Iterable[Step], of: Callable[[Step], Mapping[str, JsonValue] | 
             if team is not None and step.old is not None and step.new is not None:
                 found.stays.add(team)
         except UnreadableError:
-            continue  # the steps' own judgement refuses a tenant whose name is not known (`gate.py`)
+            continue  # the judgement of steps refuses a tenant whose name is not known (`gate.py`)
     return found.facts()
 
 
 def facts_in_state(resources: Mapping[str, object]) -> Facts | None:
-    """Return the facts that a stack's state has of its last update; None where no part of the platform is in it.
+    """Return the facts of a stack's last update from its state; None where the state has no part of the platform.
 
-    `resources` are the state's, by URN, each with `type` and `outputs` (as the engine's `readStackResourceOutputs`
-    gives them). The outputs of a component are its facts, those of a Kubernetes object and of a Helm release what was
-    asked for. What an older program did not keep is not known.
+    `resources`: the state's resources by URN, each with `type` and `outputs` (as the engine's
+    `readStackResourceOutputs` gives them). A component's outputs are its facts. The outputs of a Kubernetes object and
+    of a Helm release are what was asked for. What an older program did not keep is not known.
     """
     found = _Collector()
     for entry in resources.values():
@@ -283,6 +283,6 @@ def _picked(inputs: Inputs, fields: Mapping[str, str]) -> dict[str, JsonValue]:
 
 
 def _team_of(inputs: Inputs) -> str | None:
-    """The tenant in whose host namespace an object is."""
+    """The tenant whose host namespace an object is in."""
     namespace = get(inputs, "metadata", "namespace") or inputs.get("namespace")
     return team_of_namespace(namespace) if isinstance(namespace, str) else None

@@ -1,8 +1,8 @@
-"""Reads a preview: the one place that knows the shapes in which engine and lab write it. Pure.
+"""Reads a preview. Only this module knows the formats of engine and lab. Pure.
 
-Owns: the engine's `pulumi preview --json` (one PreviewDigest), its streaming JSON (one event a line, with
-PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true, the only one with policy events), the lab's, which has the digest's shape,
-and policy results in a file of their own.
+Owns: the engine's `pulumi preview --json` (one PreviewDigest), its streaming JSON (one event on each line, with
+PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true; only this has policy events), the lab's preview, which has the digest's
+format, and policy results in a separate file.
 Leaves to others: what a step means, which values may be shown (`report/redact.py`).
 
 Shapes: pkg/display/json.go (PreviewDigest) and sdk/go/common/apitype/events.go (EngineEvent) of Pulumi 3.259.
@@ -22,12 +22,12 @@ from preview.steps import OPS, Diagnostic, Object, Op, PolicyResult, Preview, St
 
 
 class PreviewError(ValueError):
-    """The file is not a preview, or not a whole one."""
+    """The file is not a preview, or not complete."""
 
 
 @dataclass(kw_only=True)
 class _Builder:
-    """Collects a preview step by step; one resource keeps the gravest of its operations."""
+    """Collects a preview step by step. Of several operations on a resource the most serious one counts."""
 
     steps: dict[str, Step] = field(default_factory=dict)
     passed: dict[str, int] = field(default_factory=dict)
@@ -93,8 +93,8 @@ def _text(value: JsonValue) -> str:
 def read_preview(text: str, *, where: str = "preview") -> Preview:
     """Read a preview: a PreviewDigest, streaming JSON events, or the lab's steps.
 
-    where: how error messages name the file. Raises `PreviewError` when the text is none of these or is cut in the
-    middle of a value. An operation that nobody here knows is read as `Op.UNKNOWN`, and the gate refuses it.
+    where: how error messages name the file. Raises `PreviewError` when the text is none of these, or ends in the middle
+    of a value. An unknown operation becomes `Op.UNKNOWN`, and the gate refuses it.
     """
     documents = [_object(value) for value in _values(text, where, begins="{")]
     if not documents:
@@ -123,7 +123,7 @@ def read_preview(text: str, *, where: str = "preview") -> Preview:
         )
     for raw in _list(digest.get("diagnostics")):
         _diagnostic(builder, _object(raw))
-    # a digest without changes has an empty summary or `same` alone; a failed one has no summary at all
+    # a digest without changes has an empty summary or only `same`; a failed one has no summary
     builder.complete = "changeSummary" in digest
     return builder.build(made_by=_text(digest.get("madeBy")) or "engine")
 
@@ -163,10 +163,10 @@ def _list(value: JsonValue) -> list[JsonValue]:
 
 
 def _values(text: str, where: str, *, begins: str) -> list[JsonValue]:
-    """All JSON values of the text, one after the other: a digest is pretty-printed, events come one a line.
+    """All JSON values of the text, in order: a digest is pretty-printed, events come one on each line.
 
-    Plugins print lines of text before and between them (pulumi#19775): a line that does not begin as a value does is
-    left out.
+    Plugins print lines of text before and between them (pulumi#19775). A line that does not begin like a value is
+    ignored.
     """
     decoder = json.JSONDecoder()
     values: list[JsonValue] = []
@@ -183,7 +183,7 @@ def _values(text: str, where: str, *, begins: str) -> list[JsonValue]:
         try:
             value, position = decoder.raw_decode(text, position)
         except json.JSONDecodeError as error:
-            # the text itself may hold a secret: say the place, never the content
+            # the text may contain a secret: name the place, never the content
             place = f"line {error.lineno}, column {error.colno}"
             message = f"{where}: is not JSON at {place}; was its writer stopped in the middle?"
             raise PreviewError(message) from None
@@ -214,7 +214,7 @@ def _event(builder: _Builder, event: Object, where: str) -> None:
         metadata = _object(_object(event.get(name)).get("metadata"))
         if not metadata:
             continue
-        # outputs events repeat the step; only a refresh has news in them
+        # outputs events repeat the step; only for a refresh do they say something new
         if name == "resOutputsEvent" and metadata.get("op") not in ("update", "delete"):
             continue
         builder.step(
@@ -252,7 +252,7 @@ def _diagnostic(builder: _Builder, raw: Object) -> None:
 
 
 def _plain(text: str) -> str:
-    """Take out the engine's colour marks, like `<{%reset%}>`."""
+    """Remove the engine's colour marks, like `<{%reset%}>`."""
     while (start := text.find("<{%")) >= 0 and (end := text.find("%}>", start)) >= 0:
         text = text[:start] + text[end + 3 :]
     return text

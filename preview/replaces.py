@@ -1,7 +1,7 @@
-"""Which change of a resource the engine makes by a replacement. Pure.
+"""Which changes of a resource the engine makes by a replacement. Pure.
 
 Owns: what the Kubernetes provider never updates in place, and the engine's own reasons. The lab and a rehearsal ask no
-provider, and with this they say `replace` where the engine would.
+provider; with this module they say `replace` where the engine would.
 Leaves to others: what a replacement means for a team.
 
 Source: pulumi-kubernetes v4.32.0, provider/pkg/provider/diff.go (forceNew) and helm_release.go; pulumi v3.259.0,
@@ -48,9 +48,9 @@ FORCED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Properties that the provider never updates in place, by type."""
 _NAME: Final = ("metadata.name", "metadata.namespace")
-"""Of every Kubernetes object."""
+"""Properties of every Kubernetes object."""
 TRIGGER: Final = "replacementTrigger"
-"""The engine's word for a replacement that the program asked for."""
+"""The engine's name for a replacement that the program asked for."""
 
 
 def reasons(
@@ -61,7 +61,7 @@ def reasons(
     on_changes: Sequence[str] = (),
     trigger: tuple[JsonValue, JsonValue] = (None, None),
 ) -> tuple[str, ...]:
-    """Return why a change of inputs is a replacement; nothing where it is an update in place.
+    """Return the reasons why a change of inputs is a replacement; none where it is an update in place.
 
     `on_changes`: properties of the option `replace_on_changes`. `trigger`: the option `replacement_trigger` before and
     now; null on either side is no trigger.
@@ -75,7 +75,7 @@ def reasons(
 
 
 def _touches(path: Path, forced: str) -> bool:
-    """Whether a difference is at a property, in it, or in something that holds it."""
+    """Whether a difference is at a property, below it, or above it."""
     steps = forced.split(".")
     found = [step for step in path if isinstance(step, str)][: len(steps)]
     return bool(found) and found == steps[: len(found)] and (len(found) == len(steps) or len(path) == len(found))

@@ -1,6 +1,6 @@
-"""What a preview says, whoever made it, as frozen types: steps, policy results, diagnostics. Pure.
+"""A preview of the engine or the lab as frozen types: steps, policy results, diagnostics. Pure.
 
-Owns: one operation per resource, the order that people read, and the digest that a merge is compared with.
+Owns: one operation per resource, the order for readers, and the digest that a merge is compared with.
 Leaves to others: reading a preview from text (`read.py`), what a step means for a team (`report/impact.py`), what is
 refused (`gate.py`).
 """
@@ -19,10 +19,10 @@ Object = dict[str, JsonValue]
 
 
 class Op(StrEnum):
-    """What happens to a resource. The engine's many words for a replacement are one here.
+    """What happens to a resource. The engine has several operations for a replacement; here it is one.
 
-    `unknown`: a word that this program does not know. It is shown and the gate refuses it: guessing would hide an
-    operation.
+    `unknown`: an operation that this program does not know. It is shown, and the gate refuses it, because a guess would
+    hide it.
     """
 
     UNKNOWN = "unknown"
@@ -52,20 +52,20 @@ OPS: Final[dict[str, Op]] = {
     "diff": Op.SAME,
     "extend-parameterize": Op.SAME,
 }
-"""The engine's words (pulumi v3.259.0, pkg/resource/deploy/step.go)."""
+"""The engine's operations (pulumi v3.259.0, pkg/resource/deploy/step.go)."""
 
 READS: Final = frozenset({"read", "read-replacement"})
-"""Of these the words for what a program only looks up."""
+"""The operations of resources that a program only reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One resource of the preview. `old` and `new` are its inputs; absent where there is no such state."""
+    """One resource of the preview. `old` and `new` are its inputs; None where it does not exist."""
 
     op: Op
     urn: str
     word: str = ""
-    """The maker's own word for the operation; empty: the same as `op`."""
+    """The operation as the engine or the lab wrote it; empty: the same as `op`."""
     old: Object | None = None
     new: Object | None = None
     changed: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ class Step:
     replace_reasons: tuple[str, ...] = ()
     parent: str | None = None
     note: str = ""
-    """What the maker says about the step, such as why it could not be validated."""
+    """A note of the engine or the lab, such as why the step could not be validated."""
 
     @property
     def type(self) -> str:
@@ -87,7 +87,7 @@ class Step:
 
     @property
     def kind(self) -> str:
-        """The last word of the type, as people call it: `Release`, `Queue`, `Team`."""
+        """The last part of the type, for people: `Release`, `Queue`, `Team`."""
         return self.type.rsplit(":", 1)[-1]
 
     @property
@@ -97,17 +97,17 @@ class Step:
 
     @property
     def inputs(self) -> Object:
-        """The inputs that count: the new ones, or the old ones of what goes away."""
+        """The inputs that count: the new ones, or the old ones of a deleted resource."""
         return self.new if self.new is not None else (self.old or {})
 
     @property
     def read(self) -> bool:
-        """Whether it is somebody else's, and only looked at."""
+        """Whether it belongs to somebody else, and is only read."""
         return self.word in READS
 
     @property
     def operation(self) -> str:
-        """The operation in one word; of an unknown one the maker's own."""
+        """The operation in one word; for an unknown one the original word."""
         return self.word if self.op is Op.UNKNOWN and self.word else self.op.value
 
 
@@ -123,7 +123,7 @@ class Violation:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyResult:
-    """One policy's outcome. `checked` is the number of resources (or stacks) that it looked at."""
+    """One policy's result. `checked` is the number of resources (or stacks) that it judged."""
 
     name: str
     level: str = ""
@@ -158,12 +158,12 @@ class Preview:
     policies: tuple[PolicyResult, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     complete: bool = True
-    """False when the preview ended before its summary: what it does not say may happen all the same."""
+    """False when the preview ended before its summary, so that more may happen than it says."""
     made_by: str = "engine"
 
     @property
     def changes(self) -> tuple[Step, ...]:
-        """The steps that change something, the gravest first: unknown ones, deletes, replacements."""
+        """The steps that change something, the most serious first: unknown ones, deletes, replacements."""
         order = list(Op)
         changing = (step for step in self.steps if step.op is not Op.SAME)
         return tuple(sorted(changing, key=lambda step: (order.index(step.op), step.urn)))
@@ -183,7 +183,7 @@ class Preview:
         return self.complete and not self.errors
 
     def operations(self) -> tuple[str, ...]:
-        """What is approved with a pull request: each change as `<op> <urn>`, sorted."""
+        """The operations that a pull request approves: each change as `<op> <urn>`, sorted."""
         return tuple(sorted(f"{step.operation} {step.urn}" for step in self.changes))
 
     def digest(self) -> str:
@@ -211,7 +211,7 @@ def merged(known: Step, step: Step) -> Step:
 
 
 def merge_policies(*sources: Iterable[PolicyResult]) -> tuple[PolicyResult, ...]:
-    """The results of several sources; of a policy that two of them ran, the one that looked at more."""
+    """The results of several sources. Where two of them ran a policy, the one that judged more resources counts."""
     best: dict[str, PolicyResult] = {}
     for source in sources:
         for result in source:

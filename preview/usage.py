@@ -1,4 +1,4 @@
-"""What runs now, by tenant: the numbers that a change is held against. Pure.
+"""What runs now, by tenant: the numbers that a change is compared with. Pure.
 
 Owns: reading them from `{"ml": 3}` (GPUs) or from what kubectl lists (ResourceQuotas, Pods).
 Leaves to others: asking a cluster, and what a change takes away (`judges.py`).
@@ -20,7 +20,9 @@ from preview.facts import GPU_BOUND
 from settings.types import MOST_GPUS
 
 _CONTROL_PLANE: Final = ("app", "vcluster")
-"""vCluster's own label on its control plane, which is no tenant's pod (VC@v0.36.1:chart/templates/statefulset.yaml)."""
+"""vCluster's own label on its control plane, which is not a tenant's pod
+(VC@v0.36.1:chart/templates/statefulset.yaml).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,7 @@ class Use:
     """What one tenant uses now. None: not known."""
 
     bounds: Mapping[str, Decimal] = field(default_factory=dict)
-    """By the ResourceQuota's keys, as its `status.used` says them."""
+    """The ResourceQuota's `status.used`, by its keys."""
     nodes: Mapping[str, int] | None = None
     """How many of its pods run on each node."""
     queues: Mapping[str, Decimal] | None = None
@@ -49,7 +51,7 @@ def use_in(usage: Usage | None, tenant: str) -> Use | None:
 
 
 class UsageError(ValueError):
-    """A list of what runs now that is none."""
+    """The usage file has a wrong format."""
 
 
 def usage_of(content: object) -> dict[str, Use]:
@@ -99,7 +101,7 @@ def _used(quota: Json) -> dict[str, Decimal]:
 
 
 def use_of_pods(pods: Iterable[Json]) -> Use:
-    """Return what pods of one tenant hold: GPUs, nodes, queues. Those that are over hold nothing."""
+    """Return what the pods of one tenant use: GPUs, nodes, queues. Ended pods use nothing."""
     nodes: dict[str, int] = {}
     queues: dict[str, Decimal] = {}
     gpus = Decimal(0)
@@ -110,7 +112,7 @@ def use_of_pods(pods: Iterable[Json]) -> Use:
             continue
         node, holds = text(pod, "spec", "nodeName"), _gpus(pod)
         if not node:
-            continue  # it waits: it holds nothing yet
+            continue  # it waits, and uses nothing yet
         nodes[node] = nodes.get(node, 0) + 1
         gpus += holds
         queue = text(labels, KAI_QUEUE_LABEL)
@@ -120,14 +122,14 @@ def use_of_pods(pods: Iterable[Json]) -> Use:
 
 
 def _gpus(pod: Json) -> Decimal:
-    """GPUs that a pod holds: whole ones, or its fraction of one."""
+    """GPUs that a pod uses: whole ones, or its fraction of one."""
     annotations = table(pod, "metadata", "annotations")
     if GPU_FRACTION in annotations:
         share = amount_of(annotations[GPU_FRACTION])
-        # a team writes what it likes there: less than nothing would hide what its other pods hold
+        # a team may write anything there: a negative number would hide what its other pods use
         return _devices(annotations) * (share if share is not None and 0 < share <= 1 else Decimal(1))
     if GPU_MEMORY_ASKED in annotations:
-        return _devices(annotations)  # how much of which GPU it is stands nowhere here: at most one of each
+        return _devices(annotations)  # the size of the share is not known here: at most one GPU each
     spec = table(pod, "spec")
     counted = (key for key in resources_of(spec) if key == GPU or key.startswith("nvidia.com/mig-"))
     return sum((asked_by(spec, key) for key in counted), Decimal(0))

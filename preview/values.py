@@ -1,4 +1,4 @@
-"""Reads a value out of a resource's inputs, so that what is not known never passes for known. Pure.
+"""Reads a value from a resource's inputs, and never takes an unknown value for a known one. Pure.
 
 Owns: the marks by which engine and lab say that a value is not known or is secret, and the readers that raise for it.
 """
@@ -15,14 +15,14 @@ from pydantic import JsonValue
 from capacity import UNLIMITED, amount_of
 
 SIGNATURE_KEY: Final = "4dabf18193072939515e22adb298388d"
-"""How the engine marks a value's kind inside plain data (pulumi sdk/go/common/resource/properties.go)."""
+"""The key by which the engine marks a value's kind in plain data (pulumi sdk/go/common/resource/properties.go)."""
 SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"
-"""The mark's word for a secret: its value lies beside the mark, or its ciphertext."""
+"""The mark of a secret; its value, or its ciphertext, is beside the mark."""
 OUTPUT_SIGNATURE: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
-"""The mark's word for an output value."""
+"""The mark of an output value."""
 SECRET: Final = "[secret]"
 UNKNOWN: Final = "[unknown]"
-"""What the lab and `pulumi policy analyze` put in the place of a value; the lab adds a salted hash to a secret."""
+"""What the lab and `pulumi policy analyze` write in place of a value; the lab adds a salted hash to a secret."""
 UNKNOWN_MARKS: Final = frozenset(
     {
         "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",  # a boolean
@@ -35,18 +35,19 @@ UNKNOWN_MARKS: Final = frozenset(
         UNKNOWN,
     }
 )
-"""What stands in the place of a value that is not known at preview: the engine's marks (pulumi v3.259.0,
-sdk/go/common/resource/plugin/rpc.go), and the lab's."""
+"""What stands in place of a value that is not known at preview: the engine's marks (pulumi v3.259.0,
+sdk/go/common/resource/plugin/rpc.go), and the lab's.
+"""
 MOST: Final = 2**63 - 1
-"""The largest quantity (apimachinery, pkg/api/resource/quantity.go); what is more is cut down to it."""
+"""The largest quantity (apimachinery, pkg/api/resource/quantity.go). Larger values are cut to it."""
 
 
 class UnreadableError(ValueError):
-    """A value that a judgement needs is not known, is secret, or is of another type. The text says which."""
+    """A value that is needed is not known, is secret, or has another type. The text says which."""
 
 
 def plain(value: JsonValue) -> JsonValue:
-    """Return the value without the engine's wrappers; what is not known stays the mark that it is."""
+    """Return the value without the engine's wrappers. A mark of an unknown value stays."""
     if isinstance(value, dict):
         if SIGNATURE_KEY in value:
             inner = value.get("value") if value[SIGNATURE_KEY] in (SECRET_SIGNATURE, OUTPUT_SIGNATURE) else None
@@ -73,7 +74,7 @@ def known(value: JsonValue, where: str) -> JsonValue:
 
 
 def get(inputs: Mapping[str, JsonValue], *path: str) -> JsonValue:
-    """Return what lies at the path, None where there is nothing. Raises `UnreadableError` on a way not known."""
+    """Return the value at the path, or None. Raises `UnreadableError` where a value on the path is not known."""
     value: JsonValue = dict(inputs)
     for depth, key in enumerate(path):
         if isinstance(value, str):
@@ -91,9 +92,9 @@ def text(inputs: Mapping[str, JsonValue], *path: str) -> str:
 
 
 def quantity(value: JsonValue, where: str) -> Decimal:
-    """Return a number or a Kubernetes quantity in its base unit; -1 says unlimited.
+    """Return a number or a Kubernetes quantity in its base unit; -1 means unlimited.
 
-    Raises `UnreadableError` when it is none, is below 0 otherwise, or is more than an API server takes.
+    Raises `UnreadableError` when it is not a quantity, is below 0 otherwise, or is more than an API server accepts.
     """
     known(value, where)
     found = amount_of(value)

@@ -1,8 +1,8 @@
 """What each release of KAI, vCluster, the device plugin and the GPU Operator needs: data, not ifs.
 
-Owns: which versions we know, where their charts are, which values keys they read, what they cost, until when they are
-supported, which traps they hold (`kai.py`, `vcluster.py`, `gpu_software.py`), the Helm values that follow from all that
-(`charts.py`), and the page for people (`page.py`). Pure: no Pulumi import.
+Owns: the known versions, where their charts are, their values keys, their requests, their support ends and their traps
+(`kai.py`, `vcluster.py`, `gpu_software.py`), the Helm values that follow (`charts.py`), and the page for people
+(`page.py`). Pure: no Pulumi import.
 Leaves to others: mirrors (`settings/artifacts.py`), which version a team asks for (`settings`), creating anything.
 
 To raise a version:

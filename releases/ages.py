@@ -1,4 +1,4 @@
-"""How old the versions are that a stack file gets by default, beside the newest that we know."""
+"""How old the default versions of a stack file are, compared with the newest known ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from releases.kai import DEFAULT_KAI, KAI
 from releases.vcluster import DEFAULT_KUBERNETES, DEFAULT_KUBERNETES_RELEASED, DEFAULT_VCLUSTER, VCLUSTER
 
 STALE_DAYS: Final = 60
-"""A default may be so old while a newer version is known: time to read its chart and to run it."""
+"""Days. A default may be this old while a newer version is known: time to read its chart and to run it."""
 
 NEWEST_KUBERNETES: Final = ("v1.36.0", date(2026, 4, 22))
 """The newest that a vCluster names itself, and when it came (https://kubernetes.io/releases)."""

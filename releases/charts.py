@@ -1,6 +1,6 @@
 """The Helm values of every chart that the program installs, from a release and what a stack file says.
 
-Owns: which value goes to which key; the mirror of an image. A release's own keys stand in its data.
+Owns: which value goes to which key; the mirror of an image. A release's data have its own keys.
 Leaves to others: the data (`kai.py`, `vcluster.py`, `gpu_software.py`), where a chart comes from (`settings`).
 """
 
@@ -27,7 +27,7 @@ from releases.shapes import (
 
 
 def put(values: dict[str, JSON], path: str, value: JSON) -> None:
-    """Set a dotted value path, making the tables on its way. Dots inside a key do not occur in these charts."""
+    """Set a dotted value path, and make the tables on the way. These charts have no keys with dots."""
     *tables, last = path.split(".")
     for name in tables:
         table = values.setdefault(name, {})
@@ -71,7 +71,7 @@ _RUN_AS: Final[dict[str, JSON]] = {"runAsNonRoot": True, "runAsUser": 65532, "ru
 
 
 def _restricted_container() -> dict[str, JSON]:
-    """A container's security context that the Pod Security level `restricted` admits."""
+    """A container's security context that the Pod Security level `restricted` allows."""
     return {
         **_RUN_AS,
         "allowPrivilegeEscalation": False,
@@ -96,15 +96,15 @@ def kai_values(
 ) -> dict[str, JSON]:
     """Return the Helm values for one KAI.
 
-    `runtime_class` is the RuntimeClass of GPU pods; keys that a release lacks are left out. `enforce`: hold
-    pods to their part of a GPU's memory; raises `ValueError` where the release can't. `cdi`: whether the binder
-    names GPUs by CDI; None leaves it to the release, whose look at the GPU Operator's ClusterPolicy finds nothing in a
-    virtual cluster. `image_registry` replaces the registry host of every image. `restricted`: its pods fit that Pod
-    Security level; raises `ValueError` where the release's can't. `namespace_labels`: KAI groups, and its webhooks see,
-    only pods of namespaces with these (KAI@v0.16.8:pkg/podgrouper/pod_controller.go,
-    pkg/operator/operands/admission/resources.go; all releases have the key). Without, a pod elsewhere that names this
-    scheduler is counted in whatever queue its label says. `scale_adjuster`: KAI makes a pod that asks for a whole GPU
-    where pods wait for a part of one, so that a node autoscaler sees it (all releases have the key).
+    `runtime_class` is the RuntimeClass of GPU pods; keys that a release lacks are left out. `enforce`: limit pods to
+    their part of a GPU's memory; raises `ValueError` where the release can't. `cdi`: whether the binder names GPUs by
+    CDI; None leaves it to the release, which looks for the GPU Operator's ClusterPolicy and finds none in a virtual
+    cluster. `image_registry` replaces the registry host of every image. `restricted`: its pods fit that Pod Security
+    level; raises `ValueError` where the release's can't. `namespace_labels`: KAI groups, and its webhooks see, only
+    pods of namespaces with these (KAI@v0.16.8:pkg/podgrouper/pod_controller.go,
+    pkg/operator/operands/admission/resources.go; all releases have the key). Without it, a pod in any namespace that
+    names this scheduler counts in the queue of its label. `scale_adjuster`: where pods wait for a part of a GPU, KAI
+    makes a pod that asks for a whole one, so that a node autoscaler sees it (all releases have the key).
     """
     values: dict[str, JSON] = {}
     if restricted:
@@ -183,10 +183,10 @@ def vcluster_values(
 
     `node_selector_labels` are the host nodes that the team sees. `enforce_tolerations` (`key=value:Effect`) go to every
     synced pod and hide the taint inside. `runtime_class` goes to every synced pod. `priority_class` (of the host) goes
-    to the control plane and to every synced pod, whatever class it names inside: that needs no sync of PriorityClasses,
-    and beside KAI the syncer would delete those that its chart makes. `server` is the URL in the kubeconfig Secret
-    `vc-<team>`. `restricted`: control plane, etcd and CoreDNS fit that
-    Pod Security level (the chart's control plane runs as root otherwise).
+    to the control plane and to every synced pod, whatever class the pod names inside. So PriorityClasses need no sync;
+    the syncer would delete those of KAI's chart. `server` is the URL in the kubeconfig Secret `vc-<team>`.
+    `restricted`: control plane, etcd and CoreDNS fit that Pod Security level (the chart's control plane runs as root
+    otherwise).
 
     Raises `ValueError` for a backing store that the release lacks.
     """
@@ -198,12 +198,12 @@ def vcluster_values(
     put(values, "controlPlane.distro.k8s.enabled", True)
     put(values, "controlPlane.distro.k8s.image.tag", kubernetes_version)
     put(values, "controlPlane.distro.k8s.scheduler.enabled", virtual_scheduler)
-    # the default image carries the paid features, switched off; one stray key and it wants a licence
+    # the default image has the paid features, switched off; with one wrong key it needs a licence
     put(values, "controlPlane.statefulSet.image.repository", _OSS_IMAGE)
     put(values, "controlPlane.proxy.extraSANs", strings([f"{team}.{namespace}.svc", *extra_sans]))
     put(values, "exportKubeConfig.server", server)
     put(values, "exportKubeConfig.context", team)
-    # tenants come in by a Service of ours
+    # tenants reach it by our own Service
     put(values, "controlPlane.service.spec.type", "ClusterIP")
 
     control_plane = "controlPlane.statefulSet"
@@ -236,12 +236,12 @@ def vcluster_values(
         # the rest of what the level asks for is the chart's own
         put(values, "controlPlane.coredns.security.podSecurityContext", {"seccompProfile": {"type": "RuntimeDefault"}})
 
-    # without real nodes the syncer makes fake ones, and a scheduler inside has nothing to go by
+    # without real nodes the syncer makes fake ones, which are useless for a scheduler inside
     put(values, "sync.fromHost.nodes.enabled", virtual_scheduler or bool(node_selector_labels))
     if node_selector_labels:
         put(values, "sync.fromHost.nodes.selector.labels", table(node_selector_labels))
     if virtual_scheduler or node_selector_labels:
-        # which images other tenants run is not this one's business
+        # a tenant must not see which images other tenants run
         put(values, "sync.fromHost.nodes.clearImageStatus", True)
     put(values, "sync.fromHost.runtimeClasses.enabled", sync_runtime_classes)
     put(values, "sync.fromHost.priorityClasses.enabled", False)
@@ -251,15 +251,15 @@ def vcluster_values(
         put(values, "sync.toHost.pods.runtimeClassName", runtime_class)
     if priority_class is not None:
         put(values, "sync.toHost.pods.priorityClassName", priority_class)
-    # else a tenant's tokens stand in clear in the annotations of its pods on the host
+    # otherwise a tenant's tokens would be plain text in the annotations of its pods on the host
     put(values, "sync.toHost.pods.useSecretsForSATokens", True)
     if not set_owner:
         put(values, "experimental.syncSettings.setOwner", False)
 
-    # one Service per node, and a second NodePort, for metrics that nobody here reads
+    # it would make one Service for each node, and a second NodePort, for metrics that nobody here reads
     put(values, "networking.advanced.proxyKubelets.byHostname", False)
     put(values, "networking.advanced.proxyKubelets.byIP", False)
-    # ours, so that previews and policies see them
+    # made by us, so that previews and policies see them
     put(values, "policies.resourceQuota.enabled", False)
     put(values, "policies.limitRange.enabled", False)
     put(values, "policies.networkPolicy.enabled", False)
@@ -308,14 +308,14 @@ def device_plugin_values(
     """Return the Helm values of the device plugin.
 
     `configs`: one entry per way of sharing; nodes choose by the label NODE_LABEL_SHARING_CONFIG, those without it get
-    `NO_SHARING`. `driver_root` only where the driver is not at the usual place, or where the plugin writes a CDI spec.
-    `device_list_strategy`: how it tells which GPU a container gets (`envvar` by default, `cdi-cri`, `cdi-annotations`).
+    `NO_SHARING`. `driver_root`: only where the driver is not at the usual place, or where the plugin writes a CDI spec.
+    `device_list_strategy`: how the plugin names a container's GPU (`envvar` by default, `cdi-cri`, `cdi-annotations`).
     """
     # GFD would bring NFD with it; without NFD the label gpu.present (ours) is what the affinity finds
     values: dict[str, JSON] = {"gfd": {"enabled": False}, "nfd": {"enabled": False}}
     if configs:
         put(values, "config.map", config_map(configs))
-        # with more than one entry the chart refuses to guess
+        # with more than one entry the chart needs a default
         put(values, "config.default", NO_SHARING.name)
     values["runtimeClassName"] = runtime_class
     if driver_root is not None:
@@ -357,7 +357,7 @@ def gpu_operator_values(
     put(values, "driver.enabled", driver)
     put(values, "toolkit.enabled", toolkit)
     put(values, "nfd.enabled", True)
-    # its CRD is a Prometheus operator's
+    # its CRD comes from a Prometheus operator
     put(values, "dcgmExporter.serviceMonitor.enabled", monitor_labels is not None)
     if monitor_labels:
         put(values, "dcgmExporter.serviceMonitor.additionalLabels", dict(monitor_labels))

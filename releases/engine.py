@@ -1,8 +1,8 @@
-"""The engine that the program is run by, the SDK that it is written with, and the provider of its Kubernetes objects.
+"""The versions of Pulumi's engine, SDK and Kubernetes provider.
 
-SDK and provider are the pins of pyproject.toml; the engine is whatever `pulumi` is on PATH, and the default is what
-docs/runs.md has a record of. Each is raised with a run there. An engine newer than the SDK is what Pulumi supports
-(they agree on what both know); an SDK that is newer than its engine is not.
+pyproject.toml pins SDK and provider. The engine is the `pulumi` on PATH; the default is the one that docs/runs.md
+records. To raise one, run it and add the run there. Pulumi supports an engine that is newer than the SDK, but not an
+SDK that is newer than its engine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""NVIDIA's device plugin and GPU Operator: data, and how they are told to share GPUs."""
+"""NVIDIA's device plugin and GPU Operator: data, and their settings for sharing GPUs."""
 
 from __future__ import annotations
 
@@ -108,15 +108,15 @@ def sharing_config(config: SharingConfig) -> str:
     """Return one file of the plugin's ConfigMap as YAML (config v1)."""
     lines = ["version: v1"]
     if config.strategy == "mig":
-        # the plugin advertises the slices that are there as nvidia.com/gpu; it cuts no GPU
+        # the plugin advertises existing slices as nvidia.com/gpu; it cuts no GPU
         lines += ["flags:", "  migStrategy: single"]
     elif config.strategy != "none":
         lines += [
             "sharing:",
             f"  {config.strategy}:",
-            # renamed to nvidia.com/gpu.shared a replica is no GPU to KAI
+            # for KAI a replica with the name nvidia.com/gpu.shared is no GPU
             "    renameByDefault: false",
-            # two replicas may be the same GPU: a pod that asks for more gets no more of it
+            # two replicas may be the same GPU: a pod that asks for two gets no more of it
             "    failRequestsGreaterThanOne: true",
             "    resources:",
             "      - name: nvidia.com/gpu",
@@ -129,7 +129,8 @@ _NVCR: Final = "nvcr.io/nvidia"
 _NVCR_NATIVE: Final = "nvcr.io/nvidia/cloud-native"
 _NVCR_K8S: Final = "nvcr.io/nvidia/k8s"
 
-# only what runs with our values: no vGPU, no virtual machines (GO@v25.10.1:deployments/gpu-operator/values.yaml)
+# only the parts that run with our values: no vGPU, no virtual machines
+# (GO@v25.10.1:deployments/gpu-operator/values.yaml)
 _OPERATOR_IMAGES: Final = {
     "validator.repository": _NVCR,
     "operator.repository": _NVCR,

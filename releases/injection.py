@@ -2,8 +2,8 @@
 
 Owns: the modes' names, which are the vendors' own (NVIDIA's container runtime: legacy, cdi, jit-cdi, csv; the device
 plugin: cdi-cri, cdi-annotations), and the values that follow from one.
-Leaves to others: which mode a host has (`gpu.injection` in the stack file says it), and telling which one a container
-shows (`probe/injection.py`).
+Leaves to others: which mode a host has (`gpu.injection` in the stack file), and which one a container shows
+(`probe/injection.py`).
 
 Sources as in `releases`; TK = github.com/NVIDIA/nvidia-container-toolkit.
 """
@@ -18,22 +18,24 @@ from typing import Final
 
 @dataclass(frozen=True, kw_only=True)
 class InjectionMode:
-    """One way. `seen` is what the check's report calls it: modes with the same traces have the same word there."""
+    """One mode. `seen`: its name in the check's report; modes with the same traces have the same name there."""
 
     name: str
     by: str
-    """Who puts the device in, once the kubelet has said which."""
+    """Who puts the device in, after the kubelet has named it."""
     device_list_strategy: str | None
-    """The device plugin's value of that name; None leaves the chart's own, the variable NVIDIA_VISIBLE_DEVICES."""
+    """The device plugin's value of that name; None leaves the chart's default, the variable NVIDIA_VISIBLE_DEVICES."""
     driver_root: str | None
-    """The device plugin's nvidiaDriverRoot: it writes a CDI spec of what lies there."""
+    """The device plugin's nvidiaDriverRoot: the plugin writes a CDI spec of the files there."""
     kai_cdi: bool
     """Whether KAI must name a fraction's GPU as the device plugin's CDI spec does."""
     variable: str
-    """What NVIDIA_VISIBLE_DEVICES says inside a container."""
+    """The value of NVIDIA_VISIBLE_DEVICES inside a container."""
     seen: str
     seen_of_fractions: str
-    """KAI knows the variable alone, so that NVIDIA's container runtime puts a fraction's GPU in, in every mode."""
+    """The same for fractions: KAI only uses the variable, so in every mode NVIDIA's container runtime puts the GPU
+    in.
+    """
     node: str
     """What the node must have."""
     tried: str
@@ -143,7 +145,7 @@ def kai_cdi(name: str | None) -> bool | None:
 
 
 def seen(name: str | None, *, fraction: bool) -> str | None:
-    """What the check's report calls the mode; None where the stack file names none."""
+    """The mode's name in the check's report; None where the stack file names none."""
     mode = chosen(name)
     if mode is None:
         return None

@@ -15,8 +15,8 @@ from releases.shapes import NVIDIA, Enforcement, KaiRelease, Kind, Leftover, Ope
 
 _NO_ARGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
-# the organisation changed in March 2026; what was published before stays where it was
-# (KAI@v0.9.15 and @v0.9.16:.github/workflows/push-artifacts.yaml)
+# the organisation changed in March 2026; older releases stayed where they were (KAI@v0.9.15 and
+# @v0.9.16:.github/workflows/push-artifacts.yaml)
 _CHART_OLD: Final = "oci://ghcr.io/nvidia/kai-scheduler/kai-scheduler"
 _IMAGES_OLD: Final = "ghcr.io/nvidia/kai-scheduler"
 _CHART_NEW: Final = "oci://ghcr.io/kai-scheduler/kai-scheduler/kai-scheduler"
@@ -25,8 +25,8 @@ _IMAGES_NEW: Final = "ghcr.io/kai-scheduler/kai-scheduler"
 
 def _small(name: str, key: str, memory_limit_mib: int = 256) -> Operand:
     """Requests for one tenant's KAI. Upstream's are for whole clusters (0.7.11: 250m for each of five pods). Measured
-    with nothing to do: 1m and 17 to 31 MiB for each (docs/runs.md). Limits leave room for bursts, and CPU has none of
-    ours."""
+    when idle: 1m and 17 to 31 MiB for each (docs/runs.md). Limits leave room for bursts; we set no limit for CPU.
+    """
     return Operand(name=name, cpu_millicores=5, memory_mib=48, memory_limit_mib=memory_limit_mib, key=key)
 
 
@@ -52,20 +52,23 @@ CLUSTER_POLICY_CRD: Final = "clusterpolicies.nvidia.com"
 """The CRD behind `needs_cluster_policy_crd`: nvidia.com/v1, kind ClusterPolicy, cluster-scoped; any schema will do."""
 
 RESERVATION_POD: Final = Operand(
-    # upstream's own example (KAI@v0.12.23:deployments/kai-scheduler/values.yaml), with room in memory for NVML
+    # upstream's own example (KAI@v0.12.23:deployments/kai-scheduler/values.yaml), with more memory for NVML
     name="gpu-reservation",
     cpu_millicores=1,
     memory_mib=10,
     memory_limit_mib=128,
     key="binder.resourceReservationPodResources",
 )
-"""One for each GPU that fractions share. Releases without a key for it take the namespace's defaults (LimitRange)."""
+"""One pod for each GPU that fractions share. Releases without a key for it use the namespace's defaults
+(LimitRange).
+"""
 
 SCALE_ADJUSTER: Final = Operand(
     name="node-scale-adjuster", cpu_millicores=50, memory_mib=256, memory_limit_mib=512, key=None
 )
-"""Only where the file switches it on; the operator's own requests
-(KAI@v0.16.8:pkg/apis/kai/v1/node_scale_adjuster/node_scale_adjuster.go, common/resources.go)."""
+"""Only where the file switches it on; with the operator's own requests
+(KAI@v0.16.8:pkg/apis/kai/v1/node_scale_adjuster/node_scale_adjuster.go, common/resources.go).
+"""
 
 _KAI_CONFIG: Final = Leftover(api_version="kai.scheduler/v1", kind="Config", name="kai-config")
 _DEFAULT_SHARD: Final = Leftover(api_version="kai.scheduler/v1", kind="SchedulingShard", name="default")
@@ -79,7 +82,7 @@ _POST_DELETE: Final = (
     Leftover(api_version="rbac.authorization.k8s.io/v1", kind="ClusterRoleBinding", name="post-delete-cleanup"),
 )
 
-# what the charts' own crds/ and their crd-upgrader bring: KAI@<version>:deployments/{,kai-scheduler/}crds
+# the CRDs of the charts' own crds/ and of their crd-upgrader: KAI@<version>:deployments/{,kai-scheduler/}crds
 _QUEUE_GROUP: Final = "scheduling.run.ai"
 _QUEUE_KINDS: Final = (
     Kind(group=_QUEUE_GROUP, plural="bindrequests", kind="BindRequest", scope="Namespaced"),
@@ -320,7 +323,7 @@ _V0_9_3: Final = KaiRelease(
     fractions_need_default_runtime=False,
     mig_names_count_at_zero=True,
     hook_objects=(_CRD_UPGRADER,),
-    leftovers=(),  # kai-config is an object of the release here, and goes with it
+    leftovers=(),  # kai-config is an object of the release here, and is deleted with it
     kinds=(*_OPERATOR_KINDS, *_QUEUE_KINDS),
     # the operator's pod takes no security context before 0.16 (KAI@v0.14.7:.../templates/services/operator.yaml)
     restricted=False,
@@ -361,7 +364,7 @@ _V0_9_8: Final = replace(
     reservation_runtime_class=None,
     pod_runtime_class_key="admission.gpuPodRuntimeClassName",
     cdi_key="binder.cdi",
-    # its binder is not the operator's, so nobody looks at the nodes' labels
+    # its binder does not belong to the operator, so nothing looks at the nodes' labels
     fake_gpu_args=MappingProxyType({"binder.additionalArgs": ("--fake-gpu-nodes=true",)}),
     leftovers=(_KAI_CONFIG,),
     traps=(
@@ -394,7 +397,7 @@ _V0_12_23: Final = replace(
     version="v0.12.23",
     released=date(2026, 7, 8),
     # upstream upgrades from minor to minor in place (its migration guides), but all pods stayed pending after one such
-    # step (issue 1124) and none was run here: each minor is a line of its own, and a replacement keeps the queues
+    # step (issue 1124), and none was run here. so each minor is its own line, and a replacement keeps the queues
     line="0.12",
     chart=_CHART_NEW,
     images=_IMAGES_NEW,
@@ -584,8 +587,9 @@ _V0_18_6: Final = replace(
 KAI: Final[Mapping[str, KaiRelease]] = MappingProxyType(
     {r.version: r for r in (_V0_7_11, _V0_9_2, _V0_9_3, _V0_9_8, _V0_12_23, _V0_14_7, _V0_16_8, _V0_18_6)}
 )
-"""By version, oldest first. 0.17 is not here: an odd minor is supported until the next one, so no longer. The chart of
-0.18 was read on its main branch of September 2026, between its release candidate and 0.18.6."""
+"""By version, oldest first. 0.17 is missing: an odd minor is supported only until the next one. The chart of 0.18 was
+read on its main branch of September 2026, between its release candidate and 0.18.6.
+"""
 
 RETRACTED_KAI: Final[Mapping[str, str]] = MappingProxyType(
     dict.fromkeys(
@@ -594,7 +598,7 @@ RETRACTED_KAI: Final[Mapping[str, str]] = MappingProxyType(
         "(KAI@v0.20 branch, pull request 701)",
     )
 )
-"""Versions that exist as tags and are none. A release 0.20 is in no public source that could be read here."""
+"""Tags that are not releases. A release 0.20 is in no public source that could be read here."""
 
 DEFAULT_KAI: Final = "v0.16.8"
 """The newest supported long-term line that was run (docs/runs.md)."""

@@ -1,4 +1,4 @@
-"""NVIDIA's dcgm-exporter: what its chart is told."""
+"""NVIDIA's dcgm-exporter: its chart's values."""
 
 from __future__ import annotations
 

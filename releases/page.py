@@ -33,14 +33,16 @@ def _cost(footprint: Footprint) -> str:
 
 
 def _minors(release: VclusterRelease) -> str:
-    """The minors of Kubernetes that can run inside, and those of them that it does not name but was seen with."""
+    """The minors of Kubernetes that can run inside, and versions that the release does not name but that were seen to
+    run.
+    """
     named = [f"1.{minor(tag)[1]}" for tag in release.kubernetes_versions]
     seen = "".join(f", {tag} seen" for tag in release.kubernetes_observed)
     return f"{named[-1]} to {named[0]}{seen}"
 
 
 def markdown() -> str:
-    """Return docs/versions.md. It holds no date of today, so that it changes only when the data does."""
+    """Return docs/versions.md. It does not contain today's date, so that it changes only when the data does."""
     lines = [
         "# Versions",
         "",

@@ -1,6 +1,6 @@
-"""The shapes that releases are written in: frozen data, and what follows from one release alone.
+"""The types of releases: frozen data, and what follows from one release alone.
 
-Owns: `KaiRelease`, `VclusterRelease`, `DevicePluginRelease`, `GpuOperatorRelease` and the small parts they hold.
+Owns: `KaiRelease`, `VclusterRelease`, `DevicePluginRelease`, `GpuOperatorRelease` and their parts.
 Leaves to others: the releases themselves (`kai.py`, `vcluster.py`, `gpu_software.py`), Helm values (`charts.py`).
 """
 
@@ -22,7 +22,9 @@ NVIDIA: Final = "nvidia"
 
 @dataclass(frozen=True, kw_only=True)
 class Footprint:
-    """What tenancy itself asks of the nodes: summed requests and a number of pods, without short-lived hook pods."""
+    """What tenancy itself asks of the nodes: the sum of requests and the number of pods, without short-lived hook
+    pods.
+    """
 
     cpu_millicores: int
     memory_mib: int
@@ -40,8 +42,8 @@ class Footprint:
 class Operand:
     """One long-running pod of a chart and its requests.
 
-    `key` is the value path where the chart takes them. None where it takes none (or renders them broken): then the
-    numbers are what the release asks for by itself.
+    `key`: the value path of the requests. None where the chart takes none (or renders them wrongly): then the numbers
+    are the release's own requests.
     """
 
     name: str
@@ -53,7 +55,7 @@ class Operand:
 
 @dataclass(frozen=True, kw_only=True)
 class Leftover:
-    """An object that a chart's hooks made and that stays when it should not. Cluster-scoped without a `namespace`."""
+    """An object of a chart's hooks that stays when it should not. Cluster-scoped without a `namespace`."""
 
     api_version: str
     kind: str
@@ -88,7 +90,7 @@ class Trap:
 
 @dataclass(frozen=True, kw_only=True)
 class Enforcement:
-    """How a release holds a pod to its part of a GPU's memory, and what that needs beside it."""
+    """How a release limits a pod to its part of a GPU's memory, and what it needs for that."""
 
     key: str
     """The value path that switches it on."""

@@ -1,7 +1,7 @@
-"""The comment's diffs: what changes of each team, resource by resource, within a budget of characters. Pure.
+"""The comment's diffs: the changes of each team, resource by resource, within a budget of characters. Pure.
 
-Owns: grouping by team, equal changes of several teams once, what is cut and counted.
-Leaves to others: the lines of one resource (`diff.py`), whose a resource is (`impact.py`).
+Owns: grouping by team, showing equal changes of several teams once, cutting and counting.
+Leaves to others: the lines of one resource (`diff.py`), the owner of a resource (`impact.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from report.redact import Redactor
 
 @dataclass(frozen=True, kw_only=True)
 class _Block:
-    """What changes for one team, resource by resource; equal blocks of several teams are shown once."""
+    """The changes of one team, resource by resource. Equal blocks of several teams are shown once."""
 
     teams: tuple[str, ...]
     worst: int

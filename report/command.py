@@ -12,11 +12,13 @@ from report.redact import Redactor
 from settings.problems import SettingsError
 
 YES: Final = 0
-"""Done, and nothing speaks against the change."""
+"""Done, and the change is fine."""
 NO: Final = 1
-"""Done, and something does: a violation, a failed preview, other operations, a file that may not meet credentials."""
+"""Done, and the change is not fine: a violation, a failed preview, other operations, a file that may not be used with
+credentials.
+"""
 COULD_NOT_TELL: Final = 2
-"""A file is missing or is not what it should be."""
+"""A file is missing or invalid."""
 
 
 class UsageError(ValueError):
@@ -45,7 +47,7 @@ def run(
     arguments: Sequence[str] | None,
     command: Callable[[argparse.Namespace, Redactor], int] | None = None,
 ) -> int:
-    """Parse, run, and turn every foreseen mistake into one error without anything that looks like a secret.
+    """Parse, run, and turn every expected mistake into one error without anything that looks like a secret.
 
     `command`: left out where each subcommand sets its own as `run`.
     """

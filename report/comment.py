@@ -28,18 +28,19 @@ from report.versions import version_changes
 from settings.models import Platform
 
 BUDGET: Final = 60_000
-"""Characters. GitHub answers a comment of more than 65,536 with 422; the poster adds a line or two, and other forges
-count bytes."""
+"""Characters. GitHub refuses a comment of more than 65,536 with 422. The poster adds a line or two, and other forges
+count bytes.
+"""
 
 _ROW_LIMITS: Final = (120, 40, 12, 4)
-"""Rows of a table, tried in this order until everything but the diffs fits."""
+"""The most rows of a table, tried in this order until everything except the diffs fits."""
 _MOST_REASONS: Final = 6
-"""Reasons in a box on top; all are below."""
+"""The most reasons in a box at the top; all of them are below."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What one comment is about. base absent: a new stack. head absent: the stack goes."""
+    """What one comment is about. base None: a new stack. head None: the stack is removed."""
 
     stack: str
     base: Platform | None
@@ -47,7 +48,7 @@ class Report:
     preview: Preview
     policies: tuple[PolicyResult, ...] = ()
     notes: tuple[str, ...] = ()
-    """Sentences of the caller that belong on top, such as which code made the preview."""
+    """Sentences of the caller for the top, such as which code made the preview."""
     picture: str | None = None
     """URL or relative path of the picture."""
     usage: Usage | None = None
@@ -57,7 +58,7 @@ class Report:
 
     @cached_property
     def owners(self) -> Owners:
-        """Says whose a resource is."""
+        """Says which team a resource belongs to."""
         return Owners(self.preview, frozenset({*team_states(self.base), *team_states(self.head)}))
 
     @cached_property
@@ -67,12 +68,12 @@ class Report:
 
     @cached_property
     def felt(self) -> tuple[Impact, ...]:
-        """What each team notices, the worst first."""
+        """What each team notices, the most serious first."""
         return impacts(self.base, self.head, self.preview, settings=self.settings)
 
 
 def marker(stack: str) -> str:
-    """The first line of a stack's comment: whoever posts updates the comment that begins with it."""
+    """The first line of a stack's comment. The poster updates the comment that begins with it."""
     return f"<!-- gpu-tenancy report: {re.sub(r'[^A-Za-z0-9._-]', '-', stack)} -->"
 
 
@@ -84,7 +85,7 @@ def render(report: Report, redactor: Redactor, *, budget: int = BUDGET) -> str:
     redactor.keep({report.stack, *team_states(report.base), *team_states(report.head)})
     redactor.keep({*pool_states(report.base), *pool_states(report.head)})
     for step in report.preview.steps:
-        # every secret is known before the first line is written, wherever it sits
+        # learn every secret before the first line is written
         learn_step(step, redactor)
     head = ""
     foot = _foot(report)
@@ -140,12 +141,12 @@ def _summary(report: Report, felt: Sequence[Impact], limit: int) -> list[str]:
 
 
 def _box(kind: str, sentence: str, reasons: Sequence[str] = ()) -> list[str]:
-    """A box of GitHub's own kinds, with reasons below its sentence."""
+    """A box in GitHub's own format, with reasons below its sentence."""
     return [f"> [!{kind}]", f"> {sentence}", *([">"] if reasons else []), *(f"> {reason}" for reason in reasons), ""]
 
 
 def _reasons(failed: Sequence[PolicyResult]) -> Iterator[str]:
-    """Why, in a line each; how to let it through stands with the policies below."""
+    """The reasons, one line each; the policies below say how to allow it."""
     found = [
         f"- {code(result.name, 60)}: {prose(message.partition('; if that is meant')[0], 600)}"
         for result in failed
@@ -157,7 +158,7 @@ def _reasons(failed: Sequence[PolicyResult]) -> Iterator[str]:
 
 
 def _told(felt: Sequence[Impact], limit: int) -> list[str]:
-    """A line for each thing, with all whom it is true of."""
+    """One line for each text, with all teams that it applies to."""
     groups: dict[str, list[str]] = {}
     for impact in felt:
         groups.setdefault(impact.text, []).append(impact.team)

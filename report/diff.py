@@ -22,11 +22,11 @@ from report.redact import Redactor
 
 LONGEST_VALUE: Final = 160
 MOST_LINES: Final = 40
-"""Per changed resource. Beyond it a reviewer opens the whole report."""
+"""The most lines for a changed resource. For more a reviewer opens the whole report."""
 MOST_LINES_NEW: Final = 16
-"""Per new resource: what is changed is read line by line, what is new is skimmed."""
+"""The most lines for a new resource: reviewers read changes line by line, but only skim new resources."""
 _ALIKE: Final = 4
-"""More neighbours than this with one value become one line: a ResourceQuota names 40 MIG profiles, each 0."""
+"""More neighbours than this with the same value become one line: a ResourceQuota names 40 MIG profiles, each 0."""
 
 _NOISE: Final = frozenset({"__defaults", "__inputs", "__fieldManager", "__initialApiVersion"})
 """Keys that providers keep for themselves."""
@@ -36,11 +36,11 @@ _NOISE: Final = frozenset({"__defaults", "__inputs", "__fieldManager", "__initia
 class _Leaf:
     shown: str
     raw: str
-    """As JSON; compared, never shown: two secrets look the same and still differ."""
+    """As JSON; compared, never shown: two masked secrets look the same and may differ."""
 
 
 def _leaves(inputs: dict[str, JsonValue] | None, resource_type: str, redactor: Redactor) -> dict[str, _Leaf]:
-    """Every value by its path, as it may be shown and as it is. What is masked as a whole is one value."""
+    """Every value by its path, masked and as it is. What is masked as a whole is one value."""
     if inputs is None:
         return {}
     found = {}
@@ -60,15 +60,16 @@ def _without_noise(value: JsonValue) -> JsonValue:
 def learn_step(step: Step, redactor: Redactor) -> None:
     """Remember every secret in a step's inputs.
 
-    Also the other side of a property that is secret on one side only: the engine shows the old value of one that turns
-    secret in clear (pulumi#4957).
+    Also the other side of a property that is secret on one side only: when a property becomes secret, the engine shows
+    its old value unencrypted (pulumi#4957).
     """
-    before = _leaves(step.old, step.type, redactor)
-    if step.new == step.old:
-        return  # most steps of a preview: both sides say the same
-    after = _leaves(step.new, step.type, redactor)
+    only = step.old if step.new is None or step.new == step.old else step.new if step.old is None else None
+    if only is not None:
+        redactor.value(only, resource_type=step.type)  # most steps have no other side, or one that says the same
+        return
+    before, after = _leaves(step.old, step.type, redactor), _leaves(step.new, step.type, redactor)
     for one, other in ((before, after), (after, before)):
-        # a mark says that it is one; a name or a look only that it may be
+        # the engine's mark proves a secret; a name or a look only suggests one
         for learn, hidden in (
             (redactor.learn, _hidden(one, marked=True)),
             (redactor.learn_likely, _hidden(one, marked=False)),
@@ -92,7 +93,7 @@ def _short(text: str) -> str:
 
 
 def _short_pair(old: str, new: str) -> tuple[str, str]:
-    """Both, from shortly before their first difference on, so that a long value shows what differs."""
+    """Both values, from shortly before their first difference, so that a long value shows what differs."""
     same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
     if max(len(old), len(new)) <= LONGEST_VALUE or same <= LONGEST_VALUE // 2 or "\n" in old + new:
         return _short(old), _short(new)
@@ -128,7 +129,7 @@ def _updated(before: dict[str, _Leaf], after: dict[str, _Leaf]) -> Iterator[str]
 
 
 def value_changes(step: Step, redactor: Redactor) -> list[str]:
-    """Each changed value of a step in a line, `path: old → new`; what only one side has stands beside `(none)`."""
+    """Each changed value of a step on a line, `path: old → new`; `(none)` where a side has no value."""
     before = _leaves(step.old, step.type, redactor)
     after = _leaves(step.new, step.type, redactor)
     found = []
@@ -161,7 +162,7 @@ def _folded(lines: list[str]) -> list[str]:
 
 
 def _new(after: dict[str, _Leaf]) -> list[str]:
-    """What a new resource says, without what its headline says already."""
+    """The values of a new resource, without those in its headline."""
     known = ("apiVersion", "kind", 'metadata.labels["app.kubernetes.io/managed-by"]')
     return [f"+ {path}: {_short(leaf.shown)}" for path, leaf in after.items() if path not in known]
 

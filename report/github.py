@@ -1,7 +1,7 @@
-"""What the workflow asks of GitHub, by the `gh` command that its runners have.
+"""The workflow's requests to GitHub, by the `gh` command of its runners.
 
-`post` makes or updates the one comment of a stack. `approved` fetches the operations that were approved with the pull
-request that a commit was merged by. `files` says which stacks a pull request may preview with credentials.
+`post` makes or updates the one comment of a stack. `approved` fetches the operations that were approved with a commit's
+pull request. `files` says which stacks a pull request may preview with credentials.
 
 Everything from GitHub is data: names and SHAs are checked against a pattern before they become an argument.
 Exit codes: 0 done, 1 there is no approval, 2 could not.
@@ -25,7 +25,7 @@ from report.redact import Redactor
 BOT: Final = "github-actions[bot]"
 PREVIEW_WORKFLOW: Final = ".github/workflows/pull-request.yml"
 PREVIEW_EVENT: Final = "pull_request_target"
-"""Runs of this event are always made of the default branch's workflow file: a pull request can't forge one."""
+"""Runs of this event always use the default branch's workflow file, so a pull request can't forge one."""
 MARKER: Final = re.compile(r"<!-- gpu-tenancy report: [A-Za-z0-9._-]+ -->")
 STACK_FILE: Final = re.compile(r"Pulumi\.([a-z0-9][a-z0-9-]*)\.yaml")
 SHA: Final = re.compile(r"[0-9a-f]{40}")
@@ -35,8 +35,8 @@ REPOSITORY: Final = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+")
 def stacks_to_preview(changed: Iterable[str], *, same_repository: bool, deployed: Iterable[str]) -> list[str]:
     """The stacks that the base branch's program may preview with credentials for a pull request.
 
-    None for a fork, and none when anything but stack files is changed: base's program would then not be the one that
-    runs after the merge, and head's must not meet credentials. The rehearsal shows those.
+    None for a fork, and none when other files than stack files change: then base's program is not the one that runs
+    after the merge, and head's must not get credentials. The rehearsal shows those.
     """
     found = [STACK_FILE.fullmatch(path) for path in changed]
     if not same_repository or not all(found):
@@ -45,7 +45,7 @@ def stacks_to_preview(changed: Iterable[str], *, same_repository: bool, deployed
 
 
 def gh(*arguments: str, given: str | None = None) -> str:
-    """Run `gh`; return its standard output. Raises `UsageError` with its words."""
+    """Run `gh`; return its standard output. Raises `UsageError` with its message."""
     try:
         result = subprocess.run(["gh", *arguments], input=given, capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -77,7 +77,7 @@ def pull_request_stacks(repository: str, number: int, deployed: str) -> list[str
     changed = _pages(f"repos/{repository}/pulls/{number}/files?per_page=100")
     # a rename's old name counts: moving a stack file away is a change of it
     paths = {path for entry in changed for path in (entry["filename"], entry.get("previous_filename")) if path}
-    # 3,000 is where GitHub stops listing: what is not seen may be code
+    # GitHub lists at most 3,000 files; the rest may be code
     whole = len(changed) == pull["changed_files"]
     same = (pull["head"].get("repo") or {}).get("full_name") == repository
     return stacks_to_preview(paths, same_repository=same and whole, deployed=json.loads(deployed or "[]"))
@@ -91,7 +91,9 @@ def open_pull_request(repository: str, commit: str) -> Object | None:
 
 
 def stack_file(repository: str, commit: str, stack: str, folder: Path) -> Path | None:
-    """Write a stack file as of a commit into `folder`; None where that commit has none. Data: nothing of it is run."""
+    """Write a stack file of a commit into `folder`; None where that commit has none. It is only data: nothing of it
+    runs.
+    """
     name = checked(f"Pulumi.{stack}.yaml", STACK_FILE, "stack file")
     checked(commit, SHA, "commit")
     listed = json.loads(gh("api", f"repos/{repository}/contents/?ref={commit}"))
@@ -155,7 +157,7 @@ def _approved(options: argparse.Namespace, _: Redactor) -> int:
         for artifact in sorted(artifacts, key=lambda found: -int(found["id"])):
             run_id = int(artifact["workflow_run"]["id"])
             made_in = json.loads(gh("api", f"repos/{repository}/actions/runs/{run_id}"))
-            # whoever can push a branch can upload an artifact of this name from a workflow of their own
+            # anybody who can push a branch can upload an artifact of this name from their own workflow
             genuine = made_in["event"] == PREVIEW_EVENT and str(made_in["path"]).split("@")[0] == PREVIEW_WORKFLOW
             if genuine and not artifact["expired"]:
                 gh("run", "download", str(run_id), "--repo", repository, "--name", name, "--dir", str(options.out))

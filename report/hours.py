@@ -1,6 +1,6 @@
-"""One sentence about GPU hours for the comment: who was given far less than their quota. Pure.
+"""One sentence about GPU hours for the comment: which teams got far less than their quota. Pure.
 
-Owns: reading what `make usage JSON=1` wrote. Leaves to others: the hours (`seen/hours.py`).
+Owns: reading the output of `make usage JSON=1`. Leaves to others: the hours (`seen/hours.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 from report.markdown import prose
 
 MOST: Final = 6
-"""So many teams are named, and so many gaps; the rest is counted."""
+"""The most teams, and the most gaps, that are named; the rest is counted."""
 
 
 class _Row(BaseModel):
@@ -35,7 +35,7 @@ class _Account(BaseModel):
 
 
 def sentence(text: str, *, where: str) -> str:
-    """Return the sentence. Raises `ValueError` for what `make usage JSON=1` did not write."""
+    """Return the sentence. Raises `ValueError` for anything but the output of `make usage JSON=1`."""
     try:
         found = _Account.model_validate(json.loads(text))
     except (ValidationError, ValueError):

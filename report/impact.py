@@ -4,8 +4,9 @@ Owns: which team a resource belongs to, what a team notices, each thing once.
 Leaves to others: what a change of a setting does (`preview/table`), what is allowed (`preview/gate.py`), how it
 looks (`comment.py`).
 
-Two sources: the settings that change, as the table of fields judges them, and the steps, which also show what no
-setting asked for. Where both say the same of a team, the table's words stay: they have the two values in them.
+There are two sources: the changed settings, judged by the table of fields, and the steps, which also show changes that
+no setting asked for. Where both are about the same topic of a team, the table's sentence wins, because it has both
+values.
 """
 
 from __future__ import annotations
@@ -34,20 +35,20 @@ from settings.models import Platform, SchedulerMode
 _NUMBERS: Final = frozenset(
     {GPUS, "quota", *map(topic_of, ("requests.cpu", "requests.memory", "requests.storage", "pods"))}
 )
-"""Topics of numbers: a lower one takes nothing from what runs, it only bounds what comes."""
+"""Topics of numbers: a lower number takes nothing from what runs, it only limits new pods."""
 
 
 class Gravity(IntEnum):
-    """How bad it is for the team, worst first."""
+    """How serious it is for the team, the most serious first."""
 
     LOSS = 0
-    """What the team has there is gone afterwards, or nobody knows that it is not."""
+    """Something of the team is lost, or it is not known that it is not."""
     AWAY = 1
     """Something that the team uses does not answer for a while."""
     LESS = 2
     """The team may use less than before."""
     NEWS = 3
-    """Something happens, and nothing of the team is touched."""
+    """Something happens, but nothing of the team is touched."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -58,7 +59,7 @@ class Impact:
     team: str
     text: str
     topic: str = ""
-    """What it is about; of two impacts of one topic on one team the first is told."""
+    """What it is about. Of two impacts on one topic of a team the first is shown."""
 
 
 class Owners:
@@ -71,11 +72,11 @@ class Owners:
     def team_of(self, step: Step) -> str:
         """The tenant that a resource belongs to, or `""` for the host's own.
 
-        By the Team component above it; where the preview leaves unchanged parents out, by its own inputs, and last by
-        its name, the longest tenant first (`ml-canary-queue` is `ml-canary`'s, not `ml`'s).
+        By the Team component above it; where the preview leaves out unchanged parents, by its own inputs; last by its
+        name, the longest tenant first (`ml-canary-queue` belongs to `ml-canary`, not to `ml`).
         """
         current: Step | None = step
-        for _ in range(16):  # deeper than any tree of ours, and an end for a damaged one
+        for _ in range(16):  # deeper than any tree of ours; ends the loop for a damaged one
             if current is None:
                 break
             if current.type == tokens.TEAM:
@@ -100,14 +101,14 @@ class Owners:
         candidates = [inputs.get("team")] if step.type.startswith("gpu-tenancy:") else []
         candidates += [text(inputs, "metadata", "labels", LABEL_TEAM)]
         candidates += [place.removeprefix("team-") for place in (namespace(inputs), name(inputs))]
-        # the host's own checks are labelled with a team that is none
+        # the host's own checks have a label with a team that does not exist
         return next((one for one in candidates if isinstance(one, str) and one in self._names), EVERYONE)
 
 
 def changed_settings(
     base: Platform | None, head: Platform | None, preview: Preview, usage: Usage | None = None
 ) -> tuple[Change, ...]:
-    """What changes between two stack files; where there is only one, what the preview's steps show of it."""
+    """The changes between two stack files; where there is only one, those that the preview's steps show."""
     if base is not None and head is not None:
         return changes(facts_of(base), facts_of(head), usage=usage)
     return changes(facts_before(preview), facts_after(preview), usage=usage)
@@ -142,7 +143,7 @@ def impacts(
 
 
 def _once(settings: Iterable[Impact], steps: Iterable[Impact]) -> Iterator[Impact]:
-    """Each thing once, by its topic. Who loses the whole virtual cluster need not hear that its scheduler is away."""
+    """Each topic once. A team that loses its whole virtual cluster need not know that its scheduler is away."""
     first = {(impact.team, impact.topic): impact for impact in settings}
     said = {*first, *((team, _API) for team, topic in first if topic in _RESTARTS_API)}
     for impact in steps:
@@ -179,8 +180,9 @@ def _gravity(change: Change) -> Gravity:
 
 
 def runs_again(step: Step) -> bool:
-    """Whether this replacement is a GPU check that runs again. A Job can't be changed, so it is replaced; it holds
-    nothing, and nobody misses the old one."""
+    """Whether this replacement is a GPU check that runs again. A Job can't be changed, so it is replaced; nothing is
+    lost with the old one.
+    """
     return step.op is Op.REPLACE and step.type == tokens.JOB and tokens.GPU_CHECK in step.type_chain
 
 
@@ -218,7 +220,7 @@ def _of_team(step: Step, team: str, *, gone: bool) -> Iterator[Impact]:
 
 
 def _is_whole(step: Step, team: str) -> bool:
-    """Whether a team stands and falls with this resource."""
+    """Whether a team is lost with this resource."""
     return (
         step.type in (tokens.TEAM, tokens.VIRTUAL_CLUSTER)
         or (step.type == tokens.RELEASE and tokens.VIRTUAL_CLUSTER in step.type_chain)
@@ -227,7 +229,7 @@ def _is_whole(step: Step, team: str) -> bool:
 
 
 def _of_shared_scheduler(step: Step, team: str) -> Iterator[Impact]:
-    """What a change of the one KAI on the host means for a team that is scheduled by it."""
+    """What a change of the one KAI on the host means for a team that it schedules."""
     if step.op is not Op.CREATE:
         how = "upgraded in place" if step.op is Op.UPDATE else "replaced"
         text = f"the host's shared scheduler is {how}: pods that run go on, new ones wait meanwhile"

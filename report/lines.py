@@ -1,4 +1,4 @@
-"""A line of text and how a terminal shows it: known without all that a report is made of."""
+"""A line of text and how a terminal shows it. Imports nothing of the report."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Words and tables of Markdown that nothing in them can break out of. Pure.
+"""Safe Markdown: no name or value can break out of its place. Pure.
 
 Owns: escaping of names, values and messages, code spans, fences, links, tables, folded sections.
-Leaves to others: what is said (`comment.py`, `tables.py`, `blocks.py`), which values are secret (`redact.py`).
+Leaves to others: the content (`comment.py`, `tables.py`, `blocks.py`), which values are secret (`redact.py`).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2066-\u
 
 
 def clean(text: str, longest: int = 300) -> str:
-    """Text on one line, without characters that nobody sees, cut where it is long."""
+    """Text on one line, without invisible characters, cut where it is long."""
     text = _CONTROL.sub(" ", text).strip()
     return text if len(text) <= longest else f"{text[:longest]}…"
 
 
 def code(text: str, longest: int = 300) -> str:
-    """Anything as a code span, also inside a table: no mention, no link, no markup comes alive in it."""
+    """Any text as a code span, also inside a table: no mention, link or markup in it works."""
     inner = clean(text, longest).replace("`", "ˋ").replace("|", "\\|")
     return f"`{inner}`" if inner else "–"
 
@@ -43,7 +43,7 @@ def fence(lines: Sequence[str], language: str = "") -> str:
 
 
 def target(address: str) -> str:
-    """A link's target inside <>, with nothing in it that ends it."""
+    """A link's target for <>, without characters that would end it."""
     return quote(clean(address, 2000), safe="/:?&=#%.~_+,@-")
 
 
@@ -76,5 +76,5 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], limit: int, align:
 
 
 def details(summary: str, lines: Sequence[str]) -> list[str]:
-    """A section that is folded away; nothing where it has no lines."""
+    """A folded section; empty where it has no lines."""
     return ["<details>", f"<summary>{summary}</summary>", "", *lines, "</details>", ""] if lines else []

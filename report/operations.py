@@ -32,9 +32,9 @@ def file_digest(text: str) -> str:
 
 
 def to_json(stack: str, preview: Preview, stack_file: str | None) -> str:
-    """The operations of a stack's preview as a file, to be held against a later preview.
+    """The operations of a stack's preview as a file, to compare with a later preview.
 
-    stack_file: the text of head's stack file; None when the stack goes.
+    stack_file: the text of head's stack file; None when the stack is removed.
     """
     content = {
         "schema": SCHEMA,
@@ -49,7 +49,7 @@ def to_json(stack: str, preview: Preview, stack_file: str | None) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Approved:
-    """What a report was approved for."""
+    """What was approved with a report."""
 
     operations: frozenset[str]
     stack_file: str | None
@@ -59,8 +59,8 @@ class Approved:
 def from_json(text: str, *, where: str, made_by: str) -> Approved:
     """Read such a file.
 
-    Raises `UsageError` when it is something else, or its preview was made by another than `made_by`: what a rehearsal
-    found approves nothing on a cluster.
+    Raises `UsageError` when it is another file, or when its preview was not made by `made_by`: a rehearsal approves
+    nothing on a cluster.
     """
     try:
         content = json.loads(text)
@@ -103,7 +103,7 @@ def _compare(options: argparse.Namespace, redactor: Redactor) -> int:
 
 
 def _held_against(approved: Approved, preview: Preview, stack_file: Path | None) -> tuple[bool, list[str]]:
-    """Whether nothing differs, and what does."""
+    """Whether nothing differs, and the differences."""
     now = set(preview.operations())
     lines = [f"+ {line}" for line in sorted(now - approved.operations)]
     lines += [f"- {line}" for line in sorted(approved.operations - now)]

@@ -109,10 +109,10 @@ def _pool(before: PoolState | None, after: PoolState | None, top: float) -> tupl
     """The elements of one pool from `top` on, and where the next one may begin."""
     pool = after or before
     assert pool is not None, "a pool is on one side at least"
-    # what changes is what a reviewer looks for; the rest stands behind it by name
+    # changes first, because a reviewer looks for them; the rest by name
     cells = sorted(_cells(before, after), key=lambda cell: (cell.state == "same", cell.name))
     largest = max([pool.capacity, *(cell.limit for cell in cells)], default=1)
-    # one scale for a pool; the largest team still leaves half a line to its neighbours
+    # one scale for a pool; the largest team leaves half a line to its neighbours
     unit = min(28.0, _INNER / 2 / max([1, *(largest if c.limit == UNLIMITED else c.limit for c in cells)]))
     shared = f" × {pool.replicas} {pool.unit}s" if pool.replicas > 1 else ""
     nodes = f"{pool.size} node{'s' if pool.size != 1 else ''}"
@@ -154,7 +154,7 @@ def _pool(before: PoolState | None, after: PoolState | None, top: float) -> tupl
             lines.append(_rect(x, y + 30, quota * unit, _BLOCK - 4, "quota"))
         lines.append("</g>")
         x += width + _CELL_GAP
-    # the bar on top shows it, too: a block of its own only where it stays a block
+    # the bar on top shows it, too; it has its own block only where that stays visible
     if after is not None and pool.left is not None and 0 < pool.left * unit <= _INNER / 3:
         width = max(_CELL_MIN, pool.left * unit)
         if x > _MARGIN and x + width > WIDTH - _MARGIN:

@@ -28,10 +28,10 @@ MARKS: Final = {Op.CREATE: "+", Op.UPDATE: "~", Op.REPLACE: "±", Op.DELETE: "-"
 """One for each operation: a replacement is a deletion and a creation."""
 
 MOST_VALUES: Final = 20
-"""Lines of one changed resource; beyond it the count is enough."""
+"""The most lines of a changed resource; the rest is counted."""
 
 MANY: Final = 4
-"""So many teams with the same lines share them; fewer are read faster one by one."""
+"""From this number on, teams with the same lines share them; fewer teams are shown one by one."""
 ANY_TEAM: Final = "<team>"
 
 
@@ -46,11 +46,11 @@ _FELT: Final = {Gravity.LOSS: "LOSS", Gravity.AWAY: "interrupted", Gravity.LESS:
 
 
 def plan(preview: Preview, head: Platform, redactor: Redactor, *, usage: Usage | None = None) -> list[Line]:
-    """The lines. A reader who stops early has seen the teams that lose something."""
+    """The lines. Teams that lose something come first."""
     if not preview.changes and not preview.diagnostics:
-        return [*_foot(preview)]  # most previews: no value is written, so no secret need be known
+        return [*_foot(preview)]  # most previews: no value is shown, so no secret must be learned
     for step in preview.steps:
-        learn_step(step, redactor)  # every secret is known before the first line is written
+        learn_step(step, redactor)  # learn every secret before the first line is written
     felt = impacts(None, head, preview, usage=usage)
     owners = Owners(preview, frozenset({*team_states(head), *(impact.team for impact in felt)}))
     by_team: dict[str, list[Step]] = {}
@@ -66,8 +66,9 @@ def plan(preview: Preview, head: Platform, redactor: Redactor, *, usage: Usage |
 
 
 def _together(blocks: Mapping[str, tuple[Line, ...]]) -> Iterator[Line]:
-    """Each team's lines below its name. Teams with the same lines but for their own name share them, where they are
-    many: what each reads is its name in the place of `ANY_TEAM`."""
+    """Each team's lines below its name. Where many teams have the same lines except for their name, they share them,
+    with `ANY_TEAM` in place of the name.
+    """
     alike: dict[tuple[Line, ...], list[str]] = {}
     for team, block in blocks.items():
         own = re.compile(rf"(?<![\w-]){re.escape(team)}(?!\w)")
@@ -96,8 +97,9 @@ def _team(steps: Sequence[Step], felt: Sequence[Impact], redactor: Redactor, *, 
 
 
 def _place(step: Step) -> tuple[int, int, str]:
-    """Where a step stands: by its operation, and the component before its parts, because it says the change in the
-    team's own numbers."""
+    """A step's place: by its operation, and a component before its parts, because it shows the change in the team's own
+    numbers.
+    """
     kind = 0 if step.type == tokens.TEAM else 1 if step.type.startswith(tokens.OURS) else 2
     return list(Op).index(step.op), kind, step.urn
 
@@ -117,7 +119,7 @@ def _step(step: Step, redactor: Redactor) -> Iterator[Line]:
 
 
 def _foot(preview: Preview) -> Iterator[Line]:
-    """What is to be said once of all of them."""
+    """What is said once about all of them."""
     if not preview.changes:
         yield Line(text="no changes")
         return

@@ -31,21 +31,21 @@ class TeamState:
     limit: int
     mode: str
     nodes: tuple[str, ...] = ()
-    """The pool's nodes that are this tenant's alone; empty: all of them."""
+    """The pool's nodes that only this tenant has; empty: all of them."""
     cpu: str = ""
-    """In cores, as a plain number, however the file writes it. Memory and storage likewise, in GiB."""
+    """In cores, as a plain number. Memory and storage likewise, in GiB."""
     memory: str = ""
     pods: int = 0
     storage: str = ""
 
     @property
     def gpus(self) -> tuple[object, ...]:
-        """What the table of GPUs shows."""
+        """The values in the table of GPUs."""
         return self.pool, self.unit, self.quota, self.limit, self.mode, self.nodes
 
     @property
     def resources(self) -> tuple[object, ...]:
-        """What the table of the other resources shows."""
+        """The values in the table of the other resources."""
         return self.cpu, self.memory, self.pods, self.storage
 
 
@@ -62,7 +62,7 @@ class PoolState:
 
     @property
     def capacity(self) -> int:
-        """What all the pool's nodes advertise as `nvidia.com/gpu`."""
+        """What all nodes of the pool advertise as `nvidia.com/gpu`."""
         return self.size * self.gpus_per_node * self.replicas
 
     @property
@@ -77,7 +77,7 @@ class PoolState:
 
     @property
     def left(self) -> int | None:
-        """What is promised to nobody; negative when too much is promised. None: a quota is unlimited."""
+        """The capacity less all quotas; negative when too much is promised. None: a quota is unlimited."""
         return None if self.quota == UNLIMITED else self.capacity - self.quota
 
 
@@ -134,5 +134,5 @@ def pool_states(platform: Platform | None) -> dict[str, PoolState]:
 
 
 def both(before: Mapping[str, _T], after: Mapping[str, _T]) -> list[tuple[str, _T | None, _T | None]]:
-    """The names of either side, each with what it is before and after."""
+    """The names of both sides, each with its value before and after."""
     return [(name, before.get(name), after.get(name)) for name in sorted({*before, *after})]

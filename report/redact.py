@@ -1,17 +1,17 @@
 """Keeps secrets out of everything that a report shows. Pure.
 
 Owns: which inputs are secret by their place (a Secret's data, a provider's kubeconfig, a key that a chart calls
-`token`) or by their mark (Pulumi's secret wrapper), and what was masked once.
+`token`) or by their mark (Pulumi's secret wrapper), and the memory of what was masked.
 Leaves to others: what looks like a secret (`looks.py`), and what is shown at all. `Redactor.text` is the last step of
 every writer in this package.
 
-Two nets, because each has holes: `value` masks a tree before it is shown, and remembers every text that it masked;
-`text` then takes those texts, in clear or encoded, out of whatever prose they leaked into (an error of a provider, a
-URN, an old value in clear of a property that became secret later: pulumi#4957).
+There are two steps, because each alone has gaps. `value` masks a tree before it is shown, and remembers every text that
+it masked. `text` then removes those texts, plain or encoded, from other text into which they leaked (an error of a
+provider, a URN, the old plain value of a property that became secret later: pulumi#4957).
 
-A report must not be censored by what somebody calls a team, a queue or a label. So names that people choose make
-nothing secret (`CHOSEN`), and a text that only the name beside it makes secret is remembered only where it is no
-ordinary word: `{name: MODE_TOKEN, value: privileged}` hides its own value and no other.
+The name of a team, a queue or a label must not censor a report. So names that people choose make nothing secret
+(`CHOSEN`). A text that is secret only because of the name beside it is remembered only where it is no ordinary word:
+`{name: MODE_TOKEN, value: privileged}` hides only its own value.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SECRET_KEY: Final = re.compile(
     r"|.*certificate_?-?(authority_?-?)?data|(tls|ca|server)\.key)$"
 )
 _SEVERAL: Final = re.compile(rf"(?i)^.*{PLURAL}$")
-# a key may be named like a secret and hold a name, a flag or a path that reviewers need
+# a key may be named like a secret, but have a name, a flag or a path that reviewers need
 _PLAIN_KEY: Final = re.compile(r"(?i)(^automountServiceAccountToken$|Seconds$|^enableTokens?$|^(image)?PullSecrets?$)")
 
 _WHEREABOUTS: Final = frozenset(
@@ -52,29 +52,32 @@ CHOSEN: Final = frozenset(
         *("teams", "pools", "queues", "hard", "limits", "requests", "default", "defaultRequest", "map"),
     }
 )
-"""Below these, keys are names that people chose: labels, annotations, queues, resources, ways of sharing. What such a
-key is called says nothing of its value."""
+"""Below these, keys are names that people chose: labels, annotations, queues, resources, ways of sharing. Such a key
+says nothing about its value.
+"""
 _CHOSEN_PAIRS: Final = frozenset({("config", "data")})
-"""The same, by the key above: the GPU Operator's ways of sharing, each called after its pool."""
+"""The same, by the key above: the GPU Operator's ways of sharing, each with its pool's name."""
 
 _PEM_LINE: Final = re.compile(r"[\s>|+~-]*[A-Za-z0-9+/=]*\s*$")
 _PAIR: Final = re.compile(r"""["']?([\w.-]+)["']?[ \t]*:[ \t]*["']?([^"'\s,}\]]+)""")
 _WORD: Final = re.compile(r"[A-Za-z]+([-_ ./][A-Za-z]+)*")
 _SHORTEST: Final = 8
-"""Shorter texts are masked in their place only: taking `4` or `default` out of all prose would destroy the report."""
+"""Shorter texts are masked only in their place: to remove `4` or `default` from all text would destroy the report."""
 _LONGEST_WORD: Final = 15
-"""So long may an ordinary word or two be."""
+"""The longest length of an ordinary word or two."""
 _REMEMBERED: Final = 8192
-"""Answers about short texts: the same keys and values stand in each team's resources, and thirty patterns read each."""
+"""The number of remembered results for short texts: each team's resources have the same keys and values, and thirty
+patterns read each of them.
+"""
 _SHORT: Final = 200
-"""Characters. A longer text is seldom seen twice, and is not kept."""
+"""Characters. A longer text seldom comes twice, and its result is not kept."""
 
 _masked: Final = lru_cache(maxsize=_REMEMBERED)(masked)
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def is_secret_key(key: str) -> bool:
-    """Whether a property of this name holds a secret, as far as a name can tell."""
+    """Whether a property of this name has a secret, as far as the name shows."""
     return bool(_SECRET_KEY.match(key)) and not _PLAIN_KEY.search(key)
 
 
@@ -99,14 +102,14 @@ class Redactor:
         self._pattern: re.Pattern[str] | None = None
 
     def keep(self, words: Iterable[str]) -> None:
-        """Never take these words out of prose: what a stack file says in the open, without which a report says nothing.
-
-        In the place of a secret they are masked like anything else."""
+        """Never remove these words from text: they are public in the stack file, and a report needs them. In the place
+        of a secret they are masked like anything else.
+        """
         self._open = self._open | frozenset(words)
         self._pattern = None
 
     def keep_all(self, value: JsonValue, *, key: str = "") -> None:
-        """Keep every key and every text below `value` that is no secret by its place or its look."""
+        """Keep every key and every text below `value` that is not secret by its place or its look."""
         if isinstance(value, dict):
             self.keep(map(str, value))
             for name, item in value.items():
@@ -118,8 +121,9 @@ class Redactor:
             self.keep([value])
 
     def learn(self, value: JsonValue) -> None:
-        """Remember every text in `value` as a secret, and what it has inside: a kubeconfig's or a key file's lines, and
-        what it says in base64."""
+        """Remember every text in `value` as a secret, and its parts: a kubeconfig's or a key file's lines, and decoded
+        base64.
+        """
         self._pattern = None
         for text in _strings(value):
             self._learn_text(text)
@@ -129,14 +133,16 @@ class Redactor:
 
     def _learn_text(self, text: str) -> None:
         inside = [found for key, found in _PAIR.findall(text) if is_secret_key(key)]
-        # a key's lines; a kubeconfig's own lines have blanks, and `apiVersion: v1` is no secret
+        # a key's lines; a kubeconfig's other lines have blanks, and `apiVersion: v1` is no secret
         lines = [line for line in map(str.strip, text.splitlines()) if len(line) >= 2 * _SHORTEST and " " not in line]
         for word in (text.strip(), *inside, *lines):
             if len(word) >= _SHORTEST and word != SECRET and word not in UNKNOWN_MARKS and not is_plain(word):
                 self._known.add(word)
 
     def learn_likely(self, value: JsonValue) -> None:
-        """Remember the texts in `value` that are no ordinary words: only a name beside them makes them secret."""
+        """Remember the texts in `value` that are no ordinary words, because only the name beside them makes them
+        secret.
+        """
         for text in _strings(value):
             if len(text) > _LONGEST_WORD or not _WORD.fullmatch(text.strip()):
                 self.learn(text)
@@ -177,7 +183,7 @@ class Redactor:
         return self.looks(self._in_json(value))
 
     def _in_json(self, text: str) -> str:
-        """Mask what stands in JSON inside a text, by its place: what kubectl applied last, a registry's credentials."""
+        """Mask secrets in JSON inside a text by their place: what kubectl applied last, a registry's credentials."""
         if "{" not in text:
             return text
         for start, end, found in reversed(list(objects(text))):
@@ -188,7 +194,7 @@ class Redactor:
 
     @staticmethod
     def _own_name(key: str, above: str, name: str) -> str:
-        """What a key says of its value: nothing, where somebody chose it."""
+        """The key, if it says something about its value; empty where somebody chose it."""
         return "" if key in CHOSEN or (above, key) in _CHOSEN_PAIRS else name
 
     def _mapping(self, value: Mapping[str, JsonValue], *, key: str, above: str, resource_type: str) -> JsonValue:
@@ -199,13 +205,14 @@ class Redactor:
             return "[asset]"
         secret_key = is_secret_key(key) or bool(_SEVERAL.match(key))
         secret_object = resource_type.startswith(tokens.SECRET) or value.get("kind") == "Secret"
-        # a container's environment: the name is a value here, and says what its neighbour is
+        # a container's environment: here the name is a value, and says what its neighbour is
         secret_pair = any(isinstance(named := value.get(at), str) and is_secret_key(named) for at in ("name", "key"))
         shown: dict[str, JsonValue] = {}
         for name, item in value.items():
             if secret_object and name in ("data", "stringData"):
                 shown[name] = self._hide(item)
-            # `secret: {name: ...}` or `auth: {enabled: ...}` says where a secret is; the rest below such a key is one
+            # `secret: {name: ...}` or `auth: {enabled: ...}` says where a secret is; everything else below such a key
+            # is secret
             elif (secret_pair and name in ("value", "default")) or (secret_key and name not in _WHEREABOUTS):
                 shown[name] = self._hide_named(item, key)
             else:
@@ -229,7 +236,7 @@ class Redactor:
         return (_masked if len(text) <= _SHORT else masked)(text, names=self._open)
 
     def lines(self, lines: Iterable[str]) -> Iterator[str]:
-        """Return each line of a stream like `text`. Blocks of a key file go whole: a line alone looks like nothing."""
+        """Return each line of a stream like `text`. Whole PEM blocks are dropped: one line alone matches no pattern."""
         inside = False
         for line in lines:
             ends = "-----END" in line
@@ -238,18 +245,18 @@ class Redactor:
             inside = inside and not ends
 
     def text(self, text: str) -> str:
-        """Return `text` without anything that looks like a secret or was masked before, in clear or encoded."""
+        """Return `text` without anything that looks like a secret or was masked before, plain or encoded."""
         text = self.looks(self._in_json(text))
         if self._pattern is None:
             forms = {form for secret in self._known - self._open for form in _forms(secret)}
-            # the longest first, so that no tail of a longer secret stays
+            # the longest first, so that no end of a longer secret stays
             ordered = sorted(forms, key=lambda form: (-len(form), form))
             self._pattern = re.compile("|".join(map(re.escape, ordered)) or r"(?!)")
         return self._pattern.sub(SECRET, text)
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """A secret as it may stand in prose: in clear, in base64, in a URL, in JSON."""
+    """The forms of a secret in text: plain, in base64, in a URL, in JSON."""
     yield secret
     encoded = base64.b64encode(secret.encode()).decode()
     yield from (encoded, encoded.rstrip("="), encoded.replace("+", "-").replace("/", "_"))

@@ -1,10 +1,10 @@
-"""What would a pull request change? Found without a cluster, an engine or any credential, for forks and changed code.
+"""What a pull request would change, without a cluster, an engine or credentials: for forks and changed code.
 
-`python -m lab.recording` runs a checkout's program and records every resource. `compare` holds base's recording against
-head's and writes a preview in the engine's shape; `reports` does that for every stack and writes the reports of those
-that change. Both read data: none of a pull request's code runs here.
+`python -m lab.recording` runs a checkout's program and records every resource. `compare` compares base's recording with
+head's and writes a preview in the engine's format. `reports` does that for every stack and writes the reports of those
+that change. Both only read data: no code of a pull request runs here.
 
-What it cannot know, because it asks no cluster: drift, and what a provider would refuse.
+It asks no cluster, so it knows neither drift nor what a provider would refuse.
 
 Exit codes: 0 written, 2 could not; `reports` also 1, as `python -m report`.
 """
@@ -31,7 +31,7 @@ from report.redact import Redactor
 
 SCHEMA: Final = 1
 _UNCHANGED: Final = frozenset({"same", "read", "discard"})
-"""The engine's words for what stays, and for what is looked up or no more looked up."""
+"""The engine's operations for what stays, and for what is read or no longer read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +42,13 @@ class Resource:
     parent: str = ""
     replace_key: str = ""
     replace_on: tuple[str, ...] = ()
-    """Properties whose change is a replacement because the program says so."""
+    """Properties whose change the program makes a replacement."""
     read: bool = False
-    """Whether it is somebody else's, and only looked at."""
+    """Whether it belongs to somebody else, and is only read."""
 
 
 def compare(before: Mapping[str, Resource], after: Mapping[str, Resource], *, made_by: str) -> Object:
-    """The way from one recording to the other, as `pulumi preview --json --show-sames` would have it."""
+    """The changes from one recording to the other, in the format of `pulumi preview --json --show-sames`."""
     steps: list[Object] = []
     summary: dict[str, int] = {}
     for urn, new in after.items():
@@ -102,7 +102,7 @@ def to_json(resources: Mapping[str, Resource]) -> Object:
 
 
 def from_json(text: str, *, where: str) -> dict[str, Resource]:
-    """A recording. Raises `UsageError` when the text is none."""
+    """A recording. Raises `UsageError` when the text is not one."""
     try:
         raw = json.loads(text)
         if raw["schema"] != SCHEMA:
@@ -112,7 +112,7 @@ def from_json(text: str, *, where: str) -> dict[str, Resource]:
                 inputs=dict(found["inputs"]),
                 parent=str(found["parent"]),
                 replace_key=str(found["replaceKey"]),
-                # a recording of an older program has no word on these two; of what is read it has the id alone
+                # a recording of an older program lacks these two; of what is read it only has the id
                 replace_on=tuple(str(name) for name in found.get("replaceOn", ())),
                 read=bool(found.get("read", set(found["inputs"]) == {"id"})),
             )
@@ -139,7 +139,7 @@ def _reports(options: argparse.Namespace, _: Redactor) -> int:
     for name in sorted(files):
         stack_file = f"{name.removesuffix('.json')}.yaml"
         if not STACK_FILE.fullmatch(stack_file):
-            continue  # recordings come from a pull request's job: whatever else lies there is not ours
+            continue  # recordings come from a pull request's job: other files there are ignored
         sides = {side: options.recordings / side / name for side in ("base", "head")}
         before, after = (
             from_json(read_text(path), where=f"{side}/{name}") if path.is_file() else {} for side, path in sides.items()

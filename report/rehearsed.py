@@ -1,7 +1,7 @@
 """Comments with what a rehearsal recorded. Runs with the right to comment, so it runs none of the pull request's code.
 
-Recordings were made by a pull request's code: they are data that may say anything, they are read, escaped and shown.
-Which pull request they belong to, and its stack files, come from GitHub, not from them.
+A pull request's code made the recordings, so they may say anything: they are read, escaped and shown. GitHub, not the
+recording, says to which pull request they belong, and gives its stack files.
 
 Exit codes: 0 done or nothing to do, 2 could not.
 """
@@ -31,7 +31,7 @@ def _comment(options: argparse.Namespace, redactor: Redactor) -> int:
     for stack in sorted(stacks):
         stack_file(repository, str(pull["base"]["sha"]), stack, options.out / "files" / "base")
         stack_file(repository, options.commit, stack, options.out / "files" / "head")
-    # a violation or a failed preview is the comment's to say, not this job's
+    # the comment reports a violation or a failed preview; this job does not fail
     sides = [word for side in ("base", "head") for word in (f"--{side}", str(options.out / "files" / side))]
     rehearsal.main(["reports", "--recordings", str(options.recordings), *sides, "--out", str(options.out / "stacks")])
     on_the_cluster = pull_request_stacks(repository, number, options.deployed)

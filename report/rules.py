@@ -1,6 +1,6 @@
 """The policy pack's verdict on a preview's resources, for previews without policy results, and the gate's on its steps.
 
-Owns: handing resources and steps over, and the question whether the preview lists enough of them to judge.
+Owns: passing resources and steps on, and whether the preview lists enough of them to judge.
 Leaves to others: the rules and the gate (`policies/`).
 """
 
@@ -23,14 +23,15 @@ from settings.tenants import tenants
 
 
 def lists_everything(preview: Preview, head: Platform) -> bool:
-    """Whether unchanged resources are in the preview, too. Rules that add up over teams are wrong about a part."""
+    """Whether unchanged resources are in the preview, too. Rules with sums over teams need all of them."""
     listed = {step.name for step in preview.steps if step.type == tokens.TEAM and step.op is not Op.DELETE}
     return preview.sound and set(tenants(head)) <= listed
 
 
 def judge(preview: Preview, stack: str, *, today: date | None = None) -> tuple[PolicyResult, ...]:
-    """Every rule's result on what will be there after the preview's steps, less what is only read. today: for support
-    windows."""
+    """Every rule's result on the resources after the preview's steps, without those that are only read. today: for
+    support windows.
+    """
     resources = [
         PolicyResource(
             type=step.type,
@@ -58,7 +59,7 @@ def judge(preview: Preview, stack: str, *, today: date | None = None) -> tuple[P
 
 
 def not_run() -> PolicyResult:
-    """What stands in the pack's place when nobody ran it: no result is no pass."""
+    """The result in place of the pack's when nobody ran it, because no result is no pass."""
     message = (
         "the preview has no policy results and leaves unchanged resources out, so no rule could be judged; make it "
         "with `make pr-preview`, or with `pulumi preview --json --show-sames`"
@@ -79,10 +80,10 @@ def gated(
     usage: Usage | None = None,
     today: date | None = None,
 ) -> PolicyResult:
-    """What the gate refuses: what no pack sees, because it never gets deletions or old values.
+    """The gate's refusals. A pack never gets deletions or old values, so it can't judge these.
 
-    base: the stack file before; with it the two files are compared beside the steps. usage: what runs now; None: not
-    known, so whatever depends on that counts as a loss.
+    base: the stack file before; with it the two files are compared, too. usage: what runs now; None: not known, so
+    everything that depends on it counts as a loss.
     """
     refusals = gate_preview(
         preview,

@@ -1,10 +1,10 @@
-"""May this pull request's stack file be previewed with the stack's credentials?
+"""Whether this pull request's stack file may be previewed with the stack's credentials.
 
 `python -m report.stackfile --base FILE --head FILE`. Exit codes: 0 it may, 1 it may not, 2 could not tell.
 
-Owns: which differences between base and head may be previewed by the base branch's program with the stack's
-credentials. Everything that makes the program talk to another place, or decrypt with another key, may not: a person
-with the credentials previews that by hand.
+Owns: which differences between base and head the base branch's program may preview with the stack's credentials. Not
+allowed is everything that makes the program talk to another place, or decrypt with another key: a person with the
+credentials previews that by hand.
 Leaves to others: whether the file is valid (`settings`).
 """
 
@@ -27,7 +27,7 @@ _REFUSED: Final = {
     "host": "where the program connects to",
     "artifacts": "where charts and images come from; the engine renders charts with the cluster's credentials",
 }
-"""Sections of the platform that a pull request may change only without credentials, and why."""
+"""Sections of the platform whose changes are never previewed with credentials, and why."""
 
 _JSON: Final[TypeAdapter[JsonValue]] = TypeAdapter(JsonValue)
 
@@ -39,7 +39,7 @@ class StackFileError(ValueError):
 def read_raw(path: Path) -> dict[str, JsonValue]:
     """The whole file as plain data, as the engine has it: anchors filled in, merge keys resolved.
 
-    Raises `StackFileError`; its text never quotes the file, which may hold secrets.
+    Raises `StackFileError`. Its text never quotes the file, which may contain secrets.
     """
     if not path.exists():
         message = f"{path.name}: no such file"
@@ -57,10 +57,10 @@ def read_raw(path: Path) -> dict[str, JsonValue]:
 
 
 def learn_secrets(raw: dict[str, JsonValue], redactor: Redactor) -> None:
-    """Remember what is secret in a stack file: what is encrypted in it, and config whose name says so.
+    """Remember the secrets of a stack file: encrypted values, and config with a secret's name.
 
-    What the platform's own section says is no secret: whoever sees the report sees that file. So none of its words is
-    ever taken out of the report.
+    The platform's own section is no secret: the readers of the report see that file. So none of its words is ever
+    removed from the report.
     """
     config = raw.get("config")
     for key, value in config.items() if isinstance(config, dict) else ():
@@ -88,7 +88,7 @@ def _encrypted(value: JsonValue) -> Iterator[JsonValue]:
 
 
 def refusals(base: dict[str, JsonValue], head: dict[str, JsonValue]) -> tuple[str, ...]:
-    """Why head's file must not be previewed with the credentials; empty: it may be. Names keys, never values."""
+    """Why head's file must not be previewed with the credentials; empty where it may. Names keys, never values."""
     found = [
         f"`{key}` differs: only `config` may"
         for key in sorted({*base, *head} - {"config"})

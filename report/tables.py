@@ -1,6 +1,6 @@
 """The comment's tables: teams, pools, versions, policies, diagnostics. Pure.
 
-Owns: which rows there are and what stands in them, before and after.
+Owns: the rows and their values, before and after.
 Leaves to others: the numbers (`quota.py`, `versions.py`), the order of the sections (`comment.py`).
 """
 
@@ -26,7 +26,7 @@ def amount(value: int | None) -> str:
 
 
 def changed(before: str | None, after: str | None) -> str:
-    """`4`, `4 → **8**`, or `~~4~~` for what goes. None: not there."""
+    """`4`, `4 → **8**`, or `~~4~~` for a removed value. None: no value."""
     if before == after or before is None:
         return after or "–"
     if after is None:
@@ -104,7 +104,7 @@ def _capacity(pool: PoolState) -> str:
 
 
 def pool_table(before: Mapping[str, PoolState], after: Mapping[str, PoolState], limit: int) -> list[str]:
-    """Capacity of each GPU pool, what is promised of it, what is left."""
+    """Capacity of each GPU pool, its quotas, and what is left."""
     rows = []
     for name, was, now in both(before, after):
         if not any(found.capacity for found in (was, now) if found):
@@ -139,7 +139,7 @@ def version_table(found: Sequence[VersionChange], limit: int) -> list[str]:
 
 
 def policy_section(policies: Sequence[PolicyResult], limit: int) -> list[str]:
-    """What the rules said: broken ones first, then those that had nothing to check; the rest is folded away."""
+    """The rules' results: broken rules first, then those with nothing to check; the rest is folded."""
     if not policies:
         return ["### Policies", "", "**not run**: no policy results came with this preview.", ""]
     loud, quiet = [], []

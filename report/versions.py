@@ -1,4 +1,4 @@
-"""Which versions change for whom, and what that means. Pure.
+"""Which versions change for which teams, and what that means. Pure.
 
 Owns: scheduler, virtual cluster and shared-KAI versions before and after, equal changes of several teams in one row.
 Leaves to others: what a change of a version does (`preview/judges/versions.py`), lines (`releases`).
@@ -19,7 +19,7 @@ from settings.tenants import tenants
 
 @dataclass(frozen=True, kw_only=True)
 class VersionChange:
-    """One version before and after, the same for all `teams`. None: not there. No teams: the host's."""
+    """One version before and after, the same for all `teams`. None: no version. No teams: the host's."""
 
     teams: tuple[str, ...]
     what: str
@@ -40,15 +40,15 @@ _WHAT: Final = {
     "scheduler.version": "KAI",
     "vcluster.version": "vCluster",
 }
-"""A team's fields that are versions, and what people call them."""
+"""A team's version fields, and their names for people."""
 
 
 def version_changes(
     base: Platform | None, head: Platform | None, settings: Sequence[Change]
 ) -> tuple[VersionChange, ...]:
-    """Every changed version; a removed team's are left out (what goes with it stands above).
+    """Every changed version, without those of removed teams (reported above).
 
-    `settings`: what changes between the two, with what that does.
+    `settings`: the changes between the two files and their effects.
     """
     found: dict[tuple[str, str | None, str | None], VersionChange] = {}
     for change in (*_new(base, head), *_edited(settings)):
@@ -61,7 +61,7 @@ def version_changes(
 
 
 def _new(base: Platform | None, head: Platform | None) -> Iterator[VersionChange]:
-    """What a new team comes with."""
+    """The versions of a new team."""
     before: Mapping[str, Team] = tenants(base) if base else {}
     for name, team in sorted(tenants(head).items() if head else ()):
         if name in before:
@@ -85,7 +85,7 @@ def _edited(settings: Sequence[Change]) -> Iterator[VersionChange]:
 
 
 def _without_versions(means: str) -> str:
-    """The words of a change without the two versions, which have a column of their own."""
+    """The text of a change without the two versions, which have their own column."""
     head, colon, rest = means.partition(": ")
     return rest if colon and "→" in head and "downgrade" not in head else means
 

@@ -1,4 +1,4 @@
-"""Which unit of a node who holds, as far as the API tells it. Pure."""
+"""Who uses which unit of a node, as far as the API shows it. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from seen.model import GpuState, Holder, Unit
 from seen.numbers import number
 
 RESERVED_UUID: Final = "run.ai/reserve_for_gpu_index"
-"""KAI's reservation pod writes the UUID of the GPU that it holds into this annotation of itself."""
+"""KAI's reservation pod writes the UUID of its GPU into this annotation of itself."""
 
 
 @dataclass(kw_only=True)
 class Taken:
-    """What is taken of one node: CPU (cores), memory (bytes), whole units by resource name, shared ones by KAI's
-    group."""
+    """What is in use of one node: CPU (cores), memory (bytes), whole units by resource name, shared ones by KAI's
+    group.
+    """
 
     cpu: float = 0.0
     memory: float = 0.0
@@ -28,7 +29,9 @@ class Taken:
 
 
 def units_of(node: Json, taken: Taken) -> tuple[Unit, ...]:
-    """Return the units of a node: shared ones, whole ones, free ones, and those that are not given away."""
+    """Return the units of a node: shared ones, whole ones, free ones, and those that the device plugin does not
+    offer.
+    """
     found: list[Unit] = []
     there, given = table(node, "status", "capacity"), table(node, "status", "allocatable")
     for resource in GPU_RESOURCES:

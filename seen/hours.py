@@ -1,9 +1,9 @@
 """GPU hours of each team and queue, from the pods that the clusters still have. Pure.
 
-Owns: what an hour counts as, and what is not known. Leaves to others: metrics (`cli/usage.py`), showing it.
+Owns: how hours count, and what is not known. Leaves to others: metrics (`cli/usage.py`), showing it.
 
-A pod asks for its GPUs from its creation to its end, and has them from the moment that its node takes it; a fraction
-counts by its share. Whether a GPU that was given also worked the API does not tell: only metrics do.
+A pod asks for its GPUs from its creation to its end, and has them from the moment that its node accepts it. A fraction
+counts by its share. Only metrics, not the API, show whether a GPU also worked.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from seen.model import Pod, Queue, Seen, Team
 HOUR: Final = 3600.0
 NO_QUEUE: Final = "(no queue)"
 GONE: Final = "(pods that are gone)"
-"""Of these only metrics tell: whose they were, not in which queue."""
+"""Only metrics know these: their team, but not their queue."""
 NOT_ASKED: Final = "no metrics were asked"
 FAR_BELOW: Final = 0.25
-"""Who was given less than this share of its quota is far below it."""
+"""A team that was given less than this share of its quota is far below it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What metrics tell of one pod of the host: GPU hours that it held GPUs, and that these worked."""
+    """The metrics of one pod of the host: hours of its GPUs, and hours in which these worked."""
 
     held: float
     worked: float
@@ -45,19 +45,19 @@ class Spent:
     team: str
     queue: str
     quota: float | None
-    """What was guaranteed, in GPU hours; None without a bound, or where no queue is seen."""
+    """The guarantee in GPU hours; None where it is unlimited, or where no queue can be read."""
     asked: float
     given: float
     used: float | None
 
     @property
     def idle(self) -> float | None:
-        """What was given and did not work."""
+        """GPU hours that were given and not used."""
         return None if self.used is None else max(0.0, self.given - self.used)
 
     @property
     def of_quota(self) -> float | None:
-        """What was given as a share of the quota."""
+        """GPU hours that were given, as a share of the quota."""
         return self.given / self.quota if self.quota else None
 
     @property
@@ -68,7 +68,7 @@ class Spent:
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """The hours of all teams, each team before its queues; and what is not in them, in words."""
+    """The hours of all teams, each team before its queues, and sentences about what is not counted."""
 
     since: datetime
     until: datetime
@@ -77,22 +77,24 @@ class Account:
 
 
 def account(seen: Seen, since: datetime, metrics: Metrics | None = None, *, why_none: str = NOT_ASKED) -> Account:
-    """Return the hours between `since` and the snapshot. `metrics`: None where there are none, for the reason
-    `why_none`."""
+    """Return the hours between `since` and the snapshot. `metrics`: None where there are none; `why_none` is the
+    reason.
+    """
     rows = tuple(row for team in seen.teams for row in _team(team, seen, since, metrics))
     return Account(since=since, until=seen.at, rows=rows, gaps=tuple(_gaps(seen, since, metrics, why_none)))
 
 
 def _hours(begin: datetime | None, end: datetime | None, since: datetime, until: datetime) -> float:
-    """Hours of what begins and ends so within the window; what has not begun has none."""
+    """The hours within the window between a begin and an end; 0 without a begin."""
     if begin is None:
         return 0.0
     return max(0.0, (min(end or until, until) - max(begin, since)).total_seconds()) / HOUR
 
 
 def _end(pod: Pod) -> datetime | None:
-    """When a pod gave back what it had; None while it has it. One whose node died may tell no end: then it counts from
-    nothing to nothing, and is told as a gap."""
+    """When a pod freed its GPUs; None while it has them. A pod whose node died may have no end: then it does not count,
+    and is reported as a gap.
+    """
     return (pod.ended or pod.started or pod.created) if pod.over else None
 
 
@@ -101,12 +103,12 @@ def _asked(pod: Pod, since: datetime, until: datetime) -> float:
 
 
 def _given(pod: Pod, since: datetime, until: datetime) -> float:
-    # a pod that its node refused was there for a moment only, and had nothing
+    # a pod that its node refused existed only for a moment, and had no GPU
     return pod.share * _hours(pod.started, _end(pod), since, until) if pod.node else 0.0
 
 
 def _counts(pod: Pod) -> bool:
-    """KAI's reservation pods hold a whole GPU for fractions, which count themselves."""
+    """Whether a pod counts: KAI's reservation pods hold a whole GPU for fractions, which count themselves."""
     return pod.namespace != KAI_RESERVATION_NAMESPACE and (pod.share > 0 or pod.devices > 0)
 
 
@@ -149,8 +151,9 @@ def _team(team: Team, seen: Seen, since: datetime, metrics: Metrics | None) -> I
 def _worked(
     team: Team, pods: Iterable[Pod], since: datetime, until: datetime, metrics: Metrics
 ) -> dict[tuple[str, str], float]:
-    """GPU hours that each pod's GPUs worked. Metrics know a shared GPU by its reservation pod: what it worked is
-    divided among its fractions by what they were given."""
+    """GPU hours in which each pod's GPUs worked. Metrics name a shared GPU's reservation pod; its work is divided among
+    the fractions by their shares.
+    """
     shared: dict[str, float] = defaultdict(float)
     for pod in team.pods:
         if pod.namespace == KAI_RESERVATION_NAMESPACE:
@@ -176,7 +179,7 @@ def _measured(team: Team, pod: Pod, metrics: Metrics) -> Measured:
 
 
 def _gone(team: Team, metrics: Metrics) -> Measured | None:
-    """What metrics remember of pods that the cluster has no more."""
+    """What metrics remember of pods that no longer exist."""
     there = {pod.host_name for pod in team.pods}
     found = [one for (space, name), one in metrics.items() if space == team.namespace and name not in there]
     if not found:

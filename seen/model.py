@@ -1,4 +1,4 @@
-"""The facts of a snapshot: frozen, typed, no JSON in them. Pure.
+"""The facts of a snapshot: frozen and typed, without JSON. Pure.
 
 GPUs count as the cluster counts them: a unit is a GPU, or a replica where the device plugin shares it, or a MIG slice.
 """
@@ -24,8 +24,9 @@ class Gap:
 
 
 class GpuState(StrEnum):
-    """`unhealthy`: the node has it and its device plugin does not give it away. `reserved`: KAI's reservation pod holds
-    it for fractions of which none is there (yet)."""
+    """`unhealthy`: the node has it, but its device plugin does not offer it. `reserved`: KAI's reservation pod holds it
+    for fractions that do not exist (yet).
+    """
 
     FREE = "free"
     USED = "used"
@@ -35,7 +36,7 @@ class GpuState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """A pod on a GPU. `share` is 1 for a whole unit, else the fraction, None where the cluster can't tell it."""
+    """A pod on a GPU. `share`: 1 for a whole unit, otherwise the fraction; None where it is not known."""
 
     team: str
     """Empty: a pod of the host's own."""
@@ -46,8 +47,9 @@ class Holder:
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """One unit of a node. Which physical one a whole GPU is the API does not tell: `number` is only a place to show it.
-    `group` and `uuid` are known for a GPU that is shared by fractions."""
+    """One unit of a node. The API does not say which physical GPU a whole unit is: `number` is only a place to show it.
+    `group` and `uuid` are known for a GPU that fractions share.
+    """
 
     node: str
     number: int
@@ -71,17 +73,17 @@ class Node:
 
     name: str
     pool: str
-    """Empty: in no pool of the stack file."""
+    """Empty where no pool of the stack file has it."""
     ready: bool
     cordoned: bool
     taints: tuple[str, ...]
     """`key=value:Effect`."""
     product: str
     memory_mib: int
-    """Of one GPU; 0: not labelled."""
+    """Memory of one GPU; 0 without a label."""
     units: tuple[Unit, ...]
     fenced: str | None = None
-    """Why `make fence` took it out of service; None: it is in service."""
+    """The reason of `make fence`; None where the node is in service."""
     pressures: tuple[str, ...] = ()
     cpu: float = 0.0
     memory: float = 0.0
@@ -94,7 +96,7 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """A pool of the stack file with the nodes that are there."""
+    """A pool of the stack file with its existing nodes."""
 
     name: str
     nodes: tuple[Node, ...]
@@ -107,7 +109,7 @@ class Pool:
 
 @dataclass(frozen=True, kw_only=True)
 class Pod:
-    """A pod as its team names it. `host_name`: as the host names it, empty where it is not there."""
+    """A pod with its team's name for it. `host_name`: its name on the host; empty where the host does not have it."""
 
     team: str
     """Empty: the host's own."""
@@ -118,17 +120,17 @@ class Pod:
     """Empty: no node yet."""
     phase: str
     state: str
-    """The phase, or the more telling word: `Terminating`, `CrashLoopBackOff`, `ImagePullBackOff`, `OutOfcpu`, ..."""
+    """The phase, or a more precise state: `Terminating`, `CrashLoopBackOff`, `ImagePullBackOff`, `OutOfcpu`, ..."""
     ready: bool
     queue: str
     gpus: float
     """Whole units asked for."""
     fraction: float | None
-    """Share of each device; None for a pod that asks for none, or by memory that no label tells the size of."""
+    """Share of each device; None for a pod that asks for none, or by memory where no label says the GPU's memory."""
     memory_mib: int
     """MiB of each device, where it asks so."""
     devices: int
-    """GPUs that it asks a share of; 0 for a pod that asks for whole ones or none."""
+    """The number of GPUs of which it asks for a share; 0 for a pod that asks for whole GPUs or none."""
     groups: tuple[str, ...]
     """KAI's GPU groups that it is in."""
     created: datetime | None
@@ -138,37 +140,38 @@ class Pod:
     owner: str
     """`Job/train`; empty for a bare pod."""
     ours: bool
-    """Of tenancy itself: control plane, KAI, reservation pod, check."""
+    """Whether it belongs to tenancy itself: control plane, KAI, reservation pod, check."""
 
     @property
     def share(self) -> float:
-        """GPUs asked for in all, fractions by their share; a share that nobody can tell counts as nothing."""
+        """All GPUs that it asks for, fractions by their share; an unknown share counts as 0."""
         return self.gpus + self.devices * (self.fraction or 0.0)
 
     @property
     def over(self) -> bool:
-        """Whether it has ended: it holds nothing any more."""
+        """Whether it has ended, and uses nothing any more."""
         return self.phase in ENDED
 
     @property
     def holds(self) -> bool:
-        """Whether it holds what it asked for: it has a node and has not ended."""
+        """Whether it has what it asked for: it has a node and has not ended."""
         return bool(self.node) and not self.over
 
     @property
     def waits(self) -> bool:
-        """Whether it is to run and does not yet, or runs and is not ready."""
+        """Whether it does not run yet, or runs and is not ready."""
         return not self.over and not self.ready
 
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
-    """A KAI queue, GPUs alone. `quota` and `limit`: -1 without a bound. `used` is counted from the pods that hold
-    something, a parent's with its leaves'."""
+    """The GPUs of a KAI queue. `quota` and `limit`: -1 is unlimited. `used` counts the pods that have GPUs; a parent
+    includes its leaves.
+    """
 
     name: str
     shown: str
-    """As the stack file calls it."""
+    """Its name in the stack file."""
     team: str
     parent: str
     quota: float
@@ -182,13 +185,13 @@ class Queue:
 
     @property
     def borrowed(self) -> float:
-        """What it uses beyond its quota."""
+        """GPUs that it uses beyond its quota."""
         return 0.0 if self.quota < 0 else max(0.0, self.used - self.quota)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Component:
-    """A Deployment, StatefulSet or DaemonSet of KAI's or of the device plugin's."""
+    """A Deployment, StatefulSet or DaemonSet of KAI or of the device plugin."""
 
     name: str
     version: str
@@ -199,7 +202,7 @@ class Component:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One finding of a check; `gpu` is its index, empty for what is about none."""
+    """One finding of a check. `gpu`: the GPU's index; empty where it is not about one GPU."""
 
     severity: str
     message: str
@@ -221,10 +224,10 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """What a cluster says about an object: its warnings, and KAI's evictions."""
+    """An event about an object: warnings, and KAI's evictions."""
 
     team: str
-    """Empty: told on the host."""
+    """Empty for an event on the host."""
     reason: str
     message: str
     kind: str
@@ -252,17 +255,17 @@ class Team:
     vcluster: str
     """Version, by its control plane's image; empty where that is not seen."""
     kai: tuple[Component, ...]
-    """Its own ones; with mode `host` the host's."""
+    """The parts of its own KAI; with mode `host` those of the host's."""
     queues: tuple[Queue, ...]
     pods: tuple[Pod, ...]
-    """Its own first, then tenancy's (`ours`)."""
+    """Its own pods first, then tenancy's (`ours`)."""
     quota: Mapping[str, tuple[float, float]]
-    """The host's ResourceQuotas: by key used and hard, the narrowest of several."""
+    """The host's ResourceQuotas: used and hard by key; of several the tightest."""
     check: Check | None
     sharing: bool = True
     """Whether it may ask for fractions."""
     paused: bool = False
-    """By the stack file: the host takes no pod of it."""
+    """Whether the stack file pauses it: then the host accepts none of its pods."""
 
     @property
     def kai_version(self) -> str:
@@ -279,18 +282,18 @@ class Seen:
     kubernetes: str
     """Version of the host's API server."""
     pools: tuple[Pool, ...]
-    """The stack file's, and one without a name for GPU nodes in none of them."""
+    """The stack file's pools, and one without a name for GPU nodes in none of them."""
     teams: tuple[Team, ...]
     kai: tuple[Component, ...]
     """On the host."""
     plugin: tuple[Component, ...]
     """Device plugins on the host."""
     pods: tuple[Pod, ...]
-    """On the host and of no team, those with a GPU alone."""
+    """Pods with a GPU on the host that belong to no team."""
     events: tuple[Event, ...]
     gaps: tuple[Gap, ...]
     simulated: bool = False
-    """A lab: KAI is not there, and Kubernetes' own scheduler answers to its name."""
+    """Whether it is a lab: there Kubernetes' own scheduler takes pods with KAI's name."""
 
     def team(self, name: str) -> Team | None:
         """The tenant of a name."""

@@ -1,4 +1,4 @@
-"""Quantities that anybody may have written, as numbers to add up and to show. Pure."""
+"""Quantities from any source, as numbers to add up and to show. Pure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from capacity import amount_of
 
 
 def number(value: object) -> float:
-    """A quantity as a number: `500m` is 0.5; 0 where it is none, or larger than a number can be."""
+    """A quantity as a number: `500m` is 0.5. 0 where it is not a quantity, or too large for a number."""
     return finite(amount_of(value) or Decimal(0))
 
 
 def finite(value: Decimal) -> float:
-    """A number as a float; 0 where it is larger than one can be."""
+    """A number as a float; 0 where it is too large."""
     try:
         found = float(value)
     except ArithmeticError:

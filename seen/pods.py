@@ -34,7 +34,7 @@ CONTAINERS: Final = ("initContainerStatuses", "containerStatuses")
 
 
 def pod_of(inside: Json | None, on_host: Json | None, *, team: str, memory: Mapping[str, int] | None = None) -> Pod:
-    """Return a pod from what its team's cluster says of it and what the host says; one of both may be missing.
+    """Return a pod from its team's cluster and from the host; one of both may be missing.
 
     `memory`: MiB of one GPU by node, for a pod that asks for memory.
     """
@@ -51,7 +51,7 @@ def pod_of(inside: Json | None, on_host: Json | None, *, team: str, memory: Mapp
         else 0
     )
     size = memory_in_parts((memory or {}).get(node, 0))
-    # less than nothing would be taken off what others hold
+    # a negative number would lower the use of others
     fraction = max(0.0, number(notes[GPU_FRACTION])) if GPU_FRACTION in notes else mib / size if mib and size else None
     told = on_host if on_host and inside and _silent(inside) else pod
     return Pod(
@@ -79,7 +79,7 @@ def pod_of(inside: Json | None, on_host: Json | None, *, team: str, memory: Mapp
 
 
 def _silent(pod: Json) -> bool:
-    """Whether a pod has a node and no word from it yet."""
+    """Whether a pod has a node that has not reported about it yet."""
     return bool(text(pod, "spec", "nodeName")) and not rows(pod, "status", "containerStatuses")
 
 
@@ -110,25 +110,25 @@ def gpus_asked(pod: Json) -> dict[str, float]:
 
 
 def requests(pod: Json) -> tuple[float, float]:
-    """CPU (cores) and memory (bytes) that a pod asks for; what is not requested is its limit."""
+    """CPU (cores) and memory (bytes) that a pod asks for; without a request its limit."""
     spec = pod.get("spec")
     return finite(asked_by(spec, "cpu")), finite(asked_by(spec, "memory"))
 
 
 def groups(labels: Mapping[str, object]) -> tuple[str, ...]:
-    """The GPU groups that a pod's labels name."""
+    """The GPU groups in a pod's labels."""
     several = [key.partition("/")[2] for key in labels if key.startswith(f"{GPU_GROUP}/")]
     return tuple(sorted(several)) or ((str(labels[GPU_GROUP]),) if labels.get(GPU_GROUP) else ())
 
 
 def containers(pod: Json) -> Iterator[Json]:
-    """The states of a pod's containers, those that come first before the others."""
+    """The states of a pod's containers, init containers first."""
     for key in CONTAINERS:
         yield from rows(pod, "status", key)
 
 
 def state_of(pod: Json) -> str:
-    """What a pod does, in kubectl's words."""
+    """A pod's state, as kubectl shows it."""
     if text(pod, "metadata", "deletionTimestamp"):
         return "Terminating"
     if text(pod, "status", "reason"):

@@ -1,6 +1,6 @@
-"""Asks the clusters: plain lists, all clusters at once, one that does not answer costs its time-out once.
+"""Asks the clusters for plain lists, all clusters at once. A cluster that does not answer costs one time-out.
 
-Owns: which kinds are asked for, and what was said (`Said`). No Secret is among them. Nothing is changed.
+Owns: which kinds are asked for, and the answers (`Said`). It reads no Secret and changes nothing.
 Leaves to others: connections (`kube/client.py`), what the answers mean (`snapshot.py`).
 """
 
@@ -27,8 +27,9 @@ ASKED_AT_ONCE: Final = 16
 _WARNINGS: Final = "/api/v1/events?fieldSelector=type%3DWarning"
 _EVICTIONS: Final = "/api/v1/events?fieldSelector=reason%3DEvict"
 _NOT_READY: Final = "/api/v1/events?fieldSelector=reason%3DNotReady"
-"""KAI tells an eviction, and a gang that is not whole, as Normal events of the pod group (KAI@v0.16.8:
-pkg/scheduler/cache/status_updater/default_status_updater.go)."""
+"""KAI reports an eviction, and a gang that is not complete, by Normal events of the pod group (KAI@v0.16.8:
+pkg/scheduler/cache/status_updater/default_status_updater.go).
+"""
 
 BOTH: Final[Mapping[str, str]] = {
     "nodes": "/api/v1/nodes",
@@ -45,7 +46,7 @@ BOTH: Final[Mapping[str, str]] = {
     "priorityclasses": "/apis/scheduling.k8s.io/v1/priorityclasses",
     "runtimeclasses": "/apis/node.k8s.io/v1/runtimeclasses",
 }
-"""Kinds by the word that a gap names them with. A kind that a server does not know is an empty list."""
+"""Kinds by their name in a gap. A kind that a server does not have is an empty list."""
 ON_HOST: Final[Mapping[str, str]] = {**BOTH, "daemonsets": "/apis/apps/v1/daemonsets"}
 IN_TEAM: Final[Mapping[str, str]] = {
     **BOTH,
@@ -62,7 +63,9 @@ NOT_ASKED: Final = "not asked"
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """What one API server said. `api` is `up`, `not asked`, or `down: <why>`; `refused` is why a kind is not there."""
+    """The answers of one API server. `api`: `up`, `not asked`, or `down: <why>`. `refused`: why a kind could not be
+    read.
+    """
 
     api: str = NOT_ASKED
     version: str = ""
@@ -92,9 +95,9 @@ class Look:
 
 
 class Clusters:
-    """The clusters of a stack, each connected once: to load the certificates costs more than all the questions.
+    """The clusters of a stack, each connected once, because loading the certificates costs more than all requests.
 
-    A cluster of which no kubeconfig is at hand is None.
+    A cluster without a known kubeconfig is None.
     """
 
     def __init__(self, host: SingleConfig | None, teams: Mapping[str, SingleConfig | None]) -> None:
@@ -110,7 +113,7 @@ class Clusters:
 
 @dataclass
 class _Cluster:
-    """One API server, and what it is asked for. Asked by one thread at a time."""
+    """One API server, and the kinds to ask for. Used by one thread at a time."""
 
     config: SingleConfig | None
     kinds: Mapping[str, str]
@@ -127,7 +130,7 @@ class _Cluster:
 
 
 def ask(api: httpx2.Client, kinds: Mapping[str, str]) -> Said:
-    """Ask one API server. The first time that it can't be reached it is taken for down."""
+    """Ask one API server. After the first failed connection it counts as down."""
     version, objects, refused = "", {}, {}
     try:
         first = api.get("/version")
@@ -146,7 +149,7 @@ def ask(api: httpx2.Client, kinds: Mapping[str, str]) -> Said:
             elif answer.status_code == httpx2.codes.UNAUTHORIZED:
                 return Said(api="down: it does not accept the credentials", version=version)
             elif answer.status_code == httpx2.codes.NOT_FOUND:
-                objects[kind] = ()  # a kind that this server does not know
+                objects[kind] = ()  # a kind that this server does not have
             else:
                 refused[kind] = said(answer)
     except (httpx2.HTTPError, OSError, ConfigError, ValueError) as error:

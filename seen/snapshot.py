@@ -1,6 +1,6 @@
-"""The snapshot out of what the clusters said. Pure.
+"""The snapshot from the clusters' answers. Pure.
 
-Owns: which pod is whose, which node is in which pool, what a queue uses.
+Owns: the team of each pod, the pool of each node, the use of each queue.
 Leaves to others: a pod alone (`pods.py`), the units of a node (`gpus.py`).
 """
 
@@ -40,14 +40,15 @@ CONTROL_PLANE: Final = "app"
 """vCluster's label on its control plane, with the value `vcluster`."""
 PLUGIN: Final = "device-plugin"
 MOST_UNITS: Final = 1024
-"""Units that one pod can hold of a node: more than any node advertises. What a team writes into its cluster has no
-bound."""
+"""The most units that one pod can have of a node, more than any node advertises. A team may write any number into its
+cluster.
+"""
 LONGEST_SAID: Final = 4096
-"""Characters of an event that are looked at; who writes one is not bound to write less."""
+"""The most characters of an event that are read; anybody may write a longer one."""
 
 
 def snapshot(look: Look, platform: Platform, *, stack: str, at: datetime) -> Seen:
-    """Return what was seen, for the teams and pools of a stack file. Teams that only the host knows come after them."""
+    """Return the snapshot, for the teams and pools of a stack file. Teams that only the host has come after them."""
     known = tenants(platform)
     there = _namespaces(look.host)
     every = (*known, *(team for team in there if team not in known), *(t for t in look.teams if t not in known))
@@ -91,7 +92,7 @@ def _namespaces(host: Said) -> dict[str, Json]:
 # --- pods -------------------------------------------------------------------------------------------------------------
 
 Pair = tuple[Pod, Json]
-"""A pod, and its JSON from whoever knows it best."""
+"""A pod, and its JSON from the cluster that knows it best."""
 
 
 def _pods(team: str, look: Look, there: Iterable[Json]) -> list[Pair]:
@@ -105,7 +106,7 @@ def _pods(team: str, look: Look, there: Iterable[Json]) -> list[Pair]:
     for pod in said.all("pods"):
         other = on_host.pop((namespace(pod), name(pod)), None)
         found.append((pod_of(pod, other, team=team, memory=memory), pod))
-    # the control plane, and where the team's API is silent, everything
+    # the control plane, and everything where the team's API does not answer
     found += [(pod_of(None, pod, team=team, memory=memory), pod) for pod in on_host.values()]
     return sorted(found, key=lambda pair: (pair[0].ours, pair[0].namespace, pair[0].name))
 
@@ -216,7 +217,7 @@ def _team(
 
 def _nodes_of(wanted: Wanted | None, platform: Platform, said: Said, host: Said) -> tuple[str, ...]:
     if wanted is not None and wanted.pool is None:
-        # the host's nodes are not synced then: what its cluster lists are stand-ins for those that run a pod of it
+        # then the host's nodes are not synced: its cluster only lists stand-ins for nodes that run its pods
         return tuple(name(node) for node in host.all("nodes"))
     if said.all("nodes"):
         return tuple(name(node) for node in said.all("nodes"))
@@ -241,7 +242,7 @@ def _tag(thing: Json, *path: str) -> str:
 
 
 def _components(objects: Iterable[Json]) -> tuple[Component, ...]:
-    """Deployments and DaemonSets; their numbers have other names."""
+    """Deployments and DaemonSets; their numbers have different names."""
     return tuple(
         Component(
             name=name(one),

@@ -1,6 +1,6 @@
 """Where charts and images come from: their own registries, a mirror or a local path.
 
-Owns: the words of `artifacts` in a stack file turned into what a Helm Release and a pod take, and the mistakes in them.
+Owns: how `artifacts` of a stack file becomes what a Helm Release and a pod take, and the mistakes in it.
 Pure: no Pulumi import, nothing is read from disk or network.
 Leaves to others: which version (`releases`), whether a file exists (preflight) or a registry answers (`up`).
 """
@@ -84,14 +84,14 @@ def _is_local(place: str) -> bool:
 
 
 def _names(place: str, version: str) -> bool:
-    """Whether a path says which version it is, as a word of its own: 0.9.3 is not in kai-scheduler-v0.9.31.tgz."""
+    """Whether a path names the version as a whole word: kai-scheduler-v0.9.31.tgz does not name 0.9.3."""
     return re.search(rf"(?<![\d.]){re.escape(version.removeprefix('v'))}(?!\d|\.\d)", place) is not None
 
 
 def chart_for(name: str, version: str, artifacts: Artifacts, *, root: FilePath = _ROOT) -> ChartRef:
     """Return where the chart `name` (a key of KNOWN_CHARTS) of `version` comes from.
 
-    `artifacts.charts` is asked for `name@version`, then for `name`; without either it is the vendor's own place.
+    Looks up `name@version` in `artifacts.charts`, then `name`; without either it is the vendor's own place.
     `{version}` in the value stands for the version. Raises `KeyError` for a version that `releases` does not know and
     `ValueError` when one archive or folder is given for all versions and its path does not name this one: it would be
     installed under a wrong version. `problems` finds both in a stack file, before anything is made.
@@ -126,7 +126,7 @@ def _is_archive(place: str) -> bool:
 
 
 def _hides_its_version(name: str, version: str, artifacts: Artifacts) -> bool:
-    """Whether one archive or folder is given for every version, and its path does not say that it is this one."""
+    """Whether one archive or folder stands for every version, and its path does not name this one."""
     place = _place(name, version, artifacts)
     if place is None or f"{name}@{version}" in artifacts.charts:
         return False
@@ -156,8 +156,9 @@ def installed_charts(platform: Platform) -> list[tuple[str, str]]:
 
 
 def image(reference: str, artifacts: Artifacts) -> str:
-    """Return an image as our pods shall name it: from the mirror, if there is one, with path, tag and digest kept. One
-    that names the mirror already stays as it is."""
+    """Return the image's name for our pods. A mirror replaces the registry; path, tag and digest stay. An image that
+    names the mirror already stays as it is.
+    """
     registry = artifacts.image_registry
     if registry is None or reference.startswith(f"{registry.rstrip('/')}/"):
         return reference
@@ -168,7 +169,7 @@ def image(reference: str, artifacts: Artifacts) -> str:
 
 
 def problems(platform: Platform) -> Iterator[Problem]:
-    """Yield what is wrong with a platform's `artifacts`: by themselves, and for the charts that it installs."""
+    """Yield the mistakes in a platform's `artifacts`, and those with the charts that the platform installs."""
     found = list(mistakes(platform.artifacts))
     yield from found
     broken = {problem.path[-1] for problem in found}
@@ -199,7 +200,7 @@ def _of_the_key(key: str) -> Iterator[Problem]:
         yield Problem(path=path, rule="is no chart of this program", got=shown(name), fix=f"use one of {charts}")
     elif at and version not in KNOWN_CHARTS[name]:
         known = ", ".join(KNOWN_CHARTS[name])
-        rule = f"is no version that we know of {name}"
+        rule = f"is not a known version of {name}"
         yield Problem(path=path, rule=rule, got=shown(version), fix=f"use one of {known}")
 
 

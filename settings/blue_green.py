@@ -51,7 +51,7 @@ class Slot(Section):
 
 
 class BlueGreen(Section):
-    """Another version comes as a second virtual cluster beside the one that serves, and never in place."""
+    """A new version comes as a second virtual cluster beside the one that serves, never in place."""
 
     serves: Annotated[
         SlotName,
@@ -65,11 +65,11 @@ class BlueGreen(Section):
 
     @property
     def slots(self) -> dict[SlotName, Slot]:
-        """Those that are there, by name."""
+        """The slots that exist, by name."""
         both = dict(zip(SLOTS, (self.blue, self.green), strict=True))
         return {name: slot for name, slot in both.items() if slot is not None}
 
     @property
     def other(self) -> SlotName:
-        """The one that does not serve; it need not be there."""
+        """The slot that does not serve; it may not exist."""
         return "green" if self.serves == "blue" else "blue"

@@ -1,7 +1,7 @@
 """The GPU check as frozen pydantic models: what all of them do, and what a team's asks for. Pure: no Pulumi import.
 
 Owns: the shape, the units and the defaults of `check` and `teams.<team>.check`.
-Leaves to others: whether a team can be asked so (`rules/checks.py`), the check (`components/check`).
+Leaves to others: whether a team's check can run (`rules/checks.py`), the check (`components/check`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ PartOfGpu = Annotated[float, Strict(), Field(gt=0, lt=1)]
 
 
 class TeamCheck(Section):
-    """How the GPU check asks: as the team's own workloads would. At most one of fraction, gpuMemoryMib and pair."""
+    """How the GPU check asks for GPUs: as the team's own workloads would. At most one of fraction, gpuMemoryMib and
+    pair.
+    """
 
     enabled: Annotated[Flag, _ITS_CHECK] = Field(default=True, description="whether this team is checked")
     gpus: Annotated[Whole, _ITS_CHECK] = Field(default=1, ge=1, le=MOST_GPUS, description="whole GPUs (or replicas)")
@@ -48,12 +50,12 @@ class TeamCheck(Section):
 
     @property
     def share(self) -> float | None:
-        """The share of one GPU that is taken in all: the fraction, or both of a pair; None where it is not said so."""
+        """The total share of one GPU: the fraction, or the sum of a pair; None where neither is written."""
         return self.fraction if self.pair is None else round(sum(self.pair), 6)
 
 
 class OnFailure(StrEnum):
-    """Which verdict of a check fails the deploy: `fail` only a failure, `warn` a warning, too."""
+    """Which verdict of a check fails the deploy. `fail`: only a failure. `warn`: a warning, too."""
 
     FAIL = "fail"
     WARN = "warn"
@@ -72,7 +74,7 @@ class Check(Section):
         default=600,
         ge=30,
         le=LONGEST_CHECK,
-        description="seconds until a check ends in any case, waiting for a GPU included",
+        description="seconds until a check ends in any case, including the wait for a GPU",
     )
     on_failure: Annotated[OnFailure, _ALL_CHECKS] = Field(
         default=OnFailure.FAIL, description="which verdict fails the deploy"

@@ -32,8 +32,8 @@ def pool_capacities(platform: Platform) -> list[PoolCapacity]:
 
 
 def tenant_claims(platform: Platform, *, now: bool = True) -> list[TenantClaim]:
-    """Return what every tenant claims, canaries included, in the file's order. With `now` a paused one claims nothing
-    for its workloads.
+    """Return what every tenant claims, canaries included, in the file's order. With `now` a paused tenant claims
+    nothing for its workloads.
 
     If a tenant's nodes are not in its pool, it claims nothing of a pool.
     """
@@ -71,7 +71,9 @@ def tenancy_cost(team: Team) -> Footprint:
 
 
 def shared_cost(platform: Platform) -> Footprint | None:
-    """Return what the host's own KAI asks for, where we bring one. The cluster's own is in the headroom."""
+    """Return what the host's own KAI asks for, where we install it. A KAI that the cluster owns counts in the
+    headroom.
+    """
     scheduler = platform.host.scheduler
     ours = scheduler is not None and scheduler.owner is Owner.OURS
     kai = releases.KAI.get(scheduler.version) if scheduler is not None and ours else None
@@ -84,8 +86,8 @@ def shared_cost(platform: Platform) -> Footprint | None:
 def declared_footprint(platform: Platform) -> dict[str, dict[str, dict[str, int | float | None]]]:
     """Return what tenancy itself asks for, by tenant and by pool: the stack's output `footprint`.
 
-    CPU in thousandths of a core, memory in MiB. Of a pool also the share of its allocatable CPU and memory in percent;
-    None where the file does not say what a node has. A tenant without a pool is in no pool's sum.
+    CPU in thousandths of a core, memory in MiB. For a pool also its share of the allocatable CPU and memory in percent,
+    or None where the file does not say what a node has. A tenant without a pool is in no pool's sum.
     """
     claims = tenant_claims(platform)
     pools = pool_capacities(platform)
@@ -104,7 +106,7 @@ def declared_footprint(platform: Platform) -> dict[str, dict[str, dict[str, int 
 
 
 def share(asked: int, of_node: int | None, nodes: int) -> float | None:
-    """Return what is asked for in percent of what all nodes have, to one digit; None where that is not known."""
+    """Return the request in percent of what all nodes have, with one decimal; None where that is not known."""
     return round(100 * asked / (of_node * nodes), 1) if of_node and nodes else None
 
 

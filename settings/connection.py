@@ -1,4 +1,4 @@
-"""How a host is reached that commands run on. Pure: no Pulumi import."""
+"""How commands reach the host that they run on. Pure: no Pulumi import."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ _SAME: Final = in_place("the same machine, by its hostKey")
 
 
 class Ssh(Section):
-    """A host over ssh. Its key is a secret of the stack; the host's own key is written down: no other answers."""
+    """A host over ssh. The private key is a secret of the stack. The file names the host's public key, so no other host
+    can answer.
+    """
 
     host: HostAddress = Field(description="name or IP of the host")
     user: Annotated[UserName, _SAME] = Field(default="root", description="who logs in")
@@ -41,5 +43,5 @@ class Connection(Section):
 
     ssh: Ssh | None = Field(default=None, description="another host; default: the machine that `pulumi up` runs on")
     sudo: Annotated[Flag, _SAME] = Field(
-        default=False, description="run as root through `sudo -n`, for a user who may without password"
+        default=False, description="run as root through `sudo -n`, which must not ask for a password"
     )

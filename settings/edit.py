@@ -1,8 +1,8 @@
-"""A team's canary promoted or dropped, the slot that serves changed, the other one dropped: in the text of a stack
-file. Pure: no Pulumi import.
+"""Edits of a stack file's text: promote or drop a canary, change the slot that serves, drop the other slot. Pure: no
+Pulumi import.
 
-Owns: which characters change. All others stay, comments and line ends among them, and the result is read again: it
-must say exactly what was meant, or nothing is changed (an anchor or a merge key may say a value in several places).
+Owns: which characters change. All others stay, also comments and line ends. The result is read again: it must say
+exactly what was meant, or nothing changes (an anchor or a merge key may put one value in several places).
 Leaves to others: reading and writing the file (`cli/canary.py`), what a stack file may say (`reader.py`).
 """
 
@@ -22,7 +22,7 @@ _PAUSE: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 
 
 class NotEditableError(ValueError):
-    """The text says it in a way that can't be changed in one place."""
+    """The text says the value in a way that can't be changed in one place."""
 
 
 def promote(text: str, team: str) -> str:
@@ -30,7 +30,7 @@ def promote(text: str, team: str) -> str:
     scheduler, path = _mapping(text, team, "scheduler")
     version, canary = _value(scheduler, "version"), _value(_value(scheduler, "canary"), "version")
     edited = _without(text, scheduler, "canary")
-    # the version may stand before or after what was cut out
+    # the version may be before or after the text that was cut out
     taken = text[canary.start_mark.index : canary.end_mark.index]
     at = version.start_mark.index
     if at > _value(scheduler, "canary").start_mark.index:
@@ -46,7 +46,7 @@ def drop_canary(text: str, team: str) -> str:
 
 
 def serve(text: str, team: str, slot: str) -> str:
-    """Return the text in which that slot of the team's `blueGreen` serves. Raises `NotEditableError`."""
+    """Return the text with that slot of the team's `blueGreen` serving. Raises `NotEditableError`."""
     pair, path = _mapping(text, team, "blueGreen")
     serves = _value(pair, "serves")
     edited = text[: serves.start_mark.index] + slot + text[serves.end_mark.index :]
@@ -123,7 +123,7 @@ def _line_end(text: str, index: int) -> int:
 
 
 def _end(node: yaml.Node) -> int:
-    """Where a value's own text ends; the mark of a block is after the blank lines and comments that follow."""
+    """Where a value's own text ends. (A block's end mark comes after the blank lines and comments that follow.)"""
     if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
         return _end(last[1] if isinstance(last, tuple) else last)

@@ -15,15 +15,16 @@ from settings.types import Flag, Section
 
 
 class Enforce(StrEnum):
-    """What holds a pod to its part of a GPU's memory. `none`: nothing but KAI's accounting. `memory`: the driver, or a
-    library in the pod, refuses what is more."""
+    """What limits a pod to its part of a GPU's memory. `none`: nothing, KAI only counts. `memory`: the driver, or a
+    library in the pod, refuses more.
+    """
 
     NONE = "none"
     MEMORY = "memory"
 
 
 class GpuSharing(Section):
-    """GPU fractions: whether they are allowed, and what holds them."""
+    """GPU fractions: whether they are allowed, and what enforces them."""
 
     enabled: Flag = Field(default=False, description="allow fractions; with enforce alone it is on")
     enforce: Annotated[
@@ -33,9 +34,7 @@ class GpuSharing(Section):
             topic="scheduler",
             source="KAI@v0.16.8:docs/developer/binder.md (only pods admitted after the change)",
         ),
-    ] = Field(
-        default=Enforce.NONE, description="memory: a pod gets no more than its part, where version and driver can"
-    )
+    ] = Field(default=Enforce.NONE, description="memory: a pod gets no more than its part, where KAI and driver can")
 
 
 def spelled_out(value: object) -> object:

@@ -1,8 +1,8 @@
 """What a text of a stack file must look like, as regular expressions. Pure data: no import of ours.
 
-Owns: Kubernetes' own grammars and a few of ours, each as one expression without anchors. The loader matches with it,
-and the JSON Schema carries it, so it keeps to what Python's `re` and ECMA 262 understand alike.
-Leaves to others: which field has which grammar, and the words for a mistake (`types.py`).
+Owns: Kubernetes' own grammars and a few of ours, each as one expression without anchors. The loader and the JSON Schema
+use the same expression, so it has only what Python's `re` and ECMA 262 both understand.
+Leaves to others: which field has which grammar, and the messages (`types.py`).
 
 Sources: k8s.io/apimachinery pkg/util/validation (DNS label, DNS subdomain, qualified name, label value),
 pkg/api/resource (quantity); github.com/distribution/reference (image); RFC 4291 (IPv6).
@@ -48,7 +48,7 @@ _IPV6: Final = "|".join(
         rf":(?::{_H16}){{1,7}}",
     ]
 )
-"""Without `::` alone, which is no host, and without the rare form that ends in an IPv4 address."""
+"""Excludes `::` alone, which is no host, and the rare form that ends in an IPv4 address."""
 HOST_ADDRESS: Final = rf"{HOST_NAME}|{_IPV4}|{_IPV6}"
 
 # --- images ---------------------------------------------------------------------------------------------------------
@@ -78,7 +78,7 @@ INVISIBLE: Final = (
 CHART_PLACE: Final = rf"(?:oci|https?)://[^\s@?#/{INVISIBLE}]+(?:/[^\s?#{INVISIBLE}]*)?|(?!.*://)[^\s{INVISIBLE}]+"
 PLAIN: Final = rf"[^{INVISIBLE}]+"
 LINES: Final = rf"(?:[\n\t]|[^{INVISIBLE}])*"
-"""The same with line breaks, and nothing is enough."""
+"""The same with line breaks; may be empty."""
 REASON: Final = rf"(?! )[^{INVISIBLE}]{{9,499}}[^ {INVISIBLE}]"
 
 # --- quantities -----------------------------------------------------------------------------------------------------
@@ -107,4 +107,4 @@ DAY: Final = (
     rf"|(?:0[13578]|1[02])-31)|{_LEAP_YEAR}-02-29)"
     r"(?: 00:00:00 \+0000 UTC)?"
 )
-"""A day of the calendar; the end is how the engine prints one that stands in the file without quotes."""
+"""A day of the calendar. The optional end is how the engine prints a day that has no quotes in the file."""

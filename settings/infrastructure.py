@@ -39,7 +39,7 @@ MOST_LEVELS: Final = 16
 
 
 class GpuStack(StrEnum):
-    """Who brings `nvidia.com/gpu` to the nodes. `fake`: something else advertises GPUs that are not there."""
+    """Who brings `nvidia.com/gpu` to the nodes. `fake`: something else advertises GPUs that do not exist."""
 
     DEVICE_PLUGIN = "devicePlugin"
     GPU_OPERATOR = "gpuOperator"
@@ -62,10 +62,11 @@ class Injection(StrEnum):
 
 
 class Owner(StrEnum):
-    """Whose object it is: `ours` is created and deleted by this program, `cluster` is there already and left alone.
+    """Who owns an object. `ours`: this program creates and deletes it. `cluster`: it exists already, and the program
+    leaves it alone.
 
-    Declared, not discovered: a live look that flips between create and read makes the engine delete our own object on
-    the second run.
+    The file declares the owner. If the program looked at the cluster instead, it would find our own object on the
+    second run, take it for the cluster's, and the engine would delete it.
     """
 
     OURS = "ours"
@@ -97,7 +98,7 @@ class SharedScheduler(Section):
         ),
     ] = Field(
         default=False,
-        description="tell a node autoscaler of pods that wait for a part of a GPU; only for a KAI of ours",
+        description="show a node autoscaler the pods that wait for a part of a GPU; only for a KAI of ours",
     )
 
 
@@ -146,7 +147,7 @@ class Metrics(Section):
     labels: Annotated[dict[LabelKey, LabelValue], _EXPORTER] = Field(
         default_factory=dict,
         max_length=MOST_LABELS,
-        description="of the ServiceMonitor: those by which the cluster's Prometheus chooses, like release: prometheus",
+        description="labels by which the cluster's Prometheus selects the ServiceMonitor, like release: prometheus",
     )
 
 
@@ -158,14 +159,14 @@ class From(StrEnum):
 
 
 class OperatorParts(Section):
-    """What our GPU Operator brings to the nodes, and what they have already."""
+    """What our GPU Operator brings to the nodes, and what the nodes have already."""
 
     driver: From = Field(
-        default=From.HOST, description="host: installed on the nodes; operator: where a node has none, it brings one"
+        default=From.HOST, description="host: installed on the nodes; operator: the operator brings it to nodes without"
     )
     toolkit: Annotated[From, _SOFTWARE] = Field(
         default=From.OPERATOR,
-        description="host: in the container runtime's settings as handler, of the RuntimeClass's name",
+        description="host: installed, and known to the container runtime as handler of the RuntimeClass's name",
     )
 
 
@@ -174,7 +175,7 @@ class Gpu(Section):
 
     stack: Annotated[GpuStack, _SOFTWARE] = Field(description="what advertises nvidia.com/gpu on the nodes")
     owner: Annotated[Owner, _SOFTWARE] = Field(
-        default=Owner.OURS, description="whose the device plugin or the GPU Operator is"
+        default=Owner.OURS, description="who owns the device plugin or the GPU Operator"
     )
     version: Annotated[Version | None, _SOFTWARE] = Field(
         default=None, description="chart version; default: the newest in releases.py"
@@ -191,7 +192,7 @@ class Gpu(Section):
     )
     operator: OperatorParts = Field(
         default=OperatorParts(),
-        description="with stack gpuOperator of ours: where driver and container toolkit come from",
+        description="with our own gpuOperator: where driver and container toolkit come from",
     )
     metrics: Metrics | None = Field(
         default=None, description="GPU metrics for a Prometheus; default: what the GPU Operator brings by itself"
@@ -230,7 +231,7 @@ class Pool(Section):
         description="memory of one GPU in MiB; without it gpu-memory requests are refused",
     )
     product: Annotated[ProductName | None, _LABELLED] = Field(
-        default=None, description="as nvidia.com/gpu.product says it, like NVIDIA-H200"
+        default=None, description="as in the label nvidia.com/gpu.product, like NVIDIA-H200"
     )
     architecture: Annotated[Literal["amd64", "arm64"] | None, _LABELLED] = Field(
         default=None, description="the nodes' CPU architecture; default: any"
@@ -258,7 +259,7 @@ class Pool(Section):
     taint_value: Annotated[
         LabelValue,
         in_place("the team's new pods tolerate that value; pods that run stay (NoSchedule)", source=_TAINTS),
-    ] = Field(default=GPU_TAINT_VALUE, description="that taint's value; of nodes that have it already, their value")
+    ] = Field(default=GPU_TAINT_VALUE, description="that taint's value; where nodes have the taint already, theirs")
 
     topology: Annotated[
         tuple[LabelKey, ...],
@@ -269,8 +270,8 @@ class Pool(Section):
     ] = Field(
         default=(),
         max_length=MOST_LEVELS,
-        description="labels of its nodes, the widest first (zone, rack, kubernetes.io/hostname): a KAI Topology of the "
-        "pool's name, for jobs that ask to be near each other",
+        description="labels of its nodes, the widest first (zone, rack, kubernetes.io/hostname): makes a KAI Topology "
+        "of the pool's name, for jobs whose pods must be near each other",
     )
 
     @property
@@ -286,12 +287,12 @@ class Pool(Section):
 
     @property
     def device_memory_mib(self) -> int | None:
-        """Memory in MiB of what one `nvidia.com/gpu` shows: the GPU's, or at least a MIG slice's."""
+        """Memory in MiB of one `nvidia.com/gpu`: that of the GPU, or the least of a MIG slice."""
         return self.sharing.mig.memory_mib if self.sharing.mig else self.gpu_memory_mib
 
     @property
     def size(self) -> int:
-        """Number of nodes. One that is named twice is one."""
+        """Number of nodes. A node that is named twice counts once."""
         return len(set(self.nodes)) or (self.node_count or 0)
 
     @property
@@ -301,7 +302,7 @@ class Pool(Section):
 
     @property
     def gpus_allocatable(self) -> int:
-        """What all the pool's nodes together advertise as `nvidia.com/gpu`."""
+        """What all nodes of the pool together advertise as `nvidia.com/gpu`."""
         return self.size * self.gpus_allocatable_per_node
 
     @property
@@ -309,3 +310,14 @@ class Pool(Section):
         """What a quota on this pool counts: `GPU`, `replica` or `slice`."""
         way = self.sharing.way
         return way.unit if way else "GPU"
+
+
+def one_at_a_time(gpu: Gpu, pool: Pool) -> str:
+    """Why a pod gets one `nvidia.com/gpu` of a pool and no more; empty where it may ask for several."""
+    if pool.sharing.cut:
+        return "a process computes on one slice, however many its pod has"
+    ours = gpu.owner is Owner.OURS and gpu.stack is not GpuStack.FAKE
+    if gpu.stack is not GpuStack.FAKE and (pool.sharing.mps or (pool.sharing.time_slicing and ours)):
+        # DP@v0.20.0:api/config/v1 (failRequestsGreaterThanOne): always so with MPS, and by our settings of time-slicing
+        return "two replicas may be one GPU, and the device plugin refuses a pod that asks for more than one"
+    return ""

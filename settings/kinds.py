@@ -1,4 +1,4 @@
-"""What the models say about a place of the file: which section, which type. Pure: no Pulumi import."""
+"""What the models say about a path of the file: which section, which type. Pure: no Pulumi import."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ Annotation: TypeAlias = object
 """Whatever may stand after the colon of a field."""
 
 KEY: Final = "[key]"
-"""pydantic's last step of a place for a key of a mapping that is wrong itself."""
+"""pydantic's last step of a path where a mapping's key is wrong itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A type without `Annotated` and `None`, with what those said."""
+    """A type without `Annotated` and `None`, with their metadata."""
 
     bare: Annotation
     optional: bool
     metadata: tuple[object, ...]
-    """Strictness, bounds, grammar: of the outermost first."""
+    """Strictness, bounds, grammar; the outermost first."""
     choices: Mapping[str, Kind]
-    """Where one of several sections may stand: each by pydantic's tag for it. `bare` is the first."""
+    """The sections that may stand here, by pydantic's tags. `bare` is the first."""
 
 
 def kind(annotation: Annotation, metadata: tuple[object, ...] = ()) -> Kind:
@@ -54,7 +54,7 @@ def kind(annotation: Annotation, metadata: tuple[object, ...] = ()) -> Kind:
 
 
 def _tag(member: Kind) -> str:
-    """A `Tag`, else the value of the field `kind`."""
+    """The `Tag`, or else the value of the field `kind`."""
     for said in member.metadata:
         if isinstance(said, Tag):
             return said.tag
@@ -66,9 +66,9 @@ def _tag(member: Kind) -> str:
 
 
 def walk(steps: Sequence[str | int]) -> tuple[Path, Kind | None]:
-    """Follow the place of one of pydantic's errors: return it as a path of the file, and the type of what is there.
+    """Return the place of one of pydantic's errors as a path of the file, and the type there.
 
-    pydantic puts a tag into a place where one of several sections may stand, and no file has it.
+    Where one of several sections may stand, pydantic puts a tag into the place. No file has that tag.
     """
     here: Kind | None = _ROOT
     path: list[str | int] = []
@@ -84,7 +84,7 @@ def walk(steps: Sequence[str | int]) -> tuple[Path, Kind | None]:
 
 
 def kind_at(path: Path, raw: Value = None) -> Kind | None:
-    """Return the type of what stands at a path of the file; None for a path that no valid file has.
+    """Return the type at a path of the file; None for a path that no valid file has.
 
     Where one of several sections may stand, `raw` (the platform as it is written) decides which it is.
     """
@@ -103,7 +103,7 @@ def kind_at(path: Path, raw: Value = None) -> Kind | None:
 
 
 def _chosen(here: Kind, value: Value) -> Kind:
-    """The section whose keys the value has most of; the first where it has none."""
+    """The section that shares the most keys with the value; the first where none is shared."""
     if not here.choices:
         return here
     keys = value.keys() if isinstance(value, dict) else set[str]()
@@ -133,7 +133,7 @@ def _below(bare: Annotation, step: str | int) -> Kind | None:
 
 
 def as_section(bare: Annotation) -> type[Section] | None:
-    """Return the type if it is a section."""
+    """Return the type if it is a section, else None."""
     return bare if isinstance(bare, type) and issubclass(bare, Section) else None
 
 

@@ -1,6 +1,6 @@
-"""A stack file into a `Platform`, or one error that names every mistake in it. Pure: no Pulumi import.
+"""Read a stack file into a `Platform`, or raise one error that names every mistake in it. Pure: no Pulumi import.
 
-Owns: the way from text to platform, and what stands around the platform in the file.
+Owns: the steps from text to platform, and the keys around the platform in the file.
 Leaves to others: the text (`reader.py`), the shape (`models.py`, `wording.py`), the rules across fields (`rules/`).
 """
 
@@ -32,7 +32,7 @@ KUBECONFIG_KEY: Final = f"{NAMESPACE}:kubeconfig"
 _OUR_KEYS: Final = (PLATFORM_KEY, KUBECONFIG_KEY)
 _PREFIX: Final = ("config", PLATFORM_KEY)
 _OUTER_LEVELS: Final = 2
-"""Keys of the file and of `config`: the engine itself needs them to be text."""
+"""Levels of keys above the platform (the file's and those of `config`): the engine needs them to be text."""
 
 
 def load_stack_file(path: FilePath, *, today: date | None = None) -> Platform:
@@ -56,10 +56,10 @@ def parse_platform(raw: object, where: str, *, today: date | None = None) -> Pla
 def parse_config(value: str | None, path: FilePath, *, today: date | None = None) -> Platform:
     """Return the platform of the engine's configuration.
 
-    `value` is what the engine hands over for `gpu-tenancy:platform` (JSON), `path` the stack file that it should come
-    from. Where the file says the same, its lines stand in the errors, and what the engine did not see (a scalar that
-    other readers take for something else) is a mistake here, too. Where it says something else (another file,
-    environments, `--config`), the engine's word counts. Raises `SettingsError` with every mistake.
+    `value` is the engine's value of `gpu-tenancy:platform` (JSON). `path` is the stack file that it should come from.
+    Where the file says the same, errors name the file's lines, and a scalar that YAML readers read differently is a
+    mistake, too. Where it differs (another file, environments, `--config`), the engine's value counts. Raises
+    `SettingsError` with every mistake.
     """
     if value is None:
         problem = Problem(
@@ -88,8 +88,8 @@ def parse_config(value: str | None, path: FilePath, *, today: date | None = None
 def raw_config(path: FilePath) -> Value:
     """Return the whole file as plain data, as the engine has it.
 
-    Raises `SettingsError` where it can't be read, or where it is not sure what it says: a key twice, a scalar of ours
-    that other readers take for something else.
+    Raises `SettingsError` where the file can't be read, or where its meaning is not sure: a key twice, or a scalar of
+    ours that YAML readers read differently.
     """
     text = read_stack_file(path)
     problems = list(_of_text(text))
@@ -122,7 +122,7 @@ def _of_file(text: StackText, where: str, today: date | None) -> Platform:
 
 
 def _of_text(text: StackText) -> Iterator[Problem]:
-    """The text's mistakes that are ours to tell: other programs' values are none of them, their outer keys are."""
+    """The text's mistakes that we report: not those in other programs' values, but those in their outer keys."""
     for problem in text.problems:
         outer = len(problem.path) <= _OUTER_LEVELS and problem in text.outer
         if below(problem.path, _PREFIX) or outer:
@@ -130,7 +130,7 @@ def _of_text(text: StackText) -> Iterator[Problem]:
 
 
 def _in_platform(problem: Problem, lines: Lines) -> Problem:
-    """A mistake of the file with its path as one of the platform, where it lies there; else with its line."""
+    """A mistake of the file. Inside the platform it gets the platform's path, elsewhere its line."""
     path = problem.path
     if below(path, _PREFIX):
         return replace(problem, path=path[len(_PREFIX) :])
@@ -138,7 +138,7 @@ def _in_platform(problem: Problem, lines: Lines) -> Problem:
 
 
 def _around(whole: Value) -> Iterator[Problem]:
-    """What is wrong around the platform: everything that is not below `gpu-tenancy:platform` itself."""
+    """The mistakes outside of `gpu-tenancy:platform`."""
     config = whole.get("config") if isinstance(whole, dict) else None
     if not isinstance(config, dict):
         yield Problem(
@@ -160,10 +160,10 @@ def _around(whole: Value) -> Iterator[Problem]:
 
 
 def _meant(key: str) -> str | None:
-    """Return the key of ours that a key of `config` is to the engine; None where it is another program's.
+    """Return our key that the engine takes a key of `config` for; None where it is another program's.
 
-    It takes `platform` and `gpu-tenancy:config:platform` for `gpu-tenancy:platform`, and of two such keys any one
-    (pulumi v3.259.0: sdk/go/common/workspace/loaders.go, sdk/go/common/resource/config/key.go; seen).
+    The engine takes `platform` and `gpu-tenancy:config:platform` for `gpu-tenancy:platform`. Of two such keys it takes
+    either one (pulumi v3.259.0: sdk/go/common/workspace/loaders.go, sdk/go/common/resource/config/key.go; seen).
     """
     match key.split(":"):
         case [name] | ["gpu-tenancy", name] | ["gpu-tenancy", "config", name]:
@@ -201,7 +201,7 @@ def _at(value: Value, path: Path) -> Value:
 
 
 def _as_engine(value: Value) -> Value:
-    """A value as the engine hands it on: a date is a text (Go's `time.Time.String`)."""
+    """A value as the engine passes it on: a date is a text (Go's `time.Time.String`)."""
     if isinstance(value, date):
         return f"{value.isoformat()} 00:00:00 +0000 UTC"
     if isinstance(value, dict):
@@ -210,7 +210,7 @@ def _as_engine(value: Value) -> Value:
 
 
 def _same(ours: Value, theirs: object, unsure: set[Path], path: Path = ()) -> bool:
-    """Whether the engine has read what we have, but for the values that readers take for different things."""
+    """Whether the engine has read the same as we have, except for values that YAML readers read differently."""
     if path in unsure and not isinstance(ours, dict | list) and not isinstance(theirs, dict | list):
         return True
     if isinstance(ours, dict) and isinstance(theirs, Mapping):
@@ -235,7 +235,7 @@ def _parse(
     problems: Iterable[Problem] = (),
     unsure: Iterable[Path] = (),
 ) -> Platform:
-    """`problems`: mistakes that the text has already. `unsure`: where it is not sure which value is meant."""
+    """`problems`: the mistakes already found in the text. `unsure`: paths whose meaning is not sure."""
     day = today or date.today()
     value, refused = plain(raw)
     known = [*problems, *refused]
@@ -245,7 +245,7 @@ def _parse(
     try:
         platform = Platform.model_validate(value, by_alias=True, by_name=False)
     except ValidationError as error:
-        # pydantic's own text repeats whole sections, so it is not even the cause
+        # pydantic's own text repeats whole sections, so the error does not even have it as its cause
         details = error.errors(include_url=False)
     if platform is not None and not taken:
         known += problems_of(platform, day)

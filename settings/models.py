@@ -2,7 +2,7 @@
 
 Owns: the shape, the units and the defaults of `gpu-tenancy:platform`. YAML is camelCase, Python is snake_case.
 Leaves to others: host, GPU software and pools (`infrastructure.py`), rules across fields (`rules/`), reading files
-(`reader.py`), wording mistakes (`wording.py`), the JSON Schema (`schema.py`).
+(`reader.py`), messages (`wording.py`), the JSON Schema (`schema.py`).
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ __all__ = [
 ]
 
 MOST_ENTRIES: Final = 500
-"""Teams, pools, queues of a team, overrides: some 30 teams are one stack, and what is checked in pairs stays quick."""
+"""Most teams, pools, queues of a team, or overrides. A stack has some 30 teams; rules that compare pairs stay fast."""
 MOST_HOST_NAMES: Final = 100
 
 
@@ -94,8 +94,9 @@ class SchedulerMode(StrEnum):
 
 
 class TeamPriority(StrEnum):
-    """A team's order on the host, as one PriorityClass per team. It orders pods that wait for CPU and memory on the
-    host; it does not compare with KAI's queue priorities, which live inside one scheduler each."""
+    """A team's order on the host: one PriorityClass per team. It orders pods that wait for CPU and memory on the host.
+    It has nothing to do with KAI's queue priorities, which count inside one scheduler.
+    """
 
     HIGH = "high"
     STANDARD = "standard"
@@ -186,12 +187,12 @@ class Vcluster(Section):
         default=None, description="chart version without v; default: the newest in releases.py"
     )
     kubernetes_version: Version | None = Field(
-        default=None, description="Kubernetes inside, like v1.34.4; default: what was run (docs/versions.md)"
+        default=None, description="Kubernetes inside, like v1.34.4; default: the one that was run (docs/versions.md)"
     )
     backing_store: Literal["sqlite", "etcd"] = Field(
         default="sqlite", description="where the virtual cluster keeps its objects; etcd is one more pod"
     )
-    persistence: Flag = Field(default=True, description="off loses the tenant at the next restart of its control plane")
+    persistence: Flag = Field(default=True, description="off: a restart of the control plane loses the tenant")
     snapshots: Snapshots | None = Field(
         default=None, description="keep snapshots of it; default: none can be taken. {} is a volume of 2Gi"
     )
@@ -205,13 +206,13 @@ class Team(Section):
         default=(), max_length=MOST_NODES, description="only these nodes of the pool; default: all of them"
     )
     state: Literal["active", "paused"] = Field(
-        default="active", description="paused: its pods are stopped and its GPUs given back; what it keeps stays"
+        default="active", description="paused: its pods are stopped and its GPUs freed; its objects and volumes stay"
     )
     scheduler: Scheduler = Field(
         default=Scheduler(), description="which scheduler its pods get; default: the host's own, no KAI"
     )
     blue_green: BlueGreen | None = Field(
-        default=None, description="two virtual clusters, of which one serves; default: another version comes in place"
+        default=None, description="two virtual clusters, of which one serves; default: a new version comes in place"
     )
     resources: TeamResources = Field(default=TeamResources(), description="what its workloads may use")
     queues: dict[DnsLabel, Queue] = Field(
@@ -244,7 +245,9 @@ class Team(Section):
 
     @property
     def first_queue(self) -> str | None:
-        """The leaf queue of a workload that names none: by name, since the engine sorts the keys of a file."""
+        """The leaf queue of a workload that names none: the first by name, because the engine sorts the keys of a
+        file.
+        """
         return min(self.queues, default=None)
 
     @property
@@ -284,8 +287,9 @@ class Artifacts(Section):
 
 
 class Override(Section):
-    """Lets one thing through that is refused otherwise, until a date: a dangerous change of one team, or a finding of a
-    guard. `protect`, the preview gate and the guards use it."""
+    """Allows one thing until a date that is refused otherwise: a dangerous change of one team, or a finding of a guard.
+    `protect`, the preview gate and the guards use it.
+    """
 
     team: DnsLabel | None = Field(
         default=None,
@@ -297,10 +301,10 @@ class Override(Section):
     of: tuple[DnsLabel, ...] = Field(
         default=(),
         max_length=MOST_ENTRIES,
-        description="with preflight: the findings that are let through, with quotaRules: the rules; each by its name",
+        description="with preflight: the names of the allowed findings; with quotaRules: the names of the rules",
     )
     until: Day = Field(
-        description="last day that it holds, YYYY-MM-DD, at most 90 days ahead; later it is as if it were not there"
+        description="last day that it holds, YYYY-MM-DD, at most 90 days ahead; after that it has no effect"
     )
     reason: Reason = Field(description="why, for the reviewer; at least 10 characters")
 
@@ -322,7 +326,7 @@ class Platform(Section):
     overrides: Annotated[tuple[Override, ...], in_place("what is let through, until a date")] = Field(
         default=(),
         max_length=MOST_ENTRIES,
-        description="what is let through that is refused otherwise, each until a date",
+        description="what is allowed although it is refused otherwise, each until a date",
     )
 
     def site(self, ports: tuple[int, ...] = ()) -> Site:

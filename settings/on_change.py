@@ -19,28 +19,28 @@ from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
 TeamChange: TypeAlias = Literal["delete", "replace", "lowerLimit"]
-"""What an override can let happen to one team."""
+"""What an override can allow for one team."""
 
 StackChange: TypeAlias = Literal["anotherCluster", "slurm", "preflight", "quotaRules"]
-"""What an override can let through for the whole stack."""
+"""What an override can allow for the whole stack."""
 
 HERE: Final = "this program"
-"""The field is read by this program alone, or becomes an input whose effect its own code decides."""
+"""Only this program reads the field, or its own code decides the field's effect."""
 
 
 class Kind(StrEnum):
-    """What a change does to those who work on the platform, the harmless ones first."""
+    """What a change does to the users of the platform, the harmless kinds first."""
 
     IN_PLACE = "in place"
     """Nobody notices."""
     DISRUPTIVE = "disruptive"
-    """Something does not answer for a while, or less may be had from now on; nothing that runs is lost."""
+    """Something does not answer for a while, or less is available; nothing that runs is lost."""
     REPLACING = "replacing"
     """An object is deleted and made anew; what the team keeps in it is not touched."""
     LOSING = "losing"
-    """Something that is there, or that runs, is gone afterwards. Needs an override."""
+    """Something that exists or runs is lost. Needs an override."""
     UNKNOWN = "unknown"
-    """Nobody can say from here. Refused like a loss."""
+    """This program can't say. Refused like a loss."""
 
     @property
     def refused(self) -> bool:
@@ -57,9 +57,9 @@ class OnChange:
     allow: TeamChange | StackChange | None = None
     """The override that lets it through; None where it needs none."""
     topic: str = ""
-    """What it is about. Two effects of one topic on one team are one thing said twice."""
+    """What it is about. Two effects on one topic of one team count once."""
     source: str = HERE
-    """Where the fact is from: a vendor's source or page, or docs/runs.md for what was tried."""
+    """The source of the fact: a vendor's source code or page, or docs/runs.md for what was tried."""
 
 
 def in_place(means: str, *, source: str = HERE) -> OnChange:

@@ -1,4 +1,4 @@
-"""The rules of one override: what it is about, and that it says so. Pure: no Pulumi import.
+"""The rules of one override: what it is about, and which keys say so. Pure: no Pulumi import.
 
 Owns: which of `team` and `of` belongs to which change. Leaves to others: what an override lifts, and on which day.
 """
@@ -14,11 +14,11 @@ from settings.problems import Problem, shown
 
 OF_A_TEAM: Final[tuple[str, ...]] = get_args(TeamChange)
 OF_NAMES: Final = ("preflight", "quotaRules")
-"""Changes that name what they let through: one of many findings or rules."""
+"""Changes that need names: of the findings or rules that they allow."""
 
 
 def overrides_say_what_they_are_about(platform: Platform) -> Iterator[Problem]:
-    """An override is about one team or about the whole stack, and a finding or rule is let through by its name."""
+    """An override is about one team or about the whole stack. It names each finding or rule that it allows."""
     for index, override in enumerate(platform.overrides):
         of_a_team = [change for change in override.allow if change in OF_A_TEAM]
         of_the_stack = [change for change in override.allow if change not in OF_A_TEAM]
@@ -26,7 +26,7 @@ def overrides_say_what_they_are_about(platform: Platform) -> Iterator[Problem]:
         if of_a_team and of_the_stack:
             yield Problem(
                 path=(*path, "allow"),
-                rule=f"mixes what is about a team ({listed(of_a_team)}) and about the stack ({listed(of_the_stack)})",
+                rule=f"mixes changes of a team ({listed(of_a_team)}) and of the stack ({listed(of_the_stack)})",
                 got=None,
                 fix="write two overrides",
             )
@@ -44,7 +44,7 @@ def overrides_say_what_they_are_about(platform: Platform) -> Iterator[Problem]:
             what = "findings" if named == ["preflight"] else "rules"
             yield Problem(
                 path=path,
-                rule=f"{listed(named)} lets nothing through without a name",
+                rule=f"{listed(named)} needs the names of what it allows",
                 got=None,
                 fix=f"add of: [...] with the names of the {what}, as the refusal says them",
             )

@@ -1,7 +1,7 @@
-"""Rules that keep a team's settings from refusing our own objects and pods. Pure: no Pulumi import.
+"""Rules against settings of a team that would refuse our own objects and pods. Pure: no Pulumi import.
 
-Owns: what a name, a volume, a Pod Security level and a missing pool would do to the control plane, to the team's KAI
-and to its check. Leaves to others: all other rules (`rules/`).
+Owns: what a name, a volume, a Pod Security level or a missing pool does to the team's control plane, KAI and check.
+Leaves to others: all other rules (`rules/`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from settings.problems import Problem, shown
 from settings.tenants import canary_of, said_at, team_of, tenants
 
 LEAST_VOLUME: Final = 1024**2
-"""Bytes. Kubernetes refuses a claim of nothing, and nobody keeps anything in less."""
+"""Bytes. Kubernetes refuses a claim of 0, and nobody needs less than this."""
 
 RESERVED_TEAM_NAMES: Final = {"host": "the host's own checks have it"}
 
@@ -59,8 +59,9 @@ def storage_holds_the_control_plane(platform: Platform) -> Iterator[Problem]:
 
 
 def snapshots_can_be_taken(platform: Platform) -> Iterator[Problem]:
-    """vCluster writes a snapshot of what lies in its SQLite file on a volume; the vendor supports none of a deployed
-    etcd (VD: vcluster/manage/backup-restore), and what lies in a pod alone is out of reach."""
+    """vCluster takes a snapshot of its SQLite file on a volume. The vendor supports no snapshot of a deployed etcd (VD:
+    vcluster/manage/backup-restore), and a file that is only in a pod can't be reached.
+    """
     for name, team in platform.teams.items():
         path = ("teams", name, "vcluster", "snapshots")
         if team.vcluster.snapshots is None:
@@ -97,7 +98,7 @@ def virtual_schedulers_have_nodes(platform: Platform) -> Iterator[Problem]:
 
 
 def restricted_teams_can_run(platform: Platform) -> Iterator[Problem]:
-    """Every pod in a restricted team's namespace is held to that level, its KAI's and its reservation pods, too."""
+    """The level restricted holds for every pod in the team's namespace, also for its KAI and its reservation pods."""
     fitting = [version for version, kai in releases.KAI.items() if kai.restricted]
     for name, team in tenants(platform).items():
         kai = releases.KAI.get(team.scheduler.version or "")

@@ -1,7 +1,7 @@
-"""Any Python data into what a stack file can hold, within bounds. Pure: no Pulumi import.
+"""Turn any Python data into what a stack file can hold, within limits. Pure: no Pulumi import.
 
-Owns: that nothing behind it meets a type, a depth or an amount that no stack file has: data comes from the engine and
-from tests, too, and may hold itself.
+Owns: that later code never sees a type, a depth or an amount that no stack file has. Data comes from the engine and
+from tests, too, and may contain itself.
 Leaves to others: what the data means.
 """
 
@@ -25,7 +25,9 @@ class _TooMuchError(Exception):
 
 
 def plain(raw: object) -> tuple[Value, list[Problem]]:
-    """Return the data, and what can't be part of a platform. What was refused is None in the data. Never raises."""
+    """Return the data, and the problems of values that can't be part of a platform. Those are None in the data. Never
+    raises.
+    """
     copier = _Copier()
     try:
         return copier.copy(raw, ()), copier.problems
@@ -104,6 +106,6 @@ class _Copier:
         return str(text)
 
     def _refuse(self, path: Path, rule: str, got: str | None, fix: str) -> Value:
-        """What stands in place of what can't be part of a platform: nothing."""
+        """Note the problem, and return None in place of the value."""
         self.problems.append(Problem(path=path, rule=rule, got=got, fix=fix))
         return None

@@ -1,6 +1,6 @@
 """One mistake of a stack file, and the one error that carries all of them. Pure: no Pulumi import.
 
-Owns: the wording's shape (path, rule, value got, fix), the order, and what of a user's text a message may show.
+Owns: the form of a message (path, rule, value got, fix), the order, and how much of a user's text a message shows.
 Leaves to others: finding the mistakes (`reader.py` in the text, `wording.py` in the shape, `rules/` across fields).
 """
 
@@ -18,16 +18,20 @@ Lines: TypeAlias = Mapping[Path, int]
 """Line number in the stack file by path. Empty when the settings did not come from a file."""
 
 MOST_TOLD: Final = 100
-"""So many mistakes are told, the rest is counted: nobody mends more at once, and a wrong file may have thousands."""
+"""The most mistakes that an error lists; it counts the rest. Nobody corrects more at once, and a wrong file may have
+thousands.
+"""
 
 _LONGEST_VALUE: Final = 80
-"""A value is quoted up to here: enough to recognise it, too short to spill a pasted kubeconfig into a log."""
+"""The most characters that a message quotes of a value: enough to recognise it, too few to show a pasted kubeconfig in
+a log.
+"""
 
 _MOST_LINES: Final = 3
-"""A text of more lines is no value any more but a pasted file: it is counted and not quoted."""
+"""A text with more lines is a pasted file: a message counts its lines instead of quoting it."""
 
 _LONGEST_NUMBER: Final = 64
-"""Bits. Longer integers are counted and not printed: Python refuses to print one of 5,000 digits."""
+"""Bits. A message says how many digits a longer integer has: Python refuses to print one of 5,000 digits."""
 
 _CREDENTIALS: Final = re.compile(r"(?<=//)[^/@\s]+(?=@)|^[^/@\s:]+:[^/@\s]+(?=@(?!sha256:))")
 """User and password in a URL, or before a host without a scheme."""
@@ -45,7 +49,7 @@ class Problem:
 
     @classmethod
     def of(cls, path: Path, sentence: str) -> Problem:
-        """Return the mistake at the path that a sentence tells: `rule, got value; fix`, without its place."""
+        """Return the mistake at the path from a sentence `rule, got value; fix` without a place."""
         head, _, fix = sentence.partition("; ")
         rule, _, got = head.rpartition(", got ")
         return cls(path=path, rule=rule or head, got=got if rule else None, fix=fix or "correct it")
@@ -60,7 +64,7 @@ class Problem:
 
 
 class SettingsError(Exception):
-    """The stack file is not valid. Its text names every mistake, one a line, up to `MOST_TOLD`."""
+    """The stack file is not valid. The text names every mistake, one on each line, up to `MOST_TOLD`."""
 
     def __init__(self, where: str, problems: Iterable[Problem], lines: Lines | None = None) -> None:
         known = lines or {}
@@ -76,7 +80,7 @@ class SettingsError(Exception):
 
 
 def dotted(path: Path) -> str:
-    """`teams.ml.queues.training`, `overrides[0].team`; a key with a dot in it is put in brackets, a long one is cut."""
+    """`teams.ml.queues.training`, `overrides[0].team`. A key with a dot gets brackets, a long key is cut."""
     text = ""
     for step in path:
         if isinstance(step, int):
@@ -97,8 +101,8 @@ def line_of(path: Path, lines: Lines) -> int | None:
 
 
 def escaped(text: str) -> str:
-    """A text on one line, with what a terminal would act on or nobody would see as `\\x1b` or `\\u202e`: control,
-    direction-changing and invisible characters, line breaks. Every message that holds a user's text goes through it.
+    """A text on one line. Control, direction-changing and invisible characters and line breaks are shown as `\\x1b` or
+    `\\u202e`. Every message with a user's text goes through this.
     """
     if text.isprintable():
         return text
@@ -106,7 +110,7 @@ def escaped(text: str) -> str:
 
 
 def shown(value: object) -> str:
-    """A value for an error: on one line, quoted where it is text, cut where it is long, a URL without its password."""
+    """A value for an error: on one line, text in quotes, a long value cut, a URL without its password."""
     if value is None:
         return "nothing (null)"
     if isinstance(value, bool):
@@ -122,7 +126,7 @@ def shown(value: object) -> str:
     if isinstance(value, str):
         if value.count("\n") >= _MOST_LINES:
             return f"text of {value.count(chr(10)) + 1} lines"
-        # a password may be longer than what is shown of it, so it is taken away before anything is cut
+        # a password may be longer than the part that is shown, so it is removed before the cut
         return _cut(repr(_CREDENTIALS.sub("[...]", value[: 100 * _LONGEST_VALUE])))
     return _cut(str(value))
 

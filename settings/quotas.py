@@ -18,7 +18,7 @@ from settings.types import CpuQuantity, GpuAmount, GpuCount, MemoryQuantity, Sec
 MOST_PODS: Final = 150_000
 """Kubernetes' own bound for the pods of a cluster (kubernetes.io/docs/setup/best-practices/cluster-large)."""
 MOST_PRIORITY: Final = 2**31 - 1
-"""A queue's priority as any reader of Kubernetes objects holds it."""
+"""The highest priority of a queue that every reader of Kubernetes objects can hold."""
 MOST_WEIGHT: Final = 1_000_000
 """A share relative to other queues; KAI adds them up."""
 
@@ -71,7 +71,10 @@ class QueueResource(Section):
         default=0, description="at most, in GPUs (replicas); default: the quota; -1: up to the team's limit"
     )
     over_quota_weight: Annotated[Share, _ORDERS] = Field(
-        default=1, ge=0, le=MOST_WEIGHT, description="share of what others leave, relative to the other queues; 0: none"
+        default=1,
+        ge=0,
+        le=MOST_WEIGHT,
+        description="weight of its share of unused GPUs, relative to the other queues; 0: none",
     )
 
 
@@ -99,11 +102,11 @@ class Queue(Section):
     )
     preempt_min_runtime: Annotated[RunTime | None, _ORDERS] = Field(
         default=None,
-        description="how long a job of this queue runs before one of a higher priority class may take its place in it; "
-        "default: not at all",
+        description="how long a job of this queue runs before a job of a higher priority class may take its place; "
+        "default: 0",
     )
     reclaim_min_runtime: Annotated[RunTime | None, _ORDERS] = Field(
         default=None,
-        description="how long a job of this queue keeps what is above the quota once another queue asks; default: not "
-        "at all",
+        description="how long a job of this queue keeps GPUs above the quota when another queue asks for them; "
+        "default: 0",
     )

@@ -1,11 +1,11 @@
 """A stack file's text into plain data, with the line of every key. Pure: no Pulumi import.
 
-Owns: what the text may be (UTF-8, one document, no tags), how much of it is read, anchors and merge keys, duplicate
-keys, and the scalars that other readers would take for something else. Every reader of a stack file calls it.
+Owns: what the text may be (UTF-8, one document, no tags), its limits, anchors and merge keys, duplicate keys, and the
+scalars that YAML readers read differently. Every part that reads a stack file calls it.
 Leaves to others: what a plain scalar means (`scalars.py`), what the data means (`load.py`).
 
-It works on PyYAML's events and never builds more than `MOST_NODES`, so a file of any size or nesting, or whose anchors
-multiply, ends in one line and in little time and memory.
+It works on PyYAML's events and never builds more than `MOST_NODES`. So a file that is too large, too deep, or whose
+anchors multiply gives one error, in little time and memory.
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ from settings.scalars import resolve
 from settings.values import Value
 
 MOST_BYTES: Final = 1024 * 1024
-"""Some 30 teams are 20 kB; the engine reads the file, too, and has no bound of its own."""
+"""Some 30 teams are 20 kB. The engine reads the file, too, and has no limit of its own."""
 MOST_NODES: Final = 50_000
 """Keys and values, anchors filled in. A file with 300 teams has some 20,000."""
 MOST_NESTED: Final = 40
 """Mappings and lists inside of each other. A platform has 8 of them."""
 _MOST_COPIED: Final = 0.98
-"""Share of a file's values that anchors may make: yaml.v3 refuses a large file with more than 0.99 as an attack."""
+"""The largest share of a file's values that may come from anchors. yaml.v3 refuses a large file with more than 0.99, as
+an attack.
+"""
 _COPIES_COUNT_FROM: Final = 1000
 
 _UNSEEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]")
-"""Control characters, the line breaks of YAML 1.1 alone, and what makes an editor show another order than is read."""
+"""Control characters, the line breaks that only YAML 1.1 has, and characters that make an editor show another order."""
 
 _MERGE: Final = "<<"
 _Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -42,7 +44,7 @@ _Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True, kw_only=True)
 class StackText:
-    """What a stack file says, before anyone asked what it means."""
+    """A stack file as plain data, before anything checks its meaning."""
 
     value: Value
     lines: dict[Path, int]
@@ -50,13 +52,13 @@ class StackText:
     problems: tuple[Problem, ...]
     """Mistakes in the text that leave the rest readable; their paths are those of the file."""
     outer: tuple[Problem, ...]
-    """Those of them that are about the file as a whole or about keys."""
+    """Those of `problems` that are about the whole file or about keys."""
     doubts: frozenset[Path]
-    """Where it is not sure which value is meant."""
+    """Paths whose value is not sure."""
 
 
 class StopError(Exception):
-    """Nothing more can be read."""
+    """The rest of the file can't be read."""
 
     def __init__(self, rule: str, fix: str, line: int | None = None, got: str | None = None) -> None:
         super().__init__(rule)
@@ -169,7 +171,7 @@ _Node: TypeAlias = "_Leaf | _Branch | _Alias"
 def _composed(text: str) -> tuple[_Node | None, list[Problem]]:
     """The nodes of the first document (None for an empty one), and what is wrong around it.
 
-    Bounded while it is read, not after.
+    The limits apply while it reads, not after.
     """
     root: _Node | None = None
     problems: list[Problem] = []
@@ -249,7 +251,7 @@ def _syntax(error: yaml.YAMLError) -> StopError:
     context = getattr(error, "context", None)
     return StopError(
         f"is not valid YAML: {what}{f' ({context})' if context else ''}",
-        f"mend it{f' at column {mark.column + 1}' if mark else ''} (indentation, a ':' or a closing bracket)",
+        f"correct it{f' at column {mark.column + 1}' if mark else ''} (indentation, a ':' or a closing bracket)",
         mark.line + 1 if mark else None,
     )
 
@@ -258,12 +260,12 @@ def _syntax(error: yaml.YAMLError) -> StopError:
 
 
 class _Reader:
-    """Plain data out of nodes. Aliases are filled in and merge keys resolved, as far as `MOST_NODES` goes."""
+    """Makes plain data from nodes. Fills in aliases and resolves merge keys, up to `MOST_NODES`."""
 
     def __init__(self) -> None:
         self.lines: dict[Path, int] = {}
         self.problems: dict[tuple[int, str], Problem] = {}
-        """By node and rule: what is said of an anchor's value is said once, wherever it is filled in."""
+        """By node and rule, so a mistake in an anchor's value is reported once, however often the anchor is used."""
         self.keys: set[int] = set()
         """Nodes of keys."""
         self.doubts: set[Path] = set()
@@ -327,7 +329,7 @@ class _Reader:
         return found
 
     def _pairs(self, node: _Branch, path: Path, nested: int = 0) -> dict[str, tuple[_Leaf, _Node, bool]]:
-        """The keys of a mapping with those that it merges: its own go first, then those of the first merged one."""
+        """The keys of a mapping with those that it merges. Its own keys win, then those of the first merged mapping."""
         own: dict[str, tuple[_Leaf, _Node, bool]] = {}
         merged: list[_Branch] = []
         merges_at = 0
@@ -339,7 +341,7 @@ class _Reader:
                 raise StopError("has a key that is not plain text", "write a name", key_node.line)
             self.keys.add(id(key_node))
             if key_node.text == _MERGE and not (key_node.plain and key_node.tag is None):
-                # the engine writes the file anew before it reads it again, and leaves the quotes out
+                # the engine writes the file anew without the quotes, and reads it again
                 rule = "has the key '<<' in quotes or with a tag, which is a merge to the engine"
                 self._tell(path, rule, "rename it", key_node)
             if key_node.text == _MERGE:
@@ -389,6 +391,6 @@ class _Reader:
 
 
 def resolve_key(node: _Leaf) -> object:
-    """What a plain key would be as a value: text, or something that readers turn into text in their own ways."""
+    """A plain key, read as a value: text, or something that each reader turns into text in its own way."""
     meant = resolve(node.text)
     return meant.value if meant.rule is None else meant

@@ -1,12 +1,12 @@
-"""What is wrong with a broken file apart from what breaks it. Pure: no Pulumi import.
+"""Find the other mistakes of a file of which a part can't be read. Pure: no Pulumi import.
 
-Owns: standing values in for what can't be read, so that the rules see everything else, and leaving out what they only
-say because of a value that stands in.
+Owns: stand-in values for what can't be read, so that the rules see everything else, and the removal of problems that
+only a stand-in causes.
 Leaves to others: the rules (`rules/`), the mistakes of the shape (`wording.py`).
 
-How: every value in doubt is replaced several times, by a low, a high and another value, and some low while others are
-high; the rules are run on each. What they all say rests on no doubt, whatever the user will write there; what only some
-say is an echo. No rule has to declare what it looks at.
+How: every value in doubt is replaced several times, by a low, a high and another value, and by low ones while others
+are high. The rules run on each variant. A problem that appears in all of them is real, whatever the user will write. A
+problem that appears only in some is an echo of a stand-in. So no rule has to declare what it looks at.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ Judge: TypeAlias = Callable[[Platform], Iterable[Problem]]
 
 
 class _Variant(Enum):
-    """Which value stands in. `LOW` is as little as possible: its sums hold whatever the true value is."""
+    """Which value stands in. `LOW` is as little as possible, so a sum that is too large with it is too large with any
+    value.
+    """
 
     LOW = 0
     HIGH = 1
@@ -47,28 +49,30 @@ class _Absent(Enum):
 
 _ABSENT: Final = _Absent.ABSENT
 _MARK: Final = "stand-in"
-"""Part of every text that stands in. A message with it in would speak of what nobody wrote."""
+"""Part of every text that stands in. A message that contains it is about something that nobody wrote."""
 _MOST_DOUBTS: Final = 500
-"""A file with more is no stack file any more; its shape is what is to be mended."""
+"""A file with more is hardly a stack file: its shape has to be corrected first."""
 _HALVES: Final = 4
-"""Of 16 places any two differ. Of more some pairs don't, and where these stand in one sum, its echo is told."""
+"""With 4, any two of 16 places differ in some variant. With more places some pairs never differ; where these are in one
+sum, an echo is reported.
+"""
 _MOST_ROUNDS: Final = 8
-"""A value that stands in is valid by itself. Where it is not after all, what is around it is replaced, up to here."""
+"""The most rounds. A stand-in should be valid by itself. Where it is not, the value around it is replaced, too."""
 
 
 @dataclass
 class Doubts:
-    """What of a file can't be taken as it stands."""
+    """The parts of a file that can't be used as they are."""
 
     values: set[Path] = field(default_factory=set)
     keys: set[Path] = field(default_factory=set)
-    """Names that break their rule. What is below them counts all the same."""
+    """Names that break their rule. What is below them still counts."""
     unknown: set[Path] = field(default_factory=set)
-    """Keys that mean nothing."""
+    """Unknown keys."""
 
     @classmethod
     def of(cls, raw: Value, details: Sequence[ErrorDetails], unsure: Iterable[Path] = ()) -> Doubts:
-        """Return the doubts of pydantic's errors, and those of the text."""
+        """Return the doubts that pydantic's errors and the text's problems cause."""
         found = cls(values=set(unsure))
         meant = mistyped(details)
         for detail in details:
@@ -84,7 +88,7 @@ class Doubts:
         return found
 
     def hide(self, path: Path) -> bool:
-        """Whether something said at the path is about what is in doubt."""
+        """Whether a problem at the path is about something in doubt."""
         tops = {path[:end] for end in range(len(path) + 1)}
         return path in self.keys or not tops.isdisjoint(self.values) or not tops.isdisjoint(self.unknown)
 
@@ -114,10 +118,10 @@ def _is_echo(problem: Problem, doubts: Doubts) -> bool:
 
 
 def _choices(paths: Sequence[Path]) -> Iterator[dict[Path, _Variant]]:
-    """Which value stands in at each place: first low everywhere, then high, then another.
+    """The variants: first low everywhere, then high, then another.
 
-    Then halves: of any two places (as far as `_HALVES` goes) one is high while the other is low, and the other way
-    round. Two doubts may stand on two sides of one sum.
+    Then halves: for any two places (as far as `_HALVES` reaches) one variant has the first high and the second low, and
+    one the reverse. Two doubts may be on two sides of one sum.
     """
     for variant in _Variant:
         yield dict.fromkeys(paths, variant)
@@ -195,7 +199,7 @@ def _names_sections(mapping: Kind) -> bool:
 
 
 def _pools(raw: Value, variant: _Variant) -> Value:
-    """Every pool that a team names, so that no team is told that its pool is missing."""
+    """Every pool that a team names, so that no problem says that a team's pool is missing."""
     teams = raw.get("teams") if isinstance(raw, dict) else None
     named = [team.get("pool") for team in teams.values() if isinstance(team, dict)] if isinstance(teams, dict) else []
     size = 1 if variant is _Variant.LOW else 64

@@ -3,10 +3,10 @@
 Owns: the one meaning that all readers of the file share, and the forms that they read differently.
 Leaves to others: the text around it (`reader.py`).
 
-Three readers look at one file: this program; the engine, which reads with Go's yaml.v3 v3.0.1 (pulumi v3.259.0:
-sdk/go.mod, sdk/go/common/encoding/marshal.go) and writes and reads once more before the program sees it; and editors,
-which hold YAML 1.2 against the JSON Schema. Python's own YAML, which other tools use, is YAML 1.1. Where one of them
-takes a plain scalar for something else, it is refused with the fix, whatever we would make of it.
+Three readers look at one file. This program is the first. The engine reads with Go's yaml.v3 v3.0.1 (pulumi v3.259.0:
+sdk/go.mod, sdk/go/common/encoding/marshal.go), and writes and reads once more before the program sees it. Editors check
+YAML 1.2 against the JSON Schema. Other tools use Python's own YAML, which is YAML 1.1. A plain scalar that one of them
+reads differently is refused with the fix.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 Scalar: TypeAlias = bool | int | float | str | date | None
 
 OR_QUOTED: Final = ", or put it in quotes"
-"""End of a fix where either a text or something else may be meant."""
+"""End of a fix where the user may have meant a text."""
 
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS: Final = {
@@ -48,14 +48,14 @@ _SOME_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:(?:[Tt]|[ \t]+
 
 _INT64: Final = 2**63
 _EXACT_FLOAT: Final = 2**53
-"""Above it not every whole number is a float, and readers print it differently."""
+"""Above this not every whole number is a float, and readers print it differently."""
 _MOST_DIGITS: Final = 400
-"""A longer number is not even converted."""
+"""Digits. A longer number is not converted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved:
-    """`value`, and where readers differ `rule` and `fix`; then `value` is only the text."""
+    """The `value`. Where readers differ, `rule` and `fix` are set, and `value` is only the text."""
 
     value: Scalar
     rule: str | None = None

@@ -23,12 +23,13 @@ SCHEMA_FILE: Final = Path(__file__).parents[1] / "docs" / "stack-file.schema.jso
 _NAMES: Final = "|".join(key.partition(":")[2] for key in (PLATFORM_KEY, KUBECONFIG_KEY))
 _SECRETS: Final = SECRET_KEY_PREFIX.partition(":")[2]
 _ALSO_OURS: Final = rf"^(?:{NAMESPACE}:(?!(?:{_NAMES}|{_SECRETS}.*)$)(?:config:)?[^:]*|[^:]*)$"
-"""Keys that the engine takes for ours, but for those that are."""
+"""Keys that the engine takes for ours, and that are not."""
 
 
 class _Untitled(GenerateJsonSchema):
-    """Leaves out the titles that pydantic makes of names: an editor would show them instead of the description. Checks
-    every key of a mapping: pydantic's own schema accepts keys that don't match."""
+    """Leaves out the titles that pydantic makes from names: an editor would show them instead of the description.
+    Checks every key of a mapping, because pydantic's own schema accepts keys that don't match.
+    """
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's signature
         return False
@@ -62,7 +63,7 @@ def _encrypted(what: str) -> dict[str, object]:
 
 
 def stack_file_schema() -> dict[str, object]:
-    """Return the schema of `Pulumi.<stack>.yaml`. Keys of Pulumi and of other providers are let through."""
+    """Return the schema of `Pulumi.<stack>.yaml`. It accepts keys of Pulumi and of other providers."""
     platform = Platform.model_json_schema(schema_generator=_Untitled)
     definitions = platform.pop("$defs")
     return {
@@ -89,7 +90,7 @@ def stack_file_schema() -> dict[str, object]:
 
 
 def schema_text() -> str:
-    """Return the schema as it stands in the file."""
+    """Return the schema as the file has it."""
     return json.dumps(stack_file_schema(), indent=2) + "\n"
 
 

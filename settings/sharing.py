@@ -20,11 +20,13 @@ from settings.texts import MigProfile
 from settings.types import Section, Whole
 
 MOST_MPS_CLIENTS: Final = 48
-"""Clients of one GPU since Volta (NVIDIA MPS; device plugin v0.20.0:cmd/mps-control-daemon/mps/device.go refuses more).
+"""Clients that one GPU can have since Volta (NVIDIA MPS; device plugin v0.20.0:cmd/mps-control-daemon/mps/device.go
+refuses more).
 """
 MOST_TIME_SLICES: Final = 1000
-"""The plugin lists every replica to the kubelet in one message of at most 4 MiB, some 60 bytes each: 64 GPUs shared
-1000 ways fill it. Time-slicing itself has no bound."""
+"""The plugin sends all replicas to the kubelet in one message of at most 4 MiB, some 60 bytes each. 64 GPUs with 1000
+replicas each fill it. Time-slicing itself has no limit.
+"""
 MOST_SLICES: Final = 7
 """Slices of one GPU: no NVIDIA GPU has more compute slices than seven (NVIDIA MIG User Guide, supported profiles)."""
 
@@ -82,7 +84,7 @@ class MpsReplicas(Replicas):
 
 
 class Mig(Way):
-    """Each GPU of the node is cut into slices of one size, by the hardware: memory and faults are kept apart."""
+    """Each GPU of the node is cut into slices of one size. The hardware isolates memory and faults."""
 
     bounds: ClassVar[str] = "keeps memory and faults apart"
     unit: ClassVar[str] = "slice"
@@ -90,7 +92,7 @@ class Mig(Way):
 
     strategy: Annotated[Literal["single"], _CUT] = Field(
         default="single",
-        description="all slices alike, advertised as nvidia.com/gpu; mixed is refused: KAI takes no whole GPUs there",
+        description="all slices are equal, as nvidia.com/gpu; mixed is refused: KAI takes no whole GPUs there",
     )
     profile: Annotated[MigProfile, _CUT] = Field(
         description="the slices' profile, like 1g.10gb, as `nvidia-smi mig -lgip` lists it"
@@ -106,8 +108,9 @@ class Mig(Way):
 
     @property
     def memory_mib(self) -> int:
-        """What one slice has at least, in MiB: the profile's name rounds up by less than a twentieth (NVIDIA MIG User
-        Guide: 1g.5gb of an A100 has 4.75 GiB)."""
+        """The least memory of one slice, in MiB. The profile's name rounds up by up to 5 % (NVIDIA MIG User Guide:
+        1g.5gb of an A100 has 4.75 GiB).
+        """
         gigabytes = int(self.profile.split(".")[1].split("gb")[0])
         return gigabytes * 1024 * 19 // 20
 
@@ -117,16 +120,17 @@ WAYS: Final[Mapping[str, type[Way]]] = {"timeSlicing": Replicas, "mps": MpsRepli
 
 
 class Sharing(Section):
-    """How GPUs are shared. MIG keeps memory and faults apart, MPS bounds memory, time-slicing bounds nothing."""
+    """How GPUs are shared. MIG isolates memory and faults, MPS limits memory, time-slicing isolates nothing."""
 
     time_slicing: Replicas | None = Field(
-        default=None, description="GPUs shared by taking turns; nothing keeps memory or faults apart"
+        default=None, description="GPUs shared by taking turns; neither memory nor faults are isolated"
     )
     mps: MpsReplicas | None = Field(
-        default=None, description="GPUs shared by NVIDIA's MPS; memory is divided evenly, faults are not kept apart"
+        default=None,
+        description="GPUs shared by NVIDIA's MPS; each gets an equal part of the memory, faults are not isolated",
     )
     mig: Mig | None = Field(
-        default=None, description="GPUs cut into slices of one size; memory and faults are kept apart by the hardware"
+        default=None, description="GPUs cut into slices of one size; the hardware isolates memory and faults"
     )
 
     @property

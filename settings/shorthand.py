@@ -8,7 +8,7 @@ from pydantic.config import JsonDict
 
 
 def or_short(short: JsonDict) -> Callable[[JsonDict], None]:
-    """Return what widens a field's JSON Schema: it may also be written in the short form."""
+    """Return what makes a field's JSON Schema also accept the short form."""
 
     def widen(schema: JsonDict) -> None:
         full: JsonDict = {"$ref": schema.pop("$ref")}

@@ -1,7 +1,7 @@
 """Rules for SLURM as a team's workload (Slinky). No Pulumi import.
 
-Owns: that its workers, which are privileged, have their nodes' GPUs to themselves, and may run at all.
-Leaves to others: sums and queues, which are those of every workload (`workload_rules.py`).
+Owns: that its privileged workers have all GPUs of their nodes, and that their level allows them.
+Leaves to others: sums and queues, as for every workload (`workload_rules.py`).
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from settings.workload_rules import each_workload
 from settings.workloads import SlurmWorkload
 
 LONGEST_NAME: Final = 30
-"""Helm bounds a release's name (53), and Slinky puts `-slurm-operator-webhook` behind it in names of 63 at most."""
+"""Helm allows 53 characters for a release's name, and Slinky adds `-slurm-operator-webhook` to it in names of at most
+63.
+"""
 
 
 def slurm_workers_have_whole_nodes(platform: Platform) -> Iterator[Problem]:
-    """A worker is privileged, so it sees every GPU of its node, and SLURM gives out those that it sees."""
+    """A worker is privileged, so it sees every GPU of its node, and SLURM gives jobs all GPUs that it sees."""
     seen: dict[str, str] = {}
     for name, team, key, workload, path in each_workload(platform):
         if not isinstance(workload, SlurmWorkload):
@@ -74,7 +76,7 @@ def _gpus(name: str, team: Team, pool: Pool, workload: SlurmWorkload, path: Path
     if pool.sharing.given:
         yield Problem(
             path=path,
-            rule="SLURM's workers see their node's GPUs, and neither replicas nor slices of them",
+            rule="SLURM's workers need whole GPUs, not replicas or slices",
             got=f"pool {team.pool}, which shares its GPUs",
             fix="use a pool without sharing",
         )

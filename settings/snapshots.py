@@ -54,7 +54,7 @@ class S3(Section):
         default=None, description="the bucket's region; default: AWS is asked for it"
     )
     endpoint: Annotated[Annotated[str, _ENDPOINT] | None, _NEXT] = Field(
-        default=None, description="of a store that is not AWS; default: AWS"
+        default=None, description="endpoint of a store that is not AWS; default: AWS"
     )
     secret: Annotated[DnsLabel, _NEXT] = Field(
         description="Secret in the team's host namespace with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -62,7 +62,7 @@ class S3(Section):
 
 
 class Snapshots(Section):
-    """Where a virtual cluster's snapshots go, and when one is taken without being asked for."""
+    """Where a virtual cluster's snapshots go, and when one is taken automatically."""
 
     size: MemoryQuantity = Field(
         default="2Gi", description="volume for them in the team's host namespace; counts in the team's storage"
@@ -70,7 +70,7 @@ class Snapshots(Section):
     s3: S3 | None = Field(default=None, description="a bucket instead of the volume")
     before_changes: Annotated[Flag, _NEXT] = Field(
         default=False,
-        description="take one before an update that is disruptive for the team; if it fails, so does that",
+        description="take one before an update that is disruptive for the team; if it fails, the update fails",
     )
 
     @property

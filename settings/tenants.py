@@ -1,8 +1,8 @@
-"""Every tenant of a stack file: its teams, and a team's second virtual cluster as a tenant of its own. Pure: no Pulumi
+"""Every tenant of a stack file: its teams, and a team's second virtual cluster as its own tenant. Pure: no Pulumi
 import.
 
-The second one is a canary, or of `blueGreen` the slot that does not serve. A slot keeps its name whichever serves, so
-that nothing of it is made anew by that.
+The second one is a canary, or the slot of `blueGreen` that does not serve. A slot keeps its name whichever serves, so a
+switch makes nothing anew.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ CANARY_PODS = 15
 PAUSED_CPU = "500m"
 PAUSED_MEMORY = "1Gi"
 PAUSED_PODS = 10
-"""Of a paused tenant: room in which its own control plane and scheduler can roll, for no pod of its workloads."""
+"""Pods that a paused tenant may have beyond its control plane and scheduler, so that these can roll."""
 
 
 def tenants_now(platform: Platform) -> dict[str, Team]:
-    """Return teams and canaries by name, each with what it may use now: one that is paused has no GPU, and in no queue
-    either."""
+    """Return teams and canaries by name, each with what it may use now. A paused one has no GPU, in its queues
+    either.
+    """
     return {name: _paused(team) if team.paused else team for name, team in tenants(platform).items()}
 
 
@@ -58,8 +59,9 @@ def serving(name: str, team: Team) -> str:
 
 
 def meant(platform: Platform, word: str) -> str:
-    """Return the tenant that somebody means: by a team's name the one that serves, by `<team>-blue` or `<team>-green`
-    that slot. Any other word stays."""
+    """Return the tenant that a name means: for a team's name the one that serves, for `<team>-blue` or `<team>-green`
+    that slot. Any other name stays as it is.
+    """
     if word in platform.teams:
         return serving(word, platform.teams[word])
     team = platform.teams.get(word.removesuffix("-blue"))
@@ -67,7 +69,9 @@ def meant(platform: Platform, word: str) -> str:
 
 
 def _place(platform: Platform, tenant: str) -> tuple[str, SlotName | None, bool]:
-    """The team that a tenant belongs to, which of its slots it is, and whether it stands beside the one that serves."""
+    """The team that a tenant belongs to, which of its slots it is, and whether it is the one beside the tenant that
+    serves.
+    """
     for slot in SLOTS:
         name = tenant.removesuffix(GREEN_SUFFIX) if slot == "green" else tenant
         team = platform.teams.get(name)
@@ -79,7 +83,7 @@ def _place(platform: Platform, tenant: str) -> tuple[str, SlotName | None, bool]
 
 
 def canary_of(platform: Platform, tenant: str) -> str | None:
-    """Return the tenant that serves where this one stands beside it, as a canary or a slot; else None."""
+    """For a canary or a slot that does not serve: return the tenant that serves. Otherwise None."""
     team, _, beside = _place(platform, tenant)
     return serving(team, platform.teams[team]) if beside else None
 
@@ -95,13 +99,14 @@ def team_of(platform: Platform, tenant: str) -> str:
 
 
 def owner_of(platform: Platform, tenant: str) -> str:
-    """Return the tenant that a tenant counts with: itself, or the one that it stands beside."""
+    """Return the tenant that a tenant counts with: itself, or for a canary or a second slot the one that serves."""
     return canary_of(platform, tenant) or tenant
 
 
 def path_of(platform: Platform, tenant: str) -> tuple[str, ...]:
-    """Return where a stack file says this tenant: `teams.ml`, for a canary `teams.ml.scheduler.canary`, for a slot that
-    does not serve `teams.ml.blueGreen.green`."""
+    """Return the path of this tenant in a stack file: `teams.ml`, for a canary `teams.ml.scheduler.canary`, for a slot
+    that does not serve `teams.ml.blueGreen.green`.
+    """
     team, slot, beside = _place(platform, tenant)
     if not beside:
         return ("teams", team)
@@ -114,11 +119,11 @@ _OF_THE_TEAM: Final = {
     "kubernetesVersion": ("vcluster", "kubernetesVersion"),
     "port": ("access", "port"),
 }
-"""What a slot may say, and where the team says it for all."""
+"""The keys that a slot may have, and where the team has the same for all its slots."""
 
 
 def said_at(platform: Platform, tenant: str, key: str) -> tuple[str, ...]:
-    """Return where a stack file says a version or the port of a tenant: at its slot or its canary, or at the team."""
+    """Return the path of a tenant's version or port in a stack file: at its slot or its canary, or at the team."""
     team, slot, beside = _place(platform, tenant)
     if slot is None and beside and key == "version":
         return (*path_of(platform, tenant), key)
@@ -130,8 +135,9 @@ def said_at(platform: Platform, tenant: str, key: str) -> tuple[str, ...]:
 
 
 def _slot(team: Team, name: SlotName) -> Team:
-    """The team with the versions and the port of a slot. Its check asks the same whether it serves or not, so that it
-    need not run again when that changes."""
+    """The team with the versions and the port of a slot. Its check asks for the same whether it serves or not, so it
+    need not run again after a switch.
+    """
     slot = _said(team, name)
     scheduler, vcluster = team.scheduler, team.vcluster
     port = slot.port or (team.access.port if name == "blue" else None)
@@ -152,7 +158,7 @@ def _slot(team: Team, name: SlotName) -> Team:
 
 
 def _in_reserve(team: Team, name: SlotName) -> Team:
-    """The slot that does not serve: the team's CPU, memory, pods and volumes, and few of its GPUs."""
+    """The slot that does not serve: it has the team's CPU, memory, pods and volumes, and few of its GPUs."""
     found = _slot(team, name)
     return found.model_copy(update={**_of_few(team, _gpus(team, _said(team, name))), "check": found.check})
 
@@ -167,7 +173,7 @@ def _gpus(team: Team, slot: Slot) -> int:
 
 
 def _of_few(team: Team, gpus: int) -> dict[str, object]:
-    """What of a team changes with few GPUs. Its leaf queues keep their names, so that the team's manifests work."""
+    """The parts of a team that change with few GPUs. Its leaf queues keep their names, so the team's manifests work."""
     return {
         "resources": team.resources.model_copy(update={"gpus": GpuQuota(quota=gpus, limit=gpus)}),
         "queues": scaled(team.queues, gpus, parts=team.scheduler.shares),
@@ -196,7 +202,7 @@ def _canary(team: Team) -> Team:
                     "pods": min(CANARY_PODS, asked.pods),
                 }
             ),
-            # its state is for trying things out
+            # its data is only for trials
             "vcluster": team.vcluster.model_copy(update={"snapshots": None}),
             # its ports and GPUs are the team's
             "workloads": {},
@@ -227,10 +233,10 @@ def _paused(team: Team) -> Team:
 
 
 def scaled(queues: Mapping[str, Queue], gpus: int, *, parts: bool) -> dict[str, Queue]:
-    """Return the queues with their guarantees in the same proportions, together at most `gpus`, and no limit above it.
+    """Return the queues with their quotas in the same proportions, together at most `gpus`, and with no limit above it.
 
-    `parts`: whether a hundredth of a GPU may be guaranteed; else the whole GPUs go to the largest remainders, of equal
-    ones to the first by name. No queue gets more than it has; priority and over-quota weight stay.
+    `parts`: whether a quota may be in hundredths of a GPU. Otherwise whole GPUs go to the largest remainders, for equal
+    ones to the first by name. No queue gets more than it had. Priority and over-quota weight stay.
     """
     asked = {name: Decimal(str(queue.gpu.quota)) for name, queue in queues.items() if queue.gpu.quota > 0}
     unit = Decimal("0.01") if parts else Decimal(1)

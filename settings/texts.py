@@ -1,6 +1,6 @@
 """The texts of a stack file as `Annotated` types: names, addresses, versions, images, reasons. Pure: no Pulumi import.
 
-Owns: which text has which grammar and which words, and that the loader and the JSON Schema have the same.
+Owns: the grammar and the message of each text, the same for the loader and the JSON Schema.
 Leaves to others: the grammars themselves (`grammar.py`), numbers, quantities and days (`types.py`).
 """
 
@@ -18,13 +18,14 @@ from settings import grammar
 from settings.problems import shown
 
 ANY_NAME: Final = "any name"
-"""Key of pydantic's validation context. Where it is true, a name is taken as it stands: a name that breaks its rule is
-told once, and must not hide what is wrong below it."""
+"""Key of pydantic's validation context. Where it is true, any name is accepted: a wrong name is reported once, and must
+not hide mistakes below it.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """Metadata of a text type: what must match, and the words for what does not."""
+    """Metadata of a text type: what must match, and the message for what does not."""
 
     rule: str
     """Follows "must be"."""
@@ -33,12 +34,12 @@ class Text:
     longest: int
     example: str
     by_rule: bool = False
-    """The schema says it; the loader leaves the words to a rule that has more than one (`artifacts.py`)."""
+    """Only the schema checks it. In the loader a rule with several messages does (`artifacts.py`)."""
     stand_in: str = "stand-in-{}"
-    """A valid text that nobody writes, with a number in it (`repair.py`)."""
+    """A valid text that nobody writes, with a place for a number (`repair.py`)."""
 
     def check(self, value: object, info: core_schema.ValidationInfo) -> object:
-        """Raise `ValueError` for a text that breaks the rule. What is no text is refused by the next step."""
+        """Raise `ValueError` for a text that breaks the rule. The next step refuses what is no text."""
         if not isinstance(value, str) or (info.context and info.context.get(ANY_NAME)):
             return value
         if self.by_rule:

@@ -1,7 +1,7 @@
 """The numbers, quantities and days of a stack file as `Annotated` types, and the base of its models. No Pulumi import.
 
-Owns: one rule a type, which the loader and the JSON Schema share, so that both accept the same values. Nothing is
-converted: `"50"` is a text, `true` is no number and `1` is no boolean, for every reader of the file.
+Owns: one rule for each type, shared by the loader and the JSON Schema, so that both accept the same values. Nothing is
+converted: for every reader of the file `"50"` is a text, `true` is no number and `1` is no boolean.
 Leaves to others: texts (`texts.py`), rules that need more than one field (`rules/`), what a quantity is (`capacity`).
 """
 
@@ -24,7 +24,7 @@ from settings import grammar
 from settings.problems import shown
 
 MOST_GPUS: Final = 1_000_000
-"""Far more GPUs, or replicas of GPUs, than one cluster has: 5,000 nodes of 64 are 320,000. What adds up stays exact."""
+"""Far more GPUs, or replicas, than one cluster has: 5,000 nodes with 64 are 320,000. Sums stay exact."""
 
 
 class Section(BaseModel):
@@ -42,10 +42,10 @@ class Section(BaseModel):
 # --- numbers --------------------------------------------------------------------------------------------------------
 
 Whole = Annotated[int, Strict()]
-"""A whole number, not in quotes. Bounds stand at each field."""
+"""A whole number, not in quotes. Each field has its bounds."""
 
 Share = Annotated[float, Strict()]
-"""A number, not in quotes. Bounds stand at each field."""
+"""A number, not in quotes. Each field has its bounds."""
 
 Flag = Annotated[bool, Strict()]
 """`true` or `false`; not `yes`, which is text to some YAML readers."""
@@ -55,7 +55,7 @@ Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
 
 @dataclass(frozen=True)
 class GpuNumber:
-    """Metadata of a number of GPUs: -1 (unlimited, KAI's word), or 0 and more."""
+    """Metadata of a number of GPUs: -1 (unlimited, as in KAI), or 0 and more."""
 
     kind: type[int] | type[float]
     stand_ins: ClassVar[tuple[int, int, int]] = (0, MOST_GPUS, 1)
@@ -65,7 +65,7 @@ class GpuNumber:
         if value == UNLIMITED or 0 <= value <= MOST_GPUS:
             return value
         rule = f"must be -1 or at least 0, and at most {MOST_GPUS:,}" if value > 0 else "must be -1 or at least 0"
-        # -1 is a rule, not advice: a stack's policies may refuse it
+        # the fix does not suggest -1: a stack's policies may refuse it
         message = f"{rule}, got {number(value)}; write a number of GPUs, 0 or more"
         raise ValueError(message)
 
@@ -99,7 +99,7 @@ class Quantity:
     rule: str
     pattern: str
     least: int
-    """Of a number without a unit that is not 0."""
+    """The least number without a unit, except 0."""
     most: int
     whole: bool
     example: str
@@ -195,4 +195,6 @@ class _Day:
 
 
 Day: TypeAlias = Annotated[date, _Day()]
-"""YYYY-MM-DD, with or without quotes; also as the engine hands an unquoted one on (`2026-12-31 00:00:00 +0000 UTC`)."""
+"""YYYY-MM-DD, with or without quotes; also as the engine passes on an unquoted day (`2026-12-31 00:00:00 +0000
+UTC`).
+"""

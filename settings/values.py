@@ -11,7 +11,7 @@ Value: TypeAlias = "Scalar | list[Value] | dict[str, Value]"
 
 
 def child(value: Value, step: str | int) -> Value:
-    """Return what a key or a list position of the value holds. Raises `LookupError` where there is none."""
+    """Return the value at a key or a list position. Raises `LookupError` where there is none."""
     if isinstance(value, dict) and isinstance(step, str):
         return value[step]
     if isinstance(value, list) and isinstance(step, int):
@@ -20,7 +20,7 @@ def child(value: Value, step: str | int) -> Value:
 
 
 def written(value: Value, path: Path) -> Path:
-    """Return the longest part of the path that the value has."""
+    """Return the longest part of the path that exists in the value."""
     for length, step in enumerate(path):
         try:
             value = child(value, step)

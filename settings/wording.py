@@ -1,6 +1,6 @@
-"""pydantic's errors in the words of the file. Pure: no Pulumi import.
+"""Turn pydantic's errors into messages about the file. Pure: no Pulumi import.
 
-Owns: one mistake for each thing that somebody wrote, at the place where it was written.
+Owns: one message for each mistake, at the place where it was written.
 Leaves to others: finding them (pydantic), the messages of our own types (`texts.py`, `types.py`).
 """
 
@@ -24,7 +24,7 @@ _Wording: TypeAlias = Callable[[ErrorDetails, Path], Problem]
 _ONE_OF: Final = "must be one of"
 _ABOUT_WHAT_IS_MISSING: Final = frozenset({"missing", "union_tag_not_found"})
 _MOST_COMPARED: Final = 500
-"""So many unknown keys are compared with the known ones: a file with more has another fault."""
+"""The most unknown keys that are compared with the known ones: a file with more has another mistake."""
 
 
 def path_of(detail: ErrorDetails) -> Path:
@@ -67,13 +67,13 @@ def shape_problems(raw: Value, details: Sequence[ErrorDetails]) -> list[Problem]
 
 
 def _counts_only_the_good(detail: ErrorDetails) -> bool:
-    """Whether a list is long enough as it was written: entries that are wrong are told by themselves."""
+    """Whether a list was long enough as written: wrong entries are reported by themselves."""
     least = detail.get("ctx", {}).get("min_length")
     return detail["type"] == "too_short" and isinstance(detail["input"], list) and len(detail["input"]) >= (least or 0)
 
 
 def for_its_kind(problem: Problem, raw: Value) -> Problem:
-    """Return a mistake of the text with the one fix that fits what stands at its place: only a text goes in quotes."""
+    """Return a mistake of the text with the fix that fits its place: quotes help only where a text belongs."""
     other, or_quoted, _ = problem.fix.partition(OR_QUOTED)
     here = kind_at(problem.path, raw)
     if not or_quoted or here is None:
@@ -83,8 +83,9 @@ def for_its_kind(problem: Problem, raw: Value) -> Problem:
 
 
 def choices_first(raw: Value, text: Sequence[Problem], shape: Sequence[Problem]) -> list[Problem]:
-    """Return the mistakes of the text and of the shape, each place once: what the text has said is not said again as a
-    wrong type, but where a word must be one of a few, these are what helps."""
+    """Return the mistakes of the text and of the shape, one for each place. A mistake of the text is not repeated as a
+    wrong type. But where only a few words are allowed, the message that lists them wins.
+    """
     choices = {problem.path for problem in shape if problem.rule.startswith(_ONE_OF)}
     told = {problem.path for problem in text} - choices
     return [
@@ -94,7 +95,7 @@ def choices_first(raw: Value, text: Sequence[Problem], shape: Sequence[Problem])
 
 
 def mistyped(details: Sequence[ErrorDetails]) -> dict[Path, Path]:
-    """Return where unknown keys are, and where each was probably meant to be, for those that resemble a known one."""
+    """Return the paths of unknown keys that resemble a known key, each with the path that was probably meant."""
     unknown = [detail for detail in details if detail["type"] == "extra_forbidden"]
     found: dict[Path, Path] = {}
     for detail in unknown[:_MOST_COMPARED]:
@@ -127,7 +128,7 @@ def _not_a_choice(detail: ErrorDetails, path: Path) -> Problem:
 
 
 def _no_such_kind(detail: ErrorDetails, path: Path) -> Problem:
-    """Several sections may stand there, and the one that is meant is not said, or is none of them."""
+    """One of several sections may stand there, and the file names none or an unknown one."""
     context = detail.get("ctx", {})
     tag = context.get("tag")
     allowed = str(context.get("expected_tags", "")).replace("'", "") or ", ".join(_tags(detail))

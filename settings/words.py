@@ -1,4 +1,4 @@
-"""The words that point from a wrong name to a right one. Pure: no Pulumi import."""
+"""The fixes that lead from a wrong name to a right one. Pure: no Pulumi import."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from capacity import listed
 from settings.problems import Path, Problem, shown
 
 _LONGEST_WORD: Final = 100
-"""A longer text resembles no name of ours, and comparing it takes long."""
+"""Characters. A longer text resembles no name of ours, and takes long to compare."""
 
 _NUMBERS: Final = re.compile(r"v?([0-9]{1,9})\.([0-9]{1,9})(?:\.([0-9]{1,9}))?")
 
@@ -40,7 +40,7 @@ def choose(word: str, known: Sequence[str]) -> str:
 
 
 def nearest_version(word: str, known: Sequence[str]) -> str | None:
-    """Return the known version that is next to this one: the one before or the one after, whichever has less between.
+    """Return the known version that is nearest to this one, before or after it.
 
     v0.17.0 is near v0.16.8 and far from v0.7.11, which looks more alike. Of two equally far ones the newer is taken.
     """

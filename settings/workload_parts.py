@@ -21,14 +21,14 @@ SECRET_KEY_PREFIX: Final = "gpu-tenancy:secret-"
 """A workload's secret is the stack's config value of this name, set by `pulumi config set --secret`."""
 
 OVERHEAD_MIB: Final = 700
-"""GPU memory of a CUDA context and its libraries' handles, which `--gpu-memory-utilization` does not bound.
+"""GPU memory of a CUDA context and its libraries' handles, which `--gpu-memory-utilization` does not count.
 A torch process held 480 to 560 MiB before its first tensor on H100 and H200; 700 leaves a quarter for more kernels."""
 
 OVERHEAD_SHARE: Final = 0.05
-"""The same where the pool's `gpuMemoryMib` is not said: 5 % of a GPU with 16 GiB is 819 MiB."""
+"""The same where the pool has no `gpuMemoryMib`: 5 % of a GPU with 16 GiB is 819 MiB."""
 
 CACHE_SHARE: Final = 0.1
-"""Part of what the server may take that must be left beside the weights, for the key-value cache and activations.
+"""The part of the server's memory that must be left beside the weights, for the key-value cache and activations.
 With less, vLLM ends with "No available memory for the cache blocks"."""
 
 _ITS_PLACE: Final = "follows from gpu, and would count in its place"
@@ -44,7 +44,9 @@ DERIVED_FLAGS: Final = {
     "--port": "is the Service's and the probes'",
     "--api-key": "would stand in clear on a command line, and the test has none",
 }  # fmt: skip
-"""Arguments of vLLM that the rest of the stack file says, and why they are not said twice. It takes the last one."""
+"""Arguments of vLLM that follow from the stack file, each with the reason why `args` may not have it. vLLM takes the
+last one.
+"""
 
 OUR_VARIABLES: Final = ("PORT", "HOME", "APP_NAME", "APP_TEAM", "APP_NODE", "APP_SECRETS")
 """What every app has in its environment (`components/workloads/app_spec.py`)."""
@@ -134,7 +136,7 @@ class GpuShare(Section):
         return self.count is None
 
     def share_of(self, gpu_memory_mib: int | None) -> float | None:
-        """The share of one GPU, 0 to 1, for a part; None where memory is asked of a GPU whose memory is not said."""
+        """A part's share of one GPU, 0 to 1; None for `memoryMib` where the GPU's memory is not known."""
         if self.fraction is not None:
             return self.fraction
         if self.memory_mib is None:
@@ -143,7 +145,7 @@ class GpuShare(Section):
 
 
 class Cache(Section):
-    """A volume for what is downloaded: made once, kept over restarts."""
+    """A volume for downloads: made once, kept over restarts."""
 
     size: MemoryQuantity = Field(description="size of the volume in bytes (20Gi); counts in resources.storage")
     storage_class: StorageClassName | None = Field(
@@ -181,13 +183,13 @@ class FromConfig(Section):
 
 
 class FromEnvironment(Section):
-    """A value from the environment of whoever runs `pulumi up`; kept as a secret from there on."""
+    """A value from the environment of `pulumi up`; kept as a secret from there on."""
 
     environment: Annotated[EnvName, RESTARTS] = Field(description="name of the environment variable")
 
 
 def _where_from(value: object) -> str:
-    """Which of the two a mapping means: the one whose key it has."""
+    """Which of the two a mapping means, by the key that it has."""
     if isinstance(value, FromEnvironment) or (isinstance(value, Mapping) and "environment" in value):
         return "environment"
     return "config"

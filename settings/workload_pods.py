@@ -1,6 +1,7 @@
 """Rules for one pod of a workload, as pure functions. No Pulumi import.
 
-Owns: that a pod fits a node, asks for something, has names that Kubernetes takes, and says nothing against us.
+Owns: that a pod fits a node, asks for something, has names that Kubernetes accepts, and sets nothing that the program
+sets itself.
 Leaves to others: what all workloads of a team ask for together (`workload_rules.py`).
 """
 
@@ -11,6 +12,7 @@ from decimal import ROUND_FLOOR
 from typing import Final
 
 from capacity import mebibytes, memory_in_parts, millicores, number, parse_quantity
+from settings.infrastructure import one_at_a_time
 from settings.models import Platform, Pool, Team
 from settings.own_pods import LEAST_VOLUME
 from settings.problems import Path, Problem, shown
@@ -25,7 +27,7 @@ LONGEST_NAME: Final = 63
 
 
 def pods_fit_a_node(platform: Platform) -> Iterator[Problem]:
-    """What one pod asks for is on one node of its team, and whole GPUs are never put together from two nodes."""
+    """Each pod fits one node of its team; its whole GPUs never come from two nodes."""
     for _, team, _, workload, path in each_workload(platform):
         pool = platform.pools.get(team.pool or "")
         if pool is None:
@@ -40,12 +42,20 @@ def pods_fit_a_node(platform: Platform) -> Iterator[Problem]:
                     got=f"{number(needs)}{unit} of {number(has)}{unit}",
                     fix="ask for less in one pod",
                 )
+        why = "" if pool.sharing.mig else one_at_a_time(platform.gpu, pool)
+        if why and workload.gpu is not None and (workload.gpu.count or 0) > 1:
+            yield Problem(
+                path=(*path, "gpu", "count"),
+                rule=f"is 1 on a pool of replicas: {why}",
+                got=str(workload.gpu.count),
+                fix="write 1",
+            )
     for name, team in platform.teams.items():
         yield from _together(name, team, platform.pools.get(team.pool or ""))
 
 
 def _sizes(platform: Platform, pool: Pool, workload: AnyWorkload) -> Iterator[tuple[Path, float, float, str]]:
-    """Where a pod says what it asks for, how much that is, how much there is of it, and the unit."""
+    """For each request of a pod: its path, the amount, the amount that a node has, and the unit."""
     gpu, headroom = workload.gpu, platform.host.headroom
     # SLURM's workers have a rule of their own: all GPUs of a node
     if gpu is not None and gpu.count is not None and pool.gpus_per_node and not isinstance(workload, SlurmWorkload):
@@ -61,7 +71,7 @@ def _sizes(platform: Platform, pool: Pool, workload: AnyWorkload) -> Iterator[tu
 
 
 def _together(name: str, team: Team, pool: Pool | None) -> Iterator[Problem]:
-    """Pods with several whole GPUs, put on the team's nodes largest first. A part takes no node from them here."""
+    """Place pods with whole GPUs on the team's nodes, the largest first. Parts of a GPU are not counted here."""
     if pool is None or not pool.gpus_per_node:
         return
     nodes, has = len(team.nodes) or pool.size, pool.gpus_allocatable_per_node
@@ -91,7 +101,7 @@ def _packed(counts: Iterable[int], nodes: int, has: int) -> bool:
 
 
 def pods_ask_for_something(platform: Platform) -> Iterator[Problem]:
-    """No container starts in no memory, no volume is of nothing, and a model has weights."""
+    """A container needs memory, a volume has a size, and a model has weights."""
     for _, _, _, workload, path in each_workload(platform):
         if parse_quantity(workload.cpu) * 1000 < 1:
             yield _too_little((*path, "cpu"), "a pod asks for at least 1m of CPU", workload.cpu, "100m")
@@ -109,7 +119,7 @@ def _too_little(path: Path, rule: str, got: str, like: str) -> Problem:
 
 
 def names_of_objects_fit(platform: Platform) -> Iterator[Problem]:
-    """A workload's Service and Job have names that Kubernetes takes, and its Service on the host is nobody else's."""
+    """The names of a workload's Service and Job are valid, and its Service on the host has a name of its own."""
     for name, _, key, workload, path in each_workload(platform):
         suffix = workload.suffix
         on_host = f"{key}{suffix}"
@@ -143,7 +153,7 @@ def _of_vcluster(team: str) -> tuple[str, ...]:
 
 
 def nothing_is_said_against_us(platform: Platform) -> Iterator[Problem]:
-    """An argument or variable that we derive is said once, by us: of two the last one would count, or none."""
+    """The user may not set an argument or variable that the program derives: of two the last would count, or none."""
     for _, team, _, workload, path in each_workload(platform):
         if isinstance(workload, App):
             for variable in workload.secrets:
@@ -160,7 +170,7 @@ def nothing_is_said_against_us(platform: Platform) -> Iterator[Problem]:
             if pool is not None and pool.sharing.mig and (workload.gpu.count or 0) > 1:
                 yield Problem(
                     path=(*path, "gpu", "count"),
-                    rule="is 1 on a pool of MIG slices: a process computes on one slice, however many its pod has",
+                    rule=f"is 1 on a pool of MIG slices: {one_at_a_time(platform.gpu, pool)}",
                     got=str(workload.gpu.count),
                     fix="write 1",
                 )

@@ -1,6 +1,6 @@
 """Rules for a team's workloads, as pure functions. No Pulumi import.
 
-Owns: whether workloads fit their team: GPUs, queue, CPU, memory, pods, storage, ports, and a model its share.
+Owns: whether workloads fit their team (GPUs, queue, CPU, memory, pods, storage, ports), and a model its share.
 Leaves to others: what the team's own numbers must fit (`rules/`).
 """
 
@@ -25,7 +25,7 @@ Rule: TypeAlias = Callable[[Platform], Iterable[Problem]]
 
 _MIB: Final = 1024**2
 _ADDENDS: Final = 6
-"""So many addends of a sum stand in a message."""
+"""The most addends of a sum in a message."""
 
 
 def each_workload(platform: Platform) -> Iterator[tuple[str, Team, str, AnyWorkload, Path]]:
@@ -36,19 +36,22 @@ def each_workload(platform: Platform) -> Iterator[tuple[str, Team, str, AnyWorkl
 
 
 def workloads_ask_in_one_way(platform: Platform) -> Iterator[Problem]:
-    """Exactly one of count, fraction and memoryMib; a way in is one way."""
+    """A workload must have exactly one of count, fraction and memoryMib, and at most one way to reach it."""
     for _, _, _, workload, path in each_workload(platform):
         given = workload.gpu.given() if workload.gpu is not None else ("none",)
         if len(given) != 1:
             yield Problem(
                 path=(*path, "gpu"),
-                rule="has exactly one of count, fraction and memoryMib",
+                rule="must have exactly one of count, fraction and memoryMib",
                 got=" and ".join(given) or "none of them",
                 fix="keep one" if given else "write gpu: {count: 1}, or {fraction: 0.5}",
             )
         if workload.way_in.node_port and workload.way_in.ingress:
             yield Problem(
-                path=(*path, "expose"), rule="is nodePort or ingress", got="both", fix="remove one of the two"
+                path=(*path, "expose"),
+                rule="must be either nodePort or ingress",
+                got="both",
+                fix="remove one of the two",
             )
         if isinstance(workload, Inference) and workload.cache is not None and workload.model_volume is not None:
             yield Problem(
@@ -60,7 +63,9 @@ def workloads_ask_in_one_way(platform: Platform) -> Iterator[Problem]:
 
 
 def workloads_have_their_queue(platform: Platform) -> Iterator[Problem]:
-    """A queue of the team's own, a pool with GPUs, fractions only where the team shares GPUs."""
+    """A workload has a queue of its team, and with GPUs a pool that has some. Fractions need a team that shares
+    GPUs.
+    """
     for name, team, _, workload, path in each_workload(platform):
         mode = team.scheduler.mode
         if workload.queue is not None and workload.queue not in team.queues:
@@ -105,7 +110,7 @@ def workloads_have_their_queue(platform: Platform) -> Iterator[Problem]:
 
 
 def models_fit_their_share(platform: Platform) -> Iterator[Problem]:
-    """The weights and a little cache fit what the server may take of its GPU."""
+    """The weights and a small cache fit the server's share of its GPU."""
     for _, team, _, workload, path in each_workload(platform):
         pool = platform.pools.get(team.pool or "")
         if not isinstance(workload, Inference) or pool is None or len(workload.gpu.given()) != 1:
@@ -142,7 +147,7 @@ def models_fit_their_share(platform: Platform) -> Iterator[Problem]:
 
 
 def workloads_fit_their_team(platform: Platform) -> Iterator[Problem]:
-    """What all workloads of a team ask for at once fits the team, in GPUs, CPU, memory, pods and storage."""
+    """All workloads of a team together fit the team's GPUs, CPU, memory, pods and storage."""
     for name, team in platform.teams.items():
         if not team.workloads:
             continue
@@ -151,7 +156,7 @@ def workloads_fit_their_team(platform: Platform) -> Iterator[Problem]:
         shares = list(_gpu_shares(team, pool.device_memory_mib if pool else None))
         limit = _gpu_limit(platform, team)
         if shares and limit is not None:
-            # more than the limit in all needs no packing, which takes long for thousands of small parts
+            # a sum above the limit needs no packing, which takes long for thousands of small parts
             total = sum(shares, Fraction(0))
             needs = math.ceil(total) if total > limit else gpus_needed(shares)
             if needs > limit:
@@ -188,8 +193,9 @@ def _share(gpu: GpuShare, gpu_memory_mib: int | None, *, counted: bool) -> Fract
 
 
 def gpus_needed(shares: Iterable[Fraction]) -> int:
-    """Return how many GPUs hold these at once: whole ones as they are, parts packed largest first into the fullest
-    GPU that has room, as KAI's default placement does."""
+    """Return how many GPUs all of these need together. Parts are packed as KAI does by default: the largest first, each
+    into the fullest GPU that has room.
+    """
     whole, free = 0, list[Fraction]()
     for share in sorted(shares, reverse=True):
         if share >= 1:
@@ -216,7 +222,7 @@ def _sum_text(shares: Sequence[Fraction]) -> str:
 
 
 def _gpu_limit(platform: Platform, team: Team) -> int | None:
-    """The team's GPU limit as a number; None where the team sees nothing that is known."""
+    """The team's GPU limit as a number; None where it is not known what the team sees."""
     limit, pool = team.resources.gpus.limit, platform.pools.get(team.pool or "")
     if limit >= 0:
         return limit
@@ -262,7 +268,7 @@ def _host_sums(name: str, team: Team, path: Path) -> Iterator[Problem]:
         if needs > has:
             yield Problem(
                 path=path,
-                rule=f"must fit resources.{key} of team {name}, what comes with them included",
+                rule=f"must fit resources.{key} of team {name}, including what comes with them",
                 got=f"{math.ceil(needs)}{unit} of {math.floor(has)}{unit}",
                 fix=f"raise resources.{key}, or lower what the workloads ask for",
             )
@@ -286,7 +292,7 @@ def _host_sums(name: str, team: Team, path: Path) -> Iterator[Problem]:
 
 
 def ports_are_free(platform: Platform) -> Iterator[Problem]:
-    """A NodePort is one, and is nobody else's: no other workload's and no team's API server's."""
+    """A NodePort is valid, and no other workload and no team's API server uses it."""
     taken: dict[int, str] = {}
     for name, team in tenants(platform).items():
         if team.access.expose is Expose.NODE_PORT:
@@ -312,7 +318,7 @@ def ports_are_free(platform: Platform) -> Iterator[Problem]:
         if ingress is not None and hosts.setdefault(ingress.host, owner) != owner:
             yield Problem(
                 path=(*path, "expose", "ingress", "host"),
-                rule="leads to one workload",
+                rule="must lead to one workload only",
                 got=f"{ingress.host}, which {hosts[ingress.host]} has",
                 fix="choose another name",
             )

@@ -55,7 +55,7 @@ class _Queued(Section):
 
     @property
     def memory_at_most(self) -> str:
-        """The memory limit, as it is written."""
+        """The memory limit; without one the request."""
         return self.memory_limit or self.memory
 
     @property
@@ -95,7 +95,7 @@ class _Queued(Section):
 
 
 class _Pod(_Queued):
-    """What workloads of one image say."""
+    """The keys of workloads with one image."""
 
     image: Annotated[ImageReference | None, RESTARTS] = Field(
         default=None, description="with a tag or digest; default: the pinned one in releases"
@@ -172,7 +172,7 @@ class Inference(_Pod):
         return (self.token,) if self.token else ()
 
     def utilization(self, gpu_memory_mib: int | None) -> float | None:
-        """Return `--gpu-memory-utilization`: the share that the pod asks for, less what the flag does not bound.
+        """Return `--gpu-memory-utilization`: the pod's share, less the memory that the flag does not count.
 
         A share of the whole GPU's memory, 0 to 1, rounded down to 1/100. None where it can't be known.
         """
@@ -183,7 +183,7 @@ class Inference(_Pod):
         return max(0.0, math.floor((share - overhead) * 100) / 100)
 
     def memory_for_model_mib(self, gpu_memory_mib: int | None) -> int | None:
-        """MiB of each GPU that weights and cache have together; None where it can't be known."""
+        """MiB of each GPU for weights and cache together; None where it can't be known."""
         utilization = self.utilization(gpu_memory_mib)
         if utilization is None or gpu_memory_mib is None:
             return None
@@ -214,7 +214,7 @@ class App(_Pod):
 
     @property
     def way_in(self) -> AppExpose:
-        """As it is written."""
+        """As written."""
         return self.expose
 
     @property

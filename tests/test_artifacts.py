@@ -196,7 +196,7 @@ def test_good_artifacts_have_no_mistakes() -> None:
     ("key", "place", "words"),
     [
         ("kai", "oci://mirror.example/kai", "artifacts.charts.kai: is no chart of this program, got 'kai'; use one of"),
-        ("kai-scheduler@0.9.3", "kai.tgz", "is no version that we know of kai-scheduler, got '0.9.3'; use one of v0.7"),
+        ("kai-scheduler@0.9.3", "kai.tgz", "is not a known version of kai-scheduler, got '0.9.3'; use one of v0.7"),
         (
             "vcluster",
             "ftp://mirror.example/vcluster",

@@ -1,7 +1,7 @@
 """What a failed run of the engine means: cause first, each cause once, with one fix.
 
-Owns: choosing the sentence that stands first, and putting teams with the same cause together. The table of messages is
-`known.py`, reading the engine's words is `reading.py`.
+Owns: choosing the first sentence, and grouping teams with the same cause. `known.py` has the table of messages,
+`reading.py` reads the engine's output.
 Leaves to others: running the engine (`engine.py`), watching pods meanwhile (`waiting.py`). Pure.
 """
 
@@ -21,14 +21,16 @@ from names import team_namespace
 UNKNOWN: Final = "unknown"
 NO_NAMESPACE: Final = "team-<team>"
 CANCELED: Final = re.compile(r"context canceled$")
-"""What the engine says of whatever it was in the middle of when something else failed."""
+"""The engine's message for operations that it was running when something else failed."""
 _NAMED: Final = 6
-"""So many teams are named in one line; the rest is counted."""
+"""The most teams that one line names; the rest is counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """One thing that went wrong, in words. `team` is None where it is not about one team; `others` failed alike."""
+    """One thing that went wrong, in words. `team` is None where it is not about one team; `others` failed in the same
+    way.
+    """
 
     id: str
     team: str | None
@@ -53,11 +55,11 @@ class Failure:
 
 
 def explain(text: str, *, tenants: Sequence[str], stack: str, seen: Sequence[Failure] = ()) -> list[Failure]:
-    """Return what went wrong, the most telling first: known causes in the table's order, then unknown ones.
+    """Return what went wrong, the most helpful first: known causes in the table's order, then unknown ones.
 
-    One failure for each cause; teams that share it stand in one. `text` is the engine's whole output; where its
-    diagnostics say nothing (a policy's refusal stands elsewhere) the text itself is looked at. `seen` is what was seen
-    of pods while the engine waited for them: the engine itself says only that it waited too long.
+    There is one failure for each cause, with all teams that share it. `text` is the engine's whole output. Where its
+    diagnostics are empty (a policy's refusal is elsewhere), the text itself is searched. `seen`: what was seen of pods
+    while the engine waited for them; the engine itself only says that it waited too long.
     """
     refused = policy_violations(text, tenants, stack)
     if refused:
@@ -68,7 +70,7 @@ def explain(text: str, *, tenants: Sequence[str], stack: str, seen: Sequence[Fai
 
 
 def distinct(failures: Sequence[Failure], tenants: Sequence[str]) -> list[Failure]:
-    """Return each cause once, the most telling first, with every team that has it; what only follows is left out."""
+    """Return each cause once, the most helpful first, with every team that has it. Mere consequences are left out."""
     ranks = {known.id: rank for rank, known in enumerate(KNOWN)}
     ordered = sorted(failures, key=lambda failure: ranks.get(failure.id, len(KNOWN)))
     return _together(_without_echoes(ordered), tenants)
@@ -79,7 +81,8 @@ def failure_of(
 ) -> Failure | None:
     """Return what one message means, None where it is not known.
 
-    `namespace`: of the pods on the host that it is about; default: the team's. `ids`: what it can be, default all.
+    `namespace`: that of the pods on the host that it is about; default: the team's. `ids`: the possible causes;
+    default: all.
     """
     space = namespace or (team_namespace(team) if team else NO_NAMESPACE)
     for known in KNOWN:
@@ -93,7 +96,7 @@ def failure_of(
 
 def policy_violations(text: str, tenants: Sequence[str], stack: str) -> list[Failure]:
     """Return the mandatory violations of the policy pack, in the order of the engine's output."""
-    # the same fault is found on a component and on what it makes
+    # the same violation is found on a component and on its resources
     found: dict[str, Failure] = {}
     for rule, resource, message in mandatory_violations(text):
         found.setdefault(
@@ -111,7 +114,7 @@ def policy_violations(text: str, tenants: Sequence[str], stack: str) -> list[Fai
 
 
 def _without_last_words(entries: Sequence[Diagnostic]) -> list[Diagnostic]:
-    """Leave out the program's own end where it only repeats what is told beside a resource."""
+    """Leave out the program's last error where it only repeats the error of a resource."""
     said = [(entry, first_error(entry.text)) for entry in entries]
     told = {words for entry, words in said if entry.token != tokens.STACK}
     return [entry for entry, words in said if entry.token != tokens.STACK or not (ECHO.match(words) or words in told)]
@@ -123,7 +126,7 @@ def _explain(entries: Iterable[Diagnostic], tenants: Sequence[str], stack: str) 
         team, step = team_of(entry.name, tenants), step_of(entry.token, entry.name)
         failure = failure_of(entry.text, team=team, step=step, stack=stack)
         said = first_error(entry.text)
-        # the stack's own "update failed" only says that something else did
+        # the stack's own "update failed" only says that something else failed
         if failure is None and said and said not in ("update failed", "preview failed"):
             fix = f"see the engine's own words below, then `make up STACK={stack}` goes on from here"
             failure = Failure(id=UNKNOWN, team=team, step=step, cause=said, fix=fix)
@@ -133,14 +136,14 @@ def _explain(entries: Iterable[Diagnostic], tenants: Sequence[str], stack: str) 
 
 
 def _without_echoes(failures: Sequence[Failure]) -> list[Failure]:
-    """Leave out what only follows: a team whose image is missing is also "not ready in time"."""
+    """Leave out consequences: a team whose image is missing is also "not ready in time"."""
     whole = [failure for failure in failures if not (failure.id == UNKNOWN and CANCELED.search(failure.cause))]
     telling = {failure.team for failure in failures if failure.id not in ECHOES and failure.id != UNKNOWN}
     return [failure for failure in whole or failures if failure.id not in ECHOES or failure.team not in telling]
 
 
 def _together(failures: Sequence[Failure], tenants: Sequence[str]) -> list[Failure]:
-    """Put teams with the same cause into one failure, in the order of the first."""
+    """Group teams with the same cause into one failure, in the order of the first."""
     alike: dict[tuple[str, str, str], Failure] = {}
     for failure in failures:
         key = (failure.id, failure.step if failure.id == UNKNOWN else "", _of_any_team(failure, tenants))
@@ -151,7 +154,7 @@ def _together(failures: Sequence[Failure], tenants: Sequence[str]) -> list[Failu
 
 
 def _of_any_team(failure: Failure, tenants: Sequence[str]) -> str:
-    """The cause with the team's own name taken out, so that the same cause of two teams reads the same."""
+    """The cause without the team's name, so that the same cause of two teams is equal."""
     if failure.team is None or failure.team not in tenants:
         return failure.cause
     return re.sub(rf"(?<![a-z0-9]){re.escape(failure.team)}(?![a-z0-9])", "<team>", failure.cause)

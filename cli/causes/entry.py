@@ -1,4 +1,4 @@
-"""One message that we know. Pure."""
+"""One known message. Pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """A message that we know. `cause` and `fix` may use the pattern's named groups, and {team}, {stack}, {host} (the
-    first URL's), {why} (the symptom in words), {image}, {login} (what to do where a registry refuses)."""
+    """A known message. `cause` and `fix` may use the pattern's named groups, and {team}, {stack}, {host} (of the first
+    URL), {why} (the symptom in words), {image}, {login} (what to do where a registry refuses).
+    """
 
     id: str
     pattern: re.Pattern[str]
@@ -18,5 +19,5 @@ class Known:
 
 
 def known(id_: str, pattern: str, cause: str, fix: str) -> Known:
-    """Return the entry; case does not count."""
+    """Return the entry; its pattern ignores case."""
     return Known(id=id_, pattern=re.compile(pattern, re.IGNORECASE), cause=cause, fix=fix)

@@ -1,6 +1,6 @@
 """The messages of scripts on hosts, and of ssh to them. Pure.
 
-A script says in one line what it refuses and what to do (`components/scripts/common.sh`): that line is the cause.
+A script prints one line with what it refuses and what to do (`components/scripts/common.sh`). That line is the cause.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ HOSTS: Final[tuple[Known, ...]] = (
         "host-failed",
         _PART + r"FAILED with exit code (?P<code>\d+): (?P<said>[^\n]+); its own words",
         "{part} on the host: a command failed with exit code {code}: {said}",
-        "see its own words below; what was done is written down there: run `make up STACK={stack}` again, or "
+        "see its output below; what was done is written down there: run `make up STACK={stack}` again, or "
         "`make down STACK={stack}` takes it back",
     ),
     known(
         "sudo-asks",
         r"sudo: a (?:password|terminal) is required|is not in the sudoers file",
-        "sudo asks for a password on the host, and nobody is there to type it",
+        "sudo asks for a password on the host, and nobody can type it",
         "let the user of connection run sudo without one (NOPASSWD, a file below /etc/sudoers.d), or connect as root",
     ),
     known(
@@ -41,13 +41,13 @@ HOSTS: Final[tuple[Known, ...]] = (
     known(
         "ssh-host-key-kind",
         r"no common algorithm for host key; we offered: \[(?P<kind>[\w-]+)\]",
-        "the host shows no key of the kind that connection.ssh.hostKey is ({kind}; today's sshd signs with no ssh-rsa)",
+        "the host has no key of the kind of connection.ssh.hostKey ({kind}; today's sshd does not sign with ssh-rsa)",
         "write its ssh-ed25519 or ecdsa key: `ssh-keyscan` prints them",
     ),
     known(
         "ssh-cut",
         r"remote command exited without exit status",
-        "the connection to the host was cut while its script ran; there it may run on, and the next run waits for it",
+        "the connection to the host was cut while its script ran; it may still run there, and the next run waits",
         "run `make up STACK={stack}` again, or `make down STACK={stack}`",
     ),
     known(
@@ -65,7 +65,7 @@ HOSTS: Final[tuple[Known, ...]] = (
     known(
         "ssh-key",
         r"ssh: no key found|this private key is passphrase protected",
-        "the secret that connection.ssh.key names is no private key that can be used: none, or one with a passphrase",
+        "the secret that connection.ssh.key names is not a usable private key: it is none, or it has a passphrase",
         "`pulumi config set --secret gpu-tenancy:secret-<key> < keyfile`, with a key without passphrase",
     ),
     known(

@@ -1,9 +1,9 @@
-"""The messages that we know, each with its cause and its fix: one table, subject before symptom.
+"""The known messages, each with its cause and its fix: one table, ordered by subject, then symptom.
 
 A message has a subject (a chart, an image, a webhook, the state, an API server) and a symptom (refused, not found, a
-certificate, DNS, time). The same symptom means something else for each subject, so the subjects stand first, and
-`why_of` words the symptom. To add a message: one `Known` in `KNOWN`, above the entries that it causes (the first entry
-that matches is the cause of the whole failure), one line in tests/cli/test_causes.py, one paragraph in
+certificate, DNS, time). The same symptom has another meaning for each subject. So entries match the subject, and
+`why_of` words the symptom. To add a message: one `Known` in `KNOWN`, above the entries that it causes (the first
+matching entry is the cause of the whole failure), one line in tests/cli/test_causes.py, one row in
 docs/troubleshooting.md.
 """
 
@@ -19,21 +19,21 @@ from cli.causes.hosts import HOSTS
 _WHY: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
     (re.compile(pattern, re.IGNORECASE), words)
     for pattern, words in (
-        (r"proxyconnect|proxy authentication required|\b407\b", "the proxy in between refuses or does not answer"),
+        (r"proxyconnect|proxy authentication required|\b407\b", "the proxy refuses or does not answer"),
         (r"no such host|server misbehaving|temporary failure in name resolution", "its name is not known to DNS here"),
         (r"certificate has expired|expired certificate", "its certificate has expired, or a clock is wrong"),
         (r"not yet valid", "its certificate is not yet valid, or a clock is wrong"),
         (
             r"unknown authority|self[- ]signed certificate|unable to get local issuer",
-            "its certificate is of a CA that is not trusted here (a private CA, or a proxy that opens TLS)",
+            "its certificate comes from a CA that is not trusted here (a private CA, or a proxy that opens TLS)",
         ),
         (r"x509: |certificate is (?:not )?valid for|certificate verify failed", "its certificate does not fit"),
         (r"HTTP response to HTTPS client", "it speaks plain HTTP"),
         (r"\b401\b|unauthorized|authentication required|invalid credentials", "it refuses the login (401)"),
         (r"\b403\b|forbidden|access denied|AccessDenied|\bdenied\b", "it denies access (403)"),
-        (r"\b429\b|toomanyrequests|too many requests|rate limit", "it had too many requests for now (429)"),
-        (r"\b404\b|not found|manifest unknown|no matching manifest|does not exist", "it has nothing of that name"),
-        (r"status(?: code)?:? ?5\d\d|\b50[0234]\b|bad gateway", "it has a fault of its own (5xx)"),
+        (r"\b429\b|toomanyrequests|too many requests|rate limit", "it got too many requests (429)"),
+        (r"\b404\b|not found|manifest unknown|no matching manifest|does not exist", "it has nothing with that name"),
+        (r"status(?: code)?:? ?5\d\d|\b50[0234]\b|bad gateway", "it has an internal error (5xx)"),
         (r"text/html|does not appear to be a gzipped archive", "it answers with a web page (a login, a proxy)"),
         (r"connection refused", "nothing listens there (connection refused)"),
         (r"no route to host|network is unreachable", "there is no way to it in the network"),
@@ -41,7 +41,7 @@ _WHY: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"connection reset|unexpected EOF|\bEOF\b|broken pipe", "it breaks the connection off"),
     )
 )  # fmt: skip
-"""Symptoms in words, the most telling first: `Get ...: context deadline exceeded` after `no such host` is DNS."""
+"""Symptoms in words, the most helpful first: `Get ...: context deadline exceeded` after `no such host` is DNS."""
 
 REFUSED: Final = re.compile(r"\b40[13]\b|unauthorized|forbidden|\bdenied\b", re.IGNORECASE)
 _HOST: Final = re.compile(r"(?:https?|oci)://(?:[^/@\s\"]*@)?(?P<host>[\w.-]+(?::\d+)?)|lookup (?P<looked>[\w.-]+)")
@@ -49,7 +49,7 @@ _REFERENCE: Final = re.compile(r"(?P<host>[\w-]+(?:\.[\w-]+)+(?::\d+)?)/")
 
 
 def why_of(text: str) -> str:
-    """Return the symptom that a message tells, in words; its own first words where it is none that we know."""
+    """Return the symptom of a message in words; where it is not known, the message's own first words."""
     for pattern, words in _WHY:
         if pattern.search(text):
             return words
@@ -57,14 +57,15 @@ def why_of(text: str) -> str:
 
 
 def image_of(text: str) -> str:
-    """Return the image that a message is about; empty where it names none."""
+    """Return the image in a message; empty where there is none."""
     match = _IMAGE.search(text)
     return next((group for group in match.groups() if group), "") if match else ""
 
 
 def host_of(text: str) -> str:
-    """Return the host that a message is about: of its first URL, or the name that was looked up. Never a user or a
-    password that stands in a URL."""
+    """Return the host in a message: that of its first URL, or the name that was looked up. Never the user or password
+    of a URL.
+    """
     match = _HOST.search(text) or _REFERENCE.search(text)
     return next((group for group in match.groups() if group), "") if match else ""
 
@@ -74,7 +75,7 @@ _IMAGE: Final = re.compile(
     re.IGNORECASE,
 )
 
-# the name of a chart's hook is all that helm says of it
+# helm only says the name of a chart's hook
 _HOOK: Final = r"failed (?P<when>(?:pre|post)-[\w-]+)"
 _QUOTED: Final = r"\\?\"(?P<{}>[^\"\\\n]+)\\?\""
 
@@ -128,7 +129,7 @@ KNOWN: Final[tuple[Known, ...]] = (
     ),
     _known(
         "protected",
-        # the provider's advice on another error speaks of protected resources, too
+        # the provider's advice on another error mentions protected resources, too
         r"because it is protected|protected resource(?!s \(e\.g\.)",
         "the team is protected: leaving it out of the stack file, or replacing it, is refused",
         "write an override for it (overrides: [{{team: ..., allow: [delete], until: ..., reason: ...}}]), `make up` "
@@ -154,7 +155,7 @@ KNOWN: Final[tuple[Known, ...]] = (
         "pod-security",
         r"violates PodSecurity " + _QUOTED.format("level") + r": (?P<what>[^\n]+)",
         "Pod Security level {level} refuses a pod: {what}",
-        "set the team's isolation to the level that its pods need (baseline, privileged), or mend the pod",
+        "set the team's isolation to the level that its pods need (baseline, privileged), or correct the pod",
     ),
     _known(
         "admission",
@@ -211,7 +212,7 @@ KNOWN: Final[tuple[Known, ...]] = (
         r"path \\?\"(?P<path>[^\"\\]+)\\?\" not found|Chart\.yaml file is missing|chart metadata is missing"
         r"|error opening [^\n]*\.tgz",
         "the chart is not where artifacts.charts says: {path}",
-        "put the archive or folder there (paths start at the project's folder), or mend artifacts.charts",
+        "put the archive or folder there (paths start at the project's folder), or correct artifacts.charts",
     ),
     _known(
         "chart-pull",
@@ -220,7 +221,7 @@ KNOWN: Final[tuple[Known, ...]] = (
         r"|chart \\?\"[^\"\\]+\\?\" (?:version \\?\"[^\"\\]*\\?\" )?not found in|/v2/\S+/(?:manifests|tags|blobs)/"
         r"|failed to (?:authorize|fetch (?:anonymous|oauth) token)|could not find protocol handler"
         r"|does not appear to be a gzipped archive|no cached repo found",
-        "the chart can't be had from {host}: {why}; nothing is wrong with the cluster",
+        "the chart can't be downloaded from {host}: {why}; nothing is wrong with the cluster",
         "{login}open the way from here to {host}, or name another place in artifacts.charts",
     ),
     # --- room on the nodes: above the webhook's message, which it causes ---
@@ -248,7 +249,7 @@ KNOWN: Final[tuple[Known, ...]] = (
         "webhook",
         r"failed calling webhook \\?\"?(?P<hook>[\w.-]+)",
         "KAI's webhook {hook} does not answer. Right after an install it needs up to a minute; later it means that its "
-        "pods are Pending, most often for want of CPU on the node",
+        "pods are Pending, most often because the node has no CPU left",
         "look for Pending pods in kai-scheduler of the team's cluster, make room on the node, `make up` again",
     ),
     _known(
@@ -306,7 +307,7 @@ KNOWN: Final[tuple[Known, ...]] = (
     _known(
         "storage",
         r"unbound immediate PersistentVolumeClaims|no persistent volumes available|no default StorageClass",
-        "the virtual cluster's volume is not provided: no StorageClass does it",
+        "the virtual cluster has no volume: no StorageClass provides one",
         "set host.storageClass to one that exists, or make one the default",
     ),
     _known(
@@ -340,7 +341,7 @@ KNOWN: Final[tuple[Known, ...]] = (
     _known(
         "certificate-authority",
         r"certificate signed by unknown authority|self[- ]signed certificate",
-        "the API server's certificate is of a CA that the kubeconfig does not name: another cluster at that address, a "
+        "the API server's certificate comes from a CA that the kubeconfig lacks: another cluster at that address, a "
         "renewed CA, or a proxy in between",
         "take a fresh kubeconfig of that cluster; behind a proxy put the address into NO_PROXY",
     ),
@@ -379,8 +380,9 @@ OF_PODS: Final = frozenset(
         *("webhook-foreign", "webhook", "quota", "storage"),
     }
 )
-"""What keeps a pod from starting. The rest is the engine's: the same words of a controller or of the kubelet (`already
-exists`, `timed out waiting`, `not found`) are about other things, and pass."""
+"""Causes that keep a pod from starting. The other causes are the engine's: the same words of a controller or of the
+kubelet (`already exists`, `timed out waiting`, `not found`) mean other things, and pass by themselves.
+"""
 
 ECHOES: Final = frozenset({"timeout", "secret-missing", "secret-late", "unreachable"})
-"""What follows in a team where something that says more has failed already."""
+"""Consequences: left out where a more helpful cause of the same team is known."""

@@ -1,4 +1,4 @@
-"""Reads the engine's own words: its "Diagnostics", a pack's violations, whose resource it is and which step. Pure."""
+"""Reads the engine's output: its "Diagnostics", a pack's violations, the team and the step of a resource. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tokens
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnostic:
-    """One entry of the engine's "Diagnostics": a resource and what was said about it."""
+    """One entry of the engine's "Diagnostics": a resource and its messages."""
 
     token: str
     name: str
@@ -47,11 +47,11 @@ _STEPS: Final[tuple[tuple[str, str, str], ...]] = (
 NOISE: Final = re.compile(
     r"^\s*(?:Traceback \(most recent call last\):|KeyboardInterrupt\b|During handling of the above exception)"
 )
-"""After a failed resource the Python host is interrupted and prints a long traceback; it says nothing."""
+"""After a failed resource the Python host is interrupted and prints a long traceback without information."""
 
 
 ECHO: Final = re.compile(r"^\s*(?:KeyboardInterrupt\b|resource \S+ \[\S+\] failed to (?:register|be read)$)")
-"""The Python host's last words that say nothing new: it was interrupted, or a resource failed."""
+"""Last lines of the Python host without information: it was interrupted, or a resource failed."""
 
 UNHANDLED: Final = "Program failed with an unhandled exception"
 
@@ -61,7 +61,7 @@ _SECTION: Final = re.compile(r"^(?:Outputs|Resources|Policies|Duration|Diagnosti
 
 
 def diagnostics(text: str) -> list[Diagnostic]:
-    """Read the "Diagnostics" of the engine's output, those with an error only, the last phase last."""
+    """Read the "Diagnostics" of the engine's output, only those with an error, the last phase last."""
     found: list[Diagnostic] = []
     header: re.Match[str] | None = None
     lines: list[str] = []
@@ -90,7 +90,7 @@ def diagnostics(text: str) -> list[Diagnostic]:
 
 
 def team_of(name: str, tenants: Iterable[str]) -> str | None:
-    """Return the tenant whose name is a whole part of the resource's name; the longest where several fit."""
+    """Return the tenant whose name is a whole part of the resource's name; of several the longest."""
     fits = [t for t in tenants if re.search(rf"(?:^|[^a-z0-9]){re.escape(t)}(?:$|[^a-z0-9])", name)]
     return max(fits, key=len, default=None)
 
@@ -115,7 +115,7 @@ def without_noise(text: str) -> str:
             continue
         block.append(line)
         if ECHO.match(line):
-            block = None  # an interrupted host, or its echo of a failed resource: not a cause
+            block = None  # an interrupted host, or its repetition of a failed resource: not a cause
         elif re.match(r"^\s*[\w.]*(?:Error|Exception)\b", line):
             kept += block  # a real traceback
             block = None
@@ -128,8 +128,8 @@ _VIOLATION: Final = re.compile(r"\[mandatory\]\s+(?P<rule>\S+)\s+\((?P<resource>
 def mandatory_violations(text: str) -> list[tuple[str, str, str]]:
     """Return rule, resource and message of the policy pack's mandatory violations, in the order of the output.
 
-    The engine has two layouts: rule, sentence and message each on a line of their own (`up`), or the sentence right
-    behind the resource and the message on the next line (`preview --diff`).
+    The engine has two layouts. With `up`, rule, sentence and message are each on their own line. With `preview --diff`
+    the sentence follows the resource, and the message is on the next line.
     """
     found: list[tuple[str, str, str]] = []
     lines = text.splitlines()
@@ -152,7 +152,9 @@ def mandatory_violations(text: str) -> list[tuple[str, str, str]]:
 
 
 def first_error(text: str) -> str:
-    """The first error's first line of substance; of a fault in the program the last line, where Python names it."""
+    """The first line of the first error that says something; for a fault in the program the last line, where Python
+    names it.
+    """
     if UNHANDLED in text:
         last = [line.strip() for line in text.splitlines() if line.strip()][-1]
         return "" if ECHO.match(last) else last

@@ -1,8 +1,8 @@
-"""What a killed run left half-made stands in the way of the next one, and only the commands can clear it.
+"""Half-made objects of a killed run make the next run fail, and only the commands can clear them.
 
-Owns: asking the engine for the pending operations of this stack, beside whatever else is asked. Leaves to others: which
-of them stand in the way (`cli/resume.py`). A state that can't be had is no refusal: the engine itself warns of pending
-operations.
+Owns: asking the engine for the pending operations of this stack, while other guards run. Leaves to others: which of
+them make the next run fail (`cli/resume.py`). If the state can't be read, nothing is refused: the engine itself warns
+of pending operations.
 """
 
 from __future__ import annotations
@@ -18,20 +18,19 @@ from cli.guards.refusal import Refusal
 from cli.resume import pending_operations, stands_in_the_way
 
 SECONDS: Final = 20.0
-"""For a state that lies far away; a file's is read in half a second."""
+"""Enough for a remote state; a local file takes half a second."""
 NAMED: Final = 3
 
 
 class Killed:
-    """The question, asked in a process of its own; `refusals` waits for the answer."""
+    """The question, asked in its own process; `refusals` waits for the answer."""
 
     def __init__(self, stack: str, process: subprocess.Popen[str]) -> None:
         self._stack = stack
         self._process = process
 
     def refusals(self) -> list[Refusal]:
-        """Refuse to go on over objects that nobody has seen finished: creating them again fails, in words that help
-        nobody."""
+        """Refuse to go on over half-made objects: to create them again fails, with a message that does not help."""
         try:
             text, _ = self._process.communicate(timeout=SECONDS)
             pending = [p for p in pending_operations(json.loads(text)) if stands_in_the_way(p)]
@@ -47,7 +46,7 @@ class Killed:
 
 @contextmanager
 def asked(stack: str) -> Iterator[Killed | None]:
-    """Ask while the block does something else; None where there is no engine to ask."""
+    """Ask while the block runs; None where there is no engine."""
     binary = shutil.which("pulumi")
     if binary is None:
         yield None

@@ -1,6 +1,6 @@
-"""The levels of a stack's policy rules, less what an override of the stack file lets through.
+"""The levels of a stack's policy rules, with the overrides of the stack file applied.
 
-Owns: the levels as the program and the lab judge by them. Leaves to others: what levels are (`policies/config.py`), the
+Owns: the levels that the program and the lab use. Leaves to others: what levels are (`policies/config.py`), the
 engine's own file of them (`cli/levels.py`).
 """
 
@@ -16,7 +16,7 @@ from settings.models import Platform
 
 
 def levels_of(platform: Platform, stack: str, today: date) -> PolicyConfig:
-    """Return the levels of a stack's rules; what an override lets through is advisory. Raises `ConfigError`."""
+    """Return the levels of a stack's rules. A rule with an override is advisory. Raises `ConfigError`."""
     config = config_for(stack)
     free = lifted("quotaRules", platform.overrides, today) or ()
     return replace(config, levels={**config.levels, **dict.fromkeys(free, Level.ADVISORY)})

@@ -1,6 +1,6 @@
-"""Whether the cluster has what the stack file says, and which of the findings are refused.
+"""Whether the cluster has what the stack file says, and which differences are refused.
 
-Owns: reading and comparing in one step, the findings that an override lets through. Leaves to others: the comparison
+Owns: reading and comparing in one step, the findings that an override allows. Leaves to others: the comparison
 (`cli/preflight.py`), what is read for it (`cli/live.py`). Nothing is changed. No Pulumi import.
 """
 
@@ -19,7 +19,7 @@ from components.team.tenant import resolve
 from settings.models import Platform
 
 RIGHTS: Final = "rights"
-"""The finding about what the account may not do."""
+"""The finding about missing rights of the account."""
 
 
 def compared(platform: Platform, client: Client, version: str, *, made: bool = True) -> list[Finding]:
@@ -30,9 +30,9 @@ def compared(platform: Platform, client: Client, version: str, *, made: bool = T
 
 
 def cluster_refusals(findings: Iterable[Finding], platform: Platform, today: date, *, changing: bool) -> list[Refusal]:
-    """Return the errors among the findings, less those that an override lets through.
+    """Return the errors among the findings, without those that an override allows.
 
-    `changing` is off at a preview: an account that may only read can preview, too.
+    `changing` is off at a preview: a read-only account can preview, too.
     """
     free = lifted("preflight", platform.overrides, today) or frozenset()
     return [

@@ -1,7 +1,7 @@
-"""Changes that lose something, by what the state remembers and by what runs now.
+"""Changes that lose something, according to the state and to what runs now.
 
-Owns: asking the cluster what runs, and only where something depends on it. Leaves to others: the facts of a state and
-of a stack file, which change loses what, and its words (`preview`).
+Owns: asking the cluster what runs, only where something depends on it. Leaves to others: the facts of a state and of a
+stack file, which change loses what, and the messages (`preview`).
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ def losses(
     host: Target | None,
     uid: str | None = None,
 ) -> list[Refusal]:
-    """Refuse what a change from the state to the stack file loses without an override.
+    """Refuse losses by a change from the state to the stack file without an override.
 
-    `resources` are the state's. A team that is left out as a whole is not among it (`memory.py`), a canary is. `host`:
-    where to ask what runs, None where it can't be asked, and then whatever depends on that counts as a loss. `uid`: the
-    cluster's.
+    `resources` are the state's. A team that is left out is not judged here (`memory.py` does it); a canary is. `host`:
+    where to ask what runs; None where it can't be asked, and then everything that depends on it counts as a loss.
+    `uid`: the cluster's.
     """
     old, new = facts_in_state(resources), facts_of(platform, cluster_uid=uid)
     there = old.tenants if old is not None else {}
     found = _judged(old, new, platform, today, None)
     if found and host is not None:
         found = _judged(old, new, platform, today, usage_now(host, {*new.tenants, *there}))
-    # what stands beside a team is left out by its word alone, so what runs in it is asked here
+    # a canary or slot may be left out without an override, so its pods are asked for here
     beside = {name for name, known in there.items() if known.get(CANARY_OF)}
     return [_refusal(one, stack, today) for one in found if one.team in {"", *new.tenants, *beside}]
 

@@ -1,10 +1,10 @@
-"""What the state remembers of the last run, and what a run may not undo without an override.
+"""What the state knows of the last run, and what a run may not undo without an override.
 
 Owns: reading the cluster's UID and every team's facts in a state; refusing another cluster and a team that is left out.
 Leaves to others: getting the state (`program.py` asks the engine, the commands export it), changes that lose something
 (`losses.py`). Pure: no Pulumi import.
 
-The engine deletes at the end of a run: by the time that it refuses to delete a protected team, all else is changed.
+The engine deletes at the end of a run. When it refuses to delete a protected team, everything else is changed already.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ cluster's."""
 
 @dataclass(frozen=True, kw_only=True)
 class RememberedTeam:
-    """A tenant of the last run. `facts` are empty where that run did not come to its end. `protected`: whether the
-    engine refuses to delete it; a state that does not say so counts as yes."""
+    """A tenant of the last run. `facts` are empty where that run did not end normally. `protected`: whether the engine
+    refuses to delete it; yes where the state does not say.
+    """
 
     name: str
     urn: str
@@ -40,29 +41,29 @@ class RememberedTeam:
 
     @property
     def canary(self) -> bool:
-        """Whether it is a canary, which comes and goes."""
+        """Whether it is a canary, which needs no override to be removed."""
         return bool(self.facts.get("canaryOf"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Remembered:
-    """What a state says; nothing of it where nothing was made yet."""
+    """The content of a state; empty where nothing was made yet."""
 
     uid: str | None = None
     teams: Mapping[str, RememberedTeam] = field(default_factory=dict)
     protections: frozenset[str] = frozenset()
-    """The names of what stands on a whole team (`components/protection.py`)."""
+    """The names of the teams' protections (`components/protection.py`)."""
     made: bool = True
-    """Whether a run has come as far as the first provider. Where no state says so, it counts as yes."""
+    """Whether a run got as far as the first provider; yes where no state says."""
 
     def with_protection(self, protected: frozenset[str]) -> Remembered:
-        """Return the same, with the protection that an exported state has for each resource."""
+        """Return the same, with each resource's protection from an exported state."""
         teams = {name: replace(team, protected=name in protected) for name, team in self.teams.items()}
         return replace(self, teams=teams)
 
 
 def remembered(resources: Mapping[str, object]) -> Remembered:
-    """Return what the resources of a state say: by URN, each with `type` and `outputs`."""
+    """Return the content of a state. `resources`: by URN, each with `type` and `outputs`."""
     uid: str | None = None
     teams: dict[str, RememberedTeam] = {}
     protections: set[str] = set()
@@ -82,7 +83,7 @@ def remembered(resources: Mapping[str, object]) -> Remembered:
 def another_cluster(
     was: Remembered, uid: str, context: str, platform: Platform, stack: str, today: date
 ) -> list[Refusal]:
-    """Refuse a cluster that is not the one that the stack was made on."""
+    """Refuse a cluster other than the one on which the stack was made."""
     if was.uid is None or was.uid == uid or lifted("anotherCluster", platform.overrides, today) is not None:
         return []
     line = line_for("anotherCluster", [], today, "the cluster was made anew under the same address")
@@ -101,7 +102,7 @@ def left_out(
 ) -> list[Refusal]:
     """Refuse to leave out a team without an override, or one that the engine still protects.
 
-    `released`: teams whose protection the caller has lifted in the state just now.
+    `released`: teams whose protection the caller has just lifted in the state.
     """
     there = resolve(platform)
     found = []

@@ -1,6 +1,6 @@
-"""The guards of a plain `pulumi preview` and `pulumi up`: everything is asked before anything is registered.
+"""The guards of a plain `pulumi preview` and `pulumi up`: all of them run before anything is registered.
 
-Owns: whether an engine listens at all, asking it for this stack's own state, the order, the one error.
+Owns: whether there is an engine at all, asking it for this stack's own state, the order, the one error.
 Leaves to others: what is refused (the other files here).
 """
 
@@ -34,12 +34,13 @@ from cli.preflight import Finding, Level
 from settings.models import HostProvider, Platform
 
 READ_STATE: Final = "pulumi:pulumi:readStackResourceOutputs"
-"""The engine's own function that returns the outputs of all resources of a stack, on every backend. It may be asked for
-the very stack that is running: the answer is the state as the last run left it."""
+"""The engine's function that returns the outputs of all resources of a stack, on every backend. It works for the
+running stack itself: the answer is the state of the last run.
+"""
 
 TORN: Final = "failed to load checkpoint"
 TORN_PAUSES: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
-"""Seconds between looks at a state that is being written; a state of 300 teams is written within one."""
+"""Seconds between tries to read a state that is being written; a state of 300 teams is written within one second."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +55,8 @@ class Cluster:
 def look(platform: Platform, target: Target, wanted: Callable[[str], bool], *, made: bool) -> Cluster:
     """Ask the cluster. Raises `CommandError` where it can't be asked.
 
-    `wanted` says, by the cluster's UID, whether the stack file is to be compared with it; `made`, whether this stack
-    has made anything yet.
+    `wanted`: says, by the cluster's UID, whether to compare the stack file with it. `made`: whether this stack has made
+    anything yet.
     """
     with connected(target) as client:
         identity = identify(client, target.context)
@@ -65,23 +66,25 @@ def look(platform: Platform, target: Target, wanted: Callable[[str], bool], *, m
 
 
 def is_simulated() -> bool:
-    """Whether the SDK's mocks listen instead of an engine: the lab, a rehearsal, a test. Nothing real is made then, and
-    whoever runs them judges for himself."""
+    """Whether the SDK's mocks run instead of an engine: in the lab, a rehearsal, a test. Then nothing real is made, and
+    the caller judges the result.
+    """
     return isinstance(settings.SETTINGS.monitor, mocks.MockMonitor)
 
 
 def refuse_the_lab(platform: Platform, stack: str, *, simulated: bool) -> None:
-    """Refuse a lab under an engine: its GPUs are not real, and the cluster would be. Raises `RefusedError`."""
+    """Refuse a lab's stack file under an engine: its GPUs are simulated, but the cluster would be real. Raises
+    `RefusedError`.
+    """
     if platform.host.provider is HostProvider.LAB and not simulated:
         cause = f"stack {stack} is a lab (host.provider: lab), and the engine drives real clusters"
         raise RefusedError([Refusal(cause=cause, fix=f"`make up STACK={stack}` runs it, on API servers of its own")])
 
 
 def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date) -> frozenset[str]:
-    """Ask everything; return the names of the protections in the state. Raises `RefusedError` with all that is refused.
+    """Ask all guards; return the names of the protections in the state. Raises `RefusedError` with every refusal.
 
-    `kubeconfig` is the host's, cut to one context; None where the program itself makes the host, which then may not be
-    there yet.
+    `kubeconfig` is the host's, cut to one context; None where the program makes the host, which then may not exist yet.
     """
     changing = not pulumi.runtime.is_dry_run()
     state = own_state()
@@ -92,7 +95,7 @@ def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date
         *left_out(was, platform, stack, today, released=frozenset(os.environ.get(RELEASED, "").split())),
         *not_proven(was, platform, today),
     ]
-    # the commands have looked at what a killed run left
+    # the commands have checked already what a killed run left
     with asked(stack) if RELEASED not in os.environ else nullcontext() as killed:
         cluster = _looked(platform, stack, kubeconfig, was, found, today) if kubeconfig is not None else None
         if killed is not None:
@@ -110,7 +113,9 @@ def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date
 def _looked(
     platform: Platform, stack: str, kubeconfig: str, was: Remembered, found: Sequence[Refusal], today: date
 ) -> Cluster:
-    """Look at the cluster. Raises `RefusedError`, with what was found before, where it can't be asked or is another."""
+    """Look at the cluster. Raises `RefusedError`, with the refusals so far, where it can't be asked or is another
+    cluster.
+    """
     word = os.environ.get(VARIABLE)
 
     def wanted(uid: str) -> bool:
@@ -130,7 +135,7 @@ def _looked(
 def own_state() -> Mapping[str, JsonValue]:
     """The resources of this stack's state by URN, each with its type and outputs; empty where nothing was made yet.
 
-    The outputs hold secrets in clear: they are read here and never shown.
+    The outputs contain secrets unencrypted: they are read here and never shown.
     """
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     answer = _read_whole(name)
@@ -139,12 +144,13 @@ def own_state() -> Mapping[str, JsonValue]:
 
 
 def _read_whole(name: str) -> object:
-    """Ask the engine for the state. Where the state is a file, the engine writes it at this very moment, and not all at
-    once: on a fast machine the answer was "failed to load checkpoint: EOF". The next look finds it whole."""
+    """Ask the engine for the state. A state file is written at this very moment, and not at once: on a fast machine the
+    answer was "failed to load checkpoint: EOF". The next try finds it complete.
+    """
     for pause in (*TORN_PAUSES, None):
         try:
             return pulumi.runtime.invoke(READ_STATE, {"stackName": name}).value
-        except Exception as error:  # the SDK's own type for every failed invoke
+        except Exception as error:  # the SDK's type for every failed invoke
             if pause is None or TORN not in str(error):
                 raise
             time.sleep(pause)
@@ -152,7 +158,7 @@ def _read_whole(name: str) -> object:
 
 
 def _tell(cluster: Cluster) -> None:
-    """Say what needs a look and stops nothing."""
+    """Print findings that need a look but stop nothing."""
     for finding in cluster.findings or ():
         if finding.level is Level.WARNING:
             pulumi.log.warn(f"preflight, {finding.subject}: {finding.message}; {finding.fix}")

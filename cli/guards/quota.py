@@ -1,7 +1,8 @@
 """The pack's quota rules on what the stack file declares, at the stack's own levels.
 
-Owns: the declared resources as the rules see them. Leaves to others: the rules and their words (`policies/rules`), the
-levels (`policies/config/<stack>.json`). So a quota is refused before anything is registered, with or without the pack.
+Owns: the declared resources as the rules see them. Leaves to others: the rules and their messages (`policies/rules`),
+the levels (`policies/config/<stack>.json`). So a quota is refused before anything is registered, with or without the
+pack.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from settings.models import Platform
 
 
 def quota_refusals(platform: Platform, stack: str, today: date) -> list[Refusal]:
-    """Return what the mandatory quota rules refuse of the stack file, each message once."""
+    """Return the refusals of the mandatory quota rules, each message once."""
     levels = _levels(stack)
     try:
         config = levels_of(platform, stack, today)
     except ConfigError as error:
-        return [Refusal(cause=f"the levels of the policy rules can't be read: {error}", fix=f"mend {levels}")]
+        return [Refusal(cause=f"the levels of the policy rules can't be read: {error}", fix=f"correct {levels}")]
     found: dict[str, Refusal] = {}
     for result in evaluate(list(declared(platform)), config, today=today):
         if result.group is not Group.QUOTA or not result.blocks:
@@ -45,7 +46,7 @@ def quota_refusals(platform: Platform, stack: str, today: date) -> list[Refusal]
 
 
 def _levels(stack: str) -> str:
-    """The file to change a rule's level in: the stack's own, also where it does not have one yet."""
+    """The file in which to change a rule's level: the stack's own, also where it does not exist yet."""
     own, holds = f"policies/config/{stack}.json", path_for(stack).name
     return own if own.endswith(f"/{holds}") else f"{own} (a copy of {holds}, which holds until it is there)"
 

@@ -1,6 +1,6 @@
 """A refusal, and the override that lifts it.
 
-Owns: the words of a refusal, the line to add to the stack file, reading the words back from the engine's output.
+Owns: the text of a refusal, the line to add to the stack file, reading refusals back from the engine's output.
 Leaves to others: what is refused. Pure: no Pulumi import.
 """
 
@@ -14,11 +14,11 @@ from typing import Final
 from settings.models import Override, StackChange
 
 HEADING: Final = "refused before anything was changed:"
-"""The first line of what the program says; the commands find the refusals below it in the engine's output."""
+"""The program's first line; in the engine's output the commands find the refusals below it."""
 
 FIX: Final = " Fix: "
 ENDS_IN: Final = timedelta(days=7)
-"""How long an override that we suggest holds: time for a review, and not for ever."""
+"""How long a suggested override holds: time for a review, but not for ever."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +41,12 @@ class RefusedError(Exception):
 
 
 def in_words(refusals: Iterable[Refusal]) -> str:
-    """Return the refusals as the program says them: a heading, then one line each."""
+    """Return the refusals as text: a heading, then one line each."""
     return "\n".join([HEADING, *(f"- {refusal}" for refusal in refusals)])
 
 
 def from_words(text: str) -> list[Refusal]:
-    """Return the refusals in the engine's output, each once, in their order; none where the program refused nothing."""
+    """Read the refusals from the engine's output, each once, in their order."""
     found: dict[Refusal, None] = {}
     lines = iter(text.splitlines())
     for line in lines:
@@ -62,7 +62,7 @@ def from_words(text: str) -> list[Refusal]:
 
 
 def ends(today: date) -> date:
-    """Return the end date of an override that we suggest."""
+    """Return the end date of a suggested override."""
     return today + ENDS_IN
 
 
@@ -79,7 +79,7 @@ def line_for_team(team: str, change: str, today: date, reason: str) -> str:
 
 
 def lifted(change: StackChange, overrides: Iterable[Override], today: date) -> frozenset[str] | None:
-    """Return what the stack file's overrides let through of a change: the names below `of`, None for no override.
+    """Return what the stack file's overrides allow of a change: the names below `of`, or None for no override.
 
     An override's last day counts.
     """

@@ -1,6 +1,6 @@
-"""A virtual cluster that begins to serve its team has passed its check before.
+"""A virtual cluster may only begin to serve its team after its check has passed. Pure.
 
-Owns: refusing one that has not. Leaves to others: what a switch means (`preview/judges/slots.py`). Pure.
+Owns: refusing a switch without that. Leaves to others: what a switch means (`preview/judges/slots.py`).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ PASSED: Final = ("pass", "warn", "simulated")
 """Verdicts after which a virtual cluster may serve; the lab and a cluster without real GPUs have the last one."""
 
 VERSIONS: Final = ("schedulerVersion", "vclusterVersion", "kubernetesVersion")
-"""What a team's facts say of what its check has proved."""
+"""The facts of a team that its check proves."""
 
 
 def not_proven(was: Remembered, platform: Platform, today: date) -> list[Refusal]:
-    """Refuse to let a slot serve in place of another one unless its last check, of the same versions, passed."""
+    """Refuse to let a slot serve in place of the other one, unless its last check passed, with the same versions."""
     found: list[Refusal] = []
     tenants = resolve(platform)
     for name, team in platform.teams.items():
@@ -49,7 +49,7 @@ def not_proven(was: Remembered, platform: Platform, today: date) -> list[Refusal
 
 
 def _unproven(tenant: Tenant, facts: Mapping[str, object] | None) -> str | None:
-    """Why the last run does not show that a tenant is in order; None where it does."""
+    """Why the last run does not prove a tenant; None where it does."""
     if facts is None:
         return "it is not there yet"
     if facts.get("failed"):

@@ -1,6 +1,6 @@
-"""The snapshots that an update takes first: of each team that it disturbs, where the stack file asks for that.
+"""The snapshots that an update takes first: of each team that it disturbs, if the stack file asks for that.
 
-Owns: which teams, and taking them, before anything is registered.
+Owns: which teams, and taking their snapshots before anything is registered.
 Leaves to others: the snapshot itself (`kube/snapshots.py`), what disturbs whom (`preview/changes.py`).
 """
 
@@ -24,7 +24,7 @@ from settings.tenants import team_of, tenants
 
 
 def before_changes(resources: Mapping[str, JsonValue], platform: Platform, uid: str, kubeconfig: str) -> list[Refusal]:
-    """Take the snapshots that come first; return a refusal for each that failed. `resources` are the state's."""
+    """Take the snapshots; return a refusal for each that failed. `resources` are the state's."""
     old = facts_in_state(resources)
     if old is None:
         return []
@@ -36,13 +36,13 @@ def before_changes(resources: Mapping[str, JsonValue], platform: Platform, uid: 
     with connect(kubeconfig) as api:
         for team, why in wanted.items():
             kept = there[team].vcluster.snapshots
-            assert kept is not None, "only teams that keep snapshots are asked for"
+            assert kept is not None, "only teams that keep snapshots come here"
             try:
                 scheduler = old.tenants[team].get("scheduler.version")
                 store = Store(team=team, settings=kept)
                 taken = take(api, store, why=f"before: {why}", scheduler=str(scheduler or ""))
             except (SnapshotError, httpx2.TransportError) as error:
-                fix = f"mend that, or write teams.{team_of(platform, team)}.vcluster.snapshots.beforeChanges: false"
+                fix = f"repair that, or write teams.{team_of(platform, team)}.vcluster.snapshots.beforeChanges: false"
                 refused.append(Refusal(cause=f"team {team}: the snapshot before this update: {error}", fix=fix))
             else:
                 pulumi.log.info(f"team {team}: snapshot {taken.name} taken, {taken.why}")

@@ -1,7 +1,8 @@
-"""The commands' word to the program: what they have just compared, and which teams they let go.
+"""The commands' token to the program: it says what they have just compared, and which teams they let go. Pure: no
+Pulumi import.
 
-Owns: what the word binds together, and for how long it is taken. So `make up` compares once and not twice, and a word
-that is left over in some shell's environment changes nothing. Pure: no Pulumi import.
+Owns: what the token is about, and how long it is valid. So `make up` compares only once, and an old token in a shell's
+environment has no effect.
 """
 
 from __future__ import annotations
@@ -14,25 +15,26 @@ from typing import Final
 from settings.models import Platform
 
 VARIABLE: Final = "GPU_TENANCY_COMPARED"
-"""The environment variable that the commands hand the word on in."""
+"""The environment variable with the token."""
 
 RELEASED: Final = "GPU_TENANCY_RELEASED"
 """The environment variable in which the commands name the teams whose protection they have lifted in the state. It is
-set where nothing that a killed run left stands in the way, and may name no team."""
+set once nothing of a killed run is in the way, and may be empty.
+"""
 
 GOOD_FOR: Final = 120.0
-"""Seconds: the engine's start and its preview. A program that comes later compares again."""
+"""Seconds: enough for the engine's start and its preview. Later the program compares again."""
 
 
 def stamp(platform: Platform, uid: str, at: float | None = None) -> str:
-    """Return the word for this platform and this cluster."""
-    # rounded down: a word from the future holds for nobody
+    """Return the token for this platform and this cluster."""
+    # rounded down, because a token from the future is not valid
     moment = str(int(time.time() if at is None else at))
     return f"{moment}:{_digest(platform, uid, moment)}"
 
 
 def holds(word: str | None, platform: Platform, uid: str, now: float | None = None) -> bool:
-    """Say whether a word is about this platform and this cluster, and fresh."""
+    """Say whether a token is about this platform and this cluster, and fresh."""
     moment, _, digest = (word or "").partition(":")
     if not moment.isdecimal() or digest != _digest(platform, uid, moment):
         return False

@@ -1,11 +1,11 @@
-"""Does the cluster have what the stack file says? Pure comparison of plain data.
+"""Whether the cluster has what the stack file says: pure comparison of plain data.
 
 Owns: the facts that are compared (`facts.py`), the rules by subject (`nodes.py`, `fences.py`, `gpus.py`,
 `software.py`, `teams.py`, `charts.py`, `rights.py`), one fix for each finding (`findings.py`).
 Leaves to others: reading the facts (`cli/live.py`), rules that need no cluster (`settings`), showing (`cli/host.py`).
 
-Objects that an earlier run of ours made are fine: they are told by the label
-`app.kubernetes.io/managed-by: gpu-tenancy`, or by Helm's annotation that their release is in a namespace of ours.
+Objects of an earlier run are fine. They have the label `app.kubernetes.io/managed-by: gpu-tenancy`, or Helm's
+annotation that their release is in a namespace of ours.
 """
 
 from __future__ import annotations

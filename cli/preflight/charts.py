@@ -1,4 +1,4 @@
-"""Charts from this machine: the files that `artifacts.charts` names."""
+"""Local charts: the files that `artifacts.charts` names."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What feature discovery's labels say of a node's GPUs. Pure; the one reader of them.
+"""What feature discovery's labels say about a node's GPUs. Pure; the only reader of these labels.
 
-Owns: the words of those labels and their units (DP@v0.20.0:docs/gpu-feature-discovery/README.md).
+Owns: the values of those labels and their units (DP@v0.20.0:docs/gpu-feature-discovery/README.md).
 Leaves to others: who wrote a label, and what it means for a stack file (`labels.py`) or for a new one (`inventory.py`).
 """
 
@@ -19,12 +19,12 @@ REPLICAS: Final = "nvidia.com/gpu.replicas"
 SHARING: Final = "nvidia.com/gpu.sharing-strategy"
 DRIVER: Final = "nvidia.com/cuda.driver-version.full"
 DRIVER_MAJOR: Final = ("nvidia.com/cuda.driver-version.major", "nvidia.com/cuda.driver.major")
-"""New and old."""
+"""The new and the old label."""
 STRATEGY: Final = "nvidia.com/mig.strategy"
 WAYS: Final = {"time-slicing": "timeSlicing", "mps": "mps"}
-"""The label's word for a way of sharing, and the stack file's."""
+"""The label's name for a way of sharing, and the stack file's."""
 _MARKS: Final = re.compile(r"(-SHARED|-MIG-.*)$")
-"""What it adds to a product's name on a node that shares its GPUs."""
+"""What feature discovery adds to a product's name on a node that shares its GPUs."""
 _CUT: Final = re.compile(r"-MIG-(\S+)$")
 
 
@@ -35,15 +35,15 @@ class Discovered:
     count: int | None
     """Physical GPUs, or slices of them where `cut` is set."""
     product: str
-    """As it is written, marks of sharing among it."""
+    """As written, with the marks of sharing."""
     memory: str | None
-    """As it is written."""
+    """As written."""
     memory_mib: int | None
-    """As KAI reads it: bytes from a TiB on. None where it is no number, or 0."""
+    """As KAI reads it: in bytes from a TiB on. None where it is not a number, or 0."""
     in_bytes: bool
     replicas: int | None
     way: str
-    """`timeSlicing` or `mps`, also where only the marks of MPS are there."""
+    """`timeSlicing` or `mps`; MPS also where only its marks exist."""
     strategy: str
     driver: str
     driver_major: int | None
@@ -55,7 +55,7 @@ class Discovered:
 
     @property
     def cut(self) -> str:
-        """The one MIG profile that all its GPUs are cut into: then the labels count slices, and tell their memory."""
+        """The one MIG profile of all its GPUs; then the labels have the number of slices, and a slice's memory."""
         found = _CUT.search(self.product)
         return found[1] if found else ""
 

@@ -1,4 +1,4 @@
-"""Whether a node's driver is new enough for what the teams on it ask of KAI. Pure.
+"""Whether a node's driver is new enough for what its teams need from KAI. Pure.
 
 Owns: reading the driver's version from the node's labels. Leaves to others: who needs which (`gpus.py`).
 """
@@ -13,9 +13,9 @@ from cli.preflight.findings import Finding, error, warning
 
 
 def driver_findings(needed: int, node: NodeFacts, subject: str) -> Iterator[Finding]:
-    """Whether a node's driver can hold pods to their part of a GPU, by the label of NVIDIA's feature discovery.
+    """Whether a node's driver can limit pods to their part of a GPU, by the label of NVIDIA's feature discovery.
 
-    `needed`: the oldest major version; 0: any will do.
+    `needed`: the oldest major version; 0 means any.
     """
     if not needed:
         return
@@ -25,7 +25,7 @@ def driver_findings(needed: int, node: NodeFacts, subject: str) -> Iterator[Find
         yield warning(
             "driver-not-known",
             subject,
-            f"does not say its driver, and enforce: memory needs r{needed}",
+            f"has no label for its driver, and enforce: memory needs r{needed}",
             f"look on the node (nvidia-smi): {fix}",
         )
     elif major < needed:

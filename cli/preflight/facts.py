@@ -1,4 +1,4 @@
-"""What a cluster says of itself, as plain frozen data. Nothing here decides anything."""
+"""A cluster's facts, as plain frozen data. Nothing here judges them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONGEST_REASON: Final = 200
 """Characters of a fence's reason."""
 VENDOR: Final = "nvidia.com/"
 MIG_PREFIX: Final = "mig-"
-"""After the vendor's name: how the device plugin names MIG slices with strategy `mixed`."""
+"""How the device plugin begins the names of MIG slices with strategy `mixed`, after the vendor's prefix."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +36,18 @@ class Taint:
 
 @dataclass(frozen=True, kw_only=True)
 class Fence:
-    """Why a node is out of service, and since when (RFC 3339). Written on the node, where anybody may have changed it:
-    both may be empty."""
+    """Why a node is out of service, and since when (RFC 3339). It is written on the node, where anybody may change it,
+    so both may be empty.
+    """
 
     since: str = ""
     reason: str = ""
     cordoned_before: bool = False
-    """Somebody else had cordoned the node: lifting the fence leaves that."""
+    """Whether somebody else had cordoned the node before: then it stays cordoned after the fence."""
 
     @classmethod
     def of(cls, labels: Mapping[str, str], annotations: Mapping[str, str]) -> Fence | None:
-        """The fence that stands on a node; None without one."""
+        """The fence of a node; None without one."""
         if LABEL_FENCED not in labels:
             return None
         return cls(
@@ -61,8 +62,9 @@ class Fence:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeFacts:
-    """What a node says of itself. CPU in cores, memory in bytes; `used_*` are the requests of pods that are not our
-    tenants'."""
+    """A node's facts. CPU in cores, memory in bytes. `used_*`: the requests of pods that do not belong to our
+    tenants.
+    """
 
     name: str
     ready: bool
@@ -74,7 +76,7 @@ class NodeFacts:
     memory: Decimal
     pods: int
     gpu_capacity: int | None = None
-    """`nvidia.com/gpu` of the node's capacity, unhealthy ones among them; None where it says none."""
+    """`nvidia.com/gpu` in the node's capacity, including unhealthy ones; None where there is none."""
     resources: Mapping[str, int] = field(default_factory=dict)
     """Allocatable amount of every other extended resource (a name with a `/`)."""
     cordoned: bool = False
@@ -86,11 +88,11 @@ class NodeFacts:
     ours: frozenset[str] = frozenset()
     """Keys of labels that an earlier run of ours set."""
     plugins: tuple[ObjectFacts, ...] | None = None
-    """Whose device plugin pods run there; None where pods could not be listed."""
+    """The owners of the device plugin pods there; None where pods could not be listed."""
     used_cpu: Decimal = Decimal(0)
     used_memory: Decimal = Decimal(0)
     used_gpus: Mapping[str, int] = field(default_factory=dict)
-    """`nvidia.com/gpu` by pod (namespace/name) that is neither a tenant's nor the device plugin's."""
+    """`nvidia.com/gpu` by pod (namespace/name), without tenants' pods and the device plugin."""
 
     @property
     def mig_slices(self) -> dict[str, int]:
@@ -125,7 +127,7 @@ class Right:
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterFacts:
-    """Everything that is compared. A None stands for "could not be read" and is said so."""
+    """Everything that is compared. None means "could not be read", and is reported as such."""
 
     version: str
     nodes: Mapping[str, NodeFacts]
@@ -141,7 +143,7 @@ class ClusterFacts:
     made it."""
     gpu_operators: Sequence[ObjectFacts] | None
     service_monitors: bool | None = None
-    """Whether the cluster knows ServiceMonitors; None where nobody asked, or where it could not be read."""
+    """Whether the cluster has the kind ServiceMonitor; None where it was not asked for or could not be read."""
     brings_nodes: bool | None = False
     """Whether an autoscaler of nodes is there; None where it could not be read."""
     ending: frozenset[str] = frozenset()
@@ -150,7 +152,7 @@ class ClusterFacts:
     """The files of our device plugin's ConfigMap by name, as YAML (`preflight/sharing.py`); None where no plugin is
     ours, or where they could not be read."""
     kubernetes_inside: Mapping[str, str] = field(default_factory=dict)
-    """What each virtual cluster runs now, by its namespace: `v1.34.4`."""
+    """The Kubernetes version of each virtual cluster now, by its namespace: `v1.34.4`."""
     denied: Sequence[Right] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """What could not be read, and why."""

@@ -1,4 +1,4 @@
-"""Fenced nodes: out of service by `make fence`, and what the stack file promises that is not there meanwhile."""
+"""Nodes fenced by `make fence`, and the promises of the stack file that can't be kept meanwhile."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def fenced_nodes(platform: Platform, facts: ClusterFacts) -> dict[str, list[str]
 
 
 def not_there(platform: Platform, facts: ClusterFacts) -> list[Verdict]:
-    """Return what is promised to the teams and not there without the fenced nodes."""
+    """Return the promises to teams that can't be kept without the fenced nodes."""
     fenced = fenced_nodes(platform, facts)
     return unfit(pool_capacities(platform), tenant_claims(platform), shared_cost(platform), fenced) if fenced else []
 
@@ -32,13 +32,13 @@ def fences(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
     for name, nodes in fenced_nodes(platform, facts).items():
         pool = platform.pools[name]
         for node in (facts.nodes[each] for each in nodes):
-            subject, undo = f"pool {name}, node {node.name}", f"`make unfence NODE={node.name}` when it is well"
+            subject, undo = f"pool {name}, node {node.name}", f"`make unfence NODE={node.name}` when it works again"
             if not node.cordoned:
-                message = f"is {node.fence}, and somebody has uncordoned it: new pods land there"
+                message = f"is {node.fence}, and somebody has uncordoned it: new pods may go there"
                 yield warning("fence-open", subject, message, f"{undo}, or `make fence NODE={node.name}` again")
                 continue
             gpus = pool.gpus_allocatable_per_node
-            out = f": its {gpus} {plural(pool.unit, gpus)} count for nobody" if gpus else ""
+            out = f": its {gpus} {plural(pool.unit, gpus)} no longer count" if gpus else ""
             yield warning("node-fenced", subject, f"is {node.fence}{out}", undo)
     for verdict in not_there(platform, facts):
         about = "teams" if len(verdict.about) > 1 else "team"

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """`error`: `up` would fail or do harm. `warning`: look at it. `note`: can't be seen, or comes with `up`."""
+    """`error`: `up` would fail or do harm. `warning`: needs a look. `note`: can't be seen, or comes with `up`."""
 
     OK = "ok"
     NOTE = "note"
@@ -27,7 +27,7 @@ class Finding:
 
 
 def ok(id_: str, subject: str, message: str) -> Finding:
-    """Return a row that says that something is well."""
+    """Return a row for something that is well."""
     return Finding(id=id_, level=Level.OK, subject=subject, message=message)
 
 
@@ -42,5 +42,5 @@ def warning(id_: str, subject: str, message: str, fix: str) -> Finding:
 
 
 def note(id_: str, subject: str, message: str, fix: str = "") -> Finding:
-    """Return a row that asks for nothing now."""
+    """Return a row that needs no action now."""
     return Finding(id=id_, level=Level.NOTE, subject=subject, message=message, fix=fix)

@@ -1,7 +1,7 @@
-"""How many GPUs a node has, of which kind, and whether they are the ones that the stack file counts.
+"""How many GPUs a node has, of which kind, and whether the stack file agrees.
 
-One finding a node says what is wrong with the number: allocatable, capacity, MIG slices, left-over and renamed names
-and feature discovery's label are looked at together, because the fix of one would undo the fix of another.
+Each node has one finding about its number of GPUs. Allocatable, capacity, MIG slices, left-over and renamed names and
+feature discovery's label are judged together, because the fix of one could undo the fix of another.
 """
 
 from __future__ import annotations
@@ -23,26 +23,28 @@ from settings.models import GpuStack, Owner, Platform, Pool, SchedulerMode, Team
 from settings.rules.enforcement import enforces
 
 MIG_SWITCH: Final = "node-role.kubernetes.io/mig-enabled"
-"""Where this label is there, KAI asks it alone whether a node has MIG (KAI@v0.16.8:pkg/common/constants)."""
+"""Where a node has this label, KAI only uses it to decide whether the node has MIG
+(KAI@v0.16.8:pkg/common/constants).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Users:
-    """The KAI releases whose pods land on a pool, and whether one of them gives away parts of a GPU."""
+    """The KAI releases that place pods on a pool, and whether one of them allows parts of a GPU."""
 
     kais: Mapping[str, KaiRelease]
     fractions: bool
     driver: int = 0
-    """Oldest major version of the driver that one of them needs to hold pods to their part; 0: any."""
+    """The oldest major version of the driver that one of them needs to limit pods to their part; 0: any."""
 
     @property
     def count_names_at_zero(self) -> list[str]:
-        """Versions that take a node for one with MIG because of a name whose amount is 0."""
+        """Versions that take a node for a MIG node because of a name with amount 0."""
         return [version for version, kai in self.kais.items() if kai.mig_names_count_at_zero]
 
 
 def users_of(platform: Platform, pool: str, tenants: Mapping[str, Team]) -> Users:
-    """Return whose KAI places pods on a pool. Versions that nobody knows are told by the stack file's rules."""
+    """Return the KAI releases that place pods on a pool. The stack file's rules report unknown versions."""
     kais: dict[str, KaiRelease] = {}
     fractions, driver = False, 0
     for team in tenants.values():
@@ -63,7 +65,7 @@ def users_of(platform: Platform, pool: str, tenants: Mapping[str, Team]) -> User
 def node_gpus(
     platform: Platform, pool: Pool, users: Users, node: NodeFacts, facts: ClusterFacts, subject: str
 ) -> list[Finding]:
-    """Return what is wrong with the number of a node's GPUs: nothing, or what explains it."""
+    """Return what is wrong with the number of a node's GPUs, with its explanation; None where nothing is."""
     found = list(_numbers(platform, pool, users, node, facts, subject))
     return [*found, *_unbounded_names(node, subject), *driver_findings(users.driver, node, subject)]
 
@@ -72,7 +74,7 @@ def _numbers(
     platform: Platform, pool: Pool, users: Users, node: NodeFacts, facts: ClusterFacts, subject: str
 ) -> Iterator[Finding]:
     now = _now(platform, node, facts)
-    # what the plugin is told today is what there can be; what the file changes of that comes with `up`
+    # the plugin's present settings say what can be there; the file's changes come with `up`
     declared = pool.gpus_allocatable_per_node if now is None else pool.gpus_per_node * now
     anew = declared != pool.gpus_allocatable_per_node
     advertised = node.gpus or 0
@@ -133,7 +135,7 @@ def _numbers(
 
 
 def _mig(pool: Pool, users: Users, node: NodeFacts, subject: str, slices: Mapping[str, int]) -> Finding | None:
-    """What MIG slices by name explain; None where there are none, or where the numbers are right all the same."""
+    """The finding that MIG slices by name explain; None where there are none, or where the numbers are right."""
     if not slices:
         return None
     advertised, strategy = node.gpus or 0, discovered(node.labels).strategy
@@ -160,7 +162,7 @@ def _mig(pool: Pool, users: Users, node: NodeFacts, subject: str, slices: Mappin
 def _left_over_mig(users: Users, node: NodeFacts, subject: str) -> Iterator[Finding]:
     left = [name for name, amount in node.mig_slices.items() if amount == 0]
     strategy = discovered(node.labels).strategy
-    # with strategy single these KAIs refuse fractions alone
+    # with strategy single these KAIs only refuse fractions
     matters = strategy == "mixed" or (strategy == "single" and users.fractions)
     old = users.count_names_at_zero
     if left and old and matters and MIG_SWITCH not in node.labels:
@@ -177,7 +179,7 @@ def _left_over_mig(users: Users, node: NodeFacts, subject: str) -> Iterator[Find
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 _RENAMED: Final = frozenset({f"{VENDOR}gpu.shared"})
-"""What the device plugin calls replicas with `renameByDefault`."""
+"""The device plugin's name for replicas with `renameByDefault`."""
 
 
 def _amounts(found: Mapping[str, int]) -> list[str]:
@@ -189,14 +191,15 @@ def _plugin_is_ours(platform: Platform) -> bool:
 
 
 def _comes_with_up(platform: Platform, node: NodeFacts, facts: ClusterFacts) -> bool:
-    """Whether nothing of ours serves the node yet, so that its GPUs are still to come. A name at 0 is no sign: the
-    kubelet keeps it after the plugin is gone."""
+    """Whether our plugin is not on the node yet, so that its GPUs are still to come. A name at 0 proves nothing,
+    because the kubelet keeps it after the plugin is gone.
+    """
     if not _plugin_is_ours(platform):
         return False
     holders = [*(facts.device_plugins or ()), *(facts.gpu_operators or ())]
     if node.gpus is None or not any(holder.ours for holder in holders):
         return True
-    # without our label the plugin's pods do not go there; `up` sets it
+    # without our label the plugin has no pod there; `up` sets it
     return node.plugins is not None and not node.plugins and GPU_PRESENT not in node.ours
 
 
@@ -209,7 +212,9 @@ def _not_yet(platform: Platform, pool: Pool, node: NodeFacts, subject: str) -> F
 
 
 def _now(platform: Platform, node: NodeFacts, facts: ClusterFacts) -> int | None:
-    """How often our plugin advertises each GPU of the node today; None where that is not known, or not ours to say."""
+    """How often our plugin advertises each GPU of the node now; None where that is not known, or the plugin is not
+    ours.
+    """
     if not _plugin_is_ours(platform) or facts.plugin_configs is None:
         return None
     return replicas_now(node.labels, facts.plugin_configs)
@@ -225,7 +230,7 @@ def _shared_anew(pool: Pool, advertised: int, subject: str) -> Finding:
 
 
 def _held_back(pool: Pool, node: NodeFacts, declared: int, subject: str) -> Finding:
-    """Capacity counts every device that the plugin lists, allocatable the healthy ones."""
+    """Capacity counts every device that the plugin lists, allocatable only the healthy ones."""
     capacity, advertised = node.gpu_capacity or 0, node.gpus or 0
     healthy = f"{advertised} {'is' if advertised == 1 else 'are'}" if advertised else "none is"
     held = f"has {capacity}, of which {healthy} allocatable: the device plugin holds {capacity - advertised} for "
@@ -253,7 +258,7 @@ def _none(platform: Platform, node: NodeFacts, declared: int, subject: str) -> F
 
 
 def _counted(node: NodeFacts) -> int | None:
-    """Physical GPUs as a label of somebody else says them."""
+    """The number of physical GPUs in a label of somebody else."""
     return discovered(node.labels).count if GPU_COUNT not in node.ours else None
 
 
@@ -262,9 +267,13 @@ def _differ(pool: Pool, node: NodeFacts, declared: int, found: int, verb: str, s
     if pool.replicas > 1 and found % pool.gpus_per_node == 0 and found // pool.gpus_per_node > 1:
         each = found // pool.gpus_per_node
         mig = f"set sharing.mig.slices to {each}, or cut the GPUs as the file says"
-        fix = mig if pool.sharing.mig else f"set sharing replicas to {each}, or mend the device plugin's sharing config"
+        fix = (
+            mig
+            if pool.sharing.mig
+            else f"set sharing replicas to {each}, or correct the device plugin's sharing config"
+        )
     elif _counted(node) == pool.gpus_counted_per_node and found < declared:
-        # the label says what the file says: another number in the file would only move the contradiction
+        # the label agrees with the file: another number in the file would only move the contradiction
         fix = f"find the GPUs that the node lost since label {GPU_COUNT} was written (`nvidia-smi -L` there)"
     else:
         fix = f"set gpusPerNode: {found // pool.replicas or found}, or find the GPUs that the node lacks"
@@ -274,7 +283,7 @@ def _differ(pool: Pool, node: NodeFacts, declared: int, found: int, verb: str, s
 
 
 def _count_label(platform: Platform, pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
-    """The number is right and the label is another: two owners of one label are refused by the API."""
+    """The number is right, but the label differs: the API refuses two owners of one label."""
     counted = _counted(node)
     if counted is None or counted == pool.gpus_counted_per_node or node.gpus is None:
         return
@@ -306,8 +315,9 @@ def _unbounded_names(node: NodeFacts, subject: str) -> Iterator[Finding]:
 
 
 def in_use(users: Users, nodes: Sequence[NodeFacts], pool: str) -> Iterator[Finding]:
-    """Yield the GPUs that pods of others hold. A virtual cluster's scheduler does not see them and gives them away
-    again; the second pod ends as OutOfnvidia.com/gpu."""
+    """Yield the GPUs that pods of others use. A virtual cluster's scheduler does not see these pods, and gives their
+    GPUs to others; the second pod ends as OutOfnvidia.com/gpu.
+    """
     if not users.kais:
         return
     for node in nodes:
@@ -318,11 +328,11 @@ def in_use(users: Users, nodes: Sequence[NodeFacts], pool: str) -> Iterator[Find
             yield warning(
                 "gpus-in-use",
                 f"pool {pool}, node {node.name}",
-                f"pods that are not ours hold {total} {GPU} ({', '.join(names[:_SHOWN])}{more}); a team's own KAI does "
+                f"other pods use {total} {GPU} ({', '.join(names[:_SHOWN])}{more}); a team's own KAI does "
                 "not see them and gives the same GPUs away",
                 "move them away, or give their GPUs no team: every user of a pool belongs into the stack file",
             )
 
 
 _SHOWN: Final = 3
-"""So many pods are named; the rest is counted."""
+"""The most pods that are named; the rest is counted."""

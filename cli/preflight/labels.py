@@ -1,6 +1,6 @@
-"""Labels of GPUs that somebody else wrote, beside what the stack file says. Pure.
+"""GPU labels that somebody else wrote, compared with the stack file. Pure.
 
-Owns: which of them contradict it, and whether that is refused by the API.
+Owns: which of them contradict it, and whether the API refuses that.
 Leaves to others: reading them (`discovered.py`), the number of GPUs (`gpus.py`).
 """
 
@@ -17,19 +17,21 @@ from names import GPU_MEMORY
 from settings.models import GpuStack, Platform, Pool
 
 MEMORY_OF_ANOTHER_GPU: Final = Decimal("0.15")
-"""NVML's total is up to some 6 % below the number on the box (L4: 24576 on the box, 23034 by NVML); a difference above
-this is another GPU."""
+"""NVML's total is up to some 6 % below the datasheet's number (L4: 24576 and 23034). A larger difference than this
+means another GPU.
+"""
 MIB_IN_GIB: Final = 1024
 
 
 def labels_are_refused(platform: Platform, pool: Pool) -> bool:
-    """Whether we write GPU labels on the pool's nodes, so that another value of somebody else is refused (409)."""
+    """Whether we write GPU labels on the pool's nodes; then the API refuses another value of somebody else (409)."""
     return bool(pool.nodes) and platform.gpu.stack is not GpuStack.GPU_OPERATOR
 
 
 def gpu_labels(platform: Platform, pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
-    """Yield what feature discovery, or a hand, wrote about the GPUs and is not what the file says. What an earlier run
-    of ours wrote is changed by `up`."""
+    """Yield what feature discovery, or a person, wrote about the GPUs and what differs from the file. `up` changes
+    labels of our own earlier run.
+    """
     if pool.gpus_per_node == 0:
         return
     refused = labels_are_refused(platform, pool)
@@ -51,7 +53,7 @@ def _memory(declared: int, found: Discovered, node: NodeFacts, subject: str, *, 
     if unit == "MiB" and mib == declared:
         return
     another = mib is not None and _differs(mib, declared)
-    remove = f"`kubectl label node {node.name} {GPU_MEMORY}-`, or mend what writes it"
+    remove = f"`kubectl label node {node.name} {GPU_MEMORY}-`, or correct what writes it"
     if mib is None:
         message = f"label {GPU_MEMORY} says {label!r}, which is no number: KAI takes a GPU for 100 MiB"
         fix = remove
@@ -70,7 +72,7 @@ def _memory(declared: int, found: Discovered, node: NodeFacts, subject: str, *, 
 
 
 def _mebibytes(found: Discovered, declared: int) -> tuple[int | None, str]:
-    """The memory and its unit; recognises whole GiB, which KAI takes for MiB."""
+    """The memory and its unit. Recognizes whole GiB, which KAI reads as MiB."""
     mib = found.memory_mib
     if mib is None:
         return None, ""

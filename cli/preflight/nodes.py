@@ -1,4 +1,4 @@
-"""Pools and nodes: that they are there, well, in one pool each, and as large as the stack file says."""
+"""Pools and nodes: whether they exist, are healthy, are in one pool each, and as large as the stack file says."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from releases import NODE_LABEL_SHARING_CONFIG
 from settings.models import Platform, Pool, Team
 
 LIFECYCLE: Final = "node.kubernetes.io/"
-"""Taints that Kubernetes itself sets on a node that is full, cordoned or unreachable; those have findings of their
-own."""
+"""Taints that Kubernetes itself sets on a full, cordoned or unreachable node; these have their own findings."""
 
 
 def pools(platform: Platform, facts: ClusterFacts, tenants: Mapping[str, Team]) -> Iterator[Finding]:
-    """Yield what is wrong with each pool and its nodes, or that it is well."""
+    """Yield what is wrong with each pool and its nodes, or that they are well."""
     yield from _in_two_pools(platform, facts)
     for name, pool in platform.pools.items():
         subject = f"pool {name}"
@@ -31,7 +30,7 @@ def pools(platform: Platform, facts: ClusterFacts, tenants: Mapping[str, Team]) 
         problems = list(_missing_nodes(subject, pool, facts))
         for node in members:
             where = f"{subject}, node {node.name}"
-            if node.fence is None:  # of a fenced one nothing is promised (`fences.py`); its labels are still written
+            if node.fence is None:  # a fenced node has no promises to keep (`fences.py`); its labels are still written
                 problems += _condition(node, where)
                 problems += node_gpus(platform, pool, users, node, facts, where)
                 problems += _size(pool, node, where)
@@ -58,7 +57,7 @@ def pool_nodes(pool: Pool, facts: ClusterFacts) -> list[NodeFacts]:
 
 
 def _in_two_pools(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
-    """Selectors can't be kept apart on paper; the cluster says which node each of them finds."""
+    """The stack file can't show which nodes selectors find; the cluster can."""
     homes: dict[str, list[str]] = {}
     for name, pool in platform.pools.items():
         for node in pool_nodes(pool, facts):
@@ -68,7 +67,7 @@ def _in_two_pools(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
             yield error(
                 "node-two-pools",
                 f"node {found}",
-                f"is in pools {' and '.join(names)}: each counts its GPUs as its own",
+                f"is in pools {' and '.join(names)}, so both would count its GPUs",
                 f"take it out of one of them (pools.{names[-1]}: another selector, or nodes by name)",
             )
 
@@ -83,7 +82,7 @@ def _missing_nodes(subject: str, pool: Pool, facts: ClusterFacts) -> Iterator[Fi
                 "selector",
                 subject,
                 f"selector {selector} finds {found} nodes, nodeCount says {wanted}",
-                f"set nodeCount: {found}" if found else "mend the selector, or label the nodes",
+                f"set nodeCount: {found}" if found else "correct the selector, or label the nodes",
             )
         return
     for name in pool.nodes:
@@ -149,12 +148,12 @@ def _place(platform: Platform, name: str, pool: Pool, node: NodeFacts, subject: 
 
 
 def our_taint(pool: Pool) -> Taint:
-    """What `taint: true` sets, and all that our pods tolerate."""
+    """The taint that `taint: true` sets, and the only one that our pods tolerate."""
     return Taint(key=GPU, value=pool.taint_value, effect="NoSchedule")
 
 
 def _taints(pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
-    """A taint is its key, value and effect; the list of them has one owner, and a second one is refused (409)."""
+    """A taint has key, value and effect. The list of taints has one owner, and the API refuses a second one (409)."""
     ours = our_taint(pool)
     others = [taint for taint in node.taints if taint != ours and not taint.key.startswith(LIFECYCLE)]
     alike = [taint for taint in others if taint.key == GPU and taint.keeps_pods_off]
@@ -178,7 +177,7 @@ def _taints(pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
             "node-taint",
             subject,
             f"has {_listed(node.taints)}, and taint: true would set ours beside it: refused (409) until that is gone",
-            f"`{'make unfence NODE=' if node.fence else 'kubectl uncordon '}{node.name}`, or mend what the taint names",
+            f"`{'make unfence NODE=' if node.fence else 'kubectl uncordon '}{node.name}`, or repair the cause",
         )
     elif blocking:
         yield warning(
@@ -255,31 +254,31 @@ def _size(pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
 
 
 def _room(platform: Platform, name: str, members: Sequence[NodeFacts]) -> Iterator[Finding]:
-    """What others already run there: a full node looks like a broken scheduler later."""
+    """What others already run there: a full node would later look like a broken scheduler."""
     headroom = platform.host.headroom
     for node in members:
         if node.cpu and node.cpu - node.used_cpu < parse_quantity(headroom.cpu):
             yield error(
                 "node-full",
                 f"pool {name}, node {node.name}",
-                f"pods that are not ours ask for {cores(node.used_cpu)} of its {cores(node.cpu)} CPUs",
+                f"other pods ask for {cores(node.used_cpu)} of its {cores(node.cpu)} CPUs",
                 "move them away, lower their requests, or add a node: KAI's pods would stay Pending",
             )
         if node.memory and node.memory - node.used_memory < parse_quantity(headroom.memory):
             yield error(
                 "node-full-memory",
                 f"pool {name}, node {node.name}",
-                f"pods that are not ours ask for {gibibytes(node.used_memory)} of its {gibibytes(node.memory)} memory",
+                f"other pods ask for {gibibytes(node.used_memory)} of its {gibibytes(node.memory)} memory",
                 "move them away, lower their requests, or add a node",
             )
 
 
 def cores(value: Decimal) -> str:
-    """CPU cores as a person writes them (`3.92`, `64`), rounded down: written into the file it must hold."""
+    """CPU cores for people (`3.92`, `64`), rounded down, so that the number is valid in the file."""
     text = str(value.quantize(Decimal("0.01"), ROUND_FLOOR))
     return text.rstrip("0").rstrip(".")
 
 
 def gibibytes(value: Decimal) -> str:
-    """Bytes as whole GiB, below 1 GiB as whole MiB, rounded down: written into the file it must hold."""
+    """Bytes as whole GiB, below 1 GiB as whole MiB, rounded down, so that the number is valid in the file."""
     return f"{int(value // 1024**3)}Gi" if value >= 1024**3 else f"{int(value // 1024**2)}Mi"

@@ -14,7 +14,7 @@ MONITORS: Final = "servicemonitors.monitoring.coreos.com"
 
 
 def needed_rights(platform: Platform) -> list[Right]:
-    """Return what `up` must be allowed to do on the host; it is asked with a SelfSubjectAccessReview each."""
+    """Return what `up` must be allowed to do on the host; each right is checked by a SelfSubjectAccessReview."""
     made: list[tuple[str, str]] = [
         ("", "namespaces"),
         ("", "resourcequotas"),

@@ -16,8 +16,8 @@ from releases import NO_SHARING, NODE_LABEL_SHARING_CONFIG
 def replicas_now(labels: Mapping[str, str], configs: Mapping[str, str]) -> int | None:
     """How often our plugin advertises each GPU of a node with these labels, by its files `configs`.
 
-    1 where it has no file for the node. None where that is not known: MIG slices are the hardware's, and a file may be
-    somebody else's.
+    1 where it has no file for the node. None where that is not known: MIG slices depend on the hardware, and somebody
+    else may have written a file.
     """
     text = configs.get(labels.get(NODE_LABEL_SHARING_CONFIG, NO_SHARING.name))
     if text is None:

@@ -1,4 +1,4 @@
-"""The GPU software on the nodes and the RuntimeClass: whose they are, and that each is there once."""
+"""The GPU software on the nodes and the RuntimeClass: who owns them, and whether each exists once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ BY_OPERATOR = "operator"
 
 
 def metrics(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
-    """Yield whether the cluster knows the ServiceMonitor that the file asks for: without its CRD the chart fails."""
+    """Yield whether the cluster has the CRD of the ServiceMonitor that the file asks for: without it the chart
+    fails.
+    """
     asked = platform.gpu.metrics
     if asked is None or not asked.service_monitor:
         return
@@ -36,7 +38,7 @@ def runtime_class(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
     """Yield whether the RuntimeClass that the file declares fits the cluster's."""
     declared = platform.gpu.runtime_class
     if facts.runtime_classes is None or _operator_is_ours(platform):
-        return  # the operator makes it, and takes one that exists
+        return  # the operator makes it, and accepts an existing one
     subject = f"RuntimeClass {declared.name}"
     found = facts.runtime_classes.get(declared.name)
     if declared.owner is Owner.OURS and found is not None and not found.ours:
@@ -50,7 +52,7 @@ def runtime_class(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
         yield error(
             "runtime-class-missing",
             subject,
-            "is declared as the cluster's, and the cluster has none",
+            "belongs to the cluster by the stack file, and the cluster has none",
             "set gpu.runtimeClass.owner: ours, or install the NVIDIA container toolkit for this cluster",
         )
     elif declared.owner is Owner.CLUSTER and found is not None and found.detail != declared.handler:
@@ -65,7 +67,7 @@ def runtime_class(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
 
 
 def kai_runtime_classes(platform: Platform, facts: ClusterFacts, tenants: Mapping[str, Team]) -> Iterator[Finding]:
-    """Yield the RuntimeClasses that a KAI names by itself, whatever the file says, and that nobody brings."""
+    """Yield the missing RuntimeClasses that a KAI names by itself, whatever the file says."""
     if facts.runtime_classes is None or platform.gpu.stack is GpuStack.FAKE:
         return
     for name, team in tenants.items():
@@ -82,7 +84,7 @@ def kai_runtime_classes(platform: Platform, facts: ClusterFacts, tenants: Mappin
 
 
 def gpu_software(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
-    """Yield whether what advertises the GPUs is what the file says, and alone."""
+    """Yield whether only the software that the file names advertises the GPUs."""
     plugins, operators = facts.device_plugins, facts.gpu_operators
     if plugins is None or operators is None or platform.gpu.stack is GpuStack.FAKE:
         return
@@ -113,7 +115,7 @@ def _operator(
             yield error(
                 "operator-missing",
                 subject,
-                f"is declared as the cluster's, and the cluster has none{by_plugin}",
+                f"belongs to the cluster by the stack file, and the cluster has none{by_plugin}",
                 "set gpu.owner: ours" if separate is None else "set gpu.stack: devicePlugin",
             )
     elif theirs is not None:
@@ -145,7 +147,7 @@ def _plugin(platform: Platform, plugins: Sequence[ObjectFacts], operators: Seque
 
 
 def _side_by_side(plugins: Sequence[ObjectFacts], operators: Sequence[ObjectFacts]) -> Iterator[Finding]:
-    """The operator's own device plugin beside another one. An operator whose plugin is switched off is fine."""
+    """The operator's own device plugin together with another one. An operator whose plugin is switched off is fine."""
     own = next((p for p in plugins if p.detail == BY_OPERATOR), None)
     separate = next((p for p in plugins if p.detail != BY_OPERATOR), None)
     if own is not None and separate is not None:
@@ -174,7 +176,7 @@ def _two_on_a_node(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]
 def _well(
     platform: Platform, facts: ClusterFacts, plugins: Sequence[ObjectFacts], operators: Sequence[ObjectFacts]
 ) -> Finding:
-    """What to say where nothing contradicts the file: it is there, it comes, or nobody sees what advertises."""
+    """The finding where nothing contradicts the file: the software exists, will come, or can't be seen."""
     by_operator = platform.gpu.stack is GpuStack.GPU_OPERATOR
     subject, id_ = ("GPU Operator", "operator") if by_operator else ("device plugin", "plugin")
     advertise = [node.name for node in _gpu_nodes(platform, facts) if node.gpus]
@@ -198,7 +200,10 @@ def _well(
             "image)",
         )
     return error(
-        "plugin-missing", subject, "is declared as the cluster's, and the cluster has none", "set gpu.owner: ours"
+        "plugin-missing",
+        subject,
+        "belongs to the cluster by the stack file, and the cluster has none",
+        "set gpu.owner: ours",
     )
 
 
@@ -207,7 +212,7 @@ def _gpu_nodes(platform: Platform, facts: ClusterFacts) -> list[NodeFacts]:
 
 
 def default_runtime(platform: Platform) -> Iterator[Finding]:
-    """Say what can't be seen from the API."""
+    """Report what the API does not show."""
     if platform.gpu.stack is GpuStack.FAKE or platform.host.provider is HostProvider.LAB:
         return
     yield note(

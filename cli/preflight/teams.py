@@ -1,4 +1,4 @@
-"""What teams need of the cluster: a namespace, a port, a volume, and a Kubernetes that goes with the host's."""
+"""What teams need from the cluster: a namespace, a port, a volume, and a Kubernetes that fits the host's."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from settings.workload_rules import each_workload
 from settings.workloads import App, Inference, SlurmWorkload
 
 MOST_NODES: Final = 4
-"""So many are named in one finding."""
+"""The most nodes that one finding names."""
 
 OLDEST_KUBERNETES: Final = (1, 30)
 """ValidatingAdmissionPolicy is v1, and on by default, from 1.30."""
 
 OBSERVED_GENERATION: Final = (1, 34)
-"""From this Kubernetes on the host reports pods' observedGeneration, which an older API inside throws away."""
+"""From this version on, a host's Kubernetes reports pods' observedGeneration, which an older API inside drops."""
 
 
 def version(facts: ClusterFacts) -> Iterator[Finding]:
-    """Yield whether the host runs a Kubernetes that has what `up` makes."""
+    """Yield whether the host's Kubernetes has the kinds that `up` makes."""
     found = _minor(facts.version)
     if found is None:
         yield note("version", "Kubernetes", f"the server's version {facts.version!r} is not one that we know")
@@ -48,8 +48,9 @@ def _minor(version: str) -> tuple[int, int] | None:
 
 
 def control_planes(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
-    """Yield that no node takes the teams' API servers: they tolerate no taint, so on GPU nodes alone they would wait
-    for ever. A node that is cordoned or not Ready has a finding of its own."""
+    """Yield a finding where no node accepts the teams' API servers: they tolerate no taint, so with only tainted nodes
+    they would wait for ever. A node that is cordoned or not Ready has its own finding.
+    """
     taints = {name: _taints_after(platform, node) for name, node in facts.nodes.items()}
     if not platform.teams or not taints or not all(taints.values()):
         return
@@ -64,7 +65,7 @@ def control_planes(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]
     if facts.brings_nodes is False:
         yield error("no-node-for-control-planes", "control planes", said, fix)
         return
-    # system nodes with a taint, and all others on demand, are usual in clouds
+    # in clouds, tainted system nodes and all other nodes on demand are usual
     whether = (
         "its autoscaler must bring one" if facts.brings_nodes else "whether an autoscaler brings one can't be read"
     )
@@ -72,7 +73,7 @@ def control_planes(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]
 
 
 def _taints_after(platform: Platform, node: NodeFacts) -> list[Taint]:
-    """What keeps pods off a node once `up` has run."""
+    """The taints of a node after `up`."""
     named = [pool for pool in platform.pools.values() if node.name in pool.nodes]
     ours = [our_taint(pool) for pool in named if pool.taint]
     theirs = [
@@ -88,8 +89,9 @@ def _taints_after(platform: Platform, node: NodeFacts) -> list[Taint]:
 def kubernetes_inside(
     platform: Platform, facts: ClusterFacts, tenants: Mapping[str, Team], today: date
 ) -> Iterator[Finding]:
-    """Yield the tenants whose Kubernetes would go back a minor, and those whose pods would never be shown as ready,
-    because theirs is older than the host's."""
+    """Yield the tenants whose Kubernetes would go back a minor version, and those whose pods would never show as ready,
+    because their Kubernetes is older than the host's.
+    """
     for name, team in tenants.items():
         release = releases.VCLUSTER.get(team.vcluster.version or releases.DEFAULT_VCLUSTER)
         if release is None:
@@ -109,14 +111,10 @@ def _goes_back(name: str, running: str, wanted: str, kai: releases.KaiRelease | 
     if kai is not None and not releases.fits(running, kai):
         newer = next((one.version for one in releases.KAI.values() if releases.fits(running, one)), None)
         keep += f", and a KAI that runs on it ({newer} or newer)" if newer else ", and leave KAI as it is"
-    said = (
-        f"runs Kubernetes {running} inside, and {wanted} would come: an older one may not read what a newer one stored"
-    )
+    said = f"runs Kubernetes {running} inside, and {wanted} would replace it; it may not read what the newer one stored"
     if allowed:
         return warning("kubernetes-older", f"team {name}", f"{said} (an override allows it)", keep)
-    return error(
-        "kubernetes-older", f"team {name}", said, f"{keep}; to go back all the same an override for it with replace"
-    )
+    return error("kubernetes-older", f"team {name}", said, f"{keep}; to go back, add an override with replace")
 
 
 def _stays_unready(name: str, version: str, release: releases.VclusterRelease, inside: str) -> Iterator[Finding]:

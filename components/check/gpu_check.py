@@ -1,7 +1,7 @@
-"""A GPU check: proof, after every deploy, that CUDA works by the way that the team's own work takes.
+"""A GPU check: proof, after every deploy, that CUDA works through the same queue as the team's own work.
 
-Owns: the objects in the check's namespace (accounts, the two Jobs), that the code is there before a pod wants it, and
-the reading of the report.
+Owns: the objects in the check's namespace (accounts, the two Jobs), writing the code before a pod needs it, and reading
+the report.
 Leaves to others: what is proven (`probe.py`), what the verdict is where there is no report (`verdict.py`).
 """
 
@@ -24,10 +24,11 @@ from probe import code
 
 
 class Programs:
-    """The checks' programs in one cluster: written once a namespace, however many checks run in it.
+    """The checks' programs in one cluster, written once for each namespace, however many checks run in it.
 
-    No resource: a state would hold it three times for each namespace, and the engine writes the state after every step.
-    The Jobs' stamp holds the code's digest, so new code comes with new Jobs, and goes with the namespace.
+    They are no resource: the state would hold them three times for each namespace, and the engine writes the state
+    after every step. The Jobs' stamp has the code's digest, so new code brings new Jobs. The code is deleted with the
+    namespace.
     """
 
     def __init__(self) -> None:
@@ -55,10 +56,11 @@ def code_map(namespace: str, team: str) -> dict[str, object]:
 
 @dataclass(frozen=True, kw_only=True)
 class GpuCheckArgs:
-    """`checked` is what else the check proves: a change of it runs the check again. The namespace is made by the caller
-    where several checks share it (`own_namespace` false); they share `programs`, too. `provider` and `kubeconfig` are
-    those of the cluster that the pods are made in. `depends_on`: what all of it stands on besides its provider;
-    `after`: what its pods alone wait for; `ready`: a call that they wait for, too."""
+    """`checked` is what else the check proves: a change of it runs the check again. Where several checks share a
+    namespace (`own_namespace` false), the caller makes it, and they share `programs`, too. `provider` and `kubeconfig`
+    are those of the cluster with the pods. `depends_on`: what everything here depends on besides its provider. `after`:
+    what only its pods wait for. `ready`: a call that the pods wait for, too.
+    """
 
     request: job.Request
     checked: Mapping[str, object]
@@ -116,7 +118,9 @@ class GpuCheck(Component):
         }
 
     def _surroundings(self, name: str) -> list[pulumi.Resource]:
-        """What its pods need, the last of it alone: that stands on the rest, and an edge more is work for the SDK."""
+        """What its pods depend on: only the last object, which depends on the rest, because each dependency costs the
+        SDK time.
+        """
         args, request = self._args, self._args.request
         first = list(args.depends_on)
         found: list[pulumi.Resource] = []
@@ -146,13 +150,13 @@ class GpuCheck(Component):
         return found + self._verdict_account(f"{name}-verdict", needs)
 
     def _halves(self) -> list[tuple[str, job.Request]]:
-        """What is asked for, each with the end of its resources' names."""
+        """The requests, each with the suffix of its resources' names."""
         return [(f"-{index}" if index else "", half) for index, half in enumerate(job.asked(self._args.request))]
 
     def _account(
         self, name: str, half: job.Request, rules: list[job.Spec], depends_on: list[pulumi.Resource]
     ) -> list[pulumi.Resource]:
-        """An asking pod's account; what it may do, it may do where the reports are."""
+        """An asking pod's account. Its rights are in the namespace of the reports."""
         account = k8s.core.v1.ServiceAccount(
             f"{name}-account", metadata=self._metadata(half.name, half.namespace), opts=self._opts(depends_on)
         )
@@ -200,7 +204,7 @@ class GpuCheck(Component):
                     "annotations": {
                         # a pod that waits for a GPU is not a failed deploy: the engine waits for the verdict
                         "pulumi.com/skipAwait": "true",
-                        # failed, or no GPU was free: asked again by the next `up`, without anybody's hand
+                        # failed, or no GPU was free: the next `up` runs it again
                         "pulumi.com/replaceUnready": "true",
                         **DELETED_AT_ONCE,
                     },
@@ -230,7 +234,8 @@ class GpuCheck(Component):
     def _verdict_job(self, name: str, asking: list[k8s.batch.v1.Job]) -> k8s.batch.v1.Job:
         metadata = self._metadata(f"{self._args.request.name}-verdict")
         metadata["annotations"] = {"pulumi.com/replaceUnready": "true", **DELETED_AT_ONCE}
-        # with a new asking Job comes a new verdict; by this it stands on them, and so on its own account
+        # a new asking Job brings a new verdict; this makes the verdict depend on the asking Jobs, and so on its own
+        # account
         runs = pulumi.Output.all(*(each.metadata for each in asking)).apply(
             lambda found: " ".join(str(each.get("uid")) for each in found)
         )
@@ -253,7 +258,7 @@ class GpuCheck(Component):
 
 
 def verdict_of(report: str) -> str:
-    """The verdict in a report. The team may have written anything there: an exception would end all teams' update."""
+    """The verdict in a report. A team may write anything there, and an exception would end the update of all teams."""
     return text(parsed(report), "verdict") or "could-not-tell"
 
 
@@ -264,7 +269,7 @@ def facts(request: job.Request) -> dict[str, object]:
         "node": request.node,
         "queue": request.queue,
         "gpus": request.gpus,
-        # of a pair, what both take together
+        # for a pair: what both take together
         "fraction": round(sum(request.pair), 6) if request.pair else request.fraction,
         "gpuMemoryMib": request.gpu_memory_mib,
         "image": request.pod.image,

@@ -1,7 +1,7 @@
 """The host's own checks: one pod per GPU node, before a team has anything on its GPUs.
 
-Owns: what those pods ask for. A driver, runtime or plugin that is broken on a node must not be reported as a fault of
-some team's scheduler.
+Owns: what those pods ask for. A broken driver, runtime or plugin on a node must not look like a fault of a team's
+scheduler.
 Leaves to others: the check itself (`gpu_check.py`).
 """
 
@@ -23,7 +23,7 @@ _DIGITS: Final = 8
 
 
 def host_requests(platform: Platform) -> dict[str, Request]:
-    """Return the checks by node: one for each named GPU node, one for a pool that is found by a selector."""
+    """Return the checks by node: one for each named GPU node, one for each pool that a selector finds."""
     found: dict[str, Request] = {}
     for name, pool in platform.pools.items():
         if pool.gpus_per_node == 0:
@@ -75,10 +75,10 @@ def _request(platform: Platform, name: str, pool: Pool, node: str | None, select
 
 
 def pod_settings(platform: Platform) -> PodSettings:
-    """What is the same in every check pod of a platform."""
+    """The settings that all check pods of a platform share."""
     fake = platform.gpu.stack is GpuStack.FAKE
     return PodSettings(
-        # whatever fakes a GPU brings no runtime for it
+        # fake GPUs come without a runtime
         runtime_class=None if fake else platform.gpu.runtime_class.name,
         image=artifacts.image(platform.check.image or releases.CHECK_IMAGE, platform.artifacts),
         pull_policy=platform.artifacts.image_pull_policy,

@@ -1,13 +1,12 @@
 """The objects of a GPU check, as data. Pure: no Pulumi import.
 
-Two pods. The asking pod goes through the team's queue as the team's own work would, holds the GPU and runs `probe.py`.
-What it was granted it learns from the kubelet, by its arguments (`probe/injection.py`): it needs no right to read
-anything of KAI's, in whose namespace ever KAI keeps it.
-The verdict pod holds nothing: it waits for the asking pod's report, or for the deadline, and its own exit is what the
-deploy sees. So "no capacity" is a verdict and not a failed deploy.
+There are two pods. The asking pod goes through the team's queue as the team's own work would, holds the GPU and runs
+`probe.py`. The kubelet tells it in its arguments what it was granted (`probe/injection.py`), so it needs no rights on
+KAI's objects. The verdict pod holds no GPU. It waits for the asking pod's report, or for the deadline, and the deploy
+sees its exit code. So "no capacity" is a verdict and not a failed deploy.
 
-A pair is two asking pods, in two namespaces, that must share one GPU at the same time: each stays in place until the
-verdict is there. The verdict pod makes a third one, which has no room beside them, and takes it away again.
+A pair is two asking pods, in two namespaces, that must share one GPU at the same time. Each stays until the verdict is
+there. The verdict pod makes a third pod, which has no room beside them, and deletes it again.
 """
 
 from __future__ import annotations
@@ -28,25 +27,28 @@ from releases import injection as modes
 Spec: TypeAlias = Object
 
 VERDICT_GRACE_SECONDS: Final = 60
-"""How long the asking Job outlives the deadline: its end deletes the pod, and with it the reason why it waits."""
+"""How long the asking Job may run after the deadline: the Job's end deletes the pod, and with it the reason why it
+waits.
+"""
 MEMORY_GIB: Final = 1
 MEMORY_GIB_PER_FURTHER_GPU: Final = 2
-"""Host memory that the probe touched at most on H200s: 966 MiB with one GPU, 2535 MiB with two."""
+"""The most host memory that the probe used on H200s: 966 MiB with one GPU, 2535 MiB with two."""
 RETRIES: Final = 4
 """A preempted pod and one that a webhook refused while it was starting both count as a failed try."""
 CODE_FOLDER: Final = "/opt/gpu-check"
 RUN_LABEL: Final = "batch.kubernetes.io/controller-uid"
-"""Kubernetes puts the Job's UID there on each of its pods: a report says which run it is of."""
+"""Kubernetes writes the Job's UID into this label of each pod. So a report says to which run it belongs."""
 THIRD_STEP: Final = 0.1
-"""How much more than what a pair leaves of its GPU the third pod asks for: 0.3 and 0.5 leave 0.2, it asks for 0.3."""
+"""How much the third pod asks for beyond what the pair leaves of its GPU: 0.3 and 0.5 leave 0.2, so it asks for 0.3."""
 PRIORITY: Final = 10
 """KAI: below 100 is preemptible, and its own lowest class (train) has 50: a team's work always comes first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PodSettings:
-    """What is the same in every check pod of a platform. Deadline in seconds, memory as a share of the GPU's.
-    `injection` as the stack file says it."""
+    """The settings that all check pods of a platform share. Deadline in seconds, memory as a share of the GPU's.
+    `injection` as in the stack file.
+    """
 
     runtime_class: str | None
     image: str
@@ -60,8 +62,8 @@ class PodSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What one check asks for, and of whom. `namespace` is where its pods run, `report_namespace` where the report is
-    written. `pair`: two shares of one GPU that must be had at the same time; then there is no `fraction`. `enforced`:
+    """What one check asks for, and from which queue. Its pods run in `namespace`; the report is in `report_namespace`.
+    `pair`: two shares of one GPU that must be granted at the same time; then there is no `fraction`. `enforced`:
     whether a share of a GPU's memory is a limit. `sharing`: how the pool's replicas are made, `timeSlicing`, `mps` or
     `mig`; None without. `gpus` 0: a pod without a GPU, which has no RuntimeClass of GPUs either."""
 
@@ -93,7 +95,7 @@ class Request:
 
     @property
     def mode(self) -> str:
-        """How the GPU is asked for, in the probe's words."""
+        """The way to ask for the GPU, in the probe's terms."""
         if self.kind == "host":
             return "host"
         if self.gpus == 0:
@@ -108,8 +110,9 @@ class Request:
 
 
 def stamp(request: Request, checked: Mapping[str, object]) -> str:
-    """Changes when, and only when, what the check proves has changed: what it asks for, how it looks, and `checked`
-    (scheduler, queues, pool, GPU software)."""
+    """Changes only when something that the check proves changes: what it asks for, its programs, or `checked`
+    (scheduler, queues, pool, GPU software).
+    """
     text = json.dumps([asdict(request), dict(checked), code.digest()], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -142,7 +145,7 @@ def expectation(request: Request, mark: str) -> dict[str, object]:
         "gpus": request.gpus or None,
         "fraction": request.fraction,
         "gpuMemoryMib": request.gpu_memory_mib,
-        # a stack that has no such limit sees no new word
+        # left out where there is no such limit, so that older stacks see no change
         **({"enforced": True} if request.enforced else {}),
         "replicas": request.replicas,
         "sharing": request.sharing,
@@ -221,7 +224,7 @@ def _asking_container(request: Request, mark: str) -> Spec:
             {"name": "GPU_CHECK_CONFIGMAP", "value": request.report},
             {"name": "GPU_CHECK_NAMESPACE", "value": request.report_namespace},
             {"name": "GPU_CHECK_RUN", "valueFrom": {"fieldRef": {"fieldPath": f"metadata.labels['{RUN_LABEL}']"}}},
-            # which node of a pool was it? a team's check runs on any of them, the host's own on each
+            # the report names the node: a team's check runs on any node of the pool, the host's own on each
             {"name": "GPU_CHECK_NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
             {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
             # torch and triton look for a home, and this user has none
@@ -245,7 +248,7 @@ def asking_pod(request: Request, mark: str) -> Spec:
 
 
 def third_pod(request: Request, mark: str) -> Spec:
-    """A pod like the pair's, that asks for more than the pair leaves of the GPU. It does nothing where it runs."""
+    """A pod like the pair's that asks for more than the pair leaves of the GPU. It does nothing if it runs."""
     assert request.pair is not None
     half = replace(asked(request)[1], fraction=third_fraction(request.pair))
     pod = asking_pod(half, mark)
@@ -262,7 +265,7 @@ def third_pod(request: Request, mark: str) -> Spec:
 
 
 def verdict_job(request: Request, mark: str, runs: object) -> Spec:
-    """The Job that the deploy waits for. `runs`: the UIDs of the asking Jobs; with new ones it runs, too."""
+    """The Job that the deploy waits for. `runs`: the UIDs of the asking Jobs; new ones make it run again."""
     env: list[Spec] = [
         {"name": "GPU_CHECK_EXPECT", "value": json.dumps(expectation(request, mark), sort_keys=True)},
         {
@@ -311,14 +314,15 @@ def verdict_job(request: Request, mark: str, runs: object) -> Spec:
 
 
 def probe_rules(request: Request) -> list[Spec]:
-    """All that an asking pod's account may do: write its own report. (A create by server-side apply carries the
-    object's name, so the one name bounds it, too.) Half of a pair also sees when it may go."""
+    """All rights of an asking pod's account: it may write its own report. (A create by server-side apply has the
+    object's name, so the rule's one name limits it, too.) A half of a pair may also see when it may end.
+    """
     own = [_configmap(request.report, "create", "get", "patch")]
     return own if request.pair is None else [*own, _configmap(names.CHECK_REPORT, "get")]
 
 
 def verdict_rules(request: Request) -> list[Spec]:
-    """The verdict pod writes the report where nobody else did, and sees why a pod waits."""
+    """The verdict pod may write the report where nobody else did, and see why a pod waits."""
     reports = [_configmap(half.report, "get") for half in asked(request) if half.report != request.report]
     return [_configmap(request.report, "create", "get", "patch"), *reports, *watch_rules(request)]
 
@@ -332,7 +336,7 @@ def watch_rules(request: Request) -> list[Spec]:
 
 
 def third_rules(request: Request) -> list[Spec]:
-    """What it may do in a pair's second namespace: there it makes one pod, and takes it away again."""
+    """Its rights in a pair's second namespace, where it makes one pod and deletes it again."""
     return [
         *watch_rules(request),
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]},

@@ -22,7 +22,7 @@ def runtime_class(settings: RuntimeClass, provider: k8s.Provider, parent: pulumi
         opts=pulumi.ResourceOptions(
             parent=parent,
             provider=provider,
-            # Kubernetes never lets it change, and the new one has the old one's name
+            # Kubernetes never lets it change, and the new object has the old one's name
             replace_on_changes=["handler"],
             delete_before_replace=True,
         ),

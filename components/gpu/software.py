@@ -1,8 +1,8 @@
 """The GPU software on the nodes: the device plugin or the GPU Operator, and the RuntimeClass.
 
-Owns: their namespace and Helm release where the stack file says that they are ours, and dcgm-exporter where it is
-asked for and the GPU Operator does not bring it.
-Leaves to others: driver and container toolkit of the hosts, but for what the GPU Operator is told to bring.
+Owns: their namespace and Helm release where the stack file says that they are ours, and dcgm-exporter where the file
+asks for it and the GPU Operator does not bring it.
+Leaves to others: driver and container toolkit of the hosts, unless the GPU Operator brings them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NAMESPACES = {
 }
 DCGM_EXPORTER = "dcgm-exporter"
 DRA_GROUP = ".resource.nvidia.com"
-"""Of CRDs that NVIDIA's DRA driver brings, too: they are not the operator's alone."""
+"""Group of CRDs that NVIDIA's DRA driver brings, too, so they are not only the operator's."""
 CHARTS = {GpuStack.DEVICE_PLUGIN: "nvidia-device-plugin", GpuStack.GPU_OPERATOR: "gpu-operator"}
 
 
@@ -48,11 +48,11 @@ class GpuSoftwareArgs:
 
 
 class GpuSoftware(Component):
-    """What makes `nvidia.com/gpu` appear on the nodes."""
+    """The software that makes nodes advertise `nvidia.com/gpu`."""
 
     release: k8s.helm.v3.Release | None = None
     ready: pulumi.ResourceHook | None = None
-    """What a pod with a GPU waits for before it is made; None where nothing of ours takes its time."""
+    """What a pod with a GPU waits for before it is made; None where our software needs no wait."""
     runtime_class: k8s.node.v1.RuntimeClass | None = None
 
     def __init__(self, name: str, args: GpuSoftwareArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -116,8 +116,10 @@ class GpuSoftware(Component):
         )
 
     def _own_kinds(self, args: GpuSoftwareArgs, release: k8s.helm.v3.Release) -> None:
-        """Not by the chart's `operator.cleanupCRD`: its Job runs before Helm removes anything, so an operator whose
-        image can't be pulled could not be removed, and it deletes node feature discovery's CRDs, whoever uses them."""
+        """Make the namespace own the operator's CRDs. The chart's `operator.cleanupCRD` is not used. Its Job runs
+        before Helm removes anything, so an operator whose image can't be pulled could not be removed. It also deletes
+        node feature discovery's CRDs, even if others use them.
+        """
         found = releases.GPU_OPERATOR[version(args.gpu) or ""]
         own_kinds(
             self,
@@ -175,8 +177,9 @@ def brings_driver(gpu: Gpu) -> bool:
 
 
 def checked_software(gpu: Gpu) -> dict[str, object]:
-    """What a check proves of the GPU software. `operator` is younger than the checks of stacks that do not say it: at
-    its default it runs none again."""
+    """What a check proves about the GPU software. `operator` is left out at its default, so that checks of older stacks
+    do not run again.
+    """
     found = gpu.model_dump()
     if gpu.operator == OperatorParts():
         del found["operator"]
@@ -184,7 +187,7 @@ def checked_software(gpu: Gpu) -> dict[str, object]:
 
 
 def monitor_labels(metrics: Metrics | None) -> dict[str, str] | None:
-    """The labels of dcgm-exporter's ServiceMonitor; None where none is asked for."""
+    """The labels of dcgm-exporter's ServiceMonitor; None where the file asks for none."""
     return dict(metrics.labels) if metrics is not None and metrics.service_monitor else None
 
 
@@ -195,7 +198,7 @@ def sharing_config(name: str, pool: Pool) -> releases.SharingConfig | None:
 
 
 def version(gpu: Gpu) -> str | None:
-    """The chart version: the stack file's, else the newest known. `None` where nothing of ours is installed."""
+    """The chart version: the stack file's, or the newest known. `None` where we install nothing."""
     defaults = {
         GpuStack.DEVICE_PLUGIN: releases.DEFAULT_DEVICE_PLUGIN,
         GpuStack.GPU_OPERATOR: releases.DEFAULT_GPU_OPERATOR,

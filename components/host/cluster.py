@@ -42,8 +42,8 @@ class HostCluster(Component):
         self.provider = k8s.Provider(
             f"{name}-provider",
             kubeconfig=args.kubeconfig,
-            # rotated credentials or a moved address must never read as "another cluster": that would replace every
-            # object of every team. that it is the same cluster is checked by its uid, before anything is applied
+            # new credentials or a new address must never look like another cluster: that would replace every object of
+            # every team. the cluster's UID is checked before anything is applied
             cluster_identifier=f"{pulumi.get_project()}/{pulumi.get_stack()}/host",
             opts=self.child(),
         )

@@ -1,6 +1,6 @@
 """A host cluster that this program makes: kind, microk8s or k3s, on this machine or over ssh.
 
-Owns: the command that makes it, the one that takes it back, and the kubeconfig, a secret from its first byte.
+Owns: the command that makes it, the command that removes it, and the kubeconfig, which is a secret from the start.
 Leaves to others: the steps (`scripts/`, two of each provider's name), and what a provider is (`settings/hosts`).
 """
 
@@ -31,7 +31,7 @@ class InstalledHostArgs:
 
 
 class InstalledHost(Component):
-    """One host, made into a cluster. `kubeconfig` holds its one context and the address that tenants use."""
+    """A cluster made on one host. `kubeconfig` has one context, with the address that tenants use."""
 
     kubeconfig: pulumi.Output[str]
     context: str

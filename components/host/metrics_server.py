@@ -34,7 +34,7 @@ class MetricsServer(Component):
             chart="metrics-server",
             version=METRICS_SERVER,
             repository_opts={"repo": METRICS_SERVER_REPO},
-            # kind's kubelets serve with certificates that no authority signed
+            # the certificates of kind's kubelets are not signed by a CA
             values={"args": ["--kubelet-insecure-tls"]},
             atomic=True,
             opts=self.child(provider=args.provider),

@@ -1,6 +1,6 @@
 """A pool's nodes.
 
-Owns: the labels and the taint that we put on named nodes; they go when the pool goes.
+Owns: the labels and the taint that we put on named nodes; they are removed with the pool.
 Leaves to others: the nodes themselves; nodes found by a selector keep the labels that they have.
 """
 
@@ -20,9 +20,9 @@ from settings.models import Pool
 
 @dataclass(frozen=True, kw_only=True)
 class NodePoolArgs:
-    """`teams_of_node`: which tenants see a node by its name, where the pool is divided.
-
-    `label_gpus`: whether we write the labels that the device plugin and KAI read (nobody else discovers them)."""
+    """`teams_of_node`: the tenants that see each node, where the pool is divided by name. `label_gpus`: whether we
+    write the labels that the device plugin and KAI read, because nobody else does.
+    """
 
     pool: Pool
     provider: k8s.Provider
@@ -43,14 +43,14 @@ class NodePool(Component):
         self.register_outputs({})
 
     def patches_of(self, nodes: Iterable[str]) -> list[pulumi.Resource]:
-        """What a tenant that sees these nodes stands on: none where they were found by a selector."""
+        """The patches that a tenant which sees these nodes depends on: none for nodes found by a selector."""
         return [self.patches[node] for node in nodes if node in self.patches]
 
     def _patch(self, name: str, node: str, args: NodePoolArgs) -> k8s.core.v1.NodePatch:
         found = node_labels(name, args.pool, args.teams_of_node.get(node, ()), label_gpus=args.label_gpus)
         taints = [{"key": names.GPU, "value": args.pool.taint_value, "effect": "NoSchedule"}]
-        # no patchForce: a label that somebody else set to another value is a contradiction between the stack file and
-        # the node, and the taints are one list with one owner: both must be seen, not overwritten
+        # no patchForce: where somebody else set a label to another value, the stack file and the node contradict each
+        # other. taints are one list with one owner. both conflicts must be reported, not overwritten
         return k8s.core.v1.NodePatch(
             f"{name}-{node}",
             metadata={"name": node, "labels": found},

@@ -1,8 +1,8 @@
 """SLURM on a GPU host beside the Kubernetes cluster.
 
-Owns: the command that installs it, and the one that takes back what was installed.
-Leaves to others: what they do (`scripts/`), that its GPUs are nobody else's (`settings/slurm.py`, and install.sh looks
-for a device plugin's socket).
+Owns: the command that installs it, and the command that removes it.
+Leaves to others: what these do (`scripts/`), and that nobody else has its GPUs (`settings/rules/slurm.py`, and
+install.sh looks for a device plugin's socket).
 """
 
 from __future__ import annotations

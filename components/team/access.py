@@ -18,7 +18,7 @@ from components.team.tenant import Tenant
 
 ACCOUNT = "team-user"
 NAMESPACE = "default"
-"""Users work in the virtual cluster's `default` namespace; a tenant's admin makes more, and binds more."""
+"""Users work in the virtual cluster's `default` namespace. A tenant's admin can make more namespaces and bindings."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,13 @@
-"""What the host's API server refuses in a tenant's namespace, whoever asks.
+"""What the host's API server refuses in a tenant's namespace, for everybody.
 
-Owns: one ValidatingAdmissionPolicy and its binding per tenant, with the tenant's own numbers as literals.
+Owns: one ValidatingAdmissionPolicy and its binding for each tenant, with the tenant's values as literals.
 Leaves to others: the conditions (`pod_isolation.py`, `pod_rules.py`, `object_rules.py`), sums (the ResourceQuota),
 anything inside the virtual cluster.
 
-A tenant is admin inside its virtual cluster, so what its pods may be stands here. Its pods reach the host by the
-syncer, which copies labels, annotations and runtime class as they are, drops the node selector where the tenant's own
-scheduler has chosen a node, adds the tenant's where none has, and marks each object with a label of its own
-(vCluster pkg/controllers/resources/pods).
-What these rules cannot hold is in docs/policies.md.
+A tenant is admin inside its virtual cluster, so the host limits its pods. The syncer brings the pods to the host. It
+copies labels, annotations and runtime class unchanged. It drops the node selector where the tenant's own scheduler has
+chosen a node, and otherwise adds the tenant's. It marks each object with its own label (vCluster
+pkg/controllers/resources/pods). docs/policies.md says what these rules can't prevent.
 """
 
 from __future__ import annotations
@@ -34,8 +33,9 @@ Spec: TypeAlias = Object
 
 @dataclass(frozen=True, kw_only=True)
 class Others:
-    """What only other tenants have, by name: nodes, and queues that a foreign KAI on the host would count this tenant's
-    pods in."""
+    """What only other tenants have, by name: nodes, and queues in which a KAI on the host that is not ours would count
+    this tenant's pods.
+    """
 
     nodes: tuple[str, ...]
     queues: tuple[str, ...]
@@ -85,7 +85,7 @@ def policy_name(team: str) -> str:
 def policy_spec(tenant: Tenant, found: Sequence[Rule]) -> Spec:
     """The policy's spec: every object of the tenant's namespace must fulfil every rule about its kind."""
     return {
-        # a rule that cannot be evaluated refuses
+        # a rule that can't be evaluated refuses the object
         "failurePolicy": "Fail",
         "matchConstraints": {
             "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": tenant.namespace}},
@@ -99,7 +99,8 @@ def policy_spec(tenant: Tenant, found: Sequence[Rule]) -> Spec:
                 for group, resources in podspec.JUDGED
             ],
         },
-        # an object on its way out only loses finalizers; refusing that would keep it for ever
+        # an update of an object that is being deleted only removes finalizers; to refuse that would keep the object for
+        # ever
         "matchConditions": [{"name": "stays", "expression": "!object.?metadata.?deletionTimestamp.hasValue()"}],
         "variables": [
             {"name": name, "expression": expression} for name, expression in pod_rules.variables(tenant).items()
@@ -109,12 +110,12 @@ def policy_spec(tenant: Tenant, found: Sequence[Rule]) -> Spec:
 
 
 def binding_spec(tenant: Tenant) -> Spec:
-    """The binding's spec: what breaks a rule is refused."""
+    """The binding's spec: an object that breaks a rule is refused."""
     return {"policyName": policy_name(tenant.name), "validationActions": ["Deny"]}
 
 
 def rules(tenant: Tenant, strangers: Others, runtime_class: str) -> list[Rule]:
-    """Return the rules of a tenant's namespace. The API server tells the first one that is broken."""
+    """Return the rules of a tenant's namespace. The API server reports the first broken one."""
     return [
         *pod_isolation.isolation(tenant.team.isolation),
         pod_rules.own_account(tenant),
@@ -130,7 +131,7 @@ def rules(tenant: Tenant, strangers: Others, runtime_class: str) -> list[Rule]:
         object_rules.no_external_ips(),
         *object_rules.own_bindings(tenant, strangers.nodes),
         object_rules.no_claims_of_devices(),
-        # last: the others stay where they are, so a preview shows one rule more
+        # last: the others keep their places, so a preview shows only one new rule
         *pod_rules.paused(tenant),
     ]
 
@@ -138,7 +139,7 @@ def rules(tenant: Tenant, strangers: Others, runtime_class: str) -> list[Rule]:
 def others(tenants: Mapping[str, Tenant], name: str, *, foreign_kai: bool = False) -> Others:
     """Return what the other tenants have and this one has not.
 
-    foreign_kai: the KAI on the host is the cluster's own, so nothing here says which namespaces it looks at.
+    foreign_kai: the KAI on the host is the cluster's own, so it may look at any namespace.
     """
     own = set(tenants[name].nodes)
     strangers = [tenant for tenant in tenants.values() if tenant.name != name]

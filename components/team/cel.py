@@ -1,12 +1,12 @@
 """CEL, the language of Kubernetes' admission rules, as text. Pure.
 
-Owns: how a condition is written and what it says when it does not hold.
+Owns: how a condition is written, and its message when it does not hold.
 Leaves to others: which conditions there are (`pod_rules.py`, `object_rules.py`), the policy that carries them
 (`admission.py`).
 
-An object is a map when a rule runs, so a rule can go through the *keys* that somebody wrote, and refuse each one that
-it does not know. The variable `spec` is the object's spec as such a map: to the server's type checker a Pod's spec is
-no map, and it would say so in the policy's status.
+When a rule runs, an object is a map. So a rule can go through the *keys* that somebody wrote, and refuse each one that
+it does not know. The variable `spec` is the object's spec as such a map: for the server's type checker a Pod's spec is
+no map, and it would warn in the policy's status.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A condition that an object must fulfil, and what to say when it does not.
+    """A condition that an object must fulfil, and the message when it does not.
 
-    `expression` must be true. `offenders`, where there is one, is a list of texts in CEL: what breaks the rule, for the
-    message. `spec_only`: a pod that is there already, whose spec an update leaves alone, is not judged again: a rule
-    that became stricter must not keep the syncer from writing a label.
+    `expression` must be true. `offenders`, if given, is a CEL list of the texts that break the rule, for the message.
+    `spec_only`: an update that leaves an existing pod's spec alone is not judged again. A rule that became stricter
+    must not keep the syncer from writing a label.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Rule:
     spec_only: bool = False
 
     def message(self, team: str) -> str:
-        """What the one who asked reads: the rule, whose it is, and what to do."""
+        """The message to the user: the rule, the team, and what to do."""
         return f"gpu-tenancy rule {self.name}, team {team}: {self.fix}"
 
     def validation(self, team: str) -> dict[str, str]:
@@ -58,13 +58,13 @@ class Rule:
             "reason": "Forbidden",
         }
         if self.offenders is not None:
-            # where it can't be evaluated, the server falls back to `message`
+            # where this can't be evaluated, the server uses `message`
             found["messageExpression"] = f"{text(self.message(team))} + '; got ' + ({self.offenders}).join(', ')"
         return found
 
 
 def without(offenders: str, *, name: str, fix: str) -> Rule:
-    """A rule on a pod's spec that holds when the list `offenders` is empty; the message then lists them."""
+    """A rule on a pod's spec that holds when the list `offenders` is empty. Otherwise the message lists them."""
     return Rule(name=name, expression=f"({offenders}).size() == 0", fix=fix, offenders=offenders, spec_only=True)
 
 
@@ -79,7 +79,7 @@ def listed(values: Iterable[str]) -> str:
 
 
 def only(value: str, keys: Iterable[str]) -> str:
-    """Whether the map `value` has no key but these."""
+    """Whether the map `value` has only these keys."""
     return f"dyn({value}).all(k, k in {listed(keys)})"
 
 

@@ -1,4 +1,4 @@
-"""What bounds a tenant on the host, where the tenant has no rights.
+"""A tenant's limits on the host, where the tenant has no rights.
 
 Owns: Namespace, ResourceQuota, LimitRange, NetworkPolicies, PriorityClass.
 Leaves to others: admission rules (`admission.py`), anything inside the virtual cluster.
@@ -23,22 +23,26 @@ from lenient import text
 from settings.models import SchedulerMode, TeamPriority
 
 PRIORITY_VALUES: Final = {TeamPriority.HIGH: 51, TeamPriority.STANDARD: 50, TeamPriority.BEST_EFFORT: 0}
-"""The order of the teams on the host; only the order matters. The host's KAI goes by this class where a pod has no
-label `priorityClassName`, and takes a pod for non-preemptible from 100 on: it may then never go over its queue's quota
+"""The order of the teams on the host; only the order matters. Where a pod has no label `priorityClassName`, the host's
+KAI uses this class. From 100 on KAI takes a pod for non-preemptible, and it may never go over its queue's quota
 (KAI@v0.16.8:pkg/scheduler/constants/priorities.go, PriorityBuildNumber; the same at v0.7.11). 50 is KAI's own `train`,
-what it takes for a pod that says nothing. 0 is what a pod without any class has, so best effort pushes nobody out."""
+its default. 0 is the priority of a pod without a class, so best effort evicts nobody.
+"""
 DEFAULT_REQUEST: Final = {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": "0"}
-"""For containers that ask for nothing: a ResourceQuota on requests refuses a pod without any. Left out, the request for
-disk would be the default limit."""
+"""For containers that request nothing, because a ResourceQuota on requests refuses a pod without them. Without the
+request for disk, the default limit would be the request.
+"""
 DEFAULT_LIMIT: Final = {"ephemeral-storage": "50Gi"}
-"""What a container without a limit may write to its node's disk (its own files, logs, emptyDirs) before the kubelet
-evicts its pod. One that needs more says so, within the team's quota."""
+"""How much a container without a limit may write to its node's disk (its own files, logs, emptyDirs) before the kubelet
+evicts its pod. A container that needs more sets its own limit, within the team's quota.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GuardrailsArgs:
-    """`provider` and `host_kubeconfig` are the host's. `beside`: tenants that take GPUs from each other, as a team and
-    its canary do, by namespace; each with the GPUs (replicas) that it has afterwards."""
+    """`provider` and `host_kubeconfig` are the host's. `beside`: tenants that take GPUs from each other, like a team
+    and its canary, by namespace; each with the GPUs (replicas) that it has after the update.
+    """
 
     tenant: Tenant
     provider: k8s.Provider
@@ -47,9 +51,10 @@ class GuardrailsArgs:
 
 
 def lowered_first(name: str, kubeconfig: pulumi.Output[str], beside: Mapping[str, int]) -> pulumi.ResourceHook:
-    """A hook before a tenant's ResourceQuota gets more GPUs: until then another one's is lowered, so that never both
-    have them. No dependency says that: which of the two is lowered is another one in each update. What is lowered
-    itself waits for nobody, so no two wait for each other."""
+    """A hook before a tenant's ResourceQuota gets more GPUs: it waits until the other tenant's is lowered, so that both
+    never have the same GPUs. A dependency can't express this, because each update may lower the other one of the two. A
+    ResourceQuota that is lowered waits for nobody, so the two never wait for each other.
+    """
 
     async def run(args: pulumi.ResourceHookArgs) -> None:
         where = await kubeconfig.future()
@@ -131,8 +136,8 @@ class Guardrails(Component):
                 "name": names.team_priority_class(args.tenant.name),
                 "labels": names.labels(team=args.tenant.name),
             },
-            # no preemptionPolicy: a tenant's pod brings its own cluster's default, and the host refuses a pod whose
-            # policy is not its class's
+            # no preemptionPolicy: a tenant's pod comes with its own cluster's default, and the host refuses a pod whose
+            # policy differs from its class
             value=PRIORITY_VALUES[args.tenant.team.priority],
             description=f"all pods of tenant {args.tenant.name}; not comparable with KAI's queue priorities",
             opts=self.child(provider=args.provider, replace_on_changes=["value"]),

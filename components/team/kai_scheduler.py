@@ -1,7 +1,7 @@
 """One KAI, in a virtual cluster or on the host.
 
-Owns: its namespaces, the CRD that some releases wait for, the Helm release, what must happen between two lines, and
-that nothing of KAI outlives its namespace.
+Owns: its namespaces, the CRD that some releases wait for, the Helm release, the cleanup between two lines, and that
+everything of KAI is deleted with its namespace.
 Leaves to others: queues, and anything that KAI's operator makes.
 """
 
@@ -23,7 +23,7 @@ from settings.artifacts import chart_for
 from settings.models import Artifacts
 
 SETTLING_SECONDS = 20.0
-"""After an upgrade that remakes KAI's accounts: Helm is done before the operator is."""
+"""How long to wait after an upgrade that remakes KAI's accounts: Helm ends before the operator does."""
 CLUSTER_POLICY_SCHEMA = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
@@ -69,7 +69,7 @@ class KaiScheduler(Component):
         )
         needs: list[pulumi.Resource] = [
             self._namespace(name, args, names.KAI_NAMESPACE),
-            # the chart makes this one only where it is missing, and keeps it on removal: ours, so that it goes
+            # the chart makes this namespace only where it is missing, and keeps it on removal; ours is deleted
             self._namespace(name, args, names.KAI_RESERVATION_NAMESPACE),
         ]
         if args.scale_adjuster:
@@ -78,8 +78,8 @@ class KaiScheduler(Component):
         if args.release.needs_cluster_policy_crd and args.team is not None:
             needs.append(self._cluster_policy_crd(name, args))
         self.release = self._release(name, args, needs)
-        # with a CRD would stay the Config that owns KAI's webhooks, which refuse every pod once nobody answers behind
-        # them. The garbage collector asks no webhook, so a dead KAI holds nothing
+        # if the CRDs stayed, so would the Config that owns KAI's webhooks, and these refuse every pod once nothing
+        # answers behind them. the garbage collector asks no webhook, so a dead KAI blocks nothing
         own_kinds(
             self,
             name,
@@ -101,8 +101,8 @@ class KaiScheduler(Component):
         )
 
     def _cluster_policy_crd(self, name: str, args: KaiSchedulerArgs) -> k8s.apiextensions.v1.CustomResourceDefinition:
-        # the operator of these releases watches ClusterPolicy, which only the GPU Operator brings; without the kind it
-        # times out and restarts for ever, while helm is content
+        # the operator of these releases watches ClusterPolicy, a kind that only the GPU Operator brings; without it the
+        # operator restarts for ever, although helm has succeeded
         return k8s.apiextensions.v1.CustomResourceDefinition(
             f"{name}-cluster-policy",
             metadata={"name": releases.CLUSTER_POLICY_CRD, "labels": names.labels(team=args.team)},
@@ -149,21 +149,22 @@ class KaiScheduler(Component):
                 restricted=args.restricted,
                 image_registry=args.artifacts.image_registry,
                 pull_policy=args.artifacts.image_pull_policy,
-                # a virtual cluster is one tenant's; on the host, pods of teams with a KAI of their own name the same
-                # scheduler and may have a queue of the same name
+                # a virtual cluster belongs to one tenant. on the host, pods of teams with their own KAI name the same
+                # scheduler, and may name a queue of the same name
                 namespace_labels={names.LABEL_SCHEDULER: names.SCHEDULED_BY_HOST} if args.team is None else {},
                 scale_adjuster=args.scale_adjuster,
             ),
             opts=self.child(
                 provider=args.provider,
                 depends_on=needs,
-                # two lines can't be upgraded into each other: the old one goes first, then what its hooks made, then
-                # the new one comes. queues and workloads are not the release's, so they stay
+                # one line can't be upgraded to another: the old release is deleted first, then what its hooks made,
+                # then the new one is installed. queues and workloads do not belong to the release, so they stay
                 replacement_trigger=args.release.line,
                 before_create=sweep,
-                # an upgrade runs the same hooks as an install; what makes the operands stays
+                # an upgrade runs the same hooks as an install; the object that makes the operands stays
                 before_update=clear,
-                # else its pods may stay Ready with the token of an account that is gone: 401 until it is made anew
+                # otherwise its pods may stay Ready with the token of a deleted account, and get 401 until they are made
+                # anew
                 after_update=renew,
             ),
         )
@@ -176,17 +177,19 @@ class KaiScheduler(Component):
                 kind="Topology",
                 metadata={"name": topology, "labels": names.labels(team=args.team, pool=topology)},
                 spec={"levels": [{"nodeLabel": label} for label in levels]},
-                # its levels never change (the CRD's own rule)
+                # its levels can't change (the CRD's own rule)
                 opts=self.child(provider=args.provider, depends_on=[self.release], replace_on_changes=["spec"]),
             )
 
 
 def leftovers() -> list[releases.Leftover]:
-    """What any known release's hooks leave behind: the older line is gone by then, so nothing tells which it was."""
+    """What the hooks of any known release leave behind. By then the old line is gone, so nothing says which one it
+    was.
+    """
     known = [left for release in releases.KAI.values() for left in release.leftovers]
     return list(dict.fromkeys([*hook_objects(), *known]))
 
 
 def hook_objects() -> list[releases.Leftover]:
-    """What a failed hook of any known release leaves, and keeps the next run from beginning."""
+    """What a failed hook of any known release leaves, and what would make the next run fail."""
     return list(dict.fromkeys(left for release in releases.KAI.values() for left in release.hook_objects))

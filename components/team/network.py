@@ -1,12 +1,12 @@
 """Network policies of a tenant's namespace, as data. Pure: no Pulumi import.
 
-Default is deny. What is let through, and why:
+The default is deny. Allowed, and why:
 - inside the namespace: all (KAI's webhooks are called by the virtual API server; tenants' pods talk to each other);
 - DNS: every pod to the host's DNS; the virtual cluster's own DNS pod forwards there;
 - tenant API: anybody to the control plane's port, because that is where tenants and `pulumi up` come in;
 - control plane: to the host's API server (the syncer) and to kubelets (logs, exec), whose addresses are not known here;
 - workloads: to the internet, never to private ranges (the host's nodes, other tenants, metadata services).
-What they cannot do: nothing here separates tenants that share a node's kernel or GPU.
+Network policies do not separate tenants that share a node's kernel or GPU.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What other objects in a tenant's namespace on the host may be: claims, Services, bindings. Pure, conditions in CEL.
 
-A virtual cluster's account may make claims and Services (vCluster chart/templates/role.yaml); bindings and
-ResourceClaims it may not, unless somebody opens that door: then these rules still hold.
+A virtual cluster's account may make claims and Services (vCluster chart/templates/role.yaml). It may not make bindings
+and ResourceClaims; if somebody allows that, these rules still hold.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from components.team.cel import Kind, Rule, listed, text
 from components.team.tenant import Tenant
 
 CLONED: Final = ("PersistentVolumeClaim", "VolumeSnapshot")
-"""What a claim may be filled from: objects of its own namespace."""
+"""Sources for a claim's data: objects of its own namespace."""
 OLD_CLASS: Final = "volume.beta.kubernetes.io/storage-class"
 
 
 def new_volume(spec: str, annotations: str) -> str:
-    """Say in CEL that a claim gets a volume that is made for it, and picks none that is there already."""
+    """Say in CEL that a claim gets a new volume, and picks no existing one."""
     sources = " && ".join(
         f"(!has({spec}.{field}) || ({spec}.{field}.kind in {listed(CLONED)}"
         f" && {spec}.{field}.?namespace.orValue('') == ''))"
@@ -28,7 +28,7 @@ def new_volume(spec: str, annotations: str) -> str:
         (
             f"{spec}.?volumeName.orValue('') == ''",
             f"!has({spec}.selector)",
-            # explicitly none: only volumes that somebody made by hand
+            # explicitly empty: finds only volumes that somebody made by hand
             f"{spec}.?storageClassName.orValue('any') != ''",
             f"{annotations}[?{text(OLD_CLASS)}].orValue('any') != ''",
             sources,
@@ -38,7 +38,7 @@ def new_volume(spec: str, annotations: str) -> str:
 
 @cache
 def own_volumes() -> Rule:
-    """A claim of the tenant's gets a new volume, and another one later neither."""
+    """A claim of the tenant gets a new volume, and no other volume later."""
     named = "variables.spec.?volumeName.orValue('')"
     made = new_volume("variables.spec", "variables.annotations")
     kept = f"!variables.byTenant || {named} == dyn(oldObject).?spec.?volumeName.orValue('')"
@@ -53,7 +53,7 @@ def own_volumes() -> Rule:
 
 @cache
 def no_external_ips() -> Rule:
-    """A Service of the tenant's takes no address that may be another's."""
+    """A Service of the tenant takes no address that may belong to somebody else."""
     return Rule(
         name="no-external-ips",
         kinds=(Kind.SERVICE,),
@@ -63,7 +63,7 @@ def no_external_ips() -> Rule:
 
 
 def own_bindings(tenant: Tenant, others: tuple[str, ...]) -> list[Rule]:
-    """A pod is bound to a node of its tenant's, whoever binds it. The control plane's pods may be anywhere."""
+    """A pod is bound to a node of its tenant, whoever binds it. The control plane's pods may be anywhere."""
     if not tenant.node_selector:
         return []
     node = "dyn(object).?target.?name.orValue('')"
@@ -76,7 +76,7 @@ def own_bindings(tenant: Tenant, others: tuple[str, ...]) -> list[Rule]:
         Rule(
             name="own-binding",
             kinds=(Kind.BINDING,),
-            # the name is the pod's; the server fills it in from the request's path where the body has none
+            # the name is the pod's; where the body has none, the server takes it from the request's path
             expression=f"request.name.matches({text(control_plane)}) || {fits}",
             fix=f"pods run on {where} only",
         )
@@ -85,7 +85,7 @@ def own_bindings(tenant: Tenant, others: tuple[str, ...]) -> list[Rule]:
 
 @cache
 def no_claims_of_devices() -> Rule:
-    """The tenant makes no ResourceClaim; the host's scheduler may, for a resource name that the quota counts."""
+    """The tenant makes no ResourceClaim. The host's scheduler may, for a resource name that the quota counts."""
     return Rule(
         name="no-device-claims",
         kinds=(Kind.RESOURCE_CLAIM, Kind.RESOURCE_CLAIM_TEMPLATE),

@@ -1,9 +1,9 @@
 """The mark of a paused tenant on the host.
 
-Owns: a ConfigMap in the tenant's namespace, and that the tenant's pods are stopped before it is there.
-Leaves to others: that no pod starts meanwhile (`admission.py`, `guardrails.py`), and that nothing is checked.
+Owns: a ConfigMap in the tenant's namespace, and stopping the tenant's pods before it is made.
+Leaves to others: that no pod starts meanwhile (`admission.py`, `guardrails.py`), and that no check runs.
 
-The API server and the scheduler inside stay: without them nothing of the tenant could be previewed, changed or shown.
+The API server and the scheduler inside stay: without them the tenant could not be previewed, changed or shown.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from components.team.tenant import Tenant
 
 @dataclass(frozen=True, kw_only=True)
 class PauseArgs:
-    """`provider` and `kubeconfig` are the host's. `depends_on`: what keeps pods from starting again."""
+    """`provider` and `kubeconfig` are the host's. `depends_on`: what prevents pods from starting again."""
 
     tenant: Tenant
     provider: k8s.Provider

@@ -61,7 +61,7 @@ def _known_volumes() -> Rule:
             only("v", ("name", *podspec.VOLUMES)),
             "v.?emptyDir.?medium.orValue('') in ['', 'Memory']",
             f"v.?projected.?sources.orValue([]).all(s, {only('s', podspec.PROJECTIONS)})",
-            # Kubernetes makes that claim, so no rule about claims of the tenant's looks at it
+            # Kubernetes makes that claim, so the rules about the tenant's claims do not judge it
             f"(!has(v.ephemeral) || ({new}))",
         )
     )

@@ -1,4 +1,4 @@
-"""What a pod in a tenant's namespace on the host may be, ask for and be counted in. Pure: conditions in CEL.
+"""What a pod in a tenant's namespace on the host may be and ask for, and where it counts. Pure: conditions in CEL.
 
 Owns: account, priority, node, queue, scheduler, resources, devices and runtime class of a pod.
 Leaves to others: what a pod reaches of its node (`pod_isolation.py`).
@@ -19,7 +19,7 @@ WORKLOAD_ACCOUNTS: Final = ("", "default")
 """Service accounts without rights. vCluster's own for workloads, `vc-workload-<release>`, has none either."""
 
 OLD_QUEUE_LABEL: Final = "project"
-"""Where KAI looks for a queue when its own label is not there."""
+"""The label that KAI reads for a queue when its own label is missing."""
 NAMES_GPU: Final = f"k.startsWith('{names.GPU}') || k.startsWith('nvidia.com/mig-')"
 """In CEL: whether the resource name `k` stands for a GPU or a part of one."""
 FRACTION_ANNOTATIONS: Final = (names.GPU_FRACTION, names.GPU_MEMORY_ASKED)
@@ -27,7 +27,7 @@ NODE_NAME: Final = "variables.spec.?nodeName.orValue('')"
 
 
 OF_TENANCY: Final = ("kube-system", names.KAI_NAMESPACE)
-"""Namespaces inside a virtual cluster whose pods are not the tenant's: its DNS, its scheduler."""
+"""Namespaces inside a virtual cluster whose pods belong to tenancy: its DNS and its scheduler."""
 
 
 def paused(tenant: Tenant) -> list[Rule]:
@@ -45,7 +45,7 @@ def paused(tenant: Tenant) -> list[Rule]:
 
 
 def own_account(tenant: Tenant) -> Rule:
-    """A tenant's pod runs under an account without rights on the host; the syncer gives it one."""
+    """A tenant's pod runs under an account without rights on the host. The syncer sets it."""
     accounts = (*WORKLOAD_ACCOUNTS, f"vc-workload-{tenant.name}")
     return Rule(
         name="own-account",
@@ -56,7 +56,7 @@ def own_account(tenant: Tenant) -> Rule:
 
 
 def own_priority(tenant: Tenant) -> Rule:
-    """A pod has its tenant's class: another one would go before the other teams, or before the node's own pods."""
+    """A pod has its tenant's class. Another class could put it before other teams, or before the node's own pods."""
     known = names.team_priority_class(tenant.name)
     return Rule(
         name="own-priority",
@@ -75,11 +75,12 @@ def nodes(tenant: Tenant, others: tuple[str, ...]) -> list[Rule]:
         for key, value in sorted(tenant.node_selector.items())
     )
     if tenant.nodes:
-        # by name first: a selector says nothing about a pod that names its node
+        # by name first: a selector has no effect on a pod that names its node
         fits = f"({NODE_NAME} != '' ? {NODE_NAME} in {listed(tenant.nodes)} : {selected})"
         where = f"the nodes {', '.join(tenant.nodes)}"
     elif tenant.own_kai:
-        # the pool is found by labels, which admission cannot look up: refuse at least what is known to be another's
+        # the pool is found by labels, which admission can't look up: refuse at least nodes that are known to be another
+        # team's
         fits = f"({NODE_NAME} != '' ? !({NODE_NAME} in {listed(others)}) : {selected})"
         where = "nodes that are no other team's"
     else:
@@ -113,13 +114,13 @@ def _unplaced() -> Rule:
 
 
 def queues(tenant: Tenant, foreign: tuple[str, ...]) -> list[Rule]:
-    """Which queue counts a pod. `foreign`: queues of a KAI on the host that is not ours, so that it counts all pods."""
+    """Which queue counts a pod. `foreign`: queues of a KAI on the host that is not ours, and so counts all pods."""
     label = f"variables.labels[?{text(names.KAI_QUEUE_LABEL)}].orValue('')"
     by_kai = f"variables.spec.?schedulerName.orValue('') == {text(names.KAI_SCHEDULER_NAME)}"
     if tenant.team.scheduler.mode is not SchedulerMode.HOST:
         scheduler = _own_scheduler((names.DEFAULT_SCHEDULER,))
         if not foreign:
-            # a KAI of ours looks at the namespaces of mode-host teams only, so a label means nothing to it here
+            # our own KAI only looks at namespaces of mode-host teams, so it ignores a label here
             return [scheduler]
         fallback = f"variables.labels[?{text(OLD_QUEUE_LABEL)}].orValue('')"
         queue = f"({label} != '' ? {label} : {fallback})"
@@ -137,20 +138,20 @@ def queues(tenant: Tenant, foreign: tuple[str, ...]) -> list[Rule]:
         _own_scheduler((names.DEFAULT_SCHEDULER, names.KAI_SCHEDULER_NAME)),
         Rule(
             name="own-queues",
-            # without the label KAI falls back to another label, and then to a queue that all share
+            # without the label KAI uses another label, and then a queue that all share
             expression=f"!variables.fromTenant || (!({by_kai}) && {label} == '') || {label} in {listed(own)}",
             fix=f"a pod for KAI needs the label {names.KAI_QUEUE_LABEL} with a queue of the team: {', '.join(own)}",
         ),
         Rule(
             name="gpus-through-kai",
-            # a pod that arrives with a node never meets the scheduler that counts; later the node is KAI's choice
+            # a pod that is created with a node never reaches KAI, which counts; later KAI sets the node
             expression="!variables.fromTenant || !(variables.asksGpu || variables.asksPart) || "
             f"({by_kai} && (request.operation != 'CREATE' || {NODE_NAME} == ''))",
             fix=f"a pod that asks for a GPU needs schedulerName {names.KAI_SCHEDULER_NAME} and no nodeName",
         ),
         Rule(
             name="no-kai-marks",
-            # with the mark of another team's GPU it would pass for bound to it
+            # with the mark of another team's GPU KAI would take it for bound to that GPU
             expression="request.operation == 'CREATE' ? "
             f"!variables.fromTenant || !variables.labels.exists(k, {_mark()}) : "
             f"!variables.byTenant || ({_kept('variables.oldLabels', 'variables.labels')} && "
@@ -182,9 +183,9 @@ def host_queues(tenant: Tenant) -> list[str]:
 
 @cache
 def counted_resources() -> Rule:
-    """A container asks for nothing that no quota counts."""
-    # the ResourceQuota overlooks a name that it does not list, and a kubelet one that its node does not have: the pod
-    # would pass for one that asks for a GPU, and ask for nothing
+    """A container asks only for resources that the quota counts."""
+    # the ResourceQuota ignores a name that it does not list, and a kubelet a name that its node does not have: the pod
+    # would count as one that asks for a GPU, and ask for nothing
     unknown = f"k, !(k in {listed(podspec.RESOURCES)}) && !(k in variables.gpuNames)"
 
     def asked(where: str) -> str:
@@ -202,7 +203,7 @@ def counted_resources() -> Rule:
 
 @cache
 def no_resource_claims() -> Rule:
-    """A device by claim (DRA) is in no ResourceQuota."""
+    """No ResourceQuota counts a device by claim (DRA)."""
     asked = "variables.spec.?resourceClaims.orValue([])"
     of_containers = containers("c.?resources.?claims.orValue([]).size() > 0")
     return without(
@@ -214,7 +215,7 @@ def no_resource_claims() -> Rule:
 
 
 def no_devices_by_name(tenant: Tenant) -> Rule:
-    """No container names a device to NVIDIA's runtime itself; KAI does so for a fraction, through its ConfigMap."""
+    """No container itself names a device to NVIDIA's runtime. For a fraction KAI does so, through its ConfigMap."""
     by_kai = f"{only('e.valueFrom', ('configMapKeyRef',))} && variables.asksPart"
     if not tenant.team.scheduler.shares:
         by_kai = "false"
@@ -238,12 +239,12 @@ def runtime_class(tenant: Tenant, own: str) -> Rule:
     """The one class of the platform, for pods that ask for a GPU; no other class."""
     chosen = "variables.spec.?runtimeClassName.orValue('')"
     if tenant.has_gpus and tenant.kai is not None and tenant.kai.fractions_need_default_runtime:
-        # this KAI's reservation pods name no class, so the syncer gives every pod of the tenant the GPUs' one
+        # this KAI's reservation pods name no class, so the syncer gives every pod of the tenant the GPUs' class
         fits, whom = "true", "this team's pods"
     elif tenant.team.scheduler.shares:
         fits, whom = "variables.asksGpu || variables.asksPart", "pods that ask for a GPU or a part of one"
     else:
-        # no pod is bound to a part of a GPU here, so the mark is the tenant's own invention
+        # no pod is bound to a part of a GPU here, so the tenant wrote the mark itself
         fits, whom = "variables.asksGpu", "pods that ask for a GPU, and gpuSharing is off"
     return Rule(
         name="runtime-class-for-gpus",
@@ -253,14 +254,14 @@ def runtime_class(tenant: Tenant, own: str) -> Rule:
 
 
 def variables(tenant: Tenant) -> dict[str, str]:
-    """What the rules share, by name. The API server evaluates each when a rule first asks for it."""
+    """The variables that the rules share, by name. The API server evaluates each when a rule first uses it."""
     account = f"system:serviceaccount:{tenant.namespace}:"
     every_container = " + ".join(
         f"variables.spec.?{field}.orValue([])" for field in ("containers", "initContainers", "ephemeralContainers")
     )
     gpu = f"({NAMES_GPU}) && quantity(string(c.resources.limits[k])).isGreaterThan(quantity('0'))"
     return {
-        # without a type: the server's checker would look for a Pod's fields in a Service, and warn
+        # untyped: otherwise the server's checker would look for a Pod's fields in a Service, and warn
         "spec": "dyn(object).?spec.orValue({})",
         "labels": "object.?metadata.?labels.orValue({})",
         "oldLabels": "request.operation == 'UPDATE' ? oldObject.?metadata.?labels.orValue({}) : {}",

@@ -1,6 +1,6 @@
 """Whether a tenant may be deleted. Pure: no Pulumi import.
 
-Owns: what an override in the stack file lifts, and until when.
+Owns: which protection an override in the stack file lifts, and until when.
 Leaves to others: setting `protect` on Team and VirtualCluster, and the gate on a preview's steps (`policies/gate.py`).
 
 The engine asks the state, not the program, whether a resource is protected. So an override must be applied while the

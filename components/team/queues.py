@@ -2,7 +2,7 @@
 
 Owns: the Queue objects. Exactly two levels (KAI up to 0.12 orders jobs by leaf and direct parent only), all three
 resources, each with an explicit limit (an absent limit is zero, an absent resource blocks every pod that asks for it).
-Leaves to others: the host's hard caps. A tenant is admin in its virtual cluster and can edit these.
+Leaves to others: the host's hard caps. A tenant is admin in its virtual cluster and can edit its queues.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from components.team.tenant import Tenant
 
 @dataclass(frozen=True, kw_only=True)
 class QueuesArgs:
-    """`provider` and `kubeconfig` are those of the cluster that the KAI runs in; `kai` is None where it is not ours."""
+    """`provider` and `kubeconfig` are those of the cluster that the KAI runs in; `kai` is None where the KAI is not
+    ours.
+    """
 
     tenant: Tenant
     on_host: bool
@@ -68,10 +70,10 @@ class Queues(Component):
         manifest = {"apiVersion": names.QUEUE_API_VERSION, "kind": "Queue", "metadata": metadata, "spec": spec}
         shown = spec["displayName"]
         if args.kai is not None:
-            # A preview asks the API server for what it would make, and so KAI's webhook: one that a KAI which failed
-            # left behind would hold the way back. Not asked where a value is unknown, as this one is while KAI itself
-            # is to be made or changed. A Queue that is there keeps its own, so this shows as no change. By this value,
-            # too, the Queue stands on that KAI.
+            # A preview asks the API server about an object, and the server asks KAI's webhook. The webhook of a failed
+            # KAI would block the way back. An object with an unknown value is not asked about, and this value is
+            # unknown while KAI itself is to be made or changed. An existing Queue keeps its value, so a preview shows
+            # no change. This value also makes the Queue depend on that KAI.
             shown = args.kai.status.apply(lambda _: spec["displayName"])
         return k8s.apiextensions.CustomResource(
             name,
@@ -90,8 +92,9 @@ class Queues(Component):
 
 
 def parent_spec(tenant: Tenant) -> dict[str, object]:
-    """The parent queue: the team's quota, and as limit the number of the host's ResourceQuota, so that KAI itself says
-    why a pod waits instead of binding one that the host then refuses."""
+    """The parent queue: the team's quota, and as limit the host's ResourceQuota. So KAI itself says why a pod waits,
+    instead of binding a pod that the host then refuses.
+    """
     return {
         "displayName": tenant.name,
         "resources": {
@@ -122,6 +125,6 @@ def leaf_spec(tenant: Tenant, leaf: str) -> dict[str, object]:
 
 
 def _unbounded() -> dict[str, object]:
-    # the host's ResourceQuota bounds both
+    # the host's ResourceQuota limits both
     free = {"quota": UNLIMITED, "limit": UNLIMITED, "overQuotaWeight": 1}
     return {"cpu": free, "memory": dict(free)}

@@ -1,6 +1,6 @@
-"""A team: everything that one tenant gets, in the order that it comes up in.
+"""A team: everything that one tenant gets, in the order of creation.
 
-Owns: the order. Guardrails first, because a virtual cluster must never be there without its bounds.
+Owns: the order. Guardrails come first, because a virtual cluster must never exist without its limits.
 Leaves to others: each step is a component of its own.
 """
 
@@ -35,11 +35,12 @@ from settings.models import GpuStack, Isolation, Platform, SchedulerMode, TeamCh
 
 @dataclass(frozen=True, kw_only=True)
 class TeamArgs:
-    """`host_kai` is the one KAI on the host, for mode `host`. `others`: what the tenant's pods must leave alone.
-    `protect`: refuse to delete or replace the tenant. `depends_on`: what all of it stands on. `proven`: the host's own
-    checks, which only what runs on a GPU waits for.
-    `secrets`: what its workloads need, by source. `beside`: who takes GPUs from it (`guardrails.py`).
-    `host`: stands on all of the host. `known`: whether the state has the tenant's own `Protection`."""
+    """`host_kai` is the one KAI on the host, for mode `host`. `others`: what the tenant's pods must not use. `protect`:
+    refuse to delete or replace the tenant. `depends_on`: what everything here depends on. `proven`: the host's own
+    checks; only what runs on a GPU waits for them. `secrets`: the values for its workloads, by source. `beside`:
+    tenants that exchange GPUs with it (`guardrails.py`). `host`: the host's protection. `known`: whether the state has
+    the tenant's own `Protection`.
+    """
 
     tenant: Tenant
     others: Others
@@ -95,7 +96,7 @@ class Team(Component):
         Protection(
             names.protection(name), self.made, known=args.known, after=args.host, opts=self.child(protect=args.protect)
         )
-        # a later run reads in the state whether it may leave this team out (cli/guards/memory.py)
+        # a later run reads this in the state to know whether it may leave this team out (cli/guards/memory.py)
         self.register_outputs({**self.outputs(), names.PROTECTED_OUTPUT: args.protect})
 
     def _admission(self, name: str) -> Admission:
@@ -161,7 +162,7 @@ class Team(Component):
                 on_host=True,
                 provider=args.provider,
                 kubeconfig=args.host_kubeconfig,
-                # a KAI of the cluster's own is there already
+                # the cluster's own KAI exists already
                 kai=args.host_kai.release if args.host_kai else None,
             )
         elif self.scheduler is not None:
@@ -196,7 +197,7 @@ class Team(Component):
                 tenant=args.tenant,
                 provider=args.provider,
                 kubeconfig=args.host_kubeconfig,
-                # not the queues: a tenant whose API is down is stopped all the same
+                # not the queues: the pause must work where a tenant's API is down
                 depends_on=[self.guardrails, self.admission],
             ),
             self.child(),
@@ -241,10 +242,10 @@ class Team(Component):
         )
 
     def outputs(self) -> dict[str, pulumi.Input[object]]:
-        """What `make outputs` says of this tenant; no secret among it.
+        """What `make outputs` says about this tenant; nothing secret.
 
-        All of it resolves after an update in which something failed, too: else the stack would have no outputs at all.
-        `failed` is what failed, by the engine's names; empty after an update in which the tenant did well.
+        All of it also resolves after an update in which something failed. Otherwise the stack would have no outputs at
+        all. `failed` lists what failed, by the engine's names; it is empty where everything of the tenant succeeded.
         """
         tenant = self._args.tenant
         found: dict[str, pulumi.Input[object]] = {
@@ -283,14 +284,16 @@ OF_THE_ROLE = ("gpuQuota", "gpuLimit", "queues")
 
 
 def checked(tenant: Tenant) -> dict[str, object]:
-    """What of a tenant its check proves. CPU, memory and the like are none of it: changing them runs nothing again."""
+    """The parts of a tenant that its check proves. CPU, memory and the like are not among them: changing them runs no
+    check again.
+    """
     found = facts(tenant)
-    # a slot has other numbers when it serves, and the same versions: what its check proved holds
+    # a slot gets other numbers when it serves, but keeps its versions, so its check stays valid
     return {name: found[name] for name in CHECKED if name in found and not (tenant.slot and name in OF_THE_ROLE)}
 
 
 def check_request(tenant: Tenant, platform: Platform) -> job.Request:
-    """What a tenant's check asks for: the same way that its own work would."""
+    """What a tenant's check asks for, in the same way as its own work would."""
     ask, mode, pool = tenant.team.check, tenant.team.scheduler.mode, tenant.pool
     pod = pod_settings(platform)
     if not tenant.gpu_limit:
@@ -304,12 +307,12 @@ def check_request(tenant: Tenant, platform: Platform) -> job.Request:
         team=tenant.name,
         pool=tenant.pool_name,
         node=None,
-        # the tenant's nodes are all that a virtual cluster shows; on the host nothing else keeps the pod there
+        # a virtual cluster shows only the tenant's nodes; on the host only this selector keeps the pod there
         node_selector=tenant.node_selector,
         queue=tenant.check_queue if kai else None,
         scheduler_name=names.KAI_SCHEDULER_NAME if kai else None,
         scheduler_version=tenant.kai.version if tenant.kai else None,
-        # on the host, KAI would look for a class of the host's; its own lowest one is there with every KAI
+        # on the host, KAI would look for a class of the host; its own lowest class comes with every KAI
         priority_class=None if mode is SchedulerMode.HOST else names.CHECK_NAME,
         kai_priority="train" if mode is SchedulerMode.HOST else names.CHECK_NAME if kai else None,
         gpus=min(ask.gpus, tenant.gpu_limit),

@@ -1,4 +1,4 @@
-"""A tenant, with everything that follows from the stack file worked out. Pure: no Pulumi import.
+"""A tenant, with everything that follows from the stack file. Pure: no Pulumi import.
 
 Owns: which nodes a tenant sees, its literal GPU numbers, its releases, what tenancy itself costs it, its endpoint.
 Leaves to others: checking that the stack file makes sense (settings), making objects (the other files here).
@@ -22,18 +22,19 @@ CHECK_QUEUE_PRIORITY: Final = 1
 """Below every queue of the team's own (100 unless the stack file says otherwise)."""
 
 DISK_PER_POD_GIB: Final = 100
-"""What a tenant's pods may write to their nodes' disks is bounded by this, times its pods: twice the default limit of a
-container (`guardrails.py`), so that pods with a sidecar fit and one pod may have the share of many."""
+"""A tenant's pods together may write this much, times their number, to their nodes' disks. It is twice the default
+limit of a container (`guardrails.py`), so pods with a sidecar fit, and one pod may use the share of many.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tenant:
-    """`gpu_limit` is a literal: -1 in the stack file is here what the tenant's nodes have."""
+    """`gpu_limit` is a number: -1 in the stack file becomes the number of GPUs of the tenant's nodes."""
 
     name: str
     team: Team
     canary_of: str | None
-    """The tenant that serves, where this one stands beside it: a canary, or a slot."""
+    """For a canary, or a slot that does not serve: the tenant that serves."""
     slot: str | None
     pool_name: str | None
     pool: Pool | None
@@ -42,7 +43,7 @@ class Tenant:
     gpu_quota: int
     gpu_limit: int
     has_gpus: bool
-    """Whether it has any while it is not paused: its virtual cluster does not change with that."""
+    """Whether it has GPUs when it is not paused: a pause does not change its virtual cluster."""
     kai: releases.KaiRelease | None
     vcluster: releases.VclusterRelease
     kubernetes: str
@@ -58,7 +59,7 @@ class Tenant:
 
     @property
     def owner(self) -> str:
-        """The tenant that its GPUs count with: itself, or the one that it stands beside."""
+        """The tenant that its GPUs count with: itself, or for a canary or second slot the one that serves."""
         return self.canary_of or self.name
 
     @property
@@ -68,7 +69,7 @@ class Tenant:
 
     @property
     def on_host(self) -> bool:
-        """Whether its pods are placed by the host's KAI."""
+        """Whether the host's KAI places its pods."""
         return self.team.scheduler.mode is SchedulerMode.HOST
 
     @property
@@ -80,8 +81,8 @@ class Tenant:
     def queues(self) -> Mapping[str, Queue]:
         """The leaf queues: the stack file's, and with mode `host` one for the check, unless the file names one.
 
-        Nothing is guaranteed to that one, and it has no share of what others leave. KAI reclaims for a queue up to its
-        fair share only, which is 0 here; so the check takes what is free and evicts nobody's pods
+        The check's queue has no quota and no weight. KAI reclaims for a queue only up to its fair share, which is 0
+        here. So the check takes what is free and evicts nobody's pods
         (KAI@v0.16.8:pkg/scheduler/plugins/proportion/reclaimable/reclaimable.go, the same at v0.7.11).
         """
         check = self.team.check
@@ -92,7 +93,7 @@ class Tenant:
 
     @property
     def is_checked(self) -> bool:
-        """Whether it has a check: with GPUs one that takes some, with a KAI one that goes through a queue."""
+        """Whether it has a check: with GPUs a check that takes some, with a KAI a check that goes through a queue."""
         shown = self.gpu_limit != 0 or self.check_queue is not None
         return self.team.check.enabled and shown and not self.team.paused
 
@@ -130,7 +131,7 @@ def _tenant(platform: Platform, name: str, team: Team, has_gpus: bool) -> Tenant
         has_gpus=has_gpus,
         kai=kai,
         vcluster=vcluster,
-        # the host's KAI is no reason to change what runs inside: raising it would restart every tenant's API server
+        # the host's KAI must not change the version inside: raising it would restart every tenant's API server
         kubernetes=team.vcluster.kubernetes_version
         or releases.kubernetes_for(vcluster, kai if team.scheduler.mode is SchedulerMode.VIRTUAL else None),
         cost=tenancy_cost(team),
@@ -181,12 +182,12 @@ def _certificate_names(platform: Platform, name: str, team: Team) -> tuple[str, 
 
 
 def topologies(pools: Mapping[str | None, Pool | None]) -> dict[str, tuple[str, ...]]:
-    """The levels of each pool that has any, by the pool's name."""
+    """The Topology levels of each pool that has any, by the pool's name."""
     return {name: pool.topology for name, pool in pools.items() if name and pool and pool.topology}
 
 
 def quota_hard(tenant: Tenant) -> dict[str, str]:
-    """The hard numbers of the tenant's ResourceQuota: the team's own, plus what tenancy itself costs.
+    """The hard limits of the tenant's ResourceQuota: the team's own, plus what tenancy itself needs.
 
     Every GPU resource name is there: a missing key means unlimited. In mode `virtual` KAI's reservation pod for a
     fraction lands in this namespace and counts as a whole GPU.
@@ -197,10 +198,10 @@ def quota_hard(tenant: Tenant) -> dict[str, str]:
         "requests.cpu": f"{total.cpu_millicores}m",
         "requests.memory": f"{total.memory_mib}Mi",
         "requests.storage": team.storage,
-        # not `count/pods`, which also counts pods that have ended: a team's finished Jobs would block its next ones
+        # not `count/pods`: it also counts pods that have ended, so a team's finished Jobs would block its next ones
         "pods": str(total.pods),
         "limits.ephemeral-storage": f"{total.pods * DISK_PER_POD_GIB}Gi",
-        # the one way in from outside is ours; a tenant that opens another would be reachable past it
+        # the only way in from outside is ours; a tenant could otherwise open another one
         "services.nodeports": str((1 if tenant.team.access.expose is not Expose.NONE else 0) + _exposed(tenant.team)),
         "services.loadbalancers": "1" if tenant.team.access.expose is Expose.LOAD_BALANCER else "0",
     }
@@ -215,7 +216,7 @@ def _exposed(team: Team) -> int:
 
 
 def cluster_facts(tenant: Tenant) -> dict[str, object]:
-    """What a policy may read about a tenant's virtual cluster, and a later run in the state."""
+    """What a policy, and a later run in the state, may read about a tenant's virtual cluster."""
     snapshots = tenant.team.vcluster.snapshots
     return {
         "team": tenant.name,
@@ -245,7 +246,7 @@ def facts(tenant: Tenant) -> dict[str, object]:
         "isolation": team.isolation.value,
         "priority": team.priority.value,
         "gpuSharing": team.scheduler.shares,
-        # a stack from before there was this says nothing of it
+        # left out where it is not set, so that older stacks see no change
         **({"gpuSharingEnforce": team.scheduler.gpu_sharing.enforce.value} if tenant.enforced else {}),
         "canaryOf": tenant.canary_of,
         **({"blueGreen": tenant.slot, "kubernetesVersion": tenant.kubernetes} if tenant.slot else {}),

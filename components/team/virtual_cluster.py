@@ -1,6 +1,6 @@
 """A tenant's virtual cluster and the provider of its API.
 
-Owns: the vCluster Release, the Service that tenants come in by, the read of its certificates, the inner provider, and
+Owns: the vCluster Release, the Service by which tenants reach it, the read of its certificates, the inner provider, and
 that nothing is sent to the tenant's API before it answers.
 Leaves to others: everything inside the virtual cluster.
 """
@@ -28,7 +28,7 @@ from settings.artifacts import chart_for
 from settings.models import Artifacts, Expose, Host, Isolation, RuntimeClass, SchedulerMode
 
 INNER_TIMEOUT_SECONDS: Final = 60
-"""For one call of the inner provider: a dead tenant API must fail fast, and alone."""
+"""For one call of the inner provider: a dead tenant API must fail fast, and only for itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class VirtualCluster(Component):
             name=tenant.name,
             namespace=tenant.namespace,
             values=values(args),
-            # with it goes everything that the team has inside
+            # everything that the team has inside is deleted with it
             opts=self.child(
                 provider=args.provider,
                 depends_on=args.depends_on,
@@ -106,7 +106,9 @@ class VirtualCluster(Component):
         )
 
     def _snapshots(self, name: str, args: VirtualClusterArgs) -> None:
-        """The volume of its snapshots. Not of the Release: they are for when that is replaced."""
+        """The volume of its snapshots. It does not belong to the Release, because snapshots must survive its
+        replacement.
+        """
         tenant, kept = args.tenant, args.tenant.team.vcluster.snapshots
         if kept is None or kept.claim is None:
             return
@@ -117,7 +119,7 @@ class VirtualCluster(Component):
                 "name": claim_name(tenant.name),
                 "namespace": tenant.namespace,
                 "labels": names.labels(team=tenant.name),
-                # most classes make the volume when a pod first wants it
+                # most classes make the volume only when a pod uses it
                 "annotations": {"pulumi.com/skipAwait": "true"},
             },
             spec={
@@ -125,7 +127,7 @@ class VirtualCluster(Component):
                 "resources": {"requests": {"storage": kept.claim}},
                 **storage_class,
             },
-            # not protected: switching snapshots off is refused by the gate, and an override lets it through at once
+            # not protected: the gate refuses to switch snapshots off, and an override allows it at once
             opts=self.child(provider=args.provider, depends_on=args.depends_on),
         )
 
@@ -133,13 +135,13 @@ class VirtualCluster(Component):
         namespace, secret = args.tenant.namespace, names.team_secret(args.tenant.name)
 
         async def when_there(known: list[str]) -> str:
-            # the Secret lags the Release under load, and a read of a missing one fails
+            # under load the Secret comes later than the Release, and a read of a missing Secret fails
             if not pulumi.runtime.is_dry_run():
                 await or_failed(asyncio.to_thread(kube.wait_for_secret, known[1], namespace, secret), self)
             return f"{namespace}/{secret}"
 
-        # keyed on the Release's id, never its status: a change of values makes the status unknown at preview, and with
-        # it every inner object a false "update"
+        # depends on the Release's id, never its status: a change of values makes the status unknown at preview, and
+        # then every inner object would show a false "update"
         known: pulumi.Output[list[str]] = pulumi.Output.all(self.release.id, args.host_kubeconfig)
         found: pulumi.Output[str] = known.apply(when_there)
         return k8s.core.v1.Secret.get(
@@ -149,8 +151,9 @@ class VirtualCluster(Component):
         )
 
     def _kubeconfig(self, args: VirtualClusterArgs) -> pulumi.Output[str]:
-        """The tenant's admin kubeconfig. In an update it resolves once the API answers at the address in it, so that
-        whatever needs it comes after that; in a preview at once."""
+        """The tenant's admin kubeconfig. In an update it resolves when the API answers at its address, so everything
+        that needs it comes later. In a preview it resolves at once.
+        """
         tenant = args.tenant
 
         async def when_it_answers(data: Mapping[str, str] | None) -> str:
@@ -180,10 +183,12 @@ class VirtualCluster(Component):
 
 
 async def _not_refused(service: pulumi.Resource, *, whole: bool) -> None:
-    """Fail where the Service did: nobody will listen at its address. `whole`: wait until it is all there, too.
+    """Fail where the Service failed, because nothing will listen at its address. `whole`: also wait until the Service
+    is ready.
 
-    A NodePort is served as soon as it is there, long before its Release is. The provider calls it ready 10 s after the
-    pod behind it is (pulumi-kubernetes v4.32.0: await/service.go), and a load balancer once it has its address.
+    A NodePort works as soon as the Service exists, long before its Release is ready. The provider calls the Service
+    ready 10 s after the pod behind it (pulumi-kubernetes v4.32.0: await/service.go), and a load balancer once it has
+    its address.
     """
     refused = asyncio.ensure_future(why_failed(service))
     await asyncio.wait({refused}, timeout=None if whole else 0)
@@ -211,7 +216,7 @@ def values(args: VirtualClusterArgs) -> dict[str, releases.JSON]:
         team=tenant.name,
         namespace=tenant.namespace,
         kubernetes_version=tenant.kubernetes,
-        # the tenant's own scheduler binds pods, so it must see real nodes; without it the host schedules
+        # the tenant's own scheduler binds pods, so it must see real nodes; without one the host schedules
         virtual_scheduler=mode is SchedulerMode.VIRTUAL,
         node_selector_labels=dict(tenant.node_selector),
         enforce_tolerations=(
@@ -227,7 +232,7 @@ def values(args: VirtualClusterArgs) -> dict[str, releases.JSON]:
         backing_store=tenant.team.vcluster.backing_store,
         server=tenant.server,
         extra_sans=tenant.certificate_names,
-        # KAI on the host groups pods by their owner, and the owner would be the vCluster's Service
+        # KAI on the host groups pods by their owner, and the owner of all of them would be the vCluster's Service
         set_owner=mode is not SchedulerMode.HOST,
         restricted=tenant.team.isolation is Isolation.RESTRICTED,
         priority_class=names.team_priority_class(tenant.name),

@@ -1,4 +1,4 @@
-"""A team's app, and its way in from outside.
+"""A team's app, and how people reach it from outside.
 
 Owns: Secret, Deployment and Service inside the team's cluster; Service, Ingress and NetworkPolicy on the host.
 Leaves to others: what these say (`app_spec.py`), the default page (`probe/page.py`).

@@ -1,6 +1,6 @@
 """The objects of a team's app, as data. Pure: no Pulumi import.
 
-Owns: the Deployment, and what lets people in from outside (Service, Ingress and NetworkPolicy on the host).
+Owns: the Deployment, and what people reach it by (Service, Ingress and NetworkPolicy on the host).
 Leaves to others: how a pod gets its GPU (`pods.py`), the default page (`probe/page.py`).
 """
 
@@ -26,14 +26,14 @@ PAGE_HEALTH = "/healthz"
 
 
 def has_own_page(workload: App) -> bool:
-    """Whether our page is what runs: no image and no command of the team's own."""
+    """Whether our own page runs: the team has set neither image nor command."""
     return workload.image is None and not workload.command
 
 
 def deployment_spec(
     name: str, workload: App, place: Placement, image: str, secret: str | None, page_code: str | None
 ) -> Spec:
-    """The Deployment. With a GPU the old pod goes first: the new one would wait for its GPU."""
+    """The Deployment. With a GPU the old pod is deleted first, because the new one would wait for its GPU."""
     env: list[JSON] = [
         {"name": "PORT", "value": str(workload.port)},
         {"name": "HOME", "value": "/tmp"},
@@ -72,7 +72,7 @@ def deployment_spec(
         assert isinstance(metadata, dict)
         annotations = metadata["annotations"]
         assert isinstance(annotations, dict)
-        # a ConfigMap's change alone restarts no pod
+        # a change of a ConfigMap restarts no pod by itself
         annotations[STAMP] = stamp(page_code)
     return {
         "replicas": workload.replicas,
@@ -96,10 +96,10 @@ def ingress_spec(ingress: Ingress, service: str) -> Spec:
 
 
 def way_in(name: str, workload: App) -> Spec | None:
-    """The NetworkPolicy on the host that lets people in to this app's port and to nothing else; None without a way in.
+    """The NetworkPolicy on the host that opens only this app's port; None where the app is not exposed.
 
-    By NodePort anybody: the source address is a node's or the client's, by the cluster's network. By Ingress the
-    controller's pods alone.
+    With a NodePort it allows everybody: the source address is a node's or the client's, depending on the cluster's
+    network. With an Ingress it allows only the controller's pods.
     """
     port: Spec = {"port": workload.port, "protocol": "TCP"}
     if workload.expose.ingress is not None:

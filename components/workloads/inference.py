@@ -87,7 +87,8 @@ class InferenceServer(Server[Inference]):
                 f"{name}-cache",
                 metadata={
                     **metadata(args.place, f"{args.name}-cache"),
-                    # a class that binds at first use waits for the pod, which waits for the claim to exist
+                    # with a class that binds at first use the claim waits for the pod, and the pod waits for the claim
+                    # to exist
                     "annotations": {"pulumi.com/skipAwait": "true"},
                 },
                 spec=declared,
@@ -109,7 +110,7 @@ class InferenceServer(Server[Inference]):
             f"{name}-test",
             metadata={
                 **metadata(args.place, f"{args.name}-test"),
-                # a test that failed is asked again by the next `up`
+                # the next `up` repeats a failed test
                 "annotations": {"pulumi.com/replaceUnready": "true", **DELETED_AT_ONCE},
             },
             spec=test,

@@ -34,9 +34,9 @@ HOME: Final = "/home/server"
 MODELS: Final = "/models"
 PROBE_SECONDS: Final = 10
 LIVENESS_FAILURES: Final = 6
-"""A minute without an answer: a long prompt may hold the server's loop for some seconds."""
+"""A minute without an answer: a long prompt may block the server's loop for some seconds."""
 TEST_GRACE_SECONDS: Final = 120
-"""How long the test waits beyond the server's own start: for a GPU to be free, and for an image to be pulled."""
+"""How long the test waits in addition to the server's own start: until a GPU is free, and an image is pulled."""
 
 
 def arguments(workload: Inference, gpu_memory_mib: int | None) -> list[str]:
@@ -137,7 +137,7 @@ def test_seconds(workload: Inference) -> int:
 
 
 def test_job_spec(name: str, workload: Inference, place: Placement, image: str, code: str, deployment: Spec) -> Spec:
-    """The Job that asks for a completion. With a new Deployment comes a new Job: a Job's template never changes."""
+    """The Job that asks for a completion. A new Deployment needs a new Job, because a Job's template can't change."""
     seconds = test_seconds(workload)
     container: Spec = {
         "name": "test",

@@ -29,7 +29,7 @@ CODE_FOLDER: Final = "/opt/workload"
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """What the platform and the tenant say of every workload's pod."""
+    """What platform and tenant set for every workload's pod."""
 
     team: str
     labels: Mapping[str, str]
@@ -70,7 +70,7 @@ def placement(tenant: Tenant, platform: Platform) -> Placement:
 
 
 def selector(name: str) -> dict[str, str]:
-    """The label that Deployment, Services and network policies find a workload's pods by."""
+    """The label by which Deployment, Services and network policies find a workload's pods."""
     return {names.LABEL_WORKLOAD: name}
 
 
@@ -112,7 +112,7 @@ def pod_template(
 
 
 def resources(cpu: str, memory: str, memory_limit: str, gpu: GpuShare | None) -> Spec:
-    """Requests and limits. A part of a GPU is asked for by annotation, so it has no limit here."""
+    """Requests and limits. A pod asks for a part of a GPU by annotation, so that has no limit here."""
     limits: Spec = {"memory": memory_limit}
     if gpu is not None and gpu.count is not None:
         limits[names.GPU] = str(gpu.count)
@@ -130,14 +130,15 @@ def service_spec(name: str, port: int) -> Spec:
 
 
 def host_service_spec(team: str, name: str, port: int, node_port: int | None) -> Spec:
-    """A Service on the host, to the synced pods of one workload. vCluster drops the node port of a Service inside, and
-    a Service of ours shows in previews (vCluster pkg/controllers/resources/services/translate.go)."""
+    """A Service on the host for the synced pods of one workload. vCluster drops the node port of a Service inside
+    (vCluster pkg/controllers/resources/services/translate.go), and our own Service shows in previews.
+    """
     entry = _port(port)
     if node_port is not None:
         entry["nodePort"] = node_port
     return {
         "type": "NodePort" if node_port is not None else "ClusterIP",
-        # the syncer keeps a pod's labels, and adds whose it is and of which namespace
+        # the syncer keeps a pod's labels, and adds the virtual cluster and the namespace inside
         "selector": {**selector(name), names.SYNCED_BY: team, names.SYNCED_NAMESPACE: NAMESPACE},
         "ports": [entry],
     }
@@ -148,5 +149,5 @@ def _port(port: int) -> Spec:
 
 
 def stamp(*parts: JSON) -> str:
-    """Changes when, and only when, one of the parts does."""
+    """Changes only when one of the parts does."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

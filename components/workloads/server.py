@@ -23,7 +23,7 @@ Kind = TypeVar("Kind", bound=AnyWorkload)
 @dataclass(frozen=True, kw_only=True)
 class ServerArgs(Generic[Kind]):
     """`provider` is the tenant's, `host_provider` the host's. `secrets`: values by source (`components/secrets.py`).
-    `paused`: its pods can't start, so nothing is asked of it."""
+    `paused`: its pods can't start, so there is no test."""
 
     name: str
     workload: Kind

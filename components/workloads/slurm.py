@@ -18,7 +18,7 @@ from settings.artifacts import chart_for
 from settings.workloads import SlurmWorkload
 
 START_SECONDS = 600
-"""Helm waits so long for the operator, whose webhook is asked about the cluster's objects."""
+"""How long Helm waits for the operator. Its webhook judges the cluster's objects."""
 
 
 class SlinkyCluster(Server[SlurmWorkload]):
@@ -89,7 +89,7 @@ class SlinkyCluster(Server[SlurmWorkload]):
 
 
 def workers(workload: SlurmWorkload, place: Placement) -> slinky.Workers:
-    """The workers of a SLURM, placed as all work of the team is: by its queue, on its nodes."""
+    """The workers of a SLURM. They are placed like all work of the team: by its queue, on its nodes."""
     pod: Spec = {"automountServiceAccountToken": False}
     if place.scheduler_name is not None:
         pod["schedulerName"] = place.scheduler_name

@@ -36,7 +36,7 @@ KINDS: Final[Mapping[type[AnyWorkload], Callable[..., Component]]] = {
 @dataclass(frozen=True, kw_only=True)
 class WorkloadsArgs:
     """`provider` is the tenant's, `host_provider` the host's. `secrets`: values by source
-    (`components/secrets.py`). `depends_on`: the team's queues and check: what fails for it fails for them."""
+    (`components/secrets.py`). `depends_on`: the team's queues and check; if these fail, the workloads fail, too."""
 
     tenant: Tenant
     platform: Platform

@@ -1,6 +1,6 @@
-"""Charts: a Release belongs to a component of ours, holds values that the rules know, and opens no door to the host.
+"""Charts: a Release belongs to a component of ours, has only known values, and opens no way to the host.
 
-A Release is judged by the component that it belongs to, never by its chart's name: a mirror may call a chart anything.
+A Release is judged by its component, never by its chart's name, because a mirror may call a chart anything.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def known_values(release: PolicyResource, scene: Scene) -> Iterator[str]:
         )
         return
     doors = (*OPEN_DOORS, *(f"{path}.**" for path in FORBIDDEN_VALUES)) if is_vcluster(release) else ()
-    # what is open among the doors is told with its reason, by another rule
+    # another rule reports the dangerous switches, each with its reason
     for path in dict.fromkeys(
         strangers(mapping(release.properties, "values"), (*known, *doors, *scene.limits.allowed_values))
     ):
@@ -41,7 +41,7 @@ def known_values(release: PolicyResource, scene: Scene) -> Iterator[str]:
 
 
 def vcluster_values(release: PolicyResource, scene: Scene) -> Iterator[str]:
-    """vCluster's values open no door to the host and show a tenant only its own pool's nodes."""
+    """vCluster's values open no way to the host, and show a tenant only its own pool's nodes."""
     values = mapping(release.properties, "values")
     team = text(release.properties, "name")
     for path, reason in OPEN_DOORS.items():
@@ -63,7 +63,7 @@ def vcluster_values(release: PolicyResource, scene: Scene) -> Iterator[str]:
 
 
 def tenant_of(release: PolicyResource, scene: Scene) -> PolicyResource:
-    """Return the Team of a virtual cluster's Release, by the namespace that it goes to."""
+    """Return the Team of a virtual cluster's Release, by its namespace."""
     namespace = text(release.properties, "namespace")
     team = scene.inventory.teams.get(team_of_namespace(namespace) or "")
     if team is not None:
@@ -73,7 +73,7 @@ def tenant_of(release: PolicyResource, scene: Scene) -> PolicyResource:
 
 
 def persistence(release: PolicyResource, scene: Scene) -> Iterator[str]:
-    """The virtual cluster's data is on a volume: without, the next restart of its control plane loses the tenant."""
+    """The virtual cluster's data is on a volume. Otherwise the next restart of its control plane loses the tenant."""
     if not scene.limits.require_persistence:
         return
     values = mapping(release.properties, "values")
@@ -88,7 +88,7 @@ def persistence(release: PolicyResource, scene: Scene) -> Iterator[str]:
 
 
 def is_vcluster(release: PolicyResource) -> bool:
-    """Say whether a Release is a virtual cluster's, by the component that it belongs to."""
+    """Say whether a Release belongs to a virtual cluster, by its component."""
     return release.component == tokens.VIRTUAL_CLUSTER
 
 

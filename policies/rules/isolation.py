@@ -15,17 +15,17 @@ from policies.plain import Unreadable, get, mapping, mappings, maybe_text, text,
 from policies.rule import Group, Rule, Scene, Stage, describe
 
 POD_SECURITY_ORDER: Final = ("privileged", "baseline", "restricted")
-"""From open to tight (Kubernetes' Pod Security Standards)."""
+"""From the least to the most strict (Kubernetes' Pod Security Standards)."""
 
 
 DISK: Final = "ephemeral-storage"
 """What a pod writes to its node: its own files, its logs, its emptyDirs."""
 MOST_PORTS: Final = 32_768
-"""Ranges that hold half of all ports are every port."""
+"""Ranges with half of all ports count as every port."""
 
 
 def limit_range(team: PolicyResource, scene: Scene) -> Iterator[str]:
-    """The team's namespace has a LimitRange, without which a pod without requests is refused or unbounded."""
+    """The team's namespace has a LimitRange. Without it a pod without requests is refused or has no limits."""
     name = team_name(team)
     ranges = scene.inventory.in_namespace(tokens.LIMIT_RANGE, team_namespace(name))
     if not ranges:
@@ -83,7 +83,7 @@ def _is_wide(peer: Mapping[str, object]) -> bool:
 def _every_port(rules: Iterable[Mapping[str, object]]) -> bool:
     """Whether rules are together about every port, or about half of them and more."""
     there = [mappings(rule, "ports") for rule in rules]
-    # without a port an item is about all of its protocol's
+    # an item without a port means all ports of its protocol
     if any(not ports or any(get(port, "port") is None for port in ports) for ports in there):
         return True
     ranges = [port for ports in there for port in ports if get(port, "endPort") is not None]
@@ -91,7 +91,7 @@ def _every_port(rules: Iterable[Mapping[str, object]]) -> bool:
 
 
 def _everybody(peers: Iterable[Mapping[str, object]]) -> bool:
-    """Whether peers are all there are: any namespace, or blocks that add up to every address."""
+    """Whether the peers are everybody: any namespace, or blocks that add up to all addresses."""
     networks = []
     for peer in peers:
         if _any_namespace(peer):
@@ -106,7 +106,7 @@ def _everybody(peers: Iterable[Mapping[str, object]]) -> bool:
 
 def _network(block: str) -> IPv4Network | IPv6Network:
     try:
-        return ip_network(block, strict=False)  # the API server takes 10.0.0.0/0, too
+        return ip_network(block, strict=False)  # the API server accepts 10.0.0.0/0, too
     except ValueError:
         message = f"ipBlock.cidr {block!r} is no block of addresses, so this cannot be checked"
         raise Unreadable(message) from None
@@ -116,7 +116,7 @@ def _any_namespace(peer: Mapping[str, object]) -> bool:
     if get(peer, "namespaceSelector") is None:
         return False
     selector = mapping(peer, "namespaceSelector")
-    # the other operators hold for namespaces that nobody has thought of
+    # the other operators match namespaces that nobody expects
     named = mapping(selector, "matchLabels") or any(
         text(found, "operator") == "In" for found in mappings(selector, "matchExpressions")
     )

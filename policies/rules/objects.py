@@ -1,4 +1,4 @@
-"""Objects of Kubernetes: each is of a kind and has fields that the pack knows, and gives no rights away."""
+"""Objects of Kubernetes: each has a known kind and known fields, and gives no harmful rights."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from policies.rights import BINDABLE, READ, READABLE, WRITABLE
 from policies.rule import Group, Rule, Scene, Stage, describe
 
 MOST_PRIORITY: Final = 1000
-"""The highest value of a class of ours; the system's own begin at 2 * 10^9."""
+"""The highest value of a PriorityClass of ours. The system's own begin at 2 * 10^9."""
 
 STAYS: Final = "!object.?metadata.?deletionTimestamp.hasValue()"
-"""The one condition of an admission policy of ours: what is on its way out is not judged."""
+"""The only match condition of our admission policies: objects that are being deleted are not judged."""
 
 
 def known_kinds(subject: PolicyResource, scene: Scene) -> Iterator[str]:
-    """A kind that the pack doesn't know is refused: nothing says what it does to pods, quotas, rights or admission."""
+    """A kind that the pack doesn't know is refused: no rule knows what it does to pods, quotas, rights or admission."""
     if subject.type in scene.limits.allowed_kinds:
         return
     if subject.type in FIELDS:
@@ -60,7 +60,7 @@ def _known_place(subject: PolicyResource) -> Iterator[str]:
 
 
 def known_fields(subject: PolicyResource, scene: Scene) -> Iterator[str]:
-    """A field that the pack doesn't know is refused, of an object as of a workload's pod."""
+    """A field that the pack doesn't know is refused, in an object and in a workload's pod."""
     fields = FIELDS.get(subject.type)
     if fields is None:
         return
@@ -124,7 +124,7 @@ def _rights(rule: Mapping[str, object]) -> Iterator[str]:
 
 
 def known_roles(binding: PolicyResource, scene: Scene) -> Iterator[str]:
-    """What a binding gives is a role of this stack, whose rights are judged, or a harmless one of Kubernetes' own."""
+    """A binding gives a role of this stack, whose rights are judged, or a harmless role of Kubernetes."""
     role, kind = text(binding.properties, "roleRef", "name"), text(binding.properties, "roleRef", "kind")
     if kind == "ClusterRole" and binding.type == tokens.ROLE_BINDING and role in BINDABLE:
         return
@@ -136,7 +136,7 @@ def known_roles(binding: PolicyResource, scene: Scene) -> Iterator[str]:
 
 
 def plain_priority(subject: PolicyResource, _: Scene) -> Iterator[str]:
-    """A PriorityClass of ours is far below the system's, and nobody's default."""
+    """A PriorityClass of ours is far below the system's classes, and never the default."""
     value = whole(subject.properties, "value")
     if value > MOST_PRIORITY:
         yield f"{describe(subject)}: value {value} is above {MOST_PRIORITY}; lower it, only the order of teams matters"
@@ -145,7 +145,7 @@ def plain_priority(subject: PolicyResource, _: Scene) -> Iterator[str]:
 
 
 def plain_node(subject: PolicyResource, _: Scene) -> Iterator[str]:
-    """What we write on a node says where it belongs, and keeps other pods off."""
+    """On a node we write only labels about its place, and taints that keep other pods away."""
     for key in mapping(subject.properties, "metadata", "labels"):
         if not key.startswith((f"{LABEL_POOL.partition('/')[0]}/", "nvidia.com/", "run.ai/")):
             yield f"{describe(subject)}: label {key} is none of ours; the node's own labels are not ours to change"
@@ -158,7 +158,7 @@ def plain_node(subject: PolicyResource, _: Scene) -> Iterator[str]:
 
 
 def team_admission(team: PolicyResource, scene: Scene) -> Iterator[str]:
-    """The host refuses in the team's namespace what its rules forbid: a policy that fails closed, and a binding."""
+    """The host enforces the team's admission rules: there is a policy that fails closed, and a binding."""
     name = team_name(team)
     wanted = f"gpu-tenancy-{team_namespace(name)}"
     policies = scene.inventory.of_name(tokens.ADMISSION_POLICY, wanted)

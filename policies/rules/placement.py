@@ -1,4 +1,4 @@
-"""Placement: GPU workloads of ours run where their team's numbers are counted."""
+"""Placement: our GPU workloads run where they count for their team."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from policies.pods import pod_template, queue_of, uses_gpu
 from policies.rule import Group, Rule, Scene, Stage, describe
 
 NEEDS_RUNTIME_CLASS: Final = ("devicePlugin", "gpuOperator")
-"""GPU stacks whose containers see a GPU only through the runtime class; `fake` has no runtime."""
+"""GPU stacks whose containers see a GPU only with the runtime class; `fake` has no runtime."""
 
 
 def queue_of_own_team(workload: PolicyResource, scene: Scene) -> Iterator[str]:
@@ -43,7 +43,7 @@ def queue_of_own_team(workload: PolicyResource, scene: Scene) -> Iterator[str]:
 
 
 def scheduler_name(workload: PolicyResource, scene: Scene) -> Iterator[str]:
-    """A team with KAI gets its pods scheduled by KAI, else no queue counts them."""
+    """KAI schedules the pods of a team with KAI; otherwise no queue counts them."""
     team = team_of(workload, scene.inventory)
     if maybe_text(team.properties, "mode") == "default":
         return
@@ -57,11 +57,11 @@ def scheduler_name(workload: PolicyResource, scene: Scene) -> Iterator[str]:
 
 
 def pool_selector(workload: PolicyResource, scene: Scene) -> Iterator[str]:
-    """The node selector keeps the workload on the nodes of its team, and a node that it names is one of them."""
+    """The node selector keeps the workload on the nodes of its team. A node that it names is one of them."""
     team = team_of(workload, scene.inventory)
     node = maybe_text(pod_template(workload), "spec", "nodeName")
     if node:
-        # its name decides, whatever the selector says
+        # the node's name decides, whatever the selector is
         nodes = team_nodes(team, scene.inventory)
         if node in nodes:
             return
@@ -81,7 +81,7 @@ def pool_selector(workload: PolicyResource, scene: Scene) -> Iterator[str]:
 
 
 def host_check_is_pinned(workload: PolicyResource, scene: Scene) -> Iterator[str]:
-    """The host's own check names the node, or by its labels the pool, that it proves."""
+    """The host's own check names the node that it proves, or selects the pool by its labels."""
     spec = mapping(pod_template(workload), "spec")
     if maybe_text(spec, "nodeName") or maybe_text(spec, "nodeSelector", HOST_NAME):
         return
@@ -96,7 +96,7 @@ def host_check_is_pinned(workload: PolicyResource, scene: Scene) -> Iterator[str
 
 
 def runtime_class(workload: PolicyResource, scene: Scene) -> Iterator[str]:
-    """GPU workloads have the runtime class that the GPU software declares, where it needs one, and no other has any."""
+    """GPU workloads have the runtime class of the GPU software, where it needs one. No other workload has one."""
     if not uses_gpu(workload):
         yield (
             f"{describe(workload)}: runtimeClassName is "
@@ -117,7 +117,7 @@ def runtime_class(workload: PolicyResource, scene: Scene) -> Iterator[str]:
 
 
 def placed_workload(resource: PolicyResource) -> bool:
-    """Say whether this is a workload in a team that asks for GPUs, or names its node."""
+    """Say whether this is a team's workload that asks for GPUs or names its node."""
     if is_host_check(resource):
         return False
     return uses_gpu(resource) or maybe_text(pod_template(resource), "spec", "nodeName") is not None

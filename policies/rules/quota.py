@@ -1,4 +1,4 @@
-"""Quota: what is promised fits what is there, and stands on the host as well."""
+"""Quota: promises fit the nodes, and the host enforces them, too."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ from policies.plain import (
 from policies.rule import Group, Rule, Scene, Stage, describe
 
 REQUEST_KEYS: Final = tuple(f"requests.{resource}" for resource in GPU_RESOURCES)
-"""What a host ResourceQuota must bound: whole GPUs first, then every other name of a GPU or a part of one."""
+"""The keys that a host ResourceQuota must have: whole GPUs first, then every other name of a GPU or a part of one."""
 
 _GPU_KEYS: Final = tuple(f"requests.{prefix}" for prefix in tokens.GPU_PREFIXES)
 _ENDLESS: Final = 10**6
-"""Stands for the GPUs of an unlimited team where its pool does not matter."""
+"""The number of GPUs of an unlimited team where its pool does not matter."""
 
 
 # --- pools ----------------------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ def _amount(value: Number) -> str:
 
 
 def queue_resources(queue: PolicyResource, _: Scene) -> Iterator[str]:
-    """A Queue says quota and limit for GPU, CPU and memory: KAI takes a limit that is not there as zero."""
+    """A Queue has quota and limit for GPU, CPU and memory: for KAI a missing limit is zero."""
     for kind in ("gpu", "cpu", "memory"):
         block = mapping(queue.properties, "spec", "resources", kind)
         if not block:
@@ -144,7 +144,7 @@ def queue_within_team(queue: PolicyResource, scene: Scene) -> Iterator[str]:
     gpus = claim_of(team)
     for key, most in (("quota", gpus.quota), ("limit", gpus.limit)):
         value = number(queue.properties, "spec", "resources", "gpu", key)
-        # its parent's limit holds a leaf without one; whether that may be left out is another rule's question
+        # a leaf without a limit is held by its parent's; another rule says whether it may be left out
         held = key == "limit" and maybe_text(queue.properties, "spec", "parentQueue")
         if most != UNLIMITED and (value > most or (value == UNLIMITED and not held)):
             yield (
@@ -177,7 +177,7 @@ def no_unlimited_gpu(resource: PolicyResource, scene: Scene) -> Iterator[str]:
         }
     for what, cap in caps.items():
         for key, value in (("quota", cap.quota), ("limit", cap.limit)):
-            # a queue says what its team says, and once is enough
+            # a queue has its team's value, and one finding is enough
             if value == UNLIMITED and UNLIMITED not in (getattr(other, key) for other in told):
                 yield (
                     f"{describe(resource)}: the GPU {key} of {what} is -1, unlimited; write a number, or set "
@@ -194,7 +194,7 @@ def host_resource_quota(team: PolicyResource, scene: Scene) -> Iterator[str]:
     quotas = [
         quota
         for quota in scene.inventory.in_namespace(tokens.RESOURCE_QUOTA, f"team-{name}")
-        # one with scopes holds some pods and lets the others through
+        # a quota with scopes counts only some pods
         if not get(quota.properties, "spec", "scopes") and not get(quota.properties, "spec", "scopeSelector")
     ]
     if not quotas:

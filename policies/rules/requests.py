@@ -1,4 +1,4 @@
-"""Requests: what checks and workloads of ours ask for is within their queue, their team and a GPU of their pool."""
+"""Requests: our checks and workloads ask for no more than their queue, their team and a GPU of their pool have."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def asks_for_part(resource: PolicyResource) -> bool:
 
 
 def workload_within_quota(resource: PolicyResource, scene: Scene) -> Iterator[str]:
-    """What a workload of ours asks for is within the hard caps of its queue and of its team."""
+    """A workload of ours asks for at most the hard caps of its queue and of its team."""
     team = team_of(resource, scene.inventory)
     name, gpus = team_name(team), claim_of(team)
     if maybe_text(team.properties, "state") == PAUSED:
@@ -89,7 +89,7 @@ def _asked(resource: PolicyResource, scene: Scene) -> tuple[Number, str | None]:
 
 
 def _part(workload: PolicyResource, scene: Scene) -> Number:
-    """The part of a GPU that one pod asks for by annotation: a fraction, or memory against what a GPU has."""
+    """The part of a GPU that one pod asks for by annotation: a fraction, or memory divided by a GPU's memory."""
     fraction = decimal_annotation(workload, GPU_FRACTION)
     asked = decimal_annotation(workload, GPU_MEMORY_ASKED)
     return fraction if fraction is not None else _of_memory(workload, asked, scene) or 0
@@ -110,7 +110,7 @@ def _memory_of_gpu(resource: PolicyResource, scene: Scene) -> int | None:
 
 
 def _pods(workload: PolicyResource, scene: Scene) -> Number:
-    """How many pods of a workload run side by side; a DaemonSet has one on each node that its team sees."""
+    """The number of a workload's pods at one time. A DaemonSet has one on each node that its team sees."""
     if workload.type == tokens.DAEMON_SET:
         team = team_of(workload, scene.inventory)
         nodes = texts(team.properties, "nodes")
@@ -159,7 +159,7 @@ def asks_gpu_of_a_team(resource: PolicyResource) -> bool:
 
 
 def no_fractions_on_replicas(pool: PolicyResource, scene: Scene) -> Iterator[str]:
-    """No tenant on a pool with replicas asks for fractions: a fraction of a replica is nobody's number."""
+    """No tenant on a pool with replicas asks for fractions: a fraction of a replica has no meaning."""
     replicas = number(pool.properties, "replicas")
     if replicas <= 1:
         return

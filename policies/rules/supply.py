@@ -1,4 +1,4 @@
-"""Supply: what runs is pinned, comes from where we allow, and is still supported by those who make it."""
+"""Supply: charts and images are pinned, come from allowed places, and are still supported by their makers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _REGISTRY_KEYS: Final = ("registry", "defaultImageRegistry")
 _IMAGE_PARTS: Final = (*_REGISTRY_KEYS, "repository", "tag", "digest")
 _FIXED_TAG: Final = re.compile(r"\d+\.\d+|[0-9a-f]{7}|\d{6}")
-"""A version of two parts, a commit or a date in a tag; without one of them it follows what its makers do."""
+"""A tag that does not move contains a version of two parts, a commit or a date."""
 
 
 def pinned_chart(release: PolicyResource, scene: Scene) -> Iterator[str]:
@@ -52,7 +52,7 @@ def pinned_chart(release: PolicyResource, scene: Scene) -> Iterator[str]:
 
 
 def _below(place: str, allowed: Iterable[str]) -> bool:
-    # up to a whole part of the path: https://charts.example is no beginning of https://charts.example.evil
+    # compare whole parts of the path: https://charts.example is no prefix of https://charts.example.evil
     return any(f"{place}/".startswith(f"{beginning.rstrip('/')}/") for beginning in allowed)
 
 
@@ -110,7 +110,7 @@ def _names_host(repository: str) -> bool:
 
 
 def chart_images(release: PolicyResource, scene: Scene) -> Iterator[Finding]:
-    """Images that a chart's values name, in one value or put together from several, are pinned and allowed, too."""
+    """Images in a chart's values are pinned and allowed, too, whether one value names them or several."""
     values = mapping(release.properties, "values")
     default = REGISTRIES.get(release.component)
     for path, place in _places(values, ""):
@@ -126,7 +126,7 @@ def chart_images(release: PolicyResource, scene: Scene) -> Iterator[Finding]:
             for problem in image_problems(image, scene, tagged=False):
                 yield Shared(text=f"value {path or 'repository'}: image {image} {problem}", user=describe(release))
             continue
-        # without a repository beside them, they are for images whose names only the chart knows
+        # without a repository beside them, these values are for images that only the chart names
         if parts["tag"] and not parts["digest"] and not _FIXED_TAG.search(parts["tag"]):
             said = f"value {_at(path, 'tag')} is {parts['tag']!r}, a tag that moves; write a version"
             yield Shared(text=said, user=describe(release))
@@ -140,12 +140,12 @@ def _at(path: str, key: str) -> str:
 
 
 def _words(place: Mapping[str, object], *keys: str) -> dict[str, str]:
-    """The texts under these keys; empty where there is none, or something else."""
+    """The texts under these keys; empty where there is none."""
     return {key: found if isinstance(found := place.get(key), str) else "" for key in keys}
 
 
 def _put_together(parts: Mapping[str, str], default: str | None) -> str:
-    """The image that a chart makes of its values, with the registry that it puts before a repository without one."""
+    """The image that a chart makes from its values, with the chart's registry for a repository without one."""
     repository = parts["repository"]
     registry = parts["registry"] or parts["defaultImageRegistry"] or ("" if _names_host(repository) else default or "")
     name = "/".join(filter(None, (registry.rstrip("/"), repository)))
@@ -167,7 +167,7 @@ def _places(values: Mapping[str, object], path: str) -> Iterator[tuple[str, Mapp
 
 
 def supported_version(resource: PolicyResource, scene: Scene) -> Iterator[Finding]:
-    """KAI and vCluster run a version that we know and that its makers still support."""
+    """KAI and vCluster have a known version that their makers still support."""
     what, version, release = _release(resource)
     if release is None:
         said = "is not in releases; use a version that is, or add it there"
@@ -182,7 +182,7 @@ def supported_version(resource: PolicyResource, scene: Scene) -> Iterator[Findin
 
 
 def support_ends_soon(resource: PolicyResource, scene: Scene) -> Iterator[Finding]:
-    """Warn while there is time: support ends within the days that the stack sets, and there is a newer version."""
+    """Warn when support ends within the stack's number of days, and there is a newer version."""
     what, version, release = _release(resource)
     ends: date | None = release.support_ends if release else None
     if ends is None or version == _newest(resource):
@@ -214,9 +214,9 @@ def _move(resource: PolicyResource) -> str:
 
 
 def kai_line(scheduler: PolicyResource, _: Scene) -> Iterator[str]:
-    """A scheduler declares the line of its version: a change of the line makes the engine replace its Release.
+    """A scheduler declares the line of its version. A change of the line makes the engine replace its Release.
 
-    A pack never sees the version that runs now; the preview's gate does, and refuses an update in place (`gate.py`).
+    A pack never sees the running version. The preview's gate does, and refuses an update in place (`gate.py`).
     """
     version, line = text(scheduler.properties, "version"), text(scheduler.properties, "line")
     known = KAI.get(version)
@@ -238,7 +238,7 @@ RULES: Final = (
     _rule(
         name="pinned-image",
         sentence="An image, of ours or in a chart's values, does not move and comes from an allowed registry.",
-        # one rule for both: the engine shows each policy only its own limits
+        # one rule for both: the engine gives each policy only its own limits
         types=(tokens.GPU_CHECK, *tokens.WORKLOADS, tokens.RELEASE),
         check=every_image,
         limits=("registries", "require_digest"),

@@ -1,4 +1,4 @@
-"""Workloads of ours: they reach nothing of the host, ask for nothing that no quota counts, and name no device."""
+"""Our workloads reach nothing of the host, ask only for what a quota counts, and name no device."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def plain_workload(workload: PolicyResource, scene: Scene) -> Iterator[str]:
 
 
 def level_of(workload: PolicyResource, scene: Scene) -> str:
-    """Return the Pod Security level that a workload is held to."""
+    """Return the Pod Security level that holds for a workload."""
     if team_name_in(workload) is None:
         return HOST_LEVEL
     return text(team_of(workload, scene.inventory).properties, "isolation")
@@ -107,7 +107,7 @@ def _container(container: Mapping[str, object], level: str) -> Iterator[str]:
 
 
 def counted_resources(workload: PolicyResource, _: Scene) -> Iterator[str]:
-    """A workload asks by names that a team's ResourceQuota counts, and for no device by claim."""
+    """A workload asks only for resources that a team's ResourceQuota counts, and for no device by claim."""
     who, spec = describe(workload), pod_spec(workload)
     known = (*podspec.RESOURCES, *GPU_RESOURCES)
     of_containers = [(f"container {maybe_text(found, 'name')}", found, known) for found in containers(workload)]
@@ -122,7 +122,7 @@ def counted_resources(workload: PolicyResource, _: Scene) -> Iterator[str]:
 
 
 def no_devices_by_name(workload: PolicyResource, _: Scene) -> Iterator[str]:
-    """No container names a device to the GPU's runtime: kubelet and KAI hand them out."""
+    """No container names a device to the GPU's runtime: kubelet and KAI assign devices."""
     who = describe(workload)
     for key in mapping(pod_template(workload), "metadata", "annotations"):
         if _DEVICE_ANNOTATION.search(key):
@@ -131,7 +131,7 @@ def no_devices_by_name(workload: PolicyResource, _: Scene) -> Iterator[str]:
         name = maybe_text(container, "name")
         for variable in mappings(container, "env"):
             key = text(variable, "name")
-            # a variable's value may be anything, and for other names it does not matter
+            # a variable's value may be anything; for other names it does not matter
             if key in podspec.DEVICE_VARIABLES and (
                 get(variable, "valueFrom") is not None
                 or (maybe_text(variable, "value") or "") not in podspec.NO_DEVICES
@@ -143,7 +143,7 @@ def no_devices_by_name(workload: PolicyResource, _: Scene) -> Iterator[str]:
 
 
 def known_priority(workload: PolicyResource, _: Scene) -> Iterator[str]:
-    """A workload goes before no other team's and no pod of the system's."""
+    """A workload never has priority over other teams' workloads or the system's pods."""
     team = team_name_in(workload)
     known = [CHECK_NAME, *tokens.KAI_PRIORITY_CLASSES, *([team_priority_class(team)] if team else [])]
     chosen = maybe_text(pod_spec(workload), "priorityClassName")

@@ -13,7 +13,9 @@ SLURM: Final = "slurm"
 
 
 def made(edit: Edit) -> Effect | None:
-    """A cluster that this program makes comes, goes, or becomes another. Deleted is what it made itself."""
+    """A cluster that this program makes is added, removed or changed to another one. Only what the program made is
+    deleted.
+    """
     if edit.after is None:
         means = f"the cluster {edit.before} is taken down, unless it was there before: everything in it is lost"
         return Effect(kind=Kind.LOSING, means=means, allow="anotherCluster", topic=HOST)
@@ -30,9 +32,9 @@ def made(edit: Edit) -> Effect | None:
 
 
 def machine(edit: Edit) -> Effect | None:
-    """Another machine may answer: one that is not the host that the cluster was made on."""
+    """Another machine may answer than the one on which the cluster was made."""
     if edit.old.stack.get(MADE) is None or edit.new.stack.get(MADE) is None or _is_the_same(edit):
-        return None  # whether there is a cluster of ours at all is told by itself
+        return None  # `made` judges whether there is a cluster of ours at all
     means = (
         f"{edit.path} changes from {edit.before or 'none'} to {edit.after or 'none'}: if that is another machine, "
         "another cluster is made there, and everything of every team is lost to this stack"
@@ -46,7 +48,9 @@ def _is_the_same(edit: Edit) -> bool:
 
 
 def host_kubernetes(edit: Edit) -> Effect | None:
-    """Another Kubernetes on the host itself: up the node restarts, down what is stored may not be readable."""
+    """Another Kubernetes on the host itself. A newer one restarts the node; with an older one the stored data may not
+    be readable.
+    """
     if edit.before is None or edit.after is None:
         return None
     old, new = numbers_of(edit.before), numbers_of(edit.after)
@@ -61,7 +65,9 @@ def host_kubernetes(edit: Edit) -> Effect | None:
 
 
 def docker(edit: Edit) -> Effect | None:
-    """Docker's configuration may be changed from now on, which restarts it; off puts nothing back before the end."""
+    """The program may now change Docker's configuration, which restarts Docker. Switched off, the old configuration
+    comes back only at destroy.
+    """
     if edit.after is not True or edit.before is None:
         return None
     means = "Docker restarts on the host where its default runtime is another: all its containers stop, nodes too"
@@ -69,7 +75,7 @@ def docker(edit: Edit) -> Effect | None:
 
 
 def nvidia_addon(edit: Edit) -> Effect | None:
-    """The addon brings a GPU Operator; off leaves it there."""
+    """The addon brings a GPU Operator. Switched off, the operator stays."""
     if edit.after is not True or edit.before is None:
         return None
     means = "microk8s' addon brings a GPU Operator: pods that run keep their GPUs, new ones wait until it is there"
@@ -82,7 +88,7 @@ _RESTARTS: Final = "SLURM's daemons restart with it; jobs that run go on"
 
 
 def slurm_host(edit: Edit) -> Effect | None:
-    """SLURM comes, goes, or is made on another host."""
+    """SLURM is added, removed, or made on another host."""
     if edit.before is None:
         return None
     if edit.after is None:
@@ -94,7 +100,7 @@ def slurm_host(edit: Edit) -> Effect | None:
 
 
 def slurm_machine(edit: Edit) -> Effect | None:
-    """The machine behind the name. From or to this machine, the old one's SLURM is removed."""
+    """The machine behind the name changes. From or to this machine, the old machine's SLURM is removed."""
     if not _slurm_stays(edit):
         return None
     if edit.before is None or edit.after is None:
@@ -108,14 +114,14 @@ def slurm_machine(edit: Edit) -> Effect | None:
 
 
 def slurm_partition(edit: Edit) -> Effect | None:
-    """slurmctld fails jobs whose partition it no longer finds when it starts."""
+    """When slurmctld starts, it fails jobs whose partition it no longer finds."""
     if not _slurm_stays(edit) or edit.before is None:
         return None
     return _slurm_lost(f"SLURM's partition {edit.before} goes: jobs that run or wait in it fail")
 
 
 def slurm_gpus(edit: Edit) -> Effect | None:
-    """Fewer GPUs: what runs on those that go is no longer counted."""
+    """Fewer GPUs: jobs on the removed ones no longer count."""
     if not _slurm_stays(edit) or edit.before is None or edit.after is None:
         return None
     old, new = quantity(edit.before, edit.path), quantity(edit.after, edit.path)
@@ -125,7 +131,7 @@ def slurm_gpus(edit: Edit) -> Effect | None:
 
 
 def slurm_setting(edit: Edit) -> Effect | None:
-    """What is written into SLURM's files."""
+    """A setting in SLURM's files."""
     if not _slurm_stays(edit):
         return None
     means = f"{edit.path} changes: {_RESTARTS}, jobs that name the old one wait"

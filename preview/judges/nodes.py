@@ -1,4 +1,4 @@
-"""Judges nodes: what a team no longer sees, and what of it runs there. Pure."""
+"""Judges nodes: those that a team no longer sees, and its pods there. Pure."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from preview.values import UnreadableError, is_known
 
 
 def lost(edit: Edit) -> Effect | None:
-    """Nodes that a team no longer sees. In a virtual cluster a node that goes takes the pods on it along: the control
-    plane's pod garbage collector deletes pods of nodes that are not there."""
+    """Nodes that a team no longer sees. In a virtual cluster their pods are lost: the control plane's pod garbage
+    collector deletes pods of nodes that do not exist.
+    """
     old, new = _pool_and_nodes(edit.was), _pool_and_nodes(edit.now)
     if old is None or new is None:
         return None
@@ -47,7 +48,9 @@ def lost(edit: Edit) -> Effect | None:
 
 
 def _renamed(edit: Edit, pool_was: str, pool_is: str | None, nodes: list[str]) -> Effect:
-    """The same nodes under another pool's label: until its virtual cluster looks for that one, it sees none of them."""
+    """The same nodes with another pool's label: until the virtual cluster looks for the new label, it sees none of
+    them.
+    """
     moves = f"moves from pool {pool_was} to {pool_is or 'none'}: the label of its nodes {_listed(nodes)} changes"
     run, known = _pods_there(edit, nodes)
     if known and run == 0:
@@ -71,7 +74,7 @@ def _same_nodes(edit: Edit, were: list[str], are: list[str]) -> bool:
     """Whether a tenant sees the same nodes of the same pool."""
     if were or are:
         return set(were) == set(are)
-    # a pool found by labels: it is the same set as long as the labels are the same
+    # a pool found by labels: the same labels mean the same nodes
     before, after = (
         facts.pools.get(str(known.get("pool")), {}).get("selector")
         for facts, known in ((edit.old, edit.was), (edit.new, edit.now))
@@ -80,7 +83,7 @@ def _same_nodes(edit: Edit, were: list[str], are: list[str]) -> bool:
 
 
 def _given_to(edit: Edit, lost: list[str]) -> str:
-    """Who gets the nodes that this tenant loses."""
+    """The tenants that get the nodes which this tenant loses."""
     takers = [
         name
         for name, known in sorted(edit.new.tenants.items())
@@ -100,7 +103,7 @@ def _pods_there(edit: Edit, lost: list[str] | None) -> tuple[int, bool]:
         return 0, False
     if use.nodes is not None:
         return sum(count for node, count in use.nodes.items() if lost is None or node in lost), True
-    # somebody counted GPUs by hand and says that none is in use
+    # the usage was counted by hand, and says that no GPU is in use
     return 0, use.gpus == 0 and set(use.bounds) == {GPU_BOUND}
 
 

@@ -1,4 +1,4 @@
-"""Judges numbers: bounds that fall below what is used, and GPUs whose unit changes. Pure."""
+"""Judges numbers: limits that fall below what is used, and GPUs whose unit changes. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GPUS: Final = OTHER_UNIT.topic
 DISK: Final = "limits.ephemeral-storage"
 """What a tenant's pods may write to their nodes' disks."""
 _OLDER: Final = {"pods": "count/pods"}
-"""Keys under which an older program bounded the same; that one also counts pods that have ended."""
+"""Keys that an older program used for the same limit. (`count/pods` also counts pods that have ended.)"""
 _WORDS: Final = {
     GPU_BOUND: ("GPU", Decimal(1), ""),
     "requests.cpu": ("CPU", Decimal(1), "cores"),
@@ -31,7 +31,7 @@ _WORDS: Final = {
     "pods": ("pods", Decimal(1), "pods"),
     DISK: ("disk", Decimal(1024**3), "GiB"),
 }
-"""A ResourceQuota's keys in people's words, and the unit in which they are said."""
+"""A ResourceQuota's keys in words for people, and their units."""
 
 
 def number(value: Decimal) -> str:
@@ -40,7 +40,7 @@ def number(value: Decimal) -> str:
 
 
 def amount(key: str, value: Decimal) -> str:
-    """A bound in people's words: `8 cores`, `512 GiB`, `unlimited`."""
+    """A limit for people: `8 cores`, `512 GiB`, `unlimited`."""
     if value == UNLIMITED:
         return "unlimited"
     _, unit, name = _WORDS.get(key, (key, Decimal(1), ""))
@@ -54,9 +54,9 @@ def gpus(value: Decimal) -> str:
 
 
 def topic_of(key: str) -> str:
-    """What a bound is about: `CPU`, `memory`, `gpus`."""
+    """The topic of a limit: `CPU`, `memory`, `gpus`."""
     if key == DISK:
-        return "pods"  # the number of pods decides it
+        return "pods"  # it follows from the number of pods
     return GPUS if key == GPU_BOUND else _WORDS.get(key, (key,))[0]
 
 
@@ -65,7 +65,7 @@ def lowered_bound(key: str) -> Judge:
     is used, or where nobody knows what is."""
 
     def judge(edit: Edit) -> Effect | None:
-        # what is used has tenancy's own pods in it, and so has the ResourceQuota's number, but not the settings'
+        # what is used includes tenancy's own pods; so does the ResourceQuota's number, but not the settings'
         hard = edit.now.get(HARD)
         bound = hard.get(key) if isinstance(hard, dict) else None
         return lowered(key, edit.before, edit.after, edit.use, bound=bound)
@@ -76,8 +76,9 @@ def lowered_bound(key: str) -> Judge:
 def lowered(
     key: str, before: JsonValue, after: JsonValue, use: Use | None, *, bound: JsonValue = None
 ) -> Effect | None:
-    """What another bound on one resource does; None where it does not fall. `bound` is what holds on the host, where
-    that is another number than the one that people write. Raises `UnreadableError`."""
+    """What another limit on one resource does; None where it does not fall. `bound`: the number on the host, where it
+    differs from the number in the file. Raises `UnreadableError`.
+    """
     if before is None or after is None:
         return None
     old, new = quantity(before, key), quantity(after, key)
@@ -96,13 +97,14 @@ def _used(key: str, use: Use | None) -> Decimal | None:
 
 
 def judged_by_pods(use: Use | None) -> bool:
-    """Whether the host does not bound disk yet, and does bound pods: the number of pods, from which it follows, is then
-    what can be judged."""
+    """Whether the host limits pods, but not disk yet. The disk limit follows from the number of pods, which is then
+    judged.
+    """
     return use is not None and DISK not in use.bounds and _used("pods", use) is not None
 
 
 def held_against(words: str, new: Decimal, used: Decimal | None, use: Use | None, *, key: str) -> Effect:
-    """A lower number beside what is used now."""
+    """A lower number, compared with what is used now."""
     topic = topic_of(key)
     if used is not None and new >= used:
         return Effect(
@@ -114,7 +116,7 @@ def held_against(words: str, new: Decimal, used: Decimal | None, use: Use | None
 
 
 def not_known(use: Use | None) -> str:
-    """Why nothing can be held against what runs."""
+    """Why a number can't be compared with what runs."""
     return f"what runs now is not known ({'pass --usage' if use is None else 'the usage does not say'})"
 
 
@@ -174,7 +176,7 @@ def in_use(use: Use | None) -> Decimal | None:
 
 
 def gpu_quota(edit: Edit) -> Effect | None:
-    """Less that is guaranteed; what runs goes on, and may be reclaimed."""
+    """A lower guarantee: what runs goes on, and may be reclaimed."""
     if edit.before is None or edit.after is None:
         return None
     old, new = quantity(edit.before, "gpuQuota"), quantity(edit.after, "gpuQuota")

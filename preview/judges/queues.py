@@ -1,4 +1,4 @@
-"""Judges queues: one that goes, or whose limit falls below what runs in it. Pure."""
+"""Judges queues: a removed one, or one whose limit falls below what runs in it. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from preview.values import quantity
 
 
 def limit(edit: Edit) -> Effect | None:
-    """A queue that goes, or whose GPU limit falls below what runs in it."""
+    """A queue that is removed, or whose GPU limit falls below what runs in it."""
     leaf = edit.path.split(".")[-3]
     if edit.before is None:
         return None  # a new queue
@@ -26,7 +26,7 @@ def limit(edit: Edit) -> Effect | None:
     if new == UNLIMITED or (old != UNLIMITED and new >= old):
         return None
     words = f"lowers the GPU limit of queue {leaf} from {amount(GPU_BOUND, old)} to {amount(GPU_BOUND, new)}"
-    # where the queue is not known, all that the team uses may be in it
+    # where the queue is not known, everything that the team uses may be in it
     most = in_use if in_use is not None else edit.use.gpus if edit.use else None
     if most is not None and new >= most:
         return Effect(
@@ -52,7 +52,7 @@ def _in_queue(edit: Edit, leaf: str) -> Decimal | None:
     if edit.use is not None and edit.use.gpus == 0:
         return Decimal(0)
     own = on_host and leaf == names.CHECK_QUEUE and edit.was.get(f"queues.{leaf}.gpu.overQuotaWeight") == 0
-    # the program's own queue for the check guarantees nothing to anybody, and nobody is told to use it
+    # the check's own queue guarantees nothing, and no team is told to use it
     return Decimal(0) if own else None
 
 

@@ -33,7 +33,7 @@ STATE: Final = "state"
 
 
 def state(edit: Edit) -> Effect | None:
-    """Paused: what runs is stopped. Resumed: nobody loses anything."""
+    """Paused: running pods are stopped. Resumed: nothing is lost."""
     if edit.after != "paused":
         return None
     means = (
@@ -53,7 +53,7 @@ def _unless_idle(edit: Edit, means: str, topic: str) -> Effect:
 
 
 def shared_owner(edit: Edit) -> Effect | None:
-    """The host's KAI changes hands; where there is none before or after, its version says it."""
+    """The host's KAI changes its owner. Where there is none before or after, its version's row covers it."""
     if edit.before is None or edit.after is None:
         return None
     means = "the host's shared scheduler changes hands: pods that run go on, new ones wait until the other is there"
@@ -70,7 +70,7 @@ def backing_store(edit: Edit) -> Effect | None:
 
 
 def persistence(edit: Edit) -> Effect | None:
-    """Volume to pod or back: the other place is empty."""
+    """From a volume into the pod or back: the other place is empty."""
     to = (
         "off: its virtual cluster moves into its pod"
         if edit.after is False
@@ -81,7 +81,7 @@ def persistence(edit: Edit) -> Effect | None:
 
 
 def sharing(edit: Edit) -> Effect | None:
-    """Fractions switched off: what asks for one is refused."""
+    """Fractions are switched off: new pods that ask for one are refused."""
     if edit.after is not False:
         return Effect(kind=Kind.DISRUPTIVE, means="its scheduler's pods roll", topic="scheduler")
     means = "GPU fractions are switched off: pods that run go on, new ones that ask for a fraction are refused"
@@ -89,7 +89,7 @@ def sharing(edit: Edit) -> Effect | None:
 
 
 def snapshots(edit: Edit) -> Effect | None:
-    """The volume of a team's snapshots: it grows, it can't shrink, and without it they are gone."""
+    """The volume of a team's snapshots: it can grow but not shrink, and the snapshots are lost with it."""
     bucket, size = "vcluster.snapshots.s3.bucket", "vcluster.snapshots.size"
     before, after = (None if side.get(bucket) else side.get(size) for side in (edit.was, edit.now))
     if not isinstance(before, str) or before == after:
@@ -116,14 +116,14 @@ def isolation(edit: Edit) -> Effect | None:
 
 
 def user_kubeconfig(edit: Edit) -> Effect | None:
-    """Off: the account goes, and with it every kubeconfig of it."""
+    """Off: the account is deleted, and its kubeconfigs stop working."""
     if edit.after is not False:
         return None
     return Effect(kind=Kind.DISRUPTIVE, means="its kubeconfig without admin rights stops working", topic="user access")
 
 
 def same_cluster(edit: Edit) -> Effect | None:
-    """A change of where the host cluster is found: harmless as long as it is the same cluster."""
+    """Another way to the host cluster: harmless as long as it is the same cluster."""
     if edit.old.stack.get("host.provider") == edit.new.stack.get("host.provider") == "lab":
         return None  # the lab finds its servers by itself
     before, after = edit.old.stack.get(CLUSTER_UID), edit.new.stack.get(CLUSTER_UID)
@@ -173,7 +173,7 @@ def storage_class(edit: Edit) -> Effect | None:
 
 
 def gpu_driver(edit: Edit) -> Effect | None:
-    """Whose driver the GPU nodes have. The operator takes pods off the GPUs before it changes or removes its own."""
+    """Whose driver the GPU nodes have. The operator evicts pods with GPUs before it changes or removes its driver."""
     topic = "gpu driver"
     if edit.before in (None, "host"):
         means = "GPU nodes without a driver get the GPU Operator's, those that have one keep it"

@@ -1,4 +1,4 @@
-"""Judges a team's two virtual clusters: one comes, the other one serves, one goes. Pure."""
+"""Judges a team's two virtual clusters: one is added, another one serves, one is removed. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _GIB: Final = 2**30
 
 
 def comes(new: Facts, name: str) -> str | None:
-    """What a slot that is new means; None for any other tenant."""
+    """The effect of a new slot; None for any other tenant."""
     now = new.tenants[name]
     serves = now.get(CANARY_OF)
     if now.get(BLUE_GREEN) is None or not isinstance(serves, str):
@@ -36,7 +36,7 @@ def comes(new: Facts, name: str) -> str | None:
 
 
 def serves_no_more(old: Facts, new: Facts, name: str) -> Effect | None:
-    """The slot that served stands beside the other one from now on: the team has another virtual cluster."""
+    """The slot that served no longer serves: the team's virtual cluster is now the other one."""
     was, now = old.tenants[name], new.tenants[name]
     serves = now.get(CANARY_OF)
     if now.get(BLUE_GREEN) is None or was.get(CANARY_OF) is not None or not isinstance(serves, str):
@@ -51,7 +51,9 @@ def serves_no_more(old: Facts, new: Facts, name: str) -> Effect | None:
 
 
 def never_in_place(edit: Edit, effect: Effect | None) -> Effect | None:
-    """The same effect of another version; refused where the team said that versions change in another way."""
+    """The same effect of another version. It is refused where the team has `blueGreen`, which is for changes of
+    versions.
+    """
     serves = edit.now.get(CANARY_OF) is None and edit.was.get(CANARY_OF) is None
     if effect is None or not serves or None in (edit.was.get(BLUE_GREEN), edit.now.get(BLUE_GREEN)):
         return effect
@@ -63,13 +65,14 @@ def never_in_place(edit: Edit, effect: Effect | None) -> Effect | None:
 
 
 def comes_and_goes(known: Known, use: Use | None) -> bool:
-    """Whether a tenant may go unasked: a canary in which no GPU is in use, and a slot that also keeps no volume. Both
-    stand beside the one that serves."""
+    """Whether a tenant may be removed without an override: a canary in which no GPU is in use, or a slot that also has
+    no volume. Neither is the one that serves.
+    """
     return known.get(CANARY_OF) is not None and holds(known, use) is None
 
 
 def holds(known: Known, use: Use | None) -> str | None:
-    """What a canary or a slot has that is lost with it, in words; None where it has nothing."""
+    """What is lost with a canary or a slot, in words; None where nothing is."""
     if use is None or use.gpus is None:
         return "what it uses is not known"
     if use.gpus != 0:
@@ -87,7 +90,7 @@ def holds(known: Known, use: Use | None) -> str | None:
 
 
 def goes(old: Known, name: str) -> str:
-    """What it means that a tenant goes."""
+    """The effect of a tenant's removal."""
     words = "removed: its virtual cluster and its namespace, with everything in them"
     if old.get(BLUE_GREEN) is None or old.get(CANARY_OF) is None:
         return words

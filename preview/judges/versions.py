@@ -18,7 +18,7 @@ KAI_CHANGES: Final = (
 SCHEDULER_AWAY: Final = (
     "away for about a minute (52 to 74 s on two cores); pods that run go on, new ones wait, queues are kept"
 )
-"""Measured from an old scheduler's end to the first pod that the new one binds."""
+"""Measured from the old scheduler's end to the first pod that the new one binds."""
 
 SCHEDULER_ROLLS: Final = (
     "its pods restart; pods that run go on, new ones are bound some seconds later, queues are kept, its check follows"
@@ -26,7 +26,7 @@ SCHEDULER_ROLLS: Final = (
 
 
 def promoted(old: Facts, new: Facts, team: str) -> str | None:
-    """The canary of a team that goes while the team takes its version: a promotion. None where it is none."""
+    """A promotion: the team's canary is removed, and the team gets its version. None where it is not one."""
     version = "scheduler.version"
     was, now = (facts.tenants.get(team, {}).get(version) for facts in (old, new))
     if was == now:
@@ -36,7 +36,7 @@ def promoted(old: Facts, new: Facts, team: str) -> str | None:
 
 
 def kai_version(edit: Edit) -> Effect | None:
-    """Another KAI, by its canary's promotion or without one."""
+    """Another KAI, by a promotion of the canary or without."""
     effect = _kai_version(edit)
     if effect is not None and promoted(edit.old, edit.new, edit.tenant):
         return replace(effect, means=f"promotion of its canary's {edit.after}, {effect.means}")
@@ -44,10 +44,10 @@ def kai_version(edit: Edit) -> Effect | None:
 
 
 def _kai_version(edit: Edit) -> Effect | None:
-    """Within its line Helm upgrades it, across lines it is replaced; both ways alike."""
+    """Within its line Helm upgrades it, across lines it is replaced, in both directions."""
     topic = "scheduler"
     if edit.before is None or edit.after is None:
-        return None  # the mode changes, and that says it
+        return None  # the change of the mode covers it
     old, new = (releases.KAI.get(str(version)) for version in (edit.before, edit.after))
     if old is None or new is None:
         means = "KAI changes to or from a release that this program does not know: nobody can say how"
@@ -75,16 +75,16 @@ def shared_kai(edit: Edit) -> Effect | None:
 
 
 def vcluster_version(edit: Edit) -> Effect | None:
-    """Another vCluster: up it restarts, down nobody supports."""
+    """Another vCluster: a newer one restarts; an older one is not supported."""
     return never_in_place(edit, _upgrade(edit, "vCluster", "its makers test steps of one minor version"))
 
 
 def kubernetes_version(edit: Edit) -> Effect | None:
-    """Another Kubernetes inside: up it restarts, down the API server may not read what it stored."""
+    """Another Kubernetes inside: a newer one restarts; an older API server may not be able to read the stored data."""
     effect = _upgrade(edit, "Kubernetes", "an API server is upgraded one minor version at a time")
     kai = releases.KAI.get(str(edit.now.get("scheduler.version")))
     if effect and effect.kind is Kind.LOSING and (kai is None or releases.fits(str(edit.before), kai)):
-        # an older KAI brings an older default along, which nobody asked for
+        # an older KAI brings an older default, which nobody asked for
         keep = f"{effect.means}; to keep the newer one write vcluster.kubernetesVersion: {edit.before}"
         effect = replace(effect, means=keep)
     return never_in_place(edit, effect)

@@ -1,4 +1,4 @@
-"""Judges a team's workloads: one that goes, restarts, or loses its volume. Pure."""
+"""Judges a team's workloads: one is removed, restarts, or loses its volume. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def _name(edit: Edit) -> str:
 
 
 def kind(edit: Edit) -> Effect | None:
-    """A workload that goes, or one of another kind under its name: its objects are other ones."""
+    """A workload that is removed, or one of another kind with the same name: its objects are other ones."""
     name = _name(edit)
     if edit.after is None:
         means = f"workload {name} goes: its pods end, and a volume of its own goes with it"
@@ -39,16 +39,16 @@ def replicas(edit: Edit) -> Effect | None:
 
 
 def address(edit: Edit) -> Effect | None:
-    """Reached elsewhere, or by others."""
+    """People reach it at another address, or other people do."""
     if edit.before is None:
-        return None  # a way in that was not there
+        return None  # it was not reachable before
     name = _name(edit)
     means = f"workload {name} is reached at another address"
     return Effect(kind=Kind.DISRUPTIVE, means=means, topic=f"address of workload {name}")
 
 
 def cache_size(edit: Edit) -> Effect | None:
-    """A volume grows where its class lets it; it never shrinks."""
+    """A volume can grow where its class allows it; it never shrinks."""
     if edit.before is None:
         return restarts(edit)
     if edit.after is None:
@@ -65,7 +65,7 @@ def cache_size(edit: Edit) -> Effect | None:
 
 
 def controller_volume(edit: Edit) -> Effect | None:
-    """SLURM's controller gets another volume, where the workload was there and stays."""
+    """SLURM's controller gets another volume, where the workload existed and stays."""
     if edit.before is None or edit.after is None:
         return None
     name = _name(edit)
@@ -76,7 +76,7 @@ def controller_volume(edit: Edit) -> Effect | None:
 def cache_class(edit: Edit) -> Effect | None:
     """A claim's class never changes: the volume is made anew."""
     if edit.was.get(_size(edit)) is None or edit.now.get(_size(edit)) is None:
-        return None  # the size tells that there is, or was, no volume
+        return None  # the size shows that there is, or was, no volume
     return _cache_lost(edit, "is made anew in another class")
 
 

@@ -1,4 +1,4 @@
-"""Rows of `host`, `gpu` and `slurm`: the machines, and what all teams stand on. Data."""
+"""Rows of `host`, `gpu` and `slurm`: the machines, and what all teams depend on. Data."""
 
 from __future__ import annotations
 

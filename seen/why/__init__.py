@@ -1,8 +1,8 @@
 """Why a pod waits, or was lost: one sentence with the cause, one with the fix. Pure.
 
-Owns: the search, from what stands nearest to the pod (its containers, the kubelet) outwards (the border between a
-virtual cluster and the host, the binder, the queue, the nodes, the scheduler). Each file is one of these places, each
-of its functions returns a `Why` or None.
+Owns: the search, from the pod (its containers, the kubelet) outwards (the border between a virtual cluster and the
+host, the binder, the queue, the nodes, the scheduler). Each file is one of these places; each of its functions returns
+a `Why` or None.
 Leaves to others: reading the clusters (`seen/read.py`), showing it (`cli`).
 """
 

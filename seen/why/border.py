@@ -1,4 +1,4 @@
-"""Between a virtual cluster and the host: a pod that an API server did not take. Pure."""
+"""Between a virtual cluster and the host: a pod that an API server refused. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seen.numbers import number
 from seen.why.model import Case, Why, several
 
 _AMOUNTS: Final = r"([^\s,]{1,400}(?:,[^\s,]{1,400})*)"
-"""`requests.nvidia.com/gpu=1,pods=2`. Whoever may write events inside writes such a text as long as they like."""
+"""`requests.nvidia.com/gpu=1,pods=2`. A team may write events with texts of any length."""
 _QUOTA: Final = re.compile(
     rf"exceeded quota: (\S{{1,253}}), requested: {_AMOUNTS}, used: {_AMOUNTS}, limited: {_AMOUNTS}$"
 )
@@ -22,23 +22,23 @@ _WEBHOOK: Final = re.compile(r'admission webhook "([^"]+)" denied the request: (
 _DEAD: Final = re.compile(r'failed calling webhook "([^"]+)"')
 _RANGE: Final = re.compile(r"is forbidden: ((?:maximum|minimum|max|min) .*)$")
 _CONFLICT: Final = "Operation cannot be fulfilled"
-"""Two writers met, and the syncer tries again."""
+"""Two writers at once; the syncer tries again."""
 _SYNCERS: Final = ("SyncError", "SyncWarning")
 _NO_NODE: Final = re.compile(r"Given nodeName (\S+) does not exist in virtual cluster")
 """VC@v0.36.1:pkg/controllers/resources/pods/syncer.go."""
 _FIELDS: Final = {GPU: "gpus", "cpu": "cpu", "memory": "memory", "pods": "pods", "storage": "storage"}
-"""Where the stack file says a quota's key."""
+"""The stack file's field for a quota's key."""
 
 
 def paused(case: Case) -> Why | None:
-    """The host takes no pod of a team that the stack file pauses, whoever placed it."""
+    """The host accepts no pod of a paused team, whoever placed it."""
     if not case.team.paused or case.on_host is not None or case.pod.ours:
         return None
     return case.say("paused")
 
 
 def refused(case: Case) -> Why | None:
-    """The syncer's word on a pod that the host has not."""
+    """The syncer's message about a pod that the host does not have."""
     every = [e.message for e in case.events if e.reason in _SYNCERS and _CONFLICT not in e.message]
     if not every or case.on_host is not None:
         return None
@@ -49,7 +49,7 @@ def refused(case: Case) -> Why | None:
 
 
 def unsynced(case: Case) -> Why | None:
-    """It has a node, and the host has no pod of it."""
+    """It has a node, but the host does not have the pod."""
     if not case.pod.node or case.on_host is not None or "pods" not in case.host:
         return None
     return case.say("unsynced")
@@ -97,6 +97,6 @@ def _quota(case: Case, quota: str, requested: str, used: str, limited: str) -> W
 
 
 def holders(case: Case, queues: set[str]) -> str:
-    """Who holds GPUs in these queues: `default/a (1), default/b (0.5)`."""
+    """The pods with GPUs in these queues: `default/a (1), default/b (0.5)`."""
     held = [pod for pod in case.team.pods if pod.holds and pod.queue in queues and pod.share]
     return several([f"{pod.namespace}/{pod.name} ({pod.share:g})" for pod in held])

@@ -1,4 +1,4 @@
-"""Images that do not come. Pure."""
+"""Images that can't be pulled. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seen.why.model import Case, Why
 
 _PULLS: Final = ("ErrImagePull", "ImagePullBackOff")
 _ONLY_WAITS: Final = re.compile(r"Back-?off|^Error: (ErrImagePull|ImagePullBackOff)$", re.IGNORECASE)
-"""What the kubelet says after the first try: the cause stands in an event before it."""
+"""The kubelet's messages after the first try: an earlier event has the cause."""
 _CAUSES: Final = (
     (r"no space left", "image-disk"),
     (r"x509|certificate", "image-certificate"),
@@ -21,11 +21,11 @@ _CAUSES: Final = (
     (r"unauthorized|authentication|pull access denied|403|forbidden|denied", "image-login"),
     (r"not found|manifest unknown|does not exist|name unknown", "image-not-there"),
 )
-"""What containerd and registries say, the most certain first."""
+"""Messages of containerd and registries, the most certain first."""
 
 
 def image(case: Case) -> Why | None:
-    """An image that does not come."""
+    """An image that can't be pulled."""
     for container in containers(case.placed):
         waiting = table(container, "state", "waiting")
         reason, shown = text(waiting, "reason"), text(container, "image")
@@ -41,7 +41,7 @@ def image(case: Case) -> Why | None:
 def _pull(case: Case, shown: str, message: str) -> Why:
     said = [message, *(e.message for e in reversed(case.events) if e.reason in ("Failed", "InspectFailed"))]
     telling = next((one for one in said if one and not _ONLY_WAITS.search(one)), message)
-    # the image's own name may hold any of the words
+    # the image's own name may contain any of these words
     about = telling.replace(shown, "")
     id_ = next((id_ for pattern, id_ in _CAUSES if re.search(pattern, about, re.IGNORECASE)), "image")
     return case.say(id_, image=shown, said=telling or "no reason is given")

@@ -1,4 +1,4 @@
-"""What stands nearest to a pod: the node that refused it, its volumes, its containers. Pure."""
+"""What is nearest to a pod: the node that refused it, its volumes, its containers. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REFUSALS: Final = {
     "Preempting": "node-preempted",
     "DeadlineExceeded": "deadline",
 }
-"""The reasons that the kubelet, and the controllers for it, give a pod that they end (kubernetes: pkg/kubelet)."""
+"""The reasons of the kubelet and of controllers for ending a pod (kubernetes: pkg/kubelet)."""
 _NUMBERS: Final = re.compile(r"requested: (\d+), used: (\d+), capacity: (\d+)")
 _NOT_THERE: Final = re.compile(r'(configmap|secret)s? "([^"]+)" not found')
 _NO_KEY: Final = re.compile(r"couldn't find key (\S+) in (ConfigMap|Secret) (\S+)")
@@ -45,7 +45,7 @@ def refused_by_node(case: Case) -> Why | None:
 
 
 def config(case: Case) -> Why | None:
-    """A container that can't be made from what the pod says."""
+    """A container that can't be made from the pod's spec."""
     for container in containers(case.placed):
         waiting, name = table(container, "state", "waiting"), text(container, "name")
         reason, message = text(waiting, "reason"), text(waiting, "message")
@@ -65,7 +65,7 @@ def _missing(case: Case, message: str) -> Why | None:
 
 
 def _inner(case: Case, name: str) -> str:
-    """A name on the host as the team knows it: vCluster makes `<name>-x-<namespace>-x-<team>`."""
+    """The team's own name of an object on the host: vCluster makes `<name>-x-<namespace>-x-<team>`."""
     return name.removesuffix(f"-x-{case.pod.namespace}-x-{case.team.name}")
 
 
@@ -105,7 +105,7 @@ def _is(container: object, name: str) -> bool:
 
 
 def starting(case: Case) -> Why | None:
-    """On its node, and no container yet: volumes, the sandbox, the network."""
+    """On its node without a container yet: volumes, the sandbox, the network."""
     if not case.pod.node or any(table(c, "state", "running") for c in containers(case.placed)):
         return None
     if mount := case.last("FailedMount", "FailedAttachVolume"):
@@ -119,7 +119,7 @@ def starting(case: Case) -> Why | None:
 
 
 def slow(case: Case) -> Why | None:
-    """It is on its way: an init container runs, or it runs and is not ready, or it ends."""
+    """It makes progress: an init container runs, or it runs and is not ready, or it ends."""
     for container in rows(case.placed, "status", "initContainerStatuses"):
         name = text(container, "name")
         if table(container, "state", "running") and not _is_sidecar(case, name):
@@ -138,7 +138,7 @@ def _is_sidecar(case: Case, name: str) -> bool:
 
 
 def silent(case: Case) -> Why | None:
-    """It has a node, and nobody says more."""
+    """It has a node, and there is no other information."""
     if not case.pod.node:
         return None
     node = next((n for n in case.seen.nodes if n.name == case.pod.node), None)
@@ -152,8 +152,9 @@ PLACES: Final = (refused_by_node, image, config, crash, starting, slow)
 
 
 def _held_by_kai(case: Case) -> Why | None:
-    """Finalizers are taken off by an update of the pod, and KAI is asked for those of its pods (KAI@v0.16.8:
-    pkg/operator/operands/admission/resources.go, Create and Update, failurePolicy Fail)."""
+    """To remove a finalizer is an update of the pod, and KAI's webhook judges updates of its pods (KAI@v0.16.8:
+    pkg/operator/operands/admission/resources.go, Create and Update, failurePolicy Fail).
+    """
     part = down(case, ADMISSION)
     held = texts(case.json, "metadata", "finalizers")
     if part is None or not held or text(case.json, "spec", "schedulerName") != KAI_SCHEDULER_NAME:

@@ -1,7 +1,7 @@
-"""Pods that KAI took from their team: reclaimed for another queue, preempted by a higher priority, moved. Pure.
+"""Pods that KAI evicted: reclaimed for another queue, preempted by a higher priority, moved. Pure.
 
-KAI tells it in one event about the pod group. Under the host's KAI that is an event in the host's namespace, which no
-team sees, and the pods have their names of the host.
+KAI reports it in one event about the pod group. Under the host's KAI that is an event in the host's namespace, which no
+team sees, and the pods have their names on the host.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Lost:
 
 
 def evictions(seen: Seen, team: Team) -> list[Lost]:
-    """What KAI took from a team, the newest first, each pod once."""
+    """The evictions of a team, the newest first, each pod once."""
     found: dict[tuple[str, str], Lost] = {}
     for event in sorted(seen.events, key=lambda e: e.at.timestamp() if e.at else 0.0):
         mine = event.team == team.name or (not event.team and event.namespace == team.namespace)
@@ -79,7 +79,7 @@ def _taker(namespace: str | None, group: str | None, queue: str) -> str:
 
 
 def _over(said: str) -> str:
-    """How much the first queue that KAI tells of used beyond its quota: the one that lost."""
+    """How much the queue that lost the pod, the first in KAI's message, used beyond its quota."""
     for queue, uses, quota in _USES.findall(said):
         used, has = _GPUS.search(uses), _GPUS.search(quota)
         if used and has:

@@ -25,12 +25,13 @@ _KNOWN: Final = (
     (r"GPU sharing is disabled", "sharing-off"),
     (r"(?:gpu-fraction|gpu-memory|fraction count) annotation value|multiple fractional devices", "fraction-value"),
 )
-"""What the API server says, and KAI's webhook (KAI@v0.16.8:pkg/binder/plugins/gpusharing/gpu-request, the same at
-v0.7.11)."""
+"""Messages of the API server and of KAI's webhook (KAI@v0.16.8:pkg/binder/plugins/gpusharing/gpu-request, the same at
+v0.7.11).
+"""
 
 
 def owners(said: Said) -> Iterator[tuple[str, Json]]:
-    """(kind, object) of what makes pods and has not all of them."""
+    """(kind, object) of owners that lack pods."""
     for kind, word in OWNERS.items():
         for one in said.all(kind):
             if _lacks(word, table(one, "spec"), table(one, "status")):
@@ -48,7 +49,7 @@ def _lacks(kind: str, spec: Json, status: Json) -> bool:
 
 
 def unmade(case: Case, owner: Json) -> Why | None:
-    """Why this owner has not made a pod; None where it merely has not got to it."""
+    """Why this owner has not made a pod; None where it just has not done it yet."""
     if table(owner, "spec").get("suspend") is True:
         return case.say("suspended")
     said = case.last("FailedCreate")
@@ -71,5 +72,5 @@ def _known(case: Case, said: str) -> Why | None:
 
 
 def same(owner: Json, wanted: str) -> bool:
-    """Whether an owner is meant by a name."""
+    """Whether a name means this owner."""
     return wanted in (name(owner), f"{namespace(owner)}/{name(owner)}")

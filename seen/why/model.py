@@ -1,4 +1,6 @@
-"""An answer, everything that is known of one pod, and the sentences. Pure, apart from reading `sentences.yaml` once."""
+"""An answer, everything that is known about one pod, and the sentences. Pure, except that it reads `sentences.yaml`
+once.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from seen.model import Event, Pod, Seen, Team
 
 SENTENCES: Final = Path(__file__).with_name("sentences.yaml")
 FEW: Final = 3
-"""So many pods or nodes a sentence names; the rest is counted."""
+"""The most pods or nodes that a sentence names; the rest is counted."""
 
 
 @cache
@@ -40,7 +42,7 @@ class Why:
 
 
 def because(id_: str, *args: str, team: str, namespace: str, pod: str, **words: object) -> Why:
-    """Return the answer of a kind, its sentences filled in."""
+    """Return the answer of a kind with its sentences filled in."""
     told = sentences()[id_]
     known = {"team": team, "namespace": namespace, "pod": pod, **words}
     cause, fix = (one_line(filled(told[part], *args, **known)) for part in ("cause", "fix"))
@@ -49,7 +51,9 @@ def because(id_: str, *args: str, team: str, namespace: str, pod: str, **words: 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One pod with what all sides say of it. `inside`: its team's cluster; `on_host`: the host; None: not there."""
+    """One pod with everything known about it. `inside`: the pod in its team's cluster; `on_host`: on the host; None:
+    not there.
+    """
 
     seen: Seen
     team: Team
@@ -63,18 +67,18 @@ class Case:
     bind: Json | None = None
     """KAI's BindRequest."""
     others: Mapping[str, Sequence[Json]] = field(default_factory=dict)
-    """What else its cluster has, by kind (`seen/read.py`)."""
+    """Other objects of its cluster, by kind (`seen/read.py`)."""
     host: Mapping[str, Sequence[Json]] = field(default_factory=dict)
-    """What the host has, by kind."""
+    """Objects of the host, by kind."""
 
     @property
     def json(self) -> Json:
-        """The pod as its own cluster has it, else as the host has it."""
+        """The pod in its own cluster, or else on the host."""
         return self.inside or self.on_host or {}
 
     @property
     def placed(self) -> Json:
-        """The pod as the side that runs it has it: the host, where the pod is there."""
+        """The pod on the side that runs it: the host, if the pod is there."""
         return self.on_host or self.inside or {}
 
     @property
@@ -88,7 +92,7 @@ class Case:
 
     @property
     def queue(self) -> str:
-        """The queue that KAI took for it, else the one that it names."""
+        """The queue that KAI chose for it, or else the one that it names."""
         return text(self.group, "spec", "queue") or self.pod.queue
 
     @property
@@ -117,7 +121,7 @@ def one_line(said: str) -> str:
 
 
 def several(parts: Sequence[str]) -> str:
-    """`a, b, c and 4 more`: a sentence names few."""
+    """`a, b, c and 4 more`: a sentence names only a few."""
     return listed(parts, FEW)
 
 

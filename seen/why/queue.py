@@ -26,7 +26,7 @@ ENOUGH: Final = 1e-6
 
 
 def queue_name(case: Case) -> Why | None:
-    """A queue that is not there, or that can't run anything."""
+    """A queue that does not exist, or that can't run pods."""
     known = {queue.name: queue for queue in case.team.queues}
     if case.pod.scheduler != KAI_SCHEDULER_NAME or not known:
         return None
@@ -55,7 +55,9 @@ def chain(case: Case) -> Iterator[Queue]:
 
 
 def words(case: Case) -> str:
-    """KAI's own words on a pod that it did not place: its pod group's reasons, and the pod's condition or event."""
+    """KAI's own messages about a pod that it did not place: its pod group's reasons, and the pod's condition or
+    event.
+    """
     reasons = [
         f"{text(reason, 'reason')}: {text(reason, 'message')}"
         for found in rows(case.group, "status", "schedulingConditions")
@@ -66,7 +68,7 @@ def words(case: Case) -> str:
 
 
 def told(case: Case) -> Why | None:
-    """A limit or a quota that KAI itself says is reached."""
+    """A limit or a quota that is reached according to KAI."""
     said = words(case)
     if found := _LIMIT.search(said):
         name, what, limit, used, asked = found.groups()
@@ -88,7 +90,7 @@ def told(case: Case) -> Why | None:
 
 
 def _queue(case: Case, named: str) -> Queue | None:
-    """KAI says a queue's name or its displayName."""
+    """A queue by its name or its displayName, as KAI writes it."""
     return next((q for q in case.team.queues if named in (q.name, q.shown)), None)
 
 
@@ -118,12 +120,14 @@ def _field(case: Case, queue: Queue | None, number_: str) -> str:
 
 
 def never(case: Case) -> Why | None:
-    """It asks for more than a queue may ever use. (How many GPUs a pod that asks for memory means, the nodes tell.)"""
+    """It asks for more than a queue may ever use. (For a pod that asks for memory, the nodes say how many GPUs that
+    is.)
+    """
     return None if case.pod.memory_mib else _counted(case, whatever_runs=True)
 
 
 def counted(case: Case) -> Why | None:
-    """A limit that is reached by our own count: KAI has said nothing yet, or is not asked (`would`)."""
+    """A limit that is reached by our own count, where KAI has said nothing yet, or is not asked (`would`)."""
     return _counted(case, whatever_runs=False)
 
 
@@ -137,7 +141,7 @@ def _counted(case: Case, *, whatever_runs: bool) -> Why | None:
 
 
 def gang(case: Case) -> Why | None:
-    """A pod group that is not whole: KAI starts all of its least number or none."""
+    """A pod group that is not complete: KAI starts its minimum number together or none."""
     name = text(case.group, "metadata", "name")
     if number(table(case.group, "spec").get("minMember")) <= 1:
         return None
@@ -150,6 +154,6 @@ def gang(case: Case) -> Why | None:
 
 
 def borrowed(case: Case) -> str:
-    """Who uses more than its quota in this scheduler: KAI takes that back for a queue below its own."""
+    """Queues of this scheduler that use more than their quota: KAI takes that back for a queue below its own."""
     over = [queue for queue in case.team.queues if queue.parent and queue.borrowed > 0]
     return ", ".join(f"queue {queue.shown} ({queue.borrowed:g} over its quota)" for queue in over)

@@ -1,7 +1,6 @@
-"""Nodes: whether one lets a pod in and has room for it. Pure.
+"""Nodes: whether one accepts a pod and has room for it. Pure.
 
-The order of the checks is the order of the search: the node that fails the latest is the nearest to fit, and its
-reason is the cause.
+The checks run in a fixed order. The node that passes the most checks is nearest to fit, and its reason is the cause.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _KUBELETS: Final = "node.kubernetes.io/"
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """Why a node does not take the pod: a kind and its words. `depth`: how many checks it passed."""
+    """Why a node does not accept the pod: a kind and its values. `depth`: how many checks it passed."""
 
     id: str
     words: Mapping[str, object]
@@ -36,7 +35,7 @@ class Block:
 
 
 def fit(case: Case) -> Why | None:
-    """Why no node takes it; None where one does, or where no node can be seen."""
+    """Why no node accepts it; None where one does, or where no node can be seen."""
     nodes = visible(case)
     if not nodes:
         return None if _unread(case) else case.say("no-nodes")
@@ -51,7 +50,7 @@ def fit(case: Case) -> Why | None:
 
 
 def impossible(case: Case) -> Why | None:
-    """No node could ever hold it: KAI counts it against the queue all the same, and may say only that."""
+    """No node could ever run it. KAI counts it in the queue all the same, and may only report that."""
     never = fit(case)
     return never if never is not None and never.id in _NEVER else None
 
@@ -66,7 +65,7 @@ def visible(case: Case) -> list[Node]:
 
 
 def blocked(case: Case, node: Node) -> Block | None:
-    """Why this node does not take it."""
+    """Why this node does not accept it."""
     for depth, check in enumerate(_CHECKS):
         if (found := check(case, node)) is not None:
             return Block(id=found.id, words=found.words, node=node.name, depth=depth)
@@ -128,7 +127,7 @@ def _open(case: Case, node: Node) -> Block | None:
         return _no("node-cordoned")
     for taint in node.taints:
         key = taint.partition(":")[0].partition("=")[0]
-        # the platform's teams are let through the GPU taint
+        # the platform's teams tolerate the GPU taint
         if not taint.endswith(":PreferNoSchedule") and key != GPU and not _lets(case.json, taint):
             return _no("node-not-ready") if key.startswith(_KUBELETS) else _no("taint", taint=taint, key=key)
     return None
@@ -171,7 +170,7 @@ def _too_few(units: Sequence[Unit], given: int, resource: str, asked: float) -> 
 
 
 def held(units: Sequence[Unit]) -> str:
-    """Who holds units, by team: `team ml (train-a, train-b)`."""
+    """The pods that use units, by team: `team ml (train-a, train-b)`."""
     by: dict[str, list[str]] = {}
     for unit in units:
         for one in unit.holders:

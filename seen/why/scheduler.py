@@ -1,4 +1,4 @@
-"""The scheduler itself: who places the pod, whether KAI's parts run, whether what it chose could be bound. Pure."""
+"""The scheduler itself: who places the pod, whether KAI's parts run, whether its choice could be bound. Pure."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _GROUPER: Final = ("pod-grouper", "podgrouper")
 
 
 def gated(case: Case) -> Why | None:
-    """Somebody keeps it back on purpose."""
+    """Somebody holds it back on purpose."""
     gates = [text(gate, "name") for gate in rows(case.json, "spec", "schedulingGates")]
     return case.say("gated", gates=", ".join(gates)) if gates and not case.pod.node else None
 
 
 def nobody(case: Case) -> Why | None:
-    """A scheduler's name that nobody answers to."""
+    """A name of a scheduler that does not exist."""
     asked, has_kai = case.pod.scheduler, case.team.mode != "default"
     if asked in (DEFAULT_SCHEDULER, "") or (asked == KAI_SCHEDULER_NAME and has_kai):
         return None
@@ -34,7 +34,7 @@ def nobody(case: Case) -> Why | None:
 
 
 def absent(case: Case) -> Why | None:
-    """KAI is not there, or one of its parts does not run that this pod waits for."""
+    """KAI does not exist, or a part of it that this pod needs does not run."""
     if case.pod.scheduler != KAI_SCHEDULER_NAME or case.pod.node:
         return None
     if not case.team.kai:
@@ -49,16 +49,16 @@ def _unread(case: Case) -> bool:
 
 
 ADMISSION: Final = ("admission", "binder")
-"""Who answers KAI's pod webhook: its own part, up to 0.7 the binder."""
+"""The parts that answer KAI's pod webhook: its own part, or up to 0.7 the binder."""
 
 
 def down(case: Case, names: tuple[str, ...]) -> Component | None:
-    """The part of KAI of these names, where it has no pod that is ready."""
+    """The part of KAI with one of these names, where it has no ready pod."""
     return next((one for one in case.team.kai if one.name in names and one.ready == 0), None)
 
 
 def state_of(case: Case, part: Component) -> str:
-    """What a part of KAI that is down does instead."""
+    """The state of a part of KAI that is down."""
     if part.wanted == 0:
         return "is scaled to 0"
     pods = [p for p in case.team.pods if p.namespace == KAI_NAMESPACE and p.name.startswith(f"{part.name}-")]
@@ -70,7 +70,7 @@ def _part(case: Case, part: Component) -> Why:
 
 
 def not_bound(case: Case) -> Why | None:
-    """KAI found room, and its binder did not get the pod there."""
+    """KAI found room, but its binder could not bind the pod."""
     if case.pod.node:
         return None
     bound = condition(case.json, "PodBound")
@@ -86,7 +86,7 @@ def not_bound(case: Case) -> Why | None:
 
 
 def _reservation(case: Case, said: str) -> Why | None:
-    """The pod that holds the GPU for a fraction: without it no fraction starts."""
+    """The reservation pod, which holds the GPU for a fraction: without it no fraction starts."""
     if "reserv" not in said and "gpu index" not in said.lower():
         return None
     every = [pod for pod in (*case.team.pods, *case.seen.pods) if pod.namespace == KAI_RESERVATION_NAMESPACE]
@@ -104,7 +104,7 @@ _CONFIGMAPS: Final = re.compile(r"Missing required configmaps: \[?([^\]]+)\]?")
 
 
 def claims(case: Case) -> Why | None:
-    """What it mounts and the scheduler waits for: claims, ConfigMaps."""
+    """What it mounts and what the scheduler waits for: claims, ConfigMaps."""
     if case.pod.node:
         return None
     said = words(case)
@@ -116,7 +116,7 @@ def claims(case: Case) -> Why | None:
         phase = text(claim, "status", "phase")
         if phase == "Lost":
             return case.say("claim-lost", name=wanted)
-        # one that binds when its pod is placed is Pending until then, and nobody complains
+        # a claim that binds when its pod is placed is Pending until then, which is normal
         if phase == "Pending" and "unbound" in said:
             return _unbound(case, wanted, text(claim, "spec", "storageClassName"))
     if found := _CLAIM_GONE.search(said):
@@ -146,7 +146,7 @@ _RULES: Final = (
     ("Too many pods", "pods-of-node"),
     ("topology", "topology"),
 )
-"""What only the scheduler's words tell (kubernetes: pkg/scheduler/framework/plugins; KAI's node_info.go)."""
+"""Causes that only the scheduler's message shows (kubernetes: pkg/scheduler/framework/plugins; KAI's node_info.go)."""
 
 
 def rules(case: Case) -> Why | None:
@@ -156,7 +156,7 @@ def rules(case: Case) -> Why | None:
 
 
 def last_words(case: Case) -> Why:
-    """What is left: whatever was said last, or that nothing was."""
+    """The rest: the last message, or that there was none."""
     if said := words(case).strip():
         return case.say("said", said=said)
     if case.bind is not None:

@@ -1,4 +1,4 @@
-"""The search: every pod that waits, what was never made, what was lost. Pure."""
+"""The search: every pod that waits, was never made, or was evicted. Pure."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ PLACES: Final[tuple[Callable[[Case], Why | None], ...]] = (
     room.fit,
     scheduler.rules,
 )
-"""From what stands nearest to the pod outwards."""
+"""The places of the search, from the pod outwards."""
 RECENT: Final = timedelta(hours=1)
-"""So long an API server keeps an event (kube-apiserver --event-ttl)."""
+"""How long an API server keeps an event (kube-apiserver --event-ttl)."""
 
 
 class NoSuchPodError(LookupError):
-    """No pod, and nothing that makes pods, has that name. `names`: those that are there."""
+    """No pod, and nothing that makes pods, has that name. `names`: the existing ones."""
 
     def __init__(self, names: list[str]) -> None:
         super().__init__("no such pod")
@@ -48,9 +48,8 @@ class NoSuchPodError(LookupError):
 
 
 def why(look: Look, seen: Seen, team: Team, wanted: str) -> list[Why]:
-    """Why the pods of a name (a pod's, or of what makes it; with or without `namespace/`) wait or were lost.
-
-    Empty where they run. Raises `NoSuchPodError`.
+    """Why the pods of a name (a pod's or its owner's; with or without `namespace/`) wait or were evicted. Empty where
+    they run. Raises `NoSuchPodError`.
     """
     pods = [pod for pod in team.pods if _is(pod, wanted)]
     found = [answer for pod in pods if (answer := ask(case_of(look, seen, team, pod))) is not None]
@@ -70,12 +69,12 @@ def whys(look: Look, seen: Seen, team: Team) -> list[Why]:
 
 
 def lost(seen: Seen, team: Team) -> list[Why]:
-    """What KAI took from a team in the last hour."""
+    """The pods of a team that KAI evicted in the last hour."""
     return [one.why for one in evictions(seen, team) if one.at is None or seen.at - one.at <= RECENT]
 
 
 def _refused(pod: Pod) -> bool:
-    """Whether a node refused or ended it: over, and by a reason of the node's."""
+    """Whether a node refused or ended it: it has ended, with a reason of the node."""
     return pod.phase == "Failed" and pod.state not in ("Failed", "Error", "Terminating")
 
 
@@ -117,7 +116,9 @@ def _at(thing: Json) -> tuple[str, str]:
 
 
 def _events(seen: Seen, team: Team, pod: Pod) -> list[Event]:
-    """What both sides say about a pod, the oldest first. An older event is about another pod that had its name."""
+    """The events of both sides about a pod, the oldest first. Events before the pod's creation are about another pod
+    with its name.
+    """
     sides = [(team.name, pod.namespace, pod.name), *([("", team.namespace, pod.host_name)] if pod.host_name else [])]
     about = [e for side in sides for e in seen.about.get(side, ()) if not _older(e, pod)]
     return sorted(about, key=lambda e: e.at.timestamp() if e.at else 0.0)
@@ -128,7 +129,7 @@ def _older(event: Event, pod: Pod) -> bool:
 
 
 def _group(look: Look, team: Team, inside: Json | None, on_host: Json | None) -> Json | None:
-    """KAI's pod group: its name stands on the pod, inside or on the host."""
+    """KAI's pod group: the pod has its name, inside or on the host."""
     for pod, said in ((inside, look.of(team.name)), (on_host, look.host)):
         wanted = namespace(pod), text(pod, "metadata", "annotations", "pod-group-name")
         found = next((group for group in said.all("podgroups") if _at(group) == wanted), None)

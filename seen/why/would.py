@@ -1,4 +1,4 @@
-"""Whether a pod would be placed now: a pod that is not there goes through the same search as one that waits. Pure."""
+"""Whether a pod would be placed now: an imagined pod goes through the same search as one that waits. Pure."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ LAB = "this is a lab: Kubernetes' own scheduler stands in for KAI, by the nodes 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked for: whole GPUs, or a share of one (above 0, at most 1). `cpu` and `memory` as Kubernetes writes
-    them. `queue`: a leaf's name as the stack file has it; empty: the first by name that lets it through. `gpus` is None
-    where nobody said it: `for_team` puts a number there."""
+    """The request: whole GPUs, or a share of one (above 0, at most 1). `cpu` and `memory`: quantities of Kubernetes.
+    `queue`: a leaf's name in the stack file; empty: the first by name that accepts it. `gpus` is None where it was not
+    given; `for_team` fills it in.
+    """
 
     gpus: int | None = 1
     fraction: float | None = None
@@ -34,7 +35,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Would:
-    """The answer. `why` is None where it would be placed now; `note` is what to know beside it."""
+    """The answer. `why` is None where the pod would be placed now; `note` is additional information."""
 
     queue: str
     node: str
@@ -43,7 +44,7 @@ class Would:
 
 
 def for_team(team: Team, request: Request) -> Request:
-    """The same request with a number of GPUs: one, and none of a team that may have none."""
+    """The same request with a number of GPUs: 1, or 0 for a team that may have none."""
     if request.gpus is not None:
         return request
     _, most = team.quota.get(_GPUS, (0.0, inf))
@@ -119,7 +120,7 @@ def _shared(case: Case) -> Why | None:
 
 
 def _host_quota(case: Case) -> Why | None:
-    """The host counts a fraction as the whole GPU that its reservation pod holds, where none is shared yet."""
+    """The host's quota counts a fraction as the whole GPU of its reservation pod, unless a GPU is shared already."""
     cpu, memory = requests(case.json)
     whole = case.pod.gpus
     if case.pod.devices and case.team.mode == SchedulerMode.VIRTUAL and not _roomy_group(case):
@@ -149,7 +150,7 @@ def _roomy_group(case: Case) -> bool:
 
 
 def _reclaims(case: Case) -> str:
-    """A queue below its quota gets back what others borrowed."""
+    """A queue below its quota gets back what other queues borrowed."""
     mine, over = next(iter(queue.chain(case)), None), queue.borrowed(case)
     if mine is None or not over or not 0 <= mine.used + case.pod.share <= mine.quota:
         return ""

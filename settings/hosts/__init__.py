@@ -67,18 +67,18 @@ class Host(Section):
     scheduler: SharedScheduler | None = Field(
         default=None, description="the KAI that teams with mode host share; only needed with such teams"
     )
-    kind: Kind | None = Field(default=None, description="make a kind cluster of this name; default: it is there")
+    kind: Kind | None = Field(default=None, description="make a kind cluster of this name; default: it exists already")
     microk8s: Microk8s | None = Field(
-        default=None, alias="microk8s", description="install microk8s; default: it is there"
+        default=None, alias="microk8s", description="install microk8s; default: it exists already"
     )
-    k3s: K3s | None = Field(default=None, alias="k3s", description="install k3s; default: it is there")
+    k3s: K3s | None = Field(default=None, alias="k3s", description="install k3s; default: it exists already")
     connection: Connection | None = Field(
         default=None, description="where the cluster is made; default: the machine that `pulumi up` runs on"
     )
 
     @property
     def install(self) -> Install | None:
-        """How the program makes the cluster; None where it is there already."""
+        """How the program makes the cluster; None where the cluster exists already."""
         ways: Iterator[Install | None] = (getattr(self, way) for way in INSTALLS)
         return next((way for way in ways if way is not None), None)
 

@@ -1,4 +1,4 @@
-"""What every provider of a host cluster has, and what it is told of the rest of a stack file. Pure: no Pulumi import.
+"""What all providers of a host cluster have, and what they need from the rest of a stack file. Pure: no Pulumi import.
 
 A provider is a module of its own beside this one (its model, what its scripts are told, its rules), an entry in
 `settings/hosts/__init__.py`, and two scripts in `components/host/scripts`.
@@ -30,7 +30,7 @@ _ASKED: Final = in_place(ASKED_FIRST, source=SCRIPTS)
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """What the rest of a stack file says to a provider. `ports`: NodePorts that are reached from outside."""
+    """What a provider needs from the rest of a stack file. `ports`: NodePorts that people reach from outside."""
 
     name: str
     address: str | None
@@ -41,12 +41,13 @@ class Site:
 
     @property
     def far_address(self) -> str | None:
-        """The address that the kubeconfig gets; None where the one that the distribution writes leads there."""
+        """The address to write into the kubeconfig; None where the distribution's own address works."""
         return self.address if self.over_ssh else None
 
     def gpus(self, *, shared: bool = False) -> int:
-        """GPUs of the machine itself. `shared`: its nodes all see the same ones, so they are counted once. 0 where
-        nobody can count them yet: the GPU Operator brings the driver later."""
+        """The number of the machine's GPUs. `shared`: all nodes see the same GPUs, so these count once. 0 where nobody
+        can count them yet, because the GPU Operator brings the driver later.
+        """
         if self.gpu.stack is GpuStack.FAKE or self.gpu.operator.driver is From.OPERATOR:
             return 0
         pools = self.pools.values()
@@ -57,14 +58,14 @@ class Install(Section):
     """A way to make the host cluster, and what all ways have in common."""
 
     usual_place: ClassVar[str] = "~/.kube/config"
-    """Where a cluster of this kind that is there already has its kubeconfig."""
+    """Where an existing cluster of this kind has its kubeconfig."""
     kubeconfig_command: ClassVar[str]
     """Prints the kubeconfig, on the host. `{name}` is `host.name`, here and below."""
     context: ClassVar[str]
     """The context's name in there."""
 
     adopt: Annotated[Flag, _ASKED] = Field(
-        default=False, description="use one that somebody else installed; destroy leaves it there, less what we changed"
+        default=False, description="use one that somebody else installed; destroy undoes only our changes"
     )
     min_memory_gib: Annotated[Whole, _ASKED] = Field(
         default=MIN_MEMORY_GIB, ge=1, le=4096, description="refuse a host with less, in GiB"

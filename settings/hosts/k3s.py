@@ -27,7 +27,7 @@ FilePath = Annotated[
 ImagesPath = Annotated[
     str,
     Text(
-        # k3s passes over what ends otherwise (rancher/wharfie: pkg/tarfile, SupportedExtensions)
+        # k3s ignores other endings (rancher/wharfie: pkg/tarfile, SupportedExtensions)
         rule="an absolute path that ends as k3s asks: .tar, .tar.gz, .tgz, .tar.zst, .tzst, .tar.bz2, .tbz or .tar.lz4",
         pattern=r"/[A-Za-z0-9._/+-]+\.(?:tar(?:\.(?:gz|zst|bz2|lz4))?|tgz|tzst|tbz)",
         longest=500,

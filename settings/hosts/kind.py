@@ -17,11 +17,11 @@ from settings.types import Flag, Port, Whole
 NODE_IMAGE: Final = "docker.io/kindest/node:v1.34.0"
 """To raise it: change it here, run it, write it into docs/runs.md. Not run with a GPU yet (docs/hosts.md)."""
 CONTROL_PLANE: Final = "-control-plane"
-"""What kind puts behind the cluster's name: the longest name of a node."""
+"""What kind adds to the cluster's name for the control plane's node, the longest node name."""
 LONGEST_NODE_NAME: Final = 63
 """Characters: the kubelet writes it into the label kubernetes.io/hostname."""
 API_SERVER_PORT: Final = 6443
-"""The API server's own in kind's control plane, which kind publishes itself."""
+"""The API server's port in kind's control plane; kind publishes it itself."""
 _KEPT: Final = in_place("a cluster that is there stays as it is; only a new one gets it", source=SCRIPTS)
 
 
@@ -36,7 +36,7 @@ class Kind(Install):
         default=1, ge=1, le=16, description="worker nodes; pools name them <host.name>-worker, ..."
     )
     gpus: Annotated[Literal["none", "all", "each"], _KEPT] = Field(
-        default="none", description="none; all: every worker sees every GPU; each: one GPU a worker"
+        default="none", description="none; all: every worker sees every GPU; each: one GPU for each worker"
     )
     change_docker: Flag = Field(
         default=False,

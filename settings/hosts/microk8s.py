@@ -45,7 +45,7 @@ class Microk8s(Install):
         default=("dns", "helm3", "hostpath-storage"), max_length=32, description="addons that are enabled, in order"
     )
     user: Annotated[UserName | None, in_place("joins the group microk8s", source=SCRIPTS)] = Field(
-        default=None, description="joins the group microk8s; default: nobody"
+        default=None, description="user who joins the group microk8s; default: nobody"
     )
     nvidia_addon: Flag = Field(
         default=False, description="the addon nvidia (x86_64) brings the GPU Operator; then gpu.owner: cluster"

@@ -1,7 +1,7 @@
 """Rules across the fields of a stack file, as pure functions. No Pulumi import.
 
-Owns: what may not stand together. Each module has the rules about one part of the file; `problems_of` runs them all.
-Leaves to others: the arithmetic and its words (`capacity`), the shape (`models.py`), the text (`reader.py`).
+Owns: which fields may not go together. Each module has the rules about one part of the file; `problems_of` runs all.
+Leaves to others: the arithmetic and its messages (`capacity`), the shape (`models.py`), the text (`reader.py`).
 """
 
 from __future__ import annotations
@@ -89,11 +89,11 @@ RULES: Final[tuple[Rule, ...]] = (
     joined_names_stay_apart,
     secrets_stay_where_they_belong,
 )
-"""Every rule that asks no clock, in the order of the file. All run, whatever the others say."""
+"""Every rule that needs no date, in the order of the file. All of them run, whatever the others report."""
 
 
 def problems_of(platform: Platform, today: date) -> Iterator[Problem]:
-    """Yield what every rule says. `today` bounds how far ahead an override may end."""
+    """Yield the problems that the rules find. `today` bounds how far ahead an override may end."""
     for rule in RULES:
         yield from rule(platform)
     yield from overrides_end_soon(platform, today)

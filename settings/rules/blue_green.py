@@ -1,6 +1,6 @@
 """Rules about a team's two virtual clusters.
 
-Owns: what can't stand beside `blueGreen`. Leaves to others: versions (`schedulers.py`), the sums (`sums.py`).
+Owns: what can't go together with `blueGreen`. Leaves to others: versions (`schedulers.py`), the sums (`sums.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from settings.words import known_version
 
 
 def slots_can_change_places(platform: Platform) -> Iterator[Problem]:
-    """The one that serves is there, and nothing of the team belongs to one of them alone."""
+    """The slot that serves exists, and nothing of the team belongs to only one slot."""
     for name, team in platform.teams.items():
         pair = team.blue_green
         if pair is None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from capacity import UNLIMITED, memory_as_share, memory_in_parts, number, plural
+from settings.infrastructure import one_at_a_time
 from settings.models import Platform, Pool, SchedulerMode, Team, TeamCheck
 from settings.problems import Path, Problem, shown
 from settings.words import choose
 
 
 def checks_can_run(platform: Platform) -> Iterator[Problem]:
-    """What the check asks for is what the team's own workloads could get."""
+    """The team's own workloads could get what the check asks for."""
     for name, team in platform.teams.items():
         check, path = team.check, ("teams", name, "check")
         if check.queue is not None and check.queue not in team.queues:
@@ -31,7 +32,7 @@ def _parts_of_a_gpu(platform: Platform, team: Team, path: Path) -> Iterator[Prob
     parts = {"fraction": check.fraction, "gpuMemoryMib": check.gpu_memory_mib, "pair": check.pair}
     given = [key for key, there in parts.items() if there is not None]
     if len(given) > 1:
-        rule = "asks for one of fraction, gpuMemoryMib and pair"
+        rule = "must ask for only one of fraction, gpuMemoryMib and pair"
         yield Problem(path=path, rule=rule, got=" and ".join(given), fix="keep one of them")
     if check.pair is not None and (check.share or 0) > 1:
         rule = "both shares of a pair are of one GPU, so together at most 1"
@@ -48,10 +49,11 @@ def _parts_of_a_gpu(platform: Platform, team: Team, path: Path) -> Iterator[Prob
                 got=shown(there),
                 fix=_without_sharing(key, team, pool),
             )
-    if pool is not None and pool.sharing.mig and check.gpus > 1:
+    why = one_at_a_time(platform.gpu, pool) if pool is not None else ""
+    if pool is not None and why and check.gpus > 1:
         yield Problem(
             path=(*path, "gpus"),
-            rule="is 1 on a pool of MIG slices: a process computes on one slice, however many its pod has",
+            rule=f"is 1 on a pool of {'MIG slices' if pool.sharing.mig else 'replicas'}: {why}",
             got=str(check.gpus),
             fix="write 1",
         )
@@ -59,7 +61,7 @@ def _parts_of_a_gpu(platform: Platform, team: Team, path: Path) -> Iterator[Prob
         if pool.gpu_memory_mib is None:
             yield Problem(
                 path=(*path, "gpuMemoryMib"),
-                rule=f"needs pools.{team.pool}.gpuMemoryMib, KAI would take a GPU for 100 MiB",
+                rule=f"needs pools.{team.pool}.gpuMemoryMib: without it KAI assumes 100 MiB",
                 got=shown(check.gpu_memory_mib),
                 fix="write the memory of one GPU there, or ask for a fraction",
             )
@@ -73,7 +75,7 @@ def _parts_of_a_gpu(platform: Platform, team: Team, path: Path) -> Iterator[Prob
 
 
 def _without_sharing(key: str, team: Team, pool: Pool | None) -> str:
-    """The fix for a part of a GPU where gpuSharing is off: switching it on only where that is allowed."""
+    """The fix for a part of a GPU where gpuSharing is off. It suggests gpuSharing only where that is allowed."""
     if team.scheduler.mode is SchedulerMode.DEFAULT:
         return f"remove {key}"
     if pool is not None and pool.sharing.given:

@@ -1,6 +1,6 @@
 """Rules about `gpuSharing: {enforce: memory}`: which KAI can, and what it needs beside it.
 
-Owns: what the stack file alone can tell. Leaves to others: the driver of a node (`cli/preflight/gpus.py`).
+Owns: what the stack file alone shows. Leaves to others: the driver of a node (`cli/preflight/gpus.py`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def enforces(team: Team) -> bool:
 
 
 def fractions_can_be_enforced(platform: Platform) -> Iterator[Problem]:
-    """A team's KAI can hold pods to their part of a GPU, and what that needs beside KAI is there."""
+    """A team's KAI can limit pods to their part of a GPU, and has what it needs for that."""
     for name, team in tenants(platform).items():
         if not enforces(team):
             continue
@@ -27,8 +27,8 @@ def fractions_can_be_enforced(platform: Platform) -> Iterator[Problem]:
         shared = platform.host.scheduler
         kai = releases.KAI.get((shared.version if shared and on_host else team.scheduler.version) or "")
         if kai is None:
-            continue  # told elsewhere
-        # a canary has its team's word, and a version of its own; likewise a slot
+            continue  # reported elsewhere
+        # a canary and a slot have their team's setting, and their own version
         key = team_of(platform, name)
         own = name != key or slot_of(platform, name) is not None
         path = said_at(platform, name, "version") if own else ("teams", key, "scheduler", "gpuSharing", "enforce")
@@ -43,7 +43,7 @@ def _by_release(platform: Platform, name: str, team: Team, kai: releases.KaiRele
         can = ", ".join(version for version, release in releases.KAI.items() if release.enforcement)
         yield Problem(
             path=path,
-            rule=f"KAI {kai.version} of {name} holds no pod to its part of a GPU, {can} can",
+            rule=f"KAI {kai.version} of {name} can't limit pods to their part of a GPU, {can} can",
             got="memory",
             fix="choose one of them, or write none",
         )
@@ -77,7 +77,7 @@ def _operator(platform: Platform) -> str:
 
 
 def _operator_is_new_enough(platform: Platform, wanted: str) -> bool:
-    """The cluster's own may be any version; preflight looks at the driver."""
+    """The cluster's own operator may have any version; preflight looks at the driver."""
     gpu = platform.gpu
     if gpu.stack is not GpuStack.GPU_OPERATOR:
         return False

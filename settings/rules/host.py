@@ -12,7 +12,7 @@ from settings.words import known_version
 
 
 def shared_kai_is_known(platform: Platform) -> Iterator[Problem]:
-    """The KAI that teams share is a release that we know."""
+    """The KAI that teams share is a known release."""
     host = platform.host
     if host.scheduler is not None:
         path = ("host", "scheduler", "version")
@@ -27,7 +27,7 @@ def shared_kai_is_known(platform: Platform) -> Iterator[Problem]:
 
 
 def gpu_software_is_known(platform: Platform) -> Iterator[Problem]:
-    """The chart's version is known, and no RuntimeClass is made that somebody else brings."""
+    """The chart's version is known, and the program makes no RuntimeClass that somebody else brings."""
     gpu, path = platform.gpu, ("gpu", "version")
     if gpu.version is not None:
         if gpu.stack is GpuStack.DEVICE_PLUGIN:
@@ -73,14 +73,14 @@ def _metrics_can_be_had(platform: Platform) -> Iterator[Problem]:
     if gpu.metrics.labels and not gpu.metrics.service_monitor:
         yield Problem(
             path=(*path, "labels"),
-            rule="are the ServiceMonitor's",
+            rule="are labels of the ServiceMonitor",
             got="serviceMonitor: false",
             fix="set serviceMonitor: true, or remove them",
         )
 
 
 def _operators_parts_fit(platform: Platform) -> Iterator[Problem]:
-    """Only an operator of ours is told what to bring, and what it brings later is not needed before."""
+    """Only our own operator takes these settings, and nothing needs its parts before they come."""
     gpu, host, path = platform.gpu, platform.host, ("gpu", "operator")
     if "operator" not in gpu.model_fields_set:
         return
@@ -133,5 +133,7 @@ def _driver_may_come_later(platform: Platform) -> Iterator[Problem]:
 
 
 def artifacts_are_known(platform: Platform) -> Iterator[Problem]:
-    """Charts and images come from places that the program can use, without a password, each chart in its version."""
+    """Charts and images come from places that the program can use, without a password, and each chart has its
+    version.
+    """
     return artifacts.problems(platform)

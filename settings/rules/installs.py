@@ -10,7 +10,7 @@ from settings.problems import Problem
 
 
 def hosts_are_made_in_one_way(platform: Platform) -> Iterator[Problem]:
-    """A section that makes a cluster goes with its provider, and the GPU software with what it brings."""
+    """A section that makes a cluster goes with its provider, and the GPU software fits what the cluster brings."""
     host = platform.host
     for key in INSTALLS:
         if getattr(host, key) is not None and host.provider.value != key:
@@ -50,8 +50,9 @@ def hosts_are_made_in_one_way(platform: Platform) -> Iterator[Problem]:
 
 
 def control_planes_have_a_node(platform: Platform) -> Iterator[Problem]:
-    """A team's API server tolerates no taint: where every node of a cluster that this program makes has one, it would
-    wait for ever. kind taints its own control plane beside the workers; the others make one node."""
+    """A team's API server tolerates no taint, so it would wait for ever where every node has one. kind taints its own
+    control plane if there are workers; the other providers make one node.
+    """
     install, tainted = platform.host.install, [name for name, pool in platform.pools.items() if pool.taint]
     if install is None or install.adopt or not platform.teams:
         return
@@ -60,7 +61,7 @@ def control_planes_have_a_node(platform: Platform) -> Iterator[Problem]:
         more = f", or host.kind.workers: {nodes + 1}" if isinstance(install, Kind) else ""
         yield Problem(
             path=("pools", tainted[0], "taint"),
-            rule="leaves a node for the teams' API servers, which tolerate no taint",
+            rule="must leave a node for the teams' API servers, which tolerate no taint",
             got=f"true, on all {nodes} nodes" if nodes > 1 else "true, on the only node",
             fix=f"write taint: false{more}",
         )

@@ -10,19 +10,20 @@ from settings.models import Override, Platform
 from settings.problems import Problem
 
 LONGEST_OVERRIDE: Final = timedelta(days=90)
-"""An override is for one change that somebody is about to make. One that holds for years is a guard switched off, and
-whoever needs it longer writes a new date, which a reviewer sees."""
+"""An override is for one change that somebody is about to make. An override for years would switch a guard off. Who
+needs it longer writes a new date, which a reviewer sees.
+"""
 
 
 def ends_too_late(override: Override, today: date) -> bool:
-    """Whether an override would hold for longer than any may."""
+    """Whether an override would hold for longer than allowed."""
     return override.until - today > LONGEST_OVERRIDE
 
 
 def overrides_end_soon(platform: Platform, today: date) -> Iterator[Problem]:
-    """An override's last day is near. One that is past is fine: it is as if it were not there.
+    """An override's last day is near. A past day is fine: the override then has no effect.
 
-    The only rule that asks for the day; a file that was valid once stays valid.
+    This is the only rule that needs the date. A file that was valid once stays valid.
     """
     for position, override in enumerate(platform.overrides):
         if ends_too_late(override, today):

@@ -1,4 +1,4 @@
-"""Rules about pools: each says its nodes, and no node is in two."""
+"""Rules about pools: each names its nodes, and no node is in two."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 
 import names
 from capacity import listed
+from releases import NO_SHARING
 from settings.labels import gpu_labels, sharing_labels
 from settings.models import Platform, Pool
 from settings.problems import Path, Problem, shown
@@ -20,25 +21,27 @@ OUR_LABELS: Final = f"{names.LABEL_POOL.partition('/')[0]}/"
 
 
 def pools_say_their_nodes(platform: Platform) -> Iterator[Problem]:
-    """A pool has nodes by name, or labels that find them and how many; and shares its GPUs in one way."""
+    """A pool has nodes by name, or labels that find them and a number of nodes. It shares its GPUs in one way."""
     for name, pool in platform.pools.items():
         path = ("pools", name)
         if pool.nodes and (pool.selector is not None or pool.node_count is not None):
             yield Problem(
                 path=path,
-                rule="has either nodes, or selector with nodeCount",
+                rule="must have either nodes, or selector with nodeCount",
                 got="both",
                 fix="remove selector and nodeCount, or nodes",
             )
         elif not pool.nodes and not (pool.selector and pool.node_count):
             yield Problem(
                 path=path,
-                rule="has either nodes, or selector with nodeCount",
+                rule="must have either nodes, or selector with nodeCount",
                 got=_selector_got(pool),
                 fix="write nodes: [name, ...] as kubectl shows them, or selector: {label: value} and nodeCount: N",
             )
         for node in sorted(node for node, times in Counter(pool.nodes).items() if times > 1):
-            yield Problem(path=(*path, "nodes"), rule="names each node once", got=f"{node!r} twice", fix="remove one")
+            yield Problem(
+                path=(*path, "nodes"), rule="must name each node once", got=f"{node!r} twice", fix="remove one"
+            )
         ways = pool.sharing.ways
         if len(ways) > 1:
             *others, last = WAYS
@@ -48,15 +51,23 @@ def pools_say_their_nodes(platform: Platform) -> Iterator[Problem]:
                 got=" and ".join(ways),
                 fix=f"keep one ({', '.join(f'{word} {way.bounds}' for word, way in reversed([*WAYS.items()]))})",
             )
+        if ways and name == NO_SHARING.name:
+            yield Problem(
+                path=path,
+                rule="has the name of the device plugin's settings for all nodes that share nothing, and would give "
+                "them its replicas",
+                got=shown(name),
+                fix="rename the pool",
+            )
         if "taint_value" in pool.model_fields_set and not pool.taint:
             yield Problem(
-                path=(*path, "taintValue"), rule="goes with taint: true", got="taint: false", fix="set taint: true"
+                path=(*path, "taintValue"), rule="needs taint: true", got="taint: false", fix="set taint: true"
             )
         if pool.gpus_per_node == 0:
             for key, there in (("sharing", bool(ways)), ("taint", pool.taint)):
                 if there:
                     yield Problem(
-                        path=(*path, key), rule="is for pools with GPUs", got="gpusPerNode: 0", fix=f"remove {key}"
+                        path=(*path, key), rule="needs a pool with GPUs", got="gpusPerNode: 0", fix=f"remove {key}"
                     )
 
 
@@ -94,10 +105,10 @@ def slices_fit_their_gpu(platform: Platform) -> Iterator[Problem]:
 def pools_are_disjoint(platform: Platform) -> Iterator[Problem]:
     """No node is in two pools: quotas are checked against each pool's own number.
 
-    Nodes by name are compared by name. Of nodes by labels only the cluster knows which they are; so two selectors must
-    ask for different values of one label, which no node can have at the same time, and no selector may ask for what
-    every node has, for a node's name, or for labels that we write. What is left (a selector beside names) is for the
-    preflight, which sees the nodes.
+    Nodes by name are compared by name. Only the cluster knows which nodes a selector finds. So two selectors must ask
+    for different values of one label, which no node can have at the same time. No selector may ask for what every node
+    has, for a node's name, or for labels that we write. The preflight, which sees the nodes, compares selectors with
+    names.
     """
     first: dict[str, str] = {}
     selectors: dict[str, Mapping[str, str]] = {}
@@ -156,7 +167,7 @@ def _selects_apart(
 
 
 def _apart(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    """Whether no node can match both: it would need two values of one label."""
+    """Whether no node can match both, because it would need two values of one label."""
     return any(other.get(key, value) != value for key, value in one.items())
 
 
@@ -172,7 +183,7 @@ def _selects_no_named_node(selector: Mapping[str, str], platform: Platform, path
 
 
 def _labels_to_be(name: str, pool: Pool) -> dict[str, str]:
-    """What the nodes of a pool are labelled with, by us or by NVIDIA's discovery, as far as the file says it."""
+    """The labels that the nodes of a pool get, from us or from NVIDIA's discovery, as far as the file says them."""
     if not pool.gpus_per_node:
         return {}
     return gpu_labels(pool) | sharing_labels(name, pool)

@@ -14,7 +14,7 @@ from settings.words import choose_version, known_version
 
 
 def schedulers_fit_their_mode(platform: Platform) -> Iterator[Problem]:
-    """Versions are known and given where they mean something; a mode has what it needs."""
+    """Versions are known, and given only where they have a meaning. A mode has what it needs."""
     for name, team in platform.teams.items():
         path: Path = ("teams", name, "scheduler")
         scheduler = team.scheduler
@@ -76,7 +76,7 @@ def _without_own_kai(scheduler: Scheduler, path: Path) -> Iterator[Problem]:
 
 def virtual_clusters_fit_their_kai(platform: Platform) -> Iterator[Problem]:
     """vCluster's release is known, and its Kubernetes is one that the tenant's KAI runs on."""
-    # a canary and a slot have what the team says for all; it is told once
+    # a canary and a slot share the team's values; these are reported once
     yield from dict.fromkeys(_of_virtual_clusters(platform))
 
 
@@ -121,7 +121,7 @@ def _of_virtual_clusters(platform: Platform) -> Iterator[Problem]:
 
 
 def topologies_are_known(platform: Platform) -> Iterator[Problem]:
-    """A pool's Topology is an object of KAI's, which older releases do not have; a label stands in it once."""
+    """A pool's Topology is a kind of KAI that older releases do not have. It names each label once."""
     for name, pool in platform.pools.items():
         twice = sorted({level for level in pool.topology if pool.topology.count(level) > 1})
         if twice:
@@ -156,7 +156,7 @@ def topologies_are_known(platform: Platform) -> Iterator[Problem]:
 
 
 def kai_teams_have_queues(platform: Platform) -> Iterator[Problem]:
-    """KAI places nothing without a leaf queue; the host's own scheduler knows none."""
+    """KAI places nothing without a leaf queue. The host's own scheduler has no queues."""
     for name, team in platform.teams.items():
         path: Path = ("teams", name, "queues")
         if team.scheduler.mode is SchedulerMode.DEFAULT:

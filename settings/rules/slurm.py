@@ -10,11 +10,13 @@ from settings.models import Platform
 from settings.problems import Problem, shown
 
 OF_NO_HOST: Final = ("default", "localhost")
-"""`NodeName=DEFAULT`, in any case, is what all nodes have in common (slurm.conf(5)); localhost is every host."""
+"""`NodeName=DEFAULT`, in upper or lower case, holds the defaults of all nodes (slurm.conf(5)). localhost is every
+host.
+"""
 
 
 def slurm_has_its_own_gpus(platform: Platform) -> Iterator[Problem]:
-    """Kubernetes and SLURM never give away the same GPU: neither sees what the other has taken."""
+    """Kubernetes and SLURM must not have the same GPUs: neither sees what the other has given to jobs."""
     slurm = platform.slurm
     if slurm is None:
         return
@@ -29,9 +31,9 @@ def slurm_has_its_own_gpus(platform: Platform) -> Iterator[Problem]:
                 fix=f"take it out of pools.{name}.nodes, or remove slurm",
             )
     reserved = {
-        "host": (slurm.host in OF_NO_HOST, "is no host's own name"),
+        "host": (slurm.host in OF_NO_HOST, "is not the name of one host"),
         "partition": (slurm.partition in RESERVED_PARTITIONS, "is a word of SLURM's own"),
-        "gpuType": ((slurm.gpu_type or "").isdigit(), "is a number to SLURM, which takes it for how many"),
+        "gpuType": ((slurm.gpu_type or "").isdigit(), "is a number, which SLURM would take for a count"),
     }
     said = {"host": slurm.host, "partition": slurm.partition, "gpuType": slurm.gpu_type}
     for key, (taken, why) in reserved.items():
@@ -40,12 +42,12 @@ def slurm_has_its_own_gpus(platform: Platform) -> Iterator[Problem]:
     if slurm.devices and len(slurm.devices) != slurm.gpus:
         yield Problem(
             path=("slurm", "devices"),
-            rule="names one device a GPU",
+            rule="must name one device for each GPU",
             got=f"{len(slurm.devices)} devices and gpus: {slurm.gpus}",
             fix="make them equal, or remove devices",
         )
     for index, device in enumerate(slurm.devices):
         if device in slurm.devices[:index]:
             yield Problem(
-                path=("slurm", "devices", index), rule="names each device once", got=shown(device), fix="remove one"
+                path=("slurm", "devices", index), rule="must name each device once", got=shown(device), fix="remove one"
             )

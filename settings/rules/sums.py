@@ -1,6 +1,7 @@
 """Rules that add up: GPUs, CPU, memory, pods and storage against what is there.
 
-Owns: which place of the file a broken sum is told at. Leaves to others: the arithmetic and its words (`capacity`).
+Owns: the path of the file at which a broken sum is reported. Leaves to others: the arithmetic and its messages
+(`capacity`).
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ def gpus_fit_the_nodes(platform: Platform) -> Iterator[Problem]:
 
 
 def gpus_add_up(platform: Platform) -> Iterator[Problem]:
-    """The collision invariant, per node; and what is guaranteed on a pool is there."""
+    """The collision invariant, per node; and a pool has the GPUs of all quotas on it."""
     pools, claims = pool_capacities(platform), tenant_claims(platform)
     collisions = capacity.collisions(pools, claims)
     for verdict in collisions:
         yield told(verdict, ("pools", verdict.pool or ""))
     over = {verdict.pool for verdict in collisions if verdict.field == "limit"}
     for verdict in capacity.pool_quotas(pools, claims):
-        # limits that are too high are told already; quotas are never above them
+        # limits that are too high are reported already; quotas are never above them
         if verdict.pool not in over:
             yield told(verdict, ("pools", verdict.pool or ""))
 
@@ -51,14 +52,14 @@ def queues_fit_their_team(platform: Platform) -> Iterator[Problem]:
     pools = {pool.name: pool for pool in pool_capacities(platform)}
     for claim in tenant_claims(platform, now=False):
         if claim.owner != claim.name:
-            continue  # its queues are made from its own numbers
+            continue  # the program makes its queues from its own numbers
         key = team_of(platform, claim.name)
         team = platform.teams[key]
         if team.scheduler.mode is SchedulerMode.DEFAULT:
             continue
         pool = pools.get(claim.pool or "")
         if pool is None and (team.pool is not None or UNLIMITED in (claim.quota, claim.limit)):
-            continue  # what the team sees is unknown, and told elsewhere
+            continue  # what the team sees is unknown, and reported elsewhere
         seen = capacity.visible_gpus(claim, pool) if pool is not None else 0
         leaves = [LeafClaim(name=leaf, quota=q.gpu.quota, limit=q.gpu.limit) for leaf, q in team.queues.items()]
         quota, limit = hard_cap(claim.quota, seen), hard_cap(claim.limit, seen)

@@ -19,18 +19,19 @@ LONGEST_NAME: Final = 63
 """Kubernetes' limit for a name that is a DNS label, and for a label's value."""
 
 _CHECK_POD: Final = f"{names.CHECK_NAME}-xxxxx-x-{names.CHECK_PAIR_NAMESPACE}-x-"
-"""vCluster's name on the host for the check's pod (`<pod>-x-<namespace>-x-<virtual cluster>`), up to the team."""
+"""vCluster's name on the host for the check's pod (`<pod>-x-<namespace>-x-<virtual cluster>`), without the team."""
 
 LONGEST_TEAM_NAME: Final = LONGEST_NAME - len(_CHECK_POD)
-"""31. Beyond it vCluster cuts the check pod's name on the host and puts a hash in the team's place, and nobody sees any
-more whose pod it is. It is the tightest of our names: a Helm release may have 53 characters, `team-<name>` 63."""
+"""31. With a longer name vCluster cuts the check pod's name on the host and replaces the team by a hash, so nobody sees
+whose pod it is. This is our tightest limit: a Helm release may have 53 characters, `team-<name>` 63.
+"""
 
 _KAI_OWN_QUEUES: Final = ("default-parent-queue", "default-queue")
-"""KAI's chart has queues of these names since 0.10; ours would be overwritten by them."""
+"""KAI's chart makes queues of these names since 0.10; they would overwrite ours."""
 
 
 def names_fit(platform: Platform) -> Iterator[Problem]:
-    """Names stay valid and readable where Kubernetes, Helm and vCluster put more around them."""
+    """Names stay valid and readable where Kubernetes, Helm and vCluster add to them."""
     taken: dict[str, str] = {}
     for name, team in platform.teams.items():
         path: Path = ("teams", name)
@@ -64,7 +65,7 @@ def names_fit(platform: Platform) -> Iterator[Problem]:
 
 
 def _queue_names(name: str, team: Team, taken: dict[str, str]) -> Iterator[Problem]:
-    """`taken`: queues on the host by name, and whose each is."""
+    """`taken`: queues on the host by name, each with its owner."""
     mode = team.scheduler.mode
     if mode is SchedulerMode.DEFAULT:
         return
@@ -101,7 +102,7 @@ def _queue_names(name: str, team: Team, taken: dict[str, str]) -> Iterator[Probl
 
 
 def teams_have_their_place(platform: Platform) -> Iterator[Problem]:
-    """A pool that is there, nodes that the pool has, GPUs only where there are some."""
+    """A team's pool exists, the pool has the team's nodes, and only a pool with GPUs gives GPUs."""
     for name, team in tenants(platform).items():
         path: Path = path_of(platform, name)
         if canary_of(platform, name) is None:
@@ -128,7 +129,7 @@ def teams_have_their_place(platform: Platform) -> Iterator[Problem]:
                 )
             elif times > 1:
                 yield Problem(
-                    path=(*path, "nodes"), rule="names each node once", got=f"{node!r} twice", fix="remove one"
+                    path=(*path, "nodes"), rule="must name each node once", got=f"{node!r} twice", fix="remove one"
                 )
 
 
@@ -155,7 +156,7 @@ def _pool_of_team(platform: Platform, name: str, team: Team) -> Iterator[Problem
 
 
 def tenants_can_be_reached(platform: Platform) -> Iterator[Problem]:
-    """Each way in has what it needs, and no two tenants have one port."""
+    """Each way to an API server has what it needs, and no two tenants have the same port."""
     ports: dict[str, int] = {}
     for name, team in tenants(platform).items():
         path, access = path_of(platform, name), team.access
@@ -202,7 +203,9 @@ def tenants_can_be_reached(platform: Platform) -> Iterator[Problem]:
 
 
 def _names_lead_to_one(platform: Platform) -> Iterator[Problem]:
-    """A load balancer's name leads to one API server, and to no app. A name in a certificate alone leads nowhere."""
+    """A load balancer's name belongs to one API server, and to no app. A name that is only in a certificate may be
+    shared.
+    """
     balanced: dict[str, str] = {}
     for name, team in tenants(platform).items():
         if team.access.expose is not Expose.LOAD_BALANCER:

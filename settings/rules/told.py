@@ -1,4 +1,4 @@
-"""A verdict of `capacity` as a mistake at a place of the file."""
+"""A verdict of `capacity` as a mistake at a path of the file."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ SEEN = [
     ("chart-local", RELEASE, "ml-scheduler-release",
      'error: path "/srv/charts/kai-scheduler-v0.16.8.tgz" not found', "/srv/charts/kai-scheduler-v0.16.8.tgz"),
     ("chart-pull", RELEASE, "ml-virtual-cluster-vcluster",
-     'error: failed to download "oci://ghcr.example/kai" at version "v0.16.8"', "can't be had from ghcr.example"),
+     'error: failed to download "oci://ghcr.example/kai" at version "v0.16.8"', "downloaded from ghcr.example"),
     ("pod-security", "kubernetes:apps/v1:StatefulSet", "ml-x",
      'error: pods "ml-0" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true (pod must not',
      "Pod Security level restricted:latest refuses a pod: runAsNonRoot"),
@@ -147,7 +147,7 @@ SEEN = [
     ("webhook-foreign", "kubernetes:core/v1:Namespace", "ml-namespace",
      'error: Internal error occurred: failed calling webhook "validate.policy.example": failed to call webhook: Post '
      '"https://policy-svc.policies.svc:443/validate?timeout=10s": x509: certificate signed by unknown authority',
-     "of namespace policies does not answer: its certificate is of a CA that is not trusted"),
+     "of namespace policies does not answer: its certificate comes from a CA that is not trusted"),
     ("webhook", "kubernetes:scheduling.run.ai/v2:Queue", "ml-queues-training",
      'error: failed calling webhook "vqueue.kb.io": Post "https://queue-controller.kai-scheduler.svc:443/x": x509: '
      "certificate signed by unknown authority", "KAI's webhook vqueue.kb.io"),
@@ -166,7 +166,7 @@ SEEN = [
      "has expired, or a clock is wrong. current time 2027-01-01T00:00:00Z is after 2026-12-31"),
     ("certificate-authority", RELEASE, "ml-scheduler-release",
      'error: Get "https://10.0.0.5:6443/api": tls: failed to verify certificate: x509: certificate signed by unknown '
-     "authority", "of a CA that the kubeconfig does not name"),
+     "authority", "from a CA that the kubeconfig lacks"),
     ("dns", RELEASE, "ml-scheduler-release",
      'error: Get "https://gpu.example:6443/api": dial tcp: lookup gpu.example on 10.0.0.53:53: no such host',
      "name gpu.example is not known to DNS here"),
@@ -232,12 +232,12 @@ CHARTS = {
     'reached: Get "https://charts.example.com/x/index.yaml": context deadline exceeded (Client.Timeout exceeded while '
     "awaiting headers)": "it does not answer in time",
     'reached: Get "https://charts.example.com/x/index.yaml": tls: failed to verify certificate: x509: certificate '
-    "signed by unknown authority": "its certificate is of a CA that is not trusted here",
+    "signed by unknown authority": "its certificate comes from a CA that is not trusted here",
     'reached: Get "https://charts.example.com/x/index.yaml": dial tcp 192.0.2.1:443: connect: connection refused': (
         "nothing listens there"
     ),
     'reached: Get "https://charts.example.com/x/index.yaml": proxyconnect tcp: dial tcp: lookup proxy: no such host': (
-        "the proxy in between"
+        "the proxy refuses"
     ),
 }
 
@@ -246,7 +246,7 @@ CHARTS = {
 def test_a_chart_that_cannot_be_had_is_no_fault_of_the_cluster(symptom: str, why: str) -> None:
     found = explain(said(RELEASE, "ml-virtual-cluster-vcluster", CHART + symptom), tenants=TENANTS, stack="one")
     assert [failure.id for failure in found] == ["chart-pull"]
-    assert f"can't be had from charts.example.com: {why}" in found[0].cause
+    assert f"can't be downloaded from charts.example.com: {why}" in found[0].cause
     assert "nothing is wrong with the cluster" in found[0].cause
     assert "artifacts.charts" in found[0].fix
     assert ("helm registry login charts.example.com" in found[0].fix) == ("401" in symptom)
@@ -264,7 +264,7 @@ def test_a_chart_that_cannot_be_had_is_no_fault_of_the_cluster(symptom: str, why
 )
 def test_a_registry_that_denies_names_the_stale_login(text: str) -> None:
     failure = explain(said(RELEASE, "ml-scheduler-release", f"error: {text}"), tenants=TENANTS, stack="one")[0]
-    assert failure.cause.startswith("the chart can't be had from ghcr.example: it denies access (403)")
+    assert failure.cause.startswith("the chart can't be downloaded from ghcr.example: it denies access (403)")
     assert "helm registry logout ghcr.example" in failure.fix
 
 

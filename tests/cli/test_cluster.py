@@ -156,7 +156,10 @@ class TestAHostThatTheProgramMade:
         assert project.run("preflight") == 1
         said = capsys.readouterr()
         assert "1 nodes Ready, 4 GPUs each" in said.err
-        assert "preflight, RuntimeClass nvidia: is declared as the cluster's, and the cluster has none" in said.err
+        assert (
+            "preflight, RuntimeClass nvidia: belongs to the cluster by the stack file, and the cluster has none"
+            in said.err
+        )
         assert "not-a-real-token" not in said.out + said.err
 
     def test_an_up_that_may_mend_it_shows_what_is_wrong_and_goes_on(

@@ -163,7 +163,9 @@ class TestTheArithmetic:
     ) -> None:
         assert fence(project) == 0
         out = capsys.readouterr().out
-        assert "no longer fits: ml: it must see a node, and none is left without gpu-0, got a GPU quota of 2" in out
+        assert (
+            "does not fit any more: ml: it must see a node, and none is left without gpu-0, got a GPU quota of 2" in out
+        )
 
     def test_a_team_that_still_fits_is_not_named(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
         project.write(TWO_NODES.replace("quota: 6", "quota: 4"))
@@ -193,7 +195,7 @@ class TestTheArithmetic:
         dead = node(ready=False, cordoned=True, gpus=0, fence=XID, pressures=("DiskPressure",), pods=1)
         findings = found(platform_of_two(quota=8), facts(dead, node(name="gpu-1")))
         assert ids(findings) == ["node-fenced"]
-        assert "is fenced since 2026-11-26T04:00:00Z (Xid 79): its 8 GPUs count for nobody" in findings[0].message
+        assert "is fenced since 2026-11-26T04:00:00Z (Xid 79): its 8 GPUs no longer count" in findings[0].message
 
     def test_a_fence_that_somebody_opened_is_told(self) -> None:
         opened = found(platform_of_two(quota=8), facts(node(fence=XID), node(name="gpu-1")))
@@ -309,9 +311,9 @@ class TestDrift:
         assert project.run("drift") == 1
         err = capsys.readouterr().err
         assert "node gpu-0 is fenced since " in err
-        assert "(Xid 79); `make unfence STACK=one NODE=gpu-0` when it is well" in err
-        assert "no longer fits: ml" in err
-        assert "nodes of stack one are not what the stack file counts" in err
+        assert "(Xid 79); `make unfence STACK=one NODE=gpu-0` when it works again" in err
+        assert "does not fit any more: ml" in err
+        assert "nodes of stack one differ from the stack file" in err
 
     def test_an_unhealthy_gpu_fails_it(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
         there(project)["status"]["capacity"] = {"nvidia.com/gpu": "5"}

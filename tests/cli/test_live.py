@@ -282,7 +282,7 @@ def test_gpus_of_other_pods_are_counted_and_the_plugin_s_pod_is_known(
     ]  # fmt: skip
     project.api.objects["/api/v1/pods"] = pods
     found = findings(project, capsys, owner="cluster")
-    assert "hold 2 nvidia.com/gpu (lab/train)" in found["gpus-in-use"]["message"]
+    assert "use 2 nvidia.com/gpu (lab/train)" in found["gpus-in-use"]["message"]
     assert f"kube-system/{MANAGED} and kube-system/static-plugin" in found["plugins-on-one-node"]["message"]
 
 

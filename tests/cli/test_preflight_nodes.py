@@ -159,7 +159,7 @@ class TestHowManyGpus:
         busy = node(used_gpus={"default/train": 2, "lab/notebook": 1})
         finding = one(platform(), facts(busy))
         assert (finding.id, finding.level) == ("gpus-in-use", Level.WARNING)
-        assert "hold 3 nvidia.com/gpu (default/train, lab/notebook)" in finding.message
+        assert "use 3 nvidia.com/gpu (default/train, lab/notebook)" in finding.message
         assert found(platform(kai=None), facts(busy)) == []
 
 

@@ -157,7 +157,7 @@ def test_drift_is_exit_1_and_changes_nothing(
     assert "--yes" not in words
     err = capsys.readouterr().err
     assert "ConfigMap one" in err
-    assert "is other than its state says" in err
+    assert "differs from its state" in err
 
 
 def test_a_refresh_that_failed_is_told_from_drift(
@@ -168,7 +168,7 @@ def test_a_refresh_that_failed_is_told_from_drift(
     assert there.run("drift") == 1
     err = capsys.readouterr().err
     assert "error: something else" in err
-    assert "is other than its state says" not in err
+    assert "differs from its state" not in err
 
 
 @pytest.mark.parametrize("command", [("drift",), ("preview", "--json", "out.json")])

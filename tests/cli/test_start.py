@@ -28,4 +28,4 @@ def test_an_interrupt_while_the_commands_are_loaded_is_said_in_a_line(
     with pytest.raises(SystemExit) as ended:
         runpy.run_module("cli", run_name="__main__")
     assert ended.value.code == Exit.INTERRUPTED
-    assert capsys.readouterr().err == "\ninterrupted; nothing was begun\n"
+    assert capsys.readouterr().err == "\ninterrupted; nothing was started\n"

@@ -62,7 +62,7 @@ def test_a_folder_that_may_not_be_written_is_told_in_a_sentence(
     monkeypatch.setattr("cli.app.driver_for", refuse)
     assert project.run("status") == 1
     assert capsys.readouterr().err == (
-        "error: /project/.lab: Permission denied.\n  fix: see that there is room, and who may write there\n"
+        "error: /project/.lab: Permission denied.\n  fix: free space, or check who may write there\n"
     )
 
 

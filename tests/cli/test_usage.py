@@ -113,7 +113,7 @@ def test_a_span_that_is_none_is_refused_before_anything_is_asked(
     project: Project, capsys: pytest.CaptureFixture[str], span: str
 ) -> None:
     assert project.run("usage", f"--since={span}") == 2
-    assert f"{span!r} is no span of time up to a year." in capsys.readouterr().err
+    assert f"{span!r} is not a time span up to a year." in capsys.readouterr().err
     assert project.api.seen == []
 
 

@@ -244,7 +244,7 @@ def test_a_run_that_was_stopped_says_why_and_what_else_was_seen_each_cause_once(
     driver = engine.EngineDriver(place_of(argparse.Namespace(stack="one"), project.root))
     with pytest.raises(CommandError) as raised:
         driver._judge("up", stopped, [other, *alike, bad])
-    told = f"teams ml, dev, pod ml-0: {bad.cause}; waiting would not have mended it, so the run was stopped."
+    told = f"teams ml, dev, pod ml-0: {bad.cause}; waiting would not have helped, so the run was stopped."
     assert raised.value.cause == told
     assert raised.value.fix == f"{bad.fix}; `make up STACK=one` goes on from here"
     assert "`kubectl -n team-ml get events --field-selector reason=Failed`" in bad.fix

@@ -33,7 +33,7 @@ def test_every_pod_that_waits_has_a_cause_and_a_fix_and_what_was_lost_comes_afte
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "team ml, default/build: queue training is at its limit: 1 of 2 GPUs used, 2 asked"
     assert lines[1].startswith("  fix: wait for default/first (1) to end, or raise teams.ml.queues.training.gpu.limit")
-    assert lines[6] == "KAI took, in the last hour:"
+    assert lines[6] == "evicted by KAI in the last hour:"
     assert lines[7] == (
         "team ml, default/second: KAI took its GPUs back at 04:58:10 UTC for default/notebook of queue notebooks: "
         "queue training used 2 GPUs with a quota of 1"
@@ -133,7 +133,7 @@ def test_a_team_that_can_t_be_seen_is_said_and_the_others_are_told(capsys: pytes
     show_why(small(world), "", "", stack="dev", as_json=False)
     said = capsys.readouterr()
     assert said.err == "not seen: team ml: everything (down: refused)\n"
-    assert said.out == "nothing that is seen waits\n"
+    assert said.out == "no pod waits, as far as can be seen\n"
     with pytest.raises(CommandError, match="can't be seen: its API is down: refused"):
         show_why(small(world), "ml", "train-0", stack="dev", as_json=False)
 
@@ -188,7 +188,7 @@ def test_a_number_that_is_none_is_refused_before_anything_is_asked(arguments: li
 def test_a_stack_that_was_never_made_is_no_error(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert project.run("why") == 0
     said = capsys.readouterr()
-    assert said.out == "nothing that is seen waits\n"
+    assert said.out == "no pod waits, as far as can be seen\n"
     assert "not seen: team ml: everything (not asked)" in said.err
 
 

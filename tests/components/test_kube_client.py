@@ -34,6 +34,12 @@ def test_what_is_no_object_is_a_failed_call_that_knows_its_request(text: str) ->
     assert error.value.request is request
 
 
+@pytest.mark.parametrize("zone", ["GMT", "-0000"])
+def test_when_a_server_answered_is_a_time_in_utc(zone: str) -> None:
+    said = client.when(httpx2.Response(200, headers={"Date": f"Thu, 26 Nov 2026 18:00:00 {zone}"}))
+    assert said.isoformat() == "2026-11-26T18:00:00+00:00"
+
+
 @pytest.mark.parametrize("metadata", [None, [], "ml", {}, {"name": None}, {"name": 3}])
 def test_only_what_has_a_name_is_an_object(metadata: object) -> None:
     assert not lenient.named({"metadata": metadata})

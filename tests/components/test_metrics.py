@@ -102,7 +102,7 @@ def test_it_breaks_no_rule_of_the_policies(declare: Declare) -> None:
         ),
         (
             {"stack": "devicePlugin", "metrics": {"labels": {"a": "b"}}},
-            "gpu.metrics.labels: are the ServiceMonitor's, got serviceMonitor: false; "
+            "gpu.metrics.labels: are labels of the ServiceMonitor, got serviceMonitor: false; "
             "set serviceMonitor: true, or remove them",
         ),
     ],

@@ -132,6 +132,23 @@ def test_rules_that_let_everybody_in_together_are_refused() -> None:
     )
 
 
+def test_a_half_with_an_exception_does_not_make_everybody() -> None:
+    halves = [{"cidr": "0.0.0.0/1"}, {"cidr": "128.0.0.0/1", "except": ["203.0.113.0/24"]}]
+    apart = [{"to": [{"ipBlock": half}]} for half in halves]
+    assert messages("default-deny-network", [*healthy(), network(DENY | {"egress": apart}, "ml-halves")]) == []
+
+
+def test_what_lets_everybody_in_is_named_and_what_stands_beside_it_is_not() -> None:
+    peers = {
+        "ml-open": {"ipBlock": {"cidr": "0.0.0.0/0"}},
+        "ml-but-one": {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}},
+        "ml-own": {"podSelector": {}},
+    }
+    beside = [network(DENY | {"egress": [{"to": [peer]}]}, name) for name, peer in peers.items()]
+    (found,) = messages("default-deny-network", [*healthy(), *beside])
+    assert "ml-open allows egress of every peer" in found
+
+
 def of_ports(first: int, last: int, name: str, **peers: object) -> PolicyResource:
     rule = {"ports": [{"port": first, "endPort": last}], **peers}
     return network({"podSelector": {}, "policyTypes": ["Egress"], "egress": [rule]}, name)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import pytest
 from google.protobuf import json_format
 from pulumi.runtime.proto import analyzer_pb2
-from pulumi_policy import EnforcementLevel, ResourceValidationPolicy
+from pulumi_policy import EnforcementLevel
 from pulumi_policy import policy as sdk
 
 import tokens
+from policies import start
 from policies.pack import NAME, build_policies
-from policies.start import read_once
+from policies.start import Kept, read_once
 from tests.policies.world import healthy, resource
 
 EVERYTHING = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+RESOURCES = [*healthy(), resource(tokens.CLUSTER_ROLE, "greedy", {"rules": [EVERYTHING]})]
 
 
 @pytest.fixture
@@ -37,21 +39,31 @@ def answers() -> list[bytes]:
     """What the pack says of a healthy team, and of a ClusterRole that may do everything."""
     server = sdk._PolicyAnalyzerServicer(NAME, "1", build_policies(), EnforcementLevel.MANDATORY, None)
     server._configure_runtime_settings = lambda: None
-    found = []
-    for one in [*healthy(), resource(tokens.CLUSTER_ROLE, "greedy", {"rules": [EVERYTHING]})]:
+    found, stack = [], analyzer_pb2.AnalyzeStackRequest()
+    for one in RESOURCES:
         request = analyzer_pb2.AnalyzeRequest(type=one.type, urn=one.urn, name=one.name)
         json_format.ParseDict(dict(one.properties), request.properties)
-        for answer in (server.Remediate(request, None), server.Analyze(request, None)):
-            found.append(answer.SerializeToString(deterministic=True))
-    return found
+        stack.resources.add(type=one.type, urn=one.urn, name=one.name, properties=request.properties)
+        found += [server.Remediate(request, None), server.Analyze(request, None)]
+    return [answer.SerializeToString(deterministic=True) for answer in [*found, server.AnalyzeStack(stack, None)]]
 
 
 def test_a_resource_is_taken_apart_once_and_the_rules_say_the_same(taken_apart: list[object]) -> None:
-    policies = sum(isinstance(policy, ResourceValidationPolicy) for policy in build_policies())
-    before = answers()
-    by_the_sdk = len(taken_apart)
+    before, by_the_sdk = answers(), len(taken_apart)
     assert any(b"ClusterRole greedy" in answer for answer in before), "there is something to say"
+    # once to remediate, and once for each rule of a resource or of the whole stack
+    assert by_the_sdk == len(RESOURCES) * (1 + len(build_policies()))
     taken_apart.clear()
     read_once()
     assert answers() == before
-    assert len(taken_apart) * (policies + 1) == by_the_sdk
+    assert len(taken_apart) == len(RESOURCES) * 2, "once as it comes by, and once as part of the stack"
+
+
+def test_what_was_asked_long_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "KEPT", 2)
+    asked: list[object] = []
+    kept = Kept(lambda about, *more: asked.append((about, *more)) or len(asked))  # type: ignore[func-returns-value]
+    one, two, three = [1], [1], [1]
+    assert [kept(one), kept(one), kept(one, True), kept(two), kept(two), kept(three)] == [1, 1, 2, 3, 3, 4]
+    assert kept(three) == 4
+    assert kept(one) == 5, "two others came since"

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from preview.changes import EVERYONE, Change, changes
-from preview.facts import facts_of
+from preview.changes import EVERYONE, Change, changes, snapshots_first
+from preview.facts import HARD, Facts, facts_of
+from preview.judges.numbers import DISK
 from preview.kinds import Kind
 from preview.usage import usage_of
 from releases import DEFAULT_KUBERNETES
@@ -178,3 +179,63 @@ def test_a_move_to_another_mode_is_one_change_that_ends_with_a_check(mode: str, 
     assert (found.kind, found.allow) == (kind, "replace" if used else None)
     for words in (f"virtual → {mode}", "its API server restarts", "pods that run go on", "its check follows"):
         assert words in found.means
+
+
+def test_a_snapshot_comes_before_what_the_team_notices_and_only_where_it_is_asked_for() -> None:
+    kept = {"snapshots": {"beforeChanges": True}}
+    before, after, more = (
+        platform({"ml": {**BASE["ml"], **change}, "other": team("l4", 1, vcluster=kept)})
+        for change in (
+            {"vcluster": kept},
+            {"vcluster": {**kept, "kubernetesVersion": "v1.35.0"}},
+            {"vcluster": kept, "check": {"gpus": 2}},
+        )
+    )
+    assert set(snapshots_first(after, facts_of(before), facts_of(after))) == {"ml"}
+    assert snapshots_first(more, facts_of(before), facts_of(more)) == {}, "nobody notices it"
+    new = Facts(stack=facts_of(before).stack, pools=facts_of(before).pools, tenants={})
+    assert snapshots_first(after, new, facts_of(after)) == {}, "a new team has nothing to lose"
+
+
+def test_what_touches_no_team_is_nobodys_change() -> None:
+    one, other = (facts_of(platform({}, host={"storageClass": name})) for name in ("slow", "fast"))
+    (found,) = changes(one, other)
+    assert (found.tenant, found.kind, found.means, found.path) == (EVERYONE, Kind.IN_PLACE, "", "host.storageClass")
+
+
+def test_a_team_that_goes_is_told_as_a_team() -> None:
+    assert [(c.tenant, c.topic, c.allow) for c in between({}) if c.kind.refused] == [("ml", "team", "delete")]
+
+
+def test_a_queue_that_is_new_is_told_with_what_it_may_have() -> None:
+    resources = {**BASE["ml"]["resources"]}
+    more = between(ml(queues={**BASE["ml"]["queues"], "c": {"gpu": 1}}, resources=resources))
+    assert [(c.path, c.before, c.after) for c in more if c.path.endswith("queues.c.gpu.limit")] == [
+        ("teams.ml.queues.c.gpu.limit", None, 1)
+    ]
+
+
+def bounded(**hard: Any) -> Facts:
+    """The facts of one team whose ResourceQuota says these numbers, and no field of the settings does."""
+    return Facts(stack={}, pools={}, tenants={"ml": {HARD: hard}})
+
+
+def test_a_part_of_a_gpu_that_is_no_more_bounded_is_bounded_by_none() -> None:
+    part = "requests.nvidia.com/mig-1g.10gb"
+    (found,) = changes(bounded(**{part: "2"}), bounded())
+    assert (found.path, found.kind, found.allow) == (f"teams.ml.resources ({part})", Kind.LOSING, "lowerLimit")
+    assert list(changes(bounded(**{"count/secrets": "2"}), bounded())) == [], "without a bound there may be more"
+
+
+def test_a_bound_that_is_no_number_is_refused() -> None:
+    (found,) = changes(bounded(pods="2"), bounded(pods="many"))
+    assert (found.kind, found.allow) == (Kind.UNKNOWN, None)
+    assert found.topic.startswith("unreadable teams.ml.resources.gpus.limit")
+
+
+def test_the_nodes_disk_is_judged_by_its_pods_where_they_are_known() -> None:
+    was, now = ({DISK: each, "count/pods": "9"} for each in ("100Gi", "50Gi"))
+    assert [c.path for c in changes(bounded(**was), bounded(**now))] == ["teams.ml.resources.pods"]
+    metadata = {"namespace": "team-ml", "labels": {"gpu-tenancy/team": "ml"}}
+    known = usage_of({"items": [{"kind": "ResourceQuota", "metadata": metadata, "status": {"used": {"pods": "3"}}}]})
+    assert list(changes(bounded(**was), bounded(**now), usage=known)) == []

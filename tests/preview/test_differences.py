@@ -54,5 +54,5 @@ def test_leaves_and_places() -> None:
     value: JsonValue = {"a": [{"b": 1}, {}], "c": None}
     assert [(written(path), leaf) for path, leaf in leaves(value)] == [("a[0].b", 1), ("a[1]", {}), ("c", None)]
     assert at(value, ("a", 0, "b")) == 1
-    for nowhere in (("x",), ("a", 7), ("a", "b"), ("c", "d"), ("a", 0, "b", "c")):
+    for nowhere in (("x",), ("a", 2), ("a", 7), ("a", "b"), ("c", "d"), ("a", 0, "b", "c")):
         assert at(value, nowhere) is ABSENT

@@ -12,7 +12,7 @@ from components.team.tenant import facts as team_facts
 from components.team.tenant import resolve
 from lab.recording import record
 from preview.changes import changes
-from preview.facts import CANARY_OF, DERIVED, Facts, facts_of, fields, replicas
+from preview.facts import CANARY_OF, DERIVED, Facts, bounds, facts_of, fields, replicas
 from preview.observed import facts_after, facts_before, facts_in_state
 from preview.read import read_preview
 from report.rehearsal import compare
@@ -40,6 +40,18 @@ def test_defaults_are_filled_in_and_everything_is_a_number() -> None:
     assert found["nodes"] == ["gpu-0", "gpu-1"]
     assert str(found["vcluster.kubernetesVersion"]).startswith("v1.")
     assert found["access.port"] is not None
+
+
+def test_what_the_host_says_holds_no_pool_and_no_team_and_no_context_that_nobody_wrote() -> None:
+    said, silent = (facts_of(platform({"ml": team("a100", 4)}, host={"context": one})).stack for one in ("here", None))
+    assert (said["host.context"], "host.context" in silent) == ("here", False)
+    assert {path.partition(".")[0] for path in said} & {"pools", "teams"} == set()
+
+
+def test_a_bound_of_none_on_a_part_of_a_gpu_says_nothing() -> None:
+    gpu, slice_ = "requests.nvidia.com/gpu", "requests.nvidia.com/mig-1g.10gb"
+    assert bounds({gpu: "0", slice_: "0", "pods": "0"}) == {gpu: "0", "pods": "0"}
+    assert bounds({gpu: "1", slice_: "2"}) == {gpu: "1", slice_: "2"}
 
 
 def test_a_canary_is_a_tenant_of_its_own() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from preview.changes import changes
 from preview.facts import Facts, facts_of
 from preview.gate import Refusal, gate, gate_preview
 from preview.read import read_preview
@@ -50,6 +51,12 @@ def test_another_way_to_the_host_is_refused_unless_it_is_the_same_cluster(host: 
     assert judged(ONE, other, old="u1", new="u1") == []
     (found,) = judged(ONE, other, old="u1", new="u2")
     assert "another cluster under this stack, everything of every team is lost" in found.reason
+
+
+def test_a_cluster_that_is_known_for_the_first_time_is_no_other_one() -> None:
+    assert judged(ONE, ONE, new="u1") == judged(ONE, ONE, old="u1") == []
+    old, new = facts_of(ONE), facts_of(ONE, cluster_uid="u1")
+    assert list(changes(old, new)) == list(changes(new, old)) == []
 
 
 def test_another_cluster_behind_the_same_name_is_refused_until_an_override_says_that_it_is_meant() -> None:

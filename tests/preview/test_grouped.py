@@ -14,6 +14,13 @@ def test_subjects_of_one_sentence_are_named_together() -> None:
 
 def test_many_subjects_are_counted() -> None:
     assert grouped([f"t{n}: old" for n in range(7)]) == ["t0, t1, t2, t3 and 3 more: old"]
+    assert grouped([f"t{n}: old" for n in range(4)]) == ["t0, t1, t2, t3: old"]
+
+
+def test_a_subject_has_at_most_a_hundred_characters() -> None:
+    for length, joined in ((100, True), (101, False)):
+        found = grouped([f"{'a' * length}: old", f"{'b' * length}: old"])
+        assert (len(found) == 1) is joined
 
 
 def test_a_sentence_without_a_subject_stays() -> None:

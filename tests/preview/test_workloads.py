@@ -122,6 +122,28 @@ def test_a_deployment_that_goes_while_team_and_workload_stay_is_refused() -> Non
     assert refused(stays, object_("apps/v1:Deployment", "delete")) == [("ml", "lowerLimit")]
 
 
+def workloads(*names: str) -> dict[str, Any]:
+    """The component of a team's workloads, as a preview shows it."""
+    said = {"team": "ml", "workloads": dict.fromkeys(names, "inference")}
+    return {"type": tokens.TEAM_WORKLOADS, "inputs": said}
+
+
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [(("demo",), ("workloads.chat.kind", "workload chat")), (("chat", "demo"), ("", "workload chat"))],
+)
+def test_an_object_that_goes_with_its_whole_workload_is_told_with_it(after: Any, told: Any) -> None:
+    urn = f"urn:pulumi:prod::gpu-tenancy::{tokens.TEAM}${tokens.TEAM_WORKLOADS}::ml-workloads"
+    whole = {"op": "update", "urn": urn, "oldState": workloads("chat", "demo"), "newState": workloads(*after)}
+    stays = step_of("same", team_of_the_world(), team_of_the_world())
+    preview = read_preview(
+        json.dumps({"steps": [stays, whole, object_("apps/v1:Deployment", "delete")], "changeSummary": {}})
+    )
+    (found,) = gate_preview(preview, usage=None, overrides=(), today=TODAY)
+    assert found.about == told[1]
+    assert ("deletes Deployment" in found.reason) is (told[0] == "")
+
+
 @pytest.mark.parametrize("kind", ["core/v1:Service", "batch/v1:Job", "networking.k8s.io/v1:Ingress", "core/v1:Secret"])
 def test_what_can_be_had_again_may_go(kind: str) -> None:
     assert refused(object_(kind, "delete")) == []

@@ -16,11 +16,11 @@ VIRTUAL = {"mode": "virtual", "version": "v0.16.8"}
     [
         ({"partition": "default"}, "slurm.partition: is a word of SLURM's own, got 'default'; choose another name"),
         ({"partition": "all"}, "slurm.partition: is a word of SLURM's own, got 'all'; choose another name"),
-        ({"host": "default"}, "slurm.host: is no host's own name, got 'default'; choose another name"),
-        ({"host": "localhost"}, "slurm.host: is no host's own name, got 'localhost'; choose another name"),
+        ({"host": "default"}, "slurm.host: is not the name of one host, got 'default'; choose another name"),
+        ({"host": "localhost"}, "slurm.host: is not the name of one host, got 'localhost'; choose another name"),
         (
             {"gpuType": "100"},
-            "slurm.gpuType: is a number to SLURM, which takes it for how many, got '100'; choose another name",
+            "slurm.gpuType: is a number, which SLURM would take for a count, got '100'; choose another name",
         ),
     ],
 )

@@ -39,7 +39,7 @@ def test_an_override_that_says_what_it_is_about_is_fine(override: dict[str, Any]
         ({"allow": ["delete"]}, "overrides[0]: delete is about a team; add its name as team"),
         ({"team": "ml", "allow": ["anotherCluster"]}, "overrides[0].team: anotherCluster is about the whole stack"),
         ({"team": "ml", "allow": ["delete", "anotherCluster"]}, "write two overrides"),
-        ({"allow": ["preflight"]}, "overrides[0]: preflight lets nothing through without a name; add of: [...]"),
+        ({"allow": ["preflight"]}, "overrides[0]: preflight needs the names of what it allows; add of: [...]"),
         ({"team": "ml", "allow": ["delete"], "of": ["x"]}, "overrides[0].of: goes with preflight or with quotaRules"),
         (
             {"allow": ["preflight", "quotaRules"], "of": ["x"]},

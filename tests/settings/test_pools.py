@@ -105,7 +105,7 @@ def test_a_selector_that_only_the_cluster_can_judge_is_left_to_the_preflight(sel
 
 def test_a_node_named_twice_is_one_node_in_every_sum() -> None:
     assert mistakes({"pools.gpu.nodes": ["gpu-0", "gpu-0"]}) == [
-        "pools.gpu.nodes: names each node once, got 'gpu-0' twice; remove one"
+        "pools.gpu.nodes: must name each node once, got 'gpu-0' twice; remove one"
     ]
 
 

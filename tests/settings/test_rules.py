@@ -178,7 +178,9 @@ class TestPools:
         ],
     )
     def test_a_pool_has_nodes_or_a_selector(self, pool: dict[str, object], got: str) -> None:
-        told({"pools.other": {**pool, "gpusPerNode": 0}}, "has either nodes, or selector with nodeCount", f"got {got};")
+        told(
+            {"pools.other": {**pool, "gpusPerNode": 0}}, "have either nodes, or selector with nodeCount", f"got {got};"
+        )
 
     def test_a_selector_with_a_count_is_fine(self) -> None:
         fine({"pools.other": {"selector": {"x": "y"}, "nodeCount": 2, "gpusPerNode": 8}})
@@ -190,7 +192,7 @@ class TestPools:
         )
 
     def test_a_node_is_named_once(self) -> None:
-        told({"pools.other": {"nodes": ["a", "a"], "gpusPerNode": 1}}, "names each node once, got 'a' twice")
+        told({"pools.other": {"nodes": ["a", "a"], "gpusPerNode": 1}}, "must name each node once, got 'a' twice")
 
     def test_selectors_tell_pools_apart(self) -> None:
         one = {"selector": {"kind": "a"}, "nodeCount": 1, "gpusPerNode": 1}
@@ -201,7 +203,7 @@ class TestPools:
         fine({"pools.one": one, "pools.two": {**one, "selector": {"kind": "b"}}})
 
     def test_a_taint_s_value_goes_with_the_taint(self) -> None:
-        told({"pools.gpu.taintValue": "true"}, "pools.gpu.taintValue: goes with taint: true, got taint: false")
+        told({"pools.gpu.taintValue": "true"}, "pools.gpu.taintValue: needs taint: true, got taint: false")
         fine({"pools.gpu.taintValue": "", "pools.gpu.taint": True})
 
     @pytest.mark.parametrize("other", [{"mps": {"replicas": 2}}, {"mig": {"profile": "1g.10gb", "slices": 2}}])
@@ -220,7 +222,7 @@ class TestPools:
         ],
     )
     def test_a_cpu_pool_has_no_gpu_settings(self, key: str, value: object) -> None:
-        told({"pools.cpu": {"nodes": ["c"], "gpusPerNode": 0, key: value}}, f"pools.cpu.{key}: is for pools with GPUs")
+        told({"pools.cpu": {"nodes": ["c"], "gpusPerNode": 0, key: value}}, f"pools.cpu.{key}: needs a pool with GPUs")
 
 
 class TestQuotas:

@@ -157,4 +157,4 @@ def test_a_runtime_class_is_made_once() -> None:
 
 def test_a_monitors_labels_need_a_monitor() -> None:
     assert mistakes({"gpu.metrics": {"serviceMonitor": True, "labels": {"a": "b"}}}) == []
-    only({"gpu.metrics": {"labels": {"a": "b"}}}, "gpu.metrics.labels: are the ServiceMonitor's")
+    only({"gpu.metrics": {"labels": {"a": "b"}}}, "gpu.metrics.labels: are labels of the ServiceMonitor")

@@ -132,7 +132,7 @@ class TestControlPlanes:
         host = {"host": {"provider": provider, "address": "10.0.0.5", provider: {}}, **brought}
         fine(host)
         tainted = {**host, "pools.gpu.taint": True}
-        told(tainted, "pools.gpu.taint: leaves a node", "got true, on the only node; write taint: false")
+        told(tainted, "pools.gpu.taint: must leave a node", "got true, on the only node; write taint: false")
         adopted = {"provider": provider, "address": "10.0.0.5", provider: {"adopt": True}}
         fine({**tainted, "host": adopted})
 

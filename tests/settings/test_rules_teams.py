@@ -215,7 +215,7 @@ class TestChecks:
     def test_fraction_and_memory_exclude_each_other(self) -> None:
         told(
             {"teams.ml.scheduler.gpuSharing": True, "teams.ml.check": {"fraction": 0.5, "gpuMemoryMib": 100}},
-            "asks for one of fraction, gpuMemoryMib and pair, got fraction and gpuMemoryMib",
+            "must ask for only one of fraction, gpuMemoryMib and pair, got fraction and gpuMemoryMib",
         )
 
     def test_a_pair_shares_one_gpu(self) -> None:

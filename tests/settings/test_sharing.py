@@ -40,7 +40,7 @@ def test_a_flag_alone_is_the_short_form(written: object, on: bool, how: Enforce)
 
 def test_a_kai_that_only_counts_is_refused_with_those_that_can() -> None:
     assert said(scheduler("v0.14.7")) == [
-        f"{AT}: KAI v0.14.7 of ml holds no pod to its part of a GPU, v0.16.8, v0.18.6 can, got memory; "
+        f"{AT}: KAI v0.14.7 of ml can't limit pods to their part of a GPU, v0.16.8, v0.18.6 can, got memory; "
         "choose one of them, or write none"
     ]
 
@@ -117,4 +117,47 @@ def test_what_is_neither_is_told_both_forms() -> None:
     assert line == (
         "teams.ml.scheduler.gpuSharing: must be true, false or a mapping, got 'often'; "
         "put keys below it (enabled, enforce)"
+    )
+
+
+TIME = {"timeSlicing": {"replicas": 4}}
+MPS = {"mps": {"replicas": 4}}
+THEIRS = {"stack": "devicePlugin", "owner": "cluster"}
+
+
+@pytest.mark.parametrize(
+    ("sharing", "gpu", "one"),
+    [
+        ({}, {"stack": "devicePlugin"}, False),
+        (TIME, {"stack": "devicePlugin"}, True),
+        (MPS, {"stack": "devicePlugin"}, True),
+        (MPS, THEIRS, True),
+        # how the cluster's own plugin shares is its own affair, and what fakes GPUs refuses nothing
+        (TIME, THEIRS, False),
+        (MPS, {"stack": "fake"}, False),
+    ],
+)
+def test_a_pod_asks_for_one_replica_where_the_plugin_gives_no_more(
+    sharing: dict[str, object], gpu: dict[str, object], one: bool
+) -> None:
+    app = {"kind": "app", "cpu": "100m", "memory": "128Mi", "gpu": {"count": 2}}
+    changes: dict[str, object] = {
+        "gpu": gpu,
+        "pools.gpu.sharing": sharing,
+        "teams.ml.queues": {"work": {"gpu": 2}},
+        "teams.ml.check": {"gpus": 2},
+        "teams.ml.workloads": {"web": app},
+    }
+    why = "is 1 on a pool of replicas: two replicas may be one GPU, and the device plugin refuses a pod that asks for"
+    at = ("teams.ml.check.gpus", "teams.ml.workloads.web.gpu.count")
+    assert mistakes(changes) == ([f"{place}: {why} more than one, got 2; write 1" for place in at] if one else [])
+
+
+def test_a_pool_that_shares_has_another_name_than_the_settings_of_all_others() -> None:
+    pool = {"nodes": ["gpu-1"], "gpusPerNode": 1}
+    assert mistakes({"pools.default": pool}) == []
+    (line,) = mistakes({"pools.default": {**pool, "sharing": TIME}})
+    assert line == (
+        "pools.default: has the name of the device plugin's settings for all nodes that share nothing, and would give "
+        "them its replicas, got 'default'; rename the pool"
     )

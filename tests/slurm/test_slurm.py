@@ -51,11 +51,11 @@ class TestStackFile:
     @pytest.mark.parametrize(
         ("slurm", "said"),
         [
-            ({"host": "b", "gpus": 2, "devices": ["/dev/null"]}, "names one device a GPU, got 1 devices and gpus: 2"),
+            ({"host": "b", "gpus": 2, "devices": ["/dev/null"]}, "must name one device for each GPU, got 1 devices"),
             ({"host": "b", "gpus": 1, "devices": ["nvidia0"]}, "must be a path below /dev"),
             ({"host": "b", "gpus": 1, "devices": ["/dev/a b"]}, "without spaces and quotes"),
             ({"host": "b", "gpus": 1, "devices": ["/dev/a\nb"]}, "without spaces and quotes"),
-            ({"host": "b", "gpus": 2, "devices": ["/dev/null", "/dev/null"]}, "names each device once"),
+            ({"host": "b", "gpus": 2, "devices": ["/dev/null", "/dev/null"]}, "must name each device once"),
             ({"host": "B_1", "gpus": 1}, "must be a DNS label"),
             ({"host": "b", "gpus": -1}, "slurm.gpus"),
             ({"host": "b", "gpus": 1, "connection": {"ssh": {"host": "x; reboot", "key": "k", "hostKey": HOST_KEY}}},

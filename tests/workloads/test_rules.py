@@ -75,12 +75,12 @@ def test_servers_that_do_not_fit_together_are_refused() -> None:
 @pytest.mark.parametrize(
     ("workload", "more", "said"),
     [
-        ({**CHAT, "gpu": {}}, {}, "chat.gpu: has exactly one of count, fraction and memoryMib, got none of them"),
+        ({**CHAT, "gpu": {}}, {}, "chat.gpu: must have exactly one of count, fraction and memoryMib, got none of them"),
         ({**CHAT, "gpu": {"count": 1, "fraction": 0.5}}, {}, "got count and fraction"),
         ({**CHAT, "queue": "nights"}, {}, "must be a leaf queue of team ml, got 'nights'; write one of training"),
         (CHAT, {"pools__gpu__gpuMemoryMib": None}, "needs gpuMemoryMib, without it nobody can say"),
         (CHAT, {"teams__ml__scheduler": {"mode": "virtual", "version": "v0.16.8"}}, "needs scheduler.gpuSharing"),
-        ({**CHAT, "cpu": 17}, {}, "resources.cpu of team ml, what comes with them included, got 17050m CPU of 16000m"),
+        ({**CHAT, "cpu": 17}, {}, "resources.cpu of team ml, including what comes with them, got 17050m CPU of 16000m"),
         ({**CHAT, "memory": "70G"}, {}, "must fit resources.memory of team ml"),
         ({**CHAT, "memoryLimit": "2G"}, {}, "memoryLimit: must be at least the request, got 2G below 4Gi"),
         ({**CHAT, "sharedMemory": "4Gi"}, {}, "sharedMemory: counts in the pod's memory"),
@@ -152,7 +152,7 @@ def test_a_port_that_is_taken_is_refused_whoever_has_it() -> None:
 def test_two_apps_cannot_have_one_host_name() -> None:
     app = {"kind": "app", "expose": {"ingress": {"host": "demo.example.com", "controllerNamespace": "ingress"}}}
     (line,) = mistakes(with_workloads({"demo": app, "other": app}))
-    assert "leads to one workload, got demo.example.com, which workload demo of team ml has" in line
+    assert "must lead to one workload only, got demo.example.com, which workload demo of team ml has" in line
 
 
 class TestUtilization:

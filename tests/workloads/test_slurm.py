@@ -185,7 +185,7 @@ def test_it_fits_its_team_with_what_comes_beside_the_workers() -> None:
         ({"gpu": {"count": 2}}, {}, "gpu: a worker is privileged and sees every GPU of its node, whatever Kubernetes"),
         ({"gpu": {"fraction": 0.5}}, {"scheduler": {"mode": "virtual", "version": "v0.16.8", "gpuSharing": True}},
          "got a part of one of 4; write gpu: {count: 4}"),
-        ({"gpu": {}}, {}, "gpu: has exactly one of count, fraction and memoryMib, got none of them"),
+        ({"gpu": {}}, {}, "gpu: must have exactly one of count, fraction and memoryMib, got none of them"),
         ({"replicas": 3}, {}, "replicas: each worker is alone on a node of team hpc, got 3 of 2"),
         ({}, {"nodes": ["n1"], "resources": {"gpus": 4, "cpu": 17, "memory": "66Gi", "storage": "20Gi", "pods": 20},
               "queues": {"batch": {"gpu": 4}}}, "got 2 of 1; lower replicas"),
@@ -209,7 +209,7 @@ def test_what_can_t_work_is_refused(workload: dict[str, Any], team: dict[str, An
 def test_a_pool_that_shares_its_gpus_and_one_without_any_are_refused() -> None:
     shared, none = raw(), raw()
     shared["pools"]["gpu"]["sharing"] = {"timeSlicing": {"replicas": 2}}
-    assert any("see their node's GPUs, and neither replicas nor slices" in line for line in mistakes_of(shared))
+    assert any("need whole GPUs, not replicas or slices" in line for line in mistakes_of(shared))
     none["pools"]["gpu"].update(gpusPerNode=0, gpuMemoryMib=None)
     none["teams"]["hpc"].update(queues={"batch": {"gpu": 0}}, resources={"gpus": 0, "cpu": 17, "memory": "66Gi"})
     assert any("needs a pool with GPUs" in line for line in mistakes_of(none))
