@@ -31,7 +31,6 @@ from settings import grammar
 from settings.models import Artifacts, GpuStack, Owner, Platform, SchedulerMode
 from settings.problems import Problem, shown
 from settings.tenants import tenants
-from settings.workloads import SlurmWorkload
 
 _ROOT: Final = FilePath(__file__).resolve().parents[1]
 """Relative paths in a stack file are relative to the project, wherever the command was called."""
@@ -149,8 +148,7 @@ def installed_charts(platform: Platform) -> list[tuple[str, str]]:
         wanted.append(("gpu-operator", platform.gpu.version or DEFAULT_GPU_OPERATOR))
     if platform.gpu.metrics is not None and platform.gpu.stack is GpuStack.DEVICE_PLUGIN:
         wanted.append(("dcgm-exporter", DEFAULT_DCGM_EXPORTER))
-    if any(isinstance(w, SlurmWorkload) for team in platform.teams.values() for w in team.workloads.values()):
-        wanted += [(chart, slinky.DEFAULT_SLINKY) for chart in (slinky.OPERATOR_CHART, slinky.CLUSTER_CHART)]
+    wanted += [chart for team in platform.teams.values() for w in team.workloads.values() for chart in w.charts]
     known = [(name, version) for name, version in wanted if version is not None and version in _VENDORS[name]]
     return list(dict.fromkeys(known))
 

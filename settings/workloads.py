@@ -74,6 +74,11 @@ class _Queued(Section):
         return self.claims
 
     @property
+    def charts(self) -> tuple[tuple[str, str], ...]:
+        """The charts that it is installed by, each with its version."""
+        return ()
+
+    @property
     def way_in(self) -> AppExpose:
         """How it is reached from outside."""
         return AppExpose()
@@ -254,6 +259,11 @@ class SlurmWorkload(_Queued):
     def beside(self) -> Footprint:
         """Operator, controller and REST API."""
         return slinky.cost(slinky.SLINKY[slinky.DEFAULT_SLINKY], self.replicas)
+
+    @property
+    def charts(self) -> tuple[tuple[str, str], ...]:
+        """The operator's, and the cluster's."""
+        return tuple((chart, slinky.DEFAULT_SLINKY) for chart in (slinky.OPERATOR_CHART, slinky.CLUSTER_CHART))
 
     @property
     def claims(self) -> Mapping[Path, str]:

@@ -154,4 +154,4 @@ def test_a_host_that_is_made_says_what_it_is_and_its_context(declare: Declare) -
 
 def test_the_context_is_the_one_that_each_distribution_writes() -> None:
     contexts = {provider: way.context.format(name="gpu-tenancy") for provider, way in INSTALLS.items()}
-    assert contexts == {"kind": "kind-gpu-tenancy", "microk8s": "microk8s", "k3s": "default"}
+    assert {"kind": "kind-gpu-tenancy", "microk8s": "microk8s", "k3s": "default"}.items() <= contexts.items()
