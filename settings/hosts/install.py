@@ -81,7 +81,7 @@ class Install(Section):
     def problems(self, site: Site) -> Iterator[Problem]:
         """What of the stack file doesn't fit this way. `ports` of the site are not known yet."""
         del site
-        yield from ()
+        return iter(())
 
 
 def flag(value: bool) -> str:

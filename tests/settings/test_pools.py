@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from probe.expect import SHARINGS
+from settings.infrastructure import Pool
+from settings.labels import gpu_labels, sharing_labels
 from settings.sharing import WAYS, Sharing
 from tests.conftest import ROOT
 from tests.settings.build import mistakes, mistakes_of, raw
 
+MEMORY, CONFIG = "nvidia.com/gpu.memory", "nvidia.com/device-plugin.config"
 KAI = {"mode": "virtual", "version": "v0.9.3"}
 
 
@@ -115,3 +118,28 @@ def test_every_way_of_sharing_has_its_field_its_word_in_the_probe_and_is_in_the_
     assert fields[word] == WAYS[word] | None
     assert set(fields) == set(SHARINGS) == set(WAYS)
     assert re.search(rf"\b{word}\b", (ROOT / "docs" / "stack-file.md").read_text())
+
+
+@pytest.mark.parametrize(
+    ("sharing", "each", "unit", "counted", "memory", "labelled"),
+    [
+        ({}, 1, "GPU", 2, 24576, {MEMORY}),
+        ({"timeSlicing": {"replicas": 4}}, 4, "replica", 2, 24576, {MEMORY, CONFIG}),
+        ({"mps": {"replicas": 3}}, 3, "replica", 2, 24576, {MEMORY, CONFIG, "nvidia.com/mps.capable"}),
+        ({"mig": {"profile": "1g.10gb", "slices": 7}}, 7, "slice", 14, 9728, {CONFIG}),
+    ],
+    ids=lambda said: next(iter(said), "whole") if isinstance(said, dict) else "",
+)
+def test_a_way_of_sharing_says_what_a_node_advertises_counts_and_is_labelled_with(
+    sharing: dict[str, Any], each: int, unit: str, counted: int, memory: int, labelled: set[str]
+) -> None:
+    pool = Pool.model_validate({"nodes": ["n"], "gpusPerNode": 2, "gpuMemoryMib": 24576, "sharing": sharing})
+    assert (pool.replicas, pool.unit, pool.gpus_counted_per_node, pool.device_memory_mib) == (
+        each,
+        unit,
+        counted,
+        memory,
+    )
+    labels = gpu_labels(pool) | sharing_labels("a", pool)
+    assert labels.keys() - {"nvidia.com/gpu.present", "nvidia.com/gpu.count"} == labelled
+    assert labels["nvidia.com/gpu.count"] == str(counted)
