@@ -43,7 +43,7 @@ def promoted(place: Place, team: str, driver: Driver) -> None:
     if verdict not in ("pass", "warn"):
         say.line(f"the check of {canary} has not passed here: {verdict or 'its verdict is not known'}")
     say.line(
-        f"team {team} takes the version of {canary}, which goes; its limits stay\n"
+        f"team {team} takes the version of {canary}, which is removed; its limits stay\n"
         f"next: `make preview STACK={place.stack}` says what that does, `make up STACK={place.stack}` does it"
     )
 
@@ -53,14 +53,15 @@ def dropped(place: Place, team: str) -> None:
     if slot := _slot(place, team, "drop-canary"):
         _edit(place, team, lambda text, name: drop_slot(text, name, slot), "blueGreen")
         say.line(
-            f"{slot_name(team, slot)} goes with all that is in it, {serving(team, place.platform.teams[team])} serves "
-            f"alone; its limits stay\nnext: `make preview STACK={place.stack}`, `make up STACK={place.stack}`"
+            f"{slot_name(team, slot)} is removed with all that is in it, "
+            f"{serving(team, place.platform.teams[team])} serves alone; its limits stay\n"
+            f"next: `make preview STACK={place.stack}`, `make up STACK={place.stack}`"
         )
         return
     canary = _canary(place, team, "drop-canary")
     _edit(place, team, drop_canary)
     say.line(
-        f"{canary} goes, team {team} keeps its version; its limits stay\n"
+        f"{canary} is removed, team {team} keeps its version; its limits stay\n"
         f"next: `make preview STACK={place.stack}`, `make up STACK={place.stack}`"
     )
 

@@ -128,7 +128,7 @@ def _notes(node: NodeFacts, said: Discovered, gpus: int, advertised: int, replic
     elif gpus and advertised != gpus * replicas and not node.mig_slices:
         yield f"advertises {advertised}, which is not {gpus} GPUs x {replicas}"
     elif replicas > 1 and said.replicas is None:
-        yield "that its GPUs are shared is told by the numbers alone (no feature discovery)"
+        yield "that its GPUs are shared follows from the numbers alone (no feature discovery)"
     # strategy `single` alone means nothing: the GPU Operator sets it on nodes with whole GPUs, too
     if said.strategy == "mixed" or any(node.mig_slices.values()):
         yield MIXED

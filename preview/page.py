@@ -13,28 +13,28 @@ PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "changes.md"
 _HEAD: Final = """\
 # What a change does
 
-Written by `python -m preview` from what each field says in `settings`, and from `preview/table` where that depends on
-more. Preview, gate, lab and the pull request's comment read the same.
+`python -m preview` writes this page from the fields in `settings` and from `preview/table`, which has the effects that
+depend on more. Preview, gate, lab and the pull request's comment use the same.
 
 | kind | means | needs an override |
 | --- | --- | --- |
 | in place | nobody notices | no |
-| disruptive | something does not answer for a while, or less may be had from now on; nothing that runs is lost | no |
+| disruptive | something does not answer for a while, or a limit is lower from now on; nothing that runs is lost | no |
 | replacing | an object is deleted and made anew; what the team keeps in it is not touched | no |
-| losing | something that is there, or that runs, is gone afterwards | yes |
-| unknown | nobody can say from here | yes |
+| losing | something that exists or runs is gone afterwards | yes |
+| unknown | a preview can't see it | yes |
 
-The kind below is the worst that a change of the field can be. Whether it is that depends on the two values, and often
-on what runs now: a lower limit that still covers what runs is disruptive, one below it is losing. Where nobody knows
-what runs, it counts as losing. To let the gate know:
+The kind below is the worst that a change of the field can be. The real one depends on the two values, and often on what
+runs now: a lower limit that still covers what runs is disruptive, one below it is losing. If it is not known what runs,
+the change counts as losing. To tell the gate what runs:
 
 ```sh
 kubectl get resourcequota,pods -A -o json > usage.json
 python -m policies.gate --preview preview.json --stack-file Pulumi.prod.yaml --usage usage.json
 ```
 
-An override says what may happen, to which team, until when and why. `anotherCluster` and `slurm` are about all teams at
-once and name none:
+An override says what may happen, to which team, until when and why. `anotherCluster` and `slurm` are about all teams,
+so they name none:
 
 ```yaml
 overrides:
@@ -42,9 +42,10 @@ overrides:
   - {allow: [anotherCluster], until: 2026-12-31, reason: the old host is given back}
 ```
 
-Adding a team, a pool, a queue or a workload, and raising a number, lose nothing. Removing a team needs `delete`; a
-canary comes and goes while nothing runs in it. A resource whose deletion this program has no word on is refused, and so
-is an operation of a preview that it does not know; for the latter there is no override.
+To add a team, a pool, a queue or a workload, or to raise a number, loses nothing. To remove a team needs `delete`. A
+canary can be added, and removed while nothing runs in it, without an override. If this program does not know what the
+deletion of a resource means, the deletion is refused. An operation that it does not know is refused, too; for that no
+override exists.
 
 """
 
@@ -52,7 +53,7 @@ is an operation of a preview that it does not know; for the latter there is no o
 _SOURCES: Final = (
     "Sources: VC is github.com/loft-sh/vcluster, KAI github.com/kai-scheduler/KAI-Scheduler, DP\n"
     "github.com/NVIDIA/k8s-device-plugin, each at a tag; VD is github.com/loft-sh/vcluster-docs, K8S Kubernetes' own\n"
-    "documentation. A path without any of them is this repository's."
+    "documentation. A path without any of these is in this repository."
 )
 
 

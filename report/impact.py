@@ -210,9 +210,7 @@ def _of_team(step: Step, team: str, *, gone: bool) -> Iterator[Impact]:
         if text:
             yield told(Gravity.AWAY, text, _SCHEDULER)
     elif step.type == tokens.RELEASE and tokens.VIRTUAL_CLUSTER in chain and step.op is Op.UPDATE:
-        yield told(
-            Gravity.AWAY, "its API server restarts: kubectl does not answer meanwhile, pods that run go on", _API
-        )
+        yield told(Gravity.AWAY, "its API server restarts: kubectl does not answer meanwhile, running pods go on", _API)
     elif step.type == tokens.QUEUE and taken:
         goes = "goes" if step.op is Op.DELETE else "is made anew"
         leaf = name(step.inputs).removeprefix(f"{team}-")
@@ -232,7 +230,7 @@ def _of_shared_scheduler(step: Step, team: str) -> Iterator[Impact]:
     """What a change of the one KAI on the host means for a team that it schedules."""
     if step.op is not Op.CREATE:
         how = "upgraded in place" if step.op is Op.UPDATE else "replaced"
-        text = f"the host's shared scheduler is {how}: pods that run go on, new ones wait meanwhile"
+        text = f"the host's shared scheduler is {how}: running pods go on, new ones wait meanwhile"
         yield Impact(gravity=Gravity.AWAY, team=team, text=text, topic=_SHARED)
 
 

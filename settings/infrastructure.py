@@ -93,7 +93,7 @@ class SharedScheduler(Section):
     scale_adjuster: Annotated[
         Flag,
         in_place(
-            "one pod more or less of the host's KAI; pods that run go on",
+            "one pod more or less of the host's KAI; running pods go on",
             source="KAI@v0.16.8:docs/gpu-sharing/autoscaling/README.md",
         ),
     ] = Field(
@@ -108,15 +108,15 @@ GPU_SOFTWARE_CHANGES: Final = (
 _SOFTWARE: Final = disruptive(
     GPU_SOFTWARE_CHANGES,
     topic="gpu software",
-    source="K8S: concepts/extend-kubernetes/compute-storage-net/device-plugins (pods that run keep their devices)",
+    source="K8S: concepts/extend-kubernetes/compute-storage-net/device-plugins (running pods keep their devices)",
 )
 _REMADE: Final = replacing(
-    "the RuntimeClass is made anew: pods that run go on, new ones that name the old one are refused",
+    "the RuntimeClass is made anew: running pods go on, new ones that name the old one are refused",
     topic="runtime class",
     source="K8S: reference/kubernetes-api/node.k8s.io/runtime-class-v1 (handler can't be changed)",
 )
 _EXPORTER: Final = in_place(
-    "dcgm-exporter or its ServiceMonitor comes, changes or goes; no pod of a team notices",
+    "dcgm-exporter or its ServiceMonitor is created, changed or removed; no pod of a team notices",
     source="NVIDIA/dcgm-exporter@4.5.3-4.8.2:deployment",
 )
 _NAME_ALONE: Final[JsonDict] = {"type": "string", "pattern": grammar.anchored(grammar.DNS_LABEL), "maxLength": 63}
@@ -212,11 +212,11 @@ class Pool(Section):
     selector: dict[LabelKey, LabelValue] | None = Field(
         default=None, max_length=MOST_LABELS, description="instead of nodes: labels that the pool's nodes have already"
     )
-    node_count: Annotated[Whole | None, in_place("what is declared; limits of -1 follow it")] = Field(
+    node_count: Annotated[Whole | None, in_place("only a declaration; limits of -1 follow")] = Field(
         default=None, ge=1, le=MOST_NODES, description="with selector: how many nodes it finds"
     )
-    gpus_per_node: Annotated[Whole, in_place("what is declared; the nodes' label follows it, and limits of -1")] = (
-        Field(ge=0, le=64, description="physical GPUs of each node; 0 is a CPU pool")
+    gpus_per_node: Annotated[Whole, in_place("only a declaration; the nodes' label and limits of -1 follow")] = Field(
+        ge=0, le=64, description="physical GPUs of each node; 0 is a CPU pool"
     )
     gpu_memory_mib: Annotated[
         Whole | None,
@@ -251,20 +251,20 @@ class Pool(Section):
     taint: Annotated[
         Flag,
         in_place(
-            "new pods without a toleration keep off, or may come; pods that run stay (NoSchedule)", source=_TAINTS
+            "new pods without a toleration are kept off, or may start; running pods stay (NoSchedule)", source=_TAINTS
         ),
     ] = Field(
         default=False, description="keep everything but GPU teams off the nodes: nvidia.com/gpu=<value>:NoSchedule"
     )
     taint_value: Annotated[
         LabelValue,
-        in_place("the team's new pods tolerate that value; pods that run stay (NoSchedule)", source=_TAINTS),
+        in_place("the team's new pods tolerate that value; running pods stay (NoSchedule)", source=_TAINTS),
     ] = Field(default=GPU_TAINT_VALUE, description="that taint's value; where nodes have the taint already, theirs")
 
     topology: Annotated[
         tuple[LabelKey, ...],
         replacing(
-            "the Topology is made anew: pods that run stay where they are, new jobs are placed by the new levels",
+            "the Topology is made anew: running pods stay where they are, new jobs are placed by the new levels",
             source="KAI@v0.16.8:deployments/kai-scheduler/crds/kai.scheduler_topologies.yaml (levels can't be changed)",
         ),
     ] = Field(

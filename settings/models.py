@@ -223,7 +223,7 @@ class Team(Section):
     priority: Annotated[
         TeamPriority,
         replacing(
-            "the team's PriorityClass is made anew: pods that run keep their order, new ones get the other",
+            "the team's PriorityClass is made anew: running pods keep their order, new ones get the other",
             topic="priority",
             source="K8S: concepts/scheduling-eviction/pod-priority-preemption (value can't be changed)",
         ),
@@ -262,7 +262,7 @@ class Team(Section):
 
 
 _ELSEWHERE: Final = disruptive(
-    "charts and images come from elsewhere: control planes and schedulers restart, pods that run go on",
+    "charts and images come from elsewhere: control planes and schedulers restart, running pods go on",
     topic="artifacts",
 )
 

@@ -83,7 +83,7 @@ def losing(means: str, allow: TeamChange | StackChange, *, topic: str = "", sour
 
 
 ARITHMETIC: Final = in_place("only the arithmetic changes; no object does")
-ASKED_FIRST: Final = "asked before the host is touched; changes nothing of it"
+ASKED_FIRST: Final = "read before the host is changed; changes nothing on it"
 NEW_ADDRESS: Final = disruptive(
     "its API server is reached at another address: kubeconfigs with the old one stop working", topic="address"
 )

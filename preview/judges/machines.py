@@ -24,7 +24,7 @@ def made(edit: Edit) -> Effect | None:
         return None
     means = (
         f"this program makes the cluster from now on ({edit.after}): if the stack's own is another one, everything of "
-        "every team is lost, and nothing here says that it is not"
+        "every team is lost, and a preview can't see whether it is"
     )
     return Effect(kind=Kind.UNKNOWN, means=means, allow="anotherCluster", topic=HOST)
 
@@ -76,7 +76,7 @@ def nvidia_addon(edit: Edit) -> Effect | None:
     """The addon brings a GPU Operator. Switched off, the operator stays."""
     if edit.after is not True or edit.before is None:
         return None
-    means = "microk8s' addon brings a GPU Operator: pods that run keep their GPUs, new ones wait until it is there"
+    means = "microk8s' addon brings a GPU Operator: running pods keep their GPUs, new ones wait until it is there"
     return Effect(kind=Kind.DISRUPTIVE, means=means, topic="gpu software")
 
 
@@ -92,8 +92,8 @@ def slurm_host(edit: Edit) -> Effect | None:
     if edit.after is None:
         return _slurm_lost(f"SLURM is removed from {edit.before}: jobs that run or wait there are lost")
     return _slurm_lost(
-        f"SLURM moves from {edit.before} to {edit.after}: nothing takes it off {edit.before}, and its jobs do not come "
-        "along"
+        f"SLURM moves from {edit.before} to {edit.after}: nothing takes it off {edit.before}, and its jobs are "
+        "not moved"
     )
 
 
@@ -105,8 +105,8 @@ def slurm_machine(edit: Edit) -> Effect | None:
         place = "this machine" if edit.before is None else str(edit.before)
         return _slurm_lost(f"SLURM is removed from {place}: jobs that run or wait there are lost")
     means = (
-        f"{edit.path} changes: if that is another machine, nothing takes SLURM off the old one, and its jobs do not "
-        "come along"
+        f"{edit.path} changes: if that is another machine, nothing takes SLURM off the old one, and its jobs are not "
+        "moved"
     )
     return Effect(kind=Kind.UNKNOWN, means=means, allow="slurm", topic=SLURM)
 
@@ -115,7 +115,7 @@ def slurm_partition(edit: Edit) -> Effect | None:
     """When slurmctld starts, it fails jobs whose partition it no longer finds."""
     if not _slurm_stays(edit) or edit.before is None:
         return None
-    return _slurm_lost(f"SLURM's partition {edit.before} goes: jobs that run or wait in it fail")
+    return _slurm_lost(f"SLURM's partition {edit.before} is removed: jobs that run or wait in it fail")
 
 
 def slurm_gpus(edit: Edit) -> Effect | None:
@@ -125,7 +125,7 @@ def slurm_gpus(edit: Edit) -> Effect | None:
     old, new = quantity(edit.before, edit.path), quantity(edit.after, edit.path)
     if new >= old:
         return Effect(kind=Kind.DISRUPTIVE, means=f"SLURM's GPUs {old} → {new}: {_RESTARTS}", topic=SLURM)
-    return _slurm_lost(f"SLURM's GPUs {old} → {new}, and what runs on those that go is not known: jobs may fail")
+    return _slurm_lost(f"SLURM's GPUs {old} → {new}, and what runs on the removed ones is not known: jobs may fail")
 
 
 def slurm_setting(edit: Edit) -> Effect | None:

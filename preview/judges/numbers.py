@@ -106,7 +106,7 @@ def held_against(words: str, new: Decimal, used: Decimal | None, use: Use | None
     topic = topic_of(key)
     if used is not None and new >= used:
         return Effect(
-            kind=Kind.DISRUPTIVE, means=f"{words}: pods that run go on, new ones wait until it fits", topic=topic
+            kind=Kind.DISRUPTIVE, means=f"{words}: running pods go on, new ones wait until it fits", topic=topic
         )
     run = "run" if key == GPU_BOUND else "are used"
     now = f"{amount(key, used)} {run} now" if used is not None else not_known(use)

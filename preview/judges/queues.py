@@ -30,7 +30,7 @@ def limit(edit: Edit) -> Effect | None:
     most = in_use if in_use is not None else edit.use.gpus if edit.use else None
     if most is not None and new >= most:
         return Effect(
-            kind=Kind.DISRUPTIVE, means=f"{words}: pods that run go on, new ones wait until it fits", topic=topic
+            kind=Kind.DISRUPTIVE, means=f"{words}: running pods go on, new ones wait until it fits", topic=topic
         )
     now = f"{number(in_use)} run in it now" if in_use is not None else _queue_not_known(edit.use)
     return Effect(kind=Kind.LOSING, means=f"{words}, and {now}", allow="lowerLimit", topic=topic)
@@ -39,9 +39,9 @@ def limit(edit: Edit) -> Effect | None:
 def _queue_goes(leaf: str, in_use: Decimal | None, use: Use | None) -> Effect:
     topic = f"queue {leaf}"
     if in_use == 0:
-        return Effect(kind=Kind.DISRUPTIVE, means=f"queue {leaf} goes: pods that name it wait", topic=topic)
+        return Effect(kind=Kind.DISRUPTIVE, means=f"queue {leaf} is removed: pods that name it wait", topic=topic)
     now = f"{gpus(in_use)} in use in it now" if in_use is not None else _queue_not_known(use)
-    return Effect(kind=Kind.LOSING, means=f"queue {leaf} goes, and {now}", allow="lowerLimit", topic=topic)
+    return Effect(kind=Kind.LOSING, means=f"queue {leaf} is removed, and {now}", allow="lowerLimit", topic=topic)
 
 
 def _in_queue(edit: Edit, leaf: str) -> Decimal | None:

@@ -14,14 +14,12 @@ from preview.kinds import Edit, Effect, Kind
 def mode(edit: Edit) -> Effect | None:
     """Another scheduler for a team: its queues are other objects under other names."""
     means = (
-        f"scheduler mode {edit.before} → {edit.after}: its API server restarts, its scheduler and its queues go, pods "
-        "that run go on, pods that name them wait; its check follows"
+        f"scheduler mode {edit.before} → {edit.after}: its API server restarts, its scheduler and its queues are "
+        "removed, running pods go on, pods that name them wait; its check follows"
     )
     used = in_use(edit.use)
     if edit.before == "default":
-        means = (
-            f"scheduler mode default → {edit.after}: its API server restarts, pods that run go on; its check follows"
-        )
+        means = f"scheduler mode default → {edit.after}: its API server restarts, running pods go on; its check follows"
         return Effect(kind=Kind.DISRUPTIVE, means=means, topic="scheduler")
     if used == 0:
         return Effect(kind=Kind.DISRUPTIVE, means=means, topic="scheduler")
@@ -56,7 +54,7 @@ def shared_owner(edit: Edit) -> Effect | None:
     """The host's KAI changes its owner. Where there is none before or after, its version's row covers it."""
     if edit.before is None or edit.after is None:
         return None
-    means = "the host's shared scheduler changes hands: pods that run go on, new ones wait until the other is there"
+    means = "the shared scheduler changes its owner: running pods go on, new ones wait until the other is there"
     return Effect(kind=Kind.DISRUPTIVE, means=means, topic="shared scheduler")
 
 
@@ -64,7 +62,7 @@ def backing_store(edit: Edit) -> Effect | None:
     """Another store is an empty one."""
     means = (
         f"backing store {edit.before} → {edit.after}: its virtual cluster starts empty, or vCluster refuses to "
-        "start; its makers support no move between the two"
+        "start; vCluster supports no move between the two"
     )
     return Effect(kind=Kind.LOSING, means=means, allow="replace", topic="cluster")
 
@@ -83,8 +81,8 @@ def persistence(edit: Edit) -> Effect | None:
 def sharing(edit: Edit) -> Effect | None:
     """Fractions are switched off: new pods that ask for one are refused."""
     if edit.after is not False:
-        return Effect(kind=Kind.DISRUPTIVE, means="its scheduler's pods roll", topic="scheduler")
-    means = "GPU fractions are switched off: pods that run go on, new ones that ask for a fraction are refused"
+        return Effect(kind=Kind.DISRUPTIVE, means="its scheduler's pods restart", topic="scheduler")
+    means = "GPU fractions are switched off: running pods go on, new ones that ask for a fraction are refused"
     return Effect(kind=Kind.DISRUPTIVE, means=means, topic="fractions")
 
 
@@ -107,11 +105,11 @@ _STRICTNESS: Final = ("privileged", "baseline", "restricted")
 
 
 def isolation(edit: Edit) -> Effect | None:
-    """Stricter: pods that run stay, what restarts may be refused."""
+    """Stricter: running pods stay, what restarts may be refused."""
     levels = [_STRICTNESS.index(level) if level in _STRICTNESS else -1 for level in (edit.before, edit.after)]
     if levels[1] <= levels[0]:
         return None
-    means = f"isolation {edit.before} → {edit.after}: pods that run stay, new ones that do not comply are refused"
+    means = f"isolation {edit.before} → {edit.after}: running pods stay, new ones that do not comply are refused"
     return Effect(kind=Kind.DISRUPTIVE, means=means, topic="isolation")
 
 
@@ -135,7 +133,7 @@ def same_cluster(edit: Edit) -> Effect | None:
         return None  # nobody's
     means = (
         f"{edit.path} changes from {edit.before or 'none'} to {edit.after or 'none'}: if that is another cluster, "
-        "everything of every team is lost to this stack, and nothing here says that it is not"
+        "everything of every team is lost to this stack, and a preview can't see whether it is"
     )
     return Effect(kind=Kind.UNKNOWN, means=means, allow="anotherCluster", topic=HOST)
 
@@ -178,7 +176,7 @@ def gpu_driver(edit: Edit) -> Effect | None:
     if edit.before in (None, "host"):
         means = "GPU nodes without a driver get the GPU Operator's, those that have one keep it"
         return Effect(kind=Kind.DISRUPTIVE, means=means, topic=topic)
-    means = "the GPU Operator's driver goes from the nodes, and what runs on their GPUs ends"
+    means = "the GPU Operator's driver is removed from the nodes, and what runs on their GPUs ends"
     if edit.after not in (None, "host"):
-        means = "the GPU Operator's driver comes anew, node by node, and pods with GPUs are evicted there"
+        means = "the GPU Operator's driver is installed anew, node by node, and pods with GPUs are evicted there"
     return _unless_idle(edit, means, topic)

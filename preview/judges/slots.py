@@ -30,8 +30,8 @@ def comes(new: Facts, name: str) -> str | None:
     mine, its = (numbers_of(known.get(inside)) for known in (now, beside))
     older = "; its Kubernetes is a downgrade, in an empty virtual cluster" if mine and its and mine < its else ""
     return (
-        f"blue-green: comes beside {serves} with {_versions(now)}{older}; {serves} ({_versions(beside)}) serves on, "
-        "its pods and queues notice nothing"
+        f"blue-green: is created beside {serves} with {_versions(now)}{older}; {serves} ({_versions(beside)}) goes on "
+        "serving, its pods and queues notice nothing"
     )
 
 

@@ -12,16 +12,16 @@ from preview.kinds import Edit, Effect, Kind
 from preview.values import numbers_of
 
 KAI_CHANGES: Final = (
-    "within a line upgraded in place, to another line replaced; from or to an unknown release nobody can say"
+    "within a line upgraded in place, to another line replaced; from or to an unknown release: not known"
 )
 
 SCHEDULER_AWAY: Final = (
-    "away for about a minute (52 to 74 s on two cores); pods that run go on, new ones wait, queues are kept"
+    "away for about a minute (52 to 74 s on two cores); running pods go on, new ones wait, queues are kept"
 )
 """Measured from the old scheduler's end to the first pod that the new one binds."""
 
 SCHEDULER_ROLLS: Final = (
-    "its pods restart; pods that run go on, new ones are bound some seconds later, queues are kept, its check follows"
+    "its pods restart; running pods go on, new ones are bound some seconds later, queues are kept, its check follows"
 )
 
 
@@ -50,7 +50,7 @@ def _kai_version(edit: Edit) -> Effect | None:
         return None  # the change of the mode covers it
     old, new = (releases.KAI.get(str(version)) for version in (edit.before, edit.after))
     if old is None or new is None:
-        means = "KAI changes to or from a release that this program does not know: nobody can say how"
+        means = "KAI changes to or from a release that this program does not know: the effect is not known"
         return Effect(kind=Kind.UNKNOWN, means=means, allow="replace", topic=topic)
     if releases.same_line(old, new):
         means = f"scheduler upgraded in place: {SCHEDULER_ROLLS} (both are of line {new.line})"
@@ -66,9 +66,8 @@ def shared_kai(edit: Edit) -> Effect | None:
     effect = _kai_version(edit)
     if effect is None:
         goes = edit.after is None
-        words = (
-            "the host's shared scheduler goes: pods that name it wait" if goes else "the host gets a shared scheduler"
-        )
+        gone = "the host's shared scheduler is removed: pods that name it wait"
+        words = gone if goes else "the host gets a shared scheduler"
         return Effect(kind=Kind.DISRUPTIVE if goes else Kind.IN_PLACE, means=words, topic="shared scheduler")
     means = effect.means.replace("scheduler ", "the host's shared scheduler is ", 1)
     return Effect(kind=effect.kind, means=means, allow=effect.allow, topic="shared scheduler")
@@ -101,7 +100,7 @@ def _upgrade(edit: Edit, what: str, one_step: str) -> Effect | None:
         means = f"{words} is a downgrade: nobody supports it, and what the newer one stored may not be readable"
         return Effect(kind=Kind.LOSING, means=means, allow="replace", topic=f"api {what}")
     back = " is a downgrade to an older patch release" if new < old else ""
-    restart = f"{words}{back}: its API server restarts, kubectl does not answer meanwhile, pods that run go on"
+    restart = f"{words}{back}: its API server restarts, kubectl does not answer meanwhile, running pods go on"
     if new[0] == old[0] and new[1] - old[1] > 1:
         restart += f"; it skips minor versions, and {one_step}"
     return Effect(kind=Kind.DISRUPTIVE, means=restart, topic=f"api {what}")

@@ -14,11 +14,11 @@ def kind(edit: Edit) -> Effect | None:
     """A workload that is removed, or one of another kind with the same name: its objects are other ones."""
     name = _name(edit)
     if edit.after is None:
-        means = f"workload {name} goes: its pods end, and a volume of its own goes with it"
+        means = f"workload {name} is removed: its pods end, and its own volume is deleted"
         return Effect(kind=Kind.LOSING, means=means, allow="lowerLimit", topic=f"workload {name}")
     # the engine makes what is new before it deletes what goes, and both have the same names in the cluster
     means = f"workload {name} becomes another kind ({edit.before} → {edit.after}), under names that are still taken; "
-    means += "give it another name, or leave it out in one update and add it in the next"
+    means += "give it another name, or remove it in one update and add it in the next"
     return Effect(kind=Kind.LOSING, means=means, topic=f"workload {name}")
 
 
@@ -52,14 +52,14 @@ def cache_size(edit: Edit) -> Effect | None:
     if edit.before is None:
         return restarts(edit)
     if edit.after is None:
-        return _cache_lost(edit, "goes")
+        return _cache_lost(edit, "is removed")
     try:
         shrinks = quantity(edit.after, edit.path) < quantity(edit.before, edit.path)
     except UnreadableError:
         shrinks = True
     name = _name(edit)
     if not shrinks:
-        return Effect(kind=Kind.IN_PLACE, means="the volume grows, where its class can", topic=f"cache of {name}")
+        return Effect(kind=Kind.IN_PLACE, means="the volume grows, if its class allows it", topic=f"cache of {name}")
     means = f"cache of workload {name} {edit.before} → {edit.after}: a volume can't shrink, Kubernetes refuses it"
     return Effect(kind=Kind.LOSING, means=means, allow="replace", topic=f"cache of {name}")
 
@@ -86,5 +86,5 @@ def _size(edit: Edit) -> str:
 
 def _cache_lost(edit: Edit, what: str) -> Effect:
     name = _name(edit)
-    means = f"cache of workload {name} {what}: what is in it is lost, and loaded again where it can be"
+    means = f"cache of workload {name} {what}: what is in it is lost, and loaded again if it can be"
     return Effect(kind=Kind.LOSING, means=means, allow="replace", topic=f"cache of {name}")

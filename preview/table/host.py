@@ -61,7 +61,7 @@ HOST: Final[tuple[Row, ...]] = (
     Row(
         field="host.scheduler.owner",
         kind=Kind.DISRUPTIVE,
-        means="the host's shared scheduler changes hands: pods that run go on, new ones wait until the other is there",
+        means="the shared scheduler changes its owner: running pods go on, new ones wait until the other is there",
         topic="shared scheduler",
         judge=settings.shared_owner,
         source=HERE,
@@ -91,7 +91,7 @@ MACHINES: Final[tuple[Row, ...]] = (
     Row(
         field="host.microk8s.nvidiaAddon",
         kind=Kind.DISRUPTIVE,
-        means="on: it brings a GPU Operator; off leaves that there",
+        means="on: it installs a GPU Operator; off: that stays",
         judge=machines.nvidia_addon,
         source=_SCRIPTS,
     ),
@@ -131,7 +131,7 @@ SLURM: Final[tuple[Row, ...]] = (
     Row(
         field="slurm.partition",
         kind=Kind.LOSING,
-        means="jobs of a partition that goes fail when slurmctld starts",
+        means="jobs of a removed partition fail when slurmctld starts",
         allow="slurm",
         judge=machines.slurm_partition,
         source="github.com/SchedMD/slurm src/slurmctld/read_config.c (_sync_jobs_to_conf)",

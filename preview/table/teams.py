@@ -35,7 +35,7 @@ PLACE: Final[tuple[Row, ...]] = (
     Row(
         field="teams.*.scheduler.mode",
         kind=Kind.LOSING,
-        means="its scheduler and its queues go; with GPUs in use under them that needs an override",
+        means="its scheduler and its queues are removed; with GPUs in use under them that needs an override",
         allow="replace",
         topic="scheduler",
         judge=settings.mode,
@@ -53,7 +53,7 @@ PLACE: Final[tuple[Row, ...]] = (
     Row(
         field="teams.*.scheduler.gpuSharing.enabled",
         kind=Kind.DISRUPTIVE,
-        means="the scheduler's pods roll; off: new pods that ask for a fraction are refused",
+        means="the scheduler's pods restart; off: new pods that ask for a fraction are refused",
         topic="scheduler",
         judge=settings.sharing,
         source="KAI@v0.16.8:pkg/admission",
@@ -72,7 +72,7 @@ NUMBERS: Final[tuple[Row, ...]] = (
     Row(
         field="teams.*.resources.gpus.limit",
         kind=Kind.LOSING,
-        means="lower than what runs: pods that run go on, and what restarts does not come back",
+        means="lower than what runs: running pods go on, and what restarts does not come back",
         allow="lowerLimit",
         topic=numbers.GPUS,
         judge=numbers.gpu_limit,
@@ -82,7 +82,7 @@ NUMBERS: Final[tuple[Row, ...]] = (
         Row(
             field=f"teams.*.resources.{name}",
             kind=Kind.LOSING,
-            means="lower than what is used: pods that run go on, and what restarts does not come back",
+            means="lower than what is used: running pods go on, and what restarts does not come back",
             allow="lowerLimit",
             topic=numbers.topic_of(key),
             judge=numbers.lowered_bound(key),
@@ -98,7 +98,7 @@ NUMBERS: Final[tuple[Row, ...]] = (
     Row(
         field="teams.*.queues.*.gpu.limit",
         kind=Kind.LOSING,
-        means="lower than what runs in it, or a queue that goes with work in it",
+        means="lower than what runs in it, or a queue that is removed with work in it",
         allow="lowerLimit",
         judge=queues.limit,
         source=READ_AT_BIND,
@@ -109,7 +109,7 @@ CLUSTER: Final[tuple[Row, ...]] = (
     Row(
         field="teams.*.isolation",
         kind=Kind.DISRUPTIVE,
-        means="stricter: pods that run stay, new ones that do not comply are refused",
+        means="stricter: running pods stay, new ones that do not comply are refused",
         topic="isolation",
         judge=settings.isolation,
         source="K8S: concepts/security/pod-security-admission",
@@ -143,7 +143,7 @@ CLUSTER: Final[tuple[Row, ...]] = (
     Row(
         field="teams.*.vcluster.backingStore",
         kind=Kind.LOSING,
-        means="its virtual cluster starts empty, or does not start: its makers support no move between the two",
+        means="its virtual cluster starts empty, or does not start: vCluster supports no move between the two",
         allow="replace",
         topic="cluster",
         judge=settings.backing_store,
@@ -162,7 +162,7 @@ CLUSTER: Final[tuple[Row, ...]] = (
         Row(
             field=f"teams.*.vcluster.snapshots.{name}",
             kind=Kind.LOSING,
-            means="off, or a bucket instead: the snapshots on the volume go with it; it grows and never shrinks",
+            means="off, or a bucket instead: the volume is deleted with its snapshots; it can grow, never shrink",
             allow="delete",
             topic="snapshots",
             judge=settings.snapshots,

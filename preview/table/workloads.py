@@ -15,7 +15,7 @@ WORKLOADS: Final[tuple[Row, ...]] = (
     Row(
         field=f"{_AT}.kind",
         kind=Kind.LOSING,
-        means="another kind: refused, its names are still taken; one that is left out goes, with what runs of it",
+        means="another kind: refused, its names are still taken; one that is left out is removed with its pods",
         allow="lowerLimit",
         judge=workloads.kind,
         source=HERE,
@@ -23,7 +23,7 @@ WORKLOADS: Final[tuple[Row, ...]] = (
     Row(
         field=f"{_AT}.cache.size",
         kind=Kind.LOSING,
-        means="larger: in place, where its class can; smaller: refused by Kubernetes; none: what is in it is lost",
+        means="larger: in place, if its class allows it; smaller: refused by Kubernetes; none: what is in it is lost",
         allow="replace",
         judge=workloads.cache_size,
         source=_CLAIM,

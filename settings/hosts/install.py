@@ -1,6 +1,6 @@
 """What all providers of a host cluster have, and what they need from the rest of a stack file. Pure: no Pulumi import.
 
-A provider is a module of its own beside this one (its model, what its scripts are told, its rules), an entry in
+A provider is a module of its own beside this one (its model, its scripts' variables, its rules), an entry in
 `settings/hosts/__init__.py`, and two scripts in `components/host/scripts`.
 """
 
@@ -76,7 +76,7 @@ class Install(Section):
 
     @abstractmethod
     def variables(self, site: Site) -> Mapping[str, str]:
-        """What the provider's scripts are told, beside what all are."""
+        """Variables for the provider's scripts, beside those that all get."""
 
     def problems(self, site: Site) -> Iterator[Problem]:
         """What of the stack file doesn't fit this way. `ports` of the site are not known yet."""

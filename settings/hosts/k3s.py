@@ -68,7 +68,7 @@ class K3s(Install):
     files: K3sFiles | None = Field(default=None, description="local files; default: downloaded")
 
     def variables(self, site: Site) -> dict[str, str]:
-        """What the scripts are told."""
+        """Variables for the scripts."""
         files = self.files
         return {
             "K3S_VERSION": self.version,

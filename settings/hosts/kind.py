@@ -56,7 +56,7 @@ class Kind(Install):
     )
 
     def variables(self, site: Site) -> dict[str, str]:
-        """What the scripts are told."""
+        """Variables for the scripts."""
         return {
             "KIND_NAME": site.name,
             "KIND_IMAGE": self.image,

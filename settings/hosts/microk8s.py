@@ -52,7 +52,7 @@ class Microk8s(Install):
     )
 
     def variables(self, site: Site) -> dict[str, str]:
-        """What the scripts are told."""
+        """Variables for the scripts."""
         operator = site.gpu.stack is GpuStack.GPU_OPERATOR and site.gpu.owner is Owner.OURS
         return {
             "MICROK8S_CHANNEL": self.channel,

@@ -161,7 +161,7 @@ def test_the_one_that_does_not_serve_is_dropped(project: Project, capsys: pytest
     project.write(PAIR)
     assert project.run("drop-canary", "--team", "ml") == 0
     assert text(project) == PAIR.replace(", green: {version: v0.16.8}", "")
-    assert "ml-green goes with all that is in it, ml serves alone" in capsys.readouterr().err
+    assert "ml-green is removed with all that is in it, ml serves alone" in capsys.readouterr().err
 
 
 def test_without_another_one_the_line_to_write_is_told(project: Project, capsys: pytest.CaptureFixture[str]) -> None:

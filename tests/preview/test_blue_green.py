@@ -47,7 +47,7 @@ def test_the_new_one_comes_beside_the_one_that_serves_and_nobody_notices() -> No
     found = between(ONE, BESIDE)
     assert [c.kind for c in found.values()] == [Kind.IN_PLACE]
     means = found["ml-green serves"].means
-    assert means.startswith("blue-green: comes beside ml with KAI v0.16.8, vCluster")
+    assert means.startswith("blue-green: is created beside ml with KAI v0.16.8, vCluster")
     assert "ml (KAI v0.14.7" in means
     assert "downgrade" not in means
 

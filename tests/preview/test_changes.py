@@ -41,7 +41,7 @@ def only(found: list[Change]) -> Change:
             Kind.REPLACING,
             "Helm can't upgrade line 0.14 to 0.9.2",
         ),
-        (ml(scheduler={"mode": "virtual", "version": "v0.14.7", "gpuSharing": True}), Kind.DISRUPTIVE, "pods roll"),
+        (ml(scheduler={"mode": "virtual", "version": "v0.14.7", "gpuSharing": True}), Kind.DISRUPTIVE, "pods restart"),
         (ml(isolation="restricted"), Kind.DISRUPTIVE, "new ones that do not comply are refused"),
         (ml(access={"expose": "none"}), Kind.DISRUPTIVE, "reached at another address"),
         (ml(access={"hostNames": ["a.example"]}), Kind.DISRUPTIVE, "reached at another address"),
@@ -177,7 +177,7 @@ def test_a_move_to_another_mode_is_one_change_that_ends_with_a_check(mode: str, 
     way = {"scheduler": {"mode": mode}, **({"queues": {}} if mode == "default" else {})}
     found = only(between(ml(**way), {"ml": used}, host={"scheduler": {"version": "v0.16.8"}}))
     assert (found.kind, found.allow) == (kind, "replace" if used else None)
-    for words in (f"virtual → {mode}", "its API server restarts", "pods that run go on", "its check follows"):
+    for words in (f"virtual → {mode}", "its API server restarts", "running pods go on", "its check follows"):
         assert words in found.means
 
 

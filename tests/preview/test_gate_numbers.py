@@ -229,7 +229,7 @@ def with_queues(**limits: int) -> PolicyResource:
 @pytest.mark.parametrize(
     ("after", "words"),
     [
-        (with_queues(notebooks=2), "queue training goes, and 2 GPUs in use in it now"),
+        (with_queues(notebooks=2), "queue training is removed, and 2 GPUs in use in it now"),
         (with_queues(training=1, notebooks=2), "lowers the GPU limit of queue training from 6 to 1, and 2 run in it"),
     ],
 )

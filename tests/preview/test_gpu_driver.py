@@ -69,7 +69,7 @@ def test_a_team_that_uses_no_gpu_loses_nothing_with_the_driver() -> None:
     (found,) = gate(old, new, usage={"dev": none, "ml": two, "research": none}, overrides=(), today=TODAY)
     assert (found.team, found.change) == ("ml", "lowerLimit")
     assert found.reason.startswith(
-        "the GPU Operator's driver goes from the nodes, and what runs on their GPUs ends; 2 GPUs in use now"
+        "the GPU Operator's driver is removed from the nodes, and what runs on their GPUs ends; 2 GPUs in use now"
     )
 
 

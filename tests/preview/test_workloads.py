@@ -39,14 +39,14 @@ def between(before: dict[str, Any], after: dict[str, Any] | None) -> Change:
 @pytest.mark.parametrize(
     ("before", "after", "kind", "words"),
     [
-        (CHAT, None, Kind.LOSING, "workload w goes"),
+        (CHAT, None, Kind.LOSING, "workload w is removed"),
         (CHAT, {"kind": "app"}, Kind.LOSING, "becomes another kind (inference → app)"),
         (CHAT, {**CHAT, "model": "n"}, Kind.DISRUPTIVE, "workload w restarts"),
         (CHAT, {**CHAT, "gpu": {"fraction": 0.5}}, Kind.DISRUPTIVE, "workload w restarts"),
         (CHAT, {**CHAT, "weights": "2G"}, Kind.IN_PLACE, ""),
         (CHAT, {**CHAT, "test": {"prompt": "x"}}, Kind.IN_PLACE, ""),
         (CHAT, CACHED, Kind.DISRUPTIVE, "workload w restarts"),
-        (CACHED, CHAT, Kind.LOSING, "cache of workload w goes"),
+        (CACHED, CHAT, Kind.LOSING, "cache of workload w is removed"),
         (CACHED, {**CHAT, "cache": {"size": "20Gi"}}, Kind.LOSING, "is made anew in another class"),
         (CACHED, {**CHAT, "cache": {"size": "9Gi", "storageClass": "fast"}}, Kind.LOSING, "a volume can't shrink"),
         (CACHED, {**CHAT, "cache": {"size": "30Gi", "storageClass": "fast"}}, Kind.IN_PLACE, "the volume grows"),
@@ -68,7 +68,7 @@ def test_another_kind_under_one_name_is_let_through_by_no_override() -> None:
     """The engine makes the new Deployment before it deletes the old one, and both would have one name."""
     worst = between(CHAT, {"kind": "app"})
     assert worst.allow is None
-    assert "give it another name, or leave it out in one update and add it in the next" in worst.means
+    assert "give it another name, or remove it in one update and add it in the next" in worst.means
 
 
 def test_two_workloads_that_restart_are_two_changes() -> None:

@@ -155,7 +155,7 @@ class TestOtherResources:
         used = {"requests.cpu": "1", "requests.memory": "1Gi", "pods": "3", "requests.nvidia.com/gpu": "0"}
         usage = usage_of({"items": [{"metadata": {"namespace": "team-ml"}, "status": {"used": used}}]})
         text = comment(platform(SAME), platform({**SAME, "ml": LESS}), usage=usage)
-        assert "- **ml**: lowers the CPU limit from 4 cores to 2 cores: pods that run go on" in text
+        assert "- **ml**: lowers the CPU limit from 4 cores to 2 cores: running pods go on" in text
 
     def test_the_same_amount_in_other_words_is_no_change(self) -> None:
         other = {**SAME["ml"], "resources": {**SAME["ml"]["resources"], "cpu": "4000m", "memory": "8192Mi"}}

@@ -60,7 +60,7 @@ class TestVersions:
     def test_the_same_line_rolls_in_place(self) -> None:
         impact = only(between(with_ml(version="v0.9.2"), with_ml(version="v0.9.3")))
         assert "upgraded in place" in impact.text
-        assert "pods that run go on, new ones are bound some seconds later, queues are kept" in impact.text
+        assert "running pods go on, new ones are bound some seconds later, queues are kept" in impact.text
         assert "(both are of line 0.9.2-0.9.3)" in impact.text
 
     @pytest.mark.parametrize("both_files", [True, False])
@@ -98,7 +98,7 @@ class TestVersions:
         both, alone = ("blue", "green"), pair("green", "green")
         (comes,) = told(pair("blue", "blue"), pair("blue", *both))
         assert comes[:2] == ("ml-green", Gravity.NEWS)
-        assert comes[2].startswith("blue-green: comes beside ml with KAI v0.16.8")
+        assert comes[2].startswith("blue-green: is created beside ml with KAI v0.16.8")
         assert told(pair("blue", *both), pair("green", *both)) == [("ml", Gravity.AWAY, "blue-green: ml-green")]
         (goes,) = told(pair("green", *both), alone)
         assert goes == ("ml", Gravity.LOSS, "blue-green: ml-green serves alone, ml"), "nobody knows of its volumes"
@@ -152,7 +152,7 @@ class TestRemoval:
         queues = {"a": {"gpu": 2}, "b": {"gpu": 2}}
         less = with_ml(queues={"a": {"gpu": 2}})
         impact = only(between(with_ml(queues=queues), less, usage=usage_of({"ml": 0})))
-        assert (impact.gravity, impact.text) == (Gravity.LESS, "queue b goes: pods that name it wait")
+        assert (impact.gravity, impact.text) == (Gravity.LESS, "queue b is removed: pods that name it wait")
         assert "and what runs now is not known" in only(between(with_ml(queues=queues), less)).text
 
 
@@ -162,8 +162,8 @@ class TestNumbers:
     @pytest.mark.parametrize(
         ("before", "after", "text"),
         [
-            ({"limit": 8}, {"limit": 6}, "lowers the GPU limit from 8 to 6: pods that run go on"),
-            ({"limit": -1}, {"limit": 6}, "lowers the GPU limit from 16 to 6: pods that run go on"),
+            ({"limit": 8}, {"limit": 6}, "lowers the GPU limit from 8 to 6: running pods go on"),
+            ({"limit": -1}, {"limit": 6}, "lowers the GPU limit from 16 to 6: running pods go on"),
             ({"quota": 4, "limit": 8}, {"quota": 2, "limit": 8}, "quota 4 → 2: less is guaranteed"),
             (RESOURCES, {"resources": {**RESOURCES["resources"], "cpu": 2}}, "lowers the CPU limit from 4 cores to 2"),
             (RESOURCES, {"resources": {**RESOURCES["resources"], "pods": 9}}, "lowers the pods limit from 20 pods to"),

@@ -53,7 +53,7 @@ class TestNames:
         fine({"teams.default-queue": {"resources": {"pods": 5}}})
 
     def test_a_team_names_each_node_once_and_has_a_pool_for_them(self) -> None:
-        told({"teams.ml.nodes": ["gpu-0", "gpu-0"]}, "teams.ml.nodes: names each node once, got 'gpu-0' twice")
+        told({"teams.ml.nodes": ["gpu-0", "gpu-0"]}, "teams.ml.nodes: must name each node once, got 'gpu-0' twice")
         fine({"teams.ml.nodes": ["gpu-0"]})
         told({"teams.dev.nodes": ["gpu-0"]}, "teams.dev.nodes: needs a pool, got no pool")
 

@@ -51,7 +51,7 @@ class TestStackFile:
     @pytest.mark.parametrize(
         ("slurm", "said"),
         [
-            ({"host": "b", "gpus": 2, "devices": ["/dev/null"]}, "slurm.devices: must name one device for each GPU, got 1 "),
+            ({"host": "b", "gpus": 2, "devices": ["/dev/null"]}, "slurm.devices: must name one device for each GPU"),
             ({"host": "b", "gpus": 1, "devices": ["nvidia0"]}, "must be a path below /dev"),
             ({"host": "b", "gpus": 1, "devices": ["/dev/a b"]}, "without spaces and quotes"),
             ({"host": "b", "gpus": 1, "devices": ["/dev/a\nb"]}, "without spaces and quotes"),
