@@ -10,7 +10,7 @@ from tests.mutants.changes import mutants
 from tests.mutants.files import TESTS
 from tests.test_dependencies import own_files
 
-MUTATED = ("components/", "kube/", "capacity/", "policies/")
+MUTATED = ("components/", "kube/", "capacity/", "policies/", "cli/guards/")
 
 
 def test_every_module_in_which_something_can_be_broken_names_the_tests_that_notice() -> None:

@@ -200,7 +200,7 @@ class TestTheArithmetic:
     def test_a_fence_that_somebody_opened_is_told(self) -> None:
         opened = found(platform_of_two(quota=8), facts(node(fence=XID), node(name="gpu-1")))
         assert [(finding.id, finding.level) for finding in opened] == [("fence-open", Level.WARNING)]
-        assert "new pods land there" in opened[0].message
+        assert "new pods may go there" in opened[0].message
 
     def test_a_label_that_is_wrong_is_still_told(self) -> None:
         wrong = node(cordoned=True, fence=XID, labels={"nvidia.com/gpu.product": "NVIDIA-L4"})

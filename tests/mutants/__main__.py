@@ -2,6 +2,7 @@
 
     make mutants                                       everything
     python -m tests.mutants components/team/network.py   one file
+    python -m tests.mutants --jobs 4                      four at a time
 
 Nothing on disk is touched, and a mutant cannot spoil the next (`forks.py`). One that changes no verdict is listed in
 tests/mutants/equivalent.txt with its reason and not counted. Our own, because the well-known tools start an interpreter

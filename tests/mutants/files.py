@@ -226,7 +226,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
         for data in ("kinds", "rights")
     },
     "tokens.py": (f"{_POLICIES}/test_known.py", f"{_POLICIES}/test_objects.py", "tests/cli/test_causes.py"),
-    "policies/start.py": (f"{_POLICIES}/test_pack.py", f"{_POLICIES}/test_bundle.py"),
+    "policies/start.py": tuple(f"{_POLICIES}/test_{name}.py" for name in ("start", "pack", "bundle")),
     **_OF_COMPONENTS,
     **_OF_KUBE,
     "probe/injection.py": ("tests/probe/test_injection.py", "tests/probe/test_sharing.py"),

@@ -28,7 +28,6 @@ from policies.plain import UNKNOWN, Unknown
 from policies.rule import Rule, Scene, Stage
 from policies.rules import RULES
 from policies.run import evaluate
-from policies.start import Kept
 from tests.conftest import ROOT
 from tests.policies.judged import TODAY, changed
 from tests.policies.test_rules import platform
@@ -339,17 +338,3 @@ def test_a_refusal_names_the_file_and_the_key(monkeypatch: pytest.MonkeyPatch, s
         "pool a100: 9 replicas of a GPU, allowed are 1 to 8; set fewer, or raise maxReplicas of replicas-maximum in "
         f"{file}"
     ]
-
-
-def test_the_last_answers_are_kept_each_for_the_very_object_and_what_else_was_asked() -> None:
-    asked: list[tuple[object, ...]] = []
-
-    def function(*about: object) -> int:
-        asked.append(about)
-        return len(asked)
-
-    one, equal = dict[str, int](), dict[str, int]()
-    kept = Kept(function)
-    assert [kept(one), kept(one), kept(equal), kept(one), kept(equal)] == [1, 1, 2, 1, 2]
-    assert [kept(one, True), kept(one, True), kept(equal)] == [3, 3, 2]
-    assert [kept(one), kept(one, True), kept(equal)] == [1, 3, 2]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from policies.inventory import PolicyResource
 from preview.changes import changes
 from preview.facts import Facts, facts_of
 from preview.gate import Refusal, gate, gate_preview
@@ -15,7 +16,9 @@ from preview.kinds import Kind
 from preview.read import read_preview
 from preview.usage import Usage
 from settings.models import Override, Platform
-from tests.preview.world import IN_A_WEEK, TODAY, said
+from tests.policies.judged import changed
+from tests.policies.world import queue, vcluster
+from tests.preview.world import IN_A_WEEK, TODAY, said, step
 from tests.report import world
 
 
@@ -110,17 +113,24 @@ def test_two_losses_of_one_team_are_two_refusals() -> None:
     assert said(gate(strange, other, usage=None, overrides=(), today=TODAY)) == [("ml", "replace")] * 2
 
 
-def test_a_team_that_the_steps_and_two_stack_files_leave_out_is_told_once() -> None:
-    without = world.platform({})
-    steps = read_preview(json.dumps(world.digest(ONE, without)))
-    found = gate_preview(steps, usage=None, overrides=(), today=TODAY, old=facts_of(ONE), new=facts_of(without))
-    assert said(found) == [("ml", "delete")]
+def beside(subject: PolicyResource, one: Platform, other: Platform) -> list[tuple[str, str]]:
+    """What is refused of a preview that deletes something, beside two stack files."""
+    preview = read_preview(json.dumps({"steps": [step("delete", subject)], "changeSummary": {}}))
+    found = gate_preview(preview, usage=None, overrides=(), today=TODAY, old=facts_of(one), new=facts_of(other))
+    return said(found)
 
 
-def test_what_only_one_way_of_a_new_field_can_do_has_no_override() -> None:
+def test_a_team_that_two_stack_files_leave_out_loses_nothing_else() -> None:
+    labelled = changed(queue(), "metadata/labels", {"gpu-tenancy/team": "ml"})
+    assert beside(labelled, ONE, ONE) == [("ml", "lowerLimit")]
+    assert beside(labelled, ONE, world.platform({})) == [("ml", "delete")]
+
+
+def test_a_volume_that_can_not_shrink_has_no_override() -> None:
     one, other = (
         world.platform({"ml": world.team("a100", 4, vcluster={"snapshots": {"size": size}})}) for size in ("9Gi", "5Gi")
     )
     (found,) = judged(one, other)
     assert (found.team, found.change) == ("ml", "unknown")
     assert "overrides" not in found.reason
+    assert beside(vcluster(), one, other) == [("ml", "delete"), ("ml", "unknown")], "told where the team goes, too"
