@@ -160,19 +160,10 @@ _FIELDS: Final = ("tests/settings/test_schema.py", "tests/preview/test_fields.py
 """What users write, and what a change of it does, as the pages have it."""
 _OF_OTHERS: Final[dict[str, tuple[str, ...]]] = {
     **_of("settings/hosts", "*", "tests/hosts/test_[pv]*.py", *_FIELDS, "tests/settings/test_rules_host.py"),
-    "settings/sharing.py": (
-        *_FIELDS,
-        "tests/settings/test_pools.py",
-        "tests/components/test_check.py",
-        *_SETTINGS,
-        *_components("host"),
+    **_of(
+        "settings", "sharing", "tests/settings/test_rules*.py", *_FIELDS, *_SETTINGS, "tests/components/test_check.py"
     ),
-    "settings/workloads.py": (
-        *_FIELDS,
-        "tests/workloads/test_rules.py",
-        "tests/workloads/test_one_pod.py",
-        *_WORKLOADS,
-    ),
+    **_of("settings", "workloads", "tests/workloads/test_[orp]*.py", *_FIELDS, *_WORKLOADS),
     **_of("settings/rules", "sums teams pools slurm blue_green", "tests/settings/test_rules*.py", *_SETTINGS),
     **_of("preview", "gate changes facts differences grouped kinds usage", "tests/preview/test_*.py", *_PREVIEW),
     **_of("cli/guards", "*", "tests/cli/guards/test_*.py", *_GUARDS),
