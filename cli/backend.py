@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import yaml
 
@@ -69,7 +69,9 @@ def find_backend(env: Mapping[str, str], root: Path) -> Backend:
             ours = folder is not None and folder.resolve() == (root / LOCAL_STATE).resolve()
             return Backend(url=url, chosen_by=chosen_by, folder=folder, is_ours=ours)
     folder = root / LOCAL_STATE
-    return Backend(url=f"file://{folder}?{NO_SIDECAR}", chosen_by="this folder's own", folder=folder, is_ours=True)
+    # quoted: for the engine a URL ends at `#` and `?`, and `%` begins a code
+    url = f"file://{quote(str(folder))}?{NO_SIDECAR}"
+    return Backend(url=url, chosen_by="this folder's own", folder=folder, is_ours=True)
 
 
 def _of_project(root: Path) -> str | None:

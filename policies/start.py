@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,14 +31,17 @@ class Kept:
         self._function = function
         # with the object itself: while it is here, no other one has its number
         self._answers: dict[tuple[object, ...], tuple[object, object]] = {}
+        self._one_at_a_time = threading.Lock()  # the SDK's server answers in four threads
 
     def __call__(self, about: object, *more: object) -> object:
         key = (id(about), *more)
         known = self._answers.get(key)
         if known is None:
-            known = self._answers[key] = about, self._function(about, *more)
-            if len(self._answers) > KEPT:
-                del self._answers[next(iter(self._answers))]
+            known = about, self._function(about, *more)
+            with self._one_at_a_time:
+                self._answers[key] = known
+                if len(self._answers) > KEPT:
+                    del self._answers[next(iter(self._answers))]
         return known[1]
 
 

@@ -11,12 +11,21 @@ from typing import Final, NamedTuple
 
 from cli.guards.refusal import Refusal
 
+TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+"""What the SDK takes for true (pulumi_kubernetes v4.32.0: _utilities.py, get_env_bool); the provider takes `true`."""
+
 
 class _Steers(NamedTuple):
     """The value that changes nothing, and what another one does."""
 
     harmless: str
     does: str
+
+    def changes(self, value: str) -> bool:
+        """Whether a value that is set changes something. A switch that is not true is off: `0`, or nothing."""
+        if self.harmless in ("true", "false"):
+            return (value in TRUE) != (self.harmless == "true")
+        return value != self.harmless
 
 
 STEERS: Final[Mapping[str, _Steers]] = {
@@ -46,7 +55,7 @@ def steered(environment: Mapping[str, str]) -> list[Refusal]:
             fix=f"`unset {variable}`, or set it to {steers.harmless}",
         )
         for variable, steers in STEERS.items()
-        if environment.get(variable, steers.harmless) != steers.harmless
+        if steers.changes(environment.get(variable, steers.harmless))
     ]
 
 

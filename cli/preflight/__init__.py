@@ -57,7 +57,7 @@ def compare(
         *teams.control_planes(platform, facts),
         *teams.storage(platform, facts, all_tenants),
         *teams.kubernetes_inside(platform, facts, all_tenants, today or date.today()),
-        *teams.namespaces(facts, all_tenants),
+        *teams.namespaces(platform, facts, all_tenants),
         *teams.node_ports(platform, facts, ports),
         *local_charts(platform),
         *rights(facts),

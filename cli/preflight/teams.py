@@ -10,10 +10,19 @@ from typing import Final
 import releases
 from cli.preflight.facts import ClusterFacts, NodeFacts, Taint
 from cli.preflight.findings import Finding, error, note, ok, warning
+from cli.preflight.labels import plugin_is_ours
 from cli.preflight.nodes import LIFECYCLE, our_taint
 from components.team.protection import override_for
-from names import GPU, SHARED_NAMESPACES, team_namespace
-from settings.models import Platform, SchedulerMode, Team
+from names import (
+    DCGM_NAMESPACE,
+    DEVICE_PLUGIN_NAMESPACE,
+    GPU,
+    GPU_OPERATOR_NAMESPACE,
+    HOST_NAMESPACE,
+    KAI_NAMESPACE,
+    team_namespace,
+)
+from settings.models import GpuStack, Owner, Platform, SchedulerMode, Team
 from settings.workload_rules import each_workload
 from settings.workloads import App, Inference, SlurmWorkload
 
@@ -178,11 +187,11 @@ def _storage_of_workloads(platform: Platform, there: Mapping[str, bool]) -> Iter
             yield error("storage-default", subject, said, named + fix)
 
 
-def namespaces(facts: ClusterFacts, tenants: Mapping[str, Team]) -> Iterator[Finding]:
+def namespaces(platform: Platform, facts: ClusterFacts, tenants: Mapping[str, Team]) -> Iterator[Finding]:
     """Yield the teams' namespaces that somebody else made, and those of ours that are on their way out."""
     if facts.namespaces is None:
         return
-    for space in (*map(team_namespace, tenants), *SHARED_NAMESPACES):
+    for space in (*map(team_namespace, tenants), *_shared(platform)):
         if space in facts.ending:
             said = "is still being deleted, and nothing can be made in it"
             fix = f"wait until it is gone; if it does not go, `kubectl get all -n {space}` shows what is left"
@@ -198,6 +207,19 @@ def namespaces(facts: ClusterFacts, tenants: Mapping[str, Team]) -> Iterator[Fin
                 f"{f' ({found.detail})' if found.detail else ''}",
                 "rename the team, or remove that namespace if nobody needs it",
             )
+
+
+def _shared(platform: Platform) -> Iterator[str]:
+    """The namespaces that this stack makes beside its teams'. Another one may go, and may never come to its end."""
+    kai, gpu = platform.host.scheduler, platform.gpu
+    if platform.check.host:
+        yield HOST_NAMESPACE
+    if kai is not None and kai.owner is Owner.OURS:
+        yield KAI_NAMESPACE
+    if plugin_is_ours(platform):
+        yield GPU_OPERATOR_NAMESPACE if gpu.stack is GpuStack.GPU_OPERATOR else DEVICE_PLUGIN_NAMESPACE
+        if gpu.metrics is not None and gpu.stack is GpuStack.DEVICE_PLUGIN:
+            yield DCGM_NAMESPACE
 
 
 def node_ports(platform: Platform, facts: ClusterFacts, ports: Mapping[str, int]) -> Iterator[Finding]:

@@ -53,6 +53,16 @@ def test_nothing_chosen_is_the_folder_s_own(root: Path) -> None:
     assert found.url == f"file://{root}/.pulumi/state?metadata=skip"
 
 
+@pytest.mark.parametrize("name", ["a b", "a#b", "a?b", "100%", "a%20b", "größe", "a'b"])
+def test_the_folder_s_own_is_found_again_by_its_url_whatever_the_folder_s_name(tmp_path: Path, name: str) -> None:
+    root = tmp_path / name
+    root.mkdir()
+    (root / "Pulumi.yaml").write_text("name: gpu-tenancy\n")
+    url = find_backend({"PULUMI_HOME": str(root)}, root).url
+    again = find_backend({"PULUMI_BACKEND_URL": url}, root)
+    assert (again.folder, again.is_ours) == (root / ".pulumi/state", True)
+
+
 @pytest.mark.parametrize("text", ["", "{}", '{"current": "", "accessTokens": {}}'])
 def test_a_login_that_was_undone_is_none(root: Path, text: str) -> None:
     assert find_backend(logged_in(root, text), root).is_ours

@@ -93,10 +93,44 @@ def test_a_cache_without_a_class_needs_a_default_one() -> None:
     ]
 
 
-@pytest.mark.parametrize("space", ["team-ml", "kai-scheduler", "gpu-tenancy"])
+def with_shared(**more: Any) -> Platform:
+    """Team `ml` on a KAI of the host's, which this stack brings, and the operator or the plugin."""
+    kai = {"scheduler": {"version": "v0.16.8"}}
+    base = {
+        "host": {"provider": "existing", "address": "10.0.0.5", **kai},
+        "gpu": {"stack": "devicePlugin", "metrics": {}},
+        "pools": {"a": {"nodes": ["gpu-0", "gpu-1"], "gpusPerNode": 4}},
+        "teams": {
+            "ml": {
+                "pool": "a",
+                "scheduler": {"mode": "host"},
+                "resources": {"gpus": 4, "cpu": 16},
+                "queues": {"work": {"gpu": 4}},
+            }
+        },
+    }
+    return parse_platform({**base, **more}, "here")
+
+
+OURS = ("team-ml", "kai-scheduler", "gpu-tenancy", "nvidia-device-plugin", "dcgm-exporter")
+
+
+@pytest.mark.parametrize("space", OURS)
 def test_a_namespace_that_is_going_takes_nothing(space: str) -> None:
-    (finding,) = errors(platform(), facts(ending=frozenset({space, "web"})))
-    assert (finding.id, finding.subject) == ("namespace-ending", f"namespace {space}")
+    told = [one for one in errors(with_shared(), facts(ending=frozenset({space, "web"}))) if "namespace" in one.subject]
+    assert [(one.id, one.subject) for one in told] == [("namespace-ending", f"namespace {space}")]
+
+
+def test_a_namespace_that_this_stack_does_not_make_may_go_as_slowly_as_it_likes() -> None:
+    going = facts(ending=frozenset({"kai-scheduler", "gpu-operator", "gpu-tenancy", "nvidia-device-plugin"}))
+    by_the_cluster = {"gpu": {"stack": "devicePlugin", "owner": "cluster"}, "check": {"host": False}}
+    shared = with_shared(
+        host={"provider": "existing", "address": "10.0.0.5", "scheduler": {"version": "v0.16.8", "owner": "cluster"}},
+        **by_the_cluster,
+    )
+    assert not [one for one in errors(shared, going) if one.id == "namespace-ending"]
+    told = {one.subject for one in errors(platform(), going) if one.id == "namespace-ending"}
+    assert told == {"namespace gpu-tenancy", "namespace nvidia-device-plugin"}
 
 
 def labelled(pool: str, *, ours: bool, **more: str) -> NodeFacts:

@@ -69,3 +69,19 @@ def test_what_was_asked_long_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -
     assert [kept(one), kept(one), kept(one, True), kept(two), kept(two), kept(three)] == [1, 1, 2, 3, 3, 4]
     assert [kept(two), kept(three)] == [3, 4]
     assert kept(one) == 5, "two others came since"
+
+
+def test_two_threads_never_forget_the_same_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "KEPT", 1)
+    kept, alone = Kept(id), list[bool]()
+
+    class Watched(dict[Any, Any]):
+        def __delitem__(self, key: object) -> None:
+            alone.append(kept._one_at_a_time.locked())
+            super().__delitem__(key)
+
+    kept._answers = Watched()
+    assert kept(one := [1]) == id(one)
+    assert kept(two := [1]) == id(two)
+    assert alone == [True]
+    assert len(kept._answers) == 1

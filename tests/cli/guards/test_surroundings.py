@@ -21,10 +21,21 @@ QUIET = {"PULUMI_K8S_SUPPRESS_DEPRECATION_WARNINGS", "PULUMI_K8S_SUPPRESS_HELM_H
 def test_a_variable_is_refused_unless_it_changes_nothing(variable: str) -> None:
     harmless = STEERS[variable].harmless
     assert steered({}) == steered({variable: harmless}) == []
-    for value in ("true" if harmless != "true" else "false", "1", ""):
+    for value in {"true": ("false", "0", ""), "false": ("true", "1", "T")}.get(harmless, ("configmap", "")):
         (refusal,) = steered({variable: value, "HOME": "/home/me"})
         assert refusal.cause.startswith(f"{variable} in the environment ")
         assert refusal.fix == f"`unset {variable}`, or set it to {harmless}"
+
+
+@pytest.mark.parametrize("variable", [name for name, steers in STEERS.items() if steers.harmless == "false"])
+@pytest.mark.parametrize("value", ["", "0", "False", "no"])
+def test_a_switch_that_is_off_however_it_is_written_is_not_refused(variable: str, value: str) -> None:
+    assert steered({variable: value}) == []
+
+
+@pytest.mark.parametrize("value", ["1", "True"])
+def test_a_switch_that_is_on_however_it_is_written_is_on(value: str) -> None:
+    assert steered({"PULUMI_K8S_ENABLE_SERVER_SIDE_APPLY": value}) == []
 
 
 def test_each_has_the_value_that_changes_nothing() -> None:
