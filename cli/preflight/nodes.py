@@ -14,6 +14,8 @@ from cli.preflight.gpus import in_use, node_gpus, users_of
 from cli.preflight.labels import gpu_labels, plugin_labels
 from names import ARCHITECTURE, GPU, HOST_NAME, LABEL_POOL
 from releases import NODE_LABEL_SHARING_CONFIG
+from settings.labels import gpu_labels as written_labels
+from settings.labels import sharing_labels
 from settings.models import Platform, Pool, Team
 
 LIFECYCLE: Final = "node.kubernetes.io/"
@@ -126,14 +128,12 @@ def _place(platform: Platform, name: str, pool: Pool, node: NodeFacts, subject: 
             f"take it out of that stack, or, where nobody uses it, `kubectl label node {node.name} {LABEL_POOL}-`",
         )
     elif pool.nodes and said is not None and said != name:
-        labels = [key for key in (LABEL_POOL, NODE_LABEL_SHARING_CONFIG) if key in node.labels]
         yield error(
             "node-moves",
             subject,
             f"is in pool {said} until now: the engine writes the new labels before it takes the old ones away, and a "
             "second owner is refused (409)",
-            f"`kubectl label node {node.name} {' '.join(f'{key}-' for key in labels)}`, then again; pods of teams that "
-            f"see it as a node of {said} end there",
+            f"`{_left_behind(name, pool, node)}`, then again; pods of teams that see it as a node of {said} end there",
         )
     named = node.labels.get(HOST_NAME)
     if platform.check.host and pool.gpus_per_node and pool.nodes and named not in (None, node.name):
@@ -143,6 +143,19 @@ def _place(platform: Platform, name: str, pool: Pool, node: NodeFacts, subject: 
             f"has label {HOST_NAME}={named}, so the host's check, which asks for {node.name}, would find no node",
             "write check: {host: false}",
         )
+
+
+def _left_behind(name: str, pool: Pool, node: NodeFacts) -> str:
+    """The commands that take off what the pool before wrote and this one has other values for. Afterwards the rest of
+    it is nobody's to a reader, because our own label tells whose it is."""
+    wanted = {LABEL_POOL: name, **written_labels(pool), **sharing_labels(name, pool)}
+    ours = {key for key in (*wanted, NODE_LABEL_SHARING_CONFIG) if key in node.ours}
+    others = sorted(key for key in ours if node.labels.get(key) != wanted.get(key))
+    off = f"kubectl label node {node.name} {' '.join(f'{key}-' for key in others)}"
+    stays = pool.taint and our_taint(pool) in node.taints
+    if node.taints_are_ours and not stays and any(taint.key == GPU for taint in node.taints):
+        off += f" && kubectl taint node {node.name} {GPU}-"
+    return off
 
 
 # --- taints -----------------------------------------------------------------------------------------------------------

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from cli.preflight import ClusterFacts, Finding, Level, NodeFacts, ObjectFacts
+from cli.preflight import ClusterFacts, Finding, Level, NodeFacts, ObjectFacts, Taint
 from names import LABEL_POOL
 from settings.load import parse_platform
 from settings.models import Platform
@@ -134,8 +135,8 @@ def test_a_namespace_that_this_stack_does_not_make_may_go_as_slowly_as_it_likes(
 
 
 def labelled(pool: str, *, ours: bool, **more: str) -> NodeFacts:
-    keys = frozenset({LABEL_POOL}) if ours else frozenset[str]()
-    return gpu_node("gpu-0", labels={LABEL_POOL: pool, **more}, ours=keys)
+    labels = {LABEL_POOL: pool, **more}
+    return gpu_node("gpu-0", labels=labels, ours=frozenset(labels) if ours else frozenset[str]())
 
 
 @pytest.mark.parametrize(
@@ -155,6 +156,26 @@ def test_a_node_is_of_this_stacks_pool_and_of_no_other(node: NodeFacts, id_: str
     told = errors(platform(), facts(node, gpu_node("gpu-1")))
     assert [finding.id for finding in told] == ([] if id_ is None else [id_])
     assert all(words in finding.fix for finding in told)
+
+
+def test_a_node_that_moves_is_told_at_once_all_that_the_pool_before_left_on_it() -> None:
+    ours = Taint(key="nvidia.com/gpu", value="present", effect="NoSchedule")
+    moved = replace(
+        labelled("mig", ours=True, **{"nvidia.com/gpu.count": "28", "nvidia.com/gpu.present": "true"}),
+        taints=(ours,),
+        taints_are_ours=True,
+    )
+    labels, taint = (
+        f"kubectl label node gpu-0 {LABEL_POOL}- nvidia.com/gpu.count-",
+        "kubectl taint node gpu-0 nvidia.com/gpu-",
+    )
+
+    def told(**pool: Any) -> str:
+        found = errors(platform(pool=pool), facts(moved, gpu_node("gpu-1")))
+        return next(one.fix for one in found if one.id == "node-moves").partition(", then again")[0]
+
+    assert told() == told(taint=True, taintValue="other") == f"`{labels} && {taint}`"
+    assert told(taint=True) == f"`{labels}`", "two owners of one value are no conflict"
 
 
 def test_the_hosts_check_finds_a_node_by_its_own_name() -> None:
