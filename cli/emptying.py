@@ -5,7 +5,8 @@ pkg/controller/namespace). A claim is always left: its finalizer is taken off on
 the first 5 s it has gone by then, so a removal is 5 s shorter. (Seen, docs/runs.md.)
 
 Owns: the thread that looks, and that it touches nothing but what goes anyway: a namespace that is being deleted can't
-be kept. Leaves to others: deleting the namespace (the engine), waiting for its end.
+be kept. A claim is deleted by its UID, and none that is younger than the deletion.
+Leaves to others: deleting the namespace (the engine), waiting for its end.
 """
 
 from __future__ import annotations
@@ -60,6 +61,16 @@ class Emptying:
     def _look(self, api: httpx2.Client) -> None:
         listed = answered(api.get("/api/v1/namespaces", params={"labelSelector": LABEL_TEAM}))
         for space in items(listed):
-            if name(space) in self._left and text(space, "metadata", "deletionTimestamp"):
+            since = text(space, "metadata", "deletionTimestamp")
+            if name(space) in self._left and since:
+                claims = f"/api/v1/namespaces/{name(space)}/persistentvolumeclaims"
+                for claim in items(answered(api.get(claims))):
+                    # a younger one is of a namespace that was made anew under this name
+                    if text(claim, "metadata", "creationTimestamp") <= since:
+                        self._delete(api, f"{claims}/{name(claim)}", text(claim, "metadata", "uid"))
                 self._left.discard(name(space))
-                api.delete(f"/api/v1/namespaces/{name(space)}/persistentvolumeclaims")
+
+    @staticmethod
+    def _delete(api: httpx2.Client, path: str, uid: str) -> None:
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        api.request("DELETE", path, json=body)

@@ -292,6 +292,10 @@ class EngineDriver:
 
     def _settle(self) -> None:
         """Clear what a killed run had begun, on the cluster and in the state, because the engine keeps it for ever."""
+        if not pending_operations(self._stack.exported):
+            return
+        # read anew: they may be of a run that was at work when the state was read, and that has ended well since
+        del self._stack.exported
         pending = pending_operations(self._stack.exported)
         if not pending:
             return

@@ -13,6 +13,7 @@ from tests.cli.fake_api import FakeApi, kubeconfig, running
 from tests.conftest import HANGS_SECONDS
 
 LIST = "/api/v1/namespaces"
+CLAIMS = f"{LIST}/team-ml/persistentvolumeclaims"
 GOES = {"deletionTimestamp": "2026-11-26T17:48:38Z"}
 
 
@@ -20,15 +21,24 @@ def space(name: str, **more: str) -> dict[str, Any]:
     return {"metadata": {"name": name, **more}}
 
 
-class Counting(FakeApi):
-    """An API that says when it was asked for namespaces so many times."""
+def claim(name: str, made: str = "2026-11-20T08:00:00Z") -> dict[str, Any]:
+    return {"metadata": {"name": name, "uid": f"uid-of-{name}", "creationTimestamp": made}}
 
-    def __init__(self, looks: int, *spaces: dict[str, Any], **refused: int) -> None:
-        super().__init__(objects={LIST: list(spaces)}, refused={f"{LIST}/{k}": code for k, code in refused.items()})
+
+class Counting(FakeApi):
+    """An API that says when it was asked for namespaces so many times. Each namespace has two claims."""
+
+    def __init__(self, looks: int, *spaces: dict[str, Any]) -> None:
+        claims = {
+            f"{LIST}/{each['metadata']['name']}/persistentvolumeclaims": [claim("data"), claim("c")] for each in spaces
+        }
+        super().__init__(objects={LIST: list(spaces), **claims})
         self.left, self.enough = looks, threading.Event()
+        self.bodies: list[dict[str, Any]] = []
 
     def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         found = super().answer(method, path, body)
+        self.bodies += [body] if method == "DELETE" else []
         self.left -= path == LIST
         if self.left <= 0:
             self.enough.set()
@@ -47,14 +57,22 @@ def look(api: Counting, *named: str) -> None:
 def test_the_claims_of_a_named_namespace_that_goes_are_deleted_once_and_no_other_s() -> None:
     api = Counting(3, space("team-ml", **GOES), space("team-stays"), space("team-others", **GOES))
     look(api, "team-ml", "team-stays")
-    assert api.deleted == [f"{LIST}/team-ml/persistentvolumeclaims"]
+    assert api.deleted == [f"{CLAIMS}/data", f"{CLAIMS}/c"]
+    assert [body["preconditions"] for body in api.bodies] == [{"uid": "uid-of-data"}, {"uid": "uid-of-c"}]
     assert api.query == "labelSelector=gpu-tenancy%2Fteam"
 
 
 def test_it_looks_until_each_has_gone_its_way() -> None:
     api = Counting(1, space("team-ml", **GOES))
     look(api, "team-ml")
-    assert api.seen == [("GET", LIST), ("DELETE", f"{LIST}/team-ml/persistentvolumeclaims")]
+    assert api.seen == [("GET", LIST), ("GET", CLAIMS), ("DELETE", f"{CLAIMS}/data"), ("DELETE", f"{CLAIMS}/c")]
+
+
+def test_a_claim_of_a_namespace_that_was_made_anew_under_that_name_is_left_alone() -> None:
+    api = Counting(1, space("team-ml", **GOES))
+    api.objects[CLAIMS] = [claim("data", "2026-11-26T17:48:51Z"), claim("old")]
+    look(api, "team-ml")
+    assert api.deleted == [f"{CLAIMS}/old"]
 
 
 @pytest.mark.parametrize("code", [403, 500])

@@ -12,9 +12,11 @@ import sys
 from datetime import date, timedelta
 from pathlib import Path
 from threading import Timer
+from typing import Any
 
 import pytest
 
+from cli.stack import Stack
 from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.fake_api import UID, certificates, kubeconfig, served
 from tests.conftest import HANGS_SECONDS, nobody
@@ -320,6 +322,26 @@ def test_pending_operations_are_named_and_dropped_from_the_state(
     assert "creating kubernetes:helm.sh/v3:Release ml-kai" in capsys.readouterr().err
     imported = json.loads((project.home / "imported").read_text())
     assert imported["deployment"] == {"resources": [{"urn": "kept"}]}
+
+
+def test_operations_of_a_run_that_ended_well_since_the_state_was_read_are_left_alone(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    resource = {"urn": "urn:pulumi:one::gpu-tenancy::t::ml-kai", "type": "kubernetes:helm.sh/v3:Release"}
+    project.export(
+        {"deployment": {"resources": [], "pending_operations": [{"resource": resource, "type": "creating"}]}}
+    )
+    read = Stack._export
+
+    def once(stack: Stack) -> Any:
+        found = read(stack)
+        project.export({"deployment": {"resources": [resource]}})
+        return found
+
+    monkeypatch.setattr(Stack, "_export", once)
+    assert project.run("up") == 0
+    assert not (project.home / "imported").exists()
 
 
 def test_a_state_without_pending_operations_is_not_written(project: Project) -> None:
