@@ -49,8 +49,8 @@ _REFERENCE: Final = re.compile(r"(?P<host>[\w-]+(?:\.[\w-]+)+(?::\d+)?)/")
 
 
 _HALF_INSTALLED: Final = (
-    "run `make up` again: it removes what a killed run left half-installed, where it reaches the cluster. If the "
-    "error stays, delete Helm's record; of KAI in the team's cluster: `kubectl -n kai-scheduler delete secret -l owner=helm,"
+    "run `make up` again: it removes what a killed run left half-installed, where it reaches the cluster. If the error "
+    "stays, delete Helm's record; of KAI in a team's cluster: `kubectl -n kai-scheduler delete secret -l owner=helm,"
 )
 
 
