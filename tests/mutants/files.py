@@ -163,7 +163,7 @@ _OF_OTHERS: Final[dict[str, tuple[str, ...]]] = {
     **_of(
         "settings", "sharing", "tests/settings/test_rules*.py", *_FIELDS, *_SETTINGS, "tests/components/test_check.py"
     ),
-    **_of("settings", "workloads", "tests/workloads/test_[orp]*.py", *_FIELDS, *_WORKLOADS),
+    **_of("settings", "workloads", "tests/workloads/test_[oprs]*.py", *_FIELDS, *_WORKLOADS),
     **_of("settings/rules", "sums teams pools slurm blue_green", "tests/settings/test_rules*.py", *_SETTINGS),
     **_of("preview", "gate changes facts differences grouped kinds usage", "tests/preview/test_*.py", *_PREVIEW),
     **_of("cli/guards", "*", "tests/cli/guards/test_*.py", *_GUARDS),

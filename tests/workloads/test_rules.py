@@ -223,3 +223,15 @@ def best_by_trying(shares: list[Fraction]) -> int:
             ):
                 return gpus
     return len(shares)
+
+
+def test_weights_are_shared_out_over_the_gpus_of_a_server_and_rounded_up() -> None:
+    whole = {**CHAT, "weights": "3001Mi"}
+    assert Inference.model_validate({**whole, "gpu": {"count": 2}}).weights_mib() == 1501
+    assert Inference.model_validate(whole).weights_mib() == 3001
+
+
+def test_room_for_a_model_is_not_known_without_the_gpu_s_memory() -> None:
+    server = Inference.model_validate(CHAT)
+    assert server.utilization(None) is not None
+    assert server.memory_for_model_mib(None) is None

@@ -198,6 +198,7 @@ def test_it_fits_its_team_with_what_comes_beside_the_workers() -> None:
         ({"partition": "default"}, {}, "partition: is a word of SLURM's own (all, default), got 'default'"),
         ({"partition": "Night Jobs"}, {}, "partition"),
         ({"storage": "18Gi"}, {}, "must fit resources.storage of team hpc"),
+        ({"storage": "0"}, {}, "workloads.slurm.storage: "),
         ({"image": "example/slurmd:1"}, {}, "image"),
     ],
 )  # fmt: skip
