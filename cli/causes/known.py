@@ -48,6 +48,12 @@ _HOST: Final = re.compile(r"(?:https?|oci)://(?:[^/@\s\"]*@)?(?P<host>[\w.-]+(?:
 _REFERENCE: Final = re.compile(r"(?P<host>[\w-]+(?:\.[\w-]+)+(?::\d+)?)/")
 
 
+_HALF_INSTALLED: Final = (
+    "run `make up` again: it removes what a killed run left half-installed, where it reaches the cluster. If the error "
+    "stays, delete Helm's record; of KAI in a team's cluster: `kubectl -n kai-scheduler delete secret -l owner=helm,"
+)
+
+
 def why_of(text: str) -> str:
     """Return the symptom of a message in words; where it is not known, the message's own first words."""
     for pattern, words in _WHY:
@@ -181,13 +187,13 @@ KNOWN: Final[tuple[Known, ...]] = (
         "helm-name-in-use",
         r"cannot re-use a name that is still in use",
         "an earlier, interrupted install left its Helm release behind",
-        "run `make up` again: it removes releases that an interrupted run left half-installed",
+        _HALF_INSTALLED + "name=kai-scheduler`",
     ),
     _known(
         "helm-in-progress",
         r"another operation \(install/upgrade/rollback\) is in progress",
         "an earlier, interrupted Helm operation left its release locked",
-        "run `make up` again: it removes releases that an interrupted run left half-installed",
+        _HALF_INSTALLED + "status!=deployed,status!=superseded`",
     ),
     _known(
         "helm-hook-stays",

@@ -75,7 +75,7 @@ SEEN = [
     ("no-room", "kubernetes:batch/v1:Job", "ml-check-verdict",
      "error: [Pod x]: OutOfcpu: Node didn't have enough resource", "a node is full (cpu)"),
     ("helm-name-in-use", RELEASE, "ml-virtual-cluster-vcluster", "error: cannot re-use a name that is still in use",
-     "half-installed"),
+     "If the error stays, delete Helm's record"),
     ("helm-in-progress", RELEASE, "ml-virtual-cluster-vcluster",
      "error: another operation (install/upgrade/rollback) is in progress", "left its release locked"),
     ("port-taken", "kubernetes:core/v1:Service", "ml-virtual-cluster-api",

@@ -39,6 +39,15 @@ def state(pending: dict[str, Any], *resources: dict[str, Any]) -> dict[str, Any]
     return {"version": 3, "deployment": {"resources": list(resources), "pending_operations": [pending]}}
 
 
+def service(name: str) -> dict[str, Any]:
+    """A Service of ours on the host, as an input and as an object."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": "team-ml", "labels": OURS},
+    }
+
+
 def cleared(api: FakeApi, exported: dict[str, Any]) -> list[str]:
     """What is said, after all of it is done."""
 
@@ -171,3 +180,22 @@ def test_a_dead_virtual_cluster_does_not_stop_the_run() -> None:
 
     exported = state(operation(JOB, job(**OURS), provider=INNER))
     assert list(clear(pending_operations(exported), connect)) == ["it: could not be looked at (it is away)"]
+
+
+def test_a_virtual_cluster_is_asked_before_the_half_made_service_that_leads_to_it_goes(api: FakeApi) -> None:
+    way = "/api/v1/namespaces/team-ml/services/ml-api"
+    api.named[way] = service("ml-api")
+    helm(api, "pending-install")
+
+    def connect(pending: Pending) -> AbstractContextManager[Client]:
+        if pending.tenant and way in deleted(api):
+            raise CommandError("connection refused")
+        return connected(target_of(kubeconfig(api.url), "here"))
+
+    exported = state(operation("kubernetes:core/v1:Service", service("ml-api")))
+    exported["deployment"]["pending_operations"].append(operation(RELEASE, INPUTS, provider=INNER))
+    assert list(clear(pending_operations(exported), connect)) == [
+        "removed the record of the unfinished Helm release team-ml/ml (pending-install)",
+        "removed the half-made Service team-ml/ml-api",
+    ]
+    assert deleted(api) == [record(1), way]
