@@ -21,7 +21,9 @@ QUIET = {"PULUMI_K8S_SUPPRESS_DEPRECATION_WARNINGS", "PULUMI_K8S_SUPPRESS_HELM_H
 def test_a_variable_is_refused_unless_it_changes_nothing(variable: str) -> None:
     harmless = STEERS[variable].harmless
     assert steered({}) == steered({variable: harmless}) == []
-    for value in {"true": ("false", "0", ""), "false": ("true", "1", "T")}.get(harmless, ("configmap", "")):
+    for value in {"true": ("false", "0", ""), "false": ("true", "1", "T", "t", "TRUE", "True")}.get(
+        harmless, ("configmap", "")
+    ):
         (refusal,) = steered({variable: value, "HOME": "/home/me"})
         assert refusal.cause.startswith(f"{variable} in the environment ")
         assert refusal.fix == f"`unset {variable}`, or set it to {harmless}"
