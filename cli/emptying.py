@@ -11,15 +11,14 @@ Leaves to others: deleting the namespace (the engine), waiting for its end.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection
 from contextlib import suppress
-from types import TracebackType
 from typing import Final
 
 import httpx2
 from lightkube.core.exceptions import ConfigError
 
+from cli.beside import Beside
 from cli.cluster import Target
 from kube.client import answered, connect_to
 from lenient import items, name, text
@@ -29,26 +28,14 @@ INTERVAL_SECONDS: Final = 1.0
 QUICK: Final = httpx2.Timeout(5.0, connect=3.0)
 
 
-class Emptying:
+class Emptying(Beside):
     """Looks at the namespaces `named` from `__enter__` to `__exit__`. What fails is left to Kubernetes, which does the
     same later."""
 
     def __init__(self, host: Target | None, named: Collection[str], interval: float = INTERVAL_SECONDS) -> None:
+        super().__init__(interval)
         self._host = host
         self._left = set(named)
-        self._interval = interval
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> Emptying:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end.set()
-        self._thread.join()
 
     def _run(self) -> None:
         while self._host is not None and self._left and not self._end.wait(self._interval):

@@ -9,18 +9,17 @@ Leaves to others: what can't start, and why (`stuck.py`), the engine (`engine.py
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Final
 
 import httpx2
 
 from cli import say
+from cli.beside import Beside
 from cli.causes import Failure, distinct
 from cli.cluster import Target, asking
 from cli.errors import CommandError
@@ -89,7 +88,7 @@ class Seen:
         return new
 
 
-class Watch:
+class Watch(Beside):
     """Looks at pods and events in its own thread, from `__enter__` to `__exit__`, and prints what it sees.
 
     `begun`: whether there is anything to see yet.
@@ -104,25 +103,13 @@ class Watch:
         interval: float = INTERVAL_SECONDS,
         begun: Callable[[], bool] = lambda: True,
     ) -> None:
+        super().__init__(interval)
         self._read = read
         self._teams = teams
         self._stack = stack
-        self._interval = interval
         self._begun = begun
         self.seen = Seen()
         """Complete after the end."""
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> Watch:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end.set()
-        self._thread.join()
 
     def _run(self) -> None:
         began = datetime.now(UTC)

@@ -10,15 +10,13 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 import names
+from components.helm import installed
 from components.workloads.pods import NAMESPACE, Placement, Spec
 from components.workloads.server import Server, ServerArgs
 from names import JSON
 from releases import slinky
 from settings.artifacts import chart_for
 from settings.workloads import SlurmWorkload
-
-START_SECONDS = 600
-"""How long Helm waits for the operator. Its webhook judges the cluster's objects."""
 
 
 class SlinkyCluster(Server[SlurmWorkload]):
@@ -71,19 +69,12 @@ class SlinkyCluster(Server[SlurmWorkload]):
         self, name: str, chart_name: str, release_name: str, values: dict[str, JSON], needs: list[pulumi.Resource]
     ) -> k8s.helm.v3.Release:
         args = self._args
-        chart = chart_for(chart_name, slinky.DEFAULT_SLINKY, args.platform.artifacts)
-        return k8s.helm.v3.Release(
+        return installed(
             name,
+            chart_for(chart_name, slinky.DEFAULT_SLINKY, args.platform.artifacts),
             name=release_name,
             namespace=NAMESPACE,
-            chart=chart.chart,
-            version=chart.version,
-            repository_opts={"repo": chart.repo} if chart.repo else None,
             values=values,
-            atomic=True,
-            cleanup_on_fail=True,
-            max_history=5,
-            timeout=START_SECONDS,
             opts=self._opts(needs),
         )
 
