@@ -128,7 +128,7 @@ class KaiScheduler(Component):
         )
 
     def _release(self, name: str, args: KaiSchedulerArgs, needs: list[pulumi.Resource]) -> k8s.helm.v3.Release:
-        sweep = live_hook(f"{name}-sweep", args.kubeconfig, lambda text: kube.delete_leftovers(text, leftovers()))
+        sweep = live_hook(f"{name}-sweep", args.kubeconfig, clear_the_way)
         settle = SETTLING_SECONDS if args.release.upgrade_remakes_operands else 0
         renew = live_hook(
             f"{name}-renew", args.kubeconfig, lambda text: kube.renew_pods(text, names.KAI_NAMESPACE, settle=settle)
@@ -180,6 +180,15 @@ class KaiScheduler(Component):
                 # its levels can't change (the CRD's own rule)
                 opts=self.child(provider=args.provider, depends_on=[self.release], replace_on_changes=["spec"]),
             )
+
+
+def clear_the_way(kubeconfig: str) -> None:
+    """Delete what an earlier KAI left, and then have the coming one's Config applied while Helm installs it.
+
+    An upgrade must not do this: its old operator would work by the new Config.
+    """
+    kube.delete_leftovers(kubeconfig, leftovers())
+    kube.apply_beside_helm(kubeconfig, names.KAI_NAMESPACE, names.KAI_RELEASE)
 
 
 def leftovers() -> list[releases.Leftover]:
