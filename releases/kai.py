@@ -497,8 +497,8 @@ _WHOLE_GPU_PODS: Final = Trap(
 )
 _SHARING_BY_DEFAULT: Final = Trap(
     id="sharing-by-default",
-    sentence="without a word about it fractions are on; global.gpuSharing is deprecated for global.gpuSharingMode",
-    handling="kai_values writes global.gpuSharingMode, Disabled or NonMemoryEnforced",
+    sentence="fractions are on by default; global.gpuSharingMode replaces the deprecated global.gpuSharing",
+    handling="we write global.gpuSharingMode: Disabled or NonMemoryEnforced",
     source="https://github.com/kai-scheduler/KAI-Scheduler/pull/2043; chart read on main, September 2026",
 )
 _DEPLOYMENTS_GROUPED: Final = Trap(
