@@ -93,7 +93,7 @@ class SharedScheduler(Section):
     scale_adjuster: Annotated[
         Flag,
         in_place(
-            "one pod more or less of the host's KAI; running pods go on",
+            "the host's KAI has one pod more or less; running pods go on",
             source="KAI@v0.16.8:docs/gpu-sharing/autoscaling/README.md",
         ),
     ] = Field(
@@ -103,7 +103,7 @@ class SharedScheduler(Section):
 
 
 GPU_SOFTWARE_CHANGES: Final = (
-    "the nodes' GPU software changes: pods keep GPUs whose driver stays, new ones wait until it is back"
+    "the nodes' GPU software changes: running pods keep their GPUs while the driver stays, new ones wait"
 )
 _SOFTWARE: Final = disruptive(
     GPU_SOFTWARE_CHANGES,
@@ -111,7 +111,7 @@ _SOFTWARE: Final = disruptive(
     source="K8S: concepts/extend-kubernetes/compute-storage-net/device-plugins (running pods keep their devices)",
 )
 _REMADE: Final = replacing(
-    "the RuntimeClass is made anew: running pods go on, new ones that name the old one are refused",
+    "the RuntimeClass is made anew: running pods go on, new pods that name the old one are refused",
     topic="runtime class",
     source="K8S: reference/kubernetes-api/node.k8s.io/runtime-class-v1 (handler can't be changed)",
 )
@@ -251,7 +251,8 @@ class Pool(Section):
     taint: Annotated[
         Flag,
         in_place(
-            "new pods without a toleration are kept off, or may start; running pods stay (NoSchedule)", source=_TAINTS
+            "on: new pods without a toleration do not start there; off: they may; running pods stay (NoSchedule)",
+            source=_TAINTS,
         ),
     ] = Field(
         default=False, description="keep everything but GPU teams off the nodes: nvidia.com/gpu=<value>:NoSchedule"
