@@ -47,16 +47,15 @@ def inventory(options: argparse.Namespace, root: Path) -> None:
     say.result(block(pools_of(machines)))
 
 
-def init(options: argparse.Namespace, root: Path) -> None:
-    """Write Pulumi.<stack>.yaml, and check that it is valid. Raises `InputError`. Never touches an existing file."""
-    target_file = root / f"Pulumi.{options.stack}.yaml"
+def init(options: argparse.Namespace, target_file: Path) -> None:
+    """Write a stack file, and check that it is valid. Raises `InputError`. Never touches an existing file."""
     if target_file.exists():
         raise InputError(
             f"{target_file.name} exists already, and is not overwritten.",
             "choose another name: `make init STACK=...`",
         )
     context = options.context or _ask("context of your kubeconfig (empty: the current one)", "", "CONTEXT")
-    facts, target = _read(Host(provider=HostProvider.EXISTING, context=context or None), root)
+    facts, target = _read(Host(provider=HostProvider.EXISTING, context=context or None), target_file.parent)
     machines = _counted([machine_of(node) for node in facts.nodes.values()], options.gpus)
     for machine in machines:
         if machine.left_out:

@@ -144,7 +144,7 @@ def _check(state: TeamState | None, now: datetime) -> str:
     if state is not None and state.failed:
         return f"not whole: {state.failed[0]}"
     if state is None or state.verdict is None:
-        return (state.note if state else "") or "-"
+        return "-"
     return f"{state.verdict}, {age(now - state.checked_at)} ago" if state.checked_at else state.verdict
 
 
