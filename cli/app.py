@@ -18,7 +18,7 @@ from cli import say
 from cli.begin import begin, driver_for, found, place_of, stack_file_of
 from cli.canary import dropped, promoted
 from cli.errors import CommandError, Exit, InputError
-from cli.files import write_private
+from cli.files import write_private, writing
 from cli.look import viewer
 from cli.operate import add_commands
 from cli.why import add_request, request_of, show_why, show_would
@@ -153,13 +153,9 @@ def _preview(options: argparse.Namespace, root: Path) -> None:
     if options.json is None:
         driver.preview()
         return
-    try:
+    with writing(options.json.name):
         options.json.parent.mkdir(parents=True, exist_ok=True)
         driver.digest(options.json)
-    except OSError as error:
-        raise CommandError(
-            f"{options.json.name} can't be written: {error.strerror}.", "free some space, or check the folder"
-        ) from None
 
 
 def _drift(options: argparse.Namespace, root: Path) -> None:
@@ -265,12 +261,8 @@ def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
     text = driver.kubeconfig(team, user=options.user)
     kind = "-user" if options.user else ""
     target = root / f"kubeconfig-{place.stack}-{options.team}{kind}.yaml"
-    try:
+    with writing(target.name):
         write_private(target, text)
-    except OSError as error:
-        raise CommandError(
-            f"{target.name} can't be written: {error.strerror}.", "free some space, or check the folder"
-        ) from None
     say.line(f"wrote {target.name} (mode 0600): KUBECONFIG={target.name} kubectl get pods")
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from capacity import listed
 from preview.changes import Change
 from preview.grouped import grouped
 from preview.steps import Op, PolicyResult, Preview, Step
@@ -122,9 +123,8 @@ def _summary(report: Report, felt: Sequence[Impact], limit: int) -> list[str]:
         )
     failed = [result for result in report.policies if result.blocks]
     if failed:
-        by = ", ".join(code(result.name, 60) for result in failed[:_MOST_REASONS])
-        more = f" and {len(failed) - _MOST_REASONS} more" if len(failed) > _MOST_REASONS else ""
-        lines += _box("CAUTION", f"This change is refused by {by}{more}.", list(_reasons(failed)))
+        by = listed([code(result.name, 60) for result in failed], _MOST_REASONS)
+        lines += _box("CAUTION", f"This change is refused by {by}.", list(_reasons(failed)))
     lost, away = ([impact for impact in felt if impact.gravity is g] for g in (Gravity.LOSS, Gravity.AWAY))
     if lost:
         losers = whom(sorted({impact.team for impact in lost}))
