@@ -15,8 +15,6 @@ from preview.facts import Facts, Known
 from preview.usage import Use
 from settings.on_change import Kind, OnChange, StackChange, TeamChange
 
-__all__ = ["OF_THE_STACK", "Allow", "Edit", "Effect", "Judge", "Kind", "Row"]
-
 Allow: TypeAlias = TeamChange | StackChange
 """What an override of the stack file can allow."""
 

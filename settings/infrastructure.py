@@ -313,12 +313,19 @@ class Pool(Section):
         return way.unit if way else "GPU"
 
 
+def refuses_several(gpu: Gpu, pool: Pool) -> bool:
+    """Whether the device plugin refuses a container that asks for more than one replica of a pool.
+
+    DP@v0.20.0:api/config/v1 (failRequestsGreaterThanOne): always so with MPS, and by our settings of time-slicing.
+    """
+    ours = gpu.owner is Owner.OURS
+    return gpu.stack is not GpuStack.FAKE and bool(pool.sharing.mps or (pool.sharing.time_slicing and ours))
+
+
 def one_at_a_time(gpu: Gpu, pool: Pool) -> str:
     """Why a pod gets one `nvidia.com/gpu` of a pool and no more; empty where it may ask for several."""
     if pool.sharing.cut:
         return "a process computes on one slice, however many its pod has"
-    ours = gpu.owner is Owner.OURS and gpu.stack is not GpuStack.FAKE
-    if gpu.stack is not GpuStack.FAKE and (pool.sharing.mps or (pool.sharing.time_slicing and ours)):
-        # DP@v0.20.0:api/config/v1 (failRequestsGreaterThanOne): always so with MPS, and by our settings of time-slicing
+    if refuses_several(gpu, pool):
         return "two replicas may be one GPU, and the device plugin refuses a pod that asks for more than one"
     return ""

@@ -47,39 +47,6 @@ from settings.texts import (
 from settings.types import MOST_GPUS, Day, Flag, Port, Section, Whole
 from settings.workloads import Workload
 
-__all__ = [
-    "Artifacts",
-    "Enforce",
-    "Expose",
-    "From",
-    "Gpu",
-    "GpuQuota",
-    "GpuStack",
-    "Host",
-    "HostProvider",
-    "Injection",
-    "Isolation",
-    "Metrics",
-    "OperatorParts",
-    "Override",
-    "Owner",
-    "Platform",
-    "Pool",
-    "Queue",
-    "QueueResource",
-    "RuntimeClass",
-    "Scheduler",
-    "SchedulerMode",
-    "Slot",
-    "Snapshots",
-    "StackChange",
-    "Team",
-    "TeamChange",
-    "TeamCheck",
-    "TeamPriority",
-    "Vcluster",
-]
-
 MOST_ENTRIES: Final = 500
 """Most teams, pools, queues of a team, or overrides. A stack has some 30 teams; rules that compare pairs stay fast."""
 MOST_HOST_NAMES: Final = 100

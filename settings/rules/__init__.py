@@ -48,8 +48,6 @@ from settings.slurm_workload_rules import slurm_workers_have_whole_nodes
 from settings.workload_pods import RULES as WORKLOAD_POD_RULES
 from settings.workload_rules import RULES as WORKLOAD_RULES
 
-__all__ = ["LONGEST_TEAM_NAME", "problems_of"]
-
 Rule: TypeAlias = Callable[[Platform], Iterable[Problem]]
 
 RULES: Final[tuple[Rule, ...]] = (
