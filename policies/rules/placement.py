@@ -112,8 +112,8 @@ def runtime_class(workload: PolicyResource, scene: Scene) -> Iterator[str]:
         if got != wanted:
             shown = repr(got) if got else "not set"
             yield (
-                f"{describe(workload)}: runtimeClassName is {shown}, and with GPU stack {stack} only {wanted!r} shows a "
-                f"container its GPU; set it to {wanted}"
+                f"{describe(workload)}: runtimeClassName is {shown}, and with GPU stack {stack} only {wanted!r} shows "
+                f"a container its GPU; set it to {wanted}"
             )
 
 
