@@ -1,11 +1,11 @@
-"""The volume claims of a team's namespace that goes are deleted at once, not when Kubernetes comes by.
+"""Deletes the volume claims of a team's namespace as soon as the namespace is being deleted.
 
-Kubernetes looks into a namespace 5 s after its deletion, and where something is left, 5 s later once more (v1.34.4,
-pkg/controller/namespace). A claim is always left: its finalizer is taken off only after the deletion. Deleted within
-the first 5 s it has gone by then, so a removal is 5 s shorter. (Seen, docs/runs.md.)
+Kubernetes looks into a deleted namespace after 5 s, and if something is left, 5 s later once more (v1.34.4,
+pkg/controller/namespace). A claim is always left, because its finalizer is removed only after its deletion. If we
+delete it within the first 5 s, nothing is left, and a removal takes 5 s less. (Seen, docs/runs.md.)
 
-Owns: the thread that looks, and that it touches nothing but what goes anyway: a namespace that is being deleted can't
-be kept. A claim is deleted by its UID, and none that is younger than the deletion.
+Owns: the thread that looks. It touches only namespaces that are being deleted, because nothing can keep those. It
+deletes a claim by its UID, and only if the claim is older than the deletion.
 Leaves to others: deleting the namespace (the engine), waiting for its end.
 """
 
@@ -29,7 +29,7 @@ QUICK: Final = httpx2.Timeout(5.0, connect=3.0)
 
 
 class Emptying(Beside):
-    """Looks at the namespaces `named` from `__enter__` to `__exit__`. What fails is left to Kubernetes, which does the
+    """Looks at the namespaces `named` from `__enter__` to `__exit__`. A failure is ignored, because Kubernetes does the
     same later."""
 
     def __init__(self, host: Target | None, named: Collection[str], interval: float = INTERVAL_SECONDS) -> None:
@@ -52,7 +52,7 @@ class Emptying(Beside):
             if name(space) in self._left and since:
                 claims = f"/api/v1/namespaces/{name(space)}/persistentvolumeclaims"
                 for claim in items(answered(api.get(claims))):
-                    # a younger one is of a namespace that was made anew under this name
+                    # a younger one belongs to a new namespace of this name
                     if text(claim, "metadata", "creationTimestamp") <= since:
                         self._delete(api, f"{claims}/{name(claim)}", text(claim, "metadata", "uid"))
                 self._left.discard(name(space))
