@@ -102,7 +102,8 @@ def lacking(pieces: Pieces) -> list[str]:
 
 @pytest.mark.parametrize("kind", [providers, ways_of_sharing, workloads])
 def test_nothing_of_a_kind_lacks_a_piece(kind: Callable[[], Pieces]) -> None:
-    assert lacking(kind()) == []
+    missing = lacking(kind())
+    assert missing == [], "\n".join(["", *missing])
 
 
 def test_what_lacks_a_piece_is_named_with_the_piece() -> None:
