@@ -17,8 +17,8 @@ from pydantic import BaseModel
 import settings.workloads
 from components.workloads.workloads import KINDS
 from probe.expect import SHARINGS
-from settings.hosts import INSTALLS, Host, HostProvider
-from settings.sharing import WAYS, Sharing
+from settings.hosts import INSTALLS, Host, HostProvider, Install
+from settings.sharing import WAYS, Sharing, Way
 from settings.workloads import AnyWorkload
 from tests.conftest import ROOT
 
@@ -37,10 +37,15 @@ def files(folder: str, end: str) -> set[str]:
     return {path.name.removesuffix(end) for path in (ROOT / folder).iterdir() if path.name.endswith(end)}
 
 
-def fields(section: type[BaseModel], models: Mapping[str, type[BaseModel]]) -> set[str]:
-    """The words whose field in that section has their own model."""
-    found = {field.alias or name: field.annotation for name, field in section.model_fields.items()}
-    return {word for word, model in models.items() if found.get(word) == model | None}
+def fields(section: type[BaseModel], base: type[BaseModel], table: Mapping[str, type[BaseModel]]) -> set[str]:
+    """The words whose field in that section has a model of that base, the one that the table has."""
+    words = {
+        field.alias or name: model
+        for name, field in section.model_fields.items()
+        for model in get_args(field.annotation)
+        if isinstance(model, type) and issubclass(model, base)
+    }
+    return {word for word, model in words.items() if table.get(word, model) is model}
 
 
 def in_tests(folder: str, words: Collection[str]) -> set[str]:
@@ -52,16 +57,17 @@ def in_tests(folder: str, words: Collection[str]) -> set[str]:
 def providers() -> Pieces:
     hosts = page("hosts.md")
     head = next(line for line in hosts.splitlines() if line.startswith("| | kind |"))
+    columns = {cell.strip() for cell in head.split("|")} - {""}
     lives = [text for path in (ROOT / "tests" / "hosts").glob("test_*.py") if "(Life):" in (text := path.read_text())]
     return {
         "module in settings/hosts": files("settings/hosts", ".py") - {"__init__", "install"},
         "entry in INSTALLS (settings/hosts/__init__.py)": INSTALLS,
         "word in HostProvider (settings/hosts/__init__.py)": set(HostProvider) - NOT_MADE,
-        "field of its model in Host (settings/hosts/__init__.py)": fields(Host, INSTALLS),
+        "field of its model in Host (settings/hosts/__init__.py)": fields(Host, Install, INSTALLS),
         "script components/host/scripts/<provider>-install.sh": files("components/host/scripts", "-install.sh"),
         "script components/host/scripts/<provider>-remove.sh": files("components/host/scripts", "-remove.sh"),
-        "column in docs/hosts.md": {cell.strip() for cell in head.split("|")} - {""},
-        "row in docs/hosts.md that says what was run": {way for way in INSTALLS if f"\n| {way} |" in hosts},
+        "column in docs/hosts.md": columns,
+        "row in docs/hosts.md that says what was run": {way for way in columns if f"\n| {way} |" in hosts},
         "class TestLife(Life) in tests/hosts/test_<provider>.py": {
             way for text in lives for way in re.findall(r'\n    provider = "(\w+)"', text)
         },
@@ -71,7 +77,7 @@ def providers() -> Pieces:
 def ways_of_sharing() -> Pieces:
     return {
         "entry in WAYS (settings/sharing.py)": WAYS,
-        "field of its model in Sharing (settings/sharing.py)": fields(Sharing, WAYS),
+        "field of its model in Sharing (settings/sharing.py)": fields(Sharing, Way, WAYS),
         "word in SHARINGS (probe/expect.py)": SHARINGS,
         "word in docs/stack-file.md": {way for way in WAYS if re.search(rf"\b{way}\b", page("stack-file.md"))},
         "test in tests/settings": in_tests("settings", WAYS),
@@ -103,7 +109,8 @@ def lacking(pieces: Pieces) -> list[str]:
 @pytest.mark.parametrize("kind", [providers, ways_of_sharing, workloads])
 def test_nothing_of_a_kind_lacks_a_piece(kind: Callable[[], Pieces]) -> None:
     missing = lacking(kind())
-    assert missing == [], "\n".join(["", *missing])
+    if missing:
+        pytest.fail("\n".join(missing), pytrace=False)
 
 
 def test_what_lacks_a_piece_is_named_with_the_piece() -> None:
