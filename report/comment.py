@@ -137,7 +137,7 @@ def _summary(report: Report, felt: Sequence[Impact], limit: int) -> list[str]:
             "WARNING", f"Interrupted for a moment: {whom(sorted({i.team for i in away}))}.", _told(away, limit)
         )
     if all(impact.gravity is Gravity.NEWS for impact in felt) and preview.changes and preview.sound:
-        lines += ["Disruptive for nobody.", ""]
+        lines += ["Nobody is interrupted.", ""]
     lines += [f"> {prose(note)}\n" for note in report.notes]
     lines += _told([impact for impact in felt if impact.gravity in (Gravity.LESS, Gravity.NEWS)], limit)
     return [*lines, ""]
