@@ -115,3 +115,29 @@ def describe(resource: PolicyResource) -> str:
     """Return a resource's name for people: `Team ml`."""
     kind = resource.type.rpartition(":")[2]
     return f"{kind} {resource.name}"
+
+
+def rule(
+    name: str,
+    sentence: str,
+    *types: str,
+    group: Group,
+    stage: Stage = Stage.RESOURCE,
+    applies: Callable[[PolicyResource], bool] = always,
+    limits: tuple[str, ...] = (),
+) -> Callable[[Check], Rule]:
+    """Make a rule of the check below it; for the words see `Rule`."""
+
+    def made(check: Check) -> Rule:
+        return Rule(
+            name=name,
+            group=group,
+            sentence=sentence,
+            types=types,
+            check=check,
+            stage=stage,
+            applies=applies,
+            limits=limits,
+        )
+
+    return made

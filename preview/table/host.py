@@ -8,9 +8,11 @@ from preview.facts import DRIVER, MADE
 from preview.judges import machines, settings, versions
 from preview.kinds import Kind, Row
 from preview.table.sources import STATEFUL_SET
+from settings.hosts import INSTALLS
 from settings.on_change import HERE
 
 _SCRIPTS: Final = "components/host/scripts"
+_MAKERS: Final = " or ".join(f"host.{way}" for way in INSTALLS)
 _SLURM: Final = "components/slurm/scripts"
 
 HOST: Final[tuple[Row, ...]] = (
@@ -36,7 +38,7 @@ HOST: Final[tuple[Row, ...]] = (
     Row(
         field=MADE,
         kind=Kind.LOSING,
-        means="without host.kind, host.microk8s or host.k3s the cluster that it made is removed, with its content",
+        means=f"without {_MAKERS} the cluster that it made is removed, with its content",
         allow="anotherCluster",
         judge=machines.made,
         source=_SCRIPTS,

@@ -34,7 +34,8 @@ def _first(*names: str) -> tuple[str, ...]:
 
 
 _PROBE: Final = tuple(
-    f"tests/probe/test_{name}.py" for name in ("recordings", "identity", "health", "work", "sharing", "report")
+    f"tests/probe/test_{name}.py"
+    for name in ("findings", "edges", "recordings", "identity", "health", "work", "sharing", "report")
 )
 
 
