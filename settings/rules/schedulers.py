@@ -51,7 +51,7 @@ def schedulers_fit_their_mode(platform: Platform) -> Iterator[Problem]:
         if scheduler.shares and pool is not None and pool.sharing.given:
             yield Problem(
                 path=(*path, "gpuSharing"),
-                rule=f"and {pool.unit}s exclude each other: pool {team.pool} shares each GPU as {pool.replicas} "
+                rule=f"can't go with {pool.unit}s: pool {team.pool} shares each GPU as {pool.replicas} "
                 f"{pool.unit}s, and KAI would cut a {pool.unit} up as if it were a GPU",
                 got="true",
                 fix=f"remove gpuSharing, or pools.{team.pool}.sharing",

@@ -74,7 +74,7 @@ def test_the_hosts_one_kai_enforces_for_all_or_for_none() -> None:
     for team, sharing in (("ml", {"enforce": "memory"}), ("research", True)):
         host[f"teams.{team}.scheduler"] = {"mode": "host", "gpuSharing": sharing}
     assert said(host) == [
-        f"{AT}: is one setting of the host's KAI, and research share GPUs without it, got memory; "
+        f"{AT}: is one setting of the host's KAI for all teams, and it is missing at research, got memory; "
         "write the same for all teams with mode host"
     ]
     assert said({**host, "teams.research.scheduler": {"mode": "host"}}) == []
