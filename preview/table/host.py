@@ -8,7 +8,6 @@ from preview.facts import DRIVER, MADE
 from preview.judges import machines, settings, versions
 from preview.kinds import Kind, Row
 from preview.table.sources import STATEFUL_SET
-from settings.on_change import HERE
 
 _SCRIPTS: Final = "components/host/scripts"
 _SLURM: Final = "components/slurm/scripts"
@@ -20,7 +19,6 @@ HOST: Final[tuple[Row, ...]] = (
         means="another cluster under the same stack: everything of every team is lost",
         allow="anotherCluster",
         judge=settings.provider,
-        source=HERE,
     ),
     *(
         Row(
@@ -29,7 +27,6 @@ HOST: Final[tuple[Row, ...]] = (
             means="harmless where the cluster's UID stays the same; else everything of every team is lost",
             allow="anotherCluster",
             judge=settings.same_cluster,
-            source=HERE,
         )
         for name in ("context", "kubeconfig", "name")
     ),
@@ -64,7 +61,6 @@ HOST: Final[tuple[Row, ...]] = (
         means="the shared scheduler changes its owner: running pods go on, new ones wait until the other is there",
         topic="shared scheduler",
         judge=settings.shared_owner,
-        source=HERE,
     ),
 )
 
@@ -102,7 +98,6 @@ MACHINES: Final[tuple[Row, ...]] = (
             means="another machine may answer: then another cluster is made, and everything of every team is lost",
             allow="anotherCluster",
             judge=machines.machine,
-            source=HERE,
         )
         for name in ("host", "hostKey")
     ),

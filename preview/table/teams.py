@@ -7,7 +7,6 @@ from typing import Final
 from preview.judges import nodes, numbers, queues, settings, versions
 from preview.kinds import Kind, Row
 from preview.table.sources import GONE_NODES, LIVE_QUOTA
-from settings.on_change import HERE
 from settings.quotas import READ_AT_BIND
 
 PLACE: Final[tuple[Row, ...]] = (
@@ -30,7 +29,6 @@ PLACE: Final[tuple[Row, ...]] = (
         allow="lowerLimit",
         topic=settings.STATE,
         judge=settings.state,
-        source=HERE,
     ),
     Row(
         field="teams.*.scheduler.mode",
@@ -39,7 +37,6 @@ PLACE: Final[tuple[Row, ...]] = (
         allow="replace",
         topic="scheduler",
         judge=settings.mode,
-        source=HERE,
     ),
     Row(
         field="teams.*.scheduler.version",
@@ -120,7 +117,6 @@ CLUSTER: Final[tuple[Row, ...]] = (
         means="off: kubeconfigs without admin rights stop working",
         topic="user access",
         judge=settings.user_kubeconfig,
-        source=HERE,
     ),
     Row(
         field="teams.*.vcluster.version",
