@@ -7,8 +7,8 @@ from typing import Final
 from preview.facts import DRIVER, MADE
 from preview.judges import machines, settings, versions
 from preview.kinds import Kind, Row
-from preview.table.sources import STATEFUL_SET
 
+_STATEFUL_SET: Final = "K8S: concepts/workloads/controllers/statefulset (volumeClaimTemplates can't be updated)"
 _SCRIPTS: Final = "components/host/scripts"
 _SLURM: Final = "components/slurm/scripts"
 
@@ -44,7 +44,7 @@ HOST: Final[tuple[Row, ...]] = (
         means="the volume of a virtual cluster can't be changed: only a new virtual cluster gets the other class",
         allow="replace",
         judge=settings.storage_class,
-        source=STATEFUL_SET,
+        source=_STATEFUL_SET,
     ),
     Row(
         field="host.scheduler.version",
