@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import tokens
 from capacity import PoolCapacity, TenantClaim
-from names import LABEL_CHECK, LABEL_POOL, LABEL_TEAM, team_node_label
+from names import LABEL_CHECK, LABEL_POOL, LABEL_TEAM, team_namespace, team_node_label
 from policies.inventory import Inventory, PolicyResource
 from policies.plain import (
     Number,
@@ -118,6 +118,11 @@ def team_of(resource: PolicyResource, inventory: Inventory) -> PolicyResource:
         raise Unreadable(f"names no team; add the label {LABEL_TEAM}")
     if name not in inventory.teams:
         raise Unreadable(f"names team {name!r}, which this stack does not have")
+    place = resource.namespace
+    if place != team_namespace(name) and any(place == team_namespace(other) for other in inventory.teams):
+        raise Unreadable(
+            f"names team {name!r} in {place}, the namespace of another team; put it into {team_namespace(name)}"
+        )
     return inventory.teams[name]
 
 
@@ -161,10 +166,14 @@ def pool_of(team: PolicyResource, inventory: Inventory) -> PoolCapacity:
 
 
 def is_host_check(resource: PolicyResource) -> bool:
-    """Say whether this is the host's own GPU check, which runs before there are teams and queues."""
+    """Say whether this is the host's own GPU check, which runs before there are teams and queues. Anybody may write its
+    label, so a workload must also belong to the component."""
     if resource.type == tokens.GPU_CHECK:
         return maybe_text(resource.properties, "team") == tokens.HOST
-    return maybe_text(pod_template(resource), "metadata", "labels", LABEL_CHECK) == tokens.HOST
+    return (
+        resource.component == tokens.GPU_CHECK
+        and maybe_text(pod_template(resource), "metadata", "labels", LABEL_CHECK) == tokens.HOST
+    )
 
 
 def shares_gpus(team: PolicyResource) -> bool:

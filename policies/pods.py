@@ -74,7 +74,7 @@ def _count(name: str, value: object) -> Number:
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         return int(value)
     # a negative number would hide the request of another container
-    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) and value >= 0:
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 and value % 1 == 0:
         return value
     raise Unreadable(f"asks for {value!r} of {name}, which is not a whole number")
 

@@ -111,8 +111,8 @@ def _asked(resource: PolicyResource, scene: Scene) -> tuple[Number, str | None]:
         asked = number(resource.properties, "gpus") if asked is None else asked
         return asked, maybe_text(resource.properties, "queue")
     devices = decimal_annotation(resource, GPU_FRACTION_DEVICES)
-    if devices is not None and devices < 1:
-        raise Unreadable(f"annotation {GPU_FRACTION_DEVICES} must be 1 or more, got {say(devices)}")
+    if devices is not None and (devices < 1 or devices % 1):
+        raise Unreadable(f"annotation {GPU_FRACTION_DEVICES} must be a whole number, 1 or more, got {say(devices)}")
     each = gpu_request(resource) + _part(resource, scene) * (1 if devices is None else devices)
     return each * _pods(resource, scene), queue_of(resource)
 

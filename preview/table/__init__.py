@@ -42,7 +42,7 @@ JUDGES: Final[Mapping[OnChange, Judge]] = {
     OTHER_ADDRESS: workload_judges.address,
 }
 
-NOT_IN_TABLE: Final = "this program has no word on what a change of it does"
+NOT_IN_TABLE: Final = "this program does not know what a change of it does"
 
 
 @cache

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import tokens
 from names import KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM
 from policies.inventory import PolicyResource
 from tests.policies.judged import ABSENT, changed, messages, result
-from tests.policies.world import check, host_check, job, pool, software, team
+from tests.policies.world import check, host_check, job, pool, software, team, urn
 
 POD_LABELS = "spec/template/metadata/labels"
 
@@ -132,6 +134,25 @@ def test_the_hosts_check_has_no_team_and_the_teams_checks_are_not_the_hosts() ->
 def test_a_label_for_the_hosts_check_elsewhere_does_not_hide_a_workload() -> None:
     sly = changed(job(), "metadata/labels", {LABEL_TEAM: "ml", LABEL_CHECK: "host"})
     assert result("queue-of-own-team", [team(), sly]).checked == 1
+
+
+def test_a_workload_that_only_says_that_it_is_the_hosts_check_is_judged_as_a_teams() -> None:
+    """Anybody may write the label; as many GPUs as it likes would be nobody's."""
+    by_hand = replace(changed(host_check(), "spec/parallelism", 100), parent="", urn=urn(tokens.JOB, "gpu-check-gpu-0"))
+    said = messages("workload-within-quota", [pool(), team(), by_hand])
+    assert said == [f"Job gpu-check-gpu-0: names no team; add the label {LABEL_TEAM}"]
+    assert result("host-check-node", [pool(), by_hand]).checked == 0
+
+
+@pytest.mark.parametrize(("namespace", "refused"), [("team-ml", False), ("workloads", False), ("team-zed", True)])
+def test_a_workload_in_the_namespace_of_another_team_is_refused(namespace: str, refused: bool) -> None:
+    placed = changed(job(), "metadata/namespace", namespace)
+    said = messages("queue-of-own-team", [pool(), team(), team("zed", isolation="privileged"), placed])
+    assert said == (
+        ["Job ml-job: names team 'ml' in team-zed, the namespace of another team; put it into team-ml"]
+        if refused
+        else []
+    )
 
 
 # --- runtime-class --------------------------------------------------------------------------------------------------
