@@ -46,6 +46,13 @@ def test_a_change_of_line_is_no_upgrade(old: str, new: str) -> None:
     assert not same_line(KAI[old], KAI[new])
 
 
+@pytest.mark.parametrize("can", ["topology", "restricted", "enforcement"])
+def test_what_a_kai_can_the_newer_ones_can_too(can: str) -> None:
+    """Refusals name the first, "and newer"."""
+    found = [bool(getattr(kai, can)) for kai in KAI.values()]
+    assert found == sorted(found)
+
+
 def test_going_back_from_098_deletes_the_config_that_its_hook_made() -> None:
     left = {(leftover.api_version, leftover.kind, leftover.name) for leftover in KAI["v0.9.8"].leftovers}
     assert ("kai.scheduler/v1", "Config", "kai-config") in left
