@@ -50,6 +50,7 @@ from releases.kai import (
     RESERVATION_POD,
     RETRACTED_KAI,
     SCALE_ADJUSTER,
+    TOPOLOGY_MIGRATION,
     same_line,
 )
 from releases.metrics import dcgm_exporter_values
@@ -90,6 +91,7 @@ __all__ = [
     "SCALE_ADJUSTER",
     "SNAPSHOT_POD",
     "STALE_DAYS",
+    "TOPOLOGY_MIGRATION",
     "VCLUSTER",
     "Footprint",
     "GpuOperatorRelease",

@@ -153,6 +153,7 @@ class KaiScheduler(Component):
                 # scheduler, and may name a queue of the same name
                 namespace_labels={names.LABEL_SCHEDULER: names.SCHEDULED_BY_HOST} if args.team is None else {},
                 scale_adjuster=args.scale_adjuster,
+                topology_migration=args.team is None,
             ),
             opts=self.child(
                 provider=args.provider,
@@ -160,6 +161,9 @@ class KaiScheduler(Component):
                 # one line can't be upgraded to another: the old release is deleted first, then what its hooks made,
                 # then the new one is installed. queues and workloads do not belong to the release, so they stay
                 replacement_trigger=args.release.line,
+                # it serves an install: no KAI that runs is upgraded for it. the whole table: an empty one is a change,
+                # too. its other value says when to pull an image that the hook before it has pulled
+                ignore_changes=[f"values.{releases.TOPOLOGY_MIGRATION.partition('.')[0]}"],
                 before_create=sweep,
                 # an upgrade runs the same hooks as an install; the object that makes the operands stays
                 before_update=clear,
