@@ -123,6 +123,7 @@ _OF_KUBE: Final[dict[str, tuple[str, ...]]] = {
     "kube/footprint.py": ("tests/cli/test_footprint.py",),
     "kube/gpu_operator.py": _plain("gpu_operator"),
     "kube/health.py": ("tests/cli/test_health.py",),
+    "kube/kai_config.py": _plain("kai_config"),
     "kube/kubeconfig.py": _plain("kubeconfig"),
     "kube/leftovers.py": (_KUBE,),
     "kube/pods.py": _plain("pause", "renewal"),

@@ -79,6 +79,13 @@ def test_our_queues_are_the_only_queues(release: KaiRelease) -> None:
 
 
 @pytest.mark.parametrize("release", KAI.values(), ids=list(KAI))
+def test_a_chart_that_copies_kueues_topologies_can_be_told_not_to(release: KaiRelease) -> None:
+    told = kai_values(release, gpu_sharing=False, topology_migration=False)
+    assert at(told, "topologyMigration.enabled") is (False if since(release.version, "v0.12.0") else None)
+    assert at(kai_values(release, gpu_sharing=False), "topologyMigration.enabled") is None
+
+
+@pytest.mark.parametrize("release", KAI.values(), ids=list(KAI))
 def test_what_a_kai_asks_of_the_nodes_is_what_the_footprint_says(release: KaiRelease) -> None:
     values = kai_values(release, gpu_sharing=True)
     for operand in release.operands:
