@@ -156,7 +156,8 @@ def place_of(options: argparse.Namespace, root: Path, *, whole: bool = True) -> 
     except SettingsError as error:
         if whole:
             raise
-        say.line(f"{str(error).replace(', nothing was changed', '')}\n{options.command} goes on without it")
+        said = str(error).replace(", nothing was changed", "")
+        say.line(f"{said}\n{options.command} goes on without the stack file")
     named = frozenset(re.split(r"[\s,]+", getattr(options, "team", "") or "")) - {""}
     platform = salvaged(stack, stack_file, root)
     return Place(stack=stack, stack_file=stack_file, root=root, platform=platform, whole=False, let_go=named)

@@ -65,7 +65,7 @@ def find_target(host: Host, *, root: Path, secret: str | None = None) -> Target:
             text, _ = kubeconfig_of(host, secret)
     except KubeconfigError as error:
         raise InputError(
-            f"{error}.", "or try the lab, which needs no cluster: `make up STACK=lab`" if no_file(host, root) else ""
+            f"{error}.", "without a cluster, use the lab: `make up STACK=lab`" if no_file(host, root) else ""
         ) from None
     except UnicodeDecodeError:
         raise InputError(f"{kubeconfig_path(host)} is not a kubeconfig (not text).", "check host.kubeconfig") from None

@@ -154,7 +154,9 @@ class EngineDriver:
     def _previewed(self, out: Path) -> tuple[Run, Preview]:
         """Write a preview to a file and read it. The run's text then includes messages that only the file has."""
         with policy_arguments(self._place.platform, self._place.stack, self._place.root, date.today()) as policies:
-            run = self._run_quietly("preview", "--json", "--show-sames", *policies, result=out)
+            # what `up` lifts in the state; the program refuses to leave out a team without an override
+            lifted = ["--ignore-protect"] if any(self._going().values()) else []
+            run = self._run_quietly("preview", "--json", "--show-sames", *lifted, *policies, result=out)
         if run.interrupted:
             self._judge("preview", run)
         try:
@@ -179,7 +181,8 @@ class EngineDriver:
         command = self._stack.command(*arguments, "--stack", self._place.stack)
         pending = pending_operations(self._stack.exported)
         # the program need not ask the engine for this again
-        clean = {} if any(stands_in_the_way(operation) for operation in pending) else {RELEASED: ""}
+        in_the_way = any(stands_in_the_way(operation) for operation in pending)
+        clean = {} if in_the_way else {RELEASED: " ".join(self._going())}
         env, quiet = {**self._stack.env, **STREAM, **clean}, Progress(lambda _: None)
         run = run_shown(command, cwd=self._place.root, env=env, progress=quiet, result=result)
         return replace(run, text="\n".join(Redactor().lines(run.text.splitlines())))
@@ -237,12 +240,16 @@ class EngineDriver:
 
         A team that never became complete does not say whether it is protected, and may not be: it is let go as well.
         """
-        there = resolve(self._place.platform)
-        going = {team: urns for team, urns in protected_urns(self._stack.exported).items() if team not in there}
+        going = self._going()
         if urns := [urn for of_a_team in going.values() for urn in of_a_team]:
             # all in one: each start of the engine reads and writes the whole state
             self._stack.capture("state", "unprotect", *urns, "--yes", "--stack", self._place.stack)
-        return sorted({*going, *(team for team in teams_in_state(self._stack.exported) if team not in there)})
+        return sorted(going)
+
+    def _going(self) -> dict[str, list[str]]:
+        """Return the teams that the stack file leaves out, each with what the state protects of it."""
+        there, protected = resolve(self._place.platform), protected_urns(self._stack.exported)
+        return {team: protected.get(team, []) for team in teams_in_state(self._stack.exported) if team not in there}
 
     def _lift_protection(self) -> list[str]:
         """Teams are protected. The stack file's overrides lift that, for `down` and for leaving a team out."""

@@ -59,7 +59,7 @@ class Summary:
     failures: tuple[str, ...] = ()
     violations: tuple[str, ...] = ()
     refusals: tuple[Refusal, ...] = ()  # the gate's refusals; then nothing was changed
-    usage: Usage | None = None  # what ran before; None: not asked for
+    usage: Usage | None = None  # what ran before; None: nobody asked
     seconds: float = 0.0
 
     @property

@@ -78,8 +78,7 @@ def _count(name: str, value: object) -> Number:
     # a negative number would hide the request of another container
     if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) and value >= 0:
         return value
-    message = f"asks for {value!r} of {name}, which is not a whole number"
-    raise Unreadable(message)
+    raise Unreadable(f"asks for {value!r} of {name}, which is not a whole number")
 
 
 def annotation(workload: PolicyResource, key: str) -> str | None:
@@ -97,8 +96,7 @@ def decimal_annotation(workload: PolicyResource, key: str) -> Number | None:
     except ValueError:
         found = nan
     if not isfinite(found):  # "nan" is never above a limit
-        message = f"annotation {key} must be a number, got {value!r}"
-        raise Unreadable(message)
+        raise Unreadable(f"annotation {key} must be a number, got {value!r}")
     return found
 
 

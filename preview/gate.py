@@ -29,7 +29,8 @@ from preview.usage import Usage, use_in
 from preview.values import UnreadableError, get, plain, text
 from settings.models import Override
 
-_IF_MEANT: Final = "; if that is meant"
+IF_MEANT: Final = "; if that is meant"
+"""What separates a refusal from the override that would allow it."""
 
 SUGGESTED_DAYS: Final = 7
 """How long a suggested override holds: long enough for a review, and short enough that nobody has to remove it."""
@@ -49,7 +50,7 @@ class Refusal:
     @property
     def cause(self) -> str:
         """The reason without the suggested override."""
-        return self.reason.partition(_IF_MEANT)[0]
+        return self.reason.partition(IF_MEANT)[0]
 
     @property
     def text(self) -> str:
@@ -140,7 +141,7 @@ def _unless_allowed(
     yield Refusal(
         team=team,
         change=change,
-        reason=f"{reason}{_IF_MEANT}, add to overrides: {suggested(team, change, today)}{late}",
+        reason=f"{reason}{IF_MEANT}, add to overrides: {suggested(team, change, today)}{late}",
         about=about,
     )
 

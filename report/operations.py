@@ -72,11 +72,9 @@ def from_json(text: str, *, where: str, made_by: str) -> Approved:
         else None
     )
     if not isinstance(operations, list) or not all(isinstance(line, str) for line in operations):
-        message = f"{where}: is not the operations.json of a report (schema {SCHEMA})"
-        raise UsageError(message)
+        raise UsageError(f"{where}: is not the operations.json of a report (schema {SCHEMA})")
     if content["madeBy"] != made_by:
-        message = f"{where}: comes from {content['madeBy']}, which approves nothing for {made_by}"
-        raise UsageError(message)
+        raise UsageError(f"{where}: comes from {content['madeBy']}, which approves nothing for {made_by}")
     return Approved(operations=frozenset(operations), stack_file=content.get("stackFile"))
 
 

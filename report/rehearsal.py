@@ -119,8 +119,7 @@ def from_json(text: str, *, where: str) -> dict[str, Resource]:
             for urn, found in raw["resources"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError):
-        message = f"{where}: is no recording of `python -m lab.recording` (schema {SCHEMA})"
-        raise UsageError(message) from None
+        raise UsageError(f"{where}: is no recording of `python -m lab.recording` (schema {SCHEMA})") from None
 
 
 # --- commands --------------------------------------------------------------------------------------------------------

@@ -100,6 +100,8 @@ class Pool:
 
     name: str
     nodes: tuple[Node, ...]
+    one_each: bool = False
+    """Whether the device plugin gives a container one of its units and no more."""
 
     @property
     def units(self) -> tuple[Unit, ...]:

@@ -112,9 +112,7 @@ class Isolation(StrEnum):
 
 
 def _as(field: str) -> OnChange:
-    return losing(
-        f"as teams.*.{field} for the canary, which is a tenant of its own; without a canary it is removed", "delete"
-    )
+    return losing(f"like teams.*.{field}, for the canary alone; if canary is left out, the canary is removed", "delete")
 
 
 class Canary(Section):
@@ -223,7 +221,7 @@ class Team(Section):
     priority: Annotated[
         TeamPriority,
         replacing(
-            "the team's PriorityClass is made anew: running pods keep their order, new ones get the other",
+            "the team's PriorityClass is made anew: running pods keep their order, new ones get the new one",
             topic="priority",
             source="K8S: concepts/scheduling-eviction/pod-priority-preemption (value can't be changed)",
         ),
@@ -321,7 +319,7 @@ class Platform(Section):
     slurm: Slurm | None = Field(default=None, description="SLURM on a GPU host beside the cluster; default: none")
     check: Check = Field(default=Check(), description="the GPU check that runs in every GPU team")
     artifacts: Artifacts = Field(default=Artifacts(), description="mirrors of charts and images")
-    overrides: Annotated[tuple[Override, ...], in_place("what is let through, until a date")] = Field(
+    overrides: Annotated[tuple[Override, ...], in_place("allows what is refused otherwise, until a date")] = Field(
         default=(),
         max_length=MOST_ENTRIES,
         description="what is allowed although it is refused otherwise, each until a date",

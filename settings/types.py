@@ -66,8 +66,7 @@ class GpuNumber:
             return value
         rule = f"must be -1 or at least 0, and at most {MOST_GPUS:,}" if value > 0 else "must be -1 or at least 0"
         # the fix does not suggest -1: a stack's policies may refuse it
-        message = f"{rule}, got {number(value)}; write a number of GPUs, 0 or more"
-        raise ValueError(message)
+        raise ValueError(f"{rule}, got {number(value)}; write a number of GPUs, 0 or more")
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self.check, handler(source))
@@ -121,8 +120,7 @@ class Quantity:
                 f"is not a quantity, got {shown(value)}; write a number with an optional suffix, like {self.example}"
             )
             raise ValueError(message)
-        message = f"must be {self.rule}, got {shown(value)}; write it like {self.example}"
-        raise ValueError(message)
+        raise ValueError(f"must be {self.rule}, got {shown(value)}; write it like {self.example}")
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self.check, handler(source))
@@ -180,8 +178,7 @@ class _Day:
             return value
         if isinstance(value, str) and re.fullmatch(grammar.DAY, value):
             return date.fromisoformat(value[: len("YYYY-MM-DD")])
-        message = f"must be a date, got {shown(value)}; write it as YYYY-MM-DD"
-        raise ValueError(message)
+        raise ValueError(f"must be a date, got {shown(value)}; write it as YYYY-MM-DD")
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         del source, handler

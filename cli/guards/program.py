@@ -90,7 +90,7 @@ def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date
     state = own_state()
     was = remembered(state)
     found = [
-        *steered(os.environ),
+        *steered(os.environ, kind=platform.host.kind is not None),
         *quota_refusals(platform, stack, today),
         *left_out(was, platform, stack, today, released=frozenset(os.environ.get(RELEASED, "").split())),
         *not_proven(was, platform, today),

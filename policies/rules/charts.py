@@ -68,8 +68,7 @@ def tenant_of(release: PolicyResource, scene: Scene) -> PolicyResource:
     team = scene.inventory.teams.get(team_of_namespace(namespace) or "")
     if team is not None:
         return team
-    message = f"goes to namespace {namespace}, which belongs to no team of this stack"
-    raise Unreadable(message)
+    raise Unreadable(f"goes to namespace {namespace}, which belongs to no team of this stack")
 
 
 def persistence(release: PolicyResource, scene: Scene) -> Iterator[str]:

@@ -108,8 +108,7 @@ def _network(block: str) -> IPv4Network | IPv6Network:
     try:
         return ip_network(block, strict=False)  # the API server accepts 10.0.0.0/0, too
     except ValueError:
-        message = f"ipBlock.cidr {block!r} is no block of addresses, so this cannot be checked"
-        raise Unreadable(message) from None
+        raise Unreadable(f"ipBlock.cidr {block!r} is no block of addresses, so this cannot be checked") from None
 
 
 def _any_namespace(peer: Mapping[str, object]) -> bool:

@@ -82,8 +82,7 @@ def _asked(resource: PolicyResource, scene: Scene) -> tuple[Number, str | None]:
         return asked, maybe_text(resource.properties, "queue")
     devices = decimal_annotation(resource, GPU_FRACTION_DEVICES)
     if devices is not None and devices < 1:
-        message = f"annotation {GPU_FRACTION_DEVICES} must be 1 or more, got {say(devices)}"
-        raise Unreadable(message)
+        raise Unreadable(f"annotation {GPU_FRACTION_DEVICES} must be 1 or more, got {say(devices)}")
     each = gpu_request(resource) + _part(resource, scene) * (1 if devices is None else devices)
     return each * _pods(resource, scene), queue_of(resource)
 
@@ -121,8 +120,7 @@ def _pods(workload: PolicyResource, scene: Scene) -> Number:
         if pods is None:
             continue
         if isinstance(pods, float) or pods < 0:
-            message = f"{key} must be a whole number, 0 or more, got {say(pods)}"
-            raise Unreadable(message)
+            raise Unreadable(f"{key} must be a whole number, 0 or more, got {say(pods)}")
         return pods
     return 1
 

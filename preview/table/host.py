@@ -36,7 +36,7 @@ HOST: Final[tuple[Row, ...]] = (
     Row(
         field=MADE,
         kind=Kind.LOSING,
-        means="what host.kind, host.microk8s or host.k3s make; left out, it is taken down, and all that is in it lost",
+        means="without host.kind, host.microk8s or host.k3s the cluster that it made is removed, with its content",
         allow="anotherCluster",
         judge=machines.made,
         source=_SCRIPTS,
@@ -72,7 +72,7 @@ GPU: Final[tuple[Row, ...]] = (
     Row(
         field=DRIVER,
         kind=Kind.LOSING,
-        means="to the operator's: nothing that runs ends; another version of it, or back: pods with GPUs are evicted",
+        means="to the operator's: running pods go on; to another version of it, or back: pods with GPUs are evicted",
         allow="lowerLimit",
         topic="gpu driver",
         judge=settings.gpu_driver,
@@ -84,7 +84,7 @@ MACHINES: Final[tuple[Row, ...]] = (
     Row(
         field="host.kind.changeDocker",
         kind=Kind.DISRUPTIVE,
-        means="on: Docker restarts on the host where its default runtime is another, and with it all its containers",
+        means="on: if its default runtime is another, Docker restarts on the host, with all its containers",
         judge=machines.docker,
         source=_SCRIPTS,
     ),
@@ -112,7 +112,7 @@ SLURM: Final[tuple[Row, ...]] = (
     Row(
         field="slurm.host",
         kind=Kind.LOSING,
-        means="without it SLURM is removed, and its jobs are lost; another host begins empty",
+        means="without a host SLURM is removed, and its jobs are lost; another host begins empty",
         allow="slurm",
         judge=machines.slurm_host,
         source=_SLURM,
@@ -139,7 +139,7 @@ SLURM: Final[tuple[Row, ...]] = (
     Row(
         field="slurm.gpus",
         kind=Kind.LOSING,
-        means="more: SLURM's daemons restart; fewer: what runs on those that go may fail",
+        means="more: SLURM's daemons restart; fewer: jobs on the removed GPUs may fail",
         allow="slurm",
         judge=machines.slurm_gpus,
         source=_SLURM,

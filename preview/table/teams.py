@@ -26,7 +26,7 @@ PLACE: Final[tuple[Row, ...]] = (
     Row(
         field="teams.*.state",
         kind=Kind.LOSING,
-        means="paused: its pods are stopped, and with GPUs in use by them that needs an override",
+        means="paused: its pods are stopped; if they use GPUs, this needs an override",
         allow="lowerLimit",
         topic=settings.STATE,
         judge=settings.state,
@@ -35,7 +35,7 @@ PLACE: Final[tuple[Row, ...]] = (
     Row(
         field="teams.*.scheduler.mode",
         kind=Kind.LOSING,
-        means="its scheduler and its queues are removed; with GPUs in use under them that needs an override",
+        means="its scheduler and its queues are removed; if GPUs are in use there, this needs an override",
         allow="replace",
         topic="scheduler",
         judge=settings.mode,
@@ -72,7 +72,7 @@ NUMBERS: Final[tuple[Row, ...]] = (
     Row(
         field="teams.*.resources.gpus.limit",
         kind=Kind.LOSING,
-        means="lower than what runs: running pods go on, and what restarts does not come back",
+        means="lower than what runs: running pods go on, but a pod that restarts does not come back",
         allow="lowerLimit",
         topic=numbers.GPUS,
         judge=numbers.gpu_limit,
@@ -82,7 +82,7 @@ NUMBERS: Final[tuple[Row, ...]] = (
         Row(
             field=f"teams.*.resources.{name}",
             kind=Kind.LOSING,
-            means="lower than what is used: running pods go on, and what restarts does not come back",
+            means="lower than what is used: running pods go on, but a pod that restarts does not come back",
             allow="lowerLimit",
             topic=numbers.topic_of(key),
             judge=numbers.lowered_bound(key),
@@ -98,7 +98,7 @@ NUMBERS: Final[tuple[Row, ...]] = (
     Row(
         field="teams.*.queues.*.gpu.limit",
         kind=Kind.LOSING,
-        means="lower than what runs in it, or a queue that is removed with work in it",
+        means="lower than what runs in the queue, or a queue removed while work runs in it",
         allow="lowerLimit",
         judge=queues.limit,
         source=READ_AT_BIND,
@@ -125,7 +125,7 @@ CLUSTER: Final[tuple[Row, ...]] = (
     Row(
         field="teams.*.vcluster.version",
         kind=Kind.LOSING,
-        means="newer: its API server restarts; older by a minor version: nobody supports it",
+        means="newer: its API server restarts; older by a minor version: vCluster does not support it",
         allow="replace",
         topic="api vCluster",
         judge=versions.vcluster_version,

@@ -15,7 +15,7 @@ WORKLOADS: Final[tuple[Row, ...]] = (
     Row(
         field=f"{_AT}.kind",
         kind=Kind.LOSING,
-        means="another kind: refused, its names are still taken; one that is left out is removed with its pods",
+        means="another kind is refused, because its names are taken; a workload that is left out is removed",
         allow="lowerLimit",
         judge=workloads.kind,
         source=HERE,

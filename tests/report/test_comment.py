@@ -257,6 +257,7 @@ class TestPolicies:
             policies=(PolicyResult(name="allowed-changes", level="mandatory", checked=1, violations=(broken,)),),
         )
         box = text[: text.index("### GPU quota")]
+        assert "is refused by `allowed-changes`. The override that would allow it is under Policies." in box
         assert "team ml: deletes Team ml" in box
         assert "if that is meant" not in box
         assert "if that is meant" in text
