@@ -17,24 +17,3 @@ from kube.leftovers import delete_leftovers
 from kube.pods import renew_pods, stop_pods
 from kube.puts import own_kinds, put
 from kube.waits import comes_later, wait_for_secret, wait_until_admitted, wait_until_it_answers, wait_until_lowered
-
-__all__ = [
-    "KubeconfigError",
-    "apply_beside_helm",
-    "at_address",
-    "comes_later",
-    "delete_leftovers",
-    "meet_types",
-    "one_context",
-    "own_kinds",
-    "put",
-    "renew_pods",
-    "stop_pods",
-    "team_kubeconfig",
-    "user_kubeconfig",
-    "wait_for_gpu_operator",
-    "wait_for_secret",
-    "wait_until_admitted",
-    "wait_until_it_answers",
-    "wait_until_lowered",
-]

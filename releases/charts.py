@@ -32,8 +32,7 @@ def put(values: dict[str, JSON], path: str, value: JSON) -> None:
     for name in tables:
         table = values.setdefault(name, {})
         if not isinstance(table, dict):
-            message = f"value path {path!r} runs through {name!r}, which is {table!r}"
-            raise ValueError(message)
+            raise ValueError(f"value path {path!r} runs through {name!r}, which is {table!r}")
         values = table
     values[last] = value
 
@@ -111,14 +110,12 @@ def kai_values(
     values: dict[str, JSON] = {}
     if restricted:
         if not release.restricted:
-            message = f"KAI {release.version} can't run under the Pod Security level restricted"
-            raise ValueError(message)
+            raise ValueError(f"KAI {release.version} can't run under the Pod Security level restricted")
         put(values, "global.securityContext", _restricted_container())
     put(values, release.gpu_sharing_key, release.gpu_sharing_words[gpu_sharing])
     if enforce:
         if release.enforcement is None:
-            message = f"KAI {release.version} holds no pod to its part of a GPU"
-            raise ValueError(message)
+            raise ValueError(f"KAI {release.version} holds no pod to its part of a GPU")
         put(values, release.enforcement.key, release.enforcement.word)
     for key in release.reservation_runtime_class_keys:
         put(values, key, runtime_class)
@@ -196,8 +193,7 @@ def vcluster_values(
     """
     if backing_store not in release.backing_stores:
         known = ", ".join(release.backing_stores)
-        message = f"vCluster {release.version} has no backing store {backing_store!r}; use one of {known}"
-        raise ValueError(message)
+        raise ValueError(f"vCluster {release.version} has no backing store {backing_store!r}; use one of {known}")
     values: dict[str, JSON] = {}
     put(values, "controlPlane.distro.k8s.enabled", True)
     put(values, "controlPlane.distro.k8s.image.tag", kubernetes_version)

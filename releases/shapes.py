@@ -186,8 +186,6 @@ class KaiRelease:
 
 @dataclass(frozen=True, kw_only=True)
 class VclusterRelease:
-    """A release of vCluster."""
-
     version: str
     """Without v, as chart version."""
     released: date
@@ -220,8 +218,6 @@ class VclusterRelease:
 
 @dataclass(frozen=True, kw_only=True)
 class DevicePluginRelease:
-    """A release of NVIDIA's device plugin."""
-
     version: str
     """Without v, as chart version."""
     released: date
@@ -240,8 +236,6 @@ class DcgmExporterRelease(DevicePluginRelease):
 
 @dataclass(frozen=True, kw_only=True)
 class GpuOperatorRelease:
-    """A release of NVIDIA's GPU Operator."""
-
     version: str
     """With v, as chart version."""
     released: date

@@ -14,12 +14,20 @@ def kind(edit: Edit) -> Effect | None:
     """A workload that is removed, or one of another kind with the same name: its objects are other ones."""
     name = _name(edit)
     if edit.after is None:
-        means = f"workload {name} is removed: its pods end, and its own volume is deleted"
+        means = f"workload {name} is removed: its pods end{_volume_goes(edit)}"
         return Effect(kind=Kind.LOSING, means=means, allow="lowerLimit", topic=f"workload {name}")
     # the engine makes what is new before it deletes what goes, and both have the same names in the cluster
     means = f"workload {name} becomes another kind ({edit.before} → {edit.after}), under names that are still taken; "
     means += "give it another name, or remove it in one update and add it in the next"
     return Effect(kind=Kind.LOSING, means=means, topic=f"workload {name}")
+
+
+def _volume_goes(edit: Edit) -> str:
+    sizes = [f"workloads.{_name(edit)}.{field}" for field in ("cache.size", "storage")]
+    if any(edit.was.get(path) is not None for path in sizes):
+        return ", and its own volume is deleted"
+    # facts of a state say no sizes
+    return "" if all(path in edit.was for path in sizes) else ", and its own volume, if it has one, is deleted"
 
 
 def restarts(edit: Edit) -> Effect | None:

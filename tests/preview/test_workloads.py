@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -62,6 +63,29 @@ def test_an_edit_of_a_workload(before: dict[str, Any], after: dict[str, Any] | N
     worst = between(before, after)
     assert (worst.tenant, worst.kind) == ("ml", kind)
     assert words in worst.means
+
+
+@pytest.mark.parametrize(
+    ("before", "volume"),
+    [
+        (DEMO, ""),
+        (CHAT, ""),
+        (CACHED, ", and its own volume is deleted"),
+        ({"kind": "slurm", "gpu": {"count": 8}}, ", and its own volume is deleted"),
+    ],
+)
+def test_a_workload_that_is_removed_loses_the_volume_that_it_has(before: dict[str, Any], volume: str) -> None:
+    assert between(before, None).means == f"workload w is removed: its pods end{volume}"
+
+
+def test_of_a_workload_that_only_the_state_knows_it_is_not_said_that_it_has_a_volume() -> None:
+    known = facts_of(stack(w=DEMO))
+    old = replace(
+        known, tenants={"ml": {p: v for p, v in known.tenants["ml"].items() if not p.startswith("workloads.")}}
+    )
+    old.tenants["ml"]["workloads.w.kind"] = "app"  # type: ignore[index]  # made just before
+    means = changes(old, facts_of(stack()))[0].means
+    assert means == "workload w is removed: its pods end, and its own volume, if it has one, is deleted"
 
 
 def test_another_kind_under_one_name_is_let_through_by_no_override() -> None:

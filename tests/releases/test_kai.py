@@ -54,6 +54,23 @@ def test_fake_gpus_need_an_argument_where_no_operator_looks_at_the_nodes(version
     assert at(kai_values(KAI[version], gpu_sharing=True), "binder.additionalArgs") is None
 
 
+def test_nodes_are_made_by_an_autoscaler_only_where_it_is_asked_for() -> None:
+    key = "global.clusterAutoscaling"
+    values = kai_values(KAI["v0.16.8"], gpu_sharing=True, scale_adjuster=True)
+    assert (at(values, key), at(kai_values(KAI["v0.16.8"], gpu_sharing=True), key)) == (True, None)
+
+
+def test_a_topology_came_with_012() -> None:
+    assert [version for version, release in KAI.items() if release.topology] == [
+        version for version in KAI if since(version, "v0.12.0")
+    ]
+
+
+def test_of_kais_kinds_only_some_are_in_a_namespace() -> None:
+    scopes = {kind.scope for release in KAI.values() for kind in release.kinds}
+    assert scopes == {"Cluster", "Namespaced"}
+
+
 @pytest.mark.parametrize("release", KAI.values(), ids=list(KAI))
 def test_our_queues_are_the_only_queues(release: KaiRelease) -> None:
     values = kai_values(release, gpu_sharing=False)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
 
-from probe.expect import SHARINGS
 from settings.infrastructure import Pool
 from settings.labels import gpu_labels, sharing_labels
-from settings.sharing import WAYS, Sharing
-from tests.conftest import ROOT
+from settings.sharing import Mig
 from tests.settings.build import mistakes, mistakes_of, raw
 
 MEMORY, CONFIG = "nvidia.com/gpu.memory", "nvidia.com/device-plugin.config"
@@ -106,18 +103,32 @@ def test_a_selector_that_only_the_cluster_can_judge_is_left_to_the_preflight(sel
     assert mistakes_of(two_pools(named, {"selector": selector, "nodeCount": 1})) == []
 
 
+@pytest.mark.parametrize(
+    ("profile", "least", "seen"),
+    # what `nvidia-smi mig -lgip` and `nvidia-smi` say, in MiB
+    [
+        ("1g.5gb", 4864, 4864),
+        ("1g.6gb+me", 5836, 5952),
+        ("1g.10gb", 9728, 9728),
+        ("2g.20gb", 19456, 19968),
+        ("7g.80gb", 77824, 80640),
+        ("1g.12gb", 10922, 11008),
+        ("1g.24gb", 21845, 22144),
+        ("3g.47gb", 45721, 47488),
+        ("1g.18gb", 16384, 16384),
+        ("2g.35gb", 31857, 33280),
+        ("7g.141gb", 137164, 143360),
+        ("1g.24gb+gfx", 21845, 24192),
+    ],
+)
+def test_a_slice_has_at_least_the_memory_that_is_reckoned_with(profile: str, least: int, seen: int) -> None:
+    assert Mig(profile=profile, slices=1).memory_mib == least <= seen
+
+
 def test_a_node_named_twice_is_one_node_in_every_sum() -> None:
     assert mistakes({"pools.gpu.nodes": ["gpu-0", "gpu-0"]}) == [
         "pools.gpu.nodes: must name each node once, got 'gpu-0' twice; remove one"
     ]
-
-
-@pytest.mark.parametrize("word", WAYS)
-def test_every_way_of_sharing_has_its_field_its_word_in_the_probe_and_is_in_the_docs(word: str) -> None:
-    fields = {field.alias or name: field.annotation for name, field in Sharing.model_fields.items()}
-    assert fields[word] == WAYS[word] | None
-    assert set(fields) == set(SHARINGS) == set(WAYS)
-    assert re.search(rf"\b{word}\b", (ROOT / "docs" / "stack-file.md").read_text())
 
 
 @pytest.mark.parametrize(
