@@ -62,7 +62,7 @@ def account(project: Project, capsys: pytest.CaptureFixture[str], *more: str) ->
     return dict(json.loads(capsys.readouterr().out))
 
 
-def test_hours_of_a_pod_by_team_and_queue(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_hours_of_a_pod_count_for_its_team_and_its_queue(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     found = account(project, capsys)
     rows = {(row["team"], row["queue"]): row for row in found["rows"]}
     assert rows["ml", ""]["askedHours"] == pytest.approx(8.0, rel=0.01)
