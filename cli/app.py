@@ -64,7 +64,6 @@ def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
 
 @cache
 def parser() -> argparse.ArgumentParser:
-    """The commands and their options."""
     result = argparse.ArgumentParser(prog="python -m cli", description="GPU hosts into isolated per-team clusters.")
     result.add_argument("--stack", required=True, metavar="NAME", help="reads Pulumi.NAME.yaml")
     commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -118,7 +118,6 @@ def _canary(place: Place, team: str, command: str) -> str:
 
 
 def _version(place: Place, team: str) -> str | None:
-    """The version of a team's canary in the stack file."""
     canary = place.platform.teams[team].scheduler.canary
     return canary.version if canary is not None else None
 

@@ -31,11 +31,11 @@ from cli.driver import Driver, Place, Reach, TeamState
 from cli.emptying import Emptying
 from cli.errors import CommandError, InputError, InterruptedRunError
 from cli.failures import also, explained, keep_words, refused
+from cli.guards.levels import policy_arguments
 from cli.guards.losses import usage_now
 from cli.guards.memory import Remembered, remembered
 from cli.guards.refusal import ends, from_words
 from cli.guards.stamp import RELEASED, VARIABLE
-from cli.levels import policy_arguments
 from cli.locks import Lock, end_orphans, is_engine, read_locks
 from cli.progress import Progress, Run, run_shown
 from cli.reach import kubeconfig_in, reach_of, teams_in_state

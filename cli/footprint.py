@@ -51,7 +51,6 @@ class TeamUse:
 
     @property
     def own(self) -> list[PodUse]:
-        """The team's own work."""
         return [pod for pod in self.pods or () if not pod.tenancy]
 
     @property
@@ -60,7 +59,6 @@ class TeamUse:
         return requested(self.tenancy) if self.tenancy else self.declared
 
     def as_json(self) -> Object:
-        """The team as JSON, every pod with its containers and images."""
         return {
             "team": self.team,
             "pool": self.pool,

@@ -26,7 +26,6 @@ SECONDS_BETWEEN: Final = 5.0
 
 
 def show_now(view: View, place: Place, states_: Mapping[str, TeamState], *, as_json: bool) -> None:
-    """Print everything that is known about a stack now."""
     seen = view.seen
     table = rows(place.platform, states_, now=seen.at) if place.whole else rows_of_state(states_, now=seen.at)
     table = [with_facts(row, seen) for row in table]
@@ -43,7 +42,6 @@ def show_now(view: View, place: Place, states_: Mapping[str, TeamState], *, as_j
 
 
 def with_facts(row: Row, seen: Seen) -> Row:
-    """A row with its team's current facts."""
     team = seen.team(row.team)
     if team is None:
         return row

@@ -52,7 +52,6 @@ class Pending:
 
     @property
     def name(self) -> str:
-        """The resource's name: the last part of its URN."""
         return self.urn.rsplit("::", 1)[-1]
 
     @property
@@ -63,7 +62,6 @@ class Pending:
 
     @property
     def on_host(self) -> bool:
-        """Whether it is on the host."""
         return self.provider == HOST_PROVIDER
 
 
@@ -72,7 +70,6 @@ Connect = Callable[[Pending], AbstractContextManager[Client] | None]
 
 
 def pending_operations(exported: Object) -> list[Pending]:
-    """Return the pending operations of an exported state."""
     deployment = exported.get("deployment") or {}
     # ignore entries marked delete: they are not about the new resource
     known = {

@@ -111,7 +111,6 @@ def plain(text: str) -> str:
 
 
 def line(text: str) -> None:
-    """Print one line."""
     with suppress(OSError):  # a closed reader (`| head`) or a full disk must not end an update in the middle
         print(plain(told(text)), file=sys.stderr, flush=True)
 
@@ -125,7 +124,6 @@ def wrapped(text: str, width: int, indent: str = "") -> list[str]:
 
 
 def lines(texts: Iterable[str]) -> None:
-    """Print several lines."""
     for text in texts:
         line(text)
 

@@ -44,7 +44,6 @@ def _in_words() -> Iterator[None]:
 
 
 def also(causes: Sequence[str]) -> str:
-    """Return further causes, a line each."""
     return "\n".join(f"also: {cause}" for cause in causes)
 
 

@@ -40,8 +40,6 @@ WIDEST: Final = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One tenant in the table."""
-
     team: str
     pool: str
     mode: str
@@ -64,7 +62,6 @@ class Row:
 
 
 def rows(platform: Platform, states: Mapping[str, TeamState], *, now: datetime | None = None) -> list[Row]:
-    """Return one row for each tenant."""
     at = now or datetime.now(UTC)
     return [_row(platform, name, team, states.get(name), at) for name, team in tenants(platform).items()]
 

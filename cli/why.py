@@ -25,7 +25,6 @@ MOST_PODS: Final = 3
 
 
 def add_request(command: ArgumentParser) -> None:
-    """Add the options of `would` to a command."""
     command.add_argument(
         "--gpus", type=_gpus, metavar="N", help="whole GPUs in one pod; default 1, 0 of a team without"
     )
@@ -36,7 +35,6 @@ def add_request(command: ArgumentParser) -> None:
 
 
 def request_of(options: Namespace) -> Request:
-    """Return the pod that `would` asks about."""
     return Request(
         gpus=options.gpus, fraction=options.fraction, queue=options.queue, cpu=options.cpu, memory=options.memory
     )

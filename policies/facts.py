@@ -70,17 +70,14 @@ def claim_of(team: PolicyResource) -> TenantClaim:
 
 
 def claims_on(pool: str, inventory: Inventory) -> list[TenantClaim]:
-    """Return the claims of a pool's tenants."""
     return [claim_of(team) for team in inventory.teams_by_pool[pool]]
 
 
 def team_name(team: PolicyResource) -> str:
-    """Return a tenant's name."""
     return text(team.properties, "name")
 
 
 def team_queues(team: PolicyResource) -> dict[str, Cap]:
-    """Return quota and limit of a tenant's leaf queues."""
     queues = mapping(team.properties, "queues")
     return {
         leaf: Cap(quota=number(queues, leaf, "quota"), limit=number(queues, leaf, "limit")) for leaf in sorted(queues)

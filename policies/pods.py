@@ -29,7 +29,6 @@ def pod_template(workload: PolicyResource) -> Mapping[str, object]:
 
 
 def pod_spec(workload: PolicyResource) -> Mapping[str, object]:
-    """Return the spec of a workload's pod."""
     return mapping(pod_template(workload), "spec")
 
 
@@ -40,7 +39,6 @@ def containers(workload: PolicyResource) -> list[Mapping[str, object]]:
 
 
 def asked_resources(place: Mapping[str, object]) -> list[str]:
-    """Return the names of the resources in `requests` and `limits` of a container or a pod."""
     return sorted({*mapping(place, "resources", "requests"), *mapping(place, "resources", "limits")})
 
 
@@ -82,7 +80,6 @@ def _count(name: str, value: object) -> Number:
 
 
 def annotation(workload: PolicyResource, key: str) -> str | None:
-    """Return an annotation of a workload's pod."""
     return maybe_text(pod_template(workload), "metadata", "annotations", key)
 
 

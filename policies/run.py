@@ -20,8 +20,6 @@ from policies.rules import LIMITS, RULES
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Violation:
-    """One thing that is wrong."""
-
     rule: str
     resource: str
     """Type and name of the resource, for people."""

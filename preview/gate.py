@@ -54,7 +54,6 @@ class Refusal:
 
     @property
     def text(self) -> str:
-        """The refusal as one line."""
         return f"team {self.team}: {self.reason}" if self.team else self.reason
 
 
@@ -201,7 +200,6 @@ class _Steps:
     today: date
 
     def step(self, step: Step) -> Iterator[Refusal]:
-        """The refusals of this step."""
         what = f"{step.kind} {step.name}"
         if step.op is Op.UNKNOWN:
             reason = f"{what}: the operation {step.operation!r} is unknown to this program, so it can't be judged"

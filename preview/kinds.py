@@ -75,7 +75,6 @@ class Row(OnChange):
     judge: Judge | None = None
 
     def effect(self, edit: Edit) -> Effect | None:
-        """What this edit does."""
         if self.judge is not None:
             return self.judge(edit)
         return Effect(kind=self.kind, means=self.means, allow=self.allow, topic=self.topic)

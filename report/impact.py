@@ -187,7 +187,6 @@ def runs_again(step: Step) -> bool:
 
 
 def _of_team(step: Step, team: str, *, gone: bool) -> Iterator[Impact]:
-    """What one changed resource of a team means for it."""
 
     def told(gravity: Gravity, text: str, topic: str) -> Impact:
         return Impact(gravity=gravity, team=team, text=text, topic=topic)
@@ -235,7 +234,6 @@ def _of_shared_scheduler(step: Step, team: str) -> Iterator[Impact]:
 
 
 def _of_host(step: Step) -> Iterator[Impact]:
-    """What one changed resource of the host means for everyone."""
     taken = step.op in (Op.DELETE, Op.REPLACE)
     if step.type == tokens.HOST_CLUSTER and taken:
         yield Impact(

@@ -31,7 +31,6 @@ from settings.infrastructure import (
 )
 from settings.on_change import NEW_ADDRESS, OnChange, StackChange, TeamChange, disruptive, in_place, losing, replacing
 from settings.quotas import GpuQuota, Queue, QueueResource, TeamResources
-from settings.shorthand import or_short
 from settings.slurm import Slurm
 from settings.snapshots import Snapshots
 from settings.texts import (
@@ -44,7 +43,7 @@ from settings.texts import (
     Registry,
     Version,
 )
-from settings.types import MOST_GPUS, Day, Flag, Port, Section, Whole
+from settings.types import MOST_GPUS, Day, Flag, Port, Section, Whole, or_short
 from settings.workloads import Workload
 
 MOST_ENTRIES: Final = 500

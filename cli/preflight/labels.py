@@ -149,7 +149,4 @@ def _differs(mib: int, declared: int) -> bool:
 
 def _same_product(declared: str, label: str, *, exact: bool) -> bool:
     """Feature discovery adds -SHARED on a node with replicas, and -MIG-... with MIG slices."""
-    plain = declared.replace(" ", "-")
-    if exact or label == plain:
-        return label == declared
-    return label.startswith((f"{plain}-SHARED", f"{plain}-MIG-"))
+    return label == declared or (not exact and label.startswith((f"{declared}-SHARED", f"{declared}-MIG-")))

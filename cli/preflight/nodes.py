@@ -87,10 +87,9 @@ def _missing_nodes(subject: str, pool: Pool, facts: ClusterFacts) -> Iterator[Fi
                 f"selector {selector} finds {found} nodes, nodeCount says {wanted}",
                 f"set nodeCount: {found}" if found else "correct the selector, or label the nodes",
             )
-        return
     for name in pool.nodes:
         if name not in facts.nodes:
-            near = get_close_matches(name, facts.nodes, n=1, cutoff=0.5)
+            near = get_close_matches(name, facts.nodes, cutoff=0.5)
             there = ", ".join(sorted(facts.nodes)[:8]) or "none"
             fix = f"write {near[0]}, the nearest name in the cluster" if near else f"the cluster's nodes are: {there}"
             yield error("node-missing", f"{subject}, node {name}", "the cluster has no such node", fix)

@@ -124,6 +124,7 @@ def written() -> Mapping[str, list[Mapping[str, object]]]:
                 fake_gpus=True,
                 namespace_labels={"e.f/g": "h"},
                 scale_adjuster=True,
+                topology_migration=False,
                 **MIRROR,
             )
             for release in releases.KAI.values()

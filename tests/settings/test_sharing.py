@@ -40,15 +40,15 @@ def test_a_flag_alone_is_the_short_form(written: object, on: bool, how: Enforce)
 
 def test_a_kai_that_only_counts_is_refused_with_those_that_can() -> None:
     assert said(scheduler("v0.14.7")) == [
-        f"{AT}: KAI v0.14.7 of ml can't limit pods to their part of a GPU, v0.16.8, v0.18.6 can, got memory; "
-        "choose one of them, or write none"
+        f"{AT}: KAI v0.14.7 of ml can't limit pods to their part of a GPU, v0.16.8 and newer can, got memory; "
+        "choose v0.16.8 or newer, or write none"
     ]
 
 
 def test_hamis_library_comes_from_the_node_so_only_a_privileged_team_can_have_it() -> None:
     (line,) = said(scheduler("v0.16.8"))
     assert "a path of the node, and isolation baseline refuses such pods" in line
-    assert "choose v0.18.6, whose driver does it" in line
+    assert "choose v0.18.6 or newer, whose driver does it" in line
     assert said({**scheduler("v0.16.8"), "teams.ml.isolation": "privileged"}) == []
 
 
