@@ -150,7 +150,7 @@ def _selects_all(properties: Mapping[str, object]) -> bool:
 def pod_security(team: PolicyResource, scene: Scene) -> Iterator[str]:
     name, declared = team_name(team), text(team.properties, "isolation")
     if declared not in POD_SECURITY_ORDER:
-        yield f"team {name}: isolation {declared!r} is none of {', '.join(POD_SECURITY_ORDER)}"
+        yield f"team {name}: isolation {declared!r} is unknown; use one of {', '.join(POD_SECURITY_ORDER)}"
         return
     found = scene.inventory.of_name(tokens.NAMESPACE, team_namespace(name))
     if not found:

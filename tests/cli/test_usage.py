@@ -94,7 +94,7 @@ def test_what_prometheus_knows_is_asked_through_the_api_server(
 @pytest.mark.parametrize(
     ("prepare", "says"),
     [
-        (lambda project: None, "Prometheus monitoring/prometheus:9090 does not answer as one"),
+        (lambda project: None, "Prometheus monitoring/prometheus:9090 does not answer like a Prometheus"),
         (lambda project: scraped(project), "has no DCGM_FI_DEV_GPU_UTIL: no dcgm-exporter is scraped"),
         (lambda project: project.api.refused.update({PROMETHEUS: 403}), "answers HTTP 403"),
     ],
