@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -359,10 +360,9 @@ def test_a_team_larger_than_a_node_gets_whole_nodes_that_nobody_else_sees() -> N
 @pytest.mark.parametrize("seed", range(60))
 def test_whatever_teams_and_nodes_there_are_the_file_is_valid_or_the_answer_says_why_not(seed: int) -> None:
     random = Random(seed)
-    room = {"cpu": Decimal(64), "memory": Decimal(512 * 1024**3), "pods": 250}
-    machines = [
-        Machine(name=f"n-{n}", gpus=random.choice([0, 4, 8, 8, 8]), **room) for n in range(random.randint(1, 5))
-    ]
+    one = Machine(name="n", gpus=0, cpu=Decimal(64), memory=Decimal(512 * 1024**3), pods=250)
+    numbers = range(random.randint(1, 5))
+    machines = [replace(one, name=f"n-{number}", gpus=random.choice([0, 4, 8, 8, 8])) for number in numbers]
     teams = {f"t{n}": random.choice([0, 1, 2, 3, 4, 6, 8, 12, 16]) for n in range(random.randint(1, 5))}
     answers = Answers(context="here", address="10.0.0.5", teams=teams, stack="devicePlugin")
     try:
