@@ -59,7 +59,7 @@ class Summary:
     failures: tuple[str, ...] = ()
     violations: tuple[str, ...] = ()
     refusals: tuple[Refusal, ...] = ()  # the gate's refusals; then nothing was changed
-    usage: Usage | None = None  # what ran before; None: not asked for
+    usage: Usage | None = None  # what ran before; None: nobody asked
     seconds: float = 0.0
 
     @property
@@ -190,7 +190,6 @@ class LabDriver:
         self.show.line("lab: every API server is ended and the lab's files are removed")
 
     def reset(self) -> None:
-        """Delete the lab, in any state."""
         self.clusters.stop_all()
         self.show.line(f"lab: the lab of stack {self.stack} is gone")
 

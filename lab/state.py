@@ -14,7 +14,7 @@ Trigger: TypeAlias = str | float | bool | None
 
 @dataclass(kw_only=True)
 class Entry:
-    """A resource in the state file. `inputs` empty: it was begun and never ended."""
+    """A resource in the state file. `inputs` empty: a run was killed while it made it."""
 
     urn: str
     type: str

@@ -38,7 +38,7 @@ OTHER_UNIT: Final = losing(
     topic="gpus",
     source="DP@v0.20.0:README.md (shared access to GPUs)",
 )
-_CUT: Final = in_place("checks expect other slices; nobody's GPUs are cut by this program")
+_CUT: Final = in_place("checks expect other slices; this program cuts no GPUs")
 
 
 class Way(Section):

@@ -12,7 +12,7 @@ from preview.kinds import Edit, Effect, Kind
 from preview.values import numbers_of
 
 KAI_CHANGES: Final = (
-    "within a line upgraded in place, to another line replaced; from or to an unknown release: not known"
+    "within a line KAI is upgraded in place, to another line replaced; with an unknown release it is unknown which"
 )
 
 SCHEDULER_AWAY: Final = (

@@ -1,4 +1,4 @@
-"""Rows of `teams`, but not of their workloads. Data."""
+"""Rows of `pools`, and of `teams` without their workloads. Data."""
 
 from __future__ import annotations
 
@@ -6,9 +6,29 @@ from typing import Final
 
 from preview.judges import nodes, numbers, queues, settings, versions
 from preview.kinds import Kind, Row
-from preview.table.sources import GONE_NODES, LIVE_QUOTA
-from settings.on_change import HERE
 from settings.quotas import READ_AT_BIND
+
+_LIVE_QUOTA: Final = "K8S: concepts/policy/resource-quotas (a quota never touches pods that exist)"
+_GONE_NODES: Final = "K8S: concepts/workloads/pods/pod-lifecycle (garbage collection of pods without a node)"
+
+POOLS: Final[tuple[Row, ...]] = (
+    Row(
+        field="pools.*.nodes",
+        kind=Kind.LOSING,
+        means="a team that no longer sees a node loses its pods there",
+        allow="lowerLimit",
+        judge=nodes.lost,
+        source=_GONE_NODES,
+    ),
+    Row(
+        field="pools.*.selector",
+        kind=Kind.LOSING,
+        means="other nodes: a team that no longer sees a node loses its pods there",
+        allow="lowerLimit",
+        judge=nodes.lost,
+        source=_GONE_NODES,
+    ),
+)
 
 PLACE: Final[tuple[Row, ...]] = (
     *(
@@ -19,27 +39,25 @@ PLACE: Final[tuple[Row, ...]] = (
             allow="lowerLimit",
             topic="nodes",
             judge=nodes.lost,
-            source=GONE_NODES,
+            source=_GONE_NODES,
         )
         for name in ("pool", "nodes")
     ),
     Row(
         field="teams.*.state",
         kind=Kind.LOSING,
-        means="paused: its pods are stopped, and with GPUs in use by them that needs an override",
+        means="paused: its pods are stopped; if they use GPUs, this needs an override",
         allow="lowerLimit",
         topic=settings.STATE,
         judge=settings.state,
-        source=HERE,
     ),
     Row(
         field="teams.*.scheduler.mode",
         kind=Kind.LOSING,
-        means="its scheduler and its queues are removed; with GPUs in use under them that needs an override",
+        means="its scheduler and its queues are removed; if GPUs are in use there, this needs an override",
         allow="replace",
         topic="scheduler",
         judge=settings.mode,
-        source=HERE,
     ),
     Row(
         field="teams.*.scheduler.version",
@@ -72,21 +90,21 @@ NUMBERS: Final[tuple[Row, ...]] = (
     Row(
         field="teams.*.resources.gpus.limit",
         kind=Kind.LOSING,
-        means="lower than what runs: running pods go on, and what restarts does not come back",
+        means="lower than what runs: running pods go on, but a pod that restarts does not come back",
         allow="lowerLimit",
         topic=numbers.GPUS,
         judge=numbers.gpu_limit,
-        source=LIVE_QUOTA,
+        source=_LIVE_QUOTA,
     ),
     *(
         Row(
             field=f"teams.*.resources.{name}",
             kind=Kind.LOSING,
-            means="lower than what is used: running pods go on, and what restarts does not come back",
+            means="lower than what is used: running pods go on, but a pod that restarts does not come back",
             allow="lowerLimit",
             topic=numbers.topic_of(key),
             judge=numbers.lowered_bound(key),
-            source=LIVE_QUOTA,
+            source=_LIVE_QUOTA,
         )
         for name, key in (
             ("cpu", "requests.cpu"),
@@ -98,7 +116,7 @@ NUMBERS: Final[tuple[Row, ...]] = (
     Row(
         field="teams.*.queues.*.gpu.limit",
         kind=Kind.LOSING,
-        means="lower than what runs in it, or a queue that is removed with work in it",
+        means="lower than what runs in the queue, or a queue removed while work runs in it",
         allow="lowerLimit",
         judge=queues.limit,
         source=READ_AT_BIND,
@@ -120,12 +138,11 @@ CLUSTER: Final[tuple[Row, ...]] = (
         means="off: kubeconfigs without admin rights stop working",
         topic="user access",
         judge=settings.user_kubeconfig,
-        source=HERE,
     ),
     Row(
         field="teams.*.vcluster.version",
         kind=Kind.LOSING,
-        means="newer: its API server restarts; older by a minor version: nobody supports it",
+        means="newer: its API server restarts; older by a minor version: vCluster does not support it",
         allow="replace",
         topic="api vCluster",
         judge=versions.vcluster_version,

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import tokens
-from cli.app import place_of
 from cli.backend import file_backend, find_backend
+from cli.begin import place_of
 from cli.engine import EngineDriver
 from tests.cli.conftest import STACK_FILE, Project
 from tests.report import world
@@ -201,7 +201,7 @@ def test_down_and_status_go_on_without_the_stack_file(
     said = capsys.readouterr()
     (row,) = json.loads(said.out)["teams"]
     assert (row["team"], row["pool"], row["gpus"]) == ("ml", "a", "2 of 2")
-    assert "status goes on without it" in said.err
+    assert "status goes on without the stack file" in said.err
 
     assert project.run("down") == 2
     said = capsys.readouterr()

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from cli.errors import InputError
-from cli.first import places, teams_of
+from cli.first import divided, places, teams_of
 from cli.inventory import Machine, block, pools_of
 from settings.load import PLATFORM_KEY, load_stack_file
 from tests.cli.conftest import Project
@@ -274,6 +274,24 @@ class TestFirstFile:
         assert said in capsys.readouterr().err
         assert not (project.root / "Pulumi.mine.yaml").exists()
 
+    @pytest.mark.parametrize(
+        ("teams", "nodes"),
+        [
+            ("ml=8,research=4,vision=4", {"ml": ["gpu-0"], "research": ["gpu-1"], "vision": ["gpu-1"]}),
+            ("ml=6,research=2,dev", {"ml": ["gpu-0"], "research": ["gpu-1"], "dev": None}),
+            ("ml=4,research=4,vision=4", {"ml": ["gpu-0"], "research": ["gpu-1"], "vision": ["gpu-0"]}),
+            ("ml=12", {"ml": None}),
+        ],
+    )
+    def test_teams_that_share_a_pool_of_several_nodes_get_nodes_of_their_own(
+        self, teams: str, nodes: dict[str, list[str] | None], project: Project
+    ) -> None:
+        project.api.objects["/api/v1/nodes"] = [node(f"gpu-{number}", gpus=8, labels=H100) for number in (0, 1)]
+        asked = ("--context", "here", "--address", "10.0.0.5", "--teams", teams)
+        assert project.run("init", *asked, stack="mine") == 0
+        written = yaml.safe_load((project.root / "Pulumi.mine.yaml").read_text())["config"][PLATFORM_KEY]["teams"]
+        assert {name: team.get("nodes") for name, team in written.items()} == nodes
+
     def test_a_node_that_mig_cuts_is_left_out_and_named(
         self, project: Project, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -323,6 +341,16 @@ class TestFirstFile:
 def test_a_team_gets_the_pool_with_the_most_gpus_left() -> None:
     kinds = {"a": [Machine(name="a", gpus=4)], "b": [Machine(name="b", gpus=2, replicas=4)]}
     assert places({"big": 6, "small": 4, "none": 0}, kinds) == {"big": "b", "small": "a", "none": ""}
+
+
+def test_a_team_larger_than_a_node_gets_whole_nodes_that_nobody_else_sees() -> None:
+    pools = {"a": [Machine(name=name, gpus=4) for name in ("a-0", "a-1", "a-2")]}
+    where = dict.fromkeys(("big", "small"), "a")
+    assert divided({"big": 6, "small": 4}, where, pools) == {"big": ["a-0", "a-1"], "small": ["a-2"]}
+    with pytest.raises(
+        InputError, match=r"small asks for 2 GPUs, and no node of pool a has so many left \(a-0 0, a-1 0\)"
+    ):
+        divided({"big": 6, "small": 2}, where, {"a": pools["a"][:2]})
 
 
 def test_no_team_is_a_mistake() -> None:
