@@ -56,6 +56,7 @@ _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
     "components/helm.py": _components("virtual_cluster", "kai_scheduler", "gpu_operator", "metrics"),
     "components/owned_kinds.py": _components("kai_scheduler"),
     "components/command.py": ("tests/hosts/test_command.py",),
+    "components/kinds.py": ("tests/components/test_kinds.py",),
     "components/failures.py": ("tests/components/test_failures.py", "tests/components/test_one_failed_team.py"),
     "components/platform.py": (
         *_components("host", "stands_on_all", "program_checks", "kai_scheduler", "check"),
