@@ -82,9 +82,8 @@ def scheduler_name(workload: PolicyResource, scene: Scene) -> Iterator[str]:
     name = maybe_text(pod_template(workload), "spec", "schedulerName")
     if name != KAI_SCHEDULER_NAME:
         yield (
-            f"{describe(workload)}: schedulerName is {name or 'not set'!r}, so the queues of team {team_name(team)} "
-            "do not "
-            f"count it; set it to {KAI_SCHEDULER_NAME}"
+            f"{describe(workload)}: schedulerName is {name or 'not set'!r}, so the queues of team {team_name(team)} do "
+            f"not count it; set it to {KAI_SCHEDULER_NAME}"
         )
 
 
@@ -108,8 +107,7 @@ def pool_selector(workload: PolicyResource, scene: Scene) -> Iterator[str]:
     if not any(contains(chosen, selector) for selector in wanted):
         yield (
             f"{describe(workload)}: nodeSelector is {selector_text(chosen) or 'not set'}, which does not keep it on "
-            "the "
-            f"nodes of team {team_name(team)}; set it to {selector_text(wanted[-1])}"
+            f"the nodes of team {team_name(team)}; set it to {selector_text(wanted[-1])}"
         )
 
 
@@ -128,9 +126,8 @@ def host_check_is_pinned(workload: PolicyResource, scene: Scene) -> Iterator[str
     pools = (mapping(pool.properties, "selector") for pool in scene.inventory.pools.values())
     if not any(selector and contains(chosen, selector) for selector in pools):
         yield (
-            f"{describe(workload)}: names neither a node nor a pool; set nodeSelector {HOST_NAME} to the "
-            "node, "
-            "or to the pool's selector"
+            f"{describe(workload)}: names neither a node nor a pool; set nodeSelector {HOST_NAME} to the node, or to "
+            "the pool's selector"
         )
 
 
