@@ -10,6 +10,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -203,7 +204,10 @@ def _status(options: argparse.Namespace, root: Path) -> None:
     view = viewer(place, driver)
 
     def draw() -> None:
-        show_now(view(), place, driver.states(), as_json=options.json)
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            states = beside.submit(driver.states)
+            seen = view()
+        show_now(seen, place, states.result(), as_json=options.json)
 
     if options.watch:
         watch(draw, time.sleep)

@@ -175,8 +175,16 @@ def asking(target: Target, *, timeout: httpx2.Timeout) -> Iterator[Ask]:
     """
     where = f"context {target.context!r}, {target.config.cluster.server}"
 
+    @contextmanager
+    def told() -> Iterator[None]:
+        try:
+            yield
+        except (httpx2.HTTPError, OSError, ConfigError, ValueError) as error:
+            raise CommandError(f"not reachable ({where}): {reason_of(error)}") from None
+
     def ask(path: str) -> Object | None:
-        answer = http.get(path)
+        with told():
+            answer = http.get(path)
         if answer.status_code == 404:
             return None
         if answer.status_code == 401:
@@ -188,11 +196,10 @@ def asking(target: Target, *, timeout: httpx2.Timeout) -> Iterator[Ask]:
         except httpx2.DecodingError as error:
             raise CommandError(f"{error} ({where})") from None
 
-    try:
-        with connect_to(target.config, timeout) as http:
-            yield ask
-    except (httpx2.HTTPError, OSError, ConfigError, ValueError) as error:
-        raise CommandError(f"not reachable ({where}): {reason_of(error)}") from None
+    with told():
+        http = connect_to(target.config, timeout)
+    with http:
+        yield ask
 
 
 def server_version(client: Client) -> str:

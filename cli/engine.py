@@ -130,8 +130,8 @@ class EngineDriver(Driver):
         with TemporaryDirectory() as folder:
             run, found = self._previewed(Path(folder) / "preview.json")
         self._judge("preview", run)
-        platform = self._place.platform
-        show_preview(found, platform, usage_now(self._host, resolve(platform)) if self._host is not None else None)
+        platform, asked = self._place.platform, self._host if found.changes else None
+        show_preview(found, platform, usage_now(asked, resolve(platform)) if asked is not None else None)
 
     def digest(self, out: Path) -> None:
         """Write the update's steps as JSON, including those that change nothing, and the policies' messages."""

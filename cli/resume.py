@@ -98,7 +98,7 @@ def _provider_name(reference: str) -> str:
 
 def clear(pending: list[Pending], connect: Connect) -> Iterator[str]:
     """Remove what would make the next run fail; yields a line for each removal, and for each that was not possible."""
-    # a virtual cluster first: a half-made Service on the host is the way to it, and goes
+    # virtual clusters first: the way to one may be a half-made Service on the host, which is removed next
     for operation in sorted(pending, key=lambda one: one.on_host):
         if not stands_in_the_way(operation):
             continue

@@ -14,7 +14,7 @@ from typing import Final
 import httpx2
 
 from cli import say
-from cli.cluster import Target, get_json
+from cli.cluster import Ask, Target, asking
 from cli.driver import TeamState
 from cli.errors import CommandError
 from cli.reach import reach_of
@@ -234,10 +234,11 @@ def team_state(output: Json, target: Target | None) -> TeamState:
     if target is None:
         return known
     try:
-        report = get_json(target, REPORT_PATH, timeout=QUICK)
+        with asking(target, timeout=QUICK) as ask:
+            report = ask(REPORT_PATH)
+            known = replace(known, faults=_faults(ask, output))
     except CommandError as error:
         return replace(known, api=f"down: {error.cause}")
-    known = replace(known, faults=_faults(target, output))
     if report is None:
         return replace(known, api="up")
     latest = parsed(text(report, "data", "report.json"))
@@ -251,14 +252,14 @@ def team_state(output: Json, target: Target | None) -> TeamState:
     )
 
 
-def _faults(target: Target, output: Json) -> tuple[str, ...]:
+def _faults(ask: Ask, output: Json) -> tuple[str, ...]:
     """The faults of a team's own KAI. A KAI that is only being made is not broken."""
     if output.get("mode") != SchedulerMode.VIRTUAL.value or "namespace" not in output:
         return ()
 
     def read(path: str) -> Json | None:
         try:
-            return get_json(target, path, timeout=QUICK)
+            return ask(path)
         except CommandError:
             return {}
 

@@ -202,7 +202,7 @@ class _Steps:
     def step(self, step: Step) -> Iterator[Refusal]:
         what = f"{step.kind} {step.name}"
         if step.op is Op.UNKNOWN:
-            reason = f"{what}: the operation {step.operation!r}is unknown to this program, so it can't be judged"
+            reason = f"{what}: the operation {step.operation!r} is unknown to this program, so it can't be judged"
             yield Refusal(team="", change="unknown", reason=reason, about=step.urn)
         old, new = ({key: plain(value) for key, value in (side or {}).items()} for side in (step.old, step.new))
         try:

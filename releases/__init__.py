@@ -50,6 +50,7 @@ from releases.kai import (
     RESERVATION_POD,
     RETRACTED_KAI,
     SCALE_ADJUSTER,
+    TOPOLOGY_MIGRATION,
     same_line,
 )
 from releases.metrics import dcgm_exporter_values

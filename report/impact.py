@@ -131,7 +131,7 @@ def impacts(
     for step in preview.changes:
         team = owners.team_of(step)
         if step.op is Op.UNKNOWN:
-            text = f"{step.kind} {step.name}: the operation {step.operation}is unknown to this program"
+            text = f"{step.kind} {step.name}: the operation {step.operation} is unknown to this program"
             steps.append(Impact(gravity=Gravity.LOSS, team=team, text=text, topic=step.urn))
         elif team:
             steps += _of_team(step, team, gone=team not in after)

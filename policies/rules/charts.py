@@ -47,7 +47,7 @@ def known_values(release: PolicyResource, scene: Scene) -> Iterator[str]:
         strangers(mapping(release.properties, "values"), (*known, *doors, *scene.limits.allowed_values))
     ):
         yield (
-            f"{describe(release)}: value {path} is none that the rules know, so nothing judges what it does; remove "
+            f"{describe(release)}: value {path} is unknown to the rules, so nothing judges what it does; remove "
             f"it, or add it to {scene.option('known-values', 'allowed_values')}"
         )
 

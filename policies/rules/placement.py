@@ -62,8 +62,9 @@ def queue_of_own_team(workload: PolicyResource, scene: Scene) -> Iterator[str]:
     own = [queue_label(team, leaf) for leaf in team_queues(team)]
     queue = queue_of(workload)
     if queue not in own:
+        shown = "not set" if queue is None else repr(queue)
         yield (
-            f"{describe(workload)}: queue label {KAI_QUEUE_LABEL} is {queue!r}, which is no queue of team "
+            f"{describe(workload)}: queue label {KAI_QUEUE_LABEL} is {shown}, which is no queue of team "
             f"{team_name(team)}; use one of {', '.join(own) or 'its queues, once it has any'}"
         )
 
@@ -81,9 +82,10 @@ def scheduler_name(workload: PolicyResource, scene: Scene) -> Iterator[str]:
         return
     name = maybe_text(pod_template(workload), "spec", "schedulerName")
     if name != KAI_SCHEDULER_NAME:
+        shown = repr(name) if name else "not set"
         yield (
-            f"{describe(workload)}: schedulerName is {name or 'not set'!r}, so the queues of team {team_name(team)} do "
-            f"not count it; set it to {KAI_SCHEDULER_NAME}"
+            f"{describe(workload)}: schedulerName is {shown}, so the queues of team {team_name(team)} do not count it; "
+            f"set it to {KAI_SCHEDULER_NAME}"
         )
 
 
@@ -152,9 +154,10 @@ def runtime_class(workload: PolicyResource, scene: Scene) -> Iterator[str]:
         wanted = text(software.properties, "runtimeClass")
         got = maybe_text(pod_template(workload), "spec", "runtimeClassName")
         if got != wanted:
+            shown = repr(got) if got else "not set"
             yield (
-                f"{describe(workload)}: runtimeClassName is {got or 'not set'!r}, and with GPU stack {stack} only "
-                f"{wanted!r} shows a container its GPU; set it to {wanted}"
+                f"{describe(workload)}: runtimeClassName is {shown}, and with GPU stack {stack} only {wanted!r} shows "
+                f"a container its GPU; set it to {wanted}"
             )
 
 

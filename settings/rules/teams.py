@@ -224,6 +224,6 @@ def _leads_elsewhere(path: Path, host: str, tenant: str) -> Problem:
     return Problem(
         path=path,
         rule="a name leads to one place",
-        got=f"{host}, which is the API server's of {tenant}",
+        got=f"{host}, which leads to the API server of {tenant}",
         fix="choose another name",
     )

@@ -117,7 +117,7 @@ def test_a_canarys_cluster_that_goes_alone_may_go_only_where_nothing_is_known_to
 def test_an_operation_that_nobody_knows_is_refused_whatever_the_overrides_say() -> None:
     (found,) = refused([step("detach", team(), team())], [override("delete", "replace", "lowerLimit")])
     assert found.change == "unknown"
-    assert "Team ml: the operation 'detach'is unknown to this program" in found.text
+    assert "Team ml: the operation 'detach' is unknown to this program" in found.text
 
 
 @pytest.mark.parametrize("op", ["delete", "replace"])
