@@ -180,7 +180,8 @@ def _begin(
 def _found(
     options: argparse.Namespace, root: Path, *, must_reach: bool, whole: bool = True
 ) -> tuple[Place, Driver, Host]:
-    """Without what the driver itself needs."""
+    """Without what the driver itself needs: the engine finds it when it is first asked, and is asked several things at
+    once then."""
     place = place_of(options, root, whole=whole)
     driver = driver_for(place)
     host = Host(place, driver)
@@ -262,7 +263,7 @@ def _outputs(options: argparse.Namespace, root: Path) -> None:
 def _status(options: argparse.Namespace, root: Path) -> None:
     from cli.now import show_now, watch
 
-    place, driver, _host = _begin(options, root, must_reach=False, whole=False)
+    place, driver, _host = _found(options, root, must_reach=False, whole=False)
     view = viewer(place, driver)
 
     def draw() -> None:
@@ -289,7 +290,7 @@ def _footprint(options: argparse.Namespace, root: Path) -> None:
 
 
 def _why(options: argparse.Namespace, root: Path) -> None:
-    place, driver, _host = _begin(options, root, must_reach=False, whole=False)
+    place, driver, _host = _found(options, root, must_reach=False, whole=False)
     show_why(
         viewer(place, driver)(),
         meant(place.platform, options.team),
@@ -300,7 +301,7 @@ def _why(options: argparse.Namespace, root: Path) -> None:
 
 
 def _would(options: argparse.Namespace, root: Path) -> None:
-    place, driver, _host = _begin(options, root, must_reach=False)
+    place, driver, _host = _found(options, root, must_reach=False)
     show_would(
         viewer(place, driver)(),
         meant(place.platform, options.team),
