@@ -34,8 +34,8 @@ memory.
 
 
 def unsaid(msg: str, resource: object = None, stream_id: int | None = None, ephemeral: bool | None = None) -> None:
-    """Take the place of the SDK's `log.debug`, which sends six lines a resource to the engine for its option `--debug`,
-    each in a call that all else in the program waits for: a seventh of its CPU time, and a tenth of the engine's."""
+    """Replace the SDK's `log.debug`. It sends the engine six lines for each resource, for the option `--debug`, and the
+    program waits for each call: a seventh of the program's CPU time, a tenth of the engine's."""
 
 
 def main() -> None:

@@ -57,7 +57,6 @@ def text(thing: object, *path: str) -> str:
 
 
 def moment(thing: object, *path: str) -> datetime | None:
-    """The time at a path."""
     try:
         found = datetime.fromisoformat(text(thing, *path))
     except ValueError:
@@ -76,12 +75,10 @@ def items(answer: object) -> list[Json]:
 
 
 def name(thing: object) -> str:
-    """An object's name."""
     return text(thing, "metadata", "name")
 
 
 def namespace(thing: object) -> str:
-    """An object's namespace."""
     return text(thing, "metadata", "namespace")
 
 

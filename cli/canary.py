@@ -14,7 +14,7 @@ from typing import Final
 from cli import say
 from cli.driver import Driver, Place
 from cli.errors import CommandError, InputError
-from cli.files import write_whole
+from cli.files import write_whole, writing
 from cli.guards.serves import PASSED
 from components.team.tenant import resolve
 from settings.blue_green import SlotName
@@ -118,7 +118,6 @@ def _canary(place: Place, team: str, command: str) -> str:
 
 
 def _version(place: Place, team: str) -> str | None:
-    """The version of a team's canary in the stack file."""
     canary = place.platform.teams[team].scheduler.canary
     return canary.version if canary is not None else None
 
@@ -141,15 +140,14 @@ def _verdict(driver: Driver, canary: str, version: str | None) -> str | None:
 def _edit(place: Place, team: str, change: Callable[[str, str], str], section: str = "scheduler") -> None:
     path, name = place.stack_file.resolve(), place.stack_file.name
     try:
-        text = path.read_bytes().decode()
-        edited = change(text, team)
-        write_whole(path, edited, mode=stat.S_IMODE(path.stat().st_mode))
+        with writing(name, "check the file's rights"):
+            text = path.read_bytes().decode()
+            edited = change(text, team)
+            write_whole(path, edited, mode=stat.S_IMODE(path.stat().st_mode))
     except NotEditableError:
         raise CommandError(
             f"{name} says the {section} of team {team} by an anchor, a merge key or in several places.",
             f"edit teams.{team}.{section} there by hand",
         ) from None
-    except OSError as error:
-        raise CommandError(f"{name} can't be written: {error.strerror}.", "check the file's rights") from None
     lines = difflib.unified_diff(text.splitlines(), edited.splitlines(), name, name, lineterm="")
     say.result("\n".join(lines))

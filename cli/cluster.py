@@ -136,7 +136,6 @@ def connected(target: Target) -> Iterator[Client]:
 
 
 def api_error(error: ApiError, where: str) -> CommandError:
-    """Return the API's refusal in words."""
     code = error.status.code
     if code == 401:
         return CommandError(

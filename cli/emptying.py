@@ -1,15 +1,16 @@
-"""A team's namespace that goes is gone soon after its last pod, not when Kubernetes comes by.
+"""A deleted namespace of a team is gone soon after its last pod.
 
-Kubernetes looks into a namespace 5 s after its deletion, and once more 5 s later. Where something is left then it comes
-again after half of what that may take: after 16 s where a pod has a grace of 30 s. Each update of the namespace has it
-come 5 s later, if that is sooner (v1.34.4, pkg/controller/namespace). So, while the engine runs:
+Kubernetes looks into a deleted namespace after 5 s, and if something is left, 5 s later once more. If something is left
+then, too, it looks again after half of the longest grace period of its pods: after 16 s for 30 s of grace. Each update
+of the namespace makes it look 5 s later, if that is sooner (v1.34.4, pkg/controller/namespace). So, while the engine
+runs:
 
-- the volume claims are deleted at once, and gone by the first look: a claim's finalizer is always there at first;
-- the namespace gets another value of an annotation each second.
+- The volume claims are deleted at once. A claim is always left at first, because its finalizer is removed only later.
+- An annotation of the namespace gets a new value each second.
 
-Its pods end as they would. A shorter grace changes nothing: the kubelet goes by that of the first deletion (v1.34.4,
-kubelet.go, SyncTerminatingPod). And without any grace the API would say of a process that still has its GPU that it is
-gone. (Seen, docs/runs.md.)
+The pods end as they would. A shorter grace changes nothing, because the kubelet keeps to that of the first deletion
+(v1.34.4, kubelet.go, SyncTerminatingPod). Without any grace the API would call a process gone that still has its GPU.
+(Seen, docs/runs.md.)
 
 Owns: the thread that looks, and that it touches nothing but what goes anyway: a namespace that is being deleted can't
 be kept. Namespaces and claims are named by their UIDs, and no claim is touched that is younger than the deletion.
@@ -40,7 +41,7 @@ MERGE: Final = {"Content-Type": "application/merge-patch+json"}
 
 
 class Emptying(Beside):
-    """Looks at the namespaces `named` from `__enter__` to `__exit__`. What fails is left to Kubernetes, which does the
+    """Looks at the namespaces `named` from `__enter__` to `__exit__`. A failure is ignored, because Kubernetes does the
     same later."""
 
     def __init__(self, host: Target | None, named: Collection[str], interval: float = INTERVAL_SECONDS) -> None:
@@ -73,7 +74,7 @@ class Emptying(Beside):
         if uid not in self._freed:
             claims = f"{path}/persistentvolumeclaims"
             for claim in items(answered(api.get(claims))):
-                # a younger one is of a namespace that was made anew under this name
+                # a younger one belongs to a new namespace of this name
                 if text(claim, "metadata", "creationTimestamp") <= since:
                     self._delete(api, f"{claims}/{name(claim)}", text(claim, "metadata", "uid"))
             self._freed.add(uid)

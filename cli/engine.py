@@ -26,16 +26,16 @@ from lightkube import Client
 from cli import say
 from cli.backend import Env, exports, has_passphrase, project
 from cli.causes import Failure, distinct
-from cli.cluster import TIMEOUT, Identity, Target, connected, get_json, target_of
-from cli.driver import Place, Reach, TeamState
+from cli.cluster import TIMEOUT, Target, connected, get_json, target_of
+from cli.driver import Driver, Place, Reach, TeamState
 from cli.emptying import Emptying
 from cli.errors import CommandError, InputError, InterruptedRunError
 from cli.failures import also, explained, keep_words, refused
+from cli.guards.levels import policy_arguments
 from cli.guards.losses import usage_now
 from cli.guards.memory import Remembered, remembered
 from cli.guards.refusal import ends, from_words
 from cli.guards.stamp import RELEASED, VARIABLE
-from cli.levels import policy_arguments
 from cli.locks import Lock, end_orphans, is_engine, read_locks
 from cli.progress import Progress, Run, run_shown
 from cli.reach import kubeconfig_in, reach_of, teams_in_state
@@ -75,10 +75,8 @@ MAKE_TARGET: Final = {"destroy": "down", "refresh": "drift"}
 """The make target of an engine's command, where the names differ."""
 
 
-class EngineDriver:
+class EngineDriver(Driver):
     """Drives a stack by the `pulumi` command."""
-
-    says_first_line = False
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -89,17 +87,11 @@ class EngineDriver:
     # --- the protocol -----------------------------------------------------------------------------------------------
 
     def compared(self, word: str) -> None:
-        """Pass the token to the program."""
         self._stack.env[VARIABLE] = word
 
     def exports(self) -> str:
-        """Return what a shell must export so that a plain `pulumi` finds the same state; empty where it does anyway."""
         self._stack.make_first_place()
         return exports(self._stack.env)
-
-    def own_cluster(self) -> Identity | None:
-        """The engine starts none."""
-        return None
 
     def use(self, host: Target | None) -> None:
         """Take the host's connection, to clear what a killed run left there and to watch new pods."""
@@ -121,7 +113,6 @@ class EngineDriver:
         return self._stack.capture("config", "get", KUBECONFIG_KEY, "--stack", self._place.stack)
 
     def remembered(self) -> Remembered:
-        """Return what the state says of the last run."""
         resources = (self._stack.exported.get("deployment") or {}).get("resources") or []
         found = remembered({str(entry.get("urn")): entry for entry in resources})
         protected = protected_urns(self._stack.exported)
@@ -198,7 +189,6 @@ class EngineDriver:
         return teams_in_state(self._stack.exported) or outputs.get("teams") or {}
 
     def kubeconfig(self, team: str, *, user: bool) -> str:
-        """Return the team's kubeconfig from the secret output."""
         self._stack.need_passphrase()
         outputs = self._stack.outputs("--show-secrets") if self._stack.exists else {}
         try:
@@ -210,11 +200,9 @@ class EngineDriver:
             return text
 
     def reach(self) -> Reach:
-        """Return how to reach each cluster."""
         return reach_of(self._readable, self._place.platform, self._host, self._from_certificates)
 
     def states(self) -> dict[str, TeamState]:
-        """Return each tenant's check from the outputs, and whether its API answers."""
         return team_states(self._readable, self._place.platform, self._from_certificates) if self._stack.exists else {}
 
     @cached_property

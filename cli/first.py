@@ -32,8 +32,6 @@ _TEAM: Final = re.compile(r"(?P<name>[^=\s,]+)(?:=(?P<gpus>\d{1,5}))?")
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """The answers that a first stack file needs."""
-
     context: str
     address: str
     teams: Mapping[str, int]

@@ -55,7 +55,6 @@ def store_of(place: Place, team: str) -> Store:
 
 
 def snapshot(place: Place, driver: Driver, host: Target, store: Store) -> None:
-    """Take a snapshot and say how to go back to it."""
     with api_of(host) as api:
         found = take(api, store, why="asked for", scheduler=_scheduler(driver, store.team))
     say.line(f"team {store.team}: snapshot {found.name} taken; nothing stopped for it")

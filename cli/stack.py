@@ -118,7 +118,6 @@ class Stack:
 
     @property
     def exists(self) -> bool:
-        """Whether the backend has this stack."""
         return bool(self.exported)
 
     def make(self) -> None:
@@ -202,7 +201,6 @@ class Stack:
         return not by_cloud and not self.backend.url.startswith(("https://", READ_BY_THE_ENGINE))
 
     def raw_stack_file(self) -> dict[str, Value]:
-        """Return the stack file as plain data."""
         if not self._place.whole:
             return {}
         parsed = raw_config(self._place.stack_file)
@@ -224,7 +222,6 @@ class Stack:
             return asked[0].result() if self.exists else None
 
     def command(self, *arguments: str) -> list[str]:
-        """Return the command line of the engine."""
         self.ready()
         assert self._binary is not None
         return [self._binary, "--non-interactive", *arguments]

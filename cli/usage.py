@@ -132,7 +132,6 @@ def _cells(row: Spent) -> tuple[str | float | None, ...]:
 
 
 def as_json(found: Account) -> str:
-    """The account for scripts."""
     entries = [{**dict(zip(KEYS, _cells(row), strict=True)), "farBelowQuota": row.far_below} for row in found.rows]
     whole = {"since": found.since.isoformat(), "until": found.until.isoformat(), "rows": entries, "gaps": found.gaps}
     return json.dumps(whole, indent=2)

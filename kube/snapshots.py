@@ -259,8 +259,8 @@ def go_back(api: httpx2.Client, store: Store, snapshot: Snapshot) -> None:
 
 
 def _ready(api: httpx2.Client, store: Store) -> tuple[Object, datetime]:
-    """Return the control plane's StatefulSet where all that a pod needs is there, and the cluster's time: what a later
-    look calls new has that. Raises `SnapshotError`."""
+    """Return the control plane's StatefulSet, where all that a pod needs exists, and the cluster's time, which objects
+    have, too. Raises `SnapshotError`."""
     s3, space = store.settings.s3, store.namespace
     place = (
         path("v1", "Secret", s3.secret, space)

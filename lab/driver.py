@@ -190,7 +190,6 @@ class LabDriver:
         self.show.line("lab: every API server is ended and the lab's files are removed")
 
     def reset(self) -> None:
-        """Delete the lab, in any state."""
         self.clusters.stop_all()
         self.show.line(f"lab: the lab of stack {self.stack} is gone")
 

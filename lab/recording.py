@@ -114,7 +114,6 @@ def _replace_key(item: Recorded) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
     parser = parser_for("lab.recording", __doc__)
     parser.add_argument("--stack-file", type=Path, required=True)
     parser.add_argument("--root", type=Path, default=Path.cwd(), help="the checkout; default: the current folder")

@@ -94,7 +94,6 @@ class PolicyConfig:
     """The file to change, for messages."""
 
     def level(self, rule: str) -> Level:
-        """Return the level of a rule."""
         return self.levels.get(rule, self.default)
 
 

@@ -15,8 +15,6 @@ from preview.facts import Facts, Known
 from preview.usage import Use
 from settings.on_change import Kind, OnChange, StackChange, TeamChange
 
-__all__ = ["OF_THE_STACK", "Allow", "Edit", "Effect", "Judge", "Kind", "Row"]
-
 Allow: TypeAlias = TeamChange | StackChange
 """What an override of the stack file can allow."""
 
@@ -77,7 +75,6 @@ class Row(OnChange):
     judge: Judge | None = None
 
     def effect(self, edit: Edit) -> Effect | None:
-        """What this edit does."""
         if self.judge is not None:
             return self.judge(edit)
         return Effect(kind=self.kind, means=self.means, allow=self.allow, topic=self.topic)

@@ -52,7 +52,6 @@ def _row(row: Row) -> str:
 
 
 def markdown() -> str:
-    """The page."""
     lines = [_HEAD + "| field | at worst | what happens | override | source |", "| --- | --- | --- | --- | --- |"]
     lines += [_row(row) for row in table()]
     counts = ", ".join(f"{sum(row.kind is kind for row in table())} {kind}" for kind in Kind)

@@ -92,6 +92,7 @@ def kai_values(
     pull_policy: PullPolicy | None = None,
     namespace_labels: Mapping[str, str] = MappingProxyType({}),
     scale_adjuster: bool = False,
+    topology_migration: bool = True,
 ) -> dict[str, JSON]:
     """Return the Helm values for one KAI.
 
@@ -104,6 +105,7 @@ def kai_values(
     pkg/operator/operands/admission/resources.go; all releases have the key). Without it, a pod in any namespace that
     names this scheduler counts in the queue of its label. `scale_adjuster`: where pods wait for a part of a GPU, KAI
     makes a pod that asks for a whole one, so that a node autoscaler sees it (all releases have the key).
+    `topology_migration` false: an install looks for no Topologies of Kueue's; a new virtual cluster has none.
     """
     values: dict[str, JSON] = {}
     if restricted:
@@ -128,6 +130,8 @@ def kai_values(
             put(values, key, strings(args))
     if release.default_queue_key is not None:
         put(values, release.default_queue_key, False)
+    if release.topology_migration_key is not None and not topology_migration:
+        put(values, release.topology_migration_key, False)
     for operand in release.operands:
         if operand.key is not None:
             put(values, operand.key, requests(operand))

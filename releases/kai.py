@@ -68,6 +68,9 @@ SCALE_ADJUSTER: Final = Operand(
 (KAI@v0.16.8:pkg/apis/kai/v1/node_scale_adjuster/node_scale_adjuster.go, common/resources.go).
 """
 
+TOPOLOGY_MIGRATION: Final = "topologyMigration.enabled"
+"""KAI@v0.12.23:deployments/kai-scheduler/values.yaml, likewise @v0.16.8."""
+
 _KAI_CONFIG: Final = Leftover(api_version="kai.scheduler/v1", kind="Config", name="kai-config")
 _DEFAULT_SHARD: Final = Leftover(api_version="kai.scheduler/v1", kind="SchedulingShard", name="default")
 
@@ -144,6 +147,13 @@ _WAIT: Final = Trap(
     sentence="Helm reports success 30 to 45 s before KAI's operator has made binder, admission and queue-controller",
     handling="Queues and checks wait until the webhooks accept them; a check follows every change",
     source="observed (0.9.3)",
+)
+_CONFIG_AFTER_WAIT: Final = Trap(
+    id="config-after-wait",
+    sentence="the operator gets its Config from a post-install hook, when Helm has waited for the operator (10 to "
+    "15 s); only then it makes its services, and its admission takes 10 s, too",
+    handling="the program applies the hook's own text, out of Helm's record, while Helm waits (ADR 11)",
+    source="KAI@v0.12.23:deployments/kai-scheduler/templates/hooks/post/kai-config-deployer; observed (0.16.8)",
 )
 _ACCOUNTING: Final = Trap(
     id="fractions-are-accounting",
@@ -253,6 +263,7 @@ _V0_7_11: Final = KaiRelease(
         "crdupgrader.image.pullPolicy",
     ),
     default_queue_key=None,
+    topology_migration_key=None,
     enforcement=None,
     fractions_need_default_runtime=True,
     mig_names_count_at_zero=True,
@@ -317,6 +328,7 @@ _V0_9_3: Final = KaiRelease(
         "crdupgrader.image.pullPolicy",
     ),
     default_queue_key=None,
+    topology_migration_key=None,
     enforcement=None,
     fractions_need_default_runtime=False,
     mig_names_count_at_zero=True,
@@ -428,6 +440,7 @@ _V0_12_23: Final = replace(
         *_HOOK_PULL_POLICY_KEYS,
     ),
     default_queue_key="defaultQueue.createDefaultQueue",
+    topology_migration_key=TOPOLOGY_MIGRATION,
     # names at 0 are skipped: KAI@v0.12.23:pkg/scheduler/api/resource_info/resource_info.go
     mig_names_count_at_zero=False,
     leftovers=(_KAI_CONFIG, _DEFAULT_SHARD),
@@ -435,6 +448,7 @@ _V0_12_23: Final = replace(
     kinds=(*_OPERATOR_KINDS, _TOPOLOGY, *_QUEUE_KINDS),
     traps=(
         _WAIT,
+        _CONFIG_AFTER_WAIT,
         _CONFIG_STAYS,
         _SHARD_STAYS,
         _FORCED_CLASS,
@@ -476,6 +490,7 @@ _V0_14_7: Final = replace(
     # from 0.13 a hook deletes kai-config, too; it is here for when that hook did not run
     traps=(
         _WAIT,
+        _CONFIG_AFTER_WAIT,
         _SHARD_STAYS,
         _DEFAULT_QUEUE,
         _CLEANUP_NAMESPACE,
@@ -535,6 +550,7 @@ _V0_16_8: Final = replace(
     restricted=True,
     traps=(
         _WAIT,
+        _CONFIG_AFTER_WAIT,
         _SHARD_STAYS,
         _EMPTY_RESERVATION_CLASS,
         _WHOLE_GPU_PODS,
@@ -568,6 +584,7 @@ _V0_18_6: Final = replace(
     gpu_sharing_words=("Disabled", "NonMemoryEnforced"),
     traps=(
         _WAIT,
+        _CONFIG_AFTER_WAIT,
         _SHARD_STAYS,
         _EMPTY_RESERVATION_CLASS,
         _WHOLE_GPU_PODS,

@@ -88,7 +88,6 @@ def _report(options: argparse.Namespace, redactor: Redactor) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
     parser = parser_for("report", __doc__)
     parser.add_argument("--base", type=Path, help="the stack file before; left out for a new stack")
     parser.add_argument("--head", type=Path, help="the stack file after; left out when the stack goes")

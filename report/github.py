@@ -168,7 +168,6 @@ def _approved(options: argparse.Namespace, _: Redactor) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
     parser = parser_for("report.github", __doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
 

@@ -49,8 +49,6 @@ def to_json(stack: str, preview: Preview, stack_file: str | None) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Approved:
-    """What was approved with a report."""
-
     operations: frozenset[str]
     stack_file: str | None
     """Digest of the stack file that was previewed."""
@@ -113,7 +111,6 @@ def _held_against(approved: Approved, preview: Preview, stack_file: Path | None)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
     parser = parser_for("report.operations", __doc__)
     parser.add_argument("--preview", type=Path, required=True, help="of `pulumi preview --json`, or the lab's")
     approved = parser.add_mutually_exclusive_group()

@@ -85,7 +85,6 @@ def _state(key: str, urn: str, resource: Resource | None) -> Object:
 
 
 def to_json(resources: Mapping[str, Resource]) -> Object:
-    """A recording as plain data."""
     return {
         "schema": SCHEMA,
         "resources": {
@@ -162,7 +161,6 @@ def write(path: Path, content: object) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
     parser = parser_for("report.rehearsal", __doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     comparison = commands.add_parser("compare", help="a preview from two recordings")

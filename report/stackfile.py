@@ -117,7 +117,6 @@ def _admit(options: argparse.Namespace, _: Redactor) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
     parser = parser_for("report.stackfile", __doc__)
     parser.add_argument("--base", type=Path, required=True, help="the base branch's stack file")
     parser.add_argument("--head", type=Path, required=True, help="the pull request's")

@@ -16,7 +16,6 @@ from names import GPU_TAINT_VALUE
 from settings import grammar
 from settings.on_change import ARITHMETIC, disruptive, in_place, replacing
 from settings.sharing import Sharing
-from settings.shorthand import or_short
 from settings.texts import (
     DnsLabel,
     LabelKey,
@@ -25,7 +24,7 @@ from settings.texts import (
     ProductName,
     Version,
 )
-from settings.types import CpuQuantity, Flag, MemoryQuantity, Section, Whole
+from settings.types import CpuQuantity, Flag, MemoryQuantity, Section, Whole, or_short
 
 MOST_NODES: Final = 5000
 """Kubernetes' own bound for the nodes of a cluster (kubernetes.io/docs/setup/best-practices/cluster-large)."""

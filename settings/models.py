@@ -31,7 +31,6 @@ from settings.infrastructure import (
 )
 from settings.on_change import NEW_ADDRESS, OnChange, StackChange, TeamChange, disruptive, in_place, losing, replacing
 from settings.quotas import GpuQuota, Queue, QueueResource, TeamResources
-from settings.shorthand import or_short
 from settings.slurm import Slurm
 from settings.snapshots import Snapshots
 from settings.texts import (
@@ -44,41 +43,8 @@ from settings.texts import (
     Registry,
     Version,
 )
-from settings.types import MOST_GPUS, Day, Flag, Port, Section, Whole
+from settings.types import MOST_GPUS, Day, Flag, Port, Section, Whole, or_short
 from settings.workloads import Workload
-
-__all__ = [
-    "Artifacts",
-    "Enforce",
-    "Expose",
-    "From",
-    "Gpu",
-    "GpuQuota",
-    "GpuStack",
-    "Host",
-    "HostProvider",
-    "Injection",
-    "Isolation",
-    "Metrics",
-    "OperatorParts",
-    "Override",
-    "Owner",
-    "Platform",
-    "Pool",
-    "Queue",
-    "QueueResource",
-    "RuntimeClass",
-    "Scheduler",
-    "SchedulerMode",
-    "Slot",
-    "Snapshots",
-    "StackChange",
-    "Team",
-    "TeamChange",
-    "TeamCheck",
-    "TeamPriority",
-    "Vcluster",
-]
 
 MOST_ENTRIES: Final = 500
 """Most teams, pools, queues of a team, or overrides. A stack has some 30 teams; rules that compare pairs stay fast."""

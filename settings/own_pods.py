@@ -99,7 +99,7 @@ def virtual_schedulers_have_nodes(platform: Platform) -> Iterator[Problem]:
 
 def restricted_teams_can_run(platform: Platform) -> Iterator[Problem]:
     """The level restricted holds for every pod in the team's namespace, also for its KAI and its reservation pods."""
-    fitting = [version for version, kai in releases.KAI.items() if kai.restricted]
+    first = next(version for version, kai in releases.KAI.items() if kai.restricted)
     for name, team in tenants(platform).items():
         kai = releases.KAI.get(team.scheduler.version or "")
         restricted = team.isolation is Isolation.RESTRICTED and team.scheduler.mode is SchedulerMode.VIRTUAL
@@ -108,14 +108,14 @@ def restricted_teams_can_run(platform: Platform) -> Iterator[Problem]:
         if not kai.restricted:
             yield Problem(
                 path=said_at(platform, name, "version"),
-                rule=f"isolation: restricted needs a KAI whose own pods fit that level ({', '.join(fitting)})",
+                rule=f"isolation: restricted needs a KAI whose own pods fit that level ({first} and newer)",
                 got=shown(kai.version),
                 fix=f"write {releases.DEFAULT_KAI}, or isolation: baseline",
             )
         elif team.scheduler.shares and canary_of(platform, name) is None:
             yield Problem(
                 path=("teams", team_of(platform, name), "scheduler", "gpuSharing"),
-                rule="and isolation: restricted exclude each other, the level refuses KAI's reservation pods",
+                rule="can't go with isolation: restricted, which refuses KAI's reservation pods",
                 got="true",
                 fix="remove gpuSharing, or write isolation: baseline or mode: host",
             )

@@ -256,7 +256,7 @@ Registry = Annotated[
 Reason = Annotated[
     str,
     Text(
-        rule=f"10 to 500 characters {_PLAIN_RULE}, none of the ends blank",
+        rule=f"10 to 500 characters {_PLAIN_RULE}, without a blank at either end",
         pattern=grammar.REASON,
         longest=500,
         example="'the team moved to the shared pool'",

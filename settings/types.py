@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,6 +17,7 @@ from typing import Annotated, ClassVar, Final, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
@@ -193,3 +195,16 @@ class _Day:
 
 Day: TypeAlias = Annotated[date, _Day()]
 """YYYY-MM-DD, with or without quotes; or as the engine passes on an unquoted day (`2026-12-31 00:00:00 +0000 UTC`)."""
+
+
+# --- short forms -----------------------------------------------------------------------------------------------------
+
+
+def or_short(short: JsonDict) -> Callable[[JsonDict], None]:
+    """Return what makes a field's JSON Schema also accept the short form: `gpus: 2` for `{quota: 2, limit: 2}`."""
+
+    def widen(schema: JsonDict) -> None:
+        full: JsonDict = {"$ref": schema.pop("$ref")}
+        schema["anyOf"] = [short, full]
+
+    return widen

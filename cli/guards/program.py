@@ -142,8 +142,8 @@ def own_state() -> Mapping[str, JsonValue]:
 
 
 def _read_whole(name: str) -> object:
-    """Ask the engine for the state. A state file is written at this very moment, and not at once: on a fast machine the
-    answer was "failed to load checkpoint: EOF". The next try finds it complete.
+    """Ask the engine for the state. The state file may be half-written at this moment: on a fast machine the answer was
+    "failed to load checkpoint: EOF". The next try finds it complete.
     """
     for pause in (*TORN_PAUSES, None):
         try:

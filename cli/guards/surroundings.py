@@ -36,8 +36,8 @@ class _Steers(NamedTuple):
 
 STEERS: Final[Mapping[str, _Steers]] = {
     "PULUMI_K8S_DELETE_UNREACHABLE": _Steers("false", "forgets the objects of a cluster that does not answer"),
-    "PULUMI_K8S_SKIP_UPDATE_UNREACHABLE": _Steers("false", "passes over what a cluster that does not answer lacks"),
-    "PULUMI_K8S_ENABLE_SERVER_SIDE_APPLY": _Steers("true", "takes away what others wrote on nodes"),
+    "PULUMI_K8S_SKIP_UPDATE_UNREACHABLE": _Steers("false", "ignores changes on a cluster that does not answer"),
+    "PULUMI_K8S_ENABLE_SERVER_SIDE_APPLY": _Steers("true", "removes what others wrote on nodes"),
     "PULUMI_K8S_ENABLE_PATCH_FORCE": _Steers("false", "overwrites what others wrote on nodes"),
     "PULUMI_K8S_UPSERT_EXISTING_OBJECTS": _Steers("false", "takes over objects that are there, and may delete them"),
     "PULUMI_K8S_ENABLE_CONFIGMAP_MUTABLE": _Steers("false", "changes what a preview calls a replacement"),

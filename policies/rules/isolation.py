@@ -12,7 +12,7 @@ from names import team_namespace
 from policies.facts import team_name
 from policies.inventory import PolicyResource
 from policies.plain import Unreadable, get, mapping, mappings, maybe_text, text, texts, whole
-from policies.rule import Group, Rule, Scene, Stage, describe
+from policies.rule import Group, Scene, Stage, describe, rule
 
 POD_SECURITY_ORDER: Final = ("privileged", "baseline", "restricted")
 """From the least to the most strict (Kubernetes' Pod Security Standards)."""
@@ -23,9 +23,12 @@ DISK: Final = "ephemeral-storage"
 MOST_PORTS: Final = 32_768
 """Ranges with half of all ports count as every port."""
 
+_rule = partial(rule, group=Group.ISOLATION)
 
+
+@_rule("limit-range", "Each team's host namespace has a LimitRange.", tokens.TEAM, stage=Stage.STACK)
 def limit_range(team: PolicyResource, scene: Scene) -> Iterator[str]:
-    """The team's namespace has a LimitRange. Without it a pod without requests is refused or has no limits."""
+    """Without it a pod without requests is refused or has no limits."""
     name = team_name(team)
     ranges = scene.inventory.in_namespace(tokens.LIMIT_RANGE, team_namespace(name))
     if not ranges:
@@ -41,6 +44,12 @@ def limit_range(team: PolicyResource, scene: Scene) -> Iterator[str]:
         )
 
 
+@_rule(
+    "default-deny-network",
+    "Each team's host namespace denies network traffic that no policy allows.",
+    tokens.TEAM,
+    stage=Stage.STACK,
+)
 def default_deny(team: PolicyResource, scene: Scene) -> Iterator[str]:
     """A NetworkPolicy selects every pod of the namespace for both directions, and none allows everything."""
     name = team_name(team)
@@ -132,8 +141,13 @@ def _selects_all(properties: Mapping[str, object]) -> bool:
     return not mapping(selector, "matchLabels") and not mappings(selector, "matchExpressions")
 
 
+@_rule(
+    "pod-security-level",
+    "Each team's host namespace enforces the Pod Security level that the team declares.",
+    tokens.TEAM,
+    stage=Stage.STACK,
+)
 def pod_security(team: PolicyResource, scene: Scene) -> Iterator[str]:
-    """The namespace enforces at least the Pod Security level that the team declares."""
     name, declared = team_name(team), text(team.properties, "isolation")
     if declared not in POD_SECURITY_ORDER:
         yield f"team {name}: isolation {declared!r} is none of {', '.join(POD_SECURITY_ORDER)}"
@@ -158,28 +172,4 @@ def pod_security(team: PolicyResource, scene: Scene) -> Iterator[str]:
             )
 
 
-_rule = partial(Rule, group=Group.ISOLATION)
-
-RULES: Final = (
-    _rule(
-        name="limit-range",
-        stage=Stage.STACK,
-        sentence="Each team's host namespace has a LimitRange.",
-        types=(tokens.TEAM,),
-        check=limit_range,
-    ),
-    _rule(
-        name="default-deny-network",
-        stage=Stage.STACK,
-        sentence="Each team's host namespace denies network traffic that no policy allows.",
-        types=(tokens.TEAM,),
-        check=default_deny,
-    ),
-    _rule(
-        name="pod-security-level",
-        stage=Stage.STACK,
-        sentence="Each team's host namespace enforces the Pod Security level that the team declares.",
-        types=(tokens.TEAM,),
-        check=pod_security,
-    ),
-)
+RULES: Final = (limit_range, default_deny, pod_security)

@@ -7,10 +7,11 @@ from typing import Final
 from preview.facts import DRIVER, MADE
 from preview.judges import machines, settings, versions
 from preview.kinds import Kind, Row
-from preview.table.sources import STATEFUL_SET
-from settings.on_change import HERE
+from settings.hosts import INSTALLS
 
+_STATEFUL_SET: Final = "K8S: concepts/workloads/controllers/statefulset (volumeClaimTemplates can't be updated)"
 _SCRIPTS: Final = "components/host/scripts"
+_MAKERS: Final = " or ".join(f"host.{way}" for way in INSTALLS)
 _SLURM: Final = "components/slurm/scripts"
 
 HOST: Final[tuple[Row, ...]] = (
@@ -20,7 +21,6 @@ HOST: Final[tuple[Row, ...]] = (
         means="another cluster under the same stack: everything of every team is lost",
         allow="anotherCluster",
         judge=settings.provider,
-        source=HERE,
     ),
     *(
         Row(
@@ -29,14 +29,13 @@ HOST: Final[tuple[Row, ...]] = (
             means="harmless where the cluster's UID stays the same; else everything of every team is lost",
             allow="anotherCluster",
             judge=settings.same_cluster,
-            source=HERE,
         )
         for name in ("context", "kubeconfig", "name")
     ),
     Row(
         field=MADE,
         kind=Kind.LOSING,
-        means="without host.kind, host.microk8s or host.k3s the cluster that it made is removed, with its content",
+        means=f"without {_MAKERS} the cluster that it made is removed, with its content",
         allow="anotherCluster",
         judge=machines.made,
         source=_SCRIPTS,
@@ -47,7 +46,7 @@ HOST: Final[tuple[Row, ...]] = (
         means="the volume of a virtual cluster can't be changed: only a new virtual cluster gets the other class",
         allow="replace",
         judge=settings.storage_class,
-        source=STATEFUL_SET,
+        source=_STATEFUL_SET,
     ),
     Row(
         field="host.scheduler.version",
@@ -64,7 +63,6 @@ HOST: Final[tuple[Row, ...]] = (
         means="the shared scheduler changes its owner: running pods go on, new ones wait until the other is there",
         topic="shared scheduler",
         judge=settings.shared_owner,
-        source=HERE,
     ),
 )
 
@@ -102,7 +100,6 @@ MACHINES: Final[tuple[Row, ...]] = (
             means="another machine may answer: then another cluster is made, and everything of every team is lost",
             allow="anotherCluster",
             judge=machines.machine,
-            source=HERE,
         )
         for name in ("host", "hostKey")
     ),

@@ -1,4 +1,4 @@
-"""Rows of `teams`, but not of their workloads. Data."""
+"""Rows of `pools`, and of `teams` without their workloads. Data."""
 
 from __future__ import annotations
 
@@ -6,9 +6,29 @@ from typing import Final
 
 from preview.judges import nodes, numbers, queues, settings, versions
 from preview.kinds import Kind, Row
-from preview.table.sources import GONE_NODES, LIVE_QUOTA
-from settings.on_change import HERE
 from settings.quotas import READ_AT_BIND
+
+_LIVE_QUOTA: Final = "K8S: concepts/policy/resource-quotas (a quota never touches pods that exist)"
+_GONE_NODES: Final = "K8S: concepts/workloads/pods/pod-lifecycle (garbage collection of pods without a node)"
+
+POOLS: Final[tuple[Row, ...]] = (
+    Row(
+        field="pools.*.nodes",
+        kind=Kind.LOSING,
+        means="a team that no longer sees a node loses its pods there",
+        allow="lowerLimit",
+        judge=nodes.lost,
+        source=_GONE_NODES,
+    ),
+    Row(
+        field="pools.*.selector",
+        kind=Kind.LOSING,
+        means="other nodes: a team that no longer sees a node loses its pods there",
+        allow="lowerLimit",
+        judge=nodes.lost,
+        source=_GONE_NODES,
+    ),
+)
 
 PLACE: Final[tuple[Row, ...]] = (
     *(
@@ -19,7 +39,7 @@ PLACE: Final[tuple[Row, ...]] = (
             allow="lowerLimit",
             topic="nodes",
             judge=nodes.lost,
-            source=GONE_NODES,
+            source=_GONE_NODES,
         )
         for name in ("pool", "nodes")
     ),
@@ -30,7 +50,6 @@ PLACE: Final[tuple[Row, ...]] = (
         allow="lowerLimit",
         topic=settings.STATE,
         judge=settings.state,
-        source=HERE,
     ),
     Row(
         field="teams.*.scheduler.mode",
@@ -39,7 +58,6 @@ PLACE: Final[tuple[Row, ...]] = (
         allow="replace",
         topic="scheduler",
         judge=settings.mode,
-        source=HERE,
     ),
     Row(
         field="teams.*.scheduler.version",
@@ -76,7 +94,7 @@ NUMBERS: Final[tuple[Row, ...]] = (
         allow="lowerLimit",
         topic=numbers.GPUS,
         judge=numbers.gpu_limit,
-        source=LIVE_QUOTA,
+        source=_LIVE_QUOTA,
     ),
     *(
         Row(
@@ -86,7 +104,7 @@ NUMBERS: Final[tuple[Row, ...]] = (
             allow="lowerLimit",
             topic=numbers.topic_of(key),
             judge=numbers.lowered_bound(key),
-            source=LIVE_QUOTA,
+            source=_LIVE_QUOTA,
         )
         for name, key in (
             ("cpu", "requests.cpu"),
@@ -120,7 +138,6 @@ CLUSTER: Final[tuple[Row, ...]] = (
         means="off: kubeconfigs without admin rights stop working",
         topic="user access",
         judge=settings.user_kubeconfig,
-        source=HERE,
     ),
     Row(
         field="teams.*.vcluster.version",

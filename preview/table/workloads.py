@@ -6,7 +6,6 @@ from typing import Final
 
 from preview.judges import workloads
 from preview.kinds import Kind, Row
-from settings.on_change import HERE
 
 _AT: Final = "teams.*.workloads.*"
 _CLAIM: Final = "K8S: concepts/storage/persistent-volumes (a claim grows, and nothing else of it changes)"
@@ -18,7 +17,6 @@ WORKLOADS: Final[tuple[Row, ...]] = (
         means="another kind is refused, because its names are taken; a workload that is left out is removed",
         allow="lowerLimit",
         judge=workloads.kind,
-        source=HERE,
     ),
     Row(
         field=f"{_AT}.cache.size",

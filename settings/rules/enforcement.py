@@ -40,12 +40,12 @@ def fractions_can_be_enforced(platform: Platform) -> Iterator[Problem]:
 def _by_release(platform: Platform, name: str, team: Team, kai: releases.KaiRelease, path: Path) -> Iterator[Problem]:
     how = kai.enforcement
     if how is None:
-        can = ", ".join(version for version, release in releases.KAI.items() if release.enforcement)
+        first = next(version for version, release in releases.KAI.items() if release.enforcement)
         yield Problem(
             path=path,
-            rule=f"KAI {kai.version} of {name} can't limit pods to their part of a GPU, {can} can",
+            rule=f"KAI {kai.version} of {name} can't limit pods to their part of a GPU, {first} and newer can",
             got="memory",
-            fix="choose one of them, or write none",
+            fix=f"choose {first} or newer, or write none",
         )
     elif platform.gpu.stack is GpuStack.FAKE:
         yield Problem(path=path, rule="has no meaning with stack fake", got="memory", fix="write none")
@@ -55,7 +55,7 @@ def _by_release(platform: Platform, name: str, team: Team, kai: releases.KaiRele
             rule=f"KAI {kai.version} of {name} does it by HAMi's library, which comes into each pod from a path of the "
             f"node, and isolation {team.isolation.value} refuses such pods",
             got="memory",
-            fix=f"choose {_by_driver()}, whose driver does it, or write isolation: privileged, or none",
+            fix=f"choose {_by_driver()} or newer, whose driver does it, or write isolation: privileged, or none",
         )
     elif how.gpu_operator is not None and not _operator_is_new_enough(platform, how.gpu_operator):
         yield Problem(
@@ -67,7 +67,7 @@ def _by_release(platform: Platform, name: str, team: Team, kai: releases.KaiRele
 
 
 def _by_driver() -> str:
-    return ", ".join(v for v, kai in releases.KAI.items() if kai.enforcement and kai.enforcement.by == "driver")
+    return next(v for v, kai in releases.KAI.items() if kai.enforcement and kai.enforcement.by == "driver")
 
 
 def _operator(platform: Platform) -> str:
@@ -98,7 +98,7 @@ def _all_or_none(platform: Platform, path: Path) -> Iterator[Problem]:
     if others:
         yield Problem(
             path=path,
-            rule=f"is one setting of the host's KAI, and {', '.join(others)} share GPUs without it",
+            rule=f"is one setting of the host's KAI for all teams, and it is missing at {', '.join(others)}",
             got="memory",
             fix="write the same for all teams with mode host",
         )

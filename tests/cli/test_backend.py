@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import tokens
-from cli.app import place_of
 from cli.backend import file_backend, find_backend
+from cli.begin import place_of
 from cli.engine import EngineDriver
 from cli.stack import Stack
 from tests.cli.conftest import STACK_FILE, Project

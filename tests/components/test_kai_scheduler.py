@@ -124,6 +124,17 @@ def test_the_hosts_kai(declare: Declare) -> None:
         assert (each.provider, each.goes_with) == ("host-provider", "")
 
 
+def test_only_a_new_team_gets_the_value_that_shortens_an_install(declare: Declare) -> None:
+    # on the host there may be Topologies of Kueue's to copy; and a KAI that runs is not upgraded for it
+    data = lab("ml", host={"provider": "lab", "scheduler": {"version": "v0.16.8"}}, gpu={"stack": "devicePlugin"})
+    data["teams"]["ml"]["scheduler"] = {"mode": "virtual", "version": "v0.16.8"}
+    recorder = declare(data)
+    team, host = made(recorder, "ml-scheduler")["release"], made(recorder, "host-scheduler")["release"]
+    assert team.spec["values"]["topologyMigration"] == {"enabled": False}
+    assert team.ignored == ("values.topologyMigration",), "an empty table is a change, too"
+    assert "topologyMigration" not in host.spec["values"]
+
+
 def test_kais_kinds_get_their_owner_before_it_is_written_down(
     declare: Declare, monkeypatch: pytest.MonkeyPatch
 ) -> None:

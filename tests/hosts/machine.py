@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -15,12 +16,8 @@ from settings.load import parse_platform
 from tests.settings.build import raw
 
 STUB = Path(__file__).with_name("stub.sh")
-COMMANDS = (
-    "docker", "kind", "snap", "microk8s", "nvidia-ctk", "nvidia-smi", "systemctl", "usermod", "gpasswd", "getent", "ss",
-    "uname", "df", "id", "ip",
-)  # fmt: skip
-
-
+COMMANDS = sorted(set(re.findall(r'^"([a-z0-9-]+) ', STUB.read_text(), flags=re.MULTILINE)))
+"""All commands that the stand-in has a line for."""
 KILLED = -signal.SIGKILL
 
 
@@ -59,6 +56,10 @@ class Host:
 
     def has(self, name: str) -> bool:
         return (self.home / "state" / name).exists()
+
+    def kept(self) -> list[str]:
+        """What the stand-ins keep: clusters, snaps, addons and such that are there."""
+        return sorted(path.name for path in (self.home / "state").iterdir())
 
     def state(self, name: str, text: str = "") -> None:
         (self.home / "state").mkdir(exist_ok=True)
@@ -162,7 +163,6 @@ touch $HOST_ROOT/etc/rancher/k3s/k3s.yaml $HOST_ROOT/var/lib/rancher/k3s/agent/e
 def k3s_files(host: Host) -> dict[str, object]:
     """k3s' three local files on that host: what `host.k3s` says of them."""
     binary = host.file("/opt/k3s", '#!/usr/bin/env bash\nexec "$HOST_ROOT/../bin/k3s" "$@"\n')
-    (host.home / "bin" / "k3s").symlink_to(STUB)
     own = host.file("/opt/install.sh", K3S_SCRIPT)
     images = host.file("/opt/images.tar.zst", "images")
     return {"files": {"binary": str(binary), "script": str(own), "images": str(images)}}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Stands for docker, kind, snap, microk8s, k3s and others: writes each call down and keeps a little state, as they do.
-# It stands in STUB_HOME/bin; beside that are `calls`, `state/`, and `told` with what follows. STUB_KILL_AT=N: end the caller with SIGKILL in call N, after its effect.
+# A command is there for having a line here. It stands in STUB_HOME/bin; beside that are `calls`, `state/`, and `told` with what follows. STUB_KILL_AT=N: end the caller with SIGKILL in call N, after its effect.
 # STUB_CUT_OFF=yes: the same in the middle of `kind create cluster`.
 # STUB_DEFAULT_RUNTIME: what Docker says of itself, whatever its file says.
 # STUB_FAIL="name words": that call fails with exit code 1 and does nothing.
@@ -66,7 +66,7 @@ case "$name $*" in
 "microk8s kubectl"*"get node/unit"*) printf 'nvidia.com/gpu.count\nkubernetes.io/hostname\nfeature.node.kubernetes.io/pci-10de.present\nmine.example/nvidia.com\n' ;;
 "id -nG"*) cat "$state/groups" 2>/dev/null || echo users ;;
 "usermod -a -G microk8s"*) echo "users microk8s" >"$state/groups" ;;
-"gpasswd -d"*) echo users >"$state/groups" ;;
+"gpasswd -d"*) rm -f "$state/groups" ;;
 "getent group microk8s") ;;
 "getent passwd "*) [ "$2" != nobody-here ] || code=2 ;;
 "ss -Hltn "*) [ "${STUB_BUSY_PORT:-}" = "" ] || [[ "$*" != *":$STUB_BUSY_PORT" ]] || echo "LISTEN 0 4096 0.0.0.0:$STUB_BUSY_PORT" ;;

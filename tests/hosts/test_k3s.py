@@ -7,9 +7,19 @@ import shutil
 import pytest
 
 from components.command import Script
+from tests.hosts.life import Life
 from tests.hosts.machine import Host, install, k3s_files, of, remove, with_gpus
 
 pytestmark = pytest.mark.slow
+
+
+class TestLife(Life):
+    """From a bare host to a cluster, and back."""
+
+    provider = "k3s"
+
+    def asked(self, host: Host) -> Script:
+        return of("k3s", k3s_files(host))
 
 
 class TestK3s:

@@ -6,9 +6,20 @@ import pytest
 import yaml
 
 from components.command import Script
+from tests.hosts.life import Life
 from tests.hosts.machine import GPU_KIND, KILLED, Host, install, of, remove, with_docker, with_gpus
 
 pytestmark = pytest.mark.slow
+
+
+class TestLife(Life):
+    """From a bare host to a cluster, and back."""
+
+    provider = "kind"
+
+    def asked(self, host: Host) -> Script:
+        with_docker(host)
+        return with_gpus("kind", {**GPU_KIND, "images": ["docker.io/library/busybox:1.37"]})
 
 
 class TestKind:

@@ -5,9 +5,20 @@ from __future__ import annotations
 import pytest
 
 from components.command import Script
+from tests.hosts.life import Life, while_another_removal_ends
 from tests.hosts.machine import Host, install, of, remove, with_gpus
 
 pytestmark = pytest.mark.slow
+
+
+class TestLife(Life):
+    """From a bare host to a cluster, and back."""
+
+    provider = "microk8s"
+
+    def asked(self, host: Host) -> Script:
+        del host
+        return of("microk8s", {"user": "op"})
 
 
 class TestMicrok8s:
@@ -153,3 +164,12 @@ class TestMicrok8s:
     def test_a_user_who_is_not_there_is_told(self, host: Host) -> None:
         code, said = host.run(install(of("microk8s", {"user": "nobody-here"})))
         assert (code, "there is no user nobody-here" in said) == (3, True)
+
+    def test_an_installation_that_waited_for_a_removal_keeps_its_records(self, host: Host) -> None:
+        found = of("microk8s")
+        host.state("waiting")
+        while_another_removal_ends(host, "microk8s")
+        assert host.run(install(found))[0] == 0
+        assert (host.root / "var/lib/gpu-tenancy/microk8s/installed").exists()
+        assert host.run(remove(found))[0] == 0
+        assert not host.has("snap")

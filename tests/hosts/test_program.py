@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 
-from components.host.install import SCRIPTS
 from kube import at_address
-from settings.hosts import INSTALLS, Host, HostProvider
-from tests.conftest import ROOT, Declare
+from tests.conftest import Declare
 from tests.settings.build import mistakes, raw
 
 COMMAND = "command:local:Command"
@@ -19,8 +17,6 @@ REMOTE = "command:remote:Command"
 PROVIDER = "pulumi:providers:kubernetes"
 SMALL = {"teams.ml": None, "teams.research": None}
 """The smallest team alone: what is asked here is the host's."""
-STEPS = ("install", "remove")
-HOSTS = (ROOT / "docs" / "hosts.md").read_text()
 LONG = {"pools.gpu": {"nodes": [f"{'k' * 50}-worker"], "gpusPerNode": 4, "podsPerNode": 250}}
 """The worker of a kind cluster with a name of 50 characters."""
 
@@ -31,22 +27,6 @@ def kind(**more: object) -> dict[str, Any]:
         "check.host": False,
         "pools.gpu": {"nodes": ["gpu-tenancy-worker"], "gpusPerNode": 4, "podsPerNode": 250},
     }
-
-
-def test_every_provider_that_is_made_has_its_word_its_field_and_its_two_scripts() -> None:
-    """The table, the words, the fields of `host` and the folder of scripts name the same ones."""
-    made = set(INSTALLS)
-    assert {provider.value for provider in HostProvider} - made == {"existing", "lab"}
-    assert [name for name in INSTALLS if Host.model_fields[name].annotation != INSTALLS[name] | None] == []
-    assert {path.name for path in SCRIPTS.iterdir()} == {f"{way}-{what}.sh" for way in made for what in STEPS}
-
-
-@pytest.mark.parametrize("way", INSTALLS)
-def test_every_provider_that_is_made_is_in_the_docs(way: str) -> None:
-    """Its column in docs/hosts.md, and a row that says what of it was run."""
-    heads, runs = (line for line in HOSTS.splitlines() if line.startswith(("| | kind |", f"| {way} |")))
-    assert f" {way} |" in heads
-    assert runs
 
 
 def test_a_provider_without_its_section_runs_no_command(declare: Declare) -> None:

@@ -34,7 +34,8 @@ def _first(*names: str) -> tuple[str, ...]:
 
 
 _PROBE: Final = tuple(
-    f"tests/probe/test_{name}.py" for name in ("recordings", "identity", "health", "work", "sharing", "report")
+    f"tests/probe/test_{name}.py"
+    for name in ("findings", "edges", "recordings", "identity", "health", "work", "sharing", "report")
 )
 
 
@@ -123,6 +124,7 @@ _OF_KUBE: Final[dict[str, tuple[str, ...]]] = {
     "kube/footprint.py": ("tests/cli/test_footprint.py",),
     "kube/gpu_operator.py": _plain("gpu_operator"),
     "kube/health.py": ("tests/cli/test_health.py",),
+    "kube/kai_config.py": _plain("kai_config"),
     "kube/kubeconfig.py": _plain("kubeconfig"),
     "kube/leftovers.py": (_KUBE,),
     "kube/pods.py": _plain("pause", "renewal"),
@@ -149,19 +151,13 @@ _SETTINGS: Final = (
     *(
         f"tests/settings/test_{name}.py"
         for name in (
-            "pools",
-            "blue_green",
-            "sharing",
-            "own_pods",
-            "names_taken",
-            "secrets",
-            "overrides",
-            "engine",
-            "load",
+            *("told", "pools", "blue_green", "sharing", "own_pods", "names_taken"),
+            *("secrets", "overrides", "engine", "load"),
         )
     ),
 )
 _PREVIEW: Final = (
+    *("tests/preview/test_judges.py", "tests/preview/test_observed.py"),
     *("tests/preview/test_gate.py", "tests/cli/test_snapshots.py", "tests/cli/guards/test_losses.py"),
     *(f"tests/report/test_{name}.py" for name in ("impact", "plan", "comment")),
 )
@@ -177,7 +173,10 @@ _RELEASES: Final = (
     ),
     *("tests/slurm/test_slurm.py", "tests/workloads/test_slurm.py", "tests/test_artifacts.py"),
 )
-_PREFLIGHT: Final = tuple(f"tests/cli/test_{name}.py" for name in ("fence", "strange_answers", "inventory", "decoy"))
+_PREFLIGHT: Final = tuple(
+    f"tests/cli/test_{name}.py"
+    for name in ("preflight_told", "preflight_told_nodes", "fence", "strange_answers", "inventory", "decoy")
+)
 _FIELDS: Final = ("tests/settings/test_schema.py", "tests/preview/test_fields.py")
 """What users write, and what a change of it does, as the pages have it."""
 _OF_OTHERS: Final[dict[str, tuple[str, ...]]] = {
@@ -206,7 +205,7 @@ DATA: Final = tuple(
 TESTS: Final[dict[str, tuple[str, ...]]] = {
     **_OF_OTHERS,
     "probe/judge/__init__.py": ("tests/probe/test_report.py", *_PROBE, "tests/probe/test_cpu.py"),
-    "settings/rules/__init__.py": ("tests/settings/test_rules.py", "tests/settings/test_overrides.py"),
+    "settings/rules/__init__.py": ("tests/settings/test_told.py", "tests/settings/test_rules.py"),
     "cli/preflight/__init__.py": _OF_OTHERS["cli/preflight/nodes.py"],
     "preview/table/__init__.py": _OF_OTHERS["preview/table/teams.py"],
     **dict.fromkeys(("lenient.py", "seen/numbers.py"), ("tests/test_lenient.py",)),

@@ -202,7 +202,7 @@ def test_a_script_that_is_taken_back_takes_what_it_made(op: str, parent: str, ch
     assert (
         f"and with it {lost[change]}; if" in found.reason
         if change in lost
-        else "no word on what is lost" in found.reason
+        else "does not know what is lost" in found.reason
     )
     assert found.about == {"anotherCluster": machines.HOST, "slurm": machines.SLURM}.get(change, found.about)
 

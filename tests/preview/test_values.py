@@ -7,7 +7,17 @@ from decimal import Decimal
 import pytest
 from pydantic import JsonValue
 
-from preview.values import UnreadableError, quantity
+from preview.values import (
+    OUTPUT_SIGNATURE,
+    SECRET,
+    SECRET_SIGNATURE,
+    SIGNATURE_KEY,
+    UnreadableError,
+    is_known,
+    numbers_of,
+    plain,
+    quantity,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,3 +48,28 @@ def test_a_number_or_a_quantity_is_read(said: JsonValue, means: str) -> None:
 def test_anything_else_is_refused(said: JsonValue) -> None:
     with pytest.raises(UnreadableError, match=r"^gpuLimit must be a number or a quantity, got .*can't be judged$"):
         quantity(said, "gpuLimit")
+
+
+@pytest.mark.parametrize(
+    ("wrapped", "inner"),
+    [
+        ({SIGNATURE_KEY: SECRET_SIGNATURE, "value": [1]}, [1]),
+        ({SIGNATURE_KEY: OUTPUT_SIGNATURE, "value": {"a": 0}}, {"a": 0}),
+        ({SIGNATURE_KEY: SECRET_SIGNATURE, "ciphertext": "x"}, SECRET),
+        ({SIGNATURE_KEY: "another", "value": 1}, SECRET),
+        ({"value": 1}, {"value": 1}),
+    ],
+)
+def test_a_wrapped_value_is_its_plain_one_and_what_is_wrapped_otherwise_is_a_secret(
+    wrapped: JsonValue, inner: JsonValue
+) -> None:
+    assert plain([wrapped]) == [inner]
+    assert is_known(wrapped) is (inner == wrapped), "before it is unwrapped nobody can judge it"
+
+
+@pytest.mark.parametrize(
+    ("version", "numbers"),
+    [("v1.34.4", (1, 34, 4)), ("1.35/stable", (1, 35, 0)), ("newest", None), (1.34, None), (None, None)],
+)
+def test_a_version_is_its_numbers(version: JsonValue, numbers: tuple[int, int, int] | None) -> None:
+    assert numbers_of(version) == numbers

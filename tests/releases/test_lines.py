@@ -16,7 +16,6 @@ from releases import (
     DEFAULT_GPU_OPERATOR,
     DEFAULT_KAI,
     DEFAULT_KUBERNETES,
-    DEFAULT_VCLUSTER,
     DEVICE_PLUGIN,
     GPU_OPERATOR,
     KAI,
@@ -44,6 +43,13 @@ def test_092_and_093_upgrade_in_place() -> None:
 )
 def test_a_change_of_line_is_no_upgrade(old: str, new: str) -> None:
     assert not same_line(KAI[old], KAI[new])
+
+
+@pytest.mark.parametrize("can", ["topology", "restricted", "enforcement"])
+def test_what_a_kai_can_the_newer_ones_can_too(can: str) -> None:
+    """Refusals name the first, "and newer"."""
+    found = [bool(getattr(kai, can)) for kai in KAI.values()]
+    assert found == sorted(found)
 
 
 def test_going_back_from_098_deletes_the_config_that_its_hook_made() -> None:
@@ -87,10 +93,8 @@ def test_monthly_support_ends_on_the_last_day_of_the_month() -> None:
             assert (release.support_ends + timedelta(days=1)).day == 1, release.version
 
 
-def test_a_default_is_the_newest_that_was_run_and_newer_ones_are_known() -> None:
-    newest = {what: [*known][-1] for what, known in (("kai", KAI), ("vcluster", VCLUSTER))}
-    assert (DEFAULT_KAI, DEFAULT_VCLUSTER) == ("v0.16.8", "0.36.1")
-    assert newest == {"kai": "v0.18.6", "vcluster": "0.37.1"}
+def test_the_default_of_gpu_software_is_the_newest() -> None:
+    """That of KAI and vCluster is one that was run (`tests/test_runs.py`)."""
     assert ([*DEVICE_PLUGIN][-1], [*GPU_OPERATOR][-1]) == (DEFAULT_DEVICE_PLUGIN, DEFAULT_GPU_OPERATOR)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from releases import DEFAULT_KAI
 from tests.settings.build import mistakes
 
 
@@ -52,20 +53,20 @@ def test_a_team_with_its_own_scheduler_needs_a_pool() -> None:
 def test_a_restricted_team_runs_a_kai_whose_own_pods_fit_that_level() -> None:
     assert mistakes({"teams.ml.isolation": "restricted"}) == [
         "teams.ml.scheduler.version: isolation: restricted needs a KAI whose own pods fit that level "
-        "(v0.16.8, v0.18.6), got 'v0.9.3'; write v0.16.8, or isolation: baseline"
+        f"(v0.16.8 and newer), got 'v0.9.3'; write {DEFAULT_KAI}, or isolation: baseline"
     ]
     newest = {"teams.ml.isolation": "restricted", "teams.ml.scheduler.version": "v0.16.8"}
     assert mistakes(newest) == []
     assert mistakes({**newest, "teams.ml.scheduler.canary": {"version": "v0.14.7", "gpus": 1}}) == [
         "teams.ml.scheduler.canary.version: isolation: restricted needs a KAI whose own pods fit that level "
-        "(v0.16.8, v0.18.6), got 'v0.14.7'; write v0.16.8, or isolation: baseline"
+        f"(v0.16.8 and newer), got 'v0.14.7'; write {DEFAULT_KAI}, or isolation: baseline"
     ]
 
 
 def test_a_restricted_team_shares_no_gpus_by_a_kai_of_its_own() -> None:
     newest = {"teams.ml.isolation": "restricted", "teams.ml.scheduler.version": "v0.16.8"}
     assert mistakes({**newest, "teams.ml.scheduler.gpuSharing": True}) == [
-        "teams.ml.scheduler.gpuSharing: and isolation: restricted exclude each other, the level refuses KAI's "
+        "teams.ml.scheduler.gpuSharing: can't go with isolation: restricted, which refuses KAI's "
         "reservation pods, got true; remove gpuSharing, or write isolation: baseline or mode: host"
     ]
     # the host's KAI has its reservation pods in a namespace of its own

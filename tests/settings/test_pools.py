@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
 
-from probe.expect import SHARINGS
 from settings.infrastructure import Pool
 from settings.labels import gpu_labels, sharing_labels
-from settings.sharing import WAYS, Mig, Sharing
-from tests.conftest import ROOT
+from settings.sharing import Mig
 from tests.settings.build import mistakes, mistakes_of, raw
 
 MEMORY, CONFIG = "nvidia.com/gpu.memory", "nvidia.com/device-plugin.config"
@@ -132,14 +129,6 @@ def test_a_node_named_twice_is_one_node_in_every_sum() -> None:
     assert mistakes({"pools.gpu.nodes": ["gpu-0", "gpu-0"]}) == [
         "pools.gpu.nodes: must name each node once, got 'gpu-0' twice; remove one"
     ]
-
-
-@pytest.mark.parametrize("word", WAYS)
-def test_every_way_of_sharing_has_its_field_its_word_in_the_probe_and_is_in_the_docs(word: str) -> None:
-    fields = {field.alias or name: field.annotation for name, field in Sharing.model_fields.items()}
-    assert fields[word] == WAYS[word] | None
-    assert set(fields) == set(SHARINGS) == set(WAYS)
-    assert re.search(rf"\b{word}\b", (ROOT / "docs" / "stack-file.md").read_text())
 
 
 @pytest.mark.parametrize(

@@ -40,15 +40,15 @@ def test_a_flag_alone_is_the_short_form(written: object, on: bool, how: Enforce)
 
 def test_a_kai_that_only_counts_is_refused_with_those_that_can() -> None:
     assert said(scheduler("v0.14.7")) == [
-        f"{AT}: KAI v0.14.7 of ml can't limit pods to their part of a GPU, v0.16.8, v0.18.6 can, got memory; "
-        "choose one of them, or write none"
+        f"{AT}: KAI v0.14.7 of ml can't limit pods to their part of a GPU, v0.16.8 and newer can, got memory; "
+        "choose v0.16.8 or newer, or write none"
     ]
 
 
 def test_hamis_library_comes_from_the_node_so_only_a_privileged_team_can_have_it() -> None:
     (line,) = said(scheduler("v0.16.8"))
     assert "a path of the node, and isolation baseline refuses such pods" in line
-    assert "choose v0.18.6, whose driver does it" in line
+    assert "choose v0.18.6 or newer, whose driver does it" in line
     assert said({**scheduler("v0.16.8"), "teams.ml.isolation": "privileged"}) == []
 
 
@@ -74,7 +74,7 @@ def test_the_hosts_one_kai_enforces_for_all_or_for_none() -> None:
     for team, sharing in (("ml", {"enforce": "memory"}), ("research", True)):
         host[f"teams.{team}.scheduler"] = {"mode": "host", "gpuSharing": sharing}
     assert said(host) == [
-        f"{AT}: is one setting of the host's KAI, and research share GPUs without it, got memory; "
+        f"{AT}: is one setting of the host's KAI for all teams, and it is missing at research, got memory; "
         "write the same for all teams with mode host"
     ]
     assert said({**host, "teams.research.scheduler": {"mode": "host"}}) == []

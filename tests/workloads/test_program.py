@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, get_args
+from typing import Any
 
 import pulumi
 import pytest
 
-from components.workloads.workloads import KINDS
-from settings.workloads import AnyWorkload
-from tests.conftest import ROOT, Declare
+from tests.conftest import Declare
 from tests.recording import SECRET_MARK
 
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
@@ -343,10 +341,3 @@ def test_what_a_policy_may_read_of_a_workload_is_what_it_asks_for(declare: Decla
     }
     server = recorder.one("gpu-tenancy:index:InferenceServer", "ml-workloads-chat").inputs
     assert (server["gpus"], server["gpuMemoryMib"], "fraction" in server) == (0, 4096, False)
-
-
-@pytest.mark.parametrize("kind", get_args(AnyWorkload))
-def test_every_kind_of_workload_has_its_component_and_is_in_the_docs(kind: type[AnyWorkload]) -> None:
-    (word,) = get_args(kind.model_fields["kind"].annotation)
-    assert kind in KINDS
-    assert f"kind: {word}" in (ROOT / "docs" / "workloads.md").read_text()
