@@ -57,8 +57,7 @@ def default_deny(team: PolicyResource, scene: Scene) -> Iterator[str]:
     if not any(_denies_by_default(policy) for policy in policies):
         yield (
             f"team {name}: no default-deny NetworkPolicy in host namespace team-{name}; create one with an empty "
-            "podSelector "
-            "and policyTypes Ingress and Egress"
+            "podSelector and policyTypes Ingress and Egress"
         )
     for direction, peers in (("ingress", "from"), ("egress", "to")):
         for policy in _open(policies, direction, peers):
@@ -160,9 +159,8 @@ def pod_security(team: PolicyResource, scene: Scene) -> Iterator[str]:
         level = maybe_text(namespace.properties, "metadata", "labels", tokens.POD_SECURITY_LABEL) or "privileged"
         if level not in POD_SECURITY_ORDER or POD_SECURITY_ORDER.index(level) < POD_SECURITY_ORDER.index(declared):
             yield (
-                f"team {name}: namespace team-{name} enforces Pod Security level {level!r}, declared is "
-                f"{declared!r}; set "
-                f"label {tokens.POD_SECURITY_LABEL}: {declared}"
+                f"team {name}: namespace team-{name} enforces Pod Security level {level!r}, declared is {declared!r}; "
+                f"set label {tokens.POD_SECURITY_LABEL}: {declared}"
             )
         version = maybe_text(namespace.properties, "metadata", "labels", f"{tokens.POD_SECURITY_LABEL}-version")
         if version not in (None, "latest"):
