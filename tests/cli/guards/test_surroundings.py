@@ -9,10 +9,16 @@ import pulumi_kubernetes.provider
 import pytest
 
 from cli.driver import Place
-from cli.guards.surroundings import KIND_ENGINE, STEERS, steered, unsteered
+from cli.guards.surroundings import KIND_ENGINE, STEERS, makes_kind_here, steered, unsteered
 from cli.stack import Stack
+from settings.hosts import Host
 from tests.cli.guards.test_program import platform
 
+SSH = {
+    "host": "10.0.0.9",
+    "key": "gpu",
+    "hostKey": "ssh-ed25519 AAAA",
+}
 QUIET = {"PULUMI_K8S_SUPPRESS_DEPRECATION_WARNINGS", "PULUMI_K8S_SUPPRESS_HELM_HOOK_WARNINGS"}
 """Warnings that are not printed."""
 
@@ -38,6 +44,19 @@ def test_a_switch_that_is_off_however_it_is_written_is_not_refused(variable: str
 @pytest.mark.parametrize("value", ["1", "True"])
 def test_a_switch_that_is_on_however_it_is_written_is_on(value: str) -> None:
     assert steered({"PULUMI_K8S_ENABLE_SERVER_SIDE_APPLY": value}, kind=True) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "here"),
+    [
+        ({"provider": "kind", "kind": {}}, True),
+        ({"provider": "kind", "kind": {}, "connection": {"sudo": True}}, True),
+        ({"provider": "kind", "kind": {}, "connection": {"ssh": SSH}}, False),
+        ({"provider": "existing"}, False),
+    ],
+)
+def test_kind_gets_this_environment_where_it_runs_here(more: dict[str, object], here: bool) -> None:
+    assert makes_kind_here(Host.model_validate(more)) is here
 
 
 def _short(variable: str) -> str:
