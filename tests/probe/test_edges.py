@@ -176,7 +176,9 @@ def test_a_link_that_nobody_knows_has_no_floor(generation: int | None, width: in
 def test_half_of_an_all_reduces_answer_is_none(wrong: int | None, speed: float | None) -> None:
     simulation = recorded("two-gpus")
     simulation["steps"]["allreduce"].update(wrongWords=wrong, busGbs=speed)
-    assert severities(judged(simulation)) == {"allreduce.sum": "unknown"}
+    report = judged(simulation)
+    assert severities(report) == {"allreduce.sum": "unknown"}
+    assert finding(report, "allreduce.sum")["bound"] == 0
 
 
 @pytest.mark.parametrize(
