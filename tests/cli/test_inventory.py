@@ -263,7 +263,7 @@ class TestFirstFile:
             (("--kai", "v9.9.9"), "v9.9.9"),
             (("--address", "a b"), "host.address"),
             (("--gpus", "gone=4"), "nodes are: gpu-0"),
-            (("--gpus", "gpu-0=8"), "gpu-0 has 4 GPUs, as it says itself, and not 8"),
+            (("--gpus", "gpu-0=8"), "gpu-0 advertises 4 GPUs, not 8"),
             (("--context", "gone"), "no context 'gone'"),
         ],
     )

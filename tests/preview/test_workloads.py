@@ -59,7 +59,9 @@ def between(before: dict[str, Any], after: dict[str, Any] | None) -> Change:
         (DEMO, {**DEMO, "port": 9000}, Kind.DISRUPTIVE, "workload w restarts"),
     ],
 )
-def test_an_edit_of_a_workload(before: dict[str, Any], after: dict[str, Any] | None, kind: Kind, words: str) -> None:
+def test_an_edit_of_a_workload_is_judged_by_its_worst_field(
+    before: dict[str, Any], after: dict[str, Any] | None, kind: Kind, words: str
+) -> None:
     worst = between(before, after)
     assert (worst.tenant, worst.kind) == ("ml", kind)
     assert words in worst.means
