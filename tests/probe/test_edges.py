@@ -276,7 +276,10 @@ def test_a_step_that_did_not_end_is_blamed_on_what_it_used(state: Facts, expecte
 @pytest.mark.parametrize(("pairs", "missing"), [(6, []), (5, [(5, 6)])])
 def test_each_gpu_copies_to_each_other(pairs: int, missing: list[tuple[int, int]]) -> None:
     found = Findings()
-    facts = {"cuda": {"devices": [{"index": index} for index in range(3)]}, "peers": {"pairs": [{}] * pairs}}
+    facts: dict[str, Facts] = {
+        "cuda": {"devices": [{"index": index} for index in range(3)]},
+        "peers": {"pairs": [{}] * pairs},
+    }
     judge_coverage(facts, [], "", found)
     assert [(each.value, each.bound) for each in found] == missing
 
