@@ -64,7 +64,7 @@ def _short(variable: str) -> str:
 
 
 def test_what_steers_kind_is_refused_where_the_program_makes_a_kind_cluster() -> None:
-    podman = {KIND_ENGINE: "podman"}
+    podman = {"KIND_EXPERIMENTAL_PROVIDER": "podman"}
     assert [refusal.fix for refusal in steered(podman, kind=True)] == [f"`unset {KIND_ENGINE}`, or set it to docker"]
     assert steered(podman, kind=False) == []
 
