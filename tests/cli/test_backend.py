@@ -295,6 +295,20 @@ def test_an_engine_of_another_major_version_is_refused_with_and_without_a_stack(
     assert "the engine is v2.9.0" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("op", ["same", "delete"])
+def test_what_runs_is_asked_only_where_a_preview_has_changes(
+    project: Project, monkeypatch: pytest.MonkeyPatch, op: str
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    project.outputs({})
+    project.export(STATE)
+    urn = "urn:pulumi:one::gpu-tenancy::kubernetes:core/v1:ConfigMap::told"
+    monkeypatch.setenv("STUB_DIGEST", json.dumps({"steps": [{"op": op, "urn": urn}], "changeSummary": {op: 1}}))
+    assert project.run("preview") == 0
+    asked = [path for _, path in project.api.seen if path.endswith("/resourcequotas")]
+    assert len(asked) == (op == "delete")
+
+
 def test_a_lab_is_reset_whatever_its_stack_file_is(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     home = project.root / ".lab/one"
     home.mkdir(parents=True)
