@@ -82,6 +82,11 @@ def namespace(thing: object) -> str:
     return text(thing, "metadata", "namespace")
 
 
+def tag_of(image: str) -> str:
+    """The tag in an image's name; empty where there is none."""
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+
+
 def condition(thing: object, kind: str) -> Json:
     """The condition of a type; empty without one."""
     return next((c for c in rows(thing, "status", "conditions") if c.get("type") == kind), {})

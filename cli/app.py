@@ -200,7 +200,8 @@ def _outputs(options: argparse.Namespace, root: Path) -> None:
 def _status(options: argparse.Namespace, root: Path) -> None:
     from cli.now import show_now, watch
 
-    place, driver, _host = begin(options, root, must_reach=False, whole=False)
+    place = place_of(options, root, whole=False)
+    driver, _host = found(place, options.command, must_reach=False)
     view = viewer(place, driver)
 
     def draw() -> None:
@@ -228,7 +229,8 @@ def _footprint(options: argparse.Namespace, root: Path) -> None:
 
 
 def _why(options: argparse.Namespace, root: Path) -> None:
-    place, driver, _host = begin(options, root, must_reach=False, whole=False)
+    place = place_of(options, root, whole=False)
+    driver, _host = found(place, options.command, must_reach=False)
     show_why(
         viewer(place, driver)(),
         meant(place.platform, options.team),
@@ -239,7 +241,8 @@ def _why(options: argparse.Namespace, root: Path) -> None:
 
 
 def _would(options: argparse.Namespace, root: Path) -> None:
-    place, driver, _host = begin(options, root, must_reach=False)
+    place = place_of(options, root)
+    driver, _host = found(place, options.command, must_reach=False)
     show_would(
         viewer(place, driver)(),
         meant(place.platform, options.team),

@@ -120,8 +120,6 @@ def _counted(machines: list[Machine], gpus: str) -> list[Machine]:
             known = ", ".join(sorted(found)) or "none"
             raise InputError(f"GPUS: {part!r} is not node=number.", f"nodes are: {known}")
         if found[name].gpus not in (0, int(number)):
-            raise InputError(
-                f"GPUS: {name} has {found[name].gpus} GPUs, as it says itself, and not {number}.", f"leave {name} out"
-            )
+            raise InputError(f"GPUS: {name} advertises {found[name].gpus} GPUs, not {number}.", f"leave {name} out")
         found[name] = replace(found[name], gpus=int(number))
     return list(found.values())

@@ -57,7 +57,10 @@ def driver_for(place: Place) -> Driver:
 
 
 def found(place: Place, command: str, *, must_reach: bool) -> tuple[Driver, Host]:
-    """Find the cluster, and say the first line. `must_reach`: see `Host.find`. Raises `CommandError`."""
+    """Find the cluster, and say the first line. `must_reach`: see `Host.find`. Raises `CommandError`.
+
+    The driver finds what it needs itself when it is first asked, and can ask for several things at once then.
+    """
     driver = driver_for(place)
     host = Host(place, driver)
     host.find(must_reach=must_reach)

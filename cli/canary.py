@@ -53,9 +53,8 @@ def dropped(place: Place, team: str) -> None:
     if slot := _slot(place, team, "drop-canary"):
         _edit(place, team, lambda text, name: drop_slot(text, name, slot), "blueGreen")
         say.line(
-            f"{slot_name(team, slot)} is removed with all that is in it, "
-            f"{serving(team, place.platform.teams[team])} serves alone; its limits stay\n"
-            f"next: `make preview STACK={place.stack}`, `make up STACK={place.stack}`"
+            f"{slot_name(team, slot)} is removed with all that is in it, {serving(team, place.platform.teams[team])} "
+            f"serves alone; its limits stay\nnext: `make preview STACK={place.stack}`, `make up STACK={place.stack}`"
         )
         return
     canary = _canary(place, team, "drop-canary")
@@ -77,10 +76,9 @@ def _let_serve(place: Place, team: str, slot: SlotName, driver: Driver) -> None:
         )
     _edit(place, team, lambda text, name: serve(text, name, slot), "blueGreen")
     say.line(
-        f"{comes} serves team {team} with the team's limits, {goes} stays beside it with few GPUs\n"
-        f"next: `make preview STACK={place.stack}`, `make up STACK={place.stack}`, "
-        f"`make kubeconfig STACK={place.stack} TEAM={team}` for the team; "
-        f"`make promote STACK={place.stack} TEAM={team}` is the way back"
+        f"{comes} serves team {team} with the team's limits, {goes} stays beside it with few GPUs\nnext: `make preview "
+        f"STACK={place.stack}`, `make up STACK={place.stack}`, `make kubeconfig STACK={place.stack} TEAM={team}` for "
+        f"the team; `make promote STACK={place.stack} TEAM={team}` is the way back"
     )
 
 

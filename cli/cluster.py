@@ -94,7 +94,7 @@ def target_of(text: str, source: str) -> Target:
     except (AssertionError, AttributeError, KeyError, TypeError, ValueError, ConfigError, yaml.YAMLError) as error:
         # not the error's own message: it can quote a value
         raise InputError(
-            f"the kubeconfig {source} is broken ({type(error).__name__}).",
+            f"{source}: the kubeconfig is broken ({type(error).__name__}).",
             "write it anew with your cluster's own tool, for example `kubectl config view --raw`",
         ) from None
     return Target(context=config.context_name, source=source, config=config)

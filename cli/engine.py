@@ -38,7 +38,7 @@ from cli.guards.refusal import ends, from_words
 from cli.guards.stamp import RELEASED, VARIABLE
 from cli.locks import Lock, end_orphans, is_engine, read_locks
 from cli.progress import Progress, Run, run_shown
-from cli.reach import kubeconfig_in, reach_of, teams_in_state
+from cli.reach import from_certificates, kubeconfig_in, reach_of, teams_in_state
 from cli.resume import Pending, clear, pending_operations, stands_in_the_way
 from cli.shown import show_preview, words
 from cli.stack import Stack, protected_urns
@@ -46,8 +46,6 @@ from cli.status import team_states
 from cli.waiting import Reader, Watch, inner_reader, reader, together
 from components.team.protection import override_for
 from components.team.tenant import resolve
-from kube import team_kubeconfig
-from lenient import table
 from names import HOST_KUBECONFIG, JSON, SHARED_NAMESPACES, Object, team_namespace, team_secret
 from preview.read import PreviewError, read_preview
 from preview.steps import Preview
@@ -313,16 +311,10 @@ class EngineDriver(Driver):
         return connected(target_of(text, f"Secret {team_secret(operation.tenant or '')}")) if text else None
 
     def _from_certificates(self, team: str) -> str | None:
-        """A tenant's admin kubeconfig from the Secret that its virtual cluster wrote on the host; None without one."""
-        tenant = resolve(self._place.platform).get(team)
-        if tenant is None or self._host is None:
+        tenant, host = resolve(self._place.platform).get(team), self._host
+        if tenant is None or host is None:
             return None
-        path = f"/api/v1/namespaces/{tenant.namespace}/secrets/{team_secret(team)}"
-        try:
-            secret = get_json(self._host, path, timeout=TIMEOUT)
-            return team_kubeconfig(team, tenant.server, {key: str(one) for key, one in table(secret, "data").items()})
-        except (CommandError, KeyError):
-            return None
+        return from_certificates(lambda path: get_json(host, path, timeout=TIMEOUT), tenant)
 
     # --- running the engine -----------------------------------------------------------------------------------------
 

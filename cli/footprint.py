@@ -16,12 +16,12 @@ import httpx2
 from cli import say
 from cli.cluster import Target, get_json, target_of
 from cli.errors import CommandError
+from cli.reach import from_certificates
 from components.team.tenant import Tenant, resolve
-from kube import team_kubeconfig
 from kube.client import connect_to
 from kube.footprint import NONE, PodUse, Read, Use, pods_of, requested, store_bytes, used, used_now
-from lenient import items, name, table
-from names import Object, team_secret
+from lenient import items, name
+from names import Object
 from settings.claims import declared_footprint, pool_capacities, share
 from settings.models import Platform
 
@@ -108,12 +108,11 @@ def look(platform: Platform, host: Target | None) -> list[TeamUse]:
 
 
 def _inside(read: Read, tenant: Tenant) -> Target | None:
-    """A tenant's own API server, by the certificates in its Secret on the host; None without them."""
-    secret = read(f"/api/v1/namespaces/{tenant.namespace}/secrets/{team_secret(tenant.name)}") or {}
+    """A tenant's own API server; None where it can't be reached."""
+    text = from_certificates(read, tenant)
     try:
-        data = {key: str(value) for key, value in table(secret, "data").items()}
-        return target_of(team_kubeconfig(tenant.name, tenant.server, data), f"of team {tenant.name}")
-    except (CommandError, KeyError):
+        return None if text is None else target_of(text, f"of team {tenant.name}")
+    except CommandError:
         return None
 
 

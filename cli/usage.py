@@ -86,7 +86,7 @@ def _asked(host: Target, service: tuple[str, str, str], query: str) -> dict[tupl
     )
     answer = get_json(host, path, timeout=PATIENCE)
     if answer is None or text(answer, "status") != "success":
-        raise CommandError(f"Prometheus {space}/{name}:{port} does not answer as one")
+        raise CommandError(f"Prometheus {space}/{name}:{port} does not answer like a Prometheus")
     found: dict[tuple[str, str], float] = defaultdict(float)
     for one in rows(answer, "data", "result"):
         labels, value = table(one, "metric"), one.get("value")

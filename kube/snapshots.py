@@ -22,7 +22,7 @@ import httpx2
 import names
 from kube.client import answered, path, pause, said, when
 from kube.snapshot_pod import POD, RESTORE, Store, claim_name, pod
-from lenient import Json, items, moment, rows, table, text
+from lenient import Json, items, moment, rows, table, tag_of, text
 from names import SYNCED_BY, Object
 from releases import minor
 from releases.shapes import KUBERNETES
@@ -289,7 +289,7 @@ def _tag(control_plane: Object, which: str, name: str) -> str:
     """The tag of a container's image; empty where there is none."""
     containers = control_plane["spec"]["template"]["spec"].get(which) or ()
     image = next((container["image"] for container in containers if container["name"] == name), "")
-    return str(image).rpartition("/")[2].partition("@")[0].partition(":")[2]
+    return tag_of(str(image))
 
 
 def _scale(api: httpx2.Client, store: Store, replicas: int) -> None:

@@ -24,6 +24,7 @@ from lab.data import plain
 from lab.engine import PROJECT, Monitor, Recorded, run, tally
 from lab.errors import LabError, RefusedChangeError
 from lab.objects import Json, Objects
+from lab.record import write_whole
 from lab.show import Show
 from lab.state import Entry, State
 from lab.usage import usage_now
@@ -273,11 +274,8 @@ class LabDriver:
         return done
 
     def _keep_outputs(self, outputs: Json) -> None:
-        # contains the teams' kubeconfigs, so only this user may read it, as the files beside it
-        draft = self.home / "outputs.new"
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps(plain(outputs, unwrap=False)))
-        draft.replace(self.home / "outputs.json")
+        # contains the teams' kubeconfigs
+        write_whole(self.home / "outputs.json", json.dumps(plain(outputs, unwrap=False)))
 
     def _summary(
         self, started: float, recorded: list[Recorded], failures: Sequence[str], violations: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from lab.errors import LabError
 from lab.objects import Json
+from lab.record import write_whole
 
 Trigger: TypeAlias = str | float | bool | None
 
@@ -57,7 +58,4 @@ class State:
             self._save()
 
     def _save(self) -> None:
-        draft = self._path.with_suffix(".new")
-        draft.write_text(json.dumps({"resources": [vars(entry) for entry in self.entries.values()]}))
-        draft.chmod(0o600)
-        draft.replace(self._path)
+        write_whole(self._path, json.dumps({"resources": [vars(entry) for entry in self.entries.values()]}))

@@ -46,17 +46,8 @@ class Edit:
         return self.new.tenants.get(self.tenant, {})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Effect:
-    """What an edit does. `means` is a clause about the team, without its name: `its API server restarts`."""
-
-    kind: Kind
-    means: str
-    allow: Allow | None = None
-    """The override that allows it; None where none does."""
-    topic: str = ""
-    """What it is about. Two effects on one topic of one team count once."""
-
+Effect: TypeAlias = OnChange
+"""What an edit does. `means` is a clause about the team, without its name: `its API server restarts`."""
 
 Judge: TypeAlias = Callable[[Edit], Effect | None]
 """None: nothing to report."""

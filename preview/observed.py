@@ -81,7 +81,6 @@ _MAY_BE_NONE: Final = frozenset(
         "pool",
         CANARY_OF,
         BLUE_GREEN,
-        "schedulerVersion",
         "selector",
         "gpuMemoryMib",
         "product",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
-from lenient import Json, condition, moment, name, namespace, parsed, rows, table, text
+from lenient import Json, condition, moment, name, namespace, parsed, rows, table, tag_of, text
 from names import (
     FENCED_FOR,
     GPU,
@@ -244,8 +244,7 @@ def _is_control_plane(pod: Json) -> bool:
 
 def _tag(thing: Json, *path: str) -> str:
     """The tag of the first image of a pod, or of a pod's template at a path."""
-    image = next((text(c, "image") for c in rows(thing, *path, "spec", "containers")), "")
-    return image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+    return tag_of(next((text(c, "image") for c in rows(thing, *path, "spec", "containers")), ""))
 
 
 def _components(objects: Iterable[Json]) -> tuple[Component, ...]:

@@ -124,9 +124,13 @@ def _missing(detail: ErrorDetails, path: Path) -> Problem:
 
 def _not_a_choice(detail: ErrorDetails, path: Path) -> Problem:
     allowed = str(detail.get("ctx", {}).get("expected", "")).replace("'", "").replace(" or ", ", ")
-    near = nearest(str(detail["input"]), tuple(allowed.split(", ")))
+    return _none_of(allowed, detail["input"], path)
+
+
+def _none_of(allowed: str, got: object, path: Path) -> Problem:
+    near = nearest(str(got), tuple(allowed.split(", ")))
     fix = f"did you mean {near!r}?" if near else "write one of them"
-    return Problem(path=path, rule=f"{_ONE_OF} {allowed}", got=shown(detail["input"]), fix=fix)
+    return Problem(path=path, rule=f"{_ONE_OF} {allowed}", got=shown(got), fix=fix)
 
 
 def _no_such_kind(detail: ErrorDetails, path: Path) -> Problem:
@@ -136,9 +140,7 @@ def _no_such_kind(detail: ErrorDetails, path: Path) -> Problem:
     allowed = str(context.get("expected_tags", "")).replace("'", "") or ", ".join(_tags(detail))
     if tag is None:
         return Problem(path=(*path, "kind"), rule="is missing", got=None, fix=f"write one of {allowed}")
-    near = nearest(str(tag), tuple(allowed.split(", ")))
-    fix = f"did you mean {near!r}?" if near else "write one of them"
-    return Problem(path=(*path, "kind"), rule=f"{_ONE_OF} {allowed}", got=shown(tag), fix=fix)
+    return _none_of(allowed, tag, (*path, "kind"))
 
 
 def _tags(detail: ErrorDetails) -> Iterator[str]:

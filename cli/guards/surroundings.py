@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from cli.guards.refusal import Refusal
+from settings.hosts import Host
 
 TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 """What the SDK takes for true (pulumi_kubernetes v4.32.0: _utilities.py, get_env_bool); the provider takes `true`."""
@@ -54,8 +55,13 @@ OPTIONS: Final = "PULUMI_OPTION_"
 another target, secrets shown. The commands give the options that they mean, and read the answers by them."""
 
 
+def makes_kind_here(host: Host) -> bool:
+    """Whether the program makes a kind cluster on this machine, where kind gets this environment."""
+    return host.kind is not None and (host.connection is None or host.connection.ssh is None)
+
+
 def steered(environment: Mapping[str, str], *, kind: bool) -> list[Refusal]:
-    """Refuse each variable that steers the provider. `kind`: whether the program makes a kind cluster."""
+    """Refuse each variable that steers the provider. `kind`: whether the program makes a kind cluster here."""
     return [
         Refusal(
             cause=f"{variable} in the environment {steers.does}",

@@ -57,8 +57,7 @@ def default_deny(team: PolicyResource, scene: Scene) -> Iterator[str]:
     if not any(_denies_by_default(policy) for policy in policies):
         yield (
             f"team {name}: no default-deny NetworkPolicy in host namespace team-{name}; create one with an empty "
-            "podSelector "
-            "and policyTypes Ingress and Egress"
+            "podSelector and policyTypes Ingress and Egress"
         )
     for direction, peers in (("ingress", "from"), ("egress", "to")):
         for policy in _open(policies, direction, peers):
@@ -150,7 +149,7 @@ def _selects_all(properties: Mapping[str, object]) -> bool:
 def pod_security(team: PolicyResource, scene: Scene) -> Iterator[str]:
     name, declared = team_name(team), text(team.properties, "isolation")
     if declared not in POD_SECURITY_ORDER:
-        yield f"team {name}: isolation {declared!r} is none of {', '.join(POD_SECURITY_ORDER)}"
+        yield f"team {name}: isolation {declared!r} is unknown; use one of {', '.join(POD_SECURITY_ORDER)}"
         return
     found = scene.inventory.of_name(tokens.NAMESPACE, team_namespace(name))
     if not found:
@@ -160,9 +159,8 @@ def pod_security(team: PolicyResource, scene: Scene) -> Iterator[str]:
         level = maybe_text(namespace.properties, "metadata", "labels", tokens.POD_SECURITY_LABEL) or "privileged"
         if level not in POD_SECURITY_ORDER or POD_SECURITY_ORDER.index(level) < POD_SECURITY_ORDER.index(declared):
             yield (
-                f"team {name}: namespace team-{name} enforces Pod Security level {level!r}, declared is "
-                f"{declared!r}; set "
-                f"label {tokens.POD_SECURITY_LABEL}: {declared}"
+                f"team {name}: namespace team-{name} enforces Pod Security level {level!r}, declared is {declared!r}; "
+                f"set label {tokens.POD_SECURITY_LABEL}: {declared}"
             )
         version = maybe_text(namespace.properties, "metadata", "labels", f"{tokens.POD_SECURITY_LABEL}-version")
         if version not in (None, "latest"):

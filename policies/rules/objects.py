@@ -43,7 +43,7 @@ def known_kinds(subject: PolicyResource, scene: Scene) -> Iterator[str]:
     kind = subject.type.rpartition(":")[2]
     why = next((reason for end, reason in MAKERS.items() if kind.endswith(end)), "nothing says what it does")
     yield (
-        f"{describe(subject)}: {subject.type} is no kind that the rules know: {why}; register objects of a known kind, "
+        f"{describe(subject)}: {subject.type} is unknown to the rules: {why}; register objects of a known kind, "
         f"or add it to {scene.option('known-kinds', 'allowed_kinds')}"
     )
 
@@ -61,7 +61,7 @@ def _known_place(subject: PolicyResource) -> Iterator[str]:
     if subject.type == tokens.INGRESS:
         for key in mapping(subject.properties, "metadata", "annotations"):
             if not key.startswith("pulumi.com/"):
-                yield f"{describe(subject)}: annotation {key} is none of ours; the controller does what it says"
+                yield f"{describe(subject)}: annotation {key} is not ours, and the controller obeys it; remove it"
         hosts = [maybe_text(rule, "host") or "*" for rule in mappings(subject.properties, "spec", "rules")]
         if any(host.startswith("*") for host in hosts):
             yield f"{describe(subject)}: answers for host names of others; give each rule its own"
@@ -85,7 +85,7 @@ def known_fields(subject: PolicyResource, scene: Scene) -> Iterator[str]:
     allowed = scene.limits.allowed_fields
     for field in dict.fromkeys(field for field in found if f"{kind}.{field}" not in allowed):
         yield (
-            f"{describe(subject)}: {field} is no field that the rules know, so nothing judges it; remove it, or add "
+            f"{describe(subject)}: {field} is unknown to the rules, so nothing judges it; remove it, or add "
             f"{kind}.{field} to {scene.option('known-fields', 'allowed_fields')}"
         )
 
@@ -161,7 +161,10 @@ def known_roles(binding: PolicyResource, scene: Scene) -> Iterator[str]:
     if not any(
         kind == "ClusterRole" or found.namespace == binding.namespace for found in scene.inventory.of_name(type_, role)
     ):
-        yield f"{describe(binding)}: gives {kind} {role}, which is none of this stack's; nothing judges its rights"
+        yield (
+            f"{describe(binding)}: gives {kind} {role}, which this stack does not make, so nothing judges its rights; "
+            "bind a role of this stack"
+        )
 
 
 @_rule("plain-priority", "A PriorityClass of ours goes before no pod of the system's.", tokens.PRIORITY_CLASS)
@@ -179,10 +182,10 @@ def plain_node(subject: PolicyResource, _: Scene) -> Iterator[str]:
     """Labels about its place, and taints that keep other pods away."""
     for key in mapping(subject.properties, "metadata", "labels"):
         if not key.startswith((f"{LABEL_POOL.partition('/')[0]}/", "nvidia.com/", "run.ai/")):
-            yield f"{describe(subject)}: label {key} is none of ours; the node's own labels are not ours to change"
+            yield f"{describe(subject)}: label {key} belongs to the node; leave it out"
     for key in mapping(subject.properties, "metadata", "annotations"):
         if not key.startswith("pulumi.com/"):
-            yield f"{describe(subject)}: annotation {key} is none of ours; the network and the kubelet go by a node's"
+            yield f"{describe(subject)}: annotation {key} is not ours, and network or kubelet may obey it; leave it out"
     for taint in mappings(subject.properties, "spec", "taints"):
         if text(taint, "effect") == "NoExecute":
             yield f"{describe(subject)}: taint {text(taint, 'key')} would end pods that run there; use NoSchedule"

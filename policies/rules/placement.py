@@ -128,9 +128,8 @@ def host_check_is_pinned(workload: PolicyResource, scene: Scene) -> Iterator[str
     pools = (mapping(pool.properties, "selector") for pool in scene.inventory.pools.values())
     if not any(selector and contains(chosen, selector) for selector in pools):
         yield (
-            f"{describe(workload)}: names neither a node nor a pool; set nodeSelector {HOST_NAME} to the "
-            "node, "
-            "or to the pool's selector"
+            f"{describe(workload)}: names neither a node nor a pool; set nodeSelector {HOST_NAME} to the node, or to "
+            "the pool's selector"
         )
 
 

@@ -174,8 +174,8 @@ def gpu_memory(resource: PolicyResource, scene: Scene) -> Iterator[str]:
         yield f"{describe(resource)}: asks for {say(asked)} MiB, but pool {pool.name} does not say gpuMemoryMib; set it"
     elif not 0 < asked <= memory_in_parts(memory):
         yield (
-            f"{describe(resource)}: asks for {say(asked)} MiB, of a GPU of pool {pool.name} KAI gives away "
-            f"{memory_in_parts(memory)} MiB, whole hundreds of {memory}; ask for less"
+            f"{describe(resource)}: asks for {say(asked)} MiB, but of a GPU of pool {pool.name} KAI gives away "
+            f"at most {memory_in_parts(memory)} MiB, whole hundreds of {memory}; ask for less"
         )
 
 

@@ -195,7 +195,7 @@ def supported_version(resource: PolicyResource, scene: Scene) -> Iterator[Findin
         said = f"was never supported by its makers; {_move(resource)}"
     elif release.support_ends < scene.today:
         days = (scene.today - release.support_ends).days
-        said = f"is supported no more: that ended on {release.support_ends}, {days} days ago; {_move(resource)}"
+        said = f"is no longer supported: support ended on {release.support_ends}, {days} days ago; {_move(resource)}"
     else:
         return
     yield Shared(text=f"{what} {version} {said}", user=owner_of(resource))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from preview.kinds import Edit, Effect, Kind
 from preview.values import UnreadableError, quantity
+
+_TWICE: Final = "remove the cache in one update, and add it in the next"
 
 
 def _name(edit: Edit) -> str:
@@ -68,8 +72,10 @@ def cache_size(edit: Edit) -> Effect | None:
     name = _name(edit)
     if not shrinks:
         return Effect(kind=Kind.IN_PLACE, means="the volume grows, if its class allows it", topic=f"cache of {name}")
-    means = f"cache of workload {name} {edit.before} → {edit.after}: a volume can't shrink, Kubernetes refuses it"
-    return Effect(kind=Kind.LOSING, means=means, allow="replace", topic=f"cache of {name}")
+    means = (
+        f"cache of workload {name} {edit.before} → {edit.after}: a volume can't shrink, Kubernetes refuses it; {_TWICE}"
+    )
+    return Effect(kind=Kind.LOSING, means=means, topic=f"cache of {name}")
 
 
 def controller_volume(edit: Edit) -> Effect | None:
@@ -82,10 +88,11 @@ def controller_volume(edit: Edit) -> Effect | None:
 
 
 def cache_class(edit: Edit) -> Effect | None:
-    """A claim's class never changes: the volume is made anew."""
+    """A claim's class never changes, and a claim does not go while a pod uses it: the engine would wait in vain."""
     if edit.was.get(_size(edit)) is None or edit.now.get(_size(edit)) is None:
         return None  # the size shows that there is, or was, no volume
-    return _cache_lost(edit, "is made anew in another class")
+    means = f"cache of workload {_name(edit)} in another class: its pod keeps the old claim from going; {_TWICE}"
+    return Effect(kind=Kind.LOSING, means=means, topic=f"cache of {_name(edit)}")
 
 
 def _size(edit: Edit) -> str:

@@ -53,7 +53,6 @@ HOST: Final[tuple[Row, ...]] = (
         kind=Kind.UNKNOWN,
         means=versions.KAI_CHANGES,
         allow="replace",
-        topic="shared scheduler",
         judge=versions.shared_kai,
         source="docs/runs.md; KAI@v0.17.0:docs/migrationguides/README.md",
     ),
@@ -61,7 +60,6 @@ HOST: Final[tuple[Row, ...]] = (
         field="host.scheduler.owner",
         kind=Kind.DISRUPTIVE,
         means="the shared scheduler changes its owner: running pods go on, new ones wait until the other is there",
-        topic="shared scheduler",
         judge=settings.shared_owner,
     ),
 )
@@ -72,7 +70,6 @@ GPU: Final[tuple[Row, ...]] = (
         kind=Kind.LOSING,
         means="to the operator's: running pods go on; to another version of it, or back: pods with GPUs are evicted",
         allow="lowerLimit",
-        topic="gpu driver",
         judge=settings.gpu_driver,
         source="GO@v26.7.0:assets/state-driver/0500_daemonset.yaml (ENABLE_GPU_POD_EVICTION)",
     ),
@@ -147,7 +144,6 @@ SLURM: Final[tuple[Row, ...]] = (
             kind=Kind.DISRUPTIVE,
             means="SLURM's daemons restart; jobs that run go on, jobs that name the old one wait",
             judge=machines.slurm_setting,
-            topic=machines.SLURM,
             source=_SLURM,
         )
         for name in ("gpuType", "devices")

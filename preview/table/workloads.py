@@ -21,7 +21,7 @@ WORKLOADS: Final[tuple[Row, ...]] = (
     Row(
         field=f"{_AT}.cache.size",
         kind=Kind.LOSING,
-        means="larger: in place, if its class allows it; smaller: refused by Kubernetes; none: what is in it is lost",
+        means="larger: in place, if its class allows it; smaller: refused; none: what is in it is lost",
         allow="replace",
         judge=workloads.cache_size,
         source=_CLAIM,
@@ -29,7 +29,8 @@ WORKLOADS: Final[tuple[Row, ...]] = (
     Row(
         field=f"{_AT}.cache.storageClass",
         kind=Kind.LOSING,
-        means="its volume is made anew: what is in it is lost",
+        means="another class is refused, its pod keeps the old claim from going; remove the cache in one update (what "
+        "is in it is lost), and add it in the next",
         allow="replace",
         judge=workloads.cache_class,
         source=_CLAIM,

@@ -9,7 +9,7 @@ from capacity import number
 from names import HOST_NAME
 from settings.models import Platform, Pool, Scheduler, SchedulerMode, Team
 from settings.problems import Path, Problem, shown
-from settings.tenants import said_at, team_of, tenants
+from settings.tenants import said_at, tenants
 from settings.words import choose_version, known_version
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from cli.preflight import ObjectFacts, Taint
 from cli.preflight.discovered import discovered
+from cli.preflight.sharing import replicas_now
 from releases import SharingConfig, sharing_config
 from tests.cli.one_pool import BY_OPERATOR, GIB, OPERATOR, PLUGIN, facts, node, platform
 from tests.cli.told import BY_CLUSTER, ENFORCED, HOST_KAI, THEIRS, Cases, as_recorded, changed, labelled, without
@@ -265,9 +266,18 @@ def test_what_preflight_says_of_nodes_is_as_recorded() -> None:
         ({"nvidia.com/gpu.replicas": "4", "nvidia.com/gpu.sharing-strategy": "time-slicing"}, "timeSlicing", 4),
         ({"nvidia.com/gpu.replicas": "2", "nvidia.com/gpu.sharing-strategy": "mps"}, "mps", 2),
         ({"nvidia.com/mps.capable": "true"}, "mps", None),
+        ({"nvidia.com/mps.capable": "true", "nvidia.com/gpu.sharing-strategy": "time-slicing"}, "timeSlicing", None),
         ({"nvidia.com/gpu.replicas": "many"}, "timeSlicing", None),
     ],
 )
 def test_labels_say_how_and_how_often_gpus_are_shared(labels: dict[str, str], way: str, replicas: int | None) -> None:
     found = discovered(labels)
     assert (found.way, found.replicas) == (way, replicas)
+
+
+@pytest.mark.parametrize(
+    ("files", "times"),
+    [({}, 1), ({"default": "version: v1\n"}, 1), ({"a": ""}, None), ({"default": sharing_config(TWICE)}, 2)],
+)
+def test_the_plugins_own_files_say_how_often_it_shows_a_gpu(files: dict[str, str], times: int | None) -> None:
+    assert replicas_now({}, files) == times

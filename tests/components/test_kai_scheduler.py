@@ -52,7 +52,7 @@ def release(version: str, chart: str, values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_a_teams_kai_of_the_line_that_needs_most(declare: Declare) -> None:
+def test_a_teams_kai_of_the_line_that_needs_most_is_installed_as_recorded(declare: Declare) -> None:
     found = made(declare("lab"), "ml-scheduler")
     assert {name: each.spec for name, each in found.items()} == {
         "kai-scheduler": {"metadata": {"name": "kai-scheduler", "labels": of_team("ml")}},
@@ -96,7 +96,7 @@ def test_a_teams_kai_of_the_line_that_needs_most(declare: Declare) -> None:
     assert needs <= found["release"].needs
 
 
-def test_the_hosts_kai(declare: Declare) -> None:
+def test_the_hosts_kai_is_installed_as_recorded(declare: Declare) -> None:
     data = lab("ml", host={"provider": "lab", "scheduler": {"version": "v0.16.8"}}, gpu={"stack": "devicePlugin"})
     found = made(declare(data), "host-scheduler")
     assert found["release"].spec == release(

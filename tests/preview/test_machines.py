@@ -120,7 +120,7 @@ def test_an_edit_of_a_host_that_is_made(way: str, before: dict[str, Any], after:
         ({**SLURM_OF, "adopt": True}, Kind.IN_PLACE),
     ],
 )
-def test_an_edit_of_slurm(after: dict[str, Any] | None, kind: Kind) -> None:
+def test_an_edit_of_slurm_is_judged_by_what_is_lost(after: dict[str, Any] | None, kind: Kind) -> None:
     one, other = stack(slurm=SLURM_OF), stack(slurm=after)
     assert worst(one, other) is kind
     assert said(judged(one, other)) == ([("", "slurm")] if kind.refused else [])

@@ -182,8 +182,12 @@ def test_what_the_sdk_leaves_out_where_it_is_none_is_none() -> None:
     }
 
 
+def test_a_team_says_its_vcluster_itself() -> None:
+    assert tenant((tokens.TEAM, {"name": "ml", "vclusterVersion": "0.36.1"}))["vcluster.version"] == "0.36.1"
+
+
 def test_a_component_of_an_older_program_that_kept_only_some_facts_says_none() -> None:
-    partly = [
+    partly: list[tuple[str, dict[str, Any]]] = [
         (kind, {}) for kind in (tokens.NODE_POOL, tokens.HOST_CLUSTER, tokens.KAI_SCHEDULER, tokens.SLURM_CLUSTER)
     ]
     found = facts_in_state(state((tokens.TEAM, {"name": "ml"}), *partly, (tokens.KAI_SCHEDULER, {"version": "v1"})))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from preview.read import PreviewError, read_policies, read_preview
-from preview.steps import Op, PolicyResult, Step, Violation, merge_policies, merged
+from preview.steps import Op, PolicyResult, Preview, Step, Violation, merge_policies, merged
 from tests.report.world import digest, platform, team
 
 URN = "urn:pulumi:prod::gpu-tenancy::kubernetes:core/v1:Namespace::"
@@ -75,6 +75,15 @@ class TestOneOperationPerResource:
     def test_an_operation_has_a_word_also_where_nobody_wrote_one(self) -> None:
         words = [Step(op=op, urn=URN).operation for op in Op]
         assert words == ["unknown", "delete", "replace", "create", "update", "same"]
+
+    @pytest.mark.parametrize(
+        ("word", "read_only"), [("read", True), ("read-replacement", True), ("same", False), ("", False)]
+    )
+    def test_what_belongs_to_somebody_else_is_only_read(self, word: str, read_only: bool) -> None:
+        assert Step(op=Op.SAME, urn=URN, word=word).read is read_only
+
+    def test_a_preview_is_the_engines_and_whole_unless_it_says_otherwise(self) -> None:
+        assert (Preview().sound, Preview().made_by) == (True, "engine")
 
     def test_two_steps_of_a_resource_keep_what_either_says(self) -> None:
         gone = Step(op=Op.DELETE, urn=URN, word="delete", old={"a": 1}, parent="p", note="n", changed=("b",))

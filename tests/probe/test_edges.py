@@ -176,7 +176,9 @@ def test_a_link_that_nobody_knows_has_no_floor(generation: int | None, width: in
 def test_half_of_an_all_reduces_answer_is_none(wrong: int | None, speed: float | None) -> None:
     simulation = recorded("two-gpus")
     simulation["steps"]["allreduce"].update(wrongWords=wrong, busGbs=speed)
-    assert severities(judged(simulation)) == {"allreduce.sum": "unknown"}
+    report = judged(simulation)
+    assert severities(report) == {"allreduce.sum": "unknown"}
+    assert finding(report, "allreduce.sum")["bound"] == 0
 
 
 @pytest.mark.parametrize(
@@ -274,7 +276,10 @@ def test_a_step_that_did_not_end_is_blamed_on_what_it_used(state: Facts, expecte
 @pytest.mark.parametrize(("pairs", "missing"), [(6, []), (5, [(5, 6)])])
 def test_each_gpu_copies_to_each_other(pairs: int, missing: list[tuple[int, int]]) -> None:
     found = Findings()
-    facts = {"cuda": {"devices": [{"index": index} for index in range(3)]}, "peers": {"pairs": [{}] * pairs}}
+    facts: dict[str, Facts] = {
+        "cuda": {"devices": [{"index": index} for index in range(3)]},
+        "peers": {"pairs": [{}] * pairs},
+    }
     judge_coverage(facts, [], "", found)
     assert [(each.value, each.bound) for each in found] == missing
 

@@ -70,8 +70,8 @@ def test_an_app_has_no_name_of_an_api_server() -> None:
     app = {"teams.dev.workloads": {"demo": {"kind": "app", "expose": {"ingress": ingress}}}}
     assert mistakes(app) == []
     assert mistakes({**app, "teams.ml.access": BALANCED}) == [
-        "teams.dev.workloads.demo.expose.ingress.host: a name leads to one place, got a.example.com, which leads to the "
-        "API server of ml; choose another name"
+        "teams.dev.workloads.demo.expose.ingress.host: a name leads to one place, got a.example.com, which leads to "
+        "the API server of ml; choose another name"
     ]
 
 

@@ -125,6 +125,11 @@ def test_a_slice_has_at_least_the_memory_that_is_reckoned_with(profile: str, lea
     assert Mig(profile=profile, slices=1).memory_mib == least <= seen
 
 
+@pytest.mark.parametrize(("profile", "least"), [("1g.20gb", 19456), ("2g.10gb", 9728), ("2g.12gb", 11673)])
+def test_the_names_of_slices_of_up_to_80_gb_round_up_by_a_twentieth(profile: str, least: int) -> None:
+    assert Mig(profile=profile, slices=1).memory_mib == least
+
+
 def test_a_node_named_twice_is_one_node_in_every_sum() -> None:
     assert mistakes({"pools.gpu.nodes": ["gpu-0", "gpu-0"]}) == [
         "pools.gpu.nodes: must name each node once, got 'gpu-0' twice; remove one"

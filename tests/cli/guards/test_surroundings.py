@@ -9,10 +9,16 @@ import pulumi_kubernetes.provider
 import pytest
 
 from cli.driver import Place
-from cli.guards.surroundings import KIND_ENGINE, STEERS, steered, unsteered
+from cli.guards.surroundings import KIND_ENGINE, STEERS, makes_kind_here, steered, unsteered
 from cli.stack import Stack
+from settings.hosts import Host
 from tests.cli.guards.test_program import platform
 
+SSH = {
+    "host": "10.0.0.9",
+    "key": "gpu",
+    "hostKey": "ssh-ed25519 AAAA",
+}
 QUIET = {"PULUMI_K8S_SUPPRESS_DEPRECATION_WARNINGS", "PULUMI_K8S_SUPPRESS_HELM_HOOK_WARNINGS"}
 """Warnings that are not printed."""
 
@@ -40,12 +46,25 @@ def test_a_switch_that_is_on_however_it_is_written_is_on(value: str) -> None:
     assert steered({"PULUMI_K8S_ENABLE_SERVER_SIDE_APPLY": value}, kind=True) == []
 
 
+@pytest.mark.parametrize(
+    ("more", "here"),
+    [
+        ({"provider": "kind", "kind": {}}, True),
+        ({"provider": "kind", "kind": {}, "connection": {"sudo": True}}, True),
+        ({"provider": "kind", "kind": {}, "connection": {"ssh": SSH}}, False),
+        ({"provider": "existing"}, False),
+    ],
+)
+def test_kind_gets_this_environment_where_it_runs_here(more: dict[str, object], here: bool) -> None:
+    assert makes_kind_here(Host.model_validate(more)) is here
+
+
 def _short(variable: str) -> str:
     return variable.removeprefix("PULUMI_K8S_").lower() if variable.startswith("PULUMI_K8S_") else variable
 
 
 def test_what_steers_kind_is_refused_where_the_program_makes_a_kind_cluster() -> None:
-    podman = {KIND_ENGINE: "podman"}
+    podman = {"KIND_EXPERIMENTAL_PROVIDER": "podman"}
     assert [refusal.fix for refusal in steered(podman, kind=True)] == [f"`unset {KIND_ENGINE}`, or set it to docker"]
     assert steered(podman, kind=False) == []
 
