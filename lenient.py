@@ -57,7 +57,6 @@ def text(thing: object, *path: str) -> str:
 
 
 def moment(thing: object, *path: str) -> datetime | None:
-    """The time at a path."""
     try:
         found = datetime.fromisoformat(text(thing, *path))
     except ValueError:
@@ -76,13 +75,16 @@ def items(answer: object) -> list[Json]:
 
 
 def name(thing: object) -> str:
-    """An object's name."""
     return text(thing, "metadata", "name")
 
 
 def namespace(thing: object) -> str:
-    """An object's namespace."""
     return text(thing, "metadata", "namespace")
+
+
+def tag_of(image: str) -> str:
+    """The tag in an image's name; empty where there is none."""
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[2]
 
 
 def condition(thing: object, kind: str) -> Json:

@@ -152,7 +152,6 @@ def protection(team: str | None) -> str:
 
 
 def parent_queue(team: str) -> str:
-    """The team's parent queue."""
     return team
 
 

@@ -95,5 +95,4 @@ class Verdict:
 
     @property
     def text(self) -> str:
-        """The verdict as one sentence."""
         return f"{self.rule}, got {self.got}; {self.fix}"

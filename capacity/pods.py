@@ -28,7 +28,6 @@ def asked_by(spec: object, resource: str) -> Decimal:
 
 
 def resources_of(spec: object) -> frozenset[str]:
-    """Return the names of all resources that a pod asks for."""
     places = [spec, *rows(spec, "containers"), *rows(spec, "initContainers")]
     return frozenset(
         name for place in places for kind in ("requests", "limits") for name in table(place, "resources", kind)

@@ -65,8 +65,7 @@ def api_quantity(text: str | None) -> Decimal:
         return Decimal(0)
     match = _API.fullmatch(text)
     if match is None:
-        message = f"is not a quantity, got {text!r}"
-        raise ValueError(message)
+        raise ValueError(f"is not a quantity, got {text!r}")
     number = Decimal(match["number"])
     return number.scaleb(int(match["exponent"])) if match["exponent"] else number * _SUFFIXES[match["suffix"] or ""]
 

@@ -8,35 +8,27 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from cli import say
+from cli.begin import begin, driver_for, found, place_of, stack_file_of
 from cli.canary import dropped, promoted
-from cli.driver import Driver, Place
-from cli.drivers import driver_for
 from cli.errors import CommandError, Exit, InputError
-from cli.files import write_private
-from cli.host import Host
+from cli.files import write_private, writing
 from cli.look import viewer
 from cli.operate import add_commands
-from cli.salvage import salvaged
 from cli.why import add_request, request_of, show_why, show_would
 from hints import DEFAULT_STACK
-from settings.load import load_stack_file
 from settings.models import HostProvider
 from settings.problems import SettingsError
 from settings.tenants import meant, tenants
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-STACK_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-"""What the engine accepts as a stack's name. It becomes part of a file's name, too."""
-
-
 TIMED: Final = ("up", "down", "kubeconfig", "lab-reset")
 """Commands that say how long they took."""
 
@@ -73,7 +65,6 @@ def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
 
 @cache
 def parser() -> argparse.ArgumentParser:
-    """The commands and their options."""
     result = argparse.ArgumentParser(prog="python -m cli", description="GPU hosts into isolated per-team clusters.")
     result.add_argument("--stack", required=True, metavar="NAME", help="reads Pulumi.NAME.yaml")
     commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -105,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
     footprint.add_argument("--team", default="", help="show this team's pods one by one")
     for command in (status, preflight, footprint):
         command.add_argument("--json", action="store_true", help="print JSON on standard output instead of a table")
-    add_commands(add, _begin)
+    add_commands(add)
     why = add("why", _why, "say why pods wait, and what to do")
     why.add_argument("--pod", default="", metavar="NAME", help="a pod, or what makes it; default: every pod that waits")
     would = add("would", _would, "would a pod like this be placed now?")
@@ -142,55 +133,8 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def place_of(options: argparse.Namespace, root: Path, *, whole: bool = True) -> Place:
-    """Return what the command works on. Raises `InputError` or `SettingsError`; touches nothing.
-
-    Without `whole` a broken or missing stack file is reported, and the command goes on with what is known otherwise.
-    """
-    stack = str(options.stack)
-    if STACK_NAME.fullmatch(stack) is None:
-        raise bad_name(stack)
-    stack_file = root / f"Pulumi.{stack}.yaml"
-    try:
-        return Place(stack=stack, stack_file=stack_file, root=root, platform=load_stack_file(stack_file))
-    except SettingsError as error:
-        if whole:
-            raise
-        say.line(f"{str(error).replace(', nothing was changed', '')}\n{options.command} goes on without it")
-    named = frozenset(re.split(r"[\s,]+", getattr(options, "team", "") or "")) - {""}
-    platform = salvaged(stack, stack_file, root)
-    return Place(stack=stack, stack_file=stack_file, root=root, platform=platform, whole=False, let_go=named)
-
-
-def bad_name(stack: str) -> InputError:
-    """The error for a word that can't be a stack's name."""
-    return InputError(f"{stack!r} is not a stack name.", "use letters, digits, '-', '_' and '.', for example `dev`")
-
-
-def _begin(
-    options: argparse.Namespace, root: Path, *, must_reach: bool, whole: bool = True
-) -> tuple[Place, Driver, Host]:
-    place, driver, host = _found(options, root, must_reach=must_reach, whole=whole)
-    driver.ready()
-    return place, driver, host
-
-
-def _found(
-    options: argparse.Namespace, root: Path, *, must_reach: bool, whole: bool = True
-) -> tuple[Place, Driver, Host]:
-    """Without what the driver itself needs."""
-    place = place_of(options, root, whole=whole)
-    driver = driver_for(place)
-    host = Host(place, driver)
-    host.find(must_reach=must_reach)
-    driver.use(host.target)
-    if not (driver.says_first_line and options.command in ("up", "preview", "down")):
-        say.line(host.headline())
-    return place, driver, host
-
-
 def _up(options: argparse.Namespace, root: Path) -> None:
-    place, driver, host = _begin(options, root, must_reach=True)
+    place, driver, host = begin(options, root, must_reach=True)
     was = driver.remembered()
     host.refuse_another_cluster(was)
     host.refuse_to_leave_out(was)
@@ -205,21 +149,17 @@ def _up(options: argparse.Namespace, root: Path) -> None:
 
 def _preview(options: argparse.Namespace, root: Path) -> None:
     # the program itself calls the guards
-    _place, driver, _host = _begin(options, root, must_reach=True)
+    _place, driver, _host = begin(options, root, must_reach=True)
     if options.json is None:
         driver.preview()
         return
-    try:
+    with writing(options.json.name):
         options.json.parent.mkdir(parents=True, exist_ok=True)
         driver.digest(options.json)
-    except OSError as error:
-        raise CommandError(
-            f"{options.json.name} can't be written: {error.strerror}.", "free some space, or check the folder"
-        ) from None
 
 
 def _drift(options: argparse.Namespace, root: Path) -> None:
-    place, driver, host = _begin(options, root, must_reach=False)
+    place, driver, host = begin(options, root, must_reach=False)
     drifts = driver.drifts()
     nodes = host.nodes_out_of_order()
     for line in nodes:
@@ -237,7 +177,7 @@ def _drift(options: argparse.Namespace, root: Path) -> None:
 
 
 def _down(options: argparse.Namespace, root: Path) -> None:
-    place, driver, host = _begin(options, root, must_reach=False, whole=False)
+    place, driver, host = begin(options, root, must_reach=False, whole=False)
     if place.whole:
         host.must_be_reached()
         host.refuse_another_cluster(driver.remembered())
@@ -253,18 +193,22 @@ def _env(options: argparse.Namespace, root: Path) -> None:
 
 
 def _outputs(options: argparse.Namespace, root: Path) -> None:
-    _place, driver, _host = _begin(options, root, must_reach=False)
+    _place, driver, _host = begin(options, root, must_reach=False)
     print(json.dumps(driver.outputs(), indent=2, sort_keys=True))
 
 
 def _status(options: argparse.Namespace, root: Path) -> None:
     from cli.now import show_now, watch
 
-    place, driver, _host = _begin(options, root, must_reach=False, whole=False)
+    place = place_of(options, root, whole=False)
+    driver, _host = found(place, options.command, must_reach=False)
     view = viewer(place, driver)
 
     def draw() -> None:
-        show_now(view(), place, driver.states(), as_json=options.json)
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            states = beside.submit(driver.states)
+            seen = view()
+        show_now(seen, place, states.result(), as_json=options.json)
 
     if options.watch:
         watch(draw, time.sleep)
@@ -275,16 +219,18 @@ def _status(options: argparse.Namespace, root: Path) -> None:
 def _footprint(options: argparse.Namespace, root: Path) -> None:
     from cli.footprint import look, show
 
-    place, _driver, host = _found(options, root, must_reach=False)
-    found = look(place.platform, host.target)
+    place = place_of(options, root)
+    _driver, host = found(place, options.command, must_reach=False)
+    uses = look(place.platform, host.target)
     if options.json:
-        print(json.dumps([one.as_json() for one in found], indent=2))
+        print(json.dumps([one.as_json() for one in uses], indent=2))
     else:
-        show(found, place.platform, team=options.team)
+        show(uses, place.platform, team=options.team)
 
 
 def _why(options: argparse.Namespace, root: Path) -> None:
-    place, driver, _host = _begin(options, root, must_reach=False, whole=False)
+    place = place_of(options, root, whole=False)
+    driver, _host = found(place, options.command, must_reach=False)
     show_why(
         viewer(place, driver)(),
         meant(place.platform, options.team),
@@ -295,7 +241,8 @@ def _why(options: argparse.Namespace, root: Path) -> None:
 
 
 def _would(options: argparse.Namespace, root: Path) -> None:
-    place, driver, _host = _begin(options, root, must_reach=False)
+    place = place_of(options, root)
+    driver, _host = found(place, options.command, must_reach=False)
     show_would(
         viewer(place, driver)(),
         meant(place.platform, options.team),
@@ -315,21 +262,13 @@ def _kubeconfig(options: argparse.Namespace, root: Path) -> None:
             f"{got} in {place.stack_file.name}.",
             f"`make kubeconfig STACK={place.stack} TEAM=<team>` with one of: {', '.join(names) or '(none)'}",
         )
-    driver = driver_for(place)
-    host = Host(place, driver)
-    host.find(must_reach=False)
-    driver.use(host.target)
-    say.line(host.headline())
+    driver, _host = found(place, options.command, must_reach=False)
     driver.ready()
     text = driver.kubeconfig(team, user=options.user)
     kind = "-user" if options.user else ""
     target = root / f"kubeconfig-{place.stack}-{options.team}{kind}.yaml"
-    try:
+    with writing(target.name):
         write_private(target, text)
-    except OSError as error:
-        raise CommandError(
-            f"{target.name} can't be written: {error.strerror}.", "free some space, or check the folder"
-        ) from None
     say.line(f"wrote {target.name} (mode 0600): KUBECONFIG={target.name} kubectl get pods")
 
 
@@ -346,7 +285,7 @@ def _snapshot(options: argparse.Namespace, root: Path) -> None:
     from cli import snapshots
 
     store = snapshots.store_of(place_of(options, root), options.team)
-    place, driver, host = _begin(options, root, must_reach=True)
+    place, driver, host = begin(options, root, must_reach=True)
     host.refuse_another_cluster(driver.remembered())
     snapshots.snapshot(place, driver, host.reached, store)
 
@@ -355,13 +294,13 @@ def _restore(options: argparse.Namespace, root: Path) -> None:
     from cli import snapshots
 
     store = snapshots.store_of(place_of(options, root), options.team)
-    place, driver, host = _begin(options, root, must_reach=True)
+    place, driver, host = begin(options, root, must_reach=True)
     host.refuse_another_cluster(driver.remembered())
     snapshots.restore(place, driver, host.reached, store, options.snapshot, yes=options.yes)
 
 
 def _preflight(options: argparse.Namespace, root: Path) -> None:
-    _place, _driver, host = _found(options, root, must_reach=True)
+    _driver, host = found(place_of(options, root), options.command, must_reach=True)
     host.preflight(as_json=options.json, whole=True)
 
 
@@ -374,9 +313,7 @@ def _inventory(options: argparse.Namespace, root: Path) -> None:
 def _init(options: argparse.Namespace, root: Path) -> None:
     from cli.ask import init
 
-    if STACK_NAME.fullmatch(str(options.stack)) is None:
-        raise bad_name(str(options.stack))
-    init(options, root)
+    init(options, stack_file_of(options, root))
 
 
 def _lab_reset(options: argparse.Namespace, root: Path) -> None:

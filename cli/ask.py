@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from rich.table import Table
-
 from cli import say
 from cli.cluster import Target, connected, find_target, identify
-from cli.errors import CommandError, InputError
+from cli.errors import InputError
+from cli.files import writing
 from cli.first import Answers, brought_by, stack_text, teams_of
 from cli.inventory import HEADERS, Machine, block, machine_of, pools_of, rows
 from cli.live import read_facts
@@ -38,25 +37,19 @@ def inventory(options: argparse.Namespace, root: Path) -> None:
     if options.json:
         print(json.dumps([dict(zip(HEADERS, row, strict=True)) for row in rows(machines)], indent=2))
         return
-    table = Table(box=None, pad_edge=False)
-    for header in HEADERS:
-        table.add_column(header, overflow="fold")
-    for row in rows(machines):
-        table.add_row(*row)
-    say.console().print(table)
+    say.console().print(say.table(HEADERS, rows(machines)))
     say.result(block(pools_of(machines)))
 
 
-def init(options: argparse.Namespace, root: Path) -> None:
-    """Write Pulumi.<stack>.yaml, and check that it is valid. Raises `InputError`. Never touches an existing file."""
-    target_file = root / f"Pulumi.{options.stack}.yaml"
+def init(options: argparse.Namespace, target_file: Path) -> None:
+    """Write a stack file, and check that it is valid. Raises `InputError`. Never touches an existing file."""
     if target_file.exists():
         raise InputError(
             f"{target_file.name} exists already, and is not overwritten.",
             "choose another name: `make init STACK=...`",
         )
     context = options.context or _ask("context of your kubeconfig (empty: the current one)", "", "CONTEXT")
-    facts, target = _read(Host(provider=HostProvider.EXISTING, context=context or None), root)
+    facts, target = _read(Host(provider=HostProvider.EXISTING, context=context or None), target_file.parent)
     machines = _counted([machine_of(node) for node in facts.nodes.values()], options.gpus)
     for machine in machines:
         if machine.left_out:
@@ -78,16 +71,13 @@ def init(options: argparse.Namespace, root: Path) -> None:
         tried = Path(folder) / target_file.name
         tried.write_text(text, encoding="utf-8")
         load_stack_file(tried)
-    try:
-        with target_file.open("x", encoding="utf-8") as file:
-            try:
-                file.write(text)
-                file.flush()
-            except BaseException:
-                target_file.unlink()
-                raise
-    except OSError as error:
-        raise CommandError(f"{target_file.name} can't be written: {error.strerror}.", "check the folder") from None
+    with writing(target_file.name, "check the folder"), target_file.open("x", encoding="utf-8") as file:
+        try:
+            file.write(text)
+            file.flush()
+        except BaseException:
+            target_file.unlink()
+            raise
     say.line(f"wrote {target_file.name}\nnext: `make preview STACK={options.stack}` shows what it would make")
 
 
@@ -130,8 +120,6 @@ def _counted(machines: list[Machine], gpus: str) -> list[Machine]:
             known = ", ".join(sorted(found)) or "none"
             raise InputError(f"GPUS: {part!r} is not node=number.", f"nodes are: {known}")
         if found[name].gpus not in (0, int(number)):
-            raise InputError(
-                f"GPUS: {name} has {found[name].gpus} GPUs, as it says itself, and not {number}.", f"leave {name} out"
-            )
+            raise InputError(f"GPUS: {name} advertises {found[name].gpus} GPUs, not {number}.", f"leave {name} out")
         found[name] = replace(found[name], gpus=int(number))
     return list(found.values())

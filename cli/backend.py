@@ -29,8 +29,8 @@ PASSPHRASE_FILE: Final = Path(".pulumi/passphrase")
 BACKEND: Final = "PULUMI_BACKEND_URL"
 PASSPHRASE: Final = "PULUMI_CONFIG_PASSPHRASE"
 NO_SIDECAR: Final = "metadata=skip"
-"""Beside each file of a state, and beside its copy, lies one with its MD5 and type, which nobody reads. Without them a
-write, of which each step has two, costs a seventh less (gocloud.dev/blob/fileblob; profiled with ten teams)."""
+"""Otherwise the engine writes a file with MD5 and type beside each state file and its copy. Nobody reads it. Without
+it a write costs a seventh less, and each step has two writes (gocloud.dev/blob/fileblob; profiled with ten teams)."""
 
 PASSPHRASE_IN_FILE: Final = "PULUMI_CONFIG_PASSPHRASE_FILE"
 

@@ -14,7 +14,7 @@ from typing import Final
 from cli import say
 from cli.driver import Driver, Place
 from cli.errors import CommandError, InputError
-from cli.files import write_whole
+from cli.files import write_whole, writing
 from cli.guards.serves import PASSED
 from components.team.tenant import resolve
 from settings.blue_green import SlotName
@@ -53,9 +53,8 @@ def dropped(place: Place, team: str) -> None:
     if slot := _slot(place, team, "drop-canary"):
         _edit(place, team, lambda text, name: drop_slot(text, name, slot), "blueGreen")
         say.line(
-            f"{slot_name(team, slot)} is removed with all that is in it, "
-            f"{serving(team, place.platform.teams[team])} serves alone; its limits stay\n"
-            f"next: `make preview STACK={place.stack}`, `make up STACK={place.stack}`"
+            f"{slot_name(team, slot)} is removed with all that is in it, {serving(team, place.platform.teams[team])} "
+            f"serves alone; its limits stay\nnext: `make preview STACK={place.stack}`, `make up STACK={place.stack}`"
         )
         return
     canary = _canary(place, team, "drop-canary")
@@ -77,10 +76,9 @@ def _let_serve(place: Place, team: str, slot: SlotName, driver: Driver) -> None:
         )
     _edit(place, team, lambda text, name: serve(text, name, slot), "blueGreen")
     say.line(
-        f"{comes} serves team {team} with the team's limits, {goes} stays beside it with few GPUs\n"
-        f"next: `make preview STACK={place.stack}`, `make up STACK={place.stack}`, "
-        f"`make kubeconfig STACK={place.stack} TEAM={team}` for the team; "
-        f"`make promote STACK={place.stack} TEAM={team}` is the way back"
+        f"{comes} serves team {team} with the team's limits, {goes} stays beside it with few GPUs\nnext: `make preview "
+        f"STACK={place.stack}`, `make up STACK={place.stack}`, `make kubeconfig STACK={place.stack} TEAM={team}` for "
+        f"the team; `make promote STACK={place.stack} TEAM={team}` is the way back"
     )
 
 
@@ -118,7 +116,6 @@ def _canary(place: Place, team: str, command: str) -> str:
 
 
 def _version(place: Place, team: str) -> str | None:
-    """The version of a team's canary in the stack file."""
     canary = place.platform.teams[team].scheduler.canary
     return canary.version if canary is not None else None
 
@@ -141,15 +138,14 @@ def _verdict(driver: Driver, canary: str, version: str | None) -> str | None:
 def _edit(place: Place, team: str, change: Callable[[str, str], str], section: str = "scheduler") -> None:
     path, name = place.stack_file.resolve(), place.stack_file.name
     try:
-        text = path.read_bytes().decode()
-        edited = change(text, team)
-        write_whole(path, edited, mode=stat.S_IMODE(path.stat().st_mode))
+        with writing(name, "check the file's rights"):
+            text = path.read_bytes().decode()
+            edited = change(text, team)
+            write_whole(path, edited, mode=stat.S_IMODE(path.stat().st_mode))
     except NotEditableError:
         raise CommandError(
             f"{name} says the {section} of team {team} by an anchor, a merge key or in several places.",
             f"edit teams.{team}.{section} there by hand",
         ) from None
-    except OSError as error:
-        raise CommandError(f"{name} can't be written: {error.strerror}.", "check the file's rights") from None
     lines = difflib.unified_diff(text.splitlines(), edited.splitlines(), name, name, lineterm="")
     say.result("\n".join(lines))

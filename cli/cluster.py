@@ -65,7 +65,7 @@ def find_target(host: Host, *, root: Path, secret: str | None = None) -> Target:
             text, _ = kubeconfig_of(host, secret)
     except KubeconfigError as error:
         raise InputError(
-            f"{error}.", "or try the lab, which needs no cluster: `make up STACK=lab`" if no_file(host, root) else ""
+            f"{error}.", "without a cluster, use the lab: `make up STACK=lab`" if no_file(host, root) else ""
         ) from None
     except UnicodeDecodeError:
         raise InputError(f"{kubeconfig_path(host)} is not a kubeconfig (not text).", "check host.kubeconfig") from None
@@ -94,7 +94,7 @@ def target_of(text: str, source: str) -> Target:
     except (AssertionError, AttributeError, KeyError, TypeError, ValueError, ConfigError, yaml.YAMLError) as error:
         # not the error's own message: it can quote a value
         raise InputError(
-            f"the kubeconfig {source} is broken ({type(error).__name__}).",
+            f"{source}: the kubeconfig is broken ({type(error).__name__}).",
             "write it anew with your cluster's own tool, for example `kubectl config view --raw`",
         ) from None
     return Target(context=config.context_name, source=source, config=config)
@@ -136,7 +136,6 @@ def connected(target: Target) -> Iterator[Client]:
 
 
 def api_error(error: ApiError, where: str) -> CommandError:
-    """Return the API's refusal in words."""
     code = error.status.code
     if code == 401:
         return CommandError(
@@ -176,8 +175,16 @@ def asking(target: Target, *, timeout: httpx2.Timeout) -> Iterator[Ask]:
     """
     where = f"context {target.context!r}, {target.config.cluster.server}"
 
+    @contextmanager
+    def told() -> Iterator[None]:
+        try:
+            yield
+        except (httpx2.HTTPError, OSError, ConfigError, ValueError) as error:
+            raise CommandError(f"not reachable ({where}): {reason_of(error)}") from None
+
     def ask(path: str) -> Object | None:
-        answer = http.get(path)
+        with told():
+            answer = http.get(path)
         if answer.status_code == 404:
             return None
         if answer.status_code == 401:
@@ -189,11 +196,10 @@ def asking(target: Target, *, timeout: httpx2.Timeout) -> Iterator[Ask]:
         except httpx2.DecodingError as error:
             raise CommandError(f"{error} ({where})") from None
 
-    try:
-        with connect_to(target.config, timeout) as http:
-            yield ask
-    except (httpx2.HTTPError, OSError, ConfigError, ValueError) as error:
-        raise CommandError(f"not reachable ({where}): {reason_of(error)}") from None
+    with told():
+        http = connect_to(target.config, timeout)
+    with http:
+        yield ask
 
 
 def server_version(client: Client) -> str:

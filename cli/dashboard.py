@@ -8,8 +8,8 @@ from pathlib import Path
 
 from cli import say
 from cli.driver import Driver, Place
-from cli.errors import CommandError, InputError
-from cli.files import write_whole
+from cli.errors import InputError
+from cli.files import write_whole, writing
 from cli.look import viewer
 from page.facts import Data, facts
 from page.onefile import one_file
@@ -36,15 +36,11 @@ def see_of(place: Place, driver: Driver) -> Callable[[], Mapping[str, Data]]:
 def write(place: Place, driver: Driver, out: Path) -> None:
     """Write the page as one file. Raises `CommandError`."""
     text = one_file(see_of(place, driver)())
-    try:
+    with writing(out, "choose another place: STATIC=out.html"):
         if out.exists() and not out.is_file():
             out.write_text(text, encoding="utf-8")  # a pipe or a terminal can't be written half
         else:
             write_whole(out, text, mode=READABLE)
-    except OSError as error:
-        raise CommandError(
-            f"{out} can't be written: {error.strerror}.", "choose another place: STATIC=out.html"
-        ) from None
     say.line(f"wrote {out}: one file, no server needed; it shows every team's names, so choose who gets it")
 
 

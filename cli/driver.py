@@ -18,8 +18,6 @@ from cli.guards.memory import Remembered
 from names import JSON, Object
 from settings.models import Platform
 
-"""What outputs are made of."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
@@ -45,7 +43,6 @@ class TeamState:
     scheduler_version: str | None = None
     verdict: str | None = None
     checked_at: datetime | None = None
-    note: str = ""
     facts: Object = field(default_factory=dict)
     """Its outputs: the numbers of the last `up`."""
     failed: tuple[str, ...] = ()
@@ -73,31 +70,41 @@ class Reach:
 
 
 class Driver(Protocol):
-    """What both the lab and the engine can do. Every method may raise `CommandError`, and prints progress on stderr."""
+    """What both the lab and the engine can do. Every method may raise `CommandError`, and prints progress on stderr.
 
-    says_first_line: bool
+    A method with an answer here has it for a driver without an engine, or without a cluster of its own.
+    """
+
+    says_first_line: bool = False
     """Whether `up`, `preview` and `down` print the first line themselves."""
 
-    def use(self, host: Target | None) -> None:
+    def use(self, host: Target | None) -> None:  # noqa: ARG002  (a driver that has its own needs none)
         """Take the host's connection where there is one."""
+        return
 
     def ready(self) -> None:
         """Find what the driver itself needs, before it touches anything."""
+        return
 
     def own_cluster(self) -> Identity | None:
         """Return the cluster that the driver itself started, where it runs; None for a cluster of the user's."""
+        return None
 
     def secret_kubeconfig(self) -> str | None:
         """Return the host's kubeconfig where the stack file holds it as a secret."""
+        return None
 
     def remembered(self) -> Remembered:
         """Return what the state says of the last run."""
+        return Remembered()
 
     def exports(self) -> str:
         """Return what a shell must export so that a plain `pulumi` finds the same state; may be empty."""
+        return ""
 
-    def compared(self, word: str) -> None:
+    def compared(self, word: str) -> None:  # noqa: ARG002  (no program, no token)
         """Take the token for the program that says that the stack file was just compared with the cluster."""
+        return
 
     def up(self) -> None:
         """Make the platform what the stack file says."""

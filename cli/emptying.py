@@ -1,11 +1,19 @@
-"""The volume claims of a team's namespace that goes are deleted at once, not when Kubernetes comes by.
+"""A deleted namespace of a team is gone soon after its last pod.
 
-Kubernetes looks into a namespace 5 s after its deletion, and where something is left, 5 s later once more (v1.34.4,
-pkg/controller/namespace). A claim is always left: its finalizer is taken off only after the deletion. Deleted within
-the first 5 s it has gone by then, so a removal is 5 s shorter. (Seen, docs/runs.md.)
+Kubernetes looks into a deleted namespace after 5 s, and if something is left, 5 s later once more. If something is left
+then, too, it looks again after half of the longest grace period of its pods: after 16 s for 30 s of grace. Each update
+of the namespace makes it look 5 s later, if that is sooner (v1.34.4, pkg/controller/namespace). So, while the engine
+runs:
+
+- The volume claims are deleted at once. A claim is always left at first, because its finalizer is removed only later.
+- An annotation of the namespace gets a new value each second.
+
+The pods end as they would. A shorter grace changes nothing, because the kubelet keeps to that of the first deletion
+(v1.34.4, kubelet.go, SyncTerminatingPod). Without any grace the API would call a process gone that still has its GPU.
+(Seen, docs/runs.md.)
 
 Owns: the thread that looks, and that it touches nothing but what goes anyway: a namespace that is being deleted can't
-be kept. A claim is deleted by its UID, and none that is younger than the deletion.
+be kept. Namespaces and claims are named by their UIDs, and no claim is touched that is younger than the deletion.
 Leaves to others: deleting the namespace (the engine), waiting for its end.
 """
 
@@ -21,24 +29,31 @@ from lightkube.core.exceptions import ConfigError
 from cli.beside import Beside
 from cli.cluster import Target
 from kube.client import answered, connect_to
-from lenient import items, name, text
+from lenient import Json, items, name, text
 from names import LABEL_TEAM
 
 INTERVAL_SECONDS: Final = 1.0
 QUICK: Final = httpx2.Timeout(5.0, connect=3.0)
 
+LOOKS: Final = "gpu-tenancy/looks"
+"""The annotation: how many looks there were."""
+MERGE: Final = {"Content-Type": "application/merge-patch+json"}
+
 
 class Emptying(Beside):
-    """Looks at the namespaces `named` from `__enter__` to `__exit__`. What fails is left to Kubernetes, which does the
+    """Looks at the namespaces `named` from `__enter__` to `__exit__`. A failure is ignored, because Kubernetes does the
     same later."""
 
     def __init__(self, host: Target | None, named: Collection[str], interval: float = INTERVAL_SECONDS) -> None:
         super().__init__(interval)
         self._host = host
-        self._left = set(named)
+        self._named = frozenset(named)
+        self._looks = 0
+        self._freed: set[str] = set()
+        """The UIDs of the namespaces whose claims are deleted."""
 
     def _run(self) -> None:
-        while self._host is not None and self._left and not self._end.wait(self._interval):
+        while self._host is not None and self._named and not self._end.wait(self._interval):
             with (
                 suppress(httpx2.HTTPError, OSError, ConfigError, ValueError),
                 connect_to(self._host.config, QUICK) as api,
@@ -46,16 +61,23 @@ class Emptying(Beside):
                 self._look(api)
 
     def _look(self, api: httpx2.Client) -> None:
-        listed = answered(api.get("/api/v1/namespaces", params={"labelSelector": LABEL_TEAM}))
-        for space in items(listed):
+        self._looks += 1
+        for space in items(answered(api.get("/api/v1/namespaces", params={"labelSelector": LABEL_TEAM}))):
             since = text(space, "metadata", "deletionTimestamp")
-            if name(space) in self._left and since:
-                claims = f"/api/v1/namespaces/{name(space)}/persistentvolumeclaims"
-                for claim in items(answered(api.get(claims))):
-                    # a younger one is of a namespace that was made anew under this name
-                    if text(claim, "metadata", "creationTimestamp") <= since:
-                        self._delete(api, f"{claims}/{name(claim)}", text(claim, "metadata", "uid"))
-                self._left.discard(name(space))
+            if name(space) in self._named and since:
+                self._empty(api, space, since)
+
+    def _empty(self, api: httpx2.Client, space: Json, since: str) -> None:
+        path, uid = f"/api/v1/namespaces/{name(space)}", text(space, "metadata", "uid")
+        touch = {"metadata": {"uid": uid, "annotations": {LOOKS: str(self._looks)}}}
+        api.patch(path, json=touch, headers=MERGE)
+        if uid not in self._freed:
+            claims = f"{path}/persistentvolumeclaims"
+            for claim in items(answered(api.get(claims))):
+                # a younger one belongs to a new namespace of this name
+                if text(claim, "metadata", "creationTimestamp") <= since:
+                    self._delete(api, f"{claims}/{name(claim)}", text(claim, "metadata", "uid"))
+            self._freed.add(uid)
 
     @staticmethod
     def _delete(api: httpx2.Client, path: str, uid: str) -> None:

@@ -26,19 +26,19 @@ from lightkube import Client
 from cli import say
 from cli.backend import Env, exports, has_passphrase, project
 from cli.causes import Failure, distinct
-from cli.cluster import TIMEOUT, Identity, Target, connected, get_json, target_of
-from cli.driver import Place, Reach, TeamState
+from cli.cluster import TIMEOUT, Target, connected, get_json, target_of
+from cli.driver import Driver, Place, Reach, TeamState
 from cli.emptying import Emptying
 from cli.errors import CommandError, InputError, InterruptedRunError
 from cli.failures import also, explained, keep_words, refused
+from cli.guards.levels import policy_arguments
 from cli.guards.losses import usage_now
 from cli.guards.memory import Remembered, remembered
 from cli.guards.refusal import ends, from_words
 from cli.guards.stamp import RELEASED, VARIABLE
-from cli.levels import policy_arguments
 from cli.locks import Lock, end_orphans, is_engine, read_locks
 from cli.progress import Progress, Run, run_shown
-from cli.reach import kubeconfig_in, reach_of, teams_in_state
+from cli.reach import from_certificates, kubeconfig_in, reach_of, teams_in_state
 from cli.resume import Pending, clear, pending_operations, stands_in_the_way
 from cli.shown import show_preview, words
 from cli.stack import Stack, protected_urns
@@ -46,8 +46,6 @@ from cli.status import team_states
 from cli.waiting import Reader, Watch, inner_reader, reader, together
 from components.team.protection import override_for
 from components.team.tenant import resolve
-from kube import team_kubeconfig
-from lenient import table
 from names import HOST_KUBECONFIG, JSON, SHARED_NAMESPACES, Object, team_namespace, team_secret
 from preview.read import PreviewError, read_preview
 from preview.steps import Preview
@@ -75,10 +73,8 @@ MAKE_TARGET: Final = {"destroy": "down", "refresh": "drift"}
 """The make target of an engine's command, where the names differ."""
 
 
-class EngineDriver:
+class EngineDriver(Driver):
     """Drives a stack by the `pulumi` command."""
-
-    says_first_line = False
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -89,17 +85,11 @@ class EngineDriver:
     # --- the protocol -----------------------------------------------------------------------------------------------
 
     def compared(self, word: str) -> None:
-        """Pass the token to the program."""
         self._stack.env[VARIABLE] = word
 
     def exports(self) -> str:
-        """Return what a shell must export so that a plain `pulumi` finds the same state; empty where it does anyway."""
         self._stack.make_first_place()
         return exports(self._stack.env)
-
-    def own_cluster(self) -> Identity | None:
-        """The engine starts none."""
-        return None
 
     def use(self, host: Target | None) -> None:
         """Take the host's connection, to clear what a killed run left there and to watch new pods."""
@@ -121,7 +111,6 @@ class EngineDriver:
         return self._stack.capture("config", "get", KUBECONFIG_KEY, "--stack", self._place.stack)
 
     def remembered(self) -> Remembered:
-        """Return what the state says of the last run."""
         resources = (self._stack.exported.get("deployment") or {}).get("resources") or []
         found = remembered({str(entry.get("urn")): entry for entry in resources})
         protected = protected_urns(self._stack.exported)
@@ -141,8 +130,8 @@ class EngineDriver:
         with TemporaryDirectory() as folder:
             run, found = self._previewed(Path(folder) / "preview.json")
         self._judge("preview", run)
-        platform = self._place.platform
-        show_preview(found, platform, usage_now(self._host, resolve(platform)) if self._host is not None else None)
+        platform, asked = self._place.platform, self._host if found.changes else None
+        show_preview(found, platform, usage_now(asked, resolve(platform)) if asked is not None else None)
 
     def digest(self, out: Path) -> None:
         """Write the update's steps as JSON, including those that change nothing, and the policies' messages."""
@@ -154,7 +143,9 @@ class EngineDriver:
     def _previewed(self, out: Path) -> tuple[Run, Preview]:
         """Write a preview to a file and read it. The run's text then includes messages that only the file has."""
         with policy_arguments(self._place.platform, self._place.stack, self._place.root, date.today()) as policies:
-            run = self._run_quietly("preview", "--json", "--show-sames", *policies, result=out)
+            # what `up` lifts in the state; the program refuses to leave out a team without an override
+            lifted = ["--ignore-protect"] if any(self._going().values()) else []
+            run = self._run_quietly("preview", "--json", "--show-sames", *lifted, *policies, result=out)
         if run.interrupted:
             self._judge("preview", run)
         try:
@@ -179,7 +170,8 @@ class EngineDriver:
         command = self._stack.command(*arguments, "--stack", self._place.stack)
         pending = pending_operations(self._stack.exported)
         # the program need not ask the engine for this again
-        clean = {} if any(stands_in_the_way(operation) for operation in pending) else {RELEASED: ""}
+        in_the_way = any(stands_in_the_way(operation) for operation in pending)
+        clean = {} if in_the_way else {RELEASED: " ".join(self._going())}
         env, quiet = {**self._stack.env, **STREAM, **clean}, Progress(lambda _: None)
         run = run_shown(command, cwd=self._place.root, env=env, progress=quiet, result=result)
         return replace(run, text="\n".join(Redactor().lines(run.text.splitlines())))
@@ -195,7 +187,6 @@ class EngineDriver:
         return teams_in_state(self._stack.exported) or outputs.get("teams") or {}
 
     def kubeconfig(self, team: str, *, user: bool) -> str:
-        """Return the team's kubeconfig from the secret output."""
         self._stack.need_passphrase()
         outputs = self._stack.outputs("--show-secrets") if self._stack.exists else {}
         try:
@@ -207,11 +198,9 @@ class EngineDriver:
             return text
 
     def reach(self) -> Reach:
-        """Return how to reach each cluster."""
         return reach_of(self._readable, self._place.platform, self._host, self._from_certificates)
 
     def states(self) -> dict[str, TeamState]:
-        """Return each tenant's check from the outputs, and whether its API answers."""
         return team_states(self._readable, self._place.platform, self._from_certificates) if self._stack.exists else {}
 
     @cached_property
@@ -237,12 +226,16 @@ class EngineDriver:
 
         A team that never became complete does not say whether it is protected, and may not be: it is let go as well.
         """
-        there = resolve(self._place.platform)
-        going = {team: urns for team, urns in protected_urns(self._stack.exported).items() if team not in there}
+        going = self._going()
         if urns := [urn for of_a_team in going.values() for urn in of_a_team]:
             # all in one: each start of the engine reads and writes the whole state
             self._stack.capture("state", "unprotect", *urns, "--yes", "--stack", self._place.stack)
-        return sorted({*going, *(team for team in teams_in_state(self._stack.exported) if team not in there)})
+        return sorted(going)
+
+    def _going(self) -> dict[str, list[str]]:
+        """Return the teams that the stack file leaves out, each with what the state protects of it."""
+        there, protected = resolve(self._place.platform), protected_urns(self._stack.exported)
+        return {team: protected.get(team, []) for team in teams_in_state(self._stack.exported) if team not in there}
 
     def _lift_protection(self) -> list[str]:
         """Teams are protected. The stack file's overrides lift that, for `down` and for leaving a team out."""
@@ -318,16 +311,10 @@ class EngineDriver:
         return connected(target_of(text, f"Secret {team_secret(operation.tenant or '')}")) if text else None
 
     def _from_certificates(self, team: str) -> str | None:
-        """A tenant's admin kubeconfig from the Secret that its virtual cluster wrote on the host; None without one."""
-        tenant = resolve(self._place.platform).get(team)
-        if tenant is None or self._host is None:
+        tenant, host = resolve(self._place.platform).get(team), self._host
+        if tenant is None or host is None:
             return None
-        path = f"/api/v1/namespaces/{tenant.namespace}/secrets/{team_secret(team)}"
-        try:
-            secret = get_json(self._host, path, timeout=TIMEOUT)
-            return team_kubeconfig(team, tenant.server, {key: str(one) for key, one in table(secret, "data").items()})
-        except (CommandError, KeyError):
-            return None
+        return from_certificates(lambda path: get_json(host, path, timeout=TIMEOUT), tenant)
 
     # --- running the engine -----------------------------------------------------------------------------------------
 

@@ -30,10 +30,8 @@ _OWN_WORDS: Final = (re.compile(r"^Diagnostics:", re.MULTILINE), re.compile(r"^ 
 def refused(refusals: Sequence[Refusal], *, code: Exit = Exit.BAD_INPUT) -> CommandError:
     """Return the error for the refusals of guards: the first as the cause, then the others."""
     first, others = refusals[0], refusals[1:]
-    detail = "\n".join(f"also: {other.cause}.\n  fix: {other.fix}" for other in others[:MOST_CAUSES])
-    if len(others) > MOST_CAUSES:
-        detail += f"\nand {len(others) - MOST_CAUSES} more"
-    return CommandError(f"{first.cause}; nothing was changed.", first.fix, detail=detail, code=code)
+    detail = _some([f"also: {other.cause}.\n  fix: {other.fix}" for other in others])
+    return CommandError(f"{first.cause}; nothing was changed.", first.fix, detail="\n".join(detail), code=code)
 
 
 def keep_words(root: Path, stack: str, what: str, text: str) -> Path:
@@ -63,8 +61,11 @@ def explained(
 
 def also(failures: Sequence[Failure]) -> list[str]:
     """Return the further causes, each with its fix, and the number of those left out."""
-    lines = [f"also: {failure}\n  fix: {failure.fix}" for failure in failures[:MOST_CAUSES]]
-    return [*lines, f"and {len(failures) - MOST_CAUSES} more"] if len(failures) > MOST_CAUSES else lines
+    return _some([f"also: {failure}\n  fix: {failure.fix}" for failure in failures])
+
+
+def _some(lines: list[str]) -> list[str]:
+    return [*lines[:MOST_CAUSES], f"and {len(lines) - MOST_CAUSES} more"] if len(lines) > MOST_CAUSES else lines
 
 
 def _own_words(text: str, kept: Path | None, *, known: bool) -> str:

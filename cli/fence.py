@@ -18,6 +18,7 @@ from lightkube import Client
 from lightkube.resources.core_v1 import ConfigMap, Node, Pod
 from lightkube.types import PatchType
 
+from capacity import listed
 from cli.errors import InputError
 from cli.live import node_facts, request
 from cli.preflight import ClusterFacts, NodeFacts
@@ -182,9 +183,8 @@ def _still_there(client: Client, node: str) -> Iterator[str]:
         if there and pod.spec and (pod.status is None or pod.status.phase not in ENDED) and request(pod.spec, GPU):
             held.append(f"{pod.metadata.namespace}/{pod.metadata.name}" if pod.metadata else "?")
     if held:
-        more = f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else ""
         yield (
-            f"still there with GPUs: {', '.join(sorted(held)[:_SHOWN])}{more}; "
+            f"still there with GPUs: {listed(sorted(held), _SHOWN)}; "
             f"`kubectl drain {node} --ignore-daemonsets --delete-emptydir-data` ends them"
         )
 

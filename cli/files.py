@@ -6,9 +6,21 @@ import contextlib
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
+from cli.errors import CommandError
+
 PRIVATE = 0o600
+
+
+@contextlib.contextmanager
+def writing(name: object, fix: str = "free some space, or check the folder") -> Iterator[None]:
+    """Turn a failed write of the block into one `CommandError` about the file."""
+    try:
+        yield
+    except OSError as error:
+        raise CommandError(f"{name} can't be written: {error.strerror}.", fix) from None
 
 
 def write_private(path: Path, text: str) -> None:

@@ -1,6 +1,6 @@
 """A first stack file from a cluster's facts and five answers. Pure.
 
-Owns: the answers (`Answers`), which pool a team gets, the file's text.
+Owns: the answers (`Answers`), which pool and nodes a team gets, the file's text.
 Leaves to others: asking and reading the cluster (`ask.py`), the rules for the result (`settings`).
 """
 
@@ -32,8 +32,6 @@ _TEAM: Final = re.compile(r"(?P<name>[^=\s,]+)(?:=(?P<gpus>\d{1,5}))?")
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """The answers that a first stack file needs."""
-
     context: str
     address: str
     teams: Mapping[str, int]
@@ -90,17 +88,46 @@ def places(teams: Mapping[str, int], pools: Mapping[str, Sequence[Machine]]) -> 
     return found
 
 
+def divided(
+    teams: Mapping[str, int], where: Mapping[str, str], pools: Mapping[str, Sequence[Machine]]
+) -> dict[str, list[str]]:
+    """Return the nodes of each team that shares a pool of several nodes with another team.
+
+    Each team's own scheduler sees all GPUs of its nodes as free. So a team gets one node with room for it, or whole
+    nodes that no other team sees. Raises `InputError` where it finds none.
+    """
+    found: dict[str, list[str]] = {}
+    for pool, machines in pools.items():
+        sharing = sorted((team for team in teams if where[team] == pool and teams[team]), key=lambda team: -teams[team])
+        if len(sharing) < 2 or len(machines) < 2:
+            continue
+        left = {machine.name: machine.gpus * machine.replicas for machine in machines}
+        size = max(left.values())
+        for team in sharing:
+            nodes = sorted(left, key=lambda name: -left[name])[: max(1, -(-teams[team] // size))]
+            if sum(left[name] for name in nodes) < teams[team] or (len(nodes) > 1 and left[nodes[-1]] < size):
+                free = ", ".join(f"{name} {gpus}" for name, gpus in left.items())
+                raise InputError(
+                    f"TEAMS: {team} asks for {teams[team]} GPUs, and no node of pool {pool} has so many left ({free}).",
+                    "give the teams fewer GPUs: a team gets its GPUs on one node, or on whole nodes",
+                )
+            found[team] = sorted(nodes)
+            left |= {name: 0 if len(nodes) > 1 else left[name] - teams[team] for name in nodes}
+    return found
+
+
 def stack_text(answers: Answers, facts: ClusterFacts, pools: Mapping[str, Sequence[Machine]]) -> str:
     """Return the file's text. Raises `InputError` where a team has no room."""
     where = places(answers.teams, pools)
+    nodes = divided(answers.teams, where, pools)
     used = {name: alike for name, alike in pools.items() if name in where.values()} or dict(pools)
     host: dict[str, object] = {"provider": "existing", "context": answers.context, "address": answers.address}
     if facts.storage_classes and not any(facts.storage_classes.values()):
         host["storageClass"] = min(facts.storage_classes)  # no StorageClass is the default
     platform = {"host": host, "gpu": _gpu(answers, facts)}
-    teams = {name: _team(answers, where[name], answers.teams[name]) for name in answers.teams}
+    teams = {name: _team(answers, where[name], nodes.get(name), answers.teams[name]) for name in answers.teams}
     raw = {**platform, "pools": {name: pool_settings(alike) for name, alike in used.items()}, "teams": teams}
-    for name, share in _shares(raw, used, where).items():
+    for name, share in _shares(raw, used, where, nodes).items():
         teams[name] = {**teams[name], "resources": {"gpus": answers.teams[name], **share}}
     return f"{HEADER}config:\n  gpu-tenancy:platform:\n{_lines(platform)}{block(used)}{_lines({'teams': teams})}"
 
@@ -117,8 +144,8 @@ def _gpu(answers: Answers, facts: ClusterFacts) -> dict[str, object]:
     return found
 
 
-def _team(answers: Answers, pool: str, gpus: int) -> dict[str, object]:
-    placed: dict[str, object] = {"pool": pool} if pool else {}
+def _team(answers: Answers, pool: str, nodes: list[str] | None, gpus: int) -> dict[str, object]:
+    placed: dict[str, object] = ({"pool": pool} if pool else {}) | ({"nodes": nodes} if nodes else {})
     if not gpus:
         return placed
     scheduler = {"mode": "virtual", "version": answers.kai}
@@ -126,7 +153,10 @@ def _team(answers: Answers, pool: str, gpus: int) -> dict[str, object]:
 
 
 def _shares(
-    raw: Mapping[str, object], pools: Mapping[str, Sequence[Machine]], where: Mapping[str, str]
+    raw: Mapping[str, object],
+    pools: Mapping[str, Sequence[Machine]],
+    where: Mapping[str, str],
+    nodes: Mapping[str, list[str]],
 ) -> dict[str, dict[str, object]]:
     """Each team's CPU, memory and pods: the defaults, or an equal part of what its nodes have left, where that is less.
     Raises `InputError` where a team's name is invalid, or its nodes are too small for tenancy's own pods.
@@ -139,8 +169,19 @@ def _shares(
     kept = amounts(cpu=headroom.cpu, memory=headroom.memory, pods=headroom.pods)
     found = {}
     for team, pool in where.items():
-        machines = [machine for name, alike in pools.items() if pool in ("", name) for machine in alike]
-        beside = [name for name, other in where.items() if other in ("", pool) or not pool]
+        mine = nodes.get(team)
+        machines = [
+            machine
+            for name, alike in pools.items()
+            if pool in ("", name)
+            for machine in alike
+            if mine is None or machine.name in mine
+        ]
+        beside = [
+            name
+            for name, other in where.items()
+            if not pool or not other or (other == pool and (mine is None or nodes.get(name) in (None, mine)))
+        ]
         cost = sum((claims[name] for name in beside), start=NOTHING)
         cpu = sum(int(machine.cpu * 1000) - kept.cpu_millicores for machine in machines) - cost.cpu_millicores
         memory = sum(int(machine.memory // MIB) - kept.memory_mib for machine in machines) - cost.memory_mib

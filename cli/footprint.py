@@ -6,23 +6,22 @@ Leaves to others: reading pods and metrics (`kube/footprint.py`), what the stack
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
 import httpx2
-from rich.table import Table
 
 from cli import say
 from cli.cluster import Target, get_json, target_of
 from cli.errors import CommandError
+from cli.reach import from_certificates
 from components.team.tenant import Tenant, resolve
-from kube import team_kubeconfig
 from kube.client import connect_to
 from kube.footprint import NONE, PodUse, Read, Use, pods_of, requested, store_bytes, used, used_now
-from lenient import items, name, table
-from names import Object, team_secret
+from lenient import items, name
+from names import Object
 from settings.claims import declared_footprint, pool_capacities, share
 from settings.models import Platform
 
@@ -30,6 +29,9 @@ QUICK: Final = httpx2.Timeout(10.0, connect=3.0)
 ASKED_AT_ONCE: Final = 8
 UNKNOWN: Final = "-"
 MIB: Final = 1024**2
+_ASKED: Final = ("CPU asked", "used", "memory asked", "used")
+HEADS: Final = ("team", "pods", "containers (init)", *_ASKED, "store", "own pods")
+HEADS_OF_PODS: Final = ("pod", "of", "init containers", "containers", "images", *_ASKED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,6 @@ class TeamUse:
 
     @property
     def own(self) -> list[PodUse]:
-        """The team's own work."""
         return [pod for pod in self.pods or () if not pod.tenancy]
 
     @property
@@ -58,7 +59,6 @@ class TeamUse:
         return requested(self.tenancy) if self.tenancy else self.declared
 
     def as_json(self) -> Object:
-        """The team as JSON, every pod with its containers and images."""
         return {
             "team": self.team,
             "pool": self.pool,
@@ -108,12 +108,11 @@ def look(platform: Platform, host: Target | None) -> list[TeamUse]:
 
 
 def _inside(read: Read, tenant: Tenant) -> Target | None:
-    """A tenant's own API server, by the certificates in its Secret on the host; None without them."""
-    secret = read(f"/api/v1/namespaces/{tenant.namespace}/secrets/{team_secret(tenant.name)}") or {}
+    """A tenant's own API server; None where it can't be reached."""
+    text = from_certificates(read, tenant)
     try:
-        data = {key: str(value) for key, value in table(secret, "data").items()}
-        return target_of(team_kubeconfig(tenant.name, tenant.server, data), f"of team {tenant.name}")
-    except (CommandError, KeyError):
+        return None if text is None else target_of(text, f"of team {tenant.name}")
+    except CommandError:
         return None
 
 
@@ -135,29 +134,19 @@ def _store(target: Target | None) -> int | None:
 def show(found: Sequence[TeamUse], platform: Platform, *, team: str = "") -> None:
     """Print the teams and a sentence for each pool; with `team` that team's pods."""
     out = say.console(result=True)
-    out.print(_pods(found, team) if team else _teams(found))
+    if team:
+        out.print(say.table(HEADS_OF_PODS, _pods(found, team)))
+    else:
+        out.print(say.table(HEADS, _teams(found), fold=False))
     for line in sentences(found, platform):
         out.print(line, soft_wrap=True)
 
 
-def _teams(found: Sequence[TeamUse]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for header in (
-        "team",
-        "pods",
-        "containers (init)",
-        "CPU asked",
-        "used",
-        "memory asked",
-        "used",
-        "store",
-        "own pods",
-    ):
-        table.add_column(header, no_wrap=True)
+def _teams(found: Sequence[TeamUse]) -> Iterator[tuple[str, ...]]:
     for one in found:
         pods, use = one.tenancy, used(one.tenancy)
         containers = f"{sum(len(pod.main) for pod in pods)} ({sum(len(pod.init) for pod in pods)})"
-        table.add_row(
+        yield (
             one.team,
             str(len(pods)) if pods else "none runs",
             containers if pods else UNKNOWN,
@@ -168,15 +157,11 @@ def _teams(found: Sequence[TeamUse]) -> Table:
             f"{one.store / MIB:.1f} MiB" if one.store is not None else UNKNOWN,
             str(len(one.own)) if one.pods is not None else UNKNOWN,
         )
-    return table
 
 
-def _pods(found: Sequence[TeamUse], team: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for header in ("pod", "of", "init containers", "containers", "images", "CPU asked", "used", "memory asked", "used"):
-        table.add_column(header, overflow="fold")
+def _pods(found: Sequence[TeamUse], team: str) -> Iterator[tuple[str, ...]]:
     for pod in next((one.pods for one in found if one.team == team), None) or ():
-        table.add_row(
+        yield (
             pod.name,
             "tenancy" if pod.tenancy else "team",
             ", ".join(name for name, _ in pod.init) or UNKNOWN,
@@ -187,7 +172,6 @@ def _pods(found: Sequence[TeamUse], team: str) -> Table:
             f"{pod.requested.memory} MiB",
             f"{pod.used.memory} MiB" if pod.used else UNKNOWN,
         )
-    return table
 
 
 def sentences(found: Sequence[TeamUse], platform: Platform) -> list[str]:

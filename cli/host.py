@@ -7,7 +7,6 @@ from datetime import date
 from typing import Final
 
 from lightkube.config.kubeconfig import SingleConfig
-from rich.table import Table
 
 from cli import say
 from cli.cluster import Identity, Target, connected, find_target, identify
@@ -139,7 +138,8 @@ class Host:
         else:
             shown = [f for f in findings if whole or f.level is Level.WARNING or (mends and f.level is Level.ERROR)]
             if shown:
-                say.console().print(table(shown))
+                rows = ((MARKS[f.level], f.subject, say.told(f.message), say.told(f.fix)) for f in shown)
+                say.console().print(say.table(("", "what", "found", "fix"), rows, title="preflight"))
         if refusals := cluster_refusals(findings, self._place.platform, date.today(), changing=True):
             if mends:
                 say.line("preflight: the host is not as the stack file wants it; this run works at the host, too")
@@ -153,13 +153,3 @@ class Host:
             return None
         with connected(self.target) as client:
             return compared(self._place.platform, client, self._identity.server_version, made=made)
-
-
-def table(findings: list[Finding]) -> Table:
-    """One table, with one fix on each line."""
-    result = Table(title="preflight", title_justify="left", box=None, pad_edge=False)
-    for header in ("", "what", "found", "fix"):
-        result.add_column(header, overflow="fold")
-    for finding in findings:
-        result.add_row(MARKS[finding.level], finding.subject, say.told(finding.message), say.told(finding.fix))
-    return result

@@ -15,8 +15,6 @@ from seen.why import Why, lost, whys
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """One look at the clusters, and its facts."""
-
     look: Look
     seen: Seen
 

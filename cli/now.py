@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from capacity import listed
 from cli import say
 from cli.driver import Place, TeamState
 from cli.look import View
@@ -25,7 +26,6 @@ SECONDS_BETWEEN: Final = 5.0
 
 
 def show_now(view: View, place: Place, states_: Mapping[str, TeamState], *, as_json: bool) -> None:
-    """Print everything that is known about a stack now."""
     seen = view.seen
     table = rows(place.platform, states_, now=seen.at) if place.whole else rows_of_state(states_, now=seen.at)
     table = [with_facts(row, seen) for row in table]
@@ -42,7 +42,6 @@ def show_now(view: View, place: Place, states_: Mapping[str, TeamState], *, as_j
 
 
 def with_facts(row: Row, seen: Seen) -> Row:
-    """A row with its team's current facts."""
     team = seen.team(row.team)
     if team is None:
         return row
@@ -82,11 +81,9 @@ def lines(view: View) -> Iterator[str]:
     for node in view.seen.nodes:
         yield from (f"shared on {node.name}: {_shared(unit)}" for unit in node.units if unit.group)
     for team in view.seen.teams:
-        waiting = view.whys(team)
-        if waiting:
-            first = ", ".join(f"{one.namespace}/{one.pod} ({one.id})" for one in waiting[:3])
-            more = f" and {len(waiting) - 3} more" if len(waiting) > 3 else ""
-            yield f"team {team.name} waits: {first}{more}; `make why STACK={view.seen.stack} TEAM={team.name}`"
+        if waiting := [f"{one.namespace}/{one.pod} ({one.id})" for one in view.whys(team)]:
+            why = f"`make why STACK={view.seen.stack} TEAM={team.name}`"
+            yield f"team {team.name} waits: {listed(waiting, 3)}; {why}"
 
 
 def _pool(pool: Pool) -> Iterator[str]:

@@ -11,32 +11,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from lightkube import Client
 
 from cli import say
+from cli.begin import begin
 from cli.cluster import connected
 from cli.driver import Driver, Place
-from cli.host import Host
 from cli.look import viewer
 
 DASHBOARD_PORT: Final = 8765
 NOTHING: Final = "no node is fenced, and none has a fault that is seen"
 
-
 Run = Callable[[argparse.Namespace, Path], None]
 """Runs a command on the project in a folder."""
 
 
-class Begin(Protocol):
-    """Reads the stack file, finds the cluster, says the first line, finds what the driver needs."""
-
-    def __call__(self, options: argparse.Namespace, root: Path, *, must_reach: bool) -> tuple[Place, Driver, Host]:
-        """Return what the command works on."""
-
-
-def add_commands(add: Callable[[str, Run, str], argparse.ArgumentParser], begin: Begin) -> None:
+def add_commands(add: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
     """Add the commands to the command line. `add` takes a name, what runs it, and what it does in words."""
 
     def dashboard(options: argparse.Namespace, root: Path) -> None:
@@ -51,7 +43,7 @@ def add_commands(add: Callable[[str, Run, str], argparse.ArgumentParser], begin:
     def fence(options: argparse.Namespace, root: Path) -> None:
         from cli.fence import fence, out_of_order
 
-        with _nodes(begin, options, root) as (place, driver, client):
+        with _nodes(options, root) as (place, driver, client):
             if not options.node:
                 lines = out_of_order(client, place.platform, viewer(place, driver)().seen.teams) or [NOTHING]
             else:
@@ -61,7 +53,7 @@ def add_commands(add: Callable[[str, Run, str], argparse.ArgumentParser], begin:
     def unfence(options: argparse.Namespace, root: Path) -> None:
         from cli.fence import unfence
 
-        with _nodes(begin, options, root) as (place, _driver, client):
+        with _nodes(options, root) as (place, _driver, client):
             say.result("\n".join(unfence(client, place.platform, options.node)))
 
     def usage(options: argparse.Namespace, root: Path) -> None:
@@ -100,7 +92,7 @@ def add_commands(add: Callable[[str, Run, str], argparse.ArgumentParser], begin:
 
 
 @contextmanager
-def _nodes(begin: Begin, options: argparse.Namespace, root: Path) -> Iterator[tuple[Place, Driver, Client]]:
+def _nodes(options: argparse.Namespace, root: Path) -> Iterator[tuple[Place, Driver, Client]]:
     """The host, checked to be the one on which the stack was made."""
     place, driver, host = begin(options, root, must_reach=True)
     host.refuse_another_cluster(driver.remembered())

@@ -56,7 +56,6 @@ class Progress:
 
     @property
     def text(self) -> str:
-        """The engine's whole output."""
         return "".join(self._parts)
 
     def removals(self, teams: Iterable[str], stay: Iterable[str]) -> list[str]:
@@ -73,7 +72,6 @@ class Progress:
         return [f"team {team}: removed in {seconds:.0f} s" for team, seconds in gone.items()]
 
     def take(self, line: str) -> None:
-        """Take one line."""
         self._parts.append(line)
         if self.phase != "Previewing" and (found := REMOVAL.match(line)):
             now = self._clock()
@@ -95,7 +93,6 @@ class Progress:
 
 
 def show_on_stderr(text: str) -> None:
-    """Write to standard error as it is."""
     # a closed reader (`| head`) must not end an update in the middle
     with suppress(BrokenPipeError):
         sys.stderr.write(text)

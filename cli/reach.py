@@ -6,15 +6,17 @@ Leaves to others: reading outputs and state (`engine.py`, `simulation.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import tokens
 from cli.cluster import Target, target_of
 from cli.driver import Reach
 from cli.errors import CommandError
+from components.team.tenant import Tenant
+from kube import team_kubeconfig
 from lenient import rows, table, text
-from names import HOST_KUBECONFIG, Object
+from names import HOST_KUBECONFIG, Object, team_secret
 from settings.models import Platform
 from settings.tenants import team_of, tenants
 
@@ -31,6 +33,19 @@ def kubeconfig_in(outputs: Object, team: str, *, user: bool, platform: Platform,
     if user:
         fix = f"set teams.{team_of(platform, team)}.access.userKubeconfig: true, then `make up STACK={stack}`"
     raise CommandError(f"the outputs of stack {stack} have no {which} of team {team}.", fix)
+
+
+def from_certificates(ask: Callable[[str], Mapping[str, object] | None], tenant: Tenant) -> str | None:
+    """Return a tenant's admin kubeconfig from the Secret that its virtual cluster wrote on the host; None without one.
+
+    `ask`: returns the host's answer at a path.
+    """
+    try:
+        secret = ask(f"/api/v1/namespaces/{tenant.namespace}/secrets/{team_secret(tenant.name)}")
+        data = {key: str(value) for key, value in table(secret, "data").items()}
+        return team_kubeconfig(tenant.name, tenant.server, data)
+    except (CommandError, KeyError):
+        return None
 
 
 def teams_in_state(exported: Object) -> Object:

@@ -52,7 +52,6 @@ class Pending:
 
     @property
     def name(self) -> str:
-        """The resource's name: the last part of its URN."""
         return self.urn.rsplit("::", 1)[-1]
 
     @property
@@ -63,7 +62,6 @@ class Pending:
 
     @property
     def on_host(self) -> bool:
-        """Whether it is on the host."""
         return self.provider == HOST_PROVIDER
 
 
@@ -72,7 +70,6 @@ Connect = Callable[[Pending], AbstractContextManager[Client] | None]
 
 
 def pending_operations(exported: Object) -> list[Pending]:
-    """Return the pending operations of an exported state."""
     deployment = exported.get("deployment") or {}
     # ignore entries marked delete: they are not about the new resource
     known = {
@@ -101,7 +98,7 @@ def _provider_name(reference: str) -> str:
 
 def clear(pending: list[Pending], connect: Connect) -> Iterator[str]:
     """Remove what would make the next run fail; yields a line for each removal, and for each that was not possible."""
-    # a virtual cluster first: a half-made Service on the host is the way to it, and goes
+    # virtual clusters first: the way to one may be a half-made Service on the host, which is removed next
     for operation in sorted(pending, key=lambda one: one.on_host):
         if not stands_in_the_way(operation):
             continue

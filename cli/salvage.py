@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from settings.load import PLATFORM_KEY
 from settings.models import Gpu, GpuStack, Host, HostProvider, Override, Platform, Pool
+from settings.overrides import ends_too_late
 from settings.problems import SettingsError
 from settings.reader import read_stack_file
-from settings.rules.overrides import ends_too_late
 from settings.types import Section
 from settings.values import Value, child
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
+from textwrap import wrap
 from typing import Final
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from cli.errors import CommandError
@@ -19,6 +21,7 @@ from report.lines import Line, Tone
 from settings.problems import escaped
 
 STANDARD_ERROR: Final = 2
+INDENT: Final = "  "
 WIDTH_IN_A_LOG: Final = 200
 """Columns without a terminal, unless COLUMNS is set: in a log, lines of tables are not broken."""
 
@@ -82,6 +85,16 @@ _STYLES: Final = {
 }
 
 
+def table(heads: Iterable[str], rows: Iterable[Sequence[str]], *, title: str | None = None, fold: bool = True) -> Table:
+    """A table without lines. `fold`: cells that do not fit are broken; else they are cut."""
+    result = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for head in heads:
+        result.add_column(head, overflow="fold" if fold else "ellipsis", no_wrap=not fold)
+    for row in rows:
+        result.add_row(*row)
+    return result
+
+
 def plan(lines: Iterable[Line]) -> None:
     """Print a result line by line on standard output; colours only where that is a terminal."""
     found = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -98,13 +111,19 @@ def plain(text: str) -> str:
 
 
 def line(text: str) -> None:
-    """Print one line."""
     with suppress(OSError):  # a closed reader (`| head`) or a full disk must not end an update in the middle
         print(plain(told(text)), file=sys.stderr, flush=True)
 
 
+def wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """A text in lines of at most `width` columns. A word is never broken, even where it alone is longer."""
+    later = indent + INDENT
+    return wrap(
+        text, width, initial_indent=indent, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
+    )
+
+
 def lines(texts: Iterable[str]) -> None:
-    """Print several lines."""
     for text in texts:
         line(text)
 

@@ -13,12 +13,11 @@ from datetime import date
 from pathlib import Path
 
 from cli import say
-from cli.cluster import Identity, Target, target_of
-from cli.driver import Place, Reach, TeamState
+from cli.cluster import Identity, target_of
+from cli.driver import Driver, Place, Reach, TeamState
 from cli.engine import HIDDEN_OUTPUTS, MASKED
 from cli.errors import CommandError, InputError
 from cli.guards.levels import levels_of
-from cli.guards.memory import Remembered
 from cli.reach import kubeconfig_in, reach_of
 from cli.shown import advise, show_preview
 from cli.status import team_states
@@ -45,7 +44,6 @@ def _in_words() -> Iterator[None]:
 
 
 def also(causes: Sequence[str]) -> str:
-    """Return further causes, a line each."""
     return "\n".join(f"also: {cause}" for cause in causes)
 
 
@@ -60,8 +58,8 @@ def resources_of(recorded: Iterable[Recorded]) -> list[PolicyResource]:
     ]
 
 
-class LabBridge:
-    """Drives a stack in the lab."""
+class LabBridge(Driver):
+    """The lab connects by itself, gets its programs itself, and refuses servers that it did not start."""
 
     says_first_line = True
 
@@ -70,46 +68,21 @@ class LabBridge:
         self._lab = LabDriver(place.stack, place.stack_file, place.root, policies=self._judged)
 
     def own_cluster(self) -> Identity | None:
-        """The lab's host, where it runs."""
         with _in_words():
             found = self._lab.clusters.find(HOST)
         return Identity(context=found.context, uid=found.uid, server_version="") if found else None
 
-    def use(self, host: Target | None) -> None:
-        """The lab connects by itself."""
-
-    def ready(self) -> None:
-        """The lab gets its programs itself when it needs them."""
-
-    def secret_kubeconfig(self) -> str | None:
-        """The lab knows its own servers."""
-        return None
-
-    def remembered(self) -> Remembered:
-        """The lab itself refuses servers that it did not start."""
-        return Remembered()
-
-    def exports(self) -> str:
-        """There is no engine's state."""
-        return ""
-
-    def compared(self, word: str) -> None:
-        """The lab makes its nodes from the stack file: there is nothing to compare."""
-
     def up(self) -> None:
-        """Make the lab what the stack file says. Refuse losses without an override."""
         with _in_words():
             self._report(self._lab.up(), "up")
 
     def preview(self) -> None:
-        """Show what `up` would change."""
         with _in_words():
             summary = self._lab.preview()
             show_preview(summary.read(), self._place.platform, summary.usage)
             self._report(summary, "preview")
 
     def digest(self, out: Path) -> None:
-        """Write what `up` would change."""
         with _in_words():
             out.write_text(json.dumps(self._lab.preview().digest(), indent=1) + "\n", encoding="utf-8")
 
@@ -148,7 +121,6 @@ class LabBridge:
             raise CommandError(cause, f"{fix.rstrip('.') or 'correct it'}; {again}", detail=also(summary.failures[1:]))
 
     def outputs(self) -> dict[str, JSON]:
-        """Return the last `up`'s outputs without secrets."""
         with _in_words():
             found = self._lab.outputs()
         shown = {key: value for key, value in found.items() if key not in HIDDEN_OUTPUTS and value != MASKED}
@@ -156,7 +128,6 @@ class LabBridge:
         return shown
 
     def kubeconfig(self, team: str, *, user: bool) -> str:
-        """Return a team's kubeconfig from the secret outputs."""
         with _in_words():
             return kubeconfig_in(
                 self._lab.outputs(show_secrets=True),
@@ -167,13 +138,11 @@ class LabBridge:
             )
 
     def reach(self) -> Reach:
-        """Return how to reach each of the lab's servers."""
         with _in_words():
             host = self._lab.host_kubeconfig()
         return reach_of(self._outputs(), self._place.platform, target_of(host, "the lab") if host else None)
 
     def states(self) -> dict[str, TeamState]:
-        """Return what is known about each tenant."""
         return team_states(self._outputs(), self._place.platform)
 
     def _outputs(self) -> dict[str, JSON]:
@@ -184,7 +153,6 @@ class LabBridge:
                 return {}
 
     def down(self) -> None:
-        """Remove everything."""
         with _in_words():
             self._lab.down()
 

@@ -55,7 +55,6 @@ def store_of(place: Place, team: str) -> Store:
 
 
 def snapshot(place: Place, driver: Driver, host: Target, store: Store) -> None:
-    """Take a snapshot and say how to go back to it."""
     with api_of(host) as api:
         found = take(api, store, why="asked for", scheduler=_scheduler(driver, store.team))
     say.line(f"team {store.team}: snapshot {found.name} taken; nothing stopped for it")
@@ -99,7 +98,7 @@ def _chosen(place: Place, store: Store, found: Sequence[Snapshot], name: str) ->
             f"team {store.team} has no snapshot.", f"`make snapshot STACK={place.stack} TEAM={store.team}` takes one"
         )
     listed = "\n".join(f"  {one.name}  {one.why}" for one in found)
-    got = f"has no snapshot {name!r}" if name else "has these, and none is named"
+    got = f"has no snapshot {name!r}" if name else "has several snapshots, and none is named"
     raise InputError(f"team {store.team} {got}.", "SNAPSHOT=<name> with one of these, the newest first", detail=listed)
 
 

@@ -12,8 +12,8 @@ import re
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import version as installed_version
@@ -83,10 +83,11 @@ class Stack:
             if not has_passphrase(self.env) and kept.is_file():
                 self.env[PASSPHRASE_IN_FILE] = str(kept)
 
-    def ready(self) -> None:
+    def ready(self, meanwhile: Callable[[], object] = lambda: None) -> None:
         """Find `pulumi` and check its version; read the state beside it, because each start of the engine takes a good
-        part of a second. Raises `CommandError`."""
+        part of a second. `meanwhile` begins what else is read beside it. Raises `CommandError`."""
         if self._binary is not None:
+            meanwhile()
             return
         sdk = installed_version("pulumi")
         binary = shutil.which("pulumi", path=self.env.get("PATH"))
@@ -96,6 +97,7 @@ class Stack:
                 f"install version {sdk}: {INSTALL} (the lab needs none: `make up STACK=lab`)",
             )
         self._binary = binary
+        meanwhile()
         with ThreadPoolExecutor(max_workers=1) as beside:
             state = beside.submit(self._export)
             check_version(self.capture("version").strip(), sdk)
@@ -116,7 +118,6 @@ class Stack:
 
     @property
     def exists(self) -> bool:
-        """Whether the backend has this stack."""
         return bool(self.exported)
 
     def make(self) -> None:
@@ -200,7 +201,6 @@ class Stack:
         return not by_cloud and not self.backend.url.startswith(("https://", READ_BY_THE_ENGINE))
 
     def raw_stack_file(self) -> dict[str, Value]:
-        """Return the stack file as plain data."""
         if not self._place.whole:
             return {}
         parsed = raw_config(self._place.stack_file)
@@ -215,14 +215,13 @@ class Stack:
         """Return the stack's outputs; None where it does not exist. They are read together with the state, because each
         start of the engine takes most of a second.
         """
-        # not in parallel: otherwise an engine that is too old would be reported only where the stack exists
-        self.ready()
+        asked: list[Future[Object]] = []
         with ThreadPoolExecutor(max_workers=1) as beside:
-            found = beside.submit(self.outputs, *flags)
-            return found.result() if self.exists else None
+            # an engine that is too old is reported also where the stack does not exist
+            self.ready(lambda: asked.append(beside.submit(self.outputs, *flags)))
+            return asked[0].result() if self.exists else None
 
     def command(self, *arguments: str) -> list[str]:
-        """Return the command line of the engine."""
         self.ready()
         assert self._binary is not None
         return [self._binary, "--non-interactive", *arguments]

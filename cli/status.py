@@ -9,14 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from textwrap import wrap
 from typing import Final
 
 import httpx2
-from rich.table import Table
 
 from cli import say
-from cli.cluster import Target, get_json
+from cli.cluster import Ask, Target, asking
 from cli.driver import TeamState
 from cli.errors import CommandError
 from cli.reach import reach_of
@@ -33,30 +31,15 @@ QUICK: Final = httpx2.Timeout(4.0, connect=2.0)
 """Seconds for each team's API. All teams are asked at once, so dead ones cost this time once."""
 ASKED_AT_ONCE: Final = 16
 HEADERS: Final = (
-    "team",
-    "pool",
-    "age",
-    "scheduler",
-    "version",
-    "vCluster",
-    "Kubernetes",
-    "GPUs (quota of limit)",
-    "used",
-    "queues (used/quota/limit)",
-    "pods",
-    "KAI",
-    "API",
-    "check",
+    *("team", "pool", "age", "scheduler", "version", "vCluster", "Kubernetes"),
+    *("GPUs (quota of limit)", "used", "queues (used/quota/limit)", "pods", "KAI", "API", "check"),
 )
-INDENT: Final = "  "
 WIDEST: Final = 10_000
 """Columns: wider than any table of ours."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One tenant in the table."""
-
     team: str
     pool: str
     mode: str
@@ -79,7 +62,6 @@ class Row:
 
 
 def rows(platform: Platform, states: Mapping[str, TeamState], *, now: datetime | None = None) -> list[Row]:
-    """Return one row for each tenant."""
     at = now or datetime.now(UTC)
     return [_row(platform, name, team, states.get(name), at) for name, team in tenants(platform).items()]
 
@@ -144,7 +126,7 @@ def _check(state: TeamState | None, now: datetime) -> str:
     if state is not None and state.failed:
         return f"not whole: {state.failed[0]}"
     if state is None or state.verdict is None:
-        return (state.note if state else "") or "-"
+        return "-"
     return f"{state.verdict}, {age(now - state.checked_at)} ago" if state.checked_at else state.verdict
 
 
@@ -161,13 +143,7 @@ def show(table_rows: Sequence[Row], *, stack: str, now: datetime, more: str = ""
     """Print the rows and their time: as a table if it fits, else as a few lines for each team. No word is broken."""
     out = say.console(result=True)
     out.print(f"stack {stack} at {now.astimezone().strftime('%Y-%m-%d %H:%M:%S %Z')}{more}", soft_wrap=True)
-    table = Table(box=None, pad_edge=False)
-    for header in HEADERS:
-        table.add_column(header, no_wrap=True)
-    for row in table_rows:
-        first = (row.team, row.pool, row.age, row.mode, row.version, row.vcluster, row.kubernetes)
-        cells = (*first, row.gpus, row.used, row.queues, row.pods, row.kai, row.api, row.check)
-        table.add_row(*map(say.plain, cells))
+    table = say.table(HEADERS, ([say.plain(cell) for cell in _cells(row)] for row in table_rows), fold=False)
     # measured without the console's width, which would cut what does not fit
     if out.measure(table, options=out.options.update(max_width=WIDEST)).maximum <= out.width:
         out.print(table)
@@ -176,8 +152,13 @@ def show(table_rows: Sequence[Row], *, stack: str, now: datetime, more: str = ""
         out.print(say.plain(paragraph(row, out.width)), soft_wrap=True)
 
 
+def _cells(row: Row) -> tuple[str, ...]:
+    first = (row.team, row.pool, row.age, row.mode, row.version, row.vcluster, row.kubernetes)
+    return (*first, row.gpus, row.used, row.queues, row.pods, row.kai, row.api, row.check)
+
+
 def paragraph(row: Row, width: int) -> str:
-    """Return a row as lines of at most `width` columns. A word is never broken, even where it alone is longer."""
+    """Return a row as lines of at most `width` columns."""
     parts = (
         f"{row.team}: pool {row.pool}, scheduler {row.mode} {row.version}, API {row.api}, check {row.check}",
         f"GPUs {row.gpus}, {row.used} used; queues (used/quota/limit): {row.queues}",
@@ -185,18 +166,8 @@ def paragraph(row: Row, width: int) -> str:
         f"age {row.age}, namespace {row.namespace}, vCluster {row.vcluster}, Kubernetes {row.kubernetes}",
         row.resources,
     )
-    first, *others = parts
-    lines = wrap(first, width, subsequent_indent=INDENT, break_long_words=False, break_on_hyphens=False)
-    for part in others:
-        lines += wrap(
-            part,
-            width,
-            initial_indent=INDENT,
-            subsequent_indent=INDENT * 2,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    return "\n".join(lines)
+    wrapped = (say.wrapped(part, width, say.INDENT if at else "") for at, part in enumerate(parts))
+    return "\n".join(line for lines in wrapped for line in lines)
 
 
 def pairs(states: Mapping[str, TeamState], width: int = WIDEST) -> str:
@@ -214,11 +185,7 @@ def _listed(pods: Sequence[Object], width: int) -> str:
     if all(len(line) <= width for line in table.splitlines()):
         return table
     said = (", ".join(f"{key} {pod[key]}" for key in LISTED if pod.get(key)) for pod in pods)
-    return "\n".join(
-        line
-        for text in said
-        for line in wrap(text, width, subsequent_indent=INDENT, break_long_words=False, break_on_hyphens=False)
-    )
+    return "\n".join(line for text in said for line in say.wrapped(text, width))
 
 
 def broken(states: Mapping[str, TeamState]) -> str:
@@ -267,10 +234,11 @@ def team_state(output: Json, target: Target | None) -> TeamState:
     if target is None:
         return known
     try:
-        report = get_json(target, REPORT_PATH, timeout=QUICK)
+        with asking(target, timeout=QUICK) as ask:
+            report = ask(REPORT_PATH)
+            known = replace(known, faults=_faults(ask, output))
     except CommandError as error:
         return replace(known, api=f"down: {error.cause}")
-    known = replace(known, faults=_faults(target, output))
     if report is None:
         return replace(known, api="up")
     latest = parsed(text(report, "data", "report.json"))
@@ -284,14 +252,14 @@ def team_state(output: Json, target: Target | None) -> TeamState:
     )
 
 
-def _faults(target: Target, output: Json) -> tuple[str, ...]:
+def _faults(ask: Ask, output: Json) -> tuple[str, ...]:
     """The faults of a team's own KAI. A KAI that is only being made is not broken."""
     if output.get("mode") != SchedulerMode.VIRTUAL.value or "namespace" not in output:
         return ()
 
     def read(path: str) -> Json | None:
         try:
-            return get_json(target, path, timeout=QUICK)
+            return ask(path)
         except CommandError:
             return {}
 

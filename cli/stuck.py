@@ -15,8 +15,9 @@ from typing import Final
 from cli.causes import Failure, failure_of
 from cli.causes.known import OF_PODS
 from hints import filled
-from lenient import Json, rows, table
+from lenient import Json, condition, name, namespace, rows, table, text
 from names import CHECK_NAMESPACE, CHECK_PAIR_NAMESPACE, KAI_NAMESPACE, SYNCED_FROM, team_namespace
+from seen.pods import containers
 
 STUCK_REASONS: Final = frozenset(
     {
@@ -74,13 +75,12 @@ def ours(pods: Iterable[Json], events: Iterable[Json], *, since: datetime) -> tu
     """
     kept = []
     for pod in pods:
-        annotations = table(table(pod.get("metadata")).get("annotations"))
-        if annotations.get(SYNCED_FROM, OUR_NAMESPACES[0]) in OUR_NAMESPACES:
+        if table(pod, "metadata", "annotations").get(SYNCED_FROM, OUR_NAMESPACES[0]) in OUR_NAMESPACES:
             kept.append(pod)
     told = []
     for event in events:
-        name = str(table(event.get("involvedObject")).get("name", ""))
-        theirs = "-x-" in name and not any(f"-x-{space}-x-" in name for space in OUR_NAMESPACES)
+        about = text(event, "involvedObject", "name")
+        theirs = "-x-" in about and not any(f"-x-{space}-x-" in about for space in OUR_NAMESPACES)
         if not theirs and _moment(event) >= since:
             told.append(event)
     return kept, told
@@ -88,8 +88,8 @@ def ours(pods: Iterable[Json], events: Iterable[Json], *, since: datetime) -> tu
 
 def _moment(event: Json) -> datetime:
     """When it was last seen. There are two kinds of events, with different fields."""
-    again = table(event.get("series")).get("lastObservedTime") or event.get("lastTimestamp")
-    return _time(again or event.get("eventTime") or table(event.get("metadata")).get("creationTimestamp"))
+    again = text(event, "series", "lastObservedTime") or text(event, "lastTimestamp")
+    return _time(again or text(event, "eventTime") or text(event, "metadata", "creationTimestamp"))
 
 
 def _first(event: Json) -> datetime:
@@ -119,8 +119,8 @@ def stuck(
         hopeless = _is_hopeless(pod)
         found += [_stuck("pod", where, message, teams, stack, hopeless=hopeless) for message in messages[:1]]
     for event in _lasting(pods, events, now):
-        about = table(event.get("involvedObject"))
-        kind = str(about.get("kind", ""))
+        about = table(event, "involvedObject")
+        kind = text(about, "kind")
         said = f"{event.get('reason')}: {event.get('message')}"
         found.append(_stuck("pod" if kind == "Pod" else kind, _where({"metadata": about}), said, teams, stack))
     return found, well
@@ -132,48 +132,44 @@ def _lasting(pods: Sequence[Json], events: Iterable[Json], now: datetime) -> Ite
     """
     alike: dict[tuple[str, ...], list[Json]] = {}
     for event in events:
-        about = table(event.get("involvedObject"))
-        key = [str(about.get(part, "")) for part in ("namespace", "kind", "name")]
+        key = [text(event, "involvedObject", part) for part in ("namespace", "kind", "name")]
         if event.get("reason") in STUCK_EVENTS:
             alike.setdefault((*key, str(event.get("reason"))), []).append(event)
-    for (namespace, kind, name, _), several in alike.items():
+    for (space, kind, called, _), several in alike.items():
         several.sort(key=_moment)
         last = _moment(several[-1])
         lasted = last - min(_first(event) for event in several)
-        here = [pod for pod in pods if table(pod.get("metadata")).get("namespace") == namespace]
-        over = _is_over(here, name) if kind == "Pod" else last <= _made(here, kind, name)
+        here = [pod for pod in pods if namespace(pod) == space]
+        over = _is_over(here, called) if kind == "Pod" else last <= _made(here, kind, called)
         if lasted >= GOES_ON and now - last <= 2 * lasted and not over:
             yield several[-1]
 
 
-def _is_over(pods: Iterable[Json], name: str) -> bool:
+def _is_over(pods: Iterable[Json], called: str) -> bool:
     """Whether a pod is gone, or one of its containers has started."""
-    status = next((table(pod.get("status")) for pod in pods if table(pod.get("metadata")).get("name") == name), None)
-    if status is None:
+    found = next((pod for pod in pods if name(pod) == called), None)
+    if found is None:
         return True
-    return any("waiting" not in table(one.get("state")) for one in rows(status, "containerStatuses"))
+    return any("waiting" not in table(one, "state") for one in rows(found, "status", "containerStatuses"))
 
 
-def _made(pods: Iterable[Json], kind: str, name: str) -> datetime:
+def _made(pods: Iterable[Json], kind: str, called: str) -> datetime:
     """When an object made its newest pod; long ago where it made none."""
     found = [LONG_AGO]
     for pod in pods:
-        metadata = table(pod.get("metadata"))
-        owners = [(one.get("kind"), one.get("name")) for one in rows(metadata, "ownerReferences")]
-        if (kind, name) in owners:
-            found.append(_time(metadata.get("creationTimestamp")))
+        owners = [(one.get("kind"), one.get("name")) for one in rows(pod, "metadata", "ownerReferences")]
+        if (kind, called) in owners:
+            found.append(_time(text(pod, "metadata", "creationTimestamp")))
     return max(found)
 
 
 def _is_hopeless(pod: Json) -> bool:
     """Whether an image of the pod can't be pulled by another try."""
-    status = table(pod.get("status"))
-    for key in ("initContainerStatuses", "containerStatuses"):
-        for container in rows(status, key):
-            waiting = table(table(container.get("state")).get("waiting"))
-            said = f"{waiting.get('reason')} {waiting.get('message', '')}"
-            if waiting.get("reason") in HOPELESS_REASONS and NEVER_COMES.search(said):
-                return True
+    for container in containers(pod):
+        waiting = table(container, "state", "waiting")
+        said = f"{waiting.get('reason')} {waiting.get('message', '')}"
+        if waiting.get("reason") in HOPELESS_REASONS and NEVER_COMES.search(said):
+            return True
     return False
 
 
@@ -203,22 +199,20 @@ def _stuck(
 
 def _messages(pod: Json) -> Iterator[str]:
     """Why a pod does not run, the most helpful reason first."""
-    status = table(pod.get("status"))
-    if str(status.get("reason", "")).startswith(("OutOf", "UnexpectedAdmissionError", "Evicted")):
-        yield f"{status.get('reason')}: {status.get('message', '')}"
-    for key in ("initContainerStatuses", "containerStatuses"):
-        for container in rows(status, key):
-            waiting = table(table(container.get("state")).get("waiting"))
-            if waiting.get("reason") in STUCK_REASONS:
-                ended = table(table(container.get("lastState")).get("terminated"))
-                last = f" (exit code {ended['exitCode']}: {ended.get('message', '')})" if "exitCode" in ended else ""
-                said = f"{waiting.get('reason')}: {waiting.get('message', '')}{last}"
-                yield f"container {container.get('name')} of {container.get('image', '')}: {said}"
-    for condition in rows(status, "conditions"):
-        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            yield str(condition.get("message", ""))
+    reason = text(pod, "status", "reason")
+    if reason.startswith(("OutOf", "UnexpectedAdmissionError", "Evicted")):
+        yield f"{reason}: {text(pod, 'status', 'message')}"
+    for container in containers(pod):
+        waiting = table(container, "state", "waiting")
+        if waiting.get("reason") in STUCK_REASONS:
+            ended = table(container, "lastState", "terminated")
+            last = f" (exit code {ended['exitCode']}: {ended.get('message', '')})" if "exitCode" in ended else ""
+            said = f"{waiting.get('reason')}: {waiting.get('message', '')}{last}"
+            yield f"container {container.get('name')} of {container.get('image', '')}: {said}"
+    placed = condition(pod, "PodScheduled")
+    if placed.get("status") == "False":
+        yield text(placed, "message")
 
 
 def _where(thing: Json) -> str:
-    metadata = table(thing.get("metadata"))
-    return f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+    return f"{namespace(thing)}/{name(thing)}"

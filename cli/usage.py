@@ -86,7 +86,7 @@ def _asked(host: Target, service: tuple[str, str, str], query: str) -> dict[tupl
     )
     answer = get_json(host, path, timeout=PATIENCE)
     if answer is None or text(answer, "status") != "success":
-        raise CommandError(f"Prometheus {space}/{name}:{port} does not answer as one")
+        raise CommandError(f"Prometheus {space}/{name}:{port} does not answer like a Prometheus")
     found: dict[tuple[str, str], float] = defaultdict(float)
     for one in rows(answer, "data", "result"):
         labels, value = table(one, "metric"), one.get("value")
@@ -132,7 +132,6 @@ def _cells(row: Spent) -> tuple[str | float | None, ...]:
 
 
 def as_json(found: Account) -> str:
-    """The account for scripts."""
     entries = [{**dict(zip(KEYS, _cells(row), strict=True)), "farBelowQuota": row.far_below} for row in found.rows]
     whole = {"since": found.since.isoformat(), "until": found.until.isoformat(), "rows": entries, "gaps": found.gaps}
     return json.dumps(whole, indent=2)

@@ -65,7 +65,6 @@ class Seen:
         return None
 
     def look(self, found: Sequence[Stuck], well: set[str]) -> list[Failure]:
-        """Take one look."""
         bad = {(one.of, one.failure.id) for one in found if one.hopeless}
         self._hopeless = {key: self._hopeless.get(key, time.monotonic()) for key in bad}
         now = {(one.of, one.failure.id): one.failure for one in found}

@@ -7,10 +7,9 @@ import json
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from textwrap import TextWrapper
 from typing import Final
 
-from capacity.quantity import parse_quantity
+from capacity import listed, parse_quantity
 from cli import say
 from cli.errors import CommandError, InputError
 from cli.look import View
@@ -21,13 +20,11 @@ from seen.pods import containers, pod_of
 from seen.why import NoSuchPodError, Request, Why, for_team, leaves_of, why, would
 from settings.types import MOST_GPUS
 
-INDENT: Final = "  "
 MOST_NAMES: Final = 10
 MOST_PODS: Final = 3
 
 
 def add_request(command: ArgumentParser) -> None:
-    """Add the options of `would` to a command."""
     command.add_argument(
         "--gpus", type=_gpus, metavar="N", help="whole GPUs in one pod; default 1, 0 of a team without"
     )
@@ -38,7 +35,6 @@ def add_request(command: ArgumentParser) -> None:
 
 
 def request_of(options: Namespace) -> Request:
-    """Return the pod that `would` asks about."""
     return Request(
         gpus=options.gpus, fraction=options.fraction, queue=options.queue, cpu=options.cpu, memory=options.memory
     )
@@ -146,18 +142,13 @@ def _tell(answers: Sequence[Why]) -> None:
     for one in answers:
         alike.setdefault((one.team, one.cause, one.fix), []).append(f"{one.namespace}/{one.pod}")
     for (team, cause, fix), pods in alike.items():
-        shown = ", ".join(pods[:MOST_PODS]) + (f" and {len(pods) - MOST_PODS} more" if len(pods) > MOST_PODS else "")
-        say.result(wrapped(f"team {team}, {shown}: {cause}"))
-        say.result(wrapped(f"fix: {fix}", INDENT))
+        say.result(wrapped(f"team {team}, {listed(pods, MOST_PODS)}: {cause}"))
+        say.result(wrapped(f"fix: {fix}", say.INDENT))
 
 
 def wrapped(text: str, indent: str = "") -> str:
     """A text in lines of the terminal's width, without broken words."""
-    width, later = say.console(result=True).width, indent + INDENT
-    whole = TextWrapper(
-        width, initial_indent=indent, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
-    )
-    return "\n".join(whole.wrap(say.told(text)))
+    return "\n".join(say.wrapped(say.told(text), say.console(result=True).width, indent))
 
 
 def unseen_of(gaps: Sequence[Gap], teams: Sequence[str]) -> list[str]:
@@ -196,7 +187,7 @@ def show_would(view: View, team: str, request: Request, *, stack: str, as_json: 
         say.result(wrapped(f"yes: a pod of team {team} {what}{queue} would be placed now{where}"))
     else:
         say.result(wrapped(f"no: a pod of team {team} {what}{queue} would wait: {answer.why.cause}"))
-        say.result(wrapped(f"fix: {answer.why.fix}", INDENT))
+        say.result(wrapped(f"fix: {answer.why.fix}", say.INDENT))
     if answer.note:
-        say.result(wrapped(f"note: {answer.note}", INDENT))
+        say.result(wrapped(f"note: {answer.note}", say.INDENT))
     tell_unseen(unseen)

@@ -111,7 +111,7 @@ class Component(pulumi.ComponentResource):
         deleted_with: pulumi.Resource | None = None,
         protect: bool = False,
         replace_on_changes: list[str] | None = None,
-        replacement_trigger: str | None = None,
+        replacement_trigger: pulumi.Input[str] | None = None,
         ignore_changes: list[str] | None = None,
         first: pulumi.ResourceHook | None = None,
         before_create: pulumi.ResourceHook | None = None,
@@ -142,7 +142,7 @@ class Component(pulumi.ComponentResource):
             replace_on_changes=replace_on_changes,
             replacement_trigger=replacement_trigger,
             ignore_changes=ignore_changes,
-            delete_before_replace=True if replace_on_changes or replacement_trigger else None,
+            delete_before_replace=True if replace_on_changes or replacement_trigger is not None else None,
             hooks=pulumi.ResourceHookBinding(
                 before_create=[*creating],
                 before_update=[*updating],

@@ -17,5 +17,4 @@ def pod_security(**more: JSON) -> dict[str, JSON]:
 
 
 def container_security() -> dict[str, JSON]:
-    """Return a container's security context."""
     return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}

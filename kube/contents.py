@@ -63,8 +63,7 @@ def _kinds(api: httpx2.Client) -> Iterator[tuple[str, str]]:
     for root in ("/api", "/apis"):
         answer = api.get(root, headers={"Accept": DISCOVERY})
         if not answer.is_success:
-            message = f"its kinds can't be listed: {said(answer)}"
-            raise RuntimeError(message)
+            raise RuntimeError(f"its kinds can't be listed: {said(answer)}")
         for group in rows(answered(answer), "items"):
             name_of_group = name(group)
             # the server's preferred version comes first

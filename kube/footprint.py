@@ -125,7 +125,6 @@ def _amount(value: object) -> Decimal:
 
 
 def requested(pods: Iterable[PodUse]) -> Use:
-    """Return what the pods ask for."""
     return sum((pod.requested for pod in pods), NONE)
 
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import names
 from capacity import amount_of
-from lenient import Json, items, name, namespace, rows, table, text
+from lenient import Json, items, name, namespace, rows, table, tag_of, text
 
 Read: TypeAlias = Callable[[str], Json | None]
 """Returns the API's answer at a path; None for what does not exist, an empty object for what can't be read now."""
@@ -67,7 +67,7 @@ def _versions(deployments: list[Json], version: str | None) -> Iterator[str]:
     for deployment in deployments:
         for container in rows(deployment, "spec", "template", "spec", "containers"):
             image = text(container, "image")
-            tag = image.rpartition("/")[2].partition("@")[0].partition(":")[2]
+            tag = tag_of(image)
             if version and tag and tag.removeprefix("v") != version.removeprefix("v"):
                 yield f"Deployment {name(deployment)} runs image {image}, and its KAI is {version}"
 

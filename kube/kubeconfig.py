@@ -31,11 +31,9 @@ def one_context(text: str, context: str | None, where: str, base: Path | None = 
     try:
         loaded = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # an invalid date is a ValueError
-        message = f"{where}: not a kubeconfig (not YAML); check host.kubeconfig"
-        raise KubeconfigError(message) from error
+        raise KubeconfigError(f"{where}: not a kubeconfig (not YAML); check host.kubeconfig") from error
     if not isinstance(loaded, dict) or not isinstance(loaded.get("contexts"), list):
-        message = f"{where}: not a kubeconfig (no contexts); check host.kubeconfig"
-        raise KubeconfigError(message)
+        raise KubeconfigError(f"{where}: not a kubeconfig (no contexts); check host.kubeconfig")
     wanted = str(context or loaded.get("current-context"))
     found = _by_name(loaded, "contexts", "context", where)
     if wanted not in found:
@@ -97,8 +95,7 @@ def _with_files(holder: Mapping[str, object], base: Path | None, where: str) -> 
             found[f"{key}-data"] = base64.b64encode(path.read_bytes()).decode()
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
-            message = f"{where}: {key} {path} can't be read ({why}); repair the kubeconfig"
-            raise KubeconfigError(message) from error
+            raise KubeconfigError(f"{where}: {key} {path} can't be read ({why}); repair the kubeconfig") from error
     return found
 
 

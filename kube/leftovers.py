@@ -37,8 +37,7 @@ def delete_leftovers(
                 continue
             what = f"{leftover.kind} {leftover.name}"
             if not answer.is_success:
-                message = f"{what}, left by an earlier release, can't be deleted: {said(answer)}"
-                raise RuntimeError(message)
+                raise RuntimeError(f"{what}, left by an earlier release, can't be deleted: {said(answer)}")
             deleted.append(what)
             while api.get(where).status_code != httpx2.codes.NOT_FOUND:
                 if time.monotonic() > end:

@@ -102,6 +102,5 @@ def _made(thing: Json) -> str:
 def _items(api: httpx2.Client, kind: str, namespace: str, **query: str) -> list[Json]:
     answer = api.get(path("v1", kind, namespace=namespace), params=query)
     if not answer.is_success:
-        message = f"{kind}s of namespace {namespace} can't be listed: {said(answer)}"
-        raise RuntimeError(message)
+        raise RuntimeError(f"{kind}s of namespace {namespace} can't be listed: {said(answer)}")
     return items(answered(answer))

@@ -32,8 +32,7 @@ def own_kinds(kubeconfig: str, namespace: str, crds: Iterable[str]) -> None:
     with connect(kubeconfig) as api:
         answer = api.get(path("v1", "Namespace", namespace))
         if not answer.is_success:
-            message = f"Namespace {namespace} can't be read: {said(answer)}"
-            raise RuntimeError(message)
+            raise RuntimeError(f"Namespace {namespace} can't be read: {said(answer)}")
         uid = text(answered(answer), "metadata", "uid")
         owner = {"apiVersion": "v1", "kind": "Namespace", "name": namespace, "uid": uid}
         for crd in crds:
@@ -52,5 +51,4 @@ def _put(api: httpx2.Client, manifest: Mapping[str, object]) -> None:
     answer = api.patch(where, params={"fieldManager": MANAGER, "force": "true"}, json=dict(manifest), headers=APPLY)
     if not answer.is_success:
         what = f"{namespace}/{name}" if namespace else name
-        message = f"{kind} {what} can't be written: {said(answer)}"
-        raise RuntimeError(message)
+        raise RuntimeError(f"{kind} {what} can't be written: {said(answer)}")

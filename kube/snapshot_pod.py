@@ -36,7 +36,6 @@ class Store:
 
     @property
     def namespace(self) -> str:
-        """The team's namespace on the host."""
         return names.team_namespace(self.team)
 
     def options(self, name: str) -> Object:
@@ -54,7 +53,6 @@ class Store:
 
 
 def claim_name(team: str) -> str:
-    """The claim of the volume for a team's snapshots."""
     return f"{team}-snapshots"
 
 

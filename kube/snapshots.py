@@ -22,7 +22,7 @@ import httpx2
 import names
 from kube.client import answered, path, pause, said, when
 from kube.snapshot_pod import POD, RESTORE, Store, claim_name, pod
-from lenient import Json, items, moment, rows, table, text
+from lenient import Json, items, moment, rows, table, tag_of, text
 from names import SYNCED_BY, Object
 from releases import minor
 from releases.shapes import KUBERNETES
@@ -66,8 +66,7 @@ def recorded(api: httpx2.Client, store: Store) -> list[Snapshot]:
     mine = {"labelSelector": f"{LABEL},!{SYNCED_BY}"}
     answer = api.get(path("v1", "ConfigMap", namespace=store.namespace), params=mine)
     if not answer.is_success:
-        message = f"the snapshots of team {store.team} can't be listed: {said(answer)}"
-        raise SnapshotError(message)
+        raise SnapshotError(f"the snapshots of team {store.team} can't be listed: {said(answer)}")
     found = [_record(table(item, "data")) for item in items(answered(answer))]
     return sorted((one for one in found if one is not None), key=lambda snapshot: snapshot.name, reverse=True)
 
@@ -91,8 +90,7 @@ def _keep(api: httpx2.Client, store: Store, snapshot: Snapshot) -> None:
     }
     answer = api.post(path("v1", "ConfigMap", namespace=store.namespace), json=body)
     if not answer.is_success:
-        message = f"the snapshot is written, and its record can't be: {said(answer)}"
-        raise SnapshotError(message)
+        raise SnapshotError(f"the snapshot is written, and its record can't be: {said(answer)}")
 
 
 # --- the pod --------------------------------------------------------------------------------------------------------
@@ -114,18 +112,15 @@ def _run(api: httpx2.Client, body: Object, deadline: float) -> None:
     if answer.status_code == httpx2.codes.CONFLICT:
         raise SnapshotError(BUSY)
     if not answer.is_success:
-        message = f"the host takes no pod for it: {said(answer)}"
-        raise SnapshotError(message)
+        raise SnapshotError(f"the host takes no pod for it: {said(answer)}")
     try:
         end = time.monotonic() + deadline
         while (state := _status(api, where)).get("phase") not in names.ENDED:
             if time.monotonic() > end or _hopeless(state):
-                message = f"vCluster's {what} did not end within {deadline:.0f} s: {_waits_for(state)}"
-                raise SnapshotError(message)
+                raise SnapshotError(f"vCluster's {what} did not end within {deadline:.0f} s: {_waits_for(state)}")
             pause()
         if state["phase"] == "Failed":
-            message = f"vCluster's {what} failed: {_last_words(api, where) or _waits_for(state)}"
-            raise SnapshotError(message)
+            raise SnapshotError(f"vCluster's {what} failed: {_last_words(api, where) or _waits_for(state)}")
     except BaseException:
         _give_up(api, where, what)
         raise
@@ -135,8 +130,7 @@ def _run(api: httpx2.Client, body: Object, deadline: float) -> None:
 def _give_up(api: httpx2.Client, where: str, what: str) -> None:
     """Delete a pod that nobody waits for. If it is writing the store, raise `UnfinishedError` instead."""
     if what == RESTORE and _writes(api, where):
-        message = f"pod {POD} still writes the store, and nobody waits for it"
-        raise UnfinishedError(message) from None
+        raise UnfinishedError(f"pod {POD} still writes the store, and nobody waits for it") from None
     _remove(api, where)
 
 
@@ -160,8 +154,7 @@ def _writes(api: httpx2.Client, where: str) -> bool:
 def _status(api: httpx2.Client, where: str) -> Json:
     answer = api.get(where)
     if answer.status_code == httpx2.codes.NOT_FOUND:
-        message = f"pod {POD} was deleted meanwhile"
-        raise SnapshotError(message)
+        raise SnapshotError(f"pod {POD} was deleted meanwhile")
     return table(answered(answer), "status") if answer.is_success else {}
 
 
@@ -191,8 +184,7 @@ def _until_gone(api: httpx2.Client, where: str, deadline: float) -> None:
     end = time.monotonic() + deadline
     while api.get(where).status_code != httpx2.codes.NOT_FOUND:
         if time.monotonic() > end:
-            message = f"{where.rpartition('/')[2]} is still there after {deadline:.0f} s"
-            raise SnapshotError(message)
+            raise SnapshotError(f"{where.rpartition('/')[2]} is still there after {deadline:.0f} s")
         pause()
 
 
@@ -223,8 +215,7 @@ def take(
         scheduler=scheduler or "",
     )
     if not table(control_plane, "status").get("readyReplicas"):
-        message = f"the control plane of team {store.team} does not run, and a snapshot reads it"
-        raise SnapshotError(message)
+        raise SnapshotError(f"the control plane of team {store.team} does not run, and a snapshot reads it")
     _run(api, pod(control_plane, store, "snapshot", snapshot.name), deadline)
     _keep(api, store, snapshot)
     return snapshot
@@ -253,8 +244,7 @@ def go_back(api: httpx2.Client, store: Store, snapshot: Snapshot) -> None:
             path("v1", "Pod", namespace=store.namespace), params={"labelSelector": f"{SYNCED_BY}={store.team}"}
         )
         if not answer.is_success:
-            message = f"the pods of team {store.team} can't be ended: {said(answer)}"
-            raise SnapshotError(message)
+            raise SnapshotError(f"the pods of team {store.team} can't be ended: {said(answer)}")
         _run(api, pod(control_plane, store, RESTORE, snapshot.name), DEADLINE_SECONDS)
     except UnfinishedError as error:
         message = (
@@ -269,8 +259,8 @@ def go_back(api: httpx2.Client, store: Store, snapshot: Snapshot) -> None:
 
 
 def _ready(api: httpx2.Client, store: Store) -> tuple[Object, datetime]:
-    """Return the control plane's StatefulSet where all that a pod needs is there, and the cluster's time: what a later
-    look calls new has that. Raises `SnapshotError`."""
+    """Return the control plane's StatefulSet, where all that a pod needs exists, and the cluster's time, which objects
+    have, too. Raises `SnapshotError`."""
     s3, space = store.settings.s3, store.namespace
     place = (
         path("v1", "Secret", s3.secret, space)
@@ -279,17 +269,14 @@ def _ready(api: httpx2.Client, store: Store) -> tuple[Object, datetime]:
     )
     if api.get(place).status_code == httpx2.codes.NOT_FOUND:
         what = f"Secret {space}/{s3.secret} is not there" if s3 else "its volume is not there yet, `make up` makes it"
-        message = f"team {store.team} has no place for snapshots: {what}"
-        raise SnapshotError(message)
+        raise SnapshotError(f"team {store.team} has no place for snapshots: {what}")
     if api.get(path("v1", "Pod", POD, space)).is_success:
         raise SnapshotError(BUSY)
     answer = api.get(path("apps/v1", "StatefulSet", store.team, store.namespace))
     if answer.status_code == httpx2.codes.NOT_FOUND:
-        message = f"team {store.team} has no virtual cluster on this host yet"
-        raise SnapshotError(message)
+        raise SnapshotError(f"team {store.team} has no virtual cluster on this host yet")
     if not answer.is_success:
-        message = f"the control plane of team {store.team} can't be read: {said(answer)}"
-        raise SnapshotError(message)
+        raise SnapshotError(f"the control plane of team {store.team} can't be read: {said(answer)}")
     return answered(answer), when(answer)
 
 
@@ -302,7 +289,7 @@ def _tag(control_plane: Object, which: str, name: str) -> str:
     """The tag of a container's image; empty where there is none."""
     containers = control_plane["spec"]["template"]["spec"].get(which) or ()
     image = next((container["image"] for container in containers if container["name"] == name), "")
-    return str(image).rpartition("/")[2].partition("@")[0].partition(":")[2]
+    return tag_of(str(image))
 
 
 def _scale(api: httpx2.Client, store: Store, replicas: int) -> None:
@@ -313,5 +300,4 @@ def _scale(api: httpx2.Client, store: Store, replicas: int) -> None:
         headers={"Content-Type": "application/merge-patch+json"},
     )
     if not answer.is_success:
-        message = f"the control plane of team {store.team} can't be scaled to {replicas}: {said(answer)}"
-        raise SnapshotError(message)
+        raise SnapshotError(f"the control plane of team {store.team} can't be scaled to {replicas}: {said(answer)}")

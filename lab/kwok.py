@@ -11,6 +11,7 @@ import yaml
 from lab.binaries import Binaries
 from lab.errors import LabError
 from lab.processes import LOOPBACK
+from lab.record import write_whole
 
 LISTENERS = ("kubeApiserver", "etcd", "etcdPeer", "kubeControllerManager", "kubeScheduler", "kwokController")
 # as kwokctl names the processes of one server
@@ -83,10 +84,7 @@ def inline(kubeconfig: Path) -> None:
         for key in ("certificate-authority", "client-certificate", "client-key"):
             if file := holder.pop(key, None):
                 holder[f"{key}-data"] = base64.b64encode(Path(file).read_bytes()).decode()
-    draft = kubeconfig.with_name(f"{kubeconfig.name}.new")
-    draft.touch(mode=0o600)
-    draft.write_text(yaml.safe_dump(document))
-    draft.replace(kubeconfig)
+    write_whole(kubeconfig, yaml.safe_dump(document))
 
 
 def last_words(folder: Path, program: str) -> str:

@@ -33,7 +33,7 @@ def put(client: Client, server: str, lab_id: str, *, manager: str, seconds: floa
                 why = error.status.message if isinstance(error, ApiError) else type(error).__name__
                 raise LabError(
                     f"lab: the API server `{server}` does not take objects: {why}",
-                    "run `make lab-reset`, then again.",
+                    "run `make lab-reset`, then run the command again.",
                 ) from error
             time.sleep(0.1)
 

@@ -38,6 +38,12 @@ def read(home: Path) -> LabRecord:
 def write(home: Path, lab: LabRecord) -> None:
     """Write the record, completely or not at all."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = home / f"{FILE}.new"
-    draft.write_text(json.dumps(asdict(lab), indent=1))
-    draft.replace(home / FILE)
+    write_whole(home / FILE, json.dumps(asdict(lab), indent=1))
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a file that only this user may read, completely or not at all."""
+    draft = file.with_name(f"{file.name}.new")
+    draft.touch(mode=0o600)
+    draft.write_text(text)
+    draft.replace(file)

@@ -57,8 +57,7 @@ def record(stack_file: Path, root: Path) -> dict[str, Resource]:
     raw = raw_config(stack_file)
     config = raw.get("config") if isinstance(raw, dict) else None
     if not isinstance(config, dict) or PLATFORM_KEY not in config:
-        message = f"{stack_file.name}: is not a stack file: config with {PLATFORM_KEY} belongs there"
-        raise UsageError(message)
+        raise UsageError(f"{stack_file.name}: is not a stack file: config with {PLATFORM_KEY} belongs there")
     load_stack_file(stack_file)  # reports its mistakes with their lines
     rewritten = as_lab({"config": config})
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
@@ -81,8 +80,7 @@ def record(stack_file: Path, root: Path) -> dict[str, Resource]:
             )
             raise UsageError(message) from error
     if summary.failures:
-        message = f"the program failed on {stack_file.name}: {'; '.join(summary.failures[:3])}"
-        raise UsageError(message)
+        raise UsageError(f"the program failed on {stack_file.name}: {'; '.join(summary.failures[:3])}")
     return {
         item.urn: Resource(
             inputs=_without_hashes(item.inputs),
@@ -116,7 +114,6 @@ def _replace_key(item: Recorded) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
     parser = parser_for("lab.recording", __doc__)
     parser.add_argument("--stack-file", type=Path, required=True)
     parser.add_argument("--root", type=Path, default=Path.cwd(), help="the checkout; default: the current folder")

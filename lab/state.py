@@ -8,13 +8,14 @@ from typing import TypeAlias
 
 from lab.errors import LabError
 from lab.objects import Json
+from lab.record import write_whole
 
 Trigger: TypeAlias = str | float | bool | None
 
 
 @dataclass(kw_only=True)
 class Entry:
-    """A resource in the state file. `inputs` empty: it was begun and never ended."""
+    """A resource in the state file. `inputs` empty: a run was killed while it made it."""
 
     urn: str
     type: str
@@ -57,7 +58,4 @@ class State:
             self._save()
 
     def _save(self) -> None:
-        draft = self._path.with_suffix(".new")
-        draft.write_text(json.dumps({"resources": [vars(entry) for entry in self.entries.values()]}))
-        draft.chmod(0o600)
-        draft.replace(self._path)
+        write_whole(self._path, json.dumps({"resources": [vars(entry) for entry in self.entries.values()]}))

@@ -17,7 +17,6 @@ _NOTHING = {key: Decimal(0) for key in ("requests.cpu", "requests.memory", "requ
 
 
 def usage_now(clusters: Clusters) -> dict[str, Use]:
-    """What each tenant uses."""
     quotas: list[Json] = _list(clusters, HOST, "ResourceQuota")
     bounded = usage_of({"items": quotas})
     found: dict[str, Use] = {}

@@ -63,7 +63,6 @@ class Latest:
         self._thread = threading.Thread(target=self._renew, name="snapshots", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
         self._asked.set()
         self._thread.start()
 
@@ -112,11 +111,9 @@ class Server(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """The page's address."""
         return f"http://{ADDRESS}:{self.port}/"
 
     def server_close(self) -> None:
-        """Stop listening, and looking."""
         if hasattr(self, "latest"):
             self.latest.stop()
         super().server_close()

@@ -61,8 +61,7 @@ def write(folder: Path) -> None:
     """Write the bundle into an empty or new folder. Raises `FileExistsError` where the folder is not empty."""
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
-        message = f"{folder} is not empty; name a new folder"
-        raise FileExistsError(message)
+        raise FileExistsError(f"{folder} is not empty; name a new folder")
     for path in [*sources(), *(found.relative_to(ROOT) for found in (ROOT / "policies/config").glob("*.json"))]:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / path, folder / path)

@@ -61,6 +61,7 @@ def _kai() -> tuple[str, ...]:
         keys += [*release.fake_gpu_args, *(f"{operand.key}.**" for operand in release.operands if operand.key)]
         keys += [release.enforcement.key] if release.enforcement else []
         keys += filter(None, (release.pod_runtime_class_key, release.cdi_key, release.default_queue_key))
+        keys += [release.topology_migration_key] if release.topology_migration_key else []
         keys += [f"{release.reservation_resources_key}.**"] if release.reservation_resources_key else []
     return tuple(dict.fromkeys(keys))
 

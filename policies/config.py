@@ -94,7 +94,6 @@ class PolicyConfig:
     """The file to change, for messages."""
 
     def level(self, rule: str) -> Level:
-        """Return the level of a rule."""
         return self.levels.get(rule, self.default)
 
 
@@ -104,8 +103,7 @@ def parse(data: object, known: Mapping[str, tuple[str, ...]], *, where: str = "p
     Raises `ConfigError` with all mistakes at once.
     """
     if not isinstance(data, dict):
-        message = f"{where}: must be a JSON object by rule name, got {type(data).__name__}"
-        raise ConfigError(message)
+        raise ConfigError(f"{where}: must be a JSON object by rule name, got {type(data).__name__}")
     mistakes: list[str] = []
     default = Level.MANDATORY
     levels: dict[str, Level] = {}
@@ -158,11 +156,9 @@ def load(path: Path, known: Mapping[str, tuple[str, ...]]) -> PolicyConfig:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        message = f"{path.name}: cannot be read: {error.strerror}"
-        raise ConfigError(message) from error
+        raise ConfigError(f"{path.name}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        message = f"{path.name}: is not JSON: {error}"
-        raise ConfigError(message) from error
+        raise ConfigError(f"{path.name}: is not JSON: {error}") from error
     return parse(data, known, where=path.name)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import tokens
 from capacity import PoolCapacity, TenantClaim
-from names import LABEL_CHECK, LABEL_POOL, LABEL_TEAM, team_node_label
+from names import LABEL_CHECK, LABEL_POOL, LABEL_TEAM, team_namespace, team_node_label
 from policies.inventory import Inventory, PolicyResource
 from policies.plain import (
     Number,
@@ -54,8 +54,7 @@ def claim_of(team: PolicyResource) -> TenantClaim:
     try:
         mode = text(inputs, "mode")
         if mode not in ("virtual", "host", "default"):
-            message = f"mode must be virtual, host or default, got {mode!r}"
-            raise Unreadable(message)
+            raise Unreadable(f"mode must be virtual, host or default, got {mode!r}")
         return TenantClaim(
             name=text(inputs, "name"),
             owner=maybe_text(inputs, "canaryOf") or text(inputs, "name"),
@@ -67,22 +66,18 @@ def claim_of(team: PolicyResource) -> TenantClaim:
         )
     except Unreadable as reason:
         # the rule may be about the pool: say which team's number it is
-        message = f"team {team.name}: {reason}"
-        raise Unreadable(message) from None
+        raise Unreadable(f"team {team.name}: {reason}") from None
 
 
 def claims_on(pool: str, inventory: Inventory) -> list[TenantClaim]:
-    """Return the claims of a pool's tenants."""
     return [claim_of(team) for team in inventory.teams_by_pool[pool]]
 
 
 def team_name(team: PolicyResource) -> str:
-    """Return a tenant's name."""
     return text(team.properties, "name")
 
 
 def team_queues(team: PolicyResource) -> dict[str, Cap]:
-    """Return quota and limit of a tenant's leaf queues."""
     queues = mapping(team.properties, "queues")
     return {
         leaf: Cap(quota=number(queues, leaf, "quota"), limit=number(queues, leaf, "limit")) for leaf in sorted(queues)
@@ -120,11 +115,14 @@ def team_of(resource: PolicyResource, inventory: Inventory) -> PolicyResource:
     """
     name = team_name_in(resource)
     if name is None:
-        message = f"names no team; add the label {LABEL_TEAM}"
-        raise Unreadable(message)
+        raise Unreadable(f"names no team; add the label {LABEL_TEAM}")
     if name not in inventory.teams:
-        message = f"names team {name!r}, which this stack does not have"
-        raise Unreadable(message)
+        raise Unreadable(f"names team {name!r}, which this stack does not have")
+    place = resource.namespace
+    if place != team_namespace(name) and any(place == team_namespace(other) for other in inventory.teams):
+        raise Unreadable(
+            f"names team {name!r} in {place}, the namespace of another team; put it into {team_namespace(name)}"
+        )
     return inventory.teams[name]
 
 
@@ -163,16 +161,19 @@ def pool_of(team: PolicyResource, inventory: Inventory) -> PoolCapacity:
     name = maybe_text(team.properties, "pool")
     if name is None or name not in inventory.pools:
         known = ", ".join(sorted(inventory.pools)) or "none"
-        message = f"team {team_name(team)} has no pool of this stack (pool: {name}); name one of: {known}"
-        raise Unreadable(message)
+        raise Unreadable(f"team {team_name(team)} has no pool of this stack (pool: {name}); name one of: {known}")
     return pool_capacity(inventory.pools[name])
 
 
 def is_host_check(resource: PolicyResource) -> bool:
-    """Say whether this is the host's own GPU check, which runs before there are teams and queues."""
+    """Say whether this is the host's own GPU check, which runs before there are teams and queues. Anybody may write its
+    label, so a workload must also belong to the component."""
     if resource.type == tokens.GPU_CHECK:
         return maybe_text(resource.properties, "team") == tokens.HOST
-    return maybe_text(pod_template(resource), "metadata", "labels", LABEL_CHECK) == tokens.HOST
+    return (
+        resource.component == tokens.GPU_CHECK
+        and maybe_text(pod_template(resource), "metadata", "labels", LABEL_CHECK) == tokens.HOST
+    )
 
 
 def shares_gpus(team: PolicyResource) -> bool:

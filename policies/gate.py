@@ -39,22 +39,18 @@ def read_usage(path: Path) -> Usage:
         content: JsonValue = json.loads(_text(path))
         return usage_of(content)
     except UsageError as error:
-        message = f"{path}: {error}"
-        raise GateError(message) from error
+        raise GateError(f"{path}: {error}") from error
     except (ValueError, RecursionError) as error:
-        message = f"{path}: is not JSON: {error}"
-        raise GateError(message) from error
+        raise GateError(f"{path}: is not JSON: {error}") from error
 
 
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        message = f"{path}: cannot be read: {error.strerror}"
-        raise GateError(message) from error
+        raise GateError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        message = f"{path}: is not UTF-8 text"
-        raise GateError(message) from error
+        raise GateError(f"{path}: is not UTF-8 text") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

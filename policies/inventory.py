@@ -73,7 +73,6 @@ class Inventory:
             self.add(resource)
 
     def add(self, resource: PolicyResource) -> None:
-        """Add one more."""
         self._by_type[resource.type].append(resource)
         self._by_place[(resource.type, resource.namespace)].append(resource)
         self._by_name[(resource.type, _text(resource, "metadata", "name"))].append(resource)
@@ -84,12 +83,10 @@ class Inventory:
 
     @property
     def teams(self) -> Mapping[str, PolicyResource]:
-        """The tenants by name."""
         return self._named[tokens.TEAM]
 
     @property
     def pools(self) -> Mapping[str, PolicyResource]:
-        """The node pools by name."""
         return self._named[tokens.NODE_POOL]
 
     @property
@@ -123,7 +120,6 @@ class Inventory:
         return [wanted] if wanted in self._by_type else []
 
     def in_namespace(self, type_: str, namespace: str) -> list[PolicyResource]:
-        """Return the objects of one type in one namespace."""
         return self._by_place.get((type_, namespace), [])
 
     def of_name(self, type_: str, name: str) -> list[PolicyResource]:

@@ -32,13 +32,11 @@ def resources_of(state: object) -> list[PolicyResource]:
         deployment = state.get("deployment", state)
         state = deployment.get("resources") if isinstance(deployment, Mapping) else None
     if not isinstance(state, list):
-        message = "has no deployment.resources; write it with: pulumi stack export --file STATE.json"
-        raise StateError(message)
+        raise StateError("has no deployment.resources; write it with: pulumi stack export --file STATE.json")
     found = []
     for entry in state:
         if not isinstance(entry, Mapping) or not isinstance(entry.get("type"), str):
-            message = f"has an entry without a type: {entry!r:.80}"
-            raise StateError(message)
+            raise StateError(f"has an entry without a type: {entry!r:.80}")
         if entry.get("delete") or entry.get("external"):
             continue
         urn = str(entry.get("urn", ""))

@@ -18,7 +18,6 @@ Tree: TypeAlias = "dict[str, Tree]"
 
 @cache
 def tree(patterns: tuple[str, ...]) -> Tree:
-    """Return the patterns as a tree."""
     root: Tree = {}
     for pattern in patterns:
         place = root

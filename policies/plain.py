@@ -95,7 +95,7 @@ def _missing(path: Sequence[str]) -> Unreadable:
 
 
 def _wrong(path: Sequence[str], wanted: str, value: object) -> Unreadable:
-    return Unreadable(f"{'.'.join(path)} must be {wanted}, got {value!r}, so this cannot be checked")
+    return Unreadable(f"{'.'.join(path)} must be {wanted}, got {value!r}, so this cannot be checked; correct it")
 
 
 def number(properties: Mapping[str, object], *path: str) -> Number:

@@ -29,7 +29,6 @@ def pod_template(workload: PolicyResource) -> Mapping[str, object]:
 
 
 def pod_spec(workload: PolicyResource) -> Mapping[str, object]:
-    """Return the spec of a workload's pod."""
     return mapping(pod_template(workload), "spec")
 
 
@@ -40,7 +39,6 @@ def containers(workload: PolicyResource) -> list[Mapping[str, object]]:
 
 
 def asked_resources(place: Mapping[str, object]) -> list[str]:
-    """Return the names of the resources in `requests` and `limits` of a container or a pod."""
     return sorted({*mapping(place, "resources", "requests"), *mapping(place, "resources", "limits")})
 
 
@@ -76,14 +74,12 @@ def _count(name: str, value: object) -> Number:
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         return int(value)
     # a negative number would hide the request of another container
-    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) and value >= 0:
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 and value % 1 == 0:
         return value
-    message = f"asks for {value!r} of {name}, which is not a whole number"
-    raise Unreadable(message)
+    raise Unreadable(f"asks for {value!r} of {name}, which is not a whole number")
 
 
 def annotation(workload: PolicyResource, key: str) -> str | None:
-    """Return an annotation of a workload's pod."""
     return maybe_text(pod_template(workload), "metadata", "annotations", key)
 
 
@@ -97,8 +93,7 @@ def decimal_annotation(workload: PolicyResource, key: str) -> Number | None:
     except ValueError:
         found = nan
     if not isfinite(found):  # "nan" is never above a limit
-        message = f"annotation {key} must be a number, got {value!r}"
-        raise Unreadable(message)
+        raise Unreadable(f"annotation {key} must be a number, got {value!r}")
     return found
 
 

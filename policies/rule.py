@@ -14,8 +14,6 @@ from policies.plain import Unreadable
 
 
 class Group(StrEnum):
-    """What a rule is about."""
-
     QUOTA = "quota"
     PLACEMENT = "placement"
     ISOLATION = "isolation"
@@ -73,8 +71,6 @@ def always(_: PolicyResource) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
-    """A rule with everything that engines and reports need."""
-
     name: str
     group: Group
     sentence: str
@@ -89,7 +85,6 @@ class Rule:
     """The fields of `Limits` that a stack may set for this rule."""
 
     def subject(self, resource: PolicyResource) -> bool:
-        """Say whether this rule judges `resource`."""
         if not any(
             resource.type.startswith(wanted) if wanted.endswith(":") else resource.type == wanted
             for wanted in self.types
@@ -115,3 +110,29 @@ def describe(resource: PolicyResource) -> str:
     """Return a resource's name for people: `Team ml`."""
     kind = resource.type.rpartition(":")[2]
     return f"{kind} {resource.name}"
+
+
+def rule(
+    name: str,
+    sentence: str,
+    *types: str,
+    group: Group,
+    stage: Stage = Stage.RESOURCE,
+    applies: Callable[[PolicyResource], bool] = always,
+    limits: tuple[str, ...] = (),
+) -> Callable[[Check], Rule]:
+    """Make a rule of the check below it; for the words see `Rule`."""
+
+    def made(check: Check) -> Rule:
+        return Rule(
+            name=name,
+            group=group,
+            sentence=sentence,
+            types=types,
+            check=check,
+            stage=stage,
+            applies=applies,
+            limits=limits,
+        )
+
+    return made

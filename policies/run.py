@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Final
 
+from capacity import listed
 from policies import config as policy_config
 from policies.config import Level, PolicyConfig
 from policies.inventory import Inventory, PolicyResource
@@ -19,8 +20,6 @@ from policies.rules import LIMITS, RULES
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Violation:
-    """One thing that is wrong."""
-
     rule: str
     resource: str
     """Type and name of the resource, for people."""
@@ -100,17 +99,11 @@ def _violations(rule: Rule, subjects: Sequence[PolicyResource], scene: Scene) ->
             else:
                 yield _violation(rule, subject, finding)
     for text, all_users in users.items():
-        yield _violation(rule, first[text], f"{text} ({_some(all_users)})")
+        yield _violation(rule, first[text], f"{text} ({listed(list(dict.fromkeys(all_users)), SHOWN)})")
 
 
 def _violation(rule: Rule, subject: PolicyResource, message: str) -> Violation:
     return Violation(rule=rule.name, resource=f"{subject.type} {subject.name}", urn=subject.urn, message=message)
-
-
-def _some(users: Sequence[str]) -> str:
-    known = list(dict.fromkeys(users))
-    shown, more = known[:SHOWN], len(known) - SHOWN
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
 SHOWN: Final = 3

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from preview.differences import differences
 from preview.facts import CANARY_OF, CLUSTER_UID, DERIVED, HARD, MADE, Facts, Known
 from preview.judges import numbers, slots, versions
-from preview.kinds import OF_THE_STACK, Allow, Edit, Effect, Kind, Row
+from preview.kinds import OF_THE_STACK, Edit, Effect, Kind, Row
 from preview.table import NOT_IN_TABLE, row_of
 from preview.usage import Usage, Use, use_in
 from preview.values import UnreadableError, known
@@ -30,17 +30,13 @@ _SEVERITY = (Kind.LOSING, Kind.UNKNOWN, Kind.REPLACING, Kind.DISRUPTIVE, Kind.IN
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class Change(Effect):
     """One effect of an edit. `path` is the stack file's; empty where no field changes (a tenant is removed)."""
 
     tenant: str
-    kind: Kind
-    means: str
     path: str = ""
     before: JsonValue = None
     after: JsonValue = None
-    allow: Allow | None = None
-    topic: str = ""
 
 
 def changes(old: Facts, new: Facts, *, usage: Usage | None = None) -> tuple[Change, ...]:
@@ -277,13 +273,4 @@ def _unreadable(edit: Edit, error: UnreadableError) -> Change:
 
 
 def _change(effect: Effect, edit: Edit) -> Change:
-    return Change(
-        tenant=edit.tenant,
-        kind=effect.kind,
-        means=effect.means,
-        path=edit.path,
-        before=edit.before,
-        after=edit.after,
-        allow=effect.allow,
-        topic=effect.topic,
-    )
+    return Change(tenant=edit.tenant, path=edit.path, before=edit.before, after=edit.after, **vars(effect))

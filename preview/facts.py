@@ -121,7 +121,7 @@ def _team_facts(platform: Platform, name: str, team: Team, tenant: Tenant | None
             found.pop(path)
         return found
     for leaf, queue in tenant.queues.items():
-        if leaf not in team.queues:  # the check's own queue queue
+        if leaf not in team.queues:  # the check's own queue
             found.update((f"queues.{leaf}.{path}", value) for path, value in _values(Queue, _dump(queue)))
     found["nodes"] = list(tenant.nodes)
     found["resources.gpus.quota"], found["resources.gpus.limit"] = tenant.gpu_quota, tenant.gpu_limit

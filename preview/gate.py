@@ -29,7 +29,8 @@ from preview.usage import Usage, use_in
 from preview.values import UnreadableError, get, plain, text
 from settings.models import Override
 
-_IF_MEANT: Final = "; if that is meant"
+IF_MEANT: Final = "; if that is meant"
+"""What separates a refusal from the override that would allow it."""
 
 SUGGESTED_DAYS: Final = 7
 """How long a suggested override holds: long enough for a review, and short enough that nobody has to remove it."""
@@ -49,11 +50,10 @@ class Refusal:
     @property
     def cause(self) -> str:
         """The reason without the suggested override."""
-        return self.reason.partition(_IF_MEANT)[0]
+        return self.reason.partition(IF_MEANT)[0]
 
     @property
     def text(self) -> str:
-        """The refusal as one line."""
         return f"team {self.team}: {self.reason}" if self.team else self.reason
 
 
@@ -140,7 +140,7 @@ def _unless_allowed(
     yield Refusal(
         team=team,
         change=change,
-        reason=f"{reason}{_IF_MEANT}, add to overrides: {suggested(team, change, today)}{late}",
+        reason=f"{reason}{IF_MEANT}, add to overrides: {suggested(team, change, today)}{late}",
         about=about,
     )
 
@@ -200,10 +200,9 @@ class _Steps:
     today: date
 
     def step(self, step: Step) -> Iterator[Refusal]:
-        """The refusals of this step."""
         what = f"{step.kind} {step.name}"
         if step.op is Op.UNKNOWN:
-            reason = f"{what}: the operation {step.operation!r} is none that this program knows, so it can't be judged"
+            reason = f"{what}: the operation {step.operation!r} is unknown to this program, so it can't be judged"
             yield Refusal(team="", change="unknown", reason=reason, about=step.urn)
         old, new = ({key: plain(value) for key, value in (side or {}).items()} for side in (step.old, step.new))
         try:
@@ -231,7 +230,7 @@ class _Steps:
             yield from self._workload(step, inputs, what)
         elif not _loses_nothing(step):
             owner = _labelled(inputs)
-            reason = f"{change}s {what}, and this program has no word on what is lost with a {step.type}"
+            reason = f"{change}s {what}, and this program does not know what is lost with a {step.type}"
             if owner:
                 yield from self._unless(owner, change, reason, about=step.urn)
             else:
@@ -251,7 +250,7 @@ class _Steps:
             in_it = use.queues.get(name, Decimal(0)) if use.queues is not None else use.gpus
         if in_it == 0:
             return
-        run = "nobody knows what runs in it" if in_it is None else f"up to {gpus(in_it)} run in it now"
+        run = "it is not known what runs in it" if in_it is None else f"up to {gpus(in_it)} run in it now"
         yield from self._unless(team, "lowerLimit", f"deletes {what}, and {run}", about=f"queue {name}")
 
     def _command(self, step: Step, inputs: Object, what: str) -> Iterator[Refusal]:
@@ -263,7 +262,7 @@ class _Steps:
             "anotherCluster" if tokens.INSTALLED_HOST in chain else "slurm" if tokens.SLURM_CLUSTER in chain else None
         )
         if change is None:
-            reason = f"{step.op}s {what}, and this program has no word on what is lost with it"
+            reason = f"{step.op}s {what}, and this program does not know what is lost with it"
             yield Refusal(team="", change="unknown", reason=reason, about=step.urn)
             return
         about = machines.HOST if change == "anotherCluster" else machines.SLURM

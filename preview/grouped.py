@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from capacity import listed
+
 _NAMED: Final = 4
 """The most subjects that are named; the rest is counted."""
 _LONGEST_SUBJECT: Final = 100
@@ -29,9 +31,4 @@ def grouped(messages: Iterable[str]) -> list[str]:
 
 def _line(subjects: list[str], rest: str) -> str:
     named = [subject for subject in subjects if subject]
-    if not named:
-        return rest
-    shown = ", ".join(named[:_NAMED])
-    if len(named) > _NAMED:
-        shown += f" and {len(named) - _NAMED} more"
-    return f"{shown}: {rest}"
+    return f"{listed(named, _NAMED)}: {rest}" if named else rest

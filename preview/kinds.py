@@ -15,8 +15,6 @@ from preview.facts import Facts, Known
 from preview.usage import Use
 from settings.on_change import Kind, OnChange, StackChange, TeamChange
 
-__all__ = ["OF_THE_STACK", "Allow", "Edit", "Effect", "Judge", "Kind", "Row"]
-
 Allow: TypeAlias = TeamChange | StackChange
 """What an override of the stack file can allow."""
 
@@ -48,17 +46,8 @@ class Edit:
         return self.new.tenants.get(self.tenant, {})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Effect:
-    """What an edit does. `means` is a clause about the team, without its name: `its API server restarts`."""
-
-    kind: Kind
-    means: str
-    allow: Allow | None = None
-    """The override that allows it; None where none does."""
-    topic: str = ""
-    """What it is about. Two effects on one topic of one team count once."""
-
+Effect: TypeAlias = OnChange
+"""What an edit does. `means` is a clause about the team, without its name: `its API server restarts`."""
 
 Judge: TypeAlias = Callable[[Edit], Effect | None]
 """None: nothing to report."""
@@ -77,7 +66,6 @@ class Row(OnChange):
     judge: Judge | None = None
 
     def effect(self, edit: Edit) -> Effect | None:
-        """What this edit does."""
         if self.judge is not None:
             return self.judge(edit)
         return Effect(kind=self.kind, means=self.means, allow=self.allow, topic=self.topic)

@@ -8,6 +8,7 @@ Leaves to others: facts of a stack file (`facts.py`), what a difference means (`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Final, TypeAlias
 
 from pydantic import JsonValue
@@ -80,7 +81,6 @@ _MAY_BE_NONE: Final = frozenset(
         "pool",
         CANARY_OF,
         BLUE_GREEN,
-        "schedulerVersion",
         "selector",
         "gpuMemoryMib",
         "product",
@@ -246,13 +246,12 @@ def _side(steps: Iterable[Step], of: Callable[[Step], Mapping[str, JsonValue] | 
         inputs, read = of(step), _READERS.get(step.type)
         if inputs is None or read is None:
             continue
-        try:
+        # the judgement of steps refuses a tenant whose name is not known (`gate.py`)
+        with suppress(UnreadableError):
             read(found, values := {key: plain(value) for key, value in inputs.items()})
             team = _team_of(values)
             if team is not None and step.old is not None and step.new is not None:
                 found.stays.add(team)
-        except UnreadableError:
-            continue  # the judgement of steps refuses a tenant whose name is not known (`gate.py`)
     return found.facts()
 
 
@@ -271,10 +270,8 @@ def facts_in_state(resources: Mapping[str, object]) -> Facts | None:
         if kind == tokens.NAMESPACE and get(outputs, "metadata", "name") == "kube-system":
             found.stack[CLUSTER_UID] = get(outputs, "metadata", "uid")
         elif (read := _READERS.get(kind)) and _TELLS_ITSELF.get(kind, "") in ("", *outputs):
-            try:
+            with suppress(UnreadableError):
                 read(found, {key: plain(value) for key, value in outputs.items()})
-            except UnreadableError:
-                continue
     return found.facts() if found.tenants or found.stack else None
 
 

@@ -13,8 +13,7 @@ PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "changes.md"
 _HEAD: Final = """\
 # What a change does
 
-`python -m preview` writes this page from the fields in `settings` and from `preview/table`, which has the effects that
-depend on more. Preview, gate, lab and the pull request's comment use the same.
+`python -m preview` writes this page. Preview, gate, lab and the pull request's comment use the same sentences.
 
 | kind | means | needs an override |
 | --- | --- | --- |
@@ -26,26 +25,12 @@ depend on more. Preview, gate, lab and the pull request's comment use the same.
 
 The kind below is the worst that a change of the field can be. The real one depends on the two values, and often on what
 runs now: a lower limit that still covers what runs is disruptive, one below it is losing. If it is not known what runs,
-the change counts as losing. To tell the gate what runs:
+the change counts as losing ([how to tell the gate](policies.md#the-gate)). An override lets a loss through until a date
+([overrides](stack-file.md#overrides)).
 
-```sh
-kubectl get resourcequota,pods -A -o json > usage.json
-python -m policies.gate --preview preview.json --stack-file Pulumi.prod.yaml --usage usage.json
-```
-
-An override says what may happen, to which team, until when and why. `anotherCluster` and `slurm` are about all teams,
-so they name none:
-
-```yaml
-overrides:
-  - {team: ml, allow: [replace], until: 2026-12-31, reason: ml moved its work to another cluster}
-  - {allow: [anotherCluster], until: 2026-12-31, reason: the old host is given back}
-```
-
-To add a team, a pool, a queue or a workload, or to raise a number, loses nothing. To remove a team needs `delete`. A
-canary can be added, and removed while nothing runs in it, without an override. If this program does not know what the
-deletion of a resource means, the deletion is refused. An operation that it does not know is refused, too; for that no
-override exists.
+To add a team, a pool, a queue or a workload, or to raise a number, loses nothing. To remove a team needs `delete`. To
+add a canary needs no override, nor to remove one in which nothing runs. The program refuses the deletion of a
+resource that it does not know. It refuses an unknown operation, too, and for that there is no override.
 
 """
 
@@ -67,7 +52,6 @@ def _row(row: Row) -> str:
 
 
 def markdown() -> str:
-    """The page."""
     lines = [_HEAD + "| field | at worst | what happens | override | source |", "| --- | --- | --- | --- | --- |"]
     lines += [_row(row) for row in table()]
     counts = ", ".join(f"{sum(row.kind is kind for row in table())} {kind}" for kind in Kind)

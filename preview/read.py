@@ -110,8 +110,7 @@ def read_preview(text: str, *, where: str = "preview") -> Preview:
         raise PreviewError(message)
     digest = documents[0]
     if not {"steps", "changeSummary", "diagnostics"} & digest.keys():
-        message = f"{where}: is not a preview: neither `steps` nor `changeSummary` in it"
-        raise PreviewError(message)
+        raise PreviewError(f"{where}: is not a preview: neither `steps` nor `changeSummary` in it")
     for raw in _list(digest.get("steps")):
         step = _object(raw)
         builder.step(
@@ -135,16 +134,14 @@ def read_policies(text: str, *, where: str = "policies") -> tuple[PolicyResult, 
     """
     documents = _values(text, where, begins="[")
     if len(documents) != 1 or not isinstance(documents[0], list):
-        message = f"{where}: is not a list of policy results"
-        raise PreviewError(message)
+        raise PreviewError(f"{where}: is not a list of policy results")
     return tuple(_policy(_object(raw), where) for raw in documents[0])
 
 
 def _policy(result: Object, where: str) -> PolicyResult:
     name, checked = result.get("rule"), result.get("checked")
     if not isinstance(name, str) or not isinstance(checked, int):
-        message = f"{where}: each policy result needs a `rule` and a number `checked`"
-        raise PreviewError(message)
+        raise PreviewError(f"{where}: each policy result needs a `rule` and a number `checked`")
     level = _text(result.get("level"))
     violations = tuple(
         Violation(
@@ -185,8 +182,7 @@ def _values(text: str, where: str, *, begins: str) -> list[JsonValue]:
         except json.JSONDecodeError as error:
             # the text may contain a secret: name the place, never the content
             place = f"line {error.lineno}, column {error.colno}"
-            message = f"{where}: is not JSON at {place}; was its writer stopped in the middle?"
-            raise PreviewError(message) from None
+            raise PreviewError(f"{where}: is not JSON at {place}; was its writer stopped in the middle?") from None
         except (ValueError, RecursionError):
             line = text.count("\n", 0, position) + 1
             message = f"{where}: what begins at line {line} has a number or a depth that nobody writes"

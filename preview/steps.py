@@ -113,8 +113,6 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Violation:
-    """One broken policy."""
-
     policy: str
     level: str
     message: str
@@ -152,8 +150,6 @@ class Diagnostic:
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """A whole preview."""
-
     steps: tuple[Step, ...] = ()
     policies: tuple[PolicyResult, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -169,7 +165,6 @@ class Preview:
         return tuple(sorted(changing, key=lambda step: (order.index(step.op), step.urn)))
 
     def count(self, op: Op) -> int:
-        """How many resources have this operation."""
         return sum(step.op is op for step in self.steps)
 
     @property

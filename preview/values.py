@@ -99,8 +99,7 @@ def quantity(value: JsonValue, where: str) -> Decimal:
     known(value, where)
     found = amount_of(value)
     if found is None or not (found == UNLIMITED or 0 <= found <= MOST):
-        message = f"{where} must be a number or a quantity, got {value!r:.60}, so it can't be judged"
-        raise UnreadableError(message)
+        raise UnreadableError(f"{where} must be a number or a quantity, got {value!r:.60}, so it can't be judged")
     return found
 
 

@@ -32,8 +32,7 @@ def put(values: dict[str, JSON], path: str, value: JSON) -> None:
     for name in tables:
         table = values.setdefault(name, {})
         if not isinstance(table, dict):
-            message = f"value path {path!r} runs through {name!r}, which is {table!r}"
-            raise ValueError(message)
+            raise ValueError(f"value path {path!r} runs through {name!r}, which is {table!r}")
         values = table
     values[last] = value
 
@@ -93,6 +92,7 @@ def kai_values(
     pull_policy: PullPolicy | None = None,
     namespace_labels: Mapping[str, str] = MappingProxyType({}),
     scale_adjuster: bool = False,
+    topology_migration: bool = True,
 ) -> dict[str, JSON]:
     """Return the Helm values for one KAI.
 
@@ -105,18 +105,17 @@ def kai_values(
     pkg/operator/operands/admission/resources.go; all releases have the key). Without it, a pod in any namespace that
     names this scheduler counts in the queue of its label. `scale_adjuster`: where pods wait for a part of a GPU, KAI
     makes a pod that asks for a whole one, so that a node autoscaler sees it (all releases have the key).
+    `topology_migration` false: an install looks for no Topologies of Kueue's; a new virtual cluster has none.
     """
     values: dict[str, JSON] = {}
     if restricted:
         if not release.restricted:
-            message = f"KAI {release.version} can't run under the Pod Security level restricted"
-            raise ValueError(message)
+            raise ValueError(f"KAI {release.version} can't run under the Pod Security level restricted")
         put(values, "global.securityContext", _restricted_container())
     put(values, release.gpu_sharing_key, release.gpu_sharing_words[gpu_sharing])
     if enforce:
         if release.enforcement is None:
-            message = f"KAI {release.version} holds no pod to its part of a GPU"
-            raise ValueError(message)
+            raise ValueError(f"KAI {release.version} holds no pod to its part of a GPU")
         put(values, release.enforcement.key, release.enforcement.word)
     for key in release.reservation_runtime_class_keys:
         put(values, key, runtime_class)
@@ -131,6 +130,8 @@ def kai_values(
             put(values, key, strings(args))
     if release.default_queue_key is not None:
         put(values, release.default_queue_key, False)
+    if release.topology_migration_key is not None and not topology_migration:
+        put(values, release.topology_migration_key, False)
     for operand in release.operands:
         if operand.key is not None:
             put(values, operand.key, requests(operand))
@@ -192,8 +193,7 @@ def vcluster_values(
     """
     if backing_store not in release.backing_stores:
         known = ", ".join(release.backing_stores)
-        message = f"vCluster {release.version} has no backing store {backing_store!r}; use one of {known}"
-        raise ValueError(message)
+        raise ValueError(f"vCluster {release.version} has no backing store {backing_store!r}; use one of {known}")
     values: dict[str, JSON] = {}
     put(values, "controlPlane.distro.k8s.enabled", True)
     put(values, "controlPlane.distro.k8s.image.tag", kubernetes_version)

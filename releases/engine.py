@@ -23,6 +23,6 @@ PROVIDER: Final = {DEFAULT_PROVIDER: date(2026, 6, 8), "4.34.2": date(2026, 9, 2
 """Likewise (https://github.com/pulumi/pulumi-kubernetes/releases); the newest one's day is of its package's files."""
 
 PROVIDER_WAITS: Final = (
-    "The provider is not the newest: of 4.34.2 neither the program nor its source could be had where the runs were\n"
-    "made, and its Python package goes with it."
+    "The provider is not the newest: 4.34.2 could not be downloaded where the runs were made, and its Python\n"
+    "package needs the same version."
 )

@@ -25,27 +25,27 @@ _DP_0_20: Final = DevicePluginRelease(
     traps=(
         Trap(
             id="affinity",
-            sentence="without NFD its pods go only to nodes with nvidia.com/gpu.present=true: else nowhere, silently",
-            handling="NODE_LABEL_GPU_PRESENT on every GPU node",
+            sentence="without NFD its pods run only on nodes with nvidia.com/gpu.present=true, else nowhere, silently",
+            handling="we set that label on every named GPU node",
             source="DP@v0.20.0:deployments/helm/nvidia-device-plugin/values.yaml (affinity)",
         ),
         Trap(
             id="mps-label",
-            sentence="the MPS daemon goes only to nodes with nvidia.com/mps.capable=true, which only GFD writes",
-            handling="NODE_LABEL_MPS_CAPABLE on MPS nodes where GFD is off",
+            sentence="the MPS daemon runs only on nodes with nvidia.com/mps.capable=true, which only GFD writes",
+            handling="we set that label on MPS nodes where GFD is off",
             source="DP@v0.20.0:internal/lm/nvml.go",
         ),
         Trap(
             id="xid-takes-one-replica",
-            sentence="an Xid makes one replica of a shared GPU unhealthy: pods still get its others",
+            sentence="an Xid makes only one replica of a shared GPU unhealthy: pods still get the others",
             handling="preflight and inventory say so; fence the node",
             source="DP@v0.20.0:internal/rm/health.go (parentToDeviceMap), observed",
         ),
         Trap(
             id="starts-unshared",
-            sentence="with a ConfigMap its pod starts with the entry `default`, and takes the node's own some ten "
+            sentence="with a ConfigMap its pod starts with the entry `default` and reads the node's own some ten "
             "milliseconds later: until then the node shows its GPUs unshared",
-            handling="nothing here: a pod that comes just then gets a whole GPU",
+            handling="not handled: a pod in that moment gets a whole GPU",
             source="DP@v0.20.0:cmd/config-manager/main.go, observed",
         ),
     ),
@@ -74,14 +74,14 @@ _DCGM_4_8_2: Final = DcgmExporterRelease(
     traps=(
         Trap(
             id="service-monitor-default",
-            sentence="its ServiceMonitor is on by default, for a CRD that only a Prometheus operator brings",
+            sentence="its ServiceMonitor is on by default, and needs a CRD that only a Prometheus operator brings",
             handling="off unless gpu.metrics.serviceMonitor asks for it; preflight looks for the CRD",
             source="NVIDIA/dcgm-exporter@4.5.3-4.8.2:deployment/values.yaml (serviceMonitor)",
         ),
         Trap(
             id="control-plane-toleration-alone",
-            sentence="it tolerates control planes alone: on tainted GPU nodes none of its pods runs, silently",
-            handling="dcgm_exporter_values tolerates nvidia.com/gpu, and selects nodes by nvidia.com/gpu.present",
+            sentence="it tolerates only the taint of control planes: on tainted GPU nodes no pod of it runs, silently",
+            handling="we let it tolerate nvidia.com/gpu, and select nodes by nvidia.com/gpu.present",
             source="NVIDIA/dcgm-exporter@4.5.3-4.8.2:deployment/values.yaml (tolerations)",
         ),
     ),
@@ -156,27 +156,27 @@ _OPERATOR_PULL_POLICY_KEYS: Final = (
 _OPERATOR_TRAPS: Final = (
     Trap(
         id="config-map-alone",
-        sentence="a time-slicing ConfigMap does nothing until the ClusterPolicy names it; its changes are not watched",
-        handling="gpu_operator_values names it, and its name changes with its content",
+        sentence="a time-slicing ConfigMap does nothing until the ClusterPolicy names it; nobody watches its changes",
+        handling="the ClusterPolicy names it, and its name changes with its content",
         source="https://docs.nvidia.com/datacenter/cloud-native/gpu-operator/latest/gpu-sharing.html",
     ),
     Trap(
         id="gpu-present-is-its-own",
         sentence="it keeps nvidia.com/gpu.present in step with NFD's labels: nobody else may set that label",
-        handling="our pools set it only for the device plugin alone",
+        handling="we set it only where the device plugin comes without the operator",
         source="GO@v26.7.0:controllers/nodelabeling_controller.go",
     ),
     Trap(
         id="crds-stay",
-        sentence="its CRDs stay after uninstalling; the Job of cleanupCRD deletes NFD's too, and can hold the removal",
-        handling="they go with its namespace; those that others may use, too (NFD's, resource.nvidia.com), stay",
+        sentence="an uninstall leaves its CRDs; the chart's cleanup Job also deletes NFD's, and can block the removal",
+        handling="they are removed with its namespace; those that others may use (NFD's, resource.nvidia.com) stay",
         source="GO@v26.7.0:deployments/gpu-operator/templates/cleanup_crd.yaml (hook pre-delete)",
     ),
 )
 _SERVICE_MONITOR: Final = Trap(
     id="service-monitor-default",
-    sentence="dcgm-exporter's ServiceMonitor is on by default, for a CRD that only a Prometheus operator brings",
-    handling="gpu_operator_values switches it off, unless gpu.metrics.serviceMonitor asks for it",
+    sentence="dcgm-exporter's ServiceMonitor is on by default, and needs a CRD that only a Prometheus operator brings",
+    handling="we switch it off, unless gpu.metrics.serviceMonitor asks for it",
     source="GO@v26.7.0:deployments/gpu-operator/values.yaml (dcgmExporter.serviceMonitor)",
 )
 

@@ -68,6 +68,9 @@ SCALE_ADJUSTER: Final = Operand(
 (KAI@v0.16.8:pkg/apis/kai/v1/node_scale_adjuster/node_scale_adjuster.go, common/resources.go).
 """
 
+TOPOLOGY_MIGRATION: Final = "topologyMigration.enabled"
+"""KAI@v0.12.23:deployments/kai-scheduler/values.yaml, likewise @v0.16.8."""
+
 _KAI_CONFIG: Final = Leftover(api_version="kai.scheduler/v1", kind="Config", name="kai-config")
 _DEFAULT_SHARD: Final = Leftover(api_version="kai.scheduler/v1", kind="SchedulingShard", name="default")
 
@@ -95,122 +98,129 @@ _TOPOLOGY: Final = Kind(group="kai.scheduler", plural="topologies", kind="Topolo
 
 _KINDS_STAY: Final = Trap(
     id="kinds-stay",
-    sentence="its CRDs stay after uninstalling, and with them the Config that owns webhooks which refuse every pod",
-    handling="the CRDs are owned by KAI's namespace, which is ours: Kubernetes removes them when it goes",
+    sentence="an uninstall leaves its CRDs, and with them the Config whose webhooks then refuse every pod",
+    handling="KAI's namespace, which is ours, owns the CRDs: Kubernetes removes them with it",
     source="observed; KAI@v0.9.8:pkg/operator/operands/deployable/deployable.go (owner references)",
 )
 _TOPOLOGY_LEVEL: Final = Trap(
     id="topology-required-level",
-    sentence="a job that requires a level of a topology stays Pending (`not enough resources in the cluster`) where "
-    "all nodes that its team sees share a narrower level, as on one node, or in one rack with a block required",
-    handling="docs/workloads.md: the job names the level as the preferred one, too",
+    sentence="a job that requires a topology level stays Pending (`not enough resources in the cluster`) if all nodes "
+    "that its team sees share a narrower level: one node, or one rack where the job requires a block",
+    handling="docs/workloads.md tells users to write the level as the preferred one, too",
     source="observed (0.16.8); KAI@v0.17.0:pkg/scheduler/plugins/topology/common.go (lowestCommonDomainID)",
 )
 _HOOK_STAYS: Final = Trap(
     id="failed-hook-stays",
-    sentence="a hook's Job that failed (crd-upgrader) stays, and the next install or upgrade ends at `already exists`",
-    handling="hook_objects are deleted before every install and upgrade",
+    sentence="the Job of a failed hook (crd-upgrader) stays: the next install or upgrade fails with `already exists`",
+    handling="we delete these objects before every install and upgrade",
     source="KAI@v0.14.7:deployments/kai-scheduler/templates/hooks/pre/crd-upgrader.yaml (hook-succeeded alone); "
     "https://github.com/kai-scheduler/KAI-Scheduler/issues/1404",
 )
 _CLEANUP_HOOK_STAYS: Final = Trap(
     id="failed-cleanup-stays",
-    sentence="a post-delete hook that failed leaves its Job and rights, and the next removal ends at `already exists`",
-    handling="hook_objects are deleted before every install and upgrade",
+    sentence="a failed post-delete hook leaves its Job and rights: the next removal fails with `already exists`",
+    handling="we delete these objects before every install and upgrade",
     source="KAI@v0.16.8:deployments/kai-scheduler/templates/hooks/post/post-delete-job.yaml (hook-succeeded alone)",
 )
 _MIG_AT_ZERO: Final = Trap(
     id="mig-name-at-zero",
-    sentence="a MIG resource name that stays at 0 on a node makes it one with MIG: whole-GPU pods are refused there",
-    handling="preflight names the node and the name",
+    sentence="KAI takes a node for one with MIG if a MIG name stays there at 0, and refuses pods with whole GPUs",
+    handling="preflight names the node and the resource",
     source="KAI@v0.9.8:pkg/scheduler/api/node_info/node_info.go (IsMIGEnabled); "
     "https://github.com/kai-scheduler/KAI-Scheduler/issues/1120",
 )
 
 _ORPHANED_NAMESPACE: Final = Trap(
     id="reservation-namespace-stays",
-    sentence="the namespace kai-resource-reservation stays after the chart is gone (resource-policy keep)",
-    handling="our own object where KAI is on the host; it goes with a virtual cluster",
+    sentence="an uninstall leaves the namespace kai-resource-reservation (resource-policy keep)",
+    handling="on the host we make and delete that namespace; inside, it is removed with the virtual cluster",
     source="observed; KAI@v0.9.3:deployments/kai-scheduler/templates/services/resourcereservation-namespace.yaml",
 )
 _CLUSTER_POLICY: Final = Trap(
     id="cluster-policy-crd",
-    sentence="the operator restarts for ever without the CRD clusterpolicies.nvidia.com, which the GPU Operator brings",
-    handling="a minimal CRD of that name before the chart, where nobody else brings it",
+    sentence="KAI's operator keeps restarting without the GPU Operator's CRD clusterpolicies.nvidia.com",
+    handling="we make a minimal CRD of that name first, if nobody else does",
     source="observed (0.9.3); from 0.12.0 it looks first: KAI@v0.12.23:pkg/operator/controller/config_controller.go",
 )
 _WAIT: Final = Trap(
     id="helm-wait",
-    sentence="Helm is content 30 to 45 seconds before the operator has made binder, admission and queue-controller",
-    handling="Queues and checks wait until the webhooks let them in, and a check follows every change",
+    sentence="Helm reports success 30 to 45 s before KAI's operator has made binder, admission and queue-controller",
+    handling="Queues and checks wait until the webhooks accept them; a check follows every change",
     source="observed (0.9.3)",
+)
+_CONFIG_AFTER_WAIT: Final = Trap(
+    id="config-after-wait",
+    sentence="the operator gets its Config from a post-install hook, when Helm has waited for the operator (10 to "
+    "15 s); only then it makes its services, and its admission takes 10 s, too",
+    handling="the program applies the hook's own text, out of Helm's record, while Helm waits (ADR 11)",
+    source="KAI@v0.12.23:deployments/kai-scheduler/templates/hooks/post/kai-config-deployer; observed (0.16.8)",
 )
 _ACCOUNTING: Final = Trap(
     id="fractions-are-accounting",
     sentence="a GPU fraction is a number in the scheduler: a pod may use all memory of the GPU that it shares",
-    handling="said in docs and check reports; with `enforce: memory`, where it can be, a limit that the check tries",
+    handling="docs and check reports say so; `enforce: memory` limits it where KAI can, and the check tries the limit",
     source="https://github.com/kai-scheduler/KAI-Scheduler/issues/49",
 )
 _ROLLBACK: Final = Trap(
     id="helm-rollback",
     sentence="`helm rollback` fails and leaves the release broken, in every version",
-    handling="the way back is a replacement",
+    handling="we go back by a replacement",
     source="KAI@v0.17.0:docs/migrationguides/README.md",
 )
 _OFF_MAIN: Final = Trap(
     id="off-main",
-    sentence="0.9.2 and 0.9.3 were tagged off main: Helm refuses to upgrade them to 0.9.4 and later, and back",
-    handling="a change of line is a replacement",
+    sentence="Helm refuses to upgrade 0.9.2 and 0.9.3, which were tagged on main, to 0.9.4 and later, and back",
+    handling="we replace KAI at a change of line",
     source='observed (0.9.3 to 0.9.8: ServiceAccount "binder" cannot be imported into the current release)',
 )
 _REQUESTS_MISPLACED: Final = Trap(
     id="operand-requests-misplaced",
-    sentence="the chart indents the operands' requests wrongly: with them it renders invalid YAML or drops them",
-    handling="those operands have no key; their requests are the operator's own",
+    sentence="the chart indents the requests of KAI's services wrongly: it renders invalid YAML, or drops them",
+    handling="we set none there; the operator's own requests apply",
     source="KAI@v0.9.3:deployments/kai-scheduler/templates/kai-config.yaml (nindent 6), likewise @v0.9.8",
 )
 _CONFIG_STAYS: Final = Trap(
     id="config-stays",
-    sentence="kai-config is a hook's object: uninstalling leaves it and its pods, and an older chart is then refused",
-    handling="leftovers are deleted between two lines",
+    sentence="an uninstall leaves kai-config and its pods, because a hook made it: Helm then refuses an older chart",
+    handling="we delete what is left at a change of line",
     source='observed (0.9.8 to 0.9.3: Config "kai-config" cannot be imported into the current release)',
 )
 _SHARD_STAYS: Final = Trap(
     id="shard-stays",
-    sentence="the SchedulingShard `default` stays after uninstalling: a second scheduler under an older chart",
-    handling="leftovers are deleted between two lines",
+    sentence="an uninstall leaves the SchedulingShard `default`: under an older chart it starts a second scheduler",
+    handling="we delete what is left at a change of line",
     source="KAI@v0.17.0:docs/migrationguides/v0.13.0/README.md; the second scheduler is inferred",
 )
 # the same in 0.10 to 0.12.21 and 0.13 to 0.14.5 also leaves the scheduler, which is the shard's there, with the token
 # of a ServiceAccount that is gone: 401 for 48 minutes, Ready all the while. that is why those are not listed
 _REMADE_OPERANDS: Final = Trap(
     id="remade-operands",
-    sentence="every upgrade deletes and remakes kai-config: admission, pod-grouper and controllers go and come back",
-    handling="pods with a dead account's token are made anew, Queues and checks wait for the webhooks, a check follows",
+    sentence="every upgrade makes kai-config anew, and with it admission, pod-grouper and controllers",
+    handling="pods whose account was deleted are made anew; Queues and checks wait for the webhooks; a check follows",
     source="https://github.com/kai-scheduler/KAI-Scheduler/issues/1536; 0.9's scheduler stays: observed (0.9.8)",
 )
 _EMPTY_RESERVATION_CLASS: Final = Trap(
     id="empty-reservation-runtime-class",
-    sentence="the reservation pod has no RuntimeClass unless a value names it: fractions then find no NVML",
-    handling="kai_values sets the key",
+    sentence="without a chart value the reservation pod has no RuntimeClass: fractions then find no NVML",
+    handling="we set that value",
     source="KAI@v0.9.8:deployments/kai-scheduler/templates/services/binder.yaml; KAI@v0.16.8:CHANGELOG.md (0.16.0)",
 )
 _FORCED_CLASS: Final = Trap(
     id="forced-pod-runtime-class",
-    sentence="admission puts the RuntimeClass nvidia on every GPU pod, and an empty value does not switch it off",
-    handling="the class must exist in the virtual cluster",
+    sentence="KAI's admission gives every GPU pod the RuntimeClass nvidia; an empty value does not switch that off",
+    handling="the virtual cluster has that class",
     source="KAI@v0.9.8:deployments/kai-scheduler/templates/kai-config.yaml (default nvidia), likewise @v0.12.23",
 )
 _DEFAULT_QUEUE: Final = Trap(
     id="default-queue",
-    sentence="the chart makes a default queue without limit, where pods without a queue escape the team's queues",
-    handling="kai_values switches it off",
+    sentence="the chart makes a default queue without a limit: pods that name no queue run there",
+    handling="we switch that queue off",
     source="KAI@v0.12.23:deployments/kai-scheduler/templates/default-queue.yaml",
 )
 _CLEANUP_NAMESPACE: Final = Trap(
     id="cleanup-namespace",
-    sentence="uninstalling deletes every Deployment of the namespace kai-scheduler, whatever namespace KAI was in",
-    handling="KAI lives in the namespace kai-scheduler, and nothing else does",
+    sentence="an uninstall deletes every Deployment of the namespace kai-scheduler, whatever namespace KAI was in",
+    handling="the namespace kai-scheduler has KAI in it and nothing else",
     source="KAI@v0.12.23:deployments/kai-scheduler/templates/hooks/post/post-delete-job.yaml",
 )
 
@@ -253,6 +263,7 @@ _V0_7_11: Final = KaiRelease(
         "crdupgrader.image.pullPolicy",
     ),
     default_queue_key=None,
+    topology_migration_key=None,
     enforcement=None,
     fractions_need_default_runtime=True,
     mig_names_count_at_zero=True,
@@ -264,7 +275,7 @@ _V0_7_11: Final = KaiRelease(
         Trap(
             id="reservation-without-runtime-class",
             sentence="the reservation pod has no RuntimeClass: fractions fail unless nvidia is the default runtime",
-            handling="the RuntimeClass goes to every synced pod (vcluster_values runtime_class)",
+            handling="vCluster gives the RuntimeClass to every pod of the team",
             source="https://github.com/kai-scheduler/KAI-Scheduler/issues/349 (fixed in 0.7.12); our way: inferred",
         ),
         _HOOK_STAYS,
@@ -317,6 +328,7 @@ _V0_9_3: Final = KaiRelease(
         "crdupgrader.image.pullPolicy",
     ),
     default_queue_key=None,
+    topology_migration_key=None,
     enforcement=None,
     fractions_need_default_runtime=False,
     mig_names_count_at_zero=True,
@@ -428,6 +440,7 @@ _V0_12_23: Final = replace(
         *_HOOK_PULL_POLICY_KEYS,
     ),
     default_queue_key="defaultQueue.createDefaultQueue",
+    topology_migration_key=TOPOLOGY_MIGRATION,
     # names at 0 are skipped: KAI@v0.12.23:pkg/scheduler/api/resource_info/resource_info.go
     mig_names_count_at_zero=False,
     leftovers=(_KAI_CONFIG, _DEFAULT_SHARD),
@@ -435,6 +448,7 @@ _V0_12_23: Final = replace(
     kinds=(*_OPERATOR_KINDS, _TOPOLOGY, *_QUEUE_KINDS),
     traps=(
         _WAIT,
+        _CONFIG_AFTER_WAIT,
         _CONFIG_STAYS,
         _SHARD_STAYS,
         _FORCED_CLASS,
@@ -476,6 +490,7 @@ _V0_14_7: Final = replace(
     # from 0.13 a hook deletes kai-config, too; it is here for when that hook did not run
     traps=(
         _WAIT,
+        _CONFIG_AFTER_WAIT,
         _SHARD_STAYS,
         _DEFAULT_QUEUE,
         _CLEANUP_NAMESPACE,
@@ -497,8 +512,8 @@ _WHOLE_GPU_PODS: Final = Trap(
 )
 _SHARING_BY_DEFAULT: Final = Trap(
     id="sharing-by-default",
-    sentence="without a word about it fractions are on; global.gpuSharing is deprecated for global.gpuSharingMode",
-    handling="kai_values writes global.gpuSharingMode, Disabled or NonMemoryEnforced",
+    sentence="fractions are on by default; global.gpuSharingMode replaces the deprecated global.gpuSharing",
+    handling="we write global.gpuSharingMode: Disabled or NonMemoryEnforced",
     source="https://github.com/kai-scheduler/KAI-Scheduler/pull/2043; chart read on main, September 2026",
 )
 _DEPLOYMENTS_GROUPED: Final = Trap(
@@ -535,6 +550,7 @@ _V0_16_8: Final = replace(
     restricted=True,
     traps=(
         _WAIT,
+        _CONFIG_AFTER_WAIT,
         _SHARD_STAYS,
         _EMPTY_RESERVATION_CLASS,
         _WHOLE_GPU_PODS,
@@ -568,6 +584,7 @@ _V0_18_6: Final = replace(
     gpu_sharing_words=("Disabled", "NonMemoryEnforced"),
     traps=(
         _WAIT,
+        _CONFIG_AFTER_WAIT,
         _SHARD_STAYS,
         _EMPTY_RESERVATION_CLASS,
         _WHOLE_GPU_PODS,

@@ -44,8 +44,8 @@ def markdown() -> str:
     lines = [
         "# Versions",
         "",
-        "Written by `python -m releases` from `releases`, where each fact has a source and",
-        "where a version is raised. Support ends are the vendors' own.",
+        "Written by `python -m releases` from the folder `releases`, which has a source for each fact.",
+        "Support ends are the vendors' own.",
         "",
         "## How old the defaults are",
         "",
@@ -86,12 +86,11 @@ def markdown() -> str:
         "",
         "## vCluster",
         "",
-        f"Default: {DEFAULT_VCLUSTER}. The open source image; no key needs a licence.",
+        f"Default: {DEFAULT_VCLUSTER}. The open source image; nothing that we set needs a licence.",
         "",
         f"Inside runs Kubernetes {DEFAULT_KUBERNETES} unless `vcluster.kubernetesVersion` says otherwise: any patch",
-        "release of a minor in the table that the team's KAI goes with. The default was v1.35.0 or v1.36.0 before,",
-        "which nobody had run. A team that runs these already keeps them by writing `kubernetesVersion`: a virtual",
-        "cluster is not taken back to an older Kubernetes.",
+        "release of a minor in the table that the team's KAI supports. A virtual cluster is not taken back to an older",
+        "Kubernetes: a team that runs v1.35.0 or v1.36.0, the defaults of before, writes it as `kubernetesVersion`.",
         "",
         *_table_head("version", "support ends", "Kubernetes inside", "each team costs", "with etcd"),
     ]
@@ -107,7 +106,7 @@ def markdown() -> str:
     ]
     lines += [
         "",
-        "0.38, and KAI's line 0.20, are in no public source that could be read here: they are refused as unknown.",
+        "vCluster 0.38 and KAI's line 0.20 are refused as unknown: no public source of them was found.",
         "",
         "## GPU software on the host",
         "",
@@ -129,7 +128,7 @@ def markdown() -> str:
         "NVIDIA/k8s-device-plugin, GO: NVIDIA/gpu-operator, SO: SlinkyProject/slurm-operator, on GitHub), a URL,",
         "or what was seen by running (observed).",
         "",
-        *_table_head("where", "what goes wrong", "what handles it here", "source"),
+        *_table_head("where", "what goes wrong", "what this program does", "source"),
     ]
     for name, releases in (
         ("KAI", KAI),

@@ -87,27 +87,27 @@ _1_2_1: Final = SlinkyRelease(
     traps=(
         Trap(
             id="workers-are-privileged",
-            sentence="a worker's container is always privileged: it sees every GPU of its node, and SLURM gives out "
-            "those, whatever Kubernetes granted",
-            handling="a worker takes all GPUs of its node, of a team with isolation privileged",
+            sentence="a worker's container is always privileged: it sees every GPU of its node, and SLURM gives "
+            "jobs all of them, whatever Kubernetes granted",
+            handling="a worker takes all GPUs of its node, and the team needs isolation: privileged",
             source="SO@v1.2.1:internal/builder/workerbuilder/worker_app.go",
         ),
         Trap(
             id="gres-types-unset",
-            sentence="GresTypes is never written, although the documentation says so: jobs can't ask for GPUs",
-            handling="slinky_values writes it",
+            sentence="the chart never writes GresTypes, although its documentation says so: jobs can't ask for GPUs",
+            handling="we write it",
             source="SO@v1.2.1:helm/slurm/values.yaml (controller.extraConfMap)",
         ),
         Trap(
             id="keys-by-lookup",
-            sentence="its keys are made anew wherever the chart is only rendered, and their Secrets are immutable",
-            handling="a Helm Release, never a rendered chart",
+            sentence="each rendering of the chart makes new keys, and their Secrets are immutable",
+            handling="we install it as a Helm Release, never as rendered objects",
             source="SO@v1.2.1:helm/slurm/templates/secrets/slurmkey.yaml",
         ),
         Trap(
             id="moving-tag",
             sentence="the containers that print logs are alpine:latest",
-            handling="slinky_values pins them",
+            handling="we pin them",
             source="SO@v1.2.1:helm/slurm/values.yaml (logfile)",
         ),
     ),

@@ -51,25 +51,25 @@ SNAPSHOT_POD: Final = Operand(
 _VCLUSTER_TRAPS: Final = (
     Trap(
         id="gpus-of-others-look-free",
-        sentence="a virtual scheduler sees every GPU of a node as free: other tenants' are never netted out",
-        handling="the collision invariant in capacity",
+        sentence="a scheduler in a virtual cluster sees every GPU of a node as free, also those that other tenants use",
+        handling="the collision guard: limits must add up to at most the node's GPUs",
         source="observed; VC@v0.29.3:pkg/controllers/resources/nodes/translate.go",
     ),
     Trap(
         id="pro-image",
-        sentence="the chart's own image is vcluster-pro: with a key of a paid feature and no licence it crash-loops",
-        handling="vcluster_values names loft-sh/vcluster-oss",
+        sentence="the chart's own image is vcluster-pro: with a paid feature and no licence it keeps crashing",
+        handling="we set the image loft-sh/vcluster-oss",
         source="VC@v0.29.3:chart/values.yaml (controlPlane.statefulSet.image)",
     ),
     Trap(
         id="empty-dir",
         sentence="without persistence a restart of the control plane's pod loses everything inside",
-        handling="persistence is on outside the lab",
+        handling="persistence is on by default",
         source="observed (0.29.0)",
     ),
     Trap(
         id="synced-kinds-vanish-inside",
-        sentence="with fromHost sync of RuntimeClasses or PriorityClasses on, those made inside are deleted",
+        sentence="if RuntimeClasses or PriorityClasses are synced from the host, those made inside are deleted",
         handling="RuntimeClasses are made on the host; PriorityClasses are not synced beside KAI, which brings its own",
         source="VC@v0.36.1:pkg/controllers/resources/{priorityclasses,runtimeclasses}/syncer.go (SyncToHost)",
     ),
@@ -81,20 +81,20 @@ _VCLUSTER_TRAPS: Final = (
     ),
     Trap(
         id="port-lags",
-        sentence="a NodePort is served a moment after its pod is ready: the first objects inside are refused",
+        sentence="a NodePort answers only a moment after its pod is ready: the first objects inside fail",
         handling="nothing is sent to a tenant's API before it answers at the address that we use",
         source="observed (0.36.1)",
     ),
     Trap(
         id="secret-lags",
-        sentence="the kubeconfig Secret comes some time after Helm is content, later on a busy host",
-        handling="whatever reads it waits for it, and survives that it is missing",
+        sentence="the kubeconfig Secret comes some time after Helm reports success, later on a busy host",
+        handling="all that read it wait for it",
         source="observed (0.29.0)",
     ),
     Trap(
         id="second-node-port",
         sentence="with proxyKubelets.byHostname a NodePort Service takes a second, random port",
-        handling="vcluster_values switches proxyKubelets off",
+        handling="we switch proxyKubelets off",
         source="VC@v0.29.3:chart/templates/service.yaml",
     ),
 )

@@ -36,8 +36,7 @@ def _stack_name(options: argparse.Namespace) -> str:
         found = re.fullmatch(r"Pulumi\.(.+)\.ya?ml", path.name) if path else None
         if found:
             return found.group(1)
-    message = "the stack's name is not in a file name like Pulumi.<name>.yaml; say it with --stack"
-    raise UsageError(message)
+    raise UsageError("the stack's name is not in a file name like Pulumi.<name>.yaml; say it with --stack")
 
 
 def _platform(path: Path | None, redactor: Redactor) -> Platform | None:
@@ -49,8 +48,7 @@ def _platform(path: Path | None, redactor: Redactor) -> Platform | None:
 
 def _report(options: argparse.Namespace, redactor: Redactor) -> int:
     if options.base is None and options.head is None:
-        message = "nothing to report on: give --base, --head, or both"
-        raise UsageError(message)
+        raise UsageError("nothing to report on: give --base, --head, or both")
     stack = _stack_name(options)
     base, head = _platform(options.base, redactor), _platform(options.head, redactor)
     preview = read_preview(read_text(options.preview), where=options.preview.name)
@@ -90,7 +88,6 @@ def _report(options: argparse.Namespace, redactor: Redactor) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
     parser = parser_for("report", __doc__)
     parser.add_argument("--base", type=Path, help="the stack file before; left out for a new stack")
     parser.add_argument("--head", type=Path, help="the stack file after; left out when the stack goes")

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from html import escape
 
+from capacity import listed
 from preview.changes import EVERYONE
 from preview.steps import Op, Preview, Step
 from report.diff import diff_lines
@@ -65,11 +66,8 @@ def diff_section(preview: Preview, owners: Owners, redactor: Redactor, *, room: 
     parts: list[str] = []
     cut = 0
     for block in blocks:
-        whom = (
-            "the host" if block.teams == (EVERYONE,) else ", ".join(f"<b>{_html(name)}</b>" for name in block.teams[:4])
-        )
-        if len(block.teams) > 4:
-            whom += f" and {len(block.teams) - 4} more"
+        names = [f"<b>{_html(name)}</b>" for name in block.teams]
+        whom = "the host" if block.teams == (EVERYONE,) else listed(names, 4)
         each = " each, the same in all; shown for the first" if len(block.teams) > 1 else ""
         open_, close = f"<details>\n<summary>{whom}: {block.counts}{each}</summary>\n\n", "\n\n</details>\n\n"
         lines: list[str] = []

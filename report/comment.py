@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from capacity import listed
 from preview.changes import Change
+from preview.gate import IF_MEANT
 from preview.grouped import grouped
 from preview.steps import Op, PolicyResult, Preview, Step
 from preview.usage import Usage
@@ -122,9 +124,10 @@ def _summary(report: Report, felt: Sequence[Impact], limit: int) -> list[str]:
         )
     failed = [result for result in report.policies if result.blocks]
     if failed:
-        by = ", ".join(code(result.name, 60) for result in failed[:_MOST_REASONS])
-        more = f" and {len(failed) - _MOST_REASONS} more" if len(failed) > _MOST_REASONS else ""
-        lines += _box("CAUTION", f"This change is refused by {by}{more}.", list(_reasons(failed)))
+        by = listed([code(result.name, 60) for result in failed], _MOST_REASONS)
+        allowing = any(IF_MEANT in violation.message for result in failed for violation in result.violations)
+        below = " The override that would allow it is under Policies." if allowing else ""
+        lines += _box("CAUTION", f"This change is refused by {by}.{below}", list(_reasons(failed)))
     lost, away = ([impact for impact in felt if impact.gravity is g] for g in (Gravity.LOSS, Gravity.AWAY))
     if lost:
         losers = whom(sorted({impact.team for impact in lost}))
@@ -134,7 +137,7 @@ def _summary(report: Report, felt: Sequence[Impact], limit: int) -> list[str]:
             "WARNING", f"Interrupted for a moment: {whom(sorted({i.team for i in away}))}.", _told(away, limit)
         )
     if all(impact.gravity is Gravity.NEWS for impact in felt) and preview.changes and preview.sound:
-        lines += ["Disruptive for nobody.", ""]
+        lines += ["Nobody is interrupted.", ""]
     lines += [f"> {prose(note)}\n" for note in report.notes]
     lines += _told([impact for impact in felt if impact.gravity in (Gravity.LESS, Gravity.NEWS)], limit)
     return [*lines, ""]
@@ -148,7 +151,7 @@ def _box(kind: str, sentence: str, reasons: Sequence[str] = ()) -> list[str]:
 def _reasons(failed: Sequence[PolicyResult]) -> Iterator[str]:
     """The reasons, one line each; the policies below say how to allow it."""
     found = [
-        f"- {code(result.name, 60)}: {prose(message.partition('; if that is meant')[0], 600)}"
+        f"- {code(result.name, 60)}: {prose(message.partition(IF_MEANT)[0], 600)}"
         for result in failed
         for message in grouped(violation.message for violation in result.violations)
     ]

@@ -49,11 +49,9 @@ def gh(*arguments: str, given: str | None = None) -> str:
     try:
         result = subprocess.run(["gh", *arguments], input=given, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        message = "`gh` is not on PATH: this command belongs to the workflow, whose runners have it"
-        raise UsageError(message) from None
+        raise UsageError("`gh` is not on PATH: this command belongs to the workflow, whose runners have it") from None
     if result.returncode != 0:
-        message = f"`gh {' '.join(arguments[:2])}` failed: {result.stderr.strip()[:500]}"
-        raise UsageError(message)
+        raise UsageError(f"`gh {' '.join(arguments[:2])}` failed: {result.stderr.strip()[:500]}")
     return result.stdout
 
 
@@ -66,8 +64,7 @@ def _pages(path: str, key: str | None = None) -> list[Object]:
 def checked(value: str, pattern: re.Pattern[str], what: str) -> str:
     """The value, when all of it fits the pattern. Raises `UsageError`."""
     if not pattern.fullmatch(value):
-        message = f"{value[:80]!r} is no {what}"
-        raise UsageError(message)
+        raise UsageError(f"{value[:80]!r} is no {what}")
     return value
 
 
@@ -171,7 +168,6 @@ def _approved(options: argparse.Namespace, _: Redactor) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
     parser = parser_for("report.github", __doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
 

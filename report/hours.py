@@ -39,8 +39,7 @@ def sentence(text: str, *, where: str) -> str:
     try:
         found = _Account.model_validate(json.loads(text))
     except (ValidationError, ValueError):
-        message = f"{where}: is not what `make usage JSON=1` writes"
-        raise ValueError(message) from None
+        raise ValueError(f"{where}: is not what `make usage JSON=1` writes") from None
     below = sorted(
         (row for row in found.rows if not row.queue and row.far_below_quota and row.quota_hours),
         key=lambda row: (row.given_hours / (row.quota_hours or 1), row.team),

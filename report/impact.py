@@ -131,7 +131,7 @@ def impacts(
     for step in preview.changes:
         team = owners.team_of(step)
         if step.op is Op.UNKNOWN:
-            text = f"{step.kind} {step.name}: the operation {step.operation} is none that this program knows"
+            text = f"{step.kind} {step.name}: the operation {step.operation} is unknown to this program"
             steps.append(Impact(gravity=Gravity.LOSS, team=team, text=text, topic=step.urn))
         elif team:
             steps += _of_team(step, team, gone=team not in after)
@@ -187,7 +187,6 @@ def runs_again(step: Step) -> bool:
 
 
 def _of_team(step: Step, team: str, *, gone: bool) -> Iterator[Impact]:
-    """What one changed resource of a team means for it."""
 
     def told(gravity: Gravity, text: str, topic: str) -> Impact:
         return Impact(gravity=gravity, team=team, text=text, topic=topic)
@@ -203,7 +202,7 @@ def _of_team(step: Step, team: str, *, gone: bool) -> Iterator[Impact]:
         return
     elif step.type == tokens.RELEASE and tokens.KAI_SCHEDULER in chain:
         text = {
-            Op.DELETE: "its KAI scheduler goes: pods that name it wait for ever",
+            Op.DELETE: "its KAI scheduler is removed: pods that name it wait for ever",
             Op.REPLACE: f"scheduler replaced: {SCHEDULER_AWAY}",
             Op.UPDATE: f"scheduler upgraded in place: {SCHEDULER_ROLLS}",
         }.get(step.op, "")
@@ -212,7 +211,7 @@ def _of_team(step: Step, team: str, *, gone: bool) -> Iterator[Impact]:
     elif step.type == tokens.RELEASE and tokens.VIRTUAL_CLUSTER in chain and step.op is Op.UPDATE:
         yield told(Gravity.AWAY, "its API server restarts: kubectl does not answer meanwhile, running pods go on", _API)
     elif step.type == tokens.QUEUE and taken:
-        goes = "goes" if step.op is Op.DELETE else "is made anew"
+        goes = "is removed" if step.op is Op.DELETE else "is made anew"
         leaf = name(step.inputs).removeprefix(f"{team}-")
         yield told(Gravity.AWAY, f"queue {step.name} {goes}: pods in it wait", f"queue {leaf}")
 
@@ -235,15 +234,14 @@ def _of_shared_scheduler(step: Step, team: str) -> Iterator[Impact]:
 
 
 def _of_host(step: Step) -> Iterator[Impact]:
-    """What one changed resource of the host means for everyone."""
     taken = step.op in (Op.DELETE, Op.REPLACE)
     if step.type == tokens.HOST_CLUSTER and taken:
         yield Impact(
-            gravity=Gravity.LOSS, team=EVERYONE, text="the host cluster goes, with every team in it", topic=_WHOLE
+            gravity=Gravity.LOSS, team=EVERYONE, text="the host cluster is removed, with every team in it", topic=_WHOLE
         )
     elif tokens.GPU_SOFTWARE in step.type_chain and step.type == tokens.RELEASE and step.op is not Op.CREATE:
         text = GPU_SOFTWARE_CHANGES
         yield Impact(gravity=Gravity.AWAY, team=EVERYONE, text=text, topic=_SOFTWARE)
     elif step.type == tokens.NODE_POOL and taken:
-        text = f"pool {step.name} goes or is made anew"
+        text = f"pool {step.name} is removed or made anew"
         yield Impact(gravity=Gravity.AWAY, team=EVERYONE, text=text, topic=step.urn)

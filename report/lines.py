@@ -19,7 +19,5 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line of text."""
-
     text: str
     tone: Tone = Tone.PLAIN

@@ -12,6 +12,7 @@ from html import escape
 from typing import Final
 from urllib.parse import quote
 
+from capacity import listed
 from preview.changes import EVERYONE
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
@@ -49,8 +50,7 @@ def target(address: str) -> str:
 
 def names(found: Sequence[str], most: int = 6) -> str:
     """Names in bold, not too many."""
-    shown = ", ".join(f"**{prose(name)}**" for name in found[:most])
-    return shown if len(found) <= most else f"{shown} and {len(found) - most} more"
+    return listed([f"**{prose(name)}**" for name in found], most)
 
 
 def whom(teams: Sequence[str]) -> str:

@@ -49,8 +49,6 @@ def to_json(stack: str, preview: Preview, stack_file: str | None) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Approved:
-    """What was approved with a report."""
-
     operations: frozenset[str]
     stack_file: str | None
     """Digest of the stack file that was previewed."""
@@ -72,11 +70,9 @@ def from_json(text: str, *, where: str, made_by: str) -> Approved:
         else None
     )
     if not isinstance(operations, list) or not all(isinstance(line, str) for line in operations):
-        message = f"{where}: is not the operations.json of a report (schema {SCHEMA})"
-        raise UsageError(message)
+        raise UsageError(f"{where}: is not the operations.json of a report (schema {SCHEMA})")
     if content["madeBy"] != made_by:
-        message = f"{where}: comes from {content['madeBy']}, which approves nothing for {made_by}"
-        raise UsageError(message)
+        raise UsageError(f"{where}: comes from {content['madeBy']}, which approves nothing for {made_by}")
     return Approved(operations=frozenset(operations), stack_file=content.get("stackFile"))
 
 
@@ -115,7 +111,6 @@ def _held_against(approved: Approved, preview: Preview, stack_file: Path | None)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
     parser = parser_for("report.operations", __doc__)
     parser.add_argument("--preview", type=Path, required=True, help="of `pulumi preview --json`, or the lab's")
     approved = parser.add_mutually_exclusive_group()

@@ -114,9 +114,7 @@ def _pool(before: PoolState | None, after: PoolState | None, top: float) -> tupl
     largest = max([pool.capacity, *(cell.limit for cell in cells)], default=1)
     # one scale for a pool; the largest team leaves half a line to its neighbours
     unit = min(28.0, _INNER / 2 / max([1, *(largest if c.limit == UNLIMITED else c.limit for c in cells)]))
-    shared = f" × {pool.replicas} {pool.unit}s" if pool.replicas > 1 else ""
-    nodes = f"{pool.size} node{'s' if pool.size != 1 else ''}"
-    what = f"{nodes} × {pool.gpus_per_node} GPU{shared} = {_units(pool.capacity, pool)}"
+    what = f"{pool.layout} = {_units(pool.capacity, pool)}"
     y = top + 26
     lines = [_text(_MARGIN, y, pool.name, "title"), _text(_MARGIN + 10 + len(pool.name) * 9, y, what, "dim")]
     if after is None:

@@ -66,6 +66,12 @@ class PoolState:
         return self.size * self.gpus_per_node * self.replicas
 
     @property
+    def layout(self) -> str:
+        """Its nodes and GPUs in words: `2 nodes × 4 GPU × 2 replicas`."""
+        shared = f" × {self.replicas} {self.unit}s" if self.replicas > 1 else ""
+        return f"{self.size} node{'s' if self.size != 1 else ''} × {self.gpus_per_node} GPU{shared}"
+
+    @property
     def quota(self) -> int:
         """Sum of the teams' quotas; -1 when one of them is unlimited."""
         return _total([team.quota for team in self.teams])

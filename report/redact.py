@@ -28,8 +28,7 @@ from pydantic import JsonValue
 
 import tokens
 from preview.values import SECRET_SIGNATURE, SIGNATURE_KEY, UNKNOWN_MARKS
-from report.looks import SECRET, decoded, is_key_file, is_plain, masked, names_secret, objects
-from report.secret_names import ENDING, PLURAL
+from report.looks import ENDING, PLURAL, SECRET, decoded, is_key_file, is_plain, masked, names_secret, objects
 
 UNKNOWN: Final = "(known after apply)"
 

@@ -85,7 +85,6 @@ def _state(key: str, urn: str, resource: Resource | None) -> Object:
 
 
 def to_json(resources: Mapping[str, Resource]) -> Object:
-    """A recording as plain data."""
     return {
         "schema": SCHEMA,
         "resources": {
@@ -119,8 +118,7 @@ def from_json(text: str, *, where: str) -> dict[str, Resource]:
             for urn, found in raw["resources"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError):
-        message = f"{where}: is no recording of `python -m lab.recording` (schema {SCHEMA})"
-        raise UsageError(message) from None
+        raise UsageError(f"{where}: is no recording of `python -m lab.recording` (schema {SCHEMA})") from None
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
@@ -163,7 +161,6 @@ def write(path: Path, content: object) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
     parser = parser_for("report.rehearsal", __doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     comparison = commands.add_parser("compare", help="a preview from two recordings")

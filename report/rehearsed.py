@@ -44,7 +44,6 @@ def _comment(options: argparse.Namespace, redactor: Redactor) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
     parser = parser_for("report.rehearsed", __doc__)
     parser.add_argument("--repository", required=True, help="owner/name")
     parser.add_argument("--commit", required=True, help="head of the pull request")

@@ -42,17 +42,14 @@ def read_raw(path: Path) -> dict[str, JsonValue]:
     Raises `StackFileError`. Its text never quotes the file, which may contain secrets.
     """
     if not path.exists():
-        message = f"{path.name}: no such file"
-        raise StackFileError(message)
+        raise StackFileError(f"{path.name}: no such file")
     try:
         data = _JSON.validate_python(raw_config(path))
     except SettingsError as error:
         line = error.problems[0].line
-        message = f"{path.name}: is not readable YAML{f' (line {line})' if line else ''}"
-        raise StackFileError(message) from None
+        raise StackFileError(f"{path.name}: is not readable YAML{f' (line {line})' if line else ''}") from None
     if not isinstance(data, dict):
-        message = f"{path.name}: is not a stack file: a mapping with `config` belongs there"
-        raise StackFileError(message)
+        raise StackFileError(f"{path.name}: is not a stack file: a mapping with `config` belongs there")
     return data
 
 
@@ -120,7 +117,6 @@ def _admit(options: argparse.Namespace, _: Redactor) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
     parser = parser_for("report.stackfile", __doc__)
     parser.add_argument("--base", type=Path, required=True, help="the base branch's stack file")
     parser.add_argument("--head", type=Path, required=True, help="the pull request's")

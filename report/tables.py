@@ -97,10 +97,7 @@ def _bar(pool: PoolState) -> str:
 
 
 def _capacity(pool: PoolState) -> str:
-    shared = f" × {pool.replicas} {pool.unit}s" if pool.replicas > 1 else ""
-    nodes = plural(pool.size, "node")
-    unit = pool.unit if pool.unit == "GPU" else f"{pool.unit}s"
-    return f"{pool.capacity} {unit}: {nodes} × {pool.gpus_per_node} GPU{shared}"
+    return f"{pool.capacity} {pool.unit if pool.unit == 'GPU' else f'{pool.unit}s'}: {pool.layout}"
 
 
 def pool_table(before: Mapping[str, PoolState], after: Mapping[str, PoolState], limit: int) -> list[str]:

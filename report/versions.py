@@ -80,7 +80,9 @@ def _edited(settings: Sequence[Change]) -> Iterator[VersionChange]:
         what = _WHAT.get(change.path.removeprefix(f"teams.{change.tenant}."))
         if what is not None:
             before, after = (None if value is None else str(value) for value in (change.before, change.after))
-            means = _without_versions(change.means) or ("its own scheduler goes" if after is None else "new scheduler")
+            means = _without_versions(change.means) or (
+                "its own scheduler is removed" if after is None else "new scheduler"
+            )
             yield VersionChange(teams=(change.tenant,), what=what, before=before, after=after, means=means)
 
 
@@ -97,9 +99,9 @@ def _shared(base: Platform, head: Platform) -> VersionChange | None:
         return None
     old, new = releases.KAI.get(before or ""), releases.KAI.get(after or "")
     if before is None or after is None:
-        means = "new scheduler" if before is None else "the shared scheduler goes"
+        means = "new scheduler" if before is None else "the shared scheduler is removed"
     elif old is None or new is None:
-        means = "a release that this program does not know: no word on lines"
+        means = "a release that this program does not know, so perhaps a replacement"
     elif releases.same_line(old, new):
         means = "the same release line: upgraded in place, pods that wait are bound some seconds later"
     else:

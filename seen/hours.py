@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
 
+from capacity import listed
 from names import KAI_RESERVATION_NAMESPACE, team_namespace
 from seen.model import Pod, Queue, Seen, Team
 
@@ -210,8 +211,7 @@ def _gaps(seen: Seen, since: datetime, metrics: Metrics | None, why_none: str) -
 
 
 def _names(pods: list[Pod]) -> str:
-    shown = ", ".join(f"{pod.namespace}/{pod.name}" for pod in pods[:_SHOWN])
-    return shown + (f" and {len(pods) - _SHOWN} more" if len(pods) > _SHOWN else "")
+    return listed([f"{pod.namespace}/{pod.name}" for pod in pods], _SHOWN)
 
 
 _SHOWN: Final = 3

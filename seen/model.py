@@ -100,10 +100,11 @@ class Pool:
 
     name: str
     nodes: tuple[Node, ...]
+    one_each: bool = False
+    """Whether the device plugin gives a container one of its units and no more."""
 
     @property
     def units(self) -> tuple[Unit, ...]:
-        """Every unit of the pool."""
         return tuple(unit for node in self.nodes for unit in node.units)
 
 
@@ -275,8 +276,6 @@ class Team:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """The snapshot."""
-
     stack: str
     at: datetime
     kubernetes: str
@@ -296,7 +295,6 @@ class Seen:
     """Whether it is a lab: there Kubernetes' own scheduler takes pods with KAI's name."""
 
     def team(self, name: str) -> Team | None:
-        """The tenant of a name."""
         return next((team for team in self.teams if team.name == name), None)
 
     @cached_property
@@ -309,5 +307,4 @@ class Seen:
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        """Every node of every pool."""
         return tuple(node for pool in self.pools for node in pool.nodes)

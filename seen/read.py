@@ -84,8 +84,6 @@ class Said:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """One look at every cluster."""
-
     host: Said
     teams: Mapping[str, Said]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
-from lenient import Json, condition, moment, name, namespace, parsed, rows, table, text
+from lenient import Json, condition, moment, name, namespace, parsed, rows, table, tag_of, text
 from names import (
     FENCED_FOR,
     GPU,
@@ -31,6 +31,7 @@ from seen.model import Check, Component, Event, Finding, Gap, Holder, Node, Pod,
 from seen.numbers import number
 from seen.pods import INNER_NAME, gpus_asked, groups, memory_of, pod_of, requests
 from seen.read import UP, Look, Said
+from settings.infrastructure import refuses_several
 from settings.models import HostProvider, Platform, SchedulerMode
 from settings.models import Team as Wanted
 from settings.tenants import tenants
@@ -124,7 +125,14 @@ def _host_pods(host: Said) -> list[Pair]:
 def _pools(host: Said, platform: Platform, pods: Iterable[Pair]) -> tuple[Pool, ...]:
     taken = _taken(pods)
     nodes = [_node(node, platform, taken.get(name(node), Taken())) for node in host.all("nodes")]
-    found = [Pool(name=pool, nodes=tuple(n for n in nodes if n.pool == pool)) for pool in platform.pools]
+    found = [
+        Pool(
+            name=name_,
+            nodes=tuple(n for n in nodes if n.pool == name_),
+            one_each=refuses_several(platform.gpu, pool),
+        )
+        for name_, pool in platform.pools.items()
+    ]
     others = tuple(node for node in nodes if node.pool not in platform.pools and node.units)
     return (*found, Pool(name="", nodes=others)) if others else tuple(found)
 
@@ -236,8 +244,7 @@ def _is_control_plane(pod: Json) -> bool:
 
 def _tag(thing: Json, *path: str) -> str:
     """The tag of the first image of a pod, or of a pod's template at a path."""
-    image = next((text(c, "image") for c in rows(thing, *path, "spec", "containers")), "")
-    return image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+    return tag_of(next((text(c, "image") for c in rows(thing, *path, "spec", "containers")), ""))
 
 
 def _components(objects: Iterable[Json]) -> tuple[Component, ...]:

@@ -21,7 +21,7 @@ SWITCH: Final = "serves"
 
 
 def _as(field: str, more: str = "") -> OnChange:
-    return losing(f"as teams.*.{field} for that slot, which is a tenant of its own{more}", "replace")
+    return losing(f"like teams.*.{field}, for that slot alone{more}", "replace")
 
 
 _NOT_IN_PLACE: Final = "; refused for the one that serves"
@@ -56,7 +56,7 @@ class BlueGreen(Section):
     serves: Annotated[
         SlotName,
         disruptive(
-            "the other virtual cluster is the team's: other kubeconfig; what is in this one stays and goes on there",
+            "the other virtual cluster serves the team, with another kubeconfig; what runs in this one goes on",
             topic=SWITCH,
         ),
     ] = Field(description="which one is the team's: it has the team's GPUs, the other one `gpus`")

@@ -30,7 +30,7 @@ class GpuSharing(Section):
     enforce: Annotated[
         Enforce,
         disruptive(
-            "the scheduler's pods restart; pods that start from then on are held to their memory, or no more",
+            "the scheduler's pods restart; memory is limited, or no longer, in pods that start from then on",
             topic="scheduler",
             source="KAI@v0.16.8:docs/developer/binder.md (only pods admitted after the change)",
         ),

@@ -16,7 +16,6 @@ from names import GPU_TAINT_VALUE
 from settings import grammar
 from settings.on_change import ARITHMETIC, disruptive, in_place, replacing
 from settings.sharing import Sharing
-from settings.shorthand import or_short
 from settings.texts import (
     DnsLabel,
     LabelKey,
@@ -25,7 +24,7 @@ from settings.texts import (
     ProductName,
     Version,
 )
-from settings.types import CpuQuantity, Flag, MemoryQuantity, Section, Whole
+from settings.types import CpuQuantity, Flag, MemoryQuantity, Section, Whole, or_short
 
 MOST_NODES: Final = 5000
 """Kubernetes' own bound for the nodes of a cluster (kubernetes.io/docs/setup/best-practices/cluster-large)."""
@@ -93,7 +92,7 @@ class SharedScheduler(Section):
     scale_adjuster: Annotated[
         Flag,
         in_place(
-            "one pod more or less of the host's KAI; running pods go on",
+            "the host's KAI has one pod more or less; running pods go on",
             source="KAI@v0.16.8:docs/gpu-sharing/autoscaling/README.md",
         ),
     ] = Field(
@@ -103,7 +102,7 @@ class SharedScheduler(Section):
 
 
 GPU_SOFTWARE_CHANGES: Final = (
-    "the nodes' GPU software changes: pods keep GPUs whose driver stays, new ones wait until it is back"
+    "the nodes' GPU software changes: running pods keep their GPUs while the driver stays, new ones wait"
 )
 _SOFTWARE: Final = disruptive(
     GPU_SOFTWARE_CHANGES,
@@ -111,7 +110,7 @@ _SOFTWARE: Final = disruptive(
     source="K8S: concepts/extend-kubernetes/compute-storage-net/device-plugins (running pods keep their devices)",
 )
 _REMADE: Final = replacing(
-    "the RuntimeClass is made anew: running pods go on, new ones that name the old one are refused",
+    "the RuntimeClass is made anew: running pods go on, new pods that name the old one are refused",
     topic="runtime class",
     source="K8S: reference/kubernetes-api/node.k8s.io/runtime-class-v1 (handler can't be changed)",
 )
@@ -251,7 +250,8 @@ class Pool(Section):
     taint: Annotated[
         Flag,
         in_place(
-            "new pods without a toleration are kept off, or may start; running pods stay (NoSchedule)", source=_TAINTS
+            "on: new pods without a toleration do not start there; off: they may; running pods stay (NoSchedule)",
+            source=_TAINTS,
         ),
     ] = Field(
         default=False, description="keep everything but GPU teams off the nodes: nvidia.com/gpu=<value>:NoSchedule"
@@ -312,12 +312,19 @@ class Pool(Section):
         return way.unit if way else "GPU"
 
 
+def refuses_several(gpu: Gpu, pool: Pool) -> bool:
+    """Whether the device plugin refuses a container that asks for more than one replica of a pool.
+
+    DP@v0.20.0:api/config/v1 (failRequestsGreaterThanOne): always so with MPS, and by our settings of time-slicing.
+    """
+    ours = gpu.owner is Owner.OURS
+    return gpu.stack is not GpuStack.FAKE and bool(pool.sharing.mps or (pool.sharing.time_slicing and ours))
+
+
 def one_at_a_time(gpu: Gpu, pool: Pool) -> str:
     """Why a pod gets one `nvidia.com/gpu` of a pool and no more; empty where it may ask for several."""
     if pool.sharing.cut:
         return "a process computes on one slice, however many its pod has"
-    ours = gpu.owner is Owner.OURS and gpu.stack is not GpuStack.FAKE
-    if gpu.stack is not GpuStack.FAKE and (pool.sharing.mps or (pool.sharing.time_slicing and ours)):
-        # DP@v0.20.0:api/config/v1 (failRequestsGreaterThanOne): always so with MPS, and by our settings of time-slicing
+    if refuses_several(gpu, pool):
         return "two replicas may be one GPU, and the device plugin refuses a pod that asks for more than one"
     return ""

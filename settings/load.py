@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from settings.models import Platform
 from settings.plain import plain
-from settings.problems import Lines, Path, Problem, SettingsError, below, line_of
+from settings.problems import Lines, Path, Problem, SettingsError, below, line_of, shown
 from settings.reader import StackText, read_stack_file
 from settings.repair import Doubts, problems_beside
 from settings.rules import problems_of
@@ -67,7 +67,7 @@ def parse_config(value: str | None, path: FilePath, *, today: date | None = None
         )
         raise SettingsError(path.name, [problem])
     try:
-        raw = json.loads(value)
+        raw = json.loads(value, object_pairs_hook=_each_once)
     except (ValueError, RecursionError):
         problem = Problem(
             path=(), rule="must be a mapping", got="something else", fix="put host, gpu and pools below it"
@@ -83,6 +83,21 @@ def parse_config(value: str | None, path: FilePath, *, today: date | None = None
         if _meant(key) == PLATFORM_KEY and _same(_as_engine(said), raw, unsure):
             return _of_file(text, path.name, today)
     return parse_platform(raw, path.name, today=today)
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A mapping of JSON. The engine passes a text on as it is (`pulumi config set`), and JSON keeps the last of two."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1)
+        problem = Problem(
+            path=(),
+            rule=f"has the key {shown(twice)} twice",
+            got=None,
+            fix="keep one of them; JSON would silently drop the first",
+        )
+        raise SettingsError(PLATFORM_KEY, [problem])
+    return found
 
 
 def raw_config(path: FilePath) -> Value:

@@ -31,7 +31,6 @@ from settings.infrastructure import (
 )
 from settings.on_change import NEW_ADDRESS, OnChange, StackChange, TeamChange, disruptive, in_place, losing, replacing
 from settings.quotas import GpuQuota, Queue, QueueResource, TeamResources
-from settings.shorthand import or_short
 from settings.slurm import Slurm
 from settings.snapshots import Snapshots
 from settings.texts import (
@@ -44,41 +43,8 @@ from settings.texts import (
     Registry,
     Version,
 )
-from settings.types import MOST_GPUS, Day, Flag, Port, Section, Whole
+from settings.types import MOST_GPUS, Day, Flag, Port, Section, Whole, or_short
 from settings.workloads import Workload
-
-__all__ = [
-    "Artifacts",
-    "Enforce",
-    "Expose",
-    "From",
-    "Gpu",
-    "GpuQuota",
-    "GpuStack",
-    "Host",
-    "HostProvider",
-    "Injection",
-    "Isolation",
-    "Metrics",
-    "OperatorParts",
-    "Override",
-    "Owner",
-    "Platform",
-    "Pool",
-    "Queue",
-    "QueueResource",
-    "RuntimeClass",
-    "Scheduler",
-    "SchedulerMode",
-    "Slot",
-    "Snapshots",
-    "StackChange",
-    "Team",
-    "TeamChange",
-    "TeamCheck",
-    "TeamPriority",
-    "Vcluster",
-]
 
 MOST_ENTRIES: Final = 500
 """Most teams, pools, queues of a team, or overrides. A stack has some 30 teams; rules that compare pairs stay fast."""
@@ -112,9 +78,7 @@ class Isolation(StrEnum):
 
 
 def _as(field: str) -> OnChange:
-    return losing(
-        f"as teams.*.{field} for the canary, which is a tenant of its own; without a canary it is removed", "delete"
-    )
+    return losing(f"like teams.*.{field}, for the canary alone; if canary is left out, the canary is removed", "delete")
 
 
 class Canary(Section):
@@ -223,7 +187,7 @@ class Team(Section):
     priority: Annotated[
         TeamPriority,
         replacing(
-            "the team's PriorityClass is made anew: running pods keep their order, new ones get the other",
+            "the team's PriorityClass is made anew: running pods keep their order, new ones get the new one",
             topic="priority",
             source="K8S: concepts/scheduling-eviction/pod-priority-preemption (value can't be changed)",
         ),
@@ -321,7 +285,7 @@ class Platform(Section):
     slurm: Slurm | None = Field(default=None, description="SLURM on a GPU host beside the cluster; default: none")
     check: Check = Field(default=Check(), description="the GPU check that runs in every GPU team")
     artifacts: Artifacts = Field(default=Artifacts(), description="mirrors of charts and images")
-    overrides: Annotated[tuple[Override, ...], in_place("what is let through, until a date")] = Field(
+    overrides: Annotated[tuple[Override, ...], in_place("allows what is refused otherwise, until a date")] = Field(
         default=(),
         max_length=MOST_ENTRIES,
         description="what is allowed although it is refused otherwise, each until a date",

@@ -1,4 +1,4 @@
-"""The rules of one override: what it is about, and which keys say so. Pure: no Pulumi import.
+"""The rules of one override: what it is about, which keys say so, and how long it may hold. Pure: no Pulumi import.
 
 Owns: which of `team` and `of` belongs to which change. Leaves to others: what an override lifts, and on which day.
 """
@@ -6,15 +6,20 @@ Owns: which of `team` and `of` belongs to which change. Leaves to others: what a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date, timedelta
 from typing import Final, get_args
 
 from capacity import listed
-from settings.models import Platform, TeamChange
+from settings.models import Override, Platform, TeamChange
 from settings.problems import Problem, shown
 
 OF_A_TEAM: Final[tuple[str, ...]] = get_args(TeamChange)
 OF_NAMES: Final = ("preflight", "quotaRules")
 """Changes that need names: of the findings or rules that they allow."""
+LONGEST_OVERRIDE: Final = timedelta(days=90)
+"""An override is for one change that somebody is about to make. An override for years would switch a guard off. Who
+needs it longer writes a new date, which a reviewer sees.
+"""
 
 
 def overrides_say_what_they_are_about(platform: Platform) -> Iterator[Problem]:
@@ -54,4 +59,25 @@ def overrides_say_what_they_are_about(platform: Platform) -> Iterator[Problem]:
                 rule="goes with preflight or with quotaRules alone",
                 got=shown(", ".join(override.of)),
                 fix="leave it out, or write an override for each",
+            )
+
+
+def ends_too_late(override: Override, today: date) -> bool:
+    """Whether an override would hold for longer than allowed."""
+    return override.until - today > LONGEST_OVERRIDE
+
+
+def overrides_end_soon(platform: Platform, today: date) -> Iterator[Problem]:
+    """An override's last day is near. A past day is fine: the override then has no effect.
+
+    This is the only rule that needs the date. A file that was valid once stays valid.
+    """
+    for position, override in enumerate(platform.overrides):
+        if ends_too_late(override, today):
+            ahead = override.until - today
+            yield Problem(
+                path=("overrides", position, "until"),
+                rule=f"must be at most {LONGEST_OVERRIDE.days} days ahead: an override is for one change, not for good",
+                got=f"{override.until} ({ahead.days:,} days)",
+                fix=f"write {today + LONGEST_OVERRIDE} or earlier",
             )

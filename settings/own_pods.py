@@ -115,7 +115,7 @@ def restricted_teams_can_run(platform: Platform) -> Iterator[Problem]:
         elif team.scheduler.shares and canary_of(platform, name) is None:
             yield Problem(
                 path=("teams", team_of(platform, name), "scheduler", "gpuSharing"),
-                rule="and isolation: restricted exclude each other, the level refuses KAI's reservation pods",
+                rule="can't go with isolation: restricted, which refuses KAI's reservation pods",
                 got="true",
                 fix="remove gpuSharing, or write isolation: baseline or mode: host",
             )

@@ -41,11 +41,9 @@ class _Copier:
     def copy(self, value: object, path: Path) -> Value:
         self._nodes += 1
         if self._nodes > MOST_NODES:
-            message = f"has more than {MOST_NODES:,} keys and values"
-            raise _TooMuchError(message)
+            raise _TooMuchError(f"has more than {MOST_NODES:,} keys and values")
         if len(path) > MOST_NESTED:
-            message = f"is nested deeper than {MOST_NESTED} levels"
-            raise _TooMuchError(message)
+            raise _TooMuchError(f"is nested deeper than {MOST_NESTED} levels")
         if isinstance(value, Mapping):
             return self._mapping(value, path)
         if isinstance(value, list | tuple):

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from capacity import Verdict
+
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and list positions from `gpu-tenancy:platform` down; `()` is the platform itself."""
 
@@ -50,6 +52,11 @@ class Problem:
         head, _, fix = sentence.partition("; ")
         rule, _, got = head.rpartition(", got ")
         return cls(path=path, rule=rule or head, got=got if rule else None, fix=fix or "correct it")
+
+    @classmethod
+    def told(cls, verdict: Verdict, path: Path) -> Problem:
+        """Return a verdict of the arithmetic as the mistake at the path."""
+        return cls(path=path, rule=verdict.rule, got=verdict.got, fix=verdict.fix)
 
     def text(self, where: str, lines: Lines) -> str:
         """The mistake as one line: `Pulumi.dev.yaml:12: teams.ml.pool: ...`."""

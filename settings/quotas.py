@@ -11,9 +11,18 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, Field
 
 from settings.on_change import in_place
-from settings.shorthand import or_short
 from settings.texts import RunTime
-from settings.types import CpuQuantity, GpuAmount, GpuCount, MemoryQuantity, Section, Share, Whole, gpu_numbers
+from settings.types import (
+    CpuQuantity,
+    GpuAmount,
+    GpuCount,
+    MemoryQuantity,
+    Section,
+    Share,
+    Whole,
+    gpu_numbers,
+    or_short,
+)
 
 MOST_PODS: Final = 150_000
 """Kubernetes' own bound for the pods of a cluster (kubernetes.io/docs/setup/best-practices/cluster-large)."""

@@ -376,7 +376,7 @@ class _Reader:
         listed = [there] if not isinstance(there, _Branch) or there.mapping else [bare(one) for one in there.children]
         found = [one for one in listed if isinstance(one, _Branch) and one.mapping]
         if len(found) < len(listed):
-            raise StopError("merges (<<) what is no mapping", "name the anchor of a mapping after <<", line)
+            raise StopError("merges (<<) something that is no mapping", "name the anchor of a mapping after <<", line)
         return found
 
     def _twice(self, path: Path, key: _Leaf, first: int) -> None:

@@ -27,6 +27,8 @@ MOST_TIME_SLICES: Final = 1000
 """The plugin sends all replicas to the kubelet in one message of at most 4 MiB, some 60 bytes each. 64 GPUs with 1000
 replicas each fill it. Time-slicing itself has no limit.
 """
+_UP_TO_80_GB: Final[Mapping[str, tuple[int, ...]]] = {"1": (5, 6, 10, 20), "2": (10, 12, 20)}
+"""GB in the names of small slices of an A30, A100 or H100 (80 GB), by their compute slices."""
 MOST_SLICES: Final = 7
 """Slices of one GPU: no NVIDIA GPU has more compute slices than seven (NVIDIA MIG User Guide, supported profiles)."""
 
@@ -36,7 +38,7 @@ OTHER_UNIT: Final = losing(
     topic="gpus",
     source="DP@v0.20.0:README.md (shared access to GPUs)",
 )
-_CUT: Final = in_place("checks expect other slices; nobody's GPUs are cut by this program")
+_CUT: Final = in_place("checks expect other slices; this program cuts no GPUs")
 
 
 class Way(Section):
@@ -109,9 +111,12 @@ class Mig(Way):
     @property
     def memory_mib(self) -> int:
         """The least memory of one slice, in MiB. The profile's name rounds up by up to 5 % (NVIDIA MIG User Guide:
-        1g.5gb of an A100 has 4.75 GiB).
+        1g.5gb of an A100 has 4.75 GiB), that of a small slice of more than 80 GB by up to a ninth (`nvidia-smi mig
+        -lgip`: 1g.18gb of an H200 has 16384 MiB, 2g.35gb 33280, 1g.12gb of an H100 NVL 11008, 1g.24gb 22144).
         """
         gigabytes = int(self.profile.split(".")[1].split("gb")[0])
+        if self.profile[0] in "12" and gigabytes not in _UP_TO_80_GB[self.profile[0]]:
+            return gigabytes * 1024 * 8 // 9
         return gigabytes * 1024 * 19 // 20
 
 

@@ -40,7 +40,7 @@ _ENDPOINT: Final = Text(
     stand_in="https://stand-in-{}.example.com",
 )
 
-_NEXT: Final = in_place("holds from the next snapshot on; older ones stay where they are")
+_NEXT: Final = in_place("applies from the next snapshot on; older ones stay where they are")
 
 
 class S3(Section):

@@ -45,13 +45,11 @@ class Text:
         if self.by_rule:
             if len(value) > self.longest:
                 # without the value: it may hold a password
-                message = f"must be at most {self.longest} characters long, got {len(value)}"
-                raise ValueError(message)
+                raise ValueError(f"must be at most {self.longest} characters long, got {len(value)}")
             return value
         if len(value) <= self.longest and re.fullmatch(self.pattern, value) is not None:
             return value
-        message = f"must be {self.rule}, got {shown(value)}; write it like {self.example}"
-        raise ValueError(message)
+        raise ValueError(f"must be {self.rule}, got {shown(value)}; write it like {self.example}")
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.with_info_before_validator_function(self.check, handler(source))
@@ -258,7 +256,7 @@ Registry = Annotated[
 Reason = Annotated[
     str,
     Text(
-        rule=f"10 to 500 characters {_PLAIN_RULE}, none of the ends blank",
+        rule=f"10 to 500 characters {_PLAIN_RULE}, without a blank at either end",
         pattern=grammar.REASON,
         longest=500,
         example="'the team moved to the shared pool'",

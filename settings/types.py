@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,6 +17,7 @@ from typing import Annotated, ClassVar, Final, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
@@ -66,8 +68,7 @@ class GpuNumber:
             return value
         rule = f"must be -1 or at least 0, and at most {MOST_GPUS:,}" if value > 0 else "must be -1 or at least 0"
         # the fix does not suggest -1: a stack's policies may refuse it
-        message = f"{rule}, got {number(value)}; write a number of GPUs, 0 or more"
-        raise ValueError(message)
+        raise ValueError(f"{rule}, got {number(value)}; write a number of GPUs, 0 or more")
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self.check, handler(source))
@@ -121,8 +122,7 @@ class Quantity:
                 f"is not a quantity, got {shown(value)}; write a number with an optional suffix, like {self.example}"
             )
             raise ValueError(message)
-        message = f"must be {self.rule}, got {shown(value)}; write it like {self.example}"
-        raise ValueError(message)
+        raise ValueError(f"must be {self.rule}, got {shown(value)}; write it like {self.example}")
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self.check, handler(source))
@@ -180,8 +180,7 @@ class _Day:
             return value
         if isinstance(value, str) and re.fullmatch(grammar.DAY, value):
             return date.fromisoformat(value[: len("YYYY-MM-DD")])
-        message = f"must be a date, got {shown(value)}; write it as YYYY-MM-DD"
-        raise ValueError(message)
+        raise ValueError(f"must be a date, got {shown(value)}; write it as YYYY-MM-DD")
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         del source, handler
@@ -196,3 +195,16 @@ class _Day:
 
 Day: TypeAlias = Annotated[date, _Day()]
 """YYYY-MM-DD, with or without quotes; or as the engine passes on an unquoted day (`2026-12-31 00:00:00 +0000 UTC`)."""
+
+
+# --- short forms -----------------------------------------------------------------------------------------------------
+
+
+def or_short(short: JsonDict) -> Callable[[JsonDict], None]:
+    """Return what makes a field's JSON Schema also accept the short form: `gpus: 2` for `{quota: 2, limit: 2}`."""
+
+    def widen(schema: JsonDict) -> None:
+        full: JsonDict = {"$ref": schema.pop("$ref")}
+        schema["anyOf"] = [short, full]
+
+    return widen

@@ -30,7 +30,6 @@ def written(value: Value, path: Path) -> Path:
 
 
 def copied(value: Value) -> Value:
-    """Return the value with lists and mappings of its own."""
     if isinstance(value, dict):
         return {key: copied(item) for key, item in value.items()}
     return [copied(item) for item in value] if isinstance(value, list) else value

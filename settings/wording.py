@@ -12,8 +12,10 @@ from typing import Final, TypeAlias
 
 from pydantic_core import ErrorDetails
 
+from settings.gpu_sharing import GpuSharing
 from settings.kinds import as_section, fields, kind_at, walk
 from settings.problems import Path, Problem, shown
+from settings.quotas import GpuQuota, QueueResource
 from settings.scalars import OR_QUOTED
 from settings.types import Quantity, Section
 from settings.values import Value, written
@@ -122,9 +124,13 @@ def _missing(detail: ErrorDetails, path: Path) -> Problem:
 
 def _not_a_choice(detail: ErrorDetails, path: Path) -> Problem:
     allowed = str(detail.get("ctx", {}).get("expected", "")).replace("'", "").replace(" or ", ", ")
-    near = nearest(str(detail["input"]), tuple(allowed.split(", ")))
+    return _none_of(allowed, detail["input"], path)
+
+
+def _none_of(allowed: str, got: object, path: Path) -> Problem:
+    near = nearest(str(got), tuple(allowed.split(", ")))
     fix = f"did you mean {near!r}?" if near else "write one of them"
-    return Problem(path=path, rule=f"{_ONE_OF} {allowed}", got=shown(detail["input"]), fix=fix)
+    return Problem(path=path, rule=f"{_ONE_OF} {allowed}", got=shown(got), fix=fix)
 
 
 def _no_such_kind(detail: ErrorDetails, path: Path) -> Problem:
@@ -134,9 +140,7 @@ def _no_such_kind(detail: ErrorDetails, path: Path) -> Problem:
     allowed = str(context.get("expected_tags", "")).replace("'", "") or ", ".join(_tags(detail))
     if tag is None:
         return Problem(path=(*path, "kind"), rule="is missing", got=None, fix=f"write one of {allowed}")
-    near = nearest(str(tag), tuple(allowed.split(", ")))
-    fix = f"did you mean {near!r}?" if near else "write one of them"
-    return Problem(path=(*path, "kind"), rule=f"{_ONE_OF} {allowed}", got=shown(tag), fix=fix)
+    return _none_of(allowed, tag, (*path, "kind"))
 
 
 def _tags(detail: ErrorDetails) -> Iterator[str]:
@@ -160,7 +164,7 @@ def _bound(word: str, key: str) -> _Wording:
 
 def _kind(rule: str, fix: str) -> _Wording:
     def reword(detail: ErrorDetails, path: Path) -> Problem:
-        quoted = isinstance(detail["input"], str) and detail["input"].strip("+-.0123456789") == ""
+        quoted = _is_quoted_number(detail["input"])
         return Problem(
             path=path, rule=rule, got=shown(detail["input"]), fix="write it without quotes" if quoted else fix
         )
@@ -178,19 +182,27 @@ def _text(detail: ErrorDetails, path: Path) -> Problem:
 def _mapping(detail: ErrorDetails, path: Path) -> Problem:
     there = walk(detail["loc"])[1]
     section = None if there is None else as_section(there.bare)
-    shorthand = {
-        "gpus": "a whole number or quota and limit",
-        "gpu": "a number or quota and limit",
-        "gpuSharing": "true, false or a mapping",
-    }.get(str(path[-1]) if path else "")
+    shorthand = _SHORT.get(section) if section else None
     known = ", ".join(fields(section)) if section else "name: value"
-    empty = detail["input"] is None
-    return Problem(
-        path=path,
-        rule=f"must be {shorthand}" if shorthand else "must be a mapping",
-        got=shown(detail["input"]),
-        fix=f"remove the key, or put keys below it ({known})" if empty else f"put keys below it ({known})",
-    )
+    fix = f"put keys below it ({known})"
+    if detail["input"] is None:
+        fix = f"remove the key, or {fix}"
+    elif shorthand and "number" in shorthand and _is_quoted_number(detail["input"]):
+        fix = f"write it without quotes, or {fix}"
+    rule = f"must be {shorthand}" if shorthand else "must be a mapping"
+    return Problem(path=path, rule=rule, got=shown(detail["input"]), fix=fix)
+
+
+_SHORT: Final[Mapping[type[Section], str]] = {
+    GpuQuota: "a whole number or quota and limit",
+    QueueResource: "a number or quota and limit",
+    GpuSharing: "true, false or a mapping",
+}
+"""Sections with a short form, by what may stand in their place."""
+
+
+def _is_quoted_number(value: object) -> bool:
+    return isinstance(value, str) and value.strip("+-.0123456789") == ""
 
 
 def _amount(word: str, key: str) -> _Wording:

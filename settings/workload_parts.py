@@ -31,7 +31,7 @@ CACHE_SHARE: Final = 0.1
 """The part of the server's memory that must be left beside the weights, for the key-value cache and activations.
 With less, vLLM ends with "No available memory for the cache blocks"."""
 
-_ITS_PLACE: Final = "follows from gpu, and would count in its place"
+_ITS_PLACE: Final = "is set from gpu, and yours would replace it"
 DERIVED_FLAGS: Final = {
     **dict.fromkeys(
         (
@@ -40,9 +40,9 @@ DERIVED_FLAGS: Final = {
         ),
         _ITS_PLACE,
     ),
-    **dict.fromkeys(("--model", "--served-model-name"), "follows from model, and the test asks for that"),
+    **dict.fromkeys(("--model", "--served-model-name"), "is set from model, and the test uses that name"),
     "--port": "is the Service's and the probes'",
-    "--api-key": "would stand in clear on a command line, and the test has none",
+    "--api-key": "would be readable on a command line, and the test has no key",
 }  # fmt: skip
 """Arguments of vLLM that follow from the stack file, each with why `args` may not have it. vLLM takes the last one."""
 

@@ -160,7 +160,7 @@ def nothing_is_said_against_us(platform: Platform) -> Iterator[Problem]:
                 if variable in OUR_VARIABLES:
                     yield Problem(
                         path=(*path, "secrets", variable),
-                        rule="is a variable that the app gets anyway, and Kubernetes takes each once",
+                        rule="is a variable that every app has already",
                         got=None,
                         fix="choose another name",
                     )

@@ -27,8 +27,8 @@ import httpx2
 import names
 import releases
 from cli import say
-from cli.app import main, place_of
-from cli.drivers import driver_for
+from cli.app import main
+from cli.begin import driver_for, place_of
 from cli.host import Host
 from cli.snapshots import agreed, api_of, store_of
 from kube.client import connect, path, said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import yaml
 
@@ -31,7 +32,13 @@ def test_the_readme_names_no_command_that_there_is_not() -> None:
     assert set(named) <= set(targets)
 
 
-def test_every_link_of_the_docs_leads_to_a_file() -> None:
+def headings(page: Path) -> set[str]:
+    """A page's anchors, as GitHub makes them from its headings."""
+    titles = re.findall(r"^#+ (.*)", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_link_of_the_docs_leads_to_a_file_and_a_heading() -> None:
     pages = [
         *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")),
         *(ROOT / "docs").glob("*.md"),
@@ -39,10 +46,11 @@ def test_every_link_of_the_docs_leads_to_a_file() -> None:
         *(ROOT / "docs" / "guides").glob("*.md"),
     ]
     assert len(pages) > 8
-    broken = [
-        f"{page.name}: {target}"
-        for page in pages
-        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text())
-        if "://" not in target and not (page.parent / target).exists()
-    ]
+    broken = []
+    for page in pages:
+        for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+            name, _, anchor = target.partition("#")
+            there = page.parent / name if name else page
+            if "://" not in target and (not there.exists() or (anchor and anchor not in headings(there))):
+                broken.append(f"{page.name}: {target}")
     assert broken == []

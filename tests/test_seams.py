@@ -1,7 +1,7 @@
 """What is one of a kind has all its pieces: CONTRIBUTING.md's recipes, as far as a test can tell.
 
-For a provider of hosts, a way of sharing GPUs, a workload, a rule of the pack and a finding: which of them have each
-piece. A failure names what lacks which piece, and where that belongs. `tests/preview/test_fields.py` does so for fields.
+For a provider of hosts, a way of sharing GPUs, a workload, a rule of the pack and a finding: which have each piece.
+A failure names what lacks which piece, and where that belongs. Fields have `tests/preview/test_fields.py`.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import tokens
+from capacity import listed
 from cli.causes.known import ECHOES, KNOWN, REFUSED, host_of, image_of, why_of
 from cli.causes.reading import ECHO, Diagnostic, diagnostics, first_error, mandatory_violations, step_of, team_of
 from hints import filled
@@ -22,8 +23,6 @@ UNKNOWN: Final = "unknown"
 NO_NAMESPACE: Final = "team-<team>"
 CANCELED: Final = re.compile(r"context canceled$")
 """The engine's message for operations that it was running when something else failed."""
-_NAMED: Final = 6
-"""The most teams that one line names; the rest is counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +46,7 @@ class Failure:
             return f"{self.step}: {self.cause}"
         if not self.others:
             return f"team {self.team}, {self.step}: {self.cause}"
-        rest = len(self.teams) - _NAMED
-        names = ", ".join(self.teams[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
-        return f"teams {names}, {self.step}: {self.cause}"
+        return f"teams {listed(self.teams)}, {self.step}: {self.cause}"
 
 
 def explain(text: str, *, tenants: Sequence[str], stack: str, seen: Sequence[Failure] = ()) -> list[Failure]:

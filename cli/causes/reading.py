@@ -96,7 +96,6 @@ def team_of(name: str, tenants: Iterable[str]) -> str | None:
 
 
 def step_of(token: str, name: str) -> str:
-    """Return the step of the deployment in words."""
     for part, of_name, words in _STEPS:
         if part in token and of_name in name:
             return words

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from capacity import listed
 from cli.guards.refusal import Refusal
 from cli.resume import pending_operations, stands_in_the_way
 
@@ -38,9 +39,8 @@ class Killed:
             return []
         if not pending:
             return []
-        names = ", ".join(f"{p.kind.rpartition(':')[2]} {p.name}" for p in pending[:NAMED])
-        more = f" and {len(pending) - NAMED} more" if len(pending) > NAMED else ""
-        cause = f"the last run was killed while it made {names}{more}: what it left would make this one fail"
+        names = listed([f"{p.kind.rpartition(':')[2]} {p.name}" for p in pending], NAMED)
+        cause = f"the last run was killed while it made {names}: what it left would make this one fail"
         return [Refusal(cause=cause, fix=f"`make up STACK={self._stack}` clears it and goes on from there")]
 
 

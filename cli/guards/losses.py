@@ -13,7 +13,7 @@ from typing import Final
 import httpx2
 from pydantic import JsonValue
 
-from cli.cluster import Target, get_json
+from cli.cluster import Target, asking
 from cli.errors import CommandError
 from cli.guards.refusal import Refusal, line_for, line_for_team
 from lenient import Json, items
@@ -76,9 +76,9 @@ def usage_now(host: Target, tenants: Iterable[str]) -> Usage | None:
     paths = {f"/api/v1/resourcequotas?labelSelector={LABEL_TEAM.replace('/', '%2F')}": "ResourceQuota"}
     paths |= {f"/api/v1/namespaces/{team_namespace(team)}/pods": "Pod" for team in tenants}
     try:
-        for path, kind in paths.items():
-            answer = get_json(host, path, timeout=QUICK) or {}
-            found += [{**item, "kind": kind} for item in items(answer)]
+        with asking(host, timeout=QUICK) as ask:
+            for path, kind in paths.items():
+                found += [{**item, "kind": kind} for item in items(ask(path) or {})]
     except CommandError:
         return None
     return usage_of({"items": found})

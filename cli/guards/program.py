@@ -29,7 +29,7 @@ from cli.guards.refusal import Refusal, RefusedError
 from cli.guards.serves import not_proven
 from cli.guards.snapshots import before_changes
 from cli.guards.stamp import RELEASED, VARIABLE, holds
-from cli.guards.surroundings import steered
+from cli.guards.surroundings import makes_kind_here, steered
 from cli.preflight import Finding, Level
 from settings.models import HostProvider, Platform
 
@@ -90,7 +90,7 @@ def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date
     state = own_state()
     was = remembered(state)
     found = [
-        *steered(os.environ),
+        *steered(os.environ, kind=makes_kind_here(platform.host)),
         *quota_refusals(platform, stack, today),
         *left_out(was, platform, stack, today, released=frozenset(os.environ.get(RELEASED, "").split())),
         *not_proven(was, platform, today),
@@ -142,8 +142,8 @@ def own_state() -> Mapping[str, JsonValue]:
 
 
 def _read_whole(name: str) -> object:
-    """Ask the engine for the state. A state file is written at this very moment, and not at once: on a fast machine the
-    answer was "failed to load checkpoint: EOF". The next try finds it complete.
+    """Ask the engine for the state. The state file may be half-written at this moment: on a fast machine the answer was
+    "failed to load checkpoint: EOF". The next try finds it complete.
     """
     for pause in (*TORN_PAUSES, None):
         try:

@@ -27,7 +27,6 @@ GOOD_FOR: Final = 120.0
 
 
 def stamp(platform: Platform, uid: str, at: float | None = None) -> str:
-    """Return the token for this platform and this cluster."""
     # rounded down, because a token from the future is not valid
     moment = str(int(time.time() if at is None else at))
     return f"{moment}:{_digest(platform, uid, moment)}"

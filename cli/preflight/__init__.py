@@ -22,19 +22,6 @@ from cli.preflight.rights import needed_rights, rights
 from settings.models import Platform
 from settings.tenants import tenants
 
-__all__ = [
-    "ClusterFacts",
-    "Fence",
-    "Finding",
-    "Level",
-    "NodeFacts",
-    "ObjectFacts",
-    "Right",
-    "Taint",
-    "compare",
-    "needed_rights",
-]
-
 
 def compare(
     platform: Platform, facts: ClusterFacts, *, ports: Mapping[str, int], today: date | None = None

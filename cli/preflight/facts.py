@@ -42,7 +42,7 @@ class Fence:
 
     since: str = ""
     reason: str = ""
-    cordoned_before: bool = False
+    cordoned_before: bool
     """Whether somebody else had cordoned the node before: then it stays cordoned after the fence."""
 
     @classmethod

@@ -34,7 +34,7 @@ class Users:
 
     kais: Mapping[str, KaiRelease]
     fractions: bool
-    driver: int = 0
+    driver: int
     """The oldest major version of the driver that one of them needs to limit pods to their part; 0: any."""
 
     @property
@@ -54,7 +54,7 @@ def users_of(platform: Platform, pool: str, tenants: Mapping[str, Team]) -> User
         if team.scheduler.mode is SchedulerMode.HOST and platform.host.scheduler is not None:
             version = platform.host.scheduler.version
         kai = releases.KAI.get(version or "")
-        if team.scheduler.mode is not SchedulerMode.DEFAULT and kai is not None:
+        if kai is not None:
             kais[kai.version] = kai
             fractions = fractions or team.scheduler.shares
             if enforces(team) and kai.enforcement is not None:

@@ -37,16 +37,16 @@ def plugin_is_ours(platform: Platform) -> bool:
 
 
 def plugin_labels(platform: Platform, name: str, pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
-    """Yield the labels that our device plugin asks for and that are, or will be, other ones on this node: we write them
-    on nodes by name, over nobody else's value, and on none that a selector finds."""
+    """Yield the labels that our device plugin needs and that this node lacks, or has with another value. We write them
+    only on nodes that the file names, and never over somebody else's value."""
     if not plugin_is_ours(platform) or not pool.gpus_per_node:
         return
     wanted, named = sharing_labels(name, pool), bool(pool.nodes)
-    # what has GPUs already is found, by us or by somebody else
+    # a node with GPUs has a plugin already, ours or somebody else's
     served = bool(node.gpus) or any(node.labels.get(key) == value for key, value in FOUND_BY_NFD.items())
     if platform.gpu.stack is GpuStack.DEVICE_PLUGIN and (named or not served):
         wanted[GPU_PRESENT] = "true"
-    # what an earlier run of ours wrote is changed by `up`, and goes from a pool that has a selector now
+    # `up` changes what an earlier run of ours wrote, and removes it from a pool that has a selector now
     there = {key: value for key, value in node.labels.items() if key not in node.ours}
     lacking = [
         f"{key}={value}" for key, value in wanted.items() if there.get(key) != value and (not named or key in there)
@@ -79,7 +79,7 @@ def plugin_labels(platform: Platform, name: str, pool: Pool, node: NodeFacts, su
 
 
 def _shares(platform: Platform) -> bool:
-    """Whether the device plugin looks for the label at all: without a pool that shares it has one setting."""
+    """Whether the device plugin reads the label at all: if no pool shares its GPUs, it has one setting."""
     return any(pool.sharing.given for pool in platform.pools.values())
 
 
@@ -149,7 +149,4 @@ def _differs(mib: int, declared: int) -> bool:
 
 def _same_product(declared: str, label: str, *, exact: bool) -> bool:
     """Feature discovery adds -SHARED on a node with replicas, and -MIG-... with MIG slices."""
-    plain = declared.replace(" ", "-")
-    if exact or label == plain:
-        return label == declared
-    return label.startswith((f"{plain}-SHARED", f"{plain}-MIG-"))
+    return label == declared or (not exact and label.startswith((f"{declared}-SHARED", f"{declared}-MIG-")))

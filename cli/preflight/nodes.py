@@ -87,10 +87,9 @@ def _missing_nodes(subject: str, pool: Pool, facts: ClusterFacts) -> Iterator[Fi
                 f"selector {selector} finds {found} nodes, nodeCount says {wanted}",
                 f"set nodeCount: {found}" if found else "correct the selector, or label the nodes",
             )
-        return
     for name in pool.nodes:
         if name not in facts.nodes:
-            near = get_close_matches(name, facts.nodes, n=1, cutoff=0.5)
+            near = get_close_matches(name, facts.nodes, cutoff=0.5)
             there = ", ".join(sorted(facts.nodes)[:8]) or "none"
             fix = f"write {near[0]}, the nearest name in the cluster" if near else f"the cluster's nodes are: {there}"
             yield error("node-missing", f"{subject}, node {name}", "the cluster has no such node", fix)
@@ -117,7 +116,7 @@ def _architecture(pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding
 
 
 def _place(platform: Platform, name: str, pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
-    """Whose a node is by the label that we write, and whether it is found by its own name."""
+    """Which pool our label says, and whether the node's host name label is its name."""
     said = node.labels.get(LABEL_POOL)
     if pool.nodes and said is not None and LABEL_POOL not in node.ours:
         yield error(
@@ -131,9 +130,9 @@ def _place(platform: Platform, name: str, pool: Pool, node: NodeFacts, subject: 
         yield error(
             "node-moves",
             subject,
-            f"is in pool {said} until now: the engine writes the new labels before it takes the old ones away, and a "
+            f"is in pool {said} until now: the engine writes the new labels before it removes the old ones, and a "
             "second owner is refused (409)",
-            f"`{_left_behind(name, pool, node)}`, then again; pods of teams that see it as a node of {said} end there",
+            f"`{_left_behind(name, pool, node)}`, then again; pods of teams that use it as a node of {said} end",
         )
     named = node.labels.get(HOST_NAME)
     if platform.check.host and pool.gpus_per_node and pool.nodes and named not in (None, node.name):
@@ -146,8 +145,8 @@ def _place(platform: Platform, name: str, pool: Pool, node: NodeFacts, subject: 
 
 
 def _left_behind(name: str, pool: Pool, node: NodeFacts) -> str:
-    """The commands that take off what the pool before wrote and this one has other values for. Afterwards the rest of
-    it is nobody's to a reader, because our own label tells whose it is."""
+    """The commands that remove the old pool's labels for which this pool has other values. Our own label is among
+    them. It says who owns the rest, so afterwards nobody does."""
     wanted = {LABEL_POOL: name, **written_labels(pool), **sharing_labels(name, pool)}
     ours = {key for key in (*wanted, NODE_LABEL_SHARING_CONFIG) if key in node.ours}
     others = sorted(key for key in ours if node.labels.get(key) != wanted.get(key))

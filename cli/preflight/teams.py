@@ -171,7 +171,7 @@ def storage(platform: Platform, facts: ClusterFacts, tenants: Mapping[str, Team]
 
 
 def _storage_of_workloads(platform: Platform, there: Mapping[str, bool]) -> Iterator[Finding]:
-    """A claim without its class waits for ever, and what is asked of the server with it. It is made on the host."""
+    """A claim whose class does not exist waits for ever, and its server with it. The claim is made on the host."""
     names = ", ".join(sorted(there)) or "none"
     for team, _, key, workload, _ in each_workload(platform):
         cache = workload.cache if isinstance(workload, Inference) else None
@@ -188,7 +188,7 @@ def _storage_of_workloads(platform: Platform, there: Mapping[str, bool]) -> Iter
 
 
 def namespaces(platform: Platform, facts: ClusterFacts, tenants: Mapping[str, Team]) -> Iterator[Finding]:
-    """Yield the teams' namespaces that somebody else made, and those of ours that are on their way out."""
+    """Yield the teams' namespaces that somebody else made, and those of ours that are still being deleted."""
     if facts.namespaces is None:
         return
     for space in (*map(team_namespace, tenants), *_shared(platform)):
@@ -210,7 +210,7 @@ def namespaces(platform: Platform, facts: ClusterFacts, tenants: Mapping[str, Te
 
 
 def _shared(platform: Platform) -> Iterator[str]:
-    """The namespaces that this stack makes beside its teams'. Another one may go, and may never come to its end."""
+    """The other namespaces that this stack makes. Any other one may be in deletion for ever."""
     kai, gpu = platform.host.scheduler, platform.gpu
     if platform.check.host:
         yield HOST_NAMESPACE
@@ -223,8 +223,8 @@ def _shared(platform: Platform) -> Iterator[str]:
 
 
 def node_ports(platform: Platform, facts: ClusterFacts, ports: Mapping[str, int]) -> Iterator[Finding]:
-    """Yield the ports of teams and apps that another Service has, be it one of ours: what is new is made before what
-    goes is deleted."""
+    """Yield the ports of teams and apps that another Service has, also one of ours, because the engine creates before
+    it deletes."""
     if facts.node_ports is None:
         return
     wanted = [
@@ -244,5 +244,5 @@ def node_ports(platform: Platform, facts: ClusterFacts, ports: Mapping[str, int]
             continue
         said = f"its NodePort {port} is taken by Service {holder.name}"
         if holder.ours:
-            said += ", which goes or gives it up only after the new one is made"
+            said += ", which is deleted or changed only after the new one is made"
         yield error("node-port", subject, said, f"set {field} to a free one between 30000 and 32767")

@@ -79,7 +79,6 @@ def facts(name: str, pool: Pool) -> dict[str, object]:
 
 
 def node_labels(name: str, args: NodePoolArgs, teams: Sequence[str]) -> dict[str, str]:
-    """The labels of one of the pool's nodes."""
     found = {names.LABEL_POOL: name, **{names.team_node_label(team): "true" for team in teams}}
     found |= gpu_labels(args.pool) if args.label_gpus else {}
     return found | (sharing_labels(name, args.pool) if args.label_sharing else {})

@@ -128,7 +128,7 @@ class KaiScheduler(Component):
         )
 
     def _release(self, name: str, args: KaiSchedulerArgs, needs: list[pulumi.Resource]) -> k8s.helm.v3.Release:
-        sweep = live_hook(f"{name}-sweep", args.kubeconfig, lambda text: kube.delete_leftovers(text, leftovers()))
+        sweep = live_hook(f"{name}-sweep", args.kubeconfig, clear_the_way)
         settle = SETTLING_SECONDS if args.release.upgrade_remakes_operands else 0
         renew = live_hook(
             f"{name}-renew", args.kubeconfig, lambda text: kube.renew_pods(text, names.KAI_NAMESPACE, settle=settle)
@@ -153,6 +153,7 @@ class KaiScheduler(Component):
                 # scheduler, and may name a queue of the same name
                 namespace_labels={names.LABEL_SCHEDULER: names.SCHEDULED_BY_HOST} if args.team is None else {},
                 scale_adjuster=args.scale_adjuster,
+                topology_migration=args.team is None,
             ),
             opts=self.child(
                 provider=args.provider,
@@ -160,6 +161,9 @@ class KaiScheduler(Component):
                 # one line can't be upgraded to another: the old release is deleted first, then what its hooks made,
                 # then the new one is installed. queues and workloads do not belong to the release, so they stay
                 replacement_trigger=args.release.line,
+                # it serves an install: no KAI that runs is upgraded for it. the whole table: an empty one is a change,
+                # too. its other value says when to pull an image that the hook before it has pulled
+                ignore_changes=[f"values.{releases.TOPOLOGY_MIGRATION.partition('.')[0]}"],
                 before_create=sweep,
                 # an upgrade runs the same hooks as an install; the object that makes the operands stays
                 before_update=clear,
@@ -180,6 +184,15 @@ class KaiScheduler(Component):
                 # its levels can't change (the CRD's own rule)
                 opts=self.child(provider=args.provider, depends_on=[self.release], replace_on_changes=["spec"]),
             )
+
+
+def clear_the_way(kubeconfig: str) -> None:
+    """Delete what an earlier KAI left, and then have the coming one's Config applied while Helm installs it.
+
+    An upgrade must not do this: its old operator would work by the new Config.
+    """
+    kube.delete_leftovers(kubeconfig, leftovers())
+    kube.apply_beside_helm(kubeconfig, names.KAI_NAMESPACE, names.KAI_RELEASE)
 
 
 def leftovers() -> list[releases.Leftover]:

@@ -26,6 +26,10 @@ FRACTION_ANNOTATIONS: Final = (names.GPU_FRACTION, names.GPU_MEMORY_ASKED)
 NODE_NAME: Final = "variables.spec.?nodeName.orValue('')"
 
 
+def _mark() -> str:
+    return f"(k == '{names.GPU_GROUP}' || k.startsWith('{names.GPU_GROUP}/'))"
+
+
 OF_TENANCY: Final = ("kube-system", names.KAI_NAMESPACE)
 """Namespaces inside a virtual cluster whose pods belong to tenancy: its DNS and its scheduler."""
 
@@ -153,16 +157,50 @@ def queues(tenant: Tenant, foreign: tuple[str, ...]) -> list[Rule]:
             name="no-kai-marks",
             # with the mark of another team's GPU KAI would take it for bound to that GPU
             expression="request.operation == 'CREATE' ? "
-            f"!variables.fromTenant || !variables.labels.exists(k, {_mark()}) : "
-            f"!variables.byTenant || ({_kept('variables.oldLabels', 'variables.labels')} && "
-            f"{_kept('variables.labels', 'variables.oldLabels')})",
-            fix=f"only KAI writes the label {names.GPU_GROUP}, when it binds a pod to a part of a GPU; leave it alone",
+            f"!variables.fromTenant || (!variables.labels.exists(k, {_mark()}) && {_counted()}) : "
+            f"!variables.byTenant || ({_kept('variables.oldLabels', 'variables.labels', _PLACES)} && "
+            f"{_kept(_OLD_ANNOTATIONS, 'variables.annotations', _COUNTS)})",
+            fix=f"only KAI writes the label {names.GPU_GROUP}, when it binds a pod to a part of a GPU, and it counts a "
+            f"pod by what it says: {names.GPU_FRACTION} is a plain number, it, {names.GPU_MEMORY_ASKED}, "
+            f"{names.GPU_FRACTION_DEVICES} and KAI's group stay as they are, and {_SKIPS} and {_MIG}... are not for "
+            "this team",
         ),
     ]
 
 
-def _kept(here: str, there: str) -> str:
-    return f"{here}.all(k, !{_mark()} || {there}[?k].orValue('') == {here}[k])"
+_MIG: Final = "nvidia.com/mig-"
+_SKIPS: Final = "kai.scheduler/skip-podgrouper"
+_COUNTS: Final = (
+    "(k in "
+    f"{listed((names.GPU_FRACTION, names.GPU_MEMORY_ASKED, names.GPU_FRACTION_DEVICES, 'pod-group-name', _SKIPS))} || "
+    f"k.startsWith({text(_MIG)}))"
+)
+"""In CEL: whether KAI counts a pod by the annotation `k`: how much it gets, and in which group, and so queue. KAI reads
+them anew in each cycle, also of a pod that runs; one that says less later frees what it has, and a group of that name
+may be another team's (KAI@v0.16.8:pkg/scheduler/api/pod_info/pod_info.go, updatePodAdditionalFields; node_info.go,
+setAcceptedResources; cache/cluster_info, snapshotPodGroups).
+"""
+_PLACES: Final = f"({_mark()} || k == 'kai.scheduler/subgroup-name')"
+"""In CEL: the same for the label `k`; a pod of a subgroup that is not there is in no queue (job_info.go, AddTaskInfo).
+"""
+_OLD_ANNOTATIONS: Final = "oldObject.?metadata.?annotations.orValue({})"
+
+
+def _counted() -> str:
+    """Whether the annotations of a new pod count as what it gets: KAI before 0.12 lets NaN through, which is above no
+    limit; one about MIG replaces whole GPUs; and what is grouped by nobody may name any group."""
+    plain = f"variables.annotations[k].matches({text('^[0-9.eE+-]+$')})"
+    return (
+        f"variables.annotations.all(k, !k.startsWith({text(_MIG)}) && k != {text(_SKIPS)} && "
+        f"(k != {text(names.GPU_FRACTION)} || {plain}))"
+    )
+
+
+def _kept(before: str, now: str, which: str) -> str:
+    return " && ".join(
+        f"{here}.all(k, !{which} || {there}[?k].orValue('') == {here}[k])"
+        for here, there in ((before, now), (now, before))
+    )
 
 
 def _own_scheduler(known: tuple[str, ...]) -> Rule:
@@ -276,7 +314,3 @@ def variables(tenant: Tenant) -> dict[str, str]:
         "asksPart": f"variables.labels.exists(k, {_mark()}) || "
         f"variables.annotations.exists(k, k in {listed(FRACTION_ANNOTATIONS)})",
     }
-
-
-def _mark() -> str:
-    return f"(k == '{names.GPU_GROUP}' || k.startsWith('{names.GPU_GROUP}/'))"

@@ -78,7 +78,7 @@ class VirtualCluster(Component):
                 provider=args.provider,
                 depends_on=args.depends_on,
                 protect=args.protect,
-                # it serves a start: no control plane that stands is restarted for it
+                # only a start needs it, so a running control plane is not restarted for it
                 ignore_changes=[f"values.{releases.CONTROL_PLANE_PROBES}"],
             ),
         )

@@ -51,7 +51,7 @@ class AppServer(Server[App]):
             spec=spec.deployment_spec(
                 args.name, workload, place, image, f"{args.name}-secrets" if workload.secrets else None, code
             ),
-            opts=self._opts(needs),
+            opts=self._opts(needs, list(self._values().values())),
         )
         k8s.core.v1.Service(
             f"{name}-service",
@@ -78,20 +78,22 @@ class AppServer(Server[App]):
         args = self._args
         if not args.workload.secrets:
             return []
-        values = {
-            key: args.secrets[
-                f"config/{source.config}" if isinstance(source, FromConfig) else f"environment/{source.environment}"
-            ]
-            for key, source in args.workload.secrets.items()
-        }
         return [
             k8s.core.v1.Secret(
                 f"{name}-secrets",
                 metadata=metadata(args.place, f"{args.name}-secrets"),
-                string_data=values,
+                string_data=self._values(),
                 opts=self._opts(args.depends_on),
             )
         ]
+
+    def _values(self) -> dict[str, pulumi.Output[str]]:
+        return {
+            key: self._args.secrets[
+                f"config/{source.config}" if isinstance(source, FromConfig) else f"environment/{source.environment}"
+            ]
+            for key, source in self._args.workload.secrets.items()
+        }
 
     def _way_in(self, name: str) -> None:
         args, expose = self._args, self._args.workload.expose

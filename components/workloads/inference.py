@@ -52,7 +52,7 @@ class InferenceServer(Server[Inference]):
                 "annotations": {"pulumi.com/skipAwait": "true"},
             },
             spec=declared,
-            opts=self._opts(needs),
+            opts=self._opts(needs, self._tokens()),
         )
         service = k8s.core.v1.Service(
             f"{name}-service",
@@ -66,16 +66,19 @@ class InferenceServer(Server[Inference]):
 
     def _token(self, name: str) -> list[pulumi.Resource]:
         args = self._args
-        if args.workload.token is None:
-            return []
         return [
             k8s.core.v1.Secret(
                 f"{name}-token",
                 metadata=metadata(args.place, f"{args.name}-token"),
-                string_data={"token": args.secrets[f"config/{args.workload.token}"]},
+                string_data={"token": token},
                 opts=self._opts(args.depends_on),
             )
+            for token in self._tokens()
         ]
+
+    def _tokens(self) -> list[pulumi.Output[str]]:
+        token = self._args.workload.token
+        return [] if token is None else [self._args.secrets[f"config/{token}"]]
 
     def _cache(self, name: str) -> list[pulumi.Resource]:
         args = self._args

@@ -5,7 +5,7 @@ A kind is a subclass in a file of its own, and an entry in `workloads.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -13,7 +13,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.base import Component
-from components.workloads.pods import Placement
+from components.workloads.pods import Placement, stamp
 from settings.models import Platform
 from settings.workloads import AnyWorkload
 
@@ -43,5 +43,10 @@ class Server(Component, Generic[Kind]):
 
     _args: ServerArgs[Kind]
 
-    def _opts(self, depends_on: list[pulumi.Resource]) -> pulumi.ResourceOptions:
-        return self.child(provider=self._args.provider, depends_on=depends_on)
+    def _opts(
+        self, depends_on: list[pulumi.Resource], secrets: Sequence[pulumi.Output[str]] = ()
+    ) -> pulumi.ResourceOptions:
+        """`secrets`: values that the pods read when they start, so with another value they are made anew: a change of a
+        Secret restarts no pod by itself."""
+        values = pulumi.Output.all(*secrets).apply(lambda found: stamp(*found)) if secrets else None
+        return self.child(provider=self._args.provider, depends_on=depends_on, replacement_trigger=values)

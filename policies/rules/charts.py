@@ -16,11 +16,23 @@ from policies.facts import contains, own_nodes, selector_text
 from policies.inventory import PolicyResource
 from policies.paths import strangers
 from policies.plain import Unreadable, flag, get, mapping, text
-from policies.rule import Group, Rule, Scene, describe
+from policies.rule import Group, Scene, describe, rule
+
+_rule = partial(rule, group=Group.ISOLATION)
 
 
+def is_vcluster(release: PolicyResource) -> bool:
+    """Say whether a Release belongs to a virtual cluster, by its component."""
+    return release.component == tokens.VIRTUAL_CLUSTER
+
+
+@_rule(
+    "known-values",
+    "A Release belongs to a component of ours and has only values that the rules know.",
+    tokens.RELEASE,
+    limits=("allowed_values",),
+)
 def known_values(release: PolicyResource, scene: Scene) -> Iterator[str]:
-    """A value that the pack doesn't know is refused, and so is a Release that belongs to no component of ours."""
     known = VALUES.get(release.component)
     if known is None:
         owners = ", ".join(token.removeprefix(tokens.OURS) for token in VALUES)
@@ -35,11 +47,14 @@ def known_values(release: PolicyResource, scene: Scene) -> Iterator[str]:
         strangers(mapping(release.properties, "values"), (*known, *doors, *scene.limits.allowed_values))
     ):
         yield (
-            f"{describe(release)}: value {path} is none that the rules know, so nothing judges what it does; remove "
+            f"{describe(release)}: value {path} is unknown to the rules, so nothing judges what it does; remove "
             f"it, or add it to {scene.option('known-values', 'allowed_values')}"
         )
 
 
+@_rule(
+    "vcluster-values", "A virtual cluster syncs nothing that lets its tenant out.", tokens.RELEASE, applies=is_vcluster
+)
 def vcluster_values(release: PolicyResource, scene: Scene) -> Iterator[str]:
     """vCluster's values open no way to the host, and show a tenant only its own pool's nodes."""
     values = mapping(release.properties, "values")
@@ -68,12 +83,18 @@ def tenant_of(release: PolicyResource, scene: Scene) -> PolicyResource:
     team = scene.inventory.teams.get(team_of_namespace(namespace) or "")
     if team is not None:
         return team
-    message = f"goes to namespace {namespace}, which belongs to no team of this stack"
-    raise Unreadable(message)
+    raise Unreadable(f"goes to namespace {namespace}, which belongs to no team of this stack")
 
 
+@_rule(
+    "vcluster-persistence",
+    "A virtual cluster keeps its data over restarts.",
+    tokens.RELEASE,
+    applies=is_vcluster,
+    limits=("require_persistence",),
+)
 def persistence(release: PolicyResource, scene: Scene) -> Iterator[str]:
-    """The virtual cluster's data is on a volume. Otherwise the next restart of its control plane loses the tenant."""
+    """Otherwise the next restart of its control plane loses the tenant."""
     if not scene.limits.require_persistence:
         return
     values = mapping(release.properties, "values")
@@ -87,34 +108,4 @@ def persistence(release: PolicyResource, scene: Scene) -> Iterator[str]:
             )
 
 
-def is_vcluster(release: PolicyResource) -> bool:
-    """Say whether a Release belongs to a virtual cluster, by its component."""
-    return release.component == tokens.VIRTUAL_CLUSTER
-
-
-_rule = partial(Rule, group=Group.ISOLATION)
-
-RULES: Final = (
-    _rule(
-        name="known-values",
-        sentence="A Release belongs to a component of ours and has only values that the rules know.",
-        types=(tokens.RELEASE,),
-        check=known_values,
-        limits=("allowed_values",),
-    ),
-    _rule(
-        name="vcluster-values",
-        sentence="A virtual cluster syncs nothing that lets its tenant out.",
-        types=(tokens.RELEASE,),
-        check=vcluster_values,
-        applies=is_vcluster,
-    ),
-    _rule(
-        name="vcluster-persistence",
-        sentence="A virtual cluster keeps its data over restarts.",
-        types=(tokens.RELEASE,),
-        check=persistence,
-        applies=is_vcluster,
-        limits=("require_persistence",),
-    ),
-)
+RULES: Final = (known_values, vcluster_values, persistence)

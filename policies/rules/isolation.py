@@ -12,7 +12,7 @@ from names import team_namespace
 from policies.facts import team_name
 from policies.inventory import PolicyResource
 from policies.plain import Unreadable, get, mapping, mappings, maybe_text, text, texts, whole
-from policies.rule import Group, Rule, Scene, Stage, describe
+from policies.rule import Group, Scene, Stage, describe, rule
 
 POD_SECURITY_ORDER: Final = ("privileged", "baseline", "restricted")
 """From the least to the most strict (Kubernetes' Pod Security Standards)."""
@@ -23,9 +23,12 @@ DISK: Final = "ephemeral-storage"
 MOST_PORTS: Final = 32_768
 """Ranges with half of all ports count as every port."""
 
+_rule = partial(rule, group=Group.ISOLATION)
 
+
+@_rule("limit-range", "Each team's host namespace has a LimitRange.", tokens.TEAM, stage=Stage.STACK)
 def limit_range(team: PolicyResource, scene: Scene) -> Iterator[str]:
-    """The team's namespace has a LimitRange. Without it a pod without requests is refused or has no limits."""
+    """Without it a pod without requests is refused or has no limits."""
     name = team_name(team)
     ranges = scene.inventory.in_namespace(tokens.LIMIT_RANGE, team_namespace(name))
     if not ranges:
@@ -41,6 +44,12 @@ def limit_range(team: PolicyResource, scene: Scene) -> Iterator[str]:
         )
 
 
+@_rule(
+    "default-deny-network",
+    "Each team's host namespace denies network traffic that no policy allows.",
+    tokens.TEAM,
+    stage=Stage.STACK,
+)
 def default_deny(team: PolicyResource, scene: Scene) -> Iterator[str]:
     """A NetworkPolicy selects every pod of the namespace for both directions, and none allows everything."""
     name = team_name(team)
@@ -48,8 +57,7 @@ def default_deny(team: PolicyResource, scene: Scene) -> Iterator[str]:
     if not any(_denies_by_default(policy) for policy in policies):
         yield (
             f"team {name}: no default-deny NetworkPolicy in host namespace team-{name}; create one with an empty "
-            "podSelector "
-            "and policyTypes Ingress and Egress"
+            "podSelector and policyTypes Ingress and Egress"
         )
     for direction, peers in (("ingress", "from"), ("egress", "to")):
         for policy in _open(policies, direction, peers):
@@ -108,8 +116,7 @@ def _network(block: str) -> IPv4Network | IPv6Network:
     try:
         return ip_network(block, strict=False)  # the API server accepts 10.0.0.0/0, too
     except ValueError:
-        message = f"ipBlock.cidr {block!r} is no block of addresses, so this cannot be checked"
-        raise Unreadable(message) from None
+        raise Unreadable(f"ipBlock.cidr {block!r} is no block of addresses, so this cannot be checked") from None
 
 
 def _any_namespace(peer: Mapping[str, object]) -> bool:
@@ -133,11 +140,16 @@ def _selects_all(properties: Mapping[str, object]) -> bool:
     return not mapping(selector, "matchLabels") and not mappings(selector, "matchExpressions")
 
 
+@_rule(
+    "pod-security-level",
+    "Each team's host namespace enforces the Pod Security level that the team declares.",
+    tokens.TEAM,
+    stage=Stage.STACK,
+)
 def pod_security(team: PolicyResource, scene: Scene) -> Iterator[str]:
-    """The namespace enforces at least the Pod Security level that the team declares."""
     name, declared = team_name(team), text(team.properties, "isolation")
     if declared not in POD_SECURITY_ORDER:
-        yield f"team {name}: isolation {declared!r} is none of {', '.join(POD_SECURITY_ORDER)}"
+        yield f"team {name}: isolation {declared!r} is unknown; use one of {', '.join(POD_SECURITY_ORDER)}"
         return
     found = scene.inventory.of_name(tokens.NAMESPACE, team_namespace(name))
     if not found:
@@ -147,9 +159,8 @@ def pod_security(team: PolicyResource, scene: Scene) -> Iterator[str]:
         level = maybe_text(namespace.properties, "metadata", "labels", tokens.POD_SECURITY_LABEL) or "privileged"
         if level not in POD_SECURITY_ORDER or POD_SECURITY_ORDER.index(level) < POD_SECURITY_ORDER.index(declared):
             yield (
-                f"team {name}: namespace team-{name} enforces Pod Security level {level!r}, declared is "
-                f"{declared!r}; set "
-                f"label {tokens.POD_SECURITY_LABEL}: {declared}"
+                f"team {name}: namespace team-{name} enforces Pod Security level {level!r}, declared is {declared!r}; "
+                f"set label {tokens.POD_SECURITY_LABEL}: {declared}"
             )
         version = maybe_text(namespace.properties, "metadata", "labels", f"{tokens.POD_SECURITY_LABEL}-version")
         if version not in (None, "latest"):
@@ -159,28 +170,4 @@ def pod_security(team: PolicyResource, scene: Scene) -> Iterator[str]:
             )
 
 
-_rule = partial(Rule, group=Group.ISOLATION)
-
-RULES: Final = (
-    _rule(
-        name="limit-range",
-        stage=Stage.STACK,
-        sentence="Each team's host namespace has a LimitRange.",
-        types=(tokens.TEAM,),
-        check=limit_range,
-    ),
-    _rule(
-        name="default-deny-network",
-        stage=Stage.STACK,
-        sentence="Each team's host namespace denies network traffic that no policy allows.",
-        types=(tokens.TEAM,),
-        check=default_deny,
-    ),
-    _rule(
-        name="pod-security-level",
-        stage=Stage.STACK,
-        sentence="Each team's host namespace enforces the Pod Security level that the team declares.",
-        types=(tokens.TEAM,),
-        check=pod_security,
-    ),
-)
+RULES: Final = (limit_range, default_deny, pod_security)

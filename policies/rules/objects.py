@@ -16,7 +16,7 @@ from policies.paths import strangers
 from policies.plain import flag, get, mapping, mappings, maybe_text, text, texts, whole
 from policies.pods import CONTAINERS, pod_spec
 from policies.rights import BINDABLE, READ, READABLE, WRITABLE
-from policies.rule import Group, Rule, Scene, Stage, describe
+from policies.rule import Group, Scene, Stage, describe, rule
 
 MOST_PRIORITY: Final = 1000
 """The highest value of a PriorityClass of ours. The system's own begin at 2 * 10^9."""
@@ -24,9 +24,17 @@ MOST_PRIORITY: Final = 1000
 STAYS: Final = "!object.?metadata.?deletionTimestamp.hasValue()"
 """The only match condition of our admission policies: objects that are being deleted are not judged."""
 
+_rule = partial(rule, group=Group.ISOLATION)
 
+
+@_rule(
+    "known-kinds",
+    "Every object of Kubernetes is of a kind that the rules know.",
+    tokens.KUBERNETES,
+    limits=("allowed_kinds",),
+)
 def known_kinds(subject: PolicyResource, scene: Scene) -> Iterator[str]:
-    """A kind that the pack doesn't know is refused: no rule knows what it does to pods, quotas, rights or admission."""
+    """No rule knows what another one does to pods, quotas, rights or admission."""
     if subject.type in scene.limits.allowed_kinds:
         return
     if subject.type in FIELDS:
@@ -35,7 +43,7 @@ def known_kinds(subject: PolicyResource, scene: Scene) -> Iterator[str]:
     kind = subject.type.rpartition(":")[2]
     why = next((reason for end, reason in MAKERS.items() if kind.endswith(end)), "nothing says what it does")
     yield (
-        f"{describe(subject)}: {subject.type} is no kind that the rules know: {why}; register objects of a known kind, "
+        f"{describe(subject)}: {subject.type} is unknown to the rules: {why}; register objects of a known kind, "
         f"or add it to {scene.option('known-kinds', 'allowed_kinds')}"
     )
 
@@ -53,14 +61,20 @@ def _known_place(subject: PolicyResource) -> Iterator[str]:
     if subject.type == tokens.INGRESS:
         for key in mapping(subject.properties, "metadata", "annotations"):
             if not key.startswith("pulumi.com/"):
-                yield f"{describe(subject)}: annotation {key} is none of ours; the controller does what it says"
+                yield f"{describe(subject)}: annotation {key} is not ours, and the controller obeys it; remove it"
         hosts = [maybe_text(rule, "host") or "*" for rule in mappings(subject.properties, "spec", "rules")]
         if any(host.startswith("*") for host in hosts):
             yield f"{describe(subject)}: answers for host names of others; give each rule its own"
 
 
+@_rule(
+    "known-fields",
+    "Every object of Kubernetes has only fields that the rules know.",
+    tokens.KUBERNETES,
+    limits=("allowed_fields",),
+)
 def known_fields(subject: PolicyResource, scene: Scene) -> Iterator[str]:
-    """A field that the pack doesn't know is refused, in an object and in a workload's pod."""
+    """Also in a workload's pod."""
     fields = FIELDS.get(subject.type)
     if fields is None:
         return
@@ -71,7 +85,7 @@ def known_fields(subject: PolicyResource, scene: Scene) -> Iterator[str]:
     allowed = scene.limits.allowed_fields
     for field in dict.fromkeys(field for field in found if f"{kind}.{field}" not in allowed):
         yield (
-            f"{describe(subject)}: {field} is no field that the rules know, so nothing judges it; remove it, or add "
+            f"{describe(subject)}: {field} is unknown to the rules, so nothing judges it; remove it, or add "
             f"{kind}.{field} to {scene.option('known-fields', 'allowed_fields')}"
         )
 
@@ -85,6 +99,14 @@ def _fields_of_pod(workload: PolicyResource) -> list[str]:
     return found
 
 
+@_rule(
+    "plain-rights",
+    "Roles and bindings of ours give no rights but those that are known to be harmless.",
+    tokens.ROLE,
+    tokens.CLUSTER_ROLE,
+    tokens.ROLE_BINDING,
+    tokens.CLUSTER_ROLE_BINDING,
+)
 def plain_rights(subject: PolicyResource, _: Scene) -> Iterator[str]:
     """A role gives rights from a short list, and a binding gives known roles to service accounts."""
     who = describe(subject)
@@ -123,8 +145,15 @@ def _rights(rule: Mapping[str, object]) -> Iterator[str]:
                 )
 
 
+@_rule(
+    "known-roles",
+    "A binding gives a role whose rights the rules have judged.",
+    tokens.ROLE_BINDING,
+    tokens.CLUSTER_ROLE_BINDING,
+    stage=Stage.STACK,
+)
 def known_roles(binding: PolicyResource, scene: Scene) -> Iterator[str]:
-    """A binding gives a role of this stack, whose rights are judged, or a harmless role of Kubernetes."""
+    """It is a role of this stack, or a harmless one of Kubernetes."""
     role, kind = text(binding.properties, "roleRef", "name"), text(binding.properties, "roleRef", "kind")
     if kind == "ClusterRole" and binding.type == tokens.ROLE_BINDING and role in BINDABLE:
         return
@@ -132,11 +161,15 @@ def known_roles(binding: PolicyResource, scene: Scene) -> Iterator[str]:
     if not any(
         kind == "ClusterRole" or found.namespace == binding.namespace for found in scene.inventory.of_name(type_, role)
     ):
-        yield f"{describe(binding)}: gives {kind} {role}, which is none of this stack's; nothing judges its rights"
+        yield (
+            f"{describe(binding)}: gives {kind} {role}, which this stack does not make, so nothing judges its rights; "
+            "bind a role of this stack"
+        )
 
 
+@_rule("plain-priority", "A PriorityClass of ours goes before no pod of the system's.", tokens.PRIORITY_CLASS)
 def plain_priority(subject: PolicyResource, _: Scene) -> Iterator[str]:
-    """A PriorityClass of ours is far below the system's classes, and never the default."""
+    """It is far below the system's classes, and never the default."""
     value = whole(subject.properties, "value")
     if value > MOST_PRIORITY:
         yield f"{describe(subject)}: value {value} is above {MOST_PRIORITY}; lower it, only the order of teams matters"
@@ -144,21 +177,23 @@ def plain_priority(subject: PolicyResource, _: Scene) -> Iterator[str]:
         yield f"{describe(subject)}: is every pod's default; remove globalDefault"
 
 
+@_rule("plain-node", "On a node we write labels of ours and of the GPU's vendor only.", tokens.NODE_PATCH)
 def plain_node(subject: PolicyResource, _: Scene) -> Iterator[str]:
-    """On a node we write only labels about its place, and taints that keep other pods away."""
+    """Labels about its place, and taints that keep other pods away."""
     for key in mapping(subject.properties, "metadata", "labels"):
         if not key.startswith((f"{LABEL_POOL.partition('/')[0]}/", "nvidia.com/", "run.ai/")):
-            yield f"{describe(subject)}: label {key} is none of ours; the node's own labels are not ours to change"
+            yield f"{describe(subject)}: label {key} belongs to the node; leave it out"
     for key in mapping(subject.properties, "metadata", "annotations"):
         if not key.startswith("pulumi.com/"):
-            yield f"{describe(subject)}: annotation {key} is none of ours; the network and the kubelet go by a node's"
+            yield f"{describe(subject)}: annotation {key} is not ours, and network or kubelet may obey it; leave it out"
     for taint in mappings(subject.properties, "spec", "taints"):
         if text(taint, "effect") == "NoExecute":
             yield f"{describe(subject)}: taint {text(taint, 'key')} would end pods that run there; use NoSchedule"
 
 
+@_rule("team-admission", "The host has each team's admission rules, and they refuse.", tokens.TEAM, stage=Stage.STACK)
 def team_admission(team: PolicyResource, scene: Scene) -> Iterator[str]:
-    """The host enforces the team's admission rules: there is a policy that fails closed, and a binding."""
+    """There is a policy that fails closed, and a binding."""
     name = team_name(team)
     wanted = f"gpu-tenancy-{team_namespace(name)}"
     policies = scene.inventory.of_name(tokens.ADMISSION_POLICY, wanted)
@@ -204,62 +239,13 @@ def _policy(policy: PolicyResource, team: str, scene: Scene) -> Iterator[str]:
         yield f"does not judge every {', '.join(missing)} that is made or changed; match CREATE and UPDATE of them"
     said = {text(found, "message") for found in mappings(spec, "validations")}
     declared = [
-        rule
+        known
         for admission in scene.inventory.of_team(tokens.ADMISSION, team)
-        for rule in texts(admission.properties, "rules")
+        for known in texts(admission.properties, "rules")
     ]
-    for rule in declared or ["(any)"]:
-        if not any(message.startswith(f"gpu-tenancy rule {rule}, team {team}: ") for message in said):
-            yield f"lacks the rule {rule} that its Admission declares; add it"
+    for known in declared or ["(any)"]:
+        if not any(message.startswith(f"gpu-tenancy rule {known}, team {team}: ") for message in said):
+            yield f"lacks the rule {known} that its Admission declares; add it"
 
 
-_rule = partial(Rule, group=Group.ISOLATION)
-
-RULES: Final = (
-    _rule(
-        name="known-kinds",
-        sentence="Every object of Kubernetes is of a kind that the rules know.",
-        types=(tokens.KUBERNETES,),
-        check=known_kinds,
-        limits=("allowed_kinds",),
-    ),
-    _rule(
-        name="known-fields",
-        sentence="Every object of Kubernetes has only fields that the rules know.",
-        types=(tokens.KUBERNETES,),
-        check=known_fields,
-        limits=("allowed_fields",),
-    ),
-    _rule(
-        name="plain-rights",
-        sentence="Roles and bindings of ours give no rights but those that are known to be harmless.",
-        types=(tokens.ROLE, tokens.CLUSTER_ROLE, tokens.ROLE_BINDING, tokens.CLUSTER_ROLE_BINDING),
-        check=plain_rights,
-    ),
-    _rule(
-        name="known-roles",
-        stage=Stage.STACK,
-        sentence="A binding gives a role whose rights the rules have judged.",
-        types=(tokens.ROLE_BINDING, tokens.CLUSTER_ROLE_BINDING),
-        check=known_roles,
-    ),
-    _rule(
-        name="plain-priority",
-        sentence="A PriorityClass of ours goes before no pod of the system's.",
-        types=(tokens.PRIORITY_CLASS,),
-        check=plain_priority,
-    ),
-    _rule(
-        name="plain-node",
-        sentence="On a node we write labels of ours and of the GPU's vendor only.",
-        types=(tokens.NODE_PATCH,),
-        check=plain_node,
-    ),
-    _rule(
-        name="team-admission",
-        stage=Stage.STACK,
-        sentence="The host has each team's admission rules, and they refuse.",
-        types=(tokens.TEAM,),
-        check=team_admission,
-    ),
-)
+RULES: Final = (known_kinds, known_fields, plain_rights, known_roles, plain_priority, plain_node, team_admission)

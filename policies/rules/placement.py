@@ -22,98 +22,12 @@ from policies.facts import (
 from policies.inventory import PolicyResource
 from policies.plain import mapping, maybe_text, text
 from policies.pods import pod_template, queue_of, uses_gpu
-from policies.rule import Group, Rule, Scene, Stage, describe
+from policies.rule import Group, Scene, Stage, describe, rule
 
 NEEDS_RUNTIME_CLASS: Final = ("devicePlugin", "gpuOperator")
 """GPU stacks whose containers see a GPU only with the runtime class; `fake` has no runtime."""
 
-
-def queue_of_own_team(workload: PolicyResource, scene: Scene) -> Iterator[str]:
-    """The queue label is there and names a leaf queue of the workload's own team."""
-    team = team_of(workload, scene.inventory)
-    if maybe_text(team.properties, "mode") == "default":
-        return
-    own = [queue_label(team, leaf) for leaf in team_queues(team)]
-    queue = queue_of(workload)
-    if queue not in own:
-        yield (
-            f"{describe(workload)}: queue label {KAI_QUEUE_LABEL} is {queue!r}, which is no queue of team "
-            f"{team_name(team)}; use one of {', '.join(own) or 'its queues, once it has any'}"
-        )
-
-
-def scheduler_name(workload: PolicyResource, scene: Scene) -> Iterator[str]:
-    """KAI schedules the pods of a team with KAI; otherwise no queue counts them."""
-    team = team_of(workload, scene.inventory)
-    if maybe_text(team.properties, "mode") == "default":
-        return
-    name = maybe_text(pod_template(workload), "spec", "schedulerName")
-    if name != KAI_SCHEDULER_NAME:
-        yield (
-            f"{describe(workload)}: schedulerName is {name or 'not set'!r}, so the queues of team {team_name(team)} "
-            "do not "
-            f"count it; set it to {KAI_SCHEDULER_NAME}"
-        )
-
-
-def pool_selector(workload: PolicyResource, scene: Scene) -> Iterator[str]:
-    """The node selector keeps the workload on the nodes of its team. A node that it names is one of them."""
-    team = team_of(workload, scene.inventory)
-    node = maybe_text(pod_template(workload), "spec", "nodeName")
-    if node:
-        # the node's name decides, whatever the selector is
-        nodes = team_nodes(team, scene.inventory)
-        if node in nodes:
-            return
-        yield (
-            f"{describe(workload)}: nodeName is {node}, which is no node of team {team_name(team)} "
-            f"({', '.join(nodes) or 'its pool is found by labels'}); leave it to the scheduler"
-        )
-        return
-    chosen = mapping(pod_template(workload), "spec", "nodeSelector")
-    wanted = own_nodes(team, scene.inventory)
-    if not any(contains(chosen, selector) for selector in wanted):
-        yield (
-            f"{describe(workload)}: nodeSelector is {selector_text(chosen) or 'not set'}, which does not keep it on "
-            "the "
-            f"nodes of team {team_name(team)}; set it to {selector_text(wanted[-1])}"
-        )
-
-
-def host_check_is_pinned(workload: PolicyResource, scene: Scene) -> Iterator[str]:
-    """The host's own check names the node that it proves, or selects the pool by its labels."""
-    spec = mapping(pod_template(workload), "spec")
-    if maybe_text(spec, "nodeName") or maybe_text(spec, "nodeSelector", HOST_NAME):
-        return
-    chosen = mapping(spec, "nodeSelector")
-    pools = (mapping(pool.properties, "selector") for pool in scene.inventory.pools.values())
-    if not any(selector and contains(chosen, selector) for selector in pools):
-        yield (
-            f"{describe(workload)}: names neither a node nor a pool; set nodeSelector {HOST_NAME} to the "
-            "node, "
-            "or to the pool's selector"
-        )
-
-
-def runtime_class(workload: PolicyResource, scene: Scene) -> Iterator[str]:
-    """GPU workloads have the runtime class of the GPU software, where it needs one. No other workload has one."""
-    if not uses_gpu(workload):
-        yield (
-            f"{describe(workload)}: runtimeClassName is "
-            f"{maybe_text(pod_template(workload), 'spec', 'runtimeClassName')!r}, and it asks for no GPU; leave it out"
-        )
-        return
-    for software in scene.inventory.of_type(tokens.GPU_SOFTWARE):
-        stack = text(software.properties, "stack")
-        if stack not in NEEDS_RUNTIME_CLASS:
-            continue
-        wanted = text(software.properties, "runtimeClass")
-        got = maybe_text(pod_template(workload), "spec", "runtimeClassName")
-        if got != wanted:
-            yield (
-                f"{describe(workload)}: runtimeClassName is {got or 'not set'!r}, and with GPU stack {stack} only "
-                f"{wanted!r} shows a container its GPU; set it to {wanted}"
-            )
+_rule = partial(rule, group=Group.PLACEMENT)
 
 
 def placed_workload(resource: PolicyResource) -> bool:
@@ -138,44 +52,113 @@ def host_gpu_check(resource: PolicyResource) -> bool:
     return uses_gpu(resource) and is_host_check(resource)
 
 
-_rule = partial(Rule, group=Group.PLACEMENT)
-
-RULES: Final = (
-    _rule(
-        name="queue-of-own-team",
-        sentence="A GPU workload is in a queue of its own team.",
-        types=tokens.WORKLOADS,
-        check=queue_of_own_team,
-        applies=team_gpu_workload,
-    ),
-    _rule(
-        name="scheduler-name",
-        sentence="A GPU workload of a team with KAI is scheduled by KAI.",
-        types=tokens.WORKLOADS,
-        check=scheduler_name,
-        applies=team_gpu_workload,
-    ),
-    _rule(
-        name="pool-selector",
-        sentence="A workload stays on the nodes of its team.",
-        types=tokens.WORKLOADS,
-        check=pool_selector,
-        applies=placed_workload,
-    ),
-    _rule(
-        name="host-check-node",
-        stage=Stage.STACK,
-        sentence="The host's own GPU check names the node or the pool that it proves.",
-        types=tokens.WORKLOADS,
-        check=host_check_is_pinned,
-        applies=host_gpu_check,
-    ),
-    _rule(
-        name="runtime-class",
-        stage=Stage.STACK,
-        sentence="A GPU workload has the runtime class that the GPU software needs, and no other workload has one.",
-        types=tokens.WORKLOADS,
-        check=runtime_class,
-        applies=classed_workload,
-    ),
+@_rule(
+    "queue-of-own-team", "A GPU workload is in a queue of its own team.", *tokens.WORKLOADS, applies=team_gpu_workload
 )
+def queue_of_own_team(workload: PolicyResource, scene: Scene) -> Iterator[str]:
+    team = team_of(workload, scene.inventory)
+    if maybe_text(team.properties, "mode") == "default":
+        return
+    own = [queue_label(team, leaf) for leaf in team_queues(team)]
+    queue = queue_of(workload)
+    if queue not in own:
+        shown = "not set" if queue is None else repr(queue)
+        yield (
+            f"{describe(workload)}: queue label {KAI_QUEUE_LABEL} is {shown}, which is no queue of team "
+            f"{team_name(team)}; use one of {', '.join(own) or 'its queues, once it has any'}"
+        )
+
+
+@_rule(
+    "scheduler-name",
+    "A GPU workload of a team with KAI is scheduled by KAI.",
+    *tokens.WORKLOADS,
+    applies=team_gpu_workload,
+)
+def scheduler_name(workload: PolicyResource, scene: Scene) -> Iterator[str]:
+    """Otherwise no queue counts them."""
+    team = team_of(workload, scene.inventory)
+    if maybe_text(team.properties, "mode") == "default":
+        return
+    name = maybe_text(pod_template(workload), "spec", "schedulerName")
+    if name != KAI_SCHEDULER_NAME:
+        shown = repr(name) if name else "not set"
+        yield (
+            f"{describe(workload)}: schedulerName is {shown}, so the queues of team {team_name(team)} do not count it; "
+            f"set it to {KAI_SCHEDULER_NAME}"
+        )
+
+
+@_rule("pool-selector", "A workload stays on the nodes of its team.", *tokens.WORKLOADS, applies=placed_workload)
+def pool_selector(workload: PolicyResource, scene: Scene) -> Iterator[str]:
+    """The node selector keeps it there. A node that it names is one of them."""
+    team = team_of(workload, scene.inventory)
+    node = maybe_text(pod_template(workload), "spec", "nodeName")
+    if node:
+        # the node's name decides, whatever the selector is
+        nodes = team_nodes(team, scene.inventory)
+        if node in nodes:
+            return
+        yield (
+            f"{describe(workload)}: nodeName is {node}, which is no node of team {team_name(team)} "
+            f"({', '.join(nodes) or 'its pool is found by labels'}); leave it to the scheduler"
+        )
+        return
+    chosen = mapping(pod_template(workload), "spec", "nodeSelector")
+    wanted = own_nodes(team, scene.inventory)
+    if not any(contains(chosen, selector) for selector in wanted):
+        yield (
+            f"{describe(workload)}: nodeSelector is {selector_text(chosen) or 'not set'}, which does not keep it on "
+            f"the nodes of team {team_name(team)}; set it to {selector_text(wanted[-1])}"
+        )
+
+
+@_rule(
+    "host-check-node",
+    "The host's own GPU check names the node or the pool that it proves.",
+    *tokens.WORKLOADS,
+    stage=Stage.STACK,
+    applies=host_gpu_check,
+)
+def host_check_is_pinned(workload: PolicyResource, scene: Scene) -> Iterator[str]:
+    spec = mapping(pod_template(workload), "spec")
+    if maybe_text(spec, "nodeName") or maybe_text(spec, "nodeSelector", HOST_NAME):
+        return
+    chosen = mapping(spec, "nodeSelector")
+    pools = (mapping(pool.properties, "selector") for pool in scene.inventory.pools.values())
+    if not any(selector and contains(chosen, selector) for selector in pools):
+        yield (
+            f"{describe(workload)}: names neither a node nor a pool; set nodeSelector {HOST_NAME} to the node, or to "
+            "the pool's selector"
+        )
+
+
+@_rule(
+    "runtime-class",
+    "A GPU workload has the runtime class that the GPU software needs, and no other workload has one.",
+    *tokens.WORKLOADS,
+    stage=Stage.STACK,
+    applies=classed_workload,
+)
+def runtime_class(workload: PolicyResource, scene: Scene) -> Iterator[str]:
+    if not uses_gpu(workload):
+        yield (
+            f"{describe(workload)}: runtimeClassName is "
+            f"{maybe_text(pod_template(workload), 'spec', 'runtimeClassName')!r}, and it asks for no GPU; leave it out"
+        )
+        return
+    for software in scene.inventory.of_type(tokens.GPU_SOFTWARE):
+        stack = text(software.properties, "stack")
+        if stack not in NEEDS_RUNTIME_CLASS:
+            continue
+        wanted = text(software.properties, "runtimeClass")
+        got = maybe_text(pod_template(workload), "spec", "runtimeClassName")
+        if got != wanted:
+            shown = repr(got) if got else "not set"
+            yield (
+                f"{describe(workload)}: runtimeClassName is {shown}, and with GPU stack {stack} only {wanted!r} shows "
+                f"a container its GPU; set it to {wanted}"
+            )
+
+
+RULES: Final = (queue_of_own_team, scheduler_name, pool_selector, host_check_is_pinned, runtime_class)

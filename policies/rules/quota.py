@@ -43,7 +43,7 @@ from policies.plain import (
     say,
     text,
 )
-from policies.rule import Group, Rule, Scene, Stage, describe
+from policies.rule import Group, Scene, Stage, describe, rule
 
 REQUEST_KEYS: Final = tuple(f"requests.{resource}" for resource in GPU_RESOURCES)
 """The keys that a host ResourceQuota must have: whole GPUs first, then every other name of a GPU or a part of one."""
@@ -55,23 +55,37 @@ _ENDLESS: Final = 10**6
 
 # --- pools ----------------------------------------------------------------------------------------------------------
 
+_rule = partial(rule, group=Group.QUOTA)
 
+
+@_rule(
+    "gpu-collision",
+    "On each node, the GPU limits of teams that schedule for themselves fit together.",
+    tokens.NODE_POOL,
+    stage=Stage.STACK,
+)
 def gpu_collision(pool: PolicyResource, scene: Scene) -> Iterator[str]:
-    """No two schedulers can give away the same GPU of a node."""
     capacity = pool_capacity(pool)
     for verdict in collisions([capacity], claims_on(capacity.name, scene.inventory)):
         yield f"teams {listed(verdict.about)}: {verdict.text}"
 
 
+@_rule(
+    "pool-gpu-quota",
+    "The GPU quotas of a pool's teams are within the pool's GPUs.",
+    tokens.NODE_POOL,
+    stage=Stage.STACK,
+)
 def pool_gpu_quota(pool: PolicyResource, scene: Scene) -> Iterator[str]:
-    """The quotas of a pool's tenants add up to at most its GPUs."""
     capacity = pool_capacity(pool)
     for verdict in pool_quotas([capacity], claims_on(capacity.name, scene.inventory)):
         yield f"teams {listed(verdict.about)}: {verdict.text}"
 
 
+@_rule(
+    "team-gpus-exist", "A team's GPU quota and limit are within the nodes that it sees.", tokens.TEAM, stage=Stage.STACK
+)
 def team_gpus_exist(team: PolicyResource, scene: Scene) -> Iterator[str]:
-    """A tenant with GPUs has a pool of this stack, and its numbers are within the nodes that it sees."""
     claim = claim_of(team)
     for key, value in (("quota", claim.quota), ("limit", claim.limit)):
         if value < UNLIMITED:
@@ -89,8 +103,13 @@ def team_gpus_exist(team: PolicyResource, scene: Scene) -> Iterator[str]:
         yield f"team {claim.name}: {_words(verdict)}"
 
 
+@_rule(
+    "replicas-maximum",
+    "A GPU is shared into no more replicas than allowed.",
+    tokens.NODE_POOL,
+    limits=("max_replicas",),
+)
 def replicas_maximum(pool: PolicyResource, scene: Scene) -> Iterator[str]:
-    """A GPU is not shared into more replicas than the stack allows."""
     replicas = number(pool.properties, "replicas")
     most = scene.limits.max_replicas
     if pool.properties.get("unit") == "slice":
@@ -105,8 +124,9 @@ def replicas_maximum(pool: PolicyResource, scene: Scene) -> Iterator[str]:
 # --- tenants --------------------------------------------------------------------------------------------------------
 
 
+@_rule("leaf-queues-within-team", "Leaf queues are within their team's quota and limit.", tokens.TEAM)
 def leaf_queues_within_team(team: PolicyResource, _: Scene) -> Iterator[str]:
-    """Leaf quotas add up to at most the tenant's quota, and no leaf's limit is above the tenant's."""
+    """Their quotas add up to at most the tenant's quota, and no limit is above the tenant's."""
     claim = claim_of(team)
     leaves = [LeafClaim(name=leaf, quota=cap.quota, limit=cap.limit) for leaf, cap in team_queues(team).items()]
     quota, limit = (hard_cap(value, _ENDLESS) for value in (claim.quota, claim.limit))
@@ -123,8 +143,9 @@ def _amount(value: Number) -> str:
     return "unlimited" if value == UNLIMITED else say(value)
 
 
+@_rule("queue-resources", "A Queue says quota and limit for GPU, CPU and memory.", tokens.QUEUE)
 def queue_resources(queue: PolicyResource, _: Scene) -> Iterator[str]:
-    """A Queue has quota and limit for GPU, CPU and memory: for KAI a missing limit is zero."""
+    """For KAI a missing limit is zero."""
     for kind in ("gpu", "cpu", "memory"):
         block = mapping(queue.properties, "spec", "resources", kind)
         if not block:
@@ -138,8 +159,8 @@ def queue_resources(queue: PolicyResource, _: Scene) -> Iterator[str]:
             yield f"{describe(queue)}, {kind}: {_words(verdict)}"
 
 
+@_rule("queue-within-team", "A Queue promises no more GPUs than its team declares.", tokens.QUEUE)
 def queue_within_team(queue: PolicyResource, scene: Scene) -> Iterator[str]:
-    """A Queue object promises no more than the team's declared numbers."""
     team = team_of(queue, scene.inventory)
     gpus = claim_of(team)
     for key, most in (("quota", gpus.quota), ("limit", gpus.limit)):
@@ -159,8 +180,10 @@ def _caps(team: PolicyResource) -> dict[str, Cap]:
     return {"the team": Cap(quota=claim.quota, limit=claim.limit), **leaves}
 
 
+@_rule(
+    "no-unlimited-gpu", "No GPU quota or limit is unlimited.", tokens.TEAM, tokens.QUEUE, limits=("allow_unlimited",)
+)
 def no_unlimited_gpu(resource: PolicyResource, scene: Scene) -> Iterator[str]:
-    """No GPU quota or limit is -1."""
     if scene.limits.allow_unlimited:
         return
     told: list[Cap] = []
@@ -185,8 +208,14 @@ def no_unlimited_gpu(resource: PolicyResource, scene: Scene) -> Iterator[str]:
                 )
 
 
+@_rule(
+    "host-resource-quota",
+    "On the host, a ResourceQuota holds each team to its declared GPU limit.",
+    tokens.TEAM,
+    stage=Stage.STACK,
+)
 def host_resource_quota(team: PolicyResource, scene: Scene) -> Iterator[str]:
-    """The tenant's host namespace has a ResourceQuota with the declared limit, and every GPU resource name in it."""
+    """It has every GPU resource name."""
     claim = claim_of(team)
     name, limit = claim.name, claim.limit
     if limit == UNLIMITED:
@@ -219,67 +248,14 @@ def host_resource_quota(team: PolicyResource, scene: Scene) -> Iterator[str]:
                 )
 
 
-_rule = partial(Rule, group=Group.QUOTA)
-
 RULES: Final = (
-    _rule(
-        name="gpu-collision",
-        stage=Stage.STACK,
-        sentence="On each node, the GPU limits of teams that schedule for themselves fit together.",
-        types=(tokens.NODE_POOL,),
-        check=gpu_collision,
-    ),
-    _rule(
-        name="pool-gpu-quota",
-        stage=Stage.STACK,
-        sentence="The GPU quotas of a pool's teams are within the pool's GPUs.",
-        types=(tokens.NODE_POOL,),
-        check=pool_gpu_quota,
-    ),
-    _rule(
-        name="team-gpus-exist",
-        stage=Stage.STACK,
-        sentence="A team's GPU quota and limit are within the nodes that it sees.",
-        types=(tokens.TEAM,),
-        check=team_gpus_exist,
-    ),
-    _rule(
-        name="leaf-queues-within-team",
-        sentence="Leaf queues are within their team's quota and limit.",
-        types=(tokens.TEAM,),
-        check=leaf_queues_within_team,
-    ),
-    _rule(
-        name="queue-resources",
-        sentence="A Queue says quota and limit for GPU, CPU and memory.",
-        types=(tokens.QUEUE,),
-        check=queue_resources,
-    ),
-    _rule(
-        name="queue-within-team",
-        sentence="A Queue promises no more GPUs than its team declares.",
-        types=(tokens.QUEUE,),
-        check=queue_within_team,
-    ),
-    _rule(
-        name="host-resource-quota",
-        stage=Stage.STACK,
-        sentence="On the host, a ResourceQuota holds each team to its declared GPU limit.",
-        types=(tokens.TEAM,),
-        check=host_resource_quota,
-    ),
-    _rule(
-        name="no-unlimited-gpu",
-        sentence="No GPU quota or limit is unlimited.",
-        types=(tokens.TEAM, tokens.QUEUE),
-        check=no_unlimited_gpu,
-        limits=("allow_unlimited",),
-    ),
-    _rule(
-        name="replicas-maximum",
-        sentence="A GPU is shared into no more replicas than allowed.",
-        types=(tokens.NODE_POOL,),
-        check=replicas_maximum,
-        limits=("max_replicas",),
-    ),
+    gpu_collision,
+    pool_gpu_quota,
+    team_gpus_exist,
+    leaf_queues_within_team,
+    queue_resources,
+    queue_within_team,
+    host_resource_quota,
+    no_unlimited_gpu,
+    replicas_maximum,
 )

@@ -23,14 +23,43 @@ from policies.facts import (
 from policies.inventory import PolicyResource
 from policies.plain import Number, Unreadable, maybe_number, maybe_text, number, say, text, texts, whole
 from policies.pods import annotation, decimal_annotation, gpu_request, queue_of, uses_gpu
-from policies.rule import Group, Rule, Scene, Stage, describe
+from policies.rule import Group, Scene, Stage, describe, rule
 
 PAUSED: Final = "paused"
 """What a paused team says of its state (`settings/models.py`)."""
 
+_rule = partial(rule, group=Group.QUOTA)
 
+
+def asks_for_part(resource: PolicyResource) -> bool:
+    """Say whether a GpuCheck or a workload asks for a part of a GPU."""
+    if resource.type == tokens.GPU_CHECK:
+        return maybe_fraction(resource) is not None or maybe_number(resource.properties, "gpuMemoryMib") is not None
+    return annotation(resource, GPU_FRACTION) is not None or annotation(resource, GPU_MEMORY_ASKED) is not None
+
+
+def asks_for_memory(resource: PolicyResource) -> bool:
+    """Say whether a GpuCheck or a workload asks for GPU memory."""
+    if resource.type == tokens.GPU_CHECK:
+        return maybe_number(resource.properties, "gpuMemoryMib") is not None
+    return annotation(resource, GPU_MEMORY_ASKED) is not None
+
+
+def asks_gpu_of_a_team(resource: PolicyResource) -> bool:
+    """Say whether a GpuCheck or a workload asks for GPUs of a team; the host's own check has no team."""
+    if is_host_check(resource):
+        return False
+    return resource.type in (tokens.GPU_CHECK, tokens.SLINKY_CLUSTER) or uses_gpu(resource)
+
+
+@_rule(
+    "fraction-range",
+    "A GPU fraction is above 0 and at most 1, of a team that may share GPUs.",
+    tokens.GPU_CHECK,
+    *tokens.WORKLOADS,
+    applies=asks_for_part,
+)
 def fraction_range(resource: PolicyResource, scene: Scene) -> Iterator[str]:
-    """A fraction is above 0 and at most 1, and its team's KAI allows fractions."""
     if resource.type == tokens.GPU_CHECK:
         fraction, memory = maybe_fraction(resource), maybe_number(resource.properties, "gpuMemoryMib")
     else:
@@ -47,15 +76,16 @@ def fraction_range(resource: PolicyResource, scene: Scene) -> Iterator[str]:
         )
 
 
-def asks_for_part(resource: PolicyResource) -> bool:
-    """Say whether a GpuCheck or a workload asks for a part of a GPU."""
-    if resource.type == tokens.GPU_CHECK:
-        return maybe_fraction(resource) is not None or maybe_number(resource.properties, "gpuMemoryMib") is not None
-    return annotation(resource, GPU_FRACTION) is not None or annotation(resource, GPU_MEMORY_ASKED) is not None
-
-
+@_rule(
+    "workload-within-quota",
+    "What our own workloads ask for is within their queue and team.",
+    tokens.GPU_CHECK,
+    tokens.SLINKY_CLUSTER,
+    *tokens.WORKLOADS,
+    applies=asks_gpu_of_a_team,
+)
 def workload_within_quota(resource: PolicyResource, scene: Scene) -> Iterator[str]:
-    """A workload of ours asks for at most the hard caps of its queue and of its team."""
+    """The hard caps count."""
     team = team_of(resource, scene.inventory)
     name, gpus = team_name(team), claim_of(team)
     if maybe_text(team.properties, "state") == PAUSED:
@@ -81,9 +111,8 @@ def _asked(resource: PolicyResource, scene: Scene) -> tuple[Number, str | None]:
         asked = number(resource.properties, "gpus") if asked is None else asked
         return asked, maybe_text(resource.properties, "queue")
     devices = decimal_annotation(resource, GPU_FRACTION_DEVICES)
-    if devices is not None and devices < 1:
-        message = f"annotation {GPU_FRACTION_DEVICES} must be 1 or more, got {say(devices)}"
-        raise Unreadable(message)
+    if devices is not None and (devices < 1 or devices % 1):
+        raise Unreadable(f"annotation {GPU_FRACTION_DEVICES} must be a whole number, 1 or more, got {say(devices)}")
     each = gpu_request(resource) + _part(resource, scene) * (1 if devices is None else devices)
     return each * _pods(resource, scene), queue_of(resource)
 
@@ -121,14 +150,20 @@ def _pods(workload: PolicyResource, scene: Scene) -> Number:
         if pods is None:
             continue
         if isinstance(pods, float) or pods < 0:
-            message = f"{key} must be a whole number, 0 or more, got {say(pods)}"
-            raise Unreadable(message)
+            raise Unreadable(f"{key} must be a whole number, 0 or more, got {say(pods)}")
         return pods
     return 1
 
 
+@_rule(
+    "gpu-memory",
+    "GPU memory that is asked for is within one GPU of the pool.",
+    tokens.GPU_CHECK,
+    *tokens.WORKLOADS,
+    stage=Stage.STACK,
+    applies=asks_for_memory,
+)
 def gpu_memory(resource: PolicyResource, scene: Scene) -> Iterator[str]:
-    """GPU memory that is asked for is within one GPU of the pool."""
     if resource.type == tokens.GPU_CHECK:
         asked = number(resource.properties, "gpuMemoryMib")
     else:
@@ -139,27 +174,19 @@ def gpu_memory(resource: PolicyResource, scene: Scene) -> Iterator[str]:
         yield f"{describe(resource)}: asks for {say(asked)} MiB, but pool {pool.name} does not say gpuMemoryMib; set it"
     elif not 0 < asked <= memory_in_parts(memory):
         yield (
-            f"{describe(resource)}: asks for {say(asked)} MiB, of a GPU of pool {pool.name} KAI gives away "
-            f"{memory_in_parts(memory)} MiB, whole hundreds of {memory}; ask for less"
+            f"{describe(resource)}: asks for {say(asked)} MiB, but of a GPU of pool {pool.name} KAI gives away "
+            f"at most {memory_in_parts(memory)} MiB, whole hundreds of {memory}; ask for less"
         )
 
 
-def asks_for_memory(resource: PolicyResource) -> bool:
-    """Say whether a GpuCheck or a workload asks for GPU memory."""
-    if resource.type == tokens.GPU_CHECK:
-        return maybe_number(resource.properties, "gpuMemoryMib") is not None
-    return annotation(resource, GPU_MEMORY_ASKED) is not None
-
-
-def asks_gpu_of_a_team(resource: PolicyResource) -> bool:
-    """Say whether a GpuCheck or a workload asks for GPUs of a team; the host's own check has no team."""
-    if is_host_check(resource):
-        return False
-    return resource.type in (tokens.GPU_CHECK, tokens.SLINKY_CLUSTER) or uses_gpu(resource)
-
-
+@_rule(
+    "no-fractions-on-replicas",
+    "No fractions of GPUs that are shared into replicas.",
+    tokens.NODE_POOL,
+    stage=Stage.STACK,
+)
 def no_fractions_on_replicas(pool: PolicyResource, scene: Scene) -> Iterator[str]:
-    """No tenant on a pool with replicas asks for fractions: a fraction of a replica has no meaning."""
+    """A fraction of a replica has no meaning."""
     replicas = number(pool.properties, "replicas")
     if replicas <= 1:
         return
@@ -176,36 +203,4 @@ def no_fractions_on_replicas(pool: PolicyResource, scene: Scene) -> Iterator[str
             yield f"{describe(check)}: asks for a part of a GPU on pool {name} with replicas; ask for whole replicas"
 
 
-_rule = partial(Rule, group=Group.QUOTA)
-
-RULES: Final = (
-    _rule(
-        name="fraction-range",
-        sentence="A GPU fraction is above 0 and at most 1, of a team that may share GPUs.",
-        types=(tokens.GPU_CHECK, *tokens.WORKLOADS),
-        check=fraction_range,
-        applies=asks_for_part,
-    ),
-    _rule(
-        name="workload-within-quota",
-        sentence="What our own workloads ask for is within their queue and team.",
-        types=(tokens.GPU_CHECK, tokens.SLINKY_CLUSTER, *tokens.WORKLOADS),
-        check=workload_within_quota,
-        applies=asks_gpu_of_a_team,
-    ),
-    _rule(
-        name="gpu-memory",
-        stage=Stage.STACK,
-        sentence="GPU memory that is asked for is within one GPU of the pool.",
-        types=(tokens.GPU_CHECK, *tokens.WORKLOADS),
-        check=gpu_memory,
-        applies=asks_for_memory,
-    ),
-    _rule(
-        name="no-fractions-on-replicas",
-        stage=Stage.STACK,
-        sentence="No fractions of GPUs that are shared into replicas.",
-        types=(tokens.NODE_POOL,),
-        check=no_fractions_on_replicas,
-    ),
-)
+RULES: Final = (fraction_range, workload_within_quota, gpu_memory, no_fractions_on_replicas)

@@ -14,7 +14,7 @@ from policies.facts import owner_of
 from policies.inventory import PolicyResource
 from policies.plain import Unknown, mapping, mappings, maybe_text, text, unknown
 from policies.pods import containers, pod_spec
-from policies.rule import Finding, Group, Rule, Scene, Shared, describe
+from policies.rule import Finding, Group, Scene, Shared, describe, rule
 from releases import KAI, VCLUSTER, KaiRelease, VclusterRelease
 
 _EXACT_VERSION: Final = re.compile(r"v?\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?")
@@ -24,9 +24,16 @@ _IMAGE_PARTS: Final = (*_REGISTRY_KEYS, "repository", "tag", "digest")
 _FIXED_TAG: Final = re.compile(r"\d+\.\d+|[0-9a-f]{7}|\d{6}")
 """A tag that does not move contains a version of two parts, a commit or a date."""
 
+_rule = partial(rule, group=Group.SUPPLY)
 
+
+@_rule(
+    "pinned-chart",
+    "A chart has one exact version and an allowed source.",
+    tokens.RELEASE,
+    limits=("chart_sources", "allow_local_charts"),
+)
 def pinned_chart(release: PolicyResource, scene: Scene) -> Iterator[str]:
-    """A chart has one exact version and comes from an allowed location."""
     chart = text(release.properties, "chart")
     version = maybe_text(release.properties, "version")
     local = _is_local(chart)
@@ -152,8 +159,16 @@ def _put_together(parts: Mapping[str, str], default: str | None) -> str:
     return f"{name}{':' * bool(parts['tag'])}{parts['tag']}{'@' * bool(parts['digest'])}{parts['digest']}"
 
 
+@_rule(
+    "pinned-image",
+    "An image, of ours or in a chart's values, does not move and comes from an allowed registry.",
+    tokens.GPU_CHECK,
+    *tokens.WORKLOADS,
+    tokens.RELEASE,
+    limits=("registries", "require_digest"),
+)
 def every_image(resource: PolicyResource, scene: Scene) -> Iterator[Finding]:
-    """Images of ours, and those in a chart's values."""
+    """Of a chart, one value may name it, or several."""
     return (chart_images if resource.type == tokens.RELEASE else pinned_image)(resource, scene)
 
 
@@ -166,8 +181,13 @@ def _places(values: Mapping[str, object], path: str) -> Iterator[tuple[str, Mapp
                 yield from _places(item, where)
 
 
+@_rule(
+    "supported-version",
+    "KAI and vCluster are versions that their makers support.",
+    tokens.KAI_SCHEDULER,
+    tokens.VIRTUAL_CLUSTER,
+)
 def supported_version(resource: PolicyResource, scene: Scene) -> Iterator[Finding]:
-    """KAI and vCluster have a known version that their makers still support."""
     what, version, release = _release(resource)
     if release is None:
         said = "is not in releases; use a version that is, or add it there"
@@ -175,14 +195,21 @@ def supported_version(resource: PolicyResource, scene: Scene) -> Iterator[Findin
         said = f"was never supported by its makers; {_move(resource)}"
     elif release.support_ends < scene.today:
         days = (scene.today - release.support_ends).days
-        said = f"is supported no more: that ended on {release.support_ends}, {days} days ago; {_move(resource)}"
+        said = f"is no longer supported: support ended on {release.support_ends}, {days} days ago; {_move(resource)}"
     else:
         return
     yield Shared(text=f"{what} {version} {said}", user=owner_of(resource))
 
 
+@_rule(
+    "support-ends-soon",
+    "Support of a version does not end soon.",
+    tokens.KAI_SCHEDULER,
+    tokens.VIRTUAL_CLUSTER,
+    limits=("warn_days",),
+)
 def support_ends_soon(resource: PolicyResource, scene: Scene) -> Iterator[Finding]:
-    """Warn when support ends within the stack's number of days, and there is a newer version."""
+    """Within the stack's number of days, where there is a newer version."""
     what, version, release = _release(resource)
     ends: date | None = release.support_ends if release else None
     if ends is None or version == _newest(resource):
@@ -213,6 +240,7 @@ def _move(resource: PolicyResource) -> str:
     return f"move to a newer version (the newest here is {newest})"
 
 
+@_rule("kai-line", "KAI is never upgraded in place from one line to another.", tokens.KAI_SCHEDULER)
 def kai_line(scheduler: PolicyResource, _: Scene) -> Iterator[str]:
     """A scheduler declares the line of its version. A change of the line makes the engine replace its Release.
 
@@ -225,41 +253,4 @@ def kai_line(scheduler: PolicyResource, _: Scene) -> Iterator[str]:
         yield f"{owner_of(scheduler)}: KAI {version} belongs to line {right}, declared is {line}; declare its line"
 
 
-_rule = partial(Rule, group=Group.SUPPLY)
-
-RULES: Final = (
-    _rule(
-        name="pinned-chart",
-        sentence="A chart has one exact version and an allowed source.",
-        types=(tokens.RELEASE,),
-        check=pinned_chart,
-        limits=("chart_sources", "allow_local_charts"),
-    ),
-    _rule(
-        name="pinned-image",
-        sentence="An image, of ours or in a chart's values, does not move and comes from an allowed registry.",
-        # one rule for both: the engine gives each policy only its own limits
-        types=(tokens.GPU_CHECK, *tokens.WORKLOADS, tokens.RELEASE),
-        check=every_image,
-        limits=("registries", "require_digest"),
-    ),
-    _rule(
-        name="supported-version",
-        sentence="KAI and vCluster are versions that their makers support.",
-        types=(tokens.KAI_SCHEDULER, tokens.VIRTUAL_CLUSTER),
-        check=supported_version,
-    ),
-    _rule(
-        name="support-ends-soon",
-        sentence="Support of a version does not end soon.",
-        types=(tokens.KAI_SCHEDULER, tokens.VIRTUAL_CLUSTER),
-        check=support_ends_soon,
-        limits=("warn_days",),
-    ),
-    _rule(
-        name="kai-line",
-        sentence="KAI is never upgraded in place from one line to another.",
-        types=(tokens.KAI_SCHEDULER,),
-        check=kai_line,
-    ),
-)
+RULES: Final = (pinned_chart, every_image, supported_version, support_ends_soon, kai_line)

@@ -14,16 +14,19 @@ from policies.facts import team_name_in, team_of
 from policies.inventory import PolicyResource
 from policies.plain import flag, get, mapping, mappings, maybe_number, maybe_text, text, texts
 from policies.pods import asked_resources, containers, pod_spec, pod_template
-from policies.rule import Group, Rule, Scene, describe
+from policies.rule import Group, Scene, describe, rule
 
 HOST_LEVEL: Final = "baseline"
 """For workloads of ours that belong to no team."""
 _DEVICE_ANNOTATION: Final = re.compile(podspec.RUNTIME_ANNOTATIONS)
 _PROBES: Final = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle.postStart", "lifecycle.preStop")
 
+_rule = partial(rule, group=Group.ISOLATION)
 
+
+@_rule("plain-workload", "Our workloads are not privileged and reach nothing of the host.", *tokens.WORKLOADS)
 def plain_workload(workload: PolicyResource, scene: Scene) -> Iterator[str]:
-    """A workload reaches no more of its node than its team's declared level allows."""
+    """It reaches no more of its node than its team's declared level allows."""
     level = level_of(workload, scene)
     if level == "privileged":
         return
@@ -106,8 +109,8 @@ def _container(container: Mapping[str, object], level: str) -> Iterator[str]:
                 yield f"has its node call another host in {probe}, isolation is {level!r}; remove host"
 
 
+@_rule("counted-resources", "Our workloads ask for nothing that no ResourceQuota counts.", *tokens.WORKLOADS)
 def counted_resources(workload: PolicyResource, _: Scene) -> Iterator[str]:
-    """A workload asks only for resources that a team's ResourceQuota counts, and for no device by claim."""
     who, spec = describe(workload), pod_spec(workload)
     known = (*podspec.RESOURCES, *GPU_RESOURCES)
     of_containers = [(f"container {maybe_text(found, 'name')}", found, known) for found in containers(workload)]
@@ -121,8 +124,8 @@ def counted_resources(workload: PolicyResource, _: Scene) -> Iterator[str]:
         yield f"{who}: resourceClaims asks for devices that no ResourceQuota counts; ask for {GPU}"
 
 
+@_rule("no-devices-by-name", "Our workloads get devices from the kubelet and KAI, and name none.", *tokens.WORKLOADS)
 def no_devices_by_name(workload: PolicyResource, _: Scene) -> Iterator[str]:
-    """No container names a device to the GPU's runtime: kubelet and KAI assign devices."""
     who = describe(workload)
     for key in mapping(pod_template(workload), "metadata", "annotations"):
         if _DEVICE_ANNOTATION.search(key):
@@ -142,8 +145,8 @@ def no_devices_by_name(workload: PolicyResource, _: Scene) -> Iterator[str]:
                 yield f"{who}: container {name} mounts {text(mount, 'mountPath')}, which names a device; remove it"
 
 
+@_rule("known-priority", "Our workloads go before nobody else's.", *tokens.WORKLOADS)
 def known_priority(workload: PolicyResource, _: Scene) -> Iterator[str]:
-    """A workload never has priority over other teams' workloads or the system's pods."""
     team = team_name_in(workload)
     known = [CHECK_NAME, *tokens.KAI_PRIORITY_CLASSES, *([team_priority_class(team)] if team else [])]
     chosen = maybe_text(pod_spec(workload), "priorityClassName")
@@ -151,31 +154,4 @@ def known_priority(workload: PolicyResource, _: Scene) -> Iterator[str]:
         yield f"{describe(workload)}: priorityClassName is {chosen}; use one of {', '.join(known)}, or none"
 
 
-_rule = partial(Rule, group=Group.ISOLATION)
-
-RULES: Final = (
-    _rule(
-        name="plain-workload",
-        sentence="Our workloads are not privileged and reach nothing of the host.",
-        types=tokens.WORKLOADS,
-        check=plain_workload,
-    ),
-    _rule(
-        name="counted-resources",
-        sentence="Our workloads ask for nothing that no ResourceQuota counts.",
-        types=tokens.WORKLOADS,
-        check=counted_resources,
-    ),
-    _rule(
-        name="no-devices-by-name",
-        sentence="Our workloads get devices from the kubelet and KAI, and name none.",
-        types=tokens.WORKLOADS,
-        check=no_devices_by_name,
-    ),
-    _rule(
-        name="known-priority",
-        sentence="Our workloads go before nobody else's.",
-        types=tokens.WORKLOADS,
-        check=known_priority,
-    ),
-)
+RULES: Final = (plain_workload, counted_resources, no_devices_by_name, known_priority)

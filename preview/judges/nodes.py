@@ -40,20 +40,20 @@ def lost(edit: Edit) -> Effect | None:
     given = _given_to(edit, lost)
     if given:
         taken += f" ({given})"
-    run, known = _pods_there(edit, lost if by_name else None)
-    if known and run == 0:
+    run = _pods_there(edit, lost if by_name else None)
+    if run == 0:
         return Effect(kind=Kind.DISRUPTIVE, means=f"{taken}; none of its pods run there", topic="nodes")
-    there = f"{run} of its pods run there now" if known else f"{_where_not_known(edit.use)}"
+    there = _where_not_known(edit.use) if run is None else f"{run} of its pods run there now"
     return Effect(kind=Kind.LOSING, means=f"{taken}, and {there}", allow="lowerLimit", topic="nodes")
 
 
 def _renamed(edit: Edit, pool_was: str, pool_is: str | None, nodes: list[str]) -> Effect:
     """The same nodes with another pool's label. Until the virtual cluster looks for it, it sees none of them."""
     moves = f"moves from pool {pool_was} to {pool_is or 'none'}: the label of its nodes {_listed(nodes)} changes"
-    run, known = _pods_there(edit, nodes)
-    if known and run == 0:
+    run = _pods_there(edit, nodes)
+    if run == 0:
         return Effect(kind=Kind.DISRUPTIVE, means=f"{moves}; none of its pods run there", topic="nodes")
-    there = f"{run} of its pods run there now" if known else _where_not_known(edit.use)
+    there = _where_not_known(edit.use) if run is None else f"{run} of its pods run there now"
     means = f"{moves} before its virtual cluster looks for the new one, and {there}"
     return Effect(kind=Kind.LOSING, means=means, allow="lowerLimit", topic="nodes")
 
@@ -94,15 +94,15 @@ def _given_to(edit: Edit, lost: list[str]) -> str:
     )
 
 
-def _pods_there(edit: Edit, lost: list[str] | None) -> tuple[int, bool]:
-    """How many of its pods run on these nodes (None: on any), and whether that is known."""
+def _pods_there(edit: Edit, lost: list[str] | None) -> int | None:
+    """How many of its pods run on these nodes (None: on any); None where that is not known."""
     use = edit.use
     if use is None:
-        return 0, False
+        return None
     if use.nodes is not None:
-        return sum(count for node, count in use.nodes.items() if lost is None or node in lost), True
+        return sum(count for node, count in use.nodes.items() if lost is None or node in lost)
     # the usage was counted by hand, and says that no GPU is in use
-    return 0, use.gpus == 0 and set(use.bounds) == {GPU_BOUND}
+    return 0 if use.gpus == 0 and set(use.bounds) == {GPU_BOUND} else None
 
 
 def _where_not_known(use: Use | None) -> str:

@@ -12,7 +12,7 @@ from preview.kinds import Edit, Effect, Kind
 from preview.values import numbers_of
 
 KAI_CHANGES: Final = (
-    "within a line upgraded in place, to another line replaced; from or to an unknown release: not known"
+    "within a line KAI is upgraded in place, to another line replaced; with an unknown release it is unknown which"
 )
 
 SCHEDULER_AWAY: Final = (
@@ -69,7 +69,7 @@ def shared_kai(edit: Edit) -> Effect | None:
         gone = "the host's shared scheduler is removed: pods that name it wait"
         words = gone if goes else "the host gets a shared scheduler"
         return Effect(kind=Kind.DISRUPTIVE if goes else Kind.IN_PLACE, means=words, topic="shared scheduler")
-    means = effect.means.replace("scheduler ", "the host's shared scheduler is ", 1)
+    means = effect.means.replace("scheduler ", "the host's shared scheduler is ")
     return Effect(kind=effect.kind, means=means, allow=effect.allow, topic="shared scheduler")
 
 

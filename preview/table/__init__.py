@@ -16,7 +16,7 @@ from preview.facts import fields
 from preview.judges import machines, numbers
 from preview.judges import workloads as workload_judges
 from preview.kinds import Judge, Row
-from preview.table import host, pools, teams, workloads
+from preview.table import host, teams, workloads
 from settings.hosts.install import OTHER_KUBERNETES
 from settings.on_change import OnChange
 from settings.sharing import OTHER_UNIT
@@ -27,7 +27,7 @@ ROWS: Final[tuple[Row, ...]] = (
     *host.MACHINES,
     *host.GPU,
     *host.SLURM,
-    *pools.POOLS,
+    *teams.POOLS,
     *teams.PLACE,
     *teams.NUMBERS,
     *teams.CLUSTER,
@@ -42,7 +42,7 @@ JUDGES: Final[Mapping[OnChange, Judge]] = {
     OTHER_ADDRESS: workload_judges.address,
 }
 
-NOT_IN_TABLE: Final = "this program has no word on what a change of it does"
+NOT_IN_TABLE: Final = "this program does not know what a change of it does"
 
 
 @cache

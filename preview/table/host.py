@@ -7,10 +7,9 @@ from typing import Final
 from preview.facts import DRIVER, MADE
 from preview.judges import machines, settings, versions
 from preview.kinds import Kind, Row
-from preview.table.sources import STATEFUL_SET
 from settings.hosts import INSTALLS
-from settings.on_change import HERE
 
+_STATEFUL_SET: Final = "K8S: concepts/workloads/controllers/statefulset (volumeClaimTemplates can't be updated)"
 _SCRIPTS: Final = "components/host/scripts"
 _MAKERS: Final = " or ".join(f"host.{way}" for way in INSTALLS)
 _SLURM: Final = "components/slurm/scripts"
@@ -22,7 +21,6 @@ HOST: Final[tuple[Row, ...]] = (
         means="another cluster under the same stack: everything of every team is lost",
         allow="anotherCluster",
         judge=settings.provider,
-        source=HERE,
     ),
     *(
         Row(
@@ -31,14 +29,13 @@ HOST: Final[tuple[Row, ...]] = (
             means="harmless where the cluster's UID stays the same; else everything of every team is lost",
             allow="anotherCluster",
             judge=settings.same_cluster,
-            source=HERE,
         )
         for name in ("context", "kubeconfig", "name")
     ),
     Row(
         field=MADE,
         kind=Kind.LOSING,
-        means=f"what {_MAKERS} makes; left out, it is taken down, and all in it is lost",
+        means=f"without {_MAKERS} the cluster that it made is removed, with its content",
         allow="anotherCluster",
         judge=machines.made,
         source=_SCRIPTS,
@@ -49,14 +46,13 @@ HOST: Final[tuple[Row, ...]] = (
         means="the volume of a virtual cluster can't be changed: only a new virtual cluster gets the other class",
         allow="replace",
         judge=settings.storage_class,
-        source=STATEFUL_SET,
+        source=_STATEFUL_SET,
     ),
     Row(
         field="host.scheduler.version",
         kind=Kind.UNKNOWN,
         means=versions.KAI_CHANGES,
         allow="replace",
-        topic="shared scheduler",
         judge=versions.shared_kai,
         source="docs/runs.md; KAI@v0.17.0:docs/migrationguides/README.md",
     ),
@@ -64,9 +60,7 @@ HOST: Final[tuple[Row, ...]] = (
         field="host.scheduler.owner",
         kind=Kind.DISRUPTIVE,
         means="the shared scheduler changes its owner: running pods go on, new ones wait until the other is there",
-        topic="shared scheduler",
         judge=settings.shared_owner,
-        source=HERE,
     ),
 )
 
@@ -74,9 +68,8 @@ GPU: Final[tuple[Row, ...]] = (
     Row(
         field=DRIVER,
         kind=Kind.LOSING,
-        means="to the operator's: nothing that runs ends; another version of it, or back: pods with GPUs are evicted",
+        means="to the operator's: running pods go on; to another version of it, or back: pods with GPUs are evicted",
         allow="lowerLimit",
-        topic="gpu driver",
         judge=settings.gpu_driver,
         source="GO@v26.7.0:assets/state-driver/0500_daemonset.yaml (ENABLE_GPU_POD_EVICTION)",
     ),
@@ -86,7 +79,7 @@ MACHINES: Final[tuple[Row, ...]] = (
     Row(
         field="host.kind.changeDocker",
         kind=Kind.DISRUPTIVE,
-        means="on: Docker restarts on the host where its default runtime is another, and with it all its containers",
+        means="on: if its default runtime is another, Docker restarts on the host, with all its containers",
         judge=machines.docker,
         source=_SCRIPTS,
     ),
@@ -104,7 +97,6 @@ MACHINES: Final[tuple[Row, ...]] = (
             means="another machine may answer: then another cluster is made, and everything of every team is lost",
             allow="anotherCluster",
             judge=machines.machine,
-            source=HERE,
         )
         for name in ("host", "hostKey")
     ),
@@ -114,7 +106,7 @@ SLURM: Final[tuple[Row, ...]] = (
     Row(
         field="slurm.host",
         kind=Kind.LOSING,
-        means="without it SLURM is removed, and its jobs are lost; another host begins empty",
+        means="without a host SLURM is removed, and its jobs are lost; another host begins empty",
         allow="slurm",
         judge=machines.slurm_host,
         source=_SLURM,
@@ -141,7 +133,7 @@ SLURM: Final[tuple[Row, ...]] = (
     Row(
         field="slurm.gpus",
         kind=Kind.LOSING,
-        means="more: SLURM's daemons restart; fewer: what runs on those that go may fail",
+        means="more: SLURM's daemons restart; fewer: jobs on the removed GPUs may fail",
         allow="slurm",
         judge=machines.slurm_gpus,
         source=_SLURM,
@@ -152,7 +144,6 @@ SLURM: Final[tuple[Row, ...]] = (
             kind=Kind.DISRUPTIVE,
             means="SLURM's daemons restart; jobs that run go on, jobs that name the old one wait",
             judge=machines.slurm_setting,
-            topic=machines.SLURM,
             source=_SLURM,
         )
         for name in ("gpuType", "devices")

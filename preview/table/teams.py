@@ -1,4 +1,4 @@
-"""Rows of `teams`, but not of their workloads. Data."""
+"""Rows of `pools`, and of `teams` without their workloads. Data."""
 
 from __future__ import annotations
 
@@ -6,9 +6,29 @@ from typing import Final
 
 from preview.judges import nodes, numbers, queues, settings, versions
 from preview.kinds import Kind, Row
-from preview.table.sources import GONE_NODES, LIVE_QUOTA
-from settings.on_change import HERE
 from settings.quotas import READ_AT_BIND
+
+_LIVE_QUOTA: Final = "K8S: concepts/policy/resource-quotas (a quota never touches pods that exist)"
+_GONE_NODES: Final = "K8S: concepts/workloads/pods/pod-lifecycle (garbage collection of pods without a node)"
+
+POOLS: Final[tuple[Row, ...]] = (
+    Row(
+        field="pools.*.nodes",
+        kind=Kind.LOSING,
+        means="a team that no longer sees a node loses its pods there",
+        allow="lowerLimit",
+        judge=nodes.lost,
+        source=_GONE_NODES,
+    ),
+    Row(
+        field="pools.*.selector",
+        kind=Kind.LOSING,
+        means="other nodes: a team that no longer sees a node loses its pods there",
+        allow="lowerLimit",
+        judge=nodes.lost,
+        source=_GONE_NODES,
+    ),
+)
 
 PLACE: Final[tuple[Row, ...]] = (
     *(
@@ -17,36 +37,30 @@ PLACE: Final[tuple[Row, ...]] = (
             kind=Kind.LOSING,
             means="nodes that the team no longer sees: its pods there are lost",
             allow="lowerLimit",
-            topic="nodes",
             judge=nodes.lost,
-            source=GONE_NODES,
+            source=_GONE_NODES,
         )
         for name in ("pool", "nodes")
     ),
     Row(
         field="teams.*.state",
         kind=Kind.LOSING,
-        means="paused: its pods are stopped, and with GPUs in use by them that needs an override",
+        means="paused: its pods are stopped; if they use GPUs, this needs an override",
         allow="lowerLimit",
-        topic=settings.STATE,
         judge=settings.state,
-        source=HERE,
     ),
     Row(
         field="teams.*.scheduler.mode",
         kind=Kind.LOSING,
-        means="its scheduler and its queues are removed; with GPUs in use under them that needs an override",
+        means="its scheduler and its queues are removed; if GPUs are in use there, this needs an override",
         allow="replace",
-        topic="scheduler",
         judge=settings.mode,
-        source=HERE,
     ),
     Row(
         field="teams.*.scheduler.version",
         kind=Kind.UNKNOWN,
         means=versions.KAI_CHANGES,
         allow="replace",
-        topic="scheduler",
         judge=versions.kai_version,
         source="docs/runs.md; KAI@v0.17.0:docs/migrationguides/README.md",
     ),
@@ -54,7 +68,6 @@ PLACE: Final[tuple[Row, ...]] = (
         field="teams.*.scheduler.gpuSharing.enabled",
         kind=Kind.DISRUPTIVE,
         means="the scheduler's pods restart; off: new pods that ask for a fraction are refused",
-        topic="scheduler",
         judge=settings.sharing,
         source="KAI@v0.16.8:pkg/admission",
     ),
@@ -65,28 +78,25 @@ NUMBERS: Final[tuple[Row, ...]] = (
         field="teams.*.resources.gpus.quota",
         kind=Kind.DISRUPTIVE,
         means="lower: less is guaranteed, and what is above it may be reclaimed",
-        topic="quota",
         judge=numbers.gpu_quota,
         source=READ_AT_BIND,
     ),
     Row(
         field="teams.*.resources.gpus.limit",
         kind=Kind.LOSING,
-        means="lower than what runs: running pods go on, and what restarts does not come back",
+        means="lower than what runs: running pods go on, but a pod that restarts does not come back",
         allow="lowerLimit",
-        topic=numbers.GPUS,
         judge=numbers.gpu_limit,
-        source=LIVE_QUOTA,
+        source=_LIVE_QUOTA,
     ),
     *(
         Row(
             field=f"teams.*.resources.{name}",
             kind=Kind.LOSING,
-            means="lower than what is used: running pods go on, and what restarts does not come back",
+            means="lower than what is used: running pods go on, but a pod that restarts does not come back",
             allow="lowerLimit",
-            topic=numbers.topic_of(key),
             judge=numbers.lowered_bound(key),
-            source=LIVE_QUOTA,
+            source=_LIVE_QUOTA,
         )
         for name, key in (
             ("cpu", "requests.cpu"),
@@ -98,7 +108,7 @@ NUMBERS: Final[tuple[Row, ...]] = (
     Row(
         field="teams.*.queues.*.gpu.limit",
         kind=Kind.LOSING,
-        means="lower than what runs in it, or a queue that is removed with work in it",
+        means="lower than what runs in the queue, or a queue removed while work runs in it",
         allow="lowerLimit",
         judge=queues.limit,
         source=READ_AT_BIND,
@@ -110,7 +120,6 @@ CLUSTER: Final[tuple[Row, ...]] = (
         field="teams.*.isolation",
         kind=Kind.DISRUPTIVE,
         means="stricter: running pods stay, new ones that do not comply are refused",
-        topic="isolation",
         judge=settings.isolation,
         source="K8S: concepts/security/pod-security-admission",
     ),
@@ -118,16 +127,13 @@ CLUSTER: Final[tuple[Row, ...]] = (
         field="teams.*.access.userKubeconfig",
         kind=Kind.DISRUPTIVE,
         means="off: kubeconfigs without admin rights stop working",
-        topic="user access",
         judge=settings.user_kubeconfig,
-        source=HERE,
     ),
     Row(
         field="teams.*.vcluster.version",
         kind=Kind.LOSING,
-        means="newer: its API server restarts; older by a minor version: nobody supports it",
+        means="newer: its API server restarts; older by a minor version: vCluster does not support it",
         allow="replace",
-        topic="api vCluster",
         judge=versions.vcluster_version,
         source="VD: vcluster/manage/upgrade/upgrade-version.mdx",
     ),
@@ -136,7 +142,6 @@ CLUSTER: Final[tuple[Row, ...]] = (
         kind=Kind.LOSING,
         means="newer: its API server restarts; older by a minor version: what is stored may not be readable",
         allow="replace",
-        topic="api Kubernetes",
         judge=versions.kubernetes_version,
         source="K8S: releases/version-skew-policy",
     ),
@@ -145,7 +150,6 @@ CLUSTER: Final[tuple[Row, ...]] = (
         kind=Kind.LOSING,
         means="its virtual cluster starts empty, or does not start: vCluster supports no move between the two",
         allow="replace",
-        topic="cluster",
         judge=settings.backing_store,
         source="VD: vcluster/manage/upgrade/upgrade-version.mdx, vcluster-docs#2518; VC@v0.36.1:config/config.go",
     ),
@@ -154,7 +158,6 @@ CLUSTER: Final[tuple[Row, ...]] = (
         kind=Kind.LOSING,
         means="its virtual cluster starts empty: everything in it is lost",
         allow="replace",
-        topic="cluster",
         judge=settings.persistence,
         source="VC@v0.36.1:chart/templates/_persistence.tpl (a Deployment without a volume, or a StatefulSet with one)",
     ),
@@ -164,7 +167,6 @@ CLUSTER: Final[tuple[Row, ...]] = (
             kind=Kind.LOSING,
             means="off, or a bucket instead: the volume is deleted with its snapshots; it can grow, never shrink",
             allow="delete",
-            topic="snapshots",
             judge=settings.snapshots,
             source="K8S: concepts/storage/persistent-volumes (expanding claims, reclaiming)",
         )

@@ -6,7 +6,6 @@ from typing import Final
 
 from preview.judges import workloads
 from preview.kinds import Kind, Row
-from settings.on_change import HERE
 
 _AT: Final = "teams.*.workloads.*"
 _CLAIM: Final = "K8S: concepts/storage/persistent-volumes (a claim grows, and nothing else of it changes)"
@@ -15,15 +14,14 @@ WORKLOADS: Final[tuple[Row, ...]] = (
     Row(
         field=f"{_AT}.kind",
         kind=Kind.LOSING,
-        means="another kind: refused, its names are still taken; one that is left out is removed with its pods",
+        means="another kind is refused, because its names are taken; a workload that is left out is removed",
         allow="lowerLimit",
         judge=workloads.kind,
-        source=HERE,
     ),
     Row(
         field=f"{_AT}.cache.size",
         kind=Kind.LOSING,
-        means="larger: in place, if its class allows it; smaller: refused by Kubernetes; none: what is in it is lost",
+        means="larger: in place, if its class allows it; smaller: refused; none: what is in it is lost",
         allow="replace",
         judge=workloads.cache_size,
         source=_CLAIM,
@@ -31,7 +29,8 @@ WORKLOADS: Final[tuple[Row, ...]] = (
     Row(
         field=f"{_AT}.cache.storageClass",
         kind=Kind.LOSING,
-        means="its volume is made anew: what is in it is lost",
+        means="another class is refused, its pod keeps the old claim from going; remove the cache in one update (what "
+        "is in it is lost), and add it in the next",
         allow="replace",
         judge=workloads.cache_class,
         source=_CLAIM,

@@ -9,5 +9,3 @@ Leaves to others: reading the clusters (`seen/read.py`), showing it (`cli`).
 from seen.why.model import Why
 from seen.why.search import NoSuchPodError, lost, why, whys
 from seen.why.would import Request, Would, for_team, leaves_of, would
-
-__all__ = ["NoSuchPodError", "Request", "Why", "Would", "for_team", "leaves_of", "lost", "why", "whys", "would"]

@@ -24,6 +24,8 @@ _REFUSALS: Final = {
     "DeadlineExceeded": "deadline",
 }
 """The reasons of the kubelet and of controllers for ending a pod (kubernetes: pkg/kubelet)."""
+_TOO_MANY_REPLICAS: Final = "maximum request size for shared resources"
+"""The device plugin's answer to a container with more than one replica (DP@v0.20.0:internal/rm/rm.go)."""
 _NUMBERS: Final = re.compile(r"requested: (\d+), used: (\d+), capacity: (\d+)")
 _NOT_THERE: Final = re.compile(r'(configmap|secret)s? "([^"]+)" not found')
 _NO_KEY: Final = re.compile(r"couldn't find key (\S+) in (ConfigMap|Secret) (\S+)")
@@ -41,6 +43,8 @@ def refused_by_node(case: Case) -> Why | None:
         found = _NUMBERS.search(message)
         said = f"asked {found[1]}, used {found[2]} of {found[3]}" if found else message
         return case.say("gpu-taken" if "gpu" in reason else "node-full", reason=reason, said=said, again=again)
+    if _TOO_MANY_REPLICAS in message:
+        return case.say("one-replica")
     return case.say(_REFUSALS[reason], said=message, again=again) if reason in _REFUSALS else None
 
 

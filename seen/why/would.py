@@ -70,6 +70,7 @@ def _in(look: Look, seen: Seen, team: Team, request: Request, shown: str) -> Wou
     for place in (
         border.paused,
         _shared,
+        _one_each,
         scheduler.nobody,
         queue.queue_name,
         scheduler.absent,
@@ -117,6 +118,12 @@ def _case(look: Look, seen: Seen, team: Team, request: Request, named: str) -> C
 
 def _shared(case: Case) -> Why | None:
     return case.say("sharing-off") if case.pod.devices and not case.team.sharing else None
+
+
+def _one_each(case: Case) -> Why | None:
+    """KAI would place it, and the node then refuse it."""
+    only_one = any(pool.one_each for pool in case.seen.pools if pool.name == case.team.pool)
+    return case.say("one-replica") if only_one and case.pod.gpus > 1 else None
 
 
 def _host_quota(case: Case) -> Why | None:

@@ -25,8 +25,6 @@ from settings.on_change import disruptive
 from settings.texts import ContextName, DnsLabel, HostAddress, KubeconfigPath, StorageClassName
 from settings.types import Section
 
-__all__ = ["INSTALLS", "Host", "HostProvider", "Install", "K3s", "Kind", "Microk8s", "Site"]
-
 INSTALLS: Final[Mapping[str, type[Install]]] = {"kind": Kind, "microk8s": Microk8s, "k3s": K3s}
 """Providers whose cluster this program can make. Each is a key below `host`, and goes with the provider of its name."""
 

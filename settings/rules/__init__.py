@@ -11,7 +11,7 @@ from datetime import date
 from typing import Final, TypeAlias
 
 from settings.models import Platform
-from settings.overrides import overrides_say_what_they_are_about
+from settings.overrides import overrides_end_soon, overrides_say_what_they_are_about
 from settings.own_pods import (
     check_queues_are_free,
     restricted_teams_can_run,
@@ -27,7 +27,6 @@ from settings.rules.enforcement import fractions_can_be_enforced
 from settings.rules.host import artifacts_are_known, gpu_software_is_known, shared_kai_is_known
 from settings.rules.installs import control_planes_have_a_node, hosts_are_made_in_one_way
 from settings.rules.joined import joined_names_stay_apart
-from settings.rules.overrides import overrides_end_soon
 from settings.rules.pools import pools_are_disjoint, pools_say_their_nodes, slices_fit_their_gpu
 from settings.rules.schedulers import (
     kai_teams_have_queues,
@@ -47,8 +46,6 @@ from settings.rules.teams import LONGEST_TEAM_NAME, names_fit, teams_have_their_
 from settings.slurm_workload_rules import slurm_workers_have_whole_nodes
 from settings.workload_pods import RULES as WORKLOAD_POD_RULES
 from settings.workload_rules import RULES as WORKLOAD_RULES
-
-__all__ = ["LONGEST_TEAM_NAME", "problems_of"]
 
 Rule: TypeAlias = Callable[[Platform], Iterable[Problem]]
 

@@ -38,21 +38,21 @@ def slots_can_change_places(platform: Platform) -> Iterator[Problem]:
         if team.scheduler.canary is not None:
             yield Problem(
                 path=path,
-                rule="and scheduler.canary exclude each other: the slot that does not serve is the trial",
+                rule="can't go with scheduler.canary: the slot that does not serve is the trial",
                 got="both",
                 fix=f"write the canary's version into blueGreen.{pair.other}, and remove canary",
             )
         if team.workloads:
             yield Problem(
                 path=path,
-                rule="and workloads exclude each other: their ports and GPUs belong to one virtual cluster",
+                rule="can't go with workloads: their ports and GPUs belong to one virtual cluster",
                 got=", ".join(team.workloads),
                 fix="remove blueGreen, or give the workloads a team of their own",
             )
         if team.access.expose is Expose.LOAD_BALANCER:
             yield Problem(
                 path=path,
-                rule="and expose: loadBalancer exclude each other: the balancer's name belongs to one virtual cluster",
+                rule="can't go with expose: loadBalancer: the balancer's name belongs to one virtual cluster",
                 got="both",
                 fix="write expose: nodePort, or remove blueGreen",
             )

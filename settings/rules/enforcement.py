@@ -98,7 +98,7 @@ def _all_or_none(platform: Platform, path: Path) -> Iterator[Problem]:
     if others:
         yield Problem(
             path=path,
-            rule=f"is one setting of the host's KAI, and {', '.join(others)} share GPUs without it",
+            rule=f"is one setting of the host's KAI for all teams, and it is missing at {', '.join(others)}",
             got="memory",
             fix="write the same for all teams with mode host",
         )

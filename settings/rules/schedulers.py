@@ -9,7 +9,7 @@ from capacity import number
 from names import HOST_NAME
 from settings.models import Platform, Pool, Scheduler, SchedulerMode, Team
 from settings.problems import Path, Problem, shown
-from settings.tenants import said_at, team_of, tenants
+from settings.tenants import said_at, tenants
 from settings.words import choose_version, known_version
 
 
@@ -51,7 +51,7 @@ def schedulers_fit_their_mode(platform: Platform) -> Iterator[Problem]:
         if scheduler.shares and pool is not None and pool.sharing.given:
             yield Problem(
                 path=(*path, "gpuSharing"),
-                rule=f"and {pool.unit}s exclude each other: pool {team.pool} shares each GPU as {pool.replicas} "
+                rule=f"can't go with {pool.unit}s: pool {team.pool} shares each GPU as {pool.replicas} "
                 f"{pool.unit}s, and KAI would cut a {pool.unit} up as if it were a GPU",
                 got="true",
                 fix=f"remove gpuSharing, or pools.{team.pool}.sharing",
@@ -82,21 +82,12 @@ def virtual_clusters_fit_their_kai(platform: Platform) -> Iterator[Problem]:
 
 def _of_virtual_clusters(platform: Platform) -> Iterator[Problem]:
     for name, team in tenants(platform).items():
-        path: Path = ("teams", team_of(platform, name), "vcluster")
         wanted = team.vcluster.version or releases.DEFAULT_VCLUSTER
         at = said_at(platform, name, "vclusterVersion")
         yield from known_version("vCluster release", wanted, releases.VCLUSTER, at)
         vcluster = releases.VCLUSTER.get(wanted)
         if vcluster is None:
             continue
-        store = team.vcluster.backing_store
-        if store not in vcluster.backing_stores:
-            yield Problem(
-                path=(*path, "backingStore"),
-                rule=f"must be one that vCluster {wanted} has ({', '.join(vcluster.backing_stores)})",
-                got=shown(store),
-                fix=f"write {vcluster.backing_stores[0]}",
-            )
         kubernetes = team.vcluster.kubernetes_version
         if kubernetes is not None and not vcluster.takes(kubernetes):
             minors = sorted({releases.minor(tag) for tag in vcluster.kubernetes_versions}, reverse=True)

@@ -13,7 +13,6 @@ from capacity import UNLIMITED, LeafClaim, hard_cap
 from settings.claims import pool_capacities, shared_cost, tenant_claims
 from settings.models import Platform, SchedulerMode
 from settings.problems import Path, Problem
-from settings.rules.told import told
 from settings.tenants import path_of, team_of
 
 
@@ -28,10 +27,10 @@ def gpus_fit_the_nodes(platform: Platform) -> Iterator[Problem]:
         pool = pools.get(claim.pool or "")
         most = None if pool is None else capacity.visible_gpus(claim, pool)
         for verdict in capacity.quota_against_limit(claim.name, claim.quota, claim.limit, most=most):
-            yield told(verdict, (*gpus, "limit"))
+            yield Problem.told(verdict, (*gpus, "limit"))
         if pool is not None:
             for verdict in capacity.gpus_within_nodes(claim, pool):
-                yield told(verdict, gpus if beside else (*gpus, verdict.field))
+                yield Problem.told(verdict, gpus if beside else (*gpus, verdict.field))
 
 
 def gpus_add_up(platform: Platform) -> Iterator[Problem]:
@@ -39,12 +38,12 @@ def gpus_add_up(platform: Platform) -> Iterator[Problem]:
     pools, claims = pool_capacities(platform), tenant_claims(platform)
     collisions = capacity.collisions(pools, claims)
     for verdict in collisions:
-        yield told(verdict, ("pools", verdict.pool or ""))
+        yield Problem.told(verdict, ("pools", verdict.pool or ""))
     over = {verdict.pool for verdict in collisions if verdict.field == "limit"}
     for verdict in capacity.pool_quotas(pools, claims):
         # limits that are too high are reported already; quotas are never above them
         if verdict.pool not in over:
-            yield told(verdict, ("pools", verdict.pool or ""))
+            yield Problem.told(verdict, ("pools", verdict.pool or ""))
 
 
 def queues_fit_their_team(platform: Platform) -> Iterator[Problem]:
@@ -67,11 +66,11 @@ def queues_fit_their_team(platform: Platform) -> Iterator[Problem]:
             path: Path = ("teams", key, "queues")
             if verdict.queue is not None:
                 path = (*path, verdict.queue, "gpu", verdict.field)
-            yield told(verdict, path)
+            yield Problem.told(verdict, path)
 
 
 def everything_has_room(platform: Platform) -> Iterator[Problem]:
     """CPU, memory and pods, tenancy's own included, fit the nodes."""
     for verdict in capacity.room(pool_capacities(platform), tenant_claims(platform), shared_cost(platform)):
         path: Path = ("pools",) if verdict.pool is None else ("pools", verdict.pool)
-        yield told(verdict, path)
+        yield Problem.told(verdict, path)

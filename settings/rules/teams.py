@@ -11,7 +11,6 @@ import names
 from capacity import NODE_PORTS, listed
 from settings.models import Expose, Platform, SchedulerMode, Team
 from settings.problems import Path, Problem, shown
-from settings.rules.told import told
 from settings.tenants import CANARY_SUFFIX, GREEN_SUFFIX, canary_of, path_of, said_at, slot_of, tenants
 from settings.words import choose
 
@@ -199,7 +198,7 @@ def tenants_can_be_reached(platform: Platform) -> Iterator[Problem]:
         at = (
             said_at(platform, last, "port") if slot_of(platform, last) else (*path_of(platform, last), "access", "port")
         )
-        yield told(verdict, at)
+        yield Problem.told(verdict, at)
 
 
 def _names_lead_to_one(platform: Platform) -> Iterator[Problem]:
@@ -225,6 +224,6 @@ def _leads_elsewhere(path: Path, host: str, tenant: str) -> Problem:
     return Problem(
         path=path,
         rule="a name leads to one place",
-        got=f"{host}, which is the API server's of {tenant}",
+        got=f"{host}, which leads to the API server of {tenant}",
         fix="choose another name",
     )

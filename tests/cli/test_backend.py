@@ -5,16 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import stat
+import subprocess
+import threading
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
 import tokens
-from cli.app import place_of
 from cli.backend import file_backend, find_backend
+from cli.begin import place_of
 from cli.engine import EngineDriver
+from cli.stack import Stack
 from tests.cli.conftest import STACK_FILE, Project
+from tests.conftest import HANGS_SECONDS
 from tests.report import world
 
 pytestmark = pytest.mark.slow
@@ -201,7 +205,7 @@ def test_down_and_status_go_on_without_the_stack_file(
     said = capsys.readouterr()
     (row,) = json.loads(said.out)["teams"]
     assert (row["team"], row["pool"], row["gpus"]) == ("ml", "a", "2 of 2")
-    assert "status goes on without it" in said.err
+    assert "status goes on without the stack file" in said.err
 
     assert project.run("down") == 2
     said = capsys.readouterr()
@@ -257,6 +261,52 @@ def test_the_state_and_the_outputs_are_read_once_each(
         ["stack", "export"],
         ["stack", "output"],
     ]
+
+
+def test_the_outputs_are_read_before_the_engine_has_said_its_version(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    project.outputs({})
+    project.export(STATE)
+    reads, ask = threading.Event(), Stack.ask
+
+    def asked(stack: Stack, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
+        if arguments[:2] == ("stack", "output"):
+            reads.set()
+        if arguments == ("version",):
+            assert reads.wait(HANGS_SECONDS)
+        return ask(stack, *arguments, given=given)
+
+    monkeypatch.setattr(Stack, "ask", asked)
+    assert project.run("status") == 0
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_an_engine_of_another_major_version_is_refused_with_and_without_a_stack(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], made: bool
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    monkeypatch.setenv("STUB_VERSION", "v2.9.0")
+    if made:
+        project.outputs({})
+        project.export(STATE)
+    assert project.run("status") == 1
+    assert "the engine is v2.9.0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("op", ["same", "delete"])
+def test_what_runs_is_asked_only_where_a_preview_has_changes(
+    project: Project, monkeypatch: pytest.MonkeyPatch, op: str
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    project.outputs({})
+    project.export(STATE)
+    urn = "urn:pulumi:one::gpu-tenancy::kubernetes:core/v1:ConfigMap::told"
+    monkeypatch.setenv("STUB_DIGEST", json.dumps({"steps": [{"op": op, "urn": urn}], "changeSummary": {op: 1}}))
+    assert project.run("preview") == 0
+    asked = [path for _, path in project.api.seen if path.endswith("/resourcequotas")]
+    assert len(asked) == (op == "delete")
 
 
 def test_a_lab_is_reset_whatever_its_stack_file_is(project: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,5 @@
-"""A team's namespace that goes loses its volume claims at once; nothing else is touched."""
+"""A team's namespace that goes loses its volume claims at once, and Kubernetes looks into it again soon; nothing else
+is touched."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ GOES = {"deletionTimestamp": "2026-11-26T17:48:38Z"}
 
 
 def space(name: str, **more: str) -> dict[str, Any]:
-    return {"metadata": {"name": name, **more}}
+    return {"metadata": {"name": name, "uid": f"uid-of-{name}", **more}}
 
 
 def claim(name: str, made: str = "2026-11-20T08:00:00Z") -> dict[str, Any]:
@@ -26,23 +27,28 @@ def claim(name: str, made: str = "2026-11-20T08:00:00Z") -> dict[str, Any]:
 
 
 class Counting(FakeApi):
-    """An API that says when it was asked for namespaces so many times. Each namespace has two claims."""
+    """An API that says when it was asked for namespaces once more than so many times: after so many whole looks. Each
+    namespace has two claims."""
 
     def __init__(self, looks: int, *spaces: dict[str, Any]) -> None:
         claims = {
             f"{LIST}/{each['metadata']['name']}/persistentvolumeclaims": [claim("data"), claim("c")] for each in spaces
         }
         super().__init__(objects={LIST: list(spaces), **claims})
-        self.left, self.enough = looks, threading.Event()
+        self.left, self.enough = looks + 1, threading.Event()
         self.bodies: list[dict[str, Any]] = []
+        self.touches: list[tuple[str, dict[str, Any]]] = []
+        self.queries: set[tuple[str, str]] = set()
 
     def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        found = super().answer(method, path, body)
-        self.bodies += [body] if method == "DELETE" else []
         self.left -= path == LIST
         if self.left <= 0:
             self.enough.set()
-        return found
+            return 500, {}
+        self.bodies += [body] if method == "DELETE" else []
+        self.touches += [(path, body)] if method == "PATCH" else []
+        self.queries.add((path, self.query))
+        return super().answer(method, path, body)
 
     @property
     def deleted(self) -> list[str]:
@@ -55,17 +61,11 @@ def look(api: Counting, *named: str) -> None:
 
 
 def test_the_claims_of_a_named_namespace_that_goes_are_deleted_once_and_no_other_s() -> None:
-    api = Counting(3, space("team-ml", **GOES), space("team-stays"), space("team-others", **GOES))
+    api = Counting(2, space("team-ml", **GOES), space("team-stays"), space("team-others", **GOES))
     look(api, "team-ml", "team-stays")
     assert api.deleted == [f"{CLAIMS}/data", f"{CLAIMS}/c"]
     assert [body["preconditions"] for body in api.bodies] == [{"uid": "uid-of-data"}, {"uid": "uid-of-c"}]
-    assert api.query == "labelSelector=gpu-tenancy%2Fteam"
-
-
-def test_it_looks_until_each_has_gone_its_way() -> None:
-    api = Counting(1, space("team-ml", **GOES))
-    look(api, "team-ml")
-    assert api.seen == [("GET", LIST), ("GET", CLAIMS), ("DELETE", f"{CLAIMS}/data"), ("DELETE", f"{CLAIMS}/c")]
+    assert (LIST, "labelSelector=gpu-tenancy%2Fteam") in api.queries
 
 
 def test_a_claim_of_a_namespace_that_was_made_anew_under_that_name_is_left_alone() -> None:
@@ -75,11 +75,30 @@ def test_a_claim_of_a_namespace_that_was_made_anew_under_that_name_is_left_alone
     assert api.deleted == [f"{CLAIMS}/old"]
 
 
+def test_each_look_changes_a_namespace_that_goes_so_that_kubernetes_looks_into_it_5_seconds_later() -> None:
+    api = Counting(2, space("team-ml", **GOES), space("team-stays"), space("team-others", **GOES))
+    look(api, "team-ml", "team-stays")
+    touched = [{"metadata": {"uid": "uid-of-team-ml", "annotations": {"gpu-tenancy/looks": n}}} for n in ("1", "2")]
+    assert api.touches == [(f"{LIST}/team-ml", each) for each in touched]
+
+
+@pytest.mark.parametrize(("refused", "deleted"), [(f"{LIST}/team-ml", [f"{CLAIMS}/data", f"{CLAIMS}/c"]), (CLAIMS, [])])
+def test_what_a_user_may_not_do_is_left_out_and_nothing_is_said(
+    capsys: pytest.CaptureFixture[str], refused: str, deleted: list[str]
+) -> None:
+    api = Counting(2, space("team-ml", **GOES))
+    api.refused[refused] = 403
+    look(api, "team-ml")
+    assert api.deleted == deleted
+    assert len(api.touches) == 2
+    assert capsys.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("code", [403, 500])
 def test_a_list_that_is_refused_is_asked_for_again_and_nothing_is_said(
     capsys: pytest.CaptureFixture[str], code: int
 ) -> None:
-    api = Counting(3, space("team-ml", **GOES))
+    api = Counting(2, space("team-ml", **GOES))
     api.refused[LIST] = code
     look(api, "team-ml")
     assert api.deleted == []

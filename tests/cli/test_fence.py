@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 NODES = "/api/v1/nodes"
 REPORTS = "/api/v1/namespaces/gpu-tenancy/configmaps"
 TWO_NODES = STACK_FILE.replace("[gpu-0]", "[gpu-0, gpu-1]").replace("gpus: 2", "gpus: {quota: 6, limit: 8}")
-XID = Fence(since="2026-11-26T04:00:00Z", reason="Xid 79")
+XID = Fence(since="2026-11-26T04:00:00Z", reason="Xid 79", cordoned_before=False)
 
 
 def fence(project: Project, name: str = "gpu-0", reason: str = "Xid 79") -> int:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,11 +15,12 @@ import pytest
 import yaml
 
 from cli.errors import InputError
-from cli.first import places, teams_of
+from cli.first import Answers, divided, places, stack_text, teams_of
 from cli.inventory import Machine, block, pools_of
-from settings.load import PLATFORM_KEY, load_stack_file
+from settings.load import PLATFORM_KEY, load_stack_file, parse_platform
 from tests.cli.conftest import Project
 from tests.cli.fake_api import named, node
+from tests.cli.one_pool import facts
 
 H100 = {
     "nvidia.com/gpu.count": "8",
@@ -263,7 +267,7 @@ class TestFirstFile:
             (("--kai", "v9.9.9"), "v9.9.9"),
             (("--address", "a b"), "host.address"),
             (("--gpus", "gone=4"), "nodes are: gpu-0"),
-            (("--gpus", "gpu-0=8"), "gpu-0 has 4 GPUs, as it says itself, and not 8"),
+            (("--gpus", "gpu-0=8"), "gpu-0 advertises 4 GPUs, not 8"),
             (("--context", "gone"), "no context 'gone'"),
         ],
     )
@@ -273,6 +277,24 @@ class TestFirstFile:
         assert self.init(project, *more) == 2
         assert said in capsys.readouterr().err
         assert not (project.root / "Pulumi.mine.yaml").exists()
+
+    @pytest.mark.parametrize(
+        ("teams", "nodes"),
+        [
+            ("ml=8,research=4,vision=4", {"ml": ["gpu-0"], "research": ["gpu-1"], "vision": ["gpu-1"]}),
+            ("ml=6,research=2,dev", {"ml": ["gpu-0"], "research": ["gpu-1"], "dev": None}),
+            ("ml=4,research=4,vision=4", {"ml": ["gpu-0"], "research": ["gpu-1"], "vision": ["gpu-0"]}),
+            ("ml=12", {"ml": None}),
+        ],
+    )
+    def test_teams_that_share_a_pool_of_several_nodes_get_nodes_of_their_own(
+        self, teams: str, nodes: dict[str, list[str] | None], project: Project
+    ) -> None:
+        project.api.objects["/api/v1/nodes"] = [node(f"gpu-{number}", gpus=8, labels=H100) for number in (0, 1)]
+        asked = ("--context", "here", "--address", "10.0.0.5", "--teams", teams)
+        assert project.run("init", *asked, stack="mine") == 0
+        written = yaml.safe_load((project.root / "Pulumi.mine.yaml").read_text())["config"][PLATFORM_KEY]["teams"]
+        assert {name: team.get("nodes") for name, team in written.items()} == nodes
 
     def test_a_node_that_mig_cuts_is_left_out_and_named(
         self, project: Project, capsys: pytest.CaptureFixture[str]
@@ -323,6 +345,33 @@ class TestFirstFile:
 def test_a_team_gets_the_pool_with_the_most_gpus_left() -> None:
     kinds = {"a": [Machine(name="a", gpus=4)], "b": [Machine(name="b", gpus=2, replicas=4)]}
     assert places({"big": 6, "small": 4, "none": 0}, kinds) == {"big": "b", "small": "a", "none": ""}
+
+
+def test_a_team_larger_than_a_node_gets_whole_nodes_that_nobody_else_sees() -> None:
+    pools = {"a": [Machine(name=name, gpus=4) for name in ("a-0", "a-1", "a-2")]}
+    where = dict.fromkeys(("big", "small"), "a")
+    assert divided({"big": 6, "small": 4}, where, pools) == {"big": ["a-0", "a-1"], "small": ["a-2"]}
+    with pytest.raises(
+        InputError, match=r"small asks for 2 GPUs, and no node of pool a has so many left \(a-0 0, a-1 0\)"
+    ):
+        divided({"big": 6, "small": 2}, where, {"a": pools["a"][:2]})
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whatever_teams_and_nodes_there_are_the_file_is_valid_or_the_answer_says_why_not(seed: int) -> None:
+    random = Random(seed)
+    one = Machine(name="n", gpus=0, cpu=Decimal(64), memory=Decimal(512 * 1024**3), pods=250)
+    numbers = range(random.randint(1, 5))
+    machines = [replace(one, name=f"n-{number}", gpus=random.choice([0, 4, 8, 8, 8])) for number in numbers]
+    teams = {f"t{n}": random.choice([0, 1, 2, 3, 4, 6, 8, 12, 16]) for n in range(random.randint(1, 5))}
+    answers = Answers(context="here", address="10.0.0.5", teams=teams, stack="devicePlugin")
+    try:
+        text = stack_text(answers, facts(), pools_of(machines))
+    except InputError:
+        assert sum(teams.values()) > sum(machine.gpus for machine in machines) / 4, "half-empty nodes have room"
+        return
+    written = yaml.safe_load(text)["config"][PLATFORM_KEY]
+    assert {name: team.resources.gpus.limit for name, team in parse_platform(written, "mine").teams.items()} == teams
 
 
 def test_no_team_is_a_mistake() -> None:

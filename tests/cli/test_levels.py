@@ -6,8 +6,7 @@ import json
 from datetime import date
 from pathlib import Path
 
-from cli.guards.levels import levels_of
-from cli.levels import policy_arguments
+from cli.guards.levels import levels_of, policy_arguments
 from policies.config import Level
 from settings.load import parse_platform
 from settings.models import Platform

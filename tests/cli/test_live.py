@@ -106,7 +106,7 @@ class TestDevicePlugins:
             ),
         ],
     )
-    def test_what_only_sounds_like_one_is_none(self, name: str, spec: PodSpec) -> None:
+    def test_what_only_sounds_like_a_device_plugin_is_none(self, name: str, spec: PodSpec) -> None:
         assert not is_device_plugin(name, spec)
 
 

@@ -30,7 +30,7 @@ class TestMemoryLabel:
         assert "which is GiB: 81920 MiB" in finding.message
         assert "gpuMemoryMib: 80" not in finding.fix
 
-    def test_bytes_of_another_gpu_are_both(self) -> None:
+    def test_bytes_of_another_gpu_are_told_as_bytes_and_as_another_gpu(self) -> None:
         finding = one(platform({"gpuMemoryMib": 81920}), facts(node(labels={GPU_MEMORY: str(24576 * 1024**2)})))
         assert "24576 MiB of another GPU" in finding.message
         assert finding.level is Level.ERROR

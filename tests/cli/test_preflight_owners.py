@@ -23,7 +23,7 @@ class TestOwners:
             ({"stack": "gpuOperator", "owner": "ours"}, [], "plugin-unseen", Level.WARNING),
         ],
     )
-    def test_a_node_that_advertises_already(
+    def test_a_node_that_advertises_already_gets_the_finding_of_its_owner(
         self, gpu: dict[str, Any], plugins: list[ObjectFacts], id_: str, level: Level
     ) -> None:
         finding = one(platform(gpu={**gpu, "runtimeClass": {"owner": "cluster"}}), facts(device_plugins=plugins))
@@ -40,7 +40,7 @@ class TestOwners:
         assert ("plugin-missing", Level.ERROR) in ids
 
     @pytest.mark.parametrize("stack", ["devicePlugin", "gpuOperator"])
-    def test_an_operator_and_a_separate_plugin_side_by_side(self, stack: str) -> None:
+    def test_an_operator_and_a_separate_plugin_are_one_finding(self, stack: str) -> None:
         gpu = {"stack": stack, "owner": "cluster", "runtimeClass": {"owner": "cluster"}}
         both = facts(device_plugins=[BY_OPERATOR, PLUGIN], gpu_operators=[OPERATOR])
         finding = one(platform(gpu=gpu), both)

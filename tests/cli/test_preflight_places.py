@@ -45,7 +45,7 @@ CHAT = {"kind": "inference", "model": "a/b", "weights": "1G", "gpu": {"count": 1
         (
             # of an app that was renamed: the engine makes the new one first
             ObjectFacts(name="team-ml/old-app", ours=True),
-            "its NodePort 30500 is taken by Service team-ml/old-app, which goes or gives it up only after the new one",
+            "its NodePort 30500 is taken by Service team-ml/old-app, which is deleted or changed only after the new",
         ),
     ],
 )
@@ -65,7 +65,7 @@ def test_a_teams_port_that_another_of_our_services_has_is_not_free() -> None:
     moves = facts(node_ports={30123: ObjectFacts(name="team-old/old-api", ours=True)})
     (finding,) = errors(platform(), moves, ports={"ml": 30123})
     assert finding.id == "node-port"
-    assert "team-old/old-api, which goes or gives it up only after" in finding.message
+    assert "team-old/old-api, which is deleted or changed only after" in finding.message
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import stat
 
 import pytest
 
+from cli.guards.stamp import RELEASED
 from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.test_order import SOON
 
@@ -113,6 +114,33 @@ def test_up_refuses_to_leave_out_a_protected_team_before_anything_of_it_is_delet
     project.write(STACK_FILE + f"    overrides: [{override}]\n")
     assert project.run("up") == 0
     assert ["state", "unprotect", urn] in [call[:3] for call in project.calls()]
+
+
+@pytest.mark.parametrize(("named", "protect"), [("ml", True), ("gone", True), ("gone", False)])
+def test_a_preview_shows_the_removal_that_an_override_lets_through(
+    project: Project, monkeypatch: pytest.MonkeyPatch, named: str, protect: bool
+) -> None:
+    """`up` lifts the protection first; the engine would refuse to preview what it still protects."""
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    urn = f"urn:pulumi:one::p::gpu-tenancy:index:Team::{named}"
+    team = {"urn": urn, "type": "gpu-tenancy:index:Team", "protect": protect}
+    by_hand = {"urn": "urn:pulumi:one::p::x::kept", "type": "x", "protect": True}
+    project.export({"version": 3, "deployment": {"resources": [team, by_hand]}})
+    assert project.run("preview") == 0
+    call, environment = next(
+        (call, env) for call, env in zip(project.calls(), project.environments(), strict=True) if call[0] == "preview"
+    )
+    assert ("--ignore-protect" in call) == (named == "gone" and protect)
+    assert environment[RELEASED] == ("gone" if named == "gone" else "")
+    assert not any(call[:2] == ["state", "unprotect"] for call in project.calls())
+
+
+def test_up_lifts_the_protection_of_teams_alone(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    by_hand = {"urn": "urn:pulumi:one::p::x::kept", "type": "x", "protect": True}
+    project.export({"version": 3, "deployment": {"resources": [by_hand]}})
+    assert project.run("up") == 0
+    assert not any(call[:2] == ["state", "unprotect"] for call in project.calls())
 
 
 def test_lab_reset_is_refused_for_a_stack_that_is_no_lab(project: Project, capsys: pytest.CaptureFixture[str]) -> None:

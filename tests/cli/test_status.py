@@ -6,11 +6,14 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx2
 import pytest
 
+from cli import cluster
 from cli.cluster import Target, target_of
 from cli.driver import TeamState
 from cli.status import Row, age, pairs, rows, rows_of_state, show, team_state
+from kube.client import connect_to
 from settings.load import load_stack_file
 from tests.cli.conftest import STACK_FILE, Project
 from tests.cli.fake_api import FakeApi, kubeconfig, named
@@ -22,6 +25,9 @@ OUTPUT = {
     "schedulerVersion": "v0.9.3",
     "check": json.dumps({"verdict": "warn", "startedAt": "2026-11-22T09:00:00Z"}),
 }
+
+VIRTUAL = {**OUTPUT, "mode": "virtual", "namespace": "team-ml"}
+"""With a KAI of its own."""
 
 
 def at(url: str) -> Target:
@@ -63,6 +69,36 @@ def test_a_team_whose_api_is_down_says_so_and_keeps_its_last_verdict() -> None:
 def test_a_refused_team_api_is_down_too(api: FakeApi) -> None:
     api.refused[REPORT] = 401
     assert "does not accept the credentials" in team_state(OUTPUT, at(api.url)).api
+
+
+def test_a_team_s_api_is_asked_through_one_connection(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+
+    def connecting(*about: Any) -> httpx2.Client:
+        made.append(about)
+        return connect_to(*about)
+
+    monkeypatch.setattr(cluster, "connect_to", connecting)
+    api.named[REPORT] = report("pass")
+    assert team_state(VIRTUAL, at(api.url)).api == "up"
+    assert len(api.seen) > 1
+    assert len(made) == 1
+
+
+def test_a_question_about_its_scheduler_that_gets_no_answer_makes_no_api_down(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = api.answer
+
+    def silent(method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if path.endswith("/deployments"):
+            raise httpx2.ReadTimeout("no answer")
+        return answer(method, path, body)
+
+    monkeypatch.setattr(api, "answer", silent)
+    api.named[REPORT] = report("pass")
+    state = team_state(VIRTUAL, at(api.url))
+    assert (state.api, state.verdict) == ("up", "pass")
 
 
 def test_without_the_secret_the_team_is_not_asked() -> None:

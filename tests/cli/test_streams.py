@@ -59,7 +59,7 @@ def test_a_folder_that_may_not_be_written_is_told_in_a_sentence(
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied", "/project/.lab")
 
-    monkeypatch.setattr("cli.app.driver_for", refuse)
+    monkeypatch.setattr("cli.begin.driver_for", refuse)
     assert project.run("status") == 1
     assert capsys.readouterr().err == (
         "error: /project/.lab: Permission denied.\n  fix: free space, or check who may write there\n"

@@ -70,7 +70,7 @@ class TestWhatPasses:
             (GOES_ON, 2 * GOES_ON + timedelta(seconds=1), 0),
         ],
     )
-    def test_what_was_seen_for_a_moment_or_no_more(self, lasted: timedelta, ago: timedelta, told: int) -> None:
+    def test_what_was_seen_only_for_a_moment_is_not_told(self, lasted: timedelta, ago: timedelta, told: int) -> None:
         found = event("FailedCreate", self.ACCOUNT, kind="ReplicaSet", name="k", lasted=lasted, ago=ago)
         assert len(causes(events=[found])) == told
 

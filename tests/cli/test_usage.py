@@ -62,7 +62,7 @@ def account(project: Project, capsys: pytest.CaptureFixture[str], *more: str) ->
     return dict(json.loads(capsys.readouterr().out))
 
 
-def test_hours_of_a_pod_by_team_and_queue(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_hours_of_a_pod_count_for_its_team_and_its_queue(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     found = account(project, capsys)
     rows = {(row["team"], row["queue"]): row for row in found["rows"]}
     assert rows["ml", ""]["askedHours"] == pytest.approx(8.0, rel=0.01)
@@ -94,7 +94,7 @@ def test_what_prometheus_knows_is_asked_through_the_api_server(
 @pytest.mark.parametrize(
     ("prepare", "says"),
     [
-        (lambda project: None, "Prometheus monitoring/prometheus:9090 does not answer as one"),
+        (lambda project: None, "Prometheus monitoring/prometheus:9090 does not answer like a Prometheus"),
         (lambda project: scraped(project), "has no DCGM_FI_DEV_GPU_UTIL: no dcgm-exporter is scraped"),
         (lambda project: project.api.refused.update({PROMETHEUS: 403}), "answers HTTP 403"),
     ],

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cli import engine, say, waiting
-from cli.app import place_of
+from cli.begin import place_of
 from cli.causes import failure_of
 from cli.cluster import target_of
 from cli.errors import CommandError

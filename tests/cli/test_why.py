@@ -156,7 +156,7 @@ def test_nobody_has_to_say_that_a_pod_has_one_gpu(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out.startswith("yes: a pod of team ml with 1 GPU in queue training would be placed now")
 
 
-def test_would_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_would_prints_json_where_it_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     show_would(small(World()), "ml", Request(gpus=3, queue="notebooks"), stack="dev", as_json=True)
     body = json.loads(capsys.readouterr().out)
     assert (body["would"], body["id"], body["queue"]) == (False, "beyond-limit", "notebooks")

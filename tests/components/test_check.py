@@ -33,7 +33,7 @@ class TestHost:
         data["pools"] = {**data["pools"], **pools}
         return parse_platform(data, "Pulumi.unit.yaml")
 
-    def test_one_for_each_named_node_and_one_for_a_selector_and_none_for_cpus(self) -> None:
+    def test_the_host_checks_each_named_node_and_one_of_a_selector_and_no_cpu_node(self) -> None:
         selected = {"selector": {"gpu": "l4"}, "nodeCount": 2, "gpusPerNode": 1}
         found = host_requests(self.platform(l4s=selected))
         assert {"gpu-0", "gpu-1", "pool-l4s"} <= set(found)

@@ -16,6 +16,8 @@ from tests.recording import Recorder, answered
 HOST, ML = "https://127.0.0.1:1", "https://127.0.0.1:30868"
 KEPT = {"vcluster.loft.sh/namespace": ("kube-system", "kai-scheduler")}
 TENANCY, HOOKS = kai_scheduler.leftovers(), kai_scheduler.hook_objects()
+EARLY = ("kai-scheduler", "kai-scheduler")
+"""The namespace and the release whose Config is applied while Helm installs it."""
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
         return call
 
-    for name in ("delete_leftovers", "renew_pods", "stop_pods"):
+    for name in ("apply_beside_helm", "delete_leftovers", "renew_pods", "stop_pods"):
         monkeypatch.setattr(kube, name, noted(name))
     return found
 
@@ -48,18 +50,26 @@ def under_the_hosts_kai(version: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("hook", "call"),
+    ("hook", "wanted"),
     [
-        ("sweep", ("delete_leftovers", ML, TENANCY)),
-        ("clear", ("delete_leftovers", ML, HOOKS)),
-        ("renew", ("renew_pods", ML, "kai-scheduler", ("settle", 0))),
+        # the Config of an earlier KAI goes first; and an upgrade's old operator must not see the new one early
+        ("sweep", [("delete_leftovers", ML, TENANCY), ("apply_beside_helm", ML, *EARLY)]),
+        ("clear", [("delete_leftovers", ML, HOOKS)]),
+        ("renew", [("renew_pods", ML, "kai-scheduler", ("settle", 0))]),
     ],
 )
 def test_around_a_teams_kai_its_own_cluster_is_cleared(
-    declare: Declare, calls: list[Any], hook: str, call: tuple[Any, ...]
+    declare: Declare, calls: list[Any], hook: str, wanted: list[Any]
 ) -> None:
     run(declare(lab("ml")), f"ml-scheduler-{hook}")
-    assert calls == [call]
+    assert calls == wanted
+
+
+def test_a_preview_clears_nothing_and_applies_nothing(declare: Declare) -> None:
+    hooks = declare(lab("ml")).hooks.by_name
+    for name in ("sweep", "clear", "renew"):
+        options = hooks[f"ml-scheduler-{name}"].opts
+        assert not (options and options.on_dry_run), name
 
 
 @pytest.mark.parametrize(("version", "settle"), [("v0.16.8", 0), ("v0.9.8", 20.0)])
@@ -71,6 +81,7 @@ def test_around_the_hosts_kai_the_host_is_cleared_and_a_line_that_remakes_its_ac
         run(recorder, f"host-scheduler-{hook}")
     assert calls == [
         ("delete_leftovers", HOST, TENANCY),
+        ("apply_beside_helm", HOST, *EARLY),
         ("delete_leftovers", HOST, HOOKS),
         ("renew_pods", HOST, "kai-scheduler", ("settle", settle)),
     ]

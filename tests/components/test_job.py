@@ -158,7 +158,7 @@ def asking(expected: Spec, **container: Any) -> Spec:
 class TestAskingJob:
     """The pod that holds the GPU."""
 
-    def test_whole_gpus(self) -> None:
+    def test_whole_gpus_are_asked_for_as_the_team_asks(self) -> None:
         assert job.asking_job(REQUEST, "mark") == asking(EXPECTED)
 
     def test_a_share_whose_memory_is_a_limit_is_told_to_the_probe_and_no_other(self) -> None:
@@ -192,7 +192,7 @@ class TestAskingJob:
             "spec": template["spec"],
         }
 
-    def test_a_share_in_mib(self) -> None:
+    def test_a_share_in_mib_is_an_annotation(self) -> None:
         found = job.asking_job(replace(REQUEST, gpus=1, gpu_memory_mib=16000), "mark")
         assert found["template"]["metadata"]["annotations"]["gpu-memory"] == "16000"
         container = found["template"]["spec"]["containers"][0]
@@ -305,13 +305,13 @@ class TestVerdictJob:
             },
         }
 
-    def test_of_one_pod(self) -> None:
+    def test_it_waits_for_the_report_of_one_pod(self) -> None:
         asked = [{"namespace": "gpu-check", "job": "gpu-check", "report": "gpu-check-report"}]
         assert job.verdict_job(REQUEST, "mark", "uid-1") == self.wanted(EXPECTED, asked)
         free = job.verdict_job(replace(REQUEST, tainted=False), "mark", "uid-1")
         assert "tolerations" not in free["template"]["spec"]
 
-    def test_of_a_pair_with_the_third_that_has_no_room(self) -> None:
+    def test_it_waits_for_both_of_a_pair_and_asks_for_a_third(self) -> None:
         asked = [
             {"namespace": "gpu-check", "job": "gpu-check", "report": "gpu-check-report-1"},
             {"namespace": "gpu-check-2", "job": "gpu-check", "report": "gpu-check-report-2"},

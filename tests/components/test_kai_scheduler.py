@@ -52,7 +52,7 @@ def release(version: str, chart: str, values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_a_teams_kai_of_the_line_that_needs_most(declare: Declare) -> None:
+def test_a_teams_kai_of_the_line_that_needs_most_is_installed_as_recorded(declare: Declare) -> None:
     found = made(declare("lab"), "ml-scheduler")
     assert {name: each.spec for name, each in found.items()} == {
         "kai-scheduler": {"metadata": {"name": "kai-scheduler", "labels": of_team("ml")}},
@@ -96,7 +96,7 @@ def test_a_teams_kai_of_the_line_that_needs_most(declare: Declare) -> None:
     assert needs <= found["release"].needs
 
 
-def test_the_hosts_kai(declare: Declare) -> None:
+def test_the_hosts_kai_is_installed_as_recorded(declare: Declare) -> None:
     data = lab("ml", host={"provider": "lab", "scheduler": {"version": "v0.16.8"}}, gpu={"stack": "devicePlugin"})
     found = made(declare(data), "host-scheduler")
     assert found["release"].spec == release(
@@ -122,6 +122,17 @@ def test_the_hosts_kai(declare: Declare) -> None:
     assert found["owned-kinds"].spec == owned(None, *KINDS)
     for each in found.values():
         assert (each.provider, each.goes_with) == ("host-provider", "")
+
+
+def test_only_a_new_team_gets_the_value_that_shortens_an_install(declare: Declare) -> None:
+    # on the host there may be Topologies of Kueue's to copy; and a KAI that runs is not upgraded for it
+    data = lab("ml", host={"provider": "lab", "scheduler": {"version": "v0.16.8"}}, gpu={"stack": "devicePlugin"})
+    data["teams"]["ml"]["scheduler"] = {"mode": "virtual", "version": "v0.16.8"}
+    recorder = declare(data)
+    team, host = made(recorder, "ml-scheduler")["release"], made(recorder, "host-scheduler")["release"]
+    assert team.spec["values"]["topologyMigration"] == {"enabled": False}
+    assert team.ignored == ("values.topologyMigration",), "an empty table is a change, too"
+    assert "topologyMigration" not in host.spec["values"]
 
 
 def test_kais_kinds_get_their_owner_before_it_is_written_down(

@@ -86,7 +86,7 @@ class Server(BaseHTTPRequestHandler):
         self.asked.append(f"{self.command} {path} {query}".strip())
         sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.command in ("POST", "PATCH"):
-            self.sent.append(json.loads(sent))
+            self.sent.append(json.loads(sent) if sent.startswith(b"{") else sent.decode())
         found = self.answers.get((self.command, path), [(404, "404 page not found")])
         code, body = found.pop(0) if len(found) > 1 else found[0]
         if self.command == "PATCH" and {name: self.headers[name] for name in APPLIED} != APPLIED:

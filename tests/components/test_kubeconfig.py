@@ -56,7 +56,7 @@ HERE = {
 class TestOneContext:
     """What is kept is one context, whole."""
 
-    def test_the_current_one_with_its_cluster_and_its_user(self) -> None:
+    def test_the_current_context_is_kept_with_its_cluster_and_its_user(self) -> None:
         assert cut(config()) == (HERE, "here")
         found, name = cut(config(), "there")
         assert (found["current-context"], name) == ("there", "there")

@@ -156,7 +156,7 @@ class TestTaking:
             taken(cluster)
         assert cluster.calls == []
 
-    def test_one_at_a_time(self) -> None:
+    def test_only_one_snapshot_is_taken_at_a_time(self) -> None:
         cluster = Cluster(pod={"there": True}, ends=[{"phase": "Running"}])
         with pytest.raises(SnapshotError, match=BUSY):
             taken(cluster)

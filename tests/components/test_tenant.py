@@ -101,7 +101,7 @@ def whole(tenant: Tenant) -> dict[str, Any]:
     }
 
 
-def test_a_team_with_a_kai_of_its_own() -> None:
+def test_a_team_with_a_kai_of_its_own_has_these_facts() -> None:
     assert whole(tenant()) == ML
 
 

@@ -45,7 +45,7 @@ def over_ssh(*, sudo: bool) -> Connection:
     return Connection.model_validate({"ssh": ssh, "sudo": sudo})
 
 
-def test_a_script_on_this_machine(made: list[tuple[str, str, dict[str, Any]]]) -> None:
+def test_a_script_on_this_machine_runs_in_bash(made: list[tuple[str, str, dict[str, Any]]]) -> None:
     command.run("unit", SCRIPT, Connection.model_validate({}), None, OPTS)
     alike = {"logging": "stderr", "add_previous_output_in_env": False}
     for (where, name, given), expected in zip(made, of_both("bash -s"), strict=True):

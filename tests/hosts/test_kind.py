@@ -100,7 +100,7 @@ class TestKind:
         done = [call.split(" -")[0] for call in host.changes()]
         assert done == ["docker pull", "kind load docker-image"], "it goes on from there"
 
-    def test_one_gpu_a_worker(self, host: Host) -> None:
+    def test_each_worker_gets_one_gpu(self, host: Host) -> None:
         with_docker(host)
         more = {"gpus": "each", "changeDocker": True, "workers": 2}
         platform = {"pools.gpu": {"nodes": ["gpu-tenancy-worker", "gpu-tenancy-worker2"], "gpusPerNode": 1}}

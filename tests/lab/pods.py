@@ -650,6 +650,13 @@ ATTACKS: list[tuple[str, str, Pod]] = [
     ("serving", "gpus-through-kai", synced("serving", annotations={"gpu-fraction": "0.5"})),
     ("serving", "no-kai-marks", asking("serving", labels={"runai-gpu-group": "g"})),
     ("serving", "no-kai-marks", asking("serving", labels={"runai-gpu-group/g": "g"})),
+    # KAI would count these as less than they get
+    ("serving", "no-kai-marks", asking("serving", annotations={"nvidia.com/mig-1g.5gb": "0"})),
+    ("serving", "no-kai-marks", asking("serving", annotations={"kai.scheduler/skip-podgrouper": "true"})),
+    *(
+        ("serving", "no-kai-marks", asking("serving", containers=[container()], annotations={"gpu-fraction": fraction}))
+        for fraction in ("NaN", "nan", "Inf", "0x1p-2", "", " 0.5")
+    ),
     # what no quota counts: a GPU by another name, one of a list that is too short, what is no GPU
     *(
         ("ml", "counted-gpus", synced("ml", **resources(name)))

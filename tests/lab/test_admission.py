@@ -206,6 +206,49 @@ def test_only_kai_says_that_a_pod_is_bound_to_a_part_of_a_gpu(host: Host) -> Non
             client.patch(Pod, "part", change, namespace="team-serving", patch_type=PatchType.MERGE)
 
 
+def test_a_pod_that_runs_says_no_less_of_the_gpu_that_it_has(host: Host) -> None:
+    """KAI reads these annotations anew in each cycle: what a pod takes back from them others would get twice."""
+    half = asking("serving", containers=[container()], annotations={"gpu-fraction": "0.5"}, metadata={"name": "half"})
+    host.admin.create(half, namespace="team-serving")
+    whole = asking("serving", metadata={"name": "whole"})
+    host.admin.create(whole, namespace="team-serving")
+    tenant = host.syncers["serving"]
+    for name, said, refused in (
+        ("half", {"gpu-fraction": "0.01"}, True),
+        ("half", {"gpu-fraction": None}, True),
+        ("half", {"gpu-fraction-num-devices": "1"}, True),
+        ("half", {"gpu-memory": "1"}, True),
+        ("half", {"nvidia.com/mig-1g.5gb": "0"}, True),
+        # another team's group would be charged, and one that is not there is nobody's
+        ("half", {"pod-group-name": "pg-of-another"}, True),
+        ("half", {"kai.scheduler/skip-podgrouper": "true"}, True),
+        ("half", {"a": "b"}, False),
+        ("whole", {"gpu-fraction": "0.01"}, True),
+        ("whole", {"nvidia.com/mig-1g.5gb": "-1"}, True),
+        ("whole", {"kai.scheduler/x": "y"}, False),
+    ):
+        change = {"metadata": {"annotations": said}}
+        if refused:
+            with pytest.raises(ApiError, match="gpu-tenancy rule no-kai-marks, team serving"):
+                tenant.patch(Pod, name, change, namespace="team-serving", patch_type=PatchType.MERGE)
+        else:
+            tenant.patch(Pod, name, change, namespace="team-serving", patch_type=PatchType.MERGE)
+    subgroup = {"metadata": {"labels": {"kai.scheduler/subgroup-name": "none"}}}
+    with pytest.raises(ApiError, match="gpu-tenancy rule no-kai-marks, team serving"):
+        tenant.patch(Pod, "half", subgroup, namespace="team-serving", patch_type=PatchType.MERGE)
+    # KAI's own pod-grouper writes both
+    group = {"metadata": {"annotations": {"pod-group-name": "pg-half"}, **subgroup["metadata"]}}
+    host.admin.patch(Pod, "half", group, namespace="team-serving", patch_type=PatchType.MERGE)
+    tenant.patch(
+        Pod, "half", {"metadata": {"annotations": {"c": "d"}}}, namespace="team-serving", patch_type=PatchType.MERGE
+    )
+
+
+def test_a_pod_that_waited_comes_back_with_the_group_that_it_had(host: Host) -> None:
+    """The syncer makes it anew, with what KAI's pod-grouper wrote into it; the pod-grouper then writes it again."""
+    assert host.refusal("serving", asking("serving", annotations={"pod-group-name": "pg-before"})) is None
+
+
 def test_a_debug_container_is_held_to_the_rules(host: Host) -> None:
     host.admin.create(synced("ml", metadata={"name": "debugged"}), namespace="team-ml")
     for more, refused in (({"securityContext": {"privileged": True}}, True), ({}, False)):

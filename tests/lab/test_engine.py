@@ -209,7 +209,7 @@ def test_what_gives_up_again_and_again_is_named_with_its_own_words(lab: Lab, mon
     log.write_text("I0101 1 x.go:1] fine\nE0101 1 x.go:2] timed out waiting for the API server\n")
     for _ in range(MOST_RESTARTS):
         clusters.mend(HOST)
-    with pytest.raises(LabError, match="kube-controller-manager of the API server `host` gives up again") as caught:
+    with pytest.raises(LabError, match="kube-controller-manager of the API server `host` keeps ending") as caught:
         clusters.mend(HOST)
     assert "timed out waiting for the API server" in caught.value.cause
 

@@ -34,7 +34,8 @@ def _first(*names: str) -> tuple[str, ...]:
 
 
 _PROBE: Final = tuple(
-    f"tests/probe/test_{name}.py" for name in ("recordings", "identity", "health", "work", "sharing", "report")
+    f"tests/probe/test_{name}.py"
+    for name in ("findings", "edges", "recordings", "identity", "health", "work", "sharing", "report")
 )
 
 
@@ -55,6 +56,7 @@ _OF_COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
     "components/helm.py": _components("virtual_cluster", "kai_scheduler", "gpu_operator", "metrics"),
     "components/owned_kinds.py": _components("kai_scheduler"),
     "components/command.py": ("tests/hosts/test_command.py",),
+    "components/kinds.py": ("tests/components/test_kinds.py",),
     "components/failures.py": ("tests/components/test_failures.py", "tests/components/test_one_failed_team.py"),
     "components/platform.py": (
         *_components("host", "stands_on_all", "program_checks", "kai_scheduler", "check"),
@@ -122,6 +124,7 @@ _OF_KUBE: Final[dict[str, tuple[str, ...]]] = {
     "kube/footprint.py": ("tests/cli/test_footprint.py",),
     "kube/gpu_operator.py": _plain("gpu_operator"),
     "kube/health.py": ("tests/cli/test_health.py",),
+    "kube/kai_config.py": _plain("kai_config"),
     "kube/kubeconfig.py": _plain("kubeconfig"),
     "kube/leftovers.py": (_KUBE,),
     "kube/pods.py": _plain("pause", "renewal"),
@@ -136,7 +139,7 @@ _OF_KUBE: Final[dict[str, tuple[str, ...]]] = {
 def _of(room: str, modules: str, tests: str, *others: str) -> dict[str, tuple[str, ...]]:
     """Modules of a room with its tests: those that bear a module's name first, then `others`, which know all."""
     found = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(tests))
-    every = {path.stem for path in (ROOT / room).glob("*.py")} - {"__init__"}
+    every = {path.stem for path in (ROOT / room).glob("*.py")} - {"__init__", "__main__"}
     return {
         f"{room}/{module}.py": tuple(dict.fromkeys((*(test for test in found if module in test), *others, *found)))
         for module in (sorted(every) if modules == "*" else modules.split())
@@ -145,9 +148,16 @@ def _of(room: str, modules: str, tests: str, *others: str) -> dict[str, tuple[st
 
 _SETTINGS: Final = (
     *("tests/slurm/test_slurm.py", "tests/workloads/test_slurm.py"),
-    *(f"tests/settings/test_{name}.py" for name in ("pools", "blue_green", "sharing", "own_pods", "names_taken")),
+    *(
+        f"tests/settings/test_{name}.py"
+        for name in (
+            *("told", "pools", "blue_green", "sharing", "own_pods", "names_taken"),
+            *("secrets", "overrides", "engine", "load"),
+        )
+    ),
 )
 _PREVIEW: Final = (
+    *("tests/preview/test_judges.py", "tests/preview/test_observed.py"),
     *("tests/preview/test_gate.py", "tests/cli/test_snapshots.py", "tests/cli/guards/test_losses.py"),
     *(f"tests/report/test_{name}.py" for name in ("impact", "plan", "comment")),
 )
@@ -157,7 +167,15 @@ _GUARDS: Final = (
 )
 _RELEASES: Final = (
     *("tests/releases/test_page.py", "tests/test_injection_modes.py"),
-    *(f"{_POLICIES}/test_support.py", *_components("metrics")),
+    *(
+        f"{_POLICIES}/test_support.py",
+        *_components("metrics", "virtual_cluster", "kai_scheduler", "gpu_operator", "host"),
+    ),
+    *("tests/slurm/test_slurm.py", "tests/workloads/test_slurm.py", "tests/test_artifacts.py"),
+)
+_PREFLIGHT: Final = tuple(
+    f"tests/cli/test_{name}.py"
+    for name in ("preflight_told", "preflight_told_nodes", "fence", "strange_answers", "inventory", "decoy")
 )
 _FIELDS: Final = ("tests/settings/test_schema.py", "tests/preview/test_fields.py")
 """What users write, and what a change of it does, as the pages have it."""
@@ -167,17 +185,29 @@ _OF_OTHERS: Final[dict[str, tuple[str, ...]]] = {
         "settings", "sharing", "tests/settings/test_rules*.py", *_FIELDS, *_SETTINGS, "tests/components/test_check.py"
     ),
     **_of("settings", "workloads", "tests/workloads/test_[oprs]*.py", *_FIELDS, *_WORKLOADS),
-    **_of("settings/rules", "sums teams pools slurm blue_green", "tests/settings/test_rules*.py", *_SETTINGS),
-    **_of("preview", "gate changes facts differences grouped kinds usage", "tests/preview/test_*.py", *_PREVIEW),
+    **_of("settings/rules", "*", "tests/settings/test_rules*.py", *_SETTINGS),
+    **_of("preview", "*", "tests/preview/test_*.py", *_PREVIEW),
+    **_of("preview/judges", "*", "tests/preview/test_*.py", *_PREVIEW),
+    **_of("preview/table", "*", "tests/preview/test_*.py", *_PREVIEW),
     **_of("cli/guards", "*", "tests/cli/guards/test_*.py", *_GUARDS),
-    # the other modules are data: a test of them would write them again
-    **_of("releases", "ages engine injection metrics", "tests/releases/test_*.py", *_RELEASES),
+    **_of("cli/preflight", "*", "tests/cli/test_preflight*.py", *_PREFLIGHT),
+    **_of("releases", "*", "tests/releases/test_*.py", *_RELEASES),
+    **_of("probe/judge", "*", "tests/probe/test_[ehisvw]*.py", "tests/probe/test_cpu.py", *_PROBE),
 }
 """Rooms whose tests know all modules alike."""
 
 
+DATA: Final = tuple(
+    f"releases/{name}.py" for name in ("gpu_software", "hosts", "kai", "slinky", "vcluster", "workloads")
+)
+"""Files of which only the functions are mutated: the rest is data, which a test would write again."""
+
 TESTS: Final[dict[str, tuple[str, ...]]] = {
     **_OF_OTHERS,
+    "probe/judge/__init__.py": ("tests/probe/test_report.py", *_PROBE, "tests/probe/test_cpu.py"),
+    "settings/rules/__init__.py": ("tests/settings/test_told.py", "tests/settings/test_rules.py"),
+    "cli/preflight/__init__.py": _OF_OTHERS["cli/preflight/nodes.py"],
+    "preview/table/__init__.py": _OF_OTHERS["preview/table/teams.py"],
     **dict.fromkeys(("lenient.py", "seen/numbers.py"), ("tests/test_lenient.py",)),
     "policies/rules/quota.py": _first("quota", "queues", "rules"),
     "policies/rules/requests.py": _first("requests", "rules"),
@@ -225,6 +255,5 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     **_OF_COMPONENTS,
     **_OF_KUBE,
     "probe/injection.py": ("tests/probe/test_injection.py", "tests/probe/test_sharing.py"),
-    "probe/judge/sharing.py": ("tests/probe/test_sharing.py", "tests/probe/test_enforced.py", *_PROBE),
     "probe/why.py": ("tests/probe/test_why.py",),
 }

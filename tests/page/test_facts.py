@@ -57,10 +57,10 @@ class TestFaults:
             ({"fenced": "Xid 79", "cordoned": True, "ready": False}, ("warning", "node gpu-0", "is fenced: Xid 79")),
         ],
     )
-    def test_of_a_node(self, changes: dict[str, Any], told: tuple[str, str, str]) -> None:
+    def test_a_node_has_its_faults(self, changes: dict[str, Any], told: tuple[str, str, str]) -> None:
         assert of_node(unit(0), **changes) == [told]
 
-    def test_of_a_gpu(self) -> None:
+    def test_a_gpu_has_its_faults(self) -> None:
         assert of_node(unit(0, GpuState.UNHEALTHY), unit(1)) == [
             ("error", "node gpu-0", "1 of its 2 GPUs is unhealthy")
         ]
@@ -122,7 +122,7 @@ class TestFaults:
             ),
         ],
     )
-    def test_of_a_team(self, changes: dict[str, Any], told: tuple[str, str, str]) -> None:
+    def test_a_team_has_its_faults(self, changes: dict[str, Any], told: tuple[str, str, str]) -> None:
         assert of_team(**changes) == [told]
 
     @pytest.mark.parametrize("verdict", ["pass", "simulated", "no-capacity"])

@@ -76,7 +76,7 @@ class TestWhoMayLook:
             assert b" 421 " in raw.recv(200)
 
     @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-    def test_nothing_but_reading(self, server: Server, method: str) -> None:
+    def test_only_reading_is_answered(self, server: Server, method: str) -> None:
         assert ask(server, "/data.json", method=method)[0] == 501
 
     @pytest.mark.parametrize(

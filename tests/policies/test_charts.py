@@ -72,7 +72,7 @@ def test_a_release_of_no_component_is_refused(parent: str) -> None:
 def test_a_value_that_the_rules_do_not_know_is_refused(path: str, value: object) -> None:
     said = messages("known-values", [changed(vcluster(), f"values/{path}", value)])
     assert said == [
-        f"Release ml-vcluster: value {path.replace('/', '.')} is none that the rules know, so nothing judges what it "
+        f"Release ml-vcluster: value {path.replace('/', '.')} is unknown to the rules, so nothing judges what it "
         "does; remove it, or add it to allowedValues of known-values in policies/config/<stack>.json"
     ]
 
@@ -124,6 +124,7 @@ def written() -> Mapping[str, list[Mapping[str, object]]]:
                 fake_gpus=True,
                 namespace_labels={"e.f/g": "h"},
                 scale_adjuster=True,
+                topology_migration=False,
                 **MIRROR,
             )
             for release in releases.KAI.values()

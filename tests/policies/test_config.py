@@ -31,7 +31,7 @@ def test_nothing_said_means_that_everything_blocks() -> None:
     assert all(config.level(rule.name) is Level.MANDATORY for rule in RULES)
 
 
-def test_a_level_for_all_and_one_for_a_rule() -> None:
+def test_a_rules_level_wins_over_the_level_for_all() -> None:
     config = parse(
         {"all": "advisory", "gpu-collision": "mandatory", "limit-range": {"enforcementLevel": "disabled"}}, LIMITS
     )

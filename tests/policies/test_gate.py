@@ -104,7 +104,7 @@ def test_a_preview_that_failed_is_no_pass(files: Path, capsys: pytest.CaptureFix
 def test_an_operation_that_nobody_knows_is_refused(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_preview(files, step("teleport", team()))
     assert run(files) == 1
-    assert "the operation 'teleport' is none that this program knows" in capsys.readouterr().out
+    assert "the operation 'teleport' is unknown to this program" in capsys.readouterr().out
 
 
 def test_a_value_that_is_not_known_yet_is_refused(files: Path) -> None:

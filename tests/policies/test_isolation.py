@@ -226,7 +226,7 @@ def test_a_team_without_a_namespace_is_refused() -> None:
 
 def test_a_level_that_does_not_exist_is_refused() -> None:
     assert messages("pod-security-level", [team(isolation="strict"), namespace("restricted")]) == [
-        "team ml: isolation 'strict' is none of privileged, baseline, restricted"
+        "team ml: isolation 'strict' is unknown; use one of privileged, baseline, restricted"
     ]
 
 

@@ -80,7 +80,7 @@ NOBODY = "nothing says what it does"
 def test_a_kind_that_the_rules_do_not_know_is_refused(token: str, why: str) -> None:
     odd = resource(f"kubernetes:{token}", "odd", {"spec": {"template": {"spec": {"hostNetwork": True}}}})
     assert messages("known-kinds", [odd]) == [
-        f"{token.rpartition(':')[2]} odd: kubernetes:{token} is no kind that the rules know: {why}; register objects "
+        f"{token.rpartition(':')[2]} odd: kubernetes:{token} is unknown to the rules: {why}; register objects "
         "of a known kind, or add it to allowedKinds of known-kinds in policies/config/<stack>.json"
     ]
     assert messages("known-kinds", [odd], allowedKinds=[f"kubernetes:{token}"]) == []
@@ -127,7 +127,7 @@ def test_a_field_that_the_rules_do_not_know_is_refused(token: str, path: str, va
     field = path.replace("/", ".").replace("spec.template.spec.", "spec.")
     kind = token.rpartition(":")[2]
     assert messages("known-fields", [changed(found, path, value)]) == [
-        f"{kind} {found.name}: {field} is no field that the rules know, so nothing judges it; remove it, or add "
+        f"{kind} {found.name}: {field} is unknown to the rules, so nothing judges it; remove it, or add "
         f"{kind}.{field} to allowedFields of known-fields in policies/config/<stack>.json"
     ]
     assert messages("known-fields", [changed(found, path, value)], allowedFields=[f"{kind}.{field}"]) == []
@@ -161,7 +161,7 @@ def test_a_field_that_the_rules_do_not_know_is_refused(token: str, path: str, va
 def test_a_field_beside_the_known_ones_is_refused(token: str, properties: dict[str, object], field: str) -> None:
     said = messages("known-fields", [resource(token, "x", {"metadata": {"name": "x"}} | properties)])
     assert len(said) == 1
-    assert f" x: {field} is no field that the rules know" in said[0]
+    assert f" x: {field} is unknown to the rules" in said[0]
 
 
 def test_what_the_provider_fills_in_is_no_field_of_anybodys() -> None:
@@ -231,8 +231,8 @@ def binds(name: str, kind: str = "ClusterRole", *, everywhere: bool = False) -> 
 def test_a_role_that_no_rule_has_judged_is_given_to_nobody(name: str, everywhere: bool) -> None:
     said = binds(name, everywhere=everywhere)
     assert said[-1] == (
-        f"{'ClusterRoleBinding' if everywhere else 'RoleBinding'} ml-check-binding: gives ClusterRole {name}, which is "
-        "none of this stack's; nothing judges its rights"
+        f"{'ClusterRoleBinding' if everywhere else 'RoleBinding'} ml-check-binding: gives ClusterRole {name}, which "
+        "this stack does not make, so nothing judges its rights; bind a role of this stack"
     )
     assert (len(said) == 2) is (name != "somebodys")
 
@@ -277,7 +277,7 @@ def test_a_priority_class_is_far_below_the_systems() -> None:
 def test_a_label_of_the_nodes_own_is_not_ours_to_write() -> None:
     for key in ("kubernetes.io/hostname", "node-role.kubernetes.io/control-plane", "gpu-tenancy", "kind"):
         assert messages("plain-node", [changed(node_patch(), "metadata/labels", {key: "x"})]) == [
-            f"NodePatch a100-gpu-0: label {key} is none of ours; the node's own labels are not ours to change"
+            f"NodePatch a100-gpu-0: label {key} belongs to the node; leave it out"
         ]
     for key in ("gpu-tenancy/team-ml", "nvidia.com/gpu.memory", "run.ai/fake.gpu"):
         assert messages("plain-node", [changed(node_patch(), "metadata/labels", {key: "x"})]) == []
@@ -286,7 +286,7 @@ def test_a_label_of_the_nodes_own_is_not_ours_to_write() -> None:
 @pytest.mark.parametrize("key", ["projectcalico.org/IPv4Address", "flannel.alpha.coreos.com/public-ip"])
 def test_an_annotation_that_the_nodes_network_goes_by_is_not_ours_to_write(key: str) -> None:
     assert messages("plain-node", [changed(node_patch(), "metadata/annotations", {key: "x"})]) == [
-        f"NodePatch a100-gpu-0: annotation {key} is none of ours; the network and the kubelet go by a node's"
+        f"NodePatch a100-gpu-0: annotation {key} is not ours, and network or kubelet may obey it; leave it out"
     ]
     ours = changed(node_patch(), "metadata/annotations", {"pulumi.com/patchForce": "true"})
     assert messages("plain-node", [ours]) == []
@@ -313,15 +313,15 @@ def test_an_ingress_answers_for_its_own_host_names_and_tells_its_controller_noth
     assert messages("known-kinds", [changed(ours, "metadata/annotations", {"pulumi.com/skipAwait": "true"})]) == []
     snippet = {"nginx.ingress.kubernetes.io/configuration-snippet": "return 200;"}
     assert messages("known-kinds", [changed(ours, "metadata/annotations", snippet)]) == [
-        "Ingress i: annotation nginx.ingress.kubernetes.io/configuration-snippet is none of ours; the controller does "
-        "what it says"
+        "Ingress i: annotation nginx.ingress.kubernetes.io/configuration-snippet is not ours, and the controller "
+        "obeys it; remove it"
     ]
     for host in ({}, {"host": ""}, {"host": "*.example.com"}):
         assert messages("known-kinds", [changed(ours, "spec/rules", [{"host": "demo.example.com"}, host])]) == [
             "Ingress i: answers for host names of others; give each rule its own"
         ]
     caught = changed(ours, "spec/defaultBackend", {"service": {"name": "s"}})
-    assert "spec.defaultBackend is no field that the rules know" in messages("known-fields", [caught])[0]
+    assert "spec.defaultBackend is unknown to the rules" in messages("known-fields", [caught])[0]
 
 
 @pytest.mark.parametrize("place", ["kube-system", "kube-public", "kube-node-lease"])

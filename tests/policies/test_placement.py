@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import tokens
 from names import KAI_QUEUE_LABEL, LABEL_CHECK, LABEL_POOL, LABEL_TEAM
 from policies.inventory import PolicyResource
 from tests.policies.judged import ABSENT, changed, messages, result
-from tests.policies.world import check, host_check, job, pool, software, team
+from tests.policies.world import check, host_check, job, pool, software, team, urn
 
 POD_LABELS = "spec/template/metadata/labels"
 
@@ -20,7 +22,7 @@ def labelled(**labels: str | None) -> dict[str, str]:
     return {key: value for key, value in every.items() if value is not None}
 
 
-@pytest.mark.parametrize(("queue", "said"), [("sales", "'sales'"), (None, "None"), ("ml-training", "'ml-training'")])
+@pytest.mark.parametrize(("queue", "said"), [("sales", "'sales'"), (None, "not set"), ("ml-training", "'ml-training'")])
 def test_a_gpu_workload_outside_its_teams_queues_is_refused(queue: str | None, said: str) -> None:
     assert messages("queue-of-own-team", [team(), changed(job(), POD_LABELS, labelled(queue=queue))]) == [
         f"Job ml-job: queue label kai.scheduler/queue is {said}, which is no queue of team ml; use one of notebooks, "
@@ -44,7 +46,7 @@ def test_a_team_without_kai_needs_no_queue_and_no_scheduler_name() -> None:
         assert messages(rule, [team(mode="default"), subject]) == []
 
 
-@pytest.mark.parametrize(("name", "said"), [("default-scheduler", "'default-scheduler'"), (None, "'not set'")])
+@pytest.mark.parametrize(("name", "said"), [("default-scheduler", "'default-scheduler'"), (None, "not set")])
 def test_a_gpu_workload_with_another_scheduler_is_refused(name: str | None, said: str) -> None:
     assert messages("scheduler-name", [team(), job(schedulerName=name)]) == [
         f"Job ml-job: schedulerName is {said}, so the queues of team ml do not count it; set it to kai-scheduler"
@@ -134,12 +136,31 @@ def test_a_label_for_the_hosts_check_elsewhere_does_not_hide_a_workload() -> Non
     assert result("queue-of-own-team", [team(), sly]).checked == 1
 
 
+def test_a_workload_that_only_says_that_it_is_the_hosts_check_is_judged_as_a_teams() -> None:
+    """Anybody may write the label; as many GPUs as it likes would be nobody's."""
+    by_hand = replace(changed(host_check(), "spec/parallelism", 100), parent="", urn=urn(tokens.JOB, "gpu-check-gpu-0"))
+    said = messages("workload-within-quota", [pool(), team(), by_hand])
+    assert said == [f"Job gpu-check-gpu-0: names no team; add the label {LABEL_TEAM}"]
+    assert result("host-check-node", [pool(), by_hand]).checked == 0
+
+
+@pytest.mark.parametrize(("namespace", "refused"), [("team-ml", False), ("workloads", False), ("team-zed", True)])
+def test_a_workload_in_the_namespace_of_another_team_is_refused(namespace: str, refused: bool) -> None:
+    placed = changed(job(), "metadata/namespace", namespace)
+    said = messages("queue-of-own-team", [pool(), team(), team("zed", isolation="privileged"), placed])
+    assert said == (
+        ["Job ml-job: names team 'ml' in team-zed, the namespace of another team; put it into team-ml"]
+        if refused
+        else []
+    )
+
+
 # --- runtime-class --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stack", ["devicePlugin", "gpuOperator"])
 def test_a_gpu_workload_without_the_runtime_class_is_refused(stack: str) -> None:
-    for name, said in ((None, "'not set'"), ("runc", "'runc'")):
+    for name, said in ((None, "not set"), ("runc", "'runc'")):
         assert messages("runtime-class", [software(stack=stack), job(runtimeClassName=name)]) == [
             f"Job ml-job: runtimeClassName is {said}, and with GPU stack {stack} only 'nvidia' shows a container its "
             "GPU; set "
@@ -218,4 +239,4 @@ def test_every_kind_of_workload_is_looked_into(type_: str) -> None:
     elif type_ == tokens.CRON_JOB:
         properties = {"spec": {"jobTemplate": {"spec": {"template": template}}}}
     subject = PolicyResource(type=type_, name="w", properties=properties)
-    assert "schedulerName is 'not set'" in messages("scheduler-name", [team(), subject])[0]
+    assert "schedulerName is not set" in messages("scheduler-name", [team(), subject])[0]

@@ -33,7 +33,7 @@ MOVE = f"move to a newer version (the newest here is {NEWEST_KAI})"
 def test_a_version_is_refused_from_the_day_after_its_support_ended(days_left: int, fires: bool) -> None:
     found = judged("supported-version", [scheduler(version=ENDING.version)], days_left)
     said = (
-        f"KAI {ENDING.version} is supported no more: that ended on {ENDING.support_ends}, {-days_left} days ago; "
+        f"KAI {ENDING.version} is no longer supported: support ended on {ENDING.support_ends}, {-days_left} days ago; "
         f"{MOVE} (team ml)"
     )
     assert found == [said] * fires

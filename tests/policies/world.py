@@ -241,6 +241,7 @@ def host_check() -> PolicyResource:
                 }
             },
         },
+        parent=urn(tokens.GPU_CHECK, "gpu-check-gpu-0"),
     )
 
 

@@ -227,6 +227,27 @@ def test_a_part_of_a_gpu_that_is_no_more_bounded_is_bounded_by_none() -> None:
     assert list(changes(bounded(**{"count/secrets": "2"}), bounded())) == [], "without a bound there may be more"
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "high", "low", "runs"),
+    [
+        ("cpu", "requests.cpu", 8, 4, "1"),
+        ("memory", "requests.memory", "16Gi", "8Gi", "1Gi"),
+        ("pods", "pods", 30, 20, "1"),
+        ("storage", "requests.storage", "20Gi", "10Gi", "1Gi"),
+    ],
+)
+def test_a_limit_that_falls_is_held_against_what_runs_of_the_same_kind(
+    name: str, key: str, high: object, low: object, runs: str
+) -> None:
+    before, after = (platform(ml(resources={**BASE["ml"]["resources"], name: each})) for each in (high, low))
+    metadata = {"namespace": "team-ml", "labels": {"gpu-tenancy/team": "ml"}}
+    quota = {"kind": "ResourceQuota", "metadata": metadata, "status": {"used": {key: runs}}}
+    found = changes(facts_of(before), facts_of(after), usage=usage_of({"items": [quota]}))
+    assert [(c.path, c.kind) for c in found if c.path.startswith(f"teams.ml.resources.{name}")] == [
+        (f"teams.ml.resources.{name}", Kind.DISRUPTIVE)
+    ]
+
+
 def test_a_bound_that_is_no_number_is_refused() -> None:
     (found,) = changes(bounded(pods="2"), bounded(pods="many"))
     assert (found.kind, found.allow) == (Kind.UNKNOWN, None)

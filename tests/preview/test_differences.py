@@ -43,7 +43,7 @@ def test_a_difference_has_both_values() -> None:
     assert (new.old, new.new) == (ABSENT, 1)
 
 
-def test_the_engines_shape() -> None:
+def test_differences_have_the_engines_shape() -> None:
     assert detailed_diff(differences({"a": 1}, {"b": 1})) == {
         "a": {"kind": "delete", "inputDiff": True},
         "b": {"kind": "add", "inputDiff": True},

@@ -117,7 +117,7 @@ def test_a_canarys_cluster_that_goes_alone_may_go_only_where_nothing_is_known_to
 def test_an_operation_that_nobody_knows_is_refused_whatever_the_overrides_say() -> None:
     (found,) = refused([step("detach", team(), team())], [override("delete", "replace", "lowerLimit")])
     assert found.change == "unknown"
-    assert "Team ml: the operation 'detach' is none that this program knows" in found.text
+    assert "Team ml: the operation 'detach' is unknown to this program" in found.text
 
 
 @pytest.mark.parametrize("op", ["delete", "replace"])
@@ -129,7 +129,7 @@ def test_what_is_lost_with_an_unknown_type_is_refused(op: str) -> None:
     )
     (found,) = refused([step(op, claim)])
     assert (found.team, found.change) == ("ml", op)
-    assert "no word on what is lost with a kubernetes:core/v1:PersistentVolumeClaim" in found.reason
+    assert "does not know what is lost with a kubernetes:core/v1:PersistentVolumeClaim" in found.reason
     assert refused([step(op, claim)], [override("delete", "replace")]) == []
     nobodys = PolicyResource(type=claim.type, name="data", properties={})
     assert said(refused([step(op, nobodys)], [override("delete", "replace")])) == [("", "unknown")]

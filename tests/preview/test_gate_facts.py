@@ -91,7 +91,7 @@ def test_a_fact_that_only_an_older_program_kept_is_refused() -> None:
     news = Facts(stack=old.stack, pools=old.pools, tenants={"ml": {**old.tenants["ml"], "vcluster.driver": "kvm"}})
     (found,) = gate(strange, news, usage=None, overrides=(), today=TODAY)
     assert found.change == "replace"
-    assert "teams.ml.vcluster.driver: this program has no word on what a change of it does" in found.reason
+    assert "teams.ml.vcluster.driver: this program does not know what a change of it does" in found.reason
 
 
 def test_two_stack_files_are_judged_beside_the_steps() -> None:

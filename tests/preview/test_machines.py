@@ -120,7 +120,7 @@ def test_an_edit_of_a_host_that_is_made(way: str, before: dict[str, Any], after:
         ({**SLURM_OF, "adopt": True}, Kind.IN_PLACE),
     ],
 )
-def test_an_edit_of_slurm(after: dict[str, Any] | None, kind: Kind) -> None:
+def test_an_edit_of_slurm_is_judged_by_what_is_lost(after: dict[str, Any] | None, kind: Kind) -> None:
     one, other = stack(slurm=SLURM_OF), stack(slurm=after)
     assert worst(one, other) is kind
     assert said(judged(one, other)) == ([("", "slurm")] if kind.refused else [])
@@ -202,7 +202,7 @@ def test_a_script_that_is_taken_back_takes_what_it_made(op: str, parent: str, ch
     assert (
         f"and with it {lost[change]}; if" in found.reason
         if change in lost
-        else "no word on what is lost" in found.reason
+        else "does not know what is lost" in found.reason
     )
     assert found.about == {"anotherCluster": machines.HOST, "slurm": machines.SLURM}.get(change, found.about)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from preview.read import PreviewError, read_policies, read_preview
-from preview.steps import Op, PolicyResult, Violation, merge_policies
+from preview.steps import Op, PolicyResult, Preview, Step, Violation, merge_policies, merged
 from tests.report.world import digest, platform, team
 
 URN = "urn:pulumi:prod::gpu-tenancy::kubernetes:core/v1:Namespace::"
@@ -61,6 +61,42 @@ class TestOneOperationPerResource:
         words += "discard discard-replaced remove-pending-replace import import-replacement diff extend-parameterize"
         assert read(*(step(word, word) for word in words.split())).count(Op.UNKNOWN) == 0
 
+    def test_a_step_says_which_properties_differ(self) -> None:
+        (found,) = read(step("update", detailedDiff={"spec.b": {"kind": "update"}, "spec.a": {"kind": "add"}})).steps
+        assert found.changed == ("spec.a", "spec.b")
+
+    def test_a_name_may_have_the_urns_own_colons(self) -> None:
+        assert read(step("create", "a::b::c")).steps[0].name == "a::b::c"
+
+    def test_a_preview_says_who_made_it(self) -> None:
+        assert read(madeBy="the lab").made_by == "the lab"
+        assert read().made_by == "engine"
+
+    def test_an_operation_has_a_word_also_where_nobody_wrote_one(self) -> None:
+        words = [Step(op=op, urn=URN).operation for op in Op]
+        assert words == ["unknown", "delete", "replace", "create", "update", "same"]
+
+    @pytest.mark.parametrize(
+        ("word", "read_only"), [("read", True), ("read-replacement", True), ("same", False), ("", False)]
+    )
+    def test_what_belongs_to_somebody_else_is_only_read(self, word: str, read_only: bool) -> None:
+        assert Step(op=Op.SAME, urn=URN, word=word).read is read_only
+
+    def test_a_preview_is_the_engines_and_whole_unless_it_says_otherwise(self) -> None:
+        assert (Preview().sound, Preview().made_by) == (True, "engine")
+
+    def test_two_steps_of_a_resource_keep_what_either_says(self) -> None:
+        gone = Step(op=Op.DELETE, urn=URN, word="delete", old={"a": 1}, parent="p", note="n", changed=("b",))
+        made = Step(op=Op.CREATE, urn=URN, word="create", old={"a": 0}, new={"a": 2}, changed=("a",))
+        both = merged(gone, made)
+        assert (both.op, both.old, both.new, both.parent, both.note) == (Op.REPLACE, {"a": 1}, {"a": 2}, "p", "n")
+        assert both.changed == ("a", "b")
+        assert merged(made, gone).new == {"a": 2}
+        assert merged(gone, Step(op=Op.SAME, urn=URN, word="read", parent="q", note="m")) == Step(
+            op=Op.DELETE, urn=URN, word="delete", old={"a": 1}, parent="q", note="m", changed=("b",)
+        )
+        assert merged(Step(op=Op.SAME, urn=URN, word="read"), gone).word == "delete"
+
     def test_deletes_and_replacements_come_first(self) -> None:
         preview = read(step("create", "a"), step("update", "b"), step("replace", "c"), step("delete", "d"))
         assert [s.op for s in preview.changes] == [Op.DELETE, Op.REPLACE, Op.CREATE, Op.UPDATE]
@@ -108,6 +144,61 @@ class TestBothShapes:
         assert read_preview("\n".join(map(json.dumps, lines))).count(Op.DELETE) == 1
 
 
+def stream(*found: dict[str, Any], result: str = "succeeded") -> Any:
+    """A preview of these events alone."""
+    return read_preview("\n".join(json.dumps(event) for event in (*found, {"summaryEvent": {"result": result}})))
+
+
+class TestEvents:
+    """What the engine streams, event by event."""
+
+    def test_a_step_is_told_before_it_is_made_and_its_outputs_only_repeat_it(self) -> None:
+        metadata = {"op": "create", "urn": URN + "a", "new": {"inputs": {"x": 1}}, "keys": ["name"]}
+        assert stream({"resOutputsEvent": {"metadata": metadata}}).steps == ()
+        (found,) = stream({"resourcePreEvent": {"metadata": metadata}}).steps
+        assert (found.op, found.new, found.replace_reasons) == (Op.CREATE, {"x": 1}, ("name",))
+
+    @pytest.mark.parametrize("op", ["update", "delete"])
+    def test_of_a_refresh_the_outputs_say_what_became_of_the_resource(self, op: str) -> None:
+        refreshed = {"op": "refresh", "urn": URN + "a"}
+        preview = stream(
+            {"resourcePreEvent": {"metadata": refreshed}}, {"resOutputsEvent": {"metadata": {**refreshed, "op": op}}}
+        )
+        assert [found.op.value for found in preview.changes] == [op]
+
+    def test_a_violation_says_which_policy_how_grave_and_where(self) -> None:
+        event = {"policyName": "pinned", "enforcementLevel": "advisory", "message": "no tag", "resourceUrn": URN}
+        (result,) = stream({"policyEvent": event}).policies
+        assert (result.level, result.mandatory) == ("advisory", False)
+        assert result.violations == (Violation(policy="pinned", level="advisory", message="no tag", where=URN),)
+
+    def test_warnings_and_errors_are_kept_and_what_passes_by_is_not(self) -> None:
+        said = [
+            {"severity": "warning", "prefix": "<{%fg 1%}>warning: ", "message": "old<{%reset%}>", "urn": URN},
+            {"severity": "info", "message": "installing"},
+            {"severity": "error", "message": "retrying", "ephemeral": True},
+        ]
+        preview = stream(*({"diagnosticEvent": each} for each in said))
+        assert [(d.severity, d.message, d.urn) for d in preview.diagnostics] == [("warning", "warning: old", URN)]
+        assert preview.sound
+        assert not stream({"diagnosticEvent": {"severity": "error", "message": "no cluster"}}).sound
+
+    @pytest.mark.parametrize("result", [None, "", "succeeded"])
+    def test_a_stream_is_sound_where_its_summary_says_so(self, result: str | None) -> None:
+        assert stream(result=result).sound  # type: ignore[arg-type]
+        assert stream().made_by == "engine"
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("resourcePreEvent", "resOutputsEvent", "summaryEvent", "preludeEvent", "diagnosticEvent", "policyEvent"),
+            *("cancelEvent", "sequence"),
+        ],
+    )
+    def test_an_event_is_known_by_its_kind_or_its_number(self, name: str) -> None:
+        assert read_preview(json.dumps({name: {}})).steps == ()
+
+
 class TestNotAPreview:
     """Bad input is one error that names the file and quotes nothing of it."""
 
@@ -130,6 +221,16 @@ class TestNotAPreview:
         with pytest.raises(PreviewError, match=r"^p\.json: ") as caught:
             read_preview(text, where="p.json")
         assert rule in str(caught.value)
+
+    def test_an_error_names_the_preview_or_the_policies_where_no_file_is_named(self) -> None:
+        with pytest.raises(PreviewError, match=r"^preview: "):
+            read_preview("")
+        with pytest.raises(PreviewError, match=r"^policies: "):
+            read_policies("")
+
+    @pytest.mark.parametrize("key", ["steps", "changeSummary", "diagnostics"])
+    def test_a_digest_is_known_by_any_of_its_parts(self, key: str) -> None:
+        assert read_preview(json.dumps({key: []})).steps == ()
 
     def test_the_error_does_not_quote_the_text(self) -> None:
         with pytest.raises(PreviewError) as caught:
@@ -173,6 +274,10 @@ class TestSoundness:
 class TestDigest:
     """What a merge is held against."""
 
+    def test_it_says_by_which_function_it_was_made(self) -> None:
+        name, _, number = read().digest().partition(":")
+        assert (name, len(number)) == ("sha256", 64)
+
     def test_the_order_of_steps_does_not_matter(self) -> None:
         whole = digest(BEFORE, AFTER)
         shuffled = {**whole, "steps": random.Random(7).sample(whole["steps"], len(whole["steps"]))}
@@ -197,6 +302,18 @@ class TestPolicies:
         ]
         found = read_policies(json.dumps(raw))
         assert found[0].violations == (Violation(policy="a", level="mandatory", message="m", where="Team ml"),)
+        (nameless,) = read_policies(json.dumps([{"rule": "a", "checked": 1, "violations": [{"urn": URN}]}]))
+        assert nameless.violations[0].where == URN
+
+    @pytest.mark.parametrize(("level", "stops"), [("mandatory", True), ("remediate", True), ("advisory", False)])
+    def test_what_a_mandatory_policy_finds_stops_the_change(self, level: str, stops: bool) -> None:
+        found = (Violation(policy="a", level=level, message="m"),)
+        assert PolicyResult(name="a", level=level, checked=1, violations=found).blocks is stops
+        assert not PolicyResult(name="a", level=level, checked=1).blocks
+
+    def test_of_two_sources_that_say_the_same_the_first_counts(self) -> None:
+        one, other = (PolicyResult(name="a", level=level, checked=1) for level in ("mandatory", "advisory"))
+        assert merge_policies([one], [other]) == (one,)
 
     @pytest.mark.parametrize("text", ["{}", '[{"rule": "a"}]', '[{"checked": 1}]', ""])
     def test_anything_else_is_refused(self, text: str) -> None:

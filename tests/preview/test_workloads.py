@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def between(before: dict[str, Any], after: dict[str, Any] | None) -> Change:
         (CHAT, {**CHAT, "test": {"prompt": "x"}}, Kind.IN_PLACE, ""),
         (CHAT, CACHED, Kind.DISRUPTIVE, "workload w restarts"),
         (CACHED, CHAT, Kind.LOSING, "cache of workload w is removed"),
-        (CACHED, {**CHAT, "cache": {"size": "20Gi"}}, Kind.LOSING, "is made anew in another class"),
+        (CACHED, {**CHAT, "cache": {"size": "20Gi"}}, Kind.LOSING, "in another class: its pod keeps the old claim"),
         (CACHED, {**CHAT, "cache": {"size": "9Gi", "storageClass": "fast"}}, Kind.LOSING, "a volume can't shrink"),
         (CACHED, {**CHAT, "cache": {"size": "30Gi", "storageClass": "fast"}}, Kind.IN_PLACE, "the volume grows"),
         (DEMO, {**DEMO, "replicas": 1}, Kind.DISRUPTIVE, "fewer pods: 2 → 1"),
@@ -58,10 +59,44 @@ def between(before: dict[str, Any], after: dict[str, Any] | None) -> Change:
         (DEMO, {**DEMO, "port": 9000}, Kind.DISRUPTIVE, "workload w restarts"),
     ],
 )
-def test_an_edit_of_a_workload(before: dict[str, Any], after: dict[str, Any] | None, kind: Kind, words: str) -> None:
+def test_an_edit_of_a_workload_is_judged_by_its_worst_field(
+    before: dict[str, Any], after: dict[str, Any] | None, kind: Kind, words: str
+) -> None:
     worst = between(before, after)
     assert (worst.tenant, worst.kind) == ("ml", kind)
     assert words in worst.means
+
+
+@pytest.mark.parametrize(
+    ("before", "volume"),
+    [
+        (DEMO, ""),
+        (CHAT, ""),
+        (CACHED, ", and its own volume is deleted"),
+        ({"kind": "slurm", "gpu": {"count": 8}}, ", and its own volume is deleted"),
+    ],
+)
+def test_a_workload_that_is_removed_loses_the_volume_that_it_has(before: dict[str, Any], volume: str) -> None:
+    assert between(before, None).means == f"workload w is removed: its pods end{volume}"
+
+
+def test_of_a_workload_that_only_the_state_knows_it_is_not_said_that_it_has_a_volume() -> None:
+    known = facts_of(stack(w=DEMO))
+    old = replace(
+        known, tenants={"ml": {p: v for p, v in known.tenants["ml"].items() if not p.startswith("workloads.")}}
+    )
+    old.tenants["ml"]["workloads.w.kind"] = "app"  # type: ignore[index]  # made just before
+    means = changes(old, facts_of(stack()))[0].means
+    assert means == "workload w is removed: its pods end, and its own volume, if it has one, is deleted"
+
+
+@pytest.mark.parametrize("cache", [{"size": "20Gi"}, {"size": "9Gi", "storageClass": "fast"}])
+def test_a_cache_that_kubernetes_can_not_change_is_let_through_by_no_override(cache: dict[str, Any]) -> None:
+    """A claim that a pod uses does not go, and none shrinks: `up` would wait in vain, or fail."""
+    worst = between(CACHED, {**CHAT, "cache": cache})
+    assert worst.allow is None
+    assert worst.means.endswith("remove the cache in one update, and add it in the next")
+    assert between(CACHED, CHAT).allow == "replace"
 
 
 def test_another_kind_under_one_name_is_let_through_by_no_override() -> None:

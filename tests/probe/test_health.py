@@ -54,6 +54,11 @@ def test_a_health_reading_gets_its_severity(facts: Report, findings: dict[str, s
     assert severities(report_on(steps=on_gpu(**facts))) == findings
 
 
+def test_links_count_whether_they_are_up_or_down() -> None:
+    found = finding(report_on(steps=on_gpu(nvlinks={"active": 17, "inactive": 1})), "health.nvlink")
+    assert (found["value"], found["bound"]) == (17, 18)
+
+
 def test_links_that_are_all_down_are_a_warning_where_several_gpus_need_them() -> None:
     links = {"nvml": {"gpus": {"1": {"nvlinks": {"active": 0, "inactive": 18}}}}}
     assert severities(report_on("two-gpus", links)) == {"health.nvlink": "warn"}

@@ -168,7 +168,8 @@ def test_an_old_torch_that_knows_no_uuid_still_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "word"), [(9, "Load"), (12, "RuntimeClass"), (15, "bus"), (18, "reboot"), (999, "kernel")]
+    ("code", "word"),
+    [(4, "device nodes"), (9, "Load"), (12, "RuntimeClass"), (15, "bus"), (18, "reboot"), (999, "kernel")],
 )
 def test_nvml_that_does_not_start_fails_with_the_cause_for_its_code(code: int, word: str) -> None:
     report = report_on("no-driver", {"nvml": {"error": {"code": code, "message": "NVML says no"}}})
@@ -222,6 +223,14 @@ def test_a_driver_that_names_no_version_is_told_and_not_compared_with() -> None:
     report = report_on(steps={"nvml": {"driver": None, "cuda": None}})
     assert severities(report) == {}, "CUDA works: the other steps show it"
     assert {"identity.driver", "identity.cuda"} <= set(report["coverage"]["notJudged"])
+    assert finding(report, "identity.cuda")["value"] is None, "told once"
+
+
+def test_torch_computes_on_one_slice_however_many_it_is_shown() -> None:
+    simulation = recorded("mig")
+    (slice_,) = simulation["steps"]["nvml"]["gpus"][0]["migs"]
+    simulation["steps"]["nvml"]["gpus"][0]["migs"] = [slice_, {**slice_, "uuid": "MIG-2"}]
+    assert finding(judged(simulation, gpus=2), "identity.torch")["severity"] == "info"
 
 
 class TestNoDevice:

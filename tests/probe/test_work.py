@@ -109,6 +109,7 @@ def test_an_all_reduce_whose_rank_dies_fails_with_its_last_words() -> None:
     report = judged(simulation)
     assert severities(report) == {"allreduce.sum": "fail"}
     assert "ncclSystemError" in report["sentence"]
+    assert finding(report, "allreduce.sum")["bound"] == 0
 
 
 def test_a_gpu_whose_use_by_others_nobody_names_is_not_called_held_alone() -> None:

@@ -111,6 +111,9 @@ def test_the_cluster_policy_names_the_sharing_config_and_a_change_renames_it(rel
     name = "devicePlugin.config.name"
     assert at(values, name) == at(again, name)
     assert at(values, name) != at(more, name)
+    both = [TIME_SLICED, SharingConfig(name="t4", strategy="timeSlicing", replicas=8)]
+    one, other = (gpu_operator_values(release, configs=configs) for configs in (both, both[::-1]))
+    assert at(one, name) == at(other, name), "whichever pool the stack file has first"
 
 
 def test_microk8s_gets_the_paths_of_its_containerd_and_nobody_else_does() -> None:

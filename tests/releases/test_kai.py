@@ -54,11 +54,35 @@ def test_fake_gpus_need_an_argument_where_no_operator_looks_at_the_nodes(version
     assert at(kai_values(KAI[version], gpu_sharing=True), "binder.additionalArgs") is None
 
 
+def test_nodes_are_made_by_an_autoscaler_only_where_it_is_asked_for() -> None:
+    key = "global.clusterAutoscaling"
+    values = kai_values(KAI["v0.16.8"], gpu_sharing=True, scale_adjuster=True)
+    assert (at(values, key), at(kai_values(KAI["v0.16.8"], gpu_sharing=True), key)) == (True, None)
+
+
+def test_a_topology_came_with_012() -> None:
+    assert [version for version, release in KAI.items() if release.topology] == [
+        version for version in KAI if since(version, "v0.12.0")
+    ]
+
+
+def test_of_kais_kinds_only_some_are_in_a_namespace() -> None:
+    scopes = {kind.scope for release in KAI.values() for kind in release.kinds}
+    assert scopes == {"Cluster", "Namespaced"}
+
+
 @pytest.mark.parametrize("release", KAI.values(), ids=list(KAI))
 def test_our_queues_are_the_only_queues(release: KaiRelease) -> None:
     values = kai_values(release, gpu_sharing=False)
     expected = False if since(release.version, "v0.12.0") else None
     assert at(values, "defaultQueue.createDefaultQueue") is expected
+
+
+@pytest.mark.parametrize("release", KAI.values(), ids=list(KAI))
+def test_a_chart_that_copies_kueues_topologies_can_be_told_not_to(release: KaiRelease) -> None:
+    told = kai_values(release, gpu_sharing=False, topology_migration=False)
+    assert at(told, "topologyMigration.enabled") is (False if since(release.version, "v0.12.0") else None)
+    assert at(kai_values(release, gpu_sharing=False), "topologyMigration.enabled") is None
 
 
 @pytest.mark.parametrize("release", KAI.values(), ids=list(KAI))

@@ -37,6 +37,16 @@ def test_kai_inside_sees_real_nodes_and_only_its_own() -> None:
     assert nodes == {"enabled": True, "selector": {"labels": {"gpu-tenancy/team": "ml"}}, "clearImageStatus": True}
 
 
+def test_runtime_classes_are_synced_and_pods_restricted_only_where_it_is_asked_for() -> None:
+    usual = team(VCLUSTER[DEFAULT_VCLUSTER])
+    more = team(VCLUSTER[DEFAULT_VCLUSTER], sync_runtime_classes=True, restricted=True)
+    for key, on, off in (
+        ("sync.fromHost.runtimeClasses.enabled", True, False),
+        ("controlPlane.coredns.security.podSecurityContext.seccompProfile.type", "RuntimeDefault", None),
+    ):
+        assert (at(more, key), at(usual, key)) == (on, off)
+
+
 def test_a_team_without_kai_sees_no_node_of_the_host() -> None:
     values = team(VCLUSTER[DEFAULT_VCLUSTER], virtual_scheduler=False)
     assert at(values, "controlPlane.distro.k8s.scheduler.enabled") is False

@@ -56,7 +56,7 @@ class TestHeadline:
         assert "## `prod`: no changes" in change()
 
     def test_a_harmless_change_disrupts_nobody(self) -> None:
-        assert "Disruptive for nobody." in change(ml=team("a100", 4, 8))
+        assert "Nobody is interrupted." in change(ml=team("a100", 4, 8))
 
     def test_a_removal_names_who_loses(self) -> None:
         text = comment(platform(SAME), platform({"ml": SAME["ml"]}))
@@ -69,7 +69,7 @@ class TestHeadline:
         text = comment(platform(SAME), platform(SAME), raw=raw)
         assert "## `prod`: the preview failed" in text
         assert "to create" not in text.split("###")[0]
-        assert "Disruptive for nobody" not in text
+        assert "Nobody is interrupted" not in text
         assert "error: no cluster" in text
 
 
@@ -148,7 +148,7 @@ class TestOtherResources:
 
     def test_a_cut_is_not_disruptive_for_nobody(self) -> None:
         text = change(ml=LESS)
-        assert "Disruptive for nobody" not in text
+        assert "Nobody is interrupted" not in text
         assert "- **ml**: lowers the CPU limit from 4 cores to 2 cores, and what runs now is not known" in text
 
     def test_what_still_holds_all_that_is_used_says_so(self) -> None:
@@ -257,6 +257,7 @@ class TestPolicies:
             policies=(PolicyResult(name="allowed-changes", level="mandatory", checked=1, violations=(broken,)),),
         )
         box = text[: text.index("### GPU quota")]
+        assert "is refused by `allowed-changes`. The override that would allow it is under Policies." in box
         assert "team ml: deletes Team ml" in box
         assert "if that is meant" not in box
         assert "if that is meant" in text

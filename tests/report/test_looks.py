@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from report.looks import _NAMING, masked
-from report.secret_names import ENDING
+from report.looks import _NAMING, ENDING, masked
 
 MOST_DIGITS = 1
 """How many characters of a set or a repetition are tried: digits all mean the same."""

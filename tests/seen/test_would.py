@@ -9,8 +9,11 @@ import pytest
 
 from names import CHECK_QUEUE
 from seen.model import Gap, Queue
+from seen.snapshot import snapshot
 from seen.why import Request, Would, for_team, leaves_of, would
-from tests.seen.world import World
+from settings.infrastructure import Gpu
+from settings.sharing import Sharing
+from tests.seen.world import NOW, World, platform
 
 
 def asked(request: Request, team: str = "ml", world: World | None = None) -> Would:
@@ -112,6 +115,29 @@ def test_a_fraction_goes_onto_a_gpu_that_is_shared_already_and_costs_the_quota_n
 
 def test_a_team_without_fractions_is_told_so() -> None:
     assert kind(asked(Request(fraction=0.5), team="research")) == "sharing-off"
+
+
+@pytest.mark.parametrize(
+    ("gpu", "sharing", "expected"),
+    [
+        ({"stack": "devicePlugin"}, {"timeSlicing": {"replicas": 2}}, "one-replica"),
+        ({"stack": "gpuOperator"}, {"mps": {"replicas": 2}}, "one-replica"),
+        ({"stack": "devicePlugin", "owner": "cluster"}, {"mps": {"replicas": 2}}, "one-replica"),
+        # another's plugin may let several through; slices are GPUs of their own
+        ({"stack": "devicePlugin", "owner": "cluster"}, {"timeSlicing": {"replicas": 2}}, "yes"),
+        ({"stack": "devicePlugin"}, {"mig": {"profile": "3g.40gb", "slices": 2}}, "yes"),
+    ],
+)
+def test_of_replicas_a_container_gets_one(gpu: dict[str, str], sharing: dict[str, Any], expected: str) -> None:
+    known = platform("world")
+    pool = known.pools["gpu"].model_copy(update={"sharing": Sharing.model_validate(sharing)})
+    shared = known.model_copy(update={"gpu": Gpu.model_validate(gpu), "pools": {"gpu": pool}})
+    look, _ = World().seen()
+    seen = snapshot(look, shared, stack="dev", at=NOW)
+    team = seen.team("ml")
+    assert team is not None
+    assert kind(would(look, seen, team, Request(gpus=2, queue="training"))) == expected
+    assert kind(would(look, seen, team, Request(gpus=1, queue="training"))) == "yes"
 
 
 def test_a_node_that_takes_nothing_is_the_reason() -> None:

@@ -55,28 +55,30 @@ TEXTS = st.binary(max_size=200) | st.text(max_size=200)
 @pytest.mark.slow
 @QUICK
 @given(tree=TREES)
-def test_any_tree_below_our_key(tree: object, tmp_path: Path) -> None:
+def test_any_tree_below_our_key_loads_or_is_a_settings_error(tree: object, tmp_path: Path) -> None:
     read(tmp_path, yaml.dump({"config": {PLATFORM_KEY: tree}}))
 
 
 @pytest.mark.slow
 @QUICK
 @given(text=TEXTS)
-def test_any_text(text: str | bytes, tmp_path: Path) -> None:
+def test_any_text_loads_or_is_a_settings_error(text: str | bytes, tmp_path: Path) -> None:
     read(tmp_path, text)
 
 
 @pytest.mark.slow
 @QUICK
 @given(data=st.data())
-def test_a_stack_file_with_any_part_of_it_replaced(data: st.DataObject, tmp_path: Path) -> None:
+def test_a_stack_file_with_a_part_replaced_loads_or_is_a_settings_error(data: st.DataObject, tmp_path: Path) -> None:
     read(tmp_path, with_a_part_replaced(data))
 
 
 @pytest.mark.fuzz
 @THOROUGH
 @given(tree=TREES, text=TEXTS, data=st.data())
-def test_five_hundred_of_each(tree: object, text: str | bytes, data: st.DataObject, tmp_path: Path) -> None:
+def test_five_hundred_of_each_load_or_are_settings_errors(
+    tree: object, text: str | bytes, data: st.DataObject, tmp_path: Path
+) -> None:
     read(tmp_path, yaml.dump({"config": {PLATFORM_KEY: tree}}))
     read(tmp_path, text)
     read(tmp_path, with_a_part_replaced(data))

@@ -109,7 +109,11 @@ def test_both_count_on_the_node() -> None:
             {"scheduler": {"mode": "virtual", "version": "v0.9.3", "canary": {"version": "v0.16.8", "gpus": 0}}},
             "does not serve is the trial, got both; write the canary's version into blueGreen.green",
         ),
-        (BOTH, {"workloads": {"web": {"kind": "app", "image": "a/b:1", "port": 80}}}, "blueGreen: and workloads"),
+        (
+            BOTH,
+            {"workloads": {"web": {"kind": "app", "image": "a/b:1", "port": 80}}},
+            "blueGreen: can't go with workloads",
+        ),
         (
             BOTH,
             {"access": {"expose": "loadBalancer", "hostNames": ["a.example"]}},

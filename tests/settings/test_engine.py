@@ -173,3 +173,14 @@ def test_a_raw_file_that_is_not_sure_what_it_says_is_refused(file: Path) -> None
     file.write_text(TEXT.replace("gpus: 2", "gpus: 2, gpus: 3"))
     with pytest.raises(SettingsError, match="has the key 'gpus' twice"):
         raw_config(file)
+
+
+def test_a_team_that_stands_twice_in_a_text_of_json_is_not_dropped(tmp_path: Path) -> None:
+    """`pulumi config set` keeps a text as it is typed, and the engine hands it on so."""
+    file = tmp_path / "Pulumi.one.yaml"
+    file.write_text("config: {}\n")
+    with pytest.raises(SettingsError) as caught:
+        parse_config('{"teams": {"ml": {"pool": "a"}, "zed": {}, "ml": {"pool": "b"}}}', file, today=TODAY)
+    assert str(caught.value).splitlines()[1:] == [
+        "  gpu-tenancy:platform: has the key 'ml' twice; keep one of them; JSON would silently drop the first"
+    ]

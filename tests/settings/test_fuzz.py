@@ -104,13 +104,13 @@ def test_each_mistake_alone_is_so_in_eight_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_some_files(kind: str, tmp_path: Path) -> None:
+def test_some_generated_files_are_judged_right(kind: str, tmp_path: Path) -> None:
     for seed in range(12):
         must_be_right(seed, kind, tmp_path)
 
 
 @pytest.mark.fuzz
 @pytest.mark.parametrize(("kind", "files"), [("sound", 2000), ("planted", 3000), ("twisted", 2500), ("damaged", 2500)])
-def test_ten_thousand_files(kind: str, files: int, tmp_path: Path) -> None:
+def test_ten_thousand_generated_files_are_judged_right(kind: str, files: int, tmp_path: Path) -> None:
     for seed in range(1000, 1000 + files):
         must_be_right(seed, kind, tmp_path)

@@ -134,6 +134,21 @@ class TestShape:
                 "put keys below it (quota, limit)",
             ),
             (
+                {"teams.ml.resources.gpus": "2"},
+                "teams.ml.resources.gpus: must be a whole number or quota and limit, got '2'; "
+                "write it without quotes, or put keys below it (quota, limit)",
+            ),
+            # only a queue's gpu has a short form
+            (
+                {"gpu": 1},
+                "gpu: must be a mapping, got 1; "
+                "put keys below it (stack, owner, version, runtimeClass, injection, operator, metrics)",
+            ),
+            (
+                {"teams.ml.workloads": {"chat": {"kind": "app", "gpu": 1}}},
+                "teams.ml.workloads.chat.gpu: must be a mapping, got 1; put keys below it (count, fraction, memoryMib)",
+            ),
+            (
                 {"teams.ml.resources.gpus": -5},
                 "teams.ml.resources.gpus: must be -1 or at least 0, got -5; write a number of GPUs, 0 or more",
             ),

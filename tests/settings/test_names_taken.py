@@ -52,13 +52,13 @@ def test_a_load_balancer_s_name_leads_to_one_api_server() -> None:
     assert mistakes(
         {"teams.ml.access": BALANCED, "teams.dev.access": {**BALANCED, "hostNames": ["A.example.com"]}}
     ) == [
-        "teams.dev.access.hostNames: a name leads to one place, got A.example.com, which is the API server's of ml; "
-        "choose another name"
+        "teams.dev.access.hostNames: a name leads to one place, got A.example.com, which leads to the API server of "
+        "ml; choose another name"
     ]
     canary = {**VIRTUAL, "canary": {"version": "v0.14.7", "hostNames": ["a.example.com"]}}
     assert mistakes({"teams.ml.access": BALANCED, "teams.ml.scheduler": canary}) == [
-        "teams.ml.scheduler.canary.hostNames: a name leads to one place, got a.example.com, which is the API server's "
-        "of ml; choose another name"
+        "teams.ml.scheduler.canary.hostNames: a name leads to one place, got a.example.com, which leads to the API "
+        "server of ml; choose another name"
     ]
     # in a certificate alone, a name is nobody's
     names = {"hostNames": ["a.example.com"]}
@@ -70,8 +70,8 @@ def test_an_app_has_no_name_of_an_api_server() -> None:
     app = {"teams.dev.workloads": {"demo": {"kind": "app", "expose": {"ingress": ingress}}}}
     assert mistakes(app) == []
     assert mistakes({**app, "teams.ml.access": BALANCED}) == [
-        "teams.dev.workloads.demo.expose.ingress.host: a name leads to one place, got a.example.com, which is the API "
-        "server's of ml; choose another name"
+        "teams.dev.workloads.demo.expose.ingress.host: a name leads to one place, got a.example.com, which leads to "
+        "the API server of ml; choose another name"
     ]
 
 

@@ -66,7 +66,7 @@ def test_a_restricted_team_runs_a_kai_whose_own_pods_fit_that_level() -> None:
 def test_a_restricted_team_shares_no_gpus_by_a_kai_of_its_own() -> None:
     newest = {"teams.ml.isolation": "restricted", "teams.ml.scheduler.version": "v0.16.8"}
     assert mistakes({**newest, "teams.ml.scheduler.gpuSharing": True}) == [
-        "teams.ml.scheduler.gpuSharing: and isolation: restricted exclude each other, the level refuses KAI's "
+        "teams.ml.scheduler.gpuSharing: can't go with isolation: restricted, which refuses KAI's "
         "reservation pods, got true; remove gpuSharing, or write isolation: baseline or mode: host"
     ]
     # the host's KAI has its reservation pods in a namespace of its own

@@ -8,6 +8,7 @@ import pytest
 
 from settings.infrastructure import Pool
 from settings.labels import gpu_labels, sharing_labels
+from settings.sharing import Mig
 from tests.settings.build import mistakes, mistakes_of, raw
 
 MEMORY, CONFIG = "nvidia.com/gpu.memory", "nvidia.com/device-plugin.config"
@@ -100,6 +101,33 @@ def test_a_selector_for_what_named_gpu_nodes_are_labelled_with_is_refused(select
 def test_a_selector_that_only_the_cluster_can_judge_is_left_to_the_preflight(selector: dict[str, str]) -> None:
     named = {"nodes": ["n1"], "product": "NVIDIA-H200"}
     assert mistakes_of(two_pools(named, {"selector": selector, "nodeCount": 1})) == []
+
+
+@pytest.mark.parametrize(
+    ("profile", "least", "seen"),
+    # what `nvidia-smi mig -lgip` and `nvidia-smi` say, in MiB
+    [
+        ("1g.5gb", 4864, 4864),
+        ("1g.6gb+me", 5836, 5952),
+        ("1g.10gb", 9728, 9728),
+        ("2g.20gb", 19456, 19968),
+        ("7g.80gb", 77824, 80640),
+        ("1g.12gb", 10922, 11008),
+        ("1g.24gb", 21845, 22144),
+        ("3g.47gb", 45721, 47488),
+        ("1g.18gb", 16384, 16384),
+        ("2g.35gb", 31857, 33280),
+        ("7g.141gb", 137164, 143360),
+        ("1g.24gb+gfx", 21845, 24192),
+    ],
+)
+def test_a_slice_has_at_least_the_memory_that_is_reckoned_with(profile: str, least: int, seen: int) -> None:
+    assert Mig(profile=profile, slices=1).memory_mib == least <= seen
+
+
+@pytest.mark.parametrize(("profile", "least"), [("1g.20gb", 19456), ("2g.10gb", 9728), ("2g.12gb", 11673)])
+def test_the_names_of_slices_of_up_to_80_gb_round_up_by_a_twentieth(profile: str, least: int) -> None:
+    assert Mig(profile=profile, slices=1).memory_mib == least
 
 
 def test_a_node_named_twice_is_one_node_in_every_sum() -> None:

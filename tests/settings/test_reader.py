@@ -128,7 +128,7 @@ class TestText:
             ("a: &a [*a]", ":1: has an anchor that holds itself, got '*a'; write out what is meant"),
             ("a: &a {b: {c: *a}}", "has an anchor that holds itself"),
             ("a: *b", ":1: names an anchor that is not above it, got '*b'; write the anchor first"),
-            ("a: {<<: [1]}", ":1: merges (<<) what is no mapping"),
+            ("a: {<<: [1]}", ":1: merges (<<) something that is no mapping"),
             ("? [a]\n: b", ":1: has a key that is not plain text; write a name"),
             ("? {a: b}\n: c", ":1: has a key that is not plain text"),
             ("a: &x b\n*x : c", ":2: has a key that is not plain text"),

@@ -39,7 +39,7 @@ def test_a_selector_of_just_the_labels_that_another_pools_nodes_get_finds_these_
 @pytest.mark.parametrize("way", [{"timeSlicing": {"replicas": 2}}, {"mps": {"replicas": 2}}])
 def test_kai_shares_no_gpu_that_the_device_plugin_shares(way: dict[str, Any]) -> None:
     told = mistakes({"pools.gpu.sharing": way, "teams.ml.scheduler": SHARED})
-    assert any("teams.ml.scheduler.gpuSharing: and replicas exclude each other" in line for line in told)
+    assert any("teams.ml.scheduler.gpuSharing: can't go with replicas" in line for line in told)
 
 
 def test_the_host_name_is_the_last_level_of_a_topology() -> None:

@@ -153,14 +153,14 @@ class TestSchedulers:
     def test_sharing_by_kai_and_by_replicas_exclude_each_other(self) -> None:
         told(
             {"pools.gpu.sharing": {"timeSlicing": {"replicas": 2}}, "teams.ml.scheduler.gpuSharing": True},
-            "teams.ml.scheduler.gpuSharing: and replicas exclude each other: pool gpu shares each GPU as 2 replicas",
+            "teams.ml.scheduler.gpuSharing: can't go with replicas: pool gpu shares each GPU as 2 replicas",
         )
         told(
             {
                 "pools.gpu.sharing": {"mig": {"profile": "1g.10gb", "slices": 2}},
                 "teams.ml.scheduler.gpuSharing": True,
             },
-            "teams.ml.scheduler.gpuSharing: and slices exclude each other: pool gpu shares each GPU as 2 slices",
+            "teams.ml.scheduler.gpuSharing: can't go with slices: pool gpu shares each GPU as 2 slices",
         )
 
     def test_half_a_gpu_needs_sharing(self) -> None:

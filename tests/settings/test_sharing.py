@@ -8,6 +8,7 @@ import pytest
 
 from settings.load import parse_platform
 from settings.models import Enforce
+from settings.sharing import WAYS, Sharing
 from tests.settings.build import TODAY, mistakes, raw
 
 AT = "teams.ml.scheduler.gpuSharing.enforce"
@@ -74,7 +75,7 @@ def test_the_hosts_one_kai_enforces_for_all_or_for_none() -> None:
     for team, sharing in (("ml", {"enforce": "memory"}), ("research", True)):
         host[f"teams.{team}.scheduler"] = {"mode": "host", "gpuSharing": sharing}
     assert said(host) == [
-        f"{AT}: is one setting of the host's KAI, and research share GPUs without it, got memory; "
+        f"{AT}: is one setting of the host's KAI for all teams, and it is missing at research, got memory; "
         "write the same for all teams with mode host"
     ]
     assert said({**host, "teams.research.scheduler": {"mode": "host"}}) == []
@@ -161,3 +162,7 @@ def test_a_pool_that_shares_has_another_name_than_the_settings_of_all_others() -
         "pools.default: has the name of the device plugin's settings for all nodes that share nothing, and would give "
         "them its replicas, got 'default'; rename the pool"
     )
+
+
+def test_each_way_has_the_word_that_a_stack_file_has_for_it() -> None:
+    assert set(WAYS) == {field.alias or name for name, field in Sharing.model_fields.items()}

@@ -179,7 +179,7 @@ def test_an_amount_is_what_kubernetes_can_hold(key: str, good: list[object], bad
 @pytest.mark.parametrize(
     "until", ["2026-12-24", "2024-02-29", "2000-02-29", "0001-01-01", "2026-12-24 00:00:00 +0000 UTC"]
 )
-def test_a_day_of_the_calendar_is_one(until: str) -> None:
+def test_a_day_of_the_calendar_is_a_valid_end(until: str) -> None:
     changes = {"overrides": [{"team": "x", "allow": ["delete"], "until": until, "reason": "long enough"}]}
     assert mistakes(changes) == []
     assert not underlined(changes)

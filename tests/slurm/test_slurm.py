@@ -152,7 +152,7 @@ class TestRefusals:
         assert code == 3
         assert said.startswith("slurm: REFUSED: /dev/no-gpu-here is no character device on this host")
 
-    def test_another_host(self) -> None:
+    def test_another_host_is_refused(self) -> None:
         code, said = refusal(SLURM_HOST="another")
         assert (code, "slurm.host is another, and this host is" in said) == (3, True)
 
@@ -160,7 +160,7 @@ class TestRefusals:
         code, said = refusal(SLURM_GPU_COUNT="2")
         assert (code, "slurm.devices names 1 devices, slurm.gpus says 2" in said) == (3, True)
 
-    def test_a_slurm_conf_of_somebody_else(self, tmp_path: Path) -> None:
+    def test_a_slurm_conf_of_somebody_else_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "slurm.conf").write_text("ClusterName=theirs\n")
         code, said = refusal(SLURM_CONF_DIR=str(tmp_path))
         assert (code, "slurm.conf is somebody else's; write slurm.adopt: true" in said) == (3, True)

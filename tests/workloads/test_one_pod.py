@@ -175,8 +175,7 @@ def test_an_app_s_secret_takes_no_variable_that_it_gets_anyway() -> None:
     secrets = {name: {"config": "key"} for name in (*OUR_VARIABLES, "TOKEN")}
     found = mistakes(with_workloads({"a": {**APP, "secrets": secrets}}))
     assert found == [
-        f"teams.ml.workloads.a.secrets.{name}: is a variable that the app gets anyway, and Kubernetes takes each once; "
-        "choose another name"
+        f"teams.ml.workloads.a.secrets.{name}: is a variable that every app has already; choose another name"
         for name in OUR_VARIABLES
     ]
 

@@ -295,6 +295,37 @@ def test_a_secret_of_an_app_is_a_secret_all_the_way(declare: Declare, key: None)
             assert "canary-api-key" not in str(resource.inputs), resource.name
 
 
+def test_another_value_of_a_secret_makes_the_pods_anew(declare: Declare) -> None:
+    """The pods read it when they start, and a change of a Secret restarts none. The engine replaces what had a trigger
+    before and has another one: a stack from before is left as it is."""
+    seen = []
+    for value in ("canary-one", "canary-one", "canary-two"):
+        demo = {**DEMO, "secrets": {"API_KEY": {"config": "key"}}}
+        options: Any = declare(real(demo=demo), secrets={"key": value}).one(DEPLOYMENT, "ml-workloads-demo-app").options
+        seen.append(str(options.replacement_trigger))
+        assert SECRET_MARK in seen[-1]
+        assert value not in seen[-1]
+        assert options.deleteBeforeReplace
+    assert seen[0] == seen[1] != seen[2]
+    without: Any = declare(real(demo={**DEMO, "secrets": {}})).one(DEPLOYMENT, "ml-workloads-demo-app").options
+    assert not without.HasField("replacement_trigger")
+    assert not without.deleteBeforeReplace
+
+
+def test_another_token_makes_the_server_anew(declare: Declare) -> None:
+    with_token = {**CHAT, "token": "hub"}
+    seen = [
+        str(
+            declare(real(chat=with_token), secrets={"hub": value})
+            .one(DEPLOYMENT, "ml-workloads-chat-server")
+            .options.replacement_trigger
+        )
+        for value in ("canary-one", "canary-two")
+    ]
+    assert seen[0] != seen[1]
+    assert all(SECRET_MARK in said and "canary" not in said for said in seen)
+
+
 def test_a_missing_secret_is_told_before_anything_is_registered(
     declare: Declare, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -202,7 +202,7 @@ class TestGpusNeeded:
             ([0.7, 0.3], 1),
         ],
     )
-    def test_examples(self, shares: list[float], right: int) -> None:
+    def test_each_example_needs_the_gpus_that_it_says(self, shares: list[float], right: int) -> None:
         assert gpus_needed([Fraction(str(share)) for share in shares]) == right
 
     def test_the_answer_is_never_below_what_any_placement_needs(self) -> None:

@@ -77,6 +77,13 @@ def test_a_sound_stack_file_on_its_cluster_goes_through_and_nothing_is_changed(a
     assert reads_alone(api)
 
 
+def test_what_steers_kind_steers_no_cluster_of_another_kind(
+    api: FakeApi, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KIND_EXPERIMENTAL_PROVIDER", "podman")
+    assert refused(api) == []
+
+
 def test_everything_that_is_refused_is_told_at_once(api: FakeApi, engine: Engine) -> None:
     api.objects["/api/v1/nodes"] = []
     engine.killed = [Refusal(cause="the last run was killed", fix="make up")]

@@ -1,0 +1,98 @@
+"""KAI's Config, given to KAI's operator while Helm still waits for that operator.
+
+Owns: where the Config's text comes from, when it is applied, and that no other Config is touched.
+Leaves to others: when an install begins (`components/team/kai_scheduler.py`).
+
+The charts apply the Config in a post-install hook (KAI@v0.16.8:deployments/kai-scheduler/templates/hooks/post). Helm
+runs it only when the operator is ready, which takes 10 to 15 s (the probe's delay and period). Only then the operator
+makes its services, and its admission takes 10 s, too. A Config that is there when the operator starts makes both of
+them come up side by side. The hook applies the same text again, as the same field manager, and so changes nothing.
+
+Helm keeps a release's rendered hooks in its record, a Secret, and writes it after the CRDs and before the first hook.
+It holds the chart's values, so nothing of it is logged.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import gzip
+import json
+import threading
+from collections.abc import Collection
+from typing import Final
+
+import httpx2
+import yaml
+
+from kube.client import answered, connect, path, reason_of
+from kube.puts import APPLY
+from kube.waits import until
+from lenient import Json, items, rows, text, texts
+
+DEADLINE_SECONDS: Final = 180.0
+"""From the moment before Helm starts. The record comes 2 to 6 s later, and later where the chart is slow to come."""
+MANIFEST: Final = "kai-config-manifest"
+"""The hook's ConfigMap. In 0.9.8 and before, the Config is there before the operator, and this is not."""
+FIELD: Final = "kai-config.yaml"
+MANAGER: Final = "kai-config-deployer"
+_CONFIG: Final = path("kai.scheduler/v1", "Config", "kai-config")
+
+
+def apply_beside_helm(kubeconfig: str, namespace: str, release: str) -> threading.Thread | None:
+    """Begin to wait for the record of an install that starts now, and apply the Config in it. Raises nothing: where it
+    does not work, the chart's own hook does the same later.
+
+    The thread ends with the program, whatever it waits for. None where the API server did not answer.
+    """
+    try:
+        api = connect(kubeconfig)
+        known = {text(record, "metadata", "uid") for record in _records(api, namespace, release)}
+    except Exception:
+        return None
+    thread = threading.Thread(target=_apply, args=(api, namespace, release, known), daemon=True)
+    thread.start()
+    return thread
+
+
+def _apply(api: httpx2.Client, namespace: str, release: str, known: Collection[str]) -> None:
+    # the hook does it later, and an error's text might have a part of the record
+    with contextlib.suppress(Exception), contextlib.closing(api):
+        until(lambda: _missing(api, namespace, release, known), DEADLINE_SECONDS, str)
+
+
+def _missing(api: httpx2.Client, namespace: str, release: str, known: Collection[str]) -> str | None:
+    """What there is to wait for; None where the Config is applied, or is not ours to apply."""
+    try:
+        records = _records(api, namespace, release)
+        # `known` were there before: of an install that was killed
+        new = [record for record in records if text(record, "metadata", "uid") not in known]
+        if not new:
+            return "Helm has not begun"
+        config = config_of(text(new[0], "data", "release"))
+        if config is None or api.get(_CONFIG).is_success:
+            return None
+        # not forced: should somebody make a Config at this moment, then that one stays
+        answer = api.patch(_CONFIG, params={"fieldManager": MANAGER}, content=config, headers=APPLY)
+    except httpx2.TransportError as error:
+        return reason_of(error)
+    return "its kind is not there" if answer.status_code == httpx2.codes.NOT_FOUND else None
+
+
+def _records(api: httpx2.Client, namespace: str, release: str) -> list[Json]:
+    """The records of installs that have not ended."""
+    wanted = {"labelSelector": f"owner=helm,name={release},status=pending-install"}
+    return items(answered(api.get(path("v1", "Secret", namespace=namespace), params=wanted)))
+
+
+def config_of(record: str) -> str | None:
+    """Return the Config's text in a record's `data.release`; None where the chart does not apply it after the install.
+
+    Raises `ValueError`, `OSError` or `yaml.YAMLError` where it is no record of Helm's (helm@v3.20.2:
+    pkg/storage/driver/util.go).
+    """
+    release = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(record))))
+    for hook in rows(release, "hooks"):
+        if text(hook, "name") == MANIFEST and "post-install" in texts(hook, "events"):
+            return text(yaml.safe_load(text(hook, "manifest")), "data", FIELD) or None
+    return None

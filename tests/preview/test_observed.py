@@ -1,0 +1,312 @@
+"""What resources say: a state that an earlier program left is read by the names that it had then."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+
+import tokens
+from preview.facts import BLUE_GREEN, CANARY_OF, CLUSTER_UID, DRIVER, HARD, MADE, REPLICAS
+from preview.observed import facts_after, facts_before, facts_in_state
+from preview.steps import Op, Preview, Step
+from tests.preview.world import UNKNOWN
+
+QUEUE: Final = {"quota": 1, "limit": 2, "overQuotaWeight": 3, "priority": 50}
+STATE: Final[list[tuple[str, dict[str, Any]]]] = [
+    (
+        tokens.TEAM,
+        {
+            "name": "ml",
+            "pool": "a",
+            "nodes": ["n1"],
+            "mode": "virtual",
+            "schedulerVersion": "v0.14.7",
+            "gpuSharing": True,
+            "gpuSharingEnforce": "memory",
+            "gpuQuota": 1,
+            "gpuLimit": 2,
+            "cpu": 3,
+            "memory": "4Gi",
+            "pods": 5,
+            "isolation": "baseline",
+            "priority": "high",
+            "vclusterVersion": "0.36.1",
+            "canaryOf": None,
+            "blueGreen": "blue",
+            "queues": {"train": QUEUE, "odd": "no queue"},
+        },
+    ),
+    (
+        tokens.VIRTUAL_CLUSTER,
+        {
+            "team": "ml",
+            "version": "0.36.1",
+            "kubernetesVersion": "v1.34.4",
+            "persistence": True,
+            "backingStore": "etcd",
+            "snapshotsSize": "9Gi",
+        },
+    ),
+    (
+        tokens.NODE_POOL,
+        {
+            "name": "a",
+            "nodes": ["n1"],
+            "selector": {"x": "y"},
+            "gpusPerNode": 8,
+            "gpuMemoryMib": 81559,
+            "product": "NVIDIA-H100",
+            "replicas": 4,
+        },
+    ),
+    (tokens.HOST_CLUSTER, {"hostProvider": "kind", "context": "here"}),
+    (
+        tokens.INSTALLED_HOST,
+        {"provider": "kind", "name": "lab-a", "ssh": "gpu-1.example.com"},
+    ),
+    (tokens.SLURM_CLUSTER, {"host": "gpu-1", "gpus": 4, "partition": "batch"}),
+    (tokens.TEAM_WORKLOADS, {"team": "ml", "workloads": {"chat": "inference"}}),
+    (
+        tokens.GPU_SOFTWARE,
+        {"stack": "gpuOperator", "owner": "us", "version": "v25.3.0", "runtimeClass": "nvidia", "driver": "operator"},
+    ),
+    (tokens.KAI_SCHEDULER, {"line": "0.16", "version": "v0.16.8"}),
+    (tokens.KAI_SCHEDULER, {"line": "0.14", "version": "v0.14.7", "team": "ml"}),
+    (tokens.RESOURCE_QUOTA, {"metadata": {"namespace": "team-ml"}, "spec": {"hard": {"pods": "9"}}}),
+    (
+        tokens.RESOURCE_QUOTA,
+        {"metadata": {"namespace": "team-bio"}, "spec": {"hard": {"requests.storage": "1Gi"}}},
+    ),
+    (
+        tokens.SERVICE,
+        {
+            "metadata": {"namespace": "team-ml", "name": "ml-api"},
+            "spec": {"type": "NodePort", "ports": [{"nodePort": 30443}]},
+        },
+    ),
+    (tokens.NAMESPACE, {"metadata": {"name": "kube-system", "uid": "u1"}}),
+    (tokens.NAMESPACE, {"metadata": {"name": "team-ml", "uid": "u2"}}),
+]
+TENANT: Final = {
+    "pool": "a",
+    "nodes": ["n1"],
+    "scheduler.mode": "virtual",
+    "scheduler.version": "v0.14.7",
+    "state": "active",
+    "scheduler.gpuSharing.enabled": True,
+    "scheduler.gpuSharing.enforce": "memory",
+    "resources.gpus.quota": 1,
+    "resources.gpus.limit": 2,
+    "resources.cpu": 3,
+    "resources.memory": "4Gi",
+    "resources.pods": 5,
+    "isolation": "baseline",
+    "priority": "high",
+    CANARY_OF: None,
+    BLUE_GREEN: "blue",
+    "queues.train.gpu.quota": 1,
+    "queues.train.gpu.limit": 2,
+    "queues.train.gpu.overQuotaWeight": 3,
+    "queues.train.priority": 50,
+    "vcluster.version": "0.36.1",
+    "vcluster.kubernetesVersion": "v1.34.4",
+    "vcluster.persistence": True,
+    "vcluster.backingStore": "etcd",
+    "vcluster.snapshots.size": "9Gi",
+    "workloads.chat.kind": "inference",
+    HARD: {"pods": "9"},
+    "access.expose": "nodePort",
+    "access.port": 30443,
+}
+POOL: Final = {
+    "nodes": ["n1"],
+    "selector": {"x": "y"},
+    "gpusPerNode": 8,
+    "gpuMemoryMib": 81559,
+    "product": "NVIDIA-H100",
+    REPLICAS: 4,
+}
+STACK: Final = {
+    "host.provider": "kind",
+    "host.context": "here",
+    MADE: "kind lab-a on gpu-1.example.com",
+    "slurm.host": "gpu-1",
+    "slurm.gpus": 4,
+    "slurm.partition": "batch",
+    "gpu.stack": "gpuOperator",
+    "gpu.owner": "us",
+    "gpu.version": "v25.3.0",
+    "gpu.runtimeClass.name": "nvidia",
+    DRIVER: "operator v25.3.0",
+    "host.scheduler.version": "v0.16.8",
+    CLUSTER_UID: "u1",
+}
+
+
+def state(*resources: tuple[str, Any]) -> dict[str, Any]:
+    return {f"urn:{number}": {"type": kind, "outputs": said} for number, (kind, said) in enumerate(resources)}
+
+
+def tenant(*resources: tuple[str, Any], name: str = "ml") -> dict[str, Any]:
+    """The facts of a tenant from a state in which its Team says nothing but its name."""
+    found = facts_in_state(state((tokens.TEAM, {"name": name}), *resources))
+    assert found is not None
+    return dict(found.tenants[name])
+
+
+def test_every_fact_of_a_state_is_read_by_its_name() -> None:
+    found = facts_in_state(state(*STATE))
+    assert found is not None
+    assert (found.tenants, found.pools, found.stack) == ({"ml": TENANT}, {"a": POOL}, STACK)
+
+
+def test_what_the_sdk_leaves_out_where_it_is_none_is_none() -> None:
+    bare = [(tokens.NODE_POOL, {"name": "a"}), (tokens.GPU_SOFTWARE, {"stack": "devicePlugin"})]
+    found = facts_in_state(state(*bare))
+    assert found is not None
+    assert found.pools == {"a": {"selector": None, "gpuMemoryMib": None, "product": None}}
+    assert found.stack == {
+        "gpu.stack": "devicePlugin",
+        "gpu.version": None,
+        "gpu.runtimeClass.name": None,
+        DRIVER: "host",
+    }
+    assert tenant((tokens.TEAM, {"name": "ml", "mode": "host", "schedulerVersion": "v0.16.8", "state": "paused"})) == {
+        "pool": None,
+        CANARY_OF: None,
+        BLUE_GREEN: None,
+        "scheduler.mode": "host",
+        "scheduler.version": None,
+        "state": "paused",
+    }
+
+
+def test_a_team_says_its_vcluster_itself() -> None:
+    assert tenant((tokens.TEAM, {"name": "ml", "vclusterVersion": "0.36.1"}))["vcluster.version"] == "0.36.1"
+
+
+def test_a_component_of_an_older_program_that_kept_only_some_facts_says_none() -> None:
+    partly: list[tuple[str, dict[str, Any]]] = [
+        (kind, {}) for kind in (tokens.NODE_POOL, tokens.HOST_CLUSTER, tokens.KAI_SCHEDULER, tokens.SLURM_CLUSTER)
+    ]
+    found = facts_in_state(state((tokens.TEAM, {"name": "ml"}), *partly, (tokens.KAI_SCHEDULER, {"version": "v1"})))
+    assert found is not None
+    assert (found.stack, found.pools) == ({}, {})
+
+
+def test_a_cluster_without_an_address_was_made_on_this_machine() -> None:
+    made = (tokens.INSTALLED_HOST, {"provider": "kind", "name": "lab-a", "ssh": {"is": "no text"}})
+    found = facts_in_state(state(made))
+    assert found is not None
+    assert found.stack == {MADE: "kind lab-a on this machine"}
+
+
+def release(values: object, **more: Any) -> tuple[str, Any]:
+    chart = {"namespace": "team-ml", "chart": "oci://x/vcluster", "version": "0.36.1"}
+    return tokens.RELEASE, {**chart, "values": {"controlPlane": values}, **more}
+
+
+ETCD: Final = {"deploy": {"enabled": True, "statefulSet": {"persistence": {"volumeClaim": {"enabled": False}}}}}
+CLAIM: Final = {"persistence": {"volumeClaim": {"enabled": True, "storageClass": "fast"}}}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected", "storage"),
+    [
+        ({}, {"vcluster.backingStore": "sqlite"}, None),
+        (
+            {"backingStore": {"etcd": ETCD}, "statefulSet": CLAIM},
+            {"vcluster.backingStore": "etcd", "vcluster.persistence": False},
+            None,
+        ),
+        (
+            {"statefulSet": CLAIM, "distro": {"k8s": {"image": {"tag": "v1.34.4"}}}},
+            {
+                "vcluster.backingStore": "sqlite",
+                "vcluster.persistence": True,
+                "vcluster.kubernetesVersion": "v1.34.4",
+            },
+            "fast",
+        ),
+    ],
+)
+def test_a_release_of_vcluster_says_what_its_component_did_not_keep(
+    values: object, expected: dict[str, Any], storage: str | None
+) -> None:
+    found = facts_in_state(state((tokens.TEAM, {"name": "ml"}), release(values)))
+    assert found is not None
+    known = {path: value for path, value in found.tenants["ml"].items() if path.startswith("vcluster.")}
+    assert known == {"vcluster.version": "0.36.1", **expected}
+    assert found.stack.get("host.storageClass") == storage
+
+
+NOTHING: Final = tenant()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        release({}, chart="oci://x/kai-scheduler"),
+        release({}, namespace="kube-system"),
+        (tokens.RESOURCE_QUOTA, {"metadata": {"namespace": "team-ml"}, "spec": {}}),
+        (tokens.RESOURCE_QUOTA, {"metadata": {"namespace": "default"}, "spec": {"hard": {"pods": "1"}}}),
+        (tokens.SERVICE, {"metadata": {"namespace": "team-ml", "name": "web"}, "spec": {"type": "NodePort"}}),
+        (tokens.SERVICE, {"metadata": {"namespace": "default", "name": "None-api"}, "spec": {"type": "NodePort"}}),
+    ],
+)
+def test_other_objects_say_nothing_of_a_tenant(other: tuple[str, Any]) -> None:
+    assert tenant(other) == NOTHING
+
+
+def test_objects_of_a_tenant_that_no_component_names_make_none() -> None:
+    quota = (tokens.RESOURCE_QUOTA, {"metadata": {"namespace": "team-bio"}, "spec": {"hard": {"pods": "1"}}})
+    found = facts_in_state(state((tokens.TEAM, {"name": "ml"}), quota))
+    assert found is not None
+    assert set(found.tenants) == {"ml"}
+
+
+def test_a_quota_says_the_storage_and_a_service_how_it_is_exposed() -> None:
+    quota = (
+        tokens.RESOURCE_QUOTA,
+        {"metadata": {"namespace": "team-ml"}, "spec": {"hard": {"requests.storage": "1Gi"}}},
+    )
+    assert tenant(quota)["resources.storage"] == "1Gi"
+    for ports in ([], "odd", ["odd"]):
+        service = {
+            "metadata": {"namespace": "team-ml", "name": "ml-api"},
+            "spec": {"type": "ClusterIP", "ports": ports},
+        }
+        found = tenant((tokens.SERVICE, service))
+        assert found["access.expose"] == "ClusterIP"
+        assert "access.port" not in found
+
+
+def test_what_can_not_be_read_is_not_known_and_what_follows_is() -> None:
+    odd = (tokens.TEAM, {"name": UNKNOWN, "pool": "a"})
+    found = facts_in_state(state(odd, (tokens.TEAM, {"name": "ml", "pool": "b"}), *STATE[2:3]))
+    assert found is not None
+    assert set(found.tenants) == {"ml"}
+    assert set(found.pools) == {"a"}
+
+
+def of(kind: str, name: str, old: dict[str, Any] | None, new: dict[str, Any] | None, op: Op) -> Step:
+    return Step(op=op, urn=f"urn:pulumi:prod::gpu-tenancy::{kind}::{name}", old=old, new=new)
+
+
+def test_a_preview_says_both_sides_and_leaves_out_what_it_can_not_read() -> None:
+    object_ = {"metadata": {"namespace": "team-bio"}, "spec": {"hard": {"pods": "1"}}}
+    preview = Preview(
+        steps=(
+            of(tokens.TEAM, "odd", {"name": UNKNOWN}, {"name": UNKNOWN}, Op.UPDATE),
+            of(tokens.TEAM, "ml", {"name": "ml", "pool": "a"}, {"name": "ml", "pool": "b"}, Op.UPDATE),
+            of(tokens.TEAM, "gone", {"name": "gone"}, None, Op.DELETE),
+            of(tokens.RESOURCE_QUOTA, "bio", object_, object_, Op.SAME),
+            of(tokens.RESOURCE_QUOTA, "new", None, {**object_, "metadata": {"namespace": "team-new"}}, Op.CREATE),
+            of("other:index:Kind", "x", {"name": "x"}, {"name": "x"}, Op.SAME),
+        )
+    )
+    before, after = facts_before(preview), facts_after(preview)
+    assert (set(before.tenants), set(after.tenants)) == ({"ml", "gone", "bio"}, {"ml", "bio"})
+    assert (before.tenants["ml"]["pool"], after.tenants["ml"]["pool"]) == ("a", "b")
+    assert before.tenants["bio"] == {HARD: {"pods": "1"}}, "an object on both sides says that its tenant stays"
