@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from lenient import at, condition, items, moment, name, named, namespace, parsed, rows, table, text, texts
+from lenient import at, condition, items, moment, name, named, namespace, parsed, rows, table, tag_of, text, texts
 from seen.numbers import finite, number
 
 JUNK: tuple[object, ...] = (None, 3, True, "ml", [], ["ml"], [[]])
@@ -72,3 +72,14 @@ def test_a_quantity_is_a_number_or_none() -> None:
         *(0.0, 0.0, 0.0, 0.0),
     ]
     assert finite(Decimal("2.5")) == 2.5
+
+
+@pytest.mark.parametrize(
+    ("image", "tag"),
+    [
+        *(("nginx:1.2", "1.2"), ("nginx", ""), ("mirror:5000/nginx", ""), ("mirror:5000/a/nginx:1", "1")),
+        *(("nginx:1@sha256:ab", "1"), ("nginx@sha256:ab", ""), ("", "")),
+    ],
+)
+def test_the_tag_of_an_image_is_neither_a_port_nor_a_digest(image: str, tag: str) -> None:
+    assert tag_of(image) == tag

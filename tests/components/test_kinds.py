@@ -12,8 +12,13 @@ import pytest
 
 from cli.guards import program as guards
 from components import kinds
+from tests.components.program import lab
 from tests.conftest import ROOT, Declare
 
+CUSTOM = ("scheduling.run.ai", "kai.scheduler")
+"""Groups of which the SDK has no module."""
+SMALL = {"apiextensions.v1", "node.v1"}
+"""Of few kinds, and not of every team: a KAI's CRDs and the RuntimeClass."""
 USED = re.compile(r"\bk8s\.(\w+\.v\d\w*)\.")
 
 
@@ -29,6 +34,13 @@ def test_each_is_one_that_the_components_use() -> None:
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "components").rglob("*.py")]
     used = {module for text in texts for module in USED.findall(text)}
     assert set(kinds.MODULES) <= used
+
+
+def test_each_kind_of_a_team_is_in_one_of_them(declare: Declare) -> None:
+    types = [resource.type.split(":") for resource in declare(lab("ml", checked=True)).resources]
+    groups = {kind[1] for kind in types if kind[0] == "kubernetes" and not kind[1].startswith(CUSTOM)}
+    modules = {f"{group.partition('.')[0]}.{version}" for group, _, version in (one.partition("/") for one in groups)}
+    assert modules - SMALL == set(kinds.MODULES)
 
 
 def test_what_can_not_be_loaded_is_told_by_its_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
