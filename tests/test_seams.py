@@ -1,8 +1,7 @@
 """What is one of a kind has all its pieces: CONTRIBUTING.md's recipes, as far as a test can tell.
 
-For a provider of hosts, a way of sharing GPUs and a workload: which of them have each piece. A failure names what lacks
-which piece, and where that belongs. Others keep fields (`tests/preview/test_fields.py`), rules of the pack
-(`tests/policies/test_docs.py`) and findings (`tests/probe/test_report.py`) complete.
+For a provider of hosts, a way of sharing GPUs, a workload, a rule of the pack and a finding: which have each piece.
+A failure names what lacks which piece, and where that belongs. Fields have `tests/preview/test_fields.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,9 @@ from pydantic import BaseModel
 
 import settings.workloads
 from components.workloads.workloads import KINDS
+from policies.rules import RULES
 from probe.expect import SHARINGS
+from probe.judge.findings import ADVICE
 from settings.hosts import INSTALLS, Host, HostProvider, Install
 from settings.sharing import WAYS, Sharing, Way
 from settings.workloads import AnyWorkload
@@ -26,6 +27,11 @@ Pieces: TypeAlias = Mapping[str, Collection[str]]
 """The words of those that have a piece, by what the piece is and where it belongs."""
 NOT_MADE: Final = {HostProvider.EXISTING, HostProvider.LAB}
 """Providers whose cluster nobody makes on a host."""
+NO_ADVICE: Final = {
+    *("allreduce.speed", "run.placed", "runtime.fake"),
+    *("run.error", "run.hung", "run.killed"),
+}
+"""Findings that never need any, and those whose advice depends on what was seen."""
 
 
 def page(name: str) -> str:
@@ -101,12 +107,42 @@ def workloads() -> Pieces:
     }
 
 
+def rules_of_the_pack() -> Pieces:
+    listed = page("policies.md").partition("**Quota**")[2].partition("They fail closed")[0]
+    known = {rule.name for rule in RULES}
+    return {
+        "entry in policies/rules": known,
+        "place in the list of docs/policies.md": set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", listed)),
+        "test in tests/policies": in_tests("policies", known),
+    }
+
+
+def findings() -> Pieces:
+    code = "".join(path.read_text() for path in (ROOT / "probe" / "judge").glob("*.py"))
+    made = set(re.findall(r'found\.(?:add|missing)\(\s*"([\w.]+)"', code))
+    text = page("gpu-check.md")
+    return {
+        "judgement in probe/judge": made,
+        "advice in ADVICE (probe/judge/findings.py)": {
+            finding for finding in made if {finding, finding.partition(".")[0]} & ADVICE.keys()
+        }
+        | NO_ADVICE,
+        "row in docs/gpu-check.md": {finding for finding in made if in_a_row(finding, text)},
+    }
+
+
+def in_a_row(finding: str, text: str) -> bool:
+    """By its whole name, by its last part beside others of its kind, or by its kind alone."""
+    kind, _, last = finding.partition(".")
+    return bool(re.search(rf"`({kind})?\.{last}`|`{kind}\.\*`", text))
+
+
 def lacking(pieces: Pieces) -> list[str]:
     every = sorted({word for words in pieces.values() for word in words})
     return [f"{word} has no {piece}" for word in every for piece, words in pieces.items() if word not in words]
 
 
-@pytest.mark.parametrize("kind", [providers, ways_of_sharing, workloads])
+@pytest.mark.parametrize("kind", [providers, ways_of_sharing, workloads, rules_of_the_pack, findings])
 def test_nothing_of_a_kind_lacks_a_piece(kind: Callable[[], Pieces]) -> None:
     missing = lacking(kind())
     if missing:

@@ -101,14 +101,16 @@ def test_a_chart_that_does_it_another_way_is_left_alone(
     assert asked_of(answers, monkeypatch) == [LIST, LIST]
 
 
-def test_it_is_tried_again_until_its_kind_is_there_and_after_a_refusal_it_is_the_hooks(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("last", [(201, THERE), (409, {"message": "conflict"})])
+def test_it_is_tried_again_until_its_crd_is_there_and_knows_its_fields_and_a_conflict_ends_it(
+    last: tuple[int, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    old = {"message": "failed to create typed patch object: .spec.new: field not declared in schema"}
     answers: Answers = {
         ("GET", RECORDS): [found(), found(record(DEPLOYER))],
-        ("PATCH", PATH): [(404, MISSING), (404, "404 page not found"), (409, {"message": "conflict"})],
+        ("PATCH", PATH): [(404, MISSING), (404, "404 page not found"), (500, old), last],
     }
-    assert asked_of(answers, monkeypatch).count(PATCH) == 3
+    assert asked_of(answers, monkeypatch).count(PATCH) == 4
 
 
 @pytest.mark.parametrize("data", ["", "no base64", base64.b64encode(b"bm8gZ3ppcA==").decode()])

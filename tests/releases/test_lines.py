@@ -115,8 +115,9 @@ def test_the_sdk_is_not_newer_than_the_engine_that_was_run_with_it() -> None:
 def test_a_default_is_stale_when_it_is_old_and_a_newer_one_is_known() -> None:
     kai = next(age for age in ages() if age.what == "KAI")
     assert (kai.default, kai.newest) == (DEFAULT_KAI, [*KAI][-1])
-    assert not kai.stale(kai.released + timedelta(days=STALE_DAYS))
-    assert kai.stale(kai.released + timedelta(days=STALE_DAYS + 1))
+    one_newer = replace(kai, newest=f"{kai.default}0")
+    assert not one_newer.stale(kai.released + timedelta(days=STALE_DAYS))
+    assert one_newer.stale(kai.released + timedelta(days=STALE_DAYS + 1))
     assert not replace(kai, newest=kai.default).stale(kai.released + timedelta(days=10 * STALE_DAYS))
 
 
