@@ -184,7 +184,7 @@ def _well(
         return warning(
             "plugin-unseen",
             subject,
-            f"{', '.join(advertise[:3])} advertise {GPU} already, by something that we do not see; a second plugin of "
+            f"{GPU} is there already on {', '.join(advertise[:3])}, by something that we do not see; a second plugin of "
             "the same resource is a race",
             "find what it is (built into the node's image?) and set gpu.owner: cluster",
         )
@@ -194,8 +194,7 @@ def _well(
         return note(
             "plugin-unseen",
             subject,
-            f"no DaemonSet is seen, {', '.join(advertise[:3])} advertise {GPU} all the same (built into the node's "
-            "image)",
+            f"no DaemonSet is seen, yet {GPU} is there on {', '.join(advertise[:3])} (built into the node's image)",
         )
     return error(
         "plugin-missing",
