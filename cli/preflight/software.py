@@ -184,8 +184,8 @@ def _well(
         return warning(
             "plugin-unseen",
             subject,
-            f"{GPU} is there already on {', '.join(advertise[:3])}, by something that we do not see; a second plugin of "
-            "the same resource is a race",
+            f"{GPU} is there already on {', '.join(advertise[:3])}, by something that we do not see; a second plugin "
+            "of the same resource is a race",
             "find what it is (built into the node's image?) and set gpu.owner: cluster",
         )
     if platform.gpu.owner is Owner.OURS:
