@@ -245,7 +245,8 @@ def test_a_pod_that_runs_says_no_less_of_the_gpu_that_it_has(host: Host) -> None
 
 
 def test_a_pod_that_waited_comes_back_with_the_group_that_it_had(host: Host) -> None:
-    """The syncer makes it anew, with what KAI's pod-grouper wrote into it; the pod-grouper then writes it again."""
+    """A syncer that was away makes it anew, with what KAI's pod-grouper wrote into it. Refused, it would be stuck without
+    `make why` knowing the cause (`group-gone`); nobody guesses another's group, whose name ends in its pod's UID."""
     assert host.refusal("serving", asking("serving", annotations={"pod-group-name": "pg-before"})) is None
 
 
