@@ -110,7 +110,7 @@ bench-ten: $(READY)   ## ten teams on real GPUs from nothing, ROUNDS times (5), 
 	@$(PY) -m tests.engine.bench_ten $(or $(ROUNDS),5) 3600
 drills: $(READY)      ## break one team's scheduler in four ways while another works; STACK must be up; DRILL=name,name: these of them; asks on a cluster, YES=1: does not
 	@$(PY) -m tests.drills --stack $(STACK) $(if $(DRILL),--only $(DRILL)) $(if $(YES),--yes)
-mutants: $(READY)     ## mutation over rules, arithmetic, components, live calls, the gate and the guards
+mutants: $(READY)     ## mutation over rules, arithmetic, components, live calls, previews, guards, preflight and the check
 	@$(PY) -m tests.mutants
 schema: $(READY)      ## write the JSON Schema of the stack file
 	@$(PY) -m settings.schema

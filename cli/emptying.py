@@ -59,6 +59,9 @@ class Emptying(Beside):
                 connect_to(self._host.config, QUICK) as api,
             ):
                 self._look(api)
+                # as long as all goes well: each connection runs the kubeconfig's credential plugin anew
+                while not self._end.wait(self._interval):
+                    self._look(api)
 
     def _look(self, api: httpx2.Client) -> None:
         self._looks += 1

@@ -71,6 +71,8 @@ SCALE_ADJUSTER: Final = Operand(
 TOPOLOGY_MIGRATION: Final = "topologyMigration.enabled"
 """KAI@v0.12.23:deployments/kai-scheduler/values.yaml, likewise @v0.16.8."""
 
+KAI_OPERATOR: Final = Leftover(api_version="apps/v1", kind="Deployment", name="kai-operator", namespace="kai-scheduler")
+"""Of an install that was killed: otherwise Helm deletes it."""
 _KAI_CONFIG: Final = Leftover(api_version="kai.scheduler/v1", kind="Config", name="kai-config")
 _DEFAULT_SHARD: Final = Leftover(api_version="kai.scheduler/v1", kind="SchedulingShard", name="default")
 

@@ -208,8 +208,12 @@ class VclusterRelease:
     def takes(self, kubernetes: str) -> bool:
         """Whether a Kubernetes can run inside: any patch release of a minor that this release knows. There is an image
         for each of them (https://github.com/loft-sh/kubernetes: built daily for all stable releases)."""
-        known = {minor(tag) for tag in (*self.kubernetes_versions, *self.kubernetes_observed)}
-        return KUBERNETES.fullmatch(kubernetes) is not None and minor(kubernetes) in known
+        return KUBERNETES.fullmatch(kubernetes) is not None and minor(kubernetes) in self.minors
+
+    @property
+    def minors(self) -> set[tuple[int, int]]:
+        """The minor releases of Kubernetes that this release knows, or that ran in it."""
+        return {minor(tag) for tag in (*self.kubernetes_versions, *self.kubernetes_observed)}
 
     def footprint(self, backing_store: str = "sqlite") -> Footprint:
         """Requests and number of its pods: control plane, CoreDNS and, where chosen, etcd."""

@@ -202,7 +202,7 @@ _SHORT: Final[Mapping[type[Section], str]] = {
 
 
 def _is_quoted_number(value: object) -> bool:
-    return isinstance(value, str) and value.strip("+-.0123456789") == ""
+    return isinstance(value, str) and value.strip("+-.") != "" and value.strip("+-.0123456789") == ""
 
 
 def _amount(word: str, key: str) -> _Wording:

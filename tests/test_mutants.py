@@ -10,7 +10,10 @@ from tests.mutants.changes import mutants
 from tests.mutants.files import TESTS
 from tests.test_dependencies import own_files
 
-MUTATED = ("components/", "kube/", "capacity/", "policies/", "cli/guards/")
+MUTATED = (
+    *("components/", "kube/", "capacity/", "policies/", "cli/guards/", "cli/preflight/", "preview/", "probe/judge/"),
+    *("releases/", "settings/rules/"),
+)
 
 
 def test_every_module_in_which_something_can_be_broken_names_the_tests_that_notice() -> None:

@@ -29,10 +29,12 @@ class _Steers(NamedTuple):
     does: str
 
     def changes(self, value: str) -> bool:
-        """Whether a value that is set changes something. A switch that is not true is off: `0`, or nothing."""
+        """Whether a value that is set changes something. A switch that is not true is off: `0`, or nothing. A word that
+        is empty is the default.
+        """
         if self.harmless in ("true", "false"):
             return (value in TRUE) != (self.harmless == "true")
-        return value != self.harmless
+        return value not in ("", self.harmless)
 
 
 STEERS: Final[Mapping[str, _Steers]] = {

@@ -38,7 +38,8 @@ def fences(platform: Platform, facts: ClusterFacts) -> Iterator[Finding]:
                 yield warning("fence-open", subject, message, f"{undo}, or `make fence NODE={node.name}` again")
                 continue
             gpus = pool.gpus_allocatable_per_node
-            out = f": its {gpus} {plural(pool.unit, gpus)} no longer count" if gpus else ""
+            count = "counts" if gpus == 1 else "count"
+            out = f": its {gpus} {plural(pool.unit, gpus)} no longer {count}" if gpus else ""
             yield warning("node-fenced", subject, f"is {node.fence}{out}", undo)
     for verdict in not_there(platform, facts):
         about = "teams" if len(verdict.about) > 1 else "team"

@@ -258,14 +258,13 @@ def _counted(node: NodeFacts) -> int | None:
 
 def _differ(pool: Pool, node: NodeFacts, declared: int, found: int, verb: str, subject: str) -> Finding:
     message = f"{verb} {found} {GPU}, the file says {declared}"
-    if pool.replicas > 1 and found % pool.gpus_per_node == 0 and found // pool.gpus_per_node > 1:
-        each = found // pool.gpus_per_node
-        mig = f"set sharing.mig.slices to {each}, or cut the GPUs as the file says"
-        fix = (
-            mig
-            if pool.sharing.mig
-            else f"set sharing replicas to {each}, or correct the device plugin's sharing config"
-        )
+    each = found // pool.gpus_per_node if found and found % pool.gpus_per_node == 0 else 0
+    if pool.replicas > 1 and each:
+        if pool.sharing.mig:
+            fix = f"set sharing.mig.slices to {each}, or cut the GPUs as the file says"
+        else:
+            ours = f"set sharing replicas to {each}" if each > 1 else "leave sharing out"
+            fix = f"{ours}, or correct the device plugin's sharing config"
     elif _counted(node) == pool.gpus_counted_per_node and found < declared:
         # the label agrees with the file: another number in the file would only move the contradiction
         fix = f"find the GPUs that the node lost since label {GPU_COUNT} was written (`nvidia-smi -L` there)"

@@ -7,7 +7,7 @@ from decimal import ROUND_FLOOR, Decimal
 from difflib import get_close_matches
 from typing import Final
 
-from capacity import parse_quantity
+from capacity import parse_quantity, plural
 from cli.preflight.facts import ClusterFacts, NodeFacts, Taint
 from cli.preflight.findings import Finding, Level, error, ok, warning
 from cli.preflight.gpus import in_use, node_gpus, users_of
@@ -46,7 +46,7 @@ def pools(platform: Platform, facts: ClusterFacts, tenants: Mapping[str, Team]) 
             gpus = f", {pool.gpus_allocatable_per_node} {pool.unit}s each" if pool.gpus_per_node else ""
             served = sum(node.fence is None for node in members)
             fenced = f", {len(members) - served} fenced" if served < len(members) else ""
-            yield ok("pool", subject, f"{served} nodes Ready{gpus}{fenced}")
+            yield ok("pool", subject, f"{served} {plural('node', served)} Ready{gpus}{fenced}")
         yield from _room(platform, name, [node for node in members if node.fence is None])
         yield from in_use(users, members, name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import releases
+from capacity import listed
 from cli.preflight.facts import ClusterFacts, NodeFacts, ObjectFacts
 from cli.preflight.findings import Finding, error, note, ok, warning
 from cli.preflight.nodes import pool_nodes
@@ -184,8 +185,8 @@ def _well(
         return warning(
             "plugin-unseen",
             subject,
-            f"{', '.join(advertise[:3])} advertise {GPU} already, by something that we do not see; a second plugin of "
-            "the same resource is a race",
+            f"{GPU} is advertised already on {listed(advertise, 3)}, by something that we do not see; a second plugin "
+            "of the same resource is a race",
             "find what it is (built into the node's image?) and set gpu.owner: cluster",
         )
     if platform.gpu.owner is Owner.OURS:
@@ -194,8 +195,8 @@ def _well(
         return note(
             "plugin-unseen",
             subject,
-            f"no DaemonSet is seen, {', '.join(advertise[:3])} advertise {GPU} all the same (built into the node's "
-            "image)",
+            f"no DaemonSet is seen, and {GPU} is advertised all the same on {listed(advertise, 3)} (built into the "
+            "node's image)",
         )
     return error(
         "plugin-missing",

@@ -196,9 +196,14 @@ def clear_the_way(kubeconfig: str) -> None:
 
 
 def leftovers() -> list[releases.Leftover]:
-    """What the hooks of any known release leave behind. The old line is gone by then, so nothing says which it was."""
+    """What an install that was killed, and the hooks of any known release, leave behind. The old line is gone by then,
+    so nothing says which it was.
+
+    The operator goes first: one that still works makes its services' accounts anew when their Config goes, while their
+    pods stay, with the tokens of accounts that are gone.
+    """
     known = [left for release in releases.KAI.values() for left in release.leftovers]
-    return list(dict.fromkeys([*hook_objects(), *known]))
+    return list(dict.fromkeys([releases.KAI_OPERATOR, *hook_objects(), *known]))
 
 
 def hook_objects() -> list[releases.Leftover]:

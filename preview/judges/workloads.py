@@ -66,7 +66,10 @@ def cache_size(edit: Edit) -> Effect | None:
     if edit.after is None:
         return _cache_lost(edit, "is removed")
     try:
-        shrinks = quantity(edit.after, edit.path) < quantity(edit.before, edit.path)
+        was, is_ = quantity(edit.before, edit.path), quantity(edit.after, edit.path)
+        if was == is_:
+            return None
+        shrinks = is_ < was
     except UnreadableError:
         shrinks = True
     name = _name(edit)

@@ -90,8 +90,7 @@ def _of_virtual_clusters(platform: Platform) -> Iterator[Problem]:
             continue
         kubernetes = team.vcluster.kubernetes_version
         if kubernetes is not None and not vcluster.takes(kubernetes):
-            minors = sorted({releases.minor(tag) for tag in vcluster.kubernetes_versions}, reverse=True)
-            known = ", ".join(f"v{major}.{minor}" for major, minor in minors)
+            known = ", ".join(f"v{major}.{minor}" for major, minor in sorted(vcluster.minors, reverse=True))
             yield Problem(
                 path=said_at(platform, name, "kubernetesVersion"),
                 rule=f"must be one that vCluster {wanted} knows (any patch release of {known})",
@@ -131,9 +130,9 @@ def topologies_are_known(platform: Platform) -> Iterator[Problem]:
             )
     for name, team in tenants(platform).items():
         own = platform.pools.get(team.pool or "")
-        version = team.scheduler.version
+        version, whose = team.scheduler.version, name
         if team.scheduler.mode is SchedulerMode.HOST and platform.host.scheduler is not None:
-            version = platform.host.scheduler.version
+            version, whose = platform.host.scheduler.version, "host.scheduler"
         kai = releases.KAI.get(version or "")
         if own is None or not own.topology or kai is None or kai.topology:
             continue
@@ -142,7 +141,7 @@ def topologies_are_known(platform: Platform) -> Iterator[Problem]:
             path=("pools", team.pool or "", "topology"),
             rule=f"KAI {kai.version} of {name} has no Topology of its own, {first} and newer have",
             got=", ".join(own.topology),
-            fix=f"choose {first} or newer for {name}, or remove topology",
+            fix=f"choose {first} or newer for {whose}, or remove topology",
         )
 
 

@@ -155,7 +155,7 @@ class TestAHostThatTheProgramMade:
     def test_it_is_compared_with_the_stack_file(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
         assert project.run("preflight") == 1
         said = capsys.readouterr()
-        assert "1 nodes Ready, 4 GPUs each" in said.err
+        assert "1 node Ready, 4 GPUs each" in said.err
         assert (
             "preflight, RuntimeClass nvidia: belongs to the cluster by the stack file, and the cluster has none"
             in said.err

@@ -6,10 +6,13 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import httpx2
 import pytest
+from lightkube.config.kubeconfig import SingleConfig
 
 from cli.cluster import target_of
 from cli.emptying import Emptying
+from kube.client import connect_to
 from tests.cli.fake_api import FakeApi, kubeconfig, running
 from tests.conftest import HANGS_SECONDS
 
@@ -80,6 +83,26 @@ def test_each_look_changes_a_namespace_that_goes_so_that_kubernetes_looks_into_i
     look(api, "team-ml", "team-stays")
     touched = [{"metadata": {"uid": "uid-of-team-ml", "annotations": {"gpu-tenancy/looks": n}}} for n in ("1", "2")]
     assert api.touches == [(f"{LIST}/team-ml", each) for each in touched]
+
+
+def test_all_looks_go_over_one_connection_because_each_runs_the_credential_plugin_of_a_kubeconfig(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[SingleConfig] = []
+
+    def connect(found: SingleConfig, timeout: httpx2.Timeout) -> httpx2.Client:
+        opened.append(found)
+        return connect_to(found, timeout)
+
+    class Asked(Counting):
+        def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+            by.extend([len(opened)] if method == "PATCH" else [])
+            return super().answer(method, path, body)
+
+    by: list[int] = []
+    monkeypatch.setattr("cli.emptying.connect_to", connect)
+    look(Asked(3, space("team-ml", **GOES)), "team-ml")
+    assert by == [1, 1, 1]
 
 
 @pytest.mark.parametrize(("refused", "deleted"), [(f"{LIST}/team-ml", [f"{CLAIMS}/data", f"{CLAIMS}/c"]), (CLAIMS, [])])

@@ -31,6 +31,17 @@ class TestOwners:
         if plugins:
             assert "kube-system/nvidia-gpu-device-plugin-large-cos" in finding.message
 
+    @pytest.mark.parametrize("owner", ["cluster", "ours"])
+    def test_three_of_the_nodes_that_advertise_already_are_named_and_the_others_counted(self, owner: str) -> None:
+        names = ["g0", "g1", "g2", "g3", "g4"]
+        asked = platform({"nodes": names}, {"owner": owner})
+        (finding,) = (
+            finding
+            for finding in found(asked, facts(*(node(name=name) for name in names), device_plugins=[]))
+            if finding.id == "plugin-unseen"
+        )
+        assert "on g0, g1, g2 and 2 more" in finding.message
+
     def test_a_managed_plugin_of_the_cluster_s_is_well(self) -> None:
         assert found(platform(gpu={"owner": "cluster"}), facts(device_plugins=[PLUGIN])) == []
 

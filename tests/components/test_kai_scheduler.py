@@ -231,3 +231,10 @@ def test_a_teams_kai_is_told_by_which_name_to_ask_for_a_gpu(declare: Declare, cd
     mode = {"injection": "cdi-cri"} if cdi else {}
     found = made(declare(lab("research", gpu={"stack": "devicePlugin", **mode})), "research-scheduler")["release"]
     assert found.spec["values"]["binder"].get("cdi") is cdi
+
+
+def test_an_operator_that_a_killed_install_left_goes_before_its_config_and_no_upgrade_deletes_it() -> None:
+    # it would make its services' accounts anew, whose pods stay: they got 401, and the team's check stayed Pending
+    before, upgrade = kai_scheduler.leftovers(), kai_scheduler.hook_objects()
+    assert (before[0].kind, before[0].name, before[0].namespace) == ("Deployment", "kai-operator", "kai-scheduler")
+    assert before[0] not in upgrade

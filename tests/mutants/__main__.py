@@ -34,10 +34,6 @@ PRELOADED: Final = ("pulumi", "pulumi_policy", "pulumi_kubernetes", "settings.lo
 """What most mutants leave alone is imported once for all forks: no file of ours that imports a policy."""
 
 
-FOLDERS: Final = 8
-"""So many at a time at least: each is a process of some hundred MiB, and waits for its turns."""
-
-
 def equivalents() -> dict[str, str]:
     """Return the mutants that change no verdict, with the reason. Raises `SystemExit` for one without a reason."""
     found = {}
@@ -81,18 +77,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{len(todo)} mutants of {len(files)} files, {len(known)} known as equivalent, {at_once} at a time", flush=True
     )
     began, survived = time.monotonic(), 0
-    by_folder: defaultdict[str, list[Mutant]] = defaultdict(list)
+    rooms: defaultdict[str, list[Mutant]] = defaultdict(list)
     for mutant in todo:
-        by_folder[mutant.file.rpartition("/")[0] or mutant.file].append(mutant)
-    folders = dict(sorted(by_folder.items(), key=lambda one: -len(one[1])))  # the largest takes longest
-    # folders side by side: each begins with one run of its tests, on one core, and then forks one mutant after another
-    with ProcessPoolExecutor(max(FOLDERS, at_once), get_context("fork")) as pool:
-        of_a_folder = partial(survivors, turns=Turns(at_once), told_to=os.dup(1))
-        for folder, found in zip(folders, pool.map(of_a_folder, folders.values()), strict=True):
+        rooms[mutant.file.split("/")[0]].append(mutant)
+    # rooms side by side: each begins with one run of its tests, on one core
+    with ProcessPoolExecutor(max(1, len(rooms)), get_context("fork")) as pool:
+        of_a_room = partial(survivors, turns=Turns(at_once), told_to=os.dup(1))
+        for room, found in zip(rooms, pool.map(of_a_room, rooms.values()), strict=True):
             survived += len(found)
             seconds = time.monotonic() - began
-            killed = len(folders[folder]) - len(found)
-            print(f"{folder}: killed={killed} survived={len(found)}, {seconds:.0f} s", flush=True)
+            print(f"{room}: killed={len(rooms[room]) - len(found)} survived={len(found)}, {seconds:.0f} s", flush=True)
     print(f"mutants killed={len(todo) - survived} survived={survived}")
     return 1 if survived else 0
 

@@ -48,6 +48,12 @@ _DECLARING: Final = ("components/", "kube/")
 """Rooms whose files say what is made and asked for: there, parts are left out, too."""
 
 
+_RULE: Final = "_rule"
+"""The decorator that makes a rule of the policies. Its arguments say what the rule judges, and when."""
+_NAMED: Final = 2
+"""Its first arguments: a rule's name and its sentence."""
+
+
 _Path: TypeAlias = tuple[tuple[str, int | None], ...]
 """The way from a module's root to a node: fields, and positions in those that are lists."""
 
@@ -85,7 +91,8 @@ def mutants(file: str) -> list[Mutant]:
         if scope == "module" and file in DATA:
             continue
         node = _at(tree, path)
-        for replacement, change in _changes(node) if not declaring else _of_a_spec(node, path[-1][0]):
+        of_a_spec = declaring or any(field == "decorator_list" for field, _ in path)
+        for replacement, change in _changes(node) if not of_a_spec else _of_a_spec(node, path[-1][0]):
             key = f"{file}::{scope} {change}"
             seen[key] += 1
             found.append(
@@ -102,7 +109,9 @@ def mutants(file: str) -> list[Mutant]:
 
 
 def _sites(tree: ast.Module) -> Iterator[tuple[_Path, str]]:
-    """Yield every node that may be changed. Annotations, decorators, docstrings and the last `if __name__` may not."""
+    """Yield every node that may be changed. Annotations, docstrings and the last `if __name__` may not, nor may
+    decorators, except a rule's.
+    """
 
     def walk(node: ast.AST, path: _Path, scope: str) -> Iterator[tuple[_Path, str]]:
         if path:
@@ -112,16 +121,22 @@ def _sites(tree: ast.Module) -> Iterator[tuple[_Path, str]]:
         if isinstance(node, ast.JoinedStr):
             return
         for name, value in ast.iter_fields(node):
-            if name in ("annotation", "returns", "decorator_list", "bases", "keywords_of_class"):
+            if name in ("annotation", "returns", "bases", "keywords_of_class"):
                 continue
             if isinstance(value, list):
                 for index, item in enumerate(value):
+                    if name == "decorator_list" and not _is_rule(item):
+                        continue
                     if isinstance(item, ast.AST) and not _is_wording(item):
                         yield from walk(item, (*path, (name, index)), scope)
             elif isinstance(value, ast.AST):
                 yield from walk(value, (*path, (name, None)), scope)
 
     yield from walk(tree, (), "")
+
+
+def _is_rule(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == _RULE
 
 
 def _is_wording(node: ast.AST) -> bool:
@@ -196,6 +211,9 @@ def _dropped(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
         for index, keyword in enumerate(node.keywords):
             left = ast.Call(func=node.func, args=node.args, keywords=_without(node.keywords, index))
             yield left, f"{_short(node.func)} without {keyword.arg or _short(keyword.value)}"
+        for index in range(_NAMED, len(node.args) if _is_rule(node) else 0):
+            left = ast.Call(func=node.func, args=_without(node.args, index), keywords=node.keywords)
+            yield left, f"{_RULE} without {_short(node.args[index])}"
     elif isinstance(node, (ast.List, ast.Tuple)) and isinstance(node.ctx, ast.Load):
         for index, element in enumerate(node.elts):
             yield type(node)(elts=_without(node.elts, index), ctx=ast.Load()), f"no element {_short(element)}"

@@ -138,6 +138,15 @@ class TestShape:
                 "teams.ml.resources.gpus: must be a whole number or quota and limit, got '2'; "
                 "write it without quotes, or put keys below it (quota, limit)",
             ),
+            # what is empty, or a sign alone, is no number without its quotes either
+            *(
+                (
+                    {"teams.ml.resources": {"gpus": {"quota": value, "limit": 2}}},
+                    f"teams.ml.resources.gpus.quota: must be a whole number, got {value!r}; "
+                    "write it without a fraction or a unit",
+                )
+                for value in ("", "-", ".")
+            ),
             # only a queue's gpu has a short form
             (
                 {"gpu": 1},

@@ -28,7 +28,7 @@ def test_a_variable_is_refused_unless_it_changes_nothing(variable: str) -> None:
     harmless = STEERS[variable].harmless
     assert steered({}, kind=True) == steered({variable: harmless}, kind=True) == []
     for value in {"true": ("false", "0", ""), "false": ("true", "1", "T", "t", "TRUE", "True")}.get(
-        harmless, ("configmap", "")
+        harmless, ("configmap",)
     ):
         (refusal,) = steered({variable: value, "HOME": "/home/me"}, kind=True)
         assert refusal.cause.startswith(f"{variable} in the environment ")
@@ -39,6 +39,12 @@ def test_a_variable_is_refused_unless_it_changes_nothing(variable: str) -> None:
 @pytest.mark.parametrize("value", ["", "0", "False", "no"])
 def test_a_switch_that_is_off_however_it_is_written_is_not_refused(variable: str, value: str) -> None:
     assert steered({variable: value}, kind=True) == []
+
+
+@pytest.mark.parametrize("variable", ["PULUMI_K8S_HELM_DRIVER", KIND_ENGINE])
+def test_an_empty_word_is_the_default_and_is_not_refused(variable: str) -> None:
+    """helm@v3.20.2: pkg/action/action.go, Init; kind v0.30.0: pkg/internal/runtime/runtime.go."""
+    assert steered({variable: ""}, kind=True) == []
 
 
 @pytest.mark.parametrize("value", ["1", "True"])
