@@ -31,8 +31,10 @@ def delete_leftovers(
     with connect(kubeconfig) as api:
         for leftover in leftovers:
             where = path(leftover.api_version, leftover.kind, leftover.name, leftover.namespace)
-            # not the kind's default: a Job would leave its pods behind
-            answer = api.delete(where, params={"propagationPolicy": "Background"})
+            # not the kind's default: a Job would leave its pods behind. of a Deployment the pods still work until they
+            # have ended: it is gone when they are
+            policy = "Foreground" if leftover.kind == "Deployment" else "Background"
+            answer = api.delete(where, params={"propagationPolicy": policy})
             if answer.status_code == httpx2.codes.NOT_FOUND:
                 continue
             what = f"{leftover.kind} {leftover.name}"

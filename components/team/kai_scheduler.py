@@ -199,8 +199,9 @@ def leftovers() -> list[releases.Leftover]:
     """What an install that was killed, and the hooks of any known release, leave behind. The old line is gone by then,
     so nothing says which it was.
 
-    The operator goes first: one that still works makes its services' accounts anew when their Config goes, while their
-    pods stay, with the tokens of accounts that are gone.
+    The operator goes first, and its pod: one that still works makes its services' accounts anew when their Config goes,
+    while their pods stay, with the tokens of accounts that are gone. Of the next Config it would make accounts that
+    Helm doesn't find when it begins, and takes for somebody's when it gets to them.
     """
     known = [left for release in releases.KAI.values() for left in release.leftovers]
     return list(dict.fromkeys([releases.KAI_OPERATOR, *hook_objects(), *known]))

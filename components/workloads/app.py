@@ -44,14 +44,14 @@ class AppServer(Server[App]):
         self._args = args
         code = PAGE_CODE.read_text() if spec.has_own_page(workload) else None
         needs = [*args.depends_on, *self._page(name, code), *self._secret(name)]
+        values = list(self._values().values())
         k8s.apps.v1.Deployment(
             f"{name}-app",
-            # a pod that waits for a GPU is not a failed deploy
-            metadata={**metadata(place, args.name), "annotations": {"pulumi.com/skipAwait": "true"}},
+            metadata=self._deployment(values),
             spec=spec.deployment_spec(
                 args.name, workload, place, image, f"{args.name}-secrets" if workload.secrets else None, code
             ),
-            opts=self._opts(needs, list(self._values().values())),
+            opts=self._opts(needs, values),
         )
         k8s.core.v1.Service(
             f"{name}-service",

@@ -46,11 +46,8 @@ class InferenceServer(Server[Inference]):
         )
         deployment = k8s.apps.v1.Deployment(
             f"{name}-server",
-            metadata={
-                **metadata(place, args.name),
-                # a server that waits for a GPU, or loads for ten minutes, is judged by its test
-                "annotations": {"pulumi.com/skipAwait": "true"},
-            },
+            # a server that loads for ten minutes is judged by its test
+            metadata=self._deployment(self._tokens()),
             spec=declared,
             opts=self._opts(needs, self._tokens()),
         )

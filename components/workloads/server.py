@@ -12,8 +12,8 @@ from typing import Generic, TypeVar
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.base import Component
-from components.workloads.pods import Placement, stamp
+from components.base import DELETED_AT_ONCE, Component
+from components.workloads.pods import Placement, Spec, metadata, stamp
 from settings.models import Platform
 from settings.workloads import AnyWorkload
 
@@ -50,3 +50,13 @@ class Server(Component, Generic[Kind]):
         Secret restarts no pod by itself."""
         values = pulumi.Output.all(*secrets).apply(lambda found: stamp(*found)) if secrets else None
         return self.child(provider=self._args.provider, depends_on=depends_on, replacement_trigger=values)
+
+    def _deployment(self, secrets: Sequence[pulumi.Output[str]]) -> Spec:
+        """The Deployment's metadata. Nobody waits for its pods: one that waits for a GPU is not a failed deploy. The
+        provider then doesn't wait for its removal either (v4.32.0:provider/pkg/metadata/overrides.go,
+        allowsSkipAwaitWithDelete), so one that is made anew has to be gone at once."""
+        at_once = DELETED_AT_ONCE if secrets else {}
+        return {
+            **metadata(self._args.place, self._args.name),
+            "annotations": {"pulumi.com/skipAwait": "true", **at_once},
+        }

@@ -18,7 +18,7 @@ import yaml
 import kube
 import kube.client
 import kube.waits
-from releases import Leftover
+from releases import KAI_OPERATOR, Leftover
 from tests.serving import serving as serving_it
 
 CONFIG = Leftover(api_version="kai.scheduler/v1", kind="Config", name="kai-config")
@@ -239,3 +239,10 @@ class TestLeftovers:
         with serving({("DELETE", where): [(200, {"kind": "Job"})]}) as (text, asked):
             assert kube.delete_leftovers(text, [job]) == ["Job crd-upgrader"]
         assert asked[0] == f"DELETE {where} propagationPolicy=Background", "a Job's own way leaves them behind"
+
+    def test_a_deployment_is_gone_when_its_pods_are(self) -> None:
+        """In the background the operator of a killed install works for some seconds after its Deployment is gone."""
+        where = "/apis/apps/v1/namespaces/kai-scheduler/deployments/kai-operator"
+        with serving({("DELETE", where): [(200, {"kind": "Deployment"})]}) as (text, asked):
+            assert kube.delete_leftovers(text, [KAI_OPERATOR]) == ["Deployment kai-operator"]
+        assert asked[0] == f"DELETE {where} propagationPolicy=Foreground"

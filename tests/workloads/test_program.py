@@ -326,6 +326,21 @@ def test_another_token_makes_the_server_anew(declare: Declare) -> None:
     assert all(SECRET_MARK in said and "canary" not in said for said in seen)
 
 
+@pytest.mark.parametrize(("kind", "secret"), [("app", True), ("app", False), ("inference", True), ("inference", False)])
+def test_a_deployment_that_is_made_anew_is_gone_at_once(declare: Declare, kind: str, secret: bool) -> None:
+    """The provider waits for no removal of a Deployment with `skipAwait`. In the foreground the old one stays until its
+    pods have ended, and its successor of the same name could not be made. One that is never made anew says nothing
+    new to a stack from before."""
+    keys: Any = {"app": {"secrets": {"API_KEY": {"config": "key"}}}, "inference": {"token": "key"}}[kind]
+    bare: Any = {"app": {**DEMO, "secrets": {}}, "inference": CHAT}[kind]
+    recorder = declare(real(one={**bare, **(keys if secret else {})}), secrets={"key": "canary"})
+    name = {"app": "ml-workloads-one-app", "inference": "ml-workloads-one-server"}[kind]
+    assert recorder.one(DEPLOYMENT, name).inputs["metadata"]["annotations"] == {
+        "pulumi.com/skipAwait": "true",
+        **({"pulumi.com/deletionPropagationPolicy": "background"} if secret else {}),
+    }
+
+
 def test_a_missing_secret_is_told_before_anything_is_registered(
     declare: Declare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
