@@ -144,6 +144,25 @@ def test_the_engine_finds_what_the_runner_finds() -> None:
     assert sorted(run_engine(world)) == sorted(wanted)
 
 
+def test_rules_that_compare_with_what_may_come_later_wait_for_the_whole_stack() -> None:
+    """A rule that is asked at each resource sees only what was registered before it."""
+    assert {policy.name for policy in build_policies() if isinstance(policy, StackValidationPolicy)} == {
+        "default-deny-network",
+        "gpu-collision",
+        "gpu-memory",
+        "host-check-node",
+        "host-resource-quota",
+        "known-roles",
+        "limit-range",
+        "no-fractions-on-replicas",
+        "pod-security-level",
+        "pool-gpu-quota",
+        "runtime-class",
+        "team-admission",
+        "team-gpus-exist",
+    }
+
+
 def test_stack_rules_judge_inputs_where_a_provider_has_no_outputs_yet() -> None:
     world = broken()
     wanted = [(v.rule, v.message, v.urn) for r in evaluate(world, PolicyConfig(), today=TODAY) for v in r.violations]
