@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -98,21 +99,38 @@ def divided(
     """
     found: dict[str, list[str]] = {}
     for pool, machines in pools.items():
-        sharing = sorted((team for team in teams if where[team] == pool and teams[team]), key=lambda team: -teams[team])
-        if len(sharing) < 2 or len(machines) < 2:
+        asked = {team: teams[team] for team in teams if where[team] == pool and teams[team]}
+        if len(asked) < 2 or len(machines) < 2:
             continue
-        left = {machine.name: machine.gpus * machine.replicas for machine in machines}
-        size = max(left.values())
-        for team in sharing:
-            nodes = sorted(left, key=lambda name: -left[name])[: max(1, -(-teams[team] // size))]
-            if sum(left[name] for name in nodes) < teams[team] or (len(nodes) > 1 and left[nodes[-1]] < size):
-                free = ", ".join(f"{name} {gpus}" for name, gpus in left.items())
-                raise InputError(
-                    f"TEAMS: {team} asks for {teams[team]} GPUs, and no node of pool {pool} has so many left ({free}).",
-                    "give the teams fewer GPUs: a team gets its GPUs on one node, or on whole nodes",
-                )
-            found[team] = sorted(nodes)
-            left |= {name: 0 if len(nodes) > 1 else left[name] - teams[team] for name in nodes}
+        try:
+            found |= _on_nodes(pool, asked, machines, fill=False)
+        except InputError:
+            # spread out they did not fit
+            with suppress(InputError):
+                found |= _on_nodes(pool, asked, machines, fill=True)
+                continue
+            raise
+    return found
+
+
+def _on_nodes(pool: str, asked: Mapping[str, int], machines: Sequence[Machine], *, fill: bool) -> dict[str, list[str]]:
+    """The largest team first. `fill`: onto the fullest node that has room for it, not onto the emptiest."""
+    found: dict[str, list[str]] = {}
+    left = {machine.name: machine.gpus * machine.replicas for machine in machines}
+    size = max(left.values())
+    for team, gpus in sorted(asked.items(), key=lambda each: -each[1]):
+        order, many = sorted(left, key=lambda name: -left[name]), max(1, -(-gpus // size))
+        if fill and many == 1:
+            order = [name for name in reversed(order) if left[name] >= gpus] or order
+        nodes = order[:many]
+        if sum(left[name] for name in nodes) < gpus or (many > 1 and left[nodes[-1]] < size):
+            free = ", ".join(f"{name} {number}" for name, number in left.items())
+            raise InputError(
+                f"TEAMS: {team} asks for {gpus} GPUs, and no node of pool {pool} has so many left ({free}).",
+                "give the teams fewer GPUs: a team gets its GPUs on one node, or on whole nodes",
+            )
+        found[team] = sorted(nodes)
+        left |= {name: 0 if many > 1 else left[name] - gpus for name in nodes}
     return found
 
 

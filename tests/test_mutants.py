@@ -43,3 +43,19 @@ def test_as_many_mutants_run_at_once_as_there_are_turns_in_whichever_process_the
     assert not turns.take()
     turns.give_back()
     assert turns.take()
+
+
+def test_what_a_rule_of_the_policies_says_of_itself_is_changed_too() -> None:
+    """When it judges, what, and by which limits: all that stands in its decorator."""
+    made = {
+        mutant.entry.partition("::")[2]
+        for file in ("policies/rules/charts.py", "policies/rules/placement.py")
+        for mutant in mutants(file)
+    }
+    assert made >= {
+        "host_check_is_pinned#1 _rule without stage",
+        "host_check_is_pinned#1 _rule without applies",
+        "queue_of_own_team#1 _rule without *tokens.WORKLOADS",
+        "known_values#1 _rule without limits",
+        "known_values#1 'known-values' -> 'known-valuesX'",
+    }

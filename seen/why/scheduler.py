@@ -164,4 +164,10 @@ def last_words(case: Case) -> Why:
     is_kai = case.pod.scheduler == KAI_SCHEDULER_NAME
     if is_kai and case.seen.simulated:
         return case.say("simulated")
-    return case.say("no-group" if is_kai and case.group is None else "unseen")
+    if not is_kai or case.group is not None:
+        return case.say("unseen")
+    # KAI makes no group for a pod that names one and has no owner; on the host no pod of a team has one (setOwner)
+    named = text(case.json, "metadata", "annotations", "pod-group-name")
+    if named and (case.team.mode == "host" or not rows(case.json, "metadata", "ownerReferences")):
+        return case.say("group-gone", group=named)
+    return case.say("no-group", where="on the host" if case.team.mode == "host" else "in the team's cluster")

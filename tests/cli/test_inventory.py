@@ -357,6 +357,16 @@ def test_a_team_larger_than_a_node_gets_whole_nodes_that_nobody_else_sees() -> N
         divided({"big": 6, "small": 2}, where, {"a": pools["a"][:2]})
 
 
+def test_teams_get_a_node_each_and_fill_nodes_up_only_where_they_fit_in_no_other_way() -> None:
+    pools = {"a": [Machine(name=name, gpus=8) for name in ("a-0", "a-1")]}
+    where = dict.fromkeys(("a", "b", "c", "d", "e"), "a")
+    assert divided({"a": 4, "b": 4}, where, pools) == {"a": ["a-0"], "b": ["a-1"]}
+    found = divided({"a": 4, "b": 4, "c": 3, "d": 3, "e": 2}, where, pools)
+    assert found == {"a": ["a-1"], "b": ["a-1"], "c": ["a-0"], "d": ["a-0"], "e": ["a-0"]}
+    with pytest.raises(InputError, match=r"d asks for 3 GPUs.*\(a-0 1, a-1 0\)"):
+        divided({"a": 7, "b": 4, "c": 4, "d": 3}, where, pools)
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_whatever_teams_and_nodes_there_are_the_file_is_valid_or_the_answer_says_why_not(seed: int) -> None:
     random = Random(seed)

@@ -245,7 +245,8 @@ def test_a_pod_that_runs_says_no_less_of_the_gpu_that_it_has(host: Host) -> None
 
 
 def test_a_pod_that_waited_comes_back_with_the_group_that_it_had(host: Host) -> None:
-    """The syncer makes it anew, with what KAI's pod-grouper wrote into it; the pod-grouper then writes it again."""
+    """A syncer that was away makes it anew, with what KAI's pod-grouper wrote into it. Its group is gone, which `make
+    why` names (`group-gone`). Nobody guesses another's group, whose name ends in the UID of its owner."""
     assert host.refusal("serving", asking("serving", annotations={"pod-group-name": "pg-before"})) is None
 
 

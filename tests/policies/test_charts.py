@@ -29,7 +29,7 @@ def test_a_virtual_cluster_is_known_by_its_component_whatever_a_mirror_calls_its
     release = changed(vcluster(), "chart", chart)
     for rule in ("vcluster-values", "vcluster-persistence"):
         assert result(rule, [pool(), team(), release]).checked == 1
-    assert result("vcluster-values", [pool(), team(), changed(kai_release(), "chart", "vcluster")]).checked == 0
+        assert result(rule, [pool(), team(), changed(kai_release(), "chart", "vcluster")]).checked == 0
     opened = changed(release, "values/sync/fromHost/secrets/enabled", True)
     assert len(messages("vcluster-values", [pool(), team(), opened])) == 1
 

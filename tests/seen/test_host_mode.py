@@ -70,3 +70,32 @@ def test_a_queue_is_asked_for_by_the_stack_file_s_name() -> None:
     blocked = would(look, seen, beta, Request(gpus=2, queue="work")).why
     assert blocked is not None
     assert blocked.id == "no-gpu-free"
+
+
+def test_a_pod_that_kept_the_group_of_an_earlier_one_waits_for_it_on_the_host_even_with_an_owner_inside() -> None:
+    """Its owner is in the team's cluster. On the host a team's pods have none (`setOwner`)."""
+    changed = world()
+    metadata = {"name": "kept-0", "labels": {"kai.scheduler/queue": "beta-work"}}
+    kept = {
+        "metadata": {
+            **metadata,
+            "namespace": "default",
+            "annotations": {"pod-group-name": "pg-kept-0-u1"},
+            "ownerReferences": [{"kind": "Job", "name": "kept", "uid": "u", "apiVersion": "batch/v1"}],
+        },
+        "spec": {"schedulerName": "kai-scheduler", "containers": [{"name": "main"}]},
+        "status": {"phase": "Pending"},
+    }
+    here = {
+        "vcluster.loft.sh/object-name": "kept-0",
+        "vcluster.loft.sh/object-namespace": "default",
+        "pod-group-name": "pg-kept-0-u1",
+    }
+    there = {**kept, "metadata": {**metadata, "name": "kept-0-x", "namespace": "team-beta", "annotations": here}}
+    changed.plant({"add": {"beta": {"pods": [kept]}, "host": {"pods": [there]}}})
+    look, seen = changed.seen("host")
+    beta = seen.team("beta")
+    assert beta is not None
+    (answer,) = why(look, seen, beta, "kept-0")
+    assert answer.id == "group-gone"
+    assert "pg-kept-0-u1" in answer.cause
