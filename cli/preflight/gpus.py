@@ -258,8 +258,8 @@ def _counted(node: NodeFacts) -> int | None:
 
 def _differ(pool: Pool, node: NodeFacts, declared: int, found: int, verb: str, subject: str) -> Finding:
     message = f"{verb} {found} {GPU}, the file says {declared}"
-    each = found // pool.gpus_per_node if found and found % pool.gpus_per_node == 0 else 0
-    if pool.replicas > 1 and each:
+    each, rest = divmod(found, pool.gpus_per_node)
+    if pool.replicas > 1 and each and not rest:
         if pool.sharing.mig:
             fix = f"set sharing.mig.slices to {each}, or cut the GPUs as the file says"
         else:

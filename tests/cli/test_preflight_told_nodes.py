@@ -87,6 +87,10 @@ def cases() -> Cases:
         "not shared yet": (without(**SHARED), facts(node())),
         "shared by another number": (without(**SHARED), facts(node(gpus=32, gpu_capacity=32))),
         "shared by others' plugin": (platform(SHARED, BY_CLUSTER), facts(node(), device_plugins=[PLUGIN])),
+        "fewer than are shared by others' plugin": (
+            platform(SHARED, BY_CLUSTER),
+            facts(node(gpus=12, gpu_capacity=12), device_plugins=[PLUGIN]),
+        ),
         "shared no more": (
             changed(),
             facts(node(), plugin_configs={"default": sharing_config(TWICE)}),
