@@ -216,7 +216,7 @@ def test_a_rule_asks_for_no_limit_but_its_own(rule: Rule, monkeypatch: pytest.Mo
         return read(limits, name)
 
     monkeypatch.setattr(Limits, "__getattribute__", record)
-    for world in (healthy(), broken()):
+    for world in (healthy(), broken(), [changed(vcluster(), "chart", "./vcluster.tgz")]):
         scene = Scene(inventory=Inventory(world), limits=Limits(), today=TODAY)
         for subject in scene.inventory.of_type(*rule.types):
             if rule.subject(subject):

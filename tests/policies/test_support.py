@@ -46,6 +46,14 @@ def test_the_end_of_support_is_warned_of_sixty_days_before(days_left: int, fires
     assert found == [said] * fires
 
 
+def test_the_end_of_a_vclusters_support_is_warned_of_too() -> None:
+    older = next(release for release in VCLUSTER.values() if release.support_ends is not None)
+    assert older.support_ends is not None
+    found = evaluate([virtual_cluster(version=older.version)], PolicyConfig(), today=older.support_ends)
+    (said,) = [v.message for r in found if r.rule == "support-ends-soon" for v in r.violations]
+    assert said.startswith(f"support of vCluster {older.version} ends on {older.support_ends}, in 0 days; ")
+
+
 def test_a_version_is_told_once_for_all_who_run_it() -> None:
     many = [replace(scheduler(version=ENDING.version, team=f"t{index}"), urn=f"urn::{index}") for index in range(5)]
     for rule, days_left in (("support-ends-soon", 10), ("supported-version", -10)):
