@@ -375,8 +375,10 @@ class Clusters:
                     client.close()
         if name:
             shutil.rmtree(self._folder(name), ignore_errors=True)
-            self.kubeconfig(name).unlink(missing_ok=True)
-            (self.home / f"kwok-{name}.yaml").unlink(missing_ok=True)
+            kubeconfig = self.kubeconfig(name)
+            # a kwokctl that is killed while it writes leaves its lock, and the next one then writes nothing
+            for file in (kubeconfig, Path(f"{kubeconfig}.lock"), self.home / f"kwok-{name}.yaml"):
+                file.unlink(missing_ok=True)
 
     def _await_ports(self, name: str | None) -> None:
         """Wait until the ended programs no longer listen. Another program's port stays taken, and is reported later."""

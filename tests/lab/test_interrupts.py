@@ -36,6 +36,13 @@ def test_ctrl_c_ends_the_run_soon_and_the_next_one_works(labs: Callable[..., Lab
     assert lab.left() == []
 
 
+def test_a_lock_on_the_kubeconfig_that_a_killed_run_left_stops_nobody(labs: Callable[..., Lab]) -> None:
+    lab = labs(START)
+    lab.driver.home.mkdir(parents=True)
+    (lab.driver.home / f"kubeconfig-{HOST}.lock").touch()
+    assert lab.driver.up().ok
+
+
 def test_reset_works_with_damaged_records(labs: Callable[..., Lab]) -> None:
     lab = labs(START)
     assert lab.driver.up().ok
