@@ -29,6 +29,7 @@ from lightkube.core.exceptions import ConfigError
 from cli.beside import Beside
 from cli.cluster import Target
 from kube.client import answered, connect_to
+from kube.puts import MERGE
 from lenient import Json, items, name, text
 from names import LABEL_TEAM
 
@@ -37,7 +38,6 @@ QUICK: Final = httpx2.Timeout(5.0, connect=3.0)
 
 LOOKS: Final = "gpu-tenancy/looks"
 """The annotation: how many looks there were."""
-MERGE: Final = {"Content-Type": "application/merge-patch+json"}
 
 
 class Emptying(Beside):

@@ -29,6 +29,7 @@ from kube.client import answered, connect, path, reason_of
 from kube.puts import APPLY
 from kube.waits import until
 from lenient import Json, items, rows, text, texts
+from releases import KAI_CONFIG
 
 DEADLINE_SECONDS: Final = 180.0
 """From the moment before Helm starts. The record comes 2 to 6 s later, and later where the chart is slow to come."""
@@ -36,7 +37,7 @@ MANIFEST: Final = "kai-config-manifest"
 """The hook's ConfigMap. In 0.9.8 and before, the Config is there before the operator, and this is not."""
 FIELD: Final = "kai-config.yaml"
 MANAGER: Final = "kai-config-deployer"
-_CONFIG: Final = path("kai.scheduler/v1", "Config", "kai-config")
+_CONFIG: Final = path(KAI_CONFIG.api_version, KAI_CONFIG.kind, KAI_CONFIG.name)
 
 
 def apply_beside_helm(kubeconfig: str, namespace: str, release: str) -> threading.Thread | None:

@@ -18,6 +18,8 @@ APPLY: Final = {
     "Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json",
 }
 """Server-side apply; JSON is YAML. The answer has no body, because nobody reads it: a CRD of KAI has up to 0.2 MB."""
+MERGE: Final = {"Content-Type": "application/merge-patch+json"}
+"""A change of the named fields alone."""
 MANAGER: Final = "gpu-tenancy"
 
 

@@ -21,6 +21,7 @@ import httpx2
 
 import names
 from kube.client import answered, path, pause, said, when
+from kube.puts import MERGE
 from kube.snapshot_pod import POD, RESTORE, Store, claim_name, pod
 from lenient import Json, items, moment, rows, table, tag_of, text
 from names import SYNCED_BY, Object
@@ -297,7 +298,7 @@ def _scale(api: httpx2.Client, store: Store, replicas: int) -> None:
     answer = api.patch(
         where,
         content=json.dumps({"spec": {"replicas": replicas}}),
-        headers={"Content-Type": "application/merge-patch+json"},
+        headers=MERGE,
     )
     if not answer.is_success:
         raise SnapshotError(f"the control plane of team {store.team} can't be scaled to {replicas}: {said(answer)}")

@@ -47,6 +47,7 @@ from releases.kai import (
     CLUSTER_POLICY_CRD,
     DEFAULT_KAI,
     KAI,
+    KAI_CONFIG,
     KAI_OPERATOR,
     RESERVATION_POD,
     RETRACTED_KAI,

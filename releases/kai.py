@@ -73,7 +73,7 @@ TOPOLOGY_MIGRATION: Final = "topologyMigration.enabled"
 
 KAI_OPERATOR: Final = Leftover(api_version="apps/v1", kind="Deployment", name="kai-operator", namespace="kai-scheduler")
 """Of an install that was killed: otherwise Helm deletes it."""
-_KAI_CONFIG: Final = Leftover(api_version="kai.scheduler/v1", kind="Config", name="kai-config")
+KAI_CONFIG: Final = Leftover(api_version="kai.scheduler/v1", kind="Config", name="kai-config")
 _DEFAULT_SHARD: Final = Leftover(api_version="kai.scheduler/v1", kind="SchedulingShard", name="default")
 
 _CRD_UPGRADER: Final = Leftover(api_version="batch/v1", kind="Job", name="crd-upgrader", namespace="kai-scheduler")
@@ -378,7 +378,7 @@ _V0_9_8: Final = replace(
     cdi_key="binder.cdi",
     # its binder does not belong to the operator, so nothing looks at the nodes' labels
     fake_gpu_args=MappingProxyType({"binder.additionalArgs": ("--fake-gpu-nodes=true",)}),
-    leftovers=(_KAI_CONFIG,),
+    leftovers=(KAI_CONFIG,),
     traps=(
         _CLUSTER_POLICY,
         _WAIT,
@@ -445,7 +445,7 @@ _V0_12_23: Final = replace(
     topology_migration_key=TOPOLOGY_MIGRATION,
     # names at 0 are skipped: KAI@v0.12.23:pkg/scheduler/api/resource_info/resource_info.go
     mig_names_count_at_zero=False,
-    leftovers=(_KAI_CONFIG, _DEFAULT_SHARD),
+    leftovers=(KAI_CONFIG, _DEFAULT_SHARD),
     hook_objects=(_CRD_UPGRADER, *_POST_DELETE),
     kinds=(*_OPERATOR_KINDS, _TOPOLOGY, *_QUEUE_KINDS),
     traps=(
