@@ -36,6 +36,7 @@ from cli.guards.losses import usage_now
 from cli.guards.memory import Remembered, remembered
 from cli.guards.refusal import ends, from_words
 from cli.guards.stamp import RELEASED, VARIABLE
+from cli.half_made import owned_half_made
 from cli.locks import Lock, end_orphans, is_engine, read_locks
 from cli.progress import Progress, Run, run_shown
 from cli.reach import from_certificates, kubeconfig_in, reach_of, teams_in_state
@@ -274,6 +275,7 @@ class EngineDriver(Driver):
         if held:
             self._stack.capture("cancel", "--yes", "--stack", self._place.stack)
             say.line(f"the last run (process {held[0].pid}, {held[0].since}) was killed: its lock is removed")
+        say.lines(owned_half_made(self._stack.exported, self._host))
         self._settle()
 
     def _locks(self) -> list[Lock]:
