@@ -41,7 +41,7 @@ from cli.locks import Lock, end_orphans, is_engine, read_locks
 from cli.progress import Progress, Run, run_shown
 from cli.reach import from_certificates, kubeconfig_in, reach_of, teams_in_state
 from cli.resume import Pending, clear, pending_operations, stands_in_the_way
-from cli.shown import show_preview, words
+from cli.shown import show_preview, show_refusals, words
 from cli.stack import Stack, protected_urns
 from cli.status import team_states
 from cli.waiting import Reader, Watch, inner_reader, reader, together
@@ -132,7 +132,9 @@ class EngineDriver(Driver):
             run, found = self._previewed(Path(folder) / "preview.json")
         self._judge("preview", run)
         platform, asked = self._place.platform, self._host if found.changes else None
-        show_preview(found, platform, usage_now(asked, resolve(platform)) if asked is not None else None)
+        usage = usage_now(asked, resolve(platform)) if asked is not None else None
+        show_preview(found, platform, usage)
+        show_refusals(found, platform, usage, date.today())
 
     def digest(self, out: Path) -> None:
         """Write the update's steps as JSON, including those that change nothing, and the policies' messages."""
