@@ -42,7 +42,7 @@ from cli.progress import Progress, Run, run_shown
 from cli.reach import from_certificates, kubeconfig_in, reach_of, teams_in_state
 from cli.resume import Pending, clear, pending_operations, stands_in_the_way
 from cli.shown import show_preview, show_refusals, words
-from cli.stack import Stack, protected_urns
+from cli.stack import Stack, protected_urns, refuse_protected
 from cli.status import team_states
 from cli.waiting import Reader, Watch, inner_reader, reader, together
 from components.team.protection import override_for
@@ -147,7 +147,8 @@ class EngineDriver(Driver):
         """Write a preview to a file and read it. The run's text then includes messages that only the file has."""
         with policy_arguments(self._place.platform, self._place.stack, self._place.root, date.today()) as policies:
             # what `up` lifts in the state; the program refuses to leave out a team without an override
-            lifted = ["--ignore-protect"] if any(self._going().values()) else []
+            going = self._going()
+            lifted = ["--ignore-protect"] if any(going.values()) else []
             run = self._run_quietly("preview", "--json", "--show-sames", *lifted, *policies, result=out)
         if run.interrupted:
             self._judge("preview", run)
@@ -156,6 +157,8 @@ class EngineDriver(Driver):
         except PreviewError as error:
             self._judge("preview", run)
             raise CommandError(f"`pulumi preview` wrote no preview: {error}.", "", detail=run.text) from None
+        if lifted:
+            refuse_protected(found, self._stack.exported, going, self._place.stack)
         return replace(run, text=f"{run.text}\n{Redactor().text(words(found))}".strip()), found
 
     def drifts(self) -> bool:
