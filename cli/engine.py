@@ -36,12 +36,13 @@ from cli.guards.losses import usage_now
 from cli.guards.memory import Remembered, remembered
 from cli.guards.refusal import ends, from_words
 from cli.guards.stamp import RELEASED, VARIABLE
+from cli.half_made import owned_half_made
 from cli.locks import Lock, end_orphans, is_engine, read_locks
 from cli.progress import Progress, Run, run_shown
 from cli.reach import from_certificates, kubeconfig_in, reach_of, teams_in_state
 from cli.resume import Pending, clear, pending_operations, stands_in_the_way
-from cli.shown import show_preview, words
-from cli.stack import Stack, protected_urns
+from cli.shown import show_preview, show_refusals, words
+from cli.stack import Stack, protected_urns, refuse_protected
 from cli.status import team_states
 from cli.waiting import Reader, Watch, inner_reader, reader, together
 from components.team.protection import override_for
@@ -131,7 +132,9 @@ class EngineDriver(Driver):
             run, found = self._previewed(Path(folder) / "preview.json")
         self._judge("preview", run)
         platform, asked = self._place.platform, self._host if found.changes else None
-        show_preview(found, platform, usage_now(asked, resolve(platform)) if asked is not None else None)
+        usage = usage_now(asked, resolve(platform)) if asked is not None else None
+        show_preview(found, platform, usage)
+        show_refusals(found, platform, usage, date.today())
 
     def digest(self, out: Path) -> None:
         """Write the update's steps as JSON, including those that change nothing, and the policies' messages."""
@@ -144,7 +147,8 @@ class EngineDriver(Driver):
         """Write a preview to a file and read it. The run's text then includes messages that only the file has."""
         with policy_arguments(self._place.platform, self._place.stack, self._place.root, date.today()) as policies:
             # what `up` lifts in the state; the program refuses to leave out a team without an override
-            lifted = ["--ignore-protect"] if any(self._going().values()) else []
+            going = self._going()
+            lifted = ["--ignore-protect"] if any(going.values()) else []
             run = self._run_quietly("preview", "--json", "--show-sames", *lifted, *policies, result=out)
         if run.interrupted:
             self._judge("preview", run)
@@ -153,6 +157,8 @@ class EngineDriver(Driver):
         except PreviewError as error:
             self._judge("preview", run)
             raise CommandError(f"`pulumi preview` wrote no preview: {error}.", "", detail=run.text) from None
+        if lifted:
+            refuse_protected(found, self._stack.exported, going, self._place.stack)
         return replace(run, text=f"{run.text}\n{Redactor().text(words(found))}".strip()), found
 
     def drifts(self) -> bool:
@@ -274,6 +280,7 @@ class EngineDriver(Driver):
         if held:
             self._stack.capture("cancel", "--yes", "--stack", self._place.stack)
             say.line(f"the last run (process {held[0].pid}, {held[0].since}) was killed: its lock is removed")
+        say.lines(owned_half_made(self._stack.exported, self._host))
         self._settle()
 
     def _locks(self) -> list[Lock]:

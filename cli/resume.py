@@ -8,7 +8,8 @@ pending operation for ever, and creates again. That fails: a plain object "alrea
 still in use". `refresh --import-pending-creates` did not import the objects. So before the next run, for each pending
 operation whose resource is not in the state:
  - a plain object that carries our label is deleted: nobody has seen it finished, and the run makes it again;
- - of a Helm release only its record is deleted: Helm then installs over its own, annotated objects;
+ - of a Helm release only its record is deleted: Helm then installs over its own, annotated objects. (Those without a
+   namespace get that of the release as owner before: `half_made.py`);
 and of a Helm release that is in the state, only the record of the revision that never came to an end.
 """
 
@@ -83,15 +84,15 @@ def pending_operations(exported: Object) -> list[Pending]:
             kind=str(entry["resource"]["type"]),
             operation=str(entry["type"]),
             inputs=entry["resource"].get("inputs") or {},
-            provider=_provider_name(entry["resource"].get("provider") or ""),
+            provider=provider_name(entry["resource"].get("provider") or ""),
             known=entry["resource"]["urn"] in known,
         )
         for entry in deployment.get("pending_operations") or []
     ]
 
 
-def _provider_name(reference: str) -> str:
-    """A provider's reference is its URN and its id, so the name is the last part but one."""
+def provider_name(reference: str) -> str:
+    """Return the name in a provider's reference. That is its URN and its id, so the name is the last part but one."""
     parts = reference.split("::")
     return parts[-2] if len(parts) > 1 else ""
 

@@ -137,7 +137,7 @@ KNOWN: Final[tuple[Known, ...]] = (
         r"because it is protected|protected resource(?!s \(e\.g\.)",
         "the team is protected: leaving it out of the stack file, or replacing it, is refused",
         "write an override for it (overrides: [{{team: ..., allow: [delete], until: ..., reason: ...}}]), `make up` "
-        "with the team still in the file, then leave it out",
+        "with the team still in the file, then leave it out. What somebody protected by hand: `pulumi state unprotect`",
     ),
     # --- rights: whose it is stands in the message ---
     _known(

@@ -123,6 +123,7 @@ _OF_KUBE: Final[dict[str, tuple[str, ...]]] = {
     "kube/contents.py": _plain("contents"),
     "kube/footprint.py": ("tests/cli/test_footprint.py",),
     "kube/gpu_operator.py": _plain("gpu_operator"),
+    "kube/half_made.py": ("tests/cli/test_half_made.py",),
     "kube/health.py": ("tests/cli/test_health.py",),
     "kube/kai_config.py": _plain("kai_config"),
     "kube/kubeconfig.py": _plain("kubeconfig"),
