@@ -308,8 +308,9 @@ def device_plugin_values(
 ) -> dict[str, JSON]:
     """Return the Helm values of the device plugin.
 
-    `configs`: one entry per way of sharing; nodes choose by the label NODE_LABEL_SHARING_CONFIG. `default`: the entry of
-    those without it, and of each node until its label is read. `driver_root`: only where the driver is not at the usual place, or where the plugin writes a CDI spec.
+    `configs`: one entry per way of sharing; nodes choose by the label NODE_LABEL_SHARING_CONFIG. `default`: the entry
+    of those without it, and of each node until its label is read. `driver_root`: only where the driver is not at the
+    usual place, or where the plugin writes a CDI spec.
     `device_list_strategy`: how the plugin names a container's GPU (`envvar` by default, `cdi-cri`, `cdi-annotations`).
     """
     # GFD would bring NFD with it; without NFD the label gpu.present (ours) is what the affinity finds
@@ -351,8 +352,8 @@ def gpu_operator_values(
     """Return the Helm values of the GPU Operator.
 
     `driver`, `toolkit`: whether the operator brings them; node feature discovery is always its own. `runtime_class` is
-    the RuntimeClass that it makes. `microk8s`: its toolkit writes to that containerd's files. `configs` and `default` as
-    in `device_plugin_values`. `monitor_labels`: of dcgm-exporter's ServiceMonitor; None makes none.
+    the RuntimeClass that it makes. `microk8s`: its toolkit writes to that containerd's files. `configs` and `default`
+    as in `device_plugin_values`. `monitor_labels`: of dcgm-exporter's ServiceMonitor; None makes none.
     """
     values: dict[str, JSON] = {}
     put(values, "operator.runtimeClass", runtime_class)

@@ -7,6 +7,7 @@ Leaves to others: driver and container toolkit of the hosts, unless the GPU Oper
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
