@@ -129,20 +129,21 @@ class GpuCheck(Component):
                     metadata={"name": request.priority_class, "labels": names.labels(team=request.team)},
                     value=job.PRIORITY,
                     description="the GPU check: any of the team's own work goes first",
-                    opts=self.child(provider=args.provider, replace_on_changes=["value", "preemptionPolicy"]),
+                    opts=self.child(
+                        provider=args.provider,
+                        depends_on=first,
+                        replace_on_changes=["value", "preemptionPolicy"],
+                    ),
                 )
             )
-        needs = [
-            *first,
-            *(
-                k8s.core.v1.Namespace(
-                    f"{name}-namespace{suffix}",
-                    metadata={"name": half.namespace, "labels": names.labels(team=request.team)},
-                    opts=self._opts(first),
-                )
-                for suffix, half in (self._halves() if args.own_namespace else ())
-            ),
-        ]
+        needs: list[pulumi.Resource] = [
+            k8s.core.v1.Namespace(
+                f"{name}-namespace{suffix}",
+                metadata={"name": half.namespace, "labels": names.labels(team=request.team)},
+                opts=self._opts(first),
+            )
+            for suffix, half in (self._halves() if args.own_namespace else ())
+        ] or first
         for suffix, half in self._halves():
             found += self._account(f"{name}-probe{suffix}", half, job.probe_rules(half), needs)
         return found + self._verdict_account(f"{name}-verdict", needs)

@@ -51,9 +51,10 @@ class KaiSchedulerArgs:
 
 
 class KaiScheduler(Component):
-    """A KAI scheduler of one version."""
+    """A KAI scheduler of one version. `needs`: what its Release waits for."""
 
     release: k8s.helm.v3.Release
+    needs: tuple[pulumi.Resource, ...]
 
     def __init__(self, name: str, args: KaiSchedulerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(
@@ -77,6 +78,7 @@ class KaiScheduler(Component):
             needs.append(self._namespace(name, args, names.KAI_SCALE_NAMESPACE))
         if args.release.needs_cluster_policy_crd and args.team is not None:
             needs.append(self._cluster_policy_crd(name, args))
+        self.needs = tuple(needs)
         self.release = self._release(name, args, needs)
         # if the CRDs stayed, so would the Config that owns KAI's webhooks, and these refuse every pod once nothing
         # answers behind them. the garbage collector asks no webhook, so a dead KAI blocks nothing

@@ -215,6 +215,8 @@ class Team(Component):
                 checked={"team": checked(tenant), "gpu": checked_software(self._args.platform.gpu)},
                 provider=inner.provider,
                 kubeconfig=inner.kubeconfig,
+                # the engine writes one step after the other, of all teams: first what lets KAI begin, which takes long
+                depends_on=self.scheduler.needs if self.scheduler else (),
                 ready=self._args.ready if tenant.has_gpus else None,
                 after=[*self._args.proven, *([self.team_queues] if self.team_queues else [])],
                 own_namespace=True,
