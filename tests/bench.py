@@ -28,11 +28,20 @@ from pulumi.runtime import mocks
 from components import failures
 from components.base import few_frames
 from tests.conftest import ROOT
-from tests.recording import Hooks, Recorder, RecordingMonitor, apart, kubeconfig, not_waiting, run_program
+from tests.recording import (
+    Hooks,
+    Recorder,
+    RecordingMonitor,
+    apart,
+    certificates,
+    kubeconfig,
+    not_waiting,
+    run_program,
+)
 
 SIZES: Final = (3, 30, 300)
 RUNS: Final = {3: 3, 30: 2, 300: 1}
-WAITS: Final = ("wait_for_secret", "wait_until_it_answers")
+LIVE: Final = {"read_secret": certificates, "wait_until_it_answers": not_waiting}
 
 
 def platform(teams: int) -> dict[str, Any]:
@@ -75,11 +84,11 @@ def program() -> None:
 
 def ours(teams: int) -> float:
     """Seconds of CPU time for the real program."""
-    # nothing here waits for a cluster
+    # nothing here asks a cluster
     import kube
 
-    for wait in WAITS:
-        setattr(kube, wait, not_waiting)  # a plain assignment is of another type
+    for call, instead in LIVE.items():
+        setattr(kube, call, instead)  # a plain assignment is of another type
     config = {"gpu-tenancy:platform": json.dumps(platform(teams)), "gpu-tenancy:kubeconfig": kubeconfig("unit")}
     return run(program, mocks.MockMonitor(Recorder()), config)
 
@@ -88,8 +97,8 @@ def record(data: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the real program registers for a platform."""
     import kube
 
-    for wait in WAITS:
-        setattr(kube, wait, not_waiting)  # a plain assignment is of another type
+    for call, instead in LIVE.items():
+        setattr(kube, call, instead)  # a plain assignment is of another type
     config = {
         "gpu-tenancy:platform": json.dumps(data, default=str),
         "gpu-tenancy:kubeconfig": kubeconfig(data["host"].get("context") or "unit"),

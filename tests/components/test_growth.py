@@ -15,7 +15,7 @@ from pulumi.runtime.proto import engine_pb2
 
 from tests import bench
 from tests.policies.work import calls
-from tests.recording import Recorder, RecordingMonitor, kubeconfig, not_waiting
+from tests.recording import Recorder, RecordingMonitor, kubeconfig
 
 TEAMS: Final = (2, 5, 8)
 NOISE: Final = 1.002
@@ -29,9 +29,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def untouched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here waits for a cluster; the measured program would take the waits away for good."""
-    for wait in bench.WAITS:
-        monkeypatch.setattr(f"kube.{wait}", not_waiting)
+    """Nothing here asks a cluster; the measured program would take the calls away for good."""
+    for call, instead in bench.LIVE.items():
+        monkeypatch.setattr(f"kube.{call}", instead)
 
 
 def test_the_state_keeps_the_lines_that_made_a_resource_and_not_those_that_ran_the_program() -> None:
