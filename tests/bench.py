@@ -26,7 +26,7 @@ import pulumi_kubernetes as k8s
 from pulumi.runtime import mocks
 
 from components import failures
-from components.base import few_frames
+from components.base import no_frames
 from tests.conftest import ROOT
 from tests.recording import (
     Hooks,
@@ -112,7 +112,7 @@ def bare(recorded: list[dict[str, Any]]) -> float:
     """Seconds of CPU time for a program that only registers the same objects."""
 
     def declare() -> None:
-        with few_frames():  # those of whoever runs this are no part of it
+        with no_frames():  # those of whoever runs this are no part of it
             for entry in recorded:
                 register(entry)
         pulumi.run(failures.all_is_answered)  # as the real one: else the SDK looks for the end again and again
