@@ -17,9 +17,10 @@ from kube.leftovers import delete_leftovers
 from kube.pods import renew_pods, stop_pods
 from kube.puts import own_kinds, put
 from kube.waits import (
-    PREVIEW_DEADLINE_SECONDS,
+    READ_DEADLINE_SECONDS,
     SECRET_DEADLINE_SECONDS,
     comes_later,
+    read_report,
     read_secret,
     wait_until_admitted,
     wait_until_it_answers,

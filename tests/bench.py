@@ -36,12 +36,13 @@ from tests.recording import (
     certificates,
     kubeconfig,
     not_waiting,
+    report,
     run_program,
 )
 
 SIZES: Final = (3, 30, 300)
 RUNS: Final = {3: 3, 30: 2, 300: 1}
-LIVE: Final = {"read_secret": certificates, "wait_until_it_answers": not_waiting}
+LIVE: Final = {"read_secret": certificates, "read_report": report, "wait_until_it_answers": not_waiting}
 
 
 def platform(teams: int) -> dict[str, Any]:

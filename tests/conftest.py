@@ -30,6 +30,7 @@ from tests.recording import (
     certificates,
     kubeconfig,
     not_waiting,
+    report,
     run_program,
     without_what_nobody_asks_for,
 )
@@ -121,7 +122,7 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
 
     `fails`: a resource that the engine answers has failed; so does the wait of which `answer` raises. `absent`: one
     that a previewed stack does not have yet. `secrets`: those of the stack, by name. The same question has the
-    recording of its first time: a test that changes anything else gives its stack a name.
+    recording of its first time: a test that changes anything else (`reported`) gives its stack a name.
     """
 
     def run(
@@ -130,6 +131,7 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         preview: bool = False,
         stack: str = "unit",
         answer: Callable[..., None] = not_waiting,
+        reported: Callable[..., str] = report,
         fails: str = "",
         absent: str = "",
         secrets: Mapping[str, str] | None = None,
@@ -153,6 +155,7 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
             return certificates()
 
         monkeypatch.setattr("kube.read_secret", read)
+        monkeypatch.setattr("kube.read_report", reported)
         monkeypatch.setattr("kube.wait_until_it_answers", asked)
         config = {"gpu-tenancy:platform": json.dumps(data), "gpu-tenancy:kubeconfig": kubeconfig(context)}
         config |= {f"{SECRET_KEY_PREFIX}{name}": value for name, value in (secrets or {}).items()}

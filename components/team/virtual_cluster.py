@@ -181,7 +181,7 @@ async def _not_refused(service: pulumi.Resource, *, whole: bool) -> None:
 def _admin_kubeconfig(tenant: Tenant, host_kubeconfig: str) -> str:
     secret = names.team_secret(tenant.name)
     # under load the Secret comes later than the Release
-    deadline = kube.PREVIEW_DEADLINE_SECONDS if pulumi.runtime.is_dry_run() else kube.SECRET_DEADLINE_SECONDS
+    deadline = kube.READ_DEADLINE_SECONDS if pulumi.runtime.is_dry_run() else kube.SECRET_DEADLINE_SECONDS
     data = kube.read_secret(host_kubeconfig, tenant.namespace, secret, deadline)
     if not {"certificate-authority", "client-certificate", "client-key"} <= data.keys():
         message = (

@@ -143,6 +143,27 @@ class TestReadSecret:
         assert str(MISSING["message"]) in str(caught.value)
 
 
+class TestReadReport:
+    """A check's report, which its team may have changed or deleted."""
+
+    PATH = "/api/v1/namespaces/gpu-check/configmaps/gpu-check-report"
+
+    @pytest.mark.parametrize(("data", "report"), [({"report.json": "[]"}, "[]"), ({"verdict": "pass"}, "{}")])
+    def test_it_is_the_text_that_was_written(self, data: dict[str, str], report: str) -> None:
+        with serving({("GET", self.PATH): [(503, "starting"), (200, {"kind": "ConfigMap", "data": data})]}) as (
+            text,
+            _,
+        ):
+            assert kube.read_report(text, "gpu-check", "gpu-check-report") == report
+
+    def test_one_that_is_not_there_is_named(self) -> None:
+        with (
+            serving({("GET", self.PATH): [(404, MISSING)]}) as (text, _),
+            pytest.raises(TimeoutError, match="ConfigMap gpu-check/gpu-check-report, can't be read: not found"),
+        ):
+            kube.read_report(text, "gpu-check", "gpu-check-report", deadline=0.05)
+
+
 NOT_UP = {
     **MISSING,
     "code": 500,

@@ -51,7 +51,7 @@ class TestVirtualCluster:
 
     def test_a_preview_reads_those_that_are_there_and_waits_for_no_start(self, declare: Declare) -> None:
         recorder = declare(lab("ml"), preview=True)
-        assert [call[1:] for call in recorder.read] == [("team-ml", "vc-ml", kube.PREVIEW_DEADLINE_SECONDS)]
+        assert [call[1:] for call in recorder.read] == [("team-ml", "vc-ml", kube.READ_DEADLINE_SECONDS)]
         made = declare(lab("ml")).one(PROVIDER, "ml-virtual-cluster-inner").inputs
         assert recorder.one(PROVIDER, "ml-virtual-cluster-inner").inputs == made, "nothing inside looks changed"
 
