@@ -7,9 +7,12 @@ Leaves to others: what is proven (`probe.py`), what the verdict is where there i
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
+from typing import Final
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -21,6 +24,9 @@ from components.check import job
 from components.retry import when_it_comes
 from lenient import parsed, text
 from probe import code
+
+COULD_NOT_TELL: Final = "could-not-tell"
+"""The verdict where there is no report, or none that can be read."""
 
 
 class Programs:
@@ -88,7 +94,7 @@ class GpuCheck(Component):
         needs = self._surroundings(name)
         asking = self._asking_jobs(name, needs)
         self.finished = self._verdict_job(name, asking)
-        self.report = self._read_report(name)
+        self.report = self._read_report()
         self.verdict = self.report.apply(verdict_of)
         self.register_outputs({"verdict": self.verdict})
 
@@ -245,20 +251,28 @@ class GpuCheck(Component):
             opts=self._opts([]),
         )
 
-    def _read_report(self, name: str) -> pulumi.Output[str]:
+    def _read_report(self) -> pulumi.Output[str]:
+        """The report, once its Job has ended. It is no resource, as the certificates (`virtual_cluster.py`).
+
+        The Job has said whether the update fails. A report that is gone since is told, and no failure: a team can
+        delete its own.
+        """
         request = self._args.request
-        found = k8s.core.v1.ConfigMap.get(
-            f"{name}-report",
-            id=self.finished.id.apply(lambda _: f"{request.namespace}/{request.report}"),
-            opts=self._opts([self.finished]),
-        )
-        report: pulumi.Output[str] = found.data.apply(lambda data: str((data or {}).get("report.json", "{}")))
-        return report
+
+        async def read(known: list[str]) -> str:
+            try:
+                return await asyncio.to_thread(kube.read_report, known[1], request.namespace, request.report)
+            except (TimeoutError, PermissionError) as error:
+                return json.dumps({"verdict": COULD_NOT_TELL, "sentence": str(error)})
+
+        ended: pulumi.Output[list[str]] = pulumi.Output.all(self.finished.id, self._args.kubeconfig)
+        # the kubeconfig is a secret, and a report is none
+        return pulumi.Output.unsecret(ended.apply(read))
 
 
 def verdict_of(report: str) -> str:
     """The verdict in a report. A team may write anything there, and an exception would end the update of all teams."""
-    return text(parsed(report), "verdict") or "could-not-tell"
+    return text(parsed(report), "verdict") or COULD_NOT_TELL
 
 
 def facts(request: job.Request) -> dict[str, object]:
