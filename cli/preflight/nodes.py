@@ -123,7 +123,7 @@ def _place(platform: Platform, name: str, pool: Pool, node: NodeFacts, subject: 
             "node-of-others",
             subject,
             f"has our label {LABEL_POOL}={said}, and this stack did not write it: another stack of this program counts "
-            "its GPUs as its own, or a state was lost",
+            "its GPUs as its own, a state was lost, or a run was killed at this moment (`make up` knows that)",
             f"take it out of that stack, or, where nobody uses it, `kubectl label node {node.name} {LABEL_POOL}-`",
         )
     elif pool.nodes and said is not None and said != name:
