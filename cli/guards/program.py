@@ -81,8 +81,8 @@ def refuse_the_lab(platform: Platform, stack: str, *, simulated: bool) -> None:
         raise RefusedError([Refusal(cause=cause, fix=f"`make up STACK={stack}` runs it, on API servers of its own")])
 
 
-def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date) -> frozenset[str]:
-    """Ask all guards; return the names of the protections in the state. Raises `RefusedError` with every refusal.
+def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date) -> Remembered:
+    """Ask all guards; return what the state knows. Raises `RefusedError` with every refusal.
 
     `kubeconfig` is the host's, cut to one context; None where the program makes the host, which then may not exist yet.
     """
@@ -107,7 +107,7 @@ def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date
         found = before_changes(state, platform, cluster.uid, kubeconfig)
     if found:
         raise RefusedError(found)
-    return was.protections
+    return was
 
 
 def _looked(
