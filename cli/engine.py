@@ -23,6 +23,7 @@ from typing import Final
 
 from lightkube import Client
 
+import tokens
 from cli import say
 from cli.backend import Env, exports, has_passphrase, project
 from cli.causes import Failure, distinct
@@ -116,7 +117,9 @@ class EngineDriver(Driver):
         found = remembered({str(entry.get("urn")): entry for entry in resources})
         protected = protected_urns(self._stack.exported)
         # the state says what the engine really protects; the outputs only say what a run intended
-        return found.with_protection(frozenset(protected))
+        pending = pending_operations(self._stack.exported)
+        labelling = any(operation.kind == tokens.NODE_PATCH for operation in pending)
+        return found.with_state(frozenset(protected), half_labelled=labelling)
 
     def up(self) -> None:
         """Preview, then update. Every team is tried, even when one fails."""
