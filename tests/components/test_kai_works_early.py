@@ -132,3 +132,11 @@ def test_a_pair_which_holds_its_place_until_the_verdict_waits_for_helm(declare: 
     assert early[0] >= QUEUES
     assert "ml-check-job" not in early[0]
     assert registered(recorder) >= {"ml-check-job", "ml-check-job-1", "ml-check-verdict"}
+
+
+def test_workloads_of_a_team_without_a_check_wait_for_helm(declare: Declare, early: Seen) -> None:
+    app = {"web": {"kind": "app", "queue": "training", "cpu": "100m", "memory": "128Mi"}}
+    recorder = declare(lab("ml", teams__ml__workloads=app), stack="early-app")
+    assert early[0] >= QUEUES
+    assert not [name for name in early[0] if name.startswith("ml-workloads-web-")]
+    assert [name for name in registered(recorder) if name.startswith("ml-workloads-web-")]
