@@ -99,7 +99,8 @@ class Component(pulumi.ComponentResource):
         return tuple(self._made)
 
     def failures(self) -> pulumi.Output[list[str]]:
-        """What failed so far below this component; empty where nothing did."""
+        """What failed so far below this component, each once and in the order in which it was declared: a cause stands
+        before what it brings about. Empty where nothing failed."""
         found: Awaitable[list[str]] = _failures(self.made)
         return pulumi.Output.from_input(found)
 
@@ -111,7 +112,7 @@ class Component(pulumi.ComponentResource):
         deleted_with: pulumi.Resource | None = None,
         protect: bool = False,
         replace_on_changes: list[str] | None = None,
-        replacement_trigger: pulumi.Input[str] | None = None,
+        replacement_trigger: pulumi.Input[str | None] = None,
         ignore_changes: list[str] | None = None,
         first: pulumi.ResourceHook | None = None,
         before_create: pulumi.ResourceHook | None = None,
@@ -173,7 +174,7 @@ def no_frames() -> Iterator[None]:
 
 
 async def _failures(made: Sequence[pulumi.Resource]) -> list[str]:
-    return sorted({why for one in made if (why := await why_failed(one))})
+    return list(dict.fromkeys([why for one in made if (why := await why_failed(one))]))
 
 
 def _given(hook: pulumi.ResourceHook | None) -> list[pulumi.ResourceHook]:

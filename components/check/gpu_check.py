@@ -65,7 +65,9 @@ class GpuCheckArgs:
     """`checked` is what else the check proves: a change of it runs the check again. Where several checks share a
     namespace (`own_namespace` false), the caller makes it, and they share `programs`, too. `provider` and `kubeconfig`
     are those of the cluster with the pods. `depends_on`: what everything here depends on besides its provider. `after`:
-    what only its pods wait for. `ready`: a call that the pods wait for, too.
+    what only its pods wait for. `ready`: a call that the pods wait for, too. `before_verdict`: what must have succeeded
+    before there is a verdict. `install` names the install of a scheduler that this run makes: what asked a scheduler of
+    another install asks again. None where it makes none.
     """
 
     request: job.Request
@@ -76,6 +78,8 @@ class GpuCheckArgs:
     programs: Programs = field(default_factory=Programs)
     depends_on: Sequence[pulumi.Resource] = ()
     after: Sequence[pulumi.Resource] = ()
+    before_verdict: Sequence[pulumi.Resource] = ()
+    install: pulumi.Input[str | None] = None
     ready: pulumi.ResourceHook | None = None
 
 
@@ -105,6 +109,7 @@ class GpuCheck(Component):
         first: pulumi.ResourceHook | None = None,
         ready: pulumi.ResourceHook | None = None,
         retry: pulumi.ErrorHook | None = None,
+        install: pulumi.Input[str | None] = None,
     ) -> pulumi.ResourceOptions:
         return self.child(
             provider=self._args.provider,
@@ -113,6 +118,7 @@ class GpuCheck(Component):
             before_create=ready,
             before_update=ready,
             retry=retry,
+            replacement_trigger=install,
         )
 
     def _metadata(self, name: str, namespace: str | None = None) -> dict[str, object]:
@@ -220,6 +226,7 @@ class GpuCheck(Component):
                     first=self._prepared(f"{name}-prepared{suffix}", half),
                     ready=self._args.ready,
                     retry=retry,
+                    install=self._args.install,
                 ),
             )
             for suffix, half in self._halves()
@@ -241,15 +248,18 @@ class GpuCheck(Component):
         metadata["annotations"] = {"pulumi.com/replaceUnready": "true", **DELETED_AT_ONCE}
         # a new asking Job brings a new verdict; this makes the verdict depend on the asking Jobs, and so on its own
         # account
-        runs = pulumi.Output.all(*(each.metadata for each in asking)).apply(
-            lambda found: " ".join(str(each.get("uid")) for each in found)
-        )
+        runs: pulumi.Output[str] = pulumi.Output.all(*(each.metadata for each in asking)).apply(self._uids)
         return k8s.batch.v1.Job(
             f"{name}-verdict",
             metadata=metadata,
             spec=job.verdict_job(self._args.request, self._mark, runs),
             opts=self._opts([]),
         )
+
+    async def _uids(self, asking: list[Mapping[str, object]]) -> str:
+        for needed in self._args.before_verdict:
+            await needed.urn.future()  # raises where it failed. a dependency would be one more in each state
+        return " ".join(str(each.get("uid")) for each in asking)
 
     def _read_report(self) -> pulumi.Output[str]:
         """The report, once its Job has ended. It is no resource, as the certificates (`virtual_cluster.py`).
