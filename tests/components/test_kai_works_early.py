@@ -52,9 +52,9 @@ def before_helm_ended(monkeypatch: pytest.MonkeyPatch) -> Seen:
             seen.append({each.name for each in recorder.resources})
             return await done
 
-    def noted(recorder: Recorder, fails: str) -> RecordingMonitor:
+    def noted(recorder: Recorder, fails: str, absent: str) -> RecordingMonitor:
         recorders.append(recorder)
-        return RecordingMonitor(recorder, fails)
+        return RecordingMonitor(recorder, fails, absent)
 
     monkeypatch.setattr(recording, "AtOnce", Slowly)
     monkeypatch.setattr("tests.conftest.RecordingMonitor", noted)
