@@ -41,7 +41,7 @@ from cli.half_made import owned_half_made
 from cli.locks import Lock, end_orphans, is_engine, read_locks
 from cli.progress import Progress, Run, run_shown
 from cli.reach import from_certificates, kubeconfig_in, reach_of, teams_in_state
-from cli.resume import Pending, clear, pending_operations, stands_in_the_way
+from cli.resume import Pending, clear, hinders, pending_operations
 from cli.shown import show_preview, show_refusals, words
 from cli.stack import Stack, protected_urns, refuse_protected
 from cli.status import team_states
@@ -179,8 +179,7 @@ class EngineDriver(Driver):
         command = self._stack.command(*arguments, "--stack", self._place.stack)
         pending = pending_operations(self._stack.exported)
         # the program need not ask the engine for this again
-        in_the_way = any(stands_in_the_way(operation) for operation in pending)
-        clean = {} if in_the_way else {RELEASED: " ".join(self._going())}
+        clean = {} if hinders(pending, self._connect) else {RELEASED: " ".join(self._going())}
         env, quiet = {**self._stack.env, **STREAM, **clean}, Progress(lambda _: None)
         run = run_shown(command, cwd=self._place.root, env=env, progress=quiet, result=result)
         return replace(run, text="\n".join(Redactor().lines(run.text.splitlines())))
@@ -305,8 +304,11 @@ class EngineDriver(Driver):
         say.line(f"the last run was interrupted in the middle of {len(pending)} operations:")
         for operation in pending:
             say.line(f"  {operation.operation} {operation.kind} {operation.name}")
-        for done in clear(pending, self._connect):
+        left: list[Pending] = []
+        for done in clear(pending, self._connect, left):
             say.line(f"  {done}")
+        if left:
+            return  # an import drops all of them, and the next run has to look again
         self._stack.exported["deployment"].pop("pending_operations", None)
         # the export has secrets only as ciphertext, and goes to the engine by a pipe
         self._stack.capture("stack", "import", "--stack", self._place.stack, given=json.dumps(self._stack.exported))
