@@ -9,7 +9,6 @@ The SDK's Automation API is not used: it neither waits for the engine after Ctrl
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -304,14 +303,15 @@ class EngineDriver(Driver):
         say.line(f"the last run was interrupted in the middle of {len(pending)} operations:")
         for operation in pending:
             say.line(f"  {operation.operation} {operation.kind} {operation.name}")
+        remote = self._stack.backend.folder is None
+        if remote:
+            # nothing else shows whether a run is at work: an import takes the backend's lock, or is refused
+            self._stack.forget_pending()
         left: list[Pending] = []
         for done in clear(pending, self._connect, left):
             say.line(f"  {done}")
-        if left:
-            return  # an import drops all of them, and the next run has to look again
-        self._stack.exported["deployment"].pop("pending_operations", None)
-        # the export has secrets only as ciphertext, and goes to the engine by a pipe
-        self._stack.capture("stack", "import", "--stack", self._place.stack, given=json.dumps(self._stack.exported))
+        if not remote and not left:  # an import drops all of them, and what is left has to be looked at again
+            self._stack.forget_pending()
 
     def _connect(self, operation: Pending) -> AbstractContextManager[Client] | None:
         """The cluster of an operation: the host, or a tenant's, reached by the certificates in its Secret."""

@@ -252,3 +252,28 @@ def test_operations_of_a_virtual_cluster_that_does_not_answer_stay_in_the_state(
         env for call, env in zip(project.calls(), project.environments(), strict=True) if call[0] == "preview"
     )
     assert environment[RELEASED] == "", "the program does not refuse it"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["up", "down"])
+@pytest.mark.parametrize(
+    "locked",
+    [
+        "error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end",
+        "error: [409] Conflict: Another update is currently in progress.",
+        "",
+    ],
+)
+def test_what_a_run_on_a_remote_backend_is_making_is_not_taken_for_half_made(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, locked: str
+) -> None:
+    """The engine's lock says that it is at work; a bucket's can't be read from here."""
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://bucket")
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    monkeypatch.setenv("STUB_LOCKED", locked)
+    project.api.named[JOBS] = job(**OURS)
+    project.export(state(operation(JOB, job(**OURS))))
+    assert project.run(command) == (1 if locked else 0)
+    assert deleted(project.api) == ([] if locked else [JOBS])
+    assert ("another run holds the stack" in capsys.readouterr().err) is bool(locked)
+    assert (project.home / "imported").exists() is not bool(locked)
