@@ -16,7 +16,7 @@ from cli.guards.memory import Remembered
 from cli.guards.refusal import RefusedError
 from components import failures, kinds
 from components import platform as build
-from components.base import few_frames
+from components.base import no_frames
 from components.secrets import MissingSecretError, stack_secrets
 from components.team.tenant import resolve
 from kube import KubeconfigError
@@ -60,7 +60,7 @@ def main() -> None:
 
     failures.are_told()
     tenants = resolve(platform)
-    with few_frames():
+    with no_frames():
         cluster = build.cluster(platform, tenants, known, secrets)
         parts = build.host(platform, cluster, tenants, was.patches)
         host = build.protection(parts, build.slurm(platform, secrets), was.protections)

@@ -54,6 +54,10 @@ NO_SUCH_STACK: Final = 6
 
 QUIET_ENV: Final = {"PULUMI_SKIP_UPDATE_CHECK": "true"}
 
+GARBAGE: Final = "200"
+"""Go's GOGC for the engine and its plugins: their garbage is collected half as often as by default. For ten teams that
+saves 5 % of the CPU time of a preview, and costs 8 % more memory (docs/runs.md)."""
+
 STEPS_A_CORE: Final = 4
 """The engine's default number of parallel steps for each core."""
 FEWEST_STEPS: Final = 32
@@ -76,7 +80,7 @@ class Stack:
         self._place = place
         self._binary: str | None = None
         self._read: subprocess.CompletedProcess[str] | None = None
-        self.env: Env = {"PULUMI_PARALLEL": str(parallel()), **unsteered(os.environ), **QUIET_ENV}
+        self.env: Env = {"PULUMI_PARALLEL": str(parallel()), "GOGC": GARBAGE, **unsteered(os.environ), **QUIET_ENV}
         self.backend: Backend = find_backend(self.env, place.root)
         if self.backend.is_ours:
             self.env[BACKEND] = self.backend.url

@@ -299,6 +299,7 @@ def device_plugin_values(
     release: DevicePluginRelease,
     *,
     configs: Sequence[SharingConfig] = (),
+    default: str = NO_SHARING.name,
     runtime_class: str = NVIDIA,
     driver_root: str | None = None,
     device_list_strategy: str | None = None,
@@ -307,8 +308,9 @@ def device_plugin_values(
 ) -> dict[str, JSON]:
     """Return the Helm values of the device plugin.
 
-    `configs`: one entry per way of sharing; nodes choose by the label NODE_LABEL_SHARING_CONFIG, those without it get
-    `NO_SHARING`. `driver_root`: only where the driver is not at the usual place, or where the plugin writes a CDI spec.
+    `configs`: one entry per way of sharing; nodes choose by the label NODE_LABEL_SHARING_CONFIG. `default`: the entry
+    of those without it, and of each node until its label is read. `driver_root`: only where the driver is not at the
+    usual place, or where the plugin writes a CDI spec.
     `device_list_strategy`: how the plugin names a container's GPU (`envvar` by default, `cdi-cri`, `cdi-annotations`).
     """
     # GFD would bring NFD with it; without NFD the label gpu.present (ours) is what the affinity finds
@@ -316,7 +318,7 @@ def device_plugin_values(
     if configs:
         put(values, "config.map", config_map(configs))
         # with more than one entry the chart needs a default
-        put(values, "config.default", NO_SHARING.name)
+        put(values, "config.default", default)
     values["runtimeClassName"] = runtime_class
     if driver_root is not None:
         values["nvidiaDriverRoot"] = driver_root
@@ -338,6 +340,7 @@ def gpu_operator_values(
     release: GpuOperatorRelease,
     *,
     configs: Sequence[SharingConfig] = (),
+    default: str = NO_SHARING.name,
     runtime_class: str = NVIDIA,
     driver: bool = False,
     toolkit: bool = True,
@@ -349,8 +352,8 @@ def gpu_operator_values(
     """Return the Helm values of the GPU Operator.
 
     `driver`, `toolkit`: whether the operator brings them; node feature discovery is always its own. `runtime_class` is
-    the RuntimeClass that it makes. `microk8s`: its toolkit writes to that containerd's files. `configs` as in
-    `device_plugin_values`. `monitor_labels`: of dcgm-exporter's ServiceMonitor; None makes none.
+    the RuntimeClass that it makes. `microk8s`: its toolkit writes to that containerd's files. `configs` and `default`
+    as in `device_plugin_values`. `monitor_labels`: of dcgm-exporter's ServiceMonitor; None makes none.
     """
     values: dict[str, JSON] = {}
     put(values, "operator.runtimeClass", runtime_class)
@@ -372,7 +375,7 @@ def gpu_operator_values(
         # the operator does not watch the ConfigMap: a new name rolls the plugin's pods
         put(values, "devicePlugin.config.name", f"gpu-sharing-{digest}")
         put(values, "devicePlugin.config.create", True)
-        put(values, "devicePlugin.config.default", NO_SHARING.name)
+        put(values, "devicePlugin.config.default", default)
         put(values, "devicePlugin.config.data", data)
     put_images(values, release, image_registry, pull_policy)
     return values

@@ -257,13 +257,6 @@ KNOWN: Final[tuple[Known, ...]] = (
         "look for Pending pods in kai-scheduler of the team's cluster, make room on the node, `make up` again",
     ),
     _known(
-        "secret-missing",
-        r"resource '(?P<namespace>[\w.-]+)/(?P<object>vc-[\w.-]+)' does not exist",
-        "the virtual cluster's Release is there but its kubeconfig Secret {object} is not (yet): its install failed, "
-        "or it came up slowly on a busy node",
-        "run `make up` again; if it stays: `kubectl -n {namespace} get pods` shows what keeps it from starting",
-    ),
-    _known(
         "secret-late",
         r"Secret (?P<namespace>[\w-]+)/(?P<object>vc-[\w.-]+) did not appear",
         "the virtual cluster did not come up in time: its Secret {object} is missing",
@@ -388,5 +381,5 @@ OF_PODS: Final = frozenset(
 kubelet (`already exists`, `timed out waiting`, `not found`) mean other things, and pass by themselves.
 """
 
-ECHOES: Final = frozenset({"timeout", "secret-missing", "secret-late", "unreachable"})
+ECHOES: Final = frozenset({"timeout", "secret-late", "unreachable"})
 """Consequences: left out where a more helpful cause of the same team is known."""

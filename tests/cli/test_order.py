@@ -95,6 +95,17 @@ def test_teams_come_up_together_on_a_small_machine_too_unless_the_user_says_how_
     assert project.environments()[-1]["PULUMI_PARALLEL"] == "5"
 
 
+def test_the_engine_collects_its_garbage_less_often_unless_the_user_says_how_often(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GOGC", raising=False)
+    assert project.run("up") == 0
+    assert project.environments()[-1]["GOGC"] == "200"
+    monkeypatch.setenv("GOGC", "off")
+    assert project.run("up") == 0
+    assert project.environments()[-1]["GOGC"] == "off"
+
+
 def test_no_secret_is_on_a_command_line(project: Project) -> None:
     assert project.run("up") == 0
     key = (project.root / ".pulumi/passphrase").read_text().strip()

@@ -62,6 +62,8 @@ class Ground:
     memory_mib: int | None
     owner: str
     """Whose the device plugin is."""
+    mps: int | None
+    """Replicas of each GPU by MPS; None where the stack file's pool is not shared so."""
 
 
 def ground(platform: Mapping[str, Any]) -> Ground:
@@ -75,13 +77,20 @@ def ground(platform: Mapping[str, Any]) -> Ground:
                 gpus=pool["gpusPerNode"],
                 memory_mib=pool.get("gpuMemoryMib"),
                 owner=platform["gpu"].get("owner", "ours"),
+                mps=pool.get("sharing", {}).get("mps", {}).get("replicas"),
             )
     raise AssertionError("the stack file needs a team in mode virtual with a pool")
 
 
-def platform_for(engine: Engine, check: Mapping[str, Any], replicas: int = 1, injection: str | None = None) -> Json:
+def platform_for(
+    engine: Engine,
+    check: Mapping[str, Any],
+    replicas: int = 1,
+    injection: str | None = None,
+    way: str = "timeSlicing",
+) -> Json:
     """The stack file with that team alone, all GPUs of its pool in one queue, and this check."""
-    found, data, all_of_it = _shared(engine, replicas)
+    found, data, all_of_it = _shared(engine, replicas, way)
     team = data["teams"][found.team]
     team["scheduler"] = {**team["scheduler"], "gpuSharing": replicas == 1}
     team["resources"] = {**team.get("resources", {}), "gpus": all_of_it}
@@ -122,13 +131,13 @@ def host_mode_for(
     return data
 
 
-def _shared(engine: Engine, replicas: int) -> tuple[Ground, Json, int]:
+def _shared(engine: Engine, replicas: int, way: str = "timeSlicing") -> tuple[Ground, Json, int]:
     """The ground, a copy of the stack file's platform whose pool has these replicas, and what the pool has then."""
     found, data = ground(engine.platform), copy.deepcopy(engine.platform)
     pool = data["pools"][found.pool]
     pool.pop("sharing", None)
     if replicas > 1:
-        pool["sharing"] = {"timeSlicing": {"replicas": replicas}}
+        pool["sharing"] = {way: {"replicas": replicas}}
     nodes = len(pool.get("nodes", ())) or pool.get("nodeCount", 1)
     return found, data, found.gpus * nodes * replicas
 

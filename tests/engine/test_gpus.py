@@ -1,7 +1,7 @@
 """Real GPUs: every way to have one through a team's own KAI, and planted faults, each in a pod of the team's.
 
 Needs what the engine tier needs, and nodes with NVIDIA GPUs below GPU_TENANCY_ENGINE_STACK. At the end it prints one
-table. No test changes a setting of a GPU, so MPS and MIG are not tried.
+table. No test changes a setting of a GPU, so MIG is not tried, and MPS only where the stack file's pool is shared so.
 
 GPU_TENANCY_ENGINE_INJECTION is a program that brings all nodes into the injection mode that its one argument names; it
 ends with 3 and says why where they can't have it. Without it the nodes are taken as they are.
@@ -17,7 +17,6 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,7 +25,11 @@ from tests.engine import gpus
 from tests.engine.conftest import Engine, Row, everything_unprotected, since, told
 from tests.engine.gpus import HOST_TEAMS, Ground, Json, Pods, Tenant, finding, ground
 
-# a team's workloads: on this module's stack, or each would start from nothing
+# on this module's stack, or each would start from nothing: MPS, and a team's workloads
+from tests.engine.mps import TestMps as TestMps
+from tests.engine.mps import checked as checked
+from tests.engine.mps import clients as clients
+from tests.engine.tried import GOOD, caught, held_to_its_grant, held_together, pods_of, reported, tried
 from tests.engine.workloads import TestExamples as TestExamples
 from tests.engine.workloads import TestWorkloads as TestWorkloads
 from tests.engine.workloads import served as served
@@ -34,7 +37,6 @@ from tests.engine.workloads import tenant as tenant
 
 pytestmark = pytest.mark.engine
 
-GOOD = ("pass", "warn")
 PAIR = {"pair": [0.3, 0.5]}
 SWITCH = os.environ.get("GPU_TENANCY_ENGINE_INJECTION")
 ATTACKS: list[tuple[str, Callable[[Json], None], str]] = [
@@ -64,33 +66,6 @@ def node(engine: Engine) -> Ground:
     return found
 
 
-def tried(engine: Engine, what: str, platform: dict[str, Any], *teams: str) -> dict[str, Any]:
-    """Deploy this, keep the rows for the table, and return the report of the first team.
-
-    From nothing where other teams are there: a team that is left out of the file stays, and keeps its GPUs.
-    """
-    if set(engine.outputs().get("teams", {})) - set(platform["teams"]):
-        everything_unprotected(engine)
-        engine.run("destroy", "--yes")
-    engine.write(platform)
-    began = time.monotonic()
-    engine.up()
-    seconds = since(began)
-    found = teams or tuple(platform["teams"])
-    reports = [gpus.report_of(engine, team) for team in found]
-    for team, report in zip(found, reports, strict=True):
-        whose = what if len(found) == 1 else f"{what}, {team}"
-        told(reported(whose, report, seconds))
-    return reports[0]
-
-
-def reported(what: str, report: dict[str, Any], seconds: float) -> Row:
-    """A report's line of the table; of a pair the halves say how their GPU came."""
-    ways = {half.get("injection") for half in report.get("halves", [report])}
-    how = "/".join(sorted(way or "-" for way in ways))
-    return Row(what=what, verdict=report["verdict"], how=how, seconds=seconds, sentence=report["sentence"])
-
-
 def in_mode(name: str) -> None:
     """Bring the nodes into an injection mode; skips in words where that can't be."""
     if SWITCH is None:
@@ -99,23 +74,6 @@ def in_mode(name: str) -> None:
     if done.returncode == 3:
         pytest.skip(f"mode {name} was not tried: {done.stdout.strip()}")
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def held_together(report: dict[str, Any]) -> None:
-    """A pair passed: each half has its grant, both have one GPU, and a third found no room."""
-    assert report["verdict"] in GOOD, report["sentence"]
-    for half in report["halves"]:
-        held_to_its_grant(half, "sharing.granted", "sharing.uuid")
-    assert "on one GPU: " in finding(report, "sharing.together")["message"], "by UUID, not by KAI's group"
-    assert finding(report, "sharing.third")["severity"] == "info"
-
-
-def held_to_its_grant(report: dict[str, Any], *ids: str) -> None:
-    """The check passed, and compared with what the cluster granted rather than leaving it out."""
-    assert report["verdict"] in GOOD, report["sentence"]
-    for id_ in ids:
-        assert finding(report, id_)["severity"] == "info"
-        assert id_ not in report["coverage"]["notJudged"], finding(report, id_)["message"]
 
 
 class TestEveryWay:
@@ -282,7 +240,7 @@ def whole(engine: Engine, node: Ground, tmp_path_factory: pytest.TempPathFactory
     engine.write(gpus.platform_for(engine, {}))
     engine.up()
     folder = tmp_path_factory.mktemp("pods")
-    yield from _pods(engine, node, folder)
+    yield from pods_of(engine, node, folder)
 
 
 @pytest.fixture(scope="module")
@@ -291,23 +249,7 @@ def share(engine: Engine, node: Ground, tmp_path_factory: pytest.TempPathFactory
     engine.write(gpus.platform_for(engine, {"fraction": 0.3}))
     engine.up()
     folder = tmp_path_factory.mktemp("pods")
-    yield from _pods(engine, node, folder)
-
-
-def _pods(engine: Engine, node: Ground, folder: Path) -> Iterator[Pods]:
-    kubeconfig = folder / "kubeconfig"
-    kubeconfig.touch(mode=0o600)
-    kubeconfig.write_text(engine.outputs(secrets=True)["kubeconfigs"][node.team]["admin"])
-    pods = Pods(engine=engine, kubeconfig=str(kubeconfig), folder=folder)
-    yield pods
-    pods.clear()
-
-
-def caught(what: str, report: dict[str, Any], id_: str) -> None:
-    """The fault was named first; a row for the table."""
-    told(reported(f"planted: {what}", report, report["seconds"]))
-    assert report["findings"][0]["id"] == id_, report["sentence"]
-    assert report["verdict"] != "pass"
+    yield from pods_of(engine, node, folder)
 
 
 class TestPlantedInAWholeGpu:
