@@ -9,7 +9,6 @@ The SDK's Automation API is not used: it neither waits for the engine after Ctrl
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +40,7 @@ from cli.half_made import owned_half_made
 from cli.locks import Lock, end_orphans, is_engine, read_locks
 from cli.progress import Progress, Run, run_shown
 from cli.reach import from_certificates, kubeconfig_in, reach_of, teams_in_state
-from cli.resume import Pending, clear, pending_operations, stands_in_the_way
+from cli.resume import Pending, clear, hinders, pending_operations
 from cli.shown import show_preview, show_refusals, words
 from cli.stack import Stack, protected_urns, refuse_protected
 from cli.status import team_states
@@ -179,8 +178,7 @@ class EngineDriver(Driver):
         command = self._stack.command(*arguments, "--stack", self._place.stack)
         pending = pending_operations(self._stack.exported)
         # the program need not ask the engine for this again
-        in_the_way = any(stands_in_the_way(operation) for operation in pending)
-        clean = {} if in_the_way else {RELEASED: " ".join(self._going())}
+        clean = {} if hinders(pending, self._connect) else {RELEASED: " ".join(self._going())}
         env, quiet = {**self._stack.env, **STREAM, **clean}, Progress(lambda _: None)
         run = run_shown(command, cwd=self._place.root, env=env, progress=quiet, result=result)
         return replace(run, text="\n".join(Redactor().lines(run.text.splitlines())))
@@ -305,11 +303,15 @@ class EngineDriver(Driver):
         say.line(f"the last run was interrupted in the middle of {len(pending)} operations:")
         for operation in pending:
             say.line(f"  {operation.operation} {operation.kind} {operation.name}")
-        for done in clear(pending, self._connect):
+        remote = self._stack.backend.folder is None
+        if remote:
+            # nothing else shows whether a run is at work: an import takes the backend's lock, or is refused
+            self._stack.forget_pending()
+        left: list[Pending] = []
+        for done in clear(pending, self._connect, left):
             say.line(f"  {done}")
-        self._stack.exported["deployment"].pop("pending_operations", None)
-        # the export has secrets only as ciphertext, and goes to the engine by a pipe
-        self._stack.capture("stack", "import", "--stack", self._place.stack, given=json.dumps(self._stack.exported))
+        if not remote and not left:  # an import drops all of them, and what is left has to be looked at again
+            self._stack.forget_pending()
 
     def _connect(self, operation: Pending) -> AbstractContextManager[Client] | None:
         """The cluster of an operation: the host, or a tenant's, reached by the certificates in its Secret."""

@@ -29,6 +29,7 @@ from lightkube.generic_resource import create_global_resource, create_namespaced
 from lightkube.resources.core_v1 import Secret
 
 import tokens
+from cli.cluster import server_version
 from cli.errors import CommandError
 from names import MANAGED_BY, Object
 
@@ -97,8 +98,11 @@ def provider_name(reference: str) -> str:
     return parts[-2] if len(parts) > 1 else ""
 
 
-def clear(pending: list[Pending], connect: Connect) -> Iterator[str]:
-    """Remove what would make the next run fail; yields a line for each removal, and for each that was not possible."""
+def clear(pending: list[Pending], connect: Connect, left: list[Pending]) -> Iterator[str]:
+    """Remove what would make the next run fail; yields a line for each removal, and for each that was not possible.
+
+    `left` gets the operations of virtual clusters that did not answer.
+    """
     # virtual clusters first: the way to one may be a half-made Service on the host, which is removed next
     for operation in sorted(pending, key=lambda one: one.on_host):
         if not stands_in_the_way(operation):
@@ -113,7 +117,26 @@ def clear(pending: list[Pending], connect: Connect) -> Iterator[str]:
                 )
         except CommandError as error:
             # a dead virtual cluster: either it comes back with its objects, or these are lost with it
+            left.append(operation)
             yield f"{operation.name}: could not be looked at ({error.cause})"
+
+
+def hinders(pending: list[Pending], connect: Connect) -> bool:
+    """Whether something stands in the next run's way that can be removed. A virtual cluster that does not answer holds
+    up nobody but its team."""
+    return any(stands_in_the_way(one) and (one.tenant is None or _answers(one, connect)) for one in pending)
+
+
+def _answers(operation: Pending, connect: Connect) -> bool:
+    try:
+        opened = connect(operation)
+        if opened is None:
+            return False
+        with opened as client:
+            server_version(client)
+    except CommandError:
+        return False
+    return True
 
 
 def stands_in_the_way(operation: Pending) -> bool:

@@ -226,6 +226,12 @@ class Stack:
             self.ready(lambda: asked.append(beside.submit(self.outputs, *flags)))
             return asked[0].result() if self.exists else None
 
+    def forget_pending(self) -> None:
+        """Drop the pending operations from the state: by itself the engine keeps them for ever."""
+        self.exported["deployment"].pop("pending_operations", None)
+        # the export has secrets only as ciphertext, and goes to the engine by a pipe
+        self.capture("stack", "import", "--stack", self._place.stack, given=json.dumps(self.exported))
+
     def command(self, *arguments: str) -> list[str]:
         self.ready()
         assert self._binary is not None

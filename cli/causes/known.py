@@ -100,7 +100,7 @@ KNOWN: Final[tuple[Known, ...]] = (
     ),
     _known(
         "locked",
-        r"stack is currently locked by",
+        r"stack is currently locked by|[Aa]nother update is currently in progress",
         "another run holds the stack",
         "wait for it; if it is surely gone: `pulumi cancel --stack {stack}`, then run again",
     ),
