@@ -14,8 +14,8 @@ from cli.preflight.gpus import in_use, node_gpus, users_of
 from cli.preflight.labels import gpu_labels, plugin_labels
 from names import ARCHITECTURE, GPU, HOST_NAME, LABEL_POOL
 from releases import NODE_LABEL_SHARING_CONFIG
+from settings.labels import default_entry, sharing_labels
 from settings.labels import gpu_labels as written_labels
-from settings.labels import sharing_labels
 from settings.models import Platform, Pool, Team
 
 LIFECYCLE: Final = "node.kubernetes.io/"
@@ -132,7 +132,7 @@ def _place(platform: Platform, name: str, pool: Pool, node: NodeFacts, subject: 
             subject,
             f"is in pool {said} until now: the engine writes the new labels before it removes the old ones, and a "
             "second owner is refused (409)",
-            f"`{_left_behind(name, pool, node)}`, then again; pods of teams that use it as a node of {said} end",
+            f"`{_left_behind(platform, name, node)}`, then again; pods of teams that use it as a node of {said} end",
         )
     named = node.labels.get(HOST_NAME)
     if platform.check.host and pool.gpus_per_node and pool.nodes and named not in (None, node.name):
@@ -144,10 +144,12 @@ def _place(platform: Platform, name: str, pool: Pool, node: NodeFacts, subject: 
         )
 
 
-def _left_behind(name: str, pool: Pool, node: NodeFacts) -> str:
+def _left_behind(platform: Platform, name: str, node: NodeFacts) -> str:
     """The commands that remove the old pool's labels for which this pool has other values. Our own label is among
     them. It says who owns the rest, so afterwards nobody does."""
-    wanted = {LABEL_POOL: name, **written_labels(pool), **sharing_labels(name, pool)}
+    pool = platform.pools[name]
+    sharing = sharing_labels(name, pool, default_entry(platform.pools))
+    wanted = {LABEL_POOL: name, **written_labels(pool), **sharing}
     ours = {key for key in (*wanted, NODE_LABEL_SHARING_CONFIG) if key in node.ours}
     others = sorted(key for key in ours if node.labels.get(key) != wanted.get(key))
     off = f"kubectl label node {node.name} {' '.join(f'{key}-' for key in others)}"
