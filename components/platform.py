@@ -30,6 +30,7 @@ from components.team.protection import protected
 from components.team.team import Team, TeamArgs
 from components.team.tenant import Tenant, topologies
 from releases import injection
+from settings.labels import default_entry
 from settings.models import Enforce, GpuStack, Owner, Platform, SchedulerMode
 from settings.models import Team as ATeam
 
@@ -137,6 +138,7 @@ def _pools(
                 label_gpus=platform.gpu.stack is not GpuStack.GPU_OPERATOR,
                 label_sharing=platform.gpu.owner is Owner.OURS,
                 moved=moved,
+                default_entry=default_entry(platform.pools),
             ),
         )
         for name, pool in platform.pools.items()

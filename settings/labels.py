@@ -6,6 +6,8 @@ Leaves to others: who writes them (`components/host/node_pool.py`), and the labe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import names
 import releases
 from settings.infrastructure import Pool
@@ -23,7 +25,22 @@ def gpu_labels(pool: Pool) -> dict[str, str]:
     return found
 
 
-def sharing_labels(name: str, pool: Pool) -> dict[str, str]:
-    """The labels that tell a node how its GPUs are shared. `name`: the pool's."""
+def default_entry(pools: Mapping[str, Pool]) -> str:
+    """The entry of the device plugin's config that a node without NODE_LABEL_SHARING_CONFIG has, and every node until
+    its label is read.
+
+    It is the first one that shares by MPS, where no pool's nodes need `NO_SHARING` without that label: with another
+    default the MPS daemon's sidecar ends and starts again for ever (trap `mps-sidecar` of releases/gpu_software.py).
+    """
+    by_mps = [name for name, pool in pools.items() if pool.sharing.mps]
+    labelled = all(pool.sharing.given or pool.nodes for pool in pools.values() if pool.gpus_per_node)
+    return by_mps[0] if by_mps and labelled else releases.NO_SHARING.name
+
+
+def sharing_labels(name: str, pool: Pool, default: str) -> dict[str, str]:
+    """The labels that tell a node how its GPUs are shared. `name`: the pool's; `default`: see `default_entry`."""
     way = pool.sharing.way
-    return {releases.NODE_LABEL_SHARING_CONFIG: name, **way.labels} if way else {}
+    if way is not None:
+        return {releases.NODE_LABEL_SHARING_CONFIG: name, **way.labels}
+    own = pool.gpus_per_node and pool.nodes and default != releases.NO_SHARING.name
+    return {releases.NODE_LABEL_SHARING_CONFIG: releases.NO_SHARING.name} if own else {}

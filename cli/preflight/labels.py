@@ -15,7 +15,7 @@ from cli.preflight.facts import NodeFacts
 from cli.preflight.findings import Finding, Level, error
 from names import GPU_MEMORY, GPU_PRESENT
 from releases import NO_SHARING, NODE_LABEL_SHARING_CONFIG
-from settings.labels import sharing_labels
+from settings.labels import default_entry, sharing_labels
 from settings.models import GpuStack, Owner, Platform, Pool
 
 MEMORY_OF_ANOTHER_GPU: Final = Decimal("0.15")
@@ -41,7 +41,7 @@ def plugin_labels(platform: Platform, name: str, pool: Pool, node: NodeFacts, su
     only on nodes that the file names, and never over somebody else's value."""
     if not plugin_is_ours(platform) or not pool.gpus_per_node:
         return
-    wanted, named = sharing_labels(name, pool), bool(pool.nodes)
+    wanted, named = sharing_labels(name, pool, default_entry(platform.pools)), bool(pool.nodes)
     # a node with GPUs has a plugin already, ours or somebody else's
     served = bool(node.gpus) or any(node.labels.get(key) == value for key, value in FOUND_BY_NFD.items())
     if platform.gpu.stack is GpuStack.DEVICE_PLUGIN and (named or not served):

@@ -7,7 +7,6 @@ Leaves to others: driver and container toolkit of the hosts, unless the GPU Oper
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,6 +22,7 @@ from components.helm import installed
 from components.owned_kinds import own_kinds
 from releases import injection
 from settings.artifacts import chart_for
+from settings.labels import default_entry
 from settings.models import Artifacts, From, Gpu, GpuStack, HostProvider, Metrics, OperatorParts, Owner, Pool
 
 NAMESPACES = {
@@ -195,19 +195,6 @@ def sharing_config(name: str, pool: Pool) -> releases.SharingConfig | None:
     """How the device plugin shares a pool's GPUs; None where it does not."""
     word, way = pool.sharing.word, pool.sharing.way
     return releases.SharingConfig(name=name, strategy=word, replicas=way.each) if word and way else None
-
-
-def default_entry(pools: Mapping[str, Pool]) -> str:
-    """The entry of the device plugin's config that nodes have until their label is read.
-
-    It is the one of a pool shared by MPS where every pool with GPUs has an entry of its own. With another one the
-    daemon's sidecar would find that its entry changes as soon as it reads the label, and would end, because it can't
-    tell the daemon (trap `mps-sidecar` of releases/gpu_software.py). Where a pool shares nothing, its nodes need
-    `NO_SHARING`.
-    """
-    by_mps = [name for name, pool in pools.items() if pool.sharing.mps]
-    shared = all(pool.sharing.given for pool in pools.values() if pool.gpus_per_node)
-    return by_mps[0] if by_mps and shared else releases.NO_SHARING.name
 
 
 def version(gpu: Gpu) -> str | None:

@@ -24,9 +24,9 @@ class NodePoolArgs:
 
     `label_gpus`: whether we write the labels that the device plugin and KAI read (nobody else discovers them).
     `label_sharing`: whether the device plugin that reads how GPUs are shared is ours. One that isn't ends where a node
-    asks for an entry that it does not have (DP@v0.20.0:cmd/config-manager/main.go).
-
-    `moved`: for a node that was in another pool, the name of the patch that labels it until now."""
+    asks for an entry that it does not have (DP@v0.20.0:cmd/config-manager/main.go). `default_entry`: what that plugin
+    does where no label says it. `moved`: for a node that was in another pool, the patch that labels it until now.
+    """
 
     pool: Pool
     provider: k8s.Provider
@@ -34,6 +34,7 @@ class NodePoolArgs:
     label_gpus: bool
     label_sharing: bool
     moved: Mapping[str, str]
+    default_entry: str
 
 
 class NodePool(Component):
@@ -88,4 +89,4 @@ def facts(name: str, pool: Pool) -> dict[str, object]:
 def node_labels(name: str, args: NodePoolArgs, teams: Sequence[str]) -> dict[str, str]:
     found = {names.LABEL_POOL: name, **{names.team_node_label(team): "true" for team in teams}}
     found |= gpu_labels(args.pool) if args.label_gpus else {}
-    return found | (sharing_labels(name, args.pool) if args.label_sharing else {})
+    return found | (sharing_labels(name, args.pool, args.default_entry) if args.label_sharing else {})

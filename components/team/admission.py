@@ -132,6 +132,7 @@ def rules(tenant: Tenant, strangers: Others, runtime_class: str) -> list[Rule]:
         *object_rules.own_bindings(tenant, strangers.nodes),
         object_rules.no_claims_of_devices(),
         # last: the others keep their places, so a preview shows only one new rule
+        *pod_rules.one_mps_user(tenant),
         *pod_rules.paused(tenant),
     ]
 

@@ -11,6 +11,7 @@ from typing import Final
 
 import names
 import podspec
+from components.restricted import USER
 from components.team.cel import Rule, containers, listed, only, text, without
 from components.team.tenant import Tenant
 from settings.models import SchedulerMode
@@ -22,6 +23,11 @@ OLD_QUEUE_LABEL: Final = "project"
 """The label that KAI reads for a queue when its own label is missing."""
 NAMES_GPU: Final = f"k.startsWith('{names.GPU}') || k.startsWith('nvidia.com/mig-')"
 """In CEL: whether the resource name `k` stands for a GPU or a part of one."""
+TAKES_GPU: Final = (
+    f"c.?resources.?limits.orValue({{}}).exists(k, ({NAMES_GPU}) && "
+    "quantity(string(c.resources.limits[k])).isGreaterThan(quantity('0')))"
+)
+"""In CEL: whether the container `c` asks for a GPU."""
 FRACTION_ANNOTATIONS: Final = (names.GPU_FRACTION, names.GPU_MEMORY_ASKED)
 NODE_NAME: Final = "variables.spec.?nodeName.orValue('')"
 
@@ -291,13 +297,32 @@ def runtime_class(tenant: Tenant, own: str) -> Rule:
     )
 
 
+def one_mps_user(tenant: Tenant) -> list[Rule]:
+    """On a pool shared by MPS all containers with a GPU run as one user, that of the checks.
+
+    MPS serves one user's processes at a time, and others wait until the last of those has ended. Where a process gives
+    up waiting, its daemon answers nobody any more until it is started again (driver 580.159.04, docs/runs.md). So one
+    pod of another user would take the GPU from all teams. A pod with a user namespace is another user on the host.
+    """
+    if tenant.pool is None or tenant.pool.sharing.mps is None:
+        return []
+    user = "c.?securityContext.?runAsUser.orValue(variables.spec.?securityContext.?runAsUser.orValue(-1))"
+    return [
+        without(
+            containers(f"({TAKES_GPU}) && ({user} != {USER} || !variables.spec.?hostUsers.orValue(true))"),
+            name="one-mps-user",
+            fix=f"the pool's GPUs are shared by MPS, which serves one user at a time: a container with a GPU runs as "
+            f"user {USER}, without a user namespace; set securityContext.runAsUser",
+        )
+    ]
+
+
 def variables(tenant: Tenant) -> dict[str, str]:
     """The variables that the rules share, by name. The API server evaluates each when a rule first uses it."""
     account = f"system:serviceaccount:{tenant.namespace}:"
     every_container = " + ".join(
         f"variables.spec.?{field}.orValue([])" for field in ("containers", "initContainers", "ephemeralContainers")
     )
-    gpu = f"({NAMES_GPU}) && quantity(string(c.resources.limits[k])).isGreaterThan(quantity('0'))"
     return {
         # untyped: otherwise the server's checker would look for a Pod's fields in a Service, and warn
         "spec": "dyn(object).?spec.orValue({})",
@@ -310,7 +335,7 @@ def variables(tenant: Tenant) -> dict[str, str]:
         "containers": every_container,
         "gpuNames": listed(names.GPU_RESOURCES),
         # KAI's reservation pod asks for a whole GPU, so it needs no rule of its own
-        "asksGpu": f"variables.containers.exists(c, c.?resources.?limits.orValue({{}}).exists(k, {gpu}))",
+        "asksGpu": f"variables.containers.exists(c, {TAKES_GPU})",
         "asksPart": f"variables.labels.exists(k, {_mark()}) || "
         f"variables.annotations.exists(k, k in {listed(FRACTION_ANNOTATIONS)})",
     }

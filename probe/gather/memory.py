@@ -11,16 +11,21 @@ from typing import Any
 from probe.bounds import MEMORY_TOLERANCE, OVER_TAKE, SHARE_STEP
 from probe.expect import FRACTIONS, Expect, Facts
 from probe.gather.context import Context, first_line, out_of_memory
+from probe.gather.nvml import Ask, nvml_memory
+from probe.injection import grant
 
 
-def granted_mib(expect: Expect, total_mib: int, free_mib: int, whole_mib: int | None = None) -> int:
+def granted_mib(
+    expect: Expect, total_mib: int, free_mib: int, whole_mib: int | None = None, client: bool = False
+) -> int:
     """MiB of one device that this pod may use: all of it, its fraction, its own number, or its part of replicas.
 
-    `total_mib` is what CUDA shows this process, `whole_mib` what the GPU has; a limit makes the first smaller.
+    `total_mib` is what CUDA shows this process, `whole_mib` what the GPU has; a limit makes the first smaller. MPS does
+    not (driver 580.159.04, H100), and bounds each `client` of it all the same, one that is alone on the GPU, too.
     """
     if expect.mode in FRACTIONS:
         return min(expect.share_mib(whole_of(expect, total_mib, whole_mib)), total_mib)
-    if expect.mode == "replica":
+    if expect.mode == "replica" or client:
         if not expect.replicas:  # where nobody says how many there are: no more than what is free now
             return free_mib
         part = (whole_mib or total_mib) // expect.replicas
@@ -40,25 +45,37 @@ def memory_mib(torch: ModuleType, device: int) -> tuple[int, int]:
     return free >> 20, total >> 20
 
 
-def nvml_mib(context: Context, device: int) -> int | None:
-    """MiB that NVML says a device of torch's has; None where it does not say, or lists MIG slices."""
+def nvml_gpu_of(context: Context, device: int) -> Facts:
+    """What NVML said of a device of torch's; nothing where it did not, or lists MIG slices."""
     uuids = {found["index"]: found["uuid"] for found in context.facts["cuda"]["devices"]}
-    for gpu in context.facts["nvml"].get("gpus", []):
-        if uuids.get(device) == gpu["uuid"]:
-            found: int | None = gpu.get("memoryMib")
-            return found
-    return None
+    return next((gpu for gpu in context.facts["nvml"].get("gpus", []) if uuids.get(device) == gpu["uuid"]), {})
+
+
+def granted_now(context: Context, device: int) -> tuple[int, int, int]:
+    """(free, total, granted) MiB of a device, as CUDA and what was asked for say now."""
+    free, total = memory_mib(context.torch, device)
+    whole: int | None = nvml_gpu_of(context, device).get("memoryMib")
+    return free, total, granted_mib(context.expect, total, free, whole, grant(context.facts).mps)
+
+
+def unused_mib(nvml: ModuleType, index: int) -> int | None:
+    """MiB of a GPU that no process holds now, by NVML, which knows no limit of MPS; None where it does not say."""
+    ask = Ask(nvml)
+    handle = ask("nvmlDeviceGetHandleByIndex", index)
+    memory = nvml_memory(ask, handle) if handle is not None else {"memoryMib": None}
+    return None if memory["memoryMib"] is None else memory["memoryMib"] - memory["usedMib"]
 
 
 def gather_memory(context: Context) -> Facts:
     """Allocates the asked share of each GPU and tests it. On a fraction, torch is held to the share by its own limiter
     first, and one allocation beyond it is tried."""
     torch, expect, results = context.torch, context.expect, []
+    client = grant(context.facts).mps
     for index in (device["index"] for device in context.facts["cuda"]["devices"]):
         torch.cuda.set_device(index)
-        free, total = memory_mib(torch, index)
-        by_nvml = nvml_mib(context, index)
-        granted, whole = granted_mib(expect, total, free, by_nvml), whole_of(expect, total, by_nvml)
+        gpu = nvml_gpu_of(context, index)
+        free, total, granted = granted_now(context, index)
+        whole = whole_of(expect, total, gpu.get("memoryMib"))
         result: Facts = {"index": index, "totalMib": total, "freeMib": free, "grantedMib": granted}
         result["askedMib"] = int(granted * expect.memory_fraction)
         result.update(gotMib=0, checkedMib=0, wrongWords=0, outOfMemory=None)
@@ -76,6 +93,9 @@ def gather_memory(context: Context) -> Facts:
             result["limiter"] = limiter_test(torch, index, granted)
         if expect.mode in FRACTIONS and expect.enforced:
             result["overTake"] = over_take(torch, index, expect.share_mib(whole), whole)
+        if client:
+            unused = unused_mib(context.nvml, gpu["index"]) if gpu else None
+            result["overTake"] = {**over_take(torch, index, granted, total), "unusedMib": unused}
     return {"gpus": results}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from probe.expect import Facts
 from probe.gather.context import Context
-from probe.gather.memory import granted_mib, memory_mib, nvml_mib
+from probe.gather.memory import granted_now
 from probe.gather.nvml import LoadSampler
 
 
@@ -97,8 +97,7 @@ def gather_speed(context: Context) -> Facts:
     for device in context.facts["cuda"]["devices"]:
         index = device["index"]
         torch.cuda.set_device(index)
-        free, total = memory_mib(torch, index)
-        granted = granted_mib(expect, total, free, nvml_mib(context, index))
+        free, _, granted = granted_now(context, index)
         sampler = LoadSampler(context.nvml, device["uuid"], index)
         sampler.start()
         speed = device_speed(torch, device, min(free, granted) * expect.memory_fraction)

@@ -40,10 +40,10 @@ def judge(expect: Expect, facts: dict[str, Facts], states: list[Facts], stopped:
         found.add("runtime.fake", False, f"The GPUs are fake: {reason}.", True)
     if expect.mode == CPU:
         found.add("run.placed", False, "A pod that asks for no GPU ran where the team's pods run.", True)
-        judge_run(states, stopped, found)
+        judge_run(facts, states, stopped, found)
         judge_coverage(facts, states, stopped, found)
     elif not reason or facts.get("nvml", {}).get("gpus"):
-        judge_run(states, stopped, found)
+        judge_run(facts, states, stopped, found)
         judge_identity(expect, facts, found)
         judge_torch(facts, found)
         judge_memory(expect, facts, found)

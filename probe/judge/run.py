@@ -5,14 +5,19 @@ from __future__ import annotations
 import signal
 
 from probe.expect import Facts
+from probe.injection import grant
 from probe.judge.findings import ADVICE, KERNEL_LOG, Findings
 
 CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE)
+NO_ANSWER_OF_MPS = (
+    "MPS serves one user's processes at a time: look for another user's in the log of the MPS daemon's pod, and "
+    "restart that pod where it answers nobody."
+)
 PER_DEVICE = ("memory", "matmul", "speed")
 """Steps that have one result for each device that torch sees."""
 
 
-def judge_run(states: list[Facts], stopped: str, found: Findings) -> None:
+def judge_run(facts: dict[str, Facts], states: list[Facts], stopped: str, found: Findings) -> None:
     """Steps that hung, died or ended in an error, and an end before the end."""
     for state in states:
         name, on_gpu, how_far = state["step"], state["blames"] == "gpu", state.get("detail", "")
@@ -20,6 +25,8 @@ def judge_run(states: list[Facts], stopped: str, found: Findings) -> None:
             text = f"Step {name} gave no answer within {state['limit']:g} s and was ended{how_far}."
             advice = "Read the node's kernel log for NVRM lines, drain the node and reboot it."
             advice = advice if on_gpu else "Try again: a cold image on a slow disk or a busy CPU looks like this."
+            if grant(facts).mps and "cuda" not in facts:
+                advice = NO_ANSWER_OF_MPS
             found.add("run.hung", "fail" if on_gpu else "unknown", text, name, state["limit"], advice=advice)
         elif state["state"] == "killed":
             crash = state["signal"] in CRASHES and on_gpu

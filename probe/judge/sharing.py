@@ -13,7 +13,8 @@ def judge_sharing(expect: Expect, facts: dict[str, Facts], found: Findings) -> N
     seen = visible(facts)
     if not seen:
         return  # `identity.count` fails
-    if expect.mode == "replica":
+    # MPS bounds the host's own check as well
+    if expect.mode == "replica" or (expect.mode == "host" and expect.sharing == "mps"):
         judge_replica(expect, facts, seen, found)
     if expect.mode in FRACTIONS:
         given = grant(facts)
@@ -33,7 +34,25 @@ def judge_replica(expect: Expect, facts: dict[str, Facts], seen: list[Facts], fo
         found.add("sharing.isolation", False, "Memory is not isolated: each replica can take all of the GPU's.", False)
         return
     for result in facts.get("memory", {}).get("gpus", []):
+        judge_client(result, found)
+
+
+def judge_client(result: Facts, found: Findings) -> None:
+    """A client of MPS gets its part of the memory, and a fifth more is refused. CUDA shows it all memory as its total,
+    and only its part as free, so whether there was more is NVML's word."""
+    tried, index = result.get("overTake"), result["index"]
+    if tried is None:
         judge_isolation(result, found)
+        return
+    unused, refused = tried["unusedMib"], tried["refused"]
+    text = f"{tried['triedMib']} MiB, of a part of {tried['shareMib']} MiB, were {'refused' if refused else 'given'}; "
+    text += f"nobody held {'an unknown part' if unused is None else f'{unused} MiB'} of the GPU"
+    if refused and (unused is None or unused < tried["triedMib"]):
+        text += ": whether MPS did that is not known."
+        found.missing("sharing.isolation", "info", text, True, gpu=index)
+        return
+    advice = "" if refused else "Look at the log of the MPS daemon: it sets each client's limit as it starts."
+    found.add("sharing.isolation", "info" if refused else "warn", f"{text}.", refused, True, advice=advice, gpu=index)
 
 
 def judge_share(expect: Expect, given: Grant, total: int | None, found: Findings) -> None:

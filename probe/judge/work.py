@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from probe.bounds import FLOORS, IN_USE_MIB, PCIE_LANE_GBS, PCIE_SHARE, TOLERANCES
 from probe.expect import ALONE, Expect, Facts
+from probe.injection import grant
 from probe.judge.findings import NEIGHBOUR, Findings
 from probe.judge.identity import normalised, visible
 
@@ -67,12 +68,14 @@ def judge_work(expect: Expect, facts: dict[str, Facts], found: Findings) -> None
         found.add("work.repeat", not same, text, same, True, gpu=result["index"])
     devices = {device["index"]: device for device in facts.get("cuda", {}).get("devices", [])}
     gpus = {gpu["uuid"]: gpu for gpu in facts.get("nvml", {}).get("gpus", [])}
+    # a client of MPS has a part of the multiprocessors, where it is alone, too
+    alone = expect.mode in ALONE and not grant(facts).mps
     for result in facts.get("speed", {}).get("gpus", []):
         device = devices.get(result["index"], {})
-        judge_rates(expect, device, gpus.get(device.get("uuid"), {}), result, found)
+        judge_rates(alone, device, gpus.get(device.get("uuid"), {}), result, found)
 
 
-def judge_rates(expect: Expect, device: Facts, gpu: Facts, result: Facts, found: Findings) -> None:
+def judge_rates(alone: bool, device: Facts, gpu: Facts, result: Facts, found: Findings) -> None:
     floor = FLOORS.get(normalised(device.get("name") or ""))
     lane = PCIE_LANE_GBS.get(gpu.get("pcieGenMax") or 0, 0.0)
     pcie = round(lane * (gpu.get("pcieWidthMax") or 0) * PCIE_SHARE, 1) or None
@@ -83,11 +86,11 @@ def judge_rates(expect: Expect, device: Facts, gpu: Facts, result: Facts, found:
         ("matrix", "TFLOP/s", floor and round(floor.tflops * floor.tflops_share), "Matrix products"),
     ):
         value = result[name + ("Tflops" if name == "matrix" else "Gbs")]
-        slow = "warn" if bound and value < bound and expect.mode in ALONE else "info"
-        held = f"floor {bound}" + ("" if expect.mode in ALONE else ", which does not bind on a shared GPU")
+        slow = "warn" if bound and value < bound and alone else "info"
+        held = f"floor {bound}" + ("" if alone else ", which does not bind on a shared GPU")
         text = f"{what}: {value:.1f} {unit} ({held if bound else 'no floor is known'})."
         found.add(f"speed.{name}", slow, text, round(value, 1), bound, gpu=result["index"])
-        if not bound and expect.mode in ALONE:
+        if not bound and alone:
             found.not_judged.append(f"speed.{name}")
 
 

@@ -9,7 +9,7 @@ from typing import Final
 import names
 from capacity import listed
 from releases import NO_SHARING
-from settings.labels import gpu_labels, sharing_labels
+from settings.labels import default_entry, gpu_labels, sharing_labels
 from settings.models import Platform, Pool
 from settings.problems import Path, Problem, shown
 from settings.sharing import MOST_SLICES, WAYS
@@ -173,7 +173,7 @@ def _apart(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
 
 def _selects_no_named_node(selector: Mapping[str, str], platform: Platform, path: Path) -> Iterator[Problem]:
     for other, pool in platform.pools.items():
-        if pool.nodes and selector.items() <= _labels_to_be(other, pool).items():
+        if pool.nodes and selector.items() <= _labels_to_be(platform, other).items():
             yield Problem(
                 path=path,
                 rule="must not find another pool's nodes",
@@ -182,8 +182,9 @@ def _selects_no_named_node(selector: Mapping[str, str], platform: Platform, path
             )
 
 
-def _labels_to_be(name: str, pool: Pool) -> dict[str, str]:
+def _labels_to_be(platform: Platform, name: str) -> dict[str, str]:
     """The labels that the nodes of a pool get, from us or from NVIDIA's discovery, as far as the file says them."""
+    pool = platform.pools[name]
     if not pool.gpus_per_node:
         return {}
-    return gpu_labels(pool) | sharing_labels(name, pool)
+    return gpu_labels(pool) | sharing_labels(name, pool, default_entry(platform.pools))

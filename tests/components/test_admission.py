@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from components.restricted import pod_security
 from components.team.admission import Others, binding_spec, others, policy_spec, rules
 from components.team.tenant import Tenant, resolve
 from preview.differences import differences, written
@@ -158,6 +159,20 @@ def test_a_part_of_a_gpu_earns_the_runtime_class_only_where_the_team_shares_gpus
         assert found[team].team.scheduler.shares is shares
         rule = next(rule for rule in rules(found[team], NOBODY, "nvidia") if rule.name == "runtime-class-for-gpus")
         assert ("variables.asksPart" in rule.expression) is shares
+
+
+@pytest.mark.parametrize("sharing", [{"timeSlicing": {"replicas": 4}}, {"mps": {"replicas": 4}}])
+@pytest.mark.parametrize("level", ["baseline", "privileged"])
+def test_all_who_share_a_gpu_by_mps_are_one_user_and_the_checks_are_that_user(
+    sharing: dict[str, Any], level: str
+) -> None:
+    platform = platform_of("dev")
+    platform["teams"]["ml"]["isolation"] = level
+    platform["pools"][platform["teams"]["ml"]["pool"]]["sharing"] = sharing
+    found = resolve(parse_platform(platform, "test"))["ml"]
+    users = [rule for rule in rules(found, NOBODY, "nvidia") if rule.name == "one-mps-user"]
+    assert bool(users) is ("mps" in sharing)
+    assert all(f"!= {pod_security()['runAsUser']} " in rule.expression for rule in users)
 
 
 def test_others_are_told_apart_by_name() -> None:

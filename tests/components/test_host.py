@@ -87,6 +87,19 @@ def test_a_divided_pools_nodes_say_whose_they_are_and_a_shared_gpu_how(declare: 
     assert yaml.safe_load(config)["sharing"]["timeSlicing"]["resources"] == [{"name": "nvidia.com/gpu", "replicas": 4}]
 
 
+def test_beside_a_pool_shared_by_mps_nodes_that_share_nothing_say_so(declare: Declare) -> None:
+    data = alone("dev", "ml")
+    shared = data["teams"]["ml"]["pool"]
+    data["pools"][shared]["sharing"] = {"mps": {"replicas": 4}}
+    data["pools"]["whole"] = {"nodes": ["whole-0"], "gpusPerNode": 1}
+    recorder = declare(data)
+    labels = made(recorder, "whole")["whole-0"].spec["metadata"]["labels"]
+    assert labels["nvidia.com/device-plugin.config"] == "default"
+    config = made(recorder, "gpu-software")["nvidia-device-plugin"].spec["values"]["config"]
+    assert config["default"] == shared
+    assert yaml.safe_load(config["map"]["default"]) == {"version": "v1"}
+
+
 def test_a_device_plugin_of_the_clusters_own_is_not_told_how_gpus_are_shared(declare: Declare) -> None:
     # it would look for an entry called like the pool, and end where it has none
     data = alone("dev", "ml")

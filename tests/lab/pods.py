@@ -29,6 +29,7 @@ PLATFORM: Data = {
         "a100": {"nodes": ["gpu-0", "gpu-1"], "gpusPerNode": 4},
         "l4": {"nodes": ["gpu-2"], "gpusPerNode": 4},
         "any": {"selector": {"kind": "gpu"}, "nodeCount": 2, "gpusPerNode": 4},
+        "mps": {"nodes": ["gpu-3"], "gpusPerNode": 1, "sharing": {"mps": {"replicas": 4}}},
         "cpu": {"nodes": ["cpu-0"], "gpusPerNode": 0},
         "spot": {"selector": {"kind": "spot"}, "nodeCount": 2, "gpusPerNode": 0},
     },
@@ -43,6 +44,7 @@ PLATFORM: Data = {
             "isolation": "restricted",
         },
         "open": {**TEAM, "pool": "any", "scheduler": VIRTUAL, "isolation": "privileged"},
+        "clients": {**TEAM, "pool": "mps", "scheduler": {"mode": "virtual", "version": "v0.16.8"}},
         # host
         "serving": {
             **TEAM,
@@ -61,6 +63,7 @@ PLACES: dict[str, Data] = {
     "ml": {"nodeName": "gpu-0"},
     "tight": {"nodeName": "gpu-1"},
     "open": {"nodeName": "found-1"},
+    "clients": {"nodeName": "gpu-3"},
     "serving": {"nodeSelector": {"gpu-tenancy/pool": "l4"}},
     "batch": {"nodeSelector": {"gpu-tenancy/pool": "l4"}},
     "web": {"nodeSelector": {"gpu-tenancy/pool": "cpu"}},
@@ -429,6 +432,17 @@ ORDINARY: list[tuple[str, str, Pod]] = [
         for name, spec in (("notebook", NOTEBOOK), ("training", TRAINING), ("vllm", VLLM))
     ),
     *(("whole GPU", team, asking(team)) for team in (*_KAI_TEAMS, "serving", "batch")),
+    # clients of MPS, all of one user
+    ("a client of MPS", "clients", asking("clients", securityContext={"runAsUser": 65532})),
+    (
+        "a client of MPS by its container's word",
+        "clients",
+        asking(
+            "clients",
+            securityContext={"runAsUser": 0},
+            containers=[container(resources=GPU, securityContext={"runAsUser": 65532}), container(name="proxy")],
+        ),
+    ),
     *((name, team, synced(team, **spec)) for team in _KAI_TEAMS for name, spec in (("kai", KAI),)),
     *(("reservation", team, synced(team, **RESERVATION, labels=MARKS["labels"])) for team in ("ml", "open")),
     *(("fraction", team, synced(team, **FRACTION, **MARKS)) for team in ("ml", "open")),
@@ -758,6 +772,23 @@ ATTACKS: list[tuple[str, str, Pod]] = [
     # a mark of KAI's where the team has no KAI that shares GPUs
     ("free", "runtime-class-for-gpus", synced("free", runtimeClassName="nvidia", labels={"runai-gpu-group": "g"})),
     ("free", "runtime-class-for-gpus", synced("free", runtimeClassName="nvidia", annotations={"gpu-fraction": "0.5"})),
+    # clients of MPS that keep the others out: the image's user, another one, in a further container, by a namespace
+    *(
+        ("clients", "one-mps-user", asking("clients", **spec))
+        for spec in (
+            {},
+            {"securityContext": {"runAsUser": 0}},
+            {"securityContext": {"runAsUser": 65532, "runAsGroup": 65532}, "hostUsers": False},
+            {
+                "securityContext": {"runAsUser": 65532},
+                "containers": [container(resources=GPU, securityContext={"runAsUser": 1000})],
+            },
+            {
+                "securityContext": {"runAsUser": 65532},
+                **init(resources=GPU, securityContext={"runAsUser": 0}),
+            },
+        )
+    ),
     # on its way out from the start
     (
         "ml",

@@ -84,7 +84,7 @@ def test_an_ordinary_pod_is_let_in(host: Host, team: str, asked: Pod) -> None:
     assert host.refusal(team, asked) is None
 
 
-@pytest.mark.parametrize("team", ["ml", "tight", "open", "serving", "batch"])
+@pytest.mark.parametrize("team", ["ml", "tight", "open", "clients", "serving", "batch"])
 def test_the_programs_own_check_is_let_in(host: Host, team: str) -> None:
     tenant = tenants()[team]
     request = check_request(tenant, parse_platform(PLATFORM, "test"))

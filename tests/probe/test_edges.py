@@ -264,13 +264,33 @@ FAULT: Facts = {"state": "error", "error": "CUDA error", "outOfMemory": False}
 )
 def test_a_step_that_did_not_end_is_blamed_on_what_it_used(state: Facts, expected: tuple[str, str, str]) -> None:
     found = Findings()
-    judge_run([state, {**GPU, "state": "done"}], "", found)
+    judge_run({}, [state, {**GPU, "state": "done"}], "", found)
     (only,) = found
     assert (only.id, only.severity) == expected[:2]
     assert expected[2] in only.advice
     how = {"hung": "within 5 s", "killed": f"signal {state.get('signal')}"}.get(state["state"], "CUDA error")
     assert state["detail"] in only.message
     assert how in only.message.replace("exit code 7", "signal None").replace("No module named 'pynvml'", "CUDA error")
+
+
+@pytest.mark.parametrize(
+    ("pipe", "cuda", "advice"),
+    [
+        ("/mps/nvidia.com/gpu/pipe", {}, "MPS serves one user"),
+        # CUDA has come up, so the daemon had answered
+        ("/mps/nvidia.com/gpu/pipe", {"cuda": {"devices": []}}, "cold image"),
+        (None, {}, "cold image"),
+    ],
+)
+def test_a_client_of_mps_that_waits_for_cuda_is_told_to_look_at_the_daemon(
+    pipe: str | None, cuda: dict[str, Facts], advice: str
+) -> None:
+    found = Findings()
+    facts: dict[str, Facts] = {"runtime": {"granted": {"CUDA_MPS_PIPE_DIRECTORY": pipe}}, **cuda}
+    judge_run(facts, [{**OTHER, "state": "hung", "limit": 20.0}], "", found)
+    (only,) = found
+    assert (only.id, only.severity) == ("run.hung", "unknown")
+    assert advice in only.advice
 
 
 @pytest.mark.parametrize(("pairs", "missing"), [(6, []), (5, [(5, 6)])])
@@ -294,7 +314,7 @@ def test_steps_that_did_not_run_are_told_unless_something_worse_says_why(severit
 
 def test_a_check_that_was_ended_is_told_and_no_pass() -> None:
     found = Findings()
-    judge_run([], "signal 15 came", found)
+    judge_run({}, [], "signal 15 came", found)
     (only,) = found
     assert (only.id, only.severity, only.value) == ("run.stopped", "unknown", "signal 15 came")
     assert "more time or memory" in only.advice

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from probe.expect import Expect
-from probe.gather.memory import granted_mib
+from probe.gather.memory import granted_mib, unused_mib
 from probe.simulation import load_simulation
 from tests.conftest import ROOT
 from tests.probe.world import UUID, Report, finding, in_environment, judged, recorded, report_on, severities, told
@@ -215,3 +218,73 @@ def test_memory_that_mps_bounds_is_called_isolated_and_is_all_the_pods() -> None
     expect = Expect.parse({"mode": "replica", "replicas": 4})
     assert granted_mib(expect, total_mib=35942, free_mib=35000, whole_mib=143771) == 35942, "divided once and not twice"
     assert granted_mib(expect, total_mib=143155, free_mib=142000, whole_mib=143771) == 35788
+
+
+@pytest.mark.parametrize("mode", ["replica", "host"])
+def test_a_client_of_mps_has_a_part_of_the_memory_that_cuda_shows_as_a_whole(mode: str) -> None:
+    # an H100 with driver 580.159.04 and four clients: CUDA's total is the GPU's, and 20244 MiB were free
+    expect = Expect.parse({"mode": mode, "replicas": 4, "sharing": "mps"})
+    assert granted_mib(expect, total_mib=81079, free_mib=20244, whole_mib=81559, client=True) == 20269
+    assert granted_mib(Expect.parse({"mode": "host"}), 81079, 20244, 81559, client=True) == 20244, (
+        "nobody says of how many"
+    )
+
+
+def client(**more: Any) -> Report:
+    """One of four clients of MPS that tried to get a fifth more than its part."""
+    tried = {"shareMib": 20269, "wholeMib": 81079, "triedMib": 24322, "freeMib": 20244, "refused": True, **more}
+    return {**told(mps="/mps"), "memory": {"gpus": {"0": {"grantedMib": 20269, "overTake": tried}}}}
+
+
+@pytest.mark.parametrize(
+    ("refused", "unused", "severity", "value"),
+    [
+        (True, 80000, "info", True),
+        (True, 24322, "info", True),
+        # the GPU was full, or nobody says whether it was
+        (True, 24321, "info", None),
+        (True, None, "info", None),
+        (False, 80000, "warn", False),
+        (False, None, "warn", False),
+    ],
+)
+def test_memory_is_isolated_where_mps_refuses_more_than_the_part_although_there_is_more(
+    refused: bool, unused: int | None, severity: str, value: bool | None
+) -> None:
+    report = report_on("replica", client(refused=refused, unusedMib=unused), sharing="mps")
+    isolation = finding(report, "sharing.isolation")
+    assert (isolation["severity"], isolation["value"]) == (severity, value)
+    assert ("sharing.isolation" in report["coverage"]["notJudged"]) is (value is None)
+
+
+@pytest.mark.parametrize(("pipe", "severity"), [("/mps", "info"), (None, "fail")])
+def test_the_hosts_own_check_is_a_client_of_mps_as_well(pipe: str | None, severity: str) -> None:
+    steps = {**client(unusedMib=80000), **told(mps=pipe), "speed": {"gpus": {"0": {"matrixTflops": 150.0}}}}
+    report = report_on(steps=steps, mode="host", replicas=4, sharing="mps")
+    assert finding(report, "sharing.replica")["severity"] == severity
+    slow = {found["severity"] for found in report["findings"] if found["id"].startswith("speed.")}
+    assert slow == ({"info"} if pipe else {"info", "warn"}), "a quarter of the multiprocessors is slower than a GPU"
+
+
+class Answers:
+    """NVML, of a GPU with so many MiB in use; None where it says nothing of memory."""
+
+    NVMLError = RuntimeError
+    nvmlMemory_v2 = 2  # noqa: N815 (NVML's name)
+
+    def __init__(self, used: int | None) -> None:
+        self.used = used
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802
+        return index
+
+    def nvmlDeviceGetMemoryInfo(self, *_: object) -> Any:  # noqa: N802
+        if self.used is None:
+            raise AttributeError("not in this pynvml")
+        return SimpleNamespace(total=81559 << 20, used=self.used << 20)
+
+
+@pytest.mark.parametrize(("used", "unused"), [(0, 81559), (60000, 21559), (None, None)])
+def test_what_nobody_holds_of_a_gpu_is_nvmls_word(used: int | None, unused: int | None) -> None:
+    nvml: Any = Answers(used)
+    assert unused_mib(nvml, 0) == unused

@@ -59,6 +59,14 @@ def test_nodes_without_a_label_share_nothing() -> None:
     assert yaml.safe_load(text) == {"version": "v1"}
 
 
+def test_nodes_may_have_another_entry_until_their_label_is_read() -> None:
+    values = device_plugin_values(DEVICE_PLUGIN[DEFAULT_DEVICE_PLUGIN], configs=[TIME_SLICED], default="l4")
+    assert at(values, "config.default") == "l4"
+    for release in GPU_OPERATOR.values():
+        values = gpu_operator_values(release, configs=[TIME_SLICED], default="l4")
+        assert at(values, "devicePlugin.config.default") == "l4"
+
+
 def test_without_sharing_there_is_no_config_map() -> None:
     values = device_plugin_values(DEVICE_PLUGIN[DEFAULT_DEVICE_PLUGIN])
     assert at(values, "config") is None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from settings.infrastructure import Pool
-from settings.labels import gpu_labels, sharing_labels
+from settings.labels import default_entry, gpu_labels, sharing_labels
 from settings.sharing import Mig
 from tests.settings.build import mistakes, mistakes_of, raw
 
@@ -156,6 +156,36 @@ def test_a_way_of_sharing_says_what_a_node_advertises_counts_and_is_labelled_wit
         counted,
         memory,
     )
-    labels = gpu_labels(pool) | sharing_labels("a", pool)
+    labels = gpu_labels(pool) | sharing_labels("a", pool, "default")
     assert labels.keys() - {"nvidia.com/gpu.present", "nvidia.com/gpu.count"} == labelled
     assert labels["nvidia.com/gpu.count"] == str(counted)
+
+
+WHOLE: Final = {"nodes": ["whole"], "gpusPerNode": 1}
+FOUND: Final = {"selector": {"a": "b"}, "nodeCount": 1, "gpusPerNode": 1}
+SLICED: Final = {**FOUND, "sharing": {"timeSlicing": {"replicas": 2}}}
+CLIENTS: Final = {"nodes": ["n"], "gpusPerNode": 1, "sharing": {"mps": {"replicas": 4}}}
+
+
+@pytest.mark.parametrize(
+    ("pools", "entry"),
+    [
+        ({"a": CLIENTS}, "a"),
+        ({"x": SLICED, "a": CLIENTS, "b": CLIENTS}, "a"),
+        ({"x": WHOLE, "a": CLIENTS}, "a"),
+        ({"x": {"nodes": ["c"], "gpusPerNode": 0}, "a": CLIENTS}, "a"),
+        # its nodes share nothing, and we write no label there
+        ({"x": FOUND, "a": CLIENTS}, "default"),
+        ({"x": SLICED}, "default"),
+        ({"x": WHOLE}, "default"),
+    ],
+)
+def test_nodes_have_the_entry_of_mps_until_they_are_told_where_no_other_nodes_need_another(
+    pools: dict[str, dict[str, Any]], entry: str
+) -> None:
+    found = {name: Pool.model_validate(pool) for name, pool in pools.items()}
+    assert default_entry(found) == entry
+    for name, pool in found.items():
+        config = sharing_labels(name, pool, entry).get("nvidia.com/device-plugin.config")
+        own = "default" if pools[name] is WHOLE and entry != "default" else None
+        assert config == (name if pool.sharing.given else own)
