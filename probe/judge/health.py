@@ -12,8 +12,9 @@ from probe.bounds import (
     RETIRED_PAGES_WARN,
     THERMAL_MARGIN_C,
 )
-from probe.expect import ALONE, Expect, Facts
+from probe.expect import ALONE, FRACTIONS, Expect, Facts
 from probe.gather.nvml import UNDER_LOAD
+from probe.injection import grant
 from probe.judge.findings import KERNEL_LOG, SEVERITIES, Findings
 
 COMPUTE_MODES = {0: "default", 1: "exclusive thread", 2: "prohibited", 3: "exclusive process"}
@@ -33,6 +34,7 @@ def under_load(facts: dict[str, Facts], gpu: Facts) -> Facts:
 def judge_health(expect: Expect, facts: dict[str, Facts], found: Findings) -> None:
     nvml, after = facts.get("nvml", {}), facts.get("after", {})
     later = {gpu["index"]: gpu for gpu in after.get("gpus", [])}
+    alone = expect.mode not in ("replica", *FRACTIONS) or grant(facts).mps
     for gpu in nvml.get("gpus", []):
         then = {key: value for key, value in later.get(gpu["index"], {}).items() if value is not None}
         for call, text in {**gpu["errors"], **then.get("errors", {})}.items():
@@ -42,6 +44,7 @@ def judge_health(expect: Expect, facts: dict[str, Facts], found: Findings) -> No
             found.missing("health.nvml", "unknown", text, "an answer", advice=advice, gpu=gpu["index"])
             continue
         judge_memory_health({**gpu, **then}, found)
+        judge_compute_mode(alone, {**gpu, **then}, found)
         judge_links(expect, gpu, under_load(facts, gpu), found)
         judge_clocks(gpu, {**gpu, **then}, under_load(facts, gpu), found)
     if nvml.get("gpus"):
@@ -82,12 +85,18 @@ def judge_memory_health(now: Facts, found: Findings) -> None:
     else:
         text = "Remapped rows: not available."
         found.missing("health.rows", "info", text, "none pending or failed", gpu=gpu)
-    mode = COMPUTE_MODES.get(now["computeMode"])
-    if mode:
-        text = f"Compute mode: {mode}."
-        found.add("health.computeMode", mode == "prohibited", text, mode, "not prohibited", gpu=gpu)
-    else:
+
+
+def judge_compute_mode(alone: bool, now: Facts, found: Findings) -> None:
+    """How many processes may compute. `alone`: whether there need be no more than one. The MPS daemon makes it one, its
+    own, and where it is killed nobody sets that back (DP@v0.20.0:cmd/mps-control-daemon/mps/daemon.go, Stop)."""
+    mode, gpu = COMPUTE_MODES.get(now["computeMode"]), now["index"]
+    if not mode:
         found.missing("health.computeMode", "info", "Compute mode: not available.", "not prohibited", gpu=gpu)
+        return
+    one = mode.startswith("exclusive") and not alone
+    text = f"Compute mode: {mode}{', so the pods that share this GPU get it one at a time' if one else ''}."
+    found.add("health.computeMode", one or mode == "prohibited", text, mode, "not prohibited", gpu=gpu)
 
 
 def judge_links(expect: Expect, gpu: Facts, load: Facts, found: Findings) -> None:

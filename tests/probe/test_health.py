@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.probe.world import Report, finding, judged, on_gpu, recorded, report_on, severities
+from tests.probe.world import Report, finding, judged, on_gpu, recorded, report_on, severities, told
 
 
 def test_what_the_hardware_does_not_offer_is_no_failure_and_is_told() -> None:
@@ -52,6 +52,24 @@ def test_what_the_hardware_does_not_offer_is_no_failure_and_is_told() -> None:
 )
 def test_a_health_reading_gets_its_severity(facts: Report, findings: dict[str, str]) -> None:
     assert severities(report_on(steps=on_gpu(**facts))) == findings
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "pipe", "severity"),
+    [
+        ("healthy", 3, None, "info"),
+        ("fraction", 0, None, "info"),
+        ("fraction", 3, None, "fail"),
+        ("replica", 1, None, "fail"),
+        # the one process is MPS' own
+        ("replica", 3, "/mps", "info"),
+    ],
+)
+def test_a_gpu_for_one_process_is_a_fault_where_several_pods_share_it(
+    name: str, mode: int, pipe: str | None, severity: str
+) -> None:
+    report = report_on(name, {**on_gpu(computeMode=mode), **told(mps=pipe)})
+    assert finding(report, "health.computeMode")["severity"] == severity
 
 
 def test_links_count_whether_they_are_up_or_down() -> None:
