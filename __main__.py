@@ -12,10 +12,11 @@ from typing import Final
 import pulumi
 
 from cli.guards import program as guards
+from cli.guards.memory import Remembered
 from cli.guards.refusal import RefusedError
 from components import failures, kinds
 from components import platform as build
-from components.base import few_frames
+from components.base import no_frames
 from components.secrets import MissingSecretError, stack_secrets
 from components.team.tenant import resolve
 from kube import KubeconfigError
@@ -50,20 +51,20 @@ def main() -> None:
         guards.refuse_the_lab(platform, stack, simulated=simulated)
         secrets = stack_secrets(platform, config, os.environ)
         known = None if platform.host.install else kubeconfig_of(platform.host, config.get("kubeconfig"))
-        protections: frozenset[str] = frozenset()
+        was = Remembered()
         if not simulated:
             with kinds.loading():
-                protections = guards.guard(platform, stack, known[0] if known else None, today=date.today())
+                was = guards.guard(platform, stack, known[0] if known else None, today=date.today())
     except (SettingsError, KubeconfigError, MissingSecretError, RefusedError) as error:
         raise pulumi.RunError(str(error)) from None
 
     failures.are_told()
     tenants = resolve(platform)
-    with few_frames():
+    with no_frames():
         cluster = build.cluster(platform, tenants, known, secrets)
-        parts = build.host(platform, cluster, tenants)
-        host = build.protection(parts, build.slurm(platform, secrets), protections)
-        teams = build.teams(platform, parts, tenants, date.today(), secrets, host, protections)
+        parts = build.host(platform, cluster, tenants, was.patches)
+        host = build.protection(parts, build.slurm(platform, secrets), was.protections)
+        teams = build.teams(platform, parts, tenants, date.today(), secrets, host, was.protections)
 
     pulumi.export("cluster", {"context": cluster.context, "provider": platform.host.provider.value, "uid": cluster.uid})
     if cluster.install is not None:

@@ -129,6 +129,11 @@ def team_of_namespace(namespace: str) -> str | None:
     return namespace.removeprefix(prefix) if namespace.startswith(prefix) else None
 
 
+def node_patch(pool: str, node: str) -> str:
+    """The resource that labels a node as one of a pool."""
+    return f"{pool}-{node}"
+
+
 def team_secret(team: str) -> str:
     """The Secret that a vCluster writes its certificates into (vCluster's own naming)."""
     return f"vc-{team}"

@@ -138,7 +138,7 @@ def _up(options: argparse.Namespace, root: Path) -> None:
     was = driver.remembered()
     host.refuse_another_cluster(was)
     host.refuse_to_leave_out(was)
-    driver.compared(host.preflight(made=was.made))
+    driver.compared(host.preflight(whose=was.whose))
     driver.up()
     team = next(iter(place.platform.teams), "<team>")
     say.line(

@@ -9,7 +9,6 @@ The SDK's Automation API is not used: it neither waits for the engine after Ctrl
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from typing import Final
 
 from lightkube import Client
 
+import tokens
 from cli import say
 from cli.backend import Env, exports, has_passphrase, project
 from cli.causes import Failure, distinct
@@ -36,12 +36,13 @@ from cli.guards.losses import usage_now
 from cli.guards.memory import Remembered, remembered
 from cli.guards.refusal import ends, from_words
 from cli.guards.stamp import RELEASED, VARIABLE
+from cli.half_made import owned_half_made
 from cli.locks import Lock, end_orphans, is_engine, read_locks
 from cli.progress import Progress, Run, run_shown
-from cli.reach import from_certificates, kubeconfig_in, reach_of, teams_in_state
-from cli.resume import Pending, clear, pending_operations, stands_in_the_way
-from cli.shown import show_preview, words
-from cli.stack import Stack, protected_urns
+from cli.reach import from_certificates, kubeconfig_in, reach_of, read_in_state, teams_in_state
+from cli.resume import Pending, clear, hinders, pending_operations
+from cli.shown import show_preview, show_refusals, words
+from cli.stack import Stack, protected_urns, refuse_protected
 from cli.status import team_states
 from cli.waiting import Reader, Watch, inner_reader, reader, together
 from components.team.protection import override_for
@@ -115,7 +116,9 @@ class EngineDriver(Driver):
         found = remembered({str(entry.get("urn")): entry for entry in resources})
         protected = protected_urns(self._stack.exported)
         # the state says what the engine really protects; the outputs only say what a run intended
-        return found.with_protection(frozenset(protected))
+        pending = pending_operations(self._stack.exported)
+        labelling = any(operation.kind == tokens.NODE_PATCH for operation in pending)
+        return found.with_state(frozenset(protected), half_labelled=labelling)
 
     def up(self) -> None:
         """Preview, then update. Every team is tried, even when one fails."""
@@ -131,7 +134,9 @@ class EngineDriver(Driver):
             run, found = self._previewed(Path(folder) / "preview.json")
         self._judge("preview", run)
         platform, asked = self._place.platform, self._host if found.changes else None
-        show_preview(found, platform, usage_now(asked, resolve(platform)) if asked is not None else None)
+        usage = usage_now(asked, resolve(platform)) if asked is not None else None
+        show_preview(found, platform, usage)
+        show_refusals(found, platform, usage, date.today())
 
     def digest(self, out: Path) -> None:
         """Write the update's steps as JSON, including those that change nothing, and the policies' messages."""
@@ -144,7 +149,8 @@ class EngineDriver(Driver):
         """Write a preview to a file and read it. The run's text then includes messages that only the file has."""
         with policy_arguments(self._place.platform, self._place.stack, self._place.root, date.today()) as policies:
             # what `up` lifts in the state; the program refuses to leave out a team without an override
-            lifted = ["--ignore-protect"] if any(self._going().values()) else []
+            going = self._going()
+            lifted = ["--ignore-protect"] if any(going.values()) else []
             run = self._run_quietly("preview", "--json", "--show-sames", *lifted, *policies, result=out)
         if run.interrupted:
             self._judge("preview", run)
@@ -153,12 +159,18 @@ class EngineDriver(Driver):
         except PreviewError as error:
             self._judge("preview", run)
             raise CommandError(f"`pulumi preview` wrote no preview: {error}.", "", detail=run.text) from None
+        if lifted:
+            refuse_protected(found, self._stack.exported, going, self._place.stack)
         return replace(run, text=f"{run.text}\n{Redactor().text(words(found))}".strip()), found
 
     def drifts(self) -> bool:
-        """Refresh without keeping anything. The program runs, because it reads the inner clusters' kubeconfigs."""
+        """Refresh without keeping anything. The program runs, because it reads the inner clusters' kubeconfigs.
+
+        What the state only read is left out: the engine calls it changed where the program reads it no more.
+        """
         self._stack.need_passphrase()
-        run = self._run_quietly("refresh", "--preview-only", "--expect-no-changes", "--run-program", "--diff")
+        reads = [f"--exclude={urn}" for urn in read_in_state(self._stack.exported)]
+        run = self._run_quietly("refresh", "--preview-only", "--expect-no-changes", "--run-program", "--diff", *reads)
         if run.code == AS_NOT_EXPECTED or NOT_EXPECTED in run.text:
             say.line(run.text)
             return True
@@ -170,8 +182,7 @@ class EngineDriver(Driver):
         command = self._stack.command(*arguments, "--stack", self._place.stack)
         pending = pending_operations(self._stack.exported)
         # the program need not ask the engine for this again
-        in_the_way = any(stands_in_the_way(operation) for operation in pending)
-        clean = {} if in_the_way else {RELEASED: " ".join(self._going())}
+        clean = {} if hinders(pending, self._connect) else {RELEASED: " ".join(self._going())}
         env, quiet = {**self._stack.env, **STREAM, **clean}, Progress(lambda _: None)
         run = run_shown(command, cwd=self._place.root, env=env, progress=quiet, result=result)
         return replace(run, text="\n".join(Redactor().lines(run.text.splitlines())))
@@ -274,6 +285,7 @@ class EngineDriver(Driver):
         if held:
             self._stack.capture("cancel", "--yes", "--stack", self._place.stack)
             say.line(f"the last run (process {held[0].pid}, {held[0].since}) was killed: its lock is removed")
+        say.lines(owned_half_made(self._stack.exported, self._host))
         self._settle()
 
     def _locks(self) -> list[Lock]:
@@ -295,11 +307,15 @@ class EngineDriver(Driver):
         say.line(f"the last run was interrupted in the middle of {len(pending)} operations:")
         for operation in pending:
             say.line(f"  {operation.operation} {operation.kind} {operation.name}")
-        for done in clear(pending, self._connect):
+        remote = self._stack.backend.folder is None
+        if remote:
+            # nothing else shows whether a run is at work: an import takes the backend's lock, or is refused
+            self._stack.forget_pending()
+        left: list[Pending] = []
+        for done in clear(pending, self._connect, left):
             say.line(f"  {done}")
-        self._stack.exported["deployment"].pop("pending_operations", None)
-        # the export has secrets only as ciphertext, and goes to the engine by a pipe
-        self._stack.capture("stack", "import", "--stack", self._place.stack, given=json.dumps(self._stack.exported))
+        if not remote and not left:  # an import drops all of them, and what is left has to be looked at again
+            self._stack.forget_pending()
 
     def _connect(self, operation: Pending) -> AbstractContextManager[Client] | None:
         """The cluster of an operation: the host, or a tenant's, reached by the certificates in its Secret."""

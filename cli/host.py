@@ -17,7 +17,7 @@ from cli.fence import out_of_order
 from cli.guards.live import cluster_refusals, compared
 from cli.guards.memory import Remembered, another_cluster, left_out
 from cli.guards.stamp import stamp
-from cli.preflight import Finding, Level
+from cli.preflight import EVERYBODYS, Finding, Level, Whose
 from kube.stack import context_of
 from settings.models import HostProvider
 
@@ -120,13 +120,13 @@ class Host:
         if found:
             raise refused(found, code=Exit.FAILED)
 
-    def preflight(self, *, as_json: bool = False, whole: bool = False, made: bool = True) -> str:
-        """Compare, show, and raise `CommandError` for errors. `whole`: show what is well, too. `made`: whether this
-        stack has made anything yet. An `up` of a host that the program makes is not refused, because the host's script
-        may repair it. Returns the token for the program; empty where there was nothing to compare.
+    def preflight(self, *, as_json: bool = False, whole: bool = False, whose: Whose = EVERYBODYS) -> str:
+        """Compare, show, and raise `CommandError` for errors. `whole`: show what is well, too. `whose`: which objects
+        on the cluster are this stack's. An `up` of a host that the program makes is not refused, because the host's
+        script may repair it. Returns the token for the program; empty where there was nothing to compare.
         """
         mends = self._place.platform.host.install is not None and not whole
-        findings = self._findings(made=made)
+        findings = self._findings(whose)
         if findings is None or self._identity is None:
             if whole:
                 say.line(
@@ -148,8 +148,8 @@ class Host:
         say.line(f"preflight: {len(findings)} points, no error")
         return stamp(self._place.platform, self._identity.uid)
 
-    def _findings(self, *, made: bool) -> list[Finding] | None:
+    def _findings(self, whose: Whose) -> list[Finding] | None:
         if self.target is None or self._identity is None:
             return None
         with connected(self.target) as client:
-            return compared(self._place.platform, client, self._identity.server_version, made=made)
+            return compared(self._place.platform, client, self._identity.server_version, whose=whose)

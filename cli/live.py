@@ -24,7 +24,7 @@ from lightkube.resources.node_v1 import RuntimeClass
 from lightkube.resources.storage_v1 import StorageClass
 
 from capacity import amount_of, pod_request
-from cli.preflight import ClusterFacts, Fence, NodeFacts, ObjectFacts, Right, Taint
+from cli.preflight import EVERYBODYS, NOBODYS, ClusterFacts, Fence, NodeFacts, ObjectFacts, Right, Taint, Whose
 from cli.preflight.rights import MONITORS
 from cli.preflight.software import BY_OPERATOR
 from cli.scaling import brings_nodes, has_crd
@@ -69,12 +69,8 @@ class _Load:
     plugins: list[ObjectFacts] = field(default_factory=list)
 
 
-def read_facts(client: Client, rights: Sequence[Right], *, version: str, made: bool = True) -> ClusterFacts:
-    """Return the cluster's facts. Raises `ApiError` when even the nodes can't be listed.
-
-    `made`: whether this stack has made anything yet. Before that no object is ours, whatever its label says: another
-    stack of this program made it, or this stack with a lost state.
-    """
+def read_facts(client: Client, rights: Sequence[Right], *, version: str, whose: Whose = EVERYBODYS) -> ClusterFacts:
+    """Return the cluster's facts. Raises `ApiError` when even the nodes can't be listed."""
     unreadable: dict[str, str] = {}
 
     def attempt(what: str, read: Callable[[], T]) -> T | None:
@@ -87,16 +83,19 @@ def read_facts(client: Client, rights: Sequence[Right], *, version: str, made: b
         return None
 
     spaces = attempt("namespaces", lambda: list(client.list(Namespace)))
-    our_spaces = {_name(space.metadata) for space in spaces or () if made and _labelled_ours(space.metadata)}
+    our_spaces = {_name(space.metadata) for space in spaces or () if _labelled_ours(space.metadata)}
+    if whose.spaces is not None:
+        our_spaces &= whose.spaces
     pods = attempt("pods", lambda: list(client.list(Pod, namespace="*")))
     loads = None if pods is None else _loads(pods, our_spaces)
 
     def owned(metadata: ObjectMeta | None, detail: str = "") -> ObjectFacts:
-        return ObjectFacts(name=_full_name(metadata), ours=made and _is_ours(metadata, our_spaces), detail=detail)
+        ours = whose is not NOBODYS and _is_ours(metadata, our_spaces)
+        return ObjectFacts(name=_full_name(metadata), ours=ours, detail=detail)
 
     return ClusterFacts(
         version=version,
-        nodes={_name(node.metadata): _node(node, loads, made=made) for node in client.list(Node)},
+        nodes={_name(node.metadata): _node(node, loads, whose.managers) for node in client.list(Node)},
         runtime_classes=attempt(
             "runtimeclasses",
             lambda: {_name(rc.metadata): owned(rc.metadata, rc.handler) for rc in client.list(RuntimeClass)},
@@ -110,7 +109,11 @@ def read_facts(client: Client, rights: Sequence[Right], *, version: str, made: b
         ),
         namespaces=None
         if spaces is None
-        else {_name(space.metadata): owned(space.metadata, _managed_by(space.metadata)) for space in spaces},
+        else {
+            called: ObjectFacts(name=called, ours=called in our_spaces, detail=_managed_by(space.metadata))
+            for space in spaces
+            for called in [_name(space.metadata)]
+        },
         ending=frozenset(_name(space.metadata) for space in spaces or () if _ends(space.metadata)),
         node_ports=attempt(
             "services",
@@ -148,13 +151,13 @@ def read_facts(client: Client, rights: Sequence[Right], *, version: str, made: b
 # --- nodes and pods ---------------------------------------------------------------------------------------------------
 
 
-def _node(node: Node, loads: Mapping[str, _Load] | None, *, made: bool = True) -> NodeFacts:
+def _node(node: Node, loads: Mapping[str, _Load] | None, managers: frozenset[str] | None = None) -> NodeFacts:
     status, spec = node.status, node.spec
     conditions = {c.type: c.status for c in (status.conditions if status and status.conditions else ())}
     allocatable = (status.allocatable if status else None) or {}
     capacity = (status.capacity if status else None) or {}
     load = (loads or {}).get(_name(node.metadata)) or _Load()
-    labels, taints = _held_by_us(node.metadata) if made else (frozenset[str](), False)
+    labels, taints = _held_by_us(node.metadata, managers)
     return NodeFacts(
         name=_name(node.metadata),
         ready=conditions.get("Ready") == "True",
@@ -338,16 +341,17 @@ def _full_name(metadata: ObjectMeta | None) -> str:
     return f"{space}/{_name(metadata)}" if space else _name(metadata)
 
 
-def _held_by_us(metadata: ObjectMeta | None) -> tuple[frozenset[str], bool]:
+def _held_by_us(metadata: ObjectMeta | None, managers: frozenset[str] | None) -> tuple[frozenset[str], bool]:
     """The keys of a node's labels that we own by server-side apply, and whether we own its list of taints.
 
-    Another program of the same engine has managers of the same name. Ours also owns our own label.
+    Another program of the same engine has managers with names that begin alike. Ours also owns our own label.
     """
     labels: set[str] = set()
     taints = False
     for entry in (metadata.managedFields if metadata else None) or ():
         fields = entry.fieldsV1
-        if not (entry.manager or "").startswith(OUR_MANAGERS):
+        manager = entry.manager or ""
+        if not manager.startswith(OUR_MANAGERS) or (managers is not None and manager not in managers):
             continue
         keys = {key.removeprefix("f:") for key in table(fields, "f:metadata", "f:labels")}
         if LABEL_POOL in keys:
@@ -374,7 +378,8 @@ def _labelled_ours(metadata: ObjectMeta | None) -> bool:
 
 
 def _is_ours(metadata: ObjectMeta | None, our_spaces: set[str]) -> bool:
-    if _labelled_ours(metadata):
-        return True
+    """Whether an object is in one of our namespaces, or, where it has none, has our label."""
     space = metadata.namespace if metadata else None
-    return space in our_spaces or _annotations(metadata).get(HELM_NAMESPACE) in our_spaces
+    if space in our_spaces or _annotations(metadata).get(HELM_NAMESPACE) in our_spaces:
+        return True
+    return space is None and _labelled_ours(metadata)

@@ -62,6 +62,11 @@ def teams_in_state(exported: Object) -> Object:
     return found
 
 
+def read_in_state(exported: Object) -> list[str]:
+    """Return the URNs of what belongs to somebody else and was only read, from an exported state."""
+    return [text(entry, "urn") for entry in rows(exported, "deployment", "resources") if entry.get("external")]
+
+
 def reach_of(
     outputs: Object,
     platform: Platform,

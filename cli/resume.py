@@ -8,7 +8,8 @@ pending operation for ever, and creates again. That fails: a plain object "alrea
 still in use". `refresh --import-pending-creates` did not import the objects. So before the next run, for each pending
 operation whose resource is not in the state:
  - a plain object that carries our label is deleted: nobody has seen it finished, and the run makes it again;
- - of a Helm release only its record is deleted: Helm then installs over its own, annotated objects;
+ - of a Helm release only its record is deleted: Helm then installs over its own, annotated objects. (Those without a
+   namespace get that of the release as owner before: `half_made.py`);
 and of a Helm release that is in the state, only the record of the revision that never came to an end.
 """
 
@@ -28,6 +29,7 @@ from lightkube.generic_resource import create_global_resource, create_namespaced
 from lightkube.resources.core_v1 import Secret
 
 import tokens
+from cli.cluster import server_version
 from cli.errors import CommandError
 from names import MANAGED_BY, Object
 
@@ -83,21 +85,24 @@ def pending_operations(exported: Object) -> list[Pending]:
             kind=str(entry["resource"]["type"]),
             operation=str(entry["type"]),
             inputs=entry["resource"].get("inputs") or {},
-            provider=_provider_name(entry["resource"].get("provider") or ""),
+            provider=provider_name(entry["resource"].get("provider") or ""),
             known=entry["resource"]["urn"] in known,
         )
         for entry in deployment.get("pending_operations") or []
     ]
 
 
-def _provider_name(reference: str) -> str:
-    """A provider's reference is its URN and its id, so the name is the last part but one."""
+def provider_name(reference: str) -> str:
+    """Return the name in a provider's reference. That is its URN and its id, so the name is the last part but one."""
     parts = reference.split("::")
     return parts[-2] if len(parts) > 1 else ""
 
 
-def clear(pending: list[Pending], connect: Connect) -> Iterator[str]:
-    """Remove what would make the next run fail; yields a line for each removal, and for each that was not possible."""
+def clear(pending: list[Pending], connect: Connect, left: list[Pending]) -> Iterator[str]:
+    """Remove what would make the next run fail; yields a line for each removal, and for each that was not possible.
+
+    `left` gets the operations of virtual clusters that did not answer.
+    """
     # virtual clusters first: the way to one may be a half-made Service on the host, which is removed next
     for operation in sorted(pending, key=lambda one: one.on_host):
         if not stands_in_the_way(operation):
@@ -112,7 +117,26 @@ def clear(pending: list[Pending], connect: Connect) -> Iterator[str]:
                 )
         except CommandError as error:
             # a dead virtual cluster: either it comes back with its objects, or these are lost with it
+            left.append(operation)
             yield f"{operation.name}: could not be looked at ({error.cause})"
+
+
+def hinders(pending: list[Pending], connect: Connect) -> bool:
+    """Whether something stands in the next run's way that can be removed. A virtual cluster that does not answer holds
+    up nobody but its team."""
+    return any(stands_in_the_way(one) and (one.tenant is None or _answers(one, connect)) for one in pending)
+
+
+def _answers(operation: Pending, connect: Connect) -> bool:
+    try:
+        opened = connect(operation)
+        if opened is None:
+            return False
+        with opened as client:
+            server_version(client)
+    except CommandError:
+        return False
+    return True
 
 
 def stands_in_the_way(operation: Pending) -> bool:

@@ -7,12 +7,15 @@ Leaves to others: the plan's lines (`report/plan.py`), reading the JSON (`previe
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import date
 
 import tokens
 from cli import say
+from preview.gate import gate_preview
 from preview.grouped import grouped
 from preview.steps import Diagnostic, Preview, Violation
 from preview.usage import Usage
+from report.diff import learn_step
 from report.plan import plan
 from report.redact import Redactor
 from settings.models import Platform
@@ -28,6 +31,16 @@ def show_preview(preview: Preview, platform: Platform, usage: Usage | None) -> N
     for result in preview.policies:
         if not result.mandatory:
             advise(result.name, (_sentence(violation) for violation in result.violations))
+
+
+def show_refusals(preview: Preview, platform: Platform, usage: Usage | None, today: date) -> None:
+    """Print what the gate of a pull request refuses of a plan: it also judges steps, and the program only sees facts.
+    `today`: the clock for overrides."""
+    redactor = Redactor()
+    for number, refusal in enumerate(gate_preview(preview, usage=usage, overrides=platform.overrides, today=today)):
+        for step in preview.steps if number == 0 else ():
+            learn_step(step, redactor)
+        say.line(redactor.text(f"  the gate of a pull request refuses this: {refusal.text}"))
 
 
 def advise(rule: str, messages: Iterable[str]) -> None:

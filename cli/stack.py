@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
@@ -42,6 +42,7 @@ from cli.failures import explained
 from cli.files import write_private
 from cli.guards.surroundings import unsteered
 from names import Object
+from preview.steps import Op, Preview
 from settings.load import raw_config
 from settings.tenants import tenants
 from settings.values import Value
@@ -225,6 +226,12 @@ class Stack:
             self.ready(lambda: asked.append(beside.submit(self.outputs, *flags)))
             return asked[0].result() if self.exists else None
 
+    def forget_pending(self) -> None:
+        """Drop the pending operations from the state: by itself the engine keeps them for ever."""
+        self.exported["deployment"].pop("pending_operations", None)
+        # the export has secrets only as ciphertext, and goes to the engine by a pipe
+        self.capture("stack", "import", "--stack", self._place.stack, given=json.dumps(self.exported))
+
     def command(self, *arguments: str) -> list[str]:
         self.ready()
         assert self._binary is not None
@@ -308,3 +315,23 @@ def protected_urns(exported: Object) -> dict[str, list[str]]:
         named = owner if owner.get("type") == tokens.TEAM else entry
         found.setdefault(str(named["urn"]).rsplit("::", 1)[-1], []).append(str(entry["urn"]))
     return found
+
+
+def refuse_protected(preview: Preview, exported: Object, going: Collection[str], stack: str) -> None:
+    """Raise `CommandError` for what `up` will be refused though a preview with `--ignore-protect` shows it: what the
+    state protects and no override lets go. `going`: the teams that go.
+
+    (Engine v3.259.0: pkg/resource/deploy/step.go, step_generator.go.)
+    """
+    kept = {urn for name, urns in protected_urns(exported).items() if name not in going for urn in urns}
+    found = [
+        step.urn
+        for step in preview.changes
+        if step.urn in kept and (step.op is Op.DELETE or (step.op is Op.REPLACE and step.protect))
+    ]
+    if found:
+        raise CommandError(
+            f"the engine will not delete or replace what the state protects: {', '.join(found)}.",
+            "undo what takes it away; if it may go: "
+            + ", ".join(f"`pulumi state unprotect '{urn}' --stack {stack}`" for urn in found),
+        )

@@ -83,10 +83,12 @@ def published_ports(platform: Platform, tenants: Mapping[str, Tenant]) -> tuple[
     return tuple(sorted(found | set(platform.host.kind.ports if platform.host.kind else ())))
 
 
-def host(platform: Platform, cluster: HostCluster, tenants: Mapping[str, Tenant]) -> HostParts:
-    """Declare everything that comes before the teams."""
+def host(
+    platform: Platform, cluster: HostCluster, tenants: Mapping[str, Tenant], patches: Mapping[str, str]
+) -> HostParts:
+    """Declare everything that comes before the teams. `patches`: in the state, by node."""
     metrics = _metrics(platform, cluster)
-    pools = _pools(platform, cluster, tenants)
+    pools = _pools(platform, cluster, tenants, patches)
     software = GpuSoftware(
         "gpu-software",
         GpuSoftwareArgs(
@@ -116,7 +118,12 @@ def _metrics(platform: Platform, cluster: HostCluster) -> MetricsServer | None:
     return MetricsServer("metrics-server", MetricsServerArgs(provider=cluster.provider))
 
 
-def _pools(platform: Platform, cluster: HostCluster, tenants: Mapping[str, Tenant]) -> dict[str, NodePool]:
+def _pools(
+    platform: Platform, cluster: HostCluster, tenants: Mapping[str, Tenant], patches: Mapping[str, str]
+) -> dict[str, NodePool]:
+    # a name that a patch has now is no other one's former name
+    named = {names.node_patch(name, node) for name, pool in platform.pools.items() for node in pool.nodes}
+    moved = {node: patch for node, patch in patches.items() if patch not in named}
     divided = {name: tenant for name, tenant in tenants.items() if tenant.team.nodes}
     return {
         name: NodePool(
@@ -130,6 +137,7 @@ def _pools(platform: Platform, cluster: HostCluster, tenants: Mapping[str, Tenan
                 # the GPU Operator's feature discovery writes these itself
                 label_gpus=platform.gpu.stack is not GpuStack.GPU_OPERATOR,
                 label_sharing=platform.gpu.owner is Owner.OURS,
+                moved=moved,
                 default_entry=default_entry(platform.pools),
             ),
         )

@@ -16,4 +16,13 @@ from kube.kubeconfig import KubeconfigError, at_address, one_context, team_kubec
 from kube.leftovers import delete_leftovers
 from kube.pods import renew_pods, stop_pods
 from kube.puts import own_kinds, put
-from kube.waits import comes_later, wait_for_secret, wait_until_admitted, wait_until_it_answers, wait_until_lowered
+from kube.waits import (
+    READ_DEADLINE_SECONDS,
+    SECRET_DEADLINE_SECONDS,
+    comes_later,
+    read_report,
+    read_secret,
+    wait_until_admitted,
+    wait_until_it_answers,
+    wait_until_lowered,
+)

@@ -1,4 +1,4 @@
-"""What an update waits for, with a time limit: a vCluster's Secret, a tenant's API, KAI's webhooks.
+"""What the program reads or waits for, with a time limit: Secrets and reports, a tenant's API, KAI's webhooks.
 
 Owns: when each of them is ready, how long that may take, and the message when it takes longer.
 Leaves to others: which resources wait (`components/`).
@@ -19,6 +19,8 @@ from names import GPU, QUOTA_NAME, Object, team_namespace
 
 SECRET_DEADLINE_SECONDS: Final = 180.0
 """The Secret comes seconds after its Release, under load a minute (ten teams at once on two cores)."""
+READ_DEADLINE_SECONDS: Final = 10.0
+"""For what is there already: only an API server that restarts is waited for."""
 ANSWER_DEADLINE_SECONDS: Final = 180.0
 """A NodePort works a second after its pod is ready, and a load balancer minutes after its Service was made. A restarted
 control plane answers after half a minute, later on a busy node.
@@ -41,17 +43,54 @@ TRANSIENT: Final = (
 )
 
 
-def wait_for_secret(kubeconfig: str, namespace: str, name: str, deadline: float = SECRET_DEADLINE_SECONDS) -> None:
-    """Return once the Secret exists. Raises `TimeoutError` that names it and what to look at."""
+def read_secret(
+    kubeconfig: str, namespace: str, name: str, deadline: float = SECRET_DEADLINE_SECONDS
+) -> dict[str, str]:
+    """Return a vCluster's Secret (base64 values) once it exists. Raises `TimeoutError` that names it and what to look
+    at, `PermissionError` where waiting does not change rights.
+    """
+    return _data(
+        kubeconfig,
+        path("v1", "Secret", name, namespace),
+        deadline,
+        lambda why: (
+            f"Secret {namespace}/{name} did not appear within {deadline:.0f} s, though its vCluster is "
+            f"installed ({why}). See the log of pod {name.removeprefix('vc-')}-0 in namespace {namespace}"
+        ),
+    )
+
+
+def read_report(kubeconfig: str, namespace: str, name: str, deadline: float = READ_DEADLINE_SECONDS) -> str:
+    """Return the JSON text of a check that has ended. Raises `TimeoutError` and `PermissionError`, as above."""
+    found = _data(
+        kubeconfig,
+        path("v1", "ConfigMap", name, namespace),
+        deadline,
+        lambda why: f"the report, ConfigMap {namespace}/{name}, can't be read: {why}",
+    )
+    return found.get("report.json", "{}")
+
+
+def _data(kubeconfig: str, where: str, deadline: float, late: Callable[[str], str]) -> dict[str, str]:
+    """The data of an object at a path, once it exists."""
+    found: dict[str, str] = {}
+
+    def missing() -> str | None:
+        try:
+            answer = api.get(where)
+            if answer.is_success:
+                data = table(answered(answer), "data")
+                found.update({key: value for key, value in data.items() if isinstance(value, str)})
+                return None
+        except httpx2.RequestError as error:
+            return reason_of(error)  # the API server restarts, too
+        if answer.status_code in (401, 403):
+            raise PermissionError(said(answer))
+        return said(answer)
+
     with connect(kubeconfig) as api:
-        until(
-            lambda: _missing(api, path("v1", "Secret", name, namespace)),
-            deadline,
-            lambda why: (
-                f"Secret {namespace}/{name} did not appear within {deadline:.0f} s, though its vCluster is "
-                f"installed ({why}). See the log of pod {name.removeprefix('vc-')}-0 in namespace {namespace}"
-            ),
-        )
+        until(missing, deadline, late)
+    return found
 
 
 def until(asked: Callable[[], str | None], deadline: float, late: Callable[[str], str]) -> None:
@@ -63,19 +102,6 @@ def until(asked: Callable[[], str | None], deadline: float, late: Callable[[str]
         if time.monotonic() > end:
             raise TimeoutError(late(why))
         pause()
-
-
-def _missing(api: httpx2.Client, where: str) -> str | None:
-    """Why an object can't be read yet; None if it exists. Raises `PermissionError`: waiting does not change rights."""
-    try:
-        answer = api.get(where)
-    except httpx2.TransportError as error:
-        return reason_of(error)  # the API server restarts, too
-    if answer.is_success:
-        return None
-    if answer.status_code in (401, 403):
-        raise PermissionError(said(answer))
-    return said(answer)
 
 
 def wait_until_it_answers(kubeconfig: str, whose: str, deadline: float = ANSWER_DEADLINE_SECONDS) -> None:

@@ -83,9 +83,9 @@ class LabBackend:
         }
         if self.dry_run:
             note = "" if op == "same" else "not validated: charts are simulated"
-            return Done(
-                id="" if op == "create" else release_id, outputs=inputs if op == "create" else outputs, op=op, note=note
-            )
+            # what this run makes, or makes anew, can't be read yet
+            there = op != "create" and bool(runs or not server)
+            return Done(id=release_id if there else "", outputs=inputs if op == "create" else outputs, op=op, note=note)
         if op != "same":
             mark = simulate.mark_of(release)
             made = _entry(recorded, id=release_id, cluster=provider.cluster, cluster_uid=held, object=mark)

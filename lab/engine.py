@@ -247,6 +247,8 @@ def _trigger(request: Request) -> Trigger:
         return None
     value = request.replacement_trigger
     kind = value.WhichOneof("kind")
+    if kind == "null_value":
+        return None
     # the text of a mapping or a list: only its equality matters
     return plain(getattr(value, kind)) if kind in ("string_value", "number_value", "bool_value") else str(value)
 

@@ -13,11 +13,12 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from capacity import amount_of
 from preview.differences import differences
-from preview.facts import CANARY_OF, CLUSTER_UID, DERIVED, HARD, MADE, Facts, Known
+from preview.facts import CANARY_OF, CLUSTER_UID, DERIVED, HARD, MADE, Facts, Known, amounts
 from preview.judges import numbers, slots, versions
 from preview.kinds import OF_THE_STACK, Edit, Effect, Kind, Row
-from preview.table import NOT_IN_TABLE, row_of
+from preview.table import NOT_IN_TABLE, fits, row_of
 from preview.usage import Usage, Use, use_in
 from preview.values import UnreadableError, known
 from settings.models import Platform
@@ -86,7 +87,7 @@ def _of_the_stack(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Chang
 def _of_pools(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]:
     for name in sorted(old.pools.keys() & new.pools.keys()):
         on_it = [t for t in sorted(old.tenants) if name in (_pool(old, t), _pool(new, t))]
-        for path, before, after in _edits(old.pools[name], new.pools[name]):
+        for path, before, after in _edits(old.pools[name], new.pools[name], f"pools.{name}."):
             yield from _for_all(f"pools.{name}.{path}", before, after, old, new, usage, among=on_it)
 
 
@@ -126,7 +127,7 @@ def _for_all(
 def _of_tenants(old: Facts, new: Facts, usage: Usage | None) -> Iterator[Change]:
     for name in sorted(old.tenants.keys() & new.tenants.keys()):
         was, now = old.tenants[name], new.tenants[name]
-        found = list(_edits(was, now))
+        found = list(_edits(was, now, f"teams.{name}."))
         edited = {path for path, _, _ in found}
         # its queues change with the mode, and a pause takes what its pods use: one message is enough
         told = _OF_PODS if "state" in edited else ("queues.",) if "scheduler.mode" in edited else ()
@@ -239,16 +240,25 @@ def _added(old: Facts, new: Facts) -> Iterator[Change]:
             yield Change(tenant=name, kind=Kind.IN_PLACE, means=means, topic=slots.TOPIC)
 
 
-def _edits(was: Known, now: Known) -> Iterator[tuple[str, JsonValue, JsonValue]]:
-    """The facts that both sides know and that differ. A queue that one side lacks is known to be absent there."""
+def _edits(was: Known, now: Known, at: str = "") -> Iterator[tuple[str, JsonValue, JsonValue]]:
+    """The facts that both sides know and that differ. A queue that one side lacks is known to be absent there. `at`:
+    what goes before these paths in the stack file."""
     for path in sorted(was.keys() | now.keys()):
         if path in DERIVED:
             continue
         if path in was and path in now:
-            if any(True for _ in differences(was[path], now[path])):
+            if differ(f"{at}{path}", was[path], now[path]):
                 yield path, was[path], now[path]
         elif path not in was and path.startswith("queues.") and path.endswith(".gpu.limit"):
             yield path, None, now[path]
+
+
+def differ(path: str, was: JsonValue, now: JsonValue) -> bool:
+    """Whether two values of a field of the stack file differ: of a quantity by its amount."""
+    if not any(True for _ in differences(was, now)):
+        return False
+    amount = amount_of(was)
+    return amount is None or amount != amount_of(now) or not any(fits(field, path) for field in amounts())
 
 
 def _changed(row: Row | None, edit: Edit) -> Iterator[Change]:

@@ -25,7 +25,7 @@ from settings.models import From, GpuStack, Platform, Pool, Queue, SchedulerMode
 from settings.on_change import OnChange
 from settings.sharing import OTHER_UNIT
 from settings.tenants import canary_of, slot_of, tenants_now
-from settings.types import Section
+from settings.types import Quantity, Section
 
 Known: TypeAlias = Mapping[str, JsonValue]
 """Facts by path; what is absent is not known."""
@@ -171,15 +171,29 @@ def _numbers_of_ways() -> tuple[str, ...]:
 def fields(section: type[Section] = Platform) -> dict[str, OnChange | None]:
     """Every field that a user can edit by its path, like `teams.*.vcluster.backingStore`, in the order of the models;
     `*` is any name. Each with what a change of it does, where the field says that itself."""
-    found: dict[str, OnChange | None] = {}
+    return {
+        path: next((said for said in metadata if isinstance(said, OnChange)), None)
+        for path, metadata in _leaves(section).items()
+    }
+
+
+@cache
+def amounts() -> frozenset[str]:
+    """The fields that are quantities: `1Gi` and `1024Mi` are the same there."""
+    return frozenset(path for path, said in _leaves(Platform).items() if any(isinstance(it, Quantity) for it in said))
+
+
+def _leaves(section: type[Section]) -> dict[str, tuple[object, ...]]:
+    """Every field below a section by its path, with the metadata of its type."""
+    found: dict[str, tuple[object, ...]] = {}
     for (alias, sections, by_name), info in zip(_shape(section), section.model_fields.values(), strict=True):
         below = f"{alias}.*" if by_name else alias
         for one in sections or by_name:
             # of a section that may be of several kinds, the first that has a field
-            for path, does in fields(one).items():
-                found.setdefault(f"{below}.{path}", does)
+            for path, said in _leaves(one).items():
+                found.setdefault(f"{below}.{path}", said)
         if not sections and not by_name:
-            found[alias] = next((said for said in info.metadata if isinstance(said, OnChange)), None)
+            found[alias] = (*info.metadata, *kinds.kind(info.annotation).metadata)
     return found
 
 

@@ -7,6 +7,7 @@ Leaves to others: facts of a stack file (`facts.py`), what a difference means (`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Final, TypeAlias
@@ -14,7 +15,8 @@ from typing import Final, TypeAlias
 from pydantic import JsonValue
 
 import tokens
-from names import team_of_namespace
+from lenient import at
+from names import LABEL_TEAM, LABEL_WORKLOAD, team_of_namespace
 from preview.facts import (
     BLUE_GREEN,
     CANARY_OF,
@@ -30,6 +32,7 @@ from preview.facts import (
 )
 from preview.steps import Op, Preview, Step
 from preview.values import UnreadableError, get, plain, text
+from releases.slinky import NODE_SET
 
 _TEAM_FIELDS: Final = {
     "pool": "pool",
@@ -90,6 +93,13 @@ _MAY_BE_NONE: Final = frozenset(
 )
 """Inputs that are missing where their value is None: the SDK sends no null."""
 _HOST_FIELDS: Final = {"hostProvider": "host.provider", "context": "host.context"}
+_SCRIPT_FIELDS: Final = {
+    "K3S_VERSION": "host.k3s.version",
+    "MICROK8S_CHANNEL": "host.microk8s.channel",
+}
+"""Variables of a host's script, and the fact of each (`settings/hosts`)."""
+_SSH_FIELDS: Final = ("host", "hostKey")
+_VARIABLE: Final = re.compile(r"^export (\w+)=(.*)$", re.MULTILINE)
 _EXPOSED: Final = {"NodePort": "nodePort", "LoadBalancer": "loadBalancer"}
 
 Inputs: TypeAlias = Mapping[str, JsonValue]
@@ -160,8 +170,38 @@ class _Collector:
         if inputs.get("team") is None and "version" in inputs:
             self.stack["host.scheduler.version"] = inputs["version"]
 
+    def command(self, inputs: Inputs) -> None:
+        """The script of a host or of SLURM, with the values that no component keeps."""
+        said = dict(reversed(_VARIABLE.findall(text(inputs, "stdin"))))  # the first of a name is ours
+        part = "slurm" if said.get("PART") == "slurm" else "host"
+        if "PART" not in said:
+            return
+        self.stack.update({fact: said[name].strip("'") for name, fact in _SCRIPT_FIELDS.items() if name in said})
+        self.stack.update({f"{part}.connection.ssh.{name}": get(inputs, "connection", name) for name in _SSH_FIELDS})
+
+    def claim(self, inputs: Inputs) -> None:
+        """A workload's volume. A live claim also has what Kubernetes chose; what was asked for is beside it."""
+        asked = inputs.get("__inputs")
+        said = asked if isinstance(asked, dict) else inputs
+        team, name = (at(said, "metadata", "labels", label) for label in (LABEL_TEAM, LABEL_WORKLOAD))
+        if not isinstance(team, str) or not isinstance(name, str):
+            return
+        found = self.beside.setdefault(team, {})
+        found[f"workloads.{name}.cache.size"] = get(said, "spec", "resources", "requests", "storage")
+        if said is asked or "status" not in inputs:
+            found[f"workloads.{name}.cache.storageClass"] = get(said, "spec", "storageClassName")
+
+    def slinky(self, inputs: Inputs) -> None:
+        """SLURM in a team's cluster: the volume of its controller."""
+        values = inputs.get("values")
+        team = at(values, "nodesets", NODE_SET, "metadata", "labels", LABEL_TEAM)
+        size = at(values, "controller", "persistence", "resources", "requests", "storage")
+        if isinstance(team, str) and isinstance(size, str):
+            self.beside.setdefault(team, {})[f"workloads.{text(inputs, 'name')}.storage"] = size
+
     def release(self, inputs: Inputs) -> None:
         team = _team_of(inputs)
+        self.slinky(inputs)
         if team is None or not text(inputs, "chart").rpartition("/")[2].startswith("vcluster"):
             return
         plane = get(inputs, "values", "controlPlane")
@@ -213,6 +253,9 @@ _READERS: Final[Mapping[str, Callable[[_Collector, Inputs], None]]] = {
     tokens.RELEASE: _Collector.release,
     tokens.RESOURCE_QUOTA: _Collector.quota,
     tokens.SERVICE: _Collector.service,
+    tokens.VOLUME_CLAIM: _Collector.claim,
+    "command:local:Command": _Collector.command,
+    "command:remote:Command": _Collector.command,
 }
 
 

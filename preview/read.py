@@ -55,6 +55,7 @@ class _Builder:
             replace_reasons=tuple(texts(reasons)),
             parent=_text((after or before).get("parent")) or None,
             note=_text(raw.get("note")),
+            protect=op is not Op.DELETE and after.get("protect") is True,
         )
         known = self.steps.get(urn)
         self.steps[urn] = step if known is None else merged(known, step)

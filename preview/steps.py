@@ -74,6 +74,8 @@ class Step:
     parent: str | None = None
     note: str = ""
     """A note of the engine or the lab, such as why the step could not be validated."""
+    protect: bool = False
+    """Whether the program protects the resource, after the step."""
 
     @property
     def type(self) -> str:
@@ -202,6 +204,7 @@ def merged(known: Step, step: Step) -> Step:
         replace_reasons=tuple(dict.fromkeys((*known.replace_reasons, *step.replace_reasons))),
         parent=step.parent or known.parent,
         note=step.note or known.note,
+        protect=step.protect or known.protect,
     )
 
 

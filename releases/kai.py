@@ -154,7 +154,8 @@ _CONFIG_AFTER_WAIT: Final = Trap(
     id="config-after-wait",
     sentence="the operator gets its Config from a post-install hook, when Helm has waited for the operator (10 to "
     "15 s); only then it makes its services, and its admission takes 10 s, too",
-    handling="the program applies the hook's own text, out of Helm's record, while Helm waits (ADR 11)",
+    handling="the program applies the hook's own text, out of Helm's record, while Helm waits. Queues and the check's "
+    "pod begin when the operator calls the Config available, and not when Helm has ended (ADR 11)",
     source="KAI@v0.12.23:deployments/kai-scheduler/templates/hooks/post/kai-config-deployer; observed (0.16.8)",
 )
 _ACCOUNTING: Final = Trap(

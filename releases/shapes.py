@@ -254,6 +254,11 @@ class GpuOperatorRelease:
     source: str
     traps: tuple[Trap, ...]
 
+    @property
+    def own_crds(self) -> tuple[str, ...]:
+        """Those that nobody else brings: NVIDIA's DRA driver brings its own group's, too."""
+        return tuple(crd for crd in self.crds if not crd.endswith(".resource.nvidia.com"))
+
 
 KUBERNETES: Final = re.compile(r"v1\.[0-9]{1,2}\.[0-9]{1,2}")
 """A tag of vCluster's Kubernetes image: one stable patch release."""

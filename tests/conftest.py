@@ -27,8 +27,10 @@ from tests.recording import (
     Recorder,
     RecordingMonitor,
     apart,
+    certificates,
     kubeconfig,
     not_waiting,
+    report,
     run_program,
     without_what_nobody_asks_for,
 )
@@ -118,9 +120,9 @@ _DECLARED: dict[str, Recorder] = {}
 def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
     """Run the program on a platform (plain data, or the name of a stack file) and return what it registered.
 
-    `fails`: a resource that the engine answers has failed; so does the wait of which `answer` raises. `secrets`: those
-    of the stack, by name. The same question has the recording of its first time: a test that changes anything else
-    gives its stack a name.
+    `fails`: a resource that the engine answers has failed; so does the wait of which `answer` raises. `absent`: one
+    that a previewed stack does not have yet. `secrets`: those of the stack, by name. The same question has the
+    recording of its first time: a test that changes anything else (`reported`) gives its stack a name.
     """
 
     def run(
@@ -129,7 +131,9 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         preview: bool = False,
         stack: str = "unit",
         answer: Callable[..., None] = not_waiting,
+        reported: Callable[..., str] = report,
         fails: str = "",
+        absent: str = "",
         secrets: Mapping[str, str] | None = None,
     ) -> Recorder:
         failing = bool(fails) or answer is not not_waiting
@@ -137,7 +141,7 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
         data = platform_of(platform) if isinstance(platform, str) else dict(platform)
         context = data["host"].get("context") or "unit"
         answered = f"{answer.__module__}.{answer.__qualname__}"
-        key = json.dumps([data, preview, stack, answered, fails, secrets], sort_keys=True, default=str)
+        key = json.dumps([data, preview, stack, answered, fails, absent, secrets], sort_keys=True, default=str)
         if key in _DECLARED:
             return _DECLARED[key]
         recorder = Recorder()
@@ -146,7 +150,12 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
             recorder.asked.append(call)
             answer(*call)
 
-        monkeypatch.setattr("kube.wait_for_secret", lambda *call: recorder.waited.append(call))
+        def read(*call: object) -> dict[str, str]:
+            recorder.read.append(call)
+            return certificates()
+
+        monkeypatch.setattr("kube.read_secret", read)
+        monkeypatch.setattr("kube.read_report", reported)
         monkeypatch.setattr("kube.wait_until_it_answers", asked)
         config = {"gpu-tenancy:platform": json.dumps(data), "gpu-tenancy:kubeconfig": kubeconfig(context)}
         config |= {f"{SECRET_KEY_PREFIX}{name}": value for name, value in (secrets or {}).items()}
@@ -157,7 +166,7 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
             pulumi.Output.from_input(root.outputs).apply(recorder.exports.update)
 
         def recorded() -> None:
-            monitor = RecordingMonitor(recorder, fails)
+            monitor = RecordingMonitor(recorder, fails, absent)
             # how a program ends in which something failed; all else went on
             with pytest.raises(FailedError) if failing else nullcontext():
                 run_program(program, monitor, config, stack=stack, preview=preview, hooks=recorder.hooks)

@@ -31,6 +31,17 @@ def not_waiting(*_: object) -> None:
     """Takes the place of a wait."""
 
 
+def certificates(*_: object) -> dict[str, str]:
+    """Takes the place of reading a virtual cluster's Secret."""
+    ours = {"certificate-authority": "Q0E=", "client-certificate": "Q0VSVA==", "client-key": "S0VZ"}
+    return {**ours, "token": "VE9LRU4="}
+
+
+def report(*_: object) -> str:
+    """Takes the place of reading a check's report."""
+    return json.dumps({"verdict": "pass", "sentence": "all well"})
+
+
 def kubeconfig(context: str) -> str:
     """A kubeconfig that leads nowhere, with a token that must never show up in clear."""
     return json.dumps(
@@ -89,13 +100,13 @@ class Hooks:
 @dataclass
 class Recorder(mocks.Mocks):
     """Answers registrations like a cluster on which everything works at once. `outputs` are those of components by URN,
-    `exports` the stack's; `waited` and `asked` are the waits for Secrets and for API servers, each call whole."""
+    `exports` the stack's; `read` and `asked` are the reads of Secrets and the waits for API servers, whole."""
 
     resources: list[Registered] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
     exports: dict[str, Any] = field(default_factory=dict)
     hooks: Hooks = field(default_factory=Hooks)
-    waited: list[tuple[Any, ...]] = field(default_factory=list)
+    read: list[tuple[Any, ...]] = field(default_factory=list)
     asked: list[tuple[Any, ...]] = field(default_factory=list)
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
@@ -110,14 +121,11 @@ class Recorder(mocks.Mocks):
         """What a cluster says of a resource besides its inputs, or in place of them."""
         match typ:
             case "kubernetes:core/v1:Secret":
-                ours = {"certificate-authority": "Q0E=", "client-certificate": "Q0VSVA==", "client-key": "S0VZ"}
-                return {"data": {**ours, "ca.crt": "Q0E=", "token": "VE9LRU4="}}
+                return {"data": {"ca.crt": "Q0E=", "token": "VE9LRU4="}}
             case "kubernetes:core/v1:Namespace":
                 of = "unit" if given_id == "kube-system" else name
                 said = inputs().get("metadata") or {}
                 return {"metadata": {"name": "kube-system", **said, "uid": f"uid-of-{of}"}}
-            case "kubernetes:core/v1:ConfigMap" if given_id:
-                return {"data": {"report.json": json.dumps({"verdict": "pass", "sentence": "all well"})}}
             case "kubernetes:batch/v1:Job":
                 return {"metadata": {**inputs()["metadata"], "uid": f"uid-of-{name}"}}
         if typ.startswith("command:"):
@@ -228,9 +236,9 @@ def serialized(state: Mapping[str, Any]) -> Any:
 class RecordingMonitor(mocks.MockMonitor):
     """Keeps what plain mocks throw away: parent, options, registered outputs. Answers without a loop of its own."""
 
-    def __init__(self, recorder: Recorder, fails: str = "") -> None:
+    def __init__(self, recorder: Recorder, fails: str = "", absent: str = "") -> None:
         super().__init__(recorder)
-        self._recorder, self._fails = recorder, fails
+        self._recorder, self._fails, self._absent = recorder, fails, absent
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802  the SDK's own name
         urn = self.make_urn(request.parent, request.type, request.name)
@@ -247,7 +255,8 @@ class RecordingMonitor(mocks.MockMonitor):
             given = resource_pb2.RegisterResourceRequest().object
             given.MergeFrom(request.object)
             given.MergeFrom(serialized(added))
-        return resource_pb2.RegisterResourceResponse(urn=urn, id=request.importId or f"{request.name}-id", object=given)
+        known = "" if request.name == self._absent else request.importId or f"{request.name}-id"
+        return resource_pb2.RegisterResourceResponse(urn=urn, id=known, object=given)
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802
         self._keep(request, "", read=True)

@@ -100,7 +100,7 @@ KNOWN: Final[tuple[Known, ...]] = (
     ),
     _known(
         "locked",
-        r"stack is currently locked by",
+        r"stack is currently locked by|[Aa]nother update is currently in progress",
         "another run holds the stack",
         "wait for it; if it is surely gone: `pulumi cancel --stack {stack}`, then run again",
     ),
@@ -137,7 +137,7 @@ KNOWN: Final[tuple[Known, ...]] = (
         r"because it is protected|protected resource(?!s \(e\.g\.)",
         "the team is protected: leaving it out of the stack file, or replacing it, is refused",
         "write an override for it (overrides: [{{team: ..., allow: [delete], until: ..., reason: ...}}]), `make up` "
-        "with the team still in the file, then leave it out",
+        "with the team still in the file, then leave it out. What somebody protected by hand: `pulumi state unprotect`",
     ),
     # --- rights: whose it is stands in the message ---
     _known(
@@ -255,13 +255,6 @@ KNOWN: Final[tuple[Known, ...]] = (
         "KAI's webhook {hook} does not answer. Right after an install it needs up to a minute; later it means that its "
         "pods are Pending, most often because the node has no CPU left",
         "look for Pending pods in kai-scheduler of the team's cluster, make room on the node, `make up` again",
-    ),
-    _known(
-        "secret-missing",
-        r"resource '(?P<namespace>[\w.-]+)/(?P<object>vc-[\w.-]+)' does not exist",
-        "the virtual cluster's Release is there but its kubeconfig Secret {object} is not (yet): its install failed, "
-        "or it came up slowly on a busy node",
-        "run `make up` again; if it stays: `kubectl -n {namespace} get pods` shows what keeps it from starting",
     ),
     _known(
         "secret-late",
@@ -388,5 +381,5 @@ OF_PODS: Final = frozenset(
 kubelet (`already exists`, `timed out waiting`, `not found`) mean other things, and pass by themselves.
 """
 
-ECHOES: Final = frozenset({"timeout", "secret-missing", "secret-late", "unreachable"})
+ECHOES: Final = frozenset({"timeout", "secret-late", "unreachable"})
 """Consequences: left out where a more helpful cause of the same team is known."""

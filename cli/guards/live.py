@@ -14,7 +14,7 @@ from lightkube import Client
 
 from cli.guards.refusal import Refusal, lifted, line_for
 from cli.live import read_facts
-from cli.preflight import Finding, Level, compare, needed_rights
+from cli.preflight import Finding, Level, Whose, compare, needed_rights
 from components.team.tenant import resolve
 from settings.models import Platform
 
@@ -22,9 +22,9 @@ RIGHTS: Final = "rights"
 """The finding about missing rights of the account."""
 
 
-def compared(platform: Platform, client: Client, version: str, *, made: bool) -> list[Finding]:
-    """Compare the stack file with the cluster. `made`: whether this stack has made anything yet."""
-    facts = read_facts(client, needed_rights(platform), version=version, made=made)
+def compared(platform: Platform, client: Client, version: str, *, whose: Whose) -> list[Finding]:
+    """Compare the stack file with the cluster. `whose`: which objects there are this stack's."""
+    facts = read_facts(client, needed_rights(platform), version=version, whose=whose)
     ports = {name: tenant.node_port for name, tenant in resolve(platform).items() if tenant.node_port is not None}
     return compare(platform, facts, ports=ports)
 

@@ -16,16 +16,21 @@ from typing import Final
 
 import tokens
 from cli.guards.refusal import Refusal, lifted, line_for, line_for_team
+from cli.preflight.facts import NOBODYS, Whose
 from components.team.protection import override_for
 from components.team.tenant import resolve
 from lenient import table, text
-from names import PROTECTED_OUTPUT
+from names import PROTECTED_OUTPUT, team_namespace
 from settings.models import Platform
 from settings.tenants import team_of
 
 CLUSTER: Final = "host-uid"
 """The name of the namespace kube-system as the program reads it (`components/host/cluster.py`); its UID is the
 cluster's."""
+
+FIELD_MANAGER: Final = "__fieldManager"
+"""The provider's note of the name by which it applied an object (pulumi-kubernetes v4.32.0:
+provider/pkg/provider/provider.go). Each resource has its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +60,23 @@ class Remembered:
     """The names of the teams' protections (`components/protection.py`)."""
     made: bool = True
     """Whether a run got as far as the first provider; yes where no state says."""
+    spaces: frozenset[str] | None = None
+    """The namespaces on the host; None where no state says."""
+    managers: frozenset[str] | None = None
+    """The field managers by which our labels are on nodes; None where no state says."""
+    patches: Mapping[str, str] = field(default_factory=dict)
+    """The resource that labels a node, by the node's name."""
 
-    def with_protection(self, protected: frozenset[str]) -> Remembered:
-        """Return the same, with each resource's protection from an exported state."""
+    @property
+    def whose(self) -> Whose:
+        """Which objects on the cluster are this stack's. Before the first run none is, whatever its label says."""
+        return Whose(spaces=self.spaces, managers=self.managers) if self.made else NOBODYS
+
+    def with_state(self, protected: frozenset[str], *, half_labelled: bool) -> Remembered:
+        """Return the same, with each resource's protection from an exported state. `half_labelled`: whether a killed
+        run was labelling a node: then the state does not know by which field manager."""
         teams = {name: replace(team, protected=name in protected) for name, team in self.teams.items()}
-        return replace(self, teams=teams)
+        return replace(self, teams=teams, managers=None if half_labelled else self.managers)
 
 
 def remembered(resources: Mapping[str, object]) -> Remembered:
@@ -67,6 +84,9 @@ def remembered(resources: Mapping[str, object]) -> Remembered:
     uid: str | None = None
     teams: dict[str, RememberedTeam] = {}
     protections: set[str] = set()
+    spaces: set[str] = set()
+    patches: dict[str, str] = {}
+    managers: set[str] = set()
     for urn, entry in resources.items():
         kind, said, name = text(entry, "type"), table(entry, "outputs"), urn.rpartition("::")[2]
         if kind == tokens.NAMESPACE and name == CLUSTER:
@@ -76,8 +96,21 @@ def remembered(resources: Mapping[str, object]) -> Remembered:
             teams[name] = RememberedTeam(name=name, urn=urn, facts=said, protected=protected)
         elif kind == tokens.PROTECTION:
             protections.add(name)
+        elif kind == tokens.NAMESPACE and tokens.TEAM not in urn:  # a virtual cluster's are no namespaces of the host
+            spaces.add(text(said, "metadata", "name"))
+        elif kind == tokens.NODE_PATCH:
+            patches[text(said, "metadata", "name")] = name
+            managers.add(text(said, FIELD_MANAGER))
     made = any(text(entry, "type") not in ("", tokens.STACK) for entry in resources.values())
-    return Remembered(uid=uid, teams=teams, protections=frozenset(protections), made=made)
+    return Remembered(
+        uid=uid,
+        teams=teams,
+        protections=frozenset(protections),
+        made=made,
+        spaces=frozenset(spaces | {team_namespace(team) for team in teams}),
+        managers=frozenset(managers),
+        patches=patches,
+    )
 
 
 def another_cluster(

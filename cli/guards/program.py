@@ -30,7 +30,7 @@ from cli.guards.serves import not_proven
 from cli.guards.snapshots import before_changes
 from cli.guards.stamp import RELEASED, VARIABLE, holds
 from cli.guards.surroundings import makes_kind_here, steered
-from cli.preflight import Finding, Level
+from cli.preflight import Finding, Level, Whose
 from settings.models import HostProvider, Platform
 
 READ_STATE: Final = "pulumi:pulumi:readStackResourceOutputs"
@@ -52,16 +52,16 @@ class Cluster:
     findings: Sequence[Finding] | None
 
 
-def look(platform: Platform, target: Target, wanted: Callable[[str], bool], *, made: bool) -> Cluster:
+def look(platform: Platform, target: Target, wanted: Callable[[str], bool], *, whose: Whose) -> Cluster:
     """Ask the cluster. Raises `CommandError` where it can't be asked.
 
-    `wanted`: says, by the cluster's UID, whether to compare the stack file with it. `made`: whether this stack has made
-    anything yet.
+    `wanted`: says, by the cluster's UID, whether to compare the stack file with it. `whose`: which objects there are
+    this stack's.
     """
     with connected(target) as client:
         identity = identify(client, target.context)
         version = identity.server_version
-        findings = compared(platform, client, version, made=made) if wanted(identity.uid) else None
+        findings = compared(platform, client, version, whose=whose) if wanted(identity.uid) else None
         return Cluster(target=target, uid=identity.uid, findings=findings)
 
 
@@ -81,8 +81,8 @@ def refuse_the_lab(platform: Platform, stack: str, *, simulated: bool) -> None:
         raise RefusedError([Refusal(cause=cause, fix=f"`make up STACK={stack}` runs it, on API servers of its own")])
 
 
-def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date) -> frozenset[str]:
-    """Ask all guards; return the names of the protections in the state. Raises `RefusedError` with every refusal.
+def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date) -> Remembered:
+    """Ask all guards; return what the state knows. Raises `RefusedError` with every refusal.
 
     `kubeconfig` is the host's, cut to one context; None where the program makes the host, which then may not exist yet.
     """
@@ -107,7 +107,7 @@ def guard(platform: Platform, stack: str, kubeconfig: str | None, *, today: date
         found = before_changes(state, platform, cluster.uid, kubeconfig)
     if found:
         raise RefusedError(found)
-    return was.protections
+    return was
 
 
 def _looked(
@@ -121,7 +121,7 @@ def _looked(
 
     try:
         target = target_of(kubeconfig, "of the stack")
-        cluster = look(platform, target, wanted, made=was.made)
+        cluster = look(platform, target, wanted, whose=was.whose)
     except CommandError as error:
         raise RefusedError([Refusal(cause=error.cause.removesuffix("."), fix=error.fix), *found]) from None
     _tell(cluster)

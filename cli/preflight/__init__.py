@@ -4,8 +4,8 @@ Owns: the facts that are compared (`facts.py`), the rules by subject (`nodes.py`
 `software.py`, `teams.py`, `charts.py`, `rights.py`), one fix for each finding (`findings.py`).
 Leaves to others: reading the facts (`cli/live.py`), rules that need no cluster (`settings`), showing (`cli/host.py`).
 
-Objects of an earlier run are fine. They have the label `app.kubernetes.io/managed-by: gpu-tenancy`, or Helm's
-annotation that their release is in a namespace of ours.
+Objects of an earlier run are fine. They are in a namespace of this stack, or have Helm's annotation that their release
+is; without a namespace they have the label `app.kubernetes.io/managed-by: gpu-tenancy`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import date
 
 from cli.preflight import nodes, software, teams
 from cli.preflight.charts import local_charts
-from cli.preflight.facts import ClusterFacts, Fence, NodeFacts, ObjectFacts, Right, Taint
+from cli.preflight.facts import EVERYBODYS, NOBODYS, ClusterFacts, Fence, NodeFacts, ObjectFacts, Right, Taint, Whose
 from cli.preflight.fences import fences
 from cli.preflight.findings import Finding, Level, warning
 from cli.preflight.rights import needed_rights, rights

@@ -18,6 +18,22 @@ MIG_PREFIX: Final = "mig-"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Whose:
+    """Which objects are this stack's: another stack of this program may be on the same cluster, with the same labels.
+    None: no state says, and then all that have our label are."""
+
+    spaces: frozenset[str] | None = None
+    """Its namespaces."""
+    managers: frozenset[str] | None = None
+    """The field managers by which it labels nodes."""
+
+
+EVERYBODYS: Final = Whose()
+NOBODYS: Final = Whose(spaces=frozenset(), managers=frozenset())
+"""Before the first run: another stack made what there is, or this stack with a lost state."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Taint:
     """A node's taint. `value` may be empty; `effect` is NoSchedule, NoExecute or PreferNoSchedule."""
 

@@ -13,9 +13,6 @@ from cli.preflight.findings import Finding, Level, error, ok, warning
 from cli.preflight.gpus import in_use, node_gpus, users_of
 from cli.preflight.labels import gpu_labels, plugin_labels
 from names import ARCHITECTURE, GPU, HOST_NAME, LABEL_POOL
-from releases import NODE_LABEL_SHARING_CONFIG
-from settings.labels import default_entry, sharing_labels
-from settings.labels import gpu_labels as written_labels
 from settings.models import Platform, Pool, Team
 
 LIFECYCLE: Final = "node.kubernetes.io/"
@@ -36,7 +33,7 @@ def pools(platform: Platform, facts: ClusterFacts, tenants: Mapping[str, Team]) 
                 problems += _condition(node, where)
                 problems += node_gpus(platform, pool, users, node, facts, where)
                 problems += _size(pool, node, where)
-            problems += _place(platform, name, pool, node, where)
+            problems += _place(platform, pool, node, where)
             problems += _taints(pool, node, where)
             problems += _architecture(pool, node, where)
             problems += gpu_labels(platform, pool, node, where)
@@ -115,24 +112,16 @@ def _architecture(pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding
         )
 
 
-def _place(platform: Platform, name: str, pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
-    """Which pool our label says, and whether the node's host name label is its name."""
+def _place(platform: Platform, pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
+    """Whether another stack has the node, and whether its host name label is its name."""
     said = node.labels.get(LABEL_POOL)
     if pool.nodes and said is not None and LABEL_POOL not in node.ours:
         yield error(
             "node-of-others",
             subject,
             f"has our label {LABEL_POOL}={said}, and this stack did not write it: another stack of this program counts "
-            "its GPUs as its own, or a state was lost",
+            "its GPUs as its own, a state was lost, or a run was killed at this moment (`make up` knows that)",
             f"take it out of that stack, or, where nobody uses it, `kubectl label node {node.name} {LABEL_POOL}-`",
-        )
-    elif pool.nodes and said is not None and said != name:
-        yield error(
-            "node-moves",
-            subject,
-            f"is in pool {said} until now: the engine writes the new labels before it removes the old ones, and a "
-            "second owner is refused (409)",
-            f"`{_left_behind(platform, name, node)}`, then again; pods of teams that use it as a node of {said} end",
         )
     named = node.labels.get(HOST_NAME)
     if platform.check.host and pool.gpus_per_node and pool.nodes and named not in (None, node.name):
@@ -142,21 +131,6 @@ def _place(platform: Platform, name: str, pool: Pool, node: NodeFacts, subject: 
             f"has label {HOST_NAME}={named}, so the host's check, which asks for {node.name}, would find no node",
             "write check: {host: false}",
         )
-
-
-def _left_behind(platform: Platform, name: str, node: NodeFacts) -> str:
-    """The commands that remove the old pool's labels for which this pool has other values. Our own label is among
-    them. It says who owns the rest, so afterwards nobody does."""
-    pool = platform.pools[name]
-    sharing = sharing_labels(name, pool, default_entry(platform.pools))
-    wanted = {LABEL_POOL: name, **written_labels(pool), **sharing}
-    ours = {key for key in (*wanted, NODE_LABEL_SHARING_CONFIG) if key in node.ours}
-    others = sorted(key for key in ours if node.labels.get(key) != wanted.get(key))
-    off = f"kubectl label node {node.name} {' '.join(f'{key}-' for key in others)}"
-    stays = pool.taint and our_taint(pool) in node.taints
-    if node.taints_are_ours and not stays and any(taint.key == GPU for taint in node.taints):
-        off += f" && kubectl taint node {node.name} {GPU}-"
-    return off
 
 
 # --- taints -----------------------------------------------------------------------------------------------------------

@@ -7,9 +7,12 @@ Leaves to others: what is proven (`probe.py`), what the verdict is where there i
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
+from typing import Final
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -21,6 +24,9 @@ from components.check import job
 from components.retry import when_it_comes
 from lenient import parsed, text
 from probe import code
+
+COULD_NOT_TELL: Final = "could-not-tell"
+"""The verdict where there is no report, or none that can be read."""
 
 
 class Programs:
@@ -59,7 +65,9 @@ class GpuCheckArgs:
     """`checked` is what else the check proves: a change of it runs the check again. Where several checks share a
     namespace (`own_namespace` false), the caller makes it, and they share `programs`, too. `provider` and `kubeconfig`
     are those of the cluster with the pods. `depends_on`: what everything here depends on besides its provider. `after`:
-    what only its pods wait for. `ready`: a call that the pods wait for, too.
+    what only its pods wait for. `ready`: a call that the pods wait for, too. `before_verdict`: what must have succeeded
+    before there is a verdict. `install` names the install of a scheduler that this run makes: what asked a scheduler of
+    another install asks again. None where it makes none.
     """
 
     request: job.Request
@@ -70,6 +78,8 @@ class GpuCheckArgs:
     programs: Programs = field(default_factory=Programs)
     depends_on: Sequence[pulumi.Resource] = ()
     after: Sequence[pulumi.Resource] = ()
+    before_verdict: Sequence[pulumi.Resource] = ()
+    install: pulumi.Input[str | None] = None
     ready: pulumi.ResourceHook | None = None
 
 
@@ -88,7 +98,7 @@ class GpuCheck(Component):
         needs = self._surroundings(name)
         asking = self._asking_jobs(name, needs)
         self.finished = self._verdict_job(name, asking)
-        self.report = self._read_report(name)
+        self.report = self._read_report()
         self.verdict = self.report.apply(verdict_of)
         self.register_outputs({"verdict": self.verdict})
 
@@ -99,6 +109,7 @@ class GpuCheck(Component):
         first: pulumi.ResourceHook | None = None,
         ready: pulumi.ResourceHook | None = None,
         retry: pulumi.ErrorHook | None = None,
+        install: pulumi.Input[str | None] = None,
     ) -> pulumi.ResourceOptions:
         return self.child(
             provider=self._args.provider,
@@ -107,6 +118,7 @@ class GpuCheck(Component):
             before_create=ready,
             before_update=ready,
             retry=retry,
+            replacement_trigger=install,
         )
 
     def _metadata(self, name: str, namespace: str | None = None) -> dict[str, object]:
@@ -214,6 +226,7 @@ class GpuCheck(Component):
                     first=self._prepared(f"{name}-prepared{suffix}", half),
                     ready=self._args.ready,
                     retry=retry,
+                    install=self._args.install,
                 ),
             )
             for suffix, half in self._halves()
@@ -235,9 +248,7 @@ class GpuCheck(Component):
         metadata["annotations"] = {"pulumi.com/replaceUnready": "true", **DELETED_AT_ONCE}
         # a new asking Job brings a new verdict; this makes the verdict depend on the asking Jobs, and so on its own
         # account
-        runs = pulumi.Output.all(*(each.metadata for each in asking)).apply(
-            lambda found: " ".join(str(each.get("uid")) for each in found)
-        )
+        runs: pulumi.Output[str] = pulumi.Output.all(*(each.metadata for each in asking)).apply(self._uids)
         return k8s.batch.v1.Job(
             f"{name}-verdict",
             metadata=metadata,
@@ -245,20 +256,33 @@ class GpuCheck(Component):
             opts=self._opts([]),
         )
 
-    def _read_report(self, name: str) -> pulumi.Output[str]:
+    async def _uids(self, asking: list[Mapping[str, object]]) -> str:
+        for needed in self._args.before_verdict:
+            await needed.urn.future()  # raises where it failed. a dependency would be one more in each state
+        return " ".join(str(each.get("uid")) for each in asking)
+
+    def _read_report(self) -> pulumi.Output[str]:
+        """The report, once its Job has ended. It is no resource, as the certificates (`virtual_cluster.py`).
+
+        The Job has said whether the update fails. A report that is gone since is told, and no failure: a team can
+        delete its own.
+        """
         request = self._args.request
-        found = k8s.core.v1.ConfigMap.get(
-            f"{name}-report",
-            id=self.finished.id.apply(lambda _: f"{request.namespace}/{request.report}"),
-            opts=self._opts([self.finished]),
-        )
-        report: pulumi.Output[str] = found.data.apply(lambda data: str((data or {}).get("report.json", "{}")))
-        return report
+
+        async def read(known: list[str]) -> str:
+            try:
+                return await asyncio.to_thread(kube.read_report, known[1], request.namespace, request.report)
+            except (TimeoutError, PermissionError) as error:
+                return json.dumps({"verdict": COULD_NOT_TELL, "sentence": str(error)})
+
+        ended: pulumi.Output[list[str]] = pulumi.Output.all(self.finished.id, self._args.kubeconfig)
+        # the kubeconfig is a secret, and a report is none
+        return pulumi.Output.unsecret(ended.apply(read))
 
 
 def verdict_of(report: str) -> str:
     """The verdict in a report. A team may write anything there, and an exception would end the update of all teams."""
-    return text(parsed(report), "verdict") or "could-not-tell"
+    return text(parsed(report), "verdict") or COULD_NOT_TELL
 
 
 def facts(request: job.Request) -> dict[str, object]:

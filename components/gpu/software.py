@@ -30,8 +30,6 @@ NAMESPACES = {
     GpuStack.GPU_OPERATOR: names.GPU_OPERATOR_NAMESPACE,
 }
 DCGM_EXPORTER = "dcgm-exporter"
-DRA_GROUP = ".resource.nvidia.com"
-"""Group of CRDs that NVIDIA's DRA driver brings, too, so they are not only the operator's."""
 CHARTS = {GpuStack.DEVICE_PLUGIN: "nvidia-device-plugin", GpuStack.GPU_OPERATOR: "gpu-operator"}
 
 
@@ -121,12 +119,11 @@ class GpuSoftware(Component):
         before Helm removes anything, so an operator whose image can't be pulled could not be removed. It also deletes
         node feature discovery's CRDs, even if others use them.
         """
-        found = releases.GPU_OPERATOR[version(args.gpu) or ""]
         own_kinds(
             self,
             CHARTS[GpuStack.GPU_OPERATOR],
             namespace=NAMESPACES[GpuStack.GPU_OPERATOR],
-            crds=[crd for crd in found.crds if not crd.endswith(DRA_GROUP)],
+            crds=releases.GPU_OPERATOR[version(args.gpu) or ""].own_crds,
             release=release,
             provider=args.provider,
             kubeconfig=args.kubeconfig,

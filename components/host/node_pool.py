@@ -25,13 +25,15 @@ class NodePoolArgs:
     `label_gpus`: whether we write the labels that the device plugin and KAI read (nobody else discovers them).
     `label_sharing`: whether the device plugin that reads how GPUs are shared is ours. One that isn't ends where a node
     asks for an entry that it does not have (DP@v0.20.0:cmd/config-manager/main.go). `default_entry`: what that plugin
-    does where no label says it."""
+    does where no label says it. `moved`: for a node that was in another pool, the patch that labels it until now.
+    """
 
     pool: Pool
     provider: k8s.Provider
     teams_of_node: Mapping[str, Sequence[str]]
     label_gpus: bool
     label_sharing: bool
+    moved: Mapping[str, str]
     default_entry: str
 
 
@@ -54,13 +56,17 @@ class NodePool(Component):
     def _patch(self, name: str, node: str, args: NodePoolArgs) -> k8s.core.v1.NodePatch:
         found = node_labels(name, args, args.teams_of_node.get(node, ()))
         taints = [{"key": names.GPU, "value": args.pool.taint_value, "effect": "NoSchedule"}]
+        opts = self.child(provider=args.provider)
+        if node in args.moved:
+            # the same patch under another name: a second one would be refused, because the first still owns the labels
+            opts.aliases = [pulumi.Alias(name=args.moved[node])]
         # no patchForce: where somebody else set a label to another value, the stack file and the node contradict each
         # other. taints are one list with one owner. both conflicts must be reported, not overwritten
         return k8s.core.v1.NodePatch(
-            f"{name}-{node}",
+            names.node_patch(name, node),
             metadata={"name": node, "labels": found},
             spec={"taints": taints} if args.pool.taint else None,
-            opts=self.child(provider=args.provider),
+            opts=opts,
         )
 
 

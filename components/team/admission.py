@@ -23,7 +23,7 @@ import names
 import podspec
 from components.base import Component
 from components.team import object_rules, pod_isolation, pod_rules
-from components.team.cel import Rule
+from components.team.cel import Rule, variable
 from components.team.tenant import Tenant
 from names import Object
 from settings.models import SchedulerMode
@@ -103,7 +103,11 @@ def policy_spec(tenant: Tenant, found: Sequence[Rule]) -> Spec:
         # ever
         "matchConditions": [{"name": "stays", "expression": "!object.?metadata.?deletionTimestamp.hasValue()"}],
         "variables": [
-            {"name": name, "expression": expression} for name, expression in pod_rules.variables(tenant).items()
+            {"name": name, "expression": expression}
+            for name, expression in (
+                *pod_rules.variables(tenant).items(),
+                *((variable(rule.name), rule.offenders) for rule in found if rule.offenders is not None),
+            )
         ],
         "validations": [rule.validation(tenant.name) for rule in found],
     }

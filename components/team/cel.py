@@ -7,14 +7,20 @@ Leaves to others: which conditions there are (`pod_rules.py`, `object_rules.py`)
 When a rule runs, an object is a map. So a rule can go through the *keys* that somebody wrote, and refuse each one that
 it does not know. The variable `spec` is the object's spec as such a map: for the server's type checker a Pod's spec is
 no map, and it would warn in the policy's status.
+
+A policy says nothing twice: the state has it three times for each team, and each step of the engine writes the state
+(ADR 9).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+MOST_BYTES: Final = 5 * 1024
+"""The API server takes no longer message from an expression (MaxEvaluatedMessageExpressionSizeBytes)."""
 
 
 class Kind(StrEnum):
@@ -32,7 +38,10 @@ class Kind(StrEnum):
 class Rule:
     """A condition that an object must fulfil, and the message when it does not.
 
-    `expression` must be true. `offenders`, if given, is a CEL list of the texts that break the rule, for the message.
+    `expression` must be true. `offenders`, if given, is a CEL list of the texts that break the rule: a variable of the
+    policy, for expression and message. The server evaluates a variable when something first uses it, once for all
+    expressions and once for all messages. Where it can't, the expression fails, and so the object is refused
+    (Kubernetes@v1.34.4: apiserver/pkg/admission/plugin/cel/composition.go, apiserver/pkg/cel/lazy/lazy.go).
     `spec_only`: an update that leaves an existing pod's spec alone is not judged again. A rule that became stricter
     must not keep the syncer from writing a label.
     """
@@ -50,39 +59,47 @@ class Rule:
 
     def validation(self, team: str) -> dict[str, str]:
         """The rule as an item of a policy's `validations`."""
-        about = f"request.kind.kind in {listed(self.kinds)}"
-        judged = f"!({about}) || variables.sameSpec" if self.spec_only else f"!({about})"
-        found = {
-            "expression": f"{judged} || ({self.expression})",
-            "message": self.message(team),
-            "reason": "Forbidden",
-        }
-        if self.offenders is not None:
-            # where this can't be evaluated, the server uses `message`
-            found["messageExpression"] = f"{text(self.message(team))} + '; got ' + ({self.offenders}).join(', ')"
-        return found
+        settled = "variables.settled" if self.spec_only else f"!(request.kind.kind in {listed(self.kinds)})"
+        found = {"expression": f"{settled} || ({self.expression})", "reason": "Forbidden"}
+        said = self.message(team)
+        if self.offenders is None:
+            return found | {"message": said}
+        # without a list that would make it too long; a `message` for that case would say the same once more
+        got = f"['; got ' + variables.{variable(self.name)}.join(', ')].filter(g, g.size() <= {MOST_BYTES - len(said)})"
+        return found | {"messageExpression": f"{text(said)} + {got}.join('')"}
 
 
-def without(offenders: str, *, name: str, fix: str) -> Rule:
-    """A rule on a pod's spec that holds when the list `offenders` is empty. Otherwise the message lists them."""
-    return Rule(name=name, expression=f"({offenders}).size() == 0", fix=fix, offenders=offenders, spec_only=True)
+def without(offenders: str, *, name: str, fix: str, spec_only: bool = True) -> Rule:
+    """A rule on a pod that holds when the list `offenders` is empty. Otherwise the message lists them."""
+    holds = f"variables.{variable(name)} == []"
+    return Rule(name=name, expression=holds, fix=fix, offenders=offenders, spec_only=spec_only)
+
+
+def variable(rule: str) -> str:
+    """The name of the variable that lists what breaks a rule. CEL knows no dash in a name."""
+    return rule.replace("-", "_")
 
 
 def text(value: str) -> str:
-    """A CEL string. JSON's escapes are CEL's, too."""
-    return json.dumps(value)
+    """A CEL string. Python's quotes and escapes are CEL's, too. Single quotes stay as they are in the state's JSON."""
+    return repr(str(value))
 
 
 def listed(values: Iterable[str]) -> str:
     """A CEL list of strings."""
-    return json.dumps(list(values))
+    return f"[{','.join(text(value) for value in values)}]"
 
 
 def only(value: str, keys: Iterable[str]) -> str:
     """Whether the map `value` has only these keys."""
-    return f"dyn({value}).all(k, k in {listed(keys)})"
+    return f"{value}.all(k, k in {listed(keys)})"
 
 
 def containers(broken: str) -> str:
     """The names of a pod's containers `c` for which `broken` is true, init and debug containers included."""
     return f"variables.containers.filter(c, {broken}).map(c, c.name)"
+
+
+def pod_and_containers(broken: str) -> str:
+    """The same, and `the pod` where `broken` is true of its spec: that has fields of a container, but no name."""
+    return f"([variables.spec] + variables.containers).filter(c, {broken}).map(c, c.?name.orValue('the pod'))"

@@ -81,7 +81,7 @@ class Guardrails(Component):
         self._limit_range(name, args)
         self._network(name, args)
         self._priority_class(name, args)
-        self.register_outputs({"namespace": args.tenant.namespace, "hard": quota_hard(args.tenant)})
+        self.register_outputs({"namespace": args.tenant.namespace})
 
     def _namespace(self, name: str, args: GuardrailsArgs) -> k8s.core.v1.Namespace:
         level = args.tenant.team.isolation.value

@@ -1,14 +1,16 @@
 """One KAI, in a virtual cluster or on the host.
 
-Owns: its namespaces, the CRD that some releases wait for, the Helm release, the cleanup between two lines, and that
-everything of KAI is deleted with its namespace.
+Owns: its namespaces, the CRD that some releases wait for, the Helm release, from when on it works, the cleanup between
+two lines, and that everything of KAI is deleted with its namespace.
 Leaves to others: queues, and anything that KAI's operator makes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
+from uuid import uuid4
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -17,6 +19,7 @@ import kube
 import names
 import releases
 from components.base import Component, live_hook
+from components.failures import why_failed
 from components.helm import installed
 from components.owned_kinds import own_kinds
 from settings.artifacts import chart_for
@@ -50,11 +53,33 @@ class KaiSchedulerArgs:
     scale_adjuster: bool = False
 
 
+class _Install:
+    """What this run's install of a KAI has said so far. Threads of the hook before it say it."""
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+        self.works = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def begins(self) -> None:
+        self.name = uuid4().hex
+
+    def is_at_work(self) -> None:
+        self._loop.call_soon_threadsafe(self.works.set)
+
+
 class KaiScheduler(Component):
-    """A KAI scheduler of one version. `needs`: what its Release waits for."""
+    """A KAI scheduler of one version.
+
+    `works` resolves as soon as KAI works. In an install that may be seconds before the Release is there (ADR 11), and
+    then the Release may still fail. What depends on `works` depends on the Release, but for that one run. `install`
+    names the install that this run makes; None where it makes none. `needs`: what its Release waits for.
+    """
 
     release: k8s.helm.v3.Release
     needs: tuple[pulumi.Resource, ...]
+    works: pulumi.Output[object]
+    install: pulumi.Output[str | None]
 
     def __init__(self, name: str, args: KaiSchedulerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(
@@ -79,7 +104,12 @@ class KaiScheduler(Component):
         if args.release.needs_cluster_policy_crd and args.team is not None:
             needs.append(self._cluster_policy_crd(name, args))
         self.needs = tuple(needs)
+        self._install = _Install()
         self.release = self._release(name, args, needs)
+        found: Awaitable[bool] = self._works_early()
+        early: pulumi.Output[bool] = pulumi.Output.from_input(found)
+        self.works = early.apply(lambda so: None if so else self.release.status)
+        self.install = early.apply(lambda _: self._install.name)
         # if the CRDs stayed, so would the Config that owns KAI's webhooks, and these refuse every pod once nothing
         # answers behind them. the garbage collector asks no webhook, so a dead KAI blocks nothing
         own_kinds(
@@ -129,8 +159,16 @@ class KaiScheduler(Component):
             opts=self.child(provider=args.provider),
         )
 
+    async def _works_early(self) -> bool:
+        """Whether KAI works before its Release has ended, well or not. Returns when the first of both is so."""
+        ended = asyncio.ensure_future(why_failed(self.release))
+        works = asyncio.ensure_future(self._install.works.wait())
+        await asyncio.wait({ended, works}, return_when=asyncio.FIRST_COMPLETED)
+        works.cancel()
+        return not ended.done()
+
     def _release(self, name: str, args: KaiSchedulerArgs, needs: list[pulumi.Resource]) -> k8s.helm.v3.Release:
-        sweep = live_hook(f"{name}-sweep", args.kubeconfig, clear_the_way)
+        sweep = live_hook(f"{name}-sweep", args.kubeconfig, lambda text: clear_the_way(text, self._install))
         settle = SETTLING_SECONDS if args.release.upgrade_remakes_operands else 0
         renew = live_hook(
             f"{name}-renew", args.kubeconfig, lambda text: kube.renew_pods(text, names.KAI_NAMESPACE, settle=settle)
@@ -188,13 +226,14 @@ class KaiScheduler(Component):
             )
 
 
-def clear_the_way(kubeconfig: str) -> None:
+def clear_the_way(kubeconfig: str, install: _Install) -> None:
     """Delete what an earlier KAI left, and then have the coming one's Config applied while Helm installs it.
 
     An upgrade must not do this: its old operator would work by the new Config.
     """
+    install.begins()
     kube.delete_leftovers(kubeconfig, leftovers())
-    kube.apply_beside_helm(kubeconfig, names.KAI_NAMESPACE, names.KAI_RELEASE)
+    kube.apply_beside_helm(kubeconfig, names.KAI_NAMESPACE, names.KAI_RELEASE, install.is_at_work)
 
 
 def leftovers() -> list[releases.Leftover]:

@@ -17,35 +17,33 @@ CLONED: Final = ("PersistentVolumeClaim", "VolumeSnapshot")
 OLD_CLASS: Final = "volume.beta.kubernetes.io/storage-class"
 
 
-def new_volume(spec: str, annotations: str) -> str:
-    """Say in CEL that a claim gets a new volume, and picks no existing one."""
-    sources = " && ".join(
-        f"(!has({spec}.{field}) || ({spec}.{field}.kind in {listed(CLONED)}"
-        f" && {spec}.{field}.?namespace.orValue('') == ''))"
-        for field in ("dataSource", "dataSourceRef")
-    )
-    return " && ".join(
+def new_volume(claim: str) -> str:
+    """Say in CEL that a claim, or a claim's template, gets a new volume and picks no existing one."""
+    fits = " && ".join(
         (
-            f"{spec}.?volumeName.orValue('') == ''",
-            f"!has({spec}.selector)",
+            "c.spec.?volumeName.orValue('') == ''",
+            "!has(c.spec.selector)",
             # explicitly empty: finds only volumes that somebody made by hand
-            f"{spec}.?storageClassName.orValue('any') != ''",
-            f"{annotations}[?{text(OLD_CLASS)}].orValue('any') != ''",
-            sources,
+            "c.spec.?storageClassName.orValue('any') != ''",
+            f"c.?metadata.?annotations[?{text(OLD_CLASS)}].orValue('any') != ''",
+            "[c.spec.?dataSource, c.spec.?dataSourceRef].all(s, !s.hasValue() || "
+            f"s.value().kind in {listed(CLONED)} && s.?namespace.orValue('') == '')",
         )
     )
+    # a list of one: CEL's way to name a value
+    return f"[{claim}].all(c, {fits})"
 
 
 @cache
 def own_volumes() -> Rule:
     """A claim of the tenant gets a new volume, and no other volume later."""
+    made = f"!variables.fromTenant || {new_volume('dyn(object)')}"
     named = "variables.spec.?volumeName.orValue('')"
-    made = new_volume("variables.spec", "variables.annotations")
     kept = f"!variables.byTenant || {named} == dyn(oldObject).?spec.?volumeName.orValue('')"
     return Rule(
         name="own-volumes",
         kinds=(Kind.CLAIM,),
-        expression=f"request.operation == 'CREATE' ? (!variables.fromTenant || ({made})) : ({kept})",
+        expression=f"request.operation == 'CREATE' ? {made} : {kept}",
         fix="a claim gets a new volume of a storage class: remove volumeName, selector, an empty storageClassName, and "
         f"data sources other than {' and '.join(CLONED)} of the same namespace",
     )

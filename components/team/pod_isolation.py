@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 
 import podspec
-from components.team.cel import Rule, containers, listed, only, text, without
+from components.team.cel import Rule, containers, listed, only, pod_and_containers, text, without
 from components.team.object_rules import new_volume
 from settings.models import Isolation
 
@@ -20,6 +20,11 @@ def isolation(level: Isolation) -> tuple[Rule, ...]:
     """What a pod may reach of its node. Level `privileged` may reach everything."""
     if level is Isolation.PRIVILEGED:
         return ()
+    ports = "c.?ports.orValue([]).exists(p, p.?hostPort.orValue(0) != 0)"
+    hosts = (
+        "[c.?livenessProbe, c.?readinessProbe, c.?startupProbe, c.?lifecycle.?postStart, c.?lifecycle.?preStop]"
+        ".exists(h, [h.?httpGet, h.?tcpSocket].exists(a, a.?host.orValue('') != ''))"
+    )
     allowed = podspec.RESTRICTED_CAPABILITIES if level is Isolation.RESTRICTED else podspec.BASELINE_CAPABILITIES
     return (
         without(
@@ -45,7 +50,7 @@ def isolation(level: Isolation) -> tuple[Rule, ...]:
         _known_volumes(),
         _known_security(),
         without(
-            containers(" || ".join((_host_ports(), *_probed_hosts()))),
+            containers(f"{ports} || {hosts}"),
             name="no-host-ports",
             fix="a container must not take a port of its node, nor have the node's kubelet call another host; remove "
             "hostPort, and host from probes and lifecycle hooks",
@@ -54,15 +59,13 @@ def isolation(level: Isolation) -> tuple[Rule, ...]:
 
 
 def _known_volumes() -> Rule:
-    claim = "v.ephemeral.volumeClaimTemplate"
-    new = new_volume(f"{claim}.spec", f"{claim}.?metadata.?annotations.orValue({{}})")
     known = " && ".join(
         (
             only("v", ("name", *podspec.VOLUMES)),
             "v.?emptyDir.?medium.orValue('') in ['', 'Memory']",
             f"v.?projected.?sources.orValue([]).all(s, {only('s', podspec.PROJECTIONS)})",
             # Kubernetes makes that claim, so the rules about the tenant's claims do not judge it
-            f"(!has(v.ephemeral) || ({new}))",
+            f"(!has(v.ephemeral) || {new_volume('v.ephemeral.volumeClaimTemplate')})",
         )
     )
     return without(
@@ -74,31 +77,18 @@ def _known_volumes() -> Rule:
 
 
 def _known_security() -> Rule:
-
-    def both(where: str) -> str:
-        return " && ".join(
-            (
-                f"{where}.?seccompProfile.?type.orValue('RuntimeDefault') in {listed(podspec.PROFILES)}",
-                f"{where}.?appArmorProfile.?type.orValue('RuntimeDefault') in {listed(podspec.PROFILES)}",
-                f"{where}.?seLinuxOptions.?type.orValue('') in {listed(podspec.SELINUX_TYPES)}",
-                f"{where}.?seLinuxOptions.?user.orValue('') == ''",
-                f"{where}.?seLinuxOptions.?role.orValue('') == ''",
-            )
-        )
-
-    pod, container = "variables.spec.?securityContext", "c.?securityContext"
-    of_pod = " && ".join(
+    fits = " && ".join(
         (
-            only(f"{pod}.orValue({{}})", podspec.POD_SECURITY_FIELDS),
-            both(pod),
-            f"{pod}.?sysctls.orValue([]).all(s, s.name in {listed(podspec.SYSCTLS)})",
-        )
-    )
-    of_container = " && ".join(
-        (
-            only(f"{container}.orValue({{}})", podspec.CONTAINER_SECURITY_FIELDS),
-            both(container),
-            f"{container}.?procMount.orValue('Default') == 'Default'",
+            f"(has(c.name) ? {only('s.orValue({})', podspec.CONTAINER_SECURITY_FIELDS)} : "
+            f"{only('s.orValue({})', podspec.POD_SECURITY_FIELDS)})",
+            "[s.?seccompProfile, s.?appArmorProfile]"
+            f".all(p, p.?type.orValue('RuntimeDefault') in {listed(podspec.PROFILES)})",
+            f"s.?seLinuxOptions.?type.orValue('') in {listed(podspec.SELINUX_TYPES)}",
+            "s.?seLinuxOptions.?user.orValue('') == ''",
+            "s.?seLinuxOptions.?role.orValue('') == ''",
+            # sysctls are a pod's, procMount is a container's
+            f"s.?sysctls.orValue([]).all(y, y.name in {listed(podspec.SYSCTLS)})",
+            "s.?procMount.orValue('Default') == 'Default'",
         )
     )
     older = (
@@ -106,22 +96,10 @@ def _known_security() -> Rule:
         f"!variables.annotations[k].matches({text(f'^({podspec.APPARMOR_PROFILES})$')}))"
     )
     return without(
-        f"(({of_pod}) ? [] : ['the pod']) + {containers(f'!({of_container})')} + {older}",
+        f"{pod_and_containers(f'![c.?securityContext].all(s, {fits})')} + {older}",
         name="known-security",
         fix="a securityContext keeps to what Pod Security's baseline allows: safe sysctls, profiles RuntimeDefault or "
         "Localhost, SELinux types of containers, no windowsOptions, no procMount",
-    )
-
-
-def _host_ports() -> str:
-    return "c.?ports.orValue([]).exists(p, p.?hostPort.orValue(0) != 0)"
-
-
-def _probed_hosts() -> tuple[str, ...]:
-    return tuple(
-        f"c.?{place}.?{way}.?host.orValue('') != ''"
-        for place in ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle.?postStart", "lifecycle.?preStop")
-        for way in ("httpGet", "tcpSocket")
     )
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import names
 import podspec
 from components.restricted import USER
-from components.team.cel import Rule, containers, listed, only, text, without
+from components.team.cel import Kind, Rule, containers, listed, only, pod_and_containers, text, without
 from components.team.tenant import Tenant
 from settings.models import SchedulerMode
 
@@ -21,7 +21,8 @@ WORKLOAD_ACCOUNTS: Final = ("", "default")
 
 OLD_QUEUE_LABEL: Final = "project"
 """The label that KAI reads for a queue when its own label is missing."""
-NAMES_GPU: Final = f"k.startsWith('{names.GPU}') || k.startsWith('nvidia.com/mig-')"
+_MIG: Final = "nvidia.com/mig-"
+NAMES_GPU: Final = f"k.startsWith('{names.GPU}') || k.startsWith('{_MIG}')"
 """In CEL: whether the resource name `k` stands for a GPU or a part of one."""
 TAKES_GPU: Final = (
     f"c.?resources.?limits.orValue({{}}).exists(k, ({NAMES_GPU}) && "
@@ -30,11 +31,8 @@ TAKES_GPU: Final = (
 """In CEL: whether the container `c` asks for a GPU."""
 FRACTION_ANNOTATIONS: Final = (names.GPU_FRACTION, names.GPU_MEMORY_ASKED)
 NODE_NAME: Final = "variables.spec.?nodeName.orValue('')"
-
-
-def _mark() -> str:
-    return f"(k == '{names.GPU_GROUP}' || k.startsWith('{names.GPU_GROUP}/'))"
-
+MARKS: Final = f"(k + '/').startsWith('{names.GPU_GROUP}/')"
+"""In CEL: whether the label `k` is KAI's for the GPU that fractions share, with or without a group behind it."""
 
 OF_TENANCY: Final = ("kube-system", names.KAI_NAMESPACE)
 """Namespaces inside a virtual cluster whose pods belong to tenancy: its DNS and its scheduler."""
@@ -163,9 +161,8 @@ def queues(tenant: Tenant, foreign: tuple[str, ...]) -> list[Rule]:
             name="no-kai-marks",
             # with the mark of another team's GPU KAI would take it for bound to that GPU
             expression="request.operation == 'CREATE' ? "
-            f"!variables.fromTenant || (!variables.labels.exists(k, {_mark()}) && {_counted()}) : "
-            f"!variables.byTenant || ({_kept('variables.oldLabels', 'variables.labels', _PLACES)} && "
-            f"{_kept(_OLD_ANNOTATIONS, 'variables.annotations', _COUNTS)})",
+            f"!variables.fromTenant || (!variables.labels.exists(k, {MARKS}) && {_counted()}) : "
+            f"!variables.byTenant || {_kept('labels', _PLACES)} && {_kept('annotations', _COUNTS)}",
             fix=f"only KAI writes the label {names.GPU_GROUP}, when it binds a pod to a part of a GPU, and it counts a "
             f"pod by what it says: {names.GPU_FRACTION} is a plain number, it, {names.GPU_MEMORY_ASKED}, "
             f"{names.GPU_FRACTION_DEVICES} and KAI's group stay as they are, and {_SKIPS} and {_MIG}... are not for "
@@ -174,7 +171,6 @@ def queues(tenant: Tenant, foreign: tuple[str, ...]) -> list[Rule]:
     ]
 
 
-_MIG: Final = "nvidia.com/mig-"
 _SKIPS: Final = "kai.scheduler/skip-podgrouper"
 _COUNTS: Final = (
     "(k in "
@@ -186,10 +182,9 @@ them anew in each cycle, also of a pod that runs; one that says less later frees
 may be another team's (KAI@v0.16.8:pkg/scheduler/api/pod_info/pod_info.go, updatePodAdditionalFields; node_info.go,
 setAcceptedResources; cache/cluster_info, snapshotPodGroups).
 """
-_PLACES: Final = f"({_mark()} || k == 'kai.scheduler/subgroup-name')"
+_PLACES: Final = f"({MARKS} || k == 'kai.scheduler/subgroup-name')"
 """In CEL: the same for the label `k`; a pod of a subgroup that is not there is in no queue (job_info.go, AddTaskInfo).
 """
-_OLD_ANNOTATIONS: Final = "oldObject.?metadata.?annotations.orValue({})"
 
 
 def _counted() -> str:
@@ -202,11 +197,10 @@ def _counted() -> str:
     )
 
 
-def _kept(before: str, now: str, which: str) -> str:
-    return " && ".join(
-        f"{here}.all(k, !{which} || {there}[?k].orValue('') == {here}[k])"
-        for here, there in ((before, now), (now, before))
-    )
+def _kept(field: str, which: str) -> str:
+    """Whether an update leaves the labels or annotations `which` as they are, in the old object and in the new one."""
+    both = f"[oldObject.?metadata.?{field}.orValue({{}}), variables.{field}]"
+    return f"[{both}].all(b, b.all(m, m.all(k, !{which} || b.all(n, n[?k].orValue('') == m[k]))))"
 
 
 def _own_scheduler(known: tuple[str, ...]) -> Rule:
@@ -230,15 +224,11 @@ def counted_resources() -> Rule:
     """A container asks only for resources that the quota counts."""
     # the ResourceQuota ignores a name that it does not list, and a kubelet a name that its node does not have: the pod
     # would count as one that asks for a GPU, and ask for nothing
-    unknown = f"k, !(k in {listed(podspec.RESOURCES)}) && !(k in variables.gpuNames)"
-
-    def asked(where: str) -> str:
-        return " || ".join(
-            f"{where}.?resources.?{which}.orValue({{}}).exists({unknown})" for which in ("limits", "requests")
-        )
-
+    whole = (*podspec.RESOURCES, *(name for name in names.GPU_RESOURCES if not name.startswith(_MIG)))
+    slices = f"k.startsWith({text(_MIG)}) && k.substring({len(_MIG)}) in {listed(names.MIG_PROFILES)}"
+    asked = "[c.?resources.?limits, c.?resources.?requests]"
     return without(
-        f"(({asked('variables.spec')}) ? ['the pod'] : []) + {containers(asked('c'))}",
+        pod_and_containers(f"!{asked}.all(r, r.orValue({{}}).all(k, k in {listed(whole)} || {slices}))"),
         name="counted-gpus",
         fix=f"a pod asks for {', '.join(podspec.RESOURCES)}, and for GPUs by a name that the team's ResourceQuota "
         f"counts; ask for {names.GPU}",
@@ -269,11 +259,11 @@ def no_devices_by_name(tenant: Tenant) -> Rule:
     )
     bad_mount = f"c.?volumeMounts.orValue([]).exists(m, m.mountPath.contains({text(podspec.DEVICE_MOUNTS)}))"
     annotations = f"variables.annotations.filter(k, k.matches({text(podspec.RUNTIME_ANNOTATIONS)}))"
-    offenders = f"{annotations} + {containers(f'{bad_variable} || {bad_mount}')}"
-    return Rule(
+    return without(
+        f"variables.fromTenant ? {annotations} + {containers(f'{bad_variable} || {bad_mount}')} : []",
         name="no-devices-by-name",
-        expression=f"!variables.fromTenant || ({offenders}).size() == 0",
-        offenders=offenders,
+        # its annotations are not in the spec
+        spec_only=False,
         fix=f"a pod names no device: ask for {names.GPU}, and remove the annotations, mounts and variables "
         f"{', '.join(podspec.DEVICE_VARIABLES)} (void and none may stay) of what is named here",
     )
@@ -327,15 +317,14 @@ def variables(tenant: Tenant) -> dict[str, str]:
         # untyped: otherwise the server's checker would look for a Pod's fields in a Service, and warn
         "spec": "dyn(object).?spec.orValue({})",
         "labels": "object.?metadata.?labels.orValue({})",
-        "oldLabels": "request.operation == 'UPDATE' ? oldObject.?metadata.?labels.orValue({}) : {}",
         "annotations": "object.?metadata.?annotations.orValue({})",
         "byTenant": f"request.userInfo.username.startsWith({text(account)})",
         "fromTenant": f"{text(names.SYNCED_BY)} in variables.labels || variables.byTenant",
-        "sameSpec": "request.operation == 'UPDATE' && variables.spec == dyn(oldObject).?spec.orValue({})",
+        "settled": f"request.kind.kind != {text(Kind.POD)} || "
+        "request.operation == 'UPDATE' && variables.spec == dyn(oldObject).?spec.orValue({})",
         "containers": every_container,
-        "gpuNames": listed(names.GPU_RESOURCES),
         # KAI's reservation pod asks for a whole GPU, so it needs no rule of its own
         "asksGpu": f"variables.containers.exists(c, {TAKES_GPU})",
-        "asksPart": f"variables.labels.exists(k, {_mark()}) || "
+        "asksPart": f"variables.labels.exists(k, {MARKS}) || "
         f"variables.annotations.exists(k, k in {listed(FRACTION_ANNOTATIONS)})",
     }

@@ -21,11 +21,12 @@ from components.team.tenant import Tenant
 
 @dataclass(frozen=True, kw_only=True)
 class QueuesArgs:
-    """`provider` and `kubeconfig` are those of the cluster that KAI runs in. `kai` is None if the KAI is not ours."""
+    """`provider` and `kubeconfig` are those of the cluster that KAI runs in. `kai` resolves when it works; None if the
+    KAI is not ours."""
 
     tenant: Tenant
     on_host: bool
-    kai: k8s.helm.v3.Release | None
+    kai: pulumi.Output[object] | None
     provider: k8s.Provider
     kubeconfig: pulumi.Output[str]
 
@@ -72,7 +73,7 @@ class Queues(Component):
             # KAI would block the way back. An object with an unknown value is not asked about, and this value is
             # unknown while KAI itself is to be made or changed. An existing Queue keeps its value, so a preview shows
             # no change. This value also makes the Queue depend on that KAI.
-            shown = args.kai.status.apply(lambda _: spec["displayName"])
+            shown = args.kai.apply(lambda _: spec["displayName"])
         return k8s.apiextensions.CustomResource(
             name,
             api_version=names.QUEUE_API_VERSION,

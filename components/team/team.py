@@ -163,7 +163,7 @@ class Team(Component):
                 provider=args.provider,
                 kubeconfig=args.host_kubeconfig,
                 # the cluster's own KAI exists already
-                kai=args.host_kai.release if args.host_kai else None,
+                kai=args.host_kai.release.status if args.host_kai else None,
             )
         elif self.scheduler is not None:
             queues = QueuesArgs(
@@ -171,11 +171,15 @@ class Team(Component):
                 on_host=False,
                 provider=self.virtual_cluster.provider,
                 kubeconfig=self.virtual_cluster.kubeconfig,
-                kai=self.scheduler.release,
+                kai=self.scheduler.works,
             )
         else:
             return None
         return Queues(f"{name}-queues", queues, self.child())
+
+    def _kai(self) -> list[pulumi.Resource]:
+        """The Release of the tenant's own KAI: its queues may be there before it has ended."""
+        return [self.scheduler.release] if self.scheduler else []
 
     def _access(self, name: str) -> Access | None:
         if not self._args.tenant.team.access.user_kubeconfig:
@@ -218,7 +222,15 @@ class Team(Component):
                 # the engine writes one step after the other, of all teams: first what lets KAI begin, which takes long
                 depends_on=self.scheduler.needs if self.scheduler else (),
                 ready=self._args.ready if tenant.has_gpus else None,
-                after=[*self._args.proven, *([self.team_queues] if self.team_queues else [])],
+                after=[
+                    *self._args.proven,
+                    *([self.team_queues] if self.team_queues else []),
+                    # a pair holds its place until its verdict, so where there is little room the Release would wait for
+                    # the pair, and the pair for the Release
+                    *(self._kai() if tenant.team.check.pair else []),
+                ],
+                before_verdict=self._kai(),
+                install=self.scheduler.install if self.scheduler else None,
                 own_namespace=True,
             ),
             self.child(),
@@ -238,7 +250,9 @@ class Team(Component):
                 namespace=self.guardrails.namespace,
                 secrets=args.secrets,
                 # a team whose check fails gets no server on top of it
-                depends_on=[self.check.finished] if self.check else [*args.proven, self.team_queues or inner.release],
+                depends_on=[self.check.finished]
+                if self.check
+                else [*args.proven, *self._kai(), self.team_queues or inner.release],
             ),
             self.child(),
         )

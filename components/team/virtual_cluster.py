@@ -8,7 +8,6 @@ Leaves to others: everything inside the virtual cluster.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,7 +49,6 @@ class VirtualCluster(Component):
 
     release: k8s.helm.v3.Release
     service: k8s.core.v1.Service | None
-    secret: k8s.core.v1.Secret
     provider: TenantProvider
     kubeconfig: pulumi.Output[str]
 
@@ -60,7 +58,6 @@ class VirtualCluster(Component):
         self.release = self._release(name, args)
         self.service = self._service(name, args)
         self._snapshots(name, args)
-        self.secret = self._secret(name, args)
         self.kubeconfig = self._kubeconfig(args)
         self.provider = self._inner_provider(name, args)
         self.register_outputs({"server": tenant.server})
@@ -129,40 +126,27 @@ class VirtualCluster(Component):
             opts=self.child(provider=args.provider, depends_on=args.depends_on),
         )
 
-    def _secret(self, name: str, args: VirtualClusterArgs) -> k8s.core.v1.Secret:
-        namespace, secret = args.tenant.namespace, names.team_secret(args.tenant.name)
-
-        async def when_there(known: list[str]) -> str:
-            # under load the Secret comes later than the Release, and a read of a missing Secret fails
-            if not pulumi.runtime.is_dry_run():
-                await or_failed(asyncio.to_thread(kube.wait_for_secret, known[1], namespace, secret), self)
-            return f"{namespace}/{secret}"
-
-        # depends on the Release's id, never its status: a change of values makes the status unknown at preview, and
-        # then every inner object would show a false "update"
-        known: pulumi.Output[list[str]] = pulumi.Output.all(self.release.id, args.host_kubeconfig)
-        found: pulumi.Output[str] = known.apply(when_there)
-        return k8s.core.v1.Secret.get(
-            f"{name}-certificates",
-            id=pulumi.Output.unsecret(found),
-            opts=self.child(provider=args.provider, depends_on=[self.release]),
-        )
-
     def _kubeconfig(self, args: VirtualClusterArgs) -> pulumi.Output[str]:
         """The tenant's admin kubeconfig. In an update it resolves when the API answers at its address, so everything
-        that needs it comes later. In a preview it resolves at once.
+        that needs it comes later. In a preview it resolves at once, and not at all for a Release that is not there.
+
+        The certificates are read here and are no resource: the state would hold them twice, and the engine writes the
+        state after every step.
         """
         tenant = args.tenant
 
-        async def when_it_answers(data: Mapping[str, str] | None) -> str:
-            text = await or_failed(_admin_kubeconfig(tenant, data), self)
+        async def when_it_answers(known: list[str]) -> str:
+            text = await or_failed(asyncio.to_thread(_admin_kubeconfig, tenant, known[1]), self)
             if not pulumi.runtime.is_dry_run():
                 if self.service is not None:
                     await _not_refused(self.service, whole=tenant.node_port is None)
                 await or_failed(asyncio.to_thread(kube.wait_until_it_answers, text, tenant.name), self)
             return text
 
-        return pulumi.Output.secret(self.secret.data.apply(when_it_answers))
+        # depends on the Release's id, never its status: a change of values makes the status unknown at preview, and
+        # then every inner object would show a false "update"
+        known: pulumi.Output[list[str]] = pulumi.Output.all(self.release.id, args.host_kubeconfig)
+        return pulumi.Output.secret(known.apply(when_it_answers))
 
     def _inner_provider(self, name: str, args: VirtualClusterArgs) -> TenantProvider:
         tenant = args.tenant.name
@@ -194,11 +178,15 @@ async def _not_refused(service: pulumi.Resource, *, whole: bool) -> None:
         raise FailedError(why)
 
 
-async def _admin_kubeconfig(tenant: Tenant, data: Mapping[str, str] | None) -> str:
-    if not data or not {"certificate-authority", "client-certificate", "client-key"} <= set(data):
+def _admin_kubeconfig(tenant: Tenant, host_kubeconfig: str) -> str:
+    secret = names.team_secret(tenant.name)
+    # under load the Secret comes later than the Release
+    deadline = kube.READ_DEADLINE_SECONDS if pulumi.runtime.is_dry_run() else kube.SECRET_DEADLINE_SECONDS
+    data = kube.read_secret(host_kubeconfig, tenant.namespace, secret, deadline)
+    if not {"certificate-authority", "client-certificate", "client-key"} <= data.keys():
         message = (
-            f"team {tenant.name}: Secret {tenant.namespace}/{names.team_secret(tenant.name)} has no certificates of "
-            "its virtual cluster. Look at the errors above it, and run the update again"
+            f"team {tenant.name}: Secret {tenant.namespace}/{secret} has no certificates of its virtual cluster. "
+            f"Look at the log of pod {tenant.name}-0 in that namespace, and run the update again"
         )
         raise LookupError(message)
     return kube.team_kubeconfig(tenant.name, tenant.server, data)

@@ -237,7 +237,11 @@ def _policy(policy: PolicyResource, team: str, scene: Scene) -> Iterator[str]:
     }
     if missing := [name for group, known in podspec.JUDGED for name in known if (group, name) not in judged]:
         yield f"does not judge every {', '.join(missing)} that is made or changed; match CREATE and UPDATE of them"
-    said = {text(found, "message") for found in mappings(spec, "validations")}
+    # a message that says what broke the rule is an expression, which begins with a quote
+    said = [
+        (maybe_text(found, "message") or maybe_text(found, "messageExpression") or "").lstrip("'\"")
+        for found in mappings(spec, "validations")
+    ]
     declared = [
         known
         for admission in scene.inventory.of_team(tokens.ADMISSION, team)

@@ -61,9 +61,10 @@ def table() -> tuple[Row, ...]:
 @lru_cache(maxsize=4096)
 def row_of(path: str) -> Row | None:
     """Return the row of a path like `teams.ml.queues.training.gpu.limit`; None where the table has none."""
-    steps = path.split(".")
-    return next((row for row in table() if _fits(row.field.split("."), steps)), None)
+    return next((row for row in table() if fits(row.field, path)), None)
 
 
-def _fits(field: list[str], steps: list[str]) -> bool:
-    return len(field) == len(steps) and all(one in ("*", other) for one, other in zip(field, steps, strict=True))
+def fits(field: str, path: str) -> bool:
+    """Whether a path is that of a field; `*` in the field is any name."""
+    one, other = field.split("."), path.split(".")
+    return len(one) == len(other) and all(step in ("*", named) for step, named in zip(one, other, strict=True))

@@ -62,7 +62,10 @@ case "$1 ${2-}" in
             *) cat "$STUB_HOME/outputs-shown" ;;
         esac
         ;;
-    "stack import") cat >"$STUB_HOME/imported" ;;
+    "stack import")
+        [ -z "${STUB_LOCKED-}" ] || fails 255 "$STUB_LOCKED"
+        cat >"$STUB_HOME/imported"
+        ;;
     refresh\ *) shows_or_writes "$1" ;;
     up\ * | preview\ * | destroy\ *)
         case "$* " in *" --json "*) shows_or_writes "$1" ;; esac

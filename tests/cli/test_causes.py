@@ -56,9 +56,7 @@ SEEN = [
     ("ssh-unreachable", "command:remote:Command", "host-install-cluster",
      "error: after 10 failed attempts: dial tcp [fd00::5]:2222: connect: connection refused",
      "no ssh server answers at [fd00::5]:2222: nothing listens there"),
-    ("secret-missing", "kubernetes:core/v1:Secret", "ml-virtual-cluster-certificates",
-     "error: Preview failed: resource 'team-ml/vc-ml' does not exist", "kubeconfig Secret vc-ml is not (yet)"),
-    ("secret-late", "kubernetes:core/v1:Secret", "ml-virtual-cluster-certificates",
+    ("secret-late", "gpu-tenancy:index:VirtualCluster", "ml-virtual-cluster",
      "error: Secret team-ml/vc-ml did not appear within 180 s, though its vCluster is installed.",
      "did not come up in time"),
     ("webhook", "kubernetes:scheduling.run.ai/v2:Queue", "ml-queues-training",
@@ -279,7 +277,7 @@ def test_teams_with_one_cause_stand_in_one_line() -> None:
     teams = [f"team{index}" for index in range(15)]
     text = "".join(
         said(RELEASE, f"{team}-scheduler-release", f"error: {CHARTS_401}")
-        + said("kubernetes:core/v1:Secret", f"{team}-virtual-cluster-certificates",
+        + said("gpu-tenancy:index:VirtualCluster", f"{team}-virtual-cluster",
                f"error: Secret team-{team}/vc-{team} did not appear within 180 s")
         for team in teams
     )  # fmt: skip
@@ -294,7 +292,11 @@ CHARTS_401 = CHART + next(iter(CHARTS))
 
 def test_the_same_cause_under_each_team_s_own_name_is_one() -> None:
     text = "".join(
-        said("kubernetes:core/v1:Secret", f"{team}-certificates", f"error: Secret team-{team}/vc-{team} did not appear")
+        said(
+            "gpu-tenancy:index:VirtualCluster",
+            f"{team}-virtual-cluster",
+            f"error: Secret team-{team}/vc-{team} did not appear",
+        )
         for team in ("ml", "research")
     )
     found = explain(text, tenants=TENANTS, stack="one")

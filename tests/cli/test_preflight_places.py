@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from cli.preflight import ClusterFacts, Finding, Level, NodeFacts, ObjectFacts, Taint
+from cli.preflight import ClusterFacts, Finding, Level, NodeFacts, ObjectFacts
 from names import LABEL_POOL
 from settings.load import parse_platform
 from settings.models import Platform
@@ -143,11 +142,8 @@ def labelled(pool: str, *, ours: bool, **more: str) -> NodeFacts:
     ("node", "id_", "words"),
     [
         (labelled("a", ours=True), None, ""),
-        (labelled("b", ours=True), "node-moves", f"`kubectl label node gpu-0 {LABEL_POOL}-`, then again"),
-        (
-            labelled("b", ours=True, **{"nvidia.com/device-plugin.config": "b"}),
-            *("node-moves", f"`kubectl label node gpu-0 {LABEL_POOL}- nvidia.com/device-plugin.config-`"),
-        ),
+        # it moves to this pool: its patch is the same, under another name
+        (labelled("b", ours=True), None, ""),
         (labelled("a", ours=False), "node-of-others", "take it out of that stack"),
         (labelled("b", ours=False), "node-of-others", "take it out of that stack"),
     ],
@@ -156,26 +152,6 @@ def test_a_node_is_of_this_stacks_pool_and_of_no_other(node: NodeFacts, id_: str
     told = errors(platform(), facts(node, gpu_node("gpu-1")))
     assert [finding.id for finding in told] == ([] if id_ is None else [id_])
     assert all(words in finding.fix for finding in told)
-
-
-def test_a_node_that_moves_is_told_at_once_all_that_the_pool_before_left_on_it() -> None:
-    ours = Taint(key="nvidia.com/gpu", value="present", effect="NoSchedule")
-    moved = replace(
-        labelled("mig", ours=True, **{"nvidia.com/gpu.count": "28", "nvidia.com/gpu.present": "true"}),
-        taints=(ours,),
-        taints_are_ours=True,
-    )
-    labels, taint = (
-        f"kubectl label node gpu-0 {LABEL_POOL}- nvidia.com/gpu.count-",
-        "kubectl taint node gpu-0 nvidia.com/gpu-",
-    )
-
-    def told(**pool: Any) -> str:
-        found = errors(platform(pool=pool), facts(moved, gpu_node("gpu-1")))
-        return next(one.fix for one in found if one.id == "node-moves").partition(", then again")[0]
-
-    assert told() == told(taint=True, taintValue="other") == f"`{labels} && {taint}`"
-    assert told(taint=True) == f"`{labels}`", "two owners of one value are no conflict"
 
 
 def test_the_hosts_check_finds_a_node_by_its_own_name() -> None:

@@ -135,6 +135,49 @@ def test_a_preview_shows_the_removal_that_an_override_lets_through(
     assert not any(call[:2] == ["state", "unprotect"] for call in project.calls())
 
 
+@pytest.mark.parametrize(
+    ("op", "protect", "refused"),
+    [
+        ("delete", True, True),
+        ("replace", True, True),
+        ("replace", False, False),  # in the program it is protected no longer: the engine lets it go
+        ("update", True, False),
+    ],
+)
+@pytest.mark.parametrize("arguments", [(), ("--json", "out/preview.json")])
+def test_a_preview_refuses_what_the_engine_protects_beside_the_team_that_goes(
+    project: Project,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    op: str,
+    protect: bool,
+    refused: bool,
+    arguments: tuple[str, ...],
+) -> None:
+    """With `--ignore-protect` the engine says nothing of it, and `up` runs without."""
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    team = {
+        "urn": "urn:pulumi:one::p::gpu-tenancy:index:Team::gone",
+        "type": "gpu-tenancy:index:Team",
+        "protect": True,
+    }
+    kept = {"urn": "urn:pulumi:one::p::x:y:Z::kept", "type": "x:y:Z", "protect": True}
+    other = {**kept, "urn": "urn:pulumi:one::p::x:y:Z::other", "protect": False}
+    project.export({"version": 3, "deployment": {"resources": [team, kept, other]}})
+    new = {"inputs": {}, "protect": protect}
+    steps = [
+        {"op": "delete", "urn": team["urn"], "oldState": {"inputs": {}}},
+        {"op": "delete", "urn": other["urn"], "oldState": {"inputs": {}}},
+        {"op": op, "urn": kept["urn"], "oldState": {"inputs": {}}, **({} if op == "delete" else {"newState": new})},
+    ]
+    monkeypatch.setenv("STUB_DIGEST", json.dumps({"steps": steps, "changeSummary": {"delete": 2}}))
+    assert project.run("preview", *arguments) == (1 if refused else 0)
+    said = capsys.readouterr().err
+    cause = f"error: the engine will not delete or replace what the state protects: {kept['urn']}.\n"
+    fix = f"if it may go: `pulumi state unprotect '{kept['urn']}' --stack one`"
+    assert (cause in said, fix in said) == (refused, refused)
+
+
 def test_up_lifts_the_protection_of_teams_alone(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
     by_hand = {"urn": "urn:pulumi:one::p::x::kept", "type": "x", "protect": True}

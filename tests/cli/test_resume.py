@@ -13,8 +13,10 @@ from lightkube import Client
 
 from cli.cluster import connected, target_of
 from cli.errors import CommandError
-from cli.resume import Pending, clear, pending_operations
-from tests.cli.fake_api import FakeApi, kubeconfig, named
+from cli.guards.stamp import RELEASED
+from cli.resume import Pending, clear, hinders, pending_operations
+from tests.cli.conftest import Project
+from tests.cli.fake_api import FakeApi, certificates, kubeconfig, named
 
 OURS = {"app.kubernetes.io/managed-by": "gpu-tenancy"}
 HOST = "urn:pulumi:one::gpu-tenancy::pulumi:providers:kubernetes::host-provider::1234"
@@ -54,7 +56,7 @@ def cleared(api: FakeApi, exported: dict[str, Any]) -> list[str]:
     def connect(_: Pending) -> AbstractContextManager[Client]:
         return connected(target_of(kubeconfig(api.url), "here"))
 
-    return list(clear(pending_operations(exported), connect))
+    return list(clear(pending_operations(exported), connect, []))
 
 
 def deleted(api: FakeApi) -> list[str]:
@@ -178,8 +180,32 @@ def test_a_dead_virtual_cluster_does_not_stop_the_run() -> None:
     def connect(_: Pending) -> AbstractContextManager[Client]:
         raise CommandError("it is away")
 
-    exported = state(operation(JOB, job(**OURS), provider=INNER))
-    assert list(clear(pending_operations(exported), connect)) == ["it: could not be looked at (it is away)"]
+    pending, left = pending_operations(state(operation(JOB, job(**OURS), provider=INNER))), list[Pending]()
+    assert list(clear(pending, connect, left)) == ["it: could not be looked at (it is away)"]
+    assert left == pending, "to be looked at by the next run"
+
+
+@pytest.mark.parametrize(
+    ("provider", "kind", "answers", "hindered"),
+    [
+        (HOST, JOB, False, True),
+        (INNER, JOB, True, True),
+        (INNER, JOB, False, False),
+        (INNER, JOB, None, False),
+        (INNER, "kubernetes:core/v1:NodePatch", True, False),
+    ],
+)
+def test_a_virtual_cluster_that_does_not_answer_hinders_no_preview(
+    api: FakeApi, provider: str, kind: str, answers: bool | None, hindered: bool
+) -> None:
+    def connect(pending: Pending) -> AbstractContextManager[Client] | None:
+        assert pending.tenant == "ml", "the host is not asked"
+        if answers is None:
+            return None
+        return connected(target_of(kubeconfig(api.url if answers else "http://127.0.0.1:1"), "here"))
+
+    pending = pending_operations(state(operation(kind, job(**OURS), provider=provider)))
+    assert hinders(pending, connect) is hindered
 
 
 def test_a_virtual_cluster_is_asked_before_the_half_made_service_that_leads_to_it_goes(api: FakeApi) -> None:
@@ -194,8 +220,60 @@ def test_a_virtual_cluster_is_asked_before_the_half_made_service_that_leads_to_i
 
     exported = state(operation("kubernetes:core/v1:Service", service("ml-api")))
     exported["deployment"]["pending_operations"].append(operation(RELEASE, INPUTS, provider=INNER))
-    assert list(clear(pending_operations(exported), connect)) == [
+    assert list(clear(pending_operations(exported), connect, [])) == [
         "removed the record of the unfinished Helm release team-ml/ml (pending-install)",
         "removed the half-made Service team-ml/ml-api",
     ]
     assert deleted(api) == [record(1), way]
+
+
+@pytest.mark.slow
+def test_operations_of_a_virtual_cluster_that_does_not_answer_stay_in_the_state(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import of the state would drop all of them, and Helm would refuse the name once the cluster is back."""
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    project.api.named["/api/v1/namespaces/team-ml/secrets/vc-ml"] = certificates()
+    monkeypatch.setattr("cli.reach.team_kubeconfig", lambda *_: kubeconfig("http://127.0.0.1:1"))
+    inner = "urn:pulumi:one::gpu-tenancy::pulumi:providers:kubernetes::ml-virtual-cluster-inner::1"
+    resource = {
+        "urn": "urn:pulumi:one::gpu-tenancy::t::ml-kai",
+        "type": "kubernetes:helm.sh/v3:Release",
+        "provider": inner,
+        "inputs": {"name": "kai-scheduler", "namespace": "kai-scheduler"},
+    }
+    pending = [{"resource": resource, "type": "creating"}]
+    project.export({"version": 3, "deployment": {"resources": [], "pending_operations": pending}})
+    assert project.run("up") == 0
+    assert "ml-kai: could not be looked at" in capsys.readouterr().err
+    assert not (project.home / "imported").exists()
+    assert project.run("preview") == 0
+    (environment,) = (
+        env for call, env in zip(project.calls(), project.environments(), strict=True) if call[0] == "preview"
+    )
+    assert environment[RELEASED] == "", "the program does not refuse it"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["up", "down"])
+@pytest.mark.parametrize(
+    "locked",
+    [
+        "error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end",
+        "error: [409] Conflict: Another update is currently in progress.",
+        "",
+    ],
+)
+def test_what_a_run_on_a_remote_backend_is_making_is_not_taken_for_half_made(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, locked: str
+) -> None:
+    """The engine's lock says that it is at work; a bucket's can't be read from here."""
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://bucket")
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    monkeypatch.setenv("STUB_LOCKED", locked)
+    project.api.named[JOBS] = job(**OURS)
+    project.export(state(operation(JOB, job(**OURS))))
+    assert project.run(command) == (1 if locked else 0)
+    assert deleted(project.api) == ([] if locked else [JOBS])
+    assert ("another run holds the stack" in capsys.readouterr().err) is bool(locked)
+    assert (project.home / "imported").exists() is not bool(locked)

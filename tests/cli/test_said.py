@@ -7,7 +7,8 @@ import stat
 
 import pytest
 
-from tests.cli.conftest import Project
+from tests.cli.conftest import STACK_FILE, Project
+from tests.cli.test_order import SOON
 from tests.report import world
 
 pytestmark = pytest.mark.slow
@@ -47,6 +48,20 @@ def test_a_preview_is_a_result_on_standard_output(
     assert "stack one | context here" in said.err
     assert "gpuLimit" not in said.err
     assert said.err.count("  warning: the provider is old\n") == 1
+
+
+def test_a_preview_says_what_the_gate_of_a_pull_request_refuses(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    four, two = (world.platform({"ml": world.team("a100", gpus)}) for gpus in (4, 2))
+    monkeypatch.setenv("STUB_DIGEST", json.dumps(world.digest(four, two)))
+    refused = "  the gate of a pull request refuses this: team ml: lowers the GPU limit from 4 to 2, "
+    assert project.run("preview") == 0
+    assert refused in capsys.readouterr().err
+    override = f"{{team: ml, allow: [lowerLimit], until: {SOON}, reason: agreed with the team}}"
+    project.write(STACK_FILE + f"    overrides: [{override}]\n")
+    assert project.run("preview") == 0
+    assert refused not in capsys.readouterr().err
 
 
 def test_a_preview_that_the_policies_or_the_guards_refuse_says_so(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ import pytest
 
 from components.restricted import pod_security
 from components.team.admission import Others, binding_spec, others, policy_spec, rules
+from components.team.cel import Kind, listed, text, variable
 from components.team.tenant import Tenant, resolve
 from preview.differences import differences, written
 from settings.load import parse_platform
@@ -109,7 +111,46 @@ def test_every_message_names_rule_and_team() -> None:
     for name, tenant in tenants().items():
         found = rules(tenant, NOBODY, "nvidia")
         for rule, validation in zip(found, policy_spec(tenant, found)["validations"], strict=True):
-            assert validation["message"].startswith(f"gpu-tenancy rule {rule.name}, team {name}: ")
+            told = f"gpu-tenancy rule {rule.name}, team {name}: {rule.fix}"
+            if rule.offenders is None:
+                assert validation["message"] == told
+            else:
+                assert validation["messageExpression"].startswith(text(told))
+
+
+def test_what_breaks_a_rule_is_said_once_and_after_what_it_needs() -> None:
+    for tenant, strangers in every_kind().values():
+        found = rules(tenant, strangers, "nvidia")
+        spec = policy_spec(tenant, found)
+        variables = {each["name"]: each["expression"] for each in spec["variables"]}
+        assert len(variables) == len(spec["variables"])
+        for rule in found:
+            if rule.offenders is not None:
+                assert variables[variable(rule.name)] == rule.offenders
+                assert json.dumps(spec).count(json.dumps(rule.offenders)[1:-1]) == 1
+        # the server knows a variable only behind its declaration
+        before: set[str] = set()
+        for name, expression in variables.items():
+            assert set(re.findall(r"variables\.(\w+)", expression)) <= before
+            before.add(name)
+        assert set(re.findall(r"variables\.(\w+)", str(spec["validations"]))) <= before
+
+
+@pytest.mark.parametrize(
+    ("kind", "most"), [("vision", 17_000), ("web", 17_000), ("speech", 11_000), ("serving", 19_000)]
+)
+def test_a_policy_is_small_because_the_state_has_it_three_times(kind: str, most: int) -> None:
+    tenant, strangers = every_kind()[kind]
+    assert len(json.dumps(policy_spec(tenant, rules(tenant, strangers, "nvidia")))) < most
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [("a", "'a'"), ("node's", '"node\'s"'), ("'\"", "'\\'\"'"), (r"^a\.b$", r"'^a\\.b$'"), (Kind.POD, "'Pod'")],
+)
+def test_a_text_is_quoted_as_cel_reads_it(value: str, written: str) -> None:
+    assert text(value) == written
+    assert listed([value, "b"]) == f"[{written},'b']"
 
 
 def test_rules_follow_mode_and_level() -> None:
@@ -150,7 +191,7 @@ def test_a_kai_that_needs_the_default_runtime_gives_every_pod_the_runtime_class(
     for team, every_pod in (("research", True), ("ml", False), ("dev", False)):
         rule = next(rule for rule in rules(found[team], NOBODY, "nvidia") if rule.name == "runtime-class-for-gpus")
         assert ("(true)" in rule.expression) is every_pod
-        assert '== "nvidia"' in rule.expression
+        assert "== 'nvidia'" in rule.expression
 
 
 def test_a_part_of_a_gpu_earns_the_runtime_class_only_where_the_team_shares_gpus() -> None:
@@ -188,6 +229,7 @@ def test_others_are_told_apart_by_name() -> None:
 def test_levels_differ_in_what_a_container_may_add(level: str) -> None:
     found = tenants(web={"isolation": level})["web"]
     added = next(rule for rule in rules(found, NOBODY, "nvidia") if rule.name == "no-added-capabilities")
-    assert ('"CHOWN"' in added.expression) is (level == "baseline")
-    assert '"NET_BIND_SERVICE"' in added.expression
-    assert "SYS_ADMIN" not in added.expression
+    assert added.offenders is not None
+    assert ("'CHOWN'" in added.offenders) is (level == "baseline")
+    assert "'NET_BIND_SERVICE'" in added.offenders
+    assert "SYS_ADMIN" not in added.offenders

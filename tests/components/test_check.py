@@ -154,6 +154,18 @@ class TestComponent:
     def test_whatever_a_team_writes_into_its_report_ends_no_update(self, report: str, verdict: str) -> None:
         assert verdict_of(report) == verdict
 
+    @pytest.mark.parametrize("error", [TimeoutError("not found"), PermissionError("may not get configmaps")])
+    def test_a_report_that_its_team_deleted_is_told_and_ends_no_update(
+        self, declare: Declare, error: Exception
+    ) -> None:
+        def refuse(*_: object) -> str:
+            raise error
+
+        recorder = declare(lab("ml", checked=True), reported=refuse, stack=type(error).__name__)
+        found = recorder.exports["teams"]["ml"]
+        assert json.loads(found["check"]) == {"verdict": "could-not-tell", "sentence": str(error)}
+        assert found["failed"] == []
+
     @pytest.mark.parametrize(
         ("asks", "fraction", "mib"),
         [

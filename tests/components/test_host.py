@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import yaml
 
+import tokens
+from cli.guards import program as guards
+from cli.guards.memory import Remembered
 from tests.components.program import alone, lab
 from tests.components.specs import OURS, made, parsed
 from tests.conftest import Declare
@@ -42,6 +46,20 @@ def test_a_pools_nodes_get_labels_and_taint_and_lose_them_with_the_pool(declare:
     assert cpu.spec == {"metadata": {"name": "cpu-0", "labels": {"gpu-tenancy/pool": "cpu"}}}
     for each in (gpu, cpu):
         assert (each.provider, each.retained, each.goes_with) == ("host-provider", False, "")
+
+
+def test_a_node_that_moves_to_another_pool_keeps_its_patch_under_the_new_name(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second patch would be refused (409) as long as the first owns the labels. Other nodes have no former name."""
+    # gpu-1 was in a100, gpu-0 stays, and what cpu-0 was called is what another node is called now
+    was = {"gpu-1": "a100-gpu-1", "gpu-0": "a100-gpu-0", "cpu-0": "a100-gpu-0", "gone": "a100-gone"}
+    monkeypatch.setattr(guards, "is_simulated", lambda: False)
+    monkeypatch.setattr(guards, "refuse_the_lab", lambda *_, **__: None)
+    monkeypatch.setattr(guards, "guard", lambda *_, **__: Remembered(patches=was))
+    found = declare("lab", stack="made-before").of_type(tokens.NODE_PATCH)
+    former = {each.name: [alias.spec.name for alias in each.options.aliases if alias.spec.name] for each in found}
+    assert former == {"h200-gpu-1": ["a100-gpu-1"], "a100-gpu-0": [], "cpu-cpu-0": []}
 
 
 def test_nodes_that_others_tainted_keep_the_value_and_the_teams_tolerate_it(declare: Declare) -> None:

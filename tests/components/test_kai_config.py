@@ -1,4 +1,5 @@
-"""KAI's Config is applied while Helm installs KAI, out of Helm's own record, and nothing else is touched."""
+"""KAI's Config is applied while Helm installs KAI, out of Helm's own record, and nothing else is touched. Then KAI's
+operator is asked whether KAI works."""
 
 from __future__ import annotations
 
@@ -26,6 +27,7 @@ metadata:
 spec:
   global: {namespaceLabelSelector: {a: "on"}}
 """
+GET = f"GET {PATH}"
 PATCH = f"PATCH {PATH} fieldManager=kai-config-deployer"
 LIST = f"GET {RECORDS} labelSelector=owner%3Dhelm%2Cname%3Dkai-scheduler%2Cstatus%3Dpending-install"
 
@@ -51,13 +53,23 @@ def found(*records: dict[str, Any]) -> tuple[int, object]:
     return 200, {"kind": "SecretList", "items": [*records]}
 
 
+def config(status: str = "True", seen: int = 2, kind: str = "Available") -> tuple[int, object]:
+    """The Config of generation 2, with a condition that its operator wrote when it saw another one."""
+    condition = {"type": kind, "status": status, "observedGeneration": seen}
+    return 200, {**THERE, "metadata": {"name": "kai-config", "generation": 2}, "status": {"conditions": [condition]}}
+
+
+WORKS = config()
+WORKING = "KAI works"
+
+
 def asked_of(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was asked, to the end; fails where anything was raised or told, even in the thread."""
+    """What was asked and told, to the end; fails where anything was raised or printed, even in the thread."""
     raised: list[object] = []
     monkeypatch.setattr(threading, "excepthook", raised.append)
     Server.sent.clear()
     with serving(answers) as (text, asked):
-        thread = kube.apply_beside_helm(text, "kai-scheduler", "kai-scheduler")
+        thread = kube.apply_beside_helm(text, "kai-scheduler", "kai-scheduler", lambda: asked.append(WORKING))
         assert thread is not None
         assert thread.daemon, "a program that is done does not wait for it"
         thread.join()
@@ -71,9 +83,10 @@ def test_it_is_applied_word_for_word_as_the_charts_own_hook_will_once_helm_has_b
     other = hook(["post-install"], name="another")
     answers: Answers = {
         ("GET", RECORDS): [found(), found(), found(record(other, DEPLOYER))],
+        ("GET", PATH): [(404, MISSING), WORKS],
         ("PATCH", PATH): [(201, THERE)],
     }
-    assert asked_of(answers, monkeypatch) == [LIST, LIST, LIST, f"GET {PATH}", PATCH]
+    assert asked_of(answers, monkeypatch) == [LIST, LIST, LIST, GET, PATCH, GET, WORKING]
     assert Server.sent == [TEXT]
 
 
@@ -81,14 +94,46 @@ def test_the_record_of_an_install_that_was_killed_is_not_taken(monkeypatch: pyte
     old = record(hook(["post-install"]), uid="old")
     answers: Answers = {
         ("GET", RECORDS): [found(old), found(old), found(old, record(DEPLOYER))],
+        ("GET", PATH): [(404, MISSING), WORKS],
         ("PATCH", PATH): [(201, THERE)],
     }
-    assert asked_of(answers, monkeypatch) == [LIST, LIST, LIST, f"GET {PATH}", PATCH]
+    assert asked_of(answers, monkeypatch) == [LIST, LIST, LIST, GET, PATCH, GET, WORKING]
 
 
 def test_a_config_that_is_there_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers: Answers = {("GET", RECORDS): [found(), found(record(DEPLOYER))], ("GET", PATH): [(200, THERE)]}
-    assert asked_of(answers, monkeypatch) == [LIST, LIST, f"GET {PATH}"]
+    answers: Answers = {("GET", RECORDS): [found(), found(record(DEPLOYER))], ("GET", PATH): [(200, THERE), WORKS]}
+    assert asked_of(answers, monkeypatch) == [LIST, LIST, GET, GET, WORKING]
+
+
+@pytest.mark.parametrize(
+    "not_yet",
+    [
+        (404, MISSING),
+        (200, THERE),
+        (502, "a login page"),
+        config("False"),
+        config("Unknown"),
+        config(seen=1),  # of the generation before
+        config(kind="Reconciling"),
+    ],
+)
+def test_it_works_when_its_operator_says_so_of_the_config_that_is_there_now(
+    not_yet: tuple[int, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: Answers = {
+        ("GET", RECORDS): [found(), found(record(DEPLOYER))],
+        ("GET", PATH): [(200, THERE), not_yet, not_yet, WORKS],
+    }
+    assert asked_of(answers, monkeypatch) == [LIST, LIST, GET, GET, GET, GET, WORKING]
+
+
+def test_a_kai_that_never_works_is_not_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kai_config, "WORKS_SECONDS", 0.02)
+    answers: Answers = {
+        ("GET", RECORDS): [found(), found(record(DEPLOYER))],
+        ("GET", PATH): [(200, THERE), config("False")],
+    }
+    assert set(asked_of(answers, monkeypatch)) == {LIST, GET}
 
 
 @pytest.mark.parametrize(
@@ -108,6 +153,7 @@ def test_it_is_tried_again_until_its_crd_is_there_and_knows_its_fields_and_a_con
     old = {"message": "failed to create typed patch object: .spec.new: field not declared in schema"}
     answers: Answers = {
         ("GET", RECORDS): [found(), found(record(DEPLOYER))],
+        ("GET", PATH): [*[(404, MISSING)] * 4, WORKS],
         ("PATCH", PATH): [(404, MISSING), (404, "404 page not found"), (500, old), last],
     }
     assert asked_of(answers, monkeypatch).count(PATCH) == 4
@@ -129,4 +175,4 @@ def test_where_helm_never_begins_it_ends(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("text", ["", json.dumps(kubeconfig("http://127.0.0.1:1"))])
 def test_an_api_that_does_not_answer_is_no_error_here(text: str) -> None:
-    assert kube.apply_beside_helm(text, "kai-scheduler", "kai-scheduler") is None
+    assert kube.apply_beside_helm(text, "kai-scheduler", "kai-scheduler", lambda: None) is None

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from cli.guards import program as guards
+from cli.guards.memory import Remembered
 from components import kinds
 from tests.components.program import lab
 from tests.conftest import ROOT, Declare
@@ -62,9 +63,9 @@ def test_the_guards_ask_meanwhile_and_the_end_is_short(declare: Declare, monkeyp
         yield
         seen.append("ends")
 
-    def guard(*_: object, **__: object) -> frozenset[str]:
+    def guard(*_: object, **__: object) -> Remembered:
         seen.append("asked")
-        return frozenset()
+        return Remembered()
 
     at_the_end: list[object] = []
     monkeypatch.setattr(kinds, "loading", loading)

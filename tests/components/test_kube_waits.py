@@ -15,7 +15,7 @@ import kube
 import kube.client
 import kube.waits
 from tests.components.conftest import MOST_LOOKS
-from tests.components.test_kube import MISSING, SECRET, Server, kubeconfig, serving
+from tests.components.test_kube import MISSING, Server, kubeconfig, serving
 from tests.conftest import nobody
 
 
@@ -95,20 +95,29 @@ class TestWaitUntilItAnswers:
         assert "token" not in str(caught.value)
 
 
-class TestWaitForSecret:
+SECRET = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {"name": "vc-ml"},
+    "data": {"certificate-authority": "Q0E=", "client-key": "S0VZ"},
+}
+
+
+class TestReadSecret:
     """The Secret lags its Release."""
 
     PATH = "/api/v1/namespaces/team-ml/secrets/vc-ml"
 
-    def test_it_returns_once_the_secret_is_there(self) -> None:
+    def test_it_returns_the_data_once_the_secret_is_there(self) -> None:
         with serving({("GET", self.PATH): [(404, MISSING), (404, MISSING), (200, SECRET)]}) as (text, asked):
-            kube.wait_for_secret(text, "team-ml", "vc-ml")
+            found = kube.read_secret(text, "team-ml", "vc-ml")
+        assert found == {"certificate-authority": "Q0E=", "client-key": "S0VZ"}
         assert len(asked) == 3
 
     def test_a_host_whose_api_server_restarts_is_waited_for(self, late: Callable[..., Late]) -> None:
-        server = late({("GET", self.PATH): [(200, SECRET)]})
-        kube.wait_for_secret(server.text, "team-ml", "vc-ml")
-        assert server.asked == [f"GET {self.PATH}"]
+        server = late({("GET", self.PATH): [(503, "starting"), (200, "a login page"), (200, SECRET)]})
+        assert kube.read_secret(server.text, "team-ml", "vc-ml")["client-key"] == "S0VZ"
+        assert server.asked == [f"GET {self.PATH}"] * 3
 
     @pytest.mark.parametrize("code", [401, 403])
     def test_a_missing_right_is_told_at_once(self, code: int) -> None:
@@ -117,15 +126,42 @@ class TestWaitForSecret:
             serving({("GET", self.PATH): [(code, refusal)]}) as (text, asked),
             pytest.raises(PermissionError, match="may not get secrets"),
         ):
-            kube.wait_for_secret(text, "team-ml", "vc-ml")
+            kube.read_secret(text, "team-ml", "vc-ml")
         assert len(asked) == 1
+
+    @pytest.mark.parametrize("data", [{}, {"data": None}, {"data": {"client-key": 3}}])
+    def test_one_without_data_is_empty(self, data: dict[str, object]) -> None:
+        with serving({("GET", self.PATH): [(200, {"kind": "Secret", **data})]}) as (text, _):
+            assert kube.read_secret(text, "team-ml", "vc-ml") == {}
 
     def test_a_secret_that_never_comes_names_it_and_the_pod_to_look_at(self) -> None:
         with (
             serving({("GET", self.PATH): [(404, MISSING)]}) as (text, _),
-            pytest.raises(TimeoutError, match="pod ml-0"),
+            pytest.raises(TimeoutError, match="pod ml-0") as caught,
         ):
-            kube.wait_for_secret(text, "team-ml", "vc-ml", deadline=0.05)
+            kube.read_secret(text, "team-ml", "vc-ml", deadline=0.05)
+        assert str(MISSING["message"]) in str(caught.value)
+
+
+class TestReadReport:
+    """A check's report, which its team may have changed or deleted."""
+
+    PATH = "/api/v1/namespaces/gpu-check/configmaps/gpu-check-report"
+
+    @pytest.mark.parametrize(("data", "report"), [({"report.json": "[]"}, "[]"), ({"verdict": "pass"}, "{}")])
+    def test_it_is_the_text_that_was_written(self, data: dict[str, str], report: str) -> None:
+        with serving({("GET", self.PATH): [(503, "starting"), (200, {"kind": "ConfigMap", "data": data})]}) as (
+            text,
+            _,
+        ):
+            assert kube.read_report(text, "gpu-check", "gpu-check-report") == report
+
+    def test_one_that_is_not_there_is_named(self) -> None:
+        with (
+            serving({("GET", self.PATH): [(404, MISSING)]}) as (text, _),
+            pytest.raises(TimeoutError, match="ConfigMap gpu-check/gpu-check-report, can't be read: not found"),
+        ):
+            kube.read_report(text, "gpu-check", "gpu-check-report", deadline=0.05)
 
 
 NOT_UP = {

@@ -55,7 +55,6 @@ def test_the_teams_own_outputs_in_the_state_say_the_same(recorder: Recorder) -> 
 FAILS = {
     "ml-virtual-cluster-vcluster": "[kubernetes:helm.sh/v3:Release] failed to register",
     "ml-virtual-cluster-api": "[kubernetes:core/v1:Service] failed to register",
-    "ml-virtual-cluster-certificates": "[kubernetes:core/v1:Secret] failed to be read",
     "ml-check-job": "[kubernetes:batch/v1:Job] failed to register",
 }
 """A resource of `ml`, and what the outputs say of it when the engine answers that it failed."""

@@ -11,6 +11,7 @@ from typing import Any
 import pulumi
 import pytest
 
+import kube
 import names
 import releases
 from components import retry
@@ -40,18 +41,32 @@ from tests.recording import Recorder, answered
 class TestVirtualCluster:
     """The inner provider must neither read too early nor make every inner object look changed."""
 
-    def test_the_certificates_are_read_by_the_releases_id_and_not_by_its_status(self, declare: Declare) -> None:
-        # an unknown id is never read at preview, and a status is unknown at every change of values
-        read = [found for found in declare("lab").of_type(SECRET) if found.read]
-        assert {found.inputs["id"] for found in read} == {f"team-{t}/vc-{t}" for t in ("ml", "research", "dev")}
+    def test_the_certificates_are_read_from_the_host_and_in_no_state(self, declare: Declare) -> None:
+        recorder = declare("lab")
+        assert [found.name for found in recorder.of_type(SECRET) if found.read] == []
+        of_host = unwrap(recorder.one(PROVIDER, "host-provider").inputs["kubeconfig"])
+        assert sorted(recorder.read) == [
+            (of_host, f"team-{team}", f"vc-{team}", kube.SECRET_DEADLINE_SECONDS) for team in ("dev", "ml", "research")
+        ]
 
-    def test_the_read_waits_until_the_secret_is_there(self, declare: Declare) -> None:
-        assert declare("lab").of_type(SECRET)
-        waited = {(namespace, name) for _, namespace, name in declare("lab").waited}
-        assert waited == {(f"team-{t}", f"vc-{t}") for t in ("ml", "research", "dev")}
+    def test_a_preview_reads_those_that_are_there_and_waits_for_no_start(self, declare: Declare) -> None:
+        recorder = declare(lab("ml"), preview=True)
+        assert [call[1:] for call in recorder.read] == [("team-ml", "vc-ml", kube.READ_DEADLINE_SECONDS)]
+        made = declare(lab("ml")).one(PROVIDER, "ml-virtual-cluster-inner").inputs
+        assert recorder.one(PROVIDER, "ml-virtual-cluster-inner").inputs == made, "nothing inside looks changed"
 
-    def test_nothing_is_waited_for_in_a_preview(self, declare: Declare) -> None:
-        assert declare(lab("ml"), preview=True).waited == []
+    def test_a_preview_of_a_team_that_is_not_there_reads_nothing(self, declare: Declare) -> None:
+        recorder = declare(lab("ml"), preview=True, absent="ml-virtual-cluster-vcluster")
+        assert recorder.read == []
+        options: Any = recorder.one(PROVIDER, "ml-virtual-cluster-inner").options
+        assert unwrap(dict(options.object["kubeconfig"])) == pulumi.runtime.rpc.UNKNOWN
+
+    def test_only_the_releases_end_is_waited_for_and_not_its_status(self, declare: Declare) -> None:
+        # a status is unknown at every change of values
+        provider = declare("lab").one(PROVIDER, "ml-virtual-cluster-inner")
+        of_kubeconfig: Any = provider.options
+        needs = {urn.rpartition("::")[2] for urn in of_kubeconfig.propertyDependencies["kubeconfig"].urns}
+        assert needs == {"ml-virtual-cluster-vcluster"}
 
     def test_each_inner_provider_has_a_cluster_identifier_that_no_kubeconfig_changes(self, declare: Declare) -> None:
         recorder = declare("lab")

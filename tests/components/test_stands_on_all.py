@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cli.guards import program as guards
+from cli.guards.memory import Remembered
 from tests.components.program import lab
 from tests.components.test_one_failed_team import ml_is_silent
 from tests.conftest import Declare
@@ -41,7 +42,7 @@ def _under_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guards, "is_simulated", lambda: False)
     monkeypatch.setattr(guards, "refuse_the_lab", lambda *_, **__: None)
     known = frozenset({"protection", *(f"{team}-protection" for team in TEAMS)})
-    monkeypatch.setattr(guards, "guard", lambda *_, **__: known)
+    monkeypatch.setattr(guards, "guard", lambda *_, **__: Remembered(protections=known))
 
 
 def test_one_stands_on_all_of_the_host_and_one_for_each_team_on_it_and_on_all_of_the_team(declare: Declare) -> None:

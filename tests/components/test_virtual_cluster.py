@@ -16,7 +16,7 @@ from settings.load import parse_platform
 from tests.components.program import lab
 from tests.components.specs import made, of_team, parsed, plain
 from tests.conftest import Declare
-from tests.recording import Recorder, answered
+from tests.recording import Recorder, answered, certificates, kubeconfig
 
 RELEASE = {
     "name": "ml",
@@ -289,19 +289,21 @@ class TestTheServiceThatTenantsComeInBy:
 
 
 @pytest.mark.parametrize("missing", ["certificate-authority", "client-certificate", "client-key", None])
-def test_a_secret_without_its_certificates_is_that_teams_failure_and_names_the_secret(missing: str | None) -> None:
-    # the engine answers a read that failed with an object that has no data
-    data = {key: "QQ==" for key in ("certificate-authority", "client-certificate", "client-key") if key != missing}
+def test_a_secret_without_its_certificates_is_that_teams_failure_and_names_the_secret(
+    monkeypatch: pytest.MonkeyPatch, missing: str | None
+) -> None:
+    data = {key: value for key, value in certificates().items() if missing and key != missing}
+    monkeypatch.setattr(kube, "read_secret", lambda *_: data)
     tenant = resolve(parse_platform(lab("ml"), "test"))["ml"]
     with pytest.raises(LookupError, match="team ml: Secret team-ml/vc-ml has no certificates"):
-        answered(virtual_cluster._admin_kubeconfig(tenant, data if missing else None))
+        virtual_cluster._admin_kubeconfig(tenant, kubeconfig("unit"))
 
 
-def test_its_certificates_alone_make_a_kubeconfig() -> None:
-    data = dict.fromkeys(("certificate-authority", "client-certificate", "client-key"), "QQ==")
+def test_its_certificates_alone_make_a_kubeconfig(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kube, "read_secret", certificates)
     tenant = resolve(parse_platform(lab("ml"), "test"))["ml"]
-    (user,) = parsed(asyncio.run(virtual_cluster._admin_kubeconfig(tenant, data)))["users"]
-    assert user["user"] == {"client-certificate-data": "QQ==", "client-key-data": "QQ=="}
+    (user,) = parsed(virtual_cluster._admin_kubeconfig(tenant, kubeconfig("unit")))["users"]
+    assert user["user"] == {"client-certificate-data": "Q0VSVA==", "client-key-data": "S0VZ"}
 
 
 def test_outputs_are_plain_data() -> None:

@@ -183,6 +183,11 @@ def test_a_trigger_and_a_property_that_the_program_names_mean_a_replacement(up: 
     assert ops(up(program.replace("LIMIT", "1"))) == {"space": "same", "quota": "same"}
     assert ops(up(program.replace("LIMIT", "2")))["quota"] == "replace"
     assert ops(up(program.replace("LIMIT", "2").replace("trigger=1", "trigger=2")))["quota"] == "replace"
+    # an Output without a value is no trigger, like the engine's
+    none = program.replace("LIMIT", "2").replace("trigger=1", "trigger=pulumi.Output.from_input(None)")
+    assert ops(up(none))["quota"] == "same"
+    assert ops(up(none))["quota"] == "same"
+    assert ops(up(none.replace('"2"', '"3"')))["quota"] == "replace"
 
 
 def test_what_gave_up_beside_a_living_server_is_started_again(up: Callable[[str], Summary], lab: Lab) -> None:

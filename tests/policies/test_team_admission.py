@@ -99,7 +99,11 @@ def test_a_team_without_its_policy_or_its_binding_is_refused() -> None:
             )
             for left_out in podspec.JUDGED[0][1]
         ),
-        (tokens.ADMISSION_POLICY, "spec/validations", [], "lacks the rule own-nodes that its Admission declares"),
+        *(
+            (tokens.ADMISSION_POLICY, "spec/validations", left, f"lacks the rule {rule} that its Admission declares")
+            for rule in ("no-host-path", "own-nodes")
+            for left in ([], [{"expression": "true"}], [{"expression": "true", "messageExpression": f"'rule {rule}'"}])
+        ),
         (tokens.ADMISSION_POLICY, "spec", UNKNOWN, "spec is not known at preview"),
     ],
 )

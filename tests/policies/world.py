@@ -126,8 +126,12 @@ def admission(name: str = "ml") -> list[PolicyResource]:
                     },
                     "matchConditions": [{"name": "stays", "expression": STAYS}],
                     "validations": [
-                        {"expression": "true", "message": f"gpu-tenancy rule {rule}, team {name}: do not"}
-                        for rule in ("no-host-path", "own-nodes")
+                        # one that says what broke it, and one that does not
+                        {
+                            "expression": "true",
+                            "messageExpression": f"'gpu-tenancy rule no-host-path, team {name}: do not; got ' + 'v'",
+                        },
+                        {"expression": "true", "message": f"gpu-tenancy rule own-nodes, team {name}: do not"},
                     ],
                 },
             },

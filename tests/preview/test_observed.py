@@ -2,146 +2,20 @@
 
 from __future__ import annotations
 
+from fnmatch import filter as fnmatch_filter
+from fnmatch import fnmatch
 from typing import Any, Final
 
 import pytest
 
 import tokens
-from preview.facts import BLUE_GREEN, CANARY_OF, CLUSTER_UID, DRIVER, HARD, MADE, REPLICAS
+from names import LABEL_TEAM, LABEL_WORKLOAD
+from preview.facts import BLUE_GREEN, CANARY_OF, DRIVER, HARD, MADE
 from preview.observed import facts_after, facts_before, facts_in_state
 from preview.steps import Op, Preview, Step
+from preview.table import table
+from tests.preview.whole_state import POOL, STACK, STATE, TENANT
 from tests.preview.world import UNKNOWN
-
-QUEUE: Final = {"quota": 1, "limit": 2, "overQuotaWeight": 3, "priority": 50}
-STATE: Final[list[tuple[str, dict[str, Any]]]] = [
-    (
-        tokens.TEAM,
-        {
-            "name": "ml",
-            "pool": "a",
-            "nodes": ["n1"],
-            "mode": "virtual",
-            "schedulerVersion": "v0.14.7",
-            "gpuSharing": True,
-            "gpuSharingEnforce": "memory",
-            "gpuQuota": 1,
-            "gpuLimit": 2,
-            "cpu": 3,
-            "memory": "4Gi",
-            "pods": 5,
-            "isolation": "baseline",
-            "priority": "high",
-            "vclusterVersion": "0.36.1",
-            "canaryOf": None,
-            "blueGreen": "blue",
-            "queues": {"train": QUEUE, "odd": "no queue"},
-        },
-    ),
-    (
-        tokens.VIRTUAL_CLUSTER,
-        {
-            "team": "ml",
-            "version": "0.36.1",
-            "kubernetesVersion": "v1.34.4",
-            "persistence": True,
-            "backingStore": "etcd",
-            "snapshotsSize": "9Gi",
-        },
-    ),
-    (
-        tokens.NODE_POOL,
-        {
-            "name": "a",
-            "nodes": ["n1"],
-            "selector": {"x": "y"},
-            "gpusPerNode": 8,
-            "gpuMemoryMib": 81559,
-            "product": "NVIDIA-H100",
-            "replicas": 4,
-        },
-    ),
-    (tokens.HOST_CLUSTER, {"hostProvider": "kind", "context": "here"}),
-    (
-        tokens.INSTALLED_HOST,
-        {"provider": "kind", "name": "lab-a", "ssh": "gpu-1.example.com"},
-    ),
-    (tokens.SLURM_CLUSTER, {"host": "gpu-1", "gpus": 4, "partition": "batch"}),
-    (tokens.TEAM_WORKLOADS, {"team": "ml", "workloads": {"chat": "inference"}}),
-    (
-        tokens.GPU_SOFTWARE,
-        {"stack": "gpuOperator", "owner": "us", "version": "v25.3.0", "runtimeClass": "nvidia", "driver": "operator"},
-    ),
-    (tokens.KAI_SCHEDULER, {"line": "0.16", "version": "v0.16.8"}),
-    (tokens.KAI_SCHEDULER, {"line": "0.14", "version": "v0.14.7", "team": "ml"}),
-    (tokens.RESOURCE_QUOTA, {"metadata": {"namespace": "team-ml"}, "spec": {"hard": {"pods": "9"}}}),
-    (
-        tokens.RESOURCE_QUOTA,
-        {"metadata": {"namespace": "team-bio"}, "spec": {"hard": {"requests.storage": "1Gi"}}},
-    ),
-    (
-        tokens.SERVICE,
-        {
-            "metadata": {"namespace": "team-ml", "name": "ml-api"},
-            "spec": {"type": "NodePort", "ports": [{"nodePort": 30443}]},
-        },
-    ),
-    (tokens.NAMESPACE, {"metadata": {"name": "kube-system", "uid": "u1"}}),
-    (tokens.NAMESPACE, {"metadata": {"name": "team-ml", "uid": "u2"}}),
-]
-TENANT: Final = {
-    "pool": "a",
-    "nodes": ["n1"],
-    "scheduler.mode": "virtual",
-    "scheduler.version": "v0.14.7",
-    "state": "active",
-    "scheduler.gpuSharing.enabled": True,
-    "scheduler.gpuSharing.enforce": "memory",
-    "resources.gpus.quota": 1,
-    "resources.gpus.limit": 2,
-    "resources.cpu": 3,
-    "resources.memory": "4Gi",
-    "resources.pods": 5,
-    "isolation": "baseline",
-    "priority": "high",
-    CANARY_OF: None,
-    BLUE_GREEN: "blue",
-    "queues.train.gpu.quota": 1,
-    "queues.train.gpu.limit": 2,
-    "queues.train.gpu.overQuotaWeight": 3,
-    "queues.train.priority": 50,
-    "vcluster.version": "0.36.1",
-    "vcluster.kubernetesVersion": "v1.34.4",
-    "vcluster.persistence": True,
-    "vcluster.backingStore": "etcd",
-    "vcluster.snapshots.size": "9Gi",
-    "workloads.chat.kind": "inference",
-    HARD: {"pods": "9"},
-    "access.expose": "nodePort",
-    "access.port": 30443,
-}
-POOL: Final = {
-    "nodes": ["n1"],
-    "selector": {"x": "y"},
-    "gpusPerNode": 8,
-    "gpuMemoryMib": 81559,
-    "product": "NVIDIA-H100",
-    REPLICAS: 4,
-}
-STACK: Final = {
-    "host.provider": "kind",
-    "host.context": "here",
-    MADE: "kind lab-a on gpu-1.example.com",
-    "slurm.host": "gpu-1",
-    "slurm.gpus": 4,
-    "slurm.partition": "batch",
-    "gpu.stack": "gpuOperator",
-    "gpu.owner": "us",
-    "gpu.version": "v25.3.0",
-    "gpu.runtimeClass.name": "nvidia",
-    DRIVER: "operator v25.3.0",
-    "host.scheduler.version": "v0.16.8",
-    CLUSTER_UID: "u1",
-}
 
 
 def state(*resources: tuple[str, Any]) -> dict[str, Any]:
@@ -159,6 +33,45 @@ def test_every_fact_of_a_state_is_read_by_its_name() -> None:
     found = facts_in_state(state(*STATE))
     assert found is not None
     assert (found.tenants, found.pools, found.stack) == ({"ml": TENANT}, {"a": POOL}, STACK)
+
+
+BY_ANOTHER_FACT: Final = {
+    "host.kubeconfig": "the cluster's UID",
+    "host.name": "the cluster's UID, and host.made",
+    "host.storageClass": "the release of vCluster, below",
+    "teams.*.scheduler.canary.*": "a tenant of its own",
+    "teams.*.blueGreen.*": "a tenant of its own",
+    "pools.*.sharing.*": "how often each GPU is advertised",
+    "teams.*.resources.storage": "the ResourceQuota, below",
+    "teams.*.vcluster.snapshots.s3.bucket": "the size, which is none beside a bucket",
+}
+"""Fields of which a state says nothing under their own name, and what tells instead."""
+
+
+def test_a_state_knows_every_field_whose_change_may_be_refused() -> None:
+    """Otherwise `make preview` and `make up` would let through what the gate of a pull request refuses."""
+    found = facts_in_state(state(*STATE))
+    assert found is not None
+    known = [
+        *found.stack,
+        *(f"pools.a.{path}" for path in found.pools["a"]),
+        *(f"teams.ml.{path}" for path in found.tenants["ml"]),
+    ]
+    for row in table():
+        if row.kind.refused and not any(fnmatch(row.field, field) for field in BY_ANOTHER_FACT):
+            assert fnmatch_filter(known, row.field), row.field
+
+
+def test_a_live_claim_without_what_was_asked_for_does_not_say_its_class() -> None:
+    """Kubernetes has filled in the default class: the stack file may name none."""
+    spec = {"storageClassName": "standard", "resources": {"requests": {"storage": "20Gi"}}}
+    labels = {LABEL_TEAM: "ml", LABEL_WORKLOAD: "chat"}
+    live: dict[str, Any] = {"metadata": {"labels": labels}, "spec": spec, "status": {"phase": "Bound"}}
+    found = tenant((tokens.VOLUME_CLAIM, live))
+    assert found["workloads.chat.cache.size"] == "20Gi"
+    assert "workloads.chat.cache.storageClass" not in found
+    del live["status"]
+    assert tenant((tokens.VOLUME_CLAIM, live))["workloads.chat.cache.storageClass"] == "standard"
 
 
 def test_what_the_sdk_leaves_out_where_it_is_none_is_none() -> None:
@@ -253,6 +166,9 @@ NOTHING: Final = tenant()
         (tokens.RESOURCE_QUOTA, {"metadata": {"namespace": "default"}, "spec": {"hard": {"pods": "1"}}}),
         (tokens.SERVICE, {"metadata": {"namespace": "team-ml", "name": "web"}, "spec": {"type": "NodePort"}}),
         (tokens.SERVICE, {"metadata": {"namespace": "default", "name": "None-api"}, "spec": {"type": "NodePort"}}),
+        (tokens.VOLUME_CLAIM, {"metadata": {"labels": {LABEL_TEAM: "ml"}}, "spec": {}}),
+        (tokens.VOLUME_CLAIM, {"metadata": {"labels": {LABEL_WORKLOAD: "chat"}}, "spec": {}}),
+        (tokens.RELEASE, {"chart": "oci://x/slurm", "name": "jobs", "values": {"controller": {}}}),
     ],
 )
 def test_other_objects_say_nothing_of_a_tenant(other: tuple[str, Any]) -> None:

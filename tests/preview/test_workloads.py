@@ -11,7 +11,7 @@ import pytest
 import tokens
 from components.workloads.pods import selector
 from names import LABEL_TEAM, LABEL_WORKLOAD
-from preview.changes import Change, changes
+from preview.changes import Change, changes, differ
 from preview.facts import facts_of
 from preview.gate import gate_preview
 from preview.kinds import Kind
@@ -25,6 +25,7 @@ from tests.report import world
 
 CHAT = {"kind": "inference", "model": "m", "weights": "1G", "gpu": {"count": 1}}
 CACHED = {**CHAT, "cache": {"size": "20Gi", "storageClass": "fast"}}
+SLURM = {"kind": "slurm", "gpu": {"count": 8}, "storage": "4Gi"}
 DEMO = {"kind": "app", "replicas": 2, "expose": {"nodePort": 30100}, "secrets": {"KEY": {"config": "one"}}}
 
 
@@ -51,6 +52,7 @@ def between(before: dict[str, Any], after: dict[str, Any] | None) -> Change:
         (CACHED, {**CHAT, "cache": {"size": "20Gi"}}, Kind.LOSING, "in another class: its pod keeps the old claim"),
         (CACHED, {**CHAT, "cache": {"size": "9Gi", "storageClass": "fast"}}, Kind.LOSING, "a volume can't shrink"),
         (CACHED, {**CHAT, "cache": {"size": "30Gi", "storageClass": "fast"}}, Kind.IN_PLACE, "the volume grows"),
+        (SLURM, {**SLURM, "storage": "8Gi"}, Kind.LOSING, "controller 4Gi → 8Gi: its jobs and their history are lost"),
         (DEMO, {**DEMO, "replicas": 1}, Kind.DISRUPTIVE, "fewer pods: 2 → 1"),
         (DEMO, {**DEMO, "replicas": 3}, Kind.IN_PLACE, ""),
         (DEMO, {**DEMO, "expose": {"nodePort": 30101}}, Kind.DISRUPTIVE, "reached at another address"),
@@ -65,6 +67,39 @@ def test_an_edit_of_a_workload_is_judged_by_its_worst_field(
     worst = between(before, after)
     assert (worst.tenant, worst.kind) == ("ml", kind)
     assert words in worst.means
+
+
+@pytest.mark.parametrize(
+    ("before", "field", "again"),
+    [
+        (SLURM, "storage", "4096Mi"),
+        (CACHED, "cache", {"size": "20480Mi", "storageClass": "fast"}),
+        (CHAT, "weights", "1000M"),
+        (CHAT, "cpu", "4000m"),
+        (DEMO, "memory", "2048Mi"),
+    ],
+)
+def test_the_same_amount_in_other_units_is_no_change(before: dict[str, Any], field: str, again: Any) -> None:
+    """Kubernetes writes both in one way: no volume is made anew, and no pod."""
+    assert changes(facts_of(stack(w=before)), facts_of(stack(w={**before, field: again}))) == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "was", "now", "differs"),
+    [
+        ("teams.ml.resources.memory", "1Gi", "1024Mi", False),
+        ("teams.ml.resources.memory", "1Gi", "1G", True),
+        ("teams.ml.resources.memory", "1Gi", None, True),
+        ("teams.ml.resources.cpu", 4, "4", False),
+        ("pools.a.memoryPerNode", "1Ti", "1024Gi", False),
+        ("host.headroom.cpu", "500m", "0.5", False),
+        # not a quantity, whatever it looks like
+        ("host.k3s.version", "1.30", "1.3", True),
+        ("teams.ml.workloads.w.model", "1k", "1000", True),
+    ],
+)
+def test_only_quantities_are_compared_by_their_amount(path: str, was: Any, now: Any, differs: bool) -> None:
+    assert differ(path, was, now) is differs
 
 
 @pytest.mark.parametrize(
@@ -150,6 +185,43 @@ def refused(*steps: dict[str, Any], overrides: tuple[Override, ...] = ()) -> lis
 def test_a_workloads_object_that_goes_is_refused(kind: str, op: str, change: Any) -> None:
     assert refused(object_(kind, op)) == [("ml", change)]
     assert refused(object_(kind, op), overrides=(override(change),)) == []
+
+
+def claim(op: str, before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, Any]]:
+    """The steps of a team that stays, and of its model server's cache."""
+    step = object_("core/v1:PersistentVolumeClaim", op)
+    labels = step["oldState"]["inputs"]["metadata"]["labels"]
+
+    def side(spec: dict[str, Any]) -> dict[str, Any]:
+        size = {"resources": {"requests": {"storage": spec["size"]}}}
+        chosen = {"storageClassName": spec["class"]} if "class" in spec else {}
+        return {
+            "type": "x",
+            "inputs": {"metadata": {"name": "chat-cache", "labels": labels}, "spec": {**size, **chosen}},
+        }
+
+    stays = step_of("same", team_of_the_world(), team_of_the_world())
+    return [stays, {**step, "oldState": side(before), "newState": side(after)}]
+
+
+@pytest.mark.parametrize(
+    ("op", "after"),
+    [("replace", {"size": "20Gi"}), ("replace", {"size": "20Gi", "class": "slow"}), ("update", {"size": "9Gi"})],
+)
+def test_the_steps_alone_refuse_another_class_or_a_smaller_cache_whatever_overrides_there_are(
+    op: str, after: dict[str, Any]
+) -> None:
+    steps = claim(op, {"size": "20Gi", "class": "fast"}, after)
+    assert refused(*steps) == [("ml", "unknown")]
+    assert refused(*steps, overrides=(override("replace"),)) == [("ml", "unknown")]
+
+
+def test_a_cache_of_the_same_size_and_class_that_is_replaced_is_lost_by_an_override() -> None:
+    steps = claim("replace", {"size": "20Gi", "class": "fast"}, {"size": "20480Mi", "class": "fast"})
+    same = claim("replace", {"size": "20Gi", "class": "fast"}, {"size": "20Gi", "class": "fast"})
+    assert refused(*same) == [("ml", "replace")]
+    assert refused(*same, overrides=(override("replace"),)) == []
+    assert refused(*steps) == [("ml", "replace")]
 
 
 def test_a_deployment_that_goes_while_team_and_workload_stay_is_refused() -> None:

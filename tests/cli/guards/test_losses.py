@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+import tokens
 from cli.cluster import target_of
 from cli.guards.losses import _refusal, losses
 from components.team.tenant import facts, resolve
+from names import LABEL_TEAM, LABEL_WORKLOAD
 from preview.gate import Refusal as Judged
 from tests.cli.fake_api import FakeApi, kubeconfig
 from tests.cli.guards.test_memory import platform, state
+from tests.conftest import platform_of
 
 TODAY = date(2026, 11, 26)
 LESS = {"resources": {"gpus": 2, "cpu": 48, "memory": "256Gi"}, "queues": {"notebooks": {"gpu": 1}}}
@@ -73,6 +76,38 @@ def test_a_store_that_starts_empty_is_a_loss_whatever_runs(api: FakeApi) -> None
     etcd = platform(ml={"vcluster": {"version": "0.36.1", "backingStore": "etcd"}})
     causes = [one.cause for one in losses(was, etcd, "dev", TODAY, host)]
     assert any(cause.startswith("team ml: ") and "etcd" in cause for cause in causes), causes
+
+
+CHAT = {"kind": "inference", "model": "m", "weights": "1G", "gpu": {"count": 1}}
+
+
+@pytest.mark.parametrize(
+    ("cache", "words"),
+    [
+        ({"size": "20Gi", "storageClass": "fast"}, None),
+        ({"size": "20480Mi", "storageClass": "fast"}, None),
+        ({"size": "30Gi", "storageClass": "fast"}, None),
+        ({"size": "20Gi", "storageClass": "slow"}, "in another class"),
+        ({"size": "20Gi"}, "in another class"),
+        ({"size": "9Gi", "storageClass": "fast"}, "can't shrink"),
+    ],
+)
+def test_a_cache_that_can_not_change_is_refused_whatever_overrides_there_are(
+    api: FakeApi, cache: dict[str, Any], words: str | None
+) -> None:
+    """As by the gate of a pull request: `up` would wait for a claim that its pod keeps from going."""
+    labels = {LABEL_TEAM: "ml", LABEL_WORKLOAD: "chat"}
+    spec = {"storageClassName": "fast", "resources": {"requests": {"storage": "20Gi"}}}
+    claim = {"type": tokens.VOLUME_CLAIM, "outputs": {"metadata": {"labels": labels}, "spec": spec}}
+    kinds = {"type": tokens.TEAM_WORKLOADS, "outputs": {"team": "ml", "workloads": {"chat": "inference"}}}
+    more = platform_of("lab")["teams"]["ml"]["resources"] | {"storage": "100Gi"}
+    to = platform(
+        {"team": "ml", "allow": ["replace"]}, ml={"workloads": {"chat": {**CHAT, "cache": cache}}, "resources": more}
+    )
+    was = {**state(), "urn:p::q::r": claim, "urn:p::q::s": kinds}
+    found = [one.cause for one in losses(was, to, "dev", TODAY, target_of(kubeconfig(api.url), "here"))]
+    assert [cause.startswith("team ml: cache of workload chat ") for cause in found] == ([True] if words else [])
+    assert not words or words in found[0]
 
 
 def test_a_team_that_is_left_out_is_told_elsewhere(api: FakeApi) -> None:

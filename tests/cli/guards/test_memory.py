@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from cli.guards.memory import Remembered, another_cluster, left_out, remembered
+from cli.preflight import EVERYBODYS, NOBODYS
 from components.team.tenant import facts, resolve
 from settings.load import parse_platform
 from settings.models import Platform
@@ -55,7 +56,7 @@ def test_a_state_says_on_which_cluster_it_was_made_and_with_which_teams() -> Non
 
 def test_an_empty_state_remembers_nothing_and_refuses_nothing() -> None:
     was = remembered({})
-    assert was == Remembered(made=False)
+    assert was == Remembered(made=False, spaces=frozenset(), managers=frozenset())
     assert Remembered().made, "where no state says so"
     assert another_cluster(was, "other", "here", platform(), "dev", TODAY) == []
     assert left_out(was, platform(), "dev", TODAY) == []
@@ -113,8 +114,41 @@ def test_a_team_whose_run_never_came_to_its_end_is_protected_all_the_same() -> N
 
 
 def test_the_protection_of_an_exported_state_is_the_state_s_own_word() -> None:
-    was = remembered(state()).with_protection(frozenset({"ml"}))
+    was = remembered(state()).with_state(frozenset({"ml"}), half_labelled=False)
     assert {name for name, team in was.teams.items() if team.protected} == {"ml"}
+
+
+def patch(pool: str, node: str, manager: str) -> dict[str, Any]:
+    """The state's entry of what labels a node."""
+    kind = "kubernetes:core/v1:NodePatch"
+    outputs = {"metadata": {"name": node}, "__fieldManager": manager}
+    return {f"urn:pulumi:dev::x::gpu-tenancy:index:NodePool${kind}::{pool}-{node}": {"type": kind, "outputs": outputs}}
+
+
+def space(name: str, below: str = "gpu-tenancy:index:KaiScheduler") -> dict[str, Any]:
+    outputs = {"metadata": {"name": name}}
+    return {f"urn:pulumi:dev::x::{below}${NAMESPACE}::{name}": {"type": NAMESPACE, "outputs": outputs}}
+
+
+def test_a_state_says_which_objects_on_the_cluster_are_this_stack_s() -> None:
+    inside = space("shop", f"{TEAM}$gpu-tenancy:index:VirtualCluster")
+    was = remembered(
+        {**state(), **space("kai-scheduler"), **inside, **patch("a", "gpu-0", "p-1"), **patch("a", "n", "p-2")}
+    )
+    assert was.whose.spaces == {"kai-scheduler", "team-ml", "team-research", "team-dev"}
+    assert was.whose.managers == {"p-1", "p-2"}
+    assert was.patches == {"gpu-0": "a-gpu-0", "n": "a-n"}
+
+
+def test_before_the_first_run_nothing_is_and_without_a_state_all_that_has_our_label() -> None:
+    assert remembered({}).whose is NOBODYS
+    assert Remembered().whose == EVERYBODYS
+
+
+def test_after_a_kill_while_a_node_was_labelled_its_labels_pass_for_ours() -> None:
+    was = remembered({**state(), **patch("a", "gpu-0", "p-1")})
+    assert was.with_state(frozenset(), half_labelled=True).whose.managers is None
+    assert was.with_state(frozenset(), half_labelled=False).whose.managers == {"p-1"}
 
 
 def test_only_the_clusters_own_namespace_says_which_cluster_it_is() -> None:

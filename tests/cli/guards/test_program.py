@@ -19,7 +19,7 @@ import yaml
 from cli.guards import program
 from cli.guards.refusal import Refusal, RefusedError
 from cli.guards.stamp import GOOD_FOR, RELEASED, VARIABLE, holds, stamp
-from components.team.tenant import resolve
+from components.team.tenant import facts, resolve
 from settings.load import parse_platform
 from settings.models import Platform
 from tests.cli.conftest import STACK_FILE
@@ -117,8 +117,12 @@ def test_what_another_stack_or_a_lost_state_left_is_refused_at_the_first_run(api
         "preflight, RuntimeClass nvidia: exists already, and this stack did not make it",
         "preflight, team ml: namespace team-ml exists already, and this stack did not make it (managed by gpu-tenancy)",
     ]
-    engine.state = {"urn:x::y::pulumi:providers:kubernetes::host": {"type": "pulumi:providers:kubernetes"}}
+    kind = "gpu-tenancy:index:Team"
+    engine.state = {f"urn:x::y::{kind}::ml": {"type": kind, "outputs": facts(resolve(platform())["ml"])}}
     assert refused(api) == []
+    # after another stack's first run it is still not this one's
+    engine.state = {"urn:x::y::pulumi:providers:kubernetes::host": {"type": "pulumi:providers:kubernetes"}}
+    assert [cause.partition(":")[0] for cause in refused(api)] == ["preflight, team ml"]
 
 
 def test_a_cluster_that_does_not_answer_is_one_line(engine: Engine) -> None:
