@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import httpx2
 import pytest
 
 from cli.cluster import target_of
 from cli.half_made import half_made, owned_half_made
-from kube.half_made import BINDINGS, CRDS, DEPLOYMENTS, OUTSIDE, ROLES, Install
+from kube.half_made import BINDINGS, CRDS, DEPLOYMENTS, OUTSIDE, ROLES, Install, own_half_made
 from names import GPU_OPERATOR_NAMESPACE, KAI_NAMESPACE, MANAGED_BY, OWNED_KINDS
 from tests.cli.conftest import Project
 from tests.cli.fake_api import FakeApi, kubeconfig, named
@@ -167,6 +169,15 @@ class TestWhatGoesWithTheNamespace:
         said(cluster, {"deployment": {"resources": [space(), release("kai-scheduler", KAI_NAMESPACE)]}})
         assert owned(cluster) == ["configs.kai.scheduler", "crd-manager", "crd-manager"]
 
+    def test_of_the_gpu_operator_its_crds(self, cluster: FakeApi) -> None:
+        metadata = {"uid": "u-gpu", "labels": MANAGED_BY, "creationTimestamp": MADE}
+        where = f"/api/v1/namespaces/{GPU_OPERATOR_NAMESPACE}"
+        cluster.named[where] = named("Namespace", "v1", GPU_OPERATOR_NAMESPACE, metadata=metadata)
+        has_crd(cluster, "clusterpolicies.nvidia.com")
+        said(cluster, {"deployment": {"resources": [space(GPU_OPERATOR_NAMESPACE)]}})
+        (owner,) = cluster.objects[CRDS][0]["metadata"]["ownerReferences"]
+        assert owner["uid"] == "u-gpu"
+
     def test_of_a_virtual_cluster_its_role(self, cluster: FakeApi) -> None:
         metadata = {"uid": "u-ml", "labels": MANAGED_BY, "creationTimestamp": MADE}
         cluster.named["/api/v1/namespaces/team-ml"] = named("Namespace", "v1", "team-ml", metadata=metadata)
@@ -174,6 +185,48 @@ class TestWhatGoesWithTheNamespace:
         said(cluster, state(operation(RELEASE, {"name": "ml", "namespace": "team-ml"})))
         owner = {**OWNER, "name": "team-ml", "uid": "u-ml"}
         assert cluster.objects[ROLES][0]["metadata"]["ownerReferences"] == [owner]
+
+    def test_each_kind_is_named(self, cluster: FakeApi) -> None:
+        for path, kind in ((PRIORITIES, "PriorityClass"), (MUTATING, "Mutating"), (VALIDATING, "Validating")):
+            name = kind if kind == "PriorityClass" else f"{kind}WebhookConfiguration"
+            cluster.objects[path] = [thing("it", annotations=of_release())]
+            assert said(cluster, KILLED) == [f"{LEFT} goes with it from now on: {name} it"]
+            cluster.objects[path] = []
+
+    def test_what_was_made_in_the_same_second_as_the_namespace(self, cluster: FakeApi) -> None:
+        has_crd(cluster, "queues.scheduling.run.ai", MADE)
+        cluster.objects[BINDINGS] += [binding("crd-manager", "crd-manager", metadata={"creationTimestamp": MADE})]
+        said(cluster, KILLED)
+        assert owned(cluster) == ["crd-manager", "queues.scheduling.run.ai"]
+
+    def test_also_where_its_queues_can_not_be_listed(self, cluster: FakeApi) -> None:
+        # the CRD may not be established, or this account may not read them
+        has_crd(cluster, "queues.scheduling.run.ai")
+        cluster.objects[QUEUES] = []
+        cluster.refused[QUEUES] = 403
+        said(cluster, KILLED)
+        assert owned(cluster) == ["queues.scheduling.run.ai"]
+
+    def test_an_owner_is_merged_into_the_very_object_that_was_read(self, cluster: FakeApi) -> None:
+        seen: list[tuple[str, str, dict[str, Any]]] = []
+
+        def answer(request: httpx2.Request) -> httpx2.Response:
+            body = json.loads(request.content or b"{}")
+            seen.append((request.method, request.url.path, {"headers": request.headers, "body": body}))
+            code, found = cluster.answer(request.method, request.url.path, body)
+            return httpx2.Response(code, json=found)
+
+        has_crd(cluster, "queues.scheduling.run.ai")
+        (install,) = half_made(KILLED)
+        with httpx2.Client(transport=httpx2.MockTransport(answer), base_url="http://127.0.0.1") as api:
+            list(own_half_made(api, install))
+        where = f"{CRDS}/queues.scheduling.run.ai"
+        read = next(how for method, path, how in seen if (method, path) == ("GET", where))
+        assert "PartialObjectMetadata" in read["headers"]["Accept"], "of a CRD's 0.2 MB nothing else is needed"
+        (patch,) = (how for method, path, how in seen if (method, path) == ("PATCH", where))
+        assert patch["headers"]["Content-Type"] == "application/merge-patch+json"
+        uid = "u-queues.scheduling.run.ai"
+        assert patch["body"] == {"metadata": {"uid": uid, "ownerReferences": [OWNER]}}
 
 
 class TestWhatStays:
