@@ -169,6 +169,14 @@ NOTHING: Final = tenant()
         (tokens.VOLUME_CLAIM, {"metadata": {"labels": {LABEL_TEAM: "ml"}}, "spec": {}}),
         (tokens.VOLUME_CLAIM, {"metadata": {"labels": {LABEL_WORKLOAD: "chat"}}, "spec": {}}),
         (tokens.RELEASE, {"chart": "oci://x/slurm", "name": "jobs", "values": {"controller": {}}}),
+        (
+            tokens.RELEASE,
+            {
+                "chart": "x",
+                "name": "jobs",
+                "values": {"nodesets": {"worker": {"metadata": {"labels": {LABEL_TEAM: "ml"}}}}},
+            },
+        ),
     ],
 )
 def test_other_objects_say_nothing_of_a_tenant(other: tuple[str, Any]) -> None:
