@@ -301,12 +301,10 @@ class EngineDriver(Driver):
             return
         # read anew: they may be of a run that was at work when the state was read, and that has ended well since
         del self._stack.exported
-        pending = pending_operations(self._stack.exported)
-        if not pending:
+        if not (pending := pending_operations(self._stack.exported)):
             return
         say.line(f"the last run was interrupted in the middle of {len(pending)} operations:")
-        for operation in pending:
-            say.line(f"  {operation.operation} {operation.kind} {operation.name}")
+        say.lines([f"  {one.operation} {one.kind} {one.name}" for one in pending])
         remote = self._stack.backend.folder is None
         if remote:
             # nothing else shows whether a run is at work: an import takes the backend's lock, or is refused

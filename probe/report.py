@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from probe.expect import CPU, SCHEMA_VERSION, Expect, Facts
 from probe.gather.steps import STEPS, fake_reason
 from probe.injection import injection
-from probe.judge import judge
+from probe.judge import filled, judge
 from probe.judge.findings import Finding, Findings, verdict_of
 from probe.judge.identity import memory_of, visible
 
@@ -99,22 +99,19 @@ class Run:
         stopped = self.stopped
         if self.step:
             stopped = f"killed in step {self.step}; OOMKilled means that the pod needs more memory"
-        states = list(self.states.values())
+        states, facts = list(self.states.values()), filled(self.facts)
         found = self.findings(states, stopped)
         findings = found.ordered()
         not_judged = sorted(set(found.not_judged))
-        verdict = verdict_of(findings, bool(fake_reason(self.expect, self.facts)))
+        verdict = verdict_of(findings, bool(fake_reason(self.expect, facts)))
         seconds = round(time.monotonic() - self.clock, 2)
-        torch, nvml, expect = self.facts.get("import", {}), self.facts.get("nvml", {}), self.expect.as_json()
+        torch, nvml, expect = facts.get("import", {}), facts.get("nvml", {}), self.expect.as_json()
         keys = ("index", "uuid", "name", "memoryMib", "usedMib", "unavailable")
-        gpus = [
-            {**{key: gpu.get(key) for key in keys}, "memoryMib": memory_of(self.facts, gpu)}
-            for gpu in visible(self.facts)
-        ]
+        gpus = [{**{key: gpu.get(key) for key in keys}, "memoryMib": memory_of(facts, gpu)} for gpu in visible(facts)]
         return {
             "schemaVersion": SCHEMA_VERSION,
             "verdict": verdict,
-            "sentence": sentence_of(verdict, self.expect, findings, self.facts, not_judged),
+            "sentence": sentence_of(verdict, self.expect, findings, facts, not_judged),
             **{key: expect[key] for key in ("team", "queue", "mode", "pool", "schedulerVersion", "stamp")},
             "node": expect["node"] or os.environ.get("GPU_CHECK_NODE"),
             "run": os.environ.get("GPU_CHECK_RUN"),
@@ -129,7 +126,7 @@ class Run:
                 "torch": torch.get("version"),
                 "torchCuda": torch.get("cuda"),
             },
-            "injection": injection(self.facts).mode,
+            "injection": injection(facts).mode,
             "findings": [asdict(finding) for finding in findings],
             "coverage": {
                 "complete": not stopped and all(state["state"] in ("done", "skipped") for state in states),

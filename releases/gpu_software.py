@@ -36,6 +36,35 @@ _DP_0_20: Final = DevicePluginRelease(
             source="DP@v0.20.0:internal/lm/nvml.go",
         ),
         Trap(
+            id="mps-sidecar",
+            sentence="a sidecar that reads another entry than before can't tell the MPS daemon, and ends; each start "
+            "begins with the default entry, so it ends again and again, and Helm waits for it on several nodes",
+            handling="the default is the entry of the pool with MPS, unless a pool found by labels shares nothing; a "
+            "second pool with MPS keeps the trap",
+            source="DP@v0.20.0:cmd/config-manager/main.go, NVIDIA/k8s-device-plugin#1827, observed",
+        ),
+        Trap(
+            id="mps-one-user",
+            sentence="MPS serves one user's processes at a time; where another user's gives up waiting, the daemon "
+            "answers nobody until its pod is made anew",
+            handling="the host refuses a container with a GPU of such a pool that does not run as user 65532",
+            source="https://docs.nvidia.com/deploy/mps/, observed with driver 580.159.04",
+        ),
+        Trap(
+            id="mps-waits",
+            sentence="the plugin starts beside the MPS daemon, and looks for it again after 30 s: until then the node "
+            "shows no GPUs",
+            handling="the host's check waits for the GPUs",
+            source="DP@v0.20.0:cmd/nvidia-device-plugin/main.go, observed",
+        ),
+        Trap(
+            id="mps-compute-mode",
+            sentence="the MPS daemon makes its GPUs' compute mode exclusive, and sets it back only where it ends by "
+            "itself: one that is killed leaves it",
+            handling="the check names a GPU for one process that pods share",
+            source="DP@v0.20.0:cmd/mps-control-daemon/mps/daemon.go",
+        ),
+        Trap(
             id="xid-takes-one-replica",
             sentence="an Xid makes only one replica of a shared GPU unhealthy: pods still get the others",
             handling="preflight and inventory say so; fence the node",

@@ -132,7 +132,8 @@ class Sharing(Section):
     )
     mps: MpsReplicas | None = Field(
         default=None,
-        description="GPUs shared by NVIDIA's MPS; each gets an equal part of the memory, faults are not isolated",
+        description="GPUs shared by NVIDIA's MPS; each gets an equal part of the memory, faults are not isolated, and "
+        "all pods with a GPU run as user 65532",
     )
     mig: Mig | None = Field(
         default=None, description="GPUs cut into slices of one size; the hardware isolates memory and faults"

@@ -160,6 +160,15 @@ def test_drift_is_exit_1_and_changes_nothing(
     assert "differs from its state" in err
 
 
+def test_what_the_state_only_read_is_no_drift(there: Project) -> None:
+    # the engine's refresh calls it changed where the program of today reads it no more
+    urn = "urn:pulumi:one::gpu-tenancy::kubernetes:core/v1:Secret::ml-virtual-cluster-certificates"
+    ours = {"urn": "urn:pulumi:one::gpu-tenancy::kubernetes:core/v1:Secret::ours", "type": "kubernetes:core/v1:Secret"}
+    there.export({"version": 3, "deployment": {"resources": [ours, {**ours, "urn": urn, "external": True}]}})
+    assert there.run("drift") == 0
+    assert [word for word in last(there, "refresh") if "exclude" in word] == [f"--exclude={urn}"]
+
+
 def test_a_refresh_that_failed_is_told_from_drift(
     there: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -213,7 +213,7 @@ def test_all_who_share_a_gpu_by_mps_are_one_user_and_the_checks_are_that_user(
     found = resolve(parse_platform(platform, "test"))["ml"]
     users = [rule for rule in rules(found, NOBODY, "nvidia") if rule.name == "one-mps-user"]
     assert bool(users) is ("mps" in sharing)
-    assert all(f"!= {pod_security()['runAsUser']} " in rule.expression for rule in users)
+    assert all(f"!= {pod_security()['runAsUser']} " in (rule.offenders or "") for rule in users)
 
 
 def test_others_are_told_apart_by_name() -> None:

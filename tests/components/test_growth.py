@@ -21,7 +21,7 @@ TEAMS: Final = (2, 5, 8)
 NOISE: Final = 1.002
 """Orders in sets differ from run to run, by a third of this."""
 BESIDE_THE_BARE: Final = 1.17
-"""A program without components, dependencies and outcomes of each resource is 1, and ours was 1.160 on 2026-11-26, a
+"""A program without components, dependencies and outcomes of each resource is 1, and ours was 1.164 on 2026-11-26, a
 thousandth more or less. An Output more for each resource is 0.05 more."""
 
 pytestmark = pytest.mark.slow

@@ -30,10 +30,12 @@ def test_the_page_names_the_rules_of_the_pack_and_no_others() -> None:
 
 
 def test_the_page_names_the_rules_of_the_host_and_no_others() -> None:
-    platform = platform_of("prod")
+    by_mps = platform_of("dev")
+    by_mps["pools"][by_mps["teams"]["ml"]["pool"]]["sharing"] = {"mps": {"replicas": 4}}
     strangers = Others(nodes=("n",), queues=("q",))
     known = {
         rule.name
+        for platform in (platform_of("prod"), by_mps)
         for tenant in resolve(parse_platform(platform, "test")).values()
         for rule in rules(tenant, strangers, "nvidia")
     }

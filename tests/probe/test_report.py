@@ -130,3 +130,11 @@ def test_a_step_that_failed_takes_no_judgement_with_it() -> None:
 @pytest.mark.parametrize(("name", "mode"), [("healthy", "legacy"), ("cdi", "cdi"), ("no-device", "none")])
 def test_a_report_says_how_the_gpu_came(name: str, mode: str) -> None:
     assert report_on(name)["injection"] == mode
+
+
+@pytest.mark.parametrize("missing", ["uuid", "name", "memoryMib"])
+def test_a_report_is_written_whatever_nvml_and_torch_leave_out(missing: str) -> None:
+    simulation = recorded("gb10")
+    described = simulation["steps"]["nvml"]["gpus"] + simulation["steps"]["cuda"]["devices"]
+    assert [device.pop(missing, None) for device in described] != []
+    assert [gpu[missing] for gpu in judged(simulation)["gpus"]] == [None]

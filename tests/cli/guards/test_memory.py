@@ -135,8 +135,8 @@ def test_a_state_says_which_objects_on_the_cluster_are_this_stack_s() -> None:
     was = remembered(
         {**state(), **space("kai-scheduler"), **inside, **patch("a", "gpu-0", "p-1"), **patch("a", "n", "p-2")}
     )
-    assert was.whose.spaces == {"kai-scheduler", "team-ml", "team-research", "team-dev"}
-    assert was.whose.managers == {"p-1", "p-2"}
+    assert was.whose.spaces == frozenset({"kai-scheduler", "team-ml", "team-research", "team-dev"})
+    assert was.whose.managers == frozenset({"p-1", "p-2"})
     assert was.patches == {"gpu-0": "a-gpu-0", "n": "a-n"}
 
 
@@ -152,7 +152,7 @@ def test_where_a_state_does_not_say_its_field_managers_all_that_has_our_label_is
 def test_after_a_kill_while_a_node_was_labelled_its_labels_pass_for_ours() -> None:
     was = remembered({**state(), **patch("a", "gpu-0", "p-1")})
     assert was.with_state(frozenset(), half_labelled=True).whose.managers is None
-    assert was.with_state(frozenset(), half_labelled=False).whose.managers == {"p-1"}
+    assert was.with_state(frozenset(), half_labelled=False).whose.managers == frozenset({"p-1"})
 
 
 def test_only_the_clusters_own_namespace_says_which_cluster_it_is() -> None:
